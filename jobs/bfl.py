@@ -1,0 +1,231 @@
+"""BFL's dialect: the only file that knows BFL's words and shapes.
+
+Three eras of callbacks and the polling answers are read by the same rules: liberal about names,
+strict about types, and a word nobody knows means the task is still in progress.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from jobs.errors import BadReport
+from jobs.hosts import Origin
+from jobs.report import Failure, Moderation, Report
+from jobs.states import News, Source
+
+TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+# Two official descriptions that conflict: the secret itself, or an HMAC of the body.
+AUTHENTICATION_HEADERS = ("X-Webhook-Secret", "X-BFL-Signature")
+MESSAGE_MAX_CHARS = 500
+WORD_MAX_CHARS = 64
+REASONS_MAX = 20
+URLS_MAX = 16
+RESULT_MAX_CHARS = 16_384
+
+_WORDS = {
+    "ready": News.READY,
+    "success": News.READY,
+    "error": News.FAILED,
+    "failed": News.FAILED,
+    "request moderated": News.MODERATED,
+    "content moderated": News.MODERATED,
+    "generated content moderated": News.MODERATED,
+}
+_NOT_FOUND = "task not found"
+_MEDIA_FIELDS = ("sample", "samples", "draft_cache")
+
+
+def strict_json(body: bytes) -> Any:
+    """JSON as RFC 8259 means it. Raises BadReport for everything `json.loads` is lenient about."""
+    try:
+        # Strict UTF-8 first: json.loads would take UTF-16, UTF-32 and a byte order mark.
+        text = body.decode("utf-8")
+        value = json.loads(
+            text,
+            parse_constant=_refuse,
+            parse_float=_finite,
+            object_pairs_hook=_unique,
+        )
+        json.dumps(value, ensure_ascii=False).encode()  # lone surrogates end here
+    except (ValueError, RecursionError):
+        raise BadReport("the body is not strict JSON") from None
+    return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(digits)
+    return number
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate name")
+    return members
+
+
+def read_callback(body: bytes) -> Report:
+    """The report in a callback's body. Raises BadReport."""
+    message = strict_json(body)
+    if not isinstance(message, dict):
+        raise BadReport("the body is not an object")
+    return read(message, task_id(message), Source.CALLBACK)
+
+
+def task_id(message: Mapping[str, Any]) -> str:
+    """`id` since 2026-02, `task_id` before. Raises BadReport unless it is a plain identifier."""
+    found = message.get("id", message.get("task_id"))
+    if not isinstance(found, str) or not TASK_ID.fullmatch(found):
+        raise BadReport("the task id is missing or malformed")
+    return found
+
+
+def read(message: Mapping[str, Any], task_id: str, source: Source) -> Report:
+    """The report in a message about a task; polling answers and callbacks look alike by now."""
+    said = _word(message.get("status"))
+    news = _WORDS.get(said.lower(), News.PROGRESS)
+    result = message.get("result")
+    result = result if isinstance(result, dict) else {}
+    urls = _urls(result)
+    if news is News.READY and not urls:
+        news = News.UNCLEAR
+    return Report(
+        task_id=task_id,
+        source=source,
+        news=news,
+        said=said,
+        urls=urls if news is News.READY else (),
+        expires=_first_death(urls),
+        progress=_number(message.get("progress")),
+        cost=_number(message.get("cost", result.get("cost"))),
+        result=_kept_result(result),
+        failure=_failure(message) if news is News.FAILED else None,
+        moderation=_moderation(message, said) if news is News.MODERATED else None,
+    )
+
+
+def is_not_found(message: Mapping[str, Any]) -> bool:
+    """Whether a polling answer says that this host does not know the task."""
+    return _word(message.get("status")).lower() == _NOT_FOUND
+
+
+def polling_urls(origin: Origin, sandbox: Origin | None, task_id: str) -> tuple[str, ...]:
+    """Where to ask when BFL named no polling URL: the host we submit to, then its regions.
+
+    A regional or legacy host answers for itself alone, so that nothing leaves its region.
+    """
+    hosts = [str(origin)]
+    if origin != sandbox and origin.host == "api.bfl.ai":
+        hosts += ["https://api.eu.bfl.ai", "https://api.us.bfl.ai"]
+    return tuple(f"{host}/v1/get_result?id={task_id}" for host in hosts)
+
+
+def error_message(body: Any) -> str:
+    """BFL's own words for an error: `detail` (text, list or object), `message`, then `error`."""
+    if not isinstance(body, dict):
+        return ""
+    for name in ("detail", "message", "error"):
+        if text := _text(body.get(name)):
+            return text[:MESSAGE_MAX_CHARS]
+    return ""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "; ".join(filter(None, map(_text, value)))
+    if isinstance(value, dict):
+        where = value.get("loc")
+        path = ".".join(str(part) for part in where) if isinstance(where, list) else ""
+        text = _text(value.get("msg") or value.get("message") or "")
+        return f"{path}: {text}" if path else text or json.dumps(value, ensure_ascii=False)
+    return ""
+
+
+def _word(value: Any) -> str:
+    return value[:WORD_MAX_CHARS] if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _urls(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every delivery URL of a result, in a stable order, each once."""
+    found: list[Any] = []
+    for name in _MEDIA_FIELDS:
+        value = result.get(name)
+        found += value if isinstance(value, list) else [value]
+    return tuple(dict.fromkeys(url for url in found if isinstance(url, str) and url))[:URLS_MAX]
+
+
+def _first_death(urls: tuple[str, ...]) -> float | None:
+    """The earliest `se` (Azure's signed expiry, RFC 3339) among the URLs."""
+    deaths = [death for url in urls if (death := _death(url)) is not None]
+    return min(deaths, default=None)
+
+
+def _death(url: str) -> float | None:
+    try:
+        expiry = parse_qs(urlsplit(url).query)["se"][0]
+        at = datetime.fromisoformat(expiry)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+def _kept_result(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The result without its URLs: they die, and their signatures are nobody's business."""
+    kept = {name: _unsigned(value) for name, value in result.items() if name not in _MEDIA_FIELDS}
+    return kept if len(json.dumps(kept)) <= RESULT_MAX_CHARS else {"truncated": True}
+
+
+def _unsigned(value: Any) -> Any:
+    if isinstance(value, str) and re.match(r"https?://", value):
+        return value.partition("?")[0]
+    if isinstance(value, list):
+        return [_unsigned(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _unsigned(item) for name, item in value.items()}
+    return value
+
+
+def _failure(message: Mapping[str, Any]) -> Failure:
+    """The recorded failures carry a code in `error` and prose in `message` or `details`."""
+    error, prose = message.get("error"), message.get("message")
+    code = error if isinstance(error, str) and re.fullmatch(r"[a-z0-9_.-]{1,64}", error) else None
+    details = {"detail": message.get("details")}
+    text = _text(prose) or error_message(message) or error_message(details)
+    return Failure(code or "bfl_error", text[:MESSAGE_MAX_CHARS] or "BFL reported an error")
+
+
+def _moderation(message: Mapping[str, Any], said: str) -> Moderation:
+    stage = "request" if said.lower().startswith("request") else "content"
+    return Moderation(stage, _reasons(message.get("details")))
+
+
+def _reasons(details: Any) -> tuple[str, ...]:
+    """`{"Moderation Reasons": [...]}` in the docs; seen as a list, a string and null as well."""
+    if isinstance(details, dict):
+        named = [value for name, value in details.items() if "reason" in name.lower()]
+        details = named[0] if named else None
+    items = [details] if isinstance(details, str) else details
+    if not isinstance(items, list):
+        return ()
+    return tuple(item[:MESSAGE_MAX_CHARS] for item in items if isinstance(item, str))[:REASONS_MAX]

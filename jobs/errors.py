@@ -1,0 +1,132 @@
+"""Everything that can go wrong, said once: the docstring is the message.
+
+`receiver/problems.py` maps the first half to HTTP; the worker decides on the second.
+"""
+
+
+class FluxkeepError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or type(self).__doc__ or "")
+
+
+class InvalidSettings(FluxkeepError):
+    """A setting is missing or makes no sense."""
+
+
+# What a caller can do wrong.
+
+
+class BadRequest(FluxkeepError):
+    """The request cannot be understood."""
+
+
+class BadReport(BadRequest):
+    """The body is not a report from BFL."""
+
+
+class BadField(BadRequest):
+    """A parameter has a value it cannot have."""
+
+
+class RequestTimeout(BadRequest):
+    """The body did not arrive in time."""
+
+
+class TooLarge(BadRequest):
+    """The body is larger than it may be."""
+
+
+class Invalid(BadRequest):
+    """The body is well formed but says something it may not."""
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+class Unauthorized(FluxkeepError):
+    """Authentication is missing or wrong."""
+
+
+class Forbidden(FluxkeepError):
+    """This key may not do that."""
+
+
+class BadLink(FluxkeepError):
+    """The link was not signed here."""
+
+
+class UnknownJob(FluxkeepError):
+    """No job has this id."""
+
+
+class WrongState(FluxkeepError):
+    """The job's state does not allow that."""
+
+
+class Gone(FluxkeepError):
+    """The link has expired or its media were deleted."""
+
+
+# What can break under us: asking again later may help.
+
+
+class StoreUnavailable(FluxkeepError):
+    """Redis does not answer; nothing was recorded."""
+
+
+class BrokenRecord(FluxkeepError):
+    """A record in Redis cannot be read."""
+
+
+class StorageFailed(FluxkeepError):
+    """The media storage refused."""
+
+
+class TransferFailed(FluxkeepError):
+    """The download broke off, or its bytes are not the ones that were promised."""
+
+
+class BflUnavailable(FluxkeepError):
+    """BFL gave no usable answer."""
+
+    def __init__(self, detail: str = "", retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+# What asking again cannot mend.
+
+
+class UrlDead(FluxkeepError):
+    """The delivery URL has expired."""
+
+
+class RefusedMedia(FluxkeepError):
+    """The media may not be taken."""
+
+    code = "refused_media"
+
+
+class RefusedUrl(RefusedMedia):
+    """The URL does not lead to a host BFL is known to use."""
+
+    code = "refused_url"
+
+
+class NotMedia(RefusedMedia):
+    """The bytes are not an image or a video."""
+
+    code = "not_media"
+
+
+class MediaTooLarge(RefusedMedia):
+    """The media are larger than MAX_MEDIA_BYTES."""
+
+    code = "media_too_large"
+
+
+class ClaimLost(FluxkeepError):
+    """Another worker took the job over, or it has ended."""

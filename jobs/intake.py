@@ -1,0 +1,26 @@
+"""Where callback, poll and replay meet: one report, one decision, one write."""
+
+from jobs.job import Job, Patience
+from jobs.report import Report
+from jobs.states import Source
+from jobs.store import Store
+
+
+def accept(store: Store, report: Report, patience: Patience) -> Job:
+    """Put a report on record and return the job as it stands; old news changes nothing.
+
+    A task nobody announced gets a job: BFL's callback is the proof that it exists.
+    Raises StoreUnavailable when nothing could be recorded.
+    """
+
+    def hear(job: Job | None, now: float) -> Job:
+        known = job or Job.expected(report.task_id, now, patience)
+        return known.hear(report, now, patience)
+
+    from_callback = report.source is Source.CALLBACK
+    counts = (f"{report.source}_{report.news}",)
+    change = store.change(report.task_id, hear, counts=counts, new=from_callback)
+    if not change.written:
+        store.count(f"{report.source}_old")
+    assert change.after is not None  # `hear` always makes one
+    return change.after

@@ -1,0 +1,284 @@
+"""One generation BFL owes us: a frozen record and every step it can take.
+
+No clock, Redis or HTTP in here: time and reports come in as arguments. `look_at` is when somebody must look at the job next, `wanted` until when a worker should have
+dealt with it (None while nobody needs to), `lease_until` and `fence` which worker has it now.
+All times are unix seconds of the Redis clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from jobs.report import Failure, Moderation, Report
+from jobs.states import REOPENABLE, TRANSITIONS, News, Source, State
+
+LEASE_SECONDS = 30.0
+RECHECK_SECONDS = 60.0  # a job in the queue is looked at this often, in case its entry got lost
+FINAL_POLL_SECONDS = 10.0  # the last question to BFL, this long before the deadline
+URL_LIFE_SECONDS = 600.0  # what BFL's docs promise when the URL itself does not say
+TIMELINE_MAX = 50
+TIMELINE_HEAD = 10  # how it began stays readable however much follows
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a callback may take, and how long the whole job, in seconds."""
+
+    callback_grace: float
+    give_up_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A line of the timeline."""
+
+    at: float
+    what: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A file that is ours: its key in the storage and what is known of its bytes."""
+
+    key: str
+    content_type: str
+    bytes: int
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    id: str
+    state: State
+    created_at: float
+    updated_at: float
+    deadline: float
+    task_id: str | None = None
+    source: Source | None = None
+    model: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    notify_url: str | None = None
+    polling_url: str | None = None
+    progress: float | None = None
+    cost: float | None = None
+    result: Mapping[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
+    moderation: Moderation | None = None
+    media: tuple[Kept, ...] = ()
+    timeline: tuple[Moment, ...] = ()
+    urls: tuple[str, ...] = ()
+    urls_die_at: float | None = None
+    asked_again: bool = False  # BFL was asked for a fresh URL; it is asked once
+    replaying: bool = False
+    tries: int = 0
+    look_at: float | None = None
+    wanted: float | None = None
+    lease_until: float | None = None
+    fence: int = 0
+    version: int = 0  # counts the writes; the store compares it
+
+    # How a job begins.
+
+    @classmethod
+    def expected(cls, task_id: str, now: float, patience: Patience) -> Self:
+        """A job that was submitted to BFL by somebody else, its callback awaited."""
+        deadline = now + patience.give_up_after
+        return cls(
+            id=task_id,
+            task_id=task_id,
+            state=State.SUBMITTED,
+            created_at=now,
+            updated_at=now,
+            deadline=deadline,
+            look_at=_poll_time(now, patience.callback_grace, deadline),
+        )
+
+    def described(self, now: float, facts: Mapping[str, Any]) -> Self:
+        """The job with what its caller says of it; what was not said stays."""
+        new = {name: value for name, value in facts.items() if getattr(self, name) != value}
+        return replace(self, updated_at=now, **new) if new else self
+
+    def noted(self, now: float, what: str, **detail: Any) -> Self:
+        """The job with one more line on its timeline; a line is not repeated."""
+        last = self.timeline[-1] if self.timeline else None
+        if last and (last.what, last.detail) == (what, detail):
+            return self
+        lines = (*self.timeline, Moment(now, what, detail))
+        if len(lines) > TIMELINE_MAX:
+            tail = TIMELINE_HEAD - TIMELINE_MAX
+            lines = (*lines[:TIMELINE_HEAD], *lines[tail:])
+        return replace(self, updated_at=now, timeline=lines)
+
+    # What BFL says.
+
+    def hear(self, report: Report, now: float, patience: Patience) -> Self:
+        """The job after a report; the very same object when the report is old news."""
+        state = TRANSITIONS.get((self.state, report.news))
+        if state is None or (self.state is State.READY and not self._outlived_by(report, now)):
+            return self
+        if report.news is News.PROGRESS:
+            return self._progressed(report, now)
+        if report.news is News.UNCLEAR:
+            return self._puzzled(report, now)
+        heard = self._told(report, state, now)
+        return heard._ready(report, now, patience) if report.urls else heard._ended(state)
+
+    def _outlived_by(self, report: Report, now: float) -> bool:
+        fresh = report.urls != self.urls
+        return fresh and _death(report, now) > (self.urls_die_at or 0.0)
+
+    def _progressed(self, report: Report, now: float) -> Self:
+        progress = report.progress if report.progress is not None else self.progress
+        job = replace(self, state=State.SUBMITTED, progress=progress)
+        if job == self and self.timeline:
+            return self
+        return job._heard_line(report, now) if report.source is Source.CALLBACK else job
+
+    def _puzzled(self, report: Report, now: float) -> Self:
+        """A callback that is not clear is settled by asking; an answer to that can only wait."""
+        if report.source is not Source.CALLBACK or self.wanted or self.lease_until:
+            return self
+        return replace(self, state=State.SUBMITTED)._heard_line(report, now)._wanted(now)
+
+    def _told(self, report: Report, state: State, now: float) -> Self:
+        job = replace(
+            self,
+            state=state,
+            source=report.source,
+            cost=report.cost if report.cost is not None else self.cost,
+            result=report.result or self.result,
+            failure=report.failure,
+            moderation=report.moderation,
+        )
+        return job._heard_line(report, now)
+
+    def _heard_line(self, report: Report, now: float) -> Self:
+        what = "callback accepted" if report.source is Source.CALLBACK else "BFL answered"
+        return self.noted(now, what, status=report.said)
+
+    def _ready(self, report: Report, now: float, patience: Patience) -> Self:
+        """The rescue may take as long as the URL lives, but never longer than GIVE_UP_AFTER."""
+        dies_at = _death(report, now)
+        until = min(dies_at + FINAL_POLL_SECONDS, now + patience.give_up_after)
+        job = replace(
+            self,
+            urls=report.urls,
+            urls_die_at=dies_at,
+            deadline=max(self.deadline, until),
+            asked_again=self.asked_again or self._answers_for_dead_url(report),
+            progress=1.0,
+            tries=0,
+            lease_until=None,
+        )
+        return job._wanted(now)
+
+    def _answers_for_dead_url(self, report: Report) -> bool:
+        return bool(self.urls) and report.source is not Source.CALLBACK
+
+    def _ended(self, state: State, **facts: Any) -> Self:
+        """Terminal: nobody looks at it any more, and no signed URL is kept."""
+        return replace(
+            self,
+            state=state,
+            urls=(),
+            urls_die_at=None,
+            replaying=False,
+            look_at=None,
+            wanted=None,
+            lease_until=None,
+            **facts,
+        )
+
+    # Who looks after it.
+
+    def _wanted(self, now: float) -> Self:
+        """A worker should take it. What was not heard of yet may be an image just born."""
+        until = self.urls_die_at if self.state is State.READY else None
+        return replace(
+            self,
+            wanted=until or now + URL_LIFE_SECONDS,
+            look_at=min(now + RECHECK_SECONDS, self.deadline),
+        )
+
+    def looked_at(self, now: float) -> Self:
+        """What the sweep makes of a job that is due."""
+        if self.state.terminal:
+            return self
+        if now >= self.deadline:
+            return self.given_up(now)
+        if self.lease_until is not None and self.lease_until > now:
+            return replace(self, look_at=min(self.lease_until, self.deadline))
+        return replace(self, lease_until=None)._wanted(now)
+
+    def given_up(self, now: float) -> Self:
+        """The deadline has passed: with a URL the media expired, without a word the job is lost."""
+        if self.state is State.READY:
+            return self.expired(now, "the media could not be fetched in time")
+        message = "BFL gave no final word before the deadline"
+        lost = self._ended(State.LOST, failure=Failure("no_final_word", message))
+        return lost.noted(now, "given up")
+
+    def claimed(self, now: float) -> Self:
+        """Taken by a worker, which may commit with this fence until somebody takes it over."""
+        until = now + LEASE_SECONDS
+        return replace(self, wanted=None, lease_until=until, look_at=until, fence=self.fence + 1)
+
+    def renewed(self, now: float) -> Self:
+        until = now + LEASE_SECONDS
+        return replace(self, lease_until=until, look_at=min(until, self.deadline))
+
+    def rested(self, now: float, pause: float, *, firm: bool = False) -> Self:
+        """Given back by its worker, to be looked at again after `pause` seconds.
+
+        BFL is asked a last time shortly before the deadline, unless it named the pause itself
+        (`firm`, from a Retry-After).
+        """
+        later = now + pause if firm else _poll_time(now, pause, self.deadline)
+        return replace(
+            self, lease_until=None, tries=self.tries + 1, look_at=min(later, self.deadline)
+        )
+
+    def handed_back(self, now: float) -> Self:
+        """Given back unfinished by a worker that was told to stop: the next one may start."""
+        return replace(self, lease_until=None)._wanted(now)
+
+    # How it ends, apart from BFL's own word.
+
+    def stored(self, now: float, media: tuple[Kept, ...]) -> Self:
+        kept = self._ended(State.STORED, media=media, failure=None)
+        return kept.noted(now, "stored", bytes=sum(file.bytes for file in media))
+
+    def refused(self, now: float, code: str, message: str) -> Self:
+        failed = self._ended(State.FAILED, failure=Failure(code, message))
+        return failed.noted(now, "media refused", code=code)
+
+    def expired(self, now: float, why: str) -> Self:
+        ended = self._ended(State.EXPIRED, failure=Failure("expired", why))
+        return ended.noted(now, "expired", reason=why)
+
+    def reopened(self, now: float, patience: Patience) -> Self:
+        """Back to work by an operator: BFL is asked at once. Other states stay as they are."""
+        if self.state not in REOPENABLE:
+            return self
+        job = replace(
+            self,
+            state=State.SUBMITTED,
+            deadline=now + patience.give_up_after,
+            failure=None,
+            asked_again=False,
+            replaying=True,
+            tries=0,
+        )
+        return job.noted(now, "replay asked for")._wanted(now)
+
+
+def _poll_time(now: float, pause: float, deadline: float) -> float:
+    last = deadline - FINAL_POLL_SECONDS
+    return min(now + pause, last) if now < last else min(now + pause, deadline)
+
+
+def _death(report: Report, now: float) -> float:
+    return report.expires if report.expires is not None else now + URL_LIFE_SECONDS

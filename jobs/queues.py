@@ -1,0 +1,61 @@
+"""Entries in RQ's format, built by RQ's own classes; nobody else knows them.
+
+An entry is a hint that work is waiting: it carries a job id and nothing else, and may be lost,
+doubled or late without harm. `store` writes it together with the record that wants the work.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from rq import Queue
+from rq.job import Job as RqJob
+from rq.job import JobStatus
+from rq.serializers import JSONSerializer
+
+QUEUE_NAME = "fluxkeep"
+TASK = "worker.tasks.attend"
+# RQ's own clocks only have to outlive ours: the lease and the job's deadline decide.
+TASK_TIMEOUT_SECONDS = 2 * 3600
+FAILURE_TTL_SECONDS = 60
+ENTRY_TTL_SECONDS = 6 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What RQ keeps of a task: its key, its queue's key, the set of queues, the hash."""
+
+    id: str
+    key: str
+    fields: Mapping[str, Any]
+
+    @property
+    def flat(self) -> list[Any]:
+        """Names and values in turn, as HSET takes them."""
+        return [part for pair in self.fields.items() for part in pair]
+
+
+class Hints:
+    """Makes entries for one RQ queue."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
+        self.queue_key: str = self.queue.key
+        self.queues_key: str = Queue.redis_queues_keys
+
+    def entry(self, job_id: str) -> Entry:
+        """An entry that tells a worker to attend to work, this job's or something more urgent."""
+        task = RqJob.create(
+            TASK,
+            args=(job_id,),
+            connection=self.queue.connection,
+            serializer=JSONSerializer,
+            origin=QUEUE_NAME,
+            timeout=TASK_TIMEOUT_SECONDS,
+            result_ttl=0,
+            failure_ttl=FAILURE_TTL_SECONDS,
+            status=JobStatus.QUEUED,
+        )
+        task.enqueued_at = task.created_at
+        return Entry(task.id, task.key, task.to_dict())

@@ -1,0 +1,70 @@
+"""Wiring: what a process needs, built once from its settings and handed around."""
+
+from dataclasses import dataclass
+
+from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+from jobs.hosts import Trust
+from jobs.media import MediaStore
+from jobs.queues import Hints
+from jobs.settings import Settings
+from jobs.store import Store
+
+# A web process must answer 503 within 5 s; a background process sits an outage out.
+WEB_TIMEOUT_SECONDS = 2.0
+WEB_RETRIES = 1
+BACKGROUND_TIMEOUT_SECONDS = 20.0
+BACKGROUND_RETRIES = 40  # about a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The settings and the things built from them."""
+
+    settings: Settings
+    redis: Redis
+    hints: Hints
+    store: Store
+    media: MediaStore
+    trust: Trust
+
+
+def build(settings: Settings, redis: Redis) -> Services:
+    """Raises StorageFailed or InvalidSettings when the media storage cannot be used."""
+    hints = Hints(redis)
+    return Services(
+        settings=settings,
+        redis=redis,
+        hints=hints,
+        store=Store(redis, hints),
+        media=MediaStore(settings.storage_url),
+        trust=Trust(settings.bfl_sandbox_url, settings.delivery_hosts),
+    )
+
+
+def for_web(settings: Settings) -> Services:
+    """Services that fail fast, so that BFL is told to come again."""
+    # No second try after a timeout: the time to answer BFL is up.
+    backoff = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
+    retry = Retry(backoff, WEB_RETRIES, (RedisConnectionError,))
+    return build(settings, connect(settings, retry, WEB_TIMEOUT_SECONDS))
+
+
+def for_background(settings: Settings) -> Services:
+    """Services that wait for Redis to come back."""
+    retry = Retry(ExponentialWithJitterBackoff(cap=2, base=0.1), BACKGROUND_RETRIES)
+    return build(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))
+
+
+def connect(settings: Settings, retry: Retry, timeout: float) -> Redis:
+    return Redis.from_url(
+        settings.redis_url.get_secret_value(),
+        retry=retry,
+        socket_timeout=timeout,
+        socket_connect_timeout=min(timeout, 5.0),
+        socket_keepalive=True,
+        health_check_interval=15,
+    )

@@ -1,0 +1,191 @@
+"""The one place that reads the environment: frozen, validated, and loud when something is wrong."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
+
+from dotenv import dotenv_values
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+
+from jobs.errors import InvalidSettings
+from jobs.hosts import Origin, api_origin, loopback_origin
+from jobs.job import Patience
+
+BFL_REGIONS = {
+    "global": "https://api.bfl.ai",
+    "eu": "https://api.eu.bfl.ai",
+    "us": "https://api.us.bfl.ai",
+}
+Scope = Literal["read", "submit", "admin"]
+
+
+class ApiKey(NamedTuple):
+    """A key of the HTTP API: who holds it and what it may do."""
+
+    name: str
+    key: SecretStr
+    scope: Scope
+
+
+def _split(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _api_key(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    name, _, rest = text.partition(":")
+    key, _, scope = rest.rpartition(":")
+    if not (name and key) or scope not in get_args(Scope):
+        raise ValueError("each key is name:key:scope, with scope read, submit or admin")
+    return ApiKey(name, SecretStr(key), cast(Scope, scope))
+
+
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split), Field(min_length=1)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """Everything the operator decides. Times are seconds, sizes are bytes."""
+
+    model_config = ConfigDict(
+        frozen=True, hide_input_in_errors=True, alias_generator=str.upper, populate_by_name=True
+    )
+
+    webhook_secret: Secrets
+    secret_key: Secrets
+    api_keys: Annotated[
+        tuple[Annotated[ApiKey, BeforeValidator(_api_key)], ...],
+        BeforeValidator(_split),
+        Field(min_length=1),
+    ]
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    public_url: str = ""
+    port: int = Field(default=8000, ge=0, le=65535)
+    bfl_api_key: SecretStr | None = None
+    bfl_api_url: str = ""
+    bfl_sandbox_url: Origin | None = None
+    media_url: str = ""
+    callback_grace: Seconds = 60.0
+    give_up_after: Seconds = 3600.0
+    max_media_bytes: int = Field(default=2**30, gt=0)
+    link_ttl: Seconds = 86400.0
+    delivery_hosts: Words = ()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, url: SecretStr) -> SecretStr:
+        if not re.match(r"(rediss?|unix)://", url.get_secret_value()):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return url
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_origin(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/-]*)?", url):
+            raise ValueError("must be an http or https URL without user, query or fragment")
+        return url.rstrip("/")
+
+    @field_validator("bfl_sandbox_url", mode="before")
+    @classmethod
+    def _sandbox_is_loopback(cls, url: Any) -> Any:
+        return loopback_origin(url) if isinstance(url, str) else url
+
+    @field_validator("media_url")
+    @classmethod
+    def _known_storage(cls, url: str) -> str:
+        if url and not re.match(r"(file:///|s3://|gs://|az://)", url):
+            raise ValueError("must begin with file:///, s3://, gs:// or az://")
+        return url
+
+    @field_validator("delivery_hosts")
+    @classmethod
+    def _plain_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", host):
+                raise ValueError("each is a lower-case host name, without scheme, port or wildcard")
+        return hosts
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, level: Any) -> Any:
+        return level.upper() if isinstance(level, str) else level
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(self.callback_grace, self.give_up_after)
+
+    @property
+    def base_url(self) -> str:
+        """Where users reach this installation."""
+        return self.public_url or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def storage_url(self) -> str:
+        return self.media_url or f"file://{Path('var/media').absolute()}"
+
+    @property
+    def bfl_origin(self) -> Origin:
+        """Where BFL is asked: the sandbox stands in for it unless another host is named."""
+        if not self.bfl_api_url and self.bfl_sandbox_url:
+            return self.bfl_sandbox_url
+        url = self.bfl_api_url or "global"
+        return api_origin(BFL_REGIONS.get(url.lower(), url), self.bfl_sandbox_url)
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment (and a `.env` file, where there is one).
+
+    Raises InvalidSettings naming every variable that is missing or wrong, never its value.
+    """
+    values = _from_environment(environ)
+    try:
+        settings = Settings.model_validate(values)
+        _ = settings.bfl_origin
+    except ValidationError as error:
+        raise InvalidSettings(_sentences(error)) from None
+    except ValueError as error:
+        raise InvalidSettings(f"BFL_API_URL: {error}") from None
+    return settings
+
+
+def _from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
+    """`NAME_FILE` stands for a file that holds the value of `NAME`; an empty value is none."""
+    if environ is None:
+        environ = {**{k: v for k, v in dotenv_values(".env").items() if v}, **os.environ}
+    values = {name: value for name, value in environ.items() if value}
+    for field in Settings.model_fields:
+        name = field.upper()
+        if path := values.get(f"{name}_FILE"):
+            values[name] = _read(f"{name}_FILE", path)
+    return values
+
+
+def _read(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        raise InvalidSettings(f"{name}: the file cannot be read") from None
+
+
+def _sentences(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = str(problem["loc"][0])
+        what = "is missing" if problem["type"] == "missing" else problem["msg"]
+        lines.append(f"{name}: {what.removeprefix('Value error, ')}")
+    return "; ".join(lines)

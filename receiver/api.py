@@ -1,0 +1,86 @@
+"""The status API: expect a job, ask after it, list, replay, forget."""
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from jobs import bfl
+from jobs.errors import BadField, UnknownJob, WrongState
+from jobs.job import Job
+from receiver import shape
+from receiver.keys import requires
+from receiver.questions import Expectation, Page, Position
+from receiver.wiring import services
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
+
+
+@blueprint.put("/<task_id>")
+@requires("submit")
+def expect(task_id: str) -> ResponseReturnValue:
+    """Expect a job that its caller submitted to BFL; joins a callback that came first."""
+    if not bfl.TASK_ID.fullmatch(task_id):
+        raise BadField("task_id: 1 to 128 of A-Z a-z 0-9 _ -")
+    wired = services()
+    facts = Expectation.read(wired.trust).facts()
+
+    def join(job: Job | None, now: float) -> Job:
+        known = job or Job.expected(task_id, now, wired.settings.patience).noted(now, "expected")
+        return known.described(now, facts)
+
+    change = wired.store.change(task_id, join, new=True)
+    assert change.after is not None  # `join` always makes one
+    return shape.job(wired, change.after), 200 if change.before else 201
+
+
+@blueprint.get("/<job_id>")
+@requires("read")
+def show(job_id: str) -> ResponseReturnValue:
+    return shape.job(services(), _known(job_id))
+
+
+@blueprint.get("")
+@requires("read")
+def listing() -> ResponseReturnValue:
+    """Newest first; the cursor is the last job's place, so new jobs do not shift the pages."""
+    page = Page.read()
+    wired = services()
+    found = wired.store.page(page.states, page.limit + 1, page.after)
+    shown = found[: page.limit]
+    more = len(found) > page.limit
+    return {
+        "jobs": [shape.job(wired, job) for job in shown],
+        "next_cursor": Position(shown[-1].created_at, shown[-1].id).cursor() if more else None,
+    }
+
+
+@blueprint.post("/<job_id>/rescues")
+@requires("admin")
+def replay(job_id: str) -> ResponseReturnValue:
+    """Ask BFL again and store: the one way out of `failed`, `expired` and `lost`."""
+    wired = services()
+    _known(job_id)
+    patience = wired.settings.patience
+    change = wired.store.change(
+        job_id, lambda job, now: job.reopened(now, patience) if job else None
+    )
+    if not change.written or change.after is None:
+        raise WrongState("only a job that failed, expired or was lost can be replayed")
+    return shape.job(wired, change.after), 202
+
+
+@blueprint.delete("/<job_id>")
+@requires("admin")
+def forget(job_id: str) -> ResponseReturnValue:
+    """Delete the media, then the record: half done, it can be done again."""
+    wired = services()
+    for file in _known(job_id).media:
+        wired.media.delete(file.key)
+    wired.store.forget(job_id)
+    return "", 204
+
+
+def _known(job_id: str) -> Job:
+    job = services().store.load(job_id) if bfl.TASK_ID.fullmatch(job_id) else None
+    if job is None:
+        raise UnknownJob
+    return job

@@ -1,0 +1,33 @@
+"""The application factory: nothing is built before it is called."""
+
+import logging
+import sys
+
+from flask import Flask
+
+from jobs import services, settings
+from jobs.errors import FluxkeepError
+from jobs.services import Services
+from receiver import api, callbacks, health, media, problems
+from receiver.keys import Keyring
+
+
+def create_app(given: Services | None = None) -> Flask:
+    """The web application. Without services it reads the settings, and stops if they are wrong."""
+    wired = given or _from_environment()
+    app = Flask("receiver", static_folder=None)
+    app.extensions["fluxkeep"] = wired
+    app.extensions["keyring"] = Keyring(wired.settings.api_keys)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
+    logging.getLogger().setLevel(wired.settings.log_level)
+    for part in (callbacks, api, media, health):
+        app.register_blueprint(part.blueprint)
+    problems.handle(app)
+    return app
+
+
+def _from_environment() -> Services:
+    try:
+        return services.for_web(settings.load())
+    except FluxkeepError as error:
+        sys.exit(f"Fluxkeep cannot start: {error}")

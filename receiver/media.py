@@ -1,0 +1,47 @@
+"""The stored bytes, by signed and expiring link."""
+
+from flask import Blueprint, send_file
+from flask.typing import ResponseReturnValue
+
+from jobs.errors import Gone
+from jobs.job import Kept
+from jobs.signing import LinkSigner
+from receiver.wiring import services
+
+# Media come from outside: a browser must neither guess another type nor run anything in them.
+SAFETY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+CACHE_SECONDS = 3600
+
+blueprint = Blueprint("media", __name__)
+
+
+@blueprint.get("/media/<token>")
+def serve(token: str) -> ResponseReturnValue:
+    """Range and conditional requests are answered; the ETag is the SHA-256 of the bytes."""
+    file = _linked(token)
+    path = services().media.local_path(file.key)
+    if not path.is_file():
+        raise Gone("the media were deleted")
+    response = send_file(
+        path,
+        mimetype=file.content_type,
+        download_name=path.name,
+        etag=file.sha256,
+        conditional=True,
+        max_age=CACHE_SECONDS,
+    )
+    response.headers.update(SAFETY_HEADERS)
+    return response
+
+
+def _linked(token: str) -> Kept:
+    wired = services()
+    link = LinkSigner(wired.settings.secret_key).read(token, wired.store.now())
+    job = wired.store.load(link.job_id)
+    if job is None or link.n >= len(job.media):
+        raise Gone("the media were deleted")
+    return job.media[link.n]

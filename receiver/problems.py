@@ -1,0 +1,76 @@
+"""Errors as RFC 9457 problem details: one table from what went wrong to what the caller is told."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, json
+from werkzeug.exceptions import HTTPException
+
+from jobs import errors
+from jobs.errors import FluxkeepError
+
+STATUS: dict[type[FluxkeepError], HTTPStatus] = {
+    errors.BadRequest: HTTPStatus.BAD_REQUEST,
+    errors.BadReport: HTTPStatus.BAD_REQUEST,
+    errors.BadField: HTTPStatus.BAD_REQUEST,
+    errors.RequestTimeout: HTTPStatus.REQUEST_TIMEOUT,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.BadLink: HTTPStatus.FORBIDDEN,
+    errors.UnknownJob: HTTPStatus.NOT_FOUND,
+    errors.WrongState: HTTPStatus.CONFLICT,
+    errors.Gone: HTTPStatus.GONE,
+    # 503 asks the sender to come again: BFL does, after 1, 5 and 30 s.
+    errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.BrokenRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+HEADERS: dict[HTTPStatus, dict[str, str]] = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"},
+}
+
+log = logging.getLogger(__name__)
+
+
+def handle(app: Flask) -> None:
+    """Answer every error of an application with problem details."""
+    app.register_error_handler(FluxkeepError, _ours)
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def _ours(error: FluxkeepError) -> Response:
+    status = STATUS[type(error)]
+    extra = {"errors": error.errors} if isinstance(error, errors.Invalid) else {}
+    return problem(status, str(error), **extra)
+
+
+def _of_http(error: HTTPException) -> Response:
+    """Werkzeug's own refusals; their headers (Allow, Content-Range) are part of the answer."""
+    response = problem(HTTPStatus(error.code or 500), error.description or "")
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def _unforeseen(error: Exception) -> Response:
+    """A mistake of ours. Only its type and place are logged: its text could hold a secret."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else "?"
+    log.error("unforeseen %s in %s", type(error).__name__, place)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here.")
+
+
+def problem(status: HTTPStatus, detail: str, **extra: Any) -> Response:
+    """A problem document; `type` is about:blank, so `title` is the status phrase."""
+    document = {"title": status.phrase, "status": int(status), "detail": detail, **extra}
+    response = Response(json.dumps(document), status, mimetype="application/problem+json")
+    response.headers.update(HEADERS.get(status, {}))
+    return response

@@ -1,0 +1,147 @@
+"""What callers may ask: query parameters and bodies, checked before anything is done."""
+
+import base64
+import json
+import math
+import re
+from typing import Any, NamedTuple, Self, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+
+from jobs import bfl
+from jobs.errors import BadField, BadReport, BadRequest, Invalid, RefusedUrl
+from jobs.hosts import Trust, parse
+from jobs.states import State
+from receiver import body
+
+BODY_MAX_BYTES = 64 * 1024
+METADATA_MAX_CHARS = 8192
+PAGE_DEFAULT = 50
+PAGE_MAX = 200
+
+
+class Expectation(BaseModel):
+    """The body of "expect this": what the caller knows of a job it submitted itself."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    polling_url: str | None = Field(default=None, max_length=2083)
+    model: str | None = Field(default=None, max_length=200, pattern=r"^[A-Za-z0-9._/-]+$")
+    metadata: dict[str, JsonValue] | None = None
+    notify_url: str | None = Field(default=None, max_length=2083)
+
+    @field_validator("metadata")
+    @classmethod
+    def _small(cls, value: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        if value is not None and len(json.dumps(value)) > METADATA_MAX_CHARS:
+            raise ValueError(f"may have {METADATA_MAX_CHARS} characters of JSON at most")
+        return value
+
+    @field_validator("notify_url")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                parse(value)
+            except RefusedUrl as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    @classmethod
+    def read(cls, trust: Trust) -> Self:
+        """The request's body; none at all says nothing. Raises BadRequest, Invalid."""
+        raw = body.read(BODY_MAX_BYTES)
+        asked = validated(cls, raw or b"{}")
+        if asked.polling_url is not None:
+            try:
+                trust.api(asked.polling_url)
+            except RefusedUrl as error:
+                raise Invalid([{"field": "polling_url", "message": str(error)}]) from None
+        return asked
+
+    def facts(self) -> dict[str, Any]:
+        """What was really said."""
+        return self.model_dump(exclude_unset=True, exclude_none=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(model: type[Model], raw: bytes) -> Model:
+    """A body as a model. Raises BadRequest when it is not a JSON object, Invalid by field."""
+    try:
+        value = bfl.strict_json(raw)
+    except BadReport as error:
+        raise BadRequest(str(error)) from None
+    if not isinstance(value, dict):
+        raise BadRequest("the body is not a JSON object")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise Invalid([_complaint(problem) for problem in error.errors()]) from None
+
+
+def _complaint(problem: Any) -> dict[str, str]:
+    field = ".".join(str(part) for part in problem["loc"])
+    return {"field": field, "message": problem["msg"].removeprefix("Value error, ")}
+
+
+class Position(NamedTuple):
+    """Where a page ends: the last job's creation time and id."""
+
+    created_at: float
+    id: str
+
+    def cursor(self) -> str:
+        return base64.urlsafe_b64encode(json.dumps(self).encode()).decode().rstrip("=")
+
+    @classmethod
+    def read(cls, cursor: str) -> Self:
+        """Raises BadField."""
+        try:
+            raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+            at, job_id = json.loads(raw)
+            if isinstance(at, float) and math.isfinite(at) and bfl.TASK_ID.fullmatch(job_id):
+                return cls(at, job_id)
+        except (ValueError, TypeError, RecursionError):
+            pass
+        raise BadField("cursor: not one that this API gave out")
+
+
+class Page(NamedTuple):
+    """Which jobs to list."""
+
+    states: tuple[State, ...]
+    limit: int
+    after: Position | None
+
+    @classmethod
+    def read(cls) -> Self:
+        """The query's parameters. Raises BadField naming the one that is wrong."""
+        args = request.args
+        for name in args:
+            if name not in ("status", "limit", "cursor"):
+                raise BadField(f"{name[:50]}: no such parameter")
+        states = tuple(_state(name) for name in args.getlist("status"))
+        cursor = args.get("cursor")
+        return cls(
+            states=states or tuple(State),
+            limit=_limit(args.get("limit", str(PAGE_DEFAULT))),
+            after=None if cursor is None else Position.read(cursor),
+        )
+
+
+def _state(name: str) -> State:
+    try:
+        return State(name)
+    except ValueError:
+        raise BadField(f"status: one of {', '.join(State)}") from None
+
+
+def _limit(text: str) -> int:
+    # int() would take "-1", "1_0" and Arabic digits.
+    limit = int(text) if re.fullmatch(r"[0-9]{1,3}", text) else 0
+    if not 1 <= limit <= PAGE_MAX:
+        raise BadField(f"limit: a whole number from 1 to {PAGE_MAX}")
+    return limit

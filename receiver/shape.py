@@ -1,0 +1,68 @@
+"""A job as its user sees it: no lease, no delivery URL, no signed query."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from jobs.job import Job, Kept, Moment
+from jobs.services import Services
+from jobs.signing import LinkSigner, MediaLink
+
+
+def job(services: Services, record: Job) -> dict[str, Any]:
+    """The JSON of a job; each medium with a link that is signed now."""
+    signer = LinkSigner(services.settings.secret_key)
+    expires = int(services.store.now() + services.settings.link_ttl)
+    base = f"{services.settings.base_url}/media/"
+
+    def link(n: int) -> str:
+        return base + signer.sign(MediaLink(record.id, n, expires))
+
+    return {
+        "id": record.id,
+        "task_id": record.task_id,
+        "status": record.state,
+        "model": record.model,
+        "source": record.source,
+        "progress": record.progress,
+        "created_at": time(record.created_at),
+        "updated_at": time(record.updated_at),
+        "deadline": time(record.deadline),
+        "cost": record.cost,
+        "metadata": record.metadata,
+        "result": record.result or None,
+        "error": _error(record),
+        "moderation": _moderation(record),
+        "media": [_medium(file, link(n)) for n, file in enumerate(record.media)],
+        "timeline": [_moment(moment) for moment in record.timeline],
+    }
+
+
+def time(at: float) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _error(record: Job) -> dict[str, str] | None:
+    failure = record.failure
+    return {"code": failure.code, "message": failure.message} if failure else None
+
+
+def _moderation(record: Job) -> dict[str, Any] | None:
+    refusal = record.moderation
+    return {"stage": refusal.stage, "reasons": list(refusal.reasons)} if refusal else None
+
+
+def _medium(file: Kept, url: str) -> dict[str, Any]:
+    return {
+        "url": url,
+        "content_type": file.content_type,
+        "bytes": file.bytes,
+        "sha256": file.sha256,
+        "width": file.width,
+        "height": file.height,
+    }
+
+
+def _moment(moment: Moment) -> dict[str, Any]:
+    return {"at": time(moment.at), "what": moment.what, "detail": moment.detail}

@@ -1,0 +1,77 @@
+"""A worker's hold on a job: a lease renewed while it works, and a fence that guards each commit."""
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from jobs.errors import ClaimLost, StoreUnavailable
+from jobs.job import LEASE_SECONDS, Job
+from jobs.store import Store
+
+RENEW_EVERY_SECONDS = LEASE_SECONDS / 3
+
+log = logging.getLogger(__name__)
+
+
+class Claim:
+    """A job that is ours until somebody else takes it over.
+
+    `on_loss` is called from another thread as soon as that is known, to cut a transfer short.
+    """
+
+    def __init__(self, store: Store, job: Job) -> None:
+        self.job = job
+        self.on_loss: Callable[[], None] | None = None
+        self._store = store
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    @classmethod
+    def take(cls, store: Store, job_id: str) -> Self | None:
+        """Claim a job that waits for a worker; None when another worker was quicker."""
+
+        def claim(job: Job | None, now: float) -> Job | None:
+            return job.claimed(now) if job and job.wanted is not None else job
+
+        change = store.change(job_id, claim)
+        return cls(store, change.after) if change.written and change.after else None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def commit(self, step: Callable[[Job, float], Job]) -> Job:
+        """Apply a step while the job is still ours. Raises ClaimLost when it is not."""
+
+        def guarded(job: Job | None, now: float) -> Job:
+            if job is None or job.fence != self.job.fence or job.lease_until is None:
+                raise ClaimLost
+            return step(job, now)
+
+        change = self._store.change(self.job.id, guarded)
+        self.job = change.after or self.job
+        return self.job
+
+    def _renew(self) -> None:
+        while not self._done.wait(RENEW_EVERY_SECONDS):
+            try:
+                self.commit(Job.renewed)
+            except ClaimLost:
+                log.info("job %s: taken over by another worker", self.job.id)
+                if self.on_loss:
+                    self.on_loss()
+                return
+            except StoreUnavailable:
+                # The next turn may get through; if the lease runs out meanwhile, the fence decides.
+                log.warning("job %s: lease not renewed, Redis does not answer", self.job.id)

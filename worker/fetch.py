@@ -1,0 +1,135 @@
+"""The safe download: from an allowed host into a staged file, every byte counted and verified."""
+
+import base64
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from jobs.errors import MediaTooLarge, RefusedUrl, TransferFailed, UrlDead
+from jobs.hosts import Address
+from jobs.media import refusals
+from worker import magic, web
+
+CHUNK_BYTES = 256 * 1024
+PACE_WINDOW_SECONDS = 20.0
+PACE_BYTES_PER_SECOND = 2048  # slower than this, a new connection is the better bet
+DEAD_STATUSES = frozenset({401, 403, 404, 410})  # BFL's docs: treat all of them as expired
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A verified file: its type by magic bytes, its size and SHA-256."""
+
+    content_type: str
+    bytes: int
+    sha256: str
+
+
+def download(
+    session: requests.Session, address: Address, path: Path, *, seconds: float, max_bytes: int
+) -> Download:
+    """Fetch an address into a new file and write it through to the disk.
+
+    Raises UrlDead, TransferFailed (try again), RefusedMedia (never try again) or StorageFailed.
+    """
+    with web.exchange(session, address, seconds=seconds) as response:
+        _check_status(response.status_code)
+        body = _Body(response, max_bytes)
+        with refusals():
+            file = path.open("xb")
+        with file:
+            for chunk in body.chunks():
+                with refusals():
+                    file.write(chunk)
+            with refusals():
+                file.flush()
+                os.fsync(file.fileno())
+    return body.verified(path)
+
+
+def _check_status(status: int) -> None:
+    if status in DEAD_STATUSES:
+        raise UrlDead(f"the delivery host answered {status}")
+    if 300 <= status < 400:
+        raise RefusedUrl("the delivery host redirects, which is not followed")
+    if status != requests.codes.ok:
+        raise TransferFailed(f"the delivery host answered {status}")
+
+
+class _Body:
+    """A response's bytes as they pass by, and what they have to add up to."""
+
+    def __init__(self, response: requests.Response, max_bytes: int) -> None:
+        self._raw = response.raw
+        self._max = max_bytes
+        self._length = _length(response.headers.get("Content-Length"))
+        self._md5_wanted = response.headers.get("Content-MD5")
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha256 = hashlib.sha256()
+        self._count = 0
+        self._kind = ""
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise TransferFailed("the body is encoded although that was not asked for")
+        if self._length is not None and self._length > max_bytes:
+            raise MediaTooLarge
+
+    def chunks(self) -> Iterator[bytes]:
+        pace = _Pace()
+        while chunk := self._raw.read1(CHUNK_BYTES, decode_content=False):
+            self._take(chunk)
+            pace.check(self._count)
+            yield chunk
+
+    def _take(self, chunk: bytes) -> None:
+        if not self._kind and len(chunk) >= magic.HEAD_BYTES:
+            self._kind = magic.content_type(chunk)
+        self._count += len(chunk)
+        if self._count > self._max:
+            raise MediaTooLarge
+        self._md5.update(chunk)
+        self._sha256.update(chunk)
+
+    def verified(self, path: Path) -> Download:
+        """Raises TransferFailed unless length, MD5 or at least the format say that it is whole."""
+        if self._length is not None and self._count != self._length:
+            raise TransferFailed(f"{self._count} of {self._length} bytes arrived")
+        kind = self._kind or _kind_of(path)
+        if self._md5_wanted is not None:
+            digest = base64.b64encode(self._md5.digest()).decode()
+            if digest != self._md5_wanted.strip():
+                raise TransferFailed("the bytes do not match their Content-MD5")
+        elif not magic.is_whole(path, kind):
+            raise TransferFailed("the file breaks off")
+        return Download(kind, self._count, self._sha256.hexdigest())
+
+
+class _Pace:
+    """Gives up on a connection that trickles."""
+
+    def __init__(self) -> None:
+        self._since, self._count = time.monotonic(), 0
+
+    def check(self, count: int) -> None:
+        elapsed = time.monotonic() - self._since
+        if elapsed < PACE_WINDOW_SECONDS:
+            return
+        if count - self._count < PACE_BYTES_PER_SECOND * elapsed:
+            raise TransferFailed("the delivery host sends too slowly")
+        self._since, self._count = time.monotonic(), count
+
+
+def _length(header: str | None) -> int | None:
+    return int(header) if header and header.isascii() and header.isdigit() else None
+
+
+def _kind_of(path: Path) -> str:
+    with refusals(), path.open("rb") as file:
+        head = file.read(magic.HEAD_BYTES)
+    if len(head) < magic.HEAD_BYTES:
+        raise TransferFailed("the body breaks off in its first bytes")
+    return magic.content_type(head)

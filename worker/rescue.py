@@ -1,0 +1,185 @@
+"""Bringing a job's media home before their URL dies."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+
+from jobs import intake
+from jobs.errors import (
+    BflUnavailable,
+    NotMedia,
+    RefusedMedia,
+    StorageFailed,
+    TransferFailed,
+    UrlDead,
+)
+from jobs.hosts import Address
+from jobs.job import Job, Kept
+from jobs.media import object_key, refusals
+from jobs.services import Services
+from jobs.states import News, State
+from worker import fetch, magic, poll, web
+from worker.backoff import pause
+from worker.claim import Claim
+
+QUICK_TRIES = 3
+QUICK_PAUSE_SECONDS = 0.4
+FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 30.0
+# A URL that looks dead is tried all the same: our clock may be the one that is wrong.
+LEAST_SECONDS = 20.0
+
+log = logging.getLogger(__name__)
+
+
+def bring_home(services: Services, claim: Claim) -> None:
+    """Fetch all of a job's media and commit them, or say on the record why not."""
+    rescue = Rescue(services, claim)
+    claim.on_loss = web.cut_connections
+    try:
+        rescue.run()
+    except UrlDead as error:
+        rescue.ask_again(str(error))
+    except RefusedMedia as error:
+        code, message = error.code, str(error)
+        rescue.end(lambda job, now: job.refused(now, code, message))
+    except StorageFailed as error:
+        rescue.rest(f"storage: {error}")
+    except TransferFailed as error:
+        if rescue.url_should_live():
+            rescue.rest(str(error))
+        else:
+            rescue.ask_again(str(error))
+
+
+class Rescue:
+    """One worker's attempt at one job."""
+
+    def __init__(self, services: Services, claim: Claim) -> None:
+        self._services = services
+        self._claim = claim
+
+    def run(self) -> None:
+        """Everything or nothing: a job is stored when its last file is."""
+        job = self._claim.job
+        with web.new_session(self._services.trust.sandbox) as session:
+            addresses = [self._services.trust.delivery(url) for url in job.urls]
+            media = tuple(self._keep(session, n, at) for n, at in enumerate(addresses))
+        self.end(lambda job, now: job.stored(now, media))
+        life = (job.urls_die_at or 0.0) - self._services.store.now()
+        log.info("job %s: stored, its URL had %.0f s to live", job.id, life)
+
+    def _keep(self, session: requests.Session, n: int, address: Address) -> Kept:
+        job = self._claim.job
+        if job.fence > 1 and (found := self._adopted(n)):
+            return found
+        for attempt in range(QUICK_TRIES):
+            try:
+                return self._fetched(session, n, address)
+            except (TransferFailed, NotMedia) as error:
+                log.info("job %s: %s", job.id, error)
+                if attempt == QUICK_TRIES - 1:
+                    raise
+                time.sleep(pause(attempt, QUICK_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS))
+        raise AssertionError  # the last attempt returns or raises
+
+    def _adopted(self, n: int) -> Kept | None:
+        """A file that a worker published just before it was killed: whole, or it were not there."""
+        job = self._claim.job
+        found = self._services.media.existing(job.id, job.created_at, n)
+        return _described(self._services, *found) if found else None
+
+    def _fetched(self, session: requests.Session, n: int, address: Address) -> Kept:
+        job, media = self._claim.job, self._services.media
+        with media.staging(job.id) as path:
+            got = fetch.download(
+                session,
+                address,
+                path,
+                seconds=self._seconds_left(),
+                max_bytes=self._services.settings.max_media_bytes,
+            )
+            key = object_key(job.id, job.created_at, n, got.content_type)
+            self._claim.commit(Job.renewed)  # whoever lost the job must not publish any more
+            kept = _kept(key, path, got)
+            return (
+                kept
+                if media.publish(path, key)
+                else _described(self._services, key, kept.content_type)
+            )
+
+    def _seconds_left(self) -> float:
+        job, now = self._claim.job, self._services.store.now()
+        until = max(job.urls_die_at or 0.0, now + LEAST_SECONDS)
+        return min(until, job.deadline) - now
+
+    # When it does not work.
+
+    def url_should_live(self) -> bool:
+        return self._services.store.now() < (self._claim.job.urls_die_at or 0.0)
+
+    def ask_again(self, why: str) -> None:
+        """The URL is dead: ask BFL once for a fresh one, which is a new chance, else it is over."""
+        job, services = self._claim.job, self._services
+        try:
+            report = None if job.asked_again else poll.inquire(services, job)
+        except BflUnavailable as trouble:
+            self.rest(f"{why}; {trouble}", trouble.retry_after)
+            return
+        if report and report.news is News.READY and report.urls != job.urls:
+            heard = intake.accept(services.store, report, services.settings.patience)
+            if heard.urls != job.urls:
+                return
+        self.end(lambda job, now: job.expired(now, f"{why}, and BFL gave no fresh URL"))
+
+    def rest(self, why: str, retry_after: float | None = None) -> None:
+        """Try again later."""
+
+        def rested(job: Job, now: float) -> Job:
+            seconds = pause(job.tries, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+            noted = job.noted(now, "rescue put off", reason=why)
+            return noted.rested(now, max(seconds, retry_after or 0.0))
+
+        log.info("job %s: rescue put off: %s", self._claim.job.id, why)
+        self._claim.commit(rested)
+
+    def end(self, step: Callable[[Job, float], Job]) -> None:
+        """Commit the end of the job; unless it is stored, no file of it stays."""
+        before = self._claim.job
+        try:
+            self._claim.commit(step)
+        finally:
+            after = self._services.store.load(before.id)
+            if after is None or (after.state.terminal and after.state is not State.STORED):
+                drop_leftovers(self._services, before)
+
+
+def drop_leftovers(services: Services, job: Job) -> None:
+    """Delete files that were published for a job but never committed; `job` as it was before."""
+    for n in range(len(job.urls)):
+        if found := services.media.existing(job.id, job.created_at, n):
+            services.media.delete(found[0])
+
+
+def _described(services: Services, key: str, content_type: str) -> Kept:
+    """What is known of a file that is already in the storage, read back from its bytes."""
+    path = services.media.local_path(key)
+    with refusals(), path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return _kept(key, path, fetch.Download(content_type, path.stat().st_size, digest))
+
+
+def _kept(key: str, path: Path, got: fetch.Download) -> Kept:
+    width, height = magic.pixels(path, got.content_type)
+    return Kept(
+        key=key,
+        content_type=got.content_type,
+        bytes=got.bytes,
+        sha256=got.sha256,
+        width=width,
+        height=height,
+    )

@@ -1,0 +1,110 @@
+"""`python -m worker.sweep`: looks after the jobs that are due, oldest first."""
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from jobs.errors import BrokenRecord, FluxkeepError, StorageFailed, StoreUnavailable
+from jobs.job import Job
+from jobs.services import Services
+from worker import logs, wiring
+from worker.rescue import drop_leftovers
+
+SWEEP_EVERY_SECONDS = 5.0
+LEAST_PAUSE_SECONDS = 0.5
+BATCH = 500
+POISONED_FOR_SECONDS = 300.0
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    try:
+        services = wiring.get()
+    except FluxkeepError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - logging is set up from the settings
+        return 1
+    logs.set_up(services.settings)
+    run(services, _stop_on_signals())
+    return 0
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def tell(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, tell)
+    return stop
+
+
+def run(services: Services, stop: threading.Event) -> None:
+    """Sweep until told to stop; an outage of Redis is sat out."""
+    pause = 0.0
+    while not stop.wait(pause):
+        try:
+            pause = sweep(services)
+        except StoreUnavailable as error:
+            log.warning("%s", error)
+            pause = SWEEP_EVERY_SECONDS
+
+
+def sweep(services: Services) -> float:
+    """Look at every job that is due; returns the seconds until the next one may be."""
+    due = services.store.due(BATCH)
+    for job_id in due.ids:
+        look_after(services, job_id)
+    services.store.hint(due.unhinted)
+    services.store.beat("sweep")
+    _tidy_storage(services)
+    if due.ids:
+        return LEAST_PAUSE_SECONDS
+    until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now
+    return min(max(until_next, LEAST_PAUSE_SECONDS), SWEEP_EVERY_SECONDS)
+
+
+def look_after(services: Services, job_id: str) -> None:
+    """Take the next step with one due job; a broken one is put off and stops nobody else."""
+    try:
+        change = services.store.change(job_id, _step)
+    except BrokenRecord as error:
+        services.store.postpone(job_id, services.store.now() + POISONED_FOR_SECONDS)
+        log.error("job %s: %s Put off.", job_id, error)
+        return
+    if change.before is None:
+        services.store.forget(job_id)
+    elif change.written and change.after and change.after.state.terminal:
+        _ended(services, change.before, change.after)
+
+
+def _step(job: Job | None, now: float) -> Job | None:
+    return job.looked_at(now) if job else None
+
+
+def _ended(services: Services, before: Job, after: Job) -> None:
+    log.warning("job %s: %s, its deadline has passed", after.id, after.state)
+    with _storage_may_fail():
+        drop_leftovers(services, before)
+
+
+def _tidy_storage(services: Services) -> None:
+    with _storage_may_fail():
+        services.media.drop_abandoned()
+
+
+@contextmanager
+def _storage_may_fail() -> Iterator[None]:
+    try:
+        yield
+    except StorageFailed as error:
+        log.warning("storage: %s", error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""One turn of a worker: the most urgent work that waits, whatever the entry named."""
+
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from jobs.errors import ClaimLost
+from jobs.job import Job
+from jobs.services import Services
+from jobs.states import State
+from worker import poll, rescue
+from worker.claim import Claim
+
+STEPS: dict[State, Callable[[Services, Claim], None]] = {
+    State.SUBMITTED: poll.ask,
+    State.READY: rescue.bring_home,
+}
+
+log = logging.getLogger(__name__)
+
+
+class Leaving(BaseException):
+    """The process was told to stop."""
+
+
+def take(services: Services, job_id: str) -> bool:
+    """Do the most urgent work, or else what the entry named; returns whether there was any.
+
+    RQ is first in, first out, but a URL that dies in a minute cannot wait behind one that lives
+    for an hour. There is an entry for every job that waits, so each gets its turn.
+    """
+    claim = None
+    try:
+        with _stoppable():
+            claim = _most_urgent(services) or Claim.take(services.store, job_id)
+            if claim:
+                _work(services, claim)
+    except Leaving:
+        if claim:
+            _hand_back(claim)
+    return claim is not None
+
+
+def _most_urgent(services: Services) -> Claim | None:
+    while job_id := services.store.most_urgent():
+        # A loser looks again: whoever won has taken that job off the list.
+        if claim := Claim.take(services.store, job_id):
+            return claim
+    return None
+
+
+def _work(services: Services, claim: Claim) -> None:
+    try:
+        with claim:
+            STEPS[claim.job.state](services, claim)
+    except ClaimLost:
+        log.info("job %s: somebody else has it now", claim.job.id)
+
+
+def _hand_back(claim: Claim) -> None:
+    with suppress(ClaimLost):
+        claim.commit(Job.handed_back)
+        log.info("job %s: handed back, this worker stops", claim.job.id)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM ends the work in hand at once, instead of the whole process without a word."""
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        raise Leaving
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

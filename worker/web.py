@@ -1,0 +1,193 @@
+"""HTTP towards BFL: only to vetted addresses, and never longer than the deadline.
+
+Each name is resolved once and connected to by the address that was vetted, while TLS still checks
+the name. No redirect, proxy, netrc, cookie or content encoding is followed.
+"""
+
+import ipaddress
+import socket
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from jobs.errors import RefusedUrl, TransferFailed
+from jobs.hosts import Address, Origin
+
+CONNECT_SECONDS = 5.0
+SILENCE_SECONDS = 15.0  # a connection that says nothing for so long is dead
+
+# Global by `ipaddress`, but they lead back inside: translations and Azure's platform address.
+_TREACHEROUS = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "168.63.129.16/32",
+            "192.88.99.0/24",
+            "64:ff9b::/96",
+            "64:ff9b:1::/48",
+            "2001::/32",
+            "2002::/16",
+        ),
+    )
+)
+
+_open_sockets: "weakref.WeakSet[socket.socket]" = weakref.WeakSet()
+
+
+def is_public(text: str) -> bool:
+    """Whether an address belongs to the open internet and to nothing closer."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    if address.is_multicast or address.is_reserved or not address.is_global:
+        return False
+    return not any(address in network for network in _TREACHEROUS)
+
+
+def _vetted(host: str, port: int, *, loopback: bool) -> list[tuple[Any, ...]]:
+    """The socket addresses of a host. Raises RefusedUrl if a single one of them is bad."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for *_, where in found:
+        text = str(where[0])
+        good = ipaddress.ip_address(text).is_loopback if loopback else is_public(text)
+        if not good:
+            raise RefusedUrl("the host's name leads to an address that is not public")
+    return [where for *_, where in found]
+
+
+class _Vetted(HTTPConnection):
+    loopback = False
+
+    def _new_conn(self) -> socket.socket:
+        host = self._dns_host.strip("[]")
+        error: OSError = OSError("the name has no address")
+        for where in _vetted(host, self.port, loopback=self.loopback):
+            try:
+                return socket.create_connection(where[:2], CONNECT_SECONDS)
+            except OSError as failure:
+                error = failure
+        raise error
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _open_sockets.add(self.sock)
+
+
+class _VettedLoopback(_Vetted):
+    loopback = True
+
+
+class _VettedTls(_Vetted, HTTPSConnection):
+    pass
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _VettedTls
+
+
+class _LoopbackPool(HTTPConnectionPool):
+    ConnectionCls = _VettedLoopback
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"https": _TlsPool, "http": _LoopbackPool}
+
+
+def new_session(sandbox: Origin | None) -> requests.Session:
+    """A session that can reach https, and plain http only on the sandbox's own origin."""
+    session = requests.Session()
+    session.trust_env = False
+    session.adapters.clear()
+    session.mount("https://", _Adapter())
+    if sandbox:
+        session.mount(f"{sandbox}/", _Adapter())
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    session.headers.clear()
+    session.headers.update({"User-Agent": "Fluxkeep", "Accept-Encoding": "identity"})
+    return session
+
+
+@contextmanager
+def exchange(
+    session: requests.Session,
+    address: Address,
+    *,
+    seconds: float,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[requests.Response]:
+    """GET an address and hand over the streaming answer; all of it must end within `seconds`.
+
+    Raises TransferFailed for whatever goes wrong on the wire, RefusedUrl for a bad address.
+    """
+    watchdog = Watchdog(seconds)
+    try:
+        with watchdog, session.send(_request(session, address, headers), **_OPTIONS) as response:
+            yield response
+    except (requests.RequestException, HTTPError, OSError) as error:
+        # The error's text can hold the URL; its type is all that may be told.
+        raise TransferFailed(f"the connection failed: {type(error).__name__}") from None
+    finally:
+        # A cut body can look like a short file or a whole one; the cut is what happened.
+        if watchdog.reason:
+            raise TransferFailed(watchdog.reason) from None
+
+
+_OPTIONS: dict[str, Any] = {
+    "stream": True,
+    "allow_redirects": False,
+    "timeout": (CONNECT_SECONDS, SILENCE_SECONDS),
+}
+
+
+def _request(
+    session: requests.Session, address: Address, headers: Mapping[str, str] | None
+) -> requests.PreparedRequest:
+    prepared = session.prepare_request(requests.Request("GET", str(address), headers=headers))
+    # requests would normalise the percent-encoding of a signed query.
+    prepared.url = str(address)
+    return prepared
+
+
+class Watchdog:
+    """Cuts every connection of this process at a deadline.
+
+    A time-out bounds the silence between two bytes; a body or header dripped byte by byte is
+    only bounded by this. A worker process transfers one thing at a time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.reason = ""
+        self._timer = threading.Timer(max(seconds, 0.0), self.cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> "Watchdog":
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def cut(self) -> None:
+        self.reason = "the transfer took too long"
+        cut_connections()
+
+
+def cut_connections() -> None:
+    """Shut every open connection down; whoever reads from one gets an error or its end."""
+    for opened in list(_open_sockets):
+        try:
+            opened.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            continue  # closed meanwhile

@@ -1,0 +1,1 @@
+"""Tests of Fluxkeep, one file per behaviour."""

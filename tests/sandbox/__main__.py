@@ -1,0 +1,41 @@
+"""Runs the sandbox alone: `python -m tests.sandbox`."""
+
+import argparse
+import signal
+from collections.abc import Sequence
+
+from tests.sandbox.sandbox import Sandbox
+from tests.sandbox.settings import Settings
+
+DEFAULT_PORT = 9100
+
+
+def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m tests.sandbox", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one")
+    parser.add_argument("--key", nargs="+", action="extend", help="accepted keys; without it, any")
+    parser.add_argument("--webhook-url", help="called for tasks that bring no webhook_url")
+    parser.add_argument("--webhook-secret", help="goes with --webhook-url")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    given = read_arguments()
+    stop = {signal.SIGINT, signal.SIGTERM}
+    # Blocked before the first thread starts, so that only the wait below receives them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
+    settings = Settings(
+        keys=set(given.key or []),
+        webhook_url=given.webhook_url,
+        webhook_secret=given.webhook_secret,
+    )
+    with Sandbox(settings, host=given.host, port=given.port) as box:
+        print(
+            f"BFL sandbox at {box.url} - start Fluxkeep with BFL_SANDBOX_URL={box.url}", flush=True
+        )
+        signal.sigwait(stop)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Serves media under signed URLs like an Azure blob store, and breaks off where it was told to."""
+
+import time
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from email.utils import formatdate
+from itertools import chain, repeat
+
+from tests.sandbox.errors import expired, refusal
+from tests.sandbox.faults import nth_fault
+from tests.sandbox.links import Link
+from tests.sandbox.media import BLOCK, Media, media_of
+from tests.sandbox.observations import Delivery, Request
+from tests.sandbox.ranges import Span, read_range
+from tests.sandbox.studio import Studio
+from tests.sandbox.switches import Switches
+from tests.sandbox.task import Task
+from tests.sandbox.wire import Answer, Ending
+
+TEBIBYTE = 2**40
+WRONG_MD5 = "AAAAAAAAAAAAAAAAAAAAAA=="
+
+
+def deliver(studio: Studio, request: Request) -> Answer:
+    link = studio.ledger.link_at(request.path)
+    if link is None:
+        return Answer.text(404, b"The specified blob does not exist.", "text/plain")
+    return _observed(studio, link.task_id, _decide(studio, request))
+
+
+def _observed(studio: Studio, task_id: str, answer: Answer) -> Answer:
+    delivery = Delivery(time.time(), answer.status)
+    studio.ledger.change(task_id, lambda task: task.deliveries.append(delivery))
+
+    def count(sent: int) -> None:
+        delivery.sent += sent
+
+    def end() -> None:
+        delivery.over = True
+
+    return replace(answer, sent=count, over=end)
+
+
+def _decide(studio: Studio, request: Request) -> Answer:
+    if request.has_key:
+        return Answer.text(400, b"An API key has no business here.", "text/plain")
+    link = studio.ledger.find_link(request.target)
+    if link is None or link.expired(time.time()):
+        return expired()
+    task = studio.ledger.find(link.task_id)
+    if task is None:
+        return expired()
+    answer = _serve(task, link, request, _fault(task.switches, studio.ledger.next_try(task.id)))
+    switches = task.switches
+    return replace(
+        answer, pause=switches.hang, head_pace=switches.drip_headers, body_pace=switches.drip
+    )
+
+
+def _fault(switches: Switches, tried: int) -> str | None:
+    ordered = ("delivery_500", "reset", "short_body", "wrong_md5")
+    return nth_fault([(name, getattr(switches, name)) for name in ordered], tried)
+
+
+def _serve(task: Task, link: Link, request: Request, fault: str | None) -> Answer:
+    switches = task.switches
+    if fault == "delivery_500":
+        return refusal(500)
+    if switches.delivery_status is not None:
+        return Answer.text(switches.delivery_status, b"as the task wants it", "text/plain")
+    if switches.redirect is not None:
+        return Answer(302, {"Location": switches.redirect, "Content-Length": "0"})
+    media = media_of(task, link.n)
+    span = read_range(request.headers.get("range"), media.size)
+    if span is None:
+        return Answer(416, {"Content-Range": f"bytes */{media.size}", "Content-Length": "0"})
+    headers = _headers(task, media, span, fault)
+    body = _body(switches, media, span, fault)
+    return Answer(206 if span.partial else 200, headers, body, ending=_ending(switches, fault))
+
+
+def _headers(task: Task, media: Media, span: Span, fault: str | None) -> dict[str, str]:
+    switches = task.switches
+    length = TEBIBYTE if switches.too_large else span.stop - span.start
+    headers = {
+        "Server": "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0",
+        "Content-Type": switches.content_type or media.content_type,
+        "ETag": f'"0x{media.md5.encode().hex()[:15].upper()}"',
+        "Last-Modified": formatdate(task.finished_at, usegmt=True),
+        "Accept-Ranges": "bytes",
+    }
+    if span.partial:
+        headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{media.size}"
+    elif not (switches.no_md5 or switches.too_large):
+        headers["Content-MD5"] = WRONG_MD5 if fault == "wrong_md5" else media.md5
+    if switches.gzip:
+        headers["Content-Encoding"] = "gzip"
+    elif not switches.no_length:
+        headers["Content-Length"] = str(length)
+    return headers
+
+
+def _body(switches: Switches, media: Media, span: Span, fault: str | None) -> Iterable[bytes]:
+    # Cut in the middle: the head and a good part arrive before the connection ends.
+    broken = fault in ("short_body", "reset")
+    stop = (span.start + span.stop) // 2 if broken else span.stop
+    body: Iterable[bytes] = media.read(span.start, stop)
+    if switches.too_large:
+        body = chain(body, repeat(bytes(BLOCK)))
+    return _gzipped(body, whole=not broken) if switches.gzip else body
+
+
+def _gzipped(body: Iterable[bytes], *, whole: bool) -> Iterator[bytes]:
+    packer = zlib.compressobj(wbits=31)
+    yield from map(packer.compress, body)
+    yield packer.flush(zlib.Z_FINISH if whole else zlib.Z_SYNC_FLUSH)
+
+
+def _ending(switches: Switches, fault: str | None) -> Ending:
+    if fault == "reset":
+        return Ending.RESET
+    closes = fault == "short_body" or switches.no_length or switches.gzip
+    return Ending.CLOSE if closes else Ending.KEEP

@@ -1,0 +1,61 @@
+"""BFL's refusals with the exact bodies it sends."""
+
+from typing import Any
+
+from tests.sandbox.fields import Misfit
+from tests.sandbox.wire import Answer
+
+NOT_AUTHENTICATED = {"detail": "Not authenticated - Invalid Authentication"}
+BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+EXPIRED = (
+    '\ufeff<?xml version="1.0" encoding="utf-8"?><Error><Code>AuthenticationFailed</Code>'
+    "<Message>Server failed to authenticate the request. Make sure the value of Authorization "
+    "header is formed correctly including the signature.</Message></Error>"
+).encode()
+
+
+class Refused(Exception):
+    """A submission that made no task, with the answer that says so."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"{answer.status} {answer.body!r}")
+        self.answer = answer
+        self.status = answer.status
+
+
+def invalid(loc: list[Any], msg: str, kind: str) -> Answer:
+    return Answer.json(422, {"detail": [{"loc": ["body", *loc], "msg": msg, "type": kind}]})
+
+
+def misfit(wrong: Misfit, *where: str) -> Answer:
+    return invalid([*where, wrong.name], wrong.msg, wrong.kind)
+
+
+def refusal(status: int, retry_after: float | None = None) -> Answer:
+    """The answer BFL gives with `status`, whatever was asked."""
+    if status == 503 and retry_after is None:
+        retry_after = 1
+    headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
+    if status == 500:
+        return Answer.text(500, b"Internal Server Error", "text/plain; charset=utf-8")
+    if status == 502:
+        return Answer.text(502, BAD_GATEWAY, "text/html")
+    if status == 422:
+        return invalid(["width"], "Input should be a multiple of 16", "multiple_of")
+    return Answer.json(status, _BODIES[status], headers)
+
+
+_BODIES: dict[int, dict[str, Any]] = {
+    400: {"detail": "Invalid request"},
+    401: NOT_AUTHENTICATED,
+    402: {"detail": "Insufficient credits"},
+    403: NOT_AUTHENTICATED,
+    404: {"detail": "Not Found"},
+    429: {"detail": "Rate limit exceeded: too many active tasks"},
+    503: {"detail": "Service temporarily unavailable"},
+}
+
+
+def expired() -> Answer:
+    """What Azure answers to a URL whose time is over or whose signature is not its own."""
+    return Answer.text(403, EXPIRED, "application/xml")

@@ -1,0 +1,82 @@
+"""Media of any size: the same bytes every time for a name, and never held whole in memory."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import md5, shake_256
+
+from tests.sandbox.formats import FORMATS, Noise, Part, measure
+from tests.sandbox.task import Task
+
+BLOCK = 65_536
+
+
+@dataclass(frozen=True)
+class Media:
+    """A picture or film as parts: literal bytes, and noise that is made when it is read."""
+
+    name: str
+    content_type: str
+    parts: tuple[Part, ...]
+
+    @cached_property
+    def size(self) -> int:
+        return measure(self.parts)
+
+    @cached_property
+    def md5(self) -> str:
+        """Base64, as Content-MD5 has it."""
+        digest = md5(usedforsecurity=False)
+        for piece in self.read():
+            digest.update(piece)
+        return b64encode(digest.digest()).decode()
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start` up to `stop`, in pieces of at most 64 KiB."""
+        offset, stop = 0, self.size if stop is None else stop
+        for part in self.parts:
+            length = len(part)
+            low, high = max(start - offset, 0), min(stop - offset, length)
+            if low < high:
+                yield from _slices(part, low, high, self.name)
+            offset += length
+
+    def whole(self) -> bytes:
+        return b"".join(self.read())
+
+
+def media_of(task: Task, n: int) -> Media:
+    """The n-th media file of a task."""
+    if task.switches.body is not None:
+        return Media(task.id, "text/html", (task.switches.body.encode(),))
+    return _media(f"{task.id}/{n}", task.format, task.switches.size)
+
+
+@lru_cache(maxsize=256)
+def _media(name: str, form: str, size: int) -> Media:
+    content_type = "video/mp4" if form == "mp4" else f"image/{form}"
+    return Media(name, content_type, FORMATS[form](name, size, lambda part: _noise(part, name)))
+
+
+def _slices(part: Part, low: int, high: int, name: str) -> Iterator[bytes]:
+    if isinstance(part, Noise):
+        yield from _noise(Noise(part.start + low, high - low), name)
+    else:
+        for start in range(low, high, BLOCK):
+            yield part[start : min(start + BLOCK, high)]
+
+
+def _noise(part: Noise, name: str) -> Iterator[bytes]:
+    """A stretch of an endless stream whose blocks all differ, so that a swapped one is noticed."""
+    position, end = part.start, part.start + part.length
+    while position < end:
+        index, low = divmod(position, BLOCK)
+        block = index.to_bytes(8, "big") + _texture(name)
+        yield block[low : low + end - position]
+        position += BLOCK - low
+
+
+@lru_cache(maxsize=64)
+def _texture(name: str) -> bytes:
+    return shake_256(name.encode()).digest(BLOCK - 8)

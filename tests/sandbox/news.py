@@ -1,0 +1,93 @@
+"""What BFL says about a task when it is asked: the body of a poll, and of a callback of today."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.sandbox.task import Task
+
+FINAL_WORDS = {
+    "ready": "Ready",
+    "error": "Error",
+    "failed": "Failed",
+    "request_moderated": "Request Moderated",
+    "content_moderated": "Content Moderated",
+    "not_found": "Task not found",
+}
+MODERATED = ("request_moderated", "content_moderated")
+
+
+def pending(task_id: str, word: str = "Pending", progress: float | None = None) -> dict[str, Any]:
+    return {
+        "id": task_id,
+        "status": word,
+        "result": None,
+        "progress": progress,
+        "details": None,
+        "preview": None,
+    }
+
+
+def not_found(task_id: str) -> dict[str, Any]:
+    return pending(task_id, "Task not found")
+
+
+def news(task: Task, urls: list[str]) -> dict[str, Any]:
+    """`urls` are the delivery URLs, in order, of a task that ended well."""
+    if task.finished_at is None:
+        return pending(task.id, *_stage(task))
+    said = pending(task.id, task.switches.status_word or FINAL_WORDS[task.switches.outcome])
+    said["details"] = _details(task)
+    if task.switches.outcome == "ready":
+        said |= {"result": _result(task, urls), "progress": 1.0}
+        said |= {"cost": task.cost} if task.is_video else {}
+    return said
+
+
+def _stage(task: Task) -> tuple[str, float | None]:
+    done = min(0.9, (time.time() - task.created_at) / max(task.seconds, 0.001))
+    word = "Pending" if done < 0.3 else "Generating"
+    if task.model.startswith("flux-3") and 0.2 <= done < 0.4:
+        word = "Reasoning"
+    progress = round(done, 1) if word == "Generating" else None
+    return task.switches.pending_word or word, progress
+
+
+def _details(task: Task) -> dict[str, Any] | str | None:
+    switches = task.switches
+    if switches.outcome in MODERATED:
+        if switches.details_as == "string":
+            return ", ".join(switches.reasons)
+        return {"Moderation Reasons": switches.reasons} if switches.details_as == "dict" else None
+    return {"error": switches.error_text} if switches.outcome in ("error", "failed") else None
+
+
+def _result(task: Task, urls: list[str]) -> dict[str, Any]:
+    prompt, end = str(task.input.get("prompt") or ""), task.finished_at or task.created_at
+    result: dict[str, Any] = {"start_time": task.created_at, "prompt": prompt, "seed": seed(task)}
+    if task.model.startswith("flux-2"):
+        # FLUX.2 says which prompt it made of the caller's.
+        result["prompt"] = f"{prompt}, in fine detail".removeprefix(", ")
+    else:
+        result |= {"end_time": end, "duration": end - task.created_at}
+    return result | _samples(task, urls)
+
+
+def _samples(task: Task, urls: list[str]) -> dict[str, Any]:
+    switches = task.switches
+    if switches.sample == "missing" or not urls:
+        return {}
+    samples = [switches.sample_url or urls[0], *urls[1 : switches.samples]]
+    several = {"samples": samples} if switches.samples > 1 else {}
+    cache = {"draft_cache": urls[-1]} if switches.draft_cache else {}
+    return {"sample": samples[0]} | several | cache
+
+
+def seed(task: Task) -> int:
+    """The caller's, or one that stays the same for the task."""
+    given = task.input.get("seed")
+    return given if isinstance(given, int) else int(task.id[:8], 16)
+
+
+def stamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

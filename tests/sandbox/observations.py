@@ -1,0 +1,73 @@
+"""What the sandbox saw happen, kept so that a test or a person can look at it afterwards."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Callback:
+    """One attempt to call back; `outcome` is the HTTP status, or the error in words."""
+
+    time: float
+    outcome: int | str
+    headers: dict[str, str]
+    body: bytes
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"body": self.body.decode()}
+
+
+@dataclass
+class Delivery:
+    """One request for media; `sent` grows while the body is on its way."""
+
+    time: float
+    status: int
+    sent: int = 0
+    over: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it arrived, before anything was decided about it."""
+
+    time: float
+    method: str
+    target: str  # path and query, byte for byte
+    headers: dict[str, str]  # names in lower case
+    body: bytes = b""
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    @property
+    def has_key(self) -> bool:
+        return "x-key" in self.headers
+
+    def as_json(self) -> dict[str, Any]:
+        headers = self.headers | ({"x-key": "(hidden)"} if self.has_key else {})
+        return {
+            "time": self.time,
+            "method": self.method,
+            "path": self.path,
+            "target": self.target,
+            "has_key": self.has_key,
+            "headers": headers,
+        }
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most tasks that were active at once, and how many were turned away with 429."""
+
+    active: int
+    peak: int
+    peak_by_model: dict[str, int]
+    refused: int
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)

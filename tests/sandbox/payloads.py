@@ -1,0 +1,78 @@
+"""The three shapes of a callback: of today, of before February 2026, and of BFL's `skills`."""
+
+import time
+from typing import Any
+
+from tests.sandbox.news import MODERATED, news, seed, stamp
+from tests.sandbox.task import Task
+
+LEGACY_WORDS = {
+    "ready": "SUCCESS",
+    "error": "FAILED",
+    "failed": "FAILED",
+    "request_moderated": "Content Moderated",
+    "content_moderated": "GENERATED CONTENT MODERATED",
+    "not_found": "Task not found",
+}
+LEGACY_PENDING_WORDS = ("PENDING", "processing")
+
+
+def final_payload(task: Task, urls: list[str]) -> dict[str, Any]:
+    said = news(task, urls)
+    if task.switches.payload == "legacy":
+        return _legacy(task, said)
+    if task.switches.payload == "skills":
+        return _skills(task, said)
+    return said | ({"cost": task.cost} if task.switches.cost_in_callback else {})
+
+
+def progress_payload(task: Task, n: int, count: int) -> dict[str, Any]:
+    """The n-th of `count` callbacks that say the task goes on."""
+    progress = round((n + 1) / (count + 1), 2)
+    word = task.switches.pending_word
+    if task.switches.payload == "legacy":
+        word = word or LEGACY_PENDING_WORDS[n % 2]
+        return {"task_id": task.id, "status": word, "result": None, "progress": progress}
+    said = {"id": task.id, "status": word or ("Generating" if n else "Pending"), "result": None}
+    if task.switches.payload == "skills":
+        return said | {"timestamp": stamp(time.time())}
+    return said | {"progress": progress, "details": None, "preview": None}
+
+
+def _legacy(task: Task, said: dict[str, Any]) -> dict[str, Any]:
+    switches, result = task.switches, said["result"]
+    end = task.finished_at or task.created_at
+    times = {"start_time": task.created_at, "end_time": end, "duration": end - task.created_at}
+    word = switches.status_word or LEGACY_WORDS[switches.outcome]
+    old = {"task_id": task.id, "status": word, "result": None, "progress": said["progress"]}
+    if result is not None:
+        old["result"] = {**result, **times}
+        del old["result"]["prompt"]
+    if switches.outcome in MODERATED:
+        old["details"] = said["details"]
+    if switches.outcome in ("error", "failed"):
+        old["error"] = switches.error_text
+    return old
+
+
+def _skills(task: Task, said: dict[str, Any]) -> dict[str, Any]:
+    switches = task.switches
+    told: dict[str, Any] = {"id": task.id, "status": switches.status_word or "Ready"}
+    if said["result"] is not None:
+        skipped = ("start_time", "end_time", "duration")
+        told["result"] = {k: v for k, v in said["result"].items() if k not in skipped}
+        told["result"]["seed"] = seed(task)
+    else:
+        told["status"] = switches.status_word or "Error"
+        told |= {"error": _skills_error(task), "message": _skills_message(task)}
+    return told | {"timestamp": stamp(time.time())}
+
+
+def _skills_error(task: Task) -> str:
+    return "content_policy_violation" if task.switches.outcome in MODERATED else "generation_failed"
+
+
+def _skills_message(task: Task) -> str:
+    if task.switches.outcome in MODERATED:
+        return f"Content was moderated: {', '.join(task.switches.reasons)}"
+    return task.switches.error_text

@@ -1,0 +1,141 @@
+"""The HTTP server: a thread per connection, and an end that leaves neither thread nor socket."""
+
+import socket
+import struct
+import sys
+import time
+from contextlib import suppress
+from email.message import Message
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer, ThreadingMixIn
+from threading import Event, Lock, Thread, current_thread
+from typing import Any
+
+from tests.sandbox import routes
+from tests.sandbox.observations import Request
+from tests.sandbox.studio import Studio
+from tests.sandbox.wire import Answer, Ending, play
+
+LISTEN_BACKLOG = 1024
+IDLE_SECONDS = 300
+POLL_SECONDS = 0.02  # how soon a stop is noticed
+# Sends RST instead of FIN: linger is on, and for no time at all.
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads requests from one connection and plays the answers onto it."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = IDLE_SECONDS
+    server: "Server"
+
+    def answer(self) -> None:
+        request = Request(time.time(), self.command, self.path, _lower(self.headers), self._body())
+        self._play(routes.answer(self.server.studio, request))
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return self._chunks()
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _chunks(self) -> bytes:
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _play(self, answer: Answer) -> None:
+        try:
+            play(answer, self.wfile, self.server.wait, head_only=self.command == "HEAD")
+        finally:
+            answer.over()
+        if answer.ending is Ending.RESET:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        if answer.ending is not Ending.KEEP:
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: observations say what happened, and say it better."""
+
+
+class Server(ThreadingMixIn, TCPServer):
+    """TCPServer rather than HTTPServer, which looks its own name up in the DNS."""
+
+    allow_reuse_address = True
+    request_queue_size = LISTEN_BACKLOG
+
+    def __init__(self, host: str, port: int, studio: Studio) -> None:
+        super().__init__((host, port), Handler)
+        self.studio = studio
+        self._stopping = Event()
+        self._lock = Lock()
+        self._open: dict[Thread, socket.socket] = {}
+        self._thread = Thread(
+            target=self.serve_forever, args=(POLL_SECONDS,), name="sandbox-server", daemon=True
+        )
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps, unless the sandbox stops: then nobody is kept waiting any longer."""
+        if seconds > 0 and self._stopping.wait(seconds):
+            raise ConnectionAbortedError("the sandbox is stopping")
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        # Registered before it starts, so that a stop in this moment does not miss it.
+        thread = Thread(
+            target=self.process_request_thread,
+            args=(request, client_address),
+            name="sandbox-connection",
+            daemon=True,
+        )
+        with self._lock:
+            self._open[thread] = request
+        thread.start()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                del self._open[current_thread()]
+
+    def shutdown_request(self, request: Any) -> None:
+        # The usual shutdown sends a FIN, which would turn a reset into a polite end.
+        if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == RESET_ON_CLOSE:
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients come and go as they like; anything else is a mistake here and is shown."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+        with self._lock:
+            threads = list(self._open)
+            for connection in self._open.values():
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+
+
+def _lower(headers: Message) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

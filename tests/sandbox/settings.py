@@ -1,0 +1,42 @@
+"""What holds for the whole sandbox: the account, its limits, and how long things take."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from tests.sandbox.fields import read_fields
+
+SubmitFault = Literal[400, 401, 402, 403, 404, 422, 429, 500, 502, 503, "cut"]
+PollFault = Literal[404, 429, 500, 503, "not_found", "html", "pending", "cut"]
+
+
+def _bfl_limits() -> dict[str, int]:
+    return {"flux-kontext-max": 6, "flux-3-video": 5}
+
+
+@dataclass
+class Settings:
+    """Mutable while the sandbox runs; each change holds from the next request on."""
+
+    credits: float = 100_000.0
+    max_active: int = 24
+    max_active_by_model: dict[str, int] = field(default_factory=_bfl_limits)
+    keys: set[str] = field(default_factory=set)  # empty: any key that is not empty will do
+    submit_fault: SubmitFault | None = None
+    poll_fault: PollFault | None = None
+    generation_seconds: float = 0.5
+    url_life_seconds: float = 600.0
+    video_url_life_seconds: float = 3600.0
+    callback_retries: list[float] = field(default_factory=lambda: [1.0, 5.0, 30.0])
+    callback_timeout: float = 30.0
+    webhook_url: str | None = None  # for tasks that were submitted without one
+    webhook_secret: str | None = None
+
+    def change(self, changes: dict[str, Any]) -> None:
+        """Take over all of `changes` or none; raises Misfit."""
+        for name, value in read_fields(Settings, changes).items():
+            setattr(self, name, value)
+
+    def as_json(self) -> dict[str, Any]:
+        shown = asdict(self) | {"keys": sorted(self.keys)}
+        shown["webhook_secret"] = "set" if self.webhook_secret else None
+        return shown

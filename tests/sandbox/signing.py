@@ -1,0 +1,26 @@
+"""The headers with which a callback says that it comes from BFL."""
+
+import hmac
+
+from tests.sandbox.switches import Switches
+
+WRONG_SECRET = "not-the-secret"  # noqa: S105 - it opens nothing, that is its use
+
+
+def sign(body: bytes, secret: str | None, switches: Switches) -> dict[str, str]:
+    """Both official schemes, as the task's switches want them."""
+    if switches.auth == "none" or (secret is None and switches.auth != "wrong"):
+        return {}
+    word = WRONG_SECRET if switches.auth == "wrong" else secret or ""
+    headers = {}
+    if switches.auth in ("secret", "both", "wrong"):
+        headers["X-Webhook-Secret"] = word
+    if switches.auth in ("signature", "both", "wrong"):
+        headers["X-BFL-Signature"] = _signature(body, word, switches)
+    return headers
+
+
+def _signature(body: bytes, secret: str, switches: Switches) -> str:
+    digest = hmac.new(secret.encode(), body, "sha256").hexdigest()
+    digest = digest.upper() if switches.signature_upper else digest
+    return f"sha256={digest}" if switches.signature_prefix else digest

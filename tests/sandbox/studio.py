@@ -1,0 +1,155 @@
+"""Takes submissions in and brings each task to its end: the BFL behind the HTTP server."""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from tests.sandbox import prices, signing
+from tests.sandbox.clock import Clock
+from tests.sandbox.courier import Courier, Parcel
+from tests.sandbox.errors import Refused, refusal
+from tests.sandbox.ledger import Ledger
+from tests.sandbox.links import Link, mint
+from tests.sandbox.observations import Callback
+from tests.sandbox.payloads import final_payload, progress_payload
+from tests.sandbox.settings import Settings, SubmitFault
+from tests.sandbox.submission import Submission
+from tests.sandbox.switches import Switches
+from tests.sandbox.task import Task
+
+EVENT_GAP_SECONDS = 0.02
+
+
+class Studio:
+    """Everything of the sandbox but HTTP."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ledger = Ledger(settings)
+        self._clock = Clock()
+        self._courier = Courier(settings, self.ledger, self._clock)
+        self.origin = ""  # known once the server listens
+
+    def start(self, origin: str) -> None:
+        self.origin = origin
+        self._clock.start()
+
+    def stop(self) -> None:
+        self._clock.stop()
+        self._courier.stop()
+
+    def open(self, submission: Submission) -> Task:
+        """Make a task and set it going; raises Refused."""
+        switches = submission.switches
+        fault = self._fault(submission)
+        if isinstance(fault, int):
+            raise Refused(refusal(fault, switches.retry_after))
+        task = self._task(submission, cut=fault == "cut")
+        self.ledger.open(task)
+        opened = task.copy()
+        self._announce_progress(opened)
+        if switches.outcome != "pending_forever":
+            self._clock.after(task.seconds, partial(self._finish, task.id))
+        return opened
+
+    def _fault(self, submission: Submission) -> SubmitFault | None:
+        switches = submission.switches
+        fault: SubmitFault | None = "cut" if switches.submit_cut else switches.submit_status
+        if fault and switches.submit_times is not None:
+            before = self.ledger.attempt(submission.fingerprint)
+            fault = fault if before < switches.submit_times else None
+        return fault or self.settings.submit_fault
+
+    def _task(self, submission: Submission, *, cut: bool) -> Task:
+        settings, switches = self.settings, submission.switches
+        seconds = settings.generation_seconds if switches.seconds is None else switches.seconds
+        own = submission.webhook_url is not None
+        return Task(
+            id=str(uuid4()),
+            model=submission.model,
+            input=submission.input,
+            switches=switches,
+            webhook_url=submission.webhook_url if own else settings.webhook_url,
+            webhook_secret=submission.webhook_secret if own else settings.webhook_secret,
+            cost=prices.cost(submission.model),
+            created_at=time.time(),
+            seconds=seconds,
+            cut=cut,
+        )
+
+    def _announce_progress(self, task: Task) -> None:
+        if task.switches.event_order == "natural":
+            for n, event in enumerate(self._progress(task)):
+                share = (n + 1) / (task.switches.progress_events + 1)
+                self._call_back(task, event, task.seconds * share)
+
+    def _finish(self, task_id: str) -> None:
+        task = self.ledger.finish(task_id)
+        events = self._finals(task)
+        if task.switches.event_order != "natural":
+            events += self._progress(task)[::-1]
+        if task.switches.event_order == "shuffled":
+            random.Random(task_id).shuffle(events)  # noqa: S311 - the same every time, not secret
+        for n, event in enumerate(events):
+            gap = 0 if task.switches.event_order == "natural" else n * EVENT_GAP_SECONDS
+            self._call_back(task, event, task.switches.callback_delay + gap)
+
+    def _progress(self, task: Task) -> list[dict[str, Any]]:
+        count = task.switches.progress_events
+        return [progress_payload(task, n, count) for n in range(count)]
+
+    def _finals(self, task: Task) -> list[dict[str, Any]]:
+        # Signed here even when nobody is called: a URL's life begins with the upload.
+        payload = final_payload(task, self.urls(task))
+        silent = task.switches.outcome == "not_found" or task.switches.callback == "never"
+        return [payload] * (0 if silent else _times(task.switches))
+
+    def urls(self, task: Task) -> list[str]:
+        """The delivery URLs of a finished task, signed anew where they have expired."""
+        if task.finished_at is None or task.switches.outcome != "ready":
+            return []
+        return [self._url(task, n) for n in range(task.media_count)]
+
+    def _url(self, task: Task, n: int) -> str:
+        return self.origin + self.ledger.link(task.id, n, partial(self._renewed, task, n)).target
+
+    def _renewed(self, task: Task, n: int, link: Link | None) -> Link:
+        usual, switches = self._life(task), task.switches
+        make = partial(mint, task.id, n, style=switches.path, suffix=task.format)
+        if link is None:
+            life = usual if switches.life is None else switches.life
+            return make(now=task.finished_at or task.created_at, life=life)
+        if switches.resign and link.expired(time.time()):
+            return make(now=time.time(), life=usual)
+        return link
+
+    def _life(self, task: Task) -> float:
+        settings = self.settings
+        return settings.video_url_life_seconds if task.is_video else settings.url_life_seconds
+
+    def _call_back(self, task: Task, event: dict[str, Any], delay: float) -> None:
+        if task.webhook_url is not None and task.switches.callback != "never":
+            self._courier.send_after(delay, self._parcel(task, event))
+
+    def _parcel(self, task: Task, event: dict[str, Any]) -> Parcel:
+        body = json.dumps(event).encode()
+        headers = {"Content-Type": "application/json", "User-Agent": "bfl-sandbox"}
+        headers |= signing.sign(body, task.webhook_secret, task.switches)
+        return Parcel(task.id, task.webhook_url or "", headers, body)
+
+    def call_back_now(self, task: Task, change: Callable[[Switches], Switches]) -> Callback:
+        """One more callback with what is true now; `change` may bend the task's switches."""
+        task = replace(task, switches=change(task.switches))
+        event = (
+            progress_payload(task, 0, 1) if task.active else final_payload(task, self.urls(task))
+        )
+        return self._courier.send(self._parcel(task, event))
+
+
+def _times(switches: Switches) -> int:
+    return switches.callback if isinstance(switches.callback, int) else 1

@@ -1,0 +1,93 @@
+"""Reads what is asked of BFL, and refuses it in BFL's words where BFL would."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.sandbox.errors import Refused, invalid, misfit, refusal
+from tests.sandbox.fields import Misfit
+from tests.sandbox.switches import Switches, read_switches
+
+WEBHOOK_URL_LENGTH = 2083
+PROMPTLESS = ("flux-tools/", "flux-pro-1.0-expand")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submission that passed; `input` is what the generation itself needs."""
+
+    model: str
+    input: dict[str, Any]
+    switches: Switches
+    webhook_url: str | None
+    webhook_secret: str | None
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for a submission that is tried again, wherever it wants to be called back."""
+        return json.dumps([self.model, self.input, repr(self.switches)], sort_keys=True)
+
+
+def read_submission(model: str, body: Any) -> Submission:
+    """Raises Refused."""
+    if model.startswith("unknown"):
+        raise Refused(refusal(404))
+    if not isinstance(body, dict):
+        raise Refused(invalid([], "Input should be a valid dictionary", "model_attributes_type"))
+    _check_prompt(model, body)
+    _check_whole_numbers(body)
+    _check_webhook(body)
+    own = ("sandbox", "webhook_url", "webhook_secret")
+    return Submission(
+        model=model,
+        input={name: value for name, value in body.items() if name not in own},
+        switches=_switches(body.get("sandbox", {})),
+        webhook_url=body.get("webhook_url"),
+        webhook_secret=body.get("webhook_secret"),
+    )
+
+
+def _check_prompt(model: str, body: Mapping[str, Any]) -> None:
+    if "prompt" not in body:
+        if model.startswith(PROMPTLESS):
+            return
+        raise Refused(invalid(["prompt"], "Field required", "missing"))
+    _check_string(body, "prompt")
+
+
+def _check_string(body: Mapping[str, Any], name: str) -> None:
+    if not isinstance(body[name], str):
+        raise Refused(invalid([name], "Input should be a valid string", "string_type"))
+
+
+def _check_whole_numbers(body: Mapping[str, Any]) -> None:
+    for name in ("width", "height", "seed"):
+        if body.get(name) is not None and type(body[name]) is not int:
+            raise Refused(invalid([name], "Input should be a valid integer", "int_type"))
+    for name in ("width", "height"):
+        if body.get(name) is not None and body[name] < 64:
+            msg = "Input should be greater than or equal to 64"
+            raise Refused(invalid([name], msg, "greater_than_equal"))
+
+
+def _check_webhook(body: Mapping[str, Any]) -> None:
+    for name in ("webhook_url", "webhook_secret"):
+        if body.get(name) is not None:
+            _check_string(body, name)
+    url = body.get("webhook_url")
+    if url is not None and not 1 <= len(url) <= WEBHOOK_URL_LENGTH:
+        raise Refused(
+            invalid(["webhook_url"], "URL should have 1 to 2083 characters", "url_length")
+        )
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise Refused(invalid(["webhook_url"], "Input should be a valid URL", "url_parsing"))
+
+
+def _switches(given: Any) -> Switches:
+    if not isinstance(given, dict):
+        raise Refused(invalid(["sandbox"], "Input should be a valid dictionary", "dict_type"))
+    try:
+        return read_switches(given)
+    except Misfit as wrong:
+        raise Refused(misfit(wrong, "sandbox")) from None

@@ -1,0 +1,45 @@
+"""`POST /v1/<model>`: the HTTP side of taking a submission in."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from tests.sandbox.errors import Refused, invalid
+from tests.sandbox.observations import Request
+from tests.sandbox.polling import polling_url
+from tests.sandbox.studio import Studio
+from tests.sandbox.submission import read_submission
+from tests.sandbox.task import Task
+from tests.sandbox.wire import Answer
+
+
+def submit(studio: Studio, request: Request) -> Answer:
+    try:
+        body = json.loads(request.body)
+    except ValueError:
+        return invalid([0], "JSON decode error", "json_invalid")
+    try:
+        task = studio.open(read_submission(request.path.removeprefix("/v1/"), body))
+    except Refused as refused:
+        return refused.answer
+    if task.cut:
+        return Answer.silence()
+    own_webhook = body.get("webhook_url") is not None
+    answer = Answer.json(200, _opened(studio, task, own_webhook=own_webhook))
+    return replace(answer, pause=task.switches.submit_hang)
+
+
+def _opened(studio: Studio, task: Task, *, own_webhook: bool) -> dict[str, Any]:
+    said: dict[str, Any] = {"id": task.id}
+    if not own_webhook or task.switches.polling_url:
+        said["polling_url"] = polling_url(studio, task)
+    if own_webhook:
+        said |= {"status": "Pending", "webhook_url": task.webhook_url}
+    return said | _cost(task)
+
+
+def _cost(task: Task) -> dict[str, float | None]:
+    if task.is_video or task.switches.null_cost:
+        return {"cost": None, "input_mp": None, "output_mp": None}
+    width, height = (task.input.get(name) or 1024 for name in ("width", "height"))
+    return {"cost": task.cost, "input_mp": 0.0, "output_mp": round(width * height / 1e6, 2)}

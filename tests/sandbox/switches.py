@@ -1,0 +1,96 @@
+"""How one task is to behave: every thing BFL may do, as a switch in the submission's `sandbox`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tests.sandbox.fields import read_fields
+from tests.sandbox.settings import SubmitFault
+
+Outcome = Literal[
+    "ready",
+    "error",
+    "failed",
+    "request_moderated",
+    "content_moderated",
+    "not_found",
+    "pending_forever",
+]
+
+
+@dataclass(frozen=True)
+class Switches:
+    """The defaults are BFL on a good day; a count says how many attempts fail before one works."""
+
+    # Submitting
+    submit_status: SubmitFault | None = None
+    submit_times: int | None = None  # refuse or cut only the first n equal submissions
+    submit_cut: bool = False  # the task is made, the connection closed without an answer
+    submit_hang: float = 0.0  # the task is made, the answer comes this much later
+    polling_url: bool = True  # False: not in the answer to a submission that has a webhook_url
+    null_cost: bool = False
+    retry_after: float | None = None  # sent with 429 and 503; 503 says 1 by itself
+
+    # The outcome
+    seconds: float | None = None
+    outcome: Outcome = "ready"
+    reasons: list[str] = field(default_factory=lambda: ["Violence"])
+    details_as: Literal["dict", "string", "null"] | None = "dict"
+    error_text: str = "Generation failed"
+    status_word: str | None = None  # said instead of the final status
+    pending_word: str | None = None  # said instead of Pending and Generating
+    samples: int = 1
+    sample: Literal["present", "missing"] = "present"
+    sample_url: str | None = None  # literal, for hostile URLs
+    draft_cache: bool = False
+
+    # Calling back
+    payload: Literal["current", "legacy", "skills"] = "current"
+    auth: Literal["secret", "signature", "both", "none", "wrong"] = "secret"
+    signature_prefix: bool = True
+    signature_upper: bool = False
+    callback: Literal["once", "never"] | int = "once"
+    callback_delay: float = 0.0
+    progress_events: int = 0
+    event_order: Literal["natural", "shuffled", "reversed"] = "natural"
+    cost_in_callback: bool = False
+
+    # Polling: failing polls follow each other in this order, `poll_hang` delays every one
+    poll_404: int = 0
+    poll_status_not_found: int = 0
+    poll_429: int = 0
+    poll_503: int = 0
+    poll_500: int = 0
+    poll_html: int = 0
+    poll_cut: int = 0
+    poll_pending_forever: bool = False
+    poll_hang: float = 0.0
+    wrong_cluster: Literal["not_found", "404", "pending"] | None = None
+    forget_after: float | None = None  # seconds after the end until the task is not found
+
+    # Delivering: failing deliveries follow each other in this order
+    delivery_500: int = 0
+    reset: int = 0
+    short_body: int = 0
+    wrong_md5: int = 0
+    delivery_status: int | None = None
+    redirect: str | None = None
+    hang: float = 0.0
+    drip: float | None = None  # bytes per second of the body
+    drip_headers: float | None = None  # bytes per second of status line and headers
+    no_length: bool = False
+    no_md5: bool = False
+    too_large: bool = False  # declares a tebibyte and sends for ever
+    gzip: bool = False
+    content_type: str | None = None
+    body: str | None = None  # delivered instead of media
+    format: Literal["jpeg", "png", "webp", "mp4"] | None = None
+    size: int = 0  # bytes; a picture smaller than its natural size is not made
+    path: Literal["results", "sharded", "durable"] = "results"
+    life: float | None = None  # seconds of the first URL; zero or less is born expired
+    resign: bool = True  # whether get_result gives a fresh URL for an expired one
+
+
+def read_switches(given: Mapping[str, Any]) -> Switches:
+    """Raises Misfit for a switch that does not exist or has the wrong type."""
+    return Switches(**read_fields(Switches, given))

@@ -1,0 +1,68 @@
+"""One generation as the sandbox knows it, with everything that was seen to happen to it."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from tests.sandbox.links import Link
+from tests.sandbox.observations import Callback, Delivery
+from tests.sandbox.switches import Switches
+
+
+@dataclass
+class Task:
+    """Changed only under the ledger's lock; everybody else is given a copy."""
+
+    id: str
+    model: str
+    input: dict[str, Any]
+    switches: Switches
+    webhook_url: str | None
+    webhook_secret: str | None = field(repr=False)
+    cost: float
+    created_at: float
+    seconds: float
+    cut: bool = False  # the answer to its submission is never sent
+    finished_at: float | None = None
+    polls: int = 0
+    callbacks: list[Callback] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    links: dict[int, Link] = field(default_factory=dict)
+
+    @property
+    def active(self) -> bool:
+        """Whether it takes up one of the account's slots."""
+        return self.finished_at is None
+
+    @property
+    def is_video(self) -> bool:
+        return self.model.startswith(("flux-3-video", "flux-tools/video"))
+
+    @property
+    def format(self) -> str:
+        asked = self.input.get("output_format")
+        default = "mp4" if self.is_video else "jpeg"
+        return self.switches.format or (asked if asked in ("jpeg", "png", "webp") else default)
+
+    @property
+    def media_count(self) -> int:
+        return self.switches.samples + self.switches.draft_cache
+
+    def copy(self) -> Self:
+        deliveries = [replace(delivery) for delivery in self.deliveries]
+        return replace(
+            self, callbacks=[*self.callbacks], deliveries=deliveries, links={**self.links}
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "model": self.model,
+            "input": self.input,
+            "webhook_url": self.webhook_url,
+            "created_at": self.created_at,
+            "finished_at": self.finished_at,
+            "active": self.active,
+            "polls": self.polls,
+            "callbacks": [callback.as_json() for callback in self.callbacks],
+            "deliveries": [delivery.as_json() for delivery in self.deliveries],
+        }

@@ -18,9 +18,9 @@ def accept(store: Store, report: Report, patience: Patience) -> Job:
         return known.hear(report, now, patience)
 
     from_callback = report.source is Source.CALLBACK
-    counts = (f"{report.source}_{report.news}",)
+    counts = {f"{report.source}_{report.news}": 1}
     change = store.change(report.task_id, hear, counts=counts, new=from_callback)
     if not change.written:
-        store.count(f"{report.source}_old")
+        store.count({f"{report.source}_old": 1})
     assert change.after is not None  # `hear` always makes one
     return change.after

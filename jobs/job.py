@@ -71,6 +71,7 @@ class Job:
     timeline: tuple[Moment, ...] = ()
     urls: tuple[str, ...] = ()
     urls_die_at: float | None = None
+    ready_at: float | None = None
     asked_again: bool = False  # BFL was asked for a fresh URL; it is asked once
     replaying: bool = False
     tries: int = 0
@@ -167,6 +168,7 @@ class Job:
             self,
             urls=report.urls,
             urls_die_at=dies_at,
+            ready_at=now,
             deadline=max(self.deadline, until),
             asked_again=self.asked_again or self._answers_for_dead_url(report),
             progress=1.0,
@@ -185,6 +187,7 @@ class Job:
             state=state,
             urls=(),
             urls_die_at=None,
+            ready_at=None,
             replaying=False,
             look_at=None,
             wanted=None,

@@ -6,7 +6,7 @@ Every answer begins with the Redis clock, because leases and deadlines are measu
 # KEYS: record, due, waiting, counts, old state's index, new state's index,
 #       RQ job, RQ queue, RQ's set of queues
 # ARGV: version expected, record, id, created_at, due or "", wanted or "", entry's life,
-#       number of counts, counts..., entry id or "", entry's fields...
+#       number of counts, (name, increment)..., entry id or "", entry's fields...
 COMMIT = """
 local time = redis.call('TIME')
 local current = redis.call('GET', KEYS[1])
@@ -24,10 +24,10 @@ else redis.call('ZADD', KEYS[2], ARGV[5], id) end
 if ARGV[6] == '' then redis.call('ZREM', KEYS[3], id)
 else redis.call('ZADD', KEYS[3], ARGV[6], id) end
 local counts = tonumber(ARGV[8])
-for i = 9, 8 + counts do redis.call('HINCRBY', KEYS[4], ARGV[i], 1) end
-local entry = ARGV[9 + counts]
+for i = 9, 7 + 2 * counts, 2 do redis.call('HINCRBY', KEYS[4], ARGV[i], ARGV[i + 1]) end
+local entry = ARGV[9 + 2 * counts]
 if entry ~= '' then
-  redis.call('HSET', KEYS[7], unpack(ARGV, 10 + counts))
+  redis.call('HSET', KEYS[7], unpack(ARGV, 10 + 2 * counts))
   redis.call('EXPIRE', KEYS[7], ARGV[7])
   redis.call('SADD', KEYS[9], KEYS[8])
   redis.call('RPUSH', KEYS[8], entry)
@@ -61,4 +61,17 @@ if missing > 0 then
 end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {time, ids, unhinted, first[2] or false}
+"""
+
+# KEYS: record, refusals, counts. ARGV: reason, most lines kept, seconds they are kept.
+# A refused callback is noted beside a known job, bounded, and counted in any case.
+REFUSE = """
+redis.call('HINCRBY', KEYS[3], 'callback_refused', 1)
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local time = redis.call('TIME')
+local at = time[1] .. '.' .. string.format('%06d', time[2])
+redis.call('LPUSH', KEYS[2], at .. ' ' .. ARGV[1])
+redis.call('LTRIM', KEYS[2], 0, ARGV[2] - 1)
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+return 1
 """

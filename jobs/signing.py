@@ -24,9 +24,15 @@ class CallbackVerifier:
     def __init__(self, secrets: Iterable[SecretStr]) -> None:
         self._secrets = [secret.get_secret_value().encode() for secret in secrets]
 
-    def accepts(self, secret_header: str | None, signature_header: str | None, body: bytes) -> bool:
-        """Whether `X-Webhook-Secret` or `X-BFL-Signature` proves that the body is BFL's."""
-        return self._knows(secret_header) or self._signed(signature_header, body)
+    def refusal(
+        self, secret_header: str | None, signature_header: str | None, body: bytes
+    ) -> str | None:
+        """Why neither of the two headers proves that the body is BFL's; None when one does."""
+        if self._knows(secret_header) or self._signed(signature_header, body):
+            return None
+        if not (secret_header or signature_header):
+            return "no authentication"
+        return "wrong signature" if signature_header else "wrong secret"
 
     def _knows(self, header: str | None) -> bool:
         given = _header_bytes(header)
@@ -66,8 +72,7 @@ class LinkSigner:
         self._serializer = URLSafeSerializer(ordered, salt=_LINK_SALT)
 
     def sign(self, link: MediaLink) -> str:
-        token = self._serializer.dumps(list(link))
-        return token if isinstance(token, str) else token.decode()
+        return str(self._serializer.dumps(list(link)))
 
     def read(self, token: str, now: float) -> MediaLink:
         """The link in a token. Raises BadLink when it is forged, Gone when it has expired."""

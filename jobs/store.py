@@ -2,13 +2,15 @@
 
 Keys: `fluxkeep:job:<id>` record · `fluxkeep:due` when each unfinished job must be looked at ·
 `fluxkeep:waiting` work for workers, most urgent first · `fluxkeep:jobs:<state>` ids by creation ·
-`fluxkeep:counts` counters · `fluxkeep:seen` heartbeats.
+`fluxkeep:refusals:<id>` callbacks that
+proved nothing · `fluxkeep:counts` counters · `fluxkeep:seen` heartbeats.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -16,19 +18,32 @@ from redis.exceptions import RedisError
 
 from jobs import records, scripts
 from jobs.errors import StoreUnavailable
-from jobs.job import Job
+from jobs.job import Job, Moment
 from jobs.queues import ENTRY_TTL_SECONDS, Entry, Hints
 from jobs.states import State
 
 RACES_MAX = 100
+REFUSALS_MAX = 10
+REFUSALS_KEPT_SECONDS = 7 * 86400
+NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 RECORDS = "fluxkeep:job:"
 DUE = "fluxkeep:due"
 WAITING = "fluxkeep:waiting"
+REFUSALS = "fluxkeep:refusals:"
 COUNTS = "fluxkeep:counts"
 SEEN = "fluxkeep:seen"
 INDEX = "fluxkeep:jobs:"
 
 Step = Callable[[Job | None, float], Job | None]
+
+
+class Tally(NamedTuple):
+    """What there is to count at this moment."""
+
+    counts: Mapping[str, int]
+    jobs: Mapping[State, int]
+    due: int
+    waiting: int
 
 
 class Change(NamedTuple):
@@ -61,6 +76,7 @@ class Store:
         self._commit_script = redis.register_script(scripts.COMMIT)
         self._load_script = redis.register_script(scripts.LOAD)
         self._urgent_script = redis.register_script(scripts.MOST_URGENT)
+        self._refuse_script = redis.register_script(scripts.REFUSE)
         self._due_script = redis.register_script(scripts.DUE)
         self._offset: float | None = None
 
@@ -87,7 +103,7 @@ class Store:
         return records.decode(record) if record else None
 
     def change(
-        self, job_id: str, step: Step, *, counts: Iterable[str] = (), new: bool = False
+        self, job_id: str, step: Step, *, counts: Mapping[str, int] = NO_COUNTS, new: bool = False
     ) -> Change:
         """Apply a pure step to a job until nobody wrote in between.
 
@@ -99,7 +115,7 @@ class Store:
             after = step(before, self.now())
             if after is before or after is None:
                 return Change(before, before)
-            won, current = self._commit(before, after, tuple(counts))
+            won, current = self._commit(before, after, counts)
             if won:
                 return Change(before, replace(after, version=after.version + 1))
             # Somebody else wrote first: their record is the truth to start from.
@@ -107,7 +123,7 @@ class Store:
         raise StoreUnavailable("a record changes faster than it can be written")
 
     def _commit(
-        self, before: Job | None, after: Job, counts: tuple[str, ...]
+        self, before: Job | None, after: Job, counts: Mapping[str, int]
     ) -> tuple[bool, Job | None]:
         version = before.version if before else 0
         entry = self._entry(before, after)
@@ -120,7 +136,7 @@ class Store:
             "" if after.wanted is None else after.wanted,
             ENTRY_TTL_SECONDS,
             len(counts),
-            *counts,
+            *(part for pair in counts.items() for part in pair),
             entry.id if entry else "",
             *(entry.flat if entry else ()),
         ]
@@ -148,6 +164,21 @@ class Store:
         """A hint goes with every job that newly waits for a worker."""
         newly = after.wanted is not None and (before is None or before.wanted is None)
         return self._hints.entry(after.id) if newly else None
+
+    # Callbacks that proved nothing.
+
+    def note_refusal(self, job_id: str | None, reason: str) -> None:
+        """Count a refused callback, and keep the reason beside the job it claims to be about."""
+        keys = [RECORDS + (job_id or ""), REFUSALS + (job_id or ""), COUNTS]
+        with _unavailable():
+            self._refuse_script(keys=keys, args=[reason, REFUSALS_MAX, REFUSALS_KEPT_SECONDS])
+
+    def refusals(self, job_ids: Sequence[str]) -> list[tuple[Moment, ...]]:
+        """The latest refused callbacks of each of these jobs, oldest first."""
+        with _unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.lrange(REFUSALS + job_id, 0, -1)
+            return [tuple(_refusal(line) for line in reversed(lines)) for lines in pipe.execute()]
 
     # Work.
 
@@ -179,7 +210,7 @@ class Store:
         """Delete a record and every trace of it."""
         indexes = [INDEX + state for state in State]
         with _unavailable(), self._redis.pipeline() as pipe:
-            pipe.delete(RECORDS + job_id)
+            pipe.delete(RECORDS + job_id, REFUSALS + job_id)
             for key in (DUE, WAITING, *indexes):
                 pipe.zrem(key, job_id)
             pipe.execute()
@@ -235,12 +266,28 @@ class Store:
 
     # Health.
 
-    def count(self, *names: str) -> None:
-        """Raise counters by one."""
+    def count(self, counts: Mapping[str, int]) -> None:
+        """Raise counters."""
         with _unavailable(), self._redis.pipeline() as pipe:
-            for name in names:
-                pipe.hincrby(COUNTS, name, 1)
+            for name, increment in counts.items():
+                pipe.hincrby(COUNTS, name, increment)
             pipe.execute()
+
+    def tally(self) -> Tally:
+        """Every counter, the number of jobs by state, and how much work is due and waiting."""
+        with _unavailable(), self._redis.pipeline() as pipe:
+            pipe.hgetall(COUNTS)
+            for state in State:
+                pipe.zcard(INDEX + state)
+            pipe.zcount(DUE, "-inf", self.now())
+            pipe.zcard(WAITING)
+            counts, *jobs, overdue, waiting = pipe.execute()
+        return Tally(
+            counts={name.decode(): int(value) for name, value in counts.items()},
+            jobs=dict(zip(State, jobs, strict=True)),
+            due=overdue,
+            waiting=waiting,
+        )
 
     def beat(self, process: str, at: float | None = None) -> None:
         """Leave a sign of life of a kind of process."""
@@ -257,6 +304,11 @@ class Store:
     def ping(self) -> None:
         with _unavailable():
             self._redis.ping()
+
+
+def _refusal(line: bytes) -> Moment:
+    at, _, reason = line.decode().partition(" ")
+    return Moment(float(at), "callback refused", {"reason": reason})
 
 
 @contextmanager

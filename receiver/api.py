@@ -48,7 +48,7 @@ def listing() -> ResponseReturnValue:
     shown = found[: page.limit]
     more = len(found) > page.limit
     return {
-        "jobs": [shape.job(wired, job) for job in shown],
+        "jobs": shape.jobs(wired, shown),
         "next_cursor": Position(shown[-1].created_at, shown[-1].id).cursor() if more else None,
     }
 

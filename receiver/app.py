@@ -8,7 +8,7 @@ from flask import Flask
 from jobs import services, settings
 from jobs.errors import FluxkeepError
 from jobs.services import Services
-from receiver import api, callbacks, health, media, problems
+from receiver import api, callbacks, health, media, metrics, problems
 from receiver.keys import Keyring
 
 
@@ -20,7 +20,7 @@ def create_app(given: Services | None = None) -> Flask:
     app.extensions["keyring"] = Keyring(wired.settings.api_keys)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     logging.getLogger().setLevel(wired.settings.log_level)
-    for part in (callbacks, api, media, health):
+    for part in (callbacks, api, media, health, metrics):
         app.register_blueprint(part.blueprint)
     problems.handle(app)
     return app

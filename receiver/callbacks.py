@@ -1,11 +1,15 @@
 """BFL's callbacks: prove the origin, put the report on record, answer, and nothing else."""
 
+from contextlib import suppress
+
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from jobs import bfl, intake
-from jobs.errors import Unauthorized
+from jobs.errors import BadReport, StoreUnavailable, Unauthorized
+from jobs.report import Report
 from jobs.signing import CallbackVerifier
+from jobs.store import Store
 from receiver import body
 from receiver.wiring import services
 
@@ -21,7 +25,30 @@ def hear() -> ResponseReturnValue:
     wired = services()
     verifier = CallbackVerifier(wired.settings.webhook_secret)
     secret, signature = (request.headers.get(name) for name in bfl.AUTHENTICATION_HEADERS)
-    if not verifier.accepts(secret, signature, raw):
+    if refusal := verifier.refusal(secret, signature, raw):
+        _note_refusal(wired.store, raw, refusal)
         raise Unauthorized
-    job = intake.accept(wired.store, bfl.read_callback(raw), wired.settings.patience)
+    job = intake.accept(wired.store, _read(wired.store, raw), wired.settings.patience)
     return {"id": job.id, "status": job.state}
+
+
+def _read(store: Store, raw: bytes) -> Report:
+    try:
+        return bfl.read_callback(raw)
+    except BadReport:
+        with suppress(StoreUnavailable):
+            store.count({"callback_malformed": 1})
+        raise
+
+
+def _note_refusal(store: Store, raw: bytes, reason: str) -> None:
+    """Beside the record of a job we know, never in it: an unproven body changes nothing."""
+    with suppress(StoreUnavailable):
+        store.note_refusal(_claimed_id(raw), reason)
+
+
+def _claimed_id(raw: bytes) -> str | None:
+    try:
+        return bfl.read_callback(raw).task_id
+    except BadReport:
+        return None

@@ -1,5 +1,6 @@
 """A job as its user sees it: no lease, no delivery URL, no signed query."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,8 +9,20 @@ from jobs.services import Services
 from jobs.signing import LinkSigner, MediaLink
 
 
+def jobs(services: Services, records: Sequence[Job]) -> list[dict[str, Any]]:
+    """The JSON of several jobs, their refused callbacks among them."""
+    refusals = services.store.refusals([record.id for record in records]) if records else []
+    return [_job(services, *pair) for pair in zip(records, refusals, strict=True)]
+
+
 def job(services: Services, record: Job) -> dict[str, Any]:
-    """The JSON of a job; each medium with a link that is signed now."""
+    """The JSON of one job."""
+    return jobs(services, [record])[0]
+
+
+def _job(services: Services, record: Job, refusals: tuple[Moment, ...]) -> dict[str, Any]:
+    """Each medium gets a link that is signed now."""
+    timeline = sorted((*record.timeline, *refusals), key=lambda moment: moment.at)
     signer = LinkSigner(services.settings.secret_key)
     expires = int(services.store.now() + services.settings.link_ttl)
     base = f"{services.settings.base_url}/media/"
@@ -33,7 +46,7 @@ def job(services: Services, record: Job) -> dict[str, Any]:
         "error": _error(record),
         "moderation": _moderation(record),
         "media": [_medium(file, link(n)) for n, file in enumerate(record.media)],
-        "timeline": [_moment(moment) for moment in record.timeline],
+        "timeline": [_moment(moment) for moment in timeline],
     }
 
 

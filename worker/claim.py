@@ -2,13 +2,13 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
 from jobs.errors import ClaimLost, StoreUnavailable
 from jobs.job import LEASE_SECONDS, Job
-from jobs.store import Store
+from jobs.store import NO_COUNTS, Store
 
 RENEW_EVERY_SECONDS = LEASE_SECONDS / 3
 
@@ -51,7 +51,9 @@ class Claim:
         self._done.set()
         self._thread.join()
 
-    def commit(self, step: Callable[[Job, float], Job]) -> Job:
+    def commit(
+        self, step: Callable[[Job, float], Job], counts: Mapping[str, int] = NO_COUNTS
+    ) -> Job:
         """Apply a step while the job is still ours. Raises ClaimLost when it is not."""
 
         def guarded(job: Job | None, now: float) -> Job:
@@ -59,7 +61,7 @@ class Claim:
                 raise ClaimLost
             return step(job, now)
 
-        change = self._store.change(self.job.id, guarded)
+        change = self._store.change(self.job.id, guarded, counts=counts)
         self.job = change.after or self.job
         return self.job
 

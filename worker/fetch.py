@@ -98,7 +98,7 @@ class _Body:
         """Raises TransferFailed unless length, MD5 or at least the format say that it is whole."""
         if self._length is not None and self._count != self._length:
             raise TransferFailed(f"{self._count} of {self._length} bytes arrived")
-        kind = self._kind or _kind_of(path)
+        kind = self._kind or self._kind_of(path)
         if self._md5_wanted is not None:
             digest = base64.b64encode(self._md5.digest()).decode()
             if digest != self._md5_wanted.strip():
@@ -106,6 +106,14 @@ class _Body:
         elif not magic.is_whole(path, kind):
             raise TransferFailed("the file breaks off")
         return Download(kind, self._count, self._sha256.hexdigest())
+
+    def _kind_of(self, path: Path) -> str:
+        """A body this small is either no medium or only the beginning of one."""
+        with refusals():
+            head = path.read_bytes()
+        if self._length is None:
+            raise TransferFailed("the body breaks off in its first bytes")
+        return magic.content_type(head)
 
 
 class _Pace:
@@ -125,11 +133,3 @@ class _Pace:
 
 def _length(header: str | None) -> int | None:
     return int(header) if header and header.isascii() and header.isdigit() else None
-
-
-def _kind_of(path: Path) -> str:
-    with refusals(), path.open("rb") as file:
-        head = file.read(magic.HEAD_BYTES)
-    if len(head) < magic.HEAD_BYTES:
-        raise TransferFailed("the body breaks off in its first bytes")
-    return magic.content_type(head)

@@ -3,12 +3,13 @@
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import requests
 
 from jobs import intake
+from jobs.counts import LIFE_LEFT, TIME_TO_STORED
 from jobs.errors import (
     BflUnavailable,
     NotMedia,
@@ -22,6 +23,7 @@ from jobs.job import Job, Kept
 from jobs.media import object_key, refusals
 from jobs.services import Services
 from jobs.states import News, State
+from jobs.store import NO_COUNTS
 from worker import fetch, magic, poll, web
 from worker.backoff import pause
 from worker.claim import Claim
@@ -69,8 +71,13 @@ class Rescue:
         with web.new_session(self._services.trust.sandbox) as session:
             addresses = [self._services.trust.delivery(url) for url in job.urls]
             media = tuple(self._keep(session, n, at) for n, at in enumerate(addresses))
-        self.end(lambda job, now: job.stored(now, media))
-        life = (job.urls_die_at or 0.0) - self._services.store.now()
+        now = self._services.store.now()
+        life = (job.urls_die_at or now) - now
+        counts = {
+            **LIFE_LEFT.observed(life),
+            **TIME_TO_STORED.observed(now - (job.ready_at or now)),
+        }
+        self.end(lambda job, now: job.stored(now, media), counts)
         log.info("job %s: stored, its URL had %.0f s to live", job.id, life)
 
     def _keep(self, session: requests.Session, n: int, address: Address) -> Kept:
@@ -147,11 +154,11 @@ class Rescue:
         log.info("job %s: rescue put off: %s", self._claim.job.id, why)
         self._claim.commit(rested)
 
-    def end(self, step: Callable[[Job, float], Job]) -> None:
+    def end(self, step: Callable[[Job, float], Job], counts: Mapping[str, int] = NO_COUNTS) -> None:
         """Commit the end of the job; unless it is stored, no file of it stays."""
         before = self._claim.job
         try:
-            self._claim.commit(step)
+            self._claim.commit(step, counts)
         finally:
             after = self._services.store.load(before.id)
             if after is None or (after.state.terminal and after.state is not State.STORED):

@@ -75,7 +75,7 @@ def look_after(services: Services, job_id: str) -> None:
         change = services.store.change(job_id, _step)
     except BrokenRecord as error:
         services.store.postpone(job_id, services.store.now() + POISONED_FOR_SECONDS)
-        log.error("job %s: %s Put off.", job_id, error)
+        log.error("job %s: %s Put off.", job_id, error)  # noqa: TRY400 - the trace says no more
         return
     if change.before is None:
         services.store.forget(job_id)

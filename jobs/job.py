@@ -1,8 +1,9 @@
 """One generation BFL owes us: a frozen record and every step it can take.
 
-No clock, Redis or HTTP in here: time and reports come in as arguments. `look_at` is when somebody must look at the job next, `wanted` until when a worker should have
-dealt with it (None while nobody needs to), `lease_until` and `fence` which worker has it now.
-All times are unix seconds of the Redis clock.
+No clock, Redis or HTTP in here: time and reports come in as arguments. `look_at` is when somebody
+must look at the job next, `wanted` until when a worker should have dealt with it (None while
+nobody needs to), `lease_until` and `fence` which worker has it now. Times are unix seconds of the
+Redis clock.
 """
 
 from collections.abc import Mapping

@@ -35,7 +35,7 @@ end
 return {time, 1, false}
 """
 
-# KEYS: record
+# KEYS: the record
 LOAD = """
 return {redis.call('TIME'), redis.call('GET', KEYS[1])}
 """

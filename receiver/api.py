@@ -7,7 +7,7 @@ from jobs import bfl
 from jobs.errors import BadField, UnknownJob, WrongState
 from jobs.job import Job
 from receiver import shape
-from receiver.keys import requires
+from receiver.access import requires
 from receiver.questions import Expectation, Page, Position
 from receiver.wiring import services
 

@@ -9,17 +9,16 @@ from jobs import services, settings
 from jobs.errors import FluxkeepError
 from jobs.services import Services
 from receiver import api, callbacks, health, media, metrics, problems
-from receiver.keys import Keyring
+from receiver.wiring import Wired
 
 
 def create_app(given: Services | None = None) -> Flask:
     """The web application. Without services it reads the settings, and stops if they are wrong."""
-    wired = given or _from_environment()
+    built = given or _from_environment()
     app = Flask("receiver", static_folder=None)
-    app.extensions["fluxkeep"] = wired
-    app.extensions["keyring"] = Keyring(wired.settings.api_keys)
+    Wired.of(built).install(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
-    logging.getLogger().setLevel(wired.settings.log_level)
+    logging.getLogger().setLevel(built.settings.log_level)
     for part in (callbacks, api, media, health, metrics):
         app.register_blueprint(part.blueprint)
     problems.handle(app)

@@ -8,10 +8,9 @@ from flask.typing import ResponseReturnValue
 from jobs import bfl, intake
 from jobs.errors import BadReport, StoreUnavailable, Unauthorized
 from jobs.report import Report
-from jobs.signing import CallbackVerifier
 from jobs.store import Store
 from receiver import body
-from receiver.wiring import services
+from receiver.wiring import wired
 
 BODY_MAX_BYTES = 64 * 1024
 
@@ -22,13 +21,12 @@ blueprint = Blueprint("callbacks", __name__)
 def hear() -> ResponseReturnValue:
     """200 once the report is on record, whatever it says: asking again would be pointless."""
     raw = body.read(BODY_MAX_BYTES)
-    wired = services()
-    verifier = CallbackVerifier(wired.settings.webhook_secret)
+    services, callbacks = wired().services, wired().callbacks
     secret, signature = (request.headers.get(name) for name in bfl.AUTHENTICATION_HEADERS)
-    if refusal := verifier.refusal(secret, signature, raw):
-        _note_refusal(wired.store, raw, refusal)
+    if refusal := callbacks.refusal(secret, signature, raw):
+        _note_refusal(services.store, raw, refusal)
         raise Unauthorized
-    job = intake.accept(wired.store, _read(wired.store, raw), wired.settings.patience)
+    job = intake.accept(services.store, _read(services.store, raw), services.settings.patience)
     return {"id": job.id, "status": job.state}
 
 

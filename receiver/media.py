@@ -5,8 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs.errors import Gone
 from jobs.job import Kept
-from jobs.signing import LinkSigner
-from receiver.wiring import services
+from receiver.wiring import services, wired
 
 # Media come from outside: a browser must neither guess another type nor run anything in them.
 SAFETY_HEADERS = {
@@ -39,9 +38,9 @@ def serve(token: str) -> ResponseReturnValue:
 
 
 def _linked(token: str) -> Kept:
-    wired = services()
-    link = LinkSigner(wired.settings.secret_key).read(token, wired.store.now())
-    job = wired.store.load(link.job_id)
+    store = services().store
+    link = wired().links.read(token, store.now())
+    job = store.load(link.job_id)
     if job is None or link.n >= len(job.media):
         raise Gone("the media were deleted")
     return job.media[link.n]

@@ -6,7 +6,8 @@ from typing import Any
 
 from jobs.job import Job, Kept, Moment
 from jobs.services import Services
-from jobs.signing import LinkSigner, MediaLink
+from jobs.signing import MediaLink
+from receiver.wiring import wired
 
 
 def jobs(services: Services, records: Sequence[Job]) -> list[dict[str, Any]]:
@@ -23,7 +24,7 @@ def job(services: Services, record: Job) -> dict[str, Any]:
 def _job(services: Services, record: Job, refusals: tuple[Moment, ...]) -> dict[str, Any]:
     """Each medium gets a link that is signed now."""
     timeline = sorted((*record.timeline, *refusals), key=lambda moment: moment.at)
-    signer = LinkSigner(services.settings.secret_key)
+    signer = wired().links
     expires = int(services.store.now() + services.settings.link_ttl)
     base = f"{services.settings.base_url}/media/"
 

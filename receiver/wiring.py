@@ -1,16 +1,43 @@
 """What the running application was built with, for its views."""
 
-from typing import cast
+from dataclasses import dataclass
+from typing import Self, cast
 
-from flask import current_app
+from flask import Flask, current_app
 
 from jobs.services import Services
-from receiver.keys import Keyring
+from jobs.signing import CallbackVerifier, LinkSigner
+from receiver.keyring import Keyring
+
+_NAME = "fluxkeep"
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """Built once per application, from its settings."""
+
+    services: Services
+    keyring: Keyring
+    callbacks: CallbackVerifier
+    links: LinkSigner
+
+    @classmethod
+    def of(cls, services: Services) -> Self:
+        settings = services.settings
+        return cls(
+            services=services,
+            keyring=Keyring(settings.api_keys),
+            callbacks=CallbackVerifier(settings.webhook_secret),
+            links=LinkSigner(settings.secret_key),
+        )
+
+    def install(self, app: Flask) -> None:
+        app.extensions[_NAME] = self
+
+
+def wired() -> Wired:
+    return cast(Wired, current_app.extensions[_NAME])
 
 
 def services() -> Services:
-    return cast(Services, current_app.extensions["fluxkeep"])
-
-
-def keyring() -> Keyring:
-    return cast(Keyring, current_app.extensions["keyring"])
+    return wired().services

@@ -1,0 +1,38 @@
+"""Whether the caller's key may do what it asks for."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from flask import request
+
+from jobs.errors import Forbidden
+from jobs.settings import Scope
+from receiver.keyring import SCOPES
+from receiver.wiring import wired
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def given_key() -> str:
+    """The key in `Authorization: Bearer` or `x-key`, as sent; "" when there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    key = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-key", "")
+    # WSGI reads header bytes as latin-1; the settings hold text.
+    return key.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A view that only keys with at least this scope may call."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            if SCOPES.index(wired().keyring.scope_of(given_key())) < SCOPES.index(scope):
+                raise Forbidden(f"this needs a key with scope {scope}")
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate

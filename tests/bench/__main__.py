@@ -1,0 +1,17 @@
+"""`make bench`, or `python -m tests.bench NAME...`: prints the tables of BENCHMARKS.md."""
+
+import sys
+
+from tests.bench import accept, slow_clients
+
+BENCHMARKS = {"accept": accept.main, "slow-clients": slow_clients.main}
+
+
+def main(names: list[str]) -> None:
+    for name in names or list(BENCHMARKS):
+        print(f"\n### {name}\n", flush=True)
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,68 @@
+"""Load by wrk: distinct, pre-signed callbacks, as fast as a number of connections lets them go."""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+BODIES = 60_000
+SCRIPT = Path(__file__).with_name("callbacks.lua")
+
+
+class Result(NamedTuple):
+    """What wrk saw: answers per second, latencies in milliseconds, answers that were not 2xx."""
+
+    rate: float
+    p50: float
+    p99: float
+    refused: int
+
+
+def write_callbacks(path: Path, secret: str, count: int = BODIES) -> None:
+    """One callback a line, its signature in front. No two are about the same task."""
+    run = secrets.token_hex(6)
+    with path.open("w") as file:
+        for n in range(count):
+            body = _body(f"{run}-{n}")
+            digest = hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
+            file.write(f"{digest} {body}\n")
+
+
+def _body(task_id: str) -> str:
+    """A final word that leaves nothing to download, so that only accepting is measured."""
+    details = {"Moderation Reasons": ["Violence"]}
+    return json.dumps({"id": task_id, "status": "Content Moderated", "details": details})
+
+
+def run(url: str, callbacks: Path, *, connections: int = 16, seconds: int = 5) -> Result:
+    """Raises SystemExit when there is no wrk."""
+    wrk = shutil.which("wrk") or sys.exit("The benchmarks need wrk (apt-get install wrk).")
+    command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT), url]
+    done = subprocess.run(
+        [*command, "--", str(callbacks)], capture_output=True, text=True, check=True
+    )
+    return _read(done.stdout)
+
+
+def _read(text: str) -> Result:
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    assert rate is not None, text
+    return Result(
+        rate=float(rate[1]),
+        p50=_milliseconds(text, "50%"),
+        p99=_milliseconds(text, "99%"),
+        refused=int(refused[1]) if refused else 0,
+    )
+
+
+def _milliseconds(text: str, percentile: str) -> float:
+    found = re.search(rf"{percentile}\s+([\d.]+)(us|ms|s)\b", text)
+    assert found is not None, text
+    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]

@@ -1,0 +1,49 @@
+"""What stalled clients do to the others, by gunicorn's worker class, with no proxy in front."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.bench.load import Result
+from tests.bench.stage import OURS, stage
+from tests.harness import Installation
+
+STALLED = 300
+CLASSES = {
+    "gevent": "--worker-class gevent",
+    "gthread, 16 threads": "--worker-class gthread --threads 16",
+    "gthread, 64 threads": "--worker-class gthread --threads 64",
+}
+HALF_A_CALLBACK = b'POST /webhooks/bfl HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{"id":'
+
+
+def main() -> None:
+    print(f"| worker class | callbacks/s | p99 ms | with {STALLED} stalled: callbacks/s | p99 ms |")
+    print("|---|---|---|---|---|")
+    with stage() as here:
+        for name, arguments in CLASSES.items():
+            with here.web(OURS, GUNICORN_CMD_ARGS=arguments) as web:
+                alone = here.measured(web)
+                with stalled(web):
+                    print(_row(name, alone, here.measured(web)))
+
+
+@contextmanager
+def stalled(web: Installation) -> Iterator[None]:
+    """Connections that began a callback and never end it."""
+    host, port = "127.0.0.1", web.ports[0]
+    clients = [socket.create_connection((host, port)) for _ in range(STALLED)]
+    try:
+        for client in clients:
+            client.sendall(HALF_A_CALLBACK)
+        yield
+    finally:
+        for client in clients:
+            client.close()
+
+
+def _row(name: str, alone: Result, crowded: Result) -> str:
+    return (
+        f"| {name} | {alone.rate:,.0f} | {alone.p99:.1f} "
+        f"| {crowded.rate:,.0f} | {crowded.p99:.1f} |"
+    )

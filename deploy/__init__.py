@@ -1,0 +1,1 @@
+"""How the processes are run: here on this machine, and what other platforms need to run them."""

@@ -1,0 +1,49 @@
+"""How gunicorn serves the web process; WEB_CONCURRENCY says with how many processes (2)."""
+
+import os
+import sys
+from typing import NoReturn
+
+from jobs import settings
+from jobs.errors import InvalidSettings, StorageFailed
+from jobs.media import MediaStore
+
+
+def _stop(why: object) -> NoReturn:
+    sys.exit(f"Fluxkeep cannot start: {why}")
+
+
+# Said once and at once; an application that fails in a worker would be started again for ever.
+try:
+    _settings = settings.load()
+    MediaStore(_settings.storage_url)
+except StorageFailed as error:
+    _stop(f"MEDIA_URL: {error}")
+except InvalidSettings as error:
+    _stop(error)
+
+bind = f"0.0.0.0:{_settings.port}"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+# A stalled client costs a greenlet and not a thread; BENCHMARKS.md has the figures.
+worker_class = "gevent"
+worker_connections = 1000
+# Not preloaded: the application is imported after gevent has replaced what would block, and above
+# is imported only what keeps no socket, lock or sleep.
+preload_app = False
+
+timeout = 30  # BFL waits so long for the answer to a callback
+graceful_timeout = 25  # platforms send SIGKILL 30 s after SIGTERM
+keepalive = 5  # also how long the headers of a request may take
+
+# What a callback can need is far below these; a longer line or header is an attack.
+limit_request_line = 4094
+limit_request_fields = 100
+limit_request_field_size = 8190
+
+# A proxy may say over which scheme a request came, and nothing that changes its path.
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+forwarder_headers = ""
+header_map = "drop"
+
+control_socket_disable = True
+accesslog = None  # the paths of media links and callbacks are secrets

@@ -1,0 +1,101 @@
+"""Processes in sessions of their own, which can be ended with all their offspring."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+_TIED = str(Path(__file__).with_name("tied.py"))
+
+
+def launch(
+    command: Sequence[str],
+    output: IO[bytes] | int,
+    environment: Mapping[str, str],
+    directory: Path,
+    farewell: signal.Signals = signal.SIGTERM,
+) -> subprocess.Popen[bytes]:
+    """Start a command; on Linux it gets `farewell` when the thread that called this is gone."""
+    tied = [sys.executable, _TIED, str(int(farewell)), str(os.getpid())]
+    return subprocess.Popen(
+        [*tied, *command],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=dict(environment),
+        cwd=directory,
+        start_new_session=True,
+    )
+
+
+def members(session: int) -> list[int]:
+    """The living processes of a session. A forked child may lead its own group, but stays here."""
+    return [pid for pid in _parents() if _session(pid) == session]
+
+
+def children(parent: int) -> list[int]:
+    """The living processes that this one started."""
+    return [pid for pid, its_parent in _parents().items() if its_parent == parent]
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """A signal; to a process that has just ended it is none."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def end(session: int) -> None:
+    """SIGKILL for every process of a session, until none is left."""
+    # Again and again: a process that was just forked is not in the list that came before.
+    while found := members(session):
+        for pid in found:
+            send(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def command_line(pid: int) -> str:
+    """What was called to start it, or nothing when it has ended."""
+    return next((line for found, _, _, line in _table() if found == pid), "")
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _parents() -> dict[int, int]:
+    """Every living process and its parent; a zombie has ended and waits for its parent only."""
+    return {pid: parent for pid, state, parent, _ in _table() if state[:1] not in "ZX"}
+
+
+def _table() -> Iterator[tuple[int, str, int, str]]:
+    """Every process: its id, its state, its parent and its command line."""
+    return _linux_table() if sys.platform == "linux" else _ps_table()
+
+
+def _linux_table() -> Iterator[tuple[int, str, int, str]]:
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            # The program's name stands in parentheses and may hold anything, even parentheses.
+            state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
+            line = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            yield int(path.name), state, int(parent), line
+
+
+def _ps_table() -> Iterator[tuple[int, str, int, str]]:
+    listing = subprocess.run(
+        ["ps", "-axo", "pid=,stat=,ppid=,args="],  # noqa: S607 - wherever the system has it
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for line in listing.stdout.splitlines():
+        pid, state, parent, *command = line.split(maxsplit=3)
+        yield int(pid), state, int(parent), "".join(command)

@@ -1,0 +1,93 @@
+"""A minute without Redis: every process sits it out, or leaves when it is told to."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.harness.patience import wait_for
+from tests.harness.process import Process
+from tests.harness.scene import Scene, running_scene
+from tests.sandbox import Task
+
+OUTAGE_SECONDS = 60.0
+RECOVERED_WITHIN_SECONDS = 90.0
+EXIT_WITHIN_SECONDS = 30.0
+SLOW: dict[str, Any] = {"size": 400_000, "drip": 4_000}
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+@dataclass
+class Outage:
+    """What was there before the minute, and what happened in it."""
+
+    scene: Scene
+    processes: list[Process]
+    silent: list[Task]
+    in_hand: Task
+    refused: set[int | str]
+    exits: list[int]
+    back_at: float
+
+    def seconds_since(self) -> float:
+        return time.monotonic() - self.back_at
+
+
+@pytest.fixture(scope="module")
+def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
+    """Callbacks BFL gives up, a download in hand, and one of each process told to stop."""
+    with running_scene(tmp_path_factory.mktemp("minute"), CALLBACK_GRACE="5") as scene:
+        installation = scene.installation
+        in_hand = scene.generate(**SLOW)
+        scene.wait_for_download(in_hand)
+        leaving = [*installation.worker, *installation.sweep, *installation.web]
+        staying = installation.start()
+        installation.wait_until_ready()
+        silent = [scene.finished() for _ in range(8)]
+        for task in silent:
+            scene.expect(task)
+        installation.redis.stop()
+        down_at = time.monotonic()
+        for process in leaving:
+            process.terminate()
+        deadline = down_at + EXIT_WITHIN_SECONDS
+        hook = f"{installation.urls[1]}/webhooks/bfl"
+        late = [scene.generate(webhook_url=hook) for _ in range(3)]
+        refused = {outcome for task in late for outcome in scene.outcomes(task)}
+        exits = [process.wait(max(0.0, deadline - time.monotonic())) for process in leaving]
+        scene.mend(in_hand, drip=None)
+        wait_for("a minute", lambda: time.monotonic() - down_at > OUTAGE_SECONDS, 90)
+        installation.redis.start()
+        installation.start("web")
+        installation.wait_until_ready()
+        yield Outage(scene, staying, silent, in_hand, refused, exits, time.monotonic())
+
+
+def test_polling_recovers_every_job_whose_callback_was_lost(outage: Outage) -> None:
+    for task in outage.silent:
+        job = outage.scene.stored(task, RECOVERED_WITHIN_SECONDS)
+        assert job["source"] == "poll"
+        assert len(outage.scene.deliveries(task)) == 1
+    assert outage.seconds_since() < RECOVERED_WITHIN_SECONDS
+
+
+def test_callbacks_in_that_minute_are_sent_away_to_come_again(outage: Outage) -> None:
+    assert outage.refused == {503}
+
+
+def test_what_was_in_hand_is_finished_afterwards(outage: Outage) -> None:
+    outage.scene.stored(outage.in_hand, RECOVERED_WITHIN_SECONDS)
+    assert len(outage.scene.objects(outage.in_hand)) == 1
+
+
+def test_a_process_that_is_told_to_stop_meanwhile_leaves_in_time(outage: Outage) -> None:
+    assert outage.exits == [0, 0, 0]
+
+
+def test_every_other_process_has_sat_it_out(outage: Outage) -> None:
+    assert all(process.alive for process in outage.processes)
+    outage.scene.stored(outage.scene.generate())
+    outage.scene.settled(idle=False)

@@ -1,0 +1,147 @@
+"""Delivery hosts that fail, crawl, cut, lie or send elsewhere: stored whole in the end, or not."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene, running_scene
+from tests.sandbox import Task
+
+GIVE_UP_SECONDS = 15
+SWEEP_SECONDS = 5
+FOR_EVER = 10_000
+SIZE_BYTES = 200_000
+
+# All of them begin at once, each on its own task.
+STORED_IN_THE_END: dict[str, dict[str, Any]] = {
+    "5xx three times": {"delivery_500": 3},
+    "short twice": {"short_body": 2},
+    "reset twice": {"reset": 2},
+    "wrong MD5 twice": {"wrong_md5": 2},
+    "one after the other": {"delivery_500": 1, "reset": 1, "short_body": 1, "wrong_md5": 1},
+    "no length": {"no_length": True},
+    "no MD5": {"no_md5": True},
+    "neither, short once": {"no_length": True, "no_md5": True, "short_body": 1},
+}
+NEVER_PUBLISHED: dict[str, dict[str, Any]] = {
+    "5xx": {"delivery_500": FOR_EVER},
+    "short": {"short_body": FOR_EVER},
+    "short without length or MD5": {"no_length": True, "no_md5": True, "short_body": FOR_EVER},
+    "reset": {"reset": FOR_EVER},
+    "wrong MD5": {"wrong_md5": FOR_EVER},
+    "gzip nobody asked for": {"gzip": True},
+    "a byte a second": {"drip": 1},
+    "headers at a byte a second": {"drip_headers": 1},
+    "silence": {"hang": 120},
+}
+REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "html": ("not_media", {"body": "<!doctype html><p>Sorry, not a picture at all."}),
+    "svg": ("not_media", {"body": "<svg xmlns='http://www.w3.org/2000/svg'/>"}),
+    "far too large": ("media_too_large", {"too_large": True}),
+    "endless without a length": ("media_too_large", {"too_large": True, "no_length": True}),
+    "elsewhere": ("refused_url", {"redirect": "/v1/credits"}),
+    "another host": ("refused_url", {"sample_url": "https://example.com/sample.jpeg"}),
+}
+DEAD = (401, 403, 404, 410)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Short of patience; six workers, because some of the tasks keep one busy until the end."""
+    with running_scene(
+        tmp_path_factory.mktemp("delivery"),
+        GIVE_UP_AFTER=str(GIVE_UP_SECONDS),
+        MAX_MEDIA_BYTES="1000000",
+    ) as running:
+        running.box.settings.max_active = 1000
+        running.installation.start("worker", n=5)
+        yield running
+        running.settled()
+
+
+@pytest.fixture(scope="module")
+def tasks(scene: Scene) -> dict[str, Task]:
+    wanted = STORED_IN_THE_END | NEVER_PUBLISHED
+    wanted |= {name: switches for name, (_, switches) in REFUSED.items()}
+    wanted["dies meanwhile"] = {"life": 2, "delivery_500": 4}
+    wanted |= {f"dead {status}": {"delivery_status": status} for status in DEAD}
+    return {
+        name: scene.generate(**{"size": SIZE_BYTES, **switches})
+        for name, switches in wanted.items()
+    }
+
+
+def ended(scene: Scene, task: Task) -> dict[str, Any]:
+    return scene.client.wait_for(task.id, timeout=GIVE_UP_SECONDS + SWEEP_SECONDS + 5)
+
+
+@pytest.mark.parametrize("fault", STORED_IN_THE_END)
+def test_what_heals_in_time_is_stored_whole(
+    scene: Scene, tasks: dict[str, Task], fault: str
+) -> None:
+    job = scene.stored(tasks[fault], GIVE_UP_SECONDS + SWEEP_SECONDS)
+    assert job["source"] == "callback"
+    assert len(scene.objects(tasks[fault])) == 1
+    failures = sum(n for n in STORED_IN_THE_END[fault].values() if n is not True)
+    assert len(scene.deliveries(tasks[fault])) == failures + 1
+
+
+@pytest.mark.parametrize("fault", NEVER_PUBLISHED)
+def test_what_never_heals_is_given_up_at_the_deadline_and_never_published(
+    scene: Scene, tasks: dict[str, Task], fault: str
+) -> None:
+    job = ended(scene, tasks[fault])
+    assert job["status"] == "expired" and job["error"]["code"] == "expired"
+    assert job["media"] == scene.objects(tasks[fault]) == []
+
+
+@pytest.mark.parametrize("fault", ["a byte a second", "headers at a byte a second", "silence"])
+def test_a_transfer_that_crawls_is_cut_at_the_deadline(
+    scene: Scene, tasks: dict[str, Task], fault: str
+) -> None:
+    ended(scene, tasks[fault])
+    task = tasks[fault]
+    wait_for(
+        "its worker is free",
+        lambda: not any(task.id in path.name for path in scene.staged()),
+        SWEEP_SECONDS,
+    )
+    assert 1 <= len(scene.deliveries(task)) <= 3
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_what_may_not_be_taken_fails_and_says_why(
+    scene: Scene, tasks: dict[str, Task], fault: str
+) -> None:
+    job = ended(scene, tasks[fault])
+    assert job["status"] == "failed"
+    assert job["error"]["code"] == REFUSED[fault][0]
+    assert job["media"] == scene.objects(tasks[fault]) == []
+
+
+def test_a_redirect_is_not_followed(scene: Scene, tasks: dict[str, Task]) -> None:
+    ended(scene, tasks["elsewhere"])
+    assert len(scene.deliveries(tasks["elsewhere"])) == 1
+    assert not [seen for seen in scene.box.requests if seen.path == "/v1/credits"]
+
+
+@pytest.mark.parametrize("status", DEAD)
+def test_a_url_that_is_dead_before_its_time_is_asked_about_once(
+    scene: Scene, tasks: dict[str, Task], status: int
+) -> None:
+    task = tasks[f"dead {status}"]
+    job = ended(scene, task)
+    assert job["status"] == "expired" and str(status) in job["error"]["message"]
+    assert len(scene.polls(task)) == 1
+    assert len(scene.deliveries(task)) <= 2
+
+
+def test_a_url_that_dies_while_it_is_tried_is_asked_about_and_the_fresh_one_stored(
+    scene: Scene, tasks: dict[str, Task]
+) -> None:
+    task = tasks["dies meanwhile"]
+    job = scene.stored(task, GIVE_UP_SECONDS + SWEEP_SECONDS)
+    assert job["source"] == "poll"
+    assert len(scene.polls(task)) == 1

@@ -1,0 +1,89 @@
+"""kill -9 of the web process around the moment in which it puts a callback on record."""
+
+import time
+
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene
+from tests.harness.tripwire import Tripwire
+
+REBUILT_WITHIN_SECONDS = 10.0
+
+
+def web_behind(scene: Scene, wire: Tripwire) -> None:
+    redis = scene.installation.redis
+    scene.installation.start("web", REDIS_URL=redis.url_through(wire.port))
+    scene.installation.start("worker", "sweep")
+    scene.installation.wait_until_ready()
+
+
+def kill_and_restart_web(scene: Scene) -> None:
+    scene.installation.kill("web")
+    scene.installation.start("web")
+    scene.installation.wait_until_ready()
+
+
+def test_killed_before_the_record_bfl_comes_again_and_the_job_is_stored(
+    quiet_scene: Scene,
+) -> None:
+    scene = quiet_scene
+    with Tripwire(scene.installation.redis.port) as wire:
+        web_behind(scene, wire)
+        wire.arm(b"fluxkeep:job:")
+        task = scene.generate()
+        wire.wait()
+        kill_and_restart_web(scene)
+    assert scene.client.find(task.id) is None
+    first, second = scene.outcomes(task, 2)
+    assert isinstance(first, str) and second == 200
+    scene.stored(task)
+    assert len(scene.objects(task)) == len(scene.deliveries(task)) == 1
+    scene.settled()
+
+
+def test_killed_after_the_record_bfl_comes_again_and_there_is_one_object(
+    quiet_scene: Scene,
+) -> None:
+    scene = quiet_scene
+    with Tripwire(scene.installation.redis.port) as wire:
+        web_behind(scene, wire)
+        wire.arm(b"fluxkeep:job:", answer=True)
+        task = scene.generate()
+        wire.wait()
+        kill_and_restart_web(scene)
+    first, second = scene.outcomes(task, 2)
+    assert isinstance(first, str) and second == 200
+    scene.stored(task)
+    assert len(scene.objects(task)) == len(scene.deliveries(task)) == 1
+    scene.settled()
+
+
+def test_a_record_whose_entry_never_came_to_be_is_picked_up_within_ten_seconds(
+    scene: Scene,
+) -> None:
+    # Record and entry are one write, so what is left of this case is an entry that is gone.
+    installation = scene.installation
+    installation.kill("worker")
+    task = scene.generate()
+    assert scene.outcomes(task) == [200]
+    installation.redis.flush_rq()
+    began = time.monotonic()
+    installation.start("worker")
+    scene.stored(task)
+    assert time.monotonic() - began < REBUILT_WITHIN_SECONDS
+    assert len(scene.objects(task)) == len(scene.deliveries(task)) == 1
+    scene.settled()
+
+
+def test_one_of_two_web_processes_is_enough(scene: Scene) -> None:
+    installation = scene.installation
+    installation.start("web")
+    installation.wait_until_ready()
+    installation.web[0].kill_all()
+    survivor = f"{installation.urls[1]}/webhooks/bfl"
+    task = scene.generate(webhook_url=survivor)
+    assert scene.outcomes(task) == [200]
+    installation.start("web")
+    wait_for("the first is back", lambda: len(installation.web) == 2)
+    installation.wait_until_ready()
+    scene.stored(task)
+    scene.settled()

@@ -1,0 +1,205 @@
+"""kill -9 and SIGSTOP of workers in the middle of a rescue.
+
+The breakages are made one after the other and heal together: each waits for its lease.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.harness.patience import wait_for
+from tests.harness.process import Process
+from tests.harness.scene import Scene, stopped_scene, without_links
+from tests.harness.tripwire import Tripwire
+from tests.sandbox import Task
+
+STORED_WITHIN_SECONDS = 40.0
+SIZE_BYTES = 400_000
+SLOW: dict[str, Any] = {"size": SIZE_BYTES, "drip": 20_000}  # twenty seconds
+MIDDLING: dict[str, Any] = {"size": SIZE_BYTES, "drip": 200_000}  # two seconds
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Wreckage:
+    """Jobs whose rescue was broken off, by what broke it; new workers run since `restarted_at`."""
+
+    scene: Scene
+    tasks: dict[str, Task] = field(default_factory=dict)
+    stopped: Process | None = None
+    left: int = 0
+    restarted_at: float = 0.0
+
+    def stored(self, what: str) -> dict[str, Any]:
+        job = self.scene.stored(self.tasks[what], timeout=STORED_WITHIN_SECONDS + 20)
+        at = datetime.fromisoformat(job["updated_at"]).timestamp()
+        assert at - self.restarted_at < STORED_WITHIN_SECONDS
+        assert len(self.scene.objects(self.tasks[what])) == 1
+        return job
+
+    def downloads(self, what: str) -> int:
+        return len(self.scene.deliveries(self.tasks[what]))
+
+
+@pytest.fixture(scope="module")
+def wreckage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wreckage]:
+    with stopped_scene(tmp_path_factory.mktemp("wreckage")) as scene:
+        scene.installation.start("web", "sweep")
+        scene.installation.wait_until_ready()
+        found = Wreckage(scene)
+        for what, wreck in WRECKS.items():
+            found.tasks[what] = wreck(found)
+        found.left = len(scene.staged())
+        for task in found.tasks.values():
+            scene.mend(task, drip=None)
+        found.restarted_at = time.time()
+        scene.installation.start("worker", n=2)
+        yield found
+
+
+def _working(found: Wreckage, switches: dict[str, Any]) -> tuple[Process, Task]:
+    """A worker of its own in the middle of a download: all the others are busy or dead."""
+    (worker,) = found.scene.installation.start("worker")
+    task = found.scene.generate(**switches)
+    found.scene.wait_for_download(task)
+    assert worker.children(), "its horse is at work"
+    return worker, task
+
+
+def _kill_both(found: Wreckage) -> Task:
+    worker, task = _working(found, SLOW)
+    worker.kill_all()
+    return task
+
+
+def _kill_parent(found: Wreckage) -> Task:
+    worker, task = _working(found, SLOW)
+    worker.kill()
+    return task
+
+
+def _stop(found: Wreckage) -> Task:
+    found.stopped, task = _working(found, SLOW)
+    found.stopped.pause()
+    return task
+
+
+def _kill_before_rename(found: Wreckage) -> Task:
+    """Between the fsync of the staged file and its rename the lease is renewed a last time."""
+    installation = found.scene.installation
+    with Tripwire(installation.redis.port) as wire:
+        url = installation.redis.url_through(wire.port)
+        (worker,) = installation.start("worker", REDIS_URL=url)
+        task = found.scene.generate(**MIDDLING)
+        found.scene.wait_for_download(task)
+        wire.arm(task.id.encode())
+        wire.wait()
+        sizes = [path.stat().st_size for path in found.scene.staged() if task.id in path.name]
+        assert sizes == [SIZE_BYTES] and not found.scene.objects(task)
+        worker.kill_all()
+    return task
+
+
+def _kill_before_commit(found: Wreckage) -> Task:
+    installation = found.scene.installation
+    with Tripwire(installation.redis.port) as wire:
+        wire.arm(b'"state":"stored"')
+        url = installation.redis.url_through(wire.port)
+        (worker,) = installation.start("worker", REDIS_URL=url)
+        task = found.scene.generate(**MIDDLING)
+        wire.wait()
+        assert len(found.scene.objects(task)) == 1
+        worker.kill_all()
+    return task
+
+
+def _fill_redis(found: Wreckage) -> Task:
+    """At the end of the download nothing can be written down."""
+    worker, task = _working(found, MIDDLING)
+    redis = found.scene.installation.redis
+    redis.set_maxmemory(1)
+    wait_for("the download is over", lambda: found.scene.deliveries(task)[0].over)
+    wait_for("its horse has given up", lambda: not worker.children())
+    assert found.scene.client.job(task.id)["status"] == "ready"
+    redis.set_maxmemory(0)
+    worker.kill_all()
+    return task
+
+
+def _kill_horse(found: Wreckage) -> Task:
+    """Comes last: the worker lives on and would take the next job."""
+    worker, task = _working(found, SLOW)
+    for horse in worker.children():
+        os.kill(horse, signal.SIGKILL)
+    return task
+
+
+WRECKS: dict[str, Callable[[Wreckage], Task]] = {
+    "both": _kill_both,
+    "parent": _kill_parent,
+    "stopped": _stop,
+    "before rename": _kill_before_rename,
+    "before commit": _kill_before_commit,
+    "redis full": _fill_redis,
+    "horse": _kill_horse,
+}
+
+
+def test_a_job_whose_worker_and_horse_were_killed_is_rescued_again(wreckage: Wreckage) -> None:
+    wreckage.stored("both")
+    assert wreckage.downloads("both") == 2
+
+
+def test_a_job_whose_horse_was_killed_is_rescued_again(wreckage: Wreckage) -> None:
+    wreckage.stored("horse")
+    assert wreckage.downloads("horse") == 2
+
+
+def test_a_job_whose_worker_alone_was_killed_is_stored(wreckage: Wreckage) -> None:
+    wreckage.stored("parent")
+
+
+def test_a_job_killed_between_fsync_and_rename_is_done_again(wreckage: Wreckage) -> None:
+    wreckage.stored("before rename")
+    assert wreckage.downloads("before rename") == 2
+
+
+def test_a_job_killed_between_rename_and_commit_is_adopted(wreckage: Wreckage) -> None:
+    wreckage.stored("before commit")
+    assert wreckage.downloads("before commit") == 1
+
+
+def test_a_job_that_found_redis_full_at_its_end_is_stored(wreckage: Wreckage) -> None:
+    wreckage.stored("redis full")
+
+
+def test_a_worker_that_was_stopped_for_long_commits_nothing_when_it_goes_on(
+    wreckage: Wreckage,
+) -> None:
+    before = wreckage.stored("stopped")
+    worker = wreckage.stopped
+    assert worker is not None and wreckage.downloads("stopped") == 2
+    worker.resume()
+    wait_for("its horse has given up", lambda: not worker.children(), 20)
+    assert "somebody else has it now" in worker.output()
+    after = wreckage.scene.client.job(before["id"])
+    assert without_links(after) == without_links(before)
+    wreckage.stored("stopped")
+
+
+def test_what_killed_workers_left_behind_is_swept_away(wreckage: Wreckage) -> None:
+    scene = wreckage.scene
+    scene.settled(idle=False)
+    assert wreckage.left >= 3
+    for path in scene.staged():
+        # A minute must have passed since the last byte.
+        os.utime(path, (0, time.time() - 61))
+    wait_for("no staged file is left", lambda: scene.staged() == [])
+    scene.settled()

@@ -1,0 +1,10 @@
+"""What tests run against: a real Redis, the Procfile's real processes, and faults between them."""
+
+from tests.harness.client import Client
+from tests.harness.installation import Installation
+from tests.harness.invariants import check
+from tests.harness.process import Process
+from tests.harness.redis_server import RedisServer
+from tests.harness.tcp_proxy import TcpProxy
+
+__all__ = ["Client", "Installation", "Process", "RedisServer", "TcpProxy", "check"]

@@ -1,0 +1,208 @@
+"""A whole Fluxkeep on ephemeral ports: the Procfile's processes with settings fit for tests."""
+
+from contextlib import AbstractContextManager
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import requests
+
+from deploy import procfile
+from deploy.local_redis import free_port
+from tests.harness.client import Client
+from tests.harness.patience import wait_for
+from tests.harness.process import Process
+from tests.harness.redis_server import RedisServer
+from tests.harness.supervision import Supervision
+
+WEBHOOK_SECRET = "webhook-secret-canary-4f1d"
+KEYS = {
+    "read": "read-key-canary-90ab",
+    "submit": "submit-key-canary-12cd",
+    "admin": "admin-key-canary-34ef",
+}
+DEFAULTS = {
+    "WEBHOOK_SECRET": WEBHOOK_SECRET,
+    "SECRET_KEY": "signing-key-canary-b7e2",
+    "BFL_API_KEY": "bfl-key-canary-55aa",
+    "API_KEYS": ",".join(f"{scope}er:{key}:{scope}" for scope, key in KEYS.items()),
+    "CALLBACK_GRACE": "60",
+    "GIVE_UP_AFTER": "600",
+    "WEB_CONCURRENCY": "1",
+    "LOG_LEVEL": "DEBUG",
+}
+# Whatever the machine's own environment says about these must not reach a test.
+_FOREIGN = ("PORT", "PUBLIC_URL", "BFL_API_URL", "MEDIA_URL", "DELIVERY_HOSTS", "GUNICORN_CMD_ARGS")
+
+
+class Installation:
+    """Processes by their names in the Procfile; settings are environment variables.
+
+    `settings` hold for every process that is started afterwards; None removes a default.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        redis: RedisServer,
+        sandbox_url: str | None = None,
+        **settings: str | None,
+    ) -> None:
+        self.directory = directory
+        self.redis = redis
+        self.media = directory / "media"
+        self.settings: dict[str, str | None] = {
+            **DEFAULTS,
+            "REDIS_URL": redis.url,
+            "MEDIA_URL": self.media.as_uri(),
+            "BFL_SANDBOX_URL": sandbox_url,
+            **settings,
+        }
+        self.commands = procfile.commands()
+        self.ports = [free_port()]
+        self.running: dict[str, list[Process]] = {name: [] for name in self.commands}
+        self._clients: list[Client] = []
+        self._supervision = Supervision(self._revive)
+
+    # Where it is.
+
+    @property
+    def url(self) -> str:
+        """The first web process, also while it is down."""
+        return f"http://127.0.0.1:{self.ports[0]}"
+
+    @property
+    def urls(self) -> list[str]:
+        return [f"http://127.0.0.1:{port}" for port in self.ports]
+
+    @property
+    def web(self) -> list[Process]:
+        return self._alive("web")
+
+    @property
+    def worker(self) -> list[Process]:
+        return self._alive("worker")
+
+    @property
+    def sweep(self) -> list[Process]:
+        return self._alive("sweep")
+
+    def client(self, scope: str = "admin", url: str | None = None) -> Client:
+        """A client with the key of this scope; with "" it has none."""
+        secret = self.settings["WEBHOOK_SECRET"] or ""
+        client = Client(url or self.url, KEYS.get(scope, scope), secret.split(",")[0])
+        self._clients.append(client)
+        return client
+
+    # Its life.
+
+    def start(self, *names: str, n: int = 1, **settings: str) -> list[Process]:
+        """Start `n` of each process, all of the Procfile when none is named, without waiting."""
+        chosen = names or tuple(self.commands)
+        return [self._start(name, settings) for name in chosen for _ in range(n)]
+
+    def _start(self, name: str, settings: dict[str, str]) -> Process:
+        environment = self._environment(settings)
+        if name == "web":
+            environment.setdefault("PORT", str(self._port()))
+        return self._run(name, environment)
+
+    def _run(self, name: str, environment: dict[str, str]) -> Process:
+        log = self.directory / f"{name}.log"
+        process = Process(name, self.commands[name], environment, log)
+        self.running[name].append(process)
+        return process
+
+    def _environment(self, settings: dict[str, str]) -> dict[str, str]:
+        own = {key: value for key, value in (self.settings | settings).items() if value is not None}
+        foreign = [name for name in _FOREIGN if name not in own]
+        return {
+            name: value for name, value in procfile.environment(own).items() if name not in foreign
+        }
+
+    def _port(self) -> int:
+        """A web process that replaces a dead one takes over its port."""
+        taken = {process.environment["PORT"] for process in self.web}
+        free = [port for port in self.ports if str(port) not in taken]
+        if not free:
+            self.ports.append(free_port())
+        return free[0] if free else self.ports[-1]
+
+    def wait_until_ready(self, timeout: float = 30.0, path: str = "/healthz") -> None:
+        """Returns when each web process answers 200; fails at once when something has ended."""
+        for url in self.urls[: len(self.web)] or [self.url]:
+            wait_for(f"{url}{path}", partial(self._answers, url + path), timeout)
+
+    def _answers(self, url: str) -> bool:
+        if not self.web:
+            raise RuntimeError(f"no web process is running:\n{self.logs()[-4000:]}")
+        try:
+            return requests.get(url, timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL for the named processes with all their offspring (all, when none is named)."""
+        for process in self._named(names):
+            process.kill_all()
+
+    def stop(self, *names: str, timeout: float = 30.0) -> None:
+        """SIGTERM for all, then wait. Raises subprocess.TimeoutExpired."""
+        found = self._named(names)
+        for process in found:
+            process.terminate()
+        for process in found:
+            process.wait(timeout)
+
+    def pause(self, *names: str) -> None:
+        for process in self._named(names):
+            process.pause()
+
+    def resume(self, *names: str) -> None:
+        for process in self._named(names):
+            process.resume()
+
+    def supervised(self) -> AbstractContextManager[None]:
+        """Inside, each process that dies is started again, as a platform does it."""
+        return self._supervision.switched_on()
+
+    def _revive(self) -> None:
+        for name, started in self.running.items():
+            for process in [one for one in started if not one.alive]:
+                started.remove(process)
+                process.kill_all()  # the offspring of the dead one, as a container's end would
+                self._run(name, process.environment)
+
+    def horses(self) -> list[int]:
+        """What the RQ workers have forked to do the work in hand."""
+        return [pid for worker in self.worker for pid in worker.children()]
+
+    def close(self) -> None:
+        """SIGKILL for whatever was ever started here."""
+        self._supervision.close()
+        for started in self.running.values():
+            for process in started:
+                process.kill_all()
+        for client in self._clients:
+            client.close()
+
+    # What it leaves.
+
+    def logs(self, *names: str) -> str:
+        """Everything that all (or the named) processes have said."""
+        paths = [self.directory / f"{name}.log" for name in names or self.commands]
+        return "".join(path.read_text(errors="replace") for path in paths if path.exists())
+
+    def secrets(self) -> list[str]:
+        """The planted canaries: none of them may turn up anywhere."""
+        names = ("WEBHOOK_SECRET", "SECRET_KEY", "BFL_API_KEY")
+        listed = [(self.settings.get(name) or "").split(",") for name in names]
+        keys = [entry.split(":")[1] for entry in (self.settings["API_KEYS"] or "").split(",")]
+        found = [*chain.from_iterable(listed), *keys, self.redis.local.password]
+        return [secret for secret in found if secret]
+
+    def _alive(self, name: str) -> list[Process]:
+        return [process for process in self.running[name] if process.alive]
+
+    def _named(self, names: tuple[str, ...]) -> list[Process]:
+        return [process for name in names or self.commands for process in self._alive(name)]

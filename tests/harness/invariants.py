@@ -1,0 +1,160 @@
+"""What must hold whatever was killed, cut or delayed; read from Redis, the media and the logs."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from redis import Redis
+
+from jobs import records
+from jobs.job import LEASE_SECONDS, Job
+from jobs.states import State
+from jobs.store import DUE, INDEX, RECORDS, WAITING
+from tests.harness.installation import Installation
+
+SWEEP_SECONDS = 5.0
+STAGED_SECONDS = 60.0
+_STAGING = ".staging"
+
+
+def check(installation: Installation, *, idle: bool = False) -> list[Job]:
+    """Raises AssertionError listing everything that is broken; returns all the jobs.
+
+    With `idle` nothing may be under way any more: every job ended, no staged file.
+    """
+    with installation.redis.client() as redis:
+        jobs = _jobs(redis)
+        found = [
+            *_bookkeeping(redis, jobs),
+            *_leases(redis, jobs),
+            *_secrets_in_rq(redis, installation),
+        ]
+    found += _media(installation.media, jobs, idle=idle)
+    found += _secrets_in_logs(installation)
+    if idle:
+        found += [f"{job.id} is still {job.state}" for job in jobs if not job.state.terminal]
+    assert not found, "\n".join(["invariants are broken:", *found])
+    return jobs
+
+
+def _jobs(redis: Redis) -> list[Job]:
+    keys = list(redis.scan_iter(f"{RECORDS}*"))
+    found = redis.mget(keys) if keys else []
+    return [records.decode(record) for record in found if isinstance(record, bytes)]
+
+
+def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
+    """Every unfinished job is due and nothing else is; each index tells the truth."""
+    unfinished = {job.id for job in jobs if not job.state.terminal}
+    yield from _differences("due", unfinished, _members(redis, DUE))
+    wanted = {job.id for job in jobs if job.wanted}
+    yield from _differences("waiting", wanted, _members(redis, WAITING))
+    for state in State:
+        ids = {job.id for job in jobs if job.state is state}
+        yield from _differences(f"the index of {state}", ids, _members(redis, INDEX + state))
+
+
+def _members(redis: Redis, key: str) -> set[str]:
+    return {_text(member) for member in redis.zrange(key, 0, -1)}
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _differences(where: str, wanted: set[str], found: set[str]) -> Iterator[str]:
+    yield from (f"{job_id} is missing in {where}" for job_id in sorted(wanted - found))
+    yield from (f"{job_id} should not be in {where}" for job_id in sorted(found - wanted))
+
+
+def _leases(redis: Redis, jobs: list[Job]) -> Iterator[str]:
+    """No lease outlives its time by more than a sweep, and what has ended keeps nothing alive."""
+    seconds, microseconds = redis.time()
+    now = int(seconds) + int(microseconds) / 1e6
+    for job in jobs:
+        if job.lease_until and not now - SWEEP_SECONDS < job.lease_until <= now + LEASE_SECONDS + 1:
+            yield f"{job.id} has a lease until {job.lease_until - now:+.1f} s from now"
+        if job.state.terminal and (job.lease_until or job.wanted or job.look_at or job.urls):
+            yield f"{job.id} is {job.state} and still holds a lease, a wish or a URL"
+        if not job.state.terminal and now > job.deadline + SWEEP_SECONDS:
+            yield f"{job.id} is {job.state} and {now - job.deadline:.1f} s past its deadline"
+
+
+def _media(root: Path, jobs: list[Job], *, idle: bool) -> Iterator[str]:
+    """Stored if and only if each of its objects is there, as recorded; and no other object."""
+    for job in jobs:
+        if (job.state is State.STORED) is not bool(job.media):
+            yield f"{job.id} is {job.state} with {len(job.media)} files"
+        for kept in job.media:
+            yield from _object(root / kept.key, kept.bytes, kept.sha256)
+    recorded = {root / kept.key for job in jobs for kept in job.media}
+    under_way = {job.id for job in jobs if not job.state.terminal}
+    for path in _files(root):
+        # A worker may have published it and not said so yet, or have died in between.
+        belongs = path in recorded or path.name.rpartition("-")[0] in under_way
+        if not belongs and not _is_sidecar(path, recorded):
+            yield f"{path.relative_to(root)} belongs to no job"
+    yield from _staged(root / _STAGING, idle=idle)
+
+
+def _files(root: Path) -> list[Path]:
+    found = root.rglob("*") if root.exists() else ()
+    return [path for path in found if path.is_file() and _STAGING not in path.parts]
+
+
+def _is_sidecar(path: Path, recorded: set[Path]) -> bool:
+    return path.suffix == ".json" and any(path.stem == media.stem for media in recorded)
+
+
+def _object(path: Path, size: int, sha256: str) -> Iterator[str]:
+    if not path.is_file():
+        yield f"{path.name} is recorded and not there"
+        return
+    if path.stat().st_size != size:
+        yield f"{path.name} has {path.stat().st_size} bytes instead of {size}"
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            yield f"{path.name} has other bytes than recorded"
+
+
+def _staged(staging: Path, *, idle: bool) -> Iterator[str]:
+    horizon = time.time() - (0 if idle else STAGED_SECONDS)
+    for path in staging.iterdir() if staging.exists() else ():
+        if path.stat().st_mtime < horizon:
+            yield f"{path.name} was left in {_STAGING}"
+
+
+def _secrets_in_rq(redis: Redis, installation: Installation) -> Iterator[str]:
+    for key in redis.scan_iter("rq:*"):
+        kept = _dump(redis, key)
+        if any(secret in kept for secret in _canaries(installation)):
+            yield f"a secret is in {key!r}"
+
+
+def _dump(redis: Redis, key: bytes) -> str:
+    """Everything under a key, as text."""
+    kind = _text(redis.type(key))
+    if kind == "hash":
+        return str(redis.hgetall(key))
+    if kind == "list":
+        return str(redis.lrange(key, 0, -1))
+    if kind == "zset":
+        return str(redis.zrange(key, 0, -1))
+    if kind == "stream":
+        return str(redis.xrange(key))
+    return str(redis.smembers(key) if kind == "set" else redis.get(key))
+
+
+def _secrets_in_logs(installation: Installation) -> Iterator[str]:
+    logs = installation.logs()
+    for secret in _canaries(installation):
+        if (at := logs.find(secret)) >= 0:
+            line = logs[logs.rfind("\n", 0, at) + 1 :].partition("\n")[0]
+            yield f"a secret is in a log: {json.dumps(line)}"
+
+
+def _canaries(installation: Installation) -> list[str]:
+    """The planted secrets, and the signature that a delivery URL of BFL carries."""
+    return [*installation.secrets(), "sig="]

@@ -1,0 +1,93 @@
+"""One running program, in a session of its own, with what it says kept in a file."""
+
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from deploy import processes
+from deploy.procfile import ROOT
+
+
+class Process:
+    """A started program. Whatever a test does to it, `kill_all` leaves nothing of it behind."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        directory: Path = ROOT,
+    ) -> None:
+        self.name = name
+        self.environment = dict(environment)
+        self.log = log
+        with log.open("ab") as output:
+            # SIGKILL when the test run itself dies: then nobody is left to look at a clean end.
+            self._popen = processes.launch(command, output, environment, directory, signal.SIGKILL)
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._popen.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; minus the signal's number when a signal ended it."""
+        return self._popen.poll()
+
+    def children(self) -> list[int]:
+        """Its own children: gunicorn's workers, or the horse of an RQ worker at work."""
+        return processes.children(self.pid)
+
+    def offspring(self) -> list[int]:
+        """Everything in its session but itself, whoever is the parent by now."""
+        return [pid for pid in processes.members(self.pid) if pid != self.pid]
+
+    def wait(self, timeout: float = 30.0) -> int:
+        """Its exit code. Raises subprocess.TimeoutExpired."""
+        return self._popen.wait(timeout)
+
+    def send(self, number: signal.Signals) -> None:
+        self._popen.send_signal(number)
+
+    def terminate(self) -> None:
+        """SIGTERM, without waiting."""
+        self.send(signal.SIGTERM)
+
+    def stop(self, timeout: float = 30.0) -> int:
+        """SIGTERM and wait. Raises subprocess.TimeoutExpired when it does not end by itself."""
+        self.terminate()
+        return self.wait(timeout)
+
+    def kill(self) -> None:
+        """SIGKILL for the process alone: its children live on."""
+        self._popen.kill()
+        self.wait()
+
+    def kill_all(self) -> None:
+        """SIGKILL for the process and all its offspring, also when it has ended before."""
+        processes.end(self.pid)
+        self.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP for the process and all its offspring."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def terminate_all(self) -> None:
+        """SIGTERM for the process and all its offspring at once, as some platforms do it."""
+        self._signal_all(signal.SIGTERM)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for pid in processes.members(self.pid):
+            processes.send(pid, number)
+
+    def output(self) -> str:
+        """What it and its predecessors of the same log have said."""
+        return self.log.read_text(errors="replace")

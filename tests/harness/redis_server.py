@@ -1,0 +1,91 @@
+"""A real Redis for one test, with the configuration that `make run` uses."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+from redis import Redis
+
+from deploy import processes
+from deploy.local_redis import LocalRedis
+from deploy.procfile import environment
+from tests.harness.patience import wait_for
+
+RQ_KEYS = "rq:*"
+
+
+class RedisServer:
+    """Started at once; AOF every second, no eviction, a password, a free loopback port.
+
+    `kill` and `start` keep port and data. One that does not start fails the test.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.local = LocalRedis(directory)
+        self.log = directory / "redis.log"
+        self._popen: subprocess.Popen[bytes] | None = None
+        self.local.prepare()
+        self.start()
+
+    @property
+    def port(self) -> int:
+        return self.local.port
+
+    @property
+    def url(self) -> str:
+        return self.local.url
+
+    def url_through(self, port: int) -> str:
+        """The same Redis by another loopback port, where a TcpProxy stands before it."""
+        return self.url.replace(f":{self.port}/", f":{port}/")
+
+    def client(self) -> Redis:
+        return Redis.from_url(self.url, socket_timeout=10)
+
+    def start(self, timeout: float = 20.0) -> None:
+        """Returns when it answers, its data loaded."""
+        with self.log.open("ab") as output:
+            self._popen = processes.launch(
+                self.local.command, output, environment({}), self.local.directory
+            )
+        try:
+            wait_for("Redis", self.answers, timeout)
+        except TimeoutError:
+            raise RuntimeError(f"Redis did not start: {self.log.read_text()[-2000:]}") from None
+
+    def answers(self) -> bool:
+        if self._popen is None or self._popen.poll() is not None:
+            raise RuntimeError(f"Redis has ended: {self.log.read_text()[-2000:]}")
+        return self.local.answers()
+
+    def kill(self) -> None:
+        """SIGKILL. What was acknowledged must be there after `start`."""
+        if self._popen is not None:
+            processes.end(self._popen.pid)
+            self._popen.wait()
+
+    def stop(self) -> None:
+        """SIGTERM and wait."""
+        if self._popen is not None:
+            self._popen.terminate()
+            self._popen.wait(10)
+
+    def pause(self) -> None:
+        """SIGSTOP: connections are accepted and nothing is answered."""
+        assert self._popen is not None
+        processes.send(self._popen.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._popen is not None
+        processes.send(self._popen.pid, signal.SIGCONT)
+
+    def flush_rq(self) -> None:
+        """RQ's keys are gone, as after a FLUSHDB on an RQ of its own."""
+        with self.client() as client:
+            for key in client.scan_iter(RQ_KEYS):
+                client.delete(key)
+
+    def set_maxmemory(self, size: int) -> None:
+        """In bytes; 1 refuses every write that needs memory, 0 lifts the limit."""
+        with self.client() as client:
+            client.config_set("maxmemory", size)

@@ -1,0 +1,155 @@
+"""A BFL and a Fluxkeep that know each other, and what tests ask about the two again and again."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jobs.job import Job
+from tests.harness.client import Client
+from tests.harness.installation import Installation
+from tests.harness.invariants import check
+from tests.harness.patience import wait_for
+from tests.harness.redis_server import RedisServer
+from tests.sandbox import Delivery, Request, Sandbox, Task
+from tests.sandbox import Settings as SandboxSettings
+
+QUICK_SECONDS = 0.02
+
+
+class Scene:
+    """A sandbox whose tasks call back to an installation."""
+
+    def __init__(self, box: Sandbox, installation: Installation) -> None:
+        self.box = box
+        self.installation = installation
+        self.client: Client = installation.client()
+
+    @property
+    def webhook_url(self) -> str:
+        return f"{self.installation.url}/webhooks/bfl"
+
+    def generate(
+        self, model: str = "flux-2-pro", *, webhook_url: str | None = None, **switches: Any
+    ) -> Task:
+        """A task that is done in a moment and calls back."""
+        return self.box.submit(
+            model,
+            webhook_url=webhook_url or self.webhook_url,
+            webhook_secret=self.installation.settings["WEBHOOK_SECRET"],
+            switches={"seconds": QUICK_SECONDS, **switches},
+        )
+
+    def expect(self, task: Task, **body: Any) -> dict[str, Any]:
+        """What the caller of BFL tells Fluxkeep about its task."""
+        answer = self.client.put_job(task.id, **body)
+        answer.raise_for_status()
+        job: dict[str, Any] = answer.json()
+        return job
+
+    def expected(self, model: str = "flux-2-pro", **switches: Any) -> Task:
+        """A task that its caller has announced and that never calls back."""
+        task = self.generate(model, callback="never", **switches)
+        self.expect(task)
+        return task
+
+    def finished(self, **switches: Any) -> Task:
+        """A task that BFL is done with and has not called back for."""
+        task = self.generate(callback="never", **switches)
+        wait_for("BFL is done", lambda: self.box.task(task.id).finished_at)
+        return task
+
+    def stored(self, task: Task, timeout: float = 20.0) -> dict[str, Any]:
+        """The job of a task once it is stored, its bytes compared with those that BFL has."""
+        job = self.client.wait_for(task.id, timeout=timeout)
+        assert job["status"] == "stored", job
+        for n in range(len(job["media"])):
+            assert self.client.media(job, n) == self.box.picture(task.id, n)
+        return job
+
+    # What BFL saw.
+
+    def deliveries(self, task: Task) -> list[Delivery]:
+        return self.box.task(task.id).deliveries
+
+    def outcomes(self, task: Task, n: int = 1) -> list[int | str]:
+        """How the first attempts to call back were answered, once there were `n`."""
+        wait_for(f"{n} callbacks", lambda: len(self.box.task(task.id).callbacks) >= n, 45)
+        return [callback.outcome for callback in self.box.task(task.id).callbacks]
+
+    def polls(self, task: Task) -> list[Request]:
+        asked = [seen for seen in self.box.requests if seen.path == "/v1/get_result"]
+        return [seen for seen in asked if f"id={task.id}" in seen.target]
+
+    def wait_for_download(self, task: Task, nth: int = 1) -> None:
+        """Returns when the first bytes of the n-th delivery are on their way."""
+
+        def under_way() -> bool:
+            found = self.deliveries(task)
+            return len(found) >= nth and found[nth - 1].sent > 0
+
+        wait_for(f"download {nth} of {task.id}", under_way, 45)
+
+    def mend(self, task: Task, **switches: Any) -> None:
+        """From now on BFL does otherwise for this task: whatever was slow or broken is over."""
+
+        def bend(kept: Task) -> None:
+            kept.switches = replace(kept.switches, **switches)
+
+        self.box._studio.ledger.change(task.id, bend)  # noqa: SLF001 - over HTTP it is per callback
+
+    # What is kept.
+
+    def objects(self, task: Task) -> list[Path]:
+        """The files of a task, wherever the storage has them."""
+        return sorted(self.installation.media.glob(f"*/*/*/{task.id}-*"))
+
+    def staged(self) -> list[Path]:
+        """Files that are not verified yet, or were left by somebody who died."""
+        return sorted(path for path in (self.installation.media / ".staging").iterdir())
+
+    def settled(self, timeout: float = 60.0, *, idle: bool = True) -> list[Job]:
+        """All jobs, once each has ended and the invariants hold."""
+        unfinished = ("queued", "submitted", "ready")
+        wait_for(
+            "every job has ended",
+            lambda: self.client.get("/api/jobs", status=unfinished).json()["jobs"] == [],
+            timeout,
+        )
+        return check(self.installation, idle=idle)
+
+
+def without_links(job: dict[str, Any]) -> str:
+    """A job's whole JSON but for the tokens of its links, which are signed anew each time."""
+    media = [{**file, "url": ""} for file in job["media"]]
+    return json.dumps({**job, "media": media}, sort_keys=True)
+
+
+@contextmanager
+def stopped_scene(
+    directory: Path, sandbox: SandboxSettings | None = None, **settings: str
+) -> Iterator[Scene]:
+    """BFL and Redis are there, nothing of Fluxkeep runs yet."""
+    redis = RedisServer(directory / "redis")
+    try:
+        with Sandbox(sandbox) as box:
+            installation = Installation(directory, redis, box.url, **settings)
+            try:
+                yield Scene(box, installation)
+            finally:
+                installation.close()
+    finally:
+        redis.kill()
+
+
+@contextmanager
+def running_scene(
+    directory: Path, sandbox: SandboxSettings | None = None, **settings: str
+) -> Iterator[Scene]:
+    """Everything runs and is ready."""
+    with stopped_scene(directory, sandbox, **settings) as scene:
+        scene.installation.start()
+        scene.installation.wait_until_ready(path="/readyz")
+        yield scene

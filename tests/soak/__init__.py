@@ -1,0 +1,1 @@
+"""Random faults for minutes, seeded: `make soak`, before a release."""

@@ -1,0 +1,130 @@
+"""`/healthz` says that the process lives, `/readyz` which part of the whole does not work."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from jobs.queues import Hints
+from jobs.store import Store
+from receiver.health import SWEEP_SILENT_SECONDS, WORKER_SILENT_SECONDS
+from tests.harness.installation import Installation
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene, running_scene, stopped_scene
+
+ANSWER_WITHIN_SECONDS = 5.0
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(tmp_path_factory.mktemp("health")) as running:
+        yield running
+
+
+def readiness(installation: Installation) -> requests.Response:
+    """Probes have no key."""
+    return requests.get(f"{installation.url}/readyz", timeout=30)
+
+
+def wrong_parts(installation: Installation) -> dict[str, str]:
+    answer = readiness(installation)
+    body: dict[str, Any] = answer.json()
+    wrong = {part: said for part, said in body["checks"].items() if said != "ok"}
+    assert answer.status_code == (503 if wrong else 200)
+    return wrong
+
+
+def silent_since(installation: Installation, process: str, seconds: float) -> None:
+    """The process left its last sign of life so long ago."""
+    with installation.redis.client() as redis:
+        store = Store(redis, Hints(redis))
+        store.beat(process, store.now() - seconds)
+
+
+def test_an_installation_that_works_is_ready(scene: Scene) -> None:
+    answer = readiness(scene.installation)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ready",
+        "checks": {"redis": "ok", "storage": "ok", "sweep": "ok", "worker": "ok"},
+    }
+
+
+def test_readiness_leaves_nothing_in_the_storage(scene: Scene) -> None:
+    readiness(scene.installation)
+    assert scene.staged() == []
+
+
+@pytest.mark.parametrize(
+    ("process", "limit"),
+    [("sweep", SWEEP_SILENT_SECONDS), ("worker", WORKER_SILENT_SECONDS)],
+)
+def test_a_process_that_has_stopped_is_named_once_it_was_silent_for_long(
+    scene: Scene, process: str, limit: float
+) -> None:
+    installation = scene.installation
+    installation.kill(process)
+    try:
+        silent_since(installation, process, limit - 5)
+        assert wrong_parts(installation) == {}
+        silent_since(installation, process, limit + 5)
+        wrong = wrong_parts(installation)
+        assert list(wrong) == [process] and "last seen" in wrong[process]
+    finally:
+        installation.start(process)
+    wait_for(f"{process} is seen again", lambda: not wrong_parts(installation), 30)
+
+
+def test_a_storage_that_is_missing_is_named(scene: Scene) -> None:
+    media = scene.installation.media
+    aside = media.rename(media.with_name("aside"))
+    try:
+        assert list(wrong_parts(scene.installation)) == ["storage"]
+    finally:
+        if media.exists():
+            media.rename(media.with_name("made meanwhile"))
+        aside.rename(media)
+    assert wrong_parts(scene.installation) == {}
+
+
+def test_a_storage_that_cannot_be_written_is_named_without_its_path(scene: Scene) -> None:
+    # A file where a directory should be stops root too, as permissions would not.
+    staging = scene.installation.media / ".staging"
+    aside = staging.rename(staging.with_name("aside"))
+    staging.write_bytes(b"")
+    try:
+        wrong = wrong_parts(scene.installation)
+        assert list(wrong) == ["storage"]
+        assert str(scene.installation.media) not in wrong["storage"]
+    finally:
+        staging.unlink()
+        aside.rename(staging)
+    assert wrong_parts(scene.installation) == {}
+
+
+def test_without_worker_and_sweep_nothing_is_ready(tmp_path: Any) -> None:
+    with stopped_scene(tmp_path) as scene:
+        scene.installation.start("web")
+        scene.installation.wait_until_ready()
+        wrong = wrong_parts(scene.installation)
+        assert sorted(wrong) == ["sweep", "worker"]
+        assert all("has been seen" in said for said in wrong.values())
+
+
+@pytest.mark.parametrize("fault", ["down", "hung"])
+def test_without_redis_it_lives_and_is_not_ready(scene: Scene, fault: str) -> None:
+    installation = scene.installation
+    redis = installation.redis
+    redis.kill() if fault == "down" else redis.pause()
+    try:
+        assert requests.get(f"{installation.url}/healthz", timeout=5).status_code == 200
+        began = time.monotonic()
+        wrong = wrong_parts(installation)
+        assert "redis" in wrong and "storage" not in wrong
+        assert time.monotonic() - began < ANSWER_WITHIN_SECONDS
+        assert str(redis.port) not in wrong["redis"]
+    finally:
+        redis.start() if fault == "down" else redis.resume()
+    wait_for("ready again", lambda: not wrong_parts(installation), 30)

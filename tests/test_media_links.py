@@ -1,0 +1,200 @@
+"""`GET /media/<token>`: whoever holds the link gets the bytes, safely, until the link dies."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
+
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene, running_scene
+from tests.sandbox import Task
+
+SIZE_BYTES = 300_000
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(tmp_path_factory.mktemp("links")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def task(scene: Scene) -> Task:
+    """A task whose picture is stored; its delivery claimed to be a web page."""
+    task = scene.generate(size=SIZE_BYTES, content_type="text/html")
+    scene.stored(task)
+    return task
+
+
+@pytest.fixture(scope="module")
+def link(scene: Scene, task: Task) -> str:
+    return media_link(scene.client.job(task.id))
+
+
+@pytest.fixture(scope="module")
+def picture(scene: Scene, task: Task) -> bytes:
+    return scene.box.picture(task.id)
+
+
+def media_link(job: dict[str, Any]) -> str:
+    url: str = job["media"][0]["url"]
+    return url
+
+
+def fetch(url: str, method: str = "GET", **headers: str) -> requests.Response:
+    """As a browser does: no key."""
+    return requests.request(method, url, headers=headers, timeout=10)
+
+
+def token_of(link: str) -> str:
+    return link.rpartition("/")[2]
+
+
+def with_token(link: str, token: str | bytes) -> str:
+    text = token if isinstance(token, str) else token.decode()
+    return f"{link.rpartition('/')[0]}/{text}"
+
+
+def test_a_link_gives_the_very_bytes_bfl_made_without_a_key(link: str, picture: bytes) -> None:
+    answer = fetch(link)
+    assert answer.status_code == 200 and answer.content == picture
+    assert len(picture) == SIZE_BYTES == int(answer.headers["Content-Length"])
+
+
+def test_a_browser_can_neither_guess_a_type_nor_run_anything(link: str) -> None:
+    headers = fetch(link).headers
+    assert headers["Content-Type"] == "image/jpeg"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "stop"),
+    [
+        ("bytes=0-9", 0, 10),
+        ("bytes=100-199", 100, 200),
+        ("bytes=299990-", 299_990, SIZE_BYTES),
+        ("bytes=-5", SIZE_BYTES - 5, SIZE_BYTES),
+        ("bytes=299990-999999", 299_990, SIZE_BYTES),
+        ("bytes=0-0", 0, 1),
+    ],
+)
+def test_a_range_is_given_as_asked(
+    link: str, picture: bytes, asked: str, start: int, stop: int
+) -> None:
+    answer = fetch(link, Range=asked)
+    assert answer.status_code == 206 and answer.content == picture[start:stop]
+    assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{SIZE_BYTES}"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("asked", [f"bytes={SIZE_BYTES}-", "bytes=400000-400001"])
+def test_a_range_beyond_the_end_cannot_be_given(link: str, asked: str) -> None:
+    answer = fetch(link, Range=asked)
+    assert answer.status_code == 416
+    assert answer.headers["Content-Range"] == f"bytes */{SIZE_BYTES}"
+
+
+def test_an_etag_saves_the_second_download(link: str, picture: bytes) -> None:
+    etag = fetch(link).headers["ETag"]
+    again = fetch(link, **{"If-None-Match": etag})
+    assert again.status_code == 304 and again.content == b""
+    assert fetch(link, **{"If-None-Match": '"another"'}).content == picture
+
+
+def test_a_range_of_another_file_is_not_mixed_in(link: str, picture: bytes) -> None:
+    etag = fetch(link).headers["ETag"]
+    same = fetch(link, Range="bytes=0-9", **{"If-Range": etag})
+    other = fetch(link, Range="bytes=0-9", **{"If-Range": '"another"'})
+    assert (same.status_code, same.content) == (206, picture[:10])
+    assert (other.status_code, other.content) == (200, picture)
+
+
+def test_a_head_request_tells_all_but_the_bytes(link: str) -> None:
+    head, whole = fetch(link, "HEAD"), fetch(link)
+    assert head.status_code == 200 and head.content == b""
+    for name in ("Content-Length", "Content-Type", "ETag", "Content-Security-Policy"):
+        assert head.headers[name] == whole.headers[name]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_a_link_is_for_reading_only(link: str, method: str) -> None:
+    assert fetch(link, method).status_code == 405
+
+
+def test_a_link_with_any_character_changed_is_refused(link: str) -> None:
+    token = token_of(link)
+    # The last character of unpadded base64 carries bits that mean nothing.
+    for at in range(0, len(token) - 1, 7):
+        changed = token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :]
+        assert fetch(with_token(link, changed)).status_code == 403, changed
+
+
+@pytest.mark.parametrize("token", ["x", "..", "a.b", ".", "%00", "a" * 2000])
+def test_a_token_that_was_never_given_out_is_refused(link: str, token: str) -> None:
+    assert fetch(f"{link.rpartition('/')[0]}/{token}").status_code in (403, 404)
+
+
+def test_a_link_signed_with_another_key_or_for_another_use_is_refused(
+    scene: Scene, task: Task, link: str
+) -> None:
+    key = str(scene.installation.settings["SECRET_KEY"])
+    payload = [task.id, 0, 2**40]
+    salt = "fluxkeep media link 1"
+    forged = [
+        URLSafeSerializer("another key", salt=salt).dumps(payload),
+        URLSafeSerializer(key, salt="another use").dumps(payload),
+        URLSafeSerializer(key).dumps(payload),
+        URLSafeTimedSerializer(key, salt=salt).dumps(payload),
+    ]
+    for token in forged:
+        assert fetch(with_token(link, token)).status_code == 403
+    genuine = URLSafeSerializer(key, salt=salt).dumps(payload)
+    assert fetch(with_token(link, genuine)).status_code == 200, "else the others prove nothing"
+
+
+def test_a_link_to_a_file_that_a_job_does_not_have_is_gone(
+    scene: Scene, task: Task, link: str
+) -> None:
+    key = str(scene.installation.settings["SECRET_KEY"])
+    signer = URLSafeSerializer(key, salt="fluxkeep media link 1")
+    for payload in ([task.id, 1, 2**40], ["unknown", 0, 2**40]):
+        assert fetch(with_token(link, signer.dumps(payload))).status_code == 410
+
+
+def test_an_expired_link_is_gone_and_a_new_one_works(scene: Scene, task: Task) -> None:
+    scene.installation.start("web", LINK_TTL="1")
+    scene.installation.wait_until_ready()
+    brief = scene.installation.client(url=scene.installation.urls[1])
+    link = media_link(brief.job(task.id))
+    wait_for("the link has expired", lambda: fetch(link).status_code == 410)
+    assert fetch(media_link(scene.client.job(task.id))).status_code == 200
+
+
+def test_a_file_that_is_no_longer_there_is_gone(scene: Scene) -> None:
+    task = scene.generate()
+    link = media_link(scene.stored(task))
+    scene.objects(task)[0].unlink()
+    answer = fetch(link)
+    assert answer.status_code == 410
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_rotating_the_signing_key_keeps_links_alive(scene: Scene, task: Task) -> None:
+    installation = scene.installation
+    old = str(installation.settings["SECRET_KEY"])
+    before = token_of(media_link(scene.client.job(task.id)))
+
+    def restarted(keys: str) -> str:
+        (web,) = installation.start("web", SECRET_KEY=keys)
+        installation.wait_until_ready()
+        return f"http://127.0.0.1:{web.environment['PORT']}"
+
+    rotated = restarted(f"a new key,{old}")
+    assert fetch(f"{rotated}/media/{before}").status_code == 200
+    after = token_of(media_link(installation.client(url=rotated).job(task.id)))
+    retired = restarted("a new key")
+    assert fetch(f"{retired}/media/{after}").status_code == 200, "the new key signs"
+    assert fetch(f"{retired}/media/{before}").status_code == 403, "the old key is gone"

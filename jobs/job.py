@@ -135,7 +135,7 @@ class Job:
     def _progressed(self, report: Report, now: float) -> Self:
         progress = report.progress if report.progress is not None else self.progress
         job = replace(self, state=State.SUBMITTED, progress=progress)
-        if job == self and self.timeline:
+        if job == self and (self.timeline or report.source is not Source.CALLBACK):
             return self
         return job._heard_line(report, now) if report.source is Source.CALLBACK else job
 
@@ -228,7 +228,8 @@ class Job:
     def claimed(self, now: float) -> Self:
         """Taken by a worker, which may commit with this fence until somebody takes it over."""
         until = now + LEASE_SECONDS
-        return replace(self, wanted=None, lease_until=until, look_at=until, fence=self.fence + 1)
+        look_at = min(until, self.deadline)
+        return replace(self, wanted=None, lease_until=until, look_at=look_at, fence=self.fence + 1)
 
     def renewed(self, now: float) -> Self:
         until = now + LEASE_SECONDS

@@ -7,9 +7,13 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
+from jobs.clock import Clock
 from jobs.hosts import Trust
 from jobs.media import MediaStore
+from jobs.pages import Pages
+from jobs.pulse import Pulse
 from jobs.queues import Hints
+from jobs.refusals import Refusals
 from jobs.settings import Settings
 from jobs.store import Store
 
@@ -28,18 +32,24 @@ class Services:
     redis: Redis
     hints: Hints
     store: Store
+    pages: Pages
+    pulse: Pulse
+    refusals: Refusals
     media: MediaStore
     trust: Trust
 
 
 def build(settings: Settings, redis: Redis) -> Services:
     """Raises StorageFailed or InvalidSettings when the media storage cannot be used."""
-    hints = Hints(redis)
+    hints, clock = Hints(redis), Clock(redis)
     return Services(
         settings=settings,
         redis=redis,
         hints=hints,
-        store=Store(redis, hints),
+        store=Store(redis, hints, clock),
+        pages=Pages(redis),
+        pulse=Pulse(redis, clock),
+        refusals=Refusals(redis),
         media=MediaStore(settings.storage_url),
         trust=Trust(settings.bfl_sandbox_url, settings.delivery_hosts),
     )

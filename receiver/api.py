@@ -8,7 +8,7 @@ from jobs.errors import BadField, UnknownJob, WrongState
 from jobs.job import Job
 from receiver import shape
 from receiver.access import requires
-from receiver.questions import Expectation, Page, Position
+from receiver.questions import Expectation, ListQuery, cursor
 from receiver.wiring import services
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
@@ -42,14 +42,12 @@ def show(job_id: str) -> ResponseReturnValue:
 @requires("read")
 def listing() -> ResponseReturnValue:
     """Newest first; the cursor is the last job's place, so new jobs do not shift the pages."""
-    page = Page.read()
+    asked = ListQuery.read()
     wired = services()
-    found = wired.store.page(page.states, page.limit + 1, page.after)
-    shown = found[: page.limit]
-    more = len(found) > page.limit
+    page = wired.pages.page(asked.states, asked.limit, asked.after)
     return {
-        "jobs": shape.jobs(wired, shown),
-        "next_cursor": Position(shown[-1].created_at, shown[-1].id).cursor() if more else None,
+        "jobs": shape.jobs(wired, page.jobs),
+        "next_cursor": cursor(page.last) if page.last else None,
     }
 
 

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs import bfl, intake
 from jobs.errors import BadReport, StoreUnavailable, Unauthorized
+from jobs.refusals import Refusals
 from jobs.report import Report
 from jobs.store import Store
 from receiver import body
@@ -24,7 +25,7 @@ def hear() -> ResponseReturnValue:
     services, callbacks = wired().services, wired().callbacks
     secret, signature = (request.headers.get(name) for name in bfl.AUTHENTICATION_HEADERS)
     if refusal := callbacks.refusal(secret, signature, raw):
-        _note_refusal(services.store, raw, refusal)
+        _note(services.refusals, raw, refusal)
         raise Unauthorized
     job = intake.accept(services.store, _read(services.store, raw), services.settings.patience)
     return {"id": job.id, "status": job.state}
@@ -39,10 +40,10 @@ def _read(store: Store, raw: bytes) -> Report:
         raise
 
 
-def _note_refusal(store: Store, raw: bytes, reason: str) -> None:
+def _note(refusals: Refusals, raw: bytes, reason: str) -> None:
     """Beside the record of a job we know, never in it: an unproven body changes nothing."""
     with suppress(StoreUnavailable):
-        store.note_refusal(_claimed_id(raw), reason)
+        refusals.note(_claimed_id(raw), reason)
 
 
 def _claimed_id(raw: bytes) -> str | None:

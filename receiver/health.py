@@ -23,10 +23,16 @@ def alive() -> ResponseReturnValue:
 @blueprint.get("/readyz")
 def ready() -> ResponseReturnValue:
     """503 as long as anything is wrong, with a sentence for each part."""
-    wired = services()
-    answers = {name: _outcome(check, wired) for name, check in CHECKS.items()}
+    answers = _answers(services())
     good = all(answer == "ok" for answer in answers.values())
     return {"status": "ready" if good else "not ready", "checks": answers}, 200 if good else 503
+
+
+def _answers(wired: Services) -> dict[str, str]:
+    """Without Redis the rest cannot be known, and asking would only take its time."""
+    redis = _outcome(_redis, wired)
+    checks = CHECKS if redis == "ok" else {"storage": _storage}
+    return {"redis": redis} | {name: _outcome(check, wired) for name, check in checks.items()}
 
 
 def _outcome(check: Callable[[Services], None], wired: Services) -> str:
@@ -38,7 +44,7 @@ def _outcome(check: Callable[[Services], None], wired: Services) -> str:
 
 
 def _redis(wired: Services) -> None:
-    wired.store.ping()
+    wired.pulse.ping()
 
 
 def _storage(wired: Services) -> None:
@@ -54,11 +60,11 @@ def _worker(wired: Services) -> None:
 
 
 def _fresh(wired: Services, process: str, limit: float) -> None:
-    age = wired.store.seen().get(process)
+    age = wired.pulse.seen().get(process)
     if age is None:
         raise StoreUnavailable(f"no {process} process has been seen")
     if age > limit:
         raise StoreUnavailable(f"the {process} process was last seen {age:.0f} s ago")
 
 
-CHECKS = {"redis": _redis, "storage": _storage, "sweep": _sweep, "worker": _worker}
+CHECKS = {"storage": _storage, "sweep": _sweep, "worker": _worker}

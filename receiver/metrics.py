@@ -13,8 +13,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from jobs.counts import LIFE_LEFT, TIME_TO_STORED, Histogram
+from jobs.pulse import Pulse, Tally
 from jobs.states import News, Source
-from jobs.store import Store, Tally
 from receiver.wiring import services
 
 blueprint = Blueprint("metrics", __name__)
@@ -23,28 +23,28 @@ blueprint = Blueprint("metrics", __name__)
 @blueprint.get("/metrics")
 def scrape() -> Response:
     registry = CollectorRegistry()
-    registry.register(StoreCollector(services().store))
+    registry.register(PulseCollector(services().pulse))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
-class StoreCollector(Collector):
-    """Turns the store's numbers into metric families."""
+class PulseCollector(Collector):
+    """Turns the numbers in Redis into metric families."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
 
     def describe(self) -> Iterator[Metric]:
         """Nothing ahead of the scrape: a registry would otherwise collect once to find out."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        tally = self._store.tally()
+        tally = self._pulse.tally()
         yield _reports(tally)
         yield _refused(tally)
         yield _jobs(tally)
         yield GaugeMetricFamily("fluxkeep_due", "Jobs the sweep should have seen.", tally.due)
         yield GaugeMetricFamily("fluxkeep_waiting", "Jobs that wait for a worker.", tally.waiting)
-        yield _heartbeats(self._store)
+        yield _heartbeats(self._pulse)
         yield _histogram(tally, LIFE_LEFT, "Life left in a URL when its media were stored.")
         yield _histogram(tally, TIME_TO_STORED, "From BFL's word that media are ready to stored.")
 
@@ -76,11 +76,11 @@ def _jobs(tally: Tally) -> Metric:
     return family
 
 
-def _heartbeats(store: Store) -> Metric:
+def _heartbeats(pulse: Pulse) -> Metric:
     family = GaugeMetricFamily(
         "fluxkeep_heartbeat_age_seconds", "Since a process was last seen.", labels=("process",)
     )
-    for process, age in store.seen().items():
+    for process, age in pulse.seen().items():
         family.add_metric((process,), age)
     return family
 

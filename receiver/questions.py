@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 from jobs import bfl
 from jobs.errors import BadField, BadReport, BadRequest, Invalid, RefusedUrl
 from jobs.hosts import Trust, parse
+from jobs.pages import Position
 from jobs.states import State
 from receiver import body
 
@@ -87,29 +88,24 @@ def _complaint(problem: Any) -> dict[str, str]:
     return {"field": field, "message": problem["msg"].removeprefix("Value error, ")}
 
 
-class Position(NamedTuple):
-    """Where a page ends: the last job's creation time and id."""
-
-    created_at: float
-    id: str
-
-    def cursor(self) -> str:
-        return base64.urlsafe_b64encode(json.dumps(self).encode()).decode().rstrip("=")
-
-    @classmethod
-    def read(cls, cursor: str) -> Self:
-        """Raises BadField."""
-        try:
-            raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
-            at, job_id = json.loads(raw)
-            if isinstance(at, float) and math.isfinite(at) and bfl.TASK_ID.fullmatch(job_id):
-                return cls(at, job_id)
-        except (ValueError, TypeError, RecursionError):
-            pass
-        raise BadField("cursor: not one that this API gave out")
+def cursor(place: Position) -> str:
+    """Opaque to the caller: a place in the list as base64url."""
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 
-class Page(NamedTuple):
+def _place(text: str) -> Position:
+    """Raises BadField."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+        at, job_id = json.loads(raw)
+        if isinstance(at, float) and math.isfinite(at) and bfl.TASK_ID.fullmatch(job_id):
+            return Position(at, job_id)
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise BadField("cursor: not one that this API gave out")
+
+
+class ListQuery(NamedTuple):
     """Which jobs to list."""
 
     states: tuple[State, ...]
@@ -124,11 +120,11 @@ class Page(NamedTuple):
             if name not in ("status", "limit", "cursor"):
                 raise BadField(f"{name[:50]}: no such parameter")
         states = tuple(_state(name) for name in args.getlist("status"))
-        cursor = args.get("cursor")
+        text = args.get("cursor")
         return cls(
             states=states or tuple(State),
             limit=_limit(args.get("limit", str(PAGE_DEFAULT))),
-            after=None if cursor is None else Position.read(cursor),
+            after=None if text is None else _place(text),
         )
 
 

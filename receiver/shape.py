@@ -12,7 +12,7 @@ from receiver.wiring import wired
 
 def jobs(services: Services, records: Sequence[Job]) -> list[dict[str, Any]]:
     """The JSON of several jobs, their refused callbacks among them."""
-    refusals = services.store.refusals([record.id for record in records]) if records else []
+    refusals = services.refusals.of([record.id for record in records]) if records else []
     return [_job(services, *pair) for pair in zip(records, refusals, strict=True)]
 
 

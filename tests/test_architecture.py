@@ -11,11 +11,11 @@ from deploy.procfile import ROOT
 LINES_MAX = 300
 # From the ground up: a module imports only from the layers below its own.
 LAYERS = (
-    {"errors", "states", "counts", "scripts"},
-    {"hosts", "report"},
+    {"errors", "states", "counts", "scripts", "keys"},
+    {"hosts", "report", "clock"},
     {"job"},
     {"settings", "records", "bfl", "signing", "media", "queues"},
-    {"store"},
+    {"store", "pages", "pulse", "refusals"},
     {"intake", "services"},
 )
 ARROWS = {
@@ -31,9 +31,13 @@ AT_HOME = {
     "requests": {"worker", "deploy"},
     "rq": {"jobs.queues", "worker.rq_worker"},
     "redis": {
-        "jobs.store",
-        "jobs.services",
+        "jobs.clock",
+        "jobs.pages",
+        "jobs.pulse",
         "jobs.queues",
+        "jobs.refusals",
+        "jobs.services",
+        "jobs.store",
         "worker.__main__",
         "deploy.local_redis",
     },
@@ -128,7 +132,9 @@ def test_a_library_is_known_only_where_it_is_at_home(library: str) -> None:
 
 @every_product_file
 def test_only_the_store_and_its_scripts_know_a_key_of_redis(path: Path) -> None:
-    if _name(path) not in ("jobs.store", "jobs.scripts"):
+    if path.stem not in ("store", "pages", "pulse", "refusals"):
+        assert "keys" not in {name.split(".")[1] for name in _imports(_tree(path)) if "." in name}
+    if _name(path) != "jobs.keys":
         assert not [text for text in _texts(_tree(path)) if "fluxkeep:" in text]
 
 

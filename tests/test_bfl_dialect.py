@@ -1,5 +1,7 @@
 """BFL's dialect: every shape of callback and polling answer that is on record, in our words."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from json import dumps
 from typing import Any
@@ -103,6 +105,21 @@ def test_the_first_of_several_deaths_counts() -> None:
 def test_the_url_says_when_it_dies(expiry: str, dies_at: float | None) -> None:
     url = f"https://delivery.bfl.ai/x?sp=r&se={expiry}&sig=a"
     assert heard(now_era("Ready", {"sample": url})).expires == dies_at
+
+
+@pytest.fixture
+def a_machine_in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as environment:
+        environment.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("a_machine_in_tokyo")
+def test_a_death_without_a_time_zone_is_in_utc_wherever_we_are() -> None:
+    url = "https://delivery.bfl.ai/x?se=2026-08-15T19:22:20&sig=a"
+    assert heard(now_era("Ready", {"sample": url})).expires == DIES_AT
 
 
 def test_a_url_that_does_not_say_when_it_dies_is_no_obstacle() -> None:

@@ -130,6 +130,11 @@ def test_a_short_body_is_a_failed_transfer(shelf: Shelf, missing: int) -> None:
     shelf.fails(TransferFailed)
 
 
+def test_a_body_shorter_than_its_length_is_short_however_whole_it_looks(shelf: Shelf) -> None:
+    shelf.serves(JPEG, Content_Length=len(JPEG) + 1)
+    shelf.fails(TransferFailed)
+
+
 @pytest.mark.parametrize("missing", [1, 1000, len(JPEG) - 8, len(JPEG)])
 def test_a_body_that_ends_in_silence_is_a_failed_transfer(shelf: Shelf, missing: int) -> None:
     shelf.serves(JPEG[: len(JPEG) - missing], Content_Length=None)

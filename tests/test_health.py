@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 import requests
 
-from jobs.queues import Hints
-from jobs.store import Store
 from receiver.health import SWEEP_SILENT_SECONDS, WORKER_SILENT_SECONDS
 from tests.harness.installation import Installation
+from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene, stopped_scene
 
@@ -39,8 +38,8 @@ def wrong_parts(installation: Installation) -> dict[str, str]:
 def silent_since(installation: Installation, process: str, seconds: float) -> None:
     """The process left its last sign of life so long ago."""
     with installation.redis.client() as redis:
-        store = Store(redis, Hints(redis))
-        store.beat(process, store.now() - seconds)
+        parts = Parts.over(redis)
+        parts.pulse.beat(process, parts.store.now() - seconds)
 
 
 def test_an_installation_that_works_is_ready(scene: Scene) -> None:

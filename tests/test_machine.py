@@ -22,10 +22,10 @@ from jobs import services as wiring
 from jobs import settings as configuration
 from jobs.errors import ClaimLost
 from jobs.job import Job, Kept, Patience
+from jobs.keys import DUE, INDEX, RECORDS, WAITING
 from jobs.report import Failure, Moderation, Report
 from jobs.services import Services
 from jobs.states import REOPENABLE, News, Source, State
-from jobs.store import DUE, INDEX, RECORDS, WAITING
 from receiver import create_app
 from tests.harness import RedisServer
 from worker.claim import Claim
@@ -35,7 +35,7 @@ KEY = {"x-key": "key"}
 ENVIRONMENT = {"WEBHOOK_SECRET": "w", "SECRET_KEY": "s", "API_KEYS": "a:key:admin"}
 KEPT = Kept(key="2026/01/01/job-0.jpg", content_type="image/jpeg", bytes=1, sha256="00")
 PROFILE = settings(
-    max_examples=200,
+    max_examples=400,
     stateful_step_count=30,
     deadline=None,
     derandomize=bool(os.environ.get("CI")),
@@ -96,9 +96,7 @@ class Installation(RuleBasedStateMachine):
     @precondition(lambda self: self.delivered)
     @rule()
     def duplicate(self) -> None:
-        """The last report comes again and is old news."""
-        last = self.delivered[-1]
-        self.hear(last)
+        self.hear(self.delivered[-1])
 
     @precondition(lambda self: self.delivered)
     @rule(index=INDEXES)
@@ -106,8 +104,7 @@ class Installation(RuleBasedStateMachine):
         self.hear(self.delivered[index % len(self.delivered)])
 
     def hear(self, report: Report) -> None:
-        patience = Patience(60.0, 3600.0)
-        heard = intake.accept(self.store, report, patience)
+        heard = intake.accept(self.store, report, Patience(60.0, 3600.0))
         assert self.record(report.task_id) == heard
         self.delivered.append(report)
 
@@ -194,9 +191,12 @@ class Installation(RuleBasedStateMachine):
         """Time passes until the job must be looked at, its lease over."""
         self.age(task_id, look_at=-1.0, lease_until=-1.0)
 
-    @rule(task_id=IDS)
-    def pass_the_deadline(self, task_id: str) -> None:
+    @rule(task_id=IDS, seen=st.booleans())
+    def pass_the_deadline(self, task_id: str, seen: bool) -> None:
+        """And a sweeper may or may not have seen it already."""
         self.age(task_id, look_at=-1.0, deadline=-1.0)
+        if seen:
+            look_after(self.services, task_id)
 
     def age(self, task_id: str, **moments: float) -> None:
         """Move these times of an open job to so many seconds from now."""
@@ -254,6 +254,7 @@ class Installation(RuleBasedStateMachine):
             assert (job.wanted, job.lease_until, job.urls) == (None, None, ())
         else:
             assert job.id not in self.ended
+            assert job.look_at and job.look_at <= max(job.deadline, self.store.now())
         stored = [moment for moment in job.timeline if moment.what == "stored"]
         assert len(stored) == (job.state is State.STORED)
 

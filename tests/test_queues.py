@@ -12,11 +12,12 @@ from rq.serializers import JSONSerializer
 
 from jobs import intake, queues
 from jobs.job import Patience
-from jobs.queues import ENTRY_TTL_SECONDS, QUEUE_NAME, Hints
+from jobs.queues import ENTRY_TTL_SECONDS, QUEUE_NAME
 from jobs.report import Report
 from jobs.states import News, Source, State
 from jobs.store import Store
 from tests.harness import RedisServer
+from tests.harness.parts import Parts
 from worker import wiring
 
 PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
@@ -36,7 +37,7 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 @pytest.fixture
 def store(redis: Redis) -> Store:
-    return Store(redis, Hints(redis))
+    return Parts.over(redis).store
 
 
 @pytest.fixture

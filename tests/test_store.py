@@ -11,11 +11,12 @@ from redis import Connection, ConnectionPool, Redis
 from jobs import intake
 from jobs.errors import ClaimLost
 from jobs.job import Job, Patience
-from jobs.queues import Hints
+from jobs.keys import RECORDS
 from jobs.report import Report
 from jobs.states import News, Source, State
-from jobs.store import RECORDS, Store
+from jobs.store import Store
 from tests.harness import RedisServer
+from tests.harness.parts import Parts
 from worker.claim import Claim
 
 PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
@@ -59,8 +60,13 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def store(redis: Redis) -> Store:
-    return Store(redis, Hints(redis))
+def parts(redis: Redis) -> Parts:
+    return Parts.over(redis)
+
+
+@pytest.fixture
+def store(parts: Parts) -> Store:
+    return parts.store
 
 
 # Races.
@@ -131,7 +137,7 @@ def a_counted_store(redis_server: RedisServer) -> Iterator[Store]:
     """Warm: its scripts are loaded and it has heard the clock."""
     pool = ConnectionPool.from_url(redis_server.url, connection_class=CountingConnection)
     with Redis(connection_pool=pool) as client:
-        store = Store(client, Hints(client))
+        store = Parts.over(client).store
         accepted(store, "warm", "warm")
         CountingConnection.sent = 0
         yield store
@@ -157,42 +163,42 @@ def test_a_callback_for_a_known_job_costs_two_round_trips(
 # Pages.
 
 
-def pages(store: Store, limit: int, meanwhile: int = 0) -> list[list[str]]:
+def pages(parts: Parts, limit: int, meanwhile: int = 0) -> list[list[str]]:
     """All pages, newest first; between two of them `meanwhile` jobs arrive."""
     found: list[list[str]] = []
     position = None
     while True:
-        page = store.page(State, limit, position)
-        if not page:
+        jobs, position = parts.pages.page(State, limit, position)
+        found.append([job.id for job in jobs])
+        if position is None:
             return found
-        found.append([job.id for job in page])
-        position = (page[-1].created_at, page[-1].id)
-        accepted(store, *(f"new-{len(found)}-{n}" for n in range(meanwhile)))
+        accepted(parts.store, *(f"new-{len(found)}-{n}" for n in range(meanwhile)))
 
 
-def test_pages_stay_where_they_are_while_jobs_arrive(store: Store) -> None:
+def test_pages_stay_where_they_are_while_jobs_arrive(parts: Parts) -> None:
     for n in range(20):
-        born(store, f"job-{n:02}", 1_700_000_000.0 + n)
-    found = [job_id for page in pages(store, 6, meanwhile=3) for job_id in page]
+        born(parts.store, f"job-{n:02}", 1_700_000_000.0 + n)
+    found = [job_id for page in pages(parts, 6, meanwhile=3) for job_id in page]
     assert found == [f"job-{n:02}" for n in reversed(range(20))]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 30])
-def test_jobs_of_the_same_microsecond_are_each_listed_once(store: Store, limit: int) -> None:
+def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: int) -> None:
+    store = parts.store
     for n in range(25):
         born(store, f"job-{n:02}", 1_700_000_000.0, list(State)[n % 3])
     born(store, "older", 1_600_000_000.0, State.STORED)
     born(store, "oldest", 1_500_000_000.0, State.LOST)
-    found = pages(store, limit)
+    found = pages(parts, limit)
     assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
     newest = [f"job-{n:02}" for n in reversed(range(25))]
     assert [job_id for page in found for job_id in page] == [*newest, "older", "oldest"]
 
 
-def test_a_page_shows_only_the_states_that_were_asked_for(store: Store) -> None:
-    accepted(store, "ready")
-    accepted(store, "failed", news=News.FAILED)
-    assert [job.id for job in store.page([State.FAILED], 10, None)] == ["failed"]
+def test_a_page_shows_only_the_states_that_were_asked_for(parts: Parts) -> None:
+    accepted(parts.store, "ready")
+    accepted(parts.store, "failed", news=News.FAILED)
+    assert [job.id for job in parts.pages.page([State.FAILED], 10, None).jobs] == ["failed"]
 
 
 def test_a_record_reads_back_the_same(store: Store) -> None:

@@ -14,12 +14,13 @@ from redis import Redis
 from jobs import intake, services, settings
 from jobs.errors import BrokenRecord, StoreUnavailable
 from jobs.job import Patience
-from jobs.queues import Hints
+from jobs.keys import DUE, RECORDS, WAITING
 from jobs.report import Report
 from jobs.services import Services
 from jobs.states import News, Source, State
-from jobs.store import DUE, RECORDS, WAITING, Store
+from jobs.store import Store
 from tests.harness import RedisServer
+from tests.harness.parts import Parts
 from tests.harness.redis_server import RQ_KEYS
 from worker.sweep import sweep
 
@@ -48,8 +49,13 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def store(redis: Redis) -> Store:
-    return Store(redis, Hints(redis))
+def parts(redis: Redis) -> Parts:
+    return Parts.over(redis)
+
+
+@pytest.fixture
+def store(parts: Parts) -> Store:
+    return parts.store
 
 
 @pytest.fixture
@@ -127,10 +133,10 @@ def test_a_broken_record_does_not_keep_the_workers_from_the_others(
 def test_a_broken_record_does_not_hide_the_others_from_a_list(
     a_broken_record_before_a_good_one: Services,
 ) -> None:
-    store = a_broken_record_before_a_good_one.store
-    assert [job.id for job in store.page(State, 10, None)] == ["good"]
+    wired = a_broken_record_before_a_good_one
+    assert [job.id for job in wired.pages.page(State, 10, None).jobs] == ["good"]
     with pytest.raises(BrokenRecord):
-        store.load("broken")
+        wired.store.load("broken")
 
 
 def test_a_due_id_without_a_record_is_cleared_away(wired: Services, redis: Redis) -> None:
@@ -144,9 +150,11 @@ def test_a_due_id_without_a_record_is_cleared_away(wired: Services, redis: Redis
 
 
 @pytest.mark.parametrize("news", News)
-def test_a_forgotten_job_leaves_no_trace(store: Store, redis: Redis, news: News) -> None:
+def test_a_forgotten_job_leaves_no_trace(
+    parts: Parts, store: Store, redis: Redis, news: News
+) -> None:
     accepted(store, "job", news=news)
-    store.note_refusal("job", "wrong secret")
+    parts.refusals.note("job", "wrong secret")
     store.forget("job")
     assert store.load("job") is None
     assert {bytes(key) for key in redis.scan_iter("fluxkeep:*")} <= {b"fluxkeep:counts"}
@@ -157,7 +165,7 @@ def test_a_forgotten_job_leaves_no_trace(store: Store, redis: Redis, news: News)
 
 def test_an_unavailable_redis_is_reported_without_its_address(redis_server: RedisServer) -> None:
     with redis_server.client() as client:
-        store = Store(client, Hints(client))
+        store = Parts.over(client).store
         redis_server.kill()
         with pytest.raises(StoreUnavailable) as caught:
             store.load("job")
@@ -170,31 +178,31 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda store: store.now(),
-        lambda store: accepted(store, "job"),
-        lambda store: store.due(1),
-        lambda store: store.most_urgent(),
-        lambda store: store.page(State, 1, None),
-        lambda store: store.forget("job"),
-        lambda store: store.hint(["job"]),
-        lambda store: store.postpone("job", 1.0),
-        lambda store: store.count({"x": 1}),
-        lambda store: store.beat("x", 1.0),
-        lambda store: store.seen(),
-        lambda store: store.ping(),
-        lambda store: store.tally(),
-        lambda store: store.note_refusal("job", "wrong secret"),
-        lambda store: store.refusals(["job"]),
+        lambda parts: parts.store.now(),
+        lambda parts: accepted(parts.store, "job"),
+        lambda parts: parts.store.due(1),
+        lambda parts: parts.store.most_urgent(),
+        lambda parts: parts.pages.page(State, 1, None),
+        lambda parts: parts.store.forget("job"),
+        lambda parts: parts.store.hint(["job"]),
+        lambda parts: parts.store.put_off("job", 1.0),
+        lambda parts: parts.store.count({"x": 1}),
+        lambda parts: parts.pulse.beat("x", 1.0),
+        lambda parts: parts.pulse.seen(),
+        lambda parts: parts.pulse.ping(),
+        lambda parts: parts.pulse.tally(),
+        lambda parts: parts.refusals.note("job", "wrong secret"),
+        lambda parts: parts.refusals.of(["job"]),
     ],
 )
 def test_every_question_to_a_missing_redis_ends_the_same_way(
     redis_server: RedisServer, ask: Any
 ) -> None:
     with redis_server.client() as client:
-        store = Store(client, Hints(client))
+        parts = Parts.over(client)
         redis_server.kill()
         with pytest.raises(StoreUnavailable):
-            ask(store)
+            ask(parts)
 
 
 def test_what_is_recorded_survives_the_death_of_redis(
@@ -253,10 +261,11 @@ def test_the_clock_is_that_of_redis_and_not_of_this_machine(
 ) -> None:
     server = a_redis_of_another_time
     with Redis(port=server.server_address[1], protocol=2) as client:
-        store = Store(client, Hints(client))
+        parts = Parts.over(client)
+        store = parts.store
         assert store.now() == pytest.approx(1_000_000_000.0, abs=5)
         server.clock += 600
-        store.seen()  # any answer of Redis brings its clock along
+        parts.pulse.seen()  # any answer of Redis brings its clock along
         assert store.now() == pytest.approx(1_000_000_600.0, abs=5)
 
 

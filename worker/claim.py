@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-from jobs.errors import ClaimLost, StoreUnavailable
+from jobs.errors import BrokenRecord, ClaimLost, StoreUnavailable
 from jobs.job import LEASE_SECONDS, Job
 from jobs.store import NO_COUNTS, Store
 
+POISONED_FOR_SECONDS = 300.0
 RENEW_EVERY_SECONDS = LEASE_SECONDS / 3
 
 log = logging.getLogger(__name__)
@@ -30,12 +31,20 @@ class Claim:
 
     @classmethod
     def take(cls, store: Store, job_id: str) -> Self | None:
-        """Claim a job that waits for a worker; None when another worker was quicker."""
+        """Claim a job that waits for a worker; None when another worker was quicker.
+
+        A record that cannot be read is put off: it must not keep anybody from the others.
+        """
 
         def claim(job: Job | None, now: float) -> Job | None:
             return job.claimed(now) if job and job.wanted is not None else job
 
-        change = store.change(job_id, claim)
+        try:
+            change = store.change(job_id, claim)
+        except BrokenRecord as error:
+            log.error("job %s: %s Put off.", job_id, error)  # noqa: TRY400 - the trace says no more
+            store.put_off(job_id, POISONED_FOR_SECONDS)
+            return None
         return cls(store, change.after) if change.written and change.after else None
 
     def __enter__(self) -> Self:
@@ -57,7 +66,7 @@ class Claim:
         """Apply a step while the job is still ours. Raises ClaimLost when it is not."""
 
         def guarded(job: Job | None, now: float) -> Job:
-            if job is None or job.fence != self.job.fence or job.lease_until is None:
+            if job is None or job.lease_until is None or _hold(job) != _hold(self.job):
                 raise ClaimLost
             return step(job, now)
 
@@ -77,3 +86,8 @@ class Claim:
             except StoreUnavailable:
                 # The next turn may get through; if the lease runs out meanwhile, the fence decides.
                 log.warning("job %s: lease not renewed, Redis does not answer", self.job.id)
+
+
+def _hold(job: Job) -> tuple[int, float]:
+    """The fence, and which job it is: one that was forgotten may have a namesake."""
+    return job.fence, job.created_at

@@ -35,13 +35,13 @@ class RescueWorker(Worker):
             job_monitoring_interval=MONITORING_SECONDS,
             log_job_description=False,
         )
-        self._store = services.store
+        self._pulse = services.pulse
         self.stopping = False
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         super().heartbeat(timeout, pipeline)
         try:
-            self._store.beat("worker")
+            self._pulse.beat("worker")
         except StoreUnavailable:
             log.warning("no heartbeat left: Redis does not answer")
 

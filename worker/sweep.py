@@ -12,12 +12,12 @@ from jobs.errors import BrokenRecord, FluxkeepError, StorageFailed, StoreUnavail
 from jobs.job import Job
 from jobs.services import Services
 from worker import logs, wiring
+from worker.claim import POISONED_FOR_SECONDS
 from worker.rescue import drop_leftovers
 
 SWEEP_EVERY_SECONDS = 5.0
 LEAST_PAUSE_SECONDS = 0.5
 BATCH = 500
-POISONED_FOR_SECONDS = 300.0
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def sweep(services: Services) -> float:
     for job_id in due.ids:
         look_after(services, job_id)
     services.store.hint(due.unhinted)
-    services.store.beat("sweep")
+    services.pulse.beat("sweep")
     _tidy_storage(services)
     if due.ids:
         return LEAST_PAUSE_SECONDS
@@ -74,7 +74,7 @@ def look_after(services: Services, job_id: str) -> None:
     try:
         change = services.store.change(job_id, _step)
     except BrokenRecord as error:
-        services.store.postpone(job_id, services.store.now() + POISONED_FOR_SECONDS)
+        services.store.put_off(job_id, POISONED_FOR_SECONDS)
         log.error("job %s: %s Put off.", job_id, error)  # noqa: TRY400 - the trace says no more
         return
     if change.before is None:

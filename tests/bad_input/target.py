@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jobs.store import COUNTS, RECORDS
+from jobs.keys import COUNTS, RECORDS
 from tests.bad_input.wire import Answer, Header, exchange, request, signature
 from tests.harness import Installation, RedisServer
 from tests.harness.installation import WEBHOOK_SECRET

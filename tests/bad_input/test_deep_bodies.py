@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from jobs.store import DUE, INDEX, RECORDS, WAITING
+from jobs.keys import DUE, INDEX, RECORDS, WAITING
 from tests.bad_input.target import Target, new_id
 from tests.bad_input.wire import Header, request
 from tests.harness.installation import KEYS

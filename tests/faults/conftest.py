@@ -10,7 +10,7 @@ from tests.harness.scene import Scene, running_scene, stopped_scene
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    """Web, worker and sweep run; the invariants hold at the end."""
+    """Web, worker and sweep run."""
     with running_scene(tmp_path) as running:
         yield running
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.queues import Hints
-from jobs.store import Store
 from tests.harness import Process, RedisServer
+from tests.harness.parts import Parts
 from tests.harness.scene import Scene, stopped_scene
 
 TEN_MINUTES = 600.0
@@ -45,7 +44,7 @@ def test_the_store_tells_the_time_of_redis(
     right = time.time
     monkeypatch.setattr(time, "time", lambda: right() + off_by)
     with redis_server.client() as client:
-        store = Store(client, Hints(client))
+        store = Parts.over(client).store
         assert abs(store.now() - now_by(redis_server)) < 1
         monkeypatch.setattr(time, "time", lambda: right() - off_by)  # it jumps
         assert abs(store.now() - now_by(redis_server)) < 1

@@ -28,7 +28,15 @@ STORED_IN_THE_END: dict[str, dict[str, Any]] = {
 NEVER_PUBLISHED: dict[str, dict[str, Any]] = {
     "5xx": {"delivery_500": FOR_EVER},
     "short": {"short_body": FOR_EVER},
-    "short without length or MD5": {"no_length": True, "no_md5": True, "short_body": FOR_EVER},
+    **{
+        f"short {form} without length or MD5": {
+            "no_length": True,
+            "no_md5": True,
+            "short_body": FOR_EVER,
+            "format": form,
+        }
+        for form in ("jpeg", "png", "webp", "mp4")
+    },
     "reset": {"reset": FOR_EVER},
     "wrong MD5": {"wrong_md5": FOR_EVER},
     "gzip nobody asked for": {"gzip": True},

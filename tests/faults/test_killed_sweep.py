@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.store import DUE
+from jobs.keys import DUE
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene
 

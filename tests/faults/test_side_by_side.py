@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from rq import Queue
 
+from jobs.keys import WAITING
 from jobs.queues import QUEUE_NAME
-from jobs.store import WAITING
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene
 

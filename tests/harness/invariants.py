@@ -10,8 +10,8 @@ from redis import Redis
 
 from jobs import records
 from jobs.job import LEASE_SECONDS, Job
+from jobs.keys import DUE, INDEX, RECORDS, WAITING
 from jobs.states import State
-from jobs.store import DUE, INDEX, RECORDS, WAITING
 from tests.harness.installation import Installation
 
 SWEEP_SECONDS = 5.0

@@ -36,8 +36,7 @@ class Clock:
         while call := self._next():
             try:
                 call()
-            except Exception:
-                # One task that goes wrong must not stop the others.
+            except Exception:  # noqa: BLE001 - one task that goes wrong must not stop the others
                 traceback.print_exc()
 
     def _next(self) -> Callable[[], None] | None:

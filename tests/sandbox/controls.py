@@ -24,7 +24,7 @@ def control(studio: Studio, request: Request) -> Answer:
         return Answer.json(400, {"detail": str(error)})
 
 
-def _control(studio: Studio, request: Request) -> Answer:
+def _control(studio: Studio, request: Request) -> Answer:  # noqa: PLR0911 - one line a route
     match request.method, request.path.strip("/").split("/")[1:]:
         case "GET", ["tasks"]:
             return Answer.json(200, [task.as_json() for task in studio.ledger.tasks()])
@@ -48,7 +48,7 @@ def _control(studio: Studio, request: Request) -> Answer:
 def _read_object(request: Request) -> dict[str, Any]:
     body = json.loads(request.body or b"{}")
     if not isinstance(body, dict):
-        raise ValueError("the body must be a JSON object")
+        raise ValueError("the body must be a JSON object")  # noqa: TRY004 - the sender's mistake
     return body
 
 

@@ -4,7 +4,7 @@ import hmac
 
 from tests.sandbox.switches import Switches
 
-WRONG_SECRET = "not-the-secret"  # noqa: S105 - it opens nothing, that is its use
+WRONG_SECRET = "not-the-secret"
 
 
 def sign(body: bytes, secret: str | None, switches: Switches) -> dict[str, str]:

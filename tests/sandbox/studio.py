@@ -94,7 +94,7 @@ class Studio:
         if task.switches.event_order != "natural":
             events += self._progress(task)[::-1]
         if task.switches.event_order == "shuffled":
-            random.Random(task_id).shuffle(events)  # noqa: S311 - the same every time, not secret
+            random.Random(task_id).shuffle(events)
         for n, event in enumerate(events):
             gap = 0 if task.switches.event_order == "natural" else n * EVENT_GAP_SECONDS
             self._call_back(task, event, task.switches.callback_delay + gap)

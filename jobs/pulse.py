@@ -1,0 +1,59 @@
+"""Numbers and signs of life of the whole installation."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from jobs.clock import Clock, unavailable
+from jobs.keys import COUNTS, DUE, INDEX, SEEN, WAITING
+from jobs.states import State
+
+
+class Tally(NamedTuple):
+    """What there is to count at this moment."""
+
+    counts: Mapping[str, int]
+    jobs: Mapping[State, int]
+    due: int
+    waiting: int
+
+
+class Pulse:
+    """Counters, queue lengths and heartbeats. Raises StoreUnavailable."""
+
+    def __init__(self, redis: Redis, clock: Clock) -> None:
+        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._clock = clock
+
+    def tally(self) -> Tally:
+        """Every counter, the number of jobs by state, and how much work is due and waiting."""
+        with unavailable(), self._redis.pipeline() as pipe:
+            pipe.hgetall(COUNTS)
+            for state in State:
+                pipe.zcard(INDEX + state)
+            pipe.zcount(DUE, "-inf", self._clock.now())
+            pipe.zcard(WAITING)
+            counts, *jobs, overdue, waiting = pipe.execute()
+        return Tally(
+            counts={name.decode(): int(value) for name, value in counts.items()},
+            jobs=dict(zip(State, jobs, strict=True)),
+            due=overdue,
+            waiting=waiting,
+        )
+
+    def beat(self, process: str, at: float | None = None) -> None:
+        """Leave a sign of life of a kind of process."""
+        with unavailable():
+            self._redis.hset(SEEN, process, str(at or self._clock.now()))
+
+    def seen(self) -> dict[str, float]:
+        """Seconds since the last sign of life, by kind of process."""
+        with unavailable():
+            beats = self._redis.hgetall(SEEN)
+            now = self._clock.heard(self._redis.time())
+        return {name.decode(): now - float(at) for name, at in beats.items()}
+
+    def ping(self) -> None:
+        with unavailable():
+            self._redis.ping()

@@ -1,0 +1,40 @@
+"""Callbacks that proved nothing: counted, and kept beside the job they claim to be about."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis import Redis
+
+from jobs import scripts
+from jobs.clock import unavailable
+from jobs.job import Moment
+from jobs.keys import COUNTS, RECORDS, REFUSALS
+
+KEPT_MAX = 10
+KEPT_SECONDS = 7 * 86400
+
+
+class Refusals:
+    """Never part of a record: an unauthenticated body must not be able to change one."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._script = redis.register_script(scripts.REFUSE)
+
+    def note(self, job_id: str | None, reason: str) -> None:
+        """Count a refused callback, and keep the reason beside the job it claims to be about."""
+        keys = [RECORDS + (job_id or ""), REFUSALS + (job_id or ""), COUNTS]
+        with unavailable():
+            self._script(keys=keys, args=[reason, KEPT_MAX, KEPT_SECONDS])
+
+    def of(self, job_ids: Sequence[str]) -> list[tuple[Moment, ...]]:
+        """The latest refused callbacks of each of these jobs, oldest first."""
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.lrange(REFUSALS + job_id, 0, -1)
+            return [tuple(_moment(line) for line in reversed(lines)) for lines in pipe.execute()]
+
+
+def _moment(line: bytes) -> Moment:
+    at, _, reason = line.decode().partition(" ")
+    return Moment(float(at), "callback refused", {"reason": reason})

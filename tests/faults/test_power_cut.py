@@ -1,0 +1,48 @@
+"""A power cut cannot be had in a test; what must be on the disk before what, can be seen."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import Installation
+from tests.sandbox import Sandbox
+
+pytestmark = pytest.mark.slow
+SPY = Path(__file__).with_name("spy")
+
+
+@pytest.fixture
+def syncs(stopped_installation: Installation, sandbox: Sandbox, tmp_path: Path) -> list[Any]:
+    """Every fsync of a worker that stored one image, in order."""
+    log = tmp_path / "fsyncs"
+    stopped_installation.start("web", "sweep")
+    stopped_installation.start("worker", PYTHONPATH=str(SPY), FSYNC_LOG=str(log))
+    stopped_installation.wait_until_ready()
+    client = stopped_installation.client()
+    task = sandbox.submit(
+        "flux-2-pro",
+        prompt="a power cut",
+        webhook_url=f"{stopped_installation.url}/webhooks/bfl",
+        webhook_secret=stopped_installation.settings["WEBHOOK_SECRET"],
+    )
+    client.wait_for(task.id, "stored")
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_the_bytes_are_on_the_disk_before_the_object_appears(syncs: list[Any]) -> None:
+    first = syncs[0]
+    assert "/.staging/" in first["path"]
+    assert first["published"] == []
+
+
+def test_every_directory_down_to_the_object_is_on_the_disk_before_the_commit(
+    syncs: list[Any], stopped_installation: Installation
+) -> None:
+    published = syncs[-1]["published"]
+    assert len(published) == 1
+    after = [sync["path"] for sync in syncs if sync["published"]]
+    media = stopped_installation.media
+    wanted = [path for path in Path(published[0]).parents if path.is_relative_to(media)]
+    assert after == [str(path) for path in wanted]

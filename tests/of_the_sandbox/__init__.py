@@ -1,0 +1,1 @@
+"""The sandbox does what BFL does, and fails the ways BFL fails."""

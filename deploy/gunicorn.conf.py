@@ -25,7 +25,7 @@ except InvalidSettings as error:
 bind = f"0.0.0.0:{_settings.port}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # A stalled client costs a greenlet and not a thread; BENCHMARKS.md has the figures.
-worker_class = "gevent"
+worker_class = "deploy.quiet_worker.QuietWorker"
 worker_connections = 1000
 # Not preloaded: the application is imported after gevent has replaced what would block, and above
 # is imported only what keeps no socket, lock or sleep.

@@ -24,8 +24,12 @@ MESSAGE_MAX_CHARS = 500
 WORD_MAX_CHARS = 64
 REASONS_MAX = 20
 URLS_MAX = 16
+DEPTH_MAX = 32
 RESULT_MAX_CHARS = 16_384
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+# Wherever it stands: in a result, an error's prose, a reason, a name, a status word.
+_SIGNED_QUERY = re.compile(r"(https?://[^\s?]*)\?\S*sig=\S*|sig=[^\s&\"']*", re.IGNORECASE)
 _WORDS = {
     "ready": News.READY,
     "success": News.READY,
@@ -50,10 +54,20 @@ def strict_json(body: bytes) -> Any:
             parse_float=_finite,
             object_pairs_hook=_unique,
         )
-        json.dumps(value, ensure_ascii=False).encode()  # lone surrogates end here
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()  # a lone one cannot be encoded
     except (ValueError, RecursionError):
         raise BadReport("the body is not strict JSON") from None
+    if not _is_shallow(value, DEPTH_MAX):
+        raise BadReport("the body is nested too deeply")
     return value
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    children = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(child, levels - 1) for child in children)
 
 
 def _refuse(constant: str) -> None:
@@ -136,7 +150,7 @@ def error_message(body: Any) -> str:
         return ""
     for name in ("detail", "message", "error"):
         if text := _text(body.get(name)):
-            return text[:MESSAGE_MAX_CHARS]
+            return unsigned(text)[:MESSAGE_MAX_CHARS]
     return ""
 
 
@@ -154,7 +168,7 @@ def _text(value: Any) -> str:
 
 
 def _word(value: Any) -> str:
-    return value[:WORD_MAX_CHARS] if isinstance(value, str) else ""
+    return unsigned(value)[:WORD_MAX_CHARS] if isinstance(value, str) else ""
 
 
 def _number(value: Any) -> float | None:
@@ -196,23 +210,29 @@ def _kept_result(result: Mapping[str, Any]) -> dict[str, Any]:
     return kept if len(json.dumps(kept)) <= RESULT_MAX_CHARS else {"truncated": True}
 
 
+def unsigned(text: str) -> str:
+    """A text without the signatures of delivery URLs."""
+    return _SIGNED_QUERY.sub(r"\1", text)
+
+
 def _unsigned(value: Any) -> Any:
-    if isinstance(value, str) and re.match(r"https?://", value):
-        return value.partition("?")[0]
+    if isinstance(value, str):
+        return unsigned(value)
     if isinstance(value, list):
         return [_unsigned(item) for item in value]
     if isinstance(value, dict):
-        return {name: _unsigned(item) for name, item in value.items()}
+        return {unsigned(name): _unsigned(item) for name, item in value.items()}
     return value
 
 
-def _failure(message: Mapping[str, Any]) -> Failure:
+def _failure(said: Mapping[str, Any]) -> Failure:
     """The recorded failures carry a code in `error` and prose in `message` or `details`."""
-    error, prose = message.get("error"), message.get("message")
+    error, prose = said.get("error"), said.get("message")
     code = error if isinstance(error, str) and re.fullmatch(r"[a-z0-9_.-]{1,64}", error) else None
-    details = {"detail": message.get("details")}
-    text = _text(prose) or error_message(message) or error_message(details)
-    return Failure(code or "bfl_error", text[:MESSAGE_MAX_CHARS] or "BFL reported an error")
+    details = {"detail": said.get("details")}
+    text = _text(prose) or error_message(said) or error_message(details)
+    message = unsigned(text)[:MESSAGE_MAX_CHARS]
+    return Failure(code or "bfl_error", message or "BFL reported an error")
 
 
 def _moderation(message: Mapping[str, Any], said: str) -> Moderation:
@@ -228,4 +248,5 @@ def _reasons(details: Any) -> tuple[str, ...]:
     items = [details] if isinstance(details, str) else details
     if not isinstance(items, list):
         return ()
-    return tuple(item[:MESSAGE_MAX_CHARS] for item in items if isinstance(item, str))[:REASONS_MAX]
+    texts = [unsigned(item) for item in items if isinstance(item, str)]
+    return tuple(text[:MESSAGE_MAX_CHARS] for text in texts[:REASONS_MAX])

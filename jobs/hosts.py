@@ -10,6 +10,7 @@ from typing import NamedTuple
 from jobs.errors import RefusedUrl
 
 URL_MAX_CHARS = 4096
+PORT_MAX = 65535
 
 # Printable ASCII without what parsers disagree about: userinfo, backslash, quotes, fragments.
 _URL = re.compile(
@@ -18,9 +19,9 @@ _URL = re.compile(
     re.ASCII,
 )
 _DOTS = re.compile(r"(^|/)(\.|%2e){1,2}(/|\?|$)", re.IGNORECASE)
-_BFL_API = re.compile(r"(api|gateway)(\.[a-z0-9-]+)?\.bfl\.(ai|ml)")
+_BFL_API = re.compile(r"(api|gateway)(\.[a-z0-9-]{1,63})?\.bfl\.(ai|ml)")
 _BFL_DELIVERY = re.compile(
-    r"delivery([.-][a-z0-9]+([.-][a-z0-9]+)?)?\.bfl\.(ai|ml)"
+    r"delivery([.-][a-z0-9]{1,48}([.-][a-z0-9]{1,48})?)?\.bfl\.(ai|ml)"
     # A bare `bfldelivery*` prefix on this domain could be registered by anyone.
     r"|bfldelivery(sc|scus|prod|prod(eu|us)[0-9]+)\.blob\.core\.windows\.net"
 )
@@ -61,6 +62,8 @@ def parse(url: str) -> Address:
         raise RefusedUrl("the URL is not in plain form")
     scheme, host, port, target = found.groups()
     number = int(port) if port else _PORTS[scheme]
+    if not 0 < number <= PORT_MAX:
+        raise RefusedUrl("the URL is not in plain form: no such port")
     return Address(Origin(scheme, host, number), target if target[:1] == "/" else f"/{target}")
 
 

@@ -80,7 +80,7 @@ class Job:
     wanted: float | None = None
     lease_until: float | None = None
     fence: int = 0
-    version: int = 0  # counts the writes; the store compares it
+    version: int = 0  # rises with each write; the store compares it
 
     # How a job begins.
 
@@ -96,6 +96,8 @@ class Job:
             updated_at=now,
             deadline=deadline,
             look_at=_poll_time(now, patience.callback_grace, deadline),
+            # A forgotten job's namesake must not take up its count.
+            version=int(now * 1e6),
         )
 
     def described(self, now: float, facts: Mapping[str, Any]) -> Self:
@@ -215,6 +217,8 @@ class Job:
             return self.given_up(now)
         if self.lease_until is not None and self.lease_until > now:
             return replace(self, look_at=min(self.lease_until, self.deadline))
+        if self.wanted is not None:  # it keeps its place
+            return replace(self, look_at=min(now + RECHECK_SECONDS, self.deadline))
         return replace(self, lease_until=None)._wanted(now)
 
     def given_up(self, now: float) -> Self:

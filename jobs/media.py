@@ -2,8 +2,8 @@
 
 import contextlib
 import os
+import re
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from jobs.errors import InvalidSettings, StorageFailed
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "video/mp4": "mp4"}
 ABANDONED_AFTER_SECONDS = 60.0
 _STAGING = ".staging"
+_OS_ERROR = re.compile(r"\(os error ([0-9]+)\)")
 
 
 def object_key(job_id: str, created_at: float, n: int, content_type: str) -> str:
@@ -87,15 +88,21 @@ class MediaStore:
 
     def drop_abandoned(self) -> int:
         """Delete staged files nobody has written to for a minute; returns how many."""
-        horizon = time.time() - ABANDONED_AFTER_SECONDS
         dropped = 0
         with refusals():
+            horizon = self._now() - ABANDONED_AFTER_SECONDS
             for path in (self.root / _STAGING).iterdir():
                 with contextlib.suppress(FileNotFoundError):
                     if path.stat().st_mtime < horizon:
                         path.unlink()
                         dropped += 1
         return dropped
+
+    def _now(self) -> float:
+        """By the clock that stamps the files: the one of this machine may be wrong."""
+        with self.staging("now") as path:
+            path.touch()
+            return path.stat().st_mtime
 
 
 def _sync_directories(path: Path, root: Path) -> None:
@@ -116,5 +123,12 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except (OSError, BaseError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise StorageFailed(reason or str(error).splitlines()[0]) from None
+        raise StorageFailed(_reason(error)) from None
+
+
+def _reason(error: OSError | BaseError) -> str:
+    """What the system says, without the paths that obstore puts around it."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (found := _OS_ERROR.search(str(error))):
+        number = int(found[1])
+    return os.strerror(number) if number is not None else type(error).__name__

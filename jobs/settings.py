@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -91,6 +92,10 @@ class Settings(BaseModel):
     def _redis_scheme(cls, url: SecretStr) -> SecretStr:
         if not re.match(r"(rediss?|unix)://", url.get_secret_value()):
             raise ValueError("must begin with redis://, rediss:// or unix://")
+        try:
+            _ = urlsplit(url.get_secret_value()).port
+        except ValueError:
+            raise ValueError("must have a port from 0 to 65535") from None
         return url
 
     @field_validator("public_url")
@@ -165,8 +170,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
     """`NAME_FILE` stands for a file that holds the value of `NAME`; an empty value is none."""
-    if environ is None:
-        environ = {**{k: v for k, v in dotenv_values(".env").items() if v}, **os.environ}
+    if environ is not None:
+        return _resolved(environ)
+    return _resolved(dotenv_values(".env")) | _resolved(os.environ)
+
+
+def _resolved(environ: Mapping[str, str | None]) -> dict[str, str]:
     values = {name: value for name, value in environ.items() if value}
     for field in Settings.model_fields:
         name = field.upper()

@@ -90,11 +90,10 @@ class Store:
     def _commit(
         self, before: Job | None, after: Job, counts: Mapping[str, int]
     ) -> tuple[bool, Job | None]:
-        version = before.version if before else 0
         entry = self._entry(before, after)
         args = [
-            version,
-            records.encode(after, version + 1),
+            before.version if before else 0,
+            records.encode(after, after.version + 1),
             after.id,
             after.created_at,
             "" if after.look_at is None else after.look_at,

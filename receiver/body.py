@@ -2,6 +2,7 @@
 
 import gevent
 from flask import request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest as WerkzeugBadRequest
 
 from jobs.errors import BadRequest, RequestTimeout, TooLarge
@@ -33,5 +34,5 @@ def _received() -> bytes:
         with gevent.Timeout(ARRIVAL_SECONDS, RequestTimeout):
             # Before anything touches request.form, which would leave the body empty.
             return request.get_data(cache=False, parse_form_data=False)
-    except (OSError, ValueError, WerkzeugBadRequest):
+    except (OSError, ValueError, ParseException, WerkzeugBadRequest):
         raise BadRequest("the body could not be read") from None

@@ -41,6 +41,6 @@ def _linked(token: str) -> Kept:
     store = services().store
     link = wired().links.read(token, store.now())
     job = store.load(link.job_id)
-    if job is None or link.n >= len(job.media):
+    if job is None or not 0 <= link.n < len(job.media):
         raise Gone("the media were deleted")
     return job.media[link.n]

@@ -116,9 +116,11 @@ class ListQuery(NamedTuple):
     def read(cls) -> Self:
         """The query's parameters. Raises BadField naming the one that is wrong."""
         args = request.args
-        for name in args:
+        for name, values in args.lists():
             if name not in ("status", "limit", "cursor"):
                 raise BadField(f"{name[:50]}: no such parameter")
+            if name != "status" and len(values) > 1:
+                raise BadField(f"{name}: only once")
         states = tuple(_state(name) for name in args.getlist("status"))
         text = args.get("cursor")
         return cls(

@@ -24,6 +24,7 @@ class Claim:
 
     def __init__(self, store: Store, job: Job) -> None:
         self.job = job
+        self.lost = False
         self.on_loss: Callable[[], None] | None = None
         self._store = store
         self._done = threading.Event()
@@ -80,6 +81,7 @@ class Claim:
                 self.commit(Job.renewed)
             except ClaimLost:
                 log.info("job %s: taken over by another worker", self.job.id)
+                self.lost = True
                 if self.on_loss:
                     self.on_loss()
                 return

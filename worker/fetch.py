@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from jobs.errors import MediaTooLarge, RefusedUrl, TransferFailed, UrlDead
 from jobs.hosts import Address
@@ -18,6 +19,7 @@ from worker import magic, web
 CHUNK_BYTES = 256 * 1024
 PACE_WINDOW_SECONDS = 20.0
 PACE_BYTES_PER_SECOND = 2048  # slower than this, a new connection is the better bet
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DEAD_STATUSES = frozenset({401, 403, 404, 410})  # BFL's docs: treat all of them as expired
 
 
@@ -40,22 +42,18 @@ def download(
     with web.exchange(session, address, seconds=seconds) as response:
         _check_status(response.status_code)
         body = _Body(response, max_bytes)
-        with refusals():
-            file = path.open("xb")
-        with file:
+        with refusals(), path.open("xb") as file:
             for chunk in body.chunks():
-                with refusals():
-                    file.write(chunk)
-            with refusals():
-                file.flush()
-                os.fsync(file.fileno())
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
     return body.verified(path)
 
 
 def _check_status(status: int) -> None:
     if status in DEAD_STATUSES:
         raise UrlDead(f"the delivery host answered {status}")
-    if 300 <= status < 400:
+    if status in REDIRECTS:
         raise RefusedUrl("the delivery host redirects, which is not followed")
     if status != requests.codes.ok:
         raise TransferFailed(f"the delivery host answered {status}")
@@ -72,6 +70,7 @@ class _Body:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._sha256 = hashlib.sha256()
         self._count = 0
+        self._head = b""
         self._kind = ""
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise TransferFailed("the body is encoded although that was not asked for")
@@ -80,14 +79,24 @@ class _Body:
 
     def chunks(self) -> Iterator[bytes]:
         pace = _Pace()
-        while chunk := self._raw.read1(CHUNK_BYTES, decode_content=False):
+        while chunk := self._next():
             self._take(chunk)
             pace.check(self._count)
             yield chunk
 
+    def _next(self) -> bytes:
+        try:
+            read: bytes = self._raw.read1(CHUNK_BYTES, decode_content=False)
+        except (HTTPError, OSError) as error:
+            # Said here, so that an OSError elsewhere can only be the disk's.
+            raise TransferFailed(f"the connection broke: {type(error).__name__}") from None
+        return read
+
     def _take(self, chunk: bytes) -> None:
-        if not self._kind and len(chunk) >= magic.HEAD_BYTES:
-            self._kind = magic.content_type(chunk)
+        if not self._kind:
+            self._head += chunk[: magic.HEAD_BYTES]
+            if len(self._head) >= magic.HEAD_BYTES:
+                self._kind = magic.content_type(self._head)
         self._count += len(chunk)
         if self._count > self._max:
             raise MediaTooLarge
@@ -98,7 +107,7 @@ class _Body:
         """Raises TransferFailed unless length, MD5 or at least the format say that it is whole."""
         if self._length is not None and self._count != self._length:
             raise TransferFailed(f"{self._count} of {self._length} bytes arrived")
-        kind = self._kind or self._kind_of(path)
+        kind = self._kind or self._kind_of_little()
         if self._md5_wanted is not None:
             digest = base64.b64encode(self._md5.digest()).decode()
             if digest != self._md5_wanted.strip():
@@ -107,13 +116,11 @@ class _Body:
             raise TransferFailed("the file breaks off")
         return Download(kind, self._count, self._sha256.hexdigest())
 
-    def _kind_of(self, path: Path) -> str:
+    def _kind_of_little(self) -> str:
         """A body this small is either no medium or only the beginning of one."""
-        with refusals():
-            head = path.read_bytes()
         if self._length is None:
             raise TransferFailed("the body breaks off in its first bytes")
-        return magic.content_type(head)
+        return magic.content_type(self._head)
 
 
 class _Pace:

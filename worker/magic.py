@@ -1,5 +1,7 @@
 """What bytes are, by their own word: the four formats BFL delivers, and whether they are whole."""
 
+from collections.abc import Callable
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from PIL import Image
@@ -7,7 +9,9 @@ from PIL import Image
 from jobs.errors import NotMedia
 
 HEAD_BYTES = 16
-TAIL_BYTES = 65_536
+WEBP_MAX_BYTES = 16 * 2**20  # Pillow reads a WebP whole to learn its size
+
+_END_OF_IMAGE, _START_OF_SCAN = b"\xff\xd9", 0xDA
 
 
 def content_type(head: bytes) -> str:
@@ -25,39 +29,63 @@ def content_type(head: bytes) -> str:
 
 def is_whole(path: Path, kind: str) -> bool:
     """Whether a file ends the way its format ends: all there is to tell a body without a length."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-        file.seek(max(0, size - TAIL_BYTES))
-        tail = file.read()
-    if kind == "image/jpeg":
-        return b"\xff\xd9" in tail
-    if kind == "image/png":
-        return tail[-8:-4] == b"IEND"
-    if kind == "image/webp":
-        return int.from_bytes(head[4:8], "little") + 8 <= size
-    return _boxes_end_at(path, size)
+    if path.stat().st_size < HEAD_BYTES:
+        return False
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        return _ENDINGS[kind](data)
 
 
-def _boxes_end_at(path: Path, size: int) -> bool:
-    """An MP4 is a chain of boxes, each with its length in front (ISO/IEC 14496-12)."""
-    at = 0
-    with path.open("rb") as file:
-        while at < size:
-            file.seek(at)
-            header = file.read(16)
-            length = int.from_bytes(header[:4], "big")
-            if length == 1:
-                length = int.from_bytes(header[8:16], "big")
-            if length < 8:
-                return length == 0 and len(header) >= 8  # 0 means "to the end of the file"
+def _jpeg_ends(data: mmap) -> bool:
+    """The end marker counts only after the scan has begun: a thumbnail before it has one too."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        if data[at + 1] == _START_OF_SCAN:
+            return data.find(_END_OF_IMAGE, at) >= 0
+        if data[at + 1] == 0xFF:  # a fill byte
+            at += 1
+            continue
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False
+
+
+def _png_ends(data: mmap) -> bool:
+    return data[-8:-4] == b"IEND"
+
+
+def _webp_ends(data: mmap) -> bool:
+    return int.from_bytes(data[4:8], "little") + 8 <= len(data)
+
+
+def _mp4_ends(data: mmap) -> bool:
+    """A chain of boxes, each with its length in front (ISO/IEC 14496-12), to the very end."""
+    at, seen = 0, set()
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        seen.add(data[at + 4 : at + 8])
+        if length == 0:  # "to the end of the file"
+            at = len(data)
+        elif length == 1:
+            at += max(int.from_bytes(data[at + 8 : at + 16], "big"), 16)
+        elif length < 8:
+            return False
+        else:
             at += length
-    return at == size
+    return at == len(data) and b"mdat" in seen and not seen.isdisjoint({b"moov", b"moof"})
+
+
+_ENDINGS: dict[str, Callable[[mmap], bool]] = {
+    "image/jpeg": _jpeg_ends,
+    "image/png": _png_ends,
+    "image/webp": _webp_ends,
+    "video/mp4": _mp4_ends,
+}
 
 
 def pixels(path: Path, kind: str) -> tuple[int | None, int | None]:
     """Width and height of an image from its header alone; unknown for what cannot be read."""
     if not kind.startswith("image/"):
+        return None, None
+    if kind == "image/webp" and path.stat().st_size > WEBP_MAX_BYTES:
         return None, None
     try:
         with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as image:

@@ -101,13 +101,15 @@ class Rescue:
         return _described(self._services, *found) if found else None
 
     def _fetched(self, session: requests.Session, n: int, address: Address) -> Kept:
-        job, media = self._claim.job, self._services.media
+        job, media, seconds = self._claim.job, self._services.media, self._seconds_left()
+        if seconds <= 0 or self._claim.lost:
+            raise TransferFailed("there is no time left")
         with media.staging(job.id) as path:
             got = fetch.download(
                 session,
                 address,
                 path,
-                seconds=self._seconds_left(),
+                seconds=seconds,
                 max_bytes=self._services.settings.max_media_bytes,
             )
             key = object_key(job.id, job.created_at, n, got.content_type)

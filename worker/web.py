@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -23,6 +24,7 @@ from jobs.errors import RefusedUrl, TransferFailed
 from jobs.hosts import Address, Origin
 
 CONNECT_SECONDS = 5.0
+CUT_AGAIN_SECONDS = 0.2
 SILENCE_SECONDS = 15.0  # a connection that says nothing for so long is dead
 
 # Global by `ipaddress`, but they lead back inside: translations and Azure's platform address.
@@ -36,10 +38,13 @@ _TREACHEROUS = tuple(
             "64:ff9b:1::/48",
             "2001::/32",
             "2002::/16",
+            "3fff::/20",
+            "fec0::/10",
         ),
     )
 )
 
+_target: ContextVar[str] = ContextVar("target", default="")
 _open_sockets: "weakref.WeakSet[socket.socket]" = weakref.WeakSet()
 
 
@@ -55,7 +60,10 @@ def is_public(text: str) -> bool:
 
 def _vetted(host: str, port: int, *, loopback: bool) -> list[tuple[Any, ...]]:
     """The socket addresses of a host. Raises RefusedUrl if a single one of them is bad."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError("no name can look like this") from None
     for *_, where in found:
         text = str(where[0])
         good = ipaddress.ip_address(text).is_loopback if loopback else is_public(text)
@@ -76,6 +84,10 @@ class _Vetted(HTTPConnection):
             except OSError as failure:
                 error = failure
         raise error
+
+    def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
+        # urllib3 would write percent-encodings its own way; a signature is over the bytes as given.
+        super().putrequest(method, _target.get() or url, *args, **options)
 
     def connect(self) -> None:
         super().connect()
@@ -132,6 +144,7 @@ def exchange(
     Raises TransferFailed for whatever goes wrong on the wire, RefusedUrl for a bad address.
     """
     watchdog = Watchdog(seconds)
+    _target.set(address.target)
     try:
         with watchdog, session.send(_request(session, address, headers), **_OPTIONS) as response:
             yield response
@@ -154,10 +167,7 @@ _OPTIONS: dict[str, Any] = {
 def _request(
     session: requests.Session, address: Address, headers: Mapping[str, str] | None
 ) -> requests.PreparedRequest:
-    prepared = session.prepare_request(requests.Request("GET", str(address), headers=headers))
-    # requests would normalise the percent-encoding of a signed query.
-    prepared.url = str(address)
-    return prepared
+    return session.prepare_request(requests.Request("GET", str(address), headers=headers))
 
 
 class Watchdog:
@@ -169,19 +179,27 @@ class Watchdog:
 
     def __init__(self, seconds: float) -> None:
         self.reason = ""
-        self._timer = threading.Timer(max(seconds, 0.0), self.cut)
-        self._timer.daemon = True
+        self._seconds = max(seconds, 0.0)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> "Watchdog":
-        self._timer.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        self._over.set()
+        self._thread.join()
 
-    def cut(self) -> None:
+    def _watch(self) -> None:
+        if self._over.wait(self._seconds):
+            return
         self.reason = "the transfer took too long"
-        cut_connections()
+        # More than once: a connection may only be made while the others are being cut.
+        while True:
+            cut_connections()
+            if self._over.wait(CUT_AGAIN_SECONDS):
+                return
 
 
 def cut_connections() -> None:

@@ -155,7 +155,7 @@ CHUNKS: dict[str, bytes] = {
     "no last chunk": b"%x\r\n%b\r\n",
     "last chunk cut": b"%x\r\n%b\r\n0\r\n",
     "extension with a bare CR": b"%x;a\rb\r\n%b\r\n0\r\n\r\n",
-    "extension of 9 KB": b"%x;" + b"a" * 9000 + b"\r\n%b\r\n0\r\n\r\n",
+    "extension of 200 KB": b"%x;" + b"a" * 200_000 + b"\r\n%b\r\n0\r\n\r\n",
     "a NUL in the size": b"%x\0\r\n%b\r\n0\r\n\r\n",
     "length in the trailer": b"%x\r\n%b\r\n0\r\nContent-Length: 3\r\n\r\n",
     "trailer without colon": b"%x\r\n%b\r\n0\r\nnonsense\r\n\r\n",

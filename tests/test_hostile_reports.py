@@ -114,7 +114,7 @@ def keep(report: Report | None) -> None:
     """What was accepted can be put on record and read back."""
     if report is not None:
         job = Job.expected(report.task_id, 1.0, PATIENCE).hear(report, 2.0, PATIENCE)
-        assert records.decode(records.encode(job, 0)) == job
+        assert records.decode(records.encode(job, job.version)) == job
 
 
 @pytest.mark.parametrize("digits", [100, 1000, 4300])

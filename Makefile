@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style bench format pins clean
+.PHONY: help setup run test check style bench soak format pins clean
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ style: $(VENV)/.dev ## Format, lint and types alone
 
 bench: $(VENV)/.dev ## Measure it; BENCHMARKS.md says what the numbers mean
 	$(BIN)/python -m tests.bench
+
+soak: $(VENV)/.dev ## A thousand jobs through random faults, for minutes; prints its seed
+	$(BIN)/python -m tests.soak
 
 format: $(VENV)/.dev ## Put the code into its one format
 	$(BIN)/ruff check --fix-only --quiet .

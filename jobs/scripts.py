@@ -6,12 +6,16 @@ Every answer begins with the Redis clock, because leases and deadlines are measu
 # KEYS: record, due, waiting, counts, old state's index, new state's index,
 #       RQ job, RQ queue, RQ's set of queues
 # ARGV: version expected, record, id, created_at, due or "", wanted or "", entry's life,
-#       number of counts, (name, increment)..., entry id or "", entry's fields...
+#       number of counts, (name, increment)..., entry id or "", entry's fields...;
+#       the last one is the time the writer believed it was
 COMMIT = """
 local time = redis.call('TIME')
 local current = redis.call('GET', KEYS[1])
 local version = current and string.match(current, '^%d+') or '0'
 if version ~= ARGV[1] then return {time, 0, current} end
+-- A machine that slept has an old idea of now, and would write deadlines that are over.
+local drift = time[1] - tonumber(ARGV[#ARGV])
+if drift > 5 or drift < -5 then return {time, 0, current} end
 -- Writing the record comes first: if memory is short, Redis refuses here and nothing is half done.
 redis.call('SET', KEYS[1], ARGV[2])
 local id = ARGV[3]
@@ -27,7 +31,7 @@ local counts = tonumber(ARGV[8])
 for i = 9, 7 + 2 * counts, 2 do redis.call('HINCRBY', KEYS[4], ARGV[i], ARGV[i + 1]) end
 local entry = ARGV[9 + 2 * counts]
 if entry ~= '' then
-  redis.call('HSET', KEYS[7], unpack(ARGV, 10 + 2 * counts))
+  redis.call('HSET', KEYS[7], unpack(ARGV, 10 + 2 * counts, #ARGV - 1))
   redis.call('EXPIRE', KEYS[7], ARGV[7])
   redis.call('SADD', KEYS[9], KEYS[8])
   redis.call('RPUSH', KEYS[8], entry)

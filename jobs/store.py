@@ -77,18 +77,20 @@ class Store:
         """
         before = None if new else self.load(job_id)
         for _ in range(RACES_MAX):
-            after = step(before, self.now())
+            now = self.now()
+            after = step(before, now)
             if after is before or after is None:
                 return Change(before, before)
-            won, current = self._commit(before, after, counts)
+            won, current = self._commit(before, after, counts, now)
             if won:
                 return Change(before, replace(after, version=after.version + 1))
-            # Somebody else wrote first: their record is the truth to start from.
+            # Somebody else wrote first (their record is the truth to start from), or our clock
+            # was wrong (it is right now).
             before = current
         raise StoreUnavailable("a record changes faster than it can be written")
 
     def _commit(
-        self, before: Job | None, after: Job, counts: Mapping[str, int]
+        self, before: Job | None, after: Job, counts: Mapping[str, int], now: float
     ) -> tuple[bool, Job | None]:
         entry = self._entry(before, after)
         args = [
@@ -103,6 +105,7 @@ class Store:
             *(part for pair in counts.items() for part in pair),
             entry.id if entry else "",
             *(entry.flat if entry else ()),
+            now,
         ]
         with unavailable():
             clock, won, current = self._commit_script(

@@ -273,3 +273,13 @@ def test_the_clock_goes_on_between_two_answers(store: Store) -> None:
     before, began = store.now(), time.monotonic()
     time.sleep(0.05)
     assert store.now() - before == pytest.approx(time.monotonic() - began, abs=0.02)
+
+
+def test_a_machine_that_slept_does_not_write_deadlines_that_are_over(
+    parts: Parts, redis: Redis
+) -> None:
+    accepted(parts.store, "before")
+    parts.store._clock._offset -= 7200  # type: ignore[operator]  # noqa: SLF001 - as after a sleep of two hours
+    accepted(parts.store, "after")
+    job = parts.store.load("after")
+    assert job is not None and job.created_at == pytest.approx(float(redis.time()[0]), abs=2)

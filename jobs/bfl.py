@@ -206,7 +206,7 @@ def _death(url: str) -> float | None:
 
 def _kept_result(result: Mapping[str, Any]) -> dict[str, Any]:
     """The result without its URLs: they die, and their signatures are nobody's business."""
-    kept = {name: _unsigned(value) for name, value in result.items() if name not in _MEDIA_FIELDS}
+    kept = _unsigned({name: value for name, value in result.items() if name not in _MEDIA_FIELDS})
     return kept if len(json.dumps(kept)) <= RESULT_MAX_CHARS else {"truncated": True}
 
 

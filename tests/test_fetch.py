@@ -7,6 +7,7 @@ import socket
 import tracemalloc
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from worker import web
 from worker.fetch import Download, download
 
 JPEG = JPEGS[0]
+FULL_AT_BYTES = 2048
 MEBIBYTE = 2**20
 BIG_MEBIBYTES = 100
 FLAT_BYTES = 4 * MEBIBYTE
@@ -237,22 +239,23 @@ def test_a_staged_file_is_never_written_over(shelf: Shelf) -> None:
     assert shelf.path.read_bytes() == b"another worker's"
 
 
-@pytest.fixture
-def a_full_disk() -> Iterator[int]:
-    """No file of this process may grow over so many bytes."""
+@contextmanager
+def a_full_disk() -> Iterator[None]:
+    """No file may grow: around one call only, for the test's own report may go to a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
-    yield 2048
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FULL_AT_BYTES, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("size", [4096, MEBIBYTE], ids=["less than a buffer", "a lot"])
-def test_a_full_disk_is_said_to_be_the_storages_fault(
-    shelf: Shelf, a_full_disk: int, size: int
-) -> None:
-    assert size > a_full_disk
+def test_a_full_disk_is_said_to_be_the_storages_fault(shelf: Shelf, size: int) -> None:
+    assert size > FULL_AT_BYTES
     shelf.serves(b"\xff\xd8\xff" + bytes(size))
-    shelf.fails(StorageFailed)
+    with a_full_disk():
+        shelf.fails(StorageFailed)
 
 
 def test_the_reason_names_no_path(shelf: Shelf) -> None:

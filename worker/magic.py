@@ -1,5 +1,6 @@
 """What bytes are, by their own word: the four formats BFL delivers, and whether they are whole."""
 
+import re
 from collections.abc import Callable
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -11,7 +12,9 @@ from jobs.errors import NotMedia
 HEAD_BYTES = 16
 WEBP_MAX_BYTES = 16 * 2**20  # Pillow reads a WebP whole to learn its size
 
-_END_OF_IMAGE, _START_OF_SCAN = b"\xff\xd9", 0xDA
+_END_OF_IMAGE = 0xD9
+# What can begin a segment: in a scan, FF is followed by 00 (a stuffed byte) or a restart marker.
+_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 
 
 def content_type(head: bytes) -> str:
@@ -36,15 +39,13 @@ def is_whole(path: Path, kind: str) -> bool:
 
 
 def _jpeg_ends(data: mmap) -> bool:
-    """The end marker counts only after the scan has begun: a thumbnail before it has one too."""
+    """From marker to marker: a thumbnail or a comment can hold an end marker of its own."""
     at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        if data[at + 1] == _START_OF_SCAN:
-            return data.find(_END_OF_IMAGE, at) >= 0
-        if data[at + 1] == 0xFF:  # a fill byte
-            at += 1
-            continue
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    while found := _MARKER.search(data, at):
+        kind, at = data[found.end() - 1], found.end()
+        if kind == _END_OF_IMAGE:
+            return True
+        at += int.from_bytes(data[at : at + 2], "big")
     return False
 
 

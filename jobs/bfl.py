@@ -162,7 +162,8 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         where = value.get("loc")
         path = ".".join(str(part) for part in where) if isinstance(where, list) else ""
-        text = _text(value.get("msg") or value.get("message") or "")
+        names = ("msg", "message", "error", "detail")
+        text = next(filter(None, (_text(value.get(name)) for name in names)), "")
         return f"{path}: {text}" if path else text or json.dumps(value, ensure_ascii=False)
     return ""
 

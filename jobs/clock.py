@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from jobs.errors import StoreUnavailable
+from jobs.outage import outage
 
 
 class Clock:
@@ -38,4 +39,5 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except RedisError as error:
+        outage.goes_on(error)
         raise StoreUnavailable(f"Redis: {type(error).__name__}") from None

@@ -1,5 +1,6 @@
 """Where callback, poll and replay meet: one report, one decision, one write."""
 
+from jobs.errors import UnknownJob
 from jobs.job import Job, Patience
 from jobs.report import Report
 from jobs.states import Source
@@ -9,15 +10,19 @@ from jobs.store import Store
 def accept(store: Store, report: Report, patience: Patience) -> Job:
     """Put a report on record and return the job as it stands; old news changes nothing.
 
-    A task nobody announced gets a job: BFL's callback is the proof that it exists.
-    Raises StoreUnavailable when nothing could be recorded.
+    A task nobody announced gets a job: BFL's callback is the proof that it exists. Raises
+    UnknownJob when somebody else tells of a job that was forgotten meanwhile, StoreUnavailable
+    when nothing could be recorded.
     """
 
+    from_callback = report.source is Source.CALLBACK
+
     def hear(job: Job | None, now: float) -> Job:
+        if job is None and not from_callback:
+            raise UnknownJob
         known = job or Job.expected(report.task_id, now, patience)
         return known.hear(report, now, patience)
 
-    from_callback = report.source is Source.CALLBACK
     counts = {f"{report.source}_{report.news}": 1}
     change = store.change(report.task_id, hear, counts=counts, new=from_callback)
     if not change.written:

@@ -28,6 +28,11 @@ class Patience:
     callback_grace: float
     give_up_after: float
 
+    @property
+    def last_poll_after(self) -> float:
+        """BFL is asked at least once before the deadline, however close that is."""
+        return max(self.give_up_after - FINAL_POLL_SECONDS, self.give_up_after / 2)
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -95,7 +100,7 @@ class Job:
             created_at=now,
             updated_at=now,
             deadline=deadline,
-            look_at=_poll_time(now, patience.callback_grace, deadline),
+            look_at=now + min(patience.callback_grace, patience.last_poll_after),
             # A forgotten job's namesake must not take up its count.
             version=int(now * 1e6),
         )

@@ -71,6 +71,12 @@ class MediaStore:
                 return key, content_type
         return None
 
+    def drop_uncommitted(self, job_id: str, created_at: float, files: int) -> None:
+        """Delete what was published for a job that has it on no record."""
+        for n in range(files):
+            if found := self.existing(job_id, created_at, n):
+                self.delete(found[0])
+
     def local_path(self, key: str) -> Path:
         return self.root / key
 

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from jobs.clock import Clock, unavailable
-from jobs.keys import COUNTS, DUE, INDEX, SEEN, WAITING
+from jobs.keys import COUNTS, DUE, INDEX, SEEN, TROUBLE, WAITING
 from jobs.states import State
+
+TROUBLE_SECONDS = 60
 
 
 class Tally(NamedTuple):
@@ -41,6 +43,16 @@ class Pulse:
             due=overdue,
             waiting=waiting,
         )
+
+    def trouble(self, part: str, reason: str) -> None:
+        """Tell readiness that a part refused; forgotten a minute after the last time."""
+        with unavailable():
+            self._redis.set(TROUBLE + part, reason, ex=TROUBLE_SECONDS)
+
+    def troubles(self, part: str) -> str | None:
+        with unavailable():
+            reason = self._redis.get(TROUBLE + part)
+        return reason.decode() if reason else None
 
     def beat(self, process: str, at: float | None = None) -> None:
         """Leave a sign of life of a kind of process."""

@@ -44,14 +44,6 @@ LOAD = """
 return {redis.call('TIME'), redis.call('GET', KEYS[1])}
 """
 
-# KEYS: waiting. ARGV: prefix of records. The most urgent job that waits for a worker.
-MOST_URGENT = """
-local time = redis.call('TIME')
-local id = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
-if not id then return {time, false, false} end
-return {time, id, redis.call('GET', ARGV[1] .. id)}
-"""
-
 # KEYS: due, waiting, RQ queue. ARGV: limit.
 # Which jobs are due, oldest first, and how many hints RQ lacks for the work that waits.
 DUE = """

@@ -8,8 +8,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from jobs.clock import Clock
+from jobs.errors import InvalidSettings, StorageFailed
 from jobs.hosts import Trust
 from jobs.media import MediaStore
+from jobs.outage import TellingRetry
 from jobs.pages import Pages
 from jobs.pulse import Pulse
 from jobs.queues import Hints
@@ -40,8 +42,12 @@ class Services:
 
 
 def build(settings: Settings, redis: Redis) -> Services:
-    """Raises StorageFailed or InvalidSettings when the media storage cannot be used."""
+    """Raises InvalidSettings when the media storage cannot be used."""
     hints, clock = Hints(redis), Clock(redis)
+    try:
+        media = MediaStore(settings.storage_url)
+    except StorageFailed as error:
+        raise InvalidSettings(f"MEDIA_URL: {error}") from None
     return Services(
         settings=settings,
         redis=redis,
@@ -50,7 +56,7 @@ def build(settings: Settings, redis: Redis) -> Services:
         pages=Pages(redis),
         pulse=Pulse(redis, clock),
         refusals=Refusals(redis),
-        media=MediaStore(settings.storage_url),
+        media=media,
         trust=Trust(settings.bfl_sandbox_url, settings.delivery_hosts),
     )
 
@@ -59,22 +65,27 @@ def for_web(settings: Settings) -> Services:
     """Services that fail fast, so that BFL is told to come again."""
     # No second try after a timeout: the time to answer BFL is up.
     backoff = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
-    retry = Retry(backoff, WEB_RETRIES, (RedisConnectionError,))
+    retry = TellingRetry(backoff, WEB_RETRIES, (RedisConnectionError,))
     return build(settings, connect(settings, retry, WEB_TIMEOUT_SECONDS))
 
 
 def for_background(settings: Settings) -> Services:
     """Services that wait for Redis to come back."""
-    retry = Retry(ExponentialWithJitterBackoff(cap=2, base=0.1), BACKGROUND_RETRIES)
+    retry = TellingRetry(ExponentialWithJitterBackoff(cap=2, base=0.1), BACKGROUND_RETRIES)
     return build(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))
 
 
 def connect(settings: Settings, retry: Retry, timeout: float) -> Redis:
-    return Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        retry=retry,
-        socket_timeout=timeout,
-        socket_connect_timeout=min(timeout, 5.0),
-        socket_keepalive=True,
-        health_check_interval=15,
-    )
+    """Raises InvalidSettings for options of the URL that redis-py does not know."""
+    options = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": min(timeout, 5.0),
+        "socket_keepalive": True,
+        "health_check_interval": 15,
+    }
+    try:
+        redis = Redis.from_url(settings.redis_url.get_secret_value(), retry=retry, **options)
+        redis.connection_pool.make_connection()
+    except (ValueError, TypeError):
+        raise InvalidSettings("REDIS_URL: has an option that makes no sense") from None
+    return redis

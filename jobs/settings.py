@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -18,8 +18,8 @@ from pydantic import (
     field_validator,
 )
 
-from jobs.errors import InvalidSettings
-from jobs.hosts import Origin, api_origin, loopback_origin
+from jobs.errors import InvalidSettings, RefusedUrl
+from jobs.hosts import Origin, api_origin, loopback_origin, parse
 from jobs.job import Patience
 
 BFL_REGIONS = {
@@ -76,6 +76,7 @@ class Settings(BaseModel):
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     public_url: str = ""
     port: int = Field(default=8000, ge=0, le=65535)
+    web_concurrency: int = Field(default=2, ge=1, le=1000)
     bfl_api_key: SecretStr | None = None
     bfl_api_url: str = ""
     bfl_sandbox_url: Origin | None = None
@@ -93,15 +94,25 @@ class Settings(BaseModel):
         if not re.match(r"(rediss?|unix)://", url.get_secret_value()):
             raise ValueError("must begin with redis://, rediss:// or unix://")
         try:
-            _ = urlsplit(url.get_secret_value()).port
+            parts = urlsplit(url.get_secret_value())
+            _ = parts.port
         except ValueError:
             raise ValueError("must have a port from 0 to 65535") from None
+        if parts.scheme != "unix" and not re.fullmatch(r"(/[0-9]*)?", parts.path):
+            raise ValueError("must end in the number of a database, or in nothing")
         return url
+
+    @field_validator("api_keys")
+    @classmethod
+    def _keys_differ(cls, keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
+        if len({key.key.get_secret_value() for key in keys}) != len(keys):
+            raise ValueError("the same key stands there twice")
+        return keys
 
     @field_validator("public_url")
     @classmethod
     def _public_origin(cls, url: str) -> str:
-        if url and not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/-]*)?", url):
+        if url and (_is_odd(url) or "?" in url):
             raise ValueError("must be an http or https URL without user, query or fragment")
         return url.rstrip("/")
 
@@ -115,6 +126,8 @@ class Settings(BaseModel):
     def _known_storage(cls, url: str) -> str:
         if url and not re.match(r"(file:///|s3://|gs://|az://)", url):
             raise ValueError("must begin with file:///, s3://, gs:// or az://")
+        if not unquote(url).isprintable():
+            raise ValueError("must not hold control characters")
         return url
 
     @field_validator("delivery_hosts")
@@ -141,7 +154,7 @@ class Settings(BaseModel):
 
     @property
     def storage_url(self) -> str:
-        return self.media_url or f"file://{Path('var/media').absolute()}"
+        return self.media_url or Path("var/media").absolute().as_uri()
 
     @property
     def bfl_origin(self) -> Origin:
@@ -150,6 +163,14 @@ class Settings(BaseModel):
             return self.bfl_sandbox_url
         url = self.bfl_api_url or "global"
         return api_origin(BFL_REGIONS.get(url.lower(), url), self.bfl_sandbox_url)
+
+
+def _is_odd(url: str) -> bool:
+    try:
+        parse(url.lower())
+    except RefusedUrl:
+        return True
+    return False
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -172,7 +193,11 @@ def _from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
     """`NAME_FILE` stands for a file that holds the value of `NAME`; an empty value is none."""
     if environ is not None:
         return _resolved(environ)
-    return _resolved(dotenv_values(".env")) | _resolved(os.environ)
+    try:
+        from_file = dotenv_values(".env")
+    except UnicodeDecodeError:
+        raise InvalidSettings(".env: is not UTF-8") from None
+    return _resolved(from_file) | _resolved(os.environ)
 
 
 def _resolved(environ: Mapping[str, str | None]) -> dict[str, str]:

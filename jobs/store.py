@@ -51,7 +51,6 @@ class Store:
         self._clock = clock
         self._commit_script = redis.register_script(scripts.COMMIT)
         self._load_script = redis.register_script(scripts.LOAD)
-        self._urgent_script = redis.register_script(scripts.MOST_URGENT)
         self._due_script = redis.register_script(scripts.DUE)
 
     def now(self) -> float:

@@ -71,9 +71,12 @@ def replay(job_id: str) -> ResponseReturnValue:
 def forget(job_id: str) -> ResponseReturnValue:
     """Delete the media, then the record: half done, it can be done again."""
     wired = services()
-    for file in _known(job_id).media:
+    job = _known(job_id)
+    for file in job.media:
         wired.media.delete(file.key)
     wired.store.forget(job_id)
+    # A rescue under way may have published some already; from here on it cannot commit.
+    wired.media.drop_uncommitted(job.id, job.created_at, len(job.urls))
     return "", 204
 
 

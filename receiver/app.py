@@ -16,6 +16,7 @@ def create_app(given: Services | None = None) -> Flask:
     """The web application. Without services it reads the settings, and stops if they are wrong."""
     built = given or _from_environment()
     app = Flask("receiver", static_folder=None)
+    app.url_map.merge_slashes = False  # it would answer with a redirect in HTML
     Wired.of(built).install(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     logging.getLogger().setLevel(built.settings.log_level)

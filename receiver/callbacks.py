@@ -6,7 +6,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from jobs import bfl, intake
-from jobs.errors import BadReport, StoreUnavailable, Unauthorized
+from jobs.errors import BadReport, BadRequest, StoreUnavailable, Unauthorized
 from jobs.refusals import Refusals
 from jobs.report import Report
 from jobs.store import Store
@@ -21,14 +21,23 @@ blueprint = Blueprint("callbacks", __name__)
 @blueprint.post("/webhooks/bfl")
 def hear() -> ResponseReturnValue:
     """200 once the report is on record, whatever it says: asking again would be pointless."""
-    raw = body.read(BODY_MAX_BYTES)
     services, callbacks = wired().services, wired().callbacks
+    raw = _whole_body(services.store)
     secret, signature = (request.headers.get(name) for name in bfl.AUTHENTICATION_HEADERS)
     if refusal := callbacks.refusal(secret, signature, raw):
         _note(services.refusals, raw, refusal)
         raise Unauthorized
     job = intake.accept(services.store, _read(services.store, raw), services.settings.patience)
     return {"id": job.id, "status": job.state}
+
+
+def _whole_body(store: Store) -> bytes:
+    try:
+        return body.read(BODY_MAX_BYTES)
+    except BadRequest:
+        with suppress(StoreUnavailable):
+            store.count({"callback_unreadable": 1})
+        raise
 
 
 def _read(store: Store, raw: bytes) -> Report:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import FluxkeepError, StoreUnavailable
+from jobs.errors import FluxkeepError, StorageFailed, StoreUnavailable
 from jobs.services import Services
 from receiver.wiring import services
 
@@ -31,7 +31,7 @@ def ready() -> ResponseReturnValue:
 def _answers(wired: Services) -> dict[str, str]:
     """Without Redis the rest cannot be known, and asking would only take its time."""
     redis = _outcome(_redis, wired)
-    checks = CHECKS if redis == "ok" else {"storage": _storage}
+    checks = CHECKS if redis == "ok" else {"storage": _disk}
     return {"redis": redis} | {name: _outcome(check, wired) for name, check in checks.items()}
 
 
@@ -47,8 +47,14 @@ def _redis(wired: Services) -> None:
     wired.pulse.ping()
 
 
-def _storage(wired: Services) -> None:
+def _disk(wired: Services) -> None:
     wired.media.check()
+
+
+def _storage(wired: Services) -> None:
+    _disk(wired)
+    if reason := wired.pulse.troubles("storage"):
+        raise StorageFailed(f"a worker was refused: {reason}")
 
 
 def _sweep(wired: Services) -> None:

@@ -5,6 +5,8 @@ from flask.typing import ResponseReturnValue
 
 from jobs.errors import Gone
 from jobs.job import Kept
+from jobs.signing import MediaLink
+from jobs.store import Store
 from receiver.wiring import services, wired
 
 # Media come from outside: a browser must neither guess another type nor run anything in them.
@@ -21,7 +23,9 @@ blueprint = Blueprint("media", __name__)
 @blueprint.get("/media/<token>")
 def serve(token: str) -> ResponseReturnValue:
     """Range and conditional requests are answered; the ETag is the SHA-256 of the bytes."""
-    file = _linked(token)
+    store = services().store
+    link = wired().links.read(token, store.now())
+    file, seconds = _linked(store, link), int(link.expires - store.now())
     path = services().media.local_path(file.key)
     if not path.is_file():
         raise Gone("the media were deleted")
@@ -31,15 +35,14 @@ def serve(token: str) -> ResponseReturnValue:
         download_name=path.name,
         etag=file.sha256,
         conditional=True,
-        max_age=CACHE_SECONDS,
     )
     response.headers.update(SAFETY_HEADERS)
+    # Nobody else's cache, and never beyond the life of the link.
+    response.headers["Cache-Control"] = f"private, max-age={min(CACHE_SECONDS, seconds)}"
     return response
 
 
-def _linked(token: str) -> Kept:
-    store = services().store
-    link = wired().links.read(token, store.now())
+def _linked(store: Store, link: MediaLink) -> Kept:
     job = store.load(link.job_id)
     if job is None or not 0 <= link.n < len(job.media):
         raise Gone("the media were deleted")

@@ -65,6 +65,7 @@ def _refused(tally: Tally) -> Metric:
         "fluxkeep_callbacks_refused", "Callbacks that were turned away.", labels=("why",)
     )
     family.add_metric(("unauthorized",), tally.counts.get("callback_refused", 0))
+    family.add_metric(("unreadable",), tally.counts.get("callback_unreadable", 0))
     family.add_metric(("malformed",), tally.counts.get("callback_malformed", 0))
     return family
 

@@ -11,7 +11,7 @@ from deploy.procfile import ROOT
 LINES_MAX = 300
 # From the ground up: a module imports only from the layers below its own.
 LAYERS = (
-    {"errors", "states", "counts", "scripts", "keys"},
+    {"errors", "states", "counts", "scripts", "keys", "outage"},
     {"hosts", "report", "clock"},
     {"job"},
     {"settings", "records", "bfl", "signing", "media", "queues"},
@@ -32,6 +32,7 @@ AT_HOME = {
     "rq": {"jobs.queues", "worker.rq_worker"},
     "redis": {
         "jobs.clock",
+        "jobs.outage",
         "jobs.pages",
         "jobs.pulse",
         "jobs.queues",

@@ -20,7 +20,7 @@ from redis import Redis
 from jobs import intake, records
 from jobs import services as wiring
 from jobs import settings as configuration
-from jobs.errors import ClaimLost
+from jobs.errors import ClaimLost, UnknownJob
 from jobs.job import Job, Kept, Patience
 from jobs.keys import DUE, INDEX, RECORDS, WAITING
 from jobs.report import Failure, Moderation, Report
@@ -104,6 +104,11 @@ class Installation(RuleBasedStateMachine):
         self.hear(self.delivered[index % len(self.delivered)])
 
     def hear(self, report: Report) -> None:
+        if self.record(report.task_id) is None and report.source is not Source.CALLBACK:
+            # Only BFL's own call proves that there is a task nobody knows of.
+            with pytest.raises(UnknownJob):
+                intake.accept(self.store, report, Patience(60.0, 3600.0))
+            return
         heard = intake.accept(self.store, report, Patience(60.0, 3600.0))
         assert self.record(report.task_id) == heard
         self.delivered.append(report)

@@ -120,6 +120,27 @@ def test_a_job_forgotten_during_its_download_leaves_nothing_behind(scene: Scene)
     scene.settled()
 
 
+def test_a_job_forgotten_between_two_downloads_leaves_nothing_behind(scene: Scene) -> None:
+    task = scene.generate(samples=2, size=60_000, drip=40_000)
+    wait_for("the first object", lambda: scene.objects(task))
+    assert forget(scene, task).status_code == 204
+    wait_for("the second download is over", lambda: scene.deliveries(task)[-1].over)
+    wait_for("the staged file is gone", lambda: scene.staged() == [])
+    assert scene.objects(task) == [] and scene.client.find(task.id) is None
+    scene.settled()
+
+
+def test_a_poll_under_way_does_not_bring_a_forgotten_job_back(scene: Scene) -> None:
+    task = scene.generate(callback="never", poll_hang=2)
+    scene.expect(task)
+    scene.client.callback({"id": task.id, "status": "Ready"})  # unclear: BFL is asked at once
+    wait_for("the poll", lambda: scene.polls(task))
+    assert forget(scene, task).status_code == 204
+    wait_for("the poll's end", lambda: scene.box.task(task.id).polls and not scene.staged())
+    assert scene.client.find(task.id) is None
+    scene.settled()
+
+
 @pytest.mark.parametrize("act", [replay, forget])
 def test_a_job_nobody_knows_is_not_found(scene: Scene, act: Any) -> None:
     assert act(scene, scene.finished()).status_code == 404

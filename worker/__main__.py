@@ -6,26 +6,20 @@ import time
 
 from redis.exceptions import RedisError
 
-from jobs.errors import FluxkeepError
 from jobs.services import Services
-
-# The tasks are imported here so that each fork finds them loaded: 200 ms less per rescue.
-from worker import logs, tasks, wiring
+from worker import tasks, wiring
 from worker.rq_worker import RescueWorker
 
 RESTART_PAUSE_SECONDS = 2.0
+
+# Loaded before the first fork, so that each finds it there: 200 ms less per rescue.
+PRELOADED = (tasks,)
 
 log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    try:
-        services = wiring.get()
-    except FluxkeepError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - logging is set up from the settings
-        return 1
-    logs.set_up(services.settings)
-    log.info("ready for %s.%s", tasks.__name__, tasks.attend.__name__)
+    services = wiring.start()
     while not _worked_until_told_to_stop(services):
         time.sleep(RESTART_PAUSE_SECONDS)
     return 0
@@ -35,11 +29,17 @@ def _worked_until_told_to_stop(services: Services) -> bool:
     """RQ's loop ends when Redis stays away for too long; then a new worker takes over."""
     try:
         worker = RescueWorker(services)
-        worker.work(logging_level=services.settings.log_level)
+        worker.work(logging_level=_rq_level(services))
     except RedisError as error:
         log.warning("RQ stopped: %s; starting again", type(error).__name__)
         return False
     return worker.stopping
+
+
+def _rq_level(services: Services) -> str:
+    """RQ tells of every entry and every tidying up; that is of interest to nobody but us."""
+    level = services.settings.log_level
+    return "WARNING" if level == "INFO" else level
 
 
 if __name__ == "__main__":

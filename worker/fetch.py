@@ -19,6 +19,7 @@ from worker import magic, web
 CHUNK_BYTES = 256 * 1024
 PACE_WINDOW_SECONDS = 20.0
 PACE_BYTES_PER_SECOND = 2048  # slower than this, a new connection is the better bet
+LENGTH_MAX_DIGITS = 19
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DEAD_STATUSES = frozenset({401, 403, 404, 410})  # BFL's docs: treat all of them as expired
 
@@ -139,4 +140,5 @@ class _Pace:
 
 
 def _length(header: str | None) -> int | None:
-    return int(header) if header and header.isascii() and header.isdigit() else None
+    plain = header is not None and header.isascii() and header.isdigit()
+    return int(header) if header and plain and len(header) < LENGTH_MAX_DIGITS else None

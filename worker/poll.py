@@ -38,7 +38,7 @@ def ask(services: Services, claim: Claim) -> None:
         return
     job = intake.accept(services.store, report, services.settings.patience)
     if job.state is State.SUBMITTED:
-        _rest(claim)
+        _rest(claim, report.said)
 
 
 def _rest(claim: Claim, why: str = "", retry_after: float | None = None) -> None:

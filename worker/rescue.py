@@ -4,6 +4,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import requests
@@ -12,9 +13,11 @@ from jobs import intake
 from jobs.counts import LIFE_LEFT, TIME_TO_STORED
 from jobs.errors import (
     BflUnavailable,
+    ClaimLost,
     NotMedia,
     RefusedMedia,
     StorageFailed,
+    StoreUnavailable,
     TransferFailed,
     UrlDead,
 )
@@ -40,6 +43,15 @@ log = logging.getLogger(__name__)
 
 def bring_home(services: Services, claim: Claim) -> None:
     """Fetch all of a job's media and commit them, or say on the record why not."""
+    before = claim.job
+    try:
+        _attempt(services, claim)
+    finally:
+        if claim.job.state is not State.STORED:
+            drop_if_over(services, before)
+
+
+def _attempt(services: Services, claim: Claim) -> None:
     rescue = Rescue(services, claim)
     claim.on_loss = web.cut_connections
     try:
@@ -50,6 +62,7 @@ def bring_home(services: Services, claim: Claim) -> None:
         code, message = error.code, str(error)
         rescue.end(lambda job, now: job.refused(now, code, message))
     except StorageFailed as error:
+        services.pulse.trouble("storage", str(error))
         rescue.rest(f"storage: {error}")
     except TransferFailed as error:
         if rescue.url_should_live():
@@ -89,7 +102,7 @@ class Rescue:
                 return self._fetched(session, n, address)
             except (TransferFailed, NotMedia) as error:
                 log.info("job %s: %s", job.id, error)
-                if attempt == QUICK_TRIES - 1:
+                if attempt == QUICK_TRIES - 1 or self._seconds_left() <= 0:
                     raise
                 time.sleep(pause(attempt, QUICK_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS))
         raise AssertionError  # the last attempt returns or raises
@@ -102,7 +115,9 @@ class Rescue:
 
     def _fetched(self, session: requests.Session, n: int, address: Address) -> Kept:
         job, media, seconds = self._claim.job, self._services.media, self._seconds_left()
-        if seconds <= 0 or self._claim.lost:
+        if self._claim.lost:
+            raise ClaimLost
+        if seconds <= 0:
             raise TransferFailed("there is no time left")
         with media.staging(job.id) as path:
             got = fetch.download(
@@ -115,11 +130,11 @@ class Rescue:
             key = object_key(job.id, job.created_at, n, got.content_type)
             self._claim.commit(Job.renewed)  # whoever lost the job must not publish any more
             kept = _kept(key, path, got)
-            return (
-                kept
-                if media.publish(path, key)
-                else _described(self._services, key, kept.content_type)
-            )
+            if not media.publish(path, key):
+                # Left by an earlier claim and on no record; these bytes were verified.
+                media.delete(key)
+                media.publish(path, key)
+            return kept
 
     def _seconds_left(self) -> float:
         job, now = self._claim.job, self._services.store.now()
@@ -157,21 +172,16 @@ class Rescue:
         self._claim.commit(rested)
 
     def end(self, step: Callable[[Job, float], Job], counts: Mapping[str, int] = NO_COUNTS) -> None:
-        """Commit the end of the job; unless it is stored, no file of it stays."""
-        before = self._claim.job
-        try:
-            self._claim.commit(step, counts)
-        finally:
-            after = self._services.store.load(before.id)
-            if after is None or (after.state.terminal and after.state is not State.STORED):
-                drop_leftovers(self._services, before)
+        """Commit the end of the job."""
+        self._claim.commit(step, counts)
 
 
-def drop_leftovers(services: Services, job: Job) -> None:
-    """Delete files that were published for a job but never committed; `job` as it was before."""
-    for n in range(len(job.urls)):
-        if found := services.media.existing(job.id, job.created_at, n):
-            services.media.delete(found[0])
+def drop_if_over(services: Services, before: Job) -> None:
+    """No file stays of a job that was forgotten or has ended otherwise than stored."""
+    with suppress(StoreUnavailable, StorageFailed):
+        after = services.store.load(before.id)
+        if after is None or (after.state.terminal and after.state is not State.STORED):
+            services.media.drop_uncommitted(before.id, before.created_at, len(before.urls))
 
 
 def _described(services: Services, key: str, content_type: str) -> Kept:

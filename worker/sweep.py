@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from jobs.errors import BrokenRecord, FluxkeepError, StorageFailed, StoreUnavailable
+from jobs.errors import BrokenRecord, StorageFailed, StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
-from worker import logs, wiring
+from worker import wiring
 from worker.claim import POISONED_FOR_SECONDS
-from worker.rescue import drop_leftovers
+from worker.rescue import drop_if_over
 
 SWEEP_EVERY_SECONDS = 5.0
 LEAST_PAUSE_SECONDS = 0.5
@@ -23,13 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    try:
-        services = wiring.get()
-    except FluxkeepError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - logging is set up from the settings
-        return 1
-    logs.set_up(services.settings)
-    run(services, _stop_on_signals())
+    run(wiring.start(), _stop_on_signals())
     return 0
 
 
@@ -89,8 +83,7 @@ def _step(job: Job | None, now: float) -> Job | None:
 
 def _ended(services: Services, before: Job, after: Job) -> None:
     log.warning("job %s: %s, its deadline has passed", after.id, after.state)
-    with _storage_may_fail():
-        drop_leftovers(services, before)
+    drop_if_over(services, before)
 
 
 def _tidy_storage(services: Services) -> None:

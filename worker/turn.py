@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from jobs.errors import ClaimLost
+from jobs.errors import ClaimLost, StoreUnavailable, UnknownJob
 from jobs.job import Job
 from jobs.services import Services
 from jobs.states import State
@@ -17,6 +17,8 @@ STEPS: dict[State, Callable[[Services, Claim], None]] = {
     State.SUBMITTED: poll.ask,
     State.READY: rescue.bring_home,
 }
+
+STUMBLE_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +57,26 @@ def _work(services: Services, claim: Claim) -> None:
     try:
         with claim:
             STEPS[claim.job.state](services, claim)
-    except ClaimLost:
-        log.info("job %s: somebody else has it now", claim.job.id)
+    except (ClaimLost, UnknownJob):
+        log.info("job %s: somebody else has it now, or it was forgotten", claim.job.id)
+    except StoreUnavailable as error:
+        log.warning("job %s: %s; the lease will run out", claim.job.id, error)
+    except Exception as error:  # noqa: BLE001 - one job must not be tried for ever in the dark
+        _stumble(claim, error)
+
+
+def _stumble(claim: Claim, error: Exception) -> None:
+    """A mistake of ours. Its text could hold what was sent, so only its type is told."""
+    kind = type(error).__name__
+    log.error("job %s: unforeseen %s", claim.job.id, kind)
+    with suppress(ClaimLost, StoreUnavailable):
+        claim.commit(
+            lambda job, now: job.noted(now, "stumbled", error=kind).rested(now, STUMBLE_SECONDS)
+        )
 
 
 def _hand_back(claim: Claim) -> None:
-    with suppress(ClaimLost):
+    with suppress(ClaimLost, StoreUnavailable):
         claim.commit(Job.handed_back)
         log.info("job %s: handed back, this worker stops", claim.job.id)
 

@@ -117,9 +117,14 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"https": _TlsPool, "http": _LoopbackPool}
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """There is none: requests would read the whole body only to look where it leads."""
+
+
 def new_session(sandbox: Origin | None) -> requests.Session:
     """A session that can reach https, and plain http only on the sandbox's own origin."""
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
     session.adapters.clear()
     session.mount("https://", _Adapter())

@@ -120,7 +120,7 @@ def _dump(redis: Any, key: bytes) -> str:
         b"zset": lambda: redis.zrange(key, 0, -1),
         b"stream": lambda: redis.xrange(key),
         b"string": lambda: redis.get(key),
-        b"none": lambda: b"",  # the worker was done with it meanwhile
+        b"none": bytes,  # the worker was done with it meanwhile
     }
     return f"{key!r} {readers[redis.type(key)]()!r}"
 

@@ -85,11 +85,12 @@ class MediaStore:
         with refusals(), contextlib.suppress(FileNotFoundError):
             obstore.delete(self._objects, key)
 
-    def check(self) -> None:
-        """Write, read back and delete a small file. Raises StorageFailed saying why not."""
+    def check(self, size: int) -> None:
+        """Write, read back and delete a file of some bytes. Raises StorageFailed saying why not."""
+        body = bytes(size)
         with refusals(), self.staging("check") as path:
-            path.write_bytes(b"fluxkeep")
-            if path.read_bytes() != b"fluxkeep":
+            path.write_bytes(body)
+            if path.read_bytes() != body:
                 raise StorageFailed("what was written cannot be read back")
 
     def drop_abandoned(self) -> int:

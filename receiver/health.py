@@ -5,12 +5,14 @@ from collections.abc import Callable
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import FluxkeepError, StorageFailed, StoreUnavailable
+from jobs.errors import FluxkeepError, StoreUnavailable
 from jobs.services import Services
 from receiver.wiring import services
 
 SWEEP_SILENT_SECONDS = 30.0
 WORKER_SILENT_SECONDS = 60.0
+FEW_BYTES = 8
+AFTER_REFUSAL_BYTES = 4 * 2**20
 
 blueprint = Blueprint("health", __name__)
 
@@ -48,13 +50,13 @@ def _redis(wired: Services) -> None:
 
 
 def _disk(wired: Services) -> None:
-    wired.media.check()
+    wired.media.check(FEW_BYTES)
 
 
 def _storage(wired: Services) -> None:
-    _disk(wired)
-    if reason := wired.pulse.troubles("storage"):
-        raise StorageFailed(f"a worker was refused: {reason}")
+    """A disk that is full still takes a few bytes, so after a refusal more is tried."""
+    refused = wired.pulse.troubles("storage") is not None
+    wired.media.check(AFTER_REFUSAL_BYTES if refused else FEW_BYTES)
 
 
 def _sweep(wired: Services) -> None:

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style bench soak format pins clean
+.PHONY: help setup run test check style bench soak mutants format pins clean
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ bench: $(VENV)/.dev ## Measure it; BENCHMARKS.md says what the numbers mean
 
 soak: $(VENV)/.dev ## A thousand jobs through random faults, for minutes; prints its seed
 	$(BIN)/python -m tests.soak
+
+mutants: $(VENV)/.dev ## Take out one protection at a time and see its tests go red
+	$(BIN)/python -m tests.mutants
 
 format: $(VENV)/.dev ## Put the code into its one format
 	$(BIN)/ruff check --fix-only --quiet .

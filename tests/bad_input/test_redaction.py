@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -113,7 +113,7 @@ def test_after_the_storm_all_invariants_hold(storm: Storm) -> None:
 
 def _dump(redis: Any, key: bytes) -> str:
     """All bytes under a key, packed or not: what DUMP gives is not compressed for short values."""
-    readers = {
+    readers: dict[bytes, Callable[[], Any]] = {
         b"hash": lambda: redis.hgetall(key),
         b"list": lambda: redis.lrange(key, 0, -1),
         b"set": lambda: redis.smembers(key),

@@ -1,0 +1,91 @@
+"""One process whose clock is wrong by ten minutes, among others whose clocks are right."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene, stopped_scene
+
+pytestmark = pytest.mark.slow
+
+JOBS = 5
+TEN_MINUTES = 600.0
+STORED_WITHIN_SECONDS = 25.0
+# Python runs a module of this name before anything else; RQ goes by datetime, the rest by time.
+WRONG_CLOCK = '''
+"""Loaded by a process under test: it believes another time."""
+
+import datetime
+import os
+import sys
+import time
+
+off_by = float(os.environ["CLOCK_OFF_BY"])
+right = time.time
+
+
+class Wrong(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(time.time(), tz)
+
+
+time.time = lambda: right() + off_by
+time.time_ns = lambda: int(time.time() * 1e9)
+datetime.datetime = Wrong
+print("it is now", datetime.datetime.now().timestamp(), file=sys.stderr)
+'''
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    directory = tmp_path_factory.mktemp("wrong_clock")
+    (directory / "sitecustomize.py").write_text(WRONG_CLOCK)
+    with stopped_scene(directory, CALLBACK_GRACE="1", LINK_TTL="60") as scene:
+        scene.installation.start()
+        scene.installation.wait_until_ready(path="/readyz")
+        yield scene
+
+
+def told(log: Path, after: int) -> float:
+    """What the process takes the time for: with a clock that is right the test proves nothing."""
+
+    def said() -> re.Match[str] | None:
+        return re.search(r"it is now ([0-9.]+)\n", log.read_bytes()[after:].decode())
+
+    found = wait_for("the clock is told", said)
+    return float(found[1])
+
+
+@pytest.fixture(params=[TEN_MINUTES, -TEN_MINUTES], ids=["fast", "slow"])
+def odd(scene: Scene, process: str, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """All run; one kind of process was started with a wrong clock and is the only one of it."""
+    installation = scene.installation
+    installation.kill(process)
+    log = installation.directory / f"{process}.log"
+    before = log.stat().st_size
+    installation.start(
+        process, PYTHONPATH=str(installation.directory), CLOCK_OFF_BY=str(request.param)
+    )
+    assert abs(told(log, before) - time.time() - request.param) < 60
+    installation.wait_until_ready(path="/readyz")
+    yield scene
+    installation.kill(process)
+    installation.start(process)
+    installation.wait_until_ready()
+
+
+@pytest.mark.parametrize("process", ["web", "worker", "sweep"])
+def test_a_wrong_clock_in_one_process_loses_nothing(odd: Scene) -> None:
+    called = [odd.generate() for _ in range(JOBS)]
+    silent = [odd.expected() for _ in range(JOBS)]
+    for source, tasks in (("callback", called), ("poll", silent)):
+        for task in tasks:
+            job = odd.stored(task, STORED_WITHIN_SECONDS)  # by its links, which live for a minute
+            assert job["source"] == source
+            assert len(odd.objects(task)) == len(odd.deliveries(task)) == 1
+    odd.settled()

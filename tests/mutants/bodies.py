@@ -1,0 +1,89 @@
+"""Mutants of how requests are read: JSON, sizes, framing."""
+
+from tests.mutants.mutant import Mutant
+
+_BFL, _BODY, _CALLBACKS = "jobs/bfl.py", "receiver/body.py", "receiver/callbacks.py"
+_LENIENT = "tests/test_hostile_reports.py::test_what_is_lenient_in_python_is_refused"
+_FRAMING_TESTS = "tests/bad_input/test_framing.py"
+
+MUTANTS = (
+    Mutant("json-nan", _BFL, "            parse_constant=_refuse,\n", "", (_LENIENT,)),
+    Mutant("json-infinity", _BFL, "            parse_float=_finite,\n", "", (_LENIENT,)),
+    Mutant("json-duplicates", _BFL, "            object_pairs_hook=_unique,\n", "", (_LENIENT,)),
+    Mutant("json-utf8", _BFL, "            text,\n", "            body,\n", (_LENIENT,)),
+    Mutant("json-latin1", _BFL, 'body.decode("utf-8")', 'body.decode("latin-1")', (_LENIENT,)),
+    Mutant("json-surrogates", _BFL, "if _SURROGATE.search(text):", "if False:", (_LENIENT,)),
+    Mutant(
+        "json-depth",
+        _BFL,
+        "    if not _is_shallow(value, DEPTH_MAX):\n",
+        "    if False:\n",
+        ("tests/bad_input/test_deep_bodies.py::test_a_nested_report_is_refused_or_stays_readable",),
+    ),
+    Mutant(
+        "json-recursion",
+        _BFL,
+        "    except (ValueError, RecursionError):\n        raise BadReport(",
+        "    except ValueError:\n        raise BadReport(",
+        (_LENIENT,),
+    ),
+    Mutant(
+        "task-id-prefix",
+        _BFL,
+        "not TASK_ID.fullmatch(found)",
+        "not TASK_ID.match(found)",
+        ("tests/test_bfl_dialect.py::test_an_id_that_is_not_plain_is_refused",),
+    ),
+    Mutant(
+        "64-kib",
+        _CALLBACKS,
+        "BODY_MAX_BYTES = 64 * 1024\n",
+        "BODY_MAX_BYTES = 128 * 1024\n",
+        (
+            f"{_FRAMING_TESTS}::test_a_body_that_is_too_large_is_refused",
+            f"{_FRAMING_TESTS}::test_a_chunked_body_that_is_too_large_is_refused",
+        ),
+    ),
+    Mutant(
+        "length-believed",
+        _BODY,
+        "    if length is not None and length > max_bytes:\n",
+        "    if False:\n",
+        (f"{_FRAMING_TESTS}::test_a_length_that_is_too_large_is_refused_before_any_of_it_comes",),
+    ),
+    Mutant(
+        "chunked-cap",
+        _BODY,
+        "    if len(body) > max_bytes:\n",
+        "    if False:\n",
+        (f"{_FRAMING_TESTS}::test_a_chunked_body_that_is_too_large_is_refused",),
+    ),
+    Mutant(
+        "chunked-without-end",
+        _BODY,
+        "    request.max_content_length = max_bytes + 1\n",
+        "",
+        (f"{_FRAMING_TESTS}::test_an_upload_without_end_is_refused_while_it_still_comes",),
+    ),
+    Mutant(
+        "short-body",
+        _BODY,
+        "    if length is not None and len(body) != length:\n",
+        "    if False:\n",
+        (f"{_FRAMING_TESTS}::test_a_body_cut_where_it_is_still_json_is_refused",),
+    ),
+    Mutant(
+        "bad-chunk",
+        _BODY,
+        "    except (OSError, ValueError, ParseException, WerkzeugBadRequest):\n",
+        "    except ValueError:\n",
+        (f"{_FRAMING_TESTS}::test_a_chunk_that_is_malformed_is_refused",),
+    ),
+    Mutant(
+        "form-eats-the-body",
+        _BODY,
+        "return request.get_data(cache=False, parse_form_data=False)",
+        "return request.get_data(cache=False, parse_form_data=True)",
+        ("tests/bad_input/test_odd_bodies.py::test_the_content_type_is_of_no_concern",),
+    ),
+)

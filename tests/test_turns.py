@@ -1,0 +1,223 @@
+"""One turn of a worker after the other, in this process, against a BFL that can be watched."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from jobs import intake, services, settings
+from jobs.job import Job
+from jobs.media import object_key
+from jobs.report import Report
+from jobs.services import Services
+from jobs.states import News, Source, State
+from tests.harness import RedisServer
+from tests.harness.patience import wait_for
+from tests.sandbox import Sandbox, Task
+from worker import turn
+from worker.claim import Claim
+from worker.sweep import sweep
+
+RETRY_AFTER_SECONDS = 300.0
+
+
+class Floor:
+    """Where a worker does its turns."""
+
+    def __init__(self, wired: Services, box: Sandbox) -> None:
+        self.wired, self.box = wired, box
+
+    def finished(self, **switches: Any) -> Task:
+        """A task that BFL is done with; nobody was called."""
+        task = self.box.submit(switches={"seconds": 0, "callback": "never", **switches})
+        wait_for("BFL is done", lambda: self.box.task(task.id).finished_at)
+        return task
+
+    def unclear(self, task: Task) -> None:
+        """A callback that has BFL asked at once."""
+        report = Report(task_id=task.id, news=News.UNCLEAR, source=Source.CALLBACK)
+        intake.accept(self.wired.store, report, self.wired.settings.patience)
+
+    def ready(self, **switches: Any) -> Task:
+        """A task whose URLs are known and wait for a worker."""
+        task = self.finished(**switches)
+        self.unclear(task)
+        self.take(task)
+        assert self.job(task).state is State.READY
+        return task
+
+    def take(self, task: Task) -> bool:
+        return turn.take(self.wired, task.id)
+
+    def job(self, task: Task) -> Job:
+        job = self.wired.store.load(task.id)
+        assert job is not None
+        return job
+
+    def polls(self, task: Task) -> int:
+        return self.box.task(task.id).polls
+
+    def downloads(self, task: Task) -> int:
+        return len(self.box.task(task.id).deliveries)
+
+    def die_with(self, claim: Claim) -> None:
+        """The worker is gone, its lease runs out and the sweep sees it."""
+
+        def a_lease_later(job: Job | None, now: float) -> Job | None:
+            return job and job.described(now, {"lease_until": now - 1, "look_at": now - 1})
+
+        self.wired.store.change(claim.job.id, a_lease_later)
+        sweep(self.wired)
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def floor(redis: Redis, sandbox: Sandbox, tmp_path: Path) -> Floor:
+    environment = {
+        "WEBHOOK_SECRET": "w",
+        "SECRET_KEY": "s",
+        "API_KEYS": "a:key:admin",
+        "BFL_API_KEY": "k",
+        "BFL_SANDBOX_URL": sandbox.url,
+        "MEDIA_URL": (tmp_path / "media").as_uri(),
+    }
+    return Floor(services.build(settings.load(environment), redis), sandbox)
+
+
+# Which job.
+
+
+def test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names(floor: Floor) -> None:
+    later = floor.ready(life=3000)
+    sooner = floor.ready(life=30)
+    assert floor.wired.store.most_urgent() == sooner.id
+    assert floor.take(later)
+    assert (floor.job(sooner).state, floor.job(later).state) == (State.STORED, State.READY)
+
+
+def test_a_question_to_bfl_does_not_come_before_a_url_that_dies_soon(floor: Floor) -> None:
+    dying = floor.ready(life=60)
+    asked = floor.finished()
+    floor.unclear(asked)
+    assert floor.take(asked)
+    assert (floor.job(dying).state, floor.polls(asked)) == (State.STORED, 0)
+
+
+def test_a_turn_without_any_work_does_nothing(floor: Floor) -> None:
+    task = floor.ready()
+    assert floor.take(task)
+    assert not floor.take(task)
+    assert floor.downloads(task) == 1
+
+
+# After somebody who died.
+
+
+def test_a_file_that_a_dead_worker_published_is_adopted(floor: Floor) -> None:
+    task = floor.ready()
+    claim = Claim.take(floor.wired.store, task.id)
+    assert claim is not None
+    key = object_key(task.id, claim.job.created_at, 0, "image/jpeg")
+    with floor.wired.media.staging(task.id) as path:
+        path.write_bytes(floor.box.picture(task.id))
+        assert floor.wired.media.publish(path, key)
+    floor.die_with(claim)
+    assert floor.take(task)
+    (kept,) = floor.job(task).media
+    assert floor.wired.media.local_path(kept.key).read_bytes() == floor.box.picture(task.id)
+    assert floor.downloads(task) == 0
+
+
+def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay(
+    floor: Floor,
+) -> None:
+    task = floor.ready()
+
+    def half_there(job: Job | None, now: float) -> Job | None:
+        nowhere = f"{floor.box.url}/results/nowhere/sample.jpeg"
+        return job and job.described(now, {"urls": (*job.urls, nowhere)})
+
+    floor.wired.store.change(task.id, half_there)
+    assert floor.take(task)
+    assert floor.job(task).state is State.EXPIRED
+    assert floor.downloads(task) == 1
+    assert list(floor.wired.media.root.rglob("*.jpg")) == []
+
+
+# Told to stop.
+
+
+def test_a_worker_that_is_told_to_stop_hands_its_job_back(floor: Floor) -> None:
+    task = floor.ready(size=400_000, drip=20_000)
+
+    def stop() -> None:
+        wait_for("the download", lambda: [sent for sent in deliveries() if sent.sent > 0])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def deliveries() -> list[Any]:
+        return floor.box.task(task.id).deliveries
+
+    teller = threading.Thread(target=stop)
+    teller.start()
+    assert floor.take(task)
+    teller.join()
+    job = floor.job(task)
+    assert (job.state, job.lease_until) == (State.READY, None)
+    assert floor.wired.store.most_urgent() == task.id
+    assert list((floor.wired.media.root / ".staging").iterdir()) == []
+
+
+# What BFL says.
+
+
+def test_a_polling_url_on_record_is_checked_before_the_key_goes_there(floor: Floor) -> None:
+    task = floor.finished()
+    floor.unclear(task)
+    elsewhere = f"{floor.box.url}/elsewhere?id={task.id}"
+
+    def bent(job: Job | None, now: float) -> Job | None:
+        return job and job.described(now, {"polling_url": elsewhere})
+
+    floor.wired.store.change(task.id, bent)
+    assert floor.take(task)
+    assert [seen.target for seen in floor.box.requests] == []
+    assert floor.job(task).state is State.SUBMITTED
+
+
+@pytest.mark.parametrize("fault", ["poll_429", "poll_503"])
+def test_bfl_is_not_asked_before_the_time_it_named(floor: Floor, fault: str) -> None:
+    task = floor.finished(**{fault: 1, "retry_after": RETRY_AFTER_SECONDS})
+    floor.unclear(task)
+    floor.take(task)
+    job = floor.job(task)
+    assert job.wanted is None and job.look_at is not None
+    assert job.look_at - floor.wired.store.now() == pytest.approx(RETRY_AFTER_SECONDS, abs=5)
+
+
+def test_a_fresh_url_is_asked_for_once(floor: Floor) -> None:
+    floor.box.settings.url_life_seconds = 1.0
+    task = floor.ready(delivery_status=403)
+    first = floor.job(task)
+    until_dead(floor, first)
+    floor.take(task)
+    second = floor.job(task)
+    assert second.state is State.READY and second.urls != first.urls and second.asked_again
+    until_dead(floor, second)
+    floor.take(task)
+    assert floor.job(task).state is State.EXPIRED
+    assert (floor.polls(task), floor.downloads(task)) == (2, 2)
+
+
+def until_dead(floor: Floor, job: Job) -> None:
+    dies_at = job.urls_die_at or 0.0
+    wait_for("the URL is dead", lambda: floor.wired.store.now() > dies_at, 5)

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from jobs.errors import BadReport
-from jobs.hosts import Origin
 from jobs.report import Failure, Moderation, Report
 from jobs.states import News, Source
 
@@ -120,8 +119,8 @@ def read(message: Mapping[str, Any], task_id: str, source: Source) -> Report:
         said=said,
         urls=urls if news is News.READY else (),
         expires=_first_death(urls),
-        progress=_number(message.get("progress")),
-        cost=_number(message.get("cost", result.get("cost"))),
+        progress=number(message.get("progress")),
+        cost=number(message.get("cost", result.get("cost"))),
         result=_kept_result(result),
         failure=_failure(message) if news is News.FAILED else None,
         moderation=_moderation(message, said) if news is News.MODERATED else None,
@@ -133,13 +132,13 @@ def is_not_found(message: Mapping[str, Any]) -> bool:
     return _word(message.get("status")).lower() == _NOT_FOUND
 
 
-def polling_urls(origin: Origin, sandbox: Origin | None, task_id: str) -> tuple[str, ...]:
-    """Where to ask when BFL named no polling URL: the host we submit to, then its regions.
+def polling_urls(origin: str, task_id: str, model: str | None = None) -> tuple[str, ...]:
+    """Where to ask when BFL named no polling URL: the host it was submitted to, then its regions.
 
-    A regional or legacy host answers for itself alone, so that nothing leaves its region.
+    A regional or legacy host answers for itself alone, and fine-tuned models live in one region.
     """
-    hosts = [str(origin)]
-    if origin != sandbox and origin.host == "api.bfl.ai":
+    hosts = [origin]
+    if origin == "https://api.bfl.ai" and "finetuned" not in (model or ""):
         hosts += ["https://api.eu.bfl.ai", "https://api.us.bfl.ai"]
     return tuple(f"{host}/v1/get_result?id={task_id}" for host in hosts)
 
@@ -172,7 +171,7 @@ def _word(value: Any) -> str:
     return unsigned(value)[:WORD_MAX_CHARS] if isinstance(value, str) else ""
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -207,7 +206,7 @@ def _death(url: str) -> float | None:
 
 def _kept_result(result: Mapping[str, Any]) -> dict[str, Any]:
     """The result without its URLs: they die, and their signatures are nobody's business."""
-    kept = _unsigned({name: value for name, value in result.items() if name not in _MEDIA_FIELDS})
+    kept = scrubbed({name: value for name, value in result.items() if name not in _MEDIA_FIELDS})
     return kept if len(json.dumps(kept)) <= RESULT_MAX_CHARS else {"truncated": True}
 
 
@@ -216,13 +215,14 @@ def unsigned(text: str) -> str:
     return _SIGNED_QUERY.sub(r"\1", text)
 
 
-def _unsigned(value: Any) -> Any:
+def scrubbed(value: Any) -> Any:
+    """A value without the signatures of delivery URLs, wherever they stand in it."""
     if isinstance(value, str):
         return unsigned(value)
     if isinstance(value, list):
-        return [_unsigned(item) for item in value]
+        return [scrubbed(item) for item in value]
     if isinstance(value, dict):
-        return {unsigned(name): _unsigned(item) for name, item in value.items()}
+        return {unsigned(name): scrubbed(item) for name, item in value.items()}
     return value
 
 

@@ -66,6 +66,10 @@ class WrongState(FluxkeepError):
     """The job's state does not allow that."""
 
 
+class KeyReused(FluxkeepError):
+    """The same Idempotency-Key came with another body before."""
+
+
 class Gone(FluxkeepError):
     """The link has expired or its media were deleted."""
 
@@ -87,6 +91,10 @@ class StorageFailed(FluxkeepError):
 
 class TransferFailed(FluxkeepError):
     """The download broke off, or its bytes are not the ones that were promised."""
+
+
+class NotSent(TransferFailed):
+    """No connection came about, so nothing was asked of anybody."""
 
 
 class BflUnavailable(FluxkeepError):
@@ -126,6 +134,10 @@ class MediaTooLarge(RefusedMedia):
     """The media are larger than MAX_MEDIA_BYTES."""
 
     code = "media_too_large"
+
+
+class NoSlot(FluxkeepError):
+    """All slots at BFL are taken."""
 
 
 class ClaimLost(FluxkeepError):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from jobs.errors import RefusedUrl
 
 URL_MAX_CHARS = 4096
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PORT_MAX = 65535
 
 # Printable ASCII without what parsers disagree about: userinfo, backslash, quotes, fragments.
@@ -25,6 +26,8 @@ _BFL_DELIVERY = re.compile(
     # A bare `bfldelivery*` prefix on this domain could be registered by anyone.
     r"|bfldelivery(sc|scus|prod|prod(eu|us)[0-9]+)\.blob\.core\.windows\.net"
 )
+# Where a host stands: `api.eu2.`, `delivery-eu1.`, `bfldeliveryprodeu4.`
+_REGION = re.compile(r"(?:[.-]|prod)(eu|us)[0-9]*(?=[.-])")
 _PORTS = {"https": 443, "http": 80}
 _POLL_PATH = "/v1/get_result"
 
@@ -72,12 +75,12 @@ class Trust(NamedTuple):
 
     sandbox: Origin | None = None
     delivery_hosts: tuple[str, ...] = ()
+    region: str | None = None  # "eu" or "us": nothing of a job leaves it
 
     def api(self, url: str) -> Address:
         """The address of a polling URL. Raises RefusedUrl unless it is one of BFL's."""
         address = parse(url)
-        known = self._is_sandbox(address) or _secure(address, _BFL_API)
-        if not known or address.path != _POLL_PATH:
+        if not self._is_near(address, _BFL_API) or address.path != _POLL_PATH:
             raise RefusedUrl("the polling URL is not one of BFL's")
         return address
 
@@ -86,12 +89,38 @@ class Trust(NamedTuple):
         address = parse(url)
         origin = address.origin
         extra = origin.host in self.delivery_hosts and origin[::2] == ("https", 443)
-        if not (extra or self._is_sandbox(address) or _secure(address, _BFL_DELIVERY)):
+        if not (extra or self._is_near(address, _BFL_DELIVERY)):
             raise RefusedUrl("the delivery URL does not lead to a host BFL is known to use")
         return address
 
+    def caller(self, url: str) -> Address:
+        """The address of somebody else's webhook. Raises RefusedUrl unless it is https.
+
+        Beside a sandbox, which is only there to develop with, plain http on loopback is fine.
+        """
+        address = parse(url)
+        inside = self.sandbox is not None and address.origin.host.strip("[]") in LOOPBACK
+        if address.origin.scheme != "https" and not inside:
+            raise RefusedUrl("the URL is not an https one")
+        return address
+
+    def _is_near(self, address: Address, hosts: re.Pattern[str]) -> bool:
+        near = self.region is None or regions(address.origin.host) == {self.region}
+        return self._is_sandbox(address) or (near and _secure(address, hosts))
+
     def _is_sandbox(self, address: Address) -> bool:
         return self.sandbox is not None and address.origin == self.sandbox
+
+
+def regions(host: str) -> set[str]:
+    """Which regions the name of a BFL host speaks of: none for the global ones."""
+    return set(_REGION.findall(host))
+
+
+def region_of(host: str) -> str | None:
+    """The one region that everything of a job stays in when it is submitted to this host."""
+    found = regions(host)
+    return found.pop() if len(found) == 1 else None
 
 
 def _secure(address: Address, hosts: re.Pattern[str]) -> bool:

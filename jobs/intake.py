@@ -1,16 +1,18 @@
 """Where callback, poll and replay meet: one report, one decision, one write."""
 
 from jobs.errors import UnknownJob
-from jobs.job import Job, Patience
+from jobs.job import Job
+from jobs.patience import Patience
 from jobs.report import Report
 from jobs.states import Source
 from jobs.store import Store
 
 
-def accept(store: Store, report: Report, patience: Patience) -> Job:
+def accept(store: Store, report: Report, patience: Patience, job_id: str | None = None) -> Job:
     """Put a report on record and return the job as it stands; old news changes nothing.
 
-    A task nobody announced gets a job: BFL's callback is the proof that it exists. Raises
+    `job_id` is given for a job that has an id of its own beside BFL's. A task nobody announced
+    gets a job: BFL's callback is the proof that it exists. Raises
     UnknownJob when somebody else tells of a job that was forgotten meanwhile, StoreUnavailable
     when nothing could be recorded.
     """
@@ -20,11 +22,14 @@ def accept(store: Store, report: Report, patience: Patience) -> Job:
     def hear(job: Job | None, now: float) -> Job:
         if job is None and not from_callback:
             raise UnknownJob
-        known = job or Job.expected(report.task_id, now, patience)
+        known = job or Job.expected(report.task_id, now, patience, job_id)
         return known.hear(report, now, patience)
 
     counts = {f"{report.source}_{report.news}": 1}
-    change = store.change(report.task_id, hear, counts=counts, new=from_callback)
+    announced = job_id is not None
+    change = store.change(
+        job_id or report.task_id, hear, counts=counts, new=from_callback and not announced
+    )
     if not change.written:
         store.count({f"{report.source}_old": 1})
     assert change.after is not None  # `hear` always makes one

@@ -10,49 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from jobs.report import Failure, Moderation, Report
-from jobs.states import REOPENABLE, TRANSITIONS, News, Source, State
+from jobs.caller import Caller
+from jobs.kept import Kept
+from jobs.patience import FINAL_POLL_SECONDS, Patience, poll_time
+from jobs.report import URL_LIFE_SECONDS, Failure, Moderation, Report
+from jobs.states import REOPENABLE, TRANSITIONS, Doubt, News, Source, State
+from jobs.timeline import Moment, extended
 
 LEASE_SECONDS = 30.0
 RECHECK_SECONDS = 60.0  # a job in the queue is looked at this often, in case its entry got lost
-FINAL_POLL_SECONDS = 10.0  # the last question to BFL, this long before the deadline
-URL_LIFE_SECONDS = 600.0  # what BFL's docs promise when the URL itself does not say
-TIMELINE_MAX = 50
-TIMELINE_HEAD = 10  # how it began stays readable however much follows
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a callback may take, and how long the whole job, in seconds."""
-
-    callback_grace: float
-    give_up_after: float
-
-    @property
-    def last_poll_after(self) -> float:
-        """BFL is asked at least once before the deadline, however close that is."""
-        return max(self.give_up_after - FINAL_POLL_SECONDS, self.give_up_after / 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A line of the timeline."""
-
-    at: float
-    what: str
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """A file that is ours: its key in the storage and what is known of its bytes."""
-
-    key: str
-    content_type: str
-    bytes: int
-    sha256: str
-    width: int | None = None
-    height: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +46,16 @@ class Job:
     ready_at: float | None = None
     asked_again: bool = False  # BFL was asked for a fresh URL; it is asked once
     replaying: bool = False
+    ours: bool = False  # Fluxkeep submits it to BFL
+    origin: str | None = None  # the host of BFL that was asked
+    waits: bool = False  # in line for a slot at BFL, by its creation
+    slot: bool = False  # counted as active at BFL
+    doubt: Doubt | None = None  # it was sent, and nobody knows whether BFL took it
+    resubmits: int = 0
+    request: str | None = None  # digest of what was asked under an idempotency key
+    caller: Caller | None = None
+    tell_at: float | None = None  # when the caller must next be told
+    told: int = 0  # times that was tried
     tries: int = 0
     look_at: float | None = None
     wanted: float | None = None
@@ -90,11 +66,13 @@ class Job:
     # How a job begins.
 
     @classmethod
-    def expected(cls, task_id: str, now: float, patience: Patience) -> Self:
-        """A job that was submitted to BFL by somebody else, its callback awaited."""
+    def expected(
+        cls, task_id: str, now: float, patience: Patience, job_id: str | None = None
+    ) -> Self:
+        """A job that BFL has, its callback awaited; its id is the task's unless it has its own."""
         deadline = now + patience.give_up_after
         return cls(
-            id=task_id,
+            id=job_id or task_id,
             task_id=task_id,
             state=State.SUBMITTED,
             created_at=now,
@@ -112,32 +90,52 @@ class Job:
 
     def noted(self, now: float, what: str, **detail: Any) -> Self:
         """The job with one more line on its timeline; a line is not repeated."""
-        last = self.timeline[-1] if self.timeline else None
-        if last and (last.what, last.detail) == (what, detail):
-            return self
-        lines = (*self.timeline, Moment(now, what, detail))
-        if len(lines) > TIMELINE_MAX:
-            tail = TIMELINE_HEAD - TIMELINE_MAX
-            lines = (*lines[:TIMELINE_HEAD], *lines[tail:])
-        return replace(self, updated_at=now, timeline=lines)
+        lines = extended(self.timeline, Moment(now, what, detail))
+        return self if lines is self.timeline else replace(self, updated_at=now, timeline=lines)
 
     # What BFL says.
 
     def hear(self, report: Report, now: float, patience: Patience) -> Self:
         """The job after a report; the very same object when the report is old news."""
         state = TRANSITIONS.get((self.state, report.news))
-        if state is None or (self.state is State.READY and not self._outlived_by(report, now)):
+        if state is None or self._is_of_a_twin(report):
             return self
+        if self.state is State.READY and not self._outlived_by(report, now):
+            return self
+        return self._known_to_bfl(report.task_id, now, patience)._heard(
+            report, state, now, patience
+        )
+
+    def _is_of_a_twin(self, report: Report) -> bool:
+        """Submitted twice, a job is well if either task is."""
+        own = self.task_id in (None, report.task_id)
+        return not own and report.news is not News.READY
+
+    def _known_to_bfl(self, task_id: str, now: float, patience: Patience) -> Self:
+        """The first word on a job that was sent proves that BFL has it."""
+        if self.task_id is not None:
+            return self
+        return replace(
+            self,
+            task_id=task_id,
+            state=State.SUBMITTED,
+            waits=False,
+            doubt=None,
+            deadline=now + patience.give_up_after,
+            look_at=self.lease_until or now + patience.callback_grace,
+        )
+
+    def _heard(self, report: Report, state: State, now: float, patience: Patience) -> Self:
         if report.news is News.PROGRESS:
             return self._progressed(report, now)
         if report.news is News.UNCLEAR:
             return self._puzzled(report, now)
         heard = self._told(report, state, now)
-        return heard._ready(report, now, patience) if report.urls else heard._ended(state)
+        return heard._ready(report, now, patience) if report.urls else heard.ended(now, state)
 
     def _outlived_by(self, report: Report, now: float) -> bool:
         fresh = report.urls != self.urls
-        return fresh and _death(report, now) > (self.urls_die_at or 0.0)
+        return fresh and report.death(now) > (self.urls_die_at or 0.0)
 
     def _progressed(self, report: Report, now: float) -> Self:
         progress = report.progress if report.progress is not None else self.progress
@@ -170,7 +168,7 @@ class Job:
 
     def _ready(self, report: Report, now: float, patience: Patience) -> Self:
         """The rescue may take as long as the URL lives, but never longer than GIVE_UP_AFTER."""
-        dies_at = _death(report, now)
+        dies_at = report.death(now)
         until = min(dies_at + FINAL_POLL_SECONDS, now + patience.give_up_after)
         job = replace(
             self,
@@ -180,6 +178,7 @@ class Job:
             deadline=max(self.deadline, until),
             asked_again=self.asked_again or self._answers_for_dead_url(report),
             progress=1.0,
+            slot=False,
             tries=0,
             lease_until=None,
         )
@@ -188,11 +187,16 @@ class Job:
     def _answers_for_dead_url(self, report: Report) -> bool:
         return bool(self.urls) and report.source is not Source.CALLBACK
 
-    def _ended(self, state: State, **facts: Any) -> Self:
+    def ended(self, now: float, state: State, **facts: Any) -> Self:
         """Terminal: nobody looks at it any more, and no signed URL is kept."""
         return replace(
             self,
             state=state,
+            waits=False,
+            slot=False,
+            doubt=None,
+            tell_at=now if self.caller else None,
+            told=0,
             urls=(),
             urls_die_at=None,
             ready_at=None,
@@ -215,23 +219,26 @@ class Job:
         )
 
     def looked_at(self, now: float) -> Self:
-        """What the sweep makes of a job that is due."""
+        """What the sweep makes of a job that is due and that BFL is known to have."""
         if self.state.terminal:
             return self
         if now >= self.deadline:
             return self.given_up(now)
-        if self.lease_until is not None and self.lease_until > now:
-            return replace(self, look_at=min(self.lease_until, self.deadline))
+        if self.leased(now):
+            return replace(self, look_at=min(self.lease_until or now, self.deadline))
         if self.wanted is not None:  # it keeps its place
             return replace(self, look_at=min(now + RECHECK_SECONDS, self.deadline))
         return replace(self, lease_until=None)._wanted(now)
+
+    def leased(self, now: float) -> bool:
+        return self.lease_until is not None and self.lease_until > now
 
     def given_up(self, now: float) -> Self:
         """The deadline has passed: with a URL the media expired, without a word the job is lost."""
         if self.state is State.READY:
             return self.expired(now, "the media could not be fetched in time")
         message = "BFL gave no final word before the deadline"
-        lost = self._ended(State.LOST, failure=Failure("no_final_word", message))
+        lost = self.ended(now, State.LOST, failure=Failure("no_final_word", message))
         return lost.noted(now, "given up")
 
     def claimed(self, now: float) -> Self:
@@ -250,32 +257,34 @@ class Job:
         BFL is asked a last time shortly before the deadline, unless it named the pause itself
         (`firm`, from a Retry-After).
         """
-        later = now + pause if firm else _poll_time(now, pause, self.deadline)
+        later = now + pause if firm else poll_time(now, pause, self.deadline)
         return replace(
             self, lease_until=None, tries=self.tries + 1, look_at=min(later, self.deadline)
         )
 
     def handed_back(self, now: float) -> Self:
         """Given back unfinished by a worker that was told to stop: the next one may start."""
+        if self.state is State.QUEUED:
+            return replace(self, waits=True, slot=False, lease_until=None)
         return replace(self, lease_until=None)._wanted(now)
 
     # How it ends, apart from BFL's own word.
 
     def stored(self, now: float, media: tuple[Kept, ...]) -> Self:
-        kept = self._ended(State.STORED, media=media, failure=None)
+        kept = self.ended(now, State.STORED, media=media, failure=None)
         return kept.noted(now, "stored", bytes=sum(file.bytes for file in media))
 
     def refused(self, now: float, code: str, message: str) -> Self:
-        failed = self._ended(State.FAILED, failure=Failure(code, message))
+        failed = self.ended(now, State.FAILED, failure=Failure(code, message))
         return failed.noted(now, "media refused", code=code)
 
     def expired(self, now: float, why: str) -> Self:
-        ended = self._ended(State.EXPIRED, failure=Failure("expired", why))
+        ended = self.ended(now, State.EXPIRED, failure=Failure("expired", why))
         return ended.noted(now, "expired", reason=why)
 
     def reopened(self, now: float, patience: Patience) -> Self:
         """Back to work by an operator: BFL is asked at once. Other states stay as they are."""
-        if self.state not in REOPENABLE:
+        if self.state not in REOPENABLE or self.task_id is None:
             return self
         job = replace(
             self,
@@ -285,14 +294,6 @@ class Job:
             asked_again=False,
             replaying=True,
             tries=0,
+            tell_at=None,
         )
         return job.noted(now, "replay asked for")._wanted(now)
-
-
-def _poll_time(now: float, pause: float, deadline: float) -> float:
-    last = deadline - FINAL_POLL_SECONDS
-    return min(now + pause, last) if now < last else min(now + pause, deadline)
-
-
-def _death(report: Report, now: float) -> float:
-    return report.expires if report.expires is not None else now + URL_LIFE_SECONDS

@@ -7,8 +7,8 @@ from redis import Redis
 
 from jobs import scripts
 from jobs.clock import unavailable
-from jobs.job import Moment
 from jobs.keys import COUNTS, RECORDS, REFUSALS
+from jobs.timeline import Moment
 
 KEPT_MAX = 10
 KEPT_SECONDS = 7 * 86400

@@ -6,13 +6,20 @@ from typing import Any
 
 from jobs.states import News, Source
 
+URL_LIFE_SECONDS = 600.0  # what BFL's docs promise when the URL itself does not say
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed: a short code, and BFL's own message or ours."""
+    """Why a job failed: a short code, and BFL's own message or ours.
+
+    `status` and `said` are BFL's answer to a submission it refused, for clients that speak BFL.
+    """
 
     code: str
     message: str
+    status: int | None = None
+    said: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +49,16 @@ class Report:
     result: Mapping[str, Any] = field(default_factory=dict)
     failure: Failure | None = None
     moderation: Moderation | None = None
+
+    def death(self, now: float) -> float:
+        """When the first of its URLs dies, in unix seconds."""
+        return self.expires if self.expires is not None else now + URL_LIFE_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """BFL's answer to a submission: the task it made."""
+
+    task_id: str
+    polling_url: str | None = None
+    cost: float | None = None

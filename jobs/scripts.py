@@ -3,45 +3,57 @@
 Every answer begins with the Redis clock, because leases and deadlines are measured by it.
 """
 
-# KEYS: record, due, waiting, counts, old state's index, new state's index,
-#       RQ job, RQ queue, RQ's set of queues
-# ARGV: version expected, record, id, created_at, due or "", wanted or "", entry's life,
-#       number of counts, (name, increment)..., entry id or "", entry's fields...;
-#       the last one is the time the writer believed it was
+# KEYS: record, the set of lines
+# ARGV: version expected, record, the time the writer believes it is,
+#       number of caps, (sorted set, member, most)..., number of commands, commands...,
+#       number of lines that changed, their keys..., "always" or "if-lines",
+#       number of commands that hint at work, commands...
+#       Each command is led by its number of words.
 COMMIT = """
 local time = redis.call('TIME')
 local current = redis.call('GET', KEYS[1])
 local version = current and string.match(current, '^%d+') or '0'
 if version ~= ARGV[1] then return {time, 0, current} end
 -- A machine that slept has an old idea of now, and would write deadlines that are over.
-local drift = time[1] - tonumber(ARGV[#ARGV])
+local drift = time[1] - tonumber(ARGV[3])
 if drift > 5 or drift < -5 then return {time, 0, current} end
+local at = 5
+for _ = 1, tonumber(ARGV[4]) do
+  local set, member, most = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  if not redis.call('ZSCORE', set, member) and redis.call('ZCARD', set) >= most then
+    return {time, 2, current}
+  end
+  at = at + 3
+end
 -- Writing the record comes first: if memory is short, Redis refuses here and nothing is half done.
 redis.call('SET', KEYS[1], ARGV[2])
-local id = ARGV[3]
-if KEYS[5] ~= KEYS[6] then
-  redis.call('ZREM', KEYS[5], id)
-  redis.call('ZADD', KEYS[6], ARGV[4], id)
+local function run(commands)
+  for _ = 1, commands do
+    local words = tonumber(ARGV[at])
+    redis.call(unpack(ARGV, at + 1, at + words))
+    at = at + 1 + words
+  end
 end
-if ARGV[5] == '' then redis.call('ZREM', KEYS[2], id)
-else redis.call('ZADD', KEYS[2], ARGV[5], id) end
-if ARGV[6] == '' then redis.call('ZREM', KEYS[3], id)
-else redis.call('ZADD', KEYS[3], ARGV[6], id) end
-local counts = tonumber(ARGV[8])
-for i = 9, 7 + 2 * counts, 2 do redis.call('HINCRBY', KEYS[4], ARGV[i], ARGV[i + 1]) end
-local entry = ARGV[9 + 2 * counts]
-if entry ~= '' then
-  redis.call('HSET', KEYS[7], unpack(ARGV, 10 + 2 * counts, #ARGV - 1))
-  redis.call('EXPIRE', KEYS[7], ARGV[7])
-  redis.call('SADD', KEYS[9], KEYS[8])
-  redis.call('RPUSH', KEYS[8], entry)
+at = at + 1
+run(tonumber(ARGV[at - 1]))
+for i = at + 1, at + tonumber(ARGV[at]) do
+  if redis.call('ZCARD', ARGV[i]) == 0 then redis.call('SREM', KEYS[2], ARGV[i])
+  else redis.call('SADD', KEYS[2], ARGV[i]) end
 end
+at = at + tonumber(ARGV[at]) + 3
+local hints = ARGV[at - 2] == 'always' or redis.call('EXISTS', KEYS[2]) == 1
+if hints then run(tonumber(ARGV[at - 1])) end
 return {time, 1, false}
 """
 
-# KEYS: the record
+# KEYS: record, id of the job that BFL calls so. ARGV: prefix of records.
 LOAD = """
-return {redis.call('TIME'), redis.call('GET', KEYS[1])}
+local record = redis.call('GET', KEYS[1])
+if not record then
+  local id = redis.call('GET', KEYS[2])
+  record = id and redis.call('GET', ARGV[1] .. id)
+end
+return {redis.call('TIME'), record}
 """
 
 # KEYS: due, waiting, RQ queue. ARGV: limit.
@@ -57,6 +69,47 @@ if missing > 0 then
 end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {time, ids, unhinted, first[2] or false}
+"""
+
+# KEYS: lines, active, pauses. ARGV: most in total, prefix of lines, "look" or "go",
+#       seconds until the next probe, (model, most)...
+# Who is next in line: the one that waits longest among those whose model has a slot and no pause.
+# After a pause the first to go is a probe, and the pause lasts until its outcome is known.
+NEXT = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then return {time, false} end
+local until_ = {}
+local pauses = redis.call('HGETALL', KEYS[3])
+for i = 1, #pauses, 2 do until_[pauses[i]] = tonumber(string.match(pauses[i + 1], '^[%d.]+')) end
+if until_['*'] and until_['*'] > now then return {time, false} end
+local most = {}
+for i = 5, #ARGV, 2 do most[ARGV[i]] = tonumber(ARGV[i + 1]) end
+local best, since, chosen = false, math.huge, false
+for _, line in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  local model = string.sub(line, #ARGV[2] + 1)
+  local full = most[model] and redis.call('ZCARD', KEYS[2] .. ':' .. model) >= most[model]
+  if not full and not (until_[model] and until_[model] > now) then
+    local head = redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')
+    if not head[1] then redis.call('SREM', KEYS[1], line)
+    elseif tonumber(head[2]) < since then
+      best, since, chosen = head[1], tonumber(head[2]), model
+    end
+  end
+end
+local probes = {}
+if best then
+  for _, scope in ipairs({'*', chosen}) do
+    if until_[scope] then
+      table.insert(probes, scope)
+      if ARGV[3] == 'go' then
+        local rest = string.match(redis.call('HGET', KEYS[3], scope), '^[%d.]+(.*)$')
+        redis.call('HSET', KEYS[3], scope, string.format('%.3f', now + ARGV[4]) .. rest)
+      end
+    end
+  end
+end
+return {time, best, chosen, probes}
 """
 
 # KEYS: record, refusals, counts. ARGV: reason, most lines kept, seconds they are kept.

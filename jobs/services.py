@@ -7,6 +7,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
+from jobs.api import Api
 from jobs.clock import Clock
 from jobs.errors import InvalidSettings, StorageFailed
 from jobs.hosts import Trust
@@ -17,6 +18,8 @@ from jobs.pulse import Pulse
 from jobs.queues import Hints
 from jobs.refusals import Refusals
 from jobs.settings import Settings
+from jobs.signing import CallbackTokens, LinkSigner
+from jobs.slots import Slots
 from jobs.store import Store
 
 # A web process must answer 503 within 5 s; a background process sits an outage out.
@@ -34,11 +37,15 @@ class Services:
     redis: Redis
     hints: Hints
     store: Store
+    slots: Slots
     pages: Pages
     pulse: Pulse
     refusals: Refusals
     media: MediaStore
     trust: Trust
+    api: Api
+    tokens: CallbackTokens
+    links: LinkSigner
 
 
 def build(settings: Settings, redis: Redis) -> Services:
@@ -48,16 +55,21 @@ def build(settings: Settings, redis: Redis) -> Services:
         media = MediaStore(settings.storage_url)
     except StorageFailed as error:
         raise InvalidSettings(f"MEDIA_URL: {error}") from None
+    trust = Trust(settings.bfl_sandbox_url, settings.delivery_hosts, settings.region)
     return Services(
         settings=settings,
         redis=redis,
         hints=hints,
-        store=Store(redis, hints, clock),
+        store=Store(redis, hints, clock, settings.max_active),
+        slots=Slots(redis, clock, settings.max_active),
         pages=Pages(redis),
         pulse=Pulse(redis, clock),
         refusals=Refusals(redis),
         media=media,
-        trust=Trust(settings.bfl_sandbox_url, settings.delivery_hosts),
+        trust=trust,
+        api=Api(settings.bfl_api_key, trust, settings.bfl_origin),
+        tokens=CallbackTokens(settings.secret_key),
+        links=LinkSigner(settings.secret_key),
     )
 
 

@@ -19,8 +19,9 @@ from pydantic import (
 )
 
 from jobs.errors import InvalidSettings, RefusedUrl
-from jobs.hosts import Origin, api_origin, loopback_origin, parse
-from jobs.job import Patience
+from jobs.hosts import Origin, api_origin, loopback_origin, parse, region_of
+from jobs.limits import Limits
+from jobs.patience import Patience
 
 BFL_REGIONS = {
     "global": "https://api.bfl.ai",
@@ -54,6 +55,10 @@ def _api_key(text: Any) -> Any:
     return ApiKey(name, SecretStr(key), cast(Scope, scope))
 
 
+def _limits(text: Any) -> Any:
+    return Limits.read(text) if isinstance(text, str) else text
+
+
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split), Field(min_length=1)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400, allow_inf_nan=False)]
@@ -83,6 +88,7 @@ class Settings(BaseModel):
     media_url: str = ""
     callback_grace: Seconds = 60.0
     give_up_after: Seconds = 3600.0
+    max_active: Annotated[Limits, BeforeValidator(_limits)] = Field(default_factory=Limits)
     max_media_bytes: int = Field(default=2**30, gt=0)
     link_ttl: Seconds = 86400.0
     delivery_hosts: Words = ()
@@ -163,6 +169,17 @@ class Settings(BaseModel):
             return self.bfl_sandbox_url
         url = self.bfl_api_url or "global"
         return api_origin(BFL_REGIONS.get(url.lower(), url), self.bfl_sandbox_url)
+
+    @property
+    def region(self) -> str | None:
+        """The region BFL_API_URL names, which nothing of a job leaves."""
+        return region_of(self.bfl_origin.host)
+
+    @property
+    def callbacks_url(self) -> str | None:
+        """Where BFL can call us about jobs that we submit; None when it cannot reach us."""
+        reachable = self.public_url or self.bfl_origin == self.bfl_sandbox_url
+        return f"{self.base_url}/webhooks/bfl/" if reachable else None
 
 
 def _is_odd(url: str) -> bool:

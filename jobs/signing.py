@@ -1,4 +1,4 @@
-"""Proof of origin, sign beside verify: callbacks, API keys and media links."""
+"""Proof of origin, sign beside verify: callbacks, their tokens, and media links."""
 
 import hashlib
 import hmac
@@ -11,6 +11,8 @@ from pydantic import SecretStr
 from jobs.errors import BadLink, Gone
 
 _LINK_SALT = "fluxkeep media link 1"
+_CALLBACK_SALT = "fluxkeep callback token 1"
+_DERIVATION = "fluxkeep callback secret 1"
 
 
 def callback_digest(secret: bytes, body: bytes) -> bytes:
@@ -50,6 +52,38 @@ class CallbackVerifier:
 def _header_bytes(header: str | None) -> bytes:
     # WSGI hands headers over as latin-1; this gives back the bytes that were sent.
     return (header or "").encode("latin-1", "replace")
+
+
+class CallbackTokens:
+    """Names a job in the URL BFL calls, with a secret of its own: a leaked one opens one job only.
+
+    The first key signs, all verify, so that keys can be rotated while jobs are at BFL.
+    """
+
+    def __init__(self, keys: Iterable[SecretStr]) -> None:
+        self._keys = [key.get_secret_value() for key in keys]
+        self._serializer = URLSafeSerializer(self._keys[::-1], salt=_CALLBACK_SALT)
+
+    def sign(self, job_id: str) -> str:
+        return str(self._serializer.dumps(job_id))
+
+    def read(self, token: str) -> str:
+        """The job's id in a token. Raises BadLink when it is forged."""
+        try:
+            return str(self._serializer.loads(token))
+        except BadData:
+            raise BadLink from None
+
+    def secret(self, job_id: str) -> str:
+        """What BFL proves itself with when it calls about this job."""
+        return _derived(self._keys[0], job_id)
+
+    def verifier(self, job_id: str) -> CallbackVerifier:
+        return CallbackVerifier(SecretStr(_derived(key, job_id)) for key in self._keys)
+
+
+def _derived(key: str, job_id: str) -> str:
+    return hmac.new(key.encode(), f"{_DERIVATION} {job_id}".encode(), hashlib.sha256).hexdigest()
 
 
 class MediaLink(NamedTuple):

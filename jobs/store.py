@@ -9,14 +9,32 @@ from redis import Redis
 
 from jobs import records, scripts
 from jobs.clock import Clock, unavailable
-from jobs.errors import StoreUnavailable
+from jobs.errors import NoSlot, StoreUnavailable
 from jobs.job import Job
-from jobs.keys import COUNTS, DUE, INDEX, RECORDS, REFUSALS, WAITING
-from jobs.queues import ENTRY_TTL_SECONDS, Entry, Hints
+from jobs.keys import (
+    ACTIVE,
+    COUNTS,
+    DUE,
+    INDEX,
+    INPUTS,
+    LINE,
+    LINES,
+    NOTICES,
+    RECORDS,
+    REFUSALS,
+    TASKS,
+    WAITING,
+)
+from jobs.limits import Limits
+from jobs.places import active
+from jobs.plan import Plan
+from jobs.queues import ENTRY_TTL_SECONDS, Hints
 from jobs.states import State
 
 RACES_MAX = 100
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
+
+_WON, _FULL = 1, 2
 
 Step = Callable[[Job | None, float], Job | None]
 
@@ -45,10 +63,13 @@ class Due:
 class Store:
     """The records. Every method raises StoreUnavailable while Redis does not answer."""
 
-    def __init__(self, redis: Redis, hints: Hints, clock: Clock) -> None:
+    def __init__(
+        self, redis: Redis, hints: Hints, clock: Clock, limits: Limits | None = None
+    ) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
         self._hints = hints
         self._clock = clock
+        self._limits = limits or Limits()
         self._commit_script = redis.register_script(scripts.COMMIT)
         self._load_script = redis.register_script(scripts.LOAD)
         self._due_script = redis.register_script(scripts.DUE)
@@ -60,19 +81,29 @@ class Store:
     # One job.
 
     def load(self, job_id: str) -> Job | None:
-        """The job with this id, or None. Raises BrokenRecord too."""
+        """The job with this id, its own or its task's, or None. Raises BrokenRecord too."""
         with unavailable():
-            clock, record = self._load_script(keys=[RECORDS + job_id])
+            clock, record = self._load_script(
+                keys=[RECORDS + job_id, TASKS + job_id], args=[RECORDS]
+            )
         self._clock.heard(clock)
         return records.decode(record) if record else None
 
     def change(
-        self, job_id: str, step: Step, *, counts: Mapping[str, int] = NO_COUNTS, new: bool = False
+        self,
+        job_id: str,
+        step: Step,
+        *,
+        counts: Mapping[str, int] = NO_COUNTS,
+        new: bool = False,
+        submission: bytes | None = None,
     ) -> Change:
         """Apply a pure step to a job until nobody wrote in between.
 
         A step that returns its own argument writes nothing. With `new` the first try assumes
-        that there is no record yet, which saves the read when that is so.
+        that there is no record yet, which saves the read when that is so. `submission` is kept
+        beside the record until BFL has it. Raises NoSlot when the step wants a slot and all of
+        them are taken.
         """
         before = None if new else self.load(job_id)
         for _ in range(RACES_MAX):
@@ -80,7 +111,7 @@ class Store:
             after = step(before, now)
             if after is before or after is None:
                 return Change(before, before)
-            won, current = self._commit(before, after, counts, now)
+            won, current = self._commit(Plan(before, after, counts, submission), now)
             if won:
                 return Change(before, replace(after, version=after.version + 1))
             # Somebody else wrote first (their record is the truth to start from), or our clock
@@ -88,48 +119,22 @@ class Store:
             before = current
         raise StoreUnavailable("a record changes faster than it can be written")
 
-    def _commit(
-        self, before: Job | None, after: Job, counts: Mapping[str, int], now: float
-    ) -> tuple[bool, Job | None]:
-        entry = self._entry(before, after)
-        args = [
-            before.version if before else 0,
-            records.encode(after, after.version + 1),
-            after.id,
-            after.created_at,
-            "" if after.look_at is None else after.look_at,
-            "" if after.wanted is None else after.wanted,
-            ENTRY_TTL_SECONDS,
-            len(counts),
-            *(part for pair in counts.items() for part in pair),
-            entry.id if entry else "",
-            *(entry.flat if entry else ()),
-            now,
-        ]
+    def _commit(self, plan: Plan, now: float) -> tuple[bool, Job | None]:
+        arguments = plan.arguments(now, self._limits, self._hints)
         with unavailable():
-            clock, won, current = self._commit_script(
-                keys=self._keys(before, after, entry), args=args
+            clock, outcome, current = self._commit_script(
+                keys=[RECORDS + plan.after.id, LINES], args=arguments
             )
         self._clock.heard(clock)
-        return bool(won), records.decode(current) if current else None
+        if outcome == _FULL:
+            raise NoSlot
+        return outcome == _WON, records.decode(current) if current else None
 
-    def _keys(self, before: Job | None, after: Job, entry: Entry | None) -> list[str]:
-        return [
-            RECORDS + after.id,
-            DUE,
-            WAITING,
-            COUNTS,
-            INDEX + (before.state if before else "none"),
-            INDEX + after.state,
-            entry.key if entry else "",
-            self._hints.queue_key,
-            self._hints.queues_key,
-        ]
-
-    def _entry(self, before: Job | None, after: Job) -> Entry | None:
-        """A hint goes with every job that newly waits for a worker."""
-        newly = after.wanted is not None and (before is None or before.wanted is None)
-        return self._hints.entry(after.id) if newly else None
+    def submission(self, job_id: str) -> bytes | None:
+        """What is to be submitted for a job, as long as BFL does not have it."""
+        with unavailable():
+            found: bytes | None = self._redis.get(INPUTS + job_id)
+        return found
 
     # Work.
 
@@ -159,13 +164,24 @@ class Store:
             pipe.zrem(WAITING, job_id)
             pipe.execute()
 
-    def forget(self, job_id: str) -> None:
-        """Delete a record and every trace of it."""
-        indexes = [INDEX + state for state in State]
+    def drop_due(self, job_id: str) -> None:
+        """Nobody needs to look after an id that has no record."""
         with unavailable(), self._redis.pipeline() as pipe:
-            pipe.delete(RECORDS + job_id, REFUSALS + job_id)
-            for key in (DUE, WAITING, *indexes):
-                pipe.zrem(key, job_id)
+            pipe.zrem(DUE, job_id)
+            pipe.zrem(WAITING, job_id)
+            pipe.execute()
+
+    def forget(self, job: Job) -> None:
+        """Delete a record and every trace of it."""
+        # Its places may have changed since it was read: all it can have are cleared.
+        keys = {DUE, WAITING, NOTICES, ACTIVE, *(INDEX + state for state in State)}
+        keys |= {f"{LINE}{job.model}", active(job.model or "")}
+        with unavailable(), self._redis.pipeline() as pipe:
+            pipe.delete(RECORDS + job.id, REFUSALS + job.id, INPUTS + job.id)
+            if job.task_id not in (None, job.id):
+                pipe.delete(f"{TASKS}{job.task_id}")
+            for key in keys:
+                pipe.zrem(key, job.id)
             pipe.execute()
 
     def hint(self, job_ids: Iterable[str]) -> None:

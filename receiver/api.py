@@ -3,7 +3,7 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from jobs import bfl
+from jobs import bfl, submission
 from jobs.errors import BadField, UnknownJob, WrongState
 from jobs.job import Job
 from receiver import shape
@@ -27,7 +27,8 @@ def expect(task_id: str) -> ResponseReturnValue:
         known = job or Job.expected(task_id, now, wired.settings.patience).noted(now, "expected")
         return known.described(now, facts)
 
-    change = wired.store.change(task_id, join, new=True)
+    known = wired.store.load(task_id)
+    change = wired.store.change(known.id if known else task_id, join, new=known is None)
     assert change.after is not None  # `join` always makes one
     return shape.job(wired, change.after), 200 if change.before else 201
 
@@ -56,11 +57,15 @@ def listing() -> ResponseReturnValue:
 def replay(job_id: str) -> ResponseReturnValue:
     """Ask BFL again and store: the one way out of `failed`, `expired` and `lost`."""
     wired = services()
-    _known(job_id)
     patience = wired.settings.patience
-    change = wired.store.change(
-        job_id, lambda job, now: job.reopened(now, patience) if job else None
-    )
+    known = _known(job_id)
+    if known.task_id is None and wired.store.submission(known.id) is None:
+        raise WrongState("BFL never took this job, and what was to be submitted is gone")
+
+    def reopen(job: Job | None, now: float) -> Job | None:
+        return submission.reopened(job, now, patience) if job else None
+
+    change = wired.store.change(known.id, reopen)
     if not change.written or change.after is None:
         raise WrongState("only a job that failed, expired or was lost can be replayed")
     return shape.job(wired, change.after), 202
@@ -74,7 +79,7 @@ def forget(job_id: str) -> ResponseReturnValue:
     job = _known(job_id)
     for file in job.media:
         wired.media.delete(file.key)
-    wired.store.forget(job_id)
+    wired.store.forget(job)
     # A rescue under way may have published some already; from here on it cannot commit.
     wired.media.drop_uncommitted(job.id, job.created_at, len(job.urls))
     return "", 204

@@ -6,9 +6,10 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from jobs import bfl, intake
-from jobs.errors import BadReport, BadRequest, StoreUnavailable, Unauthorized
+from jobs.errors import BadLink, BadReport, BadRequest, StoreUnavailable, Unauthorized
 from jobs.refusals import Refusals
 from jobs.report import Report
+from jobs.signing import CallbackVerifier
 from jobs.store import Store
 from receiver import body
 from receiver.wiring import wired
@@ -20,14 +21,31 @@ blueprint = Blueprint("callbacks", __name__)
 
 @blueprint.post("/webhooks/bfl")
 def hear() -> ResponseReturnValue:
+    """About a job that its caller submitted to BFL; `WEBHOOK_SECRET` proves it."""
+    return _heard(wired().callbacks, None)
+
+
+@blueprint.post("/webhooks/bfl/<token>")
+def hear_of(token: str) -> ResponseReturnValue:
+    """About a job that Fluxkeep submitted: the token names it, a secret of its own proves it."""
+    tokens = wired().services.tokens
+    try:
+        job_id = tokens.read(token)
+    except BadLink:
+        return _heard(CallbackVerifier(()), None)
+    return _heard(tokens.verifier(job_id), job_id)
+
+
+def _heard(verifier: CallbackVerifier, job_id: str | None) -> ResponseReturnValue:
     """200 once the report is on record, whatever it says: asking again would be pointless."""
-    services, callbacks = wired().services, wired().callbacks
+    services = wired().services
     raw = _whole_body(services.store)
     secret, signature = (request.headers.get(name) for name in bfl.AUTHENTICATION_HEADERS)
-    if refusal := callbacks.refusal(secret, signature, raw):
-        _note(services.refusals, raw, refusal)
+    if refusal := verifier.refusal(secret, signature, raw):
+        _note(services.refusals, job_id or _claimed_id(raw), refusal)
         raise Unauthorized
-    job = intake.accept(services.store, _read(services.store, raw), services.settings.patience)
+    report = _read(services.store, raw)
+    job = intake.accept(services.store, report, services.settings.patience, job_id)
     return {"id": job.id, "status": job.state}
 
 
@@ -49,10 +67,10 @@ def _read(store: Store, raw: bytes) -> Report:
         raise
 
 
-def _note(refusals: Refusals, raw: bytes, reason: str) -> None:
+def _note(refusals: Refusals, job_id: str | None, reason: str) -> None:
     """Beside the record of a job we know, never in it: an unproven body changes nothing."""
     with suppress(StoreUnavailable):
-        refusals.note(_claimed_id(raw), reason)
+        refusals.note(job_id, reason)
 
 
 def _claimed_id(raw: bytes) -> str | None:

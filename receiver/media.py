@@ -4,10 +4,10 @@ from flask import Blueprint, send_file
 from flask.typing import ResponseReturnValue
 
 from jobs.errors import Gone
-from jobs.job import Kept
+from jobs.kept import Kept
 from jobs.signing import MediaLink
 from jobs.store import Store
-from receiver.wiring import services, wired
+from receiver.wiring import services
 
 # Media come from outside: a browser must neither guess another type nor run anything in them.
 SAFETY_HEADERS = {
@@ -24,7 +24,7 @@ blueprint = Blueprint("media", __name__)
 def serve(token: str) -> ResponseReturnValue:
     """Range and conditional requests are answered; the ETag is the SHA-256 of the bytes."""
     store = services().store
-    link = wired().links.read(token, store.now())
+    link = services().links.read(token, store.now())
     file, seconds = _linked(store, link), int(link.expires - store.now())
     path = services().media.local_path(file.key)
     if not path.is_file():

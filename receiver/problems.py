@@ -20,12 +20,14 @@ STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.BadLink: HTTPStatus.FORBIDDEN,
+    errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnknownJob: HTTPStatus.NOT_FOUND,
     errors.WrongState: HTTPStatus.CONFLICT,
     errors.Gone: HTTPStatus.GONE,
     # 503 asks the sender to come again: BFL does, after 1, 5 and 30 s.
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NoSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # only workers ask for one
     errors.BrokenRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 HEADERS: dict[HTTPStatus, dict[str, str]] = {

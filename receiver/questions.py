@@ -4,10 +4,17 @@ import base64
 import json
 import math
 import re
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+)
 
 from jobs import bfl
 from jobs.errors import BadField, BadReport, BadRequest, Invalid, RefusedUrl
@@ -22,6 +29,24 @@ PAGE_DEFAULT = 50
 PAGE_MAX = 200
 
 
+def _small(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if len(json.dumps(value)) > METADATA_MAX_CHARS:
+        raise ValueError(f"may have {METADATA_MAX_CHARS} characters of JSON at most")
+    return value
+
+
+def _plain(value: str) -> str:
+    try:
+        parse(value)
+    except RefusedUrl as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small)] | None
+NotifyUrl = Annotated[str, Field(max_length=2083), AfterValidator(_plain)] | None
+
+
 class Expectation(BaseModel):
     """The body of "expect this": what the caller knows of a job it submitted itself."""
 
@@ -29,25 +54,8 @@ class Expectation(BaseModel):
 
     polling_url: str | None = Field(default=None, max_length=2083)
     model: str | None = Field(default=None, max_length=200, pattern=r"^[A-Za-z0-9._/-]+$")
-    metadata: dict[str, JsonValue] | None = None
-    notify_url: str | None = Field(default=None, max_length=2083)
-
-    @field_validator("metadata")
-    @classmethod
-    def _small(cls, value: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
-        if value is not None and len(json.dumps(value)) > METADATA_MAX_CHARS:
-            raise ValueError(f"may have {METADATA_MAX_CHARS} characters of JSON at most")
-        return value
-
-    @field_validator("notify_url")
-    @classmethod
-    def _plain(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                parse(value)
-            except RefusedUrl as error:
-                raise ValueError(str(error)) from None
-        return value
+    metadata: Metadata = None
+    notify_url: NotifyUrl = None
 
     @classmethod
     def read(cls, trust: Trust) -> Self:

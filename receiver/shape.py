@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.job import Job, Kept, Moment
+from jobs.job import Job
+from jobs.kept import Kept
 from jobs.services import Services
 from jobs.signing import MediaLink
-from receiver.wiring import wired
+from jobs.timeline import Moment
 
 
 def jobs(services: Services, records: Sequence[Job]) -> list[dict[str, Any]]:
@@ -24,7 +25,7 @@ def job(services: Services, record: Job) -> dict[str, Any]:
 def _job(services: Services, record: Job, refusals: tuple[Moment, ...]) -> dict[str, Any]:
     """Each medium gets a link that is signed now."""
     timeline = sorted((*record.timeline, *refusals), key=lambda moment: moment.at)
-    signer = wired().links
+    signer = services.links
     expires = int(services.store.now() + services.settings.link_ttl)
     base = f"{services.settings.base_url}/media/"
 

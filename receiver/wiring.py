@@ -6,7 +6,7 @@ from typing import Self, cast
 from flask import Flask, current_app
 
 from jobs.services import Services
-from jobs.signing import CallbackVerifier, LinkSigner
+from jobs.signing import CallbackVerifier
 from receiver.keyring import Keyring
 
 _NAME = "fluxkeep"
@@ -19,7 +19,6 @@ class Wired:
     services: Services
     keyring: Keyring
     callbacks: CallbackVerifier
-    links: LinkSigner
 
     @classmethod
     def of(cls, services: Services) -> Self:
@@ -28,7 +27,6 @@ class Wired:
             services=services,
             keyring=Keyring(settings.api_keys),
             callbacks=CallbackVerifier(settings.webhook_secret),
-            links=LinkSigner(settings.secret_key),
         )
 
     def install(self, app: Flask) -> None:

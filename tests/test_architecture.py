@@ -11,10 +11,12 @@ from deploy.procfile import ROOT
 LINES_MAX = 300
 # From the ground up: a module imports only from the layers below its own.
 LAYERS = (
-    {"errors", "states", "counts", "scripts", "keys", "outage"},
+    {"errors", "states", "counts", "scripts", "keys", "outage", "watchdog", "timeline"}
+    | {"kept", "patience", "caller", "limits"},
     {"hosts", "report", "clock"},
-    {"job"},
-    {"settings", "records", "bfl", "signing", "media", "queues"},
+    {"job", "web"},
+    {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api", "places"},
+    {"bfl_submissions", "plan", "slots"},
     {"store", "pages", "pulse", "refusals"},
     {"intake", "services"},
 )
@@ -28,7 +30,7 @@ ARROWS = {
 AT_HOME = {
     "flask": {"receiver"},
     "werkzeug": {"receiver"},
-    "requests": {"worker", "deploy"},
+    "requests": {"jobs.api", "jobs.web", "worker", "deploy"},
     "rq": {"jobs.queues", "worker.rq_worker"},
     "redis": {
         "jobs.clock",
@@ -38,6 +40,7 @@ AT_HOME = {
         "jobs.queues",
         "jobs.refusals",
         "jobs.services",
+        "jobs.slots",
         "jobs.store",
         "worker.__main__",
         "deploy.local_redis",
@@ -133,7 +136,7 @@ def test_a_library_is_known_only_where_it_is_at_home(library: str) -> None:
 
 @every_product_file
 def test_only_the_store_and_its_scripts_know_a_key_of_redis(path: Path) -> None:
-    if path.stem not in ("store", "pages", "pulse", "refusals"):
+    if path.stem not in ("store", "pages", "places", "plan", "pulse", "refusals", "slots"):
         assert "keys" not in {name.split(".")[1] for name in _imports(_tree(path)) if "." in name}
     if _name(path) != "jobs.keys":
         assert not [text for text in _texts(_tree(path)) if "fluxkeep:" in text]

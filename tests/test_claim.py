@@ -9,8 +9,9 @@ from redis import Redis
 
 from jobs import intake
 from jobs.errors import ClaimLost
-from jobs.job import Job, Patience
+from jobs.job import Job
 from jobs.keys import RECORDS, WAITING
+from jobs.patience import Patience
 from jobs.report import Report
 from jobs.states import News, Source
 from jobs.store import Store
@@ -107,7 +108,7 @@ def test_what_has_ended_is_not_committed_to(store: Store, end: Any) -> None:
 def test_a_forgotten_job_is_not_committed_to(store: Store) -> None:
     ready(store, "job")
     claim = taken(store)
-    store.forget("job")
+    store.forget(claim.job)
     with pytest.raises(ClaimLost):
         claim.commit(Job.renewed)
     assert store.load("job") is None

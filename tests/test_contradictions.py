@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from jobs import web
 from jobs.errors import TransferFailed
 from tests.test_fetch import JPEG, Shelf, chunked, md5
 from tests.test_web import Wire
-from worker import web
 
 
 @pytest.fixture

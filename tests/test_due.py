@@ -10,8 +10,9 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from jobs import intake, services, settings
-from jobs.job import LEASE_SECONDS, Job, Patience
+from jobs.job import LEASE_SECONDS, Job
 from jobs.keys import DUE, WAITING
+from jobs.patience import Patience
 from jobs.queues import QUEUE_NAME
 from jobs.report import Failure, Report
 from jobs.services import Services

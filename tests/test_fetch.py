@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from jobs import web
 from jobs.errors import (
     FluxkeepError,
     MediaTooLarge,
@@ -25,7 +26,6 @@ from jobs.errors import (
 from tests.sandbox.formats import JPEGS, MP4, WEBP
 from tests.sandbox.gradient import gradient
 from tests.test_web import Wire
-from worker import web
 from worker.fetch import Download, download
 
 JPEG = JPEGS[0]

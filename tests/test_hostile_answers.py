@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from jobs import web
 from jobs.errors import RefusedUrl, TransferFailed
 from jobs.hosts import Address, Origin
-from worker import fetch, web
+from worker import fetch
 
 MEBIBYTE = 2**20
 

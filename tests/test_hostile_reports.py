@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from jobs import bfl, records
 from jobs.errors import BadReport
-from jobs.job import Job, Patience
+from jobs.job import Job
+from jobs.patience import Patience
 from jobs.report import Report
 from jobs.states import News, Source
 

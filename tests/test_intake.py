@@ -6,7 +6,7 @@ import pytest
 
 from jobs import intake
 from jobs.errors import UnknownJob
-from jobs.job import Patience
+from jobs.patience import Patience
 from jobs.report import Report
 from jobs.states import News, Source
 from jobs.store import Store

@@ -20,8 +20,10 @@ from redis import Redis
 from jobs import intake, records
 from jobs import services as wiring
 from jobs.errors import ClaimLost
-from jobs.job import Job, Kept, Patience
+from jobs.job import Job
+from jobs.kept import Kept
 from jobs.keys import DUE, INDEX, RECORDS, WAITING
+from jobs.patience import Patience
 from jobs.report import Failure, Moderation, Report
 from jobs.services import Services
 from jobs.settings import load
@@ -274,8 +276,7 @@ class Installation(RuleBasedStateMachine):
         return Books(jobs, due, waiting, dict(zip(State, indexes, strict=True)))
 
     def record(self, job_id: str) -> Job | None:
-        raw = self.redis.get(RECORDS + job_id)
-        return records.decode(raw) if isinstance(raw, bytes) else None
+        return self.store.load(job_id)
 
     def job(self, job_id: str) -> Job:
         found = self.record(job_id)

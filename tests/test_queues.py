@@ -11,7 +11,7 @@ from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
 from jobs import intake, queues
-from jobs.job import Patience
+from jobs.patience import Patience
 from jobs.queues import ENTRY_TTL_SECONDS, QUEUE_NAME
 from jobs.report import Report
 from jobs.states import News, Source, State

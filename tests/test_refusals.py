@@ -6,8 +6,8 @@ import pytest
 from redis import Redis
 
 from jobs import intake
-from jobs.job import Patience
 from jobs.keys import REFUSALS
+from jobs.patience import Patience
 from jobs.refusals import KEPT_MAX, KEPT_SECONDS
 from jobs.report import Report
 from jobs.states import News, Source

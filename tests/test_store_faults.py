@@ -13,8 +13,9 @@ from redis import Redis
 
 from jobs import intake, services, settings
 from jobs.errors import BrokenRecord, StoreUnavailable
-from jobs.job import Patience
+from jobs.job import Job
 from jobs.keys import DUE, RECORDS, WAITING
+from jobs.patience import Patience
 from jobs.report import Report
 from jobs.services import Services
 from jobs.states import News, Source, State
@@ -155,7 +156,9 @@ def test_a_forgotten_job_leaves_no_trace(
 ) -> None:
     accepted(store, "job", news=news)
     parts.refusals.note("job", "wrong secret")
-    store.forget("job")
+    job = store.load("job")
+    assert job
+    store.forget(job)
     assert store.load("job") is None
     assert {bytes(key) for key in redis.scan_iter("fluxkeep:*")} <= {b"fluxkeep:counts"}
 
@@ -183,7 +186,7 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
         lambda parts: parts.store.due(1),
         lambda parts: parts.store.most_urgent(),
         lambda parts: parts.pages.page(State, 1, None),
-        lambda parts: parts.store.forget("job"),
+        lambda parts: parts.store.forget(Job.expected("job", 0.0, PATIENCE)),
         lambda parts: parts.store.hint(["job"]),
         lambda parts: parts.store.put_off("job", 1.0),
         lambda parts: parts.store.count({"x": 1}),

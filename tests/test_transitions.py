@@ -5,9 +5,11 @@ from itertools import product
 
 import pytest
 
-from jobs.job import FINAL_POLL_SECONDS, LEASE_SECONDS, RECHECK_SECONDS, TIMELINE_MAX, Job, Patience
+from jobs.job import LEASE_SECONDS, RECHECK_SECONDS, Job
+from jobs.patience import FINAL_POLL_SECONDS, Patience
 from jobs.report import Failure, Moderation, Report
 from jobs.states import REOPENABLE, TERMINAL, TRANSITIONS, News, Source, State
+from jobs.timeline import TIMELINE_MAX
 
 NOW = 1_700_000_000.0
 PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from jobs import web
 from jobs.errors import RefusedUrl
 from jobs.hosts import Address, Origin
 from tests.test_web import Wire
-from worker import web
 
 PUBLIC = "93.184.215.14"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from jobs import watchdog, web
 from jobs.errors import RefusedUrl, TransferFailed
 from jobs.hosts import Address, Origin
-from worker import web
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 DRIP_SECONDS = 4.0  # a server that drips goes on for this long; no test may wait for it
@@ -275,7 +275,7 @@ def test_a_deadline_that_is_over_leaves_no_time_at_all(
 def test_another_thread_can_cut_a_transfer_short(wire: Wire, session: requests.Session) -> None:
     start = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
     wire.answer = lambda peer: wire.drip(peer, start, b"x")
-    threading.Timer(0.3, web.cut_connections).start()
+    threading.Timer(0.3, watchdog.cut_connections).start()
     began = time.monotonic()
     with pytest.raises(TransferFailed):
         wire.get(session, seconds=5)

@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-from jobs.errors import BrokenRecord, ClaimLost, StoreUnavailable
+from jobs import submission
+from jobs.errors import BrokenRecord, ClaimLost, NoSlot, StoreUnavailable
 from jobs.job import LEASE_SECONDS, Job
-from jobs.store import NO_COUNTS, Store
+from jobs.services import Services
+from jobs.slots import Next
+from jobs.store import NO_COUNTS, Change, Store
 
 POISONED_FOR_SECONDS = 300.0
 RENEW_EVERY_SECONDS = LEASE_SECONDS / 3
+
+NO_CHANGE = Change(None, None)
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +27,9 @@ class Claim:
     `on_loss` is called from another thread as soon as that is known, to cut a transfer short.
     """
 
-    def __init__(self, store: Store, job: Job) -> None:
+    def __init__(self, store: Store, job: Job, probes: tuple[str, ...] = ()) -> None:
         self.job = job
+        self.probes = probes  # the pauses of submitting that its outcome may end
         self.lost = False
         self.on_loss: Callable[[], None] | None = None
         self._store = store
@@ -43,10 +49,29 @@ class Claim:
         try:
             change = store.change(job_id, claim)
         except BrokenRecord as error:
-            log.error("job %s: %s Put off.", job_id, error)  # noqa: TRY400 - the trace says no more
-            store.put_off(job_id, POISONED_FOR_SECONDS)
+            _put_off(store, job_id, error)
             return None
         return cls(store, change.after) if change.written and change.after else None
+
+    @classmethod
+    def admit(cls, services: Services, found: Next) -> Self | None:
+        """Claim a job that is next in line together with a slot; None when somebody was quicker."""
+        origin = str(services.api.origin)
+
+        def admit(job: Job | None, now: float) -> Job | None:
+            return submission.admitted(job, now, origin) if job else None
+
+        try:
+            change = services.store.change(found.job_id, admit)
+        except NoSlot:
+            return None
+        except BrokenRecord as error:
+            _put_off(services.store, found.job_id, error)
+            change = NO_CHANGE
+        if change.written and change.after:
+            return cls(services.store, change.after, found.probes)
+        services.slots.leave(found.model, found.job_id)
+        return None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -88,6 +113,11 @@ class Claim:
             except StoreUnavailable:
                 # The next turn may get through; if the lease runs out meanwhile, the fence decides.
                 log.warning("job %s: lease not renewed, Redis does not answer", self.job.id)
+
+
+def _put_off(store: Store, job_id: str, error: BrokenRecord) -> None:
+    log.error("job %s: %s Put off.", job_id, error)
+    store.put_off(job_id, POISONED_FOR_SECONDS)
 
 
 def _hold(job: Job) -> tuple[int, float]:

@@ -11,10 +11,11 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError
 
+from jobs import web
 from jobs.errors import MediaTooLarge, RefusedUrl, TransferFailed, UrlDead
 from jobs.hosts import Address
 from jobs.media import refusals
-from worker import magic, web
+from worker import magic
 
 CHUNK_BYTES = 256 * 1024
 PACE_WINDOW_SECONDS = 20.0

@@ -1,25 +1,15 @@
 """Asking BFL what became of a task whose callback did not come."""
 
-import time
-from collections.abc import Iterator
-from email.utils import parsedate_to_datetime
-
-import requests
-
 from jobs import bfl, intake
-from jobs.errors import BadReport, BflUnavailable, RefusedUrl, TransferFailed
-from jobs.hosts import Address
+from jobs.api import Answer
+from jobs.errors import BadReport, BflUnavailable
 from jobs.job import Job
 from jobs.report import Report
 from jobs.services import Services
 from jobs.states import News, Source, State
-from worker import web
 from worker.backoff import pause
 from worker.claim import Claim
 
-ASK_SECONDS = 10.0
-ANSWER_MAX_BYTES = 1_048_576
-RETRY_AFTER_MAX_SECONDS = 3600.0
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 
@@ -36,7 +26,7 @@ def ask(services: Services, claim: Claim) -> None:
     if report is None:
         _rest(claim, "BFL does not know this task yet")
         return
-    job = intake.accept(services.store, report, services.settings.patience)
+    job = intake.accept(services.store, report, services.settings.patience, claim.job.id)
     if job.state is State.SUBMITTED:
         _rest(claim, report.said)
 
@@ -57,10 +47,10 @@ def inquire(services: Services, job: Job) -> Report | None:
     may deny it or answer "Pending" for ever, so only a final word ends the round.
     """
     best, trouble = None, None
-    with web.new_session(services.trust.sandbox) as session:
-        for address in _addresses(services, job):
+    with services.api.session as session:
+        for url in _urls(services, job):
             try:
-                report = _ask_one(services, session, address, job)
+                report = _understood(services.api.polled(session, url), job)
             except BflUnavailable as error:
                 trouble = error
                 continue
@@ -72,41 +62,22 @@ def inquire(services: Services, job: Job) -> Report | None:
     return best
 
 
-def _addresses(services: Services, job: Job) -> Iterator[Address]:
-    task_id = job.task_id or job.id
-    fallback = bfl.polling_urls(services.settings.bfl_origin, services.trust.sandbox, task_id)
-    for url in (job.polling_url,) if job.polling_url else fallback:
-        try:
-            yield services.trust.api(url)
-        except RefusedUrl as error:
-            raise BflUnavailable(str(error)) from None
+def _urls(services: Services, job: Job) -> tuple[str, ...]:
+    """The task's own polling URL; without one, where it was submitted, and around there."""
+    if job.polling_url:
+        return (job.polling_url,)
+    origin = job.origin or str(services.api.origin)
+    return bfl.polling_urls(origin, job.task_id or job.id, job.model)
 
 
-def _ask_one(
-    services: Services, session: requests.Session, address: Address, job: Job
-) -> Report | None:
-    key = services.settings.bfl_api_key
-    if key is None and address.origin != services.trust.sandbox:
-        raise BflUnavailable("BFL_API_KEY is not set, so BFL cannot be asked")
-    headers = {"x-key": key.get_secret_value()} if key else {}
-    try:
-        with web.exchange(session, address, seconds=ASK_SECONDS, headers=headers) as response:
-            body = response.raw.read(ANSWER_MAX_BYTES, decode_content=False)
-            return _understood(response, body, job)
-    except (TransferFailed, RefusedUrl) as error:
-        raise BflUnavailable(str(error)) from None
-
-
-def _understood(response: requests.Response, body: bytes, job: Job) -> Report | None:
-    status = response.status_code
-    if status == requests.codes.not_found:
+def _understood(answer: Answer, job: Job) -> Report | None:
+    if answer.unknown:
         return None
-    if status in (requests.codes.unauthorized, requests.codes.forbidden):
+    if answer.key_refused:
         raise BflUnavailable("BFL refuses the API key")
-    if status != requests.codes.ok:
-        wait = _retry_after(response.headers.get("Retry-After"))
-        raise BflUnavailable(f"BFL answered {status}", wait)
-    return _report(body, job)
+    if not answer.good:
+        raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
+    return _report(answer.body, job)
 
 
 def _report(body: bytes, job: Job) -> Report | None:
@@ -122,16 +93,3 @@ def _report(body: bytes, job: Job) -> Report | None:
         return None
     source = Source.REPLAY if job.replaying else Source.POLL
     return bfl.read(message, job.task_id or job.id, source)
-
-
-def _retry_after(header: str | None) -> float | None:
-    """Seconds, from either form RFC 9110 allows; None when the header says nothing usable."""
-    if not header:
-        return None
-    if header.isascii() and header.isdigit() and len(header) < 10:
-        return min(float(header), RETRY_AFTER_MAX_SECONDS)
-    try:
-        seconds = parsedate_to_datetime(header).timestamp() - time.time()
-    except (ValueError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), RETRY_AFTER_MAX_SECONDS)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from jobs import intake
+from jobs import intake, watchdog, web
 from jobs.counts import LIFE_LEFT, TIME_TO_STORED
 from jobs.errors import (
     BflUnavailable,
@@ -22,12 +22,13 @@ from jobs.errors import (
     UrlDead,
 )
 from jobs.hosts import Address
-from jobs.job import Job, Kept
+from jobs.job import Job
+from jobs.kept import Kept
 from jobs.media import object_key, refusals
 from jobs.services import Services
 from jobs.states import News, State
 from jobs.store import NO_COUNTS
-from worker import fetch, magic, poll, web
+from worker import fetch, magic, poll
 from worker.backoff import pause
 from worker.claim import Claim
 
@@ -53,7 +54,7 @@ def bring_home(services: Services, claim: Claim) -> None:
 
 def _attempt(services: Services, claim: Claim) -> None:
     rescue = Rescue(services, claim)
-    claim.on_loss = web.cut_connections
+    claim.on_loss = watchdog.cut_connections
     try:
         rescue.run()
     except UrlDead as error:
@@ -155,7 +156,7 @@ class Rescue:
             self.rest(f"{why}; {trouble}", trouble.retry_after)
             return
         if report and report.news is News.READY and report.urls != job.urls:
-            heard = intake.accept(services.store, report, services.settings.patience)
+            heard = intake.accept(services.store, report, services.settings.patience, job.id)
             if heard.urls != job.urls:
                 return
         self.end(lambda job, now: job.expired(now, f"{why}, and BFL gave no fresh URL"))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from jobs import submission
 from jobs.errors import BrokenRecord, StorageFailed, StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
@@ -54,7 +55,7 @@ def sweep(services: Services) -> float:
     due = services.store.due(BATCH)
     for job_id in due.ids:
         look_after(services, job_id)
-    services.store.hint(due.unhinted)
+    services.store.hint((*due.unhinted, *_next_in_line(services)))
     services.pulse.beat("sweep")
     _tidy_storage(services)
     if due.ids:
@@ -63,22 +64,29 @@ def sweep(services: Services) -> float:
     return min(max(until_next, LEAST_PAUSE_SECONDS), SWEEP_EVERY_SECONDS)
 
 
+def _next_in_line(services: Services) -> tuple[str, ...]:
+    """A pause may be over, or the hint for a slot that was given back may be lost."""
+    found = services.slots.next(only_look=True)
+    return (found.job_id,) if found else ()
+
+
 def look_after(services: Services, job_id: str) -> None:
     """Take the next step with one due job; a broken one is put off and stops nobody else."""
+    patience = services.settings.patience
+
+    def step(job: Job | None, now: float) -> Job | None:
+        return submission.looked_at(job, now, patience) if job else None
+
     try:
-        change = services.store.change(job_id, _step)
+        change = services.store.change(job_id, step)
     except BrokenRecord as error:
         services.store.put_off(job_id, POISONED_FOR_SECONDS)
         log.error("job %s: %s Put off.", job_id, error)  # noqa: TRY400 - the trace says no more
         return
     if change.before is None:
-        services.store.forget(job_id)
+        services.store.drop_due(job_id)
     elif change.written and change.after and change.after.state.terminal:
         _ended(services, change.before, change.after)
-
-
-def _step(job: Job | None, now: float) -> Job | None:
-    return job.looked_at(now) if job else None
 
 
 def _ended(services: Services, before: Job, after: Job) -> None:

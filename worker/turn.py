@@ -10,15 +10,17 @@ from jobs.errors import ClaimLost, StoreUnavailable, UnknownJob
 from jobs.job import Job
 from jobs.services import Services
 from jobs.states import State
-from worker import poll, rescue
+from worker import poll, rescue, submit
 from worker.claim import Claim
 
 STEPS: dict[State, Callable[[Services, Claim], None]] = {
+    State.QUEUED: submit.hand_in,
     State.SUBMITTED: poll.ask,
     State.READY: rescue.bring_home,
 }
 
 STUMBLE_SECONDS = 10.0
+RACES_MAX = 20
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,11 @@ def take(services: Services, job_id: str) -> bool:
     claim = None
     try:
         with _stoppable():
-            claim = _most_urgent(services) or Claim.take(services.store, job_id)
+            claim = (
+                _most_urgent(services)
+                or _next_in_line(services)
+                or Claim.take(services.store, job_id)
+            )
             if claim:
                 _work(services, claim)
     except Leaving:
@@ -51,6 +57,16 @@ def _most_urgent(services: Services) -> Claim | None:
         if claim := Claim.take(services.store, job_id):
             return claim
     return None
+
+
+def _next_in_line(services: Services) -> Claim | None:
+    for _ in range(RACES_MAX):
+        found = services.slots.next()
+        if found is None:
+            return None
+        if claim := Claim.admit(services, found):
+            return claim
+    return None  # the others are quicker: to every job, or to the last slot
 
 
 def _work(services: Services, claim: Claim) -> None:

@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 _FETCH_TESTS = "tests/test_fetch.py"
 _VETTED_ADDRESS_TESTS = "tests/test_vetted_address.py"
-_HOSTS, _WEB, _FETCH = "jobs/hosts.py", "worker/web.py", "worker/fetch.py"
+_HOSTS, _WEB, _FETCH = "jobs/hosts.py", "jobs/web.py", "worker/fetch.py"
 _HOSTILE_TESTS = "tests/test_hostile_urls.py"
 
 MUTANTS = (

@@ -1,4 +1,4 @@
-"""HTTP towards BFL: only to vetted addresses, and never longer than the deadline.
+"""HTTP to the outside: only to vetted addresses, and never longer than the deadline.
 
 Each name is resolved once and connected to by the address that was vetted, while TLS still checks
 the name. No redirect, proxy, netrc, cookie or content encoding is followed.
@@ -6,8 +6,6 @@ the name. No redirect, proxy, netrc, cookie or content encoding is followed.
 
 import ipaddress
 import socket
-import threading
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,11 +18,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from jobs.errors import RefusedUrl, TransferFailed
+from jobs import watchdog
+from jobs.errors import NotSent, RefusedUrl, TransferFailed
 from jobs.hosts import Address, Origin
+from jobs.watchdog import Watchdog, Wire
 
 CONNECT_SECONDS = 5.0
-CUT_AGAIN_SECONDS = 0.2
 SILENCE_SECONDS = 15.0  # a connection that says nothing for so long is dead
 
 # Global by `ipaddress`, but they lead back inside: translations and Azure's platform address.
@@ -45,7 +44,6 @@ _TREACHEROUS = tuple(
 )
 
 _target: ContextVar[str] = ContextVar("target", default="")
-_open_sockets: "weakref.WeakSet[socket.socket]" = weakref.WeakSet()
 
 
 def is_public(text: str) -> bool:
@@ -92,7 +90,15 @@ class _Vetted(HTTPConnection):
     def connect(self) -> None:
         super().connect()
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _open_sockets.add(self.sock)
+
+    def send(self, data: Any) -> None:
+        """A request that never left can be sent again; from here on that is not certain."""
+        if self.sock is None:
+            self.connect()
+        wire = watchdog.current.get()
+        wire.add(self.sock)
+        wire.sent = True
+        super().send(data)
 
 
 class _VettedLoopback(_Vetted):
@@ -143,23 +149,28 @@ def exchange(
     *,
     seconds: float,
     headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
 ) -> Iterator[requests.Response]:
-    """GET an address and hand over the streaming answer; all of it must end within `seconds`.
+    """GET an address, or POST a body to it, and hand over the streaming answer.
 
-    Raises TransferFailed for whatever goes wrong on the wire, RefusedUrl for a bad address.
+    All of it must end within `seconds`. Raises NotSent when no request has left, TransferFailed
+    for whatever else goes wrong on the wire, RefusedUrl for a bad address.
     """
-    watchdog = Watchdog(seconds)
+    wire = Wire()
+    dog = Watchdog(wire, seconds)
     _target.set(address.target)
+    watchdog.current.set(wire)
     try:
-        with watchdog, session.send(_request(session, address, headers), **_OPTIONS) as response:
+        with dog, session.send(_request(session, address, headers, body), **_OPTIONS) as response:
             yield response
     except (requests.RequestException, HTTPError, OSError) as error:
         # The error's text can hold the URL; its type is all that may be told.
-        raise TransferFailed(f"the connection failed: {type(error).__name__}") from None
+        kind = TransferFailed if wire.sent else NotSent
+        raise kind(f"the connection failed: {type(error).__name__}") from None
     finally:
         # A cut body can look like a short file or a whole one; the cut is what happened.
-        if watchdog.reason:
-            raise TransferFailed(watchdog.reason) from None
+        if dog.reason:
+            raise (TransferFailed if wire.sent else NotSent)(dog.reason) from None
 
 
 _OPTIONS: dict[str, Any] = {
@@ -170,47 +181,11 @@ _OPTIONS: dict[str, Any] = {
 
 
 def _request(
-    session: requests.Session, address: Address, headers: Mapping[str, str] | None
+    session: requests.Session,
+    address: Address,
+    headers: Mapping[str, str] | None,
+    body: bytes | None,
 ) -> requests.PreparedRequest:
-    return session.prepare_request(requests.Request("GET", str(address), headers=headers))
-
-
-class Watchdog:
-    """Cuts every connection of this process at a deadline.
-
-    A time-out bounds the silence between two bytes; a body or header dripped byte by byte is
-    only bounded by this. A worker process transfers one thing at a time.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.reason = ""
-        self._seconds = max(seconds, 0.0)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-
-    def __enter__(self) -> "Watchdog":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        if self._over.wait(self._seconds):
-            return
-        self.reason = "the transfer took too long"
-        # More than once: a connection may only be made while the others are being cut.
-        while True:
-            cut_connections()
-            if self._over.wait(CUT_AGAIN_SECONDS):
-                return
-
-
-def cut_connections() -> None:
-    """Shut every open connection down; whoever reads from one gets an error or its end."""
-    for opened in list(_open_sockets):
-        try:
-            opened.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            continue  # closed meanwhile
+    method = "GET" if body is None else "POST"
+    asked = requests.Request(method, str(address), headers=headers, data=body)
+    return session.prepare_request(asked)

@@ -1,0 +1,113 @@
+"""BFL's API over HTTP: one request that carries the key, one answer read whole."""
+
+import time
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import NamedTuple
+
+import requests
+from pydantic import SecretStr
+
+from jobs import web
+from jobs.errors import BflUnavailable, NotSent, RefusedUrl, TransferFailed
+from jobs.hosts import Address, Origin, Trust
+
+ANSWER_SECONDS = 10.0
+ANSWER_MAX_BYTES = 1_048_576
+RETRY_AFTER_MAX_SECONDS = 3600.0
+
+
+class Answer(NamedTuple):
+    """What BFL answered, as it came; `retry_after` in seconds."""
+
+    status: int
+    retry_after: float | None
+    body: bytes
+
+    @property
+    def good(self) -> bool:
+        return self.status == HTTPStatus.OK
+
+    @property
+    def key_refused(self) -> bool:
+        return self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+    @property
+    def unknown(self) -> bool:
+        return self.status == HTTPStatus.NOT_FOUND
+
+
+class Api:
+    """Asks BFL with the operator's key, which goes to BFL's API hosts and nowhere else."""
+
+    def __init__(self, key: SecretStr | None, trust: Trust, origin: Origin) -> None:
+        self._key = key
+        self._trust = trust
+        self.origin = origin
+
+    @property
+    def session(self) -> requests.Session:
+        return web.new_session(self._trust.sandbox)
+
+    def polled(self, session: requests.Session, url: str) -> Answer:
+        """The answer of a polling URL. Raises BflUnavailable."""
+        try:
+            return self._call(session, self._trust.api(url))
+        except (TransferFailed, RefusedUrl) as error:
+            raise BflUnavailable(str(error)) from None
+
+    def credits(self) -> Answer:
+        """The answer to "how many credits are left?". Raises BflUnavailable."""
+        try:
+            with self.session as session:
+                return self._call(session, Address(self.origin, "/v1/credits"))
+        except (TransferFailed, RefusedUrl) as error:
+            raise BflUnavailable(str(error)) from None
+
+    def submitted(self, model: str, body: bytes, seconds: float) -> Answer:
+        """The answer to a submission.
+
+        Raises NotSent when BFL cannot have heard of it, TransferFailed when it may have.
+        """
+        try:
+            with self.session as session:
+                return self._call(session, Address(self.origin, f"/v1/{model}"), body, seconds)
+        except RefusedUrl as error:
+            raise NotSent(str(error)) from None
+        except BflUnavailable as error:
+            raise NotSent(str(error)) from None
+
+    def _call(
+        self,
+        session: requests.Session,
+        address: Address,
+        body: bytes | None = None,
+        seconds: float = ANSWER_SECONDS,
+    ) -> Answer:
+        headers = self._headers(address)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        with web.exchange(
+            session, address, seconds=seconds, headers=headers, body=body
+        ) as response:
+            said = response.raw.read(ANSWER_MAX_BYTES, decode_content=False)
+            wait = _retry_after(response.headers.get("Retry-After"))
+            return Answer(response.status_code, wait, said)
+
+    def _headers(self, address: Address) -> dict[str, str]:
+        if self._key is None and address.origin != self._trust.sandbox:
+            raise BflUnavailable("BFL_API_KEY is not set, so BFL cannot be asked")
+        return {"x-key": self._key.get_secret_value()} if self._key else {}
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Seconds, from either form RFC 9110 allows; None when the header says nothing usable."""
+    if not header:
+        return None
+    if header.isascii() and header.isdigit() and len(header) < 10:
+        return min(float(header), RETRY_AFTER_MAX_SECONDS)
+    try:
+        seconds = parsedate_to_datetime(header).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), RETRY_AFTER_MAX_SECONDS)

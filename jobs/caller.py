@@ -1,0 +1,11 @@
+"""Whom a job's submitter wants called when it has ended."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The webhook that came with a submission in BFL's own shape, called as BFL would call it."""
+
+    url: str
+    secret: str | None = None

@@ -1,0 +1,57 @@
+"""How many tasks may be active at BFL at once: in total, and for some models fewer."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Self
+
+ACTIVE_MAX = 100_000
+
+_MODEL = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+_NUMBER = re.compile(r"[0-9]{1,6}")
+# From BFL's docs, per organisation.
+BFL_TOTAL = 24
+BFL_MODELS: Mapping[str, int] = MappingProxyType({"flux-kontext-max": 6, "flux-3-video": 5})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most tasks in total, and by model where that is less."""
+
+    total: int = BFL_TOTAL
+    models: Mapping[str, int] = field(default_factory=lambda: BFL_MODELS)
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """`24,flux-kontext-max=6`; what is not named stays as BFL has it. Raises ValueError."""
+        total, models = BFL_TOTAL, dict(BFL_MODELS)
+        for part in filter(None, map(str.strip, text.split(","))):
+            model, equals, number = part.rpartition("=")
+            most = _number(number.strip())
+            if equals:
+                models[_model(model.strip())] = most
+            else:
+                total = most
+        return cls(total, MappingProxyType(models))
+
+    def of(self, model: str) -> int:
+        return self.models.get(model, self.total)
+
+
+def is_model(name: str) -> bool:
+    """A path of safe segments; which models there are is BFL's business."""
+    return bool(_MODEL.fullmatch(name)) and not any(set(part) == {"."} for part in name.split("/"))
+
+
+def _model(name: str) -> str:
+    if not is_model(name):
+        raise ValueError("each is a number, or model=number")
+    return name
+
+
+def _number(text: str) -> int:
+    most = int(text) if _NUMBER.fullmatch(text) else 0
+    if not 1 <= most <= ACTIVE_MAX:
+        raise ValueError(f"each number is from 1 to {ACTIVE_MAX}")
+    return most

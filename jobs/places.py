@@ -1,0 +1,59 @@
+"""In which sorted sets a job stands, by its record alone: nothing can be leaked or forgotten."""
+
+from collections.abc import Iterator, Mapping
+
+from jobs.job import Job
+from jobs.keys import ACTIVE, DUE, INDEX, LINE, NOTICES, WAITING
+from jobs.limits import Limits
+from jobs.states import State
+
+# What others write to as well is put right with each commit, whether it changed or not.
+ALWAYS = (DUE, WAITING)
+_AT_BFL = (State.QUEUED, State.SUBMITTED)
+
+
+def places(job: Job) -> dict[str, float]:
+    """Sorted sets and the job's score in each."""
+    found = {INDEX + job.state: job.created_at}
+    if job.look_at is not None:
+        found[DUE] = job.look_at
+    if job.wanted is not None:
+        found[WAITING] = job.wanted
+    if job.ours:
+        found |= _of_submission(job)
+    if job.tell_at is not None:
+        found[NOTICES] = job.tell_at
+    return found
+
+
+def _of_submission(job: Job) -> dict[str, float]:
+    if job.waits:
+        return {f"{LINE}{job.model}": job.created_at}
+    if job.slot and job.state in _AT_BFL:
+        return {ACTIVE: job.deadline, active(job.model or ""): job.deadline}
+    return {}
+
+
+def active(model: str) -> str:
+    return f"{ACTIVE}:{model}"
+
+
+def caps(before: Job | None, after: Job, limits: Limits) -> Mapping[str, int]:
+    """How many may stand in the sets that a job newly enters."""
+    entered = after.slot and not (before and before.slot)
+    if not entered:
+        return {}
+    model = after.model or ""
+    return {ACTIVE: limits.total, active(model): limits.of(model)}
+
+
+def moves(
+    job_id: str, before: Mapping[str, float], after: Mapping[str, float]
+) -> Iterator[tuple[str | float, ...]]:
+    """The commands that bring a job from its old places to its new ones."""
+    for key in {**before, **dict.fromkeys(ALWAYS)}:
+        if key not in after:
+            yield "ZREM", key, job_id
+    for key, score in after.items():
+        if key in ALWAYS or key.startswith(LINE) or before.get(key) != score:
+            yield "ZADD", key, score, job_id

@@ -1,0 +1,95 @@
+"""Who may be submitted next, and why nobody may."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from jobs import scripts
+from jobs.clock import Clock, unavailable
+from jobs.keys import ACTIVE, LINE, LINES, PAUSES
+from jobs.limits import Limits
+
+EVERYTHING = "*"  # the scope of a pause that holds for every model
+PROBE_SECONDS = 60.0
+
+
+class Next(NamedTuple):
+    """The job that is next in line for its model, and the pauses that its outcome may end."""
+
+    job_id: str
+    model: str
+    probes: tuple[str, ...]
+
+
+class Pause(NamedTuple):
+    """Why and since when a model (or everything) is not submitted, in unix seconds."""
+
+    scope: str
+    reason: str
+    since: float
+    until: float
+    tries: int
+
+
+class Slots:
+    """The lines and slots of all workers together. Raises StoreUnavailable."""
+
+    def __init__(self, redis: Redis, clock: Clock, limits: Limits) -> None:
+        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._clock = clock
+        self._limits = limits
+        self._script = redis.register_script(scripts.NEXT)
+
+    def next(self, *, only_look: bool = False) -> Next | None:
+        """The longest waiting of those who may go now, or None."""
+        models = [part for pair in self._limits.models.items() for part in pair]
+        mode = "look" if only_look else "go"
+        with unavailable():
+            clock, job_id, *more = self._script(
+                keys=[LINES, ACTIVE, PAUSES],
+                args=[self._limits.total, LINE, mode, PROBE_SECONDS, *models],
+            )
+        self._clock.heard(clock)
+        if not job_id:
+            return None
+        model, probes = more
+        return Next(job_id.decode(), model.decode(), tuple(scope.decode() for scope in probes))
+
+    def leave(self, model: str, job_id: str) -> None:
+        """Out of the line without a record that says so: it must not stop those behind it."""
+        with unavailable():
+            self._redis.zrem(LINE + model, job_id)
+
+    def pause(self, scope: str, reason: str, seconds: float) -> None:
+        """Nothing of this model (or nothing at all) is submitted for so long; then one probe."""
+        now = self._clock.now()
+        known = {pause.scope: pause for pause in self.pauses()}.get(scope)
+        since, tries = (known.since, known.tries + 1) if known else (now, 1)
+        value = f"{now + seconds:.3f} {json.dumps([since, tries, reason])}"
+        with unavailable():
+            self._redis.hset(PAUSES, scope, value)
+
+    def resume(self, scopes: Sequence[str]) -> None:
+        """A probe went through."""
+        if scopes:
+            with unavailable():
+                self._redis.hdel(PAUSES, *scopes)
+
+    def pauses(self) -> list[Pause]:
+        """What is paused at present."""
+        with unavailable():
+            found = self._redis.hgetall(PAUSES)
+        return [_pause(scope.decode(), value.decode()) for scope, value in found.items()]
+
+    def active(self) -> int:
+        """How many slots are in use."""
+        with unavailable():
+            return int(self._redis.zcard(ACTIVE))
+
+
+def _pause(scope: str, value: str) -> Pause:
+    until, _, rest = value.partition(" ")
+    since, tries, reason = json.loads(rest)
+    return Pause(scope, reason, since, float(until), tries)

@@ -45,7 +45,7 @@ pins: $(VENV)/.made ## Renew the pinned requirements from pyproject.toml
 	@sh deploy/pins.sh $(BIN)/python
 
 clean: ## Remove what was made, except the data under var/
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/clients/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: what was installed is newer than the files that ask for it.

@@ -85,3 +85,12 @@ def test_a_cut_submission_made_a_task_all_the_same(box: Sandbox) -> None:
     with pytest.raises(requests.ConnectionError):
         submitted(box, sandbox={"submit_cut": True})
     assert len(box.tasks()) == 1
+
+
+def test_clients_that_know_no_switches_meet_the_usual_ones(box: Sandbox) -> None:
+    box.behave(submit_status=422)
+    box.behave(null_cost=True)
+    assert submitted(box).status_code == 422
+    assert submitted(box, sandbox={"null_cost": False, "samples": 2}).status_code == 200
+    box.behave(submit_status=None)
+    assert submitted(box).json()["cost"] is None

@@ -61,6 +61,10 @@ class Sandbox:
         body |= {"webhook_url": webhook_url, "webhook_secret": webhook_secret}
         return self._studio.open(read_submission(model, body))
 
+    def behave(self, **switches: Any) -> None:
+        """From now on, towards submissions without switches: those of clients that know none."""
+        self._studio.usual = bent(switches)(self._studio.usual)
+
     def call_back(self, task_id: str, **switches: Any) -> Callback:
         """One more callback, now, with some of the task's switches changed for this time."""
         return self._studio.call_back_now(self.task(task_id), bent(switches))

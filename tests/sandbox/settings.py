@@ -24,6 +24,7 @@ class Settings:
     submit_fault: SubmitFault | None = None
     poll_fault: PollFault | None = None
     generation_seconds: float = 0.5
+    delivery_refuses_keys: bool = True  # the real one ignores them; here a test shall notice
     url_life_seconds: float = 600.0
     video_url_life_seconds: float = 3600.0
     callback_retries: list[float] = field(default_factory=lambda: [1.0, 5.0, 30.0])

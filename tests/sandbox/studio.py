@@ -34,6 +34,7 @@ class Studio:
         self._clock = Clock()
         self._courier = Courier(settings, self.ledger, self._clock)
         self.origin = ""  # known once the server listens
+        self.usual = Switches()  # of submissions that bring none
 
     def start(self, origin: str) -> None:
         self.origin = origin
@@ -45,6 +46,8 @@ class Studio:
 
     def open(self, submission: Submission) -> Task:
         """Make a task and set it going; raises Refused."""
+        if submission.switches == Switches():
+            submission = replace(submission, switches=self.usual)
         switches = submission.switches
         fault = self._fault(submission)
         if isinstance(fault, int):

@@ -1,0 +1,97 @@
+"""Clients of BFL's API that others wrote: each installed once, then run as a process of its own."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.procfile import ROOT
+from tests.harness import node
+
+PROGRAMS = ROOT / "tests" / "clients"
+_BLACKFOREST = ROOT / "var" / "clients" / "blackforest"
+INSTALL_SECONDS = 300
+RUN_SECONDS = 60
+# What a developer's shell may hold and these clients listen to.
+_FOREIGN = ("BFL_API_KEY", "BFL_ENV", "BFL_DEBUG", "NODE_OPTIONS", "PYTHONPATH")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a client is asked to do."""
+
+    url: str
+    key: str
+    input: dict[str, Any]
+    model: str = "flux-pro-1.1"  # the newest that every client knows
+    prompt: str = "a lighthouse at dawn"
+    patience: float = 30.0
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """One client; `name` tells its program which of several ways to use it."""
+
+    name: str
+    installed: Callable[[], list[str]]
+
+    def run(self, order: Order) -> dict[str, Any]:
+        """What came of the order, as tests/clients says it; raises CalledProcessError."""
+        done = subprocess.run(
+            self.installed(),
+            input=json.dumps({"client": self.name, **vars(order)}),
+            env=_environment(),
+            stdout=subprocess.PIPE,
+            timeout=RUN_SECONDS,
+            check=True,
+            text=True,
+        )
+        outcome: dict[str, Any] = json.loads(done.stdout)
+        return outcome
+
+
+def _environment() -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    return own | {"PYTHONPATH": str(_BLACKFOREST), "NO_PROXY": "127.0.0.1"}
+
+
+def ai_sdk() -> list[str]:
+    """The command that runs it, installed."""
+    lock = PROGRAMS / "package-lock.json"
+    _install(lock, PROGRAMS / "node_modules", node.ci())
+    return [node.find("node"), str(PROGRAMS / "generate.mjs")]
+
+
+def blackforest() -> list[str]:
+    """The command that runs it, installed.
+
+    Without the Pillow that it pins, which is of 2024 and has no wheel for the Pythons of today.
+    """
+    lock = PROGRAMS / "requirements.txt"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    _install(lock, _BLACKFOREST, [*pip, "--no-deps", "-r", str(lock), "-t", str(_BLACKFOREST)])
+    return [sys.executable, str(PROGRAMS / "generate.py")]
+
+
+def _install(lock: Path, place: Path, command: list[str]) -> None:
+    """Run the command unless it has run since the lock last changed."""
+    stamp, wanted = place / ".installed", hashlib.sha256(lock.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    shutil.rmtree(place, ignore_errors=True)
+    subprocess.run(command, cwd=PROGRAMS, timeout=INSTALL_SECONDS, check=True)
+    stamp.write_text(wanted)
+
+
+CLIENTS = (
+    Foreign("blackforest-sync", blackforest),
+    Foreign("blackforest-async", blackforest),
+    Foreign("ai-sdk-6", ai_sdk),
+    Foreign("ai-sdk-7", ai_sdk),
+)

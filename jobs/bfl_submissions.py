@@ -50,6 +50,7 @@ def taken(answer: bytes) -> Taken:
         task_id=bfl.task_id(message),
         polling_url=url if isinstance(url, str) and len(url) <= URL_MAX_CHARS else None,
         cost=bfl.number(message.get("cost")),
+        megapixels=(bfl.number(message.get("input_mp")), bfl.number(message.get("output_mp"))),
     )
 
 

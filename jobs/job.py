@@ -14,7 +14,7 @@ from jobs.caller import Caller
 from jobs.kept import Kept
 from jobs.patience import FINAL_POLL_SECONDS, Patience, poll_time
 from jobs.report import URL_LIFE_SECONDS, Failure, Moderation, Report
-from jobs.states import REOPENABLE, TRANSITIONS, Doubt, News, Source, State
+from jobs.states import TRANSITIONS, Doubt, News, Source, State
 from jobs.timeline import Moment, extended
 
 LEASE_SECONDS = 30.0
@@ -36,6 +36,7 @@ class Job:
     polling_url: str | None = None
     progress: float | None = None
     cost: float | None = None
+    megapixels: tuple[float | None, float | None] = (None, None)  # in and out, as BFL bills them
     result: Mapping[str, Any] = field(default_factory=dict)
     failure: Failure | None = None
     moderation: Moderation | None = None
@@ -54,6 +55,7 @@ class Job:
     resubmits: int = 0
     request: str | None = None  # digest of what was asked under an idempotency key
     caller: Caller | None = None
+    reached_at: str | None = None  # our own origin as its submitter knows it
     tell_at: float | None = None  # when the caller must next be told
     told: int = 0  # times that was tried
     tries: int = 0
@@ -148,7 +150,7 @@ class Job:
         """A callback that is not clear is settled by asking; an answer to that can only wait."""
         if report.source is not Source.CALLBACK or self.wanted or self.lease_until:
             return self
-        return replace(self, state=State.SUBMITTED)._heard_line(report, now)._wanted(now)
+        return replace(self, state=State.SUBMITTED)._heard_line(report, now).called_for(now)
 
     def _told(self, report: Report, state: State, now: float) -> Self:
         job = replace(
@@ -182,7 +184,7 @@ class Job:
             tries=0,
             lease_until=None,
         )
-        return job._wanted(now)
+        return job.called_for(now)
 
     def _answers_for_dead_url(self, report: Report) -> bool:
         return bool(self.urls) and report.source is not Source.CALLBACK
@@ -209,7 +211,7 @@ class Job:
 
     # Who looks after it.
 
-    def _wanted(self, now: float) -> Self:
+    def called_for(self, now: float) -> Self:
         """A worker should take it. What was not heard of yet may be an image just born."""
         until = self.urls_die_at if self.state is State.READY else None
         return replace(
@@ -228,7 +230,7 @@ class Job:
             return replace(self, look_at=min(self.lease_until or now, self.deadline))
         if self.wanted is not None:  # it keeps its place
             return replace(self, look_at=min(now + RECHECK_SECONDS, self.deadline))
-        return replace(self, lease_until=None)._wanted(now)
+        return replace(self, lease_until=None).called_for(now)
 
     def leased(self, now: float) -> bool:
         return self.lease_until is not None and self.lease_until > now
@@ -266,7 +268,7 @@ class Job:
         """Given back unfinished by a worker that was told to stop: the next one may start."""
         if self.state is State.QUEUED:
             return replace(self, waits=True, slot=False, lease_until=None)
-        return replace(self, lease_until=None)._wanted(now)
+        return replace(self, lease_until=None).called_for(now)
 
     # How it ends, apart from BFL's own word.
 
@@ -281,19 +283,3 @@ class Job:
     def expired(self, now: float, why: str) -> Self:
         ended = self.ended(now, State.EXPIRED, failure=Failure("expired", why))
         return ended.noted(now, "expired", reason=why)
-
-    def reopened(self, now: float, patience: Patience) -> Self:
-        """Back to work by an operator: BFL is asked at once. Other states stay as they are."""
-        if self.state not in REOPENABLE or self.task_id is None:
-            return self
-        job = replace(
-            self,
-            state=State.SUBMITTED,
-            deadline=now + patience.give_up_after,
-            failure=None,
-            asked_again=False,
-            replaying=True,
-            tries=0,
-            tell_at=None,
-        )
-        return job.noted(now, "replay asked for")._wanted(now)

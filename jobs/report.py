@@ -62,3 +62,4 @@ class Taken:
     task_id: str
     polling_url: str | None = None
     cost: float | None = None
+    megapixels: tuple[float | None, float | None] = (None, None)

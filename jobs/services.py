@@ -11,6 +11,7 @@ from jobs.api import Api
 from jobs.clock import Clock
 from jobs.errors import InvalidSettings, StorageFailed
 from jobs.hosts import Trust
+from jobs.job import Job
 from jobs.media import MediaStore
 from jobs.outage import TellingRetry
 from jobs.pages import Pages
@@ -18,7 +19,7 @@ from jobs.pulse import Pulse
 from jobs.queues import Hints
 from jobs.refusals import Refusals
 from jobs.settings import Settings
-from jobs.signing import CallbackTokens, LinkSigner
+from jobs.signing import CallbackTokens, LinkSigner, MediaLink
 from jobs.slots import Slots
 from jobs.store import Store
 
@@ -46,6 +47,20 @@ class Services:
     api: Api
     tokens: CallbackTokens
     links: LinkSigner
+
+    def base_url(self, job: Job) -> str:
+        """Where we are reached: PUBLIC_URL, or else where the job's submitter did reach us.
+
+        PORT would not do: platforms give each process one of its own.
+        """
+        return self.settings.public_url or job.reached_at or self.settings.base_url
+
+    def links_to(self, job: Job, base_url: str | None = None) -> list[str]:
+        """Links to a job's media, signed now."""
+        expires = int(self.store.now() + self.settings.link_ttl)
+        base = f"{base_url or self.base_url(job)}/media/"
+        tokens = (MediaLink(job.id, n, expires) for n in range(len(job.media)))
+        return [base + self.links.sign(token) for token in tokens]
 
 
 def build(settings: Settings, redis: Redis) -> Services:

@@ -176,10 +176,9 @@ class Settings(BaseModel):
         return region_of(self.bfl_origin.host)
 
     @property
-    def callbacks_url(self) -> str | None:
-        """Where BFL can call us about jobs that we submit; None when it cannot reach us."""
-        reachable = self.public_url or self.bfl_origin == self.bfl_sandbox_url
-        return f"{self.base_url}/webhooks/bfl/" if reachable else None
+    def bfl_reaches_us(self) -> bool:
+        """Whether BFL can call us about jobs that we submit; a sandbox can in any case."""
+        return bool(self.public_url) or self.bfl_origin == self.bfl_sandbox_url
 
 
 def _is_odd(url: str) -> bool:

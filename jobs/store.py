@@ -157,6 +157,20 @@ class Store:
             next_at=float(next_at) if next_at else None,
         )
 
+    def to_tell(self, limit: int) -> tuple[str, ...]:
+        """Whose submitter must be told now, the one that waits longest first."""
+        with unavailable():
+            found = self._redis.zrangebyscore(NOTICES, "-inf", self.now(), 0, limit)
+        return tuple(job_id.decode() for job_id in found)
+
+    def settle_notice(self, job_id: str, at: float | None) -> None:
+        """Put a place among the notices right by what the record says."""
+        with unavailable():
+            if at is None:
+                self._redis.zrem(NOTICES, job_id)
+            else:
+                self._redis.zadd(NOTICES, {job_id: at})
+
     def put_off(self, job_id: str, seconds: float) -> None:
         """Look at a job later whatever its record says: a broken one must not stop the others."""
         with unavailable(), self._redis.pipeline() as pipe:

@@ -72,6 +72,7 @@ def taken(job: Job, now: float, answer: Taken, patience: Patience, *, calls: boo
         task_id=answer.task_id,
         polling_url=job.polling_url or answer.polling_url,
         cost=job.cost if job.cost is not None else answer.cost,
+        megapixels=answer.megapixels,
     )
     if job.task_id or job.state.terminal:  # the callback was quicker than BFL's own answer
         return known if known != job else job
@@ -157,8 +158,10 @@ def _never_sent(job: Job, now: float) -> Job:
 
 def reopened(job: Job, now: float, patience: Patience) -> Job:
     """Back to work at an operator's word; back in line when BFL is not known to have it."""
-    if job.task_id is not None or job.state not in REOPENABLE:
-        return job.reopened(now, patience)
+    if job.state not in REOPENABLE:
+        return job
+    if job.task_id is not None:
+        return _asked_again(job, now, patience)
     again = replace(
         job,
         state=State.QUEUED,
@@ -170,3 +173,17 @@ def reopened(job: Job, now: float, patience: Patience) -> Job:
         tell_at=None,
     )
     return again.noted(now, "submitted again by an operator")
+
+
+def _asked_again(job: Job, now: float, patience: Patience) -> Job:
+    asked = replace(
+        job,
+        state=State.SUBMITTED,
+        deadline=now + patience.give_up_after,
+        failure=None,
+        asked_again=False,
+        replaying=True,
+        tries=0,
+        tell_at=None,
+    )
+    return asked.noted(now, "replay asked for").called_for(now)

@@ -8,7 +8,7 @@ from flask import Flask
 from jobs import services, settings
 from jobs.errors import FluxkeepError
 from jobs.services import Services
-from receiver import api, callbacks, health, media, metrics, problems, submissions
+from receiver import api, callbacks, dropin, health, media, metrics, problems, submissions
 from receiver.wiring import Wired
 
 
@@ -20,7 +20,7 @@ def create_app(given: Services | None = None) -> Flask:
     Wired.of(built).install(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     logging.getLogger().setLevel(built.settings.log_level)
-    for part in (callbacks, submissions, api, media, health, metrics):
+    for part in (callbacks, submissions, dropin, api, media, health, metrics):
         app.register_blueprint(part.blueprint)
     problems.handle(app)
     return app

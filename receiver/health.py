@@ -5,8 +5,9 @@ from collections.abc import Callable
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import FluxkeepError, StoreUnavailable
+from jobs.errors import BflUnavailable, FluxkeepError, StoreUnavailable
 from jobs.services import Services
+from jobs.slots import EVERYTHING
 from receiver.wiring import services
 
 SWEEP_SILENT_SECONDS = 30.0
@@ -67,6 +68,13 @@ def _worker(wired: Services) -> None:
     _fresh(wired, "worker", WORKER_SILENT_SECONDS)
 
 
+def _submitting(wired: Services) -> None:
+    """A pause for everything is trouble; one model that is busy is not."""
+    for pause in wired.slots.pauses():
+        if pause.scope == EVERYTHING:
+            raise BflUnavailable(f"submitting is paused: {pause.reason}")
+
+
 def _fresh(wired: Services, process: str, limit: float) -> None:
     age = wired.pulse.seen().get(process)
     if age is None:
@@ -75,4 +83,4 @@ def _fresh(wired: Services, process: str, limit: float) -> None:
         raise StoreUnavailable(f"the {process} process was last seen {age:.0f} s ago")
 
 
-CHECKS = {"storage": _storage, "sweep": _sweep, "worker": _worker}
+CHECKS = {"storage": _storage, "sweep": _sweep, "worker": _worker, "submitting": _submitting}

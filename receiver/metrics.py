@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from jobs.counts import LIFE_LEFT, TIME_TO_STORED, Histogram
 from jobs.pulse import Pulse, Tally
+from jobs.slots import Slots
 from jobs.states import News, Source
 from receiver.wiring import services
 
@@ -23,15 +24,16 @@ blueprint = Blueprint("metrics", __name__)
 @blueprint.get("/metrics")
 def scrape() -> Response:
     registry = CollectorRegistry()
-    registry.register(PulseCollector(services().pulse))
+    registry.register(PulseCollector(services().pulse, services().slots))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 class PulseCollector(Collector):
     """Turns the numbers in Redis into metric families."""
 
-    def __init__(self, pulse: Pulse) -> None:
+    def __init__(self, pulse: Pulse, slots: Slots) -> None:
         self._pulse = pulse
+        self._slots = slots
 
     def describe(self) -> Iterator[Metric]:
         """Nothing ahead of the scrape: a registry would otherwise collect once to find out."""
@@ -44,6 +46,7 @@ class PulseCollector(Collector):
         yield _jobs(tally)
         yield GaugeMetricFamily("fluxkeep_due", "Jobs the sweep should have seen.", tally.due)
         yield GaugeMetricFamily("fluxkeep_waiting", "Jobs that wait for a worker.", tally.waiting)
+        yield from _submitting(self._slots)
         yield _heartbeats(self._pulse)
         yield _histogram(tally, LIFE_LEFT, "Life left in a URL when its media were stored.")
         yield _histogram(tally, TIME_TO_STORED, "From BFL's word that media are ready to stored.")
@@ -75,6 +78,18 @@ def _jobs(tally: Tally) -> Metric:
     for state, number in tally.jobs.items():
         family.add_metric((state,), number)
     return family
+
+
+def _submitting(slots: Slots) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "fluxkeep_slots_used", "Tasks of ours that are active at BFL.", slots.active()
+    )
+    paused = GaugeMetricFamily(
+        "fluxkeep_submitting_paused", "Why nothing is submitted.", labels=("model", "reason")
+    )
+    for pause in slots.pauses():
+        paused.add_metric((pause.scope, pause.reason), 1)
+    yield paused
 
 
 def _heartbeats(pulse: Pulse) -> Metric:

@@ -1,13 +1,14 @@
 """Errors as RFC 9457 problem details: one table from what went wrong to what the caller is told."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, json
+from flask import Flask, Response, json, request
 from werkzeug.exceptions import HTTPException
 
-from jobs import errors
+from jobs import bfl_answers, errors
 from jobs.errors import FluxkeepError
 
 STATUS: dict[type[FluxkeepError], HTTPStatus] = {
@@ -34,6 +35,8 @@ HEADERS: dict[HTTPStatus, dict[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"},
 }
+
+BFL_PATHS = "/v1/"
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +75,23 @@ def _unforeseen(error: Exception) -> Response:
 
 def problem(status: HTTPStatus, detail: str, **extra: Any) -> Response:
     """A problem document; `type` is about:blank, so `title` is the status phrase."""
+    if request.path.startswith(BFL_PATHS):
+        return _as_bfl_says_it(status, detail, **extra)
     document = {"title": status.phrase, "status": int(status), "detail": detail, **extra}
     response = Response(json.dumps(document), status, mimetype="application/problem+json")
+    response.headers.update(HEADERS.get(status, {}))
+    return response
+
+
+def _as_bfl_says_it(
+    status: HTTPStatus, detail: str, errors: Sequence[Mapping[str, str]] = ()
+) -> Response:
+    """To a client of BFL's own API: its error bodies, and its 403 for a wrong key."""
+    if status is HTTPStatus.UNAUTHORIZED:
+        status, detail = HTTPStatus.FORBIDDEN, bfl_answers.NOT_AUTHENTICATED
+    if status is HTTPStatus.NOT_FOUND:
+        detail = status.phrase
+    said = bfl_answers.error(bfl_answers.complaints(errors) or detail, detail)
+    response = Response(json.dumps(said), status, mimetype="application/json")
     response.headers.update(HEADERS.get(status, {}))
     return response

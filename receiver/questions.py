@@ -79,12 +79,22 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def validated(model: type[Model], raw: bytes) -> Model:
     """A body as a model. Raises BadRequest when it is not a JSON object, Invalid by field."""
+    return checked(model, an_object(raw))
+
+
+def an_object(raw: bytes) -> dict[str, Any]:
+    """A body that is a JSON object. Raises BadRequest."""
     try:
         value = bfl.strict_json(raw)
     except BadReport as error:
         raise BadRequest(str(error)) from None
     if not isinstance(value, dict):
         raise BadRequest("the body is not a JSON object")
+    return value
+
+
+def checked(model: type[Model], value: dict[str, Any]) -> Model:
+    """A value as a model. Raises Invalid by field."""
     try:
         return model.model_validate(value)
     except ValidationError as error:

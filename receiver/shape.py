@@ -7,14 +7,28 @@ from typing import Any
 from jobs.job import Job
 from jobs.kept import Kept
 from jobs.services import Services
-from jobs.signing import MediaLink
+from jobs.slots import EVERYTHING, Pause
 from jobs.timeline import Moment
 
 
 def jobs(services: Services, records: Sequence[Job]) -> list[dict[str, Any]]:
     """The JSON of several jobs, their refused callbacks among them."""
     refusals = services.refusals.of([record.id for record in records]) if records else []
-    return [_job(services, *pair) for pair in zip(records, refusals, strict=True)]
+    pauses = services.slots.pauses() if any(record.waits for record in records) else []
+    return [
+        _job(services, record, (*refused, *_held_up(record, pauses)))
+        for record, refused in zip(records, refusals, strict=True)
+    ]
+
+
+def _held_up(record: Job, pauses: Sequence[Pause]) -> list[Moment]:
+    """Why a job still waits in line, which is on no record of its own."""
+    scopes = (EVERYTHING, record.model) if record.waits else ()
+    return [
+        Moment(pause.since, "submitting paused", {"reason": pause.reason})
+        for pause in pauses
+        if pause.scope in scopes
+    ]
 
 
 def job(services: Services, record: Job) -> dict[str, Any]:
@@ -22,15 +36,10 @@ def job(services: Services, record: Job) -> dict[str, Any]:
     return jobs(services, [record])[0]
 
 
-def _job(services: Services, record: Job, refusals: tuple[Moment, ...]) -> dict[str, Any]:
+def _job(services: Services, record: Job, beside: tuple[Moment, ...]) -> dict[str, Any]:
     """Each medium gets a link that is signed now."""
-    timeline = sorted((*record.timeline, *refusals), key=lambda moment: moment.at)
-    signer = services.links
-    expires = int(services.store.now() + services.settings.link_ttl)
-    base = f"{services.settings.base_url}/media/"
-
-    def link(n: int) -> str:
-        return base + signer.sign(MediaLink(record.id, n, expires))
+    timeline = sorted((*record.timeline, *beside), key=lambda moment: moment.at)
+    urls = services.links_to(record)
 
     return {
         "id": record.id,
@@ -47,7 +56,7 @@ def _job(services: Services, record: Job, refusals: tuple[Moment, ...]) -> dict[
         "result": record.result or None,
         "error": _error(record),
         "moderation": _moderation(record),
-        "media": [_medium(file, link(n)) for n, file in enumerate(record.media)],
+        "media": [_medium(*pair) for pair in zip(record.media, urls, strict=True)],
         "timeline": [_moment(moment) for moment in timeline],
     }
 

@@ -6,13 +6,14 @@ import re
 import uuid
 from typing import Any, NamedTuple, Self
 
-from flask import Blueprint, request
+from flask import Blueprint, has_request_context, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from jobs import submission
 from jobs.caller import Caller
-from jobs.errors import BadField, KeyReused
+from jobs.errors import BadField, KeyReused, RefusedUrl
+from jobs.hosts import parse
 from jobs.job import Job
 from jobs.limits import is_model
 from jobs.services import Services
@@ -69,10 +70,14 @@ class Wish(NamedTuple):
 def submit() -> ResponseReturnValue:
     """202 with the job, `queued`; the same again under the same `Idempotency-Key`."""
     raw = body.read(BODY_MAX_BYTES)
-    wish = Wish.of(validated(Order, raw))
-    key = request.headers.get("Idempotency-Key")
-    job = put_in_line(services(), wish) if key is None else _once(services(), wish, key, raw)
+    job = accepted(services(), Wish.of(validated(Order, raw)), raw)
     return shape.job(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
+
+
+def accepted(wired: Services, wish: Wish, raw: bytes) -> Job:
+    """The job of this request, put in line unless its `Idempotency-Key` says that it is."""
+    key = request.headers.get("Idempotency-Key")
+    return put_in_line(wired, wish) if key is None else _once(wired, wish, key, raw)
 
 
 def put_in_line(
@@ -80,7 +85,7 @@ def put_in_line(
 ) -> Job:
     """A new job in line for BFL, on record with its input; or the one that has this id."""
     own_id = job_id or str(uuid.uuid4())
-    facts = {**wish.facts, "request": request_digest}
+    facts = {**wish.facts, "request": request_digest, "reached_at": reached_at(wired)}
 
     def begin(job: Job | None, now: float) -> Job:
         return job or submission.in_line(own_id, wish.model, now, facts)
@@ -89,6 +94,16 @@ def put_in_line(
     change = wired.store.change(own_id, begin, new=True, submission=given)
     assert change.after is not None  # `begin` always makes one
     return change.after
+
+
+def reached_at(wired: Services) -> str | None:
+    """Our origin as the caller wrote it, where PUBLIC_URL does not say."""
+    if wired.settings.public_url or not has_request_context():
+        return None
+    try:
+        return str(parse(request.host_url).origin)
+    except RefusedUrl:
+        return None
 
 
 def _once(wired: Services, wish: Wish, key: str, raw: bytes) -> Job:

@@ -46,8 +46,7 @@ PROFILE = settings(
 
 NAMES = ("one", "two", "three")
 IDS = st.sampled_from(NAMES)
-NEWS = st.sampled_from(News)
-SOURCES = st.sampled_from(Source)
+NEWS, SOURCES = st.sampled_from(News), st.sampled_from(Source)
 LIVES = st.none() | st.floats(-60, 7200)
 INDEXES = st.integers(0, 1000)
 

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.harness import Installation
 from tests.harness.foreign import CLIENTS, Foreign, Order
+from tests.harness.installation import KEYS
 from tests.sandbox import Sandbox
 
 # The first test may have to install them.
@@ -47,7 +49,13 @@ def bfl_itself(sandbox: Sandbox) -> Api:
     return Api(sandbox.url, "bfl-key-of-a-client", sandbox)
 
 
-@pytest.fixture(params=["bfl_itself"])
+@pytest.fixture
+def fluxkeep(installation: Installation, sandbox: Sandbox) -> Api:
+    """BFL's words as they come, and hosts of media that take no key: Fluxkeep stands between."""
+    return Api(installation.url, KEYS["submit"], sandbox)
+
+
+@pytest.fixture(params=["bfl_itself", "fluxkeep"])
 def api(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Api]:
     """Every place a client can be pointed at."""
     sandbox.settings.generation_seconds = GENERATION_SECONDS

@@ -73,12 +73,11 @@ class Submission:
             self._understand(answer, calls=webhook is not None)
 
     def _webhook(self) -> Webhook | None:
-        base, tokens, job_id = (
-            self._services.settings.callbacks_url,
-            self._services.tokens,
-            self._claim.job.id,
-        )
-        return Webhook(base + tokens.sign(job_id), tokens.secret(job_id)) if base else None
+        if not self._services.settings.bfl_reaches_us:
+            return None
+        job, tokens = self._claim.job, self._services.tokens
+        url = f"{self._services.base_url(job)}/webhooks/bfl/{tokens.sign(job.id)}"
+        return Webhook(url, tokens.secret(job.id))
 
     def _understand(self, answer: Answer, *, calls: bool) -> None:
         if answer.good:

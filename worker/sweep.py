@@ -12,7 +12,7 @@ from jobs import submission
 from jobs.errors import BrokenRecord, StorageFailed, StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
-from worker import wiring
+from worker import notices, wiring
 from worker.claim import POISONED_FOR_SECONDS
 from worker.rescue import drop_if_over
 
@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    run(wiring.start(), _stop_on_signals())
+    services, stop = wiring.start(), _stop_on_signals()
+    telling = notices.start(services, stop)
+    run(services, stop)
+    telling.join()
     return 0
 
 

@@ -1,0 +1,118 @@
+"""BFL's own API: any client of it works with nothing but its base URL and key changed."""
+
+import time
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, ConfigDict, Field
+
+from jobs import bfl, bfl_answers
+from jobs.caller import Caller
+from jobs.errors import BadField, BflUnavailable, Invalid, RefusedUrl, StoreUnavailable
+from jobs.hosts import Trust
+from jobs.job import Job
+from jobs.report import Failure
+from receiver import body, submissions
+from receiver.access import requires
+from receiver.questions import an_object, checked
+from receiver.submissions import BODY_MAX_BYTES, Order, Wish
+from receiver.wiring import services
+
+# BFL answers a submission in half a second, and some clients do not wait longer than five.
+TAKEN_SECONDS = 4.0
+FIRST_LOOK_SECONDS = 0.02
+LOOKS_SLOW_DOWN = 1.3
+
+blueprint = Blueprint("dropin", __name__, url_prefix="/v1")
+
+
+class Webhook(BaseModel):
+    """What a client may add to its input: somebody of its own to call."""
+
+    model_config = ConfigDict(strict=True)
+
+    webhook_url: str | None = Field(default=None, min_length=1, max_length=2083)
+    webhook_secret: str | None = Field(default=None, max_length=1024)
+
+    def caller(self, trust: Trust) -> Caller | None:
+        """Raises Invalid."""
+        if self.webhook_url is None:
+            return None
+        try:
+            trust.caller(self.webhook_url)
+        except RefusedUrl as error:
+            raise Invalid([{"field": "webhook_url", "message": str(error)}]) from None
+        return Caller(self.webhook_url, self.webhook_secret)
+
+
+@blueprint.post("/<path:model>")
+@requires("submit")
+def submit(model: str) -> ResponseReturnValue:
+    """BFL's answer to a submission, or its refusal when that comes at once."""
+    wired = services()
+    raw = body.read(BODY_MAX_BYTES)
+    given = an_object(raw)
+    caller = checked(Webhook, given).caller(wired.trust)
+    order = checked(Order, {"model": model, "input": given})
+    job = _settled(submissions.accepted(wired, Wish.of(order, caller), raw))
+    if job.failure and job.failure.status:
+        return _refused(job.failure, job.failure.status)
+    return bfl_answers.submitted(job, base_url())
+
+
+def _settled(job: Job) -> Job:
+    """The job once BFL has taken or refused it; as it is when that takes too long."""
+    store, pause = services().store, FIRST_LOOK_SECONDS
+    until = time.monotonic() + TAKEN_SECONDS
+    while job.task_id is None and not job.state.terminal and time.monotonic() < until:
+        time.sleep(pause)
+        pause *= LOOKS_SLOW_DOWN
+        job = store.load(job.id) or job
+    return job
+
+
+def _refused(failure: Failure, status: int) -> ResponseReturnValue:
+    said = failure.said if isinstance(failure.said, dict) else {"detail": failure.message}
+    return {"message": failure.message, **said}, status
+
+
+@blueprint.get("/get_result")
+@requires("read")
+def get_result() -> ResponseReturnValue:
+    """What became of a job, by its own id or BFL's."""
+    task_id = request.args.get("id", "")
+    if not bfl.TASK_ID.fullmatch(task_id):
+        raise BadField("id: 1 to 128 of A-Z a-z 0-9 _ -")
+    try:
+        job = services().store.load(task_id)
+    except StoreUnavailable:
+        return _polled(bfl_answers.pending(task_id))
+    if job is None:
+        return _polled(bfl_answers.unknown(task_id), HTTPStatus.NOT_FOUND)
+    return _polled(bfl_answers.told(job, services().links_to(job, base_url())))
+
+
+def _polled(said: dict[str, Any], status: int = HTTPStatus.OK) -> ResponseReturnValue:
+    return said, status, {"Retry-After": str(bfl_answers.RETRY_AFTER_SECONDS)}
+
+
+@blueprint.get("/credits")
+@requires("read")
+def credits_left() -> ResponseReturnValue:
+    """BFL's own answer, asked with the operator's key."""
+    try:
+        answer = services().api.credits()
+    except BflUnavailable as error:
+        return bfl_answers.error(str(error), str(error)), HTTPStatus.SERVICE_UNAVAILABLE
+    if answer.key_refused:
+        text = "BFL refuses the API key of this Fluxkeep"
+        return bfl_answers.error(text, text), HTTPStatus.BAD_GATEWAY
+    return Response(answer.body, answer.status, mimetype="application/json")
+
+
+def base_url() -> str:
+    """The origin the client asked: some send their key to no other."""
+    settings = services().settings
+    return settings.public_url or submissions.reached_at(services()) or settings.base_url

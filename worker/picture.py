@@ -43,6 +43,8 @@ def _png(data: Data) -> tuple[int, int] | None:
 def _webp(data: Data) -> tuple[int, int] | None:
     """Of three kinds: lossy, lossless (14 bits each), and extended with a canvas (24 bits each)."""
     coding, head = data[12:16], data[20:30]
+    if len(head) < 10:
+        return None
     if coding == b"VP8 " and head[3:6] == b"\x9d\x01\x2a":
         return _little(head[6:8]) & 0x3FFF, _little(head[8:10]) & 0x3FFF
     if coding == b"VP8L" and head[:1] == b"\x2f":

@@ -60,6 +60,7 @@ AT_HOME = {
     "itsdangerous": {"jobs.signing"},
     "dotenv": {"jobs.settings", "deploy"},
     "prometheus_client": {"receiver.metrics"},
+    "PIL": {"worker.darkroom"},  # a process of its own: Pillow can be made to hang
 }
 BFL_WORDS = {
     "Ready",

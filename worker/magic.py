@@ -5,12 +5,10 @@ from collections.abc import Callable
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from PIL import Image
-
 from jobs.errors import NotMedia
+from worker import boxes, facts
 
 HEAD_BYTES = 16
-WEBP_MAX_BYTES = 16 * 2**20  # Pillow reads a WebP whole to learn its size
 
 _END_OF_IMAGE = 0xD9
 # What can begin a segment: in a scan, FF is followed by 00 (a stuffed byte) or a restart marker.
@@ -58,20 +56,12 @@ def _webp_ends(data: mmap) -> bool:
 
 
 def _mp4_ends(data: mmap) -> bool:
-    """A chain of boxes, each with its length in front (ISO/IEC 14496-12), to the very end."""
-    at, seen = 0, set()
-    while at + 8 <= len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        seen.add(data[at + 4 : at + 8])
-        if length == 0:  # "to the end of the file"
-            at = len(data)
-        elif length == 1:
-            at += max(int.from_bytes(data[at + 8 : at + 16], "big"), 16)
-        elif length < 8:
-            return False
-        else:
-            at += length
-    return at == len(data) and b"mdat" in seen and not seen.isdisjoint({b"moov", b"moof"})
+    """A chain of boxes to the very end, the samples and what they mean among them."""
+    end, seen = 0, set()
+    for box in boxes.walk(data, 0, len(data)):
+        end = box.end
+        seen.add(box.kind)
+    return end == len(data) and b"mdat" in seen and not seen.isdisjoint({b"moov", b"moof"})
 
 
 _ENDINGS: dict[str, Callable[[mmap], bool]] = {
@@ -83,13 +73,6 @@ _ENDINGS: dict[str, Callable[[mmap], bool]] = {
 
 
 def pixels(path: Path, kind: str) -> tuple[int | None, int | None]:
-    """Width and height of an image from its header alone; unknown for what cannot be read."""
-    if not kind.startswith("image/"):
-        return None, None
-    if kind == "image/webp" and path.stat().st_size > WEBP_MAX_BYTES:
-        return None, None
-    try:
-        with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as image:
-            return image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None, None
+    """Width and height of an image; `facts.known` tells more and takes this one's place."""
+    known = facts.known(path, kind)
+    return (known.width, known.height) if kind.startswith("image/") else (None, None)

@@ -1,0 +1,161 @@
+"""Pictures that cannot, should not or will not be drawn: no thumbnail, and no harm."""
+
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from deploy.procfile import ROOT
+from tests.harness.pictures import PICTURES, RED, corners, encoded, made, png
+from tests.sandbox.formats import JPEGS, MP4
+from worker import darkroom, thumbnail
+
+KINDS = pytest.mark.parametrize("kind", PICTURES)
+MEBIBYTE = 2**20
+PIXELS = (b"IDAT", zlib.compress(bytes(31 * 10)))
+TEXT_BOMB = b"Comment\0\0" + zlib.compress(bytes(200 * MEBIBYTE))
+HOSTILE = {
+    "nothing": b"",
+    "a head alone": png(10, 10)[:16],
+    "no pixels": png(10, 10),
+    "too few pixels": png(100, 100, PIXELS),
+    "no size": png(0, 0, PIXELS),
+    "50,000 x 50,000 pixels": png(50_000, 50_000, PIXELS),
+    "2,147,483,647 rows": png(1, 2**31 - 1, PIXELS),
+    "text that unpacks to 200 MiB": png(10, 10, (b"zTXt", TEXT_BOMB), PIXELS),
+    "a profile that unpacks to 200 MiB": png(10, 10, (b"iCCP", TEXT_BOMB), PIXELS),
+    "a chunk longer than the file": png(10, 10)[:33] + b"\x7f\xff\xff\xffIDAT",
+    "another format": b"GIF89a\x10\0\x10\0\0\0\0",
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_what_cannot_be_drawn_has_no_thumbnail_and_a_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, body: bytes
+) -> None:
+    assert made(tmp_path, body, "image/png") is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "no thumbnail of original: " in caplog.text and len(caplog.text) < 400
+
+
+@KINDS
+def test_a_picture_that_breaks_off_is_not_half_drawn(tmp_path: Path, kind: str) -> None:
+    body = encoded(corners(900, 900), kind)
+    for length in (20, len(body) // 2, len(body) * 9 // 10):
+        assert made(tmp_path, body[:length], kind) is None, length
+
+
+def test_a_picture_is_read_as_the_format_it_was_found_to_be(tmp_path: Path) -> None:
+    assert made(tmp_path, JPEGS[0], "image/png") is None
+
+
+def test_a_film_has_no_thumbnail_and_that_is_not_worth_a_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert made(tmp_path, MP4, "video/mp4") is None
+    assert not caplog.records
+
+
+def test_what_the_disk_refuses_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    original = tmp_path / "original"
+    with pytest.raises(FileNotFoundError):
+        thumbnail.make(original, "image/jpeg", tmp_path / "thumbnail")
+    original.write_bytes(JPEGS[0])
+    with pytest.raises(FileNotFoundError):
+        thumbnail.make(original, "image/jpeg", tmp_path / "no directory" / "thumbnail")
+    with pytest.raises(FileExistsError):
+        thumbnail.make(original, "image/jpeg", original)
+    assert original.read_bytes() == JPEGS[0]
+
+
+@pytest.mark.slow
+def test_a_picture_that_takes_for_ever_is_given_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = encoded(Image.new("L", (5000, 5000), 128), "image/jpeg", progressive=True)
+    starts = [at for at in range(len(body)) if body[at : at + 2] == b"\xff\xda"]
+    scan = body[starts[1] : starts[2]]
+    started = time.monotonic()
+    assert made(tmp_path, body[: starts[2]] + scan * 20_000, "image/jpeg") is None
+    assert time.monotonic() - started < thumbnail.WALL_SECONDS + 10
+    assert "CPU time limit" in caplog.text or "TimeoutExpired" in caplog.text
+
+
+# Memory, measured in a process of its own: what its child used is known once that has ended.
+
+MEASURED = """
+import sys
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
+from worker import thumbnail
+made = thumbnail.make(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+print(int(made is not None), getrusage(RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def memory_of_drawing(tmp_path: Path, body: bytes, kind: str) -> tuple[bool, int]:
+    """Whether there is a thumbnail, and the most memory that it took, in MiB."""
+    original, target = tmp_path / "original", tmp_path / "thumbnail"
+    original.write_bytes(body)
+    command = [sys.executable, "-c", MEASURED, str(original), kind, str(target)]
+    result = subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60
+    )
+    drawn, most = result.stdout.split()
+    return drawn == "1", int(most) // (1024 if sys.platform == "linux" else MEBIBYTE)
+
+
+def test_a_large_jpeg_is_decoded_small(tmp_path: Path) -> None:
+    body = encoded(Image.new("RGB", (6000, 5000), RED), "image/jpeg")
+    drawn, mebibytes = memory_of_drawing(tmp_path, body, "image/jpeg")
+    assert drawn and mebibytes < 60  # 115 for its pixels alone
+
+
+def test_the_largest_picture_with_transparency_stays_within_the_limit(tmp_path: Path) -> None:
+    body = encoded(Image.new("RGBA", (6400, 5000), (255, 0, 0, 128)), "image/png", compress_level=1)
+    drawn, mebibytes = memory_of_drawing(tmp_path, body, "image/png")
+    assert drawn and mebibytes <= darkroom.MEMORY_MAX_BYTES / MEBIBYTE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system limits a process's memory")
+def test_a_picture_that_needs_more_memory_has_no_thumbnail(tmp_path: Path) -> None:
+    body = encoded(Image.new("RGB", (6400, 5000), RED), "image/webp", method=0)
+    drawn, mebibytes = memory_of_drawing(tmp_path, body, "image/webp")
+    assert not drawn and mebibytes <= darkroom.MEMORY_MAX_BYTES / MEBIBYTE
+
+
+def test_a_bomb_costs_no_memory(tmp_path: Path) -> None:
+    drawn, mebibytes = memory_of_drawing(tmp_path, png(50_000, 50_000, PIXELS), "image/png")
+    assert not drawn and mebibytes < 60
+
+
+def test_one_pixel_more_than_the_limit_is_too_many(tmp_path: Path) -> None:
+    row = darkroom.PIXELS_MAX // 5000
+    body = png(row, 5001, (b"IDAT", zlib.compress(bytes((3 * row + 1) * 5001), 1)))
+    assert made(tmp_path, body, "image/png") is None
+
+
+# Whatever the bytes are.
+
+DAMAGE = st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), max_size=8)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(kind=st.sampled_from(sorted(PICTURES)), spots=DAMAGE, length=st.integers(0, 6000))
+def test_a_damaged_picture_has_a_thumbnail_or_none(
+    tmp_path: Path, kind: str, spots: list[tuple[int, int]], length: int
+) -> None:
+    body = bytearray(PICTURES[kind][:length])
+    for at, value in spots:
+        if at < len(body):
+            body[at] = value
+    result = made(tmp_path, bytes(body), kind)
+    assert result is None or max(result.width, result.height) <= darkroom.LONGEST_SIDE

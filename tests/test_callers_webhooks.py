@@ -1,0 +1,185 @@
+"""A client's own webhook is called as BFL would call it, once the media are kept."""
+
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+import pytest
+import requests
+
+from tests.harness.installation import KEYS
+from tests.harness.patience import wait_for
+from tests.harness.scene import QUICK_SECONDS, Scene, running_scene
+
+SECRET = "the client's own secret"
+
+
+class Call(NamedTuple):
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def said(self) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(self.body)
+        return said
+
+
+class Hook:
+    """A client's webhook: answers with these statuses in turn, then 200."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.answers: list[int] = []
+        self.location = ""
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.calls.append(Call(dict(self.headers), body))
+                self.send_response(hook.answers.pop(0) if hook.answers else 200)
+                self.send_header("Content-Length", "0")
+                if hook.location:
+                    self.send_header("Location", hook.location)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/hook?a=b%2Fc"
+
+    def called(self, times: int = 1, timeout: float = 15.0) -> Call:
+        wait_for(f"{times} calls", lambda: len(self.calls) >= times, timeout)
+        return self.calls[times - 1]
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(tmp_path_factory.mktemp("hooks")) as running:
+        yield running
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    listening = Hook()
+    yield listening
+    listening.close()
+
+
+def submit(scene: Scene, **body: Any) -> requests.Response:
+    switches = {"seconds": QUICK_SECONDS, **body.pop("sandbox", {})}
+    return requests.post(
+        f"{scene.installation.url}/v1/flux-2-pro",
+        json={"prompt": "p", "sandbox": switches, **body},
+        headers={"x-key": KEYS["submit"]},
+        timeout=15,
+    )
+
+
+def timeline(scene: Scene, job_id: str) -> list[str]:
+    return [line["what"] for line in scene.client.job(job_id)["timeline"]]
+
+
+def test_it_is_called_with_the_kept_media_and_both_proofs(scene: Scene, hook: Hook) -> None:
+    said = submit(scene, webhook_url=hook.url, webhook_secret=SECRET).json()
+    assert (said["status"], said["webhook_url"]) == ("Pending", hook.url)
+    call = hook.called()
+    digest = hmac.new(SECRET.encode(), call.body, hashlib.sha256).hexdigest()
+    assert call.headers["X-Webhook-Secret"] == SECRET
+    assert call.headers["X-BFL-Signature"] == f"sha256={digest}"
+    assert (call.said["id"], call.said["status"]) == (said["id"], "Ready")
+    job = scene.client.job(said["id"])
+    assert job["status"] == "stored"
+    sample = requests.get(call.said["result"]["sample"], timeout=5)
+    assert sample.content == scene.box.picture(job["task_id"], 0)
+
+
+def test_bfl_never_sees_the_clients_webhook_or_secret(scene: Scene, hook: Hook) -> None:
+    submit(scene, webhook_url=hook.url, webhook_secret=SECRET)
+    hook.called()
+    seen = [request.body for request in scene.box.requests if request.path == "/v1/flux-2-pro"]
+    assert seen and not [body for body in seen if SECRET.encode() in body or b"/hook" in body]
+    assert SECRET not in scene.installation.logs()
+
+
+def test_without_a_secret_there_is_no_proof(scene: Scene, hook: Hook) -> None:
+    submit(scene, webhook_url=hook.url)
+    assert not {"X-Webhook-Secret", "X-BFL-Signature"} & set(hook.called().headers)
+
+
+@pytest.mark.parametrize("outcome", ["error", "request_moderated"])
+def test_a_bad_end_is_told_as_well(scene: Scene, hook: Hook, outcome: str) -> None:
+    submit(scene, webhook_url=hook.url, sandbox={"outcome": outcome})
+    assert hook.called().said["status"] in ("Error", "Request Moderated")
+
+
+@pytest.mark.slow
+def test_what_was_not_taken_is_told_again_after_1_and_5_seconds(scene: Scene, hook: Hook) -> None:
+    hook.answers = [500, 404]
+    job_id = submit(scene, webhook_url=hook.url).json()["id"]
+    hook.called(3)
+    wait_for("a word on the timeline", lambda: "webhook called" in timeline(scene, job_id))
+    assert {call.said["id"] for call in hook.calls} == {job_id}
+
+
+@pytest.mark.slow
+def test_a_redirect_is_not_followed(scene: Scene, hook: Hook) -> None:
+    other = Hook()
+    hook.answers, hook.location = [307], other.url
+    submit(scene, webhook_url=hook.url, webhook_secret=SECRET)
+    hook.called(2)
+    other.close()
+    assert not other.calls
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://10.0.0.1/x",
+        "http://example.com/x",
+        "https://user:pw@example.com/",
+        "ftp://example.com/",
+        "http://127.0.0.1@example.com/",
+        "javascript:alert(1)",
+        "",
+        "x" * 3000,
+    ],
+)
+def test_a_webhook_that_may_not_be_called_is_refused_at_once(scene: Scene, url: str) -> None:
+    answer = submit(scene, webhook_url=url)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "webhook_url"]
+
+
+def test_a_name_that_leads_inside_is_never_called(scene: Scene, hook: Hook) -> None:
+    inside = hook.url.replace("http://127.0.0.1", "https://localtest.me")
+    job_id = submit(scene, webhook_url=inside).json()["id"]
+    wait_for("the attempt", lambda: "webhook not reached" in timeline(scene, job_id), 20)
+    assert not hook.calls
+
+
+@pytest.mark.slow
+def test_a_dead_webhook_delays_no_rescue_and_survives_the_end_of_its_sender(
+    scene: Scene, hook: Hook
+) -> None:
+    hook.answers = [500]
+    job_id = submit(scene, webhook_url=hook.url).json()["id"]
+    scene.client.wait_for(job_id)
+    hook.called(1)
+    scene.installation.kill("sweep")
+    scene.installation.running["sweep"].clear()
+    scene.installation.start("sweep")
+    assert hook.called(2, timeout=45).said["id"] == job_id

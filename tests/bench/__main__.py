@@ -2,9 +2,13 @@
 
 import sys
 
-from tests.bench import accept, slow_clients
+from tests.bench import accept, slow_clients, submitting
 
-BENCHMARKS = {"accept": accept.main, "slow-clients": slow_clients.main}
+BENCHMARKS = {
+    "accept": accept.main,
+    "slow-clients": slow_clients.main,
+    "submitting": submitting.main,
+}
 
 
 def main(names: list[str]) -> None:

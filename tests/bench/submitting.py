@@ -1,0 +1,66 @@
+"""What submitting through Fluxkeep adds to BFL's own answer, while slots are free."""
+
+import time
+from datetime import datetime
+from pathlib import Path
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import requests
+
+from tests.harness.client import Client
+from tests.harness.scene import Scene, running_scene
+
+JOBS = 60
+WARM_UP = 5
+SLOW = {"seconds": 5.0, "callback": "never"}
+INPUT = {"prompt": "a lighthouse at dawn", "sandbox": SLOW}
+
+
+def main() -> None:
+    """Jobs one after the other, each when the one before has been submitted."""
+    with TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
+        with running_scene(Path(directory), LOG_LEVEL="WARNING", MAX_ACTIVE="1000") as scene:
+            scene.box.settings.max_active = 1000
+            own = [_own(scene.client) for _ in range(WARM_UP + JOBS)][WARM_UP:]
+            bfl = [_direct(scene) for _ in range(WARM_UP + JOBS)][WARM_UP:]
+    print(_table(own, bfl))
+
+
+def _own(client: Client) -> float:
+    """Milliseconds from our word on record to BFL's on record, BFL's own time included."""
+    answer = client.request("POST", "/api/jobs", json={"model": "flux-2-pro", "input": INPUT})
+    job = client.wait_for(answer.json()["id"], "submitted", "ready", "stored")
+    moments = {line["what"]: line["at"] for line in job["timeline"]}
+    return (_at(moments["submitted"]) - _at(moments["queued"])) * 1000
+
+
+def _direct(scene: Scene) -> float:
+    """Milliseconds that the sandbox takes to answer the same submission."""
+    url, headers = f"{scene.box.url}/v1/flux-2-pro", {"x-key": "bfl-key"}
+    started = time.perf_counter()
+    requests.post(url, json=INPUT, headers=headers, timeout=5).raise_for_status()
+    return (time.perf_counter() - started) * 1000
+
+
+def _at(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _table(own: list[float], bfl: list[float]) -> str:
+    rows: list[tuple[str, Any, Any]] = [
+        ("queued to submitted, through Fluxkeep", median(own), quantiles(own, n=20)[-1]),
+        ("the sandbox's own answer", median(bfl), quantiles(bfl, n=20)[-1]),
+    ]
+    lines = [f"| {name} | {mid:.1f} | {high:.1f} |" for name, mid, high in rows]
+    added = median(own) - median(bfl)
+    return "\n".join(
+        (
+            "| one at a time | p50 ms | p95 ms |",
+            "|---|---|---|",
+            *lines,
+            "",
+            f"Added: {added:.1f} ms",
+        )
+    )

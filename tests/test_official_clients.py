@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.harness import Installation
 from tests.harness.foreign import CLIENTS, Foreign, Order
 from tests.harness.installation import KEYS
-from tests.sandbox import Sandbox
+from tests.harness.scene import Scene, running_scene
+from tests.sandbox import Sandbox, Task
 
 # The first test may have to install them.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -35,6 +35,12 @@ class Api:
     url: str
     key: str
     bfl: Sandbox
+    before: int = 0
+
+    @property
+    def tasks(self) -> list[Task]:
+        """What BFL was asked for since the test began."""
+        return self.bfl.tasks()[self.before :]
 
     def order(self, patience: float = 30.0, **inputs: Any) -> Order:
         return Order(self.url, self.key, inputs, patience=patience)
@@ -45,34 +51,47 @@ def bfl_itself(sandbox: Sandbox) -> Api:
     """What each client was written for."""
     # The AI SDK shows its key to the host of the media and knows no other word for in progress.
     sandbox.settings.delivery_refuses_keys = False
+    sandbox.settings.generation_seconds = GENERATION_SECONDS
     sandbox.behave(pending_word="Pending")
     return Api(sandbox.url, "bfl-key-of-a-client", sandbox)
 
 
-@pytest.fixture
-def fluxkeep(installation: Installation, sandbox: Sandbox) -> Api:
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """BFL's words as they come, and hosts of media that take no key: Fluxkeep stands between."""
-    return Api(installation.url, KEYS["submit"], sandbox)
+    with running_scene(tmp_path_factory.mktemp("clients")) as running:
+        running.box.settings.generation_seconds = GENERATION_SECONDS
+        yield running
+        # Whoever stands between a client and BFL keeps the client's key to himself.
+        assert not [seen for seen in running.box.requests if KEYS["submit"] in str(seen)]
+
+
+@pytest.fixture
+def fluxkeep(scene: Scene) -> Api:
+    scene.box.forget_behaviour()
+    return Api(scene.installation.url, KEYS["submit"], scene.box, len(scene.box.tasks()))
+
+
+@pytest.fixture
+def api(fluxkeep: Api) -> Api:
+    """Where the clients are pointed at."""
+    return fluxkeep
 
 
 @pytest.fixture(params=["bfl_itself", "fluxkeep"])
-def api(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Api]:
-    """Every place a client can be pointed at."""
-    sandbox.settings.generation_seconds = GENERATION_SECONDS
+def either(request: pytest.FixtureRequest) -> Api:
+    """That they are used rightly is shown by BFL itself."""
     place: Api = request.getfixturevalue(request.param)
-    yield place
-    # Whoever stands between a client and BFL keeps the client's key to himself.
-    between = place.url != sandbox.url
-    assert not between or not [seen for seen in sandbox.requests if place.key in str(seen)]
+    return place
 
 
 @every_client
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
-def test_a_picture_arrives_to_the_last_byte(client: Foreign, api: Api, kind: str) -> None:
-    outcome = client.run(api.order(output_format=kind, seed=7))
+def test_a_picture_arrives_to_the_last_byte(client: Foreign, either: Api, kind: str) -> None:
+    outcome = client.run(either.order(output_format=kind, seed=7))
     assert "error" not in outcome, outcome
-    (task,) = api.bfl.tasks()
-    picture = api.bfl.picture(task.id)
+    (task,) = either.tasks
+    picture = either.bfl.picture(task.id)
     assert (task.model, task.input["prompt"]) == ("flux-pro-1.1", "a lighthouse at dawn")
     assert outcome["sha256"] == hashlib.sha256(picture).hexdigest()
     assert (outcome["bytes"], outcome["kind"]) == (len(picture), f"image/{kind}")
@@ -88,7 +107,7 @@ def test_the_sample_is_a_link_to_where_the_client_asked(client: Foreign, api: Ap
 @every_javascript_client
 def test_the_cost_of_the_picture_reaches_the_client(client: Foreign, api: Api) -> None:
     metadata = client.run(api.order())["metadata"]
-    (task,) = api.bfl.tasks()
+    (task,) = api.tasks
     assert metadata["cost"] == task.cost
     assert metadata["outputMegapixels"] > 0
 
@@ -110,12 +129,11 @@ def test_a_refused_input_is_told_in_the_clients_own_error(client: Foreign, api: 
 
 @every_client
 def test_a_wrong_key_is_told_in_the_clients_own_error(client: Foreign, api: Api) -> None:
-    api.bfl.settings.keys = {api.key}
     error = client.run(Order(api.url, "not-the-key", {}))["error"]
     assert error["name"] in ("BFLError", "AI_APICallError")
     bfls_words = "Not authenticated" in error["message"]
     assert bfls_words or (client in PYTHON and "403 Client Error" in error["message"])
-    assert not api.bfl.tasks()
+    assert not api.tasks
 
 
 @every_client
@@ -126,7 +144,7 @@ def test_a_moderated_request_gives_an_error_and_no_picture(
     api.bfl.behave(outcome=outcome)
     error = client.run(api.order(MODERATED_PATIENCE_SECONDS))["error"]
     assert _moderation(client, outcome) in error["message"]
-    (task,) = api.bfl.tasks()
+    (task,) = api.tasks
     assert not task.deliveries
 
 
@@ -143,13 +161,13 @@ def _moderation(client: Foreign, outcome: str) -> str:
 
 
 @every_client
-def test_a_failed_generation_gives_an_error(client: Foreign, api: Api) -> None:
-    api.bfl.behave(outcome="error")
+def test_a_failed_generation_gives_an_error(client: Foreign, either: Api) -> None:
+    either.bfl.behave(outcome="error")
     told = {
         "blackforest-async": "Error",
         "blackforest-sync": "Polling exceeded maximum retries",
         "ai-sdk-6": "generation failed",
         "ai-sdk-7": "generation failed",
     }
-    error = client.run(api.order(MODERATED_PATIENCE_SECONDS))["error"]
+    error = client.run(either.order(MODERATED_PATIENCE_SECONDS))["error"]
     assert told[client.name] in error["message"]

@@ -20,11 +20,14 @@ INPUT = {"prompt": "a lighthouse at dawn", "sandbox": SLOW}
 
 def main() -> None:
     """Jobs one after the other, each when the one before has been submitted."""
-    with TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
-        with running_scene(Path(directory), LOG_LEVEL="WARNING", MAX_ACTIVE="1000") as scene:
-            scene.box.settings.max_active = 1000
-            own = [_own(scene.client) for _ in range(WARM_UP + JOBS)][WARM_UP:]
-            bfl = [_direct(scene) for _ in range(WARM_UP + JOBS)][WARM_UP:]
+    settings = {"LOG_LEVEL": "WARNING", "MAX_ACTIVE": "1000"}
+    with (
+        TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
+        running_scene(Path(directory), None, **settings) as scene,
+    ):
+        scene.box.settings.max_active = 1000
+        own = [_own(scene.client) for _ in range(WARM_UP + JOBS)][WARM_UP:]
+        bfl = [_direct(scene) for _ in range(WARM_UP + JOBS)][WARM_UP:]
     print(_table(own, bfl))
 
 

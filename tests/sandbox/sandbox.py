@@ -11,6 +11,7 @@ from tests.sandbox.server import Server
 from tests.sandbox.settings import Settings
 from tests.sandbox.studio import Studio
 from tests.sandbox.submission import read_submission
+from tests.sandbox.switches import Switches
 from tests.sandbox.task import Task
 
 
@@ -64,6 +65,10 @@ class Sandbox:
     def behave(self, **switches: Any) -> None:
         """From now on, towards submissions without switches: those of clients that know none."""
         self._studio.usual = bent(switches)(self._studio.usual)
+
+    def forget_behaviour(self) -> None:
+        """A good day again."""
+        self._studio.usual = Switches()
 
     def call_back(self, task_id: str, **switches: Any) -> Callback:
         """One more callback, now, with some of the task's switches changed for this time."""

@@ -75,8 +75,9 @@ class Plan:
             yield "PERSIST", key
 
     def _lines(self) -> list[str]:
-        changed = self.places_before.keys() ^ self.places_after.keys()
-        return [key for key in changed if key.startswith(LINE)]
+        # Those it stays in as well: if its place was lost, so was perhaps the name of its line.
+        touched = self.places_before.keys() | self.places_after.keys()
+        return [key for key in touched if key.startswith(LINE)]
 
     def _needs_worker(self) -> bool:
         """Whether it newly waits for a worker."""

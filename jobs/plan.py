@@ -86,7 +86,7 @@ class Plan:
         return wanted or (self.after.waits and not (before and before.waits))
 
     def _frees_slot(self) -> bool:
-        """Whether somebody in line could go now: the entry of this job's own work is spent on it."""
+        """Whether somebody in line could go now; the entry for this job's own work is spent."""
         had = self.before is not None and self.before.slot
         return had and not self.after.slot and not self.after.waits
 

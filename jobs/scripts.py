@@ -116,6 +116,14 @@ end
 return {time, best, chosen, probes}
 """
 
+# KEYS: record, line. ARGV: id, version the reader saw.
+# Out of the line, unless it came back in line meanwhile.
+LEAVE = """
+local current = redis.call('GET', KEYS[1])
+local version = current and string.match(current, '^%d+') or '0'
+if version == ARGV[2] then redis.call('ZREM', KEYS[2], ARGV[1]) end
+"""
+
 # KEYS: record, refusals, counts. ARGV: reason, most lines kept, seconds they are kept.
 # A refused callback is noted beside a known job, bounded, and counted in any case.
 REFUSE = """

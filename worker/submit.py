@@ -36,6 +36,7 @@ BUSY = {
     dialect.TOO_MANY: "BFL says that too many tasks are active",
     dialect.UNAVAILABLE: "BFL is not available",
 }
+TAKEN = range(200, 300)
 REFUSALS = range(400, 500)
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,13 @@ def hand_in(services: Services, claim: Claim) -> None:
         return
     with _undisturbed():
         Submission(services, claim).send(body)
+        _call_the_next(services)
+
+
+def _call_the_next(services: Services) -> None:
+    """Entries are used up while nobody may go: after a pause each that goes calls another."""
+    if found := services.slots.next(only_look=True):
+        services.store.hint([found.job_id])
 
 
 class Submission:
@@ -81,7 +89,7 @@ class Submission:
         return Webhook(base + tokens.sign(job_id), tokens.secret(job_id)) if base else None
 
     def _understand(self, answer: Answer, *, calls: bool) -> None:
-        if answer.good:
+        if answer.status in TAKEN:
             self._taken(answer, calls=calls)
         elif reason := REASONS.get(answer.status):
             self._wait(EVERYTHING, reason, PROBE_SECONDS)

@@ -24,8 +24,8 @@ def submit(studio: Studio, request: Request) -> Answer:
         return refused.answer
     if task.cut:
         return Answer.silence()
-    if (status := task.switches.submit_lie) is not None:
-        return replace(refusal(status), pause=task.switches.submit_hang)
+    if task.lie is not None:
+        return replace(refusal(task.lie), pause=task.switches.submit_hang)
     own_webhook = body.get("webhook_url") is not None
     answer = Answer.json(200, _opened(studio, task, own_webhook=own_webhook))
     return replace(answer, pause=task.switches.submit_hang)

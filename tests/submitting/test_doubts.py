@@ -22,7 +22,7 @@ CASES: dict[str, dict[str, Any]] = {
     "cut and moderated": {"submit_cut": True, "outcome": "request_moderated"},
     "lie": {**LIE, "seconds": 0.7},
     "lie found out": {**LIE, "submit_hang": 1.0, "seconds": 4.0, "progress_events": 9},
-    "lie found out late": {**LIE, "seconds": 3.0, "submit_times": 1},
+    "lie found out late": {**LIE, "seconds": 7.5, "submit_times": 1},
     "lie of being busy": {
         "submit_lie": 429,
         "submit_hang": 1.0,

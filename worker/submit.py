@@ -48,7 +48,7 @@ def hand_in(services: Services, claim: Claim) -> None:
     if body is None:
         _end(claim, Failure("input_lost", "what was to be submitted is gone"))
         return
-    with _undisturbed():
+    with undisturbed():
         Submission(services, claim).send(body)
         _call_the_next(services)
 
@@ -143,8 +143,8 @@ def _end(claim: Claim, failure: Failure) -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A stop waits until BFL's answer is on record: it takes half a second, and money."""
+def undisturbed() -> Iterator[None]:
+    """A stop waits until it is on record what was done: with BFL it takes a moment, and money."""
     told: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
     try:

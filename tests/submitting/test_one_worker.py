@@ -13,13 +13,13 @@ from deploy.local_redis import free_port
 from jobs import services as wiring
 from jobs import submission
 from jobs.errors import NotSent, TransferFailed
-from jobs.job import Job
+from jobs.job import LEASE_SECONDS, Job
 from jobs.keys import ACTIVE, LINE, LINES, RECORDS
 from jobs.report import Failure
 from jobs.services import Services
 from jobs.settings import load
 from jobs.slots import EVERYTHING, Next
-from jobs.states import State
+from jobs.states import Doubt, State
 from tests.harness import RedisServer
 from tests.sandbox import Sandbox
 from worker import turn
@@ -141,6 +141,29 @@ def test_nobody_is_woken_for_a_slot_that_nobody_waits_for(bench: Bench) -> None:
     bench.without_hints()
     claim.commit(lambda job, now: submission.refused(job, now, Failure("a", "b")))
     assert bench.hints() == 0
+
+
+def test_who_was_put_off_keeps_its_place(bench: Bench) -> None:
+    for job_id in "ab":
+        bench.post(job_id)
+    bench.admit().commit(lambda job, now: submission.back_in_line(job, now, "busy"))
+    assert bench.next() == "a"
+
+
+def test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again(
+    bench: Bench,
+) -> None:
+    bench.post("a", "small")
+    bench.post("b", "small")
+    bench.admit()
+    patience = bench.wired.settings.patience
+    for later in (LEASE_SECONDS, patience.callback_grace):
+
+        def look(job: Job | None, now: float, late: float = later) -> Job | None:
+            return job and submission.looked_at(job, now + late, patience)
+
+        bench.wired.store.change("a", look)
+    assert bench.job("a").doubt is Doubt.SILENT and bench.next() == "b"
 
 
 def test_a_slot_is_not_given_twice_by_workers_that_looked_at_the_same_time(bench: Bench) -> None:

@@ -1,0 +1,320 @@
+"""Mutants of submitting: lines and slots, doubts, tokens, regions, idempotency."""
+
+from tests.mutants.mutant import Mutant
+
+_HERE = "tests/submitting"
+_ONE, _DOUBT_TESTS = f"{_HERE}/test_one_worker.py", f"{_HERE}/test_doubts.py"
+_TOKEN_TESTS, _PAUSE_TESTS = f"{_HERE}/test_tokens.py", f"{_HERE}/test_pauses.py"
+_SAME_KEY_TESTS, _REGION_TESTS = f"{_HERE}/test_idempotency.py", "tests/test_regions.py"
+_ORDER_TESTS = f"{_HERE}/test_wrong_orders.py"
+_MACHINE = (
+    "tests/test_line_machine.py::test_whatever_happens_to_submissions_the_lines_and_slots_are_right"
+)
+_SCRIPTS, _SUBMISSION, _PLACES = "jobs/scripts.py", "jobs/submission.py", "jobs/places.py"
+_PLAN, _SUBMIT, _TURN = "jobs/plan.py", "worker/submit.py", "worker/turn.py"
+_SIGNING, _HOSTS, _WEB = "jobs/signing.py", "jobs/hosts.py", "jobs/web.py"
+_ORDERS = "receiver/submissions.py"
+_LET_GO = "    if job.task_id is not None:\n        return _let_go(job)\n"
+_SILENCE = f"{_DOUBT_TESTS}::test_what_was_sent_into_silence_is_never_sent_again_by_itself"
+_DENIED = f"{_DOUBT_TESTS}::test_a_callback_is_believed_before_an_answer_that_denies_the_task"
+_OTHERS_SECRET = f"{_TOKEN_TESTS}::test_the_secret_of_another_job_proves_nothing"
+_OLD_KEY = f"{_TOKEN_TESTS}::test_a_callback_is_good_while_the_key_of_its_submission_is_known"
+_ACCOUNT = (
+    f"{_PAUSE_TESTS}::test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through"
+)
+_DIED = f"{_ONE}::test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again"
+_OUTSIDE = f"{_REGION_TESTS}::test_a_delivery_url_outside_the_region_is_refused"
+
+MUTANTS = (
+    Mutant(
+        "cap",
+        _SCRIPTS,
+        "  if not redis.call('ZSCORE', set, member) and redis.call('ZCARD', set) >= most then\n",
+        "  if false then\n",
+        (f"{_ONE}::test_a_slot_is_not_given_twice_by_workers_that_looked_at_the_same_time",),
+    ),
+    Mutant(
+        "cap-of-a-model",
+        _SCRIPTS,
+        "local full = most[model] and redis.call('ZCARD', KEYS[2] .. ':' .. model) >= most[model]",
+        "local full = false",
+        (f"{_ONE}::test_the_longest_waiting_of_those_who_may_goes_first",),
+    ),
+    Mutant(
+        "cap-of-all",
+        _SCRIPTS,
+        "if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then return {time, false} end\n",
+        "",
+        (f"{_ONE}::test_a_slot_that_is_given_back_goes_to_the_head_of_the_line",),
+    ),
+    Mutant(
+        "last-come-first-served",
+        _SCRIPTS,
+        "redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')",
+        "redis.call('ZRANGE', line, -1, -1, 'WITHSCORES')",
+        (f"{_ONE}::test_the_longest_waiting_of_those_who_may_goes_first", _MACHINE),
+    ),
+    Mutant(
+        "probes-without-end",
+        _SCRIPTS,
+        "      if ARGV[3] == 'go' then\n",
+        "      if false then\n",
+        (f"{_ONE}::test_one_probe_goes_after_a_pause_and_the_others_wait_for_its_outcome",),
+    ),
+    Mutant(
+        "late-loser-clears-the-place",
+        _SCRIPTS,
+        "if version == ARGV[2] then redis.call('ZREM', KEYS[2], ARGV[1]) end",
+        "redis.call('ZREM', KEYS[2], ARGV[1])",
+        (f"{_ONE}::test_who_came_back_to_the_line_is_not_taken_out_by_one_who_was_late",),
+    ),
+    Mutant(
+        "slot-for-ever",
+        _PLACES,
+        "        if key not in after:\n",
+        "        if key not in after and ACTIVE not in key:\n",
+        (f"{_ONE}::test_a_slot_that_is_given_back_goes_to_the_head_of_the_line", _MACHINE),
+    ),
+    Mutant(
+        "place-lost-when-put-off",
+        _PLACES,
+        'return {f"{LINE}{job.model}": job.created_at}',
+        'return {f"{LINE}{job.model}": job.updated_at}',
+        (f"{_ONE}::test_who_was_put_off_keeps_its_place", _MACHINE),
+    ),
+    Mutant(
+        "line-without-a-name",
+        _PLAN,
+        "self.places_before.keys() | self.places_after.keys()",
+        "self.places_before.keys() ^ self.places_after.keys()",
+        (f"{_ONE}::test_a_place_that_was_lost_is_found_again", _MACHINE),
+    ),
+    Mutant(
+        "free-slot-wakes-nobody",
+        _PLAN,
+        "return had and not self.after.slot and not self.after.waits",
+        "return False",
+        (
+            f"{_ONE}::test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_line",
+            f"{_ONE}::test_a_slot_that_is_given_back_goes_to_the_head_of_the_line",
+        ),
+    ),
+    Mutant(
+        "input-kept",
+        _PLAN,
+        '            yield "DEL", key\n',
+        "            yield from ()\n",
+        (f"{_HERE}/test_posting.py::test_what_was_submitted_is_not_kept_once_bfl_has_it", _MACHINE),
+    ),
+    Mutant(
+        "input-of-the-refused-kept",
+        _PLAN,
+        '            yield "EXPIRE", key, INPUT_SECONDS_AFTERWARDS\n',
+        "            yield from ()\n",
+        (_MACHINE,),
+    ),
+    Mutant(
+        "silence-is-no-reason-to-wait",
+        _SUBMISSION,
+        "    if job.doubt is Doubt.SILENT:\n        return replace(",
+        "    if False:\n        return replace(",
+        (_SILENCE, _DIED, _MACHINE),
+    ),
+    Mutant(
+        "silence-keeps-its-slot",
+        _SUBMISSION,
+        "return replace(job, slot=False, look_at=job.deadline)",
+        "return replace(job, look_at=job.deadline)",
+        (_DIED,),
+    ),
+    Mutant(
+        "again-and-again",
+        _SUBMISSION,
+        "if job.resubmits >= RESUBMITS_MAX:",
+        "if job.resubmits >= 9:",
+        (f"{_DOUBT_TESTS}::test_what_gets_nothing_but_errors_is_submitted_three_times_again",),
+    ),
+    Mutant(
+        "dead-worker-never-sent",
+        _SUBMISSION,
+        'return doubted(job, now, Doubt.SILENT, "the worker that sent it has gone", patience)',
+        'return back_in_line(job, now, "the worker that sent it has gone")',
+        (_DIED, _MACHINE),
+    ),
+    Mutant(
+        "error-denies-the-callback",
+        _SUBMISSION,
+        f"{_LET_GO}    waiting = replace(\n        job,\n        state=State.SUBMITTED,",
+        "    waiting = replace(\n        job,\n        state=State.SUBMITTED,",
+        (f"{_DENIED}[lie found out]", _MACHINE),
+    ),
+    Mutant(
+        "busy-denies-the-callback",
+        _SUBMISSION,
+        f"{_LET_GO}    later = ",
+        "    later = ",
+        (f"{_DENIED}[lie of being busy]", _MACHINE),
+    ),
+    Mutant(
+        "twin-decides",
+        "jobs/job.py",
+        "return not own and report.news is not News.READY",
+        "return False",
+        (f"{_TOKEN_TESTS}::test_what_proves_one_job_tells_of_no_other_whatever_the_body_says",),
+    ),
+    Mutant(
+        "busy-is-a-refusal",
+        _SUBMIT,
+        '    dialect.TOO_MANY: "BFL says that too many tasks are active",\n',
+        "",
+        (f"{_PAUSE_TESTS}::test_too_many_active_tasks_are_waited_for_and_nobody_loses_a_place",),
+    ),
+    Mutant(
+        "no-credits-is-a-refusal",
+        _SUBMIT,
+        '    dialect.NO_CREDITS: "BFL says that the credits are used up",\n',
+        "",
+        (f"{_ACCOUNT}[402-BFL says that the credits are used up]",),
+    ),
+    Mutant(
+        "refused-key-is-a-refusal",
+        _SUBMIT,
+        '    401: "BFL refuses the API key",\n',
+        "",
+        (f"{_ACCOUNT}[401-BFL refuses the API key]",),
+    ),
+    Mutant(
+        "nobody-calls-the-next",
+        _SUBMIT,
+        "        _call_the_next(services)\n",
+        "",
+        (f"{_ONE}::test_each_that_is_submitted_calls_the_next",),
+    ),
+    Mutant(
+        "pause-over-unnoticed",
+        "worker/sweep.py",
+        "    return (found.job_id,) if found else ()\n",
+        "    return ()\n",
+        (f"{_ONE}::test_the_sweep_wakes_a_worker_when_a_pause_is_over",),
+    ),
+    Mutant(
+        "stopped-while-admitting",
+        _TURN,
+        "            with submit.undisturbed():\n",
+        "            if services:\n",
+        (f"{_ONE}::test_a_worker_that_is_told_to_stop_leaves_no_job_that_nobody_has",),
+    ),
+    Mutant(
+        "sending-forgotten",
+        _WEB,
+        "        wire.sent = True\n",
+        "",
+        (f"{_ONE}::test_an_answer_that_does_not_come_in_time_leaves_a_doubt", _SILENCE),
+    ),
+    Mutant(
+        "never-sent-is-a-doubt",
+        _WEB,
+        "        kind = TransferFailed if wire.sent else NotSent\n",
+        "        kind = TransferFailed\n",
+        (
+            f"{_ONE}::test_where_nobody_listens_nothing_was_sent",
+            f"{_PAUSE_TESTS}::test_without_a_connection_a_job_stays_in_line",
+        ),
+    ),
+    Mutant(
+        "token-unsigned",
+        _SIGNING,
+        "return str(self._serializer.loads(token))",
+        "return str(self._serializer.loads_unsafe(token)[1])",
+        (
+            f"{_TOKEN_TESTS}"
+            "::test_a_forged_token_is_refused_like_everything_that_proves_nothing[a bit off]",
+        ),
+    ),
+    Mutant(
+        "one-secret-for-all-jobs",
+        _SIGNING,
+        'f"{_DERIVATION} {job_id}"',
+        "_DERIVATION",
+        (
+            _OTHERS_SECRET,
+            f"{_HERE}/test_posting.py::test_each_job_has_a_token_and_a_secret_of_its_own",
+        ),
+    ),
+    Mutant(
+        "old-tokens-die",
+        _SIGNING,
+        "URLSafeSerializer(self._keys[::-1], salt=_CALLBACK_SALT)",
+        "URLSafeSerializer(self._keys[0], salt=_CALLBACK_SALT)",
+        (_OLD_KEY,),
+    ),
+    Mutant(
+        "old-secrets-die",
+        _SIGNING,
+        "SecretStr(_derived(key, job_id)) for key in self._keys)",
+        "SecretStr(_derived(key, job_id)) for key in self._keys[:1])",
+        (_OLD_KEY,),
+    ),
+    Mutant(
+        "any-region",
+        _HOSTS,
+        "regions(address.origin.host) == {self.region}",
+        "True",
+        (
+            _OUTSIDE,
+            f"{_REGION_TESTS}::test_a_polling_url_outside_the_region_is_refused",
+            f"{_REGION_TESTS}"
+            "::test_media_outside_the_region_are_refused_before_anything_is_asked_for",
+            f"{_REGION_TESTS}::test_a_caller_may_name_no_polling_url_outside_the_region",
+        ),
+    ),
+    Mutant(
+        "one-of-two-regions",
+        _HOSTS,
+        "regions(address.origin.host) == {self.region}",
+        "self.region in regions(address.origin.host)",
+        (f"{_OUTSIDE}[delivery.eu-us.bfl.ai]",),
+    ),
+    Mutant(
+        "polling-url-believed",
+        "jobs/bfl_submissions.py",
+        "        return replace(task, polling_url=None)\n",
+        "        return task\n",
+        (f"{_REGION_TESTS}::test_a_polling_url_that_leads_out_of_the_region_is_not_kept",),
+    ),
+    Mutant(
+        "same-key-any-order",
+        _ORDERS,
+        "    if job.request != digest:\n",
+        "    if False:\n",
+        (f"{_SAME_KEY_TESTS}::test_another_order_under_the_same_key_is_refused",),
+    ),
+    Mutant(
+        "key-of-anybody",
+        _ORDERS,
+        "(given_key(), key, str(generation))",
+        '("", key, str(generation))',
+        (f"{_SAME_KEY_TESTS}::test_the_key_of_another_holder_is_another_key",),
+    ),
+    Mutant(
+        "key-for-ever",
+        _ORDERS,
+        "IDEMPOTENT_SECONDS = 86400.0",
+        "IDEMPOTENT_SECONDS = 8640000.0",
+        (f"{_SAME_KEY_TESTS}::test_a_key_is_free_again_after_a_day",),
+    ),
+    Mutant(
+        "any-model",
+        _ORDERS,
+        "        if not is_model(value):\n",
+        "        if False:\n",
+        (f"{_ORDER_TESTS}::test_a_model_that_is_no_path_of_plain_names_is_refused",),
+    ),
+    Mutant(
+        "readers-submit",
+        _ORDERS,
+        '@requires("submit")',
+        '@requires("read")',
+        (f"{_ORDER_TESTS}::test_a_key_that_may_not_submit_is_refused[read-403]",),
+    ),
+)

@@ -7,9 +7,6 @@ _ONE, _DOUBT_TESTS = f"{_HERE}/test_one_worker.py", f"{_HERE}/test_doubts.py"
 _TOKEN_TESTS, _PAUSE_TESTS = f"{_HERE}/test_tokens.py", f"{_HERE}/test_pauses.py"
 _SAME_KEY_TESTS, _REGION_TESTS = f"{_HERE}/test_idempotency.py", "tests/test_regions.py"
 _ORDER_TESTS = f"{_HERE}/test_wrong_orders.py"
-_MACHINE = (
-    "tests/test_line_machine.py::test_whatever_happens_to_submissions_the_lines_and_slots_are_right"
-)
 _SCRIPTS, _SUBMISSION, _PLACES = "jobs/scripts.py", "jobs/submission.py", "jobs/places.py"
 _PLAN, _SUBMIT, _TURN = "jobs/plan.py", "worker/submit.py", "worker/turn.py"
 _SIGNING, _HOSTS, _WEB = "jobs/signing.py", "jobs/hosts.py", "jobs/web.py"
@@ -24,6 +21,10 @@ _ACCOUNT = (
 )
 _DIED = f"{_ONE}::test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again"
 _OUTSIDE = f"{_REGION_TESTS}::test_a_delivery_url_outside_the_region_is_refused"
+_FORGED = f"{_TOKEN_TESTS}::test_a_forged_token_is_refused_like_everything_that_proves_nothing"
+_MEDIA_OUTSIDE = (
+    f"{_REGION_TESTS}::test_media_outside_the_region_are_refused_before_anything_is_asked_for"
+)
 
 MUTANTS = (
     Mutant(
@@ -52,7 +53,7 @@ MUTANTS = (
         _SCRIPTS,
         "redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')",
         "redis.call('ZRANGE', line, -1, -1, 'WITHSCORES')",
-        (f"{_ONE}::test_the_longest_waiting_of_those_who_may_goes_first", _MACHINE),
+        (f"{_ONE}::test_the_longest_waiting_of_those_who_may_goes_first",),
     ),
     Mutant(
         "probes-without-end",
@@ -73,21 +74,21 @@ MUTANTS = (
         _PLACES,
         "        if key not in after:\n",
         "        if key not in after and ACTIVE not in key:\n",
-        (f"{_ONE}::test_a_slot_that_is_given_back_goes_to_the_head_of_the_line", _MACHINE),
+        (f"{_ONE}::test_a_slot_that_is_given_back_goes_to_the_head_of_the_line",),
     ),
     Mutant(
         "place-lost-when-put-off",
         _PLACES,
         'return {f"{LINE}{job.model}": job.created_at}',
         'return {f"{LINE}{job.model}": job.updated_at}',
-        (f"{_ONE}::test_who_was_put_off_keeps_its_place", _MACHINE),
+        (f"{_ONE}::test_who_was_put_off_keeps_its_place",),
     ),
     Mutant(
         "line-without-a-name",
         _PLAN,
         "self.places_before.keys() | self.places_after.keys()",
         "self.places_before.keys() ^ self.places_after.keys()",
-        (f"{_ONE}::test_a_place_that_was_lost_is_found_again", _MACHINE),
+        (f"{_ONE}::test_a_place_that_was_lost_is_found_again",),
     ),
     Mutant(
         "free-slot-wakes-nobody",
@@ -104,21 +105,24 @@ MUTANTS = (
         _PLAN,
         '            yield "DEL", key\n',
         "            yield from ()\n",
-        (f"{_HERE}/test_posting.py::test_what_was_submitted_is_not_kept_once_bfl_has_it", _MACHINE),
+        (f"{_HERE}/test_posting.py::test_what_was_submitted_is_not_kept_once_bfl_has_it",),
     ),
     Mutant(
         "input-of-the-refused-kept",
         _PLAN,
         '            yield "EXPIRE", key, INPUT_SECONDS_AFTERWARDS\n',
         "            yield from ()\n",
-        (_MACHINE,),
+        (f"{_ONE}::test_a_refused_input_is_kept_for_a_day",),
     ),
     Mutant(
         "silence-is-no-reason-to-wait",
         _SUBMISSION,
         "    if job.doubt is Doubt.SILENT:\n        return replace(",
         "    if False:\n        return replace(",
-        (_SILENCE, _DIED, _MACHINE),
+        (
+            _SILENCE,
+            _DIED,
+        ),
     ),
     Mutant(
         "silence-keeps-its-slot",
@@ -139,21 +143,21 @@ MUTANTS = (
         _SUBMISSION,
         'return doubted(job, now, Doubt.SILENT, "the worker that sent it has gone", patience)',
         'return back_in_line(job, now, "the worker that sent it has gone")',
-        (_DIED, _MACHINE),
+        (_DIED,),
     ),
     Mutant(
         "error-denies-the-callback",
         _SUBMISSION,
         f"{_LET_GO}    waiting = replace(\n        job,\n        state=State.SUBMITTED,",
         "    waiting = replace(\n        job,\n        state=State.SUBMITTED,",
-        (f"{_DENIED}[lie found out]", _MACHINE),
+        (f"{_DENIED}[lie found out]",),
     ),
     Mutant(
         "busy-denies-the-callback",
         _SUBMISSION,
         f"{_LET_GO}    later = ",
         "    later = ",
-        (f"{_DENIED}[lie of being busy]", _MACHINE),
+        (f"{_DENIED}[lie of being busy]",),
     ),
     Mutant(
         "twin-decides",
@@ -226,10 +230,7 @@ MUTANTS = (
         _SIGNING,
         "return str(self._serializer.loads(token))",
         "return str(self._serializer.loads_unsafe(token)[1])",
-        (
-            f"{_TOKEN_TESTS}"
-            "::test_a_forged_token_is_refused_like_everything_that_proves_nothing[a bit off]",
-        ),
+        (f"{_FORGED}[a bit off]",),
     ),
     Mutant(
         "one-secret-for-all-jobs",
@@ -263,8 +264,7 @@ MUTANTS = (
         (
             _OUTSIDE,
             f"{_REGION_TESTS}::test_a_polling_url_outside_the_region_is_refused",
-            f"{_REGION_TESTS}"
-            "::test_media_outside_the_region_are_refused_before_anything_is_asked_for",
+            _MEDIA_OUTSIDE,
             f"{_REGION_TESTS}::test_a_caller_may_name_no_polling_url_outside_the_region",
         ),
     ),

@@ -14,7 +14,7 @@ from jobs import services as wiring
 from jobs import submission
 from jobs.errors import NotSent, TransferFailed
 from jobs.job import LEASE_SECONDS, Job
-from jobs.keys import ACTIVE, LINE, LINES, RECORDS
+from jobs.keys import ACTIVE, INPUTS, LINE, LINES, RECORDS
 from jobs.report import Failure
 from jobs.services import Services
 from jobs.settings import load
@@ -301,10 +301,18 @@ def test_an_answer_that_does_not_come_in_time_leaves_a_doubt(bench: Bench) -> No
 
 def test_an_input_that_is_gone_fails_the_job(bench: Bench) -> None:
     bench.post("a")
-    bench.redis.delete("fluxkeep:input:a")
+    bench.redis.delete(f"{INPUTS}a")
     turn.take(bench.wired, "a")
     failure = bench.job("a").failure
     assert failure and failure.code == "input_lost" and bench.posts() == 0
+
+
+def test_a_refused_input_is_kept_for_a_day(bench: Bench) -> None:
+    bench.post("a")
+    claim = bench.admit()
+    assert bench.redis.ttl(f"{INPUTS}a") == -1
+    claim.commit(lambda job, now: submission.refused(job, now, Failure("a", "b")))
+    assert 86_000 < bench.redis.ttl(f"{INPUTS}a") <= 86_400
 
 
 def test_only_the_key_of_the_operator_goes_to_bfl(bench: Bench) -> None:

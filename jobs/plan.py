@@ -44,8 +44,8 @@ class Plan:
             *_flat(self._commands()),
             len(lines),
             *lines,
-            "always" if self._needs_worker() else "if-lines",
-            *_flat(self._hint(hints)),
+            *_flat(_hint(hints, self.after.id) if self._needs_worker() else []),
+            *_flat(_hint(hints, self.after.id) if self._frees_slot() else []),
         ]
 
     def _commands(self) -> list[Command]:
@@ -75,8 +75,9 @@ class Plan:
             yield "PERSIST", key
 
     def _lines(self) -> list[str]:
-        changed = self.places_before.keys() ^ self.places_after.keys()
-        return [key for key in changed if key.startswith(LINE)]
+        # Those it stays in as well: if its place was lost, so was perhaps the name of its line.
+        touched = self.places_before.keys() | self.places_after.keys()
+        return [key for key in touched if key.startswith(LINE)]
 
     def _needs_worker(self) -> bool:
         """Whether it newly waits for a worker."""
@@ -84,18 +85,20 @@ class Plan:
         wanted = self.after.wanted is not None and (before is None or before.wanted is None)
         return wanted or (self.after.waits and not (before and before.waits))
 
-    def _hint(self, hints: Hints) -> list[Command]:
-        """With work comes an entry; with a slot that is given back only if somebody waits."""
-        freed = self.before is not None and self.before.slot and not self.after.slot
-        if not (self._needs_worker() or freed):
-            return []
-        entry = hints.entry(self.after.id)
-        return [
-            ("HSET", entry.key, *entry.flat),
-            ("EXPIRE", entry.key, ENTRY_TTL_SECONDS),
-            ("SADD", hints.queues_key, hints.queue_key),
-            ("RPUSH", hints.queue_key, entry.id),
-        ]
+    def _frees_slot(self) -> bool:
+        """Whether somebody in line could go now; the entry for this job's own work is spent."""
+        had = self.before is not None and self.before.slot
+        return had and not self.after.slot and not self.after.waits
+
+
+def _hint(hints: Hints, job_id: str) -> list[Command]:
+    entry = hints.entry(job_id)
+    return [
+        ("HSET", entry.key, *entry.flat),
+        ("EXPIRE", entry.key, ENTRY_TTL_SECONDS),
+        ("SADD", hints.queues_key, hints.queue_key),
+        ("RPUSH", hints.queue_key, entry.id),
+    ]
 
 
 def _flat(commands: list[Command]) -> list[Any]:

@@ -6,8 +6,8 @@ Every answer begins with the Redis clock, because leases and deadlines are measu
 # KEYS: record, the set of lines
 # ARGV: version expected, record, the time the writer believes it is,
 #       number of caps, (sorted set, member, most)..., number of commands, commands...,
-#       number of lines that changed, their keys..., "always" or "if-lines",
-#       number of commands that hint at work, commands...
+#       number of lines that changed, their keys...,
+#       number of commands that hint at work, commands..., as many for a slot that was given back
 #       Each command is led by its number of words.
 COMMIT = """
 local time = redis.call('TIME')
@@ -34,15 +34,19 @@ local function run(commands)
     at = at + 1 + words
   end
 end
-at = at + 1
-run(tonumber(ARGV[at - 1]))
+local function next_number()
+  at = at + 1
+  return tonumber(ARGV[at - 1])
+end
+run(next_number())
 for i = at + 1, at + tonumber(ARGV[at]) do
   if redis.call('ZCARD', ARGV[i]) == 0 then redis.call('SREM', KEYS[2], ARGV[i])
   else redis.call('SADD', KEYS[2], ARGV[i]) end
 end
-at = at + tonumber(ARGV[at]) + 3
-local hints = ARGV[at - 2] == 'always' or redis.call('EXISTS', KEYS[2]) == 1
-if hints then run(tonumber(ARGV[at - 1])) end
+at = at + tonumber(ARGV[at]) + 1
+run(next_number())
+-- A slot is of use only if somebody waits for one.
+if redis.call('EXISTS', KEYS[2]) == 1 then run(next_number()) end
 return {time, 1, false}
 """
 
@@ -110,6 +114,14 @@ if best then
   end
 end
 return {time, best, chosen, probes}
+"""
+
+# KEYS: record, line. ARGV: id, version the reader saw.
+# Out of the line, unless it came back in line meanwhile.
+LEAVE = """
+local current = redis.call('GET', KEYS[1])
+local version = current and string.match(current, '^%d+') or '0'
+if version == ARGV[2] then redis.call('ZREM', KEYS[2], ARGV[1]) end
 """
 
 # KEYS: record, refusals, counts. ARGV: reason, most lines kept, seconds they are kept.

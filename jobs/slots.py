@@ -8,7 +8,7 @@ from redis import Redis
 
 from jobs import scripts
 from jobs.clock import Clock, unavailable
-from jobs.keys import ACTIVE, LINE, LINES, PAUSES
+from jobs.keys import ACTIVE, LINE, LINES, PAUSES, RECORDS
 from jobs.limits import Limits
 
 EVERYTHING = "*"  # the scope of a pause that holds for every model
@@ -41,6 +41,7 @@ class Slots:
         self._clock = clock
         self._limits = limits
         self._script = redis.register_script(scripts.NEXT)
+        self._leave_script = redis.register_script(scripts.LEAVE)
 
     def next(self, *, only_look: bool = False) -> Next | None:
         """The longest waiting of those who may go now, or None."""
@@ -57,10 +58,20 @@ class Slots:
         model, probes = more
         return Next(job_id.decode(), model.decode(), tuple(scope.decode() for scope in probes))
 
-    def leave(self, model: str, job_id: str) -> None:
-        """Out of the line without a record that says so: it must not stop those behind it."""
+    def leave(self, found: Next, version: int = 0) -> None:
+        """Out of the line, as its record of this version wants it (0: there is none).
+
+        One that nobody can send must not stop those behind it.
+        """
         with unavailable():
-            self._redis.zrem(LINE + model, job_id)
+            self._leave_script(
+                keys=[RECORDS + found.job_id, LINE + found.model], args=[found.job_id, version]
+            )
+
+    def remove(self, found: Next) -> None:
+        """Out of the line, although its record cannot be read."""
+        with unavailable():
+            self._redis.zrem(LINE + found.model, found.job_id)
 
     def pause(self, scope: str, reason: str, seconds: float) -> None:
         """Nothing of this model (or nothing at all) is submitted for so long; then one probe."""

@@ -58,6 +58,8 @@ def admitted(job: Job, now: float, origin: str) -> Job:
 
 def back_in_line(job: Job, now: float, why: str) -> Job:
     """Not taken, for a reason that is not the job's: it keeps its place."""
+    if job.task_id is not None:
+        return _let_go(job)
     later = min(now + LINE_CHECK_SECONDS, job.deadline)
     waiting = replace(job, waits=True, slot=False, lease_until=None, look_at=later)
     return waiting.noted(now, "submitting put off", reason=why)
@@ -91,12 +93,16 @@ def taken(job: Job, now: float, answer: Taken, patience: Patience, *, calls: boo
 
 def refused(job: Job, now: float, failure: Failure) -> Job:
     """BFL says that it will never take this one."""
+    if job.task_id is not None:
+        return _let_go(job)
     failed = job.ended(now, State.FAILED, failure=failure)
     return failed.noted(now, "submission refused", code=failure.code)
 
 
 def doubted(job: Job, now: float, doubt: Doubt, why: str, patience: Patience) -> Job:
     """It was sent, and only BFL's callback can say whether it was taken."""
+    if job.task_id is not None:
+        return _let_go(job)
     waiting = replace(
         job,
         state=State.SUBMITTED,
@@ -106,6 +112,11 @@ def doubted(job: Job, now: float, doubt: Doubt, why: str, patience: Patience) ->
         lease_until=None,
     )
     return waiting.noted(now, "submission in doubt", reason=why)
+
+
+def _let_go(job: Job) -> Job:
+    """BFL's callback came first and proves that it has the task, whatever was answered."""
+    return replace(job, lease_until=None)
 
 
 def looked_at(job: Job, now: float, patience: Patience) -> Job:

@@ -11,12 +11,10 @@ from jobs.errors import BrokenRecord, ClaimLost, NoSlot, StoreUnavailable
 from jobs.job import LEASE_SECONDS, Job
 from jobs.services import Services
 from jobs.slots import Next
-from jobs.store import NO_COUNTS, Change, Store
+from jobs.store import NO_COUNTS, Store
 
 POISONED_FOR_SECONDS = 300.0
 RENEW_EVERY_SECONDS = LEASE_SECONDS / 3
-
-NO_CHANGE = Change(None, None)
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +65,12 @@ class Claim:
             return None
         except BrokenRecord as error:
             _put_off(services.store, found.job_id, error)
-            change = NO_CHANGE
+            services.slots.remove(found)
+            return None
         if change.written and change.after:
             return cls(services.store, change.after, found.probes)
-        services.slots.leave(found.model, found.job_id)
+        # Another worker has it, or it was forgotten.
+        services.slots.leave(found, change.after.version if change.after else 0)
         return None
 
     def __enter__(self) -> Self:

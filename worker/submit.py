@@ -36,6 +36,7 @@ BUSY = {
     dialect.TOO_MANY: "BFL says that too many tasks are active",
     dialect.UNAVAILABLE: "BFL is not available",
 }
+TAKEN = range(200, 300)
 REFUSALS = range(400, 500)
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,15 @@ def hand_in(services: Services, claim: Claim) -> None:
     if body is None:
         _end(claim, Failure("input_lost", "what was to be submitted is gone"))
         return
-    with _undisturbed():
+    with undisturbed():
         Submission(services, claim).send(body)
+        _call_the_next(services)
+
+
+def _call_the_next(services: Services) -> None:
+    """Entries are used up while nobody may go: after a pause each that goes calls another."""
+    if found := services.slots.next(only_look=True):
+        services.store.hint([found.job_id])
 
 
 class Submission:
@@ -80,7 +88,7 @@ class Submission:
         return Webhook(url, tokens.secret(job.id))
 
     def _understand(self, answer: Answer, *, calls: bool) -> None:
-        if answer.good:
+        if answer.status in TAKEN:
             self._taken(answer, calls=calls)
         elif reason := REASONS.get(answer.status):
             self._wait(EVERYTHING, reason, PROBE_SECONDS)
@@ -134,8 +142,8 @@ def _end(claim: Claim, failure: Failure) -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A stop waits until BFL's answer is on record: it takes half a second, and money."""
+def undisturbed() -> Iterator[None]:
+    """A stop waits until it is on record what was done: with BFL it takes a moment, and money."""
     told: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
     try:

@@ -38,17 +38,19 @@ def take(services: Services, job_id: str) -> bool:
     claim = None
     try:
         with _stoppable():
-            claim = (
-                _most_urgent(services)
-                or _next_in_line(services)
-                or Claim.take(services.store, job_id)
-            )
+            # Told to stop in between, we would not know what to hand back.
+            with submit.undisturbed():
+                claim = _found(services, job_id)
             if claim:
                 _work(services, claim)
     except Leaving:
         if claim:
             _hand_back(claim)
     return claim is not None
+
+
+def _found(services: Services, job_id: str) -> Claim | None:
+    return _most_urgent(services) or _next_in_line(services) or Claim.take(services.store, job_id)
 
 
 def _most_urgent(services: Services) -> Claim | None:

@@ -10,9 +10,10 @@ from redis import Redis
 
 from jobs import records
 from jobs.job import LEASE_SECONDS, Job
-from jobs.keys import DUE, INDEX, RECORDS, WAITING
+from jobs.keys import DUE, INDEX, INPUTS, LINE, LINES, RECORDS, TASKS, WAITING
 from jobs.states import State
 from tests.harness.installation import Installation
+from tests.harness.line_books import line_books, placed
 
 SWEEP_SECONDS = 5.0
 STAGED_SECONDS = 60.0
@@ -29,6 +30,9 @@ def check(installation: Installation, *, idle: bool = False) -> list[Job]:
         found = [
             *_bookkeeping(redis, jobs),
             *_leases(redis, jobs),
+            *_lines(redis, jobs),
+            *_names(redis, jobs),
+            *_inputs(redis, jobs),
             *_secrets_in_rq(redis, installation),
         ]
     found += _media(installation.media, jobs, idle=idle)
@@ -54,6 +58,38 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     for state in State:
         ids = {job.id for job in jobs if job.state is state}
         yield from _differences(f"the index of {state}", ids, _members(redis, INDEX + state))
+
+
+def _lines(redis: Redis, jobs: list[Job]) -> Iterator[str]:
+    """Who waits for a slot at BFL, and who has one: no place is leaked or lost."""
+    found, wanted = line_books(redis), placed(jobs)
+    for key in sorted(found.keys() | wanted.keys()):
+        yield from _differences(key, {*wanted.get(key, ())}, {*found.get(key, ())})
+    named = {_text(name) for name in redis.smembers(LINES)}
+    lines = {key for key in found if key.startswith(LINE)}
+    yield from (f"{key} is not among the lines" for key in sorted(lines - named))
+
+
+def _names(redis: Redis, jobs: list[Job]) -> Iterator[str]:
+    """BFL's name for a task leads to the one job that has it."""
+    own = {TASKS + job.task_id: job.id for job in jobs if job.task_id not in (None, job.id)}
+    found = {_text(key): _text(redis.get(key)) for key in redis.scan_iter(f"{TASKS}*")}
+    yield from (
+        f"{key} should lead to {own.get(key)}"
+        for key in own.keys() | found.keys()
+        if own.get(key) != found.get(key)
+    )
+
+
+def _inputs(redis: Redis, jobs: list[Job]) -> Iterator[str]:
+    """What is to be submitted is kept until BFL has it, and for a day where it never had it."""
+    known = {job.id: job for job in jobs}
+    for key in redis.scan_iter(f"{INPUTS}*"):
+        job = known.get(_text(key).removeprefix(INPUTS))
+        if job is None or job.task_id is not None:
+            yield f"{_text(key)} is of no use any more"
+        elif job.state.terminal and redis.ttl(key) < 0:
+            yield f"{_text(key)} is kept for ever"
 
 
 def _members(redis: Redis, key: str) -> set[str]:

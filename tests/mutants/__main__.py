@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from deploy.procfile import ROOT
-from tests.mutants import bodies, records, rescues, secrets, transfers
+from tests.mutants import bodies, lines, records, rescues, secrets, submissions, transfers
 from tests.mutants.mutant import Misplaced, Mutant
 from tests.mutants.workshop import Unclear, a_copy, red
 
@@ -15,6 +15,8 @@ MUTANTS: tuple[Mutant, ...] = (
     *transfers.MUTANTS,
     *bodies.MUTANTS,
     *secrets.MUTANTS,
+    *lines.MUTANTS,
+    *submissions.MUTANTS,
 )
 
 

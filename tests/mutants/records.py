@@ -6,6 +6,7 @@ _REDIS_FAULTS_TESTS = "tests/faults/test_redis_faults.py"
 _TURNS_TESTS = "tests/test_turns.py"
 _JOB, _STATES, _STORE = "jobs/job.py", "jobs/states.py", "jobs/store.py"
 _SCRIPTS, _SWEEP = "jobs/scripts.py", "worker/sweep.py"
+_PLACES = "jobs/places.py"
 _END_TO_END_TESTS = "tests/test_callbacks_end_to_end.py"
 _TABLE = "TRANSITIONS: dict[tuple[State, News], State] = {\n"
 _END = {"MODERATED": "MODERATED", "FAILED": "FAILED", "READY": "READY"}
@@ -56,15 +57,15 @@ MUTANTS = (
     Mutant(
         "replay-reopens-all",
         _JOB,
-        "if self.state not in REOPENABLE:",
-        "if not self.state.terminal:",
+        "if self.state not in REOPENABLE or self.task_id is None:",
+        "if not self.state.terminal or self.task_id is None:",
         ("tests/test_transitions.py::test_what_is_stored_refused_or_under_way_is_not_replayed",),
     ),
     Mutant(
         "lease-expiry",
         _JOB,
-        "if self.lease_until is not None and self.lease_until > now:",
-        "if self.lease_until is not None:",
+        "return self.lease_until is not None and self.lease_until > now",
+        "return self.lease_until is not None",
         (
             "tests/test_due.py::test_the_sweep_takes_over_a_job_whose_worker_has_died",
             "tests/test_transitions.py::test_a_job_whose_lease_ran_out_waits_for_a_worker_again",
@@ -73,8 +74,8 @@ MUTANTS = (
     Mutant(
         "lease-ignored",
         _JOB,
-        "if self.lease_until is not None and self.lease_until > now:",
-        "if False:",
+        "return self.lease_until is not None and self.lease_until > now",
+        "return False",
         ("tests/test_due.py::test_the_sweep_leaves_a_job_to_the_worker_that_has_it",),
     ),
     Mutant(
@@ -86,16 +87,16 @@ MUTANTS = (
     ),
     Mutant(
         "due",
-        _SCRIPTS,
-        "else redis.call('ZADD', KEYS[2], ARGV[5], id) end",
-        "end",
+        _PLACES,
+        "        found[DUE] = job.look_at\n",
+        "        pass\n",
         ("tests/test_due.py::test_an_unfinished_job_is_due_when_its_record_says",),
     ),
     Mutant(
         "due-for-ever",
-        _SCRIPTS,
-        "if ARGV[5] == '' then redis.call('ZREM', KEYS[2], id)",
-        "if ARGV[5] == '' then local _ = id",
+        _PLACES,
+        "        if key not in after:\n",
+        "        if key not in after and key != DUE:\n",
         (
             "tests/test_due.py::test_an_ended_job_is_never_due",
             "tests/test_due.py::test_the_sweep_ends_what_is_past_its_deadline",
@@ -103,16 +104,16 @@ MUTANTS = (
     ),
     Mutant(
         "waiting-for-ever",
-        _SCRIPTS,
-        "if ARGV[6] == '' then redis.call('ZREM', KEYS[3], id)",
-        "if ARGV[6] == '' then local _ = id",
+        _PLACES,
+        "        if key not in after:\n",
+        "        if key not in after and key != WAITING:\n",
         ("tests/test_due.py::test_a_job_in_hand_is_due_when_its_lease_ends",),
     ),
     Mutant(
         "hints-topped-up",
         _SWEEP,
-        "    services.store.hint(due.unhinted)\n",
-        "",
+        "(*due.unhinted, *_next_in_line(services))",
+        "_next_in_line(services)",
         (
             "tests/test_due.py::test_the_sweep_writes_the_entries_that_rq_has_lost",
             f"{_REDIS_FAULTS_TESTS}::test_the_queue_is_rebuilt_when_the_keys_of_rq_are_gone",
@@ -154,7 +155,7 @@ MUTANTS = (
     Mutant(
         "duplicate-is-news",
         _JOB,
-        "return fresh and _death(report, now) > (self.urls_die_at or 0.0)",
+        "return fresh and report.death(now) > (self.urls_die_at or 0.0)",
         "return True",
         (
             "tests/test_transitions.py::test_the_same_callback_twice_changes_nothing",
@@ -180,9 +181,9 @@ MUTANTS = (
     Mutant(
         "memory-first",
         _SCRIPTS,
-        "redis.call('SET', KEYS[1], ARGV[2])\nlocal id = ARGV[3]\n",
-        "local id = ARGV[3]\nredis.call('ZREM', KEYS[3], id)\n"
-        "redis.call('SET', KEYS[1], ARGV[2])\n",
+        "redis.call('SET', KEYS[1], ARGV[2])\nlocal function run",
+        "redis.call('DEL', 'fluxkeep:due', 'fluxkeep:waiting')\n"
+        "redis.call('SET', KEYS[1], ARGV[2])\nlocal function run",
         (
             "tests/test_store_faults.py::test_without_memory_nothing_is_recorded_not_even_in_part",
             "tests/test_store_faults.py::test_without_memory_a_known_job_stays_as_it_was",
@@ -191,8 +192,8 @@ MUTANTS = (
     Mutant(
         "optimistic-create",
         "jobs/intake.py",
-        "counts=counts, new=from_callback)",
-        "counts=counts)",
+        "new=from_callback and not announced",
+        "new=False",
         ("tests/test_store.py::test_a_fresh_callback_costs_one_round_trip",),
     ),
     Mutant(

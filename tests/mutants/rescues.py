@@ -61,8 +61,8 @@ MUTANTS = (
     Mutant(
         "poisoned-in-worker",
         _CLAIM,
-        "            store.put_off(job_id, POISONED_FOR_SECONDS)\n",
-        "",
+        "            _put_off(store, job_id, error)\n",
+        "            del error\n",
         (f"{_CLAIM_TESTS}::test_a_broken_record_is_put_off_by_the_worker_that_finds_it",),
     ),
     Mutant(
@@ -75,8 +75,8 @@ MUTANTS = (
     Mutant(
         "first-in-first-out",
         _TURN,
-        "claim = _most_urgent(services) or Claim.take(",
-        "claim = Claim.take(",
+        "_most_urgent(services) or _next_in_line(services) or Claim.take(",
+        "_next_in_line(services) or Claim.take(",
         (
             f"{_TURNS_TESTS}::test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names",
             f"{_TURNS_TESTS}::test_a_question_to_bfl_does_not_come_before_a_url_that_dies_soon",

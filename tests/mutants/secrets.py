@@ -176,7 +176,7 @@ MUTANTS = (
     Mutant(
         "refusal-notes",
         _CALLBACKS,
-        "        _note(services.refusals, raw, refusal)\n",
+        "        _note(services.refusals, job_id or _claimed_id(raw), refusal)\n",
         "",
         (
             f"{_REFUSALS_SEEN_TESTS}::test_a_refused_callback_is_shown_on_the_jobs_timeline_with_the_reason",

@@ -6,27 +6,28 @@ _FETCH_TESTS = "tests/test_fetch.py"
 _VETTED_ADDRESS_TESTS = "tests/test_vetted_address.py"
 _HOSTS, _WEB, _FETCH = "jobs/hosts.py", "jobs/web.py", "worker/fetch.py"
 _HOSTILE_TESTS = "tests/test_hostile_urls.py"
+_OF_HOSTS = "from jobs.hosts import Address, Origin, Trust\n"
 
 MUTANTS = (
     Mutant(
         "delivery-host",
         _HOSTS,
-        "if not (extra or self._is_sandbox(address) or _secure(address, _BFL_DELIVERY)):",
+        "if not (extra or self._is_near(address, _BFL_DELIVERY)):",
         "if not (extra or address):",
         (f"{_HOSTILE_TESTS}::test_another_host_is_refused",),
     ),
     Mutant(
         "poll-host",
         _HOSTS,
-        "if not known or address.path != _POLL_PATH:",
+        "if not self._is_near(address, _BFL_API) or address.path != _POLL_PATH:",
         "if address.path != _POLL_PATH:",
         (f"{_HOSTILE_TESTS}::test_another_host_is_refused",),
     ),
     Mutant(
         "poll-path",
         _HOSTS,
-        "if not known or address.path != _POLL_PATH:",
-        "if not known:",
+        "if not self._is_near(address, _BFL_API) or address.path != _POLL_PATH:",
+        "if not self._is_near(address, _BFL_API):",
         (f"{_HOSTILE_TESTS}::test_the_key_goes_to_no_other_path_of_an_api_host",),
     ),
     Mutant(
@@ -39,11 +40,11 @@ MUTANTS = (
     ),
     Mutant(
         "poll-host-unasked",
-        "worker/poll.py",
-        "yield services.trust.api(url)",
-        "yield parse(url)",
+        "jobs/api.py",
+        "self._trust.api(url)",
+        "parse(url)",
         ("tests/test_turns.py::test_a_polling_url_on_record_is_checked_before_the_key_goes_there",),
-        (("from jobs.hosts import Address\n", "from jobs.hosts import Address, parse\n"),),
+        ((_OF_HOSTS, _OF_HOSTS.replace("Trust", "Trust, parse")),),
     ),
     Mutant(
         "https-only",
@@ -136,7 +137,7 @@ MUTANTS = (
     ),
     Mutant(
         "watchdog",
-        _WEB,
+        "jobs/watchdog.py",
         "        if self._over.wait(self._seconds):\n            return\n",
         "        if self._over.wait():\n            return\n",
         (
@@ -148,15 +149,15 @@ MUTANTS = (
     Mutant(
         "cut-looks-whole",
         _WEB,
-        "        if watchdog.reason:\n",
+        "        if dog.reason:\n",
         "        if False:\n",
         ("tests/test_web.py::test_a_dripped_body_is_cut_at_the_deadline",),
     ),
     Mutant(
         "error-tells-the-url",
         _WEB,
-        'raise TransferFailed(f"the connection failed: {type(error).__name__}") from None',
-        'raise TransferFailed(f"the connection failed: {error} {address}") from None',
+        'raise kind(f"the connection failed: {type(error).__name__}") from None',
+        'raise kind(f"the connection failed: {error} {address}") from None',
         ("tests/test_web.py::test_a_failure_does_not_name_the_url",),
     ),
     Mutant(

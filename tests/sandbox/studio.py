@@ -52,7 +52,7 @@ class Studio:
         fault = self._fault(submission)
         if isinstance(fault, int):
             raise Refused(refusal(fault, switches.retry_after))
-        task = self._task(submission, cut=fault == "cut")
+        task = replace(self._task(submission, cut=fault == "cut"), lie=self._lie(submission))
         self.ledger.open(task)
         opened = task.copy()
         self._announce_progress(opened)
@@ -63,10 +63,17 @@ class Studio:
     def _fault(self, submission: Submission) -> SubmitFault | None:
         switches = submission.switches
         fault: SubmitFault | None = "cut" if switches.submit_cut else switches.submit_status
-        if fault and switches.submit_times is not None:
-            before = self.ledger.attempt(submission.fingerprint)
-            fault = fault if before < switches.submit_times else None
+        fault = fault if fault and self._is_early(submission) else None
         return fault or self.settings.submit_fault
+
+    def _lie(self, submission: Submission) -> int | None:
+        lie = submission.switches.submit_lie
+        return lie if lie and self._is_early(submission) else None
+
+    def _is_early(self, submission: Submission) -> bool:
+        """Whether it is one of the first few that were to be refused, cut or denied."""
+        times = submission.switches.submit_times
+        return times is None or self.ledger.attempt(submission.fingerprint) < times
 
     def _task(self, submission: Submission, *, cut: bool) -> Task:
         settings, switches = self.settings, submission.switches

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from tests.sandbox.errors import Refused, invalid
+from tests.sandbox.errors import Refused, invalid, refusal
 from tests.sandbox.observations import Request
 from tests.sandbox.polling import polling_url
 from tests.sandbox.studio import Studio
@@ -24,6 +24,8 @@ def submit(studio: Studio, request: Request) -> Answer:
         return refused.answer
     if task.cut:
         return Answer.silence()
+    if task.lie is not None:
+        return replace(refusal(task.lie), pause=task.switches.submit_hang)
     own_webhook = body.get("webhook_url") is not None
     answer = Answer.json(200, _opened(studio, task, own_webhook=own_webhook))
     return replace(answer, pause=task.switches.submit_hang)

@@ -22,6 +22,7 @@ class Task:
     created_at: float
     seconds: float
     cut: bool = False  # the answer to its submission is never sent
+    lie: int | None = None  # the error with which its submission is answered
     finished_at: float | None = None
     polls: int = 0
     callbacks: list[Callback] = field(default_factory=list)

@@ -1,0 +1,96 @@
+"""The lines and slots as Redis has them, and as the records say that they should be."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+from jobs.job import Job
+from jobs.keys import ACTIVE, DUE, INPUTS, LINE, LINES, RECORDS, TASKS
+from jobs.services import Services
+from jobs.states import State
+
+Books = dict[str, dict[str, float]]
+
+TOTAL_MAX, SMALL_MAX = 3, 1
+_AT_BFL = (State.QUEUED, State.SUBMITTED)
+
+
+def line_books(redis: Any) -> Books:
+    """Every line and every set of slots that is not empty, with its members and their scores."""
+    keys = [*redis.scan_iter(f"{LINE}*"), *redis.scan_iter(f"{ACTIVE}*")]
+    return {key.decode(): _members(redis, key) for key in keys}
+
+
+def _members(redis: Any, key: bytes | str) -> dict[str, float]:
+    return {name.decode(): score for name, score in redis.zrange(key, 0, -1, withscores=True)}
+
+
+def placed(jobs: Iterable[Job]) -> Books:
+    """Written apart from `jobs.places`, so that the two can disagree."""
+    books: Books = {}
+    for job in jobs:
+        if job.waits:
+            books.setdefault(f"{LINE}{job.model}", {})[job.id] = job.created_at
+        if job.slot and job.state in _AT_BFL:
+            for key in (ACTIVE, f"{ACTIVE}:{job.model}"):
+                books.setdefault(key, {})[job.id] = job.deadline
+    return books
+
+
+class LineBooks(RuleBasedStateMachine):
+    """What must hold after each step of a machine that submits the jobs in `posted`."""
+
+    services: ClassVar[Services]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store, self.slots = self.services.store, self.services.slots
+        self.redis: Any = self.services.redis
+        self.redis.flushdb()
+        self.posted: list[str] = []
+
+    @invariant()
+    def the_sets_say_what_the_records_say(self) -> None:
+        jobs = self.jobs()
+        found = line_books(self.redis)
+        assert found == placed(jobs)
+        names = {name.decode() for name in self.redis.smembers(LINES)}
+        assert {key for key in found if key.startswith(LINE)} <= names
+        unfinished = {job.id: job.look_at for job in jobs if not job.state.terminal}
+        assert _members(self.redis, DUE) == unfinished
+
+    @invariant()
+    def no_more_are_active_than_may_be(self) -> None:
+        assert self.redis.zcard(ACTIVE) <= TOTAL_MAX
+        assert self.redis.zcard(f"{ACTIVE}:small") <= SMALL_MAX
+
+    @invariant()
+    def each_job_makes_sense(self) -> None:
+        for job in self.jobs():
+            assert not (job.waits and job.slot)
+            assert not job.waits or (job.state is State.QUEUED and job.task_id is None)
+            assert not job.slot or job.state in _AT_BFL
+            assert not job.doubt or job.task_id is None
+            self._check_input(job)
+
+    def _check_input(self, job: Job) -> None:
+        """Kept as long as it may be needed, and not for ever."""
+        ttl = self.redis.ttl(INPUTS + job.id)
+        if job.task_id is not None:
+            assert ttl == -2
+            assert self.redis.get(TASKS + job.task_id) == job.id.encode()
+        else:
+            assert ttl == -1 if not job.state.terminal else ttl > 0
+
+    def jobs(self) -> list[Job]:
+        assert len(self.posted) == len(self.redis.keys(f"{RECORDS}*"))
+        return [self.loaded(job_id) for job_id in self.posted]
+
+    def job(self, index: int) -> Job:
+        return self.loaded(self.posted[index % len(self.posted)])
+
+    def loaded(self, job_id: str) -> Job:
+        job = self.store.load(job_id)
+        assert job is not None
+        return job

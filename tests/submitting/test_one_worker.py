@@ -1,0 +1,140 @@
+"""One worker: when it stops, whom it wakes, what it sends and what it never sends."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local_redis import free_port
+from jobs import submission
+from jobs.errors import NotSent, TransferFailed
+from jobs.job import Job
+from jobs.keys import INPUTS
+from jobs.report import Failure
+from jobs.states import State
+from tests.harness import RedisServer
+from tests.sandbox import Sandbox
+from tests.submitting.bench import INPUT, KEY, Bench, built
+from worker import turn
+
+STOPS = 30
+
+
+def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_line(
+    bench: Bench,
+) -> None:
+    for job_id in "abc":
+        bench.post(job_id)
+    for _ in range(2):
+        assert turn.take(bench.wired, "x")
+    bench.without_hints()
+    bench.box.call_back(bench.job("a").task_id or "")  # nobody listens, but BFL is done
+
+    def ready(job: Job | None, now: float) -> Job | None:
+        return job and job.looked_at(now + 61)
+
+    bench.wired.store.change("a", ready)
+    bench.without_hints()
+    assert turn.take(bench.wired, "a") and bench.job("a").state is State.READY
+    assert bench.hints() == 2
+
+
+def test_each_that_is_submitted_calls_the_next(bench: Bench) -> None:
+    for job_id in "abc":
+        bench.post(job_id)
+    bench.without_hints()
+    turn.take(bench.wired, "a")
+    assert bench.hints() == 1
+    bench.without_hints()
+    turn.take(bench.wired, "b")
+    assert bench.hints() == 0, "there is no slot for another"
+
+
+def test_nobody_is_woken_for_a_slot_that_nobody_waits_for(bench: Bench) -> None:
+    bench.post("a")
+    claim = bench.admit()
+    bench.without_hints()
+    claim.commit(lambda job, now: submission.refused(job, now, Failure("a", "b")))
+    assert bench.hints() == 0
+
+
+def test_a_worker_that_is_told_to_stop_leaves_no_job_that_nobody_has(bench: Bench) -> None:
+    """Whenever the signal comes: the job is back in line, or BFL's answer is on record."""
+    for n in range(STOPS):
+        bench.post(f"job-{n}", given=INPUT)
+        stop = threading.Thread(target=_stop_when_admitted, args=(bench, f"job-{n}"))
+        stop.start()
+        turn.take(bench.wired, "x")
+        stop.join()
+        job = bench.job(f"job-{n}")
+        assert job.lease_until is None and (job.waits or job.task_id)
+        bench.wired.store.forget(job)
+
+
+def _stop_when_admitted(bench: Bench, job_id: str) -> None:
+    for _ in range(10_000):
+        if bench.job(job_id).fence:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+
+
+@pytest.fixture(autouse=True)
+def _sigterm_after_the_turn_is_harmless() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_without_a_key_nothing_is_sent_to_bfl(
+    redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    wired = built(redis_server, tmp_path)
+    bench = Bench(wired, sandbox)
+    with pytest.raises(NotSent, match="BFL_API_KEY"):
+        wired.api.submitted("flux-2-pro", b"{}", 5.0)
+    bench.post("a")
+    turn.take(wired, "a")
+    assert bench.job("a").waits and "BFL_API_KEY" in str(bench.job("a").timeline[-1].detail)
+    wired.redis.close()
+
+
+def test_where_nobody_listens_nothing_was_sent(redis_server: RedisServer, tmp_path: Path) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=nowhere)
+    with pytest.raises(NotSent):
+        wired.api.submitted("flux-2-pro", b"{}", 5.0)
+    wired.redis.close()
+
+
+def test_an_answer_that_does_not_come_in_time_leaves_a_doubt(bench: Bench) -> None:
+    late = b'{"prompt": "a", "sandbox": {"submit_hang": 5}}'
+    with pytest.raises(TransferFailed) as caught:
+        bench.wired.api.submitted("flux-2-pro", late, 0.5)
+    assert not isinstance(caught.value, NotSent)
+
+
+def test_an_input_that_is_gone_fails_the_job(bench: Bench) -> None:
+    bench.post("a")
+    bench.redis.delete(f"{INPUTS}a")
+    turn.take(bench.wired, "a")
+    failure = bench.job("a").failure
+    assert failure and failure.code == "input_lost" and bench.posts() == 0
+
+
+def test_a_refused_input_is_kept_for_a_day(bench: Bench) -> None:
+    bench.post("a")
+    claim = bench.admit()
+    assert bench.redis.ttl(f"{INPUTS}a") == -1
+    claim.commit(lambda job, now: submission.refused(job, now, Failure("a", "b")))
+    assert 86_000 < bench.redis.ttl(f"{INPUTS}a") <= 86_400
+
+
+def test_only_the_key_of_the_operator_goes_to_bfl(bench: Bench) -> None:
+    bench.post("a")
+    turn.take(bench.wired, "a")
+    (seen,) = bench.box.requests
+    assert seen.headers["x-key"] == KEY and seen.headers["content-type"] == "application/json"
+    assert "authorization" not in seen.headers and KEY.encode() not in seen.body

@@ -1,0 +1,89 @@
+"""Two hundred jobs at once: never more at BFL than may be, in order, and no slot is ever lost."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.harness.patience import wait_for
+from tests.sandbox import Settings, Task
+from tests.submitting.desk import Desk, open_desk
+
+JOBS, AT_ONCE = 200, 8
+TOTAL_MAX, NARROW_MAX = 24, 6  # what both sides hold by default
+NARROW, WIDE = "flux-kontext-max", "flux-2-pro"
+WORKERS = 3
+GENERATION_SECONDS = 1.5
+HANG_SECONDS = 5.0
+# Workers that were told of different jobs reach BFL in any order.
+OVERTAKING_MAX = 2 * WORKERS
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    usual = Settings(generation_seconds=GENERATION_SECONDS)
+    with open_desk(tmp_path_factory.mktemp("hall"), usual, workers=WORKERS) as desk:
+        yield desk
+
+
+def flood(desk: Desk, *models: str) -> list[dict[str, Any]]:
+    """All of them handed in at once, the first model first."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda model: desk.posted(model, seconds=None), models))
+
+
+def made(desk: Desk, jobs: list[dict[str, Any]]) -> list[Task]:
+    """The tasks of these jobs in the order of BFL's taking them: one each."""
+    prompts = {job["order"]["input"]["prompt"] for job in jobs}
+    tasks = [task for task in desk.box.tasks() if task.input["prompt"] in prompts]
+    assert len(tasks) == len(jobs)
+    return sorted(tasks, key=lambda task: task.created_at)
+
+
+def displacement(desk: Desk, jobs: list[dict[str, Any]]) -> int:
+    """By how many places anybody's turn differs from the order of handing in."""
+    known = sorted((desk.client.job(job["id"])["created_at"], n) for n, job in enumerate(jobs))
+    queue = [jobs[n]["order"]["input"]["prompt"] for _, n in known]
+    served = [task.input["prompt"] for task in made(desk, jobs)]
+    return max(abs(queue.index(prompt) - n) for n, prompt in enumerate(served))
+
+
+def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(hall: Desk) -> None:
+    jobs = flood(hall, *[NARROW] * 40, *[WIDE] * (JOBS - 40))
+    settled = hall.scene.settled(90)
+    assert {job.state for job in settled} == {"stored"} and len(settled) == JOBS
+    peak = hall.box.peak
+    assert peak.peak <= TOTAL_MAX and peak.peak_by_model[NARROW] <= NARROW_MAX
+    assert peak.peak == TOTAL_MAX, "no slot stays empty while somebody waits"
+    assert peak.refused <= 3
+    assert len(hall.requests()) == JOBS + peak.refused
+    wide, narrow = jobs[40:], jobs[:40]
+    for kind in (wide, narrow):
+        assert displacement(hall, kind) <= OVERTAKING_MAX
+    first_wide = made(hall, wide)[0].created_at
+    assert first_wide < made(hall, narrow)[NARROW_MAX + 6].created_at, "others are not held up"
+    assert hall.left_in_line() == [] and hall.inputs() == 0
+
+
+def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(hall: Desk) -> None:
+    """All workers wait for BFL's answer to a task that it has made; two of them are killed."""
+    before = len(hall.requests())
+    hung = [hall.posted(submit_hang=HANG_SECONDS, seconds=0.5) for _ in range(WORKERS)]
+    jobs = flood(hall, *[WIDE] * 60)
+    wait_for("all workers hang", lambda: all(hall.tasks(job) for job in hung))
+    youngest = max(task.created_at for job in hung for task in hall.tasks(job))
+    for worker in hall.scene.installation.worker[:2]:
+        assert worker.children()
+        worker.kill_all()
+    assert time.time() < youngest + HANG_SECONDS, "else BFL had answered"
+    hall.scene.installation.start("worker", n=2)
+    settled = hall.scene.settled(90)
+    assert {job.state for job in settled} == {"stored"}
+    assert [len(hall.requests(job)) for job in hung] == [1] * WORKERS
+    assert len(hall.requests()) - before == len(jobs) + len(hung) + hall.box.peak.refused
+    assert hall.box.peak.peak <= TOTAL_MAX
+    assert hall.left_in_line() == [] and hall.inputs() == 0

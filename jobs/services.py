@@ -66,11 +66,6 @@ class Services:
 def build(settings: Settings, redis: Redis) -> Services:
     """Raises InvalidSettings when the media storage cannot be used."""
     hints, clock = Hints(redis), Clock(redis)
-    try:
-        media = MediaStore(settings.storage_url)
-    except StorageFailed as error:
-        raise InvalidSettings(f"MEDIA_URL: {error}") from None
-    trust = Trust(settings.bfl_sandbox_url, settings.delivery_hosts, settings.region)
     return Services(
         settings=settings,
         redis=redis,
@@ -80,20 +75,41 @@ def build(settings: Settings, redis: Redis) -> Services:
         pages=Pages(redis),
         pulse=Pulse(redis, clock),
         refusals=Refusals(redis),
-        media=media,
-        trust=trust,
-        api=Api(settings.bfl_api_key, trust, settings.bfl_origin),
+        media=storage(settings),
+        trust=trusted(settings),
+        api=bfl(settings),
         tokens=CallbackTokens(settings.secret_key),
         links=LinkSigner(settings.secret_key),
     )
 
 
+def storage(settings: Settings) -> MediaStore:
+    """Raises InvalidSettings when it cannot be used."""
+    try:
+        return MediaStore(settings.storage_url)
+    except StorageFailed as error:
+        raise InvalidSettings(f"MEDIA_URL: {error}") from None
+
+
+def trusted(settings: Settings) -> Trust:
+    return Trust(settings.bfl_sandbox_url, settings.delivery_hosts, settings.region)
+
+
+def bfl(settings: Settings) -> Api:
+    return Api(settings.bfl_api_key, trusted(settings), settings.bfl_origin)
+
+
 def for_web(settings: Settings) -> Services:
     """Services that fail fast, so that BFL is told to come again."""
+    return build(settings, redis_for_web(settings))
+
+
+def redis_for_web(settings: Settings) -> Redis:
+    """Raises InvalidSettings."""
     # No second try after a timeout: the time to answer BFL is up.
     backoff = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
     retry = TellingRetry(backoff, WEB_RETRIES, (RedisConnectionError,))
-    return build(settings, connect(settings, retry, WEB_TIMEOUT_SECONDS))
+    return connect(settings, retry, WEB_TIMEOUT_SECONDS)
 
 
 def for_background(settings: Settings) -> Services:

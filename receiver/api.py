@@ -3,12 +3,13 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from jobs import bfl, submission
-from jobs.errors import BadField, UnknownJob, WrongState
+from jobs import bfl
+from jobs.errors import BadField
 from jobs.job import Job
-from receiver import shape
+from receiver import rescues, shape
 from receiver.access import requires
 from receiver.questions import Expectation, ListQuery, cursor
+from receiver.rescues import known_job
 from receiver.wiring import services
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
@@ -36,7 +37,7 @@ def expect(task_id: str) -> ResponseReturnValue:
 @blueprint.get("/<job_id>")
 @requires("read")
 def show(job_id: str) -> ResponseReturnValue:
-    return shape.job(services(), _known(job_id))
+    return shape.job(services(), known_job(services(), job_id))
 
 
 @blueprint.get("")
@@ -56,19 +57,7 @@ def listing() -> ResponseReturnValue:
 @requires("admin")
 def replay(job_id: str) -> ResponseReturnValue:
     """Ask BFL again and store: the one way out of `failed`, `expired` and `lost`."""
-    wired = services()
-    patience = wired.settings.patience
-    known = _known(job_id)
-    if known.task_id is None and wired.store.submission(known.id) is None:
-        raise WrongState("BFL never took this job, and what was to be submitted is gone")
-
-    def reopen(job: Job | None, now: float) -> Job | None:
-        return submission.reopened(job, now, patience) if job else None
-
-    change = wired.store.change(known.id, reopen)
-    if not change.written or change.after is None:
-        raise WrongState("only a job that failed, expired or was lost can be replayed")
-    return shape.job(wired, change.after), 202
+    return shape.job(services(), rescues.ask_for(services(), job_id)), 202
 
 
 @blueprint.delete("/<job_id>")
@@ -76,17 +65,10 @@ def replay(job_id: str) -> ResponseReturnValue:
 def forget(job_id: str) -> ResponseReturnValue:
     """Delete the media, then the record: half done, it can be done again."""
     wired = services()
-    job = _known(job_id)
+    job = known_job(wired, job_id)
     for file in job.media:
         wired.media.delete(file.key)
     wired.store.forget(job)
     # A rescue under way may have published some already; from here on it cannot commit.
     wired.media.drop_uncommitted(job.id, job.created_at, len(job.urls))
     return "", 204
-
-
-def _known(job_id: str) -> Job:
-    job = services().store.load(job_id) if bfl.TASK_ID.fullmatch(job_id) else None
-    if job is None:
-        raise UnknownJob
-    return job

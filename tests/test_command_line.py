@@ -1,5 +1,6 @@
 """`flask --app receiver`: jobs are submitted, looked at and rescued from a shell."""
 
+import hashlib
 import json
 import os
 import pty
@@ -7,17 +8,23 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click import ClickException
 
 from deploy.local_redis import free_port
-from tests.harness import Client, Installation
+from jobs.errors import StorageFailed
+from jobs.kept import Kept
+from jobs.media import MediaStore
+from receiver.commands.files import save
+from tests.harness import Installation
 from tests.harness.command_line import FLASK, CommandLine, Said
 from tests.harness.patience import wait_for
 from tests.harness.process import Process
-from tests.harness.scene import Scene, running_scene
+from tests.harness.scene import Scene, stopped_scene
 from tests.sandbox import Sandbox
 
 COMMANDS = ("submit", "jobs", "jobs list", "jobs show", "jobs rescue", "credits", "doctor")
@@ -26,9 +33,17 @@ FOX = ("submit", "--model", "flux-2-pro", "--prompt", "a fox")
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_scene(tmp_path_factory.mktemp("commands")) as running:
-        yield running
-        running.settled()
+    with stopped_scene(tmp_path_factory.mktemp("commands")) as scene:
+        started(scene.installation)
+        yield scene
+        scene.settled()
+
+
+def started(installation: Installation) -> None:
+    """The worker tells BFL where to call, so it must know where the web process is."""
+    installation.settings["PUBLIC_URL"] = installation.url
+    installation.start()
+    installation.wait_until_ready()
 
 
 @pytest.fixture
@@ -231,11 +246,12 @@ def test_without_redis_nothing_is_promised(shell: CommandLine) -> None:
 
 
 @pytest.fixture
-def waiting(installation: Installation, sandbox: Sandbox) -> Iterator[Process]:
+def waiting(stopped_installation: Installation, sandbox: Sandbox) -> Iterator[Process]:
     """Somebody waits for a job that BFL will not take."""
-    sandbox.settings.submit_fault = 402
-    log = installation.directory / "command.log"
-    process = CommandLine(installation).start(*FOX, *quick(), "--wait", log=log)
+    started(stopped_installation)
+    sandbox.settings.submit_fault = 503
+    log = stopped_installation.directory / "command.log"
+    process = CommandLine(stopped_installation).start(*FOX, *quick(), "--wait", log=log)
     yield process
     process.kill_all()
 
@@ -245,26 +261,26 @@ def said_by(process: Process, pattern: str) -> re.Match[str]:
 
 
 def test_ctrl_c_leaves_the_job_alone_and_says_how_to_look_at_it(
-    client: Client, sandbox: Sandbox, waiting: Process
+    stopped_installation: Installation, sandbox: Sandbox, waiting: Process
 ) -> None:
-    said_by(waiting, r"paused: BFL says that the credits are used up; tried again")
+    said_by(waiting, r"paused: BFL is not available; tried again")
     waiting.send(signal.SIGINT)
     assert waiting.wait() == 130
     job_id = said_by(waiting, r"flask --app receiver jobs show (\S+)")[1]
     assert "Traceback" not in waiting.output() and "Aborted" not in waiting.output()
     sandbox.settings.submit_fault = None
-    client.wait_for(job_id, "stored", timeout=60)
+    stopped_installation.client().wait_for(job_id, "stored", timeout=60)
 
 
 @pytest.mark.slow
 def test_waiting_outlasts_a_redis_that_is_gone_for_a_while(
-    installation: Installation, sandbox: Sandbox, waiting: Process
+    stopped_installation: Installation, sandbox: Sandbox, waiting: Process
 ) -> None:
     said_by(waiting, r"queued .*paused")
-    installation.redis.kill()
+    stopped_installation.redis.kill()
     said_by(waiting, r"Redis: \w+; trying again")
     sandbox.settings.submit_fault = None
-    installation.redis.start()
+    stopped_installation.redis.start()
     assert waiting.wait(90) == 0, waiting.output()
     said_by(waiting, r"/media/")
 
@@ -276,6 +292,39 @@ def test_without_a_worker_the_one_who_waits_is_told(stopped_installation: Instal
         said_by(process, r"no worker process is running: start `python -m worker`")
     finally:
         process.kill_all()
+
+
+# Files.
+
+
+def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
+    media, kept = a_storage_with_one_file(tmp_path)
+    there = tmp_path / "one-0.jpg"
+    there.write_bytes(b"precious")
+    with pytest.raises(ClickException, match="exists already"):
+        list(save(media, [kept], tmp_path))
+    assert there.read_bytes() == b"precious"
+
+
+def test_bytes_that_are_not_the_recorded_ones_leave_no_file(tmp_path: Path) -> None:
+    media, kept = a_storage_with_one_file(tmp_path)
+    with pytest.raises(StorageFailed):
+        list(save(media, [replace(kept, sha256="0" * 64)], tmp_path))
+    assert not (tmp_path / "one-0.jpg").exists()
+
+
+def a_storage_with_one_file(directory: Path) -> tuple[MediaStore, Kept]:
+    media = MediaStore((directory / "media").as_uri())
+    kept = Kept(
+        key="2026/11/21/one-0.jpg",
+        content_type="image/jpeg",
+        bytes=3,
+        sha256=hashlib.sha256(b"fox").hexdigest(),
+    )
+    with media.staging("one") as staged:
+        staged.write_bytes(b"fox")
+        media.publish(staged, kept.key)
+    return media, kept
 
 
 # Looking at jobs.
@@ -370,4 +419,4 @@ def test_a_missing_key_and_a_bfl_that_is_not_there_are_said(shell: CommandLine) 
     missing = credits_said(shell, BFL_API_KEY=None, BFL_SANDBOX_URL=None)
     assert missing.code == 1 and "BFL_API_KEY is not set" in missing.err
     nobody = credits_said(shell, BFL_SANDBOX_URL=f"http://127.0.0.1:{free_port()}")
-    assert nobody.code == 1 and "BFL" in nobody.err
+    assert nobody.code == 1 and "no answer from http://127.0.0.1:" in nobody.err

@@ -16,7 +16,6 @@ CODES = {400: "invalid_input", 404: "unknown_model", 422: "invalid_input"}
 
 NO_CREDITS = 402
 TOO_MANY = 429
-UNAVAILABLE = 503
 KEY_REFUSED = (401, 403)
 TIMED_OUT = 408
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")

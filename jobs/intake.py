@@ -20,7 +20,8 @@ def accept(store: Store, report: Report, patience: Patience, job_id: str | None 
     from_callback = report.source is Source.CALLBACK
 
     def hear(job: Job | None, now: float) -> Job:
-        if job is None and not from_callback:
+        forgotten = job_id is not None and job is None and store.is_forgotten(job_id)
+        if forgotten or (job is None and not from_callback):
             raise UnknownJob
         known = job or Job.expected(report.task_id, now, patience, job_id)
         return known.hear(report, now, patience)

@@ -66,13 +66,14 @@ DUE = """
 local time = redis.call('TIME')
 local now = time[1] .. '.' .. string.format('%06d', time[2])
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
-local missing = redis.call('ZCARD', KEYS[2]) - redis.call('LLEN', KEYS[3])
+local entries = redis.call('LLEN', KEYS[3])
+local missing = redis.call('ZCARD', KEYS[2]) - entries
 local unhinted = {}
 if missing > 0 then
   unhinted = redis.call('ZRANGE', KEYS[2], 0, math.min(missing, tonumber(ARGV[1])) - 1)
 end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-return {time, ids, unhinted, first[2] or false}
+return {time, ids, unhinted, first[2] or false, entries}
 """
 
 # KEYS: lines, active, pauses. ARGV: most in total, prefix of lines, "look" or "go",

@@ -94,6 +94,11 @@ class Slots:
             found = self._redis.hgetall(PAUSES)
         return [_pause(scope.decode(), value.decode()) for scope, value in found.items()]
 
+    def anybody_waits(self) -> bool:
+        """Whether there is a job in any line."""
+        with unavailable():
+            return bool(self._redis.exists(LINES))
+
     def active(self) -> int:
         """How many slots are in use."""
         with unavailable():

@@ -42,6 +42,7 @@ class Doubt(StrEnum):
     """A submission left, and BFL's answer does not say what became of it."""
 
     ANSWERED = "answered"  # with an error: most probably no task was made
+    UNAVAILABLE = "unavailable"  # with an error that is not about this job
     SILENT = "silent"  # not at all: most probably one was
 
 

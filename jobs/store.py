@@ -15,6 +15,7 @@ from jobs.keys import (
     ACTIVE,
     COUNTS,
     DUE,
+    FORGOTTEN,
     INDEX,
     INPUTS,
     LINE,
@@ -32,6 +33,7 @@ from jobs.queues import ENTRY_TTL_SECONDS, Hints
 from jobs.states import State
 
 RACES_MAX = 100
+FORGOTTEN_SECONDS = 8 * 86400  # as long as BFL could still call about it
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
 _WON, _FULL = 1, 2
@@ -57,6 +59,7 @@ class Due:
     now: float
     ids: tuple[str, ...]
     unhinted: tuple[str, ...]
+    entries: int  # that RQ has already
     next_at: float | None
 
 
@@ -147,7 +150,7 @@ class Store:
     def due(self, limit: int) -> Due:
         """What must be looked at now, oldest first; its cost follows the number due."""
         with unavailable():
-            clock, ids, unhinted, next_at = self._due_script(
+            clock, ids, unhinted, next_at, entries = self._due_script(
                 keys=[DUE, WAITING, self._hints.queue_key], args=[limit]
             )
         return Due(
@@ -155,6 +158,7 @@ class Store:
             ids=tuple(job_id.decode() for job_id in ids),
             unhinted=tuple(job_id.decode() for job_id in unhinted),
             next_at=float(next_at) if next_at else None,
+            entries=entries,
         )
 
     def to_tell(self, limit: int) -> tuple[str, ...]:
@@ -196,7 +200,14 @@ class Store:
                 pipe.delete(f"{TASKS}{job.task_id}")
             for key in keys:
                 pipe.zrem(key, job.id)
+            if job.ours and not job.state.terminal:
+                pipe.set(FORGOTTEN + job.id, "", ex=FORGOTTEN_SECONDS)
             pipe.execute()
+
+    def is_forgotten(self, job_id: str) -> bool:
+        """Whether a job was forgotten while BFL had it; its callback would make it anew."""
+        with unavailable():
+            return bool(self._redis.exists(FORGOTTEN + job_id))
 
     def hint(self, job_ids: Iterable[str]) -> None:
         """Write entries for work that waits without one, as after RQ's keys were lost."""

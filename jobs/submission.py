@@ -150,7 +150,7 @@ def _doubt_over(job: Job, now: float) -> Job:
         state=State.QUEUED,
         doubt=None,
         deadline=now + LINE_SECONDS,
-        resubmits=job.resubmits + 1,
+        resubmits=job.resubmits + (job.doubt is Doubt.ANSWERED),
     )
     why = "BFL answered with an error and did not call; if it took the task, this one is paid too"
     return back_in_line(again.noted(now, "submitting again", reason=why), now, "in line again")

@@ -6,7 +6,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from jobs import bfl, intake
-from jobs.errors import BadLink, BadReport, BadRequest, StoreUnavailable, Unauthorized
+from jobs.errors import BadLink, BadReport, BadRequest, StoreUnavailable, Unauthorized, UnknownJob
 from jobs.refusals import Refusals
 from jobs.report import Report
 from jobs.signing import CallbackVerifier
@@ -45,7 +45,10 @@ def _heard(verifier: CallbackVerifier, job_id: str | None) -> ResponseReturnValu
         _note(services.refusals, job_id or _claimed_id(raw), refusal)
         raise Unauthorized
     report = _read(services.store, raw)
-    job = intake.accept(services.store, report, services.settings.patience, job_id)
+    try:
+        job = intake.accept(services.store, report, services.settings.patience, job_id)
+    except UnknownJob:
+        return {"id": job_id, "status": "forgotten"}
     return {"id": job.id, "status": job.state}
 
 

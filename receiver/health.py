@@ -70,7 +70,7 @@ def _worker(wired: Services) -> None:
 
 def _submitting(wired: Services) -> None:
     """A pause for everything is trouble; one model that is busy is not."""
-    for pause in wired.slots.pauses():
+    for pause in wired.slots.pauses() if wired.slots.anybody_waits() else ():
         if pause.scope == EVERYTHING:
             raise BflUnavailable(f"submitting is paused: {pause.reason}")
 

@@ -24,6 +24,7 @@ from worker.backoff import pause
 from worker.claim import Claim
 
 ANSWER_SECONDS = 20.0  # less than a platform gives a process to end
+UPLOAD_BYTES_PER_SECOND = 250_000  # a slow uplink's pace, for inputs with pictures
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 
@@ -32,12 +33,10 @@ REASONS = {
     401: "BFL refuses the API key",
     403: "BFL refuses the API key",
 }
-BUSY = {
-    dialect.TOO_MANY: "BFL says that too many tasks are active",
-    dialect.UNAVAILABLE: "BFL is not available",
-}
+BUSY = "BFL says that too many tasks are active"
 TAKEN = range(200, 300)
 REFUSALS = range(400, 500)
+OUTAGES = (502, 503, 504)
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +71,8 @@ class Submission:
         webhook = self._webhook()
         body = dialect.body(strict_json(given), webhook)
         try:
-            answer = self._services.api.submitted(self._model, body, ANSWER_SECONDS)
+            seconds = ANSWER_SECONDS + len(body) / UPLOAD_BYTES_PER_SECOND
+            answer = self._services.api.submitted(self._model, body, seconds)
         except NotSent as error:
             self._wait(EVERYTHING, f"BFL cannot be reached: {error}", self._backoff(EVERYTHING))
         except TransferFailed as error:
@@ -92,13 +92,24 @@ class Submission:
             self._taken(answer, calls=calls)
         elif reason := REASONS.get(answer.status):
             self._wait(EVERYTHING, reason, PROBE_SECONDS)
-        elif reason := BUSY.get(answer.status):
-            self._wait(self._model, reason, self._backoff(self._model, answer.retry_after))
+        elif answer.status == dialect.TOO_MANY:
+            self._services.slots.resume(self._claim.probes)  # the key and the credits are good
+            self._wait(self._model, BUSY, self._backoff(self._model, answer.retry_after))
         elif answer.status in REFUSALS and answer.status != dialect.TIMED_OUT:
             self._services.slots.resume(self._claim.probes)
             _end(self._claim, dialect.refusal(answer.status, answer.body))
         else:
-            self._doubt(Doubt.ANSWERED, f"BFL answered {answer.status}")
+            self._failed(answer)
+
+    def _failed(self, answer: Answer) -> None:
+        """Most probably nothing was made. What is not about this job the others are spared."""
+        reason = f"BFL answered {answer.status}"
+        if answer.status not in OUTAGES:
+            self._doubt(Doubt.ANSWERED, reason)
+            return
+        pause = self._backoff(self._model, answer.retry_after)
+        self._services.slots.pause(self._model, reason, pause)
+        self._doubt(Doubt.UNAVAILABLE, reason)
 
     def _taken(self, answer: Answer, *, calls: bool) -> None:
         try:
@@ -131,6 +142,8 @@ class Submission:
         return max(longer, retry_after or 0.0)
 
     def _doubt(self, doubt: Doubt, why: str) -> None:
+        if doubt is not Doubt.UNAVAILABLE:
+            self._services.slots.resume(self._claim.probes)  # whatever it was, BFL was there
         patience = self._services.settings.patience
         log.warning("job %s: %s; BFL's callback is waited for", self._claim.job.id, why)
         self._claim.commit(lambda job, now: submission.doubted(job, now, doubt, why, patience))

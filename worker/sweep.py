@@ -12,6 +12,7 @@ from jobs import submission
 from jobs.errors import BrokenRecord, StorageFailed, StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
+from jobs.store import Due
 from worker import notices, wiring
 from worker.claim import POISONED_FOR_SECONDS
 from worker.rescue import drop_if_over
@@ -58,7 +59,7 @@ def sweep(services: Services) -> float:
     due = services.store.due(BATCH)
     for job_id in due.ids:
         look_after(services, job_id)
-    services.store.hint((*due.unhinted, *_next_in_line(services)))
+    services.store.hint(due.unhinted or _next_in_line(services, due))
     services.pulse.beat("sweep")
     _tidy_storage(services)
     if due.ids:
@@ -67,9 +68,12 @@ def sweep(services: Services) -> float:
     return min(max(until_next, LEAST_PAUSE_SECONDS), SWEEP_EVERY_SECONDS)
 
 
-def _next_in_line(services: Services) -> tuple[str, ...]:
-    """A pause may be over, or the hint for a slot that was given back may be lost."""
-    found = services.slots.next(only_look=True)
+def _next_in_line(services: Services, due: Due) -> tuple[str, ...]:
+    """A pause may be over, or the hint for a slot that was given back may be lost.
+
+    Any entry will do: whoever works on it looks at the line as well.
+    """
+    found = None if due.entries else services.slots.next(only_look=True)
     return (found.job_id,) if found else ()
 
 

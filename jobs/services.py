@@ -8,15 +8,17 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from jobs.clock import Clock
-from jobs.errors import InvalidSettings, StorageFailed
+from jobs.errors import InvalidSettings
 from jobs.hosts import Trust
 from jobs.media import MediaStore
 from jobs.outage import TellingRetry
 from jobs.pages import Pages
+from jobs.provider import BRISK, PATIENT, Limits
 from jobs.pulse import Pulse
 from jobs.queues import Hints
 from jobs.refusals import Refusals
 from jobs.settings import Settings
+from jobs.storage import open_storage
 from jobs.store import Store
 
 # A web process must answer 503 within 5 s; a background process sits an outage out.
@@ -41,13 +43,9 @@ class Services:
     trust: Trust
 
 
-def build(settings: Settings, redis: Redis) -> Services:
+def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Services:
     """Raises InvalidSettings when the media storage cannot be used."""
     hints, clock = Hints(redis), Clock(redis)
-    try:
-        media = MediaStore(settings.storage_url)
-    except StorageFailed as error:
-        raise InvalidSettings(f"MEDIA_URL: {error}") from None
     return Services(
         settings=settings,
         redis=redis,
@@ -56,7 +54,7 @@ def build(settings: Settings, redis: Redis) -> Services:
         pages=Pages(redis),
         pulse=Pulse(redis, clock),
         refusals=Refusals(redis),
-        media=media,
+        media=open_storage(settings.storage_url, settings.media_options, limits),
         trust=Trust(settings.bfl_sandbox_url, settings.delivery_hosts),
     )
 
@@ -66,7 +64,7 @@ def for_web(settings: Settings) -> Services:
     # No second try after a timeout: the time to answer BFL is up.
     backoff = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
     retry = TellingRetry(backoff, WEB_RETRIES, (RedisConnectionError,))
-    return build(settings, connect(settings, retry, WEB_TIMEOUT_SECONDS))
+    return build(settings, connect(settings, retry, WEB_TIMEOUT_SECONDS), BRISK)
 
 
 def for_background(settings: Settings) -> Services:

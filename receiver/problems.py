@@ -26,6 +26,7 @@ STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     # 503 asks the sender to come again: BFL does, after 1, 5 and 30 s.
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.WrongStorage: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BrokenRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 HEADERS: dict[HTTPStatus, dict[str, str]] = {

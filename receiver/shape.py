@@ -1,82 +1,39 @@
-"""A job as its user sees it: no lease, no delivery URL, no signed query."""
+"""A job as its user gets it: its portrait, with refused callbacks and links that are signed now."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from jobs.job import Job, Kept, Moment
+from jobs.job import Job, Moment
+from jobs.portrait import portrait
 from jobs.services import Services
 from jobs.signing import MediaLink
 from receiver.wiring import wired
 
 
-def jobs(services: Services, records: Sequence[Job]) -> list[dict[str, Any]]:
-    """The JSON of several jobs, their refused callbacks among them."""
+def jobs(
+    services: Services, records: Sequence[Job], link_ttl: float | None = None
+) -> list[dict[str, Any]]:
+    """The JSON of several jobs; their links live for `link_ttl` seconds."""
     refusals = services.refusals.of([record.id for record in records]) if records else []
-    return [_job(services, *pair) for pair in zip(records, refusals, strict=True)]
+    seconds = link_ttl or services.settings.link_ttl
+    return [_job(services, *pair, seconds) for pair in zip(records, refusals, strict=True)]
 
 
-def job(services: Services, record: Job) -> dict[str, Any]:
+def job(services: Services, record: Job, link_ttl: float | None = None) -> dict[str, Any]:
     """The JSON of one job."""
-    return jobs(services, [record])[0]
+    return jobs(services, [record], link_ttl)[0]
 
 
-def _job(services: Services, record: Job, refusals: tuple[Moment, ...]) -> dict[str, Any]:
-    """Each medium gets a link that is signed now."""
-    timeline = sorted((*record.timeline, *refusals), key=lambda moment: moment.at)
+def _job(
+    services: Services, record: Job, refusals: tuple[Moment, ...], link_ttl: float
+) -> dict[str, Any]:
+    shown = portrait(record, refusals)
     signer = wired().links
-    expires = int(services.store.now() + services.settings.link_ttl)
+    expires = int(services.store.now() + link_ttl)
     base = f"{services.settings.base_url}/media/"
 
-    def link(n: int) -> str:
-        return base + signer.sign(MediaLink(record.id, n, expires))
+    def linked(n: int, medium: dict[str, Any]) -> dict[str, Any]:
+        return {"url": base + signer.sign(MediaLink(record.id, n, expires)), **medium}
 
-    return {
-        "id": record.id,
-        "task_id": record.task_id,
-        "status": record.state,
-        "model": record.model,
-        "source": record.source,
-        "progress": record.progress,
-        "created_at": time(record.created_at),
-        "updated_at": time(record.updated_at),
-        "deadline": time(record.deadline),
-        "cost": record.cost,
-        "metadata": record.metadata,
-        "result": record.result or None,
-        "error": _error(record),
-        "moderation": _moderation(record),
-        "media": [_medium(file, link(n)) for n, file in enumerate(record.media)],
-        "timeline": [_moment(moment) for moment in timeline],
-    }
-
-
-def time(at: float) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
-    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
-
-
-def _error(record: Job) -> dict[str, str] | None:
-    failure = record.failure
-    return {"code": failure.code, "message": failure.message} if failure else None
-
-
-def _moderation(record: Job) -> dict[str, Any] | None:
-    refusal = record.moderation
-    return {"stage": refusal.stage, "reasons": list(refusal.reasons)} if refusal else None
-
-
-def _medium(file: Kept, url: str) -> dict[str, Any]:
-    return {
-        "url": url,
-        "content_type": file.content_type,
-        "bytes": file.bytes,
-        "sha256": file.sha256,
-        "width": file.width,
-        "height": file.height,
-    }
-
-
-def _moment(moment: Moment) -> dict[str, Any]:
-    return {"at": time(moment.at), "what": moment.what, "detail": moment.detail}
+    shown["media"] = [linked(n, medium) for n, medium in enumerate(shown["media"])]
+    return shown

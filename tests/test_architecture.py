@@ -12,10 +12,12 @@ LINES_MAX = 300
 # From the ground up: a module imports only from the layers below its own.
 LAYERS = (
     {"errors", "states", "counts", "scripts", "keys", "outage"},
-    {"hosts", "report", "clock"},
+    {"hosts", "report", "clock", "complaint"},
     {"job"},
-    {"settings", "records", "bfl", "signing", "media", "queues"},
-    {"store", "pages", "pulse", "refusals"},
+    {"settings", "records", "bfl", "signing", "media", "portrait", "provider", "queues"},
+    {"store", "pages", "pulse", "refusals", "directory", "staging"},
+    {"bucket"},
+    {"storage", "sidecars"},
     {"intake", "services"},
 )
 ARROWS = {
@@ -42,7 +44,8 @@ AT_HOME = {
         "worker.__main__",
         "deploy.local_redis",
     },
-    "obstore": {"jobs.media"},
+    "obstore": {"jobs.bucket", "jobs.complaint", "jobs.directory", "jobs.provider"},
+    "gevent": {"receiver.aside", "deploy"},
     "itsdangerous": {"jobs.signing"},
     "dotenv": {"jobs.settings", "deploy"},
     "prometheus_client": {"receiver.metrics"},

@@ -11,9 +11,9 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError
 
+from jobs.complaint import refusals
 from jobs.errors import MediaTooLarge, RefusedUrl, TransferFailed, UrlDead
 from jobs.hosts import Address
-from jobs.media import refusals
 from worker import magic, web
 
 CHUNK_BYTES = 256 * 1024

@@ -115,15 +115,18 @@ class Bucket(MediaStore):
         key, body = f"{STAGING}/check-{secrets.token_hex(8)}", bytes(size)
         with refusals():
             obstore.put(self._objects, key, body, mode="create", use_multipart=False)
-            try:
-                if bytes(obstore.get(self._objects, key).bytes()) != body:
-                    raise StorageFailed("what was written cannot be read back")
-                self._check_overwriting(key)
-            finally:
+        try:
+            self._check_kept(key, body)
+        except StorageFailed:
+            with contextlib.suppress(StorageFailed):
                 self.remove(key)
+            raise
+        self.remove(key)
 
-    def _check_overwriting(self, key: str) -> None:
-        with contextlib.suppress(AlreadyExistsError):
+    def _check_kept(self, key: str, body: bytes) -> None:
+        with refusals(), contextlib.suppress(AlreadyExistsError):
+            if bytes(obstore.get(self._objects, key).bytes()) != body:
+                raise StorageFailed("what was written cannot be read back")
             obstore.put(self._objects, key, b"another", mode="create", use_multipart=False)
             raise WrongStorage("the bucket overwrites objects although it is told not to")
 
@@ -138,14 +141,10 @@ class Bucket(MediaStore):
     def _drop_uploads(self, horizon: datetime) -> int:
         with refusals():
             pages = obstore.list(self._objects, prefix=STAGING)
-            found = [meta["path"] for page in pages for meta in page if _is_older(meta, horizon)]
-        for key in found:
-            self.remove(key)
+            found = [meta for page in pages for meta in page if meta["last_modified"] < horizon]
+        for meta in found:
+            self.remove(meta["path"])
         return len(found)
-
-
-def _is_older(meta: obstore.ObjectMeta, horizon: datetime) -> bool:
-    return meta["last_modified"] < horizon
 
 
 def _headers(key: str, name: str) -> dict[str, str]:

@@ -45,7 +45,7 @@ AT_HOME = {
         "deploy.local_redis",
     },
     "obstore": {"jobs.bucket", "jobs.complaint", "jobs.directory", "jobs.provider"},
-    "gevent": {"receiver.aside", "deploy"},
+    "gevent": {"receiver.aside", "receiver.body", "deploy"},
     "itsdangerous": {"jobs.signing"},
     "dotenv": {"jobs.settings", "deploy"},
     "prometheus_client": {"receiver.metrics"},

@@ -94,6 +94,9 @@ class TestBucket:
     def read(self, key: str) -> bytes:
         return bytes(obstore.get(self.store, key).bytes())
 
+    def remove(self, key: str) -> None:
+        obstore.delete(self.store, key)
+
     def headers(self, key: str) -> Mapping[str, str]:
         """What the bucket says of an object to whoever it serves it to."""
         url = obstore.sign(self.store, "HEAD", key, timedelta(seconds=60))

@@ -15,6 +15,7 @@ class Shelf(Protocol):
     def sizes(self) -> dict[str, int]: ...
     def sha256(self, key: str) -> str: ...
     def read(self, key: str) -> bytes: ...
+    def remove(self, key: str) -> None: ...
     def staged(self, older_than: float) -> list[str]: ...
 
 
@@ -35,6 +36,9 @@ class DirectoryShelf:
 
     def read(self, key: str) -> bytes:
         return (self.root / key).read_bytes()
+
+    def remove(self, key: str) -> None:
+        (self.root / key).unlink()
 
     def staged(self, older_than: float) -> list[str]:
         staging = self.root / STAGING
@@ -57,6 +61,9 @@ class BucketShelf:
 
     def read(self, key: str) -> bytes:
         return self.bucket.read(key)
+
+    def remove(self, key: str) -> None:
+        self.bucket.remove(key)
 
     def staged(self, older_than: float) -> list[str]:
         local = self.temporary.glob("fluxkeep-*/*")

@@ -34,7 +34,7 @@ def expect(task_id: str) -> ResponseReturnValue:
     change = wired.store.change(task_id, join, new=True)
     assert change.after is not None  # `join` always makes one
     if change.after.state is State.STORED:
-        aside(lambda: sidecars.keep_true(wired.store, wired.media, task_id))
+        sidecars.keep_true(wired.store, wired.media, task_id, aside)
     return shape.job(wired, change.after), 200 if change.before else 201
 
 

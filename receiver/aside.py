@@ -15,7 +15,8 @@ def aside(call: Callable[[], T]) -> T:
     """What a call returns or raises; other requests are served meanwhile.
 
     obstore works in threads of its own and lets go of the interpreter, but the thread that waits
-    for it is the one that all requests of a gevent process share.
+    for it is the one that all requests of a gevent process share. Nothing of Redis goes in here:
+    its connections belong to that thread.
     """
     answer: T = _threads().apply(call)
     return answer

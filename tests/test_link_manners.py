@@ -15,8 +15,8 @@ ORIGIN = "https://app.example"
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    settings = {"CORS_ORIGINS": f"{ORIGIN},http://localhost:3000", "LINK_TTL_MAX": "200000"}
-    with running_scene(tmp_path_factory.mktemp("manners"), **settings) as running:
+    origins, directory = f"{ORIGIN},http://localhost:3000", tmp_path_factory.mktemp("manners")
+    with running_scene(directory, CORS_ORIGINS=origins, LINK_TTL_MAX="200000") as running:
         yield running
 
 

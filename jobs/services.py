@@ -9,18 +9,20 @@ from redis.retry import Retry
 
 from jobs.api import Api
 from jobs.clock import Clock
-from jobs.errors import InvalidSettings, StorageFailed
+from jobs.errors import InvalidSettings
 from jobs.hosts import Trust
 from jobs.job import Job
 from jobs.media import MediaStore
 from jobs.outage import TellingRetry
 from jobs.pages import Pages
+from jobs.provider import BRISK, PATIENT, Limits
 from jobs.pulse import Pulse
 from jobs.queues import Hints
 from jobs.refusals import Refusals
 from jobs.settings import Settings
 from jobs.signing import CallbackTokens, LinkSigner, MediaLink
 from jobs.slots import Slots
+from jobs.storage import open_storage
 from jobs.store import Store
 
 # A web process must answer 503 within 5 s; a background process sits an outage out.
@@ -55,21 +57,19 @@ class Services:
         """
         return self.settings.public_url or job.reached_at or self.settings.base_url
 
-    def links_to(self, job: Job, base_url: str | None = None) -> list[str]:
-        """Links to a job's media, signed now."""
-        expires = int(self.store.now() + self.settings.link_ttl)
+    def links_to(
+        self, job: Job, base_url: str | None = None, seconds: float | None = None
+    ) -> list[str]:
+        """Links to a job's media, signed now, that live for so many seconds."""
+        expires = int(self.store.now() + (seconds or self.settings.link_ttl))
         base = f"{base_url or self.base_url(job)}/media/"
         tokens = (MediaLink(job.id, n, expires) for n in range(len(job.media)))
         return [base + self.links.sign(token) for token in tokens]
 
 
-def build(settings: Settings, redis: Redis) -> Services:
+def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Services:
     """Raises InvalidSettings when the media storage cannot be used."""
     hints, clock = Hints(redis), Clock(redis)
-    try:
-        media = MediaStore(settings.storage_url)
-    except StorageFailed as error:
-        raise InvalidSettings(f"MEDIA_URL: {error}") from None
     trust = Trust(settings.bfl_sandbox_url, settings.delivery_hosts, settings.region)
     return Services(
         settings=settings,
@@ -80,7 +80,7 @@ def build(settings: Settings, redis: Redis) -> Services:
         pages=Pages(redis),
         pulse=Pulse(redis, clock),
         refusals=Refusals(redis),
-        media=media,
+        media=open_storage(settings.storage_url, settings.media_options, limits),
         trust=trust,
         api=Api(settings.bfl_api_key, trust, settings.bfl_origin),
         tokens=CallbackTokens(settings.secret_key),
@@ -93,7 +93,7 @@ def for_web(settings: Settings) -> Services:
     # No second try after a timeout: the time to answer BFL is up.
     backoff = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
     retry = TellingRetry(backoff, WEB_RETRIES, (RedisConnectionError,))
-    return build(settings, connect(settings, retry, WEB_TIMEOUT_SECONDS))
+    return build(settings, connect(settings, retry, WEB_TIMEOUT_SECONDS), BRISK)
 
 
 def for_background(settings: Settings) -> Services:

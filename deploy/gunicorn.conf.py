@@ -5,8 +5,8 @@ import sys
 from typing import NoReturn
 
 from jobs import settings
-from jobs.errors import InvalidSettings, StorageFailed
-from jobs.media import MediaStore
+from jobs.errors import InvalidSettings
+from jobs.storage import prove
 
 
 def _stop(why: object) -> NoReturn:
@@ -16,9 +16,7 @@ def _stop(why: object) -> NoReturn:
 # Said once and at once; an application that fails in a worker would be started again for ever.
 try:
     _settings = settings.load()
-    MediaStore(_settings.storage_url)
-except StorageFailed as error:
-    _stop(f"MEDIA_URL: {error}")
+    prove(_settings.storage_url, _settings.media_options)
 except InvalidSettings as error:
     _stop(error)
 

@@ -93,6 +93,10 @@ class StorageFailed(FluxkeepError):
     """The media storage refused."""
 
 
+class WrongStorage(StorageFailed):
+    """The bucket does not exist, or does not let us in."""
+
+
 class TransferFailed(FluxkeepError):
     """The download broke off, or its bytes are not the ones that were promised."""
 

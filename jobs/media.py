@@ -1,26 +1,15 @@
-"""The storage its owner controls: files come in whole and verified, and are never overwritten."""
+"""What a storage of media can do: objects come in whole and verified, and are never overwritten."""
 
-import contextlib
-import os
-import re
-import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
-
-import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore
-
-from jobs.errors import InvalidSettings, StorageFailed
+from typing import Literal
 
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "video/mp4": "mp4"}
-ABANDONED_AFTER_SECONDS = 60.0
-PIECE_BYTES = 2**20
-_STAGING = ".staging"
-_OS_ERROR = re.compile(r"\(os error ([0-9]+)\)")
+STAGING = ".staging"
+Verb = Literal["GET", "HEAD"]
 
 
 def object_key(job_id: str, created_at: float, n: int, content_type: str) -> str:
@@ -29,120 +18,88 @@ def object_key(job_id: str, created_at: float, n: int, content_type: str) -> str
     return f"{day}/{job_id}-{n}.{EXTENSIONS[content_type]}"
 
 
-class MediaStore:
-    """A directory of media. Every operation raises StorageFailed when the storage refuses."""
+def content_type_of(key: str) -> str:
+    """The content type an object was given its extension for."""
+    extension = key.rpartition(".")[2]
+    return next(kind for kind, known in EXTENSIONS.items() if known == extension)
 
-    def __init__(self, url: str) -> None:
-        if urlsplit(url).scheme != "file":
-            raise InvalidSettings("MEDIA_URL: only file:/// can be used so far")
-        self.root = Path(unquote(urlsplit(url).path))
-        with refusals():
-            (self.root / _STAGING).mkdir(parents=True, exist_ok=True)
-            self._objects = LocalStore(self.root)
 
-    @contextmanager
-    def staging(self, job_id: str) -> Iterator[Path]:
-        """A path beside the objects for bytes that are not verified yet, gone afterwards."""
-        path = self.root / _STAGING / f"{job_id}.{secrets.token_hex(4)}"
-        try:
-            yield path
-        finally:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+def sidecar_key(key: str) -> str:
+    """The small `.json` beside an object, which tells of its job."""
+    return f"{key.rpartition('.')[0]}.json"
 
-    def publish(self, staged: Path, key: str) -> bool:
+
+def companions(key: str) -> tuple[str, ...]:
+    """What stands beside an object and goes with it."""
+    return (sidecar_key(key),)
+
+
+class MediaStore(ABC):
+    """Every operation raises StorageFailed when the storage refuses."""
+
+    @abstractmethod
+    def staging(self, job_id: str) -> AbstractContextManager[Path]:
+        """A path of the local disk for bytes that are not verified yet, gone afterwards."""
+
+    @abstractmethod
+    def publish(self, staged: Path, key: str, name: str = "") -> bool:
         """Make a staged file the object `key`; False if that object was there already.
 
         The staged file must have been written through to the disk. The object appears whole or
-        not at all, and has survived a power cut when this returns.
+        not at all, and is there to stay when this returns. Browsers save it as `name`.
         """
-        with refusals():
-            try:
-                obstore.rename(self._objects, f"{_STAGING}/{staged.name}", key, overwrite=False)
-            except AlreadyExistsError:
-                return False
-            _sync_directories(self.root / key, self.root)
-        return True
+
+    @abstractmethod
+    def write(self, key: str, body: bytes) -> None:
+        """Put a small companion in its place, whole, over whatever stood there."""
+
+    @abstractmethod
+    def size(self, key: str) -> int | None:
+        """How many bytes an object has; None when there is no such object."""
+
+    @abstractmethod
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """An object's bytes, or a part of them, in pieces of bounded size."""
+
+    @abstractmethod
+    def remove(self, key: str) -> None:
+        """Delete this one object; one that is not there is fine."""
+
+    @abstractmethod
+    def check(self, size: int) -> None:
+        """Write, read back and delete some bytes. Raises StorageFailed saying why not."""
+
+    @abstractmethod
+    def drop_abandoned(self) -> int:
+        """Delete staged bytes that nobody works on any more; returns how many files."""
+
+    def local_path(self, key: str) -> Path | None:
+        """Where an object lies on the local disk, if it does."""
+        del key
+        return None
+
+    def presigned(self, method: Verb, key: str, seconds: int) -> str | None:
+        """A URL of the storage's own that anybody may use for so long; None if it cannot sign."""
+        del method, key, seconds
+        return None
 
     def existing(self, job_id: str, created_at: float, n: int) -> tuple[str, str] | None:
         """Key and content type of a file that an earlier worker published but did not commit."""
         for content_type in EXTENSIONS:
             key = object_key(job_id, created_at, n, content_type)
-            if (self.root / key).exists():
+            if self.size(key) is not None:
                 return key, content_type
         return None
+
+    def delete(self, key: str) -> None:
+        """Delete an object and what stands beside it; what is not there is fine."""
+        # The object last: as long as it is there, whoever broke off is seen to have more to do.
+        for each in (*companions(key), key):
+            self.remove(each)
 
     def drop_uncommitted(self, job_id: str, created_at: float, files: int) -> None:
         """Delete what was published for a job that has it on no record."""
         for n in range(files):
-            if found := self.existing(job_id, created_at, n):
-                self.delete(found[0])
-
-    def read(self, key: str) -> Iterator[bytes]:
-        """The bytes of an object, piece by piece."""
-        with refusals(), (self.root / key).open("rb") as file:
-            while piece := file.read(PIECE_BYTES):
-                yield piece
-
-    def local_path(self, key: str) -> Path:
-        return self.root / key
-
-    def delete(self, key: str) -> None:
-        """Delete an object; one that is not there is fine."""
-        with refusals(), contextlib.suppress(FileNotFoundError):
-            obstore.delete(self._objects, key)
-
-    def check(self, size: int) -> None:
-        """Write, read back and delete a file of some bytes. Raises StorageFailed saying why not."""
-        body = bytes(size)
-        with refusals(), self.staging("check") as path:
-            path.write_bytes(body)
-            if path.read_bytes() != body:
-                raise StorageFailed("what was written cannot be read back")
-
-    def drop_abandoned(self) -> int:
-        """Delete staged files nobody has written to for a minute; returns how many."""
-        dropped = 0
-        with refusals():
-            horizon = self._now() - ABANDONED_AFTER_SECONDS
-            for path in (self.root / _STAGING).iterdir():
-                with contextlib.suppress(FileNotFoundError):
-                    if path.stat().st_mtime < horizon:
-                        path.unlink()
-                        dropped += 1
-        return dropped
-
-    def _now(self) -> float:
-        """By the clock that stamps the files: the one of this machine may be wrong."""
-        with self.staging("now") as path:
-            path.touch()
-            return path.stat().st_mtime
-
-
-def _sync_directories(path: Path, root: Path) -> None:
-    """A new name is only durable once each directory on the way down to it is."""
-    for directory in path.parents:
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if directory == root:
-            return
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Turn what a disk or bucket says no with into StorageFailed, without a trace of paths."""
-    try:
-        yield
-    except (OSError, BaseError) as error:
-        raise StorageFailed(_reason(error)) from None
-
-
-def _reason(error: OSError | BaseError) -> str:
-    """What the system says, without the paths that obstore puts around it."""
-    number = error.errno if isinstance(error, OSError) else None
-    if number is None and (found := _OS_ERROR.search(str(error))):
-        number = int(found[1])
-    return os.strerror(number) if number is not None else type(error).__name__
+            found = self.existing(job_id, created_at, n)
+            # Also what was put beside an object that somebody else has deleted meanwhile.
+            self.delete(found[0] if found else object_key(job_id, created_at, n, "image/jpeg"))

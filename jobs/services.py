@@ -9,18 +9,20 @@ from redis.retry import Retry
 
 from jobs.api import Api
 from jobs.clock import Clock
-from jobs.errors import InvalidSettings, StorageFailed
+from jobs.errors import InvalidSettings
 from jobs.hosts import Trust
 from jobs.job import Job
 from jobs.media import MediaStore
 from jobs.outage import TellingRetry
 from jobs.pages import Pages
+from jobs.provider import BRISK, PATIENT, Limits
 from jobs.pulse import Pulse
 from jobs.queues import Hints
 from jobs.refusals import Refusals
 from jobs.settings import Settings
 from jobs.signing import CallbackTokens, LinkSigner, MediaLink
 from jobs.slots import Slots
+from jobs.storage import open_storage
 from jobs.store import Store
 
 # A web process must answer 503 within 5 s; a background process sits an outage out.
@@ -55,15 +57,17 @@ class Services:
         """
         return self.settings.public_url or job.reached_at or self.settings.base_url
 
-    def links_to(self, job: Job, base_url: str | None = None) -> list[str]:
-        """Links to a job's media, signed now."""
-        expires = int(self.store.now() + self.settings.link_ttl)
+    def links_to(
+        self, job: Job, base_url: str | None = None, seconds: float | None = None
+    ) -> list[str]:
+        """Links to a job's media, signed now, that live for so many seconds."""
+        expires = int(self.store.now() + (seconds or self.settings.link_ttl))
         base = f"{base_url or self.base_url(job)}/media/"
         tokens = (MediaLink(job.id, n, expires) for n in range(len(job.media)))
         return [base + self.links.sign(token) for token in tokens]
 
 
-def build(settings: Settings, redis: Redis) -> Services:
+def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Services:
     """Raises InvalidSettings when the media storage cannot be used."""
     hints, clock = Hints(redis), Clock(redis)
     return Services(
@@ -75,7 +79,7 @@ def build(settings: Settings, redis: Redis) -> Services:
         pages=Pages(redis),
         pulse=Pulse(redis, clock),
         refusals=Refusals(redis),
-        media=storage(settings),
+        media=storage(settings, limits),
         trust=trusted(settings),
         api=bfl(settings),
         tokens=CallbackTokens(settings.secret_key),
@@ -83,12 +87,9 @@ def build(settings: Settings, redis: Redis) -> Services:
     )
 
 
-def storage(settings: Settings) -> MediaStore:
+def storage(settings: Settings, limits: Limits = PATIENT) -> MediaStore:
     """Raises InvalidSettings when it cannot be used."""
-    try:
-        return MediaStore(settings.storage_url)
-    except StorageFailed as error:
-        raise InvalidSettings(f"MEDIA_URL: {error}") from None
+    return open_storage(settings.storage_url, settings.media_options, limits)
 
 
 def trusted(settings: Settings) -> Trust:
@@ -101,7 +102,7 @@ def bfl(settings: Settings) -> Api:
 
 def for_web(settings: Settings) -> Services:
     """Services that fail fast, so that BFL is told to come again."""
-    return build(settings, redis_for_web(settings))
+    return build(settings, redis_for_web(settings), BRISK)
 
 
 def redis_for_web(settings: Settings) -> Redis:

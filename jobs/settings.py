@@ -29,6 +29,17 @@ BFL_REGIONS = {
     "eu": "https://api.eu.bfl.ai",
     "us": "https://api.us.bfl.ai",
 }
+# What the providers of buckets call their options. A file may stand for a secret among them.
+PROVIDERS = ("AWS_", "GOOGLE_", "AZURE_")
+PROVIDER_SECRETS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_SAS_KEY",
+    "AZURE_STORAGE_CLIENT_SECRET",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+)
 Scope = Literal["read", "submit", "admin"]
 
 
@@ -87,11 +98,15 @@ class Settings(BaseModel):
     bfl_sandbox_url: Origin | None = None
     bfl_api_url: str = ""  # after the sandbox, which it may name
     media_url: str = ""
+    media_options: dict[str, SecretStr] = Field(default_factory=dict)
+    media_serve: Literal["redirect", "stream"] = "redirect"
+    cors_origins: Words = ()
     callback_grace: Seconds = 60.0
     give_up_after: Seconds = 3600.0
     max_active: Annotated[Limits, BeforeValidator(_limits)] = Field(default_factory=Limits)
     max_media_bytes: int = Field(default=2**30, gt=0)
     link_ttl: Seconds = 86400.0
+    link_ttl_max: Seconds = 7 * 86400.0
     delivery_hosts: Words = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
@@ -138,11 +153,19 @@ class Settings(BaseModel):
     @field_validator("media_url")
     @classmethod
     def _known_storage(cls, url: str) -> str:
-        if url and not re.match(r"(file:///|s3://|gs://|az://)", url):
-            raise ValueError("must begin with file:///, s3://, gs:// or az://")
+        if url and not re.match(r"(file:///|memory://$|(s3|gs|az)://[^/?#@]+(/|$))", url):
+            raise ValueError("must be file:///…, s3://, gs:// or az:// with a bucket, or memory://")
         if not unquote(url).isprintable():
             raise ValueError("must not hold control characters")
         return url
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not re.fullmatch(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?", origin):
+                raise ValueError("each is * or an origin like https://app.example, in lower case")
+        return origins
 
     @field_validator("delivery_hosts")
     @classmethod
@@ -202,7 +225,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
     Raises InvalidSettings naming every variable that is missing or wrong, never its value.
     """
-    values = _from_environment(environ)
+    values: dict[str, Any] = dict(_from_environment(environ))
+    values["MEDIA_OPTIONS"] = {
+        name: value for name, value in values.items() if name.startswith(PROVIDERS)
+    }
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -222,8 +248,7 @@ def _from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
 
 def _resolved(environ: Mapping[str, str | None]) -> dict[str, str]:
     values = {name: value for name, value in environ.items() if value}
-    for field in Settings.model_fields:
-        name = field.upper()
+    for name in (*map(str.upper, Settings.model_fields), *PROVIDER_SECRETS):
         if path := values.get(f"{name}_FILE"):
             values[name] = _read(f"{name}_FILE", path)
     return values

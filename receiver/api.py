@@ -1,14 +1,18 @@
 """The status API: expect a job, ask after it, list, replay, forget."""
 
+from functools import partial
+
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from jobs import bfl
+from jobs import bfl, sidecars
 from jobs.errors import BadField
 from jobs.job import Job
+from jobs.states import State
 from receiver import rescues, shape
 from receiver.access import requires
-from receiver.questions import Expectation, ListQuery, cursor
+from receiver.aside import aside
+from receiver.questions import Expectation, ListQuery, cursor, link_ttl
 from receiver.rescues import known_job
 from receiver.wiring import services
 
@@ -31,13 +35,16 @@ def expect(task_id: str) -> ResponseReturnValue:
     known = wired.store.load(task_id)
     change = wired.store.change(known.id if known else task_id, join, new=known is None)
     assert change.after is not None  # `join` always makes one
+    if change.after.state is State.STORED:
+        sidecars.keep_true(wired.store, wired.media, task_id, aside)
     return shape.job(wired, change.after), 200 if change.before else 201
 
 
 @blueprint.get("/<job_id>")
 @requires("read")
 def show(job_id: str) -> ResponseReturnValue:
-    return shape.job(services(), known_job(services(), job_id))
+    seconds = link_ttl(services().settings)
+    return shape.job(services(), known_job(services(), job_id), seconds)
 
 
 @blueprint.get("")
@@ -46,9 +53,10 @@ def listing() -> ResponseReturnValue:
     """Newest first; the cursor is the last job's place, so new jobs do not shift the pages."""
     asked = ListQuery.read()
     wired = services()
+    seconds = link_ttl(wired.settings)
     page = wired.pages.page(asked.states, asked.limit, asked.after)
     return {
-        "jobs": shape.jobs(wired, page.jobs),
+        "jobs": shape.jobs(wired, page.jobs, seconds),
         "next_cursor": cursor(page.last) if page.last else None,
     }
 
@@ -67,8 +75,8 @@ def forget(job_id: str) -> ResponseReturnValue:
     wired = services()
     job = known_job(wired, job_id)
     for file in job.media:
-        wired.media.delete(file.key)
+        aside(partial(wired.media.delete, file.key))
     wired.store.forget(job)
     # A rescue under way may have published some already; from here on it cannot commit.
-    wired.media.drop_uncommitted(job.id, job.created_at, len(job.urls))
+    aside(lambda: wired.media.drop_uncommitted(job.id, job.created_at, len(job.urls)))
     return "", 204

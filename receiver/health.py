@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from jobs.errors import BflUnavailable, FluxkeepError, StoreUnavailable
 from jobs.services import Services
 from jobs.slots import EVERYTHING
+from receiver.aside import aside
 from receiver.wiring import services
 
 SWEEP_SILENT_SECONDS = 30.0
@@ -51,13 +52,14 @@ def _redis(wired: Services) -> None:
 
 
 def _disk(wired: Services) -> None:
-    wired.media.check(FEW_BYTES)
+    aside(lambda: wired.media.check(FEW_BYTES))
 
 
 def _storage(wired: Services) -> None:
     """A disk that is full still takes a few bytes, so after a refusal more is tried."""
     refused = wired.pulse.troubles("storage") is not None
-    wired.media.check(AFTER_REFUSAL_BYTES if refused else FEW_BYTES)
+    size = AFTER_REFUSAL_BYTES if refused else FEW_BYTES
+    aside(lambda: wired.media.check(size))
 
 
 def _sweep(wired: Services) -> None:

@@ -1,12 +1,22 @@
-"""The stored bytes, by signed and expiring link."""
+"""The stored bytes, by signed and expiring link: from the disk, through us, or from the bucket."""
 
-from flask import Blueprint, send_file
+from typing import IO, cast
+
+from flask import Blueprint, Response, redirect, request, send_file
 from flask.typing import ResponseReturnValue
+from werkzeug.wsgi import FileWrapper
 
 from jobs.errors import Gone
+from jobs.job import Job
 from jobs.kept import Kept
+from jobs.media import MediaStore, Verb
+from jobs.portrait import file_name
 from jobs.signing import MediaLink
 from jobs.store import Store
+from receiver import cors
+from receiver.access import given_key
+from receiver.aside import aside
+from receiver.window import Window
 from receiver.wiring import services
 
 # Media come from outside: a browser must neither guess another type nor run anything in them.
@@ -16,34 +26,80 @@ SAFETY_HEADERS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 CACHE_SECONDS = 3600
+PRESIGNED_SECONDS = 3600  # long enough to watch a video by one redirect
 
 blueprint = Blueprint("media", __name__)
+blueprint.after_request(cors.allow)
 
 
 @blueprint.get("/media/<token>")
 def serve(token: str) -> ResponseReturnValue:
     """Range and conditional requests are answered; the ETag is the SHA-256 of the bytes."""
-    store = services().store
+    store, media = services().store, services().media
     link = services().links.read(token, store.now())
-    file, seconds = _linked(store, link), int(link.expires - store.now())
-    path = services().media.local_path(file.key)
-    if not path.is_file():
-        raise Gone("the media were deleted")
-    response = send_file(
-        path,
-        mimetype=file.content_type,
-        download_name=path.name,
-        etag=file.sha256,
-        conditional=True,
-    )
+    job, file = _linked(store, link)
+    seconds = int(link.expires - store.now())
+    if elsewhere := _presigned(media, file, seconds):
+        return elsewhere
+    response = _from_disk(media, file) or _through_us(media, file)
     response.headers.update(SAFETY_HEADERS)
+    how = "attachment" if "download" in request.args else "inline"
+    name = file_name(job, link.n, file.key)
+    response.headers["Content-Disposition"] = f'{how}; filename="{name}"'
     # Nobody else's cache, and never beyond the life of the link.
     response.headers["Cache-Control"] = f"private, max-age={min(CACHE_SECONDS, seconds)}"
     return response
 
 
-def _linked(store: Store, link: MediaLink) -> Kept:
+def _linked(store: Store, link: MediaLink) -> tuple[Job, Kept]:
     job = store.load(link.job_id)
     if job is None or not 0 <= link.n < len(job.media):
         raise Gone("the media were deleted")
-    return job.media[link.n]
+    return job, job.media[link.n]
+
+
+def _presigned(media: MediaStore, file: Kept, seconds: int) -> ResponseReturnValue | None:
+    """A redirect to the bucket, where one can be had; a download's name only we can set."""
+    ours = services().settings.media_serve != "redirect" or "download" in request.args
+    # Some clients carry their key across a redirect, to whatever host it leads.
+    if ours or given_key() or seconds < 1:
+        return None
+    life = min(seconds, PRESIGNED_SECONDS)
+    # The method is part of what is signed.
+    verb: Verb = "HEAD" if request.method == "HEAD" else "GET"
+    url = aside(lambda: media.presigned(verb, file.key, life))
+    if url is None:
+        return None
+    _size(media, file)
+    response = redirect(url, 302)
+    # What it leads to dies on its own; who kept it would be sent to a dead end.
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _size(media: MediaStore, file: Kept) -> int:
+    size = aside(lambda: media.size(file.key))
+    if size is None:
+        raise Gone("the media were deleted")
+    return size
+
+
+def _from_disk(media: MediaStore, file: Kept) -> Response | None:
+    path = media.local_path(file.key)
+    if path is None:
+        return None
+    if not path.is_file():
+        raise Gone("the media were deleted")
+    return send_file(path, mimetype=file.content_type, etag=file.sha256, conditional=True)
+
+
+def _through_us(media: MediaStore, file: Kept) -> Response:
+    size = _size(media, file)
+    # Not the server's wrapper: it cannot seek, and would read a range from the beginning.
+    body = FileWrapper(cast(IO[bytes], Window(media, file.key, size)))
+    response = Response(body, mimetype=file.content_type, direct_passthrough=True)
+    response.content_length = size
+    response.set_etag(file.sha256)
+    response.make_conditional(request, accept_ranges=True, complete_length=size)
+    return response

@@ -29,6 +29,7 @@ STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NoSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # only workers ask for one
+    errors.WrongStorage: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BrokenRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 HEADERS: dict[HTTPStatus, dict[str, str]] = {

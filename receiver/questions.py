@@ -20,11 +20,13 @@ from jobs import bfl
 from jobs.errors import BadField, BadReport, BadRequest, Invalid, RefusedUrl
 from jobs.hosts import Trust, parse
 from jobs.pages import Position
+from jobs.settings import Settings
 from jobs.states import State
 from receiver import body
 
 BODY_MAX_BYTES = 64 * 1024
 METADATA_MAX_CHARS = 8192
+LINK_TTL_DIGITS = 9
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
 
@@ -135,7 +137,7 @@ class ListQuery(NamedTuple):
         """The query's parameters. Raises BadField naming the one that is wrong."""
         args = request.args
         for name, values in args.lists():
-            if name not in ("status", "limit", "cursor"):
+            if name not in ("status", "limit", "cursor", "link_ttl"):
                 raise BadField(f"{name[:50]}: no such parameter")
             if name != "status" and len(values) > 1:
                 raise BadField(f"{name}: only once")
@@ -153,6 +155,19 @@ def _state(name: str) -> State:
         return State(name)
     except ValueError:
         raise BadField(f"status: one of {', '.join(State)}") from None
+
+
+def link_ttl(settings: Settings) -> float:
+    """How long the links of this answer shall live. Raises BadField."""
+    given = request.args.getlist("link_ttl")
+    if not given:
+        return settings.link_ttl
+    most = max(settings.link_ttl, settings.link_ttl_max)
+    plain = re.fullmatch(rf"[0-9]{{1,{LINK_TTL_DIGITS}}}", given[0])
+    seconds = int(given[0]) if plain and len(given) == 1 else 0
+    if not 1 <= seconds <= most:
+        raise BadField(f"link_ttl: once, a whole number of seconds from 1 to {most:.0f}")
+    return seconds
 
 
 def _limit(text: str) -> int:

@@ -1,11 +1,15 @@
 """The situations tests begin in: a Redis, a BFL, a Fluxkeep that runs."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from tests.harness import Client, Installation, RedisServer
+from jobs.bucket import Bucket
+from jobs.provider import Limits, Provider
+from tests.harness import Client, Installation, RedisServer, S3Server, TestBucket
 from tests.sandbox import Sandbox
 
 
@@ -15,6 +19,34 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path / "redis")
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real server of S3's protocol; each test takes a bucket of its own."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server) -> TestBucket:
+    """An empty bucket."""
+    return s3_server.bucket(f"keep-{uuid4()}")
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this process stages what is on its way into a bucket."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def s3(bucket: TestBucket, temporary: Path) -> Bucket:
+    """A bucket as Fluxkeep sees it, staging under `temporary`."""
+    assert temporary.exists()
+    return Bucket(Provider(bucket.url, bucket.server.variables, Limits(5.0, 0)))
 
 
 @pytest.fixture

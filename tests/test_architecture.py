@@ -13,22 +13,14 @@ LINES_MAX = 300
 LAYERS = (
     {"errors", "states", "counts", "scripts", "keys", "outage", "watchdog", "timeline"}
     | {"kept", "patience", "caller", "limits"},
-    {"hosts", "report", "clock"},
+    {"hosts", "report", "clock", "complaint"},
     {"job", "web"},
-    {
-        "settings",
-        "records",
-        "bfl",
-        "signing",
-        "media",
-        "queues",
-        "submission",
-        "api",
-        "places",
-        "notice",
-    },
+    {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}
+    | {"places", "notice", "portrait", "provider"},
     {"bfl_answers", "bfl_submissions", "plan", "slots"},
-    {"store", "pages", "pulse", "refusals"},
+    {"store", "pages", "pulse", "refusals", "directory", "staging"},
+    {"bucket"},
+    {"storage", "sidecars"},
     {"intake", "services"},
 )
 ARROWS = {
@@ -57,7 +49,8 @@ AT_HOME = {
         "worker.__main__",
         "deploy.local_redis",
     },
-    "obstore": {"jobs.media"},
+    "obstore": {"jobs.bucket", "jobs.complaint", "jobs.directory", "jobs.provider"},
+    "gevent": {"receiver.aside", "receiver.body", "deploy"},
     "itsdangerous": {"jobs.signing"},
     "dotenv": {"jobs.settings", "deploy"},
     "prometheus_client": {"receiver.metrics"},

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 
+from tests.harness import S3Server
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene
 from tests.sandbox import Task
@@ -14,9 +16,14 @@ from tests.sandbox import Task
 SIZE_BYTES = 300_000
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_scene(tmp_path_factory.mktemp("links")) as running:
+@pytest.fixture(scope="module", params=["directory", "bucket"])
+def scene(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server
+) -> Iterator[Scene]:
+    """From a disk, and out of a bucket through the web process."""
+    bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
+    directory = tmp_path_factory.mktemp("links")
+    with running_scene(directory, bucket=bucket, MEDIA_SERVE="stream") as running:
         yield running
 
 
@@ -176,7 +183,7 @@ def test_an_expired_link_is_gone_and_a_new_one_works(scene: Scene, task: Task) -
 def test_a_file_that_is_no_longer_there_is_gone(scene: Scene) -> None:
     task = scene.generate()
     link = media_link(scene.stored(task))
-    scene.objects(task)[0].unlink()
+    scene.installation.shelf.remove(scene.keys(task)[0])
     answer = fetch(link)
     assert answer.status_code == 410
     assert answer.headers["Content-Type"] == "application/problem+json"

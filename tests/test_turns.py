@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 
 from jobs import intake, services, settings
+from jobs.directory import Directory
 from jobs.job import Job
 from jobs.media import object_key
 from jobs.report import Report
@@ -31,6 +32,11 @@ class Floor:
 
     def __init__(self, wired: Services, box: Sandbox) -> None:
         self.wired, self.box = wired, box
+
+    @property
+    def media_root(self) -> Path:
+        assert isinstance(self.wired.media, Directory)
+        return self.wired.media.root
 
     def finished(self, **switches: Any) -> Task:
         """A task that BFL is done with; nobody was called."""
@@ -134,7 +140,7 @@ def test_a_file_that_a_dead_worker_published_is_adopted(floor: Floor) -> None:
     floor.die_with(claim)
     assert floor.take(task)
     (kept,) = floor.job(task).media
-    assert floor.wired.media.local_path(kept.key).read_bytes() == floor.box.picture(task.id)
+    assert (floor.media_root / kept.key).read_bytes() == floor.box.picture(task.id)
     assert floor.downloads(task) == 0
 
 
@@ -151,7 +157,7 @@ def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay
     assert floor.take(task)
     assert floor.job(task).state is State.EXPIRED
     assert floor.downloads(task) == 1
-    assert list(floor.wired.media.root.rglob("*.jpg")) == []
+    assert list(floor.media_root.rglob("*.jpg")) == []
 
 
 # Told to stop.
@@ -174,7 +180,7 @@ def test_a_worker_that_is_told_to_stop_hands_its_job_back(floor: Floor) -> None:
     job = floor.job(task)
     assert (job.state, job.lease_until) == (State.READY, None)
     assert floor.wired.store.most_urgent() == task.id
-    assert list((floor.wired.media.root / ".staging").iterdir()) == []
+    assert list((floor.media_root / ".staging").iterdir()) == []
 
 
 # What BFL says.

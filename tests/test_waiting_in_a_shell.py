@@ -13,6 +13,7 @@ from click import ClickException
 from jobs.errors import StorageFailed
 from jobs.kept import Kept
 from jobs.media import MediaStore
+from jobs.storage import open_storage
 from receiver.commands.files import save
 from tests.harness import Installation
 from tests.harness.command_line import (
@@ -97,7 +98,7 @@ def test_bytes_that_are_not_the_recorded_ones_leave_no_file(tmp_path: Path) -> N
 
 
 def a_storage_with_one_file(directory: Path) -> tuple[MediaStore, Kept]:
-    media = MediaStore((directory / "media").as_uri())
+    media = open_storage((directory / "media").as_uri(), {})
     kept = Kept(
         key="2026/11/21/one-0.jpg",
         content_type="image/jpeg",

@@ -12,9 +12,9 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from jobs import web
+from jobs.complaint import refusals
 from jobs.errors import MediaTooLarge, RefusedUrl, TransferFailed, UrlDead
 from jobs.hosts import Address
-from jobs.media import refusals
 from worker import magic
 
 CHUNK_BYTES = 256 * 1024

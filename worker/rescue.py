@@ -1,15 +1,13 @@
 """Bringing a job's media home before their URL dies."""
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 
 import requests
 
-from jobs import intake, watchdog, web
+from jobs import intake, portrait, sidecars, watchdog, web
 from jobs.counts import LIFE_LEFT, TIME_TO_STORED
 from jobs.errors import (
     BflUnavailable,
@@ -24,11 +22,11 @@ from jobs.errors import (
 from jobs.hosts import Address
 from jobs.job import Job
 from jobs.kept import Kept
-from jobs.media import object_key, refusals
+from jobs.media import object_key
 from jobs.services import Services
 from jobs.states import News, State
 from jobs.store import NO_COUNTS
-from worker import fetch, magic, poll
+from worker import adoption, fetch, poll
 from worker.backoff import pause
 from worker.claim import Claim
 
@@ -91,12 +89,24 @@ class Rescue:
             **LIFE_LEFT.observed(life),
             **TIME_TO_STORED.observed(now - (job.ready_at or now)),
         }
-        self.end(lambda job, now: job.stored(now, media), counts)
+        self._commit_stored(media, now, counts)
         log.info("job %s: stored, its URL had %.0f s to live", job.id, life)
+
+    def _commit_stored(
+        self, media: tuple[Kept, ...], now: float, counts: Mapping[str, int]
+    ) -> None:
+        """What stands beside the objects is written first: whatever is stored has it."""
+        services, claim = self._services, self._claim
+        claim.commit(Job.renewed)  # whoever lost the job must not describe it any more
+        written = sidecars.describe(services.media, claim.job.stored(now, media))
+        self.end(lambda job, _now: job.stored(now, media), counts)
+        if written != portrait.sidecar(claim.job):  # the caller said more of it meanwhile
+            with suppress(StoreUnavailable, StorageFailed):
+                sidecars.keep_true(services.store, services.media, claim.job.id)
 
     def _keep(self, session: requests.Session, n: int, address: Address) -> Kept:
         job = self._claim.job
-        if job.fence > 1 and (found := self._adopted(n)):
+        if job.fence > 1 and (found := adoption.left_behind(self._services.media, job, n)):
             return found
         for attempt in range(QUICK_TRIES):
             try:
@@ -107,12 +117,6 @@ class Rescue:
                     raise
                 time.sleep(pause(attempt, QUICK_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS))
         raise AssertionError  # the last attempt returns or raises
-
-    def _adopted(self, n: int) -> Kept | None:
-        """A file that a worker published just before it was killed: whole, or it were not there."""
-        job = self._claim.job
-        found = self._services.media.existing(job.id, job.created_at, n)
-        return _described(self._services, *found) if found else None
 
     def _fetched(self, session: requests.Session, n: int, address: Address) -> Kept:
         job, media, seconds = self._claim.job, self._services.media, self._seconds_left()
@@ -130,11 +134,14 @@ class Rescue:
             )
             key = object_key(job.id, job.created_at, n, got.content_type)
             self._claim.commit(Job.renewed)  # whoever lost the job must not publish any more
-            kept = _kept(key, path, got)
-            if not media.publish(path, key):
-                # Left by an earlier claim and on no record; these bytes were verified.
+            kept = adoption.kept(key, path, got)
+            name = portrait.file_name(job, n, key)
+            if not media.publish(path, key, name) and not adoption.is_same(media, kept):
+                # Left by an earlier claim and on no record, unless the job was lost meanwhile.
+                self._claim.commit(Job.renewed)
                 media.delete(key)
-                media.publish(path, key)
+                if not media.publish(path, key, name):
+                    raise StorageFailed("another object stands in the place of this one")
             return kept
 
     def _seconds_left(self) -> float:
@@ -183,23 +190,3 @@ def drop_if_over(services: Services, before: Job) -> None:
         after = services.store.load(before.id)
         if after is None or (after.state.terminal and after.state is not State.STORED):
             services.media.drop_uncommitted(before.id, before.created_at, len(before.urls))
-
-
-def _described(services: Services, key: str, content_type: str) -> Kept:
-    """What is known of a file that is already in the storage, read back from its bytes."""
-    path = services.media.local_path(key)
-    with refusals(), path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return _kept(key, path, fetch.Download(content_type, path.stat().st_size, digest))
-
-
-def _kept(key: str, path: Path, got: fetch.Download) -> Kept:
-    width, height = magic.pixels(path, got.content_type)
-    return Kept(
-        key=key,
-        content_type=got.content_type,
-        bytes=got.bytes,
-        sha256=got.sha256,
-        width=width,
-        height=height,
-    )

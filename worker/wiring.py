@@ -6,6 +6,7 @@ from functools import cache
 
 from jobs import services, settings
 from jobs.errors import FluxkeepError
+from jobs.storage import prove
 from worker import logs
 
 
@@ -19,8 +20,9 @@ def start() -> services.Services:
     """The services with logging set up; stops the process with one sentence when that fails."""
     try:
         wired = get()
+        logs.set_up(wired.settings)
+        prove(wired.settings.storage_url, wired.settings.media_options)
     except FluxkeepError as error:
         sys.exit(f"Fluxkeep cannot start: {error}")
-    logs.set_up(wired.settings)
     logging.getLogger(__name__).info("started")
     return wired

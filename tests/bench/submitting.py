@@ -23,7 +23,7 @@ def main() -> None:
     settings = {"LOG_LEVEL": "WARNING", "MAX_ACTIVE": "1000"}
     with (
         TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
-        running_scene(Path(directory), None, **settings) as scene,
+        running_scene(Path(directory), None, None, **settings) as scene,
     ):
         scene.box.settings.max_active = 1000
         own = [_own(scene.client) for _ in range(WARM_UP + JOBS)][WARM_UP:]

@@ -5,6 +5,16 @@ from tests.harness.installation import Installation
 from tests.harness.invariants import check
 from tests.harness.process import Process
 from tests.harness.redis_server import RedisServer
+from tests.harness.s3_server import S3Server, TestBucket
 from tests.harness.tcp_proxy import TcpProxy
 
-__all__ = ["Client", "Installation", "Process", "RedisServer", "TcpProxy", "check"]
+__all__ = [
+    "Client",
+    "Installation",
+    "Process",
+    "RedisServer",
+    "S3Server",
+    "TcpProxy",
+    "TestBucket",
+    "check",
+]

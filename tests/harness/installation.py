@@ -13,6 +13,8 @@ from tests.harness.client import Client
 from tests.harness.patience import wait_for
 from tests.harness.process import Process
 from tests.harness.redis_server import RedisServer
+from tests.harness.s3_server import TestBucket
+from tests.harness.shelf import BucketShelf, DirectoryShelf, Shelf
 from tests.harness.supervision import Supervision
 
 WEBHOOK_SECRET = "webhook-secret-canary-4f1d"
@@ -32,7 +34,15 @@ DEFAULTS = {
     "LOG_LEVEL": "DEBUG",
 }
 # Whatever the machine's own environment says about these must not reach a test.
-_FOREIGN = ("PORT", "PUBLIC_URL", "BFL_API_URL", "MEDIA_URL", "DELIVERY_HOSTS", "GUNICORN_CMD_ARGS")
+_FOREIGN = (
+    "PORT",
+    "PUBLIC_URL",
+    "BFL_API_URL",
+    "MEDIA_URL",
+    "MEDIA_SERVE",
+    "DELIVERY_HOSTS",
+    "GUNICORN_CMD_ARGS",
+)
 
 
 class Installation:
@@ -51,6 +61,7 @@ class Installation:
         self.directory = directory
         self.redis = redis
         self.media = directory / "media"
+        self.shelf: Shelf = DirectoryShelf(self.media)
         self.settings: dict[str, str | None] = {
             **DEFAULTS,
             "REDIS_URL": redis.url,
@@ -63,6 +74,13 @@ class Installation:
         self.running: dict[str, list[Process]] = {name: [] for name in self.commands}
         self._clients: list[Client] = []
         self._supervision = Supervision(self._revive)
+
+    def keep_in(self, bucket: TestBucket) -> None:
+        """From the next start on media are kept in a bucket, and staged under a TMPDIR of ours."""
+        temporary = self.directory / "tmp"
+        temporary.mkdir(exist_ok=True)
+        self.shelf = BucketShelf(bucket, temporary)
+        self.settings |= {"TMPDIR": str(temporary), **bucket.settings}
 
     # Where it is.
 
@@ -115,10 +133,8 @@ class Installation:
 
     def _environment(self, settings: dict[str, str]) -> dict[str, str]:
         own = {key: value for key, value in (self.settings | settings).items() if value is not None}
-        foreign = [name for name in _FOREIGN if name not in own]
-        return {
-            name: value for name, value in procfile.environment(own).items() if name not in foreign
-        }
+        every = procfile.environment(own).items()
+        return {name: value for name, value in every if name in own or not _is_foreign(name)}
 
     def _port(self) -> int:
         """A web process that replaces a dead one takes over its port."""
@@ -198,7 +214,8 @@ class Installation:
         names = ("WEBHOOK_SECRET", "SECRET_KEY", "BFL_API_KEY")
         listed = [(self.settings.get(name) or "").split(",") for name in names]
         keys = [entry.split(":")[1] for entry in (self.settings["API_KEYS"] or "").split(",")]
-        found = [*chain.from_iterable(listed), *keys, self.redis.local.password]
+        storage = self.settings.get("AWS_SECRET_ACCESS_KEY") or ""
+        found = [*chain.from_iterable(listed), *keys, storage, self.redis.local.password]
         return [secret for secret in found if secret]
 
     def _alive(self, name: str) -> list[Process]:
@@ -206,3 +223,7 @@ class Installation:
 
     def _named(self, names: tuple[str, ...]) -> list[Process]:
         return [process for name in names or self.commands for process in self._alive(name)]
+
+
+def _is_foreign(name: str) -> bool:
+    return name in _FOREIGN or name.startswith(("AWS_", "GOOGLE_", "AZURE_"))

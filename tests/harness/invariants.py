@@ -1,23 +1,24 @@
 """What must hold whatever was killed, cut or delayed; read from Redis, the media and the logs."""
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from redis import Redis
 
 from jobs import records
 from jobs.job import LEASE_SECONDS, Job
+from jobs.kept import Kept
 from jobs.keys import DUE, INDEX, INPUTS, LINE, LINES, RECORDS, TASKS, WAITING
+from jobs.portrait import sidecar
 from jobs.states import State
 from tests.harness.installation import Installation
 from tests.harness.line_books import line_books, placed
+from tests.harness.shelf import Shelf
 
 SWEEP_SECONDS = 5.0
 STAGED_SECONDS = 60.0
-_STAGING = ".staging"
 
 
 def check(installation: Installation, *, idle: bool = False) -> list[Job]:
@@ -35,7 +36,7 @@ def check(installation: Installation, *, idle: bool = False) -> list[Job]:
             *_inputs(redis, jobs),
             *_secrets_in_rq(redis, installation),
         ]
-    found += _media(installation.media, jobs, idle=idle)
+    found += _media(installation.shelf, jobs, idle=idle)
     found += _secrets_in_logs(installation)
     if idle:
         found += [f"{job.id} is still {job.state}" for job in jobs if not job.state.terminal]
@@ -118,48 +119,50 @@ def _leases(redis: Redis, jobs: list[Job]) -> Iterator[str]:
             yield f"{job.id} is {job.state} and {now - job.deadline:.1f} s past its deadline"
 
 
-def _media(root: Path, jobs: list[Job], *, idle: bool) -> Iterator[str]:
+def _media(shelf: Shelf, jobs: list[Job], *, idle: bool) -> Iterator[str]:
     """Stored if and only if each of its objects is there, as recorded; and no other object."""
+    sizes = shelf.sizes()
     for job in jobs:
         if (job.state is State.STORED) is not bool(job.media):
             yield f"{job.id} is {job.state} with {len(job.media)} files"
         for kept in job.media:
-            yield from _object(root / kept.key, kept.bytes, kept.sha256)
-    recorded = {root / kept.key for job in jobs for kept in job.media}
+            yield from _object(shelf, sizes, kept)
+            yield from _sidecar(shelf, sizes, job, kept)
+    recorded = {kept.key for job in jobs for kept in job.media}
     under_way = {job.id for job in jobs if not job.state.terminal}
-    for path in _files(root):
+    for key in sizes:
         # A worker may have published it and not said so yet, or have died in between.
-        belongs = path in recorded or path.name.rpartition("-")[0] in under_way
-        if not belongs and not _is_sidecar(path, recorded):
-            yield f"{path.relative_to(root)} belongs to no job"
-    yield from _staged(root / _STAGING, idle=idle)
-
-
-def _files(root: Path) -> list[Path]:
-    found = root.rglob("*") if root.exists() else ()
-    return [path for path in found if path.is_file() and _STAGING not in path.parts]
-
-
-def _is_sidecar(path: Path, recorded: set[Path]) -> bool:
-    return path.suffix == ".json" and any(path.stem == media.stem for media in recorded)
-
-
-def _object(path: Path, size: int, sha256: str) -> Iterator[str]:
-    if not path.is_file():
-        yield f"{path.name} is recorded and not there"
-        return
-    if path.stat().st_size != size:
-        yield f"{path.name} has {path.stat().st_size} bytes instead of {size}"
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            yield f"{path.name} has other bytes than recorded"
-
-
-def _staged(staging: Path, *, idle: bool) -> Iterator[str]:
+        belongs = key in recorded or PurePosixPath(key).name.rpartition("-")[0] in under_way
+        if not belongs and not _is_sidecar(key, recorded):
+            yield f"{key} belongs to no job"
     horizon = time.time() - (0 if idle else STAGED_SECONDS)
-    for path in staging.iterdir() if staging.exists() else ():
-        if path.stat().st_mtime < horizon:
-            yield f"{path.name} was left in {_STAGING}"
+    yield from (f"{name} was left in the staging" for name in shelf.staged(horizon))
+
+
+def _is_sidecar(key: str, recorded: set[str]) -> bool:
+    """`<job id>-<n>.json` beside `<job id>-<n>.jpg`."""
+    path = PurePosixPath(key)
+    beside = (path.with_suffix(suffix) for suffix in (".jpg", ".png", ".webp", ".mp4"))
+    return path.suffix == ".json" and any(str(one) in recorded for one in beside)
+
+
+def _object(shelf: Shelf, sizes: dict[str, int], kept: Kept) -> Iterator[str]:
+    if kept.key not in sizes:
+        yield f"{kept.key} is recorded and not there"
+        return
+    if sizes[kept.key] != kept.bytes:
+        yield f"{kept.key} has {sizes[kept.key]} bytes instead of {kept.bytes}"
+    if shelf.sha256(kept.key) != kept.sha256:
+        yield f"{kept.key} has other bytes than recorded"
+
+
+def _sidecar(shelf: Shelf, sizes: dict[str, int], job: Job, kept: Kept) -> Iterator[str]:
+    """Each object explains itself, and what it says is what the record says."""
+    key = str(PurePosixPath(kept.key).with_suffix(".json"))
+    if key not in sizes:
+        yield f"{kept.key} has nothing beside it that explains it"
+    elif shelf.read(key) != sidecar(job):
+        yield f"{key} says something else than the record"
 
 
 def _secrets_in_rq(redis: Redis, installation: Installation) -> Iterator[str]:

@@ -13,6 +13,7 @@ from tests.harness.installation import Installation
 from tests.harness.invariants import check
 from tests.harness.patience import wait_for
 from tests.harness.redis_server import RedisServer
+from tests.harness.s3_server import TestBucket
 from tests.sandbox import Delivery, Request, Sandbox, Task
 from tests.sandbox import Settings as SandboxSettings
 
@@ -104,7 +105,13 @@ class Scene:
 
     def objects(self, task: Task) -> list[Path]:
         """The files of a task, wherever the storage has them."""
-        return sorted(self.installation.media.glob(f"*/*/*/{task.id}-*"))
+        found = self.installation.media.glob(f"*/*/*/{task.id}-*")
+        return sorted(path for path in found if path.suffix != ".json")
+
+    def keys(self, task: Task) -> list[str]:
+        """The keys of a task's media, in whatever storage."""
+        found = [key for key in self.installation.shelf.sizes() if f"/{task.id}-" in key]
+        return sorted(key for key in found if not key.endswith(".json"))
 
     def staged(self) -> list[Path]:
         """Files that are not verified yet, or were left by somebody who died."""
@@ -129,13 +136,19 @@ def without_links(job: dict[str, Any]) -> str:
 
 @contextmanager
 def stopped_scene(
-    directory: Path, sandbox: SandboxSettings | None = None, **settings: str
+    directory: Path,
+    sandbox: SandboxSettings | None = None,
+    bucket: TestBucket | None = None,
+    **settings: str,
 ) -> Iterator[Scene]:
     """BFL and Redis are there, nothing of Fluxkeep runs yet."""
     redis = RedisServer(directory / "redis")
     try:
         with Sandbox(sandbox) as box:
-            installation = Installation(directory, redis, box.url, **settings)
+            installation = Installation(directory, redis, box.url)
+            if bucket:
+                installation.keep_in(bucket)
+            installation.settings |= settings
             try:
                 yield Scene(box, installation)
             finally:
@@ -146,10 +159,13 @@ def stopped_scene(
 
 @contextmanager
 def running_scene(
-    directory: Path, sandbox: SandboxSettings | None = None, **settings: str
+    directory: Path,
+    sandbox: SandboxSettings | None = None,
+    bucket: TestBucket | None = None,
+    **settings: str,
 ) -> Iterator[Scene]:
     """Everything runs and is ready."""
-    with stopped_scene(directory, sandbox, **settings) as scene:
+    with stopped_scene(directory, sandbox, bucket, **settings) as scene:
         scene.installation.start()
         scene.installation.wait_until_ready(path="/readyz")
         yield scene

@@ -6,7 +6,7 @@ _CLAIM_TESTS = "tests/test_claim.py"
 _POWER_CUT_TESTS = "tests/faults/test_power_cut.py"
 _TRANSITIONS_TESTS = "tests/test_transitions.py"
 _TURNS_TESTS = "tests/test_turns.py"
-_CLAIM, _MEDIA, _RESCUE = "worker/claim.py", "jobs/media.py", "worker/rescue.py"
+_CLAIM, _DIRECTORY, _RESCUE = "worker/claim.py", "jobs/directory.py", "worker/rescue.py"
 _POLL, _TURN = "worker/poll.py", "worker/turn.py"
 
 MUTANTS = (
@@ -91,7 +91,7 @@ MUTANTS = (
     ),
     Mutant(
         "fsync-of-directories",
-        _MEDIA,
+        _DIRECTORY,
         "            _sync_directories(self.root / key, self.root)\n",
         "",
         (
@@ -100,7 +100,7 @@ MUTANTS = (
     ),
     Mutant(
         "fsync-of-one-directory",
-        _MEDIA,
+        _DIRECTORY,
         "        if directory == root:\n",
         "        if directory:\n",
         (
@@ -109,14 +109,14 @@ MUTANTS = (
     ),
     Mutant(
         "rename-overwrites",
-        _MEDIA,
+        _DIRECTORY,
         "overwrite=False",
         "overwrite=True",
         ("tests/test_media_store.py::test_an_object_is_never_overwritten",),
     ),
     Mutant(
         "staging-stays",
-        _MEDIA,
+        _DIRECTORY,
         "                path.unlink(missing_ok=True)\n",
         "                pass\n",
         (
@@ -126,14 +126,14 @@ MUTANTS = (
     ),
     Mutant(
         "abandoned-stays",
-        _MEDIA,
+        _DIRECTORY,
         "if path.stat().st_mtime < horizon:",
         "if False:",
         ("tests/test_media_store.py::test_a_staged_file_is_dropped_a_minute_after_its_last_byte",),
     ),
     Mutant(
         "abandoned-at-once",
-        _MEDIA,
+        _DIRECTORY,
         "if path.stat().st_mtime < horizon:",
         "if True:",
         ("tests/test_media_store.py::test_a_staged_file_is_dropped_a_minute_after_its_last_byte",),
@@ -141,8 +141,8 @@ MUTANTS = (
     Mutant(
         "adoption",
         _RESCUE,
-        "if job.fence > 1 and (found := self._adopted(n)):",
-        "if False and (found := self._adopted(n)):",
+        "if job.fence > 1 and (found := adoption.left_behind(",
+        "if False and (found := adoption.left_behind(",
         (f"{_TURNS_TESTS}::test_a_file_that_a_dead_worker_published_is_adopted",),
     ),
     Mutant(

@@ -107,7 +107,7 @@ def stopped_desk(
     directory: Path, sandbox: Settings | None = None, **settings: str
 ) -> Iterator[Desk]:
     """Nothing runs yet; BFL will be told to call the first web process."""
-    with stopped_scene(directory, sandbox, **settings) as scene:
+    with stopped_scene(directory, sandbox, None, **settings) as scene:
         scene.installation.settings["PUBLIC_URL"] = scene.installation.url
         yield Desk(scene)
 

@@ -1,0 +1,88 @@
+"""A job as its user sees it, but for its links: no lease, no delivery URL, no signed query."""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from jobs.job import Job
+from jobs.kept import Kept
+from jobs.timeline import Moment
+
+FORMAT = 1  # of what stands beside an object; raised when a reader has to know the difference
+SHORT_ID_CHARS = 8
+MODEL_MAX_CHARS = 60
+
+
+def portrait(job: Job, others: Sequence[Moment] = ()) -> dict[str, Any]:
+    """Its JSON; `others` are moments that stand beside its own on the timeline."""
+    timeline = sorted((*job.timeline, *others), key=lambda moment: moment.at)
+    return {
+        "id": job.id,
+        "task_id": job.task_id,
+        "status": job.state,
+        "model": job.model,
+        "source": job.source,
+        "progress": job.progress,
+        "created_at": time(job.created_at),
+        "updated_at": time(job.updated_at),
+        "deadline": time(job.deadline),
+        "cost": job.cost,
+        "metadata": job.metadata,
+        "result": job.result or None,
+        "error": _error(job),
+        "moderation": _moderation(job),
+        "media": [_medium(file) for file in job.media],
+        "timeline": [_moment(moment) for moment in timeline],
+    }
+
+
+def sidecar(job: Job) -> bytes:
+    """What is written beside each object of a job: enough to bring its record back."""
+    drawn = {"format": FORMAT, **portrait(job)}
+    drawn["media"] = [{"key": file.key, **_medium(file)} for file in job.media]
+    return json.dumps(drawn, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def file_name(job: Job, n: int, kept_as: str) -> str:
+    """`flux-2-pro-2026-11-21-<short id>.jpg`: what a browser saves the n-th file as, in ASCII."""
+    model = _plain(job.model or "")[:MODEL_MAX_CHARS] or "media"
+    day = datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d")
+    short = _plain(job.id)[:SHORT_ID_CHARS]
+    number = f"-{n + 1}" if n else ""
+    return f"{model}-{day}-{short}{number}.{kept_as.rpartition('.')[2]}"
+
+
+def time(at: float) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+
+
+def _error(job: Job) -> dict[str, str] | None:
+    failure = job.failure
+    return {"code": failure.code, "message": failure.message} if failure else None
+
+
+def _moderation(job: Job) -> dict[str, Any] | None:
+    refusal = job.moderation
+    return {"stage": refusal.stage, "reasons": list(refusal.reasons)} if refusal else None
+
+
+def _medium(file: Kept) -> dict[str, Any]:
+    return {
+        "content_type": file.content_type,
+        "bytes": file.bytes,
+        "sha256": file.sha256,
+        "width": file.width,
+        "height": file.height,
+    }
+
+
+def _moment(moment: Moment) -> dict[str, Any]:
+    return {"at": time(moment.at), "what": moment.what, "detail": moment.detail}

@@ -1,0 +1,136 @@
+"""Whose bucket it is and how it is entered: the provider's usual variables, and time limits."""
+
+import ipaddress
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
+
+from obstore.exceptions import BaseError
+from obstore.store import MemoryStore, from_url
+
+from jobs.errors import InvalidSettings
+
+CONNECT_SECONDS = 5
+STREAM_SECONDS = 86400  # a slow reader may take long; a silent bucket may not
+SILENCE_SECONDS = 20
+
+# The options of each provider that can be given by variables; where there are two names for one
+# thing, the first that is set counts. What is not here (the roles and tokens that a platform
+# hands to its machines) obstore finds by itself.
+_OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "s3": {
+        "aws_access_key_id": ("AWS_ACCESS_KEY_ID",),
+        "aws_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
+        "aws_session_token": ("AWS_SESSION_TOKEN",),
+        "aws_region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+        "aws_endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+        "aws_virtual_hosted_style_request": ("AWS_VIRTUAL_HOSTED_STYLE_REQUEST",),
+        "copy_if_not_exists": ("AWS_COPY_IF_NOT_EXISTS",),
+    },
+    "gs": {
+        "google_service_account": ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH"),
+        "google_service_account_key": ("GOOGLE_SERVICE_ACCOUNT_KEY",),
+        "google_application_credentials": ("GOOGLE_APPLICATION_CREDENTIALS",),
+    },
+    "az": {
+        "azure_storage_account_name": ("AZURE_STORAGE_ACCOUNT_NAME",),
+        "azure_storage_account_key": ("AZURE_STORAGE_ACCOUNT_KEY",),
+        "azure_storage_sas_key": ("AZURE_STORAGE_SAS_KEY",),
+        "azure_storage_client_id": ("AZURE_STORAGE_CLIENT_ID", "AZURE_CLIENT_ID"),
+        "azure_storage_client_secret": ("AZURE_STORAGE_CLIENT_SECRET", "AZURE_CLIENT_SECRET"),
+        "azure_storage_tenant_id": ("AZURE_STORAGE_TENANT_ID", "AZURE_TENANT_ID"),
+        "azure_endpoint": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+    },
+    "memory": {},
+}
+# Cloudflare R2 copies under a condition by a header of its own, the others as S3 itself does.
+_R2_COPY = "header-with-status:cf-copy-destination-if-none-match:*:412"
+
+
+class Limits(NamedTuple):
+    """How long one request may take in all, and how often it is tried again."""
+
+    seconds: float
+    retries: int
+
+
+PATIENT = Limits(60.0, 3)
+BRISK = Limits(4.0, 1)
+
+
+class Provider:
+    """Opens the bucket of a URL; raises InvalidSettings when it can tell at once that it cannot."""
+
+    def __init__(self, url: str, variables: Mapping[str, str], limits: Limits) -> None:
+        self.scheme = urlsplit(url).scheme
+        self._url, self._limits = url, limits
+        self._config = _config(self.scheme, variables)
+        self._allow_http = _may_use_http(self._config.get("aws_endpoint", ""), variables)
+        self._memory = MemoryStore() if self.scheme == "memory" else None
+        self.copy_drops_headers = self._config.get("copy_if_not_exists") == "multipart"
+
+    def open(self, headers: Mapping[str, str] | None = None, *, streaming: bool = False) -> Any:
+        """A store of obstore; `headers` go out with every request, unsigned."""
+        if self._memory:
+            return self._memory
+        client = self._client(streaming=streaming)
+        if headers:
+            client["default_headers"] = dict(headers)
+        options: dict[str, Any] = {"client_options": client, "retry_config": self._retries()}
+        try:
+            return from_url(self._url, config=cast(Any, self._config), **options)
+        except (BaseError, ValueError, OSError) as error:
+            raise InvalidSettings(f"MEDIA_URL: {self._complaint(error)}") from None
+
+    def _complaint(self, error: Exception) -> str:
+        """What obstore misses, unless it quotes what it was given."""
+        why = str(error).partition("\n")[0]
+        quotes = any(str(value) in why for value in self._config.values())
+        return f"the bucket cannot be used{'' if quotes else f': {why}'}"
+
+    def _client(self, *, streaming: bool) -> dict[str, Any]:
+        limits: dict[str, Any] = {"timeout": timedelta(seconds=self._limits.seconds)}
+        if streaming:
+            limits = {
+                "timeout": timedelta(seconds=STREAM_SECONDS),
+                "read_timeout": timedelta(seconds=min(SILENCE_SECONDS, self._limits.seconds)),
+            }
+        connect = timedelta(seconds=min(CONNECT_SECONDS, self._limits.seconds))
+        return {"allow_http": self._allow_http, "connect_timeout": connect, **limits}
+
+    def _retries(self) -> Any:
+        longest = timedelta(seconds=self._limits.seconds)
+        return {"max_retries": self._limits.retries, "retry_timeout": longest}
+
+
+def _config(scheme: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    config = {
+        option: next(variables[name] for name in names if name in variables)
+        for option, names in _OPTIONS[scheme].items()
+        if not variables.keys().isdisjoint(names)
+    }
+    if scheme == "s3":
+        host = urlsplit(config.get("aws_endpoint", "")).hostname or ""
+        by_header = host.endswith(".r2.cloudflarestorage.com")
+        config.setdefault("copy_if_not_exists", _R2_COPY if by_header else "multipart")
+    return config
+
+
+def _may_use_http(endpoint: str, variables: Mapping[str, str]) -> bool:
+    """Plain http carries the media and their signatures in clear."""
+    if not endpoint.lower().startswith("http://"):
+        return False
+    asked = variables.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
+    if not (asked or _is_loopback(urlsplit(endpoint).hostname or "")):
+        raise InvalidSettings(
+            "AWS_ENDPOINT_URL: plain http is for loopback addresses, or with AWS_ALLOW_HTTP=true"
+        )
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,44 @@
+"""The `.json` beside each object, so that a storage explains itself without Redis."""
+
+from collections.abc import Callable
+from functools import partial
+
+from jobs.job import Job
+from jobs.media import MediaStore, sidecar_key
+from jobs.portrait import sidecar
+from jobs.states import State
+from jobs.store import Store
+
+RACES_MAX = 10
+
+
+def describe(media: MediaStore, job: Job) -> bytes:
+    """Write what a job looks like beside each of its objects; returns what was written."""
+    body = sidecar(job)
+    for file in job.media:
+        media.write(sidecar_key(file.key), body)
+    return body
+
+
+Run = Callable[[Callable[[], bytes]], bytes]
+
+
+def keep_true(store: Store, media: MediaStore, job_id: str, run: Run = lambda call: call()) -> None:
+    """Describe a stored job again after its record was changed, as long as others change it.
+
+    `run` makes the calls that may wait for a bucket.
+    """
+    described, written = None, b""
+    for _ in range(RACES_MAX):
+        job = store.load(job_id)
+        if job is None and described:
+            run(partial(_take_back, media, described))
+        if job is None or job.state is not State.STORED or sidecar(job) == written:
+            return
+        described, written = job, run(partial(describe, media, job))
+
+
+def _take_back(media: MediaStore, forgotten: Job) -> bytes:
+    for file in forgotten.media:
+        media.remove(sidecar_key(file.key))
+    return b""

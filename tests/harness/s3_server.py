@@ -1,0 +1,107 @@
+"""A real S3-compatible server for tests: moto in a process of its own, on a loopback port."""
+
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import obstore
+import requests
+from obstore.store import S3Store
+
+from deploy.local_redis import free_port
+from tests.harness.patience import wait_for
+from tests.harness.process import Process
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "s3-key-id",
+    "AWS_SECRET_ACCESS_KEY": "s3-secret-canary-77c1",
+    "AWS_REGION": "us-east-1",
+}
+
+
+class S3Server:
+    """Started at once. With `strict` it knows no key at all, so that every one is wrong."""
+
+    def __init__(self, directory: Path, *, strict: bool = False) -> None:
+        self.port = free_port()
+        self.log = directory / "s3.log"
+        self._directory = directory
+        self._strict = {"INITIAL_NO_AUTH_ACTION_COUNT": "0"} if strict else {}
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.url}
+
+    def start(self) -> None:
+        """It keeps all in memory: what it had is gone."""
+        program = str(Path(sys.executable).with_name("moto_server"))
+        command = [program, "-H", "127.0.0.1", "-p", str(self.port)]
+        environment = {"PATH": str(Path(sys.executable).parent), **self._strict}
+        self.process = Process("s3", command, environment, self.log, self._directory)
+        wait_for("the S3 server", self._answers, 30)
+
+    def _answers(self) -> bool:
+        if not self.process.alive:
+            raise RuntimeError(f"it has ended: {self.log.read_text()[-2000:]}")
+        try:
+            return requests.get(f"{self.url}/moto-api/", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def bucket(self, name: str) -> "TestBucket":
+        """A new bucket, or the one that was made before."""
+        requests.put(f"{self.url}/{name}", timeout=5)
+        return TestBucket(self, name)
+
+    def close(self) -> None:
+        self.process.kill_all()
+
+
+class TestBucket:
+    """What is in a bucket, seen past Fluxkeep."""
+
+    __test__ = False
+
+    def __init__(self, server: S3Server, name: str, prefix: str = "kept/here") -> None:
+        self.server, self.name, self.prefix = server, name, prefix
+        self.store = S3Store(
+            name,
+            prefix=prefix,
+            endpoint=server.url,
+            access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            region=CREDENTIALS["AWS_REGION"],
+            client_options={"allow_http": True},
+        )
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.name}/{self.prefix}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"MEDIA_URL": self.url, **self.server.variables}
+
+    def sizes(self) -> dict[str, int]:
+        return {meta["path"]: meta["size"] for page in obstore.list(self.store) for meta in page}
+
+    def read(self, key: str) -> bytes:
+        return bytes(obstore.get(self.store, key).bytes())
+
+    def remove(self, key: str) -> None:
+        obstore.delete(self.store, key)
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """What the bucket says of an object to whoever it serves it to."""
+        url = obstore.sign(self.store, "HEAD", key, timedelta(seconds=60))
+        return requests.head(url, timeout=10).headers
+
+    def unfinished_uploads(self) -> str:
+        """What the server says of uploads in parts that were begun."""
+        return requests.get(f"{self.server.url}/{self.name}?uploads", timeout=10).text

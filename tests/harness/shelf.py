@@ -1,0 +1,73 @@
+"""What an installation's storage really holds, whatever kind it is."""
+
+import hashlib
+from pathlib import Path
+from typing import Protocol
+
+from tests.harness.s3_server import TestBucket
+
+STAGING = ".staging"
+
+
+class Shelf(Protocol):
+    """Objects by their keys, seen past Fluxkeep; what is staged is none."""
+
+    def sizes(self) -> dict[str, int]: ...
+    def sha256(self, key: str) -> str: ...
+    def read(self, key: str) -> bytes: ...
+    def remove(self, key: str) -> None: ...
+    def staged(self, older_than: float) -> list[str]: ...
+
+
+class DirectoryShelf:
+    """A directory of media."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def sizes(self) -> dict[str, int]:
+        found = self.root.rglob("*") if self.root.exists() else ()
+        files = [path for path in found if path.is_file() and STAGING not in path.parts]
+        return {str(path.relative_to(self.root)): path.stat().st_size for path in files}
+
+    def sha256(self, key: str) -> str:
+        with (self.root / key).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def read(self, key: str) -> bytes:
+        return (self.root / key).read_bytes()
+
+    def remove(self, key: str) -> None:
+        (self.root / key).unlink()
+
+    def staged(self, older_than: float) -> list[str]:
+        staging = self.root / STAGING
+        found = staging.iterdir() if staging.exists() else ()
+        return [path.name for path in found if path.stat().st_mtime < older_than]
+
+
+class BucketShelf:
+    """A bucket, and the local directory in which its bytes are staged."""
+
+    def __init__(self, bucket: TestBucket, temporary: Path) -> None:
+        self.bucket, self.temporary = bucket, temporary
+
+    def sizes(self) -> dict[str, int]:
+        every = self.bucket.sizes()
+        return {key: size for key, size in every.items() if not key.startswith(STAGING)}
+
+    def sha256(self, key: str) -> str:
+        return hashlib.sha256(self.bucket.read(key)).hexdigest()
+
+    def read(self, key: str) -> bytes:
+        return self.bucket.read(key)
+
+    def remove(self, key: str) -> None:
+        self.bucket.remove(key)
+
+    def staged(self, older_than: float) -> list[str]:
+        local = self.temporary.glob("fluxkeep-*/*")
+        left = [path.name for path in local if path.stat().st_mtime < older_than]
+        aside = [key for key in self.bucket.sizes() if key.startswith(STAGING)]
+        # An upload whose worker was killed is dropped after an hour; readiness comes and goes.
+        return left + [key for key in aside if "/check-" not in key and older_than > 0]

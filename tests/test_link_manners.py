@@ -1,0 +1,136 @@
+"""What a media link tells browsers: how long it lives, what to call the file, who may read it."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from tests.harness.scene import Scene, running_scene
+from tests.sandbox import Task
+
+ORIGIN = "https://app.example"
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    origins, directory = f"{ORIGIN},http://localhost:3000", tmp_path_factory.mktemp("manners")
+    with running_scene(directory, CORS_ORIGINS=origins, LINK_TTL_MAX="200000") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def task(scene: Scene) -> Task:
+    task = scene.generate()
+    scene.expect(task, model="flux-2-pro", metadata={})
+    scene.stored(task)
+    return task
+
+
+@pytest.fixture(scope="module")
+def link(scene: Scene, task: Task) -> str:
+    url: str = scene.client.job(task.id)["media"][0]["url"]
+    return url
+
+
+def ask(url: str, method: str = "GET", **headers: str) -> requests.Response:
+    return requests.request(method, url, headers=headers, timeout=10)
+
+
+# How long.
+
+
+def lives(answer: requests.Response) -> int:
+    """Seconds, as far as a cache is told."""
+    found = re.search(r"max-age=([0-9]+)", answer.headers["Cache-Control"])
+    assert found
+    return int(found[1])
+
+
+@pytest.mark.parametrize("path", ["/api/jobs/{}", "/api/jobs"])
+def test_links_of_another_life_can_be_asked_for(scene: Scene, task: Task, path: str) -> None:
+    def shown(**query: Any) -> str:
+        body = scene.client.get(path.format(task.id), **query).json()
+        job = body if "media" in body else body["jobs"][0]
+        return str(job["media"][0]["url"])
+
+    assert lives(ask(shown(link_ttl=120))) <= 120
+    assert lives(ask(shown(link_ttl=200_000))) == 3600
+    assert lives(ask(shown())) == 3600
+
+
+@pytest.mark.parametrize("path", ["/api/jobs/{}", "/api/jobs"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "1_0", "", "abc", "200001", "9" * 30, "٣"])
+def test_a_life_that_makes_no_sense_is_named(
+    scene: Scene, task: Task, path: str, value: str
+) -> None:
+    answer = scene.client.get(path.format(task.id), link_ttl=value)
+    assert answer.status_code == 400
+    assert "link_ttl" in answer.json()["detail"]
+
+
+def test_a_life_is_given_once(scene: Scene, task: Task) -> None:
+    answer = scene.client.get(f"/api/jobs/{task.id}", link_ttl=["60", "120"])
+    assert answer.status_code == 400
+
+
+# What to call it.
+
+
+def test_a_browser_shows_it_and_saves_it_under_a_readable_name(task: Task, link: str) -> None:
+    shown = ask(link).headers["Content-Disposition"]
+    saved = ask(f"{link}?download=1").headers["Content-Disposition"]
+    name = rf'filename="flux-2-pro-20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}-{task.id[:8]}\.jpg"'
+    assert re.fullmatch(f"inline; {name}", shown)
+    assert re.fullmatch(f"attachment; {name}", saved)
+
+
+# Who may read it by script.
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:3000"])
+def test_a_page_that_was_named_may_read_it(link: str, origin: str) -> None:
+    answer = ask(link, Origin=origin, Range="bytes=0-9")
+    assert answer.status_code == 206
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert "Origin" in answer.headers["Vary"]
+    exposed = answer.headers["Access-Control-Expose-Headers"]
+    assert "ETag" in exposed and "Content-Range" in exposed
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "https://app.example.evil", "null"])
+def test_a_page_that_was_not_named_may_not(link: str, origin: str) -> None:
+    for method in ("GET", "OPTIONS"):
+        answer = ask(link, method, Origin=origin)
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_browser_may_ask_beforehand(link: str) -> None:
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range"}
+    answer = ask(link, "OPTIONS", Origin=ORIGIN, **asked)
+    assert answer.ok and answer.content == b""
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "Range" in answer.headers["Access-Control-Allow-Headers"]
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
+
+
+def test_a_page_also_learns_why_it_gets_nothing(link: str) -> None:
+    answer = ask(f"{link}x", Origin=ORIGIN)
+    assert answer.status_code == 403
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+
+
+def test_nothing_but_media_is_open_to_pages(scene: Scene) -> None:
+    for path in ("/api/jobs", "/healthz", "/metrics"):
+        answer = scene.client.request("GET", path, headers={"Origin": ORIGIN})
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_everybody_may_when_that_was_said(scene: Scene, task: Task) -> None:
+    scene.installation.start("web", CORS_ORIGINS="*")
+    scene.installation.wait_until_ready()
+    open_to_all = scene.installation.client(url=scene.installation.urls[1])
+    token = open_to_all.job(task.id)["media"][0]["url"].rpartition("/")[2]
+    answer = ask(f"{scene.installation.urls[1]}/media/{token}", Origin="https://any.example")
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"

@@ -35,7 +35,16 @@ def keep_true(store: Store, media: MediaStore, job_id: str, run: Run = lambda ca
             run(partial(_take_back, media, described))
         if job is None or job.state is not State.STORED or sidecar(job) == written:
             return
-        described, written = job, run(partial(describe, media, job))
+        described, written = job, run(partial(_describe_again, media, job))
+
+
+def _describe_again(media: MediaStore, job: Job) -> bytes:
+    """Nothing is written beside an object that somebody has deleted meanwhile."""
+    body = sidecar(job)
+    for file in job.media:
+        if media.size(file.key) is not None:
+            media.write(sidecar_key(file.key), body)
+    return body
 
 
 def _take_back(media: MediaStore, forgotten: Job) -> bytes:

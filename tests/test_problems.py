@@ -20,7 +20,10 @@ from receiver import problems
 # Where they are raised somebody catches them, or they stop the start: no view lets them through.
 CAUGHT = {errors.InvalidSettings, errors.RefusedUrl}
 # What views call.
-CALLED = ("bfl", "hosts", "intake", "media", "queues", "records", "signing", "store")
+CALLED = (
+    *("bfl", "hosts", "intake", "queues", "records", "signing", "store"),
+    *("bucket", "directory", "media", "staging"),
+)
 
 
 @cache

@@ -40,9 +40,18 @@ def test_the_bytes_are_on_the_disk_before_the_object_appears(syncs: list[Any]) -
 def test_every_directory_down_to_the_object_is_on_the_disk_before_the_commit(
     syncs: list[Any], stopped_installation: Installation
 ) -> None:
-    published = syncs[-1]["published"]
-    assert len(published) == 1
-    after = [sync["path"] for sync in syncs if sync["published"]]
+    alone = [sync for sync in syncs if len(sync["published"]) == 1]
+    after = [sync["path"] for sync in alone if "/.staging/" not in sync["path"]]
     media = stopped_installation.media
-    wanted = [path for path in Path(published[0]).parents if path.is_relative_to(media)]
+    published = Path(alone[0]["published"][0])
+    wanted = [path for path in published.parents if path.is_relative_to(media)]
+    assert published.suffix == ".jpg"
     assert after == [str(path) for path in wanted]
+
+
+def test_what_explains_the_object_is_on_the_disk_before_the_commit(syncs: list[Any]) -> None:
+    bytes_of_it, name_of_it = syncs[-2:]
+    assert "/.staging/" in bytes_of_it["path"] and len(bytes_of_it["published"]) == 1
+    note, picture = sorted(name_of_it["published"], key=lambda path: path.endswith(".jpg"))
+    assert note == str(Path(picture).with_suffix(".json"))
+    assert name_of_it["path"] == str(Path(note).parent)

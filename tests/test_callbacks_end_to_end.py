@@ -201,7 +201,8 @@ def test_each_format_is_recognised_by_its_own_bytes(scene: Scene, form: str) -> 
     kind = "video" if form == "mp4" else "image"
     assert file["content_type"] == f"{kind}/{form}"
     assert file["bytes"] == len(scene.box.picture(task.id))
-    assert (file["width"] is None) is (file["height"] is None) is (form == "mp4")
+    assert file["width"] and file["height"]
+    assert (file["duration"] is not None) is (form == "mp4")
     assert [path.suffix for path in scene.objects(task)] == [f".{EXTENSIONS[form]}"]
 
 

@@ -134,7 +134,7 @@ class Rescue:
             )
             key = object_key(job.id, job.created_at, n, got.content_type)
             self._claim.commit(Job.renewed)  # whoever lost the job must not publish any more
-            kept = adoption.kept(key, path, got)
+            kept = adoption.kept(key, path, got, job.role(n))
             name = portrait.file_name(job, n, key)
             if not media.publish(path, key, name) and not adoption.is_same(media, kept):
                 # Left by an earlier claim and on no record, unless the job was lost meanwhile.

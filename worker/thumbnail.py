@@ -2,13 +2,13 @@
 
 import hashlib
 import logging
-import os
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.kept import Kept
 from worker import picture
 
 CONTENT_TYPE = "image/webp"
@@ -21,29 +21,33 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
+    body: bytes
     width: int
     height: int
-    bytes: int
-    sha256: str
+
+    def kept(self, key: str) -> Kept:
+        """What is known of it once it is kept under a key."""
+        return Kept(
+            key=key,
+            content_type=CONTENT_TYPE,
+            bytes=len(self.body),
+            sha256=hashlib.sha256(self.body).hexdigest(),
+            width=self.width,
+            height=self.height,
+        )
 
 
-def make(path: Path, content_type: str, target: Path) -> Thumbnail | None:
-    """Draw a picture small into a new file, written through to the disk.
+def make(path: Path, content_type: str) -> Thumbnail | None:
+    """Draw a picture small.
 
     None, and a line in the log, for a picture of which none can be drawn; None for a film. Raises
-    OSError when the original cannot be opened or the target cannot be written, and nothing else.
+    OSError when the original cannot be opened, and nothing else.
     """
     if not content_type.startswith("image/"):
         return None
     drawn = _drawn(path, content_type)
     size = picture.size(drawn, CONTENT_TYPE)
-    if size is None:
-        return None
-    with target.open("xb") as file:
-        file.write(drawn)
-        file.flush()
-        os.fsync(file.fileno())
-    return Thumbnail(*size, len(drawn), hashlib.sha256(drawn).hexdigest())
+    return Thumbnail(drawn, *size) if size else None
 
 
 def _drawn(path: Path, content_type: str) -> bytes:

@@ -10,7 +10,8 @@ from redis import Redis
 from jobs import records
 from jobs.job import LEASE_SECONDS, Job
 from jobs.kept import Kept
-from jobs.keys import DUE, INDEX, RECORDS, WAITING
+from jobs.keys import DRAWINGS, DUE, INDEX, RECORDS, WAITING
+from jobs.media import companions
 from jobs.portrait import sidecar
 from jobs.states import State
 from tests.harness.installation import Installation
@@ -52,6 +53,8 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     yield from _differences("due", unfinished, _members(redis, DUE))
     wanted = {job.id for job in jobs if job.wanted}
     yield from _differences("waiting", wanted, _members(redis, WAITING))
+    undrawn = {job.id for job in jobs if job.draw_at}
+    yield from _differences("drawings", undrawn, _members(redis, DRAWINGS))
     for state in State:
         ids = {job.id for job in jobs if job.state is state}
         yield from _differences(f"the index of {state}", ids, _members(redis, INDEX + state))
@@ -92,22 +95,18 @@ def _media(shelf: Shelf, jobs: list[Job], *, idle: bool) -> Iterator[str]:
         for kept in job.media:
             yield from _object(shelf, sizes, kept)
             yield from _sidecar(shelf, sizes, job, kept)
+            if kept.thumbnail:
+                yield from _object(shelf, sizes, kept.thumbnail)
     recorded = {kept.key for job in jobs for kept in job.media}
+    recorded |= {companion for key in recorded for companion in companions(key)}
     under_way = {job.id for job in jobs if not job.state.terminal}
     for key in sizes:
         # A worker may have published it and not said so yet, or have died in between.
-        belongs = key in recorded or PurePosixPath(key).name.rpartition("-")[0] in under_way
-        if not belongs and not _is_sidecar(key, recorded):
+        belongs = PurePosixPath(key).name.rpartition("-")[0] in under_way
+        if not belongs and key not in recorded:
             yield f"{key} belongs to no job"
     horizon = time.time() - (0 if idle else STAGED_SECONDS)
     yield from (f"{name} was left in the staging" for name in shelf.staged(horizon))
-
-
-def _is_sidecar(key: str, recorded: set[str]) -> bool:
-    """`<job id>-<n>.json` beside `<job id>-<n>.jpg`."""
-    path = PurePosixPath(key)
-    beside = (path.with_suffix(suffix) for suffix in (".jpg", ".png", ".webp", ".mp4"))
-    return path.suffix == ".json" and any(str(one) in recorded for one in beside)
 
 
 def _object(shelf: Shelf, sizes: dict[str, int], kept: Kept) -> Iterator[str]:

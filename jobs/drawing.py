@@ -1,0 +1,34 @@
+"""Thumbnails of a stored job: the pure steps, which change nothing else about it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from jobs.job import Job
+from jobs.kept import Kept
+
+# Whoever draws has a job for so long; then somebody else may try.
+DRAWING_SECONDS = 120.0
+# A picture that costs a worker its life each time is left as it is.
+TRIES_MAX = 3
+
+
+def taken(job: Job, now: float) -> Job:
+    """Taken by one worker, or given up; the others see that it is not due any more."""
+    if job.draw_at is None or job.draw_at > now:
+        return job
+    if job.drawn >= TRIES_MAX:
+        return finished(job)
+    return replace(job, draw_at=now + DRAWING_SECONDS, drawn=job.drawn + 1)
+
+
+def completed(job: Job, thumbnails: Mapping[Kept, Kept]) -> Job:
+    """With the thumbnails of those originals that it still has."""
+    media = tuple(
+        replace(file, thumbnail=thumbnails[file]) if file in thumbnails else file
+        for file in job.media
+    )
+    return replace(job, media=media) if media != job.media else job
+
+
+def finished(job: Job) -> Job:
+    return replace(job, draw_at=None) if job.draw_at is not None else job

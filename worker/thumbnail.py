@@ -14,6 +14,8 @@ from worker import picture
 CONTENT_TYPE = "image/webp"
 WALL_SECONDS = 30.0  # the darkroom has ten seconds of CPU, which may be a busy one
 
+# Not by its own limits: a platform that stops every process, or a machine without memory.
+_ENDED = (-signal.SIGTERM, -signal.SIGKILL)
 _ROOT = Path(__file__).parents[1]
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ def make(path: Path, content_type: str) -> Thumbnail | None:
     """Draw a picture small.
 
     None, and a line in the log, for a picture of which none can be drawn; None for a film. Raises
-    OSError when the original cannot be opened, and nothing else.
+    OSError when the original cannot be opened or somebody ends the darkroom, and nothing else.
     """
     if not content_type.startswith("image/"):
         return None
@@ -63,6 +65,8 @@ def _drawn(path: Path, content_type: str) -> bytes:
                 timeout=WALL_SECONDS,
             )
         except (subprocess.SubprocessError, OSError) as trouble:
+            if getattr(trouble, "returncode", 0) in _ENDED:
+                raise InterruptedError from None
             log.warning("no thumbnail of %s: %s", path.name, _reason(trouble))
             return b""
     return result.stdout

@@ -47,8 +47,7 @@ PROFILE = settings(
 NAMES = ("one", "two", "three")
 IDS = st.sampled_from(NAMES)
 NEWS, SOURCES = st.sampled_from(News), st.sampled_from(Source)
-LIVES = st.none() | st.floats(-60, 7200)
-INDEXES = st.integers(0, 1000)
+LIVES, INDEXES = st.none() | st.floats(-60, 7200), st.integers(0, 1000)
 
 
 class Books(NamedTuple):
@@ -263,8 +262,6 @@ class Installation(RuleBasedStateMachine):
         stored = [moment for moment in job.timeline if moment.what == "stored"]
         assert len(stored) == (job.state is State.STORED)
 
-    # What is there.
-
     def books(self) -> Books:
         """All of it in one transaction."""
         with self.redis.pipeline() as pipe:
@@ -272,11 +269,9 @@ class Installation(RuleBasedStateMachine):
             for key in (DUE, WAITING, DRAWINGS, *(INDEX + state for state in State)):
                 pipe.zrange(key, 0, -1, withscores=True)
             raw, *rows = pipe.execute()
-        due, waiting, drawings, *indexes = [
-            {name.decode(): score for name, score in row} for row in rows
-        ]
+        sets = [{name.decode(): score for name, score in row} for row in rows]
         jobs = [records.decode(record) for record in raw if record]
-        return Books(jobs, due, waiting, drawings, dict(zip(State, indexes, strict=True)))
+        return Books(jobs, *sets[:3], indexes=dict(zip(State, sets[3:], strict=True)))
 
     def record(self, job_id: str) -> Job | None:
         return self.store.load(job_id)

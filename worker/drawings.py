@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from jobs import drawing, sidecars
 from jobs.errors import BrokenRecord, StorageFailed
@@ -43,30 +43,15 @@ def draw(services: Services, job_id: str) -> None:
         elif job.draw_at is None:
             log.warning("job %s: thumbnails given up", job_id)
         else:
-            _complete(services, job)
+            complete(services, job, thumbnails(services, job))
     except BrokenRecord:
         services.store.settle_drawing(job_id, None)
     except (StorageFailed, OSError) as error:
         log.warning("job %s: thumbnails put off: %s", job_id, type(error).__name__)
 
 
-def _complete(services: Services, job: Job) -> None:
-    """Objects, record, notes beside the objects, and only then it is done: any step may be last."""
-    made = _made(services, job)
-    after = _changed(services, job.id, lambda job: drawing.completed(job, made))
-    recorded = {file.thumbnail for file in after.media} if after else set()
-    for orphan in set(made.values()) - recorded:  # it was forgotten meanwhile
-        services.media.remove(orphan.key)
-    sidecars.keep_true(services.store, services.media, job.id)
-    _changed(services, job.id, drawing.finished)
-
-
-def _changed(services: Services, job_id: str, step: Callable[[Job], Job]) -> Job | None:
-    return services.store.change(job_id, lambda job, _now: job and step(job)).after
-
-
-def _made(services: Services, job: Job) -> dict[Kept, Kept]:
-    """Originals and their thumbnails."""
+def thumbnails(services: Services, job: Job) -> dict[Kept, Kept]:
+    """Thumbnails that are new in the storage, by their originals."""
     until = time.monotonic() + JOB_SECONDS
     made = {}
     for file in job.media:
@@ -85,3 +70,17 @@ def _thumbnail(services: Services, job: Job, file: Kept) -> Kept | None:
     key = thumbnail_key(file.key)
     services.media.write(key, made.body)
     return made.kept(key)
+
+
+def complete(services: Services, job: Job, made: Mapping[Kept, Kept]) -> None:
+    """Record, notes beside the objects, and only then it is done: any step may be the last."""
+    after = _changed(services, job.id, lambda job: drawing.completed(job, made))
+    recorded = {file.thumbnail for file in after.media} if after else set()
+    for orphan in set(made.values()) - recorded:  # it was forgotten meanwhile
+        services.media.remove(orphan.key)
+    sidecars.keep_true(services.store, services.media, job.id)
+    _changed(services, job.id, drawing.finished)
+
+
+def _changed(services: Services, job_id: str, step: Callable[[Job], Job]) -> Job | None:
+    return services.store.change(job_id, lambda job, _now: job and step(job)).after

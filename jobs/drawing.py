@@ -8,8 +8,10 @@ from jobs.kept import Kept
 
 # Whoever draws has a job for so long; then somebody else may try.
 DRAWING_SECONDS = 120.0
-# A picture that costs a worker its life each time is left as it is.
-TRIES_MAX = 3
+# A picture that costs a worker its life each time is left as it is. What the storage refused is
+# tried after 10, 40, 160 and 640 s.
+TRIES_MAX = 5
+FIRST_PAUSE_SECONDS, PAUSE_GROWTH = 10.0, 4
 
 
 def taken(job: Job, now: float) -> Job:
@@ -19,6 +21,13 @@ def taken(job: Job, now: float) -> Job:
     if job.drawn >= TRIES_MAX:
         return finished(job)
     return replace(job, draw_at=now + DRAWING_SECONDS, drawn=job.drawn + 1)
+
+
+def put_off(job: Job, now: float) -> Job:
+    """Given back by its worker, which could not read or write."""
+    if job.draw_at is None:
+        return job
+    return replace(job, draw_at=now + FIRST_PAUSE_SECONDS * PAUSE_GROWTH ** (job.drawn - 1))
 
 
 def completed(job: Job, thumbnails: Mapping[Kept, Kept]) -> Job:

@@ -45,6 +45,14 @@ def test_what_its_worker_did_not_finish_is_tried_again_but_not_for_ever(stored: 
     assert drawing.taken(job, now).draw_at is None
 
 
+def test_what_the_storage_refused_is_tried_again_later_each_time(stored: Job) -> None:
+    first = drawing.put_off(drawing.taken(stored, NOW), NOW)
+    assert first.draw_at == NOW + 10
+    second = drawing.put_off(drawing.taken(first, NOW + 10), NOW + 10)
+    assert second.draw_at == NOW + 50
+    assert drawing.put_off(drawing.finished(second), NOW).draw_at is None
+
+
 def test_a_thumbnail_changes_nothing_else(stored: Job) -> None:
     drawn = drawing.finished(drawing.completed(stored, {ORIGINAL: SMALL}))
     assert drawn.media == (replace(ORIGINAL, thumbnail=SMALL), FILM)

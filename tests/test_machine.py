@@ -271,7 +271,7 @@ class Installation(RuleBasedStateMachine):
             raw, *rows = pipe.execute()
         sets = [{name.decode(): score for name, score in row} for row in rows]
         jobs = [records.decode(record) for record in raw if record]
-        return Books(jobs, *sets[:3], indexes=dict(zip(State, sets[3:], strict=True)))
+        return Books(jobs, sets[0], sets[1], sets[2], dict(zip(State, sets[3:], strict=True)))
 
     def record(self, job_id: str) -> Job | None:
         return self.store.load(job_id)

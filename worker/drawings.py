@@ -48,6 +48,7 @@ def draw(services: Services, job_id: str) -> None:
         services.store.settle_drawing(job_id, None)
     except (StorageFailed, OSError) as error:
         log.warning("job %s: thumbnails put off: %s", job_id, type(error).__name__)
+        services.store.change(job_id, lambda job, now: job and drawing.put_off(job, now))
 
 
 def thumbnails(services: Services, job: Job) -> dict[Kept, Kept]:

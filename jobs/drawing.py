@@ -1,6 +1,5 @@
 """Thumbnails of a stored job: the pure steps, which change nothing else about it."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from jobs.job import Job
@@ -30,12 +29,10 @@ def put_off(job: Job, now: float) -> Job:
     return replace(job, draw_at=now + FIRST_PAUSE_SECONDS * PAUSE_GROWTH ** (job.drawn - 1))
 
 
-def completed(job: Job, thumbnails: Mapping[Kept, Kept]) -> Job:
-    """With the thumbnails of those originals that it still has."""
-    media = tuple(
-        replace(file, thumbnail=thumbnails[file]) if file in thumbnails else file
-        for file in job.media
-    )
+def completed(job: Job, original: Kept, thumbnail: Kept) -> Job:
+    """With the thumbnail of an original that it still has."""
+    drawn = replace(original, thumbnail=thumbnail)
+    media = tuple(drawn if file == original else file for file in job.media)
     return replace(job, media=media) if media != job.media else job
 
 

@@ -54,21 +54,21 @@ def test_what_the_storage_refused_is_tried_again_later_each_time(stored: Job) ->
 
 
 def test_a_thumbnail_changes_nothing_else(stored: Job) -> None:
-    drawn = drawing.finished(drawing.completed(stored, {ORIGINAL: SMALL}))
+    drawn = drawing.finished(drawing.completed(stored, ORIGINAL, SMALL))
     assert drawn.media == (replace(ORIGINAL, thumbnail=SMALL), FILM)
     assert replace(drawn, media=stored.media, draw_at=stored.draw_at) == stored
-    assert drawing.completed(drawn, {ORIGINAL: FILM}) is drawn
+    assert drawing.completed(drawn, ORIGINAL, FILM) is drawn
 
 
 def test_a_file_that_took_the_place_of_the_original_does_not_get_its_thumbnail(
     stored: Job,
 ) -> None:
     other = replace(ORIGINAL, sha256="33")
-    assert drawing.completed(stored, {other: SMALL}) is stored
+    assert drawing.completed(stored, other, SMALL) is stored
 
 
 def test_a_record_is_read_as_it_was_written(stored: Job) -> None:
-    drawn = drawing.completed(stored, {ORIGINAL: SMALL})
+    drawn = drawing.completed(stored, ORIGINAL, SMALL)
     assert records.decode(records.encode(drawn, 7)) == replace(drawn, version=7)
 
 

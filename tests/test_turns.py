@@ -24,6 +24,7 @@ from tests.sandbox import Sandbox, Task
 from worker import drawings, rescue, turn
 from worker.claim import Claim
 from worker.sweep import sweep
+from worker.thumbnail import Thumbnail
 
 RETRY_AFTER_SECONDS = 300.0
 
@@ -238,12 +239,12 @@ def thumbnails(floor: Floor, task: Task) -> list[Kept | None]:
 
 
 def test_thumbnails_wait_until_no_job_does(floor: Floor) -> None:
-    first, second = floor.ready(), floor.ready()
-    assert floor.take(first)
-    stored, waiting = sorted((first, second), key=lambda task: floor.job(task).state is State.READY)
-    assert floor.job(waiting).state is State.READY and thumbnails(floor, stored) == [None]
-    assert floor.take(first)
-    assert all(thumbnails(floor, stored)) and all(thumbnails(floor, waiting))
+    later = floor.ready(life=3000)
+    sooner = floor.ready(life=30)
+    assert floor.take(later)
+    assert thumbnails(floor, sooner) == [None] and floor.job(later).state is State.READY
+    assert floor.take(later)
+    assert all(thumbnails(floor, sooner)) and all(thumbnails(floor, later))
 
 
 def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(floor: Floor) -> None:
@@ -266,9 +267,8 @@ def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(floor: Floor) -> N
     assert claim is not None
     rescue.bring_home(floor.wired, claim)
     job = floor.job(task)
-    made = drawings.thumbnails(floor.wired, job)
-    floor.wired.store.forget(job)
     floor.wired.media.delete(job.media[0].key)
-    drawings.complete(floor.wired, job, made)
+    floor.wired.store.forget(job)
+    drawings.keep(floor.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     assert [path for path in floor.media_root.rglob("*") if path.is_file()] == []
     assert floor.wired.store.to_draw() is None

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from jobs import drawing, sidecars
 from jobs.errors import BrokenRecord, StorageFailed
@@ -11,6 +11,7 @@ from jobs.kept import Kept
 from jobs.media import thumbnail_key
 from jobs.services import Services
 from worker import adoption, thumbnail
+from worker.thumbnail import Thumbnail
 
 JOBS_MAX = 100  # in one turn
 # Of one job; what is left then, of many files that are hard to draw, has no thumbnails.
@@ -43,7 +44,7 @@ def draw(services: Services, job_id: str) -> None:
         elif job.draw_at is None:
             log.warning("job %s: thumbnails given up", job_id)
         else:
-            complete(services, job, thumbnails(services, job))
+            _complete(services, job)
     except BrokenRecord:
         services.store.settle_drawing(job_id, None)
     except (StorageFailed, OSError) as error:
@@ -51,36 +52,33 @@ def draw(services: Services, job_id: str) -> None:
         services.store.change(job_id, lambda job, now: job and drawing.put_off(job, now))
 
 
-def thumbnails(services: Services, job: Job) -> dict[Kept, Kept]:
-    """Thumbnails that are new in the storage, by their originals."""
+def _complete(services: Services, job: Job) -> None:
+    """Thumbnails, notes beside the objects, and only then it is done: any step may be the last."""
     until = time.monotonic() + JOB_SECONDS
-    made = {}
     for file in job.media:
         wanted = file.is_picture and file.thumbnail is None and file.bytes <= ORIGINAL_MAX_BYTES
-        if wanted and time.monotonic() < until and (small := _thumbnail(services, job, file)):
-            made[file] = small
-    return made
+        if wanted and time.monotonic() < until:
+            _show_small(services, job, file)
+    sidecars.keep_true(services.store, services.media, job.id)
+    _changed(services, job.id, drawing.finished)
 
 
-def _thumbnail(services: Services, job: Job, file: Kept) -> Kept | None:
+def _show_small(services: Services, job: Job, file: Kept) -> None:
     with adoption.local_copy(services.media, job, file.key) as original:
         made = thumbnail.make(original, file.content_type)
     if made is None:
         log.info("job %s: stored without a thumbnail of %s", job.id, file.key)
-        return None
-    key = thumbnail_key(file.key)
-    services.media.write(key, made.body)
-    return made.kept(key)
+        return
+    keep(services, job.id, file, made)
 
 
-def complete(services: Services, job: Job, made: Mapping[Kept, Kept]) -> None:
-    """Record, notes beside the objects, and only then it is done: any step may be the last."""
-    after = _changed(services, job.id, lambda job: drawing.completed(job, made))
-    recorded = {file.thumbnail for file in after.media} if after else set()
-    for orphan in set(made.values()) - recorded:  # it was forgotten meanwhile
-        services.media.remove(orphan.key)
-    sidecars.keep_true(services.store, services.media, job.id)
-    _changed(services, job.id, drawing.finished)
+def keep(services: Services, job_id: str, file: Kept, made: Thumbnail) -> None:
+    """Write a thumbnail and put it on record; a job forgotten meanwhile has none."""
+    small = made.kept(thumbnail_key(file.key))
+    services.media.write(small.key, made.body)
+    after = _changed(services, job_id, lambda job: drawing.completed(job, file, small))
+    if after is None or all(one.thumbnail != small for one in after.media):
+        services.media.remove(small.key)
 
 
 def _changed(services: Services, job_id: str, step: Callable[[Job], Job]) -> Job | None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness.invariants import check
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene, without_links
 
@@ -22,7 +21,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """Nobody polls in here: callbacks are waited for longer than these tests take."""
     with running_scene(tmp_path_factory.mktemp("callbacks"), CALLBACK_GRACE="600") as running:
         yield running
-        check(running.installation, idle=True)
+        running.settled()
 
 
 @pytest.mark.parametrize(("era", "auth"), list(product(ERAS, AUTHENTICATIONS)))

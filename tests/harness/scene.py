@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jobs.job import Job
-from jobs.keys import DRAWINGS
 from tests.harness.client import Client
 from tests.harness.installation import Installation
-from tests.harness.invariants import check
+from tests.harness.invariants import check, undrawn
 from tests.harness.patience import wait_for
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import TestBucket
@@ -79,9 +78,7 @@ class Scene:
         return self.client.job(task.id)
 
     def undrawn(self) -> list[str]:
-        """Whose thumbnails are still to be made."""
-        with self.installation.redis.client() as redis:
-            return [str(name, "ascii") for name in redis.zrange(DRAWINGS, 0, -1)]
+        return undrawn(self.installation)
 
     # What BFL saw.
 

@@ -78,8 +78,7 @@ class Bucket(MediaStore):
 
     def write(self, key: str, body: bytes) -> None:
         with refusals():
-            headers = {"Content-Type": "application/json"}
-            obstore.put(self._objects, key, body, attributes=headers, use_multipart=False)
+            obstore.put(self._objects, key, body, attributes=_headers(key), use_multipart=False)
 
     def size(self, key: str) -> int | None:
         with refusals():
@@ -147,7 +146,7 @@ class Bucket(MediaStore):
         return len(found)
 
 
-def _headers(key: str, name: str) -> dict[str, str]:
+def _headers(key: str, name: str = "") -> dict[str, str]:
     """What the bucket shall say of an object when it serves it itself."""
     headers = {"Content-Type": content_type_of(key)}
     if name:

@@ -19,9 +19,10 @@ def object_key(job_id: str, created_at: float, n: int, content_type: str) -> str
 
 
 def content_type_of(key: str) -> str:
-    """The content type an object was given its extension for."""
+    """The content type an object, or what stands beside it, was given its extension for."""
     extension = key.rpartition(".")[2]
-    return next(kind for kind, known in EXTENSIONS.items() if known == extension)
+    found = (kind for kind, known in EXTENSIONS.items() if known == extension)
+    return next(found, "application/json")
 
 
 def sidecar_key(key: str) -> str:
@@ -29,9 +30,14 @@ def sidecar_key(key: str) -> str:
     return f"{key.rpartition('.')[0]}.json"
 
 
+def thumbnail_key(key: str) -> str:
+    """The picture beside an object that shows it small."""
+    return f"{key.rpartition('.')[0]}.thumb.webp"
+
+
 def companions(key: str) -> tuple[str, ...]:
     """What stands beside an object and goes with it."""
-    return (sidecar_key(key),)
+    return sidecar_key(key), thumbnail_key(key)
 
 
 class MediaStore(ABC):

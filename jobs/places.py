@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from jobs.job import Job
-from jobs.keys import ACTIVE, DUE, INDEX, LINE, NOTICES, WAITING
+from jobs.keys import ACTIVE, DRAWINGS, DUE, INDEX, LINE, NOTICES, WAITING
 from jobs.limits import Limits
 from jobs.states import State
 
@@ -23,6 +23,8 @@ def places(job: Job) -> dict[str, float]:
         found |= _of_submission(job)
     if job.tell_at is not None:
         found[NOTICES] = job.tell_at
+    if job.draw_at is not None:
+        found[DRAWINGS] = job.draw_at
     return found
 
 

@@ -60,8 +60,9 @@ end
 return {redis.call('TIME'), record}
 """
 
-# KEYS: due, waiting, RQ queue. ARGV: limit.
-# Which jobs are due, oldest first, and how many hints RQ lacks for the work that waits.
+# KEYS: due, waiting, RQ queue, drawings. ARGV: limit.
+# Which jobs are due, oldest first, and how many hints RQ lacks for the work that waits. One hint
+# will do for all thumbnails, and none is needed while there are others.
 DUE = """
 local time = redis.call('TIME')
 local now = time[1] .. '.' .. string.format('%06d', time[2])
@@ -71,6 +72,8 @@ local missing = redis.call('ZCARD', KEYS[2]) - entries
 local unhinted = {}
 if missing > 0 then
   unhinted = redis.call('ZRANGE', KEYS[2], 0, math.min(missing, tonumber(ARGV[1])) - 1)
+elseif redis.call('LLEN', KEYS[3]) == 0 then
+  unhinted = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now, 'LIMIT', 0, 1)
 end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {time, ids, unhinted, first[2] or false, entries}

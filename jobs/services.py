@@ -61,10 +61,25 @@ class Services:
         self, job: Job, base_url: str | None = None, seconds: float | None = None
     ) -> list[str]:
         """Links to a job's media, signed now, that live for so many seconds."""
-        expires = int(self.store.now() + (seconds or self.settings.link_ttl))
-        base = f"{base_url or self.base_url(job)}/media/"
+        base, expires = self._base(job, base_url), self._expiry(seconds)
         tokens = (MediaLink(job.id, n, expires) for n in range(len(job.media)))
         return [base + self.links.sign(token) for token in tokens]
+
+    def links_to_thumbnails(self, job: Job, seconds: float | None = None) -> list[str | None]:
+        """The same to their thumbnails; None where there is none."""
+        base, expires = self._base(job), self._expiry(seconds)
+        return [
+            base + self.links.sign(MediaLink(job.id, n, expires, thumbnail=True))
+            if file.thumbnail
+            else None
+            for n, file in enumerate(job.media)
+        ]
+
+    def _base(self, job: Job, base_url: str | None = None) -> str:
+        return f"{base_url or self.base_url(job)}/media/"
+
+    def _expiry(self, seconds: float | None) -> int:
+        return int(self.store.now() + (seconds or self.settings.link_ttl))
 
 
 def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Services:

@@ -14,6 +14,7 @@ from jobs.job import Job
 from jobs.keys import (
     ACTIVE,
     COUNTS,
+    DRAWINGS,
     DUE,
     FORGOTTEN,
     INDEX,
@@ -151,7 +152,7 @@ class Store:
         """What must be looked at now, oldest first; its cost follows the number due."""
         with unavailable():
             clock, ids, unhinted, next_at, entries = self._due_script(
-                keys=[DUE, WAITING, self._hints.queue_key], args=[limit]
+                keys=[DUE, WAITING, self._hints.queue_key, DRAWINGS], args=[limit]
             )
         return Due(
             now=self._clock.heard(clock),
@@ -169,11 +170,24 @@ class Store:
 
     def settle_notice(self, job_id: str, at: float | None) -> None:
         """Put a place among the notices right by what the record says."""
+        self._settle(NOTICES, job_id, at)
+
+    def to_draw(self) -> str | None:
+        """Whose thumbnails should be drawn now, the one that waits longest."""
+        with unavailable():
+            found = self._redis.zrangebyscore(DRAWINGS, "-inf", self.now(), 0, 1)
+        return found[0].decode() if found else None
+
+    def settle_drawing(self, job_id: str, at: float | None) -> None:
+        """The same among the drawings."""
+        self._settle(DRAWINGS, job_id, at)
+
+    def _settle(self, key: str, job_id: str, at: float | None) -> None:
         with unavailable():
             if at is None:
-                self._redis.zrem(NOTICES, job_id)
+                self._redis.zrem(key, job_id)
             else:
-                self._redis.zadd(NOTICES, {job_id: at})
+                self._redis.zadd(key, {job_id: at})
 
     def put_off(self, job_id: str, seconds: float) -> None:
         """Look at a job later whatever its record says: a broken one must not stop the others."""
@@ -192,7 +206,7 @@ class Store:
     def forget(self, job: Job) -> None:
         """Delete a record and every trace of it."""
         # Its places may have changed since it was read: all it can have are cleared.
-        keys = {DUE, WAITING, NOTICES, ACTIVE, *(INDEX + state for state in State)}
+        keys = {DUE, WAITING, NOTICES, DRAWINGS, ACTIVE, *(INDEX + state for state in State)}
         keys |= {f"{LINE}{job.model}", active(job.model or "")}
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.delete(RECORDS + job.id, REFUSALS + job.id, INPUTS + job.id)

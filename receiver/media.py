@@ -55,7 +55,10 @@ def _linked(store: Store, link: MediaLink) -> tuple[Job, Kept]:
     job = store.load(link.job_id)
     if job is None or not 0 <= link.n < len(job.media):
         raise Gone("the media were deleted")
-    return job, job.media[link.n]
+    file = job.media[link.n].thumbnail if link.thumbnail else job.media[link.n]
+    if file is None:
+        raise Gone("the thumbnail was deleted")
+    return job, file
 
 
 def _presigned(media: MediaStore, file: Kept, seconds: int) -> ResponseReturnValue | None:

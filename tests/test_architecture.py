@@ -16,7 +16,7 @@ LAYERS = (
     {"hosts", "report", "clock", "complaint"},
     {"job", "web"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}
-    | {"places", "notice", "portrait", "provider"},
+    | {"places", "notice", "drawing", "portrait", "provider"},
     {"bfl_answers", "bfl_submissions", "plan", "slots"},
     {"store", "pages", "pulse", "refusals", "directory", "staging"},
     {"bucket"},

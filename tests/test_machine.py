@@ -22,7 +22,7 @@ from jobs import services as wiring
 from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.kept import Kept
-from jobs.keys import DUE, INDEX, RECORDS, WAITING
+from jobs.keys import DRAWINGS, DUE, INDEX, RECORDS, WAITING
 from jobs.patience import Patience
 from jobs.report import Failure, Moderation, Report
 from jobs.services import Services
@@ -47,8 +47,7 @@ PROFILE = settings(
 NAMES = ("one", "two", "three")
 IDS = st.sampled_from(NAMES)
 NEWS, SOURCES = st.sampled_from(News), st.sampled_from(Source)
-LIVES = st.none() | st.floats(-60, 7200)
-INDEXES = st.integers(0, 1000)
+LIVES, INDEXES = st.none() | st.floats(-60, 7200), st.integers(0, 1000)
 
 
 class Books(NamedTuple):
@@ -57,6 +56,7 @@ class Books(NamedTuple):
     jobs: list[Job]
     due: dict[str, float]
     waiting: dict[str, float]
+    drawings: dict[str, float]
     indexes: dict[State, dict[str, float]]
 
 
@@ -242,6 +242,7 @@ class Installation(RuleBasedStateMachine):
         jobs = books.jobs
         assert books.due == {job.id: job.look_at for job in jobs if not job.state.terminal}
         assert books.waiting == {job.id: job.wanted for job in jobs if job.wanted is not None}
+        assert books.drawings == {job.id: job.draw_at for job in jobs if job.draw_at is not None}
         for state, index in books.indexes.items():
             assert index == {job.id: job.created_at for job in jobs if job.state is state}
         assert {report.task_id for report in self.delivered} <= {job.id for job in jobs}
@@ -260,18 +261,16 @@ class Installation(RuleBasedStateMachine):
         stored = [moment for moment in job.timeline if moment.what == "stored"]
         assert len(stored) == (job.state is State.STORED)
 
-    # What is there.
-
     def books(self) -> Books:
         """All of it in one transaction."""
         with self.redis.pipeline() as pipe:
             pipe.mget([RECORDS + job_id for job_id in NAMES])
-            for key in (DUE, WAITING, *(INDEX + state for state in State)):
+            for key in (DUE, WAITING, DRAWINGS, *(INDEX + state for state in State)):
                 pipe.zrange(key, 0, -1, withscores=True)
             raw, *rows = pipe.execute()
-        due, waiting, *indexes = [{name.decode(): score for name, score in row} for row in rows]
+        sets = [{name.decode(): score for name, score in row} for row in rows]
         jobs = [records.decode(record) for record in raw if record]
-        return Books(jobs, due, waiting, dict(zip(State, indexes, strict=True)))
+        return Books(jobs, sets[0], sets[1], sets[2], dict(zip(State, sets[3:], strict=True)))
 
     def record(self, job_id: str) -> Job | None:
         return self.store.load(job_id)
@@ -285,6 +284,7 @@ class Installation(RuleBasedStateMachine):
 @pytest.fixture
 def an_installation(redis_server: RedisServer, tmp_path: Path) -> type[Installation]:
     """Everything but the network, on a Redis of its own."""
+    (tmp_path / "media" / KEPT.key).parent.mkdir(parents=True)
     media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
     Installation.services = wiring.build(load(ENVIRONMENT | media), redis_server.client())
     Installation.client = create_app(Installation.services).test_client()

@@ -11,7 +11,7 @@ import pytest
 from jobs.bucket import PART_BYTES, WHOLE_BYTES, Bucket
 from jobs.directory import ABANDONED_AFTER_SECONDS, Directory
 from jobs.errors import StorageFailed
-from jobs.media import EXTENSIONS, MediaStore, object_key, sidecar_key
+from jobs.media import EXTENSIONS, MediaStore, companions, object_key, sidecar_key
 from jobs.provider import Limits, Provider
 
 KEY = "2026/01/01/job-0.jpg"
@@ -98,10 +98,12 @@ def test_nothing_stays_of_what_was_never_committed(store: MediaStore) -> None:
     other = object_key("another", CREATED_AT, 0, "image/png")
     for key in (*mine, other):
         published(store, b"bytes", key)
-        store.write(sidecar_key(key), b"{}")
+        for companion in companions(key):
+            store.write(companion, b"{}")
     store.remove(mine[1])
     store.drop_uncommitted("job", CREATED_AT, 3)
-    left = [key for key in (*mine, *map(sidecar_key, mine)) if store.size(key) is not None]
+    every = [one for key in mine for one in (key, *companions(key))]
+    left = [key for key in every if store.size(key) is not None]
     assert left == [] and store.size(other) == 5
 
 

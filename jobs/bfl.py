@@ -171,6 +171,15 @@ def _word(value: Any) -> str:
     return unsigned(value)[:WORD_MAX_CHARS] if isinstance(value, str) else ""
 
 
+def credits_left(body: bytes) -> float:
+    """What is left by the answer to `GET /v1/credits`. Raises BadReport."""
+    message = strict_json(body)
+    left = number(message.get("credits")) if isinstance(message, dict) else None
+    if left is None:
+        raise BadReport("the answer names no credits")
+    return left
+
+
 def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

@@ -14,6 +14,10 @@ class FluxkeepError(Exception):
 class InvalidSettings(FluxkeepError):
     """A setting is missing or makes no sense."""
 
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
 
 # What a caller can do wrong.
 

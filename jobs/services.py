@@ -70,7 +70,6 @@ class Services:
 def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Services:
     """Raises InvalidSettings when the media storage cannot be used."""
     hints, clock = Hints(redis), Clock(redis)
-    trust = Trust(settings.bfl_sandbox_url, settings.delivery_hosts, settings.region)
     return Services(
         settings=settings,
         redis=redis,
@@ -80,20 +79,38 @@ def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Service
         pages=Pages(redis),
         pulse=Pulse(redis, clock),
         refusals=Refusals(redis),
-        media=open_storage(settings.storage_url, settings.media_options, limits),
-        trust=trust,
-        api=Api(settings.bfl_api_key, trust, settings.bfl_origin),
+        media=storage(settings, limits),
+        trust=trusted(settings),
+        api=bfl(settings),
         tokens=CallbackTokens(settings.secret_key),
         links=LinkSigner(settings.secret_key),
     )
 
 
+def storage(settings: Settings, limits: Limits = PATIENT) -> MediaStore:
+    """Raises InvalidSettings when it cannot be used."""
+    return open_storage(settings.storage_url, settings.media_options, limits)
+
+
+def trusted(settings: Settings) -> Trust:
+    return Trust(settings.bfl_sandbox_url, settings.delivery_hosts, settings.region)
+
+
+def bfl(settings: Settings) -> Api:
+    return Api(settings.bfl_api_key, trusted(settings), settings.bfl_origin)
+
+
 def for_web(settings: Settings) -> Services:
     """Services that fail fast, so that BFL is told to come again."""
+    return build(settings, redis_for_web(settings), BRISK)
+
+
+def redis_for_web(settings: Settings) -> Redis:
+    """Raises InvalidSettings."""
     # No second try after a timeout: the time to answer BFL is up.
     backoff = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
     retry = TellingRetry(backoff, WEB_RETRIES, (RedisConnectionError,))
-    return build(settings, connect(settings, retry, WEB_TIMEOUT_SECONDS), BRISK)
+    return connect(settings, retry, WEB_TIMEOUT_SECONDS)
 
 
 def for_background(settings: Settings) -> Services:

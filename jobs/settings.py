@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
@@ -94,8 +95,8 @@ class Settings(BaseModel):
     port: int = Field(default=8000, ge=0, le=65535)
     web_concurrency: int = Field(default=2, ge=1, le=1000)
     bfl_api_key: SecretStr | None = None
-    bfl_api_url: str = ""
     bfl_sandbox_url: Origin | None = None
+    bfl_api_url: str = ""  # after the sandbox, which it may name
     media_url: str = ""
     media_options: dict[str, SecretStr] = Field(default_factory=dict)
     media_serve: Literal["redirect", "stream"] = "redirect"
@@ -141,6 +142,13 @@ class Settings(BaseModel):
     @classmethod
     def _sandbox_is_loopback(cls, url: Any) -> Any:
         return loopback_origin(url) if isinstance(url, str) else url
+
+    @field_validator("bfl_api_url")
+    @classmethod
+    def _bfl_host(cls, url: str, info: ValidationInfo) -> str:
+        if url:
+            api_origin(BFL_REGIONS.get(url.lower(), url), info.data.get("bfl_sandbox_url"))
+        return url
 
     @field_validator("media_url")
     @classmethod
@@ -222,13 +230,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         name: value for name, value in values.items() if name.startswith(PROVIDERS)
     }
     try:
-        settings = Settings.model_validate(values)
-        _ = settings.bfl_origin
+        return Settings.model_validate(values)
     except ValidationError as error:
-        raise InvalidSettings(_sentences(error)) from None
-    except ValueError as error:
-        raise InvalidSettings(f"BFL_API_URL: {error}") from None
-    return settings
+        raise InvalidSettings(*_sentences(error)) from None
 
 
 def _from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
@@ -257,10 +261,10 @@ def _read(name: str, path: str) -> str:
         raise InvalidSettings(f"{name}: the file cannot be read") from None
 
 
-def _sentences(error: ValidationError) -> str:
+def _sentences(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors(include_input=False, include_url=False):
         name = str(problem["loc"][0])
         what = "is missing" if problem["type"] == "missing" else problem["msg"]
         lines.append(f"{name}: {what.removeprefix('Value error, ')}")
-    return "; ".join(lines)
+    return lines

@@ -5,14 +5,15 @@ from functools import partial
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from jobs import bfl, sidecars, submission
-from jobs.errors import BadField, UnknownJob, WrongState
+from jobs import bfl, sidecars
+from jobs.errors import BadField
 from jobs.job import Job
 from jobs.states import State
-from receiver import shape
+from receiver import rescues, shape
 from receiver.access import requires
 from receiver.aside import aside
 from receiver.questions import Expectation, ListQuery, cursor, link_ttl
+from receiver.rescues import known_job
 from receiver.wiring import services
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
@@ -43,7 +44,7 @@ def expect(task_id: str) -> ResponseReturnValue:
 @requires("read")
 def show(job_id: str) -> ResponseReturnValue:
     seconds = link_ttl(services().settings)
-    return shape.job(services(), _known(job_id), seconds)
+    return shape.job(services(), known_job(services(), job_id), seconds)
 
 
 @blueprint.get("")
@@ -64,19 +65,7 @@ def listing() -> ResponseReturnValue:
 @requires("admin")
 def replay(job_id: str) -> ResponseReturnValue:
     """Ask BFL again and store: the one way out of `failed`, `expired` and `lost`."""
-    wired = services()
-    patience = wired.settings.patience
-    known = _known(job_id)
-    if known.task_id is None and wired.store.submission(known.id) is None:
-        raise WrongState("BFL never took this job, and what was to be submitted is gone")
-
-    def reopen(job: Job | None, now: float) -> Job | None:
-        return submission.reopened(job, now, patience) if job else None
-
-    change = wired.store.change(known.id, reopen)
-    if not change.written or change.after is None:
-        raise WrongState("only a job that failed, expired or was lost can be replayed")
-    return shape.job(wired, change.after), 202
+    return shape.job(services(), rescues.ask_for(services(), job_id)), 202
 
 
 @blueprint.delete("/<job_id>")
@@ -84,17 +73,10 @@ def replay(job_id: str) -> ResponseReturnValue:
 def forget(job_id: str) -> ResponseReturnValue:
     """Delete the media, then the record: half done, it can be done again."""
     wired = services()
-    job = _known(job_id)
+    job = known_job(wired, job_id)
     for file in job.media:
         aside(partial(wired.media.delete, file.key))
     wired.store.forget(job)
     # A rescue under way may have published some already; from here on it cannot commit.
     aside(lambda: wired.media.drop_uncommitted(job.id, job.created_at, len(job.urls)))
     return "", 204
-
-
-def _known(job_id: str) -> Job:
-    job = services().store.load(job_id) if bfl.TASK_ID.fullmatch(job_id) else None
-    if job is None:
-        raise UnknownJob
-    return job

@@ -8,14 +8,27 @@ from flask import Flask
 from jobs import services, settings
 from jobs.errors import FluxkeepError
 from jobs.services import Services
-from receiver import api, callbacks, dropin, health, media, metrics, problems, submissions
+from receiver import (
+    api,
+    callbacks,
+    commands,
+    dropin,
+    health,
+    media,
+    metrics,
+    problems,
+    submissions,
+)
 from receiver.wiring import Wired
 
 
 def create_app(given: Services | None = None) -> Flask:
     """The web application. Without services it reads the settings, and stops if they are wrong."""
-    built = given or _from_environment()
     app = Flask("receiver", static_folder=None)
+    commands.install(app)
+    if given is None and commands.looked_up():
+        return app
+    built = given or _from_environment()
     app.url_map.merge_slashes = False  # it would answer with a redirect in HTML
     Wired.of(built).install(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it

@@ -33,6 +33,7 @@ ARROWS = {
 AT_HOME = {
     "flask": {"receiver"},
     "werkzeug": {"receiver"},
+    "click": {"receiver"},
     "requests": {"jobs.api", "jobs.web", "worker", "deploy"},
     "rq": {"jobs.queues", "worker.rq_worker"},
     "redis": {

@@ -1,0 +1,23 @@
+"""`credits`: what is left at BFL."""
+
+import click
+
+from jobs import settings
+from jobs.services import bfl
+from receiver.balance import amount, balance
+from receiver.commands.command import Command
+
+
+@click.command(
+    "credits",
+    cls=Command,
+    short_help="Show how many credits are left at BFL: credits",
+)
+def credits_left() -> None:
+    """Show how many credits are left at BFL, for the key in BFL_API_KEY.
+
+    \b
+    Example:
+      flask --app receiver credits
+    """
+    click.echo(amount(balance(bfl(settings.load()))))

@@ -1,0 +1,47 @@
+"""`doctor`: is this installation fit to work?"""
+
+import shutil
+import textwrap
+from collections import Counter
+
+import click
+
+from receiver.commands.command import Command, plain
+from receiver.doctor import Finding, Grade, examine
+
+GRADE_WIDTH = 9
+PART_WIDTH = 15
+LINE_MAX_CHARS = 100
+COLOURS = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.FAILED: "red"}
+
+
+@click.command(cls=Command, short_help="Check this installation, and say what to do: doctor")
+def doctor() -> None:
+    """Check settings, Redis, storage, BFL, callbacks, worker and sweep.
+
+    Each line says ok, warning or FAILED, and then what to do. Ends with 1 when anything failed.
+    Nothing is changed and no secret is shown.
+
+    \b
+    Example:
+      flask --app receiver doctor
+    """
+    grades: Counter[Grade] = Counter()
+    for finding in examine():
+        click.echo(_lines(finding))
+        grades[finding.grade] += 1
+    click.echo(f"\n{grades[Grade.FAILED]} failed, {grades[Grade.WARNING]} to look at")
+    click.get_current_context().exit(1 if grades[Grade.FAILED] else 0)
+
+
+def _lines(finding: Finding) -> str:
+    grade = click.style(finding.grade.ljust(GRADE_WIDTH), COLOURS[finding.grade])
+    part = finding.part.ljust(PART_WIDTH)
+    said = [f"{grade}{part}{plain(finding.said)}"]
+    return "\n".join([*said, *_indented(finding.remedy)])
+
+
+def _indented(text: str) -> list[str]:
+    width = min(shutil.get_terminal_size().columns, LINE_MAX_CHARS) - GRADE_WIDTH - PART_WIDTH
+    margin = " " * (GRADE_WIDTH + PART_WIDTH)
+    return [f"{margin}{line}" for line in textwrap.wrap(text, max(width, 40))]

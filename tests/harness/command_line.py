@@ -1,0 +1,64 @@
+"""`flask --app receiver …` as a person types it, beside an installation and with its settings."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.procfile import ROOT
+from tests.harness.installation import Installation
+from tests.harness.process import Process
+
+FLASK = (sys.executable, "-m", "flask", "--app", "receiver")
+TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended and what it said; `words` is all of it with single spaces."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def words(self) -> str:
+        return " ".join((self.out + " " + self.err).split())
+
+
+class CommandLine:
+    """Commands run in the installation's own directory, where nobody's `.env` is."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._directory: Path = installation.directory
+
+    def run(self, *arguments: str, stdin: str | bytes = "", **settings: str | None) -> Said:
+        """Settings of one command alone; None takes a variable away. No secret may be said."""
+        done = subprocess.run(
+            [*FLASK, *arguments],
+            cwd=self._directory,
+            env=self.environment(**settings),
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        said = Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+        for secret in self._installation.secrets():
+            assert secret not in said.out + said.err
+        assert "Traceback" not in said.err, said.err
+        return said
+
+    def start(self, *arguments: str, log: Path) -> Process:
+        """One that is still at work when this returns; both its outputs go into the log."""
+        command: Sequence[str] = [*FLASK, *arguments]
+        return Process("command", command, self.environment(), log, self._directory)
+
+    def environment(self, **settings: str | None) -> dict[str, str]:
+        port = {"PORT": str(self._installation.ports[0]), "PYTHONPATH": str(ROOT)}
+        gone = [name for name, value in settings.items() if value is None]
+        own = {name: value for name, value in settings.items() if value is not None}
+        found = self._installation._environment(port | own)  # noqa: SLF001 - as its processes have it
+        return {name: value for name, value in found.items() if name not in gone}

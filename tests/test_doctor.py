@@ -1,0 +1,386 @@
+"""`flask --app receiver doctor` finds what is wrong, says what to do and gives nothing away."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import requests
+
+from deploy.local_redis import free_port
+from jobs.settings import load
+from receiver.doctor import Finding, Grade, address, redis, variables, wire
+from receiver.health import SWEEP_SILENT_SECONDS, WORKER_SILENT_SECONDS
+from tests.harness import Installation
+from tests.harness.command_line import CommandLine, Said
+from tests.harness.parts import Parts
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene, running_scene
+
+PARTS = "settings", "Redis", "Redis on disk", "Redis memory", "worker", "sweep", "storage"
+ALL_PARTS = [*PARTS, "BFL", "callbacks"]
+NEEDED = {
+    "WEBHOOK_SECRET": "a-webhook-secret-that-is-long",
+    "SECRET_KEY": "a-signing-key-that-is-long",
+    "API_KEYS": "app:an-api-key-that-is-long:admin",
+    "REDIS_URL": "redis://127.0.0.1/0",
+    "MEDIA_URL": "file:///srv/media",
+}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(tmp_path_factory.mktemp("doctor")) as running:
+        yield running
+
+
+@pytest.fixture
+def shell(scene: Scene) -> CommandLine:
+    return CommandLine(scene.installation)
+
+
+def parts(said: Said, grade: str) -> list[str]:
+    """The parts that a doctor gave this grade; what to do must stand beside all but `ok`."""
+    lines = said.out.splitlines()
+    found = [line for line in lines if line.startswith(f"{grade} ")]
+    for line in found:
+        assert grade == "ok" or lines[lines.index(line) + 1].startswith(" " * 24)
+    return [line[9:24].strip() for line in found]
+
+
+def failed(said: Said) -> list[str]:
+    wrong = parts(said, "FAILED")
+    assert said.code == (1 if wrong else 0), said
+    assert f"{len(wrong)} failed" in said.out
+    return wrong
+
+
+def known(found: Iterator[Finding]) -> dict[str, Grade]:
+    return {finding.part: finding.grade for finding in found}
+
+
+# All is well.
+
+
+def test_an_installation_that_works_is_well(shell: CommandLine) -> None:
+    said = shell.run("doctor")
+    assert parts(said, "ok") == ALL_PARTS
+    assert failed(said) == parts(said, "warning") == []
+
+
+def test_it_changes_no_job_and_leaves_no_file(scene: Scene, shell: CommandLine) -> None:
+    scene.stored(scene.generate())
+    before = scene.client.jobs()[0]
+    shell.run("doctor")
+    (after,) = scene.client.jobs()
+    assert (after["timeline"], after["updated_at"]) == (before["timeline"], before["updated_at"])
+    assert scene.staged() == []
+
+
+# The settings.
+
+
+def test_every_wrong_variable_has_a_line_of_its_own(shell: CommandLine) -> None:
+    said = shell.run(
+        "doctor",
+        SECRET_KEY=None,
+        PORT="planted-canary",
+        BFL_API_URL="http://planted-canary.example",
+        REDIS_URL="planted-canary",
+    )
+    assert sorted(failed(said)) == ["BFL_API_URL", "PORT", "REDIS_URL", "SECRET_KEY"]
+    assert "planted-canary" not in said.words
+
+
+def test_a_file_that_cannot_be_read_is_named_by_its_variable(shell: CommandLine) -> None:
+    assert failed(shell.run("doctor", SECRET_KEY_FILE="/nowhere")) == ["SECRET_KEY_FILE"]
+
+
+def test_an_odd_option_for_redis_does_not_stop_the_other_checks(
+    scene: Scene, shell: CommandLine
+) -> None:
+    said = shell.run("doctor", REDIS_URL=f"{scene.installation.redis.url}?planted=canary")
+    assert failed(said) == ["REDIS_URL"]
+    assert parts(said, "ok") == ["settings", "storage", "BFL", "callbacks"]
+
+
+@pytest.mark.parametrize(
+    ("values", "warned"),
+    [
+        ({}, []),
+        ({"SECRET_KEY": "a-signing-key-that-is-long,short"}, ["SECRET_KEY"]),
+        ({"WEBHOOK_SECRET": "short"}, ["WEBHOOK_SECRET"]),
+        ({"API_KEYS": "app:short:read"}, ["API_KEYS"]),
+        ({"REDIS_URL": ""}, ["REDIS_URL"]),
+        ({"MEDIA_URL": ""}, ["MEDIA_URL"]),
+        ({"BFL_API_KEY": "key"}, ["PUBLIC_URL"]),
+        ({"BFL_API_KEY": "key", "PUBLIC_URL": "http://keep.example"}, ["PUBLIC_URL"]),
+        ({"BFL_API_KEY": "key", "PUBLIC_URL": "https://LOCALHOST:8000"}, ["PUBLIC_URL"]),
+        ({"BFL_API_KEY": "key", "PUBLIC_URL": "https://Keep.example/flux"}, []),
+        ({"BFL_API_KEY": "key", "BFL_SANDBOX_URL": "http://127.0.0.1:9"}, []),
+    ],
+)
+def test_what_is_valid_but_unwise_is_a_warning(values: dict[str, str], warned: list[str]) -> None:
+    expected = {"settings": Grade.OK, **dict.fromkeys(warned, Grade.WARNING)}
+    assert known(variables.look(load(NEEDED | values))) == expected
+
+
+# Redis.
+
+
+def test_without_redis_the_rest_is_still_looked_at(shell: CommandLine) -> None:
+    port = free_port()
+    said = shell.run("doctor", REDIS_URL=f"redis://:planted-canary@127.0.0.1:{port}/0")
+    assert failed(said) == ["Redis"]
+    assert parts(said, "warning") == ["worker", "sweep"]
+    assert parts(said, "ok") == ["settings", "storage", "BFL", "callbacks"]
+    assert "planted-canary" not in said.words
+
+
+def test_a_wrong_password_is_called_one(scene: Scene, shell: CommandLine) -> None:
+    said = shell.run(
+        "doctor", REDIS_URL=f"redis://:canary@127.0.0.1:{scene.installation.redis.port}"
+    )
+    assert failed(said) == ["Redis"]
+    assert "right user and password" in said.words and "canary" not in said.words
+
+
+@contextmanager
+def configured(scene: Scene, **options: Any) -> Iterator[None]:
+    """Redis has these options for a while."""
+    names = {name: name.replace("_", "-") for name in options}
+    with scene.installation.redis.client() as client:
+        before = {names[name]: client.config_get(names[name])[names[name]] for name in options}
+        try:
+            for name, value in options.items():
+                client.config_set(names[name], value)
+            yield
+        finally:
+            for name, value in before.items():
+                client.config_set(name, value)
+
+
+def test_a_redis_that_forgets_jobs_is_named(scene: Scene, shell: CommandLine) -> None:
+    with configured(scene, maxmemory=2**30, maxmemory_policy="allkeys-lru", appendonly="no"):
+        said = shell.run("doctor")
+    assert failed(said) == ["Redis memory"]
+    assert parts(said, "warning") == ["Redis on disk"]
+
+
+def test_a_redis_that_is_full_is_named(scene: Scene, shell: CommandLine) -> None:
+    with configured(scene, maxmemory=1):
+        said = shell.run("doctor")
+    assert "Redis" in failed(said) and "more memory" in said.words
+
+
+def test_a_replica_is_named(scene: Scene, shell: CommandLine) -> None:
+    with scene.installation.redis.client() as client:
+        client.execute_command("REPLICAOF", "127.0.0.1", str(free_port()))
+        try:
+            said = shell.run("doctor")
+        finally:
+            client.execute_command("REPLICAOF", "NO", "ONE")
+    assert "Redis" in failed(said) and "replica" in said.words
+
+
+def test_a_provider_that_tells_nothing_leaves_questions_and_no_failure(
+    scene: Scene, shell: CommandLine
+) -> None:
+    server = scene.installation.redis
+    commands = ["+@all", "-info", "-config"]
+    with server.client() as client:
+        client.acl_setuser(
+            "hosted", enabled=True, passwords=["+planted-canary"], keys=["*"], commands=commands
+        )
+    said = shell.run("doctor", REDIS_URL=f"redis://hosted:planted-canary@127.0.0.1:{server.port}/0")
+    assert failed(said) == []
+    assert parts(said, "warning") == ["Redis on disk", "Redis memory"]
+    assert said.words.count("cannot be known") == 2 and "planted-canary" not in said.words
+
+
+@pytest.mark.parametrize(
+    ("fields", "grade"),
+    [
+        ({}, Grade.OK),
+        ({"redis_version": "7.2.4"}, Grade.OK),
+        ({"server_name": "valkey", "redis_version": "7.2.4", "valkey_version": "9.1"}, Grade.OK),
+        ({"redis_mode": "cluster"}, Grade.FAILED),
+    ],
+)
+def test_any_redis_but_a_cluster_will_do(fields: dict[str, Any], grade: Grade) -> None:
+    assert known(redis.inside(fields))["Redis"] is grade
+
+
+def test_a_redis_is_called_by_its_own_name() -> None:
+    fields = {"server_name": "valkey", "redis_version": "7.2.4", "valkey_version": "9.1"}
+    assert "Valkey 9.1 " in next(redis.inside(fields)).said
+
+
+def test_a_redis_that_cannot_write_its_file_has_failed() -> None:
+    fields = {"aof_enabled": 1, "aof_last_write_status": "err"}
+    assert known(redis.inside(fields))["Redis on disk"] is Grade.FAILED
+
+
+def test_an_eviction_policy_without_a_limit_is_only_a_warning() -> None:
+    fields = {"maxmemory_policy": "allkeys-lru", "maxmemory": 0}
+    assert known(redis.inside(fields))["Redis memory"] is Grade.WARNING
+
+
+@pytest.mark.parametrize(
+    ("url", "warnings"),
+    [
+        ("redis://127.0.0.1", []),
+        ("unix:///run/redis.sock", []),
+        ("redis://:secret@10.1.2.3", []),
+        ("redis://10.1.2.3", ["no password"]),
+        ("redis://:secret@8.8.8.8", ["without TLS"]),
+        ("redis://8.8.8.8", ["no password", "without TLS"]),
+        ("rediss://:secret@8.8.8.8", []),
+    ],
+)
+def test_the_way_to_a_redis_elsewhere_is_looked_at(url: str, warnings: list[str]) -> None:
+    found = [one for one in wire.look(load(NEEDED | {"REDIS_URL": url})) if one.grade != Grade.OK]
+    assert len(found) == len(warnings)
+    assert all(what in one.said for one, what in zip(found, warnings, strict=True))
+
+
+# Storage and BFL.
+
+
+def test_a_storage_that_cannot_be_used_does_not_stop_the_other_checks(
+    shell: CommandLine, tmp_path: Path
+) -> None:
+    # A file where a directory should be stops root too, as permissions would not.
+    (tmp_path / "file").touch()
+    said = shell.run("doctor", MEDIA_URL=(tmp_path / "file/media").as_uri())
+    assert failed(said) == ["storage"]
+    assert parts(said, "ok") == [part for part in ALL_PARTS if part != "storage"]
+    assert "Not a directory" in said.words
+
+
+def test_a_key_that_bfl_refuses_is_named(scene: Scene, shell: CommandLine) -> None:
+    scene.box.settings.keys = {"another"}
+    try:
+        said = shell.run("doctor")
+    finally:
+        scene.box.settings.keys = set()
+    assert failed(said) == ["BFL"]
+    assert "BFL refuses the key in BFL_API_KEY" in said.words
+
+
+def test_an_account_without_credits_is_named(scene: Scene, shell: CommandLine) -> None:
+    before, scene.box.settings.credits = scene.box.settings.credits, 0.0
+    try:
+        assert failed(shell.run("doctor")) == ["BFL"]
+    finally:
+        scene.box.settings.credits = before
+
+
+def test_a_bfl_that_cannot_be_reached_is_named(shell: CommandLine) -> None:
+    said = shell.run("doctor", BFL_SANDBOX_URL=f"http://127.0.0.1:{free_port()}")
+    assert failed(said) == ["BFL"]
+
+
+def test_without_a_key_and_an_address_there_are_only_warnings(shell: CommandLine) -> None:
+    said = shell.run("doctor", BFL_SANDBOX_URL=None, BFL_API_KEY=None)
+    assert failed(said) == []
+    assert parts(said, "warning") == ["BFL", "callbacks"]
+
+
+# Callbacks.
+
+
+def test_the_trial_callbacks_are_counted_as_what_they_are(scene: Scene, shell: CommandLine) -> None:
+    def counted(why: str) -> float:
+        text = requests.get(f"{scene.installation.url}/metrics", timeout=10).text
+        name = f'fluxkeep_callbacks_refused_total{{why="{why}"}} '
+        return float(text.partition(name)[2].partition("\n")[0])
+
+    before = counted("malformed"), counted("unauthorized")
+    shell.run("doctor")
+    assert (counted("malformed"), counted("unauthorized")) == (before[0] + 1, before[1] + 1)
+
+
+def test_another_secret_in_the_web_process_is_found_out(shell: CommandLine) -> None:
+    said = shell.run("doctor", WEBHOOK_SECRET="planted-canary-of-the-doctor")
+    assert failed(said) == ["callbacks"]
+    assert "the same WEBHOOK_SECRET" in said.words and "planted-canary" not in said.words
+
+
+def test_somebody_else_at_the_address_is_found_out(scene: Scene, shell: CommandLine) -> None:
+    said = shell.run("doctor", PUBLIC_URL=scene.box.url)
+    assert failed(said) == ["callbacks"]
+    assert "answers 404" in said.words
+
+
+class Careless(BaseHTTPRequestHandler):
+    """Refuses every body in the same way, whoever signed it."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_error(400)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def test_a_receiver_that_does_not_verify_is_found_out(shell: CommandLine) -> None:
+    with HTTPServer(("127.0.0.1", 0), Careless) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        said = shell.run("doctor", PUBLIC_URL=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert failed(said) == ["callbacks"]
+    assert "wrongly signed callback is not refused" in said.words
+
+
+def test_a_name_that_leads_inside_is_an_address_bfl_cannot_call(shell: CommandLine) -> None:
+    said = shell.run("doctor", PUBLIC_URL="https://localhost")
+    assert failed(said) == ["callbacks"]
+    assert "not on the internet" in said.words
+
+
+def test_nobody_at_the_address_is_named(shell: CommandLine) -> None:
+    said = shell.run("doctor", PUBLIC_URL=f"http://127.0.0.1:{free_port()}")
+    assert failed(said) == ["callbacks"]
+    assert "cannot be reached" in said.words
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"BFL_API_KEY": "key"}, {"PUBLIC_URL": "http://10.1.2.3"}],
+    ids=["no address", "plain http"],
+)
+def test_what_cannot_be_tried_is_a_warning(values: dict[str, str]) -> None:
+    assert known(address.look(load(NEEDED | values))) == {"callbacks": Grade.WARNING}
+
+
+# Worker and sweep.
+
+
+@pytest.mark.parametrize(
+    ("process", "limit"), [("worker", WORKER_SILENT_SECONDS), ("sweep", SWEEP_SILENT_SECONDS)]
+)
+def test_a_silent_process_is_named(
+    scene: Scene, shell: CommandLine, process: str, limit: float
+) -> None:
+    installation = scene.installation
+    installation.kill(process)
+    with installation.redis.client() as client:
+        over = Parts.over(client)
+        over.pulse.beat(process, over.store.now() - limit - 5)
+        said = shell.run("doctor")
+        installation.start(process)
+        wait_for("it is seen again", lambda: over.pulse.seen()[process] < limit, 30)
+    assert failed(said) == [process]
+    assert "was last seen" in said.words
+
+
+def test_where_nothing_was_ever_started_all_of_it_is_named(
+    stopped_installation: Installation,
+) -> None:
+    said = CommandLine(stopped_installation).run("doctor")
+    assert failed(said) == ["worker", "sweep", "callbacks"]
+    assert said.words.count("was never seen") == 2

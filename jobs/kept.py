@@ -13,3 +13,4 @@ class Kept:
     sha256: str
     width: int | None = None
     height: int | None = None
+    deleted_at: float | None = None  # since when it is known to be gone

@@ -6,7 +6,9 @@ looked at · `fluxkeep:waiting` work for workers, most urgent first · `fluxkeep
 waits for a slot · `fluxkeep:lines` the models somebody waits for · `fluxkeep:active` and
 `fluxkeep:active:<model>` who has a slot · `fluxkeep:pauses` why and until when nothing is
 submitted · `fluxkeep:notices` who must be told of an end · `fluxkeep:jobs:<state>` ids by
-creation · `fluxkeep:refusals:<id>` callbacks that proved nothing · `fluxkeep:counts` counters ·
+creation · `fluxkeep:ended` and `fluxkeep:ended:media` terminal jobs, without and with media, by
+their end · `fluxkeep:left` objects that outlived their record, by its end ·
+`fluxkeep:refusals:<id>` callbacks that proved nothing · `fluxkeep:counts` counters ·
 `fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why a part refused.
 """
 
@@ -25,3 +27,6 @@ COUNTS = "fluxkeep:counts"
 SEEN = "fluxkeep:seen"
 TROUBLE = "fluxkeep:trouble:"
 INDEX = "fluxkeep:jobs:"
+ENDED = "fluxkeep:ended"
+ENDED_MEDIA = "fluxkeep:ended:media"
+LEFT = "fluxkeep:left"

@@ -40,7 +40,7 @@ def portrait(job: Job, others: Sequence[Moment] = ()) -> dict[str, Any]:
 
 def sidecar(job: Job) -> bytes:
     """What is written beside each object of a job: enough to bring its record back."""
-    drawn = {"format": FORMAT, **portrait(job)}
+    drawn = {"format": FORMAT, **portrait(job), "ended_at": time(job.end), "request": job.request}
     drawn["media"] = [{"key": file.key, **_medium(file)} for file in job.media]
     return json.dumps(drawn, indent=2, ensure_ascii=False).encode() + b"\n"
 
@@ -75,12 +75,14 @@ def _moderation(job: Job) -> dict[str, Any] | None:
 
 
 def _medium(file: Kept) -> dict[str, Any]:
+    gone = {} if file.deleted_at is None else {"deleted_at": time(file.deleted_at)}
     return {
         "content_type": file.content_type,
         "bytes": file.bytes,
         "sha256": file.sha256,
         "width": file.width,
         "height": file.height,
+        **gone,
     }
 
 

@@ -42,6 +42,7 @@ def test_an_object_is_explained_as_its_user_sees_it(scene: Scene) -> None:
     scene.stored(task)
     (note,) = beside(scene, task)
     assert note.pop("format") == 1
+    assert note.pop("ended_at") <= note["updated_at"] and note.pop("request") is None
     (key,) = [medium.pop("key") for medium in note["media"]]
     assert [key] == scene.keys(task)
     note["media"][0]["url"] = None

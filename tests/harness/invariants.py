@@ -10,7 +10,7 @@ from redis import Redis
 from jobs import records
 from jobs.job import LEASE_SECONDS, Job
 from jobs.kept import Kept
-from jobs.keys import DUE, INDEX, RECORDS, WAITING
+from jobs.keys import DUE, ENDED, ENDED_MEDIA, INDEX, LEFT, RECORDS, WAITING
 from jobs.portrait import sidecar
 from jobs.states import State
 from tests.harness.installation import Installation
@@ -31,8 +31,8 @@ def check(installation: Installation, *, idle: bool = False) -> list[Job]:
             *_bookkeeping(redis, jobs),
             *_leases(redis, jobs),
             *_secrets_in_rq(redis, installation),
+            *_media(installation.shelf, jobs, _members(redis, LEFT), idle=idle),
         ]
-    found += _media(installation.shelf, jobs, idle=idle)
     found += _secrets_in_logs(installation)
     if idle:
         found += [f"{job.id} is still {job.state}" for job in jobs if not job.state.terminal]
@@ -52,6 +52,10 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     yield from _differences("due", unfinished, _members(redis, DUE))
     wanted = {job.id for job in jobs if job.wanted}
     yield from _differences("waiting", wanted, _members(redis, WAITING))
+    ended = {job.id for job in jobs if job.state.terminal}
+    with_media = {job.id for job in jobs if job.kept}
+    yield from _differences("ended, with media", with_media, _members(redis, ENDED_MEDIA))
+    yield from _differences("ended, without", ended - with_media, _members(redis, ENDED))
     for state in State:
         ids = {job.id for job in jobs if job.state is state}
         yield from _differences(f"the index of {state}", ids, _members(redis, INDEX + state))
@@ -83,16 +87,16 @@ def _leases(redis: Redis, jobs: list[Job]) -> Iterator[str]:
             yield f"{job.id} is {job.state} and {now - job.deadline:.1f} s past its deadline"
 
 
-def _media(shelf: Shelf, jobs: list[Job], *, idle: bool) -> Iterator[str]:
+def _media(shelf: Shelf, jobs: list[Job], left: set[str], *, idle: bool) -> Iterator[str]:
     """Stored if and only if each of its objects is there, as recorded; and no other object."""
     sizes = shelf.sizes()
     for job in jobs:
         if (job.state is State.STORED) is not bool(job.media):
             yield f"{job.id} is {job.state} with {len(job.media)} files"
-        for kept in job.media:
+        for kept in job.kept:
             yield from _object(shelf, sizes, kept)
             yield from _sidecar(shelf, sizes, job, kept)
-    recorded = {kept.key for job in jobs for kept in job.media}
+    recorded = {kept.key for job in jobs for kept in job.kept} | left
     under_way = {job.id for job in jobs if not job.state.terminal}
     for key in sizes:
         # A worker may have published it and not said so yet, or have died in between.

@@ -38,6 +38,7 @@ def all_of_them(services: Services) -> Iterator[list[Returned]]:
 
     Raises StorageFailed, StoreUnavailable: what was done until then is done.
     """
+    services.pulse.ping()  # also where there is nothing to walk through
     listing = services.media.listing()
     while page := list(islice(listing, PAGE)):
         yield _page(services, page)

@@ -38,15 +38,17 @@ def _page(services: Services, page: list[Found]) -> Iterator[Finding]:
 
 def _one(services: Services, found: Found, job: Job | None) -> Iterator[Finding]:
     if part(found.key) is not Part.OBJECT:
-        yield from _companion(services, found.key)
+        yield from _companion(services, found.key, job)
     elif job is None:
         yield from _unrecorded(services, found)
     elif found.key not in [file.key for file in job.kept]:
         yield from _unnamed(services, found, job)
 
 
-def _companion(services: Services, key: str) -> Iterator[Finding]:
-    if _is_alone(services, key):
+def _companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
+    named = {file.key for file in job.kept} if job else set[str]()
+    # Where a record names the object, that it is gone has been said already.
+    if named.isdisjoint(possible_objects(key)) and _is_alone(services, key):
         yield Finding(key, "stands beside an object that is gone", partial(_drop, services, key))
 
 

@@ -57,8 +57,7 @@ class Books(NamedTuple):
     jobs: list[Job]
     due: dict[str, float]
     waiting: dict[str, float]
-    ended: dict[str, float]
-    ended_with_media: dict[str, float]
+    clocks: tuple[dict[str, float], dict[str, float]]
     indexes: dict[State, dict[str, float]]
 
 
@@ -245,10 +244,9 @@ class Installation(RuleBasedStateMachine):
         jobs = books.jobs
         assert books.due == {job.id: job.look_at for job in jobs if not job.state.terminal}
         assert books.waiting == {job.id: job.wanted for job in jobs if job.wanted is not None}
-        ends = {job.id: job.end for job in jobs if job.state.terminal}
-        kept = {job.id for job in jobs if job.kept}
-        assert books.ended_with_media == {one: end for one, end in ends.items() if one in kept}
-        assert books.ended == {one: end for one, end in ends.items() if one not in kept}
+        kept = {job.id: job.end for job in jobs if job.kept}
+        rest = {job.id: job.end for job in jobs if job.state.terminal and not job.kept}
+        assert books.clocks == (kept, rest)
         for state, index in books.indexes.items():
             assert index == {job.id: job.created_at for job in jobs if job.state is state}
         assert {report.task_id for report in self.delivered} <= {job.id for job in jobs}
@@ -273,14 +271,14 @@ class Installation(RuleBasedStateMachine):
         """All of it in one transaction."""
         with self.redis.pipeline() as pipe:
             pipe.mget([RECORDS + job_id for job_id in NAMES])
-            for key in (DUE, WAITING, ENDED, ENDED_MEDIA, *(INDEX + state for state in State)):
+            for key in (DUE, WAITING, ENDED_MEDIA, ENDED, *(INDEX + state for state in State)):
                 pipe.zrange(key, 0, -1, withscores=True)
             raw, *rows = pipe.execute()
-        due, waiting, ended, kept, *indexes = [
-            {name.decode(): score for name, score in row} for row in rows
+        due, waiting, kept, rest, *indexes = [
+            {name.decode(): at for name, at in row} for row in rows
         ]
         jobs = [records.decode(record) for record in raw if record]
-        return Books(jobs, due, waiting, ended, kept, dict(zip(State, indexes, strict=True)))
+        return Books(jobs, due, waiting, (kept, rest), dict(zip(State, indexes, strict=True)))
 
     def record(self, job_id: str) -> Job | None:
         return self.store.load(job_id)

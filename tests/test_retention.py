@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from jobs import retention, submission
+from jobs import retention, sidecars, submission
 from jobs.job import Job
 from jobs.media import companions
 from jobs.patience import Patience
@@ -166,6 +166,35 @@ def test_a_bite_is_bounded(opened: Open) -> None:
     clearance = Clearance(archive.services)
     assert clearance.step() and archive.redis.zcard("fluxkeep:ended") == 10
     assert clearance.step() and not clearance.step()
+
+
+def test_its_cost_follows_what_is_due_and_not_what_is_kept(opened: Open) -> None:
+    archive = opened(**WEEK)
+    for name in ("ended", "ended:media"):
+        archive.redis.zadd(f"fluxkeep:{name}", {f"{name}{n}": 3e9 for n in range(5000)})
+    clearance = Clearance(archive.services)
+    clearance.step()
+    before = archive.redis.info("stats")["total_commands_processed"]
+    assert not clearance.step()
+    assert archive.redis.info("stats")["total_commands_processed"] - before < 8
+
+
+def test_a_broken_record_stops_nobody_else(opened: Open) -> None:
+    archive = opened(**WEEK)
+    broken, old = archive.stored(40), archive.stored(31)
+    archive.redis.set(f"fluxkeep:job:{broken.id}", "7 nonsense")
+    clear(archive)
+    assert archive.job(old) is None and len(archive.objects()) == 2
+
+
+def test_what_is_said_of_a_job_later_describes_no_deleted_media(opened: Open) -> None:
+    archive = opened(**WEEK)
+    job = archive.stored(8)
+    clear(archive)
+    services = archive.services
+    services.store.change(job.id, lambda job, now: job and job.described(now, {"model": "x"}))
+    sidecars.keep_true(services.store, services.media, job.id)
+    assert archive.objects() == []
 
 
 def test_a_storage_that_refuses_only_postpones(

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import pytest
 from flask.testing import FlaskClient
@@ -17,12 +17,12 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 
-from jobs import intake, records
+from jobs import intake
 from jobs import services as wiring
 from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.kept import Kept
-from jobs.keys import DUE, ENDED, ENDED_MEDIA, INDEX, RECORDS, WAITING
+from jobs.keys import WAITING
 from jobs.patience import Patience
 from jobs.report import Failure, Moderation, Report
 from jobs.services import Services
@@ -30,6 +30,7 @@ from jobs.settings import load
 from jobs.states import REOPENABLE, News, Source, State
 from receiver import create_app
 from tests.harness import RedisServer
+from tests.harness.books import Books
 from worker.claim import Claim
 from worker.sweep import look_after, sweep
 
@@ -49,16 +50,6 @@ IDS = st.sampled_from(NAMES)
 NEWS, SOURCES = st.sampled_from(News), st.sampled_from(Source)
 LIVES = st.none() | st.floats(-60, 7200)
 INDEXES = st.integers(0, 1000)
-
-
-class Books(NamedTuple):
-    """Every record, and every set that has to agree with them."""
-
-    jobs: list[Job]
-    due: dict[str, float]
-    waiting: dict[str, float]
-    clocks: tuple[dict[str, float], dict[str, float]]
-    indexes: dict[State, dict[str, float]]
 
 
 class Installation(RuleBasedStateMachine):
@@ -268,17 +259,7 @@ class Installation(RuleBasedStateMachine):
     # What is there.
 
     def books(self) -> Books:
-        """All of it in one transaction."""
-        with self.redis.pipeline() as pipe:
-            pipe.mget([RECORDS + job_id for job_id in NAMES])
-            for key in (DUE, WAITING, ENDED_MEDIA, ENDED, *(INDEX + state for state in State)):
-                pipe.zrange(key, 0, -1, withscores=True)
-            raw, *rows = pipe.execute()
-        due, waiting, kept, rest, *indexes = [
-            {name.decode(): at for name, at in row} for row in rows
-        ]
-        jobs = [records.decode(record) for record in raw if record]
-        return Books(jobs, due, waiting, (kept, rest), dict(zip(State, indexes, strict=True)))
+        return Books.read(self.redis, NAMES)
 
     def record(self, job_id: str) -> Job | None:
         return self.store.load(job_id)

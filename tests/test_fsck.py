@@ -16,6 +16,8 @@ from tests.harness.installation import Installation
 CLEAN = Said(0, "all is well\n", "")
 Damage = Callable[[Archive, Job], object]
 
+pytestmark = pytest.mark.slow  # a process or three for each test
+
 
 @pytest.fixture(params=["directory", "bucket"])
 def at_rest(
@@ -124,7 +126,13 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+# What is only in Redis is the same over every storage.
+IN_THE_STORAGE = tuple(DAMAGES)[:6]
+CASES = [("directory", damage) for damage in DAMAGES]
+CASES += [("bucket", damage) for damage in IN_THE_STORAGE]
+
+
+@pytest.mark.parametrize(("at_rest", "damage"), CASES, indirect=["at_rest"])
 def test_damage_is_found_and_mended(archive: Archive, shell: CommandLine, damage: str) -> None:
     harm, said = DAMAGES[damage]
     job, other = archive.stored(), archive.stored(files=2)

@@ -28,6 +28,7 @@ class Job:
     created_at: float
     updated_at: float
     deadline: float
+    ended_at: float | None = None
     task_id: str | None = None
     source: Source | None = None
     model: str | None = None
@@ -67,6 +68,16 @@ class Job:
     lease_until: float | None = None
     fence: int = 0
     version: int = 0  # rises with each write; the store compares it
+
+    @property
+    def end(self) -> float:
+        """When a terminal job ended, by what its record can tell."""
+        return self.updated_at if self.ended_at is None else self.ended_at
+
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """The media that are still there."""
+        return tuple(file for file in self.media if file.deleted_at is None)
 
     # How a job begins.
 
@@ -198,6 +209,7 @@ class Job:
         return replace(
             self,
             state=state,
+            ended_at=now,
             waits=False,
             slot=False,
             doubt=None,

@@ -24,6 +24,7 @@ class Kept:
     seconds: float | None = None  # a film's duration
     role: Role = Role.SAMPLE
     thumbnail: "Kept | None" = None
+    deleted_at: float | None = None  # since when it is known to be gone
 
     @property
     def is_picture(self) -> bool:

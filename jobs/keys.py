@@ -7,9 +7,11 @@ not wanted any more · `fluxkeep:due` when each unfinished job must be looked at
 slot · `fluxkeep:lines` the models somebody waits for · `fluxkeep:active` and
 `fluxkeep:active:<model>` who has a slot · `fluxkeep:pauses` why and until when nothing is
 submitted · `fluxkeep:notices` who must be told of an end · `fluxkeep:drawings` whose thumbnails
-are to be drawn · `fluxkeep:jobs:<state>` ids by creation · `fluxkeep:refusals:<id>` callbacks that
-proved nothing · `fluxkeep:counts` counters · `fluxkeep:seen` heartbeats ·
-`fluxkeep:trouble:<part>` why a part refused.
+are to be drawn · `fluxkeep:jobs:<state>` ids by creation · `fluxkeep:ended` and
+`fluxkeep:ended:media` terminal jobs, without and with media, by their end · `fluxkeep:left`
+objects that outlived their record, by its end · `fluxkeep:refusals:<id>` callbacks that proved
+nothing · `fluxkeep:counts` counters · `fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why
+a part refused.
 """
 
 RECORDS = "fluxkeep:job:"
@@ -29,3 +31,6 @@ COUNTS = "fluxkeep:counts"
 SEEN = "fluxkeep:seen"
 TROUBLE = "fluxkeep:trouble:"
 INDEX = "fluxkeep:jobs:"
+ENDED = "fluxkeep:ended"
+ENDED_MEDIA = "fluxkeep:ended:media"
+LEFT = "fluxkeep:left"

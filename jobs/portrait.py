@@ -40,7 +40,7 @@ def portrait(job: Job, others: Sequence[Moment] = ()) -> dict[str, Any]:
 
 def sidecar(job: Job) -> bytes:
     """What is written beside each object of a job: enough to bring its record back."""
-    drawn = {"format": FORMAT, **portrait(job)}
+    drawn = {"format": FORMAT, **portrait(job), "ended_at": time(job.end), "request": job.request}
     drawn["media"] = [_noted(file) for file in job.media]
     return json.dumps(drawn, indent=2, ensure_ascii=False).encode() + b"\n"
 
@@ -75,6 +75,7 @@ def _moderation(job: Job) -> dict[str, Any] | None:
 
 
 def _medium(file: Kept) -> dict[str, Any]:
+    gone = {} if file.deleted_at is None else {"deleted_at": time(file.deleted_at)}
     return {
         "role": file.role,
         "content_type": file.content_type,
@@ -83,6 +84,7 @@ def _medium(file: Kept) -> dict[str, Any]:
         "width": file.width,
         "height": file.height,
         "duration": file.seconds,
+        **gone,
     }
 
 

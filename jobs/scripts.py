@@ -50,6 +50,21 @@ if redis.call('EXISTS', KEYS[2]) == 1 then run(next_number()) end
 return {time, 1, false}
 """
 
+# KEYS: record. ARGV: version expected or "any", number of commands, commands as above.
+# What holds for one version of a record ("0": there is none) and must not be done to another.
+AMEND = """
+local current = redis.call('GET', KEYS[1])
+local version = current and string.match(current, '^%d+') or '0'
+if ARGV[1] ~= 'any' and ARGV[1] ~= version then return 0 end
+local at = 3
+for _ = 1, tonumber(ARGV[2]) do
+  local words = tonumber(ARGV[at])
+  redis.call(unpack(ARGV, at + 1, at + words))
+  at = at + 1 + words
+end
+return 1
+"""
+
 # KEYS: record, id of the job that BFL calls so. ARGV: prefix of records.
 LOAD = """
 local record = redis.call('GET', KEYS[1])

@@ -9,9 +9,11 @@ from redis.retry import Retry
 
 from jobs.api import Api
 from jobs.clock import Clock
+from jobs.ended import Ended
 from jobs.errors import InvalidSettings
 from jobs.hosts import Trust
 from jobs.job import Job
+from jobs.ledger import Ledger
 from jobs.media import MediaStore
 from jobs.outage import TellingRetry
 from jobs.pages import Pages
@@ -44,6 +46,8 @@ class Services:
     pages: Pages
     pulse: Pulse
     refusals: Refusals
+    ended: Ended
+    ledger: Ledger
     media: MediaStore
     trust: Trust
     api: Api
@@ -94,6 +98,8 @@ def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Service
         pages=Pages(redis),
         pulse=Pulse(redis, clock),
         refusals=Refusals(redis),
+        ended=Ended(redis),
+        ledger=Ledger(redis),
         media=storage(settings, limits),
         trust=trusted(settings),
         api=bfl(settings),

@@ -55,6 +55,8 @@ def _linked(store: Store, link: MediaLink) -> tuple[Job, Kept]:
     job = store.load(link.job_id)
     if job is None or not 0 <= link.n < len(job.media):
         raise Gone("the media were deleted")
+    if job.media[link.n].deleted_at is not None:
+        raise Gone("the media were deleted")
     file = job.media[link.n].thumbnail if link.thumbnail else job.media[link.n]
     if file is None:
         raise Gone("the thumbnail was deleted")

@@ -43,6 +43,7 @@ def test_an_object_is_explained_as_its_user_sees_it(scene: Scene) -> None:
     scene.drawn(task)
     (note,) = beside(scene, task)
     assert note.pop("format") == 1
+    assert note.pop("ended_at") <= note["updated_at"] and note.pop("request") is None
     (medium,) = note["media"]
     assert [medium.pop("key")] == scene.keys(task)
     small = medium.pop("thumbnail")

@@ -10,7 +10,20 @@ from redis import Redis
 from jobs import records
 from jobs.job import LEASE_SECONDS, Job
 from jobs.kept import Kept
-from jobs.keys import DRAWINGS, DUE, INDEX, INPUTS, LINE, LINES, RECORDS, TASKS, WAITING
+from jobs.keys import (
+    DRAWINGS,
+    DUE,
+    ENDED,
+    ENDED_MEDIA,
+    INDEX,
+    INPUTS,
+    LEFT,
+    LINE,
+    LINES,
+    RECORDS,
+    TASKS,
+    WAITING,
+)
 from jobs.media import companions
 from jobs.portrait import sidecar
 from jobs.states import State
@@ -36,8 +49,8 @@ def check(installation: Installation, *, idle: bool = False) -> list[Job]:
             *_names(redis, jobs),
             *_inputs(redis, jobs),
             *_secrets_in_rq(redis, installation),
+            *_media(installation.shelf, jobs, _members(redis, LEFT), idle=idle),
         ]
-    found += _media(installation.shelf, jobs, idle=idle)
     found += _secrets_in_logs(installation)
     if idle:
         found += [f"{job.id} is still {job.state}" for job in jobs if not job.state.terminal]
@@ -65,6 +78,10 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     yield from _differences("waiting", wanted, _members(redis, WAITING))
     undrawn = {job.id for job in jobs if job.draw_at}
     yield from _differences("drawings", undrawn, _members(redis, DRAWINGS))
+    ended = {job.id for job in jobs if job.state.terminal}
+    with_media = {job.id for job in jobs if job.kept}
+    yield from _differences("ended, with media", with_media, _members(redis, ENDED_MEDIA))
+    yield from _differences("ended, without", ended - with_media, _members(redis, ENDED))
     for state in State:
         ids = {job.id for job in jobs if job.state is state}
         yield from _differences(f"the index of {state}", ids, _members(redis, INDEX + state))
@@ -128,18 +145,18 @@ def _leases(redis: Redis, jobs: list[Job]) -> Iterator[str]:
             yield f"{job.id} is {job.state} and {now - job.deadline:.1f} s past its deadline"
 
 
-def _media(shelf: Shelf, jobs: list[Job], *, idle: bool) -> Iterator[str]:
+def _media(shelf: Shelf, jobs: list[Job], left: set[str], *, idle: bool) -> Iterator[str]:
     """Stored if and only if each of its objects is there, as recorded; and no other object."""
     sizes = shelf.sizes()
     for job in jobs:
         if (job.state is State.STORED) is not bool(job.media):
             yield f"{job.id} is {job.state} with {len(job.media)} files"
-        for kept in job.media:
+        for kept in job.kept:
             yield from _object(shelf, sizes, kept)
             yield from _sidecar(shelf, sizes, job, kept)
             if kept.thumbnail:
                 yield from _object(shelf, sizes, kept.thumbnail)
-    recorded = {kept.key for job in jobs for kept in job.media}
+    recorded = {kept.key for job in jobs for kept in job.kept} | left
     recorded |= {companion for key in recorded for companion in companions(key)}
     under_way = {job.id for job in jobs if not job.state.terminal}
     for key in sizes:

@@ -36,7 +36,9 @@ def _horizon(now: float, days: float | None) -> float:
 def media_deleted(job: Job, now: float) -> Job:
     """The job stays what it is, and says since when its media are no longer kept."""
     gone = without(job, {file.key for file in job.kept}, now)
-    return gone if gone is job else gone.noted(now, "media deleted", files=len(job.kept))
+    if gone is job:
+        return job
+    return replace(gone, draw_at=None).noted(now, "media deleted", files=len(job.kept))
 
 
 def media_missing(job: Job, now: float, keys: Collection[str]) -> Job:

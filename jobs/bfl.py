@@ -9,10 +9,12 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from jobs.errors import BadReport
+from jobs.kept import Role
 from jobs.report import Failure, Moderation, Report
 from jobs.states import News, Source
 
@@ -39,7 +41,11 @@ _WORDS = {
     "generated content moderated": News.MODERATED,
 }
 _NOT_FOUND = "task not found"
-_MEDIA_FIELDS = ("sample", "samples", "draft_cache")
+_MEDIA_FIELDS = {
+    "sample": Role.SAMPLE,
+    "samples": Role.SAMPLE,
+    "draft_cache": Role.DRAFT_CACHE,
+}
 
 
 def strict_json(body: bytes) -> Any:
@@ -109,7 +115,8 @@ def read(message: Mapping[str, Any], task_id: str, source: Source) -> Report:
     news = _WORDS.get(said.lower(), News.PROGRESS)
     result = message.get("result")
     result = result if isinstance(result, dict) else {}
-    urls = _urls(result)
+    roles = _urls(result)
+    urls = tuple(roles)
     if news is News.READY and not urls:
         news = News.UNCLEAR
     return Report(
@@ -118,6 +125,7 @@ def read(message: Mapping[str, Any], task_id: str, source: Source) -> Report:
         news=news,
         said=said,
         urls=urls if news is News.READY else (),
+        roles=tuple(roles.values()) if news is News.READY else (),
         expires=_first_death(urls),
         progress=number(message.get("progress")),
         cost=number(message.get("cost", result.get("cost"))),
@@ -189,13 +197,15 @@ def number(value: Any) -> float | None:
         return None
 
 
-def _urls(result: Mapping[str, Any]) -> tuple[str, ...]:
-    """Every delivery URL of a result, in a stable order, each once."""
-    found: list[Any] = []
-    for name in _MEDIA_FIELDS:
+def _urls(result: Mapping[str, Any]) -> dict[str, Role]:
+    """Every delivery URL of a result and its role, in a stable order, each once."""
+    found: dict[str, Role] = {}
+    for name, role in _MEDIA_FIELDS.items():
         value = result.get(name)
-        found += value if isinstance(value, list) else [value]
-    return tuple(dict.fromkeys(url for url in found if isinstance(url, str) and url))[:URLS_MAX]
+        for url in value if isinstance(value, list) else [value]:
+            if isinstance(url, str) and url:
+                found.setdefault(url, role)
+    return dict(islice(found.items(), URLS_MAX))
 
 
 def _first_death(urls: tuple[str, ...]) -> float | None:

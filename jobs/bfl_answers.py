@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs.job import Job
+from jobs.kept import Role
 from jobs.states import State
 
 RETRY_AFTER_SECONDS = 1
@@ -73,10 +74,17 @@ def _status(job: Job) -> str:
 def _result(job: Job, links: Sequence[str]) -> dict[str, Any]:
     """BFL's result with links to what is kept; what is not known is left out."""
     result = {name: value for name, value in job.result.items() if value is not None}
-    media: dict[str, Any] = {"sample": links[0]} if links else {}
-    if len(links) > 1:
-        media["samples"] = list(links)
+    samples, drafts = (_links(job, links, role) for role in (Role.SAMPLE, Role.DRAFT_CACHE))
+    media: dict[str, Any] = {"sample": samples[0]} if samples else {}
+    if len(samples) > 1:
+        media["samples"] = samples
+    if drafts:
+        media["draft_cache"] = drafts[0]
     return result | media
+
+
+def _links(job: Job, links: Sequence[str], role: Role) -> list[str]:
+    return [link for link, file in zip(links, job.media, strict=True) if file.role is role]
 
 
 def _details(job: Job) -> dict[str, Any] | None:

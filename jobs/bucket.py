@@ -15,13 +15,14 @@ from obstore.exceptions import AlreadyExistsError
 from jobs import staging
 from jobs.complaint import is_missing_bucket, refusals
 from jobs.errors import StorageFailed, WrongStorage
-from jobs.media import STAGING, MediaStore, Verb, content_type_of
+from jobs.media import STAGING, Found, MediaStore, Verb, content_type_of
 from jobs.provider import Provider
 
 WHOLE_BYTES = 8 * 2**20  # up to here one request carries it all
 PART_BYTES = 5 * 2**20  # the least that S3 takes as a part
 PARTS_AT_ONCE = 2
 CHUNK_BYTES = 256 * 1024
+PAGE = 1000
 # Longer than any upload takes; the clock of the bucket and ours may differ by minutes.
 ABANDONED_AFTER = timedelta(hours=1)
 TIDY_EVERY_SECONDS = 600.0
@@ -78,8 +79,7 @@ class Bucket(MediaStore):
 
     def write(self, key: str, body: bytes) -> None:
         with refusals():
-            headers = {"Content-Type": "application/json"}
-            obstore.put(self._objects, key, body, attributes=headers, use_multipart=False)
+            obstore.put(self._objects, key, body, attributes=_headers(key), use_multipart=False)
 
     def size(self, key: str) -> int | None:
         with refusals():
@@ -95,6 +95,13 @@ class Bucket(MediaStore):
             span: Any = {"offset": start} if stop is None else (start, stop)
             got = obstore.get(self._streams, key, options={"range": span})
             yield from got.stream(min_chunk_size=CHUNK_BYTES)
+
+    def listing(self) -> Iterator[Found]:
+        with refusals():
+            for page in obstore.list(self._objects, chunk_size=PAGE):
+                for meta in page:
+                    if not meta["path"].startswith(f"{STAGING}/"):
+                        yield Found(meta["path"], meta["size"])
 
     def presigned(self, method: Verb, key: str, seconds: int) -> str | None:
         if self._provider.scheme not in _SIGNING:
@@ -136,18 +143,21 @@ class Bucket(MediaStore):
         if time.monotonic() - self._tidied_at < TIDY_EVERY_SECONDS:
             return dropped
         self._tidied_at = time.monotonic()
-        return dropped + self._drop_uploads(datetime.now(UTC) - ABANDONED_AFTER)
+        uploads = self.abandoned()
+        for key in uploads:
+            self.remove(key)
+        return dropped + len(uploads)
 
-    def _drop_uploads(self, horizon: datetime) -> int:
+    def abandoned(self) -> list[str]:
+        """Uploads whose worker was killed; what it left on its own disk only it can see."""
+        horizon = datetime.now(UTC) - ABANDONED_AFTER
         with refusals():
             pages = obstore.list(self._objects, prefix=STAGING)
             found = [meta for page in pages for meta in page if meta["last_modified"] < horizon]
-        for meta in found:
-            self.remove(meta["path"])
-        return len(found)
+        return [meta["path"] for meta in found]
 
 
-def _headers(key: str, name: str) -> dict[str, str]:
+def _headers(key: str, name: str = "") -> dict[str, str]:
     """What the bucket shall say of an object when it serves it itself."""
     headers = {"Content-Type": content_type_of(key)}
     if name:

@@ -13,7 +13,7 @@ from obstore.store import LocalStore
 
 from jobs.complaint import refusals
 from jobs.errors import StorageFailed
-from jobs.media import STAGING, MediaStore
+from jobs.media import STAGING, Found, MediaStore
 
 ABANDONED_AFTER_SECONDS = 60.0
 CHUNK_BYTES = 256 * 1024
@@ -52,12 +52,13 @@ class Directory(MediaStore):
     def write(self, key: str, body: bytes) -> None:
         path = self.root / key
         with refusals(), self.staging(path.stem) as staged:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with staged.open("xb") as file:
                 file.write(body)
                 file.flush()
                 os.fsync(file.fileno())
             staged.replace(path)
-            _sync(path.parent)
+            _sync_directories(path, self.root)
 
     def size(self, key: str) -> int | None:
         path = self.root / key
@@ -71,6 +72,9 @@ class Directory(MediaStore):
             while chunk := file.read(int(min(CHUNK_BYTES, left))):
                 left -= len(chunk)
                 yield chunk
+
+    def listing(self) -> Iterator[Found]:
+        yield from _files(self.root, "")
 
     def local_path(self, key: str) -> Path:
         return self.root / key
@@ -87,22 +91,41 @@ class Directory(MediaStore):
                 raise StorageFailed("what was written cannot be read back")
 
     def drop_abandoned(self) -> int:
+        names = self.abandoned()
+        for name in names:
+            with refusals():
+                (self.root / STAGING / name).unlink(missing_ok=True)
+        return len(names)
+
+    def abandoned(self) -> list[str]:
         """Staged files nobody has written to for a minute."""
-        dropped = 0
+        found = []
         with refusals():
             horizon = self._now() - ABANDONED_AFTER_SECONDS
             for path in (self.root / STAGING).iterdir():
                 with contextlib.suppress(FileNotFoundError):
                     if path.stat().st_mtime < horizon:
-                        path.unlink()
-                        dropped += 1
-        return dropped
+                        found.append(path.name)
+        return found
 
     def _now(self) -> float:
         """By the clock that stamps the files: the one of this machine may be wrong."""
         with self.staging("now") as path:
             path.touch()
             return path.stat().st_mtime
+
+
+def _files(directory: Path, prefix: str) -> Iterator[Found]:
+    """Links are not followed: they lead to what is not ours."""
+    with refusals(), os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if prefix or entry.name != STAGING:
+                    yield from _files(directory / entry.name, f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(FileNotFoundError):
+                    size = entry.stat(follow_symlinks=False).st_size
+                    yield Found(prefix + entry.name, size)
 
 
 def _sync_directories(path: Path, root: Path) -> None:

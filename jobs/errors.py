@@ -144,6 +144,10 @@ class MediaTooLarge(RefusedMedia):
     code = "media_too_large"
 
 
+class NotOurs(FluxkeepError):
+    """What lies in the storage was not written by Fluxkeep."""
+
+
 class NoSlot(FluxkeepError):
     """All slots at BFL are taken."""
 

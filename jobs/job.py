@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from jobs.caller import Caller
-from jobs.kept import Kept
+from jobs.kept import Kept, Role
 from jobs.patience import FINAL_POLL_SECONDS, Patience, poll_time
 from jobs.report import URL_LIFE_SECONDS, Failure, Moderation, Report
 from jobs.states import TRANSITIONS, Doubt, News, Source, State
@@ -28,6 +28,7 @@ class Job:
     created_at: float
     updated_at: float
     deadline: float
+    ended_at: float | None = None
     task_id: str | None = None
     source: Source | None = None
     model: str | None = None
@@ -43,6 +44,7 @@ class Job:
     media: tuple[Kept, ...] = ()
     timeline: tuple[Moment, ...] = ()
     urls: tuple[str, ...] = ()
+    roles: tuple[Role, ...] = ()
     urls_die_at: float | None = None
     ready_at: float | None = None
     asked_again: bool = False  # BFL was asked for a fresh URL; it is asked once
@@ -58,12 +60,24 @@ class Job:
     reached_at: str | None = None  # our own origin as its submitter knows it
     tell_at: float | None = None  # when the caller must next be told
     told: int = 0  # times that was tried
+    draw_at: float | None = None  # when thumbnails must next be drawn
+    drawn: int = 0  # times that was tried
     tries: int = 0
     look_at: float | None = None
     wanted: float | None = None
     lease_until: float | None = None
     fence: int = 0
     version: int = 0  # rises with each write; the store compares it
+
+    @property
+    def end(self) -> float:
+        """When a terminal job ended, by what its record can tell."""
+        return self.updated_at if self.ended_at is None else self.ended_at
+
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """The media that are still there."""
+        return tuple(file for file in self.media if file.deleted_at is None)
 
     # How a job begins.
 
@@ -175,6 +189,7 @@ class Job:
         job = replace(
             self,
             urls=report.urls,
+            roles=report.roles,
             urls_die_at=dies_at,
             ready_at=now,
             deadline=max(self.deadline, until),
@@ -194,12 +209,14 @@ class Job:
         return replace(
             self,
             state=state,
+            ended_at=now,
             waits=False,
             slot=False,
             doubt=None,
             tell_at=now if self.caller else None,
             told=0,
             urls=(),
+            roles=(),
             urls_die_at=None,
             ready_at=None,
             replaying=False,
@@ -270,10 +287,15 @@ class Job:
             return replace(self, waits=True, slot=False, lease_until=None)
         return replace(self, lease_until=None).called_for(now)
 
+    def role(self, n: int) -> Role:
+        """What its n-th URL leads to; records did not always say so."""
+        return self.roles[n] if n < len(self.roles) else Role.SAMPLE
+
     # How it ends, apart from BFL's own word.
 
     def stored(self, now: float, media: tuple[Kept, ...]) -> Self:
-        kept = self.ended(now, State.STORED, media=media, failure=None)
+        draw_at = now if any(file.is_picture for file in media) else None
+        kept = self.ended(now, State.STORED, media=media, failure=None, draw_at=draw_at)
         return kept.noted(now, "stored", bytes=sum(file.bytes for file in media))
 
     def refused(self, now: float, code: str, message: str) -> Self:

@@ -1,6 +1,14 @@
 """A file that is ours."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a file is in its result."""
+
+    SAMPLE = "sample"
+    DRAFT_CACHE = "draft_cache"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,3 +21,11 @@ class Kept:
     sha256: str
     width: int | None = None
     height: int | None = None
+    seconds: float | None = None  # a film's duration
+    role: Role = Role.SAMPLE
+    thumbnail: "Kept | None" = None
+    deleted_at: float | None = None  # since when it is known to be gone
+
+    @property
+    def is_picture(self) -> bool:
+        return self.content_type.startswith("image/")

@@ -6,9 +6,12 @@ not wanted any more · `fluxkeep:due` when each unfinished job must be looked at
 `fluxkeep:waiting` work for workers, most urgent first · `fluxkeep:line:<model>` who waits for a
 slot · `fluxkeep:lines` the models somebody waits for · `fluxkeep:active` and
 `fluxkeep:active:<model>` who has a slot · `fluxkeep:pauses` why and until when nothing is
-submitted · `fluxkeep:notices` who must be told of an end · `fluxkeep:jobs:<state>` ids by
-creation · `fluxkeep:refusals:<id>` callbacks that proved nothing · `fluxkeep:counts` counters ·
-`fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why a part refused.
+submitted · `fluxkeep:notices` who must be told of an end · `fluxkeep:drawings` whose thumbnails
+are to be drawn · `fluxkeep:jobs:<state>` ids by creation · `fluxkeep:ended` and
+`fluxkeep:ended:media` terminal jobs, without and with media, by their end · `fluxkeep:left`
+objects that outlived their record, by its end · `fluxkeep:refusals:<id>` callbacks that proved
+nothing · `fluxkeep:counts` counters · `fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why
+a part refused.
 """
 
 RECORDS = "fluxkeep:job:"
@@ -22,8 +25,12 @@ LINES = "fluxkeep:lines"
 ACTIVE = "fluxkeep:active"
 PAUSES = "fluxkeep:pauses"
 NOTICES = "fluxkeep:notices"
+DRAWINGS = "fluxkeep:drawings"
 REFUSALS = "fluxkeep:refusals:"
 COUNTS = "fluxkeep:counts"
 SEEN = "fluxkeep:seen"
 TROUBLE = "fluxkeep:trouble:"
 INDEX = "fluxkeep:jobs:"
+ENDED = "fluxkeep:ended"
+ENDED_MEDIA = "fluxkeep:ended:media"
+LEFT = "fluxkeep:left"

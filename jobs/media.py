@@ -1,14 +1,20 @@
 """What a storage of media can do: objects come in whole and verified, and are never overwritten."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "video/mp4": "mp4"}
 STAGING = ".staging"
+_OURS = re.compile(
+    r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[A-Za-z0-9_-]{1,128}-[0-9]{1,3}"
+    rf"\.({'|'.join(EXTENSIONS.values())}|json|thumb\.webp)"
+)
 Verb = Literal["GET", "HEAD"]
 
 
@@ -19,9 +25,10 @@ def object_key(job_id: str, created_at: float, n: int, content_type: str) -> str
 
 
 def content_type_of(key: str) -> str:
-    """The content type an object was given its extension for."""
+    """The content type an object, or what stands beside it, was given its extension for."""
     extension = key.rpartition(".")[2]
-    return next(kind for kind, known in EXTENSIONS.items() if known == extension)
+    found = (kind for kind, known in EXTENSIONS.items() if known == extension)
+    return next(found, "application/json")
 
 
 def sidecar_key(key: str) -> str:
@@ -29,9 +36,49 @@ def sidecar_key(key: str) -> str:
     return f"{key.rpartition('.')[0]}.json"
 
 
+def thumbnail_key(key: str) -> str:
+    """The picture beside an object that shows it small."""
+    return f"{key.rpartition('.')[0]}.thumb.webp"
+
+
+def job_id_of(key: str) -> str:
+    """Whose object, or what stands beside one, this is."""
+    return key.rpartition("/")[2].rpartition("-")[0]
+
+
 def companions(key: str) -> tuple[str, ...]:
     """What stands beside an object and goes with it."""
-    return (sidecar_key(key),)
+    return sidecar_key(key), thumbnail_key(key)
+
+
+class Part(StrEnum):
+    """What a key stands for."""
+
+    OBJECT = "object"
+    NOTE = "note"
+    THUMBNAIL = "thumbnail"
+
+
+def part(key: str) -> Part | None:
+    """What of ours this key is; None for what is not ours."""
+    if not _OURS.fullmatch(key):
+        return None
+    if key.endswith(".json"):
+        return Part.NOTE
+    return Part.THUMBNAIL if key.endswith(".thumb.webp") else Part.OBJECT
+
+
+def possible_objects(companion: str) -> tuple[str, ...]:
+    """The keys of objects that this may stand beside."""
+    stem = companion.removesuffix(".json").removesuffix(".thumb.webp")
+    return tuple(f"{stem}.{extension}" for extension in EXTENSIONS.values())
+
+
+class Found(NamedTuple):
+    """What a listing says of an object: its key and how many bytes it has."""
+
+    key: str
+    bytes: int
 
 
 class MediaStore(ABC):
@@ -62,12 +109,20 @@ class MediaStore(ABC):
         """An object's bytes, or a part of them, in pieces of bounded size."""
 
     @abstractmethod
+    def listing(self) -> Iterator[Found]:
+        """Everything that is there but what is staged, in no order, piece by piece."""
+
+    @abstractmethod
     def remove(self, key: str) -> None:
         """Delete this one object; one that is not there is fine."""
 
     @abstractmethod
     def check(self, size: int) -> None:
         """Write, read back and delete some bytes. Raises StorageFailed saying why not."""
+
+    @abstractmethod
+    def abandoned(self) -> list[str]:
+        """Staged bytes that nobody works on any more, by names to be shown."""
 
     @abstractmethod
     def drop_abandoned(self) -> int:

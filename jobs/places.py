@@ -3,12 +3,22 @@
 from collections.abc import Iterator, Mapping
 
 from jobs.job import Job
-from jobs.keys import ACTIVE, DUE, INDEX, LINE, NOTICES, WAITING
+from jobs.keys import ACTIVE, DRAWINGS, DUE, ENDED, ENDED_MEDIA, INDEX, LINE, NOTICES, WAITING
 from jobs.limits import Limits
 from jobs.states import State
 
 # What others write to as well is put right with each commit, whether it changed or not.
 ALWAYS = (DUE, WAITING)
+ONE_EACH = (
+    DUE,
+    WAITING,
+    NOTICES,
+    DRAWINGS,
+    ENDED,
+    ENDED_MEDIA,
+    ACTIVE,
+    *(INDEX + state for state in State),
+)
 _AT_BFL = (State.QUEUED, State.SUBMITTED)
 
 
@@ -23,6 +33,10 @@ def places(job: Job) -> dict[str, float]:
         found |= _of_submission(job)
     if job.tell_at is not None:
         found[NOTICES] = job.tell_at
+    if job.draw_at is not None:
+        found[DRAWINGS] = job.draw_at
+    if job.state.terminal:
+        found[ENDED_MEDIA if job.kept else ENDED] = job.end
     return found
 
 
@@ -32,6 +46,12 @@ def _of_submission(job: Job) -> dict[str, float]:
     if job.slot and job.state in _AT_BFL:
         return {ACTIVE: job.deadline, active(job.model or ""): job.deadline}
     return {}
+
+
+def every(job: Job) -> tuple[str, ...]:
+    """All sorted sets it may ever stand in."""
+    model = job.model or ""
+    return (*ONE_EACH, active(model), LINE + model)
 
 
 def active(model: str) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 from jobs import records
 from jobs.job import Job
-from jobs.keys import COUNTS, INPUTS, LINE, TASKS
+from jobs.keys import COUNTS, INPUTS, LINE, RECORDS, REFUSALS, TASKS
 from jobs.limits import Limits
-from jobs.places import caps, moves, places
+from jobs.places import caps, every, moves, places
 from jobs.queues import ENTRY_TTL_SECONDS, Hints
 
 INPUT_SECONDS_AFTERWARDS = 86400  # a refused submission can be sent again so long
@@ -41,11 +41,11 @@ class Plan:
             now,
             len(most),
             *(part for key, cap in most.items() for part in (key, self.after.id, cap)),
-            *_flat(self._commands()),
+            *flat(self._commands()),
             len(lines),
             *lines,
-            *_flat(_hint(hints, self.after.id) if self._needs_worker() else []),
-            *_flat(_hint(hints, self.after.id) if self._frees_slot() else []),
+            *flat(_hint(hints, self.after.id) if self._needs_worker() else []),
+            *flat(_hint(hints, self.after.id) if self._frees_slot() else []),
         ]
 
     def _commands(self) -> list[Command]:
@@ -101,6 +101,16 @@ def _hint(hints: Hints, job_id: str) -> list[Command]:
     ]
 
 
-def _flat(commands: list[Command]) -> list[Any]:
+def flat(commands: list[Command]) -> list[Any]:
     """The number of commands, then each led by its number of words."""
     return [len(commands), *(word for one in commands for word in (len(one), *one))]
+
+
+def traces(job: Job) -> list[Command]:
+    """The commands that take a record away with all that is known of it."""
+    # Its places may have changed since it was read: all it can have are cleared.
+    commands: list[Command] = [("ZREM", key, job.id) for key in every(job)]
+    commands += [("DEL", prefix + job.id) for prefix in (RECORDS, REFUSALS, INPUTS)]
+    if job.task_id not in (None, job.id):
+        commands.append(("DEL", f"{TASKS}{job.task_id}"))
+    return commands

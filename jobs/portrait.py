@@ -40,8 +40,8 @@ def portrait(job: Job, others: Sequence[Moment] = ()) -> dict[str, Any]:
 
 def sidecar(job: Job) -> bytes:
     """What is written beside each object of a job: enough to bring its record back."""
-    drawn = {"format": FORMAT, **portrait(job)}
-    drawn["media"] = [{"key": file.key, **_medium(file)} for file in job.media]
+    drawn = {"format": FORMAT, **portrait(job), "ended_at": time(job.end), "request": job.request}
+    drawn["media"] = [_noted(file) for file in job.media]
     return json.dumps(drawn, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
@@ -51,7 +51,7 @@ def file_name(job: Job, n: int, kept_as: str) -> str:
     day = datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d")
     short = _plain(job.id)[:SHORT_ID_CHARS]
     number = f"-{n + 1}" if n else ""
-    return f"{model}-{day}-{short}{number}.{kept_as.rpartition('.')[2]}"
+    return f"{model}-{day}-{short}{number}.{kept_as.partition('.')[2]}"
 
 
 def time(at: float) -> str:
@@ -75,13 +75,27 @@ def _moderation(job: Job) -> dict[str, Any] | None:
 
 
 def _medium(file: Kept) -> dict[str, Any]:
+    gone = {} if file.deleted_at is None else {"deleted_at": time(file.deleted_at)}
     return {
+        "role": file.role,
         "content_type": file.content_type,
         "bytes": file.bytes,
         "sha256": file.sha256,
         "width": file.width,
         "height": file.height,
+        "duration": file.seconds,
+        **gone,
     }
+
+
+def _noted(file: Kept) -> dict[str, Any]:
+    small = file.thumbnail
+    return {"key": file.key, **_medium(file), "thumbnail": small and _small(small)}
+
+
+def _small(thumbnail: Kept) -> dict[str, Any]:
+    told = ("key", "content_type", "bytes", "sha256", "width", "height")
+    return {name: getattr(thumbnail, name) for name in told}
 
 
 def _moment(moment: Moment) -> dict[str, Any]:

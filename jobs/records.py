@@ -1,25 +1,47 @@
-"""How a job is written down: its version in front, then JSON without what is at its default."""
+"""How a job is written down: its version in front, then JSON without what is at its default.
 
+Most records are of jobs that have ended, and are hardly read any more: these are packed.
+"""
+
+import zlib
 from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
 
 from jobs.errors import BrokenRecord
 from jobs.job import Job
+from jobs.wording import WORDS
 
 _ADAPTER = TypeAdapter(Job)
+_PACKED = b"z"  # where JSON begins with a brace
+_WINDOW_BITS = -13  # raw, and larger than nearly every record
+_MEMORY_LEVEL = 6
 
 
 def encode(job: Job, version: int) -> bytes:
-    """`<version> <json>`; the version is what a concurrent writer is compared by."""
+    """`<version> <json>`, or `<version> z<json, deflated>` once it has ended.
+
+    The version is what a concurrent writer is compared by.
+    """
     body = _ADAPTER.dump_json(job, exclude_defaults=True, exclude={"version"})
-    return b"%d %b" % (version, body)
+    return b"%d %b" % (version, _packed(body) if job.state.terminal else body)
+
+
+def _packed(body: bytes) -> bytes:
+    press = zlib.compressobj(6, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zdict=WORDS)
+    return _PACKED + press.compress(body) + press.flush()
 
 
 def decode(record: bytes) -> Job:
     """The job in a record. Raises BrokenRecord."""
     version, _, body = record.partition(b" ")
     try:
-        return replace(_ADAPTER.validate_json(body), version=int(version))
-    except (ValidationError, ValueError):
+        return replace(_ADAPTER.validate_json(_unpacked(body)), version=int(version))
+    except (ValidationError, ValueError, zlib.error):
         raise BrokenRecord from None
+
+
+def _unpacked(body: bytes) -> bytes:
+    if not body.startswith(_PACKED):
+        return body
+    return zlib.decompressobj(_WINDOW_BITS, zdict=WORDS).decompress(body[len(_PACKED) :])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.kept import Role
 from jobs.states import News, Source
 
 URL_LIFE_SECONDS = 600.0  # what BFL's docs promise when the URL itself does not say
@@ -34,8 +35,9 @@ class Moderation:
 class Report:
     """One statement of BFL about one task.
 
-    `said` is BFL's own status word, for the timeline only. `urls` are delivery URLs, byte-exact;
-    `expires` is the unix time at which the first of them dies, None if they do not say.
+    `said` is BFL's own status word, for the timeline only. `urls` are delivery URLs, byte-exact,
+    each with its role; `expires` is the unix time at which the first of them dies, None if they
+    do not say.
     """
 
     task_id: str
@@ -43,6 +45,7 @@ class Report:
     source: Source
     said: str = ""
     urls: tuple[str, ...] = ()
+    roles: tuple[Role, ...] = ()
     expires: float | None = None
     progress: float | None = None
     cost: float | None = None

@@ -50,6 +50,21 @@ if redis.call('EXISTS', KEYS[2]) == 1 then run(next_number()) end
 return {time, 1, false}
 """
 
+# KEYS: record. ARGV: version expected or "any", number of commands, commands as above.
+# What holds for one version of a record ("0": there is none) and must not be done to another.
+AMEND = """
+local current = redis.call('GET', KEYS[1])
+local version = current and string.match(current, '^%d+') or '0'
+if ARGV[1] ~= 'any' and ARGV[1] ~= version then return 0 end
+local at = 3
+for _ = 1, tonumber(ARGV[2]) do
+  local words = tonumber(ARGV[at])
+  redis.call(unpack(ARGV, at + 1, at + words))
+  at = at + 1 + words
+end
+return 1
+"""
+
 # KEYS: record, id of the job that BFL calls so. ARGV: prefix of records.
 LOAD = """
 local record = redis.call('GET', KEYS[1])
@@ -60,8 +75,9 @@ end
 return {redis.call('TIME'), record}
 """
 
-# KEYS: due, waiting, RQ queue. ARGV: limit.
-# Which jobs are due, oldest first, and how many hints RQ lacks for the work that waits.
+# KEYS: due, waiting, RQ queue, drawings. ARGV: limit.
+# Which jobs are due, oldest first, and how many hints RQ lacks for the work that waits. One hint
+# will do for all thumbnails, and none is needed while there are others.
 DUE = """
 local time = redis.call('TIME')
 local now = time[1] .. '.' .. string.format('%06d', time[2])
@@ -71,6 +87,8 @@ local missing = redis.call('ZCARD', KEYS[2]) - entries
 local unhinted = {}
 if missing > 0 then
   unhinted = redis.call('ZRANGE', KEYS[2], 0, math.min(missing, tonumber(ARGV[1])) - 1)
+elseif redis.call('LLEN', KEYS[3]) == 0 then
+  unhinted = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now, 'LIMIT', 0, 1)
 end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {time, ids, unhinted, first[2] or false, entries}

@@ -9,9 +9,11 @@ from redis.retry import Retry
 
 from jobs.api import Api
 from jobs.clock import Clock
+from jobs.ended import Ended
 from jobs.errors import InvalidSettings
 from jobs.hosts import Trust
 from jobs.job import Job
+from jobs.ledger import Ledger
 from jobs.media import MediaStore
 from jobs.outage import TellingRetry
 from jobs.pages import Pages
@@ -44,6 +46,8 @@ class Services:
     pages: Pages
     pulse: Pulse
     refusals: Refusals
+    ended: Ended
+    ledger: Ledger
     media: MediaStore
     trust: Trust
     api: Api
@@ -61,10 +65,25 @@ class Services:
         self, job: Job, base_url: str | None = None, seconds: float | None = None
     ) -> list[str]:
         """Links to a job's media, signed now, that live for so many seconds."""
-        expires = int(self.store.now() + (seconds or self.settings.link_ttl))
-        base = f"{base_url or self.base_url(job)}/media/"
+        base, expires = self._base(job, base_url), self._expiry(seconds)
         tokens = (MediaLink(job.id, n, expires) for n in range(len(job.media)))
         return [base + self.links.sign(token) for token in tokens]
+
+    def links_to_thumbnails(self, job: Job, seconds: float | None = None) -> list[str | None]:
+        """The same to their thumbnails; None where there is none."""
+        base, expires = self._base(job), self._expiry(seconds)
+        return [
+            base + self.links.sign(MediaLink(job.id, n, expires, thumbnail=True))
+            if file.thumbnail
+            else None
+            for n, file in enumerate(job.media)
+        ]
+
+    def _base(self, job: Job, base_url: str | None = None) -> str:
+        return f"{base_url or self.base_url(job)}/media/"
+
+    def _expiry(self, seconds: float | None) -> int:
+        return int(self.store.now() + (seconds or self.settings.link_ttl))
 
 
 def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Services:
@@ -79,6 +98,8 @@ def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Service
         pages=Pages(redis),
         pulse=Pulse(redis, clock),
         refusals=Refusals(redis),
+        ended=Ended(redis),
+        ledger=Ledger(redis),
         media=storage(settings, limits),
         trust=trusted(settings),
         api=bfl(settings),

@@ -23,6 +23,7 @@ from jobs.errors import InvalidSettings, RefusedUrl
 from jobs.hosts import Origin, api_origin, loopback_origin, parse, region_of
 from jobs.limits import Limits
 from jobs.patience import Patience
+from jobs.retention import Retention
 
 BFL_REGIONS = {
     "global": "https://api.bfl.ai",
@@ -40,6 +41,7 @@ PROVIDER_SECRETS = (
     "AZURE_STORAGE_CLIENT_SECRET",
     "GOOGLE_SERVICE_ACCOUNT_KEY",
 )
+_MEANT_WHEN_EMPTY = ("RETAIN_MEDIA_DAYS", "RETAIN_JOBS_DAYS")
 Scope = Literal["read", "submit", "admin"]
 
 
@@ -71,9 +73,17 @@ def _limits(text: Any) -> Any:
     return Limits.read(text) if isinstance(text, str) else text
 
 
+def _days(value: Any) -> Any:
+    never = isinstance(value, str) and value.strip().lower() in ("", "forever")
+    return None if never else value
+
+
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split), Field(min_length=1)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400, allow_inf_nan=False)]
+Days = Annotated[
+    Annotated[float, Field(gt=0, le=100 * 366, allow_inf_nan=False)] | None, BeforeValidator(_days)
+]
 
 
 class Settings(BaseModel):
@@ -107,6 +117,8 @@ class Settings(BaseModel):
     max_media_bytes: int = Field(default=2**30, gt=0)
     link_ttl: Seconds = 86400.0
     link_ttl_max: Seconds = 7 * 86400.0
+    retain_media_days: Days = None
+    retain_jobs_days: Days = 30.0
     delivery_hosts: Words = ()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
@@ -185,6 +197,10 @@ class Settings(BaseModel):
         return Patience(self.callback_grace, self.give_up_after)
 
     @property
+    def retention(self) -> Retention:
+        return Retention(self.retain_media_days, self.retain_jobs_days)
+
+    @property
     def base_url(self) -> str:
         """Where users reach this installation."""
         return self.public_url or f"http://127.0.0.1:{self.port}"
@@ -236,7 +252,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
-    """`NAME_FILE` stands for a file that holds the value of `NAME`; an empty value is none."""
+    """`NAME_FILE` stands for a file that holds the value of `NAME`; an empty value is none.
+
+    Nothing may be deleted because somebody left a line of RETAIN_… empty: that means for ever.
+    """
     if environ is not None:
         return _resolved(environ)
     try:
@@ -247,7 +266,8 @@ def _from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _resolved(environ: Mapping[str, str | None]) -> dict[str, str]:
-    values = {name: value for name, value in environ.items() if value}
+    said = ((name, value) for name, value in environ.items() if value is not None)
+    values = {name: value for name, value in said if value or name in _MEANT_WHEN_EMPTY}
     for name in (*map(str.upper, Settings.model_fields), *PROVIDER_SECRETS):
         if path := values.get(f"{name}_FILE"):
             values[name] = _read(f"{name}_FILE", path)

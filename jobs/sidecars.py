@@ -13,10 +13,13 @@ RACES_MAX = 10
 
 
 def describe(media: MediaStore, job: Job) -> bytes:
-    """Write what a job looks like beside each of its objects; returns what was written."""
+    """Write what a job looks like beside each object it has; returns what was written."""
     body = sidecar(job)
     for file in job.media:
-        media.write(sidecar_key(file.key), body)
+        if file.deleted_at is None:
+            media.write(sidecar_key(file.key), body)
+        else:
+            media.remove(sidecar_key(file.key))
     return body
 
 

@@ -87,11 +87,12 @@ def _derived(key: str, job_id: str) -> str:
 
 
 class MediaLink(NamedTuple):
-    """What a link names: the n-th file of a job, until a unix time."""
+    """What a link names: the n-th file of a job or its thumbnail, until a unix time."""
 
     job_id: str
     n: int
     expires: int
+    thumbnail: bool = False
 
 
 class LinkSigner:
@@ -106,7 +107,8 @@ class LinkSigner:
         self._serializer = URLSafeSerializer(ordered, salt=_LINK_SALT)
 
     def sign(self, link: MediaLink) -> str:
-        return str(self._serializer.dumps(list(link)))
+        # A link to the file itself is as it was before there were thumbnails.
+        return str(self._serializer.dumps(list(link) if link.thumbnail else list(link[:3])))
 
     def read(self, token: str, now: float) -> MediaLink:
         """The link in a token. Raises BadLink when it is forged, Gone when it has expired."""

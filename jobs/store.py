@@ -7,30 +7,26 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs import records, scripts
+from jobs import plan, records, scripts
 from jobs.clock import Clock, unavailable
 from jobs.errors import NoSlot, StoreUnavailable
 from jobs.job import Job
 from jobs.keys import (
-    ACTIVE,
     COUNTS,
+    DRAWINGS,
     DUE,
     FORGOTTEN,
-    INDEX,
     INPUTS,
-    LINE,
+    LEFT,
     LINES,
     NOTICES,
     RECORDS,
-    REFUSALS,
     TASKS,
     WAITING,
 )
 from jobs.limits import Limits
-from jobs.places import active
-from jobs.plan import Plan
+from jobs.plan import Command, Plan
 from jobs.queues import ENTRY_TTL_SECONDS, Hints
-from jobs.states import State
 
 RACES_MAX = 100
 FORGOTTEN_SECONDS = 8 * 86400  # as long as BFL could still call about it
@@ -75,6 +71,7 @@ class Store:
         self._limits = limits or Limits()
         self._commit_script = redis.register_script(scripts.COMMIT)
         self._load_script = redis.register_script(scripts.LOAD)
+        self._amend_script = redis.register_script(scripts.AMEND)
         self._due_script = redis.register_script(scripts.DUE)
 
     def now(self) -> float:
@@ -122,11 +119,11 @@ class Store:
             before = current
         raise StoreUnavailable("a record changes faster than it can be written")
 
-    def _commit(self, plan: Plan, now: float) -> tuple[bool, Job | None]:
-        arguments = plan.arguments(now, self._limits, self._hints)
+    def _commit(self, planned: Plan, now: float) -> tuple[bool, Job | None]:
+        arguments = planned.arguments(now, self._limits, self._hints)
         with unavailable():
             clock, outcome, current = self._commit_script(
-                keys=[RECORDS + plan.after.id, LINES], args=arguments
+                keys=[RECORDS + planned.after.id, LINES], args=arguments
             )
         self._clock.heard(clock)
         if outcome == _FULL:
@@ -151,7 +148,7 @@ class Store:
         """What must be looked at now, oldest first; its cost follows the number due."""
         with unavailable():
             clock, ids, unhinted, next_at, entries = self._due_script(
-                keys=[DUE, WAITING, self._hints.queue_key], args=[limit]
+                keys=[DUE, WAITING, self._hints.queue_key, DRAWINGS], args=[limit]
             )
         return Due(
             now=self._clock.heard(clock),
@@ -169,11 +166,24 @@ class Store:
 
     def settle_notice(self, job_id: str, at: float | None) -> None:
         """Put a place among the notices right by what the record says."""
+        self._settle(NOTICES, job_id, at)
+
+    def to_draw(self) -> str | None:
+        """Whose thumbnails should be drawn now, the one that waits longest."""
+        with unavailable():
+            found = self._redis.zrangebyscore(DRAWINGS, "-inf", self.now(), 0, 1)
+        return found[0].decode() if found else None
+
+    def settle_drawing(self, job_id: str, at: float | None) -> None:
+        """The same among the drawings."""
+        self._settle(DRAWINGS, job_id, at)
+
+    def _settle(self, key: str, job_id: str, at: float | None) -> None:
         with unavailable():
             if at is None:
-                self._redis.zrem(NOTICES, job_id)
+                self._redis.zrem(key, job_id)
             else:
-                self._redis.zadd(NOTICES, {job_id: at})
+                self._redis.zadd(key, {job_id: at})
 
     def put_off(self, job_id: str, seconds: float) -> None:
         """Look at a job later whatever its record says: a broken one must not stop the others."""
@@ -190,19 +200,20 @@ class Store:
             pipe.execute()
 
     def forget(self, job: Job) -> None:
-        """Delete a record and every trace of it."""
-        # Its places may have changed since it was read: all it can have are cleared.
-        keys = {DUE, WAITING, NOTICES, ACTIVE, *(INDEX + state for state in State)}
-        keys |= {f"{LINE}{job.model}", active(job.model or "")}
-        with unavailable(), self._redis.pipeline() as pipe:
-            pipe.delete(RECORDS + job.id, REFUSALS + job.id, INPUTS + job.id)
-            if job.task_id not in (None, job.id):
-                pipe.delete(f"{TASKS}{job.task_id}")
-            for key in keys:
-                pipe.zrem(key, job.id)
-            if job.ours and not job.state.terminal:
-                pipe.set(FORGOTTEN + job.id, "", ex=FORGOTTEN_SECONDS)
-            pipe.execute()
+        """Delete a record and every trace of it, whatever became of it meanwhile."""
+        at_bfl = job.ours and not job.state.terminal
+        stays = [("SET", FORGOTTEN + job.id, "", "EX", FORGOTTEN_SECONDS)] if at_bfl else []
+        self._forget(job, "any", [*plan.traces(job), *stays])
+
+    def retire(self, job: Job, left: Iterable[str] = ()) -> bool:
+        """The same unless the record has changed; `left` are objects that stay for a while."""
+        stays = [("ZADD", LEFT, job.end, key) for key in left]
+        return self._forget(job, job.version, [*plan.traces(job), *stays])
+
+    def _forget(self, job: Job, version: int | str, commands: list[Command]) -> bool:
+        with unavailable():
+            keys, args = [RECORDS + job.id], [version, *plan.flat(commands)]
+            return bool(self._amend_script(keys=keys, args=args))
 
     def is_forgotten(self, job_id: str) -> bool:
         """Whether a job was forgotten while BFL had it; its callback would make it anew."""

@@ -77,6 +77,9 @@ def forget(job_id: str) -> ResponseReturnValue:
     for file in job.media:
         aside(partial(wired.media.delete, file.key))
     wired.store.forget(job)
-    # A rescue under way may have published some already; from here on it cannot commit.
-    aside(lambda: wired.media.drop_uncommitted(job.id, job.created_at, len(job.urls)))
+    for file in job.media:  # a change of the record meanwhile may have described them again
+        aside(partial(wired.media.delete, file.key))
+    # A rescue or a drawing under way may have left something; from here on it cannot commit.
+    files = max(len(job.urls), len(job.media))
+    aside(lambda: wired.media.drop_uncommitted(job.id, job.created_at, files))
     return "", 204

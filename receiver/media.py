@@ -55,7 +55,12 @@ def _linked(store: Store, link: MediaLink) -> tuple[Job, Kept]:
     job = store.load(link.job_id)
     if job is None or not 0 <= link.n < len(job.media):
         raise Gone("the media were deleted")
-    return job, job.media[link.n]
+    if job.media[link.n].deleted_at is not None:
+        raise Gone("the media were deleted")
+    file = job.media[link.n].thumbnail if link.thumbnail else job.media[link.n]
+    if file is None:
+        raise Gone("the thumbnail was deleted")
+    return job, file
 
 
 def _presigned(media: MediaStore, file: Kept, seconds: int) -> ResponseReturnValue | None:

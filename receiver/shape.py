@@ -42,7 +42,9 @@ def _job(
 ) -> dict[str, Any]:
     shown = portrait(record, beside)
     urls = services.links_to(record, seconds=link_ttl)
+    small = services.links_to_thumbnails(record, link_ttl)
     shown["media"] = [
-        {"url": url, **medium} for url, medium in zip(urls, shown["media"], strict=True)
+        {"url": url, "thumbnail_url": thumbnail_url, **medium}
+        for url, thumbnail_url, medium in zip(urls, small, shown["media"], strict=True)
     ]
     return shown

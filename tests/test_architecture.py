@@ -11,14 +11,25 @@ from deploy.procfile import ROOT
 LINES_MAX = 300
 # From the ground up: a module imports only from the layers below its own.
 LAYERS = (
-    {"errors", "states", "counts", "scripts", "keys", "outage", "watchdog", "timeline"}
+    {"wording", "errors", "states", "counts", "scripts", "keys", "outage", "watchdog", "timeline"}
     | {"kept", "patience", "caller", "limits"},
     {"hosts", "report", "clock", "complaint"},
     {"job", "web"},
+    {"retention"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}
-    | {"places", "notice", "portrait", "provider"},
+    | {"places", "notice", "drawing", "portrait", "provider"},
     {"bfl_answers", "bfl_submissions", "plan", "slots"},
-    {"store", "pages", "pulse", "refusals", "directory", "staging"},
+    {
+        "store",
+        "ended",
+        "ledger",
+        "recollection",
+        "pages",
+        "pulse",
+        "refusals",
+        "directory",
+        "staging",
+    },
     {"bucket"},
     {"storage", "sidecars"},
     {"intake", "services"},
@@ -38,6 +49,8 @@ AT_HOME = {
     "rq": {"jobs.queues", "worker.rq_worker"},
     "redis": {
         "jobs.clock",
+        "jobs.ended",
+        "jobs.ledger",
         "jobs.outage",
         "jobs.pages",
         "jobs.pulse",
@@ -142,7 +155,17 @@ def test_a_library_is_known_only_where_it_is_at_home(library: str) -> None:
 
 @every_product_file
 def test_only_the_store_and_its_scripts_know_a_key_of_redis(path: Path) -> None:
-    if path.stem not in ("store", "pages", "places", "plan", "pulse", "refusals", "slots"):
+    if path.stem not in (
+        "store",
+        "ended",
+        "ledger",
+        "pages",
+        "places",
+        "plan",
+        "pulse",
+        "refusals",
+        "slots",
+    ):
         assert "keys" not in {name.split(".")[1] for name in _imports(_tree(path)) if "." in name}
     if _name(path) != "jobs.keys":
         assert not [text for text in _texts(_tree(path)) if "fluxkeep:" in text]

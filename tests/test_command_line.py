@@ -21,7 +21,17 @@ from tests.harness.command_line import (
 )
 from tests.harness.scene import Scene
 
-COMMANDS = ("submit", "jobs", "jobs list", "jobs show", "jobs rescue", "credits", "doctor")
+COMMANDS = (
+    "submit",
+    "jobs",
+    "jobs list",
+    "jobs show",
+    "jobs rescue",
+    "credits",
+    "doctor",
+    "fsck",
+    "rebuild",
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +56,7 @@ def bytes_at_bfl(scene: Scene, job: dict[str, Any]) -> list[bytes]:
 def test_the_help_lists_what_fluxkeep_can_do_and_nothing_else(shell: CommandLine) -> None:
     said = shell.run("--help")
     listed = re.findall(r"^  (\w+)  ", said.out.partition("Commands:")[2], re.MULTILINE)
-    assert listed == ["credits", "doctor", "jobs", "submit"]
+    assert listed == ["credits", "doctor", "fsck", "jobs", "rebuild", "submit"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import pytest
 from flask.testing import FlaskClient
@@ -17,12 +17,12 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 
-from jobs import intake, records
+from jobs import intake
 from jobs import services as wiring
 from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.kept import Kept
-from jobs.keys import DUE, INDEX, RECORDS, WAITING
+from jobs.keys import WAITING
 from jobs.patience import Patience
 from jobs.report import Failure, Moderation, Report
 from jobs.services import Services
@@ -30,6 +30,7 @@ from jobs.settings import load
 from jobs.states import REOPENABLE, News, Source, State
 from receiver import create_app
 from tests.harness import RedisServer
+from tests.harness.books import Books
 from worker.claim import Claim
 from worker.sweep import look_after, sweep
 
@@ -47,17 +48,7 @@ PROFILE = settings(
 NAMES = ("one", "two", "three")
 IDS = st.sampled_from(NAMES)
 NEWS, SOURCES = st.sampled_from(News), st.sampled_from(Source)
-LIVES = st.none() | st.floats(-60, 7200)
-INDEXES = st.integers(0, 1000)
-
-
-class Books(NamedTuple):
-    """Every record, and every set that has to agree with them."""
-
-    jobs: list[Job]
-    due: dict[str, float]
-    waiting: dict[str, float]
-    indexes: dict[State, dict[str, float]]
+LIVES, INDEXES = st.none() | st.floats(-60, 7200), st.integers(0, 1000)
 
 
 class Installation(RuleBasedStateMachine):
@@ -242,6 +233,10 @@ class Installation(RuleBasedStateMachine):
         jobs = books.jobs
         assert books.due == {job.id: job.look_at for job in jobs if not job.state.terminal}
         assert books.waiting == {job.id: job.wanted for job in jobs if job.wanted is not None}
+        assert books.drawings == {job.id: job.draw_at for job in jobs if job.draw_at is not None}
+        kept = {job.id: job.end for job in jobs if job.kept}
+        rest = {job.id: job.end for job in jobs if job.state.terminal and not job.kept}
+        assert books.clocks == (kept, rest)
         for state, index in books.indexes.items():
             assert index == {job.id: job.created_at for job in jobs if job.state is state}
         assert {report.task_id for report in self.delivered} <= {job.id for job in jobs}
@@ -260,18 +255,8 @@ class Installation(RuleBasedStateMachine):
         stored = [moment for moment in job.timeline if moment.what == "stored"]
         assert len(stored) == (job.state is State.STORED)
 
-    # What is there.
-
     def books(self) -> Books:
-        """All of it in one transaction."""
-        with self.redis.pipeline() as pipe:
-            pipe.mget([RECORDS + job_id for job_id in NAMES])
-            for key in (DUE, WAITING, *(INDEX + state for state in State)):
-                pipe.zrange(key, 0, -1, withscores=True)
-            raw, *rows = pipe.execute()
-        due, waiting, *indexes = [{name.decode(): score for name, score in row} for row in rows]
-        jobs = [records.decode(record) for record in raw if record]
-        return Books(jobs, due, waiting, dict(zip(State, indexes, strict=True)))
+        return Books.read(self.redis, NAMES)
 
     def record(self, job_id: str) -> Job | None:
         return self.store.load(job_id)
@@ -285,6 +270,7 @@ class Installation(RuleBasedStateMachine):
 @pytest.fixture
 def an_installation(redis_server: RedisServer, tmp_path: Path) -> type[Installation]:
     """Everything but the network, on a Redis of its own."""
+    (tmp_path / "media" / KEPT.key).parent.mkdir(parents=True)
     media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
     Installation.services = wiring.build(load(ENVIRONMENT | media), redis_server.client())
     Installation.client = create_app(Installation.services).test_client()

@@ -11,7 +11,15 @@ import pytest
 from jobs.bucket import PART_BYTES, WHOLE_BYTES, Bucket
 from jobs.directory import ABANDONED_AFTER_SECONDS, Directory
 from jobs.errors import StorageFailed
-from jobs.media import EXTENSIONS, MediaStore, object_key, sidecar_key
+from jobs.media import (
+    EXTENSIONS,
+    MediaStore,
+    Part,
+    companions,
+    object_key,
+    part,
+    sidecar_key,
+)
 from jobs.provider import Limits, Provider
 
 KEY = "2026/01/01/job-0.jpg"
@@ -98,10 +106,12 @@ def test_nothing_stays_of_what_was_never_committed(store: MediaStore) -> None:
     other = object_key("another", CREATED_AT, 0, "image/png")
     for key in (*mine, other):
         published(store, b"bytes", key)
-        store.write(sidecar_key(key), b"{}")
+        for companion in companions(key):
+            store.write(companion, b"{}")
     store.remove(mine[1])
     store.drop_uncommitted("job", CREATED_AT, 3)
-    left = [key for key in (*mine, *map(sidecar_key, mine)) if store.size(key) is not None]
+    every = [one for key in mine for one in (key, *companions(key))]
+    left = [key for key in every if store.size(key) is not None]
     assert left == [] and store.size(other) == 5
 
 
@@ -144,7 +154,51 @@ def test_a_storage_that_works_is_checked_without_leaving_anything(store: MediaSt
     assert staged(store) == []
 
 
+def test_all_objects_are_listed_and_nothing_that_is_staged(store: MediaStore) -> None:
+    assert list(store.listing()) == []
+    keys = [f"2026/{month:02}/01/job-{n}.jpg" for month in range(1, 4) for n in range(2)]
+    for key in keys:
+        published(store, b"bytes", key)
+    store.write(sidecar_key(keys[0]), b"{}")
+    with store.staging("job") as path:
+        path.write_bytes(b"half")
+        found = sorted(store.listing())
+    expected = [*((key, 5) for key in keys), (sidecar_key(keys[0]), 2)]
+    assert found == sorted(expected)
+
+
+def test_a_long_listing_is_complete(store: MediaStore) -> None:
+    for n in range(1100):
+        store.write(f"2026/01/01/job{n}-0.json", b"{}")
+    assert len({found.key for found in store.listing()}) == 1100
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("2026/01/01/a_b-c-0.jpg", Part.OBJECT),
+        ("2026/01/01/a-12.json", Part.NOTE),
+        ("2026/01/01/a-0.thumb.webp", Part.THUMBNAIL),
+        ("2026/01/01/a.json", None),
+        ("package.json", None),
+        ("2026/01/01/a-0.exe", None),
+        ("2026/01/01/a-0.jpg\n", None),
+        ("2026/01/01/../a-0.jpg", None),
+    ],
+)
+def test_what_is_ours_is_known_by_its_key(key: str, meant: Part | None) -> None:
+    assert part(key) is meant
+
+
 # A directory alone.
+
+
+def test_links_in_a_directory_are_not_followed(directory: Directory, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret.txt").write_text("x")
+    (directory.root / "2026").symlink_to(tmp_path / "elsewhere")
+    (directory.root / "secret.txt").symlink_to(tmp_path / "elsewhere" / "secret.txt")
+    assert list(directory.listing()) == []
 
 
 def test_a_staged_file_is_dropped_a_minute_after_its_last_byte(directory: Directory) -> None:

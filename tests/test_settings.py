@@ -54,6 +54,19 @@ def test_the_rest_has_sensible_defaults() -> None:
     assert settings.bfl_api_key is None and settings.delivery_hosts == ()
 
 
+@pytest.mark.parametrize(
+    ("value", "days"),
+    [("7", 7.0), ("0.5", 0.5), ("forever", None), ("FOREVER", None), ("", None), (" ", None)],
+)
+def test_media_and_records_have_clocks_of_their_own(value: str, days: float | None) -> None:
+    usual = load(NEEDED).retention
+    assert (usual.media_days, usual.jobs_days) == (None, 30.0)
+    media = load(NEEDED | {"RETAIN_MEDIA_DAYS": value}).retention
+    jobs = load(NEEDED | {"RETAIN_JOBS_DAYS": value}).retention
+    assert (media.media_days, media.jobs_days) == (days, 30.0)
+    assert (jobs.media_days, jobs.jobs_days) == (None, days)
+
+
 # What makes no sense.
 
 
@@ -113,6 +126,11 @@ def test_the_rest_has_sensible_defaults() -> None:
         ("DELIVERY_HOSTS", "localhost"),
         ("DELIVERY_HOSTS", "good.example.com,CANARY.example.com"),
         ("DELIVERY_HOSTS", "canary.example.com."),
+        ("RETAIN_MEDIA_DAYS", "canary"),
+        ("RETAIN_MEDIA_DAYS", "-1"),
+        ("RETAIN_JOBS_DAYS", "0"),
+        ("RETAIN_JOBS_DAYS", "nan"),
+        ("RETAIN_JOBS_DAYS", "30d"),
         ("LOG_LEVEL", "canary"),
     ],
 )

@@ -33,18 +33,22 @@ def beside(scene: Scene, task: Task) -> list[dict[str, Any]]:
 def shown(scene: Scene, task: Task) -> dict[str, Any]:
     """The job as its user sees it, without what dies."""
     job = scene.client.job(task.id)
-    return {**job, "media": [{**medium, "url": None} for medium in job["media"]]}
+    media = [{**medium, "url": None, "thumbnail_url": None} for medium in job["media"]]
+    return {**job, "media": media}
 
 
 def test_an_object_is_explained_as_its_user_sees_it(scene: Scene) -> None:
     task = scene.generate(webhook_url=scene.webhook_url)
     scene.expect(task, model="flux-2-pro", metadata={"user": "Zoë"})
-    scene.stored(task)
+    scene.drawn(task)
     (note,) = beside(scene, task)
     assert note.pop("format") == 1
-    (key,) = [medium.pop("key") for medium in note["media"]]
-    assert [key] == scene.keys(task)
-    note["media"][0]["url"] = None
+    assert note.pop("ended_at") <= note["updated_at"] and note.pop("request") is None
+    (medium,) = note["media"]
+    assert [medium.pop("key")] == scene.keys(task)
+    small = medium.pop("thumbnail")
+    assert scene.installation.shelf.sha256(small["key"]) == small["sha256"]
+    medium |= {"url": None, "thumbnail_url": None}
     assert note == shown(scene, task)
     assert note["status"] == "stored" and note["metadata"] == {"user": "Zoë"}
 
@@ -52,7 +56,7 @@ def test_an_object_is_explained_as_its_user_sees_it(scene: Scene) -> None:
 def test_nothing_in_it_dies_or_opens_anything(scene: Scene) -> None:
     task = scene.generate()
     scene.expect(task, notify_url="https://app.example/hook?token=canary")
-    scene.stored(task)
+    scene.drawn(task)
     text = json.dumps(beside(scene, task))
     for word in ("sig=", "/media/", "http://", "https://", "canary", "lease", "fence"):
         assert word not in text
@@ -69,7 +73,7 @@ def test_what_is_said_of_a_stored_job_is_said_beside_it_too(scene: Scene) -> Non
 
 def test_a_forgotten_job_leaves_nothing(scene: Scene) -> None:
     task = scene.generate()
-    scene.stored(task)
+    scene.drawn(task)
     assert scene.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
     assert [key for key in scene.installation.shelf.sizes() if task.id in key] == []
 

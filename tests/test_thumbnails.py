@@ -66,12 +66,14 @@ def alike(found: list[tuple[int, ...]], wanted: tuple[tuple[int, ...], ...]) -> 
 def test_a_thumbnail_is_a_webp_of_512_pixels_and_says_what_it_is(tmp_path: Path, kind: str) -> None:
     result = made(tmp_path, encoded(corners(1200, 600), kind), kind)
     assert result
-    body = (tmp_path / "thumbnail").read_bytes()
-    with Image.open(tmp_path / "thumbnail") as image:
+    with Image.open(BytesIO(result.body)) as image:
         assert image.format == "WEBP"
         assert image.size == (result.width, result.height) == (512, 256)
         assert alike(colours(image), CORNERS)
-    assert (result.bytes, result.sha256) == (len(body), hashlib.sha256(body).hexdigest())
+    kept = result.kept("key")
+    digest = hashlib.sha256(result.body).hexdigest()
+    assert (kept.content_type, kept.bytes, kept.sha256) == ("image/webp", len(result.body), digest)
+    assert (kept.width, kept.height) == (512, 256)
 
 
 @KINDS

@@ -13,6 +13,7 @@ from redis import Redis
 from jobs import intake, services, settings
 from jobs.directory import Directory
 from jobs.job import Job
+from jobs.kept import Kept
 from jobs.media import object_key
 from jobs.report import Report
 from jobs.services import Services
@@ -20,9 +21,10 @@ from jobs.states import News, Source, State
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox, Task
-from worker import turn
+from worker import drawings, rescue, turn
 from worker.claim import Claim
 from worker.sweep import sweep
+from worker.thumbnail import Thumbnail
 
 RETRY_AFTER_SECONDS = 300.0
 
@@ -227,3 +229,46 @@ def test_a_fresh_url_is_asked_for_once(floor: Floor) -> None:
 def until_dead(floor: Floor, job: Job) -> None:
     dies_at = job.urls_die_at or 0.0
     wait_for("the URL is dead", lambda: floor.wired.store.now() > dies_at, 5)
+
+
+# Thumbnails.
+
+
+def thumbnails(floor: Floor, task: Task) -> list[Kept | None]:
+    return [file.thumbnail for file in floor.job(task).media]
+
+
+def test_thumbnails_wait_until_no_job_does(floor: Floor) -> None:
+    later = floor.ready(life=3000)
+    sooner = floor.ready(life=30)
+    assert floor.take(later)
+    assert thumbnails(floor, sooner) == [None] and floor.job(later).state is State.READY
+    assert floor.take(later)
+    assert all(thumbnails(floor, sooner)) and all(thumbnails(floor, later))
+
+
+def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(floor: Floor) -> None:
+    task = floor.ready()
+    claim = Claim.take(floor.wired.store, task.id)
+    assert claim is not None
+    rescue.bring_home(floor.wired, claim)  # and then its worker was killed
+    floor.wired.redis.delete(floor.wired.hints.queue_key)
+    sweep(floor.wired)
+    assert floor.wired.redis.llen(floor.wired.hints.queue_key) == 1
+    assert not floor.take(task)
+    assert all(thumbnails(floor, task))
+    sweep(floor.wired)
+    assert floor.wired.redis.llen(floor.wired.hints.queue_key) == 1
+
+
+def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(floor: Floor) -> None:
+    task = floor.ready()
+    claim = Claim.take(floor.wired.store, task.id)
+    assert claim is not None
+    rescue.bring_home(floor.wired, claim)
+    job = floor.job(task)
+    floor.wired.media.delete(job.media[0].key)
+    floor.wired.store.forget(job)
+    drawings.keep(floor.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
+    assert [path for path in floor.media_root.rglob("*") if path.is_file()] == []
+    assert floor.wired.store.to_draw() is None

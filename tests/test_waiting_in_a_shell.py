@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from click import ClickException
 
+from jobs.directory import Directory
 from jobs.errors import StorageFailed
 from jobs.kept import Kept
-from jobs.media import MediaStore
-from jobs.storage import open_storage
 from receiver.commands.files import save
 from tests.harness import Installation
 from tests.harness.command_line import (
@@ -97,8 +96,8 @@ def test_bytes_that_are_not_the_recorded_ones_leave_no_file(tmp_path: Path) -> N
     assert not (tmp_path / "one-0.jpg").exists()
 
 
-def a_storage_with_one_file(directory: Path) -> tuple[MediaStore, Kept]:
-    media = open_storage((directory / "media").as_uri(), {})
+def a_storage_with_one_file(directory: Path) -> tuple[Directory, Kept]:
+    media = Directory(directory / "media")
     kept = Kept(
         key="2026/11/21/one-0.jpg",
         content_type="image/jpeg",

@@ -8,9 +8,9 @@ from pathlib import Path
 from jobs.complaint import refusals
 from jobs.errors import NotMedia
 from jobs.job import Job
-from jobs.kept import Kept
+from jobs.kept import Kept, Role
 from jobs.media import MediaStore
-from worker import magic
+from worker import facts, magic
 from worker.fetch import Download
 
 
@@ -23,11 +23,11 @@ def left_behind(media: MediaStore, job: Job, n: int) -> Kept | None:
     if found is None:
         return None
     key, content_type = found
-    with _local(media, job, key) as path:
+    with local_copy(media, job, key) as path:
         if not _is_sound(path, content_type):
             return None
         got = Download(content_type, path.stat().st_size, _sha256(path))
-        return kept(key, path, got)
+        return kept(key, path, got, job.role(n))
 
 
 def is_same(media: MediaStore, wanted: Kept) -> bool:
@@ -40,20 +40,22 @@ def is_same(media: MediaStore, wanted: Kept) -> bool:
     return digest.hexdigest() == wanted.sha256
 
 
-def kept(key: str, path: Path, got: Download) -> Kept:
-    width, height = magic.pixels(path, got.content_type)
+def kept(key: str, path: Path, got: Download, role: Role) -> Kept:
+    known = facts.known(path, got.content_type)
     return Kept(
         key=key,
         content_type=got.content_type,
         bytes=got.bytes,
         sha256=got.sha256,
-        width=width,
-        height=height,
+        width=known.width,
+        height=known.height,
+        seconds=known.seconds,
+        role=role,
     )
 
 
 @contextmanager
-def _local(media: MediaStore, job: Job, key: str) -> Iterator[Path]:
+def local_copy(media: MediaStore, job: Job, key: str) -> Iterator[Path]:
     """An object as a file of this machine."""
     if path := media.local_path(key):
         yield path

@@ -6,7 +6,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from jobs.errors import NotMedia
-from worker import boxes, facts
+from worker import boxes
 
 HEAD_BYTES = 16
 
@@ -70,9 +70,3 @@ _ENDINGS: dict[str, Callable[[mmap], bool]] = {
     "image/webp": _webp_ends,
     "video/mp4": _mp4_ends,
 }
-
-
-def pixels(path: Path, kind: str) -> tuple[int | None, int | None]:
-    """Width and height of an image; `facts.known` tells more and takes this one's place."""
-    known = facts.known(path, kind)
-    return (known.width, known.height) if kind.startswith("image/") else (None, None)

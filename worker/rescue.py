@@ -21,7 +21,7 @@ from jobs.errors import (
 )
 from jobs.hosts import Address
 from jobs.job import Job
-from jobs.kept import Kept
+from jobs.kept import Kept, Role
 from jobs.media import object_key
 from jobs.services import Services
 from jobs.states import News, State
@@ -82,7 +82,8 @@ class Rescue:
         job = self._claim.job
         with web.new_session(self._services.trust.sandbox) as session:
             addresses = [self._services.trust.delivery(url) for url in job.urls]
-            media = tuple(self._keep(session, n, at) for n, at in enumerate(addresses))
+            kept = [self._keep_or_leave(session, n, at) for n, at in enumerate(addresses)]
+        media = tuple(file for file in kept if file)
         now = self._services.store.now()
         life = (job.urls_die_at or now) - now
         counts = {
@@ -103,6 +104,16 @@ class Rescue:
         if written != portrait.sidecar(claim.job):  # the caller said more of it meanwhile
             with suppress(StoreUnavailable, StorageFailed):
                 sidecars.keep_true(services.store, services.media, claim.job.id)
+
+    def _keep_or_leave(self, session: requests.Session, n: int, address: Address) -> Kept | None:
+        """What a draft cache is made of is BFL's business: it must not cost the samples."""
+        try:
+            return self._keep(session, n, address)
+        except NotMedia:
+            if n == 0 or self._claim.job.role(n) is not Role.DRAFT_CACHE:
+                raise
+        self._claim.commit(lambda job, now: job.noted(now, "draft cache left out").renewed(now))
+        return None
 
     def _keep(self, session: requests.Session, n: int, address: Address) -> Kept:
         job = self._claim.job
@@ -134,7 +145,7 @@ class Rescue:
             )
             key = object_key(job.id, job.created_at, n, got.content_type)
             self._claim.commit(Job.renewed)  # whoever lost the job must not publish any more
-            kept = adoption.kept(key, path, got)
+            kept = adoption.kept(key, path, got, job.role(n))
             name = portrait.file_name(job, n, key)
             if not media.publish(path, key, name) and not adoption.is_same(media, kept):
                 # Left by an earlier claim and on no record, unless the job was lost meanwhile.

@@ -13,22 +13,24 @@ from jobs.errors import BrokenRecord, StorageFailed, StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store import Due
-from worker import notices, wiring
+from worker import notices, retention, wiring
 from worker.claim import POISONED_FOR_SECONDS
 from worker.rescue import drop_if_over
 
 SWEEP_EVERY_SECONDS = 5.0
 LEAST_PAUSE_SECONDS = 0.5
 BATCH = 500
+LEAVE_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
 
 def main() -> int:
     services, stop = wiring.start(), _stop_on_signals()
-    telling = notices.start(services, stop)
+    beside = [start(services, stop) for start in (notices.start, retention.start)]
     run(services, stop)
-    telling.join()
+    for thread in beside:
+        thread.join(LEAVE_SECONDS)  # a storage that hangs may keep one longer: it is cut off
     return 0
 
 

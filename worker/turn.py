@@ -10,7 +10,7 @@ from jobs.errors import ClaimLost, StoreUnavailable, UnknownJob
 from jobs.job import Job
 from jobs.services import Services
 from jobs.states import State
-from worker import poll, rescue, submit
+from worker import drawings, poll, rescue, submit
 from worker.claim import Claim
 
 STEPS: dict[State, Callable[[Services, Claim], None]] = {
@@ -43,6 +43,7 @@ def take(services: Services, job_id: str) -> bool:
                 claim = _found(services, job_id)
             if claim:
                 _work(services, claim)
+            _draw(services)
     except Leaving:
         if claim:
             _hand_back(claim)
@@ -81,6 +82,16 @@ def _work(services: Services, claim: Claim) -> None:
         log.warning("job %s: %s; the lease will run out", claim.job.id, error)
     except Exception as error:  # noqa: BLE001 - one job must not be tried for ever in the dark
         _stumble(claim, error)
+
+
+def _draw(services: Services) -> None:
+    """Thumbnails last; whoever is stopped here leaves them to the next one."""
+    try:
+        drawings.catch_up(services)
+    except StoreUnavailable as error:
+        log.warning("%s; thumbnails are drawn later", error)
+    except Exception as error:  # noqa: BLE001 - a nicety must not make a rescue look failed
+        log.error("unforeseen %s while drawing", type(error).__name__)  # noqa: TRY400
 
 
 def _stumble(claim: Claim, error: Exception) -> None:

@@ -10,7 +10,7 @@ import requests
 
 from tests.harness.client import Client
 from tests.harness.installation import DEFAULTS, KEYS
-from tests.harness.invariants import check
+from tests.harness.invariants import check, undrawn
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, stopped_scene
 from tests.sandbox import Settings, Task
@@ -159,6 +159,7 @@ def test_every_job_ends_stored_and_no_secret_old_or_new_is_told(rotation: Rotati
     user = installation.client(NEW_API_KEY)
     unfinished = ("queued", "submitted", "ready")
     wait_for("every job has ended", lambda: not user.jobs(status=unfinished), 60)
+    wait_for("every thumbnail is made", lambda: not undrawn(installation), 60)
     installation.settings |= BOTH  # so that both are looked for
     jobs = check(installation, idle=True)
     assert {job.state for job in jobs} == {"stored"}

@@ -10,7 +10,21 @@ from redis import Redis
 from jobs import records
 from jobs.job import LEASE_SECONDS, Job
 from jobs.kept import Kept
-from jobs.keys import DUE, INDEX, INPUTS, LINE, LINES, RECORDS, TASKS, WAITING
+from jobs.keys import (
+    DRAWINGS,
+    DUE,
+    ENDED,
+    ENDED_MEDIA,
+    INDEX,
+    INPUTS,
+    LEFT,
+    LINE,
+    LINES,
+    RECORDS,
+    TASKS,
+    WAITING,
+)
+from jobs.media import companions
 from jobs.portrait import sidecar
 from jobs.states import State
 from tests.harness.installation import Installation
@@ -35,13 +49,19 @@ def check(installation: Installation, *, idle: bool = False) -> list[Job]:
             *_names(redis, jobs),
             *_inputs(redis, jobs),
             *_secrets_in_rq(redis, installation),
+            *_media(installation.shelf, jobs, _members(redis, LEFT), idle=idle),
         ]
-    found += _media(installation.shelf, jobs, idle=idle)
     found += _secrets_in_logs(installation)
     if idle:
         found += [f"{job.id} is still {job.state}" for job in jobs if not job.state.terminal]
     assert not found, "\n".join(["invariants are broken:", *found])
     return jobs
+
+
+def undrawn(installation: Installation) -> list[str]:
+    """Whose thumbnails are still to be made."""
+    with installation.redis.client() as redis:
+        return sorted(_members(redis, DRAWINGS))
 
 
 def _jobs(redis: Redis) -> list[Job]:
@@ -56,6 +76,12 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     yield from _differences("due", unfinished, _members(redis, DUE))
     wanted = {job.id for job in jobs if job.wanted}
     yield from _differences("waiting", wanted, _members(redis, WAITING))
+    undrawn = {job.id for job in jobs if job.draw_at}
+    yield from _differences("drawings", undrawn, _members(redis, DRAWINGS))
+    ended = {job.id for job in jobs if job.state.terminal}
+    with_media = {job.id for job in jobs if job.kept}
+    yield from _differences("ended, with media", with_media, _members(redis, ENDED_MEDIA))
+    yield from _differences("ended, without", ended - with_media, _members(redis, ENDED))
     for state in State:
         ids = {job.id for job in jobs if job.state is state}
         yield from _differences(f"the index of {state}", ids, _members(redis, INDEX + state))
@@ -119,31 +145,27 @@ def _leases(redis: Redis, jobs: list[Job]) -> Iterator[str]:
             yield f"{job.id} is {job.state} and {now - job.deadline:.1f} s past its deadline"
 
 
-def _media(shelf: Shelf, jobs: list[Job], *, idle: bool) -> Iterator[str]:
+def _media(shelf: Shelf, jobs: list[Job], left: set[str], *, idle: bool) -> Iterator[str]:
     """Stored if and only if each of its objects is there, as recorded; and no other object."""
     sizes = shelf.sizes()
     for job in jobs:
         if (job.state is State.STORED) is not bool(job.media):
             yield f"{job.id} is {job.state} with {len(job.media)} files"
-        for kept in job.media:
+        for kept in job.kept:
             yield from _object(shelf, sizes, kept)
             yield from _sidecar(shelf, sizes, job, kept)
-    recorded = {kept.key for job in jobs for kept in job.media}
+            if kept.thumbnail:
+                yield from _object(shelf, sizes, kept.thumbnail)
+    recorded = {kept.key for job in jobs for kept in job.kept} | left
+    recorded |= {companion for key in recorded for companion in companions(key)}
     under_way = {job.id for job in jobs if not job.state.terminal}
     for key in sizes:
         # A worker may have published it and not said so yet, or have died in between.
-        belongs = key in recorded or PurePosixPath(key).name.rpartition("-")[0] in under_way
-        if not belongs and not _is_sidecar(key, recorded):
+        belongs = PurePosixPath(key).name.rpartition("-")[0] in under_way
+        if not belongs and key not in recorded:
             yield f"{key} belongs to no job"
     horizon = time.time() - (0 if idle else STAGED_SECONDS)
     yield from (f"{name} was left in the staging" for name in shelf.staged(horizon))
-
-
-def _is_sidecar(key: str, recorded: set[str]) -> bool:
-    """`<job id>-<n>.json` beside `<job id>-<n>.jpg`."""
-    path = PurePosixPath(key)
-    beside = (path.with_suffix(suffix) for suffix in (".jpg", ".png", ".webp", ".mp4"))
-    return path.suffix == ".json" and any(str(one) in recorded for one in beside)
 
 
 def _object(shelf: Shelf, sizes: dict[str, int], kept: Kept) -> Iterator[str]:
@@ -157,11 +179,14 @@ def _object(shelf: Shelf, sizes: dict[str, int], kept: Kept) -> Iterator[str]:
 
 
 def _sidecar(shelf: Shelf, sizes: dict[str, int], job: Job, kept: Kept) -> Iterator[str]:
-    """Each object explains itself, and what it says is what the record says."""
+    """Each object explains itself, and what it says is what the record says.
+
+    But for a thumbnail that is just being made: it is on record before it is said beside it.
+    """
     key = str(PurePosixPath(kept.key).with_suffix(".json"))
     if key not in sizes:
         yield f"{kept.key} has nothing beside it that explains it"
-    elif shelf.read(key) != sidecar(job):
+    elif not job.draw_at and shelf.read(key) != sidecar(job):
         yield f"{key} says something else than the record"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from jobs.job import Job
 from tests.harness.client import Client
 from tests.harness.installation import Installation
-from tests.harness.invariants import check
+from tests.harness.invariants import check, undrawn
 from tests.harness.patience import wait_for
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import TestBucket
@@ -18,6 +18,7 @@ from tests.sandbox import Delivery, Request, Sandbox, Task
 from tests.sandbox import Settings as SandboxSettings
 
 QUICK_SECONDS = 0.02
+COMPANIONS = (".json", ".thumb.webp")
 
 
 class Scene:
@@ -70,6 +71,15 @@ class Scene:
             assert self.client.media(job, n) == self.box.picture(task.id, n)
         return job
 
+    def drawn(self, task: Task, timeout: float = 20.0) -> dict[str, Any]:
+        """The job of a task once it is stored and its thumbnails are made, or never will be."""
+        self.stored(task, timeout)
+        wait_for("its thumbnails", lambda: task.id not in self.undrawn(), timeout)
+        return self.client.job(task.id)
+
+    def undrawn(self) -> list[str]:
+        return undrawn(self.installation)
+
     # What BFL saw.
 
     def deliveries(self, task: Task) -> list[Delivery]:
@@ -106,12 +116,12 @@ class Scene:
     def objects(self, task: Task) -> list[Path]:
         """The files of a task, wherever the storage has them."""
         found = self.installation.media.glob(f"*/*/*/{task.id}-*")
-        return sorted(path for path in found if path.suffix != ".json")
+        return sorted(path for path in found if not path.name.endswith(COMPANIONS))
 
     def keys(self, task: Task) -> list[str]:
         """The keys of a task's media, in whatever storage."""
         found = [key for key in self.installation.shelf.sizes() if f"/{task.id}-" in key]
-        return sorted(key for key in found if not key.endswith(".json"))
+        return sorted(key for key in found if not key.endswith(COMPANIONS))
 
     def staged(self) -> list[Path]:
         """Files that are not verified yet, or were left by somebody who died."""
@@ -125,12 +135,14 @@ class Scene:
             lambda: self.client.get("/api/jobs", status=unfinished).json()["jobs"] == [],
             timeout,
         )
+        if self.installation.worker:
+            wait_for("every thumbnail is made", lambda: not self.undrawn(), timeout)
         return check(self.installation, idle=idle)
 
 
 def without_links(job: dict[str, Any]) -> str:
     """A job's whole JSON but for the tokens of its links, which are signed anew each time."""
-    media = [{**file, "url": ""} for file in job["media"]]
+    media = [{**file, "url": "", "thumbnail_url": ""} for file in job["media"]]
     return json.dumps({**job, "media": media}, sort_keys=True)
 
 

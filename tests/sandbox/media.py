@@ -1,6 +1,6 @@
 """Media of any size: the same bytes every time for a name, and never held whole in memory."""
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -48,9 +48,19 @@ class Media:
 
 def media_of(task: Task, n: int) -> Media:
     """The n-th media file of a task."""
-    if task.switches.body is not None:
-        return Media(task.id, "text/html", (task.switches.body.encode(),))
+    if (body := _literal(task, n)) is not None:
+        return Media(f"{task.id}/{n}", "text/html", (body,))
     return _media(f"{task.id}/{n}", task.format, task.switches.size)
+
+
+def _literal(task: Task, n: int) -> bytes | None:
+    """What its submitter wants to be delivered instead."""
+    wanted = task.switches
+    if wanted.draft_body is not None and n == wanted.samples:
+        return wanted.draft_body.encode()
+    if wanted.body_base64 is not None:
+        return b64decode(wanted.body_base64)
+    return None if wanted.body is None else wanted.body.encode()
 
 
 @lru_cache(maxsize=256)

@@ -44,6 +44,7 @@ class Switches:
     sample: Literal["present", "missing"] = "present"
     sample_url: str | None = None  # literal, for hostile URLs
     draft_cache: bool = False
+    draft_body: str | None = None  # delivered as the draft cache
 
     # Calling back
     payload: Literal["current", "legacy", "skills"] = "current"
@@ -85,6 +86,7 @@ class Switches:
     gzip: bool = False
     content_type: str | None = None
     body: str | None = None  # delivered instead of media
+    body_base64: str | None = None  # the same for bytes that are no text
     format: Literal["jpeg", "png", "webp", "mp4"] | None = None
     size: int = 0  # bytes; a picture smaller than its natural size is not made
     path: Literal["results", "sharded", "durable"] = "results"

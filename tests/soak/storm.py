@@ -97,6 +97,7 @@ class Storm:
         return _sum(ended, {str(state) for state in State if state.terminal}) >= self.jobs
 
     def _judged(self) -> list[Job]:
+        wait_for("no thumbnail to make", lambda: not invariants.undrawn(self.installation), 600)
         wait_for("no staged file", self._all_tidy, STAGED_SECONDS + SWEEP_SECONDS)
         jobs = invariants.check(self.installation, idle=True)
         assert {job.id for job in jobs} == set(self.ids)

@@ -15,7 +15,7 @@ JOBS, AT_ONCE = 200, 8
 TOTAL_MAX, NARROW_MAX = 24, 6  # what both sides hold by default
 NARROW, WIDE = "flux-kontext-max", "flux-2-pro"
 WORKERS = 3
-GENERATION_SECONDS = 1.5
+GENERATION_SECONDS = 3.0  # long enough to fill every slot on a slow machine
 HANG_SECONDS = 5.0
 # Workers that were told of different jobs reach BFL in any order.
 OVERTAKING_MAX = 2 * WORKERS

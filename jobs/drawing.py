@@ -1,0 +1,40 @@
+"""Thumbnails of a stored job: the pure steps, which change nothing else about it."""
+
+from dataclasses import replace
+
+from jobs.job import Job
+from jobs.kept import Kept
+
+# Whoever draws has a job for so long; then somebody else may try.
+DRAWING_SECONDS = 120.0
+# A picture that costs a worker its life each time is left as it is. What the storage refused is
+# tried after 10, 40, 160 and 640 s.
+TRIES_MAX = 5
+FIRST_PAUSE_SECONDS, PAUSE_GROWTH = 10.0, 4
+
+
+def taken(job: Job, now: float) -> Job:
+    """Taken by one worker, or given up; the others see that it is not due any more."""
+    if job.draw_at is None or job.draw_at > now:
+        return job
+    if job.drawn >= TRIES_MAX:
+        return finished(job)
+    return replace(job, draw_at=now + DRAWING_SECONDS, drawn=job.drawn + 1)
+
+
+def put_off(job: Job, now: float) -> Job:
+    """Given back by its worker, which could not read or write."""
+    if job.draw_at is None:
+        return job
+    return replace(job, draw_at=now + FIRST_PAUSE_SECONDS * PAUSE_GROWTH ** (job.drawn - 1))
+
+
+def completed(job: Job, original: Kept, thumbnail: Kept) -> Job:
+    """With the thumbnail of an original that it still has."""
+    drawn = replace(original, thumbnail=thumbnail)
+    media = tuple(drawn if file == original else file for file in job.media)
+    return replace(job, media=media) if media != job.media else job
+
+
+def finished(job: Job) -> Job:
+    return replace(job, draw_at=None) if job.draw_at is not None else job

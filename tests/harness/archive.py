@@ -1,0 +1,99 @@
+"""Jobs that ended in the past, with real records, objects and notes, and without any BFL."""
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Self
+
+from jobs import services as wiring
+from jobs import sidecars
+from jobs.job import Job
+from jobs.kept import Kept
+from jobs.media import object_key
+from jobs.patience import Patience
+from jobs.provider import Limits
+from jobs.services import Services
+from jobs.settings import load
+from jobs.timeline import Moment
+from tests.harness.redis_server import RedisServer
+
+DAY_SECONDS = 86400.0
+PATIENCE = Patience(60.0, 3600.0)
+SECRETS = {"WEBHOOK_SECRET": "w", "SECRET_KEY": "s", "API_KEYS": "a:key:admin"}
+
+
+class Archive:
+    """What is written goes through the store and the storage of `services`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.redis: Any = services.redis
+
+    @classmethod
+    def over(cls, redis: RedisServer, settings: Mapping[str, str | None]) -> Self:
+        """As a process with these settings has it."""
+        given = {name: value for name, value in {**SECRETS, **settings}.items() if value}
+        return cls(wiring.build(load(given), redis.client(), Limits(5.0, 0)))
+
+    def stored(self, days_ago: float = 0.0, files: int = 1, **facts: Any) -> Job:
+        """A job that was stored so many days ago."""
+        job = self._begun(days_ago, facts)
+        media = tuple(self._published(job, n) for n in range(files))
+        ended = self._ended(job, lambda job, at: job.stored(at, media))
+        sidecars.describe(self.services.media, ended)
+        return ended
+
+    def failed(self, days_ago: float = 0.0, **facts: Any) -> Job:
+        job = self._begun(days_ago, facts)
+        return self._ended(job, lambda job, at: job.refused(at, "bfl_error", "no"))
+
+    def under_way(self, days_ago: float = 0.0, **facts: Any) -> Job:
+        return self._begun(days_ago, facts)
+
+    def _begun(self, days_ago: float, facts: Mapping[str, Any]) -> Job:
+        job_id, task_id = str(uuid.uuid4()), str(uuid.uuid4())
+
+        def begin(_job: Job | None, now: float) -> Job:
+            at = now - days_ago * DAY_SECONDS
+            job = Job.expected(task_id, at, PATIENCE, job_id).noted(at, "expected")
+            return replace(job, deadline=now + 3600, look_at=now + 3600, **facts)
+
+        return self._changed(job_id, begin)
+
+    def _published(self, job: Job, n: int) -> Kept:
+        body = f"{job.id} {n}".encode() * 100
+        key = object_key(job.id, job.created_at, n, "image/jpeg")
+        with self.services.media.staging(job.id) as path:
+            path.write_bytes(body)
+            assert self.services.media.publish(path, key)
+        digest = hashlib.sha256(body).hexdigest()
+        return Kept(key=key, content_type="image/jpeg", bytes=len(body), sha256=digest)
+
+    def _ended(self, job: Job, end: Any) -> Job:
+        return self._changed(job.id, lambda job, _now: job and end(job, job.created_at + 5))
+
+    def _changed(self, job_id: str, step: Any) -> Job:
+        after = self.services.store.change(job_id, step).after
+        assert after is not None
+        return after
+
+    # What is there.
+
+    def job(self, job: Job) -> Job | None:
+        return self.services.store.load(job.id)
+
+    def objects(self) -> list[str]:
+        """Every key in the storage, notes included."""
+        return sorted(found.key for found in self.services.media.listing())
+
+    def keys(self) -> list[str]:
+        """Every key of Redis that grows with the jobs; RQ's entries end by themselves."""
+        found = (key.decode() for key in self.redis.scan_iter("fluxkeep:*"))
+        return sorted(key for key in found if not key.startswith("fluxkeep:counts"))
+
+
+def whats(job: Job | None) -> list[str]:
+    """The lines of a timeline."""
+    lines: tuple[Moment, ...] = job.timeline if job else ()
+    return [line.what for line in lines]

@@ -1,0 +1,254 @@
+"""`fsck`: each kind of disagreement between records and storage is found, named and mended."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jobs.job import Job
+from jobs.media import sidecar_key
+from tests.harness.archive import Archive, whats
+from tests.harness.command_line import CommandLine, Said
+from tests.harness.installation import Installation
+
+CLEAN = Said(0, "all is well\n", "")
+Damage = Callable[[Archive, Job], object]
+
+pytestmark = pytest.mark.slow  # a process or three for each test
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def at_rest(
+    request: pytest.FixtureRequest, stopped_installation: Installation, temporary: Path
+) -> Installation:
+    """Nothing of it runs, so that nothing else puts anything right."""
+    assert temporary.exists()
+    if request.param == "bucket":
+        stopped_installation.keep_in(request.getfixturevalue("bucket"))
+    return stopped_installation
+
+
+@pytest.fixture
+def archive(at_rest: Installation) -> Archive:
+    return Archive.over(at_rest.redis, at_rest.settings)
+
+
+@pytest.fixture
+def shell(at_rest: Installation) -> CommandLine:
+    return CommandLine(at_rest)
+
+
+def key(job: Job) -> str:
+    return job.media[0].key
+
+
+def set_score(name: str, score: float) -> Damage:
+    return lambda archive, job: archive.redis.zadd(name, {job.id: score})
+
+
+def take_from(name: str) -> Damage:
+    return lambda archive, job: archive.redis.zrem(name, job.id)
+
+
+def forget_record(archive: Archive, job: Job) -> None:
+    archive.services.store.forget(job)
+
+
+def remove_object(archive: Archive, job: Job) -> None:
+    archive.services.media.remove(key(job))
+
+
+def remove_note(archive: Archive, job: Job) -> None:
+    archive.services.media.remove(sidecar_key(key(job)))
+
+
+def stale_note(archive: Archive, job: Job) -> None:
+    archive.services.media.write(sidecar_key(key(job)), b"{}\n")
+
+
+def orphaned_note(archive: Archive, _job: Job) -> None:
+    archive.services.media.write("2026/01/01/nobody-0.json", b"{}")
+
+
+def only_the_note(archive: Archive, job: Job) -> None:
+    archive.services.media.remove(key(job))
+    archive.services.store.forget(job)
+
+
+def lost_name(archive: Archive, job: Job) -> None:
+    archive.redis.delete(f"fluxkeep:task:{job.task_id}")
+
+
+def stray_name(archive: Archive, _job: Job) -> None:
+    archive.redis.set("fluxkeep:task:nothing", "nobody")
+
+
+def wrong_name(archive: Archive, job: Job) -> None:
+    archive.redis.set("fluxkeep:task:another", job.id)
+
+
+def stray_member(archive: Archive, _job: Job) -> None:
+    archive.redis.zadd("fluxkeep:due", {"nobody": 4e9})
+
+
+def stray_in_line(archive: Archive, _job: Job) -> None:
+    archive.redis.zadd("fluxkeep:line:flux-2-pro", {"nobody": 1})
+
+
+def lost_under_way(archive: Archive, _job: Job) -> None:
+    archive.redis.zrem("fluxkeep:due", archive.under_way().id)
+
+
+DAMAGES = {
+    "an object without a record": (forget_record, "is on no record"),
+    "a record without its object": (remove_object, "is gone"),
+    "no note": (remove_note, "is missing or stale"),
+    "a stale note": (stale_note, "is missing or stale"),
+    "a note without an object": (orphaned_note, "stands beside an object that is gone"),
+    "a note that is all there is": (only_the_note, "stands beside an object that is gone"),
+    "not on its clock": (take_from("fluxkeep:ended:media"), "fluxkeep:ended:media"),
+    "on the wrong clock": (set_score("fluxkeep:ended", 5.0), "fluxkeep:ended"),
+    "at the wrong time": (set_score("fluxkeep:ended:media", 5.0), "fluxkeep:ended:media"),
+    "not in its index": (take_from("fluxkeep:jobs:stored"), "fluxkeep:jobs:stored"),
+    "in another index": (set_score("fluxkeep:jobs:lost", 5.0), "fluxkeep:jobs:lost"),
+    "due although it has ended": (set_score("fluxkeep:due", 4e9), "fluxkeep:due"),
+    "active although it has ended": (set_score("fluxkeep:active", 4e9), "fluxkeep:active"),
+    "active as another model": (set_score("fluxkeep:active:flux", 4e9), "does not belong"),
+    "in line as another model": (set_score("fluxkeep:line:flux", 4e9), "does not belong"),
+    "no name": (lost_name, "fluxkeep:task:"),
+    "a name of nobody": (stray_name, "which has no record"),
+    "a wrong name": (wrong_name, "which is another task's"),
+    "somebody without a record": (stray_member, "has no record"),
+    "somebody in line without a record": (stray_in_line, "has no record"),
+    "a job under way that nobody looks at": (lost_under_way, "fluxkeep:due"),
+}
+
+
+# What is only in Redis is the same over every storage.
+IN_THE_STORAGE = tuple(DAMAGES)[:6]
+CASES = [("directory", damage) for damage in DAMAGES]
+CASES += [("bucket", damage) for damage in IN_THE_STORAGE]
+
+
+@pytest.mark.parametrize(("at_rest", "damage"), CASES, indirect=["at_rest"])
+def test_damage_is_found_and_mended(archive: Archive, shell: CommandLine, damage: str) -> None:
+    harm, said = DAMAGES[damage]
+    job, other = archive.stored(), archive.stored(files=2)
+    archive.failed()
+    harm(archive, job)
+    before = archive.objects(), archive.keys()
+    found = shell.run("fsck")
+    assert (found.code, found.err) == (1, "") and said in found.out, found
+    assert found.out.splitlines()[-1] == "1 found, 0 mended"
+    assert (archive.objects(), archive.keys()) == before
+    mended = shell.run("fsck", "--mend")
+    assert mended.code == 1 and mended.out.splitlines()[-1] == "1 found, 1 mended", mended
+    assert shell.run("fsck", "--verify-bytes") == CLEAN
+    assert archive.job(other) == other
+
+
+def test_nothing_is_found_where_nothing_is_wrong(archive: Archive, shell: CommandLine) -> None:
+    archive.stored(files=2), archive.failed(), archive.under_way()
+    assert shell.run("fsck", "--verify-bytes") == CLEAN
+
+
+def test_a_missing_file_is_said_on_its_job(archive: Archive, shell: CommandLine) -> None:
+    job = archive.stored(files=2)
+    remove_object(archive, job)
+    shell.run("fsck", "--mend")
+    after = archive.job(job)
+    assert after and after.state == "stored" and whats(after)[-1] == "media missing"
+    assert after.kept == job.media[1:] and after.media[0].sha256 == job.media[0].sha256
+    assert len(archive.objects()) == 2
+
+
+def test_a_file_that_is_back_is_taken_back(archive: Archive, shell: CommandLine) -> None:
+    job = archive.stored()
+    body = b"".join(archive.services.media.read(key(job)))
+    remove_object(archive, job)
+    shell.run("fsck", "--mend")
+    with archive.services.media.staging(job.id) as path:
+        path.write_bytes(body)
+        archive.services.media.publish(path, key(job))
+    assert shell.run("fsck", "--mend").out.splitlines()[-1] == "1 found, 1 mended"
+    assert (after := archive.job(job)) and after.media == job.media
+    assert shell.run("fsck", "--verify-bytes") == CLEAN
+
+
+def test_other_bytes_are_found_and_left_to_a_person(archive: Archive, shell: CommandLine) -> None:
+    job = archive.stored()
+    size = job.media[0].bytes
+    for body, options, said in (
+        (b"x" * size, ("--verify-bytes",), "has other bytes"),
+        (b"x", (), "has 1 bytes instead of"),
+    ):
+        archive.services.media.write(key(job), body)
+        assert (size == len(body)) is (shell.run("fsck").code == 0)
+        found = shell.run("fsck", "--mend", *options)
+        assert found.code == 1 and said in found.out and "1 found, 0 mended" in found.out
+
+
+def test_an_object_that_nothing_explains_is_never_deleted(
+    archive: Archive, shell: CommandLine
+) -> None:
+    job = archive.stored()
+    remove_note(archive, job)
+    forget_record(archive, job)
+    found = shell.run("fsck", "--mend")
+    assert "is on no record, and nothing tells whose it is" in found.out
+    assert archive.objects() == [key(job)]
+
+
+def test_media_that_outlive_their_record_are_no_damage(
+    archive: Archive, shell: CommandLine
+) -> None:
+    job = archive.stored(31)
+    archive.services.store.forget(job)
+    assert shell.run("fsck") == CLEAN
+    found = shell.run("fsck", "--mend", RETAIN_MEDIA_DAYS="30.5")
+    assert "has been kept long enough" in found.out and archive.objects() == []
+
+
+def test_what_is_left_of_a_job_that_failed_is_removed(archive: Archive, shell: CommandLine) -> None:
+    job = archive.failed()
+    left = f"{time.strftime('%Y/%m/%d', time.gmtime(job.created_at))}/{job.id}-0.jpg"
+    with archive.services.media.staging(job.id) as path:
+        path.write_bytes(b"x")
+        archive.services.media.publish(path, left)
+    assert "is left of a job that has none (failed)" in shell.run("fsck", "--mend").out
+    assert archive.objects() == []
+
+
+def test_jobs_under_way_are_left_alone(archive: Archive, shell: CommandLine) -> None:
+    job = archive.under_way()
+    archive._published(job, 0)  # noqa: SLF001 - as a worker does just before it commits
+    assert shell.run("fsck", "--mend") == CLEAN
+    assert len(archive.objects()) == 1
+
+
+def test_abandoned_bytes_are_found(archive: Archive, shell: CommandLine) -> None:
+    archive.stored()
+    staging = getattr(archive.services.media, "root", None)
+    if staging is None:
+        pytest.skip("an upload counts as abandoned after an hour, by the bucket's clock")
+    left = staging / ".staging" / "half"
+    left.write_bytes(b"half")
+    os.utime(left, (time.time() - 120,) * 2)
+    assert "1 files that nobody works on" in shell.run("fsck").out
+    assert shell.run("fsck", "--mend").code == 1 and shell.run("fsck") == CLEAN
+
+
+def test_a_record_that_cannot_be_read_is_named(archive: Archive, shell: CommandLine) -> None:
+    job = archive.stored()
+    archive.redis.set(f"fluxkeep:job:{job.id}", "7 nonsense")
+    found = shell.run("fsck", "--mend")
+    assert found.code == 1 and f"job {job.id}: its record cannot be read" in found.out
+    assert len(archive.objects()) == 2
+
+
+def test_without_redis_or_storage_it_cannot_look(archive: Archive, shell: CommandLine) -> None:
+    archive.stored()
+    assert shell.run("fsck", REDIS_URL="redis://127.0.0.1:1/0").code == 2
+    assert shell.run("fsck", SECRET_KEY=None).code == 2

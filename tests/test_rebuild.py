@@ -1,0 +1,187 @@
+"""Redis was lost: the records come back from the notes beside the media, and new links work."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs import recollection
+from jobs.errors import NotOurs
+from jobs.media import sidecar_key
+from jobs.portrait import sidecar
+from tests.harness import RedisServer, S3Server
+from tests.harness.archive import Archive
+from tests.harness.command_line import CommandLine, Said
+from tests.harness.installation import Installation
+from tests.harness.scene import Scene, running_scene, without_links
+from tests.harness.shelf import DirectoryShelf
+
+KEY = "2026/01/01/someone-0.json"
+
+
+@pytest.fixture(scope="module", params=["directory", "bucket"])
+def scene(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server
+) -> Iterator[Scene]:
+    bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
+    with running_scene(tmp_path_factory.mktemp("rebuild"), bucket=bucket) as running:
+        yield running
+
+
+def test_every_stored_job_comes_back_and_its_links_work(scene: Scene) -> None:
+    tasks = [scene.generate(), scene.generate(samples=2), scene.generate()]
+    scene.expect(tasks[2], metadata={"user": "Zoë"}, model="flux-2-pro")
+    before = [scene.stored(task) for task in tasks]
+    before[2] = scene.client.job(tasks[2].id)
+    moderated = scene.generate(outcome="content_moderated")
+    scene.client.wait_for(moderated.id)
+    with scene.installation.redis.client() as redis:
+        redis.flushall()
+    shell = CommandLine(scene.installation)
+    said = shell.run("rebuild")
+    assert said.code == 0 and said.out.startswith("3 brought back"), said
+    assert [without_links(scene.client.job(task.id)) for task in tasks] == [
+        without_links(job) for job in before
+    ]
+    for task in tasks:
+        scene.stored(task)
+    assert scene.client.find(moderated.id) is None  # nothing is kept of it but its record
+    assert shell.run("fsck", "--verify-bytes") == Said(0, "all is well\n", "")
+    again = shell.run("rebuild")
+    assert again.code == 0 and again.out.startswith("0 brought back; 4 known already")
+    scene.settled()
+
+
+def test_links_made_before_work_again(scene: Scene) -> None:
+    task = scene.generate()
+    job = scene.stored(task)
+    with scene.installation.redis.client() as redis:
+        redis.flushall()
+    assert requests.get(job["media"][0]["url"], timeout=10).status_code == 410
+    CommandLine(scene.installation).run("rebuild")
+    assert scene.client.media(job) == scene.box.picture(task.id)
+
+
+@pytest.fixture
+def archive(stopped_installation: Installation) -> Archive:
+    given = {**stopped_installation.settings, "RETAIN_JOBS_DAYS": "30"}
+    return Archive.over(stopped_installation.redis, given)
+
+
+@pytest.fixture
+def shell(stopped_installation: Installation) -> CommandLine:
+    return CommandLine(stopped_installation)
+
+
+def test_a_job_is_found_by_both_its_ids_again(archive: Archive, shell: CommandLine) -> None:
+    job = archive.stored()
+    archive.redis.flushall()
+    shell.run("rebuild")
+    assert (back := archive.job(job)) and archive.services.store.load(job.task_id or "") == back
+    assert back.media == job.media and sidecar(back) == sidecar(job)
+
+
+def test_a_record_that_exists_is_never_changed(archive: Archive, shell: CommandLine) -> None:
+    job = archive.stored(metadata={"user": "1"})
+    raw = archive.redis.get(f"fluxkeep:job:{job.id}")
+    said = shell.run("rebuild")
+    assert said.out.startswith("0 brought back; 1 known already")
+    assert archive.redis.get(f"fluxkeep:job:{job.id}") == raw
+
+
+def test_what_is_too_old_for_a_record_stays_without(archive: Archive, shell: CommandLine) -> None:
+    job = archive.stored(31)
+    archive.redis.flushall()
+    said = shell.run("rebuild", RETAIN_MEDIA_DAYS="90")
+    assert "1 too old for a record" in said.out and archive.job(job) is None
+    assert archive.redis.zcard("fluxkeep:left") == 1
+    assert shell.run("rebuild", RETAIN_JOBS_DAYS="forever").out.startswith("1 brought back")
+
+
+def test_an_interrupted_rebuild_is_repeated(archive: Archive, shell: CommandLine) -> None:
+    jobs = [archive.stored() for _ in range(5)]
+    archive.redis.flushall()
+    shell.run("rebuild")
+    for job in jobs[:3]:
+        archive.services.store.forget(job)
+    assert shell.run("rebuild").out.startswith("3 brought back; 2 known already")
+
+
+def test_hostile_and_foreign_files_are_skipped_and_named(
+    archive: Archive, shell: CommandLine, stopped_installation: Installation
+) -> None:
+    job = archive.stored()
+    (file,) = job.media
+    archive.redis.flushall()
+    shelf = stopped_installation.shelf
+    assert isinstance(shelf, DirectoryShelf)
+    (shelf.root / "package.json").write_text("{}")
+    note = shelf.root / sidecar_key(file.key)
+    good = note.read_bytes()
+    elsewhere = shelf.root / "2020/01/01/thief-0.jpg"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_bytes(b"x")
+    elsewhere.with_suffix(".json").write_bytes(good)
+    (shelf.root / "2020/01/01/gone-0.json").write_bytes(good)
+    note.write_text("[" * 100_000)
+    said = shell.run("rebuild")
+    assert said.code == 0 and said.out.startswith("0 brought back") and "4 skipped" in said.out
+    for name in ("package.json", "thief-0.json", "gone-0.json", note.name):
+        assert f"{name}: " in said.err
+    assert archive.keys() == []
+
+
+def test_without_redis_it_says_so(shell: CommandLine) -> None:
+    said = shell.run("rebuild", REDIS_URL="redis://127.0.0.1:1/0")
+    assert said.code == 1 and "Error" in said.err
+
+
+# What a note may say.
+
+
+@pytest.fixture
+def note(tmp_path: Path, redis_server: RedisServer) -> dict[str, Any]:
+    """A good one; its job and key go by it."""
+    archive = Archive.over(redis_server, {"MEDIA_URL": (tmp_path / "media").as_uri()})
+    said: dict[str, Any] = json.loads(sidecar(archive.stored()))
+    return said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("format", 2),
+        ("id", "../../etc"),
+        ("id", "somebody-else"),
+        ("status", "failed"),
+        ("created_at", "yesterday"),
+        ("created_at", "2001-01-01T00:00:00Z"),
+        ("created_at", 7),
+        ("ended_at", "2026-01-01T00:00:00"),
+        ("media", []),
+        ("media", [{"key": "../x.jpg", "content_type": "image/jpeg", "bytes": 1, "sha256": "0"}]),
+        ("timeline", [{"at": "2026-01-01T00:00:00Z", "what": 1}]),
+        ("timeline", [{"at": "2026-01-01T00:00:00Z", "what": "x"}] * 51),
+        ("metadata", "x"),
+    ],
+)
+def test_a_note_that_fluxkeep_would_not_write_is_not_believed(
+    note: dict[str, Any], name: str, value: Any
+) -> None:
+    key = sidecar_key(note["media"][0]["key"])
+    assert recollection.read(json.dumps(note).encode(), key).id == note["id"]
+    with pytest.raises(NotOurs):
+        recollection.read(json.dumps({**note, name: value}).encode(), key)
+
+
+@settings(deadline=None)
+@given(body=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+def test_whatever_lies_there_raises_nothing_else(body: bytes) -> None:
+    with pytest.raises(NotOurs):
+        recollection.read(body, KEY)

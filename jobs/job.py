@@ -15,6 +15,7 @@ from jobs.kept import Kept
 from jobs.patience import FINAL_POLL_SECONDS, Patience, poll_time
 from jobs.report import URL_LIFE_SECONDS, Failure, Moderation, Report
 from jobs.states import TRANSITIONS, Doubt, News, Source, State
+from jobs.target import Notice
 from jobs.timeline import Moment, extended
 
 LEASE_SECONDS = 30.0
@@ -56,8 +57,7 @@ class Job:
     request: str | None = None  # digest of what was asked under an idempotency key
     caller: Caller | None = None
     reached_at: str | None = None  # our own origin as its submitter knows it
-    tell_at: float | None = None  # when the caller must next be told
-    told: int = 0  # times that was tried
+    notices: tuple[Notice, ...] = ()  # who must still be told of its end
     tries: int = 0
     look_at: float | None = None
     wanted: float | None = None
@@ -194,11 +194,10 @@ class Job:
         return replace(
             self,
             state=state,
+            updated_at=now,
             waits=False,
             slot=False,
             doubt=None,
-            tell_at=now if self.caller else None,
-            told=0,
             urls=(),
             urls_die_at=None,
             ready_at=None,

@@ -18,6 +18,7 @@ from jobs.pages import Pages
 from jobs.pulse import Pulse
 from jobs.queues import Hints
 from jobs.refusals import Refusals
+from jobs.seal import Seal
 from jobs.settings import Settings
 from jobs.signing import CallbackTokens, LinkSigner, MediaLink
 from jobs.slots import Slots
@@ -47,6 +48,7 @@ class Services:
     api: Api
     tokens: CallbackTokens
     links: LinkSigner
+    seal: Seal
 
     def base_url(self, job: Job) -> str:
         """Where we are reached: PUBLIC_URL, or else where the job's submitter did reach us.
@@ -70,7 +72,13 @@ def build(settings: Settings, redis: Redis) -> Services:
         settings=settings,
         redis=redis,
         hints=hints,
-        store=Store(redis, hints, clock, settings.max_active),
+        store=Store(
+            redis,
+            hints,
+            clock,
+            settings.max_active,
+            tells_owner=settings.notify_url is not None,
+        ),
         slots=Slots(redis, clock, settings.max_active),
         pages=Pages(redis),
         pulse=Pulse(redis, clock),
@@ -80,6 +88,7 @@ def build(settings: Settings, redis: Redis) -> Services:
         api=bfl(settings),
         tokens=CallbackTokens(settings.secret_key),
         links=LinkSigner(settings.secret_key),
+        seal=Seal(settings.notify_secret),
     )
 
 
@@ -92,7 +101,13 @@ def storage(settings: Settings) -> MediaStore:
 
 
 def trusted(settings: Settings) -> Trust:
-    return Trust(settings.bfl_sandbox_url, settings.delivery_hosts, settings.region)
+    return Trust(
+        settings.bfl_sandbox_url,
+        settings.delivery_hosts,
+        settings.region,
+        settings.notify_hosts if settings.notify_secret else None,
+        settings.notify_address,
+    )
 
 
 def bfl(settings: Settings) -> Api:

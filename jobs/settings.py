@@ -20,9 +20,19 @@ from pydantic import (
 )
 
 from jobs.errors import InvalidSettings, RefusedUrl
-from jobs.hosts import Origin, api_origin, loopback_origin, parse, region_of
+from jobs.hosts import (
+    ANY_HOST,
+    Address,
+    Origin,
+    api_origin,
+    is_host,
+    loopback_origin,
+    parse,
+    region_of,
+)
 from jobs.limits import Limits
 from jobs.patience import Patience
+from jobs.seal import check_secret
 
 BFL_REGIONS = {
     "global": "https://api.bfl.ai",
@@ -93,6 +103,9 @@ class Settings(BaseModel):
     max_media_bytes: int = Field(default=2**30, gt=0)
     link_ttl: Seconds = 86400.0
     delivery_hosts: Words = ()
+    notify_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(_split)] = ()
+    notify_url: SecretStr | None = None  # after the secret, without which nothing is sent
+    notify_hosts: Words = (ANY_HOST,)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
     @field_validator("redis_url")
@@ -152,6 +165,37 @@ class Settings(BaseModel):
                 raise ValueError("each is a lower-case host name, without scheme, port or wildcard")
         return hosts
 
+    @field_validator("notify_secret")
+    @classmethod
+    def _standard_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in secrets:
+            check_secret(secret.get_secret_value())
+        return secrets
+
+    @field_validator("notify_url")
+    @classmethod
+    def _plain_url(cls, url: SecretStr | None) -> SecretStr | None:
+        try:
+            _ = parse(url.get_secret_value()) if url else None
+        except RefusedUrl:
+            raise ValueError("must be a plain http or https URL, its host in lower case") from None
+        return url
+
+    @field_validator("notify_hosts")
+    @classmethod
+    def _hosts_or_any(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(host == ANY_HOST or is_host(host) for host in hosts):
+            raise ValueError("each is * or a lower-case host name, without scheme or port")
+        return hosts
+
+    @field_validator("notify_url", "notify_hosts")
+    @classmethod
+    def _can_be_signed(cls, value: Any, info: ValidationInfo) -> Any:
+        # When the secret itself is wrong, that is the one thing to say.
+        if value and not info.data.get("notify_secret", True):
+            raise ValueError("needs NOTIFY_SECRET, which signs what is sent")
+        return value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _any_case(cls, level: Any) -> Any:
@@ -165,6 +209,10 @@ class Settings(BaseModel):
     def base_url(self) -> str:
         """Where users reach this installation."""
         return self.public_url or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def notify_address(self) -> Address | None:
+        return parse(self.notify_url.get_secret_value()) if self.notify_url else None
 
     @property
     def storage_url(self) -> str:

@@ -3,10 +3,10 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from jobs import bfl
+from jobs import bfl, shape
 from jobs.errors import BadField
 from jobs.job import Job
-from receiver import rescues, shape
+from receiver import rescues
 from receiver.access import requires
 from receiver.questions import Expectation, ListQuery, cursor
 from receiver.rescues import known_job

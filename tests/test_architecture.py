@@ -12,7 +12,7 @@ LINES_MAX = 300
 # From the ground up: a module imports only from the layers below its own.
 LAYERS = (
     {"errors", "states", "counts", "scripts", "keys", "outage", "watchdog", "timeline"}
-    | {"kept", "patience", "caller", "limits"},
+    | {"kept", "patience", "caller", "limits", "target", "seal"},
     {"hosts", "report", "clock"},
     {"job", "web"},
     {
@@ -30,6 +30,7 @@ LAYERS = (
     {"bfl_answers", "bfl_submissions", "plan", "slots"},
     {"store", "pages", "pulse", "refusals"},
     {"intake", "services"},
+    {"shape"},
 )
 ARROWS = {
     "jobs": {"jobs"},
@@ -59,6 +60,7 @@ AT_HOME = {
     },
     "obstore": {"jobs.media"},
     "itsdangerous": {"jobs.signing"},
+    "standardwebhooks": {"jobs.seal"},
     "dotenv": {"jobs.settings", "deploy"},
     "prometheus_client": {"receiver.metrics"},
     "PIL": {"worker.darkroom"},  # a process of its own: Pillow can be made to hang

@@ -32,7 +32,7 @@ DEFAULTS = {
     "LOG_LEVEL": "DEBUG",
 }
 # Whatever the machine's own environment says about these must not reach a test.
-_FOREIGN = ("PORT", "PUBLIC_URL", "BFL_API_URL", "MEDIA_URL", "DELIVERY_HOSTS", "GUNICORN_CMD_ARGS")
+_FOREIGN = ("PORT", "PUBLIC_URL", "BFL_API_URL", "MEDIA_URL", "DELIVERY_HOSTS", "GUNICORN_CMD_ARGS")+("NOTIFY_URL", "NOTIFY_SECRET", "NOTIFY_HOSTS")
 
 
 class Installation:

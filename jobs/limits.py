@@ -1,9 +1,7 @@
 """How many tasks may be active at BFL at once: in total, and for some models fewer."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Self
 
 ACTIVE_MAX = 100_000
@@ -12,7 +10,7 @@ _MODEL = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _NUMBER = re.compile(r"[0-9]{1,6}")
 # From BFL's docs, per organisation.
 BFL_TOTAL = 24
-BFL_MODELS: Mapping[str, int] = MappingProxyType({"flux-kontext-max": 6, "flux-3-video": 5})
+BFL_MODELS = {"flux-kontext-max": 6, "flux-3-video": 5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +18,7 @@ class Limits:
     """The most tasks in total, and by model where that is less."""
 
     total: int = BFL_TOTAL
-    models: Mapping[str, int] = field(default_factory=lambda: BFL_MODELS)
+    models: dict[str, int] = field(default_factory=lambda: dict(BFL_MODELS))
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -33,7 +31,7 @@ class Limits:
                 models[_model(model.strip())] = most
             else:
                 total = most
-        return cls(total, MappingProxyType(models))
+        return cls(total, models)
 
     def of(self, model: str) -> int:
         return self.models.get(model, self.total)

@@ -7,7 +7,10 @@ from jobs.errors import BadReport, BflUnavailable
 
 def balance(api: Api) -> float:
     """Raises BflUnavailable with a sentence for whoever runs this installation."""
-    answer = api.credits()
+    try:
+        answer = api.credits()
+    except BflUnavailable as error:
+        raise BflUnavailable(f"no answer from {api.origin}: {error}") from None
     if answer.key_refused:
         raise BflUnavailable("BFL refuses the key in BFL_API_KEY")
     if not answer.good:

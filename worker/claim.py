@@ -53,11 +53,20 @@ class Claim:
 
     @classmethod
     def admit(cls, services: Services, found: Next) -> Self | None:
-        """Claim a job that is next in line together with a slot; None when somebody was quicker."""
+        """Claim a job that is next in line together with a slot; None when somebody was quicker.
+
+        When the answer to our own write gets lost, the write is found on record: it is ours, and
+        a job that nobody sends must not look as if BFL might have it.
+        """
         origin = str(services.api.origin)
+        own: Job | None = None
 
         def admit(job: Job | None, now: float) -> Job | None:
-            return submission.admitted(job, now, origin) if job else None
+            nonlocal own
+            if job is None or not job.waits:
+                return job
+            own = submission.admitted(job, now, origin)
+            return own
 
         try:
             change = services.store.change(found.job_id, admit)
@@ -67,7 +76,7 @@ class Claim:
             _put_off(services.store, found.job_id, error)
             services.slots.remove(found)
             return None
-        if change.written and change.after:
+        if change.after and own and _lease(change.after) == _lease(own):
             return cls(services.store, change.after, found.probes)
         # Another worker has it, or it was forgotten.
         services.slots.leave(found, change.after.version if change.after else 0)
@@ -83,8 +92,12 @@ class Claim:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._done.set()
+        self.renew_no_more()
         self._thread.join()
+
+    def renew_no_more(self) -> None:
+        """A stop may come before the block under this claim is entered, or while it is left."""
+        self._done.set()
 
     def commit(
         self, step: Callable[[Job, float], Job], counts: Mapping[str, int] = NO_COUNTS
@@ -118,6 +131,11 @@ class Claim:
 def _put_off(store: Store, job_id: str, error: BrokenRecord) -> None:
     log.error("job %s: %s Put off.", job_id, error)
     store.put_off(job_id, POISONED_FOR_SECONDS)
+
+
+def _lease(job: Job) -> tuple[int, float | None]:
+    """No two claims have the same."""
+    return job.fence, job.lease_until
 
 
 def _hold(job: Job) -> tuple[int, float]:

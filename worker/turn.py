@@ -94,6 +94,7 @@ def _stumble(claim: Claim, error: Exception) -> None:
 
 
 def _hand_back(claim: Claim) -> None:
+    claim.renew_no_more()
     with suppress(ClaimLost, StoreUnavailable):
         claim.commit(Job.handed_back)
         log.info("job %s: handed back, this worker stops", claim.job.id)

@@ -31,14 +31,14 @@ def _copy(media: MediaStore, file: Kept, path: Path) -> None:
             for piece in media.read(file.key):
                 copy.write(piece)
                 digest.update(piece)
-            _prove(digest.hexdigest() == file.sha256)
+            _compare(digest.hexdigest(), file.sha256)
         except BaseException:
             path.unlink()  # half a picture is none
             raise
 
 
-def _prove(same: bool) -> None:
-    if not same:
+def _compare(found: str, recorded: str) -> None:
+    if found != recorded:
         raise StorageFailed("the bytes in the storage are not the ones that were stored")
 
 

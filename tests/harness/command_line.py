@@ -1,17 +1,22 @@
 """`flask --app receiver …` as a person types it, beside an installation and with its settings."""
 
+import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy.procfile import ROOT
 from tests.harness.installation import Installation
 from tests.harness.process import Process
+from tests.harness.scene import Scene, stopped_scene
 
 FLASK = (sys.executable, "-m", "flask", "--app", "receiver")
 TIMEOUT_SECONDS = 60
+FOX = ("submit", "--model", "flux-2-pro", "--prompt", "a fox")
 
 
 @dataclass(frozen=True)
@@ -62,3 +67,29 @@ class CommandLine:
         own = {name: value for name, value in settings.items() if value is not None}
         found = self._installation._environment(port | own)  # noqa: SLF001 - as its processes have it
         return {name: value for name, value in found.items() if name not in gone}
+
+    def submitted(self, *options: str, **switches: Any) -> str:
+        """The id of a new job."""
+        said = self.run(*FOX, *options, *quick(**switches))
+        assert said.code == 0, said
+        return said.out.strip()
+
+
+def quick(**switches: Any) -> tuple[str, str]:
+    """The option that tells the sandbox how the task goes."""
+    return "--input", f"sandbox={json.dumps({'seconds': 0.02, **switches})}"
+
+
+@contextmanager
+def submitting_scene(directory: Path) -> Iterator[Scene]:
+    """Everything runs, and BFL can call about jobs that were submitted here."""
+    with stopped_scene(directory) as scene:
+        started(scene.installation)
+        yield scene
+
+
+def started(installation: Installation) -> None:
+    """The worker tells BFL where to call, so it must know where the web process is."""
+    installation.settings["PUBLIC_URL"] = installation.url
+    installation.start()
+    installation.wait_until_ready()

@@ -144,7 +144,14 @@ MUTANTS = (
         _SUBMISSION,
         f"{_LET_GO}    later = ",
         "    later = ",
-        (f"{_DENIED}[lie of being busy]",),
+        (f"{_LINE}::test_what_bfl_has_called_about_is_not_denied_by_its_answer[busy]",),
+    ),
+    Mutant(
+        "refusal-denies-the-callback",
+        _SUBMISSION,
+        f"{_LET_GO}    failed = ",
+        "    failed = ",
+        (f"{_LINE}::test_what_bfl_has_called_about_is_not_denied_by_its_answer[refused]",),
     ),
     Mutant(
         "twin-decides",

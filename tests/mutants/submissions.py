@@ -26,6 +26,13 @@ _MEDIA_OUTSIDE = (
 
 MUTANTS = (
     Mutant(
+        "lost-answer-to-an-admission",
+        "worker/claim.py",
+        "if change.after and own and _lease(change.after) == _lease(own):",
+        "if change.written and change.after:",
+        (f"{_ONE}::test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost",),
+    ),
+    Mutant(
         "busy-is-a-refusal",
         _SUBMIT,
         '    dialect.TOO_MANY: "BFL says that too many tasks are active",\n',

@@ -1,15 +1,28 @@
 """Who is let go next, and who keeps nobody from going."""
 
-from jobs import submission
+from collections.abc import Callable
+
+import pytest
+
+from jobs import intake, submission
 from jobs.job import LEASE_SECONDS, Job
 from jobs.keys import ACTIVE, LINE, LINES, RECORDS
-from jobs.report import Failure
+from jobs.patience import Patience
+from jobs.report import Failure, Report
 from jobs.slots import EVERYTHING, Next
-from jobs.states import Doubt, State
+from jobs.states import Doubt, News, Source, State
 from tests.submitting.bench import Bench
 from worker import turn
 from worker.claim import Claim
 from worker.sweep import sweep
+
+STEPS: dict[str, Callable[[Job, float, Patience], Job]] = {
+    "busy": lambda job, now, _: submission.back_in_line(job, now, "busy"),
+    "refused": lambda job, now, _: submission.refused(job, now, Failure("a", "b")),
+    "in doubt": lambda job, now, patience: submission.doubted(
+        job, now, Doubt.ANSWERED, "why", patience
+    ),
+}
 
 
 def test_the_longest_waiting_of_those_who_may_goes_first(bench: Bench) -> None:
@@ -35,6 +48,18 @@ def test_who_was_put_off_keeps_its_place(bench: Bench) -> None:
         bench.post(job_id)
     bench.admit().commit(lambda job, now: submission.back_in_line(job, now, "busy"))
     assert bench.next() == "a"
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_bfl_has_called_about_is_not_denied_by_its_answer(bench: Bench, step: str) -> None:
+    bench.post("a")
+    claim, patience = bench.admit(), bench.wired.settings.patience
+    report = Report(task_id="t", news=News.PROGRESS, source=Source.CALLBACK)
+    intake.accept(bench.wired.store, report, patience, "a")
+    claim.commit(lambda job, now: STEPS[step](job, now, patience))
+    job = bench.job("a")
+    assert (job.state, job.task_id, job.doubt) == (State.SUBMITTED, "t", None)
+    assert job.slot and not job.waits and job.lease_until is None
 
 
 def test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again(

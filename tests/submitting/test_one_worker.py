@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 
 from deploy.local_redis import free_port
+from jobs import services as wiring
 from jobs import submission
 from jobs.errors import NotSent, TransferFailed
 from jobs.job import Job
 from jobs.keys import INPUTS
 from jobs.report import Failure
+from jobs.settings import load
 from jobs.states import State
-from tests.harness import RedisServer
+from tests.harness import RedisServer, TcpProxy
+from tests.harness.tripwire import Tripwire
 from tests.sandbox import Sandbox
-from tests.submitting.bench import INPUT, KEY, Bench, built
+from tests.submitting.bench import BASE, INPUT, KEY, Bench, built
 from worker import turn
 
 STOPS = 30
@@ -86,6 +89,31 @@ def _sigterm_after_the_turn_is_harmless() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     yield
     signal.signal(signal.SIGTERM, before)
+
+
+def test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost(
+    bench: Bench, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    bench.post("a")
+    with Tripwire(redis_server.port) as wire:
+        proxy = TcpProxy(wire.port)
+        through = {"REDIS_URL": redis_server.url_through(proxy.port)}
+        here = {"BFL_SANDBOX_URL": bench.box.url, "MEDIA_URL": (tmp_path / "media").as_uri()}
+        settings = load(BASE | here | through | {"BFL_API_KEY": KEY})
+        worker = wiring.for_background(settings)
+        wire.arm(b"submitting", answer=True)
+        breakage = threading.Thread(target=_cut_when_tripped, args=(wire, proxy))
+        breakage.start()
+        assert turn.take(worker, "x")
+        breakage.join()
+        worker.redis.close()
+        proxy.close()
+    assert bench.job("a").task_id and bench.posts() == 1
+
+
+def _cut_when_tripped(wire: Tripwire, proxy: TcpProxy) -> None:
+    wire.wait()
+    proxy.cut()
 
 
 def test_without_a_key_nothing_is_sent_to_bfl(

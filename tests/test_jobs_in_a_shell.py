@@ -1,0 +1,113 @@
+"""`flask --app receiver`: jobs are looked at and rescued, and credits are shown."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.local_redis import free_port
+from tests.harness.command_line import CommandLine, Said, submitting_scene
+from tests.harness.scene import Scene
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with submitting_scene(tmp_path_factory.mktemp("commands")) as running:
+        yield running
+        running.settled()
+
+
+@pytest.fixture
+def shell(scene: Scene) -> CommandLine:
+    return CommandLine(scene.installation)
+
+
+# Looking at jobs.
+
+
+def test_a_job_is_shown_by_either_of_its_ids_with_its_timeline(
+    scene: Scene, shell: CommandLine
+) -> None:
+    job_id = shell.submitted("--metadata", "note=\x1b[31mred")
+    job = scene.client.wait_for(job_id, "stored")
+    shown = shell.run("jobs", "show", job_id)
+    assert (
+        shell.run("jobs", "show", job["task_id"]).out.split("media")[0]
+        == (shown.out.split("media")[0])
+    )
+    assert re.search(r"^status +stored$", shown.out, re.MULTILINE)
+    moments = shown.out.partition("\ntimeline\n")[2].splitlines()
+    assert [line.split("  ")[2] for line in moments] == [one["what"] for one in job["timeline"]]
+    assert "\x1b" not in shown.out and "sig=" not in shown.out
+
+
+def test_a_job_as_json_is_the_one_of_the_api(scene: Scene, shell: CommandLine) -> None:
+    job = scene.stored(scene.generate())
+    shown = json.loads(shell.run("jobs", "show", job["id"], "--json").out)
+    assert {**shown, "media": None} == {**job, "media": None}
+    assert scene.client.get(shown["media"][0]["url"]).content == scene.client.media(job)
+
+
+@pytest.mark.parametrize("command", ["show", "rescue"])
+@pytest.mark.parametrize("job_id", ["nobody", "../odd id", "x" * 200])
+def test_an_unknown_job_is_an_error(shell: CommandLine, command: str, job_id: str) -> None:
+    said = shell.run("jobs", command, job_id)
+    assert (said.code, said.out) == (1, "") and "No job has this id." in said.err
+
+
+def test_jobs_are_listed_newest_first(scene: Scene, shell: CommandLine) -> None:
+    tasks = [scene.generate(outcome=outcome) for outcome in ("ready", "error", "ready")]
+    for task in tasks:
+        scene.client.wait_for(task.id)
+    newest = [job["id"] for job in scene.client.jobs(limit=2)]
+    lines = shell.run("jobs", "list", "--limit", "2")
+    assert [line.split()[0] for line in lines.out.splitlines()] == ["id", *newest]
+    assert "There are more" in lines.err
+    failed = json.loads(shell.run("jobs", "list", "--status", "failed", "--json").out)
+    assert failed and {job["status"] for job in failed} == {"failed"}
+    assert shell.run("jobs", "list", "--status", "lost").out == "no jobs\n"
+
+
+@pytest.mark.parametrize("options", [["--status", "done"], ["--limit", "0"], ["--limit", "201"]])
+def test_a_list_that_cannot_be_is_a_mistake(shell: CommandLine, options: list[str]) -> None:
+    assert shell.run("jobs", "list", *options).code == 2
+
+
+def test_a_rescue_brings_back_what_can_be_brought_back(scene: Scene, shell: CommandLine) -> None:
+    good = scene.stored(scene.generate())["id"]
+    job_id = shell.submitted(submit_status=422, submit_times=1)
+    assert scene.client.wait_for(job_id)["status"] == "failed"
+    said = shell.run("jobs", "rescue", good, job_id)
+    assert said.code == 1
+    assert said.out == f"{job_id}  queued\n"
+    assert said.err.startswith(f"{good}  only a job that failed")
+    assert scene.client.wait_for(job_id, "stored")["media"]
+    assert shell.run("jobs", "rescue").code == 2
+
+
+# Credits.
+
+
+def test_credits_are_shown(scene: Scene, shell: CommandLine) -> None:
+    before, scene.box.settings.credits = scene.box.settings.credits, 1234.5
+    try:
+        assert shell.run("credits") == Said(0, "1,234.50 credits ($12.35)\n", "")
+    finally:
+        scene.box.settings.credits = before
+
+
+def test_a_refused_key_is_said(scene: Scene, shell: CommandLine) -> None:
+    scene.box.settings.keys = {"another"}
+    try:
+        said = shell.run("credits")
+    finally:
+        scene.box.settings.keys = set()
+    assert said == Said(1, "", "Error: BFL refuses the key in BFL_API_KEY\n")
+
+
+def test_a_missing_key_and_a_bfl_that_is_not_there_are_said(shell: CommandLine) -> None:
+    missing = shell.run("credits", BFL_API_KEY=None, BFL_SANDBOX_URL=None)
+    assert missing.code == 1 and "BFL_API_KEY is not set" in missing.err
+    nobody = shell.run("credits", BFL_SANDBOX_URL=f"http://127.0.0.1:{free_port()}")
+    assert nobody.code == 1 and "no answer from http://127.0.0.1:" in nobody.err

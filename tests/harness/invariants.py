@@ -10,7 +10,7 @@ from redis import Redis
 
 from jobs import records
 from jobs.job import LEASE_SECONDS, Job
-from jobs.keys import DUE, INDEX, INPUTS, LINE, LINES, RECORDS, TASKS, WAITING
+from jobs.keys import DUE, INDEX, INPUTS, LINE, LINES, NOTICES, RECORDS, TASKS, WAITING
 from jobs.states import State
 from tests.harness.installation import Installation
 from tests.harness.line_books import line_books, placed
@@ -55,6 +55,8 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     yield from _differences("due", unfinished, _members(redis, DUE))
     wanted = {job.id for job in jobs if job.wanted}
     yield from _differences("waiting", wanted, _members(redis, WAITING))
+    owed = {job.id for job in jobs if job.notices}
+    yield from _differences("notices", owed, _members(redis, NOTICES))
     for state in State:
         ids = {job.id for job in jobs if job.state is state}
         yield from _differences(f"the index of {state}", ids, _members(redis, INDEX + state))

@@ -82,9 +82,14 @@ def verified(secret: str, headers: dict[str, str], body: str) -> dict[str, Any]:
 
 
 def _javascript(program: str) -> list[str]:
+    return [*javascript(), str(PROGRAMS / program)]
+
+
+def javascript() -> list[str]:
+    """Node.js, with the packages of tests/clients installed for whatever runs there."""
     lock = PROGRAMS / "package-lock.json"
     _install(lock, PROGRAMS / "node_modules", node.ci())
-    return [node.find("node"), str(PROGRAMS / program)]
+    return [node.find("node")]
 
 
 def blackforest() -> list[str]:

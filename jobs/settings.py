@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
 )
 
+from jobs.apikey import ApiKey
 from jobs.errors import InvalidSettings, RefusedUrl
 from jobs.hosts import (
     ANY_HOST,
@@ -39,15 +40,6 @@ BFL_REGIONS = {
     "eu": "https://api.eu.bfl.ai",
     "us": "https://api.us.bfl.ai",
 }
-Scope = Literal["read", "submit", "admin"]
-
-
-class ApiKey(NamedTuple):
-    """A key of the HTTP API: who holds it and what it may do."""
-
-    name: str
-    key: SecretStr
-    scope: Scope
 
 
 def _split(value: Any) -> Any:
@@ -57,13 +49,7 @@ def _split(value: Any) -> Any:
 
 
 def _api_key(text: Any) -> Any:
-    if not isinstance(text, str):
-        return text
-    name, _, rest = text.partition(":")
-    key, _, scope = rest.rpartition(":")
-    if not (name and key) or scope not in get_args(Scope):
-        raise ValueError("each key is name:key:scope, with scope read, submit or admin")
-    return ApiKey(name, SecretStr(key), cast(Scope, scope))
+    return ApiKey.read(text) if isinstance(text, str) else text
 
 
 def _limits(text: Any) -> Any:
@@ -125,7 +111,7 @@ class Settings(BaseModel):
     @field_validator("api_keys")
     @classmethod
     def _keys_differ(cls, keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
-        if len({key.key.get_secret_value() for key in keys}) != len(keys):
+        if len({key.digest for key in keys}) != len(keys):
             raise ValueError("the same key stands there twice")
         return keys
 

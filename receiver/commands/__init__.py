@@ -7,9 +7,10 @@ from flask.cli import FlaskGroup, routes_command, run_command, shell_command
 from receiver.commands.credits import credits_left
 from receiver.commands.doctor import doctor
 from receiver.commands.jobs import jobs
+from receiver.commands.keys import keys
 from receiver.commands.submit import submit
 
-COMMANDS: tuple[click.Command, ...] = (submit, jobs, credits_left, doctor)
+COMMANDS: tuple[click.Command, ...] = (submit, jobs, credits_left, keys, doctor)
 # Flask's own still work, but its server is not the one that Fluxkeep is made for.
 FLASKS_OWN: tuple[click.Command, ...] = (run_command, shell_command, routes_command)
 

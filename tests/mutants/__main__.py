@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from deploy.procfile import ROOT
-from tests.mutants import bodies, lines, records, rescues, secrets, submissions, transfers
+from tests.mutants import bodies, lines, notices, records, rescues, secrets, submissions, transfers
 from tests.mutants.mutant import Misplaced, Mutant
 from tests.mutants.workshop import Unclear, a_copy, red
 
@@ -17,6 +17,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *secrets.MUTANTS,
     *lines.MUTANTS,
     *submissions.MUTANTS,
+    *notices.MUTANTS,
 )
 
 

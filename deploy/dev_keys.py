@@ -1,5 +1,6 @@
 """Secrets for a developer's machine, made once and kept in a file that only its owner can read."""
 
+import base64
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ def _fresh() -> dict[str, str]:
         "WEBHOOK_SECRET": secrets.token_urlsafe(24),
         "SECRET_KEY": secrets.token_urlsafe(32),
         "API_KEYS": f"dev:{secrets.token_urlsafe(18)}:admin",
+        "NOTIFY_SECRET": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
     }
 
 

@@ -5,12 +5,14 @@ The patterns come from BFL's docs (`delivery.*.bfl.ai`, names change) and record
 
 import ipaddress
 import re
+from enum import Enum, auto
 from typing import NamedTuple
 
 from jobs.errors import RefusedUrl
 
 URL_MAX_CHARS = 4096
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ANY_HOST = "*"
 PORT_MAX = 65535
 
 # Printable ASCII without what parsers disagree about: userinfo, backslash, quotes, fragments.
@@ -70,12 +72,30 @@ def parse(url: str) -> Address:
     return Address(Origin(scheme, host, number), target if target[:1] == "/" else f"/{target}")
 
 
+class Reach(Enum):
+    """Which addresses the name of a host may lead to."""
+
+    PUBLIC = auto()
+    LOOPBACK = auto()
+    NEAR = auto()  # private networks and this machine, but never a cloud's metadata service
+    NAMED = auto()  # either, as its operator named the host
+
+
+class Recipient(NamedTuple):
+    """Where a job's end is told, and how far away that may be."""
+
+    address: Address
+    reach: Reach
+
+
 class Trust(NamedTuple):
     """Whom this installation talks to: BFL's hosts, the operator's own additions, the sandbox."""
 
     sandbox: Origin | None = None
     delivery_hosts: tuple[str, ...] = ()
     region: str | None = None  # "eu" or "us": nothing of a job leaves it
+    notify_hosts: tuple[str, ...] | None = None  # None: nothing could be signed
+    notify_url: Address | None = None
 
     def api(self, url: str) -> Address:
         """The address of a polling URL. Raises RefusedUrl unless it is one of BFL's."""
@@ -93,16 +113,39 @@ class Trust(NamedTuple):
             raise RefusedUrl("the delivery URL does not lead to a host BFL is known to use")
         return address
 
-    def caller(self, url: str) -> Address:
-        """The address of somebody else's webhook. Raises RefusedUrl unless it is https.
+    def caller(self, url: str) -> Recipient:
+        """Where somebody else's webhook is. Raises RefusedUrl unless it is https.
 
         Beside a sandbox, which is only there to develop with, plain http on loopback is fine.
         """
         address = parse(url)
         inside = self.sandbox is not None and address.origin.host.strip("[]") in LOOPBACK
-        if address.origin.scheme != "https" and not inside:
+        if address.origin.scheme == "https":
+            return Recipient(address, Reach.PUBLIC)
+        if not inside:
             raise RefusedUrl("the URL is not an https one")
-        return address
+        return Recipient(address, Reach.LOOPBACK)
+
+    def app(self, url: str) -> Recipient:
+        """Where a job's `notify_url` is. Raises RefusedUrl unless NOTIFY_HOSTS allows it.
+
+        A host that the operator named may be a private one; plain http to it stays private.
+        """
+        if self.notify_hosts is None:
+            raise RefusedUrl("nobody can be notified: this Fluxkeep has no NOTIFY_SECRET")
+        address = parse(url)
+        if address.origin.host in self.notify_hosts:
+            https = address.origin.scheme == "https"
+            return Recipient(address, Reach.NAMED if https else Reach.NEAR)
+        if ANY_HOST not in self.notify_hosts:
+            raise RefusedUrl("the URL does not lead to a host that NOTIFY_HOSTS names")
+        return self.caller(url)
+
+    def owner(self) -> Recipient:
+        """Where the operator wants to be told. Raises RefusedUrl when that is nowhere."""
+        if self.notify_url is None or self.notify_hosts is None:
+            raise RefusedUrl("there is no NOTIFY_URL any more")
+        return Recipient(self.notify_url, Reach.NAMED)
 
     def _is_near(self, address: Address, hosts: re.Pattern[str]) -> bool:
         near = self.region is None or regions(address.origin.host) == {self.region}
@@ -126,6 +169,14 @@ def region_of(host: str) -> str | None:
 def _secure(address: Address, hosts: re.Pattern[str]) -> bool:
     scheme, host, port = address.origin
     return (scheme, port) == ("https", 443) and hosts.fullmatch(host) is not None
+
+
+def is_host(text: str) -> bool:
+    """Whether this is how a URL would name a host, and nothing beside it."""
+    try:
+        return parse(f"https://{text}/").origin == Origin("https", text, _PORTS["https"])
+    except RefusedUrl:
+        return False
 
 
 def loopback_origin(url: str) -> Origin:

@@ -15,6 +15,7 @@ from jobs.kept import Kept, Role
 from jobs.patience import FINAL_POLL_SECONDS, Patience, poll_time
 from jobs.report import URL_LIFE_SECONDS, Failure, Moderation, Report
 from jobs.states import TRANSITIONS, Doubt, News, Source, State
+from jobs.target import Notice
 from jobs.timeline import Moment, extended
 
 LEASE_SECONDS = 30.0
@@ -58,8 +59,7 @@ class Job:
     request: str | None = None  # digest of what was asked under an idempotency key
     caller: Caller | None = None
     reached_at: str | None = None  # our own origin as its submitter knows it
-    tell_at: float | None = None  # when the caller must next be told
-    told: int = 0  # times that was tried
+    notices: tuple[Notice, ...] = ()  # who must still be told of its end
     draw_at: float | None = None  # when thumbnails must next be drawn
     drawn: int = 0  # times that was tried
     tries: int = 0
@@ -209,12 +209,11 @@ class Job:
         return replace(
             self,
             state=state,
+            updated_at=now,
             ended_at=now,
             waits=False,
             slot=False,
             doubt=None,
-            tell_at=now if self.caller else None,
-            told=0,
             urls=(),
             roles=(),
             urls_die_at=None,

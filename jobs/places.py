@@ -31,8 +31,8 @@ def places(job: Job) -> dict[str, float]:
         found[WAITING] = job.wanted
     if job.ours:
         found |= _of_submission(job)
-    if job.tell_at is not None:
-        found[NOTICES] = job.tell_at
+    if job.notices:
+        found[NOTICES] = min(notice.at for notice in job.notices)
     if job.draw_at is not None:
         found[DRAWINGS] = job.draw_at
     if job.state.terminal:

@@ -3,13 +3,16 @@
 Most records are of jobs that have ended, and are hardly read any more: these are packed.
 """
 
+import json
 import zlib
 from dataclasses import replace
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from jobs.errors import BrokenRecord
 from jobs.job import Job
+from jobs.target import Target
 from jobs.wording import WORDS
 
 _ADAPTER = TypeAdapter(Job)
@@ -36,7 +39,7 @@ def decode(record: bytes) -> Job:
     """The job in a record. Raises BrokenRecord."""
     version, _, body = record.partition(b" ")
     try:
-        return replace(_ADAPTER.validate_json(_unpacked(body)), version=int(version))
+        return replace(_ADAPTER.validate_json(_of_today(_unpacked(body))), version=int(version))
     except (ValidationError, ValueError, zlib.error):
         raise BrokenRecord from None
 
@@ -45,3 +48,15 @@ def _unpacked(body: bytes) -> bytes:
     if not body.startswith(_PACKED):
         return body
     return zlib.decompressobj(_WINDOW_BITS, zdict=WORDS).decompress(body[len(_PACKED) :])
+
+
+def _of_today(body: bytes) -> bytes:
+    """Before there were notices, a record said only when to call a client's webhook."""
+    if b'"tell_at":' not in body:
+        return body
+    said: Any = json.loads(body)
+    if not isinstance(said, dict) or "tell_at" not in said:
+        return body
+    at, tries = said.pop("tell_at"), said.pop("told", 0)
+    notice = {"to": Target.CALLER, "since": said.get("updated_at"), "at": at, "tries": tries}
+    return json.dumps(said | {"notices": [notice]}).encode()

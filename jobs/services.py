@@ -21,6 +21,7 @@ from jobs.provider import BRISK, PATIENT, Limits
 from jobs.pulse import Pulse
 from jobs.queues import Hints
 from jobs.refusals import Refusals
+from jobs.seal import Seal
 from jobs.settings import Settings
 from jobs.signing import CallbackTokens, LinkSigner, MediaLink
 from jobs.slots import Slots
@@ -53,6 +54,7 @@ class Services:
     api: Api
     tokens: CallbackTokens
     links: LinkSigner
+    seal: Seal
 
     def base_url(self, job: Job) -> str:
         """Where we are reached: PUBLIC_URL, or else where the job's submitter did reach us.
@@ -93,7 +95,13 @@ def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Service
         settings=settings,
         redis=redis,
         hints=hints,
-        store=Store(redis, hints, clock, settings.max_active),
+        store=Store(
+            redis,
+            hints,
+            clock,
+            settings.max_active,
+            tells_owner=settings.notify_url is not None,
+        ),
         slots=Slots(redis, clock, settings.max_active),
         pages=Pages(redis),
         pulse=Pulse(redis, clock),
@@ -105,6 +113,7 @@ def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Service
         api=bfl(settings),
         tokens=CallbackTokens(settings.secret_key),
         links=LinkSigner(settings.secret_key),
+        seal=Seal(settings.notify_secret),
     )
 
 
@@ -114,7 +123,13 @@ def storage(settings: Settings, limits: Limits = PATIENT) -> MediaStore:
 
 
 def trusted(settings: Settings) -> Trust:
-    return Trust(settings.bfl_sandbox_url, settings.delivery_hosts, settings.region)
+    return Trust(
+        settings.bfl_sandbox_url,
+        settings.delivery_hosts,
+        settings.region,
+        settings.notify_hosts if settings.notify_secret else None,
+        settings.notify_address,
+    )
 
 
 def bfl(settings: Settings) -> Api:

@@ -1,13 +1,11 @@
-"""The one place that reads the environment: frozen, validated, and loud when something is wrong."""
+"""Everything the operator decides: frozen, validated, and loud when something is wrong."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from dotenv import dotenv_values
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -19,38 +17,29 @@ from pydantic import (
     field_validator,
 )
 
+from jobs import environment
+from jobs.apikey import ApiKey
 from jobs.errors import InvalidSettings, RefusedUrl
-from jobs.hosts import Origin, api_origin, loopback_origin, parse, region_of
+from jobs.hosts import (
+    ANY_HOST,
+    Address,
+    Origin,
+    api_origin,
+    is_host,
+    loopback_origin,
+    parse,
+    region_of,
+)
 from jobs.limits import Limits
 from jobs.patience import Patience
 from jobs.retention import Retention
+from jobs.seal import check_secret
 
 BFL_REGIONS = {
     "global": "https://api.bfl.ai",
     "eu": "https://api.eu.bfl.ai",
     "us": "https://api.us.bfl.ai",
 }
-# What the providers of buckets call their options. A file may stand for a secret among them.
-PROVIDERS = ("AWS_", "GOOGLE_", "AZURE_")
-PROVIDER_SECRETS = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AZURE_STORAGE_ACCOUNT_KEY",
-    "AZURE_STORAGE_SAS_KEY",
-    "AZURE_STORAGE_CLIENT_SECRET",
-    "GOOGLE_SERVICE_ACCOUNT_KEY",
-)
-_MEANT_WHEN_EMPTY = ("RETAIN_MEDIA_DAYS", "RETAIN_JOBS_DAYS")
-Scope = Literal["read", "submit", "admin"]
-
-
-class ApiKey(NamedTuple):
-    """A key of the HTTP API: who holds it and what it may do."""
-
-    name: str
-    key: SecretStr
-    scope: Scope
 
 
 def _split(value: Any) -> Any:
@@ -60,13 +49,7 @@ def _split(value: Any) -> Any:
 
 
 def _api_key(text: Any) -> Any:
-    if not isinstance(text, str):
-        return text
-    name, _, rest = text.partition(":")
-    key, _, scope = rest.rpartition(":")
-    if not (name and key) or scope not in get_args(Scope):
-        raise ValueError("each key is name:key:scope, with scope read, submit or admin")
-    return ApiKey(name, SecretStr(key), cast(Scope, scope))
+    return ApiKey.read(text) if isinstance(text, str) else text
 
 
 def _limits(text: Any) -> Any:
@@ -120,6 +103,9 @@ class Settings(BaseModel):
     retain_media_days: Days = None
     retain_jobs_days: Days = 30.0
     delivery_hosts: Words = ()
+    notify_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(_split)] = ()
+    notify_url: SecretStr | None = None  # after the secret, without which nothing is sent
+    notify_hosts: Words = (ANY_HOST,)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
     @field_validator("redis_url")
@@ -139,7 +125,7 @@ class Settings(BaseModel):
     @field_validator("api_keys")
     @classmethod
     def _keys_differ(cls, keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
-        if len({key.key.get_secret_value() for key in keys}) != len(keys):
+        if len({key.digest for key in keys}) != len(keys):
             raise ValueError("the same key stands there twice")
         return keys
 
@@ -187,6 +173,37 @@ class Settings(BaseModel):
                 raise ValueError("each is a lower-case host name, without scheme, port or wildcard")
         return hosts
 
+    @field_validator("notify_secret")
+    @classmethod
+    def _standard_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in secrets:
+            check_secret(secret.get_secret_value())
+        return secrets
+
+    @field_validator("notify_url")
+    @classmethod
+    def _plain_url(cls, url: SecretStr | None) -> SecretStr | None:
+        try:
+            _ = parse(url.get_secret_value()) if url else None
+        except RefusedUrl:
+            raise ValueError("must be a plain http or https URL, its host in lower case") from None
+        return url
+
+    @field_validator("notify_hosts")
+    @classmethod
+    def _hosts_or_any(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(host == ANY_HOST or is_host(host) for host in hosts):
+            raise ValueError("each is * or a lower-case host name, without scheme or port")
+        return hosts
+
+    @field_validator("notify_url", "notify_hosts")
+    @classmethod
+    def _can_be_signed(cls, value: Any, info: ValidationInfo) -> Any:
+        # When the secret itself is wrong, that is the one thing to say.
+        if value and not info.data.get("notify_secret", True):
+            raise ValueError("needs NOTIFY_SECRET, which signs what is sent")
+        return value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _any_case(cls, level: Any) -> Any:
@@ -204,6 +221,10 @@ class Settings(BaseModel):
     def base_url(self) -> str:
         """Where users reach this installation."""
         return self.public_url or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def notify_address(self) -> Address | None:
+        return parse(self.notify_url.get_secret_value()) if self.notify_url else None
 
     @property
     def storage_url(self) -> str:
@@ -241,44 +262,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
     Raises InvalidSettings naming every variable that is missing or wrong, never its value.
     """
-    values: dict[str, Any] = dict(_from_environment(environ))
+    values: dict[str, Any] = dict(environment.read(environ, Settings.model_fields))
     values["MEDIA_OPTIONS"] = {
-        name: value for name, value in values.items() if name.startswith(PROVIDERS)
+        name: value for name, value in values.items() if name.startswith(environment.PROVIDERS)
     }
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise InvalidSettings(*_sentences(error)) from None
-
-
-def _from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
-    """`NAME_FILE` stands for a file that holds the value of `NAME`; an empty value is none.
-
-    Nothing may be deleted because somebody left a line of RETAIN_… empty: that means for ever.
-    """
-    if environ is not None:
-        return _resolved(environ)
-    try:
-        from_file = dotenv_values(".env")
-    except UnicodeDecodeError:
-        raise InvalidSettings(".env: is not UTF-8") from None
-    return _resolved(from_file) | _resolved(os.environ)
-
-
-def _resolved(environ: Mapping[str, str | None]) -> dict[str, str]:
-    said = ((name, value) for name, value in environ.items() if value is not None)
-    values = {name: value for name, value in said if value or name in _MEANT_WHEN_EMPTY}
-    for name in (*map(str.upper, Settings.model_fields), *PROVIDER_SECRETS):
-        if path := values.get(f"{name}_FILE"):
-            values[name] = _read(f"{name}_FILE", path)
-    return values
-
-
-def _read(name: str, path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        raise InvalidSettings(f"{name}: the file cannot be read") from None
 
 
 def _sentences(error: ValidationError) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs import plan, records, scripts
+from jobs import notice, plan, records, scripts
 from jobs.clock import Clock, unavailable
 from jobs.errors import NoSlot, StoreUnavailable
 from jobs.job import Job
@@ -63,12 +63,19 @@ class Store:
     """The records. Every method raises StoreUnavailable while Redis does not answer."""
 
     def __init__(
-        self, redis: Redis, hints: Hints, clock: Clock, limits: Limits | None = None
+        self,
+        redis: Redis,
+        hints: Hints,
+        clock: Clock,
+        limits: Limits | None = None,
+        *,
+        tells_owner: bool = False,
     ) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
         self._hints = hints
         self._clock = clock
         self._limits = limits or Limits()
+        self._tells_owner = tells_owner
         self._commit_script = redis.register_script(scripts.COMMIT)
         self._load_script = redis.register_script(scripts.LOAD)
         self._amend_script = redis.register_script(scripts.AMEND)
@@ -111,6 +118,7 @@ class Store:
             after = step(before, now)
             if after is before or after is None:
                 return Change(before, before)
+            after = notice.owed(before, after, now, owner=self._tells_owner)
             won, current = self._commit(Plan(before, after, counts, submission), now)
             if won:
                 return Change(before, replace(after, version=after.version + 1))
@@ -159,13 +167,13 @@ class Store:
         )
 
     def to_tell(self, limit: int) -> tuple[str, ...]:
-        """Whose submitter must be told now, the one that waits longest first."""
+        """The jobs whose end somebody must be told now, the one that waits longest first."""
         with unavailable():
             found = self._redis.zrangebyscore(NOTICES, "-inf", self.now(), 0, limit)
         return tuple(job_id.decode() for job_id in found)
 
     def settle_notice(self, job_id: str, at: float | None) -> None:
-        """Put a place among the notices right by what the record says."""
+        """Set or (None) take away a job's place among the notices, whatever its record says."""
         self._settle(NOTICES, job_id, at)
 
     def to_draw(self) -> str | None:

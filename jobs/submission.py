@@ -182,7 +182,6 @@ def reopened(job: Job, now: float, patience: Patience) -> Job:
         deadline=now + LINE_SECONDS,
         look_at=now + LINE_CHECK_SECONDS,
         resubmits=0,
-        tell_at=None,
     )
     return again.noted(now, "submitted again by an operator")
 
@@ -197,6 +196,5 @@ def _asked_again(job: Job, now: float, patience: Patience) -> Job:
         asked_again=False,
         replaying=True,
         tries=0,
-        tell_at=None,
     )
     return asked.noted(now, "replay asked for").called_for(now)

@@ -6,9 +6,10 @@ the name. No redirect, proxy, netrc, cookie or content encoding is followed.
 
 import ipaddress
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -20,10 +21,11 @@ from urllib3.exceptions import HTTPError
 
 from jobs import watchdog
 from jobs.errors import NotSent, RefusedUrl, TransferFailed
-from jobs.hosts import Address, Origin
+from jobs.hosts import Address, Origin, Reach, Recipient
 from jobs.watchdog import Watchdog, Wire
 
 CONNECT_SECONDS = 5.0
+ADDRESSES_TRIED_MAX = 4  # a name may have any number, and each may be silent
 SILENCE_SECONDS = 15.0  # a connection that says nothing for so long is dead
 
 # Global by `ipaddress`, but they lead back inside: translations and Azure's platform address.
@@ -43,40 +45,73 @@ _TREACHEROUS = tuple(
     )
 )
 
+# Where an operator's own machines are; link-local addresses are not among them on purpose.
+_NEAR = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "::1/128",
+            "fc00::/7",
+        ),
+    )
+)
+
 _target: ContextVar[str] = ContextVar("target", default="")
 
 
 def is_public(text: str) -> bool:
     """Whether an address belongs to the open internet and to nothing closer."""
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
+    address = _unmapped(text)
     if address.is_multicast or address.is_reserved or not address.is_global:
         return False
     return not any(address in network for network in _TREACHEROUS)
 
 
-def _vetted(host: str, port: int, *, loopback: bool) -> list[tuple[Any, ...]]:
+def is_near(text: str) -> bool:
+    """Whether an address belongs to a private network or to this machine."""
+    return any(_unmapped(text) in network for network in _NEAR)
+
+
+def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    address = ipaddress.ip_address(text.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+_WITHIN: dict[Reach, Callable[[str], bool]] = {
+    Reach.PUBLIC: is_public,
+    Reach.LOOPBACK: lambda text: ipaddress.ip_address(text).is_loopback,
+    Reach.NEAR: is_near,
+    Reach.NAMED: lambda text: is_public(text) or is_near(text),
+}
+
+
+def _vetted(host: str, port: int, reach: Reach) -> list[tuple[Any, ...]]:
     """The socket addresses of a host. Raises RefusedUrl if a single one of them is bad."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:
         raise OSError("no name can look like this") from None
     for *_, where in found:
-        text = str(where[0])
-        good = ipaddress.ip_address(text).is_loopback if loopback else is_public(text)
+        good = _WITHIN[reach](str(where[0]))
         if not good:
-            raise RefusedUrl("the host's name leads to an address that is not public")
-    return [where for *_, where in found]
+            kind = "near" if reach is Reach.NEAR else "public"
+            raise RefusedUrl(f"the host's name leads to an address that is not {kind}")
+    return [where for *_, where in found][:ADDRESSES_TRIED_MAX]
 
 
 class _Vetted(HTTPConnection):
-    loopback = False
+    reach = Reach.PUBLIC
 
     def _new_conn(self) -> socket.socket:
         host = self._dns_host.strip("[]")
         error: OSError = OSError("the name has no address")
-        for where in _vetted(host, self.port, loopback=self.loopback):
+        for where in _vetted(host, self.port, self.reach):
             try:
                 return socket.create_connection(where[:2], CONNECT_SECONDS)
             except OSError as failure:
@@ -101,26 +136,29 @@ class _Vetted(HTTPConnection):
         super().send(data)
 
 
-class _VettedLoopback(_Vetted):
-    loopback = True
-
-
 class _VettedTls(_Vetted, HTTPSConnection):
     pass
 
 
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _VettedTls
-
-
-class _LoopbackPool(HTTPConnectionPool):
-    ConnectionCls = _VettedLoopback
+@cache
+def _pools(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
+    """Pools by scheme, none of whose connections leads out of reach."""
+    plain = type("_Plain", (_Vetted,), {"reach": reach})
+    tls = type("_Tls", (_VettedTls,), {"reach": reach})
+    return {
+        "http": type("_PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("_TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
+    }
 
 
 class _Adapter(HTTPAdapter):
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        super().__init__()
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"https": _TlsPool, "http": _LoopbackPool}
+        self.poolmanager.pool_classes_by_scheme = _pools(self._reach)
 
 
 class _Session(requests.Session):
@@ -128,14 +166,21 @@ class _Session(requests.Session):
         """There is none: requests would read the whole body only to look where it leads."""
 
 
+def session_to(recipient: Recipient) -> requests.Session:
+    """A session that can reach public https, and one origin as far as it was trusted."""
+    session = new_session(None)
+    session.mount(f"{recipient.address.origin}/", _Adapter(recipient.reach))
+    return session
+
+
 def new_session(sandbox: Origin | None) -> requests.Session:
     """A session that can reach https, and plain http only on the sandbox's own origin."""
     session = _Session()
     session.trust_env = False
     session.adapters.clear()
-    session.mount("https://", _Adapter())
+    session.mount("https://", _Adapter(Reach.PUBLIC))
     if sandbox:
-        session.mount(f"{sandbox}/", _Adapter())
+        session.mount(f"{sandbox}/", _Adapter(Reach.LOOPBACK))
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers.clear()
     session.headers.update({"User-Agent": "Fluxkeep", "Accept-Encoding": "identity"})

@@ -6,9 +6,8 @@ from typing import ParamSpec, TypeVar
 
 from flask import request
 
+from jobs.apikey import SCOPES, Scope
 from jobs.errors import Forbidden
-from jobs.settings import Scope
-from receiver.keyring import SCOPES
 from receiver.wiring import wired
 
 P = ParamSpec("P")

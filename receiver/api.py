@@ -5,11 +5,11 @@ from functools import partial
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from jobs import bfl, sidecars
+from jobs import bfl, shape, sidecars
 from jobs.errors import BadField
 from jobs.job import Job
 from jobs.states import State
-from receiver import rescues, shape
+from receiver import rescues
 from receiver.access import requires
 from receiver.aside import aside
 from receiver.questions import Expectation, ListQuery, cursor, link_ttl

@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jobs import bfl, bfl_answers
 from jobs.caller import Caller
-from jobs.errors import BadField, BflUnavailable, Invalid, RefusedUrl, StoreUnavailable
+from jobs.errors import BadField, BflUnavailable, StoreUnavailable
 from jobs.hosts import Trust
 from jobs.job import Job
 from jobs.report import Failure
 from receiver import body, submissions
 from receiver.access import requires
-from receiver.questions import an_object, checked
+from receiver.questions import allowed, an_object, checked
 from receiver.submissions import BODY_MAX_BYTES, Order, Wish
 from receiver.wiring import services
 
@@ -40,10 +40,7 @@ class Webhook(BaseModel):
         """Raises Invalid."""
         if self.webhook_url is None:
             return None
-        try:
-            trust.caller(self.webhook_url)
-        except RefusedUrl as error:
-            raise Invalid([{"field": "webhook_url", "message": str(error)}]) from None
+        allowed("webhook_url", self.webhook_url, trust.caller)
         return Caller(self.webhook_url, self.webhook_secret)
 
 

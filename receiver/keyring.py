@@ -1,30 +1,22 @@
 """API keys, kept and compared as hashes."""
 
-import hashlib
 import hmac
 from collections.abc import Iterable
 
+from jobs.apikey import ApiKey, Scope, digest
 from jobs.errors import Unauthorized
-from jobs.settings import ApiKey, Scope
-
-# Each scope includes the ones before it.
-SCOPES: tuple[Scope, ...] = ("read", "submit", "admin")
 
 
 class Keyring:
     """The keys of this installation, as hashes."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
-        self._scopes = [(_digest(key.key.get_secret_value()), key.scope) for key in keys]
+        self._scopes = [(key.digest, key.scope) for key in keys]
 
     def scope_of(self, key: str) -> Scope:
         """Raises Unauthorized when nobody holds this key."""
-        given = _digest(key)
-        found = [scope for digest, scope in self._scopes if hmac.compare_digest(given, digest)]
+        given = digest(key)
+        found = [scope for known, scope in self._scopes if hmac.compare_digest(given, known)]
         if not (key and found):
             raise Unauthorized
         return found[0]
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
 from flask import request
@@ -64,16 +65,21 @@ class Expectation(BaseModel):
         """The request's body; none at all says nothing. Raises BadRequest, Invalid."""
         raw = body.read(BODY_MAX_BYTES)
         asked = validated(cls, raw or b"{}")
-        if asked.polling_url is not None:
-            try:
-                trust.api(asked.polling_url)
-            except RefusedUrl as error:
-                raise Invalid([{"field": "polling_url", "message": str(error)}]) from None
+        allowed("polling_url", asked.polling_url, trust.api)
+        allowed("notify_url", asked.notify_url, trust.app)
         return asked
 
     def facts(self) -> dict[str, Any]:
         """What was really said."""
         return self.model_dump(exclude_unset=True, exclude_none=True)
+
+
+def allowed(field: str, url: str | None, check: Callable[[str], object]) -> None:
+    """Raises Invalid, naming the field, for a URL whose host is not to be talked to."""
+    try:
+        _ = url is None or check(url)
+    except RefusedUrl as error:
+        raise Invalid([{"field": field, "message": str(error)}]) from None
 
 
 Model = TypeVar("Model", bound=BaseModel)

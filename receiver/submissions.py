@@ -10,16 +10,16 @@ from flask import Blueprint, has_request_context, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from jobs import submission
+from jobs import shape, submission
 from jobs.caller import Caller
 from jobs.errors import BadField, KeyReused, RefusedUrl
 from jobs.hosts import parse
 from jobs.job import Job
 from jobs.limits import is_model
 from jobs.services import Services
-from receiver import body, shape
+from receiver import body
 from receiver.access import given_key, requires
-from receiver.questions import Metadata, NotifyUrl, validated
+from receiver.questions import Metadata, NotifyUrl, allowed, validated
 from receiver.wiring import services
 
 # An input may hold pictures as base64; BFL takes up to 20 MB of them.
@@ -69,9 +69,11 @@ class Wish(NamedTuple):
 @requires("submit")
 def submit() -> ResponseReturnValue:
     """202 with the job, `queued`; the same again under the same `Idempotency-Key`."""
-    raw = body.read(BODY_MAX_BYTES)
-    job = accepted(services(), Wish.of(validated(Order, raw)), raw)
-    return shape.job(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
+    raw, wired = body.read(BODY_MAX_BYTES), services()
+    order = validated(Order, raw)
+    allowed("notify_url", order.notify_url, wired.trust.app)
+    job = accepted(wired, Wish.of(order), raw)
+    return shape.job(wired, job), 202, {"Location": f"/api/jobs/{job.id}"}
 
 
 def accepted(wired: Services, wish: Wish, raw: bytes) -> Job:

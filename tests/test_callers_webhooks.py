@@ -2,68 +2,18 @@
 
 import hashlib
 import hmac
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import requests
 
+from tests.harness.hook import Hook
 from tests.harness.installation import KEYS
 from tests.harness.patience import wait_for
 from tests.harness.scene import QUICK_SECONDS, Scene, running_scene
 
 SECRET = "the client's own secret"
-
-
-class Call(NamedTuple):
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def said(self) -> dict[str, Any]:
-        said: dict[str, Any] = json.loads(self.body)
-        return said
-
-
-class Hook:
-    """A client's webhook: answers with these statuses in turn, then 200."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.answers: list[int] = []
-        self.location = ""
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.calls.append(Call(dict(self.headers), body))
-                self.send_response(hook.answers.pop(0) if hook.answers else 200)
-                self.send_header("Content-Length", "0")
-                if hook.location:
-                    self.send_header("Location", hook.location)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/hook?a=b%2Fc"
-
-    def called(self, times: int = 1, timeout: float = 15.0) -> Call:
-        wait_for(f"{times} calls", lambda: len(self.calls) >= times, timeout)
-        return self.calls[times - 1]
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +88,7 @@ def test_what_was_not_taken_is_told_again_after_1_and_5_seconds(scene: Scene, ho
 @pytest.mark.slow
 def test_a_redirect_is_not_followed(scene: Scene, hook: Hook) -> None:
     other = Hook()
-    hook.answers, hook.location = [307], other.url
+    hook.answers, hook.headers = [307], {"Location": other.url}
     submit(scene, webhook_url=hook.url, webhook_secret=SECRET)
     hook.called(2)
     other.close()

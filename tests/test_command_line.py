@@ -56,7 +56,7 @@ def bytes_at_bfl(scene: Scene, job: dict[str, Any]) -> list[bytes]:
 def test_the_help_lists_what_fluxkeep_can_do_and_nothing_else(shell: CommandLine) -> None:
     said = shell.run("--help")
     listed = re.findall(r"^  (\w+)  ", said.out.partition("Commands:")[2], re.MULTILINE)
-    assert listed == ["credits", "doctor", "fsck", "jobs", "rebuild", "submit"]
+    assert listed == ["credits", "doctor", "fsck", "jobs", "keys", "rebuild", "submit"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

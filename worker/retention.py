@@ -97,7 +97,7 @@ def _clear_job(services: Services, job_id: str, horizons: Horizons) -> bool:
     if job is None or not job.state.terminal:
         services.ended.leave(job_id)
         return True
-    if job.tell_at is not None:  # whoever submitted it is about to be told where the media are
+    if job.notices:  # whoever submitted it is about to be told where the media are
         return False
     media_due = bool(job.kept) and job.end <= horizons.media
     after = _clear_media(services, job) if media_due else job

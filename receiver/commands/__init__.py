@@ -8,10 +8,11 @@ from receiver.commands.credits import credits_left
 from receiver.commands.doctor import doctor
 from receiver.commands.fsck import fsck
 from receiver.commands.jobs import jobs
+from receiver.commands.keys import keys
 from receiver.commands.rebuild import rebuild
 from receiver.commands.submit import submit
 
-COMMANDS: tuple[click.Command, ...] = (submit, jobs, credits_left, doctor, fsck, rebuild)
+COMMANDS: tuple[click.Command, ...] = (submit, jobs, credits_left, keys, doctor, fsck, rebuild)
 # Flask's own still work, but its server is not the one that Fluxkeep is made for.
 FLASKS_OWN: tuple[click.Command, ...] = (run_command, shell_command, routes_command)
 

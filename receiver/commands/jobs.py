@@ -4,9 +4,10 @@ import json
 
 import click
 
+from jobs import shape
 from jobs.errors import FluxkeepError
 from jobs.states import State
-from receiver import rescues, shape
+from receiver import rescues
 from receiver.commands.command import Command, sentence, services
 from receiver.commands.layout import portrait, table
 from receiver.commands.reasons import awaited

@@ -7,10 +7,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 import click
 
+from jobs import shape
 from jobs.job import Job
 from jobs.services import Services
 from jobs.states import State
-from receiver import shape
 from receiver.commands import wishes
 from receiver.commands.command import Command, plain, services
 from receiver.commands.files import made, save

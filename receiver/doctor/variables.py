@@ -39,7 +39,7 @@ def _public_url(settings: Settings) -> Iterator[Finding]:
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
-    keys = [key.key for key in settings.api_keys]
+    keys = [key.key for key in settings.api_keys if not key.is_hashed]
     lists = {
         "SECRET_KEY": settings.secret_key,
         "WEBHOOK_SECRET": settings.webhook_secret,

@@ -63,9 +63,33 @@ def _environment() -> dict[str, str]:
 
 def ai_sdk() -> list[str]:
     """The command that runs it, installed."""
+    return _javascript("generate.mjs")
+
+
+def verified(secret: str, headers: dict[str, str], body: str) -> dict[str, Any]:
+    """What the Standard Webhooks library for JavaScript makes of a call: `said` or `error`."""
+    done = subprocess.run(
+        _javascript("verify.mjs"),
+        input=json.dumps({"secret": secret, "headers": headers, "body": body}),
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        timeout=RUN_SECONDS,
+        check=True,
+        text=True,
+    )
+    outcome: dict[str, Any] = json.loads(done.stdout)
+    return outcome
+
+
+def _javascript(program: str) -> list[str]:
+    return [*javascript(), str(PROGRAMS / program)]
+
+
+def javascript() -> list[str]:
+    """Node.js, with the packages of tests/clients installed for whatever runs there."""
     lock = PROGRAMS / "package-lock.json"
     _install(lock, PROGRAMS / "node_modules", node.ci())
-    return [node.find("node"), str(PROGRAMS / "generate.mjs")]
+    return [node.find("node")]
 
 
 def blackforest() -> list[str]:

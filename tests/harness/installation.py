@@ -35,13 +35,8 @@ DEFAULTS = {
 }
 # Whatever the machine's own environment says about these must not reach a test.
 _FOREIGN = (
-    "PORT",
-    "PUBLIC_URL",
-    "BFL_API_URL",
-    "MEDIA_URL",
-    "MEDIA_SERVE",
-    "DELIVERY_HOSTS",
-    "GUNICORN_CMD_ARGS",
+    *("PORT", "PUBLIC_URL", "BFL_API_URL", "MEDIA_URL", "MEDIA_SERVE", "DELIVERY_HOSTS"),
+    *("GUNICORN_CMD_ARGS", "NOTIFY_URL", "NOTIFY_SECRET", "NOTIFY_HOSTS"),
 )
 
 
@@ -211,7 +206,7 @@ class Installation:
 
     def secrets(self) -> list[str]:
         """The planted canaries: none of them may turn up anywhere."""
-        names = ("WEBHOOK_SECRET", "SECRET_KEY", "BFL_API_KEY")
+        names = ("WEBHOOK_SECRET", "SECRET_KEY", "BFL_API_KEY", "NOTIFY_SECRET")
         listed = [(self.settings.get(name) or "").split(",") for name in names]
         keys = [entry.split(":")[1] for entry in (self.settings["API_KEYS"] or "").split(",")]
         storage = self.settings.get("AWS_SECRET_ACCESS_KEY") or ""

@@ -20,6 +20,7 @@ from jobs.keys import (
     LEFT,
     LINE,
     LINES,
+    NOTICES,
     RECORDS,
     TASKS,
     WAITING,
@@ -82,6 +83,8 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     with_media = {job.id for job in jobs if job.kept}
     yield from _differences("ended, with media", with_media, _members(redis, ENDED_MEDIA))
     yield from _differences("ended, without", ended - with_media, _members(redis, ENDED))
+    owed = {job.id for job in jobs if job.notices}
+    yield from _differences("notices", owed, _members(redis, NOTICES))
     for state in State:
         ids = {job.id for job in jobs if job.state is state}
         yield from _differences(f"the index of {state}", ids, _members(redis, INDEX + state))

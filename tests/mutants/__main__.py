@@ -5,7 +5,17 @@ import sys
 from collections.abc import Sequence
 
 from deploy.procfile import ROOT
-from tests.mutants import bodies, buckets, lines, records, rescues, secrets, submissions, transfers
+from tests.mutants import (
+    bodies,
+    buckets,
+    lines,
+    notices,
+    records,
+    rescues,
+    secrets,
+    submissions,
+    transfers,
+)
 from tests.mutants.mutant import Misplaced, Mutant
 from tests.mutants.workshop import Unclear, a_copy, red
 
@@ -18,6 +28,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *secrets.MUTANTS,
     *lines.MUTANTS,
     *submissions.MUTANTS,
+    *notices.MUTANTS,
 )
 
 

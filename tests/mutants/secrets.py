@@ -66,8 +66,8 @@ MUTANTS = (
     Mutant(
         "hasty-key",
         _KEYRING,
-        "if hmac.compare_digest(given, digest)]",
-        "if given == digest]",
+        "if hmac.compare_digest(given, known)]",
+        "if given == known]",
         (
             _HASTE,
             f"{_CONSTANT_TIME_TESTS}::test_what_is_compared_is_compared_in_constant_time[receiver/keyring.py]",

@@ -1,0 +1,56 @@
+"""The one place that reads the environment."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from jobs.errors import InvalidSettings
+
+# What the providers of buckets call their options. A file may stand for a secret among them.
+PROVIDERS = ("AWS_", "GOOGLE_", "AZURE_")
+PROVIDER_SECRETS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_SAS_KEY",
+    "AZURE_STORAGE_CLIENT_SECRET",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+)
+_MEANT_WHEN_EMPTY = ("RETAIN_MEDIA_DAYS", "RETAIN_JOBS_DAYS")
+
+
+def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, str]:
+    """The variables of an environment, by default this process's with its `.env` file.
+
+    `NAME_FILE` stands for a file that holds the value of `NAME`; an empty value is none.
+
+    Nothing may be deleted because somebody left a line of RETAIN_… empty: that means for ever.
+    Raises InvalidSettings.
+    """
+    names = [*map(str.upper, fields), *PROVIDER_SECRETS]
+    if environ is not None:
+        return _resolved(environ, names)
+    try:
+        from_file = dotenv_values(".env")
+    except UnicodeDecodeError:
+        raise InvalidSettings(".env: is not UTF-8") from None
+    return _resolved(from_file, names) | _resolved(os.environ, names)
+
+
+def _resolved(environ: Mapping[str, str | None], names: Iterable[str]) -> dict[str, str]:
+    said = ((name, value) for name, value in environ.items() if value is not None)
+    values = {name: value for name, value in said if value or name in _MEANT_WHEN_EMPTY}
+    for name in names:
+        if path := values.get(f"{name}_FILE"):
+            values[name] = _read(f"{name}_FILE", path)
+    return values
+
+
+def _read(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        raise InvalidSettings(f"{name}: the file cannot be read") from None

@@ -1,0 +1,197 @@
+"""Who is told of a job's end, when, how often, and when that is given up: the pure steps."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from jobs import notice, records, submission
+from jobs.caller import Caller
+from jobs.job import Job
+from jobs.notice import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, Outcome
+from jobs.patience import Patience
+from jobs.places import places
+from jobs.report import Failure
+from jobs.states import State
+from jobs.target import Notice, Target
+
+NOW = 1_790_000_000.0
+PATIENCE = Patience(60, 3600)
+DOWN = Outcome("it answered 503")
+APP = "https://app.example/told"
+
+
+def at_work(**facts: object) -> Job:
+    return replace(Job.expected("abc", NOW - 10, PATIENCE), **facts)  # type: ignore[arg-type]
+
+
+def failed(job: Job, now: float = NOW) -> Job:
+    return job.ended(now, State.FAILED, failure=Failure("error", "BFL failed"))
+
+
+def ended(*, owner: bool = False, now: float = NOW, **facts: object) -> Job:
+    job = at_work(**facts)
+    return notice.owed(job, failed(job, now), now, owner=owner)
+
+
+def sent(job: Job, to: Target, now: float) -> tuple[Job, Notice]:
+    taken = notice.telling(job, to, now)
+    one = notice.owed_to(taken, to)
+    assert one is not None
+    return taken, one
+
+
+def tried(job: Job, outcome: Outcome, to: Target = Target.APP, jitter: float = 1.0) -> Job:
+    """After one more try, made when it is due."""
+    due = notice.owed_to(job, to)
+    assert due is not None
+    taken, one = sent(job, to, due.at)
+    return notice.answered(taken, one, outcome, due.at, jitter)
+
+
+def whats(job: Job) -> list[str]:
+    return [line.what for line in job.timeline]
+
+
+# Who is told.
+
+
+def test_each_who_wants_to_hear_of_the_end_is_owed_a_notice_of_its_own() -> None:
+    job = ended(owner=True, notify_url=APP, caller=Caller("https://client.example/"))
+    assert [one.to for one in job.notices] == [Target.CALLER, Target.APP, Target.OWNER]
+    assert len({one.id(job.id) for one in job.notices}) == 3
+    assert {one.at for one in job.notices} == {NOW}
+
+
+def test_nobody_is_told_of_a_job_that_has_not_ended_or_that_nobody_asked_about() -> None:
+    job = at_work(notify_url=APP)
+    assert notice.owed(None, job, NOW, owner=True) is job
+    assert ended().notices == ()
+
+
+def test_what_happens_to_a_job_after_its_end_is_not_another_end() -> None:
+    job = ended(owner=True, notify_url=APP)
+    later = job.noted(NOW + 5, "media deleted")
+    assert notice.owed(job, later, NOW + 5, owner=True) is later
+
+
+def test_who_says_only_after_the_end_where_to_be_told_is_told_once() -> None:
+    job = ended()
+    late = notice.owed(job, job.described(NOW + 9, {"notify_url": APP}), NOW + 9, owner=True)
+    assert [(one.to, one.at) for one in late.notices] == [(Target.APP, NOW + 9)]
+    again = late.described(NOW + 20, {"notify_url": APP})
+    assert notice.owed(late, again, NOW + 20, owner=True).notices == late.notices
+
+
+def test_a_replayed_job_takes_back_what_was_not_told_yet_and_ends_anew() -> None:
+    first = ended(notify_url=APP)
+    reopened = notice.owed(first, submission.reopened(first, NOW + 50, PATIENCE), NOW, owner=False)
+    assert reopened.notices == ()
+    second = notice.owed(reopened, failed(reopened, NOW + 60), NOW + 60, owner=False)
+    assert second.notices[0].id("abc") != first.notices[0].id("abc")
+
+
+def test_the_end_of_an_older_life_is_not_taken_for_that_of_a_newer_one() -> None:
+    old, one = sent(ended(notify_url=APP), Target.APP, NOW)
+    new = ended(notify_url=APP, now=NOW + 60)
+    assert notice.answered(new, one, Outcome(), NOW + 61, 1.0) is new
+    assert notice.answered(replace(old, notices=()), one, DOWN, NOW + 61, 1.0).notices == ()
+
+
+# How it goes on.
+
+
+def test_two_senders_do_not_tell_the_same_at_once() -> None:
+    taken, one = sent(ended(notify_url=APP), Target.APP, NOW)
+    assert notice.telling(taken, Target.APP, NOW + 1) is taken
+    assert one.at == NOW + notice.SENDING_SECONDS
+
+
+def test_a_sender_that_died_is_followed_by_another_with_the_same_id() -> None:
+    taken, first = sent(ended(notify_url=APP), Target.APP, NOW)
+    _, second = sent(taken, Target.APP, NOW + notice.SENDING_SECONDS)
+    assert second.id("abc") == first.id("abc") and second.tries == 2
+
+
+def test_what_was_told_leaves_a_line_on_the_timeline_and_nothing_else() -> None:
+    told = tried(ended(notify_url=APP), Outcome())
+    assert (told.notices, whats(told)) == ((), ["webhook called"])
+    assert b"notices" not in records.encode(told, 1)
+
+
+def test_the_pauses_grow_over_a_day_and_then_it_is_given_up_where_that_can_be_seen() -> None:
+    job, times = ended(notify_url=APP), []
+    for _ in range(100):
+        if not job.notices:
+            break
+        times.append(job.notices[0].at - NOW)
+        job = tried(job, DOWN)
+    pauses = [later - sooner for sooner, later in pairwise(times)]
+    assert tuple(pauses[: len(PAUSES_SECONDS)]) == PAUSES_SECONDS
+    assert times[-1] == GIVE_UP_AFTER_SECONDS and len(times) < 20
+    assert whats(job) == ["webhook not reached", "webhook given up"]
+    assert job.timeline[-1].detail == {"to": "notify_url", "reason": "it answered 503"}
+
+
+def test_who_failed_together_does_not_come_back_together() -> None:
+    early, late = (tried(ended(notify_url=APP), DOWN, jitter=j).notices[0].at for j in (0.9, 1.1))
+    assert early < NOW + PAUSES_SECONDS[0] < late
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause"), [(2, 5), (90, 90), (10**9, 3600), (float("inf"), 3600)]
+)
+def test_a_receiver_may_ask_for_patience_but_not_for_ever(asked: float, pause: float) -> None:
+    job = tried(ended(notify_url=APP), Outcome("it answered 429", retry_after=asked))
+    assert job.notices[0].at == NOW + pause
+
+
+def test_a_receiver_that_is_gone_is_not_called_again() -> None:
+    job = tried(ended(notify_url=APP), Outcome("it answered 410", final=True))
+    assert (job.notices, whats(job)) == ((), ["webhook given up"])
+
+
+def test_a_client_of_bfls_api_is_called_at_bfls_pace() -> None:
+    job, times = ended(caller=Caller("https://client.example/")), []
+    while job.notices:
+        times.append(job.notices[0].at - NOW)
+        job = tried(job, DOWN, Target.CALLER)
+    assert times == [0, 1, 6, 36]
+
+
+def test_one_targets_trouble_is_not_anothers() -> None:
+    job = ended(owner=True, notify_url=APP)
+    job = tried(tried(job, DOWN), Outcome(), Target.OWNER)
+    assert [one.to for one in job.notices] == [Target.APP]
+    assert [line.detail["to"] for line in job.timeline] == ["notify_url", "NOTIFY_URL"]
+
+
+def test_the_same_trouble_of_two_targets_is_not_told_over_and_over() -> None:
+    job = ended(owner=True, notify_url=APP)
+    for _ in range(5):
+        job = tried(tried(job, DOWN), DOWN, Target.OWNER)
+    assert whats(job) == ["webhook not reached"] * 2
+
+
+def test_a_job_stands_among_the_notices_by_the_earliest_of_them() -> None:
+    job = tried(ended(owner=True, notify_url=APP), DOWN)
+    assert places(job)["fluxkeep:notices"] == NOW
+    assert "fluxkeep:notices" not in places(tried(ended(notify_url=APP), Outcome()))
+
+
+# What an older Fluxkeep wrote.
+
+
+def test_a_record_of_before_there_were_notices_is_read_as_one_for_the_client() -> None:
+    # Before they were packed, too.
+    old = records.decode(
+        b'7 {"id":"abc","state":"failed","created_at":%f,"updated_at":%f,"deadline":%f,'
+        b'"caller":{"url":"https://c.example/"},"tell_at":5.5,"told":2}' % (NOW, NOW, NOW)
+    )
+    assert old.notices == (Notice(Target.CALLER, since=NOW, at=5.5, tries=2),)
+    assert (old.id, old.version) == ("abc", 7)
+
+
+def test_metadata_may_say_what_an_older_record_said() -> None:
+    job = at_work(metadata={"tell_at": 1})
+    assert records.decode(records.encode(job, 0)).metadata == {"tell_at": 1}

@@ -2,12 +2,13 @@
 
 import sys
 
-from tests.bench import accept, slow_clients, submitting
+from tests.bench import accept, serving, slow_clients, submitting
 
 BENCHMARKS = {
     "accept": accept.main,
     "slow-clients": slow_clients.main,
     "submitting": submitting.main,
+    "serving": serving.main,
 }
 
 

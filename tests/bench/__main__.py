@@ -2,13 +2,14 @@
 
 import sys
 
-from tests.bench import accept, serving, slow_clients, submitting
+from tests.bench import accept, serving, slow_clients, submitting, video
 
 BENCHMARKS = {
     "accept": accept.main,
     "slow-clients": slow_clients.main,
     "submitting": submitting.main,
     "serving": serving.main,
+    "video": video.main,
 }
 
 

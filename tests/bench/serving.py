@@ -12,7 +12,7 @@ from tests.bench.memory import MB
 from tests.harness.scene import running_scene
 
 TURNS = 3
-SECONDS = 4
+SECONDS = 3
 MISSING = "Not measured: this one needs nginx (apt-get install nginx-light)."
 
 

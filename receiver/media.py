@@ -107,7 +107,10 @@ def _from_disk(media: MediaStore, file: Kept) -> Response | None:
 
 def _through_us(media: MediaStore, file: Kept) -> Response:
     size = _size(media, file)
-    return _conditional(file, Window(media, file.key, size), size)
+    window = Window(media, file.key, size)
+    response = _conditional(file, window, size)
+    window.end_at(response.content_range.stop or size)
+    return response
 
 
 def _conditional(

@@ -1,4 +1,4 @@
-"""Serving what is kept from a directory, beside nginx serving the same files from the same place."""
+"""Serving what is kept in a directory, beside nginx serving the same files from there."""
 
 from pathlib import Path
 from statistics import median

@@ -1,9 +1,13 @@
 """The stored bytes, by signed and expiring link: from the disk, through us, or from the bucket."""
 
+import os
+from datetime import UTC, datetime
+from io import RawIOBase
 from typing import IO, cast
 
-from flask import Blueprint, Response, redirect, request, send_file
+from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wsgi import FileWrapper
 
 from jobs.errors import Gone
@@ -26,6 +30,7 @@ SAFETY_HEADERS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 CACHE_SECONDS = 3600
+BLOCK_BYTES = 256 * 1024  # of a file on the disk; in memory for each client
 PRESIGNED_SECONDS = 3600  # long enough to watch a video by one redirect
 
 blueprint = Blueprint("media", __name__)
@@ -94,17 +99,35 @@ def _from_disk(media: MediaStore, file: Kept) -> Response | None:
     path = media.local_path(file.key)
     if path is None:
         return None
-    if not path.is_file():
-        raise Gone("the media were deleted")
-    return send_file(path, mimetype=file.content_type, etag=file.sha256, conditional=True)
+    try:
+        body = path.open("rb", buffering=0)
+    except FileNotFoundError:
+        raise Gone("the media were deleted") from None
+    about = os.fstat(body.fileno())
+    return _conditional(file, body, about.st_size, datetime.fromtimestamp(about.st_mtime, UTC))
 
 
 def _through_us(media: MediaStore, file: Kept) -> Response:
     size = _size(media, file)
-    # Not the server's wrapper: it cannot seek, and would read a range from the beginning.
-    body = FileWrapper(cast(IO[bytes], Window(media, file.key, size)))
-    response = Response(body, mimetype=file.content_type, direct_passthrough=True)
+    window = Window(media, file.key, size)
+    response = _conditional(file, window, size)
+    window.end_at(response.content_range.stop or size)
+    return response
+
+
+def _conditional(
+    file: Kept, body: RawIOBase, size: int, modified: datetime | None = None
+) -> Response:
+    # Not the server's wrapper, as send_file has it: it cannot seek, and would read a range from
+    # the beginning; and gevent sends what is in it by 8 KB.
+    wrapped = FileWrapper(cast(IO[bytes], body), BLOCK_BYTES)
+    response = Response(wrapped, mimetype=file.content_type, direct_passthrough=True)
     response.content_length = size
+    response.last_modified = modified
     response.set_etag(file.sha256)
-    response.make_conditional(request, accept_ranges=True, complete_length=size)
+    try:
+        response.make_conditional(request, accept_ranges=True, complete_length=size)
+    except RequestedRangeNotSatisfiable:
+        response.close()
+        raise
     return response

@@ -18,8 +18,13 @@ class Window(io.RawIOBase):
     def __init__(self, media: MediaStore, key: str, size: int) -> None:
         super().__init__()
         self._media, self._key, self._size = media, key, size
+        self._stop = size
         self._at = 0
         self._chunks: Iterator[bytes] | None = None
+
+    def end_at(self, stop: int) -> None:
+        """Nothing behind it is wanted: the bucket need not begin to send it."""
+        self._stop = stop
 
     def readable(self) -> bool:
         return True
@@ -43,11 +48,11 @@ class Window(io.RawIOBase):
         return chunk
 
     def _next(self) -> bytes:
-        if self._at >= self._size:
+        if self._at >= self._stop:
             return b""
         try:
             if self._chunks is None:
-                self._chunks = self._media.read(self._key, self._at, self._size)
+                self._chunks = self._media.read(self._key, self._at, self._stop)
             return next(self._chunks, b"")
         except StorageFailed as error:
             log.warning("storage: %s, in the middle of a download", error)

@@ -2,12 +2,15 @@
 
 import sys
 
-from tests.bench import accept, slow_clients, submitting
+from tests.bench import accept, records, serving, slow_clients, submitting, video
 
 BENCHMARKS = {
     "accept": accept.main,
     "slow-clients": slow_clients.main,
     "submitting": submitting.main,
+    "records": records.main,
+    "serving": serving.main,
+    "video": video.main,
 }
 
 

@@ -1,4 +1,4 @@
-"""Load by wrk: distinct, pre-signed callbacks, as fast as a number of connections lets them go."""
+"""Load by wrk: distinct, pre-signed callbacks, or a file again and again, as fast as it goes."""
 
 import hashlib
 import hmac
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 BODIES = 60_000
+BYTES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}
 SCRIPT = Path(__file__).with_name("callbacks.lua")
 
 
@@ -22,6 +23,13 @@ class Result(NamedTuple):
     p50: float
     p99: float
     refused: int
+
+
+class Fetched(NamedTuple):
+    """Whole answers per second, and bytes per second of all, those under way included."""
+
+    rate: float
+    bytes: float
 
 
 def write_callbacks(path: Path, secret: str, count: int = BODIES) -> None:
@@ -42,24 +50,42 @@ def _body(task_id: str) -> str:
 
 def run(url: str, callbacks: Path, *, connections: int = 16, seconds: int = 5) -> Result:
     """Raises SystemExit when there is no wrk."""
-    wrk = shutil.which("wrk") or sys.exit("The benchmarks need wrk (apt-get install wrk).")
-    command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT), url]
-    done = subprocess.run(
-        [*command, "--", str(callbacks)], capture_output=True, text=True, check=True
-    )
-    return _read(done.stdout)
-
-
-def _read(text: str) -> Result:
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    assert rate is not None, text
+    options = [f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT), url]
+    text = _wrk(*options, "--", str(callbacks))
     return Result(
-        rate=float(rate[1]),
+        rate=_rate(text),
         p50=_milliseconds(text, "50%"),
         p99=_milliseconds(text, "99%"),
-        refused=int(refused[1]) if refused else 0,
+        refused=_refused(text),
     )
+
+
+def fetch(url: str, *, connections: int, seconds: int, span: str = "") -> Fetched:
+    """Get one file again and again, or one range of it. Raises SystemExit when there is no wrk."""
+    ranged = ["-H", f"Range: bytes={span}"] if span else []
+    text = _wrk(f"-c{connections}", f"-d{seconds}s", *ranged, url)
+    if _refused(text):
+        raise RuntimeError(text)
+    found = re.search(r"Transfer/sec:\s+([\d.]+)([KMG]?B)", text)
+    assert found is not None, text
+    return Fetched(_rate(text), float(found[1]) * BYTES[found[2]])
+
+
+def _wrk(*options: str) -> str:
+    wrk = shutil.which("wrk") or sys.exit("The benchmarks need wrk (apt-get install wrk).")
+    done = subprocess.run([wrk, "-t1", *options], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def _rate(text: str) -> float:
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    assert rate is not None, text
+    return float(rate[1])
+
+
+def _refused(text: str) -> int:
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    return int(refused[1]) if refused else 0
 
 
 def _milliseconds(text: str, percentile: str) -> float:

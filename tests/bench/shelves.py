@@ -1,0 +1,112 @@
+"""Stored jobs of the usual shape, as many as are wanted, written by the store itself."""
+
+import hashlib
+from dataclasses import replace
+from uuid import UUID
+
+from jobs import drawing, submission
+from jobs.job import Job
+from jobs.kept import Kept
+from jobs.media import object_key, thumbnail_key
+from jobs.pages import Position
+from jobs.patience import Patience
+from jobs.report import Report, Taken
+from jobs.services import Services
+from jobs.states import News, Source
+
+# The clock of Redis has microseconds, which take their place in a record.
+BORN = 1_760_000_000.123457
+GAP_SECONDS = 7.000011
+LIFE_SECONDS = 14.259731
+ORIGIN = "api.eu2.bfl.ai"
+PROMPT = "a lighthouse in the fog, seen from a small boat, " * 4 + "oil."
+METADATA = {"user": "00042", "order": "4711-2026", "ok": True}
+PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+
+
+def fill(services: Services, numbers: range) -> None:
+    """Each is written once, as it is in the end."""
+    for n in numbers:
+        job = stored(n)
+        services.store.change(job.id, lambda _job, _now, job=job: job, new=True)  # type: ignore[misc]
+
+
+def place(n: int) -> Position:
+    """Where the n-th job stands in a list."""
+    return Position(round(BORN + n * GAP_SECONDS, 6), _uuid("job", n))
+
+
+def stored(n: int) -> Job:
+    """The whole life of a job that was submitted here: a timeline of six lines, one picture."""
+    at, job_id = place(n)
+    done, model = at + LIFE_SECONDS, "flux-2-pro"
+    asked = submission.in_line(job_id, model, at, {"metadata": METADATA})
+    sent = submission.admitted(asked, at + 0.128431, ORIGIN)
+    task_id = _uuid("task", n)
+    answer = Taken(
+        task_id=task_id,
+        polling_url=f"https://{ORIGIN}/v1/get_result?id={task_id}",
+        cost=3.0,
+        megapixels=(0.0, 1.05),
+    )
+    known = submission.taken(sent, at + 0.513297, answer, PATIENCE, calls=True)
+    heard = known.hear(_progress(task_id), at + 5.214553, PATIENCE)
+    ready = heard.hear(_ready(task_id, n, at), done - 1.048219, PATIENCE).claimed(done - 0.761123)
+    return _drawn(ready.stored(done, (_picture(ready),)))
+
+
+def _progress(task_id: str) -> Report:
+    source, said = Source.CALLBACK, "Generating"
+    return Report(task_id=task_id, news=News.PROGRESS, source=source, said=said, progress=0.5)
+
+
+def _ready(task_id: str, n: int, at: float) -> Report:
+    return Report(
+        task_id=task_id,
+        news=News.READY,
+        source=Source.CALLBACK,
+        said="Ready",
+        urls=(f"https://delivery.eu2.bfl.ai/results/{task_id}/sample.jpeg?sig=a",),
+        result={
+            "prompt": PROMPT,
+            "seed": 1_000_000_000 + n,
+            "start_time": at + 0.613291,
+            "end_time": at + 13.104412,
+            "duration": 12.491121,
+        },
+    )
+
+
+def _picture(job: Job) -> Kept:
+    key = object_key(job.id, job.created_at, 0, "image/jpeg")
+    return Kept(
+        key=key,
+        content_type="image/jpeg",
+        bytes=1_234_567,
+        sha256=_sha256(key),
+        width=1024,
+        height=1024,
+    )
+
+
+def _drawn(job: Job) -> Job:
+    (file,) = job.media
+    key = thumbnail_key(file.key)
+    small = Kept(
+        key=key,
+        content_type="image/webp",
+        bytes=23_456,
+        sha256=_sha256(key),
+        width=512,
+        height=512,
+    )
+    taken = replace(job, drawn=1)
+    return drawing.finished(drawing.completed(taken, file, small))
+
+
+def _uuid(kind: str, n: int) -> str:
+    return str(UUID(hex=_sha256(f"{kind} {n}")[:32], version=4))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,139 @@
+"""A video of 300 MB: what it takes of memory to rescue it, and to serve it to eight at once."""
+
+import http.client
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from tests.bench import kept
+from tests.bench.kept import File
+from tests.bench.memory import MB, watched
+from tests.bench.shop_window import shop_window
+from tests.harness import S3Server, TestBucket
+from tests.harness.scene import Scene, running_scene
+
+CLIENTS = 8
+RANGE_BYTES = 8 * 2**20
+CHUNK_BYTES = 2**20
+# One web process, so that all clients are its own; a presigned link would lead past it.
+SETTINGS = {"LOG_LEVEL": "WARNING", "WEB_CONCURRENCY": "1", "MEDIA_SERVE": "stream"}
+
+
+class Figures(NamedTuple):
+    """Memory in bytes and times in seconds."""
+
+    worker_image: int
+    worker_video: int
+    web_before: int
+    web_serving: int
+    bytes_per_second: float
+    rescued_in: float
+
+
+def main() -> None:
+    print("| 300 MB kept in | worker: 1 MB, 300 MB, growth | rescued in s ", end="")
+    print("| web: idle, serving, growth | served MB/s |")
+    print("|---|---|---|---|---|")
+    with TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
+        print(_row("a directory", _measured(Path(directory), None)), flush=True)
+    with _bucket() as bucket, TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
+        print(_row("a bucket, streamed", _measured(Path(directory), bucket)), flush=True)
+
+
+@contextmanager
+def _bucket() -> Iterator[TestBucket]:
+    """The server keeps all in its memory, which is not looked at."""
+    with TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
+        server = S3Server(Path(directory))
+        try:
+            yield server.bucket("keep")
+        finally:
+            server.close()
+
+
+def _measured(directory: Path, bucket: TestBucket | None) -> Figures:
+    with running_scene(directory, None, bucket, **SETTINGS) as scene:
+        kept.image(scene)  # whatever is only done once is done
+        with watched(lambda: _working(scene)) as small:
+            image = kept.image(scene)
+        with watched(lambda: _working(scene)) as large:
+            video = kept.video(scene)
+        scene.installation.stop()
+        with _reachable(directory / "window", bucket, (image, video)) as changed:
+            scene.installation.start("web", **changed)
+            scene.installation.wait_until_ready()
+            return Figures(small.bytes, large.bytes, *_served(scene, image, video), video.seconds)
+
+
+@contextmanager
+def _reachable(
+    root: Path, bucket: TestBucket | None, files: tuple[File, ...]
+) -> Iterator[dict[str, str]]:
+    """Settings by which the web process finds files in a bucket that is quick to give ranges."""
+    if bucket is None:
+        yield {}
+        return
+    for file in files:
+        path = root / bucket.name / bucket.prefix / file.key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bucket.read(file.key))
+    with shop_window(root) as url:
+        yield {"AWS_ENDPOINT_URL": url}
+
+
+def _served(scene: Scene, image: File, video: File) -> tuple[int, int, float]:
+    """The web process's memory before and meanwhile, and the bytes per second of all clients."""
+    _read(image)
+    with watched(lambda: _serving(scene)) as before:
+        _read(image)
+    started = time.perf_counter()
+    with watched(lambda: _serving(scene)) as serving, ThreadPoolExecutor(CLIENTS) as clients:
+        served = sum(clients.map(_read, [video] * CLIENTS))
+    return before.bytes, serving.bytes, served / (time.perf_counter() - started)
+
+
+def _working(scene: Scene) -> list[int]:
+    """The worker and the horse that it has forked for the job in hand."""
+    return [pid for worker in scene.installation.worker for pid in (worker.pid, *worker.children())]
+
+
+def _serving(scene: Scene) -> list[int]:
+    return [pid for web in scene.installation.web for pid in (web.pid, *web.children())]
+
+
+def _read(file: File) -> int:
+    """All of a file in ranges, over one connection; returns how many bytes came."""
+    url = urlsplit(file.url)
+    connection = http.client.HTTPConnection(url.netloc, timeout=60)
+    starts = range(0, file.size, RANGE_BYTES)
+    spans = (range(at, min(at + RANGE_BYTES, file.size)) for at in starts)
+    try:
+        return sum(_read_range(connection, url.path, span) for span in spans)
+    finally:
+        connection.close()
+
+
+def _read_range(connection: http.client.HTTPConnection, path: str, span: range) -> int:
+    connection.request("GET", path, headers={"Range": f"bytes={span[0]}-{span[-1]}"})
+    answer, buffer, count = connection.getresponse(), bytearray(CHUNK_BYTES), 0
+    assert answer.status == http.client.PARTIAL_CONTENT, answer.status
+    while got := answer.readinto(buffer):
+        count += got
+    assert count == len(span), (count, len(span))
+    return count
+
+
+def _row(name: str, found: Figures) -> str:
+    worker = _growth(found.worker_image, found.worker_video)
+    web = _growth(found.web_before, found.web_serving)
+    rate = found.bytes_per_second / MB
+    return f"| {name} | {worker} | {found.rescued_in:.1f} | {web} | {rate:,.0f} |"
+
+
+def _growth(before: int, after: int) -> str:
+    return f"{before / MB:.1f}, {after / MB:.1f}, **{(after - before) / MB:.1f}**"

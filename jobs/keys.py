@@ -6,7 +6,9 @@ looked at · `fluxkeep:waiting` work for workers, most urgent first · `fluxkeep
 waits for a slot · `fluxkeep:lines` the models somebody waits for · `fluxkeep:active` and
 `fluxkeep:active:<model>` who has a slot · `fluxkeep:pauses` why and until when nothing is
 submitted · `fluxkeep:notices` who must be told of an end · `fluxkeep:jobs:<state>` ids by
-creation · `fluxkeep:refusals:<id>` callbacks that proved nothing · `fluxkeep:counts` counters ·
+creation · `fluxkeep:by:model:<model>`, `fluxkeep:by:source:<source>` and
+`fluxkeep:by:meta:<name>=<value>` the same by what jobs are searched for · `fluxkeep:by:more` those
+whose metadata are not all there · `fluxkeep:events` which jobs changed · `fluxkeep:refusals:<id>` callbacks that proved nothing · `fluxkeep:counts` counters ·
 `fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why a part refused.
 """
 
@@ -25,3 +27,9 @@ COUNTS = "fluxkeep:counts"
 SEEN = "fluxkeep:seen"
 TROUBLE = "fluxkeep:trouble:"
 INDEX = "fluxkeep:jobs:"
+BY = "fluxkeep:by:"
+BY_MODEL = f"{BY}model:"
+BY_SOURCE = f"{BY}source:"
+BY_META = f"{BY}meta:"
+BY_MORE = f"{BY}more"
+EVENTS = "fluxkeep:events"

@@ -10,6 +10,7 @@ from redis.retry import Retry
 from jobs.api import Api
 from jobs.clock import Clock
 from jobs.errors import InvalidSettings, StorageFailed
+from jobs.events import Events
 from jobs.hosts import Trust
 from jobs.job import Job
 from jobs.media import MediaStore
@@ -40,6 +41,7 @@ class Services:
     store: Store
     slots: Slots
     pages: Pages
+    events: Events
     pulse: Pulse
     refusals: Refusals
     media: MediaStore
@@ -73,6 +75,7 @@ def build(settings: Settings, redis: Redis) -> Services:
         store=Store(redis, hints, clock, settings.max_active),
         slots=Slots(redis, clock, settings.max_active),
         pages=Pages(redis),
+        events=Events(redis),
         pulse=Pulse(redis, clock),
         refusals=Refusals(redis),
         media=storage(settings),

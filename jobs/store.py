@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs import records, scripts
+from jobs import changes, records, scripts
 from jobs.clock import Clock, unavailable
 from jobs.errors import NoSlot, StoreUnavailable
+from jobs.facets import possible_facets
 from jobs.job import Job
 from jobs.keys import (
     ACTIVE,
@@ -189,13 +190,14 @@ class Store:
         """Delete a record and every trace of it."""
         # Its places may have changed since it was read: all it can have are cleared.
         keys = {DUE, WAITING, NOTICES, ACTIVE, *(INDEX + state for state in State)}
-        keys |= {f"{LINE}{job.model}", active(job.model or "")}
+        keys |= {f"{LINE}{job.model}", active(job.model or ""), *possible_facets(job)}
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.delete(RECORDS + job.id, REFUSALS + job.id, INPUTS + job.id)
             if job.task_id not in (None, job.id):
                 pipe.delete(f"{TASKS}{job.task_id}")
             for key in keys:
                 pipe.zrem(key, job.id)
+            pipe.execute_command(*changes.farewell(job.id))
             pipe.execute()
 
     def hint(self, job_ids: Iterable[str]) -> None:

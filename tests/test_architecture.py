@@ -24,11 +24,13 @@ LAYERS = (
         "queues",
         "submission",
         "api",
-        "places",
+        "facets",
+        "changes",
         "notice",
     },
+    {"places", "search"},
     {"bfl_answers", "bfl_submissions", "plan", "slots"},
-    {"store", "pages", "pulse", "refusals"},
+    {"store", "pages", "pulse", "refusals", "events"},
     {"intake", "services"},
 )
 ARROWS = {
@@ -46,6 +48,7 @@ AT_HOME = {
     "rq": {"jobs.queues", "worker.rq_worker"},
     "redis": {
         "jobs.clock",
+        "jobs.events",
         "jobs.outage",
         "jobs.pages",
         "jobs.pulse",
@@ -74,6 +77,12 @@ BFL_WORDS = {
     "Request Moderated",
     "Content Moderated",
     "Task not found",
+}
+KEEPERS = {"store", "pages", "places", "plan", "pulse", "refusals", "slots"} | {
+    "changes",
+    "events",
+    "facets",
+    "search",
 }
 VAGUE = {"utils", "common", "manager", "helpers", "misc", "models"}
 
@@ -149,7 +158,7 @@ def test_a_library_is_known_only_where_it_is_at_home(library: str) -> None:
 
 @every_product_file
 def test_only_the_store_and_its_scripts_know_a_key_of_redis(path: Path) -> None:
-    if path.stem not in ("store", "pages", "places", "plan", "pulse", "refusals", "slots"):
+    if path.stem not in KEEPERS:
         assert "keys" not in {name.split(".")[1] for name in _imports(_tree(path)) if "." in name}
     if _name(path) != "jobs.keys":
         assert not [text for text in _texts(_tree(path)) if "fluxkeep:" in text]

@@ -8,8 +8,9 @@ waits for a slot · `fluxkeep:lines` the models somebody waits for · `fluxkeep:
 submitted · `fluxkeep:notices` who must be told of an end · `fluxkeep:jobs:<state>` ids by
 creation · `fluxkeep:by:model:<model>`, `fluxkeep:by:source:<source>` and
 `fluxkeep:by:meta:<name>=<value>` the same by what jobs are searched for · `fluxkeep:by:more` those
-whose metadata are not all there · `fluxkeep:events` which jobs changed · `fluxkeep:refusals:<id>` callbacks that proved nothing · `fluxkeep:counts` counters ·
-`fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why a part refused.
+whose metadata are not all there · `fluxkeep:events` which jobs changed · `fluxkeep:refusals:<id>`
+callbacks that proved nothing · `fluxkeep:counts` counters · `fluxkeep:seen` heartbeats ·
+`fluxkeep:trouble:<part>` why a part refused.
 """
 
 RECORDS = "fluxkeep:job:"

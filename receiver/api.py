@@ -8,9 +8,12 @@ from jobs.errors import BadField
 from jobs.job import Job
 from receiver import rescues, shape
 from receiver.access import requires
-from receiver.questions import Expectation, ListQuery, cursor
+from receiver.cursors import cursor
+from receiver.presence import Presence
+from receiver.questions import Expectation, ListQuery, ShowQuery
 from receiver.rescues import known_job
-from receiver.wiring import services
+from receiver.waits import Wait
+from receiver.wiring import services, wired
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
 
@@ -21,23 +24,33 @@ def expect(task_id: str) -> ResponseReturnValue:
     """Expect a job that its caller submitted to BFL; joins a callback that came first."""
     if not bfl.TASK_ID.fullmatch(task_id):
         raise BadField("task_id: 1 to 128 of A-Z a-z 0-9 _ -")
-    wired = services()
-    facts = Expectation.read(wired.trust).facts()
+    facts = Expectation.read(services().trust).facts()
 
     def join(job: Job | None, now: float) -> Job:
-        known = job or Job.expected(task_id, now, wired.settings.patience).noted(now, "expected")
+        known = job or Job.expected(task_id, now, services().settings.patience).noted(
+            now, "expected"
+        )
         return known.described(now, facts)
 
-    known = wired.store.load(task_id)
-    change = wired.store.change(known.id if known else task_id, join, new=known is None)
+    store = services().store
+    known = store.load(task_id)
+    change = store.change(known.id if known else task_id, join, new=known is None)
     assert change.after is not None  # `join` always makes one
-    return shape.job(wired, change.after), 200 if change.before else 201
+    return shape.job(services(), change.after), 200 if change.before else 201
 
 
 @blueprint.get("/<job_id>")
 @requires("read")
 def show(job_id: str) -> ResponseReturnValue:
-    return shape.job(services(), known_job(services(), job_id))
+    """The job; with `wait` once it has ended, or as it stands after so many seconds."""
+    asked = ShowQuery.read()
+    if not asked.wait:
+        return shape.job(services(), known_job(services(), job_id))
+    parts = wired()
+    wait = Wait(parts.services, parts.fanout, parts.turns, Presence())
+    job = wait.end_of(job_id, asked.wait)
+    with parts.turns.turn():
+        return shape.job(parts.services, job)
 
 
 @blueprint.get("")
@@ -45,10 +58,9 @@ def show(job_id: str) -> ResponseReturnValue:
 def listing() -> ResponseReturnValue:
     """Newest first; the cursor is the last job's place, so new jobs do not shift the pages."""
     asked = ListQuery.read()
-    wired = services()
-    page = wired.pages.page(asked.states, asked.limit, asked.after)
+    page = services().pages.page(asked.search(), asked.limit, asked.cursor)
     return {
-        "jobs": shape.jobs(wired, page.jobs),
+        "jobs": shape.jobs(services(), page.jobs),
         "next_cursor": cursor(page.last) if page.last else None,
     }
 
@@ -64,11 +76,11 @@ def replay(job_id: str) -> ResponseReturnValue:
 @requires("admin")
 def forget(job_id: str) -> ResponseReturnValue:
     """Delete the media, then the record: half done, it can be done again."""
-    wired = services()
-    job = known_job(wired, job_id)
+    parts = services()
+    job = known_job(parts, job_id)
     for file in job.media:
-        wired.media.delete(file.key)
-    wired.store.forget(job)
+        parts.media.delete(file.key)
+    parts.store.forget(job)
     # A rescue under way may have published some already; from here on it cannot commit.
-    wired.media.drop_uncommitted(job.id, job.created_at, len(job.urls))
+    parts.media.drop_uncommitted(job.id, job.created_at, len(job.urls))
     return "", 204

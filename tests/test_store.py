@@ -201,7 +201,9 @@ def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: 
 def test_a_page_shows_only_the_states_that_were_asked_for(parts: Parts) -> None:
     accepted(parts.store, "ready")
     accepted(parts.store, "failed", news=News.FAILED)
-    assert [job.id for job in parts.pages.page(Search(states=(State.FAILED,)), 10, None).jobs] == ["failed"]
+    assert [job.id for job in parts.pages.page(Search(states=(State.FAILED,)), 10, None).jobs] == [
+        "failed"
+    ]
 
 
 def test_a_record_reads_back_the_same(store: Store) -> None:

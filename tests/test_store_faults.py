@@ -19,7 +19,7 @@ from jobs.patience import Patience
 from jobs.report import Report
 from jobs.search import Search
 from jobs.services import Services
-from jobs.states import News, Source, State
+from jobs.states import News, Source
 from jobs.store import Store
 from tests.harness import RedisServer
 from tests.harness.parts import Parts

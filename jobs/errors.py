@@ -78,11 +78,11 @@ class Gone(FluxkeepError):
     """The link has expired or its media were deleted."""
 
 
+# What can break under us: asking again later may help.
+
+
 class Crowded(FluxkeepError):
     """As many as this process can hold are waiting or watching already."""
-
-
-# What can break under us: asking again later may help.
 
 
 class StoreUnavailable(FluxkeepError):

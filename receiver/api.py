@@ -48,9 +48,7 @@ def show(job_id: str) -> ResponseReturnValue:
         return shape.job(services(), known_job(services(), job_id))
     parts = wired()
     wait = Wait(parts.services, parts.fanout, parts.turns, Presence())
-    job = wait.end_of(job_id, asked.wait)
-    with parts.turns.turn():
-        return shape.job(parts.services, job)
+    return wait.answer(job_id, asked.wait)
 
 
 @blueprint.get("")

@@ -37,9 +37,10 @@ class Follower:
 
     def wait(self, seconds: float) -> bool:
         """Whether there was news since the last time it was asked."""
-        heard = self._news.wait(seconds)
+        if not self._news.wait(seconds):
+            return False  # without clearing: there can be news just now
         self._news.clear()
-        return heard
+        return True
 
 
 class Fanout:

@@ -25,8 +25,8 @@ STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.UnknownJob: HTTPStatus.NOT_FOUND,
     errors.WrongState: HTTPStatus.CONFLICT,
     errors.Gone: HTTPStatus.GONE,
-    errors.Crowded: HTTPStatus.SERVICE_UNAVAILABLE,
     # 503 asks the sender to come again: BFL does, after 1, 5 and 30 s.
+    errors.Crowded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NoSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # only workers ask for one

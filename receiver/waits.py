@@ -2,9 +2,11 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.job import Job
 from jobs.services import Services
+from receiver import shape
 from receiver.fanout import Fanout, Follower
 from receiver.presence import Presence
 from receiver.rescues import known_job
@@ -22,25 +24,29 @@ class Wait:
     turns: Turns
     client: Presence
 
-    def end_of(self, job_id: str, seconds: float) -> Job:
+    def answer(self, job_id: str, seconds: float) -> dict[str, Any]:
         """The job once it has ended, or as it stands after so long, or when this process stops.
 
         Raises UnknownJob, Crowded, StoreUnavailable.
         """
-        job = self._look(job_id)
-        if job.state.terminal:
-            return job
         until = time.monotonic() + seconds
+        job, answer = self._look(job_id)
+        if answer is not None:
+            return answer
         with self.fanout.following(job.id, ends_only=True) as follower:
             # Only now: whatever happened before is on record, whatever comes wakes us.
-            job = self._look(job.id)
-            while not job.state.terminal and self._told(follower, until):
-                job = self._look(job.id)
-        return job if job.state.terminal else self._look(job.id)
+            _, answer = self._look(job.id)
+            while answer is None:
+                told = self._told(follower, until)
+                _, answer = self._look(job.id, in_any_case=not told)
+        return answer
 
-    def _look(self, job_id: str) -> Job:
+    def _look(self, job_id: str, *, in_any_case: bool = False) -> tuple[Job, dict[str, Any] | None]:
+        """The job, and the answer if it has ended: in one turn, since others are waiting for it."""
         with self.turns.turn():
-            return known_job(self.services, job_id)
+            job = known_job(self.services, job_id)
+            wanted = in_any_case or job.state.terminal
+            return job, shape.job(self.services, job) if wanted else None
 
     def _told(self, follower: Follower, until: float) -> bool:
         while (left := until - time.monotonic()) > 0 and not self.client.gone():

@@ -82,13 +82,13 @@ class Events:
             found = self._listening.xread({EVENTS: str(after)}, BATCH_MAX, BLOCK_MILLISECONDS)
         return _read(found[0][1]) if found else []
 
-    def after(self, place: Mark) -> Stretch:
+    def after(self, place: Mark, most: int = BATCH_MAX) -> Stretch:
         """What is held of what came after a place, oldest first."""
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.xlen(EVENTS)
             pipe.xrange(EVENTS, count=1)
             pipe.xrevrange(EVENTS, count=1)
-            pipe.xrange(EVENTS, f"({place}", count=BATCH_MAX)
+            pipe.xrange(EVENTS, f"({place}", count=most)
             length, oldest, newest, found = pipe.execute()
         events = _read(found)
         # A stream this short was never cut. An end before the place: Redis lost its data.

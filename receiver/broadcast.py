@@ -15,7 +15,6 @@ from receiver.retold import Retold, Texts
 RETRY_MILLISECONDS = 2000
 HEARTBEAT_SECONDS = 15.0  # routers cut what is silent for 30 to 60 s
 LOOK_UP_SECONDS = 1.0
-AT_ONCE_MAX = 50  # jobs in one piece: it is all that a slow reader makes us hold
 
 
 @dataclass(slots=True)
@@ -42,10 +41,11 @@ class Broadcast:
         if not self.resumed:
             yield self._standing().encode()
         while not self._done():
+            before = self.place
             if text := self._news() or self._heartbeat():
                 self._spoke_at = time.monotonic()
                 yield text.encode()
-            else:
+            elif self.place == before:
                 self.follower.wait(LOOK_UP_SECONDS)
         yield b": the end\n\n"
 
@@ -63,14 +63,13 @@ class Broadcast:
         """Redis away is no news: the reader is kept, and told when it is back."""
         try:
             stretch = self.fanout.after(self.place, self.follower.job_id)
-            events = stretch.events[:AT_ONCE_MAX]
-            texts = self.retold.texts(events)
+            texts = self.retold.texts(stretch.events)
         except StoreUnavailable:
             return ""
-        return self._told(stretch, events, texts)
+        return self._told(stretch, texts)
 
-    def _told(self, stretch: Stretch, events: list[Event], texts: Texts) -> str:
-        self.place = stretch.end if len(events) == len(stretch.events) else events[-1].mark
+    def _told(self, stretch: Stretch, texts: Texts) -> str:
+        events, self.place = stretch.events, stretch.end
         self._over = self.job is not None and bool(events) and events[-1].last
         lines = [] if stretch.whole else [_event("reset", None, '{"reason":"too long away"}')]
         return "".join((*lines, *(_line(event, texts[event.mark]) for event in events)))

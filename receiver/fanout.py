@@ -14,6 +14,7 @@ from jobs.events import BATCH_MAX, Event, Events, Mark, Stretch
 # Of gunicorn's worker_connections: callbacks and questions must find a place beside them.
 FOLLOWERS_MAX = 1000
 REMEMBERED_MAX = 2000
+FOR_ALL_MAX = 100  # at once to a reader who has to be shown each of them
 PAUSE_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
@@ -102,16 +103,17 @@ class Fanout:
 
         Redis is asked only by those who are so far behind that it is not remembered here.
         """
-        stretch = self._remembered(place) or self._events.after(place)
+        most = FOR_ALL_MAX if job_id is None else BATCH_MAX
+        stretch = self._remembered(place, most) or self._events.after(place, most)
         events = [event for event in stretch.events if job_id in (None, event.job_id)]
         return stretch._replace(events=events)
 
-    def _remembered(self, place: Mark) -> Stretch | None:
+    def _remembered(self, place: Mark, most: int) -> Stretch | None:
         with self._lock:
             if not self._begun or not self._start <= place <= self._end:
                 return None
             first = bisect_right(self._lately, place, key=attrgetter("mark"))
-            events = self._lately[first : first + BATCH_MAX]
+            events = self._lately[first : first + most]
         return Stretch(events, whole=True, end=events[-1].mark if events else place)
 
     # The listener.

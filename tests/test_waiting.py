@@ -69,9 +69,16 @@ class Calls:
         self.ended: dict[str, float] = {}
         self.seconds: list[float] = []
         self._client = client
-        for first in range(CALLERS):
-            mine = names[first::CALLERS]
-            threading.Thread(target=self._call, args=(mine,), daemon=True).start()
+        shares = [names[first::CALLERS] for first in range(CALLERS)]
+        self._threads = [
+            threading.Thread(target=self._call, args=(mine,), daemon=True) for mine in shares
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
 
     def _call(self, names: list[str]) -> None:
         began = time.monotonic()
@@ -145,6 +152,7 @@ def test_five_hundred_wait_at_once_and_callbacks_do_not_notice(
         time.sleep(SETTLED_SECONDS)
         calling = Calls(client, names)
         crowd.gather(60)
+        calling.join()
         ended, callbacks = calling.ended, calling.seconds
         late = [(crowd.askers[paths[name]].answered_at or 0) - ended[name] for name in names]
         assert {asker.status for asker in crowd.askers.values()} == {200}

@@ -2,12 +2,14 @@
 
 import sys
 
-from tests.bench import accept, slow_clients, submitting
+from tests.bench import accept, search, slow_clients, submitting, waiting
 
 BENCHMARKS = {
     "accept": accept.main,
     "slow-clients": slow_clients.main,
     "submitting": submitting.main,
+    "waiting": waiting.main,
+    "search": search.main,
 }
 
 

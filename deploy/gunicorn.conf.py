@@ -1,6 +1,7 @@
 """How gunicorn serves the web process; WEB_CONCURRENCY says with how many processes (2)."""
 
 import os
+import resource
 import sys
 from typing import NoReturn
 
@@ -20,11 +21,17 @@ try:
 except InvalidSettings as error:
     _stop(error)
 
+# Each who waits holds an open connection, and the usual limit is 1024.
+_files, _files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
+if _files_max == resource.RLIM_INFINITY or _files_max > _files:
+    _wanted = 8192 if _files_max == resource.RLIM_INFINITY else min(8192, _files_max)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(_files, _wanted), _files_max))
+
 bind = f"0.0.0.0:{_settings.port}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # A stalled client costs a greenlet and not a thread; BENCHMARKS.md has the figures.
 worker_class = "deploy.quiet_worker.QuietWorker"
-worker_connections = 1000
+worker_connections = 2000  # up to 1000 of them wait or watch
 # Not preloaded: the application is imported after gevent has replaced what would block, and above
 # is imported only what keeps no socket, lock or sleep.
 preload_app = False

@@ -81,6 +81,10 @@ class Gone(FluxkeepError):
 # What can break under us: asking again later may help.
 
 
+class Crowded(FluxkeepError):
+    """As many as this process can hold are waiting or watching already."""
+
+
 class StoreUnavailable(FluxkeepError):
     """Redis does not answer; nothing was recorded."""
 

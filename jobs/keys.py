@@ -7,11 +7,13 @@ not wanted any more · `fluxkeep:due` when each unfinished job must be looked at
 slot · `fluxkeep:lines` the models somebody waits for · `fluxkeep:active` and
 `fluxkeep:active:<model>` who has a slot · `fluxkeep:pauses` why and until when nothing is
 submitted · `fluxkeep:notices` who must be told of an end · `fluxkeep:drawings` whose thumbnails
-are to be drawn · `fluxkeep:jobs:<state>` ids by creation · `fluxkeep:ended` and
-`fluxkeep:ended:media` terminal jobs, without and with media, by their end · `fluxkeep:left`
-objects that outlived their record, by its end · `fluxkeep:refusals:<id>` callbacks that proved
-nothing · `fluxkeep:counts` counters · `fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why
-a part refused.
+are to be drawn · `fluxkeep:jobs:<state>` ids by creation · `fluxkeep:by:model:<model>`,
+`fluxkeep:by:source:<source>` and `fluxkeep:by:meta:<name>=<value>` the same by what jobs are
+searched for · `fluxkeep:by:more` those whose metadata are not all there · `fluxkeep:events` which
+jobs changed · `fluxkeep:ended` and `fluxkeep:ended:media` terminal jobs, without and with media,
+by their end · `fluxkeep:left` objects that outlived their record, by its end ·
+`fluxkeep:refusals:<id>` callbacks that proved nothing · `fluxkeep:counts` counters ·
+`fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why a part refused.
 """
 
 RECORDS = "fluxkeep:job:"
@@ -34,3 +36,9 @@ INDEX = "fluxkeep:jobs:"
 ENDED = "fluxkeep:ended"
 ENDED_MEDIA = "fluxkeep:ended:media"
 LEFT = "fluxkeep:left"
+BY = "fluxkeep:by:"
+BY_MODEL = f"{BY}model:"
+BY_SOURCE = f"{BY}source:"
+BY_META = f"{BY}meta:"
+BY_MORE = f"{BY}more"
+EVENTS = "fluxkeep:events"

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from jobs.facets import facets, possible_facets
 from jobs.job import Job
-from jobs.keys import ACTIVE, DRAWINGS, DUE, ENDED, ENDED_MEDIA, INDEX, LINE, NOTICES, WAITING
+from jobs.keys import ACTIVE, BY, DRAWINGS, DUE, ENDED, ENDED_MEDIA, INDEX, LINE, NOTICES, WAITING
 from jobs.limits import Limits
 from jobs.states import State
 
@@ -24,7 +25,7 @@ _AT_BFL = (State.QUEUED, State.SUBMITTED)
 
 def places(job: Job) -> dict[str, float]:
     """Sorted sets and the job's score in each."""
-    found = {INDEX + job.state: job.created_at}
+    found = dict.fromkeys((INDEX + job.state, *facets(job)), job.created_at)
     if job.look_at is not None:
         found[DUE] = job.look_at
     if job.wanted is not None:
@@ -51,7 +52,7 @@ def _of_submission(job: Job) -> dict[str, float]:
 def every(job: Job) -> tuple[str, ...]:
     """All sorted sets it may ever stand in."""
     model = job.model or ""
-    return (*ONE_EACH, active(model), LINE + model)
+    return (*ONE_EACH, active(model), LINE + model, *possible_facets(job))
 
 
 def active(model: str) -> str:
@@ -74,6 +75,12 @@ def moves(
     for key in {**before, **dict.fromkeys(ALWAYS)}:
         if key not in after:
             yield "ZREM", key, job_id
+    # A job from before there was searching takes its places with its next state.
+    again = (LINE, BY) if _turned(before, after) else (LINE,)
     for key, score in after.items():
-        if key in ALWAYS or key.startswith(LINE) or before.get(key) != score:
+        if key in ALWAYS or key.startswith(again) or before.get(key) != score:
             yield "ZADD", key, score, job_id
+
+
+def _turned(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    return any(key.startswith(INDEX) for key in after.keys() - before.keys())

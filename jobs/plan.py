@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs import records
+from jobs import changes, records
 from jobs.job import Job
 from jobs.keys import COUNTS, INPUTS, LINE, RECORDS, REFUSALS, TASKS
 from jobs.limits import Limits
@@ -51,7 +51,8 @@ class Plan:
     def _commands(self) -> list[Command]:
         raised = [("HINCRBY", COUNTS, name, by) for name, by in self.counts.items()]
         moved = moves(self.after.id, self.places_before, self.places_after)
-        return [*moved, *raised, *self._names(), *self._input()]
+        told = changes.announcement(self.before, self.after)
+        return [*moved, *raised, *self._names(), *self._input(), *told]
 
     def _names(self) -> Iterable[Command]:
         """Both ids find a job."""

@@ -11,6 +11,7 @@ from jobs.api import Api
 from jobs.clock import Clock
 from jobs.ended import Ended
 from jobs.errors import InvalidSettings
+from jobs.events import Events
 from jobs.hosts import Trust
 from jobs.job import Job
 from jobs.ledger import Ledger
@@ -45,6 +46,7 @@ class Services:
     store: Store
     slots: Slots
     pages: Pages
+    events: Events
     pulse: Pulse
     refusals: Refusals
     ended: Ended
@@ -104,6 +106,7 @@ def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Service
         ),
         slots=Slots(redis, clock, settings.max_active),
         pages=Pages(redis),
+        events=Events(redis),
         pulse=Pulse(redis, clock),
         refusals=Refusals(redis),
         ended=Ended(redis),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs import notice, plan, records, scripts
+from jobs import changes, notice, plan, records, scripts
 from jobs.clock import Clock, unavailable
 from jobs.errors import NoSlot, StoreUnavailable
 from jobs.job import Job
@@ -220,7 +220,8 @@ class Store:
 
     def _forget(self, job: Job, version: int | str, commands: list[Command]) -> bool:
         with unavailable():
-            keys, args = [RECORDS + job.id], [version, *plan.flat(commands)]
+            told = changes.farewell(job.id)
+            keys, args = [RECORDS + job.id], [version, *plan.flat([*commands, told])]
             return bool(self._amend_script(keys=keys, args=args))
 
     def is_forgotten(self, job_id: str) -> bool:

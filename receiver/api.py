@@ -12,9 +12,12 @@ from jobs.states import State
 from receiver import rescues
 from receiver.access import requires
 from receiver.aside import aside
-from receiver.questions import Expectation, ListQuery, cursor, link_ttl
+from receiver.cursors import cursor
+from receiver.presence import Presence
+from receiver.questions import Expectation, ListQuery, ShowQuery
 from receiver.rescues import known_job
-from receiver.wiring import services
+from receiver.waits import Wait
+from receiver.wiring import services, wired
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
 
@@ -25,26 +28,34 @@ def expect(task_id: str) -> ResponseReturnValue:
     """Expect a job that its caller submitted to BFL; joins a callback that came first."""
     if not bfl.TASK_ID.fullmatch(task_id):
         raise BadField("task_id: 1 to 128 of A-Z a-z 0-9 _ -")
-    wired = services()
-    facts = Expectation.read(wired.trust).facts()
+    facts = Expectation.read(services().trust).facts()
 
     def join(job: Job | None, now: float) -> Job:
-        known = job or Job.expected(task_id, now, wired.settings.patience).noted(now, "expected")
+        known = job or Job.expected(task_id, now, services().settings.patience).noted(
+            now, "expected"
+        )
         return known.described(now, facts)
 
-    known = wired.store.load(task_id)
-    change = wired.store.change(known.id if known else task_id, join, new=known is None)
+    store = services().store
+    known = store.load(task_id)
+    change = store.change(known.id if known else task_id, join, new=known is None)
     assert change.after is not None  # `join` always makes one
     if change.after.state is State.STORED:
-        sidecars.keep_true(wired.store, wired.media, task_id, aside)
-    return shape.job(wired, change.after), 200 if change.before else 201
+        sidecars.keep_true(store, services().media, task_id, aside)
+    return shape.job(services(), change.after), 200 if change.before else 201
 
 
 @blueprint.get("/<job_id>")
 @requires("read")
 def show(job_id: str) -> ResponseReturnValue:
-    seconds = link_ttl(services().settings)
-    return shape.job(services(), known_job(services(), job_id), seconds)
+    """The job; with `wait` once it has ended, or as it stands after so many seconds."""
+    asked = ShowQuery.read()
+    seconds = asked.links(services().settings)
+    if not asked.wait:
+        return shape.job(services(), known_job(services(), job_id), seconds)
+    parts = wired()
+    wait = Wait(parts.services, parts.fanout, parts.turns, Presence(), seconds)
+    return wait.answer(job_id, asked.wait)
 
 
 @blueprint.get("")
@@ -52,11 +63,10 @@ def show(job_id: str) -> ResponseReturnValue:
 def listing() -> ResponseReturnValue:
     """Newest first; the cursor is the last job's place, so new jobs do not shift the pages."""
     asked = ListQuery.read()
-    wired = services()
-    seconds = link_ttl(wired.settings)
-    page = wired.pages.page(asked.states, asked.limit, asked.after)
+    seconds = asked.links(services().settings)
+    page = services().pages.page(asked.search(), asked.limit, asked.cursor)
     return {
-        "jobs": shape.jobs(wired, page.jobs, seconds),
+        "jobs": shape.jobs(services(), page.jobs, seconds),
         "next_cursor": cursor(page.last) if page.last else None,
     }
 
@@ -72,14 +82,14 @@ def replay(job_id: str) -> ResponseReturnValue:
 @requires("admin")
 def forget(job_id: str) -> ResponseReturnValue:
     """Delete the media, then the record: half done, it can be done again."""
-    wired = services()
-    job = known_job(wired, job_id)
+    parts = services()
+    job = known_job(parts, job_id)
     for file in job.media:
-        aside(partial(wired.media.delete, file.key))
-    wired.store.forget(job)
+        aside(partial(parts.media.delete, file.key))
+    parts.store.forget(job)
     for file in job.media:  # a change of the record meanwhile may have described them again
-        aside(partial(wired.media.delete, file.key))
+        aside(partial(parts.media.delete, file.key))
     # A rescue or a drawing under way may have left something; from here on it cannot commit.
     files = max(len(job.urls), len(job.media))
-    aside(lambda: wired.media.drop_uncommitted(job.id, job.created_at, files))
+    aside(lambda: parts.media.drop_uncommitted(job.id, job.created_at, files))
     return "", 204

@@ -18,6 +18,7 @@ from receiver import (
     metrics,
     problems,
     submissions,
+    watching,
 )
 from receiver.wiring import Wired
 
@@ -33,7 +34,7 @@ def create_app(given: Services | None = None) -> Flask:
     Wired.of(built).install(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     logging.getLogger().setLevel(built.settings.log_level)
-    for part in (callbacks, submissions, dropin, api, media, health, metrics):
+    for part in (callbacks, submissions, dropin, api, watching, media, health, metrics):
         app.register_blueprint(part.blueprint)
     problems.handle(app)
     return app

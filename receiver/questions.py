@@ -1,35 +1,41 @@
 """What callers may ask: query parameters and bodies, checked before anything is done."""
 
-import base64
 import json
-import math
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple, Self, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Self, TypeVar, get_origin
 
 from flask import request
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
+    PlainValidator,
     ValidationError,
 )
+from pydantic.fields import FieldInfo
 
 from jobs import bfl
 from jobs.errors import BadField, BadReport, BadRequest, Invalid, RefusedUrl
+from jobs.events import Mark
 from jobs.hosts import Trust, parse
 from jobs.pages import Position
+from jobs.search import Search
 from jobs.settings import Settings
-from jobs.states import State
-from receiver import body
+from jobs.states import Source, State
+from receiver import body, cursors, moments
 
 BODY_MAX_BYTES = 64 * 1024
 METADATA_MAX_CHARS = 8192
 LINK_TTL_DIGITS = 9
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
+FILTERS_MAX = 8
+WAIT_MAX_SECONDS = 60.0
+METADATA = "metadata"
 
 
 def _small(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -114,71 +120,139 @@ def _complaint(problem: Any) -> dict[str, str]:
     return {"field": field, "message": problem["msg"].removeprefix("Value error, ")}
 
 
-def cursor(place: Position) -> str:
-    """Opaque to the caller: a place in the list as base64url."""
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+class Query(BaseModel):
+    """The parameters of a request; each field is one, `None` when it was not given."""
 
-
-def _place(text: str) -> Position:
-    """Raises BadField."""
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-        at, job_id = json.loads(raw)
-        if isinstance(at, float) and math.isfinite(at) and bfl.TASK_ID.fullmatch(job_id):
-            return Position(at, job_id)
-    except (ValueError, TypeError, RecursionError):
-        pass
-    raise BadField("cursor: not one that this API gave out")
-
-
-class ListQuery(NamedTuple):
-    """Which jobs to list."""
-
-    states: tuple[State, ...]
-    limit: int
-    after: Position | None
+    model_config = ConfigDict(extra="forbid")
 
     @classmethod
     def read(cls) -> Self:
-        """The query's parameters. Raises BadField naming the one that is wrong."""
-        args = request.args
-        for name, values in args.lists():
-            if name not in ("status", "limit", "cursor", "link_ttl"):
-                raise BadField(f"{name[:50]}: no such parameter")
-            if name != "status" and len(values) > 1:
-                raise BadField(f"{name}: only once")
-        states = tuple(_state(name) for name in args.getlist("status"))
-        text = args.get("cursor")
-        return cls(
-            states=states or tuple(State),
-            limit=_limit(args.get("limit", str(PAGE_DEFAULT))),
-            after=None if text is None else _place(text),
+        """Raises BadField naming the parameter that is wrong."""
+        given: dict[str, Any] = {}
+        for name, values in request.args.lists():
+            _put(given, name, values, cls.model_fields)
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise BadField(_first(error)) from None
+
+
+def _put(
+    given: dict[str, Any], name: str, values: list[str], known: Mapping[str, FieldInfo]
+) -> None:
+    group, dot, key = name.partition(".")
+    if group == METADATA and dot and METADATA in known:
+        given.setdefault(METADATA, {})[key] = _only(name, values)
+    elif name not in known or name == METADATA:
+        raise BadField(f"{name[:50]}: no such parameter")
+    else:
+        repeats = get_origin(known[name].annotation) is list
+        given[name] = values if repeats else _only(name, values)
+
+
+def _only(name: str, values: list[str]) -> str:
+    if len(values) > 1:
+        raise BadField(f"{name[:50]}: only once")
+    return values[0]
+
+
+def _first(error: ValidationError) -> str:
+    complaint = _complaint(error.errors()[0])
+    return f"{complaint['field'][:50]}: {complaint['message']}"
+
+
+def _text(pattern: str, meaning: str) -> BeforeValidator:
+    """Before pydantic reads a number, which would take "1_0" and Arabic digits."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(meaning)
+        return value
+
+    return BeforeValidator(check)
+
+
+PageSize = Annotated[
+    int, Field(ge=1, le=PAGE_MAX), _text("[0-9]{1,3}", f"a whole number from 1 to {PAGE_MAX}")
+]
+LinkSeconds = Annotated[
+    int,
+    Field(ge=1),
+    _text(f"[0-9]{{1,{LINK_TTL_DIGITS}}}", "a whole number of seconds"),
+]
+Seconds = Annotated[
+    float,
+    Field(ge=0, le=WAIT_MAX_SECONDS),
+    _text(r"[0-9]{1,2}(\.[0-9]{1,6})?", f"seconds from 0 to {WAIT_MAX_SECONDS:g}"),
+]
+Time = Annotated[float, PlainValidator(moments.read, json_schema_input_type=str)]
+Cursor = Annotated[Position, PlainValidator(cursors.place, json_schema_input_type=str)]
+EventId = Annotated[Mark, PlainValidator(Mark.read, json_schema_input_type=str)]
+Filters = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=METADATA_MAX_CHARS)],
+        Annotated[str, Field(max_length=METADATA_MAX_CHARS)],
+    ],
+    Field(max_length=FILTERS_MAX),
+]
+
+
+class LinksQuery(Query):
+    """How long the links of an answer shall live."""
+
+    link_ttl: LinkSeconds | None = Field(default=None, description="seconds, to LINK_TTL_MAX")
+
+    def links(self, settings: Settings) -> float:
+        """In seconds. Raises BadField."""
+        if self.link_ttl is None:
+            return settings.link_ttl
+        most = max(settings.link_ttl, settings.link_ttl_max)
+        if self.link_ttl > most:
+            raise BadField(f"link_ttl: a whole number of seconds from 1 to {most:.0f}")
+        return self.link_ttl
+
+
+class ListQuery(LinksQuery):
+    """Which jobs to list, newest first: every condition has to hold."""
+
+    status: list[State] = Field(default_factory=list, description="any of these; may be repeated")
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    source: Source | None = Field(default=None, description="who brought the final report")
+    since: Time | None = Field(default=None, description="created then or later: RFC 3339 or unix")
+    until: Time | None = Field(default=None, description="created before: RFC 3339 or unix")
+    metadata: Filters = Field(default_factory=dict, description="as metadata.<name>=<value>")
+    limit: PageSize = PAGE_DEFAULT
+    cursor: Cursor | None = Field(default=None, description="`next_cursor` of the page before")
+
+    def search(self) -> Search:
+        return Search(
+            states=tuple(self.status),
+            model=self.model,
+            source=self.source,
+            since=self.since,
+            until=self.until,
+            metadata=tuple(self.metadata.items()),
         )
 
 
-def _state(name: str) -> State:
-    try:
-        return State(name)
-    except ValueError:
-        raise BadField(f"status: one of {', '.join(State)}") from None
+class ShowQuery(LinksQuery):
+    """How long to wait for the end of a job."""
+
+    wait: Seconds | None = Field(default=None, description="answer once the job has ended")
 
 
-def link_ttl(settings: Settings) -> float:
-    """How long the links of this answer shall live. Raises BadField."""
-    given = request.args.getlist("link_ttl")
-    if not given:
-        return settings.link_ttl
-    most = max(settings.link_ttl, settings.link_ttl_max)
-    plain = re.fullmatch(rf"[0-9]{{1,{LINK_TTL_DIGITS}}}", given[0])
-    seconds = int(given[0]) if plain and len(given) == 1 else 0
-    if not 1 <= seconds <= most:
-        raise BadField(f"link_ttl: once, a whole number of seconds from 1 to {most:.0f}")
-    return seconds
+class EventsQuery(Query):
+    """Where to go on. A browser cannot set the header itself and repeats the URL as it was."""
 
+    last_event_id: EventId | None = Field(default=None, description="instead of Last-Event-ID")
 
-def _limit(text: str) -> int:
-    # int() would take "-1", "1_0" and Arabic digits.
-    limit = int(text) if re.fullmatch(r"[0-9]{1,3}", text) else 0
-    if not 1 <= limit <= PAGE_MAX:
-        raise BadField(f"limit: a whole number from 1 to {PAGE_MAX}")
-    return limit
+    @property
+    def place(self) -> Mark | None:
+        """Raises BadField."""
+        text = request.headers.get("Last-Event-ID")
+        if not text:
+            return self.last_event_id
+        try:
+            return Mark.read(text)
+        except ValueError as error:
+            raise BadField(f"Last-Event-ID: {error}") from None

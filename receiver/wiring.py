@@ -7,7 +7,10 @@ from flask import Flask, current_app
 
 from jobs.services import Services
 from jobs.signing import CallbackVerifier
+from receiver.fanout import Fanout
 from receiver.keyring import Keyring
+from receiver.retold import Retold
+from receiver.turns import Turns
 
 _NAME = "fluxkeep"
 
@@ -19,6 +22,9 @@ class Wired:
     services: Services
     keyring: Keyring
     callbacks: CallbackVerifier
+    fanout: Fanout
+    retold: Retold
+    turns: Turns
 
     @classmethod
     def of(cls, services: Services) -> Self:
@@ -27,10 +33,17 @@ class Wired:
             services=services,
             keyring=Keyring(settings.api_keys),
             callbacks=CallbackVerifier(settings.webhook_secret),
+            fanout=Fanout(services.events),
+            retold=Retold(services),
+            turns=Turns(),
         )
 
     def install(self, app: Flask) -> None:
         app.extensions[_NAME] = self
+
+    def close(self) -> None:
+        """The process is told to stop: whoever waits or watches is answered now."""
+        self.fanout.close()
 
 
 def wired() -> Wired:

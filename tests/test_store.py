@@ -14,6 +14,7 @@ from jobs.job import Job
 from jobs.keys import RECORDS
 from jobs.patience import Patience
 from jobs.report import Report
+from jobs.search import Search
 from jobs.states import News, Source, State
 from jobs.store import Store
 from tests.harness import RedisServer
@@ -170,7 +171,7 @@ def pages(parts: Parts, limit: int, meanwhile: int = 0) -> list[list[str]]:
     found: list[list[str]] = []
     position = None
     while True:
-        jobs, position = parts.pages.page(State, limit, position)
+        jobs, position = parts.pages.page(Search(), limit, position)
         found.append([job.id for job in jobs])
         if position is None:
             return found
@@ -200,7 +201,9 @@ def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: 
 def test_a_page_shows_only_the_states_that_were_asked_for(parts: Parts) -> None:
     accepted(parts.store, "ready")
     accepted(parts.store, "failed", news=News.FAILED)
-    assert [job.id for job in parts.pages.page([State.FAILED], 10, None).jobs] == ["failed"]
+    assert [job.id for job in parts.pages.page(Search(states=(State.FAILED,)), 10, None).jobs] == [
+        "failed"
+    ]
 
 
 def test_a_record_reads_back_the_same(store: Store) -> None:

@@ -17,8 +17,9 @@ from jobs.job import Job
 from jobs.keys import DUE, RECORDS, WAITING
 from jobs.patience import Patience
 from jobs.report import Report
+from jobs.search import Search
 from jobs.services import Services
-from jobs.states import News, Source, State
+from jobs.states import News, Source
 from jobs.store import Store
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
@@ -135,7 +136,7 @@ def test_a_broken_record_does_not_hide_the_others_from_a_list(
     a_broken_record_before_a_good_one: Services,
 ) -> None:
     wired = a_broken_record_before_a_good_one
-    assert [job.id for job in wired.pages.page(State, 10, None).jobs] == ["good"]
+    assert [job.id for job in wired.pages.page(Search(), 10, None).jobs] == ["good"]
     with pytest.raises(BrokenRecord):
         wired.store.load("broken")
 
@@ -160,7 +161,10 @@ def test_a_forgotten_job_leaves_no_trace(
     assert job
     store.forget(job)
     assert store.load("job") is None
-    assert {bytes(key) for key in redis.scan_iter("fluxkeep:*")} <= {b"fluxkeep:counts"}
+    assert {bytes(key) for key in redis.scan_iter("fluxkeep:*")} <= {
+        b"fluxkeep:counts",
+        b"fluxkeep:events",
+    }
 
 
 # Without Redis.
@@ -185,7 +189,7 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
         lambda parts: accepted(parts.store, "job"),
         lambda parts: parts.store.due(1),
         lambda parts: parts.store.most_urgent(),
-        lambda parts: parts.pages.page(State, 1, None),
+        lambda parts: parts.pages.page(Search(), 1, None),
         lambda parts: parts.store.forget(Job.expected("job", 0.0, PATIENCE)),
         lambda parts: parts.store.hint(["job"]),
         lambda parts: parts.store.put_off("job", 1.0),

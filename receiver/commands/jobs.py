@@ -6,6 +6,7 @@ import click
 
 from jobs import shape
 from jobs.errors import FluxkeepError
+from jobs.search import Search
 from jobs.states import State
 from receiver import rescues
 from receiver.commands.command import Command, sentence, services
@@ -51,7 +52,7 @@ def listing(status: tuple[str, ...], limit: int, *, as_json: bool) -> None:
       flask --app receiver jobs list --status failed --status lost --limit 50
     """
     wired = services()
-    page = wired.pages.page(map(State, status or State), limit, None)
+    page = wired.pages.page(Search(states=tuple(map(State, status))), limit, None)
     shown = shape.jobs(wired, page.jobs)
     click.echo(json.dumps(shown, indent=2) if as_json else table(shown))
     if page.last and not as_json:

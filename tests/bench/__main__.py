@@ -2,7 +2,16 @@
 
 import sys
 
-from tests.bench import accept, records, serving, slow_clients, submitting, video
+from tests.bench import (
+    accept,
+    records,
+    search,
+    serving,
+    slow_clients,
+    submitting,
+    video,
+    waiting,
+)
 
 BENCHMARKS = {
     "accept": accept.main,
@@ -11,6 +20,8 @@ BENCHMARKS = {
     "records": records.main,
     "serving": serving.main,
     "video": video.main,
+    "waiting": waiting.main,
+    "search": search.main,
 }
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from jobs import services, settings
 from jobs.services import Services
-from receiver.questions import cursor
+from receiver.cursors import cursor
 from tests.bench import shelves
 from tests.bench.memory import MB
 from tests.harness import Client, Installation, RedisServer

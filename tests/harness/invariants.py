@@ -11,6 +11,7 @@ from jobs import records
 from jobs.job import LEASE_SECONDS, Job
 from jobs.kept import Kept
 from jobs.keys import (
+    BY,
     DRAWINGS,
     DUE,
     ENDED,
@@ -47,6 +48,7 @@ def check(installation: Installation, *, idle: bool = False) -> list[Job]:
             *_bookkeeping(redis, jobs),
             *_leases(redis, jobs),
             *_lines(redis, jobs),
+            *_facets(redis, jobs),
             *_names(redis, jobs),
             *_inputs(redis, jobs),
             *_secrets_in_rq(redis, installation),
@@ -98,6 +100,22 @@ def _lines(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     named = {_text(name) for name in redis.smembers(LINES)}
     lines = {key for key in found if key.startswith(LINE)}
     yield from (f"{key} is not among the lines" for key in sorted(lines - named))
+
+
+def _facets(redis: Redis, jobs: list[Job]) -> Iterator[str]:
+    """What jobs are searched for by says what their records say."""
+    wanted: dict[str, set[str]] = {}
+    for job in jobs:
+        for kind, value in (("model", job.model), ("source", job.source)):
+            if value:
+                wanted.setdefault(f"{BY}{kind}:{value}", set()).add(job.id)
+    found = {_text(key): _members(redis, _text(key)) for key in redis.scan_iter(f"{BY}*")}
+    single = {key: ids for key, ids in found.items() if key.startswith((f"{BY}model:", f"{BY}sou"))}
+    for key in sorted(single.keys() | wanted.keys()):
+        yield from _differences(key, wanted.get(key, set()), single.get(key, set()))
+    known = {job.id for job in jobs if job.metadata}
+    for key in sorted(found.keys() - single.keys()):
+        yield from (f"{name} should not be in {key}" for name in sorted(found[key] - known))
 
 
 def _names(redis: Redis, jobs: list[Job]) -> Iterator[str]:

@@ -1,0 +1,62 @@
+"""`GET /api/events` and `GET /api/jobs/<id>/events`: what happens, as it happens."""
+
+from flask import Blueprint, Response
+from flask.typing import ResponseReturnValue
+
+from jobs.events import Mark
+from jobs.job import Job
+from receiver.access import requires
+from receiver.broadcast import Broadcast
+from receiver.presence import Presence
+from receiver.questions import EventsQuery
+from receiver.rescues import known_job
+from receiver.wiring import wired
+
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+blueprint = Blueprint("watching", __name__, url_prefix="/api")
+
+
+@blueprint.get("/events")
+@requires("read")
+def of_all() -> ResponseReturnValue:
+    return _stream(None, EventsQuery.read().place)
+
+
+@blueprint.get("/jobs/<job_id>/events")
+@requires("read")
+def of_one(job_id: str) -> ResponseReturnValue:
+    """Ends with the job; 204 to who comes again after that, which tells a browser to stop."""
+    place = EventsQuery.read().place
+    with wired().turns.turn():
+        job = known_job(wired().services, job_id)
+    if place and job.state.terminal and not _anything_after(place, job):
+        return "", 204
+    return _stream(job, place)
+
+
+def _anything_after(place: Mark, job: Job) -> bool:
+    with wired().turns.turn():
+        stretch = wired().fanout.after(place, job.id)
+    return bool(stretch.events) or not stretch.whole
+
+
+def _stream(job: Job | None, place: Mark | None) -> Response:
+    """Raises Crowded, StoreUnavailable."""
+    parts = wired()
+    with parts.turns.turn():
+        follower = parts.fanout.join(job.id if job else None)
+        # Read once more: from here on every change is heard of.
+        now = known_job(parts.services, job.id) if job else None
+    broadcast = Broadcast(
+        fanout=parts.fanout,
+        retold=parts.retold,
+        follower=follower,
+        client=Presence(),
+        place=place or follower.since,
+        job=now,
+        resumed=place is not None,
+    )
+    response = Response(iter(broadcast), mimetype="text/event-stream", headers=HEADERS)
+    response.call_on_close(lambda: parts.fanout.leave(follower))
+    return response

@@ -1,0 +1,130 @@
+"""What a page of a search costs, by how many jobs are kept."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from redis import Redis
+
+from jobs import records
+from jobs.job import Job
+from jobs.kept import Kept
+from jobs.keys import RECORDS
+from jobs.patience import Patience
+from jobs.places import places
+from jobs.search import Search
+from jobs.states import Source, State
+from jobs.timeline import Moment
+from tests.harness.parts import Parts
+from tests.harness.redis_server import RedisServer
+
+SIZES = (1_000, 100_000, 1_000_000)
+RECORDS_MAX = 100_000  # beyond that the sets are whole and only the newest have records
+TURNS = 20
+LIMIT = 50
+BATCH = 1000
+BEGAN = 1_700_000_000.0
+PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+
+SEARCHES = {
+    "everything": Search(),
+    "status=stored": Search(states=(State.STORED,)),
+    "model, 1 job in 10": Search(model="model-3"),
+    "source, 1 in 100": Search(source=Source.POLL),
+    "metadata, 1 in 1,000": Search(metadata=(("user", "13"),)),
+    "status, model and metadata": Search(
+        states=(State.STORED,), model="model-3", metadata=(("user", "13"),)
+    ),
+    "model and a span of time": Search(model="model-3", since=BEGAN + 400, until=BEGAN + 600),
+    "model and metadata that never meet": Search(model="model-4", metadata=(("half", "1"),)),
+}
+
+
+def main() -> None:
+    columns = [_column(size) for size in SIZES]
+    print(f"| page of {LIMIT}, p50 ms | " + " | ".join(f"{size:,} jobs" for size in SIZES) + " |")
+    print("|---" * (len(SIZES) + 1) + "|")
+    for name in SEARCHES:
+        print(f"| {name} | " + " | ".join(f"{column[name]:.1f}" for column in columns) + " |")
+    print(f"\nMemory of a stored job with two metadata: {columns[1]['memory']:.0f} bytes")
+
+
+def _column(size: int) -> dict[str, float]:
+    with TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
+        server = RedisServer(Path(directory))
+        try:
+            with server.client() as redis:
+                before = _memory(redis)
+                _fill(redis, size)
+                used = (_memory(redis) - before) / size
+                return {"memory": used, **_measured(Parts.over(redis))}
+        finally:
+            server.kill()
+
+
+def _fill(redis: Any, size: int) -> None:
+    redis.config_set("appendonly", "no")
+    for first in range(0, size, BATCH):
+        with redis.pipeline(transaction=False) as pipe:
+            for n in range(first, min(size, first + BATCH)):
+                for command in _commands(n, written=n >= size - RECORDS_MAX):
+                    pipe.execute_command(*command)
+            pipe.execute()
+
+
+def _commands(n: int, *, written: bool) -> Iterator[tuple[Any, ...]]:
+    job = _job(n)
+    if written:
+        yield "SET", RECORDS + job.id, records.encode(job, 7)
+    for key, score in places(job).items():
+        yield "ZADD", key, score, job.id
+
+
+def _job(n: int) -> Job:
+    """As a rescue leaves it; ids are as long as BFL's."""
+    at = BEGAN + n
+    kept = Kept(
+        key=f"2026/01/31/{n:036}-0.jpeg",
+        content_type="image/jpeg",
+        bytes=1_048_576,
+        sha256="5" * 64,
+        width=1024,
+        height=1024,
+    )
+    said = ("expected", "callback accepted", "stored")
+    return replace(
+        Job.expected(f"{n:036}", at, PATIENCE),
+        state=State.STORED,
+        model=f"model-{n % 10}",
+        source=Source.POLL if n % 100 == 0 else Source.CALLBACK,
+        metadata={"user": n % 1000, "half": n % 2},
+        media=(kept,),
+        timeline=tuple(Moment(at, what, {}) for what in said),
+        look_at=None,
+    )
+
+
+def _measured(parts: Parts) -> dict[str, float]:
+    return {name: _milliseconds(parts, search) for name, search in SEARCHES.items()}
+
+
+def _milliseconds(parts: Parts, search: Search) -> float:
+    turns = []
+    for _ in range(TURNS):
+        began = time.perf_counter()
+        parts.pages.page(search, LIMIT, None)
+        turns.append((time.perf_counter() - began) * 1000)
+    return median(turns)
+
+
+def _memory(redis: Redis) -> int:
+    found: Any = redis.info("memory")
+    return int(found["used_memory"])
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ from redis import Redis
 
 from jobs import records, scripts
 from jobs.clock import Clock, unavailable
-from jobs.errors import NoSlot, StoreUnavailable
+from jobs.errors import LineFull, NoSlot, StoreUnavailable
 from jobs.job import Job
 from jobs.keys import (
     ACTIVE,
@@ -23,20 +23,22 @@ from jobs.keys import (
     NOTICES,
     RECORDS,
     REFUSALS,
+    SIZES,
     TASKS,
     WAITING,
 )
-from jobs.limits import Limits
+from jobs.limits import Limits, Room
 from jobs.places import active
 from jobs.plan import Plan
 from jobs.queues import ENTRY_TTL_SECONDS, Hints
 from jobs.states import State
 
 RACES_MAX = 100
+SUBMISSION_TRIES = 3  # a new one races with nobody: then Redis is too slow for its input
 FORGOTTEN_SECONDS = 8 * 86400  # as long as BFL could still call about it
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
-_WON, _FULL = 1, 2
+_WON, _FULL, _NO_ROOM = 1, 2, 3
 
 Step = Callable[[Job | None, float], Job | None]
 
@@ -67,12 +69,18 @@ class Store:
     """The records. Every method raises StoreUnavailable while Redis does not answer."""
 
     def __init__(
-        self, redis: Redis, hints: Hints, clock: Clock, limits: Limits | None = None
+        self,
+        redis: Redis,
+        hints: Hints,
+        clock: Clock,
+        limits: Limits | None = None,
+        room: Room | None = None,
     ) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
         self._hints = hints
         self._clock = clock
         self._limits = limits or Limits()
+        self._room = room or Room()
         self._commit_script = redis.register_script(scripts.COMMIT)
         self._load_script = redis.register_script(scripts.LOAD)
         self._due_script = redis.register_script(scripts.DUE)
@@ -106,10 +114,10 @@ class Store:
         A step that returns its own argument writes nothing. With `new` the first try assumes
         that there is no record yet, which saves the read when that is so. `submission` is kept
         beside the record until BFL has it. Raises NoSlot when the step wants a slot and all of
-        them are taken.
+        them are taken, LineFull when too much waits to take in another submission.
         """
         before = None if new else self.load(job_id)
-        for _ in range(RACES_MAX):
+        for _ in range(RACES_MAX if submission is None else SUBMISSION_TRIES):
             now = self.now()
             after = step(before, now)
             if after is before or after is None:
@@ -118,19 +126,21 @@ class Store:
             if won:
                 return Change(before, replace(after, version=after.version + 1))
             # Somebody else wrote first (their record is the truth to start from), or our clock
-            # was wrong (it is right now).
+            # was wrong (it is right now), or this came too late for who waits for it.
             before = current
         raise StoreUnavailable("a record changes faster than it can be written")
 
     def _commit(self, plan: Plan, now: float) -> tuple[bool, Job | None]:
-        arguments = plan.arguments(now, self._limits, self._hints)
+        arguments = plan.arguments(now, self._limits, self._room, self._hints)
         with unavailable():
             clock, outcome, current = self._commit_script(
-                keys=[RECORDS + plan.after.id, LINES], args=arguments
+                keys=[RECORDS + plan.after.id, LINES, SIZES], args=arguments
             )
         self._clock.heard(clock)
         if outcome == _FULL:
             raise NoSlot
+        if outcome == _NO_ROOM:
+            raise LineFull
         return outcome == _WON, records.decode(current) if current else None
 
     def submission(self, job_id: str) -> bytes | None:
@@ -198,6 +208,7 @@ class Store:
             pipe.delete(RECORDS + job.id, REFUSALS + job.id, INPUTS + job.id)
             if job.task_id not in (None, job.id):
                 pipe.delete(f"{TASKS}{job.task_id}")
+            pipe.hdel(SIZES, job.id)
             for key in keys:
                 pipe.zrem(key, job.id)
             if job.ours and not job.state.terminal:

@@ -1,12 +1,14 @@
 """The status API: expect a job, ask after it, list, replay, forget."""
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from jobs import bfl, sidecars
-from jobs.errors import BadField
+from jobs.errors import BadField, WrongState
 from jobs.job import Job
 from jobs.states import State
 from receiver import rescues, shape
@@ -17,6 +19,9 @@ from receiver.rescues import known_job
 from receiver.wiring import services
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
+
+# Of a job that Fluxkeep submits these decide where it goes, with the operator's key.
+SETTLED = ("model", "polling_url")
 
 
 @blueprint.put("/<task_id>")
@@ -30,6 +35,7 @@ def expect(task_id: str) -> ResponseReturnValue:
 
     def join(job: Job | None, now: float) -> Job:
         known = job or Job.expected(task_id, now, wired.settings.patience).noted(now, "expected")
+        _leave_settled(known, facts)
         return known.described(now, facts)
 
     known = wired.store.load(task_id)
@@ -38,6 +44,16 @@ def expect(task_id: str) -> ResponseReturnValue:
     if change.after.state is State.STORED:
         sidecars.keep_true(wired.store, wired.media, task_id, aside)
     return shape.job(wired, change.after), 200 if change.before else 201
+
+
+def _leave_settled(job: Job, facts: Mapping[str, Any]) -> None:
+    """Raises WrongState when a job of ours would go elsewhere."""
+    if job.ours and any(
+        facts.get(name, getattr(job, name)) != getattr(job, name) for name in SETTLED
+    ):
+        raise WrongState(
+            "Fluxkeep submits this job itself: its model and polling_url stay as they are"
+        )
 
 
 @blueprint.get("/<job_id>")

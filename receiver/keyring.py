@@ -17,6 +17,10 @@ class Keyring:
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._scopes = [(_digest(key.key.get_secret_value()), key.scope) for key in keys]
 
+    def holds(self, key: str) -> bool:
+        given = _digest(key)
+        return sum(hmac.compare_digest(given, digest) for digest, _ in self._scopes) > 0
+
     def scope_of(self, key: str) -> Scope:
         """Raises Unauthorized when nobody holds this key."""
         given = _digest(key)

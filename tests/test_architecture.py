@@ -12,7 +12,7 @@ LINES_MAX = 300
 # From the ground up: a module imports only from the layers below its own.
 LAYERS = (
     {"errors", "states", "counts", "scripts", "keys", "outage", "watchdog", "timeline"}
-    | {"kept", "patience", "caller", "limits"},
+    | {"kept", "patience", "caller", "limits", "headers"},
     {"hosts", "report", "clock", "complaint"},
     {"job", "web"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}

@@ -171,9 +171,9 @@ MUTANTS = (
     ),
     Mutant(
         "any-model",
-        _ORDERS,
-        "        if not is_model(value):\n",
-        "        if False:\n",
+        "receiver/questions.py",
+        "    if not is_model(value):\n",
+        "    if False:\n",
         (f"{_ORDER_TESTS}::test_a_model_that_is_no_path_of_plain_names_is_refused",),
     ),
     Mutant(

@@ -18,7 +18,7 @@ from jobs.errors import FluxkeepError
 from receiver import problems
 
 # Where they are raised somebody catches them, or they stop the start: no view lets them through.
-CAUGHT = {errors.InvalidSettings, errors.RefusedUrl}
+CAUGHT = {errors.InvalidSettings, errors.RefusedUrl, errors.BflUnavailable}
 # What views call.
 CALLED = (
     *("bfl", "hosts", "intake", "queues", "records", "signing", "store"),

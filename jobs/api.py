@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from jobs import web
 from jobs.errors import BflUnavailable, NotSent, RefusedUrl, TransferFailed
 from jobs.hosts import Address, Origin, Trust
+from jobs.limits import is_model
 
 ANSWER_SECONDS = 10.0
 ANSWER_MAX_BYTES = 1_048_576
@@ -35,6 +36,12 @@ class Answer(NamedTuple):
     @property
     def unknown(self) -> bool:
         return self.status == HTTPStatus.NOT_FOUND
+
+
+# What BFL says to a path it does not have, said without asking: no other path is worth the key.
+NO_SUCH_MODEL = Answer(
+    HTTPStatus.NOT_FOUND, None, b'{"detail": "the model is not a path of plain names"}'
+)
 
 
 class Api:
@@ -69,6 +76,8 @@ class Api:
 
         Raises NotSent when BFL cannot have heard of it, TransferFailed when it may have.
         """
+        if not is_model(model):
+            return NO_SUCH_MODEL
         try:
             with self.session as session:
                 return self._call(session, Address(self.origin, f"/v1/{model}"), body, seconds)

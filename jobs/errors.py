@@ -71,7 +71,7 @@ class WrongState(FluxkeepError):
 
 
 class KeyReused(FluxkeepError):
-    """The same Idempotency-Key came with another body before."""
+    """The same Idempotency-Key came with another request before."""
 
 
 class Gone(FluxkeepError):
@@ -87,6 +87,10 @@ class Crowded(FluxkeepError):
 
 class StoreUnavailable(FluxkeepError):
     """Redis does not answer; nothing was recorded."""
+
+
+class LineFull(FluxkeepError):
+    """Too many jobs wait in line for BFL; nothing was recorded, so come again later."""
 
 
 class BrokenRecord(FluxkeepError):

@@ -30,6 +30,7 @@ _BFL_DELIVERY = re.compile(
 )
 # Where a host stands: `api.eu2.`, `delivery-eu1.`, `bfldeliveryprodeu4.`
 _REGION = re.compile(r"(?:[.-]|prod)(eu|us)[0-9]*(?=[.-])")
+_NO_API = "must be global, eu, us, or the https URL of a BFL API host"
 _PORTS = {"https": 443, "http": 80}
 _POLL_PATH = "/v1/get_result"
 
@@ -190,9 +191,12 @@ def loopback_origin(url: str) -> Origin:
 
 def api_origin(url: str, sandbox: Origin | None) -> Origin:
     """The origin of a BFL API host. Raises ValueError unless it is one of BFL's or the sandbox."""
-    origin = _origin_only(url)
+    try:
+        origin = _origin_only(url)
+    except ValueError:
+        raise ValueError(_NO_API) from None
     if origin != sandbox and not _secure(Address(origin, "/"), _BFL_API):
-        raise ValueError("must be global, eu, us, or the https URL of a BFL API host")
+        raise ValueError(_NO_API)
     return origin
 
 

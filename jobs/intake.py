@@ -1,6 +1,6 @@
 """Where callback, poll and replay meet: one report, one decision, one write."""
 
-from jobs.errors import UnknownJob
+from jobs.errors import UnknownJob, WrongState
 from jobs.job import Job
 from jobs.patience import Patience
 from jobs.report import Report
@@ -13,8 +13,8 @@ def accept(store: Store, report: Report, patience: Patience, job_id: str | None 
 
     `job_id` is given for a job that has an id of its own beside BFL's. A task nobody announced
     gets a job: BFL's callback is the proof that it exists. Raises
-    UnknownJob when somebody else tells of a job that was forgotten meanwhile, StoreUnavailable
-    when nothing could be recorded.
+    UnknownJob when somebody else tells of a job that was forgotten meanwhile, WrongState when the
+    report gives a job the task of another, StoreUnavailable when nothing could be recorded.
     """
 
     from_callback = report.source is Source.CALLBACK
@@ -23,6 +23,8 @@ def accept(store: Store, report: Report, patience: Patience, job_id: str | None 
         forgotten = job_id is not None and job is None and store.is_forgotten(job_id)
         if forgotten or (job is None and not from_callback):
             raise UnknownJob
+        if job_id is not None and (job is None or job.task_id is None):
+            _not_of_another(store, report.task_id, job_id)
         known = job or Job.expected(report.task_id, now, patience, job_id)
         return known.hear(report, now, patience)
 
@@ -35,3 +37,13 @@ def accept(store: Store, report: Report, patience: Patience, job_id: str | None 
         store.count({f"{report.source}_old": 1})
     assert change.after is not None  # `hear` always makes one
     return change.after
+
+
+def _not_of_another(store: Store, task_id: str, job_id: str) -> None:
+    """Whose secret leaked must not take another's name. Raises WrongState.
+
+    Nobody can name a task before BFL has told its own job of it, so nothing is lost to a race.
+    """
+    named = store.load(task_id)
+    if named is not None and named.id != job_id:
+        raise WrongState("the report names the task of another job")

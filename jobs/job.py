@@ -56,6 +56,7 @@ class Job:
     slot: bool = False  # counted as active at BFL
     doubt: Doubt | None = None  # it was sent, and nobody knows whether BFL took it
     resubmits: int = 0
+    input_bytes: int = 0  # of what is to be submitted
     request: str | None = None  # digest of what was asked under an idempotency key
     caller: Caller | None = None
     reached_at: str | None = None  # our own origin as its submitter knows it

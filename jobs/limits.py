@@ -1,4 +1,4 @@
-"""How many tasks may be active at BFL at once: in total, and for some models fewer."""
+"""How many tasks may be active at BFL at once, in total and by model, and how many may wait."""
 
 import re
 from dataclasses import dataclass, field
@@ -23,18 +23,28 @@ class Limits:
     @classmethod
     def read(cls, text: str) -> Self:
         """`24,flux-kontext-max=6`; what is not named stays as BFL has it. Raises ValueError."""
-        total, models = BFL_TOTAL, dict(BFL_MODELS)
+        totals, models = [], dict(BFL_MODELS)
         for part in filter(None, map(str.strip, text.split(","))):
             model, equals, number = part.rpartition("=")
             most = _number(number.strip())
             if equals:
                 models[_model(model.strip())] = most
             else:
-                total = most
-        return cls(total, models)
+                totals.append(most)
+        if len(totals) > 1:
+            raise ValueError("only one number is the total; the others need a model")
+        return cls(totals[0] if totals else BFL_TOTAL, models)
 
     def of(self, model: str) -> int:
         return self.models.get(model, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The most that may wait in line: Redis keeps it in memory."""
+
+    inputs: int = 10_000
+    bytes: int = 512 * 2**20
 
 
 def is_model(name: str) -> bool:

@@ -6,12 +6,17 @@ from typing import Any
 
 from jobs import changes, records
 from jobs.job import Job
-from jobs.keys import COUNTS, INPUTS, LINE, RECORDS, REFUSALS, TASKS
-from jobs.limits import Limits
+from jobs.keys import COUNTS, INPUTS, LINE, RECORDS, REFUSALS, SIZES, TASKS
+from jobs.limits import Limits, Room
 from jobs.places import caps, every, moves, places
 from jobs.queues import ENTRY_TTL_SECONDS, Hints
 
-INPUT_SECONDS_AFTERWARDS = 86400  # a refused submission can be sent again so long
+LATE_SECONDS = 5.0
+# Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
+SUBMISSION_LATE_SECONDS = 1.5
+INPUT_SECONDS_AFTERWARDS = 86400  # what BFL did not take can be sent again so long
+LARGE_INPUT_BYTES = 64 * 1024
+LARGE_INPUT_SECONDS_AFTERWARDS = 600  # what BFL refused will hardly be sent as it is
 
 Command = tuple[Any, ...]
 
@@ -31,7 +36,7 @@ class Plan:
         object.__setattr__(self, "places_before", places(self.before) if self.before else {})
         object.__setattr__(self, "places_after", places(self.after))
 
-    def arguments(self, now: float, limits: Limits, hints: Hints) -> list[Any]:
+    def arguments(self, now: float, limits: Limits, room: Room, hints: Hints) -> list[Any]:
         """What the script takes, in its order."""
         most = caps(self.before, self.after, limits)
         lines = self._lines()
@@ -39,6 +44,7 @@ class Plan:
             self.before.version if self.before else 0,
             records.encode(self.after, self.after.version + 1),
             now,
+            *self._demands(room),
             len(most),
             *(part for key, cap in most.items() for part in (key, self.after.id, cap)),
             *flat(self._commands()),
@@ -47,6 +53,11 @@ class Plan:
             *flat(_hint(hints, self.after.id) if self._needs_worker() else []),
             *flat(_hint(hints, self.after.id) if self._frees_slot() else []),
         ]
+
+    def _demands(self, room: Room) -> tuple[float, ...]:
+        if self.submission is None:
+            return LATE_SECONDS, -1, 0, 0
+        return SUBMISSION_LATE_SECONDS, room.inputs, room.bytes, len(self.submission)
 
     def _commands(self) -> list[Command]:
         raised = [("HINCRBY", COUNTS, name, by) for name, by in self.counts.items()]
@@ -64,16 +75,25 @@ class Plan:
         key = INPUTS + self.after.id
         if self.submission is not None:
             yield "SET", key, self.submission
+            yield "HSET", SIZES, self.after.id, len(self.submission)
         elif self.after.ours and self.before:
             yield from self._input_used(key, self.before)
 
     def _input_used(self, key: str, before: Job) -> Iterable[Command]:
         if self.after.task_id and not before.task_id:
             yield "DEL", key
+            yield "HDEL", SIZES, self.after.id
         elif self.after.state.terminal and not before.state.terminal:
-            yield "EXPIRE", key, INPUT_SECONDS_AFTERWARDS
+            yield "EXPIRE", key, self._input_seconds()
+            yield "HDEL", SIZES, self.after.id
         elif self.after.waits and before.state.terminal:
             yield "PERSIST", key
+            yield "HSET", SIZES, self.after.id, self.after.input_bytes
+
+    def _input_seconds(self) -> int:
+        refused = self.after.failure and self.after.failure.status
+        large = self.after.input_bytes > LARGE_INPUT_BYTES
+        return LARGE_INPUT_SECONDS_AFTERWARDS if refused and large else INPUT_SECONDS_AFTERWARDS
 
     def _lines(self) -> list[str]:
         # Those it stays in as well: if its place was lost, so was perhaps the name of its line.
@@ -112,6 +132,7 @@ def traces(job: Job) -> list[Command]:
     # Its places may have changed since it was read: all it can have are cleared.
     commands: list[Command] = [("ZREM", key, job.id) for key in every(job)]
     commands += [("DEL", prefix + job.id) for prefix in (RECORDS, REFUSALS, INPUTS)]
+    commands.append(("HDEL", SIZES, job.id))
     if job.task_id not in (None, job.id):
         commands.append(("DEL", f"{TASKS}{job.task_id}"))
     return commands

@@ -3,8 +3,9 @@
 Every answer begins with the Redis clock, because leases and deadlines are measured by it.
 """
 
-# KEYS: record, the set of lines
-# ARGV: version expected, record, the time the writer believes it is,
+# KEYS: record, the set of lines, sizes of the inputs that wait
+# ARGV: version expected, record, the time the writer believes it is, most seconds it may be off,
+#       most inputs that may wait (-1: none is added), most bytes of them, bytes of the one added,
 #       number of caps, (sorted set, member, most)..., number of commands, commands...,
 #       number of lines that changed, their keys...,
 #       number of commands that hint at work, commands..., as many for a slot that was given back
@@ -15,10 +16,18 @@ local current = redis.call('GET', KEYS[1])
 local version = current and string.match(current, '^%d+') or '0'
 if version ~= ARGV[1] then return {time, 0, current} end
 -- A machine that slept has an old idea of now, and would write deadlines that are over.
-local drift = time[1] - tonumber(ARGV[3])
-if drift > 5 or drift < -5 then return {time, 0, current} end
-local at = 5
-for _ = 1, tonumber(ARGV[4]) do
+-- So would one whose answer nobody waits for any more: its caller was told that nothing was done.
+local drift, most_drift = time[1] + time[2] / 1e6 - tonumber(ARGV[3]), tonumber(ARGV[4])
+if drift > most_drift or drift < -most_drift then return {time, 0, current} end
+local most_inputs = tonumber(ARGV[5])
+if most_inputs >= 0 then
+  local sizes = redis.call('HVALS', KEYS[3])
+  local bytes = tonumber(ARGV[7])
+  for _, size in ipairs(sizes) do bytes = bytes + size end
+  if #sizes >= most_inputs or bytes > tonumber(ARGV[6]) then return {time, 3, current} end
+end
+local at = 9
+for _ = 1, tonumber(ARGV[8]) do
   local set, member, most = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   if not redis.call('ZSCORE', set, member) and redis.call('ZCARD', set) >= most then
     return {time, 2, current}

@@ -20,6 +20,7 @@ from pydantic import (
 from jobs import environment
 from jobs.apikey import ApiKey
 from jobs.errors import InvalidSettings, RefusedUrl
+from jobs.headers import is_header
 from jobs.hosts import (
     ANY_HOST,
     Address,
@@ -121,6 +122,14 @@ class Settings(BaseModel):
         if parts.scheme != "unix" and not re.fullmatch(r"(/[0-9]*)?", parts.path):
             raise ValueError("must end in the number of a database, or in nothing")
         return url
+
+    @field_validator("webhook_secret", "bfl_api_key")
+    @classmethod
+    def _sent_as_headers(cls, given: Any) -> Any:
+        secrets = given if isinstance(given, tuple) else filter(None, [given])
+        if not all(is_header(secret.get_secret_value()) for secret in secrets):
+            raise ValueError("cannot be an HTTP header: it holds control characters or odd letters")
+        return given
 
     @field_validator("api_keys")
     @classmethod

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import uuid
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from jobs.errors import BadLink, Gone
 
 _LINK_SALT = "fluxkeep media link 1"
 _CALLBACK_SALT = "fluxkeep callback token 1"
+_IDEMPOTENCY = "fluxkeep idempotency 2"
 _DERIVATION = "fluxkeep callback secret 1"
 
 
@@ -84,6 +86,13 @@ class CallbackTokens:
 
 def _derived(key: str, job_id: str) -> str:
     return hmac.new(key.encode(), f"{_DERIVATION} {job_id}".encode(), hashlib.sha256).hexdigest()
+
+
+def idempotent_id(secret: SecretStr, *seed: str) -> str:
+    """A job's id that follows from what asked for it, and that nobody else can foretell."""
+    said = "\0".join((_IDEMPOTENCY, *seed)).encode("utf-8", "replace")
+    digest = hmac.new(secret.get_secret_value().encode(), said, hashlib.sha256).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
 class MediaLink(NamedTuple):

@@ -9,7 +9,7 @@ from redis import Redis
 
 from jobs import changes, notice, plan, records, scripts
 from jobs.clock import Clock, unavailable
-from jobs.errors import NoSlot, StoreUnavailable
+from jobs.errors import LineFull, NoSlot, StoreUnavailable
 from jobs.job import Job
 from jobs.keys import (
     COUNTS,
@@ -21,18 +21,20 @@ from jobs.keys import (
     LINES,
     NOTICES,
     RECORDS,
+    SIZES,
     TASKS,
     WAITING,
 )
-from jobs.limits import Limits
+from jobs.limits import Limits, Room
 from jobs.plan import Command, Plan
 from jobs.queues import ENTRY_TTL_SECONDS, Hints
 
 RACES_MAX = 100
+SUBMISSION_TRIES = 3  # a new one races with nobody: then Redis is too slow for its input
 FORGOTTEN_SECONDS = 8 * 86400  # as long as BFL could still call about it
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
-_WON, _FULL = 1, 2
+_WON, _FULL, _NO_ROOM = 1, 2, 3
 
 Step = Callable[[Job | None, float], Job | None]
 
@@ -68,6 +70,7 @@ class Store:
         hints: Hints,
         clock: Clock,
         limits: Limits | None = None,
+        room: Room | None = None,
         *,
         tells_owner: bool = False,
     ) -> None:
@@ -76,6 +79,7 @@ class Store:
         self._clock = clock
         self._limits = limits or Limits()
         self._tells_owner = tells_owner
+        self._room = room or Room()
         self._commit_script = redis.register_script(scripts.COMMIT)
         self._load_script = redis.register_script(scripts.LOAD)
         self._amend_script = redis.register_script(scripts.AMEND)
@@ -110,10 +114,10 @@ class Store:
         A step that returns its own argument writes nothing. With `new` the first try assumes
         that there is no record yet, which saves the read when that is so. `submission` is kept
         beside the record until BFL has it. Raises NoSlot when the step wants a slot and all of
-        them are taken.
+        them are taken, LineFull when too much waits to take in another submission.
         """
         before = None if new else self.load(job_id)
-        for _ in range(RACES_MAX):
+        for _ in range(RACES_MAX if submission is None else SUBMISSION_TRIES):
             now = self.now()
             after = step(before, now)
             if after is before or after is None:
@@ -123,19 +127,21 @@ class Store:
             if won:
                 return Change(before, replace(after, version=after.version + 1))
             # Somebody else wrote first (their record is the truth to start from), or our clock
-            # was wrong (it is right now).
+            # was wrong (it is right now), or this came too late for who waits for it.
             before = current
         raise StoreUnavailable("a record changes faster than it can be written")
 
     def _commit(self, planned: Plan, now: float) -> tuple[bool, Job | None]:
-        arguments = planned.arguments(now, self._limits, self._hints)
+        arguments = planned.arguments(now, self._limits, self._room, self._hints)
         with unavailable():
             clock, outcome, current = self._commit_script(
-                keys=[RECORDS + planned.after.id, LINES], args=arguments
+                keys=[RECORDS + planned.after.id, LINES, SIZES], args=arguments
             )
         self._clock.heard(clock)
         if outcome == _FULL:
             raise NoSlot
+        if outcome == _NO_ROOM:
+            raise LineFull
         return outcome == _WON, records.decode(current) if current else None
 
     def submission(self, job_id: str) -> bytes | None:

@@ -15,9 +15,18 @@ R = TypeVar("R")
 
 
 def given_key() -> str:
-    """The key in `Authorization: Bearer` or `x-key`, as sent; "" when there is none."""
+    """The key in `Authorization: Bearer` or `x-key`; of two that one which is known."""
+    keys = [_as_text(key) for key in (_bearer(), request.headers.get("x-key", "")) if key]
+    known = (key for key in keys if wired().keyring.holds(key))
+    return next(known, keys[0] if keys else "")
+
+
+def _bearer() -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    key = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-key", "")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _as_text(key: str) -> str:
     # WSGI reads header bytes as latin-1; the settings hold text.
     return key.encode("latin-1", "replace").decode("utf-8", "replace")
 

@@ -1,12 +1,14 @@
 """The status API: expect a job, ask after it, list, replay, forget."""
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from jobs import bfl, shape, sidecars
-from jobs.errors import BadField
+from jobs.errors import BadField, WrongState
 from jobs.job import Job
 from jobs.states import State
 from receiver import rescues
@@ -21,6 +23,9 @@ from receiver.wiring import services, wired
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
 
+# Of a job that Fluxkeep submits these decide where it goes, with the operator's key.
+SETTLED = ("model", "polling_url")
+
 
 @blueprint.put("/<task_id>")
 @requires("submit")
@@ -34,6 +39,7 @@ def expect(task_id: str) -> ResponseReturnValue:
         known = job or Job.expected(task_id, now, services().settings.patience).noted(
             now, "expected"
         )
+        _leave_settled(known, facts)
         return known.described(now, facts)
 
     store = services().store
@@ -43,6 +49,16 @@ def expect(task_id: str) -> ResponseReturnValue:
     if change.after.state is State.STORED:
         sidecars.keep_true(store, services().media, task_id, aside)
     return shape.job(services(), change.after), 200 if change.before else 201
+
+
+def _leave_settled(job: Job, facts: Mapping[str, Any]) -> None:
+    """Raises WrongState when a job of ours would go elsewhere."""
+    if job.ours and any(
+        facts.get(name, getattr(job, name)) != getattr(job, name) for name in SETTLED
+    ):
+        raise WrongState(
+            "Fluxkeep submits this job itself: its model and polling_url stay as they are"
+        )
 
 
 @blueprint.get("/<job_id>")

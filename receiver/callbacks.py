@@ -6,7 +6,15 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from jobs import bfl, intake
-from jobs.errors import BadLink, BadReport, BadRequest, StoreUnavailable, Unauthorized, UnknownJob
+from jobs.errors import (
+    BadLink,
+    BadReport,
+    BadRequest,
+    StoreUnavailable,
+    Unauthorized,
+    UnknownJob,
+    WrongState,
+)
 from jobs.refusals import Refusals
 from jobs.report import Report
 from jobs.signing import CallbackVerifier
@@ -49,6 +57,9 @@ def _heard(verifier: CallbackVerifier, job_id: str | None) -> ResponseReturnValu
         job = intake.accept(services.store, report, services.settings.patience, job_id)
     except UnknownJob:
         return {"id": job_id, "status": "forgotten"}
+    except WrongState:
+        _note(services.refusals, job_id, "names the task of another job")
+        raise Unauthorized from None
     return {"id": job.id, "status": job.state}
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from jobs import bfl, bfl_answers
 from jobs.caller import Caller
 from jobs.errors import BadField, BflUnavailable, StoreUnavailable
+from jobs.headers import is_header
 from jobs.hosts import Trust
 from jobs.job import Job
 from jobs.report import Failure
@@ -35,6 +36,13 @@ class Webhook(BaseModel):
 
     webhook_url: str | None = Field(default=None, min_length=1, max_length=2083)
     webhook_secret: str | None = Field(default=None, max_length=1024)
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_sent_as_header(cls, value: str | None) -> str | None:
+        if value is not None and not is_header(value):
+            raise ValueError("cannot be an HTTP header: it holds control characters or odd letters")
+        return value
 
     def caller(self, trust: Trust) -> Caller | None:
         """Raises Invalid."""

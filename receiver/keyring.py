@@ -13,6 +13,10 @@ class Keyring:
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._scopes = [(key.digest, key.scope) for key in keys]
 
+    def holds(self, key: str) -> bool:
+        given = digest(key)
+        return sum(hmac.compare_digest(given, known) for known, _ in self._scopes) > 0
+
     def scope_of(self, key: str) -> Scope:
         """Raises Unauthorized when nobody holds this key."""
         given = digest(key)

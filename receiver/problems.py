@@ -28,6 +28,7 @@ STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     # 503 asks the sender to come again: BFL does, after 1, 5 and 30 s.
     errors.Crowded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.LineFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NoSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # only workers ask for one
     errors.WrongStorage: HTTPStatus.SERVICE_UNAVAILABLE,

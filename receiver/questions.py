@@ -22,6 +22,7 @@ from jobs import bfl
 from jobs.errors import BadField, BadReport, BadRequest, Invalid, RefusedUrl
 from jobs.events import Mark
 from jobs.hosts import Trust, parse
+from jobs.limits import is_model
 from jobs.pages import Position
 from jobs.search import Search
 from jobs.settings import Settings
@@ -30,6 +31,7 @@ from receiver import body, cursors, moments
 
 BODY_MAX_BYTES = 64 * 1024
 METADATA_MAX_CHARS = 8192
+MODEL_MAX_CHARS = 200
 LINK_TTL_DIGITS = 9
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -52,6 +54,13 @@ def _plain(value: str) -> str:
     return value
 
 
+def _path(value: str) -> str:
+    if not is_model(value):
+        raise ValueError("a path of A-Z a-z 0-9 . _ - segments, as in flux-tools/vto-v2")
+    return value
+
+
+ModelPath = Annotated[str, Field(max_length=MODEL_MAX_CHARS), AfterValidator(_path)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small)] | None
 NotifyUrl = Annotated[str, Field(max_length=2083), AfterValidator(_plain)] | None
 
@@ -62,7 +71,7 @@ class Expectation(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     polling_url: str | None = Field(default=None, max_length=2083)
-    model: str | None = Field(default=None, max_length=200, pattern=r"^[A-Za-z0-9._/-]+$")
+    model: ModelPath | None = None
     metadata: Metadata = None
     notify_url: NotifyUrl = None
 

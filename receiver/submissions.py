@@ -8,23 +8,22 @@ from typing import Any, NamedTuple, Self
 
 from flask import Blueprint, has_request_context, request
 from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, SecretStr
 
 from jobs import shape, submission
 from jobs.caller import Caller
 from jobs.errors import BadField, KeyReused, RefusedUrl
-from jobs.hosts import parse
+from jobs.hosts import LOOPBACK, parse
 from jobs.job import Job
-from jobs.limits import is_model
 from jobs.services import Services
+from jobs.signing import idempotent_id
 from receiver import body
 from receiver.access import given_key, requires
-from receiver.questions import Metadata, NotifyUrl, allowed, validated
+from receiver.questions import Metadata, ModelPath, NotifyUrl, allowed, validated
 from receiver.wiring import services
 
 # An input may hold pictures as base64; BFL takes up to 20 MB of them.
 BODY_MAX_BYTES = 32 * 2**20
-MODEL_MAX_CHARS = 200
 IDEMPOTENT_SECONDS = 86400.0
 GENERATIONS_MAX = 400  # more days than a job is kept
 
@@ -38,17 +37,10 @@ class Order(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    model: str = Field(max_length=MODEL_MAX_CHARS)
+    model: ModelPath
     input: dict[str, JsonValue]
     metadata: Metadata = None
     notify_url: NotifyUrl = None
-
-    @field_validator("model")
-    @classmethod
-    def _path(cls, value: str) -> str:
-        if not is_model(value):
-            raise ValueError("a path of A-Z a-z 0-9 . _ - segments, as in flux-tools/vto-v2")
-        return value
 
 
 class Wish(NamedTuple):
@@ -87,15 +79,28 @@ def put_in_line(
 ) -> Job:
     """A new job in line for BFL, on record with its input; or the one that has this id."""
     own_id = job_id or str(uuid.uuid4())
-    facts = {**wish.facts, "request": request_digest, "reached_at": reached_at(wired)}
+    given = json.dumps(wish.input, ensure_ascii=False).encode()
+    facts = {
+        **wish.facts,
+        "request": request_digest,
+        "reached_at": _known_origin(wired),
+        "input_bytes": len(given),
+    }
 
     def begin(job: Job | None, now: float) -> Job:
         return job or submission.in_line(own_id, wish.model, now, facts)
 
-    given = json.dumps(wish.input, ensure_ascii=False).encode()
     change = wired.store.change(own_id, begin, new=True, submission=given)
     assert change.after is not None  # `begin` always makes one
     return change.after
+
+
+def _known_origin(wired: Services) -> str | None:
+    """Where our submitter reaches us, unless a sandbox would tell a host of its choice secrets."""
+    found = reached_at(wired)
+    calls = wired.settings.bfl_reaches_us
+    abroad = found and parse(found).origin.host.strip("[]") not in LOOPBACK
+    return None if calls and abroad else found
 
 
 def reached_at(wired: Services) -> str | None:
@@ -112,22 +117,29 @@ def _once(wired: Services, wish: Wish, key: str, raw: bytes) -> Job:
     """The job that this key already made within a day, or a new one."""
     if not _KEY.fullmatch(key):
         raise BadField("Idempotency-Key: 1 to 255 printable ASCII characters without spaces")
-    digest = hashlib.sha256(raw).hexdigest()[:32]
-    job = put_in_line(wired, wish, _free_id(wired, key), digest)
-    if job.request != digest:
+    digest = hashlib.sha256(f"{request.path}\0".encode())  # where a model may be named, too
+    digest.update(raw)
+    asked = digest.hexdigest()[:32]
+    job = put_in_line(wired, wish, _own_id(wired, key), asked)
+    if job.request != asked:
         raise KeyReused
     return job
 
 
-def _free_id(wired: Services, key: str) -> str:
-    """An id that follows from the key and its holder: two requests at once cannot make two jobs."""
+def _own_id(wired: Services, key: str) -> str:
+    """An id that follows from the key and its holder: two requests at once cannot make two jobs.
+
+    A job that was made under an older SECRET_KEY is found as well.
+    """
+    found = [_place(wired, secret, key) for secret in wired.settings.secret_key]
+    return next((job_id for job_id, made in found if made), found[0][0])
+
+
+def _place(wired: Services, secret: SecretStr, key: str) -> tuple[str, bool]:
+    """The id of the job that this key made within a day, and True; else the next free one."""
     for generation in range(GENERATIONS_MAX):
-        seed = "\0".join((given_key(), key, str(generation)))
-        digest = hashlib.sha256(
-            b"fluxkeep idempotency 1\0" + seed.encode("utf-8", "replace")
-        ).digest()
-        job_id = str(uuid.UUID(bytes=digest[:16], version=4))
+        job_id = idempotent_id(secret, *(given_key(), key, str(generation)))
         known = wired.store.load(job_id)
         if known is None or wired.store.now() < known.created_at + IDEMPOTENT_SECONDS:
-            return job_id
+            return job_id, known is not None
     raise KeyReused("this Idempotency-Key was used too often")

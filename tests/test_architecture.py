@@ -12,7 +12,7 @@ LINES_MAX = 300
 # From the ground up: a module imports only from the layers below its own.
 LAYERS = (
     {"wording", "errors", "states", "counts", "scripts", "keys", "outage", "watchdog", "timeline"}
-    | {"kept", "patience", "caller", "limits", "target", "seal", "apikey"},
+    | {"kept", "patience", "caller", "limits", "target", "seal", "apikey", "headers"},
     {"hosts", "report", "clock", "complaint", "environment"},
     {"job", "web"},
     {"retention", "facets"},

@@ -286,3 +286,13 @@ def test_an_id_that_is_not_plain_is_refused(name: str, bad: Any) -> None:
 
 def test_an_id_of_128_characters_is_plain() -> None:
     assert heard({"id": "a" * 128}).task_id == "a" * 128
+
+
+@pytest.mark.parametrize("body", [b"[" + b"1," * 100_000 + b"1]", b"[" + b"[[]]," * 50_000 + b"1]"])
+def test_a_body_of_more_values_than_anybody_sends_is_not_parsed(body: bytes) -> None:
+    with pytest.raises(BadReport, match="too many values"):
+        bfl.strict_json(body)
+
+
+def test_a_body_with_much_text_is_parsed() -> None:
+    assert bfl.strict_json(b'["' + b"QUJD" * 1_000_000 + b'"]')

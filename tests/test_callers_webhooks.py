@@ -114,6 +114,16 @@ def test_a_webhook_that_may_not_be_called_is_refused_at_once(scene: Scene, url: 
     assert answer.json()["detail"][0]["loc"] == ["body", "webhook_url"]
 
 
+@pytest.mark.parametrize("secret", ["canary\n", "a\r\nb: c", "\u20ac", " a", "a\x7f"])
+def test_a_secret_that_can_be_no_header_is_refused_at_once(
+    scene: Scene, hook: Hook, secret: str
+) -> None:
+    answer = submit(scene, webhook_url=hook.url, webhook_secret=secret)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "webhook_secret"]
+    assert "canary" not in answer.text
+
+
 def test_a_name_that_leads_inside_is_never_called(scene: Scene, hook: Hook) -> None:
     inside = hook.url.replace("http://127.0.0.1", "https://localtest.me")
     job_id = submit(scene, webhook_url=inside).json()["id"]

@@ -65,6 +65,12 @@ def test_every_wrong_variable_has_a_line_of_its_own(shell: CommandLine) -> None:
     assert "planted-canary" not in said.words
 
 
+def test_a_long_name_stands_apart_from_what_is_said_of_it(shell: CommandLine) -> None:
+    assert (
+        "BFL_SANDBOX_URL must be" in shell.run("doctor", BFL_SANDBOX_URL="http://a.example").words
+    )
+
+
 def test_a_file_that_cannot_be_read_is_named_by_its_variable(shell: CommandLine) -> None:
     assert failed(shell.run("doctor", SECRET_KEY_FILE="/nowhere")) == ["SECRET_KEY_FILE"]
 

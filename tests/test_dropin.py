@@ -101,6 +101,24 @@ def test_a_refused_input_is_told_at_once_in_bfls_own_words(scene: Scene) -> None
     assert "valid integer" in answer.json()["message"]
 
 
+def test_of_two_keys_the_good_one_counts(scene: Scene) -> None:
+    url = f"{scene.installation.url}/v1/credits"
+    for bearer, own in (("wrong", KEYS["read"]), (KEYS["read"], "wrong")):
+        headers = {"Authorization": f"Bearer {bearer}", "x-key": own}
+        assert requests.get(url, headers=headers, timeout=5).status_code == 200
+    both = {"Authorization": "Bearer wrong", "x-key": "wrong"}
+    assert requests.get(url, headers=both, timeout=5).status_code == 403
+
+
+def test_the_sandbox_is_not_sent_to_a_host_that_the_submitter_names(scene: Scene) -> None:
+    body = {"prompt": "elsewhere", "sandbox": {"seconds": QUICK_SECONDS}}
+    headers = {"x-key": KEYS["submit"], "Host": "evil.example:99"}
+    url = f"{scene.installation.url}/v1/flux-2-pro"
+    job_id = requests.post(url, json=body, headers=headers, timeout=15).json()["id"]
+    task = scene.box.task(scene.client.wait_for(job_id, "submitted", "stored")["task_id"])
+    assert task.webhook_url and "evil.example" not in task.webhook_url
+
+
 def test_an_unknown_model_is_404(scene: Scene) -> None:
     answer = submit(scene, "unknown-model")
     assert (answer.status_code, answer.json()["detail"]) == (404, "Not Found")

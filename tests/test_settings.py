@@ -85,6 +85,12 @@ def test_media_and_records_have_clocks_of_their_own(value: str, days: float | No
         ("REDIS_URL", "redis://:canary@localhost:99999/0"),
         ("REDIS_URL", "redis://:canary@localhost/notanumber"),
         ("API_KEYS", "app:canary:read,other:canary:admin"),
+        ("BFL_API_KEY", "canary\nx-other: a"),
+        ("BFL_API_KEY", "canary\u20ac"),
+        ("BFL_API_KEY", " canary"),
+        ("WEBHOOK_SECRET", "good,canary\x00"),
+        ("WEBHOOK_SECRET", "canary\u20ac"),
+        ("MAX_ACTIVE", "24,flux-2-pro=3,7"),
         ("WEB_CONCURRENCY", "0"),
         ("PUBLIC_URL", "https://:::canary"),
         ("MEDIA_URL", "file:///canary%00x"),
@@ -140,6 +146,10 @@ def test_a_wrong_value_names_its_variable_and_not_itself(name: str, value: str) 
     assert CANARY not in text.lower()
     others = set(Settings.model_fields) - {name.lower()}
     assert not [other for other in others if f"{other.upper()}: " in text]
+
+
+def test_a_name_that_is_no_region_is_answered_with_those_there_are() -> None:
+    assert "global, eu, us" in complaint(BFL_API_URL="asia")
 
 
 def test_what_is_left_to_the_wiring_is_said_in_the_same_way() -> None:

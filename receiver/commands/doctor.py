@@ -36,7 +36,7 @@ def doctor() -> None:
 
 def _lines(finding: Finding) -> str:
     grade = click.style(finding.grade.ljust(GRADE_WIDTH), COLOURS[finding.grade])
-    part = finding.part.ljust(PART_WIDTH)
+    part = f"{finding.part} ".ljust(PART_WIDTH)
     said = [f"{grade}{part}{plain(finding.said)}"]
     return "\n".join([*said, *_indented(finding.remedy)])
 

@@ -90,7 +90,9 @@ class Archive:
     def keys(self) -> list[str]:
         """Every key of Redis that grows with the jobs; RQ's entries end by themselves."""
         found = (key.decode() for key in self.redis.scan_iter("fluxkeep:*"))
-        return sorted(key for key in found if not key.startswith(("fluxkeep:counts", "fluxkeep:events")))
+        return sorted(
+            key for key in found if not key.startswith(("fluxkeep:counts", "fluxkeep:events"))
+        )
 
 
 def whats(job: Job | None) -> list[str]:

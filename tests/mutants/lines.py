@@ -97,7 +97,7 @@ MUTANTS = (
     Mutant(
         "input-of-the-refused-kept",
         _PLAN,
-        '            yield "EXPIRE", key, INPUT_SECONDS_AFTERWARDS\n',
+        '            yield "EXPIRE", key, self._input_seconds()\n',
         "            yield from ()\n",
         (f"{_ONE}::test_a_refused_input_is_kept_for_a_day",),
     ),

@@ -172,7 +172,7 @@ MUTANTS = (
     Mutant(
         "old-idea-of-now",
         _SCRIPTS,
-        "if drift > 5 or drift < -5 then return {time, 0, current} end\n",
+        "if drift > most_drift or drift < -most_drift then return {time, 0, current} end\n",
         "",
         (
             "tests/test_store_faults.py::test_a_machine_that_slept_does_not_write_deadlines_that_are_over",

@@ -151,9 +151,30 @@ MUTANTS = (
     Mutant(
         "same-key-any-order",
         _ORDERS,
-        "    if job.request != digest:\n",
+        "    if job.request != asked:\n",
         "    if False:\n",
         (f"{_SAME_KEY_TESTS}::test_another_order_under_the_same_key_is_refused",),
+    ),
+    Mutant(
+        "late-submission",
+        "jobs/plan.py",
+        "SUBMISSION_LATE_SECONDS = 1.5",
+        "SUBMISSION_LATE_SECONDS = 5.0",
+        (f"{_HERE}/test_late_writes.py::test_what_was_answered_with_503_is_not_submitted_later",),
+    ),
+    Mutant(
+        "foreign-name",
+        "jobs/intake.py",
+        "    if named is not None and named.id != job_id:\n",
+        "    if False:\n",
+        (f"{_HERE}/test_own_jobs.py::test_the_secret_of_a_job_in_doubt_takes_no_name_of_another",),
+    ),
+    Mutant(
+        "own-jobs-go-anywhere",
+        "receiver/api.py",
+        "        _leave_settled(known, facts)\n",
+        "",
+        (f"{_HERE}/test_own_jobs.py::test_an_announcement_sends_a_job_of_ours_nowhere_else",),
     ),
     Mutant(
         "key-of-anybody",
@@ -171,9 +192,9 @@ MUTANTS = (
     ),
     Mutant(
         "any-model",
-        _ORDERS,
-        "        if not is_model(value):\n",
-        "        if False:\n",
+        "receiver/questions.py",
+        "    if not is_model(value):\n",
+        "    if False:\n",
         (f"{_ORDER_TESTS}::test_a_model_that_is_no_path_of_plain_names_is_refused",),
     ),
     Mutant(

@@ -1,9 +1,14 @@
 """The same order twice under one Idempotency-Key is one job."""
 
+import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+from pydantic import SecretStr
+
 from jobs.job import Job
+from jobs.signing import idempotent_id
+from tests.harness.installation import DEFAULTS
 from tests.harness.parts import Parts
 from tests.submitting.desk import Desk
 
@@ -84,3 +89,36 @@ def test_a_key_is_free_again_after_a_day(desk: Desk) -> None:
     assert second.status_code == 202 and second.json()["id"] != first["id"]
     assert desk.post(other, key=key).json()["id"] == second.json()["id"]
     desk.stored(second.json() | {"order": other})
+
+
+def test_the_same_input_for_another_model_is_another_order(desk: Desk) -> None:
+    caller, given = desk.scene.installation.client("submit"), desk.order()["input"]
+    headers = {"Idempotency-Key": fresh_key()}
+    first, again, other = (
+        caller.request("POST", f"/v1/{model}", json=given, headers=headers)
+        for model in ("flux-2-pro", "flux-2-pro", "flux-2-max")
+    )
+    assert (first.status_code, again.status_code, other.status_code) == (200, 200, 422)
+    assert first.json()["id"] == again.json()["id"]
+    desk.stored({"id": first.json()["id"], "order": {"input": given}})
+
+
+def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(desk: Desk) -> None:
+    installation, key, order = desk.scene.installation, fresh_key(), desk.order()
+    first = desk.post(order, key=key).json()
+    (rotated,) = installation.start("web", SECRET_KEY=f"new-one,{DEFAULTS['SECRET_KEY']}")
+    try:
+        installation.wait_until_ready()
+        caller = installation.client("submit", installation.urls[-1])
+        raw, headers = json.dumps(order).encode(), {"Idempotency-Key": key}
+        again = caller.request("POST", "/api/jobs", data=raw, headers=headers)
+    finally:
+        rotated.stop()
+        del installation.ports[1:]
+    assert again.json()["id"] == first["id"]
+    desk.stored(first | {"order": order})
+
+
+def test_nobody_foretells_the_id_without_the_signing_key() -> None:
+    one, two = (idempotent_id(SecretStr(secret), "a", "b", "0") for secret in ("k1", "k2"))
+    assert one != two == idempotent_id(SecretStr("k2"), "a", "b", "0")

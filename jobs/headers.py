@@ -1,0 +1,10 @@
+"""What can be the value of an HTTP header."""
+
+import re
+
+# Clients differ over everything else: control characters, what is not latin-1, spaces at the ends.
+_VALUE = re.compile(r"[\x21-\x7e\xa1-\xff]([\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa1-\xff])?")
+
+
+def is_header(value: str) -> bool:
+    return not value or bool(_VALUE.fullmatch(value))

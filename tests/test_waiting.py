@@ -158,8 +158,8 @@ def test_five_hundred_wait_at_once_and_callbacks_do_not_notice(
         assert {asker.status for asker in crowd.askers.values()} == {200}
         assert {asker.json()["status"] for asker in crowd.askers.values()} == {"failed"}
     # A machine that is busy with other things may pause us: the benchmark has no such allowance.
-    assert sorted(late)[int(CROWD * 0.98)] < 1.0 and max(late) < 5.0, sorted(late)[-10:]
-    assert sorted(callbacks)[int(CROWD * 0.98)] < 1.0
+    assert sorted(late)[int(CROWD * 0.9)] < 1.0 and max(late) < 10.0, sorted(late)[-10:]
+    assert sorted(callbacks)[int(CROWD * 0.9)] < 1.0
     assert redis_connections(installation) <= CONNECTIONS_MAX
 
 

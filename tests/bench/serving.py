@@ -6,21 +6,22 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from tests.bench import kept, load, nginx
-from tests.bench.kept import VIDEO_BYTES
+from tests.bench.kept import File
 from tests.bench.load import Fetched
 from tests.bench.memory import MB
 from tests.harness.scene import running_scene
 
 TURNS = 3
 SECONDS = 3
+RANGE_BYTES = 8 * 2**20
 MISSING = "Not measured: this one needs nginx (apt-get install nginx-light)."
 
 
 class Course(NamedTuple):
-    """What is fetched, over how many connections."""
+    """What is fetched: our link to a file, its place under nginx, over how many connections."""
 
     name: str
-    path: str
+    file: File
     connections: int
     span: str = ""
 
@@ -33,19 +34,24 @@ def main() -> None:
     with (
         TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
         running_scene(Path(directory), None, None, **settings) as scene,
+        nginx.serving(scene.installation.media, Path(directory)) as url,
     ):
         image, video = kept.image(scene), kept.video(scene)
         scene.installation.stop("worker", "sweep")
-        last = f"{VIDEO_BYTES - 8 * 2**20}-{VIDEO_BYTES - 1}"
         print("| file, two processes each | ours | nginx | ratio |")
         print("|---|---|---|---|")
-        with nginx.serving(scene.installation.media, Path(directory)) as url:
-            for ours, course in (
-                (image.url, Course("image of 1 MB, 16 connections, requests/s", image.key, 16)),
-                (video.url, Course("video of 300 MB, 4 connections, MB/s", video.key, 4)),
-                (video.url, Course("its last 8 MiB as a range, 4, MB/s", video.key, 4, last)),
-            ):
-                print(_row(course, *_by_turns(course, ours, f"{url}/{course.path}")), flush=True)
+        for course in _courses(image, video):
+            theirs = f"{url}/{course.file.key}"
+            print(_row(course, *_by_turns(course, course.file.url, theirs)), flush=True)
+
+
+def _courses(image: File, video: File) -> tuple[Course, ...]:
+    last = f"{video.size - RANGE_BYTES}-{video.size - 1}"
+    return (
+        Course("image of 1 MB, 16 connections, requests/s", image, 16),
+        Course("video of 300 MB, 4 connections, MB/s", video, 4),
+        Course("its last 8 MiB as a range, 4 connections, MB/s", video, 4, last),
+    )
 
 
 def _by_turns(course: Course, ours: str, theirs: str) -> tuple[Fetched, Fetched]:

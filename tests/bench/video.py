@@ -65,7 +65,8 @@ def _measured(directory: Path, bucket: TestBucket | None) -> Figures:
             video = kept.video(scene)
         scene.installation.stop()
         with _reachable(directory / "window", bucket, (image, video)) as changed:
-            scene.installation.start("web", n=1, **changed)
+            scene.installation.settings |= changed
+            scene.installation.start("web")
             scene.installation.wait_until_ready()
             return Figures(small.bytes, large.bytes, *_served(scene, image, video), video.seconds)
 

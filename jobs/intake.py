@@ -1,5 +1,6 @@
 """Where callback, poll and replay meet: one report, one decision, one write."""
 
+from jobs import twins
 from jobs.errors import UnknownJob
 from jobs.job import Job
 from jobs.patience import Patience
@@ -24,7 +25,7 @@ def accept(store: Store, report: Report, patience: Patience, job_id: str | None 
         if forgotten or (job is None and not from_callback):
             raise UnknownJob
         known = job or Job.expected(report.task_id, now, patience, job_id)
-        return known.hear(report, now, patience)
+        return twins.heard(known, report, now, patience)
 
     counts = {f"{report.source}_{report.news}": 1}
     announced = job_id is not None

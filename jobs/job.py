@@ -53,6 +53,11 @@ class Job:
     slot: bool = False  # counted as active at BFL
     doubt: Doubt | None = None  # it was sent, and nobody knows whether BFL took it
     resubmits: int = 0
+    unheard: int = 0  # submissions given up on that may have made a task
+    twins: tuple[str, ...] = ()  # tasks beside `task_id` that BFL made of it
+    setbacks: tuple[str, ...] = ()  # those of its tasks that failed
+    behind: float | None = None  # its place in line, where that is not its creation's
+    line_ends: float | None = None  # when waiting in line will have been too long
     request: str | None = None  # digest of what was asked under an idempotency key
     caller: Caller | None = None
     reached_at: str | None = None  # our own origin as its submitter knows it

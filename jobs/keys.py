@@ -5,10 +5,12 @@
 not wanted any more · `fluxkeep:due` when each unfinished job must be looked at ·
 `fluxkeep:waiting` work for workers, most urgent first · `fluxkeep:line:<model>` who waits for a
 slot · `fluxkeep:lines` the models somebody waits for · `fluxkeep:active` and
-`fluxkeep:active:<model>` who has a slot · `fluxkeep:pauses` why and until when nothing is
-submitted · `fluxkeep:notices` who must be told of an end · `fluxkeep:jobs:<state>` ids by
-creation · `fluxkeep:refusals:<id>` callbacks that proved nothing · `fluxkeep:counts` counters ·
-`fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why a part refused.
+`fluxkeep:active:<model>` who has a slot · `fluxkeep:sending` whose submission is under way ·
+`fluxkeep:erring:<model>` whose submissions got a 500 since one went well · `fluxkeep:pauses` why
+and until when nothing is submitted · `fluxkeep:notices` who must be told of an end ·
+`fluxkeep:jobs:<state>` ids by creation · `fluxkeep:refusals:<id>` callbacks that proved nothing ·
+`fluxkeep:counts` counters · `fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why a part
+refused.
 """
 
 RECORDS = "fluxkeep:job:"
@@ -20,6 +22,8 @@ WAITING = "fluxkeep:waiting"
 LINE = "fluxkeep:line:"
 LINES = "fluxkeep:lines"
 ACTIVE = "fluxkeep:active"
+SENDING = "fluxkeep:sending"
+ERRING = "fluxkeep:erring:"
 PAUSES = "fluxkeep:pauses"
 NOTICES = "fluxkeep:notices"
 REFUSALS = "fluxkeep:refusals:"

@@ -54,9 +54,9 @@ class Plan:
         return [*moved, *raised, *self._names(), *self._input()]
 
     def _names(self) -> Iterable[Command]:
-        """Both ids find a job."""
-        task_id, known = self.after.task_id, self.before and self.before.task_id
-        if task_id and task_id not in (known, self.after.id):
+        """All ids find a job."""
+        known = other_names(self.before) if self.before else frozenset()
+        for task_id in sorted(other_names(self.after) - known):
             yield "SET", TASKS + task_id, self.after.id
 
     def _input(self) -> Iterable[Command]:
@@ -89,6 +89,11 @@ class Plan:
         """Whether somebody in line could go now; the entry for this job's own work is spent."""
         had = self.before is not None and self.before.slot
         return had and not self.after.slot and not self.after.waits
+
+
+def other_names(job: Job) -> frozenset[str]:
+    """What BFL calls a job, where that is not its own id."""
+    return frozenset({job.task_id or job.id, *job.twins} - {job.id})
 
 
 def _hint(hints: Hints, job_id: str) -> list[Command]:

@@ -23,12 +23,13 @@ from jobs.keys import (
     NOTICES,
     RECORDS,
     REFUSALS,
+    SENDING,
     TASKS,
     WAITING,
 )
 from jobs.limits import Limits
 from jobs.places import active
-from jobs.plan import Plan
+from jobs.plan import Plan, other_names
 from jobs.queues import ENTRY_TTL_SECONDS, Hints
 from jobs.states import State
 
@@ -192,12 +193,12 @@ class Store:
     def forget(self, job: Job) -> None:
         """Delete a record and every trace of it."""
         # Its places may have changed since it was read: all it can have are cleared.
-        keys = {DUE, WAITING, NOTICES, ACTIVE, *(INDEX + state for state in State)}
+        keys = {DUE, WAITING, NOTICES, ACTIVE, SENDING, *(INDEX + state for state in State)}
         keys |= {f"{LINE}{job.model}", active(job.model or "")}
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.delete(RECORDS + job.id, REFUSALS + job.id, INPUTS + job.id)
-            if job.task_id not in (None, job.id):
-                pipe.delete(f"{TASKS}{job.task_id}")
+            for name in other_names(job):
+                pipe.delete(TASKS + name)
             for key in keys:
                 pipe.zrem(key, job.id)
             if job.ours and not job.state.terminal:

@@ -15,10 +15,11 @@ LAYERS = (
     | {"kept", "patience", "caller", "limits"},
     {"hosts", "report", "clock", "complaint"},
     {"job", "web"},
+    {"twins"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}
     | {"places", "notice", "portrait", "provider"},
     {"bfl_answers", "bfl_submissions", "plan", "slots"},
-    {"store", "pages", "pulse", "refusals", "directory", "staging"},
+    {"store", "pages", "pulse", "refusals", "directory", "staging", "account"},
     {"bucket"},
     {"storage", "sidecars"},
     {"intake", "services"},

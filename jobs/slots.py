@@ -107,11 +107,12 @@ class Slots:
 
     def erred(self, model: str, job_id: str) -> int:
         """How many different jobs of a model BFL has answered with 500 since one went well."""
-        key = ERRING + model
+        key, now = ERRING + model, self._clock.now()
         with unavailable(), self._redis.pipeline() as pipe:
-            pipe.sadd(key, job_id)
+            pipe.zadd(key, {job_id: now})
+            pipe.zremrangebyscore(key, "-inf", now - ERRING_SECONDS)
             pipe.expire(key, ERRING_SECONDS)
-            pipe.scard(key)
+            pipe.zcard(key)
             return int(pipe.execute()[-1])
 
     def went_well(self, model: str) -> None:

@@ -105,14 +105,15 @@ class Submission:
             self._failed(answer)
 
     def _taken(self, answer: Answer) -> None:
-        self._settle()
-        self._services.slots.went_well(self._model)
         try:
             task = dialect.taken(answer.body)
         except BadReport:
+            self._settle()
             self._doubt(Doubt.SILENT, "BFL's answer names no task")
             return
         self._record(dialect.within(task, self._services.trust))
+        self._settle()
+        self._services.slots.went_well(self._model)
 
     def _record(self, task: Taken) -> None:
         """Without the fence: that BFL has it is true, whoever holds the job by now."""

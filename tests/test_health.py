@@ -47,7 +47,13 @@ def test_an_installation_that_works_is_ready(scene: Scene) -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ready",
-        "checks": {"redis": "ok", "storage": "ok", "sweep": "ok", "worker": "ok"},
+        "checks": {
+            "redis": "ok",
+            "storage": "ok",
+            "sweep": "ok",
+            "worker": "ok",
+            "submitting": "ok",
+        },
     }
 
 

@@ -19,7 +19,11 @@ CASES: dict[str, dict[str, Any]] = {
     "only errors": {"submit_status": 500},
     "cut": {"submit_cut": True, "seconds": 0.5},
     "cut in silence": {"submit_cut": True, "callback": "never"},
-    "cut and moderated": {"submit_cut": True, "outcome": "request_moderated"},
+    "cut and moderated": {
+        "submit_cut": True,
+        "outcome": "request_moderated",
+        "callback_delay": 0.5,
+    },
     "lie": {**LIE, "seconds": 0.7},
     "lie found out": {**LIE, "submit_hang": 1.0, "seconds": 4.0, "progress_events": 9},
     "lie found out late": {**LIE, "seconds": 7.5, "submit_times": 1},

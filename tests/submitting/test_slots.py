@@ -16,7 +16,7 @@ JOBS, AT_ONCE = 200, 8
 TOTAL_MAX, NARROW_MAX = 24, 6  # what both sides hold by default
 NARROW, WIDE = "flux-kontext-max", "flux-2-pro"
 WORKERS = 3
-GENERATION_SECONDS = 1.5
+GENERATION_SECONDS = 2.5
 HANG_SECONDS = 5.0
 SENDERS = WORKERS - 1  # one is left for rescues
 # Workers that were told of different jobs reach BFL in any order.

@@ -1,5 +1,6 @@
 """Where callback, poll and replay meet: one report, one decision, one write."""
 
+from jobs import twins
 from jobs.errors import UnknownJob, WrongState
 from jobs.job import Job
 from jobs.patience import Patience
@@ -23,10 +24,10 @@ def accept(store: Store, report: Report, patience: Patience, job_id: str | None 
         forgotten = job_id is not None and job is None and store.is_forgotten(job_id)
         if forgotten or (job is None and not from_callback):
             raise UnknownJob
-        if job_id is not None and (job is None or job.task_id is None):
+        if job_id is not None and not (job and report.task_id in (job.task_id, *job.twins)):
             _not_of_another(store, report.task_id, job_id)
         known = job or Job.expected(report.task_id, now, patience, job_id)
-        return known.hear(report, now, patience)
+        return twins.heard(known, report, now, patience)
 
     counts = {f"{report.source}_{report.news}": 1}
     announced = job_id is not None

@@ -1,21 +1,17 @@
 """One generation BFL owes us: a frozen record and every step it can take.
 
-No clock, Redis or HTTP in here: time and reports come in as arguments. `look_at` is when somebody
-must look at the job next, `wanted` until when a worker should have dealt with it (None while
-nobody needs to), `lease_until` and `fence` which worker has it now. Times are unix seconds of the
-Redis clock.
+No clock, Redis or HTTP in here: time and reports come in as arguments.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from jobs.caller import Caller
+from jobs.facts import Facts
 from jobs.kept import Kept, Role
 from jobs.patience import FINAL_POLL_SECONDS, Patience, poll_time
-from jobs.report import URL_LIFE_SECONDS, Failure, Moderation, Report
-from jobs.states import TRANSITIONS, Doubt, News, Source, State
-from jobs.target import Notice
+from jobs.report import URL_LIFE_SECONDS, Failure, Report
+from jobs.states import TRANSITIONS, News, Source, State
 from jobs.timeline import Moment, extended
 
 LEASE_SECONDS = 30.0
@@ -23,62 +19,8 @@ RECHECK_SECONDS = 60.0  # a job in the queue is looked at this often, in case it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    id: str
-    state: State
-    created_at: float
-    updated_at: float
-    deadline: float
-    ended_at: float | None = None
-    task_id: str | None = None
-    source: Source | None = None
-    model: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    notify_url: str | None = None
-    polling_url: str | None = None
-    progress: float | None = None
-    cost: float | None = None
-    megapixels: tuple[float | None, float | None] = (None, None)  # in and out, as BFL bills them
-    result: Mapping[str, Any] = field(default_factory=dict)
-    failure: Failure | None = None
-    moderation: Moderation | None = None
-    media: tuple[Kept, ...] = ()
-    timeline: tuple[Moment, ...] = ()
-    urls: tuple[str, ...] = ()
-    roles: tuple[Role, ...] = ()
-    urls_die_at: float | None = None
-    ready_at: float | None = None
-    asked_again: bool = False  # BFL was asked for a fresh URL; it is asked once
-    replaying: bool = False
-    ours: bool = False  # Fluxkeep submits it to BFL
-    origin: str | None = None  # the host of BFL that was asked
-    waits: bool = False  # in line for a slot at BFL, by its creation
-    slot: bool = False  # counted as active at BFL
-    doubt: Doubt | None = None  # it was sent, and nobody knows whether BFL took it
-    resubmits: int = 0
-    input_bytes: int = 0  # of what is to be submitted
-    request: str | None = None  # digest of what was asked under an idempotency key
-    caller: Caller | None = None
-    reached_at: str | None = None  # our own origin as its submitter knows it
-    notices: tuple[Notice, ...] = ()  # who must still be told of its end
-    draw_at: float | None = None  # when thumbnails must next be drawn
-    drawn: int = 0  # times that was tried
-    tries: int = 0
-    look_at: float | None = None
-    wanted: float | None = None
-    lease_until: float | None = None
-    fence: int = 0
-    version: int = 0  # rises with each write; the store compares it
-
-    @property
-    def end(self) -> float:
-        """When a terminal job ended, by what its record can tell."""
-        return self.updated_at if self.ended_at is None else self.ended_at
-
-    @property
-    def kept(self) -> tuple[Kept, ...]:
-        """The media that are still there."""
-        return tuple(file for file in self.media if file.deleted_at is None)
+class Job(Facts):
+    """The facts, and what becomes of them."""
 
     # How a job begins.
 

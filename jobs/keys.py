@@ -5,15 +5,17 @@
 `fluxkeep:forgotten:<id>` a job whose callback is not wanted any more · `fluxkeep:due` when each
 unfinished job must be looked at · `fluxkeep:waiting` work for workers, most urgent first ·
 `fluxkeep:line:<model>` who waits for a slot · `fluxkeep:lines` the models somebody waits for ·
-`fluxkeep:active` and `fluxkeep:active:<model>` who has a slot · `fluxkeep:pauses` why and until
-when nothing is submitted · `fluxkeep:notices` who must be told of an end · `fluxkeep:drawings`
-whose thumbnails are to be drawn · `fluxkeep:jobs:<state>` ids by creation ·
-`fluxkeep:by:model:<model>`, `fluxkeep:by:source:<source>` and `fluxkeep:by:meta:<name>=<value>`
-the same by what jobs are searched for · `fluxkeep:by:more` those whose metadata are not all there ·
-`fluxkeep:events` which jobs changed · `fluxkeep:ended` and `fluxkeep:ended:media` terminal jobs,
-without and with media, by their end · `fluxkeep:left` objects that outlived their record, by its
-end · `fluxkeep:refusals:<id>` callbacks that proved nothing · `fluxkeep:counts` counters ·
-`fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why a part refused.
+`fluxkeep:active` and `fluxkeep:active:<model>` who has a slot · `fluxkeep:sending` whose
+submission is under way · `fluxkeep:erring:<model>` whose submissions got a 500 since one went
+well · `fluxkeep:pauses` why and until when nothing is submitted · `fluxkeep:notices` who must be
+told of an end · `fluxkeep:drawings` whose thumbnails are to be drawn · `fluxkeep:jobs:<state>`
+ids by creation · `fluxkeep:by:model:<model>`, `fluxkeep:by:source:<source>` and
+`fluxkeep:by:meta:<name>=<value>` the same by what jobs are searched for · `fluxkeep:by:more` those
+whose metadata are not all there · `fluxkeep:events` which jobs changed · `fluxkeep:ended` and
+`fluxkeep:ended:media` terminal jobs, without and with media, by their end · `fluxkeep:left`
+objects that outlived their record, by its end · `fluxkeep:refusals:<id>` callbacks that proved
+nothing · `fluxkeep:counts` counters · `fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why
+a part refused.
 """
 
 RECORDS = "fluxkeep:job:"
@@ -26,6 +28,8 @@ WAITING = "fluxkeep:waiting"
 LINE = "fluxkeep:line:"
 LINES = "fluxkeep:lines"
 ACTIVE = "fluxkeep:active"
+SENDING = "fluxkeep:sending"
+ERRING = "fluxkeep:erring:"
 PAUSES = "fluxkeep:pauses"
 NOTICES = "fluxkeep:notices"
 DRAWINGS = "fluxkeep:drawings"

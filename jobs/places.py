@@ -4,7 +4,19 @@ from collections.abc import Iterator, Mapping
 
 from jobs.facets import facets, possible_facets
 from jobs.job import Job
-from jobs.keys import ACTIVE, BY, DRAWINGS, DUE, ENDED, ENDED_MEDIA, INDEX, LINE, NOTICES, WAITING
+from jobs.keys import (
+    ACTIVE,
+    BY,
+    DRAWINGS,
+    DUE,
+    ENDED,
+    ENDED_MEDIA,
+    INDEX,
+    LINE,
+    NOTICES,
+    SENDING,
+    WAITING,
+)
 from jobs.limits import Limits
 from jobs.states import State
 
@@ -18,6 +30,7 @@ ONE_EACH = (
     ENDED,
     ENDED_MEDIA,
     ACTIVE,
+    SENDING,
     *(INDEX + state for state in State),
 )
 _AT_BFL = (State.QUEUED, State.SUBMITTED)
@@ -43,10 +56,11 @@ def places(job: Job) -> dict[str, float]:
 
 def _of_submission(job: Job) -> dict[str, float]:
     if job.waits:
-        return {f"{LINE}{job.model}": job.created_at}
-    if job.slot and job.state in _AT_BFL:
-        return {ACTIVE: job.deadline, active(job.model or ""): job.deadline}
-    return {}
+        return {f"{LINE}{job.model}": job.behind or job.created_at}
+    if not job.slot or job.state not in _AT_BFL:
+        return {}
+    sending = {SENDING: job.created_at} if job.state is State.QUEUED else {}
+    return {ACTIVE: job.deadline, active(job.model or ""): job.deadline, **sending}
 
 
 def every(job: Job) -> tuple[str, ...]:

@@ -66,9 +66,9 @@ class Plan:
         return [*moved, *raised, *self._names(), *self._input(), *told]
 
     def _names(self) -> Iterable[Command]:
-        """Both ids find a job."""
-        task_id, known = self.after.task_id, self.before and self.before.task_id
-        if task_id and task_id not in (known, self.after.id):
+        """All ids find a job."""
+        known = other_names(self.before) if self.before else frozenset()
+        for task_id in sorted(other_names(self.after) - known):
             yield "SET", TASKS + task_id, self.after.id
 
     def _input(self) -> Iterable[Command]:
@@ -112,6 +112,11 @@ class Plan:
         return had and not self.after.slot and not self.after.waits
 
 
+def other_names(job: Job) -> frozenset[str]:
+    """What BFL calls a job, where that is not its own id."""
+    return frozenset({job.task_id or job.id, *job.twins} - {job.id})
+
+
 def _hint(hints: Hints, job_id: str) -> list[Command]:
     entry = hints.entry(job_id)
     return [
@@ -133,6 +138,4 @@ def traces(job: Job) -> list[Command]:
     commands: list[Command] = [("ZREM", key, job.id) for key in every(job)]
     commands += [("DEL", prefix + job.id) for prefix in (RECORDS, REFUSALS, INPUTS)]
     commands.append(("HDEL", SIZES, job.id))
-    if job.task_id not in (None, job.id):
-        commands.append(("DEL", f"{TASKS}{job.task_id}"))
-    return commands
+    return [*commands, *(("DEL", TASKS + name) for name in other_names(job))]

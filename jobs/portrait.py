@@ -31,8 +31,8 @@ def portrait(job: Job, others: Sequence[Moment] = ()) -> dict[str, Any]:
         "cost": job.cost,
         "metadata": job.metadata,
         "result": job.result or None,
-        "error": _error(job),
-        "moderation": _moderation(job),
+        "error": _error(job) if job.state.terminal else None,
+        "moderation": _moderation(job) if job.state.terminal else None,
         "media": [_medium(file) for file in job.media],
         "timeline": [_moment(moment) for moment in timeline],
     }

@@ -13,6 +13,7 @@ from rq import Queue
 from rq.job import Job as RqJob
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 QUEUE_NAME = "fluxkeep"
 TASK = "worker.tasks.attend"
@@ -43,6 +44,7 @@ class Hints:
         self.queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
         self.queue_key: str = self.queue.key
         self.queues_key: str = Queue.redis_queues_keys
+        self.workers_key: str = WORKERS_BY_QUEUE_KEY % QUEUE_NAME
 
     def entry(self, job_id: str) -> Entry:
         """An entry that tells a worker to attend to work, this job's or something more urgent."""

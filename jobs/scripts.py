@@ -103,14 +103,18 @@ local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {time, ids, unhinted, first[2] or false, entries}
 """
 
-# KEYS: lines, active, pauses. ARGV: most in total, prefix of lines, "look" or "go",
-#       seconds until the next probe, (model, most)...
+# KEYS: lines, active, pauses, sending, RQ's workers.
+# ARGV: most in total, prefix of lines, "look" or "go", seconds until the next probe,
+#       (model, most)...
 # Who is next in line: the one that waits longest among those whose model has a slot and no pause.
 # After a pause the first to go is a probe, and the pause lasts until its outcome is known.
+# One worker is left for rescues, however long BFL takes to answer the others.
 NEXT = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then return {time, false} end
+local workers = redis.call('SCARD', KEYS[5])
+if workers > 1 and redis.call('ZCARD', KEYS[4]) >= workers - 1 then return {time, false} end
 local until_ = {}
 local pauses = redis.call('HGETALL', KEYS[3])
 for i = 1, #pauses, 2 do until_[pauses[i]] = tonumber(string.match(pauses[i + 1], '^[%d.]+')) end
@@ -142,6 +146,18 @@ if best then
   end
 end
 return {time, best, chosen, probes}
+"""
+
+# KEYS: lines, pauses. ARGV: prefix of lines.
+# A pause that is over has ended when nobody is left to be its probe.
+TIDY = """
+local now = tonumber(redis.call('TIME')[1])
+local pauses = redis.call('HGETALL', KEYS[2])
+for i = 1, #pauses, 2 do
+  local over = tonumber(string.match(pauses[i + 1], '^[%d.]+')) <= now
+  local waiting = pauses[i] == '*' and KEYS[1] or ARGV[1] .. pauses[i]
+  if over and redis.call('EXISTS', waiting) == 0 then redis.call('HDEL', KEYS[2], pauses[i]) end
+end
 """
 
 # KEYS: record, line. ARGV: id, version the reader saw.

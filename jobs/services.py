@@ -104,7 +104,7 @@ def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Service
             settings.max_active,
             tells_owner=settings.notify_url is not None,
         ),
-        slots=Slots(redis, clock, settings.max_active),
+        slots=Slots(redis, clock, settings.max_active, hints.workers_key),
         pages=Pages(redis),
         events=Events(redis),
         pulse=Pulse(redis, clock),

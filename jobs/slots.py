@@ -8,11 +8,12 @@ from redis import Redis
 
 from jobs import scripts
 from jobs.clock import Clock, unavailable
-from jobs.keys import ACTIVE, LINE, LINES, PAUSES, RECORDS
+from jobs.keys import ACTIVE, ERRING, LINE, LINES, PAUSES, RECORDS, SENDING
 from jobs.limits import Limits
 
 EVERYTHING = "*"  # the scope of a pause that holds for every model
 PROBE_SECONDS = 60.0
+ERRING_SECONDS = 600  # errors further apart than this are no row of errors
 
 
 class Next(NamedTuple):
@@ -36,12 +37,14 @@ class Pause(NamedTuple):
 class Slots:
     """The lines and slots of all workers together. Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis, clock: Clock, limits: Limits) -> None:
+    def __init__(self, redis: Redis, clock: Clock, limits: Limits, workers_key: str = "") -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
         self._clock = clock
         self._limits = limits
+        self._workers_key = workers_key
         self._script = redis.register_script(scripts.NEXT)
         self._leave_script = redis.register_script(scripts.LEAVE)
+        self._tidy_script = redis.register_script(scripts.TIDY)
 
     def next(self, *, only_look: bool = False) -> Next | None:
         """The longest waiting of those who may go now, or None."""
@@ -49,7 +52,7 @@ class Slots:
         mode = "look" if only_look else "go"
         with unavailable():
             clock, job_id, *more = self._script(
-                keys=[LINES, ACTIVE, PAUSES],
+                keys=[LINES, ACTIVE, PAUSES, SENDING, self._workers_key],
                 args=[self._limits.total, LINE, mode, PROBE_SECONDS, *models],
             )
         self._clock.heard(clock)
@@ -78,15 +81,44 @@ class Slots:
         now = self._clock.now()
         known = {pause.scope: pause for pause in self.pauses()}.get(scope)
         since, tries = (known.since, known.tries + 1) if known else (now, 1)
-        value = f"{now + seconds:.3f} {json.dumps([since, tries, reason])}"
+        self._put(Pause(scope, reason, since, now + seconds, tries))
+
+    def _put(self, pause: Pause) -> None:
+        value = f"{pause.until:.3f} {json.dumps([pause.since, pause.tries, pause.reason])}"
         with unavailable():
-            self._redis.hset(PAUSES, scope, value)
+            self._redis.hset(PAUSES, pause.scope, value)
 
     def resume(self, scopes: Sequence[str]) -> None:
-        """A probe went through."""
+        """A probe had another outcome than what they were for."""
         if scopes:
             with unavailable():
                 self._redis.hdel(PAUSES, *scopes)
+
+    def release(self, scopes: Sequence[str]) -> None:
+        """What should have been a probe was never sent: the next one may be it."""
+        for pause in self.pauses() if scopes else ():
+            if pause.scope in scopes:
+                self._put(pause._replace(until=self._clock.now()))
+
+    def tidy(self) -> None:
+        """Drop the pauses that are over and that nobody waits to probe."""
+        with unavailable():
+            self._tidy_script(keys=[LINES, PAUSES], args=[LINE])
+
+    def erred(self, model: str, job_id: str) -> int:
+        """How many different jobs of a model BFL has answered with 500 since one went well."""
+        key, now = ERRING + model, self._clock.now()
+        with unavailable(), self._redis.pipeline() as pipe:
+            pipe.zadd(key, {job_id: now})
+            pipe.zremrangebyscore(key, "-inf", now - ERRING_SECONDS)
+            pipe.expire(key, ERRING_SECONDS)
+            pipe.zcard(key)
+            return int(pipe.execute()[-1])
+
+    def went_well(self, model: str) -> None:
+        """BFL took a job of this model: the row of errors has ended."""
+        with unavailable():
+            self._redis.delete(ERRING + model)
 
     def pauses(self) -> list[Pause]:
         """What is paused at present."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from jobs import twins
 from jobs.job import LEASE_SECONDS, Job
 from jobs.patience import Patience
 from jobs.report import Failure, Taken
@@ -19,6 +20,12 @@ LINE_SECONDS = 7 * 86400.0
 LINE_CHECK_SECONDS = 900.0  # its place is put right this often, should it ever get lost
 RESUBMITS_MAX = 3
 FIRST_POLL_SECONDS = 2.0  # where BFL has nobody to call
+# What got no answer counts as active for as long as a generation may take. Counted until its
+# deadline, a few that hang would keep every slot for an hour.
+SILENT_SLOT_SECONDS = 600.0
+NOBODY_TO_CALL = "BFL was given nobody to call (PUBLIC_URL is not set)"
+# Ends of a job that BFL may have all the same.
+UNSURE = ("bfl_unavailable", "submission_unconfirmed")
 
 
 def in_line(job_id: str, model: str, now: float, facts: Mapping[str, Any]) -> Job:
@@ -56,19 +63,24 @@ def admitted(job: Job, now: float, origin: str) -> Job:
     return sent.noted(now, "submitting", origin=origin)
 
 
-def back_in_line(job: Job, now: float, why: str) -> Job:
-    """Not taken, for a reason that is not the job's: it keeps its place."""
+def back_in_line(job: Job, now: float, why: str, *, behind: bool = False) -> Job:
+    """Not taken, for a reason that is not the job's: it keeps its place.
+
+    `behind` all others when the reason may be the job's own: it must not hold them up.
+    """
     if job.task_id is not None:
         return _let_go(job)
     later = min(now + LINE_CHECK_SECONDS, job.deadline)
-    waiting = replace(job, waits=True, slot=False, lease_until=None, look_at=later)
+    place = now if behind else job.behind
+    waiting = replace(job, waits=True, slot=False, behind=place, lease_until=None, look_at=later)
     return waiting.noted(now, "submitting put off", reason=why)
 
 
 def taken(job: Job, now: float, answer: Taken, patience: Patience, *, calls: bool) -> Job:
     """BFL's answer: it has the task. `calls` says whether BFL was given somebody to call."""
     if job.task_id not in (None, answer.task_id):
-        return job.noted(now, "taken twice", task_id=answer.task_id)
+        both = twins.acquainted(job, answer.task_id)
+        return both.noted(now, "taken twice", task_id=answer.task_id)
     known = replace(
         job,
         task_id=answer.task_id,
@@ -99,19 +111,30 @@ def refused(job: Job, now: float, failure: Failure) -> Job:
     return failed.noted(now, "submission refused", code=failure.code)
 
 
-def doubted(job: Job, now: float, doubt: Doubt, why: str, patience: Patience) -> Job:
-    """It was sent, and only BFL's callback can say whether it was taken."""
+def doubted(
+    job: Job, now: float, doubt: Doubt, why: str, patience: Patience, *, calls: bool = True
+) -> Job:
+    """It was sent, and only BFL's callback can say whether it was taken.
+
+    Without anybody to call (`calls`) nothing is waited for.
+    """
     if job.task_id is not None:
         return _let_go(job)
+    deadline = now + (patience.give_up_after if calls else patience.callback_grace)
+    silent = calls and doubt is Doubt.SILENT
+    slot_for = max(patience.callback_grace, SILENT_SLOT_SECONDS * silent)
     waiting = replace(
         job,
         state=State.SUBMITTED,
         doubt=doubt,
-        deadline=now + patience.give_up_after,
-        look_at=now + min(patience.callback_grace, patience.give_up_after),
+        deadline=deadline,
+        look_at=min(now + slot_for, deadline),
+        line_ends=job.deadline,
         lease_until=None,
     )
-    return waiting.noted(now, "submission in doubt", reason=why)
+    detail = {} if calls else {"callback": NOBODY_TO_CALL}
+    noted = waiting.noted(now, "submission in doubt", reason=why, **detail)
+    return noted if calls or doubt is Doubt.SILENT else _doubt_over(noted, now)
 
 
 def _let_go(job: Job) -> Job:
@@ -119,10 +142,12 @@ def _let_go(job: Job) -> Job:
     return replace(job, lease_until=None)
 
 
-def looked_at(job: Job, now: float, patience: Patience) -> Job:
+def looked_at(job: Job, now: float, patience: Patience, *, calls: bool = True) -> Job:
     """What the sweep makes of a job that is due, whether BFL has it or not."""
     if job.state is State.QUEUED:
-        return _looked_at_in_line(job, now, patience)
+        return _looked_at_in_line(job, now, patience, calls=calls)
+    if twins.are_over(job):
+        return twins.ended(job, now)
     if job.doubt and now < job.deadline:
         return _doubt_over(job, now)
     if job.doubt:
@@ -130,27 +155,30 @@ def looked_at(job: Job, now: float, patience: Patience) -> Job:
     return job.looked_at(now)
 
 
-def _looked_at_in_line(job: Job, now: float, patience: Patience) -> Job:
+def _looked_at_in_line(job: Job, now: float, patience: Patience, *, calls: bool) -> Job:
     if job.waits:
         later = min(now + LINE_CHECK_SECONDS, job.deadline)
         return _never_sent(job, now) if now >= job.deadline else replace(job, look_at=later)
     if job.leased(now):
         return replace(job, look_at=job.lease_until)
-    return doubted(job, now, Doubt.SILENT, "the worker that sent it has gone", patience)
+    why = "the worker that sent it has gone"
+    return doubted(job, now, Doubt.SILENT, why, patience, calls=calls)
 
 
 def _doubt_over(job: Job, now: float) -> Job:
     """No callback came. The slot is given back; what BFL did not answer is not sent again."""
     if job.doubt is Doubt.SILENT:
         return replace(job, slot=False, look_at=job.deadline)
-    if job.resubmits >= RESUBMITS_MAX:
+    counts = job.doubt is Doubt.ANSWERED
+    if counts and job.resubmits >= RESUBMITS_MAX:
         return refused(job, now, Failure("bfl_unavailable", "BFL answered with errors each time"))
     again = replace(
         job,
         state=State.QUEUED,
         doubt=None,
-        deadline=now + LINE_SECONDS,
-        resubmits=job.resubmits + (job.doubt is Doubt.ANSWERED),
+        deadline=job.line_ends or now + LINE_SECONDS,
+        resubmits=job.resubmits + counts,
+        unheard=job.unheard + 1,
     )
     why = "BFL answered with an error and did not call; if it took the task, this one is paid too"
     return back_in_line(again.noted(now, "submitting again", reason=why), now, "in line again")
@@ -182,6 +210,9 @@ def reopened(job: Job, now: float, patience: Patience) -> Job:
         deadline=now + LINE_SECONDS,
         look_at=now + LINE_CHECK_SECONDS,
         resubmits=0,
+        unheard=job.unheard + (job.failure is not None and job.failure.code in UNSURE),
+        setbacks=(),
+        behind=None,
     )
     return again.noted(now, "submitted again by an operator")
 
@@ -194,6 +225,7 @@ def _asked_again(job: Job, now: float, patience: Patience) -> Job:
         failure=None,
         ended_at=None,
         asked_again=False,
+        setbacks=(),
         replaying=True,
         tries=0,
     )

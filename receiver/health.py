@@ -5,6 +5,7 @@ from collections.abc import Callable
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
+from jobs import account
 from jobs.errors import BflUnavailable, FluxkeepError, StoreUnavailable
 from jobs.services import Services
 from jobs.slots import EVERYTHING
@@ -71,9 +72,9 @@ def _worker(wired: Services) -> None:
 
 
 def _submitting(wired: Services) -> None:
-    """A pause for everything is trouble; one model that is busy is not."""
+    """A pause for everything is trouble, or one for the account's sake; a busy model is not."""
     for pause in wired.slots.pauses() if wired.slots.anybody_waits() else ():
-        if pause.scope == EVERYTHING:
+        if pause.scope == EVERYTHING or pause.reason in account.REASONS.values():
             raise BflUnavailable(f"submitting is paused: {pause.reason}")
 
 

@@ -14,14 +14,15 @@ LAYERS = (
     {"wording", "errors", "states", "counts", "scripts", "keys", "outage", "watchdog", "timeline"}
     | {"kept", "patience", "caller", "limits", "target", "seal", "apikey", "headers"},
     {"hosts", "report", "clock", "complaint", "environment"},
+    {"facts"},
     {"job", "web"},
-    {"retention", "facets"},
+    {"retention", "facets", "twins"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}
     | {"notice", "drawing", "portrait", "provider", "changes"},
     {"places", "search"},
     {"bfl_answers", "bfl_submissions", "plan", "slots"},
     {"store", "ended", "ledger", "recollection", "pages", "pulse", "refusals", "events"}
-    | {"directory", "staging"},
+    | {"directory", "staging", "account"},
     {"bucket"},
     {"storage", "sidecars"},
     {"intake", "services"},

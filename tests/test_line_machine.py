@@ -217,8 +217,9 @@ class Line(LineBooks):
         if before.state.terminal:
             assert after.state is before.state
         else:
-            assert after.task_id is not None
-            self.doubted.discard(job_id)
+            assert task_id in (after.task_id, *after.twins) or not before.unheard
+            if after.task_id is not None:
+                self.doubted.discard(job_id)
 
     # Time and misfortune.
 

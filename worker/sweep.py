@@ -61,6 +61,7 @@ def sweep(services: Services) -> float:
     due = services.store.due(BATCH)
     for job_id in due.ids:
         look_after(services, job_id)
+    services.slots.tidy()
     services.store.hint(due.unhinted or _next_in_line(services, due))
     services.pulse.beat("sweep")
     _tidy_storage(services)
@@ -81,10 +82,10 @@ def _next_in_line(services: Services, due: Due) -> tuple[str, ...]:
 
 def look_after(services: Services, job_id: str) -> None:
     """Take the next step with one due job; a broken one is put off and stops nobody else."""
-    patience = services.settings.patience
+    patience, calls = services.settings.patience, services.settings.bfl_reaches_us
 
     def step(job: Job | None, now: float) -> Job | None:
-        return submission.looked_at(job, now, patience) if job else None
+        return submission.looked_at(job, now, patience, calls=calls) if job else None
 
     try:
         change = services.store.change(job_id, step)

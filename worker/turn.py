@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from jobs import watchdog
 from jobs.errors import ClaimLost, StoreUnavailable, UnknownJob
 from jobs.job import Job
 from jobs.services import Services
@@ -46,7 +47,7 @@ def take(services: Services, job_id: str) -> bool:
             _draw(services)
     except Leaving:
         if claim:
-            _hand_back(claim)
+            _hand_back(services, claim)
     return claim is not None
 
 
@@ -69,6 +70,7 @@ def _next_in_line(services: Services) -> Claim | None:
             return None
         if claim := Claim.admit(services, found):
             return claim
+        services.slots.release(found.probes)
     return None  # the others are quicker: to every job, or to the last slot
 
 
@@ -81,7 +83,7 @@ def _work(services: Services, claim: Claim) -> None:
     except StoreUnavailable as error:
         log.warning("job %s: %s; the lease will run out", claim.job.id, error)
     except Exception as error:  # noqa: BLE001 - one job must not be tried for ever in the dark
-        _stumble(claim, error)
+        _stumble(services, claim, error)
 
 
 def _draw(services: Services) -> None:
@@ -94,19 +96,24 @@ def _draw(services: Services) -> None:
         log.error("unforeseen %s while drawing", type(error).__name__)  # noqa: TRY400
 
 
-def _stumble(claim: Claim, error: Exception) -> None:
+def _stumble(services: Services, claim: Claim, error: Exception) -> None:
     """A mistake of ours. Its text could hold what was sent, so only its type is told."""
     kind = type(error).__name__
     log.error("job %s: unforeseen %s", claim.job.id, kind)
+    unsent = not watchdog.current.get(watchdog.Wire()).sent
     with suppress(ClaimLost, StoreUnavailable):
+        if claim.job.state is State.QUEUED and unsent:
+            submit.put_back(services, claim, kind)
+            return
         claim.commit(
             lambda job, now: job.noted(now, "stumbled", error=kind).rested(now, STUMBLE_SECONDS)
         )
 
 
-def _hand_back(claim: Claim) -> None:
+def _hand_back(services: Services, claim: Claim) -> None:
     claim.renew_no_more()
     with suppress(ClaimLost, StoreUnavailable):
+        services.slots.release(claim.probes)
         claim.commit(Job.handed_back)
         log.info("job %s: handed back, this worker stops", claim.job.id)
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from jobs.job import Job
-from jobs.keys import ACTIVE, DUE, INPUTS, LINE, LINES, RECORDS, TASKS
+from jobs.keys import ACTIVE, DUE, INPUTS, LINE, LINES, RECORDS, SENDING, TASKS
 from jobs.services import Services
 from jobs.states import State
 
@@ -18,7 +18,7 @@ _AT_BFL = (State.QUEUED, State.SUBMITTED)
 
 def line_books(redis: Any) -> Books:
     """Every line and every set of slots that is not empty, with its members and their scores."""
-    keys = [*redis.scan_iter(f"{LINE}*"), *redis.scan_iter(f"{ACTIVE}*")]
+    keys = [key for kind in (LINE, ACTIVE, SENDING) for key in redis.scan_iter(f"{kind}*")]
     return {key.decode(): _members(redis, key) for key in keys}
 
 
@@ -31,10 +31,12 @@ def placed(jobs: Iterable[Job]) -> Books:
     books: Books = {}
     for job in jobs:
         if job.waits:
-            books.setdefault(f"{LINE}{job.model}", {})[job.id] = job.created_at
+            books.setdefault(f"{LINE}{job.model}", {})[job.id] = job.behind or job.created_at
         if job.slot and job.state in _AT_BFL:
             for key in (ACTIVE, f"{ACTIVE}:{job.model}"):
                 books.setdefault(key, {})[job.id] = job.deadline
+            if job.state is State.QUEUED:
+                books.setdefault(SENDING, {})[job.id] = job.created_at
     return books
 
 

@@ -6,6 +6,8 @@ _HERE = "tests/submitting"
 _LINE = f"{_HERE}/test_line.py"
 _ONE, _DOUBT_TESTS = f"{_HERE}/test_one_worker.py", f"{_HERE}/test_doubts.py"
 _TOKEN_TESTS = f"{_HERE}/test_tokens.py"
+_OUTAGES, _TWIN_TESTS = f"{_HERE}/test_outages.py", f"{_HERE}/test_twins.py"
+_ACCOUNTS, _SUBMIT = f"{_HERE}/test_account.py", "worker/submit.py"
 _SCRIPTS, _SUBMISSION, _PLACES = "jobs/scripts.py", "jobs/submission.py", "jobs/places.py"
 _PLAN = "jobs/plan.py"
 _LET_GO = "    if job.task_id is not None:\n        return _let_go(job)\n"
@@ -14,6 +16,83 @@ _DENIED = f"{_DOUBT_TESTS}::test_a_callback_is_believed_before_an_answer_that_de
 _DIED = f"{_LINE}::test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again"
 
 MUTANTS = (
+    Mutant(
+        "outage-is-its-own-fault",
+        _SUBMIT,
+        "            return status > OWN_ERROR\n",
+        "            return False\n",
+        (f"{_OUTAGES}::test_an_outage_pauses_the_model_and_only_one_job_is_in_doubt",),
+    ),
+    Mutant(
+        "every-500-alone",
+        _SUBMIT,
+        ">= ERRING_JOBS",
+        ">= 99",
+        (f"{_OUTAGES}::test_several_jobs_that_get_a_500_in_a_row_are_an_outage",),
+    ),
+    Mutant(
+        "row-of-errors-without-end",
+        _SUBMIT,
+        "        self._services.slots.went_well(self._model)\n",
+        "",
+        (f"{_OUTAGES}::test_one_poisoned_job_is_no_outage_to_the_others",),
+    ),
+    Mutant(
+        "probe-leaves-its-pause",
+        _SUBMIT,
+        "[probe for probe in self._claim.probes if probe != scope]",
+        "[]",
+        (f"{_OUTAGES}::test_a_probe_without_success_does_not_make_a_short_pause_long",),
+    ),
+    Mutant(
+        "unsent-probe-leaves-its-pause",
+        _SUBMIT,
+        "        services.slots.release(claim.probes)\n",
+        "",
+        (f"{_OUTAGES}::test_a_probe_that_was_never_sent_lets_the_next_one_go",),
+    ),
+    Mutant(
+        "pause-for-ever",
+        "worker/sweep.py",
+        "    services.slots.tidy()\n",
+        "",
+        (f"{_OUTAGES}::test_a_pause_that_nobody_waits_to_probe_ends",),
+    ),
+    Mutant(
+        "all-workers-send",
+        _SCRIPTS,
+        "if workers > 1 and",
+        "if false and",
+        (f"{_OUTAGES}::test_one_worker_is_left_for_rescues",),
+    ),
+    Mutant(
+        "the-same-probe-again",
+        _SUBMISSION,
+        "    place = now if behind else job.behind\n",
+        "    place = job.behind\n",
+        (f"{_ACCOUNTS}::test_a_job_that_alone_is_refused_lets_those_behind_it_go",),
+    ),
+    Mutant(
+        "account-for-everything",
+        _SUBMIT,
+        "self._model if standing is Standing.GOOD else EVERYTHING",
+        "EVERYTHING",
+        (f"{_ACCOUNTS}::test_a_refusal_of_one_model_leaves_the_others_going",),
+    ),
+    Mutant(
+        "one-failure-is-enough",
+        "jobs/twins.py",
+        "    return len({*job.setbacks, task_id}) < sent\n",
+        "    return False\n",
+        (f"{_TWIN_TESTS}::test_the_failure_of_one_task_is_not_the_end_while_the_other_may_do",),
+    ),
+    Mutant(
+        "late-callback-thrown-away",
+        "jobs/twins.py",
+        "        return _after_all(job, report, now)\n",
+        "        return job\n",
+        (f"{_TWIN_TESTS}::test_a_late_callback_of_a_job_that_was_given_up_says_whom_to_ask",),
+    ),
     Mutant(
         "cap",
         _SCRIPTS,
@@ -66,7 +145,7 @@ MUTANTS = (
     Mutant(
         "place-lost-when-put-off",
         _PLACES,
-        'return {f"{LINE}{job.model}": job.created_at}',
+        'return {f"{LINE}{job.model}": job.behind or job.created_at}',
         'return {f"{LINE}{job.model}": job.updated_at}',
         (f"{_LINE}::test_who_was_put_off_keeps_its_place",),
     ),
@@ -121,22 +200,22 @@ MUTANTS = (
     Mutant(
         "again-and-again",
         _SUBMISSION,
-        "if job.resubmits >= RESUBMITS_MAX:",
-        "if job.resubmits >= 9:",
+        "if counts and job.resubmits >= RESUBMITS_MAX:",
+        "if counts and job.resubmits >= 9:",
         (f"{_DOUBT_TESTS}::test_what_gets_nothing_but_errors_is_submitted_three_times_again",),
     ),
     Mutant(
         "dead-worker-never-sent",
         _SUBMISSION,
-        'return doubted(job, now, Doubt.SILENT, "the worker that sent it has gone", patience)',
-        'return back_in_line(job, now, "the worker that sent it has gone")',
+        "return doubted(job, now, Doubt.SILENT, why, patience, calls=calls)",
+        "return back_in_line(job, now, why)",
         (_DIED,),
     ),
     Mutant(
         "error-denies-the-callback",
         _SUBMISSION,
-        f"{_LET_GO}    waiting = replace(\n        job,\n        state=State.SUBMITTED,",
-        "    waiting = replace(\n        job,\n        state=State.SUBMITTED,",
+        f"{_LET_GO}    deadline = ",
+        "    deadline = ",
         (f"{_DENIED}[lie found out]",),
     ),
     Mutant(

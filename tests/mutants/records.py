@@ -56,9 +56,9 @@ MUTANTS = (
     ),
     Mutant(
         "replay-reopens-all",
-        _JOB,
-        "if self.state not in REOPENABLE or self.task_id is None:",
-        "if not self.state.terminal or self.task_id is None:",
+        "jobs/submission.py",
+        "if job.state not in REOPENABLE:",
+        "if not job.state.terminal:",
         ("tests/test_transitions.py::test_what_is_stored_refused_or_under_way_is_not_replayed",),
     ),
     Mutant(
@@ -112,8 +112,8 @@ MUTANTS = (
     Mutant(
         "hints-topped-up",
         _SWEEP,
-        "(*due.unhinted, *_next_in_line(services))",
-        "_next_in_line(services)",
+        "due.unhinted or _next_in_line(services, due)",
+        "_next_in_line(services, due)",
         (
             "tests/test_due.py::test_the_sweep_writes_the_entries_that_rq_has_lost",
             f"{_REDIS_FAULTS_TESTS}::test_the_queue_is_rebuilt_when_the_keys_of_rq_are_gone",
@@ -122,7 +122,7 @@ MUTANTS = (
     Mutant(
         "hints-for-all",
         _SCRIPTS,
-        "redis.call('ZCARD', KEYS[2]) - redis.call('LLEN', KEYS[3])",
+        "redis.call('ZCARD', KEYS[2]) - entries",
         "redis.call('ZCARD', KEYS[2])",
         ("tests/test_due.py::test_the_sweep_writes_no_entry_that_rq_has",),
     ),

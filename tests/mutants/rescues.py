@@ -68,7 +68,7 @@ MUTANTS = (
     Mutant(
         "sigterm-hand-back",
         _TURN,
-        "            _hand_back(claim)\n",
+        "            _hand_back(services, claim)\n",
         "            pass\n",
         (f"{_TURNS_TESTS}::test_a_worker_that_is_told_to_stop_hands_its_job_back",),
     ),

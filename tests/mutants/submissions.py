@@ -8,7 +8,7 @@ _ONE, _DOUBT_TESTS = f"{_HERE}/test_one_worker.py", f"{_HERE}/test_doubts.py"
 _TOKEN_TESTS, _PAUSE_TESTS = f"{_HERE}/test_tokens.py", f"{_HERE}/test_pauses.py"
 _SAME_KEY_TESTS, _REGION_TESTS = f"{_HERE}/test_idempotency.py", "tests/test_regions.py"
 _ORDER_TESTS = f"{_HERE}/test_wrong_orders.py"
-_SUBMIT = "worker/submit.py"
+_SUBMIT, _ACCOUNT_FILE = "worker/submit.py", "jobs/account.py"
 _TURN = "worker/turn.py"
 _SIGNING, _HOSTS, _WEB = "jobs/signing.py", "jobs/hosts.py", "jobs/web.py"
 _ORDERS = "receiver/submissions.py"
@@ -35,21 +35,21 @@ MUTANTS = (
     Mutant(
         "busy-is-a-refusal",
         _SUBMIT,
-        '    dialect.TOO_MANY: "BFL says that too many tasks are active",\n',
-        "",
+        "        elif answer.status == dialect.TOO_MANY:\n",
+        "        elif False:\n",
         (f"{_PAUSE_TESTS}::test_too_many_active_tasks_are_waited_for_and_nobody_loses_a_place",),
     ),
     Mutant(
         "no-credits-is-a-refusal",
-        _SUBMIT,
+        _ACCOUNT_FILE,
         '    dialect.NO_CREDITS: "BFL says that the credits are used up",\n',
         "",
         (f"{_ACCOUNT}[402-BFL says that the credits are used up]",),
     ),
     Mutant(
         "refused-key-is-a-refusal",
-        _SUBMIT,
-        '    401: "BFL refuses the API key",\n',
+        _ACCOUNT_FILE,
+        '    **dict.fromkeys(dialect.KEY_REFUSED, "BFL refuses the API key"),\n',
         "",
         (f"{_ACCOUNT}[401-BFL refuses the API key]",),
     ),

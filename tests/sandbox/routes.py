@@ -28,10 +28,18 @@ def _api(studio: Studio, request: Request) -> Answer:
         case "GET", "/v1/get_result":
             return poll(studio, request)
         case "GET", "/v1/credits":
-            return Answer.json(200, {"credits": studio.settings.credits})
+            return _credits(studio)
         case "POST", _:
             return submit(studio, request)
     return Answer.json(405, {"detail": "Method Not Allowed"})
+
+
+def _credits(studio: Studio) -> Answer:
+    """An account that may not submit says so here as well."""
+    fault = studio.settings.submit_fault
+    if fault in (401, 403):
+        return refusal(fault)
+    return Answer.json(200, {"credits": 0.0 if fault == 402 else studio.settings.credits})
 
 
 def _knows_key(studio: Studio, key: str) -> bool:

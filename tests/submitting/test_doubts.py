@@ -19,7 +19,11 @@ CASES: dict[str, dict[str, Any]] = {
     "only errors": {"submit_status": 500},
     "cut": {"submit_cut": True, "seconds": 0.5},
     "cut in silence": {"submit_cut": True, "callback": "never"},
-    "cut and moderated": {"submit_cut": True, "outcome": "request_moderated"},
+    "cut and moderated": {
+        "submit_cut": True,
+        "outcome": "request_moderated",
+        "callback_delay": 0.5,
+    },
     "lie": {**LIE, "seconds": 0.7},
     "lie found out": {**LIE, "submit_hang": 1.0, "seconds": 4.0, "progress_events": 9},
     "lie found out late": {**LIE, "seconds": 7.5, "submit_times": 1},
@@ -39,7 +43,12 @@ class Doubts:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.jobs = {case: desk.posted(**switches) for case, switches in CASES.items()}
+        # Each with a model of its own: an outage of one holds up the others of its model.
+        models = [f"flux-{n}" for n in range(len(CASES))]
+        self.jobs = {
+            case: desk.posted(model, **switches)
+            for model, (case, switches) in zip(models, CASES.items(), strict=True)
+        }
 
     def ended(self, case: str) -> dict[str, Any]:
         return self.desk.ended(self.jobs[case], 45)

@@ -1,0 +1,242 @@
+"""What BFL's errors and silence mean for the others: they wait, and what BFL has is not lost."""
+
+import json
+import logging
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import submission
+from jobs.job import Job
+from jobs.keys import PAUSES
+from jobs.slots import EVERYTHING
+from jobs.states import Doubt, State
+from tests.harness import RedisServer
+from tests.harness.patience import wait_for
+from tests.submitting.bench import Bench, built
+from worker import turn
+from worker.submit import ERRING_JOBS
+from worker.sweep import look_after, sweep
+
+SOON_SECONDS = 5.0
+
+
+def asked(**switches: Any) -> bytes:
+    return json.dumps({"prompt": "a", "sandbox": {"callback": "never", **switches}}).encode()
+
+
+def pauses(bench: Bench) -> dict[str, float]:
+    """By scope, the seconds that are left."""
+    now = bench.wired.store.now()
+    return {pause.scope: pause.until - now for pause in bench.wired.slots.pauses()}
+
+
+def end_pauses(bench: Bench) -> None:
+    for pause in bench.wired.slots.pauses():
+        rest = json.dumps([pause.since, pause.tries, pause.reason])
+        bench.redis.hset(PAUSES, pause.scope, f"1.000 {rest}")
+
+
+def later(bench: Bench, job_id: str, seconds: float, **facts: Any) -> None:
+    """So much time passes for one job, and the sweep looks at it."""
+
+    def age(job: Job | None, now: float) -> Job | None:
+        assert job
+        return replace(job, look_at=now - 1, deadline=job.deadline - seconds, **facts)
+
+    bench.wired.store.change(job_id, age)
+    look_after(bench.wired, job_id)
+
+
+@pytest.mark.parametrize("status", [502, 503])
+def test_an_outage_pauses_the_model_and_only_one_job_is_in_doubt(bench: Bench, status: int) -> None:
+    for job_id in "abc":
+        bench.post(job_id, given=asked(submit_status=status))
+    bench.post("d", "other", asked())
+    for _ in range(4):
+        turn.take(bench.wired, "x")
+    assert [bench.job(name).doubt for name in "abc"] == [Doubt.UNAVAILABLE, None, None]
+    assert bench.job("d").task_id, "other models go on"
+
+
+def test_several_jobs_that_get_a_500_in_a_row_are_an_outage(bench: Bench) -> None:
+    for n in range(ERRING_JOBS + 1):
+        bench.post(f"job-{n}", "small", asked(submit_status=500))
+        turn.take(bench.wired, "x")
+        doubt = Doubt.UNAVAILABLE if n + 1 >= ERRING_JOBS else Doubt.ANSWERED
+        assert bench.job(f"job-{n}").doubt is doubt
+        assert ("small" in pauses(bench)) is (n + 1 >= ERRING_JOBS)
+        end_pauses(bench)
+        later(bench, f"job-{n}", 60, behind=9e9)  # out of the others' way, and its slot free
+
+
+def test_one_poisoned_job_is_no_outage_to_the_others(bench: Bench) -> None:
+    for n in range(2 * ERRING_JOBS):
+        bench.post(f"job-{n}", "small", asked(submit_status=500) if n % 2 else asked())
+        turn.take(bench.wired, "x")
+        assert pauses(bench) == {}
+        bench.wired.store.forget(bench.job(f"job-{n}"))
+
+
+def test_an_outage_uses_up_none_of_a_jobs_tries(bench: Bench) -> None:
+    bench.post("a", given=asked(submit_status=503))
+    line_ends = bench.job("a").deadline
+    for _ in range(submission.RESUBMITS_MAX + 2):
+        end_pauses(bench)
+        turn.take(bench.wired, "x")
+        assert bench.job("a").doubt is Doubt.UNAVAILABLE
+        later(bench, "a", 60)
+    assert bench.job("a").waits and bench.job("a").deadline == line_ends, "a week, and no longer"
+
+
+@pytest.mark.parametrize(
+    "switches", [{"submit_status": 503, "retry_after": 2}, {"submit_cut": True}]
+)
+def test_a_probe_without_success_does_not_make_a_short_pause_long(
+    bench: Bench, switches: dict[str, Any]
+) -> None:
+    bench.post("a", given=asked(**switches))
+    bench.wired.slots.pause("large", "busy", -1.0)
+    bench.wired.slots.pause(EVERYTHING, "not reached", -1.0)
+    turn.take(bench.wired, "x")
+    assert bench.job("a").doubt
+    assert list(pauses(bench)) == ["large"] and pauses(bench)["large"] < SOON_SECONDS
+
+
+def test_a_probe_that_was_never_sent_lets_the_next_one_go(bench: Bench) -> None:
+    for job_id in "ab":
+        bench.post(job_id)
+    bench.redis.delete("fluxkeep:input:a")
+    bench.wired.slots.pause(EVERYTHING, "no", -1.0)
+    turn.take(bench.wired, "x")
+    assert bench.job("a").state is State.FAILED and bench.next() == "b"
+
+
+def test_a_pause_that_nobody_waits_to_probe_ends(bench: Bench) -> None:
+    bench.post("a", "large")
+    for scope in ("large", "small", EVERYTHING):
+        bench.wired.slots.pause(scope, "no", -2.0)
+    bench.wired.slots.pause("other", "no", 60.0)
+    sweep(bench.wired)
+    assert set(pauses(bench)) == {"large", EVERYTHING, "other"}
+    bench.wired.store.forget(bench.job("a"))
+    bench.redis.delete("fluxkeep:lines")
+    sweep(bench.wired)
+    assert set(pauses(bench)) == {"other"}, "its time is not over"
+
+
+def test_a_time_out_pauses_the_model(bench: Bench) -> None:
+    for job_id in "ab":
+        bench.post(job_id, given=asked(submit_cut=True))
+    for _ in range(2):
+        turn.take(bench.wired, "x")
+    assert bench.job("a").doubt is Doubt.SILENT and bench.job("b").waits
+
+
+def test_one_worker_is_left_for_rescues(bench: Bench) -> None:
+    for job_id in "ab":
+        bench.post(job_id)
+    bench.redis.sadd(bench.wired.hints.workers_key, "one", "two")
+    claim = bench.admit()
+    assert bench.next() is None, "the other worker is not to wait for BFL as well"
+    bench.redis.sadd(bench.wired.hints.workers_key, "three")
+    assert bench.next() == "b"
+    bench.redis.srem(bench.wired.hints.workers_key, "three")
+    patience = bench.wired.settings.patience
+    claim.commit(lambda job, now: submission.doubted(job, now, Doubt.SILENT, "why", patience))
+    assert bench.next() == "b", "it is not being sent any more"
+
+
+@pytest.mark.parametrize(
+    ("doubt", "keeps"), [(Doubt.SILENT, True), (Doubt.ANSWERED, False), (Doubt.UNAVAILABLE, False)]
+)
+def test_what_was_sent_into_silence_keeps_its_slot_as_long_as_a_generation_takes(
+    bench: Bench, doubt: Doubt, keeps: bool
+) -> None:
+    bench.post("a")
+    claim, patience = bench.admit(), bench.wired.settings.patience
+    claim.commit(lambda job, now: submission.doubted(job, now, doubt, "why", patience))
+    job, now = bench.job("a"), bench.wired.store.now()
+    waits = submission.SILENT_SLOT_SECONDS if keeps else patience.callback_grace
+    assert job.look_at == pytest.approx(now + waits, abs=SOON_SECONDS)
+    later(bench, "a", 0)
+    assert not bench.job("a").slot, "a few that hang must not keep all of them for an hour"
+
+
+def test_what_is_ours_to_blame_and_never_left_goes_back_in_line_behind_the_others(
+    bench: Bench,
+) -> None:
+    bench.post("a", given=b"no json")
+    bench.post("b", given=asked())
+    turn.take(bench.wired, "x")
+    job = bench.job("a")
+    assert job.waits and job.doubt is None and bench.posts() == 0
+    assert "before anything was sent" in str(job.timeline[-1].detail)
+    assert "large" in pauses(bench)
+    end_pauses(bench)
+    assert bench.next() == "b"
+
+
+# Where BFL has nobody to call.
+
+
+def silent_bench(bench: Bench, redis_server: RedisServer, tmp_path: Path) -> Bench:
+    """As without PUBLIC_URL."""
+    deaf = built(redis_server, tmp_path)
+    assert not deaf.settings.bfl_reaches_us
+    return Bench(replace(bench.wired, settings=deaf.settings), bench.box)
+
+
+def test_without_anybody_to_call_silence_is_not_waited_for(
+    bench: Bench, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    bench = silent_bench(bench, redis_server, tmp_path)
+    bench.post("a", given=asked(submit_cut=True))
+    turn.take(bench.wired, "x")
+    assert "nobody to call" in str(bench.job("a").timeline[-1].detail)
+    later(bench, "a", bench.wired.settings.callback_grace + 1)
+    failure = bench.job("a").failure
+    assert failure and failure.code == "submission_unconfirmed"
+
+
+def test_without_anybody_to_call_an_error_is_followed_by_another_try_after_a_pause(
+    bench: Bench, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    bench = silent_bench(bench, redis_server, tmp_path)
+    bench.post("a", given=asked(submit_status=500))
+    turn.take(bench.wired, "x")
+    assert bench.job("a").waits and bench.job("a").resubmits == 1
+    assert "large" in pauses(bench)
+
+
+def test_without_anybody_to_call_a_dead_workers_job_is_not_waited_for(
+    bench: Bench, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    bench = silent_bench(bench, redis_server, tmp_path)
+    bench.post("a")
+    bench.admit()
+    later(bench, "a", 0, lease_until=1.0)
+    job = bench.job("a")
+    assert job.doubt and job.deadline < bench.wired.store.now() + 2 * 60
+
+
+def test_a_task_that_cannot_be_put_on_record_is_named_in_the_log(
+    bench: Bench, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Redis goes away between BFL's taking the task and its answer."""
+    bench.post("a", given=asked(submit_hang=1.5))
+
+    def break_down() -> None:
+        wait_for("BFL has it", bench.box.tasks)
+        redis_server.kill()
+
+    breakage = threading.Thread(target=break_down)
+    breakage.start()
+    with caplog.at_level(logging.INFO):
+        turn.take(bench.wired, "x")
+    breakage.join()
+    (task,) = bench.box.tasks()
+    assert f"job a: BFL took it as task {task.id}" in caplog.text

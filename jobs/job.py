@@ -51,6 +51,7 @@ class Job:
     origin: str | None = None  # the host of BFL that was asked
     waits: bool = False  # in line for a slot at BFL, by its creation
     slot: bool = False  # counted as active at BFL
+    sent_at: float | None = None  # since when a worker waits for the answer to its submission
     doubt: Doubt | None = None  # it was sent, and nobody knows whether BFL took it
     resubmits: int = 0
     unheard: int = 0  # submissions given up on that may have made a task
@@ -272,7 +273,7 @@ class Job:
     def handed_back(self, now: float) -> Self:
         """Given back unfinished by a worker that was told to stop: the next one may start."""
         if self.state is State.QUEUED:
-            return replace(self, waits=True, slot=False, lease_until=None)
+            return replace(self, waits=True, slot=False, sent_at=None, lease_until=None)
         return replace(self, lease_until=None).called_for(now)
 
     # How it ends, apart from BFL's own word.

@@ -16,7 +16,22 @@ ID, STATE = "id", "state"
 # What no user sees. A field that is new is announced until it is named here: rather once too often.
 _HIDDEN = frozenset(
     {"notify_url", "polling_url", "megapixels", "urls", "urls_die_at", "ready_at", "asked_again"}
-    | {"replaying", "ours", "origin", "waits", "slot", "doubt", "resubmits", "request", "caller"}
+    | {
+        "replaying",
+        "ours",
+        "origin",
+        "waits",
+        "slot",
+        "sent_at",
+        "unheard",
+        "behind",
+        "line_ends",
+        "input_bytes",
+        "doubt",
+        "resubmits",
+        "request",
+        "caller",
+    }
     | {
         "reached_at",
         "notices",

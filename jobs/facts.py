@@ -49,6 +49,7 @@ class Facts:
     origin: str | None = None  # the host of BFL that was asked
     waits: bool = False  # in line for a slot at BFL, by its creation
     slot: bool = False  # counted as active at BFL
+    sent_at: float | None = None  # since when a worker waits for the answer to its submission
     doubt: Doubt | None = None  # it was sent, and nobody knows whether BFL took it
     resubmits: int = 0
     input_bytes: int = 0  # of what is to be submitted

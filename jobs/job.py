@@ -226,7 +226,7 @@ class Job(Facts):
     def handed_back(self, now: float) -> Self:
         """Given back unfinished by a worker that was told to stop: the next one may start."""
         if self.state is State.QUEUED:
-            return replace(self, waits=True, slot=False, lease_until=None)
+            return replace(self, waits=True, slot=False, sent_at=None, lease_until=None)
         return replace(self, lease_until=None).called_for(now)
 
     def role(self, n: int) -> Role:

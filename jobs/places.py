@@ -45,6 +45,8 @@ def places(job: Job) -> dict[str, float]:
         found[WAITING] = job.wanted
     if job.ours:
         found |= _of_submission(job)
+    if job.sent_at is not None:
+        found[SENDING] = job.sent_at
     if job.notices:
         found[NOTICES] = min(notice.at for notice in job.notices)
     if job.draw_at is not None:
@@ -57,10 +59,9 @@ def places(job: Job) -> dict[str, float]:
 def _of_submission(job: Job) -> dict[str, float]:
     if job.waits:
         return {f"{LINE}{job.model}": job.behind or job.created_at}
-    if not job.slot or job.state not in _AT_BFL:
-        return {}
-    sending = {SENDING: job.created_at} if job.state is State.QUEUED else {}
-    return {ACTIVE: job.deadline, active(job.model or ""): job.deadline, **sending}
+    if job.slot and job.state in _AT_BFL:
+        return {ACTIVE: job.deadline, active(job.model or ""): job.deadline}
+    return {}
 
 
 def every(job: Job) -> tuple[str, ...]:

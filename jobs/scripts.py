@@ -114,7 +114,8 @@ local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then return {time, false} end
 local workers = redis.call('SCARD', KEYS[5])
-if workers > 1 and redis.call('ZCARD', KEYS[4]) >= workers - 1 then return {time, false} end
+local sending = redis.call('ZCOUNT', KEYS[4], now - 60, '+inf')  -- a dead one is gone by then
+if workers > 1 and sending >= workers - 1 then return {time, false} end
 local until_ = {}
 local pauses = redis.call('HGETALL', KEYS[3])
 for i = 1, #pauses, 2 do until_[pauses[i]] = tonumber(string.match(pauses[i + 1], '^[%d.]+')) end

@@ -55,6 +55,7 @@ def admitted(job: Job, now: float, origin: str) -> Job:
         job,
         waits=False,
         slot=True,
+        sent_at=now,
         origin=origin,
         lease_until=until,
         look_at=until,
@@ -72,14 +73,16 @@ def back_in_line(job: Job, now: float, why: str, *, behind: bool = False) -> Job
         return _let_go(job)
     later = min(now + LINE_CHECK_SECONDS, job.deadline)
     place = now if behind else job.behind
-    waiting = replace(job, waits=True, slot=False, behind=place, lease_until=None, look_at=later)
+    waiting = replace(
+        job, waits=True, slot=False, sent_at=None, behind=place, lease_until=None, look_at=later
+    )
     return waiting.noted(now, "submitting put off", reason=why)
 
 
 def taken(job: Job, now: float, answer: Taken, patience: Patience, *, calls: bool) -> Job:
     """BFL's answer: it has the task. `calls` says whether BFL was given somebody to call."""
     if job.task_id not in (None, answer.task_id):
-        both = twins.acquainted(job, answer.task_id)
+        both = replace(twins.acquainted(job, answer.task_id), sent_at=None)
         return both.noted(now, "taken twice", task_id=answer.task_id)
     known = replace(
         job,
@@ -87,6 +90,7 @@ def taken(job: Job, now: float, answer: Taken, patience: Patience, *, calls: boo
         polling_url=job.polling_url or answer.polling_url,
         cost=job.cost if job.cost is not None else answer.cost,
         megapixels=answer.megapixels,
+        sent_at=None,
     )
     if job.task_id or job.state.terminal:  # the callback was quicker than BFL's own answer
         return known if known != job else job
@@ -107,7 +111,7 @@ def refused(job: Job, now: float, failure: Failure) -> Job:
     """BFL says that it will never take this one."""
     if job.task_id is not None:
         return _let_go(job)
-    failed = job.ended(now, State.FAILED, failure=failure)
+    failed = job.ended(now, State.FAILED, failure=failure, sent_at=None)
     return failed.noted(now, "submission refused", code=failure.code)
 
 
@@ -130,6 +134,7 @@ def doubted(
         deadline=deadline,
         look_at=min(now + slot_for, deadline),
         line_ends=job.deadline,
+        sent_at=None,
         lease_until=None,
     )
     detail = {} if calls else {"callback": NOBODY_TO_CALL}
@@ -139,7 +144,7 @@ def doubted(
 
 def _let_go(job: Job) -> Job:
     """BFL's callback came first and proves that it has the task, whatever was answered."""
-    return replace(job, lease_until=None)
+    return replace(job, sent_at=None, lease_until=None)
 
 
 def looked_at(job: Job, now: float, patience: Patience, *, calls: bool = True) -> Job:

@@ -32,11 +32,11 @@ def placed(jobs: Iterable[Job]) -> Books:
     for job in jobs:
         if job.waits:
             books.setdefault(f"{LINE}{job.model}", {})[job.id] = job.behind or job.created_at
+        if job.sent_at is not None:
+            books.setdefault(SENDING, {})[job.id] = job.sent_at
         if job.slot and job.state in _AT_BFL:
             for key in (ACTIVE, f"{ACTIVE}:{job.model}"):
                 books.setdefault(key, {})[job.id] = job.deadline
-            if job.state is State.QUEUED:
-                books.setdefault(SENDING, {})[job.id] = job.created_at
     return books
 
 

@@ -16,6 +16,7 @@ from jobs.slots import EVERYTHING
 from jobs.states import Doubt, State
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
+from tests.sandbox import Sandbox
 from tests.submitting.bench import Bench, built
 from worker import turn
 from worker.submit import ERRING_JOBS
@@ -240,3 +241,15 @@ def test_a_task_that_cannot_be_put_on_record_is_named_in_the_log(
     breakage.join()
     (task,) = bench.box.tasks()
     assert f"job a: BFL took it as task {task.id}" in caplog.text
+
+
+def test_a_key_that_cannot_be_sent_puts_no_job_in_doubt(
+    redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url, BFL_API_KEY="ключ")
+    bench = Bench(wired, sandbox)
+    bench.post("a")
+    turn.take(wired, "x")
+    job = bench.job("a")
+    assert job.waits and job.doubt is None and pauses(bench)
+    wired.redis.close()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,3 +96,13 @@ def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(hal
     assert len(hall.requests()) - before == len(jobs) + len(hung) + hall.box.peak.refused
     assert hall.box.peak.peak <= TOTAL_MAX
     assert hall.left_in_line() == [] and hall.inputs() == 0
+
+
+def test_a_rescue_does_not_wait_behind_submissions_that_hang(tmp_path: Path) -> None:
+    with open_desk(tmp_path, workers=2) as desk:
+        urgent = desk.posted(seconds=2.0)
+        desk.submitted(urgent)
+        hung = [desk.posted("flux-dev", submit_hang=12.0, seconds=0.5) for _ in range(2)]
+        wait_for("a worker hangs", lambda: desk.tasks(hung[0]))
+        desk.stored(urgent, 9)
+        assert desk.tasks(hung[1]) == [], "it waits for the first, as two workers must not"

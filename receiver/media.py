@@ -7,7 +7,7 @@ from typing import IO, cast
 
 from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import FileWrapper
 
 from jobs.errors import Gone
@@ -17,7 +17,7 @@ from jobs.media import MediaStore, Verb
 from jobs.portrait import file_name
 from jobs.signing import MediaLink
 from jobs.store import Store
-from receiver import cors
+from receiver import cors, ranges
 from receiver.access import given_key
 from receiver.aside import aside
 from receiver.window import Window
@@ -126,8 +126,9 @@ def _conditional(
     response.last_modified = modified
     response.set_etag(file.sha256)
     try:
-        response.make_conditional(request, accept_ranges=True, complete_length=size)
-    except RequestedRangeNotSatisfiable:
+        understood = ranges.understood(request, response, size)
+        response.make_conditional(understood, accept_ranges=True, complete_length=size)
+    except HTTPException:
         response.close()
         raise
     return response

@@ -119,6 +119,51 @@ def test_a_range_of_another_file_is_not_mixed_in(link: str, picture: bytes) -> N
     assert (other.status_code, other.content) == (200, picture)
 
 
+WHOLE, PART = f"bytes 0-{SIZE_BYTES - 1}/{SIZE_BYTES}", f"bytes 0-9/{SIZE_BYTES}"
+BEYOND, FEW = f"bytes */{SIZE_BYTES}", "bytes=0-9"
+DATE = "Wed, 01 Jan 2099 00:00:00 GMT"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("asked", "status", "span"),
+    [
+        ({"Range": "bytes=-999999999"}, 206, WHOLE),
+        ({"Range": "Bytes=0-9"}, 206, PART),
+        ({"Range": "bytes=0-1,3-4"}, 200, None),
+        ({"Range": "lines=1-2"}, 200, None),
+        ({"Range": "bytes=a-b"}, 200, None),
+        ({"Range": "bytes=9-0"}, 200, None),
+        ({"Range": "bytes=-"}, 200, None),
+        ({"Range": "bytes=-0"}, 416, BEYOND),
+        ({"Range": f"bytes={SIZE_BYTES}-"}, 416, BEYOND),
+        ({"Range": FEW, "If-None-Match": "{etag}"}, 304, None),
+        ({"Range": FEW, "If-None-Match": '"another"'}, 206, PART),
+        ({"Range": FEW, "If-Range": "{etag}"}, 206, PART),
+        ({"Range": FEW, "If-Range": "W/{etag}"}, 200, None),
+        ({"Range": FEW, "If-Range": DATE}, 200, None),
+        ({"Range": FEW, "If-Match": "{etag}"}, 206, PART),
+        ({"If-Match": "*"}, 200, None),
+        ({"If-Match": "W/{etag}"}, 412, None),
+        ({"Range": FEW, "If-Match": '"another"'}, 412, None),
+    ],
+    ids=str,
+)
+def test_ranges_and_conditions_are_read_as_the_standard_has_them(
+    link: str, picture: bytes, method: str, asked: dict[str, str], status: int, span: str | None
+) -> None:
+    etag = fetch(link, "HEAD").headers["ETag"]
+    given = {name: value.replace("{etag}", etag) for name, value in asked.items()}
+    answer = fetch(link, method, **given)
+    assert (answer.status_code, answer.headers.get("Content-Range")) == (status, span)
+    whole_or_part = {200: picture, 206: picture if span == WHOLE else picture[:10]}
+    if method == "GET" and status in whole_or_part:
+        assert answer.content == whole_or_part[status]
+    else:
+        assert picture[:10] not in answer.content
+    assert method == "GET" or answer.content == b""
+
+
 def test_a_head_request_tells_all_but_the_bytes(link: str) -> None:
     head, whole = fetch(link, "HEAD"), fetch(link)
     assert head.status_code == 200 and head.content == b""

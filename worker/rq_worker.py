@@ -17,7 +17,7 @@ MAINTENANCE_SECONDS = 15
 MONITORING_SECONDS = 5
 # A PaaS kills what has not stopped after 30 s.
 STOP_WORK_AFTER_SECONDS = 15.0
-STOP_ANYHOW_AFTER_SECONDS = 27.0
+STOP_ANYHOW_AFTER_SECONDS = 25.0
 
 log = logging.getLogger(__name__)
 

@@ -4,34 +4,47 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from types import FrameType
 
 from jobs import submission
-from jobs.errors import BrokenRecord, StorageFailed, StoreUnavailable
+from jobs.errors import BrokenRecord, StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store import Due
 from worker import notices, retention, wiring
 from worker.claim import POISONED_FOR_SECONDS
-from worker.rescue import drop_if_over
+from worker.leftovers import Leftovers
 
 SWEEP_EVERY_SECONDS = 5.0
 LEAST_PAUSE_SECONDS = 0.5
 BATCH = 500
-LEAVE_SECONDS = 10.0
+LEAVE_SECONDS = 20.0  # all together: a PaaS kills what has not stopped after 30 s
 
 log = logging.getLogger(__name__)
+Tell = Callable[[Job], None]
+
+
+def _nobody(_job: Job) -> None:
+    """Is told."""
 
 
 def main() -> int:
     services, stop = wiring.start(), _stop_on_signals()
-    beside = [start(services, stop) for start in (notices.start, retention.start)]
-    run(services, stop)
-    for thread in beside:
-        thread.join(LEAVE_SECONDS)  # a storage that hangs may keep one longer: it is cut off
+    leftovers = Leftovers(services)
+    starts = (notices.start, retention.start)
+    beside = [leftovers.start(stop), *(start(services, stop) for start in starts)]
+    run(services, stop, leftovers.add)
+    _see_off(beside)
     return 0
+
+
+def _see_off(threads: list[threading.Thread]) -> None:
+    """A storage that hangs may keep one longer: it is cut off."""
+    until = time.monotonic() + LEAVE_SECONDS
+    for thread in threads:
+        thread.join(max(until - time.monotonic(), 0))
 
 
 def _stop_on_signals() -> threading.Event:
@@ -45,26 +58,28 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def run(services: Services, stop: threading.Event) -> None:
+def run(services: Services, stop: threading.Event, ended: Tell) -> None:
     """Sweep until told to stop; an outage of Redis is sat out."""
     pause = 0.0
     while not stop.wait(pause):
         try:
-            pause = sweep(services)
+            pause = sweep(services, ended)
         except StoreUnavailable as error:
             log.warning("%s", error)
             pause = SWEEP_EVERY_SECONDS
 
 
-def sweep(services: Services) -> float:
-    """Look at every job that is due; returns the seconds until the next one may be."""
+def sweep(services: Services, ended: Tell = _nobody) -> float:
+    """Look at every job that is due; returns the seconds until the next one may be.
+
+    Nothing in here waits for the storage.
+    """
     due = services.store.due(BATCH)
     for job_id in due.ids:
-        look_after(services, job_id)
+        look_after(services, job_id, ended)
     services.slots.tidy()
     services.store.hint(due.unhinted or _next_in_line(services, due))
     services.pulse.beat("sweep")
-    _tidy_storage(services)
     if due.ids:
         return LEAST_PAUSE_SECONDS
     until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now
@@ -80,8 +95,11 @@ def _next_in_line(services: Services, due: Due) -> tuple[str, ...]:
     return (found.job_id,) if found else ()
 
 
-def look_after(services: Services, job_id: str) -> None:
-    """Take the next step with one due job; a broken one is put off and stops nobody else."""
+def look_after(services: Services, job_id: str, ended: Tell = _nobody) -> None:
+    """Take the next step with one due job; a broken one is put off and stops nobody else.
+
+    `ended` is told of a job, as it was, whose deadline has passed.
+    """
     patience, calls = services.settings.patience, services.settings.bfl_reaches_us
 
     def step(job: Job | None, now: float) -> Job | None:
@@ -96,25 +114,8 @@ def look_after(services: Services, job_id: str) -> None:
     if change.before is None:
         services.store.drop_due(job_id)
     elif change.written and change.after and change.after.state.terminal:
-        _ended(services, change.before, change.after)
-
-
-def _ended(services: Services, before: Job, after: Job) -> None:
-    log.warning("job %s: %s, its deadline has passed", after.id, after.state)
-    drop_if_over(services, before)
-
-
-def _tidy_storage(services: Services) -> None:
-    with _storage_may_fail():
-        services.media.drop_abandoned()
-
-
-@contextmanager
-def _storage_may_fail() -> Iterator[None]:
-    try:
-        yield
-    except StorageFailed as error:
-        log.warning("storage: %s", error)
+        log.warning("job %s: %s, its deadline has passed", job_id, change.after.state)
+        ended(change.before)
 
 
 if __name__ == "__main__":

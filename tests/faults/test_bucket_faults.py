@@ -153,6 +153,29 @@ def test_a_bucket_that_hangs_holds_nobody_else_up(wired_scene: Scene, wire: TcpP
     wire.pass_on()
 
 
+@pytest.mark.timeout(180)
+def test_a_bucket_that_hangs_stops_no_deadline_and_keeps_nobody_from_leaving(
+    scene: Scene, wire: TcpProxy
+) -> None:
+    installation = scene.installation
+    installation.settings |= {"AWS_ENDPOINT_URL": wire.url, "GIVE_UP_AFTER": "15"}
+    installation.start()
+    installation.wait_until_ready(path="/readyz")
+    wire.hang()
+    first = scene.generate()
+    time.sleep(5)  # its own deadline passes before the next one's
+    second = scene.generate()
+    for task in (first, second):
+        assert scene.client.wait_for(task.id, timeout=40)["media"] == []
+    checks = requests.get(f"{installation.url}/readyz", timeout=30).json()["checks"]
+    assert checks["sweep"] == "ok"
+    (sweep,), (worker,), began = installation.sweep, installation.worker, time.monotonic()
+    for process in (sweep, worker):
+        process.terminate()
+    for process, seconds in ((sweep, 25), (worker, 28)):
+        process.wait(max(began + seconds - time.monotonic(), 0.1))
+
+
 def test_a_download_that_breaks_off_is_cut_and_its_link_stays_out_of_the_log(
     wired_scene: Scene, wire: TcpProxy
 ) -> None:

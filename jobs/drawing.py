@@ -1,5 +1,6 @@
 """Thumbnails of a stored job: the pure steps, which change nothing else about it."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from jobs.job import Job
@@ -18,7 +19,7 @@ def taken(job: Job, now: float) -> Job:
     if job.draw_at is None or job.draw_at > now:
         return job
     if job.drawn >= TRIES_MAX:
-        return finished(job)
+        return finished(job, now)
     return replace(job, draw_at=now + DRAWING_SECONDS, drawn=job.drawn + 1)
 
 
@@ -29,12 +30,38 @@ def put_off(job: Job, now: float) -> Job:
     return replace(job, draw_at=now + FIRST_PAUSE_SECONDS * PAUSE_GROWTH ** (job.drawn - 1))
 
 
+def left(job: Job, now: float) -> Job:
+    """Given back by its worker, which has something better to do."""
+    return replace(job, draw_at=now) if job.draw_at is not None else job
+
+
 def completed(job: Job, original: Kept, thumbnail: Kept) -> Job:
     """With the thumbnail of an original that it still has."""
     drawn = replace(original, thumbnail=thumbnail)
     media = tuple(drawn if file == original else file for file in job.media)
-    return replace(job, media=media) if media != job.media else job
+    if media == job.media:
+        return job
+    # Tries are counted from the last one that came to something.
+    return replace(job, media=media, drawn=min(job.drawn, 1))
 
 
-def finished(job: Job) -> Job:
+def finished(job: Job, _now: float) -> Job:
     return replace(job, draw_at=None) if job.draw_at is not None else job
+
+
+def lost(job: Job, now: float, keys: Collection[str]) -> Job:
+    """Without thumbnails that are not there as they were drawn: they are drawn again."""
+
+    def mark(file: Kept) -> Kept:
+        gone = file.thumbnail and file.thumbnail.key in keys
+        return replace(file, thumbnail=None) if gone else file
+
+    media = tuple(map(mark, job.media))
+    return wanted(replace(job, media=media), now) if media != job.media else job
+
+
+def wanted(job: Job, now: float) -> Job:
+    """To be drawn where a picture that is still there has no thumbnail."""
+    if any(file.is_picture and file.thumbnail is None for file in job.kept):
+        return replace(job, draw_at=now, drawn=0)
+    return job

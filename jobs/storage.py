@@ -17,6 +17,7 @@ from jobs.media import MediaStore
 from jobs.provider import PATIENT, Limits, Provider
 
 FEW_BYTES = 8
+_ELSEWHERE = "Name a directory that can be made or is there, and lets us write."
 START_LIMITS = Limits(10.0, 1)
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ def open_storage(
         try:
             return Directory(Path(unquote(urlsplit(url).path)))
         except StorageFailed as error:
-            raise InvalidSettings(f"MEDIA_URL: {error}") from None
+            raise InvalidSettings(f"MEDIA_URL: {error}. {_ELSEWHERE}") from None
     plain = {name: secret.get_secret_value() for name, secret in variables.items()}
     return Bucket(Provider(url, plain, limits))
 

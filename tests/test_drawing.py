@@ -50,11 +50,11 @@ def test_what_the_storage_refused_is_tried_again_later_each_time(stored: Job) ->
     assert first.draw_at == NOW + 10
     second = drawing.put_off(drawing.taken(first, NOW + 10), NOW + 10)
     assert second.draw_at == NOW + 50
-    assert drawing.put_off(drawing.finished(second), NOW).draw_at is None
+    assert drawing.put_off(drawing.finished(second, NOW), NOW).draw_at is None
 
 
 def test_a_thumbnail_changes_nothing_else(stored: Job) -> None:
-    drawn = drawing.finished(drawing.completed(stored, ORIGINAL, SMALL))
+    drawn = drawing.finished(drawing.completed(stored, ORIGINAL, SMALL), NOW)
     assert drawn.media == (replace(ORIGINAL, thumbnail=SMALL), FILM)
     assert replace(drawn, media=stored.media, draw_at=stored.draw_at) == stored
     assert drawing.completed(drawn, ORIGINAL, FILM) is drawn

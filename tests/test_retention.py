@@ -168,6 +168,14 @@ def test_a_bite_is_bounded(opened: Open) -> None:
     assert clearance.step() and not clearance.step()
 
 
+def test_who_waits_to_be_told_of_stops_nobody_behind_him(opened: Open) -> None:
+    archive = opened(**WEEK)
+    waiting = [archive.failed(40, notify_url="https://app.example") for _ in range(BITE)]
+    old = archive.failed(31)
+    clear(archive)
+    assert archive.job(old) is None and None not in map(archive.job, waiting)
+
+
 def test_its_cost_follows_what_is_due_and_not_what_is_kept(opened: Open) -> None:
     archive = opened(**WEEK)
     for name in ("ended", "ended:media"):

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from jobs.errors import FluxkeepError, InvalidSettings
 from jobs.hosts import Origin
-from jobs.services import for_background, for_web
+from jobs.services import for_background, for_web, storage
 from jobs.settings import Settings, load
 
 CANARY = "canary"
@@ -162,6 +162,14 @@ def test_what_is_left_to_the_wiring_is_said_in_the_same_way() -> None:
 
 
 # Lists.
+
+
+def test_a_directory_that_cannot_be_made_is_answered_with_what_to_do() -> None:
+    settings = load(NEEDED | {"MEDIA_URL": "file:///dev/null/media"})
+    with pytest.raises(
+        InvalidSettings, match=r"^MEDIA_URL: .*\. Name a directory that can be made"
+    ):
+        storage(settings)
 
 
 def test_secrets_and_keys_are_lists() -> None:

@@ -21,7 +21,7 @@ from jobs.states import News, Source, State
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox, Task
-from worker import drawings, rescue, turn
+from worker import drawings, rescue, thumbnail, turn
 from worker.claim import Claim
 from worker.sweep import sweep
 from worker.thumbnail import Thumbnail
@@ -245,6 +245,25 @@ def test_thumbnails_wait_until_no_job_does(floor: Floor) -> None:
     assert thumbnails(floor, sooner) == [None] and floor.job(later).state is State.READY
     assert floor.take(later)
     assert all(thumbnails(floor, sooner)) and all(thumbnails(floor, later))
+
+
+def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = floor.ready(samples=3)
+    make = thumbnail.make
+
+    def make_slowly(path: Path, content_type: str) -> Thumbnail | None:
+        floor.unclear(floor.finished())
+        return make(path, content_type)
+
+    monkeypatch.setattr(thumbnail, "make", make_slowly)
+    floor.take(many)
+    assert [bool(one) for one in thumbnails(floor, many)] == [True, False, False]
+    monkeypatch.setattr(thumbnail, "make", make)
+    floor.take(many)
+    floor.take(many)
+    assert all(thumbnails(floor, many)) and floor.job(many).draw_at is None
 
 
 def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(floor: Floor) -> None:

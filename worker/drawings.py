@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Callable
 
 from jobs import drawing, sidecars
 from jobs.errors import BrokenRecord, StorageFailed
@@ -54,13 +53,25 @@ def draw(services: Services, job_id: str) -> None:
 
 def _complete(services: Services, job: Job) -> None:
     """Thumbnails, notes beside the objects, and only then it is done: any step may be the last."""
-    until = time.monotonic() + JOB_SECONDS
-    for file in job.media:
-        wanted = file.is_picture and file.thumbnail is None and file.bytes <= ORIGINAL_MAX_BYTES
-        if wanted and time.monotonic() < until:
-            _show_small(services, job, file)
+    is_done = _draw_all(services, job)
     sidecars.keep_true(services.store, services.media, job.id)
-    _changed(services, job.id, drawing.finished)
+    step = drawing.finished if is_done else drawing.left
+    services.store.change(job.id, lambda job, now: job and step(job, now))
+
+
+def _draw_all(services: Services, job: Job) -> bool:
+    """False when something more urgent came up after one of them."""
+    until = time.monotonic() + JOB_SECONDS
+    for n, file in enumerate(filter(_is_wanted, job.kept)):
+        if n and _is_anything_urgent(services):
+            return False
+        if time.monotonic() < until:
+            _show_small(services, job, file)
+    return True
+
+
+def _is_wanted(file: Kept) -> bool:
+    return file.is_picture and file.thumbnail is None and file.bytes <= ORIGINAL_MAX_BYTES
 
 
 def _show_small(services: Services, job: Job, file: Kept) -> None:
@@ -76,10 +87,8 @@ def keep(services: Services, job_id: str, file: Kept, made: Thumbnail) -> None:
     """Write a thumbnail and put it on record; a job forgotten meanwhile has none."""
     small = made.kept(thumbnail_key(file.key))
     services.media.write(small.key, made.body)
-    after = _changed(services, job_id, lambda job: drawing.completed(job, file, small))
-    if after is None or all(one.thumbnail != small for one in after.media):
+    change = services.store.change(
+        job_id, lambda job, _now: job and drawing.completed(job, file, small)
+    )
+    if change.after is None or all(one.thumbnail != small for one in change.after.media):
         services.media.remove(small.key)
-
-
-def _changed(services: Services, job_id: str, step: Callable[[Job], Job]) -> Job | None:
-    return services.store.change(job_id, lambda job, _now: job and step(job)).after

@@ -20,6 +20,7 @@ REST_SECONDS = 0.05  # between two bites
 BITE = 50
 BITE_SECONDS = 2.0
 REFUSED_SECONDS = 300.0
+WAITING_SECONDS = 60.0  # for who has somebody to be told first
 REFUSALS_MAX = 3  # then the storage is left in peace for a while
 
 log = logging.getLogger(__name__)
@@ -49,23 +50,23 @@ class Clearance:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._put_off: dict[str, float] = {}  # what the storage refused, and until when
+        # What the storage refused, what is not ready, and until when: the others come first.
+        self._put_off: dict[str, float] = {}
 
     def step(self) -> bool:
         """A bounded bite of what is due; returns whether there is more of it."""
-        self._forget_refusals()
+        self._forget_put_off()
         retention = self._services.settings.retention
         horizons = retention.horizons(self._services.store.now())
-        until, refusals, done = time.monotonic() + BITE_SECONDS, 0, 0
+        until, refusals, looked = time.monotonic() + BITE_SECONDS, 0, 0
         for name, is_object in self._due(horizons):
             if time.monotonic() > until or refusals == REFUSALS_MAX:
                 break
-            cleared = self._cleared(name, horizons, is_object=is_object)
-            refusals += cleared is None
-            done += cleared is True
-        return done > 0 and not refusals
+            refusals += not self._is_seen_to(name, horizons, is_object=is_object)
+            looked += 1
+        return looked > 0 and not refusals
 
-    def _forget_refusals(self) -> None:
+    def _forget_put_off(self) -> None:
         now = time.monotonic()
         self._put_off = {name: until for name, until in self._put_off.items() if until > now}
 
@@ -76,16 +77,21 @@ class Clearance:
         found += [(key, True) for key in ended.left(horizons, most)]
         return [one for one in found if one[0] not in self._put_off]
 
-    def _cleared(self, name: str, horizons: Horizons, *, is_object: bool) -> bool | None:
-        """Whether anything came of it; None when the storage refuses."""
+    def _is_seen_to(self, name: str, horizons: Horizons, *, is_object: bool) -> bool:
+        """Cleared, or put off; False when the storage refuses."""
         try:
-            if is_object:
-                return _clear_object(self._services, name)
-            return _clear_job(self._services, name, horizons)
+            if not self._clear(name, horizons, is_object=is_object):
+                self._put_off[name] = time.monotonic() + WAITING_SECONDS
         except StorageFailed as error:
             log.warning("retention: %s: the storage refuses: %s", name, error)
             self._put_off[name] = time.monotonic() + REFUSED_SECONDS
-            return None
+            return False
+        return True
+
+    def _clear(self, name: str, horizons: Horizons, *, is_object: bool) -> bool:
+        if is_object:
+            return _clear_object(self._services, name)
+        return _clear_job(self._services, name, horizons)
 
 
 def _clear_job(services: Services, job_id: str, horizons: Horizons) -> bool:

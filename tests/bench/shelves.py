@@ -111,7 +111,7 @@ def _drawn(job: Job) -> Job:
         height=512,
     )
     taken = replace(job, drawn=1)
-    return drawing.finished(drawing.completed(taken, file, small))
+    return drawing.finished(drawing.completed(taken, file, small), job.end)
 
 
 def _uuid(kind: str, n: int) -> str:

@@ -11,7 +11,7 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs import recollection
+from jobs import portrait, recollection
 from jobs.errors import NotOurs
 from jobs.media import sidecar_key
 from jobs.portrait import sidecar
@@ -164,6 +164,12 @@ def note(tmp_path: Path, redis_server: RedisServer) -> dict[str, Any]:
         ("created_at", "2001-01-01T00:00:00Z"),
         ("created_at", 7),
         ("ended_at", "2026-01-01T00:00:00"),
+        ("updated_at", "9999-12-31T23:59:59-23:59"),
+        ("updated_at", "0001-01-01T00:00:00+23:59"),
+        ("created_at", "9999-12-31T23:59:59-23:59"),
+        ("deadline", "0001-01-01T00:00:00+23:59"),
+        ("ended_at", "2100-01-01T00:00:00Z"),
+        ("timeline", [{"at": "9999-12-31T23:59:59-23:59", "what": "x"}]),
         ("media", []),
         ("media", [{"key": "../x.jpg", "content_type": "image/jpeg", "bytes": 1, "sha256": "0"}]),
         ("timeline", [{"at": "2026-01-01T00:00:00Z", "what": 1}]),
@@ -178,6 +184,20 @@ def test_a_note_that_fluxkeep_would_not_write_is_not_believed(
     assert recollection.read(json.dumps(note).encode(), key).id == note["id"]
     with pytest.raises(NotOurs):
         recollection.read(json.dumps({**note, name: value}).encode(), key)
+
+
+def test_a_note_whose_file_was_deleted_in_another_millennium_is_not_believed(
+    note: dict[str, Any],
+) -> None:
+    key = sidecar_key(note["media"][0]["key"])
+    note["media"][0]["deleted_at"] = "0001-01-01T00:00:00+23:59"
+    with pytest.raises(NotOurs):
+        recollection.read(json.dumps(note).encode(), key)
+
+
+@pytest.mark.parametrize("at", [-1e20, 1e20, float("inf"), float("nan")])
+def test_a_time_out_of_all_bounds_can_be_shown(at: float) -> None:
+    assert portrait.time(at).endswith("Z")
 
 
 @settings(deadline=None)

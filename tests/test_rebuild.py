@@ -87,6 +87,34 @@ def test_a_job_is_found_by_both_its_ids_again(archive: Archive, shell: CommandLi
     assert back.media == job.media and sidecar(back) == sidecar(job)
 
 
+@pytest.mark.parametrize("command", [("rebuild",), ("fsck", "--mend")])
+def test_a_note_takes_no_name_of_another_job(
+    archive: Archive, shell: CommandLine, stopped_installation: Installation, command: list[str]
+) -> None:
+    victim, thief, other = archive.stored(), archive.stored(), archive.stored()
+    archive.redis.delete(f"fluxkeep:job:{thief.id}", f"fluxkeep:job:{other.id}")
+    shelf = stopped_installation.shelf
+    assert isinstance(shelf, DirectoryShelf)
+    for job, named in ((thief, victim.task_id), (other, victim.id)):
+        note = shelf.root / sidecar_key(job.media[0].key)
+        note.write_text(json.dumps({**json.loads(note.read_text()), "task_id": named}))
+    shell.run(*command)
+    for named in (victim.id, victim.task_id or ""):
+        assert archive.services.store.load(named) == victim
+    assert (back := archive.job(thief)) and back.id == thief.id and back.task_id is None
+    assert (back := archive.job(other)) and back.task_id is None
+
+
+def test_a_job_whose_id_is_the_name_of_another_ones_task_comes_back_all_the_same(
+    archive: Archive, shell: CommandLine
+) -> None:
+    job, thief = archive.stored(), archive.stored()
+    archive.redis.delete(f"fluxkeep:job:{job.id}")
+    archive.redis.set(f"fluxkeep:task:{job.id}", thief.id)
+    shell.run("rebuild")
+    assert (back := archive.job(job)) and back.id == job.id
+
+
 def test_a_record_that_exists_is_never_changed(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored(metadata={"user": "1"})
     raw = archive.redis.get(f"fluxkeep:job:{job.id}")

@@ -13,16 +13,15 @@ def accept(store: Store, report: Report, patience: Patience, job_id: str | None 
     """Put a report on record and return the job as it stands; old news changes nothing.
 
     `job_id` is given for a job that has an id of its own beside BFL's. A task nobody announced
-    gets a job: BFL's callback is the proof that it exists. Raises
-    UnknownJob when somebody else tells of a job that was forgotten meanwhile, WrongState when the
-    report gives a job the task of another, StoreUnavailable when nothing could be recorded.
+    gets a job: BFL's callback is the proof that it exists. Raises UnknownJob when the job was
+    forgotten, WrongState when the report gives a job the task of another, StoreUnavailable when
+    nothing could be recorded.
     """
 
     from_callback = report.source is Source.CALLBACK
 
     def hear(job: Job | None, now: float) -> Job:
-        forgotten = job_id is not None and job is None and store.is_forgotten(job_id)
-        if forgotten or (job is None and not from_callback):
+        if job is None and not from_callback:
             raise UnknownJob
         if job_id is not None and not (job and report.task_id in (job.task_id, *job.twins)):
             _not_of_another(store, report.task_id, job_id)
@@ -32,7 +31,11 @@ def accept(store: Store, report: Report, patience: Patience, job_id: str | None 
     counts = {f"{report.source}_{report.news}": 1}
     announced = job_id is not None
     change = store.change(
-        job_id or report.task_id, hear, counts=counts, new=from_callback and not announced
+        job_id or report.task_id,
+        hear,
+        counts=counts,
+        new=from_callback and not announced,
+        unless_forgotten=True,
     )
     if not change.written:
         store.count({f"{report.source}_old": 1})

@@ -2,7 +2,7 @@
 
 `fluxkeep:job:<id>` record · `fluxkeep:task:<task id>` the id of the job BFL calls that ·
 `fluxkeep:input:<id>` what is to be submitted · `fluxkeep:inputs` bytes of those that wait ·
-`fluxkeep:forgotten:<id>` a job whose callback is not wanted any more · `fluxkeep:due` when each
+`fluxkeep:forgotten:<id>` a job or task that was deleted · `fluxkeep:due` when each
 unfinished job must be looked at · `fluxkeep:waiting` work for workers, most urgent first ·
 `fluxkeep:line:<model>` who waits for a slot · `fluxkeep:lines` the models somebody waits for ·
 `fluxkeep:active` and `fluxkeep:active:<model>` who has a slot · `fluxkeep:sending` whose

@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs import changes, records
 from jobs.job import Job
-from jobs.keys import COUNTS, INPUTS, LINE, RECORDS, REFUSALS, SIZES, TASKS
+from jobs.keys import COUNTS, FORGOTTEN, INPUTS, LINE, RECORDS, REFUSALS, SIZES, TASKS
 from jobs.limits import Limits, Room
 from jobs.places import caps, every, moves, places
 from jobs.queues import ENTRY_TTL_SECONDS, Hints
@@ -14,6 +14,7 @@ from jobs.queues import ENTRY_TTL_SECONDS, Hints
 LATE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
 SUBMISSION_LATE_SECONDS = 1.5
+FORGOTTEN_SECONDS = 8 * 86400  # as long as BFL could still call about it
 INPUT_SECONDS_AFTERWARDS = 86400  # what BFL did not take can be sent again so long
 LARGE_INPUT_BYTES = 64 * 1024
 LARGE_INPUT_SECONDS_AFTERWARDS = 600  # what BFL refused will hardly be sent as it is
@@ -29,12 +30,20 @@ class Plan:
     after: Job
     counts: Mapping[str, int]
     submission: bytes | None = None
+    unless_forgotten: bool = False
     places_before: dict[str, float] = field(init=False)
     places_after: dict[str, float] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "places_before", places(self.before) if self.before else {})
         object.__setattr__(self, "places_after", places(self.after))
+
+    @property
+    def tombstones(self) -> tuple[str, ...]:
+        """The keys that must not exist: what was forgotten is not made anew."""
+        if self.before or not self.unless_forgotten:
+            return ()
+        return tuple(FORGOTTEN + name for name in sorted(_all_names(self.after)))
 
     def arguments(self, now: float, limits: Limits, room: Room, hints: Hints) -> list[Any]:
         """What the script takes, in its order."""
@@ -63,7 +72,12 @@ class Plan:
         raised = [("HINCRBY", COUNTS, name, by) for name, by in self.counts.items()]
         moved = moves(self.after.id, self.places_before, self.places_after)
         told = changes.announcement(self.before, self.after)
-        return [*moved, *raised, *self._names(), *self._input(), *told]
+        return [*moved, *raised, *self._names(), *self._input(), *self._wanted_again(), *told]
+
+    def _wanted_again(self) -> Iterable[Command]:
+        """Whoever asks for a job that was forgotten wants to hear of it."""
+        if self.before is None and not self.unless_forgotten:
+            yield "DEL", FORGOTTEN + self.after.id
 
     def _names(self) -> Iterable[Command]:
         """All ids find a job."""
@@ -117,6 +131,10 @@ def other_names(job: Job) -> frozenset[str]:
     return frozenset({job.task_id or job.id, *job.twins} - {job.id})
 
 
+def _all_names(job: Job) -> frozenset[str]:
+    return other_names(job) | {job.id}
+
+
 def _hint(hints: Hints, job_id: str) -> list[Command]:
     entry = hints.entry(job_id)
     return [
@@ -139,3 +157,8 @@ def traces(job: Job) -> list[Command]:
     commands += [("DEL", prefix + job.id) for prefix in (RECORDS, REFUSALS, INPUTS)]
     commands.append(("HDEL", SIZES, job.id))
     return [*commands, *(("DEL", TASKS + name) for name in other_names(job))]
+
+
+def tombstones(job: Job) -> list[Command]:
+    """The commands that keep what BFL still says of a job from making it anew."""
+    return [("SET", FORGOTTEN + n, "", "EX", FORGOTTEN_SECONDS) for n in sorted(_all_names(job))]

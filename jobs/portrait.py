@@ -13,6 +13,7 @@ from jobs.timeline import Moment
 FORMAT = 1  # of what stands beside an object; raised when a reader has to know the difference
 SHORT_ID_CHARS = 8
 MODEL_MAX_CHARS = 60
+LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 def portrait(job: Job, others: Sequence[Moment] = ()) -> dict[str, Any]:
@@ -48,14 +49,15 @@ def sidecar(job: Job) -> bytes:
 def file_name(job: Job, n: int, kept_as: str) -> str:
     """`flux-2-pro-2026-11-21-<short id>.jpg`: what a browser saves the n-th file as, in ASCII."""
     model = _plain(job.model or "")[:MODEL_MAX_CHARS] or "media"
-    day = datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d")
+    day = time(job.created_at).partition("T")[0]
     short = _plain(job.id)[:SHORT_ID_CHARS]
     number = f"-{n + 1}" if n else ""
     return f"{model}-{day}-{short}{number}.{kept_as.partition('.')[2]}"
 
 
 def time(at: float) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
+    """RFC 3339 in UTC, to the millisecond; the nearest there is to a time out of all bounds."""
+    at = min(max(0.0, at), LATEST)  # in this order it is also a time where `at` is not a number
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 

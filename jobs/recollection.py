@@ -1,7 +1,7 @@
 """A job as the `.json` beside its media remembers it: the way back when Redis was lost."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -25,6 +25,9 @@ from jobs.timeline import TIMELINE_MAX, Moment
 
 NOTE_MAX_BYTES = 256 * 1024
 _OBJECTS_MAX = 64
+# No job was born outside of these years, and not every time can be written down.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -45,7 +48,10 @@ def _seconds(text: Any) -> float:
     at = datetime.fromisoformat(text) if isinstance(text, str) else None
     if at is None or at.tzinfo is None:
         raise ValueError("no time")
-    return at.timestamp()
+    seconds = at.timestamp()
+    if not _EARLIEST <= seconds < _LATEST:
+        raise ValueError("no time of a job")
+    return seconds
 
 
 JobId = Annotated[str, AfterValidator(_named)]

@@ -3,7 +3,7 @@
 Every answer begins with the Redis clock, because leases and deadlines are measured by it.
 """
 
-# KEYS: record, the set of lines, sizes of the inputs that wait
+# KEYS: record, the set of lines, sizes of the inputs that wait, keys that must not exist...
 # ARGV: version expected, record, the time the writer believes it is, most seconds it may be off,
 #       most inputs that may wait (-1: none is added), most bytes of them, bytes of the one added,
 #       number of caps, (sorted set, member, most)..., number of commands, commands...,
@@ -15,6 +15,9 @@ local time = redis.call('TIME')
 local current = redis.call('GET', KEYS[1])
 local version = current and string.match(current, '^%d+') or '0'
 if version ~= ARGV[1] then return {time, 0, current} end
+for i = 4, #KEYS do
+  if redis.call('EXISTS', KEYS[i]) == 1 then return {time, 4, current} end
+end
 -- A machine that slept has an old idea of now, and would write deadlines that are over.
 -- So would one whose answer nobody waits for any more: its caller was told that nothing was done.
 local drift, most_drift = time[1] + time[2] / 1e6 - tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -74,10 +77,10 @@ end
 return 1
 """
 
-# KEYS: record, id of the job that BFL calls so. ARGV: prefix of records.
+# KEYS: record, id of the job that BFL calls so (if that will do). ARGV: prefix of records.
 LOAD = """
 local record = redis.call('GET', KEYS[1])
-if not record then
+if not record and KEYS[2] then
   local id = redis.call('GET', KEYS[2])
   record = id and redis.call('GET', ARGV[1] .. id)
 end

@@ -9,7 +9,7 @@ from redis import Redis
 
 from jobs import changes, notice, plan, records, scripts
 from jobs.clock import Clock, unavailable
-from jobs.errors import LineFull, NoSlot, StoreUnavailable
+from jobs.errors import LineFull, NoSlot, StoreUnavailable, UnknownJob
 from jobs.job import Job
 from jobs.keys import (
     COUNTS,
@@ -31,10 +31,9 @@ from jobs.queues import ENTRY_TTL_SECONDS, Hints
 
 RACES_MAX = 100
 SUBMISSION_TRIES = 3  # a new one races with nobody: then Redis is too slow for its input
-FORGOTTEN_SECONDS = 8 * 86400  # as long as BFL could still call about it
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
-_WON, _FULL, _NO_ROOM = 1, 2, 3
+_WON, _FULL, _NO_ROOM, _FORGOTTEN = 1, 2, 3, 4
 
 Step = Callable[[Job | None, float], Job | None]
 
@@ -91,12 +90,14 @@ class Store:
 
     # One job.
 
-    def load(self, job_id: str) -> Job | None:
-        """The job with this id, its own or its task's, or None. Raises BrokenRecord too."""
+    def load(self, job_id: str, *, exactly: bool = False) -> Job | None:
+        """The job with this id, its own or (unless `exactly`) its task's, or None.
+
+        Raises BrokenRecord too.
+        """
+        names = [] if exactly else [TASKS + job_id]
         with unavailable():
-            clock, record = self._load_script(
-                keys=[RECORDS + job_id, TASKS + job_id], args=[RECORDS]
-            )
+            clock, record = self._load_script(keys=[RECORDS + job_id, *names], args=[RECORDS])
         self._clock.heard(clock)
         return records.decode(record) if record else None
 
@@ -108,13 +109,15 @@ class Store:
         counts: Mapping[str, int] = NO_COUNTS,
         new: bool = False,
         submission: bytes | None = None,
+        unless_forgotten: bool = False,
     ) -> Change:
         """Apply a pure step to a job until nobody wrote in between.
 
         A step that returns its own argument writes nothing. With `new` the first try assumes
         that there is no record yet, which saves the read when that is so. `submission` is kept
         beside the record until BFL has it. Raises NoSlot when the step wants a slot and all of
-        them are taken, LineFull when too much waits to take in another submission.
+        them are taken, LineFull when too much waits to take in another submission, UnknownJob
+        when it would make anew (`unless_forgotten`) what was forgotten.
         """
         before = None if new else self.load(job_id)
         for _ in range(RACES_MAX if submission is None else SUBMISSION_TRIES):
@@ -123,7 +126,8 @@ class Store:
             if after is before or after is None:
                 return Change(before, before)
             after = notice.owed(before, after, now, owner=self._tells_owner)
-            won, current = self._commit(Plan(before, after, counts, submission), now)
+            planned = Plan(before, after, counts, submission, unless_forgotten)
+            won, current = self._commit(planned, now)
             if won:
                 return Change(before, replace(after, version=after.version + 1))
             # Somebody else wrote first (their record is the truth to start from), or our clock
@@ -135,13 +139,16 @@ class Store:
         arguments = planned.arguments(now, self._limits, self._room, self._hints)
         with unavailable():
             clock, outcome, current = self._commit_script(
-                keys=[RECORDS + planned.after.id, LINES, SIZES], args=arguments
+                keys=[RECORDS + planned.after.id, LINES, SIZES, *planned.tombstones],
+                args=arguments,
             )
         self._clock.heard(clock)
         if outcome == _FULL:
             raise NoSlot
         if outcome == _NO_ROOM:
             raise LineFull
+        if outcome == _FORGOTTEN:
+            raise UnknownJob
         return outcome == _WON, records.decode(current) if current else None
 
     def submission(self, job_id: str) -> bytes | None:
@@ -215,9 +222,7 @@ class Store:
 
     def forget(self, job: Job) -> None:
         """Delete a record and every trace of it, whatever became of it meanwhile."""
-        at_bfl = job.ours and not job.state.terminal
-        stays = [("SET", FORGOTTEN + job.id, "", "EX", FORGOTTEN_SECONDS)] if at_bfl else []
-        self._forget(job, "any", [*plan.traces(job), *stays])
+        self._forget(job, "any", [*plan.traces(job), *plan.tombstones(job)])
 
     def retire(self, job: Job, left: Iterable[str] = ()) -> bool:
         """The same unless the record has changed; `left` are objects that stay for a while."""
@@ -231,7 +236,7 @@ class Store:
             return bool(self._amend_script(keys=keys, args=args))
 
     def is_forgotten(self, job_id: str) -> bool:
-        """Whether a job was forgotten while BFL had it; its callback would make it anew."""
+        """Whether a job is gone because somebody wanted it, and not because Redis was lost."""
         with unavailable():
             return bool(self._redis.exists(FORGOTTEN + job_id))
 

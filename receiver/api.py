@@ -1,5 +1,6 @@
 """The status API: expect a job, ask after it, list, replay, forget."""
 
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -8,7 +9,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from jobs import bfl, shape, sidecars
-from jobs.errors import BadField, WrongState
+from jobs.errors import BadField, StorageFailed, StoreUnavailable, WrongState
 from jobs.job import Job
 from jobs.states import State
 from receiver import rescues
@@ -25,6 +26,8 @@ blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
 
 # Of a job that Fluxkeep submits these decide where it goes, with the operator's key.
 SETTLED = ("model", "polling_url")
+
+log = logging.getLogger(__name__)
 
 
 @blueprint.put("/<task_id>")
@@ -47,8 +50,16 @@ def expect(task_id: str) -> ResponseReturnValue:
     change = store.change(known.id if known else task_id, join, new=known is None)
     assert change.after is not None  # `join` always makes one
     if change.after.state is State.STORED:
-        sidecars.keep_true(store, services().media, task_id, aside)
+        _describe_again(change.after.id)
     return shape.job(services(), change.after), 200 if change.before else 201
+
+
+def _describe_again(job_id: str) -> None:
+    """The record is changed whatever becomes of the note: fsck finds one that is stale."""
+    try:
+        sidecars.keep_true(services().store, services().media, job_id, aside)
+    except (StorageFailed, StoreUnavailable) as error:
+        log.warning("job %s: its note is stale: %s", job_id, error)
 
 
 def _leave_settled(job: Job, facts: Mapping[str, Any]) -> None:

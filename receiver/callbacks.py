@@ -56,7 +56,7 @@ def _heard(verifier: CallbackVerifier, job_id: str | None) -> ResponseReturnValu
     try:
         job = intake.accept(services.store, report, services.settings.patience, job_id)
     except UnknownJob:
-        return {"id": job_id, "status": "forgotten"}
+        return {"id": job_id or report.task_id, "status": "forgotten"}
     except WrongState:
         _note(services.refusals, job_id, "names the task of another job")
         raise Unauthorized from None

@@ -57,7 +57,7 @@ def serve(token: str) -> ResponseReturnValue:
 
 
 def _linked(store: Store, link: MediaLink) -> tuple[Job, Kept]:
-    job = store.load(link.job_id)
+    job = store.load(link.job_id, exactly=True)
     if job is None or not 0 <= link.n < len(job.media):
         raise Gone("the media were deleted")
     if job.media[link.n].deleted_at is not None:

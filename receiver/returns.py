@@ -87,7 +87,16 @@ def is_over(services: Services, job: Job) -> bool:
 def bring_back(services: Services, job: Job) -> bool:
     """Whether there was no record of it until now."""
 
-    def unless_known(known: Job | None, now: float) -> Job:
-        return known or replace(job, version=int(now * 1e6))
+    modest = _without_the_name_of_another(services, job)
 
-    return services.store.change(job.id, unless_known).written
+    def unless_known(known: Job | None, now: float) -> Job:
+        return known or replace(modest, version=int(now * 1e6))
+
+    # Not looked up first, for that would find the job which calls one of its tasks so.
+    return services.store.change(job.id, unless_known, new=True).written
+
+
+def _without_the_name_of_another(services: Services, job: Job) -> Job:
+    """A note may claim any task: the one that has it already keeps it."""
+    named = services.store.load(job.task_id) if job.task_id else None
+    return job if named is None or named.id == job.id else replace(job, task_id=None)

@@ -11,7 +11,7 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs import recollection
+from jobs import portrait, recollection
 from jobs.errors import NotOurs
 from jobs.media import sidecar_key
 from jobs.portrait import sidecar
@@ -85,6 +85,34 @@ def test_a_job_is_found_by_both_its_ids_again(archive: Archive, shell: CommandLi
     shell.run("rebuild")
     assert (back := archive.job(job)) and archive.services.store.load(job.task_id or "") == back
     assert back.media == job.media and sidecar(back) == sidecar(job)
+
+
+@pytest.mark.parametrize("command", [("rebuild",), ("fsck", "--mend")])
+def test_a_note_takes_no_name_of_another_job(
+    archive: Archive, shell: CommandLine, stopped_installation: Installation, command: list[str]
+) -> None:
+    victim, thief, other = archive.stored(), archive.stored(), archive.stored()
+    archive.redis.delete(f"fluxkeep:job:{thief.id}", f"fluxkeep:job:{other.id}")
+    shelf = stopped_installation.shelf
+    assert isinstance(shelf, DirectoryShelf)
+    for job, named in ((thief, victim.task_id), (other, victim.id)):
+        note = shelf.root / sidecar_key(job.media[0].key)
+        note.write_text(json.dumps({**json.loads(note.read_text()), "task_id": named}))
+    shell.run(*command)
+    for named in (victim.id, victim.task_id or ""):
+        assert archive.services.store.load(named) == victim
+    assert (back := archive.job(thief)) and back.id == thief.id and back.task_id is None
+    assert (back := archive.job(other)) and back.task_id is None
+
+
+def test_a_job_whose_id_is_the_name_of_another_ones_task_comes_back_all_the_same(
+    archive: Archive, shell: CommandLine
+) -> None:
+    job, thief = archive.stored(), archive.stored()
+    archive.redis.delete(f"fluxkeep:job:{job.id}")
+    archive.redis.set(f"fluxkeep:task:{job.id}", thief.id)
+    shell.run("rebuild")
+    assert (back := archive.job(job)) and back.id == job.id
 
 
 def test_a_record_that_exists_is_never_changed(archive: Archive, shell: CommandLine) -> None:
@@ -164,6 +192,12 @@ def note(tmp_path: Path, redis_server: RedisServer) -> dict[str, Any]:
         ("created_at", "2001-01-01T00:00:00Z"),
         ("created_at", 7),
         ("ended_at", "2026-01-01T00:00:00"),
+        ("updated_at", "9999-12-31T23:59:59-23:59"),
+        ("updated_at", "0001-01-01T00:00:00+23:59"),
+        ("created_at", "9999-12-31T23:59:59-23:59"),
+        ("deadline", "0001-01-01T00:00:00+23:59"),
+        ("ended_at", "2100-01-01T00:00:00Z"),
+        ("timeline", [{"at": "9999-12-31T23:59:59-23:59", "what": "x"}]),
         ("media", []),
         ("media", [{"key": "../x.jpg", "content_type": "image/jpeg", "bytes": 1, "sha256": "0"}]),
         ("timeline", [{"at": "2026-01-01T00:00:00Z", "what": 1}]),
@@ -178,6 +212,20 @@ def test_a_note_that_fluxkeep_would_not_write_is_not_believed(
     assert recollection.read(json.dumps(note).encode(), key).id == note["id"]
     with pytest.raises(NotOurs):
         recollection.read(json.dumps({**note, name: value}).encode(), key)
+
+
+def test_a_note_whose_file_was_deleted_in_another_millennium_is_not_believed(
+    note: dict[str, Any],
+) -> None:
+    key = sidecar_key(note["media"][0]["key"])
+    note["media"][0]["deleted_at"] = "0001-01-01T00:00:00+23:59"
+    with pytest.raises(NotOurs):
+        recollection.read(json.dumps(note).encode(), key)
+
+
+@pytest.mark.parametrize("at", [-1e20, 1e20, float("inf"), float("nan")])
+def test_a_time_out_of_all_bounds_can_be_shown(at: float) -> None:
+    assert portrait.time(at).endswith("Z")
 
 
 @settings(deadline=None)

@@ -107,7 +107,23 @@ def test_a_forgotten_job_leaves_nothing_behind(scene: Scene) -> None:
     assert task.id not in [one["id"] for one in scene.client.jobs(limit=200)]
     assert [requests.get(link, timeout=10).status_code for link in links] == [410, 410]
     with scene.installation.redis.client() as redis:
-        assert not [key for key in redis.scan_iter("*") if task.id.encode() in key]
+        left = [key for key in redis.scan_iter("*") if task.id.encode() in key]
+        assert left == [f"fluxkeep:forgotten:{task.id}".encode()] and redis.ttl(left[0]) > 0
+
+
+def test_a_late_callback_does_not_bring_a_forgotten_job_back_until_it_is_expected_again(
+    scene: Scene,
+) -> None:
+    task = scene.generate()
+    scene.stored(task)
+    assert forget(scene, task).status_code == 204
+    late = scene.client.callback({"id": task.id, "status": "Ready"})
+    assert late.status_code == 200 and late.json() == {"id": task.id, "status": "forgotten"}
+    assert scene.client.find(task.id) is None
+    scene.expect(task)
+    again = scene.client.callback({"id": task.id, "status": "Ready"})
+    assert again.status_code == 200 and again.json()["status"] != "forgotten"
+    scene.stored(task)
 
 
 def test_a_job_forgotten_during_its_download_leaves_nothing_behind(scene: Scene) -> None:

@@ -125,6 +125,7 @@ def test_a_claim_on_a_forgotten_job_is_not_good_for_its_namesake(store: Store) -
     old = Claim.take(store, "job")
     assert old
     store.forget(old.job)
+    store.change("job", lambda _job, now: Job.expected("job", now, PATIENCE), new=True)
     accepted(store, "job")
     new = Claim.take(store, "job")
     assert new

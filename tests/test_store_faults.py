@@ -164,6 +164,7 @@ def test_a_forgotten_job_leaves_no_trace(
     assert {bytes(key) for key in redis.scan_iter("fluxkeep:*")} <= {
         b"fluxkeep:counts",
         b"fluxkeep:events",
+        b"fluxkeep:forgotten:job",
     }
 
 

@@ -60,7 +60,7 @@ def _is_alone(services: Services, key: str) -> bool:
 
 
 def _is_under_way(services: Services, key: str) -> bool:
-    job = services.store.load(job_id_of(key))
+    job = services.store.load(job_id_of(key), exactly=True)
     return job is not None and not job.state.terminal
 
 
@@ -75,8 +75,10 @@ def _drop(services: Services, key: str) -> bool:
 
 
 def _unrecorded(services: Services, found: Found) -> Iterator[Finding]:
-    if services.media.size(found.key) is None or services.store.load(job_id_of(found.key)):
-        return  # deleted, or accepted, since it was listed
+    if services.media.size(found.key) is None:
+        return  # deleted since it was listed
+    if services.store.load(job_id_of(found.key), exactly=True):
+        return  # accepted since then
     job = _remembered(services, found.key)
     if job is None:
         yield Finding(found.key, "is on no record, and nothing tells whose it is")
@@ -105,7 +107,7 @@ def _is_media_over(services: Services, job: Job) -> bool:
 
 def _delete_unnamed(services: Services, key: str) -> bool:
     """Unless a record has come that names it."""
-    job = services.store.load(job_id_of(key))
+    job = services.store.load(job_id_of(key), exactly=True)
     if job and (not job.state.terminal or key in [file.key for file in job.kept]):
         return False
     services.media.delete(key)

@@ -176,6 +176,19 @@ def test_a_bucket_that_hangs_stops_no_deadline_and_keeps_nobody_from_leaving(
         process.wait(max(began + seconds - time.monotonic(), 0.1))
 
 
+def test_what_is_said_of_a_stored_job_while_the_bucket_hangs_is_on_record(
+    wired_scene: Scene, wire: TcpProxy
+) -> None:
+    scene = wired_scene
+    task = scene.generate()
+    scene.stored(task)
+    wire.hang()
+    scene.expect(task, metadata={"album": "fog"})
+    assert scene.client.job(task.id)["metadata"] == {"album": "fog"}
+    assert "its note is stale" in scene.installation.logs("web")
+    wire.pass_on()
+
+
 def test_a_download_that_breaks_off_is_cut_and_its_link_stays_out_of_the_log(
     wired_scene: Scene, wire: TcpProxy
 ) -> None:

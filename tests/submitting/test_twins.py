@@ -3,6 +3,7 @@
 import pytest
 
 from jobs import intake, submission
+from jobs.errors import UnknownJob
 from jobs.job import Job
 from jobs.report import Failure, Moderation, Report, Taken
 from jobs.states import Doubt, News, Source, State
@@ -127,6 +128,20 @@ def test_a_job_that_is_forgotten_leaves_none_of_its_names(twins: Twins) -> None:
     twins.called("a", News.PROGRESS)
     twins.wired.store.forget(twins.job)
     assert twins.wired.store.load("a") is None and twins.wired.store.load("b") is None
+
+
+@pytest.mark.parametrize("job_id", ["job", None])
+@pytest.mark.parametrize("task_id", ["a", "b"])
+def test_no_callback_brings_a_job_back_that_was_forgotten(
+    twins: Twins, task_id: str, job_id: str | None
+) -> None:
+    twins.taken("b")
+    twins.called("a", News.READY)
+    twins.wired.store.forget(twins.job)
+    report = Report(task_id=task_id, news=News.PROGRESS, source=Source.CALLBACK)
+    with pytest.raises(UnknownJob):
+        intake.accept(twins.wired.store, report, twins.patience, job_id)
+    assert twins.wired.store.load("job") is None and twins.wired.store.load(task_id) is None
 
 
 @pytest.mark.parametrize("doubt", [Doubt.SILENT, Doubt.ANSWERED])

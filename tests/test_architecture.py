@@ -58,7 +58,7 @@ AT_HOME = {
         "deploy.local_redis",
     },
     "obstore": {"jobs.bucket", "jobs.complaint", "jobs.directory", "jobs.provider"},
-    "gevent": {"receiver.aside", "receiver.body", "deploy"},
+    "gevent": {"receiver", "deploy"},
     "itsdangerous": {"jobs.signing"},
     "standardwebhooks": {"jobs.seal"},
     "dotenv": {"jobs.environment", "deploy"},

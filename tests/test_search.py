@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -91,11 +91,13 @@ def test_since_is_included_and_until_is_not(client: Client, installation: Instal
     with installation.redis.client() as redis:
         at = Parts.over(redis).store.load(ALL[10])
     assert at is not None
-    exact = datetime.fromtimestamp(at.created_at, UTC).isoformat()
+    # Down to the microsecond that a time can tell, never up beyond the job.
+    micros = int(at.created_at * 1e6)
+    exact = (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)).isoformat()
     for moment in (exact, exact.replace("+00:00", "Z"), exact.replace("+", " ")):
         assert found(client, until=moment) == ALL[9::-1]
         assert found(client, since=moment) == ALL[:9:-1]
-    assert found(client, since=f"{at.created_at:.6f}", until=f"{at.created_at + 1e-4:.6f}") == [
+    assert found(client, since=f"{micros / 1e6:.6f}", until=f"{at.created_at + 1e-4:.6f}") == [
         ALL[10]
     ]
     assert found(client, since="2999-01-01T00:00:00Z") == found(client, until="0") == []

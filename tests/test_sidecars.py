@@ -55,7 +55,7 @@ def test_an_object_is_explained_as_its_user_sees_it(scene: Scene) -> None:
 
 def test_nothing_in_it_dies_or_opens_anything(scene: Scene) -> None:
     task = scene.generate()
-    scene.expect(task, notify_url="https://app.example/hook?token=canary")
+    scene.expect(task, metadata={"note": "sample"})
     scene.drawn(task)
     text = json.dumps(beside(scene, task))
     for word in ("sig=", "/media/", "http://", "https://", "canary", "lease", "fence"):

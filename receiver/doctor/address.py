@@ -104,7 +104,8 @@ def _status(address: Address, signature: bytes) -> int:
         "Content-Type": "application/json",
         _SIGNATURE: f"sha256={signature.decode()}",
     }
-    loopback = address.origin if _is_loopback(address.origin) else None
+    origin = address.origin
+    loopback = origin if origin.scheme == "http" and _is_loopback(origin) else None
     with (
         web.new_session(loopback) as session,
         web.exchange(

@@ -94,7 +94,7 @@ def test_what_was_published_before_the_commit_is_adopted(scene: Scene) -> None:
     installation = scene.installation
     installation.start("web", "sweep")
     with Tripwire(installation.redis.port) as redis_wire:
-        redis_wire.arm(b'"state":"stored"')
+        redis_wire.arm(b"fluxkeep:jobs:stored")
         url = installation.redis.url_through(redis_wire.port)
         (worker,) = installation.start("worker", REDIS_URL=url)
         installation.wait_until_ready()

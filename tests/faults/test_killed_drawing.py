@@ -42,6 +42,11 @@ def endless_picture() -> bytes:
     return body[: starts[2]] + scan * 20_000 + b"\xff\xd9"
 
 
+def slow_picture() -> bytes:
+    """It takes half a second to draw."""
+    return encoded(Image.new("RGB", (5000, 5000), "navy"), "image/png")
+
+
 def a_worker_that_draws_for_ever(scene: Scene) -> tuple[Process, Task]:
     (worker,) = scene.installation.start("worker")
     task = scene.generate(body_base64=b64encode(endless_picture()).decode())
@@ -67,10 +72,11 @@ def time_passes(scene: Scene, task: Task) -> None:
 def test_a_worker_killed_between_thumbnail_and_record_costs_nothing(scene: Scene) -> None:
     installation = scene.installation
     with Tripwire(installation.redis.port) as wire:
-        wire.arm(b'"thumbnail"')
         url = installation.redis.url_through(wire.port)
         (worker,) = installation.start("worker", REDIS_URL=url)
-        task = scene.generate()
+        task = scene.generate(body_base64=b64encode(slow_picture()).decode())
+        scene.client.wait_for(task.id, "stored")
+        wire.arm(b"fluxkeep:events")  # records of what has ended are packed; the change is told
         wire.wait()
         worker.kill_all()
     before = scene.stored(task)

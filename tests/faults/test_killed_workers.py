@@ -110,7 +110,7 @@ def _kill_before_rename(found: Wreckage) -> Task:
 def _kill_before_commit(found: Wreckage) -> Task:
     installation = found.scene.installation
     with Tripwire(installation.redis.port) as wire:
-        wire.arm(b'"state":"stored"')
+        wire.arm(b"fluxkeep:jobs:stored")
         url = installation.redis.url_through(wire.port)
         (worker,) = installation.start("worker", REDIS_URL=url)
         task = found.scene.generate(**MIDDLING)

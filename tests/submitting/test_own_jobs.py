@@ -30,7 +30,7 @@ def test_an_announcement_sends_a_job_of_ours_nowhere_else(desk: Desk, body: dict
 
 def test_what_is_the_callers_own_can_be_announced_of_a_job_of_ours(desk: Desk) -> None:
     job = desk.posted()
-    said = {"model": "flux-2-pro", "metadata": {"a": 1}, "notify_url": "https://example.com/x"}
+    said = {"model": "flux-2-pro", "metadata": {"a": 1}}
     answer = desk.client.put_job(job["id"], **said)
     assert (answer.status_code, answer.json()["metadata"]) == (200, {"a": 1})
     desk.stored(job)

@@ -2,8 +2,9 @@
 
 `fluxkeep:job:<id>` record · `fluxkeep:task:<task id>` the id of the job BFL calls that ·
 `fluxkeep:input:<id>` what is to be submitted · `fluxkeep:inputs` bytes of those that wait ·
-`fluxkeep:forgotten:<id>` a job or task that was deleted: its callback is not wanted · `fluxkeep:due` when each
-unfinished job must be looked at · `fluxkeep:waiting` work for workers, most urgent first ·
+`fluxkeep:forgotten:<id>` what was deleted, or a task of it: no callback makes it anew ·
+`fluxkeep:due` when each unfinished job must be looked at · `fluxkeep:waiting` work for workers,
+most urgent first ·
 `fluxkeep:line:<model>` who waits for a slot · `fluxkeep:lines` the models somebody waits for ·
 `fluxkeep:active` and `fluxkeep:active:<model>` who has a slot · `fluxkeep:sending` whose
 submission is under way · `fluxkeep:erring:<model>` whose submissions got a 500 since one went

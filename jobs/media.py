@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -152,9 +152,17 @@ class MediaStore(ABC):
         for each in (*companions(key), key):
             self.remove(each)
 
-    def drop_uncommitted(self, job_id: str, created_at: float, files: int) -> None:
-        """Delete what was published for a job that has it on no record."""
+    def drop_uncommitted(
+        self,
+        job_id: str,
+        created_at: float,
+        files: int,
+        spares: Callable[[str], bool] = lambda _key: False,
+    ) -> None:
+        """Delete what was published for a job that has it on no record, but for what is spared."""
         for n in range(files):
             found = self.existing(job_id, created_at, n)
+            if found and spares(found[0]):
+                continue
             # Also what was put beside an object that somebody else has deleted meanwhile.
             self.delete(found[0] if found else object_key(job_id, created_at, n, "image/jpeg"))

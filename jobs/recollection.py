@@ -18,7 +18,7 @@ from jobs.bfl import TASK_ID, strict_json
 from jobs.errors import BadReport, NotOurs
 from jobs.job import Job
 from jobs.kept import Kept, Role
-from jobs.media import EXTENSIONS, object_key, sidecar_key, thumbnail_key
+from jobs.media import EXTENSIONS, MediaStore, object_key, sidecar_key, thumbnail_key
 from jobs.portrait import FORMAT
 from jobs.states import Source, State
 from jobs.timeline import TIMELINE_MAX, Moment
@@ -133,6 +133,19 @@ def read(body: bytes, key: str) -> Job:
     if key not in [sidecar_key(file.key) for file in job.media]:
         raise NotOurs("it tells of other objects than the one it stands beside")
     return job
+
+
+def beside(media: MediaStore, key: str) -> Job | None:
+    """The stored job that has this object, by the note that stands there. Raises StorageFailed."""
+    note = sidecar_key(key)
+    size = media.size(note)
+    if size is None or size > NOTE_MAX_BYTES:
+        return None
+    try:
+        job = read(b"".join(media.read(note)), note)
+    except NotOurs:
+        return None
+    return job if key in [file.key for file in job.kept] else None
 
 
 def _why(error: BadReport | ValidationError) -> str:

@@ -1,6 +1,7 @@
 """Objects that are there and on no record: adopted when they are sound, else put right."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -8,13 +9,15 @@ import pytest
 from PIL import Image
 from redis import Redis
 
-from jobs import services, settings
+from jobs import intake, services, settings
 from jobs.job import Job
 from jobs.media import object_key
-from jobs.states import State
+from jobs.report import Report
+from jobs.states import News, Source, State
 from tests.harness import RedisServer, TestBucket
 from tests.sandbox import Sandbox, Task
 from tests.test_turns import Floor
+from worker import rescue
 from worker.claim import Claim
 
 
@@ -51,6 +54,14 @@ def another_picture() -> bytes:
     return file.getvalue()
 
 
+def called_with_a_dead_url(floor: Floor, task: Task) -> None:
+    """BFL has no fresh one either."""
+    url = f"{floor.box.url}/gone/sample.jpeg"
+    report = Report(task_id=task.id, news=News.READY, source=Source.CALLBACK, urls=(url,))
+    intake.accept(floor.wired.store, report, floor.wired.settings.patience)
+    floor.wired.store.change(task.id, lambda job, _now: job and replace(job, asked_again=True))
+
+
 def left_behind(floor: Floor, task: Task, body: bytes, *, died: bool) -> str:
     """The key under which somebody put these bytes; with `died` it was a worker of ours."""
     claim = Claim.take(floor.wired.store, task.id) if died else None
@@ -82,6 +93,33 @@ def test_what_a_dead_worker_published_is_adopted_without_a_download(floor: Floor
     left_behind(floor, task, floor.box.picture(task.id), died=True)
     assert stored(floor, task) == floor.box.picture(task.id)
     assert floor.downloads(task) == 0
+
+
+def test_what_was_kept_before_redis_was_lost_survives_a_dead_url(floor: Floor) -> None:
+    task = floor.ready()
+    body = stored(floor, task)
+    before = floor.job(task)
+    floor.wired.redis.flushall()
+    called_with_a_dead_url(floor, task)
+    assert stored(floor, task) == body
+    after = floor.job(task)
+    assert [file.sha256 for file in after.media] == [file.sha256 for file in before.media]
+    assert "found its media kept" in [line.what for line in after.timeline]
+
+
+def test_what_a_note_says_is_stored_is_dropped_only_for_a_job_that_was_deleted(
+    floor: Floor,
+) -> None:
+    task = floor.ready()
+    before = floor.job(task)
+    stored(floor, task)
+    key = floor.job(task).media[0].key
+    floor.wired.redis.flushall()
+    rescue.drop_if_over(floor.wired, before)
+    assert floor.wired.media.size(key) is not None
+    floor.wired.store.forget(before)
+    rescue.drop_if_over(floor.wired, before)
+    assert floor.wired.media.size(key) is None
 
 
 def test_what_breaks_off_is_not_adopted(floor: Floor) -> None:

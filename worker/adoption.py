@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from jobs import recollection
 from jobs.complaint import refusals
 from jobs.errors import NotMedia
 from jobs.job import Job
@@ -28,6 +29,15 @@ def left_behind(media: MediaStore, job: Job, n: int) -> Kept | None:
             return None
         got = Download(content_type, path.stat().st_size, _sha256(path))
         return kept(key, path, got, job.role(n))
+
+
+def kept_before(media: MediaStore, job: Job) -> tuple[Kept, ...]:
+    """What the job had stored before Redis was lost, if the whole of it is still there."""
+    found = media.existing(job.id, job.created_at, 0)
+    known = recollection.beside(media, found[0]) if found else None
+    if known is None or not all(is_same(media, file) for file in known.kept):
+        return ()
+    return known.media
 
 
 def is_same(media: MediaStore, wanted: Kept) -> bool:

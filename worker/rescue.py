@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import requests
 
-from jobs import intake, portrait, sidecars, watchdog, web
+from jobs import intake, portrait, recollection, sidecars, watchdog, web
 from jobs.counts import LIFE_LEFT, TIME_TO_STORED
 from jobs.errors import (
     BflUnavailable,
@@ -54,15 +54,20 @@ def _attempt(services: Services, claim: Claim) -> None:
     rescue = Rescue(services, claim)
     claim.on_loss = watchdog.cut_connections
     try:
+        _run(rescue)
+    except StorageFailed as error:
+        services.pulse.trouble("storage", str(error))
+        rescue.rest(f"storage: {error}")
+
+
+def _run(rescue: "Rescue") -> None:
+    try:
         rescue.run()
     except UrlDead as error:
         rescue.ask_again(str(error))
     except RefusedMedia as error:
         code, message = error.code, str(error)
-        rescue.end(lambda job, now: job.refused(now, code, message))
-    except StorageFailed as error:
-        services.pulse.trouble("storage", str(error))
-        rescue.rest(f"storage: {error}")
+        rescue.give_up(lambda job, now: job.refused(now, code, message))
     except TransferFailed as error:
         if rescue.url_should_live():
             rescue.rest(str(error))
@@ -177,7 +182,16 @@ class Rescue:
             heard = intake.accept(services.store, report, services.settings.patience, job.id)
             if heard.urls != job.urls:
                 return
-        self.end(lambda job, now: job.expired(now, f"{why}, and BFL gave no fresh URL"))
+        self.give_up(lambda job, now: job.expired(now, f"{why}, and BFL gave no fresh URL"))
+
+    def give_up(self, step: Callable[[Job, float], Job]) -> None:
+        """Commit this end, unless the media have been here since before Redis was lost."""
+        media = adoption.kept_before(self._services.media, self._claim.job)
+        if not media:
+            self.end(step)
+            return
+        self._claim.commit(lambda job, now: job.noted(now, "found its media kept").renewed(now))
+        self._commit_stored(media, self._services.store.now(), NO_COUNTS)
 
     def rest(self, why: str, retry_after: float | None = None) -> None:
         """Try again later."""
@@ -200,4 +214,12 @@ def drop_if_over(services: Services, before: Job) -> None:
     with suppress(StoreUnavailable, StorageFailed):
         after = services.store.load(before.id)
         if after is None or (after.state.terminal and after.state is not State.STORED):
-            services.media.drop_uncommitted(before.id, before.created_at, len(before.urls))
+            wanted = after is not None or not services.store.is_forgotten(before.id)
+            services.media.drop_uncommitted(
+                before.id, before.created_at, len(before.urls), _kept_by(services, wanted=wanted)
+            )
+
+
+def _kept_by(services: Services, *, wanted: bool) -> Callable[[str], bool]:
+    """Which objects an earlier life of a job has kept; of one that was deleted nothing stays."""
+    return lambda key: wanted and recollection.beside(services.media, key) is not None

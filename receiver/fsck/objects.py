@@ -5,10 +5,8 @@ from functools import partial
 from itertools import islice
 
 from jobs import recollection, retention, sidecars
-from jobs.errors import NotOurs
 from jobs.job import Job
-from jobs.media import Found, Part, job_id_of, part, possible_objects, sidecar_key
-from jobs.recollection import NOTE_MAX_BYTES
+from jobs.media import Found, Part, job_id_of, part, possible_objects
 from jobs.services import Services
 from receiver import returns
 from receiver.fsck.finding import Finding
@@ -79,7 +77,7 @@ def _unrecorded(services: Services, found: Found) -> Iterator[Finding]:
         return  # deleted since it was listed
     if services.store.load(job_id_of(found.key), exactly=True):
         return  # accepted since then
-    job = _remembered(services, found.key)
+    job = recollection.beside(services.media, found.key)
     if job is None:
         yield Finding(found.key, "is on no record, and nothing tells whose it is")
     elif not returns.is_over(services, job):
@@ -87,18 +85,6 @@ def _unrecorded(services: Services, found: Found) -> Iterator[Finding]:
     elif _is_media_over(services, job):
         said = "was left without a record, and has been kept long enough"
         yield Finding(found.key, said, partial(_delete_unnamed, services, found.key))
-
-
-def _remembered(services: Services, key: str) -> Job | None:
-    note = sidecar_key(key)
-    size = services.media.size(note)
-    if size is None or size > NOTE_MAX_BYTES:
-        return None
-    try:
-        job = recollection.read(b"".join(services.media.read(note)), note)
-    except NotOurs:
-        return None
-    return job if key in [file.key for file in job.kept] else None
 
 
 def _is_media_over(services: Services, job: Job) -> bool:

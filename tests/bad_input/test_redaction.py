@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from jobs.records import decode
-from jobs.states import TERMINAL
 from tests.bad_input.storm import FATES, SIGNATURE_CANARY, SIGNED, Storm
 from tests.bad_input.target import PROOF, Target, new_id
 from tests.bad_input.wire import exchange, request

@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple
 
-from jobs import recollection
+from jobs import drawing, recollection
 from jobs.errors import NotOurs
 from jobs.job import Job
 from jobs.media import Found, Part, job_id_of, part, possible_objects
@@ -88,6 +88,6 @@ def bring_back(services: Services, job: Job) -> bool:
     """Whether there was no record of it until now."""
 
     def unless_known(known: Job | None, now: float) -> Job:
-        return known or replace(job, version=int(now * 1e6))
+        return known or drawing.wanted(replace(job, version=int(now * 1e6)), now)
 
     return services.store.change(job.id, unless_known).written

@@ -1,9 +1,13 @@
 """Media in a local directory: staged beside the objects, renamed into place, synced to the disk."""
 
 import contextlib
+import errno
+import logging
 import os
+import re
 import secrets
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +21,9 @@ from jobs.media import STAGING, Found, MediaStore
 
 ABANDONED_AFTER_SECONDS = 60.0
 CHUNK_BYTES = 256 * 1024
+_DAY = tuple(map(re.compile, (r"[0-9]{4}", r"[0-9]{2}", r"[0-9]{2}")))
+
+log = logging.getLogger(__name__)
 
 
 class Directory(MediaStore):
@@ -42,6 +49,7 @@ class Directory(MediaStore):
         """It has survived a power cut when this returns. A file has no place for `name`."""
         del name
         with refusals():
+            self._own(key)
             try:
                 obstore.rename(self._objects, f"{STAGING}/{staged.name}", key, overwrite=False)
             except AlreadyExistsError:
@@ -50,8 +58,8 @@ class Directory(MediaStore):
         return True
 
     def write(self, key: str, body: bytes) -> None:
-        path = self.root / key
-        with refusals(), self.staging(path.stem) as staged:
+        with refusals(), self.staging(Path(key).stem) as staged:
+            path = self._own(key)
             path.parent.mkdir(parents=True, exist_ok=True)
             with staged.open("xb") as file:
                 file.write(body)
@@ -61,26 +69,39 @@ class Directory(MediaStore):
             _sync_directories(path, self.root)
 
     def size(self, key: str) -> int | None:
-        path = self.root / key
         with refusals():
-            return path.stat().st_size if path.is_file() else None
+            try:
+                found = self._own(key).lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         left = float("inf") if stop is None else stop - start
-        with refusals(), (self.root / key).open("rb") as file:
+        with refusals(), open(self._own(key), "rb", opener=_unled) as file:
             file.seek(start)
             while chunk := file.read(int(min(CHUNK_BYTES, left))):
                 left -= len(chunk)
                 yield chunk
 
     def listing(self) -> Iterator[Found]:
-        yield from _files(self.root, "")
+        yield from _files(self.root, "", _DAY)
 
-    def local_path(self, key: str) -> Path:
+    def local_path(self, key: str) -> Path | None:
+        return self.root / key if self.size(key) is not None else None
+
+    def _own(self, key: str) -> Path:
+        """Where an object lies. Raises FileNotFoundError on the way through a link."""
+        path = self.root
+        for name in key.split("/")[:-1]:
+            path /= name
+            if path.is_symlink():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return self.root / key
 
     def remove(self, key: str) -> None:
         with refusals(), contextlib.suppress(FileNotFoundError):
+            self._own(key)
             obstore.delete(self._objects, key)
 
     def check(self, size: int) -> None:
@@ -115,17 +136,34 @@ class Directory(MediaStore):
             return path.stat().st_mtime
 
 
-def _files(directory: Path, prefix: str) -> Iterator[Found]:
-    """Links are not followed: they lead to what is not ours."""
-    with refusals(), os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if prefix or entry.name != STAGING:
-                    yield from _files(directory / entry.name, f"{prefix}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False):
-                with contextlib.suppress(FileNotFoundError):
-                    size = entry.stat(follow_symlinks=False).st_size
-                    yield Found(prefix + entry.name, size)
+def _files(directory: Path, prefix: str, below: Sequence[re.Pattern[str]]) -> Iterator[Found]:
+    """Only days are walked through, and no links: they lead to what is not ours."""
+    for entry in _entries(directory, prefix):
+        if entry.is_dir(follow_symlinks=False):
+            if below and below[0].fullmatch(entry.name):
+                yield from _files(directory / entry.name, f"{prefix}{entry.name}/", below[1:])
+        elif entry.is_file(follow_symlinks=False):
+            with refusals(), contextlib.suppress(FileNotFoundError):
+                size = entry.stat(follow_symlinks=False).st_size
+                yield Found(prefix + entry.name, size)
+
+
+def _entries(directory: Path, prefix: str) -> Iterator[os.DirEntry[str]]:
+    """A day that we may not read does not keep us from the others."""
+    with refusals():
+        try:
+            entries = os.scandir(directory)
+        except PermissionError:
+            if not prefix:
+                raise
+            log.warning("storage: %s cannot be read", prefix)
+            return
+        with entries:
+            yield from entries
+
+
+def _unled(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 def _sync_directories(path: Path, root: Path) -> None:

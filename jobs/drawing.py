@@ -1,6 +1,5 @@
 """Thumbnails of a stored job: the pure steps, which change nothing else about it."""
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from jobs.job import Job
@@ -49,14 +48,11 @@ def finished(job: Job, _now: float) -> Job:
     return replace(job, draw_at=None) if job.draw_at is not None else job
 
 
-def lost(job: Job, now: float, keys: Collection[str]) -> Job:
-    """Without thumbnails that are not there as they were drawn: they are drawn again."""
-
-    def mark(file: Kept) -> Kept:
-        gone = file.thumbnail and file.thumbnail.key in keys
-        return replace(file, thumbnail=None) if gone else file
-
-    media = tuple(map(mark, job.media))
+def lost(job: Job, now: float, thumbnail: Kept) -> Job:
+    """Without a thumbnail that is not there as it was drawn."""
+    media = tuple(
+        replace(file, thumbnail=None) if file.thumbnail == thumbnail else file for file in job.media
+    )
     return wanted(replace(job, media=media), now) if media != job.media else job
 
 

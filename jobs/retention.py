@@ -48,10 +48,11 @@ def media_missing(job: Job, now: float, keys: Collection[str]) -> Job:
 
 
 def media_found(job: Job, now: float, key: str) -> Job:
-    """What was missing is there again."""
+    """What was missing is there again; its thumbnail had gone with it."""
 
     def mark(file: Kept) -> Kept:
-        return replace(file, deleted_at=None) if file.key == key else file
+        gone = file.key == key and file.deleted_at is not None
+        return replace(file, deleted_at=None, thumbnail=None) if gone else file
 
     media = tuple(map(mark, job.media))
     found = replace(job, media=media)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple
 
-from jobs import recollection
+from jobs import drawing, recollection
 from jobs.errors import NotOurs
 from jobs.job import Job
 from jobs.media import Found, Part, job_id_of, part, possible_objects
@@ -90,7 +90,7 @@ def bring_back(services: Services, job: Job) -> bool:
     modest = _without_the_name_of_another(services, job)
 
     def unless_known(known: Job | None, now: float) -> Job:
-        return known or replace(modest, version=int(now * 1e6))
+        return known or drawing.wanted(replace(modest, version=int(now * 1e6)), now)
 
     # Not looked up first, for that would find the job which calls one of its tasks so.
     return services.store.change(job.id, unless_known, new=True).written

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from jobs import drawing, sidecars
 from jobs.job import Job
-from jobs.media import sidecar_key
+from jobs.media import sidecar_key, thumbnail_key
 from tests.harness.archive import Archive, whats
 from tests.harness.command_line import CommandLine, Said
 from tests.harness.installation import Installation
+from worker import drawings
+from worker.thumbnail import Thumbnail
 
 CLEAN = Said(0, "all is well\n", "")
 Damage = Callable[[Archive, Job], object]
@@ -175,6 +178,53 @@ def test_a_file_that_is_back_is_taken_back(archive: Archive, shell: CommandLine)
     assert shell.run("fsck", "--mend").out.splitlines()[-1] == "1 found, 1 mended"
     assert (after := archive.job(job)) and after.media == job.media
     assert shell.run("fsck", "--verify-bytes") == CLEAN
+
+
+def drawn(archive: Archive) -> Job:
+    """A job whose thumbnail is kept."""
+    job = archive.stored()
+    drawings.keep(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
+    store = archive.services.store
+    store.change(job.id, lambda job, now: job and drawing.finished(job, now))
+    sidecars.keep_true(store, archive.services.media, job.id)
+    after = archive.job(job)
+    assert after and after.media[0].thumbnail and after.draw_at is None
+    return after
+
+
+@pytest.mark.parametrize("body", [None, b"larger", b"other"])
+def test_a_thumbnail_that_is_not_as_it_was_drawn_is_drawn_again(
+    archive: Archive, shell: CommandLine, body: bytes | None
+) -> None:
+    job, media = drawn(archive), archive.services.media
+    assert shell.run("fsck", "--verify-bytes") == CLEAN
+    small = thumbnail_key(key(job))
+    media.remove(small) if body is None else media.write(small, body)
+    mended = shell.run("fsck", "--mend", "--verify-bytes")
+    assert mended.out.startswith(small) and "1 found, 1 mended" in mended.out, mended
+    after = archive.job(job)
+    assert after and after.media[0].thumbnail is None and after.draw_at is not None
+    assert shell.run("fsck", "--verify-bytes") == CLEAN
+
+
+def test_a_file_that_is_back_is_drawn_again(archive: Archive, shell: CommandLine) -> None:
+    job, media = drawn(archive), archive.services.media
+    body = b"".join(media.read(key(job)))
+    media.remove(key(job))
+    shell.run("fsck", "--mend")
+    media.write(key(job), body)
+    shell.run("fsck", "--mend")
+    after = archive.job(job)
+    assert after and after.kept and after.media[0].thumbnail is None and after.draw_at is not None
+
+
+def test_a_job_that_is_back_before_it_was_drawn_is_drawn(
+    archive: Archive, shell: CommandLine
+) -> None:
+    job = archive.stored()
+    forget_record(archive, job)
+    shell.run("fsck", "--mend")
+    assert (after := archive.job(job)) and after.draw_at is not None
 
 
 def test_other_bytes_are_found_and_left_to_a_person(archive: Archive, shell: CommandLine) -> None:

@@ -201,6 +201,31 @@ def test_links_in_a_directory_are_not_followed(directory: Directory, tmp_path: P
     assert list(directory.listing()) == []
 
 
+def test_only_days_are_walked_through_whatever_else_stands_in_the_root(
+    directory: Directory,
+) -> None:
+    published(directory, b"bytes")
+    for name in ("lost+found", "2026/notes", "2026/01/01/deeper"):
+        (directory.root / name).mkdir(parents=True)
+        (directory.root / name / "job-0.jpg").touch()
+    assert list(directory.listing()) == [(KEY, 5)]
+
+
+@pytest.mark.parametrize("link", [KEY, "2026/01/01", "2026"])
+def test_what_a_link_leads_to_is_no_object(directory: Directory, tmp_path: Path, link: str) -> None:
+    published(directory, b"bytes")
+    (directory.root / link).rename(tmp_path / "elsewhere")
+    (directory.root / link).symlink_to(tmp_path / "elsewhere")
+    assert (directory.size(KEY), directory.local_path(KEY)) == (None, None)
+    with pytest.raises(StorageFailed):
+        read(directory)
+    if link != KEY:
+        with pytest.raises(StorageFailed):
+            directory.write(sidecar_key(KEY), b"{}")
+        directory.remove(KEY)
+        assert [path.name for path in (tmp_path / "elsewhere").rglob("*.*")] == ["job-0.jpg"]
+
+
 def test_a_staged_file_is_dropped_a_minute_after_its_last_byte(directory: Directory) -> None:
     abandoned, in_work = (directory.root / ".staging" / name for name in ("old", "new"))
     for path in (abandoned, in_work):

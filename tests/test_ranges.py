@@ -27,7 +27,7 @@ class Asked(Directory):
         super().__init__(root)
         self.spans: list[tuple[int, int | None]] = []
 
-    def local_path(self, key: str) -> None:  # type: ignore[override]
+    def local_path(self, key: str) -> None:
         """None, as in a bucket."""
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:

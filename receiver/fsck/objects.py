@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 
-from jobs import recollection, retention, sidecars
+from jobs import drawing, recollection, retention, sidecars
 from jobs.job import Job
 from jobs.media import Found, Part, job_id_of, part, possible_objects
 from jobs.services import Services
@@ -118,7 +118,8 @@ def _unnamed(services: Services, found: Found, job: Job) -> Iterator[Finding]:
 
 def _take_back(services: Services, job_id: str, key: str) -> bool:
     def found_again(job: Job | None, now: float) -> Job | None:
-        return job and retention.media_found(job, now, key)
+        found = job and retention.media_found(job, now, key)
+        return drawing.wanted(found, now) if found and found is not job else job
 
     change = services.store.change(job_id, found_again)
     sidecars.keep_true(services.store, services.media, job_id)

@@ -1,6 +1,5 @@
 """Each record: does it stand where it should, and are its media there and explained?"""
 
-import hashlib
 from collections.abc import Iterator
 from functools import partial
 
@@ -11,6 +10,8 @@ from jobs.media import companions, sidecar_key
 from jobs.portrait import sidecar
 from jobs.services import Services
 from jobs.states import State
+from receiver.fsck import thumbnails
+from receiver.fsck.digest import sha256
 from receiver.fsck.finding import Finding
 
 UNREADABLE = "its record cannot be read"
@@ -42,8 +43,10 @@ def _media(services: Services, job: Job, *, verify_bytes: bool) -> Iterator[Find
                 yield Finding(file.key, "is gone", partial(_give_up, services, job.id, file.key))
         elif size != file.bytes:
             yield Finding(file.key, f"has {size} bytes instead of {file.bytes}")
-        elif verify_bytes and _sha256(services, file.key) != file.sha256:
+        elif verify_bytes and sha256(services.media, file.key) != file.sha256:
             yield Finding(file.key, "has other bytes than the ones that were stored")
+        if size is not None:
+            yield from thumbnails.look(services, job, file, verify_bytes=verify_bytes)
         if size is not None and not _is_explained(services, job, file):
             yield from _unexplained(services, job.id, file.key)
 
@@ -67,13 +70,6 @@ def _give_up(services: Services, job_id: str, key: str) -> bool:
         services.media.remove(each)
     sidecars.keep_true(services.store, services.media, job_id)
     return change.written
-
-
-def _sha256(services: Services, key: str) -> str:
-    digest = hashlib.sha256()
-    for piece in services.media.read(key):
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def _unexplained(services: Services, job_id: str, key: str) -> Iterator[Finding]:

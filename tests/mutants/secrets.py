@@ -162,8 +162,8 @@ MUTANTS = (
     Mutant(
         "urls-kept-after-the-end",
         "jobs/job.py",
-        "            urls=(),\n            urls_die_at=None,\n",
-        "            urls_die_at=None,\n",
+        "            urls=(),\n            roles=(),\n",
+        "            roles=(),\n",
         ("tests/test_transitions.py::test_an_unfetched_job_expires_at_its_deadline",),
     ),
     Mutant(

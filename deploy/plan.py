@@ -38,7 +38,8 @@ class SandboxPlan:
 
     @property
     def command(self) -> list[str]:
-        webhook = ["--webhook-url", self.webhook_url, "--webhook-secret", self.webhook_secret]
+        # In one word: a secret may begin with a dash.
+        webhook = [f"--webhook-url={self.webhook_url}", f"--webhook-secret={self.webhook_secret}"]
         return ["python", "-m", "tests.sandbox", "--port", str(self.port), *webhook]
 
 

@@ -4,16 +4,19 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+import requests
 
 from deploy import processes
 from deploy.dev_keys import missing_secrets
 from deploy.local_redis import free_port
+from deploy.plan import SandboxPlan
 from deploy.procfile import ROOT, environment
 from deploy.sample import App
 from tests.harness import Client, Process
@@ -150,6 +153,23 @@ def test_keys_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) -
         name: value for name, value in made.items() if name != "API_KEYS"
     }
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_sandbox_takes_a_secret_that_begins_with_a_dash() -> None:
+    sandbox = SandboxPlan(free_port(), "http://127.0.0.1:9/webhooks/bfl", "-dash")
+    command = [sys.executable, *sandbox.command[1:]]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process:
+        wait_for("the sandbox", lambda: _answers(sandbox.url) or process.poll() is not None)
+        alive = process.poll() is None
+        process.kill()
+    assert alive
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/v1/credits", timeout=2).status_code > 0
+    except requests.RequestException:
+        return False
 
 
 def _living(pids: set[int]) -> set[int]:

@@ -95,8 +95,8 @@ def test_a_run_shows_a_stored_job_and_its_media(a_run: Run) -> None:
     assert a_run.said(r"Sample: stored, (\S+)")[1].startswith(f"{a_run.url}/media/")
     # Without a key of BFL's the sandbox takes what we submit as well.
     order = {"model": "flux-2-pro", "input": {"prompt": "a lighthouse"}}
-    job = a_run.client.request("POST", "/api/jobs", json=order).json()
-    assert a_run.client.wait_for(job["id"], timeout=30)["status"] == "stored"
+    job = client.request("POST", "/api/jobs", json=order).json()
+    assert client.wait_for(job["id"], timeout=30)["status"] == "stored"
 
 
 @pytest.mark.parametrize("parts", [["sweep", "worker"], ["redis"]])

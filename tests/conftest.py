@@ -78,3 +78,14 @@ def installation(stopped_installation: Installation) -> Installation:
 def client(installation: Installation) -> Client:
     """Its user, with the admin key and the webhook secret."""
     return installation.client()
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def at_rest(
+    request: pytest.FixtureRequest, stopped_installation: Installation, temporary: Path
+) -> Installation:
+    """Nothing of it runs, so that nothing else puts anything right."""
+    assert temporary.exists()
+    if request.param == "bucket":
+        stopped_installation.keep_in(request.getfixturevalue("bucket"))
+    return stopped_installation

@@ -32,7 +32,7 @@ from tests.sandbox import Sandbox
 def waiting(stopped_installation: Installation, sandbox: Sandbox) -> Iterator[Process]:
     """Somebody waits for a job that BFL will not take."""
     started(stopped_installation)
-    sandbox.settings.submit_fault = 503
+    sandbox.settings.submit_fault = 429
     log = stopped_installation.directory / "command.log"
     process = CommandLine(stopped_installation).start(*FOX, *quick(), "--wait", log=log)
     yield process
@@ -46,7 +46,7 @@ def said_by(process: Process, pattern: str) -> re.Match[str]:
 def test_ctrl_c_leaves_the_job_alone_and_says_how_to_look_at_it(
     stopped_installation: Installation, sandbox: Sandbox, waiting: Process
 ) -> None:
-    said_by(waiting, r"paused: BFL is not available; tried again")
+    said_by(waiting, r"paused: BFL says that too many tasks are active; tried again")
     waiting.send(signal.SIGINT)
     assert waiting.wait() == 130
     job_id = said_by(waiting, r"flask --app receiver jobs show (\S+)")[1]

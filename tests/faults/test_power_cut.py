@@ -50,7 +50,9 @@ def test_every_directory_down_to_the_object_is_on_the_disk_before_the_commit(
 
 
 def test_what_explains_the_object_is_on_the_disk_before_the_commit(syncs: list[Any]) -> None:
-    bytes_of_it, name_of_it = syncs[-2:]
+    staged = [n for n, sync in enumerate(syncs) if "/.staging/" in sync["path"]]
+    # The picture's bytes were first; what follows the explanation is its thumbnail.
+    bytes_of_it, name_of_it = syncs[staged[1] : staged[1] + 2]
     assert "/.staging/" in bytes_of_it["path"] and len(bytes_of_it["published"]) == 1
     note, picture = sorted(name_of_it["published"], key=lambda path: path.endswith(".jpg"))
     assert note == str(Path(picture).with_suffix(".json"))

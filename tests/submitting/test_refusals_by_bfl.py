@@ -64,4 +64,5 @@ def test_a_refused_job_that_is_forgotten_leaves_nothing(desk: Desk) -> None:
     assert desk.client.request("DELETE", f"/api/jobs/{job['id']}").status_code == 204
     assert desk.client.find(job["id"]) is None
     with desk.scene.installation.redis.client() as redis:
-        assert [key for key in redis.scan_iter("fluxkeep:*") if job["id"].encode() in key] == []
+        left = [key for key in redis.scan_iter("fluxkeep:*") if job["id"].encode() in key]
+    assert left == [f"fluxkeep:forgotten:{job['id']}".encode()], "but that it was deleted"

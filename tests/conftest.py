@@ -10,6 +10,7 @@ import pytest
 from jobs.bucket import Bucket
 from jobs.provider import Limits, Provider
 from tests.harness import Client, Installation, RedisServer, S3Server, TestBucket
+from tests.harness.chromium import Chromium, Window
 from tests.sandbox import Sandbox
 
 
@@ -89,3 +90,19 @@ def at_rest(
     if request.param == "bucket":
         stopped_installation.keep_in(request.getfixturevalue("bucket"))
     return stopped_installation
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """A real browser, started once; mark what uses it `browser`."""
+    running = Chromium()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def window(chromium: Chromium) -> Iterator[Window]:
+    """A fresh window, without cookies and with nothing remembered."""
+    opened = chromium.window()
+    yield opened
+    opened.page.context.close()

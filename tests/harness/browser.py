@@ -14,7 +14,7 @@ _MAC_APPLICATIONS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-_ADVICE = "The browser tests will fail: install Chromium (apt-get install chromium) and try again."
+ADVICE = "The browser tests will fail: install Chromium (apt-get install chromium) and try again."
 
 
 def find() -> str | None:
@@ -44,7 +44,7 @@ def main() -> None:
     if find() is None:
         sys.stderr.write("Chromium is missing; trying to install it for the browser tests ...\n")
         if not install() or find() is None:
-            sys.stderr.write(f"{_ADVICE}\n")
+            sys.stderr.write(f"{ADVICE}\n")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Clients of BFL's API that others wrote: each installed once, then run as a process of its own."""
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from deploy.procfile import ROOT
 from tests.harness import node
 
 PROGRAMS = ROOT / "tests" / "clients"
+NODE_MODULES = PROGRAMS / "node_modules"
 _BLACKFOREST = ROOT / "var" / "clients" / "blackforest"
+_LOCK = ROOT / "var" / "clients" / "lock"
 INSTALL_SECONDS = 300
 RUN_SECONDS = 60
 # What a developer's shell may hold and these clients listen to.
@@ -87,9 +91,14 @@ def _javascript(program: str) -> list[str]:
 
 def javascript() -> list[str]:
     """Node.js, with the packages of tests/clients installed for whatever runs there."""
-    lock = PROGRAMS / "package-lock.json"
-    _install(lock, PROGRAMS / "node_modules", node.ci())
+    _install(PROGRAMS / "package-lock.json", NODE_MODULES, node.ci())
     return [node.find("node")]
+
+
+def npm_package(name: str) -> Path:
+    """Where one of those packages is, installed."""
+    javascript()
+    return NODE_MODULES / name
 
 
 def blackforest() -> list[str]:
@@ -104,13 +113,23 @@ def blackforest() -> list[str]:
 
 
 def _install(lock: Path, place: Path, command: list[str]) -> None:
-    """Run the command unless it has run since the lock last changed."""
-    stamp, wanted = place / ".installed", hashlib.sha256(lock.read_bytes()).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    shutil.rmtree(place, ignore_errors=True)
-    subprocess.run(command, cwd=PROGRAMS, timeout=INSTALL_SECONDS, check=True)
-    stamp.write_text(wanted)
+    """Run the command unless it has run since the lock last changed; others wait meanwhile."""
+    with _alone():
+        stamp, wanted = place / ".installed", hashlib.sha256(lock.read_bytes()).hexdigest()
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        shutil.rmtree(place, ignore_errors=True)
+        subprocess.run(command, cwd=PROGRAMS, timeout=INSTALL_SECONDS, check=True)
+        stamp.write_text(wanted)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Of all test runs in this directory; the system lets go when the process ends."""
+    _LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with _LOCK.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 CLIENTS = (

@@ -1,0 +1,97 @@
+"""A real Chromium without a screen, which reaches this machine alone and notes what else is asked.
+
+One for a test run, a fresh window with cookies and storage of its own for each test.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import ConsoleMessage, Error, Request, sync_playwright
+
+from tests.harness import browser
+from tests.harness.foreign import npm_package
+
+ARGUMENTS = (
+    "--no-sandbox",  # tests run as root in containers, and visit nobody but us
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Names are not even looked up; Window.strangers says which were asked for.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PATIENCE_MILLISECONDS = 30_000.0
+# What WCAG 2.2 AA asks for and a program can see.
+RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+
+
+class ChromiumMissing(RuntimeError):
+    """It is not on this machine, and could not be installed."""
+
+
+class Window:
+    """One person's browser: `page` is Playwright's, the lists say what went on behind it."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.strangers: list[str] = []
+        self.complaints: list[str] = []
+        page.context.on("request", self._asked)
+        page.context.on("console", self._said)
+        page.context.on("weberror", lambda trouble: self.complaints.append(str(trouble.error)))
+
+    def violations(self, within: str = "html") -> list[str]:
+        """What axe finds wrong with the page as it stands: rule, what to do, and where."""
+        self.page.evaluate(_axe())
+        asked = {"runOnly": {"type": "tag", "values": list(RULES)}}
+        found = self.page.evaluate("([within, asked]) => axe.run(within, asked)", [within, asked])
+        return [
+            f"{rule['id']}: {rule['help']}: {node['target']}: {node['failureSummary']}"
+            for rule in found["violations"]
+            for node in rule["nodes"]
+        ]
+
+    def _asked(self, request: Request) -> None:
+        place = urlsplit(request.url)
+        if place.scheme not in ("data", "blob") and place.hostname not in LOOPBACK:
+            self.strangers.append(request.url)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+
+class Chromium:
+    """Started at once. Raises ChromiumMissing."""
+
+    def __init__(self) -> None:
+        program = browser.find()
+        if program is None:
+            raise ChromiumMissing(browser.ADVICE)
+        self._playwright = sync_playwright().start()
+        try:
+            self._browser = self._playwright.chromium.launch(
+                executable_path=program, args=list(ARGUMENTS)
+            )
+        except Error:
+            self._playwright.stop()
+            raise
+
+    def window(self, **options: Any) -> Window:
+        """A fresh one; options are those of Playwright's `new_context`."""
+        context = self._browser.new_context(**options)
+        context.set_default_timeout(PATIENCE_MILLISECONDS)
+        return Window(context.new_page())
+
+    def close(self) -> None:
+        self._browser.close()
+        self._playwright.stop()
+
+
+def _axe() -> str:
+    """By the debugger's way in, which no Content-Security-Policy stops."""
+    return (npm_package("axe-core") / "axe.min.js").read_text()

@@ -24,9 +24,27 @@ class Histogram(NamedTuple):
             found.append(("+Inf" if bound == float("inf") else f"{bound:g}", float(total)))
         return found
 
+    def quantile(self, counts: Mapping[str, int], share: float) -> float | None:
+        """The seconds under which this share of all observations stayed, by the buckets.
+
+        Evenly spread within a bucket; above the last bound no more is known than that.
+        """
+        number = [counts.get(f"{self.name}_{n}", 0) for n in range(len(self.bounds) + 1)]
+        rank, below, lower = share * sum(number), 0, 0.0
+        for upper, here in zip(self.bounds, number, strict=False):
+            if here and below + here >= rank:
+                return lower + (upper - lower) * (rank - below) / here
+            below, lower = below + here, upper
+        return self.bounds[-1] if sum(number) else None
+
+    def observations(self, counts: Mapping[str, int]) -> int:
+        return sum(counts.get(f"{self.name}_{n}", 0) for n in range(len(self.bounds) + 1))
+
     def sum(self, counts: Mapping[str, int]) -> float:
         return counts.get(f"{self.name}_sum_ms", 0) / 1000
 
+
+NOTICES_GIVEN_UP = "notice_given_up"
 
 # How close it was: what a URL still had to live when its media were ours.
 LIFE_LEFT = Histogram("life_left", (0, 10, 30, 60, 120, 300, 420, 540, 600, 3600))

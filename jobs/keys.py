@@ -14,7 +14,8 @@ ids by creation · `fluxkeep:by:model:<model>`, `fluxkeep:by:source:<source>` an
 whose metadata are not all there · `fluxkeep:events` which jobs changed · `fluxkeep:ended` and
 `fluxkeep:ended:media` terminal jobs, without and with media, by their end · `fluxkeep:left`
 objects that outlived their record, by its end · `fluxkeep:refusals:<id>` callbacks that proved
-nothing · `fluxkeep:counts` counters · `fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why
+nothing · `fluxkeep:counts` counters · `fluxkeep:minutes` what they were, minute by minute ·
+`fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why
 a part refused.
 """
 
@@ -35,6 +36,7 @@ NOTICES = "fluxkeep:notices"
 DRAWINGS = "fluxkeep:drawings"
 REFUSALS = "fluxkeep:refusals:"
 COUNTS = "fluxkeep:counts"
+MINUTES = "fluxkeep:minutes"
 SEEN = "fluxkeep:seen"
 TROUBLE = "fluxkeep:trouble:"
 INDEX = "fluxkeep:jobs:"

@@ -184,3 +184,16 @@ redis.call('LTRIM', KEYS[2], 0, ARGV[2] - 1)
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 return 1
 """
+
+# KEYS: samples, counts. ARGV: seconds between samples, seconds they are kept.
+# The counters as they stand, once in each period, whoever comes first in it.
+SAMPLE = """
+local time = redis.call('TIME')
+local period = time[1] - time[1] % ARGV[1]
+if redis.call('ZCOUNT', KEYS[1], period, '+inf') == 0 then
+  local counts = table.concat(redis.call('HGETALL', KEYS[2]), ' ')
+  redis.call('ZADD', KEYS[1], period, string.format('%.0f %s', period, counts))
+  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', period - ARGV[2])
+end
+return time
+"""

@@ -16,12 +16,14 @@ from jobs.hosts import Trust
 from jobs.job import Job
 from jobs.ledger import Ledger
 from jobs.media import MediaStore
+from jobs.minutes import Minutes
 from jobs.outage import TellingRetry
 from jobs.pages import Pages
 from jobs.provider import BRISK, PATIENT, Limits
 from jobs.pulse import Pulse
 from jobs.queues import Hints
 from jobs.refusals import Refusals
+from jobs.risk import Risk
 from jobs.seal import Seal
 from jobs.settings import Settings
 from jobs.signing import CallbackTokens, LinkSigner, MediaLink
@@ -48,6 +50,8 @@ class Services:
     pages: Pages
     events: Events
     pulse: Pulse
+    minutes: Minutes
+    risk: Risk
     refusals: Refusals
     ended: Ended
     ledger: Ledger
@@ -108,6 +112,8 @@ def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Service
         pages=Pages(redis),
         events=Events(redis),
         pulse=Pulse(redis, clock),
+        minutes=Minutes(redis, clock),
+        risk=Risk(redis),
         refusals=Refusals(redis),
         ended=Ended(redis),
         ledger=Ledger(redis),

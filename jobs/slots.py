@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs import scripts
+from jobs import places, scripts
 from jobs.clock import Clock, unavailable
 from jobs.keys import ACTIVE, ERRING, LINE, LINES, PAUSES, RECORDS, SENDING
 from jobs.limits import Limits
@@ -32,6 +32,27 @@ class Pause(NamedTuple):
     since: float
     until: float
     tries: int
+
+
+class Queue(NamedTuple):
+    """A model's slots, and how many jobs wait for one."""
+
+    model: str
+    used: int
+    most: int
+    waiting: int
+
+
+class Crowd(NamedTuple):
+    """All slots, and those of the models that have a limit of their own or that somebody wants."""
+
+    used: int
+    most: int
+    models: list[Queue]
+
+    @property
+    def waiting(self) -> int:
+        return sum(queue.waiting for queue in self.models)
 
 
 class Slots:
@@ -135,6 +156,21 @@ class Slots:
         """How many slots are in use."""
         with unavailable():
             return int(self._redis.zcard(ACTIVE))
+
+    def crowd(self) -> Crowd:
+        """How many have a slot and how many wait for one."""
+        with unavailable():
+            lines = sorted(line.decode() for line in self._redis.smembers(LINES))
+            named = sorted({*self._limits.models, *(line.removeprefix(LINE) for line in lines)})
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.zcard(ACTIVE)
+                for model in named:
+                    pipe.zcard(places.active(model))
+                    pipe.zcard(LINE + model)
+                total, *found = pipe.execute()
+        pairs = zip(named, found[::2], found[1::2], strict=True)
+        models = [Queue(name, used, self._limits.of(name), wait) for name, used, wait in pairs]
+        return Crowd(total, self._limits.total, models)
 
 
 def _pause(scope: str, value: str) -> Pause:

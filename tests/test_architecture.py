@@ -22,7 +22,7 @@ LAYERS = (
     {"places", "search"},
     {"bfl_answers", "bfl_submissions", "plan", "slots"},
     {"store", "ended", "ledger", "recollection", "pages", "pulse", "refusals", "events"}
-    | {"directory", "staging", "account"},
+    | {"minutes", "risk", "directory", "staging", "account"},
     {"bucket"},
     {"storage", "sidecars"},
     {"intake", "services"},
@@ -46,11 +46,13 @@ AT_HOME = {
         "jobs.ended",
         "jobs.ledger",
         "jobs.events",
+        "jobs.minutes",
         "jobs.outage",
         "jobs.pages",
         "jobs.pulse",
         "jobs.queues",
         "jobs.refusals",
+        "jobs.risk",
         "jobs.services",
         "jobs.slots",
         "jobs.store",
@@ -83,6 +85,8 @@ KEEPERS = {"store", "pages", "places", "plan", "pulse", "refusals", "slots"} | {
     "events",
     "facets",
     "ledger",
+    "minutes",
+    "risk",
     "search",
 }
 VAGUE = {"utils", "common", "manager", "helpers", "misc", "models"}

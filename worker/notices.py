@@ -12,10 +12,12 @@ import time
 from contextlib import suppress
 
 from jobs import notice
+from jobs.counts import NOTICES_GIVEN_UP
 from jobs.errors import BrokenRecord, RefusedUrl, StoreUnavailable
 from jobs.job import Job
 from jobs.notice import Outcome
 from jobs.services import Services
+from jobs.store import Change
 from jobs.target import Notice, Target
 from worker.lanes import SENDERS, Errand, Lanes
 from worker.letter import Letter, recipient_of
@@ -121,10 +123,16 @@ def tell(services: Services, job_id: str, to: Target) -> bool:
     outcome = _outcome(services, change.after, taken)
     log.info("job %s: %s %s", job_id, to, outcome.problem or "called")
     jitter = _jittered(JITTER)
-    services.store.change(
+    settled = services.store.change(
         job_id, lambda job, now: job and notice.answered(job, taken, outcome, now, jitter)
     )
+    if outcome.problem and _is_over(settled, to):
+        services.store.count({NOTICES_GIVEN_UP: 1})
     return True
+
+
+def _is_over(settled: Change, to: Target) -> bool:
+    return settled.written and not (settled.after and notice.owed_to(settled.after, to))
 
 
 def _outcome(services: Services, job: Job, taken: Notice) -> Outcome:

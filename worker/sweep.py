@@ -80,6 +80,7 @@ def sweep(services: Services, ended: Tell = _nobody) -> float:
     services.slots.tidy()
     services.store.hint(due.unhinted or _next_in_line(services, due))
     services.pulse.beat("sweep")
+    services.minutes.take()
     if due.ids:
         return LEAST_PAUSE_SECONDS
     until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from jobs.counts import NOTICES_GIVEN_UP
 from tests.harness.hook import Hook
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
@@ -57,6 +58,8 @@ def test_a_receiver_that_says_it_is_gone_is_not_called_again(scene: Scene, hook:
     moved(scene, job_id, due_now)
     time.sleep(1.5)
     assert len(hook.calls) == 1
+    with scene.installation.redis.client() as redis:
+        assert Parts.over(redis).pulse.tally().counts[NOTICES_GIVEN_UP] >= 1
 
 
 def test_after_a_day_it_is_given_up_where_that_can_be_seen(scene: Scene, hook: Hook) -> None:

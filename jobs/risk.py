@@ -1,0 +1,42 @@
+"""The jobs whose URLs die first."""
+
+from typing import Any
+
+from redis import Redis
+
+from jobs import records
+from jobs.clock import unavailable
+from jobs.errors import BrokenRecord
+from jobs.job import Job
+from jobs.keys import INDEX, RECORDS, WAITING
+from jobs.states import State
+
+# So many are looked at, however many there are: those that workers would take next, and those
+# that came first. What is at risk is among them.
+LOOKS_MAX = 50
+
+
+class Risk:
+    """Reads what is `ready` and not stored yet. Raises StoreUnavailable."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+
+    def most_urgent(self, limit: int) -> list[Job]:
+        """Jobs whose media are not ours yet, the one with the least life left first."""
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.zrange(WAITING, 0, LOOKS_MAX - 1)
+            pipe.zrange(INDEX + State.READY, 0, LOOKS_MAX - 1)
+            ids = dict.fromkeys(job_id for found in pipe.execute() for job_id in found)
+            raw = self._redis.mget([RECORDS.encode() + job_id for job_id in ids]) if ids else []
+        jobs = [job for record in raw if record and (job := _ready(record))]
+        return sorted(jobs, key=lambda job: job.urls_die_at or job.deadline)[:limit]
+
+
+def _ready(record: bytes) -> Job | None:
+    """A broken record must not hide the others."""
+    try:
+        job = records.decode(record)
+    except BrokenRecord:
+        return None
+    return job if job.state is State.READY else None

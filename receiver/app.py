@@ -12,6 +12,7 @@ from receiver import (
     api,
     callbacks,
     commands,
+    dashboard,
     dropin,
     health,
     media,
@@ -36,6 +37,7 @@ def create_app(given: Services | None = None) -> Flask:
     logging.getLogger().setLevel(built.settings.log_level)
     for part in (callbacks, submissions, dropin, api, watching, media, health, metrics):
         app.register_blueprint(part.blueprint)
+    dashboard.install(app, built)
     problems.handle(app)
     return app
 

@@ -48,7 +48,7 @@ def handle(app: Flask) -> None:
     """Answer every error of an application with problem details."""
     app.register_error_handler(FluxkeepError, _ours)
     app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(Exception, _unforeseen)
+    app.register_error_handler(Exception, unforeseen)
 
 
 def _ours(error: FluxkeepError) -> Response:
@@ -66,7 +66,7 @@ def _of_http(error: HTTPException) -> Response:
     return response
 
 
-def _unforeseen(error: Exception) -> Response:
+def unforeseen(error: Exception) -> Response:
     """A mistake of ours. Only its type and place are logged: its text could hold a secret."""
     trace = error.__traceback__
     while trace and trace.tb_next:

@@ -20,12 +20,20 @@ blueprint = Blueprint("watching", __name__, url_prefix="/api")
 @blueprint.get("/events")
 @requires("read")
 def of_all() -> ResponseReturnValue:
-    return _stream(None, EventsQuery.read().place)
+    return all_changes()
 
 
 @blueprint.get("/jobs/<job_id>/events")
 @requires("read")
 def of_one(job_id: str) -> ResponseReturnValue:
+    return changes_of(job_id)
+
+
+def all_changes() -> ResponseReturnValue:
+    return _stream(None, EventsQuery.read().place)
+
+
+def changes_of(job_id: str) -> ResponseReturnValue:
     """Ends with the job; 204 to who comes again after that, which tells a browser to stop."""
     place = EventsQuery.read().place
     with wired().turns.turn():

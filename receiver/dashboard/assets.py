@@ -1,0 +1,36 @@
+"""Styles and scripts, under an address that changes with what is in them: kept for ever."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from flask import Blueprint, send_from_directory, url_for
+from flask.typing import ResponseReturnValue
+
+STATIC = Path(__file__).parent / "static"
+CACHED_SECONDS = 365 * 86400
+
+blueprint = Blueprint("assets", __name__)
+
+
+@blueprint.get("/assets/<version>/<path:name>")
+def serve(version: str, name: str) -> ResponseReturnValue:
+    """Another version is asked for while processes of two are at work: it is not to be kept."""
+    response = send_from_directory(STATIC, name, max_age=CACHED_SECONDS)
+    response.headers["Cache-Control"] = (
+        f"public, max-age={CACHED_SECONDS}, immutable" if version == _version() else "no-store"
+    )
+    return response
+
+
+def asset(name: str) -> str:
+    """The address of a file under static/. One version for all: modules import each other."""
+    return url_for("dashboard.assets.serve", version=_version(), name=name)
+
+
+@cache
+def _version() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in STATIC.rglob("*") if path.is_file()):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,62 @@
+"""How numbers, times and names read; each is a filter of the templates."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from jinja2 import StrictUndefined
+
+from jobs import portrait
+from receiver.dashboard.assets import asset
+
+KILO = 1024
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def install(app: Flask) -> None:
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.add_template_global(asset)
+    for one in (bytes_, span, clock, rfc3339, exact, number):
+        app.add_template_filter(one, one.__name__.strip("_"))
+
+
+def bytes_(size: float) -> str:
+    """`1.4 MB`."""
+    for unit in ("B", "KB", "MB"):
+        if size < KILO:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        size /= KILO
+    return f"{size:.1f} GB"
+
+
+def span(seconds: float) -> str:
+    """`42 s`, `7 min`, `3 h`, `12 d`."""
+    seconds = max(0.0, seconds)
+    for unit, length in (("d", DAY), ("h", HOUR), ("min", MINUTE)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def clock(seconds: float) -> str:
+    """`4:10`, `1:02:03`."""
+    whole = max(0, round(seconds))
+    hours, minutes = whole // HOUR, whole % HOUR // MINUTE
+    return (
+        f"{hours}:{minutes:02}:{whole % MINUTE:02}" if hours else f"{minutes}:{whole % MINUTE:02}"
+    )
+
+
+def rfc3339(at: float) -> str:
+    return portrait.time(at)
+
+
+def exact(at: float) -> str:
+    """`21 Nov 2026, 13:05:09 UTC`; a script says it in the viewer's zone."""
+    return datetime.fromtimestamp(at, UTC).strftime("%-d %b %Y, %H:%M:%S UTC")
+
+
+def number(value: Any) -> str:
+    """`12,345` or `0.05`."""
+    return f"{value:,.10g}" if isinstance(value, int | float) else str(value)

@@ -1,0 +1,51 @@
+"""Login with an API key, and logout."""
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from jobs.errors import Forbidden
+from receiver.dashboard import forms, session
+from receiver.dashboard.guard import check_forgery
+from receiver.dashboard.ways import local
+
+blueprint = Blueprint("login", __name__)
+
+
+@blueprint.get("/login")
+def show() -> ResponseReturnValue:
+    if session.visitor():
+        return redirect(local(request.args.get("next")), 303)
+    return _page()
+
+
+@blueprint.post("/login")
+def enter() -> ResponseReturnValue:
+    """Into a new session, and to the page that was wanted."""
+    try:
+        check_forgery()
+    except Forbidden:
+        return _page("The form was too old, or your browser keeps no cookies. Try again."), 403
+    given = forms.form()
+    fingerprint = session.visitors().fingerprint(given.get("key", "").strip())
+    if fingerprint is None:
+        return _page("Nobody holds this key."), 401
+    session.enter(fingerprint)
+    return redirect(local(given.get("next")), 303)
+
+
+@blueprint.get("/logout")
+def linger() -> ResponseReturnValue:
+    """Only a form logs out; who comes by link stays who he is."""
+    return redirect(url_for("dashboard.login.show"), 303)
+
+
+@blueprint.post("/logout")
+def leave() -> ResponseReturnValue:
+    check_forgery()
+    session.leave()
+    return redirect(url_for("dashboard.login.show"), 303)
+
+
+def _page(trouble: str = "") -> str:
+    wanted = request.args.get("next") if request.method == "GET" else forms.form().get("next")
+    return render_template("login.html", trouble=trouble, next=local(wanted))

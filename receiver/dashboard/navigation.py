@@ -1,0 +1,46 @@
+"""What every page shows around its own: where one can go, and who is here."""
+
+from typing import Any, NamedTuple
+
+from flask import request
+from markupsafe import Markup
+
+from jobs.apikey import Scope
+from receiver.dashboard import session, theme
+from receiver.dashboard.guard import FORGERY_FIELD
+from receiver.dashboard.ways import here
+
+
+class Link(NamedTuple):
+    """One of the header, for visitors with this scope."""
+
+    text: str
+    path: str
+    scope: Scope = "read"
+
+    @property
+    def current(self) -> bool:
+        return request.path == self.path
+
+
+LINKS = (Link("Jobs", "/"),)
+
+
+def context() -> dict[str, Any]:
+    """What every template knows."""
+    visitor = session.visitor()
+    return {
+        "visitor": visitor,
+        "links": [link for link in LINKS if visitor and visitor.may(link.scope)],
+        "theme": theme.chosen(),
+        "here": here(),
+        "forgery_token": session.forgery_token,
+        "forgery_field": forgery_field,
+    }
+
+
+def forgery_field() -> Markup:
+    """The hidden field that each form needs."""
+    return Markup('<input type="hidden" name="{}" value="{}">').format(
+        FORGERY_FIELD, session.forgery_token()
+    )

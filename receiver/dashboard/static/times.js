@@ -1,0 +1,48 @@
+// Times in the viewer's zone and words, exact on hover, and counted on as they pass.
+
+const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const AGO = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+const UNITS = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+
+// Our own clock may be wrong: deadlines are counted by the server's.
+const ahead = Number(document.body.dataset.now || Date.now() / 1000) - Date.now() / 1000;
+const now = () => Date.now() / 1000 + ahead;
+
+export function localise(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    if (!time.title || time.dataset.exact !== time.dateTime) time.title = EXACT.format(at);
+    time.dataset.exact = time.dateTime;
+  }
+  tick(root);
+}
+
+function tick(root) {
+  for (const time of root.querySelectorAll("time[data-as]")) {
+    const seconds = new Date(time.dateTime) / 1000 - now();
+    const text = WORDS[time.dataset.as](seconds, time);
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
+const WORDS = {
+  age: (seconds) => (seconds > -10 ? "now" : relative(seconds)),
+  exact: (_, time) => EXACT.format(new Date(time.dateTime)),
+  left: (seconds) => (seconds < 1 ? "any moment" : seconds < 60 ? `in ${Math.floor(seconds)} s` : seconds < 7200 ? `in ${clock(seconds)}` : relative(seconds)),
+};
+
+function relative(seconds) {
+  const [unit, length] = UNITS.find(([, one]) => Math.abs(seconds) >= one) || UNITS.at(-1);
+  return AGO.format(Math.trunc(seconds / length), unit);
+}
+
+function clock(seconds) {
+  const whole = Math.floor(seconds);
+  const pad = (number) => String(number).padStart(2, "0");
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor((whole % 3600) / 60);
+  return hours ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
+}
+
+setInterval(() => document.hidden || tick(document), 1000);
+document.addEventListener("visibilitychange", () => tick(document));

@@ -65,7 +65,7 @@ AT_HOME = {
     "standardwebhooks": {"jobs.seal"},
     "dotenv": {"jobs.environment", "deploy"},
     "prometheus_client": {"receiver.metrics"},
-    "PIL": {"worker.darkroom"},  # a process of its own: Pillow can be made to hang
+    "PIL": {"worker.miniature"},  # in a process of its own: Pillow can be made to hang
 }
 BFL_WORDS = {
     "Ready",

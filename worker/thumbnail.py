@@ -3,20 +3,18 @@
 import hashlib
 import logging
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.kept import Kept
 from worker import picture
+from worker.hatch import Drawn, hatch
 
 CONTENT_TYPE = "image/webp"
-WALL_SECONDS = 30.0  # the darkroom has ten seconds of CPU, which may be a busy one
+WALL_SECONDS = 30.0  # a picture has ten seconds of CPU, which may be a busy one
 
 # Not by its own limits: a platform that stops every process, or a machine without memory.
 _ENDED = (-signal.SIGTERM, -signal.SIGKILL)
-_ROOT = Path(__file__).parents[1]
 
 log = logging.getLogger(__name__)
 
@@ -56,26 +54,18 @@ def _drawn(path: Path, content_type: str) -> bytes:
     """What the darkroom made of it, no bytes when that is nothing."""
     with path.open("rb") as original:
         try:
-            result = subprocess.run(
-                [sys.executable, "-m", "worker.darkroom", content_type],
-                stdin=original,
-                capture_output=True,
-                check=True,
-                cwd=_ROOT,
-                timeout=WALL_SECONDS,
-            )
-        except (subprocess.SubprocessError, OSError) as trouble:
-            if getattr(trouble, "returncode", 0) in _ENDED:
-                raise InterruptedError from None
-            log.warning("no thumbnail of %s: %s", path.name, _reason(trouble))
-            return b""
-    return result.stdout
+            drawn = hatch.draw(original, content_type, WALL_SECONDS)
+        except TimeoutError:
+            drawn = Drawn(1, b"it takes too long")
+    if drawn.code in _ENDED:
+        raise InterruptedError
+    if drawn.code:
+        log.warning("no thumbnail of %s: %s", path.name, _reason(drawn))
+        return b""
+    return drawn.body
 
 
-def _reason(trouble: Exception) -> str:
-    if not isinstance(trouble, subprocess.CalledProcessError):
-        return type(trouble).__name__
-    if trouble.returncode < 0:
-        return signal.strsignal(-trouble.returncode) or "killed"
-    said = trouble.stderr.decode(errors="replace").strip()
-    return ascii(said.rpartition("\n")[2][:200])
+def _reason(drawn: Drawn) -> str:
+    if drawn.code < 0:
+        return signal.strsignal(-drawn.code) or "killed"
+    return drawn.body.decode("ascii", errors="replace")

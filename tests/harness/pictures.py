@@ -10,7 +10,7 @@ from PIL import Image
 from tests.sandbox.formats import JPEGS, WEBP
 from tests.sandbox.gradient import gradient
 from worker import thumbnail
-from worker.darkroom import FORMATS
+from worker.miniature import FORMATS
 from worker.thumbnail import Thumbnail
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

@@ -18,6 +18,7 @@ run: $(VENV)/.run ## Run it here: Redis, web, worker, sweep, and a sandbox witho
 
 test: style ## All that CI runs: format, lint, types, and every test with real parts
 	@$(BIN)/python -m tests.harness.browser
+	@$(BIN)/python -m tests.harness.prometheus
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: style ## The quick part of it: no browser, no slow faults

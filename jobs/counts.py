@@ -1,8 +1,13 @@
-"""The histograms both processes agree on, written down as plain counters in Redis."""
+"""What is counted by all processes alike, written down as plain counters in Redis."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import NamedTuple
+
+from jobs.states import Source, State
+
+NOBODY = "none"  # BFL gave no final word
 
 
 class Histogram(NamedTuple):
@@ -44,9 +49,29 @@ class Histogram(NamedTuple):
         return counts.get(f"{self.name}_sum_ms", 0) / 1000
 
 
-NOTICES_GIVEN_UP = "notice_given_up"
-
 # How close it was: what a URL still had to live when its media were ours.
 LIFE_LEFT = Histogram("life_left", (0, 10, 30, 60, 120, 300, 420, 540, 600, 3600))
 # How quick it was: from BFL's word that the media are ready to the committed record.
 TIME_TO_STORED = Histogram("time_to_stored", (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300))
+
+POLLS = "polls"
+
+
+class Told(StrEnum):
+    """What came of one try to tell somebody of a job's end."""
+
+    TOLD = "told"
+    PUT_OFF = "put_off"
+    GIVEN_UP = "given_up"
+
+
+def of_end(state: State, source: Source | None) -> str:
+    """The counter of jobs that came to this end by whose word it was."""
+    return f"ended_{state}_{source or NOBODY}"
+
+
+def of_notice(told: Told) -> str:
+    return f"notice_{told}"
+
+
+NOTICES_GIVEN_UP = of_notice(Told.GIVEN_UP)

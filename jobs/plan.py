@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs import changes, records
+from jobs.counts import of_end
 from jobs.job import Job
 from jobs.keys import COUNTS, FORGOTTEN, INPUTS, LINE, RECORDS, REFUSALS, SIZES, TASKS
 from jobs.limits import Limits, Room
 from jobs.places import caps, every, moves, places
 from jobs.queues import ENTRY_TTL_SECONDS, Hints
+from jobs.states import State
 
 LATE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
@@ -69,7 +71,8 @@ class Plan:
         return SUBMISSION_LATE_SECONDS, room.inputs, room.bytes, len(self.submission)
 
     def _commands(self) -> list[Command]:
-        raised = [("HINCRBY", COUNTS, name, by) for name, by in self.counts.items()]
+        counted = {**self.counts, **_ending(self.before, self.after)}
+        raised = [("HINCRBY", COUNTS, name, by) for name, by in counted.items()]
         moved = moves(self.after.id, self.places_before, self.places_after)
         told = changes.announcement(self.before, self.after)
         return [*moved, *raised, *self._names(), *self._input(), *self._wanted_again(), *told]
@@ -124,6 +127,15 @@ class Plan:
         """Whether somebody in line could go now; the entry for this job's own work is spent."""
         had = self.before is not None and self.before.slot
         return had and not self.after.slot and not self.after.waits
+
+
+def _ending(before: Job | None, after: Job) -> Mapping[str, int]:
+    """A job is counted when it ends, and not when it is brought back from the storage."""
+    if not after.state.terminal or (before and before.state.terminal):
+        return {}
+    if before is None and after.state is State.STORED:
+        return {}
+    return {of_end(after.state, after.source): 1}
 
 
 def other_names(job: Job) -> frozenset[str]:

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from jobs.clock import Clock, unavailable
-from jobs.keys import COUNTS, DUE, INDEX, SEEN, TROUBLE, WAITING
+from jobs.keys import COUNTS, DUE, INDEX, NOTICES, SEEN, TROUBLE, WAITING
+from jobs.queues import Hints
 from jobs.states import State
 
 TROUBLE_SECONDS = 60
+OVERDUE_SECONDS = 30.0  # six sweeps: whoever waits longer is overlooked, or the sweep is
 
 
 class Tally(NamedTuple):
@@ -18,31 +20,48 @@ class Tally(NamedTuple):
     counts: Mapping[str, int]
     jobs: Mapping[State, int]
     due: int
-    waiting: int
+    overdue: int
+    waiting: int  # for a worker
+    entries: int  # in RQ's queue
+    notices: int  # who must still be told of an end
 
 
 class Pulse:
     """Counters, queue lengths and heartbeats. Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis, clock: Clock) -> None:
+    def __init__(self, redis: Redis, clock: Clock, hints: Hints) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
         self._clock = clock
+        self._hints = hints
 
     def tally(self) -> Tally:
         """Every counter, the number of jobs by state, and how much work is due and waiting."""
+        now = self._clock.now()
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.hgetall(COUNTS)
             for state in State:
                 pipe.zcard(INDEX + state)
-            pipe.zcount(DUE, "-inf", self._clock.now())
+            pipe.zcount(DUE, "-inf", now)
+            pipe.zcount(DUE, "-inf", now - OVERDUE_SECONDS)
             pipe.zcard(WAITING)
-            counts, *jobs, overdue, waiting = pipe.execute()
+            pipe.llen(self._hints.queue_key)
+            pipe.zcard(NOTICES)
+            counts, *jobs, due, overdue, waiting, entries, notices = pipe.execute()
         return Tally(
             counts={name.decode(): int(value) for name, value in counts.items()},
             jobs=dict(zip(State, jobs, strict=True)),
-            due=overdue,
+            due=due,
+            overdue=overdue,
             waiting=waiting,
+            entries=entries,
+            notices=notices,
         )
+
+    def workers(self) -> int:
+        """How many RQ workers are registered and have not fallen silent."""
+        with unavailable():
+            keys = self._redis.smembers(self._hints.workers_key)
+            return int(self._redis.exists(*keys)) if keys else 0
 
     def trouble(self, part: str, reason: str) -> None:
         """Tell readiness that a part refused; forgotten a minute after the last time."""

@@ -11,6 +11,7 @@ from jobs.errors import StoreUnavailable
 from jobs.keys import MINUTES
 from jobs.minutes import MINUTE_SECONDS, MINUTES_KEPT, Course, Minutes, Sample
 from jobs.pulse import Pulse
+from jobs.queues import Hints
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
@@ -123,7 +124,7 @@ def test_a_sample_that_is_an_hour_old_goes(minutes: Minutes, redis: Redis) -> No
 
 
 def test_the_whole_pulse_does_without_samples(redis: Redis) -> None:
-    assert Pulse(redis, Clock(redis)).tally().counts == {}
+    assert Pulse(redis, Clock(redis), Hints(redis)).tally().counts == {}
     assert Minutes(redis, Clock(redis)).course().per_minute(["heard"]) == [0] * MINUTES_KEPT
 
 

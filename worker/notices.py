@@ -12,12 +12,11 @@ import time
 from contextlib import suppress
 
 from jobs import notice
-from jobs.counts import NOTICES_GIVEN_UP
+from jobs.counts import Told, of_notice
 from jobs.errors import BrokenRecord, RefusedUrl, StoreUnavailable
 from jobs.job import Job
 from jobs.notice import Outcome
 from jobs.services import Services
-from jobs.store import Change
 from jobs.target import Notice, Target
 from worker.lanes import SENDERS, Errand, Lanes
 from worker.letter import Letter, recipient_of
@@ -123,16 +122,19 @@ def tell(services: Services, job_id: str, to: Target) -> bool:
     outcome = _outcome(services, change.after, taken)
     log.info("job %s: %s %s", job_id, to, outcome.problem or "called")
     jitter = _jittered(JITTER)
-    settled = services.store.change(
-        job_id, lambda job, now: job and notice.answered(job, taken, outcome, now, jitter)
+    after = notice.answered(change.after, taken, outcome, services.store.now(), jitter)
+    services.store.change(
+        job_id,
+        lambda job, now: job and notice.answered(job, taken, outcome, now, jitter),
+        counts={of_notice(_came_of_it(after, to, outcome)): 1},
     )
-    if outcome.problem and _is_over(settled, to):
-        services.store.count({NOTICES_GIVEN_UP: 1})
     return True
 
 
-def _is_over(settled: Change, to: Target) -> bool:
-    return settled.written and not (settled.after and notice.owed_to(settled.after, to))
+def _came_of_it(after: Job, to: Target, outcome: Outcome) -> Told:
+    if not outcome.problem:
+        return Told.TOLD
+    return Told.PUT_OFF if notice.owed_to(after, to) else Told.GIVEN_UP
 
 
 def _outcome(services: Services, job: Job, taken: Notice) -> Outcome:

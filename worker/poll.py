@@ -1,8 +1,11 @@
 """Asking BFL what became of a task whose callback did not come."""
 
+from contextlib import suppress
+
 from jobs import bfl, intake
 from jobs.api import Answer
-from jobs.errors import BadReport, BflUnavailable
+from jobs.counts import POLLS
+from jobs.errors import BadReport, BflUnavailable, StoreUnavailable
 from jobs.job import Job
 from jobs.report import Report
 from jobs.services import Services
@@ -46,9 +49,10 @@ def inquire(services: Services, job: Job) -> Report | None:
     Without the task's own polling URL several hosts are asked: a host that is not the task's own
     may deny it or answer "Pending" for ever, so only a final word ends the round.
     """
-    best, trouble = None, None
+    best, trouble, asked = None, None, 0
     with services.api.session as session:
         for url in _urls(services, job):
+            asked += 1
             try:
                 report = _understood(services.api.polled(session, url), job)
             except BflUnavailable as error:
@@ -57,6 +61,8 @@ def inquire(services: Services, job: Job) -> Report | None:
             best = report or best
             if report and report.news in _DECISIVE:
                 break
+    with suppress(StoreUnavailable):
+        services.store.count({POLLS: asked})
     if best is None and trouble:
         raise trouble
     return best

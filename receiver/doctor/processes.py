@@ -6,6 +6,7 @@ from typing import Any
 from jobs.clock import Clock
 from jobs.errors import StoreUnavailable
 from jobs.pulse import Pulse
+from jobs.queues import Hints
 from receiver.doctor.finding import Finding, failed, ok, warning
 from receiver.health import SWEEP_SILENT_SECONDS, WORKER_SILENT_SECONDS
 
@@ -15,7 +16,7 @@ COMMANDS = {"worker": "python -m worker", "sweep": "python -m worker.sweep"}
 
 def look(redis: Any) -> Iterator[Finding]:
     try:
-        seen = Pulse(redis, Clock(redis)).seen()
+        seen = Pulse(redis, Clock(redis), Hints(redis)).seen()
     except StoreUnavailable:
         said = "not known while Redis cannot be used"
         yield from (warning(name, said, "See to Redis first.") for name in LIMITS)

@@ -6,6 +6,7 @@ from typing import Any
 from jobs.clock import Clock, unavailable
 from jobs.errors import StoreUnavailable
 from jobs.pulse import Pulse
+from jobs.queues import Hints
 from jobs.settings import Settings
 from receiver.doctor import wire
 from receiver.doctor.finding import Finding, failed, ok, warning
@@ -26,7 +27,7 @@ _NO_EVICTION = "Set maxmemory-policy to noeviction."
 
 def look(redis: Any, settings: Settings) -> Iterator[Finding]:
     """One finding when it does not answer or takes no writes, for the rest cannot be known."""
-    pulse = Pulse(redis, Clock(redis))
+    pulse = Pulse(redis, Clock(redis), Hints(redis))
     try:
         pulse.ping()
         pulse.trouble("doctor", "a trial")  # gone by itself in a minute

@@ -25,5 +25,6 @@ class Parts:
     @classmethod
     def over(cls, redis: Redis) -> Self:
         clock = Clock(redis)
-        store = Store(redis, Hints(redis), clock)
-        return cls(store, Pages(redis), Pulse(redis, clock), Refusals(redis))
+        hints = Hints(redis)
+        store, pulse = Store(redis, hints, clock), Pulse(redis, clock, hints)
+        return cls(store, Pages(redis), pulse, Refusals(redis))

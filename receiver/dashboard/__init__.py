@@ -28,6 +28,7 @@ from receiver.dashboard import (
     breakdowns,
     filters,
     gallery,
+    health,
     live,
     login,
     navigation,
@@ -36,7 +37,7 @@ from receiver.dashboard import (
 )
 from receiver.dashboard.defence import Defence
 
-PAGES = (assets, login, theme, live, gallery)
+PAGES = (assets, login, theme, live, gallery, health)
 
 
 def install(app: Flask, services: Services) -> None:
@@ -49,4 +50,5 @@ def install(app: Flask, services: Services) -> None:
     parent.context_processor(navigation.context)
     breakdowns.handle(parent)
     filters.install(app)
+    health.install(app, services)
     app.register_blueprint(parent)

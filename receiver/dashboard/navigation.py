@@ -23,7 +23,7 @@ class Link(NamedTuple):
         return request.path == self.path
 
 
-LINKS = (Link("Jobs", "/"),)
+LINKS = (Link("Jobs", "/"), Link("Health", "/health"))
 
 
 def context() -> dict[str, Any]:

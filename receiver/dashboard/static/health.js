@@ -1,0 +1,12 @@
+// Looks again every few seconds, as long as anybody looks.
+
+import { renewSoon } from "./live.js";
+
+const EVERY = 3000;
+const unknown = !document.querySelector("[data-live][id]:not(body)");
+
+setInterval(() => {
+  if (document.hidden) return;
+  if (unknown) location.reload();
+  else renewSoon();
+}, EVERY);

@@ -1,0 +1,70 @@
+"""Somebody who logged in to the dashboard: without JavaScript, or with a browser."""
+
+import re
+from html import unescape
+from typing import Any
+
+import requests
+
+from tests.harness.chromium import Window
+from tests.harness.installation import KEYS
+
+_TOKEN = re.compile(r'name="forgery" value="([^"]+)"')
+
+
+class Visitor:
+    """A browser without JavaScript: pages and forms, cookies kept, no redirect followed."""
+
+    def __init__(self, url: str, scope: str = "admin") -> None:
+        self.url = url
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.post("/login", page="/login", key=KEYS[scope])
+
+    def get(self, path: str, **query: Any) -> requests.Response:
+        return self.session.get(self.url + path, params=query, allow_redirects=False, timeout=30)
+
+    def text(self, path: str) -> str:
+        """What is to be read on a page, tags and spaces away. Raises requests.HTTPError."""
+        answer = self.get(path)
+        answer.raise_for_status()
+        return readable(answer.text)
+
+    def post(self, path: str, *, page: str = "/health", **fields: str) -> requests.Response:
+        """A form with the token that `page` gave us, as long as nobody else is named."""
+        fields.setdefault("forgery", self.token(page))
+        return self.session.post(self.url + path, data=fields, allow_redirects=False, timeout=30)
+
+    def token(self, page: str) -> str:
+        found = _TOKEN.search(self.get(page).text)
+        assert found, f"{page} has no form"
+        return found[1]
+
+
+def readable(html: str) -> str:
+    without = re.sub(r"<(script|style|svg|title)\b.*?</\1>", " ", html, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", without)).split())
+
+
+def log_in(window: Window, url: str, path: str = "/", scope: str = "admin") -> Any:
+    """Playwright's page, on this path."""
+    page = window.page
+    page.goto(f"{url}/login?next={path}")
+    page.fill("#key", KEYS[scope])
+    page.click("main button")
+    page.wait_for_url(f"{url}{path}")
+    return page
+
+
+def problems_seen(window: Window) -> list[str]:
+    """What is wrong with the page as it stands, in both themes, on a phone and on a wide screen."""
+    found = []
+    for theme in ("light", "dark"):
+        window.page.emulate_media(color_scheme=theme)
+        for width in (390, 1440):
+            window.page.set_viewport_size({"width": width, "height": 900})
+            where = f"{theme} {width}"
+            found += [f"{where}: {violation}" for violation in window.violations()]
+            too_wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+            found += [f"{where}: scrolls sideways"] if window.page.evaluate(too_wide) else []
+    return found

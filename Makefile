@@ -16,6 +16,8 @@ setup: $(VENV)/.dev ## Make the virtual environment with all that running and te
 run: $(VENV)/.run ## Run it here: Redis, web, worker, sweep, and a sandbox without BFL_API_KEY
 	@exec $(BIN)/python -m deploy.run
 
+# Hundreds of processes would otherwise compile our modules anew where the environment says so.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: style ## All that CI runs: format, lint, types, and every test with real parts
 	@$(BIN)/python -m tests.harness.browser
 	@$(BIN)/python -m tests.harness.prometheus

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,7 @@ every_product_file = pytest.mark.parametrize("path", PRODUCT, ids=str)
 every_kernel_file = pytest.mark.parametrize("path", _files("jobs"), ids=str)
 
 
+@cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse((ROOT / path).read_text())
 

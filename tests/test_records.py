@@ -22,7 +22,7 @@ from tests.harness.parts import Parts
 
 PATIENCE = Patience(60.0, 3600.0)
 BYTES_PER_JOB_MAX = 1500
-JOBS = 2000
+JOBS = 300
 PROMPT = (
     "A weathered lighthouse on a granite cliff at dawn, heavy fog rolling in from the sea, warm "
     "light in a single window, gulls circling above, shot on medium format film with soft grain "

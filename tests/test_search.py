@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from jobs.pages import LOOKS_MAX, Position
 from jobs.patience import Patience
 from jobs.search import Search
 from jobs.states import Source, State
+from tests.harness import stock
 from tests.harness.client import Client
 from tests.harness.installation import Installation
 from tests.harness.invariants import check
@@ -141,24 +143,34 @@ def test_a_condition_that_cannot_be_is_named(client: Client, name: str, value: A
     assert answer.status_code == 400 and name.split(".", maxsplit=1)[0] in answer.json()["detail"]
 
 
+def walked(client: Client, limit: int) -> list[str]:
+    """The ids on all pages, from the newest job to the oldest."""
+    page = client.get("/api/jobs", limit=limit).json()
+    seen = [job["id"] for job in page["jobs"]]
+    while page["next_cursor"] is not None:
+        page = client.get("/api/jobs", limit=limit, cursor=page["next_cursor"]).json()
+        seen += [job["id"] for job in page["jobs"]]
+    return seen
+
+
 def test_pages_walked_while_a_thousand_jobs_arrive(client: Client) -> None:
-    """No job of the start is missing, none comes twice."""
-    start = [job["id"] for job in client.jobs(limit=200)]
-    seen: list[str] = []
+    """Again and again: no job of the start is missing, none comes twice, all in one order."""
     with ThreadPoolExecutor(4) as pool:
         arriving = [
             pool.submit(client.put_job, f"arriving-{n}", model="model-1", metadata={"user": 2})
             for n in range(ARRIVING)
         ]
-        page = client.get("/api/jobs", limit=1).json()
-        while True:
-            seen += [job["id"] for job in page["jobs"]]
-            if page["next_cursor"] is None:
+        before, known = list[str](), set[str]()
+        for limit in count(7):
+            start = {f"arriving-{n}" for n in range(ARRIVING) if arriving[n].done()} | {*ALL}
+            seen = walked(client, limit)
+            assert len(set(seen)) == len(seen) and start <= set(seen)
+            assert [job_id for job_id in seen if job_id in known] == before
+            before, known = seen, {*seen}
+            if len(start) == ARRIVING + len(ALL):
                 break
-            page = client.get("/api/jobs", limit=7, cursor=page["next_cursor"]).json()
         assert {answer.result().status_code for answer in arriving} == {201}
-    assert len(set(seen)) == len(seen)
-    assert [job_id for job_id in seen if job_id in start] == start
+    assert limit > 8, "else nothing arrived during a walk"
 
 
 # By the store alone.
@@ -170,18 +182,20 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
         yield client
 
 
+def job_of(n: int, **facts: Any) -> Job:
+    return replace(Job.expected(f"job-{n}", BEGAN + n, PATIENCE), **facts)
+
+
 def born(parts: Parts, n: int, **facts: Any) -> None:
-    job = replace(Job.expected(f"job-{n}", BEGAN + n, PATIENCE), **facts)
+    job = job_of(n, **facts)
     parts.store.change(job.id, lambda _job, _now: job, new=True)
 
 
 def test_a_page_looks_at_so_many_jobs_and_no_more(redis: Redis) -> None:
     """Two conditions that many jobs meet, and no job both."""
     parts = Parts.over(redis)
-    for n in range(LOOKS_MAX + 600):
-        facts = {"model": "a"} if n % 2 else {"source": Source.POLL, "state": State.STORED}
-        born(parts, n, **facts)
-        born(parts, 100_000 + n, **({"source": Source.POLL} if n % 2 else {"model": "a"}))
+    kinds: tuple[dict[str, Any], ...] = ({"source": Source.POLL}, {"model": "a"})
+    stock.put_in(redis, (job_of(n, **kinds[n % 2]) for n in range(2 * (LOOKS_MAX + 600))))
     search, place, pages = Search(model="a", source=Source.POLL), None, 0
     while True:
         page = parts.pages.page(search, 10, place)
@@ -219,8 +233,9 @@ def test_a_forgotten_job_is_in_no_set(redis: Redis) -> None:
 
 def test_pages_of_a_search_go_on_where_they_stopped(redis: Redis) -> None:
     parts = Parts.over(redis)
-    for n in range(300):
-        born(parts, n, model="ab"[n % 2], metadata={"user": n % 3})
+    stock.put_in(
+        redis, (job_of(n, model="ab"[n % 2], metadata={"user": n % 3}) for n in range(300))
+    )
     search = Search(model="a", metadata=(("user", "1"),))
     place: Position | None = None
     seen: list[str] = []

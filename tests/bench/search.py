@@ -1,7 +1,6 @@
 """What a page of a search costs, by how many jobs are kept."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -10,23 +9,19 @@ from typing import Any
 
 from redis import Redis
 
-from jobs import records
 from jobs.job import Job
 from jobs.kept import Kept
-from jobs.keys import RECORDS
 from jobs.patience import Patience
-from jobs.places import places
 from jobs.search import Search
 from jobs.states import Source, State
 from jobs.timeline import Moment
+from tests.harness import stock
 from tests.harness.parts import Parts
 from tests.harness.redis_server import RedisServer
 
 SIZES = (1_000, 100_000, 1_000_000)
-RECORDS_MAX = 100_000  # beyond that the sets are whole and only the newest have records
 TURNS = 20
 LIMIT = 50
-BATCH = 1000
 BEGAN = 1_700_000_000.0
 PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
 
@@ -59,29 +54,12 @@ def _column(size: int) -> dict[str, float]:
         try:
             with server.client() as redis:
                 before = _memory(redis)
-                _fill(redis, size)
+                redis.config_set("appendonly", "no")
+                stock.put_in(redis, map(_job, range(size)))
                 used = (_memory(redis) - before) / size
                 return {"memory": used, **_measured(Parts.over(redis))}
         finally:
             server.kill()
-
-
-def _fill(redis: Any, size: int) -> None:
-    redis.config_set("appendonly", "no")
-    for first in range(0, size, BATCH):
-        with redis.pipeline(transaction=False) as pipe:
-            for n in range(first, min(size, first + BATCH)):
-                for command in _commands(n, written=n >= size - RECORDS_MAX):
-                    pipe.execute_command(*command)
-            pipe.execute()
-
-
-def _commands(n: int, *, written: bool) -> Iterator[tuple[Any, ...]]:
-    job = _job(n)
-    if written:
-        yield "SET", RECORDS + job.id, records.encode(job, 7)
-    for key, score in places(job).items():
-        yield "ZADD", key, score, job.id
 
 
 def _job(n: int) -> Job:

@@ -1,7 +1,6 @@
 """`flask --app receiver …` as a person types it, beside an installation and with its settings."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from deploy.procfile import ROOT
+from tests.harness import warm_shell
 from tests.harness.installation import Installation
 from tests.harness.process import Process
 from tests.harness.scene import Scene, stopped_scene
+from tests.harness.warm_shell import Typed
 
 FLASK = (sys.executable, "-m", "flask", "--app", "receiver")
 TIMEOUT_SECONDS = 60
@@ -41,15 +42,9 @@ class CommandLine:
 
     def run(self, *arguments: str, stdin: str | bytes = "", **settings: str | None) -> Said:
         """Settings of one command alone; None takes a variable away. No secret may be said."""
-        done = subprocess.run(
-            [*FLASK, *arguments],
-            cwd=self._directory,
-            env=self.environment(**settings),
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
+        typed = Typed(arguments, self.environment(**settings), self._directory)
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        done = warm_shell.run(typed, given, TIMEOUT_SECONDS)
         said = Said(done.returncode, done.stdout.decode(), done.stderr.decode())
         for secret in self._installation.secrets():
             assert secret not in said.out + said.err

@@ -1,0 +1,34 @@
+"""Jobs written by the thousand: records and places are those that the store would have written."""
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from redis import Redis
+
+from jobs import records
+from jobs.job import Job
+from jobs.keys import RECORDS
+from jobs.places import places
+
+BATCH = 1000
+VERSION = 7
+
+
+def put_in(redis: Redis, jobs: Iterable[Job]) -> None:
+    """Write all of them, whatever their number, past the store and its announcements."""
+    coming = iter(jobs)
+    while batch := list(islice(coming, BATCH)):
+        _write(redis, batch)
+
+
+def _write(redis: Redis, batch: list[Job]) -> None:
+    sets: dict[str, dict[str, float]] = {}
+    for job in batch:
+        for key, score in places(job).items():
+            sets.setdefault(key, {})[job.id] = score
+    pipe: Any = redis.pipeline(transaction=False)
+    pipe.mset({RECORDS + job.id: records.encode(job, VERSION) for job in batch})
+    for key, members in sets.items():
+        pipe.zadd(key, members)
+    pipe.execute()

@@ -46,7 +46,7 @@ limit_request_fields = 100
 limit_request_field_size = 8190
 
 # A proxy may say over which scheme a request came, and nothing that changes its path.
-forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+forwarded_allow_ips = _settings.forwarded_allow_ips.setting
 forwarder_headers = ""
 header_map = "drop"
 

@@ -70,6 +70,14 @@ class WrongState(FluxkeepError):
     """The job's state does not allow that."""
 
 
+class TooMany(FluxkeepError):
+    """Too many requests: come again later."""
+
+    def __init__(self, detail: str = "", retry_after: float = 1.0) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class KeyReused(FluxkeepError):
     """The same Idempotency-Key came with another request before."""
 

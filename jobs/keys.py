@@ -15,8 +15,9 @@ whose metadata are not all there · `fluxkeep:events` which jobs changed · `flu
 `fluxkeep:ended:media` terminal jobs, without and with media, by their end · `fluxkeep:left`
 objects that outlived their record, by its end · `fluxkeep:refusals:<id>` callbacks that proved
 nothing · `fluxkeep:counts` counters · `fluxkeep:minutes` what they were, minute by minute ·
-`fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why
-a part refused.
+`fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why a part refused ·
+`fluxkeep:rate:<name>` when a key's requests are all back · `fluxkeep:guesses:<address>` the same
+of wrong keys · `fluxkeep:met:<address> <name>` who has shown that key from there.
 """
 
 RECORDS = "fluxkeep:job:"
@@ -49,3 +50,6 @@ BY_SOURCE = f"{BY}source:"
 BY_META = f"{BY}meta:"
 BY_MORE = f"{BY}more"
 EVENTS = "fluxkeep:events"
+RATES = "fluxkeep:rate:"
+GUESSES = "fluxkeep:guesses:"
+ACQUAINTED = "fluxkeep:met:"

@@ -1,6 +1,6 @@
 """The Lua that Redis runs: each script is one round trip and one atomic step.
 
-Every answer begins with the Redis clock, because leases and deadlines are measured by it.
+Every answer about jobs begins with the Redis clock: leases and deadlines are measured by it.
 """
 
 # KEYS: record, the set of lines, sizes of the inputs that wait, keys that must not exist...
@@ -197,3 +197,44 @@ if redis.call('ZCOUNT', KEYS[1], period, '+inf') == 0 then
 end
 return time
 """
+
+# What is spent of a quota is kept as the moment at which all of it will be back, and not at all
+# when it is. A Redis that is full counts nothing, and does not fail for it.
+# Answers: how much is left, seconds until all of it is back, seconds to wait (0: go on).
+_SPENDING = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+local function whole_at(key) return math.max(tonumber(redis.call('GET', key) or 0), now) end
+local function wait_for(key, requests, seconds)
+  return math.max(whole_at(key) + seconds / requests - now - seconds, 0)
+end
+local function text(number) return string.format('%.6f', number) end
+local function spend(key, requests, seconds)
+  local whole, wait = whole_at(key), wait_for(key, requests, seconds)
+  if wait > 0 then return 0, text(whole - now), text(wait) end
+  whole = whole + seconds / requests
+  redis.pcall('SET', key, text(whole), 'PX', math.ceil((whole - now) * 1000))
+  return math.floor((now + seconds - whole) * requests / seconds + 1e-3), text(whole - now), '0'
+end
+"""
+
+# KEYS: what a key has spent, wrong keys from an address, whether the two have met.
+# ARGV: most requests (0: any number), in seconds, most wrong keys, in seconds,
+#       seconds for which it is remembered that the two have met
+# A right guess among too many wrong ones must look like a wrong one.
+ADMIT = (
+    _SPENDING
+    + """
+local wait = wait_for(KEYS[2], ARGV[3], ARGV[4])
+local met = redis.call('TTL', KEYS[3])
+if wait > 0 and met < 0 then return {0, '0', text(wait), 1} end
+if met < ARGV[5] / 2 then redis.pcall('SET', KEYS[3], '', 'EX', ARGV[5]) end
+if tonumber(ARGV[1]) == 0 then return {0, '0', '0', 0} end
+local left, whole_in
+left, whole_in, wait = spend(KEYS[1], ARGV[1], ARGV[2])
+return {left, whole_in, wait, 0}
+"""
+)
+
+# KEYS: wrong keys from an address. ARGV: how many, in seconds.
+GUESS = _SPENDING + "return {spend(KEYS[1], ARGV[1], ARGV[2])}"

@@ -16,6 +16,7 @@ from jobs.hosts import Trust
 from jobs.job import Job
 from jobs.ledger import Ledger
 from jobs.media import MediaStore
+from jobs.meter import Meter
 from jobs.minutes import Minutes
 from jobs.outage import TellingRetry
 from jobs.pages import Pages
@@ -53,6 +54,7 @@ class Services:
     minutes: Minutes
     risk: Risk
     refusals: Refusals
+    meter: Meter
     ended: Ended
     ledger: Ledger
     media: MediaStore
@@ -115,6 +117,7 @@ def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Service
         minutes=Minutes(redis, clock),
         risk=Risk(redis),
         refusals=Refusals(redis),
+        meter=Meter(redis),
         ended=Ended(redis),
         ledger=Ledger(redis),
         media=storage(settings, limits),

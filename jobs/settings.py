@@ -1,7 +1,7 @@
 """Everything the operator decides: frozen, validated, and loud when something is wrong."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -33,6 +33,8 @@ from jobs.hosts import (
 )
 from jobs.limits import Limits
 from jobs.patience import Patience
+from jobs.proxies import Proxies
+from jobs.quotas import Quotas
 from jobs.retention import Retention
 from jobs.seal import check_secret
 
@@ -49,12 +51,8 @@ def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-def _api_key(text: Any) -> Any:
-    return ApiKey.read(text) if isinstance(text, str) else text
-
-
-def _limits(text: Any) -> Any:
-    return Limits.read(text) if isinstance(text, str) else text
+def _reads(read: Callable[[str], Any]) -> BeforeValidator:
+    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
 def _days(value: Any) -> Any:
@@ -80,13 +78,15 @@ class Settings(BaseModel):
     webhook_secret: Secrets
     secret_key: Secrets
     api_keys: Annotated[
-        tuple[Annotated[ApiKey, BeforeValidator(_api_key)], ...],
+        tuple[Annotated[ApiKey, _reads(ApiKey.read)], ...],
         BeforeValidator(_split),
         Field(min_length=1),
     ]
+    rate_limits: Annotated[Quotas, _reads(Quotas.read)] = Field(default_factory=Quotas)
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     public_url: str = ""
     port: int = Field(default=8000, ge=0, le=65535)
+    forwarded_allow_ips: Annotated[Proxies, _reads(Proxies.read)] = Proxies.read("127.0.0.1,::1")
     web_concurrency: int = Field(default=2, ge=1, le=1000)
     bfl_api_key: SecretStr | None = None
     bfl_sandbox_url: Origin | None = None
@@ -97,7 +97,7 @@ class Settings(BaseModel):
     cors_origins: Words = ()
     callback_grace: Seconds = 60.0
     give_up_after: Seconds = 3600.0
-    max_active: Annotated[Limits, BeforeValidator(_limits)] = Field(default_factory=Limits)
+    max_active: Annotated[Limits, _reads(Limits.read)] = Field(default_factory=Limits)
     max_media_bytes: int = Field(default=2**30, gt=0)
     link_ttl: Seconds = 86400.0
     link_ttl_max: Seconds = 7 * 86400.0
@@ -137,6 +137,13 @@ class Settings(BaseModel):
         if len({key.digest for key in keys}) != len(keys):
             raise ValueError("the same key stands there twice")
         return keys
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _for_known_keys(cls, quotas: Quotas, info: ValidationInfo) -> Quotas:
+        if "api_keys" in info.data:
+            quotas.check([key.name for key in info.data["api_keys"]])
+        return quotas
 
     @field_validator("public_url")
     @classmethod

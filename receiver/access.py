@@ -8,6 +8,7 @@ from flask import request
 
 from jobs.apikey import SCOPES, Scope
 from jobs.errors import Forbidden
+from receiver.admission import admitted
 from receiver.wiring import wired
 
 P = ParamSpec("P")
@@ -37,7 +38,7 @@ def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            if SCOPES.index(wired().keyring.scope_of(given_key())) < SCOPES.index(scope):
+            if SCOPES.index(admitted(given_key()).scope) < SCOPES.index(scope):
                 raise Forbidden(f"this needs a key with scope {scope}")
             return view(*args, **kwargs)
 

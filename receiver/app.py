@@ -9,6 +9,7 @@ from jobs import services, settings
 from jobs.errors import FluxkeepError
 from jobs.services import Services
 from receiver import (
+    admission,
     api,
     callbacks,
     commands,
@@ -39,6 +40,7 @@ def create_app(given: Services | None = None) -> Flask:
         app.register_blueprint(part.blueprint)
     dashboard.install(app, built)
     problems.handle(app)
+    app.after_request(admission.tell)
     return app
 
 

@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Iterable
 
-from jobs.apikey import ApiKey, Scope, digest
+from jobs.apikey import ApiKey, digest
 from jobs.errors import Unauthorized
 
 
@@ -11,16 +11,16 @@ class Keyring:
     """The keys of this installation, as hashes."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
-        self._scopes = [(key.digest, key.scope) for key in keys]
+        self._keys = [(key.digest, key) for key in keys]
 
     def holds(self, key: str) -> bool:
         given = digest(key)
-        return sum(hmac.compare_digest(given, known) for known, _ in self._scopes) > 0
+        return sum(hmac.compare_digest(given, known) for known, _ in self._keys) > 0
 
-    def scope_of(self, key: str) -> Scope:
-        """Raises Unauthorized when nobody holds this key."""
+    def entry_of(self, key: str) -> ApiKey:
+        """Whose key it is and what it may do. Raises Unauthorized when nobody holds it."""
         given = digest(key)
-        found = [scope for known, scope in self._scopes if hmac.compare_digest(given, known)]
+        found = [entry for known, entry in self._keys if hmac.compare_digest(given, known)]
         if not (key and found):
             raise Unauthorized
         return found[0]

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details: one table from what went wrong to what the caller is told."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +22,7 @@ STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.BadLink: HTTPStatus.FORBIDDEN,
+    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnknownJob: HTTPStatus.NOT_FOUND,
     errors.WrongState: HTTPStatus.CONFLICT,
@@ -54,7 +56,10 @@ def handle(app: Flask) -> None:
 def _ours(error: FluxkeepError) -> Response:
     status = STATUS[type(error)]
     extra = {"errors": error.errors} if isinstance(error, errors.Invalid) else {}
-    return problem(status, str(error), **extra)
+    response = problem(status, str(error), **extra)
+    if isinstance(error, errors.TooMany):
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after))
+    return response
 
 
 def _of_http(error: HTTPException) -> Response:

@@ -13,7 +13,8 @@ LINES_MAX = 300
 # From the ground up: a module imports only from the layers below its own.
 LAYERS = (
     {"wording", "errors", "states", "scripts", "keys", "outage", "watchdog", "timeline"}
-    | {"kept", "patience", "caller", "limits", "target", "seal", "apikey", "headers"},
+    | {"kept", "patience", "caller", "limits", "target", "seal", "apikey", "headers"}
+    | {"proxies", "quotas"},
     {"hosts", "report", "clock", "complaint", "environment", "counts"},
     {"facts"},
     {"job", "web"},
@@ -23,7 +24,7 @@ LAYERS = (
     {"places", "search"},
     {"bfl_answers", "bfl_submissions", "plan", "slots"},
     {"store", "ended", "ledger", "recollection", "pages", "pulse", "refusals", "events"}
-    | {"minutes", "risk", "directory", "staging", "account"},
+    | {"minutes", "risk", "directory", "staging", "account", "meter"},
     {"bucket"},
     {"storage", "sidecars"},
     {"intake", "services"},
@@ -47,6 +48,7 @@ AT_HOME = {
         "jobs.ended",
         "jobs.ledger",
         "jobs.events",
+        "jobs.meter",
         "jobs.minutes",
         "jobs.outage",
         "jobs.pages",
@@ -86,6 +88,7 @@ KEEPERS = {"store", "pages", "places", "plan", "pulse", "refusals", "slots"} | {
     "events",
     "facets",
     "ledger",
+    "meter",
     "minutes",
     "risk",
     "search",

@@ -94,15 +94,15 @@ MUTANTS = (
     Mutant(
         "scopes-not-ordered",
         "receiver/access.py",
-        "if SCOPES.index(wired().keyring.scope_of(given_key())) < SCOPES.index(scope):",
-        "if not wired().keyring.scope_of(given_key()):",
+        "if SCOPES.index(admitted(given_key()).scope) < SCOPES.index(scope):",
+        "if not admitted(given_key()).scope:",
         (_SCOPES,),
     ),
     Mutant(
         "any-key",
         _KEYRING,
         "            raise Unauthorized\n",
-        '            return "admin"\n',
+        "            return self._keys[-1][1]\n",
         (_KEYLESS,),
     ),
     Mutant(

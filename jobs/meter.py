@@ -1,0 +1,51 @@
+"""Counts in Redis who asks how often, so that a limit holds over any number of web processes."""
+
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from jobs import scripts
+from jobs.clock import unavailable
+from jobs.keys import ACQUAINTED, GUESSES, RATES
+from jobs.quotas import Quota
+
+# Of wrong keys from one address: no person types so many, and nobody finds a key by so few.
+GUESSES_ALLOWED = Quota(30, 60)
+ACQUAINTED_SECONDS = 7 * 86400
+NO_QUOTA = Quota(0, 0)
+
+
+class Reading(NamedTuple):
+    """`left` of the quota, `wait` seconds (0: go on), all of it is back in `whole_in` seconds."""
+
+    left: int
+    whole_in: float
+    wait: float
+    guesses: bool = False  # the wait is for wrong keys, and not for too many requests
+
+
+class Meter:
+    """Each question is one round trip. Raises StoreUnavailable."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._admit: Any = redis.register_script(scripts.ADMIT)
+        self._guess: Any = redis.register_script(scripts.GUESS)
+
+    def admit(self, name: str, quota: Quota | None, address: str) -> Reading:
+        """Take one request of a key by its name, unless wrong keys came from that address.
+
+        Who has shown this key from there within days is let in, whoever else guesses there.
+        """
+        keys = [RATES + name, GUESSES + address, f"{ACQUAINTED}{address} {name}"]
+        args = [*(quota or NO_QUOTA), *GUESSES_ALLOWED, ACQUAINTED_SECONDS]
+        with unavailable():
+            return _reading(*self._admit(keys=keys, args=args))
+
+    def guess(self, address: str) -> Reading:
+        """Count a key that nobody holds."""
+        with unavailable():
+            return _reading(*self._guess(keys=[GUESSES + address], args=[*GUESSES_ALLOWED]))
+
+
+def _reading(left: int, whole_in: bytes, wait: bytes, guesses: int = 1) -> Reading:
+    return Reading(left, float(whole_in), float(wait), bool(guesses))

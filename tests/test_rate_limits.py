@@ -1,0 +1,157 @@
+"""Who asks too often is told so, and nobody else notices."""
+
+import itertools
+import json
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.harness import Client, Installation, RedisServer
+from tests.harness.installation import KEYS
+
+FORWARDED = "X-Forwarded-For"
+MORE_KEYS = {name: f"{name}-key-canary" for name in ("five", "bfl", "few", "free")}
+WRONG_KEYS_ALLOWED = 30
+
+_addresses = (f"198.51.100.{n}" for n in itertools.count(1))
+
+
+@pytest.fixture(scope="module")
+def two_webs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Two web processes; keys with quotas so small that nothing grows back during a test."""
+    directory = tmp_path_factory.mktemp("limits")
+    redis = RedisServer(directory / "redis")
+    here = Installation(directory, redis)
+    more = ",".join(f"{name}:{key}:submit" for name, key in MORE_KEYS.items())
+    here.settings["API_KEYS"] = f"{here.settings['API_KEYS']},{more}"
+    here.settings["RATE_LIMITS"] = "9000/minute,five=5/day,bfl=1/day,few=1/day,free=off"
+    here.start("web", n=2)
+    here.wait_until_ready()
+    yield here
+    here.close()
+    redis.kill()
+
+
+@pytest.fixture
+def address() -> str:
+    """Nobody has asked from here before."""
+    return next(_addresses)
+
+
+def shown(here: Installation, key: str, address: str, path: str = "/api/jobs") -> requests.Response:
+    """Asked with a key from an address, as a proxy beside us says."""
+    headers = {"x-key": key, FORWARDED: f"203.0.113.9, {address}"}
+    return requests.get(here.url + path, headers=headers, timeout=10)
+
+
+def guess(here: Installation, address: str, times: int = WRONG_KEYS_ALLOWED) -> list[int]:
+    return [shown(here, f"guess-{n}", address).status_code for n in range(times)]
+
+
+def test_requests_are_counted_over_all_processes(two_webs: Installation) -> None:
+    webs = itertools.cycle(two_webs.client(MORE_KEYS["five"], url) for url in two_webs.urls)
+    answers = [next(webs).get("/api/jobs") for _ in range(7)]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
+    left = [answer.headers["RateLimit"].split(";")[1] for answer in answers]
+    assert left == ["r=4", "r=3", "r=2", "r=1", "r=0", "r=0", "r=0"]
+    assert {answer.headers["RateLimit-Policy"] for answer in answers} == {'"key";q=5;w=86400'}
+    refused = answers[-1]
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert (refused.json()["status"], refused.json()["title"]) == (429, "Too Many Requests")
+    assert 17_000 < int(refused.headers["Retry-After"]) <= 86400 / 5
+
+
+def test_an_answer_says_how_much_is_left_and_when_all_of_it_is_back(two_webs: Installation) -> None:
+    for path, status in (("/api/jobs", 200), ("/api/jobs/nobody", 404), ("/api/jobs?x=1", 400)):
+        answer = two_webs.client("read").get(path)
+        assert answer.status_code == status
+        assert answer.headers["RateLimit-Policy"] == '"key";q=9000;w=60'
+        name, left, back = answer.headers["RateLimit"].split(";")
+        assert name == '"key"' and 8000 < int(left[2:]) < 9000 and 1 <= int(back[2:]) <= 60
+
+
+def test_a_client_of_bfl_is_told_as_bfl_tells_it(two_webs: Installation) -> None:
+    bfl = two_webs.client(MORE_KEYS["bfl"])
+    assert bfl.get("/v1/get_result", id="nobody").status_code == 404
+    refused = bfl.get("/v1/get_result", id="nobody")
+    assert (refused.status_code, refused.headers["content-type"]) == (429, "application/json")
+    assert set(refused.json()) == {"detail", "message"} and refused.json()["message"]
+    assert int(refused.headers["Retry-After"]) > 0
+
+
+def test_a_refused_request_has_done_nothing(two_webs: Installation) -> None:
+    few = two_webs.client(MORE_KEYS["few"])
+    assert few.put_job("few-1").status_code == 201
+    assert few.put_job("few-2").status_code == 429
+    assert two_webs.client().find("few-2") is None
+
+
+def test_what_has_no_limit_says_nothing_of_one(two_webs: Installation) -> None:
+    free = two_webs.client(MORE_KEYS["free"])
+    answers = [free.get("/api/jobs"), free.get("/healthz"), free.get("/metrics")]
+    answers.append(free.callback({"id": "told", "status": "FAILED"}))
+    assert {answer.status_code for answer in answers} == {200}
+    assert not [answer for answer in answers if "RateLimit" in answer.headers]
+
+
+def test_whoever_guesses_keys_has_to_wait(two_webs: Installation, address: str) -> None:
+    assert set(guess(two_webs, address)) == {401}
+    refused = shown(two_webs, "one more", address)
+    assert refused.status_code == 429 and 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert "RateLimit" not in refused.headers
+
+
+def test_a_right_guess_looks_like_a_wrong_one(two_webs: Installation, address: str) -> None:
+    guess(two_webs, address)
+    right, wrong = (shown(two_webs, key, address) for key in (KEYS["admin"], "wrong"))
+    assert (right.status_code, right.json()) == (wrong.status_code, wrong.json())
+    assert right.status_code == 429 and set(right.headers) == set(wrong.headers)
+
+
+def test_a_guesser_locks_out_nobody_else(two_webs: Installation, address: str) -> None:
+    beside = shown(two_webs, KEYS["admin"], address)
+    guess(two_webs, address)
+    assert beside.status_code == shown(two_webs, KEYS["admin"], address).status_code == 200
+    assert shown(two_webs, KEYS["read"], next(_addresses)).status_code == 200
+
+
+def test_whoever_shows_no_key_is_no_guesser(two_webs: Installation, address: str) -> None:
+    for _ in range(WRONG_KEYS_ALLOWED + 5):
+        assert shown(two_webs, "", address).status_code == 401
+
+
+def test_callbacks_are_taken_however_many_are_wrong(two_webs: Installation, client: Client) -> None:
+    for _ in range(WRONG_KEYS_ALLOWED + 5):
+        assert client.callback({"id": "forged", "status": "FAILED"}, "wrong").status_code == 401
+    assert client.callback({"id": "true", "status": "FAILED"}).status_code == 200
+    assert two_webs.client().job("true")["status"] == "failed"
+
+
+@pytest.fixture
+def client(two_webs: Installation) -> Client:
+    return two_webs.client()
+
+
+def test_whoever_cannot_be_a_proxy_is_not_believed(two_webs: Installation) -> None:
+    """An address of our own choosing would be a new start for each guess."""
+    two_webs.settings["FORWARDED_ALLOW_IPS"] = "10.0.0.0/8"
+    two_webs.start("web")
+    two_webs.wait_until_ready()
+    third = two_webs.urls[2]
+    statuses = [
+        requests.get(
+            f"{third}/api/jobs", headers={"x-key": "x", FORWARDED: next(_addresses)}, timeout=10
+        ).status_code
+        for _ in range(WRONG_KEYS_ALLOWED + 1)
+    ]
+    assert statuses[-1] == 429
+
+
+def test_no_key_and_no_guess_is_in_redis_or_in_a_log(two_webs: Installation) -> None:
+    guess(two_webs, "2001:db8::1", 1)
+    with two_webs.redis.client() as redis:
+        names = [name.decode() for name in redis.scan_iter("fluxkeep:*")]
+    assert "fluxkeep:guesses:2001:db8::/64" in names
+    said = json.dumps(names) + two_webs.logs()
+    assert not [key for key in (*KEYS.values(), *MORE_KEYS.values(), "guess-0") if key in said]

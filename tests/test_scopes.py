@@ -23,6 +23,8 @@ OPEN = {
     "/metrics",
     "/openapi.json",
     "/docs",
+    "/login",
+    "/assets/<version>/<path:name>",
 }
 # The least scope that will do.
 NEEDED: dict[str, Scope] = {

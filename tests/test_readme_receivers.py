@@ -2,7 +2,6 @@
 
 import base64
 import os
-import re
 import secrets
 import subprocess
 import sys
@@ -14,9 +13,9 @@ import pytest
 import requests
 
 from deploy.local_redis import free_port
-from deploy.procfile import ROOT
 from tests.harness.foreign import PROGRAMS, javascript
 from tests.harness.patience import wait_for
+from tests.harness.readme import example
 from tests.harness.scene import running_scene
 from tests.notifications.told import notified, wait_until_told
 
@@ -26,20 +25,12 @@ SECRET = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 _SERVED = "\napp.run(port=int(os.environ['PORT']))\n"
 
 
-def snippet(language: str) -> str:
-    """The program below the heading "Be told"."""
-    told = (ROOT / "README.md").read_text().partition("### Be told")[2]
-    found = re.search(rf"```{language}\n(.*?)```", told, re.DOTALL)
-    assert found
-    return found[1]
-
-
 def in_python() -> tuple[list[str], str]:
-    return [sys.executable, "-"], snippet("python") + _SERVED
+    return [sys.executable, "-"], example("Be told", "python") + _SERVED
 
 
 def in_javascript() -> tuple[list[str], str]:
-    return [*javascript(), "--input-type=module", "-"], snippet("js")
+    return [*javascript(), "--input-type=module", "-"], example("Be told", "js")
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Foreign:
         done = subprocess.run(
             self.installed(),
             input=json.dumps({"client": self.name, **vars(order)}),
-            env=_environment(),
+            env=environment(),
             stdout=subprocess.PIPE,
             timeout=RUN_SECONDS,
             check=True,
@@ -60,7 +60,7 @@ class Foreign:
         return outcome
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     return own | {"PYTHONPATH": str(_BLACKFOREST), "NO_PROXY": "127.0.0.1"}
 
@@ -75,7 +75,7 @@ def verified(secret: str, headers: dict[str, str], body: str) -> dict[str, Any]:
     done = subprocess.run(
         _javascript("verify.mjs"),
         input=json.dumps({"secret": secret, "headers": headers, "body": body}),
-        env=_environment(),
+        env=environment(),
         stdout=subprocess.PIPE,
         timeout=RUN_SECONDS,
         check=True,

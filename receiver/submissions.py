@@ -29,6 +29,8 @@ GENERATIONS_MAX = 400  # more days than a job is kept
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
+OnceKey = tuple[str, str]  # who says so, and what they say
+
 blueprint = Blueprint("submissions", __name__, url_prefix="/api/jobs")
 
 
@@ -71,7 +73,7 @@ def submit() -> ResponseReturnValue:
 def accepted(wired: Services, wish: Wish, raw: bytes) -> Job:
     """The job of this request, put in line unless its `Idempotency-Key` says that it is."""
     key = request.headers.get("Idempotency-Key")
-    return put_in_line(wired, wish) if key is None else _once(wired, wish, key, raw)
+    return put_in_line(wired, wish) if key is None else once(wired, wish, (given_key(), key), raw)
 
 
 def put_in_line(
@@ -113,9 +115,12 @@ def reached_at(wired: Services) -> str | None:
         return None
 
 
-def _once(wired: Services, wish: Wish, key: str, raw: bytes) -> Job:
-    """The job that this key already made within a day, or a new one."""
-    if not _KEY.fullmatch(key):
+def once(wired: Services, wish: Wish, key: OnceKey, raw: bytes) -> Job:
+    """The job that this key already made within a day, or a new one.
+
+    Raises BadField, and KeyReused when the same key came with another request before.
+    """
+    if not _KEY.fullmatch(key[1]):
         raise BadField("Idempotency-Key: 1 to 255 printable ASCII characters without spaces")
     digest = hashlib.sha256(f"{request.path}\0".encode())  # where a model may be named, too
     digest.update(raw)
@@ -126,7 +131,7 @@ def _once(wired: Services, wish: Wish, key: str, raw: bytes) -> Job:
     return job
 
 
-def _own_id(wired: Services, key: str) -> str:
+def _own_id(wired: Services, key: OnceKey) -> str:
     """An id that follows from the key and its holder: two requests at once cannot make two jobs.
 
     A job that was made under an older SECRET_KEY is found as well.
@@ -135,10 +140,10 @@ def _own_id(wired: Services, key: str) -> str:
     return next((job_id for job_id, made in found if made), found[0][0])
 
 
-def _place(wired: Services, secret: SecretStr, key: str) -> tuple[str, bool]:
+def _place(wired: Services, secret: SecretStr, key: OnceKey) -> tuple[str, bool]:
     """The id of the job that this key made within a day, and True; else the next free one."""
     for generation in range(GENERATIONS_MAX):
-        job_id = idempotent_id(secret, *(given_key(), key, str(generation)))
+        job_id = idempotent_id(secret, *key, str(generation))
         known = wired.store.load(job_id)
         if known is None or wired.store.now() < known.created_at + IDEMPOTENT_SECONDS:
             return job_id, known is not None

@@ -27,17 +27,19 @@ from receiver.dashboard import (
     assets,
     breakdowns,
     filters,
+    first_run,
     gallery,
     health,
     live,
     login,
     navigation,
     session,
+    submit,
     theme,
 )
 from receiver.dashboard.defence import Defence
 
-PAGES = (assets, login, theme, live, gallery, health)
+PAGES = (assets, login, theme, live, gallery, health, submit, first_run)
 
 
 def install(app: Flask, services: Services) -> None:

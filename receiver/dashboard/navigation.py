@@ -23,7 +23,12 @@ class Link(NamedTuple):
         return request.path == self.path
 
 
-LINKS = (Link("Jobs", "/"), Link("Health", "/health"))
+LINKS = (
+    Link("Jobs", "/"),
+    Link("Submit", "/submit", "submit"),
+    Link("Health", "/health"),
+    Link("Connect", "/start"),
+)
 
 
 def context() -> dict[str, Any]:

@@ -1,28 +1,23 @@
 """The address BFL calls: two trial callbacks that must be told apart, and that change nothing.
 
 A signed one that is no report must get 400, an unsigned one 401; each raises a counter of
-/metrics by one, as the same from BFL would. They go over the guarded client: an address that it
-refuses, because the name leads into a private network, is one that BFL cannot reach either.
+/metrics by one, as the same from BFL would.
 """
 
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from jobs import web
-from jobs.bfl import AUTHENTICATION_HEADERS
 from jobs.errors import RefusedUrl, TransferFailed
-from jobs.hosts import LOOPBACK, Address, Origin, parse
+from jobs.hosts import Address
 from jobs.settings import Settings
 from jobs.signing import callback_digest
+from receiver import front_door
 from receiver.doctor.finding import Finding, failed, ok, warning
 
 PART = "callbacks"
-ANSWER_SECONDS = 10.0
 TRIAL = b'{"trial": "no report, sent by the doctor"}'
 
-_SIGNATURE = AUTHENTICATION_HEADERS[1]
 _RUNNING = "See that the web process runs and that PUBLIC_URL leads to it."
 
 
@@ -36,28 +31,14 @@ class Call(NamedTuple):
 
 
 def look(settings: Settings) -> Iterator[Finding]:
-    address = _address(settings)
+    address = front_door.address(settings)
     if not settings.bfl_reaches_us:
         yield warning(PART, "not tried: PUBLIC_URL is not set", "Set it, and ask again.")
-    elif _plain_http_abroad(address.origin):
+    elif front_door.is_plain_http_abroad(address.origin):
         said = "not tried: over plain http only this machine itself is called"
         yield warning(PART, said, "Set PUBLIC_URL to an https address.")
     else:
         yield _tried(address, settings)
-
-
-def _address(settings: Settings) -> Address:
-    """Where BFL calls. The settings take upper-case hosts, `parse` does not."""
-    base = settings.base_url
-    return Address(parse(base.lower()).origin, f"{urlsplit(base).path}/webhooks/bfl")
-
-
-def _plain_http_abroad(origin: Origin) -> bool:
-    return origin.scheme == "http" and not _is_loopback(origin)
-
-
-def _is_loopback(origin: Origin) -> bool:
-    return origin.host.strip("[]") in LOOPBACK
 
 
 def _tried(address: Address, settings: Settings) -> Finding:
@@ -91,25 +72,9 @@ def _calls(settings: Settings) -> tuple[Call, Call]:
 
 def _wrong(address: Address, call: Call) -> Finding | None:
     """Raises RefusedUrl, TransferFailed."""
-    status = _status(address, call.signature)
+    status = front_door.knock(address, call.signature, TRIAL)
     if status == call.right:
         return None
     if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
         return failed(PART, f"{call.otherwise} (answer {status})", call.remedy)
     return failed(PART, f"{address.origin} answers {status}, as Fluxkeep does not", _RUNNING)
-
-
-def _status(address: Address, signature: bytes) -> int:
-    headers = {
-        "Content-Type": "application/json",
-        _SIGNATURE: f"sha256={signature.decode()}",
-    }
-    origin = address.origin
-    loopback = origin if origin.scheme == "http" and _is_loopback(origin) else None
-    with (
-        web.new_session(loopback) as session,
-        web.exchange(
-            session, address, seconds=ANSWER_SECONDS, headers=headers, body=TRIAL
-        ) as answer,
-    ):
-        return int(answer.status_code)

@@ -179,8 +179,8 @@ MUTANTS = (
     Mutant(
         "key-of-anybody",
         _ORDERS,
-        "(given_key(), key, str(generation))",
-        '("", key, str(generation))',
+        "(given_key(), key), raw)",
+        '("", key), raw)',
         (f"{_SAME_KEY_TESTS}::test_the_key_of_another_holder_is_another_key",),
     ),
     Mutant(

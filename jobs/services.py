@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.retry import Retry
 
 from jobs.api import Api
 from jobs.clock import Clock
+from jobs.connection import connect
 from jobs.ended import Ended
-from jobs.errors import InvalidSettings
 from jobs.events import Events
 from jobs.hosts import Trust
 from jobs.job import Job
@@ -165,19 +164,3 @@ def for_background(settings: Settings) -> Services:
     """Services that wait for Redis to come back."""
     retry = TellingRetry(ExponentialWithJitterBackoff(cap=2, base=0.1), BACKGROUND_RETRIES)
     return build(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))
-
-
-def connect(settings: Settings, retry: Retry, timeout: float) -> Redis:
-    """Raises InvalidSettings for options of the URL that redis-py does not know."""
-    options = {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": min(timeout, 5.0),
-        "socket_keepalive": True,
-        "health_check_interval": 15,
-    }
-    try:
-        redis = Redis.from_url(settings.redis_url.get_secret_value(), retry=retry, **options)
-        redis.connection_pool.make_connection()
-    except (ValueError, TypeError):
-        raise InvalidSettings("REDIS_URL: has an option that makes no sense") from None
-    return redis

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import (
     BaseModel,
@@ -35,6 +35,7 @@ from jobs.limits import Limits
 from jobs.patience import Patience
 from jobs.proxies import Proxies
 from jobs.quotas import Quotas
+from jobs.redis_url import RedisUrl
 from jobs.retention import Retention
 from jobs.seal import check_secret
 
@@ -84,10 +85,12 @@ class Settings(BaseModel):
     ]
     rate_limits: Annotated[Quotas, _reads(Quotas.read)] = Field(default_factory=Quotas)
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_verify: bool = True
     public_url: str = ""
     port: int = Field(default=8000, ge=0, le=65535)
     forwarded_allow_ips: Annotated[Proxies, _reads(Proxies.read)] = Proxies.read("127.0.0.1,::1")
     web_concurrency: int = Field(default=2, ge=1, le=1000)
+    worker_concurrency: int = Field(default=1, ge=1, le=100)
     bfl_api_key: SecretStr | None = None
     bfl_sandbox_url: Origin | None = None
     bfl_api_url: str = ""  # after the sandbox, which it may name
@@ -111,16 +114,8 @@ class Settings(BaseModel):
 
     @field_validator("redis_url")
     @classmethod
-    def _redis_scheme(cls, url: SecretStr) -> SecretStr:
-        if not re.match(r"(rediss?|unix)://", url.get_secret_value()):
-            raise ValueError("must begin with redis://, rediss:// or unix://")
-        try:
-            parts = urlsplit(url.get_secret_value())
-            _ = parts.port
-        except ValueError:
-            raise ValueError("must have a port from 0 to 65535") from None
-        if parts.scheme != "unix" and not re.fullmatch(r"(/[0-9]*)?", parts.path):
-            raise ValueError("must end in the number of a database, or in nothing")
+    def _redis_form(cls, url: SecretStr) -> SecretStr:
+        RedisUrl.read(url.get_secret_value())
         return url
 
     @field_validator("webhook_secret", "bfl_api_key")
@@ -232,6 +227,10 @@ class Settings(BaseModel):
     @property
     def retention(self) -> Retention:
         return Retention(self.retain_media_days, self.retain_jobs_days)
+
+    @property
+    def redis(self) -> RedisUrl:
+        return RedisUrl.read(self.redis_url.get_secret_value())
 
     @property
     def base_url(self) -> str:

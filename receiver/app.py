@@ -24,6 +24,9 @@ from receiver import (
 )
 from receiver.wiring import Wired
 
+# gunicorn's own sign that a process cannot boot; with any other it tries again for ever.
+GUNICORN_GIVES_UP = 3
+
 
 def create_app(given: Services | None = None) -> Flask:
     """The web application. Without services it reads the settings, and stops if they are wrong."""
@@ -48,4 +51,5 @@ def _from_environment() -> Services:
     try:
         return services.for_web(settings.load())
     except FluxkeepError as error:
-        sys.exit(f"Fluxkeep cannot start: {error}")
+        sys.stderr.write(f"Fluxkeep cannot start: {error}\n")
+        sys.exit(GUNICORN_GIVES_UP)

@@ -14,14 +14,14 @@ LINES_MAX = 300
 LAYERS = (
     {"wording", "errors", "states", "scripts", "keys", "outage", "watchdog", "timeline"}
     | {"kept", "patience", "caller", "limits", "target", "seal", "apikey", "headers"}
-    | {"proxies", "quotas"},
+    | {"proxies", "quotas", "redis_url"},
     {"hosts", "report", "clock", "complaint", "environment", "counts"},
     {"facts"},
     {"job", "web"},
     {"retention", "facets", "twins"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}
     | {"notice", "drawing", "portrait", "provider", "changes"},
-    {"places", "search"},
+    {"places", "search", "connection"},
     {"bfl_answers", "bfl_submissions", "plan", "slots"},
     {"store", "ended", "ledger", "recollection", "pages", "pulse", "refusals", "events"}
     | {"minutes", "risk", "directory", "staging", "account", "meter"},
@@ -45,6 +45,7 @@ AT_HOME = {
     "rq": {"jobs.queues", "worker.rq_worker"},
     "redis": {
         "jobs.clock",
+        "jobs.connection",
         "jobs.ended",
         "jobs.ledger",
         "jobs.events",

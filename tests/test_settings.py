@@ -92,6 +92,8 @@ def test_media_and_records_have_clocks_of_their_own(value: str, days: float | No
         ("WEBHOOK_SECRET", "canary\u20ac"),
         ("MAX_ACTIVE", "24,flux-2-pro=3,7"),
         ("WEB_CONCURRENCY", "0"),
+        ("WORKER_CONCURRENCY", "canary"),
+        ("REDIS_VERIFY", "canary"),
         ("PUBLIC_URL", "https://:::canary"),
         ("MEDIA_URL", "file:///canary%00x"),
         ("PUBLIC_URL", "canary.example.com"),

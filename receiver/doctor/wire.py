@@ -2,9 +2,9 @@
 
 import socket
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from jobs.hosts import LOOPBACK
+from jobs.redis_url import RedisUrl
 from jobs.settings import Settings
 from jobs.web import is_public
 from receiver.doctor.finding import Finding, ok, warning
@@ -14,24 +14,30 @@ PART = "Redis access"
 
 def look(settings: Settings) -> Iterator[Finding]:
     """Nothing is said of a Redis on this machine."""
-    parts = urlsplit(settings.redis_url.get_secret_value())
-    host = parts.hostname or "localhost"
-    if parts.scheme == "unix" or host in LOOPBACK:
+    where = settings.redis
+    if where.local or all(host in LOOPBACK for host in where.hosts):
         return
-    found = [*_password(parts.password), *_encryption(parts.scheme, host)]
+    found = [*_password(where), *_encryption(where), *_certificate(where, settings)]
     yield from found or [ok(PART, "there is a password, and nobody can listen")]
 
 
-def _password(password: str | None) -> Iterator[Finding]:
-    if not password:
+def _password(where: RedisUrl) -> Iterator[Finding]:
+    if not where.password:
         said = "needs no password: who can reach it can have the workers run anything"
         yield warning(PART, said, "Set one (requirepass or an ACL) and put it into REDIS_URL.")
 
 
-def _encryption(scheme: str, host: str) -> Iterator[Finding]:
-    if scheme != "rediss" and _leaves_the_house(host):
+def _encryption(where: RedisUrl) -> Iterator[Finding]:
+    if not where.encrypted and any(map(_leaves_the_house, where.hosts)):
         said = "goes over the internet without TLS"
         yield warning(PART, said, "Use a rediss:// URL, or a private network.")
+
+
+def _certificate(where: RedisUrl, settings: Settings) -> Iterator[Finding]:
+    if where.encrypted and not settings.redis_verify:
+        said = "is encrypted, but REDIS_VERIFY is off: somebody on the way could pose as Redis"
+        remedy = "Leave it off only where the provider's certificate cannot be checked (Heroku)."
+        yield warning(PART, said, remedy)
 
 
 def _leaves_the_house(host: str) -> bool:

@@ -7,12 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+RELEASE = "release"
 
 
 def commands(root: Path = ROOT) -> dict[str, list[str]]:
-    """Name and command of each process, in the order in which they are written."""
-    lines = (root / "Procfile").read_text().splitlines()
-    entries = (line.partition(":") for line in lines if line.strip() and line[0] != "#")
+    """Name and command of each process that goes on running, in the order of the file."""
+    return {name: command for name, command in lines(root).items() if name != RELEASE}
+
+
+def lines(root: Path = ROOT) -> dict[str, list[str]]:
+    """Every line, also of what a platform runs once before it starts the rest."""
+    written = (root / "Procfile").read_text().splitlines()
+    entries = (line.partition(":") for line in written if line.strip() and line[0] != "#")
     return {name.strip(): shlex.split(command) for name, _, command in entries}
 
 

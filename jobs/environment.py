@@ -19,6 +19,7 @@ PROVIDER_SECRETS = (
     "AZURE_STORAGE_CLIENT_SECRET",
     "GOOGLE_SERVICE_ACCOUNT_KEY",
 )
+_RUNNERS = ("HONCHO_PROCESS_NAME", "PS")  # honcho sets the one, foreman the other
 _MEANT_WHEN_EMPTY = ("RETAIN_MEDIA_DAYS", "RETAIN_JOBS_DAYS")
 
 
@@ -38,6 +39,11 @@ def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, 
     except UnicodeDecodeError:
         raise InvalidSettings(".env: is not UTF-8") from None
     return _resolved(from_file, names) | _resolved(os.environ, names)
+
+
+def is_under_a_runner() -> bool:
+    """Whether honcho or foreman started us, which end everything when one process ends."""
+    return any(name in os.environ for name in _RUNNERS) and "DYNO" not in os.environ
 
 
 def _resolved(environ: Mapping[str, str | None], names: Iterable[str]) -> dict[str, str]:

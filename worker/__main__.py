@@ -1,13 +1,15 @@
-"""`python -m worker`: an RQ worker that outlives the loss of Redis."""
+"""`python -m worker`: RQ workers that outlive the loss of Redis, WORKER_CONCURRENCY of them."""
 
 import logging
 import sys
 import time
+from functools import partial
 
 from redis.exceptions import RedisError
 
 from jobs.services import Services
 from worker import tasks, wiring
+from worker.pool import Pool
 from worker.rq_worker import RescueWorker
 
 RESTART_PAUSE_SECONDS = 2.0
@@ -20,6 +22,12 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     services = wiring.start()
+    size = services.settings.worker_concurrency
+    return work(services) if size == 1 else Pool(size, partial(work, services)).run()
+
+
+def work(services: Services) -> int:
+    """Until told to stop."""
     while not _worked_until_told_to_stop(services):
         time.sleep(RESTART_PAUSE_SECONDS)
     return 0

@@ -1,0 +1,172 @@
+"""`release` and `honcho start`: a whole Procfile starts, or stops with a variable's name."""
+
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from deploy import processes, procfile
+from deploy.local_redis import free_port
+from deploy.procfile import ROOT, environment
+from tests.harness import Client, Installation, Process, RedisServer
+from tests.harness.command_line import CommandLine
+from tests.harness.examined import failed, parts
+from tests.harness.installation import DEFAULTS, KEYS, WEBHOOK_SECRET
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene
+from tests.sandbox import Sandbox
+
+# The variables that README calls required, and where things are.
+DOCUMENTED = {name: DEFAULTS[name] for name in ("WEBHOOK_SECRET", "SECRET_KEY", "API_KEYS")}
+
+
+@pytest.fixture
+def shell(stopped_installation: Installation) -> CommandLine:
+    """Nothing runs but Redis: so it is when a release is checked."""
+    return CommandLine(stopped_installation)
+
+
+def test_a_release_needs_nothing_that_it_starts(shell: CommandLine) -> None:
+    said = shell.run("doctor", "--release", BFL_API_KEY=None, BFL_SANDBOX_URL=None)
+    assert failed(said) == []
+    assert parts(said, "ok") == [
+        *("settings", "Redis", "Redis on disk", "Redis memory"),
+        "storage",
+    ]
+
+
+def test_a_release_that_cannot_start_names_each_variable(shell: CommandLine) -> None:
+    wrong = {"SECRET_KEY": None, "WORKER_CONCURRENCY": "0", "REDIS_VERIFY": "perhaps"}
+    said = shell.run("doctor", "--release", stdin="", **wrong)
+    assert sorted(failed(said)) == sorted(wrong)
+
+
+@pytest.mark.parametrize(
+    ("named", "value"),
+    [("REDIS_URL", "redis://127.0.0.1:1/0"), ("MEDIA_URL", "file:///dev/null/media")],
+)
+def test_a_release_without_its_surroundings_names_the_variable(
+    shell: CommandLine, named: str, value: str
+) -> None:
+    said = shell.run("doctor", "--release", stdin="", **{named: value})
+    assert said.code == 1 and named in said.words
+
+
+def test_a_redis_that_would_forget_jobs_fails_a_release(
+    shell: CommandLine, redis_server: RedisServer
+) -> None:
+    with redis_server.client() as client:
+        client.config_set("maxmemory", 2**30)
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    assert failed(shell.run("doctor", "--release")) == ["Redis memory"]
+
+
+# The whole Procfile, as honcho and foreman start it.
+
+
+@contextmanager
+def honcho(directory: Path, **settings: str) -> Iterator[Process]:
+    """In a directory of its own, where nobody's `.env` is, with these settings and no others."""
+    made_here = shutil.ignore_patterns(".*", "var", "__pycache__", "tests")
+    clone = shutil.copytree(ROOT, directory / "clone", ignore=made_here)
+    path = environment({})["PATH"]
+    own = {"PATH": path, "PYTHONUNBUFFERED": "1", **settings}
+    command = [sys.executable, "-m", "honcho", "start"]
+    process = Process("honcho", command, own, directory / "honcho.log", clone)
+    try:
+        yield process
+    finally:
+        # Each of its commands has a session of its own.
+        for pid in _descendants(process.pid):
+            processes.send(pid, signal.SIGKILL)
+        process.kill_all()
+
+
+def _descendants(pid: int) -> list[int]:
+    own = processes.children(pid)
+    return own + [one for child in own for one in _descendants(child)]
+
+
+@pytest.mark.slow
+def test_honcho_start_runs_all_of_it_with_the_documented_variables_alone(
+    tmp_path: Path, redis_server: RedisServer, sandbox: Sandbox
+) -> None:
+    port = free_port()
+    media = {"MEDIA_URL": (tmp_path / "media").as_uri(), "PUBLIC_URL": "https://keep.example"}
+    own = {**DOCUMENTED, **media, "PORT": str(port), "REDIS_URL": redis_server.url}
+    with honcho(tmp_path, **own, BFL_SANDBOX_URL=sandbox.url) as running:
+        client = Client(f"http://127.0.0.1:{port}", KEYS["admin"], WEBHOOK_SECRET)
+        wait_for("it is ready", lambda: _is_ready(client), 60)
+        task = sandbox.submit(
+            "flux-2-pro",
+            webhook_url=f"{client.url}/webhooks/bfl",
+            webhook_secret=WEBHOOK_SECRET,
+        )
+        assert client.wait_for(task.id, "stored")["media"]
+        wait_for("the release waits", lambda: "waiting to be stopped" in running.output())
+        assert running.alive
+        running.terminate()
+        running.wait(35)
+        assert "Traceback" not in running.output()
+
+
+@pytest.mark.slow
+def test_honcho_start_stops_with_the_names_of_what_is_missing_or_nonsense(tmp_path: Path) -> None:
+    with honcho(tmp_path, LINK_TTL="a while") as stopped:
+        assert stopped.wait(60) != 0
+        for name in DOCUMENTED:
+            assert f"{name}: is missing" in stopped.output()
+        assert "LINK_TTL: " in stopped.output() and "a while" not in stopped.output()
+
+
+def test_what_runs_once_is_not_kept_running() -> None:
+    assert list(procfile.lines()) == ["web", "worker", "sweep", "release"]
+    assert list(procfile.commands()) == ["web", "worker", "sweep"]
+
+
+def _is_ready(client: Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == 200
+    except OSError:
+        return False
+
+
+# Several workers in one process.
+
+
+@pytest.mark.slow
+def test_four_workers_in_one_process_rescue_four_at_once_and_stop_together(
+    stopped_installation: Installation, sandbox: Sandbox
+) -> None:
+    installation = stopped_installation
+    installation.start(WORKER_CONCURRENCY="4")
+    installation.wait_until_ready(path="/readyz")
+    (pool,) = installation.worker
+    scene = Scene(sandbox, installation)
+    tasks = [scene.generate(drip=20_000) for _ in range(4)]
+    for task in tasks:
+        scene.wait_for_download(task)
+    pool.terminate()
+    assert pool.wait(30) == 0
+    assert pool.offspring() == []
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_in_its_pool_is_replaced(
+    stopped_installation: Installation, sandbox: Sandbox
+) -> None:
+    installation = stopped_installation
+    installation.start(WORKER_CONCURRENCY="2")
+    installation.wait_until_ready(path="/readyz")
+    (pool,) = installation.worker
+    killed = pool.children()
+    assert len(killed) == 2
+    for pid in killed:
+        processes.send(pid, signal.SIGKILL)
+    wait_for("two others", lambda: len(set(pool.children()) - set(killed)) == 2)
+    scene = Scene(sandbox, installation)
+    scene.stored(scene.generate())

@@ -77,7 +77,7 @@ def test_wrong_settings_are_said_in_a_sentence(shell: CommandLine, command: tupl
 
 def test_the_application_itself_is_not_built_from_wrong_settings(shell: CommandLine) -> None:
     said = shell.run("routes", SECRET_KEY=None)
-    assert said.code == 1 and "Fluxkeep cannot start: SECRET_KEY: is missing" in said.err
+    assert said.code == 3 and "Fluxkeep cannot start: SECRET_KEY: is missing" in said.err
 
 
 def test_flasks_own_variables_are_in_nobodys_way(shell: CommandLine) -> None:

@@ -66,6 +66,7 @@ class Installation:
             **settings,
         }
         self.commands = procfile.commands()
+        self.code = procfile.ROOT  # where they are run
         self.ports = [free_port()]
         self.running: dict[str, list[Process]] = {name: [] for name in self.commands}
         self._clients: list[Client] = []
@@ -123,7 +124,7 @@ class Installation:
 
     def _run(self, name: str, environment: dict[str, str]) -> Process:
         log = self.directory / f"{name}.log"
-        process = Process(name, self.commands[name], environment, log)
+        process = Process(name, self.commands[name], environment, log, self.code)
         self.running[name].append(process)
         return process
 

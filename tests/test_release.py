@@ -42,7 +42,7 @@ def test_a_release_needs_nothing_that_it_starts(shell: CommandLine) -> None:
 def test_a_release_that_cannot_start_names_each_variable(shell: CommandLine) -> None:
     wrong = {"SECRET_KEY": None, "WORKER_CONCURRENCY": "0", "REDIS_VERIFY": "perhaps"}
     said = shell.run("doctor", "--release", stdin="", **wrong)
-    assert sorted(failed(said)) == sorted(wrong)
+    assert said.code == 1 and all(name in said.words for name in wrong)
 
 
 @pytest.mark.parametrize(

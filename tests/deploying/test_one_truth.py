@@ -18,7 +18,7 @@ from tests.harness.scene import Scene, stopped_scene
 LINES = procfile.lines()
 RUNNING = procfile.commands()
 # What others than Fluxkeep read.
-FOREIGN = {"TMPDIR", "FORWARDED_ALLOW_IPS"}
+FOREIGN = {"TMPDIR"}
 
 Commands = dict[str, list[str]]
 

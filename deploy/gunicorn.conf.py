@@ -35,6 +35,8 @@ worker_connections = 2000  # up to 1000 of them wait or watch
 # Not preloaded: the application is imported after gevent has replaced what would block, and above
 # is imported only what keeps no socket, lock or sleep.
 preload_app = False
+# In memory: a slow disk would make processes look dead, and a read-only one has no room for it.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - no secret
 
 timeout = 30  # BFL waits so long for the answer to a callback
 graceful_timeout = 25  # platforms send SIGKILL 30 s after SIGTERM

@@ -4,6 +4,8 @@ import sys
 
 from tests.bench import (
     accept,
+    costs,
+    dyno,
     records,
     search,
     serving,
@@ -22,6 +24,8 @@ BENCHMARKS = {
     "video": video.main,
     "waiting": waiting.main,
     "search": search.main,
+    "dyno": dyno.main,
+    "costs": costs.main,
 }
 
 

@@ -1,0 +1,125 @@
+"""What a job costs: seconds of processor of each kind of process, and what Redis does for it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from deploy import processes
+from jobs.keys import INDEX
+from jobs.states import State
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene, running_scene
+from tests.sandbox import Settings as SandboxSettings
+
+JOBS = 200
+PER = 1000
+SETTINGS = {"WEB_CONCURRENCY": "2", "WORKER_CONCURRENCY": "2", "LOG_LEVEL": "WARNING"}
+KINDS = ("web", "worker", "sweep", "redis")
+REDIS_COUNTS = ("total_commands_processed", "total_net_input_bytes", "total_net_output_bytes")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+WAIT_SECONDS = 300
+
+
+@dataclass
+class Spent:
+    """Seconds of processor by kind, and Redis's own counts."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    redis: dict[str, float] = field(default_factory=dict)
+
+    def since(self, before: "Spent") -> "Spent":
+        return Spent(
+            {name: value - before.seconds[name] for name, value in self.seconds.items()},
+            {name: value - before.redis[name] for name, value in self.redis.items()},
+        )
+
+
+def main() -> None:
+    print(f"| per {PER:,} jobs | CPU s: {', '.join(KINDS)} | Redis calls, kB in, kB out |")
+    print("|---|---|---|")
+    with stage() as scene:
+        _called_back(scene, 8)  # warm
+        _print("submitted elsewhere, called back, stored, drawn", _cost(scene, _called_back))
+        _submitted(scene, 8)
+        _print("submitted by Fluxkeep, called back, stored, drawn", _cost(scene, _submitted))
+        _print("asked for once (GET)", _cost(scene, _asked))
+
+
+@contextmanager
+def stage() -> Iterator[Scene]:
+    with TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
+        settings = {**SETTINGS, "MAX_ACTIVE": str(JOBS)}
+        sandbox = SandboxSettings(max_active=JOBS)
+        with running_scene(Path(directory), sandbox, None, **settings) as scene:
+            yield scene
+
+
+def _called_back(scene: Scene, number: int) -> None:
+    wanted = _stored(scene) + number
+    for _ in range(number):
+        scene.generate()
+    _wait_until_drawn(scene, wanted)
+
+
+def _submitted(scene: Scene, number: int) -> None:
+    wanted = _stored(scene) + number
+    wish = {"model": "flux-2-pro", "input": {"prompt": "a fox", "sandbox": {"seconds": 0.02}}}
+    for _ in range(number):
+        scene.client.request("POST", "/api/jobs", json=wish).raise_for_status()
+    _wait_until_drawn(scene, wanted)
+
+
+def _asked(scene: Scene, number: int) -> None:
+    ids = [job["id"] for job in scene.client.get("/api/jobs", limit=number).json()["jobs"]]
+    for job_id in (ids * number)[:number]:
+        scene.client.job(job_id)
+
+
+def _wait_until_drawn(scene: Scene, stored: int) -> None:
+    wait_for("all are stored", lambda: _stored(scene) >= stored, WAIT_SECONDS)
+    wait_for("every thumbnail is made", lambda: not scene.undrawn(), WAIT_SECONDS)
+
+
+def _stored(scene: Scene) -> int:
+    with scene.installation.redis.client() as client:
+        found: Any = client.zcard(INDEX + State.STORED)
+    return int(found)
+
+
+def _cost(scene: Scene, work: Any) -> Spent:
+    before = _spent(scene)
+    work(scene, JOBS)
+    return _spent(scene).since(before)
+
+
+def _spent(scene: Scene) -> Spent:
+    found = {name: sum(map(_seconds, _pids(scene, name))) for name in KINDS}
+    with scene.installation.redis.client() as client:
+        info: Any = client.info("stats")
+    return Spent(found, {name: float(info[name]) for name in REDIS_COUNTS})
+
+
+def _pids(scene: Scene, name: str) -> list[int]:
+    if name == "redis":
+        popen = scene.installation.redis._popen  # noqa: SLF001 - nobody else needs its number
+        assert popen is not None
+        return processes.members(popen.pid)
+    (process,) = [one for one in scene.installation.running[name] if one.alive]
+    return [process.pid, *process.offspring()]
+
+
+def _seconds(pid: int) -> float:
+    """Its own and that of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / TICKS_PER_SECOND
+
+
+def _print(name: str, spent: Spent) -> None:
+    times = PER / JOBS
+    seconds = ", ".join(f"{spent.seconds[kind] * times:.1f}" for kind in KINDS)
+    calls, taken, given = (spent.redis[name] * times for name in REDIS_COUNTS)
+    print(f"| {name} | {seconds} | {calls:,.0f}, {taken / 1000:,.0f}, {given / 1000:,.0f} |")

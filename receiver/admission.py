@@ -34,7 +34,7 @@ def admitted(key: str) -> ApiKey:
             _count_guess()
         raise
     with suppress(StoreUnavailable):
-        _take_one(entry)
+        take_one(entry.name)
     return entry
 
 
@@ -43,10 +43,11 @@ def _count_guess() -> None:
         _let_go_on(wired().services.meter.guess(_address()))
 
 
-def _take_one(entry: ApiKey) -> None:
-    quota = wired().services.settings.rate_limits.of(entry.name)
+def take_one(name: str) -> None:
+    """A request of the holder of the key of this name. Raises TooMany, StoreUnavailable."""
+    quota = wired().services.settings.rate_limits.of(name)
     with wired().turns.turn():
-        reading = wired().services.meter.admit(entry.name, quota, _address())
+        reading = wired().services.meter.admit(name, quota, _address())
     if quota and not reading.guesses:
         g.quota = _headers(quota, reading)
     _let_go_on(reading)

@@ -11,7 +11,16 @@ from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from jobs import shape
-from jobs.errors import BadField, FluxkeepError, Invalid, KeyReused, LineFull, StoreUnavailable
+from jobs.errors import (
+    BadField,
+    FluxkeepError,
+    Invalid,
+    KeyReused,
+    LineFull,
+    StoreUnavailable,
+    TooMany,
+)
+from receiver import admission
 from receiver.dashboard import forms, session
 from receiver.dashboard.guard import changed_by, shown_to
 from receiver.questions import checked
@@ -55,6 +64,8 @@ def send() -> ResponseReturnValue:
         return _page(given, {one["field"]: one["message"] for one in error.errors}), 422
     except (KeyReused, BadField):
         return _page(given | {ONCE_FIELD: ""}, {"": _ASK_AGAIN}), 409
+    except TooMany as error:
+        return _page(given, {"": str(error)}), 429
     except (LineFull, StoreUnavailable) as error:
         return _page(given, {"": str(error)}), 503
     kept = {name: given[name] for name in FIELDS if given.get(name) and name not in UNTOLD}
@@ -70,7 +81,9 @@ def _put_in_line(given: Mapping[str, str]) -> str:
     filled |= {name: int(filled[name]) for name in NUMBERS if name in filled}
     order = checked(Order, asked)
     visitor = session.visitor()
-    key = (f"visitor {visitor.name if visitor else ''}", given.get(ONCE_FIELD, ""))
+    assert visitor is not None  # whoever has no session does not come here
+    admission.take_one(visitor.name)
+    key = (f"visitor {visitor.name}", given.get(ONCE_FIELD, ""))
     return once(services(), Wish.of(order), key, json.dumps(asked).encode()).id
 
 

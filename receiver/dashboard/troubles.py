@@ -25,7 +25,13 @@ class Trouble(NamedTuple):
 
 def of(vitals: Vitals) -> list[Trouble]:
     """The gravest first."""
-    return [*_silent(vitals), *_storage(vitals), *_at_risk(vitals), *_paused(vitals)]
+    return [
+        *_silent(vitals),
+        *_storage(vitals),
+        *_at_risk(vitals),
+        *_overdue(vitals),
+        *_paused(vitals),
+    ]
 
 
 def _silent(vitals: Vitals) -> Iterator[Trouble]:
@@ -50,6 +56,13 @@ def _at_risk(vitals: Vitals) -> Iterator[Trouble]:
         many = "1 job is" if len(close) == 1 else f"{len(close)} jobs are"
         remedy = "Look at them below; another worker fetches more at once."
         yield Trouble(f"{many} about to lose the media", remedy)
+
+
+def _overdue(vitals: Vitals) -> Iterator[Trouble]:
+    if number := vitals.tally.overdue:
+        many = "1 job waits" if number == 1 else f"{number:,} jobs wait"
+        remedy = "It is not running, or it cannot keep up; a second one may help."
+        yield Trouble(f"{many} for the sweep", remedy)
 
 
 def _paused(vitals: Vitals) -> Iterator[Trouble]:

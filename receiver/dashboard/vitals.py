@@ -25,6 +25,7 @@ class Vitals(NamedTuple):
     crowd: Crowd
     pauses: list[Pause]
     seen: Mapping[str, float]
+    workers: int
     at_risk: list[Job]
     course: Course
     storage_trouble: str | None
@@ -40,6 +41,7 @@ class Vitals(NamedTuple):
             crowd=slots.crowd(),
             pauses=slots.pauses(),
             seen=pulse.seen(),
+            workers=pulse.workers(),
             at_risk=services.risk.most_urgent(AT_RISK_SHOWN),
             course=course,
             storage_trouble=pulse.troubles("storage"),

@@ -53,8 +53,8 @@ def test_it_is_for_visitors_alone(scene: Scene) -> None:
 
 
 def test_an_installation_that_works_is_well(visitor: Visitor) -> None:
-    said = says(visitor, "All is well", "sweep at work")
-    assert "worker at work" in said
+    said = says(visitor, "All is well", "sweep at work, seen")
+    assert "worker at work, seen" in said
     assert "Submitting is not paused" in said
 
 

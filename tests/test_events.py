@@ -12,6 +12,7 @@ from jobs.changes import ANNOUNCED_MAX
 from jobs.keys import EVENTS
 from tests.harness import Client, Installation, RedisServer, TcpProxy
 from tests.harness.installation import KEYS
+from tests.harness.lone_web import as_new, lone_web
 from tests.harness.patience import wait_for
 from tests.harness.watcher import Seen, Watcher
 from tests.test_waiting import fail, open_files, put_jobs
@@ -19,12 +20,24 @@ from tests.test_waiting import fail, open_files, put_jobs
 READ = KEYS["read"]
 
 
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def alone(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
+) -> Iterator[Installation]:
+    with lone_web(tmp_path_factory.mktemp("web"), redis_server) as running:
+        yield running
+
+
 @pytest.fixture
-def installation(stopped_installation: Installation) -> Installation:
-    """One web process alone: callbacks that bring nothing to fetch need no worker."""
-    stopped_installation.start("web")
-    stopped_installation.wait_until_ready()
-    return stopped_installation
+def installation(alone: Installation) -> Installation:
+    return as_new(alone)
 
 
 @pytest.fixture
@@ -90,7 +103,7 @@ def test_a_job_is_told_as_it_stands_and_its_stream_ends_with_it(
         watcher.wait_for(1)
         fail(client, "job-001")
         fail(client, "job-000")
-        assert watcher.ended.wait(10) and not watcher.broken
+        assert watcher.ended.wait(50) and not watcher.broken
     assert watcher.statuses("job-000") == ["submitted", "failed"]
     assert watcher.statuses("job-001") == [] and watcher.comments == ["the end"]
 
@@ -99,7 +112,7 @@ def test_a_job_that_has_ended_is_told_once(client: Client, installation: Install
     client.put_job("job")
     fail(client, "job")
     with events_of(installation, "job") as watcher:
-        assert watcher.ended.wait(10)
+        assert watcher.ended.wait(50)
     assert watcher.statuses("job") == ["failed"]
     again = events_of(installation, "job", watcher.last_id)
     assert again.answer.status_code == 204  # which stops a browser from coming again
@@ -111,7 +124,7 @@ def test_a_forgotten_job_is_said_goodbye_to(client: Client, installation: Instal
     with events_of(installation, "job") as watcher:
         watcher.wait_for(1)
         client.request("DELETE", "/api/jobs/job").raise_for_status()
-        assert watcher.ended.wait(10)
+        assert watcher.ended.wait(50)
     assert [(event.name, event.data.get("id")) for event in watcher.seen] == [
         ("job", "job"),
         ("forgotten", "job"),
@@ -134,7 +147,7 @@ def test_a_cut_connection_resumes_without_a_gap_and_without_a_repetition(
         finished = not ending.is_alive() and len(held(redis_server)) == len(seen + watcher.seen)
         if not finished:
             wire.cut()
-            assert watcher.ended.wait(10)
+            assert watcher.ended.wait(50)
         seen += watcher.seen
         if finished:
             break
@@ -209,7 +222,7 @@ def test_a_web_process_that_stops_ends_its_streams_cleanly(
     began = time.monotonic()
     installation.stop("web")
     for watcher in watchers:
-        assert watcher.ended.wait(5) and not watcher.broken
+        assert watcher.ended.wait(25) and not watcher.broken
     assert time.monotonic() - began < 25
 
 

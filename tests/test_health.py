@@ -13,7 +13,7 @@ from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene, stopped_scene
 
-ANSWER_WITHIN_SECONDS = 5.0
+ANSWER_WITHIN_SECONDS = 15.0
 
 
 @pytest.fixture(scope="module")

@@ -275,7 +275,6 @@ def a_line(redis_server: RedisServer, tmp_path: Path) -> type[Line]:
     return Line
 
 
-@pytest.mark.timeout(400)  # a failure is shrunk for minutes
 def test_whatever_happens_to_submissions_the_lines_and_slots_are_right(a_line: type[Line]) -> None:
     run_state_machine_as_test(a_line, settings=PROFILE)
     a_line.services.redis.close()

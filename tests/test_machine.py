@@ -277,7 +277,6 @@ def an_installation(redis_server: RedisServer, tmp_path: Path) -> type[Installat
     return Installation
 
 
-@pytest.mark.timeout(400)  # a failure is shrunk for minutes
 def test_whatever_happens_in_whatever_order_the_books_are_right(
     an_installation: type[Installation],
 ) -> None:

@@ -13,8 +13,7 @@ from tests.harness.installation import KEYS
 from tests.harness.scene import Scene, running_scene
 from tests.sandbox import Sandbox, Task
 
-# The first test may have to install them.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.slow
 
 PYTHON = [client for client in CLIENTS if client.name.startswith("blackforest")]
 JAVASCRIPT = [client for client in CLIENTS if client.name.startswith("ai-sdk")]

@@ -19,7 +19,7 @@ from tests.harness.readme import example
 from tests.harness.scene import running_scene
 from tests.notifications.told import notified, wait_until_told
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.slow
 
 SECRET = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 _SERVED = "\napp.run(port=int(os.environ['PORT']))\n"

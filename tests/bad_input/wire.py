@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 CALLBACKS = "/webhooks/bfl"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 

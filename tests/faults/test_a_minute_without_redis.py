@@ -13,11 +13,11 @@ from tests.harness.scene import Scene, running_scene
 from tests.sandbox import Task
 
 OUTAGE_SECONDS = 60.0
-RECOVERED_WITHIN_SECONDS = 90.0
+RECOVERED_WITHIN_SECONDS = 180.0
 EXIT_WITHIN_SECONDS = 30.0
 SLOW: dict[str, Any] = {"size": 400_000, "drip": 4_000}
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 
 @dataclass

@@ -2,11 +2,12 @@
 
 import time
 
+from tests.harness.invariants import all_jobs
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene
 from tests.harness.tripwire import Tripwire
 
-REBUILT_WITHIN_SECONDS = 10.0
+REBUILT_WITHIN_SECONDS = 30.0  # a sweep or two, and a slow machine
 
 
 def web_behind(scene: Scene, wire: Tripwire) -> None:
@@ -16,10 +17,15 @@ def web_behind(scene: Scene, wire: Tripwire) -> None:
     scene.installation.wait_until_ready()
 
 
-def kill_and_restart_web(scene: Scene) -> None:
-    scene.installation.kill("web")
+def restart_web(scene: Scene) -> None:
     scene.installation.start("web")
     scene.installation.wait_until_ready()
+
+
+def known(scene: Scene) -> list[str]:
+    """Of whom there is a record, before BFL comes again."""
+    with scene.installation.redis.client() as redis:
+        return [job.id for job in all_jobs(redis)]
 
 
 def test_killed_before_the_record_bfl_comes_again_and_the_job_is_stored(
@@ -31,8 +37,9 @@ def test_killed_before_the_record_bfl_comes_again_and_the_job_is_stored(
         wire.arm(b"fluxkeep:job:")
         task = scene.generate()
         wire.wait()
-        kill_and_restart_web(scene)
-    assert scene.client.find(task.id) is None
+        scene.installation.kill("web")
+        assert known(scene) == []
+        restart_web(scene)
     wait_for("BFL is heard", lambda: scene.outcomes(task, 2)[-1] == 200, 45)
     assert isinstance(scene.outcomes(task)[0], str)
     scene.stored(task)
@@ -46,10 +53,14 @@ def test_killed_after_the_record_bfl_comes_again_and_there_is_one_object(
     scene = quiet_scene
     with Tripwire(scene.installation.redis.port) as wire:
         web_behind(scene, wire)
+        # The first who writes has to bring the script, and is answered that Redis lacks it.
+        scene.client.callback({"id": "first", "status": "Content Moderated"})
         wire.arm(b"fluxkeep:job:", answer=True)
         task = scene.generate()
         wire.wait()
-        kill_and_restart_web(scene)
+        scene.installation.kill("web")
+        assert task.id in known(scene)
+        restart_web(scene)
     wait_for("BFL is heard", lambda: scene.outcomes(task, 2)[-1] == 200, 45)
     assert isinstance(scene.outcomes(task)[0], str)
     scene.stored(task)
@@ -57,7 +68,7 @@ def test_killed_after_the_record_bfl_comes_again_and_there_is_one_object(
     scene.settled()
 
 
-def test_a_record_whose_entry_never_came_to_be_is_picked_up_within_ten_seconds(
+def test_a_record_whose_entry_never_came_to_be_is_picked_up_soon(
     scene: Scene,
 ) -> None:
     # Record and entry are one write, so what is left of this case is an entry that is gone.

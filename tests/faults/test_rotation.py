@@ -11,13 +11,13 @@ import requests
 from tests.harness.client import Client
 from tests.harness.installation import DEFAULTS, KEYS
 from tests.harness.invariants import check, undrawn
-from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, stopped_scene
+from tests.harness.patience import wait_for, wait_for_none
+from tests.harness.scene import UNFINISHED, Scene, stopped_scene
 from tests.sandbox import Settings, Task
 
 pytestmark = pytest.mark.slow
 
-CALLBACKS_PER_SECOND = 20
+CALLBACKS_PER_SECOND = 10
 DUPLICATES = 2  # each callback comes twice, so that the two workers keep up
 RETRY_SECONDS = 1.0  # BFL's first pause; what is refused throughout the restart comes again
 TRIES = 20
@@ -157,9 +157,8 @@ def test_every_callback_is_acknowledged_in_the_end(rotation: Rotation) -> None:
 def test_every_job_ends_stored_and_no_secret_old_or_new_is_told(rotation: Rotation) -> None:
     installation = rotation.scene.installation
     user = installation.client(NEW_API_KEY)
-    unfinished = ("queued", "submitted", "ready")
-    wait_for("every job has ended", lambda: not user.jobs(status=unfinished), 60)
-    wait_for("every thumbnail is made", lambda: not undrawn(installation), 60)
+    wait_for_none("every job ends", lambda: user.jobs(status=UNFINISHED, limit=200), 60)
+    wait_for_none("every thumbnail is made", lambda: undrawn(installation), 60)
     installation.settings |= BOTH  # so that both are looked for
     jobs = check(installation, idle=True)
     assert {job.state for job in jobs} == {"stored"}

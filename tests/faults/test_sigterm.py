@@ -4,18 +4,21 @@ import time
 
 import pytest
 
+from tests.harness.invariants import all_jobs
+from tests.harness.patience import wait_for
 from tests.harness.process import Process
 from tests.harness.scene import Scene
 from tests.sandbox import Task
 
 EXIT_WITHIN_SECONDS = 30.0
-STARTED_AGAIN_WITHIN_SECONDS = 10.0  # far less than a lease: what was in hand was handed back
 SIZE_BYTES = 400_000
 
 
 def downloads(scene: Scene, drip: int) -> list[Task]:
     """One under way in each of two workers."""
     scene.installation.start("worker")
+    with scene.installation.redis.client() as redis:
+        wait_for("both workers", lambda: redis.scard("rq:workers") == 2)
     tasks = [scene.generate(size=SIZE_BYTES, drip=drip) for _ in range(2)]
     for task in tasks:
         scene.wait_for_download(task)
@@ -33,13 +36,20 @@ def exits(processes: list[Process]) -> list[int]:
     return [process.wait(max(0.0, deadline - time.monotonic())) for process in processes]
 
 
+def leased(scene: Scene) -> list[str]:
+    """Who would have to wait until somebody who is gone has held the job for long enough."""
+    with scene.installation.redis.client() as redis:
+        return [job.id for job in all_jobs(redis) if job.lease_until]
+
+
 def finished_after_restart(scene: Scene, tasks: list[Task]) -> None:
+    assert leased(scene) == [], "what was in hand was handed back"
     for task in tasks:
         scene.mend(task, drip=None)
     scene.installation.start()
     scene.installation.wait_until_ready()
     for task in tasks:
-        scene.stored(task, STARTED_AGAIN_WITHIN_SECONDS)
+        scene.stored(task)
         assert len(scene.objects(task)) == 1
     scene.settled()
 

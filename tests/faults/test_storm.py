@@ -9,7 +9,7 @@ from tests.soak.storm import Storm
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # it is rough for as long as somebody is not done
 def test_no_job_is_lost_in_a_storm(stopped_installation: Installation, sandbox: Sandbox) -> None:
     sandbox.settings.max_active = 1000
     stopped_installation.settings |= {"CALLBACK_GRACE": "1", "GIVE_UP_AFTER": "600"}

@@ -15,7 +15,7 @@ TERMINAL = frozenset({"stored", "moderated", "failed", "expired", "lost"})
 class Client:
     """Requests to one installation with one of its keys; answers come as they are."""
 
-    def __init__(self, url: str, key: str = "", secret: str = "", timeout: float = 15.0) -> None:
+    def __init__(self, url: str, key: str = "", secret: str = "", timeout: float = 60.0) -> None:
         self.url = url
         self._secret = secret
         self._timeout = timeout

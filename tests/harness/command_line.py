@@ -16,7 +16,7 @@ from tests.harness.scene import Scene, stopped_scene
 from tests.harness.warm_shell import Typed
 
 FLASK = (sys.executable, "-m", "flask", "--app", "receiver")
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 240
 FOX = ("submit", "--model", "flux-2-pro", "--prompt", "a fox")
 
 

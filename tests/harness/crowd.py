@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from tests.harness.patience import SLOWEST
+
 READ_BYTES = 65536
 
 
@@ -57,10 +59,11 @@ class Crowd:
 
     def gather(self, timeout: float) -> None:
         """Returns once each is answered. Raises TimeoutError."""
+        timeout *= SLOWEST
         until = time.monotonic() + timeout
         while self.waiting:
             if time.monotonic() > until:
-                raise TimeoutError(f"{self.waiting} are still waiting after {timeout:g} s")
+                raise TimeoutError(f"{self.waiting} were not answered within {timeout:g} s")
             for key, _ in self._selector.select(0.2):
                 self._read(key.data)
 

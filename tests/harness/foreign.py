@@ -21,7 +21,7 @@ NODE_MODULES = PROGRAMS / "node_modules"
 _BLACKFOREST = ROOT / "var" / "clients" / "blackforest"
 _LOCK = ROOT / "var" / "clients" / "lock"
 INSTALL_SECONDS = 300
-RUN_SECONDS = 60
+RUN_SECONDS = 240
 # What a developer's shell may hold and these clients listen to.
 _FOREIGN = ("BFL_API_KEY", "BFL_ENV", "BFL_DEBUG", "NODE_OPTIONS", "PYTHONPATH")
 

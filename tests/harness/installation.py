@@ -150,7 +150,7 @@ class Installation:
         if not self.web:
             raise RuntimeError(f"no web process is running:\n{self.logs()[-4000:]}")
         try:
-            return requests.get(url, timeout=5).ok
+            return requests.get(url, timeout=20).ok
         except requests.RequestException:
             return False
 

@@ -43,7 +43,7 @@ def check(installation: Installation, *, idle: bool = False) -> list[Job]:
     With `idle` nothing may be under way any more: every job ended, no staged file.
     """
     with installation.redis.client() as redis:
-        jobs = _jobs(redis)
+        jobs = all_jobs(redis)
         found = [
             *_bookkeeping(redis, jobs),
             *_leases(redis, jobs),
@@ -67,7 +67,7 @@ def undrawn(installation: Installation) -> list[str]:
         return sorted(_members(redis, DRAWINGS))
 
 
-def _jobs(redis: Redis) -> list[Job]:
+def all_jobs(redis: Redis) -> list[Job]:
     keys = list(redis.scan_iter(f"{RECORDS}*"))
     found = redis.mget(keys) if keys else []
     return [records.decode(record) for record in found if isinstance(record, bytes)]

@@ -11,13 +11,14 @@ from jobs.job import Job
 from tests.harness.client import Client
 from tests.harness.installation import Installation
 from tests.harness.invariants import check, undrawn
-from tests.harness.patience import wait_for
+from tests.harness.patience import wait_for, wait_for_none
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import TestBucket
 from tests.sandbox import Delivery, Request, Sandbox, Task
 from tests.sandbox import Settings as SandboxSettings
 
 QUICK_SECONDS = 0.02
+UNFINISHED = ("queued", "submitted", "ready")
 COMPANIONS = (".json", ".thumb.webp")
 
 
@@ -129,14 +130,10 @@ class Scene:
 
     def settled(self, timeout: float = 60.0, *, idle: bool = True) -> list[Job]:
         """All jobs, once each has ended and the invariants hold."""
-        unfinished = ("queued", "submitted", "ready")
-        wait_for(
-            "every job has ended",
-            lambda: self.client.get("/api/jobs", status=unfinished).json()["jobs"] == [],
-            timeout,
-        )
+        client = self.client
+        wait_for_none("every job ends", lambda: client.jobs(status=UNFINISHED, limit=200), timeout)
         if self.installation.worker:
-            wait_for("every thumbnail is made", lambda: not self.undrawn(), timeout)
+            wait_for_none("every thumbnail is made", self.undrawn, timeout)
         return check(self.installation, idle=idle)
 
 

@@ -30,7 +30,7 @@ class Tripwire:
         self._tripped.clear()
         self._pattern = pattern
 
-    def wait(self, timeout: float = 30.0) -> None:
+    def wait(self, timeout: float = 120.0) -> None:
         """Returns once the command has come. Raises TimeoutError."""
         if not self._tripped.wait(timeout):
             raise TimeoutError(f"nobody sent {self._pattern!r} within {timeout:g} s")

@@ -30,7 +30,7 @@ class Watcher:
         self.last_id = last_id or ""
         self.ended = threading.Event()
         self.broken = False
-        self.answer = requests.get(url, headers=headers, params=query, stream=True, timeout=40)
+        self.answer = requests.get(url, headers=headers, params=query, stream=True, timeout=60)
         threading.Thread(target=self._read, name="watcher", daemon=True).start()
         if self.answer.ok and self.answer.status_code != requests.codes.no_content:
             wait_for("the stream begins", lambda: self.last_id or self.ended.is_set())

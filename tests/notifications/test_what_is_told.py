@@ -56,7 +56,6 @@ def test_the_specifications_own_verifiers_agree_in_python(scene: Scene, hook: Ho
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)  # the first may have to install it
 def test_the_specifications_own_verifier_agrees_in_javascript(scene: Scene, hook: Hook) -> None:
     notified(scene, hook.url)
     call = hook.called()

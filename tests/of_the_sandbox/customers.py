@@ -46,7 +46,7 @@ class AppHandler(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-def until(ask: Callable[[], T], seconds: float = 5.0) -> T:
+def until(ask: Callable[[], T], seconds: float = 25.0) -> T:
     deadline = time.monotonic() + seconds
     while not (answer := ask()):
         assert time.monotonic() < deadline, "it never came true"

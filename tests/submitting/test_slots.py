@@ -23,7 +23,7 @@ SENDERS = WORKERS - 1  # one is left for rescues
 # Workers that were told of different jobs reach BFL in any order.
 OVERTAKING_MAX = 2 * WORKERS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

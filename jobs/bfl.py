@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from jobs.errors import BadReport
 from jobs.kept import Role
-from jobs.report import Failure, Moderation, Report
+from jobs.report import Failure, Moderation, Report, Stage
 from jobs.states import News, Source
 
 TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
@@ -41,11 +41,31 @@ _WORDS = {
     "content moderated": News.MODERATED,
     "generated content moderated": News.MODERATED,
 }
+DONE = "Ready"
 _NOT_FOUND = "task not found"
 _MEDIA_FIELDS = {
     "sample": Role.SAMPLE,
     "samples": Role.SAMPLE,
     "draft_cache": Role.DRAFT_CACHE,
+}
+
+_IDENTIFIER = {"type": "string", "pattern": f"^{TASK_ID.pattern}$"}
+# What is asked of a callback, and no more: all eras and whatever else BFL may send are read.
+CALLBACK: dict[str, Any] = {
+    "title": "Callback",
+    "description": "What BFL says of a task; names and words are read liberally.",
+    "type": "object",
+    "properties": {
+        "status": {"description": f"`{DONE}`, or any other of BFL's words"},
+        "result": {"description": "an object with `sample`, `samples` or `draft_cache`"},
+        "progress": {"description": "from 0 to 1"},
+        "details": {"description": "why it was moderated"},
+        "cost": {"description": "in credits"},
+    },
+    "anyOf": [
+        {"required": ["id"], "properties": {"id": _IDENTIFIER}},
+        {"required": ["task_id"], "properties": {"task_id": _IDENTIFIER, "id": False}},
+    ],
 }
 
 
@@ -259,7 +279,7 @@ def _failure(said: Mapping[str, Any]) -> Failure:
 
 
 def _moderation(message: Mapping[str, Any], said: str) -> Moderation:
-    stage = "request" if said.lower().startswith("request") else "content"
+    stage: Stage = "request" if said.lower().startswith("request") else "content"
     return Moderation(stage, _reasons(message.get("details")))
 
 

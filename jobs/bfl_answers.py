@@ -5,7 +5,9 @@ an error, some want numbers to be numbers or absent, and one reads only `message
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from jobs.job import Job
 from jobs.kept import Role
@@ -21,22 +23,72 @@ _STATUS = {
 }
 
 
-def submitted(job: Job, base_url: str) -> dict[str, Any]:
+class Taken(TypedDict):
+    """A submission as BFL would answer it."""
+
+    id: str
+    polling_url: str
+    cost: float | None
+    input_mp: float | None
+    output_mp: float | None
+    status: NotRequired[str]
+    webhook_url: NotRequired[str]
+
+
+class Told(TypedDict):
+    """A task as BFL would tell of it."""
+
+    id: str
+    status: str
+    result: dict[str, Any] | None
+    progress: float | None
+    details: dict[str, Any] | None
+    preview: None
+    cost: NotRequired[float]
+    error: NotRequired[str]
+    message: NotRequired[str]
+
+
+class Credits(TypedDict):
+    """What is left."""
+
+    credits: float
+
+
+class Complaint(TypedDict):
+    """A field that is wrong, as BFL names it."""
+
+    loc: list[str]
+    msg: str
+    type: str
+
+
+class Error(TypedDict):
+    """An error as BFL says it."""
+
+    detail: str | list[Complaint]
+    message: str
+
+
+def submitted(job: Job, base_url: str) -> Taken:
     """The answer to a submission; clients want `polling_url` also beside a webhook."""
-    said: dict[str, Any] = {
+    came_in, went_out = job.megapixels
+    said: Taken = {
         "id": job.id,
         "polling_url": f"{base_url}/v1/get_result?id={job.id}",
         "cost": job.cost,
-        **dict(zip(("input_mp", "output_mp"), job.megapixels, strict=True)),
+        "input_mp": came_in,
+        "output_mp": went_out,
     }
     if job.caller:
-        said |= {"status": "Pending", "webhook_url": job.caller.url}
+        said["status"] = "Pending"
+        said["webhook_url"] = job.caller.url
     return said
 
 
-def told(job: Job, links: Sequence[str]) -> dict[str, Any]:
+def told(job: Job, links: Sequence[str]) -> Told:
     """The answer to a poll and the body of a callback; "Ready" only once the media are ours."""
-    said = {
+    said: Told = {
         "id": job.id,
         "status": _status(job),
         "result": _result(job, links) if job.state is State.STORED else None,
@@ -47,22 +99,29 @@ def told(job: Job, links: Sequence[str]) -> dict[str, Any]:
     if job.cost is not None:
         said["cost"] = job.cost
     if job.failure and job.state.terminal and job.state is not State.STORED:
-        said |= {"error": job.failure.code, "message": job.failure.message}
+        said["error"] = job.failure.code
+        said["message"] = job.failure.message
     return said
 
 
-def pending(task_id: str) -> dict[str, Any]:
+def pending(task_id: str) -> Told:
     """While Redis is away nobody can know more, and asking again costs nothing."""
     return _about(task_id, "Pending")
 
 
-def unknown(task_id: str) -> dict[str, Any]:
+def unknown(task_id: str) -> Told:
     return _about(task_id, "Task not found")
 
 
-def _about(task_id: str, status: str) -> dict[str, Any]:
-    empty = dict.fromkeys(("result", "progress", "details", "preview"))
-    return {"id": task_id, "status": status, **empty}
+def _about(task_id: str, status: str) -> Told:
+    return {
+        "id": task_id,
+        "status": status,
+        "result": None,
+        "progress": None,
+        "details": None,
+        "preview": None,
+    }
 
 
 def _status(job: Job) -> str:
@@ -93,7 +152,7 @@ def _details(job: Job) -> dict[str, Any] | None:
     return None
 
 
-def error(detail: Any, message: str) -> dict[str, Any]:
+def error(detail: str | list[Complaint], message: str) -> Error:
     """An error body; `message` is what BFL's own Python client shows."""
     return {"detail": detail, "message": message}
 
@@ -101,7 +160,7 @@ def error(detail: Any, message: str) -> dict[str, Any]:
 NOT_AUTHENTICATED = "Not authenticated - Invalid Authentication"
 
 
-def complaints(errors: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+def complaints(errors: Sequence[Mapping[str, str]]) -> list[Complaint]:
     """Fields that are wrong, as BFL names them."""
     return [
         {

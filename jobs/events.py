@@ -16,7 +16,7 @@ BATCH_MAX = 500
 BLOCK_MILLISECONDS = 2000
 LISTEN_TIMEOUT_SECONDS = 5.0
 
-_MARK = re.compile(r"([0-9]{1,19})-([0-9]{1,19})")
+MARK = r"[0-9]{1,19}-[0-9]{1,19}"
 _LAST = frozenset({*TERMINAL, FORGOTTEN})
 
 
@@ -32,10 +32,10 @@ class Mark(NamedTuple):
     @classmethod
     def read(cls, text: str) -> Self:
         """Raises ValueError."""
-        found = _MARK.fullmatch(text)
-        if found is None:
+        if not re.fullmatch(MARK, text):
             raise ValueError("not an id that this API gave out")
-        return cls(int(found[1]), int(found[2]))
+        milliseconds, _, number = text.partition("-")
+        return cls(int(milliseconds), int(number))
 
 
 class Event(NamedTuple):

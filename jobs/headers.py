@@ -3,8 +3,8 @@
 import re
 
 # Clients differ over everything else: control characters, what is not latin-1, spaces at the ends.
-_VALUE = re.compile(r"[\x21-\x7e\xa1-\xff]([\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa1-\xff])?")
+VALUE = r"([\x21-\x7e\xa1-\xff]([\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa1-\xff])?)?"
 
 
 def is_header(value: str) -> bool:
-    return not value or bool(_VALUE.fullmatch(value))
+    return re.fullmatch(VALUE, value) is not None

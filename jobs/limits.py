@@ -6,7 +6,9 @@ from typing import Self
 
 ACTIVE_MAX = 100_000
 
-_MODEL = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+# A path of safe segments, none of which is dots alone.
+_SEGMENT = r"\.*[A-Za-z0-9_-][A-Za-z0-9._-]*"
+MODEL = f"{_SEGMENT}(/{_SEGMENT})*"
 _NUMBER = re.compile(r"[0-9]{1,6}")
 # From BFL's docs, per organisation.
 BFL_TOTAL = 24
@@ -49,7 +51,7 @@ class Room:
 
 def is_model(name: str) -> bool:
     """A path of safe segments; which models there are is BFL's business."""
-    return bool(_MODEL.fullmatch(name)) and not any(set(part) == {"."} for part in name.split("/"))
+    return re.fullmatch(MODEL, name) is not None
 
 
 def _model(name: str) -> str:

@@ -4,11 +4,14 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from jobs.job import Job
 from jobs.kept import Kept
+from jobs.shown import File, Line, Moderated, Portrait, Refusal
 from jobs.timeline import Moment
+
+Media = TypeVar("Media")
 
 FORMAT = 1  # of what stands beside an object; raised when a reader has to know the difference
 SHORT_ID_CHARS = 8
@@ -16,7 +19,7 @@ MODEL_MAX_CHARS = 60
 LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
-def portrait(job: Job, others: Sequence[Moment] = ()) -> dict[str, Any]:
+def portrait(job: Job, media: list[Media], others: Sequence[Moment] = ()) -> Portrait[Media]:
     """Its JSON; `others` are moments that stand beside its own on the timeline."""
     timeline = sorted((*job.timeline, *others), key=lambda moment: moment.at)
     return {
@@ -34,15 +37,15 @@ def portrait(job: Job, others: Sequence[Moment] = ()) -> dict[str, Any]:
         "result": job.result or None,
         "error": _error(job) if job.state.terminal else None,
         "moderation": _moderation(job) if job.state.terminal else None,
-        "media": [_medium(file) for file in job.media],
+        "media": media,
         "timeline": [_moment(moment) for moment in timeline],
     }
 
 
 def sidecar(job: Job) -> bytes:
     """What is written beside each object of a job: enough to bring its record back."""
-    drawn = {"format": FORMAT, **portrait(job), "ended_at": time(job.end), "request": job.request}
-    drawn["media"] = [_noted(file) for file in job.media]
+    shown = portrait(job, [_noted(kept) for kept in job.media])
+    drawn = {"format": FORMAT, **shown, "ended_at": time(job.end), "request": job.request}
     return json.dumps(drawn, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
@@ -66,33 +69,34 @@ def _plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
 
 
-def _error(job: Job) -> dict[str, str] | None:
+def _error(job: Job) -> Refusal | None:
     failure = job.failure
     return {"code": failure.code, "message": failure.message} if failure else None
 
 
-def _moderation(job: Job) -> dict[str, Any] | None:
+def _moderation(job: Job) -> Moderated | None:
     refusal = job.moderation
     return {"stage": refusal.stage, "reasons": list(refusal.reasons)} if refusal else None
 
 
-def _medium(file: Kept) -> dict[str, Any]:
-    gone = {} if file.deleted_at is None else {"deleted_at": time(file.deleted_at)}
-    return {
-        "role": file.role,
-        "content_type": file.content_type,
-        "bytes": file.bytes,
-        "sha256": file.sha256,
-        "width": file.width,
-        "height": file.height,
-        "duration": file.seconds,
-        **gone,
+def file(kept: Kept) -> File:
+    shown: File = {
+        "role": kept.role,
+        "content_type": kept.content_type,
+        "bytes": kept.bytes,
+        "sha256": kept.sha256,
+        "width": kept.width,
+        "height": kept.height,
+        "duration": kept.seconds,
     }
+    if kept.deleted_at is not None:
+        shown["deleted_at"] = time(kept.deleted_at)
+    return shown
 
 
-def _noted(file: Kept) -> dict[str, Any]:
-    small = file.thumbnail
-    return {"key": file.key, **_medium(file), "thumbnail": small and _small(small)}
+def _noted(kept: Kept) -> dict[str, Any]:
+    small = kept.thumbnail
+    return {"key": kept.key, **file(kept), "thumbnail": small and _small(small)}
 
 
 def _small(thumbnail: Kept) -> dict[str, Any]:
@@ -100,5 +104,5 @@ def _small(thumbnail: Kept) -> dict[str, Any]:
     return {name: getattr(thumbnail, name) for name in told}
 
 
-def _moment(moment: Moment) -> dict[str, Any]:
+def _moment(moment: Moment) -> Line:
     return {"at": time(moment.at), "what": moment.what, "detail": moment.detail}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from jobs.kept import Role
 from jobs.states import News, Source
@@ -23,11 +23,14 @@ class Failure:
     said: Any = None
 
 
+Stage = Literal["request", "content"]
+
+
 @dataclass(frozen=True, slots=True)
 class Moderation:
     """Why BFL refused: at which stage (`request` or `content`), with its reasons."""
 
-    stage: str
+    stage: Stage
     reasons: tuple[str, ...] = ()
 
 

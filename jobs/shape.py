@@ -1,10 +1,9 @@
 """A job as its user gets it: its portrait, with refused callbacks and links that are signed now."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from jobs import portrait, shown
 from jobs.job import Job
-from jobs.portrait import portrait
 from jobs.services import Services
 from jobs.slots import EVERYTHING, Pause
 from jobs.timeline import Moment
@@ -12,7 +11,7 @@ from jobs.timeline import Moment
 
 def jobs(
     services: Services, records: Sequence[Job], link_ttl: float | None = None
-) -> list[dict[str, Any]]:
+) -> list[shown.Job]:
     """The JSON of several jobs; their links live for `link_ttl` seconds."""
     refusals = services.refusals.of([record.id for record in records]) if records else []
     pauses = services.slots.pauses() if any(record.waits for record in records) else []
@@ -32,19 +31,18 @@ def _held_up(record: Job, pauses: Sequence[Pause]) -> list[Moment]:
     ]
 
 
-def job(services: Services, record: Job, link_ttl: float | None = None) -> dict[str, Any]:
+def job(services: Services, record: Job, link_ttl: float | None = None) -> shown.Job:
     """The JSON of one job."""
     return jobs(services, [record], link_ttl)[0]
 
 
 def _job(
     services: Services, record: Job, beside: tuple[Moment, ...], link_ttl: float | None
-) -> dict[str, Any]:
-    shown = portrait(record, beside)
+) -> shown.Job:
     urls = services.links_to(record, seconds=link_ttl)
     small = services.links_to_thumbnails(record, link_ttl)
-    shown["media"] = [
-        {"url": url, "thumbnail_url": thumbnail_url, **medium}
-        for url, thumbnail_url, medium in zip(urls, small, shown["media"], strict=True)
+    media: list[shown.Medium] = [
+        {"url": url, "thumbnail_url": thumbnail_url, **portrait.file(kept)}
+        for url, thumbnail_url, kept in zip(urls, small, record.media, strict=True)
     ]
-    return shown
+    return portrait.portrait(record, media, beside)

@@ -8,16 +8,26 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from jobs import bfl, shape, sidecars
-from jobs.errors import BadField, StorageFailed, StoreUnavailable, WrongState
+from jobs import bfl, shape, shown, sidecars
+from jobs.errors import (
+    BadField,
+    Crowded,
+    StorageFailed,
+    StoreUnavailable,
+    UnknownJob,
+    WrongState,
+)
 from jobs.job import Job
 from jobs.states import State
-from receiver import rescues
+from receiver import rescues, samples
 from receiver.access import requires
+from receiver.answers import JobPage
 from receiver.aside import aside
+from receiver.bodies import Expectation
+from receiver.contract import Answer, Body, Contract, Tag
 from receiver.cursors import cursor
 from receiver.presence import Presence
-from receiver.questions import Expectation, ListQuery, ShowQuery
+from receiver.questions import ListQuery, ShowQuery
 from receiver.rescues import known_job
 from receiver.waits import Wait
 from receiver.wiring import services, wired
@@ -30,24 +40,36 @@ SETTLED = ("model", "polling_url")
 log = logging.getLogger(__name__)
 
 
-@blueprint.put("/<task_id>")
+@blueprint.put("/<job_id>")
 @requires("submit")
-def expect(task_id: str) -> ResponseReturnValue:
-    """Expect a job that its caller submitted to BFL; joins a callback that came first."""
-    if not bfl.TASK_ID.fullmatch(task_id):
-        raise BadField("task_id: 1 to 128 of A-Z a-z 0-9 _ -")
+@Contract(
+    name="expectJob",
+    summary="Expect a job",
+    tag=Tag.JOBS,
+    body=Body(kind=Expectation, required=False, samples={"all of it": samples.EXPECTATION}),
+    answers={
+        200: Answer(what="The job, known before.", kind=shown.Job, sample=samples.submitted),
+        201: Answer(what="The job, which is new.", kind=shown.Job, sample=samples.submitted),
+    },
+    errors=(WrongState,),
+    tells="notify_url",
+)
+def expect(job_id: str) -> ResponseReturnValue:
+    """By the task's id, for what its caller submitted; joins a callback that came first."""
+    if not bfl.TASK_ID.fullmatch(job_id):
+        raise BadField("task id: 1 to 128 of A-Z a-z 0-9 _ -")
     facts = Expectation.read(services().trust).facts()
 
     def join(job: Job | None, now: float) -> Job:
-        known = job or Job.expected(task_id, now, services().settings.patience).noted(
+        known = job or Job.expected(job_id, now, services().settings.patience).noted(
             now, "expected"
         )
         _leave_settled(known, facts)
         return known.described(now, facts)
 
     store = services().store
-    known = store.load(task_id)
-    change = store.change(known.id if known else task_id, join, new=known is None)
+    known = store.load(job_id)
+    change = store.change(known.id if known else job_id, join, new=known is None)
     assert change.after is not None  # `join` always makes one
     if change.after.state is State.STORED:
         _describe_again(change.after.id)
@@ -74,6 +96,14 @@ def _leave_settled(job: Job, facts: Mapping[str, Any]) -> None:
 
 @blueprint.get("/<job_id>")
 @requires("read")
+@Contract(
+    name="getJob",
+    summary="Ask for a job, or wait for its end",
+    tag=Tag.JOBS,
+    query=ShowQuery,
+    answers={200: Answer(what="The job.", kind=shown.Job, sample=samples.stored)},
+    errors=(UnknownJob, Crowded),
+)
 def show(job_id: str) -> ResponseReturnValue:
     """The job; with `wait` once it has ended, or as it stands after so many seconds."""
     asked = ShowQuery.read()
@@ -87,19 +117,34 @@ def show(job_id: str) -> ResponseReturnValue:
 
 @blueprint.get("")
 @requires("read")
+@Contract(
+    name="listJobs",
+    summary="List and search",
+    tag=Tag.JOBS,
+    query=ListQuery,
+    answers={200: Answer(what="A page of jobs.", kind=JobPage, sample=samples.page)},
+)
 def listing() -> ResponseReturnValue:
     """Newest first; the cursor is the last job's place, so new jobs do not shift the pages."""
     asked = ListQuery.read()
     seconds = asked.links(services().settings)
     page = services().pages.page(asked.search(), asked.limit, asked.cursor)
-    return {
+    said: JobPage = {
         "jobs": shape.jobs(services(), page.jobs, seconds),
         "next_cursor": cursor(page.last) if page.last else None,
     }
+    return said
 
 
 @blueprint.post("/<job_id>/rescues")
 @requires("admin")
+@Contract(
+    name="rescueJob",
+    summary="Ask BFL again",
+    tag=Tag.JOBS,
+    answers={202: Answer(what="The job, back at work.", kind=shown.Job, sample=samples.submitted)},
+    errors=(UnknownJob, WrongState),
+)
 def replay(job_id: str) -> ResponseReturnValue:
     """Ask BFL again and store: the one way out of `failed`, `expired` and `lost`."""
     return shape.job(services(), rescues.ask_for(services(), job_id)), 202
@@ -107,6 +152,13 @@ def replay(job_id: str) -> ResponseReturnValue:
 
 @blueprint.delete("/<job_id>")
 @requires("admin")
+@Contract(
+    name="forgetJob",
+    summary="Forget a job and delete its media",
+    tag=Tag.JOBS,
+    answers={204: Answer(what="It is gone.")},
+    errors=(UnknownJob, StorageFailed),
+)
 def forget(job_id: str) -> ResponseReturnValue:
     """Delete the media, then the record: half done, it can be done again."""
     parts = services()

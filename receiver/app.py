@@ -22,6 +22,7 @@ from receiver import (
     submissions,
     watching,
 )
+from receiver.reference import views as reference
 from receiver.wiring import Wired
 
 # gunicorn's own sign that a process cannot boot; with any other it tries again for ever.
@@ -36,10 +37,11 @@ def create_app(given: Services | None = None) -> Flask:
         return app
     built = given or _from_environment()
     app.url_map.merge_slashes = False  # it would answer with a redirect in HTML
+    app.url_map.converters["model"] = dropin.ModelPath
     Wired.of(built).install(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     logging.getLogger().setLevel(built.settings.log_level)
-    for part in (callbacks, submissions, dropin, api, watching, media, health, metrics):
+    for part in (callbacks, submissions, dropin, api, watching, media, health, metrics, reference):
         app.register_blueprint(part.blueprint)
     dashboard.install(app, built)
     problems.handle(app)

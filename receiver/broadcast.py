@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from jobs.errors import StoreUnavailable
 from jobs.events import Event, Mark, Stretch
 from jobs.job import Job
+from receiver.answers import Forgotten, Reset
 from receiver.fanout import Fanout, Follower
 from receiver.presence import Presence
 from receiver.retold import Retold, Texts
@@ -15,6 +16,8 @@ from receiver.retold import Retold, Texts
 RETRY_MILLISECONDS = 2000
 HEARTBEAT_SECONDS = 15.0  # routers cut what is silent for 30 to 60 s
 LOOK_UP_SECONDS = 1.0
+LOST: Reset = {"reason": "too long away"}
+NAMES = ("job", "forgotten", "reset")
 
 
 @dataclass(slots=True)
@@ -71,7 +74,7 @@ class Broadcast:
     def _told(self, stretch: Stretch, texts: Texts) -> str:
         events, self.place = stretch.events, stretch.end
         self._over = self.job is not None and bool(events) and events[-1].last
-        lines = [] if stretch.whole else [_event("reset", None, '{"reason":"too long away"}')]
+        lines = [] if stretch.whole else [_event("reset", None, json.dumps(LOST))]
         return "".join((*lines, *(_line(event, texts[event.mark]) for event in events)))
 
     def _heartbeat(self) -> str:
@@ -82,7 +85,8 @@ class Broadcast:
 
 def _line(event: Event, text: str | None) -> str:
     if event.forgotten:
-        return _event("forgotten", event.mark, json.dumps({"id": event.job_id}))
+        gone: Forgotten = {"id": event.job_id}
+        return _event("forgotten", event.mark, json.dumps(gone))
     # Gone meanwhile: that is said by an event of its own.
     return _event("job", event.mark, text) if text else ""
 

@@ -1,5 +1,6 @@
 """BFL's callbacks: prove the origin, put the report on record, answer, and nothing else."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from flask import Blueprint, request
@@ -19,21 +20,47 @@ from jobs.refusals import Refusals
 from jobs.report import Report
 from jobs.signing import CallbackVerifier
 from jobs.store import Store
-from receiver import body
+from receiver import body, samples
+from receiver.answers import Heard
+from receiver.contract import Answer, Body, Contract, Tag
 from receiver.wiring import wired
 
 BODY_MAX_BYTES = 64 * 1024
+CALLED = Body(kind=bfl.CALLBACK, samples={"a picture": samples.CALLBACK})
+HEARD: Mapping[int | str, Answer] = {
+    200: Answer(what="It is on record.", kind=Heard, sample=samples.heard)
+}
+REFUSED = (Unauthorized, BadReport)
+PROOFS = ("webhookSecret", "webhookSignature")
 
 blueprint = Blueprint("callbacks", __name__)
 
 
 @blueprint.post("/webhooks/bfl")
+@Contract(
+    name="hearFromBfl",
+    summary="Where BFL calls",
+    tag=Tag.CALLBACKS,
+    body=CALLED,
+    answers=HEARD,
+    errors=REFUSED,
+    security=PROOFS,
+)
 def hear() -> ResponseReturnValue:
     """About a job that its caller submitted to BFL; `WEBHOOK_SECRET` proves it."""
     return _heard(wired().callbacks, None)
 
 
 @blueprint.post("/webhooks/bfl/<token>")
+@Contract(
+    name="hearFromBflOfOurs",
+    summary="Where BFL calls about what Fluxkeep submitted",
+    tag=Tag.CALLBACKS,
+    body=CALLED,
+    answers=HEARD,
+    errors=REFUSED,
+    security=PROOFS,
+)
 def hear_of(token: str) -> ResponseReturnValue:
     """About a job that Fluxkeep submitted: the token names it, a secret of its own proves it."""
     tokens = wired().services.tokens

@@ -1,23 +1,29 @@
 """BFL's own API: any client of it works with nothing but its base URL and key changed."""
 
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from werkzeug.routing import PathConverter
 
-from jobs import bfl, bfl_answers
+from jobs import bfl_answers
 from jobs.caller import Caller
-from jobs.errors import BadField, BflUnavailable, StoreUnavailable
-from jobs.headers import is_header
+from jobs.errors import BflUnavailable, KeyReused, LineFull, StoreUnavailable
+from jobs.headers import VALUE, is_header
 from jobs.hosts import Trust
 from jobs.job import Job
 from jobs.report import Failure
-from receiver import body, submissions
+from receiver import body, samples, submissions
 from receiver.access import requires
-from receiver.questions import allowed, an_object, checked
+from receiver.answers import Relayed
+from receiver.bodies import allowed, an_object, checked
+from receiver.contract import Answer, Body, Contract, Tag
+from receiver.patterns import anchored, said
+from receiver.questions import Query, TaskId
 from receiver.submissions import BODY_MAX_BYTES, Order, Wish
 from receiver.wiring import services
 
@@ -25,6 +31,13 @@ from receiver.wiring import services
 TAKEN_SECONDS = 4.0
 FIRST_LOOK_SECONDS = 0.02
 LOOKS_SLOW_DOWN = 1.3
+
+
+class ModelPath(PathConverter):
+    """Every path under /v1 that is not another of BFL's own."""
+
+    regex = "(?!(?:get_result|credits)$)[^/].*?"
+
 
 blueprint = Blueprint("dropin", __name__, url_prefix="/v1")
 
@@ -35,7 +48,9 @@ class Webhook(BaseModel):
     model_config = ConfigDict(strict=True)
 
     webhook_url: str | None = Field(default=None, min_length=1, max_length=2083)
-    webhook_secret: str | None = Field(default=None, max_length=1024)
+    webhook_secret: Annotated[str, Field(max_length=1024), said(pattern=anchored(VALUE))] | None = (
+        None
+    )
 
     @field_validator("webhook_secret")
     @classmethod
@@ -52,8 +67,36 @@ class Webhook(BaseModel):
         return Caller(self.webhook_url, self.webhook_secret)
 
 
-@blueprint.post("/<path:model>")
+class ResultQuery(Query):
+    """Which task; clients of BFL may say more."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: TaskId
+
+
+# What BFL says no with comes as it is, within a few seconds.
+REFUSED: Mapping[int | str, Answer] = {
+    status: Answer(what="BFL, or Fluxkeep itself, does not take it.", kind=Relayed)
+    for status in (400, 404, 422, "4XX")
+}
+
+
+@blueprint.post("/<model:model>")
 @requires("submit")
+@Contract(
+    name="bflSubmit",
+    summary="Submit as to BFL",
+    tag=Tag.BFL,
+    headers=("Idempotency-Key",),
+    body=Body(kind=Webhook, samples={"a picture": samples.INPUT}),
+    answers={
+        200: Answer(what="The task.", kind=bfl_answers.Taken, sample=samples.taken),
+        **REFUSED,
+    },
+    errors=(KeyReused, LineFull),
+    tells="webhook_url",
+)
 def submit(model: str) -> ResponseReturnValue:
     """BFL's answer to a submission, or its refusal when that comes at once."""
     wired = services()
@@ -85,11 +128,30 @@ def _refused(failure: Failure, status: int) -> ResponseReturnValue:
 
 @blueprint.get("/get_result")
 @requires("read")
+@Contract(
+    name="bflResult",
+    summary="Ask as one asks BFL",
+    tag=Tag.BFL,
+    query=ResultQuery,
+    answers={
+        200: Answer(
+            what="The task.",
+            kind=bfl_answers.Told,
+            headers=("Retry-After",),
+            sample=samples.finished,
+        ),
+        404: Answer(
+            what="No such task.",
+            kind=bfl_answers.Told,
+            headers=("Retry-After",),
+            sample=samples.unknown,
+        ),
+    },
+    uses_redis=False,
+)
 def get_result() -> ResponseReturnValue:
     """What became of a job, by its own id or BFL's."""
-    task_id = request.args.get("id", "")
-    if not bfl.TASK_ID.fullmatch(task_id):
-        raise BadField("id: 1 to 128 of A-Z a-z 0-9 _ -")
+    task_id = ResultQuery.read().id
     try:
         job = services().store.load(task_id)
     except StoreUnavailable:
@@ -99,12 +161,24 @@ def get_result() -> ResponseReturnValue:
     return _polled(bfl_answers.told(job, services().links_to(job, base_url())))
 
 
-def _polled(said: dict[str, Any], status: int = HTTPStatus.OK) -> ResponseReturnValue:
+def _polled(said: bfl_answers.Told, status: int = HTTPStatus.OK) -> ResponseReturnValue:
     return said, status, {"Retry-After": str(bfl_answers.RETRY_AFTER_SECONDS)}
 
 
 @blueprint.get("/credits")
 @requires("read")
+@Contract(
+    name="bflCredits",
+    summary="What is left at BFL",
+    tag=Tag.BFL,
+    answers={
+        200: Answer(what="BFL's own answer.", kind=bfl_answers.Credits),
+        "default": Answer(what="BFL's own answer, whatever it is.", kind=Any),
+        502: Answer(what="BFL refuses the key of this Fluxkeep.", kind=bfl_answers.Error),
+        503: Answer(what="BFL does not answer.", kind=bfl_answers.Error),
+    },
+    uses_redis=False,
+)
 def credits_left() -> ResponseReturnValue:
     """BFL's own answer, asked with the operator's key."""
     try:

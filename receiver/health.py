@@ -9,7 +9,10 @@ from jobs import account
 from jobs.errors import BflUnavailable, FluxkeepError, StoreUnavailable
 from jobs.services import Services
 from jobs.slots import EVERYTHING
+from receiver import samples
+from receiver.answers import Alive, Readiness
 from receiver.aside import aside
+from receiver.contract import Answer, Contract, Tag
 from receiver.wiring import services
 
 SWEEP_SILENT_SECONDS = 30.0
@@ -21,11 +24,29 @@ blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
+@Contract(
+    name="isAlive",
+    summary="Liveness",
+    tag=Tag.OPERATION,
+    answers={200: Answer(what="It lives.", kind=Alive, sample=samples.alive)},
+    uses_redis=False,
+)
 def alive() -> ResponseReturnValue:
+    """This process answers. Point a load balancer here."""
     return {"status": "ok"}
 
 
 @blueprint.get("/readyz")
+@Contract(
+    name="isReady",
+    summary="Readiness",
+    tag=Tag.OPERATION,
+    answers={
+        200: Answer(what="All is well.", kind=Readiness, sample=samples.readiness),
+        503: Answer(what="Something is wrong.", kind=Readiness, sample=samples.unreadiness),
+    },
+    uses_redis=False,
+)
 def ready() -> ResponseReturnValue:
     """503 as long as anything is wrong, with a sentence for each part."""
     answers = _answers(services())

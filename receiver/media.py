@@ -7,19 +7,23 @@ from typing import IO, cast
 
 from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
+from pydantic import ConfigDict, Field
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import FileWrapper
 
-from jobs.errors import Gone
+from jobs.errors import BadLink, Gone, StorageFailed
 from jobs.job import Job
 from jobs.kept import Kept
-from jobs.media import MediaStore, Verb
+from jobs.media import EXTENSIONS, MediaStore, Verb
 from jobs.portrait import file_name
 from jobs.signing import MediaLink
 from jobs.store import Store
 from receiver import cors, ranges
-from receiver.access import given_key
+from receiver.access import shows_a_key
+from receiver.answers import Problem
 from receiver.aside import aside
+from receiver.contract import Answer, Contract, Tag
+from receiver.questions import Query
 from receiver.window import Window
 from receiver.wiring import services
 
@@ -33,11 +37,39 @@ CACHE_SECONDS = 3600
 BLOCK_BYTES = 256 * 1024  # of a file on the disk; in memory for each client
 PRESIGNED_SECONDS = 3600  # long enough to watch a video by one redirect
 
+
+class MediaQuery(Query):
+    """How the file is wanted."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    download: str | None = Field(default=None, description="to save it instead of showing it")
+
+
 blueprint = Blueprint("media", __name__)
 blueprint.after_request(cors.allow)
 
 
+KINDS = tuple(EXTENSIONS)
+FILE = ("ETag", "Accept-Ranges", "Cache-Control", "Content-Disposition")
+
+
 @blueprint.get("/media/<token>")
+@Contract(
+    name="getMedia",
+    summary="Fetch a file",
+    tag=Tag.MEDIA,
+    query=MediaQuery,
+    headers=("Range", "If-None-Match", "If-Range"),
+    answers={
+        200: Answer(what="The bytes.", media=KINDS, headers=FILE),
+        206: Answer(what="A part of them.", media=KINDS, headers=(*FILE, "Content-Range")),
+        302: Answer(what="They are in the bucket.", headers=("Location",)),
+        304: Answer(what="They are as they were.", headers=("ETag",)),
+        416: Answer(what="No such part.", kind=Problem, headers=("Content-Range",)),
+    },
+    errors=(BadLink, Gone, StorageFailed),
+)
 def serve(token: str) -> ResponseReturnValue:
     """Range and conditional requests are answered; the ETag is the SHA-256 of the bytes."""
     store, media = services().store, services().media
@@ -72,7 +104,7 @@ def _presigned(media: MediaStore, file: Kept, seconds: int) -> ResponseReturnVal
     """A redirect to the bucket, where one can be had; a download's name only we can set."""
     ours = services().settings.media_serve != "redirect" or "download" in request.args
     # Some clients carry their key across a redirect, to whatever host it leads.
-    if ours or given_key() or seconds < 1:
+    if ours or shows_a_key() or seconds < 1:
         return None
     life = min(seconds, PRESIGNED_SECONDS)
     # The method is part of what is signed.

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from receiver.contract import Answer, Contract, Tag
 from receiver.families import Families
 from receiver.wiring import services
 
@@ -10,7 +11,14 @@ blueprint = Blueprint("metrics", __name__)
 
 
 @blueprint.get("/metrics")
+@Contract(
+    name="getMetrics",
+    summary="Metrics for Prometheus",
+    tag=Tag.OPERATION,
+    answers={200: Answer(what="The text format of Prometheus.", media=("text/plain",))},
+)
 def scrape() -> Response:
+    """Exact over all processes: read from Redis at each scrape."""
     registry = CollectorRegistry()
     registry.register(Families(services()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 
-_UNIX = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
+UNIX = r"[0-9]{1,11}(\.[0-9]{1,9})?"
 # A plus that nobody escaped comes out of a query as a space.
 _RFC_3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
@@ -13,7 +13,7 @@ _RFC_3339 = re.compile(
 
 def read(text: str) -> float:
     """RFC 3339 or unix seconds as unix seconds. Raises ValueError."""
-    if _UNIX.fullmatch(text):
+    if re.fullmatch(UNIX, text):
         return float(text)
     found = _RFC_3339.fullmatch(text)
     if found is None:

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from jobs import bfl_answers, errors
 from jobs.errors import FluxkeepError
+from receiver.answers import Problem
 
 STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.BadRequest: HTTPStatus.BAD_REQUEST,
@@ -23,7 +24,7 @@ STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.BadLink: HTTPStatus.FORBIDDEN,
     errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.KeyReused: HTTPStatus.CONFLICT,
     errors.UnknownJob: HTTPStatus.NOT_FOUND,
     errors.WrongState: HTTPStatus.CONFLICT,
     errors.Gone: HTTPStatus.GONE,
@@ -85,10 +86,14 @@ def problem(status: HTTPStatus, detail: str, **extra: Any) -> Response:
     """A problem document; `type` is about:blank, so `title` is the status phrase."""
     if request.path.startswith(BFL_PATHS):
         return _as_bfl_says_it(status, detail, **extra)
-    document = {"title": status.phrase, "status": int(status), "detail": detail, **extra}
-    response = Response(json.dumps(document), status, mimetype="application/problem+json")
+    told = {**document(status, detail), **extra}
+    response = Response(json.dumps(told), status, mimetype="application/problem+json")
     response.headers.update(HEADERS.get(status, {}))
     return response
+
+
+def document(status: HTTPStatus, detail: str) -> Problem:
+    return {"title": status.phrase, "status": int(status), "detail": detail}
 
 
 def _as_bfl_says_it(

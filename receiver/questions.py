@@ -1,132 +1,40 @@
-"""What callers may ask: query parameters and bodies, checked before anything is done."""
+"""What callers may ask: query parameters, checked before anything is done."""
 
-import json
 import re
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Self, TypeVar, get_origin
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, get_origin
 
 from flask import request
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    JsonValue,
     PlainValidator,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic.fields import FieldInfo
 
 from jobs import bfl
-from jobs.errors import BadField, BadReport, BadRequest, Invalid, RefusedUrl
-from jobs.events import Mark
-from jobs.hosts import Trust, parse
-from jobs.limits import is_model
+from jobs.errors import BadField
+from jobs.events import MARK, Mark
 from jobs.pages import Position
 from jobs.search import Search
 from jobs.settings import Settings
 from jobs.states import Source, State
-from receiver import body, cursors, moments
+from receiver import cursors, moments
+from receiver.bodies import MODEL_MAX_CHARS, complaint
+from receiver.patterns import anchored, said
 
-BODY_MAX_BYTES = 64 * 1024
-METADATA_MAX_CHARS = 8192
-MODEL_MAX_CHARS = 200
 LINK_TTL_DIGITS = 9
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
 FILTERS_MAX = 8
+FILTER_NAME_MAX_CHARS = 200  # a URL has 4094
+FILTER_VALUE_MAX_CHARS = 1000
 WAIT_MAX_SECONDS = 60.0
 METADATA = "metadata"
-
-
-def _small(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    if len(json.dumps(value)) > METADATA_MAX_CHARS:
-        raise ValueError(f"may have {METADATA_MAX_CHARS} characters of JSON at most")
-    return value
-
-
-def _plain(value: str) -> str:
-    try:
-        parse(value)
-    except RefusedUrl as error:
-        raise ValueError(str(error)) from None
-    return value
-
-
-def _path(value: str) -> str:
-    if not is_model(value):
-        raise ValueError("a path of A-Z a-z 0-9 . _ - segments, as in flux-tools/vto-v2")
-    return value
-
-
-ModelPath = Annotated[str, Field(max_length=MODEL_MAX_CHARS), AfterValidator(_path)]
-Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small)] | None
-NotifyUrl = Annotated[str, Field(max_length=2083), AfterValidator(_plain)] | None
-
-
-class Expectation(BaseModel):
-    """The body of "expect this": what the caller knows of a job it submitted itself."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    polling_url: str | None = Field(default=None, max_length=2083)
-    model: ModelPath | None = None
-    metadata: Metadata = None
-    notify_url: NotifyUrl = None
-
-    @classmethod
-    def read(cls, trust: Trust) -> Self:
-        """The request's body; none at all says nothing. Raises BadRequest, Invalid."""
-        raw = body.read(BODY_MAX_BYTES)
-        asked = validated(cls, raw or b"{}")
-        allowed("polling_url", asked.polling_url, trust.api)
-        allowed("notify_url", asked.notify_url, trust.app)
-        return asked
-
-    def facts(self) -> dict[str, Any]:
-        """What was really said."""
-        return self.model_dump(exclude_unset=True, exclude_none=True)
-
-
-def allowed(field: str, url: str | None, check: Callable[[str], object]) -> None:
-    """Raises Invalid, naming the field, for a URL whose host is not to be talked to."""
-    try:
-        _ = url is None or check(url)
-    except RefusedUrl as error:
-        raise Invalid([{"field": field, "message": str(error)}]) from None
-
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def validated(model: type[Model], raw: bytes) -> Model:
-    """A body as a model. Raises BadRequest when it is not a JSON object, Invalid by field."""
-    return checked(model, an_object(raw))
-
-
-def an_object(raw: bytes) -> dict[str, Any]:
-    """A body that is a JSON object. Raises BadRequest."""
-    try:
-        value = bfl.strict_json(raw)
-    except BadReport as error:
-        raise BadRequest(str(error)) from None
-    if not isinstance(value, dict):
-        raise BadRequest("the body is not a JSON object")
-    return value
-
-
-def checked(model: type[Model], value: dict[str, Any]) -> Model:
-    """A value as a model. Raises Invalid by field."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise Invalid([_complaint(problem) for problem in error.errors()]) from None
-
-
-def _complaint(problem: Any) -> dict[str, str]:
-    field = ".".join(str(part) for part in problem["loc"])
-    return {"field": field, "message": problem["msg"].removeprefix("Value error, ")}
 
 
 class Query(BaseModel):
@@ -139,7 +47,8 @@ class Query(BaseModel):
         """Raises BadField naming the parameter that is wrong."""
         given: dict[str, Any] = {}
         for name, values in request.args.lists():
-            _put(given, name, values, cls.model_fields)
+            if name in cls.model_fields or cls.model_config["extra"] == "forbid":
+                _put(given, name, values, cls.model_fields)
         try:
             return cls.model_validate(given)
         except ValidationError as error:
@@ -166,8 +75,8 @@ def _only(name: str, values: list[str]) -> str:
 
 
 def _first(error: ValidationError) -> str:
-    complaint = _complaint(error.errors()[0])
-    return f"{complaint['field'][:50]}: {complaint['message']}"
+    first = complaint(error.errors()[0])
+    return f"{first['field'][:50]}: {first['message']}"
 
 
 def _text(pattern: str, meaning: str) -> BeforeValidator:
@@ -189,18 +98,42 @@ LinkSeconds = Annotated[
     Field(ge=1),
     _text(f"[0-9]{{1,{LINK_TTL_DIGITS}}}", "a whole number of seconds"),
 ]
+# Any number as JSON has it.
 Seconds = Annotated[
     float,
     Field(ge=0, le=WAIT_MAX_SECONDS),
-    _text(r"[0-9]{1,2}(\.[0-9]{1,6})?", f"seconds from 0 to {WAIT_MAX_SECONDS:g}"),
+    _text(
+        r"-?[0-9]{1,2}(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?",
+        f"seconds from 0 to {WAIT_MAX_SECONDS:g}",
+    ),
 ]
-Time = Annotated[float, PlainValidator(moments.read, json_schema_input_type=str)]
-Cursor = Annotated[Position, PlainValidator(cursors.place, json_schema_input_type=str)]
-EventId = Annotated[Mark, PlainValidator(Mark.read, json_schema_input_type=str)]
+Time = Annotated[
+    float,
+    PlainValidator(moments.read, json_schema_input_type=str),
+    WithJsonSchema(
+        {"type": "string"}
+        | {"anyOf": [{"format": "date-time"}, {"pattern": anchored(moments.UNIX)}]}
+    ),
+]
+Cursor = Annotated[
+    Position,
+    PlainValidator(cursors.place, json_schema_input_type=str),
+    WithJsonSchema({"type": "string", "pattern": anchored(cursors.PATTERN)}),
+]
+EventId = Annotated[
+    Mark,
+    PlainValidator(Mark.read, json_schema_input_type=str),
+    WithJsonSchema({"type": "string", "pattern": anchored(MARK)}),
+]
+TaskId = Annotated[
+    str,
+    _text(bfl.TASK_ID.pattern, "1 to 128 of A-Z a-z 0-9 _ -"),
+    said(pattern=anchored(bfl.TASK_ID.pattern)),
+]
 Filters = Annotated[
     dict[
-        Annotated[str, Field(min_length=1, max_length=METADATA_MAX_CHARS)],
-        Annotated[str, Field(max_length=METADATA_MAX_CHARS)],
+        Annotated[str, Field(min_length=1, max_length=FILTER_NAME_MAX_CHARS)],
+        Annotated[str, Field(max_length=FILTER_VALUE_MAX_CHARS)],
     ],
     Field(max_length=FILTERS_MAX),
 ]
@@ -225,7 +158,7 @@ class ListQuery(LinksQuery):
     """Which jobs to list, newest first: every condition has to hold."""
 
     status: list[State] = Field(default_factory=list, description="any of these; may be repeated")
-    model: str | None = Field(default=None, min_length=1, max_length=200)
+    model: str | None = Field(default=None, min_length=1, max_length=MODEL_MAX_CHARS)
     source: Source | None = Field(default=None, description="who brought the final report")
     since: Time | None = Field(default=None, description="created then or later: RFC 3339 or unix")
     until: Time | None = Field(default=None, description="created before: RFC 3339 or unix")

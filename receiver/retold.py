@@ -3,9 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any
 
-from jobs import shape
+from jobs import shape, shown
 from jobs.events import Event, Mark
 from jobs.job import Job
 from jobs.services import Services
@@ -47,8 +46,8 @@ class Retold:
     def _made(self, events: Sequence[Event]) -> dict[Mark, str | None]:
         ids = list(dict.fromkeys(event.job_id for event in events if not event.forgotten))
         jobs = self._services.pages.loaded(ids)
-        shown = shape.jobs(self._services, list(jobs.values()))
-        texts = dict(zip(jobs, map(_json, shown), strict=True))
+        said = map(_json, shape.jobs(self._services, list(jobs.values())))
+        texts = dict(zip(jobs, said, strict=True))
         return {event.mark: texts.get(event.job_id) for event in events}
 
     def _keep(self, fresh: Texts) -> None:
@@ -57,5 +56,5 @@ class Retold:
         self._kept = dict(islice(every.items(), max(0, len(every) - KEPT_MAX), None))
 
 
-def _json(shown: dict[str, Any]) -> str:
-    return json.dumps(shown, separators=(",", ":"))
+def _json(job: shown.Job) -> str:
+    return json.dumps(job, separators=(",", ":"))

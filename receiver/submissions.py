@@ -10,16 +10,17 @@ from flask import Blueprint, has_request_context, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, JsonValue, SecretStr
 
-from jobs import shape, submission
+from jobs import shape, shown, submission
 from jobs.caller import Caller
-from jobs.errors import BadField, KeyReused, RefusedUrl
+from jobs.errors import BadField, KeyReused, LineFull, RefusedUrl
 from jobs.hosts import LOOPBACK, parse
 from jobs.job import Job
 from jobs.services import Services
 from jobs.signing import idempotent_id
-from receiver import body
+from receiver import body, samples
 from receiver.access import given_key, requires
-from receiver.questions import Metadata, ModelPath, NotifyUrl, allowed, validated
+from receiver.bodies import Metadata, ModelPath, NotifyUrl, allowed, validated
+from receiver.contract import Answer, Body, Contract, Tag
 from receiver.wiring import services
 
 # An input may hold pictures as base64; BFL takes up to 20 MB of them.
@@ -27,7 +28,7 @@ BODY_MAX_BYTES = 32 * 2**20
 IDEMPOTENT_SECONDS = 86400.0
 GENERATIONS_MAX = 400  # more days than a job is kept
 
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+IDEMPOTENCY_KEY = r"[\x21-\x7e]{1,255}"
 
 OnceKey = tuple[str, str]  # who says so, and what they say
 
@@ -61,6 +62,20 @@ class Wish(NamedTuple):
 
 @blueprint.post("")
 @requires("submit")
+@Contract(
+    name="submitJob",
+    summary="Submit to BFL",
+    tag=Tag.JOBS,
+    headers=("Idempotency-Key",),
+    body=Body(kind=Order, samples={"a picture": samples.ORDER}),
+    answers={
+        202: Answer(
+            what="The job, in line.", kind=shown.Job, headers=("Location",), sample=samples.queued
+        )
+    },
+    errors=(KeyReused, LineFull),
+    tells="notify_url",
+)
 def submit() -> ResponseReturnValue:
     """202 with the job, `queued`; the same again under the same `Idempotency-Key`."""
     raw, wired = body.read(BODY_MAX_BYTES), services()
@@ -120,7 +135,7 @@ def once(wired: Services, wish: Wish, key: OnceKey, raw: bytes) -> Job:
 
     Raises BadField, and KeyReused when the same key came with another request before.
     """
-    if not _KEY.fullmatch(key[1]):
+    if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):
         raise BadField("Idempotency-Key: 1 to 255 printable ASCII characters without spaces")
     digest = hashlib.sha256(f"{request.path}\0".encode())  # where a model may be named, too
     digest.update(raw)

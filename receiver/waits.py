@@ -2,9 +2,8 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
-from jobs import shape
+from jobs import shape, shown
 from jobs.job import Job
 from jobs.services import Services
 from receiver.fanout import Fanout, Follower
@@ -25,7 +24,7 @@ class Wait:
     client: Presence
     link_ttl: float
 
-    def answer(self, job_id: str, seconds: float) -> dict[str, Any]:
+    def answer(self, job_id: str, seconds: float) -> shown.Job:
         """The job once it has ended, or as it stands after so long, or when this process stops.
 
         Raises UnknownJob, Crowded, StoreUnavailable.
@@ -42,7 +41,7 @@ class Wait:
                 _, answer = self._look(job.id, in_any_case=not told)
         return answer
 
-    def _look(self, job_id: str, *, in_any_case: bool = False) -> tuple[Job, dict[str, Any] | None]:
+    def _look(self, job_id: str, *, in_any_case: bool = False) -> tuple[Job, shown.Job | None]:
         """The job, and the answer if it has ended: in one turn, since others are waiting for it."""
         with self.turns.turn():
             job = known_job(self.services, job_id)

@@ -3,29 +3,57 @@
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
+from jobs.errors import Crowded, UnknownJob
 from jobs.events import Mark
 from jobs.job import Job
+from receiver import samples
 from receiver.access import requires
 from receiver.broadcast import Broadcast
+from receiver.contract import STREAM, Answer, Contract, Tag
 from receiver.presence import Presence
 from receiver.questions import EventsQuery
 from receiver.rescues import known_job
 from receiver.wiring import wired
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+TOLD = Answer(
+    what="Server-Sent Events: `job` with the job as data per change, `forgotten` with its id.",
+    media=(STREAM,),
+    sample=samples.stream,
+)
 
 blueprint = Blueprint("watching", __name__, url_prefix="/api")
 
 
 @blueprint.get("/events")
 @requires("read")
+@Contract(
+    name="watchAll",
+    summary="Watch all jobs",
+    tag=Tag.WATCHING,
+    query=EventsQuery,
+    headers=("Last-Event-ID",),
+    answers={200: TOLD},
+    errors=(Crowded,),
+)
 def of_all() -> ResponseReturnValue:
+    """Never ends by itself. A `reset` says that what was missed is not held any more."""
     return all_changes()
 
 
 @blueprint.get("/jobs/<job_id>/events")
 @requires("read")
+@Contract(
+    name="watchJob",
+    summary="Watch one job",
+    tag=Tag.WATCHING,
+    query=EventsQuery,
+    headers=("Last-Event-ID",),
+    answers={200: TOLD, 204: Answer(what="It has ended, and everything was told.")},
+    errors=(UnknownJob, Crowded),
+)
 def of_one(job_id: str) -> ResponseReturnValue:
+    """Ends with the job; 204 to who comes again after that, which tells a browser to stop."""
     return changes_of(job_id)
 
 
@@ -34,7 +62,6 @@ def all_changes() -> ResponseReturnValue:
 
 
 def changes_of(job_id: str) -> ResponseReturnValue:
-    """Ends with the job; 204 to who comes again after that, which tells a browser to stop."""
     place = EventsQuery.read().place
     with wired().turns.turn():
         job = known_job(wired().services, job_id)
@@ -65,6 +92,6 @@ def _stream(job: Job | None, place: Mark | None) -> Response:
         job=now,
         resumed=place is not None,
     )
-    response = Response(iter(broadcast), mimetype="text/event-stream", headers=HEADERS)
+    response = Response(iter(broadcast), mimetype=STREAM, headers=HEADERS)
     response.call_on_close(lambda: parts.fanout.leave(follower))
     return response

@@ -16,7 +16,7 @@ LAYERS = (
     | {"kept", "patience", "caller", "limits", "target", "seal", "apikey", "headers"}
     | {"proxies", "quotas", "redis_url"},
     {"hosts", "report", "clock", "complaint", "environment", "counts"},
-    {"facts"},
+    {"facts", "shown"},
     {"job", "web"},
     {"retention", "facets", "twins"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}

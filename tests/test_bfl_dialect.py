@@ -10,7 +10,7 @@ import pytest
 
 from jobs import bfl
 from jobs.errors import BadReport
-from jobs.report import Failure, Moderation, Report
+from jobs.report import Failure, Moderation, Report, Stage
 from jobs.states import News, Source
 
 ID = "b2f6c0de-0000-4000-8000-3a1b5c7d9e0f"
@@ -152,7 +152,7 @@ def test_a_url_that_does_not_say_when_it_dies_is_no_obstacle() -> None:
     ],
 )
 def test_a_refusal_names_its_stage_and_its_reasons(
-    status: str, stage: str, details: Any, reasons: tuple[str, ...]
+    status: str, stage: Stage, details: Any, reasons: tuple[str, ...]
 ) -> None:
     for message in (now_era(status, details=details), old_era(status, details=details)):
         report = heard(message)

@@ -32,13 +32,13 @@ NEEDED: dict[str, Scope] = {
     "GET /api/jobs": "read",
     "POST /api/jobs": "submit",
     "GET /api/jobs/<job_id>": "read",
-    "PUT /api/jobs/<task_id>": "submit",
+    "PUT /api/jobs/<job_id>": "submit",
     "DELETE /api/jobs/<job_id>": "admin",
     "GET /api/jobs/<job_id>/events": "read",
     "POST /api/jobs/<job_id>/rescues": "admin",
     "GET /v1/credits": "read",
     "GET /v1/get_result": "read",
-    "POST /v1/<path:model>": "submit",
+    "POST /v1/<model:model>": "submit",
 }
 # A page for people sends those who have not logged in to where they can.
 REFUSALS = {401, 403, 302, 303}

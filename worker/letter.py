@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from jobs import bfl_answers, portrait, shape, web
 from jobs.bfl import AUTHENTICATION_HEADERS
@@ -11,6 +11,7 @@ from jobs.hosts import Recipient
 from jobs.job import Job
 from jobs.notice import Outcome
 from jobs.services import Services
+from jobs.shown import Notification
 from jobs.signing import callback_digest
 from jobs.target import Notice, Target
 
@@ -73,7 +74,7 @@ def _as_bfl(services: Services, job: Job, _notice: Notice) -> tuple[dict[str, st
 
 def _as_standard(services: Services, job: Job, notice: Notice) -> tuple[dict[str, str], bytes]:
     """The job as the status API shows it, signed for this very try."""
-    said: dict[str, Any] = {
+    said: Notification = {
         "type": f"job.{job.state}",
         "timestamp": portrait.time(notice.since),
         "data": shape.job(services, job),

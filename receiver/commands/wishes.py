@@ -8,7 +8,7 @@ import click
 
 from jobs import bfl
 from jobs.errors import BadReport, TooLarge
-from receiver.questions import validated
+from receiver.bodies import validated
 from receiver.submissions import BODY_MAX_BYTES, Order, Wish
 
 Pairs = Iterable[tuple[str, str]]

@@ -192,7 +192,7 @@ MUTANTS = (
     ),
     Mutant(
         "any-model",
-        "receiver/questions.py",
+        "receiver/bodies.py",
         "    if not is_model(value):\n",
         "    if False:\n",
         (f"{_ORDER_TESTS}::test_a_model_that_is_no_path_of_plain_names_is_refused",),

@@ -1,0 +1,65 @@
+"""What is sent to others when a job has ended: told as webhooks, and as callbacks of what asks."""
+
+from typing import Any
+
+from jobs import bfl_answers, shown
+from jobs.bfl import AUTHENTICATION_HEADERS
+from receiver import samples
+from receiver.contract import JSON, Tag
+from receiver.reference.schemas import Schema, Schemas
+
+_STANDARD = {
+    "webhook-id": "the same for every try",
+    "webhook-timestamp": "when this try was sent, in unix seconds",
+    "webhook-signature": "`v1,` and a signature for each of `NOTIFY_SECRET`, separated by spaces",
+}
+_BFL = {
+    AUTHENTICATION_HEADERS[0]: "the `webhook_secret` itself, if one was given",
+    AUTHENTICATION_HEADERS[1]: "`sha256=` and the HMAC-SHA256 of the body by it",
+}
+
+
+def webhooks(schemas: Schemas) -> Schema:
+    """What whoever `NOTIFY_URL` or a `notify_url` names is sent."""
+    return {"jobEnded": _notification(schemas)}
+
+
+def callbacks(field: str, schemas: Schemas) -> Schema:
+    """The same, said where somebody names who shall be called."""
+    told = _notification if field == "notify_url" else _as_bfl
+    return {"jobEnded": {f"{{$request.body#/{field}}}": told(schemas)}}
+
+
+def _notification(schemas: Schemas) -> Schema:
+    prose = (
+        "Signed as Standard Webhooks says. Anything but 2xx within 15 s is tried again for a day; "
+        "410 ends it. It may come twice."
+    )
+    body = {"schema": schemas.answered(shown.Notification), "example": samples.notification()}
+    return _post("A job has ended", prose, _STANDARD, body)
+
+
+def _as_bfl(schemas: Schemas) -> Schema:
+    prose = "As BFL calls, and after its pauses of 1, 5 and 30 s if that fails."
+    body = {"schema": schemas.answered(bfl_answers.Told), "example": samples.finished()}
+    return _post("A task has ended", prose, _BFL, body)
+
+
+def _post(summary: str, prose: str, headers: dict[str, str], body: dict[str, Any]) -> Schema:
+    return {
+        "post": {
+            "summary": summary,
+            "description": prose,
+            "tags": [Tag.CALLBACKS],
+            "security": [],
+            "parameters": [
+                {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+                for name, text in headers.items()
+            ],
+            "requestBody": {"required": True, "content": {JSON: body}},
+            "responses": {
+                "2XX": {"description": "It was heard."},
+                "410": {"description": "Nobody wants to hear of this job again."},
+            },
+        }
+    }

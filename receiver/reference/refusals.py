@@ -1,0 +1,79 @@
+"""What an operation says no with: made from the table that maps errors to statuses."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from itertools import groupby
+from typing import Any
+
+from jobs import bfl_answers, errors
+from jobs.errors import FluxkeepError
+from receiver import problems
+from receiver.answers import Problem
+from receiver.contract import JSON, Said
+from receiver.reference import words
+from receiver.reference.schemas import Schema, Schemas
+
+PROBLEM = "application/problem+json"
+HEADERS: dict[HTTPStatus, Iterable[str]] = {
+    **problems.HEADERS,
+    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
+}
+
+Errors = Iterable[type[FluxkeepError]]
+
+
+def raised_by(said: Said, *, asks: bool) -> list[type[FluxkeepError]]:
+    """Its own errors, and what a key, a body, a parameter or Redis can add."""
+    contract = said.contract
+    assert contract is not None
+    found = list(contract.errors)
+    if said.scope:
+        found += [errors.Unauthorized, errors.Forbidden, errors.TooMany]
+    if contract.body:
+        found += [errors.BadRequest, errors.RequestTimeout, errors.TooLarge]
+    if contract.body and isinstance(contract.body.kind, type):
+        found += [errors.Invalid]
+    if asks:
+        found += [errors.BadField]
+    if contract.uses_redis:
+        found += [errors.StoreUnavailable]
+    return list(dict.fromkeys(found))
+
+
+def answers(raised: Errors, schemas: Schemas, *, as_bfl: bool) -> dict[str, Schema]:
+    """By status; each error is an example, its docstring the sentence."""
+    told = _as_bfl if as_bfl else _as_problem
+    by_status = sorted(raised, key=_status)
+    return dict(told(status, list(group), schemas) for status, group in groupby(by_status, _status))
+
+
+def _status(error: type[FluxkeepError]) -> HTTPStatus:
+    return problems.STATUS[error]
+
+
+def _as_problem(status: HTTPStatus, raised: Errors, schemas: Schemas) -> tuple[str, Schema]:
+    examples = {error.__name__: {"value": _document(status, error)} for error in raised}
+    content = {PROBLEM: {"schema": schemas.answered(Problem), "examples": examples}}
+    return str(int(status)), _answer(status, raised, content)
+
+
+def _as_bfl(status: HTTPStatus, raised: Errors, schemas: Schemas) -> tuple[str, Schema]:
+    """To a client of BFL's own API a wrong key is a 403."""
+    told = HTTPStatus.FORBIDDEN if status is HTTPStatus.UNAUTHORIZED else status
+    content = {JSON: {"schema": schemas.answered(bfl_answers.Error)}}
+    return str(int(told)), _answer(told, raised, content)
+
+
+def _answer(status: HTTPStatus, raised: Errors, content: Mapping[str, Any]) -> Schema:
+    prose = " ".join(dict.fromkeys(error.__doc__ or "" for error in raised))
+    answer: Schema = {"description": prose, "content": content}
+    if names := HEADERS.get(status):
+        answer["headers"] = {name: words.ANSWERED[name] for name in names}
+    return answer
+
+
+def _document(status: HTTPStatus, error: type[FluxkeepError]) -> Problem:
+    document = problems.document(status, error.__doc__ or "")
+    if error is errors.Invalid:
+        document["errors"] = [{"field": "metadata", "message": "Input should be an object"}]
+    return document

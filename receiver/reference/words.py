@@ -1,0 +1,102 @@
+"""What is said once and meant everywhere: headers, parameters, ways to prove who one is."""
+
+from typing import Any
+
+from jobs.bfl import AUTHENTICATION_HEADERS, TASK_ID
+from jobs.events import MARK
+from jobs.limits import MODEL
+from receiver.bodies import MODEL_MAX_CHARS
+from receiver.patterns import anchored
+from receiver.submissions import IDEMPOTENCY_KEY
+
+_TEXT = {"type": "string"}
+_SECRET, _SIGNATURE = AUTHENTICATION_HEADERS
+
+INTRODUCTION = """\
+Fluxkeep keeps what BFL's FLUX API makes. Times are RFC 3339 in UTC. Job ids are 1 to 128 of
+`A-Z a-z 0-9 _ -`.
+
+Errors are problem details (RFC 9457), under `/v1` as BFL says them. Beside what each operation
+names, any path can answer 404, 405 with `Allow`, and 400 or 431 to what is no HTTP.
+`GET` implies `HEAD`, and `OPTIONS` says what is allowed.
+"""
+
+# The parts of paths.
+PATH: dict[str, dict[str, Any]] = {
+    "job_id": {
+        "description": "its own id, or BFL's",
+        "schema": {**_TEXT, "pattern": anchored(TASK_ID.pattern)},
+    },
+    "token": {"description": "signed by this installation", "schema": {**_TEXT, "minLength": 1}},
+    "model": {
+        "description": "a path at BFL; one with slashes may be sent as it is",
+        "schema": {**_TEXT, "pattern": anchored(MODEL), "maxLength": MODEL_MAX_CHARS},
+        "example": "flux-2-pro",
+    },
+}
+
+# What a request may carry beside its body.
+ASKED: dict[str, dict[str, Any]] = {
+    "Idempotency-Key": {
+        "description": "the same again within a day gives the same job",
+        "schema": {**_TEXT, "pattern": anchored(IDEMPOTENCY_KEY)},
+        "example": "order-4711",
+    },
+    "Last-Event-ID": {
+        "description": "where to go on; `0-0` is the very beginning",
+        "schema": {**_TEXT, "pattern": f"^({MARK})?$"},
+    },
+    "Range": {"schema": _TEXT, "example": "bytes=0-1023"},
+    "If-None-Match": {"schema": _TEXT},
+    "If-Range": {"schema": _TEXT},
+}
+
+# What an answer carries beside its body.
+ANSWERED: dict[str, dict[str, Any]] = {
+    "Location": {"description": "where it is", "schema": {**_TEXT, "format": "uri-reference"}},
+    "Retry-After": {"description": "in seconds", "schema": {"type": "integer", "minimum": 0}},
+    "WWW-Authenticate": {"description": "how to show a key", "schema": _TEXT},
+    "ETag": {"description": "changes with the bytes", "schema": _TEXT},
+    "Accept-Ranges": {"schema": {**_TEXT, "const": "bytes"}},
+    "Cache-Control": {"schema": _TEXT},
+    "Content-Disposition": {"description": "a readable name", "schema": _TEXT},
+    "Content-Range": {"description": "which part, of how much", "schema": _TEXT},
+}
+
+# What whoever shows a good key is told, unless `RATE_LIMITS` says that there is none.
+QUOTA: dict[str, dict[str, Any]] = {
+    "RateLimit-Policy": {"description": "requests (q) in seconds (w)", "schema": _TEXT},
+    "RateLimit": {"description": "requests left (r), whole again in seconds (t)", "schema": _TEXT},
+}
+
+SECURITY: dict[str, dict[str, Any]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "One of `API_KEYS`. Scopes: `read`, `submit` (reads, too), `admin` (all).",
+    },
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-key",
+        "description": "The same key, as BFL's clients send it.",
+    },
+    "webhookSecret": {
+        "type": "apiKey",
+        "in": "header",
+        "name": _SECRET,
+        "description": "The secret itself: one of `WEBHOOK_SECRET`, or the job's own.",
+    },
+    "webhookSignature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": _SIGNATURE,
+        "description": "`sha256=` and the HMAC-SHA256 of the body by the secret, in hex.",
+    },
+}
+KEYS = ("bearer", "key")
+BFL_KEYS = ("key",)  # as BFL has it; the other is taken as well
+TOO_LONG = {
+    "description": "The URL is longer than 4094 characters.",
+    "content": {"text/html": {"schema": {"type": "string"}}},
+}

@@ -1,0 +1,222 @@
+"""`/openapi.json` is valid, whole, and made of what the code itself says."""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from deploy.procfile import ROOT
+from jobs import services, settings
+from jobs.errors import FluxkeepError
+from jobs.states import State
+from receiver import create_app, problems
+from receiver.reference.document import VERSION, undescribed
+from receiver.reference.operations import path
+from tests.harness import RedisServer
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene, running_scene
+
+ENVIRONMENT = {
+    "WEBHOOK_SECRET": "w",
+    "SECRET_KEY": "s",
+    "API_KEYS": "a:key:admin",
+    "PUBLIC_URL": "https://keep.example",
+    "NOTIFY_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+}
+PAGES = ("dashboard.",)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    directory = tmp_path_factory.mktemp("reference")
+    redis = RedisServer(directory / "redis")
+    here = {"REDIS_URL": redis.url, "MEDIA_URL": (directory / "media").as_uri()}
+    yield create_app(services.for_web(settings.load(ENVIRONMENT | here)))
+    redis.kill()
+
+
+@pytest.fixture(scope="module")
+def document(app: Flask) -> dict[str, Any]:
+    answer = app.test_client().get("/openapi.json")
+    assert answer.status_code == 200
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for where, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield where, method, operation
+
+
+def against(document: dict[str, Any], schema: dict[str, Any], value: Any) -> list[str]:
+    """What is wrong with a value by a schema of the document."""
+    whole = Resource.from_contents(document, default_specification=DRAFT202012)
+    registry: Registry[Any] = Registry().with_resource("urn:document", whole)
+    absolute = json.loads(json.dumps(schema).replace('"#/', '"urn:document#/'))
+    validator = OAS31Validator(
+        absolute, registry=registry, format_checker=OAS31Validator.FORMAT_CHECKER
+    )
+    return [error.message for error in validator.iter_errors(value)]
+
+
+def test_the_document_is_a_valid_one(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+
+
+def test_every_route_is_in_it_but_for_the_pages(app: Flask, document: dict[str, Any]) -> None:
+    assert undescribed(app) == set()
+    routes = {
+        (path(rule.rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if not rule.endpoint.startswith(PAGES)
+    }
+    assert routes == {(where, method) for where, method, _ in operations(document)}
+
+
+def test_operations_have_a_name_of_their_own_and_words(document: dict[str, Any]) -> None:
+    found = [operation for _, _, operation in operations(document)]
+    names = [operation["operationId"] for operation in found]
+    assert len(set(names)) == len(names) > 10
+    assert all(operation["summary"] and operation["description"] for operation in found)
+
+
+def examples(content: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Each example with the schema it must fit."""
+    for kind, said in content.items():
+        if kind != "text/event-stream":
+            yield from ((said["schema"], one["value"]) for one in said.get("examples", {}).values())
+            yield from ((said["schema"], said["example"]) for _ in range(int("example" in said)))
+
+
+def test_bodies_have_examples_and_each_is_what_it_shows(document: dict[str, Any]) -> None:
+    seen = 0
+    for where, method, operation in operations(document):
+        bodies = [operation["requestBody"]] if "requestBody" in operation else []
+        for body in (*bodies, *operation["responses"].values()):
+            for schema, value in examples(body.get("content", {})):
+                assert against(document, schema, value) == [], (where, method)
+                seen += 1
+    assert seen > 50
+
+
+def test_every_status_of_the_table_of_errors_that_a_caller_can_see_is_said(
+    document: dict[str, Any],
+) -> None:
+    said = {status for _, _, operation in operations(document) for status in operation["responses"]}
+    table: dict[type[FluxkeepError], Any] = problems.STATUS
+    assert {str(int(status)) for status in table.values()} - said <= {"500"}
+
+
+def test_refusals_are_problem_documents_and_bfls_own_under_v1(document: dict[str, Any]) -> None:
+    for where, _, operation in operations(document):
+        answers = operation["responses"].items()
+        refusals = [answer for status, answer in answers if status.startswith("4")]
+        kinds = {kind for refusal in refusals for kind in refusal.get("content", {})} - {
+            "text/html"
+        }
+        wanted = "application/json" if where.startswith("/v1/") else "application/problem+json"
+        assert kinds <= {wanted}, where
+
+
+def test_what_needs_a_key_names_its_scope(document: dict[str, Any]) -> None:
+    scopes = {
+        operation["operationId"]: set(
+            chain(*chain(*(one.values() for one in operation["security"])))
+        )
+        for where, _, operation in operations(document)
+        if where.startswith(("/api/", "/v1/"))
+    }
+    assert scopes["getJob"] == {"read"} and scopes["submitJob"] == {"submit"}
+    assert scopes["forgetJob"] == {"admin"} and all(scopes.values())
+
+
+def test_who_is_called_later_is_said_where_it_is_asked_for(document: dict[str, Any]) -> None:
+    paths = document["paths"]
+    for operation in (paths["/api/jobs"]["post"], paths["/api/jobs/{job_id}"]["put"]):
+        (told,) = operation["callbacks"]["jobEnded"].items()
+        assert told[0] == "{$request.body#/notify_url}"
+        names = {parameter["name"] for parameter in told[1]["post"]["parameters"]}
+        assert names == {"webhook-id", "webhook-timestamp", "webhook-signature"}
+    (address,) = paths["/v1/{model}"]["post"]["callbacks"]["jobEnded"]
+    assert address == "{$request.body#/webhook_url}"
+    assert "jobEnded" in document["webhooks"]
+
+
+def test_it_is_served_from_where_the_world_reaches_us(document: dict[str, Any]) -> None:
+    assert document["servers"] == [{"url": "https://keep.example"}]
+
+
+def test_its_version_is_the_projects(document: dict[str, Any]) -> None:
+    project = tomllib.loads((Path(ROOT) / "pyproject.toml").read_text())["project"]
+    assert document["info"]["version"] == VERSION == project["version"]
+
+
+def test_who_has_it_is_not_sent_it_again(app: Flask) -> None:
+    client = app.test_client()
+    first = client.get("/openapi.json")
+    again = client.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert client.head("/openapi.json").headers["ETag"] == first.headers["ETag"]
+
+
+@pytest.mark.parametrize("path", ["/v1/get_result", "/v1/credits"])
+def test_bfls_own_paths_are_no_models(app: Flask, path: str) -> None:
+    answer = app.test_client().post(path, json={}, headers={"x-key": "key"})
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Jobs are given up after some seconds, and one alone is active at BFL."""
+    directory = tmp_path_factory.mktemp("scene")
+    with running_scene(directory, GIVE_UP_AFTER="6", CALLBACK_GRACE="1", MAX_ACTIVE="1") as scene:
+        yield scene
+
+
+@pytest.fixture
+def jobs_of_every_kind(scene: Scene) -> Scene:
+    """Each ends in its own way, or is in the middle of it."""
+    scene.generate(samples=2, draft_cache=True)
+    scene.generate(outcome="content_moderated", reasons=["Violence"])
+    scene.generate(outcome="request_moderated", details_as="null")
+    scene.generate(outcome="error")
+    scene.generate(life=0.0, resign=False)
+    scene.generate(hang=4.0)
+    scene.client.put_job("nobody-knows", metadata={"user": "42"}).raise_for_status()
+    for _ in range(2):
+        slow = {"prompt": "slowly", "sandbox": {"seconds": 30}}
+        scene.client.request("POST", "/api/jobs", json={"model": "flux-2-pro", "input": slow})
+    return scene
+
+
+def test_jobs_in_every_state_are_what_the_document_says(jobs_of_every_kind: Scene) -> None:
+    client = jobs_of_every_kind.client
+    document = client.get("/openapi.json").json()
+    kinds = document["components"]["schemas"]
+    seen: set[str] = set()
+
+    def every_state() -> bool:
+        page = client.get("/api/jobs").json()
+        assert against(document, kinds["JobPage"], page) == []
+        fields = {name for job in page["jobs"] for name in job}
+        assert fields == set(kinds["Job"]["properties"])
+        seen.update(job["status"] for job in page["jobs"])
+        return seen == {state.value for state in State}
+
+    wait_for("a job in every state", every_state, 45)
+    for job in client.jobs():
+        told = client.get("/v1/get_result", id=job["id"]).json()
+        assert against(document, kinds["Told"], told) == []

@@ -1,6 +1,7 @@
 """`/openapi.json` is valid, whole, and made of what the code itself says."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from itertools import chain
@@ -169,6 +170,24 @@ def test_who_has_it_is_not_sent_it_again(app: Flask) -> None:
     again = client.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
     assert client.head("/openapi.json").headers["ETag"] == first.headers["ETag"]
+
+
+def test_people_find_all_of_it_on_a_page_that_asks_nobody_else(
+    app: Flask, document: dict[str, Any]
+) -> None:
+    answer = app.test_client().get("/docs")
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 200 and answer.mimetype == "text/html"
+    named = [operation["operationId"] for _, _, operation in operations(document)]
+    shapes = [name for name, schema in document["components"]["schemas"].items() if schema]
+    for name in (*named, *(f"schema-{shape}" for shape in shapes)):
+        assert page.count(f'id="{name}"') == 1
+    assert re.findall(r'(?:href|src)="#([^"]+)"', page)
+    assert all(f'id="{to}"' in page for to in re.findall(r'href="#([^"]+)"', page))
+    asked = re.findall(r'<(?:link|script|img)[^>]*(?:href|src)="([^"]+)"', page)
+    assert asked and all(where.startswith("/assets/") for where in asked)
+    assert "'self'" in answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("path", ["/v1/get_result", "/v1/credits"])

@@ -33,13 +33,14 @@ from receiver.dashboard import (
     live,
     login,
     navigation,
+    reference,
     session,
     submit,
     theme,
 )
 from receiver.dashboard.defence import Defence
 
-PAGES = (assets, login, theme, live, gallery, health, submit, first_run)
+PAGES = (assets, login, theme, live, gallery, health, submit, first_run, reference)
 
 
 def install(app: Flask, services: Services) -> None:

@@ -184,7 +184,7 @@ def test_a_link_with_any_character_changed_is_refused(link: str) -> None:
         assert fetch(with_token(link, changed)).status_code == 403, changed
 
 
-@pytest.mark.parametrize("token", ["x", "..", "a.b", ".", "%00", "a" * 2000])
+@pytest.mark.parametrize("token", ["x", "a.b", ".", "%00", "a" * 2000])
 def test_a_token_that_was_never_given_out_is_refused(link: str, token: str) -> None:
     assert fetch(f"{link.rpartition('/')[0]}/{token}").status_code in (403, 404)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from jobs import shape
+from jobs import shape, shown
 from jobs.errors import (
     BadField,
     FluxkeepError,
@@ -21,9 +21,9 @@ from jobs.errors import (
     TooMany,
 )
 from receiver import admission
+from receiver.bodies import checked
 from receiver.dashboard import forms, session
 from receiver.dashboard.guard import changed_by, shown_to
-from receiver.questions import checked
 from receiver.submissions import Order, Wish, once
 from receiver.wiring import services
 
@@ -123,7 +123,7 @@ def _page(given: Mapping[str, str], wrong: Mapping[str, str] | None = None) -> s
     )
 
 
-def _job() -> dict[str, Any] | None:
+def _job() -> shown.Job | None:
     """The job that the form made last; one that is gone leaves the form alone."""
     job_id = request.args.get("job")
     try:

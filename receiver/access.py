@@ -12,6 +12,8 @@ from receiver.admission import admitted
 from receiver.problems import BFL_PATHS
 from receiver.wiring import wired
 
+BEARER, BASIC = "bearer", "basic"
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -32,8 +34,10 @@ def shows_a_key() -> bool:
 
 
 def _given() -> list[str]:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    bearer = [token.strip()] if scheme.lower() == "bearer" else []
+    """What a proxy in front of us asked for, and passes on, is not meant as a key."""
+    header = request.headers.get("Authorization")
+    scheme, _, token = (header or BASIC).partition(" ")
+    bearer = [] if scheme.lower() == BASIC else [token.strip() * (scheme.lower() == BEARER)]
     return bearer + request.headers.getlist("x-key")
 
 

@@ -9,7 +9,6 @@ from flask import request
 from jobs.apikey import SCOPES, Scope
 from jobs.errors import Forbidden
 from receiver.admission import admitted
-from receiver.problems import BFL_PATHS
 from receiver.wiring import wired
 
 BEARER, BASIC = "bearer", "basic"
@@ -19,14 +18,10 @@ R = TypeVar("R")
 
 
 def given_key() -> str:
-    """The key in `Authorization: Bearer` or `x-key`.
-
-    Of two a wrong one counts; but clients of BFL may send one that is not for us beside ours.
-    """
+    """The key in `Authorization: Bearer` or `x-key`; of two a wrong one, if there is one."""
     keys = [_as_text(key) for key in _given()]
-    wanted = request.path.startswith(BFL_PATHS)
-    telling = (key for key in keys if wired().keyring.holds(key) is wanted)
-    return next(telling, keys[0] if keys else "")
+    wrong = (key for key in keys if not wired().keyring.holds(key))
+    return next(wrong, keys[0] if keys else "")
 
 
 def shows_a_key() -> bool:

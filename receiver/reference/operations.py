@@ -32,7 +32,7 @@ def operation(rule: str, said: Said, schemas: Schemas) -> Schema:
         "summary": contract.summary,
         "description": said.prose,
         "tags": [contract.tag],
-        "security": _security(rule, said),
+        "security": _security(said),
         "responses": _answers(rule, said, schemas, asks=asks),
     }
     if asked:
@@ -79,12 +79,11 @@ def _by_name(told: Schema) -> Schema:
     }
 
 
-def _security(rule: str, said: Said) -> list[dict[str, list[str]]]:
+def _security(said: Said) -> list[dict[str, list[str]]]:
     """One of these is enough; with a key its scope is named."""
     assert said.contract is not None
     if said.scope:
-        names = words.BFL_KEYS if rule.startswith(BFL_PATHS) else words.KEYS
-        return [{name: [said.scope]} for name in names]
+        return [{name: [said.scope]} for name in words.KEYS]
     return [{name: []} for name in said.contract.security]
 
 

@@ -95,7 +95,6 @@ SECURITY: dict[str, dict[str, Any]] = {
     },
 }
 KEYS = ("bearer", "key")
-BFL_KEYS = ("key",)  # as BFL has it; the other is taken as well
 TOO_LONG = {
     "description": "The URL is longer than 4094 characters.",
     "content": {"text/html": {"schema": {"type": "string"}}},

@@ -57,6 +57,14 @@ TIME_TO_STORED = Histogram("time_to_stored", (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 POLLS = "polls"
 
 
+class Turned(StrEnum):
+    """Why a request with a key was turned away."""
+
+    WRONG_KEY = "key_unknown"
+    GUESSER = "key_from_a_guesser"
+    OVER_RATE = "key_over_its_rate"
+
+
 class Told(StrEnum):
     """What came of one try to tell somebody of a job's end."""
 

@@ -6,7 +6,8 @@ from redis import Redis
 
 from jobs import scripts
 from jobs.clock import unavailable
-from jobs.keys import ACQUAINTED, GUESSES, RATES
+from jobs.counts import Turned
+from jobs.keys import ACQUAINTED, COUNTS, GUESSES, RATES
 from jobs.quotas import Quota
 
 # Of wrong keys from one address: no person types so many, and nobody finds a key by so few.
@@ -36,15 +37,17 @@ class Meter:
 
         Who has shown this key from there within days is let in, whoever else guesses there.
         """
-        keys = [RATES + name, GUESSES + address, f"{ACQUAINTED}{address} {name}"]
-        args = [*(quota or NO_QUOTA), *GUESSES_ALLOWED, ACQUAINTED_SECONDS]
+        keys = [RATES + name, GUESSES + address, f"{ACQUAINTED}{address} {name}", COUNTS]
+        args: list[Any] = [*(quota or NO_QUOTA), *GUESSES_ALLOWED, ACQUAINTED_SECONDS]
+        args += [Turned.GUESSER, Turned.OVER_RATE]
         with unavailable():
             return _reading(*self._admit(keys=keys, args=args))
 
     def guess(self, address: str) -> Reading:
         """Count a key that nobody holds."""
+        keys, args = [GUESSES + address, COUNTS], [*GUESSES_ALLOWED, Turned.WRONG_KEY]
         with unavailable():
-            return _reading(*self._guess(keys=[GUESSES + address], args=[*GUESSES_ALLOWED]))
+            return _reading(*self._guess(keys=keys, args=args))
 
 
 def _reading(left: int, whole_in: bytes, wait: bytes, guesses: int = 1) -> Reading:

@@ -218,23 +218,34 @@ local function spend(key, requests, seconds)
 end
 """
 
-# KEYS: what a key has spent, wrong keys from an address, whether the two have met.
+# KEYS: what a key has spent, wrong keys from an address, whether the two have met, counts.
 # ARGV: most requests (0: any number), in seconds, most wrong keys, in seconds,
-#       seconds for which it is remembered that the two have met
+#       seconds for which it is remembered that the two have met,
+#       names of the counters of who is refused: a guesser, a key that asks too often
 # A right guess among too many wrong ones must look like a wrong one.
 ADMIT = (
     _SPENDING
     + """
 local wait = wait_for(KEYS[2], ARGV[3], ARGV[4])
 local met = redis.call('TTL', KEYS[3])
-if wait > 0 and met < 0 then return {0, '0', text(wait), 1} end
+if wait > 0 and met < 0 then
+  redis.pcall('HINCRBY', KEYS[4], ARGV[6], 1)
+  return {0, '0', text(wait), 1}
+end
 if met < ARGV[5] / 2 then redis.pcall('SET', KEYS[3], '', 'EX', ARGV[5]) end
 if tonumber(ARGV[1]) == 0 then return {0, '0', '0', 0} end
 local left, whole_in
 left, whole_in, wait = spend(KEYS[1], ARGV[1], ARGV[2])
+if tonumber(wait) > 0 then redis.pcall('HINCRBY', KEYS[4], ARGV[7], 1) end
 return {left, whole_in, wait, 0}
 """
 )
 
-# KEYS: wrong keys from an address. ARGV: how many, in seconds.
-GUESS = _SPENDING + "return {spend(KEYS[1], ARGV[1], ARGV[2])}"
+# KEYS: wrong keys from an address, counts. ARGV: how many, in seconds, name of the counter.
+GUESS = (
+    _SPENDING
+    + """
+redis.pcall('HINCRBY', KEYS[2], ARGV[3], 1)
+return {spend(KEYS[1], ARGV[1], ARGV[2])}
+"""
+)

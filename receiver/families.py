@@ -11,7 +11,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from jobs import counts
-from jobs.counts import LIFE_LEFT, TIME_TO_STORED, Histogram, Told
+from jobs.counts import LIFE_LEFT, TIME_TO_STORED, Histogram, Told, Turned
 from jobs.errors import StoreUnavailable
 from jobs.pulse import Pulse, Tally
 from jobs.risk import LOOKS_MAX
@@ -48,6 +48,7 @@ class Families(Collector):
         pulse, slots = self._wired.pulse, self._wired.slots
         tally = pulse.tally()
         yield from _callbacks(tally.counts)
+        yield _requests(tally.counts)
         yield from _jobs(tally)
         yield from _work(tally)
         yield from _urgency(self._wired)
@@ -75,6 +76,13 @@ def _callbacks(raised: Mapping[str, int]) -> Iterator[Metric]:
     polls = _counter("polls", "Requests to BFL about a task whose callback did not come.")
     polls.add_metric((), raised.get(counts.POLLS, 0))
     yield from (outcomes, refused, reports, polls)
+
+
+def _requests(raised: Mapping[str, int]) -> Metric:
+    refused = _counter("requests_refused", "Requests turned away for their key.", "why")
+    for turned in Turned:
+        refused.add_metric((turned.removeprefix("key_"),), raised.get(turned, 0))
+    return refused
 
 
 def _jobs(tally: Tally) -> Iterator[Metric]:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from tests.harness import Client, Installation, RedisServer
 from tests.harness.installation import KEYS
 
 FORWARDED = "X-Forwarded-For"
-MORE_KEYS = {name: f"{name}-key-canary" for name in ("five", "bfl", "few", "free")}
+MORE_KEYS = {name: f"{name}-key-canary" for name in ("five", "bfl", "few", "one", "free")}
 WRONG_KEYS_ALLOWED = 30
 
 _addresses = (f"198.51.100.{n}" for n in itertools.count(1))
@@ -25,7 +26,7 @@ def two_webs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
     here = Installation(directory, redis)
     more = ",".join(f"{name}:{key}:submit" for name, key in MORE_KEYS.items())
     here.settings["API_KEYS"] = f"{here.settings['API_KEYS']},{more}"
-    here.settings["RATE_LIMITS"] = "9000/minute,five=5/day,bfl=1/day,few=1/day,free=off"
+    here.settings["RATE_LIMITS"] = "9000/minute,five=5/day,bfl=1/day,few=1/day,one=1/day,free=off"
     here.start("web", n=2)
     here.wait_until_ready()
     yield here
@@ -146,6 +147,22 @@ def test_whoever_cannot_be_a_proxy_is_not_believed(two_webs: Installation) -> No
         for _ in range(WRONG_KEYS_ALLOWED + 1)
     ]
     assert statuses[-1] == 429
+
+
+def test_whoever_is_turned_away_is_counted(two_webs: Installation, address: str) -> None:
+    before = refused(two_webs)
+    guess(two_webs, address)
+    shown(two_webs, KEYS["admin"], address)
+    asked = [shown(two_webs, MORE_KEYS["one"], next(_addresses)) for _ in range(3)]
+    assert [answer.status_code for answer in asked] == [200, 429, 429]
+    risen = {why: number - before[why] for why, number in refused(two_webs).items()}
+    assert risen == {"unknown": WRONG_KEYS_ALLOWED, "from_a_guesser": 1, "over_its_rate": 2}
+
+
+def refused(here: Installation) -> dict[str, int]:
+    told = here.client("").get("/metrics").text
+    found = re.findall(r'^fluxkeep_requests_refused_total{why="(\w+)"} (\d+)', told, re.MULTILINE)
+    return {why: int(number) for why, number in found}
 
 
 def test_no_key_and_no_guess_is_in_redis_or_in_a_log(two_webs: Installation) -> None:

@@ -38,7 +38,7 @@ KEY = {"x-key": "key"}
 ENVIRONMENT = {"WEBHOOK_SECRET": "w", "SECRET_KEY": "s", "API_KEYS": "a:key:admin"}
 KEPT = Kept(key="2026/01/01/job-0.jpg", content_type="image/jpeg", bytes=1, sha256="00")
 PROFILE = settings(
-    max_examples=400,
+    max_examples=200,
     stateful_step_count=30,
     deadline=None,
     derandomize=bool(os.environ.get("CI")),

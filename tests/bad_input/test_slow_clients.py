@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -38,10 +37,10 @@ STALLS: dict[str, bytes] = {
 }
 
 
-@pytest.fixture
-def slow_target(tmp_path: Path) -> Iterator[Target]:
-    """A web process of one's own, as the Procfile starts it: the others need theirs unhurt."""
-    with web_alone(tmp_path) as target:
+@pytest.fixture(scope="module")
+def slow_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A web process of its own, as the Procfile starts it: the others need theirs unhurt."""
+    with web_alone(tmp_path_factory.mktemp("slow")) as target:
         yield target
 
 

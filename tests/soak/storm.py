@@ -1,5 +1,6 @@
 """A storm over one installation: no callback comes, processes die, Redis goes away for a while."""
 
+import math
 import random
 import signal
 import threading
@@ -24,13 +25,17 @@ VICTIMS = ("web", "worker", "sweep", "horse")
 
 @dataclass
 class Storm:
-    """What happens: how many jobs, how long Redis is away, and which seed decides the rest."""
+    """What happens: how many jobs, how long Redis is away, and which seed decides the rest.
+
+    Processes are killed until every job has ended, or for `rough_seconds`.
+    """
 
     installation: Installation
     sandbox: Sandbox
     jobs: int
     outage_seconds: float
     seed: int
+    rough_seconds: float = math.inf
     ids: list[str] = field(default_factory=list)
     kills: dict[str, int] = field(default_factory=dict)
 
@@ -62,7 +67,8 @@ class Storm:
 
     def _kill(self, calm: threading.Event) -> None:
         chance = random.Random(self.seed)
-        while not calm.wait(chance.uniform(*KILL_EVERY_SECONDS)):
+        until = time.monotonic() + self.rough_seconds
+        while not calm.wait(chance.uniform(*KILL_EVERY_SECONDS)) and time.monotonic() < until:
             victim = chance.choice(VICTIMS)
             if self._kill_one(victim, chance):
                 self.kills[victim] = self.kills.get(victim, 0) + 1

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import unquote_plus
 
 from jobs.errors import BadReport
 from jobs.kept import Role
@@ -76,12 +76,7 @@ def strict_json(body: bytes) -> Any:
             raise BadReport("the body holds too many values")
         # Strict UTF-8 first: json.loads would take UTF-16, UTF-32 and a byte order mark.
         text = body.decode("utf-8")
-        value = json.loads(
-            text,
-            parse_constant=_refuse,
-            parse_float=_finite,
-            object_pairs_hook=_unique,
-        )
+        value = _STRICT.decode(text)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()  # a lone one cannot be encoded
     except (ValueError, RecursionError):
@@ -114,6 +109,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise ValueError("duplicate name")
     return members
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
 
 
 def read_callback(body: bytes) -> Report:
@@ -239,11 +237,17 @@ def _first_death(urls: tuple[str, ...]) -> float | None:
 
 def _death(url: str) -> float | None:
     try:
-        expiry = parse_qs(urlsplit(url).query)["se"][0]
+        query = url.partition("#")[0].partition("?")[2]
+        expiry = unquote_plus(dict(map(_pair, query.split("&")[::-1]))["se"])
         at = datetime.fromisoformat(expiry)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (KeyError, ValueError, OverflowError):
         return None
+
+
+def _pair(part: str) -> tuple[str, str]:
+    name, _, value = part.partition("=")
+    return name, value
 
 
 def _kept_result(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,7 +258,7 @@ def _kept_result(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def unsigned(text: str) -> str:
     """A text without the signatures of delivery URLs."""
-    return _SIGNED_QUERY.sub(r"\1", text)
+    return _SIGNED_QUERY.sub(r"\1", text) if "=" in text else text
 
 
 def scrubbed(value: Any) -> Any:

@@ -17,7 +17,7 @@ from jobs.target import Notice
 from jobs.timeline import Moment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     id: str
     state: State

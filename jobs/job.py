@@ -4,9 +4,10 @@ No clock, Redis or HTTP in here: time and reports come in as arguments.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
+from jobs.evolution import replace
 from jobs.facts import Facts
 from jobs.kept import Kept, Role
 from jobs.patience import FINAL_POLL_SECONDS, Patience, poll_time
@@ -18,7 +19,7 @@ LEASE_SECONDS = 30.0
 RECHECK_SECONDS = 60.0  # a job in the queue is looked at this often, in case its entry got lost
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Job(Facts):
     """The facts, and what becomes of them."""
 

@@ -6,7 +6,9 @@ doubled or late without harm. `store` writes it together with the record that wa
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from redis import Redis
 from rq import Queue
@@ -21,6 +23,8 @@ TASK = "worker.tasks.attend"
 TASK_TIMEOUT_SECONDS = 2 * 3600
 FAILURE_TTL_SECONDS = 60
 ENTRY_TTL_SECONDS = 6 * 3600
+# A task and its argument as RQ reads them; it packs them itself, but takes them as they are, too.
+_DATA = b'["' + TASK.encode() + b'", null, ["%b"], {}]'
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +48,25 @@ class Hints:
         self.queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
         self.queue_key: str = self.queue.key
         self.queues_key: str = Queue.redis_queues_keys
+        self._alike = self._pattern().fields
         self.workers_key: str = WORKERS_BY_QUEUE_KEY % QUEUE_NAME
 
     def entry(self, job_id: str) -> Entry:
         """An entry that tells a worker to attend to work, this job's or something more urgent."""
+        entry_id, at = str(uuid4()), _moment()
+        own = {
+            "created_at": at,
+            "data": _DATA % job_id.encode(),
+            "description": f"{TASK}('{job_id}')",
+            "enqueued_at": at,
+        }
+        return Entry(entry_id, RqJob.key_for(entry_id), {**self._alike, **own})
+
+    def _pattern(self) -> Entry:
+        """What RQ itself writes for a task, all of which but four fields is always the same."""
         task = RqJob.create(
             TASK,
-            args=(job_id,),
+            args=("",),
             connection=self.queue.connection,
             serializer=JSONSerializer,
             origin=QUEUE_NAME,
@@ -61,3 +77,7 @@ class Hints:
         )
         task.enqueued_at = task.created_at
         return Entry(task.id, task.key, task.to_dict())
+
+
+def _moment() -> str:
+    return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

@@ -5,12 +5,12 @@ Most records are of jobs that have ended, and are hardly read any more: these ar
 
 import json
 import zlib
-from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from jobs.errors import BrokenRecord
+from jobs.evolution import replace
 from jobs.job import Job
 from jobs.target import Target
 from jobs.wording import WORDS

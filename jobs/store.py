@@ -1,7 +1,7 @@
 """The records in Redis: every change to a job is one compare-and-set, its follow-up included."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -10,6 +10,8 @@ from redis import Redis
 from jobs import changes, notice, plan, records, scripts
 from jobs.clock import Clock, unavailable
 from jobs.errors import LineFull, NoSlot, StoreUnavailable, UnknownJob
+from jobs.evolution import replace
+from jobs.express import Express
 from jobs.job import Job
 from jobs.keys import (
     COUNTS,
@@ -79,6 +81,7 @@ class Store:
         self._limits = limits or Limits()
         self._tells_owner = tells_owner
         self._room = room or Room()
+        self._express = Express(redis)
         self._commit_script = redis.register_script(scripts.COMMIT)
         self._load_script = redis.register_script(scripts.LOAD)
         self._amend_script = redis.register_script(scripts.AMEND)
@@ -97,7 +100,9 @@ class Store:
         """
         names = [] if exactly else [TASKS + job_id]
         with unavailable():
-            clock, record = self._load_script(keys=[RECORDS + job_id, *names], args=[RECORDS])
+            clock, record = self._express.run(
+                self._load_script, [RECORDS + job_id, *names], [RECORDS]
+            )
         self._clock.heard(clock)
         return records.decode(record) if record else None
 
@@ -138,9 +143,10 @@ class Store:
     def _commit(self, planned: Plan, now: float) -> tuple[bool, Job | None]:
         arguments = planned.arguments(now, self._limits, self._room, self._hints)
         with unavailable():
-            clock, outcome, current = self._commit_script(
-                keys=[RECORDS + planned.after.id, LINES, SIZES, *planned.tombstones],
-                args=arguments,
+            clock, outcome, current = self._express.run(
+                self._commit_script,
+                [RECORDS + planned.after.id, LINES, SIZES, *planned.tombstones],
+                arguments,
             )
         self._clock.heard(clock)
         if outcome == _FULL:

@@ -6,10 +6,10 @@ itself: BFL's callback names it, and is waited for.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from jobs import twins
+from jobs.evolution import replace
 from jobs.job import LEASE_SECONDS, Job
 from jobs.patience import Patience
 from jobs.report import Failure, Taken

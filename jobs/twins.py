@@ -1,7 +1,6 @@
 """A job that was sent more than once: BFL may have made several tasks of it, and one is enough."""
 
-from dataclasses import replace
-
+from jobs.evolution import replace
 from jobs.job import Job
 from jobs.patience import Patience
 from jobs.report import Report

@@ -15,6 +15,7 @@ LAYERS = (
     {"wording", "errors", "states", "scripts", "keys", "outage", "watchdog", "timeline"}
     | {"kept", "patience", "caller", "limits", "target", "seal", "apikey", "headers"}
     | {"proxies", "quotas", "redis_url"},
+    {"evolution", "express"},
     {"hosts", "report", "clock", "complaint", "environment", "counts"},
     {"facts", "shown"},
     {"job", "web"},
@@ -50,6 +51,7 @@ AT_HOME = {
         "jobs.ledger",
         "jobs.events",
         "jobs.meter",
+        "jobs.express",
         "jobs.minutes",
         "jobs.outage",
         "jobs.pages",
@@ -63,6 +65,7 @@ AT_HOME = {
         "worker.__main__",
         "deploy.local_redis",
     },
+    "hiredis": {"jobs.express"},
     "obstore": {"jobs.bucket", "jobs.complaint", "jobs.directory", "jobs.provider"},
     "gevent": {"receiver", "deploy"},
     "itsdangerous": {"jobs.signing"},

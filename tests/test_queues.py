@@ -1,5 +1,6 @@
 """The entries of the queue: written by the store, read and run by RQ's own classes."""
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,3 +143,27 @@ def test_an_entry_for_work_that_is_done_does_no_harm(store: Store, queue: Queue)
     assert job is not None and job.fence == 1
     assert store.load("nobody") is None
     assert queue.failed_job_registry.get_job_ids() == []
+
+
+def test_an_entry_has_the_very_fields_that_rq_itself_would_write(queue: Queue) -> None:
+    entry = queues.Hints(queue.connection).entry("job-1")
+    own = RqJob.create(
+        queues.TASK,
+        args=("job-1",),
+        id=entry.id,
+        connection=queue.connection,
+        serializer=JSONSerializer,
+        origin=QUEUE_NAME,
+        timeout=queues.TASK_TIMEOUT_SECONDS,
+        result_ttl=0,
+        failure_ttl=queues.FAILURE_TTL_SECONDS,
+        status=JobStatus.QUEUED,
+    )
+    own.enqueued_at = own.created_at
+    theirs = own.to_dict()
+    assert entry.key == own.key and entry.fields.keys() == theirs.keys()
+    times = {"created_at", "enqueued_at"}
+    assert all(len(entry.fields[name]) == len(theirs[name]) for name in times)
+    assert entry.fields["data"] == zlib.decompress(theirs["data"])
+    alike = entry.fields.keys() - times - {"data"}
+    assert {name: entry.fields[name] for name in alike} == {name: theirs[name] for name in alike}

@@ -7,10 +7,16 @@ _LENIENT = "tests/test_hostile_reports.py::test_what_is_lenient_in_python_is_ref
 _FRAMING_TESTS = "tests/bad_input/test_framing.py"
 
 MUTANTS = (
-    Mutant("json-nan", _BFL, "            parse_constant=_refuse,\n", "", (_LENIENT,)),
-    Mutant("json-infinity", _BFL, "            parse_float=_finite,\n", "", (_LENIENT,)),
-    Mutant("json-duplicates", _BFL, "            object_pairs_hook=_unique,\n", "", (_LENIENT,)),
-    Mutant("json-utf8", _BFL, "            text,\n", "            body,\n", (_LENIENT,)),
+    Mutant("json-nan", _BFL, "parse_constant=_refuse, ", "", (_LENIENT,)),
+    Mutant("json-infinity", _BFL, "parse_float=_finite, ", "", (_LENIENT,)),
+    Mutant("json-duplicates", _BFL, ", object_pairs_hook=_unique", "", (_LENIENT,)),
+    Mutant(
+        "json-utf8",
+        _BFL,
+        'body.decode("utf-8")',
+        "body.decode(json.detect_encoding(body))",
+        (_LENIENT,),
+    ),
     Mutant("json-latin1", _BFL, 'body.decode("utf-8")', 'body.decode("latin-1")', (_LENIENT,)),
     Mutant("json-surrogates", _BFL, "if _SURROGATE.search(text):", "if False:", (_LENIENT,)),
     Mutant(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 WIDTH, HEIGHT = 360, 72  # units of the drawing
 GAP = 1.5
+LEAST_TOP = 4.0  # of the scale
 LEAST = 2.0  # of a bar that is not nothing
 
 
@@ -63,8 +64,8 @@ def _summary(per_minute: Sequence[float], what: str) -> str:
 
 
 def _round_top(most: float) -> float:
-    """The next of 5, 10, 20, 50, 100, …: a scale that does not jump with every bar."""
-    if most <= 5:
-        return 5
+    """The next of 4, 10, 20, 50, 100, …: a scale that does not jump with every bar."""
+    if most <= LEAST_TOP:
+        return LEAST_TOP
     size = 10.0 ** ceil(log10(most))
     return next(top for top in (size / 5, size / 2, size) if top >= most)

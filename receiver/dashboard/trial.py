@@ -95,6 +95,8 @@ class Trial:
 
     def _callback(self) -> Steps:
         address = front_door.address(self.services.settings)
+        if not self.services.settings.bfl_reaches_us:
+            yield bad("PUBLIC_URL is not set", "so BFL has nobody to call; this tries us alone")
         if front_door.is_plain_http_abroad(address.origin):
             yield bad("Not sent", "PUBLIC_URL is plain http: BFL calls https addresses only")
             return False
@@ -180,7 +182,16 @@ class Trial:
                 if job.state.terminal or time.monotonic() > until:
                     break
                 follower.wait(LOOK_SECONDS)
-        yield from _outcome(job)
+        yield from self._outcome(job)
+
+    def _outcome(self, job: Job) -> Iterator[Step]:
+        """Why it was not stored, if it was not."""
+        if job.state is State.STORED:
+            return
+        (refused,) = self.services.refusals.of([job.id])
+        yield from (bad("A callback was refused", moment.detail["reason"]) for moment in refused)
+        why = job.failure.message if job.failure else f"after {SAMPLE_SECONDS:.0f} s"
+        yield Step("Not stored", f"the job is {job.state}: {why}", good=False, job_id=job.id)
 
 
 def _meaning(status: int) -> str:
@@ -197,13 +208,8 @@ def _passed(job: Job, moment: Moment) -> Step:
     if moment.what not in _PASSED:
         why = str(moment.detail.get("reason") or moment.detail.get("status") or "")
         return bad(moment.what.capitalize(), why)
-    detail = f"{len(job.media)} file of {bytes_(moment.detail['bytes'])}" if job.media else ""
-    return Step(_PASSED[moment.what], detail, job_id=job.id if job.media else "")
-
-
-def _outcome(job: Job) -> Iterator[Step]:
-    if job.state is State.STORED:
-        return
-    said = f"the job is {job.state}"
-    why = job.failure.message if job.failure else f"after {SAMPLE_SECONDS:.0f} s"
-    yield Step("Not stored", f"{said}: {why}", good=False, job_id=job.id)
+    if not job.media:
+        return Step(_PASSED[moment.what])
+    files = "1 file" if len(job.media) == 1 else f"{len(job.media)} files"
+    detail = f"{files} of {bytes_(moment.detail['bytes'])}"
+    return Step(_PASSED[moment.what], detail, job_id=job.id)

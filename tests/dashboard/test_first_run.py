@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -49,7 +50,7 @@ def test_the_steps_name_this_installation_and_none_of_its_secrets(scene: Scene) 
     url = scene.installation.url
     assert f"{url}/webhooks/bfl" in page
     assert f"curl -s {url}/api/jobs" in page
-    assert f'base_url="{url}"' in page.replace("&#34;", '"')
+    assert f'base_url="{url}"' in unescape(page)
     assert not [secret for secret in scene.installation.secrets() if secret in page]
 
 
@@ -132,6 +133,13 @@ def test_whoever_else_answers_at_the_address_is_found_out(
         steps = tried(without_sandbox, url)
     assert said in steps[-1].detail and not steps[-1].good
     assert without_sandbox.client().jobs() == []
+
+
+def test_without_a_public_address_it_says_that_bfl_cannot_call(
+    without_sandbox: Installation,
+) -> None:
+    first, *_ = tried(without_sandbox, "")
+    assert first.said == "PUBLIC_URL is not set" and not first.good
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from tests.bench import (
     costs,
     dyno,
     records,
+    rescues,
     search,
     serving,
     slow_clients,
@@ -18,6 +19,7 @@ from tests.bench import (
 BENCHMARKS = {
     "accept": accept.main,
     "slow-clients": slow_clients.main,
+    "rescues": rescues.main,
     "submitting": submitting.main,
     "records": records.main,
     "serving": serving.main,

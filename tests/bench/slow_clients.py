@@ -3,10 +3,10 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from tests.bench.load import Result
 from tests.bench.stage import OURS, stage
-from tests.harness import Installation
 
 STALLED = 300
 CLASSES = {
@@ -24,15 +24,16 @@ def main() -> None:
         for name, arguments in CLASSES.items():
             with here.web(OURS, GUNICORN_CMD_ARGS=arguments) as web:
                 alone = here.measured(web)
-                with stalled(web):
+                with stalled(web.url):
                     print(_row(name, alone, here.measured(web)))
 
 
 @contextmanager
-def stalled(web: Installation) -> Iterator[None]:
+def stalled(url: str) -> Iterator[None]:
     """Connections that began a callback and never end it."""
-    host, port = "127.0.0.1", web.ports[0]
-    clients = [socket.create_connection((host, port)) for _ in range(STALLED)]
+    parts = urlsplit(url)
+    address = parts.hostname or "", parts.port or 80
+    clients = [socket.create_connection(address) for _ in range(STALLED)]
     try:
         for client in clients:
             client.sendall(HALF_A_CALLBACK)

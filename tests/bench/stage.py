@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from tests.bench import load
 from tests.harness import Installation, RedisServer
+from tests.harness.installation import WEBHOOK_SECRET
 
 OURS = "receiver:create_app()"
 BARE = "tests.bench.bare:create_app()"
@@ -21,6 +22,7 @@ class Stage:
     def __init__(self, directory: Path) -> None:
         self.redis = RedisServer(directory / "redis")
         self.directory = directory
+        self.pictures = ""  # where a delivery host listens, if one does
 
     @contextmanager
     def web(self, app: str, **settings: str) -> Iterator[Installation]:
@@ -43,10 +45,16 @@ class Stage:
         turns = [self.turn(installation, connections, 5) for _ in range(TURNS)]
         return load.Result(*(median(values) for values in zip(*turns, strict=True)))
 
-    def turn(self, installation: Installation, connections: int, seconds: int) -> load.Result:
+    def callbacks(self, secret: str = WEBHOOK_SECRET, delivery: str = load.DELIVERY) -> Path:
+        """A file of callbacks that were never sent before."""
         path = self.directory / "callbacks"
-        load.write_callbacks(path, installation.settings["WEBHOOK_SECRET"] or "")
-        return load.run(installation.url, path, connections=connections, seconds=seconds)
+        load.write_callbacks(path, secret, delivery=delivery)
+        return path
+
+    def turn(self, installation: Installation, connections: int, seconds: int) -> load.Result:
+        return load.run(
+            installation.url, self.callbacks(), connections=connections, seconds=seconds
+        )
 
 
 @contextmanager

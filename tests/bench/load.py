@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-BODIES = 40_000
+BODIES = 15_000
 DELIVERY = "https://delivery-eu1.bfl.ai"
 SIGNED = "se=2036-01-31T00%3A10%3A00Z&sp=r&sv=2024-11-04&sr=b&rsct=image/jpeg&sig=MTIzNDU2Nzg5"
 BYTES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}

@@ -19,11 +19,12 @@ from tests.bench import delivery, load, pace
 from tests.bench.memory import MB, proportional
 from tests.harness import Installation, RedisServer
 from tests.harness.client import Client
+from tests.harness.invariants import undrawn
 from tests.harness.patience import wait_for
 
-ALONE = 60  # pictures one after the other
+ALONE = 30  # pictures one after the other
 WARM_UP = 5
-TOGETHER = 300  # pictures at once
+TOGETHER = 200  # pictures at once
 AT_ONCE = 16  # transfers that curl has under way
 CALLED_A_SECOND = 500
 TURNS = 3
@@ -75,6 +76,7 @@ def _one_by_one(keep: Installation, pictures: str) -> tuple[list[float], list[fl
     ours, theirs = [], []
     for _ in range(WARM_UP + ALONE):
         ours.append(_timed(lambda: _kept(client, pictures)))
+        wait_for("nothing else goes on", lambda: not undrawn(keep), 60)
         theirs.append(_timed(lambda: _curl(keep.directory, pictures)))
     return ours[WARM_UP:], theirs[WARM_UP:]
 
@@ -101,9 +103,16 @@ def _curl_all(directory: Path, pictures: str) -> float:
     place = directory / "curl"
     place.mkdir(exist_ok=True)
     urls = f"{pictures}/results/[1-{TOGETHER}]"
-    command = [_curl_path(), "-s", "--parallel", "--parallel-max", str(AT_ONCE)]
+    command = [
+        _curl_path(),
+        "-s",
+        "--no-progress-meter",
+        "--parallel",
+        "--parallel-max",
+        str(AT_ONCE),
+    ]
     started = time.perf_counter()
-    subprocess.run([*command, "-o", f"{place}/#1.jpg", urls], check=True)
+    subprocess.run([*command, "-o", f"{place}/#1.jpg", urls], check=True, stderr=subprocess.DEVNULL)
     os.sync()
     return TOGETHER / (time.perf_counter() - started)
 

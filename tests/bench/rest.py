@@ -1,0 +1,43 @@
+"""What the processes take before there is work: time to start, imports, memory. Half a minute."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from deploy.procfile import ROOT
+from tests.bench.memory import MB, proportional
+from tests.harness.scene import running_scene
+
+TURNS = 3
+SETTLING_SECONDS = 8.0  # every process has done each thing that it does now and then
+MODULES = {"web": "receiver.app", "worker": "worker.__main__", "sweep": "worker.sweep"}
+
+
+def main() -> None:
+    imports = {name: _import_seconds(module) for name, module in MODULES.items()}
+    with (
+        TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
+        running_scene(Path(directory), WEB_CONCURRENCY="2", LOG_LEVEL="WARNING") as scene,
+    ):
+        time.sleep(SETTLING_SECONDS)
+        print("| process | processor seconds to import | memory at rest, MB | processes |")
+        print("|---|---|---|---|")
+        total = 0.0
+        for name, running in scene.installation.running.items():
+            pids = [pid for one in running for pid in (one.pid, *one.offspring())]
+            total += (taken := sum(map(proportional, pids)) / MB)
+            print(f"| {name} | {imports[name]:.2f} | {taken:.0f} | {len(pids)} |")
+        print(f"| all | | {total:.0f} | |")
+
+
+def _import_seconds(module: str) -> float:
+    """Of the processor, beyond what Python itself takes."""
+    return median(_seconds(f"import {module}") - _seconds("pass") for _ in range(TURNS))
+
+
+def _seconds(statement: str) -> float:
+    say = f"import time; {statement}; print(time.process_time())"
+    return float(subprocess.check_output([sys.executable, "-c", say], cwd=ROOT, text=True))

@@ -31,7 +31,6 @@ PATH: dict[str, dict[str, Any]] = {
     "model": {
         "description": "a path at BFL; one with slashes may be sent as it is",
         "schema": {**_TEXT, "pattern": anchored(MODEL), "maxLength": MODEL_MAX_CHARS},
-        "example": "flux-2-pro",
     },
 }
 

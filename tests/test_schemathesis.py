@@ -1,0 +1,82 @@
+"""Schemathesis takes the OpenAPI document at its word and finds nothing that is not true."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.procfile import ROOT
+from tests.harness.installation import KEYS, WEBHOOK_SECRET
+from tests.harness.scene import Scene, running_scene
+from tests.sandbox import Settings as SandboxSettings
+
+COMMAND = Path(sys.executable).parent / "schemathesis"
+CONFIGURATION = ROOT / "schemathesis.toml"
+SEED = "1"
+# A stream is read for so long, and whoever waits for a job has its answer sooner.
+REQUEST_SECONDS = "1"
+RUN_SECONDS = 110
+ALL = ("--checks", "all", "--continue-on-failure", "--seed", SEED)
+PLAIN = ("--no-color", "--generation-database", "none", "--request-timeout", REQUEST_SECONDS)
+# Each tries wrong keys, too, and has an address of its own to do so from.
+FROM = {
+    scope: ("--header", f"X-Forwarded-For: 192.0.2.{n}")
+    for n, scope in enumerate(("read", "submit", "admin"), 1)
+}
+WITHOUT_STREAMS = ("--exclude-path-regex", "/events$")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Jobs end within a second, whatever becomes of them; nobody asks too often."""
+    directory = tmp_path_factory.mktemp("schemathesis")
+    brisk = SandboxSettings(generation_seconds=0.02)
+    with running_scene(
+        directory,
+        brisk,
+        GIVE_UP_AFTER="1",
+        RATE_LIMITS="off",
+        LOG_LEVEL="INFO",
+        NOTIFY_SECRET="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    ) as scene:
+        scene.generate()
+        yield scene
+
+
+def found(scene: Scene, directory: Path, *options: str) -> str:
+    """What it says when it has found something, else nothing."""
+    url = f"{scene.installation.url}/openapi.json"
+    ended = subprocess.run(
+        [COMMAND, "--config-file", CONFIGURATION, "run", url, *ALL, *PLAIN, *options],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        check=False,
+    )
+    return ended.stdout + ended.stderr if ended.returncode else ""
+
+
+def proof(name: str, value: str) -> tuple[str, str]:
+    return "--header", f"{name}: {value}"
+
+
+def test_whoever_may_do_all_finds_nothing_untrue(scene: Scene, tmp_path: Path) -> None:
+    key = proof("Authorization", f"Bearer {KEYS['admin']}")
+    secret = proof("X-Webhook-Secret", WEBHOOK_SECRET)
+    assert not found(scene, tmp_path, *key, *secret, *FROM["admin"], "--max-examples", "3")
+
+
+@pytest.mark.parametrize("scope", ["read", "submit"])
+def test_whoever_may_do_less_finds_nothing_untrue(scene: Scene, tmp_path: Path, scope: str) -> None:
+    key = proof("x-key", KEYS[scope])
+    little = ("--phases", "examples,coverage", "--max-examples", "2")
+    assert not found(scene, tmp_path, *key, *FROM[scope], *WITHOUT_STREAMS, *little)
+
+
+def test_who_has_no_key_finds_nothing_untrue(scene: Scene, tmp_path: Path) -> None:
+    assert not found(scene, tmp_path, *WITHOUT_STREAMS, "--max-examples", "3")

@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style bench soak mutants format pins clean
+.PHONY: help setup run test check style bench soak mutants screenshots format pins clean
 
 help: ## List what can be made
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV)/.dev ## Make the virtual environment with all that running and testing needs
 
@@ -39,6 +39,9 @@ soak: $(VENV)/.dev ## A thousand jobs through random faults, for minutes; prints
 
 mutants: $(VENV)/.dev ## Take out one protection at a time and see its tests go red
 	$(BIN)/python -m tests.mutants
+
+screenshots: $(VENV)/.dev ## Take the pictures of the dashboard that README shows
+	@$(BIN)/python -m tests.screenshots
 
 format: $(VENV)/.dev ## Put the code into its one format
 	$(BIN)/ruff check --fix-only --quiet .

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from flask import Blueprint
@@ -19,7 +18,7 @@ from jobs.errors import (
 )
 from jobs.job import Job
 from jobs.states import State
-from receiver import rescues, samples
+from receiver import removal, rescues, samples
 from receiver.access import requires
 from receiver.answers import JobPage
 from receiver.aside import aside
@@ -160,15 +159,6 @@ def replay(job_id: str) -> ResponseReturnValue:
     errors=(UnknownJob, StorageFailed),
 )
 def forget(job_id: str) -> ResponseReturnValue:
-    """Delete the media, then the record: half done, it can be done again."""
-    parts = services()
-    job = known_job(parts, job_id)
-    for file in job.media:
-        aside(partial(parts.media.delete, file.key))
-    parts.store.forget(job)
-    for file in job.media:  # a change of the record meanwhile may have described them again
-        aside(partial(parts.media.delete, file.key))
-    # A rescue or a drawing under way may have left something; from here on it cannot commit.
-    files = max(len(job.urls), len(job.media))
-    aside(lambda: parts.media.drop_uncommitted(job.id, job.created_at, files))
+    """The job and its media, for good."""
+    removal.forget(services(), known_job(services(), job_id))
     return "", 204

@@ -64,8 +64,12 @@ def _ours(error: FluxkeepError) -> Response:
 
 
 def _of_http(error: HTTPException) -> Response:
-    """Werkzeug's own refusals; their headers (Allow, Content-Range) are part of the answer."""
-    response = problem(HTTPStatus(error.code or 500), error.description or "")
+    """Werkzeug's own refusals."""
+    return with_headers(problem(HTTPStatus(error.code or 500), error.description or ""), error)
+
+
+def with_headers(response: Response, error: HTTPException) -> Response:
+    """An error's headers (Allow, Content-Range) are part of the answer."""
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import Crowded, UnknownJob
+from jobs.errors import Crowded, FluxkeepError, UnknownJob
 from jobs.events import Mark
 from jobs.job import Job
 from receiver import samples
@@ -38,7 +38,7 @@ blueprint = Blueprint("watching", __name__, url_prefix="/api")
 )
 def of_all() -> ResponseReturnValue:
     """Never ends by itself. A `reset` says that what was missed is not held any more."""
-    return all_changes()
+    return endless(None)
 
 
 @blueprint.get("/jobs/<job_id>/events")
@@ -54,20 +54,17 @@ def of_all() -> ResponseReturnValue:
 )
 def of_one(job_id: str) -> ResponseReturnValue:
     """Ends with the job; 204 to who comes again after that, which tells a browser to stop."""
-    return changes_of(job_id)
-
-
-def all_changes() -> ResponseReturnValue:
-    return _stream(None, EventsQuery.read().place)
-
-
-def changes_of(job_id: str) -> ResponseReturnValue:
     place = EventsQuery.read().place
     with wired().turns.turn():
         job = known_job(wired().services, job_id)
     if place and job.state.terminal and not _anything_after(place, job):
         return "", 204
-    return _stream(job, place)
+    return _stream(job.id, place, to_its_end=True)
+
+
+def endless(job_id: str | None) -> Response:
+    """Of one job or of all (None), whatever has ended. Raises Crowded, StoreUnavailable."""
+    return _stream(job_id, EventsQuery.read().place)
 
 
 def _anything_after(place: Mark, job: Job) -> bool:
@@ -76,20 +73,24 @@ def _anything_after(place: Mark, job: Job) -> bool:
     return bool(stretch.events) or not stretch.whole
 
 
-def _stream(job: Job | None, place: Mark | None) -> Response:
-    """Raises Crowded, StoreUnavailable."""
+def _stream(job_id: str | None, place: Mark | None, *, to_its_end: bool = False) -> Response:
+    """Raises Crowded, StoreUnavailable, UnknownJob."""
     parts = wired()
     with parts.turns.turn():
-        follower = parts.fanout.join(job.id if job else None)
-        # Read once more: from here on every change is heard of.
-        now = known_job(parts.services, job.id) if job else None
+        follower = parts.fanout.join(job_id)
+        try:
+            # Read once more: from here on every change is heard of.
+            job = known_job(parts.services, job_id) if job_id and to_its_end else None
+        except FluxkeepError:
+            parts.fanout.leave(follower)
+            raise
     broadcast = Broadcast(
         fanout=parts.fanout,
         retold=parts.retold,
         follower=follower,
         client=Presence(),
         place=place or follower.since,
-        job=now,
+        job=job,
         resumed=place is not None,
     )
     response = Response(iter(broadcast), mimetype=STREAM, headers=HEADERS)

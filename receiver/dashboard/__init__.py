@@ -30,6 +30,7 @@ from receiver.dashboard import (
     first_run,
     gallery,
     health,
+    job,
     live,
     login,
     navigation,
@@ -40,7 +41,7 @@ from receiver.dashboard import (
 )
 from receiver.dashboard.defence import Defence
 
-PAGES = (assets, login, theme, live, gallery, health, submit, first_run, reference)
+PAGES = (assets, login, theme, live, gallery, job, health, submit, first_run, reference)
 
 
 def install(app: Flask, services: Services) -> None:

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from flask import Blueprint, make_response, render_template
+from flask import Blueprint, Response, make_response, render_template
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -24,7 +24,9 @@ def _ours(error: FluxkeepError) -> ResponseReturnValue:
 
 
 def _of_http(error: HTTPException) -> ResponseReturnValue:
-    return _page(HTTPStatus(error.code or 500), error.description or "")
+    return problems.with_headers(
+        _page(HTTPStatus(error.code or 500), error.description or ""), error
+    )
 
 
 def _unforeseen(error: Exception) -> ResponseReturnValue:
@@ -32,7 +34,7 @@ def _unforeseen(error: Exception) -> ResponseReturnValue:
     return _page(HTTPStatus(problem.status_code), "Something went wrong here.")
 
 
-def _page(status: HTTPStatus, detail: str) -> ResponseReturnValue:
+def _page(status: HTTPStatus, detail: str) -> Response:
     response = make_response(render_template("problem.html", status=status, detail=detail))
     response.status_code = status
     response.headers.update(problems.HEADERS.get(status, {}))

@@ -1,5 +1,6 @@
 """How numbers, times and names read; each is a filter of the templates."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,17 +8,20 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from jobs import portrait
+from jobs.facets import as_text
 from receiver.dashboard.assets import asset
+from receiver.wiring import services
 
 KILO = 1024
 MINUTE, HOUR, DAY = 60, 3600, 86400
+CLOCK_MAX_SECONDS = 2 * HOUR
 
 
 def install(app: Flask) -> None:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.add_template_global(asset)
-    for one in (bytes_, span, clock, rfc3339, exact, number):
+    for one in (bytes_, span, clock, rfc3339, exact, minute, ago, left, number, as_json, as_text):
         app.add_template_filter(one, one.__name__.strip("_"))
 
 
@@ -57,6 +61,30 @@ def exact(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%-d %b %Y, %H:%M:%S UTC")
 
 
+def minute(at: float) -> str:
+    """As a date field of a form has it, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M")
+
+
+def ago(at: float) -> str:
+    """`7 min ago`; a script keeps it true."""
+    return f"{span(services().store.now() - at)} ago"
+
+
+def left(at: float) -> str:
+    """`in 12 s`, `in 4:10`; a script counts it down."""
+    seconds = at - services().store.now()
+    if seconds < 1:
+        return "any moment"
+    short = seconds < MINUTE or seconds >= CLOCK_MAX_SECONDS
+    return f"in {span(seconds) if short else clock(seconds)}"
+
+
 def number(value: Any) -> str:
     """`12,345` or `0.05`."""
     return f"{value:,.10g}" if isinstance(value, int | float) else str(value)
+
+
+def as_json(value: Any) -> str:
+    """To read, and not for a script: the template escapes it."""
+    return json.dumps(value, indent=2, ensure_ascii=False)

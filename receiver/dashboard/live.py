@@ -9,11 +9,8 @@ from receiver.dashboard import session
 blueprint = Blueprint("live", __name__)
 
 
-@blueprint.get("/live")
-def of_all() -> ResponseReturnValue:
-    return watching.all_changes() if session.visitor() else ("", 401)
-
-
+@blueprint.get("/live", defaults={"job_id": None})
 @blueprint.get("/live/<job_id>")
-def of_one(job_id: str) -> ResponseReturnValue:
-    return watching.changes_of(job_id) if session.visitor() else ("", 401)
+def stream(job_id: str | None) -> ResponseReturnValue:
+    """Of all jobs or of one; a browser that gets no stream looks at the page again."""
+    return watching.endless(job_id) if session.visitor() else ("", 401)

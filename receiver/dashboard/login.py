@@ -1,9 +1,12 @@
 """Login with an API key, and logout."""
 
+import math
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import Forbidden
+from jobs.errors import Forbidden, TooMany, Unauthorized
+from receiver.admission import admitted
 from receiver.dashboard import forms, session
 from receiver.dashboard.guard import check_forgery
 from receiver.dashboard.ways import local
@@ -20,17 +23,17 @@ def show() -> ResponseReturnValue:
 
 @blueprint.post("/login")
 def enter() -> ResponseReturnValue:
-    """Into a new session, and to the page that was wanted."""
+    """Into a new session, and to the page that was wanted; guesses are counted as the API's are."""
     try:
         check_forgery()
+        session.enter(admitted(forms.form().get("key", "").strip()))
     except Forbidden:
         return _page("The form was too old, or your browser keeps no cookies. Try again."), 403
-    given = forms.form()
-    fingerprint = session.visitors().fingerprint(given.get("key", "").strip())
-    if fingerprint is None:
+    except Unauthorized:
         return _page("Nobody holds this key."), 401
-    session.enter(fingerprint)
-    return redirect(local(given.get("next")), 303)
+    except TooMany as error:
+        return _page(str(error)), 429, {"Retry-After": str(math.ceil(error.retry_after))}
+    return redirect(local(forms.form().get("next")), 303)
 
 
 @blueprint.get("/logout")

@@ -1,14 +1,17 @@
 """What every page shows around its own: where one can go, and who is here."""
 
+import time
 from typing import Any, NamedTuple
 
 from flask import request
 from markupsafe import Markup
 
 from jobs.apikey import Scope
+from jobs.errors import StoreUnavailable
 from receiver.dashboard import session, theme
 from receiver.dashboard.guard import FORGERY_FIELD
 from receiver.dashboard.ways import here
+from receiver.wiring import services
 
 
 class Link(NamedTuple):
@@ -28,6 +31,7 @@ LINKS = (
     Link("Submit", "/submit", "submit"),
     Link("Health", "/health"),
     Link("Connect", "/start"),
+    Link("Docs", "/docs"),
 )
 
 
@@ -39,9 +43,18 @@ def context() -> dict[str, Any]:
         "links": [link for link in LINKS if visitor and visitor.may(link.scope)],
         "theme": theme.chosen(),
         "here": here(),
+        "now": _now,
         "forgery_token": session.forgery_token,
         "forgery_field": forgery_field,
     }
+
+
+def _now() -> float:
+    """By the clock of Redis, which deadlines go by; a page without Redis has none."""
+    try:
+        return round(services().store.now(), 1)
+    except StoreUnavailable:
+        return round(time.time(), 1)
 
 
 def forgery_field() -> Markup:

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 from flask import Flask, current_app, g, request, session
 from flask.sessions import SecureCookieSessionInterface
 
-from jobs.apikey import SCOPES, ApiKey, Scope, digest
+from jobs.apikey import SCOPES, ApiKey, Scope
 from jobs.settings import Settings
 
 LIFE_SECONDS = 12 * 3600  # without a look at any page
@@ -35,23 +35,21 @@ class Visitor(NamedTuple):
 class Visitors:
     """All who may come, by what their sessions hold instead of the key."""
 
-    digests: tuple[tuple[bytes, str], ...]
     by_fingerprint: dict[str, Visitor]
+    secret: bytes
 
     @classmethod
     def of(cls, settings: Settings) -> "Visitors":
         made = [secret.get_secret_value().encode() for secret in settings.secret_key]
-        keys = settings.api_keys
-        return cls(
-            tuple((key.digest, _fingerprint(made[0], key)) for key in keys),
-            {_fingerprint(one, key): Visitor(key.name, key.scope) for one in made for key in keys},
-        )
+        known = {
+            _fingerprint(secret, key): Visitor(key.name, key.scope)
+            for secret in made
+            for key in settings.api_keys
+        }
+        return cls(known, made[0])
 
-    def fingerprint(self, key: str) -> str | None:
-        """Of a key that somebody shows us; None when nobody holds it."""
-        given = digest(key)
-        found = [name for known, name in self.digests if hmac.compare_digest(given, known)]
-        return found[0] if key and found else None
+    def fingerprint(self, key: ApiKey) -> str:
+        return _fingerprint(self.secret, key)
 
 
 def _fingerprint(secret: bytes, key: ApiKey) -> str:
@@ -97,10 +95,11 @@ def visitor() -> Visitor | None:
     return cast(Visitor | None, g.visitor)
 
 
-def enter(fingerprint: str) -> None:
+def enter(key: ApiKey) -> None:
     """A session of its own for each login: what was in the cookie before is worth nothing."""
     leave()
-    session.update(key=fingerprint, seen=_now())
+    session.update(key=visitors().fingerprint(key), seen=_now())
+    forgery_token()
 
 
 def renew() -> None:

@@ -6,6 +6,7 @@ from tests.bench import (
     accept,
     costs,
     dyno,
+    pages,
     polls,
     records,
     rescues,
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "video": video.main,
     "waiting": waiting.main,
     "search": search.main,
+    "pages": pages.main,
     "dyno": dyno.main,
     "costs": costs.main,
 }

@@ -55,14 +55,14 @@ def _column(size: int) -> dict[str, float]:
             with server.client() as redis:
                 before = _memory(redis)
                 redis.config_set("appendonly", "no")
-                stock.put_in(redis, map(_job, range(size)))
+                stock.put_in(redis, map(stored_job, range(size)))
                 used = (_memory(redis) - before) / size
                 return {"memory": used, **_measured(Parts.over(redis))}
         finally:
             server.kill()
 
 
-def _job(n: int) -> Job:
+def stored_job(n: int) -> Job:
     """As a rescue leaves it; ids are as long as BFL's."""
     at = BEGAN + n
     kept = Kept(

@@ -18,6 +18,7 @@ export function follow(watched) {
     if (document.hidden || stream) return;
     stream = new EventSource(watched === "all" ? "/live" : `/live/${encodeURIComponent(watched)}`);
     for (const name of ["job", "forgotten", "reset"]) stream.addEventListener(name, renewSoon);
+    if (renewedAt) stream.addEventListener("open", renewSoon); // what happened meanwhile
     stream.addEventListener("error", lost);
   };
   const close = () => {
@@ -59,13 +60,17 @@ async function renew() {
 }
 
 function swap(fresh) {
+  if (fresh.body.dataset.kind !== document.body.dataset.kind) return location.reload();
   for (const part of parts(fresh)) {
     const old = document.getElementById(part.id);
     if (!old || sources.get(old) === source(part)) continue;
+    if (inner(part) && inner(part) === inner(old)) continue; // its parts are renewed on their own
     if ("keyed" in part.dataset && "keyed" in old.dataset) arrange(old, part);
     else put(part, old);
   }
 }
+
+const inner = (part) => Array.from(parts(part), (one) => one.id).join();
 
 function arrange(old, fresh) {
   const known = new Map([...old.children].map((child) => [child.id, child]));
@@ -97,7 +102,7 @@ function put(part, old) {
 
 function adopt(part) {
   const mine = document.importNode(part, true);
-  remember(mine);
+  for (const one of [mine, ...parts(mine)]) remember(one);
   localise(mine);
   return mine;
 }

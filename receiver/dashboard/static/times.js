@@ -1,6 +1,7 @@
 // Times in the viewer's zone and words, exact on hover, and counted on as they pass.
 
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const AGO = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 const UNITS = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
@@ -27,6 +28,7 @@ function tick(root) {
 
 const WORDS = {
   age: (seconds) => (seconds > -10 ? "now" : relative(seconds)),
+  clock: (_, time) => CLOCK.format(new Date(time.dateTime)),
   exact: (_, time) => EXACT.format(new Date(time.dateTime)),
   left: (seconds) => (seconds < 1 ? "any moment" : seconds < 60 ? `in ${Math.floor(seconds)} s` : seconds < 7200 ? `in ${clock(seconds)}` : relative(seconds)),
 };

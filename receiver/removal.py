@@ -1,0 +1,19 @@
+"""Forgetting a job, over HTTP or from the dashboard."""
+
+from functools import partial
+
+from jobs.job import Job
+from jobs.services import Services
+from receiver.aside import aside
+
+
+def forget(services: Services, job: Job) -> None:
+    """Delete the media, then the record: half done, it can be done again."""
+    for file in job.media:
+        aside(partial(services.media.delete, file.key))
+    services.store.forget(job)
+    for file in job.media:  # a change of the record meanwhile may have described them again
+        aside(partial(services.media.delete, file.key))
+    # A rescue or a drawing under way may have left something; from here on it cannot commit.
+    files = max(len(job.urls), len(job.media))
+    aside(lambda: services.media.drop_uncommitted(job.id, job.created_at, files))

@@ -1,0 +1,82 @@
+"""Paints hills in the evening from a number, since plain gradients make a dull gallery."""
+
+import random
+from collections.abc import Iterator
+from io import BytesIO
+from math import pi, sin
+
+from PIL import Image, ImageDraw, ImageFilter
+
+Colour = tuple[int, int, int]
+
+# Sky above, sky at the horizon, the sun, and the nearest hill.
+PALETTES: tuple[tuple[Colour, Colour, Colour, Colour], ...] = (
+    ((38, 52, 110), (250, 176, 120), (255, 226, 170), (26, 24, 56)),
+    ((112, 170, 214), (250, 236, 214), (255, 252, 240), (28, 66, 72)),
+    ((70, 36, 92), (246, 120, 110), (255, 206, 150), (36, 14, 44)),
+    ((14, 22, 48), (70, 110, 150), (236, 242, 250), (6, 10, 24)),
+    ((190, 214, 206), (248, 228, 190), (255, 244, 214), (52, 74, 44)),
+    ((226, 140, 110), (252, 214, 160), (255, 246, 220), (92, 40, 52)),
+    ((32, 92, 110), (214, 232, 206), (255, 255, 236), (10, 40, 52)),
+    ((96, 84, 150), (240, 190, 214), (255, 238, 226), (44, 34, 84)),
+)
+HILLS = 6
+FINENESS = 2  # painted twice as large, for smooth edges
+COARSE = 8  # and what is blurred anyway so much smaller
+
+
+def jpeg(seed: int, width: int, height: int) -> bytes:
+    """The same seed paints the same picture."""
+    file = BytesIO()
+    painted(seed, width, height).save(file, "JPEG", quality=86)
+    return file.getvalue()
+
+
+def painted(seed: int, width: int, height: int) -> Image.Image:
+    chance = random.Random(seed)
+    above, horizon, sun, near = PALETTES[seed % len(PALETTES)]
+    size = (width * FINENESS, height * FINENESS)
+    image = _sky(size, above, horizon)
+    _sun(image, chance, sun)
+    for n in range(HILLS):
+        depth = (n + 1) / HILLS
+        colour = _mixed(horizon, near, depth**1.3)
+        base = size[1] * (0.48 + 0.42 * depth**1.4)
+        ridge = list(_ridge(chance, size[0], base, size[1] * (0.05 + 0.07 * depth)))
+        ImageDraw.Draw(image).polygon([*ridge, (size[0], size[1]), (0, size[1])], fill=colour)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def _sky(size: tuple[int, int], above: Colour, horizon: Colour) -> Image.Image:
+    column = Image.new("RGB", (1, size[1]))
+    for y in range(size[1]):
+        column.putpixel((0, y), _mixed(above, horizon, min(1.0, y / size[1] / 0.62) ** 1.2))
+    return column.resize(size)
+
+
+def _sun(image: Image.Image, chance: random.Random, colour: Colour) -> None:
+    """With a glow around it, which is painted small and blurred."""
+    width, height = image.size
+    radius = min(width, height) * chance.uniform(0.05, 0.1)
+    x, y = width * chance.uniform(0.2, 0.8), height * chance.uniform(0.22, 0.42)
+    for size, strength in ((4.5, 70), (2.0, 110)):
+        mask = Image.new("L", (width // COARSE, height // COARSE))
+        ImageDraw.Draw(mask).circle((x / COARSE, y / COARSE), radius * size / COARSE, strength)
+        soft = mask.filter(ImageFilter.GaussianBlur(radius * (size - 0.9) / COARSE / 2))
+        image.paste(colour, mask=soft.resize(image.size, Image.Resampling.BICUBIC))
+    ImageDraw.Draw(image).circle((x, y), radius, colour)
+
+
+def _ridge(
+    chance: random.Random, width: int, base: float, swing: float
+) -> Iterator[tuple[float, float]]:
+    waves = [(chance.uniform(0, 2 * pi), chance.uniform(0.6, 1.6) * 2**n) for n in range(6)]
+    for x in range(0, width + 4, 4):
+        turn = 2 * pi * x / width
+        lift = sum(sin(turn * often + at) / 1.9**n for n, (at, often) in enumerate(waves))
+        yield x, base - swing * lift
+
+
+def _mixed(one: Colour, other: Colour, share: float) -> Colour:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue

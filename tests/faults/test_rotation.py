@@ -1,8 +1,6 @@
 """Each secret is replaced by restarts under load: no callback is lost, no link breaks early."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,6 +9,7 @@ import requests
 from tests.harness.client import Client
 from tests.harness.installation import DEFAULTS, KEYS
 from tests.harness.invariants import check, undrawn
+from tests.harness.load import Load
 from tests.harness.patience import wait_for, wait_for_none
 from tests.harness.scene import UNFINISHED, Scene, stopped_scene
 from tests.sandbox import Settings, Task
@@ -18,7 +17,6 @@ from tests.sandbox import Settings, Task
 pytestmark = pytest.mark.slow
 
 CALLBACKS_PER_SECOND = 10
-DUPLICATES = 2  # each callback comes twice, so that the two workers keep up
 RETRY_SECONDS = 1.0  # BFL's first pause; what is refused throughout the restart comes again
 TRIES = 20
 OLD = {name: str(DEFAULTS[name]) for name in ("WEBHOOK_SECRET", "SECRET_KEY", "API_KEYS")}
@@ -29,49 +27,6 @@ NEW = {
     "API_KEYS": f"rotated:{NEW_API_KEY}:admin",
 }
 BOTH = {name: f"{NEW[name]},{OLD[name]}" for name in OLD}
-
-
-@dataclass
-class Load:
-    """BFL at work: one task after the other, each with the webhook secret of its time."""
-
-    scene: Scene
-    secret: str = OLD["WEBHOOK_SECRET"]
-    tasks: list[Task] = field(default_factory=list)
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        over = threading.Event()
-        thread = threading.Thread(target=self._run, args=(over,))
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-    def _run(self, over: threading.Event) -> None:
-        while not over.wait(DUPLICATES / CALLBACKS_PER_SECOND):
-            task = self.scene.box.submit(
-                webhook_url=self.scene.webhook_url,
-                webhook_secret=self.secret,
-                switches={"seconds": 0.01, "callback": DUPLICATES},
-            )
-            self.tasks.append(task)
-
-    def goes_on(self, callbacks: int = CALLBACKS_PER_SECOND) -> None:
-        """Returns once so many more have been sent."""
-        wanted = len(self.tasks) + callbacks // DUPLICATES
-        wait_for("more load", lambda: len(self.tasks) >= wanted)
-
-    def with_secret(self, secret: str) -> list[Task]:
-        return [task for task in list(self.tasks) if task.webhook_secret == secret]
-
-    def attempts(self, task: Task) -> list[int | str]:
-        return [callback.outcome for callback in self.scene.box.task(task.id).callbacks]
-
-    def acknowledged(self, tasks: list[Task]) -> bool:
-        return all(self.attempts(task).count(200) == DUPLICATES for task in tasks)
 
 
 @dataclass
@@ -122,7 +77,7 @@ def rotation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rotation]:
         scene.installation.start("web", "sweep")
         scene.installation.start("worker", n=2)
         scene.installation.wait_until_ready()
-        rotation = Rotation(scene, Load(scene))
+        rotation = Rotation(scene, Load(scene, per_second=CALLBACKS_PER_SECOND))
         with rotation.load.running():
             rotate(rotation)
         yield rotation

@@ -48,6 +48,10 @@ class TcpProxy:
 
     # Switches.
 
+    def lead_to(self, port: int) -> None:
+        """What connects from now on goes there; what is connected stays where it is."""
+        self._target = ("127.0.0.1", port)
+
     def pass_on(self) -> None:
         """As if there were no proxy."""
         if self._mode is Mode.REFUSE:

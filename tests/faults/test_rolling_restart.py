@@ -1,0 +1,87 @@
+"""Every process is replaced in turn under load, as a platform deploys: nobody notices."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy.local_redis import free_port
+from tests.harness.client import Client
+from tests.harness.invariants import check
+from tests.harness.load import CALLBACKS_PER_SECOND, Load
+from tests.harness.patience import wait_for
+from tests.harness.process import Process
+from tests.harness.scene import Scene, running_scene
+from tests.harness.tcp_proxy import TcpProxy
+
+pytestmark = pytest.mark.slow
+
+EXIT_WITHIN_SECONDS = 30.0
+TIMES = 5  # each callback comes so often: four downloads a second are enough
+
+
+@dataclass
+class Platform:
+    """A router before the web process, and load that comes through it."""
+
+    scene: Scene
+    router: TcpProxy
+    load: Load
+
+    def replace_web(self) -> int:
+        """The new one answers on a port of its own before the router leads to it."""
+        (old,) = self.scene.installation.web
+        port = free_port()
+        self.scene.installation.start("web", PORT=str(port))
+        new = Client(f"http://127.0.0.1:{port}")
+        wait_for("the new web process", lambda: answers(new), 30)
+        self.router.lead_to(port)
+        return self._retired(old)
+
+    def replace(self, name: str) -> int:
+        (old,) = self.scene.installation.running[name]
+        self.scene.installation.start(name)
+        return self._retired(old)
+
+    def _retired(self, old: Process) -> int:
+        """What is under way in the old one may end; more comes all the while."""
+        self.load.goes_on()
+        old.terminate()
+        code = old.wait(EXIT_WITHIN_SECONDS)
+        self.scene.installation.running[old.name].remove(old)
+        self.load.goes_on()
+        return code
+
+
+def answers(client: Client) -> bool:
+    try:
+        return client.get("/healthz").ok
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    with running_scene(tmp_path, CALLBACK_GRACE="600", WEB_CONCURRENCY="2") as scene:
+        scene.box.settings.max_active = 1000
+        with TcpProxy(scene.installation.ports[0]) as router:
+            load = Load(scene, webhook_url=f"{router.url}/webhooks/bfl", duplicates=TIMES)
+            yield Platform(scene, router, load)
+
+
+def test_a_rolling_restart_costs_no_callback_and_no_job(platform: Platform) -> None:
+    scene, load = platform.scene, platform.load
+    with load.running():
+        load.goes_on()
+        codes = [platform.replace_web(), platform.replace("worker"), platform.replace("sweep")]
+    assert codes == [0, 0, 0]
+    assert len(load.tasks) * TIMES > 3 * CALLBACKS_PER_SECOND
+    wait_for("all are acknowledged", lambda: load.acknowledged(load.tasks), 30)
+    # Each call was answered with 200 the first time: no 5xx, and nobody found a closed door.
+    assert {outcome for task in load.tasks for outcome in load.attempts(task)} == {200}
+    scene.client = scene.installation.client(url=platform.router.url)
+    for task in load.tasks:
+        assert scene.stored(task, 60)["source"] == "callback"
+        assert len(scene.objects(task)) == len(scene.deliveries(task)) == 1
+    assert len(check(scene.installation)) == len(load.tasks)

@@ -53,4 +53,5 @@ forwarder_headers = ""
 header_map = "drop"
 
 control_socket_disable = True
+logger_class = "deploy.gunicorn_log.Log"
 accesslog = None  # the paths of media links and callbacks are secrets

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the four requirements files from pyproject.toml, for every platform at once.
+# Writes the five requirements files from pyproject.toml, for every platform at once.
 # Usage: deploy/pins.sh <python>
 set -eu
 
@@ -16,6 +16,9 @@ pin() {
 
 pin pyproject.toml --output-file requirements.txt
 pin --group local --constraints requirements.txt --output-file deploy/requirements-local.txt
+pin --group reporting --constraints requirements.txt \
+    --output-file deploy/requirements-reporting.txt
 pin --group clients --no-deps --output-file tests/clients/requirements.txt
 pin --group dev --constraints requirements.txt --constraints deploy/requirements-local.txt \
+    --constraints deploy/requirements-reporting.txt \
     pyproject.toml --output-file requirements-dev.txt

@@ -74,6 +74,8 @@ def make_plan() -> Plan:
     """From the environment and `.env`. Raises CannotStart and InvalidSettings."""
     given = {name: value or "" for name, value in (dotenv_values(".env") | os.environ).items()}
     own = missing_secrets(given, VAR / "dev.env")
+    if not is_set(given, "LOG_FORMAT"):
+        own["LOG_FORMAT"] = "text"  # a person reads it, through a pipe
     redis = None if is_set(given, "REDIS_URL") else LocalRedis(VAR / "redis")
     if redis is not None:
         own["REDIS_URL"] = redis.url

@@ -7,9 +7,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -36,6 +34,7 @@ from jobs.patience import Patience
 from jobs.proxies import Proxies
 from jobs.quotas import Quotas
 from jobs.redis_url import RedisUrl
+from jobs.reporting import Reporting
 from jobs.retention import Retention
 from jobs.seal import check_secret
 
@@ -69,12 +68,8 @@ Days = Annotated[
 ]
 
 
-class Settings(BaseModel):
+class Settings(Reporting):
     """Everything the operator decides. Times are seconds, sizes are bytes."""
-
-    model_config = ConfigDict(
-        frozen=True, hide_input_in_errors=True, alias_generator=str.upper, populate_by_name=True
-    )
 
     webhook_secret: Secrets
     secret_key: Secrets
@@ -110,7 +105,6 @@ class Settings(BaseModel):
     notify_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(_split)] = ()
     notify_url: SecretStr | None = None  # after the secret, without which nothing is sent
     notify_hosts: Words = (ANY_HOST,)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
     @field_validator("redis_url")
     @classmethod
@@ -214,11 +208,6 @@ class Settings(BaseModel):
         if value and not info.data.get("notify_secret", True):
             raise ValueError("needs NOTIFY_SECRET, which signs what is sent")
         return value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _any_case(cls, level: Any) -> Any:
-        return level.upper() if isinstance(level, str) else level
 
     @property
     def patience(self) -> Patience:

@@ -70,6 +70,7 @@ def expect(job_id: str) -> ResponseReturnValue:
     known = store.load(job_id)
     change = store.change(known.id if known else job_id, join, new=known is None)
     assert change.after is not None  # `join` always makes one
+    log.info("job %s: expected, %s", change.after.id, change.after.state)
     if change.after.state is State.STORED:
         _describe_again(change.after.id)
     return shape.job(services(), change.after), 200 if change.before else 201

@@ -1,11 +1,10 @@
 """The application factory: nothing is built before it is called."""
 
-import logging
 import sys
 
 from flask import Flask
 
-from jobs import services, settings
+from jobs import observers, services, settings
 from jobs.errors import FluxkeepError
 from jobs.services import Services
 from receiver import (
@@ -40,7 +39,6 @@ def create_app(given: Services | None = None) -> Flask:
     app.url_map.converters["model"] = dropin.ModelPath
     Wired.of(built).install(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
-    logging.getLogger().setLevel(built.settings.log_level)
     for part in (callbacks, submissions, dropin, api, watching, media, health, metrics, reference):
         app.register_blueprint(part.blueprint)
     dashboard.install(app, built)
@@ -51,7 +49,9 @@ def create_app(given: Services | None = None) -> Flask:
 
 def _from_environment() -> Services:
     try:
-        return services.for_web(settings.load())
+        read = settings.load()
+        observers.set_up(read, "web")
+        return services.for_web(read)
     except FluxkeepError as error:
         sys.stderr.write(f"Fluxkeep cannot start: {error}\n")
         sys.exit(GUNICORN_GIVES_UP)

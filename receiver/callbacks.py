@@ -1,12 +1,13 @@
 """BFL's callbacks: prove the origin, put the report on record, answer, and nothing else."""
 
 from collections.abc import Mapping
+import logging
 from contextlib import suppress
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from jobs import bfl, intake
+from jobs import bfl, intake, tracing
 from jobs.errors import (
     BadLink,
     BadReport,
@@ -34,6 +35,7 @@ REFUSED = (Unauthorized, BadReport)
 PROOFS = ("webhookSecret", "webhookSignature")
 
 blueprint = Blueprint("callbacks", __name__)
+log = logging.getLogger(__name__)
 
 
 @blueprint.post("/webhooks/bfl")
@@ -77,16 +79,22 @@ def _heard(verifier: CallbackVerifier, job_id: str | None) -> ResponseReturnValu
     raw = _whole_body(services.store)
     secret, signature = (request.headers.get(name) for name in bfl.AUTHENTICATION_HEADERS)
     if refusal := verifier.refusal(secret, signature, raw):
+        log.info("a callback was refused: %s", refusal)
         _note(services.refusals, job_id or _claimed_id(raw), refusal)
         raise Unauthorized
     report = _read(services.store, raw)
+    span = tracing.Beginning("callback")
     try:
-        job = intake.accept(services.store, report, services.settings.patience, job_id)
+        job = intake.accept(
+            services.store, report, services.settings.patience, job_id, span.traceparent
+        )
     except UnknownJob:
         return {"id": job_id or report.task_id, "status": "forgotten"}
     except WrongState:
         _note(services.refusals, job_id, "names the task of another job")
         raise Unauthorized from None
+    span.end(job.id, job.trace)
+    log.info("job %s: callback heard, %s", job.id, job.state)
     return {"id": job.id, "status": job.state}
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import re
 import uuid
 from typing import Any, NamedTuple, Self
@@ -10,7 +11,7 @@ from flask import Blueprint, has_request_context, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, JsonValue, SecretStr
 
-from jobs import shape, shown, submission
+from jobs import shape, shown, submission, tracing
 from jobs.caller import Caller
 from jobs.errors import BadField, KeyReused, LineFull, RefusedUrl
 from jobs.hosts import LOOPBACK, parse
@@ -32,6 +33,7 @@ IDEMPOTENCY_KEY = r"[\x21-\x7e]{1,255}"
 
 OnceKey = tuple[str, str]  # who says so, and what they say
 
+log = logging.getLogger(__name__)
 blueprint = Blueprint("submissions", __name__, url_prefix="/api/jobs")
 
 
@@ -97,8 +99,10 @@ def put_in_line(
     """A new job in line for BFL, on record with its input; or the one that has this id."""
     own_id = job_id or str(uuid.uuid4())
     given = json.dumps(wish.input, ensure_ascii=False).encode()
+    span = tracing.Beginning("submission", _trace_of_caller())
     facts = {
         **wish.facts,
+        "trace": span.traceparent,
         "request": request_digest,
         "reached_at": _known_origin(wired),
         "input_bytes": len(given),
@@ -109,7 +113,15 @@ def put_in_line(
 
     change = wired.store.change(own_id, begin, new=True, submission=given)
     assert change.after is not None  # `begin` always makes one
+    if change.written:
+        span.end(own_id, change.after.trace)
+        log.info("job %s: in line for %s", own_id, wish.model)
     return change.after
+
+
+def _trace_of_caller() -> str | None:
+    """An app that is traced sees what became of its request in its own trace."""
+    return request.headers.get("traceparent") if has_request_context() else None
 
 
 def _known_origin(wired: Services) -> str | None:

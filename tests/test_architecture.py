@@ -20,9 +20,12 @@ LAYERS = (
     {"facts", "shown"},
     {"job", "web"},
     {"retention", "facets", "twins"},
+    {"reporting", "optional"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}
     | {"notice", "drawing", "portrait", "provider", "changes"},
-    {"places", "search", "connection"},
+    {"redaction", "tracing"},
+    {"logs", "sentry"},
+    {"observers", "places", "search", "connection"},
     {"bfl_answers", "bfl_submissions", "plan", "slots"},
     {"store", "ended", "ledger", "recollection", "pages", "pulse", "refusals", "events"}
     | {"minutes", "risk", "directory", "staging", "account", "meter"},

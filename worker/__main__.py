@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    services = wiring.start()
+    services = wiring.start("worker")
     size = services.settings.worker_concurrency
     return work(services) if size == 1 else Pool(size, partial(work, services)).run()
 

@@ -31,7 +31,7 @@ def _nobody(_job: Job) -> None:
 
 
 def main() -> int:
-    services, stop = wiring.start(), _stop_on_signals()
+    services, stop = wiring.start("sweep"), _stop_on_signals()
     leftovers = Leftovers(services)
     starts = (notices.start, retention.start)
     beside = [leftovers.start(stop), *(start(services, stop) for start in starts)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from jobs import watchdog
+from jobs import tracing, watchdog
 from jobs.errors import ClaimLost, StoreUnavailable, UnknownJob
 from jobs.job import Job
 from jobs.services import Services
@@ -19,6 +19,8 @@ STEPS: dict[State, Callable[[Services, Claim], None]] = {
     State.SUBMITTED: poll.ask,
     State.READY: rescue.bring_home,
 }
+
+SPANS = {State.QUEUED: "submit", State.SUBMITTED: "poll", State.READY: "rescue"}
 
 STUMBLE_SECONDS = 10.0
 RACES_MAX = 20
@@ -76,8 +78,9 @@ def _next_in_line(services: Services) -> Claim | None:
 
 def _work(services: Services, claim: Claim) -> None:
     try:
-        with claim:
-            STEPS[claim.job.state](services, claim)
+        job = claim.job
+        with claim, tracing.span(SPANS[job.state], job.trace, job.id):
+            STEPS[job.state](services, claim)
     except (ClaimLost, UnknownJob):
         log.info("job %s: somebody else has it now, or it was forgotten", claim.job.id)
     except StoreUnavailable as error:

@@ -4,10 +4,9 @@ import logging
 import sys
 from functools import cache
 
-from jobs import services, settings
+from jobs import observers, services, settings
 from jobs.errors import FluxkeepError
 from jobs.storage import prove
-from worker import logs
 
 
 @cache
@@ -16,11 +15,11 @@ def get() -> services.Services:
     return services.for_background(settings.load())
 
 
-def start() -> services.Services:
+def start(process: str) -> services.Services:
     """The services with logging set up; stops the process with one sentence when that fails."""
     try:
         wired = get()
-        logs.set_up(wired.settings)
+        observers.set_up(wired.settings, process)
         prove(wired.settings.storage_url, wired.settings.media_options)
     except FluxkeepError as error:
         sys.exit(f"Fluxkeep cannot start: {error}")

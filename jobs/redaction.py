@@ -1,0 +1,57 @@
+"""What never leaves in a log or a report, whatever was said: secrets, tokens, signed queries.
+
+A second net: nothing of this kind is meant to be said in the first place.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from jobs.environment import PROVIDER_SECRETS
+from jobs.settings import Settings
+
+SHORTEST = 6  # characters; a shorter secret is a word that may stand anywhere
+HIDDEN = "[hidden]"
+
+_SHAPES = (
+    (re.compile(r"(/(?:media|webhooks/bfl)/)[^\s?\"'<>]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(://)[^\s/@\"']+@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(://[^\s?\"'<>]*)\?[^\s\"'<>]*"), rf"\1?{HIDDEN}"),
+    (
+        re.compile(r"((?:Bearer|x-key:?|X-Webhook-Secret:?)\s+)[^\s\"']+", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
+)
+
+
+class Redaction:
+    """Replaces the secrets of an installation, and whatever looks like one of its tokens."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = sorted({one for one in secrets if len(one) >= SHORTEST}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Redaction":
+        return cls(_secrets(settings))
+
+    def __call__(self, text: str) -> str:
+        found = self._known.sub(HIDDEN, text) if self._known else text
+        for shape, instead in _SHAPES:
+            found = shape.sub(instead, found)
+        return found
+
+
+def _secrets(settings: Settings) -> Iterator[str]:
+    lists = (settings.webhook_secret, settings.secret_key, settings.notify_secret)
+    options = (settings.media_options.get(name) for name in PROVIDER_SECRETS)
+    single = (settings.bfl_api_key, *options)
+    keys = (key.key for key in settings.api_keys)
+    secrets: list[SecretStr] = [one for each in lists for one in each]
+    for secret in (*secrets, *filter(None, single), *keys):
+        yield secret.get_secret_value()
+    yield urlsplit(settings.redis_url.get_secret_value()).password or ""
+    if settings.sentry_dsn:
+        yield urlsplit(settings.sentry_dsn.get_secret_value()).username or ""

@@ -73,11 +73,14 @@ def test_what_an_old_release_left_unfinished_is_ended_and_new_jobs_are_stored(
     upgrade: Upgrade,
 ) -> None:
     scene, legacy = upgrade.scene, upgrade.legacy
-    scene.installation.start("worker", "sweep")
-    new = scene.generate()
-    scene.stored(new)
+    scene.installation.start("sweep")
     for job_id, state in legacy.jobs.items():
-        scene.client.wait_for(job_id, *AFTERWARDS[state], timeout=40)
+        if state != "queued":
+            scene.client.wait_for(job_id, *AFTERWARDS[state], timeout=40)
+    scene.installation.start("worker")
+    scene.stored(scene.generate())
+    (waiting,) = (job_id for job_id, state in legacy.jobs.items() if state == "queued")
+    scene.client.wait_for(waiting, *AFTERWARDS["queued"], timeout=40)
 
 
 def test_fsck_mends_what_the_new_release_wants_and_rebuild_finds_every_stored_job(

@@ -5,7 +5,7 @@ A second net: nothing of this kind is meant to be said in the first place.
 
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
@@ -14,6 +14,8 @@ from jobs.settings import Settings
 
 SHORTEST = 6  # characters; a shorter secret is a word that may stand anywhere
 HIDDEN = "[hidden]"
+
+_REDIS_PASSWORDS = ("password", "sentinel_password")
 
 _SHAPES = (
     (re.compile(r"(/(?:media|webhooks/bfl)/)[^\s?\"'<>]+"), rf"\1{HIDDEN}"),
@@ -52,6 +54,9 @@ def _secrets(settings: Settings) -> Iterator[str]:
     secrets: list[SecretStr] = [one for each in lists for one in each]
     for secret in (*secrets, *filter(None, single), *keys):
         yield secret.get_secret_value()
-    yield urlsplit(settings.redis_url.get_secret_value()).password or ""
+    redis = urlsplit(settings.redis_url.get_secret_value())
+    yield redis.password or ""
+    asked = parse_qs(redis.query)
+    yield from (one for name in _REDIS_PASSWORDS for one in asked.get(name, ()))
     if settings.sentry_dsn:
         yield urlsplit(settings.sentry_dsn.get_secret_value()).username or ""

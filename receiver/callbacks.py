@@ -1,7 +1,7 @@
 """BFL's callbacks: prove the origin, put the report on record, answer, and nothing else."""
 
-from collections.abc import Mapping
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 
 from flask import Blueprint, request

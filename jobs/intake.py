@@ -1,9 +1,8 @@
 """Where callback, poll and replay meet: one report, one decision, one write."""
 
-from dataclasses import replace
-
 from jobs import twins
 from jobs.errors import UnknownJob, WrongState
+from jobs.evolution import replace
 from jobs.job import Job
 from jobs.patience import Patience
 from jobs.report import Report

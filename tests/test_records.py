@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +14,7 @@ from jobs.errors import BrokenRecord
 from jobs.job import Job
 from jobs.kept import Kept
 from jobs.patience import Patience
-from jobs.report import Failure, Moderation, Report, Taken
+from jobs.report import Failure, Moderation, Report, Stage, Taken
 from jobs.states import News, Source, State
 from jobs.timeline import Moment
 from tests.harness import RedisServer
@@ -89,7 +89,7 @@ RECORDS = st.builds(
     metadata=OBJECTS,
     result=OBJECTS,
     failure=st.none() | st.builds(Failure, TEXT, TEXT),
-    moderation=st.none() | st.builds(Moderation, TEXT, st.tuples(TEXT)),
+    moderation=st.none() | st.builds(Moderation, st.sampled_from(get_args(Stage)), st.tuples(TEXT)),
     media=st.lists(MEDIA, max_size=3).map(tuple),
     timeline=st.lists(st.builds(Moment, TIMES, TEXT, OBJECTS), max_size=5).map(tuple),
     urls=st.lists(TEXT, max_size=3).map(tuple),

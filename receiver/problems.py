@@ -24,7 +24,7 @@ STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.BadLink: HTTPStatus.FORBIDDEN,
     errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.KeyReused: HTTPStatus.CONFLICT,
+    errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnknownJob: HTTPStatus.NOT_FOUND,
     errors.WrongState: HTTPStatus.CONFLICT,
     errors.Gone: HTTPStatus.GONE,

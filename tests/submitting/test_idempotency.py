@@ -45,7 +45,7 @@ def test_another_order_under_the_same_key_is_refused(desk: Desk) -> None:
     key, order, other = fresh_key(), desk.order(), desk.order()
     first = desk.post(order, key=key)
     refused = desk.post(other, key=key)
-    assert refused.status_code == 409
+    assert refused.status_code == 422
     assert "Idempotency-Key" in refused.json()["detail"]
     desk.stored(first.json() | {"order": order})
     assert desk.requests({"order": other}) == []
@@ -83,7 +83,7 @@ def test_a_key_is_free_again_after_a_day(desk: Desk) -> None:
     first = desk.post(order, key=key).json()
     desk.stored(first | {"order": order})
     age(desk, first["id"], DAY_SECONDS - 60)
-    assert desk.post(other, key=key).status_code == 409
+    assert desk.post(other, key=key).status_code == 422
     age(desk, first["id"], DAY_SECONDS + 1)
     second = desk.post(other, key=key)
     assert second.status_code == 202 and second.json()["id"] != first["id"]
@@ -98,7 +98,7 @@ def test_the_same_input_for_another_model_is_another_order(desk: Desk) -> None:
         caller.request("POST", f"/v1/{model}", json=given, headers=headers)
         for model in ("flux-2-pro", "flux-2-pro", "flux-2-max")
     )
-    assert (first.status_code, again.status_code, other.status_code) == (200, 200, 409)
+    assert (first.status_code, again.status_code, other.status_code) == (200, 200, 422)
     assert first.json()["id"] == again.json()["id"]
     desk.stored({"id": first.json()["id"], "order": {"input": given}})
 

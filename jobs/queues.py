@@ -62,6 +62,10 @@ class Hints:
         }
         return Entry(entry_id, RqJob.key_for(entry_id), {**self._alike, **own})
 
+    def key(self, entry_id: str) -> str:
+        """Where RQ keeps an entry."""
+        return RqJob.key_for(entry_id)
+
     def _pattern(self) -> Entry:
         """What RQ itself writes for a task, all of which but four fields is always the same."""
         task = RqJob.create(

@@ -256,6 +256,13 @@ class Store:
                 pipe.rpush(self._hints.queue_key, entry.id)
             pipe.execute()
 
+    def spend_hint(self) -> None:
+        """Work was done without an entry for it: any one of them is superfluous now."""
+        with unavailable():
+            entry = self._redis.lpop(self._hints.queue_key)
+            if entry:
+                self._redis.delete(self._hints.key(entry.decode()))
+
     def count(self, counts: Mapping[str, int]) -> None:
         """Raise counters."""
         with unavailable(), self._redis.pipeline() as pipe:

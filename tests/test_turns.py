@@ -128,6 +128,13 @@ def test_a_turn_without_any_work_does_nothing(floor: Floor) -> None:
     assert floor.downloads(task) == 1
 
 
+def test_whoever_has_begun_goes_on_while_more_is_urgent(floor: Floor, redis: Redis) -> None:
+    tasks = [floor.ready(life=life) for life in (1000, 2000, 3000)]
+    entries, queue = redis.llen("rq:queue:fluxkeep"), "rq:queue:fluxkeep"
+    assert turn.take(floor.wired, tasks[2].id, seconds=30) and redis.llen(queue) == entries - 2
+    assert {floor.job(task).state for task in tasks} == {State.STORED}
+
+
 # After somebody who died.
 
 

@@ -6,13 +6,15 @@ minute, larger files for longer, and a fault in one of its decoders would take t
 A child meets the limits below, and that is all. It is a fork, so that Pillow is loaded once and not
 for every picture.
 
-Its standard input is the socket to its worker (`worker.hatch`). An order is a content type with two
-open files, the original and where the thumbnail goes, or else the reason why there is none; the
-answer to it is how the child ended. Once the worker is gone or has closed the socket, so are we.
+Its standard input is the socket to its worker (`worker.hatch`). An order is a content type with
+three open files: the original, where the thumbnail goes (or else the reason why there is none), and
+where it is said how the child ended. Pillow is loaded when the first order comes. Nobody goes on
+drawing for one who has gone, and once the worker is gone or has closed the socket, so are we.
 """
 
 import contextlib
 import gc
+import importlib
 import os
 import select
 import signal
@@ -20,57 +22,68 @@ import socket
 import sys
 import warnings
 from resource import RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, getrlimit, setrlimit
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from worker import miniature
 from worker.hatch import ENDING
 
 MEMORY_MAX_BYTES = 384 * 2**20  # 32 megapixels need 256 MiB; a WebP twice that, so 20 are its most
 CPU_SECONDS = 10
-IDLE_SECONDS = 20.0  # then the memory is given back until the next picture
+IDLE_SECONDS = 60.0  # then the memory is given back until the next picture
 ORDER_MAX_BYTES = 100
+ORDER_FILES = 3
+MINIATURE = "worker.miniature"
 REASON_MAX_CHARACTERS = 200
 
 
 def main() -> None:
     warnings.simplefilter("ignore")  # whatever they say of a picture, it does not go into our log
-    gc.freeze()  # what every child shares stays shared
     with socket.socket(fileno=sys.stdin.fileno()) as hatch:
         hatch.settimeout(IDLE_SECONDS)
         while order := next_order(hatch):
+            importlib.import_module(MINIATURE)
+            gc.freeze()  # what every child shares stays shared
             _serve(hatch, *order)
 
 
 def next_order(hatch: socket.socket) -> tuple[str, list[int]] | None:
     try:
-        kind, files, _, _ = socket.recv_fds(hatch, ORDER_MAX_BYTES, 2)
+        kind, files, _, _ = socket.recv_fds(hatch, ORDER_MAX_BYTES, ORDER_FILES)
     except TimeoutError:
         # Whoever orders from now on is told at once; who did a moment ago is still served.
         hatch.shutdown(socket.SHUT_RD)
-        kind, files, _, _ = socket.recv_fds(hatch, ORDER_MAX_BYTES, 2)
+        kind, files, _, _ = socket.recv_fds(hatch, ORDER_MAX_BYTES, ORDER_FILES)
     return (kind.decode(), files) if files else None
 
 
 def _serve(hatch: socket.socket, kind: str, files: list[int]) -> None:
+    original, result, ending = files
     gone, alive = os.pipe()
     child = os.fork()
     if child == 0:
         hatch.close()
-        _draw(kind, *files)
-    for file in (alive, *files):
+        os.close(ending)
+        _draw(kind, original, result)
+    for file in (alive, original, result):
         os.close(file)
-    if not _ended_before_its_worker(hatch, gone):
+    if not _ended_before_its_worker(gone, hatch.fileno(), ending):
         os.kill(child, signal.SIGKILL)
-    os.close(gone)
     _, status = os.waitpid(child, 0)
-    with contextlib.suppress(OSError):
-        hatch.sendall(ENDING.pack(os.waitstatus_to_exitcode(status)))
+    with contextlib.suppress(BrokenPipeError):
+        os.write(ending, ENDING.pack(os.waitstatus_to_exitcode(status)))
+    os.close(gone)
+    os.close(ending)
 
 
-def _ended_before_its_worker(hatch: socket.socket, gone: int) -> bool:
-    """A child has the other end of a pipe until it ends; a worker says nothing while it waits."""
-    readable, _, _ = select.select([gone, hatch.fileno()], [], [])
-    return gone in readable
+def _ended_before_its_worker(gone: int, hatch: int, ending: int) -> bool:
+    """A child has the other end of a pipe until it ends.
+
+    Who waits for it has the other end of another, and orders nothing else meanwhile.
+    """
+    look = select.poll()
+    look.register(gone, select.POLLIN)
+    look.register(hatch, select.POLLIN)
+    look.register(ending, 0)
+    return gone in dict(look.poll())
 
 
 def _draw(kind: str, original: int, result: int) -> NoReturn:
@@ -80,6 +93,7 @@ def _draw(kind: str, original: int, result: int) -> NoReturn:
     try:
         with open(original, "rb") as file, open(result, "wb") as answer:
             try:
+                miniature: Any = sys.modules[MINIATURE]
                 answer.write(miniature.drawn(file, kind))
                 code = 0
             except BaseException as trouble:  # noqa: BLE001 - Pillow raises what it likes

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -42,35 +43,33 @@ class Hatch:
         this is left without an answer, nobody goes on drawing.
         """
         until = time.monotonic() + seconds
-        try:
-            with self._ordered(original, content_type) as result:
-                body = _read(result, until)
-            return Drawn(self._ending(until), body)
-        except BaseException:
-            self.close()
-            raise
-
-    def _ordered(self, original: BinaryIO, content_type: str) -> BinaryIO:
-        result, answer = os.pipe()
-        try:
-            self._hand_in(content_type.encode(), [original.fileno(), answer])
-        except BaseException:
-            os.close(result)
-            raise
-        finally:
-            os.close(answer)
-        return os.fdopen(result, "rb", buffering=0)
+        with _pipe() as (result, their_result), _pipe() as (ending, their_ending):
+            try:
+                with their_result, their_ending:
+                    files = [file.fileno() for file in (original, their_result, their_ending)]
+                    self._hand_in(content_type.encode(), files)
+                body, code = _read(result, until), _read(ending, until)
+            except BaseException:
+                self.close()
+                raise
+        if not code:
+            raise InterruptedError
+        return Drawn(ENDING.unpack(code)[0], body)
 
     def _hand_in(self, order: bytes, files: list[int]) -> None:
         if self._socket:
             with contextlib.suppress(OSError):  # it has closed, as it does after a while
                 socket.send_fds(self._socket, [order], files)
                 return
-        self._open()
+        self.close()
+        self.open()
         assert self._socket
         socket.send_fds(self._socket, [order], files)
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Open the darkroom unless it is; whoever forks can share one with all its children."""
+        if self._darkroom and self._darkroom.poll() is None:
+            return
         self.close()
         self._socket, theirs = socket.socketpair()
         with theirs:
@@ -82,15 +81,6 @@ class Hatch:
                 process_group=0,  # to be ended with the child in which it draws
             )
 
-    def _ending(self, until: float) -> int:
-        assert self._socket
-        self._socket.settimeout(max(0.001, until - time.monotonic()))
-        said = self._socket.recv(ENDING.size)
-        if not said:
-            raise InterruptedError
-        code: int = ENDING.unpack(said)[0]
-        return code
-
     def close(self) -> None:
         """End it at once, with all that it does; the next picture opens it again."""
         if self._socket:
@@ -100,6 +90,14 @@ class Hatch:
                 os.killpg(self._darkroom.pid, signal.SIGKILL)
             self._darkroom.wait(CLOSING_SECONDS)
         self._socket = self._darkroom = None
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Of this order alone: what was meant for somebody who died must reach nobody else."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as ours, os.fdopen(writing, "wb") as theirs:
+        yield ours, theirs
 
 
 def _read(result: BinaryIO, until: float) -> bytes:

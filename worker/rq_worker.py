@@ -6,11 +6,13 @@ import signal
 import threading
 from typing import Any
 
-from rq import Worker
+from rq import Queue, Worker
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
+from worker.hatch import hatch
 
 WORKER_TTL_SECONDS = 30
 MAINTENANCE_SECONDS = 15
@@ -44,6 +46,11 @@ class RescueWorker(Worker):
             self._pulse.beat("worker")
         except StoreUnavailable:
             log.warning("no heartbeat left: Redis does not answer")
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """One darkroom serves all horses: Pillow need not be loaded for each of them."""
+        hatch.open()
+        super().fork_work_horse(job, queue)
 
     def handle_warm_shutdown_request(self) -> None:
         """The job in hand may finish; then its horse is asked to hand it back; then we go."""

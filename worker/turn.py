@@ -2,8 +2,10 @@
 
 import logging
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 
 from jobs import tracing, watchdog
@@ -22,6 +24,7 @@ STEPS: dict[State, Callable[[Services, Claim], None]] = {
 
 SPANS = {State.QUEUED: "submit", State.SUBMITTED: "poll", State.READY: "rescue"}
 
+STAY_SECONDS = 5.0  # less than a platform waits for a worker that it told to stop
 STUMBLE_SECONDS = 10.0
 RACES_MAX = 20
 
@@ -32,24 +35,40 @@ class Leaving(BaseException):
     """The process was told to stop."""
 
 
-def take(services: Services, job_id: str) -> bool:
+def take(services: Services, job_id: str, seconds: float = 0.0) -> bool:
     """Do the most urgent work, or else what the entry named; returns whether there was any.
 
     RQ is first in, first out, but a URL that dies in a minute cannot wait behind one that lives
-    for an hour. There is an entry for every job that waits, so each gets its turn.
+    for an hour. There is an entry for every job that waits, so each gets its turn. Whoever has
+    begun goes on for some seconds while more is urgent: to fork and do RQ's bookkeeping for each
+    job takes longer than to rescue a picture.
     """
-    claim = None
+    until = time.monotonic() + seconds
     try:
         with _stoppable():
-            # Told to stop in between, we would not know what to hand back.
-            with submit.undisturbed():
-                claim = _found(services, job_id)
-            if claim:
-                _work(services, claim)
+            found = _one(services, partial(_found, services, job_id))
+            go_on = found
+            while go_on and time.monotonic() < until:
+                go_on = _one(services, partial(_another, services))
             _draw(services)
+    except Leaving:
+        return True
+    return found
+
+
+def _one(services: Services, find: Callable[[], Claim | None]) -> bool:
+    """Whether there was work, which is done now. Raises Leaving once it was handed back."""
+    claim = None
+    try:
+        # Told to stop in between, we would not know what to hand back.
+        with submit.undisturbed():
+            claim = find()
+        if claim:
+            _work(services, claim)
     except Leaving:
         if claim:
             _hand_back(services, claim)
+        raise
     return claim is not None
 
 
@@ -63,6 +82,14 @@ def _most_urgent(services: Services) -> Claim | None:
         if claim := Claim.take(services.store, job_id):
             return claim
     return None
+
+
+def _another(services: Services) -> Claim | None:
+    """More that is urgent; the entry that asked for it is not needed any more."""
+    claim = _most_urgent(services)
+    if claim:
+        services.store.spend_hint()
+    return claim
 
 
 def _next_in_line(services: Services) -> Claim | None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from deploy import processes
 from deploy.procfile import ROOT
 
+DARKROOM = "worker.darkroom"
+
 
 class Process:
     """A started program. Whatever a test does to it, `kill_all` leaves nothing of it behind."""
@@ -40,8 +42,9 @@ class Process:
         return self._popen.poll()
 
     def children(self) -> list[int]:
-        """Its own children: gunicorn's workers, or the horse of an RQ worker at work."""
-        return processes.children(self.pid)
+        """Gunicorn's workers, or the horse of an RQ worker at work; not the latter's darkroom."""
+        found = processes.children(self.pid)
+        return [pid for pid in found if DARKROOM not in processes.command_line(pid)]
 
     def offspring(self) -> list[int]:
         """Everything in its session but itself, whoever is the parent by now."""

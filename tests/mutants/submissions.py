@@ -70,8 +70,8 @@ MUTANTS = (
     Mutant(
         "stopped-while-admitting",
         _TURN,
-        "            with submit.undisturbed():\n",
-        "            if services:\n",
+        "        with submit.undisturbed():\n",
+        "        if services:\n",
         (f"{_ONE}::test_a_worker_that_is_told_to_stop_leaves_no_job_that_nobody_has",),
     ),
     Mutant(

@@ -15,12 +15,19 @@ _KEYLESS = "tests/bad_input/test_api_inputs.py::test_without_a_key_nothing_is_sh
 
 def _open(view: str, scope: str) -> Mutant:
     """A view that asks for no key at all."""
-    guard = f'@requires("{scope}")\ndef {view}('
-    return Mutant(f"no-key-for-{view}", _API, guard, f"def {view}(", (_KEYLESS,))
+    guarded = _guarded(view, scope)
+    unguarded = guarded.partition("\n")[2]
+    return Mutant(f"no-key-for-{view}", _API, guarded, unguarded, (_KEYLESS,))
+
+
+def _guarded(view: str, scope: str) -> str:
+    verb = {"show": "get", "listing": "list", "replay": "rescue"}.get(view, view)
+    noun = "Jobs" if view == "listing" else "Job"
+    return f'@requires("{scope}")\n@Contract(\n    name="{verb}{noun}"'
 
 
 def _lowered(view: str, scope: str, lower: str) -> Mutant:
-    guard = f'@requires("{scope}")\ndef {view}('
+    guard = _guarded(view, scope)
     new = guard.replace(scope, lower, 1)
     case = {"expect": "read expects", "replay": "submit replays", "forget": "submit forgets"}[view]
     return Mutant(f"{lower}-may-{view}", _API, guard, new, (f"{_SCOPES}[{case}]",))

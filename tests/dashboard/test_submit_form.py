@@ -7,8 +7,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from jobs.services import for_web
+from jobs.settings import load
+from receiver.app import create_app
 from tests.dashboard.visitor import Visitor, log_in, problems_seen, readable
 from tests.harness.chromium import Window
+from tests.harness.installation import KEYS
 from tests.harness.scene import Scene, running_scene
 
 HOSTILE = "<script>alert(1)</script> & \"a\" 'b'"
@@ -127,6 +131,23 @@ def test_a_form_of_another_page_changes_nothing(scene: Scene, visitor: Visitor) 
     before = len(scene.client.jobs())
     assert send(visitor, forgery="made up").status_code == 403
     assert len(scene.client.jobs()) == before
+
+
+def test_the_form_counts_against_the_rate_of_its_key(scene: Scene) -> None:
+    given = {**scene.installation.settings, "RATE_LIMITS": "9000/minute,submiter=1/day"}
+    parts = for_web(load({name: value for name, value in given.items() if value is not None}))
+    with create_app(parts).test_client() as client:
+        token = re.search(r'name="forgery" value="([^"]+)"', client.get("/login").text)
+        assert token
+        client.post("/login", data={"key": KEYS["submit"], "forgery": token[1]})
+        found = re.search(r'name="forgery" value="([^"]+)"', client.get("/submit").text)
+        assert found
+        filled = {"model": "flux-2-pro", "prompt": "kept", "forgery": found[1]}
+        for n in range(3):
+            answer = client.post("/submit", data={"once": f"key-{n}", **filled})
+    assert answer.status_code == 429
+    assert ">kept</textarea>" in answer.text
+    parts.redis.close()
 
 
 @pytest.mark.browser

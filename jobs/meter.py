@@ -37,8 +37,9 @@ class Meter:
 
         Who has shown this key from there within days is let in, whoever else guesses there.
         """
-        keys = [RATES + name, GUESSES + address, f"{ACQUAINTED}{address} {name}", COUNTS]
-        args: list[Any] = [*(quota or NO_QUOTA), *GUESSES_ALLOWED, ACQUAINTED_SECONDS]
+        rate = quota or NO_QUOTA
+        keys = [used(name, rate), GUESSES + address, f"{ACQUAINTED}{address} {name}", COUNTS]
+        args: list[Any] = [*rate, *GUESSES_ALLOWED, ACQUAINTED_SECONDS]
         args += [Turned.GUESSER, Turned.OVER_RATE]
         with unavailable():
             return _reading(*self._admit(keys=keys, args=args))
@@ -48,6 +49,11 @@ class Meter:
         keys, args = [GUESSES + address, COUNTS], [*GUESSES_ALLOWED, Turned.WRONG_KEY]
         with unavailable():
             return _reading(*self._guess(keys=keys, args=args))
+
+
+def used(name: str, quota: Quota) -> str:
+    """Where it stands what a key has used; another rate begins anew, so that a slip can be mended."""
+    return f"{RATES}{quota.requests}/{quota.seconds}:{name}"
 
 
 def _reading(left: int, whole_in: bytes, wait: bytes, guesses: int = 1) -> Reading:

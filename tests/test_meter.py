@@ -8,7 +8,7 @@ from redis import Redis
 
 from jobs.errors import StoreUnavailable
 from jobs.keys import ACQUAINTED, GUESSES, RATES
-from jobs.meter import ACQUAINTED_SECONDS, GUESSES_ALLOWED, Meter
+from jobs.meter import ACQUAINTED_SECONDS, GUESSES_ALLOWED, Meter, used
 from jobs.quotas import Quota
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
@@ -68,7 +68,13 @@ def test_each_name_has_a_quota_of_its_own_wherever_it_asks_from(meter: Meter) ->
 
 def test_without_a_quota_nothing_is_counted(meter: Meter, redis: Redis) -> None:
     assert {meter.admit("app", None, HOME).wait for _ in range(50)} == {0}
-    assert not redis.exists(f"{RATES}app")
+    assert not list(redis.scan_iter(f"{RATES}*"))
+
+
+def test_a_rate_that_was_too_low_for_a_moment_locks_nobody_out(meter: Meter) -> None:
+    while meter.admit("app", Quota(1, 86400), HOME).wait == 0:
+        pass
+    assert meter.admit("app", Quota(600, 60), HOME).left == 599
 
 
 def test_who_guesses_too_often_has_to_wait_even_with_a_key_that_is_right(meter: Meter) -> None:
@@ -89,7 +95,7 @@ def test_a_guesser_does_not_lock_out_whoever_came_from_there_before(meter: Meter
 def test_nothing_is_remembered_for_longer_than_it_is_of_use(meter: Meter, redis: Redis) -> None:
     meter.admit("app", Quota(5, 60), HOME)
     guessed(meter, HOME)
-    assert 0 < redis.pttl(f"{RATES}app") <= 12_100
+    assert 0 < redis.pttl(used("app", Quota(5, 60))) <= 12_100
     assert 0 < redis.pttl(f"{GUESSES}{HOME}") <= GUESSES_ALLOWED.seconds * 1000 + 100
     assert 0 < redis.ttl(f"{ACQUAINTED}{HOME} app") <= ACQUAINTED_SECONDS
 

@@ -91,6 +91,20 @@ def test_without_workers_it_says_who_is_missing(without_sandbox: Installation) -
     assert "did not go all the way" in said
 
 
+@pytest.mark.browser
+def test_it_is_the_first_page_until_there_is_a_job(
+    without_sandbox: Installation, window: Window
+) -> None:
+    page = log_in(window, without_sandbox.url)
+    assert page.inner_text("h1") == "Connect an app"
+    assert problems_seen(window) == []
+    admin = without_sandbox.client()
+    admin.put_job("the-first").raise_for_status()
+    page.wait_for_selector('a[href*="/jobs/the-first"]')
+    admin.request("DELETE", "/api/jobs/the-first").raise_for_status()
+    assert (window.complaints, window.strangers) == ([], [])
+
+
 @contextmanager
 def somebody_else(status: int) -> Iterator[str]:
     class Answer(BaseHTTPRequestHandler):

@@ -52,7 +52,7 @@ class Meter:
 
 
 def used(name: str, quota: Quota) -> str:
-    """Where it stands what a key has used; another rate begins anew, so that a slip can be mended."""
+    """Where Redis counts a key; another rate begins anew, so that a slip can be mended."""
     return f"{RATES}{quota.requests}/{quota.seconds}:{name}"
 
 

@@ -159,6 +159,11 @@ def test_what_the_image_copies_is_there_and_is_sent() -> None:
     assert not let_through(".env") and not let_through("var") and not let_through("tests")
 
 
+def test_the_image_has_what_gunicorn_is_told_to_import() -> None:
+    named = re.findall(r'"deploy\.(\w+)\.', (DEPLOY / "gunicorn.conf.py").read_text())
+    assert named and {f"deploy/{module}.py" for module in named} <= set(copied())
+
+
 @pytest.fixture(scope="module")
 def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """A Fluxkeep that has no files but those of its image."""

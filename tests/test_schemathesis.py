@@ -13,7 +13,7 @@ from tests.harness.scene import Scene, running_scene
 from tests.sandbox import Settings as SandboxSettings
 
 COMMAND = Path(sys.executable).parent / "schemathesis"
-CONFIGURATION = ROOT / "schemathesis.toml"
+CONFIGURATION = ROOT / "tests" / "schemathesis.toml"
 SEED = "1"
 # A stream is read for so long, and whoever waits for a job has its answer sooner.
 REQUEST_SECONDS = "1"

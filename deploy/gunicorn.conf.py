@@ -28,7 +28,7 @@ if _files_max == resource.RLIM_INFINITY or _files_max > _files:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(_files, _wanted), _files_max))
 
 bind = f"0.0.0.0:{_settings.port}"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+workers = _settings.web_concurrency
 # A stalled client costs a greenlet and not a thread; BENCHMARKS.md has the figures.
 worker_class = "deploy.quiet_worker.QuietWorker"
 worker_connections = 2000  # up to 1000 of them wait or watch

@@ -5,6 +5,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
+_DSN = re.compile(r"https?://[^@/\s]+@[^@/:\s]+(?::([0-9]{1,5}))?(?:/[^\s?#]*)?/[0-9]+")
+_LAST_PORT = 65535
+
 
 class Reporting(BaseModel):
     """The part of the settings that says what is told of our work, and to whom."""
@@ -30,9 +33,7 @@ class Reporting(BaseModel):
     @field_validator("sentry_dsn")
     @classmethod
     def _dsn(cls, dsn: SecretStr | None) -> SecretStr | None:
-        if dsn and not re.fullmatch(
-            r"https?://[^@/\s]+@[^@/\s]+/\S*[0-9]+", dsn.get_secret_value()
-        ):
+        if dsn and not _is_dsn(dsn.get_secret_value()):
             raise ValueError("must be a DSN as Sentry shows it, https://key@host/number")
         return dsn
 
@@ -53,3 +54,8 @@ class Reporting(BaseModel):
         """Where spans are posted to, by the rule of OpenTelemetry's specification."""
         base = self.otel_exporter_otlp_endpoint.rstrip("/")
         return self.otel_exporter_otlp_traces_endpoint or (base and f"{base}/v1/traces")
+
+
+def _is_dsn(text: str) -> bool:
+    found = _DSN.fullmatch(text)
+    return bool(found and int(found[1] or 0) <= _LAST_PORT)

@@ -91,8 +91,19 @@ def test_nothing_secret_was_in_any_envelope(scene: Scene, sentry: Hook) -> None:
         assert canary not in said
 
 
-@pytest.mark.parametrize("dsn", ["sentry.example", "https://sentry.example/1", "https://k@h/x"])
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        *("sentry.example", "https://sentry.example/1", "https://k@h/x"),
+        *("https://k@h/x1", "https://k@h:port/1", "https://k@h:65536/1", "https://k@h/1?a=b"),
+    ],
+)
 def test_a_dsn_that_is_none_stops_the_start_with_its_name(dsn: str) -> None:
     with pytest.raises(InvalidSettings, match="SENTRY_DSN") as refused:
         settings.load({**DEFAULTS, "SENTRY_DSN": dsn})
     assert dsn not in str(refused.value)
+
+
+@pytest.mark.parametrize("dsn", ["https://k@o1.sentry.example/42", "http://k:s@h:65535/path/1"])
+def test_a_dsn_may_have_a_port_and_a_path(dsn: str) -> None:
+    assert settings.load({**DEFAULTS, "SENTRY_DSN": dsn}).sentry_dsn

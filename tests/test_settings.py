@@ -1,10 +1,12 @@
 """The settings: complete or loud, naming the variable and never its value."""
 
+import runpy
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from deploy.procfile import ROOT
 from jobs.errors import FluxkeepError, InvalidSettings
 from jobs.hosts import Origin
 from jobs.services import for_background, for_web, storage
@@ -265,6 +267,14 @@ def test_a_name_of_the_environment_is_not_overruled_by_a_file_of_dot_env(
         file.write(f"\nPORT_FILE={secret}\n")
     monkeypatch.setenv("PORT", "2222")
     assert load().port == 2222
+
+
+def test_gunicorn_learns_its_processes_where_all_else_is_read(
+    a_development_directory: Path,
+) -> None:
+    with (a_development_directory / ".env").open("a") as file:
+        file.write("\nWEB_CONCURRENCY=3\n")
+    assert runpy.run_path(str(ROOT / "deploy" / "gunicorn.conf.py"))["workers"] == 3
 
 
 # Once read.

@@ -1,6 +1,9 @@
 """Whoever watches this process: its log, Sentry and traces, as the settings say."""
 
-from jobs import logs, sentry, tracing
+from collections.abc import Iterator
+
+from jobs import logs, optional, sentry, tracing
+from jobs.errors import InvalidSettings
 from jobs.settings import Settings
 
 
@@ -9,6 +12,19 @@ def set_up(settings: Settings, process: str) -> None:
     logs.set_up(settings, process)
     sentry.set_up(settings, process)
     tracing.set_up(settings, process)
+
+
+def missing(settings: Settings) -> Iterator[str]:
+    """A sentence for each variable that asks for packages that are not installed."""
+    wanted = (
+        (bool(settings.sentry_dsn), "sentry_sdk", "SENTRY_DSN"),
+        (settings.traced, "opentelemetry.sdk.trace", settings.traces_variable),
+    )
+    for asked, module, variable in wanted:
+        try:
+            _ = asked and optional.load(module, variable)
+        except InvalidSettings as error:
+            yield from error.problems
 
 
 def flush() -> None:

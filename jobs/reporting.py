@@ -55,6 +55,12 @@ class Reporting(BaseModel):
         base = self.otel_exporter_otlp_endpoint.rstrip("/")
         return self.otel_exporter_otlp_traces_endpoint or (base and f"{base}/v1/traces")
 
+    @property
+    def traces_variable(self) -> str:
+        """Which variable it is that wants traces."""
+        kind = "TRACES_" if self.otel_exporter_otlp_traces_endpoint else ""
+        return f"OTEL_EXPORTER_OTLP_{kind}ENDPOINT"
+
 
 def _is_dsn(text: str) -> bool:
     found = _DSN.fullmatch(text)

@@ -16,8 +16,6 @@ from jobs.settings import Settings
 FLUSH_MILLISECONDS = 3000
 JOB = "fluxkeep.job"
 
-_WANTED_BY = "OTEL_EXPORTER_OTLP_ENDPOINT"
-
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
@@ -47,12 +45,13 @@ def set_up(settings: Settings, process: str) -> None:
     global _on, Nothing  # noqa: PLW0603 - one for the process
     if not settings.traced:
         return
-    sdk = optional.load("opentelemetry.sdk.trace", _WANTED_BY)
-    export = optional.load("opentelemetry.sdk.trace.export", _WANTED_BY)
-    resources = optional.load("opentelemetry.sdk.resources", _WANTED_BY)
-    otlp = optional.load("opentelemetry.exporter.otlp.proto.http.trace_exporter", _WANTED_BY)
-    w3c = optional.load("opentelemetry.trace.propagation.tracecontext", _WANTED_BY)
-    Nothing = optional.load("opentelemetry.context", _WANTED_BY).Context()
+    by = settings.traces_variable
+    sdk = optional.load("opentelemetry.sdk.trace", by)
+    export = optional.load("opentelemetry.sdk.trace.export", by)
+    resources = optional.load("opentelemetry.sdk.resources", by)
+    otlp = optional.load("opentelemetry.exporter.otlp.proto.http.trace_exporter", by)
+    w3c = optional.load("opentelemetry.trace.propagation.tracecontext", by)
+    Nothing = optional.load("opentelemetry.context", by).Context()
     named = {"service.name": settings.otel_service_name, "fluxkeep.process": process}
     provider = sdk.TracerProvider(resource=resources.Resource.create(named))
     exporter = otlp.OTLPSpanExporter(endpoint=settings.traces_endpoint)
@@ -60,7 +59,7 @@ def set_up(settings: Settings, process: str) -> None:
     _on = Tracing(
         provider,
         provider.get_tracer("fluxkeep"),
-        optional.load("opentelemetry.trace", _WANTED_BY),
+        optional.load("opentelemetry.trace", by),
         w3c.TraceContextTextMapPropagator(),
     )
 

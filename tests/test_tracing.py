@@ -4,6 +4,7 @@ import gzip
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -128,13 +129,17 @@ HIDDEN_PACKAGES = (
 )
 
 
-@pytest.mark.parametrize(
+WANTS = pytest.mark.parametrize(
     ("name", "value"),
     [
         ("SENTRY_DSN", "http://key@127.0.0.1:9/1"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:9/traces"),
     ],
 )
+
+
+@WANTS
 def test_a_missing_package_is_named_by_the_variable_that_wants_it(name: str, value: str) -> None:
     said = subprocess.run(
         [sys.executable, "-c", HIDDEN_PACKAGES + LOADED],
@@ -151,3 +156,24 @@ def test_a_missing_package_is_named_by_the_variable_that_wants_it(name: str, val
 def test_an_endpoint_that_is_none_stops_the_start_with_its_name() -> None:
     with pytest.raises(InvalidSettings, match="OTEL_EXPORTER_OTLP_ENDPOINT"):
         settings.load({**DEFAULTS, "OTEL_EXPORTER_OTLP_ENDPOINT": "127.0.0.1:4317"})
+
+
+RELEASE = """
+from flask import cli
+sys.argv = ["flask", "--app", "receiver", "doctor", "--release"]
+cli.main()
+"""
+
+
+@WANTS
+def test_a_missing_package_fails_a_release(name: str, value: str, tmp_path: Path) -> None:
+    own = DEFAULTS | {name: value, "REDIS_URL": "redis://127.0.0.1:1/0", "PYTHONPATH": str(ROOT)}
+    said = subprocess.run(
+        [sys.executable, "-c", HIDDEN_PACKAGES + RELEASE],
+        env=environment(own),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 1 and f"FAILED   {name}" in said.stdout

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jobs import settings
+from jobs import observers, settings
 from jobs.errors import InvalidSettings
 from jobs.services import bfl, redis_for_web
 from jobs.settings import Settings
@@ -23,6 +23,7 @@ def examine(*, release: bool = False) -> Iterator[Finding]:
         yield from map(_wrong, error.problems)
         return
     yield from variables.look(given)
+    yield from map(_wrong, observers.missing(given))
     yield from _around_redis(given, alone=release)
     yield keeping.look(given)
     if not release:

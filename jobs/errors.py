@@ -33,6 +33,10 @@ class BadReport(BadRequest):
 class BadField(BadRequest):
     """A parameter has a value it cannot have."""
 
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.errors = [{"field": field, "message": message}]
+
 
 class RequestTimeout(BadRequest):
     """The body did not arrive in time."""

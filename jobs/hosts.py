@@ -8,6 +8,7 @@ import re
 from enum import Enum, auto
 from typing import NamedTuple
 
+from jobs.addresses import is_inside
 from jobs.errors import RefusedUrl
 
 URL_MAX_CHARS = 4096
@@ -115,17 +116,19 @@ class Trust(NamedTuple):
         return address
 
     def caller(self, url: str) -> Recipient:
-        """Where somebody else's webhook is. Raises RefusedUrl unless it is https.
+        """Where somebody else's webhook is. Raises RefusedUrl unless it is https and may be public.
 
         Beside a sandbox, which is only there to develop with, plain http on loopback is fine.
         """
         address = parse(url)
         inside = self.sandbox is not None and address.origin.host.strip("[]") in LOOPBACK
-        if address.origin.scheme == "https":
-            return Recipient(address, Reach.PUBLIC)
-        if not inside:
+        if address.origin.scheme == "http" and inside:
+            return Recipient(address, Reach.LOOPBACK)
+        if address.origin.scheme != "https":
             raise RefusedUrl("the URL is not an https one")
-        return Recipient(address, Reach.LOOPBACK)
+        if is_inside(address.origin.host):
+            raise RefusedUrl("the URL's host is not a public one")
+        return Recipient(address, Reach.PUBLIC)
 
     def app(self, url: str) -> Recipient:
         """Where a job's `notify_url` is. Raises RefusedUrl unless NOTIFY_HOSTS allows it.

@@ -20,6 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from jobs import watchdog
+from jobs.addresses import is_near, is_public
 from jobs.errors import NotSent, RefusedUrl, TransferFailed
 from jobs.hosts import Address, Origin, Reach, Recipient
 from jobs.watchdog import Watchdog, Wire
@@ -28,59 +29,7 @@ CONNECT_SECONDS = 5.0
 ADDRESSES_TRIED_MAX = 4  # a name may have any number, and each may be silent
 SILENCE_SECONDS = 15.0  # a connection that says nothing for so long is dead
 
-# Global by `ipaddress`, but they lead back inside: translations and Azure's platform address.
-_TREACHEROUS = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            "168.63.129.16/32",
-            "192.88.99.0/24",
-            "64:ff9b::/96",
-            "64:ff9b:1::/48",
-            "2001::/32",
-            "2002::/16",
-            "3fff::/20",
-            "fec0::/10",
-        ),
-    )
-)
-
-# Where an operator's own machines are; link-local addresses are not among them on purpose.
-_NEAR = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            "10.0.0.0/8",
-            "100.64.0.0/10",
-            "127.0.0.0/8",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "::1/128",
-            "fc00::/7",
-        ),
-    )
-)
-
 _target: ContextVar[str] = ContextVar("target", default="")
-
-
-def is_public(text: str) -> bool:
-    """Whether an address belongs to the open internet and to nothing closer."""
-    address = _unmapped(text)
-    if address.is_multicast or address.is_reserved or not address.is_global:
-        return False
-    return not any(address in network for network in _TREACHEROUS)
-
-
-def is_near(text: str) -> bool:
-    """Whether an address belongs to a private network or to this machine."""
-    return any(_unmapped(text) in network for network in _NEAR)
-
-
-def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    address = ipaddress.ip_address(text.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
 
 
 _WITHIN: dict[Reach, Callable[[str], bool]] = {

@@ -56,11 +56,18 @@ def handle(app: Flask) -> None:
 
 def _ours(error: FluxkeepError) -> Response:
     status = STATUS[type(error)]
-    extra = {"errors": error.errors} if isinstance(error, errors.Invalid) else {}
-    response = problem(status, str(error), **extra)
+    response = problem(status, str(error), **_fields(error))
     if isinstance(error, errors.TooMany):
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     return response
+
+
+def _fields(error: FluxkeepError) -> dict[str, Any]:
+    """Which fields are wrong. Under `/v1` these are a body's: BFL says where they stand."""
+    under_v1 = request.path.startswith(BFL_PATHS)
+    if isinstance(error, errors.Invalid) or (isinstance(error, errors.BadField) and not under_v1):
+        return {"errors": error.errors}
+    return {}
 
 
 def _of_http(error: HTTPException) -> Response:

@@ -27,6 +27,7 @@ from receiver import cursors, moments
 from receiver.bodies import MODEL_MAX_CHARS, complaint
 from receiver.patterns import anchored, said
 
+NAME_SHOWN_CHARS = 50
 LINK_TTL_DIGITS = 9
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -52,7 +53,7 @@ class Query(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise BadField(_first(error)) from None
+            raise _first(error) from None
 
 
 def _put(
@@ -62,7 +63,7 @@ def _put(
     if group == METADATA and dot and METADATA in known:
         given.setdefault(METADATA, {})[key] = _only(name, values)
     elif name not in known or name == METADATA:
-        raise BadField(f"{name[:50]}: no such parameter")
+        raise BadField(name[:NAME_SHOWN_CHARS], "no such parameter")
     else:
         repeats = get_origin(known[name].annotation) is list
         given[name] = values if repeats else _only(name, values)
@@ -70,13 +71,16 @@ def _put(
 
 def _only(name: str, values: list[str]) -> str:
     if len(values) > 1:
-        raise BadField(f"{name[:50]}: only once")
+        raise BadField(name[:NAME_SHOWN_CHARS], "only once")
     return values[0]
 
 
-def _first(error: ValidationError) -> str:
-    first = complaint(error.errors()[0])
-    return f"{first['field'][:50]}: {first['message']}"
+def _first(error: ValidationError) -> BadField:
+    """By the name that was asked: without the place in a list, or pydantic's own "[key]"."""
+    first = error.errors()[0]
+    names = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
+    said = complaint({**first, "loc": names})
+    return BadField(said["field"][:NAME_SHOWN_CHARS], said["message"])
 
 
 def _text(pattern: str, meaning: str) -> BeforeValidator:
@@ -150,7 +154,7 @@ class LinksQuery(Query):
             return settings.link_ttl
         most = max(settings.link_ttl, settings.link_ttl_max)
         if self.link_ttl > most:
-            raise BadField(f"link_ttl: a whole number of seconds from 1 to {most:.0f}")
+            raise BadField("link_ttl", f"a whole number of seconds from 1 to {most:.0f}")
         return self.link_ttl
 
 
@@ -197,4 +201,4 @@ class EventsQuery(Query):
         try:
             return Mark.read(text)
         except ValueError as error:
-            raise BadField(f"Last-Event-ID: {error}") from None
+            raise BadField("Last-Event-ID", str(error)) from None

@@ -148,7 +148,7 @@ def once(wired: Services, wish: Wish, key: OnceKey, raw: bytes) -> Job:
     Raises BadField, and KeyReused when the same key came with another request before.
     """
     if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):
-        raise BadField("Idempotency-Key: 1 to 255 printable ASCII characters without spaces")
+        raise BadField("Idempotency-Key", "1 to 255 printable ASCII characters without spaces")
     digest = hashlib.sha256(f"{request.path}\0".encode())  # where a model may be named, too
     digest.update(raw)
     asked = digest.hexdigest()[:32]

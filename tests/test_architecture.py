@@ -14,7 +14,7 @@ LINES_MAX = 300
 LAYERS = (
     {"wording", "errors", "states", "scripts", "keys", "outage", "watchdog", "timeline"}
     | {"kept", "patience", "caller", "limits", "target", "seal", "apikey", "headers"}
-    | {"proxies", "quotas", "redis_url"},
+    | {"proxies", "quotas", "redis_url", "addresses"},
     {"evolution", "express"},
     {"hosts", "report", "clock", "complaint", "environment", "counts"},
     {"facts", "shown"},

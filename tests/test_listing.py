@@ -119,7 +119,9 @@ def test_a_parameter_that_cannot_be_taken_is_named(client: Client, name: str, va
     answer = client.get("/api/jobs", **{name: value})
     assert answer.status_code == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert name in answer.json()["detail"]
+    (error,) = answer.json()["errors"]
+    assert error["field"] == name and error["message"]
+    assert answer.json()["detail"] == f"{name}: {error['message']}"
 
 
 @pytest.mark.parametrize("key", [*KEYS.values(), "wrong", ""])

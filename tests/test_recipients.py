@@ -58,6 +58,26 @@ def test_what_is_no_plain_https_url_is_refused_wherever_it_leads(url: str) -> No
 
 
 @pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "10.0.0.1", "169.254.169.254", "[::1]", "[fd00::1]", "[::ffff:127.0.0.1]"),
+        *("localhost", "app.localhost", "localhost.", "127.1", "2130706433", "0.0.0.0"),  # noqa: S104
+    ],
+)
+def test_a_host_that_says_itself_that_it_is_inside_is_refused_at_once(host: str) -> None:
+    for trust in (ANYBODY, BESIDE_A_SANDBOX):
+        with pytest.raises(RefusedUrl, match="not a public one"):
+            trust.app(f"https://{host}/told")
+        with pytest.raises(RefusedUrl, match="not a public one"):
+            trust.caller(f"https://{host}:8443/told")
+
+
+@pytest.mark.parametrize("host", ["8.8.8.8", "[2606:4700::1111]", "localhost.example"])
+def test_a_host_that_may_be_a_public_one_is_looked_up_later(host: str) -> None:
+    assert ANYBODY.app(f"https://{host}/").reach is Reach.PUBLIC
+
+
+@pytest.mark.parametrize(
     "host", ["app.example", "app.internal.evil.example", "xapp.internal", "10.1.2.4", "127.0.0.1"]
 )
 def test_where_hosts_are_named_no_other_is_told(host: str) -> None:

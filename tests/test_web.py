@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from jobs import watchdog, web
+from jobs.addresses import is_public
 from jobs.errors import RefusedUrl, TransferFailed
 from jobs.hosts import Address, Origin
 
@@ -99,7 +100,7 @@ def session(wire: Wire) -> Iterator[requests.Session]:
     "address", ["8.8.8.8", "20.60.1.1", "2606:4700::1111", "2a01:111::1", "::ffff:8.8.8.8"]
 )
 def test_an_address_of_the_open_internet_is_public(address: str) -> None:
-    assert web.is_public(address)
+    assert is_public(address)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_an_address_of_the_open_internet_is_public(address: str) -> None:
     ],
 )
 def test_any_other_address_is_not(address: str) -> None:
-    assert not web.is_public(address)
+    assert not is_public(address)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]"])

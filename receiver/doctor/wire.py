@@ -3,10 +3,10 @@
 import socket
 from collections.abc import Iterator
 
+from jobs.addresses import is_public
 from jobs.hosts import LOOPBACK
 from jobs.redis_url import RedisUrl
 from jobs.settings import Settings
-from jobs.web import is_public
 from receiver.doctor.finding import Finding, ok, warning
 
 PART = "Redis access"

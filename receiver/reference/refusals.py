@@ -76,4 +76,6 @@ def _document(status: HTTPStatus, error: type[FluxkeepError]) -> Problem:
     document = problems.document(status, error.__doc__ or "")
     if error is errors.Invalid:
         document["errors"] = [{"field": "metadata", "message": "Input should be an object"}]
+    if error is errors.BadField:
+        document["errors"] = [{"field": "limit", "message": "a whole number from 1 to 200"}]
     return document

@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 def expect(job_id: str) -> ResponseReturnValue:
     """By the task's id, for what its caller submitted; joins a callback that came first."""
     if not bfl.TASK_ID.fullmatch(job_id):
-        raise BadField("task id", "1 to 128 of A-Z a-z 0-9 _ -")
+        raise BadField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
     facts = Expectation.read(services().trust).facts()
 
     def join(job: Job | None, now: float) -> Job:

@@ -143,6 +143,14 @@ def test_what_needs_a_key_names_its_scope(document: dict[str, Any]) -> None:
     assert scopes["forgetJob"] == {"admin"} and all(scopes.values())
 
 
+def test_only_who_shows_a_good_key_is_told_its_rate(document: dict[str, Any]) -> None:
+    answers = document["paths"]["/api/jobs"]["get"]["responses"]
+    told = {
+        status for status, answer in answers.items() if "RateLimit" in answer.get("headers", {})
+    }
+    assert told == {"200", "400", "403", "429", "503"}
+
+
 def test_who_is_called_later_is_said_where_it_is_asked_for(document: dict[str, Any]) -> None:
     paths = document["paths"]
     for operation in (paths["/api/jobs"]["post"], paths["/api/jobs/{job_id}"]["put"]):

@@ -104,8 +104,8 @@ def _answers(rule: str, said: Said, schemas: Schemas, *, asks: bool) -> dict[str
     own = said.contract.answers.items()
     told = refused | long | {str(status): _answer(answer, schemas) for status, answer in own}
     if said.scope:
-        for answer in told.values():
-            answer["headers"] = answer.get("headers", {}) | words.QUOTA
+        for status in told.keys() - words.BEFORE_THE_KEY:
+            told[status]["headers"] = told[status].get("headers", {}) | words.QUOTA
     return dict(sorted(told.items()))
 
 

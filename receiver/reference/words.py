@@ -67,6 +67,7 @@ QUOTA: dict[str, dict[str, Any]] = {
     "RateLimit-Policy": {"description": "requests (q) in seconds (w)", "schema": _TEXT},
     "RateLimit": {"description": "requests left (r), whole again in seconds (t)", "schema": _TEXT},
 }
+BEFORE_THE_KEY = {"401", "414"}  # no good key was shown, or nobody looked at it
 
 SECURITY: dict[str, dict[str, Any]] = {
     "bearer": {

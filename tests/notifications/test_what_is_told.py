@@ -107,5 +107,5 @@ def test_no_secret_is_in_any_log(scene: Scene, hook: Hook) -> None:
     for secret in (OLD, NEW):
         assert secret not in logs and secret.removeprefix("whsec_") not in logs
     assert "/hook" not in logs and hook.calls[-1].headers["webhook-signature"] not in logs
-    assert f"job {job_id}: notify_url called" in logs
+    assert job_id in logs and "notify_url called" in logs
     assert json.dumps(scene.client.job(job_id)).find("whsec_") == -1

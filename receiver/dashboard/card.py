@@ -23,6 +23,8 @@ PLAIN = {
     State.STORED: "No picture",
 }
 
+REFUSED = {"request": "the request", "content": "what came of it"}
+
 
 @dataclass(frozen=True, slots=True)
 class Medium:
@@ -100,8 +102,13 @@ class Card:
         """Why it ended without media."""
         refusal = self.shown["moderation"]
         if refusal:
-            return ", ".join(refusal["reasons"]) or f"at the {refusal['stage']}"
+            return ", ".join(refusal["reasons"]) or f"BFL refused {self.refused}"
         return str(self.shown["error"]["message"]) if self.shown["error"] else ""
+
+    @property
+    def refused(self) -> str:
+        """What was moderated, in words."""
+        return REFUSED[str(self.shown["moderation"]["stage"])]
 
     @property
     def replayable(self) -> bool:

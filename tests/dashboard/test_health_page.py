@@ -152,3 +152,21 @@ def test_it_renews_itself_while_it_is_open(scene: Scene, window: Window) -> None
     assert page.get_attribute("#kept svg", "role") == "img"
     assert problems_seen(window) == []
     assert (window.complaints, window.strangers) == ([], [])
+
+
+@pytest.mark.browser
+def test_a_page_that_is_open_stops_saying_that_all_is_well(scene: Scene, window: Window) -> None:
+    page = log_in(window, scene.installation.url, "/health", "read")
+    well = page.get_by_role("heading", name="All is well")
+    well.wait_for()
+    scene.installation.redis.pause()
+    try:
+        page.get_by_role("heading", name="Redis does not answer").wait_for()
+    finally:
+        scene.installation.redis.resume()
+    well.wait_for()
+    page.context.set_offline(True)
+    page.get_by_text("No answer from the server").wait_for()
+    assert not well.is_visible()
+    page.context.set_offline(False)
+    well.wait_for()

@@ -221,6 +221,43 @@ def test_every_page_fits_and_is_for_everybody(
     assert (window.strangers, window.complaints) == ([], [])
 
 
+def test_the_header_takes_two_lines_on_a_phone_and_one_on_a_tablet(visit: Visit) -> None:
+    page = visit().page
+    for width, lines in ((360, 2), (390, 2), (768, 1), (1440, 1)):
+        page.set_viewport_size({"width": width, "height": 800})
+        middles = page.evaluate(
+            """() => [...document.querySelectorAll(".brand, .top nav a, .aside")].map(one => {
+                const box = one.getBoundingClientRect();
+                return Math.round((box.top + box.bottom) / 20);
+            })"""
+        )
+        assert len(set(middles)) == lines, width
+
+
+def test_a_page_that_is_open_says_that_it_is_old(visit: Visit, scene: Scene) -> None:
+    page = visit().page
+    scene.installation.redis.pause()
+    try:
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # looked at again
+        expect(page.get_by_text("What you see is from before")).to_be_visible()
+    finally:
+        scene.installation.redis.resume()
+    expect(page.get_by_text("What you see is from before")).to_be_hidden(timeout=30_000)
+
+
+def test_what_is_long_stays_in_its_place(visit: Visit, scene: Scene) -> None:
+    words = "一望无际 " + "雾" * 900
+    job_id = ended(scene, prompt=words, facts={"metadata": {"essay": words[:600]}})
+    refused = ended(scene, outcome="content_moderated", reasons=[])
+    window = visit()
+    page = window.page
+    expect(card(page, job_id).locator(".prompt")).to_contain_text("雾" * 150)
+    expect(card(page, refused)).to_contain_text("BFL refused what came of it")
+    page.goto(f"{scene.installation.url}/jobs/{job_id}")
+    assert page.locator("#facts").bounding_box()["y"] < WIDE["height"]
+    assert window.violations() == []
+
+
 def test_a_page_weighs_little_and_does_not_jump(visit: Visit, scene: Scene) -> None:
     window = visit()
     page = window.page

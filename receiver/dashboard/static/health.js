@@ -3,7 +3,7 @@
 import { renewSoon } from "./live.js";
 
 const EVERY = 3000;
-const unknown = !document.querySelector("[data-live][id]:not(body)");
+const unknown = !document.querySelector(".panel");
 
 setInterval(() => {
   if (document.hidden) return;

@@ -26,10 +26,10 @@ export function follow(watched) {
     stream = null;
   };
   const lost = () => {
+    renewSoon(); // a session that is over leads to the login, a silent server is told of
     if (stream?.readyState !== EventSource.CLOSED) return; // it comes back by itself
     close();
     setTimeout(open, RETRY);
-    renewSoon(); // a session that is over leads to the login
   };
   document.addEventListener("visibilitychange", () => {
     // A browser keeps six connections to us, for all of its tabs.
@@ -49,18 +49,25 @@ export function renewSoon() {
 
 async function renew() {
   renewedAt = Date.now();
+  let current = false;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (answer.redirected && new URL(answer.url).pathname === "/login") return location.reload();
     if (answer.status === 404) return location.reload();
-    if (answer.ok) swap(parser.parseFromString(await answer.text(), "text/html"));
+    const fresh = parser.parseFromString(await answer.text(), "text/html");
+    current = answer.ok || (document.body.dataset.kind && same(fresh)); // some show a trouble themselves
+    if (current) swap(fresh);
   } finally {
     due = null;
+    document.getElementById("stale").hidden = Boolean(current);
+    if (!current) setTimeout(renewSoon, RETRY);
   }
 }
 
+const same = (fresh) => fresh.body.dataset.kind === document.body.dataset.kind;
+
 function swap(fresh) {
-  if (fresh.body.dataset.kind !== document.body.dataset.kind) return location.reload();
+  if (!same(fresh)) return location.reload();
   for (const part of parts(fresh)) {
     const old = document.getElementById(part.id);
     if (!old || sources.get(old) === source(part)) continue;

@@ -1,5 +1,6 @@
 """The situations tests begin in: a Redis, a BFL, a Fluxkeep that runs."""
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,11 @@ from jobs.provider import Limits, Provider
 from tests.harness import Client, Installation, RedisServer, S3Server, TestBucket
 from tests.harness.chromium import Chromium, Window
 from tests.sandbox import Sandbox
+
+
+def pytest_sessionstart() -> None:
+    """A shell has what it runs in the background ignore Ctrl-C, and so would what tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

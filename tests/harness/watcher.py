@@ -44,6 +44,8 @@ class Watcher:
         return [job["status"] for job in jobs if job["id"] == job_id]
 
     def close(self) -> None:
+        if not self.ended.is_set():
+            self.answer.raw.shutdown()  # else closing waits for the reader, and it for a heartbeat
         self.answer.close()
 
     def __enter__(self) -> Self:

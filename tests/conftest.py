@@ -10,7 +10,7 @@ import pytest
 
 from jobs.bucket import Bucket
 from jobs.provider import Limits, Provider
-from tests.harness import Client, Installation, RedisServer, S3Server, TestBucket
+from tests.harness import Client, Installation, RedisServer, S3Server, TestBucket, prometheus
 from tests.harness.chromium import Chromium, Window
 from tests.sandbox import Sandbox
 
@@ -24,6 +24,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first: else one of them begins when all other workers are done."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+    if missing := prometheus.missing():
+        for item in items:
+            if item.get_closest_marker("prometheus"):
+                item.add_marker(pytest.mark.skip(reason=missing))
 
 
 @pytest.fixture

@@ -140,6 +140,7 @@ def test_the_dashboard_uses_only_recorded_series_that_the_rules_make() -> None:
     assert set(re.findall(r"\bfluxkeep:\w+:\w+", DASHBOARD.read_text())) <= recorded
 
 
+@pytest.mark.prometheus
 def test_promtool_finds_nothing_wrong_with_the_page(scene: Scene) -> None:
     said = promtool("check", "metrics", given=page(scene))
     assert (said.returncode, said.stdout + said.stderr) == (0, "")
@@ -170,6 +171,7 @@ def prometheus(scene: Scene, tmp_path: Path) -> Iterator[Prometheus]:
     server.close()
 
 
+@pytest.mark.prometheus
 def test_a_real_prometheus_scrapes_it_and_evaluates_the_rules(
     scene: Scene, prometheus: Prometheus
 ) -> None:

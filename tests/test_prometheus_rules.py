@@ -3,8 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from deploy.procfile import ROOT
 from tests.harness.prometheus import promtool
+
+pytestmark = pytest.mark.prometheus
 
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 AT = "175m"

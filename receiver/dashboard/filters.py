@@ -15,6 +15,7 @@ from receiver.wiring import services
 KILO = 1024
 MINUTE, HOUR, DAY = 60, 3600, 86400
 CLOCK_MAX_SECONDS = 2 * HOUR
+LATELY_SECONDS = 10
 
 
 def install(app: Flask) -> None:
@@ -39,8 +40,8 @@ def span(seconds: float) -> str:
     seconds = max(0.0, seconds)
     for unit, length in (("d", DAY), ("h", HOUR), ("min", MINUTE)):
         if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+            return f"{int(seconds / length)} {unit}"
+    return f"{int(seconds)} s"
 
 
 def clock(seconds: float) -> str:
@@ -67,8 +68,9 @@ def minute(at: float) -> str:
 
 
 def ago(at: float) -> str:
-    """`7 min ago`; a script keeps it true."""
-    return f"{span(services().store.now() - at)} ago"
+    """`now`, `7 min ago`; a script (times.js) keeps it true in the same words."""
+    seconds = services().store.now() - at
+    return "now" if seconds < LATELY_SECONDS else f"{span(seconds)} ago"
 
 
 def left(at: float) -> str:

@@ -9,7 +9,7 @@ from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene
 from tests.sandbox import Task
 
-GIVE_UP_SECONDS = 15
+GIVE_UP_SECONDS = 30
 SWEEP_SECONDS = 5
 FOR_EVER = 10_000
 SIZE_BYTES = 200_000

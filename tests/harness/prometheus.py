@@ -4,6 +4,7 @@
 installed, which would start a service: it is unpacked beside the virtual environment.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from tests.harness.process import Process
 
 CACHE = Path(sys.prefix) / "share" / "prometheus"
 _ADVICE = (
-    "The tests with Prometheus will fail: install it (apt-get install prometheus, or from "
+    "The tests with Prometheus are skipped: install it (apt-get install prometheus, or from "
     "prometheus.io) so that `prometheus` and `promtool` are found, and try again."
 )
 
@@ -36,15 +37,34 @@ def find(program: str) -> str:
     return path
 
 
+def missing() -> str:
+    """Why there is none; empty where there is."""
+    try:
+        find("promtool"), find("prometheus")
+    except PrometheusMissing as error:
+        return str(error)
+    return ""
+
+
 def unpack() -> None:
     """Fetch Debian's package and lay it out under CACHE. Raises PrometheusMissing."""
     with tempfile.TemporaryDirectory() as directory:
         try:
-            _run("apt-get", "-qq", "download", "prometheus", cwd=directory)
+            _download(directory)
             (package,) = Path(directory).glob("prometheus_*.deb")
             _run("dpkg", "-x", str(package), str(CACHE), cwd=directory)
         except (OSError, ValueError, subprocess.CalledProcessError):
             raise PrometheusMissing(_ADVICE) from None
+
+
+def _download(directory: str) -> None:
+    """The package; where apt knows of none yet, it reads its lists first."""
+    try:
+        _run("apt-get", "-qq", "download", "prometheus", cwd=directory)
+    except subprocess.CalledProcessError:
+        root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        _run(*root, "apt-get", "-qq", "update", cwd=directory)
+        _run("apt-get", "-qq", "download", "prometheus", cwd=directory)
 
 
 def _run(*command: str, cwd: str) -> None:
@@ -106,9 +126,7 @@ class Prometheus:
 
 
 def main() -> None:
-    try:
-        find("promtool"), find("prometheus")
-    except PrometheusMissing:
+    if missing():
         sys.stderr.write("Prometheus is missing; fetching it for its tests ...\n")
         try:
             unpack()

@@ -2,8 +2,9 @@
 
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-const AGO = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
-const UNITS = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+// The server's own words (filters.py), so that nothing moves when this begins to count.
+const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+const LATELY = 10;
 
 // Our own clock may be wrong: deadlines are counted by the server's.
 const ahead = Number(document.body.dataset.now || Date.now() / 1000) - Date.now() / 1000;
@@ -27,15 +28,15 @@ function tick(root) {
 }
 
 const WORDS = {
-  age: (seconds) => (seconds > -10 ? "now" : relative(seconds)),
+  age: (seconds) => (seconds > -LATELY ? "now" : `${span(-seconds)} ago`),
   clock: (_, time) => CLOCK.format(new Date(time.dateTime)),
   exact: (_, time) => EXACT.format(new Date(time.dateTime)),
-  left: (seconds) => (seconds < 1 ? "any moment" : seconds < 60 ? `in ${Math.floor(seconds)} s` : seconds < 7200 ? `in ${clock(seconds)}` : relative(seconds)),
+  left: (seconds) => (seconds < 1 ? "any moment" : seconds < 60 ? `in ${Math.floor(seconds)} s` : seconds < 7200 ? `in ${clock(seconds)}` : `in ${span(seconds)}`),
 };
 
-function relative(seconds) {
-  const [unit, length] = UNITS.find(([, one]) => Math.abs(seconds) >= one) || UNITS.at(-1);
-  return AGO.format(Math.trunc(seconds / length), unit);
+function span(seconds) {
+  const [unit, length] = UNITS.find(([, one]) => seconds >= one) || UNITS.at(-1);
+  return `${Math.floor(seconds / length)} ${unit}`;
 }
 
 function clock(seconds) {

@@ -70,7 +70,9 @@ $(VENV)/.run: $(VENV)/.made requirements.txt deploy/requirements-local.txt
 	@$(PIP) install --quiet -r requirements.txt -r deploy/requirements-local.txt
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.made requirements-dev.txt
+$(VENV)/.dev: $(VENV)/.made requirements-dev.txt deploy/requirements-reporting.txt
 	@echo "Installing what Fluxkeep and its tests need ..."
 	@$(PIP) install --quiet -r requirements-dev.txt
+	@$(PIP) install --quiet --no-deps --upgrade --target $(VENV)/share/reporting \
+	  -r deploy/requirements-reporting.txt
 	@touch $@

@@ -20,5 +20,4 @@ pin --group reporting --constraints requirements.txt \
     --output-file deploy/requirements-reporting.txt
 pin --group clients --no-deps --output-file tests/clients/requirements.txt
 pin --group dev --constraints requirements.txt --constraints deploy/requirements-local.txt \
-    --constraints deploy/requirements-reporting.txt \
     pyproject.toml --output-file requirements-dev.txt

@@ -21,6 +21,7 @@ from receiver import (
     submissions,
     watching,
 )
+from receiver.hearing import Hearing
 from receiver.reference import views as reference
 from receiver.wiring import Wired
 
@@ -44,6 +45,7 @@ def create_app(given: Services | None = None) -> Flask:
     dashboard.install(app, built)
     problems.handle(app)
     app.after_request(admission.tell)
+    app.wsgi_app = callbacks.ShortWay(app, Hearing(built))  # type: ignore[method-assign]
     return app
 
 

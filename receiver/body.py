@@ -1,9 +1,13 @@
 """Request bodies: raw, whole, and never larger than they may be."""
 
+from typing import Any
+
 import gevent
 from flask import request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest as WerkzeugBadRequest
+from werkzeug.sansio.utils import get_content_length
+from werkzeug.wsgi import get_input_stream
 
 from jobs.errors import BadRequest, RequestTimeout, TooLarge
 
@@ -12,16 +16,23 @@ ARRIVAL_SECONDS = 20.0
 
 
 def read(max_bytes: int) -> bytes:
-    """The raw body, byte for byte.
+    """The raw body of Flask's request, before anything touches `request.form`.
 
     Raises TooLarge, RequestTimeout, or BadRequest for a body that breaks off or is malformed.
     """
-    length = request.content_length
+    return received(request.environ, max_bytes)
+
+
+def received(environ: dict[str, Any], max_bytes: int) -> bytes:
+    """The raw body of a WSGI request, byte for byte. Raises the same."""
+    length = get_content_length(
+        http_content_length=environ.get("CONTENT_LENGTH"),
+        http_transfer_encoding=environ.get("HTTP_TRANSFER_ENCODING"),
+    )
     if length is not None and length > max_bytes:
         raise TooLarge
     # One byte more than allowed: a chunked body over the limit is cut there without a word.
-    request.max_content_length = max_bytes + 1
-    body = _received()
+    body = _whole(environ, length, max_bytes + 1)
     if len(body) > max_bytes:
         raise TooLarge
     if length is not None and len(body) != length:
@@ -29,10 +40,12 @@ def read(max_bytes: int) -> bytes:
     return body
 
 
-def _received() -> bytes:
+def _whole(environ: dict[str, Any], length: int | None, max_bytes: int) -> bytes:
+    stream = environ["wsgi.input"]
+    if length is None:
+        stream = get_input_stream(environ, max_content_length=max_bytes)
     try:
         with gevent.Timeout(ARRIVAL_SECONDS, RequestTimeout):
-            # Before anything touches request.form, which would leave the body empty.
-            return request.get_data(cache=False, parse_form_data=False)
+            return bytes(stream.read(-1 if length is None else length))
     except (OSError, ValueError, ParseException, WerkzeugBadRequest):
         raise BadRequest("the body could not be read") from None

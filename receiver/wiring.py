@@ -6,7 +6,6 @@ from typing import Self, cast
 from flask import Flask, current_app
 
 from jobs.services import Services
-from jobs.signing import CallbackVerifier
 from receiver.fanout import Fanout
 from receiver.keyring import Keyring
 from receiver.retold import Retold
@@ -21,7 +20,6 @@ class Wired:
 
     services: Services
     keyring: Keyring
-    callbacks: CallbackVerifier
     fanout: Fanout
     retold: Retold
     turns: Turns
@@ -32,7 +30,6 @@ class Wired:
         return cls(
             services=services,
             keyring=Keyring(settings.api_keys),
-            callbacks=CallbackVerifier(settings.webhook_secret),
             fanout=Fanout(services.events),
             retold=Retold(services),
             turns=Turns(),

@@ -11,6 +11,7 @@ import requests
 from jobs import settings
 from jobs.errors import InvalidSettings
 from jobs.keys import DUE, RECORDS
+from tests.harness import reporting
 from tests.harness.hook import Hook
 from tests.harness.installation import DEFAULTS, WEBHOOK_SECRET
 from tests.harness.patience import wait_for
@@ -30,7 +31,8 @@ def sentry() -> Iterator[Hook]:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory, sentry: Hook) -> Iterator[Scene]:
     dsn = f"http://{DSN_KEY}@127.0.0.1:{sentry.port}/42"
-    with running_scene(tmp_path_factory.mktemp("sentry"), SENTRY_DSN=dsn) as running:
+    variables = {"SENTRY_DSN": dsn, **reporting.VARIABLES}
+    with running_scene(tmp_path_factory.mktemp("sentry"), None, None, **variables) as running:
         yield running
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from deploy.procfile import ROOT, environment
 from jobs import settings
 from jobs.errors import InvalidSettings
+from tests.harness import reporting
 from tests.harness.hook import Hook
 from tests.harness.installation import DEFAULTS
 from tests.harness.patience import wait_for
@@ -21,6 +21,10 @@ CALLERS_TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{CALLERS_TRACE}-b7ad6b7169203331-01"
 
 Spans = dict[tuple[str, str], str]
+
+Exported = reporting.load(
+    "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
+).ExportTraceServiceRequest
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +39,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, collector: Hook) -> Iterator
     variables = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
+        **reporting.VARIABLES,
     }
     with running_scene(tmp_path_factory.mktemp("tracing"), None, None, **variables) as running:
         yield running
@@ -45,7 +50,7 @@ def spans_of(collector: Hook, job_id: str) -> Spans:
     found: Spans = {}
     for call in list(collector.calls):
         body = gzip.decompress(call.body) if call.headers.get("Content-Encoding") else call.body
-        for group in ExportTraceServiceRequest.FromString(body).resource_spans:
+        for group in Exported.FromString(body).resource_spans:
             process = {one.key: one.value.string_value for one in group.resource.attributes}
             for scope in group.scope_spans:
                 for span in scope.spans:

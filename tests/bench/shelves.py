@@ -1,4 +1,4 @@
-"""Stored jobs of the usual shape, as many as are wanted, written by the store itself."""
+"""Stored jobs of the usual shape, as many as are wanted."""
 
 import hashlib
 from dataclasses import replace
@@ -12,7 +12,6 @@ from jobs.media import object_key, thumbnail_key
 from jobs.pages import Position
 from jobs.patience import Patience
 from jobs.report import Report, Taken
-from jobs.services import Services
 from jobs.states import News, Source
 
 # The clock of Redis has microseconds, which take their place in a record.
@@ -24,13 +23,6 @@ ORIGIN = "api.eu2.bfl.ai"
 PROMPT = "a lighthouse in the fog, seen from a small boat, " * 4 + "oil."
 METADATA = {"user": "00042", "order": "4711-2026", "ok": True}
 PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
-
-
-def fill(services: Services, numbers: range) -> None:
-    """Each is written once, as it is in the end."""
-    for n in numbers:
-        job = stored(n)
-        services.store.change(job.id, lambda _job, _now, job=job: job, new=True)  # type: ignore[misc]
 
 
 def place(n: int) -> Position:

@@ -8,8 +8,9 @@ from redis import Redis
 
 from jobs import records
 from jobs.job import Job
-from jobs.keys import RECORDS
+from jobs.keys import RECORDS, TASKS
 from jobs.places import places
+from jobs.plan import other_names
 
 BATCH = 1000
 VERSION = 7
@@ -29,6 +30,8 @@ def _write(redis: Redis, batch: list[Job]) -> None:
             sets.setdefault(key, {})[job.id] = score
     pipe: Any = redis.pipeline(transaction=False)
     pipe.mset({RECORDS + job.id: records.encode(job, VERSION) for job in batch})
+    if names := {TASKS + name: job.id for job in batch for name in other_names(job)}:
+        pipe.mset(names)
     for key, members in sets.items():
         pipe.zadd(key, members)
     pipe.execute()

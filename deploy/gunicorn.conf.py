@@ -1,5 +1,6 @@
 """How gunicorn serves the web process; WEB_CONCURRENCY says with how many processes (2)."""
 
+import gc
 import os
 import resource
 import sys
@@ -8,6 +9,9 @@ from typing import NoReturn
 from jobs import settings
 from jobs.errors import InvalidSettings
 from jobs.storage import prove
+
+
+COLLECTED_EVERY = 10_000  # objects that came and did not go
 
 
 def _stop(why: object) -> NoReturn:
@@ -55,3 +59,10 @@ header_map = "drop"
 control_socket_disable = True
 logger_class = "deploy.gunicorn_log.Log"
 accesslog = None  # the paths of media links and callbacks are secrets
+
+
+def post_worker_init(worker: object) -> None:
+    """What is loaded by now stays: no callback waits while the collector looks through it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECTED_EVERY)

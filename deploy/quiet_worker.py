@@ -41,6 +41,8 @@ class QuietWorker(GeventWorker):
         except TimeoutError:
             # Nothing to log a traceback for: it is what a closed connection is.
             raise BrokenPipeError(errno.EPIPE, "the client reads nothing") from None
+        finally:
+            gevent.sleep(0)
 
     def handle_error(self, _request: Any, client: socket.socket, _address: Any, error: Any) -> None:
         status = _status(error)

@@ -14,13 +14,14 @@ from typing import NamedTuple
 from tests.bench import delivery, load, pace, rivals
 from tests.bench.load import Result
 from tests.bench.slow_clients import STALLED, stalled
-from tests.bench.stage import BARE, OURS, Stage, stage
+from tests.bench.stage import BARE, OURS, PLAIN, Stage, stage
 from tests.harness.installation import WEBHOOK_SECRET
 
 TURNS = 3
 TURN_SECONDS = 2
 PACED_SECONDS = 4
 OWN, CEILING = "Fluxkeep", "Fluxkeep without recording"
+PLAIN_CEILING = "the same as a view of Flask"
 SAMPLE = "BFL's sample in Flask"
 
 
@@ -60,6 +61,7 @@ def handlers(here: Stage) -> Iterator[dict[str, str]]:
         found = {
             OWN: stack.enter_context(here.web(OURS)).url,
             CEILING: stack.enter_context(here.web(BARE)).url,
+            PLAIN_CEILING: stack.enter_context(here.web(PLAIN)).url,
         }
         for rival in (rivals.express_bullmq(), rivals.fastapi_arq(), rivals.sample_flask()):
             running = rivals.running(rival, here.directory, settings)

@@ -12,6 +12,7 @@ from tests.harness.installation import WEBHOOK_SECRET
 
 OURS = "receiver:create_app()"
 BARE = "tests.bench.bare:create_app()"
+PLAIN = "tests.bench.bare:create_plain_app()"
 TURNS = 3
 WARM_UP_SECONDS = 2
 

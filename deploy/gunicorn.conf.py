@@ -10,7 +10,6 @@ from jobs import settings
 from jobs.errors import InvalidSettings
 from jobs.storage import prove
 
-
 COLLECTED_EVERY = 10_000  # objects that came and did not go
 
 
@@ -61,7 +60,7 @@ logger_class = "deploy.gunicorn_log.Log"
 accesslog = None  # the paths of media links and callbacks are secrets
 
 
-def post_worker_init(worker: object) -> None:
+def post_worker_init(_worker: object) -> None:
     """What is loaded by now stays: no callback waits while the collector looks through it again."""
     gc.collect()
     gc.freeze()

@@ -10,7 +10,7 @@ from jobs.job import Job
 from jobs.keys import COUNTS, FORGOTTEN, INPUTS, LINE, RECORDS, REFUSALS, SIZES, TASKS
 from jobs.limits import Limits, Room
 from jobs.places import caps, every, moves, places
-from jobs.queues import ENTRY_TTL_SECONDS, Hints
+from jobs.queues import Hints
 from jobs.states import State
 
 LATE_SECONDS = 5.0
@@ -61,9 +61,13 @@ class Plan:
             *flat(self._commands()),
             len(lines),
             *lines,
-            *flat(_hint(hints, self.after.id) if self._needs_worker() else []),
-            *flat(_hint(hints, self.after.id) if self._frees_slot() else []),
+            *self._hint(hints),
         ]
+
+    def _hint(self, hints: Hints) -> tuple[int | str, ...]:
+        needs_worker, frees_slot = self._needs_worker(), self._frees_slot()
+        entry = hints.entry(self.after.id) if needs_worker or frees_slot else ()
+        return int(needs_worker), int(frees_slot), *entry
 
     def _demands(self, room: Room) -> tuple[float, ...]:
         if self.submission is None:
@@ -145,16 +149,6 @@ def other_names(job: Job) -> frozenset[str]:
 
 def _all_names(job: Job) -> frozenset[str]:
     return other_names(job) | {job.id}
-
-
-def _hint(hints: Hints, job_id: str) -> list[Command]:
-    entry = hints.entry(job_id)
-    return [
-        ("HSET", entry.key, *entry.flat),
-        ("EXPIRE", entry.key, ENTRY_TTL_SECONDS),
-        ("SADD", hints.queues_key, hints.queue_key),
-        ("RPUSH", hints.queue_key, entry.id),
-    ]
 
 
 def flat(commands: list[Command]) -> list[Any]:

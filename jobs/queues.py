@@ -1,14 +1,14 @@
-"""Entries in RQ's format, built by RQ's own classes; nobody else knows them.
+"""Entries in RQ's format, as RQ's own classes build them; nobody else knows them.
 
 An entry is a hint that work is waiting: it carries a job id and nothing else, and may be lost,
-doubled or late without harm. `store` writes it together with the record that wants the work.
+doubled or late without harm. `store` writes it together with the record that wants the work, in
+a script of Redis that knows all of an entry but its id, its job and its time.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
-from uuid import uuid4
+from secrets import token_hex
 
 from redis import Redis
 from rq import Queue
@@ -23,51 +23,55 @@ TASK = "worker.tasks.attend"
 TASK_TIMEOUT_SECONDS = 2 * 3600
 FAILURE_TTL_SECONDS = 60
 ENTRY_TTL_SECONDS = 6 * 3600
-# A task and its argument as RQ reads them; it packs them itself, but takes them as they are, too.
-_DATA = b'["' + TASK.encode() + b'", null, ["%b"], {}]'
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What RQ keeps of a task: its key, its queue's key, the set of queues, the hash."""
-
-    id: str
-    key: str
-    fields: Mapping[str, Any]
-
-    @property
-    def flat(self) -> list[Any]:
-        """Names and values in turn, as HSET takes them."""
-        return [part for pair in self.fields.items() for part in pair]
+# Lua: what one entry is, given its id, the id of its job and the time.
+_LUA = """
+local function hint(id, job, at)
+  local key = {prefix} .. id
+  redis.call('HSET', key, 'data', {before} .. job .. {after}, 'description',
+    {task} .. "('" .. job .. "')", 'created_at', at, 'enqueued_at', at, {alike})
+  redis.call('EXPIRE', key, {ttl})
+  if redis.call('RPUSH', {queue}, id) == 1 then redis.call('SADD', {queues}, {queue}) end
+end
+"""
+_OWN = ("data", "description", "created_at", "enqueued_at")
 
 
 class Hints:
-    """Makes entries for one RQ queue."""
+    """Knows one RQ queue and how it is written to."""
 
     def __init__(self, redis: Redis) -> None:
         self.queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
         self.queue_key: str = self.queue.key
-        self.queues_key: str = Queue.redis_queues_keys
-        self._alike = self._pattern().fields
         self.workers_key: str = WORKERS_BY_QUEUE_KEY % QUEUE_NAME
+        self.lua = self._written_as_lua()
 
-    def entry(self, job_id: str) -> Entry:
-        """An entry that tells a worker to attend to work, this job's or something more urgent."""
-        entry_id, at = str(uuid4()), _moment()
-        own = {
-            "created_at": at,
-            "data": _DATA % job_id.encode(),
-            "description": f"{TASK}('{job_id}')",
-            "enqueued_at": at,
-        }
-        return Entry(entry_id, RqJob.key_for(entry_id), {**self._alike, **own})
+    def entry(self, job_id: str) -> tuple[str, str, str]:
+        """What `hint` takes: it tells a worker to attend to work, this job's or more urgent."""
+        return token_hex(16), job_id, _moment()
 
     def key(self, entry_id: str) -> str:
         """Where RQ keeps an entry."""
         return RqJob.key_for(entry_id)
 
-    def _pattern(self) -> Entry:
-        """What RQ itself writes for a task, all of which but four fields is always the same."""
+    def _written_as_lua(self) -> str:
+        # A task and its argument as RQ reads them. It packs its own, but takes these as they are.
+        before, after = json.dumps([TASK, None, ["\0"], {}]).split("\\u0000")
+        return _LUA.format(
+            prefix=_quoted(RqJob.key_for("")),
+            before=_quoted(before),
+            after=_quoted(after),
+            task=_quoted(TASK),
+            alike=", ".join(map(_quoted, self._alike())),
+            ttl=ENTRY_TTL_SECONDS,
+            queue=_quoted(self.queue_key),
+            queues=_quoted(Queue.redis_queues_keys),
+        )
+
+    def _alike(self) -> Iterator[str]:
+        """Names and values of all that RQ writes and that is the same for every task.
+
+        What it leaves empty is left out: it reads both alike.
+        """
         task = RqJob.create(
             TASK,
             args=("",),
@@ -79,8 +83,14 @@ class Hints:
             failure_ttl=FAILURE_TTL_SECONDS,
             status=JobStatus.QUEUED,
         )
-        task.enqueued_at = task.created_at
-        return Entry(task.id, task.key, task.to_dict())
+        for name, value in task.to_dict().items():
+            if name not in _OWN and value != "":
+                yield from (name, value if isinstance(value, str) else str(value))
+
+
+def _quoted(text: str) -> str:
+    """A Lua string; none of these holds more than plain ASCII."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _moment() -> str:

@@ -7,16 +7,17 @@ Every answer about jobs begins with the Redis clock: leases and deadlines are me
 # ARGV: version expected, record, the time the writer believes it is, most seconds it may be off,
 #       most inputs that may wait (-1: none is added), most bytes of them, bytes of the one added,
 #       number of caps, (sorted set, member, most)..., number of commands, commands...,
-#       number of lines that changed, their keys...,
-#       number of commands that hint at work, commands..., as many for a slot that was given back
+#       number of lines that changed, their keys..., 1 if it newly waits for a worker,
+#       1 if it gave a slot back, then what the entry for either is made of (`hint`, queues.py)
 #       Each command is led by its number of words.
 COMMIT = """
 local time = redis.call('TIME')
-local current = redis.call('GET', KEYS[1])
+local found = redis.call('MGET', KEYS[1], unpack(KEYS, 4))
+local current = found[1]
 local version = current and string.match(current, '^%d+') or '0'
 if version ~= ARGV[1] then return {time, 0, current} end
-for i = 4, #KEYS do
-  if redis.call('EXISTS', KEYS[i]) == 1 then return {time, 4, current} end
+for i = 2, #found do
+  if found[i] then return {time, 4, current} end
 end
 -- A machine that slept has an old idea of now, and would write deadlines that are over.
 -- So would one whose answer nobody waits for any more: its caller was told that nothing was done.
@@ -39,27 +40,31 @@ for _ = 1, tonumber(ARGV[8]) do
 end
 -- Writing the record comes first: if memory is short, Redis refuses here and nothing is half done.
 redis.call('SET', KEYS[1], ARGV[2])
-local function run(commands)
-  for _ = 1, commands do
-    local words = tonumber(ARGV[at])
-    redis.call(unpack(ARGV, at + 1, at + words))
-    at = at + 1 + words
-  end
-end
 local function next_number()
   at = at + 1
   return tonumber(ARGV[at - 1])
 end
-run(next_number())
-for i = at + 1, at + tonumber(ARGV[at]) do
-  if redis.call('ZCARD', ARGV[i]) == 0 then redis.call('SREM', KEYS[2], ARGV[i])
-  else redis.call('SADD', KEYS[2], ARGV[i]) end
+for _ = 1, next_number() do
+  local words = tonumber(ARGV[at])
+  redis.call(unpack(ARGV, at + 1, at + words))
+  at = at + 1 + words
 end
-at = at + tonumber(ARGV[at]) + 1
-run(next_number())
+for _ = 1, next_number() do
+  if redis.call('ZCARD', ARGV[at]) == 0 then redis.call('SREM', KEYS[2], ARGV[at])
+  else redis.call('SADD', KEYS[2], ARGV[at]) end
+  at = at + 1
+end
+if ARGV[at] == '1' then hint(ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]) end
 -- A slot is of use only if somebody waits for one.
-if redis.call('EXISTS', KEYS[2]) == 1 then run(next_number()) end
+if ARGV[at + 1] == '1' and redis.call('EXISTS', KEYS[2]) == 1 then
+  hint(ARGV[at + 2] .. 's', ARGV[at + 3], ARGV[at + 4])
+end
 return {time, 1, false}
+"""
+
+# ARGV: what each entry is made of, one after the other.
+HINT = """
+for at = 1, #ARGV, 3 do hint(ARGV[at], ARGV[at + 1], ARGV[at + 2]) end
 """
 
 # KEYS: record. ARGV: version expected or "any", number of commands, commands as above.

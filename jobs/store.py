@@ -29,7 +29,7 @@ from jobs.keys import (
 )
 from jobs.limits import Limits, Room
 from jobs.plan import Command, Plan
-from jobs.queues import ENTRY_TTL_SECONDS, Hints
+from jobs.queues import Hints
 
 RACES_MAX = 100
 SUBMISSION_TRIES = 3  # a new one races with nobody: then Redis is too slow for its input
@@ -82,7 +82,8 @@ class Store:
         self._tells_owner = tells_owner
         self._room = room or Room()
         self._express = Express(redis)
-        self._commit_script = redis.register_script(scripts.COMMIT)
+        self._commit_script = redis.register_script(hints.lua + scripts.COMMIT)
+        self._hint_script = redis.register_script(hints.lua + scripts.HINT)
         self._load_script = redis.register_script(scripts.LOAD)
         self._amend_script = redis.register_script(scripts.AMEND)
         self._due_script = redis.register_script(scripts.DUE)
@@ -248,13 +249,10 @@ class Store:
 
     def hint(self, job_ids: Iterable[str]) -> None:
         """Write entries for work that waits without one, as after RQ's keys were lost."""
-        with unavailable(), self._redis.pipeline() as pipe:
-            for entry in map(self._hints.entry, job_ids):
-                pipe.hset(entry.key, mapping=dict(entry.fields))
-                pipe.expire(entry.key, ENTRY_TTL_SECONDS)
-                pipe.sadd(self._hints.queues_key, self._hints.queue_key)
-                pipe.rpush(self._hints.queue_key, entry.id)
-            pipe.execute()
+        entries = [part for job_id in job_ids for part in self._hints.entry(job_id)]
+        if entries:
+            with unavailable():
+                self._hint_script(args=entries)
 
     def spend_hint(self) -> None:
         """Work was done without an entry for it: any one of them is superfluous now."""

@@ -145,12 +145,19 @@ def test_an_entry_for_work_that_is_done_does_no_harm(store: Store, queue: Queue)
     assert queue.failed_job_registry.get_job_ids() == []
 
 
-def test_an_entry_has_the_very_fields_that_rq_itself_would_write(queue: Queue) -> None:
-    entry = queues.Hints(queue.connection).entry("job-1")
+def test_an_entry_has_the_very_fields_that_rq_itself_would_write(
+    store: Store, queue: Queue
+) -> None:
+    store.hint(["job-1"])
+    (entry_id,) = queue.get_job_ids()
+    found = {
+        name.decode(): value.decode()
+        for name, value in queue.connection.hgetall(RqJob.key_for(entry_id)).items()
+    }
     own = RqJob.create(
         queues.TASK,
         args=("job-1",),
-        id=entry.id,
+        id=entry_id,
         connection=queue.connection,
         serializer=JSONSerializer,
         origin=QUEUE_NAME,
@@ -160,10 +167,14 @@ def test_an_entry_has_the_very_fields_that_rq_itself_would_write(queue: Queue) -
         status=JobStatus.QUEUED,
     )
     own.enqueued_at = own.created_at
-    theirs = own.to_dict()
-    assert entry.key == own.key and entry.fields.keys() == theirs.keys()
-    times = {"created_at", "enqueued_at"}
-    assert all(len(entry.fields[name]) == len(theirs[name]) for name in times)
-    assert entry.fields["data"] == zlib.decompress(theirs["data"])
-    alike = entry.fields.keys() - times - {"data"}
-    assert {name: entry.fields[name] for name in alike} == {name: theirs[name] for name in alike}
+    theirs = {name: value for name, value in own.to_dict().items() if value != ""}
+    data = zlib.decompress(theirs.pop("data")).decode()
+    times = {name: theirs.pop(name) for name in ("created_at", "enqueued_at")}
+    assert found.pop("data") == data
+    assert all(len(found.pop(name)) == len(one) for name, one in times.items())
+    assert found == {name: _as_redis_has_it(value) for name, value in theirs.items()}
+    assert queue.connection.smembers(Queue.redis_queues_keys) == {queue.key.encode()}
+
+
+def _as_redis_has_it(value: str | int) -> str:
+    return value.value if isinstance(value, JobStatus) else str(value)

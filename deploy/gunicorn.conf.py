@@ -4,7 +4,7 @@ import gc
 import os
 import resource
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jobs import settings
 from jobs.errors import InvalidSettings
@@ -60,8 +60,10 @@ logger_class = "deploy.gunicorn_log.Log"
 accesslog = None  # the paths of media links and callbacks are secrets
 
 
-def post_worker_init(_worker: object) -> None:
+def post_worker_init(worker: Any) -> None:
     """What is loaded by now stays: no callback waits while the collector looks through it again."""
+    # The settings stay, too. Each is looked up for each request, through two functions of Python.
+    vars(worker.cfg).update({name: one.get() for name, one in worker.cfg.settings.items()})
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECTED_EVERY)

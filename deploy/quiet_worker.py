@@ -8,11 +8,11 @@ import logging
 import socket
 from http import HTTPStatus
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import gevent
 from gunicorn import util
-from gunicorn.http import errors
+from gunicorn.http import errors, wsgi
 from gunicorn.workers.ggevent import GeventWorker
 
 ANSWERS: dict[type[Exception], HTTPStatus] = {
@@ -20,7 +20,38 @@ ANSWERS: dict[type[Exception], HTTPStatus] = {
     errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
 }
 
+WHOLE_MAX_BYTES = 64 * 1024
+
 log = logging.getLogger(__name__)
+
+
+class _Held:
+    """A socket that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def sendall(self, data: bytes) -> None:
+        self.parts.append(data)
+
+
+class InOnePiece(wsgi.Response):
+    """gunicorn sends the head of an answer, then its body; a short one can leave with its head."""
+
+    def write(self, arg: bytes) -> None:
+        if self.headers_sent or self.response_length != len(arg) or len(arg) > WHOLE_MAX_BYTES:
+            super().write(arg)
+            return
+        held, client = _Held(), self.sock
+        self.sock = cast(Any, held)
+        try:
+            super().write(arg)
+        finally:
+            self.sock = client
+        client.sendall(b"".join(held.parts))
+
+
+wsgi.Response = InOnePiece  # type: ignore[misc]  # `wsgi.create` takes no other
 
 
 class QuietWorker(GeventWorker):
@@ -42,6 +73,7 @@ class QuietWorker(GeventWorker):
             # Nothing to log a traceback for: it is what a closed connection is.
             raise BrokenPipeError(errno.EPIPE, "the client reads nothing") from None
         finally:
+            # A client that is quick to send again would never let another one in.
             gevent.sleep(0)
 
     def handle_error(self, _request: Any, client: socket.socket, _address: Any, error: Any) -> None:

@@ -28,10 +28,12 @@ URLS_MAX = 16
 DEPTH_MAX = 32
 VALUES_MAX = 100_000  # ten million take half a minute to parse, and nobody else is served
 RESULT_MAX_CHARS = 16_384
+GROWTH_MAX = 6  # times: so much longer can JSON be when it is written anew
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # Wherever it stands: in a result, an error's prose, a reason, a name, a status word.
 _SIGNED_QUERY = re.compile(r"(https?://[^\s?]*)\?\S*sig=\S*|sig=[^\s&\"']*", re.IGNORECASE)
+_EXPIRY = re.compile(r"^[^?#]*\?(?:[^#]*?&)??se=([^&#]*)")  # the first of them
 _WORDS = {
     "ready": News.READY,
     "success": News.READY,
@@ -119,7 +121,7 @@ def read_callback(body: bytes) -> Report:
     message = strict_json(body)
     if not isinstance(message, dict):
         raise BadReport("the body is not an object")
-    return read(message, task_id(message), Source.CALLBACK)
+    return read(message, task_id(message), Source.CALLBACK, len(body))
 
 
 def task_id(message: Mapping[str, Any]) -> str:
@@ -130,8 +132,13 @@ def task_id(message: Mapping[str, Any]) -> str:
     return found
 
 
-def read(message: Mapping[str, Any], task_id: str, source: Source) -> Report:
-    """The report in a message about a task; polling answers and callbacks look alike by now."""
+def read(
+    message: Mapping[str, Any], task_id: str, source: Source, size: float = math.inf
+) -> Report:
+    """The report in a message about a task; polling answers and callbacks look alike by now.
+
+    `size` is how many bytes it was, where that is known: a short one need not be measured.
+    """
     said = _word(message.get("status"))
     news = _WORDS.get(said.lower(), News.PROGRESS)
     result = message.get("result")
@@ -150,7 +157,7 @@ def read(message: Mapping[str, Any], task_id: str, source: Source) -> Report:
         expires=_first_death(urls),
         progress=number(message.get("progress")),
         cost=number(message.get("cost", result.get("cost"))),
-        result=_kept_result(result),
+        result=_kept_result(result, size),
         failure=_failure(message) if news is News.FAILED else None,
         moderation=_moderation(message, said) if news is News.MODERATED else None,
     )
@@ -236,24 +243,21 @@ def _first_death(urls: tuple[str, ...]) -> float | None:
 
 
 def _death(url: str) -> float | None:
+    found = _EXPIRY.search(url)
+    if not found:
+        return None
     try:
-        query = url.partition("#")[0].partition("?")[2]
-        expiry = unquote_plus(dict(map(_pair, query.split("&")[::-1]))["se"])
-        at = datetime.fromisoformat(expiry)
+        at = datetime.fromisoformat(unquote_plus(found[1]))
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    except (KeyError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None
 
 
-def _pair(part: str) -> tuple[str, str]:
-    name, _, value = part.partition("=")
-    return name, value
-
-
-def _kept_result(result: Mapping[str, Any]) -> dict[str, Any]:
+def _kept_result(result: Mapping[str, Any], size: float) -> dict[str, Any]:
     """The result without its URLs: they die, and their signatures are nobody's business."""
     kept = scrubbed({name: value for name, value in result.items() if name not in _MEDIA_FIELDS})
-    return kept if len(json.dumps(kept)) <= RESULT_MAX_CHARS else {"truncated": True}
+    short = size * GROWTH_MAX <= RESULT_MAX_CHARS or len(json.dumps(kept)) <= RESULT_MAX_CHARS
+    return kept if short else {"truncated": True}
 
 
 def unsigned(text: str) -> str:

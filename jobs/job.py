@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from jobs.evolution import replace
+from jobs.evolution import made, replace
 from jobs.facts import Facts
 from jobs.kept import Kept, Role
 from jobs.patience import FINAL_POLL_SECONDS, Patience, poll_time
@@ -31,7 +31,8 @@ class Job(Facts):
     ) -> Self:
         """A job that BFL has, its callback awaited; its id is the task's unless it has its own."""
         deadline = now + patience.give_up_after
-        return cls(
+        return made(
+            cls,
             id=job_id or task_id,
             task_id=task_id,
             state=State.SUBMITTED,

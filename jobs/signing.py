@@ -19,7 +19,7 @@ _DERIVATION = "fluxkeep callback secret 1"
 
 def callback_digest(secret: bytes, body: bytes) -> bytes:
     """The hex digest of `X-BFL-Signature: sha256=<hex HMAC-SHA256(secret, raw body)>`."""
-    return hmac.new(secret, body, hashlib.sha256).hexdigest().encode()
+    return hmac.digest(secret, body, "sha256").hex().encode()
 
 
 class CallbackVerifier:

@@ -168,8 +168,8 @@ def test_an_entry_has_the_very_fields_that_rq_itself_would_write(
         status=JobStatus.QUEUED,
     )
     own.enqueued_at = own.created_at
-    theirs = {name: value for name, value in own.to_dict().items() if value != ""}
-    data: Any = theirs.pop("data")
+    theirs: dict[str, Any] = {n: value for n, value in own.to_dict().items() if value != ""}
+    data = theirs.pop("data")
     times = {name: theirs.pop(name) for name in ("created_at", "enqueued_at")}
     assert found.pop("data") == zlib.decompress(data).decode()
     assert all(len(found.pop(name)) == len(one) for name, one in times.items())

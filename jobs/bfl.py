@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import unquote_plus
 
+from jobs import strict_json
 from jobs.errors import BadReport
 from jobs.kept import Role
 from jobs.report import Failure, Moderation, Report, Stage
@@ -25,12 +26,9 @@ MESSAGE_MAX_CHARS = 500
 WORD_MAX_CHARS = 64
 REASONS_MAX = 20
 URLS_MAX = 16
-DEPTH_MAX = 32
-VALUES_MAX = 100_000  # ten million take half a minute to parse, and nobody else is served
 RESULT_MAX_CHARS = 16_384
 GROWTH_MAX = 6  # times: so much longer can JSON be when it is written anew
 
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # Wherever it stands: in a result, an error's prose, a reason, a name, a status word.
 _SIGNED_QUERY = re.compile(r"(https?://[^\s?]*)\?\S*sig=\S*|sig=[^\s&\"']*", re.IGNORECASE)
 _EXPIRY = re.compile(r"^[^?#]*\?(?:[^#]*?&)??se=([^&#]*)")  # the first of them
@@ -71,54 +69,9 @@ CALLBACK: dict[str, Any] = {
 }
 
 
-def strict_json(body: bytes) -> Any:
-    """JSON as RFC 8259 means it. Raises BadReport for everything `json.loads` is lenient about."""
-    try:
-        if sum(map(body.count, (b",", b"[", b"{"))) > VALUES_MAX:
-            raise BadReport("the body holds too many values")
-        # Strict UTF-8 first: json.loads would take UTF-16, UTF-32 and a byte order mark.
-        text = body.decode("utf-8")
-        value = _STRICT.decode(text)
-        if _SURROGATE.search(text):
-            json.dumps(value, ensure_ascii=False).encode()  # a lone one cannot be encoded
-    except (ValueError, RecursionError):
-        raise BadReport("the body is not strict JSON") from None
-    if not _is_shallow(value, DEPTH_MAX):
-        raise BadReport("the body is nested too deeply")
-    return value
-
-
-def _is_shallow(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return True
-    children = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(_is_shallow(child, levels - 1) for child in children)
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):
-        raise ValueError(digits)
-    return number
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("duplicate name")
-    return members
-
-
-_STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
-
-
 def read_callback(body: bytes) -> Report:
     """The report in a callback's body. Raises BadReport."""
-    message = strict_json(body)
+    message = strict_json.loads(body)
     if not isinstance(message, dict):
         raise BadReport("the body is not an object")
     return read(message, task_id(message), Source.CALLBACK, len(body))
@@ -209,7 +162,7 @@ def _word(value: Any) -> str:
 
 def credits_left(body: bytes) -> float:
     """What is left by the answer to `GET /v1/credits`. Raises BadReport."""
-    message = strict_json(body)
+    message = strict_json.loads(body)
     left = number(message.get("credits")) if isinstance(message, dict) else None
     if left is None:
         raise BadReport("the answer names no credits")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from jobs import bfl
+from jobs import bfl, strict_json
 from jobs.errors import BadReport, RefusedUrl
 from jobs.hosts import Trust
 from jobs.report import Failure, Taken
@@ -41,7 +41,7 @@ def taken(answer: bytes) -> Taken:
 
     With a webhook OpenAPI allows an answer without `polling_url`; the numbers may be null.
     """
-    message = bfl.strict_json(answer)
+    message = strict_json.loads(answer)
     if not isinstance(message, dict):
         raise BadReport("the answer is not an object")
     url = message.get("polling_url")
@@ -65,7 +65,7 @@ def within(task: Taken, trust: Trust) -> Taken:
 def refusal(status: int, answer: bytes) -> Failure:
     """Why BFL will not take a submission, in its own words."""
     try:
-        message = bfl.strict_json(answer)
+        message = strict_json.loads(answer)
     except BadReport:
         message = None
     words = bfl.error_message(message) or f"BFL answered {status}"

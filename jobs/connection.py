@@ -6,6 +6,7 @@ from typing import Any
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
 
@@ -46,6 +47,10 @@ def connect(settings: Settings, retry: Retry, timeout: float) -> Redis:
         "socket_keepalive": True,
         "health_check_interval": HEALTH_CHECK_SECONDS,
         "retry": retry,
+        # Two round trips and a file to read for a name in CLIENT LIST, one for a service of
+        # Redis Cloud: each horse of a worker connects anew.
+        "driver_info": None,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     if where.encrypted and not settings.redis_verify:
         options["ssl_cert_reqs"] = "none"

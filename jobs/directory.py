@@ -166,17 +166,31 @@ def _unled(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW)
 
 
+_durable: set[tuple[int, int]] = set()  # directories with a way to them that is on the disk
+
+
 def _sync_directories(path: Path, root: Path) -> None:
-    """A new name is only durable once each directory on the way down to it is."""
+    """A new name is only durable once each directory on the way down to it is.
+
+    The way to a directory is looked after once; one that was made anew is another one.
+    """
+    way = []
     for directory in path.parents:
-        _sync(directory)
+        which = _sync(directory)
+        if which in _durable:
+            break
+        way.append(which)
         if directory == root:
-            return
+            break
+    _durable.update(way)
 
 
-def _sync(directory: Path) -> None:
+def _sync(directory: Path) -> tuple[int, int]:
+    """Which one that was: its device and inode."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+        found = os.fstat(descriptor)
+        return found.st_dev, found.st_ino
     finally:
         os.close(descriptor)

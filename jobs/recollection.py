@@ -14,7 +14,8 @@ from pydantic import (
     ValidationError,
 )
 
-from jobs.bfl import TASK_ID, strict_json
+from jobs import strict_json
+from jobs.bfl import TASK_ID
 from jobs.errors import BadReport, NotOurs
 from jobs.job import Job
 from jobs.kept import Kept, Role
@@ -126,7 +127,7 @@ def read(body: bytes, key: str) -> Job:
     if len(body) > NOTE_MAX_BYTES:
         raise NotOurs("it is too large")
     try:
-        note = _Note.model_validate(strict_json(body))
+        note = _Note.model_validate(strict_json.loads(body))
     except (BadReport, ValidationError) as error:
         raise NotOurs(_why(error)) from None
     job = _job(note)

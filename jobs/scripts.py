@@ -92,6 +92,19 @@ end
 return {redis.call('TIME'), record}
 """
 
+# KEYS: waiting. ARGV: prefix of records, how many.
+# Who waits for a worker, most urgent first, and the record of the first of them.
+URGENT = """
+local ids = redis.call('ZRANGE', KEYS[1], 0, ARGV[2] - 1)
+return {redis.call('TIME'), ids, ids[1] and redis.call('GET', ARGV[1] .. ids[1]) or false}
+"""
+
+# KEYS: RQ queue. ARGV: prefix of entries.
+SPEND = """
+local entry = redis.call('LPOP', KEYS[1])
+if entry then redis.call('DEL', ARGV[1] .. entry) end
+"""
+
 # KEYS: due, waiting, RQ queue, drawings. ARGV: limit.
 # Which jobs are due, oldest first, and how many hints RQ lacks for the work that waits. One hint
 # will do for all thumbnails, and none is needed while there are others.

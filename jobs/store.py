@@ -62,6 +62,21 @@ class Due:
     next_at: float | None
 
 
+class Further(NamedTuple):
+    """What goes with a change, whatever it is tried on."""
+
+    counts: Mapping[str, int]
+    submission: bytes | None = None
+    unless_forgotten: bool = False
+
+
+class Urgent(NamedTuple):
+    """Who waits for a worker, most urgent first, and the record of the first."""
+
+    ids: tuple[str, ...]
+    record: bytes | None
+
+
 class Store:
     """The records. Every method raises StoreUnavailable while Redis does not answer."""
 
@@ -87,6 +102,8 @@ class Store:
         self._load_script = redis.register_script(scripts.LOAD)
         self._amend_script = redis.register_script(scripts.AMEND)
         self._due_script = redis.register_script(scripts.DUE)
+        self._urgent_script = redis.register_script(scripts.URGENT)
+        self._spend_script = redis.register_script(scripts.SPEND)
 
     def now(self) -> float:
         """Unix seconds of the Redis clock."""
@@ -126,13 +143,21 @@ class Store:
         when it would make anew (`unless_forgotten`) what was forgotten.
         """
         before = None if new else self.load(job_id)
-        for _ in range(RACES_MAX if submission is None else SUBMISSION_TRIES):
+        further = Further(counts, submission, unless_forgotten)
+        return self._change(before, step, further)
+
+    def change_from(self, known: Job, step: Step, counts: Mapping[str, int] = NO_COUNTS) -> Change:
+        """The same to a job that is most probably still as it is known."""
+        return self._change(known, step, Further(counts))
+
+    def _change(self, before: Job | None, step: Step, further: Further) -> Change:
+        for _ in range(RACES_MAX if further.submission is None else SUBMISSION_TRIES):
             now = self.now()
             after = step(before, now)
             if after is before or after is None:
                 return Change(before, before)
             after = notice.owed(before, after, now, owner=self._tells_owner)
-            planned = Plan(before, after, counts, submission, unless_forgotten)
+            planned = Plan(before, after, *further)
             won, current = self._commit(planned, now)
             if won:
                 return Change(before, replace(after, version=after.version + 1))
@@ -168,9 +193,14 @@ class Store:
 
     def most_urgent(self) -> str | None:
         """The id of the job whose work has to be done first, or None when nothing waits."""
+        return next(iter(self.urgent(1).ids), None)
+
+    def urgent(self, limit: int) -> Urgent:
+        """The jobs whose work has to be done first."""
         with unavailable():
-            found = self._redis.zrange(WAITING, 0, 0)
-        return found[0].decode() if found else None
+            clock, ids, record = self._express.run(self._urgent_script, [WAITING], [RECORDS, limit])
+        self._clock.heard(clock)
+        return Urgent(tuple(job_id.decode() for job_id in ids), record)
 
     def due(self, limit: int) -> Due:
         """What must be looked at now, oldest first; its cost follows the number due."""
@@ -257,9 +287,8 @@ class Store:
     def spend_hint(self) -> None:
         """Work was done without an entry for it: any one of them is superfluous now."""
         with unavailable():
-            entry = self._redis.lpop(self._hints.queue_key)
-            if entry:
-                self._redis.delete(self._hints.key(entry.decode()))
+            keys, args = [self._hints.queue_key], [self._hints.key("")]
+            self._express.run(self._spend_script, keys, args)
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Raise counters."""

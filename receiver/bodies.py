@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from jobs import bfl
+from jobs import strict_json
 from jobs.errors import BadReport, BadRequest, Invalid, RefusedUrl
 from jobs.hosts import Trust, parse
 from jobs.limits import MODEL, is_model
@@ -111,7 +111,7 @@ def validated(model: type[Model], raw: bytes) -> Model:
 def an_object(raw: bytes) -> dict[str, Any]:
     """A body that is a JSON object. Raises BadRequest."""
     try:
-        value = bfl.strict_json(raw)
+        value = strict_json.loads(raw)
     except BadReport as error:
         raise BadRequest(str(error)) from None
     if not isinstance(value, dict):

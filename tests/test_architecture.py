@@ -16,7 +16,7 @@ LAYERS = (
     | {"kept", "patience", "caller", "limits", "target", "seal", "apikey", "headers"}
     | {"proxies", "quotas", "redis_url", "addresses"},
     {"evolution", "express"},
-    {"hosts", "report", "clock", "complaint", "environment", "counts"},
+    {"hosts", "report", "clock", "complaint", "environment", "counts", "strict_json"},
     {"facts", "shown"},
     {"job", "web"},
     {"retention", "facets", "twins"},

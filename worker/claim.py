@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-from jobs import submission
+from jobs import records, submission
 from jobs.errors import BrokenRecord, ClaimLost, NoSlot, StoreUnavailable
 from jobs.job import LEASE_SECONDS, Job
 from jobs.services import Services
@@ -35,8 +35,10 @@ class Claim:
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
 
     @classmethod
-    def take(cls, store: Store, job_id: str) -> Self | None:
+    def take(cls, store: Store, job_id: str, known: bytes | None = None) -> Self | None:
         """Claim a job that waits for a worker; None when another worker was quicker.
+
+        `known` is its record as it was a moment ago.
 
         A record that cannot be read is put off: it must not keep anybody from the others.
         """
@@ -45,7 +47,11 @@ class Claim:
             return job.claimed(now) if job and job.wanted is not None else job
 
         try:
-            change = store.change(job_id, claim)
+            change = (
+                store.change_from(records.decode(known), claim)
+                if known
+                else store.change(job_id, claim)
+            )
         except BrokenRecord as error:
             _put_off(store, job_id, error)
             return None
@@ -109,7 +115,7 @@ class Claim:
                 raise ClaimLost
             return step(job, now)
 
-        change = self._store.change(self.job.id, guarded, counts=counts)
+        change = self._store.change_from(self.job, guarded, counts)
         self.job = change.after or self.job
         return self.job
 

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from jobs import bfl, intake
+from jobs import bfl, intake, strict_json
 from jobs.api import Answer
 from jobs.counts import POLLS
 from jobs.errors import BadReport, BflUnavailable, StoreUnavailable
@@ -88,7 +88,7 @@ def _understood(answer: Answer, job: Job) -> Report | None:
 
 def _report(body: bytes, job: Job) -> Report | None:
     try:
-        message = bfl.strict_json(body)
+        message = strict_json.loads(body)
     except BadReport:
         raise BflUnavailable("BFL's answer is not JSON") from None
     if not isinstance(message, dict):

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 
 import requests
 
@@ -19,7 +20,7 @@ from jobs.errors import (
     TransferFailed,
     UrlDead,
 )
-from jobs.hosts import Address
+from jobs.hosts import Address, Origin
 from jobs.job import Job
 from jobs.kept import Kept, Role
 from jobs.media import object_key
@@ -75,6 +76,12 @@ def _run(rescue: "Rescue") -> None:
             rescue.ask_again(str(error))
 
 
+@cache
+def _session(sandbox: Origin | None) -> requests.Session:
+    """One for a process: the next picture comes over the connection of the last one."""
+    return web.new_session(sandbox)
+
+
 class Rescue:
     """One worker's attempt at one job."""
 
@@ -85,9 +92,9 @@ class Rescue:
     def run(self) -> None:
         """Everything or nothing: a job is stored when its last file is."""
         job = self._claim.job
-        with web.new_session(self._services.trust.sandbox) as session:
-            addresses = [self._services.trust.delivery(url) for url in job.urls]
-            kept = [self._keep_or_leave(session, n, at) for n, at in enumerate(addresses)]
+        session = _session(self._services.trust.sandbox)
+        addresses = [self._services.trust.delivery(url) for url in job.urls]
+        kept = [self._keep_or_leave(session, n, at) for n, at in enumerate(addresses)]
         media = tuple(file for file in kept if file)
         now = self._services.store.now()
         life = (job.urls_die_at or now) - now

@@ -9,11 +9,10 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobs import account, submission, watchdog
+from jobs import account, strict_json, submission, watchdog
 from jobs import bfl_submissions as dialect
 from jobs.account import Standing
 from jobs.api import Answer
-from jobs.bfl import strict_json
 from jobs.bfl_submissions import Webhook
 from jobs.errors import BadReport, NotSent, TransferFailed
 from jobs.job import Job
@@ -73,7 +72,7 @@ class Submission:
 
     def send(self, given: bytes) -> None:
         """POST it, and put the outcome on record."""
-        body = dialect.body(strict_json(given), self._webhook())
+        body = dialect.body(strict_json.loads(given), self._webhook())
         try:
             seconds = ANSWER_SECONDS + len(body) / UPLOAD_BYTES_PER_SECOND
             answer = self._services.api.submitted(self._model, body, seconds)

@@ -27,6 +27,7 @@ SPANS = {State.QUEUED: "submit", State.SUBMITTED: "poll", State.READY: "rescue"}
 STAY_SECONDS = 5.0  # less than a platform waits for a worker that it told to stop
 STUMBLE_SECONDS = 10.0
 RACES_MAX = 20
+ABREAST = 4
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +78,19 @@ def _found(services: Services, job_id: str) -> Claim | None:
 
 
 def _most_urgent(services: Services) -> Claim | None:
-    while job_id := services.store.most_urgent():
-        # A loser looks again: whoever won has taken that job off the list.
-        if claim := Claim.take(services.store, job_id):
-            return claim
-    return None
+    """Whoever wins a job has taken it off the list: the losers take the next ones, then look again.
+
+    So many workers that want the same one would else come to one job after the other in step.
+    """
+    for _ in range(RACES_MAX):
+        urgent = services.store.urgent(ABREAST)
+        for job_id in urgent.ids:
+            known = urgent.record if job_id == urgent.ids[0] else None
+            if claim := Claim.take(services.store, job_id, known):
+                return claim
+        if not urgent.ids:
+            break
+    return None  # nothing waits, or the others are quicker
 
 
 def _another(services: Services) -> Claim | None:

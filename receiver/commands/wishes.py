@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from jobs import bfl
+from jobs import strict_json
 from jobs.errors import BadReport, TooLarge
 from receiver.bodies import validated
 from receiver.submissions import BODY_MAX_BYTES, Order, Wish
@@ -53,7 +53,7 @@ def _from_file(file: BinaryIO) -> dict[str, Any]:
     if len(raw) > BODY_MAX_BYTES:
         raise TooLarge
     try:
-        given = bfl.strict_json(raw)
+        given = strict_json.loads(raw)
     except BadReport as error:
         raise click.UsageError(f"--json: {error}") from None
     if not isinstance(given, dict):
@@ -64,6 +64,6 @@ def _from_file(file: BinaryIO) -> dict[str, Any]:
 def _value(text: str) -> Any:
     """JSON where it is JSON, as in width=1024; else the text itself."""
     try:
-        return bfl.strict_json(text.encode("utf-8", "surrogateescape"))
+        return strict_json.loads(text.encode("utf-8", "surrogateescape"))
     except BadReport:
         return text

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs import bfl
+from jobs import strict_json
 from jobs.errors import BadReport
 from jobs.job import Job
 from receiver import removal, rescues
@@ -74,7 +74,7 @@ def _input(job: Job) -> dict[str, Any]:
         return {}
     kept = services().store.submission(job.id)
     try:
-        said = bfl.strict_json(kept) if kept else {}
+        said = strict_json.loads(kept) if kept else {}
     except BadReport:
         return {}
     return said if isinstance(said, dict) else {}

@@ -2,47 +2,47 @@
 
 from tests.mutants.mutant import Mutant
 
-_BFL, _BODY, _CALLBACKS = "jobs/bfl.py", "receiver/body.py", "receiver/callbacks.py"
+_JSON, _BODY, _HEARING = "jobs/strict_json.py", "receiver/body.py", "receiver/hearing.py"
 _LENIENT = "tests/test_hostile_reports.py::test_what_is_lenient_in_python_is_refused"
 _FRAMING_TESTS = "tests/bad_input/test_framing.py"
 
 MUTANTS = (
-    Mutant("json-nan", _BFL, "parse_constant=_refuse, ", "", (_LENIENT,)),
-    Mutant("json-infinity", _BFL, "parse_float=_finite, ", "", (_LENIENT,)),
-    Mutant("json-duplicates", _BFL, ", object_pairs_hook=_unique", "", (_LENIENT,)),
+    Mutant("json-nan", _JSON, "parse_constant=_refuse, ", "", (_LENIENT,)),
+    Mutant("json-infinity", _JSON, "parse_float=_finite, ", "", (_LENIENT,)),
+    Mutant("json-duplicates", _JSON, ", object_pairs_hook=_unique", "", (_LENIENT,)),
     Mutant(
         "json-utf8",
-        _BFL,
+        _JSON,
         'body.decode("utf-8")',
         "body.decode(json.detect_encoding(body))",
         (_LENIENT,),
     ),
-    Mutant("json-latin1", _BFL, 'body.decode("utf-8")', 'body.decode("latin-1")', (_LENIENT,)),
-    Mutant("json-surrogates", _BFL, "if _SURROGATE.search(text):", "if False:", (_LENIENT,)),
+    Mutant("json-latin1", _JSON, 'body.decode("utf-8")', 'body.decode("latin-1")', (_LENIENT,)),
+    Mutant("json-surrogates", _JSON, "if _SURROGATE.search(text):", "if False:", (_LENIENT,)),
     Mutant(
         "json-depth",
-        _BFL,
+        _JSON,
         "    if not _is_shallow(value, DEPTH_MAX):\n",
         "    if False:\n",
         ("tests/bad_input/test_deep_bodies.py::test_a_nested_report_is_refused_or_stays_readable",),
     ),
     Mutant(
         "json-recursion",
-        _BFL,
+        _JSON,
         "    except (ValueError, RecursionError):\n        raise BadReport(",
         "    except ValueError:\n        raise BadReport(",
         (_LENIENT,),
     ),
     Mutant(
         "task-id-prefix",
-        _BFL,
+        "jobs/bfl.py",
         "not TASK_ID.fullmatch(found)",
         "not TASK_ID.match(found)",
         ("tests/test_bfl_dialect.py::test_an_id_that_is_not_plain_is_refused",),
     ),
     Mutant(
         "64-kib",
-        _CALLBACKS,
+        _HEARING,
         "BODY_MAX_BYTES = 64 * 1024\n",
         "BODY_MAX_BYTES = 128 * 1024\n",
         (
@@ -67,8 +67,8 @@ MUTANTS = (
     Mutant(
         "chunked-without-end",
         _BODY,
-        "    request.max_content_length = max_bytes + 1\n",
-        "",
+        "get_input_stream(environ, max_content_length=max_bytes)",
+        "get_input_stream(environ)",
         (f"{_FRAMING_TESTS}::test_an_upload_without_end_is_refused_while_it_still_comes",),
     ),
     Mutant(
@@ -84,12 +84,5 @@ MUTANTS = (
         "    except (OSError, ValueError, ParseException, WerkzeugBadRequest):\n",
         "    except ValueError:\n",
         (f"{_FRAMING_TESTS}::test_a_chunk_that_is_malformed_is_refused",),
-    ),
-    Mutant(
-        "form-eats-the-body",
-        _BODY,
-        "return request.get_data(cache=False, parse_form_data=False)",
-        "return request.get_data(cache=False, parse_form_data=True)",
-        ("tests/bad_input/test_odd_bodies.py::test_the_content_type_is_of_no_concern",),
     ),
 )

@@ -50,7 +50,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "notice-to-metadata",
-        _WEB,
+        "jobs/addresses.py",
         '            "127.0.0.0/8",\n',
         '            "127.0.0.0/8",\n            "169.254.0.0/16",\n',
         (f"{_RECIPIENTS}::test_no_setting_opens_what_is_neither_public_nor_private",),

@@ -181,9 +181,9 @@ MUTANTS = (
     Mutant(
         "memory-first",
         _SCRIPTS,
-        "redis.call('SET', KEYS[1], ARGV[2])\nlocal function run",
+        "redis.call('SET', KEYS[1], ARGV[2])\nlocal function next_number",
         "redis.call('DEL', 'fluxkeep:due', 'fluxkeep:waiting')\n"
-        "redis.call('SET', KEYS[1], ARGV[2])\nlocal function run",
+        "redis.call('SET', KEYS[1], ARGV[2])\nlocal function next_number",
         (
             "tests/test_store_faults.py::test_without_memory_nothing_is_recorded_not_even_in_part",
             "tests/test_store_faults.py::test_without_memory_a_known_job_stays_as_it_was",
@@ -198,9 +198,9 @@ MUTANTS = (
     ),
     Mutant(
         "most-urgent-last",
-        _STORE,
-        "found = self._redis.zrange(WAITING, 0, 0)",
-        "found = self._redis.zrange(WAITING, -1, -1)",
+        _SCRIPTS,
+        "redis.call('ZRANGE', KEYS[1], 0, ARGV[2] - 1)",
+        "redis.call('ZREVRANGE', KEYS[1], 0, ARGV[2] - 1)",
         (
             f"{_TURNS_TESTS}::test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names",
         ),

@@ -7,7 +7,7 @@ _REFUSALS_SEEN_TESTS = "tests/bad_input/test_refusals_seen.py"
 _ROTATION_TESTS = "tests/faults/test_rotation.py"
 _SIGNING_TESTS = "tests/test_signing.py"
 _SIGNING, _KEYRING, _API = "jobs/signing.py", "receiver/keyring.py", "receiver/api.py"
-_CALLBACKS = "receiver/callbacks.py"
+_HEARING = "receiver/hearing.py"
 _HASTE = f"{_CONSTANT_TIME_TESTS}::test_nothing_is_compared_in_haste"
 _SCOPES = "tests/bad_input/test_api_inputs.py::test_a_key_of_a_lesser_scope_is_refused"
 _KEYLESS = "tests/bad_input/test_api_inputs.py::test_without_a_key_nothing_is_shown_or_done"
@@ -36,9 +36,9 @@ def _lowered(view: str, scope: str, lower: str) -> Mutant:
 MUTANTS = (
     Mutant(
         "callback-without-proof",
-        _CALLBACKS,
-        "        raise Unauthorized\n",
-        "        pass\n",
+        _HEARING,
+        "            raise Unauthorized\n",
+        "            pass\n",
         ("tests/bad_input/test_authentication.py::test_a_callback_that_proves_nothing_is_refused",),
     ),
     Mutant(
@@ -182,8 +182,8 @@ MUTANTS = (
     ),
     Mutant(
         "refusal-notes",
-        _CALLBACKS,
-        "        _note(services.refusals, job_id or _claimed_id(raw), refusal)\n",
+        _HEARING,
+        "            _note(self._services.refusals, job_id or _claimed_id(raw), refusal)\n",
         "",
         (
             f"{_REFUSALS_SEEN_TESTS}::test_a_refused_callback_is_shown_on_the_jobs_timeline_with_the_reason",

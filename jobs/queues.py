@@ -51,6 +51,13 @@ class Hints:
         """What `hint` takes: it tells a worker to attend to work, this job's or more urgent."""
         return token_hex(16), job_id, _moment()
 
+    def job_of(self, data: bytes | None) -> str | None:
+        """The id of the job in an entry's `data`; None for one that is gone, or not of ours."""
+        try:
+            return str(json.loads(data or b"null")[2][0])
+        except (ValueError, LookupError, TypeError):
+            return None
+
     def key(self, entry_id: str) -> str:
         """Where RQ keeps an entry."""
         return RqJob.key_for(entry_id)

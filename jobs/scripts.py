@@ -99,6 +99,14 @@ local ids = redis.call('ZRANGE', KEYS[1], 0, ARGV[2] - 1)
 return {redis.call('TIME'), ids, ids[1] and redis.call('GET', ARGV[1] .. ids[1]) or false}
 """
 
+# KEYS: RQ entry.
+# What it says, once.
+TAKEN = """
+local data = redis.call('HGET', KEYS[1], 'data')
+redis.call('DEL', KEYS[1])
+return data
+"""
+
 # KEYS: RQ queue. ARGV: prefix of entries.
 SPEND = """
 local entry = redis.call('LPOP', KEYS[1])

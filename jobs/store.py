@@ -103,6 +103,7 @@ class Store:
         self._amend_script = redis.register_script(scripts.AMEND)
         self._due_script = redis.register_script(scripts.DUE)
         self._urgent_script = redis.register_script(scripts.URGENT)
+        self._taken_script = redis.register_script(scripts.TAKEN)
         self._spend_script = redis.register_script(scripts.SPEND)
 
     def now(self) -> float:
@@ -289,6 +290,16 @@ class Store:
         with unavailable():
             keys, args = [self._hints.queue_key], [self._hints.key("")]
             self._express.run(self._spend_script, keys, args)
+
+    def next_entry(self, seconds: float) -> str | None:
+        """Wait for an entry and take it off the queue, as RQ would; returns the job it names."""
+        with unavailable():
+            popped = self._redis.blpop(self._hints.queue_key, timeout=seconds)
+            if popped is None:
+                return None
+            key = self._hints.key(popped[1].decode())
+            data = self._express.run(self._taken_script, [key], [])
+        return self._hints.job_of(data)
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Raise counters."""

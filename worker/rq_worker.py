@@ -1,5 +1,6 @@
 """RQ's worker with clocks that fit a URL's life of ten minutes, and an end within PaaS limits."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -13,6 +14,7 @@ from rq.serializers import JSONSerializer
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
 from worker.hatch import hatch
+from worker.turn import RECALL
 
 WORKER_TTL_SECONDS = 30
 MAINTENANCE_SECONDS = 15
@@ -50,11 +52,15 @@ class RescueWorker(Worker):
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """One darkroom serves all horses: Pillow need not be loaded for each of them."""
         hatch.open()
+        signal.signal(RECALL, signal.SIG_IGN)  # until the horse listens to it
         super().fork_work_horse(job, queue)
 
     def handle_warm_shutdown_request(self) -> None:
         """The job in hand may finish; then its horse is asked to hand it back; then we go."""
         self.stopping = True
+        if self.horse_pid:
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(self.horse_pid, RECALL)
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
         _later(STOP_WORK_AFTER_SECONDS, self._stop_horse)
         _later(STOP_ANYHOW_AFTER_SECONDS, self._leave)

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,9 +26,13 @@ STEPS: dict[State, Callable[[Services, Claim], None]] = {
 SPANS = {State.QUEUED: "submit", State.SUBMITTED: "poll", State.READY: "rescue"}
 
 STAY_SECONDS = 5.0  # less than a platform waits for a worker that it told to stop
+WAIT_SECONDS = 1.0
+RECALL = signal.SIGUSR1
 STUMBLE_SECONDS = 10.0
 RACES_MAX = 20
 ABREAST = 4
+
+_recalled = threading.Event()
 
 log = logging.getLogger(__name__)
 
@@ -41,20 +46,32 @@ def take(services: Services, job_id: str, seconds: float = 0.0) -> bool:
 
     RQ is first in, first out, but a URL that dies in a minute cannot wait behind one that lives
     for an hour. There is an entry for every job that waits, so each gets its turn. Whoever has
-    begun goes on for some seconds while more is urgent: to fork and do RQ's bookkeeping for each
-    job takes longer than to rescue a picture.
+    found work stays for some seconds and takes what comes: to fork and do RQ's bookkeeping for
+    each job takes longer than to rescue a picture.
     """
     until = time.monotonic() + seconds
     try:
         with _stoppable():
             found = _one(services, partial(_found, services, job_id))
-            go_on = found
-            while go_on and time.monotonic() < until:
-                go_on = _one(services, partial(_another, services))
+            if found:
+                _stay(services, until)
             _draw(services)
     except Leaving:
         return True
     return found
+
+
+def _stay(services: Services, until: float) -> None:
+    while time.monotonic() < until and not _recalled.is_set():
+        if _one(services, partial(_another, services)):
+            continue
+        _draw(services)
+        try:
+            job_id = services.store.next_entry(WAIT_SECONDS)
+        except StoreUnavailable:
+            return  # RQ knows how to wait for it
+        if job_id:
+            _one(services, partial(_found, services, job_id))
 
 
 def _one(services: Services, find: Callable[[], Claim | None]) -> bool:
@@ -159,13 +176,21 @@ def _hand_back(services: Services, claim: Claim) -> None:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """SIGTERM ends the work in hand at once, instead of the whole process without a word."""
+    """SIGTERM ends the work in hand at once, instead of the whole process without a word.
+
+    RECALL lets it be finished, and nothing else is begun.
+    """
 
     def leave(_signal: int, _frame: FrameType | None) -> None:
         raise Leaving
 
-    before = signal.signal(signal.SIGTERM, leave)
+    def recall(_signal: int, _frame: FrameType | None) -> None:
+        _recalled.set()
+
+    _recalled.clear()
+    before = {n: signal.signal(n, do) for n, do in ((signal.SIGTERM, leave), (RECALL, recall))}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore
 
 from jobs.complaint import refusals
@@ -49,12 +48,14 @@ class Directory(MediaStore):
         """It has survived a power cut when this returns. A file has no place for `name`."""
         del name
         with refusals():
-            self._own(key)
+            path = self._own(key)
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                obstore.rename(self._objects, f"{STAGING}/{staged.name}", key, overwrite=False)
-            except AlreadyExistsError:
+                os.link(staged, path)  # never over another one, as a rename would
+            except FileExistsError:
                 return False
-            _sync_directories(self.root / key, self.root)
+            staged.unlink()
+            _sync_directories(path, self.root)
         return True
 
     def write(self, key: str, body: bytes) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,9 +131,28 @@ def test_a_turn_without_any_work_does_nothing(floor: Floor) -> None:
 
 def test_whoever_has_begun_goes_on_while_more_is_urgent(floor: Floor, redis: Redis) -> None:
     tasks = [floor.ready(life=life) for life in (1000, 2000, 3000)]
-    entries, queue = redis.llen("rq:queue:fluxkeep"), "rq:queue:fluxkeep"
-    assert turn.take(floor.wired, tasks[2].id, seconds=30) and redis.llen(queue) == entries - 2
+    assert turn.take(floor.wired, tasks[2].id, seconds=2)
     assert {floor.job(task).state for task in tasks} == {State.STORED}
+    assert redis.llen("rq:queue:fluxkeep") == 0 and redis.keys("rq:job:*") == []
+
+
+def test_whoever_stays_takes_what_comes(floor: Floor) -> None:
+    first, later = floor.ready(), []
+    timer = threading.Timer(1.5, lambda: later.append(floor.ready()))
+    timer.start()
+    assert turn.take(floor.wired, first.id, seconds=4)
+    timer.join()
+    assert floor.job(later[0]).state is State.STORED and all(thumbnails(floor, later[0]))
+
+
+def test_whoever_stays_leaves_when_its_worker_stops(floor: Floor) -> None:
+    task = floor.ready()
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), turn.RECALL))
+    timer.start()
+    began = time.monotonic()
+    assert turn.take(floor.wired, task.id, seconds=60)
+    assert time.monotonic() - began < 30
+    assert floor.job(task).state is State.STORED
 
 
 # After somebody who died.

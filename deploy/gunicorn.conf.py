@@ -1,5 +1,12 @@
 """How gunicorn serves the web process; WEB_CONCURRENCY says with how many processes (2)."""
 
+# ruff: noqa: E402 - what follows finds everything that blocks replaced
+from gevent import monkey
+
+# Here already, so that the application can be loaded once and be shared by all that serve it.
+# Children and signals are gunicorn's business.
+monkey.patch_all(os=False, signal=False)
+
 import gc
 import os
 import resource
@@ -35,9 +42,7 @@ workers = _settings.web_concurrency
 # A stalled client costs a greenlet and not a thread; BENCHMARKS.md has the figures.
 worker_class = "deploy.quiet_worker.QuietWorker"
 worker_connections = 2000  # up to 1000 of them wait or watch
-# Not preloaded: the application is imported after gevent has replaced what would block, and above
-# is imported only what keeps no socket, lock or sleep.
-preload_app = False
+preload_app = True
 # In memory: a slow disk would make processes look dead, and a read-only one has no room for it.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - no secret
 
@@ -58,6 +63,12 @@ header_map = "drop"
 control_socket_disable = True
 logger_class = "deploy.gunicorn_log.Log"
 accesslog = None  # the paths of media links and callbacks are secrets
+
+
+def when_ready(_server: Any) -> None:
+    """What the collector never touches is shared with those who serve, for as long as they do."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(worker: Any) -> None:

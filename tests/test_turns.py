@@ -137,12 +137,11 @@ def test_whoever_has_begun_goes_on_while_more_is_urgent(floor: Floor, redis: Red
 
 
 def test_whoever_stays_takes_what_comes(floor: Floor) -> None:
-    first, later = floor.ready(), []
-    timer = threading.Timer(1.5, lambda: later.append(floor.ready()))
+    first, later = floor.ready(), floor.finished()
+    timer = threading.Timer(1.0, floor.unclear, [later])
     timer.start()
-    assert turn.take(floor.wired, first.id, seconds=4)
-    timer.join()
-    assert floor.job(later[0]).state is State.STORED and all(thumbnails(floor, later[0]))
+    assert turn.take(floor.wired, first.id, seconds=6)
+    assert floor.job(later).state is State.STORED and all(thumbnails(floor, later))
 
 
 def test_whoever_stays_leaves_when_its_worker_stops(floor: Floor) -> None:

@@ -1,6 +1,8 @@
 """The settings: complete or loud, naming the variable and never its value."""
 
-import runpy
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from jobs.hosts import Origin
 from jobs.services import for_background, for_web, storage
 from jobs.settings import Settings, load
 
+CONFIGURATION = ROOT / "deploy" / "gunicorn.conf.py"
 CANARY = "canary"
 NEEDED = {
     "WEBHOOK_SECRET": "webhook-canary",
@@ -274,7 +277,17 @@ def test_gunicorn_learns_its_processes_where_all_else_is_read(
 ) -> None:
     with (a_development_directory / ".env").open("a") as file:
         file.write("\nWEB_CONCURRENCY=3\n")
-    assert runpy.run_path(str(ROOT / "deploy" / "gunicorn.conf.py"))["workers"] == 3
+    # In a process of its own: it replaces what would block.
+    read = f"import runpy; print(runpy.run_path({str(CONFIGURATION)!r})['workers'])"
+    said = subprocess.run(
+        [sys.executable, "-c", read],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=a_development_directory,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == "3\n"
 
 
 # Once read.

@@ -4,6 +4,7 @@ import sys
 
 from tests.bench import (
     accept,
+    burst,
     costs,
     dyno,
     growth,
@@ -21,6 +22,7 @@ from tests.bench import (
 
 BENCHMARKS = {
     "accept": accept.main,
+    "burst": burst.main,
     "slow-clients": slow_clients.main,
     "rescues": rescues.main,
     "polls": polls.main,

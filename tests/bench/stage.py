@@ -46,10 +46,10 @@ class Stage:
         turns = [self.turn(installation, connections, 5) for _ in range(TURNS)]
         return load.Result(*(median(values) for values in zip(*turns, strict=True)))
 
-    def callbacks(self, secret: str = WEBHOOK_SECRET, delivery: str = load.DELIVERY) -> Path:
+    def callbacks(self, delivery: str = load.DELIVERY, count: int = load.BODIES) -> Path:
         """A file of callbacks that were never sent before."""
         path = self.directory / "callbacks"
-        load.write_callbacks(path, secret, delivery=delivery)
+        load.write_callbacks(path, WEBHOOK_SECRET, count, delivery)
         return path
 
     def turn(self, installation: Installation, connections: int, seconds: int) -> load.Result:

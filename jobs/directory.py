@@ -173,12 +173,12 @@ _durable: set[tuple[int, int]] = set()  # directories with a way to them that is
 def _sync_directories(path: Path, root: Path) -> None:
     """A new name is only durable once each directory on the way down to it is.
 
-    The way to a directory is looked after once; one that was made anew is another one.
+    Above a directory and the one that it is in, the way is looked after once.
     """
-    way = []
+    way: list[tuple[int, int]] = []
     for directory in path.parents:
         which = _sync(directory)
-        if which in _durable:
+        if way and which in _durable:
             break
         way.append(which)
         if directory == root:

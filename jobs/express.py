@@ -12,7 +12,8 @@ burst of callbacks a dozen share what sending, receiving and waking up costs, he
 import contextlib
 import os
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import hiredis
@@ -24,6 +25,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from jobs.outage import outage
 
 TOGETHER_MAX = 64
+LARGE_BYTES = 64 * 1024  # nobody else should have to wait until so much has been sent
 
 
 class _Run:
@@ -51,21 +53,24 @@ class Express:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._connection: Any = None  # typed as less than every connection of a pool can do
-        self._waiting: list[_Run] = []
+        self._waiting: deque[_Run] = deque()  # threads put in and take out without a lock
         self._turn = threading.Lock()
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """What a registered script returns. Raises RedisError."""
         if self._process != os.getpid():  # two processes must not talk over one connection
             self._begin()
-        run = _Run(hiredis.pack_command(("EVALSHA", script.sha, len(keys), *keys, *args)))
+        packed = hiredis.pack_command(("EVALSHA", script.sha, len(keys), *keys, *args))
+        if len(packed) > LARGE_BYTES:
+            return script(keys=keys, args=args)
+        run = _Run(packed)
         self._waiting.append(run)
         try:
             with self._turn:
                 while not run.over:
-                    self._take_along()
+                    self._take_along(run)
         except BaseException:
-            with contextlib.suppress(ValueError):  # told to stop: nobody waits for it any more
+            with contextlib.suppress(ValueError, IndexError):  # told to stop: nobody waits for it
                 self._waiting.remove(run)
             raise
         if isinstance(run.error, NoScriptError):
@@ -74,38 +79,45 @@ class Express:
             raise run.error
         return run.answer
 
-    def _take_along(self) -> None:
+    def _take_along(self, own: _Run) -> None:
         """One round trip for all who wait by now. Those whom it fails are told so, all of them.
 
         Whoever was not sent yet, too: to wait for one time-out and then another is too long.
         """
-        together = self._waiting[:TOGETHER_MAX]
-        del self._waiting[:TOGETHER_MAX]
+        together = list(self._taken(TOGETHER_MAX)) or [own]
         try:
             answers = self._answers(b"".join(run.packed for run in together), len(together))
-        except RedisError as error:
-            for run in (*together, *self._waiting):
-                run.end(error=error)
-            self._waiting.clear()
-        except BaseException:  # only this one was told to stop
-            self._waiting[:0] = together
-            raise
-        else:
             for run, answer in zip(together, answers, strict=True):
                 run.end(answer, answer if isinstance(answer, ResponseError) else None)
+        except RedisError as error:
+            for run in together:
+                run.end(error=error)
+            for run in self._taken(len(self._waiting)):
+                run.end(error=error)
+        except BaseException:  # only this one was told to stop
+            self._waiting.extendleft(run for run in reversed(together) if not run.over)
+            raise
+
+    def _taken(self, most: int) -> Iterator[_Run]:
+        with contextlib.suppress(IndexError):
+            for _ in range(most):
+                yield self._waiting.popleft()
 
     def _answers(self, packed: bytes, count: int) -> list[Any]:
         connection = self._connection = self._connection or self._pool.get_connection()
         try:
-            answers = _asked(connection, packed, count)
-        except RedisConnectionError:  # it may have died while nobody used it
-            connection.disconnect()
+            answers = self._answers_over(connection, packed, count)
         except BaseException:  # what it still brings is the answer to something else
             connection.disconnect()
             raise
-        else:
-            outage.is_over()
-            return answers
+        outage.is_over()
+        return answers
+
+    def _answers_over(self, connection: Any, packed: bytes, count: int) -> list[Any]:
+        try:
+            return _asked(connection, packed, count)
+        except RedisConnectionError:  # it may have died while nobody used it
+            connection.disconnect()
         return list(
             connection.retry.call_with_retry(
                 lambda: _asked(connection, packed, count), lambda _error: connection.disconnect()

@@ -53,7 +53,7 @@ class Plan:
         lines = self._lines()
         return [
             self.before.version if self.before else 0,
-            records.encode(self.after, self.after.version + 1),
+            records.encode(self.after, self.after.version),
             now,
             *self._demands(room),
             len(most),

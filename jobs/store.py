@@ -158,10 +158,12 @@ class Store:
             if after is before or after is None:
                 return Change(before, before)
             after = notice.owed(before, after, now, owner=self._tells_owner)
-            planned = Plan(before, after, *further)
+            # By the clock, so that no other history of it that Redis has lost had the same.
+            version = max(after.version + 1, int(now * 1e6))
+            planned = Plan(before, replace(after, version=version), *further)
             won, current = self._commit(planned, now)
             if won:
-                return Change(before, replace(after, version=after.version + 1))
+                return Change(before, planned.after)
             # Somebody else wrote first (their record is the truth to start from), or our clock
             # was wrong (it is right now), or this came too late for who waits for it.
             before = current

@@ -1,12 +1,14 @@
 """Scripts that run over kept connections: as safe as those that redis-py runs."""
 
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 
 import pytest
 from redis import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from jobs.express import Express
 from tests.harness import RedisServer
@@ -73,3 +75,51 @@ def test_a_child_process_does_not_talk_over_the_connection_of_its_parent(redis: 
         os._exit(0 if is_own and answer == [b"key", b"child", 1] else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert express.run(script, ["key"], ["parent"]) == [b"key", b"parent", 1]
+
+
+def test_when_redis_dies_everybody_is_told(redis: Redis, redis_server: RedisServer) -> None:
+    express, script = Express(redis), redis.register_script(ECHO)
+    express.run(script, ["key"], ["word"])
+    redis_server.kill()
+
+    def failed(_n: int) -> bool:
+        try:
+            express.run(script, ["key"], ["word"])
+        except RedisError:
+            return True
+        return False
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(failed, range(64)))
+    redis_server.start()
+    assert express.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
+
+
+class Stop(BaseException):
+    """The process was told to stop."""
+
+
+def test_whoever_is_told_to_stop_leaves_no_answer_for_the_next(redis: Redis) -> None:
+    express, script = Express(redis), redis.register_script(ECHO)
+    slow = redis.register_script("local n = 0 for i = 1, 1e8 do n = n + i end return 'late'")
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise Stop
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        express.run(script, [], ["word"])
+        slow.sha = redis.script_load(slow.script)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(Stop):
+            express.run(slow, [], [])
+        assert express.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_what_is_large_goes_by_itself(redis: Redis) -> None:
+    express, script = Express(redis), redis.register_script("return #ARGV[1]")
+    with ThreadPoolExecutor(4) as pool:
+        sizes = pool.map(lambda n: express.run(script, [], [b"x" * n]), (1, 10**6, 2, 10**6))
+        assert list(sizes) == [1, 10**6, 2, 10**6]

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 from jobs import drawing, sidecars
 from jobs.errors import BrokenRecord, StorageFailed
@@ -20,11 +21,11 @@ ORIGINAL_MAX_BYTES = 128 * 2**20  # a bucket's objects have to be fetched again
 log = logging.getLogger(__name__)
 
 
-def catch_up(services: Services) -> None:
+def catch_up(services: Services, is_recalled: Callable[[], bool] = lambda: False) -> None:
     """Draw for one stored job after the other, until none waits or something else does."""
     for _ in range(JOBS_MAX):
         job_id = services.store.to_draw()
-        if job_id is None or _is_anything_urgent(services):
+        if job_id is None or is_recalled() or _is_anything_urgent(services):
             return
         draw(services, job_id)
 

@@ -55,7 +55,8 @@ def take(services: Services, job_id: str, seconds: float = 0.0) -> bool:
             found = _one(services, partial(_found, services, job_id))
             if found:
                 _stay(services, until)
-            _draw(services)
+            if not _recalled.is_set():
+                _draw(services)
     except Leaving:
         return True
     return found
@@ -67,11 +68,20 @@ def _stay(services: Services, until: float) -> None:
             continue
         _draw(services)
         try:
-            job_id = services.store.next_entry(WAIT_SECONDS)
+            job_id = _next_entry(services)
         except StoreUnavailable:
             return  # RQ knows how to wait for it
         if job_id:
             _one(services, partial(_found, services, job_id))
+
+
+def _next_entry(services: Services) -> str | None:
+    """The job of an entry that came within a second; told to leave meanwhile, we give it back."""
+    job_id = services.store.next_entry(WAIT_SECONDS)
+    if job_id and _recalled.is_set():
+        services.store.hint([job_id])
+        return None
+    return job_id
 
 
 def _one(services: Services, find: Callable[[], Claim | None]) -> bool:
@@ -145,7 +155,7 @@ def _work(services: Services, claim: Claim) -> None:
 def _draw(services: Services) -> None:
     """Thumbnails last; whoever is stopped here leaves them to the next one."""
     try:
-        drawings.catch_up(services)
+        drawings.catch_up(services, _recalled.is_set)
     except StoreUnavailable as error:
         log.warning("%s; thumbnails are drawn later", error)
     except Exception as error:  # noqa: BLE001 - a nicety must not make a rescue look failed

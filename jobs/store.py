@@ -1,9 +1,7 @@
 """The records in Redis: every change to a job is one compare-and-set, its follow-up included."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis import Redis
 
@@ -12,6 +10,7 @@ from jobs.clock import Clock, unavailable
 from jobs.errors import LineFull, NoSlot, StoreUnavailable, UnknownJob
 from jobs.evolution import replace
 from jobs.express import Express
+from jobs.found import NO_COUNTS, Change, Due, Further, Urgent
 from jobs.job import Job
 from jobs.keys import (
     COUNTS,
@@ -33,48 +32,10 @@ from jobs.queues import Hints
 
 RACES_MAX = 100
 SUBMISSION_TRIES = 3  # a new one races with nobody: then Redis is too slow for its input
-NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
 _WON, _FULL, _NO_ROOM, _FORGOTTEN = 1, 2, 3, 4
 
 Step = Callable[[Job | None, float], Job | None]
-
-
-class Change(NamedTuple):
-    """What a compare-and-set found and left; the same object twice when nothing was written."""
-
-    before: Job | None
-    after: Job | None
-
-    @property
-    def written(self) -> bool:
-        return self.after is not self.before
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """What the sweep finds: job ids that are due, waiting ids that RQ has no entry for."""
-
-    now: float
-    ids: tuple[str, ...]
-    unhinted: tuple[str, ...]
-    entries: int  # that RQ has already
-    next_at: float | None
-
-
-class Further(NamedTuple):
-    """What goes with a change, whatever it is tried on."""
-
-    counts: Mapping[str, int]
-    submission: bytes | None = None
-    unless_forgotten: bool = False
-
-
-class Urgent(NamedTuple):
-    """Who waits for a worker, most urgent first, and the record of the first."""
-
-    ids: tuple[str, ...]
-    record: bytes | None
 
 
 class Store:

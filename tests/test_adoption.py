@@ -15,8 +15,8 @@ from jobs.media import object_key
 from jobs.report import Report
 from jobs.states import News, Source, State
 from tests.harness import RedisServer, TestBucket
+from tests.harness.floor import Floor
 from tests.sandbox import Sandbox, Task
-from tests.test_turns import Floor
 from worker import rescue
 from worker.claim import Claim
 

@@ -19,7 +19,7 @@ LAYERS = (
     {"hosts", "report", "clock", "complaint", "environment", "counts", "strict_json"},
     {"facts", "shown"},
     {"job", "web"},
-    {"retention", "facets", "twins"},
+    {"retention", "facets", "twins", "found"},
     {"reporting", "optional"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}
     | {"notice", "drawing", "portrait", "provider", "changes"},

@@ -9,8 +9,8 @@ from jobs.media import sidecar_key
 from jobs.portrait import sidecar
 from receiver.app import create_app
 from tests.harness import RedisServer
+from tests.harness.floor import Floor
 from tests.sandbox import Sandbox, Task
-from tests.test_turns import Floor
 
 KEY = {"x-key": "key"}
 

@@ -19,6 +19,7 @@ from tests.harness import RedisServer, S3Server
 from tests.harness.archive import Archive
 from tests.harness.command_line import CommandLine, Said
 from tests.harness.installation import Installation
+from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene, without_links
 from tests.harness.shelf import DirectoryShelf
 
@@ -41,6 +42,7 @@ def test_every_stored_job_comes_back_and_its_links_work(scene: Scene) -> None:
     before[2] = scene.client.job(tasks[2].id)
     moderated = scene.generate(outcome="content_moderated")
     scene.client.wait_for(moderated.id)
+    wait_for("all is drawn", lambda: not scene.undrawn())
     with scene.installation.redis.client() as redis:
         redis.flushall()
     shell = CommandLine(scene.installation)

@@ -1,20 +1,15 @@
 """The settings: complete or loud, naming the variable and never its value."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from deploy.procfile import ROOT
 from jobs.errors import FluxkeepError, InvalidSettings
 from jobs.hosts import Origin
 from jobs.services import for_background, for_web, storage
 from jobs.settings import Settings, load
 
-CONFIGURATION = ROOT / "deploy" / "gunicorn.conf.py"
 CANARY = "canary"
 NEEDED = {
     "WEBHOOK_SECRET": "webhook-canary",
@@ -270,24 +265,6 @@ def test_a_name_of_the_environment_is_not_overruled_by_a_file_of_dot_env(
         file.write(f"\nPORT_FILE={secret}\n")
     monkeypatch.setenv("PORT", "2222")
     assert load().port == 2222
-
-
-def test_gunicorn_learns_its_processes_where_all_else_is_read(
-    a_development_directory: Path,
-) -> None:
-    with (a_development_directory / ".env").open("a") as file:
-        file.write("\nWEB_CONCURRENCY=3\n")
-    # In a process of its own: it replaces what would block.
-    read = f"import runpy; print(runpy.run_path({str(CONFIGURATION)!r})['workers'])"
-    said = subprocess.run(
-        [sys.executable, "-c", read],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=a_development_directory,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert said.stdout == "3\n"
 
 
 # Once read.

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,77 +10,19 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from jobs import intake, services, settings
-from jobs.directory import Directory
 from jobs.job import Job
-from jobs.kept import Kept
 from jobs.media import object_key
-from jobs.report import Report
-from jobs.services import Services
-from jobs.states import News, Source, State
+from jobs.states import State
 from tests.harness import RedisServer
+from tests.harness.floor import Floor
 from tests.harness.patience import wait_for
-from tests.sandbox import Sandbox, Task
-from worker import drawings, rescue, thumbnail, turn
+from tests.sandbox import Sandbox
+from worker import drawings, rescue, thumbnail
 from worker.claim import Claim
 from worker.sweep import sweep
 from worker.thumbnail import Thumbnail
 
 RETRY_AFTER_SECONDS = 300.0
-
-
-class Floor:
-    """Where a worker does its turns."""
-
-    def __init__(self, wired: Services, box: Sandbox) -> None:
-        self.wired, self.box = wired, box
-
-    @property
-    def media_root(self) -> Path:
-        assert isinstance(self.wired.media, Directory)
-        return self.wired.media.root
-
-    def finished(self, **switches: Any) -> Task:
-        """A task that BFL is done with; nobody was called."""
-        task = self.box.submit(switches={"seconds": 0, "callback": "never", **switches})
-        wait_for("BFL is done", lambda: self.box.task(task.id).finished_at)
-        return task
-
-    def unclear(self, task: Task) -> None:
-        """A callback that has BFL asked at once."""
-        report = Report(task_id=task.id, news=News.UNCLEAR, source=Source.CALLBACK)
-        intake.accept(self.wired.store, report, self.wired.settings.patience)
-
-    def ready(self, **switches: Any) -> Task:
-        """A task whose URLs are known and wait for a worker."""
-        task = self.finished(**switches)
-        self.unclear(task)
-        self.take(task)
-        assert self.job(task).state is State.READY
-        return task
-
-    def take(self, task: Task) -> bool:
-        return turn.take(self.wired, task.id)
-
-    def job(self, task: Task) -> Job:
-        job = self.wired.store.load(task.id)
-        assert job is not None
-        return job
-
-    def polls(self, task: Task) -> int:
-        return self.box.task(task.id).polls
-
-    def downloads(self, task: Task) -> int:
-        return len(self.box.task(task.id).deliveries)
-
-    def die_with(self, claim: Claim) -> None:
-        """The worker is gone, its lease runs out and the sweep sees it."""
-
-        def a_lease_later(job: Job | None, now: float) -> Job | None:
-            return job and job.described(now, {"lease_until": now - 1, "look_at": now - 1})
-
-        self.wired.store.change(claim.job.id, a_lease_later)
-        sweep(self.wired)
 
 
 @pytest.fixture
@@ -92,15 +33,7 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 @pytest.fixture
 def floor(redis: Redis, sandbox: Sandbox, tmp_path: Path) -> Floor:
-    environment = {
-        "WEBHOOK_SECRET": "w",
-        "SECRET_KEY": "s",
-        "API_KEYS": "a:key:admin",
-        "BFL_API_KEY": "k",
-        "BFL_SANDBOX_URL": sandbox.url,
-        "MEDIA_URL": (tmp_path / "media").as_uri(),
-    }
-    return Floor(services.build(settings.load(environment), redis), sandbox)
+    return Floor.over(redis, sandbox, tmp_path)
 
 
 # Which job.
@@ -127,31 +60,6 @@ def test_a_turn_without_any_work_does_nothing(floor: Floor) -> None:
     assert floor.take(task)
     assert not floor.take(task)
     assert floor.downloads(task) == 1
-
-
-def test_whoever_has_begun_goes_on_while_more_is_urgent(floor: Floor, redis: Redis) -> None:
-    tasks = [floor.ready(life=life) for life in (1000, 2000, 3000)]
-    assert turn.take(floor.wired, tasks[2].id, seconds=2)
-    assert {floor.job(task).state for task in tasks} == {State.STORED}
-    assert redis.llen("rq:queue:fluxkeep") == 0 and redis.keys("rq:job:*") == []
-
-
-def test_whoever_stays_takes_what_comes(floor: Floor) -> None:
-    first, later = floor.ready(), floor.finished()
-    timer = threading.Timer(1.0, floor.unclear, [later])
-    timer.start()
-    assert turn.take(floor.wired, first.id, seconds=6)
-    assert floor.job(later).state is State.STORED and all(thumbnails(floor, later))
-
-
-def test_whoever_stays_leaves_when_its_worker_stops(floor: Floor) -> None:
-    task = floor.ready()
-    timer = threading.Timer(1.5, os.kill, (os.getpid(), turn.RECALL))
-    timer.start()
-    began = time.monotonic()
-    assert turn.take(floor.wired, task.id, seconds=60)
-    assert time.monotonic() - began < 30
-    assert floor.job(task).state is State.STORED
 
 
 # After somebody who died.
@@ -260,17 +168,13 @@ def until_dead(floor: Floor, job: Job) -> None:
 # Thumbnails.
 
 
-def thumbnails(floor: Floor, task: Task) -> list[Kept | None]:
-    return [file.thumbnail for file in floor.job(task).media]
-
-
 def test_thumbnails_wait_until_no_job_does(floor: Floor) -> None:
     later = floor.ready(life=3000)
     sooner = floor.ready(life=30)
     assert floor.take(later)
-    assert thumbnails(floor, sooner) == [None] and floor.job(later).state is State.READY
+    assert floor.thumbnails(sooner) == [None] and floor.job(later).state is State.READY
     assert floor.take(later)
-    assert all(thumbnails(floor, sooner)) and all(thumbnails(floor, later))
+    assert all(floor.thumbnails(sooner)) and all(floor.thumbnails(later))
 
 
 def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
@@ -285,11 +189,11 @@ def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
 
     monkeypatch.setattr(thumbnail, "make", make_slowly)
     floor.take(many)
-    assert [bool(one) for one in thumbnails(floor, many)] == [True, False, False]
+    assert [bool(one) for one in floor.thumbnails(many)] == [True, False, False]
     monkeypatch.setattr(thumbnail, "make", make)
     floor.take(many)
     floor.take(many)
-    assert all(thumbnails(floor, many)) and floor.job(many).draw_at is None
+    assert all(floor.thumbnails(many)) and floor.job(many).draw_at is None
 
 
 def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(floor: Floor) -> None:
@@ -301,7 +205,7 @@ def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(floor: Floor) -> N
     sweep(floor.wired)
     assert floor.wired.redis.llen(floor.wired.hints.queue_key) == 1
     assert not floor.take(task)
-    assert all(thumbnails(floor, task))
+    assert all(floor.thumbnails(task))
     sweep(floor.wired)
     assert floor.wired.redis.llen(floor.wired.hints.queue_key) == 1
 

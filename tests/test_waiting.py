@@ -191,7 +191,8 @@ def test_who_hangs_up_leaves_nothing_behind(client: Client, installation: Instal
 def test_a_web_process_that_stops_answers_those_who_wait(
     client: Client, installation: Installation
 ) -> None:
-    names, before = put_jobs(client, 20), open_files(installation)
+    before = open_files(installation)
+    names = put_jobs(client, 20)
     with Crowd(installation.url, KEYS["read"]) as crowd:
         crowd.ask(f"/api/jobs/{name}?wait=60" for name in names)
         wait_for("all are waiting", lambda: open_files(installation) >= before + 20)

@@ -8,10 +8,11 @@ from typing import Self
 
 from jobs import records, submission
 from jobs.errors import BrokenRecord, ClaimLost, NoSlot, StoreUnavailable
+from jobs.found import NO_COUNTS
 from jobs.job import LEASE_SECONDS, Job
 from jobs.services import Services
 from jobs.slots import Next
-from jobs.store import NO_COUNTS, Store
+from jobs.store import Store
 
 POISONED_FOR_SECONDS = 300.0
 RENEW_EVERY_SECONDS = LEASE_SECONDS / 3

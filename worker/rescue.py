@@ -20,13 +20,13 @@ from jobs.errors import (
     TransferFailed,
     UrlDead,
 )
+from jobs.found import NO_COUNTS
 from jobs.hosts import Address, Origin
 from jobs.job import Job
 from jobs.kept import Kept, Role
 from jobs.media import object_key
 from jobs.services import Services
 from jobs.states import News, State
-from jobs.store import NO_COUNTS
 from worker import adoption, fetch, poll
 from worker.backoff import pause
 from worker.claim import Claim

@@ -10,9 +10,9 @@ from types import FrameType
 
 from jobs import submission
 from jobs.errors import BrokenRecord, StoreUnavailable
+from jobs.found import Due
 from jobs.job import Job
 from jobs.services import Services
-from jobs.store import Due
 from worker import notices, retention, wiring
 from worker.claim import POISONED_FOR_SECONDS
 from worker.leftovers import Leftovers

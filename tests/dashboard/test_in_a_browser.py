@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.harness.chromium import Chromium, Window
 from tests.harness.installation import KEYS
+from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene
 from tests.screenshots.exhibits import asked, ended, picture
 
@@ -259,6 +260,7 @@ def test_what_is_long_stays_in_its_place(visit: Visit, scene: Scene) -> None:
 
 
 def test_a_page_weighs_little_and_does_not_jump(visit: Visit, scene: Scene) -> None:
+    wait_for("all is drawn", lambda: not scene.undrawn())  # else pictures come while we look
     window = visit()
     page = window.page
     page.add_init_script(

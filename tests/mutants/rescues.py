@@ -92,8 +92,8 @@ MUTANTS = (
     Mutant(
         "fsync-of-directories",
         _DIRECTORY,
-        "            _sync_directories(self.root / key, self.root)\n",
-        "",
+        "            staged.unlink()\n            _sync_directories(path, self.root)\n",
+        "            staged.unlink()\n",
         (
             f"{_POWER_CUT_TESTS}::test_every_directory_down_to_the_object_is_on_the_disk_before_the_commit",
         ),
@@ -110,8 +110,8 @@ MUTANTS = (
     Mutant(
         "rename-overwrites",
         _DIRECTORY,
-        "overwrite=False",
-        "overwrite=True",
+        "os.link(staged, path)",
+        "os.replace(staged, path)",
         ("tests/test_media_store.py::test_an_object_is_never_overwritten",),
     ),
     Mutant(

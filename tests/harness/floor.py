@@ -1,0 +1,88 @@
+"""Where a worker does its turns in the process of a test, against a BFL that can be watched."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from redis import Redis
+
+from jobs import intake, services, settings
+from jobs.directory import Directory
+from jobs.job import Job
+from jobs.kept import Kept
+from jobs.report import Report
+from jobs.services import Services
+from jobs.states import News, Source, State
+from tests.harness.patience import wait_for
+from tests.sandbox import Sandbox, Task
+from worker import turn
+from worker.claim import Claim
+from worker.sweep import sweep
+
+
+class Floor:
+    """Where a worker does its turns."""
+
+    def __init__(self, wired: Services, box: Sandbox) -> None:
+        self.wired, self.box = wired, box
+
+    @classmethod
+    def over(cls, redis: Redis, box: Sandbox, directory: Path) -> Self:
+        environment = {
+            "WEBHOOK_SECRET": "w",
+            "SECRET_KEY": "s",
+            "API_KEYS": "a:key:admin",
+            "BFL_API_KEY": "k",
+            "BFL_SANDBOX_URL": box.url,
+            "MEDIA_URL": (directory / "media").as_uri(),
+        }
+        return cls(services.build(settings.load(environment), redis), box)
+
+    @property
+    def media_root(self) -> Path:
+        assert isinstance(self.wired.media, Directory)
+        return self.wired.media.root
+
+    def finished(self, **switches: Any) -> Task:
+        """A task that BFL is done with; nobody was called."""
+        task = self.box.submit(switches={"seconds": 0, "callback": "never", **switches})
+        wait_for("BFL is done", lambda: self.box.task(task.id).finished_at)
+        return task
+
+    def unclear(self, task: Task) -> None:
+        """A callback that has BFL asked at once."""
+        report = Report(task_id=task.id, news=News.UNCLEAR, source=Source.CALLBACK)
+        intake.accept(self.wired.store, report, self.wired.settings.patience)
+
+    def ready(self, **switches: Any) -> Task:
+        """A task whose URLs are known and wait for a worker."""
+        task = self.finished(**switches)
+        self.unclear(task)
+        self.take(task)
+        assert self.job(task).state is State.READY
+        return task
+
+    def take(self, task: Task) -> bool:
+        return turn.take(self.wired, task.id)
+
+    def job(self, task: Task) -> Job:
+        job = self.wired.store.load(task.id)
+        assert job is not None
+        return job
+
+    def polls(self, task: Task) -> int:
+        return self.box.task(task.id).polls
+
+    def downloads(self, task: Task) -> int:
+        return len(self.box.task(task.id).deliveries)
+
+    def die_with(self, claim: Claim) -> None:
+        """The worker is gone, its lease runs out and the sweep sees it."""
+
+        def a_lease_later(job: Job | None, now: float) -> Job | None:
+            return job and job.described(now, {"lease_until": now - 1, "look_at": now - 1})
+
+        self.wired.store.change(claim.job.id, a_lease_later)
+        sweep(self.wired)
+
+    def thumbnails(self, task: Task) -> list[Kept | None]:
+        return [file.thumbnail for file in self.job(task).media]

@@ -13,7 +13,7 @@ from jobs.states import News, Source, State
 from worker.backoff import pause
 from worker.claim import Claim
 
-FIRST_PAUSE_SECONDS = 2.0
+FIRST_PAUSE_SECONDS = 5.0  # a job of 10 s is asked about three times, whatever CALLBACK_GRACE is
 LONGEST_PAUSE_SECONDS = 60.0
 
 _DECISIVE = frozenset({News.READY, News.MODERATED, News.FAILED})

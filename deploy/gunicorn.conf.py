@@ -11,6 +11,7 @@ import gc
 import os
 import resource
 import sys
+import warnings
 from typing import Any, NoReturn
 
 from jobs import settings
@@ -18,6 +19,10 @@ from jobs.errors import InvalidSettings
 from jobs.storage import prove
 
 COLLECTED_EVERY = 10_000  # objects that came and did not go
+
+
+# Each of gunicorn's workers does it once more, for itself, with children and signals.
+warnings.filterwarnings("ignore", category=monkey.MonkeyPatchWarning)
 
 
 def _stop(why: object) -> NoReturn:

@@ -12,6 +12,7 @@ from jobs.bucket import Bucket
 from jobs.provider import Limits, Provider
 from tests.harness import Client, Installation, RedisServer, S3Server, TestBucket, prometheus
 from tests.harness.chromium import Chromium, Window
+from tests.harness.floor import Floor
 from tests.sandbox import Sandbox
 
 
@@ -71,6 +72,13 @@ def sandbox() -> Iterator[Sandbox]:
     """A local BFL in this process."""
     with Sandbox() as box:
         yield box
+
+
+@pytest.fixture
+def floor(redis_server: RedisServer, sandbox: Sandbox, tmp_path: Path) -> Iterator[Floor]:
+    """Where a worker does its turns in this process."""
+    with redis_server.client() as redis:
+        yield Floor.over(redis, sandbox, tmp_path)
 
 
 @pytest.fixture

@@ -3,34 +3,17 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from redis import Redis
 
 from jobs.states import State
-from tests.harness import RedisServer
 from tests.harness.floor import Floor
-from tests.sandbox import Sandbox
 from worker import turn
 
 
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with redis_server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def floor(redis: Redis, sandbox: Sandbox, tmp_path: Path) -> Floor:
-    return Floor.over(redis, sandbox, tmp_path)
-
-
-def test_whoever_has_begun_goes_on_while_more_is_urgent(floor: Floor, redis: Redis) -> None:
+def test_whoever_has_begun_goes_on_while_more_is_urgent(floor: Floor) -> None:
     tasks = [floor.ready(life=life) for life in (1000, 2000, 3000)]
     assert turn.take(floor.wired, tasks[2].id, seconds=6)
     assert {floor.job(task).state for task in tasks} == {State.STORED}
+    redis = floor.wired.redis
     assert redis.llen("rq:queue:fluxkeep") == 0 and redis.keys("rq:job:*") == []
 
 

@@ -3,37 +3,22 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
 
 from jobs.job import Job
 from jobs.media import object_key
 from jobs.states import State
-from tests.harness import RedisServer
 from tests.harness.floor import Floor
 from tests.harness.patience import wait_for
-from tests.sandbox import Sandbox
 from worker import drawings, rescue, thumbnail
 from worker.claim import Claim
 from worker.sweep import sweep
 from worker.thumbnail import Thumbnail
 
 RETRY_AFTER_SECONDS = 300.0
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with redis_server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def floor(redis: Redis, sandbox: Sandbox, tmp_path: Path) -> Floor:
-    return Floor.over(redis, sandbox, tmp_path)
 
 
 # Which job.

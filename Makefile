@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style bench soak mutants screenshots format pins clean
+.PHONY: help setup run test check style bench soak screenshots format pins clean
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -36,9 +36,6 @@ bench: $(VENV)/.dev ## Measure it; BENCHMARKS.md says what the numbers mean
 
 soak: $(VENV)/.dev ## A thousand jobs through random faults, for minutes; prints its seed
 	$(BIN)/python -m tests.soak
-
-mutants: $(VENV)/.dev ## Take out one protection at a time and see its tests go red
-	$(BIN)/python -m tests.mutants
 
 screenshots: $(VENV)/.dev ## Take the pictures of the dashboard that README shows
 	@$(BIN)/python -m tests.screenshots

@@ -15,7 +15,6 @@ from pydantic import TypeAdapter, ValidationError
 from jobs.errors import BrokenRecord
 from jobs.evolution import replace
 from jobs.job import Job
-from jobs.target import Target
 from jobs.wording import WORDS
 
 _ADAPTER = TypeAdapter(Job)
@@ -46,7 +45,7 @@ def decode(record: bytes) -> Job:
     """The job in a record. Raises BrokenRecord."""
     version, _, body = record.partition(b" ")
     try:
-        return replace(_read(_of_today(_unpacked(body))), version=int(version))
+        return replace(_read(_unpacked(body)), version=int(version))
     except (ValidationError, ValueError, zlib.error):
         raise BrokenRecord from None
 
@@ -67,15 +66,3 @@ def _read(body: bytes) -> Job:
     said: Any = json.loads(body)
     unknown = {name: value for name, value in said.items() if name not in _FIELDS}
     return replace(_ADAPTER.validate_json(body, extra="ignore"), unknown=unknown)
-
-
-def _of_today(body: bytes) -> bytes:
-    """Before there were notices, a record said only when to call a client's webhook."""
-    if b'"tell_at":' not in body:
-        return body
-    said: Any = json.loads(body)
-    if not isinstance(said, dict) or "tell_at" not in said:
-        return body
-    at, tries = said.pop("tell_at"), said.pop("told", 0)
-    notice = {"to": Target.CALLER, "since": said.get("updated_at"), "at": at, "tries": tries}
-    return json.dumps(said | {"notices": [notice]}).encode()

@@ -1,22 +1,19 @@
-"""BFL's dialect: the only file that knows BFL's words and shapes.
+"""Parser for what BFL says: callbacks of all eras and polling answers.
 
-Three eras of callbacks and the polling answers are read by the same rules: liberal about names,
-strict about types, and a word nobody knows means the task is still in progress.
+The only module that knows BFL's words. It is liberal about names and strict about types; a status
+word that nobody knows means that the task is still in progress.
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
-from urllib.parse import unquote_plus
 
 from jobs import strict_json
+from jobs.bfl_results import find_files, mark_files
 from jobs.errors import BadReport
-from jobs.kept import Role
 from jobs.report import Failure, Moderation, Report, Stage
+from jobs.signed_urls import strip_signatures
 from jobs.states import News, Source
 
 TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
@@ -25,13 +22,7 @@ AUTHENTICATION_HEADERS = ("X-Webhook-Secret", "X-BFL-Signature")
 MESSAGE_MAX_CHARS = 500
 WORD_MAX_CHARS = 64
 REASONS_MAX = 20
-URLS_MAX = 16
-RESULT_MAX_CHARS = 16_384
-GROWTH_MAX = 6  # times: so much longer can JSON be when it is written anew
 
-# Wherever it stands: in a result, an error's prose, a reason, a name, a status word.
-_SIGNED_QUERY = re.compile(r"(https?://[^\s?]*)\?\S*sig=\S*|sig=[^\s&\"']*", re.IGNORECASE)
-_EXPIRY = re.compile(r"^[^?#]*\?(?:[^#]*?&)??se=([^&#]*)")  # the first of them
 _WORDS = {
     "ready": News.READY,
     "success": News.READY,
@@ -43,11 +34,6 @@ _WORDS = {
 }
 DONE = "Ready"
 _NOT_FOUND = "task not found"
-_MEDIA_FIELDS = {
-    "sample": Role.SAMPLE,
-    "samples": Role.SAMPLE,
-    "draft_cache": Role.DRAFT_CACHE,
-}
 
 _IDENTIFIER = {"type": "string", "pattern": f"^{TASK_ID.pattern}$"}
 # What is asked of a callback, and no more: all eras and whatever else BFL may send are read.
@@ -57,7 +43,9 @@ CALLBACK: dict[str, Any] = {
     "type": "object",
     "properties": {
         "status": {"description": f"`{DONE}`, or any other of BFL's words"},
-        "result": {"description": "an object with `sample`, `samples` or `draft_cache`"},
+        "result": {
+            "description": "an object with `sample`, `samples`, `draft_cache` or `draft_caches`"
+        },
         "progress": {"description": "from 0 to 1"},
         "details": {"description": "why it was moderated"},
         "cost": {"description": "in credits"},
@@ -69,12 +57,12 @@ CALLBACK: dict[str, Any] = {
 }
 
 
-def read_callback(body: bytes) -> Report:
+def parse_callback(body: bytes) -> Report:
     """The report in a callback's body. Raises BadReport."""
     message = strict_json.loads(body)
     if not isinstance(message, dict):
         raise BadReport("the body is not an object")
-    return read(message, task_id(message), Source.CALLBACK, len(body))
+    return parse_report(message, task_id(message), Source.CALLBACK)
 
 
 def task_id(message: Mapping[str, Any]) -> str:
@@ -85,32 +73,28 @@ def task_id(message: Mapping[str, Any]) -> str:
     return found
 
 
-def read(
-    message: Mapping[str, Any], task_id: str, source: Source, size: float = math.inf
-) -> Report:
-    """The report in a message about a task; polling answers and callbacks look alike by now.
-
-    `size` is how many bytes it was, where that is known: a short one need not be measured.
-    """
+def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Report:
+    """The report in a message about a task; polling answers and callbacks have one shape."""
     said = _word(message.get("status"))
     news = _WORDS.get(said.lower(), News.PROGRESS)
     result = message.get("result")
     result = result if isinstance(result, dict) else {}
-    roles = _urls(result)
-    urls = tuple(roles)
-    if news is News.READY and not urls:
+    files = find_files(result)
+    if news is News.READY and not files.urls:
         news = News.UNCLEAR
+    ready = news is News.READY
     return Report(
         task_id=task_id,
         source=source,
         news=news,
         said=said,
-        urls=urls if news is News.READY else (),
-        roles=tuple(roles.values()) if news is News.READY else (),
-        expires=_first_death(urls),
-        progress=number(message.get("progress")),
+        urls=files.urls if ready else (),
+        roles=files.roles if ready else (),
+        left_out=files.left_out if ready else 0,
+        expires=files.expires_at if ready else None,
+        progress=_fraction(message.get("progress")),
         cost=number(message.get("cost", result.get("cost"))),
-        result=_kept_result(result, size),
+        result=mark_files(result, files.urls if ready else ()),
         failure=_failure(message) if news is News.FAILED else None,
         moderation=_moderation(message, said) if news is News.MODERATED else None,
     )
@@ -138,7 +122,7 @@ def error_message(body: Any) -> str:
         return ""
     for name in ("detail", "message", "error"):
         if text := _text(body.get(name)):
-            return unsigned(text)[:MESSAGE_MAX_CHARS]
+            return strip_signatures(text)[:MESSAGE_MAX_CHARS]
     return ""
 
 
@@ -157,7 +141,7 @@ def _text(value: Any) -> str:
 
 
 def _word(value: Any) -> str:
-    return unsigned(value)[:WORD_MAX_CHARS] if isinstance(value, str) else ""
+    return strip_signatures(value)[:WORD_MAX_CHARS] if isinstance(value, str) else ""
 
 
 def credits_left(body: bytes) -> float:
@@ -178,55 +162,9 @@ def number(value: Any) -> float | None:
         return None
 
 
-def _urls(result: Mapping[str, Any]) -> dict[str, Role]:
-    """Every delivery URL of a result and its role, in a stable order, each once."""
-    found: dict[str, Role] = {}
-    for name, role in _MEDIA_FIELDS.items():
-        value = result.get(name)
-        for url in value if isinstance(value, list) else [value]:
-            if isinstance(url, str) and url:
-                found.setdefault(url, role)
-    return dict(islice(found.items(), URLS_MAX))
-
-
-def _first_death(urls: tuple[str, ...]) -> float | None:
-    """The earliest `se` (Azure's signed expiry, RFC 3339) among the URLs."""
-    deaths = [death for url in urls if (death := _death(url)) is not None]
-    return min(deaths, default=None)
-
-
-def _death(url: str) -> float | None:
-    found = _EXPIRY.search(url)
-    if not found:
-        return None
-    try:
-        at = datetime.fromisoformat(unquote_plus(found[1]))
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _kept_result(result: Mapping[str, Any], size: float) -> dict[str, Any]:
-    """The result without its URLs: they die, and their signatures are nobody's business."""
-    kept = scrubbed({name: value for name, value in result.items() if name not in _MEDIA_FIELDS})
-    short = size * GROWTH_MAX <= RESULT_MAX_CHARS or len(json.dumps(kept)) <= RESULT_MAX_CHARS
-    return kept if short else {"truncated": True}
-
-
-def unsigned(text: str) -> str:
-    """A text without the signatures of delivery URLs."""
-    return _SIGNED_QUERY.sub(r"\1", text) if "=" in text else text
-
-
-def scrubbed(value: Any) -> Any:
-    """A value without the signatures of delivery URLs, wherever they stand in it."""
-    if isinstance(value, str):
-        return unsigned(value)
-    if isinstance(value, list):
-        return [scrubbed(item) for item in value]
-    if isinstance(value, dict):
-        return {unsigned(name): scrubbed(item) for name, item in value.items()}
-    return value
+def _fraction(value: Any) -> float | None:
+    progress = number(value)
+    return None if progress is None else min(max(progress, 0.0), 1.0)
 
 
 def _failure(said: Mapping[str, Any]) -> Failure:
@@ -235,7 +173,7 @@ def _failure(said: Mapping[str, Any]) -> Failure:
     code = error if isinstance(error, str) and re.fullmatch(r"[a-z0-9_.-]{1,64}", error) else None
     details = {"detail": said.get("details")}
     text = _text(prose) or error_message(said) or error_message(details)
-    message = unsigned(text)[:MESSAGE_MAX_CHARS]
+    message = strip_signatures(text)[:MESSAGE_MAX_CHARS]
     return Failure(code or "bfl_error", message or "BFL reported an error")
 
 
@@ -252,5 +190,5 @@ def _reasons(details: Any) -> tuple[str, ...]:
     items = [details] if isinstance(details, str) else details
     if not isinstance(items, list):
         return ()
-    texts = [unsigned(item) for item in items if isinstance(item, str)]
+    texts = [strip_signatures(item) for item in items if isinstance(item, str)]
     return tuple(text[:MESSAGE_MAX_CHARS] for text in texts[:REASONS_MAX])

@@ -9,6 +9,7 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
+from jobs.bfl_results import with_links
 from jobs.job import Job
 from jobs.kept import Role
 from jobs.states import State
@@ -131,15 +132,19 @@ def _status(job: Job) -> str:
 
 
 def _result(job: Job, links: Sequence[str]) -> dict[str, Any]:
-    """BFL's result with links to what is kept; what is not known is left out."""
+    """BFL's result with our links in place of its URLs; what is not known is left out."""
     result = {name: value for name, value in job.result.items() if value is not None}
-    samples, drafts = (_links(job, links, role) for role in (Role.SAMPLE, Role.DRAFT_CACHE))
-    media: dict[str, Any] = {"sample": samples[0]} if samples else {}
-    if len(samples) > 1:
-        media["samples"] = samples
-    if drafts:
-        media["draft_cache"] = drafts[0]
-    return result | media
+    return _media_fields(job, links) | with_links(result, links)
+
+
+def _media_fields(job: Job, links: Sequence[str]) -> dict[str, Any]:
+    """For a result that is not known as a whole: it was too long, or came back from a sidecar."""
+    media: dict[str, Any] = {}
+    for name, role in (("sample", Role.SAMPLE), ("draft_cache", Role.DRAFT_CACHE)):
+        found = _links(job, links, role)
+        media |= {name: found[0]} if found else {}
+        media |= {f"{name}s": found} if len(found) > 1 else {}
+    return media
 
 
 def _links(job: Job, links: Sequence[str], role: Role) -> list[str]:

@@ -9,6 +9,7 @@ from jobs import bfl, strict_json
 from jobs.errors import BadReport, RefusedUrl
 from jobs.hosts import Trust
 from jobs.report import Failure, Taken
+from jobs.signed_urls import strip_signatures_in
 
 URL_MAX_CHARS = 2083
 SAID_MAX_CHARS = 8192
@@ -70,5 +71,5 @@ def refusal(status: int, answer: bytes) -> Failure:
         message = None
     words = bfl.error_message(message) or f"BFL answered {status}"
     small = len(answer) <= SAID_MAX_CHARS and isinstance(message, dict)
-    said = bfl.scrubbed(message) if small else {"detail": words}
+    said = strip_signatures_in(message) if small else {"detail": words}
     return Failure(CODES.get(status, "bfl_error"), words, status, said)

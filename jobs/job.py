@@ -3,10 +3,11 @@
 No clock, Redis or HTTP in here: time and reports come in as arguments.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from jobs.bfl_results import drop_marks
 from jobs.evolution import made, replace
 from jobs.facts import Facts
 from jobs.kept import Kept, Role
@@ -121,6 +122,8 @@ class Job(Facts):
             failure=report.failure,
             moderation=report.moderation,
         )
+        if report.left_out:
+            job = job.noted(now, "files left out", count=report.left_out)
         return job._heard_line(report, now)
 
     def _heard_line(self, report: Report, now: float) -> Self:
@@ -237,9 +240,13 @@ class Job(Facts):
 
     # How it ends, apart from BFL's own word.
 
-    def stored(self, now: float, media: tuple[Kept, ...]) -> Self:
+    def stored(self, now: float, media: tuple[Kept, ...], left_out: Sequence[int] = ()) -> Self:
+        """All files are in storage, but for those of unknown places that could not be fetched."""
         draw_at = now if any(file.is_picture for file in media) else None
-        kept = self.ended(now, State.STORED, media=media, failure=None, draw_at=draw_at)
+        result = drop_marks(self.result, left_out) if left_out else self.result
+        kept = self.ended(
+            now, State.STORED, media=media, failure=None, draw_at=draw_at, result=result
+        )
         return kept.noted(now, "stored", bytes=sum(file.bytes for file in media))
 
     def refused(self, now: float, code: str, message: str) -> Self:

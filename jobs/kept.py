@@ -5,10 +5,11 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a file is in its result."""
+    """The place of a file in its result."""
 
     SAMPLE = "sample"
     DRAFT_CACHE = "draft_cache"
+    OTHER = "other"  # a signed URL in a place that BFL's docs do not name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from jobs.bfl_results import without_media_fields
 from jobs.job import Job
 from jobs.kept import Kept
 from jobs.shown import File, Line, Moderated, Portrait, Refusal
@@ -34,7 +35,7 @@ def portrait(job: Job, media: list[Media], others: Sequence[Moment] = ()) -> Por
         "deadline": time(job.deadline),
         "cost": job.cost,
         "metadata": job.metadata,
-        "result": job.result or None,
+        "result": without_media_fields(job.result) or None,
         "error": _error(job) if job.state.terminal else None,
         "moderation": _moderation(job) if job.state.terminal else None,
         "media": media,

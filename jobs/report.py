@@ -1,4 +1,4 @@
-"""What BFL said about a job, in our words, whoever heard it."""
+"""Report: one statement of BFL about a task, from a callback, a poll or a replay."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from jobs.kept import Role
 from jobs.states import News, Source
 
 URL_LIFE_SECONDS = 600.0  # what BFL's docs promise when the URL itself does not say
+URL_LIFE_MAX_SECONDS = 7 * 86400.0  # an `se` in the year 9999 is no time to plan with
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,9 @@ class Report:
     """One statement of BFL about one task.
 
     `said` is BFL's own status word, for the timeline only. `urls` are delivery URLs, byte-exact,
-    each with its role; `expires` is the unix time at which the first of them dies, None if they
-    do not say.
+    each with its role, without the `left_out` ones beyond the most a job can have; `expires` is
+    the unix time at which the first of them dies, None if they do not say. In `result` a mark
+    stands for each URL (`jobs/bfl_results.py`).
     """
 
     task_id: str
@@ -49,6 +51,7 @@ class Report:
     said: str = ""
     urls: tuple[str, ...] = ()
     roles: tuple[Role, ...] = ()
+    left_out: int = 0
     expires: float | None = None
     progress: float | None = None
     cost: float | None = None
@@ -58,7 +61,8 @@ class Report:
 
     def death(self, now: float) -> float:
         """When the first of its URLs dies, in unix seconds."""
-        return self.expires if self.expires is not None else now + URL_LIFE_SECONDS
+        expires = now + URL_LIFE_SECONDS if self.expires is None else self.expires
+        return min(expires, now + URL_LIFE_MAX_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

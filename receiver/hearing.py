@@ -87,7 +87,7 @@ def _whole_body(store: Store, environ: dict[str, Any]) -> bytes:
 
 def _read(store: Store, raw: bytes) -> Report:
     try:
-        return bfl.read_callback(raw)
+        return bfl.parse_callback(raw)
     except BadReport:
         with suppress(StoreUnavailable):
             store.count({"callback_malformed": 1})
@@ -102,6 +102,6 @@ def _note(refusals: Refusals, job_id: str | None, reason: str) -> None:
 
 def _claimed_id(raw: bytes) -> str | None:
     try:
-        return bfl.read_callback(raw).task_id
+        return bfl.parse_callback(raw).task_id
     except BadReport:
         return None

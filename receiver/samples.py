@@ -49,7 +49,7 @@ def _expected() -> Job:
 
 
 def _stored() -> Job:
-    report = bfl.read_callback(json.dumps(CALLBACK).encode())
+    report = bfl.parse_callback(json.dumps(CALLBACK).encode())
     kept = Kept(
         key=f"2026/11/21/{TASK}-0.jpg",
         content_type="image/jpeg",

@@ -13,10 +13,19 @@ LINES_MAX = 300
 # From the ground up: a module imports only from the layers below its own.
 LAYERS = (
     {"wording", "errors", "states", "scripts", "keys", "outage", "watchdog", "timeline"}
-    | {"kept", "patience", "caller", "limits", "target", "seal", "apikey", "headers"}
+    | {"kept", "signed_urls", "patience", "caller", "limits", "target", "seal", "apikey", "headers"}
     | {"proxies", "quotas", "redis_url", "addresses"},
     {"evolution", "express"},
-    {"hosts", "report", "clock", "complaint", "environment", "counts", "strict_json"},
+    {
+        "hosts",
+        "report",
+        "bfl_results",
+        "clock",
+        "complaint",
+        "environment",
+        "counts",
+        "strict_json",
+    },
     {"facts", "shown"},
     {"job", "web"},
     {"retention", "facets", "twins", "found"},

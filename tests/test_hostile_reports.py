@@ -33,7 +33,7 @@ def in_details(value: str) -> bytes:
 def read(body: bytes) -> Report | None:
     """The report, or None when it was refused; any other error fails the test."""
     try:
-        return bfl.read_callback(body)
+        return bfl.parse_callback(body)
     except BadReport:
         return None
 
@@ -87,7 +87,7 @@ def test_what_is_lenient_in_python_is_refused(body: bytes) -> None:
 def test_json_that_is_no_object_with_an_id_is_refused(body: bytes) -> None:
     strict_json.loads(body)
     with pytest.raises(BadReport):
-        bfl.read_callback(body)
+        bfl.parse_callback(body)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_the_standard_allows_is_read(body: bytes) -> None:
 
 def test_a_refusal_does_not_repeat_what_was_sent() -> None:
     with pytest.raises(BadReport) as caught:
-        bfl.read_callback(b'{"id":"a","canary":')
+        bfl.parse_callback(b'{"id":"a","canary":')
     assert "canary" not in str(caught.value)
     assert caught.value.__suppress_context__
 
@@ -189,17 +189,17 @@ def test_a_report_holds_together(message: dict[str, Any]) -> None:
 def test_a_signed_query_never_survives_in_a_result(name: str, value: Any) -> None:
     for status in ("Ready", "Pending", "Error"):
         message = {"id": "a", "status": status, "result": {"sample": SIGNED, name: value}}
-        kept = dumps(dict(bfl.read_callback(dumps(message).encode()).result))
+        kept = dumps(dict(bfl.parse_callback(dumps(message).encode()).result))
         assert "CANARY" not in kept
 
 
 @pytest.mark.parametrize("name", ["message", "error", "details", "detail"])
 def test_a_signed_query_never_survives_in_an_explanation(name: str) -> None:
     failed = {"id": "a", "status": "Error", name: f"cannot upload to {SIGNED}"}
-    report = bfl.read_callback(dumps(failed).encode())
+    report = bfl.parse_callback(dumps(failed).encode())
     assert report.failure is not None and "CANARY" not in report.failure.message
 
 
 def test_a_result_that_is_too_large_is_not_kept() -> None:
-    report = bfl.read_callback(in_result(dumps("x" * 20_000)))
+    report = bfl.parse_callback(in_result(dumps("x" * 20_000)))
     assert report.result == {"truncated": True} and report.urls == ("x",)

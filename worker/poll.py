@@ -98,4 +98,4 @@ def _report(body: bytes, job: Job) -> Report | None:
     if bfl.is_not_found(message):
         return None
     source = Source.REPLAY if job.replaying else Source.POLL
-    return bfl.read(message, job.task_id or job.id, source)
+    return bfl.parse_report(message, job.task_id or job.id, source)

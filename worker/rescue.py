@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 
@@ -15,6 +15,7 @@ from jobs.errors import (
     ClaimLost,
     NotMedia,
     RefusedMedia,
+    RefusedUrl,
     StorageFailed,
     StoreUnavailable,
     TransferFailed,
@@ -93,32 +94,52 @@ class Rescue:
         """Everything or nothing: a job is stored when its last file is."""
         job = self._claim.job
         session = _session(self._services.trust.sandbox)
-        addresses = [self._services.trust.delivery(url) for url in job.urls]
+        addresses = [self._address(n) for n in range(len(job.urls))]
         kept = [self._keep_or_leave(session, n, at) for n, at in enumerate(addresses)]
         media = tuple(file for file in kept if file)
+        left_out = [n for n, file in enumerate(kept) if file is None]
         now = self._services.store.now()
         life = (job.urls_die_at or now) - now
         counts = {
             **LIFE_LEFT.observed(life),
             **TIME_TO_STORED.observed(now - (job.ready_at or now)),
         }
-        self._commit_stored(media, now, counts)
+        self._commit_stored(media, now, counts, left_out)
         log.info("job %s: stored, its URL had %.0f s to live", job.id, life)
 
     def _commit_stored(
-        self, media: tuple[Kept, ...], now: float, counts: Mapping[str, int]
+        self,
+        media: tuple[Kept, ...],
+        now: float,
+        counts: Mapping[str, int],
+        left_out: Sequence[int] = (),
     ) -> None:
         """What stands beside the objects is written first: whatever is stored has it."""
         services, claim = self._services, self._claim
         claim.commit(Job.renewed)  # whoever lost the job must not describe it any more
-        written = sidecars.describe(services.media, claim.job.stored(now, media))
-        self.end(lambda job, _now: job.stored(now, media), counts)
+        written = sidecars.describe(services.media, claim.job.stored(now, media, left_out))
+        self.end(lambda job, _now: job.stored(now, media, left_out), counts)
         if written != portrait.sidecar(claim.job):  # the caller said more of it meanwhile
             with suppress(StoreUnavailable, StorageFailed):
                 sidecars.keep_true(services.store, services.media, claim.job.id)
 
-    def _keep_or_leave(self, session: requests.Session, n: int, address: Address) -> Kept | None:
+    def _address(self, n: int) -> Address | None:
+        """Vet the URL of a file; None for one in an unknown place: it may be the caller's own."""
+        job = self._claim.job
+        try:
+            return self._services.trust.delivery(job.urls[n])
+        except RefusedUrl:
+            if n == 0 or job.role(n) is not Role.OTHER:
+                raise
+        self._claim.commit(lambda job, now: job.noted(now, "URL left out", file=n).renewed(now))
+        return None
+
+    def _keep_or_leave(
+        self, session: requests.Session, n: int, address: Address | None
+    ) -> Kept | None:
         """What a draft cache is made of is BFL's business: it must not cost the samples."""
+        if address is None:
+            return None
         try:
             return self._keep(session, n, address)
         except NotMedia:

@@ -40,7 +40,7 @@ def create_plain_app() -> Flask:
         secret, signature = (request.headers.get(name) for name in bfl.AUTHENTICATION_HEADERS)
         if verifier.refusal(secret, signature, raw):
             raise Unauthorized
-        return {"id": bfl.read_callback(raw).task_id}
+        return {"id": bfl.parse_callback(raw).task_id}
 
     return app
 

@@ -43,7 +43,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is float:
         return type(value) in (int, float)
     # `type is`, not isinstance: JSON's true must not pass for the number one.
-    return type(value) is hint
+    return hint is Any or type(value) is hint
 
 
 def _spell(hint: Any) -> str:

@@ -55,4 +55,5 @@ def _signature() -> str:
 
 
 def _content_type(suffix: str) -> str:
-    return "video/mp4" if suffix == "mp4" else f"image/{suffix}"
+    others = {"mp4": "video/mp4", "bin": "application/octet-stream"}
+    return others.get(suffix, f"image/{suffix}")

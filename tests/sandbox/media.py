@@ -10,6 +10,7 @@ from tests.sandbox.formats import FORMATS, Noise, Part, measure
 from tests.sandbox.task import Task
 
 BLOCK = 65_536
+BUNDLE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,19 @@ def media_of(task: Task, n: int) -> Media:
     """The n-th media file of a task."""
     if (body := _literal(task, n)) is not None:
         return Media(f"{task.id}/{n}", "text/html", (body,))
+    if task.switches.drafts and _is_draft(task, n):
+        return _bundle(f"{task.id}/{n}", task.switches.size)
     return _media(f"{task.id}/{n}", task.format, task.switches.size)
+
+
+def _is_draft(task: Task, n: int) -> bool:
+    return task.switches.samples <= n < task.drafts_end
 
 
 def _literal(task: Task, n: int) -> bytes | None:
     """What its submitter wants to be delivered instead."""
     wanted = task.switches
-    if wanted.draft_body is not None and n == wanted.samples:
+    if wanted.draft_body is not None and _is_draft(task, n):
         return wanted.draft_body.encode()
     if wanted.body_base64 is not None:
         return b64decode(wanted.body_base64)
@@ -67,6 +74,11 @@ def _literal(task: Task, n: int) -> bytes | None:
 def _media(name: str, form: str, size: int) -> Media:
     content_type = "video/mp4" if form == "mp4" else f"image/{form}"
     return Media(name, content_type, FORMATS[form](name, size, lambda part: _noise(part, name)))
+
+
+def _bundle(name: str, size: int) -> Media:
+    """A draft bundle: bytes that only BFL can read."""
+    return Media(name, "application/octet-stream", (Noise(0, size or BUNDLE_BYTES),))
 
 
 def _slices(part: Part, low: int, high: int, name: str) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.sandbox.switches import Switches
 from tests.sandbox.task import Task
 
 FINAL_WORDS = {
@@ -70,17 +71,27 @@ def _result(task: Task, urls: list[str]) -> dict[str, Any]:
         result["prompt"] = f"{prompt}, in fine detail".removeprefix(", ")
     else:
         result |= {"end_time": end, "duration": end - task.created_at}
-    return result | _samples(task, urls)
+    return result | _samples(task, urls) | task.switches.extra_result
 
 
 def _samples(task: Task, urls: list[str]) -> dict[str, Any]:
     switches = task.switches
     if switches.sample == "missing" or not urls:
         return {}
-    samples = [switches.sample_url or urls[0], *urls[1 : switches.samples]]
-    several = {"samples": samples} if switches.samples > 1 else {}
-    cache = {"draft_cache": urls[-1]} if switches.draft_cache else {}
-    return {"sample": samples[0]} | several | cache
+    samples = [switches.sample_url, *urls[1:]] if switches.sample_url else urls
+    fields = _fields("sample", samples[: switches.samples], switches)
+    fields |= _fields("draft_cache", urls[switches.samples : task.drafts_end], switches)
+    others = [{"kind": "depth", "file": {"href": url}} for url in urls[task.drafts_end :]]
+    return fields | ({"extras": others} if others else {})
+
+
+def _fields(name: str, urls: list[str], switches: Switches) -> dict[str, Any]:
+    """The first file in the singular; all of them in the plural, as FLUX 3 has it."""
+    listed = len(urls) > 1 if switches.lists is None else switches.lists
+    objects = switches.elements == "objects"
+    elements = [{"url": url, "index": n} if objects else url for n, url in enumerate(urls)]
+    plural = {f"{name}s": elements} if listed and urls else {}
+    return ({name: urls[0]} if urls else {}) | plural
 
 
 def seed(task: Task) -> int:

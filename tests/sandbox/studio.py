@@ -130,7 +130,10 @@ class Studio:
 
     def _renewed(self, task: Task, n: int, link: Link | None) -> Link:
         usual, switches = self._life(task), task.switches
-        make = partial(mint, task.id, n, style=switches.path, suffix=task.format)
+        suffix = (
+            "bin" if switches.drafts and switches.samples <= n < task.drafts_end else task.format
+        )
+        make = partial(mint, task.id, n, style=switches.path, suffix=suffix)
         if link is None:
             life = usual if switches.life is None else switches.life
             return make(now=task.finished_at or task.created_at, life=life)

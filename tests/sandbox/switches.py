@@ -44,6 +44,11 @@ class Switches:
     sample: Literal["present", "missing"] = "present"
     sample_url: str | None = None  # literal, for hostile URLs
     draft_cache: bool = False
+    drafts: int = 0  # bundles, told as `draft_cache` and `draft_caches`; with `samples` 0 alone
+    others: int = 0  # more files, in places of the result that no documentation names
+    elements: Literal["strings", "objects"] = "strings"  # of the lists in the result
+    extra_result: dict[str, Any] = field(default_factory=dict)  # members beside BFL's own
+    lists: bool | None = None  # `samples` and `draft_caches`; None: where there is more than one
     draft_body: str | None = None  # delivered as the draft cache
 
     # Calling back

@@ -46,7 +46,16 @@ class Task:
 
     @property
     def media_count(self) -> int:
-        return self.switches.samples + self.switches.draft_cache
+        return self.drafts_end + self.switches.others
+
+    @property
+    def draft_count(self) -> int:
+        return max(self.switches.drafts, int(self.switches.draft_cache))
+
+    @property
+    def drafts_end(self) -> int:
+        """Files stand in this order: samples, drafts, others."""
+        return self.switches.samples + self.draft_count
 
     def copy(self) -> Self:
         deliveries = [replace(delivery) for delivery in self.deliveries]

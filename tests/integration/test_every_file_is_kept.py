@@ -1,0 +1,50 @@
+"""Every file of a result ends in storage, in BFL's order, whatever the shape of the result."""
+
+import json
+from typing import Any
+
+import pytest
+
+from jobs.bfl_results import without_media_fields
+from jobs.kept import Role
+from jobs.states import State
+from tests.harness.floor import Floor
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "a list of one": {"lists": True},
+    "four videos": {"samples": 4, "format": "mp4"},
+    "samples as objects": {"samples": 2, "elements": "objects"},
+    "a file in an unknown place": {"samples": 2, "others": 2},
+    "files in unknown places alone": {"samples": 0, "others": 2},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_file_is_stored_in_its_order(floor: Floor, shape: str) -> None:
+    task = floor.ready(**SHAPES[shape])
+    floor.take(task)
+    job = floor.job(task)
+    assert job.state is State.STORED
+    stored = [b"".join(floor.wired.media.read(file.key)) for file in job.media]
+    assert stored == [floor.box.picture(task.id, n) for n in range(task.media_count)]
+    assert [file.role for file in job.media].count(Role.SAMPLE) == SHAPES[shape].get("samples", 1)
+
+
+def test_no_url_of_bfl_stays_on_record(floor: Floor) -> None:
+    task = floor.ready(samples=2, others=1)
+    floor.take(task)
+    job = floor.job(task)
+    assert floor.box.url not in json.dumps(dict(job.result))
+    assert without_media_fields(job.result)["extras"] == [
+        {"kind": "depth", "file": {"href": "media:2"}}
+    ]
+
+
+def test_a_foreign_url_in_an_unknown_place_does_not_cost_the_samples(floor: Floor) -> None:
+    foreign = "https://callers.example/mine.png?se=2020-01-01T00%3A00%3A00Z&sig=a"
+    task = floor.ready(samples=2, others=1, extra_result={"input_image": foreign})
+    floor.take(task)
+    job = floor.job(task)
+    assert (job.state, len(job.media)) == (State.STORED, 3)
+    assert "URL left out" in [moment.what for moment in job.timeline]
+    assert job.result["input_image"] is None

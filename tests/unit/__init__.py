@@ -1,0 +1,1 @@
+"""Pure tests: no process, no Redis, milliseconds."""

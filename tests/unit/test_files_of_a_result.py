@@ -1,0 +1,160 @@
+"""Every file of a BFL result is found, in order, once and with its role."""
+
+from json import dumps
+from typing import Any
+
+import pytest
+
+from jobs import bfl, bfl_results
+from jobs.report import URL_LIFE_MAX_SECONDS, Report
+from jobs.states import News
+
+ID = "b2f6c0de-0000-4000-8000-3a1b5c7d9e0f"
+
+
+def url(name: str, expiry: str = "2026-08-15T19%3A22%3A20Z") -> str:
+    return f"https://delivery.eu2.bfl.ai/results/0a/{name}?se={expiry}&sp=r&sig=a/b%2Bc%3D"
+
+
+A, B, C, D, E = (url(f"{name}.mp4") for name in "abcde")
+
+
+def report_of(result: Any, status: str = "Ready") -> Report:
+    return bfl.parse_callback(dumps({"id": ID, "status": status, "result": result}).encode())
+
+
+SAMPLES_AND_DRAFTS = {
+    "singular": ({"sample": A, "draft_cache": C}, [A], [C]),
+    "lists": ({"samples": [A, B], "draft_caches": [C, D]}, [A, B], [C, D]),
+    "both": (
+        {"sample": A, "samples": [A, B], "draft_cache": C, "draft_caches": [C, D]},
+        [A, B],
+        [C, D],
+    ),
+    "drafts first": ({"draft_caches": [C, D], "samples": [A, B]}, [A, B], [C, D]),
+    "drafts alone": ({"draft_caches": [C, D]}, [], [C, D]),
+    "one draft alone": ({"draft_cache": C}, [], [C]),
+    "null beside": ({"sample": None, "samples": [None, A], "draft_caches": None}, [A], []),
+    "objects": ({"samples": [{"url": A, "seed": 1}, {"url": B}], "sample": A}, [A, B], []),
+    "an object": ({"sample": {"url": A}, "draft_cache": {"url": C}}, [A], [C]),
+    "strings and objects": ({"samples": [A, {"url": B}, {"seed": 3}, 7]}, [A, B], []),
+    "twice": ({"samples": [A, A, B, A]}, [A, B], []),
+    "in both roles": ({"samples": [A], "draft_caches": [A, C]}, [A], [C]),
+    "a list in the singular": ({"sample": [A, B]}, [A, B], []),
+    "a string in the plural": ({"samples": A}, [A], []),
+}
+
+
+@pytest.mark.parametrize("shape", SAMPLES_AND_DRAFTS)
+def test_samples_and_drafts_are_found_in_every_shape(shape: str) -> None:
+    result, samples, drafts = SAMPLES_AND_DRAFTS[shape]
+    report = report_of(result)
+    assert report.news is News.READY
+    assert list(report.urls) == samples + drafts
+    assert list(report.roles) == ["sample"] * len(samples) + ["draft_cache"] * len(drafts)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"video": E},
+        {"extras": [{"deep": {"er": [E]}}]},
+        {"samples": [{"url": A, "mask": E}]},
+        {"draft_cache": {"url": A, "href": E}},
+        {"preview": {"url": E}},
+    ],
+    ids=str,
+)
+def test_a_signed_url_anywhere_else_is_kept_with_the_role_other(place: dict[str, Any]) -> None:
+    report = report_of({"sample": A, **place})
+    assert dict(zip(report.urls, report.roles, strict=True)) == {A: "sample", E: "other"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"a cat in front of {E}",
+        "https://example.com/a.png",
+        "https://example.com/?design=1&signal=2",
+        "sig=abc",
+        E.replace("https", "ftp"),
+        f"{E}\n",
+    ],
+)
+def test_other_text_is_not_taken_for_a_file(text: str) -> None:
+    assert report_of({"sample": A, "prompt": text}).urls == (A,)
+
+
+def test_a_result_with_files_in_unknown_places_alone_is_ready() -> None:
+    report = report_of({"videos": [{"href": E}]})
+    assert (report.news, report.urls, report.roles) == (News.READY, (E,), ("other",))
+
+
+def test_a_url_in_an_unknown_place_does_not_shorten_the_life_of_the_others() -> None:
+    callers_own = url("mine.png", "2020-01-01T00%3A00%3A00Z")
+    assert (
+        report_of({"sample": A, "input_image": callers_own}).expires
+        == report_of({"sample": A}).expires
+    )
+
+
+def test_files_beyond_the_cap_are_counted() -> None:
+    many = [url(f"{n}.png") for n in range(bfl_results.FILES_MAX + 3)]
+    report = report_of({"samples": many})
+    assert (list(report.urls), report.left_out) == (many[: bfl_results.FILES_MAX], 3)
+
+
+def test_an_expiry_in_the_year_9999_is_brought_down_to_a_week() -> None:
+    report = report_of({"sample": url("a.png", "9999-12-31T23%3A59%3A59Z")})
+    assert report.death(1_000.0) == 1_000.0 + URL_LIFE_MAX_SECONDS
+
+
+@pytest.mark.parametrize(("given", "read"), [(1e308, 1.0), (-3, 0.0), (0.5, 0.5), (None, None)])
+def test_progress_is_a_fraction(given: Any, read: float | None) -> None:
+    message = {"id": ID, "status": "Generating", "progress": given}
+    assert bfl.parse_callback(dumps(message).encode()).progress == read
+
+
+# In their places.
+
+RESULTS: list[dict[str, Any]] = [
+    {"sample": A, "seed": 42},
+    {"sample": A, "samples": [A, B], "draft_cache": C, "draft_caches": [C, D], "prompt": "a cat"},
+    {"samples": [{"url": A, "seed": 1}, {"url": B, "seed": 2}]},
+    {"draft_caches": [C]},
+    {"sample": A, "extras": [{"file": {"href": E}}]},
+]
+
+
+@pytest.mark.parametrize("result", RESULTS)
+def test_our_links_stand_wherever_bfl_had_a_url(result: dict[str, Any]) -> None:
+    report = report_of(result)
+    links = [f"https://keep.example/media/{n}" for n in range(len(report.urls))]
+    text = dumps(result)
+    for theirs, ours in zip(report.urls, links, strict=True):
+        text = text.replace(theirs, ours)
+    assert dumps(bfl_results.with_links(report.result, links)) == text
+
+
+@pytest.mark.parametrize("result", RESULTS)
+@pytest.mark.parametrize("status", ["Ready", "Pending", "Error", "Content Moderated"])
+def test_no_url_of_bfl_stays_in_a_result(result: dict[str, Any], status: str) -> None:
+    assert "bfl.ai" not in dumps(report_of(result, status).result)
+
+
+def test_the_status_api_shows_a_result_without_plain_media_fields() -> None:
+    result = {"sample": A, "samples": [A, B], "draft_caches": [C], "seed": 42, "mask": E}
+    shown = bfl_results.without_media_fields(report_of(result).result)
+    assert shown == {"seed": 42, "mask": "media:3"}
+
+
+def test_facts_about_each_sample_are_shown() -> None:
+    result = {"samples": [{"url": A, "seed": 1}, {"url": B, "seed": 2}]}
+    shown = bfl_results.without_media_fields(report_of(result).result)
+    assert shown == {"samples": [{"url": "media:0", "seed": 1}, {"url": "media:1", "seed": 2}]}
+
+
+def test_the_marks_of_files_move_up_when_one_is_left_out() -> None:
+    marked = report_of({"sample": A, "first": C, "second": D}).result
+    moved = bfl_results.drop_marks(marked, [1])
+    assert moved == {"sample": "media:0", "first": None, "second": "media:1"}

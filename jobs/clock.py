@@ -1,4 +1,4 @@
-"""The clock of Redis, by which leases and deadlines are measured, and what its silence means."""
+"""The clock of Redis, by which leases and deadlines are measured."""
 
 import time
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ class Clock:
         """Unix seconds. Raises StoreUnavailable, but only before Redis has ever answered."""
         if self._offset is None:
             with unavailable():
-                self.heard(self._redis.time())
+                self.synchronize(self._redis.time())
         return time.monotonic() + (self._offset or 0.0)
 
-    def heard(self, answer: Any) -> float:
+    def synchronize(self, answer: Any) -> float:
         """Set the clock by an answer to TIME; returns unix seconds."""
         now = int(answer[0]) + int(answer[1]) / 1e6
         self._offset = now - time.monotonic()
@@ -35,9 +35,9 @@ class Clock:
 
 @contextmanager
 def unavailable() -> Iterator[None]:
-    """Raises StoreUnavailable; the message of a RedisError names the host and goes no further."""
+    """Turn a RedisError, whose message names the host, into StoreUnavailable."""
     try:
         yield
     except RedisError as error:
-        outage.goes_on(error)
+        outage.begin(error)
         raise StoreUnavailable(f"Redis: {type(error).__name__}") from None

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
 
-from redis import ConnectionPool, Redis
+from redis import Redis
 
 from jobs.changes import ANNOUNCED_MAX, FORGOTTEN, ID, STATE
 from jobs.clock import unavailable
@@ -12,9 +12,7 @@ from jobs.keys import EVENTS
 from jobs.states import TERMINAL
 
 BATCH_MAX = 500
-# Shorter than the time-out of the connection: a Redis that has gone silently is noticed in seconds.
-BLOCK_MILLISECONDS = 2000
-LISTEN_TIMEOUT_SECONDS = 5.0
+BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
 
 MARK = r"[0-9]{1,19}-[0-9]{1,19}"
 _LAST = frozenset({*TERMINAL, FORGOTTEN})
@@ -68,7 +66,6 @@ class Events:
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
-        self._listening: Any = _of_its_own(redis)
 
     def end(self) -> Mark:
         """The place behind everything that has happened."""
@@ -79,7 +76,7 @@ class Events:
     def next(self, after: Mark) -> list[Event]:
         """What comes after a place; waits a while for it. For one listener in a process."""
         with unavailable():
-            found = self._listening.xread({EVENTS: str(after)}, BATCH_MAX, BLOCK_MILLISECONDS)
+            found = self._redis.xread({EVENTS: str(after)}, BATCH_MAX, BLOCK_MILLISECONDS)
         return _read(found[0][1]) if found else []
 
     def after(self, place: Mark, most: int = BATCH_MAX) -> Stretch:
@@ -96,13 +93,6 @@ class Events:
         lost = bool(newest) and _mark(newest[0][0]) < place
         end = _mark(newest[0][0]) if lost else place
         return Stretch(events, not (cut or lost), events[-1].mark if events else end)
-
-
-def _of_its_own(redis: Redis) -> Redis:
-    """The same Redis over one more connection, which is made once somebody listens."""
-    pool = redis.connection_pool
-    options = {**pool.connection_kwargs, "socket_timeout": LISTEN_TIMEOUT_SECONDS}
-    return Redis(connection_pool=ConnectionPool(pool.connection_class, **options))
 
 
 def _read(entries: Iterable[Any]) -> list[Event]:

@@ -2,9 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from redis import Redis
-
 from jobs import scripts
+from jobs.batching import Batching
 from jobs.clock import unavailable
 from jobs.counts import Turned
 from jobs.keys import ACQUAINTED, COUNTS, GUESSES, RATES
@@ -28,9 +27,10 @@ class Reading(NamedTuple):
 class Meter:
     """Each question is one round trip. Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._admit: Any = redis.register_script(scripts.ADMIT)
-        self._guess: Any = redis.register_script(scripts.GUESS)
+    def __init__(self, batching: Batching) -> None:
+        self._batching = batching
+        self._admit = batching.redis.register_script(scripts.ADMIT)
+        self._guess = batching.redis.register_script(scripts.GUESS)
 
     def admit(self, name: str, quota: Quota | None, address: str) -> Reading:
         """Take one request of a key by its name, unless wrong keys came from that address.
@@ -42,13 +42,13 @@ class Meter:
         args: list[Any] = [*rate, *GUESSES_ALLOWED, ACQUAINTED_SECONDS]
         args += [Turned.GUESSER, Turned.OVER_RATE]
         with unavailable():
-            return _reading(*self._admit(keys=keys, args=args))
+            return _reading(*self._batching.run(self._admit, keys, args))
 
     def guess(self, address: str) -> Reading:
         """Count a key that nobody holds."""
         keys, args = [GUESSES + address, COUNTS], [*GUESSES_ALLOWED, Turned.WRONG_KEY]
         with unavailable():
-            return _reading(*self._guess(keys=keys, args=args))
+            return _reading(*self._batching.run(self._guess, keys, args))
 
 
 def used(name: str, quota: Quota) -> str:

@@ -78,7 +78,7 @@ class Minutes:
         kept = MINUTES_KEPT * MINUTE_SECONDS
         with unavailable():
             answer = self._script(keys=[MINUTES, COUNTS], args=[MINUTE_SECONDS, kept])
-        return self._clock.heard(answer)
+        return self._clock.synchronize(answer)
 
     def course(self) -> Course:
         """How the last hour went."""

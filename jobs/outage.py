@@ -1,4 +1,4 @@
-"""Whether Redis serves us: told once when it stops and once when it does again."""
+"""Redis outages in the log: one line when one begins, one when it ends."""
 
 import logging
 import time
@@ -12,32 +12,32 @@ log = logging.getLogger(__name__)
 
 class _Outage:
     def __init__(self) -> None:
-        self.since: float | None = None
+        self._since: float | None = None
 
-    def goes_on(self, error: Exception) -> None:
-        if self.since is None:
-            self.since = time.monotonic()
-            log.warning("Redis does not serve us: %s", type(error).__name__)
+    def begin(self, error: Exception) -> None:
+        if self._since is None:
+            self._since = time.monotonic()
+            log.warning("Redis is unavailable: %s", type(error).__name__)
 
-    def is_over(self) -> None:
-        if self.since is not None:
-            log.warning("Redis serves us again, after %.0f s", time.monotonic() - self.since)
-            self.since = None
+    def end(self) -> None:
+        if self._since is not None:
+            log.warning("Redis is available again, after %.0f s", time.monotonic() - self._since)
+            self._since = None
 
 
 outage = _Outage()
 
 
-class TellingRetry(Retry):
-    """redis-py's retry, which would try for a minute without a word."""
+class LoggedRetry(Retry):
+    """redis-py's retry, which would try for a minute without a line in the log."""
 
     def call_with_retry(
         self, do: Callable[[], Any], fail: Callable[..., Any], *args: Any, **options: Any
     ) -> Any:
-        def told(error: Exception, *more: Any) -> Any:
-            outage.goes_on(error)
+        def logged(error: Exception, *more: Any) -> Any:
+            outage.begin(error)
             return fail(error, *more)
 
-        answer = super().call_with_retry(do, told, *args, **options)
-        outage.is_over()
+        answer = super().call_with_retry(do, logged, *args, **options)
+        outage.end()
         return answer

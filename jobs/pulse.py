@@ -82,7 +82,7 @@ class Pulse:
         """Seconds since the last sign of life, by kind of process."""
         with unavailable():
             beats = self._redis.hgetall(SEEN)
-            now = self._clock.heard(self._redis.time())
+            now = self._clock.synchronize(self._redis.time())
         return {name.decode(): now - float(at) for name, at in beats.items()}
 
     def ping(self) -> None:

@@ -1,27 +1,20 @@
-"""REDIS_URL, read: over what Redis is reached, and which Sentinels know where it is."""
+"""REDIS_URL: the address of a server, or of the Sentinels that know which server is the primary."""
 
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
-# Valkey's names for the same; redis-py knows only its own.
-SCHEMES = {
-    "redis": "redis",
-    "rediss": "rediss",
-    "valkey": "redis",
-    "valkeys": "rediss",
-    "unix": "unix",
-}
 SENTINEL_PORT = 26379
-_SENTINEL_PREFIX = "sentinel_"
-_SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
-
-_FORM = re.compile(r"(?:([^/?#]*)@)?([^/?#]*)(/[^?#]*)?(?:\?([^#]*))?")
+_SENTINEL_OPTIONS = {"sentinel_username": "username", "sentinel_password": "password"}
+_FORM = re.compile(
+    r"(redis|rediss|valkey|valkeys|unix)(\+sentinel)?://"
+    r"([^/?#]*@)?([^/?#]*)(/[^?#]*)?(?:\?([^#]*))?(?:#.*)?"
+)
 
 
 class Sentinels(NamedTuple):
-    """Who knows which server is the primary of `service`; a user and password of their own."""
+    """`options` are the Sentinels' own user name and password."""
 
     hosts: tuple[tuple[str, int], ...]
     service: str
@@ -30,67 +23,57 @@ class Sentinels(NamedTuple):
 
 @dataclass(frozen=True)
 class RedisUrl:
-    """`plain` is what redis-py takes; with Sentinels it names no server."""
+    """`plain` is in redis-py's form; it has no host when Sentinels are to be asked."""
 
     plain: str = field(repr=False)
-    hosts: tuple[str, ...]
     sentinels: Sentinels | None = field(default=None, repr=False)
 
     @classmethod
-    def read(cls, url: str) -> Self:
-        """Raises ValueError with a sentence that repeats nothing of the URL."""
-        scheme, _, rest = url.partition("://")
-        kind, _, finder = scheme.partition("+")
-        if "://" not in url or kind not in SCHEMES or (finder, kind) == ("sentinel", "unix"):
-            raise ValueError(
-                "must begin with redis://, rediss://, valkey://, valkeys:// or unix://"
-            )
-        if finder not in ("", "sentinel"):
-            raise ValueError("knows no way to find a server but +sentinel")
-        plain = f"{SCHEMES[kind]}://{rest}"
-        return cls._found(SCHEMES[kind], rest) if finder else cls._direct(plain)
+    def parse(cls, url: str) -> Self:
+        """Raises ValueError with a message that repeats nothing of the URL."""
+        form = _FORM.fullmatch(url)
+        kind, by_sentinel, user, hosts, path, query = form.groups("") if form else ("",) * 6
+        if not kind or (by_sentinel and kind == "unix"):
+            known = "redis://, rediss://, valkey://, valkeys:// or unix://"
+            raise ValueError(f"must begin with {known}, or with redis+sentinel:// and the like")
+        scheme = kind.replace("valkey", "redis")  # Valkey's names for the same
+        if by_sentinel:
+            return cls._by_sentinel(f"{scheme}://{user}", hosts, path, query)
+        if kind != "unix":
+            _host(hosts)
+            _check_database(path)
+        return cls(scheme + url[len(kind) :])
 
     @classmethod
-    def _direct(cls, plain: str) -> Self:
-        try:
-            parts = urlsplit(plain)
-            _ = parts.port
-        except ValueError:
-            raise ValueError("must have a port from 0 to 65535") from None
-        if parts.scheme != "unix":
-            _check_database(parts.path)
-        return cls(plain, (parts.hostname or "localhost",) if parts.scheme != "unix" else ())
-
-    @classmethod
-    def _found(cls, scheme: str, rest: str) -> Self:
-        """`user:password@host:port,host:port/service/database?options`"""
-        form = _FORM.fullmatch(rest)
-        user, listed, path, query = form.groups("") if form else ("", "", "", "")
-        hosts = tuple(map(_host, listed.split(",")))
+    def _by_sentinel(cls, start: str, hosts: str, path: str, query: str) -> Self:
         service, slash, database = path.removeprefix("/").partition("/")
         if not service:
-            raise ValueError(
-                "must name a service behind its Sentinels: …+sentinel://a,b,c/mymaster"
-            )
+            form = "…+sentinel://a,b,c/mymaster"
+            raise ValueError(f"must name a service behind its Sentinels: {form}")
         _check_database(slash + database)
         options = {name: values[-1] for name, values in parse_qs(query).items()}
         own = {
-            name.removeprefix(_SENTINEL_PREFIX): options.pop(name)
-            for name in _SENTINEL_OPTIONS
-            if name in options
+            ours: options.pop(name) for name, ours in _SENTINEL_OPTIONS.items() if name in options
         }
-        credentials = f"{user}@" if user else ""
-        plain = f"{scheme}://{credentials}/{database}?{urlencode(options)}"
-        sentinels = Sentinels(hosts, unquote(service), own)
-        return cls(plain, tuple(host for host, _ in hosts), sentinels)
+        found = tuple(map(_host, hosts.split(",")))
+        if not all(host for host, _ in found):
+            raise ValueError("must name at least one Sentinel")
+        plain = f"{start}/{database}?{urlencode(options)}"
+        return cls(plain, Sentinels(found, unquote(service), own))
 
     @property
-    def encrypted(self) -> bool:
+    def hosts(self) -> tuple[str, ...]:
+        """Empty for a socket in the file system."""
+        if self.sentinels:
+            return tuple(host for host, _ in self.sentinels.hosts)
+        return () if self.is_socket else (urlsplit(self.plain).hostname or "localhost",)
+
+    @property
+    def is_encrypted(self) -> bool:
         return self.plain.startswith("rediss:")
 
     @property
-    def local(self) -> bool:
-        """Whether it is a socket in the file system."""
+    def is_socket(self) -> bool:
         return self.plain.startswith("unix:")
 
     @property
@@ -101,12 +84,10 @@ class RedisUrl:
 def _host(text: str) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{text}")
-        host, port = parts.hostname, parts.port or SENTINEL_PORT
+        port = parts.port or SENTINEL_PORT
     except ValueError:
         raise ValueError("must have a port from 0 to 65535") from None
-    if not host:
-        raise ValueError("must name at least one Sentinel")
-    return host, port
+    return parts.hostname or "", port
 
 
 def _check_database(path: str) -> None:

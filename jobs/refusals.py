@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from redis import Redis
-
 from jobs import scripts
+from jobs.batching import Batching
 from jobs.clock import unavailable
 from jobs.keys import COUNTS, RECORDS, REFUSALS
 from jobs.timeline import Moment
@@ -17,15 +16,18 @@ KEPT_SECONDS = 7 * 86400
 class Refusals:
     """Never part of a record: an unauthenticated body must not be able to change one."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
-        self._script = redis.register_script(scripts.REFUSE)
+    def __init__(self, batching: Batching) -> None:
+        self._redis: Any = (
+            batching.redis
+        )  # its answers are typed for every setting; here they are bytes
+        self._batching = batching
+        self._script = batching.redis.register_script(scripts.REFUSE)
 
     def note(self, job_id: str | None, reason: str) -> None:
         """Count a refused callback, and keep the reason beside the job it claims to be about."""
         keys = [RECORDS + (job_id or ""), REFUSALS + (job_id or ""), COUNTS]
         with unavailable():
-            self._script(keys=keys, args=[reason, KEPT_MAX, KEPT_SECONDS])
+            self._batching.run(self._script, keys, [reason, KEPT_MAX, KEPT_SECONDS])
 
     def of(self, job_ids: Sequence[str]) -> list[tuple[Moment, ...]]:
         """The latest refused callbacks of each of these jobs, oldest first."""

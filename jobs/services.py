@@ -7,6 +7,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs.api import Api
+from jobs.batching import Batching
 from jobs.clock import Clock
 from jobs.connection import connect
 from jobs.ended import Ended
@@ -17,7 +18,7 @@ from jobs.ledger import Ledger
 from jobs.media import MediaStore
 from jobs.meter import Meter
 from jobs.minutes import Minutes
-from jobs.outage import TellingRetry
+from jobs.outage import LoggedRetry
 from jobs.pages import Pages
 from jobs.provider import BRISK, PATIENT, Limits
 from jobs.pulse import Pulse
@@ -97,13 +98,13 @@ class Services:
 
 def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Services:
     """Raises InvalidSettings when the media storage cannot be used."""
-    hints, clock = Hints(redis), Clock(redis)
+    hints, clock, batching = Hints(redis), Clock(redis), Batching(redis)
     return Services(
         settings=settings,
         redis=redis,
         hints=hints,
         store=Store(
-            redis,
+            batching,
             hints,
             clock,
             settings.max_active,
@@ -115,8 +116,8 @@ def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Service
         pulse=Pulse(redis, clock, hints),
         minutes=Minutes(redis, clock),
         risk=Risk(redis),
-        refusals=Refusals(redis),
-        meter=Meter(redis),
+        refusals=Refusals(batching),
+        meter=Meter(batching),
         ended=Ended(redis),
         ledger=Ledger(redis),
         media=storage(settings, limits),
@@ -156,11 +157,11 @@ def redis_for_web(settings: Settings) -> Redis:
     """Raises InvalidSettings."""
     # No second try after a timeout: the time to answer BFL is up.
     backoff = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
-    retry = TellingRetry(backoff, WEB_RETRIES, (RedisConnectionError,))
+    retry = LoggedRetry(backoff, WEB_RETRIES, (RedisConnectionError,))
     return connect(settings, retry, WEB_TIMEOUT_SECONDS)
 
 
 def for_background(settings: Settings) -> Services:
     """Services that wait for Redis to come back."""
-    retry = TellingRetry(ExponentialWithJitterBackoff(cap=2, base=0.1), BACKGROUND_RETRIES)
+    retry = LoggedRetry(ExponentialWithJitterBackoff(cap=2, base=0.1), BACKGROUND_RETRIES)
     return build(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))

@@ -109,7 +109,7 @@ class Settings(Reporting):
     @field_validator("redis_url")
     @classmethod
     def _redis_form(cls, url: SecretStr) -> SecretStr:
-        RedisUrl.read(url.get_secret_value())
+        RedisUrl.parse(url.get_secret_value())
         return url
 
     @field_validator("webhook_secret", "bfl_api_key")
@@ -219,7 +219,7 @@ class Settings(Reporting):
 
     @property
     def redis(self) -> RedisUrl:
-        return RedisUrl.read(self.redis_url.get_secret_value())
+        return RedisUrl.parse(self.redis_url.get_secret_value())
 
     @property
     def base_url(self) -> str:

@@ -76,7 +76,7 @@ class Slots:
                 keys=[LINES, ACTIVE, PAUSES, SENDING, self._workers_key],
                 args=[self._limits.total, LINE, mode, PROBE_SECONDS, *models],
             )
-        self._clock.heard(clock)
+        self._clock.synchronize(clock)
         if not job_id:
             return None
         model, probes = more

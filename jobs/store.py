@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from redis import Redis
-
 from jobs import changes, notice, plan, records, scripts
+from jobs.batching import Batching
 from jobs.clock import Clock, unavailable
 from jobs.errors import LineFull, NoSlot, StoreUnavailable, UnknownJob
 from jobs.evolution import replace
-from jobs.express import Express
 from jobs.found import NO_COUNTS, Change, Due, Further, Urgent
 from jobs.job import Job
 from jobs.keys import (
@@ -43,7 +41,7 @@ class Store:
 
     def __init__(
         self,
-        redis: Redis,
+        batching: Batching,
         hints: Hints,
         clock: Clock,
         limits: Limits | None = None,
@@ -51,21 +49,23 @@ class Store:
         *,
         tells_owner: bool = False,
     ) -> None:
-        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._redis: Any = (
+            batching.redis
+        )  # its answers are typed for every setting; here they are bytes
         self._hints = hints
         self._clock = clock
         self._limits = limits or Limits()
         self._tells_owner = tells_owner
         self._room = room or Room()
-        self._express = Express(redis)
-        self._commit_script = redis.register_script(hints.lua + scripts.COMMIT)
-        self._hint_script = redis.register_script(hints.lua + scripts.HINT)
-        self._load_script = redis.register_script(scripts.LOAD)
-        self._amend_script = redis.register_script(scripts.AMEND)
-        self._due_script = redis.register_script(scripts.DUE)
-        self._urgent_script = redis.register_script(scripts.URGENT)
-        self._taken_script = redis.register_script(scripts.TAKEN)
-        self._spend_script = redis.register_script(scripts.SPEND)
+        self._batching = batching
+        self._commit_script = self._redis.register_script(hints.lua + scripts.COMMIT)
+        self._hint_script = self._redis.register_script(hints.lua + scripts.HINT)
+        self._load_script = self._redis.register_script(scripts.LOAD)
+        self._amend_script = self._redis.register_script(scripts.AMEND)
+        self._due_script = self._redis.register_script(scripts.DUE)
+        self._urgent_script = self._redis.register_script(scripts.URGENT)
+        self._taken_script = self._redis.register_script(scripts.TAKEN)
+        self._spend_script = self._redis.register_script(scripts.SPEND)
 
     def now(self) -> float:
         """Unix seconds of the Redis clock."""
@@ -80,10 +80,10 @@ class Store:
         """
         names = [] if exactly else [TASKS + job_id]
         with unavailable():
-            clock, record = self._express.run(
+            clock, record = self._batching.run(
                 self._load_script, [RECORDS + job_id, *names], [RECORDS]
             )
-        self._clock.heard(clock)
+        self._clock.synchronize(clock)
         return records.decode(record) if record else None
 
     def change(
@@ -133,12 +133,12 @@ class Store:
     def _commit(self, planned: Plan, now: float) -> tuple[bool, Job | None]:
         arguments = planned.arguments(now, self._limits, self._room, self._hints)
         with unavailable():
-            clock, outcome, current = self._express.run(
+            clock, outcome, current = self._batching.run(
                 self._commit_script,
                 [RECORDS + planned.after.id, LINES, SIZES, *planned.tombstones],
                 arguments,
             )
-        self._clock.heard(clock)
+        self._clock.synchronize(clock)
         if outcome == _FULL:
             raise NoSlot
         if outcome == _NO_ROOM:
@@ -162,8 +162,10 @@ class Store:
     def urgent(self, limit: int) -> Urgent:
         """The jobs whose work has to be done first."""
         with unavailable():
-            clock, ids, record = self._express.run(self._urgent_script, [WAITING], [RECORDS, limit])
-        self._clock.heard(clock)
+            clock, ids, record = self._batching.run(
+                self._urgent_script, [WAITING], [RECORDS, limit]
+            )
+        self._clock.synchronize(clock)
         return Urgent(tuple(job_id.decode() for job_id in ids), record)
 
     def due(self, limit: int) -> Due:
@@ -173,7 +175,7 @@ class Store:
                 keys=[DUE, WAITING, self._hints.queue_key, DRAWINGS], args=[limit]
             )
         return Due(
-            now=self._clock.heard(clock),
+            now=self._clock.synchronize(clock),
             ids=tuple(job_id.decode() for job_id in ids),
             unhinted=tuple(job_id.decode() for job_id in unhinted),
             next_at=float(next_at) if next_at else None,
@@ -252,7 +254,7 @@ class Store:
         """Work was done without an entry for it: any one of them is superfluous now."""
         with unavailable():
             keys, args = [self._hints.queue_key], [self._hints.key("")]
-            self._express.run(self._spend_script, keys, args)
+            self._batching.run(self._spend_script, keys, args)
 
     def next_entry(self, seconds: float) -> str | None:
         """Wait for an entry and take it off the queue, as RQ would; returns the job it names."""
@@ -261,7 +263,7 @@ class Store:
             if popped is None:
                 return None
             key = self._hints.key(popped[1].decode())
-            data = self._express.run(self._taken_script, [key], [])
+            data = self._batching.run(self._taken_script, [key], [])
         return self._hints.job_of(data)
 
     def count(self, counts: Mapping[str, int]) -> None:

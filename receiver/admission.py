@@ -39,15 +39,14 @@ def admitted(key: str) -> ApiKey:
 
 
 def _count_guess() -> None:
-    with suppress(StoreUnavailable), wired().turns.turn():
+    with suppress(StoreUnavailable):
         _let_go_on(wired().services.meter.guess(_address()))
 
 
 def take_one(name: str) -> None:
     """A request of the holder of the key of this name. Raises TooMany, StoreUnavailable."""
     quota = wired().services.settings.rate_limits.of(name)
-    with wired().turns.turn():
-        reading = wired().services.meter.admit(name, quota, _address())
+    reading = wired().services.meter.admit(name, quota, _address())
     if quota and not reading.guesses:
         g.quota = _headers(quota, reading)
     _let_go_on(reading)

@@ -111,7 +111,7 @@ def show(job_id: str) -> ResponseReturnValue:
     if not asked.wait:
         return shape.job(services(), known_job(services(), job_id), seconds)
     parts = wired()
-    wait = Wait(parts.services, parts.fanout, parts.turns, Presence(), seconds)
+    wait = Wait(parts.services, parts.fanout, Presence(), seconds)
     return wait.answer(job_id, asked.wait)
 
 

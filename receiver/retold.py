@@ -1,16 +1,18 @@
 """Changed jobs as JSON, made once for everybody who watches."""
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from jobs import shape, shown
+from jobs.errors import StoreUnavailable
 from jobs.events import Event, Mark
 from jobs.job import Job
 from jobs.services import Services
-from receiver.turns import Turns
 
 KEPT_MAX = 256
+WAIT_SECONDS = 2.0
 
 Texts = Mapping[Mark, str | None]
 
@@ -20,7 +22,7 @@ class Retold:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._turns = Turns(at_once=1)
+        self._lock = threading.Lock()
         self._kept: dict[Mark, str | None] = {}
 
     def texts(self, events: Sequence[Event]) -> Texts:
@@ -28,16 +30,19 @@ class Retold:
         found = self._known(events)
         if len(found) == len(events):
             return found
-        with self._turns.turn():
+        if not self._lock.acquire(timeout=WAIT_SECONDS):
+            raise StoreUnavailable("Redis keeps another reader waiting")
+        try:
             found = self._known(events)
             fresh = self._made([event for event in events if event.mark not in found])
+        finally:
+            self._lock.release()
         self._keep(fresh)
         return {**found, **fresh}
 
     def text(self, job: Job) -> str:
         """Raises StoreUnavailable."""
-        with self._turns.turn():
-            return _json(shape.job(self._services, job))
+        return _json(shape.job(self._services, job))
 
     def _known(self, events: Sequence[Event]) -> dict[Mark, str | None]:
         kept = self._kept

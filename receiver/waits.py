@@ -9,7 +9,6 @@ from jobs.services import Services
 from receiver.fanout import Fanout, Follower
 from receiver.presence import Presence
 from receiver.rescues import known_job
-from receiver.turns import Turns
 
 LOOK_UP_SECONDS = 1.0  # so often is looked whether the client is there and the process goes on
 
@@ -20,7 +19,6 @@ class Wait:
 
     services: Services
     fanout: Fanout
-    turns: Turns
     client: Presence
     link_ttl: float
 
@@ -42,11 +40,10 @@ class Wait:
         return answer
 
     def _look(self, job_id: str, *, in_any_case: bool = False) -> tuple[Job, shown.Job | None]:
-        """The job, and the answer if it has ended: in one turn, since others are waiting for it."""
-        with self.turns.turn():
-            job = known_job(self.services, job_id)
-            wanted = in_any_case or job.state.terminal
-            return job, shape.job(self.services, job, self.link_ttl) if wanted else None
+        """The job, and the answer if it has ended."""
+        job = known_job(self.services, job_id)
+        wanted = in_any_case or job.state.terminal
+        return job, shape.job(self.services, job, self.link_ttl) if wanted else None
 
     def _told(self, follower: Follower, until: float) -> bool:
         while (left := until - time.monotonic()) > 0 and not self.client.gone():

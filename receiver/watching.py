@@ -55,8 +55,7 @@ def of_all() -> ResponseReturnValue:
 def of_one(job_id: str) -> ResponseReturnValue:
     """Ends with the job; 204 to who comes again after that, which tells a browser to stop."""
     place = EventsQuery.read().place
-    with wired().turns.turn():
-        job = known_job(wired().services, job_id)
+    job = known_job(wired().services, job_id)
     if place and job.state.terminal and not _anything_after(place, job):
         return "", 204
     return _stream(job.id, place, to_its_end=True)
@@ -68,22 +67,20 @@ def endless(job_id: str | None) -> Response:
 
 
 def _anything_after(place: Mark, job: Job) -> bool:
-    with wired().turns.turn():
-        stretch = wired().fanout.after(place, job.id)
+    stretch = wired().fanout.after(place, job.id)
     return bool(stretch.events) or not stretch.whole
 
 
 def _stream(job_id: str | None, place: Mark | None, *, to_its_end: bool = False) -> Response:
     """Raises Crowded, StoreUnavailable, UnknownJob."""
     parts = wired()
-    with parts.turns.turn():
-        follower = parts.fanout.join(job_id)
-        try:
-            # Read once more: from here on every change is heard of.
-            job = known_job(parts.services, job_id) if job_id and to_its_end else None
-        except FluxkeepError:
-            parts.fanout.leave(follower)
-            raise
+    follower = parts.fanout.join(job_id)
+    try:
+        # Read once more: from here on every change is heard of.
+        job = known_job(parts.services, job_id) if job_id and to_its_end else None
+    except FluxkeepError:
+        parts.fanout.leave(follower)
+        raise
     broadcast = Broadcast(
         fanout=parts.fanout,
         retold=parts.retold,

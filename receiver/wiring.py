@@ -9,7 +9,6 @@ from jobs.services import Services
 from receiver.fanout import Fanout
 from receiver.keyring import Keyring
 from receiver.retold import Retold
-from receiver.turns import Turns
 
 _NAME = "fluxkeep"
 
@@ -22,7 +21,6 @@ class Wired:
     keyring: Keyring
     fanout: Fanout
     retold: Retold
-    turns: Turns
 
     @classmethod
     def of(cls, services: Services) -> Self:
@@ -32,7 +30,6 @@ class Wired:
             keyring=Keyring(settings.api_keys),
             fanout=Fanout(services.events),
             retold=Retold(services),
-            turns=Turns(),
         )
 
     def install(self, app: Flask) -> None:

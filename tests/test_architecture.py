@@ -15,7 +15,7 @@ LAYERS = (
     {"wording", "errors", "states", "scripts", "keys", "outage", "watchdog", "timeline"}
     | {"kept", "signed_urls", "patience", "caller", "limits", "target", "seal", "apikey", "headers"}
     | {"proxies", "quotas", "redis_url", "addresses"},
-    {"evolution", "express"},
+    {"evolution", "batching"},
     {
         "hosts",
         "report",
@@ -63,7 +63,7 @@ AT_HOME = {
         "jobs.ledger",
         "jobs.events",
         "jobs.meter",
-        "jobs.express",
+        "jobs.batching",
         "jobs.minutes",
         "jobs.outage",
         "jobs.pages",
@@ -77,7 +77,7 @@ AT_HOME = {
         "worker.__main__",
         "deploy.local_redis",
     },
-    "hiredis": {"jobs.express"},
+    "hiredis": {"jobs.batching"},
     "obstore": {"jobs.bucket", "jobs.complaint", "jobs.directory", "jobs.provider"},
     "gevent": {"receiver", "deploy"},
     "itsdangerous": {"jobs.signing"},

@@ -63,7 +63,7 @@ def test_a_line_about_a_job_has_its_id_as_a_field() -> None:
 
 
 def test_a_line_about_no_job_has_none() -> None:
-    assert "job" not in as_json(line("Redis serves us again, after %.0f s", 3))
+    assert "job" not in as_json(line("Redis is available again, after %.0f s", 3))
 
 
 def test_text_is_one_line_whatever_somebody_else_wrote_into_it() -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 
+from jobs.batching import Batching
 from jobs.errors import StoreUnavailable
 from jobs.keys import ACQUAINTED, GUESSES, RATES
 from jobs.meter import ACQUAINTED_SECONDS, GUESSES_ALLOWED, Meter, used
@@ -25,7 +26,7 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 @pytest.fixture
 def meter(redis: Redis) -> Meter:
-    return Meter(redis)
+    return Meter(Batching(redis))
 
 
 def guessed(meter: Meter, address: str) -> None:

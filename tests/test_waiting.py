@@ -21,7 +21,7 @@ SOON_SECONDS = 20.0  # far less than is waited for, on a slow machine too
 SETTLED_SECONDS = 2.0  # the last to come has been looked up
 CALLERS = 4
 CALLS_PER_SECOND = 50
-CONNECTIONS_MAX = 20  # of a whole web process: what small hosted Redis plans allow
+CONNECTIONS_MAX = 10  # of a whole web process: what small hosted Redis plans allow
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ PART = "Redis access"
 def look(settings: Settings) -> Iterator[Finding]:
     """Nothing is said of a Redis on this machine."""
     where = settings.redis
-    if where.local or all(host in LOOPBACK for host in where.hosts):
+    if where.is_socket or all(host in LOOPBACK for host in where.hosts):
         return
     found = [*_password(where), *_encryption(where), *_certificate(where, settings)]
     yield from found or [ok(PART, "there is a password, and nobody can listen")]
@@ -28,13 +28,13 @@ def _password(where: RedisUrl) -> Iterator[Finding]:
 
 
 def _encryption(where: RedisUrl) -> Iterator[Finding]:
-    if not where.encrypted and any(map(_leaves_the_house, where.hosts)):
+    if not where.is_encrypted and any(map(_leaves_the_house, where.hosts)):
         said = "goes over the internet without TLS"
         yield warning(PART, said, "Use a rediss:// URL, or a private network.")
 
 
 def _certificate(where: RedisUrl, settings: Settings) -> Iterator[Finding]:
-    if where.encrypted and not settings.redis_verify:
+    if where.is_encrypted and not settings.redis_verify:
         said = "is encrypted, but REDIS_VERIFY is off: somebody on the way could pose as Redis"
         remedy = "Leave it off only where the provider's certificate cannot be checked (Heroku)."
         yield warning(PART, said, remedy)

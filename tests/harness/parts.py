@@ -5,6 +5,7 @@ from typing import Self
 
 from redis import Redis
 
+from jobs.batching import Batching
 from jobs.clock import Clock
 from jobs.pages import Pages
 from jobs.pulse import Pulse
@@ -25,6 +26,6 @@ class Parts:
     @classmethod
     def over(cls, redis: Redis) -> Self:
         clock = Clock(redis)
-        hints = Hints(redis)
-        store, pulse = Store(redis, hints, clock), Pulse(redis, clock, hints)
-        return cls(store, Pages(redis), pulse, Refusals(redis))
+        hints, batching = Hints(redis), Batching(redis)
+        store, pulse = Store(batching, hints, clock), Pulse(redis, clock, hints)
+        return cls(store, Pages(redis), pulse, Refusals(batching))

@@ -1,1 +1,1 @@
-"""Tests with a real Redis and one process."""
+"""Tests with a real Redis in one process."""

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from jobs import submission
+from jobs.batching import Batching
 from jobs.errors import LineFull
 from jobs.job import Job
 from jobs.keys import INPUTS, SIZES
@@ -23,7 +24,8 @@ class Small:
         wired = bench.wired
         self.bench = bench
         clock = wired.store._clock  # noqa: SLF001 - the very one
-        self.store = Store(wired.redis, wired.hints, clock, wired.settings.max_active, room)
+        limits, batching = wired.settings.max_active, Batching(wired.redis)
+        self.store = Store(batching, wired.hints, clock, limits, room)
 
     def post(self, job_id: str, given: bytes = b"{}") -> Job | None:
         def begin(job: Job | None, now: float) -> Job:

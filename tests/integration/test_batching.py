@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from jobs.express import Express
+from jobs.batching import Batching
 from tests.harness import RedisServer
 
 ECHO = "return {KEYS[1], ARGV[1], #ARGV}"
@@ -23,68 +23,68 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 
 def test_a_script_gets_its_keys_and_arguments_of_every_kind(redis: Redis) -> None:
-    express, script = Express(redis), redis.register_script("return {KEYS[1], unpack(ARGV)}")
-    answer = express.run(script, ["key"], ["é", b"\0\xff", 7, 0.1, 1795267466.2749913])
+    batching, script = Batching(redis), redis.register_script("return {KEYS[1], unpack(ARGV)}")
+    answer = batching.run(script, ["key"], ["é", b"\0\xff", 7, 0.1, 1795267466.2749913])
     assert answer == [b"key", "é".encode(), b"\0\xff", b"7", b"0.1", b"1795267466.2749913"]
 
 
 def test_a_script_that_redis_has_lost_is_loaded_again(redis: Redis) -> None:
-    express, script = Express(redis), redis.register_script(ECHO)
+    batching, script = Batching(redis), redis.register_script(ECHO)
     for _ in range(2):
-        assert express.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
+        assert batching.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
         redis.script_flush()
 
 
 def test_a_connection_that_was_cut_is_made_again(redis: Redis, redis_server: RedisServer) -> None:
-    express, script = Express(redis), redis.register_script(ECHO)
-    express.run(script, ["key"], ["word"])
+    batching, script = Batching(redis), redis.register_script(ECHO)
+    batching.run(script, ["key"], ["word"])
     with redis_server.client() as other:
         for client in other.client_list(_type="normal"):
             if client["cmd"] != "client|list":
                 other.client_kill_filter(_id=client["id"])
-    assert express.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
+    assert batching.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
 
 
 def test_what_a_script_complains_of_is_said_and_costs_no_connection(redis: Redis) -> None:
-    express, script = Express(redis), redis.register_script("return redis.call('NONSENSE')")
+    batching, script = Batching(redis), redis.register_script("return redis.call('NONSENSE')")
     before = redis.info("clients")["connected_clients"]
     for _ in range(5):
         with pytest.raises(ResponseError):
-            express.run(script, [], [])
+            batching.run(script, [], [])
     assert redis.info("clients")["connected_clients"] <= before + 1
 
 
 def test_those_who_run_scripts_at_once_get_their_own_answers(redis: Redis) -> None:
-    express, script = Express(redis), redis.register_script(ECHO)
+    batching, script = Batching(redis), redis.register_script(ECHO)
 
     def asked(n: int) -> bool:
-        return bool(express.run(script, ["key"], [n]) == [b"key", b"%d" % n, 1])
+        return bool(batching.run(script, ["key"], [n]) == [b"key", b"%d" % n, 1])
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(asked, range(400)))
 
 
 def test_a_child_process_does_not_talk_over_the_connection_of_its_parent(redis: Redis) -> None:
-    express, script = Express(redis), redis.register_script(ECHO)
-    express.run(script, ["key"], ["parent"])
+    batching, script = Batching(redis), redis.register_script(ECHO)
+    batching.run(script, ["key"], ["parent"])
     before = redis.info("clients")["connected_clients"]
     child = os.fork()
     if child == 0:
-        answer = express.run(script, ["key"], ["child"])
+        answer = batching.run(script, ["key"], ["child"])
         is_own = redis.info("clients")["connected_clients"] == before + 2
         os._exit(0 if is_own and answer == [b"key", b"child", 1] else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert express.run(script, ["key"], ["parent"]) == [b"key", b"parent", 1]
+    assert batching.run(script, ["key"], ["parent"]) == [b"key", b"parent", 1]
 
 
 def test_when_redis_dies_everybody_is_told(redis: Redis, redis_server: RedisServer) -> None:
-    express, script = Express(redis), redis.register_script(ECHO)
-    express.run(script, ["key"], ["word"])
+    batching, script = Batching(redis), redis.register_script(ECHO)
+    batching.run(script, ["key"], ["word"])
     redis_server.kill()
 
     def failed(_n: int) -> bool:
         try:
-            express.run(script, ["key"], ["word"])
+            batching.run(script, ["key"], ["word"])
         except RedisError:
             return True
         return False
@@ -92,7 +92,7 @@ def test_when_redis_dies_everybody_is_told(redis: Redis, redis_server: RedisServ
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(failed, range(64)))
     redis_server.start()
-    assert express.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
+    assert batching.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
 
 
 class Stop(BaseException):
@@ -100,7 +100,7 @@ class Stop(BaseException):
 
 
 def test_whoever_is_told_to_stop_leaves_no_answer_for_the_next(redis: Redis) -> None:
-    express, script = Express(redis), redis.register_script(ECHO)
+    batching, script = Batching(redis), redis.register_script(ECHO)
     slow = redis.register_script("local n = 0 for i = 1, 1e8 do n = n + i end return 'late'")
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -108,18 +108,18 @@ def test_whoever_is_told_to_stop_leaves_no_answer_for_the_next(redis: Redis) -> 
 
     before = signal.signal(signal.SIGALRM, stop)
     try:
-        express.run(script, [], ["word"])
+        batching.run(script, [], ["word"])
         slow.sha = redis.script_load(slow.script)
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(Stop):
-            express.run(slow, [], [])
-        assert express.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
+            batching.run(slow, [], [])
+        assert batching.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
     finally:
         signal.signal(signal.SIGALRM, before)
 
 
 def test_what_is_large_goes_by_itself(redis: Redis) -> None:
-    express, script = Express(redis), redis.register_script("return #ARGV[1]")
+    batching, script = Batching(redis), redis.register_script("return #ARGV[1]")
     with ThreadPoolExecutor(4) as pool:
-        sizes = pool.map(lambda n: express.run(script, [], [b"x" * n]), (1, 10**6, 2, 10**6))
+        sizes = pool.map(lambda n: batching.run(script, [], [b"x" * n]), (1, 10**6, 2, 10**6))
         assert list(sizes) == [1, 10**6, 2, 10**6]

@@ -1,0 +1,71 @@
+"""A primary and a replica behind one address, with a replication link that can be cut."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from tests.harness.patience import wait_for
+from tests.harness.redis_server import RedisServer
+from tests.harness.tcp_proxy import TcpProxy
+
+
+class ReplicatedRedis:
+    """`url` leads to the primary; `switch_over` makes the replica the primary behind it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.primary = RedisServer(directory / "primary")
+        self.replica = RedisServer(directory / "replica")
+        self.link = TcpProxy(self.primary.port)
+        self.address = TcpProxy(self.primary.port)
+        self._share_password()
+        self._follow(self.replica, self.link.port)
+        wait_for("the replica is in step", self.is_replicated)
+
+    @property
+    def url(self) -> str:
+        return self.primary.url_through(self.address.port)
+
+    def is_replicated(self) -> bool:
+        with self.primary.client() as client:
+            return bool(client.wait(1, 500))
+
+    def switch_over(self) -> None:
+        """A planned failover: the old primary follows the new one, its connections stay open."""
+        self.primary, self.replica = self.replica, self.primary
+        with self.primary.client() as client:
+            client.replicaof("NO", "ONE")
+        self._follow(self.replica, self.primary.port)
+        self.address.lead_to(self.primary.port)
+
+    def fail_over(self) -> None:
+        """The primary is killed, and its replica takes its place."""
+        self.primary.kill()
+        self.primary, self.replica = self.replica, self.primary
+        with self.primary.client() as client:
+            client.replicaof("NO", "ONE")
+        self.address.lead_to(self.primary.port)
+
+    def close(self) -> None:
+        self.address.close()
+        self.link.close()
+        self.primary.kill()
+        self.replica.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _share_password(self) -> None:
+        password = self.primary.local.password
+        with self.primary.client() as client:
+            client.config_set("masterauth", password)
+        with self.replica.client() as client:
+            client.config_set("masterauth", password)
+            client.config_set("requirepass", password)
+        self.replica.local = replace(self.replica.local, password=password)
+
+    def _follow(self, server: RedisServer, port: int) -> None:
+        with server.client() as client:
+            client.replicaof("127.0.0.1", str(port))

@@ -1,0 +1,1 @@
+"""Tests of real processes, as they are deployed."""

@@ -1,0 +1,113 @@
+"""Bursts of requests against a web process with a bounded connection pool."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from jobs.connection import CONNECTIONS_MAX
+from tests.harness import Client, Installation, RedisServer, TcpProxy
+from tests.harness.patience import wait_for
+
+BURST = 400
+AT_ONCE = 100
+UNHINDERED_SECONDS = 5.0
+HUNG_SECONDS = 5.0
+
+
+@pytest.fixture
+def wire(redis_server: RedisServer) -> Iterator[TcpProxy]:
+    with TcpProxy(redis_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def web(
+    stopped_installation: Installation, redis_server: RedisServer, wire: TcpProxy
+) -> Installation:
+    """One web process, whose connections to Redis the wire counts."""
+    stopped_installation.start("web", REDIS_URL=redis_server.url_through(wire.port))
+    stopped_installation.wait_until_ready()
+    return stopped_installation
+
+
+def stranger_calls_back(web: Installation, n: int) -> int:
+    return web.client("").callback({"id": f"job-{n}", "status": "Error"}, "wrong").status_code
+
+
+def stranger_guesses_a_key(web: Installation, n: int) -> int:
+    return web.client(f"wrong-{n}").get("/api/jobs").status_code
+
+
+def reader_lists_jobs(web: Installation, _n: int) -> int:
+    return web.client("read").get("/api/jobs").status_code
+
+
+@pytest.mark.parametrize(
+    ("request_once", "answers"),
+    [
+        (stranger_calls_back, {401}),
+        (stranger_guesses_a_key, {401, 429}),
+        (reader_lists_jobs, {200}),
+    ],
+)
+def test_a_burst_takes_no_more_connections_than_the_pool_has_and_hinders_nobody(
+    web: Installation,
+    wire: TcpProxy,
+    request_once: Callable[[Installation, int], int],
+    answers: set[int],
+) -> None:
+    reader, most, over = web.client("read"), [0], threading.Event()
+    assert reader.get("/api/jobs").ok  # its key is known from this address before others guess
+
+    def watch() -> None:
+        while not over.wait(0.005):
+            most[0] = max(most[0], wire.connections)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            burst = [pool.submit(request_once, web, n) for n in range(BURST)]
+            while not all(one.done() for one in burst):
+                assert seconds_of(lambda: reader.get("/api/jobs").ok) < UNHINDERED_SECONDS
+            assert {one.result() for one in burst} <= answers
+    finally:
+        over.set()
+        watcher.join()
+    assert 0 < most[0] <= CONNECTIONS_MAX
+
+
+def test_while_redis_hangs_each_of_a_hundred_requests_is_answered_in_time(
+    web: Installation, wire: TcpProxy
+) -> None:
+    """Callbacks and reads alike, on connections that are open and on new ones."""
+    client = web.client("read")
+    assert client.get("/api/jobs").ok
+    wire.hang()
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            answers = list(pool.map(lambda n: timed_answer(web, n), range(AT_ONCE)))
+    finally:
+        wire.pass_on()
+    assert {status for status, _ in answers} == {503}
+    assert max(seconds for _, seconds in answers) < HUNG_SECONDS, sorted(answers)[-5:]
+    wait_for("it works again", lambda: client.get("/api/jobs").ok)
+
+
+def timed_answer(web: Installation, n: int) -> tuple[int, float]:
+    client: Client = web.client("read")
+    began = time.monotonic()
+    if n % 2:
+        status = client.get("/api/jobs").status_code
+    else:
+        status = client.callback({"id": f"job-{n}", "status": "Error"}).status_code
+    return status, time.monotonic() - began
+
+
+def seconds_of(succeeds: Callable[[], bool]) -> float:
+    began = time.monotonic()
+    assert succeeds()
+    return time.monotonic() - began

@@ -6,6 +6,8 @@ from typing import Self, cast
 from flask import Flask, current_app
 
 from jobs.services import Services
+from receiver import checks
+from receiver.cached import Cached
 from receiver.fanout import Fanout
 from receiver.keyring import Keyring
 from receiver.retold import Retold
@@ -21,6 +23,7 @@ class Wired:
     keyring: Keyring
     fanout: Fanout
     retold: Retold
+    check_results: Cached[list[checks.Result]]
 
     @classmethod
     def of(cls, services: Services) -> Self:
@@ -30,6 +33,7 @@ class Wired:
             keyring=Keyring(settings.api_keys),
             fanout=Fanout(services.events),
             retold=Retold(services),
+            check_results=Cached(lambda: _check(services)),
         )
 
     def install(self, app: Flask) -> None:
@@ -38,6 +42,10 @@ class Wired:
     def close(self) -> None:
         """The process is told to stop: whoever waits or watches is answered now."""
         self.fanout.close()
+
+
+def _check(services: Services) -> list[checks.Result]:
+    return list(checks.run(checks.Context(services.settings, services), checks.LOCAL))
 
 
 def wired() -> Wired:

@@ -10,9 +10,9 @@ from deploy.local_redis import free_port
 from jobs.errors import InvalidSettings, StoreUnavailable
 from jobs.services import for_web, redis_for_web
 from jobs.settings import load
-from receiver.doctor import Grade, wire
+from receiver.checks import Grade, redis_access
 from tests.harness import Installation, RedisServer
-from tests.harness.examined import NEEDED
+from tests.harness.doctor_output import NEEDED
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene
 from tests.harness.sentinel import Watched
@@ -122,10 +122,12 @@ def test_a_server_without_tls_is_not_answered_in_the_clear(redis_server: RedisSe
 
 def test_the_doctor_warns_where_nobody_is_checked() -> None:
     url = "rediss://:long-password@redis.example.invalid:1"
-    assert [one.grade for one in wire.look(load(NEEDED | {"REDIS_URL": url}))] == [Grade.OK]
+    assert [one.grade for one in redis_access.check(load(NEEDED | {"REDIS_URL": url}))] == [
+        Grade.OK
+    ]
     unchecked = load(NEEDED | {"REDIS_URL": url, "REDIS_VERIFY": "no"})
-    (found,) = wire.look(unchecked)
-    assert found.grade is Grade.WARNING and "REDIS_VERIFY" in found.said
+    (found,) = redis_access.check(unchecked)
+    assert found.grade is Grade.WARNING and "REDIS_VERIFY" in found.why
 
 
 @pytest.mark.slow

@@ -1,18 +1,22 @@
-"""`doctor`: is this installation fit to work?"""
+"""`doctor`: run the checks and print their results."""
 
 import shutil
 import signal
 import textwrap
 from collections import Counter
+from collections.abc import Iterator
 
 import click
 
-from jobs import environment
+from jobs import environment, settings
+from jobs.errors import InvalidSettings
+from receiver import checks
+from receiver.checks import Grade, Result
+from receiver.checks.settings import invalid
 from receiver.commands.command import Command, plain
-from receiver.doctor import Finding, Grade, examine
 
 GRADE_WIDTH = 9
-PART_WIDTH = 15
+NAME_WIDTH = 15
 LINE_MAX_CHARS = 100
 STOPS = {signal.SIGTERM, signal.SIGINT}
 COLOURS = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.FAILED: "red"}
@@ -32,30 +36,39 @@ def doctor(*, release: bool) -> None:
       flask --app receiver doctor --release    before the processes are started
     """
     grades: Counter[Grade] = Counter()
-    for finding in examine(release=release):
-        click.echo(_lines(finding))
-        grades[finding.grade] += 1
+    for result in _results(checks.BEFORE_START if release else checks.CHECKS):
+        click.echo(_lines(result))
+        grades[result.grade] += 1
     click.echo(f"\n{grades[Grade.FAILED]} failed, {grades[Grade.WARNING]} to look at")
     if release and not grades[Grade.FAILED] and environment.is_under_a_runner():
         _wait_to_be_stopped()
     click.get_current_context().exit(1 if grades[Grade.FAILED] else 0)
 
 
+def _results(wanted: tuple[checks.Check, ...]) -> Iterator[Result]:
+    """Without valid settings there is nothing to check."""
+    try:
+        context = checks.Context(settings.load())
+    except InvalidSettings as error:
+        yield from map(invalid, error.problems)
+    else:
+        yield from checks.run(context, wanted)
+
+
 def _wait_to_be_stopped() -> None:
-    """A runner of the whole Procfile would end web, worker and sweep if this line ended."""
-    click.echo("The others run: waiting to be stopped with them.")
+    """Stay until stopped: a runner of the whole Procfile stops it all when one line ends."""
+    click.echo("The checks passed: waiting to be stopped with the other processes.")
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     signal.sigwait(STOPS)
 
 
-def _lines(finding: Finding) -> str:
-    grade = click.style(finding.grade.ljust(GRADE_WIDTH), COLOURS[finding.grade])
-    part = f"{finding.part} ".ljust(PART_WIDTH)
-    said = [f"{grade}{part}{plain(finding.said)}"]
-    return "\n".join([*said, *_indented(finding.remedy)])
+def _lines(result: Result) -> str:
+    grade = click.style(result.grade.ljust(GRADE_WIDTH), COLOURS[result.grade])
+    name = f"{result.name} ".ljust(NAME_WIDTH)
+    return "\n".join([f"{grade}{name}{plain(result.why)}", *_indented(result.remedy)])
 
 
 def _indented(text: str) -> list[str]:
-    width = min(shutil.get_terminal_size().columns, LINE_MAX_CHARS) - GRADE_WIDTH - PART_WIDTH
-    margin = " " * (GRADE_WIDTH + PART_WIDTH)
+    width = min(shutil.get_terminal_size().columns, LINE_MAX_CHARS) - GRADE_WIDTH - NAME_WIDTH
+    margin = " " * (GRADE_WIDTH + NAME_WIDTH)
     return [f"{margin}{line}" for line in textwrap.wrap(text, max(width, 40))]

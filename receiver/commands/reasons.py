@@ -4,7 +4,7 @@ from jobs.job import Job
 from jobs.services import Services
 from jobs.slots import EVERYTHING, Pause
 from jobs.states import State
-from receiver.health import WORKER_SILENT_SECONDS
+from receiver.checks.processes import SILENT_SECONDS
 
 
 def awaited(services: Services, job: Job) -> str:
@@ -22,7 +22,7 @@ def awaited(services: Services, job: Job) -> str:
 
 def _no_worker(services: Services) -> bool:
     age = services.pulse.seen().get("worker")
-    return age is None or age > WORKER_SILENT_SECONDS
+    return age is None or age > SILENT_SECONDS["worker"]
 
 
 def _turn(services: Services, job: Job) -> str:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 from flask import Blueprint, Response, redirect, render_template, stream_template
 from flask.typing import ResponseReturnValue
 
+from receiver import checks
 from receiver.dashboard.guard import changed_by, shown_to
-from receiver.dashboard.trial import Trial
 from receiver.submissions import reached_at
-from receiver.wiring import services, wired
+from receiver.wiring import services
 
 STREAMED = {"X-Accel-Buffering": "no"}
 NEW_KEY = "flask --app receiver keys new --name app --scope submit"
@@ -69,19 +69,18 @@ def page() -> str:
         new_key=NEW_KEY,
         ways=[way._replace(snippet=way.snippet.replace(EXAMPLE, base)) for way in WAYS],
         unreachable=not settings.bfl_reaches_us,
-        sandbox=settings.bfl_origin == settings.bfl_sandbox_url,
     )
 
 
 @blueprint.get("/start/test")
 @shown_to("read")
-def before() -> ResponseReturnValue:
+def redirect_to_start() -> ResponseReturnValue:
     return redirect("/start", 303)
 
 
 @blueprint.post("/start/test")
 @changed_by("admin")
-def try_out() -> ResponseReturnValue:
-    """A page that is sent as the steps happen: whatever browser shows them as they come."""
-    steps = Trial(services(), wired().fanout).steps()
-    return Response(stream_template("trial.html", steps=steps), headers=STREAMED)
+def run_checks() -> ResponseReturnValue:
+    """Run all checks, among them the test callbacks; the page shows each result as it comes."""
+    context = checks.Context(services().settings, services())
+    return Response(stream_template("test.html", results=checks.run(context)), headers=STREAMED)

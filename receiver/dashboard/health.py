@@ -1,4 +1,4 @@
-"""`GET /health`: how the installation is at this moment and was in the last hour."""
+"""`GET /health`: the checks, the numbers of this moment and of the last hour."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
@@ -10,64 +10,67 @@ from jobs.counts import NOTICES_GIVEN_UP, TIME_TO_STORED
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
 from jobs.states import News, Source, State
-from receiver.dashboard import charts, troubles
+from receiver.cached import Cached
+from receiver.dashboard import charts
 from receiver.dashboard.guard import shown_to
-from receiver.dashboard.vitals import Vitals, Watch
+from receiver.dashboard.health_snapshot import HealthSnapshot
+from receiver.wiring import wired
 
 ACCEPTED = tuple(f"{Source.CALLBACK}_{news}" for news in News)
 FINAL = (News.READY, News.MODERATED, News.FAILED)
 REFUSED = ("callback_refused", "callback_malformed", "callback_unreadable")
 
-_NAME = "fluxkeep-vitals"
+_NAME = "fluxkeep-health-snapshot"
 
 blueprint = Blueprint("health", __name__)
 
 
 def install(app: Flask, services: Services) -> None:
-    app.extensions[_NAME] = Watch(services)
+    app.extensions[_NAME] = Cached(lambda: HealthSnapshot.read(services))
 
 
 @blueprint.get("/health")
 @shown_to("read")
 def show() -> ResponseReturnValue:
-    vitals = cast(Watch, current_app.extensions[_NAME]).vitals()
-    if isinstance(vitals, StoreUnavailable):
-        return render_template("health_unknown.html", why=str(vitals)), 503, {"Retry-After": "5"}
-    return render_template("health.html", **_seen(vitals))
+    cached = cast(Cached[HealthSnapshot | StoreUnavailable], current_app.extensions[_NAME])
+    snapshot, results = cached.get(), wired().check_results.get()
+    failed = [result for result in results if not result.ok]
+    if isinstance(snapshot, StoreUnavailable):
+        page = render_template("health.html", snapshot=None, results=results, failed=failed)
+        return page, 503, {"Retry-After": "5"}
+    return render_template("health.html", results=results, failed=failed, **_numbers(snapshot))
 
 
 class Period(NamedTuple):
-    """What happened in the last hour, or since the counters began where the hour saw nothing."""
+    """Counters of the last hour, or since counting began where the hour has none."""
 
     name: str
     counts: Mapping[str, int]
 
 
-def _seen(vitals: Vitals) -> dict[str, Any]:
-    course = vitals.course
+def _numbers(snapshot: HealthSnapshot) -> dict[str, Any]:
+    course = snapshot.course
     stored = [f"{TIME_TO_STORED.name}_{n}" for n in range(len(TIME_TO_STORED.bounds) + 1)]
     return {
-        "vitals": vitals,
-        "states": [(state, vitals.tally.jobs[state]) for state in State],
-        "troubles": troubles.of(vitals),
-        "processes": troubles.PROCESSES,
+        "snapshot": snapshot,
+        "states": [(state, snapshot.tally.jobs[state]) for state in State],
         "accepted": charts.of(course.per_minute(ACCEPTED), "callbacks accepted"),
         "stored": charts.of(course.per_minute(stored), "jobs stored"),
-        "brought": _brought(vitals),
-        "quickness": _quickness(vitals),
-        "refused": _both(vitals, REFUSED),
-        "given_up": _both(vitals, (NOTICES_GIVEN_UP,)),
+        "brought": _brought(snapshot),
+        "quickness": _quickness(snapshot),
+        "refused": _both(snapshot, REFUSED),
+        "given_up": _both(snapshot, (NOTICES_GIVEN_UP,)),
     }
 
 
-def _periods(vitals: Vitals) -> tuple[Period, Period]:
-    ever = vitals.course.now.counts
-    return Period("in the last hour", vitals.course.risen()), Period("since counting began", ever)
+def _periods(snapshot: HealthSnapshot) -> tuple[Period, Period]:
+    ever = snapshot.course.now.counts
+    return Period("in the last hour", snapshot.course.risen()), Period("since counting began", ever)
 
 
-def _brought(vitals: Vitals) -> dict[str, Any] | None:
+def _brought(snapshot: HealthSnapshot) -> dict[str, Any] | None:
     """Who brought the final words."""
-    for period in _periods(vitals):
+    for period in _periods(snapshot):
         said = {source: _sum(period.counts, _final(source)) for source in Source}
         if total := sum(said.values()):
             share = said[Source.CALLBACK] / total
@@ -85,9 +88,9 @@ def _final(source: Source) -> tuple[str, ...]:
     return tuple(f"{source}_{news}" for news in FINAL)
 
 
-def _quickness(vitals: Vitals) -> dict[str, Any] | None:
+def _quickness(snapshot: HealthSnapshot) -> dict[str, Any] | None:
     """From BFL's word that media are ready to their being ours, in seconds."""
-    for period in _periods(vitals):
+    for period in _periods(snapshot):
         if number := TIME_TO_STORED.observations(period.counts):
             half, most = (_within(period.counts, share) for share in (0.5, 0.95))
             return {"p50": half, "p95": most, "number": number, "when": period.name}
@@ -107,9 +110,9 @@ def _percent(share: float) -> str:
     return ("99.9" if shown == "100" and share < 1 else shown) + " %"
 
 
-def _both(vitals: Vitals, names: tuple[str, ...]) -> tuple[int, int]:
+def _both(snapshot: HealthSnapshot, names: tuple[str, ...]) -> tuple[int, int]:
     """In the last hour, and ever."""
-    hour, ever = (_sum(period.counts, names) for period in _periods(vitals))
+    hour, ever = (_sum(period.counts, names) for period in _periods(snapshot))
     return hour, ever
 
 

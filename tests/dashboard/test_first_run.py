@@ -1,4 +1,4 @@
-"""The first steps: this installation's own addresses, and a test callback through the real path."""
+"""The page /start: the installation's own addresses, and a test of all its parts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +8,11 @@ from threading import Thread
 
 import pytest
 
-from jobs.services import for_web
 from jobs.settings import load
-from receiver.dashboard.trial import Step, Trial
-from receiver.fanout import Fanout
+from receiver.checks import Context, Grade, Result, run
 from tests.dashboard.visitor import Visitor, log_in, problems_seen, readable
 from tests.harness.chromium import Window
+from tests.harness.doctor_output import ALL
 from tests.harness.installation import Installation
 from tests.harness.redis_server import RedisServer
 from tests.harness.scene import Scene, running_scene
@@ -39,7 +38,7 @@ def without_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instal
     redis.kill()
 
 
-def trial_of(installation: Installation) -> str:
+def shown_test(installation: Installation) -> str:
     answer = Visitor(installation.url).post("/start/test")
     assert answer.status_code == 200
     return readable(answer.text)
@@ -59,36 +58,25 @@ def test_the_address_is_the_one_the_visitor_came_by(scene: Scene) -> None:
     assert f"{url}/webhooks/bfl" in Visitor(url).get("/start").text
 
 
-def test_with_a_sandbox_the_test_goes_all_the_way_to_the_stored_picture(scene: Scene) -> None:
-    said = trial_of(scene.installation)
-    steps = ("Sent", "Accepted", "On record", "waits in line", "stand-in took it")
-    places = [said.index(step) for step in (*steps, "callback was accepted", "Fetched and stored")]
+def test_the_test_shows_every_check_and_leaves_nothing(scene: Scene) -> None:
+    said = shown_test(scene.installation)
+    places = [said.index(f" {name} ") for name in ALL]
     assert places == sorted(places)
+    assert "accepts a signed callback and refuses a forged one" in said
     assert "Everything works" in said
-    (job,) = scene.client.jobs()
-    assert job["status"] == "stored"
-    assert job["metadata"] == {"test": "made by the dashboard"}
+    assert scene.client.jobs() == []
 
 
-def test_without_one_no_credits_are_spent_and_nothing_stays(
-    without_sandbox: Installation,
-) -> None:
-    said = trial_of(without_sandbox)
-    assert f"a signed callback to {without_sandbox.url}/webhooks/bfl" in said
-    assert "On record" in said and "The storage works" in said and "Everything works" in said
-    assert without_sandbox.client().jobs() == []
-
-
-def test_without_workers_it_says_who_is_missing(without_sandbox: Installation) -> None:
+def test_a_silent_worker_is_named(without_sandbox: Installation) -> None:
     with without_sandbox.redis.client() as redis:
         redis.hset("fluxkeep:seen", "worker", "1")
         without_sandbox.pause("worker")
         try:
-            said = trial_of(without_sandbox)
+            said = shown_test(without_sandbox)
         finally:
             without_sandbox.resume("worker")
-    assert "Nobody goes on no worker is at work" in said
-    assert "did not go all the way" in said
+    assert "worker was last seen" in said
+    assert "Not everything works" in said
 
 
 @pytest.mark.browser
@@ -106,7 +94,7 @@ def test_it_is_the_first_page_until_there_is_a_job(
 
 
 @contextmanager
-def somebody_else(status: int) -> Iterator[str]:
+def another_server(status: int) -> Iterator[str]:
     class Answer(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.send_response(status)
@@ -122,53 +110,48 @@ def somebody_else(status: int) -> Iterator[str]:
         server.shutdown()
 
 
-def tried(installation: Installation, public_url: str) -> list[Step]:
-    """The steps of a process that believes it is reached there."""
+def public_url(installation: Installation, public_url: str) -> Result:
+    """The result of the check in a process with this PUBLIC_URL."""
     given = {**installation.settings, "PUBLIC_URL": public_url}
-    parts = for_web(load({name: value for name, value in given.items() if value is not None}))
-    try:
-        return list(Trial(parts, Fanout(parts.events)).steps())
-    finally:
-        parts.redis.close()
+    settings = load({name: value for name, value in given.items() if value is not None})
+    (result,) = [one for one in run(Context(settings)) if one.name == "public_url"]
+    return result
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "why"),
     [
-        (401, "answered with 401: give every web process the same WEBHOOK_SECRET"),
-        (302, "answered with 302, as Fluxkeep does not"),
-        (200, "another installation answers at PUBLIC_URL"),
+        (401, "a callback signed with WEBHOOK_SECRET is not accepted"),
+        (302, "answers 302, as Fluxkeep does not"),
+        (200, "answers 200, as Fluxkeep does not"),
     ],
 )
-def test_whoever_else_answers_at_the_address_is_found_out(
-    without_sandbox: Installation, status: int, said: str
+def test_another_server_at_the_address_is_found(
+    without_sandbox: Installation, status: int, why: str
 ) -> None:
-    with somebody_else(status) as url:
-        steps = tried(without_sandbox, url)
-    assert said in steps[-1].detail and not steps[-1].good
+    with another_server(status) as url:
+        result = public_url(without_sandbox, url)
+    assert why in result.why and not result.ok
     assert without_sandbox.client().jobs() == []
 
 
-def test_without_a_public_address_it_says_that_bfl_cannot_call(
-    without_sandbox: Installation,
-) -> None:
-    first, *_ = tried(without_sandbox, "")
-    assert first.said == "PUBLIC_URL is not set" and not first.good
+def test_without_a_public_address_nothing_is_tried(without_sandbox: Installation) -> None:
+    result = public_url(without_sandbox, "")
+    assert result.grade is Grade.WARNING and "PUBLIC_URL is not set" in result.why
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "why"),
     [
-        ("http://127.0.0.1:1", "http://127.0.0.1:1: "),
+        ("http://127.0.0.1:1", "http://127.0.0.1:1 cannot be reached"),
         ("https://localhost", "an address that is not on the internet"),
-        ("http://keep.example", "PUBLIC_URL is plain http"),
     ],
 )
-def test_an_address_that_bfl_cannot_call_is_named(
-    without_sandbox: Installation, address: str, said: str
+def test_an_address_that_bfl_cannot_call_fails(
+    without_sandbox: Installation, address: str, why: str
 ) -> None:
-    last = tried(without_sandbox, address)[-1]
-    assert said in last.detail and not last.good
+    result = public_url(without_sandbox, address)
+    assert why in result.why and not result.ok
 
 
 def test_only_admins_may_test_and_only_from_here(scene: Scene) -> None:
@@ -182,18 +165,12 @@ def test_only_admins_may_test_and_only_from_here(scene: Scene) -> None:
 
 
 @pytest.mark.browser
-def test_each_step_shows_as_it_happens(scene: Scene, window: Window) -> None:
+def test_each_result_shows_as_it_is_known(scene: Scene, window: Window) -> None:
     page = log_in(window, scene.installation.url, "/start")
     assert problems_seen(window) == []
-    scene.installation.pause("worker")
-    try:
-        page.click("text=Send a test callback", no_wait_after=True)
-        page.wait_for_selector("text=A sample waits in line")
-        assert not page.query_selector("#verdict")
-    finally:
-        scene.installation.resume("worker")
+    page.click("text=Test all parts")
     page.wait_for_selector("#verdict")
-    assert page.locator("#steps li").count() >= 6
+    assert page.locator("#steps li").count() == len(ALL)
     assert "Everything works" in page.inner_text("#verdict")
     assert problems_seen(window) == []
     assert (window.complaints, window.strangers) == ([], [])

@@ -2,9 +2,8 @@
 
 import pytest
 
-from jobs.errors import BflUnavailable
 from jobs.slots import EVERYTHING
-from receiver import health
+from receiver.checks import Context, bfl
 from tests.submitting.bench import Bench
 from tests.submitting.test_outages import asked, end_pauses, pauses
 from worker import turn
@@ -20,8 +19,8 @@ def test_a_refusal_of_one_model_leaves_the_others_going(bench: Bench, status: in
         turn.take(bench.wired, "x")
     assert list(pauses(bench)) == ["dear"] and bench.job("a").waits
     assert bench.job("b").task_id
-    with pytest.raises(BflUnavailable, match="paused"):
-        health._submitting(bench.wired)  # noqa: SLF001 - the one check
+    (result,) = bfl.check_submissions(Context(bench.wired.settings, bench.wired))
+    assert not result.ok and "paused" in result.why
 
 
 @pytest.mark.parametrize("status", REFUSALS)

@@ -3,7 +3,7 @@
 import { renewSoon } from "./live.js";
 
 const EVERY = 3000;
-const unknown = !document.querySelector(".panel");
+const unknown = !document.querySelector(".panels");
 
 setInterval(() => {
   if (document.hidden) return;

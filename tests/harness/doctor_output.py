@@ -1,12 +1,14 @@
-"""What a doctor said, taken apart."""
+"""Parser for the output of `flask --app receiver doctor`."""
 
 from collections.abc import Iterator
 
-from receiver.doctor import Finding, Grade
+from receiver.checks import Grade, Result
 from tests.harness.command_line import Said
 
-PARTS = "settings", "Redis", "Redis on disk", "Redis memory", "worker", "sweep", "storage"
-ALL_PARTS = [*PARTS, "BFL", "callbacks"]
+REDIS = ["redis", "redis_disk", "redis_memory"]
+BEFORE_START = ["settings", *REDIS, "storage"]
+REMOTE = ["bfl", "public_url"]
+ALL = [*BEFORE_START, "worker", "sweep", "rescues", "submissions", *REMOTE]
 NEEDED = {
     "WEBHOOK_SECRET": "a-webhook-secret-that-is-long",
     "SECRET_KEY": "a-signing-key-that-is-long",
@@ -16,8 +18,8 @@ NEEDED = {
 }
 
 
-def parts(said: Said, grade: str) -> list[str]:
-    """The parts that a doctor gave this grade; what to do must stand beside all but `ok`."""
+def names(said: Said, grade: str) -> list[str]:
+    """Names of the checks with this grade; all but `ok` must come with a remedy."""
     lines = said.out.splitlines()
     found = [line for line in lines if line.startswith(f"{grade} ")]
     for line in found:
@@ -26,11 +28,11 @@ def parts(said: Said, grade: str) -> list[str]:
 
 
 def failed(said: Said) -> list[str]:
-    wrong = parts(said, "FAILED")
+    wrong = names(said, "FAILED")
     assert said.code == (1 if wrong else 0), said
     assert f"{len(wrong)} failed" in said.out
     return wrong
 
 
-def known(found: Iterator[Finding]) -> dict[str, Grade]:
-    return {finding.part: finding.grade for finding in found}
+def grades(results: Iterator[Result]) -> dict[str, Grade]:
+    return {result.name: result.grade for result in results}

@@ -1,0 +1,62 @@
+"""Checks of an installation: one list, shown by /readyz, the health page and `doctor`.
+
+To add a check, write a function `check(context) -> Iterator[Result]` and list it in CHECKS. It may
+raise StoreUnavailable and InvalidSettings.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from jobs.errors import InvalidSettings, StoreUnavailable
+from receiver.checks import bfl, processes, public_url, redis, rescues, settings, storage
+from receiver.checks.context import Context
+from receiver.checks.result import Grade, Result, warning
+
+__all__ = ["BEFORE_START", "CHECKS", "LOCAL", "Check", "Context", "Grade", "Result", "run"]
+
+
+class Check(NamedTuple):
+    """A named check, and when it makes sense."""
+
+    name: str
+    run: Callable[[Context], Iterator[Result]]
+    needs_redis: bool = False
+    before_start: bool = False  # `doctor --release` runs it before any process is started
+    remote: bool = False  # it calls BFL or PUBLIC_URL, which a probe must not do
+
+
+CHECKS = (
+    Check("settings", settings.check, before_start=True),
+    Check("redis", redis.check, before_start=True),
+    Check("storage", storage.check, before_start=True),
+    Check("worker", processes.check_worker, needs_redis=True),
+    Check("sweep", processes.check_sweep, needs_redis=True),
+    Check("rescues", rescues.check, needs_redis=True),
+    Check("submissions", bfl.check_submissions, needs_redis=True),
+    Check("bfl", bfl.check_account, remote=True),
+    Check("public_url", public_url.check, remote=True),
+)
+BEFORE_START = tuple(check for check in CHECKS if check.before_start)
+LOCAL = tuple(check for check in CHECKS if not check.remote)
+
+
+def run(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result]:
+    """Each result as soon as it is known. A check that cannot be made does not stop the others."""
+    for check in checks:
+        if check.needs_redis and not context.redis_answers:
+            yield _unknown(check)
+        else:
+            yield from _results(check, context)
+
+
+def _results(check: Check, context: Context) -> Iterator[Result]:
+    try:
+        yield from check.run(context)
+    except InvalidSettings as error:
+        yield from map(settings.invalid, error.problems)
+    except StoreUnavailable:
+        yield _unknown(check)
+
+
+def _unknown(check: Check) -> Result:
+    return warning(check.name, "unknown while Redis does not answer", "Check Redis first.")

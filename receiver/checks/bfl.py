@@ -1,0 +1,66 @@
+"""BFL: whether it accepts the key, has credits left, and takes submissions."""
+
+from collections.abc import Iterator
+
+from jobs import account
+from jobs.errors import BflUnavailable
+from jobs.settings import Settings
+from jobs.slots import EVERYTHING, Pause
+from receiver.balance import amount, balance
+from receiver.checks.context import Context
+from receiver.checks.result import Result, failed, ok, warning
+
+ACCOUNT = "bfl"
+SUBMISSIONS = "submissions"
+
+
+def check_account(context: Context) -> Iterator[Result]:
+    """Ask BFL for the credits that are left."""
+    if context.settings.bfl_api_key is None and not _is_sandbox(context.settings):
+        why = "BFL_API_KEY is not set: nothing can be submitted or polled"
+        yield warning(ACCOUNT, why, "Set it to a key from BFL's dashboard.")
+        return
+    try:
+        left = balance(context.bfl)
+    except BflUnavailable as error:
+        yield failed(ACCOUNT, str(error), _remedy(str(error)))
+        return
+    name = "the sandbox" if _is_sandbox(context.settings) else str(context.bfl.origin)
+    if left > 0:
+        yield ok(ACCOUNT, f"{name} accepts the key: {amount(left)}")
+    else:
+        yield failed(ACCOUNT, f"{name} has no credits left", "Buy some on BFL's dashboard.")
+
+
+def check_submissions(context: Context) -> Iterator[Result]:
+    """A paused account matters while jobs wait; a busy model does not. Raises StoreUnavailable."""
+    pauses = context.slots.pauses() if context.slots.anybody_waits() else ()
+    paused = next((one for one in pauses if _stops_all(one)), None)
+    if paused is None:
+        yield ok(SUBMISSIONS, "are not paused")
+    else:
+        yield failed(SUBMISSIONS, f"submitting is paused: {paused.reason}", _way_out(paused))
+
+
+def _is_sandbox(settings: Settings) -> bool:
+    return settings.bfl_origin == settings.bfl_sandbox_url
+
+
+def _remedy(error: str) -> str:
+    if "refuses" in error:
+        return "Put a key from BFL's dashboard into BFL_API_KEY of every process."
+    return "See that this machine can connect to BFL_API_URL, and that BFL has no outage."
+
+
+def _stops_all(pause: Pause) -> bool:
+    return pause.scope == EVERYTHING or _is_about_account(pause)
+
+
+def _is_about_account(pause: Pause) -> bool:
+    return pause.reason in account.REASONS.values()
+
+
+def _way_out(pause: Pause) -> str:
+    if _is_about_account(pause):
+        return "Check your account at BFL. Fluxkeep tries one job a minute and resumes by itself."
+    return "Fluxkeep tries one job when the pause is over, and resumes by itself."

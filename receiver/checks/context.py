@@ -1,0 +1,56 @@
+"""The parts of an installation that checks examine."""
+
+from functools import cached_property
+
+from redis import Redis
+
+from jobs.api import Api
+from jobs.clock import Clock
+from jobs.media import MediaStore
+from jobs.pulse import Pulse
+from jobs.queues import Hints
+from jobs.risk import Risk
+from jobs.services import Services, bfl, redis_for_web, storage
+from jobs.settings import Settings
+from jobs.slots import Slots
+
+
+class Context:
+    """Build each part when a check first needs it, so that a broken part fails its own check.
+
+    A process that has its services passes them. Each attribute raises InvalidSettings.
+    """
+
+    def __init__(self, settings: Settings, services: Services | None = None) -> None:
+        self.settings = settings
+        self.redis_answers = False  # until the check of Redis, the first that needs it, has passed
+        self._services = services
+
+    @cached_property
+    def redis(self) -> Redis:
+        return self._services.redis if self._services else redis_for_web(self.settings)
+
+    @cached_property
+    def media(self) -> MediaStore:
+        return self._services.media if self._services else storage(self.settings)
+
+    @cached_property
+    def bfl(self) -> Api:
+        return self._services.api if self._services else bfl(self.settings)
+
+    @cached_property
+    def clock(self) -> Clock:
+        return Clock(self.redis)
+
+    @cached_property
+    def pulse(self) -> Pulse:
+        return Pulse(self.redis, self.clock, Hints(self.redis))
+
+    @cached_property
+    def slots(self) -> Slots:
+        hints = Hints(self.redis)
+        return Slots(self.redis, self.clock, self.settings.max_active, hints.workers_key)
+
+    @cached_property
+    def risk(self) -> Risk:
+        return Risk(self.redis)

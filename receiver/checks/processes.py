@@ -1,0 +1,34 @@
+"""Worker and sweep: their heartbeats, and the work that waits for the sweep."""
+
+from collections.abc import Iterator
+
+from receiver.checks.context import Context
+from receiver.checks.result import Result, failed, ok
+
+SILENT_SECONDS = {"worker": 60.0, "sweep": 30.0}
+COMMANDS = {"worker": "python -m worker", "sweep": "python -m worker.sweep"}
+
+
+def check_worker(context: Context) -> Iterator[Result]:
+    """Raises StoreUnavailable."""
+    result = _heartbeat("worker", context.pulse.seen().get("worker"))
+    number = context.pulse.workers() if result.ok else 0
+    yield ok("worker", f"{number} at work, {result.why}") if number > 1 else result
+
+
+def check_sweep(context: Context) -> Iterator[Result]:
+    """Raises StoreUnavailable."""
+    result = _heartbeat("sweep", context.pulse.seen().get("sweep"))
+    overdue = context.pulse.tally().overdue if result.ok else 0
+    if overdue:
+        why = f"{overdue:,} due jobs have waited for it for more than 30 s"
+        result = failed("sweep", why, "It cannot keep up: start a second one.")
+    yield result
+
+
+def _heartbeat(name: str, age: float | None) -> Result:
+    if age is not None and age <= SILENT_SECONDS[name]:
+        return ok(name, f"was seen {max(age, 0.0):.0f} s ago")
+    why = "was never seen" if age is None else f"was last seen {age:.0f} s ago"
+    remedy = f"Start it with the same REDIS_URL, under a supervisor: {COMMANDS[name]}"
+    return failed(name, why, remedy)

@@ -1,0 +1,92 @@
+"""Redis: whether it answers, takes writes, and keeps what it was given."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from redis import Redis
+
+from jobs.clock import unavailable
+from jobs.errors import StoreUnavailable
+from receiver.checks import redis_access
+from receiver.checks.context import Context
+from receiver.checks.result import Result, failed, ok, warning
+
+NAME = "redis"
+DISK = "redis_disk"
+MEMORY = "redis_memory"
+
+_START = "See that it runs and that REDIS_URL names its host and port."
+_REMEDIES = {
+    "AuthenticationError": "Put the right user and password into REDIS_URL.",
+    "BusyLoadingError": "It is loading its data: try again in a minute.",
+    "NoPermissionError": "Give the user in REDIS_URL the right to all keys and commands it needs.",
+    "OutOfMemoryError": "Give it more memory; nothing new can be accepted until then.",
+    "ReadOnlyError": "REDIS_URL names a replica; put the address of the primary there.",
+}
+_APPEND_ONLY = "Set appendonly to yes, or choose a plan of your provider that is durable."
+_NO_EVICTION = "Set maxmemory-policy to noeviction."
+
+
+def check(context: Context) -> Iterator[Result]:
+    """One result when it does not answer or takes no writes: the rest is unknown then."""
+    try:
+        context.pulse.ping()
+        context.pulse.trouble("check", "a test write")  # expires within a minute
+    except StoreUnavailable as error:
+        kind = str(error).removeprefix("Redis: ")
+        yield failed(NAME, f"does not answer ({kind})", _REMEDIES.get(kind, _START))
+        return
+    context.redis_answers = True
+    yield from check_info(_info(context.redis))
+    yield from redis_access.check(context.settings)
+
+
+def _info(redis: Redis) -> dict[str, Any]:
+    """The answer to INFO; some providers forbid it or leave fields out."""
+    try:
+        with unavailable():
+            return dict(redis.info())
+    except StoreUnavailable:
+        return {}
+
+
+def check_info(info: Mapping[str, Any]) -> Iterator[Result]:
+    """Check the fields of INFO. Any of them can be missing."""
+    yield _server(info)
+    yield _persistence(info)
+    yield _eviction(info)
+
+
+def _server(info: Mapping[str, Any]) -> Result:
+    name = str(info.get("server_name", "redis")).capitalize()
+    version = info.get(f"{name.lower()}_version", info.get("redis_version", "of unknown version"))
+    if info.get("redis_mode") == "cluster":
+        remedy = "Use a single server (with replicas, if you like): records and queues go together."
+        return failed(NAME, f"{name} {version} is a cluster", remedy)
+    return ok(NAME, f"{name} {version} answers and takes writes")
+
+
+def _persistence(info: Mapping[str, Any]) -> Result:
+    enabled = info.get("aof_enabled")
+    if enabled is None:
+        why = "cannot be known: INFO does not say whether the append-only file is on"
+        return warning(DISK, why, "Ask your provider whether the append-only file is on.")
+    if not enabled:
+        why = "the append-only file is off: a crash loses what was accepted since the last save"
+        return warning(DISK, why, _APPEND_ONLY)
+    if info.get("aof_last_write_status", "ok") != "ok":
+        return failed(DISK, "its last write to disk failed", "Check its disk: it may be full.")
+    return ok(DISK, "the append-only file is on")
+
+
+def _eviction(info: Mapping[str, Any]) -> Result:
+    policy, limit = info.get("maxmemory_policy"), info.get("maxmemory")
+    if policy is None:
+        why = "cannot be known: INFO does not name the maxmemory-policy"
+        return warning(MEMORY, why, "Ask your provider whether maxmemory-policy is noeviction.")
+    if policy == "noeviction":
+        return ok(MEMORY, "nothing is evicted when memory runs out")
+    if limit == 0:
+        why = f"maxmemory-policy is {policy}, harmless only while there is no maxmemory"
+        return warning(MEMORY, why, _NO_EVICTION)
+    return failed(MEMORY, f"maxmemory-policy is {policy}: jobs will vanish", _NO_EVICTION)

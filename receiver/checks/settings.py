@@ -1,0 +1,79 @@
+"""Settings: valid values that are unwise, and packages that a setting needs."""
+
+from collections.abc import Iterator
+
+from pydantic import SecretStr
+
+from jobs import observers
+from jobs.hosts import LOOPBACK, parse
+from jobs.settings import Settings
+from receiver.checks.context import Context
+from receiver.checks.result import Result, failed, ok, warning
+
+NAME = "settings"
+SECRET_MIN_CHARS = 16
+
+_LONGER = (
+    "Make a long one: python -c 'import secrets; print(secrets.token_urlsafe(32))'. "
+    "Put it first in the list and keep the old one until nothing uses it."
+)
+
+
+def check(context: Context) -> Iterator[Result]:
+    """One result for the whole, and one for each variable that deserves a warning."""
+    yield ok(NAME, "every variable is valid")
+    yield from check_values(context.settings)
+    yield from map(invalid, observers.missing(context.settings))
+
+
+def invalid(problem: str) -> Result:
+    """The result for a variable that stops the start; `problem` is "NAME: reason"."""
+    name, _, why = problem.partition(": ")
+    return failed(name, why, "Correct it (README.md has a table of all) and check again.")
+
+
+def check_values(settings: Settings) -> Iterator[Result]:
+    yield from _public_url(settings)
+    yield from _secrets(settings)
+    yield from _defaults(settings)
+
+
+def _public_url(settings: Settings) -> Iterator[Result]:
+    if settings.bfl_api_key is None or settings.bfl_origin == settings.bfl_sandbox_url:
+        return
+    remedy = "Set it to the https address under which the internet reaches the web process."
+    if not settings.public_url:
+        why = "is not set: BFL cannot call about jobs submitted here, so they are polled"
+        yield warning("PUBLIC_URL", why, remedy)
+        return
+    origin = parse(settings.public_url.lower()).origin
+    if origin.host.strip("[]") in LOOPBACK:
+        yield warning("PUBLIC_URL", "names this machine itself, where BFL cannot call", remedy)
+    elif origin.scheme != "https":
+        yield warning("PUBLIC_URL", "is not an https address, and BFL calls only those", remedy)
+
+
+def _secrets(settings: Settings) -> Iterator[Result]:
+    keys = [key.key for key in settings.api_keys if not key.is_hashed]
+    lists = {
+        "SECRET_KEY": settings.secret_key,
+        "WEBHOOK_SECRET": settings.webhook_secret,
+        "API_KEYS": keys,
+    }
+    for name, secrets in lists.items():
+        if any(map(_is_short, secrets)):
+            why = f"holds a secret of fewer than {SECRET_MIN_CHARS} characters"
+            yield warning(name, why, _LONGER)
+
+
+def _is_short(secret: SecretStr) -> bool:
+    return len(secret.get_secret_value()) < SECRET_MIN_CHARS
+
+
+def _defaults(settings: Settings) -> Iterator[Result]:
+    if "redis_url" not in settings.model_fields_set:
+        why = "is not set: a Redis on this machine, without a password, is used"
+        yield warning("REDIS_URL", why, "Set it to the URL of your Redis.")
+    if "media_url" not in settings.model_fields_set:
+        why = "is not set: media are stored in var/media of the working directory"
+        yield warning("MEDIA_URL", why, "Name a place that lasts and that all processes share.")

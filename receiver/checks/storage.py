@@ -1,0 +1,34 @@
+"""Storage: publish, read back and delete a small object, as a rescue would."""
+
+from collections.abc import Iterator
+
+from jobs.errors import InvalidSettings, StorageFailed, StoreUnavailable
+from receiver.aside import aside
+from receiver.checks.context import Context
+from receiver.checks.result import Result, failed, ok
+
+NAME = "storage"
+SMALL_BYTES = 8
+# A full disk still takes a few bytes: after a refusal the check tries more.
+AFTER_REFUSAL_BYTES = 4 * 2**20
+
+REMEDY = "See that MEDIA_URL names a place that exists, has room and can be written."
+
+
+def check(context: Context) -> Iterator[Result]:
+    try:
+        media, size = context.media, _size(context)
+        aside(lambda: media.check(size))
+    except (InvalidSettings, StorageFailed) as error:
+        yield failed(NAME, f"cannot be used: {str(error).removeprefix('MEDIA_URL: ')}", REMEDY)
+    else:
+        yield ok(NAME, "publishes, reads and deletes an object")
+
+
+def _size(context: Context) -> int:
+    """More bytes when a worker was refused within the last minute."""
+    try:
+        refused = context.redis_answers and context.pulse.troubles(NAME) is not None
+    except StoreUnavailable:
+        refused = False
+    return AFTER_REFUSAL_BYTES if refused else SMALL_BYTES

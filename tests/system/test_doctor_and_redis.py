@@ -1,0 +1,93 @@
+"""`doctor` reports whether Redis answers and keeps what it was given."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from deploy.local_redis import free_port
+from tests.harness.command_line import CommandLine
+from tests.harness.doctor_output import REMOTE, failed, names
+from tests.harness.scene import Scene, running_scene
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(tmp_path_factory.mktemp("doctor")) as running:
+        yield running
+
+
+@pytest.fixture
+def shell(scene: Scene) -> CommandLine:
+    return CommandLine(scene.installation)
+
+
+def test_without_redis_the_rest_is_still_checked(shell: CommandLine) -> None:
+    port = free_port()
+    said = shell.run("doctor", REDIS_URL=f"redis://:planted-canary@127.0.0.1:{port}/0")
+    assert failed(said) == ["redis"]
+    assert names(said, "warning") == ["worker", "sweep", "rescues", "submissions"]
+    assert names(said, "ok") == ["settings", "storage", *REMOTE]
+    assert "planted-canary" not in said.words
+
+
+def test_a_wrong_password_is_named(scene: Scene, shell: CommandLine) -> None:
+    said = shell.run(
+        "doctor", REDIS_URL=f"redis://:canary@127.0.0.1:{scene.installation.redis.port}"
+    )
+    assert failed(said) == ["redis"]
+    assert "right user and password" in said.words and "canary" not in said.words
+
+
+@contextmanager
+def configured(scene: Scene, **options: Any) -> Iterator[None]:
+    """Redis has these options inside the block."""
+    names = {name: name.replace("_", "-") for name in options}
+    with scene.installation.redis.client() as client:
+        before = {names[name]: client.config_get(names[name])[names[name]] for name in options}
+        try:
+            for name, value in options.items():
+                client.config_set(names[name], value)
+            yield
+        finally:
+            for name, value in before.items():
+                client.config_set(name, value)
+
+
+def test_a_redis_that_evicts_jobs_fails(scene: Scene, shell: CommandLine) -> None:
+    with configured(scene, maxmemory=2**30, maxmemory_policy="allkeys-lru", appendonly="no"):
+        said = shell.run("doctor")
+    assert failed(said) == ["redis_memory"]
+    assert names(said, "warning") == ["redis_disk"]
+
+
+def test_a_redis_that_is_full_is_named(scene: Scene, shell: CommandLine) -> None:
+    with configured(scene, maxmemory=1):
+        said = shell.run("doctor")
+    assert "redis" in failed(said) and "more memory" in said.words
+
+
+def test_a_replica_is_named(scene: Scene, shell: CommandLine) -> None:
+    with scene.installation.redis.client() as client:
+        client.execute_command("REPLICAOF", "127.0.0.1", str(free_port()))
+        try:
+            said = shell.run("doctor")
+        finally:
+            client.execute_command("REPLICAOF", "NO", "ONE")
+    assert "redis" in failed(said) and "replica" in said.words
+
+
+def test_a_provider_that_forbids_info_causes_warnings_only(
+    scene: Scene, shell: CommandLine
+) -> None:
+    server = scene.installation.redis
+    commands = ["+@all", "-info", "-config"]
+    with server.client() as client:
+        client.acl_setuser(
+            "hosted", enabled=True, passwords=["+planted-canary"], keys=["*"], commands=commands
+        )
+    said = shell.run("doctor", REDIS_URL=f"redis://hosted:planted-canary@127.0.0.1:{server.port}/0")
+    assert failed(said) == []
+    assert names(said, "warning") == ["redis_disk", "redis_memory"]
+    assert said.words.count("cannot be known") == 2 and "planted-canary" not in said.words

@@ -1,23 +1,31 @@
-"""Which addresses belong to the open internet, and which to somebody's own network."""
+"""Classification of IP addresses: public, near (private networks), or neither."""
 
 import ipaddress
 
-# Global by `ipaddress`, but they lead back inside: translations and Azure's platform address.
-_TREACHEROUS = tuple(
+# Called global by `ipaddress` of one Python or another, but special by IANA's registries:
+# protocol assignments, translations that lead back inside, and Azure's platform address.
+_SPECIAL = tuple(
     map(
         ipaddress.ip_network,
         (
             "168.63.129.16/32",
+            "192.0.0.0/24",
+            "192.31.196.0/24",
+            "192.52.193.0/24",
             "192.88.99.0/24",
+            "192.175.48.0/24",
             "64:ff9b::/96",
             "64:ff9b:1::/48",
-            "2001::/32",
+            "2001::/23",
             "2002::/16",
+            "2620:4f:8000::/48",
             "3fff::/20",
             "fec0::/10",
         ),
     )
 )
+
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # IANA has given out nothing beside it
 
 # Where an operator's own machines are; link-local addresses are not among them on purpose.
 _NEAR = tuple(
@@ -41,7 +49,9 @@ def is_public(text: str) -> bool:
     address = _unmapped(text)
     if address.is_multicast or address.is_reserved or not address.is_global:
         return False
-    return not any(address in network for network in _TREACHEROUS)
+    if address.version == 6 and address not in _GLOBAL_UNICAST:
+        return False
+    return not any(address in network for network in _SPECIAL)
 
 
 def is_near(text: str) -> bool:

@@ -58,9 +58,13 @@ class Api:
         return web.new_session(self._trust.sandbox)
 
     def polled(self, session: requests.Session, url: str) -> Answer:
-        """The answer of a polling URL. Raises BflUnavailable."""
+        """The answer of a polling URL, through redirects. Raises BflUnavailable."""
+        allow, headers = self._trust.api, self._headers
         try:
-            return self._call(session, self._trust.api(url))
+            with web.follow(
+                session, allow(url), seconds=ANSWER_SECONDS, allow=allow, headers=headers
+            ) as response:
+                return _read(response)
         except (TransferFailed, RefusedUrl) as error:
             raise BflUnavailable(str(error)) from None
 
@@ -100,14 +104,17 @@ class Api:
         with web.exchange(
             session, address, seconds=seconds, headers=headers, body=body
         ) as response:
-            said = response.raw.read(ANSWER_MAX_BYTES, decode_content=False)
-            wait = _retry_after(response.headers.get("Retry-After"))
-            return Answer(response.status_code, wait, said)
+            return _read(response)
 
     def _headers(self, address: Address) -> dict[str, str]:
         if self._key is None and address.origin != self._trust.sandbox:
             raise BflUnavailable("BFL_API_KEY is not set, so BFL cannot be asked")
         return {"x-key": self._key.get_secret_value() if self._key else ANY_KEY}
+
+
+def _read(response: requests.Response) -> Answer:
+    body = response.raw.read(ANSWER_MAX_BYTES, decode_content=False)
+    return Answer(response.status_code, _retry_after(response.headers.get("Retry-After")), body)
 
 
 def _retry_after(header: str | None) -> float | None:

@@ -152,6 +152,13 @@ class RefusedUrl(RefusedMedia):
     code = "refused_url"
 
 
+class UnknownHost(RefusedUrl):
+    """The delivery host is not allowed, but an operator may allow it while the URL lives."""
+
+    def __init__(self, host: str, why: str) -> None:
+        super().__init__(f"the delivery host {host} {why}; DELIVERY_HOSTS can allow it")
+
+
 class NotMedia(RefusedMedia):
     """The bytes are not an image or a video."""
 

@@ -1,4 +1,4 @@
-"""Which URLs may be followed: one strict parse, and the hosts BFL is known to use.
+"""Allow-lists for outgoing requests: one strict URL parser, and the hosts BFL is known to use.
 
 The patterns come from BFL's docs (`delivery.*.bfl.ai`, names change) and recorded traffic.
 """
@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from jobs.addresses import is_inside
-from jobs.errors import RefusedUrl
+from jobs.errors import RefusedUrl, UnknownHost
 
 URL_MAX_CHARS = 4096
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -23,12 +23,20 @@ _URL = re.compile(
     re.ASCII,
 )
 _DOTS = re.compile(r"(^|/)(\.|%2e){1,2}(/|\?|$)", re.IGNORECASE)
-_BFL_API = re.compile(r"(api|gateway)(\.[a-z0-9-]{1,63})?\.bfl\.(ai|ml)")
+# `api.bfl.ml` is dead, and the key must not go to whoever has that domain one day.
+_BFL_API = re.compile(r"(api|gateway)(\.[a-z0-9-]{1,63})*\.bfl\.ai")
+# Anybody can register a name on Azure's domain: only those that were recorded are BFL's.
+AZURE_ACCOUNTS = ("bfldeliverysc", "bfldeliveryscus", "bfldeliveryprod", "bfldeliveryprodeu4")
 _BFL_DELIVERY = re.compile(
-    r"delivery([.-][a-z0-9]{1,48}([.-][a-z0-9]{1,48})?)?\.bfl\.(ai|ml)"
-    # A bare `bfldelivery*` prefix on this domain could be registered by anyone.
-    r"|bfldelivery(sc|scus|prod|prod(eu|us)[0-9]+)\.blob\.core\.windows\.net"
+    r"delivery[a-z0-9-]*(\.[a-z0-9-]{1,63})*\.bfl\.(ai|ml)"
+    rf"|({'|'.join(AZURE_ACCOUNTS)})\.blob\.core\.windows\.net"
 )
+# A name that public DNS can have: an address in any spelling is none.
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_PUBLIC_NAME = re.compile(rf"({_LABEL}\.)+([a-z]{{2,63}}|xn--[a-z0-9-]{{2,59}})")
+_PRIVATE_TOP = frozenset({"localhost", "local", "localdomain", "internal", "invalid", "onion"})
+ANY_LABEL = "*"
+_HOST_PATTERN = re.compile(rf"(({_LABEL}|\*)\.)*{_LABEL}\.{_LABEL}")
 # Where a host stands: `api.eu2.`, `delivery-eu1.`, `bfldeliveryprodeu4.`
 _REGION = re.compile(r"(?:[.-]|prod)(eu|us)[0-9]*(?=[.-])")
 _NO_API = "must be global, eu, us, or the https URL of a BFL API host"
@@ -107,13 +115,24 @@ class Trust(NamedTuple):
         return address
 
     def delivery(self, url: str) -> Address:
-        """The address of a delivery URL. Raises RefusedUrl unless its host is allowed."""
+        """The address of a delivery URL.
+
+        Raises UnknownHost when its host is not allowed, RefusedUrl when it can never be one.
+        """
         address = parse(url)
-        origin = address.origin
-        extra = origin.host in self.delivery_hosts and origin[::2] == ("https", 443)
-        if not (extra or self._is_near(address, _BFL_DELIVERY)):
-            raise RefusedUrl("the delivery URL does not lead to a host BFL is known to use")
+        if self._is_sandbox(address) or self._is_named_by_operator(address.origin):
+            return address
+        if address.origin[::2] != ("https", 443) or not _is_public_name(address.origin.host):
+            raise RefusedUrl("the delivery URL is not an https one of a public host")
+        if not _BFL_DELIVERY.fullmatch(address.origin.host):
+            raise UnknownHost(address.origin.host, "is not known to be BFL's")
+        if not self._is_in_region(address.origin.host):
+            raise UnknownHost(address.origin.host, f"is not in the region {self.region}")
         return address
+
+    def _is_named_by_operator(self, origin: Origin) -> bool:
+        https = origin[::2] == ("https", 443)
+        return https and any(matches(host, origin.host) for host in self.delivery_hosts)
 
     def caller(self, url: str) -> Recipient:
         """Where somebody else's webhook is. Raises RefusedUrl unless it is https and may be public.
@@ -152,8 +171,11 @@ class Trust(NamedTuple):
         return Recipient(self.notify_url, Reach.NAMED)
 
     def _is_near(self, address: Address, hosts: re.Pattern[str]) -> bool:
-        near = self.region is None or regions(address.origin.host) == {self.region}
+        near = self._is_in_region(address.origin.host)
         return self._is_sandbox(address) or (near and _secure(address, hosts))
+
+    def _is_in_region(self, host: str) -> bool:
+        return self.region is None or regions(host) == {self.region}
 
     def _is_sandbox(self, address: Address) -> bool:
         return self.sandbox is not None and address.origin == self.sandbox
@@ -173,6 +195,23 @@ def region_of(host: str) -> str | None:
 def _secure(address: Address, hosts: re.Pattern[str]) -> bool:
     scheme, host, port = address.origin
     return (scheme, port) == ("https", 443) and hosts.fullmatch(host) is not None
+
+
+def _is_public_name(host: str) -> bool:
+    top = host.rpartition(".")[2]
+    return _PUBLIC_NAME.fullmatch(host) is not None and top not in _PRIVATE_TOP
+
+
+def is_host_pattern(text: str) -> bool:
+    """Whether this names a host, or many with `*` for whole labels before the last two."""
+    return _HOST_PATTERN.fullmatch(text) is not None
+
+
+def matches(pattern: str, host: str) -> bool:
+    """Whether a host has as many labels as the pattern, each the same or any."""
+    wanted, labels = pattern.split("."), host.split(".")
+    pairs = zip(wanted, labels, strict=False)
+    return len(wanted) == len(labels) and all(one in (ANY_LABEL, other) for one, other in pairs)
 
 
 def is_host(text: str) -> bool:

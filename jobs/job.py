@@ -17,6 +17,7 @@ from jobs.states import TRANSITIONS, News, Source, State
 from jobs.timeline import Moment, extended
 
 LEASE_SECONDS = 30.0
+RESCUE_PUT_OFF = "rescue put off"
 RECHECK_SECONDS = 60.0  # a job in the queue is looked at this often, in case its entry got lost
 
 
@@ -202,10 +203,17 @@ class Job(Facts):
     def given_up(self, now: float) -> Self:
         """The deadline has passed: with a URL the media expired, without a word the job is lost."""
         if self.state is State.READY:
-            return self.expired(now, "the media could not be fetched in time")
+            return self.expired(
+                now, self._last_reason() or "the media could not be fetched in time"
+            )
         message = "BFL gave no final word before the deadline"
         lost = self.ended(now, State.LOST, failure=Failure("no_final_word", message))
         return lost.noted(now, "given up")
+
+    def _last_reason(self) -> str | None:
+        """Why the last attempt to fetch its media failed."""
+        lines = (line for line in reversed(self.timeline) if line.what == RESCUE_PUT_OFF)
+        return next((str(line.detail["reason"]) for line in lines), None)
 
     def claimed(self, now: float) -> Self:
         """Taken by a worker, which may commit with this fence until somebody takes it over."""

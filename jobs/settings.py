@@ -25,6 +25,7 @@ from jobs.hosts import (
     Origin,
     api_origin,
     is_host,
+    is_host_pattern,
     loopback_origin,
     parse,
     region_of,
@@ -174,8 +175,11 @@ class Settings(Reporting):
     @classmethod
     def _plain_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
         for host in hosts:
-            if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", host):
-                raise ValueError("each is a lower-case host name, without scheme, port or wildcard")
+            if not is_host_pattern(host):
+                raise ValueError(
+                    "each is a lower-case host name without scheme or port; "
+                    "* stands for a whole label before the last two"
+                )
         return hosts
 
     @field_validator("notify_secret")

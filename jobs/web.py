@@ -1,17 +1,20 @@
-"""HTTP to the outside: only to vetted addresses, and never longer than the deadline.
+"""HTTP client against SSRF: requests go to vetted addresses only and end at a deadline.
 
 Each name is resolved once and connected to by the address that was vetted, while TLS still checks
-the name. No redirect, proxy, netrc, cookie or content encoding is followed.
+the name. No proxy, netrc, cookie or content encoding is used; redirects are followed by
+`follow` alone, through an allow-list.
 """
 
 import ipaddress
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -28,6 +31,9 @@ from jobs.watchdog import Watchdog, Wire
 CONNECT_SECONDS = 5.0
 ADDRESSES_TRIED_MAX = 4  # a name may have any number, and each may be silent
 SILENCE_SECONDS = 15.0  # a connection that says nothing for so long is dead
+LEAST_SECONDS = 0.1
+REDIRECTS_MAX = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _target: ContextVar[str] = ContextVar("target", default="")
 
@@ -165,6 +171,45 @@ def exchange(
         # A cut body can look like a short file or a whole one; the cut is what happened.
         if dog.reason:
             raise (TransferFailed if wire.sent else NotSent)(dog.reason) from None
+
+
+@contextmanager
+def follow(
+    session: requests.Session,
+    address: Address,
+    *,
+    seconds: float,
+    allow: Callable[[str], Address],
+    headers: Callable[[Address], Mapping[str, str]] = lambda _address: {},
+) -> Iterator[requests.Response]:
+    """GET an address through at most REDIRECTS_MAX redirects and hand over the streaming answer.
+
+    `allow` vets each hop as it would vet a first URL, and `headers` are made for each address.
+    Raises TransferFailed for a hop that is refused, otherwise as `exchange` does.
+    """
+    until = time.monotonic() + seconds
+    for _ in range(REDIRECTS_MAX + 1):
+        left = max(until - time.monotonic(), LEAST_SECONDS)
+        with exchange(session, address, seconds=left, headers=headers(address)) as response:
+            if response.status_code not in _REDIRECTS:
+                yield response
+                return
+            address = _next_hop(address, response.headers.get("Location", ""), allow)
+    raise TransferFailed(f"there are more than {REDIRECTS_MAX} redirects")
+
+
+def _next_hop(address: Address, location: str, allow: Callable[[str], Address]) -> Address:
+    try:
+        # Taken byte for byte when it is whole; whatever comes out of a join is vetted as well.
+        whole = location.startswith(("https://", "http://"))
+        url = location if whole else urljoin(str(address), location)
+        found = allow(url.partition("#")[0])
+    except (RefusedUrl, ValueError) as error:
+        why = str(error) if isinstance(error, RefusedUrl) else "it is no URL"
+        raise TransferFailed(f"a redirect is not followed: {why}") from None
+    if (address.origin.scheme, found.origin.scheme) == ("https", "http"):
+        raise TransferFailed("a redirect is not followed: it leads from https to http")
+    return found
 
 
 _OPTIONS: dict[str, Any] = {

@@ -204,7 +204,7 @@ def test_the_other_paths_of_a_trusted_origin_are_refused_too(scene: Scene, task_
     [
         "https://api.bfl.ai/v1/get_result?id=x",
         "https://api.eu2.bfl.ai/v1/get_result?id=x",
-        "https://api.us1.bfl.ml/v1/get_result?id=x&more=%2F",
+        "https://api.us1.bfl.ai/v1/get_result?id=x&more=%2F",
         "https://api.bfl.ai:443/v1/get_result?id=x",
     ],
 )

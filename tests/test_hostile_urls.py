@@ -30,9 +30,9 @@ HOSTILE_HOSTS = [
     "delivery_eu.bfl.ai",
     "xdelivery.bfl.ai",
     "x.delivery.bfl.ai",
-    "deliveryx.bfl.ai",
-    "delivery.a.b.c.bfl.ai",
-    "api.bfl.ai.delivery.bfl.ai",
+    "apix.bfl.ai",
+    "api.bfl.ml",
+    "gateway.eu.bfl.ml",
     f"delivery.{'a' * 64}.bfl.ai",
     f"delivery.{'a' * 300}.bfl.ai",
     # Anybody can register these.
@@ -42,6 +42,9 @@ HOSTILE_HOSTS = [
     "bfldeliveryscus1.blob.core.windows.net",
     "bfldeliveryprodeu.blob.core.windows.net",
     "bfldeliveryprodasia1.blob.core.windows.net",
+    "bfldeliveryprodeu31337.blob.core.windows.net",
+    "bfldeliveryprodeu1.blob.core.windows.net",
+    "bfldeliveryprodus4.blob.core.windows.net",
     "bfldeliveryprodeu4x.blob.core.windows.net",
     "xbfldeliverysc.blob.core.windows.net",
     "bfldeliverysc.blob.core.windows.net.example.com",
@@ -77,7 +80,6 @@ HOSTILE_HOSTS = [
     "[fe80::1%25eth0]",
     "localhost",
     "127.0.0.1.nip.io",
-    "delivery.127.0.0.1.bfl.ai",
     "",
 ]
 
@@ -189,8 +191,8 @@ def test_the_key_goes_to_no_other_path_of_an_api_host(path: str) -> None:
         BFL.api(f"https://api.bfl.ai{path}?id=abc")
 
 
-def test_a_refusal_does_not_repeat_the_url() -> None:
-    for url in ("https://canary.example.com/?sig=canary", "https://canary"):
+def test_a_refusal_repeats_at_most_the_host() -> None:
+    for url in ("https://example.com/canary?sig=canary", "https://canary", "https://a:canary@b.c"):
         with pytest.raises(RefusedUrl) as caught:
             BFL.delivery(url)
         assert "canary" not in str(caught.value)

@@ -29,13 +29,16 @@ POLL = "/v1/get_result?id=abc"
         "delivery.us4.bfl.ai",
         "delivery.bfl.ai",
         "delivery.eu2.bfl.ml",
+        "delivery.us-east-2.bfl.ai",
+        "delivery.eu.west.1.bfl.ai",
+        "delivery-cdn.eu1.bfl.ai",
+        "deliveryx.bfl.ai",
         "delivery.eu-west.bfl.ai",
         "delivery.a.b.bfl.ai",
         "bfldeliverysc.blob.core.windows.net",
         "bfldeliveryscus.blob.core.windows.net",
         "bfldeliveryprod.blob.core.windows.net",
         "bfldeliveryprodeu4.blob.core.windows.net",
-        "bfldeliveryprodus12.blob.core.windows.net",
     ],
 )
 def test_a_delivery_host_of_bfl_is_followed_byte_for_byte(host: str) -> None:
@@ -49,7 +52,8 @@ def test_a_delivery_host_of_bfl_is_followed_byte_for_byte(host: str) -> None:
     "host",
     [
         *("api.bfl.ai", "api.eu.bfl.ai", "api.us.bfl.ai", "api.eu1.bfl.ai", "api.us1.bfl.ai"),
-        *("api.eu2.bfl.ai", "api.eu4.bfl.ai", "api.us7.bfl.ai", "gateway.bfl.ai", "api.bfl.ml"),
+        *("api.eu2.bfl.ai", "api.eu4.bfl.ai", "api.us7.bfl.ai", "gateway.bfl.ai"),
+        *("api.us-east-2.bfl.ai", "api.eu.west.1.bfl.ai", "gateway.eu2.bfl.ai"),
     ],
 )
 def test_an_api_host_of_bfl_is_asked(host: str) -> None:

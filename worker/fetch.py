@@ -1,10 +1,10 @@
-"""The safe download: from an allowed host into a staged file, every byte counted and verified."""
+"""Download from an allowed host into a staged file, every byte counted and verified."""
 
 import base64
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,6 @@ CHUNK_BYTES = 256 * 1024
 PACE_WINDOW_SECONDS = 20.0
 PACE_BYTES_PER_SECOND = 2048  # slower than this, a new connection is the better bet
 LENGTH_MAX_DIGITS = 19
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DEAD_STATUSES = frozenset({401, 403, 404, 410})  # BFL's docs: treat all of them as expired
 
 
@@ -35,28 +34,42 @@ class Download:
 
 
 def download(
-    session: requests.Session, address: Address, path: Path, *, seconds: float, max_bytes: int
+    session: requests.Session,
+    address: Address,
+    path: Path,
+    *,
+    allow: Callable[[str], Address],
+    seconds: float,
+    max_bytes: int,
 ) -> Download:
     """Fetch an address into a new file and write it through to the disk.
 
+    `allow` vets each redirect; one that it refuses is a failed try, as is a name that leads to
+    an address that is not public.
+
     Raises UrlDead, TransferFailed (try again), RefusedMedia (never try again) or StorageFailed.
     """
-    with web.exchange(session, address, seconds=seconds) as response:
-        _check_status(response.status_code)
-        body = _Body(response, max_bytes)
-        with refusals(), path.open("xb") as file:
-            for chunk in body.chunks():
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
+    try:
+        with web.follow(session, address, seconds=seconds, allow=allow) as response:
+            _check_status(response.status_code)
+            body = _Body(response, max_bytes)
+            _write(body, path)
+    except RefusedUrl as error:
+        raise TransferFailed(str(error)) from None
     return body.verified(path)
+
+
+def _write(body: "_Body", path: Path) -> None:
+    with refusals(), path.open("xb") as file:
+        for chunk in body.chunks():
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _check_status(status: int) -> None:
     if status in DEAD_STATUSES:
         raise UrlDead(f"the delivery host answered {status}")
-    if status in REDIRECTS:
-        raise RefusedUrl("the delivery host redirects, which is not followed")
     if status != requests.codes.ok:
         raise TransferFailed(f"the delivery host answered {status}")
 

@@ -19,11 +19,12 @@ from jobs.errors import (
     StorageFailed,
     StoreUnavailable,
     TransferFailed,
+    UnknownHost,
     UrlDead,
 )
 from jobs.found import NO_COUNTS
 from jobs.hosts import Address, Origin
-from jobs.job import Job
+from jobs.job import RESCUE_PUT_OFF, Job
 from jobs.kept import Kept, Role
 from jobs.media import object_key
 from jobs.services import Services
@@ -67,14 +68,13 @@ def _run(rescue: "Rescue") -> None:
         rescue.run()
     except UrlDead as error:
         rescue.ask_again(str(error))
+    except UnknownHost as error:
+        rescue.try_later(str(error))
     except RefusedMedia as error:
         code, message = error.code, str(error)
         rescue.give_up(lambda job, now: job.refused(now, code, message))
     except TransferFailed as error:
-        if rescue.url_should_live():
-            rescue.rest(str(error))
-        else:
-            rescue.ask_again(str(error))
+        rescue.try_later(str(error))
 
 
 @cache
@@ -173,6 +173,7 @@ class Rescue:
                 session,
                 address,
                 path,
+                allow=self._services.trust.delivery,
                 seconds=seconds,
                 max_bytes=self._services.settings.max_media_bytes,
             )
@@ -195,8 +196,12 @@ class Rescue:
 
     # When it does not work.
 
-    def url_should_live(self) -> bool:
-        return self._services.store.now() < (self._claim.job.urls_die_at or 0.0)
+    def try_later(self, why: str) -> None:
+        """Try again while the URL lives; ask BFL for a fresh one when it does not."""
+        if self._services.store.now() < (self._claim.job.urls_die_at or 0.0):
+            self.rest(why)
+        else:
+            self.ask_again(why)
 
     def ask_again(self, why: str) -> None:
         """The URL is dead: ask BFL once for a fresh one, which is a new chance, else it is over."""
@@ -226,7 +231,7 @@ class Rescue:
 
         def rested(job: Job, now: float) -> Job:
             seconds = pause(job.tries, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-            noted = job.noted(now, "rescue put off", reason=why)
+            noted = job.noted(now, RESCUE_PUT_OFF, reason=why)
             return noted.rested(now, max(seconds, retry_after or 0.0))
 
         log.info("job %s: rescue put off: %s", self._claim.job.id, why)

@@ -37,8 +37,8 @@ def _urls(patterns: Iterable[str]) -> Schema:
 
 
 def _of_bfl(trust: Trust) -> str:
-    region = rf"\.{trust.region}[0-9]*" if trust.region else r"(\.[a-z0-9-]{1,63})?"
-    return rf"https://{_POLLED}{region}\.bfl\.(ai|ml)(:443)?/v1/get_result{_QUERY}"
+    region = rf"\.{trust.region}[0-9]*" if trust.region else r"(\.[a-z0-9-]{1,63})*"
+    return rf"https://{_POLLED}{region}\.bfl\.ai(:443)?/v1/get_result{_QUERY}"
 
 
 def _of_sandbox(sandbox: Origin | None) -> list[str]:

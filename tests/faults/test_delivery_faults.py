@@ -43,14 +43,15 @@ NEVER_PUBLISHED: dict[str, dict[str, Any]] = {
     "a byte a second": {"drip": 1},
     "headers at a byte a second": {"drip_headers": 1},
     "silence": {"hang": 120},
+    "redirected elsewhere": {"redirect": "http://127.0.0.1:9/sample.jpeg"},
+    "another host": {"sample_url": "https://example.com/sample.jpeg"},
 }
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "html": ("not_media", {"body": "<!doctype html><p>Sorry, not a picture at all."}),
     "svg": ("not_media", {"body": "<svg xmlns='http://www.w3.org/2000/svg'/>"}),
     "far too large": ("media_too_large", {"too_large": True}),
     "endless without a length": ("media_too_large", {"too_large": True, "no_length": True}),
-    "elsewhere": ("refused_url", {"redirect": "/v1/credits"}),
-    "another host": ("refused_url", {"sample_url": "https://example.com/sample.jpeg"}),
+    "plain http": ("refused_url", {"sample_url": "http://example.com/sample.jpeg"}),
 }
 DEAD = (401, 403, 404, 410)
 
@@ -129,10 +130,13 @@ def test_what_may_not_be_taken_fails_and_says_why(
     assert job["media"] == scene.objects(tasks[fault]) == []
 
 
-def test_a_redirect_is_not_followed(scene: Scene, tasks: dict[str, Task]) -> None:
-    ended(scene, tasks["elsewhere"])
-    assert len(scene.deliveries(tasks["elsewhere"])) == 1
-    assert not [seen for seen in scene.box.requests if seen.path == "/v1/credits"]
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("redirected elsewhere", "redirect"), ("another host", "example.com")]
+)
+def test_a_job_that_expires_says_what_kept_it_from_its_media(
+    scene: Scene, tasks: dict[str, Task], fault: str, reason: str
+) -> None:
+    assert reason in ended(scene, tasks[fault])["error"]["message"]
 
 
 @pytest.mark.parametrize("status", DEAD)

@@ -1,5 +1,6 @@
 """Serves media under signed URLs like an Azure blob store, and breaks off where it was told to."""
 
+import re
 import time
 import zlib
 from collections.abc import Iterable, Iterator
@@ -18,15 +19,31 @@ from tests.sandbox.switches import Switches
 from tests.sandbox.task import Task
 from tests.sandbox.wire import Answer, Ending
 
+HOP = re.compile(r"/hop([0-9])")
 TEBIBYTE = 2**40
 WRONG_MD5 = "AAAAAAAAAAAAAAAAAAAAAA=="
 
 
 def deliver(studio: Studio, request: Request) -> Answer:
+    hop, target = _without_hop(request.target)
+    request = replace(request, target=target)
     link = studio.ledger.link_at(request.path)
     if link is None:
         return Answer.text(404, b"The specified blob does not exist.", "text/plain")
+    task = studio.ledger.find(link.task_id)
+    if task and hop < task.switches.redirect_hops:
+        return redirection(f"{studio.origin}/hop{hop + 1}{target}")
     return _observed(studio, link.task_id, _decide(studio, request))
+
+
+def _without_hop(target: str) -> tuple[int, str]:
+    """The number of redirects so far, and the target without it."""
+    found = HOP.match(target)
+    return (int(found[1]), target[found.end() :]) if found else (0, target)
+
+
+def redirection(location: str) -> Answer:
+    return Answer(302, {"Location": location, "Content-Length": "0"})
 
 
 def _observed(studio: Studio, task_id: str, answer: Answer) -> Answer:
@@ -70,7 +87,7 @@ def _serve(task: Task, link: Link, request: Request, fault: str | None) -> Answe
     if switches.delivery_status is not None:
         return Answer.text(switches.delivery_status, b"as the task wants it", "text/plain")
     if switches.redirect is not None:
-        return Answer(302, {"Location": switches.redirect, "Content-Length": "0"})
+        return redirection(switches.redirect)
     media = media_of(task, link.n)
     span = read_range(request.headers.get("range"), media.size)
     if span is None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
+from tests.sandbox.delivery import redirection
 from tests.sandbox.errors import refusal
 from tests.sandbox.faults import nth_fault
 from tests.sandbox.news import news, not_found, pending
@@ -28,7 +29,12 @@ def poll(studio: Studio, request: Request) -> Answer:
     if task is None:
         return _limited(Answer.json(404, not_found(query["id"][0])), 0)
     task = studio.ledger.change(task.id, _count)
-    answer = _answer(studio, task, in_cluster=query.get("cluster") == [CLUSTER])
+    answer = _answer(
+        studio,
+        task,
+        in_cluster=query.get("cluster") == [CLUSTER],
+        hop=int(query.get("hop", ["0"])[0]),
+    )
     return replace(_limited(answer, task.polls), pause=task.switches.poll_hang)
 
 
@@ -42,17 +48,21 @@ def _count(task: Task) -> None:
     task.polls += 1
 
 
-def _answer(studio: Studio, task: Task, *, in_cluster: bool) -> Answer:
+def _answer(studio: Studio, task: Task, *, in_cluster: bool, hop: int) -> Answer:
     switches = task.switches
     if switches.wrong_cluster and not in_cluster:
         return _fault(switches.wrong_cluster, task)
     if fault := nth_fault(_ordered(switches), task.polls - 1) or studio.settings.poll_fault:
         return _fault(str(fault), task)
+    if switches.poll_redirect is not None or hop < switches.poll_redirect_hops:
+        return redirection(switches.poll_redirect or f"/v1/get_result?id={task.id}&hop={hop + 1}")
     if switches.poll_pending_forever:
         return _fault("pending", task)
     if _forgotten(task):
         return _fault("not_found", task)
-    return Answer.json(200, news(task, studio.urls(task)))
+    failed = task.finished_at is not None and switches.outcome != "ready"
+    status = switches.failed_status if failed else None
+    return Answer.json(status or 200, news(task, studio.urls(task)))
 
 
 def _ordered(switches: Switches) -> list[tuple[str, int]]:

@@ -14,7 +14,7 @@ def answer(studio: Studio, request: Request) -> Answer:
     if request.path.startswith("/sandbox/"):
         return control(studio, request)
     studio.ledger.requests.append(request)
-    if request.path.startswith(("/results/", "/durable/")):
+    if request.path.startswith(("/results/", "/durable/", "/hop")):
         return deliver(studio, request)
     if not request.path.startswith("/v1/"):
         return refusal(404)

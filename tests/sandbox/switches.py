@@ -72,6 +72,9 @@ class Switches:
     poll_cut: int = 0
     poll_pending_forever: bool = False
     poll_hang: float = 0.0
+    poll_redirect: str | None = None
+    poll_redirect_hops: int = 0
+    failed_status: Literal[500, 502, 503] | None = None  # HTTP status of a failed task's answer
     wrong_cluster: Literal["not_found", "404", "pending"] | None = None
     forget_after: float | None = None  # seconds after the end until the task is not found
 
@@ -82,6 +85,7 @@ class Switches:
     wrong_md5: int = 0
     delivery_status: int | None = None
     redirect: str | None = None
+    redirect_hops: int = 0  # redirects within this host before the media
     hang: float = 0.0
     drip: float | None = None  # bytes per second of the body
     drip_headers: float | None = None  # bytes per second of status line and headers

@@ -1,0 +1,105 @@
+"""Redirects of delivery and polling hosts: three hops through the allow-list, and no further."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from jobs.states import State
+from tests.bad_input.trap import Trap
+from tests.harness.floor import Floor
+
+
+@pytest.fixture
+def trap() -> Iterator[Trap]:
+    """A place that nobody may connect to."""
+    with Trap() as trap:
+        yield trap
+
+
+@pytest.mark.parametrize("hops", [1, 3])
+def test_media_behind_redirects_are_stored(floor: Floor, hops: int) -> None:
+    task = floor.ready(redirect_hops=hops)
+    floor.take(task)
+    job = floor.job(task)
+    assert job.state is State.STORED
+    assert b"".join(floor.wired.media.read(job.media[0].key)) == floor.box.picture(task.id)
+    fetched = [seen for seen in floor.box.requests if seen.path.startswith(("/results", "/hop"))]
+    assert len(fetched) == hops + 1 and not [seen for seen in fetched if seen.has_key]
+
+
+def test_a_fourth_redirect_is_a_failed_try(floor: Floor) -> None:
+    task = floor.ready(redirect_hops=4)
+    floor.take(task)
+    assert floor.job(task).state is State.READY
+    assert "there are more than 3 redirects" in str(floor.job(task).timeline)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://127.0.0.1:{port}/a.jpeg",
+        "https://127.0.0.1:{port}/a.jpeg",
+        "//127.0.0.1:{port}/a.jpeg",
+        "http://localhost:{port}/",
+        "https://evil.test:{port}/",
+        "ftp://127.0.0.1:{port}/",
+        "http://[",
+        "\\\\127.0.0.1:{port}\\",
+        "",
+    ],
+)
+def test_a_hop_that_is_refused_is_a_failed_try_and_a_line_on_the_timeline(
+    floor: Floor, trap: Trap, location: str
+) -> None:
+    task = floor.ready(redirect=location.format(port=trap.port))
+    floor.take(task)
+    job = floor.job(task)
+    assert job.state is State.READY
+    assert job.timeline[-1].what == "rescue put off" and "redirect" in str(job.timeline[-1].detail)
+    assert trap.visits == []
+
+
+def test_an_unknown_delivery_host_is_tried_again_while_the_url_lives(floor: Floor) -> None:
+    task = floor.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
+    floor.take(task)
+    job = floor.job(task)
+    assert job.state is State.READY and job.look_at is not None
+    assert "cdn.example.com" in str(job.timeline[-1].detail)
+    assert "CANARY" not in str(job.timeline)
+    assert floor.downloads(task) == 0
+
+
+def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(floor: Floor) -> None:
+    dead = "https://cdn.example.com/a.jpeg?se=2020-01-01T00%3A00%3A00Z&sig=a"
+    task = floor.ready(sample_url=dead)
+    floor.take(task)
+    job = floor.job(task)
+    assert job.state is State.EXPIRED
+    assert job.failure is not None and "cdn.example.com" in job.failure.message
+
+
+def test_a_polling_answer_behind_redirects_is_read(floor: Floor) -> None:
+    task = floor.ready(poll_redirect_hops=3)
+    assert floor.job(task).urls
+    polls = [seen for seen in floor.box.requests if seen.path == "/v1/get_result"]
+    assert len(polls) == 4 and all(seen.has_key for seen in polls)
+
+
+@pytest.mark.parametrize("path", ["/v1/get_result?id=a", "/"])
+def test_the_key_does_not_follow_a_redirect_to_another_host(
+    floor: Floor, trap: Trap, path: str
+) -> None:
+    task = floor.finished(poll_redirect=f"http://127.0.0.1:{trap.port}{path}")
+    floor.unclear(task)
+    floor.take(task)
+    job = floor.job(task)
+    assert job.state is State.SUBMITTED and "redirect" in str(job.timeline[-1].detail)
+    assert trap.visits == []
+
+
+def test_the_key_does_not_follow_a_redirect_to_another_path(floor: Floor) -> None:
+    task = floor.finished(poll_redirect="/v1/credits")
+    floor.unclear(task)
+    floor.take(task)
+    assert floor.job(task).state is State.SUBMITTED
+    assert not [seen for seen in floor.box.requests if seen.path == "/v1/credits"]

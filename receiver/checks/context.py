@@ -1,8 +1,7 @@
 """The parts of an installation that checks examine."""
 
 from functools import cached_property
-
-from redis import Redis
+from typing import Any
 
 from jobs.api import Api
 from jobs.clock import Clock
@@ -27,7 +26,7 @@ class Context:
         self._services = services
 
     @cached_property
-    def redis(self) -> Redis:
+    def redis(self) -> Any:
         return self._services.redis if self._services else redis_for_web(self.settings)
 
     @cached_property

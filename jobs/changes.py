@@ -43,7 +43,7 @@ _HIDDEN = frozenset(
         "lease_until",
         "fence",
     }
-    | {"version", "unknown", "trace"}
+    | {"version", "unknown"}
 )
 _seen = attrgetter(*(one.name for one in fields(Job) if one.name not in _HIDDEN))
 

@@ -70,7 +70,6 @@ class Facts:
     lease_until: float | None = None
     fence: int = 0
     version: int = 0  # rises with each write; the store compares it
-    trace: str | None = None  # the traceparent under which its story is told
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a later release knows of it
 
     @property

@@ -2,7 +2,6 @@
 
 from jobs import twins
 from jobs.errors import UnknownJob, WrongState
-from jobs.evolution import replace
 from jobs.job import Job
 from jobs.patience import Patience
 from jobs.report import Report
@@ -10,18 +9,11 @@ from jobs.states import Source
 from jobs.store import Store
 
 
-def accept(
-    store: Store,
-    report: Report,
-    patience: Patience,
-    job_id: str | None = None,
-    trace: str | None = None,
-) -> Job:
+def accept(store: Store, report: Report, patience: Patience, job_id: str | None = None) -> Job:
     """Put a report on record and return the job as it stands; old news changes nothing.
 
     `job_id` is given for a job that has an id of its own beside BFL's. A task nobody announced
-    gets a job: BFL's callback is the proof that it exists. `trace` is for a job that has none.
-    Raises UnknownJob when the job was
+    gets a job: BFL's callback is the proof that it exists. Raises UnknownJob when the job was
     forgotten, WrongState when the report gives a job the task of another, StoreUnavailable when
     nothing could be recorded.
     """
@@ -34,10 +26,7 @@ def accept(
         if job_id is not None and not (job and report.task_id in (job.task_id, *job.twins)):
             _not_of_another(store, report.task_id, job_id)
         known = job or Job.expected(report.task_id, now, patience, job_id)
-        heard = twins.heard(known, report, now, patience)
-        if heard is job or heard.trace or trace is None:
-            return heard
-        return replace(heard, trace=trace)
+        return twins.heard(known, report, now, patience)
 
     counts = {f"{report.source}_{report.news}": 1}
     announced = job_id is not None

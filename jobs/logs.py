@@ -10,13 +10,12 @@ import re
 import sys
 from datetime import UTC, datetime
 
-from jobs import tracing
 from jobs.redaction import Redaction
 from jobs.settings import Settings
 
 ABOUT_A_JOB = "job %s: "
 # At DEBUG these write down whole URLs and every Redis command.
-QUIET = ("urllib3", "requests", "PIL", "opentelemetry", "sentry_sdk")
+QUIET = ("urllib3", "requests", "PIL", "sentry_sdk")
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -76,7 +75,6 @@ class Json(logging.Formatter):
             "logger": record.name,
             **({"job": job} if job else {}),
             "message": self._redacted(message),
-            **tracing.ids(),
         }
         if record.exc_info and record.exc_info[0]:
             event["error"] = record.exc_info[0].__name__

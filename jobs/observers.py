@@ -1,8 +1,8 @@
-"""Whoever watches this process: its log, Sentry and traces, as the settings say."""
+"""Logs and Sentry, set up as the settings say."""
 
 from collections.abc import Iterator
 
-from jobs import logs, optional, sentry, tracing
+from jobs import logs, optional, sentry
 from jobs.errors import InvalidSettings
 from jobs.settings import Settings
 
@@ -11,18 +11,13 @@ def set_up(settings: Settings, process: str) -> None:
     """Once in each process, `web`, `worker` or `sweep`. Raises InvalidSettings."""
     logs.set_up(settings, process)
     sentry.set_up(settings, process)
-    tracing.set_up(settings, process)
 
 
 def missing(settings: Settings) -> Iterator[str]:
-    """A sentence for each variable that asks for packages that are not installed."""
-    wanted = (
-        (bool(settings.sentry_dsn), "sentry_sdk", "SENTRY_DSN"),
-        (settings.traced, "opentelemetry.sdk.trace", settings.traces_variable),
-    )
-    for asked, module, variable in wanted:
+    """A problem, as in InvalidSettings, for each variable whose package is not installed."""
+    if settings.sentry_dsn:
         try:
-            _ = asked and optional.load(module, variable)
+            optional.load("sentry_sdk", "SENTRY_DSN")
         except InvalidSettings as error:
             yield from error.problems
 
@@ -30,4 +25,3 @@ def missing(settings: Settings) -> Iterator[str]:
 def flush() -> None:
     """Send what is held back, before a process ends that nobody waits for."""
     sentry.flush()
-    tracing.flush()

@@ -4,7 +4,7 @@ import logging
 from contextlib import suppress
 from typing import Any
 
-from jobs import bfl, intake, tracing
+from jobs import bfl, intake
 from jobs.errors import (
     BadLink,
     BadReport,
@@ -61,17 +61,14 @@ class Hearing:
         return tokens.verifier(job_id), job_id
 
     def _recorded(self, report: Report, job_id: str | None) -> dict[str, str]:
-        services, span = self._services, tracing.Beginning("callback")
+        services = self._services
         try:
-            job = intake.accept(
-                services.store, report, services.settings.patience, job_id, span.traceparent
-            )
+            job = intake.accept(services.store, report, services.settings.patience, job_id)
         except UnknownJob:
             return {"id": job_id or report.task_id, "status": "forgotten"}
         except WrongState:
             _note(services.refusals, job_id, "names the task of another job")
             raise Unauthorized from None
-        span.end(job.id, job.trace)
         log.debug("job %s: callback heard, %s", job.id, job.state)
         return {"id": job.id, "status": job.state}
 

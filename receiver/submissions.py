@@ -11,7 +11,7 @@ from flask import Blueprint, has_request_context, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, JsonValue, SecretStr
 
-from jobs import shape, shown, submission, tracing
+from jobs import shape, shown, submission
 from jobs.caller import Caller
 from jobs.errors import BadField, KeyReused, LineFull, RefusedUrl
 from jobs.hosts import LOOPBACK, parse
@@ -99,10 +99,8 @@ def put_in_line(
     """A new job in line for BFL, on record with its input; or the one that has this id."""
     own_id = job_id or str(uuid.uuid4())
     given = json.dumps(wish.input, ensure_ascii=False).encode()
-    span = tracing.Beginning("submission", _trace_of_caller())
     facts = {
         **wish.facts,
-        "trace": span.traceparent,
         "request": request_digest,
         "reached_at": _known_origin(wired),
         "input_bytes": len(given),
@@ -114,14 +112,8 @@ def put_in_line(
     change = wired.store.change(own_id, begin, new=True, submission=given)
     assert change.after is not None  # `begin` always makes one
     if change.written:
-        span.end(own_id, change.after.trace)
         log.info("job %s: in line for %s", own_id, wish.model)
     return change.after
-
-
-def _trace_of_caller() -> str | None:
-    """An app that is traced sees what became of its request in its own trace."""
-    return request.headers.get("traceparent") if has_request_context() else None
 
 
 def _known_origin(wired: Services) -> str | None:

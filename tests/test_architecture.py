@@ -32,7 +32,7 @@ LAYERS = (
     {"reporting", "optional"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}
     | {"notice", "drawing", "portrait", "provider", "changes"},
-    {"redaction", "tracing"},
+    {"redaction"},
     {"logs", "sentry"},
     {"observers", "places", "search", "connection"},
     {"bfl_answers", "bfl_submissions", "plan", "slots"},

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 
-from jobs import tracing, watchdog
+from jobs import watchdog
 from jobs.errors import ClaimLost, StoreUnavailable, UnknownJob
 from jobs.job import Job
 from jobs.services import Services
@@ -22,8 +22,6 @@ STEPS: dict[State, Callable[[Services, Claim], None]] = {
     State.SUBMITTED: poll.ask,
     State.READY: rescue.bring_home,
 }
-
-SPANS = {State.QUEUED: "submit", State.SUBMITTED: "poll", State.READY: "rescue"}
 
 STAY_SECONDS = 5.0  # less than a platform waits for a worker that it told to stop
 WAIT_SECONDS = 1.0
@@ -142,7 +140,7 @@ def _next_in_line(services: Services) -> Claim | None:
 def _work(services: Services, claim: Claim) -> None:
     try:
         job = claim.job
-        with claim, tracing.span(SPANS[job.state], job.trace, job.id):
+        with claim:
             STEPS[job.state](services, claim)
     except (ClaimLost, UnknownJob):
         log.info("job %s: somebody else has it now, or it was forgotten", claim.job.id)

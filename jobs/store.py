@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from jobs import changes, notice, plan, records, scripts
+from jobs import changes, notifications, plan, records, scripts
 from jobs.batching import Batching
 from jobs.clock import Clock, unavailable
 from jobs.errors import LineFull, NoSlot, StoreUnavailable, UnknownJob
@@ -118,7 +118,7 @@ class Store:
             after = step(before, now)
             if after is before or after is None:
                 return Change(before, before)
-            after = notice.owed(before, after, now, owner=self._tells_owner)
+            after = notifications.schedule(before, after, now, owner=self._tells_owner)
             # By the clock, so that no other history of it that Redis has lost had the same.
             version = max(after.version + 1, int(now * 1e6))
             planned = Plan(before, replace(after, version=version), *further)

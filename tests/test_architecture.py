@@ -31,7 +31,7 @@ LAYERS = (
     {"retention", "facets", "twins", "found"},
     {"reporting", "optional"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}
-    | {"notice", "drawing", "portrait", "provider", "changes"},
+    | {"notifications", "drawing", "portrait", "provider", "changes"},
     {"redaction"},
     {"logs", "sentry"},
     {"observers", "places", "search", "connection"},

@@ -13,9 +13,10 @@ from jobs.errors import BrokenRecord, StoreUnavailable
 from jobs.found import Due
 from jobs.job import Job
 from jobs.services import Services
-from worker import notices, retention, wiring
+from worker import retention, wiring
 from worker.claim import POISONED_FOR_SECONDS
 from worker.leftovers import Leftovers
+from worker.notifications import dispatcher
 
 SWEEP_EVERY_SECONDS = 5.0
 LEAST_PAUSE_SECONDS = 0.5
@@ -33,7 +34,7 @@ def _nobody(_job: Job) -> None:
 def main() -> int:
     services, stop = wiring.start("sweep"), _stop_on_signals()
     leftovers = Leftovers(services)
-    starts = (notices.start, retention.start)
+    starts = (dispatcher.start, retention.start)
     beside = [leftovers.start(stop), *(start(services, stop) for start in starts)]
     run(services, stop, leftovers.add)
     _see_off(beside)

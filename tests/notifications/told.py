@@ -9,7 +9,7 @@ from typing import Any
 from standardwebhooks import Webhook
 
 from jobs.job import Job
-from jobs.notice import GIVE_UP_AFTER_SECONDS
+from jobs.notifications import GIVE_UP_AFTER_SECONDS
 from jobs.target import Notice
 from tests.harness.hook import Call, Hook
 from tests.harness.parts import Parts

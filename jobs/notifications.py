@@ -1,4 +1,4 @@
-"""Telling of a job's end: the pure steps, at BFL's own pace for its clients and for a day else."""
+"""Notifications of a job's end: who must be notified when, and the retry policy. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,35 +7,35 @@ from typing import Any, NamedTuple
 from jobs.job import Job
 from jobs.target import Notice, Target
 
-SENDING_SECONDS = 30.0  # whoever sends has it for so long; then it counts as not sent
-# BFL answers what a webhook did not take with another call after 1, 5 and 30 s.
+CLAIM_SECONDS = 30.0  # after this a notification that was claimed counts as not sent
+# BFL calls a webhook that fails again after 1, 5 and 30 s.
 BFL_PAUSES_SECONDS = (1.0, 5.0, 30.0)
 PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0)  # the last repeats
 GIVE_UP_AFTER_SECONDS = 86400.0
-RETRY_AFTER_MAX_SECONDS = 3600.0  # a receiver may ask for patience, but not for ever
+RETRY_AFTER_MAX_SECONDS = 3600.0  # of a receiver's Retry-After
 
 
 class Outcome(NamedTuple):
-    """What came of one try: nothing was wrong, or something was, perhaps for good."""
+    """The outcome of one attempt; `final` forbids another, `retry_after` is in seconds."""
 
     problem: str = ""
     final: bool = False
     retry_after: float = 0.0
 
 
-def owed(before: Job | None, after: Job, now: float, *, owner: bool) -> Job:
-    """A job that has just ended, with a notice for each who wants to hear of it.
+def schedule(before: Job | None, after: Job, now: float, *, owner: bool) -> Job:
+    """Add a notification for each target when a job ends, or when a target is named afterwards.
 
-    Who says only afterwards where to be told is told then; a job that works again has not ended.
+    A job that was reopened has not ended: its notifications are dropped.
     """
     if not after.state.terminal:
         return replace(after, notices=()) if after.notices else after
-    new = [Notice(to, now, now) for to in _wanting(before, after, owner=owner)]
+    new = [Notice(to, now, now) for to in _targets(before, after, owner=owner)]
     kept = [notice for notice in after.notices if notice.to not in {one.to for one in new}]
     return replace(after, notices=(*kept, *new)) if new else after
 
 
-def _wanting(before: Job | None, after: Job, *, owner: bool) -> Iterator[Target]:
+def _targets(before: Job | None, after: Job, *, owner: bool) -> Iterator[Target]:
     if before is None or not before.state.terminal:
         if after.caller:
             yield Target.CALLER
@@ -47,35 +47,35 @@ def _wanting(before: Job | None, after: Job, *, owner: bool) -> Iterator[Target]
         yield Target.APP
 
 
-def telling(job: Job, to: Target, now: float) -> Job:
-    """Taken by one sender; the others see that it is not due any more."""
-    notice = owed_to(job, to)
+def claim(job: Job, to: Target, now: float) -> Job:
+    """Claim a due notification for one sender; the same job when it is not due."""
+    notice = find(job, to)
     if notice is None or notice.at > now:
         return job
-    return _with(job, replace(notice, at=now + SENDING_SECONDS, tries=notice.tries + 1))
+    return _with(job, replace(notice, at=now + CLAIM_SECONDS, tries=notice.tries + 1))
 
 
-def owed_to(job: Job, to: Target) -> Notice | None:
+def find(job: Job, to: Target) -> Notice | None:
     return next((notice for notice in job.notices if notice.to is to), None)
 
 
-def answered(job: Job, sent: Notice, outcome: Outcome, now: float, jitter: float) -> Job:
-    """Told, to be told again after a pause, or given up where that can be seen."""
-    notice = owed_to(job, sent.to)
-    # Another sender was quicker, or the job was replayed and this end of it is history.
+def finish(job: Job, sent: Notice, outcome: Outcome, now: float, jitter: float) -> Job:
+    """Remove a delivered notification, schedule the next attempt, or give up."""
+    notice = find(job, sent.to)
+    # Another sender was faster, or the job was replayed and this end of it is superseded.
     if notice is None or notice.since != sent.since:
         return job
     if not outcome.problem:
         return _without(job, notice).noted(now, "webhook called", to=notice.to.value)
-    at = None if outcome.final else _next_try(notice, outcome, now, jitter)
+    at = None if outcome.final else _next_attempt(notice, outcome, now, jitter)
     if at is None:
-        return _said(_without(job, notice), now, "webhook given up", notice, outcome)
+        return _noted(_without(job, notice), now, "webhook given up", notice, outcome)
     again = _with(job, replace(notice, at=at))
-    return _said(again, now, "webhook not reached", notice, outcome)
+    return _noted(again, now, "webhook not reached", notice, outcome)
 
 
-def _next_try(notice: Notice, outcome: Outcome, now: float, jitter: float) -> float | None:
-    """Jittered, so that those who failed together do not come back together."""
+def _next_attempt(notice: Notice, outcome: Outcome, now: float, jitter: float) -> float | None:
+    """Time of the next attempt; jitter spreads those that failed together. None: give up."""
     if notice.to is Target.CALLER:
         late = notice.tries > len(BFL_PAUSES_SECONDS)
         return None if late else now + BFL_PAUSES_SECONDS[notice.tries - 1]
@@ -87,8 +87,8 @@ def _next_try(notice: Notice, outcome: Outcome, now: float, jitter: float) -> fl
     return min(now + max(pause, asked), until)
 
 
-def _said(job: Job, now: float, what: str, notice: Notice, outcome: Outcome) -> Job:
-    """Not again what was the last that is known of this target: a day has many tries."""
+def _noted(job: Job, now: float, what: str, notice: Notice, outcome: Outcome) -> Job:
+    """Add to the timeline, unless the last line about this target says the same."""
     detail: dict[str, Any] = {"to": notice.to.value, "reason": outcome.problem}
     lines = (line for line in reversed(job.timeline) if line.detail.get("to") == notice.to)
     last = next(lines, None)

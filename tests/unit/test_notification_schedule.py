@@ -1,14 +1,14 @@
-"""Who is told of a job's end, when, how often, and when that is given up: the pure steps."""
+"""Who is notified of a job's end, when, how often, and when that is given up."""
 
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from jobs import notice, records, submission
+from jobs import notifications, records, submission
 from jobs.caller import Caller
 from jobs.job import Job
-from jobs.notice import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, Outcome
+from jobs.notifications import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, Outcome
 from jobs.patience import Patience
 from jobs.places import places
 from jobs.report import Failure
@@ -31,22 +31,22 @@ def failed(job: Job, now: float = NOW) -> Job:
 
 def ended(*, owner: bool = False, now: float = NOW, **facts: object) -> Job:
     job = at_work(**facts)
-    return notice.owed(job, failed(job, now), now, owner=owner)
+    return notifications.schedule(job, failed(job, now), now, owner=owner)
 
 
 def sent(job: Job, to: Target, now: float) -> tuple[Job, Notice]:
-    taken = notice.telling(job, to, now)
-    one = notice.owed_to(taken, to)
+    taken = notifications.claim(job, to, now)
+    one = notifications.find(taken, to)
     assert one is not None
     return taken, one
 
 
 def tried(job: Job, outcome: Outcome, to: Target = Target.APP, jitter: float = 1.0) -> Job:
     """After one more try, made when it is due."""
-    due = notice.owed_to(job, to)
+    due = notifications.find(job, to)
     assert due is not None
     taken, one = sent(job, to, due.at)
-    return notice.answered(taken, one, outcome, due.at, jitter)
+    return notifications.finish(taken, one, outcome, due.at, jitter)
 
 
 def whats(job: Job) -> list[str]:
@@ -65,37 +65,41 @@ def test_each_who_wants_to_hear_of_the_end_is_owed_a_notice_of_its_own() -> None
 
 def test_nobody_is_told_of_a_job_that_has_not_ended_or_that_nobody_asked_about() -> None:
     job = at_work(notify_url=APP)
-    assert notice.owed(None, job, NOW, owner=True) is job
+    assert notifications.schedule(None, job, NOW, owner=True) is job
     assert ended().notices == ()
 
 
 def test_what_happens_to_a_job_after_its_end_is_not_another_end() -> None:
     job = ended(owner=True, notify_url=APP)
     later = job.noted(NOW + 5, "media deleted")
-    assert notice.owed(job, later, NOW + 5, owner=True) is later
+    assert notifications.schedule(job, later, NOW + 5, owner=True) is later
 
 
 def test_who_says_only_after_the_end_where_to_be_told_is_told_once() -> None:
     job = ended()
-    late = notice.owed(job, job.described(NOW + 9, {"notify_url": APP}), NOW + 9, owner=True)
+    late = notifications.schedule(
+        job, job.described(NOW + 9, {"notify_url": APP}), NOW + 9, owner=True
+    )
     assert [(one.to, one.at) for one in late.notices] == [(Target.APP, NOW + 9)]
     again = late.described(NOW + 20, {"notify_url": APP})
-    assert notice.owed(late, again, NOW + 20, owner=True).notices == late.notices
+    assert notifications.schedule(late, again, NOW + 20, owner=True).notices == late.notices
 
 
 def test_a_replayed_job_takes_back_what_was_not_told_yet_and_ends_anew() -> None:
     first = ended(notify_url=APP)
-    reopened = notice.owed(first, submission.reopened(first, NOW + 50, PATIENCE), NOW, owner=False)
+    reopened = notifications.schedule(
+        first, submission.reopened(first, NOW + 50, PATIENCE), NOW, owner=False
+    )
     assert reopened.notices == ()
-    second = notice.owed(reopened, failed(reopened, NOW + 60), NOW + 60, owner=False)
+    second = notifications.schedule(reopened, failed(reopened, NOW + 60), NOW + 60, owner=False)
     assert second.notices[0].id("abc") != first.notices[0].id("abc")
 
 
 def test_the_end_of_an_older_life_is_not_taken_for_that_of_a_newer_one() -> None:
     old, one = sent(ended(notify_url=APP), Target.APP, NOW)
     new = ended(notify_url=APP, now=NOW + 60)
-    assert notice.answered(new, one, Outcome(), NOW + 61, 1.0) is new
-    assert notice.answered(replace(old, notices=()), one, DOWN, NOW + 61, 1.0).notices == ()
+    assert notifications.finish(new, one, Outcome(), NOW + 61, 1.0) is new
+    assert notifications.finish(replace(old, notices=()), one, DOWN, NOW + 61, 1.0).notices == ()
 
 
 # How it goes on.
@@ -103,13 +107,13 @@ def test_the_end_of_an_older_life_is_not_taken_for_that_of_a_newer_one() -> None
 
 def test_two_senders_do_not_tell_the_same_at_once() -> None:
     taken, one = sent(ended(notify_url=APP), Target.APP, NOW)
-    assert notice.telling(taken, Target.APP, NOW + 1) is taken
-    assert one.at == NOW + notice.SENDING_SECONDS
+    assert notifications.claim(taken, Target.APP, NOW + 1) is taken
+    assert one.at == NOW + notifications.CLAIM_SECONDS
 
 
 def test_a_sender_that_died_is_followed_by_another_with_the_same_id() -> None:
     taken, first = sent(ended(notify_url=APP), Target.APP, NOW)
-    _, second = sent(taken, Target.APP, NOW + notice.SENDING_SECONDS)
+    _, second = sent(taken, Target.APP, NOW + notifications.CLAIM_SECONDS)
     assert second.id("abc") == first.id("abc") and second.tries == 2
 
 
@@ -177,21 +181,3 @@ def test_a_job_stands_among_the_notices_by_the_earliest_of_them() -> None:
     job = tried(ended(owner=True, notify_url=APP), DOWN)
     assert places(job)["fluxkeep:notices"] == NOW
     assert "fluxkeep:notices" not in places(tried(ended(notify_url=APP), Outcome()))
-
-
-# What an older Fluxkeep wrote.
-
-
-def test_a_record_of_before_there_were_notices_is_read_as_one_for_the_client() -> None:
-    # Before they were packed, too.
-    old = records.decode(
-        b'7 {"id":"abc","state":"failed","created_at":%f,"updated_at":%f,"deadline":%f,'
-        b'"caller":{"url":"https://c.example/"},"tell_at":5.5,"told":2}' % (NOW, NOW, NOW)
-    )
-    assert old.notices == (Notice(Target.CALLER, since=NOW, at=5.5, tries=2),)
-    assert (old.id, old.version) == ("abc", 7)
-
-
-def test_metadata_may_say_what_an_older_record_said() -> None:
-    job = at_work(metadata={"tell_at": 1})
-    assert records.decode(records.encode(job, 0)).metadata == {"tell_at": 1}

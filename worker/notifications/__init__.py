@@ -1,0 +1,1 @@
+"""Notifications that a job has ended: when one is due, and how it is delivered."""

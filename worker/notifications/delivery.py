@@ -1,0 +1,142 @@
+"""Deliver one notification: take it, send the request, record the outcome."""
+
+import json
+import logging
+import random
+from collections.abc import Callable
+from typing import NamedTuple, Self
+
+from jobs import bfl_answers, notifications, portrait, shape, web
+from jobs.bfl import AUTHENTICATION_HEADERS
+from jobs.counts import Told, of_notice
+from jobs.errors import RefusedUrl, TransferFailed
+from jobs.hosts import Recipient
+from jobs.job import Job
+from jobs.notifications import Outcome
+from jobs.services import Services
+from jobs.shown import Notification
+from jobs.signing import callback_digest
+from jobs.target import Notice, Target
+
+ANSWER_SECONDS = 20.0
+GONE = 410
+JITTER = (0.9, 1.1)
+
+_JSON = {"Content-Type": "application/json"}
+
+log = logging.getLogger(__name__)
+
+
+def deliver(services: Services, job_id: str, to: Target) -> bool:
+    """False when another thread or process took the notification first.
+
+    Raises StoreUnavailable, BrokenRecord.
+    """
+    change = services.store.change(
+        job_id, lambda job, now: job and notifications.claim(job, to, now)
+    )
+    job = change.after if change.written else None
+    claimed = notifications.find(job, to) if job else None
+    if job is None or claimed is None:
+        return False
+    _record(services, job, claimed, _send(services, job, claimed))
+    return True
+
+
+def _record(services: Services, job: Job, claimed: Notice, outcome: Outcome) -> None:
+    log.info("job %s: %s %s", job.id, claimed.to, outcome.problem or "called")
+    jitter = random.uniform(*JITTER)  # noqa: S311 - no secret depends on it
+    after = notifications.finish(job, claimed, outcome, services.store.now(), jitter)
+    services.store.change(
+        job.id,
+        lambda job, now: job and notifications.finish(job, claimed, outcome, now, jitter),
+        counts={of_notice(_result(after, claimed.to, outcome)): 1},
+    )
+
+
+def _result(after: Job, to: Target, outcome: Outcome) -> Told:
+    if not outcome.problem:
+        return Told.TOLD
+    return Told.PUT_OFF if notifications.find(after, to) else Told.GIVEN_UP
+
+
+def _send(services: Services, job: Job, notice: Notice) -> Outcome:
+    try:
+        request = Request.of(services, job, notice)
+    except RefusedUrl as error:
+        return Outcome(str(error), final=True)
+    return request.send()
+
+
+class Request(NamedTuple):
+    """One POST."""
+
+    recipient: Recipient
+    headers: dict[str, str]
+    body: bytes
+
+    @classmethod
+    def of(cls, services: Services, job: Job, notice: Notice) -> Self:
+        """Raises RefusedUrl when it must not be sent."""
+        recipient = recipient_of(services, job, notice.to)
+        write = _in_bfl_format if notice.to is Target.CALLER else _as_standard_webhook
+        return cls(recipient, *write(services, job, notice))
+
+    def send(self) -> Outcome:
+        """Only the status of the answer counts: its body is not read."""
+        address = self.recipient.address
+        try:
+            with (
+                web.session_to(self.recipient) as session,
+                web.exchange(
+                    session, address, seconds=ANSWER_SECONDS, headers=self.headers, body=self.body
+                ) as response,
+            ):
+                return _outcome(response.status_code, response.headers.get("Retry-After", ""))
+        except (TransferFailed, RefusedUrl) as error:
+            return Outcome(str(error))
+
+
+def recipient_of(services: Services, job: Job, to: Target) -> Recipient:
+    """Raises RefusedUrl."""
+    trust = services.trust
+    if to is Target.OWNER:
+        return trust.owner()
+    url = job.notify_url if to is Target.APP else job.caller and job.caller.url
+    find: Callable[[str], Recipient] = trust.app if to is Target.APP else trust.caller
+    return find(url or "")
+
+
+def _in_bfl_format(services: Services, job: Job, _notice: Notice) -> tuple[dict[str, str], bytes]:
+    """With the caller's secret in both of BFL's official headers, when there is one."""
+    answer = bfl_answers.told(job, services.links_to(job))
+    body = json.dumps(answer, ensure_ascii=False).encode()
+    secret = job.caller.secret if job.caller else None
+    if secret is None:
+        return _JSON, body
+    digest = callback_digest(secret.encode(), body).decode()
+    values = (secret, f"sha256={digest}")
+    return _JSON | dict(zip(AUTHENTICATION_HEADERS, values, strict=True)), body
+
+
+def _as_standard_webhook(
+    services: Services, job: Job, notice: Notice
+) -> tuple[dict[str, str], bytes]:
+    """The job as the status API shows it, signed for this very attempt."""
+    content: Notification = {
+        "type": f"job.{job.state}",
+        "timestamp": portrait.time(notice.since),
+        "data": shape.job(services, job),
+    }
+    body = json.dumps(content)
+    signature = services.seal.headers(notice.id(job.id), services.store.now(), body)
+    return _JSON | signature, body.encode()
+
+
+def _outcome(status: int, retry_after: str) -> Outcome:
+    """A redirect is a failure; only 410 says that no other attempt is wanted."""
+    if status // 100 == 2:
+        return Outcome()
+    # A date instead of seconds gets the ordinary pause.
+    seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+    return Outcome(f"it answered {status}", final=status == GONE, retry_after=seconds)

@@ -1,0 +1,150 @@
+"""Dispatcher of due notifications: a small thread pool and a counter for each host.
+
+It runs in the sweep process, so a slow receiver costs no worker. A host has its own threads, so it
+delays nobody but itself. What is owed stands in the record: a dispatcher that dies only delays it.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from jobs.errors import BrokenRecord, RefusedUrl, StoreUnavailable
+from jobs.job import Job
+from jobs.services import Services
+from jobs.target import Target
+from worker.notifications import delivery
+
+POLL_SECONDS = 0.5
+BATCH = 200
+PER_HOST_THREADS = 4
+PER_HOST_PENDING_MAX = 64  # more of one host wait in Redis
+HOSTS_MAX = 64
+# A pending notification is due again in Redis after this time, in case this process dies.
+HELD_SECONDS = 30.0
+# What found no room comes back after a random time, so that it does not hide what is due behind it.
+DEFERRED_SECONDS = (5.0, 60.0)
+
+log = logging.getLogger(__name__)
+Deliver = Callable[[str, Target], None]
+
+
+@dataclass(frozen=True, slots=True)
+class HostQueue:
+    """The threads of one host, and what waits for them or is under way."""
+
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(PER_HOST_THREADS))
+    pending: set[tuple[str, Target]] = field(default_factory=set)
+
+
+class Dispatcher:
+    """Deliver notifications, at most PER_HOST_THREADS of a host at once."""
+
+    def __init__(self, deliver: Deliver) -> None:
+        self._deliver = deliver
+        self._hosts: dict[str, HostQueue] = {}
+        self._lock = threading.Lock()
+
+    def submit(self, host: str, job_id: str, target: Target) -> bool:
+        """Queue one notification, unless it is queued. False when there is no room for it."""
+        with self._lock:
+            queue = self._hosts.get(host)
+            if queue is None and len(self._hosts) >= HOSTS_MAX:
+                return False
+            queue = queue or self._hosts.setdefault(host, HostQueue())
+            if (job_id, target) in queue.pending:
+                return True
+            if len(queue.pending) >= PER_HOST_PENDING_MAX:
+                return False
+            queue.pending.add((job_id, target))
+            queue.pool.submit(self._run, host, queue, job_id, target)
+        return True
+
+    def _run(self, host: str, queue: HostQueue, job_id: str, target: Target) -> None:
+        try:
+            self._deliver(job_id, target)
+        finally:
+            with self._lock:
+                queue.pending.discard((job_id, target))
+                if not queue.pending and self._hosts.get(host) is queue:
+                    del self._hosts[host]
+                    queue.pool.shutdown(wait=False)
+
+    def close(self) -> None:
+        """Deliver nothing more, and wait for what is under way: 20 s at most, as each delivery."""
+        with self._lock:
+            queues = list(self._hosts.values())
+            self._hosts.clear()
+        for queue in queues:
+            queue.pool.shutdown(wait=False, cancel_futures=True)
+        for queue in queues:
+            queue.pool.shutdown(wait=True)
+
+
+def start(services: Services, stop: threading.Event) -> threading.Thread:
+    """Dispatch in a thread until `stop` is set."""
+    thread = threading.Thread(target=_run, args=(services, stop), name="notifications", daemon=True)
+    thread.start()
+    return thread
+
+
+def _run(services: Services, stop: threading.Event) -> None:
+    dispatcher = Dispatcher(lambda job_id, target: _deliver(services, job_id, target))
+    pause = 0.0
+    while not stop.wait(pause):
+        pause = 0.0 if dispatch_due(services, dispatcher) else POLL_SECONDS
+    dispatcher.close()
+
+
+def dispatch_due(services: Services, dispatcher: Dispatcher) -> bool:
+    """Submit one batch of due notifications; True when more may be due."""
+    try:
+        due = services.store.to_tell(BATCH)
+        for job_id in due:
+            _dispatch(services, dispatcher, job_id)
+    except StoreUnavailable as error:
+        log.warning("%s", error)
+        return False
+    return len(due) == BATCH
+
+
+def _dispatch(services: Services, dispatcher: Dispatcher, job_id: str) -> None:
+    """Submit what a job owes, and move it back in Redis, so that others come into sight."""
+    try:
+        job = services.store.load(job_id)
+    except BrokenRecord:
+        job = None
+    now = services.store.now()
+    due = [notice.to for notice in job.notices if notice.at <= now] if job else []
+    if job is None or not due:
+        next_at = min((notice.at for notice in job.notices), default=None) if job else None
+        services.store.settle_notice(job_id, next_at)
+        return
+    services.store.settle_notice(job_id, now + HELD_SECONDS)
+    accepted = [dispatcher.submit(_host(services, job, to), job_id, to) for to in due]
+    if not all(accepted):
+        pause = random.uniform(*DEFERRED_SECONDS)  # noqa: S311 - no secret depends on it
+        services.store.settle_notice(job_id, now + pause)
+
+
+def _host(services: Services, job: Job, to: Target) -> str:
+    """The receiver's host; empty when the delivery will be refused anyway."""
+    with suppress(RefusedUrl):
+        return delivery.recipient_of(services, job, to).address.origin.host
+    return ""
+
+
+def _deliver(services: Services, job_id: str, to: Target) -> None:
+    """Log every error: one delivery must not end the others."""
+    try:
+        delivery.deliver(services, job_id, to)
+    except StoreUnavailable as error:
+        log.warning("job %s: %s; the notification is sent again", job_id, error)
+    except BrokenRecord:
+        log.error("job %s: its record is broken", job_id)  # noqa: TRY400 - the trace says no more
+    except Exception as error:  # noqa: BLE001 - an error of ours must not end the thread
+        # Its text could hold what was sent.
+        log.error("job %s: unexpected %s", job_id, type(error).__name__)  # noqa: TRY400

@@ -1,4 +1,4 @@
-"""What a refusal of the account means: that nothing can be submitted, or only not this."""
+"""Standing of the BFL account after a 401, 402 or 403: all submissions stop, or only some."""
 
 from enum import Enum, auto
 
@@ -7,7 +7,7 @@ from jobs import bfl_submissions as dialect
 from jobs.api import Api
 from jobs.errors import BadReport, BflUnavailable
 
-# A refusal for lack of credits is about a dear model or prompt only if so much is left.
+# With so much left, a 402 is about an expensive model or prompt, not about the account.
 PLENTY_CREDITS = 100.0
 
 REASONS = {
@@ -17,7 +17,7 @@ REASONS = {
 
 
 class Standing(Enum):
-    """What BFL says of the account when it is asked about nothing else."""
+    """What a request for the credits says about the account."""
 
     GOOD = auto()
     BAD = auto()
@@ -25,7 +25,7 @@ class Standing(Enum):
 
 
 def standing(api: Api) -> Standing:
-    """Asks BFL for the credits, before one refusal stops everything."""
+    """Ask BFL for the credits, before one refusal stops everything."""
     try:
         answer = api.credits()
         if answer.key_refused:

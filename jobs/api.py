@@ -76,8 +76,8 @@ class Api:
         except (TransferFailed, RefusedUrl) as error:
             raise BflUnavailable(str(error)) from None
 
-    def submitted(self, model: str, body: bytes, seconds: float) -> Answer:
-        """The answer to a submission.
+    def submitted(self, origin: Origin, model: str, body: bytes, seconds: float) -> Answer:
+        """The answer to a submission to this host of BFL.
 
         Raises NotSent when BFL cannot have heard of it, TransferFailed when it may have.
         """
@@ -85,7 +85,7 @@ class Api:
             return NO_SUCH_MODEL
         try:
             with self.session as session:
-                return self._call(session, Address(self.origin, f"/v1/{model}"), body, seconds)
+                return self._call(session, Address(origin, f"/v1/{model}"), body, seconds)
         except RefusedUrl as error:
             raise NotSent(str(error)) from None
         except BflUnavailable as error:

@@ -12,7 +12,7 @@ from typing import Any
 from jobs.caller import Caller
 from jobs.kept import Kept, Role
 from jobs.report import Failure, Moderation
-from jobs.states import Doubt, Source, State
+from jobs.states import Source, State
 from jobs.target import Notice
 from jobs.timeline import Moment
 
@@ -33,6 +33,7 @@ class Facts:
     polling_url: str | None = None
     progress: float | None = None
     cost: float | None = None
+    quoted_cost: float | None = None  # the price on submission, where the settled one differs
     megapixels: tuple[float | None, float | None] = (None, None)  # in and out, as BFL bills them
     result: Mapping[str, Any] = field(default_factory=dict)
     failure: Failure | None = None
@@ -46,18 +47,15 @@ class Facts:
     asked_again: bool = False  # BFL was asked for a fresh URL; it is asked once
     replaying: bool = False
     ours: bool = False  # Fluxkeep submits it to BFL
+    region: str | None = None  # the region of BFL that its caller named
     origin: str | None = None  # the host of BFL that was asked
     waits: bool = False  # in line for a slot at BFL, by its creation
     slot: bool = False  # counted as active at BFL
     sent_at: float | None = None  # since when a worker waits for the answer to its submission
-    doubt: Doubt | None = None  # it was sent, and nobody knows whether BFL took it
+    unconfirmed: bool = False  # it was sent, and BFL may have a task that we do not know
     resubmits: int = 0
     input_bytes: int = 0  # of what is to be submitted
-    unheard: int = 0  # submissions given up on that may have made a task
-    twins: tuple[str, ...] = ()  # tasks beside `task_id` that BFL made of it
-    setbacks: tuple[str, ...] = ()  # those of its tasks that failed
     behind: float | None = None  # its place in line, where that is not its creation's
-    line_ends: float | None = None  # when waiting in line will have been too long
     request: str | None = None  # digest of what was asked under an idempotency key
     caller: Caller | None = None
     reached_at: str | None = None  # our own origin as its submitter knows it

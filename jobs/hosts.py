@@ -39,7 +39,7 @@ ANY_LABEL = "*"
 _HOST_PATTERN = re.compile(rf"(({_LABEL}|\*)\.)*{_LABEL}\.{_LABEL}")
 # Where a host stands: `api.eu2.`, `delivery-eu1.`, `bfldeliveryprodeu4.`
 _REGION = re.compile(r"(?:[.-]|prod)(eu|us)[0-9]*(?=[.-])")
-_NO_API = "must be global, eu, us, or the https URL of a BFL API host"
+_NO_API = "must be global, eu, us, eu1, us1, or the https URL of a BFL API host"
 _PORTS = {"https": 443, "http": 80}
 _POLL_PATH = "/v1/get_result"
 

@@ -1,6 +1,6 @@
 """Where callback, poll and replay meet: one report, one decision, one write."""
 
-from jobs import twins
+from jobs import submission
 from jobs.errors import UnknownJob, WrongState
 from jobs.job import Job
 from jobs.patience import Patience
@@ -23,10 +23,12 @@ def accept(store: Store, report: Report, patience: Patience, job_id: str | None 
     def hear(job: Job | None, now: float) -> Job:
         if job is None and not from_callback:
             raise UnknownJob
-        if job_id is not None and not (job and report.task_id in (job.task_id, *job.twins)):
+        if job_id is not None and not (job and report.task_id == job.task_id):
             _not_of_another(store, report.task_id, job_id)
         known = job or Job.expected(report.task_id, now, patience, job_id)
-        return twins.heard(known, report, now, patience)
+        if known.state.terminal:
+            return submission.note_late_callback(known, report, now)
+        return known.hear(report, now, patience)
 
     counts = {f"{report.source}_{report.news}": 1}
     announced = job_id is not None

@@ -12,7 +12,7 @@ from jobs.evolution import made, replace
 from jobs.facts import Facts
 from jobs.kept import Kept, Role
 from jobs.patience import FINAL_POLL_SECONDS, Patience, poll_time
-from jobs.report import URL_LIFE_SECONDS, Failure, Report
+from jobs.report import URL_LIFE_SECONDS, Failure, Report, quoted
 from jobs.states import TRANSITIONS, News, Source, State
 from jobs.timeline import Moment, extended
 
@@ -61,7 +61,7 @@ class Job(Facts):
     def hear(self, report: Report, now: float, patience: Patience) -> Self:
         """The job after a report; the very same object when the report is old news."""
         state = TRANSITIONS.get((self.state, report.news))
-        if state is None or self._is_of_a_twin(report):
+        if state is None or self._is_of_a_duplicate(report):
             return self
         if self.state is State.READY and not self._outlived_by(report, now):
             return self
@@ -69,21 +69,28 @@ class Job(Facts):
             report, state, now, patience
         )
 
-    def _is_of_a_twin(self, report: Report) -> bool:
-        """Submitted twice, a job is well if either task is."""
-        own = self.task_id in (None, report.task_id)
-        return not own and report.news is not News.READY
+    def _is_of_a_duplicate(self, report: Report) -> bool:
+        """Of a job that was submitted twice the first ready task wins; other failures are ignored.
+
+        While it is sent again, nobody knows yet which of its tasks a report is about.
+        """
+        sent_again = self.task_id is None and self.unconfirmed and self.sent_at is not None
+        another = self.task_id not in (None, report.task_id)
+        wins = report.news is News.READY and self.state is not State.READY
+        return (sent_again or another) and not wins
 
     def _known_to_bfl(self, task_id: str, now: float, patience: Patience) -> Self:
         """The first word on a job that was sent proves that BFL has it."""
-        if self.task_id is not None:
+        if self.task_id == task_id:
             return self
+        if self.task_id is not None:
+            return replace(self, task_id=task_id, polling_url=None)
         return replace(
             self,
             task_id=task_id,
             state=State.SUBMITTED,
             waits=False,
-            doubt=None,
+            unconfirmed=False,
             deadline=now + patience.give_up_after,
             look_at=self.lease_until or now + patience.callback_grace,
         )
@@ -119,6 +126,7 @@ class Job(Facts):
             state=state,
             source=report.source,
             cost=report.cost if report.cost is not None else self.cost,
+            quoted_cost=quoted(self.cost, report.cost) or self.quoted_cost,
             result=report.result or self.result,
             failure=report.failure,
             moderation=report.moderation,
@@ -162,7 +170,7 @@ class Job(Facts):
             ended_at=now,
             waits=False,
             slot=False,
-            doubt=None,
+            unconfirmed=False,
             urls=(),
             roles=(),
             urls_die_at=None,

@@ -6,8 +6,8 @@
 unfinished job must be looked at · `fluxkeep:waiting` work for workers, most urgent first ·
 `fluxkeep:line:<model>` who waits for a slot · `fluxkeep:lines` the models somebody waits for ·
 `fluxkeep:active` and `fluxkeep:active:<model>` who has a slot · `fluxkeep:sending` whose
-submission is under way · `fluxkeep:erring:<model>` whose submissions got a 500 since one went
-well · `fluxkeep:pauses` why and until when nothing is submitted · `fluxkeep:notices` who must be
+submission is under way · `fluxkeep:strict:<model>` models that refuse a webhook ·
+`fluxkeep:pauses` why and until when nothing is submitted · `fluxkeep:notices` who must be
 told of an end · `fluxkeep:drawings` whose thumbnails are to be drawn · `fluxkeep:jobs:<state>`
 ids by creation · `fluxkeep:by:model:<model>`, `fluxkeep:by:source:<source>` and
 `fluxkeep:by:meta:<name>=<value>` the same by what jobs are searched for · `fluxkeep:by:more` those
@@ -31,7 +31,7 @@ LINE = "fluxkeep:line:"
 LINES = "fluxkeep:lines"
 ACTIVE = "fluxkeep:active"
 SENDING = "fluxkeep:sending"
-ERRING = "fluxkeep:erring:"
+STRICT = "fluxkeep:strict:"
 PAUSES = "fluxkeep:pauses"
 NOTICES = "fluxkeep:notices"
 DRAWINGS = "fluxkeep:drawings"

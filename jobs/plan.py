@@ -87,9 +87,12 @@ class Plan:
             yield "DEL", FORGOTTEN + self.after.id
 
     def _names(self) -> Iterable[Command]:
-        """All ids find a job."""
+        """Task aliases: both ids find a job."""
         known = other_names(self.before) if self.before else frozenset()
-        for task_id in sorted(other_names(self.after) - known):
+        now = other_names(self.after)
+        for task_id in sorted(known - now):
+            yield "DEL", TASKS + task_id
+        for task_id in sorted(now - known):
             yield "SET", TASKS + task_id, self.after.id
 
     def _input(self) -> Iterable[Command]:
@@ -144,7 +147,7 @@ def _ending(before: Job | None, after: Job) -> Mapping[str, int]:
 
 def other_names(job: Job) -> frozenset[str]:
     """What BFL calls a job, where that is not its own id."""
-    return frozenset({job.task_id or job.id, *job.twins} - {job.id})
+    return frozenset({job.task_id or job.id} - {job.id})
 
 
 def _all_names(job: Job) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Callbacks that proved nothing: counted, and kept beside the job they claim to be about."""
+"""Unauthenticated callbacks: counted, and kept beside the job that they claim to be about."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ KEPT_SECONDS = 7 * 86400
 
 
 class Refusals:
-    """Never part of a record: an unauthenticated body must not be able to change one."""
+    """Kept apart from the records: an unauthenticated body must change none of them."""
 
     def __init__(self, batching: Batching) -> None:
         self._redis: Any = (

@@ -1,5 +1,6 @@
 """Report: one statement of BFL about a task, from a callback, a poll or a replay."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -63,6 +64,13 @@ class Report:
         """When the first of its URLs dies, in unix seconds."""
         expires = now + URL_LIFE_SECONDS if self.expires is None else self.expires
         return min(expires, now + URL_LIFE_MAX_SECONDS)
+
+
+def quoted(quote: float | None, settled: float | None) -> float | None:
+    """The quote, where both prices are known and differ by more than rounding."""
+    if quote is None or settled is None or math.isclose(quote, settled):
+        return None
+    return quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The jobs whose URLs die first."""
+"""Jobs whose media are not stored yet, by the expiry of their URLs."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ from jobs.job import Job
 from jobs.keys import INDEX, RECORDS, WAITING
 from jobs.states import State
 
-# So many are looked at, however many there are: those that workers would take next, and those
-# that came first. What is at risk is among them.
+# Bounds the cost: the jobs that workers would take next, and the oldest ones. Those at risk are
+# among them.
 LOOKS_MAX = 50
 
 
 class Risk:
-    """Reads what is `ready` and not stored yet. Raises StoreUnavailable."""
+    """Reads jobs that are `ready`. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
 
     def most_urgent(self, limit: int) -> list[Job]:
-        """Jobs whose media are not ours yet, the one with the least life left first."""
+        """The jobs whose URLs expire first."""
         with unavailable(), self._redis.pipeline(transaction=False) as pipe:
             pipe.zrange(WAITING, 0, LOOKS_MAX - 1)
             pipe.zrange(INDEX + State.READY, 0, LOOKS_MAX - 1)

@@ -12,7 +12,7 @@ from jobs.clock import Clock
 from jobs.connection import connect
 from jobs.ended import Ended
 from jobs.events import Events
-from jobs.hosts import Trust
+from jobs.hosts import Origin, Trust, parse
 from jobs.job import Job
 from jobs.ledger import Ledger
 from jobs.media import MediaStore
@@ -26,11 +26,12 @@ from jobs.queues import Hints
 from jobs.refusals import Refusals
 from jobs.risk import Risk
 from jobs.seal import Seal
-from jobs.settings import Settings
+from jobs.settings import BFL_REGIONS, Settings
 from jobs.signing import CallbackTokens, LinkSigner, MediaLink
 from jobs.slots import Slots
 from jobs.storage import open_storage
 from jobs.store import Store
+from jobs.strict_models import StrictModels
 
 # A web process must answer 503 within 5 s; a background process sits an outage out.
 WEB_TIMEOUT_SECONDS = 2.0
@@ -48,6 +49,7 @@ class Services:
     hints: Hints
     store: Store
     slots: Slots
+    strict_models: StrictModels
     pages: Pages
     events: Events
     pulse: Pulse
@@ -70,6 +72,12 @@ class Services:
         PORT would not do: platforms give each process one of its own.
         """
         return self.settings.public_url or job.reached_at or self.settings.base_url
+
+    def origin_of(self, job: Job) -> Origin:
+        """The BFL host of the region that a job names; a sandbox stands in for all of them."""
+        if job.region is None or self.api.origin == self.trust.sandbox:
+            return self.api.origin
+        return parse(BFL_REGIONS[job.region]).origin
 
     def links_to(
         self, job: Job, base_url: str | None = None, seconds: float | None = None
@@ -111,6 +119,7 @@ def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Service
             tells_owner=settings.notify_url is not None,
         ),
         slots=Slots(redis, clock, settings.max_active, hints.workers_key),
+        strict_models=StrictModels(redis),
         pages=Pages(redis),
         events=Events(redis),
         pulse=Pulse(redis, clock, hints),

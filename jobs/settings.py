@@ -43,6 +43,8 @@ BFL_REGIONS = {
     "global": "https://api.bfl.ai",
     "eu": "https://api.eu.bfl.ai",
     "us": "https://api.us.bfl.ai",
+    "eu1": "https://api.eu1.bfl.ai",
+    "us1": "https://api.us1.bfl.ai",
 }
 
 

@@ -1,4 +1,4 @@
-"""Who may be submitted next, and why nobody may."""
+"""Concurrency slots at BFL, the submission queues in front of them, and their circuit breakers."""
 
 import json
 from collections.abc import Sequence
@@ -8,16 +8,15 @@ from redis import Redis
 
 from jobs import places, scripts
 from jobs.clock import Clock, unavailable
-from jobs.keys import ACTIVE, ERRING, LINE, LINES, PAUSES, RECORDS, SENDING
+from jobs.keys import ACTIVE, LINE, LINES, PAUSES, RECORDS, SENDING
 from jobs.limits import Limits
 
-EVERYTHING = "*"  # the scope of a pause that holds for every model
+EVERYTHING = "*"  # scope of a circuit that is open for all models
 PROBE_SECONDS = 60.0
-ERRING_SECONDS = 600  # errors further apart than this are no row of errors
 
 
 class Next(NamedTuple):
-    """The job that is next in line for its model, and the pauses that its outcome may end."""
+    """The next job of its model's queue, and the open circuits that it probes."""
 
     job_id: str
     model: str
@@ -25,7 +24,7 @@ class Next(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """Why and since when a model (or everything) is not submitted, in unix seconds."""
+    """An open circuit: why and since when a model (or all) is not submitted, in unix seconds."""
 
     scope: str
     reason: str
@@ -35,7 +34,7 @@ class Pause(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """A model's slots, and how many jobs wait for one."""
+    """A model's slots, and the length of its queue."""
 
     model: str
     used: int
@@ -44,7 +43,7 @@ class Queue(NamedTuple):
 
 
 class Crowd(NamedTuple):
-    """All slots, and those of the models that have a limit of their own or that somebody wants."""
+    """Slots in total, and of each model that has a limit of its own or a queue."""
 
     used: int
     most: int
@@ -56,7 +55,7 @@ class Crowd(NamedTuple):
 
 
 class Slots:
-    """The lines and slots of all workers together. Raises StoreUnavailable."""
+    """Submission queues and slots, shared by all workers. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis, clock: Clock, limits: Limits, workers_key: str = "") -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
@@ -68,7 +67,7 @@ class Slots:
         self._tidy_script = redis.register_script(scripts.TIDY)
 
     def next(self, *, only_look: bool = False) -> Next | None:
-        """The longest waiting of those who may go now, or None."""
+        """The job that has waited longest among those that may be submitted now."""
         models = [part for pair in self._limits.models.items() for part in pair]
         mode = "look" if only_look else "go"
         with unavailable():
@@ -83,9 +82,9 @@ class Slots:
         return Next(job_id.decode(), model.decode(), tuple(scope.decode() for scope in probes))
 
     def leave(self, found: Next, version: int = 0) -> None:
-        """Out of the line, as its record of this version wants it (0: there is none).
+        """Remove a job from the queue unless its record is newer than this version (0: no record).
 
-        One that nobody can send must not stop those behind it.
+        A job that no worker can send must not block those behind it.
         """
         with unavailable():
             self._leave_script(
@@ -93,12 +92,12 @@ class Slots:
             )
 
     def remove(self, found: Next) -> None:
-        """Out of the line, although its record cannot be read."""
+        """Remove a job from the queue although its record cannot be read."""
         with unavailable():
             self._redis.zrem(LINE + found.model, found.job_id)
 
     def pause(self, scope: str, reason: str, seconds: float) -> None:
-        """Nothing of this model (or nothing at all) is submitted for so long; then one probe."""
+        """Open the circuit of a model, or of all; after `seconds` one job probes it."""
         now = self._clock.now()
         known = {pause.scope: pause for pause in self.pauses()}.get(scope)
         since, tries = (known.since, known.tries + 1) if known else (now, 1)
@@ -110,55 +109,40 @@ class Slots:
             self._redis.hset(PAUSES, pause.scope, value)
 
     def resume(self, scopes: Sequence[str]) -> None:
-        """A probe had another outcome than what they were for."""
+        """Close circuits: their probe did not fail for the reason that had opened them."""
         if scopes:
             with unavailable():
                 self._redis.hdel(PAUSES, *scopes)
 
     def release(self, scopes: Sequence[str]) -> None:
-        """What should have been a probe was never sent: the next one may be it."""
+        """Let another job probe these circuits: the one that should have was never sent."""
         for pause in self.pauses() if scopes else ():
             if pause.scope in scopes:
                 self._put(pause._replace(until=self._clock.now()))
 
     def tidy(self) -> None:
-        """Drop the pauses that are over and that nobody waits to probe."""
+        """Close circuits whose time is over and that no job waits to probe."""
         with unavailable():
             self._tidy_script(keys=[LINES, PAUSES], args=[LINE])
 
-    def erred(self, model: str, job_id: str) -> int:
-        """How many different jobs of a model BFL has answered with 500 since one went well."""
-        key, now = ERRING + model, self._clock.now()
-        with unavailable(), self._redis.pipeline() as pipe:
-            pipe.zadd(key, {job_id: now})
-            pipe.zremrangebyscore(key, "-inf", now - ERRING_SECONDS)
-            pipe.expire(key, ERRING_SECONDS)
-            pipe.zcard(key)
-            return int(pipe.execute()[-1])
-
-    def went_well(self, model: str) -> None:
-        """BFL took a job of this model: the row of errors has ended."""
-        with unavailable():
-            self._redis.delete(ERRING + model)
-
     def pauses(self) -> list[Pause]:
-        """What is paused at present."""
+        """The open circuits."""
         with unavailable():
             found = self._redis.hgetall(PAUSES)
         return [_pause(scope.decode(), value.decode()) for scope, value in found.items()]
 
     def anybody_waits(self) -> bool:
-        """Whether there is a job in any line."""
+        """Whether there is a job in any queue."""
         with unavailable():
             return bool(self._redis.exists(LINES))
 
     def active(self) -> int:
-        """How many slots are in use."""
+        """Number of slots in use."""
         with unavailable():
             return int(self._redis.zcard(ACTIVE))
 
     def crowd(self) -> Crowd:
-        """How many have a slot and how many wait for one."""
+        """Slots in use and lengths of the queues."""
         with unavailable():
             lines = sorted(line.decode() for line in self._redis.smembers(LINES))
             named = sorted({*self._limits.models, *(line.removeprefix(LINE) for line in lines)})

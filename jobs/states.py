@@ -38,14 +38,6 @@ class Source(StrEnum):
     REPLAY = "replay"
 
 
-class Doubt(StrEnum):
-    """A submission left, and BFL's answer does not say what became of it."""
-
-    ANSWERED = "answered"  # with an error: most probably no task was made
-    UNAVAILABLE = "unavailable"  # with an error that is not about this job
-    SILENT = "silent"  # not at all: most probably one was
-
-
 TERMINAL = frozenset({State.STORED, State.MODERATED, State.FAILED, State.EXPIRED, State.LOST})
 REOPENABLE = frozenset({State.FAILED, State.EXPIRED, State.LOST})
 

@@ -22,7 +22,7 @@ def ask_for(services: Services, job_id: str) -> Job:
         raise WrongState("BFL never took this job, and what was to be submitted is gone")
 
     def reopen(job: Job | None, now: float) -> Job | None:
-        return submission.reopened(job, now, patience) if job else None
+        return submission.reopen(job, now, patience) if job else None
 
     change = services.store.change(known.id, reopen)
     if not change.written or change.after is None:

@@ -83,7 +83,7 @@ def stored() -> shown.Job:
 
 
 def queued() -> shown.Job:
-    return _told(submission.in_line(OURS, MODEL, NOW, {"metadata": METADATA}))
+    return _told(submission.create(OURS, MODEL, NOW, {"metadata": METADATA}))
 
 
 def page() -> JobPage:

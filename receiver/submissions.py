@@ -107,7 +107,7 @@ def put_in_line(
     }
 
     def begin(job: Job | None, now: float) -> Job:
-        return job or submission.in_line(own_id, wish.model, now, facts)
+        return job or submission.create(own_id, wish.model, now, facts)
 
     change = wired.store.change(own_id, begin, new=True, submission=given)
     assert change.after is not None  # `begin` always makes one

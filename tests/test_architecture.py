@@ -28,14 +28,14 @@ LAYERS = (
     },
     {"facts", "shown"},
     {"job", "web"},
-    {"retention", "facets", "twins", "found"},
+    {"retention", "facets", "found"},
     {"reporting", "optional"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}
     | {"notifications", "drawing", "portrait", "provider", "changes"},
     {"redaction"},
     {"logs", "sentry"},
     {"observers", "places", "search", "connection"},
-    {"bfl_answers", "bfl_submissions", "plan", "slots"},
+    {"bfl_answers", "bfl_submissions", "plan", "slots", "strict_models"},
     {"store", "ended", "ledger", "recollection", "pages", "pulse", "refusals", "events"}
     | {"minutes", "risk", "directory", "staging", "account", "meter"},
     {"bucket"},
@@ -74,6 +74,7 @@ AT_HOME = {
         "jobs.services",
         "jobs.slots",
         "jobs.store",
+        "jobs.strict_models",
         "worker.__main__",
         "deploy.local_redis",
     },
@@ -98,7 +99,7 @@ BFL_WORDS = {
     "Content Moderated",
     "Task not found",
 }
-KEEPERS = {"store", "pages", "places", "plan", "pulse", "refusals", "slots"} | {
+KEEPERS = {"store", "pages", "places", "plan", "pulse", "refusals", "slots", "strict_models"} | {
     "changes",
     "ended",
     "events",

@@ -21,10 +21,11 @@ from jobs import services as wiring
 from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.keys import LINE, LINES, PAUSES
+from jobs.patience import Patience
 from jobs.report import Failure, Report, Taken
 from jobs.settings import load
 from jobs.slots import EVERYTHING
-from jobs.states import REOPENABLE, Doubt, News, Source
+from jobs.states import REOPENABLE, News, Source
 from tests.harness import RedisServer
 from tests.harness.line_books import SMALL_MAX, TOTAL_MAX, LineBooks
 from worker.claim import Claim
@@ -48,6 +49,21 @@ INDEXES = st.integers(0, 1000)
 NEWS = st.sampled_from(News)
 
 
+def unanswered(job: Job, now: float, patience: Patience) -> Job:
+    return submission.await_confirmation(job, now, "why", patience, calls=True)
+
+
+def answered_500(job: Job, now: float, patience: Patience) -> Job:
+    return submission.back_off(job, now, "500", patience, calls=True, counts=True)
+
+
+def answered_503(job: Job, now: float, patience: Patience) -> Job:
+    return submission.back_off(job, now, "503", patience, calls=True, counts=False)
+
+
+UNCONFIRMED = (unanswered, answered_500, answered_503)
+
+
 class Line(LineBooks):
     """Callers, workers that submit, BFL and misfortune, one step at a time."""
 
@@ -58,7 +74,7 @@ class Line(LineBooks):
         self.sending: list[Claim] = []
         self.crashed: list[Claim] = []
         self.tasks: list[tuple[str, str]] = []  # what BFL took: job, task
-        self.doubted: set[str] = set()  # sent, and nobody knows what became of it
+        self.unanswered: set[str] = set()  # sent, and nobody knows what became of it
 
     # Callers.
 
@@ -68,7 +84,7 @@ class Line(LineBooks):
         facts: dict[str, Any] = {}
         self.store.change(
             job_id,
-            lambda job, now: job or submission.in_line(job_id, model, now, facts),
+            lambda job, now: job or submission.create(job_id, model, now, facts),
             new=True,
             submission=b'{"prompt": "a"}',
         )
@@ -80,7 +96,7 @@ class Line(LineBooks):
         job = self.job(index)
         self.store.forget(job)
         self.posted.remove(job.id)
-        self.doubted.discard(job.id)
+        self.unanswered.discard(job.id)
 
     @precondition(lambda self: self.posted)
     @rule(index=INDEXES)
@@ -88,10 +104,10 @@ class Line(LineBooks):
         before = self.job(index)
         change = self.store.change(before.id, self._reopened)
         assert change.written is (before.state in REOPENABLE)
-        self.doubted.discard(before.id)  # the operator takes that upon himself
+        self.unanswered.discard(before.id)  # the operator takes that upon himself
 
     def _reopened(self, job: Job | None, now: float) -> Job | None:
-        return submission.reopened(job, now, self.patience) if job else None
+        return submission.reopen(job, now, self.patience) if job else None
 
     # Workers.
 
@@ -104,7 +120,7 @@ class Line(LineBooks):
         assert found.job_id == head, "first come, first served"
         claim = Claim.admit(self.services, found)
         assert claim is not None, "nobody else was there"
-        assert claim.job.id not in self.doubted, "what BFL may have is not sent again by itself"
+        assert claim.job.id not in self.unanswered, "what BFL may have is not sent again by itself"
         self.sending.append(claim)
 
     @rule()
@@ -138,11 +154,11 @@ class Line(LineBooks):
         answer = Taken(task_id=task_id, cost=3.0)
 
         def take(job: Job | None, now: float) -> Job | None:
-            return submission.taken(job, now, answer, self.patience, calls=True) if job else None
+            return submission.confirm(job, now, answer, self.patience, calls=True) if job else None
 
         self.store.change(claim.job.id, take)
         self.slots.resume(claim.probes)
-        self.doubted.discard(claim.job.id)
+        self.unanswered.discard(claim.job.id)
 
     @precondition(lambda self: self.sending)
     @rule(index=INDEXES, scope=st.sampled_from([EVERYTHING, None]))
@@ -150,34 +166,33 @@ class Line(LineBooks):
         """429 for its model, or 402 for all."""
         claim = self.sending.pop(index % len(self.sending))
         self.slots.pause(scope or claim.job.model or "", "no", 60.0)
-        self._commit(claim, lambda job, now: submission.back_in_line(job, now, "no"))
+        self._commit(claim, lambda job, now: submission.requeue(job, now, "no"))
 
     @precondition(lambda self: self.sending)
     @rule(index=INDEXES)
     def refused(self, index: int) -> None:
         claim = self.sending.pop(index % len(self.sending))
-        self._commit(claim, lambda job, now: submission.refused(job, now, Failure("bad", "no")))
+        self._commit(claim, lambda job, now: submission.refuse(job, now, Failure("bad", "no")))
 
     @precondition(lambda self: self.sending)
-    @rule(index=INDEXES, doubt=st.sampled_from(Doubt), took=st.booleans(), heard=st.booleans())
-    def doubt(self, index: int, doubt: Doubt, took: bool, heard: bool) -> None:
+    @rule(index=INDEXES, step=st.sampled_from(UNCONFIRMED), took=st.booleans(), heard=st.booleans())
+    def unconfirmed(self, index: int, step: Any, took: bool, heard: bool) -> None:
         claim = self.sending.pop(index % len(self.sending))
         job_id = claim.job.id
         if took and job_id in self.posted:
             self.tasks.append((job_id, f"task-{next(self.numbers)}"))
             if heard:
                 self._hear(*self.tasks[-1], News.PROGRESS)
-        said = (doubt, "why", self.patience)
-        self._commit(claim, lambda job, now: submission.doubted(job, now, *said))
-        if doubt is Doubt.SILENT:
-            self.doubted.add(job_id)
+        self._commit(claim, lambda job, now: step(job, now, self.patience))
+        if step is unanswered:
+            self.unanswered.add(job_id)
 
     @precondition(lambda self: self.sending)
     @rule(index=INDEXES)
     def crash(self, index: int) -> None:
         claim = self.sending.pop(index % len(self.sending))
         self.crashed.append(claim)
-        self.doubted.add(claim.job.id)
+        self.unanswered.add(claim.job.id)
 
     @precondition(lambda self: self.sending)
     @rule(index=INDEXES)
@@ -217,9 +232,10 @@ class Line(LineBooks):
         if before.state.terminal:
             assert after.state is before.state
         else:
-            assert task_id in (after.task_id, *after.twins) or not before.unheard
+            resent = before.unconfirmed and before.sent_at is not None
+            assert after.task_id is not None or resent
             if after.task_id is not None:
-                self.doubted.discard(job_id)
+                self.unanswered.discard(job_id)
 
     # Time and misfortune.
 

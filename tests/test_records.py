@@ -138,9 +138,9 @@ def typical(parts: Parts) -> str:
     )
     facts = {"metadata": {"user": "4711", "album": "fog and lighthouses 12345"}}
     steps: list[Any] = [
-        lambda _, now: submission.in_line(job_id, "flux-2-pro", now, facts),
-        lambda job, now: submission.admitted(job, now, "https://api.bfl.ai"),
-        lambda job, now: submission.taken(job, now, taken, PATIENCE, calls=True),
+        lambda _, now: submission.create(job_id, "flux-2-pro", now, facts),
+        lambda job, now: submission.admit(job, now, "https://api.bfl.ai"),
+        lambda job, now: submission.confirm(job, now, taken, PATIENCE, calls=True),
         lambda job, now: job.hear(report, now, PATIENCE),
         lambda job, now: job.claimed(now).stored(now, (media,)),
         lambda job, now: job.noted(now, "webhook called"),

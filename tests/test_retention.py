@@ -114,7 +114,7 @@ def test_a_job_that_was_opened_again_is_off_the_clock(opened: Open) -> None:
     archive = opened(**WEEK)
     job = archive.failed(400)
     reopened = archive.services.store.change(
-        job.id, lambda job, now: job and submission.reopened(job, now, Patience(60, 3600))
+        job.id, lambda job, now: job and submission.reopen(job, now, Patience(60, 3600))
     ).after
     clear(archive)
     assert archive.job(job) == reopened and reopened and reopened.ended_at is None

@@ -15,7 +15,7 @@ from jobs.risk import LOOKS_MAX, Risk
 from jobs.slots import Queue, Slots
 from jobs.states import News, Source
 from jobs.store import Store
-from jobs.submission import in_line
+from jobs.submission import create
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
@@ -46,7 +46,7 @@ def ready(store: Store, job_id: str, life: float) -> None:
 
 
 def put_in_line(store: Store, job_id: str, model: str) -> None:
-    store.change(job_id, lambda _, now: in_line(job_id, model, now, {}), submission=b"{}")
+    store.change(job_id, lambda _, now: create(job_id, model, now, {}), submission=b"{}")
 
 
 def at_risk(redis: Redis, limit: int = 10) -> list[str]:

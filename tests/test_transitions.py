@@ -222,7 +222,7 @@ def test_an_unfetched_job_expires_at_its_deadline(a_job_to_be_rescued: Job) -> N
 
 
 def test_a_replayed_job_is_asked_about_at_once_and_has_a_new_deadline(a_lost_job: Job) -> None:
-    job = submission.reopened(a_lost_job, NOW + 9000, PATIENCE)
+    job = submission.reopen(a_lost_job, NOW + 9000, PATIENCE)
     assert (job.state, job.deadline, job.failure) == (State.SUBMITTED, NOW + 12600, None)
     assert job.wanted is not None and job.replaying
 
@@ -230,7 +230,7 @@ def test_a_replayed_job_is_asked_about_at_once_and_has_a_new_deadline(a_lost_job
 @pytest.mark.parametrize("state", [State.STORED, State.MODERATED, *OPEN])
 def test_what_is_stored_refused_or_under_way_is_not_replayed(state: State) -> None:
     job = replace(Job.expected("job", NOW, PATIENCE), state=state)
-    assert submission.reopened(job, NOW, PATIENCE) is job
+    assert submission.reopen(job, NOW, PATIENCE) is job
 
 
 def test_a_long_timeline_keeps_its_beginning_and_its_end(a_lost_job: Job) -> None:

@@ -65,14 +65,13 @@ class Claim:
         When the answer to our own write gets lost, the write is found on record: it is ours, and
         a job that nobody sends must not look as if BFL might have it.
         """
-        origin = str(services.api.origin)
         own: Job | None = None
 
         def admit(job: Job | None, now: float) -> Job | None:
             nonlocal own
             if job is None or not job.waits:
                 return job
-            own = submission.admitted(job, now, origin)
+            own = submission.admit(job, now, str(services.origin_of(job)))
             return own
 
         try:

@@ -1,7 +1,7 @@
-"""Handing a job in at BFL, and reading what became of that.
+"""Submit a job to BFL and record the outcome.
 
-What BFL certainly did not take goes back in line and keeps its place. What it may have taken is
-in doubt, and only BFL's callback settles it: nothing is paid for twice without being said.
+A job that BFL certainly did not take goes back into the queue. A job that BFL may have taken is
+unconfirmed until BFL calls back: no generation is paid twice without a line on the timeline.
 """
 
 import logging
@@ -19,7 +19,6 @@ from jobs.job import Job
 from jobs.report import Failure, Taken
 from jobs.services import Services
 from jobs.slots import EVERYTHING, PROBE_SECONDS
-from jobs.states import Doubt
 from worker.backoff import pause
 from worker.claim import Claim
 
@@ -31,34 +30,33 @@ LONGEST_PAUSE_SECONDS = 60.0
 BUSY = "BFL says that too many tasks are active"
 TAKEN = range(200, 300)
 REFUSALS = range(400, 500)
-OWN_ERROR = 500  # about one job, unless several have it in a row
-ERRING_JOBS = 3
+OWN_ERROR = 500  # the one error that may be about this job alone
 
 log = logging.getLogger(__name__)
 
 
-def hand_in(services: Services, claim: Claim) -> None:
+def submit_job(services: Services, claim: Claim) -> None:
     """Submit a job that has just been given a slot; its lease runs meanwhile."""
     watchdog.current.set(watchdog.Wire())  # nothing of this one has left yet
     body = services.store.submission(claim.job.id)
     if body is None:
         services.slots.release(claim.probes)
-        _end(claim, Failure("input_lost", "what was to be submitted is gone"))
+        _fail(claim, Failure("input_lost", "what was to be submitted is gone"))
         return
     with undisturbed():
         Submission(services, claim).send(body)
-        _call_the_next(services)
+        _enqueue_next(services)
 
 
-def _call_the_next(services: Services) -> None:
-    """Entries are used up while nobody may go: after a pause each that goes calls another."""
+def _enqueue_next(services: Services) -> None:
+    """RQ jobs are used up while a circuit is open; after it each submission enqueues the next."""
     if found := services.slots.next(only_look=True):
         services.store.hint([found.job_id])
 
 
-def put_back(services: Services, claim: Claim, kind: str) -> None:
-    """A mistake of ours before anything was sent: it falls behind, others are tried first."""
-    Submission(services, claim).put_back(f"unforeseen {kind}, before anything was sent")
+def requeue_unsent(services: Services, claim: Claim, kind: str) -> None:
+    """An unexpected error of ours before anything was sent: others go first."""
+    Submission(services, claim).requeue_last(f"unforeseen {kind}, before anything was sent")
 
 
 class Submission:
@@ -68,20 +66,33 @@ class Submission:
         self._services = services
         self._claim = claim
         self._model = claim.job.model or ""
-        self._calls = services.settings.bfl_reaches_us
+        self._calls = services.settings.bfl_reaches_us and self._model not in services.strict_models
 
     def send(self, given: bytes) -> None:
-        """POST it, and put the outcome on record."""
-        body = dialect.body(strict_json.loads(given), self._webhook())
+        """POST the input, and record the outcome."""
         try:
-            seconds = ANSWER_SECONDS + len(body) / UPLOAD_BYTES_PER_SECOND
-            answer = self._services.api.submitted(self._model, body, seconds)
+            answer = self._post(given)
         except NotSent as error:
             self._wait(EVERYTHING, f"BFL cannot be reached: {error}", self._backoff(EVERYTHING))
         except TransferFailed as error:
-            self._outage(Doubt.SILENT, f"no answer from BFL: {error}")
+            self._unanswered(f"no answer from BFL: {error}")
         else:
             self._understand(answer)
+
+    def _post(self, given: bytes) -> Answer:
+        """BFL's answer; a model that refuses the webhook is asked once more without."""
+        asked = strict_json.loads(given)
+        answer = self._post_once(dialect.body(asked, self._webhook()))
+        if self._calls and answer.status in REFUSALS and dialect.refuses_webhook(answer.body):
+            self._services.strict_models.remember(self._model)
+            self._calls = False
+            answer = self._post_once(dialect.body(asked, None))
+        return answer
+
+    def _post_once(self, body: bytes) -> Answer:
+        origin = self._services.origin_of(self._claim.job)
+        seconds = ANSWER_SECONDS + len(body) / UPLOAD_BYTES_PER_SECOND
+        return self._services.api.submitted(origin, self._model, body, seconds)
 
     def _webhook(self) -> Webhook | None:
         if not self._calls:
@@ -98,8 +109,7 @@ class Submission:
         elif answer.status == dialect.TOO_MANY:
             self._wait(self._model, BUSY, self._backoff(self._model, answer.retry_after))
         elif answer.status in REFUSALS and answer.status != dialect.TIMED_OUT:
-            self._settle()
-            _end(self._claim, dialect.refusal(answer.status, answer.body))
+            self._refuse(dialect.refusal(answer.status, answer.body))
         else:
             self._failed(answer)
 
@@ -107,73 +117,68 @@ class Submission:
         try:
             task = dialect.taken(answer.body)
         except BadReport:
-            self._settle()
-            self._doubt(Doubt.SILENT, "BFL's answer names no task")
+            self._refuse(dialect.without_task(self._model))
             return
         self._record(dialect.within(task, self._services.trust))
         self._settle()
-        self._services.slots.went_well(self._model)
+
+    def _refuse(self, failure: Failure) -> None:
+        self._settle()
+        _fail(self._claim, failure)
 
     def _record(self, task: Taken) -> None:
-        """Without the fence: that BFL has it is true, whoever holds the job by now."""
+        """Write without the fence: BFL has the task, whichever worker holds the job by now."""
         patience, calls = self._services.settings.patience, self._calls
 
-        def take(job: Job | None, now: float) -> Job | None:
-            return submission.taken(job, now, task, patience, calls=calls) if job else None
+        def confirm(job: Job | None, now: float) -> Job | None:
+            return submission.confirm(job, now, task, patience, calls=calls) if job else None
 
-        # Should Redis stay away, this line is all that tells of a task that is paid.
+        # If Redis is lost now, this line is the only trace of a task that is paid for.
         log.info("job %s: BFL took it as task %s", self._claim.job.id, task.task_id)
-        self._services.store.change(self._claim.job.id, take)
+        self._services.store.change(self._claim.job.id, confirm)
 
     def _of_the_account(self, reason: str) -> None:
-        """Everything waits, unless BFL says that the account is fine and only this is refused.
+        """Open the circuit of all models, or of this one where BFL says that the account is fine.
 
-        The job falls behind, so that the next probe is another, unless the account is to blame.
+        The job goes last, so that another one probes next, unless the account is to blame.
         """
         standing = account.standing(self._services.api)
         scope = self._model if standing is Standing.GOOD else EVERYTHING
-        self._wait(scope, reason, PROBE_SECONDS, behind=standing is not Standing.BAD)
+        self._wait(scope, reason, PROBE_SECONDS, last=standing is not Standing.BAD)
 
     def _failed(self, answer: Answer) -> None:
-        """Most probably nothing was made. What is not about this job the others are spared."""
-        reason = f"BFL answered {answer.status}"
-        if self._is_outage(answer.status):
-            self._outage(Doubt.UNAVAILABLE, reason, answer.retry_after)
-        elif self._calls:
-            self._settle()
-            self._doubt(Doubt.ANSWERED, reason)
-        else:
-            self._outage(Doubt.ANSWERED, reason)  # it is sent again without any other delay
-
-    def _is_outage(self, status: int) -> bool:
-        if status != OWN_ERROR:
-            return status > OWN_ERROR
-        return self._services.slots.erred(self._model, self._claim.job.id) >= ERRING_JOBS
-
-    def _outage(self, doubt: Doubt, reason: str, retry_after: float | None = None) -> None:
-        """Only this job is in doubt; the others of its model wait until a probe goes through."""
-        self._settle(self._model, reason, self._backoff(self._model, retry_after))
-        self._doubt(doubt, reason)
-
-    def _doubt(self, doubt: Doubt, why: str) -> None:
-        log.warning("job %s: in doubt: %s", self._claim.job.id, why)
+        """An error of BFL's (5xx, 408): open the model's circuit, submit again later."""
+        reason, counts = f"BFL answered {answer.status}", answer.status == OWN_ERROR
         patience, calls = self._services.settings.patience, self._calls
+        self._outage(reason, answer.retry_after)
         self._claim.commit(
-            lambda job, now: submission.doubted(job, now, doubt, why, patience, calls=calls)
+            lambda job, now: submission.back_off(
+                job, now, reason, patience, calls=calls, counts=counts
+            )
         )
 
-    def put_back(self, reason: str) -> None:
-        self._wait(self._model, reason, self._backoff(self._model), behind=True)
+    def _unanswered(self, reason: str) -> None:
+        """BFL may have the task: open the model's circuit, wait for BFL's callback."""
+        patience, calls = self._services.settings.patience, self._calls
+        self._outage(reason)
+        self._claim.commit(
+            lambda job, now: submission.await_confirmation(job, now, reason, patience, calls=calls)
+        )
 
-    def _wait(self, scope: str, reason: str, seconds: float, *, behind: bool = False) -> None:
-        """Whoever shares the reason waits with it."""
+    def _outage(self, reason: str, retry_after: float | None = None) -> None:
+        log.warning("job %s: unconfirmed: %s", self._claim.job.id, reason)
+        self._settle(self._model, reason, self._backoff(self._model, retry_after))
+
+    def requeue_last(self, reason: str) -> None:
+        self._wait(self._model, reason, self._backoff(self._model), last=True)
+
+    def _wait(self, scope: str, reason: str, seconds: float, *, last: bool = False) -> None:
+        """Open a circuit: all jobs in its scope wait for the same reason."""
         self._settle(scope, reason, seconds)
-        self._claim.commit(
-            lambda job, now: submission.back_in_line(job, now, reason, behind=behind)
-        )
+        self._claim.commit(lambda job, now: submission.requeue(job, now, reason, last=last))
 
     def _settle(self, scope: str | None = None, reason: str = "", seconds: float = 0.0) -> None:
-        """Each outcome of a probe ends the pauses that it probed, but for the one it sets anew."""
+        """Close the circuits that this job has probed, except for the one that it opens anew."""
         self._services.slots.resume([probe for probe in self._claim.probes if probe != scope])
         if scope:
             log.warning("submitting %s pauses for %.0f s: %s", scope, seconds, reason)
@@ -185,19 +190,19 @@ class Submission:
         return max(longer, retry_after or 0.0)
 
 
-def _end(claim: Claim, failure: Failure) -> None:
+def _fail(claim: Claim, failure: Failure) -> None:
     log.info("job %s: BFL refuses it: %s", claim.job.id, failure.code)
-    claim.commit(lambda job, now: submission.refused(job, now, failure))
+    claim.commit(lambda job, now: submission.refuse(job, now, failure))
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """A stop waits until it is on record what was done: with BFL it takes a moment, and money."""
-    told: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
+    """Defer SIGTERM until the outcome is on record: a submission takes a moment, and money."""
+    deferred: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: deferred.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-    for number in told:
+    for number in deferred:
         signal.raise_signal(number)

@@ -105,7 +105,7 @@ def look_after(services: Services, job_id: str, ended: Tell = _nobody) -> None:
     patience, calls = services.settings.patience, services.settings.bfl_reaches_us
 
     def step(job: Job | None, now: float) -> Job | None:
-        return submission.looked_at(job, now, patience, calls=calls) if job else None
+        return submission.check(job, now, patience, calls=calls) if job else None
 
     try:
         change = services.store.change(job_id, step)

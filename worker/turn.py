@@ -18,7 +18,7 @@ from worker import drawings, poll, rescue, submit
 from worker.claim import Claim
 
 STEPS: dict[State, Callable[[Services, Claim], None]] = {
-    State.QUEUED: submit.hand_in,
+    State.QUEUED: submit.submit_job,
     State.SUBMITTED: poll.ask,
     State.READY: rescue.bring_home,
 }
@@ -167,7 +167,7 @@ def _stumble(services: Services, claim: Claim, error: Exception) -> None:
     unsent = not watchdog.current.get(watchdog.Wire()).sent
     with suppress(ClaimLost, StoreUnavailable):
         if claim.job.state is State.QUEUED and unsent:
-            submit.put_back(services, claim, kind)
+            submit.requeue_unsent(services, claim, kind)
             return
         claim.commit(
             lambda job, now: job.noted(now, "stumbled", error=kind).rested(now, STUMBLE_SECONDS)

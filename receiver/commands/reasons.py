@@ -17,7 +17,7 @@ def awaited(services: Services, job: Job) -> str:
         return "being sent to BFL"
     if job.state is State.READY:
         return "BFL is done, the media are being fetched"
-    return "BFL's callback decides whether it has the job" if job.doubt else "BFL is at work"
+    return "BFL's callback decides whether it has the job" if job.unconfirmed else "BFL is at work"
 
 
 def _no_worker(services: Services) -> bool:

@@ -43,9 +43,9 @@ def _death(job: Job) -> Iterator[Prospect]:
 
 
 def _submission(job: Job, shown: Mapping[str, Any], now: float) -> Iterator[Prospect]:
-    if job.doubt:
-        yield Prospect("Nobody knows whether BFL took it; its callback decides")
-        yield Prospect("Looked at again", job.look_at)
+    if job.unconfirmed and job.sent_at is None and not job.waits:
+        yield Prospect("BFL answered with an error; its callback is awaited")
+        yield Prospect("Submitted again without one", job.look_at)
     elif job.leased(now) or job.sent_at is not None:
         yield Prospect("Being submitted to BFL")
     else:
@@ -60,7 +60,9 @@ def _pauses(shown: Mapping[str, Any]) -> list[str]:
 
 
 def _answer(job: Job, now: float) -> Iterator[Prospect]:
-    if job.leased(now):
+    if job.unconfirmed:
+        yield Prospect("BFL did not answer; only its callback can tell whether it has the job")
+    elif job.leased(now):
         yield Prospect("BFL is being asked")
     elif job.wanted is not None:
         yield Prospect("Waits for a worker to ask BFL")

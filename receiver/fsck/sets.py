@@ -38,7 +38,7 @@ def _names(services: Services) -> Iterator[Finding]:
             if entry is None:
                 said = f"leads to job {job_id}, which has no record"
                 yield Finding(f"task {task_id}", said, partial(ledger.unname, task_id, job_id))
-            elif entry.job and task_id not in (entry.job.task_id, *entry.job.twins):
+            elif entry.job and task_id != entry.job.task_id:
                 said = f"leads to job {job_id}, which is another task's"
                 mend = partial(ledger.unname, task_id, job_id, entry.job)
                 yield Finding(f"task {task_id}", said, mend)

@@ -42,8 +42,8 @@ def _life(n: int) -> Job:
     """Of a job that was submitted here: a timeline of six lines, one picture."""
     at, job_id = place(n)
     done, model = at + LIFE_SECONDS, "flux-2-pro"
-    asked = submission.in_line(job_id, model, at, {"metadata": METADATA})
-    sent = submission.admitted(asked, at + 0.128431, ORIGIN)
+    asked = submission.create(job_id, model, at, {"metadata": METADATA})
+    sent = submission.admit(asked, at + 0.128431, ORIGIN)
     task_id = _uuid("task", n)
     answer = Taken(
         task_id=task_id,
@@ -51,7 +51,7 @@ def _life(n: int) -> Job:
         cost=3.0,
         megapixels=(0.0, 1.05),
     )
-    known = submission.taken(sent, at + 0.513297, answer, PATIENCE, calls=True)
+    known = submission.confirm(sent, at + 0.513297, answer, PATIENCE, calls=True)
     heard = known.hear(_progress(task_id), at + 5.214553, PATIENCE)
     ready = heard.hear(_ready(task_id, n, at), done - 1.048219, PATIENCE).claimed(done - 0.761123)
     return _drawn(ready.stored(done, (_picture(ready),)))

@@ -133,7 +133,7 @@ def _facets(redis: Redis, jobs: list[Job]) -> Iterator[str]:
 
 def _names(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     """BFL's name for a task leads to the one job that has it."""
-    own = {TASKS + name: job.id for job in jobs for name in {job.task_id, *job.twins} if name}
+    own = {TASKS + name: job.id for job in jobs for name in {job.task_id} if name}
     own = {key: job_id for key, job_id in own.items() if key != TASKS + job_id}
     found = {_text(key): _text(redis.get(key)) for key in redis.scan_iter(f"{TASKS}*")}
     yield from (

@@ -73,7 +73,7 @@ class LineBooks(RuleBasedStateMachine):
             assert not (job.waits and job.slot)
             assert not job.waits or (job.state is State.QUEUED and job.task_id is None)
             assert not job.slot or job.state in _AT_BFL
-            assert not job.doubt or job.task_id is None
+            assert not job.unconfirmed or job.task_id is None
             self._check_input(job)
 
     def _check_input(self, job: Job) -> None:

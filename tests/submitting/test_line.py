@@ -10,17 +10,20 @@ from jobs.keys import ACTIVE, LINE, LINES, RECORDS
 from jobs.patience import Patience
 from jobs.report import Failure, Report
 from jobs.slots import EVERYTHING, Next
-from jobs.states import Doubt, News, Source, State
+from jobs.states import News, Source, State
 from tests.submitting.bench import Bench
 from worker import turn
 from worker.claim import Claim
 from worker.sweep import sweep
 
 STEPS: dict[str, Callable[[Job, float, Patience], Job]] = {
-    "busy": lambda job, now, _: submission.back_in_line(job, now, "busy"),
-    "refused": lambda job, now, _: submission.refused(job, now, Failure("a", "b")),
-    "in doubt": lambda job, now, patience: submission.doubted(
-        job, now, Doubt.ANSWERED, "why", patience
+    "busy": lambda job, now, _: submission.requeue(job, now, "busy"),
+    "refused": lambda job, now, _: submission.refuse(job, now, Failure("a", "b")),
+    "an error": lambda job, now, patience: submission.back_off(
+        job, now, "why", patience, calls=True, counts=True
+    ),
+    "no answer": lambda job, now, patience: submission.await_confirmation(
+        job, now, "why", patience, calls=True
     ),
 }
 
@@ -39,14 +42,14 @@ def test_a_slot_that_is_given_back_goes_to_the_head_of_the_line(bench: Bench) ->
     claim, _ = bench.admit(), bench.admit()
     assert bench.next() is None
     bench.without_hints()
-    claim.commit(lambda job, now: submission.refused(job, now, Failure("a", "b")))
+    claim.commit(lambda job, now: submission.refuse(job, now, Failure("a", "b")))
     assert bench.next() == "c" and bench.hints() == 1
 
 
 def test_who_was_put_off_keeps_its_place(bench: Bench) -> None:
     for job_id in "ab":
         bench.post(job_id)
-    bench.admit().commit(lambda job, now: submission.back_in_line(job, now, "busy"))
+    bench.admit().commit(lambda job, now: submission.requeue(job, now, "busy"))
     assert bench.next() == "a"
 
 
@@ -58,7 +61,7 @@ def test_what_bfl_has_called_about_is_not_denied_by_its_answer(bench: Bench, ste
     intake.accept(bench.wired.store, report, patience, "a")
     claim.commit(lambda job, now: STEPS[step](job, now, patience))
     job = bench.job("a")
-    assert (job.state, job.task_id, job.doubt) == (State.SUBMITTED, "t", None)
+    assert (job.state, job.task_id, job.unconfirmed) == (State.SUBMITTED, "t", False)
     assert job.slot and not job.waits and job.lease_until is None
 
 
@@ -69,13 +72,13 @@ def test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again(
     bench.post("b", "small")
     bench.admit()
     patience = bench.wired.settings.patience
-    for later in (LEASE_SECONDS, patience.callback_grace):
+    for later in (LEASE_SECONDS, submission.UNANSWERED_SLOT_SECONDS):
 
         def look(job: Job | None, now: float, late: float = later) -> Job | None:
-            return job and submission.looked_at(job, now + late, patience)
+            return job and submission.check(job, now + late, patience)
 
         bench.wired.store.change("a", look)
-    assert bench.job("a").doubt is Doubt.SILENT and bench.next() == "b"
+    assert bench.job("a").unconfirmed and bench.next() == "b"
 
 
 def test_a_slot_is_not_given_twice_by_workers_that_looked_at_the_same_time(bench: Bench) -> None:
@@ -93,7 +96,7 @@ def test_who_came_back_to_the_line_is_not_taken_out_by_one_who_was_late(bench: B
     bench.post("a")
     claim = bench.admit()
     seen = bench.job("a").version  # what the late one sees: another worker has it
-    claim.commit(lambda job, now: submission.back_in_line(job, now, "busy"))
+    claim.commit(lambda job, now: submission.requeue(job, now, "busy"))
     bench.wired.slots.leave(Next("a", "large", ()), seen)
     assert bench.next() == "a"
 
@@ -119,7 +122,7 @@ def test_a_place_that_was_lost_is_found_again(bench: Bench) -> None:
     assert bench.next() is None
 
     def look(job: Job | None, now: float) -> Job | None:
-        return job and submission.looked_at(job, now, bench.wired.settings.patience)
+        return job and submission.check(job, now, bench.wired.settings.patience)
 
     bench.wired.store.change("a", look)
     assert bench.next() == "a"

@@ -15,13 +15,13 @@ from jobs.api import Api
 from jobs.job import Job
 from jobs.keys import PAUSES
 from jobs.slots import EVERYTHING
-from jobs.states import Doubt, State
+from jobs.states import State
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox
 from tests.submitting.bench import Bench, built
 from worker import turn
-from worker.submit import ERRING_JOBS
+from worker.submit import FIRST_PAUSE_SECONDS
 from worker.sweep import look_after, sweep
 
 SOON_SECONDS = 5.0
@@ -55,44 +55,57 @@ def later(bench: Bench, job_id: str, seconds: float, **facts: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [502, 503])
-def test_an_outage_pauses_the_model_and_only_one_job_is_in_doubt(bench: Bench, status: int) -> None:
+def test_an_outage_pauses_the_model_and_only_one_job_is_unconfirmed(
+    bench: Bench, status: int
+) -> None:
     for job_id in "abc":
         bench.post(job_id, given=asked(submit_status=status))
     bench.post("d", "other", asked())
     for _ in range(4):
         turn.take(bench.wired, "x")
-    assert [bench.job(name).doubt for name in "abc"] == [Doubt.UNAVAILABLE, None, None]
+    assert [bench.job(name).unconfirmed for name in "abc"] == [True, False, False]
     assert bench.job("d").task_id, "other models go on"
 
 
-def test_several_jobs_that_get_a_500_in_a_row_are_an_outage(bench: Bench) -> None:
-    for n in range(ERRING_JOBS + 1):
-        bench.post(f"job-{n}", "small", asked(submit_status=500))
-        turn.take(bench.wired, "x")
-        doubt = Doubt.UNAVAILABLE if n + 1 >= ERRING_JOBS else Doubt.ANSWERED
-        assert bench.job(f"job-{n}").doubt is doubt
-        assert ("small" in pauses(bench)) is (n + 1 >= ERRING_JOBS)
+def test_a_job_that_always_gets_a_500_holds_the_others_up_for_seconds_only(bench: Bench) -> None:
+    bench.post("poisoned", "small", asked(submit_status=500))
+    bench.post("next", "small", asked())
+    turn.take(bench.wired, "x")
+    assert pauses(bench)["small"] < 2 * FIRST_PAUSE_SECONDS
+    end_pauses(bench)
+    turn.take(bench.wired, "x")
+    assert bench.job("next").task_id and pauses(bench) == {}
+
+
+def test_a_job_that_always_gets_a_500_is_submitted_ever_more_rarely_and_fails(bench: Bench) -> None:
+    bench.post("a", given=asked(submit_status=500))
+    waits: list[float] = []
+    while not bench.job("a").state.terminal:
+        assert len(waits) <= submission.RESUBMITS_MAX
         end_pauses(bench)
-        later(bench, f"job-{n}", 60, behind=9e9)  # out of the others' way, and its slot free
-
-
-def test_one_poisoned_job_is_no_outage_to_the_others(bench: Bench) -> None:
-    for n in range(2 * ERRING_JOBS):
-        bench.post(f"job-{n}", "small", asked(submit_status=500) if n % 2 else asked())
         turn.take(bench.wired, "x")
-        assert pauses(bench) == {}
-        bench.wired.store.forget(bench.job(f"job-{n}"))
+        job = bench.job("a")
+        if not job.state.terminal:
+            waits.append((job.look_at or 0.0) - bench.wired.store.now())
+            later(bench, "a", 60)
+    grace = bench.wired.settings.callback_grace
+    expected = [grace * 2**n for n in range(submission.RESUBMITS_MAX)]
+    assert waits == pytest.approx(expected, abs=SOON_SECONDS)
+    failure = bench.job("a").failure
+    assert failure and failure.code == "bfl_unavailable"
+    assert bench.posts() == 1 + submission.RESUBMITS_MAX
 
 
 def test_an_outage_uses_up_none_of_a_jobs_tries(bench: Bench) -> None:
     bench.post("a", given=asked(submit_status=503))
-    line_ends = bench.job("a").deadline
+    deadline = bench.job("a").deadline
     for _ in range(submission.RESUBMITS_MAX + 2):
         end_pauses(bench)
         turn.take(bench.wired, "x")
-        assert bench.job("a").doubt is Doubt.UNAVAILABLE
-        later(bench, "a", 60)
-    assert bench.job("a").waits and bench.job("a").deadline == line_ends, "a week, and no longer"
+        assert bench.job("a").unconfirmed and bench.job("a").resubmits == 0
+        assert bench.job("a").deadline == deadline, "a week, and no longer"
+        later(bench, "a", 0)
+    assert bench.job("a").waits
 
 
 @pytest.mark.parametrize(
@@ -105,7 +118,7 @@ def test_a_probe_without_success_does_not_make_a_short_pause_long(
     bench.wired.slots.pause("large", "busy", -1.0)
     bench.wired.slots.pause(EVERYTHING, "not reached", -1.0)
     turn.take(bench.wired, "x")
-    assert bench.job("a").doubt
+    assert bench.job("a").unconfirmed
     assert list(pauses(bench)) == ["large"] and pauses(bench)["large"] < SOON_SECONDS
 
 
@@ -136,7 +149,7 @@ def test_a_time_out_pauses_the_model(bench: Bench) -> None:
         bench.post(job_id, given=asked(submit_cut=True))
     for _ in range(2):
         turn.take(bench.wired, "x")
-    assert bench.job("a").doubt is Doubt.SILENT and bench.job("b").waits
+    assert bench.job("a").unconfirmed and bench.job("b").waits
 
 
 def test_one_worker_is_left_for_rescues(bench: Bench) -> None:
@@ -149,22 +162,23 @@ def test_one_worker_is_left_for_rescues(bench: Bench) -> None:
     assert bench.next() == "b"
     bench.redis.srem(bench.wired.hints.workers_key, "three")
     patience = bench.wired.settings.patience
-    claim.commit(lambda job, now: submission.doubted(job, now, Doubt.SILENT, "why", patience))
+    claim.commit(
+        lambda job, now: submission.await_confirmation(job, now, "why", patience, calls=True)
+    )
     assert bench.next() == "b", "it is not being sent any more"
 
 
-@pytest.mark.parametrize(
-    ("doubt", "keeps"), [(Doubt.SILENT, True), (Doubt.ANSWERED, False), (Doubt.UNAVAILABLE, False)]
-)
-def test_what_was_sent_into_silence_keeps_its_slot_as_long_as_a_generation_takes(
-    bench: Bench, doubt: Doubt, keeps: bool
+def test_an_unanswered_submission_keeps_its_slot_as_long_as_a_generation_takes(
+    bench: Bench,
 ) -> None:
     bench.post("a")
     claim, patience = bench.admit(), bench.wired.settings.patience
-    claim.commit(lambda job, now: submission.doubted(job, now, doubt, "why", patience))
+    claim.commit(
+        lambda job, now: submission.await_confirmation(job, now, "why", patience, calls=True)
+    )
     job, now = bench.job("a"), bench.wired.store.now()
-    waits = submission.SILENT_SLOT_SECONDS if keeps else patience.callback_grace
-    assert job.look_at == pytest.approx(now + waits, abs=SOON_SECONDS)
+    waits = submission.UNANSWERED_SLOT_SECONDS
+    assert job.slot and job.look_at == pytest.approx(now + waits, abs=SOON_SECONDS)
     later(bench, "a", 0)
     assert not bench.job("a").slot, "a few that hang must not keep all of them for an hour"
 
@@ -176,7 +190,7 @@ def test_what_is_ours_to_blame_and_never_left_goes_back_in_line_behind_the_other
     bench.post("b", given=asked())
     turn.take(bench.wired, "x")
     job = bench.job("a")
-    assert job.waits and job.doubt is None and bench.posts() == 0
+    assert job.waits and not job.unconfirmed and bench.posts() == 0
     assert "before anything was sent" in str(job.timeline[-1].detail)
     assert "large" in pauses(bench)
     end_pauses(bench)
@@ -199,7 +213,7 @@ def test_without_anybody_to_call_silence_is_not_waited_for(
     bench = silent_bench(bench, redis_server, tmp_path)
     bench.post("a", given=asked(submit_cut=True))
     turn.take(bench.wired, "x")
-    assert "nobody to call" in str(bench.job("a").timeline[-1].detail)
+    assert "not given a webhook" in str(bench.job("a").timeline[-1].detail)
     later(bench, "a", bench.wired.settings.callback_grace + 1)
     failure = bench.job("a").failure
     assert failure and failure.code == "submission_unconfirmed"
@@ -211,6 +225,7 @@ def test_without_anybody_to_call_an_error_is_followed_by_another_try_after_a_pau
     bench = silent_bench(bench, redis_server, tmp_path)
     bench.post("a", given=asked(submit_status=500))
     turn.take(bench.wired, "x")
+    look_after(bench.wired, "a")
     assert bench.job("a").waits and bench.job("a").resubmits == 1
     assert "large" in pauses(bench)
 
@@ -223,7 +238,7 @@ def test_without_anybody_to_call_a_dead_workers_job_is_not_waited_for(
     bench.admit()
     later(bench, "a", 0, lease_until=1.0)
     job = bench.job("a")
-    assert job.doubt and job.deadline < bench.wired.store.now() + 2 * 60
+    assert job.unconfirmed and job.deadline < bench.wired.store.now() + 2 * 60
 
 
 def test_a_task_that_cannot_be_put_on_record_is_named_in_the_log(
@@ -245,7 +260,7 @@ def test_a_task_that_cannot_be_put_on_record_is_named_in_the_log(
     assert f"job a: BFL took it as task {task.id}" in caplog.text
 
 
-def test_a_key_that_cannot_be_sent_puts_no_job_in_doubt(
+def test_a_key_that_cannot_be_sent_leaves_no_job_unconfirmed(
     redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
 ) -> None:
     wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url)
@@ -255,5 +270,5 @@ def test_a_key_that_cannot_be_sent_puts_no_job_in_doubt(
     bench.post("a")
     turn.take(wired, "x")
     job = bench.job("a")
-    assert job.waits and job.doubt is None and pauses(bench)
+    assert job.waits and not job.unconfirmed and pauses(bench)
     wired.redis.close()

@@ -57,17 +57,17 @@ def refusals(desk: Desk, job: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("named", ["the task of another job", "the id of another job"])
-def test_the_secret_of_a_job_in_doubt_takes_no_name_of_another(desk: Desk, named: str) -> None:
-    doubtful = desk.posted(submit_hang=60, callback="never")
+def test_the_secret_of_an_unconfirmed_job_takes_no_name_of_another(desk: Desk, named: str) -> None:
+    unconfirmed = desk.posted(submit_hang=60, callback="never")
     other = desk.posted(callback="never")
     task_id = desk.submitted(other)["task_id"]
-    mine = desk.task(doubtful)
+    mine = desk.task(unconfirmed)
     told = Task(**{**vars(mine), "id": task_id if "task" in named else other["id"]})
     answer = called(mine.webhook_url, mine.webhook_secret, told)
     assert answer.status_code == 401
     assert desk.client.job(task_id)["id"] == other["id"]
-    assert desk.client.job(doubtful["id"])["task_id"] is None
-    assert "another job" in refusals(desk, doubtful)[0]
-    for job in (other, doubtful):
+    assert desk.client.job(unconfirmed["id"])["task_id"] is None
+    assert "another job" in refusals(desk, unconfirmed)[0]
+    for job in (other, unconfirmed):
         desk.box.call_back(desk.task(job).id)
         desk.stored(job)

@@ -30,14 +30,14 @@ class Small:
     def post(self, job_id: str, given: bytes = b"{}") -> Job | None:
         def begin(job: Job | None, now: float) -> Job:
             facts = {"input_bytes": len(given)}
-            return job or submission.in_line(job_id, "small", now, facts)
+            return job or submission.create(job_id, "small", now, facts)
 
         return self.store.change(job_id, begin, new=True, submission=given).after
 
 
 def refused_by_bfl(bench: Bench, job_id: str, status: int | None) -> None:
     def step(job: Job | None, now: float) -> Job | None:
-        return job and submission.refused(job, now, Failure("a", "b", status))
+        return job and submission.refuse(job, now, Failure("a", "b", status))
 
     bench.wired.store.change(job_id, step)
 
@@ -82,7 +82,7 @@ def test_what_goes_back_in_line_takes_its_room_again(bench: Bench) -> None:
     patience = bench.wired.settings.patience
 
     def again(job: Job | None, now: float) -> Job | None:
-        return job and submission.reopened(job, now, patience)
+        return job and submission.reopen(job, now, patience)
 
     small.store.change("a", again)
     sizes: Any = bench.redis.hgetall(SIZES)

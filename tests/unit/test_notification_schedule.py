@@ -88,7 +88,7 @@ def test_who_says_only_after_the_end_where_to_be_told_is_told_once() -> None:
 def test_a_replayed_job_takes_back_what_was_not_told_yet_and_ends_anew() -> None:
     first = ended(notify_url=APP)
     reopened = notifications.schedule(
-        first, submission.reopened(first, NOW + 50, PATIENCE), NOW, owner=False
+        first, submission.reopen(first, NOW + 50, PATIENCE), NOW, owner=False
     )
     assert reopened.notices == ()
     second = notifications.schedule(reopened, failed(reopened, NOW + 60), NOW + 60, owner=False)

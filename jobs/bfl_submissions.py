@@ -23,10 +23,13 @@ WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
 
 BFL_HOST = "api.bfl.ai"
 # Paths of BFL's API whose answers have no task to wait for.
-NO_GENERATIONS = frozenset(
-    {"finetune", "my_finetunes", "finetune_details", "delete_finetune", "get_result", "credits"}
-)
+ONLY_BFL = frozenset({"finetune", "my_finetunes", "finetune_details", "delete_finetune"})
+NO_GENERATIONS = ONLY_BFL | {"get_result", "credits"}
 FINETUNED = "-finetuned"
+BOUND_TO_REGION = (
+    "most fine-tuned models live in the one region where they were trained: "
+    "name it as `region`, or in BFL_API_URL"
+)
 FINETUNED_ANYWHERE = "flux-2-klein"  # BFL serves these on its global host
 
 

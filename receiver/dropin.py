@@ -1,4 +1,4 @@
-"""BFL's own API: any client of it works with nothing but its base URL and key changed."""
+"""BFL-compatible API (`/v1`): BFL clients work with only their base URL and key changed."""
 
 import time
 from collections.abc import Mapping
@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from werkzeug.routing import PathConverter
 
 from jobs import bfl_answers
+from jobs import bfl_submissions as dialect
 from jobs.caller import Caller
-from jobs.errors import BflUnavailable, KeyReused, LineFull, StoreUnavailable
+from jobs.errors import BadRequest, BflUnavailable, KeyReused, LineFull, StoreUnavailable
 from jobs.headers import VALUE, is_header
 from jobs.hosts import Trust
 from jobs.job import Job
@@ -27,7 +28,7 @@ from receiver.questions import Query, TaskId
 from receiver.submissions import BODY_MAX_BYTES, Order, Wish
 from receiver.wiring import services
 
-# BFL answers a submission in half a second, and some clients do not wait longer than five.
+# BFL answers a submission in half a second, and some clients time out after five.
 TAKEN_SECONDS = 4.0
 FIRST_LOOK_SECONDS = 0.02
 LOOKS_SLOW_DOWN = 1.3
@@ -43,7 +44,7 @@ blueprint = Blueprint("dropin", __name__, url_prefix="/v1")
 
 
 class Webhook(BaseModel):
-    """What a client may add to its input: somebody of its own to call."""
+    """The client's own webhook, which a client of BFL sends within its input."""
 
     model_config = ConfigDict(strict=True)
 
@@ -68,14 +69,14 @@ class Webhook(BaseModel):
 
 
 class ResultQuery(Query):
-    """Which task; clients of BFL may say more."""
+    """Parameters of a poll; BFL ignores those that it does not know."""
 
     model_config = ConfigDict(extra="ignore")
 
     id: TaskId
 
 
-# What BFL says no with comes as it is, within a few seconds.
+# BFL's refusals are relayed as they are, if they come within a few seconds.
 REFUSED: Mapping[int | str, Answer] = {
     status: Answer(what="BFL, or Fluxkeep itself, does not take it.", kind=Relayed)
     for status in (400, 404, 422, "4XX")
@@ -99,11 +100,14 @@ REFUSED: Mapping[int | str, Answer] = {
 )
 def submit(model: str) -> ResponseReturnValue:
     """BFL's answer to a submission, or its refusal when that comes at once."""
+    if not dialect.is_generation(model):
+        raise BadRequest(dialect.refuse_no_generation(model))
     wired = services()
     raw = body.read(BODY_MAX_BYTES)
     given = an_object(raw)
     caller = checked(Webhook, given).caller(wired.trust)
-    order = checked(Order, {"model": model, "input": given})
+    asked = {name: value for name, value in given.items() if name not in dialect.WEBHOOK_FIELDS}
+    order = checked(Order, {"model": model, "input": asked})
     job = _settled(submissions.accepted(wired, Wish.of(order, caller), raw))
     if job.failure and job.failure.status:
         return _refused(job.failure, job.failure.status)
@@ -111,7 +115,7 @@ def submit(model: str) -> ResponseReturnValue:
 
 
 def _settled(job: Job) -> Job:
-    """The job once BFL has taken or refused it; as it is when that takes too long."""
+    """Wait until BFL has taken or refused the job, or until TAKEN_SECONDS are over."""
     store, pause = services().store, FIRST_LOOK_SECONDS
     until = time.monotonic() + TAKEN_SECONDS
     while job.task_id is None and not job.state.terminal and time.monotonic() < until:
@@ -150,7 +154,7 @@ def _refused(failure: Failure, status: int) -> ResponseReturnValue:
     uses_redis=False,
 )
 def get_result() -> ResponseReturnValue:
-    """What became of a job, by its own id or BFL's."""
+    """State of a job, by its own id or BFL's."""
     task_id = ResultQuery.read().id
     try:
         job = services().store.load(task_id)
@@ -180,7 +184,7 @@ def _polled(said: bfl_answers.Told, status: int = HTTPStatus.OK) -> ResponseRetu
     uses_redis=False,
 )
 def credits_left() -> ResponseReturnValue:
-    """BFL's own answer, asked with the operator's key."""
+    """BFL's own answer to the operator's key."""
     try:
         answer = services().api.credits()
     except BflUnavailable as error:
@@ -192,6 +196,6 @@ def credits_left() -> ResponseReturnValue:
 
 
 def base_url() -> str:
-    """The origin the client asked: some send their key to no other."""
+    """The origin that the client uses: some clients send their key to no other."""
     settings = services().settings
     return settings.public_url or submissions.reached_at(services()) or settings.base_url

@@ -10,6 +10,7 @@ from flask import Flask, Response, json, request
 from werkzeug.exceptions import HTTPException
 
 from jobs import bfl_answers, errors
+from jobs import bfl_submissions as dialect
 from jobs.errors import FluxkeepError
 from receiver.answers import Problem
 
@@ -107,6 +108,12 @@ def document(status: HTTPStatus, detail: str) -> Problem:
     return {"title": status.phrase, "status": int(status), "detail": detail}
 
 
+def _only_of_bfl() -> str | None:
+    """The path under `/v1` of a request that only BFL itself can answer."""
+    path = request.path.removeprefix(BFL_PATHS)
+    return path if path in dialect.ONLY_BFL else None
+
+
 def _as_bfl_says_it(
     status: HTTPStatus, detail: str, errors: Sequence[Mapping[str, str]] = ()
 ) -> Response:
@@ -115,6 +122,8 @@ def _as_bfl_says_it(
         status, detail = HTTPStatus.FORBIDDEN, bfl_answers.NOT_AUTHENTICATED
     if status is HTTPStatus.NOT_FOUND:
         detail = status.phrase
+    if status is HTTPStatus.METHOD_NOT_ALLOWED and (path := _only_of_bfl()):
+        detail = dialect.refuse_no_generation(path)
     said = bfl_answers.error(bfl_answers.complaints(errors) or detail, detail)
     response = Response(json.dumps(said), status, mimetype="application/json")
     response.headers.update(HEADERS.get(status, {}))

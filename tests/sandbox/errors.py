@@ -1,5 +1,6 @@
 """BFL's refusals with the exact bodies it sends."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from tests.sandbox.fields import Misfit
@@ -25,6 +26,20 @@ class Refused(Exception):
 
 def invalid(loc: list[Any], msg: str, kind: str) -> Answer:
     return Answer.json(422, {"detail": [{"loc": ["body", *loc], "msg": msg, "type": kind}]})
+
+
+def extra_forbidden(names: list[str], body: Mapping[str, Any]) -> Answer:
+    """A strict model's answer; FastAPI repeats what was sent as `input`."""
+    msg, kind = "Extra inputs are not permitted", "extra_forbidden"
+    return Answer.json(
+        422,
+        {
+            "detail": [
+                {"loc": ["body", name], "msg": msg, "type": kind, "input": body[name]}
+                for name in names
+            ]
+        },
+    )
 
 
 def misfit(wrong: Misfit, *where: str) -> Answer:

@@ -23,6 +23,7 @@ class Settings:
     keys: set[str] = field(default_factory=set)  # empty: any key that is not empty will do
     submit_fault: SubmitFault | None = None
     poll_fault: PollFault | None = None
+    strict: bool = True  # FLUX 3 refuses fields that it does not know, a webhook among them
     generation_seconds: float = 0.5
     delivery_refuses_keys: bool = True  # the real one ignores them; here a test shall notice
     url_life_seconds: float = 600.0

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.sandbox.errors import Refused, invalid, misfit, refusal
+from tests.sandbox.errors import Refused, extra_forbidden, invalid, misfit, refusal
 from tests.sandbox.fields import Misfit
+from tests.sandbox.models import DRAFT_ENHANCE, fields_of
 from tests.sandbox.switches import Switches, read_switches
 
 WEBHOOK_URL_LENGTH = 2083
@@ -29,15 +30,18 @@ class Submission:
         return json.dumps([self.model, self.input, repr(self.switches)], sort_keys=True)
 
 
-def read_submission(model: str, body: Any) -> Submission:
+def read_submission(model: str, body: Any, *, strict: bool = True) -> Submission:
     """Raises Refused."""
     if model.startswith("unknown"):
         raise Refused(refusal(404))
     if not isinstance(body, dict):
         raise Refused(invalid([], "Input should be a valid dictionary", "model_attributes_type"))
+    if strict and (known := fields_of(model, body)):
+        _check_known(known, body)
     _check_prompt(model, body)
     _check_whole_numbers(body)
     _check_webhook(body)
+    _check_draft(body)
     own = ("sandbox", "webhook_url", "webhook_secret")
     return Submission(
         model=model,
@@ -48,9 +52,16 @@ def read_submission(model: str, body: Any) -> Submission:
     )
 
 
+def _check_known(known: frozenset[str], body: Mapping[str, Any]) -> None:
+    """All unknown fields are named in one answer, as FastAPI does."""
+    unknown = [name for name in body if name not in known | {"sandbox"}]
+    if unknown:
+        raise Refused(extra_forbidden(unknown, body))
+
+
 def _check_prompt(model: str, body: Mapping[str, Any]) -> None:
     if "prompt" not in body:
-        if model.startswith(PROMPTLESS):
+        if model.startswith(PROMPTLESS) or body.get("mode") == DRAFT_ENHANCE:
             return
         raise Refused(invalid(["prompt"], "Field required", "missing"))
     _check_string(body, "prompt")
@@ -82,6 +93,15 @@ def _check_webhook(body: Mapping[str, Any]) -> None:
         )
     if url is not None and not url.startswith(("http://", "https://")):
         raise Refused(invalid(["webhook_url"], "Input should be a valid URL", "url_parsing"))
+
+
+def _check_draft(body: Mapping[str, Any]) -> None:
+    """To finish a draft takes its bundle, by URL or as base64."""
+    if body.get("mode") != DRAFT_ENHANCE:
+        return
+    if "draft_cache" not in body:
+        raise Refused(invalid(["draft_cache"], "Field required", "missing"))
+    _check_string(body, "draft_cache")
 
 
 def _switches(given: Any) -> Switches:

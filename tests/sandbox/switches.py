@@ -28,6 +28,7 @@ class Switches:
     submit_cut: bool = False  # the task is made, the connection closed without an answer
     submit_hang: float = 0.0  # the task is made, the answer comes this much later
     submit_lie: Literal[429, 500, 502, 503] | None = None  # the task is made, and this is answered
+    strict: bool | None = None  # whether unknown fields are refused; None: as the settings say
     polling_url: bool = True  # False: not in the answer to a submission that has a webhook_url
     null_cost: bool = False
     retry_after: float | None = None  # sent with 429 and 503; 503 says 1 by itself

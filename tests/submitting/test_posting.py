@@ -80,14 +80,17 @@ def test_a_large_picture_reaches_bfl_byte_for_byte(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("own", ["https://attacker.example/hook", "", None, 5])
-def test_a_webhook_of_the_callers_is_replaced(desk: Desk, own: Any) -> None:
+@pytest.mark.parametrize("name", WEBHOOK_FIELDS)
+def test_a_webhook_of_the_callers_is_refused_and_notify_url_is_named(
+    desk: Desk, name: str, own: Any
+) -> None:
     order = desk.order()
-    order["input"] |= {"webhook_url": own, "webhook_secret": "their own"}
-    job = desk.post(order).json() | {"order": order}
-    desk.stored(job)
-    task = desk.task(job)
-    assert task.webhook_url and task.webhook_url.startswith(desk.scene.webhook_url + "/")
-    assert task.webhook_secret not in (None, "their own")
+    order["input"] |= {name: own}
+    answer = desk.post(order)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == f"input.{name}" and "notify_url" in error["message"]
+    assert not desk.requests({"order": order})
 
 
 def test_each_job_has_a_token_and_a_secret_of_its_own(desk: Desk) -> None:

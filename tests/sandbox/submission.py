@@ -11,6 +11,7 @@ from tests.sandbox.models import DRAFT_ENHANCE, fields_of
 from tests.sandbox.switches import Switches, read_switches
 
 WEBHOOK_URL_LENGTH = 2083
+BATCH_MAX = 4
 PROMPTLESS = ("flux-tools/", "flux-pro-1.0-expand")
 
 
@@ -46,7 +47,7 @@ def read_submission(model: str, body: Any, *, strict: bool = True) -> Submission
     return Submission(
         model=model,
         input={name: value for name, value in body.items() if name not in own},
-        switches=_switches(body.get("sandbox", {})),
+        switches=_switches(body),
         webhook_url=body.get("webhook_url"),
         webhook_secret=body.get("webhook_secret"),
     )
@@ -104,10 +105,19 @@ def _check_draft(body: Mapping[str, Any]) -> None:
     _check_string(body, "draft_cache")
 
 
-def _switches(given: Any) -> Switches:
+def _switches(body: Mapping[str, Any]) -> Switches:
+    given = body.get("sandbox", {})
     if not isinstance(given, dict):
         raise Refused(invalid(["sandbox"], "Input should be a valid dictionary", "dict_type"))
     try:
-        return read_switches(given)
+        return read_switches(_files(body) | given)
     except Misfit as wrong:
         raise Refused(misfit(wrong, "sandbox")) from None
+
+
+def _files(body: Mapping[str, Any]) -> dict[str, int]:
+    """How many films `batch` asks for, each with a bundle where they are drafts."""
+    batch = body.get("batch")
+    if not isinstance(batch, int) or not 1 <= batch <= BATCH_MAX:
+        return {}
+    return {"samples": batch, "drafts": batch if body.get("draft") is True else 0}

@@ -1,9 +1,10 @@
-"""BFL's dialect spoken: a job as BFL itself would tell of it, to clients that know only BFL.
+"""Replies in BFL's shape, for clients of BFL's API.
 
-How clients read it decides what is said: some take any word but "Pending" and the final ones for
-an error, some want numbers to be numbers or absent, and one reads only `message`.
+Their habits decide the details: some take any word but "Pending" and the final ones for an error,
+some want numbers to be numbers or absent, and one reads only `message`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired
 
@@ -15,6 +16,13 @@ from jobs.kept import Role
 from jobs.states import State
 
 RETRY_AFTER_SECONDS = 1
+# Delivery URLs die within the hour, and polling URLs are for BFL's own key.
+_URL = re.compile(
+    r"https?://(?:delivery[a-z0-9.-]{0,253}\.bfl\.(?:ai|ml)"
+    r"|bfldelivery[a-z0-9]{0,63}\.blob\.core\.windows\.net"
+    r"|(?:api|gateway)[a-z0-9.-]{0,253}\.bfl\.(?:ai|ml)/v1/get_result)(?![a-z0-9.-])[^\s\"'<>]*",
+    re.IGNORECASE | re.ASCII,
+)
 
 _STATUS = {
     State.STORED: "Ready",
@@ -37,7 +45,7 @@ class Taken(TypedDict):
 
 
 class Told(TypedDict):
-    """A task as BFL would tell of it."""
+    """A task in BFL's answer to a poll."""
 
     id: str
     status: str
@@ -51,13 +59,13 @@ class Told(TypedDict):
 
 
 class Credits(TypedDict):
-    """What is left."""
+    """Credits of the BFL account."""
 
     credits: float
 
 
 class Complaint(TypedDict):
-    """A field that is wrong, as BFL names it."""
+    """A field that is wrong, in BFL's shape."""
 
     loc: list[str]
     msg: str
@@ -65,7 +73,7 @@ class Complaint(TypedDict):
 
 
 class Error(TypedDict):
-    """An error as BFL says it."""
+    """An error in BFL's shape."""
 
     detail: str | list[Complaint]
     message: str
@@ -87,26 +95,29 @@ def submitted(job: Job, base_url: str) -> Taken:
     return said
 
 
-def told(job: Job, links: Sequence[str]) -> Told:
-    """The answer to a poll and the body of a callback; "Ready" only once the media are ours."""
+def told(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> Told:
+    """The answer to a poll and the body of a callback; "Ready" only once the media are stored.
+
+    `waiting` are the reasons why BFL does not work on it yet.
+    """
     said: Told = {
         "id": job.id,
         "status": _status(job),
         "result": _result(job, links) if job.state is State.STORED else None,
         "progress": job.progress,
-        "details": _details(job),
+        "details": _details(job, waiting),
         "preview": None,
     }
     if job.cost is not None:
         said["cost"] = job.cost
     if job.failure and job.state.terminal and job.state is not State.STORED:
         said["error"] = job.failure.code
-        said["message"] = job.failure.message
+        said["message"] = _without_bfl_urls(job.failure.message)
     return said
 
 
 def pending(task_id: str) -> Told:
-    """While Redis is away nobody can know more, and asking again costs nothing."""
+    """The answer while Redis is down: the client polls again."""
     return _about(task_id, "Pending")
 
 
@@ -132,9 +143,28 @@ def _status(job: Job) -> str:
 
 
 def _result(job: Job, links: Sequence[str]) -> dict[str, Any]:
-    """BFL's result with our links in place of its URLs; what is not known is left out."""
-    result = {name: value for name, value in job.result.items() if value is not None}
-    return _media_fields(job, links) | with_links(result, links)
+    """BFL's result with our links in place of its URLs; unknown values are left out."""
+    result = _media_fields(job, links) | _without_bfl_urls_in(with_links(job.result, links))
+    return {name: value for name, value in result.items() if value is not None}
+
+
+def _without_bfl_urls_in(value: Any) -> Any:
+    """A value whose URLs of BFL are gone: from a list, as null from an object, or out of a text."""
+    if isinstance(value, str):
+        return None if _is_bfl_url(value) else _without_bfl_urls(value)
+    if isinstance(value, list):
+        return [_without_bfl_urls_in(item) for item in value if not _is_bfl_url(item)]
+    if isinstance(value, Mapping):
+        return {_without_bfl_urls(k): _without_bfl_urls_in(item) for k, item in value.items()}
+    return value
+
+
+def _is_bfl_url(value: Any) -> bool:
+    return isinstance(value, str) and _URL.fullmatch(value) is not None
+
+
+def _without_bfl_urls(text: str) -> str:
+    return _URL.sub("(URL removed)", text)
 
 
 def _media_fields(job: Job, links: Sequence[str]) -> dict[str, Any]:
@@ -151,7 +181,9 @@ def _links(job: Job, links: Sequence[str], role: Role) -> list[str]:
     return [link for link, file in zip(links, job.media, strict=True) if file.role is role]
 
 
-def _details(job: Job) -> dict[str, Any] | None:
+def _details(job: Job, waiting: Sequence[str]) -> dict[str, Any] | None:
+    if waiting:
+        return {"Waiting": list(waiting)}
     if job.moderation and job.moderation.reasons:
         return {"Moderation Reasons": list(job.moderation.reasons)}
     return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from jobs import portrait, shown
+from jobs import portrait, shown, submission
 from jobs.job import Job
 from jobs.services import Services
 from jobs.slots import EVERYTHING, Pause
@@ -29,6 +29,14 @@ def _held_up(record: Job, pauses: Sequence[Pause]) -> list[Moment]:
         for pause in pauses
         if pause.scope in scopes
     ]
+
+
+def waiting_reasons(services: Services, record: Job) -> list[str]:
+    """Why BFL does not work on a job yet; empty when nothing is wrong."""
+    if record.waits:
+        return [moment.detail["reason"] for moment in _held_up(record, services.slots.pauses())]
+    unconfirmed = record.timeline if record.unconfirmed else ()
+    return [one.detail["reason"] for one in unconfirmed if one.what == submission.UNCONFIRMED][-1:]
 
 
 def job(services: Services, record: Job, link_ttl: float | None = None) -> shown.Job:

@@ -22,6 +22,7 @@ FIRST_POLL_SECONDS = 2.0  # of a task that BFL will not call back about
 # An unanswered submission occupies its slot for as long as a generation may take. With the
 # job's deadline instead, a few time-outs would occupy every slot for an hour.
 UNANSWERED_SLOT_SECONDS = 600.0
+UNCONFIRMED = "submission unconfirmed"  # on the timeline
 NO_CALLBACK = "BFL was not given a webhook for this job"
 # Failures after which BFL may have a task all the same.
 UNCONFIRMED_CODES = ("bfl_unavailable", "submission_unconfirmed")
@@ -172,7 +173,7 @@ def await_confirmation(job: Job, now: float, why: str, patience: Patience, *, ca
 
 def _note_unconfirmed(job: Job, now: float, why: str, *, calls: bool) -> Job:
     detail = {} if calls else {"callback": NO_CALLBACK}
-    return job.noted(now, "submission unconfirmed", reason=why, **detail)
+    return job.noted(now, UNCONFIRMED, reason=why, **detail)
 
 
 def _release(job: Job) -> Job:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from werkzeug.routing import PathConverter
 
-from jobs import bfl_answers
+from jobs import bfl_answers, shape
 from jobs import bfl_submissions as dialect
 from jobs.caller import Caller
 from jobs.errors import BadRequest, BflUnavailable, KeyReused, LineFull, StoreUnavailable
@@ -72,6 +72,7 @@ class ResultQuery(Query):
     """Parameters of a poll; BFL ignores those that it does not know."""
 
     model_config = ConfigDict(extra="ignore")
+    repeated = frozenset({"id"})  # BFL's guide appends it to a polling URL that has it already
 
     id: TaskId
 
@@ -162,7 +163,8 @@ def get_result() -> ResponseReturnValue:
         return _polled(bfl_answers.pending(task_id))
     if job is None:
         return _polled(bfl_answers.unknown(task_id), HTTPStatus.NOT_FOUND)
-    return _polled(bfl_answers.told(job, services().links_to(job, base_url())))
+    links, waiting = services().links_to(job, base_url()), shape.waiting_reasons(services(), job)
+    return _polled(bfl_answers.told(job, links, waiting))
 
 
 def _polled(said: bfl_answers.Told, status: int = HTTPStatus.OK) -> ResponseReturnValue:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Self, get_origin
+from typing import Annotated, Any, ClassVar, Self, get_origin
 
 from flask import request
 from pydantic import (
@@ -42,12 +42,14 @@ class Query(BaseModel):
     """The parameters of a request; each field is one, `None` when it was not given."""
 
     model_config = ConfigDict(extra="forbid")
+    repeated: ClassVar[frozenset[str]] = frozenset()  # may come again with the same value
 
     @classmethod
     def read(cls) -> Self:
         """Raises BadField naming the parameter that is wrong."""
         given: dict[str, Any] = {}
-        for name, values in request.args.lists():
+        for name, found in request.args.lists():
+            values = list(dict.fromkeys(found)) if name in cls.repeated else found
             if name in cls.model_fields or cls.model_config["extra"] == "forbid":
                 _put(given, name, values, cls.model_fields)
         try:

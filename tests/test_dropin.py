@@ -163,6 +163,17 @@ def test_an_unknown_id_is_not_found_in_bfls_shape(scene: Scene) -> None:
     }
 
 
+def test_an_id_that_comes_twice_is_answered_where_it_is_the_same(scene: Scene) -> None:
+    """BFL's guide polls `get(polling_url, params={"id": id})`, and the URL has it already."""
+    said = submit(scene).json()
+    key = {"x-key": KEYS["read"]}
+    twice = requests.get(said["polling_url"], params={"id": said["id"]}, headers=key, timeout=5)
+    assert twice.url.count("id=") == 2
+    assert (twice.status_code, twice.json()["id"]) == (200, said["id"])
+    other = requests.get(said["polling_url"], params={"id": UNKNOWN}, headers=key, timeout=5)
+    assert other.status_code == 400 and "id:" in other.json()["detail"]
+
+
 @pytest.mark.parametrize("task_id", ["", "a/b", "x" * 129, "a\n"])
 def test_an_id_that_is_none_is_refused(scene: Scene, task_id: str) -> None:
     answer = scene.client.get("/v1/get_result", id=task_id)

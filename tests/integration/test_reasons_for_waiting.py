@@ -1,0 +1,59 @@
+"""While a job waits for an account or an outage, a client of BFL's API is told so in `details`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.app import create_app
+from tests.harness import RedisServer
+from tests.sandbox import Sandbox
+from tests.submitting.bench import KEY, Bench, built
+from worker import turn
+
+
+@pytest.fixture
+def bench(redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox) -> Iterator[Bench]:
+    wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url, BFL_API_KEY=KEY)
+    yield Bench(wired, sandbox)
+    wired.redis.close()
+
+
+def polled(bench: Bench, job_id: str) -> Any:
+    client = create_app(bench.wired).test_client()
+    return client.get(f"/v1/get_result?id={job_id}", headers={"x-key": "key"}).get_json()
+
+
+@pytest.mark.parametrize(
+    ("switches", "reason"),
+    [
+        ({"submit_status": 402}, "credits are used up"),
+        ({"submit_status": 403}, "refuses the API key"),
+        ({"submit_status": 429}, "too many tasks"),
+        ({"submit_status": 502}, "BFL answered 502"),
+        ({"submit_status": 500}, "BFL answered 500"),
+        ({"submit_cut": True, "callback": "never"}, "no answer from BFL"),
+    ],
+)
+def test_details_name_the_reason(bench: Bench, switches: dict[str, Any], reason: str) -> None:
+    bench.post("a", given=json.dumps({"prompt": "a", "sandbox": switches}).encode())
+    turn.take(bench.wired, "a")
+    said = polled(bench, "a")
+    assert said["status"] == "Pending" and reason in said["details"]["Waiting"][0]
+
+
+def test_others_of_the_model_wait_for_the_same_reason(bench: Bench) -> None:
+    fault = {"prompt": "a", "sandbox": {"submit_status": 503}}
+    bench.post("a", given=json.dumps(fault).encode())
+    bench.post("b")
+    turn.take(bench.wired, "a")
+    assert polled(bench, "b")["details"] == {"Waiting": ["BFL answered 503"]}
+
+
+def test_there_are_no_details_while_nothing_is_wrong(bench: Bench) -> None:
+    bench.post("a")
+    assert polled(bench, "a")["details"] is None
+    turn.take(bench.wired, "a")
+    assert polled(bench, "a")["details"] is None

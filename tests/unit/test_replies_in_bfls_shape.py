@@ -1,0 +1,96 @@
+"""The drop-in's replies hold our links in every place where BFL had a URL, and no URL of BFL."""
+
+import json
+from typing import Any
+
+import pytest
+
+from jobs import bfl_answers
+from jobs.bfl import parse_report
+from jobs.job import Job
+from jobs.kept import Kept
+from jobs.patience import Patience
+from jobs.states import Source, State
+
+NOW, PATIENCE = 1_795_255_200.0, Patience(callback_grace=60.0, give_up_after=3600.0)
+HOSTS = ["delivery-eu1.bfl.ai", "delivery.us4.bfl.ai", "delivery.bfl.ml", "delivery.bfl.ai"]
+BARE = [
+    *(f"https://{host}/results/ab/sample.jpeg" for host in HOSTS),
+    "https://bfldeliveryprodeu4.blob.core.windows.net/results/ab/sample.png",
+    "HTTPS://DELIVERY-EU1.BFL.AI/results/x",
+    "https://delivery-eu1.bfl.ai",
+    "https://api.eu2.bfl.ai/v1/get_result?id=1",
+    "https://api.bfl.ai/v1/get_result?id=1",
+]
+OTHERS = [
+    "https://docs.bfl.ai/errors",
+    "https://delivery.bfl.ai.example/x",
+    "https://example.com/delivery-eu1.bfl.ai/x",
+    "https://api.bfl.ai/v1/finetune",
+]
+
+
+def url(n: int) -> str:
+    return f"https://delivery-eu1.bfl.ai/results/ab/{n}.jpeg?se=2026-11-21T10%3A10%3A00Z&sig=a{n}"
+
+
+def told(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """What a client gets for a job with this result, and how many files it has."""
+    message = {"id": "t", "status": "Ready", "result": result}
+    job = Job.expected("t", NOW, PATIENCE).hear(
+        parse_report(message, "t", Source.POLL), NOW, PATIENCE
+    )
+    media = tuple(
+        Kept(key=f"{n}.jpg", content_type="image/jpeg", bytes=1, sha256="", role=job.role(n))
+        for n in range(len(job.urls))
+    )
+    stored = job.stored(NOW, media)
+    assert stored.state is State.STORED
+    links = [f"https://keep.example/media/{n}" for n in range(len(media))]
+    found = bfl_answers.told(stored, links)["result"]
+    assert found is not None
+    return found, len(media)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"sample": url(0)},
+        {"sample": url(0), "samples": [url(0), url(1)]},
+        {"samples": [url(0), url(1)], "draft_caches": [url(2), url(3)]},
+        {"draft_caches": [url(0)], "draft_cache": url(0)},
+        {"samples": [{"url": url(0), "n": 1}, {"url": url(1), "n": 2}]},
+        {"sample": url(0), "extras": [{"kind": "depth", "file": {"href": url(1)}}]},
+        {"sample": url(0), "views": {"left": {"samples": [url(1), url(2)]}}},
+    ],
+)
+def test_each_url_is_replaced_by_our_link_where_it_stands(result: dict[str, Any]) -> None:
+    found, count = told(result)
+    expected = json.dumps(result)
+    for n in range(count):
+        expected = expected.replace(url(n), f"https://keep.example/media/{n}")
+    said = json.dumps(found)
+    assert "bfl.ai" not in said
+    for name, value in json.loads(expected).items():
+        assert found[name] == value
+
+
+@pytest.mark.parametrize("bare", BARE)
+def test_no_url_of_bfl_is_handed_on_even_without_its_query(bare: str) -> None:
+    result = {
+        "sample": url(0),
+        "preview": bare,
+        "list": [bare, "x", None],
+        "nested": {"deep": [{"href": bare}]},
+        "prompt": f"like {bare}, but blue",
+    }
+    found, _ = told(result)
+    assert bare not in json.dumps(found)
+    assert found["list"] == ["x", None] and "preview" not in found
+    assert found["prompt"].startswith("like (URL removed)")
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_other_urls_stay(other: str) -> None:
+    found, _ = told({"sample": url(0), "about": other, "prompt": f"see {other}"})
+    assert (found["about"], found["prompt"]) == (other, f"see {other}")

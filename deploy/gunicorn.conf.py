@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from jobs import settings
 from jobs.errors import InvalidSettings
+from jobs.services import prove_durability
 from jobs.storage import prove
 
 COLLECTED_EVERY = 10_000  # objects that came and did not go
@@ -33,6 +34,7 @@ def _stop(why: object) -> NoReturn:
 try:
     _settings = settings.load()
     prove(_settings.storage_url, _settings.media_options)
+    prove_durability(_settings)
 except InvalidSettings as error:
     _stop(error)
 

@@ -8,6 +8,7 @@ retries apply.
 """
 
 import contextlib
+import logging
 import os
 import threading
 from collections import deque
@@ -20,10 +21,15 @@ from redis.commands.core import Script
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from jobs.durability import Durability, NotDurable
 from jobs.outage import outage
 
 BATCH_MAX = 64
+DURABLE_BATCH_MAX = 1024  # a disk may be flushed only once a second
 LARGE_BYTES = 64 * 1024  # sent over a connection of its own, so that the others need not wait
+
+
+log = logging.getLogger(__name__)
 
 
 class _Run:
@@ -42,10 +48,23 @@ class _Run:
 
 
 class Batching:
-    """Keeps one connection of the client's pool."""
+    """Keeps one connection of the client's pool.
 
-    def __init__(self, redis: Redis) -> None:
+    `commits` is for what callers must be able to rely on. With a `durability` it has a connection
+    of its own, where each round trip ends with one wait for all of its writes.
+    """
+
+    def __init__(
+        self, redis: Redis, durability: Durability = Durability.MEMORY, *, waits: bool = False
+    ) -> None:
         self.redis = redis
+        self.waits = waits
+        self.commits = self
+        if durability is not Durability.MEMORY and not waits:
+            self.commits = Batching(redis, durability, waits=True)
+        self._durability = durability
+        self._wait = hiredis.pack_command(durability.command) if waits else b""
+        self._batch_max = DURABLE_BATCH_MAX if waits else BATCH_MAX
         self._reset()
 
     def _reset(self) -> None:
@@ -55,13 +74,34 @@ class Batching:
         self._round_trip = threading.Lock()
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Run a registered script. Raises RedisError."""
+        """Run a registered script. Raises RedisError, of which NotDurable is one."""
+        packed = hiredis.pack_command(("EVALSHA", script.sha, len(keys), *keys, *args))
+        try:
+            return self._run(_Run(packed))
+        except NoScriptError:
+            self.redis.script_load(script.script)
+            return self._run(_Run(packed))
+
+    def _run(self, run: _Run) -> Any:
         if self._process_id != os.getpid():  # a child must not use its parent's connection
             self._reset()
-        packed = hiredis.pack_command(("EVALSHA", script.sha, len(keys), *keys, *args))
-        if len(packed) > LARGE_BYTES:
-            return script(keys=keys, args=args)
-        run = _Run(packed)
+        if len(run.packed) > LARGE_BYTES:
+            self._run_alone(run)
+        else:
+            self._run_together(run)
+        if run.error:
+            raise run.error
+        return run.answer
+
+    def _run_alone(self, run: _Run) -> None:
+        pool = self.redis.connection_pool
+        connection = pool.get_connection()
+        try:
+            self._exchange(connection, [run])
+        finally:
+            pool.release(connection)
+
+    def _run_together(self, run: _Run) -> None:
         self._waiting.append(run)
         try:
             with self._round_trip:
@@ -71,11 +111,6 @@ class Batching:
             with contextlib.suppress(ValueError, IndexError):  # interrupted: it must not be sent
                 self._waiting.remove(run)
             raise
-        if isinstance(run.error, NoScriptError):
-            return script(keys=keys, args=args)
-        if run.error:
-            raise run.error
-        return run.answer
 
     def _send_batch(self, own: _Run) -> None:
         """One round trip for all that wait.
@@ -83,11 +118,11 @@ class Batching:
         When it fails, those that came meanwhile fail with it: each has waited for one time-out
         already and must not wait for a second.
         """
-        batch = list(self._take(BATCH_MAX)) or [own]
+        batch = list(self._take(self._batch_max)) or [own]
         try:
-            answers = self._answers(b"".join(run.packed for run in batch), len(batch))
-            for run, answer in zip(batch, answers, strict=True):
-                run.finish(answer, answer if isinstance(answer, ResponseError) else None)
+            if self._connection is None:
+                self._connection = self.redis.connection_pool.get_connection()
+            self._exchange(self._connection, batch)
         except RedisError as error:
             for run in (*batch, *self._take(len(self._waiting))):
                 run.finish(error=error)
@@ -100,32 +135,35 @@ class Batching:
             for _ in range(most):
                 yield self._waiting.popleft()
 
-    def _answers(self, packed: bytes, count: int) -> list[Any]:
-        connection = self._connection = (
-            self._connection or self.redis.connection_pool.get_connection()
-        )
+    def _exchange(self, connection: Any, batch: list[_Run]) -> None:
+        """Raises RedisError when the whole round trip failed."""
+        packed = b"".join(run.packed for run in batch) + self._wait
         try:
-            answers = _answers_with_retries(connection, packed, count)
+            answers = _answers(connection, packed, len(batch) + bool(self._wait))
         except BaseException:  # a late answer would be read as that of the next command
             connection.disconnect()
             raise
         outage.end()
-        return answers
+        if self._wait and not self._durability.is_reached(answers.pop()):
+            log.warning("DURABILITY=%s was not reached in time", self._durability)
+            raise NotDurable
+        for run, answer in zip(batch, answers, strict=True):
+            run.finish(answer, answer if isinstance(answer, ResponseError) else None)
 
 
-def _answers_with_retries(connection: Any, packed: bytes, count: int) -> list[Any]:
+def _answers(connection: Any, packed: bytes, count: int) -> list[Any]:
     try:
-        return _exchange(connection, packed, count)
+        return _round_trip(connection, packed, count)
     except RedisConnectionError:  # it may have died while idle, which is no failed try
         connection.disconnect()
     return list(
         connection.retry.call_with_retry(
-            lambda: _exchange(connection, packed, count), lambda _error: connection.disconnect()
+            lambda: _round_trip(connection, packed, count), lambda _error: connection.disconnect()
         )
     )
 
 
-def _exchange(connection: Any, packed: bytes, count: int) -> list[Any]:
+def _round_trip(connection: Any, packed: bytes, count: int) -> list[Any]:
     connection.send_packed_command([packed])
     return [_answer(connection) for _ in range(count)]
 

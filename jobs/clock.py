@@ -8,6 +8,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
+from jobs.durability import NotDurable
 from jobs.errors import StoreUnavailable
 from jobs.outage import outage
 
@@ -38,6 +39,8 @@ def unavailable() -> Iterator[None]:
     """Turn a RedisError, whose message names the host, into StoreUnavailable."""
     try:
         yield
+    except NotDurable:
+        raise StoreUnavailable("Redis: what was written is not durable yet") from None
     except RedisError as error:
         outage.begin(error)
         raise StoreUnavailable(f"Redis: {type(error).__name__}") from None

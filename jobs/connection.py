@@ -100,7 +100,7 @@ def connect(settings: Settings, retry: Retry, timeout_seconds: float) -> Redis:
         raise InvalidSettings("REDIS_URL: has an option that makes no sense") from None
     if not all(Path(options[name]).is_file() for name in _FILES if options.get(name)):
         raise InvalidSettings("REDIS_URL: names a file that cannot be found")
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)
 
 
 def _options(

@@ -1,15 +1,19 @@
 """Wiring: what a process needs, built once from its settings and handed around."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 
+from jobs import durability
 from jobs.api import Api
 from jobs.batching import Batching
 from jobs.clock import Clock
 from jobs.connection import connect
+from jobs.durability import Durability
 from jobs.ended import Ended
 from jobs.events import Events
 from jobs.hosts import Origin, Trust, parse
@@ -104,9 +108,14 @@ class Services:
         return int(self.store.now() + (seconds or self.settings.link_ttl))
 
 
-def build(settings: Settings, redis: Redis, limits: Limits = PATIENT) -> Services:
+def build(
+    settings: Settings,
+    redis: Redis,
+    limits: Limits = PATIENT,
+    level: Durability = Durability.MEMORY,
+) -> Services:
     """Raises InvalidSettings when the media storage cannot be used."""
-    hints, clock, batching = Hints(redis), Clock(redis), Batching(redis)
+    hints, clock, batching = Hints(redis), Clock(redis), Batching(redis, level)
     return Services(
         settings=settings,
         redis=redis,
@@ -159,7 +168,16 @@ def bfl(settings: Settings) -> Api:
 
 def for_web(settings: Settings) -> Services:
     """Services that fail fast, so that BFL is told to come again."""
-    return build(settings, redis_for_web(settings), BRISK)
+    return build(settings, redis_for_web(settings), BRISK, settings.durability)
+
+
+def prove_durability(settings: Settings) -> None:
+    """Raises InvalidSettings when Redis can never give what DURABILITY asks for.
+
+    Nothing is proven while it does not answer: web processes start without it.
+    """
+    with redis_for_web(settings) as redis, suppress(RedisError):
+        durability.check(redis, settings.durability)
 
 
 def redis_for_web(settings: Settings) -> Redis:
@@ -171,6 +189,9 @@ def redis_for_web(settings: Settings) -> Redis:
 
 
 def for_background(settings: Settings) -> Services:
-    """Services that wait for Redis to come back."""
+    """Services that wait for Redis to come back.
+
+    They do not wait for durability: without a replica no media would be rescued.
+    """
     retry = LoggedRetry(ExponentialWithJitterBackoff(cap=2, base=0.1), BACKGROUND_RETRIES)
     return build(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))

@@ -17,6 +17,7 @@ from pydantic import (
 
 from jobs import environment
 from jobs.apikey import ApiKey
+from jobs.durability import Durability
 from jobs.errors import InvalidSettings, RefusedUrl
 from jobs.headers import is_header
 from jobs.hosts import (
@@ -84,6 +85,7 @@ class Settings(Reporting):
     rate_limits: Annotated[Quotas, _reads(Quotas.read)] = Field(default_factory=Quotas)
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     redis_verify: bool = True
+    durability: Durability = Durability.MEMORY
     public_url: str = ""
     port: int = Field(default=8000, ge=0, le=65535)
     forwarded_allow_ips: Annotated[Proxies, _reads(Proxies.read)] = Proxies.read("127.0.0.1,::1")

@@ -6,6 +6,7 @@ from typing import Any
 from jobs import changes, notifications, plan, records, scripts
 from jobs.batching import Batching
 from jobs.clock import Clock, unavailable
+from jobs.durability import PROBE
 from jobs.errors import LineFull, NoSlot, StoreUnavailable, UnknownJob
 from jobs.evolution import replace
 from jobs.found import NO_COUNTS, Change, Due, Further, Urgent
@@ -117,6 +118,7 @@ class Store:
             now = self.now()
             after = step(before, now)
             if after is before or after is None:
+                self._confirm(before)
                 return Change(before, before)
             after = notifications.schedule(before, after, now, owner=self._tells_owner)
             # By the clock, so that no other history of it that Redis has lost had the same.
@@ -133,7 +135,7 @@ class Store:
     def _commit(self, planned: Plan, now: float) -> tuple[bool, Job | None]:
         arguments = planned.arguments(now, self._limits, self._room, self._hints)
         with unavailable():
-            clock, outcome, current = self._batching.run(
+            clock, outcome, current = self._batching.commits.run(
                 self._commit_script,
                 [RECORDS + planned.after.id, LINES, SIZES, *planned.tombstones],
                 arguments,
@@ -146,6 +148,18 @@ class Store:
         if outcome == _FORGOTTEN:
             raise UnknownJob
         return outcome == _WON, records.decode(current) if current else None
+
+    def _confirm(self, job: Job | None) -> None:
+        """Make sure that what was found on record is durable, before a caller hears that it is.
+
+        The write may be that of a request which was answered with 503 for want of durability.
+        """
+        if self._batching.commits.waits and job:
+            keys, args = [RECORDS + job.id], [job.version, *plan.flat([("SET", PROBE, "")])]
+            with unavailable():
+                is_there = self._batching.commits.run(self._amend_script, keys, args)
+            if not is_there:
+                raise StoreUnavailable("a record changed while it was confirmed")
 
     def submission(self, job_id: str) -> bytes | None:
         """What is to be submitted for a job, as long as BFL does not have it."""

@@ -15,7 +15,8 @@ LAYERS = (
     {"wording", "errors", "states", "scripts", "keys", "outage", "watchdog", "timeline"}
     | {"kept", "signed_urls", "patience", "caller", "limits", "target", "seal", "apikey", "headers"}
     | {"proxies", "quotas", "redis_url", "addresses"},
-    {"evolution", "batching"},
+    {"evolution", "durability"},
+    {"batching"},
     {
         "hosts",
         "report",
@@ -58,6 +59,7 @@ AT_HOME = {
     "rq": {"jobs.queues", "worker.rq_worker"},
     "redis": {
         "jobs.clock",
+        "jobs.durability",
         "jobs.connection",
         "jobs.ended",
         "jobs.ledger",

@@ -6,9 +6,9 @@ from typing import Any
 from redis.exceptions import RedisError, ResponseError
 
 from jobs.errors import InvalidSettings
+from jobs.keys import BARRIER
 
 WAIT_MILLISECONDS = 1500  # less than the time-out of a web process's connection
-PROBE = "fluxkeep:durability"
 
 
 class NotDurable(RedisError):
@@ -40,23 +40,21 @@ _COMMANDS: dict[Durability, tuple[Any, ...]] = {
 }
 
 
-def check(redis: Any, durability: Durability) -> None:
-    """Write something and wait for it as a callback does.
+def check(redis: Any, durability: Durability) -> bool:
+    """Write something and wait for it as a callback does; returns whether it arrived in time.
 
-    Raises InvalidSettings when the server cannot give what is asked for, NotDurable when it does
-    not at the moment, and any other RedisError.
+    Raises RedisError, and InvalidSettings when the server cannot do it at all.
     """
     if not durability.command:
-        return
+        return True
     try:
         with redis.pipeline(transaction=False) as pipe:
-            pipe.set(PROBE, "")
+            pipe.set(BARRIER, "")
             pipe.execute_command(*durability.command)
             _, answer = pipe.execute()
     except ResponseError as error:
         raise InvalidSettings(f"DURABILITY: {_reason(str(error))}") from None
-    if not durability.is_reached(answer):
-        raise NotDurable
+    return durability.is_reached(answer)
 
 
 def _reason(error: str) -> str:

@@ -17,9 +17,11 @@ objects that outlived their record, by its end · `fluxkeep:refusals:<id>` callb
 nothing · `fluxkeep:counts` counters · `fluxkeep:minutes` what they were, minute by minute ·
 `fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why a part refused ·
 `fluxkeep:rate:<name>` when a key's requests are all back · `fluxkeep:guesses:<address>` the same
-of wrong keys · `fluxkeep:met:<address> <name>` who has shown that key from there.
+of wrong keys · `fluxkeep:met:<address> <name>` who has shown that key from there ·
+`fluxkeep:barrier` written to wait for all that was written before it.
 """
 
+BARRIER = "fluxkeep:barrier"
 RECORDS = "fluxkeep:job:"
 TASKS = "fluxkeep:task:"
 INPUTS = "fluxkeep:input:"

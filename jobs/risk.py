@@ -1,5 +1,6 @@
 """Jobs whose media are not stored yet, by the expiry of their URLs."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from redis import Redis
@@ -31,6 +32,12 @@ class Risk:
             raw = self._redis.mget([RECORDS.encode() + job_id for job_id in ids]) if ids else []
         jobs = [job for record in raw if record and (job := _ready(record))]
         return sorted(jobs, key=lambda job: job.urls_die_at or job.deadline)[:limit]
+
+
+def waiting_since(ready: Iterable[Job]) -> float | None:
+    """Since when the oldest rescue has waited that no worker has begun; None when none waits."""
+    waiting = (job for job in ready if job.wanted is not None and not job.tries)
+    return min((job.ready_at for job in waiting if job.ready_at), default=None)
 
 
 def _ready(record: bytes) -> Job | None:

@@ -6,12 +6,12 @@ from typing import Any
 from jobs import changes, notifications, plan, records, scripts
 from jobs.batching import Batching
 from jobs.clock import Clock, unavailable
-from jobs.durability import PROBE
 from jobs.errors import LineFull, NoSlot, StoreUnavailable, UnknownJob
 from jobs.evolution import replace
 from jobs.found import NO_COUNTS, Change, Due, Further, Urgent
 from jobs.job import Job
 from jobs.keys import (
+    BARRIER,
     COUNTS,
     DRAWINGS,
     DUE,
@@ -155,7 +155,7 @@ class Store:
         The write may be that of a request which was answered with 503 for want of durability.
         """
         if self._batching.commits.waits and job:
-            keys, args = [RECORDS + job.id], [job.version, *plan.flat([("SET", PROBE, "")])]
+            keys, args = [RECORDS + job.id], [job.version, *plan.flat([("SET", BARRIER, "")])]
             with unavailable():
                 is_there = self._batching.commits.run(self._amend_script, keys, args)
             if not is_there:

@@ -14,7 +14,7 @@ from jobs import counts
 from jobs.counts import LIFE_LEFT, TIME_TO_STORED, Histogram, Told, Turned
 from jobs.errors import StoreUnavailable
 from jobs.pulse import Pulse, Tally
-from jobs.risk import LOOKS_MAX
+from jobs.risk import LOOKS_MAX, waiting_since
 from jobs.services import Services
 from jobs.slots import Slots
 from jobs.states import TERMINAL, News, Source
@@ -110,13 +110,13 @@ def _urgency(wired: Services) -> Iterator[Metric]:
     urgent = next((job for job in ready if job.wanted is not None), None)
     now = wired.store.now()
     yield _gauge(
-        "urgent_rescue_wait_seconds",
-        "How long the rescue that no worker has and whose URL dies first could have begun.",
-        max(now - (urgent.ready_at or now), 0.0) if urgent else 0.0,
+        "oldest_waiting_rescue_seconds",
+        "How long the oldest rescue that no worker has begun has waited.",
+        max(now - (waiting_since(ready) or now), 0.0),
     )
     yield _gauge(
         "urgent_rescue_life_left_seconds",
-        "How long the URL of that rescue still lives.",
+        "How long the URL still lives of the waiting rescue whose URL dies first.",
         (urgent.urls_die_at or now) - now if urgent else None,
     )
 

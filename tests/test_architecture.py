@@ -103,6 +103,7 @@ BFL_WORDS = {
 }
 KEEPERS = {"store", "pages", "places", "plan", "pulse", "refusals", "slots", "strict_models"} | {
     "changes",
+    "durability",
     "ended",
     "events",
     "facets",

@@ -115,7 +115,7 @@ def test_a_rescue_that_waits_for_a_worker_is_told_with_its_age_and_life(scene: S
     scene.installation.kill("worker")
     task = scene.generate()
     assert scene.outcomes(task) == [200]
-    wait_for("its age", lambda: samples(scene)["fluxkeep_urgent_rescue_wait_seconds"] > 0)
+    wait_for("its age", lambda: samples(scene)["fluxkeep_oldest_waiting_rescue_seconds"] > 0)
     told = samples(scene)
     assert 500 < told["fluxkeep_urgent_rescue_life_left_seconds"] < 610
     assert told["fluxkeep_waiting_jobs"] == told["fluxkeep_queue_entries"] == 1

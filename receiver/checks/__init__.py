@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from jobs.errors import InvalidSettings, StoreUnavailable
-from receiver.checks import bfl, processes, public_url, redis, rescues, settings, storage
+from receiver.checks import (
+    bfl,
+    durability,
+    processes,
+    public_url,
+    redis,
+    rescues,
+    settings,
+    storage,
+)
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result, warning
 
@@ -28,6 +37,7 @@ class Check(NamedTuple):
 CHECKS = (
     Check("settings", settings.check, before_start=True),
     Check("redis", redis.check, before_start=True),
+    Check("durability", durability.check, needs_redis=True, before_start=True),
     Check("storage", storage.check, before_start=True),
     Check("worker", processes.check_worker, needs_redis=True),
     Check("sweep", processes.check_sweep, needs_redis=True),

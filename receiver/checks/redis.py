@@ -19,7 +19,7 @@ _REMEDIES = {
     "BusyLoadingError": "It is loading its data: try again in a minute.",
     "NoPermissionError": "Give the user in REDIS_URL the right to all keys and commands it needs.",
     "OutOfMemoryError": "Give it more memory; nothing new can be accepted until then.",
-    "ReadOnlyError": "REDIS_URL names a replica; put the address of the primary there.",
+    "NotPrimary": "REDIS_URL leads to a replica, or to a server without one that it needs.",
 }
 _APPEND_ONLY = "Set appendonly to yes, or choose a plan of your provider that is durable."
 _NO_EVICTION = "Set maxmemory-policy to noeviction."

@@ -6,7 +6,7 @@ from receiver.checks import Grade, Result
 from tests.harness.command_line import Said
 
 REDIS = ["redis", "redis_disk", "redis_memory"]
-BEFORE_START = ["settings", *REDIS, "storage"]
+BEFORE_START = ["settings", *REDIS, "durability", "storage"]
 REMOTE = ["bfl", "public_url"]
 ALL = [*BEFORE_START, "worker", "sweep", "rescues", "submissions", *REMOTE]
 NEEDED = {

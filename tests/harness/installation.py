@@ -36,7 +36,7 @@ DEFAULTS = {
 # Whatever the machine's own environment says about these must not reach a test.
 _FOREIGN = (
     *("PORT", "PUBLIC_URL", "BFL_API_URL", "MEDIA_URL", "MEDIA_SERVE", "DELIVERY_HOSTS"),
-    *("WORKER_CONCURRENCY", "REDIS_VERIFY"),
+    *("WORKER_CONCURRENCY", "REDIS_VERIFY", "DURABILITY"),
     *("GUNICORN_CMD_ARGS", "NOTIFY_URL", "NOTIFY_SECRET", "NOTIFY_HOSTS"),
 )
 

@@ -27,7 +27,13 @@ def test_without_redis_the_rest_is_still_checked(shell: CommandLine) -> None:
     port = free_port()
     said = shell.run("doctor", REDIS_URL=f"redis://:planted-canary@127.0.0.1:{port}/0")
     assert failed(said) == ["redis"]
-    assert names(said, "warning") == ["worker", "sweep", "rescues", "submissions"]
+    assert names(said, "warning") == [
+        "durability",
+        "worker",
+        "sweep",
+        "rescues",
+        "submissions",
+    ]
     assert names(said, "ok") == ["settings", "storage", *REMOTE]
     assert "planted-canary" not in said.words
 

@@ -1,5 +1,6 @@
 """`/healthz` reports that the process lives, `/readyz` which check fails."""
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -45,6 +46,14 @@ def silent_since(installation: Installation, process: str, seconds: float) -> No
         parts.pulse.beat(process, parts.store.now() - seconds)
 
 
+def ready_since(installation: Installation, job_id: str, seconds: float) -> None:
+    """The job's URLs have been known for so long."""
+    with installation.redis.client() as redis:
+        Parts.over(redis).store.change(
+            job_id, lambda job, now: job and job.described(now, {"ready_at": now - seconds})
+        )
+
+
 def test_an_installation_that_works_is_ready(scene: Scene) -> None:
     answer = readiness(scene.installation)
     assert answer.status_code == 200
@@ -77,6 +86,28 @@ def test_a_process_that_has_stopped_is_named_once_it_was_silent_for_long(
     finally:
         installation.start(process)
     wait_for(f"{process} is seen again", lambda: not wrong_parts(installation), 30)
+
+
+@pytest.mark.parametrize(("seconds", "is_named"), [(30, False), (90, True)])
+def test_a_rescue_that_has_waited_for_a_worker_for_over_a_minute_is_reported(
+    scene: Scene, seconds: float, is_named: bool
+) -> None:
+    installation = scene.installation
+    installation.kill("worker")
+    task = scene.generate()
+    try:
+        assert scene.outcomes(task) == [200]
+        ready_since(installation, task.id, seconds)
+        wrong = wrong_parts(installation)
+        assert list(wrong) == (["rescues"] if is_named else [])
+        assert not is_named or "has waited 9" in wrong["rescues"]
+        page = scene.client.get("/metrics").text
+        metric = re.search(r"fluxkeep_oldest_waiting_rescue_seconds ([0-9.]+)", page)
+        assert metric and float(metric[1]) == pytest.approx(seconds, abs=9)
+    finally:
+        installation.start("worker")
+    scene.stored(task)
+    assert "fluxkeep_oldest_waiting_rescue_seconds 0.0" in scene.client.get("/metrics").text
 
 
 def test_a_storage_that_is_missing_is_named(scene: Scene) -> None:

@@ -1,0 +1,32 @@
+"""Durability: whether a write arrives where DURABILITY wants it before a caller gets a 2xx."""
+
+from collections.abc import Iterator
+
+from jobs import durability
+from jobs.clock import unavailable
+from jobs.durability import Durability
+from receiver.checks.context import Context
+from receiver.checks.result import Result, failed, ok
+
+NAME = "durability"
+_MEANINGS = {
+    Durability.MEMORY: "memory: a power cut or a failover can lose the last second",
+    Durability.FSYNC: "fsync: what is acknowledged is on the disk of the primary",
+    Durability.REPLICA: "replica: what is acknowledged is on a replica",
+}
+_REASONS = {
+    Durability.FSYNC: ("the disk did not confirm a write", "Check the disk of Redis."),
+    Durability.REPLICA: ("no replica confirmed a write", "Check that a replica is connected."),
+}
+
+
+def check(context: Context) -> Iterator[Result]:
+    """Raises InvalidSettings, StoreUnavailable."""
+    level = context.settings.durability
+    with unavailable():
+        is_reached = durability.check(context.redis, level)
+    if is_reached:
+        yield ok(NAME, _MEANINGS[level])
+    else:
+        why, remedy = _REASONS[level]
+        yield failed(NAME, f"{level}: {why} in time, callbacks are answered with 503", remedy)

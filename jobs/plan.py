@@ -42,10 +42,11 @@ class Plan:
 
     @property
     def tombstones(self) -> tuple[str, ...]:
-        """The keys that must not exist: what was forgotten is not made anew."""
+        """Keys that must not exist: a forgotten job, or another job that BFL calls by this id."""
         if self.before or not self.unless_forgotten:
             return ()
-        return tuple(FORGOTTEN + name for name in sorted(_all_names(self.after)))
+        forgotten = (FORGOTTEN + name for name in sorted(_all_names(self.after)))
+        return (*forgotten, TASKS + self.after.id)
 
     def arguments(self, now: float, limits: Limits, room: Room, hints: Hints) -> list[Any]:
         """What the script takes, in its order."""

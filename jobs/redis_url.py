@@ -9,7 +9,7 @@ SENTINEL_PORT = 26379
 _SENTINEL_OPTIONS = {"sentinel_username": "username", "sentinel_password": "password"}
 _FORM = re.compile(
     r"(redis|rediss|valkey|valkeys|unix)(\+sentinel)?://"
-    r"([^/?#]*@)?([^/?#]*)(/[^?#]*)?(?:\?([^#]*))?(?:#.*)?"
+    r"([^/?#]*@)?([^/?#@]*)(/[^?#]*)?(?:\?([^#]*))?(?:#.*)?"
 )
 
 

@@ -98,6 +98,7 @@ class Settings(Reporting):
     media_options: dict[str, SecretStr] = Field(default_factory=dict)
     media_serve: Literal["redirect", "stream"] = "redirect"
     cors_origins: Words = ()
+    callback_accelerator: bool = True
     callback_grace: Seconds = 60.0
     give_up_after: Seconds = 3600.0
     max_active: Annotated[Limits, _reads(Limits.read)] = Field(default_factory=Limits)

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import uuid
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -15,6 +16,7 @@ _LINK_SALT = "fluxkeep media link 1"
 _CALLBACK_SALT = "fluxkeep callback token 1"
 _IDEMPOTENCY = "fluxkeep idempotency 2"
 _DERIVATION = "fluxkeep callback secret 1"
+_SIGNATURE = re.compile(rb"[0-9a-f]{64}")
 
 
 def callback_digest(secret: bytes, body: bytes) -> bytes:
@@ -32,23 +34,33 @@ class CallbackVerifier:
         self, secret_header: str | None, signature_header: str | None, body: bytes
     ) -> str | None:
         """Why neither of the two headers proves that the body is BFL's; None when one does."""
-        if self._knows(secret_header) or self._signed(signature_header, body):
+        if self.knows_secret(secret_header) or self._signed(signature_header, body):
             return None
         if not (secret_header or signature_header):
             return "no authentication"
         return "wrong signature" if signature_header else "wrong secret"
 
-    def _knows(self, header: str | None) -> bool:
+    def knows_secret(self, header: str | None) -> bool:
+        """Whether the value of `X-Webhook-Secret` is one of the secrets."""
         given = _header_bytes(header)
         # No short cut at the first match: the time must not tell which secret it was.
         return bool(given) and sum(hmac.compare_digest(given, s) for s in self._secrets) > 0
 
     def _signed(self, header: str | None, body: bytes) -> bool:
-        given = _header_bytes(header).removeprefix(b"sha256=").lower()
-        if len(given) != hashlib.sha256().digest_size * 2:
+        if not is_signature(header):
             return False
+        given = _signature_bytes(header)
         digests = (callback_digest(secret, body) for secret in self._secrets)
         return sum(hmac.compare_digest(given, digest) for digest in digests) > 0
+
+
+def is_signature(header: str | None) -> bool:
+    """Whether the value of `X-BFL-Signature` has the form of one."""
+    return _SIGNATURE.fullmatch(_signature_bytes(header)) is not None
+
+
+def _signature_bytes(header: str | None) -> bytes:
+    return _header_bytes(header).removeprefix(b"sha256=").lower()
 
 
 def _header_bytes(header: str | None) -> bytes:

@@ -27,8 +27,8 @@ class Reset(TypedDict):
     reason: str
 
 
-class Heard(TypedDict):
-    """What became of a callback."""
+class CallbackAccepted(TypedDict):
+    """The job after an accepted callback."""
 
     id: str
     status: Annotated[str, Field(description="of the job, or `forgotten`")]

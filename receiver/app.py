@@ -10,7 +10,6 @@ from jobs.services import Services
 from receiver import (
     admission,
     api,
-    callbacks,
     commands,
     dashboard,
     dropin,
@@ -20,8 +19,9 @@ from receiver import (
     problems,
     submissions,
     watching,
+    webhook,
 )
-from receiver.hearing import Hearing
+from receiver.accelerator import CallbackAccelerator
 from receiver.reference import views as reference
 from receiver.wiring import Wired
 
@@ -40,12 +40,13 @@ def create_app(given: Services | None = None) -> Flask:
     app.url_map.converters["model"] = dropin.ModelPath
     Wired.of(built).install(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
-    for part in (callbacks, submissions, dropin, api, watching, media, health, metrics, reference):
+    for part in (webhook, submissions, dropin, api, watching, media, health, metrics, reference):
         app.register_blueprint(part.blueprint)
     dashboard.install(app, built)
     problems.handle(app)
     app.after_request(admission.tell)
-    app.wsgi_app = callbacks.ShortWay(app, Hearing(built))  # type: ignore[method-assign]
+    if built.settings.callback_accelerator:
+        app.wsgi_app = CallbackAccelerator(app, built)  # type: ignore[method-assign]
     return app
 
 

@@ -1,5 +1,6 @@
-"""Request bodies: raw, whole, and never larger than they may be."""
+"""Raw request bodies, complete and bounded in size and time."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import gevent
@@ -11,8 +12,7 @@ from werkzeug.wsgi import get_input_stream
 
 from jobs.errors import BadRequest, RequestTimeout, TooLarge
 
-# BFL's bodies come in one piece; whoever drips one byte by byte must not hold on for ever.
-ARRIVAL_SECONDS = 20.0
+ARRIVAL_SECONDS = 20.0  # a body that drips in must not hold its connection for ever
 
 
 def read(max_bytes: int) -> bytes:
@@ -23,12 +23,9 @@ def read(max_bytes: int) -> bytes:
     return received(request.environ, max_bytes)
 
 
-def received(environ: dict[str, Any], max_bytes: int) -> bytes:
+def received(environ: Mapping[str, Any], max_bytes: int) -> bytes:
     """The raw body of a WSGI request, byte for byte. Raises the same."""
-    length = get_content_length(
-        http_content_length=environ.get("CONTENT_LENGTH"),
-        http_transfer_encoding=environ.get("HTTP_TRANSFER_ENCODING"),
-    )
+    length = _length(environ)
     if length is not None and length > max_bytes:
         raise TooLarge
     # One byte more than allowed: a chunked body over the limit is cut there without a word.
@@ -40,10 +37,29 @@ def received(environ: dict[str, Any], max_bytes: int) -> bytes:
     return body
 
 
-def _whole(environ: dict[str, Any], length: int | None, max_bytes: int) -> bytes:
+def is_too_large(environ: Mapping[str, Any], max_bytes: int) -> bool:
+    """Whether a request announces more; a chunked one announces nothing."""
+    length = _length(environ)
+    return length is not None and length > max_bytes
+
+
+def is_at_most(environ: Mapping[str, Any], max_bytes: int) -> bool:
+    """Whether a request announces no more."""
+    length = _length(environ)
+    return length is not None and length <= max_bytes
+
+
+def _length(environ: Mapping[str, Any]) -> int | None:
+    return get_content_length(
+        http_content_length=environ.get("CONTENT_LENGTH"),
+        http_transfer_encoding=environ.get("HTTP_TRANSFER_ENCODING"),
+    )
+
+
+def _whole(environ: Mapping[str, Any], length: int | None, max_bytes: int) -> bytes:
     stream = environ["wsgi.input"]
     if length is None:
-        stream = get_input_stream(environ, max_content_length=max_bytes)
+        stream = get_input_stream(dict(environ), max_content_length=max_bytes)
     try:
         with gevent.Timeout(ARRIVAL_SECONDS, RequestTimeout):
             return bytes(stream.read(-1 if length is None else length))

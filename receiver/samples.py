@@ -9,7 +9,7 @@ from jobs.kept import Kept
 from jobs.pages import Position
 from jobs.patience import Patience
 from jobs.portrait import file
-from receiver.answers import Alive, Heard, JobPage, Readiness
+from receiver.answers import Alive, CallbackAccepted, JobPage, Readiness
 from receiver.cursors import cursor
 
 HOST = "https://keep.example"
@@ -94,7 +94,7 @@ def notification() -> shown.Notification:
     return {"type": "job.stored", "timestamp": portrait.time(NOW + 10.2), "data": stored()}
 
 
-def heard() -> Heard:
+def callback_accepted() -> CallbackAccepted:
     return {"id": TASK, "status": "ready"}
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from redis import Redis
 
-from jobs import intake, services, settings
+from jobs import ingest, services, settings
 from jobs.job import Job
 from jobs.media import object_key
 from jobs.report import Report
@@ -58,7 +58,7 @@ def called_with_a_dead_url(floor: Floor, task: Task) -> None:
     """BFL has no fresh one either."""
     url = f"{floor.box.url}/gone/sample.jpeg"
     report = Report(task_id=task.id, news=News.READY, source=Source.CALLBACK, urls=(url,))
-    intake.accept(floor.wired.store, report, floor.wired.settings.patience)
+    ingest.apply_report(floor.wired.store, report, floor.wired.settings.patience)
     floor.wired.store.change(task.id, lambda job, _now: job and replace(job, asked_again=True))
 
 

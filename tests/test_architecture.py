@@ -41,7 +41,7 @@ LAYERS = (
     | {"minutes", "risk", "directory", "staging", "account", "meter"},
     {"bucket"},
     {"storage", "sidecars"},
-    {"intake", "services"},
+    {"ingest", "services"},
     {"shape"},
 )
 ARROWS = {

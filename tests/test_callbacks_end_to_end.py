@@ -16,10 +16,13 @@ AUTHENTICATIONS = ("secret", "signature", "both")
 EXTENSIONS = {"jpeg": "jpg", "png": "png", "webp": "webp", "mp4": "mp4"}
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+@pytest.fixture(scope="module", params=["on", "off"], ids="accelerator_{}".format)
+def scene(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Scene]:
     """Nobody polls in here: callbacks are waited for longer than these tests take."""
-    with running_scene(tmp_path_factory.mktemp("callbacks"), CALLBACK_GRACE="600") as running:
+    settings = {"CALLBACK_GRACE": "600", "CALLBACK_ACCELERATOR": request.param}
+    with running_scene(tmp_path_factory.mktemp("callbacks"), **settings) as running:
         yield running
         running.settled()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from jobs import intake
+from jobs import ingest
 from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.keys import RECORDS, WAITING
@@ -39,7 +39,7 @@ def store(redis: Redis) -> Store:
 def ready(store: Store, *task_ids: str) -> None:
     for task_id in task_ids:
         report = Report(task_id=task_id, news=News.READY, source=Source.CALLBACK, urls=(URL,))
-        intake.accept(store, report, PATIENCE)
+        ingest.apply_report(store, report, PATIENCE)
 
 
 def taken(store: Store, job_id: str = "job") -> Claim:

@@ -9,7 +9,7 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from jobs import intake, services, settings
+from jobs import ingest, services, settings
 from jobs.job import LEASE_SECONDS, Job
 from jobs.keys import DUE, WAITING
 from jobs.patience import Patience
@@ -52,7 +52,7 @@ def heard(wired: Services, news: News, task_id: str = "job") -> Job:
         urls=(URL,) if news is News.READY else (),
         failure=Failure("bfl_error", "no") if news is News.FAILED else None,
     )
-    return intake.accept(wired.store, report, PATIENCE)
+    return ingest.apply_report(wired.store, report, PATIENCE)
 
 
 def due(redis: Redis) -> dict[str, float]:

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 
-from jobs import intake, submission
+from jobs import ingest, submission
 from jobs import services as wiring
 from jobs.errors import ClaimLost
 from jobs.job import Job
@@ -227,7 +227,7 @@ class Line(LineBooks):
             urls=("https://delivery.bfl.ai/a",) if ready else (),
             failure=Failure("bfl_error", "no") if news is News.FAILED else None,
         )
-        after = intake.accept(self.store, report, self.patience, job_id)
+        after = ingest.apply_report(self.store, report, self.patience, job_id)
         assert before is not None
         if before.state.terminal:
             assert after.state is before.state

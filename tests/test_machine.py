@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 
-from jobs import intake
+from jobs import ingest
 from jobs import services as wiring
 from jobs.errors import ClaimLost
 from jobs.job import Job
@@ -98,7 +98,7 @@ class Installation(RuleBasedStateMachine):
     def hear(self, report: Report) -> None:
         if report.source is not Source.CALLBACK and self.record(report.task_id) is None:
             return  # only BFL's own call proves that there is such a task
-        heard = intake.accept(self.store, report, Patience(60.0, 3600.0))
+        heard = ingest.apply_report(self.store, report, Patience(60.0, 3600.0))
         assert self.record(report.task_id) == heard
         self.delivered.append(report)
 

@@ -21,7 +21,7 @@ from receiver import problems
 CAUGHT = {errors.InvalidSettings, errors.RefusedUrl, errors.NotOurs, errors.BflUnavailable}
 # What views call.
 CALLED = (
-    *("bfl", "hosts", "intake", "queues", "records", "signing", "store"),
+    *("bfl", "hosts", "ingest", "queues", "records", "signing", "store"),
     *("bucket", "directory", "media", "staging"),
 )
 

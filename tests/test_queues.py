@@ -12,7 +12,7 @@ from rq.job import Job as RqJob
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
-from jobs import intake, queues
+from jobs import ingest, queues
 from jobs.patience import Patience
 from jobs.queues import ENTRY_TTL_SECONDS, QUEUE_NAME
 from jobs.report import Report
@@ -70,7 +70,7 @@ def a_worker_process(
 
 
 def test_rq_reads_back_the_entry_that_the_store_wrote(store: Store, queue: Queue) -> None:
-    intake.accept(store, ready("job"), PATIENCE)
+    ingest.apply_report(store, ready("job"), PATIENCE)
     assert len(queue) == 1
     entry = queue.jobs[0]
     fetched = RqJob.fetch(entry.id, connection=queue.connection, serializer=JSONSerializer)
@@ -82,7 +82,7 @@ def test_rq_reads_back_the_entry_that_the_store_wrote(store: Store, queue: Queue
 
 
 def test_an_entry_names_the_job_and_nothing_else_of_it(store: Store, redis: Redis) -> None:
-    intake.accept(store, ready("job"), PATIENCE)
+    ingest.apply_report(store, ready("job"), PATIENCE)
     entry = RqJob.fetch(
         Queue(QUEUE_NAME, connection=redis).job_ids[0],
         connection=redis,
@@ -93,7 +93,7 @@ def test_an_entry_names_the_job_and_nothing_else_of_it(store: Store, redis: Redi
 
 
 def test_rq_knows_the_queue_and_forgets_an_entry_nobody_takes(store: Store, redis: Redis) -> None:
-    intake.accept(store, ready("job"), PATIENCE)
+    ingest.apply_report(store, ready("job"), PATIENCE)
     queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
     assert Queue.all(connection=redis, serializer=JSONSerializer) == [queue]
     left = redis.ttl(queue.jobs[0].key)
@@ -102,18 +102,18 @@ def test_rq_knows_the_queue_and_forgets_an_entry_nobody_takes(store: Store, redi
 
 def test_each_job_that_newly_waits_gets_one_entry(store: Store, queue: Queue) -> None:
     for task_id in ("one", "two", "one", "two"):
-        intake.accept(store, ready(task_id), PATIENCE)
+        ingest.apply_report(store, ready(task_id), PATIENCE)
     assert sorted(list(entry.args) for entry in queue.jobs) == [["one"], ["two"]]
 
 
 def test_a_job_nobody_waits_for_gets_none(store: Store, queue: Queue) -> None:
     failed = Report(task_id="job", news=News.FAILED, source=Source.CALLBACK)
-    intake.accept(store, failed, PATIENCE)
+    ingest.apply_report(store, failed, PATIENCE)
     assert len(queue) == 0
 
 
 def test_an_entry_that_got_lost_is_written_again(store: Store, queue: Queue) -> None:
-    intake.accept(store, ready("job"), PATIENCE)
+    ingest.apply_report(store, ready("job"), PATIENCE)
     queue.delete(delete_jobs=True)
     store.hint(store.due(10).unhinted)
     assert [list(entry.args) for entry in queue.jobs] == [["job"]]
@@ -123,7 +123,7 @@ def test_an_entry_that_got_lost_is_written_again(store: Store, queue: Queue) -> 
 @pytest.mark.usefixtures("a_worker_process")
 def test_a_worker_of_rq_runs_the_entries(store: Store, queue: Queue) -> None:
     for task_id in ("one", "two"):
-        intake.accept(store, ready(task_id), PATIENCE)
+        ingest.apply_report(store, ready(task_id), PATIENCE)
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
     worker.work(burst=True)
     for task_id in ("one", "two"):
@@ -136,7 +136,7 @@ def test_a_worker_of_rq_runs_the_entries(store: Store, queue: Queue) -> None:
 
 @pytest.mark.usefixtures("a_worker_process")
 def test_an_entry_for_work_that_is_done_does_no_harm(store: Store, queue: Queue) -> None:
-    intake.accept(store, ready("job"), PATIENCE)
+    ingest.apply_report(store, ready("job"), PATIENCE)
     store.hint(["job", "job", "nobody"])
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
     worker.work(burst=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from jobs import intake
+from jobs import ingest
 from jobs.keys import REFUSALS
 from jobs.patience import Patience
 from jobs.refusals import KEPT_MAX, KEPT_SECONDS
@@ -29,7 +29,7 @@ def parts(redis: Redis) -> Parts:
     """One job is known."""
     parts = Parts.over(redis)
     report = Report(task_id="known", news=News.PROGRESS, source=Source.CALLBACK)
-    intake.accept(parts.store, report, PATIENCE)
+    ingest.apply_report(parts.store, report, PATIENCE)
     return parts
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from jobs import intake
+from jobs import ingest
 from jobs.clock import Clock
 from jobs.keys import RECORDS
 from jobs.limits import Limits
@@ -42,7 +42,7 @@ def ready(store: Store, job_id: str, life: float) -> None:
         urls=(f"https://delivery-eu1.bfl.ai/{job_id}",),
         expires=store.now() + life,
     )
-    intake.accept(store, report, PATIENCE)
+    ingest.apply_report(store, report, PATIENCE)
 
 
 def put_in_line(store: Store, job_id: str, model: str) -> None:

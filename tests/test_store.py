@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis import Connection, ConnectionPool, Redis
 
-from jobs import intake
+from jobs import ingest
 from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.keys import RECORDS
@@ -46,7 +46,7 @@ def report(task_id: str, news: News = News.READY, source: Source = Source.CALLBA
 
 def accepted(store: Store, *task_ids: str, news: News = News.READY) -> None:
     for task_id in task_ids:
-        intake.accept(store, report(task_id, news), PATIENCE)
+        ingest.apply_report(store, report(task_id, news), PATIENCE)
 
 
 def born(store: Store, job_id: str, at: float, state: State = State.SUBMITTED) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from jobs import intake, services, settings
+from jobs import ingest, services, settings
 from jobs.errors import BrokenRecord, StoreUnavailable
 from jobs.job import Job
 from jobs.keys import DUE, RECORDS, WAITING
@@ -34,7 +34,7 @@ def accepted(store: Store, *task_ids: str, news: News = News.READY) -> None:
     urls = (URL,) if news is News.READY else ()
     for task_id in task_ids:
         report = Report(task_id=task_id, news=news, source=Source.CALLBACK, urls=urls)
-        intake.accept(store, report, PATIENCE)
+        ingest.apply_report(store, report, PATIENCE)
 
 
 def score(redis: Redis, job_id: str) -> float:

@@ -12,7 +12,8 @@ HEAD_BYTES = 16
 
 _END_OF_IMAGE = 0xD9
 # What can begin a segment: in a scan, FF is followed by 00 (a stuffed byte) or a restart marker.
-_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+# Without `+`: of a run of FF only the last one can match, and each is read once.
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 def content_type(head: bytes) -> str:

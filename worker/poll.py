@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from jobs import bfl, intake, strict_json
+from jobs import bfl, ingest, strict_json
 from jobs.api import Answer
 from jobs.counts import POLLS
 from jobs.errors import BadReport, BflUnavailable, StoreUnavailable
@@ -29,7 +29,7 @@ def ask(services: Services, claim: Claim) -> None:
     if report is None:
         _rest(claim, "BFL does not know this task yet")
         return
-    job = intake.accept(services.store, report, services.settings.patience, claim.job.id)
+    job = ingest.apply_report(services.store, report, services.settings.patience, claim.job.id)
     if job.state is State.SUBMITTED:
         _rest(claim, report.said)
 

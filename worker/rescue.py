@@ -8,7 +8,7 @@ from functools import cache
 
 import requests
 
-from jobs import intake, portrait, recollection, sidecars, watchdog, web
+from jobs import ingest, portrait, recollection, sidecars, watchdog, web
 from jobs.counts import LIFE_LEFT, TIME_TO_STORED
 from jobs.errors import (
     BflUnavailable,
@@ -212,7 +212,7 @@ class Rescue:
             self.rest(f"{why}; {trouble}", trouble.retry_after)
             return
         if report and report.news is News.READY and report.urls != job.urls:
-            heard = intake.accept(services.store, report, services.settings.patience, job.id)
+            heard = ingest.apply_report(services.store, report, services.settings.patience, job.id)
             if heard.urls != job.urls:
                 return
         self.give_up(lambda job, now: job.expired(now, f"{why}, and BFL gave no fresh URL"))

@@ -8,11 +8,17 @@ from tests.bad_input.target import SECOND_SECRET, Target, web_alone
 from tests.harness.installation import WEBHOOK_SECRET
 
 
-@pytest.fixture(scope="package")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """Web alone, with two secrets."""
+@pytest.fixture(scope="package", params=["on", "off"], ids="accelerator_{}".format)
+def target(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Target]:
+    """Web alone, with two secrets, with and without the callback accelerator."""
     directory = tmp_path_factory.mktemp("bad_input")
-    with web_alone(directory, WEBHOOK_SECRET=f"{WEBHOOK_SECRET},{SECOND_SECRET}") as target:
+    settings = {
+        "WEBHOOK_SECRET": f"{WEBHOOK_SECRET},{SECOND_SECRET}",
+        "CALLBACK_ACCELERATOR": request.param,
+    }
+    with web_alone(directory, **settings) as target:
         yield target
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.bad_input.target import PROOF, Target, failed, new_id, pending, signed
 from tests.bad_input.wire import Header, Wire, chunked, request
 
-BODY_MAX_BYTES = 64 * 1024
+BODY_MAX_BYTES = 2**20
 AT_ONCE_SECONDS = 8.0  # whoever waits for the body would take longer
 CHUNKED: Header = ("Transfer-Encoding", "chunked")
 
@@ -28,15 +28,15 @@ def test_the_largest_body_is_taken(server: Target) -> None:
     assert server.authentic(chunked(body), CHUNKED, length=None).status == 200
 
 
-@pytest.mark.parametrize("size", [BODY_MAX_BYTES + 1, 2 * BODY_MAX_BYTES, 3_000_000])
+@pytest.mark.parametrize("size", [BODY_MAX_BYTES + 1, 2 * BODY_MAX_BYTES, 30_000_000])
 def test_a_body_that_is_too_large_is_refused(server: Target, job_id: str, size: int) -> None:
     body = padded(failed(job_id), size)
     assert server.authentic(body).status == 413
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-@pytest.mark.parametrize("step", [100, 8192, 65_536, 1_000_000])
-@pytest.mark.parametrize("size", [BODY_MAX_BYTES + 1, 300_000])
+@pytest.mark.parametrize("step", [1000, 8192, 65_536, 1_000_000])
+@pytest.mark.parametrize("size", [BODY_MAX_BYTES + 1, 3_000_000])
 def test_a_chunked_body_that_is_too_large_is_refused(
     server: Target, job_id: str, size: int, step: int
 ) -> None:
@@ -46,7 +46,7 @@ def test_a_chunked_body_that_is_too_large_is_refused(
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-@pytest.mark.parametrize("length", ["65537", "5000000000", "9" * 18, "9" * 40])
+@pytest.mark.parametrize("length", ["1048577", "5000000000", "9" * 18, "9" * 40])
 def test_a_length_that_is_too_large_is_refused_before_any_of_it_comes(
     server: Target, length: str
 ) -> None:
@@ -71,7 +71,7 @@ def test_an_upload_without_end_is_refused_while_it_still_comes(server: Target) -
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     with Wire(server.port) as wire:
         wire.send(request([PROOF, CHUNKED], length=None))
-        wire.send(chunk * 3)
+        wire.send(chunk * 18)
         answer = wire.answer()
     assert answer and answer.status == 413
 

@@ -177,6 +177,15 @@ def test_a_target_that_is_none_is_refused(server: Target, job_id: str, where: st
     assert server.client.job(job_id)["status"] == "submitted"
 
 
+@pytest.mark.parametrize("where", ["//webhooks/bfl", "///webhooks/bfl", "//webhooks/bfl/token"])
+def test_a_path_that_flask_normalises_is_served_or_refused(
+    server: Target, job_id: str, where: str
+) -> None:
+    assert server.authentic(pending(job_id), target=where).status in (200, 401, 404)
+    assert server.call_back(failed(job_id), target=where).status in (401, 404)
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
 @pytest.mark.parametrize("where", ["/webhooks//bfl", "//evil.test/webhooks/bfl", "///webhooks"])
 def test_doubled_slashes_lead_to_no_other_host(server: Target, job_id: str, where: str) -> None:
     answer = server.authentic(failed(job_id), target=where)

@@ -113,7 +113,7 @@ def test_the_body_of_a_refused_request_is_not_the_next_request(
 def test_the_rest_of_a_body_that_was_too_large_is_not_the_next_request(
     server: Target, job_id: str
 ) -> None:
-    filling = b" " * (65_536 + 1)
+    filling = b" " * (2**20 + 1)
     for data in (
         request([PROOF], filling + inner(job_id)),
         request([PROOF, CHUNKED], chunked(filling, inner(job_id)), length=None),

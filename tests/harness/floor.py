@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from redis import Redis
 
-from jobs import intake, services, settings
+from jobs import ingest, services, settings
 from jobs.directory import Directory
 from jobs.job import Job
 from jobs.kept import Kept
@@ -51,7 +51,7 @@ class Floor:
     def unclear(self, task: Task) -> None:
         """A callback that has BFL asked at once."""
         report = Report(task_id=task.id, news=News.UNCLEAR, source=Source.CALLBACK)
-        intake.accept(self.wired.store, report, self.wired.settings.patience)
+        ingest.apply_report(self.wired.store, report, self.wired.settings.patience)
 
     def ready(self, **switches: Any) -> Task:
         """A task whose URLs are known and wait for a worker."""

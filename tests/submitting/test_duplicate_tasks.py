@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from jobs import intake, submission
+from jobs import ingest, submission
 from jobs.errors import UnknownJob
 from jobs.job import Job
 from jobs.report import Failure, Moderation, Report, Taken
@@ -57,7 +57,7 @@ class Resubmission:
             failure=Failure("bfl_error", task_id) if news is News.FAILED else None,
             moderation=Moderation("content") if news is News.MODERATED else None,
         )
-        return intake.accept(self.wired.store, report, self.patience, "job")
+        return ingest.apply_report(self.wired.store, report, self.patience, "job")
 
     def due(self) -> None:
         self.wired.store.change(
@@ -132,7 +132,7 @@ def test_the_failure_of_the_only_task_ends_a_job_that_waits_to_be_sent_again(
         failure=Failure("bfl_error", "no"),
         moderation=Moderation("content"),
     )
-    ended = intake.accept(bench.wired.store, report, patience, "job")
+    ended = ingest.apply_report(bench.wired.store, report, patience, "job")
     assert ended.state.terminal and not ended.unconfirmed
     assert bench.next() is None
 

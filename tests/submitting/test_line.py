@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from jobs import intake, submission
+from jobs import ingest, submission
 from jobs.job import LEASE_SECONDS, Job
 from jobs.keys import ACTIVE, LINE, LINES, RECORDS
 from jobs.patience import Patience
@@ -58,7 +58,7 @@ def test_what_bfl_has_called_about_is_not_denied_by_its_answer(bench: Bench, ste
     bench.post("a")
     claim, patience = bench.admit(), bench.wired.settings.patience
     report = Report(task_id="t", news=News.PROGRESS, source=Source.CALLBACK)
-    intake.accept(bench.wired.store, report, patience, "a")
+    ingest.apply_report(bench.wired.store, report, patience, "a")
     claim.commit(lambda job, now: STEPS[step](job, now, patience))
     job = bench.job("a")
     assert (job.state, job.task_id, job.unconfirmed) == (State.SUBMITTED, "t", False)

@@ -63,6 +63,17 @@ def test_the_secret_of_all_other_callbacks_proves_nothing(pair: Pair, auth: str)
     assert pair.state(0) == "submitted"
 
 
+@pytest.mark.parametrize("auth", ["secret", "signature"])
+def test_the_general_address_makes_no_second_job_of_a_task_that_fluxkeep_submitted(
+    pair: Pair, auth: str
+) -> None:
+    shared = str(DEFAULTS["WEBHOOK_SECRET"])
+    assert called(pair.desk.scene.webhook_url, shared, pair.a, auth).status_code == 401
+    assert pair.desk.client.job(pair.a.id)["id"] == pair.jobs[0]["id"]
+    assert pair.a.id not in [job["id"] for job in pair.desk.client.jobs(limit=20)]
+    assert pair.state(0) == "submitted"
+
+
 def test_the_secret_of_a_job_opens_no_other_door(pair: Pair) -> None:
     shared = pair.desk.scene.webhook_url
     assert called(shared, pair.a.webhook_secret, pair.a).status_code == 401
@@ -125,8 +136,9 @@ class Doors:
         installation = desk.scene.installation
         installation.start("web", SECRET_KEY=f"{NEW_KEY},{OLD_KEY}")
         installation.start("web", SECRET_KEY=NEW_KEY)
+        installation.start("web", CALLBACK_ACCELERATOR="off")
         installation.wait_until_ready()
-        self.both, self.new = installation.urls[1:3]
+        self.both, self.new, self.views = installation.urls[1:4]
 
     def url(self, door: str, task: Task) -> str:
         path = (task.webhook_url or "").partition("/webhooks/")[2]
@@ -149,3 +161,17 @@ def test_a_callback_is_good_while_the_key_of_its_submission_is_known(
     assert refused.status_code == 401 and pair.state(0) == "submitted"
     heard = called(doors.url(doors.both, pair.a), pair.a.webhook_secret, pair.a, "signature")
     assert heard.status_code == requests.codes.ok and pair.state(0) == "failed"
+
+
+@pytest.mark.parametrize("auth", ["secret", "signature"])
+def test_the_views_alone_tell_jobs_apart_like_the_accelerator(
+    pair: Pair, doors: Doors, auth: str
+) -> None:
+    own, shared = doors.url(doors.views, pair.a), str(DEFAULTS["WEBHOOK_SECRET"])
+    for secret in (shared, pair.b.webhook_secret, "wrong"):
+        assert called(own, secret, pair.a, auth).status_code == 401
+    for forgery in forged(own).values():
+        assert called(forgery, pair.a.webhook_secret, pair.a, auth).status_code == 401
+    assert pair.state(0) == "submitted"
+    assert called(own, pair.a.webhook_secret, pair.a, auth).status_code == requests.codes.ok
+    assert pair.state(0) == "failed"

@@ -1,0 +1,70 @@
+"""Reports are applied to the one job that they are about, or to none."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from jobs import ingest
+from jobs.errors import UnknownJob, WrongState
+from jobs.evolution import replace
+from jobs.job import Job
+from jobs.patience import Patience
+from jobs.report import Report
+from jobs.states import News, Source, State
+from jobs.store import Store
+from tests.harness import RedisServer
+from tests.harness.parts import Parts
+
+PATIENCE = Patience(60.0, 3600.0)
+
+
+@pytest.fixture
+def store(redis_server: RedisServer) -> Iterator[Store]:
+    with redis_server.client() as client:
+        yield Parts.over(client).store
+
+
+def test_a_callback_proves_that_there_is_a_task(store: Store) -> None:
+    report = Report(task_id="job", news=News.PROGRESS, source=Source.CALLBACK)
+    assert ingest.apply_report(store, report, PATIENCE) == store.load("job")
+
+
+@pytest.mark.parametrize("source", [Source.POLL, Source.REPLAY])
+def test_an_answer_about_a_forgotten_job_does_not_bring_it_back(
+    store: Store, source: Source
+) -> None:
+    report = Report(task_id="job", news=News.PROGRESS, source=source)
+    with pytest.raises(UnknownJob):
+        ingest.apply_report(store, report, PATIENCE)
+    assert store.load("job") is None
+
+
+@pytest.fixture
+def submitted(store: Store) -> Job:
+    """A job that Fluxkeep submitted, and that BFL knows as `task`."""
+
+    def begin(_job: Job | None, now: float) -> Job:
+        return replace(Job.expected("task", now, PATIENCE, "own"), ours=True)
+
+    store.change("own", begin, new=True)
+    found = store.load("own")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("news", [News.PROGRESS, News.FAILED, News.READY, News.UNCLEAR])
+@pytest.mark.parametrize("named", ["task", "own"])
+def test_a_callback_at_the_general_address_changes_no_job_that_fluxkeep_submitted(
+    store: Store, submitted: Job, news: News, named: str
+) -> None:
+    report = Report(task_id=named, news=news, source=Source.CALLBACK, urls=("https://a/b",))
+    with pytest.raises(WrongState):
+        ingest.apply_report(store, report, PATIENCE)
+    assert store.load(named) == store.load("own") == submitted
+    assert store.load("task", exactly=True) is None
+
+
+def test_its_own_address_still_reaches_a_submitted_job(store: Store, submitted: Job) -> None:
+    report = Report(task_id="task", news=News.FAILED, source=Source.CALLBACK)
+    ended = ingest.apply_report(store, report, PATIENCE, submitted.id)
+    assert ended.state is State.FAILED and store.load("task") == ended

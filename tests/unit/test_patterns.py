@@ -1,0 +1,172 @@
+"""Every regular expression of the product takes time in proportion to its input."""
+
+import ast
+import importlib
+import itertools
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.procfile import ROOT
+
+op: Any = importlib.import_module("re._constants")
+parser: Any = importlib.import_module("re._parser")
+
+PACKAGES = ("jobs", "receiver", "worker")
+SMALL_CHARS, LARGE_CHARS = 8 * 1024, 64 * 1024
+# Eight times the input: linear is 8 times as long, quadratic 64 times.
+GROWTH_MAX = 24
+NOISE_SECONDS = 0.004  # a linear pattern needs less for 64 KB
+TRIES = 3
+SUFFIXES = ("", "\x00", "\n", "~")
+PIECES_MAX = 40
+SEARCHING = {"search", "sub", "subn", "findall", "finditer", "split"}
+
+
+def _constant(node: ast.expr, names: dict[str, Any]) -> str | bytes | None:
+    try:
+        value = eval(compile(ast.Expression(node), "pattern", "eval"), names)  # noqa: S307 - ours
+    except Exception:  # noqa: BLE001 - not known before it runs
+        return None
+    return value if isinstance(value, str | bytes) else None
+
+
+def _is_pattern_call(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "re"
+        and node.func.attr != "escape"
+    )
+
+
+def _patterns(path: Path) -> Iterator[tuple[str | bytes, bool]]:
+    """The first argument of each `re.<function>(...)`, and whether it is searched for."""
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    text = path.read_text()
+    if "re." not in text:
+        return
+    names = vars(importlib.import_module(name))
+    for node in ast.walk(ast.parse(text)):
+        if _is_pattern_call(node):
+            found = _constant(node.args[0], names)  # type: ignore[attr-defined]  # a Call
+            if found is not None:
+                yield found, _is_searched(node.func.attr, found, names)  # type: ignore[attr-defined]
+
+
+def _is_searched(function: str, pattern: str | bytes, names: dict[str, Any]) -> bool:
+    """Whether it is applied at each place of a text, and not at its beginning alone.
+
+    A named pattern that is only handed on is matched as a whole; one in a table is searched for.
+    """
+    if function != "compile":
+        return function in SEARCHING
+    known = {name: one.pattern for name, one in names.items() if type(one) is re.Pattern}
+    own = [name for name, one in known.items() if one == pattern]
+    used = {use for name in own for use in re.findall(rf"\b{name}\.([a-z]+)\(", _product())}
+    return not own or not used.isdisjoint(SEARCHING)
+
+
+@cache
+def _product() -> str:
+    return "".join(path.read_text() for path in _files())
+
+
+def _files() -> list[Path]:
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+@cache
+def every_pattern() -> list[tuple[str | bytes, bool]]:
+    return list(dict.fromkeys(itertools.chain.from_iterable(map(_patterns, _files()))))
+
+
+def _samples(tree: Iterable[tuple[Any, Any]]) -> list[str]:
+    """A text that each part of a pattern matches, depth first."""
+    return [text for node in tree for text in _sample(*node)]
+
+
+def _sample(kind: Any, value: Any) -> list[str]:
+    if kind in (op.LITERAL, op.NOT_LITERAL):
+        return [chr(value) if kind is op.LITERAL else "q"]
+    if kind in (op.ANY, op.IN):
+        return [_member(value) if kind is op.IN else "q"]
+    if kind in (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT):
+        return ["".join(_samples(value[2]))]
+    if kind is op.SUBPATTERN:
+        return ["".join(_samples(value[3])), *_samples(value[3])]
+    if kind is op.BRANCH:
+        return ["".join(_samples(branch)) for branch in value[1]]
+    return []
+
+
+def _member(items: list[tuple[Any, Any]]) -> str:
+    if items[0][0] is op.NEGATE:
+        return next(c for c in "q /:=\xff\xd0" if not any(_holds(item, c) for item in items[1:]))
+    return next(c for c in map(chr, range(255, -1, -1)) if any(_holds(item, c) for item in items))
+
+
+def _holds(item: tuple[Any, Any], char: str) -> bool:
+    kind, value = item
+    if kind is op.RANGE:
+        return bool(value[0] <= ord(char) <= value[1])
+    if kind is op.CATEGORY:
+        return char.isspace() is (value is op.CATEGORY_SPACE)
+    return bool(value == ord(char))
+
+
+def worst_texts(pattern: str | bytes) -> Iterator[tuple[str, str, str]]:
+    """What a text begins with, what is repeated in it, and what it ends with."""
+    flat = _samples(parser.parse(pattern))
+    parts = [text for text in dict.fromkeys(flat) if text]
+    runs = {"".join(flat[:n]) for n in range(1, len(flat) + 1)}
+    runs |= {a + b for a, b in itertools.pairwise(flat)}
+    repeated = [text for text in [*parts, *sorted(runs - {*parts}, key=len)] if text][:PIECES_MAX]
+    for piece, suffix in itertools.product(repeated, SUFFIXES):
+        yield "", piece, suffix
+    for piece in parts[:PIECES_MAX]:
+        yield "".join(flat), piece, "\x00"
+
+
+def grows(call: Callable[[int], Any]) -> bool:
+    """Whether a call takes out of proportion longer for the larger size."""
+    return all(_is_out_of_proportion(call) for _ in range(TRIES))
+
+
+def _is_out_of_proportion(call: Callable[[int], Any]) -> bool:
+    small, large = _seconds(call, SMALL_CHARS), _seconds(call, LARGE_CHARS)
+    return large > NOISE_SECONDS and large > GROWTH_MAX * small
+
+
+def _seconds(call: Callable[[int], Any], size: int) -> float:
+    began = time.thread_time()
+    call(size)
+    return time.thread_time() - began
+
+
+def test_there_are_patterns_to_look_at() -> None:
+    assert len(every_pattern()) > 40
+
+
+@pytest.mark.timeout(60, method="signal")
+@pytest.mark.parametrize(("pattern", "searched"), every_pattern(), ids=repr)
+def test_a_pattern_takes_linear_time_over_its_worst_texts(
+    pattern: str | bytes, searched: bool
+) -> None:
+    compiled: Any = re.compile(pattern, re.IGNORECASE)
+    for prefix, piece, suffix in worst_texts(pattern):
+
+        def apply(size: int, parts: tuple[str, str, str] = (prefix, piece, suffix)) -> None:
+            text = parts[0] + parts[1] * (size // len(parts[1])) + parts[2]
+            subject = text.encode("latin-1", "replace") if isinstance(pattern, bytes) else text
+            compiled.fullmatch(subject)
+            for _ in compiled.finditer(subject) if searched else ():
+                pass
+
+        assert not grows(apply), f"{pattern!r} over {prefix!r} {piece!r}… {suffix!r}"

@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+INSTALL := $(PIP) install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check style bench soak screenshots format pins clean
+.PHONY: help setup run test unit check style bench soak screenshots format pins clean
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -23,13 +24,17 @@ test: style ## All that CI runs: format, lint, types, and every test with real p
 	@$(BIN)/python -m tests.harness.prometheus
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
+unit: $(VENV)/.dev ## The pure tests alone, without any process: seconds
+	$(BIN)/python -m pytest -q tests/unit
+
 check: style ## The quick part of it: no browser, no slow faults
 	$(BIN)/python -m pytest -m "not slow and not browser"
 
-style: $(VENV)/.dev ## Format, lint and types alone
+style: $(VENV)/.dev ## Format, lint, types and the syntax of Lua scripts alone
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@$(BIN)/python -m tests.harness.lua_syntax
 
 bench: $(VENV)/.dev ## Measure it; BENCHMARKS.md says what the numbers mean
 	$(BIN)/python -m tests.bench
@@ -44,8 +49,8 @@ format: $(VENV)/.dev ## Put the code into its one format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-pins: $(VENV)/.made ## Renew the pinned requirements from pyproject.toml
-	@sh deploy/pins.sh $(BIN)/python
+pins: $(VENV)/.made ## Pin the newest requirements that pyproject.toml allows, with hashes
+	@sh deploy/pins.sh $(BIN)/python --upgrade
 
 clean: ## Remove what was made, except the data under var/
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/clients/node_modules
@@ -64,12 +69,12 @@ $(VENV)/.made:
 
 $(VENV)/.run: $(VENV)/.made requirements.txt deploy/requirements-local.txt
 	@echo "Installing what Fluxkeep needs ..."
-	@$(PIP) install --quiet -r requirements.txt -r deploy/requirements-local.txt
+	@$(INSTALL) -r requirements.txt -r deploy/requirements-local.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made requirements-dev.txt deploy/requirements-reporting.txt
 	@echo "Installing what Fluxkeep and its tests need ..."
-	@$(PIP) install --quiet -r requirements-dev.txt
-	@$(PIP) install --quiet --no-deps --upgrade --target $(VENV)/share/reporting \
+	@$(INSTALL) -r requirements-dev.txt
+	@$(INSTALL) --no-deps --upgrade --target $(VENV)/share/reporting \
 	  -r deploy/requirements-reporting.txt
 	@touch $@

@@ -44,7 +44,8 @@ if _files_max == resource.RLIM_INFINITY or _files_max > _files:
     _wanted = 8192 if _files_max == resource.RLIM_INFINITY else min(8192, _files_max)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(_files, _wanted), _files_max))
 
-bind = f"0.0.0.0:{_settings.port}"
+_host = _settings.listen_host
+bind = f"{f'[{_host}]' if ':' in _host else _host}:{_settings.port}"
 workers = _settings.web_concurrency
 # A stalled client costs a greenlet and not a thread; BENCHMARKS.md has the figures.
 worker_class = "deploy.quiet_worker.QuietWorker"

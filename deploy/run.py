@@ -1,86 +1,99 @@
-"""`make run`: all of Fluxkeep on this machine until Ctrl-C, whatever dies in between."""
+"""`make run`: all of Fluxkeep on this machine, until Ctrl-C or until one process ends."""
 
 import os
+import shlex
 import signal
+import subprocess
 import sys
 import threading
-import time
+from contextlib import nullcontext
 from types import FrameType
 
 from deploy import procfile
-from deploy.console import Console
-from deploy.local_redis import LocalRedis
-from deploy.plan import CannotStart, Plan, claim, make_plan
+from deploy.dev_settings import CannotStart, DevSettings, locked_data_directory, prepare
+from deploy.local_redis import RedisNotStarted
 from deploy.procfile import ROOT
-from deploy.supervisor import Supervisor
-from deploy.tour import Tour
+from deploy.runner import Runner
+from deploy.welcome import Welcome
 from jobs.errors import InvalidSettings
 
-REDIS_START_SECONDS = 20.0
-# Together below the 30 s that a platform, or a person, waits.
-STOP_SECONDS = 24.0
-STOP_SANDBOX_SECONDS = 2.0
-STOP_REDIS_SECONDS = 3.0
+PRIVATE_UMASK = 0o077
 
 
 def main() -> int:
     os.chdir(ROOT)
-    stop = _stop_on_signals()
+    os.umask(PRIVATE_UMASK)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, _terminate)  # the terminal was closed
     try:
-        with claim():
-            run(make_plan(), Console(), stop)
-    except (CannotStart, InvalidSettings) as error:
+        with locked_data_directory() as lock:
+            return run(prepare(), lock)
+    except (CannotStart, InvalidSettings, RedisNotStarted) as error:
         sys.stderr.write(f"Fluxkeep cannot start: {error}\n")
         return 1
-    return 0
+    except KeyboardInterrupt:
+        return 0
 
 
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-
-    def tell(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, tell)
-    return stop
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGTERM)
 
 
-def run(plan: Plan, console: Console, stop: threading.Event) -> None:
-    """Returns when everything has been stopped again. Raises CannotStart."""
-    supervisor = Supervisor(console)
-    tour = Tour(console, plan)
-    try:
-        if plan.redis is not None:
-            _start_redis(supervisor, plan.redis, plan.environment, stop)
-        _start_processes(supervisor, plan)
-        tour.start()
-        supervisor.watch(stop)
-        console.say("Stopping ...")
-    finally:
-        tour.stop()
-        # Work in hand is finished while what it needs is still there.
-        supervisor.stop(procfile.commands(), STOP_SECONDS)
-        supervisor.stop(["sandbox"], STOP_SANDBOX_SECONDS)
-        supervisor.stop(["redis"], STOP_REDIS_SECONDS)
+def run(given: DevSettings, lock: int) -> int:
+    """Run everything; returns the exit code. Redis is stopped last: its clients finish first."""
+    # It inherits the lock: no second Redis may open the data of one that was left behind.
+    with given.redis.running(lock) if given.redis else nullcontext() as redis:
+        failure = _run_processes(given, redis)
+    if failure:
+        sys.stderr.write(f"Fluxkeep has stopped: {failure}\n")
+    return 1 if failure else 0
 
 
-def _start_redis(
-    supervisor: Supervisor, redis: LocalRedis, environment: dict[str, str], stop: threading.Event
-) -> None:
-    redis.prepare()
-    supervisor.start("redis", redis.command, environment, redis.directory)
-    deadline = time.monotonic() + REDIS_START_SECONDS
-    while not redis.answers() and not stop.wait(0.05):
-        if time.monotonic() >= deadline:
-            raise CannotStart("Redis does not answer; its own words are above")
+def _run_processes(given: DevSettings, redis: subprocess.Popen[bytes] | None) -> str | None:
+    """Returns why they stopped, or None after a signal."""
+    welcome = Welcome(given)
+    watcher = threading.Thread(target=lambda: _watch(redis, runner), daemon=True)
 
+    def start_threads() -> None:
+        welcome.start()
+        watcher.start()
 
-def _start_processes(supervisor: Supervisor, plan: Plan) -> None:
-    if plan.sandbox is not None:
-        supervisor.start("sandbox", plan.sandbox.command, plan.environment, ROOT)
+    runner = Runner(start_threads)
     for name, command in procfile.commands().items():
-        supervisor.start(name, command, plan.environment, ROOT)
+        runner.add_process(name, f"exec {shlex.join(command)}", env=procfile.environment({}))
+    if given.sandbox_port:
+        runner.add_process(
+            "sandbox", f"exec {shlex.join(_sandbox(given))}", env=_sandbox_environment(given)
+        )
+    try:
+        runner.loop()
+    finally:
+        welcome.stop()
+    return runner.failure
+
+
+def _watch(redis: subprocess.Popen[bytes] | None, runner: Runner) -> None:
+    """Stop everything when the embedded Redis ends."""
+    if redis is not None:
+        runner.console.note_end("redis", redis.wait())
+        runner.terminate()
+
+
+def _sandbox(given: DevSettings) -> list[str]:
+    webhook = f"{given.url}/webhooks/bfl"
+    return [
+        "python",
+        "-m",
+        "tests.sandbox",
+        f"--port={given.sandbox_port}",
+        f"--webhook-url={webhook}",
+    ]
+
+
+def _sandbox_environment(given: DevSettings) -> dict[str, str]:
+    # Not an argument: every user of this machine can read a command line.
+    secret = given.settings.webhook_secret[0].get_secret_value()
+    return procfile.environment({"WEBHOOK_SECRET": secret})
 
 
 if __name__ == "__main__":

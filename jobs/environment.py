@@ -8,6 +8,11 @@ from dotenv import dotenv_values
 
 from jobs.errors import InvalidSettings
 
+# Development only: what `make run` made, then what the developer wrote, which wins.
+RUN_FILE = "var/run.env"
+_FILES = (RUN_FILE, ".env")
+_OTHER_FILE = "ENV_FILE"  # names the one file to read instead
+
 # What the providers of buckets call their options. A file may stand for a secret among them.
 PROVIDERS = ("AWS_", "GOOGLE_", "AZURE_")
 PROVIDER_SECRETS = (
@@ -24,9 +29,10 @@ _MEANT_WHEN_EMPTY = ("RETAIN_MEDIA_DAYS", "RETAIN_JOBS_DAYS")
 
 
 def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, str]:
-    """The variables of an environment, by default this process's with its `.env` file.
+    """Read the variables of an environment, by default this process's with its files.
 
-    `NAME_FILE` stands for a file that holds the value of `NAME`; an empty value is none.
+    These are `var/run.env` and `.env`, or the one that ENV_FILE names. `NAME_FILE` stands for a
+    file that holds the value of `NAME`; an empty value is none.
 
     Nothing may be deleted because somebody left a line of RETAIN_… empty: that means for ever.
     Raises InvalidSettings.
@@ -34,11 +40,20 @@ def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, 
     names = [*map(str.upper, fields), *PROVIDER_SECRETS]
     if environ is not None:
         return _resolved(environ, names)
+    other = os.environ.get(_OTHER_FILE)
+    values: dict[str, str] = {}
+    for path in (other,) if other else _FILES:
+        values |= _resolved(_dotenv(path), names)
+    return values | _resolved(os.environ, names)
+
+
+def _dotenv(path: str) -> dict[str, str | None]:
     try:
-        from_file = dotenv_values(".env")
+        return dotenv_values(path)
     except UnicodeDecodeError:
-        raise InvalidSettings(".env: is not UTF-8") from None
-    return _resolved(from_file, names) | _resolved(os.environ, names)
+        raise InvalidSettings(f"{path}: is not UTF-8") from None
+    except OSError as error:
+        raise InvalidSettings(f"{path}: {error.strerror}") from None
 
 
 def is_under_a_runner() -> bool:

@@ -18,7 +18,8 @@ nothing · `fluxkeep:counts` counters · `fluxkeep:minutes` what they were, minu
 `fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why a part refused ·
 `fluxkeep:rate:<name>` when a key's requests are all back · `fluxkeep:guesses:<address>` the same
 of wrong keys · `fluxkeep:met:<address> <name>` who has shown that key from there ·
-`fluxkeep:barrier` written to wait for all that was written before it.
+`fluxkeep:barrier` written to wait for all that was written before it ·
+`fluxkeep:login:<id>` login links that were used.
 """
 
 BARRIER = "fluxkeep:barrier"
@@ -54,4 +55,5 @@ BY_MORE = f"{BY}more"
 EVENTS = "fluxkeep:events"
 RATES = "fluxkeep:rate:"
 GUESSES = "fluxkeep:guesses:"
+LOGINS = "fluxkeep:login:"
 ACQUAINTED = "fluxkeep:met:"

@@ -1,7 +1,8 @@
 """Everything the operator decides: frozen, validated, and loud when something is wrong."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
@@ -40,6 +41,7 @@ from jobs.reporting import Reporting
 from jobs.retention import Retention
 from jobs.seal import check_secret
 
+SECRET_MIN_CHARS = 16
 BFL_REGIONS = {
     "global": "https://api.bfl.ai",
     "eu": "https://api.eu.bfl.ai",
@@ -75,6 +77,7 @@ Days = Annotated[
 class Settings(Reporting):
     """Everything the operator decides. Times are seconds, sizes are bytes."""
 
+    bfl_sandbox_url: Origin | None = None  # before the secrets, which may be short with it
     webhook_secret: Secrets
     secret_key: Secrets
     api_keys: Annotated[
@@ -88,11 +91,11 @@ class Settings(Reporting):
     durability: Durability = Durability.MEMORY
     public_url: str = ""
     port: int = Field(default=8000, ge=0, le=65535)
+    listen_host: str = "0.0.0.0"  # noqa: S104 - in a container that is the only address of use
     forwarded_allow_ips: Annotated[Proxies, _reads(Proxies.read)] = Proxies.read("127.0.0.1,::1")
     web_concurrency: int = Field(default=2, ge=1, le=1000)
     worker_concurrency: int = Field(default=1, ge=1, le=100)
     bfl_api_key: SecretStr | None = None
-    bfl_sandbox_url: Origin | None = None
     bfl_api_url: str = ""  # after the sandbox, which it may name
     media_url: str = ""
     media_options: dict[str, SecretStr] = Field(default_factory=dict)
@@ -126,6 +129,20 @@ class Settings(Reporting):
             raise ValueError("cannot be an HTTP header: it holds control characters or odd letters")
         return given
 
+    @field_validator("webhook_secret", "secret_key")
+    @classmethod
+    def _long_secrets(
+        cls, secrets: tuple[SecretStr, ...], info: ValidationInfo
+    ) -> tuple[SecretStr, ...]:
+        _require_long(secrets, info)
+        return secrets
+
+    @field_validator("api_keys")
+    @classmethod
+    def _long_keys(cls, keys: tuple[ApiKey, ...], info: ValidationInfo) -> tuple[ApiKey, ...]:
+        _require_long([key.key for key in keys if not key.is_hashed], info)
+        return keys
+
     @field_validator("api_keys")
     @classmethod
     def _keys_differ(cls, keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
@@ -146,6 +163,14 @@ class Settings(Reporting):
         if url and (_is_odd(url) or "?" in url):
             raise ValueError("must be an http or https URL without user, query or fragment")
         return url.rstrip("/")
+
+    @field_validator("listen_host")
+    @classmethod
+    def _address(cls, host: str) -> str:
+        try:
+            return str(ip_address(host))
+        except ValueError:
+            raise ValueError("must be an IP address, e.g. 127.0.0.1") from None
 
     @field_validator("bfl_sandbox_url", mode="before")
     @classmethod
@@ -262,6 +287,17 @@ class Settings(Reporting):
         return bool(self.public_url) or self.bfl_origin == self.bfl_sandbox_url
 
 
+def _require_long(secrets: Iterable[SecretStr], info: ValidationInfo) -> None:
+    """Short secrets can be guessed. With a sandbox instead of BFL nothing of worth is guarded."""
+    if info.data.get("bfl_sandbox_url") is None and any(
+        len(secret.get_secret_value()) < SECRET_MIN_CHARS for secret in secrets
+    ):
+        raise ValueError(
+            f"must have at least {SECRET_MIN_CHARS} characters; make one with "
+            "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+
+
 def _is_odd(url: str) -> bool:
     try:
         parse(url.lower())
@@ -271,7 +307,7 @@ def _is_odd(url: str) -> bool:
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the environment (and a `.env` file, where there is one).
+    """Read the environment (and in development the files that `environment.read` names).
 
     Raises InvalidSettings naming every variable that is missing or wrong, never its value.
     """

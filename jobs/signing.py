@@ -1,22 +1,26 @@
-"""Proof of origin, sign beside verify: callbacks, their tokens, and media links."""
+"""Proof of origin, sign beside verify: callbacks, their tokens, media links, login links."""
 
 import hashlib
 import hmac
 import re
+import secrets
 import uuid
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
 
 from jobs.errors import BadLink, Gone
 
 _LINK_SALT = "fluxkeep media link 1"
 _CALLBACK_SALT = "fluxkeep callback token 1"
+_LOGIN_SALT = "fluxkeep login link 1"
 _IDEMPOTENCY = "fluxkeep idempotency 2"
 _DERIVATION = "fluxkeep callback secret 1"
 _SIGNATURE = re.compile(rb"[0-9a-f]{64}")
+
+LOGIN_SECONDS = 900
 
 
 def callback_digest(secret: bytes, body: bytes) -> bytes:
@@ -140,3 +144,28 @@ class LinkSigner:
         if now >= link.expires:
             raise Gone("the link has expired")
         return link
+
+
+class LoginToken(NamedTuple):
+    """The name of an API key, and a random id by which a second use is noticed."""
+
+    key_name: str
+    id: str
+
+
+class LoginSigner:
+    """Tokens of login links, valid for LOGIN_SECONDS; the first key signs, all verify."""
+
+    def __init__(self, keys: Iterable[SecretStr]) -> None:
+        ordered = [key.get_secret_value() for key in keys][::-1]
+        self._serializer = URLSafeTimedSerializer(ordered, salt=_LOGIN_SALT)
+
+    def sign(self, key_name: str) -> str:
+        return str(self._serializer.dumps(LoginToken(key_name, secrets.token_urlsafe(16))))
+
+    def read(self, token: str) -> LoginToken:
+        """Raises BadLink when it is forged or too old."""
+        try:
+            return LoginToken(*self._serializer.loads(token, max_age=LOGIN_SECONDS))
+        except (BadData, TypeError, ValueError):
+            raise BadLink from None

@@ -1,5 +1,6 @@
 """The situations tests begin in: a Redis, a BFL, a Fluxkeep that runs."""
 
+import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from tests.sandbox import Sandbox
 
 
 def pytest_sessionstart() -> None:
-    """A shell has what it runs in the background ignore Ctrl-C, and so would what tests start."""
+    """Make tests independent of the shell and the directory that they are started in."""
+    # A shell has what it runs in the background ignore Ctrl-C, and so would what tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["ENV_FILE"] = os.devnull  # neither a developer's `.env` nor what `make run` made
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -91,7 +91,7 @@ def test_a_dotenv_file_is_read_and_the_environment_is_stronger(
     path = scene.installation.directory / ".env"
     path.write_text("SECRET_KEY=from-the-file-which-is-long\nBFL_SANDBOX_URL=nonsense\n")
     try:
-        assert shell.run("credits", SECRET_KEY=None).code == 0
+        assert shell.run("credits", SECRET_KEY=None, ENV_FILE=None).code == 0
     finally:
         path.unlink()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import processes
 from deploy.procfile import ROOT
+from tests.harness import processes
 from tests.harness.patience import wait_for
 from tests.harness.pictures import PICTURES
 from worker import darkroom

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy import processes, procfile
+from deploy import procfile
 from deploy.local_redis import free_port
 from deploy.procfile import ROOT, environment
-from tests.harness import Client, Installation, Process, RedisServer
+from tests.harness import Client, Installation, Process, RedisServer, processes
 from tests.harness.command_line import CommandLine
 from tests.harness.doctor_output import BEFORE_START, failed, names
 from tests.harness.installation import DEFAULTS, KEYS, WEBHOOK_SECRET
@@ -78,14 +78,9 @@ def honcho(directory: Path, **settings: str) -> Iterator[Process]:
         yield process
     finally:
         # Each of its commands has a session of its own.
-        for pid in _descendants(process.pid):
+        for pid in processes.descendants(process.pid):
             processes.send(pid, signal.SIGKILL)
         process.kill_all()
-
-
-def _descendants(pid: int) -> list[int]:
-    own = processes.children(pid)
-    return own + [one for child in own for one in _descendants(child)]
 
 
 @pytest.mark.slow

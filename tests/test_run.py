@@ -1,180 +1,151 @@
-"""`make run`: a sample is stored, what is killed comes back, one stop ends all."""
+"""`make run`: a sample is stored, and what the welcome says is true."""
 
 import re
-import shutil
-import signal
 import socket
+import stat
 import subprocess
-import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
 
-from deploy import processes
-from deploy.dev_keys import missing_secrets
 from deploy.local_redis import free_port
-from deploy.plan import SandboxPlan
-from deploy.procfile import ROOT, environment
-from deploy.sample import App
-from tests.harness import Client, Process
-from tests.harness.patience import wait_for
+from tests.harness import Client, processes
+from tests.harness.make_run import Run, copy, running
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = ("REDIS_URL", "BFL_API_KEY", "BFL_SANDBOX_URL", "MEDIA_URL", "PUBLIC_URL", "API_KEYS")
-PARTS = {"worker": r"worker $", "sweep": r"worker\.sweep", "redis": r"-server (127|redis\.conf)"}
 
-
-class Run:
-    """A `make run` in a directory of its own."""
-
-    def __init__(self, directory: Path, port: int) -> None:
-        self.directory = directory
-        self.url = f"http://127.0.0.1:{port}"
-        own = {**environment(dict.fromkeys(SETTINGS, "")), "PORT": str(port)}
-        command = [sys.executable, "-m", "deploy.run"]
-        self.process = Process("run", command, own, directory / "run.log", directory)
-
-    def said(self, pattern: str, timeout: float = 60.0) -> re.Match[str]:
-        """The first match in what it says, waited for."""
-        return wait_for(pattern, lambda: re.search(pattern, self.process.output()), timeout)
-
-    def app(self) -> App:
-        made = missing_secrets({}, self.directory / "var/dev.env")
-        return App(self.url, made["API_KEYS"].split(":")[1], made["WEBHOOK_SECRET"])
-
-    def client(self) -> Client:
-        return Client(self.url, self.app().key)
-
-    def pid(self, part: str) -> int | None:
-        """Which of its children is the worker, the sweep or Redis."""
-        lines = {pid: processes.command_line(pid) for pid in self.process.children()}
-        return next((pid for pid, line in lines.items() if re.search(PARTS[part], line)), None)
-
-    def comes_back(self, part: str, old: int | None) -> bool:
-        return self.pid(part) not in (None, old)
-
-    def offspring(self) -> set[int]:
-        """Every process in the sessions of its children."""
-        children = self.process.children()
-        return {pid for child in children for pid in processes.members(child)}
-
-    def clear_away(self) -> None:
-        for child in self.process.children():
-            processes.end(child)
-        self.process.kill_all()
-
-
-@pytest.fixture
-def a_copy(tmp_path: Path) -> Path:
-    """What a clone would hold, without data and keys."""
-    made_here = shutil.ignore_patterns(".*", "var", "__pycache__", "node_modules")
-    return Path(shutil.copytree(ROOT, tmp_path / "fluxkeep", ignore=made_here))
-
-
-@pytest.fixture
-def a_run(a_copy: Path) -> Iterator[Run]:
-    """A `make run` that has shown its sample."""
-    run = Run(a_copy, free_port())
-    try:
-        run.said(r"Sample: stored, http")
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A `make run` that has shown its sample, for tests that only look at it."""
+    with running(copy(tmp_path_factory.mktemp("run"))) as run:
+        run.printed(r"Sample: stored, http")
         yield run
-    finally:
-        run.clear_away()
+
+
+# While it runs.
 
 
 def test_a_run_shows_a_stored_job_and_its_media(a_run: Run) -> None:
     client = a_run.client()
-    (job,) = client.jobs()
+    job = client.jobs()[-1]
     assert job["status"] == "stored"
     assert job["source"] == "callback"
     assert len(client.media(job)) == job["media"][0]["bytes"]
-    assert a_run.said(r"Sample: stored, (\S+)")[1].startswith(f"{a_run.url}/media/")
-    # Without a key of BFL's the sandbox takes what we submit as well.
-    order = {"model": "flux-2-pro", "input": {"prompt": "a lighthouse"}}
-    job = client.request("POST", "/api/jobs", json=order).json()
-    assert client.wait_for(job["id"], timeout=30)["status"] == "stored"
+    assert a_run.printed(r"Sample: stored, (\S+)")[1].startswith(f"{a_run.url}/media/")
 
 
-@pytest.mark.parametrize("parts", [["sweep", "worker"], ["redis"]])
-def test_what_is_killed_comes_back_and_works(a_run: Run, parts: list[str]) -> None:
-    killed = {part: a_run.pid(part) for part in parts}
-    for pid in killed.values():
-        assert pid is not None
-        processes.send(pid, signal.SIGKILL)
-    for part, old in killed.items():
-        wait_for(part, partial(a_run.comes_back, part, old))
-    client = a_run.client()
-    client.wait_for(client.jobs()[0]["id"], "stored")
-    task_id = a_run.app().generate(a_run.said(r"sandbox +(http\S+)")[1])
-    client.wait_for(task_id, "stored", timeout=30)
-    assert len(client.jobs()) == 2
+def test_the_login_link_logs_in_once(a_run: Run) -> None:
+    link = a_run.printed(r"dashboard +(\S+)")[1]
+    with requests.Session() as browser:
+        page = browser.get(link, timeout=10)
+        assert page.status_code == 200 and page.url == f"{a_run.url}/"
+    assert requests.get(link, timeout=10).status_code == 403
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_stops_everything_without_an_error(a_run: Run, number: signal.Signals) -> None:
-    before = a_run.offspring()
-    assert len(before) >= 6
-    a_run.process.send(number)
-    assert a_run.process.wait(35) == 0
-    assert not _living(before)
-    said = a_run.process.output()
-    assert "Traceback" not in said
-    assert "ERROR" not in said
-    assert said.index("Stopping ...") > said.index("Sample: stored")
+@pytest.mark.parametrize("way", ["1", "2", "3"])
+def test_each_curl_of_the_welcome_ends_with_a_stored_picture(a_run: Run, way: str) -> None:
+    a_run.printed("Ctrl-C stops")
+    example = a_run.printed(rf"(?s)\n{way}\. [^\n]*\n(.*?)(?=\n\n|\n[23]\. )")[1]
+    first, *announcement = example.split("\n  curl -X PUT")
+    job_id = re.search(r'"id": ?"([^"]+)"', _shell(f"{first}\n"))
+    assert job_id
+    for rest in announcement:
+        assert job_id[1] in _shell(f"curl -X PUT{rest}".replace("<id>", job_id[1]))
+    assert a_run.client().wait_for(job_id[1], timeout=30)["status"] == "stored"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell a child in time")
-def test_nothing_outlives_a_killed_run(a_run: Run) -> None:
-    before = a_run.offspring()
-    a_run.process.kill()
-    wait_for("everything has ended", lambda: not _living(before), 30)
+def _shell(script: str) -> str:
+    done = subprocess.run(
+        ["sh", "-e", "-c", script],  # noqa: S607 - as a person types it
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 0, done
+    return done.stdout
 
 
-def test_a_second_run_on_the_same_data_says_what_is_in_the_way(a_run: Run) -> None:
+def test_the_app_key_may_submit_and_no_more(a_run: Run) -> None:
+    app = Client(a_run.url, a_run.printed(r"app key +(\S+)")[1])
+    assert app.get("/api/jobs").status_code == 200
+    assert app.request("DELETE", "/api/jobs/none").status_code == 403
+    assert a_run.printed(r"admin key +(\S+)")[1] == a_run.keys()["admin"]
+
+
+def test_the_command_line_works_in_the_same_directory(a_run: Run) -> None:
+    sample = a_run.client().jobs()[-1]["id"]
+    listed = a_run.command("jobs", "list")
+    assert listed.returncode == 0 and sample in listed.stdout, listed
+    assert a_run.command("doctor").returncode == 0
+    submitted = a_run.command("submit", "--model", "flux-2-pro", "--prompt", "a fox", "--wait")
+    assert submitted.returncode == 0, submitted
+
+
+def test_only_this_machine_can_connect(a_run: Run) -> None:
+    port = int(a_run.url.rpartition(":")[2])
+    with pytest.raises(ConnectionRefusedError):  # another address of this machine
+        socket.create_connection(("127.0.0.2", port), timeout=5)
+
+
+def test_no_command_line_holds_a_secret(a_run: Run) -> None:
+    made = a_run.made()
+    redis_password = made["REDIS_URL"].split(":")[2].partition("@")[0]
+    named = [made[name] for name in ("WEBHOOK_SECRET", "SECRET_KEY", "NOTIFY_SECRET")]
+    lines = [processes.command_line(pid) for pid in [a_run.process.pid, *a_run.offspring()]]
+    assert any("valkey-server" in line for line in lines)
+    assert any("tests.sandbox" in line for line in lines)
+    for secret in [redis_password, *named, *a_run.keys().values()]:
+        assert not [line for line in lines if secret in line]
+
+
+def test_nobody_else_can_read_what_a_run_writes(a_run: Run) -> None:
+    written = [path for path in (a_run.directory / "var").rglob("*") if path.is_file()]
+    assert {"run.env", "redis.conf"} < {path.name for path in written}
+    for path in written:
+        parents = [path, *path.relative_to(a_run.directory).parents]
+        private = [not stat.S_IMODE((a_run.directory / p).stat().st_mode) & 0o077 for p in parents]
+        assert any(private), path
+
+
+def test_a_second_run_on_the_same_data_is_told_what_is_in_the_way(a_run: Run) -> None:
     second = Run(a_run.directory, free_port())
     assert second.process.wait() == 1
-    assert "cannot start: another `make run` is using var/" in second.process.output()
+    assert "cannot start: another `make run`" in second.process.output()
 
 
-def test_a_busy_port_is_said_in_one_sentence(a_copy: Path) -> None:
+# Before it runs.
+
+
+def test_it_listens_elsewhere_when_asked(tmp_path: Path) -> None:
+    every_address = "0.0.0.0"  # noqa: S104 - that is what is tested
+    with running(copy(tmp_path), LISTEN_HOST=every_address) as run:
+        run.printed("Ctrl-C stops")
+        port = int(run.url.rpartition(":")[2])
+        socket.create_connection(("127.0.0.2", port), timeout=5).close()
+
+
+def test_a_busy_port_is_said_in_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
-        run = Run(a_copy, port)
+        run = Run(copy(tmp_path), port)
         assert run.process.wait() == 1
     assert run.process.output() == (
         f"Fluxkeep cannot start: port {port} cannot be used; name another: make run PORT=8001\n"
     )
 
 
-def test_keys_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) -> None:
-    path = tmp_path / "var/dev.env"
-    made = missing_secrets({}, path)
-    assert missing_secrets({"API_KEYS": "me:mine:read"}, path) == {
-        name: value for name, value in made.items() if name != "API_KEYS"
-    }
-    assert path.stat().st_mode & 0o777 == 0o600
+def test_keys_that_are_given_are_not_shown(tmp_path: Path) -> None:
+    given = "me:a-key-of-ones-own-canary:admin"
+    with running(copy(tmp_path), API_KEYS=given) as run:
+        run.printed(r"Sample: stored, http")
+        assert "canary" not in run.process.output()
+        assert run.keys().keys() == {"admin", "submit"}  # kept for a later run without
 
 
-def test_the_sandbox_takes_a_secret_that_begins_with_a_dash() -> None:
-    sandbox = SandboxPlan(free_port(), "http://127.0.0.1:9/webhooks/bfl", "-dash")
-    command = [sys.executable, *sandbox.command[1:]]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process:
-        wait_for("the sandbox", lambda: _answers(sandbox.url) or process.poll() is not None)
-        alive = process.poll() is None
-        process.kill()
-    assert alive
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/v1/credits", timeout=2).status_code > 0
-    except requests.RequestException:
-        return False
-
-
-def _living(pids: set[int]) -> set[int]:
-    return {pid for pid in pids if processes.command_line(pid)}
+def test_the_sandbox_takes_a_secret_that_begins_with_a_dash(tmp_path: Path) -> None:
+    with running(copy(tmp_path), WEBHOOK_SECRET="-a-secret-with-a-dash") as run:
+        run.printed(r"Sample: stored, http")

@@ -12,9 +12,9 @@ from jobs.settings import Settings, load
 
 CANARY = "canary"
 NEEDED = {
-    "WEBHOOK_SECRET": "webhook-canary",
-    "SECRET_KEY": "signing-canary",
-    "API_KEYS": "app:key-canary:submit",
+    "WEBHOOK_SECRET": "webhook-secret-canary",
+    "SECRET_KEY": "signing-key-canary",
+    "API_KEYS": "app:the-app-key-canary:submit",
 }
 
 
@@ -245,6 +245,7 @@ def test_an_empty_file_is_no_value(tmp_path: Path) -> None:
 def a_development_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a process is started, with an environment that says nothing."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ENV_FILE")
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     lines = [f"{name}={value}" for name, value in NEEDED.items()]

@@ -1,15 +1,18 @@
-"""Login with an API key, and logout."""
+"""Login with an API key or a login link, and logout."""
 
 import math
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import Forbidden, TooMany, Unauthorized
+from jobs.errors import BadLink, Forbidden, Gone, TooMany, Unauthorized
+from jobs.login_links import LoginLinks
+from jobs.signing import LoginSigner
 from receiver.admission import admitted
 from receiver.dashboard import forms, session
 from receiver.dashboard.guard import check_forgery
-from receiver.dashboard.ways import local
+from receiver.dashboard.ways import HOME, local
+from receiver.wiring import services
 
 blueprint = Blueprint("login", __name__)
 
@@ -34,6 +37,23 @@ def enter() -> ResponseReturnValue:
     except TooMany as error:
         return _page(str(error)), 429, {"Retry-After": str(math.ceil(error.retry_after))}
     return redirect(local(forms.form().get("next")), 303)
+
+
+@blueprint.get("/login/<token>")
+def enter_by_link(token: str) -> ResponseReturnValue:
+    """Log in by a link that `make run` printed; it works once."""
+    if request.method == "HEAD":
+        return ""  # a preview must not use it up
+    settings = services().settings
+    try:
+        name = LoginLinks(services().redis, LoginSigner(settings.secret_key)).use(token)
+    except (BadLink, Gone):
+        return _page("This link was used before, or is too old. Log in with a key."), 403
+    entry = next((key for key in settings.api_keys if key.name == name), None)
+    if entry is None:
+        return _page("The key of this link is no longer in API_KEYS."), 403
+    session.enter(entry)
+    return redirect(HOME, 303)
 
 
 @blueprint.get("/logout")

@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from deploy import processes
 from jobs.keys import DRAWINGS, INDEX
 from jobs.states import State
+from tests.harness import processes
 from tests.harness.scene import Scene, running_scene
 from tests.sandbox import Settings as SandboxSettings
 

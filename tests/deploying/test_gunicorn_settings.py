@@ -17,7 +17,7 @@ def test_gunicorn_learns_its_processes_where_all_else_is_read(tmp_path: Path) ->
     given = {name: value for name, value in DEFAULTS.items() if value and name != "WEB_CONCURRENCY"}
     said = subprocess.run(
         [sys.executable, "-c", read],
-        env=environment({**given, "PYTHONPATH": str(ROOT)}),
+        env=environment({**given, "PYTHONPATH": str(ROOT), "ENV_FILE": ""}),
         cwd=tmp_path,
         capture_output=True,
         text=True,

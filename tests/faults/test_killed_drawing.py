@@ -9,9 +9,8 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
-from deploy import processes
 from jobs.job import Job
-from tests.harness import S3Server
+from tests.harness import S3Server, processes
 from tests.harness.invariants import check
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for

@@ -4,8 +4,8 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy import processes
 from deploy.procfile import ROOT
+from tests.harness import processes
 
 DARKROOM = "worker.darkroom"
 
@@ -25,8 +25,7 @@ class Process:
         self.environment = dict(environment)
         self.log = log
         with log.open("ab") as output:
-            # SIGKILL when the test run itself dies: then nobody is left to look at a clean end.
-            self._popen = processes.launch(command, output, environment, directory, signal.SIGKILL)
+            self._popen = processes.launch(command, output, environment, directory)
 
     @property
     def pid(self) -> int:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from redis import Redis
 
-from deploy import processes
 from deploy.local_redis import LocalRedis
 from deploy.procfile import environment
+from tests.harness import processes
 from tests.harness.patience import wait_for
 
 RQ_KEYS = "rq:*"

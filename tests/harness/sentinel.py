@@ -6,7 +6,7 @@ from typing import Any
 
 from redis import Redis
 
-from deploy.local_redis import find_server, free_port
+from deploy.local_redis import free_port, server_program
 from deploy.procfile import environment
 from tests.harness.patience import wait_for
 from tests.harness.process import Process
@@ -71,7 +71,7 @@ class Watched:
                 redis_password=self.primary.local.password,
             )
         )
-        command = [find_server(), str(configuration), "--sentinel"]
+        command = [server_program(), str(configuration), "--sentinel"]
         return Process("sentinel", command, environment({}), directory / "log", directory)
 
     def _knows_the_replica(self) -> bool:

@@ -1,6 +1,7 @@
 """Runs the sandbox alone: `python -m tests.sandbox`."""
 
 import argparse
+import os
 import signal
 from collections.abc import Sequence
 
@@ -15,8 +16,10 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one")
     parser.add_argument("--key", nargs="+", action="extend", help="accepted keys; without it, any")
-    parser.add_argument("--webhook-url", help="called for tasks that bring no webhook_url")
-    parser.add_argument("--webhook-secret", help="goes with --webhook-url")
+    parser.add_argument(
+        "--webhook-url",
+        help="called for tasks that bring no webhook_url, authenticated by WEBHOOK_SECRET",
+    )
     return parser.parse_args(arguments)
 
 
@@ -28,7 +31,8 @@ def main() -> None:
     settings = Settings(
         keys=set(given.key or []),
         webhook_url=given.webhook_url,
-        webhook_secret=given.webhook_secret,
+        # Not an argument: every user of this machine can read a command line.
+        webhook_secret=os.environ.get("WEBHOOK_SECRET"),
     )
     with Sandbox(settings, host=given.host, port=given.port) as box:
         print(

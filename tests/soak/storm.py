@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 
 import requests
 
-from deploy import processes
 from jobs.job import Job
 from jobs.states import State
-from tests.harness import Client, Installation, invariants
+from tests.harness import Client, Installation, invariants, processes
 from tests.harness.invariants import STAGED_SECONDS, SWEEP_SECONDS
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox

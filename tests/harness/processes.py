@@ -1,7 +1,8 @@
-"""Processes in sessions of their own, which can be ended with all their offspring."""
+"""Start processes in sessions of their own; list, signal and end process trees."""
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-_TIED = str(Path(__file__).with_name("tied.py"))
+# Of util-linux: ends the process when the test run dies, so that nothing is left behind.
+_SETPRIV = shutil.which("setpriv")
 
 
 def launch(
@@ -18,10 +20,9 @@ def launch(
     output: IO[bytes] | int,
     environment: Mapping[str, str],
     directory: Path,
-    farewell: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
-    """Start a command; on Linux it gets `farewell` when the thread that called this is gone."""
-    tied = [sys.executable, _TIED, str(int(farewell)), str(os.getpid())]
+    """Start a command; on Linux it is killed when the thread that called this is gone."""
+    tied = [_SETPRIV, "--pdeathsig", "KILL"] if _SETPRIV else []
     return subprocess.Popen(
         [*tied, *command],
         stdin=subprocess.DEVNULL,
@@ -34,7 +35,7 @@ def launch(
 
 
 def members(session: int) -> list[int]:
-    """The living processes of a session. A forked child may lead its own group, but stays here."""
+    """The living processes of a session, of whatever process group."""
     return [pid for pid in _parents() if _session(pid) == session]
 
 
@@ -43,15 +44,21 @@ def children(parent: int) -> list[int]:
     return [pid for pid, its_parent in _parents().items() if its_parent == parent]
 
 
+def descendants(parent: int) -> list[int]:
+    """The living processes that this one and its children started, in whatever session."""
+    own = children(parent)
+    return own + [pid for child in own for pid in descendants(child)]
+
+
 def send(pid: int, number: signal.Signals) -> None:
-    """A signal; to a process that has just ended it is none."""
+    """Send a signal, unless the process has just ended."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 
 
 def end(session: int) -> None:
-    """SIGKILL for every process of a session, until none is left."""
-    # Again and again: a process that was just forked is not in the list that came before.
+    """SIGKILL every process of a session until none is left."""
+    # Repeated: a process that was just forked is not in the list that was read before.
     while found := members(session):
         for pid in found:
             send(pid, signal.SIGKILL)
@@ -59,7 +66,7 @@ def end(session: int) -> None:
 
 
 def command_line(pid: int) -> str:
-    """What was called to start it, or nothing when it has ended."""
+    """The command line of a process, empty when it has ended."""
     return next((line for found, _, _, line in _table() if found == pid), "")
 
 

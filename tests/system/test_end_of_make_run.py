@@ -1,0 +1,131 @@
+"""`make run` ends as a whole: by a signal, or because one process ended."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from deploy.local_redis import free_port
+from tests.harness import processes
+from tests.harness.make_run import Run, copy, running
+from tests.harness.patience import wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def a_run_to_end(tmp_path: Path) -> Iterator[Run]:
+    """A `make run` of this test's own, so that it may be ended."""
+    with running(copy(tmp_path)) as run:
+        run.printed(r"Sample: stored, http")
+        yield run
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_one_signal_stops_everything_without_an_error(
+    a_run_to_end: Run, number: signal.Signals
+) -> None:
+    run = a_run_to_end
+    before = run.offspring()
+    assert len(before) >= 6
+    os.killpg(run.process.pid, number)  # as a terminal does it
+    assert run.process.wait(35) == 0
+    assert not _living(before)
+    output = run.process.output()
+    assert "Traceback" not in output
+    assert "ERROR" not in output
+    assert "has stopped" not in output
+
+
+@pytest.mark.parametrize("part", ["web", "redis"])
+def test_when_one_process_dies_all_end_and_its_name_is_said(a_run_to_end: Run, part: str) -> None:
+    run = a_run_to_end
+    before = run.offspring()
+    processes.send(run.pid(part), signal.SIGKILL)
+    assert run.process.wait(120) == 1
+    assert not _living(before)
+    last_line = run.process.output().splitlines()[-1]
+    assert last_line.startswith(f"Fluxkeep has stopped: {part} ended with signal 9")
+
+
+def test_a_process_that_cannot_start_says_why_at_the_end(tmp_path: Path) -> None:
+    directory = copy(tmp_path)
+    with (directory / "Procfile").open("a") as procfile:
+        procfile.write("extra: sh -c 'echo the disk is on fire; exit 3'\n")
+    with running(directory) as run:
+        assert run.process.wait(60) == 1
+        last_line = run.process.output().splitlines()[-1]
+    assert last_line == (
+        "Fluxkeep has stopped: extra ended with exit code 3; its last line: the disk is on fire"
+    )
+
+
+def test_a_signal_at_any_moment_leaves_no_process(tmp_path: Path) -> None:
+    directory = copy(tmp_path)
+    moments: list[Callable[[Run], object]] = [
+        lambda _run: None,
+        lambda run: (run.directory / "var/run.lock").exists(),
+        lambda run: (run.directory / "var/redis/redis.conf").exists(),
+        *(partial(_has_started, n=n) for n in range(1, 9)),
+        lambda run: "web started" in run.process.output(),
+        lambda run: "sandbox started" in run.process.output(),
+    ]
+    for number, moment in enumerate(moments):
+        with running(directory) as run:
+            if number:
+                wait_for(f"moment {number}", partial(moment, run), 60)
+            seen = set(run.offspring())
+            os.killpg(run.process.pid, signal.SIGINT)
+            seen |= set(run.offspring())
+            run.process.wait(35)
+            assert not _living(seen)
+            assert not _in(directory), (number, run.process.output()[-2000:])
+
+
+def _has_started(run: Run, n: int) -> bool:
+    return len(run.offspring()) >= n
+
+
+def _in(directory: Path) -> list[str]:
+    """Command lines of the processes that work in this directory or below."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if (path / "cwd").resolve().is_relative_to(directory):
+                found.append((path / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
+
+
+def test_the_next_run_has_the_same_jobs_keys_and_redis(tmp_path: Path) -> None:
+    directory = copy(tmp_path)
+    with running(directory) as run:
+        run.printed(r"Sample: stored, http")
+        before, (job,) = run.made(), run.client().jobs()
+        run.process.stop(35)
+        assert run.command("jobs", "list").returncode != 0  # Redis has stopped, too
+    with running(directory) as run:
+        run.printed(r"Sample: stored, http")
+        assert job["id"] in {one["id"] for one in run.client().jobs()}
+        assert run.made() | {"PORT": ""} == before | {"PORT": ""}
+
+
+def test_data_is_not_opened_twice_after_a_run_was_killed(a_run_to_end: Run) -> None:
+    run = a_run_to_end
+    left = run.offspring()
+    run.process.kill()
+    try:
+        second = Run(run.directory, free_port())
+        assert second.process.wait() == 1
+        assert "left by one that was killed" in second.process.output()
+    finally:
+        for pid in left:
+            processes.send(pid, signal.SIGKILL)
+
+
+def _living(pids: set[int] | list[int]) -> set[int]:
+    return {pid for pid in pids if processes.command_line(pid)}

@@ -1,8 +1,7 @@
 """Everything the operator decides: frozen, validated, and loud when something is wrong."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from ipaddress import ip_address
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
@@ -40,8 +39,8 @@ from jobs.redis_url import RedisUrl
 from jobs.reporting import Reporting
 from jobs.retention import Retention
 from jobs.seal import check_secret
+from jobs.values import Days, IpAddress, Seconds, Secrets, Words, reads, require_long, split
 
-SECRET_MIN_CHARS = 16
 BFL_REGIONS = {
     "global": "https://api.bfl.ai",
     "eu": "https://api.eu.bfl.ai",
@@ -51,29 +50,6 @@ BFL_REGIONS = {
 }
 
 
-def _split(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _reads(read: Callable[[str], Any]) -> BeforeValidator:
-    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
-
-
-def _days(value: Any) -> Any:
-    never = isinstance(value, str) and value.strip().lower() in ("", "forever")
-    return None if never else value
-
-
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split), Field(min_length=1)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
-Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400, allow_inf_nan=False)]
-Days = Annotated[
-    Annotated[float, Field(gt=0, le=100 * 366, allow_inf_nan=False)] | None, BeforeValidator(_days)
-]
-
-
 class Settings(Reporting):
     """Everything the operator decides. Times are seconds, sizes are bytes."""
 
@@ -81,18 +57,18 @@ class Settings(Reporting):
     webhook_secret: Secrets
     secret_key: Secrets
     api_keys: Annotated[
-        tuple[Annotated[ApiKey, _reads(ApiKey.read)], ...],
-        BeforeValidator(_split),
+        tuple[Annotated[ApiKey, reads(ApiKey.read)], ...],
+        BeforeValidator(split),
         Field(min_length=1),
     ]
-    rate_limits: Annotated[Quotas, _reads(Quotas.read)] = Field(default_factory=Quotas)
+    rate_limits: Annotated[Quotas, reads(Quotas.read)] = Field(default_factory=Quotas)
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     redis_verify: bool = True
     durability: Durability = Durability.MEMORY
     public_url: str = ""
     port: int = Field(default=8000, ge=0, le=65535)
-    listen_host: str = "0.0.0.0"  # noqa: S104 - in a container that is the only address of use
-    forwarded_allow_ips: Annotated[Proxies, _reads(Proxies.read)] = Proxies.read("127.0.0.1,::1")
+    listen_host: IpAddress = "0.0.0.0"  # noqa: S104 - in a container that is the only address of use
+    forwarded_allow_ips: Annotated[Proxies, reads(Proxies.read)] = Proxies.read("127.0.0.1,::1")
     web_concurrency: int = Field(default=2, ge=1, le=1000)
     worker_concurrency: int = Field(default=1, ge=1, le=100)
     bfl_api_key: SecretStr | None = None
@@ -104,14 +80,14 @@ class Settings(Reporting):
     callback_accelerator: bool = True
     callback_grace: Seconds = 60.0
     give_up_after: Seconds = 3600.0
-    max_active: Annotated[Limits, _reads(Limits.read)] = Field(default_factory=Limits)
+    max_active: Annotated[Limits, reads(Limits.read)] = Field(default_factory=Limits)
     max_media_bytes: int = Field(default=2**30, gt=0)
     link_ttl: Seconds = 86400.0
     link_ttl_max: Seconds = 7 * 86400.0
     retain_media_days: Days = None
     retain_jobs_days: Days = 30.0
     delivery_hosts: Words = ()
-    notify_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(_split)] = ()
+    notify_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(split)] = ()
     notify_url: SecretStr | None = None  # after the secret, without which nothing is sent
     notify_hosts: Words = (ANY_HOST,)
 
@@ -134,13 +110,13 @@ class Settings(Reporting):
     def _long_secrets(
         cls, secrets: tuple[SecretStr, ...], info: ValidationInfo
     ) -> tuple[SecretStr, ...]:
-        _require_long(secrets, info)
+        require_long(secrets, info.data)
         return secrets
 
     @field_validator("api_keys")
     @classmethod
     def _long_keys(cls, keys: tuple[ApiKey, ...], info: ValidationInfo) -> tuple[ApiKey, ...]:
-        _require_long([key.key for key in keys if not key.is_hashed], info)
+        require_long([key.key for key in keys if not key.is_hashed], info.data)
         return keys
 
     @field_validator("api_keys")
@@ -163,14 +139,6 @@ class Settings(Reporting):
         if url and (_is_odd(url) or "?" in url):
             raise ValueError("must be an http or https URL without user, query or fragment")
         return url.rstrip("/")
-
-    @field_validator("listen_host")
-    @classmethod
-    def _address(cls, host: str) -> str:
-        try:
-            return str(ip_address(host))
-        except ValueError:
-            raise ValueError("must be an IP address, e.g. 127.0.0.1") from None
 
     @field_validator("bfl_sandbox_url", mode="before")
     @classmethod
@@ -285,17 +253,6 @@ class Settings(Reporting):
     def bfl_reaches_us(self) -> bool:
         """Whether BFL can call us about jobs that we submit; a sandbox can in any case."""
         return bool(self.public_url) or self.bfl_origin == self.bfl_sandbox_url
-
-
-def _require_long(secrets: Iterable[SecretStr], info: ValidationInfo) -> None:
-    """Short secrets can be guessed. With a sandbox instead of BFL nothing of worth is guarded."""
-    if info.data.get("bfl_sandbox_url") is None and any(
-        len(secret.get_secret_value()) < SECRET_MIN_CHARS for secret in secrets
-    ):
-        raise ValueError(
-            f"must have at least {SECRET_MIN_CHARS} characters; make one with "
-            "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-        )
 
 
 def _is_odd(url: str) -> bool:

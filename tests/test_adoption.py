@@ -31,9 +31,9 @@ def floor(
 ) -> Iterator[Floor]:
     storage = {"MEDIA_URL": (temporary / "media").as_uri()}
     environment = {
-        "WEBHOOK_SECRET": "w",
-        "SECRET_KEY": "s",
-        "API_KEYS": "a:key:admin",
+        "WEBHOOK_SECRET": "webhook-secret-of-tests",
+        "SECRET_KEY": "signing-key-of-tests",
+        "API_KEYS": "a:admin-key-of-tests:admin",
         "BFL_API_KEY": "k",
         "BFL_SANDBOX_URL": sandbox.url,
         **(bucket.settings if request.param == "bucket" else storage),

@@ -13,7 +13,7 @@ from tests.harness.command_line import CommandLine
 from tests.harness.installation import Installation
 from tests.test_settings import CANARY, NEEDED, complaint
 
-KEY = "key-canary-ü"
+KEY = "the-app-key-canary-ü"
 HASH = f"sha256${hashlib.sha256(KEY.encode()).hexdigest()}"
 
 
@@ -30,7 +30,7 @@ def test_a_key_opens_the_same_whether_it_or_its_hash_is_known(scope: Scope) -> N
 @pytest.mark.parametrize("shown", ["", HASH, HASH.removeprefix("sha256$"), KEY + " ", "other"])
 def test_a_hash_opens_nothing_by_itself(shown: str) -> None:
     with pytest.raises(Unauthorized):
-        keyring(f"app:{HASH}:admin,b:another:read").entry_of(shown)
+        keyring(f"app:{HASH}:admin,b:another-key-of-tests:read").entry_of(shown)
 
 
 @pytest.mark.parametrize("value", ["", "canary", "00", HASH[7:].upper(), HASH[7:] + "0", "g" * 64])

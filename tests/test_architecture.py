@@ -14,7 +14,7 @@ LINES_MAX = 300
 LAYERS = (
     {"wording", "errors", "states", "scripts", "keys", "outage", "watchdog", "timeline"}
     | {"kept", "signed_urls", "patience", "caller", "limits", "target", "seal", "apikey", "headers"}
-    | {"proxies", "quotas", "redis_url", "addresses"},
+    | {"proxies", "quotas", "redis_url", "addresses", "values"},
     {"evolution", "durability"},
     {"batching"},
     {

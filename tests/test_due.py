@@ -36,9 +36,9 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 def wired(redis: Redis, tmp_path: Path) -> Services:
     """What a sweeper is built from."""
     environment = {
-        "WEBHOOK_SECRET": "w",
-        "SECRET_KEY": "s",
-        "API_KEYS": "a:key:admin",
+        "WEBHOOK_SECRET": "webhook-secret-of-tests",
+        "SECRET_KEY": "signing-key-of-tests",
+        "API_KEYS": "a:admin-key-of-tests:admin",
         "MEDIA_URL": (tmp_path / "media").as_uri(),
     }
     return services.build(settings.load(environment), redis)

@@ -32,9 +32,9 @@ from worker.claim import Claim
 from worker.sweep import look_after, sweep
 
 ENVIRONMENT = {
-    "WEBHOOK_SECRET": "w",
-    "SECRET_KEY": "s",
-    "API_KEYS": "a:key:admin",
+    "WEBHOOK_SECRET": "webhook-secret-of-tests",
+    "SECRET_KEY": "signing-key-of-tests",
+    "API_KEYS": "a:admin-key-of-tests:admin",
     "MAX_ACTIVE": f"{TOTAL_MAX},small={SMALL_MAX}",
 }
 PROFILE = settings(

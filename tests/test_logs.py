@@ -18,9 +18,9 @@ from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene
 
 SECRETS = {
-    "WEBHOOK_SECRET": "the-webhook-secret,an-older-one",
-    "SECRET_KEY": "the-signing-key",
-    "API_KEYS": "app:the-api-key:admin",
+    "WEBHOOK_SECRET": "the-own-webhook-secret,an-older-webhook-secret",
+    "SECRET_KEY": "the-signing-key-of-logs",
+    "API_KEYS": "app:the-api-key-of-logs:admin",
     "BFL_API_KEY": "the-bfl-key",
     "REDIS_URL": "redis://user:the-redis-password@127.0.0.1/0",
     "NOTIFY_SECRET": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
@@ -28,7 +28,13 @@ SECRETS = {
     "SENTRY_DSN": "https://the-dsn-key@sentry.example/1",
 }
 PLANTED = [
-    *("the-webhook-secret", "an-older-one", "the-signing-key", "the-api-key", "the-bfl-key"),
+    *(
+        "the-own-webhook-secret",
+        "an-older-webhook-secret",
+        "the-signing-key-of-logs",
+        "the-api-key-of-logs",
+        "the-bfl-key",
+    ),
     *(
         "the-redis-password",
         "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",

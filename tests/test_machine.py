@@ -34,8 +34,12 @@ from tests.harness.books import Books
 from worker.claim import Claim
 from worker.sweep import look_after, sweep
 
-KEY = {"x-key": "key"}
-ENVIRONMENT = {"WEBHOOK_SECRET": "w", "SECRET_KEY": "s", "API_KEYS": "a:key:admin"}
+KEY = {"x-key": "admin-key-of-tests"}
+ENVIRONMENT = {
+    "WEBHOOK_SECRET": "webhook-secret-of-tests",
+    "SECRET_KEY": "signing-key-of-tests",
+    "API_KEYS": "a:admin-key-of-tests:admin",
+}
 KEPT = Kept(key="2026/01/01/job-0.jpg", content_type="image/jpeg", bytes=1, sha256="00")
 PROFILE = settings(
     max_examples=200,

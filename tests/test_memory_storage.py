@@ -12,15 +12,15 @@ from tests.harness import RedisServer
 from tests.harness.floor import Floor
 from tests.sandbox import Sandbox, Task
 
-KEY = {"x-key": "key"}
+KEY = {"x-key": "admin-key-of-tests"}
 
 
 @pytest.fixture
 def floor(redis_server: RedisServer, sandbox: Sandbox) -> Floor:
     environment = {
-        "WEBHOOK_SECRET": "w",
-        "SECRET_KEY": "s",
-        "API_KEYS": "a:key:admin",
+        "WEBHOOK_SECRET": "webhook-secret-of-tests",
+        "SECRET_KEY": "signing-key-of-tests",
+        "API_KEYS": "a:admin-key-of-tests:admin",
         "BFL_API_KEY": "k",
         "BFL_SANDBOX_URL": sandbox.url,
         "REDIS_URL": redis_server.url,

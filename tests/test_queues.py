@@ -56,9 +56,9 @@ def a_worker_process(
     environment = {
         "REDIS_URL": redis_server.url,
         "MEDIA_URL": (tmp_path / "media").as_uri(),
-        "WEBHOOK_SECRET": "w",
-        "SECRET_KEY": "s",
-        "API_KEYS": "a:key:admin",
+        "WEBHOOK_SECRET": "webhook-secret-of-tests",
+        "SECRET_KEY": "signing-key-of-tests",
+        "API_KEYS": "a:admin-key-of-tests:admin",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -7,7 +7,7 @@ from jobs.quotas import USUAL, Quota, Quotas
 from jobs.settings import load
 from tests.test_settings import CANARY, NEEDED, complaint
 
-TWO_KEYS = {**NEEDED, "API_KEYS": "app:one:submit,a=b:two:read"}
+TWO_KEYS = {**NEEDED, "API_KEYS": "app:the-first-key-of-two:submit,a=b:the-second-key-of-two:read"}
 
 
 def quotas(text: str) -> Quotas:

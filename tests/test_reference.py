@@ -27,9 +27,9 @@ from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene
 
 ENVIRONMENT = {
-    "WEBHOOK_SECRET": "w",
-    "SECRET_KEY": "s",
-    "API_KEYS": "a:key:admin",
+    "WEBHOOK_SECRET": "webhook-secret-of-tests",
+    "SECRET_KEY": "signing-key-of-tests",
+    "API_KEYS": "a:admin-key-of-tests:admin",
     "PUBLIC_URL": "https://keep.example",
     "NOTIFY_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
@@ -200,7 +200,7 @@ def test_people_find_all_of_it_on_a_page_that_asks_nobody_else(
 
 @pytest.mark.parametrize("path", ["/v1/get_result", "/v1/credits"])
 def test_bfls_own_paths_are_no_models(app: Flask, path: str) -> None:
-    answer = app.test_client().post(path, json={}, headers={"x-key": "key"})
+    answer = app.test_client().post(path, json={}, headers={"x-key": "admin-key-of-tests"})
     assert answer.status_code == 405
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
 

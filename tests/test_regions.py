@@ -18,11 +18,11 @@ from receiver import create_app
 from tests.harness import RedisServer
 from worker import turn
 
-KEY = {"x-key": "key"}
+KEY = {"x-key": "admin-key-of-tests"}
 ENVIRONMENT = {
-    "WEBHOOK_SECRET": "w",
-    "SECRET_KEY": "s",
-    "API_KEYS": "a:key:admin",
+    "WEBHOOK_SECRET": "webhook-secret-of-tests",
+    "SECRET_KEY": "signing-key-of-tests",
+    "API_KEYS": "a:admin-key-of-tests:admin",
     "BFL_API_KEY": "b",
     "PUBLIC_URL": "https://fluxkeep.example",
 }
@@ -190,7 +190,9 @@ def test_media_outside_the_region_are_not_fetched_and_the_timeline_says_why(
     client: FlaskClient, in_europe: Services
 ) -> None:
     said = {"id": "a", "status": "Ready", "result": {"sample": sample("delivery-us1.bfl.ai")}}
-    heard = client.post("/webhooks/bfl", json=said, headers={"X-Webhook-Secret": "w"})
+    heard = client.post(
+        "/webhooks/bfl", json=said, headers={"X-Webhook-Secret": "webhook-secret-of-tests"}
+    )
     assert heard.status_code == 200
     assert turn.take(in_europe, "a")
     job = client.get("/api/jobs/a", headers=KEY).json

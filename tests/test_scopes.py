@@ -42,7 +42,7 @@ NEEDED: dict[str, Scope] = {
 }
 # A page for people sends those who have not logged in to where they can.
 REFUSALS = {401, 403, 302, 303}
-KEYS = {scope: f"key-to-{scope}" for scope in SCOPES}
+KEYS = {scope: f"the-key-for-{scope}-tests" for scope in SCOPES}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,11 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     directory = tmp_path_factory.mktemp("scopes")
     redis = RedisServer(directory / "redis")
     entries = ",".join(f"{scope}:{key}:{scope}" for scope, key in KEYS.items())
-    given = {"WEBHOOK_SECRET": "w", "SECRET_KEY": "s", "API_KEYS": entries}
+    given = {
+        "WEBHOOK_SECRET": "webhook-secret-of-tests",
+        "SECRET_KEY": "signing-key-of-tests",
+        "API_KEYS": entries,
+    }
     environment = {**given, "REDIS_URL": redis.url, "MEDIA_URL": directory.as_uri()}
     made = create_app(for_web(load(environment)))
     yield made

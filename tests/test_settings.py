@@ -178,10 +178,14 @@ def test_a_directory_that_cannot_be_made_is_answered_with_what_to_do() -> None:
 
 
 def test_secrets_and_keys_are_lists() -> None:
-    settings = load({**NEEDED, "SECRET_KEY": "new, old,", "API_KEYS": "a:k:read, b:x:y:admin"})
-    assert [key.get_secret_value() for key in settings.secret_key] == ["new", "old"]
+    secrets = {
+        "SECRET_KEY": f"{'n' * 16}, {'o' * 16},",
+        "API_KEYS": f"a:{'k' * 16}:read, b:x:{'y' * 16}:admin",
+    }
+    settings = load({**NEEDED, **secrets})
+    assert [key.get_secret_value() for key in settings.secret_key] == ["n" * 16, "o" * 16]
     keys = [(key.name, key.key.get_secret_value(), key.scope) for key in settings.api_keys]
-    assert keys == [("a", "k", "read"), ("b", "x:y", "admin")]
+    assert keys == [("a", "k" * 16, "read"), ("b", f"x:{'y' * 16}", "admin")]
 
 
 def test_delivery_hosts_are_a_list() -> None:

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-from pydantic import SecretStr
-
 from jobs import observers
 from jobs.hosts import LOOPBACK, parse
 from jobs.settings import Settings
@@ -11,12 +9,6 @@ from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
 NAME = "settings"
-SECRET_MIN_CHARS = 16
-
-_LONGER = (
-    "Make a long one: python -c 'import secrets; print(secrets.token_urlsafe(32))'. "
-    "Put it first in the list and keep the old one until nothing uses it."
-)
 
 
 def check(context: Context) -> Iterator[Result]:
@@ -34,7 +26,6 @@ def invalid(problem: str) -> Result:
 
 def check_values(settings: Settings) -> Iterator[Result]:
     yield from _public_url(settings)
-    yield from _secrets(settings)
     yield from _defaults(settings)
 
 
@@ -51,23 +42,6 @@ def _public_url(settings: Settings) -> Iterator[Result]:
         yield warning("PUBLIC_URL", "names this machine itself, where BFL cannot call", remedy)
     elif origin.scheme != "https":
         yield warning("PUBLIC_URL", "is not an https address, and BFL calls only those", remedy)
-
-
-def _secrets(settings: Settings) -> Iterator[Result]:
-    keys = [key.key for key in settings.api_keys if not key.is_hashed]
-    lists = {
-        "SECRET_KEY": settings.secret_key,
-        "WEBHOOK_SECRET": settings.webhook_secret,
-        "API_KEYS": keys,
-    }
-    for name, secrets in lists.items():
-        if any(map(_is_short, secrets)):
-            why = f"holds a secret of fewer than {SECRET_MIN_CHARS} characters"
-            yield warning(name, why, _LONGER)
-
-
-def _is_short(secret: SecretStr) -> bool:
-    return len(secret.get_secret_value()) < SECRET_MIN_CHARS
 
 
 def _defaults(settings: Settings) -> Iterator[Result]:

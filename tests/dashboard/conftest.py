@@ -27,8 +27,8 @@ def house(redis_of_the_house: RedisServer, tmp_path: Path) -> Open:
 
     def build(**own: str) -> Flask:
         environment = {
-            "WEBHOOK_SECRET": "w",
-            "SECRET_KEY": "secret-canary-1f",
+            "WEBHOOK_SECRET": "webhook-secret-of-tests",
+            "SECRET_KEY": "signing-secret-canary-1f",
             "API_KEYS": ",".join(f"{name}er:{key}:{name}" for name, key in KEYS.items()),
             "REDIS_URL": redis_of_the_house.url,
             "MEDIA_URL": tmp_path.as_uri(),

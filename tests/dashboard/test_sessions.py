@@ -90,9 +90,9 @@ def test_a_new_secret_key_keeps_sessions_and_a_dropped_one_ends_them(
     guest: Guest, house: Open
 ) -> None:
     guest.enter("read")
-    rotated = house(SECRET_KEY="new-canary,secret-canary-1f")
+    rotated = house(SECRET_KEY="new-signing-canary,signing-secret-canary-1f")
     assert guest.move_to(rotated).see("/").status_code == 200
-    assert guest.move_to(house(SECRET_KEY="new-canary")).see("/").status_code == 303
+    assert guest.move_to(house(SECRET_KEY="new-signing-canary")).see("/").status_code == 303
 
 
 def test_a_session_is_over_after_hours_without_a_look(house: Open) -> None:

@@ -20,7 +20,11 @@ from tests.harness.redis_server import RedisServer
 
 DAY_SECONDS = 86400.0
 PATIENCE = Patience(60.0, 3600.0)
-SECRETS = {"WEBHOOK_SECRET": "w", "SECRET_KEY": "s", "API_KEYS": "a:key:admin"}
+SECRETS = {
+    "WEBHOOK_SECRET": "webhook-secret-of-tests",
+    "SECRET_KEY": "signing-key-of-tests",
+    "API_KEYS": "a:admin-key-of-tests:admin",
+}
 
 
 class Archive:

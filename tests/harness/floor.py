@@ -28,9 +28,9 @@ class Floor:
     @classmethod
     def over(cls, redis: Redis, box: Sandbox, directory: Path) -> Self:
         environment = {
-            "WEBHOOK_SECRET": "w",
-            "SECRET_KEY": "s",
-            "API_KEYS": "a:key:admin",
+            "WEBHOOK_SECRET": "webhook-secret-of-tests",
+            "SECRET_KEY": "signing-key-of-tests",
+            "API_KEYS": "a:admin-key-of-tests:admin",
             "BFL_API_KEY": "k",
             "BFL_SANDBOX_URL": box.url,
             "MEDIA_URL": (directory / "media").as_uri(),

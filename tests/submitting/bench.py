@@ -13,9 +13,9 @@ from tests.sandbox import Sandbox
 from worker.claim import Claim
 
 BASE = {
-    "WEBHOOK_SECRET": "w",
-    "SECRET_KEY": "s",
-    "API_KEYS": "a:key:admin",
+    "WEBHOOK_SECRET": "webhook-secret-of-tests",
+    "SECRET_KEY": "signing-key-of-tests",
+    "API_KEYS": "a:admin-key-of-tests:admin",
     "MAX_ACTIVE": "2,small=1",
 }
 KEY = "bfl-key-canary-71f0"

@@ -3,7 +3,8 @@
 import pytest
 
 from jobs.errors import InvalidSettings
-from jobs.settings import SECRET_MIN_CHARS, load
+from jobs.settings import load
+from jobs.values import SECRET_MIN_CHARS
 
 LONG = "x" * SECRET_MIN_CHARS
 SHORT = LONG[1:]

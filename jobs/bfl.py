@@ -12,6 +12,7 @@ from typing import Any
 from jobs import strict_json
 from jobs.bfl_results import find_files, mark_files
 from jobs.errors import BadReport
+from jobs.hosts import region_of
 from jobs.report import Failure, Moderation, Report, Stage
 from jobs.signed_urls import strip_signatures
 from jobs.states import News, Source
@@ -35,6 +36,9 @@ _WORDS = {
 }
 DONE = "Ready"
 _NOT_FOUND = "task not found"
+# Any other word of a poll is progress, too, but no proof that somebody works on the task.
+_AT_WORK = frozenset({"pending", "reasoning", "generating", "processing"})
+API_HOSTS = ("api.bfl.ai", "api.eu.bfl.ai", "api.us.bfl.ai", "api.eu1.bfl.ai", "api.us1.bfl.ai")
 
 _IDENTIFIER = {"type": "string", "pattern": f"^{TASK_ID.pattern}$"}
 # What is asked of a callback, and no more: all eras and whatever else BFL may send are read.
@@ -99,6 +103,7 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
         roles=files.roles if ready else (),
         left_out=files.left_out if ready else 0,
         expires=files.expires_at if ready else None,
+        is_alive=news is News.PROGRESS and _is_at_work(said, source),
         progress=_fraction(message.get("progress")),
         cost=number(message.get("cost", result.get("cost"))),
         result=mark_files(result, files.urls if ready else ()),
@@ -107,20 +112,30 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
     )
 
 
+def _is_at_work(said: str, source: Source) -> bool:
+    """BFL calls back only for tasks that it has; a poll may have reached the wrong cluster."""
+    word = said.lower()
+    return word != _NOT_FOUND if source is Source.CALLBACK else word in _AT_WORK
+
+
+def is_final(message: Mapping[str, Any]) -> bool:
+    """Whether a message says how a task ended."""
+    return _word(message.get("status")).lower() in _WORDS
+
+
 def is_not_found(message: Mapping[str, Any]) -> bool:
     """Whether a polling answer says that this host does not know the task."""
     return _word(message.get("status")).lower() == _NOT_FOUND
 
 
-def polling_urls(origin: str, task_id: str, model: str | None = None) -> tuple[str, ...]:
-    """Where to ask when BFL named no polling URL: the host it was submitted to, then its regions.
+def polling_urls(origin: str, task_id: str, region: str | None = None) -> tuple[str, ...]:
+    """URLs to ask when BFL named none: of the host submitted to, then of all others.
 
-    A regional or legacy host answers for itself alone, and fine-tuned models live in one region.
+    Within a `region` only its own hosts are asked; beside the sandbox there are no others.
     """
-    hosts = [origin]
-    if origin == "https://api.bfl.ai" and "finetuned" not in (model or ""):
-        hosts += ["https://api.eu.bfl.ai", "https://api.us.bfl.ai"]
-    return tuple(f"{host}/v1/get_result?id={task_id}" for host in hosts)
+    origins = [f"https://{host}" for host in API_HOSTS if region in (None, region_of(host))]
+    asked = dict.fromkeys([origin, *origins]) if origin in origins else [origin]
+    return tuple(f"{each}/v1/get_result?id={task_id}" for each in asked)
 
 
 def error_message(body: Any) -> str:

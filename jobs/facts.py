@@ -24,6 +24,9 @@ class Facts:
     created_at: float
     updated_at: float
     deadline: float
+    ends_by: float | None = None  # no sign of life moves the deadline beyond this
+    alive_at: float | None = None  # when BFL last said that it is at work
+    awaits_callback: bool = True  # False: BFL was given nobody to call, so it is polled
     ended_at: float | None = None
     task_id: str | None = None
     source: Source | None = None

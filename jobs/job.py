@@ -29,10 +29,14 @@ class Job(Facts):
 
     @classmethod
     def expected(
-        cls, task_id: str, now: float, patience: Patience, job_id: str | None = None
+        cls,
+        task_id: str,
+        now: float,
+        patience: Patience,
+        job_id: str | None = None,
+        model: str | None = None,
     ) -> Self:
         """A job that BFL has, its callback awaited; its id is the task's unless it has its own."""
-        deadline = now + patience.give_up_after
         return made(
             cls,
             id=job_id or task_id,
@@ -40,8 +44,10 @@ class Job(Facts):
             state=State.SUBMITTED,
             created_at=now,
             updated_at=now,
-            deadline=deadline,
-            look_at=now + min(patience.callback_grace, patience.last_poll_after),
+            deadline=patience.deadline(now),
+            ends_by=now + patience.give_up_at_most,
+            model=model,
+            look_at=now + patience.grace(model),
             # A forgotten job's namesake must not take up its count.
             version=int(now * 1e6),
         )
@@ -91,17 +97,28 @@ class Job(Facts):
             state=State.SUBMITTED,
             waits=False,
             unconfirmed=False,
-            deadline=now + patience.give_up_after,
-            look_at=self.lease_until or now + patience.callback_grace,
+            deadline=patience.deadline(now),
+            ends_by=now + patience.give_up_at_most,
+            look_at=self.lease_until or now + patience.grace(self.model),
         )
 
     def _heard(self, report: Report, state: State, now: float, patience: Patience) -> Self:
         if report.news is News.PROGRESS:
-            return self._progressed(report, now)
+            job = self._seen_alive(now, patience) if report.is_alive else self
+            return job._progressed(report, now)
         if report.news is News.UNCLEAR:
             return self._puzzled(report, now)
         heard = self._told(report, state, now)
         return heard._ready(report, now, patience) if report.urls else heard.ended(now, state)
+
+    def _seen_alive(self, now: float, patience: Patience) -> Self:
+        """A sign of life begins the grace anew and moves the deadline, within the absolute end."""
+        ends_by = self.ends_by or self.created_at + patience.give_up_at_most
+        deadline = min(max(self.deadline, now + patience.give_up_after), ends_by)
+        job = replace(self, alive_at=now, deadline=deadline, ends_by=ends_by)
+        if self.wanted is not None or self.lease_until is not None:
+            return job  # a worker is to ask, or asks now, and decides what follows
+        return replace(job, look_at=poll_time(now, patience.grace(self.model), deadline))
 
     def _outlived_by(self, report: Report, now: float) -> bool:
         fresh = report.urls != self.urls
@@ -140,9 +157,9 @@ class Job(Facts):
         return self.noted(now, what, status=report.said)
 
     def _ready(self, report: Report, now: float, patience: Patience) -> Self:
-        """The rescue may take as long as the URL lives, but never longer than GIVE_UP_AFTER."""
+        """The rescue may take as long as the URL lives, but never more than GIVE_UP_AT_MOST."""
         dies_at = report.death(now)
-        until = min(dies_at + FINAL_POLL_SECONDS, now + patience.give_up_after)
+        until = min(dies_at + FINAL_POLL_SECONDS, now + patience.give_up_at_most)
         job = replace(
             self,
             urls=report.urls,
@@ -214,9 +231,15 @@ class Job(Facts):
             return self.expired(
                 now, self._last_reason() or "the media could not be fetched in time"
             )
-        message = "BFL gave no final word before the deadline"
-        lost = self.ended(now, State.LOST, failure=Failure("no_final_word", message))
+        lost = self.ended(now, State.LOST, failure=self._no_final_word())
         return lost.noted(now, "given up")
+
+    def _no_final_word(self) -> Failure:
+        if self.alive_at is not None and self.deadline == self.ends_by:
+            hours = (self.deadline - self.created_at) / 3600
+            message = f"BFL still called it pending when {hours:.3g} hours were over"
+            return Failure("still_pending", message)
+        return Failure("no_final_word", "BFL gave no final word before the deadline")
 
     def _last_reason(self) -> str | None:
         """Why the last attempt to fetch its media failed."""

@@ -42,7 +42,8 @@ class Report:
 
     `said` is BFL's own status word, for the timeline only. `urls` are delivery URLs, byte-exact,
     each with its role, without the `left_out` ones beyond the most a job can have; `expires` is
-    the unix time at which the first of them dies, None if they do not say. In `result` a mark
+    the unix time at which the first of them dies, None if they do not say. `is_alive` means that
+    BFL is at work on the task, as far as its word can be trusted. In `result` a mark
     stands for each URL (`jobs/bfl_results.py`).
     """
 
@@ -54,6 +55,7 @@ class Report:
     roles: tuple[Role, ...] = ()
     left_out: int = 0
     expires: float | None = None
+    is_alive: bool = False
     progress: float | None = None
     cost: float | None = None
     result: Mapping[str, Any] = field(default_factory=dict)

@@ -32,7 +32,7 @@ from jobs.hosts import (
     region_of,
 )
 from jobs.limits import Limits
-from jobs.patience import Patience
+from jobs.patience import GIVE_UP_AT_MOST_SECONDS, Patience
 from jobs.proxies import Proxies
 from jobs.quotas import Quotas
 from jobs.redis_url import RedisUrl
@@ -78,8 +78,9 @@ class Settings(Reporting):
     media_serve: Literal["redirect", "stream"] = "redirect"
     cors_origins: Words = ()
     callback_accelerator: bool = True
-    callback_grace: Seconds = 60.0
+    callback_grace: Seconds | None = None  # the model's own
     give_up_after: Seconds = 3600.0
+    give_up_at_most: Seconds = GIVE_UP_AT_MOST_SECONDS
     max_active: Annotated[Limits, reads(Limits.read)] = Field(default_factory=Limits)
     max_media_bytes: int = Field(default=2**30, gt=0)
     link_ttl: Seconds = 86400.0
@@ -213,7 +214,7 @@ class Settings(Reporting):
 
     @property
     def patience(self) -> Patience:
-        return Patience(self.callback_grace, self.give_up_after)
+        return Patience(self.callback_grace, self.give_up_after, self.give_up_at_most)
 
     @property
     def retention(self) -> Retention:

@@ -104,14 +104,16 @@ def confirm(job: Job, now: float, answer: Taken, patience: Patience, *, calls: b
     )
     if job.task_id or job.state.terminal:  # the callback came before the answer
         return known if known != job else job
-    grace = patience.callback_grace if calls else FIRST_POLL_SECONDS
+    grace = patience.grace(job.model) if calls else FIRST_POLL_SECONDS
     submitted = replace(
         known,
         state=State.SUBMITTED,
         waits=False,
         unconfirmed=False,
-        deadline=now + patience.give_up_after,
-        look_at=now + min(grace, patience.last_poll_after),
+        deadline=patience.deadline(now),
+        ends_by=now + patience.give_up_at_most,
+        awaits_callback=calls,
+        look_at=now + grace,
         lease_until=None,
     )
     return submitted.noted(now, "submitted", task_id=answer.task_id)
@@ -136,7 +138,7 @@ def back_off(
         return _release(job)
     if counts and job.resubmits >= RESUBMITS_MAX:
         return refuse(job, now, Failure("bfl_unavailable", "BFL answered with errors each time"))
-    grace = patience.callback_grace if calls else 0.0
+    grace = patience.grace(job.model) if calls else 0.0
     pause = min(grace * 2**job.resubmits, RESUBMIT_PAUSE_MAX_SECONDS)
     waiting = replace(
         job,
@@ -157,8 +159,9 @@ def await_confirmation(job: Job, now: float, why: str, patience: Patience, *, ca
     """
     if job.task_id is not None:
         return _release(job)
-    deadline = now + (patience.give_up_after if calls else patience.callback_grace)
-    slot_until = now + max(patience.callback_grace, UNANSWERED_SLOT_SECONDS)
+    grace = patience.grace(job.model)
+    deadline = now + (patience.give_up_after if calls else grace)
+    slot_until = now + max(grace, UNANSWERED_SLOT_SECONDS)
     waiting = replace(
         job,
         state=State.SUBMITTED,
@@ -253,7 +256,9 @@ def _ask_again(job: Job, now: float, patience: Patience) -> Job:
     asked = replace(
         job,
         state=State.SUBMITTED,
-        deadline=now + patience.give_up_after,
+        deadline=patience.deadline(now),
+        ends_by=now + patience.give_up_at_most,
+        alive_at=None,
         failure=None,
         ended_at=None,
         asked_again=False,

@@ -60,9 +60,9 @@ def expect(job_id: str) -> ResponseReturnValue:
     facts = Expectation.read(services().trust).facts()
 
     def join(job: Job | None, now: float) -> Job:
-        known = job or Job.expected(job_id, now, services().settings.patience).noted(
-            now, "expected"
-        )
+        known = job or Job.expected(
+            job_id, now, services().settings.patience, model=facts.get("model")
+        ).noted(now, "expected")
         _leave_settled(known, facts)
         return known.described(now, facts)
 

@@ -238,21 +238,6 @@ def test_an_unknown_task_is_recognised(word: str) -> None:
     assert not bfl.is_not_found({"status": "Pending"}) and not bfl.is_not_found({})
 
 
-def test_without_a_polling_url_the_submit_host_is_asked_before_its_regions() -> None:
-    world, europe, sandbox = "https://api.bfl.ai", "https://api.eu.bfl.ai", "http://127.0.0.1:9"
-    assert bfl.polling_urls(world, ID) == tuple(
-        f"https://{host}/v1/get_result?id={ID}"
-        for host in ("api.bfl.ai", "api.eu.bfl.ai", "api.us.bfl.ai")
-    )
-    assert bfl.polling_urls(europe, ID) == (f"https://api.eu.bfl.ai/v1/get_result?id={ID}",)
-    assert len(bfl.polling_urls(sandbox, ID)) == 1
-
-
-def test_a_fine_tuned_model_is_only_asked_about_where_it_was_submitted() -> None:
-    asked = bfl.polling_urls("https://api.bfl.ai", ID, "flux-pro-1.1-ultra-finetuned")
-    assert asked == (f"https://api.bfl.ai/v1/get_result?id={ID}",)
-
-
 # Numbers and names.
 
 

@@ -8,7 +8,6 @@ from flask.testing import FlaskClient
 
 from jobs import bfl_submissions as dialect
 from jobs import services as wiring
-from jobs.bfl import polling_urls
 from jobs.errors import RefusedUrl
 from jobs.hosts import Trust, region_of
 from jobs.report import Taken
@@ -143,23 +142,6 @@ def test_a_polling_url_that_leads_out_of_the_region_is_not_kept(host: str, kept:
     found = dialect.within(task, EU)
     assert (found.polling_url is not None) is kept
     assert (found.task_id, found.cost) == ("a", 1.0)
-
-
-@pytest.mark.parametrize(
-    ("origin", "model", "hosts"),
-    [
-        ("https://api.bfl.ai", "flux-2-pro", 3),
-        ("https://api.bfl.ai", "flux-pro-finetuned", 1),
-        ("https://api.eu.bfl.ai", "flux-2-pro", 1),
-        ("https://api.eu1.bfl.ai", "flux-pro-finetuned", 1),
-        ("https://api.us.bfl.ai", None, 1),
-    ],
-)
-def test_only_a_global_task_is_looked_for_in_all_regions(
-    origin: str, model: str | None, hosts: int
-) -> None:
-    urls = polling_urls(origin, "a", model)
-    assert len(urls) == hosts and urls[0].startswith(origin)
 
 
 @pytest.fixture

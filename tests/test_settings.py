@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from jobs.errors import FluxkeepError, InvalidSettings
 from jobs.hosts import Origin
+from jobs.patience import Patience
 from jobs.services import for_background, for_web, storage
 from jobs.settings import Settings, load
 
@@ -47,7 +48,7 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
 
 def test_the_rest_has_sensible_defaults() -> None:
     settings = load(NEEDED)
-    assert (settings.patience.callback_grace, settings.patience.give_up_after) == (60, 3600)
+    assert settings.patience == Patience(None, 3600, 86_400)
     assert settings.bfl_origin == Origin("https", "api.bfl.ai", 443)
     assert settings.storage_url.startswith("file:///")
     assert settings.base_url == "http://127.0.0.1:8000"

@@ -132,7 +132,7 @@ def test_a_url_that_outlives_the_deadline_moves_it_but_not_for_ever(
 ) -> None:
     late = a_job_awaiting_its_callback.deadline - 1
     job = heard(a_job_awaiting_its_callback, told(News.READY, dies_at=late + 9e9), now=late)
-    assert job.deadline == late + PATIENCE.give_up_after
+    assert job.deadline == late + PATIENCE.give_up_at_most
 
 
 def test_the_same_callback_twice_changes_nothing(a_job_being_rescued: Job) -> None:

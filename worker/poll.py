@@ -1,57 +1,72 @@
-"""Asking BFL what became of a task whose callback did not come."""
+"""Poll BFL for a task whose callback did not come."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 from jobs import bfl, ingest, strict_json
 from jobs.api import Answer
 from jobs.counts import POLLS
 from jobs.errors import BadReport, BflUnavailable, StoreUnavailable
 from jobs.job import Job
+from jobs.patience import FINAL_POLL_SECONDS
 from jobs.report import Report
 from jobs.services import Services
 from jobs.states import News, Source, State
 from worker.backoff import pause
 from worker.claim import Claim
 
-FIRST_PAUSE_SECONDS = 5.0  # a job of 10 s is asked about three times, whatever CALLBACK_GRACE is
+FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
+SERVER_ERROR = 500
 
 _DECISIVE = frozenset({News.READY, News.MODERATED, News.FAILED})
 
 
 def ask(services: Services, claim: Claim) -> None:
     """Ask BFL once, put its answer on record, and come back later unless that was its last word."""
+    job = claim.job
     try:
-        report = inquire(services, claim.job)
+        report = inquire(services, job, everywhere=is_first_or_last(job, services.store.now()))
     except BflUnavailable as trouble:
-        _rest(claim, str(trouble), trouble.retry_after)
+        _rest(claim, str(trouble), retry_after=trouble.retry_after)
         return
     if report is None:
         _rest(claim, "BFL does not know this task yet")
         return
-    job = ingest.apply_report(services.store, report, services.settings.patience, claim.job.id)
-    if job.state is State.SUBMITTED:
-        _rest(claim, report.said)
+    patience = services.settings.patience
+    after = ingest.apply_report(services.store, report, patience, job.id)
+    if after.state is State.SUBMITTED:
+        begins_anew = report.is_alive and job.awaits_callback
+        _rest(claim, report.said, grace=patience.grace(job.model) if begins_anew else 0.0)
 
 
-def _rest(claim: Claim, why: str = "", retry_after: float | None = None) -> None:
+def is_first_or_last(job: Job, now: float) -> bool:
+    """Whether a poll is worth asking all hosts: four more requests each time would be too many."""
+    return job.tries == 0 or now >= job.deadline - FINAL_POLL_SECONDS
+
+
+def _rest(
+    claim: Claim, why: str = "", *, retry_after: float | None = None, grace: float = 0.0
+) -> None:
     def rest(job: Job, now: float) -> Job:
         seconds = pause(job.tries, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         noted = job.noted(now, "BFL asked", answer=why) if why else job
-        return noted.rested(now, max(seconds, retry_after or 0.0), firm=retry_after is not None)
+        later = max(seconds, grace, retry_after or 0.0)
+        return noted.rested(now, later, firm=retry_after is not None)
 
     claim.commit(rest)
 
 
-def inquire(services: Services, job: Job) -> Report | None:
+def inquire(services: Services, job: Job, *, everywhere: bool = True) -> Report | None:
     """BFL's word on a task, None when nobody knows it. Raises BflUnavailable.
 
     Without the task's own polling URL several hosts are asked: a host that is not the task's own
-    may deny it or answer "Pending" for ever, so only a final word ends the round.
+    may deny it or answer "Pending" for ever, so only a final word ends the round, and only the
+    task's own host is believed to be at work.
     """
     best, trouble, asked = None, None, 0
     with services.api.session as session:
-        for url in _urls(services, job):
+        for url in urls_of(services, job, everywhere=everywhere):
             asked += 1
             try:
                 report = _understood(services.api.polled(session, url), job)
@@ -65,15 +80,16 @@ def inquire(services: Services, job: Job) -> Report | None:
         services.store.count({POLLS: asked})
     if best is None and trouble:
         raise trouble
-    return best
+    return best if best is None or job.polling_url else replace(best, is_alive=False)
 
 
-def _urls(services: Services, job: Job) -> tuple[str, ...]:
-    """The task's own polling URL; without one, where it was submitted, and around there."""
+def urls_of(services: Services, job: Job, *, everywhere: bool) -> tuple[str, ...]:
+    """The task's own polling URL; without one, where it was submitted, and all other hosts."""
     if job.polling_url:
         return (job.polling_url,)
     origin = job.origin or str(services.api.origin)
-    return bfl.polling_urls(origin, job.task_id or job.id, job.model)
+    urls = bfl.polling_urls(origin, job.task_id or job.id, services.trust.region)
+    return urls if everywhere else urls[:1]
 
 
 def _understood(answer: Answer, job: Job) -> Report | None:
@@ -81,9 +97,18 @@ def _understood(answer: Answer, job: Job) -> Report | None:
         return None
     if answer.key_refused:
         raise BflUnavailable("BFL refuses the API key")
-    if not answer.good:
-        raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
-    return _report(answer.body, job)
+    if answer.good or (answer.status >= SERVER_ERROR and _is_final(answer.body)):
+        return _report(answer.body, job)
+    raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
+
+
+def _is_final(body: bytes) -> bool:
+    """Whether an error is the answer all the same: BFL tells of some failed tasks with a 503."""
+    try:
+        message = strict_json.loads(body)
+    except BadReport:
+        return False
+    return isinstance(message, dict) and bfl.is_final(message)
 
 
 def _report(body: bytes, job: Job) -> Report | None:

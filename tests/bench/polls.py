@@ -1,37 +1,67 @@
-"""How often BFL is asked about a job, beside the loop in BFL's docs. It takes about 80 seconds."""
+"""Polls for jobs of different length, beside the loop in BFL's docs. It takes about two minutes.
+
+Time runs SPEED times as fast: jobs take that much less, and so does the grace of their model.
+"""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
+from jobs.bfl_models import callback_grace
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene
 
-JOB_SECONDS = 10.0
-DOCS_PAUSE_SECONDS = 0.5  # time.sleep(0.5) between two questions
-GRACES = (5, 60)
+SPEED = 60
+DOCS_PAUSE_SECONDS = 0.5  # time.sleep(0.5) between two polls
 JOBS = 5
 
 
+class Case(NamedTuple):
+    """Jobs of one length."""
+
+    name: str
+    model: str
+    seconds: float
+    switches: dict[str, Any]
+
+
+CASES = (
+    Case("10 s", "flux-2-pro", 10, {}),
+    Case("90 s", "flux-3-image", 90, {}),
+    Case("10 min", "flux-3-video", 600, {}),
+    Case("an hour, progress every 10 min", "flux-3-video", 3600, {"progress_events": 5}),
+)
+
+
 def main() -> None:
-    print(f"| a job of {JOB_SECONDS:g} s | questions to BFL, of {JOBS} jobs the most |")
-    print("|---|---|")
-    print(f"| the loop in BFL's docs | {JOB_SECONDS / DOCS_PAUSE_SECONDS:.0f} |")
-    for grace in GRACES:
-        with (
-            TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
-            running_scene(Path(directory), CALLBACK_GRACE=str(grace)) as scene,
-        ):
-            if grace == GRACES[-1]:
-                print(f"| callbacks arrive, `CALLBACK_GRACE={grace}` | {_asked(scene, 'once')} |")
-            lost = _asked(scene, "never")
-            print(f"| callbacks are lost, `CALLBACK_GRACE={grace}` | {lost} |", flush=True)
+    print("| job | model | grace, s | the loop in BFL's docs | callbacks arrive | callbacks lost |")
+    print("|---|---|---|---|---|---|")
+    for case in CASES:
+        print(_row(case), flush=True)
 
 
-def _asked(scene: Scene, callback: str) -> int:
-    tasks = [scene.generate(seconds=JOB_SECONDS, callback=callback) for _ in range(JOBS)]
+def _row(case: Case) -> str:
+    grace = callback_grace(case.model)
+    docs = case.seconds / DOCS_PAUSE_SECONDS
+    arrive, lost = (_polls(case, grace / SPEED, callback) for callback in ("once", "never"))
+    return f"| {case.name} | `{case.model}` | {grace:.0f} | {docs:.0f} | {arrive} | {lost} |"
+
+
+def _polls(case: Case, grace: float, callback: str) -> int:
+    """The most that BFL was polled for one job."""
+    with (
+        TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
+        running_scene(Path(directory), CALLBACK_GRACE=str(grace)) as scene,
+    ):
+        return _most_polls(scene, case, callback)
+
+
+def _most_polls(scene: Scene, case: Case, callback: str) -> int:
+    switches = {"seconds": case.seconds / SPEED, "callback": callback, **case.switches}
+    tasks = [scene.generate(case.model, **switches) for _ in range(JOBS)]
     for task in tasks:
-        scene.expect(task)
+        scene.expect(task, polling_url=f"{scene.box.url}/v1/get_result?id={task.id}")
     for task in tasks:
-        scene.client.wait_for(task.id, "stored", timeout=120)
+        scene.client.wait_for(task.id, "stored", timeout=180)
     wait_for("all is drawn", lambda: not scene.undrawn(), 60)
     return max(scene.box.task(task.id).polls for task in tasks)

@@ -155,7 +155,11 @@ def test_a_bucket_that_hangs_stops_no_deadline_and_keeps_nobody_from_leaving(
     scene: Scene, wire: TcpProxy
 ) -> None:
     installation = scene.installation
-    installation.settings |= {"AWS_ENDPOINT_URL": wire.url, "GIVE_UP_AFTER": "15"}
+    installation.settings |= {
+        "AWS_ENDPOINT_URL": wire.url,
+        "GIVE_UP_AFTER": "15",
+        "GIVE_UP_AT_MOST": "15",
+    }
     installation.start()
     installation.wait_until_ready(path="/readyz")
     wire.hang()

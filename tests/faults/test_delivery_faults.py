@@ -62,6 +62,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with running_scene(
         tmp_path_factory.mktemp("delivery"),
         GIVE_UP_AFTER=str(GIVE_UP_SECONDS),
+        GIVE_UP_AT_MOST=str(GIVE_UP_SECONDS),
         MAX_MEDIA_BYTES="1000000",
     ) as running:
         running.box.settings.max_active = 1000

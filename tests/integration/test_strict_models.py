@@ -52,7 +52,9 @@ def test_a_strict_model_is_submitted_to_once_more_without_a_webhook(
     assert set(first) - set(second) == {"webhook_url", "webhook_secret"}
     job, now = bench.job("a"), bench.wired.store.now()
     assert job.state is State.SUBMITTED and job.task_id == bench.box.tasks()[0].id
-    assert job.look_at and job.look_at < now + bench.wired.settings.callback_grace / 2, "polled"
+    assert job.look_at and job.look_at < now + bench.wired.settings.patience.grace(None) / 2, (
+        "polled"
+    )
 
 
 def test_a_strict_model_is_remembered_for_a_day(bench: Bench) -> None:

@@ -88,7 +88,7 @@ def test_a_job_that_always_gets_a_500_is_submitted_ever_more_rarely_and_fails(be
         if not job.state.terminal:
             waits.append((job.look_at or 0.0) - bench.wired.store.now())
             later(bench, "a", 60)
-    grace = bench.wired.settings.callback_grace
+    grace = bench.wired.settings.patience.grace(None)
     expected = [grace * 2**n for n in range(submission.RESUBMITS_MAX)]
     assert waits == pytest.approx(expected, abs=SOON_SECONDS)
     failure = bench.job("a").failure
@@ -214,7 +214,7 @@ def test_without_anybody_to_call_silence_is_not_waited_for(
     bench.post("a", given=asked(submit_cut=True))
     turn.take(bench.wired, "x")
     assert "not given a webhook" in str(bench.job("a").timeline[-1].detail)
-    later(bench, "a", bench.wired.settings.callback_grace + 1)
+    later(bench, "a", bench.wired.settings.patience.grace(None) + 1)
     failure = bench.job("a").failure
     assert failure and failure.code == "submission_unconfirmed"
 

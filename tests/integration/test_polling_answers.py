@@ -1,0 +1,129 @@
+"""One poll: which hosts are asked, what is an answer, and what is a sign of life."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from jobs.bfl import polling_urls
+from jobs.job import Job
+from jobs.states import State
+from tests.harness.floor import Floor
+from tests.sandbox import Task
+from worker import poll
+from worker.claim import Claim
+
+
+def expected(floor: Floor, task: Task, *, own_host: bool = True, **facts: Any) -> None:
+    """A job whose poll is due."""
+    url = f"{floor.box.url}/v1/get_result?id={task.id}" if own_host else None
+
+    def expect(job: Job | None, now: float) -> Job:
+        known = job or Job.expected(task.id, now - 100, floor.wired.settings.patience)
+        return replace(known, polling_url=url, **facts).called_for(now)
+
+    floor.wired.store.change(task.id, expect, new=True)
+
+
+def asked(floor: Floor, task: Task) -> Job:
+    floor.take(task)
+    return floor.job(task)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        ("error", State.FAILED),
+        ("failed", State.FAILED),
+        ("content_moderated", State.MODERATED),
+        ("request_moderated", State.MODERATED),
+    ],
+)
+def test_a_failed_task_told_as_a_server_error_ends_with_bfls_reason(
+    floor: Floor, status: int, outcome: str, state: State
+) -> None:
+    task = floor.finished(outcome=outcome, failed_status=status, error_text="the model ran dry")
+    expected(floor, task)
+    job = asked(floor, task)
+    assert job.state is state
+    assert job.failure is None or "the model ran dry" in job.failure.message
+
+
+@pytest.mark.parametrize("fault", ["poll_503", "poll_500"])
+def test_a_server_error_without_a_final_word_is_asked_again(floor: Floor, fault: str) -> None:
+    task = floor.finished(**{fault: 1})
+    expected(floor, task)
+    assert asked(floor, task).state is State.SUBMITTED
+
+
+def test_pending_on_its_own_host_keeps_a_job_alive(floor: Floor) -> None:
+    task = floor.box.submit(switches={"seconds": 600, "callback": "never"})
+    expected(floor, task)
+    before = floor.job(task)
+    job = asked(floor, task)
+    assert job.alive_at is not None and job.deadline > before.deadline
+
+
+def test_pending_on_another_host_is_no_sign_of_life(floor: Floor) -> None:
+    task = floor.box.submit(switches={"seconds": 600, "callback": "never"})
+    expected(floor, task, own_host=False)
+    before = floor.job(task)
+    job = asked(floor, task)
+    assert (job.alive_at, job.deadline) == (None, before.deadline)
+
+
+def test_a_poll_that_says_pending_begins_the_grace_anew(floor: Floor) -> None:
+    task = floor.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
+    expected(floor, task, model="flux-3-video")
+    job, now = asked(floor, task), floor.wired.store.now()
+    assert job.look_at is not None and job.look_at - now > 1500
+
+
+def test_a_job_whose_callback_nobody_sends_is_polled_at_short_intervals(floor: Floor) -> None:
+    task = floor.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
+    expected(floor, task, model="flux-3-video", awaits_callback=False)
+    job, now = asked(floor, task), floor.wired.store.now()
+    assert job.look_at is not None and job.look_at - now < 15
+
+
+# Without a polling URL.
+
+GLOBAL, EU = "https://api.bfl.ai", "https://api.eu.bfl.ai"
+
+
+def hosts(*urls: str) -> list[str]:
+    return [url.removeprefix("https://").partition(".bfl.ai")[0] for url in urls]
+
+
+@pytest.mark.parametrize(
+    ("origin", "region", "found"),
+    [
+        (GLOBAL, None, ["api", "api.eu", "api.us", "api.eu1", "api.us1"]),
+        ("https://api.us1.bfl.ai", None, ["api.us1", "api", "api.eu", "api.us", "api.eu1"]),
+        (EU, "eu", ["api.eu", "api.eu1"]),
+        ("https://api.us1.bfl.ai", "us", ["api.us1", "api.us"]),
+    ],
+)
+def test_all_regions_are_asked_the_submit_host_first(
+    origin: str, region: str | None, found: list[str]
+) -> None:
+    assert hosts(*polling_urls(origin, "a", region)) == found
+
+
+def test_the_sandbox_has_no_regions() -> None:
+    assert polling_urls("http://127.0.0.1:9", "a") == ("http://127.0.0.1:9/v1/get_result?id=a",)
+
+
+@pytest.mark.parametrize(("tries", "remaining", "count"), [(0, 3000, 5), (1, 3000, 1), (4, 5, 5)])
+def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
+    floor: Floor, tries: int, remaining: float, count: int
+) -> None:
+    task = floor.finished()
+    expected(floor, task, own_host=False, origin=GLOBAL)
+    claim = Claim.take(floor.wired.store, task.id)
+    assert claim is not None
+    now = floor.wired.store.now()
+    job = replace(claim.job, tries=tries, deadline=now + remaining)
+    everywhere = poll.is_first_or_last(job, now)
+    assert len(poll.urls_of(floor.wired, job, everywhere=everywhere)) == count

@@ -1,0 +1,103 @@
+"""A job is given up after the last sign of life, and at the latest a day after its submission."""
+
+from typing import Any
+
+import pytest
+
+from jobs import bfl
+from jobs.bfl_models import callback_grace
+from jobs.job import Job
+from jobs.patience import FINAL_POLL_SECONDS, Patience
+from jobs.report import Report
+from jobs.states import Source, State
+
+NOW = 1_700_000_000.0
+PATIENCE = Patience(callback_grace=None, give_up_after=3600.0, give_up_at_most=86_400.0)
+WORDS = ("Pending", "Reasoning", "Generating", "PENDING", "processing")
+
+
+def report(status: str, source: Source = Source.CALLBACK, **more: Any) -> Report:
+    return bfl.parse_report({"status": status, **more}, "task", source)
+
+
+def job(model: str | None = None) -> Job:
+    return Job.expected("task", NOW, PATIENCE, model=model)
+
+
+@pytest.mark.parametrize("source", [Source.CALLBACK, Source.POLL])
+@pytest.mark.parametrize("word", WORDS)
+def test_what_bfl_is_at_work_on_is_not_given_up(word: str, source: Source) -> None:
+    later = NOW + 3000
+    alive = job().hear(report(word, source), later, PATIENCE)
+    assert alive.deadline == later + PATIENCE.give_up_after
+    assert alive.looked_at(NOW + 3601).state is State.SUBMITTED
+
+
+@pytest.mark.parametrize(
+    ("word", "source"),
+    [
+        ("Task not found", Source.CALLBACK),
+        ("Task not found", Source.POLL),
+        ("Reticulating", Source.POLL),
+        ("", Source.POLL),
+    ],
+)
+def test_other_words_are_no_sign_of_life(word: str, source: Source) -> None:
+    heard = job().hear(report(word, source), NOW + 3000, PATIENCE)
+    assert heard.deadline == NOW + 3600
+    lost = heard.looked_at(heard.deadline)
+    assert (lost.state, lost.failure and lost.failure.code) == (State.LOST, "no_final_word")
+
+
+def test_a_job_that_bfl_calls_pending_for_ever_is_lost_after_a_day_and_says_so() -> None:
+    now, known = NOW, job()
+    while not known.state.terminal:
+        known = known.hear(report("Pending", Source.POLL), now, PATIENCE).looked_at(now)
+        now += 1800
+        known = known if now < known.deadline else known.looked_at(known.deadline)
+    assert known.ended_at == NOW + PATIENCE.give_up_at_most
+    assert known.failure is not None and known.failure.code == "still_pending"
+    assert "pending" in known.failure.message and "24 hours" in known.failure.message
+
+
+@pytest.mark.parametrize(
+    "model", ["flux-2-klein-4b", "flux-2-pro", "flux-2-max", "flux-3-video", "unknown", None]
+)
+def test_the_grace_before_the_first_poll_follows_the_model(model: str | None) -> None:
+    assert job(model).look_at == NOW + callback_grace(model)
+
+
+def test_the_grace_of_fast_models_is_seconds_and_of_video_minutes() -> None:
+    assert callback_grace("flux-2-klein-9b-preview") <= 15
+    assert 45 <= callback_grace("flux-2-pro") <= 90
+    assert 90 <= callback_grace("flux-2-max") <= 300
+    assert 900 <= callback_grace("flux-3-video") <= 3000
+
+
+def test_callback_grace_overrides_the_model() -> None:
+    patience = Patience(callback_grace=7.0, give_up_after=3600.0)
+    assert Job.expected("task", NOW, patience, model="flux-3-video").look_at == NOW + 7
+
+
+def test_each_progress_callback_begins_the_grace_anew() -> None:
+    grace = callback_grace("flux-3-video")
+    known, now = job("flux-3-video"), NOW
+    for n in range(6):  # an hour, a callback every ten minutes
+        now = NOW + 600 * (n + 1)
+        assert known.look_at is not None and known.look_at > now
+        known = known.hear(report("Generating", progress=n / 10), now, PATIENCE)
+        assert known.look_at == now + grace
+
+
+def test_a_sign_of_life_moves_no_job_that_a_worker_has_or_shall_take() -> None:
+    claimed = job().called_for(NOW).claimed(NOW)
+    heard = claimed.hear(report("Generating"), NOW + 1, PATIENCE)
+    assert (heard.lease_until, heard.look_at) == (claimed.lease_until, claimed.look_at)
+    wanted = job().called_for(NOW)
+    assert wanted.hear(report("Generating"), NOW + 1, PATIENCE).wanted == wanted.wanted
+
+
+def test_a_grace_that_is_too_long_leaves_time_for_one_poll() -> None:
+    patience = Patience(callback_grace=9000.0, give_up_after=100.0)
+    assert patience.grace(None) == 100 - FINAL_POLL_SECONDS
+    assert Job.expected("task", NOW, patience).look_at == NOW + 90

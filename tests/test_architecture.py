@@ -116,7 +116,7 @@ KEEPERS = {"store", "pages", "places", "plan", "pulse", "refusals", "slots", "st
     "risk",
     "search",
 }
-VAGUE = {"utils", "common", "manager", "helpers", "misc", "models"}
+VAGUE = {"utils", "common", "manager", "helpers", "misc"}
 
 
 def _files(*packages: str) -> list[Path]:

@@ -59,7 +59,8 @@ class Sandbox:
     ) -> Task:
         """What `POST /v1/<model>` does, without HTTP and without a key; raises Refused."""
         body = {"prompt": prompt, "sandbox": dict(switches or {}), **more}
-        body |= {"webhook_url": webhook_url, "webhook_secret": webhook_secret}
+        webhook = {"webhook_url": webhook_url, "webhook_secret": webhook_secret}
+        body |= {name: value for name, value in webhook.items() if value is not None}
         return self._studio.open(read_submission(model, body))
 
     def behave(self, **switches: Any) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 _WORD = re.compile(r"\S+")
+_NOT_IN_URLS = re.compile(r"[\s#]")
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
-_URL = re.compile(r"https?://[^\s?#]+\?[^\s#]+")
 _SIGNATURE = re.compile(r"sig=[^\s&\"']*", re.IGNORECASE)
 
 
 def is_signed_url(text: str) -> bool:
     """Whether the whole text is a URL with a signature, as BFL's delivery URLs (Azure SAS) are."""
-    return _URL.fullmatch(text) is not None and "sig" in _parameters(text)
+    whole = text.startswith(("https://", "http://")) and _NOT_IN_URLS.search(text) is None
+    return whole and "sig" in _parameters(text)
 
 
 def expires_at(url: str) -> float | None:

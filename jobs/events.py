@@ -1,4 +1,4 @@
-"""The stream of changes in Redis: which job changed, in the order of the commits."""
+"""The Redis stream of changes: which job changed, in the order of the commits."""
 
 import re
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from jobs.states import TERMINAL
 BATCH_MAX = 500
 BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
 
-MARK = r"[0-9]{1,19}-[0-9]{1,19}"
-_LAST = frozenset({*TERMINAL, FORGOTTEN})
+POSITION_FORM = r"[0-9]{1,19}-[0-9]{1,19}"
+_FINAL = frozenset({*TERMINAL, FORGOTTEN})
 
 
-class Mark(NamedTuple):
-    """A place in the stream: milliseconds and a number within them."""
+class EventPosition(NamedTuple):
+    """A stream id: milliseconds and a number within them."""
 
     milliseconds: int
     number: int
@@ -28,79 +28,80 @@ class Mark(NamedTuple):
         return f"{self.milliseconds}-{self.number}"
 
     @classmethod
-    def read(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Self:
         """Raises ValueError."""
-        if not re.fullmatch(MARK, text):
+        if not re.fullmatch(POSITION_FORM, text):
             raise ValueError("not an id that this API gave out")
         milliseconds, _, number = text.partition("-")
         return cls(int(milliseconds), int(number))
 
 
 class Event(NamedTuple):
-    """A job changed in a way that its user could see."""
+    """A change of a job that its user can see."""
 
-    mark: Mark
+    position: EventPosition
     job_id: str
     state: str
 
     @property
-    def forgotten(self) -> bool:
+    def is_forgotten(self) -> bool:
         return self.state == FORGOTTEN
 
     @property
-    def last(self) -> bool:
-        """Whether the job has come to its end with it."""
-        return self.state in _LAST
+    def is_final(self) -> bool:
+        """Whether the job has ended or was forgotten."""
+        return self.state in _FINAL
 
 
-class Stretch(NamedTuple):
-    """Some events in a row; `whole` unless others before them are no longer held."""
+class EventBatch(NamedTuple):
+    """Events in a row; not `complete` when some before them are no longer in the stream."""
 
     events: list[Event]
-    whole: bool
-    end: Mark
+    complete: bool
+    end: EventPosition
 
 
 class Events:
-    """Reads the stream. Raises StoreUnavailable."""
+    """Reader of the stream. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
 
-    def end(self) -> Mark:
-        """The place behind everything that has happened."""
+    def end(self) -> EventPosition:
+        """The position after everything that has happened."""
         with unavailable():
             newest = self._redis.xrevrange(EVENTS, count=1)
-            return _mark(newest[0][0]) if newest else Mark(int(self._redis.time()[0]) * 1000, 0)
+            if newest:
+                return _position(newest[0][0])
+            return EventPosition(int(self._redis.time()[0]) * 1000, 0)
 
-    def next(self, after: Mark) -> list[Event]:
-        """What comes after a place; waits a while for it. For one listener in a process."""
+    def wait(self, position: EventPosition) -> None:
+        """Return when there is an event after a position, or after a second."""
         with unavailable():
-            found = self._redis.xread({EVENTS: str(after)}, BATCH_MAX, BLOCK_MILLISECONDS)
-        return _read(found[0][1]) if found else []
+            self._redis.xread({EVENTS: str(position)}, 1, BLOCK_MILLISECONDS)
 
-    def after(self, place: Mark, most: int = BATCH_MAX) -> Stretch:
-        """What is held of what came after a place, oldest first."""
+    def after(self, position: EventPosition, most: int = BATCH_MAX) -> EventBatch:
+        """The events after a position, oldest first."""
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.xlen(EVENTS)
             pipe.xrange(EVENTS, count=1)
             pipe.xrevrange(EVENTS, count=1)
-            pipe.xrange(EVENTS, f"({place}", count=most)
+            pipe.xrange(EVENTS, f"({position}", count=most)
             length, oldest, newest, found = pipe.execute()
         events = _read(found)
-        # A stream this short was never cut. An end before the place: Redis lost its data.
-        cut = length >= ANNOUNCED_MAX and place < _mark(oldest[0][0])
-        lost = bool(newest) and _mark(newest[0][0]) < place
-        end = _mark(newest[0][0]) if lost else place
-        return Stretch(events, not (cut or lost), events[-1].mark if events else end)
+        # A shorter stream was never cut. An end before the position: Redis lost its data.
+        is_cut = length >= ANNOUNCED_MAX and position < _position(oldest[0][0])
+        is_lost = bool(newest) and _position(newest[0][0]) < position
+        end = _position(newest[0][0]) if is_lost else position
+        return EventBatch(events, not (is_cut or is_lost), events[-1].position if events else end)
 
 
 def _read(entries: Iterable[Any]) -> list[Event]:
     return [
-        Event(_mark(name), said[ID.encode()].decode(), said[STATE.encode()].decode())
-        for name, said in entries
+        Event(_position(name), fields[ID.encode()].decode(), fields[STATE.encode()].decode())
+        for name, fields in entries
     ]
 
 
-def _mark(name: bytes) -> Mark:
-    return Mark.read(name.decode())
+def _position(name: bytes) -> EventPosition:
+    return EventPosition.parse(name.decode())

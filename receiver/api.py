@@ -25,10 +25,10 @@ from receiver.aside import aside
 from receiver.bodies import Expectation
 from receiver.contract import Answer, Body, Contract, Tag
 from receiver.cursors import cursor
-from receiver.presence import Presence
+from receiver.feed.client_socket import ClientSocket
+from receiver.feed.long_poll import LongPoll
 from receiver.questions import ListQuery, ShowQuery
 from receiver.rescues import known_job
-from receiver.waits import Wait
 from receiver.wiring import services, wired
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
@@ -111,8 +111,8 @@ def show(job_id: str) -> ResponseReturnValue:
     if not asked.wait:
         return shape.job(services(), known_job(services(), job_id), seconds)
     parts = wired()
-    wait = Wait(parts.services, parts.fanout, Presence(), seconds)
-    return wait.answer(job_id, asked.wait)
+    poll = LongPoll(parts.services, parts.broker, ClientSocket(), seconds)
+    return poll.answer(job_id, asked.wait)
 
 
 @blueprint.get("")

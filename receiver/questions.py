@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from jobs import bfl
 from jobs.errors import BadField
-from jobs.events import MARK, Mark
+from jobs.events import POSITION_FORM, EventPosition
 from jobs.pages import Position
 from jobs.search import Search
 from jobs.settings import Settings
@@ -127,9 +127,9 @@ Cursor = Annotated[
     WithJsonSchema({"type": "string", "pattern": anchored(cursors.PATTERN)}),
 ]
 EventId = Annotated[
-    Mark,
-    PlainValidator(Mark.read, json_schema_input_type=str),
-    WithJsonSchema({"type": "string", "pattern": anchored(MARK)}),
+    EventPosition,
+    PlainValidator(EventPosition.parse, json_schema_input_type=str),
+    WithJsonSchema({"type": "string", "pattern": anchored(POSITION_FORM)}),
 ]
 TaskId = Annotated[
     str,
@@ -195,12 +195,12 @@ class EventsQuery(Query):
     last_event_id: EventId | None = Field(default=None, description="instead of Last-Event-ID")
 
     @property
-    def place(self) -> Mark | None:
+    def position(self) -> EventPosition | None:
         """Raises BadField."""
         text = request.headers.get("Last-Event-ID")
         if not text:
             return self.last_event_id
         try:
-            return Mark.read(text)
+            return EventPosition.parse(text)
         except ValueError as error:
             raise BadField("Last-Event-ID", str(error)) from None

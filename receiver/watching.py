@@ -1,16 +1,16 @@
-"""`GET /api/events` and `GET /api/jobs/<id>/events`: what happens, as it happens."""
+"""`GET /api/events` and `GET /api/jobs/<id>/events`: Server-Sent Events."""
 
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
 from jobs.errors import Crowded, FluxkeepError, UnknownJob
-from jobs.events import Mark
+from jobs.events import EventPosition
 from jobs.job import Job
 from receiver import samples
 from receiver.access import requires
-from receiver.broadcast import Broadcast
 from receiver.contract import STREAM, Answer, Contract, Tag
-from receiver.presence import Presence
+from receiver.feed.client_socket import ClientSocket
+from receiver.feed.sse import EventStream
 from receiver.questions import EventsQuery
 from receiver.rescues import known_job
 from receiver.wiring import wired
@@ -54,42 +54,45 @@ def of_all() -> ResponseReturnValue:
 )
 def of_one(job_id: str) -> ResponseReturnValue:
     """Ends with the job; 204 to who comes again after that, which tells a browser to stop."""
-    place = EventsQuery.read().place
+    position = EventsQuery.read().position
     job = known_job(wired().services, job_id)
-    if place and job.state.terminal and not _anything_after(place, job):
+    if position and job.state.terminal and not _has_events_after(position, job):
         return "", 204
-    return _stream(job.id, place, to_its_end=True)
+    return _stream(job.id, position, until_final=True)
 
 
 def endless(job_id: str | None) -> Response:
-    """Of one job or of all (None), whatever has ended. Raises Crowded, StoreUnavailable."""
-    return _stream(job_id, EventsQuery.read().place)
+    """Changes of one job or of all (None), also after its end. Raises Crowded, StoreUnavailable."""
+    return _stream(job_id, EventsQuery.read().position)
 
 
-def _anything_after(place: Mark, job: Job) -> bool:
-    stretch = wired().fanout.after(place, job.id)
-    return bool(stretch.events) or not stretch.whole
+def _has_events_after(position: EventPosition, job: Job) -> bool:
+    batch = wired().broker.after(position, job.id)
+    return bool(batch.events) or not batch.complete
 
 
-def _stream(job_id: str | None, place: Mark | None, *, to_its_end: bool = False) -> Response:
+def _stream(
+    job_id: str | None, position: EventPosition | None, *, until_final: bool = False
+) -> Response:
     """Raises Crowded, StoreUnavailable, UnknownJob."""
-    parts = wired()
-    follower = parts.fanout.join(job_id)
+    broker, services = wired().broker, wired().services
+    subscriber = broker.subscribe(job_id)
     try:
-        # Read once more: from here on every change is heard of.
-        job = known_job(parts.services, job_id) if job_id and to_its_end else None
+        begin = position or services.events.end()
+        # Read again: the stream tells every change after `begin`.
+        job = known_job(services, job_id) if job_id and until_final else None
     except FluxkeepError:
-        parts.fanout.leave(follower)
+        broker.unsubscribe(subscriber)
         raise
-    broadcast = Broadcast(
-        fanout=parts.fanout,
-        retold=parts.retold,
-        follower=follower,
-        client=Presence(),
-        place=place or follower.since,
+    stream = EventStream(
+        broker=broker,
+        cache=wired().job_cache,
+        subscriber=subscriber,
+        client=ClientSocket(),
+        position=begin,
         job=job,
-        resumed=place is not None,
+        resumes=position is not None,
     )
-    response = Response(iter(broadcast), mimetype=STREAM, headers=HEADERS)
-    response.call_on_close(lambda: parts.fanout.leave(follower))
+    response = Response(iter(stream), mimetype=STREAM, headers=HEADERS)
+    response.call_on_close(lambda: broker.unsubscribe(subscriber))
     return response

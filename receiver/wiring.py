@@ -8,9 +8,9 @@ from flask import Flask, current_app
 from jobs.services import Services
 from receiver import checks
 from receiver.cached import Cached
-from receiver.fanout import Fanout
+from receiver.feed.broker import Broker
+from receiver.feed.job_cache import JobCache
 from receiver.keyring import Keyring
-from receiver.retold import Retold
 
 _NAME = "fluxkeep"
 
@@ -21,8 +21,8 @@ class Wired:
 
     services: Services
     keyring: Keyring
-    fanout: Fanout
-    retold: Retold
+    broker: Broker
+    job_cache: JobCache
     check_results: Cached[list[checks.Result]]
 
     @classmethod
@@ -31,8 +31,8 @@ class Wired:
         return cls(
             services=services,
             keyring=Keyring(settings.api_keys),
-            fanout=Fanout(services.events),
-            retold=Retold(services),
+            broker=Broker(services.events),
+            job_cache=JobCache(services),
             check_results=Cached(lambda: _check(services)),
         )
 
@@ -41,7 +41,7 @@ class Wired:
 
     def close(self) -> None:
         """The process is told to stop: whoever waits or watches is answered now."""
-        self.fanout.close()
+        self.broker.close()
 
 
 def _check(services: Services) -> list[checks.Result]:

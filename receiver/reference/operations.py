@@ -6,8 +6,8 @@ from typing import Any
 
 from jobs import shown
 from receiver.answers import Forgotten, Problem, Reset
-from receiver.broadcast import NAMES
 from receiver.contract import JSON, STREAM, Answer, Body, Said
+from receiver.feed.sse import NAMES
 from receiver.problems import BFL_PATHS
 from receiver.questions import FILTER_NAME_MAX_CHARS, FILTER_VALUE_MAX_CHARS, METADATA, Query
 from receiver.reference import refusals, words

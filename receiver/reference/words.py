@@ -3,7 +3,7 @@
 from typing import Any
 
 from jobs.bfl import AUTHENTICATION_HEADERS, TASK_ID
-from jobs.events import MARK
+from jobs.events import POSITION_FORM
 from jobs.limits import MODEL
 from receiver.bodies import MODEL_MAX_CHARS
 from receiver.patterns import anchored
@@ -43,7 +43,7 @@ ASKED: dict[str, dict[str, Any]] = {
     },
     "Last-Event-ID": {
         "description": "where to go on; `0-0` is the very beginning",
-        "schema": {**_TEXT, "pattern": f"^({MARK})?$"},
+        "schema": {**_TEXT, "pattern": f"^({POSITION_FORM})?$"},
     },
     "Range": {"schema": _TEXT, "example": "bytes=0-1023"},
     "If-None-Match": {"schema": _TEXT},

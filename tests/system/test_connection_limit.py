@@ -15,6 +15,7 @@ BURST = 400
 AT_ONCE = 100
 UNHINDERED_SECONDS = 5.0
 HUNG_SECONDS = 5.0
+HUNG_REQUESTS = 40
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_a_burst_takes_no_more_connections_than_the_pool_has_and_hinders_nobody(
     assert 0 < most[0] <= CONNECTIONS_MAX
 
 
-def test_while_redis_hangs_each_of_a_hundred_requests_is_answered_in_time(
+def test_while_redis_hangs_each_request_is_answered_in_time(
     web: Installation, wire: TcpProxy
 ) -> None:
     """Callbacks and reads alike, on connections that are open and on new ones."""
@@ -88,8 +89,8 @@ def test_while_redis_hangs_each_of_a_hundred_requests_is_answered_in_time(
     assert client.get("/api/jobs").ok
     wire.hang()
     try:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            answers = list(pool.map(lambda n: timed_answer(web, n), range(AT_ONCE)))
+        with ThreadPoolExecutor(HUNG_REQUESTS) as pool:
+            answers = list(pool.map(lambda n: timed_answer(web, n), range(HUNG_REQUESTS)))
     finally:
         wire.pass_on()
     assert {status for status, _ in answers} == {503}

@@ -1,6 +1,5 @@
 """A Redis failover that leaves connections open to the old primary."""
 
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -38,10 +37,8 @@ def test_callbacks_and_rescues_go_on_after_the_primary_became_a_replica(
     scene.stored(scene.generate())
     started = {name: found[0].pid for name, found in scene.installation.running.items()}
     redis.switch_over()
-    began = time.monotonic()
     wait_for("a callback is accepted", lambda: _is_accepted(scene), SURVIVED_WITHIN_SECONDS)
     scene.stored(scene.generate(), SURVIVED_WITHIN_SECONDS)
-    assert time.monotonic() - began < SURVIVED_WITHIN_SECONDS
     wait_for("readiness", lambda: scene.client.get("/readyz").ok, SURVIVED_WITHIN_SECONDS)
     assert all(found[0].alive for found in scene.installation.running.values())
     assert {name: found[0].pid for name, found in scene.installation.running.items()} == started

@@ -1,0 +1,153 @@
+"""Broker: one thread reads the event stream and wakes the subscribers of this process."""
+
+import threading
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import attrgetter
+
+from jobs.errors import Crowded, StoreUnavailable
+from jobs.events import BATCH_MAX, Event, EventBatch, EventPosition, Events
+
+SUBSCRIBERS_MAX = 1000  # of gunicorn's 2000 worker_connections: the others stay free for requests
+RECENT_MAX = 2000
+ALL_JOBS_BATCH_MAX = 100  # for a reader who is sent each job
+RETRY_SECONDS = 0.5
+
+
+class Subscriber:
+    """Waits for events of one job, or of all jobs (None), without a thread or connection."""
+
+    def __init__(self, job_id: str | None, *, final_only: bool) -> None:
+        self.job_id = job_id
+        self._final_only = final_only
+        self._woken = threading.Event()
+
+    def notify(self, event: Event) -> None:
+        if event.is_final or not self._final_only:
+            self.wake()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it was woken since the last call."""
+        if not self._woken.wait(seconds):
+            return False  # without clearing: it may be woken in this moment
+        self._woken.clear()
+        return True
+
+
+class Broker:
+    """Keeps the recent events once for all subscribers, however slowly they read."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._lock = threading.Lock()
+        self._starting = threading.Lock()
+        self._started = False
+        self._closed = threading.Event()
+        self._subscribers: defaultdict[str | None, set[Subscriber]] = defaultdict(set)
+        self._recent: list[Event] = []  # all events between the two positions
+        self._start = self._end = EventPosition(0, 0)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed.is_set()
+
+    def close(self) -> None:
+        """Wake all subscribers: the process stops."""
+        self._closed.set()
+        with self._lock:
+            self._wake_all()
+
+    # Subscriptions.
+
+    @contextmanager
+    def subscribed(self, job_id: str | None, *, final_only: bool = False) -> Iterator[Subscriber]:
+        """Raises Crowded, StoreUnavailable."""
+        subscriber = self.subscribe(job_id, final_only=final_only)
+        try:
+            yield subscriber
+        finally:
+            self.unsubscribe(subscriber)
+
+    def subscribe(self, job_id: str | None, *, final_only: bool = False) -> Subscriber:
+        """Raises Crowded, StoreUnavailable."""
+        self._ensure_started()
+        with self._lock:
+            if sum(map(len, self._subscribers.values())) >= SUBSCRIBERS_MAX:
+                raise Crowded
+            subscriber = Subscriber(job_id, final_only=final_only)
+            self._subscribers[job_id].add(subscriber)
+        return subscriber
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        with self._lock:
+            others = self._subscribers[subscriber.job_id]
+            others.discard(subscriber)
+            if not others:
+                del self._subscribers[subscriber.job_id]
+
+    def after(self, position: EventPosition, job_id: str | None) -> EventBatch:
+        """The events after a position, of one job or of all. Raises StoreUnavailable.
+
+        Redis is asked only for positions before the recent events.
+        """
+        most = ALL_JOBS_BATCH_MAX if job_id is None else BATCH_MAX
+        batch = self._recent_after(position, most) or self._events.after(position, most)
+        events = [event for event in batch.events if job_id in (None, event.job_id)]
+        return batch._replace(events=events)
+
+    def _recent_after(self, position: EventPosition, most: int) -> EventBatch | None:
+        with self._lock:
+            if not self._started or not self._start <= position <= self._end:
+                return None
+            first = bisect_right(self._recent, position, key=attrgetter("position"))
+            events = self._recent[first : first + most]
+        return EventBatch(events, complete=True, end=events[-1].position if events else position)
+
+    # The listener.
+
+    def _ensure_started(self) -> None:
+        """Start with the first subscriber: gunicorn has forked by then."""
+        with self._starting:
+            if not self._started:
+                self._start = self._end = self._events.end()
+                threading.Thread(target=self._listen, name="events", daemon=True).start()
+                self._started = True
+
+    def _listen(self) -> None:
+        while not self.closed:
+            try:
+                self._events.wait(self._end)
+                batch = self._events.after(self._end)
+            except StoreUnavailable:
+                self._closed.wait(RETRY_SECONDS)
+            else:
+                self._publish(batch)
+
+    def _publish(self, batch: EventBatch) -> None:
+        with self._lock:
+            self._end = batch.end
+            if not batch.complete:
+                self._recent, self._start = [], batch.end
+                self._wake_all()
+                return
+            self._recent += batch.events
+            self._drop_old()
+            for event in batch.events:
+                for job_id in (event.job_id, None):
+                    for subscriber in self._subscribers.get(job_id, ()):
+                        subscriber.notify(event)
+
+    def _drop_old(self) -> None:
+        if len(self._recent) > 2 * RECENT_MAX:
+            self._start = self._recent[-RECENT_MAX - 1].position
+            del self._recent[:-RECENT_MAX]
+
+    def _wake_all(self) -> None:
+        for subscribers in self._subscribers.values():
+            for subscriber in subscribers:
+                subscriber.wake()

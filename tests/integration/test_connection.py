@@ -1,0 +1,116 @@
+"""Connections to Redis: closed and made anew when the server is not the primary."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+from jobs.batching import Batching
+from jobs.connection import CONNECTIONS_MAX, NotPrimary, connect
+from jobs.settings import load
+from tests.harness import RedisServer
+from tests.harness.doctor_output import NEEDED
+
+CODES = ("READONLY", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED", "LOADING")
+# The error at the first call, then the number of the call.
+REFUSE_ONCE = """
+local calls = redis.call('INCR', KEYS[1])
+return calls == 1 and redis.error_reply(ARGV[1] .. ' the reason') or calls
+"""
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    settings = load(NEEDED | {"REDIS_URL": redis_server.url, "MEDIA_URL": "memory://"})
+    with connect(settings, Retry(NoBackoff(), 1), 5.0) as client:
+        yield client
+
+
+def by_command(redis: Any, code: str) -> Any:
+    return redis.eval(REFUSE_ONCE, 1, "key", code)
+
+
+def by_script(redis: Any, code: str) -> Any:
+    return redis.register_script(REFUSE_ONCE)(keys=["key"], args=[code])
+
+
+def by_batching(redis: Any, code: str) -> Any:
+    return Batching(redis).run(redis.register_script(REFUSE_ONCE), ["key"], [code])
+
+
+def by_pipeline(redis: Any, code: str) -> Any:
+    with redis.pipeline(transaction=False) as pipe:
+        pipe.eval(REFUSE_ONCE, 1, "key", code)
+        return pipe.execute()[0]
+
+
+WAYS = (by_command, by_script, by_batching, by_pipeline)
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_server_that_is_not_the_primary_is_left_and_asked_again_on_a_new_connection(
+    redis: Any, way: Callable[[Any, str], Any], code: str
+) -> None:
+    redis.script_load(REFUSE_ONCE)
+    before = redis.info("stats")["total_connections_received"]
+    assert way(redis, code) == 2
+    assert redis.info("stats")["total_connections_received"] > before
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_without_a_primary_the_retries_end_with_a_connection_error(redis: Any, code: str) -> None:
+    with pytest.raises(RedisConnectionError):
+        redis.eval("return redis.error_reply(ARGV[1] .. ' the reason')", 0, code)
+
+
+def test_an_error_of_a_command_costs_no_connection(redis: Any) -> None:
+    before = redis.client_id()
+    with pytest.raises(Exception, match=r"wrong kind of value|WRONGTYPE"):
+        redis.eval("redis.call('SET', 'a', 1) return redis.call('LPOP', 'a')", 0)
+    assert redis.client_id() == before
+
+
+def test_a_real_replica_refuses_a_write_within_a_transaction(
+    redis: Any, redis_server: RedisServer
+) -> None:
+    with redis_server.client() as client:
+        client.replicaof("127.0.0.1", "1")
+    with redis.pipeline() as pipe:
+        pipe.set("a", 1)
+        with pytest.raises(NotPrimary):
+            pipe.execute()
+
+
+def test_the_pool_is_bounded_and_the_url_can_make_it_smaller(redis_server: RedisServer) -> None:
+    url = f"{redis_server.url}?max_connections=4"
+    for address, most in ((redis_server.url, CONNECTIONS_MAX), (url, 4)):
+        settings = load(NEEDED | {"REDIS_URL": address, "MEDIA_URL": "memory://"})
+        with connect(settings, Retry(NoBackoff(), 0), 0.1) as client:
+            pool = client.connection_pool
+            taken = [pool.get_connection() for _ in range(most)]
+            with pytest.raises(Exception, match="No connection available"):
+                client.ping()
+            for connection in taken:
+                pool.release(connection)
+            assert client.ping()
+
+
+def test_a_socket_in_the_file_system_is_a_way_to_redis(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis")
+    try:
+        server.stop()
+        with (server.local.directory / "redis.conf").open("a") as configuration:
+            configuration.write("unixsocket redis.sock\n")
+        server.start()
+        url = f"unix://:{server.local.password}@{server.local.directory}/redis.sock"
+        settings = load(NEEDED | {"REDIS_URL": url, "MEDIA_URL": "memory://"})
+        with connect(settings, Retry(NoBackoff(), 0), 5.0) as client:
+            assert client.ping()
+    finally:
+        server.kill()

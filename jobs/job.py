@@ -143,7 +143,7 @@ class Job(Facts):
             state=state,
             source=report.source,
             cost=report.cost if report.cost is not None else self.cost,
-            quoted_cost=quoted(self.cost, report.cost) or self.quoted_cost,
+            quoted_cost=quoted(self.quoted_cost, self.cost, report.cost),
             result=report.result or self.result,
             failure=report.failure,
             moderation=report.moderation,

@@ -9,12 +9,13 @@ from jobs import records
 from jobs.clock import unavailable
 from jobs.errors import BrokenRecord
 from jobs.job import Job
-from jobs.keys import RECORDS
+from jobs.keys import BY_MODEL, RECORDS
 from jobs.search import Group, Search
 
 # A page ends after so many looks, found or not: none may cost more because the store is large.
 LOOKS_MAX = 2000
 STRIDE = 500
+SCANNED = 5000  # keys for each answer
 
 
 class Position(NamedTuple):
@@ -53,6 +54,12 @@ class Pages:
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+
+    def models(self, ending: str) -> list[str]:
+        """Models of known jobs that end so. Its cost follows the number of keys."""
+        with unavailable():
+            keys = list(self._redis.scan_iter(f"{BY_MODEL}*{ending}", count=SCANNED))
+        return sorted(key.decode().removeprefix(BY_MODEL) for key in keys)
 
     def page(self, search: Search, limit: int, before: Position | None) -> Page:
         """Up to `limit` jobs that fit, newest first, older than the position `before`.

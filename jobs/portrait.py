@@ -23,7 +23,7 @@ LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 def portrait(job: Job, media: list[Media], others: Sequence[Moment] = ()) -> Portrait[Media]:
     """Its JSON; `others` are moments that stand beside its own on the timeline."""
     timeline = sorted((*job.timeline, *others), key=lambda moment: moment.at)
-    return {
+    shown: Portrait[Media] = {
         "id": job.id,
         "task_id": job.task_id,
         "status": job.state,
@@ -41,6 +41,9 @@ def portrait(job: Job, media: list[Media], others: Sequence[Moment] = ()) -> Por
         "media": media,
         "timeline": [_moment(moment) for moment in timeline],
     }
+    if job.quoted_cost is not None:
+        shown["quoted_cost"] = job.quoted_cost
+    return shown
 
 
 def sidecar(job: Job) -> bytes:

@@ -112,6 +112,7 @@ class _Note(BaseModel):
     deadline: Time
     request: Annotated[str, Field(max_length=64)] | None = None
     cost: float | None = None
+    quoted_cost: float | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     result: dict[str, JsonValue] | None = None
     media: Annotated[list[_Medium], Field(min_length=1, max_length=_OBJECTS_MAX)]
@@ -167,6 +168,7 @@ def _job(note: _Note) -> Job:
         metadata=note.metadata,
         progress=note.progress,
         cost=note.cost,
+        quoted_cost=note.quoted_cost,
         result=note.result or {},
         created_at=note.created_at,
         updated_at=note.updated_at,

@@ -68,11 +68,15 @@ class Report:
         return min(expires, now + URL_LIFE_MAX_SECONDS)
 
 
-def quoted(quote: float | None, settled: float | None) -> float | None:
-    """The quote, where both prices are known and differ by more than rounding."""
-    if quote is None or settled is None or math.isclose(quote, settled):
-        return None
-    return quote
+def quoted(known: float | None, price: float | None, settled: float | None) -> float | None:
+    """The quote, where the settled price differs from it by more than rounding.
+
+    Until a price is settled, the one on record is the quote, and none is known apart from it.
+    """
+    quote = price if known is None else known
+    if quote is None or settled is None:
+        return known
+    return None if math.isclose(quote, settled) else quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

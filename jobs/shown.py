@@ -74,6 +74,9 @@ class Portrait(TypedDict, Generic[Media]):
     updated_at: Time
     deadline: Annotated[Time, Field(description="until then it has ended, one way or other")]
     cost: Annotated[float | None, Field(description="in BFL's credits")]
+    quoted_cost: NotRequired[
+        Annotated[float, Field(description="on submission, where the settled cost differs")]
+    ]
     metadata: Annotated[Mapping[str, Any], Field(description="as the caller gave it")]
     result: Annotated[
         Mapping[str, Any] | None, Field(description="BFL's result without its dying URLs")

@@ -98,7 +98,7 @@ def confirm(job: Job, now: float, answer: Taken, patience: Patience, *, calls: b
         task_id=answer.task_id,
         polling_url=job.polling_url or answer.polling_url,
         cost=job.cost if job.cost is not None else answer.cost,
-        quoted_cost=quoted(answer.cost, job.cost),
+        quoted_cost=quoted(None, answer.cost, job.cost),
         megapixels=answer.megapixels,
         sent_at=None,
     )

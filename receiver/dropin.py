@@ -25,7 +25,7 @@ from receiver.bodies import allowed, an_object, checked
 from receiver.contract import Answer, Body, Contract, Tag
 from receiver.patterns import anchored, said
 from receiver.questions import Query, TaskId
-from receiver.submissions import BODY_MAX_BYTES, Order, Wish
+from receiver.submissions import BODY_MAX_BYTES, SubmissionBody, SubmissionRequest
 from receiver.wiring import services
 
 # BFL answers a submission in half a second, and some clients time out after five.
@@ -108,8 +108,8 @@ def submit(model: str) -> ResponseReturnValue:
     given = an_object(raw)
     caller = checked(Webhook, given).caller(wired.trust)
     asked = {name: value for name, value in given.items() if name not in dialect.WEBHOOK_FIELDS}
-    order = checked(Order, {"model": model, "input": asked})
-    job = _settled(submissions.accepted(wired, Wish.of(order, caller), raw))
+    order = checked(SubmissionBody, {"model": model, "input": asked})
+    job = _settled(submissions.enqueue_request(wired, SubmissionRequest.of(order, caller), raw))
     if job.failure and job.failure.status:
         return _refused(job.failure, job.failure.status)
     return bfl_answers.submitted(job, base_url())

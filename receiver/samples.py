@@ -22,7 +22,7 @@ METADATA = {"user": "42"}
 INPUT = {"prompt": "a lighthouse in the fog", "width": 1024}
 
 EXPECTATION = {"model": MODEL, "metadata": METADATA}
-ORDER = {"model": MODEL, "input": INPUT, "metadata": METADATA}
+SUBMISSION = {"model": MODEL, "input": INPUT, "metadata": METADATA}
 CALLBACK = {
     "id": TASK,
     "status": bfl.DONE,

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
 from jobs import bfl_submissions as dialect
-from jobs import shape, shown, submission
+from jobs import drafts, shape, shown, submission
 from jobs.caller import Caller
 from jobs.errors import BadField, Invalid, KeyReused, LineFull, RefusedUrl
 from jobs.hosts import LOOPBACK, parse, region_of
@@ -33,7 +33,7 @@ GENERATIONS_MAX = 400  # more days than a job is kept
 
 IDEMPOTENCY_KEY = r"[\x21-\x7e]{1,255}"
 
-OnceKey = tuple[str, str]  # API key and Idempotency-Key
+RequestKey = tuple[str, str]  # API key and Idempotency-Key
 
 NOTIFIED = "BFL calls Fluxkeep about this job; name your own receiver in notify_url"
 Region = Literal["global", "eu", "us", "eu1", "us1"] | None
@@ -48,7 +48,7 @@ def _generation(model: str) -> str:
     return model
 
 
-class Order(BaseModel):
+class SubmissionBody(BaseModel):
     """The body of a submission."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -60,7 +60,7 @@ class Order(BaseModel):
     region: Annotated[Region, Field(description="of BFL; BFL_API_URL where none is named")] = None
 
 
-class Wish(NamedTuple):
+class SubmissionRequest(NamedTuple):
     """A submission request: the input for BFL, and the facts for our record."""
 
     model: str
@@ -68,18 +68,18 @@ class Wish(NamedTuple):
     facts: dict[str, Any]
 
     @classmethod
-    def of(cls, order: Order, caller: Caller | None = None) -> Self:
+    def of(cls, given: SubmissionBody, caller: Caller | None = None) -> Self:
         """Raises Invalid when the input holds a webhook: BFL calls Fluxkeep."""
-        if wrong := [name for name in dialect.WEBHOOK_FIELDS if name in order.input]:
+        if wrong := [name for name in dialect.WEBHOOK_FIELDS if name in given.input]:
             raise Invalid([{"field": f"input.{name}", "message": NOTIFIED} for name in wrong])
         said = {
-            "metadata": order.metadata,
-            "notify_url": order.notify_url,
-            "region": order.region,
+            "metadata": given.metadata,
+            "notify_url": given.notify_url,
+            "region": given.region,
             "caller": caller,
         }
         facts = {name: value for name, value in said.items() if value is not None}
-        return cls(order.model, order.input, facts)
+        return cls(given.model, given.input, facts)
 
 
 @blueprint.post("")
@@ -89,10 +89,10 @@ class Wish(NamedTuple):
     summary="Submit to BFL",
     tag=Tag.JOBS,
     headers=("Idempotency-Key",),
-    body=Body(kind=Order, samples={"a picture": samples.ORDER}),
+    body=Body(kind=SubmissionBody, samples={"a picture": samples.SUBMISSION}),
     answers={
         202: Answer(
-            what="The job, in line.", kind=shown.Job, headers=("Location",), sample=samples.queued
+            what="The queued job.", kind=shown.Job, headers=("Location",), sample=samples.queued
         )
     },
     errors=(KeyReused, LineFull),
@@ -101,42 +101,48 @@ class Wish(NamedTuple):
 def submit() -> ResponseReturnValue:
     """202 with the queued job; the same job again under the same `Idempotency-Key`."""
     raw, wired = body.read(BODY_MAX_BYTES), services()
-    order = validated(Order, raw)
-    allowed("notify_url", order.notify_url, wired.trust.app)
-    job = accepted(wired, Wish.of(order), raw)
+    given = validated(SubmissionBody, raw)
+    allowed("notify_url", given.notify_url, wired.trust.app)
+    job = enqueue_request(wired, SubmissionRequest.of(given), raw)
     return shape.job(wired, job), 202, {"Location": f"/api/jobs/{job.id}"}
 
 
-def accepted(wired: Services, wish: Wish, raw: bytes) -> Job:
+def enqueue_request(wired: Services, asked: SubmissionRequest, raw: bytes) -> Job:
     """Queue the job of this request, unless its `Idempotency-Key` already made one."""
     key = request.headers.get("Idempotency-Key")
-    return put_in_line(wired, wish) if key is None else once(wired, wish, (given_key(), key), raw)
+    if key is None:
+        return enqueue(wired, asked)
+    return enqueue_once(wired, asked, (given_key(), key), raw)
 
 
-def put_in_line(
-    wired: Services, wish: Wish, job_id: str | None = None, request_digest: str | None = None
+def enqueue(
+    wired: Services,
+    asked: SubmissionRequest,
+    job_id: str | None = None,
+    request_digest: str | None = None,
 ) -> Job:
     """Record and queue a new job with its input, or return the one that has this id.
 
-    Raises Invalid for a region that BFL_API_URL excludes.
+    Raises Invalid for a region that BFL_API_URL excludes, and for a draft that is not there.
     """
-    _check_region(wired, wish.facts.get("region"))
+    _check_region(wired, asked.facts.get("region"))
+    draft = drafts.find(wired, asked.input)
     own_id = job_id or str(uuid.uuid4())
-    given = json.dumps(wish.input, ensure_ascii=False).encode()
+    given = json.dumps(asked.input, ensure_ascii=False).encode()
     facts = {
-        **wish.facts,
+        **asked.facts,
         "request": request_digest,
         "reached_at": _known_origin(wired),
         "input_bytes": len(given),
     }
 
     def begin(job: Job | None, now: float) -> Job:
-        return job or _created(wired, own_id, wish.model, now, facts)
+        return job or _created(wired, own_id, asked.model, now, facts, draft)
 
     change = wired.store.change(own_id, begin, new=True, submission=given)
     assert change.after is not None  # `begin` always makes one
     if change.written:
-        log.info("job %s: in line for %s", own_id, wish.model)
+        log.info("job %s: queued for %s", own_id, asked.model)
     return change.after
 
 
@@ -147,8 +153,17 @@ def _check_region(wired: Services, region: str | None) -> None:
         raise Invalid([{"field": "region", "message": f"this Fluxkeep keeps its jobs in {bound}"}])
 
 
-def _created(wired: Services, job_id: str, model: str, now: float, facts: dict[str, Any]) -> Job:
+def _created(
+    wired: Services,
+    job_id: str,
+    model: str,
+    now: float,
+    facts: dict[str, Any],
+    draft: drafts.Bundle | None,
+) -> Job:
     job = submission.create(job_id, model, now, facts)
+    if draft:
+        job = job.noted(now, "enhances a draft", job=draft.job.id, file=draft.position)
     if dialect.is_bound_to_region(model) and wired.origin_of(job).host == dialect.BFL_HOST:
         return job.noted(now, "perhaps the wrong region", reason=dialect.BOUND_TO_REGION)
     return job
@@ -172,7 +187,7 @@ def reached_at(wired: Services) -> str | None:
         return None
 
 
-def once(wired: Services, wish: Wish, key: OnceKey, raw: bytes) -> Job:
+def enqueue_once(wired: Services, asked: SubmissionRequest, key: RequestKey, raw: bytes) -> Job:
     """The job that this key made within a day, or a new one.
 
     Raises BadField, and KeyReused when the key came with another request before.
@@ -181,14 +196,14 @@ def once(wired: Services, wish: Wish, key: OnceKey, raw: bytes) -> Job:
         raise BadField("Idempotency-Key", "1 to 255 printable ASCII characters without spaces")
     digest = hashlib.sha256(f"{request.path}\0".encode())  # under /v1 it names the model
     digest.update(raw)
-    asked = digest.hexdigest()[:32]
-    job = put_in_line(wired, wish, _own_id(wired, key), asked)
-    if job.request != asked:
+    request_digest = digest.hexdigest()[:32]
+    job = enqueue(wired, asked, _own_id(wired, key), request_digest)
+    if job.request != request_digest:
         raise KeyReused
     return job
 
 
-def _own_id(wired: Services, key: OnceKey) -> str:
+def _own_id(wired: Services, key: RequestKey) -> str:
     """Derive the id from the key and its holder: concurrent requests make one job.
 
     A job that was made under an older SECRET_KEY is found as well.
@@ -197,7 +212,7 @@ def _own_id(wired: Services, key: OnceKey) -> str:
     return next((job_id for job_id, made in found if made), found[0][0])
 
 
-def _place(wired: Services, secret: SecretStr, key: OnceKey) -> tuple[str, bool]:
+def _place(wired: Services, secret: SecretStr, key: RequestKey) -> tuple[str, bool]:
     """The id of the job that this key made within a day, and True; else the next free id."""
     for generation in range(GENERATIONS_MAX):
         job_id = idempotent_id(secret, *key, str(generation))

@@ -43,7 +43,7 @@ LAYERS = (
     {"bucket"},
     {"storage", "sidecars"},
     {"ingest", "services"},
-    {"shape"},
+    {"drafts", "shape"},
 )
 ARROWS = {
     "jobs": {"jobs"},

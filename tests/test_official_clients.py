@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,6 +95,16 @@ def test_a_picture_arrives_to_the_last_byte(client: Foreign, either: Api, kind: 
     assert outcome["sha256"] == hashlib.sha256(picture).hexdigest()
     assert (outcome["bytes"], outcome["kind"]) == (len(picture), f"image/{kind}")
     assert outcome["metadata"]["seed"] == 7
+
+
+@every_javascript_client
+def test_a_strict_model_works_as_any_other(client: Foreign, api: Api) -> None:
+    """BFL refuses the webhook of FLUX 3; the client sees nothing of that."""
+    outcome = client.run(replace(api.order(), model="flux-3-image"))
+    assert "error" not in outcome, outcome
+    (task,) = api.tasks
+    assert outcome["sha256"] == hashlib.sha256(api.bfl.picture(task.id)).hexdigest()
+    assert task.webhook_url is None and task.polls
 
 
 @every_python_client

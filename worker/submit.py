@@ -6,15 +6,16 @@ unconfirmed until BFL calls back: no generation is paid twice without a line on 
 
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
-from jobs import account, strict_json, submission, watchdog
+from jobs import account, drafts, strict_json, submission, watchdog
 from jobs import bfl_submissions as dialect
 from jobs.account import Standing
 from jobs.api import Answer
 from jobs.bfl_submissions import Webhook
-from jobs.errors import BadReport, NotSent, TransferFailed
+from jobs.errors import BadReport, Invalid, NotSent, StorageFailed, TransferFailed
 from jobs.job import Job
 from jobs.report import Failure, Taken
 from jobs.services import Services
@@ -44,8 +45,21 @@ def submit_job(services: Services, claim: Claim) -> None:
         _fail(claim, Failure("input_lost", "what was to be submitted is gone"))
         return
     with undisturbed():
-        Submission(services, claim).send(body)
+        _send(services, claim, body)
         _enqueue_next(services)
+
+
+def _send(services: Services, claim: Claim, body: bytes) -> None:
+    attempt = Submission(services, claim)
+    try:
+        given = drafts.insert(services, strict_json.loads(body))
+    except Invalid as error:
+        services.slots.release(claim.probes)
+        _fail(claim, Failure("draft_gone", error.errors[0]["message"]))
+    except StorageFailed as error:
+        attempt.requeue_last(f"the draft bundle cannot be read: {error}")
+    else:
+        attempt.send(given)
 
 
 def _enqueue_next(services: Services) -> None:
@@ -68,7 +82,7 @@ class Submission:
         self._model = claim.job.model or ""
         self._calls = services.settings.bfl_reaches_us and self._model not in services.strict_models
 
-    def send(self, given: bytes) -> None:
+    def send(self, given: Mapping[str, Any]) -> None:
         """POST the input, and record the outcome."""
         try:
             answer = self._post(given)
@@ -79,14 +93,13 @@ class Submission:
         else:
             self._understand(answer)
 
-    def _post(self, given: bytes) -> Answer:
+    def _post(self, given: Mapping[str, Any]) -> Answer:
         """BFL's answer; a model that refuses the webhook is asked once more without."""
-        asked = strict_json.loads(given)
-        answer = self._post_once(dialect.body(asked, self._webhook()))
+        answer = self._post_once(dialect.body(given, self._webhook()))
         if self._calls and answer.status in REFUSALS and dialect.refuses_webhook(answer.body):
             self._services.strict_models.remember(self._model)
             self._calls = False
-            answer = self._post_once(dialect.body(asked, None))
+            answer = self._post_once(dialect.body(given, None))
         return answer
 
     def _post_once(self, body: bytes) -> Answer:

@@ -43,6 +43,7 @@ CHECKS = (
     Check("sweep", processes.check_sweep, needs_redis=True),
     Check("rescues", rescues.check, needs_redis=True),
     Check("submissions", bfl.check_submissions, needs_redis=True),
+    Check("regions", bfl.check_regions, needs_redis=True, remote=True),
     Check("bfl", bfl.check_account, remote=True),
     Check("public_url", public_url.check, remote=True),
 )

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from jobs import account
+from jobs import bfl_submissions as dialect
 from jobs.errors import BflUnavailable
+from jobs.search import Search
 from jobs.settings import Settings
 from jobs.slots import EVERYTHING, Pause
 from receiver.balance import amount, balance
@@ -12,6 +14,7 @@ from receiver.checks.result import Result, failed, ok, warning
 
 ACCOUNT = "bfl"
 SUBMISSIONS = "submissions"
+REGIONS = "regions"
 
 
 def check_account(context: Context) -> Iterator[Result]:
@@ -40,6 +43,24 @@ def check_submissions(context: Context) -> Iterator[Result]:
         yield ok(SUBMISSIONS, "are not paused")
     else:
         yield failed(SUBMISSIONS, f"submitting is paused: {paused.reason}", _way_out(paused))
+
+
+def check_regions(context: Context) -> Iterator[Result]:
+    """Fine-tuned models whose latest job goes to BFL's global host. Raises StoreUnavailable."""
+    lost = [model for model in context.pages.models(dialect.FINETUNED) if _is_lost(context, model)]
+    for model in lost:
+        why = f"{model} is submitted to BFL's global host"
+        yield warning(REGIONS, why, dialect.BOUND_TO_REGION)
+    if not lost:
+        yield ok(REGIONS, "no fine-tuned model is submitted to a host that hardly has it")
+
+
+def _is_lost(context: Context, model: str) -> bool:
+    if not dialect.is_bound_to_region(model):
+        return False
+    usual = "global" if context.settings.bfl_origin.host == dialect.BFL_HOST else None
+    newest = context.pages.page(Search(model=model), 1, None).jobs
+    return any(job.ours and (job.region or usual) == "global" for job in newest)
 
 
 def _is_sandbox(settings: Settings) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from jobs.api import Api
 from jobs.clock import Clock
 from jobs.media import MediaStore
+from jobs.pages import Pages
 from jobs.pulse import Pulse
 from jobs.queues import Hints
 from jobs.risk import Risk
@@ -49,6 +50,10 @@ class Context:
     def slots(self) -> Slots:
         hints = Hints(self.redis)
         return Slots(self.redis, self.clock, self.settings.max_active, hints.workers_key)
+
+    @cached_property
+    def pages(self) -> Pages:
+        return Pages(self.redis)
 
     @cached_property
     def risk(self) -> Risk:

@@ -16,7 +16,7 @@ from receiver.commands.command import Command, plain, services
 from receiver.commands.files import made, save
 from receiver.commands.reasons import ending
 from receiver.commands.waiting import Display, Watch
-from receiver.submissions import put_in_line
+from receiver.submissions import enqueue
 
 INTERRUPTED = 130  # what a shell makes of Ctrl-C
 
@@ -75,7 +75,7 @@ def submit(**said: Any) -> None:
     wish = wishes.wish(asked.model, given, asked.metadata)
     directory = made(asked.output) if asked.output else None
     wired = services()
-    job = put_in_line(wired, wish)
+    job = enqueue(wired, wish)
     if not asked.json_output:
         click.echo(job.id)
     if asked.wait or directory:

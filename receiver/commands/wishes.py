@@ -9,7 +9,7 @@ import click
 from jobs import strict_json
 from jobs.errors import BadReport, TooLarge
 from receiver.bodies import validated
-from receiver.submissions import BODY_MAX_BYTES, Order, Wish
+from receiver.submissions import BODY_MAX_BYTES, SubmissionBody, SubmissionRequest
 
 Pairs = Iterable[tuple[str, str]]
 
@@ -28,13 +28,13 @@ class Pair(click.ParamType[tuple[str, str]]):
         return name, rest
 
 
-def wish(model: str, given: Mapping[str, Any], metadata: Pairs) -> Wish:
+def wish(model: str, given: Mapping[str, Any], metadata: Pairs) -> SubmissionRequest:
     """Raises BadRequest, Invalid, TooLarge."""
     order = {"model": model, "input": given, "metadata": dict(metadata)}
     raw = json.dumps(order).encode()
     if len(raw) > BODY_MAX_BYTES:
         raise TooLarge
-    return Wish.of(validated(Order, raw))
+    return SubmissionRequest.of(validated(SubmissionBody, raw))
 
 
 def read_input(file: BinaryIO | None, pairs: Pairs, prompt: str | None) -> dict[str, Any]:

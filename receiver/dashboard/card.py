@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
 from jobs import shape
 from jobs.job import Job
+from jobs.kept import Role
 from jobs.services import Services
 from jobs.states import State
 from receiver.dashboard.outlook import Prospect, outlook
@@ -32,6 +34,7 @@ class Medium:
 
     n: int
     facts: dict[str, Any]
+    draft: int | None = None  # its number among the draft bundles of its job
 
     @property
     def src(self) -> str | None:
@@ -83,7 +86,11 @@ class Card:
 
     @property
     def media(self) -> list[Medium]:
-        return [Medium(n, facts) for n, facts in enumerate(self.shown["media"])]
+        drafts = count()
+        return [
+            Medium(n, facts, next(drafts) if facts["role"] == Role.DRAFT_CACHE else None)
+            for n, facts in enumerate(self.shown["media"])
+        ]
 
     @property
     def cover(self) -> Medium | None:

@@ -1,19 +1,27 @@
 """`/jobs/<id>`: one job, large; what happened to it, what comes next, and what can be done."""
 
+import json
+import re
+import uuid
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs import strict_json
+from jobs import drafts, strict_json
 from jobs.errors import BadReport
 from jobs.job import Job
-from receiver import removal, rescues
+from receiver import admission, removal, rescues
+from receiver.bodies import checked
+from receiver.dashboard import forms, session
 from receiver.dashboard.card import Card, cards
 from receiver.dashboard.guard import changed_by, shown_to
+from receiver.dashboard.submit import MADE_BY, ONCE_FIELD
 from receiver.rescues import known_job
+from receiver.submissions import SubmissionBody, SubmissionRequest, enqueue_once
 from receiver.wiring import services
 
+ENHANCED_BY = "flux-3-video"  # of a draft whose caller named no model
 INPUT_SHOWN_MAX_BYTES = 64 * 1024  # what holds pictures is not for reading
 
 blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
@@ -28,7 +36,30 @@ def show(job_id: str) -> ResponseReturnValue:
         "job.html",
         job=_card(job),
         asked=_input(job),
+        once=str(uuid.uuid4()),
         curl=f'curl -s {services().base_url(job)}/api/jobs/{job.id} -H "x-key: $FLUXKEEP_KEY"',
+    )
+
+
+@blueprint.post("/enhance")
+@changed_by("submit")
+def enhance(job_id: str) -> ResponseReturnValue:
+    """Submit the final version of a draft; a button that is pressed twice makes one job."""
+    job = known_job(services(), job_id)
+    fields = forms.form()
+    n = int(fields["n"]) if re.fullmatch(r"[0-9]{1,3}", fields.get("n", ""), re.ASCII) else 0
+    asked = {
+        "model": job.model or ENHANCED_BY,
+        "input": {drafts.FIELD: {"job": job.id, "n": n}},
+        "metadata": MADE_BY,
+    }
+    order = checked(SubmissionBody, asked)
+    visitor = session.visitor()
+    assert visitor is not None  # changed_by asks for a session
+    admission.take_one(visitor.name)
+    key = (f"visitor {visitor.name}", fields.get(ONCE_FIELD, ""))
+    return _to(
+        enqueue_once(services(), SubmissionRequest.of(order), key, json.dumps(asked).encode())
     )
 
 

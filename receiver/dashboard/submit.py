@@ -24,7 +24,7 @@ from receiver import admission
 from receiver.bodies import checked
 from receiver.dashboard import forms, session
 from receiver.dashboard.guard import changed_by, shown_to
-from receiver.submissions import Order, Wish, once
+from receiver.submissions import SubmissionBody, SubmissionRequest, enqueue_once
 from receiver.wiring import services
 
 # What BFL's docs name; any other may be typed, and BFL decides.
@@ -59,7 +59,7 @@ def send() -> ResponseReturnValue:
     """In line, and back to the form with the job beside it; a form that is sent twice is one."""
     given = {name: value.strip() for name, value in forms.form().items()}
     try:
-        job_id = _put_in_line(given)
+        job_id = _enqueue(given)
     except Invalid as error:
         return _page(given, {one["field"]: one["message"] for one in error.errors}), 422
     except (KeyReused, BadField):
@@ -72,24 +72,24 @@ def send() -> ResponseReturnValue:
     return redirect(f"/submit?{urlencode({'job': job_id, **kept})}", 303)
 
 
-def _put_in_line(given: Mapping[str, str]) -> str:
+def _enqueue(given: Mapping[str, str]) -> str:
     """The id of the job. Raises Invalid, and whatever the API's own submission raises."""
     filled: dict[str, Any] = {name: given[name] for name in FIELDS[1:] if given.get(name)}
     asked = {"model": given.get("model", ""), "input": filled, "metadata": MADE_BY}
     if wrong := [*_wrong_by_api(asked), *_wrong(filled)]:
         raise Invalid(wrong)
     filled |= {name: int(filled[name]) for name in NUMBERS if name in filled}
-    order = checked(Order, asked)
+    order = checked(SubmissionBody, asked)
     visitor = session.visitor()
     assert visitor is not None  # whoever has no session does not come here
     admission.take_one(visitor.name)
     key = (f"visitor {visitor.name}", given.get(ONCE_FIELD, ""))
-    return once(services(), Wish.of(order), key, json.dumps(asked).encode()).id
+    return enqueue_once(services(), SubmissionRequest.of(order), key, json.dumps(asked).encode()).id
 
 
 def _wrong_by_api(asked: dict[str, Any]) -> list[dict[str, str]]:
     try:
-        checked(Order, asked)
+        checked(SubmissionBody, asked)
     except Invalid as error:
         return error.errors
     return []

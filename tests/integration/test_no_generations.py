@@ -11,12 +11,14 @@ from flask.testing import FlaskClient
 from jobs import bfl_submissions as dialect
 from jobs.states import State
 from receiver.app import create_app
+from receiver.checks import Context, Grade
+from receiver.checks.bfl import check_regions
 from tests.harness import RedisServer
 from tests.sandbox import Sandbox
 from tests.submitting.bench import KEY, Bench, built
 from worker import turn
 
-ADMIN = {"x-key": "key"}
+ADMIN = {"x-key": "admin-key-of-tests"}
 ELSEWHERE = ["finetune", "delete_finetune", "my_finetunes", "finetune_details"]
 
 
@@ -94,6 +96,24 @@ def test_a_fine_tuned_model_on_the_global_host_is_warned_about(
     more = {"region": region} if region else {}
     job = submitted(client, model, **more).get_json()
     assert ("perhaps the wrong region" in [line["what"] for line in job["timeline"]]) is warned
+
+
+@pytest.mark.parametrize(
+    ("model", "region", "grade"),
+    [
+        ("flux-pro-1.1-ultra-finetuned", None, Grade.WARNING),
+        ("flux-pro-1.1-ultra-finetuned", "us1", Grade.OK),
+        ("flux-2-klein-9b-kv-finetuned", None, Grade.OK),
+        ("flux-2-pro", None, Grade.OK),
+    ],
+)
+def test_doctor_names_fine_tuned_models_that_go_to_the_global_host(
+    redis_server: RedisServer, tmp_path: Path, model: str, region: str | None, grade: Grade
+) -> None:
+    wired = built(redis_server, tmp_path, BFL_API_KEY=KEY)
+    submitted(create_app(wired).test_client(), model, **({"region": region} if region else {}))
+    (result,) = check_regions(Context(wired.settings, wired))
+    assert result.grade is grade and (grade is Grade.OK or model in result.why)
 
 
 REGIONS = {

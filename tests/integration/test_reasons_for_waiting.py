@@ -23,7 +23,9 @@ def bench(redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox) -> Iterat
 
 def polled(bench: Bench, job_id: str) -> Any:
     client = create_app(bench.wired).test_client()
-    return client.get(f"/v1/get_result?id={job_id}", headers={"x-key": "key"}).get_json()
+    return client.get(
+        f"/v1/get_result?id={job_id}", headers={"x-key": "admin-key-of-tests"}
+    ).get_json()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,107 @@
+"""Stored draft bundles as input: `{"draft_cache": {"job": "<id>", "n": 0}}` enhances a draft.
+
+The queue keeps the reference. The link, or the bytes, are put in its place when the job is sent.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from jobs.addresses import is_inside
+from jobs.bfl import TASK_ID
+from jobs.errors import Invalid
+from jobs.hosts import parse
+from jobs.job import Job
+from jobs.kept import Role
+from jobs.services import Services
+
+FIELD = "draft_cache"
+MODE = {"mode": "draft_enhance"}  # the only mode of flux-3-video that takes a bundle
+BASE64_MAX_BYTES = 128 * 2**20
+LINK_SECONDS = 3600.0  # at least: BFL fetches the bundle after the task has begun
+
+
+class Reference(NamedTuple):
+    """The n-th draft bundle of a job."""
+
+    job_id: str
+    n: int
+
+
+class Bundle(NamedTuple):
+    """A stored bundle by its position among the job's files."""
+
+    job: Job
+    position: int
+
+
+def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
+    """The bundle that an input refers to, None when it refers to none.
+
+    Raises Invalid when there is no such bundle, and StoreUnavailable.
+    """
+    if not isinstance(given.get(FIELD), dict):
+        return None
+    reference = _read(given[FIELD])
+    job = services.store.load(reference.job_id)
+    if job is None:
+        raise _invalid(".job", "no job has this id")
+    found = [n for n, file in enumerate(job.media) if file.role is Role.DRAFT_CACHE]
+    if reference.n >= len(found):
+        raise _invalid(".n", f"the job has {len(found)} draft bundles, counted from 0")
+    bundle = Bundle(job, found[reference.n])
+    if job.media[bundle.position].deleted_at is not None:
+        raise _invalid("", "the draft bundle was deleted")
+    if not is_reachable(services) and _base64_bytes(bundle) > BASE64_MAX_BYTES:
+        why = "the draft bundle is too large for base64; BFL needs a public PUBLIC_URL to fetch it"
+        raise _invalid("", why)
+    return bundle
+
+
+def insert(services: Services, given: dict[str, Any]) -> dict[str, Any]:
+    """The input as BFL takes it: with a link to the bundle, or with its bytes as base64.
+
+    Raises Invalid when the bundle is gone, StorageFailed and StoreUnavailable.
+    """
+    bundle = find(services, given)
+    if bundle is None:
+        return given
+    inserted = _link(services, bundle) if is_reachable(services) else _bytes(services, bundle)
+    return MODE | given | {FIELD: inserted}
+
+
+def is_reachable(services: Services) -> bool:
+    """Whether BFL can fetch our links: PUBLIC_URL is set and not plainly an inside address."""
+    url = services.settings.public_url
+    return bool(url) and not is_inside(parse(url).origin.host)
+
+
+def _link(services: Services, bundle: Bundle) -> str:
+    seconds = max(services.settings.link_ttl, LINK_SECONDS)
+    return services.links_to(bundle.job, seconds=seconds)[bundle.position]
+
+
+def _bytes(services: Services, bundle: Bundle) -> str:
+    key = bundle.job.media[bundle.position].key
+    if services.media.size(key) is None:
+        raise _invalid("", "the draft bundle is not in the storage any more")
+    return base64.b64encode(b"".join(services.media.read(key))).decode()
+
+
+def _base64_bytes(bundle: Bundle) -> int:
+    return -(-bundle.job.media[bundle.position].bytes // 3) * 4
+
+
+def _read(value: dict[str, Any]) -> Reference:
+    job_id, n = value.get("job"), value.get("n", 0)
+    if unknown := value.keys() - {"job", "n"}:
+        raise _invalid(f".{min(unknown)}", "no such field: name a job and n")
+    if not isinstance(job_id, str) or not TASK_ID.fullmatch(job_id):
+        raise _invalid(".job", "the id of the job whose draft is to be enhanced")
+    if type(n) is not int or n < 0:
+        raise _invalid(".n", "a whole number from 0")
+    return Reference(job_id, n)
+
+
+def _invalid(where: str, message: str) -> Invalid:
+    return Invalid([{"field": f"input.{FIELD}{where}", "message": message}])

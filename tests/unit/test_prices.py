@@ -1,0 +1,57 @@
+"""The settled price replaces the quote of a submission; both are shown when they differ."""
+
+from typing import Any
+
+import pytest
+
+from jobs import portrait, submission
+from jobs.job import Job
+from jobs.patience import Patience
+from jobs.report import Report, Taken
+from jobs.states import News, Source
+
+NOW, PATIENCE = 1_795_255_200.0, Patience(callback_grace=60.0, give_up_after=3600.0)
+
+
+def prices(quote: float | None, settled: float | None, *, callback_first: bool) -> Any:
+    """`cost` and `quoted_cost` of the API once both were told."""
+    job = submission.admit(submission.create("a", "m", NOW, {}), NOW, "https://api.bfl.ai")
+    report = Report(
+        task_id="t",
+        news=News.READY,
+        source=Source.CALLBACK,
+        cost=settled,
+        urls=("https://delivery.bfl.ai/a",),
+    )
+
+    def confirm(job: Job) -> Job:
+        answer = Taken(task_id="t", cost=quote)
+        return submission.confirm(job, NOW, answer, PATIENCE, calls=True)
+
+    def hear(job: Job) -> Job:
+        return job.hear(report, NOW, PATIENCE)
+
+    for step in (hear, confirm) if callback_first else (confirm, hear):
+        job = step(job)
+    shown: Any = portrait.portrait(job, [])
+    return shown["cost"], shown.get("quoted_cost")
+
+
+@pytest.mark.parametrize("callback_first", [False, True])
+@pytest.mark.parametrize(
+    ("quote", "settled", "shown"),
+    [
+        (3.0, 3.0, (3.0, None)),
+        (3.0, 4.5, (4.5, 3.0)),
+        (3.0, None, (3.0, None)),
+        (None, 50.0, (50.0, None)),
+        (None, None, (None, None)),
+        (7.000000000000001, 7.0, (7.0, None)),
+        (3.0, 0.0, (0.0, 3.0)),
+        (0.0, 3.0, (3.0, 0.0)),
+    ],
+)
+def test_both_prices_are_shown_when_they_differ(
+    quote: float | None, settled: float | None, shown: Any, *, callback_first: bool
+) -> None:
+    assert prices(quote, settled, callback_first=callback_first) == shown

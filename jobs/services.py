@@ -13,12 +13,12 @@ from jobs.api import Api
 from jobs.batching import Batching
 from jobs.clock import Clock
 from jobs.connection import connect
+from jobs.consistency import Consistency
 from jobs.durability import Durability
 from jobs.ended import Ended
 from jobs.events import Events
 from jobs.hosts import Origin, Trust, parse
 from jobs.job import Job
-from jobs.ledger import Ledger
 from jobs.media import MediaStore
 from jobs.meter import Meter
 from jobs.minutes import Minutes
@@ -62,7 +62,7 @@ class Services:
     refusals: Refusals
     meter: Meter
     ended: Ended
-    ledger: Ledger
+    consistency: Consistency
     media: MediaStore
     trust: Trust
     api: Api
@@ -137,7 +137,7 @@ def build(
         refusals=Refusals(batching),
         meter=Meter(batching),
         ended=Ended(redis),
-        ledger=Ledger(redis),
+        consistency=Consistency(redis),
         media=storage(settings, limits),
         trust=trusted(settings),
         api=bfl(settings),

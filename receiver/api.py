@@ -77,7 +77,7 @@ def expect(job_id: str) -> ResponseReturnValue:
 
 
 def _describe_again(job_id: str) -> None:
-    """The record is changed whatever becomes of the note: fsck finds one that is stale."""
+    """The record is changed whatever becomes of the sidecar: `repair` writes a stale one again."""
     try:
         sidecars.keep_true(services().store, services().media, job_id, aside)
     except (StorageFailed, StoreUnavailable) as error:

@@ -10,7 +10,7 @@ from jobs.services import Services
 from receiver import (
     admission,
     api,
-    commands,
+    cli,
     dashboard,
     dropin,
     health,
@@ -32,8 +32,8 @@ GUNICORN_GIVES_UP = 3
 def create_app(given: Services | None = None) -> Flask:
     """The web application. Without services it reads the settings, and stops if they are wrong."""
     app = Flask("receiver", static_folder=None)
-    commands.install(app)
-    if given is None and commands.looked_up():
+    cli.install(app)
+    if given is None and cli.is_listing_commands():
         return app
     built = given or _from_environment()
     app.url_map.merge_slashes = False  # it would answer with a redirect in HTML

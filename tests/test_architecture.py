@@ -38,7 +38,7 @@ LAYERS = (
     {"logs", "sentry"},
     {"observers", "places", "search", "connection"},
     {"bfl_answers", "bfl_submissions", "plan", "slots", "strict_models"},
-    {"store", "ended", "ledger", "recollection", "pages", "pulse", "refusals", "events"}
+    {"store", "ended", "consistency", "recollection", "pages", "pulse", "refusals", "events"}
     | {"minutes", "risk", "directory", "staging", "account", "meter", "login_links"},
     {"bucket"},
     {"storage", "sidecars"},
@@ -63,7 +63,7 @@ AT_HOME = {
         "jobs.durability",
         "jobs.connection",
         "jobs.ended",
-        "jobs.ledger",
+        "jobs.consistency",
         "jobs.login_links",
         "jobs.events",
         "jobs.meter",
@@ -110,7 +110,7 @@ KEEPERS = {"store", "pages", "places", "plan", "pulse", "refusals", "slots", "st
     "events",
     "facets",
     "login_links",
-    "ledger",
+    "consistency",
     "meter",
     "minutes",
     "risk",

@@ -1,7 +1,7 @@
 """What lies in the storage and belongs to nothing: cleared away beside the sweep.
 
 It runs in a thread of the sweep process: a bucket that hangs must not keep anybody from the jobs
-that are due. What is lost of it, because there is too much or the process leaves, fsck finds.
+that are due. What is lost of it, because there is too much or the process leaves, `repair` finds.
 """
 
 import logging
@@ -37,7 +37,7 @@ class Leftovers:
         try:
             self._ended.put_nowait(job)
         except queue.Full:
-            log.warning("job %s: what was published for it is left to fsck", job.id)
+            log.warning("job %s: what was published for it is left to `repair`", job.id)
 
     def _run(self, stop: threading.Event) -> None:
         while not (stop.is_set() and self._ended.empty()):

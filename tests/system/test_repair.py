@@ -1,4 +1,4 @@
-"""`fsck`: each kind of disagreement between records and storage is found, named and mended."""
+"""`repair` finds, names and repairs each disagreement between records, indexes and storage."""
 
 import os
 import time
@@ -93,7 +93,7 @@ def lost_under_way(archive: Archive, _job: Job) -> None:
 
 
 DAMAGES = {
-    "an object without a record": (forget_record, "is on no record"),
+    "an object without a record": (forget_record, "has no record"),
     "a record without its object": (remove_object, "is gone"),
     "no note": (remove_note, "is missing or stale"),
     "a stale note": (stale_note, "is missing or stale"),
@@ -124,31 +124,31 @@ CASES += [("bucket", damage) for damage in IN_THE_STORAGE]
 
 
 @pytest.mark.parametrize(("at_rest", "damage"), CASES, indirect=["at_rest"])
-def test_damage_is_found_and_mended(archive: Archive, shell: CommandLine, damage: str) -> None:
+def test_damage_is_found_and_repaired(archive: Archive, shell: CommandLine, damage: str) -> None:
     harm, said = DAMAGES[damage]
     job, other = archive.stored(), archive.stored(files=2)
     archive.failed()
     harm(archive, job)
     before = archive.objects(), archive.keys()
-    found = shell.run("fsck")
+    found = shell.run("repair", "--dry-run")
     assert (found.code, found.err) == (1, "") and said in found.out, found
-    assert found.out.splitlines()[-1] == "1 found, 0 mended"
+    assert found.out.splitlines()[-1] == "1 found, 0 repaired"
     assert (archive.objects(), archive.keys()) == before
-    mended = shell.run("fsck", "--mend")
-    assert mended.code == 1 and mended.out.splitlines()[-1] == "1 found, 1 mended", mended
-    assert shell.run("fsck", "--verify-bytes") == CLEAN
+    mended = shell.run("repair")
+    assert mended.code == 0 and mended.out.splitlines()[-1] == "1 found, 1 repaired", mended
+    assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
     assert archive.job(other) == other
 
 
 def test_nothing_is_found_where_nothing_is_wrong(archive: Archive, shell: CommandLine) -> None:
     archive.stored(files=2), archive.failed(), archive.under_way()
-    assert shell.run("fsck", "--verify-bytes") == CLEAN
+    assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
 
 
 def test_a_missing_file_is_said_on_its_job(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored(files=2)
     remove_object(archive, job)
-    shell.run("fsck", "--mend")
+    shell.run("repair")
     after = archive.job(job)
     assert after and after.state == "stored" and whats(after)[-1] == "media missing"
     assert after.kept == job.media[1:] and after.media[0].sha256 == job.media[0].sha256
@@ -159,13 +159,13 @@ def test_a_file_that_is_back_is_taken_back(archive: Archive, shell: CommandLine)
     job = archive.stored()
     body = b"".join(archive.services.media.read(key(job)))
     remove_object(archive, job)
-    shell.run("fsck", "--mend")
+    shell.run("repair")
     with archive.services.media.staging(job.id) as path:
         path.write_bytes(body)
         archive.services.media.publish(path, key(job))
-    assert shell.run("fsck", "--mend").out.splitlines()[-1] == "1 found, 1 mended"
+    assert shell.run("repair").out.splitlines()[-1] == "1 found, 1 repaired"
     assert (after := archive.job(job)) and after.media == job.media
-    assert shell.run("fsck", "--verify-bytes") == CLEAN
+    assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
 
 
 def drawn(archive: Archive) -> Job:
@@ -185,23 +185,23 @@ def test_a_thumbnail_that_is_not_as_it_was_drawn_is_drawn_again(
     archive: Archive, shell: CommandLine, body: bytes | None
 ) -> None:
     job, media = drawn(archive), archive.services.media
-    assert shell.run("fsck", "--verify-bytes") == CLEAN
+    assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
     small = thumbnail_key(key(job))
     media.remove(small) if body is None else media.write(small, body)
-    mended = shell.run("fsck", "--mend", "--verify-bytes")
-    assert mended.out.startswith(small) and "1 found, 1 mended" in mended.out, mended
+    mended = shell.run("repair", "--verify-bytes")
+    assert mended.out.startswith(small) and "1 found, 1 repaired" in mended.out, mended
     after = archive.job(job)
     assert after and after.media[0].thumbnail is None and after.draw_at is not None
-    assert shell.run("fsck", "--verify-bytes") == CLEAN
+    assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
 
 
 def test_a_file_that_is_back_is_drawn_again(archive: Archive, shell: CommandLine) -> None:
     job, media = drawn(archive), archive.services.media
     body = b"".join(media.read(key(job)))
     media.remove(key(job))
-    shell.run("fsck", "--mend")
+    shell.run("repair")
     media.write(key(job), body)
-    shell.run("fsck", "--mend")
+    shell.run("repair")
     after = archive.job(job)
     assert after and after.kept and after.media[0].thumbnail is None and after.draw_at is not None
 
@@ -211,7 +211,7 @@ def test_a_job_that_is_back_before_it_was_drawn_is_drawn(
 ) -> None:
     job = archive.stored()
     forget_record(archive, job)
-    shell.run("fsck", "--mend")
+    shell.run("repair")
     assert (after := archive.job(job)) and after.draw_at is not None
 
 
@@ -223,9 +223,9 @@ def test_other_bytes_are_found_and_left_to_a_person(archive: Archive, shell: Com
         (b"x", (), "has 1 bytes instead of"),
     ):
         archive.services.media.write(key(job), body)
-        assert (size == len(body)) is (shell.run("fsck").code == 0)
-        found = shell.run("fsck", "--mend", *options)
-        assert found.code == 1 and said in found.out and "1 found, 0 mended" in found.out
+        assert (size == len(body)) is (shell.run("repair", "--dry-run").code == 0)
+        found = shell.run("repair", *options)
+        assert found.code == 1 and said in found.out and "1 found, 0 repaired" in found.out
 
 
 def test_an_object_that_nothing_explains_is_never_deleted(
@@ -234,8 +234,8 @@ def test_an_object_that_nothing_explains_is_never_deleted(
     job = archive.stored()
     remove_note(archive, job)
     forget_record(archive, job)
-    found = shell.run("fsck", "--mend")
-    assert "is on no record, and nothing tells whose it is" in found.out
+    found = shell.run("repair")
+    assert "has no record, and its sidecar does not explain it" in found.out
     assert archive.objects() == [key(job)]
 
 
@@ -244,9 +244,9 @@ def test_media_that_outlive_their_record_are_no_damage(
 ) -> None:
     job = archive.stored(31)
     archive.services.store.forget(job)
-    assert shell.run("fsck") == CLEAN
-    found = shell.run("fsck", "--mend", RETAIN_MEDIA_DAYS="30.5")
-    assert "has been kept long enough" in found.out and archive.objects() == []
+    assert shell.run("repair", "--dry-run") == CLEAN
+    found = shell.run("repair", RETAIN_MEDIA_DAYS="30.5")
+    assert "was stored long enough" in found.out and archive.objects() == []
 
 
 def test_what_is_left_of_a_job_that_failed_is_removed(archive: Archive, shell: CommandLine) -> None:
@@ -255,14 +255,14 @@ def test_what_is_left_of_a_job_that_failed_is_removed(archive: Archive, shell: C
     with archive.services.media.staging(job.id) as path:
         path.write_bytes(b"x")
         archive.services.media.publish(path, left)
-    assert "is left of a job that has none (failed)" in shell.run("fsck", "--mend").out
+    assert "belongs to a job that has no media (failed)" in shell.run("repair").out
     assert archive.objects() == []
 
 
 def test_jobs_under_way_are_left_alone(archive: Archive, shell: CommandLine) -> None:
     job = archive.under_way()
     archive._published(job, 0)  # noqa: SLF001 - as a worker does just before it commits
-    assert shell.run("fsck", "--mend") == CLEAN
+    assert shell.run("repair") == CLEAN
     assert len(archive.objects()) == 1
 
 
@@ -273,21 +273,21 @@ def test_abandoned_bytes_are_found(archive: Archive, shell: CommandLine) -> None
         pytest.skip("an upload counts as abandoned after an hour, by the bucket's clock")
     (left := staging / ".staging" / "half").write_bytes(b"half")
     os.utime(left, (time.time() - 120,) * 2)
-    assert "1 files that nobody works on" in shell.run("fsck").out
-    assert shell.run("fsck", "--mend").code == 1 and shell.run("fsck") == CLEAN
+    assert "1 files were abandoned" in shell.run("repair", "--dry-run").out
+    assert shell.run("repair").code == 0 and shell.run("repair", "--dry-run") == CLEAN
 
 
 def test_a_record_that_cannot_be_read_is_named(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored()
     archive.redis.set(f"fluxkeep:job:{job.id}", "7 nonsense")
-    assert f"job {job.id}: its record cannot be read" in shell.run("fsck", "--mend").out
+    assert f"job {job.id}: its record cannot be read" in shell.run("repair").out
     assert len(archive.objects()) == 2
 
 
 def test_without_redis_or_storage_it_cannot_look(archive: Archive, shell: CommandLine) -> None:
     archive.stored()
     unable = (
-        shell.run("fsck", REDIS_URL="redis://127.0.0.1:1/0"),
-        shell.run("fsck", SECRET_KEY=None),
+        shell.run("repair", "--dry-run", REDIS_URL="redis://127.0.0.1:1/0"),
+        shell.run("repair", "--dry-run", SECRET_KEY=None),
     )
     assert [said.code for said in unable] == [2, 2]

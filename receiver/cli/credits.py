@@ -1,11 +1,11 @@
-"""`credits`: what is left at BFL."""
+"""`credits`: show the credits that are left at BFL."""
 
 import click
 
 from jobs import settings
 from jobs.services import bfl
 from receiver.balance import amount, balance
-from receiver.commands.command import Command
+from receiver.cli.command import Command
 
 
 @click.command(

@@ -1,4 +1,4 @@
-"""What all commands share: services of their own, and errors in sentences."""
+"""Base class of the commands: errors become one sentence and exit status 1."""
 
 import logging
 from typing import Any
@@ -11,10 +11,10 @@ from jobs.services import Services, for_web
 
 
 class Command(click.Command):
-    """Ends with 1 and one sentence when something went wrong."""
+    """End with status 1 and one sentence on a FluxkeepError."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        logging.disable(logging.WARNING)  # what goes wrong is said by the command
+        logging.disable(logging.WARNING)  # the command itself reports what went wrong
         try:
             return super().invoke(ctx)
         except FluxkeepError as error:
@@ -22,7 +22,7 @@ class Command(click.Command):
 
 
 def sentence(error: FluxkeepError) -> str:
-    """What went wrong, for a person."""
+    """The message of an error, for a person."""
     if isinstance(error, InvalidSettings):
         return f"{error}. See: flask --app receiver doctor"
     if isinstance(error, Invalid):
@@ -36,5 +36,5 @@ def services() -> Services:
 
 
 def plain(text: str) -> str:
-    """A text from outside without what could steer a terminal."""
+    """Replace the characters of a foreign text that could control a terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -1,4 +1,4 @@
-"""`keys`: make keys of the HTTP API whose hash is all that the server needs."""
+"""`keys`: make API keys; the server needs only their hashes."""
 
 import re
 import secrets
@@ -6,7 +6,7 @@ import secrets
 import click
 
 from jobs.apikey import SCOPES, ApiKey, Scope
-from receiver.commands.command import Command
+from receiver.cli.command import Command
 
 KEY_BYTES = 32
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -29,12 +29,12 @@ def _plain(_context: click.Context, _option: click.Parameter, name: str) -> str:
 
 
 @keys.command("new", cls=Command, short_help="Make a key and its entry for API_KEYS.")
-@click.option("--name", required=True, callback=_plain, help="Who will hold it.")
+@click.option("--name", required=True, callback=_plain, help="The app that will use it.")
 @click.option("--scope", required=True, type=click.Choice(SCOPES), help="What it may do.")
 def new(name: str, scope: Scope) -> None:
     """Make a key and its entry for API_KEYS.
 
-    The key is shown this once: give it to whoever will hold it. The entry holds only its hash;
+    The key is shown this once: give it to the app that will use it. The entry holds only its hash;
     add it to API_KEYS of the web process and restart that.
 
     \b

@@ -1,4 +1,4 @@
-"""Redis was lost: the records come back from the notes beside the media, and new links work."""
+"""Redis was lost: `repair` restores the records from the sidecars beside the media."""
 
 import json
 from collections.abc import Iterator
@@ -23,6 +23,7 @@ from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene, without_links
 from tests.harness.shelf import DirectoryShelf
 
+CLEAN = Said(0, "all is well\n", "")
 KEY = "2026/01/01/someone-0.json"
 
 
@@ -31,7 +32,7 @@ def scene(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server
 ) -> Iterator[Scene]:
     bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
-    with running_scene(tmp_path_factory.mktemp("rebuild"), bucket=bucket) as running:
+    with running_scene(tmp_path_factory.mktemp("repair"), bucket=bucket) as running:
         yield running
 
 
@@ -46,17 +47,15 @@ def test_every_stored_job_comes_back_and_its_links_work(scene: Scene) -> None:
     with scene.installation.redis.client() as redis:
         redis.flushall()
     shell = CommandLine(scene.installation)
-    said = shell.run("rebuild")
-    assert said.code == 0 and said.out.startswith("3 brought back"), said
+    said = shell.run("repair")
+    assert said.code == 0 and said.out.endswith("3 found, 3 repaired\n"), said
     assert [without_links(scene.client.job(task.id)) for task in tasks] == [
         without_links(job) for job in before
     ]
     for task in tasks:
         scene.stored(task)
     assert scene.client.find(moderated.id) is None  # nothing is kept of it but its record
-    assert shell.run("fsck", "--verify-bytes") == Said(0, "all is well\n", "")
-    again = shell.run("rebuild")
-    assert again.code == 0 and again.out.startswith("0 brought back; 4 known already")
+    assert shell.run("repair", "--verify-bytes") == Said(0, "all is well\n", "")
     scene.settled()
 
 
@@ -66,7 +65,7 @@ def test_links_made_before_work_again(scene: Scene) -> None:
     with scene.installation.redis.client() as redis:
         redis.flushall()
     assert requests.get(job["media"][0]["url"], timeout=10).status_code == 410
-    CommandLine(scene.installation).run("rebuild")
+    CommandLine(scene.installation).run("repair")
     assert scene.client.media(job) == scene.box.picture(task.id)
 
 
@@ -84,14 +83,13 @@ def shell(stopped_installation: Installation) -> CommandLine:
 def test_a_job_is_found_by_both_its_ids_again(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored()
     archive.redis.flushall()
-    shell.run("rebuild")
+    shell.run("repair")
     assert (back := archive.job(job)) and archive.services.store.load(job.task_id or "") == back
     assert back.media == job.media and sidecar(back) == sidecar(job)
 
 
-@pytest.mark.parametrize("command", [("rebuild",), ("fsck", "--mend")])
 def test_a_note_takes_no_name_of_another_job(
-    archive: Archive, shell: CommandLine, stopped_installation: Installation, command: list[str]
+    archive: Archive, shell: CommandLine, stopped_installation: Installation
 ) -> None:
     victim, thief, other = archive.stored(), archive.stored(), archive.stored()
     archive.redis.delete(f"fluxkeep:job:{thief.id}", f"fluxkeep:job:{other.id}")
@@ -100,7 +98,7 @@ def test_a_note_takes_no_name_of_another_job(
     for job, named in ((thief, victim.task_id), (other, victim.id)):
         note = shelf.root / sidecar_key(job.media[0].key)
         note.write_text(json.dumps({**json.loads(note.read_text()), "task_id": named}))
-    shell.run(*command)
+    shell.run("repair")
     for named in (victim.id, victim.task_id or ""):
         assert archive.services.store.load(named) == victim
     assert (back := archive.job(thief)) and back.id == thief.id and back.task_id is None
@@ -113,37 +111,37 @@ def test_a_job_whose_id_is_the_name_of_another_ones_task_comes_back_all_the_same
     job, thief = archive.stored(), archive.stored()
     archive.redis.delete(f"fluxkeep:job:{job.id}")
     archive.redis.set(f"fluxkeep:task:{job.id}", thief.id)
-    shell.run("rebuild")
+    shell.run("repair")
     assert (back := archive.job(job)) and back.id == job.id
 
 
 def test_a_record_that_exists_is_never_changed(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored(metadata={"user": "1"})
     raw = archive.redis.get(f"fluxkeep:job:{job.id}")
-    said = shell.run("rebuild")
-    assert said.out.startswith("0 brought back; 1 known already")
+    assert shell.run("repair") == CLEAN
     assert archive.redis.get(f"fluxkeep:job:{job.id}") == raw
 
 
 def test_what_is_too_old_for_a_record_stays_without(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored(31)
     archive.redis.flushall()
-    said = shell.run("rebuild", RETAIN_MEDIA_DAYS="90")
-    assert "1 too old for a record" in said.out and archive.job(job) is None
+    said = shell.run("repair", RETAIN_MEDIA_DAYS="90")
+    assert "has outlived its record" in said.out and archive.job(job) is None
     assert archive.redis.zcard("fluxkeep:left") == 1
-    assert shell.run("rebuild", RETAIN_JOBS_DAYS="forever").out.startswith("1 brought back")
+    assert shell.run("repair", "--dry-run", RETAIN_MEDIA_DAYS="90") == CLEAN
+    assert "1 repaired" in shell.run("repair", RETAIN_JOBS_DAYS="forever").out
 
 
-def test_an_interrupted_rebuild_is_repeated(archive: Archive, shell: CommandLine) -> None:
+def test_an_interrupted_repair_is_repeated(archive: Archive, shell: CommandLine) -> None:
     jobs = [archive.stored() for _ in range(5)]
     archive.redis.flushall()
-    shell.run("rebuild")
+    shell.run("repair")
     for job in jobs[:3]:
         archive.services.store.forget(job)
-    assert shell.run("rebuild").out.startswith("3 brought back; 2 known already")
+    assert shell.run("repair").out.endswith("3 found, 3 repaired\n")
 
 
-def test_hostile_and_foreign_files_are_skipped_and_named(
+def test_hostile_sidecars_are_not_trusted_and_foreign_files_left_alone(
     archive: Archive, shell: CommandLine, stopped_installation: Installation
 ) -> None:
     job = archive.stored()
@@ -154,22 +152,19 @@ def test_hostile_and_foreign_files_are_skipped_and_named(
     (shelf.root / "package.json").write_text("{}")
     note = shelf.root / sidecar_key(file.key)
     good = note.read_bytes()
-    elsewhere = shelf.root / "2020/01/01/thief-0.jpg"
-    elsewhere.parent.mkdir(parents=True)
+    elsewhere = shelf.root / file.key.replace(job.id, "thief")
     elsewhere.write_bytes(b"x")
-    elsewhere.with_suffix(".json").write_bytes(good)
-    (shelf.root / "2020/01/01/gone-0.json").write_bytes(good)
+    (shelf.root / sidecar_key(file.key).replace(job.id, "thief")).write_bytes(good)
     note.write_text("[" * 100_000)
-    said = shell.run("rebuild")
-    assert said.code == 0 and said.out.startswith("0 brought back") and "4 skipped" in said.out
-    for name in ("package.json", "thief-0.json", "gone-0.json", note.name):
-        assert f"{name}: " in said.err
-    assert archive.keys() == []
+    said = shell.run("repair")
+    assert said.code == 1 and said.out.endswith("2 found, 0 repaired\n"), said
+    assert said.out.count("its sidecar does not explain it") == 2
+    assert archive.keys() == [] and (shelf.root / "package.json").exists()
 
 
 def test_without_redis_it_says_so(shell: CommandLine) -> None:
-    said = shell.run("rebuild", REDIS_URL="redis://127.0.0.1:1/0")
-    assert said.code == 1 and "Error" in said.err
+    said = shell.run("repair", REDIS_URL="redis://127.0.0.1:1/0")
+    assert said.code == 2 and "Error" in said.err
 
 
 # What a note may say.

@@ -13,7 +13,7 @@ from jobs.errors import InvalidSettings
 from receiver import checks
 from receiver.checks import Grade, Result
 from receiver.checks.settings import invalid
-from receiver.commands.command import Command, plain
+from receiver.cli.command import Command, plain
 
 GRADE_WIDTH = 9
 NAME_WIDTH = 15

@@ -1,0 +1,91 @@
+"""`jobs`: list jobs, show one, ask for another rescue."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from jobs import shape
+from jobs.errors import FluxkeepError
+from jobs.search import Search
+from jobs.states import State
+from receiver import rescues
+from receiver.cli.command import Command, plain, sentence, services
+from receiver.questions import PAGE_MAX
+
+LIST_DEFAULT = 20
+COLUMN_WIDTHS = {"id": 36, "status": 9, "model": 20, "created_at": 24}
+
+
+@click.group(short_help="List, show and rescue jobs: jobs list, jobs show ID, jobs rescue ID")
+def jobs() -> None:
+    """List jobs, show one, rescue what was lost.
+
+    \b
+    Examples:
+      flask --app receiver jobs list --status failed
+      flask --app receiver jobs show 5c1f0a2e
+      flask --app receiver jobs rescue 5c1f0a2e
+    """
+
+
+@jobs.command("list", cls=Command, short_help="List jobs, newest first.")
+@click.option("--status", type=click.Choice([*map(str, State)]), multiple=True, help="Repeatable.")
+@click.option("--limit", type=click.IntRange(1, PAGE_MAX), default=LIST_DEFAULT, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the jobs as a JSON list.")
+def list_jobs(status: tuple[str, ...], limit: int, *, as_json: bool) -> None:
+    """List jobs, newest first.
+
+    \b
+    Example:
+      flask --app receiver jobs list --status failed --status lost --limit 50
+    """
+    built = services()
+    page = built.pages.page(Search(states=tuple(map(State, status))), limit, None)
+    found = shape.jobs(built, page.jobs)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for row in [{name: name.removesuffix("_at") for name in COLUMN_WIDTHS}, *found]:
+        click.echo(_row(row))
+    if page.last:
+        click.echo(f"There are more; these are the newest {limit}.", err=True)
+
+
+def _row(job: Mapping[str, Any]) -> str:
+    cells = (plain(str(job[name] or "-")).ljust(width) for name, width in COLUMN_WIDTHS.items())
+    return "  ".join(cells).rstrip()
+
+
+@jobs.command("show", cls=Command, short_help="Print a job with its timeline as JSON.")
+@click.argument("job_id", metavar="ID")
+def show(job_id: str) -> None:
+    """Print a job with its timeline as JSON, as the API shows it. ID is its own or BFL's.
+
+    \b
+    Example:
+      flask --app receiver jobs show 5c1f0a2e
+    """
+    built = services()
+    click.echo(json.dumps(shape.job(built, rescues.known_job(built, job_id)), indent=2))
+
+
+@jobs.command("rescue", cls=Command, short_help="Ask BFL again and store what it gives.")
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+def rescue(job_ids: tuple[str, ...]) -> None:
+    """Ask BFL again for jobs that failed, expired or were lost, and store what it gives.
+
+    \b
+    Example:
+      flask --app receiver jobs rescue 5c1f0a2e 77aa01bc
+    """
+    built = services()
+    failed = 0
+    for job_id in job_ids:
+        try:
+            click.echo(f"{job_id}  {rescues.ask_for(built, job_id).state}")
+        except FluxkeepError as error:
+            click.echo(f"{job_id}  {sentence(error)}", err=True)
+            failed += 1
+    click.get_current_context().exit(1 if failed else 0)

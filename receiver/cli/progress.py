@@ -1,0 +1,80 @@
+"""Progress line on stderr while a command waits for a job."""
+
+import shutil
+import sys
+import time
+
+import click
+
+from jobs.errors import StoreUnavailable
+from jobs.job import Job
+from jobs.services import Services
+from jobs.slots import EVERYTHING
+from receiver.checks import Context
+from receiver.checks.processes import check_worker
+from receiver.cli.command import plain
+from receiver.rescues import known_job
+
+POLL_SECONDS = 0.5
+OUTAGE_SECONDS = 120.0
+
+_CLEAR_LINE = "\x1b[K"
+
+
+class ProgressLine:
+    """One line that is rewritten on a terminal; elsewhere a line for each change."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._last = ""
+
+    def show(self, text: str) -> None:
+        line = f"{time.monotonic() - self._began:3.0f} s  {plain(text)}"
+        if sys.stderr.isatty():
+            line = line[: shutil.get_terminal_size().columns - 1]
+            click.echo(f"\r{line}{_CLEAR_LINE}", err=True, nl=False, color=True)
+        elif text != self._last:
+            click.echo(line, err=True)
+        self._last = text
+
+    def close(self) -> None:
+        if sys.stderr.isatty():
+            click.echo(err=True)
+
+
+def wait_until_ended(services: Services, job: Job) -> Job:
+    """Raises UnknownJob when the job was deleted, StoreUnavailable after a long outage."""
+    line, answered_at = ProgressLine(), time.monotonic()
+    try:
+        while True:
+            try:
+                job = known_job(services, job.id)
+                line.show(_progress(services, job))
+                answered_at = time.monotonic()
+            except StoreUnavailable as error:
+                if time.monotonic() - answered_at > OUTAGE_SECONDS:
+                    raise
+                line.show(f"{error}; trying again")
+            if job.state.terminal:
+                return job
+            time.sleep(POLL_SECONDS)
+    finally:
+        line.close()
+
+
+def _progress(services: Services, job: Job) -> str:
+    """Status, percentage, and what is in the way."""
+    percent = f" {job.progress:.0%}" if job.progress is not None else ""
+    obstacle = "" if job.state.terminal else _obstacle(services, job)
+    return f"{job.state}{percent}{obstacle}"
+
+
+def _obstacle(services: Services, job: Job) -> str:
+    if job.waits:
+        (worker,) = check_worker(Context(services.settings, services))
+        if not worker.ok:
+            return f": the worker {worker.why}"
+        pauses = services.slots.pauses()
+        reasons = [one.reason for one in pauses if one.scope in (EVERYTHING, job.model)]
+        return f": paused: {reasons[0]}" if reasons else ": waits for a slot at BFL"
+    return ""

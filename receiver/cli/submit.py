@@ -1,0 +1,123 @@
+"""`submit`: submit a job, as `POST /api/jobs` does, and wait for its end."""
+
+import json
+from typing import Any, BinaryIO
+
+import click
+
+from jobs import shape, strict_json
+from jobs.errors import BadReport, TooLarge
+from jobs.job import Job
+from jobs.states import State
+from receiver.bodies import validated
+from receiver.cli.command import Command, plain, services
+from receiver.cli.progress import wait_until_ended
+from receiver.submissions import BODY_MAX_BYTES, SubmissionBody, SubmissionRequest, enqueue
+
+INTERRUPTED = 130  # the status of a process that Ctrl-C ended
+
+
+class Pair(click.ParamType[tuple[str, str]]):
+    """`name=value`."""
+
+    name = "name=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        name, equals, rest = value.partition("=")
+        if not (name and equals):
+            self.fail(f"{value!r} is not name=value", param, ctx)
+        return name, rest
+
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@click.command(
+    cls=Command, short_help="Generate: submit --model flux-2-pro --prompt 'a fox' --wait"
+)
+@click.option("--model", required=True, help="BFL's name for it, as in flux-2-pro.")
+@click.option("--prompt", help="What to generate.")
+@click.option("--input", "fields", type=Pair(), multiple=True, help="Any field of BFL's input.")
+@click.option(
+    "--json", "file", type=click.File("rb"), help="The input as a JSON file; - reads stdin."
+)
+@click.option("--metadata", type=Pair(), multiple=True, help="Stored with the job.")
+@click.option("--wait", is_flag=True, help="Wait until the job has ended.")
+def submit(
+    model: str,
+    prompt: str | None,
+    fields: Pairs,
+    file: BinaryIO | None,
+    metadata: Pairs,
+    *,
+    wait: bool,
+) -> None:
+    """Submit a job to BFL, and store what it makes.
+
+    Prints the id of the job. With --wait it also prints links to the media; if there are none, it
+    prints the reason and ends with 1. --input may be repeated: a value that is JSON is taken as
+    JSON (width=1024), any other as text.
+
+    \b
+    Examples:
+      flask --app receiver submit --model flux-2-pro --prompt "a fox" --wait
+      echo '{"prompt": "a fox"}' | \\
+          flask --app receiver submit --model flux-2-pro --json - --input seed=42
+    """
+    given = _read_file(file) | {name: _value(text) for name, text in fields}
+    if prompt is not None:
+        given["prompt"] = prompt
+    if not given:
+        raise click.UsageError("Say what to generate: --prompt, --input or --json.")
+    raw = json.dumps({"model": model, "input": given, "metadata": dict(metadata)}).encode()
+    if len(raw) > BODY_MAX_BYTES:
+        raise TooLarge
+    built = services()
+    job = enqueue(built, SubmissionRequest.of(validated(SubmissionBody, raw)))
+    click.echo(job.id)
+    if not wait:
+        return
+    try:
+        job = wait_until_ended(built, job)
+    except KeyboardInterrupt:
+        click.echo(f"The job goes on: flask --app receiver jobs show {job.id}", err=True)
+        click.get_current_context().exit(INTERRUPTED)
+    if job.state is not State.STORED:
+        raise click.ClickException(plain(_reason(job)))
+    for medium in shape.job(built, job)["media"]:
+        click.echo(medium["url"])
+
+
+def _read_file(file: BinaryIO | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    raw = file.read(BODY_MAX_BYTES + 1)
+    if len(raw) > BODY_MAX_BYTES:
+        raise TooLarge
+    try:
+        given = strict_json.loads(raw)
+    except BadReport as error:
+        raise click.UsageError(f"--json: {error}") from None
+    if not isinstance(given, dict):
+        raise click.UsageError("--json: must hold a JSON object with the input")
+    return given
+
+
+def _value(text: str) -> Any:
+    """JSON where it is JSON, as in width=1024; else the text itself."""
+    try:
+        return strict_json.loads(text.encode("utf-8", "surrogateescape"))
+    except BadReport:
+        return text
+
+
+def _reason(job: Job) -> str:
+    """The reason why a job is not stored."""
+    if job.moderation:
+        reasons = ", ".join(job.moderation.reasons) or "no reasons given"
+        return f"moderated: BFL refuses its {job.moderation.stage} ({reasons})"
+    if job.failure:
+        return f"{job.state}: {job.failure.message} ({job.failure.code})"
+    return str(job.state)

@@ -1,0 +1,55 @@
+"""Indexes: each record is in the sets that follow from it, and each set names records only."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from jobs.places import every
+from jobs.services import Services
+from receiver.repair.finding import Finding
+
+
+def check_records(services: Services) -> Iterator[Finding]:
+    """Records that cannot be read, or that are not indexed as they say."""
+    for page in services.consistency.records():
+        for job_id, job in page.items():
+            if job is None:
+                yield Finding(f"job {job_id}", "its record cannot be read")
+                continue
+            current, keys = services.consistency.compare(job_id)
+            if current and keys:
+                problem = f"is not in Redis as its record says: {', '.join(keys)}"
+                repair = partial(services.consistency.reindex, current)
+                yield Finding(f"job {job_id}", problem, repair)
+
+
+def check_members(services: Services) -> Iterator[Finding]:
+    """Members of a sorted set that have no record, or whose record never belongs there."""
+    for key, ids in services.consistency.members():
+        known = services.consistency.known(ids)
+        for job_id in ids:
+            job = known.get(job_id)
+            if job_id not in known:
+                problem = f"is in {key} and has no record"
+            elif job and key not in every(job):
+                problem = f"is in {key}, where it does not belong"
+            else:
+                continue
+            if services.consistency.is_member(key, job_id, job):
+                repair = partial(services.consistency.remove_member, key, job_id, job)
+                yield Finding(f"job {job_id}", problem, repair)
+
+
+def check_task_ids(services: Services) -> Iterator[Finding]:
+    """Task ids of BFL that lead to no record, or to the record of another task."""
+    for page in services.consistency.task_ids():
+        known = services.consistency.known(page.values())
+        for task_id, job_id in page.items():
+            job = known.get(job_id)
+            if job_id not in known:
+                problem = f"leads to job {job_id}, which has no record"
+            elif job and task_id != job.task_id:
+                problem = f"leads to job {job_id}, which is another task's"
+            else:
+                continue
+            repair = partial(services.consistency.remove_task_id, task_id, job_id, job)
+            yield Finding(f"task {task_id}", problem, repair)

@@ -1,0 +1,107 @@
+"""Media of stored jobs: each file, its thumbnail and its sidecar are there as recorded."""
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+
+from jobs import drawing, retention, sidecars
+from jobs.job import Job
+from jobs.kept import Kept
+from jobs.media import companions, sidecar_key
+from jobs.portrait import sidecar
+from jobs.services import Services
+from jobs.states import State
+from receiver.repair.finding import Finding
+
+
+def check(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
+    for page in services.consistency.records():
+        for job in page.values():
+            if job is None or job.state is not State.STORED:
+                continue
+            for file in job.kept:
+                yield from _check_file(services, job, file, verify_bytes=verify_bytes)
+
+
+def _check_file(
+    services: Services, job: Job, file: Kept, *, verify_bytes: bool
+) -> Iterator[Finding]:
+    problem = _problem(services, file, verify_bytes=verify_bytes)
+    if problem and not _is_recorded(services, job.id, file.key):
+        return  # deleted meanwhile, together with its record
+    if problem == "is gone":
+        yield Finding(file.key, problem, partial(_mark_missing, services, job.id, file.key))
+        return
+    if problem:
+        yield Finding(file.key, problem)
+    if small := file.thumbnail:
+        problem = _problem(services, small, verify_bytes=verify_bytes)
+        if problem:
+            yield Finding(small.key, problem, partial(_draw_again, services, job.id, small))
+    if not _is_described(services, job.id, file.key):
+        repair = partial(_write_sidecars, services, job.id)
+        yield Finding(sidecar_key(file.key), "is missing or stale", repair)
+
+
+def _problem(services: Services, file: Kept, *, verify_bytes: bool) -> str:
+    """Empty when a file is there as it was recorded."""
+    size = services.media.size(file.key)
+    if size is None:
+        return "is gone"
+    if size != file.bytes:
+        return f"has {size} bytes instead of {file.bytes}"
+    if verify_bytes and _sha256(services, file.key) != file.sha256:
+        return "has other bytes than those that were stored"
+    return ""
+
+
+def _sha256(services: Services, key: str) -> str:
+    digest = hashlib.sha256()
+    for piece in services.media.read(key):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _is_recorded(services: Services, job_id: str, key: str) -> bool:
+    job = services.store.load(job_id)
+    return job is not None and key in [file.key for file in job.kept]
+
+
+def _mark_missing(services: Services, job_id: str, key: str) -> bool:
+    """Record since when a file is missing, and remove its companions."""
+    if services.media.size(key) is not None:
+        return False
+
+    def mark(job: Job | None, now: float) -> Job | None:
+        return job and retention.media_missing(job, now, {key})
+
+    change = services.store.change(job_id, mark)
+    for companion in companions(key):
+        services.media.remove(companion)
+    _write_sidecars(services, job_id)
+    return change.written
+
+
+def _draw_again(services: Services, job_id: str, small: Kept) -> bool:
+    """Make the thumbnail due again, unless that was done since it was checked."""
+    if not _problem(services, small, verify_bytes=True):
+        return False
+    change = services.store.change(job_id, lambda job, now: job and drawing.lost(job, now, small))
+    _write_sidecars(services, job_id)
+    return change.written
+
+
+def _is_described(services: Services, job_id: str, key: str) -> bool:
+    """Compare with the record of this moment: it may have changed since it was listed."""
+    job = services.store.load(job_id)
+    if job is None or key not in [file.key for file in job.kept]:
+        return True
+    body = sidecar(job)
+    if services.media.size(sidecar_key(key)) != len(body):
+        return False
+    return b"".join(services.media.read(sidecar_key(key))) == body
+
+
+def _write_sidecars(services: Services, job_id: str) -> bool:
+    sidecars.keep_true(services.store, services.media, job_id)
+    return True

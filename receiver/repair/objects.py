@@ -1,0 +1,124 @@
+"""Objects of the storage: each is recorded, and nothing stands beside an object that is gone."""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+
+from jobs import drawing, retention, sidecars
+from jobs.errors import NotOurs
+from jobs.job import Job
+from jobs.media import Found, Part, job_id_of, part, possible_objects
+from jobs.services import Services
+from receiver.repair import restore
+from receiver.repair.finding import Finding
+
+PAGE = 200
+
+
+def check(services: Services) -> Iterator[Finding]:
+    listing = services.media.listing()
+    while page := list(islice(listing, PAGE)):
+        yield from _check_page(services, page)
+    if abandoned := services.media.abandoned():
+        problem = f"{len(abandoned)} files were abandoned"
+        yield Finding("staging", problem, lambda: services.media.drop_abandoned() > 0)
+
+
+def _check_page(services: Services, page: list[Found]) -> Iterator[Finding]:
+    ours = [found for found in page if part(found.key)]
+    known = services.consistency.known(job_id_of(found.key) for found in ours)
+    for found in ours:
+        job_id = job_id_of(found.key)
+        job = known.get(job_id)
+        # A worker has the jobs under way; an unreadable record is reported elsewhere.
+        if job_id in known and (job is None or not job.state.terminal):
+            continue
+        yield from _check(services, found, job)
+
+
+def _check(services: Services, found: Found, job: Job | None) -> Iterator[Finding]:
+    if part(found.key) is not Part.OBJECT:
+        yield from _check_companion(services, found.key, job)
+    elif job is None:
+        yield from _check_unrecorded(services, found.key)
+    elif found.key not in [file.key for file in job.kept]:
+        yield from _check_superfluous(services, found, job)
+
+
+def _check_companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
+    recorded = {file.key for file in job.kept} if job else set[str]()
+    # A recorded object that is gone has been reported with its record.
+    if recorded.isdisjoint(possible_objects(key)) and _is_orphan(services, key):
+        yield Finding(key, "stands beside an object that is gone", partial(_drop, services, key))
+
+
+def _is_orphan(services: Services, key: str) -> bool:
+    """Whether there is neither an object nor a worker that is about to publish one."""
+    job = services.store.load(job_id_of(key), exactly=True)
+    if services.media.size(key) is None or (job and not job.state.terminal):
+        return False
+    return all(services.media.size(each) is None for each in possible_objects(key))
+
+
+def _drop(services: Services, key: str) -> bool:
+    if not _is_orphan(services, key):
+        return False
+    services.media.remove(key)
+    return True
+
+
+def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
+    """An object without a record: restore the record, or explain why not."""
+    if services.media.size(key) is None or services.store.load(job_id_of(key), exactly=True):
+        return  # deleted, or recorded, since it was listed
+    try:
+        job = restore.read_sidecar(services, key)
+    except NotOurs as error:
+        yield Finding(key, f"has no record, and its sidecar does not explain it: {error}")
+        return
+    if not restore.is_expired(services, job):
+        yield Finding(key, "has no record", partial(restore.restore, services, job))
+    elif _are_media_expired(services, job):
+        problem = "was left without a record, and was stored long enough"
+        yield Finding(key, problem, partial(_delete_unrecorded, services, key))
+    elif services.settings.retain_media_days and not services.consistency.is_scheduled(key):
+        problem = "has outlived its record, and nothing will delete it"
+        repair = partial(services.consistency.schedule_deletion, job)
+        yield Finding(key, problem, repair)
+
+
+def _are_media_expired(services: Services, job: Job) -> bool:
+    return job.end <= services.settings.retention.horizons(services.store.now()).media
+
+
+def _delete_unrecorded(services: Services, key: str) -> bool:
+    """Unless a record names it meanwhile."""
+    job = services.store.load(job_id_of(key), exactly=True)
+    if job and (not job.state.terminal or key in [file.key for file in job.kept]):
+        return False
+    services.media.delete(key)
+    services.ended.release(key)
+    return True
+
+
+def _check_superfluous(services: Services, found: Found, job: Job) -> Iterator[Finding]:
+    """An object of a job that has ended and does not name it."""
+    back = [file for file in job.media if file.key == found.key and file.bytes == found.bytes]
+    if back and not _are_media_expired(services, job):
+        repair = partial(_mark_found, services, job.id, found.key)
+        yield Finding(found.key, "is there, and its record says that it is gone", repair)
+    elif back or not job.kept:
+        repair = partial(_delete_unrecorded, services, found.key)
+        yield Finding(found.key, f"belongs to a job that has no media ({job.state})", repair)
+    else:
+        yield Finding(found.key, "is not one of the files of its job")
+
+
+def _mark_found(services: Services, job_id: str, key: str) -> bool:
+    def mark(job: Job | None, now: float) -> Job | None:
+        found = job and retention.media_found(job, now, key)
+        return drawing.wanted(found, now) if found and found is not job else job
+
+    change = services.store.change(job_id, mark)
+    sidecars.keep_true(services.store, services.media, job_id)
+    return change.written

@@ -1,0 +1,46 @@
+"""Restore a record that was lost, from the sidecar beside its media."""
+
+from dataclasses import replace
+
+from jobs import drawing, recollection
+from jobs.errors import NotOurs
+from jobs.job import Job
+from jobs.media import sidecar_key
+from jobs.recollection import NOTE_MAX_BYTES
+from jobs.services import Services
+
+
+def read_sidecar(services: Services, key: str) -> Job:
+    """The job that the sidecar of this object describes. Raises NotOurs."""
+    sidecar = sidecar_key(key)
+    size = services.media.size(sidecar)
+    if size is None:
+        raise NotOurs("it has none")
+    if size > NOTE_MAX_BYTES:
+        raise NotOurs("it is too large")
+    job = recollection.read(b"".join(services.media.read(sidecar)), sidecar)
+    if key not in [file.key for file in job.kept]:
+        raise NotOurs("it does not name this object")
+    return job
+
+
+def is_expired(services: Services, job: Job) -> bool:
+    """Whether retention would delete the record at once."""
+    return job.end <= services.settings.retention.horizons(services.store.now()).jobs
+
+
+def restore(services: Services, job: Job) -> bool:
+    """Write the record, unless there is one. Returns whether it was written."""
+    restored = _without_foreign_task_id(services, job)
+
+    def create(known: Job | None, now: float) -> Job:
+        return known or drawing.wanted(replace(restored, version=int(now * 1e6)), now)
+
+    # `load` first would find another job that has this id as its task id.
+    return services.store.change(job.id, create, new=True).written
+
+
+def _without_foreign_task_id(services: Services, job: Job) -> Job:
+    """A sidecar may claim any task; a job that has the task already keeps it."""
+    owner = services.store.load(job.task_id) if job.task_id else None
+    return job if owner is None or owner.id == job.id else replace(job, task_id=None)

@@ -22,7 +22,7 @@ from receiver import (
     webhook,
 )
 from receiver.accelerator import CallbackAccelerator
-from receiver.reference import views as reference
+from receiver.openapi import views as openapi
 from receiver.wiring import Wired
 
 # gunicorn's own sign that a process cannot boot; with any other it tries again for ever.
@@ -40,7 +40,7 @@ def create_app(given: Services | None = None) -> Flask:
     app.url_map.converters["model"] = dropin.ModelPath
     Wired.of(built).install(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
-    for part in (webhook, submissions, dropin, api, watching, media, health, metrics, reference):
+    for part in (webhook, submissions, dropin, api, watching, media, health, metrics, openapi):
         app.register_blueprint(part.blueprint)
     dashboard.install(app, built)
     problems.handle(app)

@@ -26,6 +26,7 @@ from jobs.services import Services
 from receiver.dashboard import (
     assets,
     breakdowns,
+    docs,
     filters,
     first_run,
     gallery,
@@ -34,14 +35,13 @@ from receiver.dashboard import (
     live,
     login,
     navigation,
-    reference,
     session,
     submit,
     theme,
 )
 from receiver.dashboard.defence import Defence
 
-PAGES = (assets, login, theme, live, gallery, job, health, submit, first_run, reference)
+PAGES = (assets, login, theme, live, gallery, job, health, submit, first_run, docs)
 
 
 def install(app: Flask, services: Services) -> None:

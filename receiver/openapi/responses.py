@@ -1,4 +1,4 @@
-"""What an operation says no with: made from the table that maps errors to statuses."""
+"""Error responses of an operation, from the table that maps errors to statuses."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -10,8 +10,8 @@ from jobs.errors import FluxkeepError
 from receiver import problems
 from receiver.answers import Problem
 from receiver.contract import JSON, Said
-from receiver.reference import words
-from receiver.reference.schemas import Schema, Schemas
+from receiver.openapi import parameters
+from receiver.openapi.schemas import Schema, Schemas
 
 PROBLEM = "application/problem+json"
 HEADERS: dict[HTTPStatus, Iterable[str]] = {
@@ -23,7 +23,7 @@ Errors = Iterable[type[FluxkeepError]]
 
 
 def raised_by(said: Said, *, asks: bool) -> list[type[FluxkeepError]]:
-    """Its own errors, and what a key, a body, a parameter or Redis can add."""
+    """The errors of a contract, and those that a key, a body, a parameter or Redis can add."""
     contract = said.contract
     assert contract is not None
     found = list(contract.errors)
@@ -41,7 +41,7 @@ def raised_by(said: Said, *, asks: bool) -> list[type[FluxkeepError]]:
 
 
 def answers(raised: Errors, schemas: Schemas, *, as_bfl: bool) -> dict[str, Schema]:
-    """By status; each error is an example, its docstring the sentence."""
+    """Responses by status; each error is an example, its docstring the description."""
     told = _as_bfl if as_bfl else _as_problem
     by_status = sorted(raised, key=_status)
     return dict(told(status, list(group), schemas) for status, group in groupby(by_status, _status))
@@ -68,7 +68,7 @@ def _answer(status: HTTPStatus, raised: Errors, content: Mapping[str, Any]) -> S
     prose = " ".join(dict.fromkeys(error.__doc__ or "" for error in raised))
     answer: Schema = {"description": prose, "content": content}
     if names := HEADERS.get(status):
-        answer["headers"] = {name: words.ANSWERED[name] for name in names}
+        answer["headers"] = {name: parameters.ANSWERED[name] for name in names}
     return answer
 
 

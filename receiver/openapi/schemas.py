@@ -1,4 +1,4 @@
-"""The shapes of bodies as JSON Schema, each named once."""
+"""JSON Schemas of bodies and queries, from their types by pydantic."""
 
 import json
 from collections.abc import Iterable
@@ -8,18 +8,47 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
+from receiver.bodies import URL_MAX_CHARS
+from receiver.patterns import anchored
+
 Mode = Literal["validation", "serialization"]
 Schema = dict[str, Any]
 
 COMPONENTS = "#/components/schemas/"
-# Pydantic names a generic by all its parts.
+
+# URLs as `jobs.hosts.parse` reads them: no segment that a parser might take for dots.
+_PORT = "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+_PLAIN = r"A-Za-z0-9_~!$&'()*+,;=:@-"
+_ESCAPED = "%([013-9A-Fa-f][0-9A-Fa-f]|2[0-9A-DFa-df])"
+_PATH = rf"(/(\.*([{_PLAIN}]|{_ESCAPED})([.{_PLAIN}]|{_ESCAPED})*)?)*"
+_QUERY = rf"(\?[.%/?{_PLAIN}]*)?"
+_HOST = r"([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])"
+
+
+def _url(pattern: str) -> Schema:
+    text = {"type": "string", "maxLength": URL_MAX_CHARS, "pattern": anchored(pattern)}
+    return {"anyOf": [text, {"type": "null"}]}
+
+
+_PUBLIC = _url(f"https://{_HOST}{_PORT}{_PATH}{_QUERY}")
+# What the server checks beyond the types; an installation may be stricter (BFL_API_URL,
+# NOTIFY_HOSTS, LINK_TTL_MAX).
+FIELDS: dict[str, Schema] = {
+    "polling_url": _url(
+        rf"https://(api|gateway)(\.[a-z0-9-]{{1,63}})*\.bfl\.ai(:443)?/v1/get_result{_QUERY}"
+    ),
+    "notify_url": _PUBLIC,
+    "webhook_url": _PUBLIC,
+    "link_ttl": {"type": "integer", "minimum": 1, "maximum": 7 * 86400},
+}
+# Pydantic names a generic type by all its parts.
 _NAMES = {"Portrait_Medium_": "Job"}
 
 T = TypeVar("T")
 
 
 class _Untitled(GenerateJsonSchema):
-    """Without a title for each field, which would repeat its name."""
+    """No title for a field: it would repeat its name."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         del schema
@@ -27,28 +56,24 @@ class _Untitled(GenerateJsonSchema):
 
 
 class Schemas:
-    """Describes what is asked for, and keeps what has a name.
+    """Describe types, and collect those with a name as components."""
 
-    `local` says more of what is asked in fields and parameters by these names.
-    """
-
-    def __init__(self, local: dict[str, Schema]) -> None:
+    def __init__(self) -> None:
         self.components: dict[str, Schema] = {}
-        self._local = local
 
     def answered(self, kind: Any) -> Schema:
         return self._described(kind, "serialization")
 
     def asked(self, kind: type[BaseModel]) -> Schema:
         reference = self._described(kind, "validation")
-        self._localise(self.components[_name(reference)]["properties"])
+        _refine(self.components[_name(reference)]["properties"])
         return reference
 
     def parameters(self, model: type[BaseModel]) -> Iterable[tuple[str, FieldInfo, Schema]]:
         """Each field of a query with its schema; what is not given is not there, never null."""
         described = self._described(model, "validation")
         properties = self.components.pop(_name(described))["properties"]
-        self._localise(properties)
+        _refine(properties)
         for name, schema in properties.items():
             yield name, model.model_fields[name], without_null(schema)
 
@@ -62,9 +87,11 @@ class Schemas:
             self.components[name] = {**schema, "title": name}
         return _renamed(found["it", mode])
 
-    def _localise(self, properties: Schema) -> None:
-        for name in properties.keys() & self._local.keys():
-            properties[name] = _prose(properties[name]) | self._local[name]
+
+def _refine(properties: Schema) -> None:
+    """Add what the server checks beyond the type of these fields."""
+    for name in properties.keys() & FIELDS.keys():
+        properties[name] = _prose(properties[name]) | FIELDS[name]
 
 
 def _name(reference: Schema) -> str:
@@ -73,14 +100,14 @@ def _name(reference: Schema) -> str:
 
 
 def _prose(schema: Schema) -> Schema:
-    """What stands at a schema or at its branch that is not null."""
+    """The description of a schema, or of its branch that is not null."""
     branches = [schema, *schema.get("anyOf", [])]
     found = [branch["description"] for branch in branches if "description" in branch]
     return {"description": found[0]} if found else {}
 
 
 def without_null(schema: Schema) -> Schema:
-    """A schema of what is there, without a default of nothing."""
+    """A schema without null: a query parameter is there or not."""
     kept = {name: value for name, value in schema.items() if (name, value) != ("default", None)}
     branches = [branch for branch in kept.pop("anyOf", []) if branch != {"type": "null"}]
     if len(branches) == 1:

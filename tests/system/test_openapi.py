@@ -1,4 +1,4 @@
-"""`/openapi.json` is valid, whole, and made of what the code itself says."""
+"""`/openapi.json` is valid and complete, and what it says is true."""
 
 import json
 import re
@@ -20,8 +20,8 @@ from jobs import services, settings
 from jobs.errors import FluxkeepError
 from jobs.states import State
 from receiver import create_app, problems
-from receiver.reference.document import VERSION, undescribed
-from receiver.reference.operations import path
+from receiver.openapi.document import VERSION, undescribed
+from receiver.openapi.operations import path
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene

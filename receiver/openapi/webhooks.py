@@ -1,4 +1,4 @@
-"""What is sent to others when a job has ended: told as webhooks, and as callbacks of what asks."""
+"""Outgoing requests when a job has ended, as webhooks and as callbacks of operations."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from jobs import bfl_answers, shown
 from jobs.bfl import AUTHENTICATION_HEADERS
 from receiver import samples
 from receiver.contract import JSON, Tag
-from receiver.reference.schemas import Schema, Schemas
+from receiver.openapi.schemas import Schema, Schemas
 
 _STANDARD = {
     "webhook-id": "the same for every try",
@@ -19,13 +19,13 @@ _BFL = {
 }
 
 
-def webhooks(schemas: Schemas) -> Schema:
-    """What whoever `NOTIFY_URL` or a `notify_url` names is sent."""
+def notifications(schemas: Schemas) -> Schema:
+    """The requests to `NOTIFY_URL` and to a `notify_url`."""
     return {"jobEnded": _notification(schemas)}
 
 
 def callbacks(field: str, schemas: Schemas) -> Schema:
-    """The same, said where somebody names who shall be called."""
+    """The callbacks of an operation whose body names the receiver in this field."""
     told = _notification if field == "notify_url" else _as_bfl
     return {"jobEnded": {f"{{$request.body#/{field}}}": told(schemas)}}
 
@@ -58,8 +58,8 @@ def _post(summary: str, prose: str, headers: dict[str, str], body: dict[str, Any
             ],
             "requestBody": {"required": True, "content": {JSON: body}},
             "responses": {
-                "2XX": {"description": "It was heard."},
-                "410": {"description": "Nobody wants to hear of this job again."},
+                "2XX": {"description": "Received."},
+                "410": {"description": "Do not send this notification again."},
             },
         }
     }

@@ -1,4 +1,4 @@
-"""What is said once and meant everywhere: headers, parameters, ways to prove who one is."""
+"""Headers, path parameters and security schemes that operations share."""
 
 from typing import Any
 
@@ -21,7 +21,6 @@ names, any path can answer 404, 405 with `Allow`, and 400 or 431 to what is no H
 `GET` implies `HEAD`, and `OPTIONS` says what is allowed.
 """
 
-# The parts of paths.
 PATH: dict[str, dict[str, Any]] = {
     "job_id": {
         "description": "its own id, or BFL's",
@@ -34,7 +33,7 @@ PATH: dict[str, dict[str, Any]] = {
     },
 }
 
-# What a request may carry beside its body.
+# Request headers.
 ASKED: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
         "description": "the same again within a day gives the same job",
@@ -50,7 +49,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "If-Range": {"schema": _TEXT},
 }
 
-# What an answer carries beside its body.
+# Response headers.
 ANSWERED: dict[str, dict[str, Any]] = {
     "Location": {"description": "where it is", "schema": {**_TEXT, "format": "uri-reference"}},
     "Retry-After": {"description": "in seconds", "schema": {"type": "integer", "minimum": 0}},
@@ -62,12 +61,12 @@ ANSWERED: dict[str, dict[str, Any]] = {
     "Content-Range": {"description": "which part, of how much", "schema": _TEXT},
 }
 
-# What whoever shows a good key is told, unless `RATE_LIMITS` says that there is none.
+# Response headers for a valid key, unless `RATE_LIMITS` is off.
 QUOTA: dict[str, dict[str, Any]] = {
     "RateLimit-Policy": {"description": "requests (q) in seconds (w)", "schema": _TEXT},
     "RateLimit": {"description": "requests left (r), whole again in seconds (t)", "schema": _TEXT},
 }
-BEFORE_THE_KEY = {"401", "414"}  # no good key was shown, or nobody looked at it
+BEFORE_THE_KEY = {"401", "414"}  # answered before a key was accepted
 
 SECURITY: dict[str, dict[str, Any]] = {
     "bearer": {

@@ -1,4 +1,4 @@
-"""One route of the application as an operation of the document."""
+"""Operations: one route with its contract as an operation of the document."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,10 +8,10 @@ from jobs import shown
 from receiver.answers import Forgotten, Problem, Reset
 from receiver.contract import JSON, STREAM, Answer, Body, Said
 from receiver.feed.sse import NAMES
+from receiver.openapi import parameters, responses
+from receiver.openapi.schemas import Schema, Schemas
 from receiver.problems import BFL_PATHS
 from receiver.questions import FILTER_NAME_MAX_CHARS, FILTER_VALUE_MAX_CHARS, METADATA, Query
-from receiver.reference import refusals, words
-from receiver.reference.schemas import Schema, Schemas
 
 _PART = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
 
@@ -21,8 +21,8 @@ def path(rule: str) -> str:
     return _PART.sub(r"{\1}", rule)
 
 
-def operation(rule: str, said: Said, schemas: Schemas) -> Schema:
-    """What can be asked of a route, and what it answers."""
+def build(rule: str, said: Said, schemas: Schemas) -> Schema:
+    """The operation of a route: parameters, body, responses."""
     contract = said.contract
     assert contract is not None
     asked = list(_parameters(rule, said, schemas))
@@ -44,12 +44,12 @@ def operation(rule: str, said: Said, schemas: Schemas) -> Schema:
 
 def _parameters(rule: str, said: Said, schemas: Schemas) -> Iterator[Schema]:
     for name in _PART.findall(rule):
-        yield {"name": name, "in": "path", "required": True, **words.PATH[name]}
+        yield {"name": name, "in": "path", "required": True, **parameters.PATH[name]}
     contract = said.contract
     if contract and contract.query:
         yield from _queries(contract.query, schemas)
     for name in contract.headers if contract else ():
-        yield {"name": name, "in": "header", **words.ASKED[name]}
+        yield {"name": name, "in": "header", **parameters.ASKED[name]}
 
 
 def _queries(model: type[Query], schemas: Schemas) -> Iterator[Schema]:
@@ -80,10 +80,10 @@ def _by_name(told: Schema) -> Schema:
 
 
 def _security(said: Said) -> list[dict[str, list[str]]]:
-    """One of these is enough; with a key its scope is named."""
+    """Alternatives, each enough by itself; a key comes with its scope."""
     assert said.contract is not None
     if said.scope:
-        return [{name: [said.scope]} for name in words.KEYS]
+        return [{name: [said.scope]} for name in parameters.KEYS]
     return [{name: []} for name in said.contract.security]
 
 
@@ -98,14 +98,14 @@ def _body(body: Body, schemas: Schemas) -> Schema:
 
 def _answers(rule: str, said: Said, schemas: Schemas, *, asks: bool) -> dict[str, Schema]:
     assert said.contract is not None
-    raised = refusals.raised_by(said, asks=asks)
-    long = {"414": words.TOO_LONG} if said.contract.query else {}
-    refused = refusals.answers(raised, schemas, as_bfl=rule.startswith(BFL_PATHS))
+    raised = responses.raised_by(said, asks=asks)
+    long = {"414": parameters.TOO_LONG} if said.contract.query else {}
+    refused = responses.answers(raised, schemas, as_bfl=rule.startswith(BFL_PATHS))
     own = said.contract.answers.items()
     told = refused | long | {str(status): _answer(answer, schemas) for status, answer in own}
     if said.scope:
-        for status in told.keys() - words.BEFORE_THE_KEY:
-            told[status]["headers"] = told[status].get("headers", {}) | words.QUOTA
+        for status in told.keys() - parameters.BEFORE_THE_KEY:
+            told[status]["headers"] = told[status].get("headers", {}) | parameters.QUOTA
     return dict(sorted(told.items()))
 
 
@@ -114,14 +114,14 @@ def _answer(answer: Answer, schemas: Schemas) -> Schema:
     if content := dict(_content(answer, schemas)):
         told["content"] = content
     if answer.headers:
-        told["headers"] = {name: words.ANSWERED[name] for name in answer.headers}
+        told["headers"] = {name: parameters.ANSWERED[name] for name in answer.headers}
     return told
 
 
 def _content(answer: Answer, schemas: Schemas) -> Iterator[tuple[str, Mapping[str, Any]]]:
     sample = {"example": answer.sample()} if answer.sample else {}
     if answer.kind is not None:
-        kind = refusals.PROBLEM if answer.kind is Problem else JSON
+        kind = responses.PROBLEM if answer.kind is Problem else JSON
         yield kind, {"schema": schemas.answered(answer.kind), **sample}
     for media in answer.media:
         yield (
@@ -131,7 +131,7 @@ def _content(answer: Answer, schemas: Schemas) -> Iterator[tuple[str, Mapping[st
 
 
 def _stream(schemas: Schemas) -> Schema:
-    """Of one event; what validates streams reads them event by event."""
+    """Schema of one event: validators read a stream event by event."""
     kinds = [schemas.answered(kind) for kind in (shown.Job, Forgotten, Reset)]
     data = {"contentMediaType": JSON, "contentSchema": {"anyOf": kinds}}
     return {

@@ -1,0 +1,1 @@
+"""OpenAPI document, generated from the routes, their contracts and types."""

@@ -1,0 +1,75 @@
+"""Build the OpenAPI document of an application from its routes and their contracts."""
+
+import json
+from collections.abc import Iterator
+
+from flask import Flask
+from werkzeug.routing import Rule
+
+from receiver.contract import Contract, Said, Tag, said_by
+from receiver.openapi import operations, parameters, webhooks
+from receiver.openapi.schemas import COMPONENTS, Schema, Schemas
+
+VERSION = "0.1.0"
+IMPLIED = {"HEAD", "OPTIONS"}
+EXCLUDED = "dashboard."  # the endpoints of pages for people
+
+
+def build(app: Flask, public_url: str) -> Schema:
+    """The whole document."""
+    schemas = Schemas()
+    paths = _paths(app, schemas)
+    hooks = webhooks.notifications(schemas)
+    document = {
+        "openapi": "3.1.1",
+        "info": {"title": "Fluxkeep", "version": VERSION, "description": parameters.INTRODUCTION},
+        "servers": [{"url": public_url or "/"}],
+        "tags": [{"name": tag} for tag in Tag],
+        "paths": paths,
+        "webhooks": hooks,
+        "components": {
+            "schemas": dict(sorted(schemas.components.items())),
+            "securitySchemes": parameters.SECURITY,
+        },
+    }
+    _remove_unused(document)
+    return document
+
+
+def _paths(app: Flask, schemas: Schemas) -> dict[str, Schema]:
+    paths: dict[str, Schema] = {}
+    for rule, said in _contracts(app):
+        operation = operations.build(rule.rule, said, schemas)
+        if said.contract and said.contract.tells:
+            operation["callbacks"] = webhooks.callbacks(said.contract.tells, schemas)
+        for method in sorted((rule.methods or set()) - IMPLIED):
+            paths.setdefault(operations.path(rule.rule), {})[method.lower()] = operation
+    return paths
+
+
+def _contracts(app: Flask) -> Iterator[tuple[Rule, Said]]:
+    """Routes and contracts in the order of tags, then of paths."""
+    found = [
+        (rule, said_by(app.view_functions[rule.endpoint])) for rule in app.url_map.iter_rules()
+    ]
+    known = [(rule, said) for rule, said in found if said.contract]
+    yield from sorted(known, key=lambda pair: (_tag_index(pair[1].contract), pair[0].rule))
+
+
+def _tag_index(contract: Contract | None) -> int:
+    return list(Tag).index(contract.tag) if contract else len(Tag)
+
+
+def undescribed(app: Flask) -> set[str]:
+    """Endpoints that should have a contract and have none."""
+    views = app.view_functions.items()
+    silent = {name for name, view in views if said_by(view).contract is None}
+    return {name for name in silent if not name.startswith(EXCLUDED)}
+
+
+def _remove_unused(document: Schema) -> None:
+    """Remove schemas that nothing refers to, such as a query that became parameters."""
+    known = document["components"]["schemas"]
+    while idle := [name for name in known if f'"{COMPONENTS}{name}"' not in json.dumps(document)]:
+        for name in idle:
+            del known[name]

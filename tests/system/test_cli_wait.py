@@ -49,7 +49,7 @@ def test_ctrl_c_leaves_the_job_alone_and_says_how_to_look_at_it(
 def test_waiting_outlasts_a_redis_that_is_gone_for_a_while(
     stopped_installation: Installation, sandbox: Sandbox, waiting: Process
 ) -> None:
-    said_by(waiting, r"queued .*paused")
+    said_by(waiting, r"queued.*paused")
     stopped_installation.redis.kill()
     said_by(waiting, r"Redis: \w+; trying again")
     sandbox.settings.submit_fault = None

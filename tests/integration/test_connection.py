@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from redis.backoff import NoBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
@@ -15,6 +15,7 @@ from jobs.connection import CONNECTIONS_MAX, NotPrimary, connect
 from jobs.settings import load
 from tests.harness import RedisServer
 from tests.harness.doctor_output import NEEDED
+from tests.harness.sentinel import Watched
 
 CODES = ("READONLY", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED", "LOADING")
 # The error at the first call, then the number of the call.
@@ -114,3 +115,17 @@ def test_a_socket_in_the_file_system_is_a_way_to_redis(tmp_path: Path) -> None:
             assert client.ping()
     finally:
         server.kill()
+
+
+def test_a_kept_connection_follows_the_new_primary(tmp_path: Path) -> None:
+    """redis-py's own SentinelManagedConnection goes back to the address that died."""
+    watched = Watched(tmp_path / "redis")
+    try:
+        settings = load(NEEDED | {"REDIS_URL": watched.url, "MEDIA_URL": "memory://"})
+        with connect(settings, Retry(ConstantBackoff(0.5), 60), 2.0) as client:
+            batching, script = Batching(client), client.register_script("return 1")
+            assert batching.run(script, [], []) == 1
+            watched.primary.kill()
+            assert batching.run(script, [], []) == 1
+    finally:
+        watched.close()

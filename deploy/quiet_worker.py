@@ -1,4 +1,4 @@
-"""gunicorn's gevent worker, except that nothing of an unreadable request is repeated.
+"""gunicorn's gevent worker with a send time-out, and without echoes of unreadable requests.
 
 Here and not in `receiver/`: gunicorn imports it before gevent has replaced what would block.
 """
@@ -6,6 +6,7 @@ Here and not in `receiver/`: gunicorn imports it before gevent has replaced what
 import errno
 import logging
 import socket
+import struct
 from http import HTTPStatus
 from types import FrameType
 from typing import Any, cast
@@ -21,8 +22,32 @@ ANSWERS: dict[type[Exception], HTTPStatus] = {
 }
 
 WHOLE_MAX_BYTES = 64 * 1024
+SEND_SECONDS = 30.0  # without a single byte taken; then the connection is reset
+UNSENT_MAX_BYTES = 128 * 1024  # in the kernel, of each connection
+_UNSENT_OPTION: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 log = logging.getLogger(__name__)
+
+
+class ClientSocket:
+    """A client's socket whose sends fail once the client takes nothing for SEND_SECONDS."""
+
+    def __init__(self, client: socket.socket) -> None:
+        client.settimeout(SEND_SECONDS)
+        if client.family != socket.AF_UNIX and _UNSENT_OPTION is not None:
+            # The kernel would take megabytes at once, and a slow client would look like a dead one.
+            client.setsockopt(socket.IPPROTO_TCP, _UNSENT_OPTION, UNSENT_MAX_BYTES)
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def sendall(self, data: bytes) -> None:
+        """The socket's own `sendall` gives all bytes together so long; here each step has it."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._client.send(rest) :]
 
 
 class _Held:
@@ -66,11 +91,14 @@ class QuietWorker(GeventWorker):
                 # Not in here: a signal can come while somebody holds a lock.
                 gevent.spawn(close)
 
-    def handle_request(self, *request: Any) -> Any:
+    def handle_request(self, listener: Any, req: Any, sock: socket.socket, addr: Any) -> Any:
         try:
-            return super().handle_request(*request)
+            client: Any = ClientSocket(sock)
+            return super().handle_request(listener, req, client, addr)
         except TimeoutError:
-            # Nothing to log a traceback for: it is what a closed connection is.
+            # What was sent and not taken would keep the connection in the kernel.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            # Not logged with a traceback: gunicorn takes this for a closed connection.
             raise BrokenPipeError(errno.EPIPE, "the client reads nothing") from None
         finally:
             # A client that is quick to send again would never let another one in.

@@ -63,10 +63,14 @@ def file_name(job: Job, n: int, kept_as: str) -> str:
 
 
 def time(at: float) -> str:
-    """RFC 3339 in UTC, to the millisecond; the nearest there is to a time out of all bounds."""
-    at = min(max(0.0, at), LATEST)  # in this order it is also a time where `at` is not a number
-    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    """RFC 3339 in UTC, to the millisecond."""
+    return utc(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def utc(at: float) -> datetime:
+    """A unix time in UTC; the nearest there is to one out of all bounds."""
+    # In this order it is also a time where `at` is not a number.
+    return datetime.fromtimestamp(min(max(0.0, at), LATEST), UTC)
 
 
 def _plain(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 
-from flask import Flask
+from flask import Flask, Response
 
 from jobs import observers, services, settings
 from jobs.errors import FluxkeepError
@@ -27,6 +27,7 @@ from receiver.wiring import Wired
 
 # gunicorn's own sign that a process cannot boot; with any other it tries again for ever.
 GUNICORN_GIVES_UP = 3
+HTTPS_SECONDS = 365 * 86400
 
 
 def create_app(given: Services | None = None) -> Flask:
@@ -45,9 +46,16 @@ def create_app(given: Services | None = None) -> Flask:
     dashboard.install(app, built)
     problems.handle(app)
     app.after_request(admission.tell)
+    if built.settings.public_url.startswith("https:"):
+        app.after_request(_require_https)
     if built.settings.callback_accelerator:
         app.wsgi_app = CallbackAccelerator(app, built)  # type: ignore[method-assign]
     return app
+
+
+def _require_https(response: Response) -> Response:
+    response.headers["Strict-Transport-Security"] = f"max-age={HTTPS_SECONDS}"
+    return response
 
 
 def _from_environment() -> Services:

@@ -17,7 +17,14 @@ def address(proxies: Proxies) -> str:
     """
     peer = request.remote_addr or ""
     forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return _network(forwarded if forwarded and proxies.trust(peer) else peer)
+    return _network(_without_port(forwarded) if forwarded and proxies.trust(peer) else peer)
+
+
+def _without_port(text: str) -> str:
+    """Some proxies write `ip:port`, and `[v6]` or `[v6]:port`."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def _network(text: str) -> str:

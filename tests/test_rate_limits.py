@@ -149,6 +149,25 @@ def test_whoever_cannot_be_a_proxy_is_not_believed(two_webs: Installation) -> No
     assert statuses[-1] == 429
 
 
+@pytest.mark.parametrize(
+    "form", ["{0}", "{0}:443", "[::ffff:{0}]", "[::ffff:{0}]:1", "203.0.113.9:5,{0}:6", " {0}:7 "]
+)
+def test_a_proxy_may_write_the_port_behind_the_address(
+    two_webs: Installation, address: str, form: str
+) -> None:
+    guess(two_webs, address)
+    assert shown(two_webs, KEYS["admin"], form.format(address)).status_code == 429
+
+
+def test_ports_do_not_make_one_ipv6_household_many(two_webs: Installation) -> None:
+    home = "2001:db8:7:8"
+    for n in range(WRONG_KEYS_ALLOWED):
+        shown(two_webs, f"guess-{n}", f"[{home}::{n + 1:x}]:{n + 1}")
+    for form in (f"{home}::ffff", f"[{home}::ffff]", f"[{home}::1]:9"):
+        assert shown(two_webs, KEYS["admin"], form).status_code == 429
+    assert shown(two_webs, KEYS["admin"], "[2001:db8:7:9::1]:9").status_code == 200
+
+
 def test_whoever_is_turned_away_is_counted(two_webs: Installation, address: str) -> None:
     before = refused(two_webs)
     guess(two_webs, address)

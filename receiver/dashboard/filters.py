@@ -1,7 +1,6 @@
 """How numbers, times and names read; each is a filter of the templates."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
@@ -59,12 +58,12 @@ def rfc3339(at: float) -> str:
 
 def exact(at: float) -> str:
     """`21 Nov 2026, 13:05:09 UTC`; a script says it in the viewer's zone."""
-    return datetime.fromtimestamp(at, UTC).strftime("%-d %b %Y, %H:%M:%S UTC")
+    return portrait.utc(at).strftime("%-d %b %Y, %H:%M:%S UTC")
 
 
 def minute(at: float) -> str:
     """As a date field of a form has it, in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M")
+    return portrait.utc(at).strftime("%Y-%m-%dT%H:%M")
 
 
 def ago(at: float) -> str:

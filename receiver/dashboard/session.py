@@ -16,8 +16,10 @@ from jobs.settings import Settings
 
 LIFE_SECONDS = 12 * 3600  # without a look at any page
 RENEWED_AFTER_SECONDS = 3600
+LIFE_MAX_SECONDS = 7 * 86400  # then one has to log in again
 
 _NAME = "fluxkeep-visitors"
+_COOKIE = "fluxkeep-session"
 _FINGERPRINT = "fluxkeep session 1"
 
 
@@ -73,7 +75,7 @@ def install(app: Flask, settings: Settings) -> None:
     app.secret_key = first
     app.config.update(
         SECRET_KEY_FALLBACKS=others,
-        SESSION_COOKIE_NAME="fluxkeep-session",
+        SESSION_COOKIE_NAME=cookie_name(settings),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",  # a link in a mail leads to its page, not to the login
         SESSION_COOKIE_SECURE=settings.base_url.startswith("https:"),
@@ -84,6 +86,11 @@ def install(app: Flask, settings: Settings) -> None:
     app.extensions[_NAME] = Visitors.of(settings)
 
 
+def cookie_name(settings: Settings) -> str:
+    """With the prefix, browsers take the cookie from this host alone, and over https alone."""
+    return f"__Host-{_COOKIE}" if settings.base_url.startswith("https:") else _COOKIE
+
+
 def visitors() -> Visitors:
     return cast(Visitors, current_app.extensions[_NAME])
 
@@ -91,14 +98,15 @@ def visitors() -> Visitors:
 def visitor() -> Visitor | None:
     """Who asks, None without a session that still holds."""
     if "visitor" not in g:
-        g.visitor = visitors().by_fingerprint.get(str(session.get("key")))
+        holds = _now() - int(session.get("since", 0)) < LIFE_MAX_SECONDS
+        g.visitor = visitors().by_fingerprint.get(str(session.get("key"))) if holds else None
     return cast(Visitor | None, g.visitor)
 
 
 def enter(key: ApiKey) -> None:
     """A session of its own for each login: what was in the cookie before is worth nothing."""
     leave()
-    session.update(key=visitors().fingerprint(key), seen=_now())
+    session.update(key=visitors().fingerprint(key), since=_now(), seen=_now())
     forgery_token()
 
 

@@ -1,4 +1,4 @@
-"""The socket of a client that waits: whether it has hung up, and a time-out for sending to it."""
+"""The socket of a client that waits: whether it has hung up."""
 
 import select
 import socket
@@ -10,8 +10,6 @@ from gevent import monkey
 # gunicorn reads from the socket: this must only look, in the thread that all requests share.
 _poll: Any = monkey.get_original("select", "poll")
 _HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | select.POLLNVAL
-
-SEND_TIMEOUT_SECONDS = 30.0
 
 
 class ClientSocket:
@@ -27,8 +25,3 @@ class ClientSocket:
         poll = _poll()
         poll.register(self._socket.fileno(), _HUNG_UP)
         return bool(poll.poll(0))
-
-    def limit_sending(self) -> None:
-        """From now on the connection ends when the client takes nothing for a while."""
-        if self._socket is not None:
-            self._socket.settimeout(SEND_TIMEOUT_SECONDS)

@@ -39,7 +39,6 @@ class EventStream:
     _sent_at: float = field(default_factory=time.monotonic)
 
     def __iter__(self) -> Iterator[bytes]:
-        self.client.limit_sending()
         # Readers keep an id without data: cut before the first event, they miss nothing.
         yield f"retry: {RETRY_MILLISECONDS}\nid: {self.position}\n\n".encode()
         if self.job and not self.resumes:

@@ -129,6 +129,36 @@ def test_a_look_renews_the_session_now_and_then_and_the_api_never_does(house: Op
     assert "Set-Cookie" in guest.see("/").headers
 
 
+def test_a_session_ends_seven_days_after_its_login_however_often_it_is_used(house: Open) -> None:
+    guest = Guest(house())
+    guest.enter("read")
+    with guest.client.session_transaction() as kept:
+        kept["since"] = int(time.time()) - 7 * 86400 + 60
+    assert guest.see("/").status_code == 200
+    with guest.client.session_transaction() as kept:
+        kept["since"] = int(time.time()) - 7 * 86400 - 1
+    assert guest.see("/").status_code == 303
+
+
+def test_over_https_the_cookie_is_bound_to_this_host_and_browsers_stay_with_https(
+    house: Open,
+) -> None:
+    guest = Guest(house(PUBLIC_URL="https://keep.example"))
+    page = guest.see("/login")
+    cookie = page.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-fluxkeep-session=")
+    assert "Secure" in cookie and "Path=/" in cookie and "Domain" not in cookie
+    for answer in (page, guest.see("/healthz"), guest.see("/api/jobs"), guest.see("/nothing")):
+        assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+
+
+@pytest.mark.parametrize("url", ["", "http://keep.example"])
+def test_without_https_there_is_neither(house: Open, url: str) -> None:
+    page = Guest(house(PUBLIC_URL=url)).see("/login")
+    assert page.headers["Set-Cookie"].startswith("fluxkeep-session=")
+    assert "Strict-Transport-Security" not in page.headers
+
+
 def test_logout_is_a_form_and_ends_the_session(guest: Guest) -> None:
     guest.enter("read")
     guest.see("/logout")

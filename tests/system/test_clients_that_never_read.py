@@ -1,0 +1,85 @@
+"""Clients that pipeline requests and never read: reset after a while, and nobody waits for them."""
+
+import select
+import socket
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.bad_input.target import PROOF, new_id, pending
+from tests.bad_input.wire import Wire, request
+from tests.harness.scene import Scene, running_scene
+
+pytestmark = pytest.mark.slow
+
+CLIENTS = 300
+PIPELINED = 8  # less than 2 KB in all
+FILE_BYTES = 8_000_000
+SLOW_SECONDS = 45.0
+RESET_SECONDS = 90.0  # SEND_SECONDS of the server, and time to fill every buffer
+GOOD_SECONDS = 15.0  # BFL waits 30 s for its answer
+_GONE = select.POLLHUP | select.POLLERR
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(tmp_path_factory.mktemp("never_read"), WEB_CONCURRENCY="1") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def link(scene: Scene) -> str:
+    """The path of a file that does not fit into what the kernel takes for one connection."""
+    job = scene.stored(scene.generate(size=FILE_BYTES))
+    return str(urlsplit(job["media"][0]["url"]).path)
+
+
+def connected(scene: Scene, data: bytes) -> socket.socket:
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", scene.installation.ports[0]))
+    client.sendall(data)
+    return client
+
+
+def still_there(clients: list[socket.socket]) -> int:
+    look = select.poll()
+    for client in clients:
+        look.register(client, 0)
+    return len(clients) - sum(bool(event & _GONE) for _, event in look.poll(0))
+
+
+def served(scene: Scene) -> float:
+    began = time.monotonic()
+    with Wire(scene.installation.ports[0]) as wire:
+        wire.send(request([PROOF], pending(new_id())))
+        answer = wire.answer(GOOD_SECONDS)
+    assert answer and answer.status == 200
+    return time.monotonic() - began
+
+
+@pytest.mark.timeout(240)
+def test_clients_that_never_read_are_reset_and_hold_nobody_up(scene: Scene, link: str) -> None:
+    data = request(method="GET", target=link) * PIPELINED
+    clients = [connected(scene, data) for _ in range(CLIENTS)]
+    try:
+        until = time.monotonic() + RESET_SECONDS
+        while left := still_there(clients):
+            assert time.monotonic() < until, f"{left} of {CLIENTS} are still connected"
+            assert served(scene) < GOOD_SECONDS
+            time.sleep(0.5)
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_a_client_that_reads_slowly_is_not_cut(scene: Scene, link: str) -> None:
+    """It reads for longer than a client may take nothing, and is still served then."""
+    with connected(scene, request(method="GET", target=link)) as client:
+        client.settimeout(10.0)
+        until = time.monotonic() + SLOW_SECONDS
+        while time.monotonic() < until:
+            assert client.recv(4096)
+            time.sleep(0.1)

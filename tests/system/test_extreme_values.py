@@ -1,0 +1,65 @@
+"""Numbers and times out of all bounds in BFL's callbacks: every page and API view still answers."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from tests.bad_input.target import Target, new_id, web_alone
+from tests.dashboard.visitor import Visitor
+from tests.harness.installation import KEYS
+
+HUGE = 1.7976931348623157e308
+NUMBERS = [HUGE, -HUGE, 1e308, 5e-324, -0.0, -1, 10**400, 2**63, 1e16, True, "1", None, [], {}]
+EXPIRIES = [
+    "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00Z", "1969-12-31",
+    "0001-01-01T00:00:00%2B14:00", "1970-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "", "1e308",
+]  # fmt: skip
+VIEWS = ["/api/jobs/{}", "/api/jobs?limit=200", "/v1/get_result?id={}", "/readyz", "/metrics"]
+PAGES = ["/", "/jobs/{}", "/health", "/submit", "/?status=ready"]
+URL = "https://delivery-eu1.bfl.ai/results/0/sample.jpeg?se={}&sp=r&sig=x"
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    with web_alone(tmp_path_factory.mktemp("extremes")) as alone:
+        yield alone
+
+
+@pytest.fixture(scope="module")
+def visitor(target: Target) -> Visitor:
+    return Visitor(target.installation.url)
+
+
+def is_shown(target: Target, visitor: Visitor, **said: Any) -> None:
+    job_id = new_id()
+    answer = target.authentic(json.dumps({"id": job_id, **said}).encode())
+    assert answer.status in (200, 400)
+    found = [visitor.get(path.format(job_id)) for path in PAGES]
+    headers = {"x-key": KEYS["admin"]}
+    url = target.installation.url
+    found += [
+        requests.get(url + path.format(job_id), headers=headers, timeout=30) for path in VIEWS
+    ]
+    for one in found:
+        assert one.status_code in (200, 303, 404, 503), (one.url, one.text[-500:])
+        assert one.status_code != 503 or one.url.endswith("/readyz")
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: str(number)[:20])
+@pytest.mark.parametrize("status", ["Pending", "Ready", "Error"])
+@pytest.mark.parametrize("name", ["progress", "cost", "seed"])
+def test_a_number_out_of_all_bounds_is_shown(
+    target: Target, visitor: Visitor, name: str, status: str, number: Any
+) -> None:
+    result = {"sample": URL.format("2036-01-31T00:10:00Z"), name: number}
+    is_shown(target, visitor, status=status, result=result, **{name: number})
+
+
+@pytest.mark.parametrize("expiry", EXPIRIES)
+def test_an_expiry_out_of_all_bounds_is_shown(
+    target: Target, visitor: Visitor, expiry: str
+) -> None:
+    is_shown(target, visitor, status="Ready", result={"sample": URL.format(expiry)})

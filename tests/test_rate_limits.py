@@ -12,7 +12,7 @@ from tests.harness import Client, Installation, RedisServer
 from tests.harness.installation import KEYS
 
 FORWARDED = "X-Forwarded-For"
-MORE_KEYS = {name: f"{name}-key-canary" for name in ("five", "bfl", "few", "one", "free")}
+MORE_KEYS = {name: f"{name}-key-canary-1a" for name in ("five", "bfl", "few", "one", "free")}
 WRONG_KEYS_ALLOWED = 30
 
 _addresses = (f"198.51.100.{n}" for n in itertools.count(1))

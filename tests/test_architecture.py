@@ -34,7 +34,7 @@ LAYERS = (
     {"reporting", "optional"},
     {"settings", "records", "bfl", "signing", "media", "queues", "submission", "api"}
     | {"notifications", "drawing", "portrait", "provider", "changes"},
-    {"redaction"},
+    {"redaction", "outgoing"},
     {"logs", "sentry"},
     {"observers", "places", "search", "connection"},
     {"bfl_answers", "bfl_submissions", "plan", "slots", "strict_models"},

@@ -11,6 +11,7 @@ from jobs.errors import InvalidSettings, StoreUnavailable
 from receiver.checks import (
     bfl,
     durability,
+    outgoing,
     processes,
     public_url,
     redis,
@@ -45,6 +46,7 @@ CHECKS = (
     Check("submissions", bfl.check_submissions, needs_redis=True),
     Check("regions", bfl.check_regions, needs_redis=True, remote=True),
     Check("bfl", bfl.check_account, remote=True),
+    Check("outgoing", outgoing.check, remote=True),
     Check("public_url", public_url.check, remote=True),
 )
 BEFORE_START = tuple(check for check in CHECKS if check.before_start)

@@ -61,7 +61,7 @@ class Sandbox:
         body = {"prompt": prompt, "sandbox": dict(switches or {}), **more}
         webhook = {"webhook_url": webhook_url, "webhook_secret": webhook_secret}
         body |= {name: value for name, value in webhook.items() if value is not None}
-        return self._studio.open(read_submission(model, body))
+        return self._studio.open(read_submission(model, body, strict=self.settings.strict))
 
     def behave(self, **switches: Any) -> None:
         """From now on, towards submissions without switches: those of clients that know none."""

@@ -1,0 +1,26 @@
+"""Outgoing connections: the hosts a firewall has to allow, one of each kind tried."""
+
+from collections.abc import Iterator
+
+from jobs import outgoing
+from jobs.services import trusted
+from receiver.checks.context import Context
+from receiver.checks.result import Result, ok, warning
+
+NAME = "outgoing"
+
+
+def check(context: Context) -> Iterator[Result]:
+    """Connect to one host of each kind; any HTTP answer counts."""
+    trust = trusted(context.settings)
+    for destination in outgoing.destinations(trust, context.settings.bfl_origin):
+        hosts = " and ".join(destination.patterns)
+        if not outgoing.can_try(destination):
+            yield ok(NAME, f"{destination.kind}, {hosts}: not tried, it is a pattern")
+        elif why := outgoing.why_unreachable(trust, destination):
+            tried = destination.sample.origin.host
+            yield warning(
+                NAME, f"{destination.kind}, {tried}: {why}", f"Allow port 443 to {hosts}."
+            )
+        else:
+            yield ok(NAME, f"{destination.kind}, {hosts}: reached")

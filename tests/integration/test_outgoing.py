@@ -1,0 +1,47 @@
+"""Outgoing hosts are listed for a firewall, and one of each kind is tried."""
+
+import socket
+
+import pytest
+
+from jobs.hosts import Address, Origin, Trust
+from jobs.outgoing import Destination, can_try, destinations, why_unreachable
+from tests.sandbox import Sandbox
+
+GLOBAL = Origin("https", "api.bfl.ai", 443)
+EU = Origin("https", "api.eu.bfl.ai", 443)
+
+
+@pytest.mark.parametrize(("trust", "origin"), [(Trust(), GLOBAL), (Trust(region="eu"), EU)])
+def test_each_sample_is_a_host_that_would_be_used(trust: Trust, origin: Origin) -> None:
+    found = destinations(trust, origin)
+    assert [one.kind for one in found][:3] == ["submissions", "polls", "delivery"]
+    for one in found:
+        host = one.sample.origin.host
+        if one.kind.startswith("delivery"):
+            assert trust.delivery(f"https://{host}/a").origin.host == host
+        else:
+            assert trust.api(f"https://{host}/v1/get_result?id=a").origin.host == host
+
+
+def test_hosts_of_the_operator_are_listed_and_patterns_are_not_tried() -> None:
+    trust = Trust(delivery_hosts=("cdn.example.com", "*.cdn.example.com"))
+    own = [one for one in destinations(trust, GLOBAL) if one.kind == "DELIVERY_HOSTS"]
+    assert [can_try(one) for one in own] == [True, False]
+
+
+def test_a_host_that_answers_anything_is_reached_without_a_key(sandbox: Sandbox) -> None:
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    origin = Origin("http", host, int(port))
+    trust = Trust(sandbox=origin)
+    (found,) = destinations(trust, origin)
+    assert why_unreachable(trust, found) is None
+    assert not [seen for seen in sandbox.requests if seen.has_key]
+
+
+def test_a_host_that_does_not_answer_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    origin = Origin("http", "127.0.0.1", port)
+    closed = Destination("sandbox", (str(origin),), Address(origin, "/"))
+    assert why_unreachable(Trust(sandbox=origin), closed)

@@ -13,7 +13,12 @@ NAME = "outgoing"
 def check(context: Context) -> Iterator[Result]:
     """Connect to one host of each kind; any HTTP answer counts."""
     trust = trusted(context.settings)
-    for destination in outgoing.destinations(trust, context.settings.bfl_origin):
+    found = outgoing.destinations(trust, context.settings.bfl_origin)
+    if context.settings.bfl_api_key is None and trust.sandbox is None:
+        hosts = ", ".join(host for one in found for host in one.patterns)
+        yield warning(NAME, "not tried without BFL_API_KEY", f"Allow port 443 to {hosts}.")
+        return
+    for destination in found:
         hosts = " and ".join(destination.patterns)
         if not outgoing.can_try(destination):
             yield ok(NAME, f"{destination.kind}, {hosts}: not tried, it is a pattern")

@@ -7,7 +7,7 @@ from tests.harness.command_line import Said
 
 REDIS = ["redis", "redis_disk", "redis_memory"]
 BEFORE_START = ["settings", *REDIS, "durability", "storage"]
-REMOTE = ["bfl", "public_url"]
+REMOTE = ["bfl", "outgoing", "public_url"]
 ALL = [*BEFORE_START, "worker", "sweep", "rescues", "submissions", *REMOTE]
 NEEDED = {
     "WEBHOOK_SECRET": "a-webhook-secret-that-is-long",

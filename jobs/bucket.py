@@ -1,21 +1,25 @@
-"""Media in a bucket: uploaded from the local disk piece by piece, and visible only when whole."""
+"""Media in a bucket: uploaded from the local disk straight to their names, visible once whole."""
 
-import contextlib
-import secrets
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
 
 from jobs import staging
 from jobs.complaint import is_missing_bucket, refusals
-from jobs.errors import StorageFailed, WrongStorage
-from jobs.media import STAGING, Found, MediaStore, Verb, content_type_of
+from jobs.media import (
+    OPAQUE,
+    Found,
+    MediaStore,
+    Verb,
+    content_type_of,
+    job_id_of,
+    job_prefix,
+    part,
+)
 from jobs.provider import Provider
 
 WHOLE_BYTES = 8 * 2**20  # up to here one request carries it all
@@ -23,9 +27,6 @@ PART_BYTES = 5 * 2**20  # the least that S3 takes as a part
 PARTS_AT_ONCE = 2
 CHUNK_BYTES = 256 * 1024
 PAGE = 1000
-# Longer than any upload takes; the clock of the bucket and ours may differ by minutes.
-ABANDONED_AFTER = timedelta(hours=1)
-TIDY_EVERY_SECONDS = 600.0
 _SIGNING = frozenset({"s3", "gs", "az"})
 
 
@@ -36,46 +37,27 @@ class Bucket(MediaStore):
         self._provider = provider
         self._objects = provider.open()
         self._streams = provider.open(streaming=True)
-        self._tidied_at = float("-inf")
 
     def staging(self, job_id: str) -> AbstractContextManager[Path]:
         return staging.staged(job_id)
 
-    def publish(self, staged: Path, key: str, name: str = "") -> bool:
-        """Small files in one conditional request, large ones in parts under another name first."""
+    def publish(self, staged: Path, key: str, name: str = "") -> None:
+        """Upload small files in one request, large ones in parts that the bucket puts together."""
         headers = _headers(key, name)
         with refusals():
-            try:
-                if staged.stat().st_size <= WHOLE_BYTES:
-                    body = staged.read_bytes()
-                    obstore.put(self._objects, key, body, mode="create", attributes=headers)
-                else:
-                    self._publish_in_parts(staged, key, headers)
-            except AlreadyExistsError:
-                return False
-        return True
-
-    def _publish_in_parts(self, staged: Path, key: str, headers: dict[str, str]) -> None:
-        """An upload in parts knows no condition (obstore 0.12), a copy within the bucket does."""
-        if self.size(key) is not None:
-            raise AlreadyExistsError
-        aside = f"{STAGING}/{secrets.token_hex(8)}-{staged.parent.name}"
-        try:
+            if staged.stat().st_size <= WHOLE_BYTES:
+                body = staged.read_bytes()
+                obstore.put(self._objects, key, body, attributes=headers, use_multipart=False)
+                return
             obstore.put(
                 self._objects,
-                aside,
+                key,
                 _pieces(staged),
                 attributes=headers,
                 use_multipart=True,
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_AT_ONCE,
             )
-            # S3 forgets the type of what is copied under a condition, unless it is told again.
-            copier = self._provider.open(headers if self._provider.copy_drops_headers else None)
-            obstore.copy(copier, aside, key, overwrite=False)
-        finally:
-            with contextlib.suppress(StorageFailed):
-                self.remove(aside)
 
     def write(self, key: str, body: bytes) -> None:
         with refusals():
@@ -93,14 +75,28 @@ class Bucket(MediaStore):
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         with refusals():
             span: Any = {"offset": start} if stop is None else (start, stop)
-            got = obstore.get(self._streams, key, options={"range": span})
+            # A range cannot be asked of an object without any bytes.
+            options: Any = {"range": span} if start or stop is not None else {}
+            got = obstore.get(self._streams, key, options=options)
             yield from got.stream(min_chunk_size=CHUNK_BYTES)
 
     def listing(self) -> Iterator[Found]:
         with refusals():
             for page in obstore.list(self._objects, chunk_size=PAGE):
                 for meta in page:
-                    if not meta["path"].startswith(f"{STAGING}/"):
+                    if not meta["path"].rpartition("/")[2].startswith("."):
+                        yield Found(meta["path"], meta["size"])
+
+    def listing_of(self, job_id: str, created_at: float) -> Iterator[Found]:
+        """One request as a rule: listings are in order, and begin behind the other jobs."""
+        prefix = job_prefix(job_id, created_at)
+        day = prefix.rpartition("/")[0]
+        with refusals():
+            for page in obstore.list(self._objects, day, offset=prefix, chunk_size=PAGE):
+                for meta in page:
+                    if not meta["path"].startswith(prefix):
+                        return
+                    if part(meta["path"]) and job_id_of(meta["path"]) == job_id:
                         yield Found(meta["path"], meta["size"])
 
     def presigned(self, method: Verb, key: str, seconds: int) -> str | None:
@@ -117,51 +113,21 @@ class Bucket(MediaStore):
                 if is_missing_bucket(error):
                     raise
 
-    def check(self, size: int) -> None:
-        """Also that the bucket keeps the one promise that all others stand on."""
-        key, body = f"{STAGING}/check-{secrets.token_hex(8)}", bytes(size)
-        with refusals():
-            obstore.put(self._objects, key, body, mode="create", use_multipart=False)
-        try:
-            self._check_kept(key, body)
-        except StorageFailed:
-            with contextlib.suppress(StorageFailed):
-                self.remove(key)
-            raise
-        self.remove(key)
-
-    def _check_kept(self, key: str, body: bytes) -> None:
-        with refusals(), contextlib.suppress(AlreadyExistsError):
-            if bytes(obstore.get(self._objects, key).bytes()) != body:
-                raise StorageFailed("what was written cannot be read back")
-            obstore.put(self._objects, key, b"another", mode="create", use_multipart=False)
-            raise WrongStorage("the bucket overwrites objects although it is told not to")
+    def abandoned(self) -> list[str]:
+        """Staged files on the disk of this machine; a bucket holds none."""
+        return staging.abandoned()
 
     def drop_abandoned(self) -> int:
-        """The local staging each time; the bucket's now and then, for each look there costs."""
-        dropped = staging.drop_abandoned()
-        if time.monotonic() - self._tidied_at < TIDY_EVERY_SECONDS:
-            return dropped
-        self._tidied_at = time.monotonic()
-        uploads = self.abandoned()
-        for key in uploads:
-            self.remove(key)
-        return dropped + len(uploads)
-
-    def abandoned(self) -> list[str]:
-        """Uploads whose worker was killed; what it left on its own disk only it can see."""
-        horizon = datetime.now(UTC) - ABANDONED_AFTER
-        with refusals():
-            pages = obstore.list(self._objects, prefix=STAGING)
-            found = [meta for page in pages for meta in page if meta["last_modified"] < horizon]
-        return [meta["path"] for meta in found]
+        return staging.drop_abandoned()
 
 
 def _headers(key: str, name: str = "") -> dict[str, str]:
-    """What the bucket shall say of an object when it serves it itself."""
-    headers = {"Content-Type": content_type_of(key)}
+    """The headers with which the bucket serves an object itself."""
+    kind = content_type_of(key)
+    headers = {"Content-Type": kind}
     if name:
-        headers["Content-Disposition"] = f'inline; filename="{name}"'
+        how = "attachment" if kind == OPAQUE else "inline"
+        headers["Content-Disposition"] = f'{how}; filename="{name}"'
     return headers
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +16,12 @@ import obstore
 from obstore.store import LocalStore
 
 from jobs.complaint import refusals
-from jobs.errors import StorageFailed
-from jobs.media import STAGING, Found, MediaStore
+from jobs.media import Found, MediaStore, day_of, job_id_of, job_prefix, part
 
 ABANDONED_AFTER_SECONDS = 60.0
 CHUNK_BYTES = 256 * 1024
+RENAMES_MAX = 3
+STAGING = ".staging"
 _DAY = tuple(map(re.compile, (r"[0-9]{4}", r"[0-9]{2}", r"[0-9]{2}")))
 
 log = logging.getLogger(__name__)
@@ -44,30 +46,31 @@ class Directory(MediaStore):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
-    def publish(self, staged: Path, key: str, name: str = "") -> bool:
-        """It has survived a power cut when this returns. A file has no place for `name`."""
+    def publish(self, staged: Path, key: str, name: str = "") -> None:
+        """Rename it into place and sync its directories. A file has no place for `name`."""
         del name
         with refusals():
-            path = self._own(key)
+            self._rename_into_place(staged, self._own(key))
+
+    def _rename_into_place(self, staged: Path, path: Path) -> None:
+        for attempt in range(RENAMES_MAX):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                os.link(staged, path)  # never over another one, as a rename would
-            except FileExistsError:
-                return False
-            staged.unlink()
-            _sync_directories(path, self.root)
-        return True
+                staged.rename(path)
+                break
+            except FileNotFoundError:  # a check removed the empty directory in between
+                if attempt == RENAMES_MAX - 1:
+                    raise
+        _sync_directories(path, self.root)
 
     def write(self, key: str, body: bytes) -> None:
         with refusals(), self.staging(Path(key).stem) as staged:
             path = self._own(key)
-            path.parent.mkdir(parents=True, exist_ok=True)
             with staged.open("xb") as file:
                 file.write(body)
                 file.flush()
                 os.fsync(file.fileno())
-            staged.replace(path)
-            _sync_directories(path, self.root)
+            self._rename_into_place(staged, path)
 
     def size(self, key: str) -> int | None:
         with refusals():
@@ -88,6 +91,14 @@ class Directory(MediaStore):
     def listing(self) -> Iterator[Found]:
         yield from _files(self.root, "", _DAY)
 
+    def listing_of(self, job_id: str, created_at: float) -> Iterator[Found]:
+        day, _, name = job_prefix(job_id, created_at).rpartition("/")
+        if not self._own(f"{day}/{name}").parent.is_dir():
+            return
+        for found in _files(self.root / day, f"{day}/", ()):
+            if part(found.key) and job_id_of(found.key) == job_id:
+                yield found
+
     def local_path(self, key: str) -> Path | None:
         return self.root / key if self.size(key) is not None else None
 
@@ -106,11 +117,17 @@ class Directory(MediaStore):
             obstore.delete(self._objects, key)
 
     def check(self, size: int) -> None:
-        body = bytes(size)
-        with refusals(), self.staging("check") as path:
-            path.write_bytes(body)
-            if path.read_bytes() != body:
-                raise StorageFailed("what was written cannot be read back")
+        """Leave no new directory of the day either: another user than the worker may check."""
+        with refusals():
+            day = self.root / day_of(time.time())
+            new = [path for path in (day, day.parent, day.parent.parent) if not path.exists()]
+        try:
+            super().check(size)
+        finally:
+            for path in new:
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+                    _durable.clear()  # the next one may have the same inode
 
     def drop_abandoned(self) -> int:
         names = self.abandoned()
@@ -143,7 +160,7 @@ def _files(directory: Path, prefix: str, below: Sequence[re.Pattern[str]]) -> It
         if entry.is_dir(follow_symlinks=False):
             if below and below[0].fullmatch(entry.name):
                 yield from _files(directory / entry.name, f"{prefix}{entry.name}/", below[1:])
-        elif entry.is_file(follow_symlinks=False):
+        elif entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
             with refusals(), contextlib.suppress(FileNotFoundError):
                 size = entry.stat(follow_symlinks=False).st_size
                 yield Found(prefix + entry.name, size)

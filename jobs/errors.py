@@ -139,6 +139,8 @@ class BflUnavailable(FluxkeepError):
 class UrlDead(FluxkeepError):
     """The delivery URL has expired."""
 
+    code = "expired"
+
 
 class RefusedMedia(FluxkeepError):
     """The media may not be taken."""

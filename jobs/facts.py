@@ -70,6 +70,7 @@ class Facts:
     wanted: float | None = None
     lease_until: float | None = None
     fence: int = 0
+    rescue_attempts: int = 0  # claims since its URLs came: another one may have left files
     version: int = 0  # rises with each write; the store compares it
     unknown: Mapping[str, Any] = field(default_factory=dict)  # what a later release knows of it
 

@@ -247,10 +247,20 @@ class Job(Facts):
         return next((str(line.detail["reason"]) for line in lines), None)
 
     def claimed(self, now: float) -> Self:
-        """Taken by a worker, which may commit with this fence until somebody takes it over."""
+        """Taken by a worker, which may commit with this fence until another one takes it over."""
         until = now + LEASE_SECONDS
-        look_at = min(until, self.deadline)
-        return replace(self, wanted=None, lease_until=until, look_at=look_at, fence=self.fence + 1)
+        return replace(
+            self,
+            wanted=None,
+            lease_until=until,
+            look_at=min(until, self.deadline),
+            fence=self.next_fence(now),
+            rescue_attempts=self.rescue_attempts + (self.state is State.READY),
+        )
+
+    def next_fence(self, now: float) -> int:
+        """Drawn from the clock of Redis, so that a lost history cannot repeat a token."""
+        return max(self.fence + 1, int(now * 1e6))
 
     def renewed(self, now: float) -> Self:
         until = now + LEASE_SECONDS

@@ -1,58 +1,99 @@
-"""What a storage of media can do: objects come in whole and verified, and are never overwritten."""
+"""The interface of a media storage, and the names of the objects in it."""
 
+import contextlib
+import hashlib
+import os
 import re
+import secrets
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "video/mp4": "mp4"}
-STAGING = ".staging"
+from jobs.complaint import refusals
+from jobs.errors import StorageFailed
+
+OPAQUE = "application/octet-stream"  # kept whole without a look at the bytes, never shown inline
+EXTENSIONS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "video/mp4": "mp4",
+    OPAQUE: "bin",
+}
 _OURS = re.compile(
-    r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[A-Za-z0-9_-]{1,128}-[0-9]{1,3}"
+    r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[A-Za-z0-9_-]{1,128}-[0-9]{1,3}-[0-9]{1,20}"
     rf"\.({'|'.join(EXTENSIONS.values())}|json|thumb\.webp)"
 )
 Verb = Literal["GET", "HEAD"]
 
 
-def object_key(job_id: str, created_at: float, n: int, content_type: str) -> str:
-    """`YYYY/MM/DD/<job id>-<n>.<ext>`, by the day the job was created (UTC)."""
-    day = datetime.fromtimestamp(created_at, UTC).strftime("%Y/%m/%d")
-    return f"{day}/{job_id}-{n}.{EXTENSIONS[content_type]}"
+def object_key(job_id: str, created_at: float, n: int, token: int, content_type: str) -> str:
+    """`YYYY/MM/DD/<job id>-<n>-<fencing token>.<ext>`, by the day the job was created (UTC).
+
+    No two workers have the same token, so that none of them ever writes the name of another.
+    """
+    return f"{job_prefix(job_id, created_at)}{n}-{token}.{EXTENSIONS[content_type]}"
+
+
+def job_prefix(job_id: str, created_at: float) -> str:
+    """The beginning of the keys of all objects of a job."""
+    return f"{day_of(created_at)}/{job_id}-"
+
+
+def day_of(at: float) -> str:
+    """The directory of the objects of jobs that were created on this day (UTC)."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y/%m/%d")
 
 
 def content_type_of(key: str) -> str:
-    """The content type an object, or what stands beside it, was given its extension for."""
+    """The content type that belongs to the extension of a key."""
     extension = key.rpartition(".")[2]
     found = (kind for kind, known in EXTENSIONS.items() if known == extension)
     return next(found, "application/json")
 
 
 def sidecar_key(key: str) -> str:
-    """The small `.json` beside an object, which tells of its job."""
-    return f"{key.rpartition('.')[0]}.json"
+    """The `.json` beside an object, which describes its job."""
+    return f"{_stem(key)}.json"
 
 
 def thumbnail_key(key: str) -> str:
-    """The picture beside an object that shows it small."""
-    return f"{key.rpartition('.')[0]}.thumb.webp"
+    """The thumbnail beside an object."""
+    return f"{_stem(key)}.thumb.webp"
 
 
 def job_id_of(key: str) -> str:
-    """Whose object, or what stands beside one, this is."""
-    return key.rpartition("/")[2].rpartition("-")[0]
+    """The id of the job that an object or a companion of one belongs to."""
+    return key.rpartition("/")[2].rsplit("-", 2)[0]
+
+
+def number_of(key: str) -> int:
+    """The place of an object among the files of its job."""
+    return int(_stem(key).rsplit("-", 2)[1])
+
+
+def token_of(key: str) -> int:
+    """The fencing token of the worker that wrote an object."""
+    return int(_stem(key).rsplit("-", 1)[1])
+
+
+def _stem(key: str) -> str:
+    directory, slash, name = key.rpartition("/")
+    return f"{directory}{slash}{name.partition('.')[0]}"
 
 
 def companions(key: str) -> tuple[str, ...]:
-    """What stands beside an object and goes with it."""
+    """The keys that belong to an object and are deleted with it."""
     return sidecar_key(key), thumbnail_key(key)
 
 
 class Part(StrEnum):
-    """What a key stands for."""
+    """The kinds of keys that Fluxkeep writes."""
 
     OBJECT = "object"
     NOTE = "note"
@@ -60,7 +101,7 @@ class Part(StrEnum):
 
 
 def part(key: str) -> Part | None:
-    """What of ours this key is; None for what is not ours."""
+    """The kind of a key; None for one that Fluxkeep does not write."""
     if not _OURS.fullmatch(key):
         return None
     if key.endswith(".json"):
@@ -70,12 +111,11 @@ def part(key: str) -> Part | None:
 
 def possible_objects(companion: str) -> tuple[str, ...]:
     """The keys of objects that this may stand beside."""
-    stem = companion.removesuffix(".json").removesuffix(".thumb.webp")
-    return tuple(f"{stem}.{extension}" for extension in EXTENSIONS.values())
+    return tuple(f"{_stem(companion)}.{extension}" for extension in EXTENSIONS.values())
 
 
 class Found(NamedTuple):
-    """What a listing says of an object: its key and how many bytes it has."""
+    """An entry of a listing: a key and its size."""
 
     key: str
     bytes: int
@@ -89,8 +129,8 @@ class MediaStore(ABC):
         """A path of the local disk for bytes that are not verified yet, gone afterwards."""
 
     @abstractmethod
-    def publish(self, staged: Path, key: str, name: str = "") -> bool:
-        """Make a staged file the object `key`; False if that object was there already.
+    def publish(self, staged: Path, key: str, name: str = "") -> None:
+        """Make a staged file the object `key`, which nobody else may write.
 
         The staged file must have been written through to the disk. The object appears whole or
         not at all, and is there to stay when this returns. Browsers save it as `name`.
@@ -98,11 +138,11 @@ class MediaStore(ABC):
 
     @abstractmethod
     def write(self, key: str, body: bytes) -> None:
-        """Put a small companion in its place, whole, over whatever stood there."""
+        """Write a small companion whole, over the one that may be there."""
 
     @abstractmethod
     def size(self, key: str) -> int | None:
-        """How many bytes an object has; None when there is no such object."""
+        """The size of an object; None when there is no such object."""
 
     @abstractmethod
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
@@ -110,23 +150,23 @@ class MediaStore(ABC):
 
     @abstractmethod
     def listing(self) -> Iterator[Found]:
-        """Everything that is there but what is staged, in no order, piece by piece."""
+        """Everything that is there but hidden names, in no order, piece by piece."""
+
+    @abstractmethod
+    def listing_of(self, job_id: str, created_at: float) -> Iterator[Found]:
+        """The objects and companions of one job."""
 
     @abstractmethod
     def remove(self, key: str) -> None:
         """Delete this one object; one that is not there is fine."""
 
     @abstractmethod
-    def check(self, size: int) -> None:
-        """Write, read back and delete some bytes. Raises StorageFailed saying why not."""
-
-    @abstractmethod
     def abandoned(self) -> list[str]:
-        """Staged bytes that nobody works on any more, by names to be shown."""
+        """Names of staged files whose writer is gone."""
 
     @abstractmethod
     def drop_abandoned(self) -> int:
-        """Delete staged bytes that nobody works on any more; returns how many files."""
+        """Delete staged files whose writer is gone; returns how many."""
 
     def local_path(self, key: str) -> Path | None:
         """Where an object lies on the local disk, if it does."""
@@ -138,31 +178,60 @@ class MediaStore(ABC):
         del method, key, seconds
         return None
 
-    def existing(self, job_id: str, created_at: float, n: int) -> tuple[str, str] | None:
-        """Key and content type of a file that an earlier worker published but did not commit."""
-        for content_type in EXTENSIONS:
-            key = object_key(job_id, created_at, n, content_type)
-            if self.size(key) is not None:
-                return key, content_type
-        return None
+    def check(self, size: int) -> None:
+        """Publish, read back and delete some bytes. Raises StorageFailed saying why not."""
+        body, key = bytes(size), f"{day_of(time.time())}/.check-{secrets.token_hex(8)}"
+        with self.staging("check") as path:
+            with refusals(), path.open("xb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            self.publish(path, key)
+        try:
+            _expect(b"".join(self.read(key)), body)
+        except StorageFailed:
+            with contextlib.suppress(StorageFailed):
+                self.remove(key)
+            raise
+        self.remove(key)
+
+    def sha256(self, key: str) -> str:
+        """SHA-256 of an object's bytes, in hex."""
+        digest = hashlib.sha256()
+        for piece in self.read(key):
+            digest.update(piece)
+        return digest.hexdigest()
+
+    @contextmanager
+    def local_copy(self, key: str) -> Iterator[Path]:
+        """An object as a file of this machine."""
+        if path := self.local_path(key):
+            yield path
+            return
+        with self.staging(job_id_of(key)) as copy:
+            with refusals(), copy.open("xb") as file:
+                file.writelines(self.read(key))
+            yield copy
 
     def delete(self, key: str) -> None:
-        """Delete an object and what stands beside it; what is not there is fine."""
-        # The object last: as long as it is there, whoever broke off is seen to have more to do.
+        """Delete an object and its companions; one that is not there is fine."""
+        # The object last: as long as it is there, an interrupted deletion can be seen.
         for each in (*companions(key), key):
             self.remove(each)
 
-    def drop_uncommitted(
-        self,
-        job_id: str,
-        created_at: float,
-        files: int,
-        spares: Callable[[str], bool] = lambda _key: False,
+    def delete_superseded(
+        self, job_id: str, created_at: float, token: int, named: Collection[str]
     ) -> None:
-        """Delete what was published for a job that has it on no record, but for what is spared."""
-        for n in range(files):
-            found = self.existing(job_id, created_at, n)
-            if found and spares(found[0]):
-                continue
-            # Also what was put beside an object that somebody else has deleted meanwhile.
-            self.delete(found[0] if found else object_key(job_id, created_at, n, "image/jpeg"))
+        """Delete what workers up to this fencing token wrote for a job, but for `named` objects.
+
+        A later claim has a higher token, so that its objects are out of reach.
+        """
+        kept = {each for key in named for each in (key, *companions(key))}
+        for found in list(self.listing_of(job_id, created_at)):
+            if token_of(found.key) <= token and found.key not in kept:
+                self.remove(found.key)
+
+
+def _expect(read: bytes, written: bytes) -> None:
+    if read != written:
+        raise StorageFailed("what was written cannot be read back")

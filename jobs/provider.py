@@ -26,7 +26,6 @@ _OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "aws_region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
         "aws_endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
         "aws_virtual_hosted_style_request": ("AWS_VIRTUAL_HOSTED_STYLE_REQUEST",),
-        "copy_if_not_exists": ("AWS_COPY_IF_NOT_EXISTS",),
     },
     "gs": {
         "google_service_account": ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH"),
@@ -44,8 +43,6 @@ _OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "memory": {},
 }
-# Cloudflare R2 copies under a condition by a header of its own, the others as S3 itself does.
-_R2_COPY = "header-with-status:cf-copy-destination-if-none-match:*:412"
 
 
 class Limits(NamedTuple):
@@ -68,15 +65,12 @@ class Provider:
         self._config = _config(self.scheme, variables)
         self._allow_http = _may_use_http(self._config.get("aws_endpoint", ""), variables)
         self._memory = MemoryStore() if self.scheme == "memory" else None
-        self.copy_drops_headers = self._config.get("copy_if_not_exists") == "multipart"
 
-    def open(self, headers: Mapping[str, str] | None = None, *, streaming: bool = False) -> Any:
-        """A store of obstore; `headers` go out with every request, unsigned."""
+    def open(self, *, streaming: bool = False) -> Any:
+        """A store of obstore, with time limits for whole requests or for silence in a stream."""
         if self._memory:
             return self._memory
         client = self._client(streaming=streaming)
-        if headers:
-            client["default_headers"] = dict(headers)
         options: dict[str, Any] = {"client_options": client, "retry_config": self._retries()}
         try:
             return from_url(self._url, config=cast(Any, self._config), **options)
@@ -105,16 +99,11 @@ class Provider:
 
 
 def _config(scheme: str, variables: Mapping[str, str]) -> dict[str, Any]:
-    config = {
+    return {
         option: next(variables[name] for name in names if name in variables)
         for option, names in _OPTIONS[scheme].items()
         if not variables.keys().isdisjoint(names)
     }
-    if scheme == "s3":
-        host = urlsplit(config.get("aws_endpoint", "")).hostname or ""
-        by_header = host.endswith(".r2.cloudflarestorage.com")
-        config.setdefault("copy_if_not_exists", _R2_COPY if by_header else "multipart")
-    return config
 
 
 def _may_use_http(endpoint: str, variables: Mapping[str, str]) -> bool:

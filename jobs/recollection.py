@@ -1,4 +1,4 @@
-"""A job as the `.json` beside its media remembers it: the way back when Redis was lost."""
+"""Read the `.json` beside an object: to restore a record, or to recover a worker's file."""
 
 import re
 from datetime import UTC, datetime
@@ -19,7 +19,17 @@ from jobs.bfl import TASK_ID
 from jobs.errors import BadReport, NotOurs
 from jobs.job import Job
 from jobs.kept import Kept, Role
-from jobs.media import EXTENSIONS, MediaStore, object_key, sidecar_key, thumbnail_key
+from jobs.media import (
+    EXTENSIONS,
+    MediaStore,
+    Part,
+    number_of,
+    object_key,
+    part,
+    sidecar_key,
+    thumbnail_key,
+    token_of,
+)
 from jobs.portrait import FORMAT
 from jobs.states import Source, State
 from jobs.timeline import TIMELINE_MAX, Moment
@@ -102,7 +112,7 @@ class _Note(BaseModel):
     format: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
     id: JobId
     task_id: JobId | None = None
-    status: Literal[State.STORED]
+    status: Literal[State.READY, State.STORED]
     model: Annotated[str, Field(max_length=200)] | None = None
     source: Source | None = None
     progress: float | None = None
@@ -120,10 +130,18 @@ class _Note(BaseModel):
 
 
 def read(body: bytes, key: str) -> Job:
-    """The job that a note under this key describes. Raises NotOurs for anything else.
+    """The stored job that a sidecar under this key describes. Raises NotOurs for anything else."""
+    job = _read(body, key)
+    if job.state is not State.STORED:
+        raise NotOurs("its job was not stored yet")
+    return job
 
-    Whoever can write to the storage can write notes: one is believed only about the job and the
-    objects that its own place names.
+
+def _read(body: bytes, key: str) -> Job:
+    """The job as a sidecar describes it. Raises NotOurs.
+
+    Anybody who can write to the storage can write sidecars: one is believed only about the job
+    and the objects that its own key names.
     """
     if len(body) > NOTE_MAX_BYTES:
         raise NotOurs("it is too large")
@@ -138,13 +156,24 @@ def read(body: bytes, key: str) -> Job:
 
 
 def beside(media: MediaStore, key: str) -> Job | None:
-    """The stored job that has this object, by the note that stands there. Raises StorageFailed."""
-    note = sidecar_key(key)
-    size = media.size(note)
+    """The stored job that has this object, by its sidecar. Raises StorageFailed."""
+    job = _described(media, key)
+    return job if job and job.state is State.STORED else None
+
+
+def file_beside(media: MediaStore, key: str) -> Kept | None:
+    """The file that this object is, by its sidecar, whether or not the job was stored."""
+    job = _described(media, key)
+    return next(file for file in job.kept if file.key == key) if job else None
+
+
+def _described(media: MediaStore, key: str) -> Job | None:
+    sidecar = sidecar_key(key)
+    size = media.size(sidecar)
     if size is None or size > NOTE_MAX_BYTES:
         return None
     try:
-        job = read(b"".join(media.read(note)), note)
+        job = _read(b"".join(media.read(sidecar)), sidecar)
     except NotOurs:
         return None
     return job if key in [file.key for file in job.kept] else None
@@ -162,7 +191,7 @@ def _job(note: _Note) -> Job:
     return Job(
         id=note.id,
         task_id=note.task_id,
-        state=State.STORED,
+        state=note.status,
         source=note.source,
         model=note.model,
         metadata=note.metadata,
@@ -181,9 +210,16 @@ def _job(note: _Note) -> Job:
 
 
 def _believe(note: _Note) -> None:
-    """Objects have their places by job, day and number. Raises NotOurs."""
-    for n, medium in enumerate(note.media):
-        if medium.key != object_key(note.id, note.created_at, n, medium.content_type):
+    """Objects are named by their job, the day and a number. Raises NotOurs."""
+    for medium in note.media:
+        if not _is_named_by(note, medium):
             raise NotOurs("it claims an object that is not its own")
         if medium.thumbnail and medium.thumbnail.key != thumbnail_key(medium.key):
             raise NotOurs("it claims a thumbnail that is not its own")
+
+
+def _is_named_by(note: _Note, medium: _Medium) -> bool:
+    if part(medium.key) is not Part.OBJECT:
+        return False
+    n, token = number_of(medium.key), token_of(medium.key)
+    return medium.key == object_key(note.id, note.created_at, n, token, medium.content_type)

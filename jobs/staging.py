@@ -1,6 +1,5 @@
 """A private directory under TMPDIR for bytes on their way into a bucket."""
 
-import contextlib
 import fcntl
 import os
 import secrets
@@ -9,53 +8,66 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jobs.complaint import refusals
 from jobs.errors import StorageFailed
 
-ABANDONED_AFTER_SECONDS = 60.0
+ABANDONED_AFTER_SECONDS = 60.0  # a new directory is not locked at once
 
 
 @contextmanager
 def staged(job_id: str) -> Iterator[Path]:
-    """A path for one file, gone afterwards. As long as it is held, nobody calls it abandoned."""
+    """A path for one file, gone afterwards; locked for as long as its process lives."""
     with refusals():
         drop_abandoned()
         place = _home() / f"{job_id}.{secrets.token_hex(4)}"
         place.mkdir(mode=0o700)
-        hold = os.open(place, os.O_RDONLY)
-        fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = os.open(place, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         yield place / "body"
     finally:
         shutil.rmtree(place, ignore_errors=True)
-        os.close(hold)
+        os.close(lock)
+
+
+def abandoned() -> list[str]:
+    """Names of what was staged here by processes that have died."""
+    return [place.name for place in _abandoned()]
 
 
 def drop_abandoned() -> int:
-    """Delete what was staged here by somebody who died; returns how many files."""
+    """Delete what was staged here by processes that have died; returns how many files."""
+    found = _abandoned()
+    for place in found:
+        shutil.rmtree(place, ignore_errors=True)
+    return len(found)
+
+
+def _abandoned() -> list[Path]:
     with refusals():
-        # Only the dead let go of a lock; a name just made may not be locked yet.
         horizon = time.time() - ABANDONED_AFTER_SECONDS
-        return sum(map(_dropped, [one for one in _home().iterdir() if _age(one) < horizon]))
+        old = [place for place in _home().iterdir() if _changed_at(place) < horizon]
+        return [place for place in old if not _is_locked(place)]
 
 
-def _dropped(place: Path) -> bool:
-    with contextlib.suppress(OSError):
-        hold = os.open(place, os.O_RDONLY)
+def _is_locked(place: Path) -> bool:
+    """Whether its process lives: the lock of a dead one is free."""
+    with suppress(FileNotFoundError):
+        lock = os.open(place, os.O_RDONLY)
         try:
-            fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(place)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
         finally:
-            os.close(hold)
-        return True
+            os.close(lock)
     return False
 
 
-def _age(place: Path) -> float:
-    with contextlib.suppress(FileNotFoundError):
+def _changed_at(place: Path) -> float:
+    with suppress(FileNotFoundError):
         return place.stat().st_mtime
     return time.time()
 

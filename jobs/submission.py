@@ -59,7 +59,7 @@ def admit(job: Job, now: float, origin: str) -> Job:
         origin=origin,
         lease_until=until,
         look_at=until,
-        fence=job.fence + 1,
+        fence=job.next_fence(now),
     )
     return sent.noted(now, "submitting", origin=origin)
 

@@ -14,7 +14,7 @@ from werkzeug.wsgi import FileWrapper
 from jobs.errors import BadLink, Gone, StorageFailed
 from jobs.job import Job
 from jobs.kept import Kept
-from jobs.media import EXTENSIONS, MediaStore, Verb
+from jobs.media import EXTENSIONS, OPAQUE, MediaStore, Verb
 from jobs.portrait import file_name
 from jobs.signing import MediaLink
 from jobs.store import Store
@@ -80,7 +80,8 @@ def serve(token: str) -> ResponseReturnValue:
         return elsewhere
     response = _from_disk(media, file) or _through_us(media, file)
     response.headers.update(SAFETY_HEADERS)
-    how = "attachment" if "download" in request.args else "inline"
+    opaque = file.content_type == OPAQUE
+    how = "attachment" if opaque or "download" in request.args else "inline"
     name = file_name(job, link.n, file.key)
     response.headers["Content-Disposition"] = f'{how}; filename="{name}"'
     # Nobody else's cache, and never beyond the life of the link.

@@ -12,8 +12,6 @@ def forget(services: Services, job: Job) -> None:
     for file in job.media:
         aside(partial(services.media.delete, file.key))
     services.store.forget(job)
-    for file in job.media:  # a change of the record meanwhile may have described them again
-        aside(partial(services.media.delete, file.key))
     # A rescue or a drawing under way may have left something; from here on it cannot commit.
-    files = max(len(job.urls), len(job.media))
-    aside(lambda: services.media.drop_uncommitted(job.id, job.created_at, files))
+    media = services.media
+    aside(lambda: media.delete_superseded(job.id, job.created_at, job.fence, named=()))

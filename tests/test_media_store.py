@@ -1,5 +1,6 @@
-"""The storage: objects appear whole, are never overwritten, and nothing is left beside them."""
+"""The storage: objects appear whole, and nothing is left beside them."""
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -16,13 +17,14 @@ from jobs.media import (
     MediaStore,
     Part,
     companions,
+    day_of,
     object_key,
     part,
     sidecar_key,
 )
 from jobs.provider import Limits, Provider
 
-KEY = "2026/01/01/job-0.jpg"
+KEY = "2026/01/01/job-0-1.jpg"
 CREATED_AT = 1_767_225_600.0  # that day
 LARGE = WHOLE_BYTES + PART_BYTES + 1
 QUICK = Limits(5.0, 0)
@@ -42,10 +44,10 @@ def store(request: pytest.FixtureRequest, temporary: Path) -> MediaStore:
     return chosen
 
 
-def published(store: MediaStore, body: bytes, key: str = KEY, name: str = "") -> bool:
+def published(store: MediaStore, body: bytes, key: str = KEY, name: str = "") -> None:
     with store.staging("job") as path:
         path.write_bytes(body)
-        return store.publish(path, key, name)
+        store.publish(path, key, name)
 
 
 def read(store: MediaStore, key: str = KEY) -> bytes:
@@ -60,17 +62,18 @@ def staged(store: MediaStore) -> list[Path]:
 
 def test_a_published_file_is_the_object_and_no_longer_staged(store: MediaStore) -> None:
     assert store.size(KEY) is None
-    assert published(store, b"bytes")
+    published(store, b"bytes")
     assert (read(store), store.size(KEY)) == (b"bytes", 5)
     assert staged(store) == []
 
 
-@pytest.mark.parametrize("size", [5, LARGE])
-def test_an_object_is_never_overwritten(store: MediaStore, size: int) -> None:
-    first, second = b"1" * size, b"2" * size
-    assert published(store, first)
-    assert not published(store, second)
-    assert hashlib.sha256(read(store)).digest() == hashlib.sha256(first).digest()
+@pytest.mark.parametrize("size", [0, 5, LARGE])
+def test_the_digest_of_an_object_is_that_of_its_bytes(store: MediaStore, size: int) -> None:
+    body = bytes(n % 251 for n in range(size))
+    published(store, body)
+    assert store.sha256(KEY) == hashlib.sha256(body).hexdigest()
+    with store.local_copy(KEY) as path:
+        assert path.read_bytes() == body
     assert staged(store) == []
 
 
@@ -101,18 +104,22 @@ def test_what_stands_beside_an_object_goes_with_it(store: MediaStore) -> None:
     assert store.size(KEY) is None and store.size(sidecar_key(KEY)) is None
 
 
-def test_nothing_stays_of_what_was_never_committed(store: MediaStore) -> None:
-    mine = [object_key("job", CREATED_AT, n, "image/png") for n in (0, 1)]
-    other = object_key("another", CREATED_AT, 0, "image/png")
-    for key in (*mine, other):
+def test_only_what_earlier_workers_left_is_superseded(store: MediaStore) -> None:
+    """Neither what the record names, nor a later worker's, nor that of a similar job."""
+    named, left, companion_alone, later = (
+        object_key("job", CREATED_AT, n, token, "image/png")
+        for n, token in ((0, 5), (1, 4), (2, 5), (0, 6))
+    )
+    others = [object_key(name, CREATED_AT, 0, 1, "video/mp4") for name in ("job-0", "jo", "job2")]
+    for key in (named, left, companion_alone, later, *others):
         published(store, b"bytes", key)
         for companion in companions(key):
             store.write(companion, b"{}")
-    store.remove(mine[1])
-    store.drop_uncommitted("job", CREATED_AT, 3)
-    every = [one for key in mine for one in (key, *companions(key))]
-    left = [key for key in every if store.size(key) is not None]
-    assert left == [] and store.size(other) == 5
+    store.remove(companion_alone)
+    before = {found.key for found in store.listing()}
+    store.delete_superseded("job", CREATED_AT, 5, {named})
+    gone = before - {found.key for found in store.listing()}
+    assert gone == {left, *companions(left), *companions(companion_alone)}
 
 
 def test_what_is_staged_is_gone_when_the_work_breaks_off(store: MediaStore) -> None:
@@ -133,13 +140,14 @@ def test_two_workers_stage_the_same_job_apart(store: MediaStore) -> None:
 
 
 @pytest.mark.parametrize("content_type", EXTENSIONS)
-def test_what_a_dead_worker_published_is_found(store: MediaStore, content_type: str) -> None:
-    assert store.existing("job", CREATED_AT, 0) is None
-    key = object_key("job", CREATED_AT, 0, content_type)
+def test_the_objects_of_one_job_are_listed(store: MediaStore, content_type: str) -> None:
+    assert list(store.listing_of("job", CREATED_AT)) == []
+    key = object_key("job", CREATED_AT, 0, 7, content_type)
     published(store, b"bytes", key)
-    assert store.existing("job", CREATED_AT, 0) == (key, content_type)
-    assert store.existing("job", CREATED_AT, 1) is None
-    assert store.existing("other", CREATED_AT, 0) is None
+    published(store, b"bytes", object_key("job-1", CREATED_AT, 0, 7, content_type))
+    assert list(store.listing_of("job", CREATED_AT)) == [(key, 5)]
+    assert list(store.listing_of("job", CREATED_AT - 86400)) == []
+    assert list(store.listing_of("other", CREATED_AT)) == []
 
 
 def test_deleting_what_is_not_there_is_fine(store: MediaStore) -> None:
@@ -151,12 +159,14 @@ def test_deleting_what_is_not_there_is_fine(store: MediaStore) -> None:
 
 def test_a_storage_that_works_is_checked_without_leaving_anything(store: MediaStore) -> None:
     store.check(100_000)
-    assert staged(store) == []
+    assert staged(store) == [] and list(store.listing()) == []
+    if isinstance(store, Directory):
+        assert [path.name for path in store.root.iterdir()] == [".staging"]
 
 
 def test_all_objects_are_listed_and_nothing_that_is_staged(store: MediaStore) -> None:
     assert list(store.listing()) == []
-    keys = [f"2026/{month:02}/01/job-{n}.jpg" for month in range(1, 4) for n in range(2)]
+    keys = [f"2026/{month:02}/01/job-{n}-1.jpg" for month in range(1, 4) for n in range(2)]
     for key in keys:
         published(store, b"bytes", key)
     store.write(sidecar_key(keys[0]), b"{}")
@@ -169,21 +179,23 @@ def test_all_objects_are_listed_and_nothing_that_is_staged(store: MediaStore) ->
 
 def test_a_long_listing_is_complete(store: MediaStore) -> None:
     for n in range(1100):
-        store.write(f"2026/01/01/job{n}-0.json", b"{}")
+        store.write(f"2026/01/01/job{n}-0-1.json", b"{}")
     assert len({found.key for found in store.listing()}) == 1100
 
 
 @pytest.mark.parametrize(
     ("key", "meant"),
     [
-        ("2026/01/01/a_b-c-0.jpg", Part.OBJECT),
-        ("2026/01/01/a-12.json", Part.NOTE),
-        ("2026/01/01/a-0.thumb.webp", Part.THUMBNAIL),
+        ("2026/01/01/a_b-c-0-1763805600123456.jpg", Part.OBJECT),
+        ("2026/01/01/a-12-1.json", Part.NOTE),
+        ("2026/01/01/a-0-1.thumb.webp", Part.THUMBNAIL),
+        ("2026/01/01/a-0-1.bin", Part.OBJECT),
         ("2026/01/01/a.json", None),
+        ("2026/01/01/a-0.jpg", None),
         ("package.json", None),
-        ("2026/01/01/a-0.exe", None),
-        ("2026/01/01/a-0.jpg\n", None),
-        ("2026/01/01/../a-0.jpg", None),
+        ("2026/01/01/a-0-1.exe", None),
+        ("2026/01/01/a-0-1.jpg\n", None),
+        ("2026/01/01/../a-0-1.jpg", None),
     ],
 )
 def test_what_is_ours_is_known_by_its_key(key: str, meant: Part | None) -> None:
@@ -207,7 +219,7 @@ def test_only_days_are_walked_through_whatever_else_stands_in_the_root(
     published(directory, b"bytes")
     for name in ("lost+found", "2026/notes", "2026/01/01/deeper"):
         (directory.root / name).mkdir(parents=True)
-        (directory.root / name / "job-0.jpg").touch()
+        (directory.root / name / "job-0-1.jpg").touch()
     assert list(directory.listing()) == [(KEY, 5)]
 
 
@@ -223,7 +235,7 @@ def test_what_a_link_leads_to_is_no_object(directory: Directory, tmp_path: Path,
         with pytest.raises(StorageFailed):
             directory.write(sidecar_key(KEY), b"{}")
         directory.remove(KEY)
-        assert [path.name for path in (tmp_path / "elsewhere").rglob("*.*")] == ["job-0.jpg"]
+        assert [path.name for path in (tmp_path / "elsewhere").rglob("*.*")] == ["job-0-1.jpg"]
 
 
 def test_a_staged_file_is_dropped_a_minute_after_its_last_byte(directory: Directory) -> None:
@@ -234,3 +246,28 @@ def test_a_staged_file_is_dropped_a_minute_after_its_last_byte(directory: Direct
     os.utime(abandoned, (past, past))
     assert directory.drop_abandoned() == 1
     assert staged(directory) == [in_work]
+
+
+def test_a_volume_without_hard_links_will_do(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a volume cannot be mounted here: refusing the call is all that it does."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+    directory.check(8)
+    published(directory, b"bytes")
+    assert read(directory) == b"bytes"
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3], ids=["year", "month", "day"])
+def test_the_check_fails_where_a_publish_would(directory: Directory, depth: int) -> None:
+    """A directory of the day that cannot be written into; a file holds for root as well."""
+    path = directory.root.joinpath(*day_of(time.time()).split("/")[:depth])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with pytest.raises(StorageFailed):
+        directory.check(8)
+    assert staged(directory) == [] and path.exists()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from jobs.job import Job
-from jobs.media import object_key
 from jobs.states import State
 from tests.harness.floor import Floor
 from tests.harness.patience import wait_for
@@ -47,22 +46,7 @@ def test_a_turn_without_any_work_does_nothing(floor: Floor) -> None:
     assert floor.downloads(task) == 1
 
 
-# After somebody who died.
-
-
-def test_a_file_that_a_dead_worker_published_is_adopted(floor: Floor) -> None:
-    task = floor.ready()
-    claim = Claim.take(floor.wired.store, task.id)
-    assert claim is not None
-    key = object_key(task.id, claim.job.created_at, 0, "image/jpeg")
-    with floor.wired.media.staging(task.id) as path:
-        path.write_bytes(floor.box.picture(task.id))
-        assert floor.wired.media.publish(path, key)
-    floor.die_with(claim)
-    assert floor.take(task)
-    (kept,) = floor.job(task).media
-    assert (floor.media_root / kept.key).read_bytes() == floor.box.picture(task.id)
-    assert floor.downloads(task) == 0
+# Without success.
 
 
 def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay(
@@ -185,7 +169,7 @@ def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(floor: Floor) -> N
     task = floor.ready()
     claim = Claim.take(floor.wired.store, task.id)
     assert claim is not None
-    rescue.bring_home(floor.wired, claim)  # and then its worker was killed
+    rescue.rescue(floor.wired, claim)  # and then its worker was killed
     floor.wired.redis.delete(floor.wired.hints.queue_key)
     sweep(floor.wired)
     assert floor.wired.redis.llen(floor.wired.hints.queue_key) == 1
@@ -199,7 +183,7 @@ def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(floor: Floor) -> N
     task = floor.ready()
     claim = Claim.take(floor.wired.store, task.id)
     assert claim is not None
-    rescue.bring_home(floor.wired, claim)
+    rescue.rescue(floor.wired, claim)
     job = floor.job(task)
     floor.wired.media.delete(job.media[0].key)
     floor.wired.store.forget(job)

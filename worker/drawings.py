@@ -10,7 +10,7 @@ from jobs.job import Job
 from jobs.kept import Kept
 from jobs.media import thumbnail_key
 from jobs.services import Services
-from worker import adoption, thumbnail
+from worker import thumbnail
 from worker.thumbnail import Thumbnail
 
 JOBS_MAX = 100  # in one turn
@@ -76,7 +76,7 @@ def _is_wanted(file: Kept) -> bool:
 
 
 def _show_small(services: Services, job: Job, file: Kept) -> None:
-    with adoption.local_copy(services.media, job, file.key) as original:
+    with services.media.local_copy(file.key) as original:
         made = thumbnail.make(original, file.content_type)
     if made is None:
         log.info("job %s: stored without a thumbnail of %s", job.id, file.key)

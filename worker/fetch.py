@@ -13,8 +13,10 @@ from urllib3.exceptions import HTTPError
 
 from jobs import web
 from jobs.complaint import refusals
-from jobs.errors import MediaTooLarge, RefusedUrl, TransferFailed, UrlDead
+from jobs.errors import MediaTooLarge, NotMedia, RefusedUrl, TransferFailed, UrlDead
 from jobs.hosts import Address
+from jobs.kept import Role
+from jobs.media import OPAQUE
 from worker import magic
 
 CHUNK_BYTES = 256 * 1024
@@ -37,6 +39,7 @@ def download(
     session: requests.Session,
     address: Address,
     path: Path,
+    role: Role = Role.SAMPLE,
     *,
     allow: Callable[[str], Address],
     seconds: float,
@@ -52,7 +55,7 @@ def download(
     try:
         with web.follow(session, address, seconds=seconds, allow=allow) as response:
             _check_status(response.status_code)
-            body = _Body(response, max_bytes)
+            body = _Body(response, role, max_bytes)
             _write(body, path)
     except RefusedUrl as error:
         raise TransferFailed(str(error)) from None
@@ -77,8 +80,9 @@ def _check_status(status: int) -> None:
 class _Body:
     """A response's bytes as they pass by, and what they have to add up to."""
 
-    def __init__(self, response: requests.Response, max_bytes: int) -> None:
+    def __init__(self, response: requests.Response, role: Role, max_bytes: int) -> None:
         self._raw = response.raw
+        self._role = role
         self._max = max_bytes
         self._length = _length(response.headers.get("Content-Length"))
         self._md5_wanted = response.headers.get("Content-MD5")
@@ -111,7 +115,7 @@ class _Body:
         if not self._kind:
             self._head += chunk[: magic.HEAD_BYTES]
             if len(self._head) >= magic.HEAD_BYTES:
-                self._kind = magic.content_type(self._head)
+                self._kind = _media_type(self._head, self._role)
         self._count += len(chunk)
         if self._count > self._max:
             raise MediaTooLarge
@@ -127,6 +131,8 @@ class _Body:
             digest = base64.b64encode(self._md5.digest()).decode()
             if digest != self._md5_wanted.strip():
                 raise TransferFailed("the bytes do not match their Content-MD5")
+        elif kind == OPAQUE:
+            self._check_opaque()
         elif not magic.is_whole(path, kind):
             raise TransferFailed("the file breaks off")
         return Download(kind, self._count, self._sha256.hexdigest())
@@ -135,7 +141,24 @@ class _Body:
         """A body this small is either no medium or only the beginning of one."""
         if self._length is None:
             raise TransferFailed("the body breaks off in its first bytes")
-        return magic.content_type(self._head)
+        return _media_type(self._head, self._role)
+
+    def _check_opaque(self) -> None:
+        """Without a format only HTTP's own framing tells where the bytes end."""
+        if self._count == 0 or (self._length is None and not self._raw.chunked):
+            raise TransferFailed("nothing tells whether the file is whole")
+
+
+def _media_type(head: bytes, role: Role) -> str:
+    """The media type by magic bytes; a draft bundle is opaque. Raises NotMedia for a sample."""
+    if role is Role.DRAFT_CACHE:
+        return OPAQUE
+    try:
+        return magic.content_type(head)
+    except NotMedia:
+        if role is Role.OTHER:
+            return OPAQUE
+        raise
 
 
 class _Pace:

@@ -11,7 +11,7 @@ import threading
 from jobs.errors import FluxkeepError
 from jobs.job import Job
 from jobs.services import Services
-from worker.rescue import drop_if_over
+from worker import recovery
 
 TIDY_EVERY_SECONDS = 2.0
 WAITING_MAX = 1000
@@ -53,4 +53,4 @@ class Leftovers:
         except queue.Empty:
             self._services.media.drop_abandoned()
         else:
-            drop_if_over(self._services, job)
+            recovery.delete_superseded(self._services, job)

@@ -1,35 +1,37 @@
-"""Bringing a job's media home before their URL dies."""
+"""Rescue: download a job's media and store them before their URLs expire."""
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 import requests
 
-from jobs import ingest, portrait, recollection, sidecars, watchdog, web
+from jobs import ingest, portrait, sidecars, watchdog, web
 from jobs.counts import LIFE_LEFT, TIME_TO_STORED
 from jobs.errors import (
     BflUnavailable,
     ClaimLost,
     NotMedia,
     RefusedMedia,
-    RefusedUrl,
     StorageFailed,
     StoreUnavailable,
     TransferFailed,
-    UnknownHost,
+    UnknownJob,
     UrlDead,
 )
+from jobs.evolution import replace
 from jobs.found import NO_COUNTS
 from jobs.hosts import Address, Origin
 from jobs.job import RESCUE_PUT_OFF, Job
 from jobs.kept import Kept, Role
-from jobs.media import object_key
+from jobs.media import object_key, sidecar_key
 from jobs.services import Services
 from jobs.states import News, State
-from worker import adoption, fetch, poll
+from worker import facts, fetch, poll, recovery
 from worker.backoff import pause
 from worker.claim import Claim
 
@@ -43,44 +45,34 @@ LEAST_SECONDS = 20.0
 log = logging.getLogger(__name__)
 
 
-def bring_home(services: Services, claim: Claim) -> None:
-    """Fetch all of a job's media and commit them, or say on the record why not."""
-    before = claim.job
-    try:
-        _attempt(services, claim)
-    finally:
-        if claim.job.state is not State.STORED:
-            drop_if_over(services, before)
-
-
-def _attempt(services: Services, claim: Claim) -> None:
-    rescue = Rescue(services, claim)
+def rescue(services: Services, claim: Claim) -> None:
+    """Store every file of a job, or record why not. Raises ClaimLost, StoreUnavailable."""
     claim.on_loss = watchdog.cut_connections
     try:
-        _run(rescue)
-    except StorageFailed as error:
-        services.pulse.trouble("storage", str(error))
-        rescue.rest(f"storage: {error}")
+        Rescue(services, claim).run()
+    except (ClaimLost, UnknownJob):
+        recovery.delete_superseded(services, claim.job)
+        raise
+    job = claim.job
+    if job.state.terminal and (job.state is not State.STORED or job.rescue_attempts > 1):
+        recovery.delete_superseded(services, job)
 
 
-def _run(rescue: "Rescue") -> None:
-    try:
-        rescue.run()
-    except UrlDead as error:
-        rescue.ask_again(str(error))
-    except UnknownHost as error:
-        rescue.try_later(str(error))
-    except RefusedMedia as error:
-        code, message = error.code, str(error)
-        rescue.give_up(lambda job, now: job.refused(now, code, message))
-    except TransferFailed as error:
-        rescue.try_later(str(error))
+@dataclass
+class Files:
+    """The files of a job by their numbers: in the storage, or left out and why."""
 
+    published: dict[int, Kept] = field(default_factory=dict)
+    left_out: dict[int, str] = field(default_factory=dict)
 
-@cache
-def _session(sandbox: Origin | None) -> requests.Session:
-    """One for a process: the next picture comes over the connection of the last one."""
-    return web.new_session(sandbox)
+    @property
+    def media(self) -> tuple[Kept, ...]:
+        return tuple(self.published[n] for n in sorted(self.published))
+
+    def stored(self, job: Job, now: float) -> Job:
+        for n, code in self.left_out.items():
+            job = job.noted(now, "file left out", file=n, role=job.role(n), reason=code)
+        return job.stored(now, self.media, tuple(self.left_out))
 
 
 class Rescue:
@@ -89,144 +81,165 @@ class Rescue:
     def __init__(self, services: Services, claim: Claim) -> None:
         self._services = services
         self._claim = claim
+        self._files = Files()
+        self._sidecars: dict[str, bytes] = {}
+        self._stored_at: float | None = None
 
     def run(self) -> None:
-        """Everything or nothing: a job is stored when its last file is."""
-        job = self._claim.job
-        session = _session(self._services.trust.sandbox)
-        addresses = [self._address(n) for n in range(len(job.urls))]
-        kept = [self._keep_or_leave(session, n, at) for n, at in enumerate(addresses)]
-        media = tuple(file for file in kept if file)
-        left_out = [n for n, file in enumerate(kept) if file is None]
-        now = self._services.store.now()
-        life = (job.urls_die_at or now) - now
-        counts = {
-            **LIFE_LEFT.observed(life),
-            **TIME_TO_STORED.observed(now - (job.ready_at or now)),
-        }
-        self._commit_stored(media, now, counts, left_out)
-        log.info("job %s: stored, its URL had %.0f s to live", job.id, life)
-
-    def _commit_stored(
-        self,
-        media: tuple[Kept, ...],
-        now: float,
-        counts: Mapping[str, int],
-        left_out: Sequence[int] = (),
-    ) -> None:
-        """What stands beside the objects is written first: whatever is stored has it."""
-        services, claim = self._services, self._claim
-        claim.commit(Job.renewed)  # whoever lost the job must not describe it any more
-        written = sidecars.describe(services.media, claim.job.stored(now, media, left_out))
-        self.end(lambda job, _now: job.stored(now, media, left_out), counts)
-        if written != portrait.sidecar(claim.job):  # the caller said more of it meanwhile
-            with suppress(StoreUnavailable, StorageFailed):
-                sidecars.keep_true(services.store, services.media, claim.job.id)
-
-    def _address(self, n: int) -> Address | None:
-        """Vet the URL of a file; None for one in an unknown place: it may be the caller's own."""
-        job = self._claim.job
         try:
-            return self._services.trust.delivery(job.urls[n])
-        except RefusedUrl:
-            if n == 0 or job.role(n) is not Role.OTHER:
-                raise
-        self._claim.commit(lambda job, now: job.noted(now, "URL left out", file=n).renewed(now))
-        return None
+            self._run()
+        except StorageFailed as error:
+            self._services.pulse.trouble("storage", str(error))
+            self._back_off(f"storage: {error}")
 
-    def _keep_or_leave(
-        self, session: requests.Session, n: int, address: Address | None
-    ) -> Kept | None:
-        """What a draft cache is made of is BFL's business: it must not cost the samples."""
-        if address is None:
-            return None
+    def _run(self) -> None:
         try:
-            return self._keep(session, n, address)
-        except NotMedia:
-            if n == 0 or self._claim.job.role(n) is not Role.DRAFT_CACHE:
-                raise
-        self._claim.commit(lambda job, now: job.noted(now, "draft cache left out").renewed(now))
-        return None
+            self.rescue_files()
+        except UrlDead as error:
+            self._refresh_urls(str(error))
+        except RefusedMedia as error:
+            code, message = error.code, str(error)
+            self._give_up(lambda job, now: job.refused(now, code, message))
+        except TransferFailed as error:
+            if self._urls_should_live():
+                self._back_off(str(error))
+            else:
+                self._refresh_urls(str(error))
+        else:
+            self._commit_stored(self._counts())
 
-    def _keep(self, session: requests.Session, n: int, address: Address) -> Kept:
+    # The files.
+
+    def rescue_files(self) -> None:
+        """Publish every file that is not in the storage yet; nothing of it is on record."""
         job = self._claim.job
-        if job.fence > 1 and (found := adoption.left_behind(self._services.media, job, n)):
-            return found
+        if job.rescue_attempts > 1:
+            self._files.published = recovery.find_files(self._services.media, job)
+        for n in range(len(job.urls)):
+            if n not in self._files.published:
+                self._rescue_or_leave_out(n, job.role(n))
+
+    def _rescue_or_leave_out(self, n: int, role: Role) -> None:
+        """Only samples can fail a job: anything else that BFL adds must not cost them."""
+        try:
+            self._rescue_file(n, role)
+        except (RefusedMedia, UrlDead) as error:
+            is_needed = role is Role.SAMPLE or not self._files.published
+            if is_needed or (isinstance(error, UrlDead) and role is not Role.OTHER):
+                raise
+            self._files.left_out[n] = error.code
+
+    def _rescue_file(self, n: int, role: Role) -> None:
+        address = self._services.trust.delivery(self._claim.job.urls[n])
         for attempt in range(QUICK_TRIES):
             try:
-                return self._fetched(session, n, address)
+                self._download_and_publish(n, role, address)
             except (TransferFailed, NotMedia) as error:
-                log.info("job %s: %s", job.id, error)
+                log.info("job %s: %s", self._claim.job.id, error)
                 if attempt == QUICK_TRIES - 1 or self._seconds_left() <= 0:
                     raise
                 time.sleep(pause(attempt, QUICK_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS))
-        raise AssertionError  # the last attempt returns or raises
+            else:
+                return
 
-    def _fetched(self, session: requests.Session, n: int, address: Address) -> Kept:
-        job, media, seconds = self._claim.job, self._services.media, self._seconds_left()
+    def _download_and_publish(self, n: int, role: Role, address: Address) -> None:
+        """Publish at once what was verified, whether or not Redis answers."""
+        job, seconds = self._claim.job, self._seconds_left()
         if self._claim.lost:
             raise ClaimLost
         if seconds <= 0:
             raise TransferFailed("there is no time left")
-        with media.staging(job.id) as path:
-            got = fetch.download(
-                session,
-                address,
-                path,
-                allow=self._services.trust.delivery,
-                seconds=seconds,
-                max_bytes=self._services.settings.max_media_bytes,
-            )
-            key = object_key(job.id, job.created_at, n, got.content_type)
-            self._claim.commit(Job.renewed)  # whoever lost the job must not publish any more
-            kept = adoption.kept(key, path, got, job.role(n))
-            name = portrait.file_name(job, n, key)
-            if not media.publish(path, key, name) and not adoption.is_same(media, kept):
-                # Left by an earlier claim and on no record, unless the job was lost meanwhile.
-                self._claim.commit(Job.renewed)
-                media.delete(key)
-                if not media.publish(path, key, name):
-                    raise StorageFailed("another object stands in the place of this one")
-            return kept
+        with self._services.media.staging(job.id) as path:
+            session = _session(self._services.trust.sandbox)
+            limit = self._services.settings.max_media_bytes
+            got = fetch.download(session, address, path, role, seconds=seconds, max_bytes=limit)
+            key = object_key(job.id, job.created_at, n, job.fence, got.content_type)
+            self._publish(n, path, _kept(key, path, got, role))
+
+    def _publish(self, n: int, path: Path, file: Kept) -> None:
+        """Write the sidecar first: an object that is there can always be recovered."""
+        job, media = self._claim.job, self._services.media
+        self._files.published[n] = file
+        try:
+            self._write_sidecar(file.key, self._describe(job))
+            media.publish(path, file.key, portrait.file_name(job, n, file.key))
+        except BaseException:
+            del self._files.published[n]
+            raise
+
+    def _describe(self, job: Job) -> bytes:
+        """The job's sidecar: as it will be stored, once no file is missing."""
+        known = self._files.published.keys() | self._files.left_out.keys()
+        if len(known) < len(job.urls):
+            return portrait.sidecar(replace(job, media=self._files.media))
+        self._stored_at = self._services.store.now()
+        return portrait.sidecar(self._files.stored(job, self._stored_at))
+
+    def _write_sidecar(self, key: str, body: bytes) -> None:
+        self._services.media.write(sidecar_key(key), body)
+        self._sidecars[key] = body
 
     def _seconds_left(self) -> float:
         job, now = self._claim.job, self._services.store.now()
         until = max(job.urls_die_at or 0.0, now + LEAST_SECONDS)
         return min(until, job.deadline) - now
 
-    # When it does not work.
+    # How it ends.
 
-    def try_later(self, why: str) -> None:
-        """Try again while the URL lives; ask BFL for a fresh one when it does not."""
-        if self._services.store.now() < (self._claim.job.urls_die_at or 0.0):
-            self.rest(why)
-        else:
-            self.ask_again(why)
+    def _commit_stored(self, counts: Mapping[str, int]) -> None:
+        """Every object has its sidecar before the record names it."""
+        services, claim = self._services, self._claim
+        now = self._stored_at or services.store.now()
+        body = portrait.sidecar(self._files.stored(claim.job, now))
+        stale = [file.key for file in self._files.media if self._sidecars.get(file.key) != body]
+        if stale:
+            claim.commit(Job.renewed)  # another worker may be storing the same files by now
+            body = portrait.sidecar(self._files.stored(claim.job, now))
+        for key in stale:
+            self._write_sidecar(key, body)
+        claim.commit(lambda job, _now: self._files.stored(job, now), counts)
+        log.info("job %s: stored", claim.job.id)
+        if body != portrait.sidecar(claim.job):  # the caller described the job meanwhile
+            with suppress(StoreUnavailable, StorageFailed):
+                sidecars.keep_true(services.store, services.media, claim.job.id)
 
-    def ask_again(self, why: str) -> None:
-        """The URL is dead: ask BFL once for a fresh one, which is a new chance, else it is over."""
+    def _counts(self) -> dict[str, int]:
+        job, now = self._claim.job, self._services.store.now()
+        life, took = (job.urls_die_at or now) - now, now - (job.ready_at or now)
+        return {**LIFE_LEFT.observed(life), **TIME_TO_STORED.observed(took)}
+
+    def _urls_should_live(self) -> bool:
+        return self._services.store.now() < (self._claim.job.urls_die_at or 0.0)
+
+    def _refresh_urls(self, why: str) -> None:
+        """Ask BFL once for fresh URLs; without them the job expires."""
         job, services = self._claim.job, self._services
         try:
             report = None if job.asked_again else poll.inquire(services, job)
         except BflUnavailable as trouble:
-            self.rest(f"{why}; {trouble}", trouble.retry_after)
+            self._back_off(f"{why}; {trouble}", trouble.retry_after)
             return
         if report and report.news is News.READY and report.urls != job.urls:
             heard = ingest.apply_report(services.store, report, services.settings.patience, job.id)
             if heard.urls != job.urls:
                 return
-        self.give_up(lambda job, now: job.expired(now, f"{why}, and BFL gave no fresh URL"))
+        self._give_up(lambda job, now: job.expired(now, f"{why}, and BFL gave no fresh URL"))
 
-    def give_up(self, step: Callable[[Job, float], Job]) -> None:
-        """Commit this end, unless the media have been here since before Redis was lost."""
-        media = adoption.kept_before(self._services.media, self._claim.job)
-        if not media:
-            self.end(step)
+    def _give_up(self, step: Callable[[Job, float], Job]) -> None:
+        """Commit this end, unless all samples are in the storage already."""
+        job = self._claim.job
+        found = recovery.find_files(self._services.media, job)
+        samples = {n for n in range(len(job.urls)) if job.role(n) is Role.SAMPLE}
+        if not found or not samples <= found.keys():
+            self._claim.commit(step)
             return
-        self._claim.commit(lambda job, now: job.noted(now, "found its media kept").renewed(now))
-        self._commit_stored(media, self._services.store.now(), NO_COUNTS)
+        missing = set(range(len(job.urls))) - found.keys()
+        left_out = {n: self._files.left_out.get(n, "unavailable") for n in sorted(missing)}
+        self._files = Files(found, left_out)
+        self._claim.commit(lambda job, now: job.noted(now, "media recovered").renewed(now))
+        self._commit_stored(NO_COUNTS)
 
-    def rest(self, why: str, retry_after: float | None = None) -> None:
+    def _back_off(self, why: str, retry_after: float | None = None) -> None:
         """Try again later."""
 
         def rested(job: Job, now: float) -> Job:
@@ -237,22 +250,22 @@ class Rescue:
         log.info("job %s: rescue put off: %s", self._claim.job.id, why)
         self._claim.commit(rested)
 
-    def end(self, step: Callable[[Job, float], Job], counts: Mapping[str, int] = NO_COUNTS) -> None:
-        """Commit the end of the job."""
-        self._claim.commit(step, counts)
+
+@cache
+def _session(sandbox: Origin | None) -> requests.Session:
+    """One for a process: the next picture comes over the connection of the last one."""
+    return web.new_session(sandbox)
 
 
-def drop_if_over(services: Services, before: Job) -> None:
-    """No file stays of a job that was forgotten or has ended otherwise than stored."""
-    with suppress(StoreUnavailable, StorageFailed):
-        after = services.store.load(before.id)
-        if after is None or (after.state.terminal and after.state is not State.STORED):
-            wanted = after is not None or not services.store.is_forgotten(before.id)
-            services.media.drop_uncommitted(
-                before.id, before.created_at, len(before.urls), _kept_by(services, wanted=wanted)
-            )
-
-
-def _kept_by(services: Services, *, wanted: bool) -> Callable[[str], bool]:
-    """Which objects an earlier life of a job has kept; of one that was deleted nothing stays."""
-    return lambda key: wanted and recollection.beside(services.media, key) is not None
+def _kept(key: str, path: Path, got: fetch.Download, role: Role) -> Kept:
+    known = facts.known(path, got.content_type)
+    return Kept(
+        key=key,
+        content_type=got.content_type,
+        bytes=got.bytes,
+        sha256=got.sha256,
+        width=known.width,
+        height=known.height,
+        seconds=known.seconds,
+        role=role,
+    )

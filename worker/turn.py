@@ -20,7 +20,7 @@ from worker.claim import Claim
 STEPS: dict[State, Callable[[Services, Claim], None]] = {
     State.QUEUED: submit.submit_job,
     State.SUBMITTED: poll.ask,
-    State.READY: rescue.bring_home,
+    State.READY: rescue.rescue,
 }
 
 STAY_SECONDS = 5.0  # less than a platform waits for a worker that it told to stop

@@ -80,7 +80,7 @@ def _ready(task_id: str, n: int, at: float) -> Report:
 
 
 def _picture(job: Job) -> Kept:
-    key = object_key(job.id, job.created_at, 0, "image/jpeg")
+    key = object_key(job.id, job.created_at, 0, 1, "image/jpeg")
     return Kept(
         key=key,
         content_type="image/jpeg",

@@ -67,10 +67,10 @@ class Archive:
 
     def _published(self, job: Job, n: int) -> Kept:
         body = f"{job.id} {n}".encode() * 100
-        key = object_key(job.id, job.created_at, n, "image/jpeg")
+        key = object_key(job.id, job.created_at, n, 1, "image/jpeg")
         with self.services.media.staging(job.id) as path:
             path.write_bytes(body)
-            assert self.services.media.publish(path, key)
+            self.services.media.publish(path, key)
         digest = hashlib.sha256(body).hexdigest()
         return Kept(key=key, content_type="image/jpeg", bytes=len(body), sha256=digest)
 

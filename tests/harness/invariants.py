@@ -26,7 +26,7 @@ from jobs.keys import (
     TASKS,
     WAITING,
 )
-from jobs.media import companions
+from jobs.media import companions, job_id_of
 from jobs.portrait import sidecar
 from jobs.states import State
 from tests.harness.installation import Installation
@@ -196,7 +196,7 @@ def _media(shelf: Shelf, jobs: list[Job], left: set[str], *, idle: bool) -> Iter
     under_way = {job.id for job in jobs if not job.state.terminal}
     for key in sizes:
         # A worker may have published it and not said so yet, or have died in between.
-        belongs = PurePosixPath(key).name.rpartition("-")[0] in under_way
+        belongs = job_id_of(key) in under_way
         if not belongs and key not in recorded:
             yield f"{key} belongs to no job"
     horizon = time.time() - (0 if idle else STAGED_SECONDS)

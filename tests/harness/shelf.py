@@ -28,6 +28,7 @@ class DirectoryShelf:
     def sizes(self) -> dict[str, int]:
         found = self.root.rglob("*") if self.root.exists() else ()
         files = [path for path in found if path.is_file() and STAGING not in path.parts]
+        files = [path for path in files if not path.name.startswith(".")]
         return {str(path.relative_to(self.root)): path.stat().st_size for path in files}
 
     def sha256(self, key: str) -> str:
@@ -54,7 +55,7 @@ class BucketShelf:
 
     def sizes(self) -> dict[str, int]:
         every = self.bucket.sizes()
-        return {key: size for key, size in every.items() if not key.startswith(STAGING)}
+        return {key: size for key, size in every.items() if "/." not in key}
 
     def sha256(self, key: str) -> str:
         return hashlib.sha256(self.bucket.read(key)).hexdigest()
@@ -67,7 +68,4 @@ class BucketShelf:
 
     def staged(self, older_than: float) -> list[str]:
         local = self.temporary.glob("fluxkeep-*/*")
-        left = [path.name for path in local if path.stat().st_mtime < older_than]
-        aside = [key for key in self.bucket.sizes() if key.startswith(STAGING)]
-        # An upload whose worker was killed is dropped after an hour; readiness comes and goes.
-        return left + [key for key in aside if "/check-" not in key and older_than > 0]
+        return [path.name for path in local if path.stat().st_mtime < older_than]

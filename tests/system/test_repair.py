@@ -60,7 +60,7 @@ def stale_note(archive: Archive, job: Job) -> None:
 
 
 def orphaned_note(archive: Archive, _job: Job) -> None:
-    archive.services.media.write("2026/01/01/nobody-0.json", b"{}")
+    archive.services.media.write("2026/01/01/nobody-0-1.json", b"{}")
 
 
 def only_the_note(archive: Archive, job: Job) -> None:
@@ -251,7 +251,7 @@ def test_media_that_outlive_their_record_are_no_damage(
 
 def test_what_is_left_of_a_job_that_failed_is_removed(archive: Archive, shell: CommandLine) -> None:
     job = archive.failed()
-    left = f"{time.strftime('%Y/%m/%d', time.gmtime(job.created_at))}/{job.id}-0.jpg"
+    left = f"{time.strftime('%Y/%m/%d', time.gmtime(job.created_at))}/{job.id}-0-1.jpg"
     with archive.services.media.staging(job.id) as path:
         path.write_bytes(b"x")
         archive.services.media.publish(path, left)

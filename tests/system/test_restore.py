@@ -24,7 +24,7 @@ from tests.harness.scene import Scene, running_scene, without_links
 from tests.harness.shelf import DirectoryShelf
 
 CLEAN = Said(0, "all is well\n", "")
-KEY = "2026/01/01/someone-0.json"
+KEY = "2026/01/01/someone-0-1.json"
 
 
 @pytest.fixture(scope="module", params=["directory", "bucket"])

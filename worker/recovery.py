@@ -1,0 +1,65 @@
+"""Recovery: find what other workers published for a job, and delete what no record names."""
+
+from contextlib import suppress
+
+from jobs import recollection
+from jobs.errors import StorageFailed, StoreUnavailable
+from jobs.job import Job
+from jobs.kept import Kept
+from jobs.media import MediaStore, Part, number_of, part, token_of
+from jobs.services import Services
+from jobs.states import State
+
+
+def find_files(media: MediaStore, job: Job) -> dict[int, Kept]:
+    """Intact files of a job by their numbers, whoever published them; the last one counts."""
+    found = {}
+    for key in _objects(media, job):
+        file = recollection.file_beside(media, key)
+        if file and is_intact(media, file):
+            found[number_of(key)] = file
+    return found
+
+
+def find_stored(media: MediaStore, job: Job) -> tuple[Kept, ...]:
+    """All files of a job that was complete before its record was lost; empty if one is missing."""
+    for key in reversed(_objects(media, job)):
+        known = recollection.beside(media, key)
+        if known and all(is_intact(media, file) for file in known.kept):
+            return known.media
+    return ()
+
+
+def is_intact(media: MediaStore, file: Kept) -> bool:
+    return media.size(file.key) == file.bytes and media.sha256(file.key) == file.sha256
+
+
+def _objects(media: MediaStore, job: Job) -> list[str]:
+    found = media.listing_of(job.id, job.created_at)
+    return sorted((one.key for one in found if part(one.key) is Part.OBJECT), key=token_of)
+
+
+def delete_superseded(services: Services, job: Job) -> None:
+    """Delete what was published for a job that has ended, but for the objects on its record.
+
+    `job` is as its last worker knew it: objects of later claims are not touched. Failures are
+    left to `repair`.
+    """
+    with suppress(StoreUnavailable, StorageFailed):
+        after = services.store.load(job.id, exactly=True)
+        if after is None or after.state.terminal:
+            named = {file.key for file in after.kept} if after else set[str]()
+            if _may_come_back(services, job, after):
+                named |= _described_as_stored(services.media, job)
+            services.media.delete_superseded(job.id, job.created_at, job.fence, named)
+
+
+def _may_come_back(services: Services, job: Job, after: Job | None) -> bool:
+    """Whether a replay or a restore may still need what an earlier life of the job has stored."""
+    if after is None:
+        return not services.store.is_forgotten(job.id)
+    return after.state is not State.STORED
+
+
+def _described_as_stored(media: MediaStore, job: Job) -> set[str]:
+    return {key for key in _objects(media, job) if recollection.beside(media, key)}

@@ -30,6 +30,8 @@ def _stop(why: object) -> NoReturn:
     sys.exit(f"Fluxkeep cannot start: {why}")
 
 
+os.umask(0o077)  # media are for this user alone
+
 # Said once and at once; an application that fails in a worker would be started again for ever.
 try:
     _settings = settings.load()

@@ -1,6 +1,7 @@
 """The services of this process: built before the first fork, handed to every task."""
 
 import logging
+import os
 import sys
 from functools import cache
 
@@ -17,6 +18,7 @@ def get() -> services.Services:
 
 def start(process: str) -> services.Services:
     """The services with logging set up; stops the process with one sentence when that fails."""
+    os.umask(0o077)  # media are for this user alone
     try:
         wired = get()
         observers.set_up(wired.settings, process)

@@ -5,13 +5,14 @@ from tests.harness.installation import Installation
 from tests.harness.invariants import check
 from tests.harness.process import Process
 from tests.harness.redis_server import RedisServer
-from tests.harness.s3_server import S3Server, TestBucket
+from tests.harness.s3_server import RcloneServer, S3Server, TestBucket
 from tests.harness.tcp_proxy import TcpProxy
 
 __all__ = [
     "Client",
     "Installation",
     "Process",
+    "RcloneServer",
     "RedisServer",
     "S3Server",
     "TcpProxy",

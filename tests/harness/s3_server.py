@@ -1,5 +1,6 @@
 """A real S3-compatible server for tests: moto in a process of its own, on a loopback port."""
 
+import os
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
@@ -40,19 +41,21 @@ class S3Server:
 
     def start(self) -> None:
         """It keeps all in memory: what it had is gone."""
-        program = str(Path(sys.executable).with_name("moto_server"))
-        command = [program, "-H", "127.0.0.1", "-p", str(self.port)]
         environment = {"PATH": str(Path(sys.executable).parent), **self._strict}
-        self.process = Process("s3", command, environment, self.log, self._directory)
+        self.process = Process("s3", self._command(), environment, self.log, self._directory)
         wait_for("the S3 server", self._answers, 30)
+
+    def _command(self) -> list[str]:
+        return [_program("moto_server"), "-H", "127.0.0.1", "-p", str(self.port)]
 
     def _answers(self) -> bool:
         if not self.process.alive:
             raise RuntimeError(f"it has ended: {self.log.read_text()[-2000:]}")
         try:
-            return requests.get(f"{self.url}/moto-api/", timeout=5).ok
+            requests.get(self.url, timeout=5)
         except requests.RequestException:
             return False
+        return True
 
     def bucket(self, name: str) -> "TestBucket":
         """A new bucket, or the one that was made before."""
@@ -61,6 +64,28 @@ class S3Server:
 
     def close(self) -> None:
         self.process.kill_all()
+
+
+class RcloneServer(S3Server):
+    """A server of S3's protocol that ignores `If-None-Match` and keeps files in a directory."""
+
+    def bucket(self, name: str) -> "TestBucket":
+        (self._root / name).mkdir(parents=True, exist_ok=True)
+        return TestBucket(self, name)
+
+    @property
+    def _root(self) -> Path:
+        return self._directory / "rclone"
+
+    def _command(self) -> list[str]:
+        self._root.mkdir(exist_ok=True)
+        key = f"{CREDENTIALS['AWS_ACCESS_KEY_ID']},{CREDENTIALS['AWS_SECRET_ACCESS_KEY']}"
+        listen = ("--addr", f"127.0.0.1:{self.port}", "--auth-key", key, "--config", os.devnull)
+        return [_program("rclone"), "serve", "s3", *listen, str(self._root)]
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
 
 
 class TestBucket:

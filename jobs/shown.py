@@ -10,6 +10,10 @@ from jobs.kept import Role
 from jobs.report import Stage
 from jobs.states import Source, State
 
+ROLES = (
+    "its place in the result; a `draft_cache` is an opaque bundle that `flux-3-video` needs to "
+    "finish a draft (`draft_enhance`)"
+)
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Fraction = Annotated[float, Field(description="from 0 to 1, as far as BFL says")]
 
@@ -31,7 +35,7 @@ class Moderated(TypedDict):
 class File(TypedDict):
     """One file of a result."""
 
-    role: Annotated[Role, Field(description="what it is in the result")]
+    role: Annotated[Role, Field(description=ROLES)]
     content_type: str
     bytes: int
     sha256: str

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
+from jobs.media import OPAQUE
 from worker import picture, video
 
 
@@ -29,6 +30,8 @@ def known(path: Path, content_type: str) -> Facts:
 
 
 def _read(data: mmap, content_type: str) -> Facts:
+    if content_type == OPAQUE:
+        return NOTHING
     if content_type == "video/mp4":
         width, height = video.size(data) or (None, None)
         return Facts(width, height, video.seconds(data))

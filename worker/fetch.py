@@ -127,13 +127,13 @@ class _Body:
         if self._length is not None and self._count != self._length:
             raise TransferFailed(f"{self._count} of {self._length} bytes arrived")
         kind = self._kind or self._kind_of_little()
+        if kind == OPAQUE:
+            self._check_opaque()
         if self._md5_wanted is not None:
             digest = base64.b64encode(self._md5.digest()).decode()
             if digest != self._md5_wanted.strip():
                 raise TransferFailed("the bytes do not match their Content-MD5")
-        elif kind == OPAQUE:
-            self._check_opaque()
-        elif not magic.is_whole(path, kind):
+        elif kind != OPAQUE and not magic.is_whole(path, kind):
             raise TransferFailed("the file breaks off")
         return Download(kind, self._count, self._sha256.hexdigest())
 
@@ -145,7 +145,8 @@ class _Body:
 
     def _check_opaque(self) -> None:
         """Without a format only HTTP's own framing tells where the bytes end."""
-        if self._count == 0 or (self._length is None and not self._raw.chunked):
+        is_framed = self._length is not None or self._raw.chunked or self._md5_wanted
+        if self._count == 0 or not is_framed:
             raise TransferFailed("nothing tells whether the file is whole")
 
 

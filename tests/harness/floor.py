@@ -26,7 +26,7 @@ class Floor:
         self.wired, self.box = wired, box
 
     @classmethod
-    def over(cls, redis: Redis, box: Sandbox, directory: Path) -> Self:
+    def over(cls, redis: Redis, box: Sandbox, directory: Path, **extra: str) -> Self:
         environment = {
             "WEBHOOK_SECRET": "webhook-secret-of-tests",
             "SECRET_KEY": "signing-key-of-tests",
@@ -34,6 +34,7 @@ class Floor:
             "BFL_API_KEY": "k",
             "BFL_SANDBOX_URL": box.url,
             "MEDIA_URL": (directory / "media").as_uri(),
+            **extra,
         }
         return cls(services.build(settings.load(environment), redis), box)
 

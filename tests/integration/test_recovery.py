@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from redis import Redis
 
-from jobs import intake, services, settings, watchdog
+from jobs import ingest, services, settings, watchdog
 from jobs.errors import ClaimLost, TransferFailed
 from jobs.job import Job
 from jobs.media import MediaStore, Part, part, sidecar_key, token_of
@@ -37,9 +37,9 @@ def floor(
 ) -> Iterator[Floor]:
     storage = {"MEDIA_URL": (temporary / "media").as_uri()}
     environment = {
-        "WEBHOOK_SECRET": "w",
-        "SECRET_KEY": "s",
-        "API_KEYS": "a:key:admin",
+        "WEBHOOK_SECRET": "webhook-secret-of-tests",
+        "SECRET_KEY": "signing-key-of-tests",
+        "API_KEYS": "a:admin-key-of-tests:admin",
         "BFL_API_KEY": "k",
         "BFL_SANDBOX_URL": sandbox.url,
         **(bucket.settings if request.param == "bucket" else storage),
@@ -202,7 +202,7 @@ def called_with_a_dead_url(floor: Floor, task: Task) -> None:
     """BFL has no fresh one either."""
     url = f"{floor.box.url}/gone/sample.jpeg"
     report = Report(task_id=task.id, news=News.READY, source=Source.CALLBACK, urls=(url,))
-    intake.accept(floor.wired.store, report, floor.wired.settings.patience)
+    ingest.apply_report(floor.wired.store, report, floor.wired.settings.patience)
     floor.wired.store.change(task.id, lambda job, _now: job and replace(job, asked_again=True))
 
 

@@ -56,9 +56,10 @@ def test_a_picture_is_stored_linked_and_deleted(scene: Scene) -> None:
     assert redirected(link(scene, task)).headers["Content-Type"] == "image/jpeg"
     assert streamed(link(scene, task)).content == picture
     assert job["media"][0]["thumbnail_url"]
-    for ask in (redirected, streamed):
-        part = ask(link(scene, task), Range="bytes=10-19")
-        assert (part.status_code, part.content) == (206, picture[10:20])
+    part = streamed(link(scene, task), Range="bytes=10-19")
+    assert (part.status_code, part.content) == (206, picture[10:20])
+    # rclone itself says 200 to a range.
+    assert redirected(link(scene, task), Range="bytes=10-19").content == picture[10:20]
     assert scene.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
     assert not [key for key in scene.installation.shelf.sizes() if task.id in key]
 

@@ -1,0 +1,87 @@
+"""Draft bundles: opaque bytes, kept whole and never shown inline."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from jobs.kept import Role
+from jobs.states import State
+from receiver.app import create_app
+from tests.harness import RedisServer
+from tests.harness.floor import Floor
+from tests.sandbox import Sandbox
+
+BODIES = {
+    "random bytes": base64.b64encode(hashlib.sha256(b"x").digest() * 50).decode(),
+    "a picture by its first bytes": base64.b64encode(b"\xff\xd8\xff" + bytes(100)).decode(),
+    "a page": base64.b64encode(b"<html><script>alert(1)</script></html>").decode(),
+    "one byte": base64.b64encode(b"x").decode(),
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_a_bundle_is_kept_as_it_is(floor: Floor, body: str) -> None:
+    task = floor.ready(samples=0, drafts=1, body_base64=body, no_md5=True)
+    assert floor.take(task)
+    job = floor.job(task)
+    (file,) = job.media
+    whole = base64.b64decode(body)
+    assert (job.state, file.role) == (State.STORED, Role.DRAFT_CACHE)
+    assert (file.content_type, file.bytes) == ("application/octet-stream", len(whole))
+    assert file.key.endswith(".bin") and file.thumbnail is None
+    assert (floor.media_root / file.key).read_bytes() == whole
+    assert file.sha256 == hashlib.sha256(whole).hexdigest()
+
+
+@pytest.mark.parametrize("fault", [{"short_body": 1}, {"wrong_md5": 1}, {"reset": 1}])
+def test_a_bundle_that_breaks_off_is_fetched_again(floor: Floor, fault: dict[str, int]) -> None:
+    task = floor.ready(samples=0, drafts=1, **fault)
+    assert floor.take(task)
+    assert floor.downloads(task) == 2
+    (file,) = floor.job(task).media
+    assert (floor.media_root / file.key).read_bytes() == floor.box.picture(task.id, 0)
+
+
+@pytest.mark.parametrize("switches", [{"no_length": True, "no_md5": True}, {"body_base64": ""}])
+def test_a_bundle_of_which_nothing_tells_that_it_is_whole_is_not_stored(
+    floor: Floor, switches: dict[str, object]
+) -> None:
+    task = floor.ready(samples=0, drafts=1, **switches)
+    assert floor.take(task)
+    assert floor.job(task).state is State.READY
+    assert list(floor.wired.media.listing()) == []
+
+
+@pytest.mark.parametrize("samples", [0, 2])
+def test_a_bundle_over_the_limit_costs_the_job_only_where_it_is_alone(
+    redis_server: RedisServer, sandbox: Sandbox, tmp_path: Path, samples: int
+) -> None:
+    redis: Redis
+    with redis_server.client() as redis:
+        floor = Floor.over(redis, sandbox, tmp_path, MAX_MEDIA_BYTES="50000")
+        task = floor.ready(samples=samples, drafts=1, draft_body="x" * 50_001)
+        assert floor.take(task)
+        job = floor.job(task)
+        assert job.state is (State.STORED if samples else State.FAILED)
+        assert [file.role for file in job.media] == [Role.SAMPLE] * samples
+        lines = [line for line in job.timeline if line.what == "file left out"]
+        details = [{"file": 2, "role": "draft_cache", "reason": "media_too_large"}]
+        assert [line.detail for line in lines] == (details if samples else [])
+
+
+def test_a_link_to_a_bundle_is_an_attachment(floor: Floor) -> None:
+    task = floor.ready(samples=1, drafts=1)
+    assert floor.take(task)
+    client = create_app(floor.wired).test_client()
+    job = client.get(f"/api/jobs/{task.id}", headers={"x-key": "admin-key-of-tests"}).get_json()
+    url = job["media"][1]["url"]
+    with client.get(url[url.index("/media/") :]) as answer:
+        assert answer.data == floor.box.picture(task.id, 1)
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["Content-Disposition"].startswith("attachment; ")
+    assert answer.headers["Content-Disposition"].endswith('.bin"')
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]

@@ -1,0 +1,30 @@
+"""A range is cut out of what comes whole, however it comes in pieces."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.bucket import cut
+
+BODY = bytes(range(100))
+
+
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1),
+    start=st.integers(0, 120),
+    length=st.none() | st.integers(0, 120),
+)
+def test_a_range_is_the_same_for_all_pieces(
+    sizes: list[int], start: int, length: int | None
+) -> None:
+    stop = None if length is None else start + length
+    assert b"".join(cut(iter(pieces(sizes)), start, stop)) == BODY[start:stop]
+
+
+def pieces(sizes: list[int]) -> list[bytes]:
+    found: list[bytes] = []
+    at = 0
+    while at < len(BODY):
+        size = sizes[len(found) % len(sizes)]
+        found.append(BODY[at : at + size])
+        at += size
+    return found

@@ -26,7 +26,7 @@ from jobs.hosts import Trust
 from tests.sandbox.formats import JPEGS, MP4, WEBP
 from tests.sandbox.gradient import gradient
 from tests.test_web import Wire
-from worker.fetch import Download, download
+from worker.fetch import Download, Limits, download
 
 JPEG = JPEGS[0]
 FULL_AT_BYTES = 2048
@@ -68,9 +68,7 @@ class Shelf:
     def fetch(self, seconds: float = 5.0) -> Download:
         address, allow = self.wire.address("/a?sig=b"), Trust(sandbox=self.wire.origin).delivery
         most = self.max_bytes
-        return download(
-            self.session, address, self.path, allow=allow, seconds=seconds, max_bytes=most
-        )
+        return download(self.session, address, self.path, Limits(seconds, most), allow=allow)
 
     def fails(self, error: type[FluxkeepError], sentence: str = ".") -> None:
         with pytest.raises(error, match=sentence) as caught:

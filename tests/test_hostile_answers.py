@@ -43,7 +43,7 @@ def fetched(origin: Origin, path: Path) -> fetch.Download:
     with web.new_session(origin) as session:
         address = Address(origin, "/a.jpg")
         allow = Trust(sandbox=origin).delivery
-        return fetch.download(session, address, path, allow=allow, seconds=20, max_bytes=MEBIBYTE)
+        return fetch.download(session, address, path, fetch.Limits(20, MEBIBYTE), allow=allow)
 
 
 @pytest.mark.parametrize("location", ["/elsewhere", "http://[", "//", "\xff", "javascript:1"])

@@ -35,15 +35,22 @@ class Download:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one download may take."""
+
+    seconds: float
+    bytes: int
+
+
 def download(
     session: requests.Session,
     address: Address,
     path: Path,
+    limits: Limits,
     role: Role = Role.SAMPLE,
     *,
     allow: Callable[[str], Address],
-    seconds: float,
-    max_bytes: int,
 ) -> Download:
     """Fetch an address into a new file and write it through to the disk.
 
@@ -53,9 +60,9 @@ def download(
     Raises UrlDead, TransferFailed (try again), RefusedMedia (never try again) or StorageFailed.
     """
     try:
-        with web.follow(session, address, seconds=seconds, allow=allow) as response:
+        with web.follow(session, address, seconds=limits.seconds, allow=allow) as response:
             _check_status(response.status_code)
-            body = _Body(response, role, max_bytes)
+            body = _Body(response, role, limits.bytes)
             _write(body, path)
     except RefusedUrl as error:
         raise TransferFailed(str(error)) from None

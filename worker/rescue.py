@@ -20,6 +20,7 @@ from jobs.errors import (
     StorageFailed,
     StoreUnavailable,
     TransferFailed,
+    UnknownHost,
     UnknownJob,
     UrlDead,
 )
@@ -97,14 +98,13 @@ class Rescue:
             self.rescue_files()
         except UrlDead as error:
             self._refresh_urls(str(error))
+        except UnknownHost as error:
+            self._try_later(str(error))
         except RefusedMedia as error:
             code, message = error.code, str(error)
             self._give_up(lambda job, now: job.refused(now, code, message))
         except TransferFailed as error:
-            if self._urls_should_live():
-                self._back_off(str(error))
-            else:
-                self._refresh_urls(str(error))
+            self._try_later(str(error))
         else:
             self._commit_stored(self._counts())
 
@@ -125,7 +125,8 @@ class Rescue:
             self._rescue_file(n, role)
         except (RefusedMedia, UrlDead) as error:
             is_needed = role is Role.SAMPLE or not self._files.published
-            if is_needed or (isinstance(error, UrlDead) and role is not Role.OTHER):
+            may_heal = isinstance(error, UrlDead | UnknownHost) and role is not Role.OTHER
+            if is_needed or may_heal:
                 raise
             self._files.left_out[n] = error.code
 
@@ -151,8 +152,9 @@ class Rescue:
             raise TransferFailed("there is no time left")
         with self._services.media.staging(job.id) as path:
             session = _session(self._services.trust.sandbox)
-            limit = self._services.settings.max_media_bytes
-            got = fetch.download(session, address, path, role, seconds=seconds, max_bytes=limit)
+            limits = fetch.Limits(seconds, self._services.settings.max_media_bytes)
+            allow = self._services.trust.delivery
+            got = fetch.download(session, address, path, limits, role, allow=allow)
             key = object_key(job.id, job.created_at, n, job.fence, got.content_type)
             self._publish(n, path, _kept(key, path, got, role))
 
@@ -208,8 +210,12 @@ class Rescue:
         life, took = (job.urls_die_at or now) - now, now - (job.ready_at or now)
         return {**LIFE_LEFT.observed(life), **TIME_TO_STORED.observed(took)}
 
-    def _urls_should_live(self) -> bool:
-        return self._services.store.now() < (self._claim.job.urls_die_at or 0.0)
+    def _try_later(self, why: str) -> None:
+        """Try again while the URLs live; ask BFL for fresh ones when they do not."""
+        if self._services.store.now() < (self._claim.job.urls_die_at or 0.0):
+            self._back_off(why)
+        else:
+            self._refresh_urls(why)
 
     def _refresh_urls(self, why: str) -> None:
         """Ask BFL once for fresh URLs; without them the job expires."""

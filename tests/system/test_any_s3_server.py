@@ -65,7 +65,7 @@ def test_a_picture_is_stored_linked_and_deleted(scene: Scene) -> None:
 
 
 def test_a_film_of_300_mb_goes_in_parts_to_its_own_name(scene: Scene) -> None:
-    task = scene.generate("flux-3-video", size=LARGE_BYTES, life=3600)
+    task = scene.generate(format="mp4", size=LARGE_BYTES, life=3600)
     job = scene.client.wait_for(task.id, "stored", timeout=STORED_WITHIN_SECONDS)
     (file,) = job["media"]
     (key,) = scene.keys(task)

@@ -132,7 +132,9 @@ def test_a_job_forgotten_during_its_download_leaves_nothing_behind(scene: Scene)
     assert forget(scene, task).status_code == 204
     wait_for("the download is over", lambda: scene.deliveries(task)[0].over)
     wait_for("the staged file is gone", lambda: scene.staged() == [])
-    assert scene.objects(task) == [] and scene.client.find(task.id) is None
+    # What was verified is published at once, and deleted when the commit is refused.
+    wait_for("its object is gone", lambda: scene.objects(task) == [])
+    assert scene.client.find(task.id) is None
     scene.settled()
 
 
@@ -142,7 +144,8 @@ def test_a_job_forgotten_between_two_downloads_leaves_nothing_behind(scene: Scen
     assert forget(scene, task).status_code == 204
     wait_for("the second download is over", lambda: scene.deliveries(task)[-1].over)
     wait_for("the staged file is gone", lambda: scene.staged() == [])
-    assert scene.objects(task) == [] and scene.client.find(task.id) is None
+    wait_for("its objects are gone", lambda: scene.objects(task) == [])
+    assert scene.client.find(task.id) is None
     scene.settled()
 
 

@@ -1,6 +1,5 @@
 """Media of stored jobs: each file, its thumbnail and its sidecar are there as recorded."""
 
-import hashlib
 from collections.abc import Iterator
 from functools import partial
 
@@ -50,16 +49,9 @@ def _problem(services: Services, file: Kept, *, verify_bytes: bool) -> str:
         return "is gone"
     if size != file.bytes:
         return f"has {size} bytes instead of {file.bytes}"
-    if verify_bytes and _sha256(services, file.key) != file.sha256:
+    if verify_bytes and services.media.sha256(file.key) != file.sha256:
         return "has other bytes than those that were stored"
     return ""
-
-
-def _sha256(services: Services, key: str) -> str:
-    digest = hashlib.sha256()
-    for piece in services.media.read(key):
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def _is_recorded(services: Services, job_id: str, key: str) -> bool:

@@ -1,10 +1,13 @@
 """Process runner of `make run`: honcho's, which stops all processes when one of them ends."""
 
+import contextlib
 import os
 import re
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 import honcho.manager
 from honcho.manager import SYSTEM_PRINTER_NAME, Manager
@@ -42,6 +45,7 @@ class Runner(Manager):
         if not self._was_killed:
             self._was_killed = True
             super().kill()
+            _kill_sessions({process["pid"] for process in self._processes.values()})
 
     def _process_started(self) -> None:
         if self.console.was_signalled:
@@ -96,3 +100,11 @@ class Console(Printer):
             self.first_end = f"{name} ended with {cause}" + (
                 f"; its last line: {last}" * bool(last)
             )
+
+
+def _kill_sessions(leaders: set[int]) -> None:
+    """Kill grandchildren with process groups of their own, which honcho leaves (Linux only)."""
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(int(path.name)) in leaders:
+                os.kill(int(path.name), signal.SIGKILL)

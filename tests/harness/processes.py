@@ -36,7 +36,9 @@ def launch(
 
 def members(session: int) -> list[int]:
     """The living processes of a session, of whatever process group."""
-    return [pid for pid in _parents() if _session(pid) == session]
+    # The cheap question first: a table of all processes is needed only when some belong to it.
+    found = {pid for pid in _pids() if _session(pid) == session}
+    return sorted(found & _parents().keys()) if found else []
 
 
 def children(parent: int) -> list[int]:
@@ -68,6 +70,12 @@ def end(session: int) -> None:
 def command_line(pid: int) -> str:
     """The command line of a process, empty when it has ended."""
     return next((line for found, _, _, line in _table() if found == pid), "")
+
+
+def _pids() -> list[int]:
+    """Every process, including those that have ended and wait for their parent."""
+    linux = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+    return list(linux) if sys.platform == "linux" else [pid for pid, *_ in _ps_table()]
 
 
 def _session(pid: int) -> int | None:

@@ -1,7 +1,6 @@
-"""What a view promises: what it may be asked and what it answers, written where it stands.
+"""Contract of a view: parameters, body, responses and errors, for the OpenAPI document.
 
-Nothing is checked by it at run time. The API's document is made from it, and Schemathesis holds
-both against a running installation.
+Nothing is checked by it at run time. Schemathesis compares it with a running installation.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Tag(StrEnum):
-    """The chapters of the document, in their order."""
+    """Tags of the document, in their order."""
 
     JOBS = "Jobs"
     WATCHING = "Watching"
@@ -35,9 +34,9 @@ class Tag(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer: what its body is (None: there is none), and headers that are always there.
+    """One response: the type of its JSON body, and headers that are always there.
 
-    `kind` is anything pydantic can describe; `media` what the body is where that is not JSON.
+    `kind` is anything pydantic can describe (None: no JSON); `media` lists other content types.
     """
 
     what: str
@@ -49,7 +48,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """A body that is asked for: a model, or a JSON Schema where nothing so strict reads it."""
+    """A request body: a model, or a JSON Schema where no model reads it."""
 
     kind: type[BaseModel] | Mapping[str, Any]
     required: bool = True
@@ -58,7 +57,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """Decorates a view; `errors` are those of its own, beside what a key, a body or Redis adds."""
+    """Decorator of a view. `errors` are its own; key, body and Redis add theirs."""
 
     name: str
     summary: str
@@ -69,7 +68,7 @@ class Contract:
     body: Body | None = None
     errors: tuple[type[FluxkeepError], ...] = ()
     security: tuple[str, ...] = ()
-    tells: str | None = None  # who is called later: the name of a callback
+    tells: str | None = None  # the field of the body that names a receiver of callbacks
     uses_redis: bool = True
 
     def __call__(self, view: View) -> View:
@@ -78,15 +77,15 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a view says of itself."""
+class Endpoint:
+    """A view's contract, scope and description."""
 
     contract: Contract | None
     scope: Scope | None
-    prose: str
+    description: str
 
 
-def said_by(view: Callable[..., Any]) -> Said:
-    """`functools.wraps` carries it through every decorator."""
+def endpoint_of(view: Callable[..., Any]) -> Endpoint:
+    """`functools.wraps` carries the attributes through every decorator."""
     marks = MappingProxyType(vars(view))
-    return Said(marks.get("contract"), marks.get("scope"), view.__doc__ or "")
+    return Endpoint(marks.get("contract"), marks.get("scope"), view.__doc__ or "")

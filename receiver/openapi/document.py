@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from flask import Flask
 from werkzeug.routing import Rule
 
-from receiver.contract import Contract, Said, Tag, said_by
+from receiver.contract import Contract, Endpoint, Tag, endpoint_of
 from receiver.openapi import operations, parameters, webhooks
 from receiver.openapi.schemas import COMPONENTS, Schema, Schemas
 
@@ -38,21 +38,21 @@ def build(app: Flask, public_url: str) -> Schema:
 
 def _paths(app: Flask, schemas: Schemas) -> dict[str, Schema]:
     paths: dict[str, Schema] = {}
-    for rule, said in _contracts(app):
-        operation = operations.build(rule.rule, said, schemas)
-        if said.contract and said.contract.tells:
-            operation["callbacks"] = webhooks.callbacks(said.contract.tells, schemas)
+    for rule, endpoint in _contracts(app):
+        operation = operations.build(rule.rule, endpoint, schemas)
+        if endpoint.contract and endpoint.contract.tells:
+            operation["callbacks"] = webhooks.callbacks(endpoint.contract.tells, schemas)
         for method in sorted((rule.methods or set()) - IMPLIED):
             paths.setdefault(operations.path(rule.rule), {})[method.lower()] = operation
     return paths
 
 
-def _contracts(app: Flask) -> Iterator[tuple[Rule, Said]]:
+def _contracts(app: Flask) -> Iterator[tuple[Rule, Endpoint]]:
     """Routes and contracts in the order of tags, then of paths."""
     found = [
-        (rule, said_by(app.view_functions[rule.endpoint])) for rule in app.url_map.iter_rules()
+        (rule, endpoint_of(app.view_functions[rule.endpoint])) for rule in app.url_map.iter_rules()
     ]
-    known = [(rule, said) for rule, said in found if said.contract]
+    known = [(rule, endpoint) for rule, endpoint in found if endpoint.contract]
     yield from sorted(known, key=lambda pair: (_tag_index(pair[1].contract), pair[0].rule))
 
 
@@ -63,7 +63,7 @@ def _tag_index(contract: Contract | None) -> int:
 def undescribed(app: Flask) -> set[str]:
     """Endpoints that should have a contract and have none."""
     views = app.view_functions.items()
-    silent = {name for name, view in views if said_by(view).contract is None}
+    silent = {name for name, view in views if endpoint_of(view).contract is None}
     return {name for name in silent if not name.startswith(EXCLUDED)}
 
 

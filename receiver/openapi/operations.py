@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs import shown
 from receiver.answers import Forgotten, Problem, Reset
-from receiver.contract import JSON, STREAM, Answer, Body, Said
+from receiver.contract import JSON, STREAM, Answer, Body, Endpoint
 from receiver.feed.sse import NAMES
 from receiver.openapi import parameters, responses
 from receiver.openapi.schemas import Schema, Schemas
@@ -21,57 +21,57 @@ def path(rule: str) -> str:
     return _PART.sub(r"{\1}", rule)
 
 
-def build(rule: str, said: Said, schemas: Schemas) -> Schema:
+def build(rule: str, endpoint: Endpoint, schemas: Schemas) -> Schema:
     """The operation of a route: parameters, body, responses."""
-    contract = said.contract
+    contract = endpoint.contract
     assert contract is not None
-    asked = list(_parameters(rule, said, schemas))
-    asks = any(parameter["in"] != "path" for parameter in asked)
-    told: Schema = {
+    found = list(_parameters(rule, endpoint, schemas))
+    has_input = any(parameter["in"] != "path" for parameter in found)
+    operation: Schema = {
         "operationId": contract.name,
         "summary": contract.summary,
-        "description": said.prose,
+        "description": endpoint.description,
         "tags": [contract.tag],
-        "security": _security(said),
-        "responses": _answers(rule, said, schemas, asks=asks),
+        "security": _security(endpoint),
+        "responses": _responses(rule, endpoint, schemas, has_input=has_input),
     }
-    if asked:
-        told["parameters"] = asked
+    if found:
+        operation["parameters"] = found
     if contract.body:
-        told["requestBody"] = _body(contract.body, schemas)
-    return told
+        operation["requestBody"] = _body(contract.body, schemas)
+    return operation
 
 
-def _parameters(rule: str, said: Said, schemas: Schemas) -> Iterator[Schema]:
+def _parameters(rule: str, endpoint: Endpoint, schemas: Schemas) -> Iterator[Schema]:
     for name in _PART.findall(rule):
         yield {"name": name, "in": "path", "required": True, **parameters.PATH[name]}
-    contract = said.contract
+    contract = endpoint.contract
     if contract and contract.query:
         yield from _queries(contract.query, schemas)
     for name in contract.headers if contract else ():
-        yield {"name": name, "in": "header", **parameters.ASKED[name]}
+        yield {"name": name, "in": "header", **parameters.REQUEST_HEADERS[name]}
 
 
 def _queries(model: type[Query], schemas: Schemas) -> Iterator[Schema]:
     for name, field, schema in schemas.parameters(model):
-        told: Schema = {"name": name, "in": "query", "schema": schema}
+        parameter: Schema = {"name": name, "in": "query", "schema": schema}
         if description := schema.pop("description", ""):
-            told["description"] = description
+            parameter["description"] = description
         if field.is_required():
-            told["required"] = True
-        yield _by_name(told) if name == METADATA else told
+            parameter["required"] = True
+        yield _by_name(parameter) if name == METADATA else parameter
 
 
-def _by_name(told: Schema) -> Schema:
+def _by_name(parameter: Schema) -> Schema:
     """`metadata.user=42`: each name of an object is a parameter of its own."""
-    most = told["schema"].get("maxProperties")
+    most = parameter["schema"].get("maxProperties")
     longest = len(f"{METADATA}.") + FILTER_NAME_MAX_CHARS
     names = {"pattern": rf"^{METADATA}\.[\s\S]+$", "maxLength": longest}
     values = {"type": "string", "maxLength": FILTER_VALUE_MAX_CHARS}
     schema = {"type": "object", "propertyNames": names, "additionalProperties": values}
     example = {f"{METADATA}.user": "42"}
     return {
-        **told,
+        **parameter,
         "style": "form",
         "explode": True,
         "schema": {**schema, "maxProperties": most},
@@ -79,16 +79,16 @@ def _by_name(told: Schema) -> Schema:
     }
 
 
-def _security(said: Said) -> list[dict[str, list[str]]]:
+def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
     """Alternatives, each enough by itself; a key comes with its scope."""
-    assert said.contract is not None
-    if said.scope:
-        return [{name: [said.scope]} for name in parameters.KEYS]
-    return [{name: []} for name in said.contract.security]
+    assert endpoint.contract is not None
+    if endpoint.scope:
+        return [{name: [endpoint.scope]} for name in parameters.KEYS]
+    return [{name: []} for name in endpoint.contract.security]
 
 
 def _body(body: Body, schemas: Schemas) -> Schema:
-    schema = schemas.asked(body.kind) if isinstance(body.kind, type) else dict(body.kind)
+    schema = schemas.of_request(body.kind) if isinstance(body.kind, type) else dict(body.kind)
     examples = {name: {"value": value} for name, value in body.samples.items()}
     return {
         "required": body.required,
@@ -96,33 +96,37 @@ def _body(body: Body, schemas: Schemas) -> Schema:
     }
 
 
-def _answers(rule: str, said: Said, schemas: Schemas, *, asks: bool) -> dict[str, Schema]:
-    assert said.contract is not None
-    raised = responses.raised_by(said, asks=asks)
-    long = {"414": parameters.TOO_LONG} if said.contract.query else {}
+def _responses(
+    rule: str, endpoint: Endpoint, schemas: Schemas, *, has_input: bool
+) -> dict[str, Schema]:
+    assert endpoint.contract is not None
+    raised = responses.raised_by(endpoint, has_input=has_input)
+    long = {"414": parameters.TOO_LONG} if endpoint.contract.query else {}
     refused = responses.answers(raised, schemas, as_bfl=rule.startswith(BFL_PATHS))
-    own = said.contract.answers.items()
-    told = refused | long | {str(status): _answer(answer, schemas) for status, answer in own}
-    if said.scope:
-        for status in told.keys() - parameters.BEFORE_THE_KEY:
-            told[status]["headers"] = told[status].get("headers", {}) | parameters.QUOTA
-    return dict(sorted(told.items()))
+    own = endpoint.contract.answers.items()
+    found = refused | long | {str(status): _response(answer, schemas) for status, answer in own}
+    if endpoint.scope:
+        for status in found.keys() - parameters.BEFORE_THE_KEY:
+            found[status]["headers"] = (
+                found[status].get("headers", {}) | parameters.RATE_LIMIT_HEADERS
+            )
+    return dict(sorted(found.items()))
 
 
-def _answer(answer: Answer, schemas: Schemas) -> Schema:
-    told: Schema = {"description": answer.what}
+def _response(answer: Answer, schemas: Schemas) -> Schema:
+    response: Schema = {"description": answer.what}
     if content := dict(_content(answer, schemas)):
-        told["content"] = content
+        response["content"] = content
     if answer.headers:
-        told["headers"] = {name: parameters.ANSWERED[name] for name in answer.headers}
-    return told
+        response["headers"] = {name: parameters.RESPONSE_HEADERS[name] for name in answer.headers}
+    return response
 
 
 def _content(answer: Answer, schemas: Schemas) -> Iterator[tuple[str, Mapping[str, Any]]]:
     sample = {"example": answer.sample()} if answer.sample else {}
     if answer.kind is not None:
         kind = responses.PROBLEM if answer.kind is Problem else JSON
-        yield kind, {"schema": schemas.answered(answer.kind), **sample}
+        yield kind, {"schema": schemas.of_response(answer.kind), **sample}
     for media in answer.media:
         yield (
             media,
@@ -132,7 +136,7 @@ def _content(answer: Answer, schemas: Schemas) -> Iterator[tuple[str, Mapping[st
 
 def _stream(schemas: Schemas) -> Schema:
     """Schema of one event: validators read a stream event by event."""
-    kinds = [schemas.answered(kind) for kind in (shown.Job, Forgotten, Reset)]
+    kinds = [schemas.of_response(kind) for kind in (shown.Job, Forgotten, Reset)]
     data = {"contentMediaType": JSON, "contentSchema": {"anyOf": kinds}}
     return {
         "type": "object",

@@ -34,7 +34,7 @@ PATH: dict[str, dict[str, Any]] = {
 }
 
 # Request headers.
-ASKED: dict[str, dict[str, Any]] = {
+REQUEST_HEADERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
         "description": "the same again within a day gives the same job",
         "schema": {**_TEXT, "pattern": anchored(IDEMPOTENCY_KEY)},
@@ -50,7 +50,7 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 
 # Response headers.
-ANSWERED: dict[str, dict[str, Any]] = {
+RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
     "Location": {"description": "where it is", "schema": {**_TEXT, "format": "uri-reference"}},
     "Retry-After": {"description": "in seconds", "schema": {"type": "integer", "minimum": 0}},
     "WWW-Authenticate": {"description": "how to show a key", "schema": _TEXT},
@@ -62,7 +62,7 @@ ANSWERED: dict[str, dict[str, Any]] = {
 }
 
 # Response headers for a valid key, unless `RATE_LIMITS` is off.
-QUOTA: dict[str, dict[str, Any]] = {
+RATE_LIMIT_HEADERS: dict[str, dict[str, Any]] = {
     "RateLimit-Policy": {"description": "requests (q) in seconds (w)", "schema": _TEXT},
     "RateLimit": {"description": "requests left (r), whole again in seconds (t)", "schema": _TEXT},
 }

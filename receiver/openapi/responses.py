@@ -9,7 +9,7 @@ from jobs import bfl_answers, errors
 from jobs.errors import FluxkeepError
 from receiver import problems
 from receiver.answers import Problem
-from receiver.contract import JSON, Said
+from receiver.contract import JSON, Endpoint
 from receiver.openapi import parameters
 from receiver.openapi.schemas import Schema, Schemas
 
@@ -22,18 +22,18 @@ HEADERS: dict[HTTPStatus, Iterable[str]] = {
 Errors = Iterable[type[FluxkeepError]]
 
 
-def raised_by(said: Said, *, asks: bool) -> list[type[FluxkeepError]]:
+def raised_by(endpoint: Endpoint, *, has_input: bool) -> list[type[FluxkeepError]]:
     """The errors of a contract, and those that a key, a body, a parameter or Redis can add."""
-    contract = said.contract
+    contract = endpoint.contract
     assert contract is not None
     found = list(contract.errors)
-    if said.scope:
+    if endpoint.scope:
         found += [errors.Unauthorized, errors.Forbidden, errors.TooMany]
     if contract.body:
         found += [errors.BadRequest, errors.RequestTimeout, errors.TooLarge]
     if contract.body and isinstance(contract.body.kind, type):
         found += [errors.Invalid]
-    if asks:
+    if has_input:
         found += [errors.BadField]
     if contract.uses_redis:
         found += [errors.StoreUnavailable]
@@ -42,9 +42,11 @@ def raised_by(said: Said, *, asks: bool) -> list[type[FluxkeepError]]:
 
 def answers(raised: Errors, schemas: Schemas, *, as_bfl: bool) -> dict[str, Schema]:
     """Responses by status; each error is an example, its docstring the description."""
-    told = _as_bfl if as_bfl else _as_problem
+    build = _as_bfl if as_bfl else _as_problem
     by_status = sorted(raised, key=_status)
-    return dict(told(status, list(group), schemas) for status, group in groupby(by_status, _status))
+    return dict(
+        build(status, list(group), schemas) for status, group in groupby(by_status, _status)
+    )
 
 
 def _status(error: type[FluxkeepError]) -> HTTPStatus:
@@ -53,22 +55,22 @@ def _status(error: type[FluxkeepError]) -> HTTPStatus:
 
 def _as_problem(status: HTTPStatus, raised: Errors, schemas: Schemas) -> tuple[str, Schema]:
     examples = {error.__name__: {"value": _document(status, error)} for error in raised}
-    content = {PROBLEM: {"schema": schemas.answered(Problem), "examples": examples}}
+    content = {PROBLEM: {"schema": schemas.of_response(Problem), "examples": examples}}
     return str(int(status)), _answer(status, raised, content)
 
 
 def _as_bfl(status: HTTPStatus, raised: Errors, schemas: Schemas) -> tuple[str, Schema]:
     """To a client of BFL's own API a wrong key is a 403."""
-    told = HTTPStatus.FORBIDDEN if status is HTTPStatus.UNAUTHORIZED else status
-    content = {JSON: {"schema": schemas.answered(bfl_answers.Error)}}
-    return str(int(told)), _answer(told, raised, content)
+    shown = HTTPStatus.FORBIDDEN if status is HTTPStatus.UNAUTHORIZED else status
+    content = {JSON: {"schema": schemas.of_response(bfl_answers.Error)}}
+    return str(int(shown)), _answer(shown, raised, content)
 
 
 def _answer(status: HTTPStatus, raised: Errors, content: Mapping[str, Any]) -> Schema:
     prose = " ".join(dict.fromkeys(error.__doc__ or "" for error in raised))
     answer: Schema = {"description": prose, "content": content}
     if names := HEADERS.get(status):
-        answer["headers"] = {name: parameters.ANSWERED[name] for name in names}
+        answer["headers"] = {name: parameters.RESPONSE_HEADERS[name] for name in names}
     return answer
 
 

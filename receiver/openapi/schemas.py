@@ -61,10 +61,10 @@ class Schemas:
     def __init__(self) -> None:
         self.components: dict[str, Schema] = {}
 
-    def answered(self, kind: Any) -> Schema:
+    def of_response(self, kind: Any) -> Schema:
         return self._described(kind, "serialization")
 
-    def asked(self, kind: type[BaseModel]) -> Schema:
+    def of_request(self, kind: type[BaseModel]) -> Schema:
         reference = self._described(kind, "validation")
         _refine(self.components[_name(reference)]["properties"])
         return reference

@@ -26,8 +26,8 @@ def notifications(schemas: Schemas) -> Schema:
 
 def callbacks(field: str, schemas: Schemas) -> Schema:
     """The callbacks of an operation whose body names the receiver in this field."""
-    told = _notification if field == "notify_url" else _as_bfl
-    return {"jobEnded": {f"{{$request.body#/{field}}}": told(schemas)}}
+    build = _notification if field == "notify_url" else _as_bfl
+    return {"jobEnded": {f"{{$request.body#/{field}}}": build(schemas)}}
 
 
 def _notification(schemas: Schemas) -> Schema:
@@ -35,13 +35,13 @@ def _notification(schemas: Schemas) -> Schema:
         "Signed as Standard Webhooks says. Anything but 2xx within 15 s is tried again for a day; "
         "410 ends it. It may come twice."
     )
-    body = {"schema": schemas.answered(shown.Notification), "example": samples.notification()}
+    body = {"schema": schemas.of_response(shown.Notification), "example": samples.notification()}
     return _post("A job has ended", prose, _STANDARD, body)
 
 
 def _as_bfl(schemas: Schemas) -> Schema:
     prose = "As BFL calls, and after its pauses of 1, 5 and 30 s if that fails."
-    body = {"schema": schemas.answered(bfl_answers.Told), "example": samples.finished()}
+    body = {"schema": schemas.of_response(bfl_answers.Told), "example": samples.finished()}
     return _post("A task has ended", prose, _BFL, body)
 
 

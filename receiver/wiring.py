@@ -45,7 +45,7 @@ class Wired:
 
 
 def _check(services: Services) -> list[checks.Result]:
-    return list(checks.run(checks.Context(services.settings, services), checks.LOCAL))
+    return list(checks.run(checks.Context(services.settings, services), checks.PROBES))
 
 
 def wired() -> Wired:

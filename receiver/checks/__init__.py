@@ -22,7 +22,7 @@ from receiver.checks import (
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result, warning
 
-__all__ = ["BEFORE_START", "CHECKS", "LOCAL", "Check", "Context", "Grade", "Result", "run"]
+__all__ = ["BEFORE_START", "CHECKS", "PROBES", "Check", "Context", "Grade", "Result", "run"]
 
 
 class Check(NamedTuple):
@@ -32,7 +32,7 @@ class Check(NamedTuple):
     run: Callable[[Context], Iterator[Result]]
     needs_redis: bool = False
     before_start: bool = False  # `doctor --release` runs it before any process is started
-    remote: bool = False  # it calls BFL or PUBLIC_URL, which a probe must not do
+    on_demand: bool = False  # it calls other hosts or reads many jobs: not for a probe
 
 
 CHECKS = (
@@ -44,13 +44,13 @@ CHECKS = (
     Check("sweep", processes.check_sweep, needs_redis=True),
     Check("rescues", rescues.check, needs_redis=True),
     Check("submissions", bfl.check_submissions, needs_redis=True),
-    Check("regions", bfl.check_regions, needs_redis=True, remote=True),
-    Check("bfl", bfl.check_account, remote=True),
-    Check("outgoing", outgoing.check, remote=True),
-    Check("public_url", public_url.check, remote=True),
+    Check("regions", bfl.check_regions, needs_redis=True, on_demand=True),
+    Check("bfl", bfl.check_account, on_demand=True),
+    Check("outgoing", outgoing.check, on_demand=True),
+    Check("public_url", public_url.check, on_demand=True),
 )
 BEFORE_START = tuple(check for check in CHECKS if check.before_start)
-LOCAL = tuple(check for check in CHECKS if not check.remote)
+PROBES = tuple(check for check in CHECKS if not check.on_demand)
 
 
 def run(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result]:

@@ -8,7 +8,8 @@ from tests.harness.command_line import Said
 REDIS = ["redis", "redis_disk", "redis_memory"]
 BEFORE_START = ["settings", *REDIS, "durability", "storage"]
 REMOTE = ["bfl", "outgoing", "public_url"]
-ALL = [*BEFORE_START, "worker", "sweep", "rescues", "submissions", *REMOTE]
+PROBES = [*BEFORE_START, "worker", "sweep", "rescues", "submissions"]
+ALL = [*PROBES, "regions", *REMOTE]
 NEEDED = {
     "WEBHOOK_SECRET": "a-webhook-secret-that-is-long",
     "SECRET_KEY": "a-signing-key-that-is-long",

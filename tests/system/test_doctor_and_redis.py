@@ -33,6 +33,7 @@ def test_without_redis_the_rest_is_still_checked(shell: CommandLine) -> None:
         "sweep",
         "rescues",
         "submissions",
+        "regions",
     ]
     assert names(said, "ok") == ["settings", "storage", *REMOTE]
     assert "planted-canary" not in said.words

@@ -49,6 +49,7 @@ class Facts:
     ready_at: float | None = None
     asked_again: bool = False  # BFL was asked for a fresh URL; it is asked once
     replaying: bool = False
+    expected_by: str | None = None  # the API key that announced it, until BFL has confirmed it
     ours: bool = False  # Fluxkeep submits it to BFL
     region: str | None = None  # the region of BFL that its caller named
     origin: str | None = None  # the host of BFL that was asked
@@ -66,6 +67,7 @@ class Facts:
     draw_at: float | None = None  # when thumbnails must next be drawn
     drawn: int = 0  # times that was tried
     tries: int = 0
+    crashes: int = 0  # workers in a row that died or hung with it
     look_at: float | None = None
     wanted: float | None = None
     lease_until: float | None = None

@@ -38,6 +38,7 @@ class Further(NamedTuple):
     counts: Mapping[str, int]
     submission: bytes | None = None
     unless_forgotten: bool = False
+    takes_rq_job: bool = False
 
 
 class Urgent(NamedTuple):

@@ -18,6 +18,7 @@ from jobs.timeline import Moment, extended
 
 LEASE_SECONDS = 30.0
 RESCUE_PUT_OFF = "rescue put off"
+CRASHES_MAX = 3  # then the job itself is to blame
 RECHECK_SECONDS = 60.0  # a job in the queue is looked at this often, in case its entry got lost
 
 
@@ -86,13 +87,14 @@ class Job(Facts):
         return (sent_again or another) and not wins
 
     def _known_to_bfl(self, task_id: str, now: float, patience: Patience) -> Self:
-        """The first word on a job that was sent proves that BFL has it."""
+        """The first report proves that BFL has the job, sent by us or announced by its caller."""
         if self.task_id == task_id:
-            return self
+            return replace(self, expected_by=None) if self.expected_by else self
         if self.task_id is not None:
-            return replace(self, task_id=task_id, polling_url=None)
+            return replace(self, task_id=task_id, polling_url=None, expected_by=None)
         return replace(
             self,
+            expected_by=None,
             task_id=task_id,
             state=State.SUBMITTED,
             waits=False,
@@ -185,6 +187,7 @@ class Job(Facts):
             state=state,
             updated_at=now,
             ended_at=now,
+            expected_by=None,
             waits=False,
             slot=False,
             unconfirmed=False,
@@ -220,10 +223,20 @@ class Job(Facts):
             return replace(self, look_at=min(self.lease_until or now, self.deadline))
         if self.wanted is not None:  # it keeps its place
             return replace(self, look_at=min(now + RECHECK_SECONDS, self.deadline))
-        return replace(self, lease_until=None).called_for(now)
+        if self.lease_until is not None:
+            return self._crashed(now)
+        return self.called_for(now)
 
     def leased(self, now: float) -> bool:
         return self.lease_until is not None and self.lease_until > now
+
+    def _crashed(self, now: float) -> Self:
+        """The job after its lease ran out: another worker takes it, unless three have failed."""
+        job = replace(self, lease_until=None, crashes=self.crashes + 1)
+        if job.crashes < CRASHES_MAX:
+            return job.called_for(now)
+        failure = Failure("poison", f"{CRASHES_MAX} workers died or hung while they worked on it")
+        return job.ended(now, State.FAILED, failure=failure).noted(now, "given up")
 
     def given_up(self, now: float) -> Self:
         """The deadline has passed: with a URL the media expired, without a word the job is lost."""
@@ -274,7 +287,11 @@ class Job(Facts):
         """
         later = now + pause if firm else poll_time(now, pause, self.deadline)
         return replace(
-            self, lease_until=None, tries=self.tries + 1, look_at=min(later, self.deadline)
+            self,
+            lease_until=None,
+            tries=self.tries + 1,
+            crashes=0,
+            look_at=min(later, self.deadline),
         )
 
     def handed_back(self, now: float) -> Self:

@@ -2,8 +2,10 @@
 
 `fluxkeep:job:<id>` record · `fluxkeep:task:<task id>` the id of the job BFL calls that ·
 `fluxkeep:input:<id>` what is to be submitted · `fluxkeep:inputs` bytes of those that wait ·
+`fluxkeep:expected:<key name>` jobs that a key announced and BFL has never confirmed ·
 `fluxkeep:forgotten:<id>` a job or task that was deleted · `fluxkeep:due` when each
-unfinished job must be looked at · `fluxkeep:waiting` work for workers, most urgent first ·
+unfinished job must be looked at · `fluxkeep:waiting` rescues that wait for a worker, most urgent
+first · `fluxkeep:polls` jobs that BFL must be asked about ·
 `fluxkeep:line:<model>` who waits for a slot · `fluxkeep:lines` the models somebody waits for ·
 `fluxkeep:active` and `fluxkeep:active:<model>` who has a slot · `fluxkeep:sending` whose
 submission is under way · `fluxkeep:strict:<model>` models that refuse a webhook ·
@@ -27,9 +29,11 @@ RECORDS = "fluxkeep:job:"
 TASKS = "fluxkeep:task:"
 INPUTS = "fluxkeep:input:"
 SIZES = "fluxkeep:inputs"
+EXPECTED = "fluxkeep:expected:"
 FORGOTTEN = "fluxkeep:forgotten:"
 DUE = "fluxkeep:due"
 WAITING = "fluxkeep:waiting"
+POLLS = "fluxkeep:polls"
 LINE = "fluxkeep:line:"
 LINES = "fluxkeep:lines"
 ACTIVE = "fluxkeep:active"

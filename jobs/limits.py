@@ -43,10 +43,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The most that may wait in line: Redis keeps it in memory."""
+    """The most that may wait: Redis keeps it in memory."""
 
     inputs: int = 10_000
     bytes: int = 512 * 2**20
+    unconfirmed: int = 1000  # jobs that one key announced and BFL has never confirmed
 
 
 def is_model(name: str) -> bool:

@@ -11,20 +11,23 @@ from jobs.keys import (
     DUE,
     ENDED,
     ENDED_MEDIA,
+    EXPECTED,
     INDEX,
     LINE,
     NOTICES,
+    POLLS,
     SENDING,
     WAITING,
 )
-from jobs.limits import Limits
+from jobs.limits import Limits, Room
 from jobs.states import State
 
 # What others write to as well is put right with each commit, whether it changed or not.
-ALWAYS = (DUE, WAITING)
+ALWAYS = (DUE, WAITING, POLLS)
 ONE_EACH = (
     DUE,
     WAITING,
+    POLLS,
     NOTICES,
     DRAWINGS,
     ENDED,
@@ -42,9 +45,12 @@ def places(job: Job) -> dict[str, float]:
     if job.look_at is not None:
         found[DUE] = job.look_at
     if job.wanted is not None:
-        found[WAITING] = job.wanted
+        # A URL dies, a poll can wait: they never stand in one queue.
+        found[WAITING if job.state is State.READY else POLLS] = job.wanted
     if job.ours:
         found |= _of_submission(job)
+    if job.expected_by:
+        found[EXPECTED + job.expected_by] = job.created_at
     if job.sent_at is not None:
         found[SENDING] = job.sent_at
     if job.notices:
@@ -67,15 +73,18 @@ def _of_submission(job: Job) -> dict[str, float]:
 def every(job: Job) -> tuple[str, ...]:
     """All sorted sets it may ever stand in."""
     model = job.model or ""
-    return (*ONE_EACH, active(model), LINE + model, *possible_facets(job))
+    expected = (EXPECTED + job.expected_by,) if job.expected_by else ()
+    return (*ONE_EACH, active(model), LINE + model, *expected, *possible_facets(job))
 
 
 def active(model: str) -> str:
     return f"{ACTIVE}:{model}"
 
 
-def caps(before: Job | None, after: Job, limits: Limits) -> Mapping[str, int]:
+def caps(before: Job | None, after: Job, limits: Limits, room: Room) -> Mapping[str, int]:
     """How many may stand in the sets that a job newly enters."""
+    if after.expected_by and not before:
+        return {EXPECTED + after.expected_by: room.unconfirmed}
     entered = after.slot and not (before and before.slot)
     if not entered:
         return {}

@@ -33,6 +33,7 @@ class Plan:
     counts: Mapping[str, int]
     submission: bytes | None = None
     unless_forgotten: bool = False
+    takes_rq_job: bool = False
     places_before: dict[str, float] = field(init=False)
     places_after: dict[str, float] = field(init=False)
 
@@ -50,7 +51,7 @@ class Plan:
 
     def arguments(self, now: float, limits: Limits, room: Room, hints: Hints) -> list[Any]:
         """What the script takes, in its order."""
-        most = caps(self.before, self.after, limits)
+        most = caps(self.before, self.after, limits, room)
         lines = self._lines()
         return [
             self.before.version if self.before else 0,
@@ -68,7 +69,7 @@ class Plan:
     def _hint(self, hints: Hints) -> tuple[int | str, ...]:
         needs_worker, frees_slot = self._needs_worker(), self._frees_slot()
         entry = hints.entry(self.after.id) if needs_worker or frees_slot else ()
-        return int(needs_worker), int(frees_slot), *entry
+        return int(needs_worker), int(frees_slot), int(self.takes_rq_job), *entry
 
     def _demands(self, room: Room) -> tuple[float, ...]:
         if self.submission is None:

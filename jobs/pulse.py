@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from jobs.clock import Clock, unavailable
-from jobs.keys import COUNTS, DUE, INDEX, NOTICES, SEEN, TROUBLE, WAITING
+from jobs.keys import COUNTS, DUE, INDEX, NOTICES, POLLS, SEEN, TROUBLE, WAITING
 from jobs.queues import Hints
 from jobs.states import State
 
@@ -44,24 +44,29 @@ class Pulse:
             pipe.zcount(DUE, "-inf", now)
             pipe.zcount(DUE, "-inf", now - OVERDUE_SECONDS)
             pipe.zcard(WAITING)
+            pipe.zcard(POLLS)
             pipe.llen(self._hints.queue_key)
             pipe.zcard(NOTICES)
-            counts, *jobs, due, overdue, waiting, entries, notices = pipe.execute()
+            counts, *jobs, due, overdue, rescues, polls, entries, notices = pipe.execute()
         return Tally(
             counts={name.decode(): int(value) for name, value in counts.items()},
             jobs=dict(zip(State, jobs, strict=True)),
             due=due,
             overdue=overdue,
-            waiting=waiting,
+            waiting=rescues + polls,
             entries=entries,
             notices=notices,
         )
 
     def workers(self) -> int:
         """How many RQ workers are registered and have not fallen silent."""
+        return len(self.worker_keys())
+
+    def worker_keys(self) -> list[str]:
+        """The same workers by RQ's keys, in their order."""
         with unavailable():
-            keys = self._redis.smembers(self._hints.workers_key)
-            return int(self._redis.exists(*keys)) if keys else 0
+            keys = sorted(self._redis.smembers(self._hints.workers_key))
+            return [key.decode() for key in keys if self._redis.exists(key)]
 
     def trouble(self, part: str, reason: str) -> None:
         """Tell readiness that a part refused; forgotten a minute after the last time."""

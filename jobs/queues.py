@@ -21,11 +21,12 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 QUEUE_NAME = "fluxkeep"
 TASK = "worker.tasks.attend"
-# RQ's own clocks only have to outlive ours: the lease and the job's deadline decide.
-TASK_TIMEOUT_SECONDS = 2 * 3600
+# A task drains the queue for as long as work comes in; leases and deadlines bound each job.
+TASK_TIMEOUT_SECONDS = 365 * 86400
 FAILURE_TTL_SECONDS = 60
 ENTRY_TTL_SECONDS = 6 * 3600
-# Lua: what one entry is, given its id, the id of its job and the time.
+# Lua: write the RQ job of one entry, given its id, the id of its job and the time; drop the next
+# one, whichever it is, because the work that it stands for was claimed.
 _LUA = """
 local function hint(id, job, at)
   local key = {prefix} .. id
@@ -33,6 +34,10 @@ local function hint(id, job, at)
     {task} .. "('" .. job .. "')", 'created_at', at, 'enqueued_at', at, {alike})
   redis.call('EXPIRE', key, {ttl})
   if redis.call('RPUSH', {queue}, id) == 1 then redis.call('SADD', {queues}, {queue}) end
+end
+local function drop_rq_job()
+  local id = redis.call('LPOP', {queue})
+  if id then redis.call('DEL', {prefix} .. id) end
 end
 """
 _OWN = ("data", "description", "created_at", "enqueued_at")
@@ -50,17 +55,6 @@ class Hints:
     def entry(self, job_id: str) -> tuple[str, str, str]:
         """What `hint` takes: it tells a worker to attend to work, this job's or more urgent."""
         return token_hex(16), job_id, _moment()
-
-    def job_of(self, data: bytes | None) -> str | None:
-        """The id of the job in an entry's `data`; None for one that is gone, or not of ours."""
-        try:
-            return str(json.loads(data or b"null")[2][0])
-        except (ValueError, LookupError, TypeError):
-            return None
-
-    def key(self, entry_id: str) -> str:
-        """Where RQ keeps an entry."""
-        return RqJob.key_for(entry_id)
 
     def _written_as_lua(self) -> str:
         # A task and its argument as RQ reads them. It packs its own, but takes these as they are.

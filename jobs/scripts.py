@@ -8,7 +8,8 @@ Every answer about jobs begins with the Redis clock: leases and deadlines are me
 #       most inputs that may wait (-1: none is added), most bytes of them, bytes of the one added,
 #       number of caps, (sorted set, member, most)..., number of commands, commands...,
 #       number of lines that changed, their keys..., 1 if it newly waits for a worker,
-#       1 if it gave a slot back, then what the entry for either is made of (`hint`, queues.py)
+#       1 if it gave a slot back, 1 if its claim takes an RQ job off the queue,
+#       then what the entry for the first two is made of (`hint`, queues.py)
 #       Each command is led by its number of words.
 COMMIT = """
 local time = redis.call('TIME')
@@ -54,10 +55,11 @@ for _ = 1, next_number() do
   else redis.call('SADD', KEYS[2], ARGV[at]) end
   at = at + 1
 end
-if ARGV[at] == '1' then hint(ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]) end
+if ARGV[at + 2] == '1' then drop_rq_job() end
+if ARGV[at] == '1' then hint(ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]) end
 -- A slot is of use only if somebody waits for one.
 if ARGV[at + 1] == '1' and redis.call('EXISTS', KEYS[2]) == 1 then
-  hint(ARGV[at + 2] .. 's', ARGV[at + 3], ARGV[at + 4])
+  hint(ARGV[at + 3] .. 's', ARGV[at + 4], ARGV[at + 5])
 end
 return {time, 1, false}
 """
@@ -92,41 +94,32 @@ end
 return {redis.call('TIME'), record}
 """
 
-# KEYS: waiting. ARGV: prefix of records, how many.
-# Who waits for a worker, most urgent first, and the record of the first of them.
+# KEYS: waiting rescues or polls. ARGV: prefix of records, how many.
+# The jobs that wait for a worker, most urgent first, and the record of the first of them.
 URGENT = """
 local ids = redis.call('ZRANGE', KEYS[1], 0, ARGV[2] - 1)
 return {redis.call('TIME'), ids, ids[1] and redis.call('GET', ARGV[1] .. ids[1]) or false}
 """
 
-# KEYS: RQ entry.
-# What it says, once.
-TAKEN = """
-local data = redis.call('HGET', KEYS[1], 'data')
-redis.call('DEL', KEYS[1])
-return data
-"""
-
-# KEYS: RQ queue. ARGV: prefix of entries.
-SPEND = """
-local entry = redis.call('LPOP', KEYS[1])
-if entry then redis.call('DEL', ARGV[1] .. entry) end
-"""
-
-# KEYS: due, waiting, RQ queue, drawings. ARGV: limit.
+# KEYS: due, waiting, polls, RQ queue, drawings. ARGV: limit.
 # Which jobs are due, oldest first, and how many hints RQ lacks for the work that waits. One hint
 # will do for all thumbnails, and none is needed while there are others.
 DUE = """
 local time = redis.call('TIME')
 local now = time[1] .. '.' .. string.format('%06d', time[2])
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
-local entries = redis.call('LLEN', KEYS[3])
-local missing = redis.call('ZCARD', KEYS[2]) - entries
+local entries = redis.call('LLEN', KEYS[4])
+local waiting = redis.call('ZCARD', KEYS[2]) + redis.call('ZCARD', KEYS[3])
+local missing = math.min(waiting - entries, tonumber(ARGV[1]))
 local unhinted = {}
 if missing > 0 then
-  unhinted = redis.call('ZRANGE', KEYS[2], 0, math.min(missing, tonumber(ARGV[1])) - 1)
-elseif redis.call('LLEN', KEYS[3]) == 0 then
-  unhinted = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now, 'LIMIT', 0, 1)
+  unhinted = redis.call('ZRANGE', KEYS[2], 0, missing - 1)
+  if #unhinted < missing then
+    local polls = redis.call('ZRANGE', KEYS[3], 0, missing - #unhinted - 1)
+    for _, id in ipairs(polls) do table.insert(unhinted, id) end
+  end
+elseif entries == 0 then
+  unhinted = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, 1)
 end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {time, ids, unhinted, first[2] or false, entries}
@@ -134,23 +127,23 @@ return {time, ids, unhinted, first[2] or false, entries}
 
 # KEYS: lines, active, pauses, sending, RQ's workers.
 # ARGV: most in total, prefix of lines, "look" or "go", seconds until the next probe,
-#       (model, most)...
+#       threads of a worker, (model, most)...
 # Who is next in line: the one that waits longest among those whose model has a slot and no pause.
 # After a pause the first to go is a probe, and the pause lasts until its outcome is known.
-# One worker is left for rescues, however long BFL takes to answer the others.
+# One thread is left for rescues, however long BFL takes to answer the others.
 NEXT = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then return {time, false} end
-local workers = redis.call('SCARD', KEYS[5])
+local threads = redis.call('SCARD', KEYS[5]) * ARGV[5]
 local sending = redis.call('ZCOUNT', KEYS[4], now - 60, '+inf')  -- a dead one is gone by then
-if workers > 1 and sending >= workers - 1 then return {time, false} end
+if threads > 1 and sending >= threads - 1 then return {time, false} end
 local until_ = {}
 local pauses = redis.call('HGETALL', KEYS[3])
 for i = 1, #pauses, 2 do until_[pauses[i]] = tonumber(string.match(pauses[i + 1], '^[%d.]+')) end
 if until_['*'] and until_['*'] > now then return {time, false} end
 local most = {}
-for i = 5, #ARGV, 2 do most[ARGV[i]] = tonumber(ARGV[i + 1]) end
+for i = 6, #ARGV, 2 do most[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local best, since, chosen = false, math.huge, false
 for _, line in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   local model = string.sub(line, #ARGV[2] + 1)

@@ -19,6 +19,7 @@ from jobs.ended import Ended
 from jobs.events import Events
 from jobs.hosts import Origin, Trust, parse
 from jobs.job import Job
+from jobs.limits import Room
 from jobs.media import MediaStore
 from jobs.meter import Meter
 from jobs.minutes import Minutes
@@ -125,9 +126,12 @@ def build(
             hints,
             clock,
             settings.max_active,
+            Room(unconfirmed=settings.max_unconfirmed),
             tells_owner=settings.notify_url is not None,
         ),
-        slots=Slots(redis, clock, settings.max_active, hints.workers_key),
+        slots=Slots(
+            redis, clock, settings.max_active, hints.workers_key, settings.worker_concurrency
+        ),
         strict_models=StrictModels(redis),
         pages=Pages(redis),
         events=Events(redis),

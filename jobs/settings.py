@@ -70,7 +70,7 @@ class Settings(Reporting):
     listen_host: IpAddress = "0.0.0.0"  # noqa: S104 - in a container that is the only address of use
     forwarded_allow_ips: Annotated[Proxies, reads(Proxies.read)] = Proxies.read("127.0.0.1,::1")
     web_concurrency: int = Field(default=2, ge=1, le=1000)
-    worker_concurrency: int = Field(default=1, ge=1, le=100)
+    worker_concurrency: int = Field(default=4, ge=1, le=100)
     bfl_api_key: SecretStr | None = None
     bfl_api_url: str = ""  # after the sandbox, which it may name
     media_url: str = ""
@@ -78,6 +78,7 @@ class Settings(Reporting):
     media_serve: Literal["redirect", "stream"] = "redirect"
     cors_origins: Words = ()
     callback_accelerator: bool = True
+    max_unconfirmed: int = Field(default=1000, ge=1)
     callback_grace: Seconds | None = None  # the model's own
     give_up_after: Seconds = 3600.0
     give_up_at_most: Seconds = GIVE_UP_AT_MOST_SECONDS

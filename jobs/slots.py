@@ -57,11 +57,14 @@ class Crowd(NamedTuple):
 class Slots:
     """Submission queues and slots, shared by all workers. Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis, clock: Clock, limits: Limits, workers_key: str = "") -> None:
+    def __init__(
+        self, redis: Redis, clock: Clock, limits: Limits, workers_key: str = "", threads: int = 1
+    ) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
         self._clock = clock
         self._limits = limits
         self._workers_key = workers_key
+        self._threads = threads  # of each worker
         self._script = redis.register_script(scripts.NEXT)
         self._leave_script = redis.register_script(scripts.LEAVE)
         self._tidy_script = redis.register_script(scripts.TIDY)
@@ -73,7 +76,7 @@ class Slots:
         with unavailable():
             clock, job_id, *more = self._script(
                 keys=[LINES, ACTIVE, PAUSES, SENDING, self._workers_key],
-                args=[self._limits.total, LINE, mode, PROBE_SECONDS, *models],
+                args=[self._limits.total, LINE, mode, PROBE_SECONDS, self._threads, *models],
             )
         self._clock.synchronize(clock)
         if not job_id:

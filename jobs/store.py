@@ -20,6 +20,7 @@ from jobs.keys import (
     LEFT,
     LINES,
     NOTICES,
+    POLLS,
     RECORDS,
     SIZES,
     TASKS,
@@ -65,8 +66,6 @@ class Store:
         self._amend_script = self._redis.register_script(scripts.AMEND)
         self._due_script = self._redis.register_script(scripts.DUE)
         self._urgent_script = self._redis.register_script(scripts.URGENT)
-        self._taken_script = self._redis.register_script(scripts.TAKEN)
-        self._spend_script = self._redis.register_script(scripts.SPEND)
 
     def now(self) -> float:
         """Unix seconds of the Redis clock."""
@@ -109,9 +108,19 @@ class Store:
         further = Further(counts, submission, unless_forgotten)
         return self._change(before, step, further)
 
-    def change_from(self, known: Job, step: Step, counts: Mapping[str, int] = NO_COUNTS) -> Change:
-        """The same to a job that is most probably still as it is known."""
-        return self._change(known, step, Further(counts))
+    def change_from(
+        self,
+        known: Job | None,
+        step: Step,
+        counts: Mapping[str, int] = NO_COUNTS,
+        *,
+        takes_rq_job: bool = False,
+    ) -> Change:
+        """The same to a job that is most probably still as it is known.
+
+        With `takes_rq_job` one RQ job leaves the queue: the work that it stands for is claimed.
+        """
+        return self._change(known, step, Further(counts, takes_rq_job=takes_rq_job))
 
     def _change(self, before: Job | None, step: Step, further: Further) -> Change:
         for _ in range(RACES_MAX if further.submission is None else SUBMISSION_TRIES):
@@ -171,14 +180,19 @@ class Store:
 
     def most_urgent(self) -> str | None:
         """The id of the job whose work has to be done first, or None when nothing waits."""
-        return next(iter(self.urgent(1).ids), None)
+        return next(iter(self.rescues(1).ids or self.polls(1).ids), None)
 
-    def urgent(self, limit: int) -> Urgent:
-        """The jobs whose work has to be done first."""
+    def rescues(self, limit: int) -> Urgent:
+        """The jobs whose media wait for a worker, the URL that expires first."""
+        return self._waiting(WAITING, limit)
+
+    def polls(self, limit: int) -> Urgent:
+        """The jobs that BFL must be asked about, the most urgent first."""
+        return self._waiting(POLLS, limit)
+
+    def _waiting(self, key: str, limit: int) -> Urgent:
         with unavailable():
-            clock, ids, record = self._batching.run(
-                self._urgent_script, [WAITING], [RECORDS, limit]
-            )
+            clock, ids, record = self._batching.run(self._urgent_script, [key], [RECORDS, limit])
         self._clock.synchronize(clock)
         return Urgent(tuple(job_id.decode() for job_id in ids), record)
 
@@ -186,7 +200,7 @@ class Store:
         """What must be looked at now, oldest first; its cost follows the number due."""
         with unavailable():
             clock, ids, unhinted, next_at, entries = self._due_script(
-                keys=[DUE, WAITING, self._hints.queue_key, DRAWINGS], args=[limit]
+                keys=[DUE, WAITING, POLLS, self._hints.queue_key, DRAWINGS], args=[limit]
             )
         return Due(
             now=self._clock.synchronize(clock),
@@ -228,6 +242,7 @@ class Store:
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.zadd(DUE, {job_id: self.now() + seconds}, xx=True)
             pipe.zrem(WAITING, job_id)
+            pipe.zrem(POLLS, job_id)
             pipe.execute()
 
     def drop_due(self, job_id: str) -> None:
@@ -235,6 +250,7 @@ class Store:
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.zrem(DUE, job_id)
             pipe.zrem(WAITING, job_id)
+            pipe.zrem(POLLS, job_id)
             pipe.execute()
 
     def forget(self, job: Job) -> None:
@@ -263,22 +279,6 @@ class Store:
         if entries:
             with unavailable():
                 self._hint_script(args=entries)
-
-    def spend_hint(self) -> None:
-        """Work was done without an entry for it: any one of them is superfluous now."""
-        with unavailable():
-            keys, args = [self._hints.queue_key], [self._hints.key("")]
-            self._batching.run(self._spend_script, keys, args)
-
-    def next_entry(self, seconds: float) -> str | None:
-        """Wait for an entry and take it off the queue, as RQ would; returns the job it names."""
-        with unavailable():
-            popped = self._redis.blpop(self._hints.queue_key, timeout=seconds)
-            if popped is None:
-                return None
-            key = self._hints.key(popped[1].decode())
-            data = self._batching.run(self._taken_script, [key], [])
-        return self._hints.job_of(data)
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Raise counters."""

@@ -264,5 +264,6 @@ def _ask_again(job: Job, now: float, patience: Patience) -> Job:
         asked_again=False,
         replaying=True,
         tries=0,
+        crashes=0,
     )
     return asked.noted(now, "replay asked for").called_for(now)

@@ -1,13 +1,18 @@
-"""An end for every exchange over the network, however slowly its bytes drip."""
+"""Total deadlines for exchanges over the network, however slowly their bytes arrive.
+
+A time-out bounds the silence between two bytes; one thread for the whole process bounds the rest:
+it shuts the connections of an exchange down when its time is over.
+"""
 
 import socket
 import threading
+import time
 import weakref
+from contextlib import suppress
 from contextvars import ContextVar
 
 CUT_AGAIN_SECONDS = 0.2
-
-_open_sockets: "weakref.WeakSet[socket.socket]" = weakref.WeakSet()
+IDLE_SECONDS = 60.0  # how long the thread sleeps while there is nothing to watch
 
 
 class Wire:
@@ -15,62 +20,86 @@ class Wire:
 
     def __init__(self) -> None:
         self.sent = False
-        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._sockets: list[weakref.ref[socket.socket]] = []
 
     def add(self, opened: socket.socket) -> None:
-        self._sockets.add(opened)
-        _open_sockets.add(opened)
+        self._sockets.append(weakref.ref(opened))
 
     def cut(self) -> None:
-        _shut(self._sockets)
+        """Shut the connections down: their reader gets an error or an end."""
+        for reference in list(self._sockets):
+            with suppress(OSError):  # closed meanwhile
+                if opened := reference():
+                    opened.shutdown(socket.SHUT_RDWR)
 
 
 # Each thread (and each greenlet of the web process) has the wire of its own exchange.
 current: ContextVar[Wire] = ContextVar("wire")
+_under_way: dict[int, Wire] = {}  # by thread
 
 
 class Watchdog:
-    """Cuts an exchange's connections at a deadline.
-
-    A time-out bounds the silence between two bytes; a body or header dripped byte by byte is
-    only bounded by this.
-    """
+    """Cut an exchange's connections at a deadline; `reason` says whether that happened."""
 
     def __init__(self, wire: Wire, seconds: float) -> None:
         self.reason = ""
+        self.ends_at = time.monotonic() + max(seconds, 0.0)
         self._wire = wire
-        self._seconds = max(seconds, 0.0)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._thread = threading.get_ident()
 
     def __enter__(self) -> "Watchdog":
-        self._thread.start()
+        _under_way[self._thread] = self._wire
+        _watch.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+        _watch.remove(self)
+        _under_way.pop(self._thread, None)
 
-    def _watch(self) -> None:
-        if self._over.wait(self._seconds):
-            return
+    def bite(self, now: float) -> None:
+        """Cut now, and again soon: a connection may be made while the others are being cut."""
         self.reason = "the transfer took too long"
-        # More than once: a connection may only be made while the others are being cut.
-        while True:
-            self._wire.cut()
-            if self._over.wait(CUT_AGAIN_SECONDS):
-                return
+        self.ends_at = now + CUT_AGAIN_SECONDS
+        self._wire.cut()
 
 
-def cut_connections() -> None:
-    """Cut every exchange of this process, as when its job was taken over by another worker."""
-    _shut(_open_sockets)
+class _Watch:
+    """The thread that waits for the next deadline of all exchanges of the process."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._dogs: set[Watchdog] = set()
+        self._thread: threading.Thread | None = None
+        self._wakes_at = 0.0
+
+    def add(self, dog: Watchdog) -> None:
+        with self._changed:
+            self._dogs.add(dog)
+            if self._thread is None or not self._thread.is_alive():  # or it was lost in a fork
+                self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+                self._thread.start()
+            elif dog.ends_at < self._wakes_at:
+                self._changed.notify()
+
+    def remove(self, dog: Watchdog) -> None:
+        with self._changed:
+            self._dogs.discard(dog)
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for dog in [dog for dog in self._dogs if dog.ends_at <= now]:
+                    dog.bite(now)
+                ends = min((dog.ends_at for dog in self._dogs), default=now + IDLE_SECONDS)
+                self._wakes_at = ends
+                self._changed.wait(max(ends - now, 0.0))
 
 
-def _shut(sockets: "weakref.WeakSet[socket.socket]") -> None:
-    """Whoever reads from one of them gets an error or its end."""
-    for opened in list(sockets):
-        try:
-            opened.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            continue  # closed meanwhile
+_watch = _Watch()
+
+
+def cut_connections(thread: int) -> None:
+    """Cut the exchange of a thread, as when its job was taken over by another worker."""
+    if wire := _under_way.get(thread):
+        wire.cut()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from flask import request
+from flask import g, request
 
 from jobs.apikey import SCOPES, Scope
 from jobs.errors import Forbidden
@@ -47,7 +47,9 @@ def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            if SCOPES.index(admitted(given_key()).scope) < SCOPES.index(scope):
+            entry = admitted(given_key())
+            g.key_name = entry.name
+            if SCOPES.index(entry.scope) < SCOPES.index(scope):
                 raise Forbidden(f"this needs a key with scope {scope}")
             return view(*args, **kwargs)
 

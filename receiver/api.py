@@ -4,18 +4,21 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
 
 from jobs import bfl, shape, shown, sidecars
 from jobs.errors import (
     BadField,
     Crowded,
+    NoSlot,
     StorageFailed,
     StoreUnavailable,
+    TooMany,
     UnknownJob,
     WrongState,
 )
+from jobs.evolution import replace
 from jobs.job import Job
 from jobs.states import State
 from receiver import removal, rescues, samples
@@ -35,6 +38,11 @@ blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
 
 # Of a job that Fluxkeep submits these decide where it goes, with the operator's key.
 SETTLED = ("model", "polling_url")
+TOO_MANY_UNCONFIRMED = (
+    "This key has announced MAX_UNCONFIRMED jobs of which BFL has never said anything; "
+    "their place is free again when BFL confirms them or they end."
+)
+UNCONFIRMED_RETRY_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +58,7 @@ log = logging.getLogger(__name__)
         200: Answer(what="The job, known before.", kind=shown.Job, sample=samples.submitted),
         201: Answer(what="The job, which is new.", kind=shown.Job, sample=samples.submitted),
     },
-    errors=(WrongState,),
+    errors=(WrongState, TooMany),
     tells="notify_url",
 )
 def expect(job_id: str) -> ResponseReturnValue:
@@ -60,20 +68,28 @@ def expect(job_id: str) -> ResponseReturnValue:
     facts = Expectation.read(services().trust).facts()
 
     def join(job: Job | None, now: float) -> Job:
-        known = job or Job.expected(
-            job_id, now, services().settings.patience, model=facts.get("model")
-        ).noted(now, "expected")
+        known = job or _expected(job_id, now, facts.get("model"))
         _leave_settled(known, facts)
         return known.described(now, facts)
 
     store = services().store
     known = store.load(job_id)
-    change = store.change(known.id if known else job_id, join, new=known is None)
+    try:
+        change = store.change(known.id if known else job_id, join, new=known is None)
+    except NoSlot:
+        raise TooMany(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
     assert change.after is not None  # `join` always makes one
     log.info("job %s: expected, %s", change.after.id, change.after.state)
     if change.after.state is State.STORED:
         _describe_again(change.after.id)
     return shape.job(services(), change.after), 200 if change.before else 201
+
+
+def _expected(job_id: str, now: float, model: str | None) -> Job:
+    """A job that counts for its key until BFL confirms it."""
+    patience = services().settings.patience
+    job = Job.expected(job_id, now, patience, model=model).noted(now, "expected")
+    return replace(job, expected_by=g.key_name)
 
 
 def _describe_again(job_id: str) -> None:

@@ -57,7 +57,7 @@ AT_HOME = {
     "werkzeug": {"receiver"},
     "click": {"receiver"},
     "requests": {"jobs.api", "jobs.web", "worker", "deploy"},
-    "rq": {"jobs.queues", "worker.rq_worker"},
+    "rq": {"jobs.queues", "worker.worker"},
     "redis": {
         "jobs.clock",
         "jobs.durability",
@@ -80,6 +80,7 @@ AT_HOME = {
         "jobs.store",
         "jobs.strict_models",
         "worker.__main__",
+        "worker.worker",
         "deploy.local_redis",
     },
     "hiredis": {"jobs.batching"},
@@ -89,7 +90,7 @@ AT_HOME = {
     "standardwebhooks": {"jobs.seal"},
     "dotenv": {"jobs.environment", "deploy"},
     "prometheus_client": {"receiver.families", "receiver.metrics"},
-    "PIL": {"worker.miniature"},  # in a process of its own: Pillow can be made to hang
+    "PIL": {"worker.thumbnail_child"},  # in a process of its own: Pillow can be made to hang
 }
 BFL_WORDS = {
     "Ready",

@@ -1,6 +1,6 @@
 """A worker's hold on a job: renewed while it works, and worth nothing once somebody else has it."""
 
-import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,9 +17,8 @@ from jobs.states import News, Source
 from jobs.store import Store
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
-from tests.harness.patience import wait_for
-from worker import claim as claims
-from worker.claim import Claim
+from worker import claim as claim_module
+from worker.claim import Claim, Claims
 
 PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
@@ -70,7 +69,7 @@ def test_of_two_workers_that_looked_at_the_same_time_one_gets_the_job(store: Sto
 
     change = store.change("job", slow)
     assert not change.written
-    assert quick[0].commit(Job.renewed).fence == 1
+    assert quick[0].commit(Job.renewed).rescue_attempts == 1
 
 
 # The fence.
@@ -85,7 +84,7 @@ def test_whoever_was_taken_over_commits_nothing(store: Store) -> None:
     with pytest.raises(ClaimLost):
         late.commit(lambda job, now: job.expired(now, "too late"))
     assert store.load("job") == before
-    assert quick.commit(Job.renewed).fence == late.job.fence + 1
+    assert quick.commit(Job.renewed).fence > late.job.fence
 
 
 def test_whoever_was_given_up_commits_nothing_before_the_next_one_comes(store: Store) -> None:
@@ -117,39 +116,81 @@ def test_a_forgotten_job_is_not_committed_to(store: Store) -> None:
 # The lease.
 
 
-def test_a_lease_is_renewed_while_its_worker_works(
+def held(store: Store) -> tuple[Claims, Claim]:
+    claims, claim = Claims(), taken(store)
+    claims.add(claim)
+    return claims, claim
+
+
+def test_a_lease_is_renewed_while_its_work_makes_progress(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "RENEW_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
     ready(store, "job")
-    with taken(store):
-        first = lease_of(store)
-        wait_for("a renewed lease", lambda: lease_of(store) > first, 5)
+    claims, claim = held(store)
+    first = lease_of(store)
+    claim.progress()
+    assert claims.tend() == []
+    assert lease_of(store) > first and not claim.lost
+
+
+def test_a_lease_is_not_renewed_when_nothing_moves(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
+    ready(store, "job")
+    claims, claim = held(store)
+    first = lease_of(store)
+    claim.allow(-1.0)
+    assert claims.tend() == [], "its connections are cut, so it may end now"
+    assert lease_of(store) == first and claim.lost
+    claim.allow(-claim_module.HUNG_SECONDS - 1)
+    assert claims.tend() == [claim], "only its process can end it"
+
+
+def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready(store, "job")
+    claim = taken(store)
+    dies_at = claim.job.urls_die_at or 0.0
+    over = time.monotonic() + dies_at - store.now() + claim_module.AFTER_EXPIRY_SECONDS
+    monkeypatch.setattr(claim_module, "PROGRESS_SECONDS", over)
+    claim.progress()
+    claim.tend(over - 1)
+    assert not claim.lost
+    claim.tend(over + 1)
+    assert claim.lost
+
+
+def test_a_process_that_was_stopped_judges_nobody_by_the_time_it_missed(store: Store) -> None:
+    ready(store, "job")
+    claims, claim = held(store)
+    claim.allow(-60.0)
+    claims.ticked_at -= 60
+    assert claims.tend() == [] and not claim.lost
 
 
 def test_a_worker_whose_work_is_over_renews_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "RENEW_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
     ready(store, "job")
-    with taken(store):
-        pass
+    claims, claim = held(store)
+    claims.remove(claim)
     last = lease_of(store)
-    assert not [thread for thread in threading.enumerate() if thread.name == "lease"]
+    claims.tend()
     assert lease_of(store) == last
 
 
-def test_a_worker_is_told_at_once_when_its_job_was_taken_over(
+def test_a_worker_learns_that_its_job_was_taken_over(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "RENEW_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
     ready(store, "job")
-    told = threading.Event()
-    claim = taken(store)
-    claim.on_loss = told.set
-    with claim:
-        store.change("job", with_the_lease_over)
-        assert told.wait(5) and claim.lost
+    claims, claim = held(store)
+    store.change("job", with_the_lease_over)
+    assert claims.tend() == [] and claim.lost
 
 
 # A broken record.

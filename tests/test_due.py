@@ -11,7 +11,7 @@ from rq.serializers import JSONSerializer
 
 from jobs import ingest, services, settings
 from jobs.job import LEASE_SECONDS, Job
-from jobs.keys import DUE, WAITING
+from jobs.keys import DUE, POLLS, WAITING
 from jobs.patience import Patience
 from jobs.queues import QUEUE_NAME
 from jobs.report import Failure, Report
@@ -77,7 +77,7 @@ def test_an_unfinished_job_is_due_when_its_record_says(
 def test_an_ended_job_is_never_due(wired: Services, redis: Redis, news: News) -> None:
     heard(wired, News.UNCLEAR)
     heard(wired, news)
-    assert due(redis) == {} and redis.zcard(WAITING) == 0
+    assert due(redis) == {} and redis.zcard(WAITING) == redis.zcard(POLLS) == 0
 
 
 def test_a_job_in_hand_is_due_when_its_lease_ends(wired: Services, redis: Redis) -> None:
@@ -85,7 +85,7 @@ def test_a_job_in_hand_is_due_when_its_lease_ends(wired: Services, redis: Redis)
     claim = Claim.take(wired.store, "job")
     assert claim is not None and due(redis) == {"job": pytest.approx(claim.job.lease_until)}
     assert claim.job.lease_until == pytest.approx(wired.store.now() + LEASE_SECONDS, abs=2)
-    assert redis.zcard(WAITING) == 0
+    assert redis.zcard(WAITING) == redis.zcard(POLLS) == 0
 
 
 def test_the_sweep_writes_the_entries_that_rq_has_lost(wired: Services, redis: Redis) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from deploy.procfile import ROOT
 from tests.harness.pictures import PICTURES, RED, corners, encoded, made, png
 from tests.sandbox.formats import JPEGS, MP4
-from worker import darkroom, miniature, thumbnail
+from worker import thumbnail_child, thumbnails
 
 KINDS = pytest.mark.parametrize("kind", PICTURES)
 MEBIBYTE = 2**20
@@ -64,7 +64,7 @@ def test_a_film_has_no_thumbnail_and_that_is_not_worth_a_line(
 
 def test_an_original_that_is_gone_is_an_error_of_the_disk(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        thumbnail.make(tmp_path / "original", "image/jpeg")
+        thumbnails.make(tmp_path / "original", "image/jpeg")
 
 
 @pytest.mark.slow
@@ -76,7 +76,7 @@ def test_a_picture_that_takes_for_ever_is_given_up(
     scan = body[starts[1] : starts[2]]
     started = time.monotonic()
     assert made(tmp_path, body[: starts[2]] + scan * 20_000, "image/jpeg") is None
-    assert time.monotonic() - started < thumbnail.WALL_SECONDS + 10
+    assert time.monotonic() - started < thumbnails.WALL_SECONDS + 10
     assert "CPU time limit" in caplog.text or "takes too long" in caplog.text
 
 
@@ -86,9 +86,8 @@ MEASURED = """
 import sys
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
-from worker import hatch, thumbnail
-made = thumbnail.make(Path(sys.argv[1]), sys.argv[2])
-hatch.hatch.close()
+from worker import thumbnails
+made = thumbnails.make(Path(sys.argv[1]), sys.argv[2])
 print(int(made is not None), getrusage(RUSAGE_CHILDREN).ru_maxrss)
 """
 
@@ -114,14 +113,14 @@ def test_a_large_jpeg_is_decoded_small(tmp_path: Path) -> None:
 def test_the_largest_picture_with_transparency_stays_within_the_limit(tmp_path: Path) -> None:
     body = encoded(Image.new("RGBA", (6400, 5000), (255, 0, 0, 128)), "image/png", compress_level=1)
     drawn, mebibytes = memory_of_drawing(tmp_path, body, "image/png")
-    assert drawn and mebibytes <= darkroom.MEMORY_MAX_BYTES / MEBIBYTE
+    assert drawn and mebibytes <= thumbnail_child.MEMORY_MAX_BYTES / MEBIBYTE
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system limits a process's memory")
 def test_a_picture_that_needs_more_memory_has_no_thumbnail(tmp_path: Path) -> None:
     body = encoded(Image.new("RGB", (6400, 5000), RED), "image/webp", method=0)
     drawn, mebibytes = memory_of_drawing(tmp_path, body, "image/webp")
-    assert not drawn and mebibytes <= darkroom.MEMORY_MAX_BYTES / MEBIBYTE
+    assert not drawn and mebibytes <= thumbnail_child.MEMORY_MAX_BYTES / MEBIBYTE
 
 
 def test_a_bomb_costs_no_memory(tmp_path: Path) -> None:
@@ -130,7 +129,7 @@ def test_a_bomb_costs_no_memory(tmp_path: Path) -> None:
 
 
 def test_one_pixel_more_than_the_limit_is_too_many(tmp_path: Path) -> None:
-    row = miniature.PIXELS_MAX // 5000
+    row = thumbnail_child.PIXELS_MAX // 5000
     body = png(row, 5001, (b"IDAT", zlib.compress(bytes((3 * row + 1) * 5001), 1)))
     assert made(tmp_path, body, "image/png") is None
 
@@ -152,4 +151,4 @@ def test_a_damaged_picture_has_a_thumbnail_or_none(
         if at < len(body):
             body[at] = value
     result = made(tmp_path, bytes(body), kind)
-    assert result is None or max(result.width, result.height) <= miniature.LONGEST_SIDE
+    assert result is None or max(result.width, result.height) <= thumbnail_child.LONGEST_SIDE

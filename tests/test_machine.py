@@ -22,7 +22,7 @@ from jobs import services as wiring
 from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.kept import Kept
-from jobs.keys import WAITING
+from jobs.keys import POLLS, WAITING
 from jobs.patience import Patience
 from jobs.report import Failure, Moderation, Report
 from jobs.services import Services
@@ -140,7 +140,8 @@ class Installation(RuleBasedStateMachine):
         if task_id := self.store.most_urgent():
             urgent = self.job(task_id)
             others = [job for job in self.books().jobs if job.wanted is not None]
-            assert urgent.wanted == min(job.wanted or 0.0 for job in others)
+            rescues = [job for job in others if job.state is State.READY]
+            assert urgent.wanted == min(job.wanted or 0.0 for job in rescues or others)
             self.claim(task_id)
 
     @precondition(lambda self: self.held)
@@ -217,7 +218,9 @@ class Installation(RuleBasedStateMachine):
         sweep(self.services)
         assert self.store.due(100).ids == ()
         assert all(self.job(job_id).state.terminal for job_id in late)
-        assert self.redis.llen(self.services.hints.queue_key) >= self.redis.zcard(WAITING)
+        assert self.redis.llen(self.services.hints.queue_key) >= sum(
+            map(self.redis.zcard, (WAITING, POLLS))
+        )
 
     @rule(task_id=IDS)
     def look_twice(self, task_id: str) -> None:
@@ -236,7 +239,11 @@ class Installation(RuleBasedStateMachine):
         books = self.books()
         jobs = books.jobs
         assert books.due == {job.id: job.look_at for job in jobs if not job.state.terminal}
-        assert books.waiting == {job.id: job.wanted for job in jobs if job.wanted is not None}
+        wanted = {job.id: job.wanted for job in jobs if job.wanted is not None}
+        assert books.rescues | books.polls == wanted
+        assert books.rescues.keys() == wanted.keys() & {
+            job.id for job in jobs if job.state is State.READY
+        }
         assert books.drawings == {job.id: job.draw_at for job in jobs if job.draw_at is not None}
         kept = {job.id: job.end for job in jobs if job.kept}
         rest = {job.id: job.end for job in jobs if job.state.terminal and not job.kept}

@@ -16,11 +16,11 @@ from jobs import ingest, queues
 from jobs.patience import Patience
 from jobs.queues import ENTRY_TTL_SECONDS, QUEUE_NAME
 from jobs.report import Report
-from jobs.states import News, Source, State
+from jobs.states import News, Source
 from jobs.store import Store
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
-from worker import wiring
+from worker import tasks, wiring
 
 PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
 # Refused before anything is fetched: what shows is that the task was run.
@@ -63,10 +63,12 @@ def a_worker_process(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    wiring.get.cache_clear()
+    for cached in (wiring.get, tasks.dispatcher):
+        cached.cache_clear()
     yield
     wiring.get().redis.close()
-    wiring.get.cache_clear()
+    for cached in (wiring.get, tasks.dispatcher):
+        cached.cache_clear()
 
 
 def test_rq_reads_back_the_entry_that_the_store_wrote(store: Store, queue: Queue) -> None:
@@ -128,8 +130,11 @@ def test_a_worker_of_rq_runs_the_entries(store: Store, queue: Queue) -> None:
     worker.work(burst=True)
     for task_id in ("one", "two"):
         job = store.load(task_id)
-        assert job is not None and job.state is State.FAILED
-        assert job.failure is not None and job.failure.code == "refused_url"
+        assert job is not None and (job.rescue_attempts, job.wanted, job.lease_until) == (
+            1,
+            None,
+            None,
+        )
     assert len(queue) == 0
     assert queue.failed_job_registry.get_job_ids() == []
 
@@ -141,7 +146,7 @@ def test_an_entry_for_work_that_is_done_does_no_harm(store: Store, queue: Queue)
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
     worker.work(burst=True)
     job = store.load("job")
-    assert job is not None and job.fence == 1
+    assert job is not None and job.rescue_attempts == 1
     assert store.load("nobody") is None
     assert queue.failed_job_registry.get_job_ids() == []
 

@@ -21,7 +21,7 @@ from tests.harness.pictures import (
     made,
     png,
 )
-from worker import miniature
+from worker import thumbnail_child
 
 KINDS = pytest.mark.parametrize("kind", PICTURES)
 # What each way of turning puts into the corners: the values of EXIF's Orientation.
@@ -38,7 +38,7 @@ TURNS = {
 
 
 def drawn(body: bytes, kind: str) -> Image.Image:
-    image = Image.open(BytesIO(miniature.drawn(BytesIO(body), kind)))
+    image = Image.open(BytesIO(thumbnail_child.thumbnail(BytesIO(body), kind)))
     assert image.format == "WEBP"
     return image
 
@@ -192,5 +192,5 @@ def test_nothing_written_about_a_picture_goes_into_its_thumbnail(kind: str) -> N
         corners(600, 600), kind, exif=exif, icc_profile=profile, xmp=b"<x>secret</x>", pnginfo=note
     )
     assert b"secret" in body
-    small = miniature.drawn(BytesIO(body), kind)
+    small = thumbnail_child.thumbnail(BytesIO(body), kind)
     assert not [word for word in (b"secret", b"EXIF", b"ICCP", b"XMP ") if word in small]

@@ -1,10 +1,7 @@
 """One turn of a worker after the other, in this process, against a BFL that can be watched."""
 
-import os
-import signal
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,10 +9,10 @@ from jobs.job import Job
 from jobs.states import State
 from tests.harness.floor import Floor
 from tests.harness.patience import wait_for
-from worker import drawings, rescue, thumbnail
+from worker import rescue, thumbnails
 from worker.claim import Claim
 from worker.sweep import sweep
-from worker.thumbnail import Thumbnail
+from worker.thumbnails import Thumbnail
 
 RETRY_AFTER_SECONDS = 300.0
 
@@ -63,29 +60,6 @@ def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay
     assert floor.job(task).state is State.EXPIRED
     assert floor.downloads(task) == 1
     assert list(floor.media_root.rglob("*.jpg")) == []
-
-
-# Told to stop.
-
-
-def test_a_worker_that_is_told_to_stop_hands_its_job_back(floor: Floor) -> None:
-    task = floor.ready(size=400_000, drip=20_000)
-
-    def stop() -> None:
-        wait_for("the download", lambda: [sent for sent in deliveries() if sent.sent > 0])
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    def deliveries() -> list[Any]:
-        return floor.box.task(task.id).deliveries
-
-    teller = threading.Thread(target=stop)
-    teller.start()
-    assert floor.take(task)
-    teller.join()
-    job = floor.job(task)
-    assert (job.state, job.lease_until) == (State.READY, None)
-    assert floor.wired.store.most_urgent() == task.id
-    assert list((floor.media_root / ".staging").iterdir()) == []
 
 
 # What BFL says.
@@ -150,16 +124,16 @@ def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
     floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = floor.ready(samples=3)
-    make = thumbnail.make
+    make = thumbnails.make
 
-    def make_slowly(path: Path, content_type: str) -> Thumbnail | None:
+    def make_slowly(path: Path, content_type: str, stop: threading.Event) -> Thumbnail | None:
         floor.unclear(floor.finished())
-        return make(path, content_type)
+        return make(path, content_type, stop)
 
-    monkeypatch.setattr(thumbnail, "make", make_slowly)
+    monkeypatch.setattr(thumbnails, "make", make_slowly)
     floor.take(many)
     assert [bool(one) for one in floor.thumbnails(many)] == [True, False, False]
-    monkeypatch.setattr(thumbnail, "make", make)
+    monkeypatch.setattr(thumbnails, "make", make)
     floor.take(many)
     floor.take(many)
     assert all(floor.thumbnails(many)) and floor.job(many).draw_at is None
@@ -187,6 +161,6 @@ def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(floor: Floor) -> N
     job = floor.job(task)
     floor.wired.media.delete(job.media[0].key)
     floor.wired.store.forget(job)
-    drawings.keep(floor.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
+    thumbnails.keep(floor.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     assert [path for path in floor.media_root.rglob("*") if path.is_file()] == []
     assert floor.wired.store.to_draw() is None

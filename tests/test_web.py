@@ -280,7 +280,8 @@ def test_a_deadline_that_is_over_leaves_no_time_at_all(
 def test_another_thread_can_cut_a_transfer_short(wire: Wire, session: requests.Session) -> None:
     start = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
     wire.answer = lambda peer: wire.drip(peer, start, b"x")
-    threading.Timer(0.3, watchdog.cut_connections).start()
+    own = threading.get_ident()
+    threading.Timer(0.3, watchdog.cut_connections, [own]).start()
     began = time.monotonic()
     with pytest.raises(TransferFailed):
         wire.get(session, seconds=5)

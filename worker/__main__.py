@@ -1,42 +1,33 @@
-"""`python -m worker`: RQ workers that outlive the loss of Redis, WORKER_CONCURRENCY of them."""
+"""`python -m worker`: an RQ worker that survives the loss of Redis."""
 
 import logging
 import sys
 import time
-from functools import partial
 
 from redis.exceptions import RedisError
 
+from jobs import observers
 from jobs.services import Services
 from worker import tasks, wiring
-from worker.pool import Pool
-from worker.rq_worker import RescueWorker
+from worker.worker import RescueWorker
 
 RESTART_PAUSE_SECONDS = 2.0
-
-# Loaded before the first fork, so that each finds it there: 200 ms less per rescue.
-PRELOADED = (tasks,)
 
 log = logging.getLogger(__name__)
 
 
 def main() -> int:
     services = wiring.start("worker")
-    size = services.settings.worker_concurrency
-    return work(services) if size == 1 else Pool(size, partial(work, services)).run()
-
-
-def work(services: Services) -> int:
-    """Until told to stop."""
     while not _worked_until_told_to_stop(services):
         time.sleep(RESTART_PAUSE_SECONDS)
+    observers.flush()
     return 0
 
 
 def _worked_until_told_to_stop(services: Services) -> bool:
-    """RQ's loop ends when Redis stays away for too long; then a new worker takes over."""
+    """RQ's loop ends when Redis stays away for too long; then a new worker begins."""
     try:
-        worker = RescueWorker(services)
+        worker = RescueWorker(services, tasks.dispatcher())
         worker.work(logging_level=_rq_level(services))
     except RedisError as error:
         log.warning("RQ stopped: %s; starting again", type(error).__name__)
@@ -45,7 +36,7 @@ def _worked_until_told_to_stop(services: Services) -> bool:
 
 
 def _rq_level(services: Services) -> str:
-    """RQ tells of every entry and every tidying up; that is of interest to nobody but us."""
+    """RQ logs every task and every clean-up; that is of interest only when debugging."""
     level = services.settings.log_level
     return "WARNING" if level == "INFO" else level
 

@@ -43,7 +43,7 @@ class Limits:
     bytes: int
 
 
-def download(
+def download(  # noqa: PLR0913 - all that bounds or follows a transfer
     session: requests.Session,
     address: Address,
     path: Path,
@@ -51,6 +51,7 @@ def download(
     role: Role = Role.SAMPLE,
     *,
     allow: Callable[[str], Address],
+    progress: Callable[[], None] = lambda: None,
 ) -> Download:
     """Fetch an address into a new file and write it through to the disk.
 
@@ -63,16 +64,17 @@ def download(
         with web.follow(session, address, seconds=limits.seconds, allow=allow) as response:
             _check_status(response.status_code)
             body = _Body(response, role, limits.bytes)
-            _write(body, path)
+            _write(body, path, progress)
     except RefusedUrl as error:
         raise TransferFailed(str(error)) from None
     return body.verified(path)
 
 
-def _write(body: "_Body", path: Path) -> None:
+def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> None:
     with refusals(), path.open("xb") as file:
         for chunk in body.chunks():
             file.write(chunk)
+            progress()
         file.flush()
         os.fsync(file.fileno())
 

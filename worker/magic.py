@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import islice
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from jobs.errors import NotMedia
 from worker import boxes
 
 HEAD_BYTES = 16
+WINDOW_BYTES = 64 * 1024
+# A hundred times what real files have: a hostile one must not be walked through for minutes.
+MARKERS_MAX = BOXES_MAX = 200_000
 
 _END_OF_IMAGE = 0xD9
 # What can begin a segment: in a scan, FF is followed by 00 (a stuffed byte) or a restart marker.
@@ -40,12 +44,23 @@ def is_whole(path: Path, kind: str) -> bool:
 def _jpeg_ends(data: mmap) -> bool:
     """From marker to marker: a thumbnail or a comment can hold an end marker of its own."""
     at = 2
-    while found := _MARKER.search(data, at):
+    for _ in range(MARKERS_MAX):
+        if not (found := _next_marker(data, at)):
+            return False
         kind, at = data[found.end() - 1], found.end()
         if kind == _END_OF_IMAGE:
             return True
         at += int.from_bytes(data[at : at + 2], "big")
     return False
+
+
+def _next_marker(data: mmap, at: int) -> re.Match[bytes] | None:
+    """Search window by window: a pattern holds the GIL until it returns, and others must work."""
+    while at < len(data):
+        if found := _MARKER.search(data, at, at + WINDOW_BYTES):
+            return found
+        at += WINDOW_BYTES - 1  # its last byte may be the first of a marker
+    return None
 
 
 def _png_ends(data: mmap) -> bool:
@@ -59,7 +74,7 @@ def _webp_ends(data: mmap) -> bool:
 def _mp4_ends(data: mmap) -> bool:
     """A chain of boxes to the very end, the samples and what they mean among them."""
     end, seen = 0, set()
-    for box in boxes.walk(data, 0, len(data)):
+    for box in islice(boxes.walk(data, 0, len(data)), BOXES_MAX):
         end = box.end
         seen.add(box.kind)
     return end == len(data) and b"mdat" in seen and not seen.isdisjoint({b"moov", b"moof"})

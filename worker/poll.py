@@ -17,6 +17,7 @@ from worker.claim import Claim
 
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
+ROUND_SECONDS = 90.0  # for all hosts, one after the other
 SERVER_ERROR = 500
 
 _DECISIVE = frozenset({News.READY, News.MODERATED, News.FAILED})
@@ -25,6 +26,7 @@ _DECISIVE = frozenset({News.READY, News.MODERATED, News.FAILED})
 def ask(services: Services, claim: Claim) -> None:
     """Ask BFL once, put its answer on record, and come back later unless that was its last word."""
     job = claim.job
+    claim.allow(ROUND_SECONDS)
     try:
         report = inquire(services, job, everywhere=is_first_or_last(job, services.store.now()))
     except BflUnavailable as trouble:

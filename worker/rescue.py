@@ -10,7 +10,7 @@ from pathlib import Path
 
 import requests
 
-from jobs import ingest, portrait, sidecars, watchdog, web
+from jobs import ingest, portrait, sidecars, web
 from jobs.counts import LIFE_LEFT, TIME_TO_STORED
 from jobs.errors import (
     BflUnavailable,
@@ -42,13 +42,15 @@ FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 30.0
 # A URL that looks dead is tried all the same: our clock may be the one that is wrong.
 LEAST_SECONDS = 20.0
+# The storage shows no progress: it may take so long, and longer for what is large.
+STORAGE_SECONDS = 60.0
+STORAGE_BYTES_PER_SECOND = 250_000
 
 log = logging.getLogger(__name__)
 
 
 def rescue(services: Services, claim: Claim) -> None:
     """Store every file of a job, or record why not. Raises ClaimLost, StoreUnavailable."""
-    claim.on_loss = watchdog.cut_connections
     try:
         Rescue(services, claim).run()
     except (ClaimLost, UnknownJob):
@@ -114,6 +116,7 @@ class Rescue:
         """Publish every file that is not in the storage yet; nothing of it is on record."""
         job = self._claim.job
         if job.rescue_attempts > 1:
+            self._claim.allow(STORAGE_SECONDS)
             self._files.published = recovery.find_files(self._services.media, job)
         for n in range(len(job.urls)):
             if n not in self._files.published:
@@ -154,13 +157,17 @@ class Rescue:
             session = _session(self._services.trust.sandbox)
             limits = fetch.Limits(seconds, self._services.settings.max_media_bytes)
             allow = self._services.trust.delivery
-            got = fetch.download(session, address, path, limits, role, allow=allow)
+            self._claim.progress()
+            got = fetch.download(
+                session, address, path, limits, role, allow=allow, progress=self._claim.progress
+            )
             key = object_key(job.id, job.created_at, n, job.fence, got.content_type)
             self._publish(n, path, _kept(key, path, got, role))
 
     def _publish(self, n: int, path: Path, file: Kept) -> None:
         """Write the sidecar first: an object that is there can always be recovered."""
         job, media = self._claim.job, self._services.media
+        self._claim.allow(STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND)
         self._files.published[n] = file
         try:
             self._write_sidecar(file.key, self._describe(job))
@@ -220,6 +227,7 @@ class Rescue:
     def _refresh_urls(self, why: str) -> None:
         """Ask BFL once for fresh URLs; without them the job expires."""
         job, services = self._claim.job, self._services
+        self._claim.allow(poll.ROUND_SECONDS)
         try:
             report = None if job.asked_again else poll.inquire(services, job)
         except BflUnavailable as trouble:
@@ -234,6 +242,7 @@ class Rescue:
     def _give_up(self, step: Callable[[Job, float], Job]) -> None:
         """Commit this end, unless all samples are in the storage already."""
         job = self._claim.job
+        self._claim.allow(STORAGE_SECONDS)
         found = recovery.find_files(self._services.media, job)
         samples = {n for n in range(len(job.urls)) if job.role(n) is Role.SAMPLE}
         if not found or not samples <= found.keys():

@@ -5,9 +5,7 @@ unconfirmed until BFL calls back: no generation is paid twice without a line on 
 """
 
 import logging
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from jobs import account, drafts, strict_json, submission, watchdog
@@ -21,7 +19,7 @@ from jobs.report import Failure, Taken
 from jobs.services import Services
 from jobs.slots import EVERYTHING, PROBE_SECONDS
 from worker.backoff import pause
-from worker.claim import Claim
+from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, Claim
 
 ANSWER_SECONDS = 20.0  # less than a platform gives a process to end
 UPLOAD_BYTES_PER_SECOND = 250_000  # a slow uplink's pace, for inputs with pictures
@@ -44,9 +42,14 @@ def submit_job(services: Services, claim: Claim) -> None:
         services.slots.release(claim.probes)
         _fail(claim, Failure("input_lost", "what was to be submitted is gone"))
         return
-    with undisturbed():
-        _send(services, claim, body)
-        _enqueue_next(services)
+    claim.allow(LEAST_SECONDS)  # a draft may have to be read from a bucket
+    _send(services, claim, body)
+    _enqueue_next(services)
+
+
+def answer_seconds(body: bytes) -> float:
+    """The longest that BFL may take to receive and answer a submission."""
+    return ANSWER_SECONDS + len(body) / UPLOAD_BYTES_PER_SECOND
 
 
 def _send(services: Services, claim: Claim, body: bytes) -> None:
@@ -104,7 +107,8 @@ class Submission:
 
     def _post_once(self, body: bytes) -> Answer:
         origin = self._services.origin_of(self._claim.job)
-        seconds = ANSWER_SECONDS + len(body) / UPLOAD_BYTES_PER_SECOND
+        seconds = answer_seconds(body)
+        self._claim.allow(seconds + PROGRESS_SECONDS)
         return self._services.api.submitted(origin, self._model, body, seconds)
 
     def _webhook(self) -> Webhook | None:
@@ -206,16 +210,3 @@ class Submission:
 def _fail(claim: Claim, failure: Failure) -> None:
     log.info("job %s: BFL refuses it: %s", claim.job.id, failure.code)
     claim.commit(lambda job, now: submission.refuse(job, now, failure))
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Defer SIGTERM until the outcome is on record: a submission takes a moment, and money."""
-    deferred: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _frame: deferred.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    for number in deferred:
-        signal.raise_signal(number)

@@ -77,7 +77,7 @@ def sweep(services: Services, ended: Tell = _nobody) -> float:
     """
     due = services.store.due(BATCH)
     for job_id in due.ids:
-        look_after(services, job_id, ended)
+        _look_after(services, job_id, ended)
     services.slots.tidy()
     services.store.hint(due.unhinted or _next_in_line(services, due))
     services.pulse.beat("sweep")
@@ -95,6 +95,18 @@ def _next_in_line(services: Services, due: Due) -> tuple[str, ...]:
     """
     found = None if due.entries else services.slots.next(only_look=True)
     return (found.job_id,) if found else ()
+
+
+def _look_after(services: Services, job_id: str, ended: Tell) -> None:
+    """The same for a job that nothing was foreseen for: it must not stop the others."""
+    try:
+        look_after(services, job_id, ended)
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is about this job alone
+        services.store.put_off(job_id, POISONED_FOR_SECONDS)
+        # Its text could hold what was sent.
+        log.error("job %s: unexpected %s. Put off.", job_id, type(error).__name__)  # noqa: TRY400
 
 
 def look_after(services: Services, job_id: str, ended: Tell = _nobody) -> None:

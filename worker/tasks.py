@@ -1,12 +1,17 @@
-"""What RQ can call by name."""
+"""The task that RQ calls by name."""
 
-from jobs import observers
-from worker import turn, wiring
+from functools import cache
+
+from worker import wiring
+from worker.dispatcher import Dispatcher
 
 
-def attend(job_id: str) -> None:
-    """The id is a hint that work is waiting; the record says what, and for which job first."""
-    try:
-        turn.take(wiring.get(), job_id, turn.STAY_SECONDS)
-    finally:
-        observers.flush()  # RQ ends this process without a word
+@cache
+def dispatcher() -> Dispatcher:
+    """The dispatcher of this process."""
+    return Dispatcher(wiring.get())
+
+
+def attend(_job_id: str) -> None:
+    """Do what waits: the record says what that is, and which job comes first."""
+    dispatcher().drain()

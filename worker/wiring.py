@@ -1,4 +1,4 @@
-"""The services of this process: built before the first fork, handed to every task."""
+"""The services of this process, handed to every task."""
 
 import logging
 import os

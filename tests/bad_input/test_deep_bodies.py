@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from jobs.keys import DUE, INDEX, RECORDS, WAITING
+from jobs.keys import DUE, INDEX, POLLS, RECORDS, WAITING
 from tests.bad_input.target import Target, new_id
 from tests.bad_input.wire import Header, request
 from tests.harness.installation import KEYS
@@ -43,7 +43,7 @@ def fresh_id(server: Target) -> Iterator[Callable[[], str]]:
     yield fresh
     with server.installation.redis.client() as redis:
         redis.delete(*(RECORDS + job_id for job_id in given))
-        for key in (DUE, WAITING, *redis.scan_iter(f"{INDEX}*")):
+        for key in (DUE, WAITING, POLLS, *redis.scan_iter(f"{INDEX}*")):
             redis.zrem(key, *given)
 
 

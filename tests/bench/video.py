@@ -99,8 +99,7 @@ def _served(scene: Scene, image: File, video: File) -> tuple[int, int, float]:
 
 
 def _working(scene: Scene) -> list[int]:
-    """The worker and the horse that it has forked for the job in hand."""
-    return [pid for worker in scene.installation.worker for pid in (worker.pid, *worker.children())]
+    return [worker.pid for worker in scene.installation.worker]
 
 
 def _serving(scene: Scene) -> list[int]:

@@ -50,12 +50,12 @@ def a_worker_that_draws_for_ever(scene: Scene) -> tuple[Process, Task]:
     (worker,) = scene.installation.start("worker")
     task = scene.generate(body_base64=b64encode(endless_picture()).decode())
     scene.stored(task)
-    wait_for("the darkroom", lambda: any(map(is_darkroom, worker.offspring())))
+    wait_for("it is drawn", lambda: any(map(is_drawing, worker.offspring())))
     return worker, task
 
 
-def is_darkroom(pid: int) -> bool:
-    return "worker.darkroom" in processes.command_line(pid)
+def is_drawing(pid: int) -> bool:
+    return "worker.thumbnail_child" in processes.command_line(pid)
 
 
 def time_passes(scene: Scene, task: Task) -> None:
@@ -105,7 +105,7 @@ def test_a_worker_told_to_stop_while_it_draws_leaves_at_once_and_nothing_behind(
     worker.terminate_all()
     assert worker.wait(10) == 0
     scene.stored(task)
-    assert not any(map(is_darkroom, worker.offspring()))
+    assert not any(map(is_drawing, worker.offspring()))
     assert scene.undrawn() == [task.id], "the next one may try"
     check(scene.installation, idle=True)
 

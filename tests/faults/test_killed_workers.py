@@ -4,7 +4,6 @@ The breakages are made one after the other and heal together: each waits for its
 """
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -69,17 +68,10 @@ def _working(found: Wreckage, switches: dict[str, Any]) -> tuple[Process, Task]:
     (worker,) = found.scene.installation.start("worker")
     task = found.scene.generate(**switches)
     found.scene.wait_for_download(task)
-    assert worker.children(), "its horse is at work"
     return worker, task
 
 
-def _kill_both(found: Wreckage) -> Task:
-    worker, task = _working(found, SLOW)
-    worker.kill_all()
-    return task
-
-
-def _kill_parent(found: Wreckage) -> Task:
+def _kill(found: Wreckage) -> Task:
     worker, task = _working(found, SLOW)
     worker.kill()
     return task
@@ -126,44 +118,25 @@ def _fill_redis(found: Wreckage) -> Task:
     redis = found.scene.installation.redis
     redis.set_maxmemory(1)
     wait_for("the download is over", lambda: found.scene.deliveries(task)[0].over)
-    wait_for("its horse has given up", lambda: not worker.children())
+    wait_for("the worker has given up", lambda: "the lease will run out" in worker.output())
     assert found.scene.client.job(task.id)["status"] == "ready"
     redis.set_maxmemory(0)
     worker.kill_all()
     return task
 
 
-def _kill_horse(found: Wreckage) -> Task:
-    """Comes last: the worker lives on and would take the next job."""
-    worker, task = _working(found, SLOW)
-    for horse in worker.children():
-        os.kill(horse, signal.SIGKILL)
-    return task
-
-
 WRECKS: dict[str, Callable[[Wreckage], Task]] = {
-    "both": _kill_both,
-    "parent": _kill_parent,
+    "killed": _kill,
     "stopped": _stop,
     "before rename": _kill_before_rename,
     "before commit": _kill_before_commit,
     "redis full": _fill_redis,
-    "horse": _kill_horse,
 }
 
 
-def test_a_job_whose_worker_and_horse_were_killed_is_rescued_again(wreckage: Wreckage) -> None:
-    wreckage.stored("both")
-    assert wreckage.downloads("both") == 2
-
-
-def test_a_job_whose_horse_was_killed_is_rescued_again(wreckage: Wreckage) -> None:
-    wreckage.stored("horse")
-    assert wreckage.downloads("horse") == 2
-
-
-def test_a_job_whose_worker_alone_was_killed_is_stored(wreckage: Wreckage) -> None:
-    wreckage.stored("parent")
+def test_a_job_whose_worker_was_killed_is_rescued_again(wreckage: Wreckage) -> None:
+    wreckage.stored("killed")
+    assert wreckage.downloads("killed") == 2
 
 
 def test_a_job_killed_between_fsync_and_rename_is_done_again(wreckage: Wreckage) -> None:
@@ -187,8 +160,7 @@ def test_a_worker_that_was_stopped_for_long_commits_nothing_when_it_goes_on(
     worker = wreckage.stopped
     assert worker is not None and wreckage.downloads("stopped") == 2
     worker.resume()
-    wait_for("its horse has given up", lambda: not worker.children(), 20)
-    assert "somebody else has it now" in worker.output()
+    wait_for("it gives up", lambda: "another worker has it now" in worker.output(), 20)
     after = wreckage.scene.client.job(before["id"])
     assert without_links(after) == without_links(before)
     wreckage.stored("stopped")

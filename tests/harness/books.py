@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Self
 
 from jobs import records
 from jobs.job import Job
-from jobs.keys import DRAWINGS, DUE, ENDED, ENDED_MEDIA, INDEX, RECORDS, WAITING
+from jobs.keys import DRAWINGS, DUE, ENDED, ENDED_MEDIA, INDEX, POLLS, RECORDS, WAITING
 from jobs.states import State
 
 
@@ -14,7 +14,8 @@ class Books(NamedTuple):
 
     jobs: list[Job]
     due: dict[str, float]
-    waiting: dict[str, float]
+    rescues: dict[str, float]
+    polls: dict[str, float]
     drawings: dict[str, float]
     clocks: tuple[dict[str, float], dict[str, float]]
     indexes: dict[State, dict[str, float]]
@@ -24,14 +25,20 @@ class Books(NamedTuple):
         """All of it in one transaction."""
         with redis.pipeline() as pipe:
             pipe.mget([RECORDS + job_id for job_id in job_ids])
-            sets = (DUE, WAITING, DRAWINGS, ENDED_MEDIA, ENDED)
+            sets = (DUE, WAITING, POLLS, DRAWINGS, ENDED_MEDIA, ENDED)
             for key in (*sets, *(INDEX + state for state in State)):
                 pipe.zrange(key, 0, -1, withscores=True)
             raw, *rows = pipe.execute()
-        due, waiting, drawings, kept, rest, *indexes = [
+        due, rescues, polls, drawings, kept, rest, *indexes = [
             {name.decode(): score for name, score in row} for row in rows
         ]
         jobs = [records.decode(record) for record in raw if record]
         return cls(
-            jobs, due, waiting, drawings, (kept, rest), dict(zip(State, indexes, strict=True))
+            jobs,
+            due,
+            rescues,
+            polls,
+            drawings,
+            (kept, rest),
+            dict(zip(State, indexes, strict=True)),
         )

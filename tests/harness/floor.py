@@ -1,5 +1,6 @@
 """Where a worker does its turns in the process of a test, against a BFL that can be watched."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -7,6 +8,7 @@ from redis import Redis
 
 from jobs import ingest, services, settings
 from jobs.directory import Directory
+from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.kept import Kept
 from jobs.report import Report
@@ -14,9 +16,20 @@ from jobs.services import Services
 from jobs.states import News, Source, State
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox, Task
-from worker import turn
+from worker import poll
 from worker.claim import Claim
+from worker.dispatcher import Dispatcher
 from worker.sweep import sweep
+
+
+def one_turn(services: Services) -> bool:
+    """One thread of a worker does one piece of work, then draws when nothing else waits."""
+    dispatcher = Dispatcher(services)
+    found = dispatcher.work()
+    with suppress(StoreUnavailable):
+        while dispatcher.draw():
+            pass
+    return found
 
 
 class Floor:
@@ -58,12 +71,14 @@ class Floor:
         """A task whose URLs are known and wait for a worker."""
         task = self.finished(**switches)
         self.unclear(task)
-        self.take(task)
+        claim = Claim.take(self.wired.store, task.id, takes_rq_job=True)
+        assert claim is not None
+        poll.ask(self.wired, claim)
         assert self.job(task).state is State.READY
         return task
 
-    def take(self, task: Task) -> bool:
-        return turn.take(self.wired, task.id)
+    def take(self, _task: Task) -> bool:
+        return one_turn(self.wired)
 
     def job(self, task: Task) -> Job:
         job = self.wired.store.load(task.id)

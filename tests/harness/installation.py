@@ -186,10 +186,6 @@ class Installation:
                 process.kill_all()  # the offspring of the dead one, as a container's end would
                 self._run(name, process.environment)
 
-    def horses(self) -> list[int]:
-        """What the RQ workers have forked to do the work in hand."""
-        return [pid for worker in self.worker for pid in worker.children()]
-
     def close(self) -> None:
         """SIGKILL for whatever was ever started here."""
         self._supervision.close()

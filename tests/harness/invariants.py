@@ -22,6 +22,7 @@ from jobs.keys import (
     LINE,
     LINES,
     NOTICES,
+    POLLS,
     RECORDS,
     TASKS,
     WAITING,
@@ -90,8 +91,9 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     """Every unfinished job is due and nothing else is; each index tells the truth."""
     unfinished = {job.id for job in jobs if not job.state.terminal}
     yield from _differences("due", unfinished, _members(redis, DUE))
-    wanted = {job.id for job in jobs if job.wanted}
-    yield from _differences("waiting", wanted, _members(redis, WAITING))
+    for key, is_rescue in ((WAITING, True), (POLLS, False)):
+        wanted = {job.id for job in jobs if job.wanted and (job.state is State.READY) is is_rescue}
+        yield from _differences(key, wanted, _members(redis, key))
     undrawn = {job.id for job in jobs if job.draw_at}
     yield from _differences("drawings", undrawn, _members(redis, DRAWINGS))
     ended = {job.id for job in jobs if job.state.terminal}

@@ -9,9 +9,9 @@ from PIL import Image
 
 from tests.sandbox.formats import JPEGS, WEBP
 from tests.sandbox.gradient import gradient
-from worker import thumbnail
-from worker.miniature import FORMATS
-from worker.thumbnail import Thumbnail
+from worker import thumbnails
+from worker.thumbnail_child import FORMATS
+from worker.thumbnails import Thumbnail
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 CORNERS = (RED, GREEN, BLUE, WHITE)  # clockwise from the top left
@@ -45,6 +45,6 @@ def made(directory: Path, body: bytes, kind: str) -> Thumbnail | None:
     """The thumbnail of some bytes, which has left them as they were."""
     original = directory / "original"
     original.write_bytes(body)
-    result = thumbnail.make(original, kind)
+    result = thumbnails.make(original, kind)
     assert original.read_bytes() == body
     return result

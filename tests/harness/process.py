@@ -7,7 +7,7 @@ from pathlib import Path
 from deploy.procfile import ROOT
 from tests.harness import processes
 
-DARKROOM = "worker.darkroom"
+DRAWING = "worker.thumbnail_child"
 
 
 class Process:
@@ -41,9 +41,9 @@ class Process:
         return self._popen.poll()
 
     def children(self) -> list[int]:
-        """Gunicorn's workers, or the horse of an RQ worker at work; not the latter's darkroom."""
+        """Gunicorn's workers; not the process in which an RQ worker draws a thumbnail."""
         found = processes.children(self.pid)
-        return [pid for pid in found if DARKROOM not in processes.command_line(pid)]
+        return [pid for pid in found if DRAWING not in processes.command_line(pid)]
 
     def offspring(self) -> list[int]:
         """Everything in its session but itself, whoever is the parent by now."""

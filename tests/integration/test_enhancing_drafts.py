@@ -19,10 +19,10 @@ from jobs.report import Report
 from jobs.states import News, Source, State
 from receiver.app import create_app
 from tests.harness import RedisServer
+from tests.harness.floor import one_turn
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox
 from tests.submitting.bench import KEY, Bench, built
-from worker import turn
 
 ADMIN = {"x-key": "admin-key-of-tests"}
 DRAFTS = 1
@@ -43,7 +43,7 @@ class Drafts:
         report = Report(task_id=task.id, news=News.UNCLEAR, source=Source.CALLBACK)
         ingest.apply_report(self.wired.store, report, self.wired.settings.patience, self.id)
         for _ in range(2):  # a poll, then the rescue
-            turn.take(self.wired, self.id)
+            one_turn(self.wired)
 
     @property
     def job(self) -> Job:
@@ -58,7 +58,7 @@ class Drafts:
 
     def sent(self) -> dict[str, Any]:
         """What BFL is sent of the job that waits."""
-        turn.take(self.wired, "x")
+        one_turn(self.wired)
         posts = [seen for seen in self.bench.box.requests if seen.method == "POST"]
         body: dict[str, Any] = json.loads(posts[-1].body)
         return body
@@ -161,7 +161,7 @@ def test_a_bundle_that_is_deleted_while_the_job_waits_fails_it(local: Drafts) ->
     job_id = local.post(reference(local)).get_json()["id"]
     before = local.bench.posts()
     local.change(media=tuple(replace(file, deleted_at=1.0) for file in local.job.media))
-    turn.take(local.wired, "x")
+    one_turn(local.wired)
     job = local.bench.job(job_id)
     assert job.state is State.FAILED and job.failure and job.failure.code == "draft_gone"
     assert local.bench.posts() == before

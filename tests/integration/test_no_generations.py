@@ -14,9 +14,9 @@ from receiver.app import create_app
 from receiver.checks import Context, Grade
 from receiver.checks.bfl import check_regions
 from tests.harness import RedisServer
+from tests.harness.floor import one_turn
 from tests.sandbox import Sandbox
 from tests.submitting.bench import KEY, Bench, built
-from worker import turn
 
 ADMIN = {"x-key": "admin-key-of-tests"}
 ELSEWHERE = ["finetune", "delete_finetune", "my_finetunes", "finetune_details"]
@@ -59,7 +59,7 @@ def test_what_only_sounds_like_it_is_a_model(model: str) -> None:
 def test_an_answer_without_a_task_fails_the_job(bench: Bench) -> None:
     """BFL may have more of such paths than anybody knows here."""
     bench.post("a", "finetune", b'{"prompt": "a"}')
-    turn.take(bench.wired, "a")
+    one_turn(bench.wired)
     job = bench.job("a")
     assert job.state is State.FAILED and not job.unconfirmed
     assert job.failure and job.failure.code == "no_task"

@@ -9,9 +9,9 @@ import pytest
 
 from receiver.app import create_app
 from tests.harness import RedisServer
+from tests.harness.floor import one_turn
 from tests.sandbox import Sandbox
 from tests.submitting.bench import KEY, Bench, built
-from worker import turn
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def polled(bench: Bench, job_id: str) -> Any:
 )
 def test_details_name_the_reason(bench: Bench, switches: dict[str, Any], reason: str) -> None:
     bench.post("a", given=json.dumps({"prompt": "a", "sandbox": switches}).encode())
-    turn.take(bench.wired, "a")
+    one_turn(bench.wired)
     said = polled(bench, "a")
     assert said["status"] == "Pending" and reason in said["details"]["Waiting"][0]
 
@@ -50,12 +50,12 @@ def test_others_of_the_model_wait_for_the_same_reason(bench: Bench) -> None:
     fault = {"prompt": "a", "sandbox": {"submit_status": 503}}
     bench.post("a", given=json.dumps(fault).encode())
     bench.post("b")
-    turn.take(bench.wired, "a")
+    one_turn(bench.wired)
     assert polled(bench, "b")["details"] == {"Waiting": ["BFL answered 503"]}
 
 
 def test_there_are_no_details_while_nothing_is_wrong(bench: Bench) -> None:
     bench.post("a")
     assert polled(bench, "a")["details"] is None
-    turn.take(bench.wired, "a")
+    one_turn(bench.wired)
     assert polled(bench, "a")["details"] is None

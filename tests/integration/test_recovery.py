@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from redis import Redis
 
-from jobs import ingest, services, settings, watchdog
+from jobs import ingest, services, settings
 from jobs.errors import ClaimLost, TransferFailed
 from jobs.job import Job
 from jobs.media import MediaStore, Part, part, sidecar_key, token_of
@@ -135,8 +135,7 @@ def test_each_file_of_several_is_downloaded_once(floor: Floor) -> None:
 
     def lose() -> None:
         wait_for("the second file", lambda: floor.downloads(task) == 2)
-        claim.lost = True
-        watchdog.cut_connections()
+        claim.cut()
 
     loser = threading.Thread(target=lose)
     loser.start()

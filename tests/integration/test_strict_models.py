@@ -10,9 +10,9 @@ import pytest
 from jobs import bfl_submissions as dialect
 from jobs.states import State
 from tests.harness import RedisServer
+from tests.harness.floor import one_turn
 from tests.sandbox import Sandbox
 from tests.submitting.bench import KEY, Bench, built
-from worker import turn
 
 STRICT = ["flux-3-image", "flux-3-video", "flux-tools/video-edit-v1"]
 PUBLIC = "https://keep.example"
@@ -39,7 +39,7 @@ def submit(bench: Bench, job_id: str, model: str, **fields: Any) -> list[dict[st
     """What BFL was sent for this job."""
     before = bench.posts()
     bench.post(job_id, model, asked(**fields))
-    turn.take(bench.wired, job_id)
+    one_turn(bench.wired)
     seen = [request for request in bench.box.requests if request.method == "POST"]
     return [json.loads(request.body) for request in seen[before:]]
 

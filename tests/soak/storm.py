@@ -2,7 +2,6 @@
 
 import math
 import random
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +11,14 @@ import requests
 
 from jobs.job import Job
 from jobs.states import State
-from tests.harness import Client, Installation, invariants, processes
+from tests.harness import Client, Installation, invariants
 from tests.harness.invariants import STAGED_SECONDS, SWEEP_SECONDS
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox
 
 KILL_EVERY_SECONDS = (1.0, 5.0)
 CALM_BEFORE_SECONDS = 5.0
-VICTIMS = ("web", "worker", "sweep", "horse")
+VICTIMS = ("web", "worker", "sweep")
 
 
 @dataclass
@@ -73,11 +72,6 @@ class Storm:
                 self.kills[victim] = self.kills.get(victim, 0) + 1
 
     def _kill_one(self, victim: str, chance: random.Random) -> bool:
-        if victim == "horse":
-            horses = self.installation.horses()
-            if horses:
-                processes.send(chance.choice(horses), signal.SIGKILL)
-            return bool(horses)
         found = [process for process in self.installation.running[victim] if process.alive]
         if found:
             chance.choice(found).kill()

@@ -17,6 +17,7 @@ BASE = {
     "SECRET_KEY": "signing-key-of-tests",
     "API_KEYS": "a:admin-key-of-tests:admin",
     "MAX_ACTIVE": "2,small=1",
+    "WORKER_CONCURRENCY": "1",
 }
 KEY = "bfl-key-canary-71f0"
 INPUT = b'{"prompt": "a", "sandbox": {"callback": "never", "seconds": 0}}'

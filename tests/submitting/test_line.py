@@ -11,8 +11,8 @@ from jobs.patience import Patience
 from jobs.report import Failure, Report
 from jobs.slots import EVERYTHING, Next
 from jobs.states import News, Source, State
+from tests.harness.floor import one_turn
 from tests.submitting.bench import Bench
-from worker import turn
 from worker.claim import Claim
 from worker.sweep import sweep
 
@@ -104,7 +104,7 @@ def test_who_came_back_to_the_line_is_not_taken_out_by_one_who_was_late(bench: B
 def test_a_name_in_line_without_a_record_holds_nobody_up(bench: Bench) -> None:
     bench.redis.zadd(f"{LINE}large", {"ghost": 1.0})
     bench.post("a")
-    turn.take(bench.wired, "a")
+    one_turn(bench.wired)
     assert bench.job("a").state is State.SUBMITTED
 
 
@@ -112,7 +112,7 @@ def test_a_record_that_cannot_be_read_holds_nobody_up(bench: Bench) -> None:
     bench.post("broken")
     bench.redis.set(f"{RECORDS}broken", "1 {")
     bench.post("a")
-    turn.take(bench.wired, "a")
+    one_turn(bench.wired)
     assert bench.job("a").state is State.SUBMITTED
 
 

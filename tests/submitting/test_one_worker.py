@@ -1,9 +1,6 @@
 """One worker: when it stops, whom it wakes, what it sends and what it never sends."""
 
-import os
-import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +15,10 @@ from jobs.report import Failure
 from jobs.settings import load
 from jobs.states import State
 from tests.harness import RedisServer, TcpProxy
+from tests.harness.floor import one_turn
 from tests.harness.tripwire import Tripwire
 from tests.sandbox import Sandbox
-from tests.submitting.bench import BASE, INPUT, KEY, Bench, built
-from worker import turn
+from tests.submitting.bench import BASE, KEY, Bench, built
 
 STOPS = 30
 
@@ -32,7 +29,7 @@ def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_line(
     for job_id in "abc":
         bench.post(job_id)
     for _ in range(2):
-        assert turn.take(bench.wired, "x")
+        assert one_turn(bench.wired)
     bench.without_hints()
     bench.box.call_back(bench.job("a").task_id or "")  # nobody listens, but BFL is done
 
@@ -41,7 +38,7 @@ def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_line(
 
     bench.wired.store.change("a", ready)
     bench.without_hints()
-    assert turn.take(bench.wired, "a") and bench.job("a").state is State.READY
+    assert one_turn(bench.wired) and bench.job("a").state is State.READY
     assert bench.hints() == 2
 
 
@@ -49,10 +46,10 @@ def test_each_that_is_submitted_calls_the_next(bench: Bench) -> None:
     for job_id in "abc":
         bench.post(job_id)
     bench.without_hints()
-    turn.take(bench.wired, "a")
+    one_turn(bench.wired)
     assert bench.hints() == 1
     bench.without_hints()
-    turn.take(bench.wired, "b")
+    one_turn(bench.wired)
     assert bench.hints() == 0, "there is no slot for another"
 
 
@@ -62,33 +59,6 @@ def test_nobody_is_woken_for_a_slot_that_nobody_waits_for(bench: Bench) -> None:
     bench.without_hints()
     claim.commit(lambda job, now: submission.refuse(job, now, Failure("a", "b")))
     assert bench.hints() == 0
-
-
-def test_a_worker_that_is_told_to_stop_leaves_no_job_that_nobody_has(bench: Bench) -> None:
-    """Whenever the signal comes: the job is back in line, or BFL's answer is on record."""
-    for n in range(STOPS):
-        bench.post(f"job-{n}", given=INPUT)
-        stop = threading.Thread(target=_stop_when_admitted, args=(bench, f"job-{n}"))
-        stop.start()
-        turn.take(bench.wired, "x")
-        stop.join()
-        job = bench.job(f"job-{n}")
-        assert job.lease_until is None and (job.waits or job.task_id)
-        bench.wired.store.forget(job)
-
-
-def _stop_when_admitted(bench: Bench, job_id: str) -> None:
-    for _ in range(10_000):
-        if bench.job(job_id).fence:
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-
-
-@pytest.fixture(autouse=True)
-def _sigterm_after_the_turn_is_harmless() -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 def test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost(
@@ -104,7 +74,7 @@ def test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost(
         wire.arm(b"submitting", answer=True)
         breakage = threading.Thread(target=_cut_when_tripped, args=(wire, proxy))
         breakage.start()
-        assert turn.take(worker, "x")
+        assert one_turn(worker)
         breakage.join()
         worker.redis.close()
         proxy.close()
@@ -124,7 +94,7 @@ def test_without_a_key_nothing_is_sent_to_bfl(
     with pytest.raises(NotSent, match="BFL_API_KEY"):
         wired.api.submitted(wired.api.origin, "flux-2-pro", b"{}", 5.0)
     bench.post("a")
-    turn.take(wired, "a")
+    one_turn(wired)
     assert bench.job("a").waits and "BFL_API_KEY" in str(bench.job("a").timeline[-1].detail)
     wired.redis.close()
 
@@ -147,7 +117,7 @@ def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(bench: Bench)
 def test_an_input_that_is_gone_fails_the_job(bench: Bench) -> None:
     bench.post("a")
     bench.redis.delete(f"{INPUTS}a")
-    turn.take(bench.wired, "a")
+    one_turn(bench.wired)
     failure = bench.job("a").failure
     assert failure and failure.code == "input_lost" and bench.posts() == 0
 
@@ -162,7 +132,7 @@ def test_a_refused_input_is_kept_for_a_day(bench: Bench) -> None:
 
 def test_only_the_key_of_the_operator_goes_to_bfl(bench: Bench) -> None:
     bench.post("a")
-    turn.take(bench.wired, "a")
+    one_turn(bench.wired)
     (seen,) = bench.box.requests
     assert seen.headers["x-key"] == KEY and seen.headers["content-type"] == "application/json"
     assert "authorization" not in seen.headers and KEY.encode() not in seen.body

@@ -17,10 +17,10 @@ from jobs.keys import PAUSES
 from jobs.slots import EVERYTHING
 from jobs.states import State
 from tests.harness import RedisServer
+from tests.harness.floor import one_turn
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox
 from tests.submitting.bench import Bench, built
-from worker import turn
 from worker.submit import FIRST_PAUSE_SECONDS
 from worker.sweep import look_after, sweep
 
@@ -62,7 +62,7 @@ def test_an_outage_pauses_the_model_and_only_one_job_is_unconfirmed(
         bench.post(job_id, given=asked(submit_status=status))
     bench.post("d", "other", asked())
     for _ in range(4):
-        turn.take(bench.wired, "x")
+        one_turn(bench.wired)
     assert [bench.job(name).unconfirmed for name in "abc"] == [True, False, False]
     assert bench.job("d").task_id, "other models go on"
 
@@ -70,10 +70,10 @@ def test_an_outage_pauses_the_model_and_only_one_job_is_unconfirmed(
 def test_a_job_that_always_gets_a_500_holds_the_others_up_for_seconds_only(bench: Bench) -> None:
     bench.post("poisoned", "small", asked(submit_status=500))
     bench.post("next", "small", asked())
-    turn.take(bench.wired, "x")
+    one_turn(bench.wired)
     assert pauses(bench)["small"] < 2 * FIRST_PAUSE_SECONDS
     end_pauses(bench)
-    turn.take(bench.wired, "x")
+    one_turn(bench.wired)
     assert bench.job("next").task_id and pauses(bench) == {}
 
 
@@ -83,7 +83,7 @@ def test_a_job_that_always_gets_a_500_is_submitted_ever_more_rarely_and_fails(be
     while not bench.job("a").state.terminal:
         assert len(waits) <= submission.RESUBMITS_MAX
         end_pauses(bench)
-        turn.take(bench.wired, "x")
+        one_turn(bench.wired)
         job = bench.job("a")
         if not job.state.terminal:
             waits.append((job.look_at or 0.0) - bench.wired.store.now())
@@ -101,7 +101,7 @@ def test_an_outage_uses_up_none_of_a_jobs_tries(bench: Bench) -> None:
     deadline = bench.job("a").deadline
     for _ in range(submission.RESUBMITS_MAX + 2):
         end_pauses(bench)
-        turn.take(bench.wired, "x")
+        one_turn(bench.wired)
         assert bench.job("a").unconfirmed and bench.job("a").resubmits == 0
         assert bench.job("a").deadline == deadline, "a week, and no longer"
         later(bench, "a", 0)
@@ -117,7 +117,7 @@ def test_a_probe_without_success_does_not_make_a_short_pause_long(
     bench.post("a", given=asked(**switches))
     bench.wired.slots.pause("large", "busy", -1.0)
     bench.wired.slots.pause(EVERYTHING, "not reached", -1.0)
-    turn.take(bench.wired, "x")
+    one_turn(bench.wired)
     assert bench.job("a").unconfirmed
     assert list(pauses(bench)) == ["large"] and pauses(bench)["large"] < SOON_SECONDS
 
@@ -127,7 +127,7 @@ def test_a_probe_that_was_never_sent_lets_the_next_one_go(bench: Bench) -> None:
         bench.post(job_id)
     bench.redis.delete("fluxkeep:input:a")
     bench.wired.slots.pause(EVERYTHING, "no", -1.0)
-    turn.take(bench.wired, "x")
+    one_turn(bench.wired)
     assert bench.job("a").state is State.FAILED and bench.next() == "b"
 
 
@@ -148,7 +148,7 @@ def test_a_time_out_pauses_the_model(bench: Bench) -> None:
     for job_id in "ab":
         bench.post(job_id, given=asked(submit_cut=True))
     for _ in range(2):
-        turn.take(bench.wired, "x")
+        one_turn(bench.wired)
     assert bench.job("a").unconfirmed and bench.job("b").waits
 
 
@@ -188,7 +188,7 @@ def test_what_is_ours_to_blame_and_never_left_goes_back_in_line_behind_the_other
 ) -> None:
     bench.post("a", given=b"no json")
     bench.post("b", given=asked())
-    turn.take(bench.wired, "x")
+    one_turn(bench.wired)
     job = bench.job("a")
     assert job.waits and not job.unconfirmed and bench.posts() == 0
     assert "before anything was sent" in str(job.timeline[-1].detail)
@@ -212,7 +212,7 @@ def test_without_anybody_to_call_silence_is_not_waited_for(
 ) -> None:
     bench = silent_bench(bench, redis_server, tmp_path)
     bench.post("a", given=asked(submit_cut=True))
-    turn.take(bench.wired, "x")
+    one_turn(bench.wired)
     assert "not given a webhook" in str(bench.job("a").timeline[-1].detail)
     later(bench, "a", bench.wired.settings.patience.grace(None) + 1)
     failure = bench.job("a").failure
@@ -224,7 +224,7 @@ def test_without_anybody_to_call_an_error_is_followed_by_another_try_after_a_pau
 ) -> None:
     bench = silent_bench(bench, redis_server, tmp_path)
     bench.post("a", given=asked(submit_status=500))
-    turn.take(bench.wired, "x")
+    one_turn(bench.wired)
     look_after(bench.wired, "a")
     assert bench.job("a").waits and bench.job("a").resubmits == 1
     assert "large" in pauses(bench)
@@ -254,7 +254,7 @@ def test_a_task_that_cannot_be_put_on_record_is_named_in_the_log(
     breakage = threading.Thread(target=break_down)
     breakage.start()
     with caplog.at_level(logging.INFO):
-        turn.take(bench.wired, "x")
+        one_turn(bench.wired)
     breakage.join()
     (task,) = bench.box.tasks()
     assert f"job a: BFL took it as task {task.id}" in caplog.text
@@ -268,7 +268,7 @@ def test_a_key_that_cannot_be_sent_leaves_no_job_unconfirmed(
     wired = replace(wired, api=Api(SecretStr("ключ"), wired.trust, wired.api.origin))
     bench = Bench(wired, sandbox)
     bench.post("a")
-    turn.take(wired, "x")
+    one_turn(wired)
     job = bench.job("a")
     assert job.waits and not job.unconfirmed and pauses(bench)
     wired.redis.close()

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from tests.harness.floor import one_turn
 from tests.sandbox import Task
 from tests.submitting.bench import Bench
 from tests.submitting.desk import Desk
 from tests.submitting.test_tokens import called
-from worker import turn
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_an_announcement_names_a_model_that_is_a_path(desk: Desk, model: str) ->
 
 def test_a_model_that_is_no_path_fails_its_job_and_nothing_is_sent(bench: Bench) -> None:
     bench.post("a", model="../../internal")
-    turn.take(bench.wired, "a")
+    one_turn(bench.wired)
     failure = bench.job("a").failure
     assert failure and failure.code == "unknown_model"
     assert bench.posts() == 0

@@ -1,1 +1,0 @@
-"""Tests of real processes, as they are deployed."""

@@ -12,8 +12,8 @@ from jobs.media import sidecar_key, thumbnail_key
 from tests.harness.archive import Archive, whats
 from tests.harness.command_line import CommandLine, Said
 from tests.harness.installation import Installation
-from worker import drawings
-from worker.thumbnail import Thumbnail
+from worker import thumbnails
+from worker.thumbnails import Thumbnail
 
 CLEAN = Said(0, "all is well\n", "")
 Damage = Callable[[Archive, Job], object]
@@ -171,7 +171,7 @@ def test_a_file_that_is_back_is_taken_back(archive: Archive, shell: CommandLine)
 def drawn(archive: Archive) -> Job:
     """A job whose thumbnail is kept."""
     job = archive.stored()
-    drawings.keep(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
+    thumbnails.keep(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     store = archive.services.store
     store.change(job.id, lambda job, now: job and drawing.finished(job, now))
     sidecars.keep_true(store, archive.services.media, job.id)

@@ -1,0 +1,195 @@
+"""The dispatcher: several threads that drain what waits, most urgent first."""
+
+import threading
+import time
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from jobs import submission
+from jobs.job import Job
+from jobs.keys import POLLS, WAITING
+from jobs.states import State
+from tests.harness.floor import Floor
+from tests.harness.patience import wait_for
+from tests.sandbox import Task
+from worker.claim import Claim
+from worker.dispatcher import Dispatcher
+from worker.sweep import sweep
+
+POLLS_WAITING = 400
+QUEUE = "rq:queue:fluxkeep"
+
+
+def queued(floor: Floor, job_id: str) -> None:
+    def begin(job: Job | None, now: float) -> Job:
+        return job or submission.create(job_id, "flux-2-pro", now, {})
+
+    floor.wired.store.change(job_id, begin, new=True, submission=b'{"prompt": "a"}')
+
+
+def at_the_same_score(floor: Floor) -> None:
+    """Whatever waits is equally urgent by its score."""
+    redis: Any = floor.wired.redis
+    for key in (WAITING, POLLS):
+        for member in redis.zrange(key, 0, -1):
+            redis.zadd(key, {member: 1.0})
+
+
+def unknown_to_bfl(floor: Floor, n: int) -> None:
+    """Jobs that are expected, and that BFL is to be asked about at once."""
+    store, patience = floor.wired.store, floor.wired.settings.patience
+    for number in range(n):
+        begin = partial(Job.expected, f"expected-{number}", patience=patience)
+        store.change(
+            f"expected-{number}",
+            lambda _job, now, begin=begin: begin(now=now).called_for(now),  # type: ignore[misc]
+            new=True,
+        )
+
+
+def test_a_rescue_comes_before_a_submission_and_a_submission_before_any_poll(
+    floor: Floor,
+) -> None:
+    rescued = floor.ready()
+    queued(floor, "ours")
+    unknown_to_bfl(floor, POLLS_WAITING)
+    at_the_same_score(floor)
+    dispatcher = Dispatcher(floor.wired)
+    assert dispatcher.work() and floor.job(rescued).state is State.STORED
+    ours = floor.wired.store.load("ours")
+    assert ours and ours.state is State.QUEUED
+    assert dispatcher.work()
+    ours = floor.wired.store.load("ours")
+    assert ours and ours.task_id, "the submission is next"
+    assert floor.wired.redis.zcard(POLLS) == POLLS_WAITING
+    assert dispatcher.work()
+    assert floor.wired.redis.zcard(POLLS) == POLLS_WAITING - 1
+
+
+def test_all_that_waits_is_done_before_the_task_ends_with_one_rq_job_taken_for_each(
+    floor: Floor,
+) -> None:
+    tasks = [floor.ready(life=life) for life in (1000, 2000, 3000)]
+    redis: Any = floor.wired.redis
+    redis.lpop(QUEUE)  # RQ took the one that calls the dispatcher
+    Dispatcher(floor.wired).drain()
+    assert {floor.job(task).state for task in tasks} == {State.STORED}
+    assert redis.llen(QUEUE) == 0
+    assert all(all(floor.thumbnails(task)) for task in tasks)
+
+
+def test_a_claim_takes_one_rq_job_off_the_list_and_leaves_the_others(floor: Floor) -> None:
+    for _ in range(3):
+        floor.ready()
+    redis: Any = floor.wired.redis
+    before = redis.llen(QUEUE)
+    assert Dispatcher(floor.wired).work()
+    assert redis.llen(QUEUE) == before - 1
+    assert len(redis.keys("rq:job:*")) == before - 1
+
+
+def slow(floor: Floor, n: int) -> list[Task]:
+    return [floor.ready(size=200_000, drip=100_000) for _ in range(n)]
+
+
+def test_four_rescues_are_under_way_at_once(floor: Floor) -> None:
+    tasks = slow(floor, 4)
+    began = time.monotonic()
+    Dispatcher(floor.wired).drain()
+    assert {floor.job(task).state for task in tasks} == {State.STORED}
+    assert time.monotonic() - began < 7, "one after the other they take eight seconds"
+
+
+def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(floor: Floor) -> None:
+    (first,), later = slow(floor, 1), floor.finished()
+    dispatcher = Dispatcher(floor.wired)
+    draining = threading.Thread(target=dispatcher.drain)
+    draining.start()
+    wait_for("the slow download", dispatcher.claims.all)
+    floor.unclear(later)
+    wait_for("the later one is stored", lambda: floor.job(later).state is State.STORED)
+    assert floor.job(first).state is State.READY
+    draining.join()
+    assert floor.job(first).state is State.STORED
+
+
+def test_one_thread_of_several_is_kept_from_polls_and_submissions(floor: Floor) -> None:
+    unknown_to_bfl(floor, 10)
+    dispatcher = Dispatcher(floor.wired)
+    for number in range(dispatcher.size - 1):
+        claim = Claim.take(floor.wired.store, f"expected-{number}")
+        assert claim
+        dispatcher.claims.add(claim)
+    assert not dispatcher.work(), "the last thread waits for a rescue"
+    task = floor.ready()
+    assert dispatcher.work() and floor.job(task).state is State.STORED, "which it takes"
+
+
+def test_a_worker_that_is_kept_from_polls_still_rescues(floor: Floor) -> None:
+    asked, rescued = floor.finished(), floor.ready()
+    floor.unclear(asked)
+    dispatcher = Dispatcher(floor.wired)
+    dispatcher.is_kept_from_polls = lambda: True
+    assert dispatcher.work() and not dispatcher.work()
+    assert (floor.job(rescued).state, floor.polls(asked)) == (State.STORED, 0)
+
+
+def crash(floor: Floor, task: Task) -> None:
+    claim = Claim.take(floor.wired.store, task.id)
+    assert claim is not None
+    floor.die_with(claim)
+
+
+@pytest.mark.parametrize("state", [State.READY, State.SUBMITTED])
+def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
+    floor: Floor, state: State
+) -> None:
+    task = floor.ready() if state is State.READY else floor.finished()
+    if state is State.SUBMITTED:
+        floor.unclear(task)
+    for _ in range(2):
+        crash(floor, task)
+        assert floor.job(task).state is state
+    crash(floor, task)
+    job = floor.job(task)
+    assert job.state is State.FAILED and job.failure and job.failure.code == "poison"
+    patience = floor.wired.settings.patience
+    floor.wired.store.change(
+        task.id, lambda job, now: job and submission.reopen(job, now, patience)
+    )
+    crash(floor, task)
+    assert floor.job(task).state is State.SUBMITTED, "its workers are counted anew"
+    Dispatcher(floor.wired).drain()
+    assert floor.job(task).state is State.STORED
+
+
+def test_a_job_that_its_worker_gave_back_is_no_poison(floor: Floor) -> None:
+    task = floor.ready()
+    for _ in range(5):
+        claim = Claim.take(floor.wired.store, task.id)
+        assert claim is not None
+        claim.commit(lambda job, now: job.rested(now, 0.0))
+        floor.wired.store.change(task.id, lambda job, now: job and replace(job, look_at=now))
+        sweep(floor.wired)
+    assert floor.job(task).state is State.READY
+
+
+def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
+    floor: Floor,
+) -> None:
+    tasks = [floor.ready(size=400_000, drip=20_000) for _ in range(6)]
+    dispatcher = Dispatcher(floor.wired)
+    draining = threading.Thread(target=dispatcher.drain)
+    draining.start()
+    wait_for("four downloads", lambda: len(dispatcher.claims.all()) == 4)
+    dispatcher.shutdown.requested.set()
+    dispatcher.shutdown.hand_back()
+    draining.join(10)
+    assert not draining.is_alive()
+    assert {floor.job(task).state for task in tasks} == {State.READY}
+    assert [task.id for task in tasks if floor.job(task).lease_until] == []
+    assert floor.wired.redis.zcard(WAITING) == 6
+    assert list((floor.media_root / ".staging").iterdir()) == []

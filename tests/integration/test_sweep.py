@@ -1,0 +1,47 @@
+"""The sweep: whatever is wrong with one job, the others are checked."""
+
+import pytest
+
+from jobs.errors import StoreUnavailable
+from jobs.job import Job
+from tests.harness.floor import Floor
+from worker.sweep import sweep
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), RecursionError(), ValueError("secret"), OSError()]
+)
+def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
+    floor: Floor, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """The job raises an error that nobody foresaw when its deadline has passed."""
+    store, patience = floor.wired.store, floor.wired.settings.patience
+    for name in ("bad", "good"):
+        store.change(
+            name,
+            lambda _job, now, name=name: Job.expected(name, now - 7200, patience),  # type: ignore[misc]
+            new=True,
+        )
+
+    def ended(job: Job) -> None:
+        if job.id == "bad":
+            raise error
+
+    sweep(floor.wired, ended)
+    good = store.load("good")
+    assert good and good.state.terminal
+    assert store.due(10).ids == ()
+    assert "job bad: unexpected" in caplog.text and "secret" not in caplog.text
+
+
+def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(floor: Floor) -> None:
+    patience = floor.wired.settings.patience
+    floor.wired.store.change(
+        "job", lambda _job, now: Job.expected("job", now - 7200, patience), new=True
+    )
+
+    def ended(_job: Job) -> None:
+        raise StoreUnavailable
+
+    with pytest.raises(StoreUnavailable):
+        sweep(floor.wired, ended)

@@ -1,0 +1,175 @@
+"""Thumbnails of stored pictures, drawn when no worker has anything more urgent to do."""
+
+import hashlib
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs import drawing, sidecars
+from jobs.errors import BrokenRecord, StorageFailed
+from jobs.job import Job
+from jobs.kept import Kept
+from jobs.media import thumbnail_key
+from jobs.services import Services
+from worker import picture
+
+CONTENT_TYPE = "image/webp"
+# Of one job; what is left then, of many files that are hard to draw, has no thumbnails.
+JOB_SECONDS = 30.0
+WALL_SECONDS = 30.0  # a picture has ten seconds of CPU, which may be a busy one
+TICK_SECONDS = 0.2
+ORIGINAL_MAX_BYTES = 128 * 2**20  # a bucket's objects have to be fetched again
+# Not by its own limits: a platform that stops every process, or a machine without memory.
+ENDED_FROM_OUTSIDE = (-signal.SIGTERM, -signal.SIGKILL)
+
+_ROOT = Path(__file__).parents[1]
+_NEVER = threading.Event()
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    body: bytes
+    width: int
+    height: int
+
+    def kept(self, key: str) -> Kept:
+        """Its record once it is stored under a key."""
+        return Kept(
+            key=key,
+            content_type=CONTENT_TYPE,
+            bytes=len(self.body),
+            sha256=hashlib.sha256(self.body).hexdigest(),
+            width=self.width,
+            height=self.height,
+        )
+
+
+def draw_next(services: Services, stop: threading.Event = _NEVER) -> bool:
+    """Draw for the stored job that waits longest; returns whether there was one."""
+    job_id = services.store.to_draw()
+    if job_id is None or stop.is_set() or _is_anything_urgent(services):
+        return False
+    draw(services, job_id, stop)
+    return True
+
+
+def _is_anything_urgent(services: Services) -> bool:
+    return bool(services.store.most_urgent() or services.slots.next(only_look=True))
+
+
+def draw(services: Services, job_id: str, stop: threading.Event = _NEVER) -> None:
+    """Take one job, unless another worker was quicker. What fails is tried again later."""
+    try:
+        change = services.store.change(job_id, lambda job, now: job and drawing.taken(job, now))
+        job = change.after
+        if not change.written or job is None:
+            services.store.settle_drawing(job_id, job.draw_at if job else None)
+        elif job.draw_at is None:
+            log.warning("job %s: thumbnails given up", job_id)
+        else:
+            _complete(services, job, stop)
+    except BrokenRecord:
+        services.store.settle_drawing(job_id, None)
+    except (StorageFailed, OSError) as error:
+        log.warning("job %s: thumbnails put off: %s", job_id, type(error).__name__)
+        services.store.change(job_id, lambda job, now: job and drawing.put_off(job, now))
+
+
+def _complete(services: Services, job: Job, stop: threading.Event) -> None:
+    """Thumbnails, then sidecars, and only then it is done: any step may be the last."""
+    is_done = _draw_all(services, job, stop)
+    sidecars.keep_true(services.store, services.media, job.id)
+    step = drawing.finished if is_done else drawing.left
+    services.store.change(job.id, lambda job, now: job and step(job, now))
+
+
+def _draw_all(services: Services, job: Job, stop: threading.Event) -> bool:
+    """False when something more urgent came up after one of them."""
+    until = time.monotonic() + JOB_SECONDS
+    for n, file in enumerate(filter(_needs_thumbnail, job.kept)):
+        if n and (stop.is_set() or _is_anything_urgent(services)):
+            return False
+        if time.monotonic() < until:
+            _draw_one(services, job, file, stop)
+    return True
+
+
+def _needs_thumbnail(file: Kept) -> bool:
+    return file.is_picture and file.thumbnail is None and file.bytes <= ORIGINAL_MAX_BYTES
+
+
+def _draw_one(services: Services, job: Job, file: Kept, stop: threading.Event) -> None:
+    with services.media.local_copy(file.key) as original:
+        made = make(original, file.content_type, stop)
+    if made is None:
+        log.info("job %s: stored without a thumbnail of %s", job.id, file.key)
+        return
+    keep(services, job.id, file, made)
+
+
+def keep(services: Services, job_id: str, file: Kept, made: Thumbnail) -> None:
+    """Write a thumbnail and put it on record; a job forgotten meanwhile has none."""
+    small = made.kept(thumbnail_key(file.key))
+    services.media.write(small.key, made.body)
+    change = services.store.change(
+        job_id, lambda job, _now: job and drawing.completed(job, file, small)
+    )
+    if change.after is None or all(one.thumbnail != small for one in change.after.media):
+        services.media.remove(small.key)
+
+
+def make(path: Path, content_type: str, stop: threading.Event = _NEVER) -> Thumbnail | None:
+    """Draw a picture small.
+
+    None, and a line in the log, for a picture of which none can be drawn; None for a film. Raises
+    OSError when the original cannot be opened or the child was ended from outside.
+    """
+    if not content_type.startswith("image/"):
+        return None
+    drawn = _drawn(path, content_type, stop)
+    size = picture.size(drawn, CONTENT_TYPE)
+    return Thumbnail(drawn, *size) if size else None
+
+
+def _drawn(path: Path, content_type: str, stop: threading.Event) -> bytes:
+    """The bytes of a thumbnail; none when it cannot be drawn."""
+    with path.open("rb") as original:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "worker.thumbnail_child", content_type],
+            stdin=original,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=_ROOT,
+            env={},
+        )
+    with child:
+        body, reason = _outcome(child, stop)
+    if child.returncode in ENDED_FROM_OUTSIDE:
+        raise InterruptedError
+    if child.returncode:
+        ending = signal.strsignal(-child.returncode) if child.returncode < 0 else None
+        log.warning("no thumbnail of %s: %s", path.name, ending or reason)
+        return b""
+    return body
+
+
+def _outcome(child: subprocess.Popen[bytes], stop: threading.Event) -> tuple[bytes, str]:
+    """Output and error of the child, which ends in time, or when this process is told to stop."""
+    until = time.monotonic() + WALL_SECONDS
+    while True:
+        try:
+            body, reason = child.communicate(timeout=TICK_SECONDS)
+        except subprocess.TimeoutExpired:
+            if stop.is_set():
+                child.kill()
+            elif time.monotonic() > until:
+                child.send_signal(signal.SIGXCPU)
+        else:
+            return body, reason.decode("ascii", errors="replace")

@@ -40,10 +40,10 @@ bench: $(VENV)/.dev ## Measure it; BENCHMARKS.md says what the numbers mean
 	$(BIN)/python -m tests.bench
 
 soak: $(VENV)/.dev ## A thousand jobs through random faults, for minutes; prints its seed
-	$(BIN)/python -m tests.soak
+	$(BIN)/python -m tests.bench.soak
 
 screenshots: $(VENV)/.dev ## Take the pictures of the dashboard that README shows
-	@$(BIN)/python -m tests.screenshots
+	@$(BIN)/python -m tests.harness.screenshots
 
 format: $(VENV)/.dev ## Put the code into its one format
 	$(BIN)/ruff check --fix-only --quiet .
@@ -53,7 +53,7 @@ pins: $(VENV)/.made ## Pin the newest requirements that pyproject.toml allows, w
 	@sh deploy/pins.sh $(BIN)/python --upgrade
 
 clean: ## Remove what was made, except the data under var/
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/clients/node_modules
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/harness/clients/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: what was installed is newer than the files that ask for it.

@@ -1,7 +1,7 @@
 """Settings of `make run`: whatever is not given is made once and kept in var/run.env.
 
 The processes that `make run` starts and the command line read that file by themselves
-(`jobs/environment.py`); the environment and `.env` win over it.
+(`jobs/config/environment.py`); the environment and `.env` win over it.
 """
 
 import base64
@@ -17,9 +17,9 @@ from dotenv import dotenv_values
 
 from deploy.local_redis import LocalRedis, is_free, same_port
 from deploy.procfile import ROOT
-from jobs import settings
-from jobs.environment import RUN_FILE
-from jobs.settings import Settings
+from jobs.config import settings
+from jobs.config.environment import RUN_FILE
+from jobs.config.settings import Settings
 
 VAR = ROOT / "var"
 # Given to `make run` alone, and needed by the command line in another shell. No secret is kept.

@@ -14,10 +14,10 @@ import sys
 import warnings
 from typing import Any, NoReturn
 
-from jobs import settings
+from jobs.config import settings
 from jobs.errors import InvalidSettings
 from jobs.services import prove_durability
-from jobs.storage import prove
+from jobs.storage.opening import prove
 
 COLLECTED_EVERY = 10_000  # objects that came and did not go
 
@@ -50,7 +50,7 @@ _host = _settings.listen_host
 bind = f"{f'[{_host}]' if ':' in _host else _host}:{_settings.port}"
 workers = _settings.web_concurrency
 # A stalled client costs a greenlet and not a thread; BENCHMARKS.md has the figures.
-worker_class = "deploy.quiet_worker.QuietWorker"
+worker_class = "deploy.gunicorn_worker.QuietWorker"
 worker_connections = 2000  # up to 1000 of them wait or watch
 preload_app = True
 # In memory: a slow disk would make processes look dead, and a read-only one has no room for it.

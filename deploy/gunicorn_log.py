@@ -4,7 +4,8 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from jobs import logs, settings
+from jobs.config import settings
+from jobs.observability import logs
 
 
 class Log(Logger):

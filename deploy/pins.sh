@@ -21,7 +21,7 @@ pin "$@" --group local --constraints requirements.txt \
     --output-file deploy/requirements-local.txt
 pin "$@" --group reporting --constraints requirements.txt \
     --output-file deploy/requirements-reporting.txt
-pin "$@" --group clients --no-deps --output-file tests/clients/requirements.txt
+pin "$@" --group clients --no-deps --output-file tests/harness/clients/requirements.txt
 pin "$@" --group dev --constraints requirements.txt \
     --constraints deploy/requirements-local.txt pyproject.toml \
     --output-file requirements-dev.txt

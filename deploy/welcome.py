@@ -6,7 +6,7 @@ from typing import Any
 import requests
 
 from deploy.dev_settings import DevSettings
-from jobs.apikey import Scope
+from jobs.config.api_keys import Scope
 from jobs.signing import LOGIN_SECONDS, LoginSigner
 
 MODEL = "flux-2-pro"

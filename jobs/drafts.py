@@ -7,12 +7,12 @@ import base64
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from jobs.addresses import is_inside
-from jobs.bfl import TASK_ID
+from jobs.bfl.parsing import TASK_ID
 from jobs.errors import Invalid
-from jobs.hosts import parse
 from jobs.job import Job
-from jobs.kept import Role
+from jobs.media_file import Role
+from jobs.net.ip import is_inside
+from jobs.net.urls import parse
 from jobs.services import Services
 
 FIELD = "draft_cache"

@@ -1,6 +1,6 @@
 """Everything that can go wrong, said once: the docstring is the message.
 
-`receiver/problems.py` maps the first half to HTTP; the worker decides on the second.
+`receiver/problem_details.py` maps the first half to HTTP; the worker decides on the second.
 """
 
 

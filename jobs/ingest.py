@@ -3,10 +3,11 @@
 from jobs import submission
 from jobs.errors import UnknownJob, WrongState
 from jobs.job import Job
-from jobs.patience import Patience
 from jobs.report import Report
-from jobs.states import Source
-from jobs.store import Store
+from jobs.status import Source
+from jobs.store.job_store import Store
+from jobs.timeouts import Patience
+from jobs.transitions import transition
 
 
 def apply_report(
@@ -32,7 +33,7 @@ def apply_report(
         known = job or Job.expected(report.task_id, now, patience, job_id)
         if known.state.terminal:
             return submission.note_late_callback(known, report, now)
-        return known.hear(report, now, patience)
+        return transition(known, report, now, patience)
 
     counts = {f"{report.source}_{report.news}": 1}
     try:

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from jobs.bfl_results import drop_marks
 from jobs.evolution import made, replace
-from jobs.facts import Facts
-from jobs.kept import Kept, Role
-from jobs.patience import FINAL_POLL_SECONDS, Patience, poll_time
-from jobs.report import URL_LIFE_SECONDS, Failure, Report, quoted
-from jobs.states import TRANSITIONS, News, Source, State
+from jobs.media_file import Kept, Role
+from jobs.media_references import drop_marks
+from jobs.record import Facts
+from jobs.report import URL_LIFE_SECONDS, Failure
+from jobs.status import State
 from jobs.timeline import Moment, extended
+from jobs.timeouts import Patience, poll_time
 
 LEASE_SECONDS = 30.0
 RESCUE_PUT_OFF = "rescue put off"
@@ -63,122 +63,7 @@ class Job(Facts):
         lines = extended(self.timeline, Moment(now, what, detail))
         return self if lines is self.timeline else replace(self, updated_at=now, timeline=lines)
 
-    # What BFL says.
-
-    def hear(self, report: Report, now: float, patience: Patience) -> Self:
-        """The job after a report; the very same object when the report is old news."""
-        state = TRANSITIONS.get((self.state, report.news))
-        if state is None or self._is_of_a_duplicate(report):
-            return self
-        if self.state is State.READY and not self._outlived_by(report, now):
-            return self
-        return self._known_to_bfl(report.task_id, now, patience)._heard(
-            report, state, now, patience
-        )
-
-    def _is_of_a_duplicate(self, report: Report) -> bool:
-        """Of a job that was submitted twice the first ready task wins; other failures are ignored.
-
-        While it is sent again, nobody knows yet which of its tasks a report is about.
-        """
-        sent_again = self.task_id is None and self.unconfirmed and self.sent_at is not None
-        another = self.task_id not in (None, report.task_id)
-        wins = report.news is News.READY and self.state is not State.READY
-        return (sent_again or another) and not wins
-
-    def _known_to_bfl(self, task_id: str, now: float, patience: Patience) -> Self:
-        """The first report proves that BFL has the job, sent by us or announced by its caller."""
-        if self.task_id == task_id:
-            return replace(self, expected_by=None) if self.expected_by else self
-        if self.task_id is not None:
-            return replace(self, task_id=task_id, polling_url=None, expected_by=None)
-        return replace(
-            self,
-            expected_by=None,
-            task_id=task_id,
-            state=State.SUBMITTED,
-            waits=False,
-            unconfirmed=False,
-            deadline=patience.deadline(now),
-            ends_by=now + patience.give_up_at_most,
-            look_at=self.lease_until or now + patience.grace(self.model),
-        )
-
-    def _heard(self, report: Report, state: State, now: float, patience: Patience) -> Self:
-        if report.news is News.PROGRESS:
-            job = self._seen_alive(now, patience) if report.is_alive else self
-            return job._progressed(report, now)
-        if report.news is News.UNCLEAR:
-            return self._puzzled(report, now)
-        heard = self._told(report, state, now)
-        return heard._ready(report, now, patience) if report.urls else heard.ended(now, state)
-
-    def _seen_alive(self, now: float, patience: Patience) -> Self:
-        """A sign of life begins the grace anew and moves the deadline, within the absolute end."""
-        ends_by = self.ends_by or self.created_at + patience.give_up_at_most
-        deadline = min(max(self.deadline, now + patience.give_up_after), ends_by)
-        job = replace(self, alive_at=now, deadline=deadline, ends_by=ends_by)
-        if self.wanted is not None or self.lease_until is not None:
-            return job  # a worker is to ask, or asks now, and decides what follows
-        return replace(job, look_at=poll_time(now, patience.grace(self.model), deadline))
-
-    def _outlived_by(self, report: Report, now: float) -> bool:
-        fresh = report.urls != self.urls
-        return fresh and report.death(now) > (self.urls_die_at or 0.0)
-
-    def _progressed(self, report: Report, now: float) -> Self:
-        progress = report.progress if report.progress is not None else self.progress
-        job = replace(self, state=State.SUBMITTED, progress=progress)
-        if job == self and (self.timeline or report.source is not Source.CALLBACK):
-            return self
-        return job._heard_line(report, now) if report.source is Source.CALLBACK else job
-
-    def _puzzled(self, report: Report, now: float) -> Self:
-        """A callback that is not clear is settled by asking; an answer to that can only wait."""
-        if report.source is not Source.CALLBACK or self.wanted or self.lease_until:
-            return self
-        return replace(self, state=State.SUBMITTED)._heard_line(report, now).called_for(now)
-
-    def _told(self, report: Report, state: State, now: float) -> Self:
-        job = replace(
-            self,
-            state=state,
-            source=report.source,
-            cost=report.cost if report.cost is not None else self.cost,
-            quoted_cost=quoted(self.quoted_cost, self.cost, report.cost),
-            result=report.result or self.result,
-            failure=report.failure,
-            moderation=report.moderation,
-        )
-        if report.left_out:
-            job = job.noted(now, "files left out", count=report.left_out)
-        return job._heard_line(report, now)
-
-    def _heard_line(self, report: Report, now: float) -> Self:
-        what = "callback accepted" if report.source is Source.CALLBACK else "BFL answered"
-        return self.noted(now, what, status=report.said)
-
-    def _ready(self, report: Report, now: float, patience: Patience) -> Self:
-        """The rescue may take as long as the URL lives, but never more than GIVE_UP_AT_MOST."""
-        dies_at = report.death(now)
-        until = min(dies_at + FINAL_POLL_SECONDS, now + patience.give_up_at_most)
-        job = replace(
-            self,
-            urls=report.urls,
-            roles=report.roles,
-            urls_die_at=dies_at,
-            ready_at=now,
-            deadline=max(self.deadline, until),
-            asked_again=self.asked_again or self._answers_for_dead_url(report),
-            progress=1.0,
-            slot=False,
-            tries=0,
-            lease_until=None,
-        )
-        return job.called_for(now)
-
-    def _answers_for_dead_url(self, report: Report) -> bool:
-        return bool(self.urls) and report.source is not Source.CALLBACK
+    # How it ends, and the work that is due.
 
     def ended(self, now: float, state: State, **facts: Any) -> Self:
         """Terminal: nobody looks at it any more, and no signed URL is kept."""
@@ -201,8 +86,6 @@ class Job(Facts):
             lease_until=None,
             **facts,
         )
-
-    # Who looks after it.
 
     def called_for(self, now: float) -> Self:
         """A worker should take it. What was not heard of yet may be an image just born."""
@@ -304,7 +187,7 @@ class Job(Facts):
         """What its n-th URL leads to; records did not always say so."""
         return self.roles[n] if n < len(self.roles) else Role.SAMPLE
 
-    # How it ends, apart from BFL's own word.
+    # The ends that are not BFL's word.
 
     def stored(self, now: float, media: tuple[Kept, ...], left_out: Sequence[int] = ()) -> Self:
         """All files are in storage, but for those of unknown places that could not be fetched."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from jobs.job import Job
-from jobs.target import Notice, Target
+from jobs.recipient import Notice, Target
 
 CLAIM_SECONDS = 30.0  # after this a notification that was claimed counts as not sent
 # BFL calls a webhook that fails again after 1, 5 and 30 s.

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from jobs.kept import Role
-from jobs.states import News, Source
+from jobs.media_file import Role
+from jobs.status import News, Source
 
 URL_LIFE_SECONDS = 600.0  # what BFL's docs promise when the URL itself does not say
 URL_LIFE_MAX_SECONDS = 7 * 86400.0  # an `se` in the year 9999 is no time to plan with
@@ -44,7 +44,7 @@ class Report:
     each with its role, without the `left_out` ones beyond the most a job can have; `expires` is
     the unix time at which the first of them dies, None if they do not say. `is_alive` means that
     BFL is at work on the task, as far as its word can be trusted. In `result` a mark
-    stands for each URL (`jobs/bfl_results.py`).
+    stands for each URL (`jobs/bfl/results.py`).
     """
 
     task_id: str

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from jobs.job import Job
-from jobs.kept import Kept
+from jobs.media_file import Kept
 
 DAY_SECONDS = 86400.0
 _NEVER = float("-inf")

@@ -8,35 +8,36 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from jobs import durability
-from jobs.api import Api
-from jobs.batching import Batching
-from jobs.clock import Clock
-from jobs.connection import connect
-from jobs.consistency import Consistency
-from jobs.durability import Durability
-from jobs.ended import Ended
-from jobs.events import Events
-from jobs.hosts import Origin, Trust, parse
+from jobs.bfl.client import Api
+from jobs.bfl.hosts import Trust
+from jobs.config.concurrency import Room
+from jobs.config.settings import BFL_REGIONS, Settings
 from jobs.job import Job
-from jobs.limits import Room
-from jobs.media import MediaStore
-from jobs.meter import Meter
-from jobs.minutes import Minutes
-from jobs.outage import LoggedRetry
-from jobs.pages import Pages
-from jobs.provider import BRISK, PATIENT, Limits
-from jobs.pulse import Pulse
-from jobs.queues import Hints
-from jobs.refusals import Refusals
-from jobs.risk import Risk
-from jobs.seal import Seal
-from jobs.settings import BFL_REGIONS, Settings
+from jobs.net.urls import Origin, parse
 from jobs.signing import CallbackTokens, LinkSigner, MediaLink
-from jobs.slots import Slots
-from jobs.storage import open_storage
-from jobs.store import Store
-from jobs.strict_models import StrictModels
+from jobs.standard_webhooks import Seal
+from jobs.storage.base import MediaStore
+from jobs.storage.opening import open_storage
+from jobs.storage.providers import BRISK, PATIENT, Limits
+from jobs.store import durability
+from jobs.store.batching import Batching
+from jobs.store.cleanup_queue import Ended
+from jobs.store.clock import Clock
+from jobs.store.connection import connect
+from jobs.store.consistency import Consistency
+from jobs.store.durability import Durability
+from jobs.store.events import Events
+from jobs.store.expiring import Risk
+from jobs.store.job_store import Store
+from jobs.store.listing import Pages
+from jobs.store.metrics import Pulse
+from jobs.store.outage import LoggedRetry
+from jobs.store.rate_limiter import Meter
+from jobs.store.refused_callbacks import Refusals
+from jobs.store.rq_entries import Hints
+from jobs.store.strict_models import StrictModels
+from jobs.store.submission_queue import Slots
+from jobs.store.time_series import Minutes
 
 # A web process must answer 503 within 5 s; a background process sits an outage out.
 WEB_TIMEOUT_SECONDS = 2.0
@@ -172,7 +173,7 @@ def bfl(settings: Settings) -> Api:
 
 def for_web(settings: Settings) -> Services:
     """Services that fail fast, so that BFL is told to come again."""
-    return build(settings, redis_for_web(settings), BRISK, settings.durability)
+    return build(settings, redis_for_web(settings), BRISK, Durability(settings.durability))
 
 
 def prove_durability(settings: Settings) -> None:
@@ -181,7 +182,7 @@ def prove_durability(settings: Settings) -> None:
     Nothing is proven while it does not answer: web processes start without it.
     """
     with redis_for_web(settings) as redis, suppress(RedisError):
-        durability.check(redis, settings.durability)
+        durability.check(redis, Durability(settings.durability))
 
 
 def redis_for_web(settings: Settings) -> Redis:

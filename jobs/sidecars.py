@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import partial
 
 from jobs.job import Job
-from jobs.media import MediaStore, sidecar_key
-from jobs.portrait import sidecar
-from jobs.states import State
-from jobs.store import Store
+from jobs.serializer import sidecar
+from jobs.status import State
+from jobs.storage.base import MediaStore, sidecar_key
+from jobs.store.job_store import Store
 
 RACES_MAX = 10
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from jobs.evolution import replace
 from jobs.job import LEASE_SECONDS, Job
-from jobs.patience import Patience
 from jobs.report import Failure, Report, Taken, quoted
-from jobs.states import REOPENABLE, Source, State
+from jobs.status import REOPENABLE, Source, State
+from jobs.timeouts import Patience
 
 # A circuit can stay open for days (no credits); what waits is submitted afterwards.
 QUEUE_SECONDS = 7 * 86400.0

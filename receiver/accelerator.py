@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 
 from jobs.services import Services
-from receiver.contract import JSON
+from receiver.schemas.endpoint import JSON
 from receiver.webhook import PATH, accept_callback
 
 _TOKENS = f"{PATH}/"

@@ -4,26 +4,16 @@ import sys
 
 from flask import Flask, Response
 
-from jobs import observers, services, settings
+from jobs import services
+from jobs.config import settings
 from jobs.errors import FluxkeepError
+from jobs.observability import setup
 from jobs.services import Services
-from receiver import (
-    admission,
-    api,
-    cli,
-    dashboard,
-    dropin,
-    health,
-    media,
-    metrics,
-    problems,
-    submissions,
-    watching,
-    webhook,
-)
+from receiver import cli, dashboard, health, media, metrics, problem_details, rate_limits, webhook
 from receiver.accelerator import CallbackAccelerator
+from receiver.api import bfl_compat, events, jobs, submissions
+from receiver.context import Wired
 from receiver.openapi import views as openapi
-from receiver.wiring import Wired
 
 # gunicorn's own sign that a process cannot boot; with any other it tries again for ever.
 GUNICORN_GIVES_UP = 3
@@ -38,14 +28,14 @@ def create_app(given: Services | None = None) -> Flask:
         return app
     built = given or _from_environment()
     app.url_map.merge_slashes = False  # it would answer with a redirect in HTML
-    app.url_map.converters["model"] = dropin.ModelPath
+    app.url_map.converters["model"] = bfl_compat.ModelPath
     Wired.of(built).install(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
-    for part in (webhook, submissions, dropin, api, watching, media, health, metrics, openapi):
+    for part in (webhook, submissions, bfl_compat, jobs, events, media, health, metrics, openapi):
         app.register_blueprint(part.blueprint)
     dashboard.install(app, built)
-    problems.handle(app)
-    app.after_request(admission.tell)
+    problem_details.handle(app)
+    app.after_request(rate_limits.tell)
     if built.settings.public_url.startswith("https:"):
         app.after_request(_require_https)
     if built.settings.callback_accelerator:
@@ -61,7 +51,7 @@ def _require_https(response: Response) -> Response:
 def _from_environment() -> Services:
     try:
         read = settings.load()
-        observers.set_up(read, "web")
+        setup.set_up(read, "web")
         return services.for_web(read)
     except FluxkeepError as error:
         sys.stderr.write(f"Fluxkeep cannot start: {error}\n")

@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from receiver.wiring import services
+from receiver.context import services
 
 PREFLIGHT_SECONDS = "86400"
 _EXPOSED = "Accept-Ranges, Content-Length, Content-Range, ETag"

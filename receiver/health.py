@@ -3,10 +3,10 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from receiver import samples
-from receiver.answers import Alive, Readiness
-from receiver.contract import Answer, Contract, Tag
-from receiver.wiring import wired
+from receiver.context import wired
+from receiver.openapi import examples
+from receiver.schemas.endpoint import Answer, Contract, Tag
+from receiver.schemas.responses import Alive, Readiness
 
 blueprint = Blueprint("health", __name__)
 
@@ -16,7 +16,7 @@ blueprint = Blueprint("health", __name__)
     name="isAlive",
     summary="Liveness",
     tag=Tag.OPERATION,
-    answers={200: Answer(what="It lives.", kind=Alive, sample=samples.alive)},
+    answers={200: Answer(what="It lives.", kind=Alive, sample=examples.alive)},
     uses_redis=False,
 )
 def alive() -> ResponseReturnValue:
@@ -30,8 +30,8 @@ def alive() -> ResponseReturnValue:
     summary="Readiness",
     tag=Tag.OPERATION,
     answers={
-        200: Answer(what="All is well.", kind=Readiness, sample=samples.readiness),
-        503: Answer(what="Something is wrong.", kind=Readiness, sample=samples.unreadiness),
+        200: Answer(what="All is well.", kind=Readiness, sample=examples.readiness),
+        503: Answer(what="Something is wrong.", kind=Readiness, sample=examples.unreadiness),
     },
     uses_redis=False,
 )

@@ -13,19 +13,19 @@ from werkzeug.wsgi import FileWrapper
 
 from jobs.errors import BadLink, Gone, StorageFailed
 from jobs.job import Job
-from jobs.kept import Kept
-from jobs.media import EXTENSIONS, OPAQUE, MediaStore, Verb
-from jobs.portrait import file_name
+from jobs.media_file import Kept
+from jobs.serializer import file_name
 from jobs.signing import MediaLink
-from jobs.store import Store
+from jobs.storage.base import EXTENSIONS, OPAQUE, MediaStore, Verb
+from jobs.store.job_store import Store
 from receiver import cors, ranges
-from receiver.access import shows_a_key
-from receiver.answers import Problem
-from receiver.aside import aside
-from receiver.contract import Answer, Contract, Tag
-from receiver.questions import Query
-from receiver.window import Window
-from receiver.wiring import services
+from receiver.auth import shows_a_key
+from receiver.blocking_calls import aside
+from receiver.context import services
+from receiver.object_reader import Window
+from receiver.schemas.endpoint import Answer, Contract, Tag
+from receiver.schemas.query import Query
+from receiver.schemas.responses import Problem
 
 # Media come from outside: a browser must neither guess another type nor run anything in them.
 SAFETY_HEADERS = {

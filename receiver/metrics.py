@@ -3,9 +3,9 @@
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from receiver.contract import Answer, Contract, Tag
-from receiver.families import Families
-from receiver.wiring import services
+from receiver.context import services
+from receiver.metric_families import Families
+from receiver.schemas.endpoint import Answer, Contract, Tag
 
 blueprint = Blueprint("metrics", __name__)
 

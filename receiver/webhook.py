@@ -8,7 +8,8 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from jobs import bfl, ingest
+from jobs import ingest
+from jobs.bfl import parsing
 from jobs.errors import (
     BadLink,
     BadReport,
@@ -23,11 +24,11 @@ from jobs.errors import (
 from jobs.report import Report
 from jobs.services import Services
 from jobs.signing import CallbackVerifier, is_signature
-from receiver import samples
-from receiver.answers import CallbackAccepted
-from receiver.body import is_at_most, is_too_large, received
-from receiver.contract import Answer, Body, Contract, Tag
-from receiver.wiring import services
+from receiver.context import services
+from receiver.openapi import examples
+from receiver.request_body import is_at_most, is_too_large, received
+from receiver.schemas.endpoint import Answer, Body, Contract, Tag
+from receiver.schemas.responses import CallbackAccepted
 
 PATH = "/webhooks/bfl"
 BODY_MAX_BYTES = 2**20  # BFL echoes the prompt, which may be long
@@ -35,14 +36,16 @@ UNPROVEN_BODY_MAX_BYTES = 64 * 1024  # also read without authentication, for the
 LARGE_AT_ONCE = 16  # bodies beyond that size which only their signature can prove
 LARGE_WAIT_SECONDS = 5.0
 
-_HEADERS = tuple("HTTP_" + name.upper().replace("-", "_") for name in bfl.AUTHENTICATION_HEADERS)
+_HEADERS = tuple(
+    "HTTP_" + name.upper().replace("-", "_") for name in parsing.AUTHENTICATION_HEADERS
+)
 _NO_SECRETS = CallbackVerifier(())
 _CONTRACT: dict[str, Any] = {
     "tag": Tag.CALLBACKS,
-    "body": Body(kind=bfl.CALLBACK, samples={"a picture": samples.CALLBACK}),
+    "body": Body(kind=parsing.CALLBACK, samples={"a picture": examples.CALLBACK}),
     "answers": {
         200: Answer(
-            what="It is on record.", kind=CallbackAccepted, sample=samples.callback_accepted
+            what="It is on record.", kind=CallbackAccepted, sample=examples.callback_accepted
         )
     },
     "errors": (Unauthorized, BadReport),
@@ -109,7 +112,7 @@ def _authentic_body(
     else:
         body = _unproven_body(services, environ)
     if refusal := verifier.refusal(secret, signature, body):
-        claimed = bfl.claimed_task_id(body[:UNPROVEN_BODY_MAX_BYTES])
+        claimed = parsing.claimed_task_id(body[:UNPROVEN_BODY_MAX_BYTES])
         _note_refusal(services, job_id or claimed, refusal)
         log.info("callback refused: %s", refusal)
         raise Unauthorized
@@ -149,7 +152,7 @@ def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> byt
 
 def _parse(services: Services, body: bytes) -> Report:
     try:
-        return bfl.parse_callback(body)
+        return parsing.parse_callback(body)
     except BadReport:
         _count(services, "callback_malformed")
         raise

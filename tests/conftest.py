@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from jobs.bucket import Bucket
-from jobs.provider import Limits, Provider
+from jobs.storage.bucket import Bucket
+from jobs.storage.providers import Limits, Provider
 from tests.harness import Client, Installation, RedisServer, S3Server, TestBucket, prometheus
 from tests.harness.chromium import Chromium, Window
 from tests.harness.floor import Floor

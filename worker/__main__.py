@@ -6,9 +6,9 @@ import time
 
 from redis.exceptions import RedisError
 
-from jobs import observers
+from jobs.observability import setup
 from jobs.services import Services
-from worker import tasks, wiring
+from worker import startup, tasks
 from worker.worker import RescueWorker
 
 RESTART_PAUSE_SECONDS = 2.0
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    services = wiring.start("worker")
+    services = startup.start("worker")
     while not _worked_until_told_to_stop(services):
         time.sleep(RESTART_PAUSE_SECONDS)
-    observers.flush()
+    setup.flush()
     return 0
 
 

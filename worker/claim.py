@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Self
 
-from jobs import records, submission, watchdog
+from jobs import submission
 from jobs.errors import BrokenRecord, ClaimLost, NoSlot, StoreUnavailable
-from jobs.found import NO_COUNTS
 from jobs.job import LEASE_SECONDS, Job
+from jobs.net import watchdog
 from jobs.services import Services
-from jobs.slots import Next
-from jobs.states import State
-from jobs.store import Store
+from jobs.status import State
+from jobs.store import codec
+from jobs.store.job_store import Store
+from jobs.store.results import NO_COUNTS
+from jobs.store.submission_queue import Next
 
 POISONED_FOR_SECONDS = 300.0
 RENEW_EVERY_SECONDS = LEASE_SECONDS / 3
@@ -59,7 +61,7 @@ class Claim:
             return job.claimed(now) if job and job.wanted is not None else job
 
         try:
-            before = records.decode(known) if known else store.load(job_id)
+            before = codec.decode(known) if known else store.load(job_id)
             change = store.change_from(before, claim, takes_rq_job=takes_rq_job)
         except BrokenRecord as error:
             _put_off(store, job_id, error)

@@ -5,11 +5,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from jobs import watchdog
 from jobs.errors import ClaimLost, StoreUnavailable, UnknownJob
-from jobs.found import Urgent
+from jobs.net import watchdog
 from jobs.services import Services
-from jobs.states import State
+from jobs.status import State
+from jobs.store.results import Urgent
 from worker import poll, rescue, submit, thumbnails
 from worker.claim import Claim, Claims
 from worker.shutdown import Shutdown

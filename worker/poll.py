@@ -3,15 +3,17 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from jobs import bfl, ingest, strict_json
-from jobs.api import Answer
-from jobs.counts import POLLS
+from jobs import ingest
+from jobs.bfl import parsing
+from jobs.bfl.client import Answer
 from jobs.errors import BadReport, BflUnavailable, StoreUnavailable
 from jobs.job import Job
-from jobs.patience import FINAL_POLL_SECONDS
+from jobs.net import strict_json
 from jobs.report import Report
 from jobs.services import Services
-from jobs.states import News, Source, State
+from jobs.status import News, Source, State
+from jobs.store.counters import POLLS
+from jobs.timeouts import FINAL_POLL_SECONDS
 from worker.backoff import pause
 from worker.claim import Claim
 
@@ -90,7 +92,7 @@ def urls_of(services: Services, job: Job, *, everywhere: bool) -> tuple[str, ...
     if job.polling_url:
         return (job.polling_url,)
     origin = job.origin or str(services.api.origin)
-    urls = bfl.polling_urls(origin, job.task_id or job.id, services.trust.region)
+    urls = parsing.polling_urls(origin, job.task_id or job.id, services.trust.region)
     return urls if everywhere else urls[:1]
 
 
@@ -110,7 +112,7 @@ def _is_final(body: bytes) -> bool:
         message = strict_json.loads(body)
     except BadReport:
         return False
-    return isinstance(message, dict) and bfl.is_final(message)
+    return isinstance(message, dict) and parsing.is_final(message)
 
 
 def _report(body: bytes, job: Job) -> Report | None:
@@ -122,7 +124,7 @@ def _report(body: bytes, job: Job) -> Report | None:
         raise BflUnavailable("BFL's answer is not an object")
     if message.get("id") not in (None, job.task_id):
         raise BflUnavailable("BFL answered for another task")
-    if bfl.is_not_found(message):
+    if parsing.is_not_found(message):
         return None
     source = Source.REPLAY if job.replaying else Source.POLL
-    return bfl.parse_report(message, job.task_id or job.id, source)
+    return parsing.parse_report(message, job.task_id or job.id, source)

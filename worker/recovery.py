@@ -2,20 +2,20 @@
 
 from contextlib import suppress
 
-from jobs import recollection
+from jobs import sidecar_reader
 from jobs.errors import StorageFailed, StoreUnavailable
 from jobs.job import Job
-from jobs.kept import Kept
-from jobs.media import MediaStore, Part, number_of, part, token_of
+from jobs.media_file import Kept
 from jobs.services import Services
-from jobs.states import State
+from jobs.status import State
+from jobs.storage.base import MediaStore, Part, number_of, part, token_of
 
 
 def find_files(media: MediaStore, job: Job) -> dict[int, Kept]:
     """Intact files of a job by their numbers, whoever published them; the last one counts."""
     found = {}
     for key in _objects(media, job):
-        file = recollection.file_beside(media, key)
+        file = sidecar_reader.file_beside(media, key)
         if file and is_intact(media, file):
             found[number_of(key)] = file
     return found
@@ -24,7 +24,7 @@ def find_files(media: MediaStore, job: Job) -> dict[int, Kept]:
 def find_stored(media: MediaStore, job: Job) -> tuple[Kept, ...]:
     """All files of a job that was complete before its record was lost; empty if one is missing."""
     for key in reversed(_objects(media, job)):
-        known = recollection.beside(media, key)
+        known = sidecar_reader.beside(media, key)
         if known and all(is_intact(media, file) for file in known.kept):
             return known.media
     return ()
@@ -62,4 +62,4 @@ def _may_come_back(services: Services, job: Job, after: Job | None) -> bool:
 
 
 def _described_as_stored(media: MediaStore, job: Job) -> set[str]:
-    return {key for key in _objects(media, job) if recollection.beside(media, key)}
+    return {key for key in _objects(media, job) if sidecar_reader.beside(media, key)}

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import requests
 
-from jobs import ingest, portrait, sidecars, web
-from jobs.counts import LIFE_LEFT, TIME_TO_STORED
+from jobs import ingest, serializer, sidecars
 from jobs.errors import (
     BflUnavailable,
     ClaimLost,
@@ -25,16 +24,19 @@ from jobs.errors import (
     UrlDead,
 )
 from jobs.evolution import replace
-from jobs.found import NO_COUNTS
-from jobs.hosts import Address, Origin
 from jobs.job import RESCUE_PUT_OFF, Job
-from jobs.kept import Kept, Role
-from jobs.media import object_key, sidecar_key
+from jobs.media_file import Kept, Role
+from jobs.net import outbound
+from jobs.net.urls import Address, Origin
 from jobs.services import Services
-from jobs.states import News, State
-from worker import facts, fetch, poll, recovery
+from jobs.status import News, State
+from jobs.storage.base import object_key, sidecar_key
+from jobs.store.counters import LIFE_LEFT, TIME_TO_STORED
+from jobs.store.results import NO_COUNTS
+from worker import download, poll, recovery
 from worker.backoff import pause
 from worker.claim import Claim
+from worker.formats import measure
 
 QUICK_TRIES = 3
 QUICK_PAUSE_SECONDS = 0.4
@@ -155,10 +157,10 @@ class Rescue:
             raise TransferFailed("there is no time left")
         with self._services.media.staging(job.id) as path:
             session = _session(self._services.trust.sandbox)
-            limits = fetch.Limits(seconds, self._services.settings.max_media_bytes)
+            limits = download.Limits(seconds, self._services.settings.max_media_bytes)
             allow = self._services.trust.delivery
             self._claim.progress()
-            got = fetch.download(
+            got = download.download(
                 session, address, path, limits, role, allow=allow, progress=self._claim.progress
             )
             key = object_key(job.id, job.created_at, n, job.fence, got.content_type)
@@ -171,7 +173,7 @@ class Rescue:
         self._files.published[n] = file
         try:
             self._write_sidecar(file.key, self._describe(job))
-            media.publish(path, file.key, portrait.file_name(job, n, file.key))
+            media.publish(path, file.key, serializer.file_name(job, n, file.key))
         except BaseException:
             del self._files.published[n]
             raise
@@ -180,9 +182,9 @@ class Rescue:
         """The job's sidecar: as it will be stored, once no file is missing."""
         known = self._files.published.keys() | self._files.left_out.keys()
         if len(known) < len(job.urls):
-            return portrait.sidecar(replace(job, media=self._files.media))
+            return serializer.sidecar(replace(job, media=self._files.media))
         self._stored_at = self._services.store.now()
-        return portrait.sidecar(self._files.stored(job, self._stored_at))
+        return serializer.sidecar(self._files.stored(job, self._stored_at))
 
     def _write_sidecar(self, key: str, body: bytes) -> None:
         self._services.media.write(sidecar_key(key), body)
@@ -199,16 +201,16 @@ class Rescue:
         """Every object has its sidecar before the record names it."""
         services, claim = self._services, self._claim
         now = self._stored_at or services.store.now()
-        body = portrait.sidecar(self._files.stored(claim.job, now))
+        body = serializer.sidecar(self._files.stored(claim.job, now))
         stale = [file.key for file in self._files.media if self._sidecars.get(file.key) != body]
         if stale:
             claim.commit(Job.renewed)  # another worker may be storing the same files by now
-            body = portrait.sidecar(self._files.stored(claim.job, now))
+            body = serializer.sidecar(self._files.stored(claim.job, now))
         for key in stale:
             self._write_sidecar(key, body)
         claim.commit(lambda job, _now: self._files.stored(job, now), counts)
         log.info("job %s: stored", claim.job.id)
-        if body != portrait.sidecar(claim.job):  # the caller described the job meanwhile
+        if body != serializer.sidecar(claim.job):  # the caller described the job meanwhile
             with suppress(StoreUnavailable, StorageFailed):
                 sidecars.keep_true(services.store, services.media, claim.job.id)
 
@@ -269,11 +271,11 @@ class Rescue:
 @cache
 def _session(sandbox: Origin | None) -> requests.Session:
     """One for a process: the next picture comes over the connection of the last one."""
-    return web.new_session(sandbox)
+    return outbound.new_session(sandbox)
 
 
-def _kept(key: str, path: Path, got: fetch.Download, role: Role) -> Kept:
-    known = facts.known(path, got.content_type)
+def _kept(key: str, path: Path, got: download.Download, role: Role) -> Kept:
+    known = measure.known(path, got.content_type)
     return Kept(
         key=key,
         content_type=got.content_type,

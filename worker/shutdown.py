@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from jobs import observers
+from jobs.observability import setup
 from worker.claim import Claim, Claims
 
 # A platform kills what has not stopped after 30 s.
@@ -49,7 +49,7 @@ class Shutdown:
         until = time.monotonic() + UNWIND_SECONDS
         while others & set(self._claims.all()) and time.monotonic() < until:
             time.sleep(TICK_SECONDS)
-        observers.flush()
+        setup.flush()
         os._exit(1)
 
 

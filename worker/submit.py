@@ -8,16 +8,18 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from jobs import account, drafts, strict_json, submission, watchdog
-from jobs import bfl_submissions as dialect
-from jobs.account import Standing
-from jobs.api import Answer
-from jobs.bfl_submissions import Webhook
+from jobs import drafts, submission
+from jobs.bfl import account
+from jobs.bfl import submissions as dialect
+from jobs.bfl.account import Standing
+from jobs.bfl.client import Answer
+from jobs.bfl.submissions import Webhook
 from jobs.errors import BadReport, Invalid, NotSent, StorageFailed, TransferFailed
 from jobs.job import Job
+from jobs.net import strict_json, watchdog
 from jobs.report import Failure, Taken
 from jobs.services import Services
-from jobs.slots import EVERYTHING, PROBE_SECONDS
+from jobs.store.submission_queue import EVERYTHING, PROBE_SECONDS
 from worker.backoff import pause
 from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, Claim
 

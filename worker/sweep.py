@@ -10,13 +10,13 @@ from types import FrameType
 
 from jobs import submission
 from jobs.errors import BrokenRecord, StoreUnavailable
-from jobs.found import Due
 from jobs.job import Job
 from jobs.services import Services
-from worker import retention, wiring
+from jobs.store.results import Due
+from worker import cleanup, startup
 from worker.claim import POISONED_FOR_SECONDS
-from worker.leftovers import Leftovers
 from worker.notifications import dispatcher
+from worker.superseded import Leftovers
 
 SWEEP_EVERY_SECONDS = 5.0
 LEAST_PAUSE_SECONDS = 0.5
@@ -32,9 +32,9 @@ def _nobody(_job: Job) -> None:
 
 
 def main() -> int:
-    services, stop = wiring.start("sweep"), _stop_on_signals()
+    services, stop = startup.start("sweep"), _stop_on_signals()
     leftovers = Leftovers(services)
-    starts = (dispatcher.start, retention.start)
+    starts = (dispatcher.start, cleanup.start)
     beside = [leftovers.start(stop), *(start(services, stop) for start in starts)]
     run(services, stop, leftovers.add)
     _see_off(beside)

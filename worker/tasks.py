@@ -2,14 +2,14 @@
 
 from functools import cache
 
-from worker import wiring
+from worker import startup
 from worker.dispatcher import Dispatcher
 
 
 @cache
 def dispatcher() -> Dispatcher:
     """The dispatcher of this process."""
-    return Dispatcher(wiring.get())
+    return Dispatcher(startup.get())
 
 
 def attend(_job_id: str) -> None:

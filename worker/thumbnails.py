@@ -10,13 +10,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import drawing, sidecars
+from jobs import sidecars, thumbnails
 from jobs.errors import BrokenRecord, StorageFailed
 from jobs.job import Job
-from jobs.kept import Kept
-from jobs.media import thumbnail_key
+from jobs.media_file import Kept
 from jobs.services import Services
-from worker import picture
+from jobs.storage.base import thumbnail_key
+from worker.formats import image
 
 CONTENT_TYPE = "image/webp"
 # Of one job; what is left then, of many files that are hard to draw, has no thumbnails.
@@ -67,7 +67,7 @@ def _is_anything_urgent(services: Services) -> bool:
 def draw(services: Services, job_id: str, stop: threading.Event = _NEVER) -> None:
     """Take one job, unless another worker was quicker. What fails is tried again later."""
     try:
-        change = services.store.change(job_id, lambda job, now: job and drawing.taken(job, now))
+        change = services.store.change(job_id, lambda job, now: job and thumbnails.taken(job, now))
         job = change.after
         if not change.written or job is None:
             services.store.settle_drawing(job_id, job.draw_at if job else None)
@@ -79,14 +79,14 @@ def draw(services: Services, job_id: str, stop: threading.Event = _NEVER) -> Non
         services.store.settle_drawing(job_id, None)
     except (StorageFailed, OSError) as error:
         log.warning("job %s: thumbnails put off: %s", job_id, type(error).__name__)
-        services.store.change(job_id, lambda job, now: job and drawing.put_off(job, now))
+        services.store.change(job_id, lambda job, now: job and thumbnails.put_off(job, now))
 
 
 def _complete(services: Services, job: Job, stop: threading.Event) -> None:
     """Thumbnails, then sidecars, and only then it is done: any step may be the last."""
     is_done = _draw_all(services, job, stop)
     sidecars.keep_true(services.store, services.media, job.id)
-    step = drawing.finished if is_done else drawing.left
+    step = thumbnails.finished if is_done else thumbnails.left
     services.store.change(job.id, lambda job, now: job and step(job, now))
 
 
@@ -119,7 +119,7 @@ def keep(services: Services, job_id: str, file: Kept, made: Thumbnail) -> None:
     small = made.kept(thumbnail_key(file.key))
     services.media.write(small.key, made.body)
     change = services.store.change(
-        job_id, lambda job, _now: job and drawing.completed(job, file, small)
+        job_id, lambda job, _now: job and thumbnails.completed(job, file, small)
     )
     if change.after is None or all(one.thumbnail != small for one in change.after.media):
         services.media.remove(small.key)
@@ -134,7 +134,7 @@ def make(path: Path, content_type: str, stop: threading.Event = _NEVER) -> Thumb
     if not content_type.startswith("image/"):
         return None
     drawn = _drawn(path, content_type, stop)
-    size = picture.size(drawn, CONTENT_TYPE)
+    size = image.size(drawn, CONTENT_TYPE)
     return Thumbnail(drawn, *size) if size else None
 
 

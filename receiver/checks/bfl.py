@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from jobs import account
-from jobs import bfl_submissions as dialect
+from jobs.bfl import account
+from jobs.bfl import submissions as dialect
+from jobs.config.settings import Settings
 from jobs.errors import BflUnavailable
-from jobs.search import Search
-from jobs.settings import Settings
-from jobs.slots import EVERYTHING, Pause
-from receiver.balance import amount, balance
+from jobs.store.search import Search
+from jobs.store.submission_queue import EVERYTHING, Pause
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
+from receiver.credits import amount, balance
 
 ACCOUNT = "bfl"
 SUBMISSIONS = "submissions"

@@ -3,16 +3,16 @@
 from functools import cached_property
 from typing import Any
 
-from jobs.api import Api
-from jobs.clock import Clock
-from jobs.media import MediaStore
-from jobs.pages import Pages
-from jobs.pulse import Pulse
-from jobs.queues import Hints
-from jobs.risk import Risk
+from jobs.bfl.client import Api
+from jobs.config.settings import Settings
 from jobs.services import Services, bfl, redis_for_web, storage
-from jobs.settings import Settings
-from jobs.slots import Slots
+from jobs.storage.base import MediaStore
+from jobs.store.clock import Clock
+from jobs.store.expiring import Risk
+from jobs.store.listing import Pages
+from jobs.store.metrics import Pulse
+from jobs.store.rq_entries import Hints
+from jobs.store.submission_queue import Slots
 
 
 class Context:

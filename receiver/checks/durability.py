@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from jobs import durability
-from jobs.clock import unavailable
-from jobs.durability import Durability
+from jobs.store import durability
+from jobs.store.clock import unavailable
+from jobs.store.durability import Durability
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
 
@@ -22,7 +22,7 @@ _REASONS = {
 
 def check(context: Context) -> Iterator[Result]:
     """Raises InvalidSettings, StoreUnavailable."""
-    level = context.settings.durability
+    level = Durability(context.settings.durability)
     with unavailable():
         is_reached = durability.check(context.redis, level)
     if is_reached:

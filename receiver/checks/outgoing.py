@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jobs import outgoing
+from jobs.bfl import outgoing_hosts
 from jobs.services import trusted
 from receiver.checks.context import Context
 from receiver.checks.result import Result, ok, warning
@@ -13,16 +13,16 @@ NAME = "outgoing"
 def check(context: Context) -> Iterator[Result]:
     """Connect to one host of each kind; any HTTP answer counts."""
     trust = trusted(context.settings)
-    found = outgoing.destinations(trust, context.settings.bfl_origin)
+    found = outgoing_hosts.destinations(trust, context.settings.bfl_origin)
     if context.settings.bfl_api_key is None and trust.sandbox is None:
         hosts = ", ".join(host for one in found for host in one.patterns)
         yield warning(NAME, "not tried without BFL_API_KEY", f"Allow port 443 to {hosts}.")
         return
     for destination in found:
         hosts = " and ".join(destination.patterns)
-        if not outgoing.can_try(destination):
+        if not outgoing_hosts.can_try(destination):
             yield ok(NAME, f"{destination.kind}, {hosts}: not tried, it is a pattern")
-        elif why := outgoing.why_unreachable(trust, destination):
+        elif why := outgoing_hosts.why_unreachable(trust, destination):
             tried = destination.sample.origin.host
             yield warning(
                 NAME, f"{destination.kind}, {tried}: {why}", f"Allow port 443 to {hosts}."

@@ -12,11 +12,11 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from jobs import web
-from jobs.bfl import AUTHENTICATION_HEADERS
+from jobs.bfl.parsing import AUTHENTICATION_HEADERS
+from jobs.config.settings import Settings
 from jobs.errors import RefusedUrl, TransferFailed
-from jobs.hosts import LOOPBACK, Address, Origin, parse
-from jobs.settings import Settings
+from jobs.net import outbound
+from jobs.net.urls import LOOPBACK, Address, Origin, parse
 from jobs.signing import callback_digest
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
@@ -106,8 +106,8 @@ def _post(address: Address, signature: bytes) -> int:
     origin = address.origin
     loopback = origin if origin.scheme == "http" and _is_loopback(origin) else None
     with (
-        web.new_session(loopback) as session,
-        web.exchange(
+        outbound.new_session(loopback) as session,
+        outbound.exchange(
             session, address, seconds=ANSWER_SECONDS, headers=headers, body=BODY
         ) as answer,
     ):

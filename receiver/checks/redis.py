@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs.clock import unavailable
 from jobs.errors import StoreUnavailable
+from jobs.store.clock import unavailable
 from receiver.checks import redis_access
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning

@@ -3,10 +3,10 @@
 import socket
 from collections.abc import Iterator
 
-from jobs.addresses import is_public
-from jobs.hosts import LOOPBACK
-from jobs.redis_url import RedisUrl
-from jobs.settings import Settings
+from jobs.config.redis_url import RedisUrl
+from jobs.config.settings import Settings
+from jobs.net.ip import is_public
+from jobs.net.urls import LOOPBACK
 from receiver.checks.result import Result, ok, warning
 
 NAME = "redis_access"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jobs.risk import LOOKS_MAX, waiting_since
+from jobs.store.expiring import LOOKS_MAX, waiting_since
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
 

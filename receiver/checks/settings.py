@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from jobs import observers
-from jobs.hosts import LOOPBACK, parse
-from jobs.settings import Settings
+from jobs.config.settings import Settings
+from jobs.net.urls import LOOPBACK, parse
+from jobs.observability import setup
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
@@ -15,7 +15,7 @@ def check(context: Context) -> Iterator[Result]:
     """One result for the whole, and one for each variable that deserves a warning."""
     yield ok(NAME, "every variable is valid")
     yield from check_values(context.settings)
-    yield from map(invalid, observers.missing(context.settings))
+    yield from map(invalid, setup.missing(context.settings))
 
 
 def invalid(problem: str) -> Result:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from jobs.errors import InvalidSettings, StorageFailed, StoreUnavailable
-from receiver.aside import aside
+from receiver.blocking_calls import aside
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from jobs import settings
+from jobs.config import settings
 from jobs.errors import FluxkeepError, Invalid, InvalidSettings
 from jobs.services import Services, for_web
 

@@ -2,10 +2,10 @@
 
 import click
 
-from jobs import settings
+from jobs.config import settings
 from jobs.services import bfl
-from receiver.balance import amount, balance
 from receiver.cli.command import Command
+from receiver.credits import amount, balance
 
 
 @click.command(

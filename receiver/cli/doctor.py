@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from jobs import environment, settings
+from jobs.config import environment, settings
 from jobs.errors import InvalidSettings
 from receiver import checks
 from receiver.checks import Grade, Result

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from jobs import shape
+from jobs import views
 from jobs.errors import FluxkeepError
-from jobs.search import Search
-from jobs.states import State
-from receiver import rescues
+from jobs.status import State
+from jobs.store.search import Search
+from receiver.api import replays
 from receiver.cli.command import Command, plain, sentence, services
-from receiver.questions import PAGE_MAX
+from receiver.schemas.query import PAGE_MAX
 
 LIST_DEFAULT = 20
 COLUMN_WIDTHS = {"id": 36, "status": 9, "model": 20, "created_at": 24}
@@ -43,7 +43,7 @@ def list_jobs(status: tuple[str, ...], limit: int, *, as_json: bool) -> None:
     """
     built = services()
     page = built.pages.page(Search(states=tuple(map(State, status))), limit, None)
-    found = shape.jobs(built, page.jobs)
+    found = views.jobs(built, page.jobs)
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -68,7 +68,7 @@ def show(job_id: str) -> None:
       flask --app receiver jobs show 5c1f0a2e
     """
     built = services()
-    click.echo(json.dumps(shape.job(built, rescues.known_job(built, job_id)), indent=2))
+    click.echo(json.dumps(views.job(built, replays.known_job(built, job_id)), indent=2))
 
 
 @jobs.command("rescue", cls=Command, short_help="Ask BFL again and store what it gives.")
@@ -84,7 +84,7 @@ def rescue(job_ids: tuple[str, ...]) -> None:
     failed = 0
     for job_id in job_ids:
         try:
-            click.echo(f"{job_id}  {rescues.ask_for(built, job_id).state}")
+            click.echo(f"{job_id}  {replays.ask_for(built, job_id).state}")
         except FluxkeepError as error:
             click.echo(f"{job_id}  {sentence(error)}", err=True)
             failed += 1

@@ -5,7 +5,7 @@ import secrets
 
 import click
 
-from jobs.apikey import SCOPES, ApiKey, Scope
+from jobs.config.api_keys import SCOPES, ApiKey, Scope
 from receiver.cli.command import Command
 
 KEY_BYTES = 32

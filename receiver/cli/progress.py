@@ -9,11 +9,11 @@ import click
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
-from jobs.slots import EVERYTHING
+from jobs.store.submission_queue import EVERYTHING
+from receiver.api.replays import known_job
 from receiver.checks import Context
 from receiver.checks.processes import check_worker
 from receiver.cli.command import plain
-from receiver.rescues import known_job
 
 POLL_SECONDS = 0.5
 OUTAGE_SECONDS = 120.0

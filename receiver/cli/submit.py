@@ -5,14 +5,15 @@ from typing import Any, BinaryIO
 
 import click
 
-from jobs import shape, strict_json
+from jobs import views
 from jobs.errors import BadReport, TooLarge
 from jobs.job import Job
-from jobs.states import State
-from receiver.bodies import validated
+from jobs.net import strict_json
+from jobs.status import State
+from receiver.api.submissions import BODY_MAX_BYTES, SubmissionBody, SubmissionRequest, enqueue
 from receiver.cli.command import Command, plain, services
 from receiver.cli.progress import wait_until_ended
-from receiver.submissions import BODY_MAX_BYTES, SubmissionBody, SubmissionRequest, enqueue
+from receiver.schemas.bodies import validated
 
 INTERRUPTED = 130  # the status of a process that Ctrl-C ended
 
@@ -86,7 +87,7 @@ def submit(
         click.get_current_context().exit(INTERRUPTED)
     if job.state is not State.STORED:
         raise click.ClickException(plain(_reason(job)))
-    for medium in shape.job(built, job)["media"]:
+    for medium in views.job(built, job)["media"]:
         click.echo(medium["url"])
 
 

@@ -25,23 +25,23 @@ from flask import Blueprint, Flask
 from jobs.services import Services
 from receiver.dashboard import (
     assets,
-    breakdowns,
     docs,
+    errors,
+    event_stream,
     filters,
-    first_run,
     gallery,
     health,
     job,
-    live,
     login,
     navigation,
     session,
+    start,
     submit,
     theme,
 )
-from receiver.dashboard.defence import Defence
+from receiver.dashboard.security_headers import Defence
 
-PAGES = (assets, login, theme, live, gallery, job, health, submit, first_run, docs)
+PAGES = (assets, login, theme, event_stream, gallery, job, health, submit, start, docs)
 
 
 def install(app: Flask, services: Services) -> None:
@@ -52,7 +52,7 @@ def install(app: Flask, services: Services) -> None:
         parent.register_blueprint(page.blueprint)
     parent.after_request(Defence(services).secured)
     parent.context_processor(navigation.context)
-    breakdowns.handle(parent)
+    errors.handle(parent)
     filters.install(app)
     health.install(app, services)
     app.register_blueprint(parent)

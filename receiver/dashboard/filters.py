@@ -6,10 +6,10 @@ from typing import Any
 from flask import Flask
 from jinja2 import StrictUndefined
 
-from jobs import portrait
-from jobs.facets import as_text
+from jobs import serializer
+from jobs.store.search_indexes import as_text
+from receiver.context import services
 from receiver.dashboard.assets import asset
-from receiver.wiring import services
 
 KILO = 1024
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -53,17 +53,17 @@ def clock(seconds: float) -> str:
 
 
 def rfc3339(at: float) -> str:
-    return portrait.time(at)
+    return serializer.time(at)
 
 
 def exact(at: float) -> str:
     """`21 Nov 2026, 13:05:09 UTC`; a script says it in the viewer's zone."""
-    return portrait.utc(at).strftime("%-d %b %Y, %H:%M:%S UTC")
+    return serializer.utc(at).strftime("%-d %b %Y, %H:%M:%S UTC")
 
 
 def minute(at: float) -> str:
     """As a date field of a form has it, in UTC."""
-    return portrait.utc(at).strftime("%Y-%m-%dT%H:%M")
+    return serializer.utc(at).strftime("%Y-%m-%dT%H:%M")
 
 
 def ago(at: float) -> str:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from flask import g
 
 from jobs.errors import BadRequest
-from receiver import body
+from receiver import request_body
 
 FORM_MAX_BYTES = 256 * 1024
 FIELDS_MAX = 100
@@ -20,7 +20,7 @@ def form() -> dict[str, str]:
 
 
 def _read() -> dict[str, str]:
-    text = body.read(FORM_MAX_BYTES).decode("utf-8", "replace")
+    text = request_body.read(FORM_MAX_BYTES).decode("utf-8", "replace")
     try:
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX))
     except ValueError:

@@ -6,19 +6,19 @@ from typing import NamedTuple
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs import bfl
-from jobs.states import Source, State
-from receiver.cursors import cursor
-from receiver.dashboard import first_run, queries
-from receiver.dashboard.card import cards
-from receiver.dashboard.guard import shown_to
-from receiver.dashboard.queries import BoardQuery, View, address
-from receiver.wiring import services
+from jobs.bfl import parsing
+from jobs.status import Source, State
+from receiver.context import services
+from receiver.dashboard import gallery_query, start
+from receiver.dashboard.access import shown_to
+from receiver.dashboard.gallery_query import BoardQuery, View, address
+from receiver.dashboard.job_card import cards
+from receiver.schemas.cursors import cursor
 
 FIND = "find"  # the field that takes any id of a job
 CHOICES: Mapping[str, tuple[State, ...]] = {
     "All": (),
-    "Under way": queries.UNDER_WAY,
+    "Under way": gallery_query.UNDER_WAY,
     **{state.capitalize(): (state,) for state in State if state.terminal},
 }
 
@@ -47,12 +47,12 @@ def show() -> ResponseReturnValue:
     """Filters as in the API; what a form says otherwise is put right first."""
     if wanted := request.args.get(FIND, "").strip():
         return _found(wanted)
-    if (better := queries.tidied()) is not None:
+    if (better := gallery_query.tidied()) is not None:
         return redirect(better, 303)
     asked = BoardQuery.read()
     page = services().pages.page(asked.search(), asked.limit, asked.cursor)
     if not (page.jobs or page.last or asked.cursor or asked.narrowed):
-        return first_run.page()
+        return start.page()
     return render_template(
         "gallery.html",
         asked=asked,
@@ -69,12 +69,12 @@ def show() -> ResponseReturnValue:
 
 def _found(wanted: str) -> ResponseReturnValue:
     """By its own id or BFL's."""
-    known = bfl.TASK_ID.fullmatch(wanted)
+    known = parsing.TASK_ID.fullmatch(wanted)
     return redirect(url_for("dashboard.job.show", job_id=wanted) if known else "/", 303)
 
 
 def _clear(view: View) -> str:
-    return queries.address_of([("view", view)] if view == "list" else [])
+    return gallery_query.address_of([("view", view)] if view == "list" else [])
 
 
 def _choices(asked: BoardQuery) -> Iterator[Choice]:
@@ -91,4 +91,4 @@ def _conditions() -> Iterator[Condition]:
     for name, value in request.args.items(multi=True):
         if name not in ("status", "view", "limit", "cursor"):
             shown = name.removeprefix("metadata.")
-            yield Condition(f"{shown}: {value}", queries.without(name, value))
+            yield Condition(f"{shown}: {value}", gallery_query.without(name, value))

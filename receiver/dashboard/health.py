@@ -6,15 +6,15 @@ from typing import Any, NamedTuple, cast
 from flask import Blueprint, Flask, current_app, render_template
 from flask.typing import ResponseReturnValue
 
-from jobs.counts import NOTICES_GIVEN_UP, TIME_TO_STORED
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
-from jobs.states import News, Source, State
-from receiver.cached import Cached
+from jobs.status import News, Source, State
+from jobs.store.counters import NOTICES_GIVEN_UP, TIME_TO_STORED
+from receiver.context import wired
 from receiver.dashboard import charts
-from receiver.dashboard.guard import shown_to
+from receiver.dashboard.access import shown_to
 from receiver.dashboard.health_snapshot import HealthSnapshot
-from receiver.wiring import wired
+from receiver.response_cache import Cached
 
 ACCEPTED = tuple(f"{Source.CALLBACK}_{news}" for news in News)
 FINAL = (News.READY, News.MODERATED, News.FAILED)

@@ -4,10 +4,10 @@ from typing import NamedTuple, Self
 
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
-from jobs.minutes import Course
-from jobs.pulse import Tally
 from jobs.services import Services
-from jobs.slots import Crowd, Pause
+from jobs.store.metrics import Tally
+from jobs.store.submission_queue import Crowd, Pause
+from jobs.store.time_series import Course
 
 AT_RISK_SHOWN = 8
 

@@ -8,18 +8,20 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs import drafts, strict_json
+from jobs import drafts
 from jobs.errors import BadReport
 from jobs.job import Job
-from receiver import admission, removal, rescues
-from receiver.bodies import checked
+from jobs.net import strict_json
+from receiver import rate_limits
+from receiver.api import deletion, replays
+from receiver.api.replays import known_job
+from receiver.api.submissions import SubmissionBody, SubmissionRequest, enqueue_once
+from receiver.context import services
 from receiver.dashboard import forms, session
-from receiver.dashboard.card import Card, cards
-from receiver.dashboard.guard import changed_by, shown_to
+from receiver.dashboard.access import changed_by, shown_to
+from receiver.dashboard.job_card import Card, cards
 from receiver.dashboard.submit import MADE_BY, ONCE_FIELD
-from receiver.rescues import known_job
-from receiver.submissions import SubmissionBody, SubmissionRequest, enqueue_once
-from receiver.wiring import services
+from receiver.schemas.bodies import checked
 
 ENHANCED_BY = "flux-3-video"  # of a draft whose caller named no model
 INPUT_SHOWN_MAX_BYTES = 64 * 1024  # what holds pictures is not for reading
@@ -56,7 +58,7 @@ def enhance(job_id: str) -> ResponseReturnValue:
     order = checked(SubmissionBody, asked)
     visitor = session.visitor()
     assert visitor is not None  # changed_by asks for a session
-    admission.take_one(visitor.name)
+    rate_limits.take_one(visitor.name)
     key = (f"visitor {visitor.name}", fields.get(ONCE_FIELD, ""))
     return _to(
         enqueue_once(services(), SubmissionRequest.of(order), key, json.dumps(asked).encode())
@@ -72,7 +74,7 @@ def consider_replay(job_id: str) -> ResponseReturnValue:
 @blueprint.post("/replay")
 @changed_by("admin")
 def replay(job_id: str) -> ResponseReturnValue:
-    job = rescues.ask_for(services(), job_id)
+    job = replays.ask_for(services(), job_id)
     flash("It is back at work: BFL is asked again.")
     return _to(job)
 
@@ -86,7 +88,7 @@ def consider_deletion(job_id: str) -> ResponseReturnValue:
 @blueprint.post("/delete")
 @changed_by("admin")
 def delete(job_id: str) -> ResponseReturnValue:
-    removal.forget(services(), known_job(services(), job_id))
+    deletion.forget(services(), known_job(services(), job_id))
     flash("The job and its media are deleted.")
     return redirect(url_for("dashboard.gallery.show"), 303)
 

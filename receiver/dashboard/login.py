@@ -6,13 +6,13 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs.errors import BadLink, Forbidden, Gone, TooMany, Unauthorized
-from jobs.login_links import LoginLinks
 from jobs.signing import LoginSigner
-from receiver.admission import admitted
+from jobs.store.login_links import LoginLinks
+from receiver.context import services
 from receiver.dashboard import forms, session
-from receiver.dashboard.guard import check_forgery
-from receiver.dashboard.ways import HOME, local
-from receiver.wiring import services
+from receiver.dashboard.access import check_forgery
+from receiver.dashboard.integrations import HOME, local
+from receiver.rate_limits import admitted
 
 blueprint = Blueprint("login", __name__)
 

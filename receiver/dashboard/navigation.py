@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 from flask import request
 from markupsafe import Markup
 
-from jobs.apikey import Scope
+from jobs.config.api_keys import Scope
 from jobs.errors import StoreUnavailable
+from receiver.context import services
 from receiver.dashboard import session, theme
-from receiver.dashboard.guard import FORGERY_FIELD
-from receiver.dashboard.ways import here
-from receiver.wiring import services
+from receiver.dashboard.access import FORGERY_FIELD
+from receiver.dashboard.integrations import here
 
 
 class Link(NamedTuple):

@@ -11,8 +11,8 @@ from typing import NamedTuple, cast
 from flask import Flask, current_app, g, request, session
 from flask.sessions import SecureCookieSessionInterface
 
-from jobs.apikey import SCOPES, ApiKey, Scope
-from jobs.settings import Settings
+from jobs.config.api_keys import SCOPES, ApiKey, Scope
+from jobs.config.settings import Settings
 
 LIFE_SECONDS = 12 * 3600  # without a look at any page
 RENEWED_AFTER_SECONDS = 3600

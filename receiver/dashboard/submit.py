@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from jobs import shape, shown
+from jobs import view_types, views
 from jobs.errors import (
     BadField,
     FluxkeepError,
@@ -20,12 +20,12 @@ from jobs.errors import (
     StoreUnavailable,
     TooMany,
 )
-from receiver import admission
-from receiver.bodies import checked
+from receiver import rate_limits
+from receiver.api.submissions import SubmissionBody, SubmissionRequest, enqueue_once
+from receiver.context import services
 from receiver.dashboard import forms, session
-from receiver.dashboard.guard import changed_by, shown_to
-from receiver.submissions import SubmissionBody, SubmissionRequest, enqueue_once
-from receiver.wiring import services
+from receiver.dashboard.access import changed_by, shown_to
+from receiver.schemas.bodies import checked
 
 # What BFL's docs name; any other may be typed, and BFL decides.
 MODELS = (
@@ -82,7 +82,7 @@ def _enqueue(given: Mapping[str, str]) -> str:
     order = checked(SubmissionBody, asked)
     visitor = session.visitor()
     assert visitor is not None  # whoever has no session does not come here
-    admission.take_one(visitor.name)
+    rate_limits.take_one(visitor.name)
     key = (f"visitor {visitor.name}", given.get(ONCE_FIELD, ""))
     return enqueue_once(services(), SubmissionRequest.of(order), key, json.dumps(asked).encode()).id
 
@@ -123,11 +123,11 @@ def _page(given: Mapping[str, str], wrong: Mapping[str, str] | None = None) -> s
     )
 
 
-def _job() -> shown.Job | None:
+def _job() -> view_types.Job | None:
     """The job that the form made last; one that is gone leaves the form alone."""
     job_id = request.args.get("job")
     try:
         job = services().store.load(job_id) if job_id else None
-        return shape.job(services(), job) if job else None
+        return views.job(services(), job) if job else None
     except FluxkeepError:
         return None

@@ -6,8 +6,8 @@ from flask import Blueprint, redirect, request
 from flask.typing import ResponseReturnValue
 
 from receiver.dashboard import forms
-from receiver.dashboard.guard import check_forgery
-from receiver.dashboard.ways import local
+from receiver.dashboard.access import check_forgery
+from receiver.dashboard.integrations import local
 
 Theme = Literal["light", "dark", "system"]
 COOKIE = "fluxkeep-theme"

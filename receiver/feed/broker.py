@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from operator import attrgetter
 
 from jobs.errors import Crowded, StoreUnavailable
-from jobs.events import BATCH_MAX, Event, EventBatch, EventPosition, Events
+from jobs.store.events import BATCH_MAX, Event, EventBatch, EventPosition, Events
 
 SUBSCRIBERS_MAX = 1000  # of gunicorn's 2000 worker_connections: the others stay free for requests
 RECENT_MAX = 2000

@@ -3,12 +3,12 @@
 import time
 from dataclasses import dataclass
 
-from jobs import shape, shown
+from jobs import view_types, views
 from jobs.job import Job
 from jobs.services import Services
+from receiver.api.replays import known_job
 from receiver.feed.broker import Broker, Subscriber
 from receiver.feed.client_socket import ClientSocket
-from receiver.rescues import known_job
 
 CHECK_SECONDS = 1.0  # between two looks whether the client is connected and the process goes on
 
@@ -22,7 +22,7 @@ class LongPoll:
     client: ClientSocket
     link_ttl: float
 
-    def answer(self, job_id: str, seconds: float) -> shown.Job:
+    def answer(self, job_id: str, seconds: float) -> view_types.Job:
         """The job once it has ended, or after so long, or when this process stops.
 
         Raises UnknownJob, Crowded, StoreUnavailable.
@@ -40,8 +40,8 @@ class LongPoll:
                 job = known_job(self.services, job.id)
         return self._render(job)
 
-    def _render(self, job: Job) -> shown.Job:
-        return shape.job(self.services, job, self.link_ttl)
+    def _render(self, job: Job) -> view_types.Job:
+        return views.job(self.services, job, self.link_ttl)
 
     def _is_woken(self, subscriber: Subscriber, until: float) -> bool:
         while (left := until - time.monotonic()) > 0 and not self.client.has_hung_up():

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from jobs.errors import StoreUnavailable
-from jobs.events import Event, EventBatch, EventPosition
 from jobs.job import Job
-from receiver.answers import Forgotten, Reset
+from jobs.store.events import Event, EventBatch, EventPosition
 from receiver.feed.broker import Broker, Subscriber
 from receiver.feed.client_socket import ClientSocket
 from receiver.feed.job_cache import Documents, JobCache
+from receiver.schemas.responses import Forgotten, Reset
 
 RETRY_MILLISECONDS = 2000
 HEARTBEAT_SECONDS = 15.0  # routers cut connections that are silent for 30 to 60 s

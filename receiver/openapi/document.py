@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from flask import Flask
 from werkzeug.routing import Rule
 
-from receiver.contract import Contract, Endpoint, Tag, endpoint_of
 from receiver.openapi import operations, parameters, webhooks
 from receiver.openapi.schemas import COMPONENTS, Schema, Schemas
+from receiver.schemas.endpoint import Contract, Endpoint, Tag, endpoint_of
 
 VERSION = "0.1.0"
 IMPLIED = {"HEAD", "OPTIONS"}

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs import shown
-from receiver.answers import Forgotten, Problem, Reset
-from receiver.contract import JSON, STREAM, Answer, Body, Endpoint
+from jobs import view_types
 from receiver.feed.sse import NAMES
 from receiver.openapi import parameters, responses
 from receiver.openapi.schemas import Schema, Schemas
-from receiver.problems import BFL_PATHS
-from receiver.questions import FILTER_NAME_MAX_CHARS, FILTER_VALUE_MAX_CHARS, METADATA, Query
+from receiver.problem_details import BFL_PATHS
+from receiver.schemas.endpoint import JSON, STREAM, Answer, Body, Endpoint
+from receiver.schemas.query import FILTER_NAME_MAX_CHARS, FILTER_VALUE_MAX_CHARS, METADATA, Query
+from receiver.schemas.responses import Forgotten, Problem, Reset
 
 _PART = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
 
@@ -136,7 +136,7 @@ def _content(answer: Answer, schemas: Schemas) -> Iterator[tuple[str, Mapping[st
 
 def _stream(schemas: Schemas) -> Schema:
     """Schema of one event: validators read a stream event by event."""
-    kinds = [schemas.of_response(kind) for kind in (shown.Job, Forgotten, Reset)]
+    kinds = [schemas.of_response(kind) for kind in (view_types.Job, Forgotten, Reset)]
     data = {"contentMediaType": JSON, "contentSchema": {"anyOf": kinds}}
     return {
         "type": "object",

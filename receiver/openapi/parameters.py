@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from jobs.bfl import AUTHENTICATION_HEADERS, TASK_ID
-from jobs.events import POSITION_FORM
-from jobs.limits import MODEL
-from receiver.bodies import MODEL_MAX_CHARS
-from receiver.patterns import anchored
-from receiver.submissions import IDEMPOTENCY_KEY
+from jobs.bfl.parsing import AUTHENTICATION_HEADERS, TASK_ID
+from jobs.config.concurrency import MODEL
+from jobs.store.events import POSITION_FORM
+from receiver.api.submissions import IDEMPOTENCY_KEY
+from receiver.schemas.bodies import MODEL_MAX_CHARS
+from receiver.schemas.patterns import anchored
 
 _TEXT = {"type": "string"}
 _SECRET, _SIGNATURE = AUTHENTICATION_HEADERS

@@ -5,17 +5,18 @@ from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
-from jobs import bfl_answers, errors
+from jobs import errors
+from jobs.bfl import compat
 from jobs.errors import FluxkeepError
-from receiver import problems
-from receiver.answers import Problem
-from receiver.contract import JSON, Endpoint
+from receiver import problem_details
 from receiver.openapi import parameters
 from receiver.openapi.schemas import Schema, Schemas
+from receiver.schemas.endpoint import JSON, Endpoint
+from receiver.schemas.responses import Problem
 
 PROBLEM = "application/problem+json"
 HEADERS: dict[HTTPStatus, Iterable[str]] = {
-    **problems.HEADERS,
+    **problem_details.HEADERS,
     HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
 }
 
@@ -50,7 +51,7 @@ def answers(raised: Errors, schemas: Schemas, *, as_bfl: bool) -> dict[str, Sche
 
 
 def _status(error: type[FluxkeepError]) -> HTTPStatus:
-    return problems.STATUS[error]
+    return problem_details.STATUS[error]
 
 
 def _as_problem(status: HTTPStatus, raised: Errors, schemas: Schemas) -> tuple[str, Schema]:
@@ -62,7 +63,7 @@ def _as_problem(status: HTTPStatus, raised: Errors, schemas: Schemas) -> tuple[s
 def _as_bfl(status: HTTPStatus, raised: Errors, schemas: Schemas) -> tuple[str, Schema]:
     """To a client of BFL's own API a wrong key is a 403."""
     shown = HTTPStatus.FORBIDDEN if status is HTTPStatus.UNAUTHORIZED else status
-    content = {JSON: {"schema": schemas.of_response(bfl_answers.Error)}}
+    content = {JSON: {"schema": schemas.of_response(compat.Error)}}
     return str(int(shown)), _answer(shown, raised, content)
 
 
@@ -75,7 +76,7 @@ def _answer(status: HTTPStatus, raised: Errors, content: Mapping[str, Any]) -> S
 
 
 def _document(status: HTTPStatus, error: type[FluxkeepError]) -> Problem:
-    document = problems.document(status, error.__doc__ or "")
+    document = problem_details.document(status, error.__doc__ or "")
     if error is errors.Invalid:
         document["errors"] = [{"field": "metadata", "message": "Input should be an object"}]
     if error is errors.BadField:

@@ -8,15 +8,15 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
-from receiver.bodies import URL_MAX_CHARS
-from receiver.patterns import anchored
+from receiver.schemas.bodies import URL_MAX_CHARS
+from receiver.schemas.patterns import anchored
 
 Mode = Literal["validation", "serialization"]
 Schema = dict[str, Any]
 
 COMPONENTS = "#/components/schemas/"
 
-# URLs as `jobs.hosts.parse` reads them: no segment that a parser might take for dots.
+# URLs as `jobs.bfl.hosts.parse` reads them: no segment that a parser might take for dots.
 _PORT = "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 _PLAIN = r"A-Za-z0-9_~!$&'()*+,;=:@-"
 _ESCAPED = "%([013-9A-Fa-f][0-9A-Fa-f]|2[0-9A-DFa-df])"

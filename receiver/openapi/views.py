@@ -4,10 +4,10 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, json, request
 
-from receiver.contract import Answer, Contract, Tag
+from receiver.context import services
 from receiver.openapi.document import build
 from receiver.openapi.schemas import Schema
-from receiver.wiring import services
+from receiver.schemas.endpoint import Answer, Contract, Tag
 
 _NAME = "fluxkeep.openapi"
 

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from jobs import bfl_answers, shown
-from jobs.bfl import AUTHENTICATION_HEADERS
-from receiver import samples
-from receiver.contract import JSON, Tag
+from jobs import view_types
+from jobs.bfl import compat
+from jobs.bfl.parsing import AUTHENTICATION_HEADERS
+from receiver.openapi import examples
 from receiver.openapi.schemas import Schema, Schemas
+from receiver.schemas.endpoint import JSON, Tag
 
 _STANDARD = {
     "webhook-id": "the same for every try",
@@ -35,13 +36,16 @@ def _notification(schemas: Schemas) -> Schema:
         "Signed as Standard Webhooks says. Anything but 2xx within 15 s is tried again for a day; "
         "410 ends it. It may come twice."
     )
-    body = {"schema": schemas.of_response(shown.Notification), "example": samples.notification()}
+    body = {
+        "schema": schemas.of_response(view_types.Notification),
+        "example": examples.notification(),
+    }
     return _post("A job has ended", prose, _STANDARD, body)
 
 
 def _as_bfl(schemas: Schemas) -> Schema:
     prose = "As BFL calls, and after its pauses of 1, 5 and 30 s if that fails."
-    body = {"schema": schemas.of_response(bfl_answers.Told), "example": samples.finished()}
+    body = {"schema": schemas.of_response(compat.Told), "example": examples.finished()}
     return _post("A task has ended", prose, _BFL, body)
 
 

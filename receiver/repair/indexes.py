@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from functools import partial
 
-from jobs.places import every
 from jobs.services import Services
+from jobs.store.indexes import every
 from receiver.repair.finding import Finding
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from functools import partial
 
-from jobs import drawing, retention, sidecars
+from jobs import retention, sidecars, thumbnails
 from jobs.job import Job
-from jobs.kept import Kept
-from jobs.media import companions, sidecar_key
-from jobs.portrait import sidecar
+from jobs.media_file import Kept
+from jobs.serializer import sidecar
 from jobs.services import Services
-from jobs.states import State
+from jobs.status import State
+from jobs.storage.base import companions, sidecar_key
 from receiver.repair.finding import Finding
 
 
@@ -78,7 +78,9 @@ def _draw_again(services: Services, job_id: str, small: Kept) -> bool:
     """Make the thumbnail due again, unless that was done since it was checked."""
     if not _problem(services, small, verify_bytes=True):
         return False
-    change = services.store.change(job_id, lambda job, now: job and drawing.lost(job, now, small))
+    change = services.store.change(
+        job_id, lambda job, now: job and thumbnails.lost(job, now, small)
+    )
     _write_sidecars(services, job_id)
     return change.written
 

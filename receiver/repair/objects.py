@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 
-from jobs import drawing, retention, sidecars
+from jobs import retention, sidecars, thumbnails
 from jobs.errors import NotOurs
 from jobs.job import Job
-from jobs.media import Found, Part, job_id_of, part, possible_objects
 from jobs.services import Services
+from jobs.storage.base import Found, Part, job_id_of, part, possible_objects
 from receiver.repair import restore
 from receiver.repair.finding import Finding
 
@@ -117,7 +117,7 @@ def _check_superfluous(services: Services, found: Found, job: Job) -> Iterator[F
 def _mark_found(services: Services, job_id: str, key: str) -> bool:
     def mark(job: Job | None, now: float) -> Job | None:
         found = job and retention.media_found(job, now, key)
-        return drawing.wanted(found, now) if found and found is not job else job
+        return thumbnails.wanted(found, now) if found and found is not job else job
 
     change = services.store.change(job_id, mark)
     sidecars.keep_true(services.store, services.media, job_id)

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from jobs import drawing, recollection
+from jobs import sidecar_reader, thumbnails
 from jobs.errors import NotOurs
 from jobs.job import Job
-from jobs.media import sidecar_key
-from jobs.recollection import NOTE_MAX_BYTES
 from jobs.services import Services
+from jobs.sidecar_reader import NOTE_MAX_BYTES
+from jobs.storage.base import sidecar_key
 
 
 def read_sidecar(services: Services, key: str) -> Job:
@@ -18,7 +18,7 @@ def read_sidecar(services: Services, key: str) -> Job:
         raise NotOurs("it has none")
     if size > NOTE_MAX_BYTES:
         raise NotOurs("it is too large")
-    job = recollection.read(b"".join(services.media.read(sidecar)), sidecar)
+    job = sidecar_reader.read(b"".join(services.media.read(sidecar)), sidecar)
     if key not in [file.key for file in job.kept]:
         raise NotOurs("it does not name this object")
     return job
@@ -34,7 +34,7 @@ def restore(services: Services, job: Job) -> bool:
     restored = _without_foreign_task_id(services, job)
 
     def create(known: Job | None, now: float) -> Job:
-        return known or drawing.wanted(replace(restored, version=int(now * 1e6)), now)
+        return known or thumbnails.wanted(replace(restored, version=int(now * 1e6)), now)
 
     # `load` first would find another job that has this id as its task id.
     return services.store.change(job.id, create, new=True).written

@@ -3,16 +3,18 @@
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
-from jobs import bfl, ingest, services, settings
+from jobs import ingest, services
+from jobs.bfl import parsing
+from jobs.config import settings
 from jobs.errors import Unauthorized
 from jobs.job import Job
-from jobs.patience import Patience
 from jobs.report import Report
 from jobs.signing import CallbackVerifier
-from jobs.store import Store
-from receiver import body, problems, webhook
+from jobs.store.job_store import Store
+from jobs.timeouts import Patience
+from receiver import problem_details, request_body, webhook
 from receiver.accelerator import CallbackAccelerator
-from receiver.wiring import Wired
+from receiver.context import Wired
 
 
 def create_app() -> Flask:
@@ -37,18 +39,18 @@ def create_plain_app() -> Flask:
 
     @app.post(webhook.PATH)
     def hear() -> ResponseReturnValue:
-        raw = body.read(webhook.BODY_MAX_BYTES)
-        secret, signature = (request.headers.get(name) for name in bfl.AUTHENTICATION_HEADERS)
+        raw = request_body.read(webhook.BODY_MAX_BYTES)
+        secret, signature = (request.headers.get(name) for name in parsing.AUTHENTICATION_HEADERS)
         if verifier.refusal(secret, signature, raw):
             raise Unauthorized
-        return {"id": bfl.parse_callback(raw).task_id}
+        return {"id": parsing.parse_callback(raw).task_id}
 
     return app
 
 
 def _flask() -> Flask:
     app = Flask("bare", static_folder=None)
-    problems.handle(app)
+    problem_details.handle(app)
 
     @app.get("/healthz")
     def alive() -> ResponseReturnValue:

@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from jobs.keys import DRAWINGS, INDEX
-from jobs.states import State
+from jobs.status import State
+from jobs.store.keys import DRAWINGS, INDEX
 from tests.harness import processes
 from tests.harness.scene import Scene, running_scene
 from tests.sandbox import Settings as SandboxSettings

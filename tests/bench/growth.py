@@ -16,10 +16,11 @@ from tempfile import TemporaryDirectory
 
 from redis import Redis
 
-from jobs import services, settings
-from jobs.keys import RECORDS
+from jobs import services
+from jobs.config import settings
 from jobs.services import Services
-from receiver.cursors import cursor
+from jobs.store.keys import RECORDS
+from receiver.schemas.cursors import cursor
 from tests.bench import load, pace, shelves
 from tests.harness import Client, Installation, RedisServer, stock
 from tests.harness.installation import WEBHOOK_SECRET

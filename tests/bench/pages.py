@@ -5,8 +5,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from tests.bench.search import stored_job
-from tests.dashboard.visitor import Visitor
 from tests.harness import Installation, RedisServer, stock
+from tests.system.dashboard.visitor import Visitor
 
 FEW, MANY = 100, 100_000
 TURNS = 60

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from jobs.bfl_models import callback_grace
+from jobs.bfl.models import callback_grace
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene
 from tests.sandbox import Settings

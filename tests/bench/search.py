@@ -10,11 +10,11 @@ from typing import Any
 from redis import Redis
 
 from jobs.job import Job
-from jobs.kept import Kept
-from jobs.patience import Patience
-from jobs.search import Search
-from jobs.states import Source, State
+from jobs.media_file import Kept
+from jobs.status import Source, State
+from jobs.store.search import Search
 from jobs.timeline import Moment
+from jobs.timeouts import Patience
 from tests.harness import stock
 from tests.harness.parts import Parts
 from tests.harness.redis_server import RedisServer

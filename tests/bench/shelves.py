@@ -5,14 +5,15 @@ from dataclasses import replace
 from functools import cache
 from uuid import UUID
 
-from jobs import drawing, submission
+from jobs import submission, thumbnails
 from jobs.job import Job
-from jobs.kept import Kept
-from jobs.media import object_key, thumbnail_key
-from jobs.pages import Position
-from jobs.patience import Patience
+from jobs.media_file import Kept
 from jobs.report import Report, Taken
-from jobs.states import News, Source
+from jobs.status import News, Source
+from jobs.storage.base import object_key, thumbnail_key
+from jobs.store.listing import Position
+from jobs.timeouts import Patience
+from jobs.transitions import transition
 
 # The clock of Redis has microseconds, which take their place in a record.
 BORN = 1_760_000_000.123457
@@ -52,8 +53,10 @@ def _life(n: int) -> Job:
         megapixels=(0.0, 1.05),
     )
     known = submission.confirm(sent, at + 0.513297, answer, PATIENCE, calls=True)
-    heard = known.hear(_progress(task_id), at + 5.214553, PATIENCE)
-    ready = heard.hear(_ready(task_id, n, at), done - 1.048219, PATIENCE).claimed(done - 0.761123)
+    heard = transition(known, _progress(task_id), at + 5.214553, PATIENCE)
+    ready = transition(heard, _ready(task_id, n, at), done - 1.048219, PATIENCE).claimed(
+        done - 0.761123
+    )
     return _drawn(ready.stored(done, (_picture(ready),)))
 
 
@@ -103,7 +106,7 @@ def _drawn(job: Job) -> Job:
         height=512,
     )
     taken = replace(job, drawn=1)
-    return drawing.finished(drawing.completed(taken, file, small), job.end)
+    return thumbnails.finished(thumbnails.completed(taken, file, small), job.end)
 
 
 def _uuid(kind: str, n: int) -> str:

@@ -8,14 +8,14 @@ from typing import Any, Self
 
 from jobs import services as wiring
 from jobs import sidecars
+from jobs.config.settings import load
 from jobs.job import Job
-from jobs.kept import Kept
-from jobs.media import object_key
-from jobs.patience import Patience
-from jobs.provider import Limits
+from jobs.media_file import Kept
 from jobs.services import Services
-from jobs.settings import load
+from jobs.storage.base import object_key
+from jobs.storage.providers import Limits
 from jobs.timeline import Moment
+from jobs.timeouts import Patience
 from tests.harness.redis_server import RedisServer
 
 DAY_SECONDS = 86400.0

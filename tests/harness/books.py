@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
 
-from jobs import records
 from jobs.job import Job
-from jobs.keys import DRAWINGS, DUE, ENDED, ENDED_MEDIA, INDEX, POLLS, RECORDS, WAITING
-from jobs.states import State
+from jobs.status import State
+from jobs.store import codec
+from jobs.store.keys import DRAWINGS, DUE, ENDED, ENDED_MEDIA, INDEX, POLLS, RECORDS, WAITING
 
 
 class Books(NamedTuple):
@@ -32,7 +32,7 @@ class Books(NamedTuple):
         due, rescues, polls, drawings, kept, rest, *indexes = [
             {name.decode(): score for name, score in row} for row in rows
         ]
-        jobs = [records.decode(record) for record in raw if record]
+        jobs = [codec.decode(record) for record in raw if record]
         return cls(
             jobs,
             due,

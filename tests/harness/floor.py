@@ -6,14 +6,15 @@ from typing import Any, Self
 
 from redis import Redis
 
-from jobs import ingest, services, settings
-from jobs.directory import Directory
+from jobs import ingest, services
+from jobs.config import settings
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
-from jobs.kept import Kept
+from jobs.media_file import Kept
 from jobs.report import Report
 from jobs.services import Services
-from jobs.states import News, Source, State
+from jobs.status import News, Source, State
+from jobs.storage.local import Directory
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox, Task
 from worker import poll

@@ -46,7 +46,7 @@ class Foreign:
     installed: Callable[[], list[str]]
 
     def run(self, order: Order) -> dict[str, Any]:
-        """What came of the order, as tests/clients says it; raises CalledProcessError."""
+        """What came of the order, as tests/harness/clients says it; raises CalledProcessError."""
         done = subprocess.run(
             self.installed(),
             input=json.dumps({"client": self.name, **vars(order)}),
@@ -90,7 +90,7 @@ def _javascript(program: str) -> list[str]:
 
 
 def javascript() -> list[str]:
-    """Node.js, with the packages of tests/clients installed for whatever runs there."""
+    """Node.js, with the packages of tests/harness/clients installed for whatever runs there."""
     _install(PROGRAMS / "package-lock.json", NODE_MODULES, node.ci())
     return [node.find("node")]
 

@@ -7,10 +7,13 @@ from pathlib import PurePosixPath
 
 from redis import Redis
 
-from jobs import records
 from jobs.job import LEASE_SECONDS, Job
-from jobs.kept import Kept
-from jobs.keys import (
+from jobs.media_file import Kept
+from jobs.serializer import sidecar
+from jobs.status import State
+from jobs.storage.base import companions, job_id_of
+from jobs.store import codec
+from jobs.store.keys import (
     BY,
     DRAWINGS,
     DUE,
@@ -27,9 +30,6 @@ from jobs.keys import (
     TASKS,
     WAITING,
 )
-from jobs.media import companions, job_id_of
-from jobs.portrait import sidecar
-from jobs.states import State
 from tests.harness.installation import Installation
 from tests.harness.line_books import line_books, placed
 from tests.harness.shelf import Shelf
@@ -84,7 +84,7 @@ def undrawn(installation: Installation) -> list[str]:
 def all_jobs(redis: Redis) -> list[Job]:
     keys = list(redis.scan_iter(f"{RECORDS}*"))
     found = redis.mget(keys) if keys else []
-    return [records.decode(record) for record in found if isinstance(record, bytes)]
+    return [codec.decode(record) for record in found if isinstance(record, bytes)]
 
 
 def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:

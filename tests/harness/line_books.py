@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from jobs.job import Job
-from jobs.keys import ACTIVE, DUE, INPUTS, LINE, LINES, RECORDS, SENDING, TASKS
 from jobs.services import Services
-from jobs.states import State
+from jobs.status import State
+from jobs.store.keys import ACTIVE, DUE, INPUTS, LINE, LINES, RECORDS, SENDING, TASKS
 
 Books = dict[str, dict[str, float]]
 
@@ -27,7 +27,7 @@ def _members(redis: Any, key: bytes | str) -> dict[str, float]:
 
 
 def placed(jobs: Iterable[Job]) -> Books:
-    """Written apart from `jobs.places`, so that the two can disagree."""
+    """Written apart from `jobs.store.indexes`, so that the two can disagree."""
     books: Books = {}
     for job in jobs:
         if job.waits:

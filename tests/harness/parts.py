@@ -5,13 +5,13 @@ from typing import Self
 
 from redis import Redis
 
-from jobs.batching import Batching
-from jobs.clock import Clock
-from jobs.pages import Pages
-from jobs.pulse import Pulse
-from jobs.queues import Hints
-from jobs.refusals import Refusals
-from jobs.store import Store
+from jobs.store.batching import Batching
+from jobs.store.clock import Clock
+from jobs.store.job_store import Store
+from jobs.store.listing import Pages
+from jobs.store.metrics import Pulse
+from jobs.store.refused_callbacks import Refusals
+from jobs.store.rq_entries import Hints
 
 
 @dataclass(frozen=True)

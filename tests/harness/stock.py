@@ -6,11 +6,11 @@ from typing import Any
 
 from redis import Redis
 
-from jobs import records
 from jobs.job import Job
-from jobs.keys import RECORDS, TASKS
-from jobs.places import places
-from jobs.plan import other_names
+from jobs.store import codec
+from jobs.store.commit import other_names
+from jobs.store.indexes import places
+from jobs.store.keys import RECORDS, TASKS
 
 BATCH = 1000
 VERSION = 7
@@ -29,7 +29,7 @@ def _write(redis: Redis, batch: list[Job]) -> None:
         for key, score in places(job).items():
             sets.setdefault(key, {})[job.id] = score
     pipe: Any = redis.pipeline(transaction=False)
-    pipe.mset({RECORDS + job.id: records.encode(job, VERSION) for job in batch})
+    pipe.mset({RECORDS + job.id: codec.encode(job, VERSION) for job in batch})
     if names := {TASKS + name: job.id for job in batch for name in other_names(job)}:
         pipe.mset(names)
     for key, members in sets.items():

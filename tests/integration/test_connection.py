@@ -10,9 +10,9 @@ from redis.backoff import ConstantBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from jobs.batching import Batching
-from jobs.connection import CONNECTIONS_MAX, NotPrimary, connect
-from jobs.settings import load
+from jobs.config.settings import load
+from jobs.store.batching import Batching
+from jobs.store.connection import CONNECTIONS_MAX, NotPrimary, connect
 from tests.harness import RedisServer
 from tests.harness.doctor_output import NEEDED
 from tests.harness.sentinel import Watched

@@ -10,8 +10,8 @@ import pytest
 
 from jobs import submission
 from jobs.job import Job
-from jobs.keys import POLLS, WAITING
-from jobs.states import State
+from jobs.status import State
+from jobs.store.keys import POLLS, WAITING
 from tests.harness.floor import Floor
 from tests.harness.patience import wait_for
 from tests.sandbox import Task

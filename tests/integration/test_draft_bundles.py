@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from jobs.kept import Role
-from jobs.states import State
+from jobs.media_file import Role
+from jobs.status import State
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.floor import Floor

@@ -14,15 +14,15 @@ from flask.testing import FlaskClient
 from jobs import drafts, ingest
 from jobs.errors import Invalid
 from jobs.job import Job
-from jobs.kept import Role
+from jobs.media_file import Role
 from jobs.report import Report
-from jobs.states import News, Source, State
+from jobs.status import News, Source, State
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.floor import one_turn
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox
-from tests.submitting.bench import KEY, Bench, built
+from tests.system.submitting.bench import KEY, Bench, built
 
 ADMIN = {"x-key": "admin-key-of-tests"}
 DRAFTS = 1

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from jobs.bfl_results import without_media_fields
-from jobs.kept import Role
-from jobs.states import State
+from jobs.bfl.results import without_media_fields
+from jobs.media_file import Role
+from jobs.status import State
 from tests.harness.floor import Floor
 
 SHAPES: dict[str, dict[str, Any]] = {

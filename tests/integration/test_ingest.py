@@ -8,10 +8,10 @@ from jobs import ingest
 from jobs.errors import UnknownJob, WrongState
 from jobs.evolution import replace
 from jobs.job import Job
-from jobs.patience import Patience
 from jobs.report import Report
-from jobs.states import News, Source, State
-from jobs.store import Store
+from jobs.status import News, Source, State
+from jobs.store.job_store import Store
+from jobs.timeouts import Patience
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 

@@ -8,7 +8,8 @@ from flask import Flask
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
 
-from jobs import services, settings, signing
+from jobs import services, signing
+from jobs.config import settings
 from jobs.signing import LOGIN_SECONDS, LoginSigner
 from receiver import create_app
 from tests.harness import RedisServer

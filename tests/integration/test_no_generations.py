@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobs import bfl_submissions as dialect
-from jobs.states import State
+from jobs.bfl import submissions as dialect
+from jobs.status import State
 from receiver.app import create_app
 from receiver.checks import Context, Grade
 from receiver.checks.bfl import check_regions
 from tests.harness import RedisServer
 from tests.harness.floor import one_turn
 from tests.sandbox import Sandbox
-from tests.submitting.bench import KEY, Bench, built
+from tests.system.submitting.bench import KEY, Bench, built
 
 ADMIN = {"x-key": "admin-key-of-tests"}
 ELSEWHERE = ["finetune", "delete_finetune", "my_finetunes", "finetune_details"]

@@ -4,8 +4,9 @@ import socket
 
 import pytest
 
-from jobs.hosts import Address, Origin, Trust
-from jobs.outgoing import Destination, can_try, destinations, why_unreachable
+from jobs.bfl.hosts import Trust
+from jobs.bfl.outgoing_hosts import Destination, can_try, destinations, why_unreachable
+from jobs.net.urls import Address, Origin
 from tests.sandbox import Sandbox
 
 GLOBAL = Origin("https", "api.bfl.ai", 443)

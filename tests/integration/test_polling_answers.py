@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from jobs.bfl import polling_urls
+from jobs.bfl.parsing import polling_urls
 from jobs.job import Job
-from jobs.states import State
+from jobs.status import State
 from tests.harness.floor import Floor
 from tests.sandbox import Task
 from worker import poll

@@ -11,7 +11,7 @@ from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.floor import one_turn
 from tests.sandbox import Sandbox
-from tests.submitting.bench import KEY, Bench, built
+from tests.system.submitting.bench import KEY, Bench, built
 
 
 @pytest.fixture

@@ -11,13 +11,14 @@ import pytest
 from PIL import Image
 from redis import Redis
 
-from jobs import ingest, services, settings
+from jobs import ingest, services
+from jobs.config import settings
 from jobs.errors import ClaimLost, TransferFailed
 from jobs.job import Job
-from jobs.media import MediaStore, Part, part, sidecar_key, token_of
-from jobs.portrait import sidecar
 from jobs.report import Report
-from jobs.states import News, Source, State
+from jobs.serializer import sidecar
+from jobs.status import News, Source, State
+from jobs.storage.base import MediaStore, Part, part, sidecar_key, token_of
 from tests.harness import RedisServer, TestBucket
 from tests.harness.floor import Floor
 from tests.harness.patience import wait_for

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.states import State
-from tests.bad_input.trap import Trap
+from jobs.status import State
 from tests.harness.floor import Floor
+from tests.system.bad_input.trap import Trap
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from jobs import bfl_submissions as dialect
-from jobs.states import State
+from jobs.bfl import submissions as dialect
+from jobs.status import State
 from tests.harness import RedisServer
 from tests.harness.floor import one_turn
 from tests.sandbox import Sandbox
-from tests.submitting.bench import KEY, Bench, built
+from tests.system.submitting.bench import KEY, Bench, built
 
 STRICT = ["flux-3-image", "flux-3-video", "flux-tools/video-edit-v1"]
 PUBLIC = "https://keep.example"

@@ -1,0 +1,1 @@
+"""Tests with real processes, browsers and faults."""

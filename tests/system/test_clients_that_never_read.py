@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.bad_input.target import PROOF, new_id, pending
-from tests.bad_input.wire import Wire, request
 from tests.harness.scene import Scene, running_scene
+from tests.system.bad_input.target import PROOF, new_id, pending
+from tests.system.bad_input.wire import Wire, request
 
 pytestmark = pytest.mark.slow
 

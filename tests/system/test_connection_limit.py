@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jobs.connection import CONNECTIONS_MAX
+from jobs.store.connection import CONNECTIONS_MAX
 from tests.harness import Client, Installation, RedisServer, TcpProxy
 from tests.harness.patience import wait_for
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.bad_input.target import Target, new_id, web_alone
-from tests.dashboard.visitor import Visitor
 from tests.harness.installation import KEYS
+from tests.system.bad_input.target import Target, new_id, web_alone
+from tests.system.dashboard.visitor import Visitor
 
 HUGE = 1.7976931348623157e308
 NUMBERS = [HUGE, -HUGE, 1e308, 5e-324, -0.0, -1, 10**400, 2**63, 1e16, True, "1", None, [], {}]

@@ -16,10 +16,11 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from deploy.procfile import ROOT
-from jobs import services, settings
+from jobs import services
+from jobs.config import settings
 from jobs.errors import FluxkeepError
-from jobs.states import State
-from receiver import create_app, problems
+from jobs.status import State
+from receiver import create_app, problem_details
 from receiver.openapi.document import VERSION, undescribed
 from receiver.openapi.operations import path
 from tests.harness import RedisServer
@@ -116,7 +117,7 @@ def test_every_status_of_the_table_of_errors_that_a_caller_can_see_is_said(
     document: dict[str, Any],
 ) -> None:
     said = {status for _, _, operation in operations(document) for status in operation["responses"]}
-    table: dict[type[FluxkeepError], Any] = problems.STATUS
+    table: dict[type[FluxkeepError], Any] = problem_details.STATUS
     assert {str(int(status)) for status in table.values()} - said <= {"500"}
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from receiver.cached import FRESH_SECONDS
 from receiver.checks.processes import SILENT_SECONDS
+from receiver.response_cache import FRESH_SECONDS
 from tests.harness.doctor_output import PROBES
 from tests.harness.installation import Installation
 from tests.harness.parts import Parts

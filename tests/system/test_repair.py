@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from jobs import drawing, sidecars
+from jobs import sidecars
+from jobs import thumbnails as thumbnail_steps
 from jobs.job import Job
-from jobs.media import sidecar_key, thumbnail_key
+from jobs.storage.base import sidecar_key, thumbnail_key
 from tests.harness.archive import Archive, whats
 from tests.harness.command_line import CommandLine, Said
 from tests.harness.installation import Installation
@@ -173,7 +174,7 @@ def drawn(archive: Archive) -> Job:
     job = archive.stored()
     thumbnails.keep(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     store = archive.services.store
-    store.change(job.id, lambda job, now: job and drawing.finished(job, now))
+    store.change(job.id, lambda job, now: job and thumbnail_steps.finished(job, now))
     sidecars.keep_true(store, archive.services.media, job.id)
     after = archive.job(job)
     assert after and after.media[0].thumbnail and after.draw_at is None

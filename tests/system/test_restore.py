@@ -11,10 +11,10 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs import portrait, recollection
+from jobs import serializer, sidecar_reader
 from jobs.errors import NotOurs
-from jobs.media import sidecar_key
-from jobs.portrait import sidecar
+from jobs.serializer import sidecar
+from jobs.storage.base import sidecar_key
 from tests.harness import RedisServer, S3Server
 from tests.harness.archive import Archive
 from tests.harness.command_line import CommandLine, Said
@@ -206,9 +206,9 @@ def test_a_note_that_fluxkeep_would_not_write_is_not_believed(
     note: dict[str, Any], name: str, value: Any
 ) -> None:
     key = sidecar_key(note["media"][0]["key"])
-    assert recollection.read(json.dumps(note).encode(), key).id == note["id"]
+    assert sidecar_reader.read(json.dumps(note).encode(), key).id == note["id"]
     with pytest.raises(NotOurs):
-        recollection.read(json.dumps({**note, name: value}).encode(), key)
+        sidecar_reader.read(json.dumps({**note, name: value}).encode(), key)
 
 
 def test_a_note_whose_file_was_deleted_in_another_millennium_is_not_believed(
@@ -217,16 +217,16 @@ def test_a_note_whose_file_was_deleted_in_another_millennium_is_not_believed(
     key = sidecar_key(note["media"][0]["key"])
     note["media"][0]["deleted_at"] = "0001-01-01T00:00:00+23:59"
     with pytest.raises(NotOurs):
-        recollection.read(json.dumps(note).encode(), key)
+        sidecar_reader.read(json.dumps(note).encode(), key)
 
 
 @pytest.mark.parametrize("at", [-1e20, 1e20, float("inf"), float("nan")])
 def test_a_time_out_of_all_bounds_can_be_shown(at: float) -> None:
-    assert portrait.time(at).endswith("Z")
+    assert serializer.time(at).endswith("Z")
 
 
 @settings(deadline=None)
 @given(body=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 def test_whatever_lies_there_raises_nothing_else(body: bytes) -> None:
     with pytest.raises(NotOurs):
-        recollection.read(body, KEY)
+        sidecar_reader.read(body, KEY)

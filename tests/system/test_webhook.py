@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.bad_input.target import (
+from tests.system.bad_input.target import (
     PROOF,
     SECRET_HEADER,
     SIGNATURE_HEADER,
@@ -19,7 +19,7 @@ from tests.bad_input.target import (
     signed,
     web_alone,
 )
-from tests.bad_input.wire import Header, Wire, chunked, request
+from tests.system.bad_input.wire import Header, Wire, chunked, request
 
 SMALL_BYTES, LARGE_BYTES = 64 * 1024, 2**20
 HEALTHZ_SECONDS = 1.0

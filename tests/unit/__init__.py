@@ -1,1 +1,1 @@
-"""Pure tests: no process, no Redis, milliseconds."""
+"""Pure tests: no process, no server."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from jobs.settings import load
+from jobs.config.settings import load
 from receiver.checks import Context, Grade, public_url, redis, redis_access, settings
 from tests.harness.doctor_output import NEEDED, grades
 

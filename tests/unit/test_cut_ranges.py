@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.bucket import cut
+from jobs.storage.bucket import cut
 
 BODY = bytes(range(100))
 

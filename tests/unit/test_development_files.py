@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.environment import RUN_FILE
+from jobs.config.environment import RUN_FILE
+from jobs.config.settings import Settings, load
 from jobs.errors import InvalidSettings
-from jobs.settings import Settings, load
 from tests.unit.test_short_secrets import NEEDED
 
 

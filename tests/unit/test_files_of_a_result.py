@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from jobs import bfl, bfl_results
+from jobs import media_references
+from jobs.bfl import parsing, results
 from jobs.report import URL_LIFE_MAX_SECONDS, Report
-from jobs.states import News
+from jobs.status import News
 
 ID = "b2f6c0de-0000-4000-8000-3a1b5c7d9e0f"
 
@@ -20,7 +21,7 @@ A, B, C, D, E = (url(f"{name}.mp4") for name in "abcde")
 
 
 def report_of(result: Any, status: str = "Ready") -> Report:
-    return bfl.parse_callback(dumps({"id": ID, "status": status, "result": result}).encode())
+    return parsing.parse_callback(dumps({"id": ID, "status": status, "result": result}).encode())
 
 
 SAMPLES_AND_DRAFTS = {
@@ -99,9 +100,9 @@ def test_a_url_in_an_unknown_place_does_not_shorten_the_life_of_the_others() -> 
 
 
 def test_files_beyond_the_cap_are_counted() -> None:
-    many = [url(f"{n}.png") for n in range(bfl_results.FILES_MAX + 3)]
+    many = [url(f"{n}.png") for n in range(results.FILES_MAX + 3)]
     report = report_of({"samples": many})
-    assert (list(report.urls), report.left_out) == (many[: bfl_results.FILES_MAX], 3)
+    assert (list(report.urls), report.left_out) == (many[: results.FILES_MAX], 3)
 
 
 def test_an_expiry_in_the_year_9999_is_brought_down_to_a_week() -> None:
@@ -112,7 +113,7 @@ def test_an_expiry_in_the_year_9999_is_brought_down_to_a_week() -> None:
 @pytest.mark.parametrize(("given", "read"), [(1e308, 1.0), (-3, 0.0), (0.5, 0.5), (None, None)])
 def test_progress_is_a_fraction(given: Any, read: float | None) -> None:
     message = {"id": ID, "status": "Generating", "progress": given}
-    assert bfl.parse_callback(dumps(message).encode()).progress == read
+    assert parsing.parse_callback(dumps(message).encode()).progress == read
 
 
 # In their places.
@@ -133,7 +134,7 @@ def test_our_links_stand_wherever_bfl_had_a_url(result: dict[str, Any]) -> None:
     text = dumps(result)
     for theirs, ours in zip(report.urls, links, strict=True):
         text = text.replace(theirs, ours)
-    assert dumps(bfl_results.with_links(report.result, links)) == text
+    assert dumps(media_references.with_links(report.result, links)) == text
 
 
 @pytest.mark.parametrize("result", RESULTS)
@@ -144,17 +145,17 @@ def test_no_url_of_bfl_stays_in_a_result(result: dict[str, Any], status: str) ->
 
 def test_the_status_api_shows_a_result_without_plain_media_fields() -> None:
     result = {"sample": A, "samples": [A, B], "draft_caches": [C], "seed": 42, "mask": E}
-    shown = bfl_results.without_media_fields(report_of(result).result)
+    shown = results.without_media_fields(report_of(result).result)
     assert shown == {"seed": 42, "mask": "media:3"}
 
 
 def test_facts_about_each_sample_are_shown() -> None:
     result = {"samples": [{"url": A, "seed": 1}, {"url": B, "seed": 2}]}
-    shown = bfl_results.without_media_fields(report_of(result).result)
+    shown = results.without_media_fields(report_of(result).result)
     assert shown == {"samples": [{"url": "media:0", "seed": 1}, {"url": "media:1", "seed": 2}]}
 
 
 def test_the_marks_of_files_move_up_when_one_is_left_out() -> None:
     marked = report_of({"sample": A, "first": C, "second": D}).result
-    moved = bfl_results.drop_marks(marked, [1])
+    moved = media_references.drop_marks(marked, [1])
     assert moved == {"sample": "media:0", "first": None, "second": "media:1"}

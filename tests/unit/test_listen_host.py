@@ -2,8 +2,8 @@
 
 import pytest
 
+from jobs.config.settings import load
 from jobs.errors import InvalidSettings
-from jobs.settings import load
 from tests.unit.test_short_secrets import NEEDED
 
 

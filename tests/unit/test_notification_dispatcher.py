@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobs.target import Target
+from jobs.recipient import Target
 from tests.harness.patience import wait_for
 from worker.notifications.dispatcher import (
     HOSTS_MAX,

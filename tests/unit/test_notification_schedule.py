@@ -5,15 +5,16 @@ from itertools import pairwise
 
 import pytest
 
-from jobs import notifications, records, submission
-from jobs.caller import Caller
+from jobs import notifications, submission
+from jobs.client_webhook import Caller
 from jobs.job import Job
 from jobs.notifications import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, Outcome
-from jobs.patience import Patience
-from jobs.places import places
+from jobs.recipient import Notice, Target
 from jobs.report import Failure
-from jobs.states import State
-from jobs.target import Notice, Target
+from jobs.status import State
+from jobs.store import codec
+from jobs.store.indexes import places
+from jobs.timeouts import Patience
 
 NOW = 1_790_000_000.0
 PATIENCE = Patience(60, 3600)
@@ -120,7 +121,7 @@ def test_a_sender_that_died_is_followed_by_another_with_the_same_id() -> None:
 def test_what_was_told_leaves_a_line_on_the_timeline_and_nothing_else() -> None:
     told = tried(ended(notify_url=APP), Outcome())
     assert (told.notices, whats(told)) == ((), ["webhook called"])
-    assert b"notices" not in records.encode(told, 1)
+    assert b"notices" not in codec.encode(told, 1)
 
 
 def test_the_pauses_grow_over_a_day_and_then_it_is_given_up_where_that_can_be_seen() -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from jobs.bfl.hosts import Trust
 from jobs.errors import RefusedUrl, UnknownHost
-from jobs.hosts import Trust, is_host_pattern, matches
+from jobs.net.urls import is_host_pattern, matches
 
 PATH = "/results/sample.jpeg?se=2099-01-01T00%3A00%3A00Z&sig=CANARY"
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from jobs import portrait, submission
+from jobs import serializer, submission
 from jobs.job import Job
-from jobs.patience import Patience
 from jobs.report import Report, Taken
-from jobs.states import News, Source
+from jobs.status import News, Source
+from jobs.timeouts import Patience
+from jobs.transitions import transition
 
 NOW, PATIENCE = 1_795_255_200.0, Patience(callback_grace=60.0, give_up_after=3600.0)
 
@@ -29,11 +30,11 @@ def prices(quote: float | None, settled: float | None, *, callback_first: bool) 
         return submission.confirm(job, NOW, answer, PATIENCE, calls=True)
 
     def hear(job: Job) -> Job:
-        return job.hear(report, NOW, PATIENCE)
+        return transition(job, report, NOW, PATIENCE)
 
     for step in (hear, confirm) if callback_first else (confirm, hear):
         job = step(job)
-    shown: Any = portrait.portrait(job, [])
+    shown: Any = serializer.portrait(job, [])
     return shown["cost"], shown.get("quoted_cost")
 
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from jobs import bfl_answers
-from jobs.bfl import parse_report
+from jobs.bfl import compat
+from jobs.bfl.parsing import parse_report
 from jobs.job import Job
-from jobs.kept import Kept
-from jobs.patience import Patience
-from jobs.states import Source, State
+from jobs.media_file import Kept
+from jobs.status import Source, State
+from jobs.timeouts import Patience
+from jobs.transitions import transition
 
 NOW, PATIENCE = 1_795_255_200.0, Patience(callback_grace=60.0, give_up_after=3600.0)
 HOSTS = ["delivery-eu1.bfl.ai", "delivery.us4.bfl.ai", "delivery.bfl.ml", "delivery.bfl.ai"]
@@ -37,8 +38,8 @@ def url(n: int) -> str:
 def told(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """What a client gets for a job with this result, and how many files it has."""
     message = {"id": "t", "status": "Ready", "result": result}
-    job = Job.expected("t", NOW, PATIENCE).hear(
-        parse_report(message, "t", Source.POLL), NOW, PATIENCE
+    job = transition(
+        Job.expected("t", NOW, PATIENCE), parse_report(message, "t", Source.POLL), NOW, PATIENCE
     )
     media = tuple(
         Kept(key=f"{n}.jpg", content_type="image/jpeg", bytes=1, sha256="", role=job.role(n))
@@ -47,7 +48,7 @@ def told(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
     stored = job.stored(NOW, media)
     assert stored.state is State.STORED
     links = [f"https://keep.example/media/{n}" for n in range(len(media))]
-    found = bfl_answers.told(stored, links)["result"]
+    found = compat.told(stored, links)["result"]
     assert found is not None
     return found, len(media)
 

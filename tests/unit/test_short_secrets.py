@@ -2,9 +2,9 @@
 
 import pytest
 
+from jobs.config.settings import load
+from jobs.config.values import SECRET_MIN_CHARS
 from jobs.errors import InvalidSettings
-from jobs.settings import load
-from jobs.values import SECRET_MIN_CHARS
 
 LONG = "x" * SECRET_MIN_CHARS
 SHORT = LONG[1:]

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from jobs import bfl
-from jobs.bfl_models import callback_grace
+from jobs.bfl import parsing
+from jobs.bfl.models import callback_grace
 from jobs.job import Job
-from jobs.patience import FINAL_POLL_SECONDS, Patience
 from jobs.report import Report
-from jobs.states import Source, State
+from jobs.status import Source, State
+from jobs.timeouts import FINAL_POLL_SECONDS, Patience
+from jobs.transitions import transition
 
 NOW = 1_700_000_000.0
 PATIENCE = Patience(callback_grace=None, give_up_after=3600.0, give_up_at_most=86_400.0)
@@ -17,7 +18,7 @@ WORDS = ("Pending", "Reasoning", "Generating", "PENDING", "processing")
 
 
 def report(status: str, source: Source = Source.CALLBACK, **more: Any) -> Report:
-    return bfl.parse_report({"status": status, **more}, "task", source)
+    return parsing.parse_report({"status": status, **more}, "task", source)
 
 
 def job(model: str | None = None) -> Job:
@@ -28,7 +29,7 @@ def job(model: str | None = None) -> Job:
 @pytest.mark.parametrize("word", WORDS)
 def test_what_bfl_is_at_work_on_is_not_given_up(word: str, source: Source) -> None:
     later = NOW + 3000
-    alive = job().hear(report(word, source), later, PATIENCE)
+    alive = transition(job(), report(word, source), later, PATIENCE)
     assert alive.deadline == later + PATIENCE.give_up_after
     assert alive.looked_at(NOW + 3601).state is State.SUBMITTED
 
@@ -43,7 +44,7 @@ def test_what_bfl_is_at_work_on_is_not_given_up(word: str, source: Source) -> No
     ],
 )
 def test_other_words_are_no_sign_of_life(word: str, source: Source) -> None:
-    heard = job().hear(report(word, source), NOW + 3000, PATIENCE)
+    heard = transition(job(), report(word, source), NOW + 3000, PATIENCE)
     assert heard.deadline == NOW + 3600
     lost = heard.looked_at(heard.deadline)
     assert (lost.state, lost.failure and lost.failure.code) == (State.LOST, "no_final_word")
@@ -52,7 +53,7 @@ def test_other_words_are_no_sign_of_life(word: str, source: Source) -> None:
 def test_a_job_that_bfl_calls_pending_for_ever_is_lost_after_a_day_and_says_so() -> None:
     now, known = NOW, job()
     while not known.state.terminal:
-        known = known.hear(report("Pending", Source.POLL), now, PATIENCE).looked_at(now)
+        known = transition(known, report("Pending", Source.POLL), now, PATIENCE).looked_at(now)
         now += 1800
         known = known if now < known.deadline else known.looked_at(known.deadline)
     assert known.ended_at == NOW + PATIENCE.give_up_at_most
@@ -85,16 +86,16 @@ def test_each_progress_callback_begins_the_grace_anew() -> None:
     for n in range(6):  # an hour, a callback every ten minutes
         now = NOW + 600 * (n + 1)
         assert known.look_at is not None and known.look_at > now
-        known = known.hear(report("Generating", progress=n / 10), now, PATIENCE)
+        known = transition(known, report("Generating", progress=n / 10), now, PATIENCE)
         assert known.look_at == now + grace
 
 
 def test_a_sign_of_life_moves_no_job_that_a_worker_has_or_shall_take() -> None:
     claimed = job().called_for(NOW).claimed(NOW)
-    heard = claimed.hear(report("Generating"), NOW + 1, PATIENCE)
+    heard = transition(claimed, report("Generating"), NOW + 1, PATIENCE)
     assert (heard.lease_until, heard.look_at) == (claimed.lease_until, claimed.look_at)
     wanted = job().called_for(NOW)
-    assert wanted.hear(report("Generating"), NOW + 1, PATIENCE).wanted == wanted.wanted
+    assert transition(wanted, report("Generating"), NOW + 1, PATIENCE).wanted == wanted.wanted
 
 
 def test_a_grace_that_is_too_long_leaves_time_for_one_poll() -> None:

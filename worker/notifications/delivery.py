@@ -6,17 +6,19 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
-from jobs import bfl_answers, notifications, portrait, shape, web
-from jobs.bfl import AUTHENTICATION_HEADERS
-from jobs.counts import Told, of_notice
+from jobs import notifications, serializer, views
+from jobs.bfl import compat
+from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.errors import RefusedUrl, TransferFailed
-from jobs.hosts import Recipient
 from jobs.job import Job
+from jobs.net import outbound
+from jobs.net.urls import Recipient
 from jobs.notifications import Outcome
+from jobs.recipient import Notice, Target
 from jobs.services import Services
-from jobs.shown import Notification
 from jobs.signing import callback_digest
-from jobs.target import Notice, Target
+from jobs.store.counters import Told, of_notice
+from jobs.view_types import Notification
 
 ANSWER_SECONDS = 20.0
 GONE = 410
@@ -87,8 +89,8 @@ class Request(NamedTuple):
         address = self.recipient.address
         try:
             with (
-                web.session_to(self.recipient) as session,
-                web.exchange(
+                outbound.session_to(self.recipient) as session,
+                outbound.exchange(
                     session, address, seconds=ANSWER_SECONDS, headers=self.headers, body=self.body
                 ) as response,
             ):
@@ -109,7 +111,7 @@ def recipient_of(services: Services, job: Job, to: Target) -> Recipient:
 
 def _in_bfl_format(services: Services, job: Job, _notice: Notice) -> tuple[dict[str, str], bytes]:
     """With the caller's secret in both of BFL's official headers, when there is one."""
-    answer = bfl_answers.told(job, services.links_to(job))
+    answer = compat.told(job, services.links_to(job))
     body = json.dumps(answer, ensure_ascii=False).encode()
     secret = job.caller.secret if job.caller else None
     if secret is None:
@@ -125,8 +127,8 @@ def _as_standard_webhook(
     """The job as the status API shows it, signed for this very attempt."""
     content: Notification = {
         "type": f"job.{job.state}",
-        "timestamp": portrait.time(notice.since),
-        "data": shape.job(services, job),
+        "timestamp": serializer.time(notice.since),
+        "data": views.job(services, job),
     }
     body = json.dumps(content)
     signature = services.seal.headers(notice.id(job.id), services.store.now(), body)

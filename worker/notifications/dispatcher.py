@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from jobs.errors import BrokenRecord, RefusedUrl, StoreUnavailable
 from jobs.job import Job
+from jobs.recipient import Target
 from jobs.services import Services
-from jobs.target import Target
 from worker.notifications import delivery
 
 POLL_SECONDS = 0.5

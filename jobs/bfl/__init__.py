@@ -1,0 +1,1 @@
+"""BFL's API: the only package that knows its words and shapes."""

@@ -1,0 +1,131 @@
+"""BFL's API over HTTP: one request that carries the key, one answer read whole."""
+
+import time
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import NamedTuple
+
+import requests
+from pydantic import SecretStr
+
+from jobs.bfl.hosts import Trust
+from jobs.config.concurrency import is_model
+from jobs.errors import BflUnavailable, NotSent, RefusedUrl, TransferFailed
+from jobs.net import outbound
+from jobs.net.urls import Address, Origin
+
+ANSWER_SECONDS = 10.0
+ANSWER_MAX_BYTES = 1_048_576
+RETRY_AFTER_MAX_SECONDS = 3600.0
+ANY_KEY = "any"  # a sandbox wants one, like BFL, and takes whatever it is
+
+
+class Answer(NamedTuple):
+    """What BFL answered, as it came; `retry_after` in seconds."""
+
+    status: int
+    retry_after: float | None
+    body: bytes
+
+    @property
+    def good(self) -> bool:
+        return self.status == HTTPStatus.OK
+
+    @property
+    def key_refused(self) -> bool:
+        return self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+    @property
+    def unknown(self) -> bool:
+        return self.status == HTTPStatus.NOT_FOUND
+
+
+# What BFL says to a path it does not have, said without asking: no other path is worth the key.
+NO_SUCH_MODEL = Answer(
+    HTTPStatus.NOT_FOUND, None, b'{"detail": "the model is not a path of plain names"}'
+)
+
+
+class Api:
+    """Asks BFL with the operator's key, which goes to BFL's API hosts and nowhere else."""
+
+    def __init__(self, key: SecretStr | None, trust: Trust, origin: Origin) -> None:
+        self._key = key
+        self._trust = trust
+        self.origin = origin
+
+    @property
+    def session(self) -> requests.Session:
+        return outbound.new_session(self._trust.sandbox)
+
+    def polled(self, session: requests.Session, url: str) -> Answer:
+        """The answer of a polling URL, through redirects. Raises BflUnavailable."""
+        allow, headers = self._trust.api, self._headers
+        try:
+            with outbound.follow(
+                session, allow(url), seconds=ANSWER_SECONDS, allow=allow, headers=headers
+            ) as response:
+                return _read(response)
+        except (TransferFailed, RefusedUrl) as error:
+            raise BflUnavailable(str(error)) from None
+
+    def credits(self) -> Answer:
+        """The answer to "how many credits are left?". Raises BflUnavailable."""
+        try:
+            with self.session as session:
+                return self._call(session, Address(self.origin, "/v1/credits"))
+        except (TransferFailed, RefusedUrl) as error:
+            raise BflUnavailable(str(error)) from None
+
+    def submitted(self, origin: Origin, model: str, body: bytes, seconds: float) -> Answer:
+        """The answer to a submission to this host of BFL.
+
+        Raises NotSent when BFL cannot have heard of it, TransferFailed when it may have.
+        """
+        if not is_model(model):
+            return NO_SUCH_MODEL
+        try:
+            with self.session as session:
+                return self._call(session, Address(origin, f"/v1/{model}"), body, seconds)
+        except RefusedUrl as error:
+            raise NotSent(str(error)) from None
+        except BflUnavailable as error:
+            raise NotSent(str(error)) from None
+
+    def _call(
+        self,
+        session: requests.Session,
+        address: Address,
+        body: bytes | None = None,
+        seconds: float = ANSWER_SECONDS,
+    ) -> Answer:
+        headers = self._headers(address)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        with outbound.exchange(
+            session, address, seconds=seconds, headers=headers, body=body
+        ) as response:
+            return _read(response)
+
+    def _headers(self, address: Address) -> dict[str, str]:
+        if self._key is None and address.origin != self._trust.sandbox:
+            raise BflUnavailable("BFL_API_KEY is not set, so BFL cannot be asked")
+        return {"x-key": self._key.get_secret_value() if self._key else ANY_KEY}
+
+
+def _read(response: requests.Response) -> Answer:
+    body = response.raw.read(ANSWER_MAX_BYTES, decode_content=False)
+    return Answer(response.status_code, _retry_after(response.headers.get("Retry-After")), body)
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Seconds, from either form RFC 9110 allows; None when the header says nothing usable."""
+    if not header:
+        return None
+    if header.isascii() and header.isdigit() and len(header) < 10:
+        return min(float(header), RETRY_AFTER_MAX_SECONDS)
+    try:
+        seconds = parsedate_to_datetime(header).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), RETRY_AFTER_MAX_SECONDS)

@@ -1,0 +1,209 @@
+"""Replies in BFL's shape, for clients of BFL's API.
+
+Their habits decide the details: some take any word but "Pending" and the final ones for an error,
+some want numbers to be numbers or absent, and one reads only `message`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
+
+from jobs.job import Job
+from jobs.media_file import Role
+from jobs.media_references import with_links
+from jobs.status import State
+
+RETRY_AFTER_SECONDS = 1
+# Delivery URLs die within the hour, and polling URLs are for BFL's own key.
+_URL = re.compile(
+    r"https?://(?:delivery[a-z0-9.-]{0,253}\.bfl\.(?:ai|ml)"
+    r"|bfldelivery[a-z0-9]{0,63}\.blob\.core\.windows\.net"
+    r"|(?:api|gateway)[a-z0-9.-]{0,253}\.bfl\.(?:ai|ml)/v1/get_result)(?![a-z0-9.-])[^\s\"'<>]*",
+    re.IGNORECASE | re.ASCII,
+)
+
+_STATUS = {
+    State.STORED: "Ready",
+    State.FAILED: "Error",
+    State.EXPIRED: "Error",
+    State.LOST: "Error",
+}
+
+
+class Taken(TypedDict):
+    """A submission as BFL would answer it."""
+
+    id: str
+    polling_url: str
+    cost: float | None
+    input_mp: float | None
+    output_mp: float | None
+    status: NotRequired[str]
+    webhook_url: NotRequired[str]
+
+
+class Told(TypedDict):
+    """A task in BFL's answer to a poll."""
+
+    id: str
+    status: str
+    result: dict[str, Any] | None
+    progress: float | None
+    details: dict[str, Any] | None
+    preview: None
+    cost: NotRequired[float]
+    error: NotRequired[str]
+    message: NotRequired[str]
+
+
+class Credits(TypedDict):
+    """Credits of the BFL account."""
+
+    credits: float
+
+
+class Complaint(TypedDict):
+    """A field that is wrong, in BFL's shape."""
+
+    loc: list[str]
+    msg: str
+    type: str
+
+
+class Error(TypedDict):
+    """An error in BFL's shape."""
+
+    detail: str | list[Complaint]
+    message: str
+
+
+def submitted(job: Job, base_url: str) -> Taken:
+    """The answer to a submission; clients want `polling_url` also beside a webhook."""
+    came_in, went_out = job.megapixels
+    said: Taken = {
+        "id": job.id,
+        "polling_url": f"{base_url}/v1/get_result?id={job.id}",
+        "cost": job.cost,
+        "input_mp": came_in,
+        "output_mp": went_out,
+    }
+    if job.caller:
+        said["status"] = "Pending"
+        said["webhook_url"] = job.caller.url
+    return said
+
+
+def told(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> Told:
+    """The answer to a poll and the body of a callback; "Ready" only once the media are stored.
+
+    `waiting` are the reasons why BFL does not work on it yet.
+    """
+    said: Told = {
+        "id": job.id,
+        "status": _status(job),
+        "result": _result(job, links) if job.state is State.STORED else None,
+        "progress": job.progress,
+        "details": _details(job, waiting),
+        "preview": None,
+    }
+    if job.cost is not None:
+        said["cost"] = job.cost
+    if job.failure and job.state.terminal and job.state is not State.STORED:
+        said["error"] = job.failure.code
+        said["message"] = _without_bfl_urls(job.failure.message)
+    return said
+
+
+def pending(task_id: str) -> Told:
+    """The answer while Redis is down: the client polls again."""
+    return _about(task_id, "Pending")
+
+
+def unknown(task_id: str) -> Told:
+    return _about(task_id, "Task not found")
+
+
+def _about(task_id: str, status: str) -> Told:
+    return {
+        "id": task_id,
+        "status": status,
+        "result": None,
+        "progress": None,
+        "details": None,
+        "preview": None,
+    }
+
+
+def _status(job: Job) -> str:
+    if job.state is State.MODERATED and job.moderation:
+        return "Request Moderated" if job.moderation.stage == "request" else "Content Moderated"
+    return _STATUS.get(job.state, "Pending")
+
+
+def _result(job: Job, links: Sequence[str]) -> dict[str, Any]:
+    """BFL's result with our links in place of its URLs; unknown values are left out."""
+    result = _media_fields(job, links) | _without_bfl_urls_in(with_links(job.result, links))
+    return {name: value for name, value in result.items() if value is not None}
+
+
+def _without_bfl_urls_in(value: Any) -> Any:
+    """A value whose URLs of BFL are gone: from a list, as null from an object, or out of a text."""
+    if isinstance(value, str):
+        return None if _is_bfl_url(value) else _without_bfl_urls(value)
+    if isinstance(value, list):
+        return [_without_bfl_urls_in(item) for item in value if not _is_bfl_url(item)]
+    if isinstance(value, Mapping):
+        return {_without_bfl_urls(k): _without_bfl_urls_in(item) for k, item in value.items()}
+    return value
+
+
+def _is_bfl_url(value: Any) -> bool:
+    return isinstance(value, str) and _URL.fullmatch(value) is not None
+
+
+def _without_bfl_urls(text: str) -> str:
+    return _URL.sub("(URL removed)", text)
+
+
+def _media_fields(job: Job, links: Sequence[str]) -> dict[str, Any]:
+    """For a result that is not known as a whole: it was too long, or came back from a sidecar."""
+    media: dict[str, Any] = {}
+    for name, role in (("sample", Role.SAMPLE), ("draft_cache", Role.DRAFT_CACHE)):
+        found = _links(job, links, role)
+        media |= {name: found[0]} if found else {}
+        media |= {f"{name}s": found} if len(found) > 1 else {}
+    return media
+
+
+def _links(job: Job, links: Sequence[str], role: Role) -> list[str]:
+    return [link for link, file in zip(links, job.media, strict=True) if file.role is role]
+
+
+def _details(job: Job, waiting: Sequence[str]) -> dict[str, Any] | None:
+    if waiting:
+        return {"Waiting": list(waiting)}
+    if job.moderation and job.moderation.reasons:
+        return {"Moderation Reasons": list(job.moderation.reasons)}
+    return None
+
+
+def error(detail: str | list[Complaint], message: str) -> Error:
+    """An error body; `message` is what BFL's own Python client shows."""
+    return {"detail": detail, "message": message}
+
+
+NOT_AUTHENTICATED = "Not authenticated - Invalid Authentication"
+
+
+def complaints(errors: Sequence[Mapping[str, str]]) -> list[Complaint]:
+    """Fields that are wrong, as BFL names them."""
+    return [
+        {
+            "loc": ["body", *error["field"].split(".")],
+            "msg": error["message"],
+            "type": "value_error",
+        }
+        for error in errors
+    ]

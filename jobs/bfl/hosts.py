@@ -1,0 +1,145 @@
+"""BFL's hosts: which URLs may be followed, and which may be sent the API key.
+
+The patterns come from BFL's docs (`delivery.*.bfl.ai`, names change) and recorded traffic.
+"""
+
+import re
+from typing import NamedTuple
+
+from jobs.errors import RefusedUrl, UnknownHost
+from jobs.net.ip import is_inside
+from jobs.net.urls import (
+    LOOPBACK,
+    Address,
+    Origin,
+    Reach,
+    Recipient,
+    is_public_name,
+    matches,
+    origin_only,
+    parse,
+)
+
+ANY_HOST = "*"
+# `api.bfl.ml` is dead, and the key must not go to whoever has that domain one day.
+_BFL_API = re.compile(r"(api|gateway)(\.[a-z0-9-]{1,63})*\.bfl\.ai")
+# Anybody can register a name on Azure's domain: only those that were recorded are BFL's.
+AZURE_ACCOUNTS = ("bfldeliverysc", "bfldeliveryscus", "bfldeliveryprod", "bfldeliveryprodeu4")
+_BFL_DELIVERY = re.compile(
+    r"delivery[a-z0-9-]*(\.[a-z0-9-]{1,63})*\.bfl\.(ai|ml)"
+    rf"|({'|'.join(AZURE_ACCOUNTS)})\.blob\.core\.windows\.net"
+)
+# Where a host stands: `api.eu2.`, `delivery-eu1.`, `bfldeliveryprodeu4.`
+_REGION = re.compile(r"(?:[.-]|prod)(eu|us)[0-9]*(?=[.-])")
+_NO_API = "must be global, eu, us, eu1, us1, or the https URL of a BFL API host"
+_POLL_PATH = "/v1/get_result"
+
+
+class Trust(NamedTuple):
+    """Whom this installation talks to: BFL's hosts, the operator's own additions, the sandbox."""
+
+    sandbox: Origin | None = None
+    delivery_hosts: tuple[str, ...] = ()
+    region: str | None = None  # "eu" or "us": nothing of a job leaves it
+    notify_hosts: tuple[str, ...] | None = None  # None: nothing could be signed
+    notify_url: Address | None = None
+
+    def api(self, url: str) -> Address:
+        """The address of a polling URL. Raises RefusedUrl unless it is one of BFL's."""
+        address = parse(url)
+        if not self._is_near(address, _BFL_API) or address.path != _POLL_PATH:
+            raise RefusedUrl("the polling URL is not one of BFL's")
+        return address
+
+    def delivery(self, url: str) -> Address:
+        """The address of a delivery URL.
+
+        Raises UnknownHost when its host is not allowed, RefusedUrl when it can never be one.
+        """
+        address = parse(url)
+        if self._is_sandbox(address) or self._is_named_by_operator(address.origin):
+            return address
+        if address.origin[::2] != ("https", 443) or not is_public_name(address.origin.host):
+            raise RefusedUrl("the delivery URL is not an https one of a public host")
+        if not _BFL_DELIVERY.fullmatch(address.origin.host):
+            raise UnknownHost(address.origin.host, "is not known to be BFL's")
+        if not self._is_in_region(address.origin.host):
+            raise UnknownHost(address.origin.host, f"is not in the region {self.region}")
+        return address
+
+    def _is_named_by_operator(self, origin: Origin) -> bool:
+        https = origin[::2] == ("https", 443)
+        return https and any(matches(host, origin.host) for host in self.delivery_hosts)
+
+    def caller(self, url: str) -> Recipient:
+        """Where somebody else's webhook is. Raises RefusedUrl unless it is https and may be public.
+
+        Beside a sandbox, which is only there to develop with, plain http on loopback is fine.
+        """
+        address = parse(url)
+        inside = self.sandbox is not None and address.origin.host.strip("[]") in LOOPBACK
+        if address.origin.scheme == "http" and inside:
+            return Recipient(address, Reach.LOOPBACK)
+        if address.origin.scheme != "https":
+            raise RefusedUrl("the URL is not an https one")
+        if is_inside(address.origin.host):
+            raise RefusedUrl("the URL's host is not a public one")
+        return Recipient(address, Reach.PUBLIC)
+
+    def app(self, url: str) -> Recipient:
+        """Where a job's `notify_url` is. Raises RefusedUrl unless NOTIFY_HOSTS allows it.
+
+        A host that the operator named may be a private one; plain http to it stays private.
+        """
+        if self.notify_hosts is None:
+            raise RefusedUrl("nobody can be notified: this Fluxkeep has no NOTIFY_SECRET")
+        address = parse(url)
+        if address.origin.host in self.notify_hosts:
+            https = address.origin.scheme == "https"
+            return Recipient(address, Reach.NAMED if https else Reach.NEAR)
+        if ANY_HOST not in self.notify_hosts:
+            raise RefusedUrl("the URL does not lead to a host that NOTIFY_HOSTS names")
+        return self.caller(url)
+
+    def owner(self) -> Recipient:
+        """Where the operator wants to be told. Raises RefusedUrl when that is nowhere."""
+        if self.notify_url is None or self.notify_hosts is None:
+            raise RefusedUrl("there is no NOTIFY_URL any more")
+        return Recipient(self.notify_url, Reach.NAMED)
+
+    def _is_near(self, address: Address, hosts: re.Pattern[str]) -> bool:
+        near = self._is_in_region(address.origin.host)
+        return self._is_sandbox(address) or (near and _secure(address, hosts))
+
+    def _is_in_region(self, host: str) -> bool:
+        return self.region is None or regions(host) == {self.region}
+
+    def _is_sandbox(self, address: Address) -> bool:
+        return self.sandbox is not None and address.origin == self.sandbox
+
+
+def regions(host: str) -> set[str]:
+    """Which regions the name of a BFL host speaks of: none for the global ones."""
+    return set(_REGION.findall(host))
+
+
+def region_of(host: str) -> str | None:
+    """The one region that everything of a job stays in when it is submitted to this host."""
+    found = regions(host)
+    return found.pop() if len(found) == 1 else None
+
+
+def _secure(address: Address, hosts: re.Pattern[str]) -> bool:
+    scheme, host, port = address.origin
+    return (scheme, port) == ("https", 443) and hosts.fullmatch(host) is not None
+
+
+def api_origin(url: str, sandbox: Origin | None) -> Origin:
+    """The origin of a BFL API host. Raises ValueError unless it is one of BFL's or the sandbox."""
+    try:
+        origin = origin_only(url)
+    except ValueError:
+        raise ValueError(_NO_API) from None
+    if origin != sandbox and not _secure(Address(origin, "/"), _BFL_API):
+        raise ValueError(_NO_API)
+    return origin

@@ -1,0 +1,58 @@
+"""Outgoing hosts: the list that a firewall has to allow, and whether each kind can be reached."""
+
+from typing import NamedTuple
+
+from jobs.bfl.hosts import AZURE_ACCOUNTS, Trust, regions
+from jobs.errors import RefusedUrl, TransferFailed
+from jobs.net import outbound
+from jobs.net.urls import ANY_LABEL, Address, Origin
+
+REACH_SECONDS = 5.0
+_HTTPS_PORT = 443
+
+
+class Destination(NamedTuple):
+    """Hosts of one kind, as a firewall would name them, and one of them to try."""
+
+    kind: str
+    patterns: tuple[str, ...]
+    sample: Address
+
+
+def destinations(trust: Trust, origin: Origin) -> tuple[Destination, ...]:
+    """All hosts that Fluxkeep connects to on BFL's behalf, by kind."""
+    if origin == trust.sandbox:
+        return (Destination("sandbox", (str(origin),), Address(origin, "/")),)
+    azure = [f"{account}.blob.core.windows.net" for account in AZURE_ACCOUNTS]
+    wanted = [host for host in azure if trust.region is None or regions(host) == {trust.region}]
+    region = trust.region or "*"
+    delivery = (f"delivery-{region}*.bfl.ai", f"delivery.{region}*.bfl.ai")
+    found = [
+        _destination("submissions", (origin.host,), origin.host),
+        _destination("polls", (f"api.{region}*.bfl.ai",), f"api.{trust.region or 'us'}.bfl.ai"),
+        _destination("delivery", delivery, f"delivery-{trust.region or 'eu'}1.bfl.ai"),
+        *(_destination("delivery (Azure)", tuple(wanted), host) for host in wanted[:1]),
+        *(_destination("DELIVERY_HOSTS", (host,), host) for host in trust.delivery_hosts),
+    ]
+    return tuple(found)
+
+
+def _destination(kind: str, patterns: tuple[str, ...], sample: str) -> Destination:
+    return Destination(kind, patterns, Address(Origin("https", sample, _HTTPS_PORT), "/"))
+
+
+def can_try(destination: Destination) -> bool:
+    """Whether its sample is a host, not a pattern of an operator's."""
+    return ANY_LABEL not in destination.sample.origin.host
+
+
+def why_unreachable(trust: Trust, destination: Destination) -> str | None:
+    """None when the sample gives any HTTP answer, whatever its status. No key is sent."""
+    try:
+        with (
+            outbound.new_session(trust.sandbox) as session,
+            outbound.exchange(session, destination.sample, seconds=REACH_SECONDS),
+        ):
+            return None
+    except (TransferFailed, RefusedUrl) as error:
+        return str(error)

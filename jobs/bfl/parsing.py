@@ -1,0 +1,216 @@
+"""Parser for what BFL says: callbacks of all eras and polling answers.
+
+The only module that knows BFL's words. It is liberal about names and strict about types; a status
+word that nobody knows means that the task is still in progress.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.bfl.hosts import region_of
+from jobs.bfl.results import find_files, mark_files
+from jobs.bfl.signed_urls import strip_signatures
+from jobs.errors import BadReport
+from jobs.net import strict_json
+from jobs.report import Failure, Moderation, Report, Stage
+from jobs.status import News, Source
+
+TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+_CLAIMED_ID = re.compile(rb'"(?:task_)?id"[ \t\r\n]*:[ \t\r\n]*"([A-Za-z0-9_-]{1,128})"')
+# Two official descriptions that conflict: the secret itself, or an HMAC of the body.
+AUTHENTICATION_HEADERS = ("X-Webhook-Secret", "X-BFL-Signature")
+MESSAGE_MAX_CHARS = 500
+WORD_MAX_CHARS = 64
+REASONS_MAX = 20
+
+_WORDS = {
+    "ready": News.READY,
+    "success": News.READY,
+    "error": News.FAILED,
+    "failed": News.FAILED,
+    "request moderated": News.MODERATED,
+    "content moderated": News.MODERATED,
+    "generated content moderated": News.MODERATED,
+}
+DONE = "Ready"
+_NOT_FOUND = "task not found"
+# Any other word of a poll is progress, too, but no proof that somebody works on the task.
+_AT_WORK = frozenset({"pending", "reasoning", "generating", "processing"})
+API_HOSTS = ("api.bfl.ai", "api.eu.bfl.ai", "api.us.bfl.ai", "api.eu1.bfl.ai", "api.us1.bfl.ai")
+
+_IDENTIFIER = {"type": "string", "pattern": f"^{TASK_ID.pattern}$"}
+# What is asked of a callback, and no more: all eras and whatever else BFL may send are read.
+CALLBACK: dict[str, Any] = {
+    "title": "Callback",
+    "description": "What BFL says of a task; names and words are read liberally.",
+    "type": "object",
+    "properties": {
+        "status": {"description": f"`{DONE}`, or any other of BFL's words"},
+        "result": {
+            "description": "an object with `sample`, `samples`, `draft_cache` or `draft_caches`"
+        },
+        "progress": {"description": "from 0 to 1"},
+        "details": {"description": "why it was moderated"},
+        "cost": {"description": "in credits"},
+    },
+    "anyOf": [
+        {"required": ["id"], "properties": {"id": _IDENTIFIER}},
+        {"required": ["task_id"], "properties": {"task_id": _IDENTIFIER, "id": False}},
+    ],
+}
+
+
+def parse_callback(body: bytes) -> Report:
+    """The report in a callback's body. Raises BadReport."""
+    message = strict_json.loads(body)
+    if not isinstance(message, dict):
+        raise BadReport("the body is not an object")
+    return parse_report(message, task_id(message), Source.CALLBACK)
+
+
+def claimed_task_id(body: bytes) -> str | None:
+    """The first id in a body that nothing proves; the body is not parsed."""
+    found = _CLAIMED_ID.search(body)
+    return found[1].decode() if found else None
+
+
+def task_id(message: Mapping[str, Any]) -> str:
+    """`id` since 2026-02, `task_id` before. Raises BadReport unless it is a plain identifier."""
+    found = message.get("id", message.get("task_id"))
+    if not isinstance(found, str) or not TASK_ID.fullmatch(found):
+        raise BadReport("the task id is missing or malformed")
+    return found
+
+
+def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Report:
+    """The report in a message about a task; polling answers and callbacks have one shape."""
+    said = _word(message.get("status"))
+    news = _WORDS.get(said.lower(), News.PROGRESS)
+    result = message.get("result")
+    result = result if isinstance(result, dict) else {}
+    files = find_files(result)
+    if news is News.READY and not files.urls:
+        news = News.UNCLEAR
+    ready = news is News.READY
+    return Report(
+        task_id=task_id,
+        source=source,
+        news=news,
+        said=said,
+        urls=files.urls if ready else (),
+        roles=files.roles if ready else (),
+        left_out=files.left_out if ready else 0,
+        expires=files.expires_at if ready else None,
+        is_alive=news is News.PROGRESS and _is_at_work(said, source),
+        progress=_fraction(message.get("progress")),
+        cost=number(message.get("cost", result.get("cost"))),
+        result=mark_files(result, files.urls if ready else ()),
+        failure=_failure(message) if news is News.FAILED else None,
+        moderation=_moderation(message, said) if news is News.MODERATED else None,
+    )
+
+
+def _is_at_work(said: str, source: Source) -> bool:
+    """BFL calls back only for tasks that it has; a poll may have reached the wrong cluster."""
+    word = said.lower()
+    return word != _NOT_FOUND if source is Source.CALLBACK else word in _AT_WORK
+
+
+def is_final(message: Mapping[str, Any]) -> bool:
+    """Whether a message says how a task ended."""
+    return _word(message.get("status")).lower() in _WORDS
+
+
+def is_not_found(message: Mapping[str, Any]) -> bool:
+    """Whether a polling answer says that this host does not know the task."""
+    return _word(message.get("status")).lower() == _NOT_FOUND
+
+
+def polling_urls(origin: str, task_id: str, region: str | None = None) -> tuple[str, ...]:
+    """URLs to ask when BFL named none: of the host submitted to, then of all others.
+
+    Within a `region` only its own hosts are asked; beside the sandbox there are no others.
+    """
+    origins = [f"https://{host}" for host in API_HOSTS if region in (None, region_of(host))]
+    asked = dict.fromkeys([origin, *origins]) if origin in origins else [origin]
+    return tuple(f"{each}/v1/get_result?id={task_id}" for each in asked)
+
+
+def error_message(body: Any) -> str:
+    """BFL's own words for an error: `detail` (text, list or object), `message`, then `error`."""
+    if not isinstance(body, dict):
+        return ""
+    for name in ("detail", "message", "error"):
+        if text := _text(body.get(name)):
+            return strip_signatures(text)[:MESSAGE_MAX_CHARS]
+    return ""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "; ".join(filter(None, map(_text, value)))
+    if isinstance(value, dict):
+        where = value.get("loc")
+        path = ".".join(str(part) for part in where) if isinstance(where, list) else ""
+        names = ("msg", "message", "error", "detail")
+        text = next(filter(None, (_text(value.get(name)) for name in names)), "")
+        return f"{path}: {text}" if path else text or json.dumps(value, ensure_ascii=False)
+    return ""
+
+
+def _word(value: Any) -> str:
+    return strip_signatures(value)[:WORD_MAX_CHARS] if isinstance(value, str) else ""
+
+
+def credits_left(body: bytes) -> float:
+    """What is left by the answer to `GET /v1/credits`. Raises BadReport."""
+    message = strict_json.loads(body)
+    left = number(message.get("credits")) if isinstance(message, dict) else None
+    if left is None:
+        raise BadReport("the answer names no credits")
+    return left
+
+
+def number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _fraction(value: Any) -> float | None:
+    progress = number(value)
+    return None if progress is None else min(max(progress, 0.0), 1.0)
+
+
+def _failure(said: Mapping[str, Any]) -> Failure:
+    """The recorded failures carry a code in `error` and prose in `message` or `details`."""
+    error, prose = said.get("error"), said.get("message")
+    code = error if isinstance(error, str) and re.fullmatch(r"[a-z0-9_.-]{1,64}", error) else None
+    details = {"detail": said.get("details")}
+    text = _text(prose) or error_message(said) or error_message(details)
+    message = strip_signatures(text)[:MESSAGE_MAX_CHARS]
+    return Failure(code or "bfl_error", message or "BFL reported an error")
+
+
+def _moderation(message: Mapping[str, Any], said: str) -> Moderation:
+    stage: Stage = "request" if said.lower().startswith("request") else "content"
+    return Moderation(stage, _reasons(message.get("details")))
+
+
+def _reasons(details: Any) -> tuple[str, ...]:
+    """`{"Moderation Reasons": [...]}` in the docs; seen as a list, a string and null as well."""
+    if isinstance(details, dict):
+        named = [value for name, value in details.items() if "reason" in name.lower()]
+        details = named[0] if named else None
+    items = [details] if isinstance(details, str) else details
+    if not isinstance(items, list):
+        return ()
+    texts = [strip_signatures(item) for item in items if isinstance(item, str)]
+    return tuple(text[:MESSAGE_MAX_CHARS] for text in texts[:REASONS_MAX])

@@ -1,0 +1,93 @@
+"""Files of a BFL result: where their URLs stand, in which order, and in which role.
+
+A job's record keeps the result with `media:<n>` in each place where the URL of its n-th file was.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from jobs.bfl.signed_urls import expires_at, is_signed_url, strip_signatures_in
+from jobs.media_file import Role
+from jobs.media_references import replace_texts, texts
+
+FILES_MAX = 256
+RESULT_MAX_CHARS = 16_384
+
+# FLUX 3 sends lists; the singular is the first of the plural. One may come without the other.
+_ROLES = {
+    "sample": Role.SAMPLE,
+    "samples": Role.SAMPLE,
+    "draft_cache": Role.DRAFT_CACHE,
+    "draft_caches": Role.DRAFT_CACHE,
+}
+
+
+class Files(NamedTuple):
+    """Delivery URLs of a result, byte-exact, each once and with its role.
+
+    `left_out` is the number of those beyond FILES_MAX.
+    """
+
+    urls: tuple[str, ...]
+    roles: tuple[Role, ...]
+    left_out: int = 0
+
+    @property
+    def expires_at(self) -> float | None:
+        """The first expiry among them; a URL in an unknown place does not shorten the others'."""
+        known = [url for url, role in zip(self.urls, self.roles, strict=True) if role in _KNOWN]
+        times = (expires_at(url) for url in known or self.urls)
+        return min((at for at in times if at is not None), default=None)
+
+
+_KNOWN = frozenset(_ROLES.values())
+
+
+def find_files(result: Mapping[str, Any]) -> Files:
+    """All files of a result: samples, then draft bundles, then signed URLs anywhere else."""
+    found = _find(result)
+    kept = dict(islice(found.items(), FILES_MAX))
+    return Files(tuple(kept), tuple(kept.values()), len(found) - len(kept))
+
+
+def _find(result: Mapping[str, Any]) -> dict[str, Role]:
+    found: dict[str, Role] = {}
+    for name, role in _ROLES.items():
+        for url in _urls(result.get(name)):
+            found.setdefault(url, role)
+    for text in texts(result):
+        if is_signed_url(text):
+            found.setdefault(text, Role.OTHER)
+    return found
+
+
+def _urls(value: Any) -> Iterator[str]:
+    """URLs of a media field: a string, an object with a `url`, or a list of these."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _urls(item)
+    elif isinstance(value, dict):
+        yield from _urls(value.get("url"))
+    elif isinstance(value, str) and value:
+        yield value
+
+
+def mark_files(result: Mapping[str, Any], urls: Sequence[str]) -> dict[str, Any]:
+    """The result with a mark in the place of each of these URLs, and without any other one."""
+    marks = dict.fromkeys(_find(result)) | {url: f"media:{n}" for n, url in enumerate(urls)}
+    marked: dict[str, Any] = strip_signatures_in(replace_texts(result, marks))
+    return marked if len(json.dumps(marked)) <= RESULT_MAX_CHARS else {"truncated": True}
+
+
+def without_media_fields(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The result for the status API, which lists files apart: no plain media fields."""
+    return {
+        name: value for name, value in result.items() if name not in _ROLES or _says_more(value)
+    }
+
+
+def _says_more(value: Any) -> bool:
+    """Whether a media field holds more than marks, as a list of objects does."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(_says_more, value)))

@@ -1,0 +1,151 @@
+"""BFL's submission API: hosts, request bodies, and the meaning of its answers."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from jobs.bfl import parsing
+from jobs.bfl.hosts import Trust
+from jobs.bfl.signed_urls import strip_signatures_in
+from jobs.errors import BadReport, RefusedUrl
+from jobs.net import strict_json
+from jobs.report import Failure, Taken
+
+URL_MAX_CHARS = 2083
+SAID_MAX_CHARS = 8192
+CODES = {400: "invalid_input", 404: "unknown_model", 422: "invalid_input"}
+
+NO_CREDITS = 402
+TOO_MANY = 429
+KEY_REFUSED = (401, 403)
+TIMED_OUT = 408
+WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
+
+BFL_HOST = "api.bfl.ai"
+# Paths of BFL's API whose answers have no task to wait for.
+ONLY_BFL = frozenset({"finetune", "my_finetunes", "finetune_details", "delete_finetune"})
+NO_GENERATIONS = ONLY_BFL | {"get_result", "credits"}
+FINETUNED = "-finetuned"
+BOUND_TO_REGION = (
+    "most fine-tuned models live in the one region where they were trained: "
+    "name it as `region`, or in BFL_API_URL"
+)
+FINETUNED_ANYWHERE = "flux-2-klein"  # BFL serves these on its global host
+
+
+class Webhook(NamedTuple):
+    """The address BFL calls, and the secret that authenticates the call."""
+
+    url: str
+    secret: str
+
+
+def is_generation(model: str) -> bool:
+    """Whether a path of BFL's API makes a task, as far as its docs tell."""
+    return model.partition("/")[0] not in NO_GENERATIONS
+
+
+def refuse_no_generation(path: str) -> str:
+    """The message for a request that only BFL itself can answer."""
+    return f"{path} is no generation: send it to BFL itself, https://{BFL_HOST}/v1/{path}"
+
+
+def is_bound_to_region(model: str) -> bool:
+    """Whether a fine-tuned model lives in the one region where it was trained."""
+    return model.endswith(FINETUNED) and not model.startswith(FINETUNED_ANYWHERE)
+
+
+def body(given: Mapping[str, Any], webhook: Webhook | None) -> bytes:
+    """The caller's input as it is, with our webhook where there is one."""
+    fields = dict(zip(WEBHOOK_FIELDS, webhook, strict=True)) if webhook else {}
+    return json.dumps({**given, **fields}, ensure_ascii=False).encode()
+
+
+def taken(answer: bytes) -> Taken:
+    """The task in a good answer. Raises BadReport when there is none in it.
+
+    With a webhook OpenAPI allows an answer without `polling_url`; the numbers may be null.
+    """
+    message = strict_json.loads(answer)
+    if not isinstance(message, dict):
+        raise BadReport("the answer is not an object")
+    url = message.get("polling_url")
+    return Taken(
+        task_id=parsing.task_id(message),
+        polling_url=url if isinstance(url, str) and len(url) <= URL_MAX_CHARS else None,
+        cost=parsing.number(message.get("cost")),
+        megapixels=(
+            parsing.number(message.get("input_mp")),
+            parsing.number(message.get("output_mp")),
+        ),
+    )
+
+
+def within(task: Taken, trust: Trust) -> Taken:
+    """The task without a polling URL that must not be followed: the submit host is known."""
+    try:
+        trust.api(task.polling_url or "")
+    except RefusedUrl:
+        return replace(task, polling_url=None)
+    return task
+
+
+def without_task(path: str) -> Failure:
+    """BFL took the request, but its answer names no task to wait for."""
+    message = f"BFL's answer names no task. {refuse_no_generation(path)}"
+    return Failure("no_task", message, 400, {"detail": message})
+
+
+def refuses_webhook(answer: bytes) -> bool:
+    """Whether the webhook is all that BFL complains about: strict models know no such fields."""
+    complaints = _complaints(_object(answer))
+    return bool(complaints) and all(map(_is_about_webhook, complaints))
+
+
+def refusal(status: int, answer: bytes) -> Failure:
+    """Why BFL will not take a submission, in its own words.
+
+    Beside its own mistakes the caller is told of none of ours.
+    """
+    message = _object(answer)
+    if kept := [_without_input(one) for one in _complaints(message) if not _is_about_webhook(one)]:
+        message = {**message, "detail": kept}
+    words = parsing.error_message(message) or f"BFL answered {status}"
+    small = message and len(json.dumps(message)) <= SAID_MAX_CHARS
+    said = strip_signatures_in(message) if small else {"detail": words}
+    return Failure(CODES.get(status, "bfl_error"), words, status, said)
+
+
+def _without_input(complaint: Any) -> Any:
+    """FastAPI may repeat the whole body as `input`, and our webhook's secret is in there."""
+    if not isinstance(complaint, dict):
+        return complaint
+    return {name: value for name, value in complaint.items() if name != "input"}
+
+
+def _object(answer: bytes) -> dict[str, Any]:
+    try:
+        message = strict_json.loads(answer)
+    except BadReport:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _complaints(message: Mapping[str, Any]) -> list[Any]:
+    detail = message.get("detail")
+    return detail if isinstance(detail, list) else [detail] if isinstance(detail, dict) else []
+
+
+def _is_about_webhook(complaint: Any) -> bool:
+    """By `loc`: a list such as ["body", "webhook_url"], or the same as one text."""
+    where = complaint.get("loc") if isinstance(complaint, dict) else None
+    names = list(_names(where))
+    return bool(names) and names[-1] in WEBHOOK_FIELDS
+
+
+def _names(where: Any) -> Iterator[str]:
+    if isinstance(where, str):
+        yield from where.split(".")
+    elif isinstance(where, list):
+        yield from (part for part in where if isinstance(part, str))

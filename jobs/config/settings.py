@@ -1,0 +1,279 @@
+"""Everything the operator decides: frozen, validated, and loud when something is wrong."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from jobs.bfl.hosts import ANY_HOST, api_origin, region_of
+from jobs.config import environment
+from jobs.config.api_keys import ApiKey
+from jobs.config.concurrency import Limits
+from jobs.config.proxies import Proxies
+from jobs.config.rate_limits import Quotas
+from jobs.config.redis_url import RedisUrl
+from jobs.config.reporting import Reporting
+from jobs.config.values import Days, IpAddress, Seconds, Secrets, Words, reads, require_long, split
+from jobs.errors import InvalidSettings, RefusedUrl
+from jobs.net.headers import is_header
+from jobs.net.urls import Address, Origin, is_host, is_host_pattern, loopback_origin, parse
+from jobs.retention import Retention
+from jobs.standard_webhooks import check_secret
+from jobs.timeouts import GIVE_UP_AT_MOST_SECONDS, Patience
+
+BFL_REGIONS = {
+    "global": "https://api.bfl.ai",
+    "eu": "https://api.eu.bfl.ai",
+    "us": "https://api.us.bfl.ai",
+    "eu1": "https://api.eu1.bfl.ai",
+    "us1": "https://api.us1.bfl.ai",
+}
+
+
+class Settings(Reporting):
+    """Everything the operator decides. Times are seconds, sizes are bytes."""
+
+    bfl_sandbox_url: Origin | None = None  # before the secrets, which may be short with it
+    webhook_secret: Secrets
+    secret_key: Secrets
+    api_keys: Annotated[
+        tuple[Annotated[ApiKey, reads(ApiKey.read)], ...],
+        BeforeValidator(split),
+        Field(min_length=1),
+    ]
+    rate_limits: Annotated[Quotas, reads(Quotas.read)] = Field(default_factory=Quotas)
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_verify: bool = True
+    durability: Literal["memory", "fsync", "replica"] = "memory"
+    public_url: str = ""
+    port: int = Field(default=8000, ge=0, le=65535)
+    listen_host: IpAddress = "0.0.0.0"  # noqa: S104 - in a container that is the only address of use
+    forwarded_allow_ips: Annotated[Proxies, reads(Proxies.read)] = Proxies.read("127.0.0.1,::1")
+    web_concurrency: int = Field(default=2, ge=1, le=1000)
+    worker_concurrency: int = Field(default=4, ge=1, le=100)
+    bfl_api_key: SecretStr | None = None
+    bfl_api_url: str = ""  # after the sandbox, which it may name
+    media_url: str = ""
+    media_options: dict[str, SecretStr] = Field(default_factory=dict)
+    media_serve: Literal["redirect", "stream"] = "redirect"
+    cors_origins: Words = ()
+    callback_accelerator: bool = True
+    max_unconfirmed: int = Field(default=1000, ge=1)
+    callback_grace: Seconds | None = None  # the model's own
+    give_up_after: Seconds = 3600.0
+    give_up_at_most: Seconds = GIVE_UP_AT_MOST_SECONDS
+    max_active: Annotated[Limits, reads(Limits.read)] = Field(default_factory=Limits)
+    max_media_bytes: int = Field(default=2**30, gt=0)
+    link_ttl: Seconds = 86400.0
+    link_ttl_max: Seconds = 7 * 86400.0
+    retain_media_days: Days = None
+    retain_jobs_days: Days = 30.0
+    delivery_hosts: Words = ()
+    notify_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(split)] = ()
+    notify_url: SecretStr | None = None  # after the secret, without which nothing is sent
+    notify_hosts: Words = (ANY_HOST,)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_form(cls, url: SecretStr) -> SecretStr:
+        RedisUrl.parse(url.get_secret_value())
+        return url
+
+    @field_validator("webhook_secret", "bfl_api_key")
+    @classmethod
+    def _sent_as_headers(cls, given: Any) -> Any:
+        secrets = given if isinstance(given, tuple) else filter(None, [given])
+        if not all(is_header(secret.get_secret_value()) for secret in secrets):
+            raise ValueError("cannot be an HTTP header: it holds control characters or odd letters")
+        return given
+
+    @field_validator("webhook_secret", "secret_key")
+    @classmethod
+    def _long_secrets(
+        cls, secrets: tuple[SecretStr, ...], info: ValidationInfo
+    ) -> tuple[SecretStr, ...]:
+        require_long(secrets, info.data)
+        return secrets
+
+    @field_validator("api_keys")
+    @classmethod
+    def _long_keys(cls, keys: tuple[ApiKey, ...], info: ValidationInfo) -> tuple[ApiKey, ...]:
+        require_long([key.key for key in keys if not key.is_hashed], info.data)
+        return keys
+
+    @field_validator("api_keys")
+    @classmethod
+    def _keys_differ(cls, keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
+        if len({key.digest for key in keys}) != len(keys):
+            raise ValueError("the same key stands there twice")
+        return keys
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _for_known_keys(cls, quotas: Quotas, info: ValidationInfo) -> Quotas:
+        if "api_keys" in info.data:
+            quotas.check([key.name for key in info.data["api_keys"]])
+        return quotas
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_origin(cls, url: str) -> str:
+        if url and (_is_odd(url) or "?" in url):
+            raise ValueError("must be an http or https URL without user, query or fragment")
+        return url.rstrip("/")
+
+    @field_validator("bfl_sandbox_url", mode="before")
+    @classmethod
+    def _sandbox_is_loopback(cls, url: Any) -> Any:
+        return loopback_origin(url) if isinstance(url, str) else url
+
+    @field_validator("bfl_api_url")
+    @classmethod
+    def _bfl_host(cls, url: str, info: ValidationInfo) -> str:
+        if url:
+            api_origin(BFL_REGIONS.get(url.lower(), url), info.data.get("bfl_sandbox_url"))
+        return url
+
+    @field_validator("media_url")
+    @classmethod
+    def _known_storage(cls, url: str) -> str:
+        if url and not re.match(r"(file:///|memory://$|(s3|gs|az)://[^/?#@]+(/|$))", url):
+            raise ValueError("must be file:///…, s3://, gs:// or az:// with a bucket, or memory://")
+        if not unquote(url).isprintable():
+            raise ValueError("must not hold control characters")
+        return url
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not re.fullmatch(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?", origin):
+                raise ValueError("each is * or an origin like https://app.example, in lower case")
+        return origins
+
+    @field_validator("delivery_hosts")
+    @classmethod
+    def _plain_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not is_host_pattern(host):
+                raise ValueError(
+                    "each is a lower-case host name without scheme or port; "
+                    "* stands for a whole label before the last two"
+                )
+        return hosts
+
+    @field_validator("notify_secret")
+    @classmethod
+    def _standard_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in secrets:
+            check_secret(secret.get_secret_value())
+        return secrets
+
+    @field_validator("notify_url")
+    @classmethod
+    def _plain_url(cls, url: SecretStr | None) -> SecretStr | None:
+        try:
+            _ = parse(url.get_secret_value()) if url else None
+        except RefusedUrl:
+            raise ValueError("must be a plain http or https URL, its host in lower case") from None
+        return url
+
+    @field_validator("notify_hosts")
+    @classmethod
+    def _hosts_or_any(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(host == ANY_HOST or is_host(host) for host in hosts):
+            raise ValueError("each is * or a lower-case host name, without scheme or port")
+        return hosts
+
+    @field_validator("notify_url", "notify_hosts")
+    @classmethod
+    def _can_be_signed(cls, value: Any, info: ValidationInfo) -> Any:
+        # When the secret itself is wrong, that is the one thing to say.
+        if value and not info.data.get("notify_secret", True):
+            raise ValueError("needs NOTIFY_SECRET, which signs what is sent")
+        return value
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(self.callback_grace, self.give_up_after, self.give_up_at_most)
+
+    @property
+    def retention(self) -> Retention:
+        return Retention(self.retain_media_days, self.retain_jobs_days)
+
+    @property
+    def redis(self) -> RedisUrl:
+        return RedisUrl.parse(self.redis_url.get_secret_value())
+
+    @property
+    def base_url(self) -> str:
+        """Where users reach this installation."""
+        return self.public_url or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def notify_address(self) -> Address | None:
+        return parse(self.notify_url.get_secret_value()) if self.notify_url else None
+
+    @property
+    def storage_url(self) -> str:
+        return self.media_url or Path("var/media").absolute().as_uri()
+
+    @property
+    def bfl_origin(self) -> Origin:
+        """Where BFL is asked: the sandbox stands in for it unless another host is named."""
+        if not self.bfl_api_url and self.bfl_sandbox_url:
+            return self.bfl_sandbox_url
+        url = self.bfl_api_url or "global"
+        return api_origin(BFL_REGIONS.get(url.lower(), url), self.bfl_sandbox_url)
+
+    @property
+    def region(self) -> str | None:
+        """The region BFL_API_URL names, which nothing of a job leaves."""
+        return region_of(self.bfl_origin.host)
+
+    @property
+    def bfl_reaches_us(self) -> bool:
+        """Whether BFL can call us about jobs that we submit; a sandbox can in any case."""
+        return bool(self.public_url) or self.bfl_origin == self.bfl_sandbox_url
+
+
+def _is_odd(url: str) -> bool:
+    try:
+        parse(url.lower())
+    except RefusedUrl:
+        return True
+    return False
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment (and in development the files that `environment.read` names).
+
+    Raises InvalidSettings naming every variable that is missing or wrong, never its value.
+    """
+    values: dict[str, Any] = dict(environment.read(environ, Settings.model_fields))
+    values["MEDIA_OPTIONS"] = {
+        name: value for name, value in values.items() if name.startswith(environment.PROVIDERS)
+    }
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise InvalidSettings(*_sentences(error)) from None
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = str(problem["loc"][0])
+        what = "is missing" if problem["type"] == "missing" else problem["msg"]
+        lines.append(f"{name}: {what.removeprefix('Value error, ')}")
+    return lines

@@ -1,0 +1,42 @@
+"""References to files in a result: `media:<n>` in each place where BFL had the n-th file's URL."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+_MARK = re.compile(r"media:([0-9]{1,3})", re.ASCII)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every string in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from texts(item)
+
+
+def replace_texts(value: Any, replacements: Mapping[str, Any]) -> Any:
+    """A JSON value with some of its strings replaced."""
+    if isinstance(value, str):
+        return replacements.get(value, value)
+    if isinstance(value, list):
+        return [replace_texts(item, replacements) for item in value]
+    if isinstance(value, Mapping):
+        return {name: replace_texts(item, replacements) for name, item in value.items()}
+    return value
+
+
+def drop_marks(result: Mapping[str, Any], left_out: Sequence[int]) -> dict[str, Any]:
+    """The result after some of its files were left out: their marks go, the others move up."""
+    numbers = [int(mark[1]) for text in texts(result) if (mark := _MARK.fullmatch(text))]
+    moved = {
+        f"media:{n}": None if n in left_out else f"media:{n - sum(gone < n for gone in left_out)}"
+        for n in numbers
+    }
+    return dict(replace_texts(result, moved))
+
+
+def with_links(result: Mapping[str, Any], links: Sequence[str]) -> dict[str, Any]:
+    """The result as BFL sent it, with our links in the places of its URLs."""
+    return dict(replace_texts(result, {f"media:{n}": link for n, link in enumerate(links)}))

@@ -1,0 +1,1 @@
+"""Storage for media: a local directory or a bucket behind one interface."""

@@ -1,0 +1,158 @@
+"""Media in a bucket: uploaded from the local disk straight to their names, visible once whole."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import obstore
+from obstore.exceptions import GenericError
+
+from jobs.storage import staging
+from jobs.storage.base import (
+    OPAQUE,
+    Found,
+    MediaStore,
+    Verb,
+    content_type_of,
+    job_id_of,
+    job_prefix,
+    part,
+)
+from jobs.storage.errors import is_missing_bucket, refusals
+from jobs.storage.providers import Provider
+
+WHOLE_BYTES = 8 * 2**20  # up to here one request carries it all
+PART_BYTES = 5 * 2**20  # the least that S3 takes as a part
+PARTS_AT_ONCE = 2
+CHUNK_BYTES = 256 * 1024
+PAGE = 1000
+_NOT_PARTIAL = "non-partial response when range requested"  # as rclone does: 200 and not 206
+_SIGNING = frozenset({"s3", "gs", "az"})
+
+
+class Bucket(MediaStore):
+    """Objects of S3, Google Cloud Storage, Azure, or of this process's memory."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._objects = provider.open()
+        self._streams = provider.open(streaming=True)
+
+    def staging(self, job_id: str) -> AbstractContextManager[Path]:
+        return staging.staged(job_id)
+
+    def publish(self, staged: Path, key: str, name: str = "") -> None:
+        """Upload small files in one request, large ones in parts that the bucket puts together."""
+        headers = _headers(key, name)
+        with refusals():
+            if staged.stat().st_size <= WHOLE_BYTES:
+                body = staged.read_bytes()
+                obstore.put(self._objects, key, body, attributes=headers, use_multipart=False)
+                return
+            obstore.put(
+                self._objects,
+                key,
+                _pieces(staged),
+                attributes=headers,
+                use_multipart=True,
+                chunk_size=PART_BYTES,
+                max_concurrency=PARTS_AT_ONCE,
+            )
+
+    def write(self, key: str, body: bytes) -> None:
+        with refusals():
+            obstore.put(self._objects, key, body, attributes=_headers(key), use_multipart=False)
+
+    def size(self, key: str) -> int | None:
+        with refusals():
+            try:
+                return int(obstore.head(self._objects, key)["size"])
+            except FileNotFoundError as error:
+                if is_missing_bucket(error):
+                    raise
+                return None
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        with refusals():
+            if start == 0 and stop is None:
+                yield from obstore.get(self._streams, key).stream(min_chunk_size=CHUNK_BYTES)
+                return
+            span: Any = {"offset": start} if stop is None else (start, stop)
+            try:
+                got = obstore.get(self._streams, key, options={"range": span})
+            except GenericError as error:
+                if _NOT_PARTIAL not in str(error):
+                    raise
+                yield from cut(self.read(key), start, stop)
+            else:
+                yield from got.stream(min_chunk_size=CHUNK_BYTES)
+
+    def listing(self) -> Iterator[Found]:
+        with refusals():
+            for page in obstore.list(self._objects, chunk_size=PAGE):
+                for meta in page:
+                    if not meta["path"].rpartition("/")[2].startswith("."):
+                        yield Found(meta["path"], meta["size"])
+
+    def listing_of(self, job_id: str, created_at: float) -> Iterator[Found]:
+        """One request as a rule: listings are in order, and begin behind the other jobs."""
+        prefix = job_prefix(job_id, created_at)
+        day = prefix.rpartition("/")[0]
+        with refusals():
+            for page in obstore.list(self._objects, day, offset=prefix, chunk_size=PAGE):
+                for meta in page:
+                    if not meta["path"].startswith(prefix):
+                        return
+                    if part(meta["path"]) and job_id_of(meta["path"]) == job_id:
+                        yield Found(meta["path"], meta["size"])
+
+    def presigned(self, method: Verb, key: str, seconds: int) -> str | None:
+        if self._provider.scheme not in _SIGNING:
+            return None
+        with refusals():
+            return str(obstore.sign(self._objects, method, key, timedelta(seconds=seconds)))
+
+    def remove(self, key: str) -> None:
+        with refusals():
+            try:
+                obstore.delete(self._objects, key)
+            except FileNotFoundError as error:
+                if is_missing_bucket(error):
+                    raise
+
+    def abandoned(self) -> list[str]:
+        """Staged files on the disk of this machine; a bucket holds none."""
+        return staging.abandoned()
+
+    def drop_abandoned(self) -> int:
+        return staging.drop_abandoned()
+
+
+def cut(chunks: Iterator[bytes], start: int, stop: int | None) -> Iterator[bytes]:
+    """A range of what comes whole, from a server that does not answer ranges as it should."""
+    at = 0
+    for chunk in chunks:
+        if piece := chunk[max(start - at, 0) : None if stop is None else max(stop - at, 0)]:
+            yield bytes(piece)
+        at += len(chunk)
+        if stop is not None and at >= stop:
+            return
+
+
+def _headers(key: str, name: str = "") -> dict[str, str]:
+    """The headers with which the bucket serves an object itself."""
+    kind = content_type_of(key)
+    headers = {"Content-Type": kind}
+    if name:
+        how = "attachment" if kind == OPAQUE else "inline"
+        headers["Content-Disposition"] = f'{how}; filename="{name}"'
+    return headers
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """Read as they are sent; an error or a signal in between calls the whole upload off."""
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK_BYTES):
+            yield piece

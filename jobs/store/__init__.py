@@ -1,0 +1,1 @@
+"""Records, queues and counters in Redis; the only package that knows its keys."""

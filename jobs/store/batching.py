@@ -1,0 +1,176 @@
+"""Batching: concurrent Lua scripts share one connection and one round trip to Redis.
+
+Each callback needs a script. In a burst, sending, receiving and waking up cost more than the
+scripts: while one round trip is under way, scripts queue, and the next round trip takes all of
+them. redis-py would also check before each command that the connection is alive, which costs a
+turn of gevent's loop; here a dead connection is noticed when it is used, and then redis-py's own
+retries apply.
+"""
+
+import contextlib
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import hiredis
+from redis import Redis
+from redis.commands.core import Script
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from jobs.store.durability import Durability, NotDurable
+from jobs.store.outage import outage
+
+BATCH_MAX = 64
+DURABLE_BATCH_MAX = 1024  # a disk may be flushed only once a second
+LARGE_BYTES = 64 * 1024  # sent over a connection of its own, so that the others need not wait
+
+
+log = logging.getLogger(__name__)
+
+
+class _Run:
+    """One script: the packed command, then its answer or error."""
+
+    __slots__ = ("answer", "done", "error", "packed")
+
+    def __init__(self, packed: bytes) -> None:
+        self.packed = packed
+        self.done = False
+        self.answer: Any = None
+        self.error: RedisError | None = None
+
+    def finish(self, answer: Any = None, error: RedisError | None = None) -> None:
+        self.done, self.answer, self.error = True, answer, error
+
+
+class Batching:
+    """Keeps one connection of the client's pool.
+
+    `commits` is for what callers must be able to rely on. With a `durability` it has a connection
+    of its own, where each round trip ends with one wait for all of its writes.
+    """
+
+    def __init__(
+        self, redis: Redis, durability: Durability = Durability.MEMORY, *, waits: bool = False
+    ) -> None:
+        self.redis = redis
+        self.waits = waits
+        self.commits = self
+        if durability is not Durability.MEMORY and not waits:
+            self.commits = Batching(redis, durability, waits=True)
+        self._durability = durability
+        self._wait = hiredis.pack_command(durability.command) if waits else b""
+        self._batch_max = DURABLE_BATCH_MAX if waits else BATCH_MAX
+        self._reset()
+
+    def _reset(self) -> None:
+        self._process_id = os.getpid()
+        self._connection: Any = None  # redis-py's type lacks methods that every connection has
+        self._waiting: deque[_Run] = deque()  # append and popleft need no lock
+        self._round_trip = threading.Lock()
+
+    def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Run a registered script. Raises RedisError, of which NotDurable is one."""
+        packed = hiredis.pack_command(("EVALSHA", script.sha, len(keys), *keys, *args))
+        try:
+            return self._run(_Run(packed))
+        except NoScriptError:
+            self.redis.script_load(script.script)
+            return self._run(_Run(packed))
+
+    def _run(self, run: _Run) -> Any:
+        if self._process_id != os.getpid():  # a child must not use its parent's connection
+            self._reset()
+        if len(run.packed) > LARGE_BYTES:
+            self._run_alone(run)
+        else:
+            self._run_together(run)
+        if run.error:
+            raise run.error
+        return run.answer
+
+    def _run_alone(self, run: _Run) -> None:
+        pool = self.redis.connection_pool
+        connection = pool.get_connection()
+        try:
+            self._exchange(connection, [run])
+        finally:
+            pool.release(connection)
+
+    def _run_together(self, run: _Run) -> None:
+        self._waiting.append(run)
+        try:
+            with self._round_trip:
+                while not run.done:
+                    self._send_batch(run)
+        except BaseException:
+            with contextlib.suppress(ValueError, IndexError):  # interrupted: it must not be sent
+                self._waiting.remove(run)
+            raise
+
+    def _send_batch(self, own: _Run) -> None:
+        """One round trip for all that wait.
+
+        When it fails, those that came meanwhile fail with it: each has waited for one time-out
+        already and must not wait for a second.
+        """
+        batch = list(self._take(self._batch_max)) or [own]
+        try:
+            if self._connection is None:
+                self._connection = self.redis.connection_pool.get_connection()
+            self._exchange(self._connection, batch)
+        except RedisError as error:
+            for run in (*batch, *self._take(len(self._waiting))):
+                run.finish(error=error)
+        except BaseException:  # only this thread was interrupted
+            self._waiting.extendleft(run for run in reversed(batch) if not run.done)
+            raise
+
+    def _take(self, most: int) -> Iterator[_Run]:
+        with contextlib.suppress(IndexError):
+            for _ in range(most):
+                yield self._waiting.popleft()
+
+    def _exchange(self, connection: Any, batch: list[_Run]) -> None:
+        """Raises RedisError when the whole round trip failed."""
+        packed = b"".join(run.packed for run in batch) + self._wait
+        try:
+            answers = _answers(connection, packed, len(batch) + bool(self._wait))
+        except BaseException:  # a late answer would be read as that of the next command
+            connection.disconnect()
+            raise
+        outage.end()
+        if self._wait and not self._durability.is_reached(answers.pop()):
+            log.warning("DURABILITY=%s was not reached in time", self._durability)
+            raise NotDurable
+        for run, answer in zip(batch, answers, strict=True):
+            run.finish(answer, answer if isinstance(answer, ResponseError) else None)
+
+
+def _answers(connection: Any, packed: bytes, count: int) -> list[Any]:
+    try:
+        return _round_trip(connection, packed, count)
+    except RedisConnectionError:  # it may have died while idle, which is no failed try
+        connection.disconnect()
+    return list(
+        connection.retry.call_with_retry(
+            lambda: _round_trip(connection, packed, count), lambda _error: connection.disconnect()
+        )
+    )
+
+
+def _round_trip(connection: Any, packed: bytes, count: int) -> list[Any]:
+    connection.send_packed_command([packed])
+    return [_answer(connection) for _ in range(count)]
+
+
+def _answer(connection: Any) -> Any:
+    """The script's result, or the error that it returned."""
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error

@@ -1,0 +1,175 @@
+"""A change of a record written out as arguments of the script that commits it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.config.concurrency import Limits, Room
+from jobs.job import Job
+from jobs.status import State
+from jobs.store import announcements, codec
+from jobs.store.counters import of_end
+from jobs.store.indexes import caps, every, moves, places
+from jobs.store.keys import COUNTS, FORGOTTEN, INPUTS, LINE, RECORDS, REFUSALS, SIZES, TASKS
+from jobs.store.rq_entries import Hints
+
+LATE_SECONDS = 5.0
+# Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
+SUBMISSION_LATE_SECONDS = 1.5
+FORGOTTEN_SECONDS = 8 * 86400  # as long as BFL could still call about it
+INPUT_SECONDS_AFTERWARDS = 86400  # what BFL did not take can be sent again so long
+LARGE_INPUT_BYTES = 64 * 1024
+LARGE_INPUT_SECONDS_AFTERWARDS = 600  # what BFL refused will hardly be sent as it is
+
+Command = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """From one state of a record (None: there is none yet) to the next, and what goes with it."""
+
+    before: Job | None
+    after: Job
+    counts: Mapping[str, int]
+    submission: bytes | None = None
+    unless_forgotten: bool = False
+    takes_rq_job: bool = False
+    places_before: dict[str, float] = field(init=False)
+    places_after: dict[str, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "places_before", places(self.before) if self.before else {})
+        object.__setattr__(self, "places_after", places(self.after))
+
+    @property
+    def tombstones(self) -> tuple[str, ...]:
+        """Keys that must not exist: a forgotten job, or another job that BFL calls by this id."""
+        if self.before or not self.unless_forgotten:
+            return ()
+        forgotten = (FORGOTTEN + name for name in sorted(_all_names(self.after)))
+        return (*forgotten, TASKS + self.after.id)
+
+    def arguments(self, now: float, limits: Limits, room: Room, hints: Hints) -> list[Any]:
+        """What the script takes, in its order."""
+        most = caps(self.before, self.after, limits, room)
+        lines = self._lines()
+        return [
+            self.before.version if self.before else 0,
+            codec.encode(self.after, self.after.version),
+            now,
+            *self._demands(room),
+            len(most),
+            *(part for key, cap in most.items() for part in (key, self.after.id, cap)),
+            *flat(self._commands()),
+            len(lines),
+            *lines,
+            *self._hint(hints),
+        ]
+
+    def _hint(self, hints: Hints) -> tuple[int | str, ...]:
+        needs_worker, frees_slot = self._needs_worker(), self._frees_slot()
+        entry = hints.entry(self.after.id) if needs_worker or frees_slot else ()
+        return int(needs_worker), int(frees_slot), int(self.takes_rq_job), *entry
+
+    def _demands(self, room: Room) -> tuple[float, ...]:
+        if self.submission is None:
+            return LATE_SECONDS, -1, 0, 0
+        return SUBMISSION_LATE_SECONDS, room.inputs, room.bytes, len(self.submission)
+
+    def _commands(self) -> list[Command]:
+        counted = {**self.counts, **_ending(self.before, self.after)}
+        raised = [("HINCRBY", COUNTS, name, by) for name, by in counted.items()]
+        moved = moves(self.after.id, self.places_before, self.places_after)
+        told = announcements.announcement(self.before, self.after)
+        return [*moved, *raised, *self._names(), *self._input(), *self._wanted_again(), *told]
+
+    def _wanted_again(self) -> Iterable[Command]:
+        """Whoever asks for a job that was forgotten wants to hear of it."""
+        if self.before is None and not self.unless_forgotten:
+            yield "DEL", FORGOTTEN + self.after.id
+
+    def _names(self) -> Iterable[Command]:
+        """Task aliases: both ids find a job."""
+        known = other_names(self.before) if self.before else frozenset()
+        now = other_names(self.after)
+        for task_id in sorted(known - now):
+            yield "DEL", TASKS + task_id
+        for task_id in sorted(now - known):
+            yield "SET", TASKS + task_id, self.after.id
+
+    def _input(self) -> Iterable[Command]:
+        key = INPUTS + self.after.id
+        if self.submission is not None:
+            yield "SET", key, self.submission
+            yield "HSET", SIZES, self.after.id, len(self.submission)
+        elif self.after.ours and self.before:
+            yield from self._input_used(key, self.before)
+
+    def _input_used(self, key: str, before: Job) -> Iterable[Command]:
+        if self.after.task_id and not before.task_id:
+            yield "DEL", key
+            yield "HDEL", SIZES, self.after.id
+        elif self.after.state.terminal and not before.state.terminal:
+            yield "EXPIRE", key, self._input_seconds()
+            yield "HDEL", SIZES, self.after.id
+        elif self.after.waits and before.state.terminal:
+            yield "PERSIST", key
+            yield "HSET", SIZES, self.after.id, self.after.input_bytes
+
+    def _input_seconds(self) -> int:
+        refused = self.after.failure and self.after.failure.status
+        large = self.after.input_bytes > LARGE_INPUT_BYTES
+        return LARGE_INPUT_SECONDS_AFTERWARDS if refused and large else INPUT_SECONDS_AFTERWARDS
+
+    def _lines(self) -> list[str]:
+        # Those it stays in as well: if its place was lost, so was perhaps the name of its line.
+        touched = self.places_before.keys() | self.places_after.keys()
+        return [key for key in touched if key.startswith(LINE)]
+
+    def _needs_worker(self) -> bool:
+        """Whether it newly waits for a worker."""
+        before = self.before
+        wanted = self.after.wanted is not None and (before is None or before.wanted is None)
+        return wanted or (self.after.waits and not (before and before.waits))
+
+    def _frees_slot(self) -> bool:
+        """Whether somebody in line could go now; the entry for this job's own work is spent."""
+        had = self.before is not None and self.before.slot
+        return had and not self.after.slot and not self.after.waits
+
+
+def _ending(before: Job | None, after: Job) -> Mapping[str, int]:
+    """A job is counted when it ends, and not when it is brought back from the storage."""
+    if not after.state.terminal or (before and before.state.terminal):
+        return {}
+    if before is None and after.state is State.STORED:
+        return {}
+    return {of_end(after.state, after.source): 1}
+
+
+def other_names(job: Job) -> frozenset[str]:
+    """What BFL calls a job, where that is not its own id."""
+    return frozenset({job.task_id or job.id} - {job.id})
+
+
+def _all_names(job: Job) -> frozenset[str]:
+    return other_names(job) | {job.id}
+
+
+def flat(commands: list[Command]) -> list[Any]:
+    """The number of commands, then each led by its number of words."""
+    return [len(commands), *(word for one in commands for word in (len(one), *one))]
+
+
+def traces(job: Job) -> list[Command]:
+    """The commands that take a record away with all that is known of it."""
+    # Its places may have changed since it was read: all it can have are cleared.
+    commands: list[Command] = [("ZREM", key, job.id) for key in every(job)]
+    commands += [("DEL", prefix + job.id) for prefix in (RECORDS, REFUSALS, INPUTS)]
+    commands.append(("HDEL", SIZES, job.id))
+    return [*commands, *(("DEL", TASKS + name) for name in other_names(job))]
+
+
+def tombstones(job: Job) -> list[Command]:
+    """The commands that keep what BFL still says of a job from making it anew."""
+    return [("SET", FORGOTTEN + n, "", "EX", FORGOTTEN_SECONDS) for n in sorted(_all_names(job))]

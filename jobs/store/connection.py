@@ -1,0 +1,148 @@
+"""Redis client: a bounded connection pool to the primary, over TCP, TLS, a socket or Sentinel."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from redis import BlockingConnectionPool, Redis
+from redis.backoff import NoBackoff
+from redis.connection import (
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from jobs.config.redis_url import RedisUrl, Sentinels
+from jobs.config.settings import Settings
+from jobs.errors import InvalidSettings
+
+CONNECTIONS_MAX = 10  # of one process: small hosted plans allow 20 to 40 in all
+CONNECT_SECONDS = 5.0
+SENTINEL_SECONDS = 0.5  # for one of them; the next one is asked after that
+HEALTH_CHECK_SECONDS = 15
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+# A server that is not the primary (any more) answers so and leaves the connection open. A script's
+# or a transaction's error has the code in the middle.
+_NOT_PRIMARY = re.compile(r"\b(READONLY|MASTERDOWN|NOREPLICAS|UNBLOCKED|LOADING)\b")
+
+
+class NotPrimary(RedisConnectionError):
+    """The server cannot take writes now: connect anew and try again."""
+
+
+class _PrimaryConnection:
+    """Closes itself when the server is not the primary, and asks Sentinel at each connect.
+
+    redis-py's own retries then make a new connection, whichever client is used. Its
+    SentinelManagedConnection would reconnect to the old address in the middle of a retry.
+    """
+
+    def __init__(
+        self, *, find_primary: Callable[[], tuple[str, int]] | None = None, **options: Any
+    ) -> None:
+        self._find_primary = find_primary
+        super().__init__(**options)
+
+    def _connect(self) -> Any:
+        if self._find_primary:
+            self.host, self.port = self._find_primary()
+        return super()._connect()  # type: ignore[misc]
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*args, **options)  # type: ignore[misc]
+        except ResponseError as error:
+            found = _NOT_PRIMARY.search(f"{error.status_code} {error}")
+            if not found:
+                raise
+            self.disconnect()  # type: ignore[attr-defined]
+            raise NotPrimary(found[0]) from None
+
+
+class _TcpConnection(_PrimaryConnection, Connection):
+    pass
+
+
+class _TlsConnection(_PrimaryConnection, SSLConnection):
+    pass
+
+
+class _SocketConnection(_PrimaryConnection, UnixDomainSocketConnection):
+    pass
+
+
+_CLASSES = {
+    Connection: _TcpConnection,
+    SSLConnection: _TlsConnection,
+    UnixDomainSocketConnection: _SocketConnection,
+}
+
+
+def connect(settings: Settings, retry: Retry, timeout_seconds: float) -> Redis:
+    """A client whose commands wait this long for a connection, and again for the answer.
+
+    Raises InvalidSettings for options of the URL that make no sense.
+    """
+    address = settings.redis
+    try:
+        options = _options(address, retry, timeout_seconds, verify=settings.redis_verify)
+        pool = BlockingConnectionPool(**options)  # type: ignore[no-untyped-call]
+        pool.connection_class(**pool.connection_kwargs)
+    except (ValueError, TypeError, RedisError):
+        raise InvalidSettings("REDIS_URL: has an option that makes no sense") from None
+    if not all(Path(options[name]).is_file() for name in _FILES if options.get(name)):
+        raise InvalidSettings("REDIS_URL: names a file that cannot be found")
+    return Redis.from_pool(pool)
+
+
+def _options(
+    address: RedisUrl, retry: Retry, timeout_seconds: float, *, verify: bool
+) -> dict[str, Any]:
+    """Of the pool and of its connections; what the URL says comes before our own."""
+    options: dict[str, Any] = {
+        "max_connections": CONNECTIONS_MAX,
+        "timeout": timeout_seconds,
+        "socket_timeout": timeout_seconds,
+        "socket_connect_timeout": min(timeout_seconds, CONNECT_SECONDS),
+        "socket_keepalive": True,
+        "health_check_interval": HEALTH_CHECK_SECONDS,
+        "retry": retry,
+        # Each costs a round trip per connection: a name in CLIENT LIST, a service of Redis Cloud.
+        "driver_info": None,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        **parse_url(address.plain),  # type: ignore[no-untyped-call]
+    }
+    options["connection_class"] = _CLASSES[options.get("connection_class", Connection)]
+    if address.is_encrypted and not verify:
+        options["ssl_cert_reqs"] = "none"
+    if address.is_socket:
+        del options["socket_keepalive"]
+    if address.sentinels:
+        options["find_primary"] = _primary_finder(
+            address.sentinels, options, encrypted=address.is_encrypted
+        )
+    return options
+
+
+def _primary_finder(
+    sentinels: Sentinels, options: dict[str, Any], *, encrypted: bool
+) -> Callable[[], tuple[str, int]]:
+    own = {
+        **{name: value for name, value in options.items() if name.startswith("ssl_")},
+        **sentinels.options,
+        "ssl": encrypted,
+        "socket_timeout": SENTINEL_SECONDS,
+        "socket_connect_timeout": SENTINEL_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    # redis-py has no annotations here.
+    sentinel: Any = Sentinel(sentinels.hosts, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
+    return partial(sentinel.discover_master, sentinels.service)

@@ -1,0 +1,141 @@
+"""Read all records and indexes page by page, and correct an index.
+
+Each correction is made only while the record has the version that was examined, so that it is safe
+while an installation is at work.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from redis import Redis
+
+from jobs.errors import BrokenRecord
+from jobs.job import Job
+from jobs.store import codec, commit, indexes, scripts
+from jobs.store.clock import unavailable
+from jobs.store.commit import Command
+from jobs.store.keys import ACTIVE, ENDED, INDEX, LEFT, LINE, LINES, RECORDS, TASKS
+
+PAGE = 200
+# Only scores in these sets never change by themselves.
+_FIXED = (INDEX, ENDED)
+_SLACK_SECONDS = 0.002  # a restored record knows milliseconds
+
+
+class Consistency:
+    """Raises StoreUnavailable. A job is None where its record cannot be read."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._amend = redis.register_script(scripts.AMEND)
+
+    def records(self) -> Iterator[dict[str, Job | None]]:
+        """Every record by id, in pages of no order; one that changes meanwhile may come twice."""
+        for keys in self._scan(RECORDS):
+            yield self.known(key.removeprefix(RECORDS) for key in keys)
+
+    def known(self, job_ids: Iterable[str]) -> dict[str, Job | None]:
+        """The records among these ids."""
+        ids = list(dict.fromkeys(job_ids))
+        with unavailable():
+            found = self._redis.mget([RECORDS + job_id for job_id in ids]) if ids else []
+        return {job_id: _decode(raw) for job_id, raw in zip(ids, found, strict=True) if raw}
+
+    def task_ids(self) -> Iterator[dict[str, str]]:
+        """Task ids of BFL, each with the id of its job."""
+        for keys in self._scan(TASKS):
+            with unavailable():
+                found = self._redis.mget(keys)
+            pairs = zip(keys, found, strict=True)
+            yield {key.removeprefix(TASKS): value.decode() for key, value in pairs if value}
+
+    def members(self) -> Iterator[tuple[str, list[str]]]:
+        """Each sorted set of jobs with the ids in it, page by page."""
+        prefixes = (LINE, f"{ACTIVE}:")
+        more = [key for prefix in prefixes for keys in self._scan(prefix) for key in keys]
+        for key in (*indexes.ONE_EACH, *more):
+            cursor = -1
+            while cursor:
+                with unavailable():
+                    cursor, rows = self._redis.zscan(key, max(cursor, 0), count=PAGE)
+                yield key, [member.decode() for member, _ in rows]
+
+    def _scan(self, prefix: str) -> Iterator[list[str]]:
+        cursor = -1
+        while cursor:
+            with unavailable():
+                cursor, keys = self._redis.scan(max(cursor, 0), f"{prefix}*", PAGE)
+            if keys:
+                yield [key.decode() for key in keys]
+
+    def compare(self, job_id: str) -> tuple[Job | None, list[str]]:
+        """A job, and the keys where it is not as its record says."""
+        job = self.known([job_id]).get(job_id)
+        if job is None:
+            return None, []
+        wanted, keys = indexes.places(job), indexes.every(job)
+        with unavailable(), self._redis.pipeline() as pipe:
+            pipe.get(RECORDS + job_id)
+            pipe.get(f"{TASKS}{job.task_id}")
+            for key in keys:
+                pipe.zscore(key, job_id)
+            raw, owner, *scores = pipe.execute()
+        current = _decode(raw) if raw else None
+        if current is None or current.version != job.version:  # a process has just written it
+            return job, []
+        pairs = zip(keys, scores, strict=True)
+        wrong = [key for key, score in pairs if _differs(key, wanted.get(key), score)]
+        unnamed = job.task_id not in (None, job_id) and owner is None
+        return job, wrong + [f"{TASKS}{job.task_id}"] * unnamed
+
+    def is_member(self, key: str, job_id: str, job: Job | None) -> bool:
+        """Whether an id is still in a set, and its record is still what was examined."""
+        with unavailable():
+            score = self._redis.zscore(key, job_id)
+        current = self.known([job_id]).get(job_id)
+        versions = {one.version if one else None for one in (job, current)}
+        return score is not None and len(versions) == 1
+
+    def reindex(self, job: Job) -> bool:
+        """Put a job where its record says. False when the record has changed meanwhile."""
+        wanted = indexes.places(job)
+        commands: list[Command] = [("ZADD", key, at, job.id) for key, at in wanted.items()]
+        commands += [("ZREM", key, job.id) for key in indexes.every(job) if key not in wanted]
+        commands += [("SADD", LINES, key) for key in wanted if key.startswith(LINE)]
+        if job.task_id not in (None, job.id):
+            commands.append(("SET", f"{TASKS}{job.task_id}", job.id))
+        return self._correct(job.id, job, commands)
+
+    def remove_member(self, key: str, job_id: str, job: Job | None) -> bool:
+        """Remove an id from a set that its record (None: it has none) does not belong to."""
+        return self._correct(job_id, job, [("ZREM", key, job_id)])
+
+    def remove_task_id(self, task_id: str, job_id: str, job: Job | None) -> bool:
+        return self._correct(job_id, job, [("DEL", TASKS + task_id)])
+
+    def schedule_deletion(self, job: Job) -> bool:
+        """Have media without a record deleted when their time is over. False if it is known."""
+        with unavailable():
+            return bool(self._redis.zadd(LEFT, {file.key: job.end for file in job.kept}))
+
+    def is_scheduled(self, key: str) -> bool:
+        with unavailable():
+            return self._redis.zscore(LEFT, key) is not None
+
+    def _correct(self, job_id: str, job: Job | None, commands: Sequence[Command]) -> bool:
+        with unavailable():
+            args = [job.version if job else 0, *commit.flat(list(commands))]
+            return bool(self._amend(keys=[RECORDS + job_id], args=args))
+
+
+def _differs(key: str, at: float | None, score: float | None) -> bool:
+    if at is None or score is None:
+        return at is not score
+    return key.startswith(_FIXED) and abs(at - score) > _SLACK_SECONDS
+
+
+def _decode(raw: bytes) -> Job | None:
+    try:
+        return codec.decode(raw)
+    except BrokenRecord:
+        return None

@@ -1,0 +1,85 @@
+"""What is counted by all processes alike, written down as plain counters in Redis."""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from jobs.status import Source, State
+
+NOBODY = "none"  # BFL gave no final word
+
+
+class Histogram(NamedTuple):
+    """Named buckets with upper bounds in seconds; one more catches what is above them all."""
+
+    name: str
+    bounds: tuple[float, ...]
+
+    def observed(self, seconds: float) -> dict[str, int]:
+        """The increments for one observation; the sum is kept in milliseconds."""
+        bucket = bisect_left(self.bounds, seconds)
+        return {f"{self.name}_{bucket}": 1, f"{self.name}_sum_ms": round(seconds * 1000)}
+
+    def buckets(self, counts: Mapping[str, int]) -> list[tuple[str, float]]:
+        """Cumulative counts by upper bound, as Prometheus wants them."""
+        total, found = 0, []
+        for n, bound in enumerate((*self.bounds, float("inf"))):
+            total += counts.get(f"{self.name}_{n}", 0)
+            found.append(("+Inf" if bound == float("inf") else f"{bound:g}", float(total)))
+        return found
+
+    def quantile(self, counts: Mapping[str, int], share: float) -> float | None:
+        """The seconds under which this share of all observations stayed, by the buckets.
+
+        Evenly spread within a bucket; above the last bound no more is known than that.
+        """
+        number = [counts.get(f"{self.name}_{n}", 0) for n in range(len(self.bounds) + 1)]
+        rank, below, lower = share * sum(number), 0, 0.0
+        for upper, here in zip(self.bounds, number, strict=False):
+            if here and below + here >= rank:
+                return lower + (upper - lower) * (rank - below) / here
+            below, lower = below + here, upper
+        return self.bounds[-1] if sum(number) else None
+
+    def observations(self, counts: Mapping[str, int]) -> int:
+        return sum(counts.get(f"{self.name}_{n}", 0) for n in range(len(self.bounds) + 1))
+
+    def sum(self, counts: Mapping[str, int]) -> float:
+        return counts.get(f"{self.name}_sum_ms", 0) / 1000
+
+
+# How close it was: what a URL still had to live when its media were ours.
+LIFE_LEFT = Histogram("life_left", (0, 10, 30, 60, 120, 300, 420, 540, 600, 3600))
+# How quick it was: from BFL's word that the media are ready to the committed record.
+TIME_TO_STORED = Histogram("time_to_stored", (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300))
+
+POLLS = "polls"
+
+
+class Turned(StrEnum):
+    """Why a request with a key was turned away."""
+
+    WRONG_KEY = "key_unknown"
+    GUESSER = "key_from_a_guesser"
+    OVER_RATE = "key_over_its_rate"
+
+
+class Told(StrEnum):
+    """What came of one try to tell somebody of a job's end."""
+
+    TOLD = "told"
+    PUT_OFF = "put_off"
+    GIVEN_UP = "given_up"
+
+
+def of_end(state: State, source: Source | None) -> str:
+    """The counter of jobs that came to this end by whose word it was."""
+    return f"ended_{state}_{source or NOBODY}"
+
+
+def of_notice(told: Told) -> str:
+    return f"notice_{told}"
+
+
+NOTICES_GIVEN_UP = of_notice(Told.GIVEN_UP)

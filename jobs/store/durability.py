@@ -1,0 +1,65 @@
+"""DURABILITY: where a write must have arrived before its caller gets a 2xx."""
+
+from enum import StrEnum
+from typing import Any
+
+from redis.exceptions import RedisError, ResponseError
+
+from jobs.errors import InvalidSettings
+from jobs.store.keys import BARRIER
+
+WAIT_MILLISECONDS = 1500  # less than the time-out of a web process's connection
+
+
+class NotDurable(RedisError):
+    """The write is in the primary's memory, and did not arrive where DURABILITY wants it."""
+
+
+class Durability(StrEnum):
+    """Each level waits for the writes that were made before on the same connection."""
+
+    MEMORY = "memory"
+    FSYNC = "fsync"
+    REPLICA = "replica"
+
+    @property
+    def command(self) -> tuple[Any, ...]:
+        """Of Redis; empty when there is nothing to wait for."""
+        return _COMMANDS[self]
+
+    def is_reached(self, answer: Any) -> bool:
+        if isinstance(answer, ResponseError):
+            return False
+        return bool(answer[0] if self is Durability.FSYNC else answer)
+
+
+_COMMANDS: dict[Durability, tuple[Any, ...]] = {
+    Durability.MEMORY: (),
+    Durability.FSYNC: ("WAITAOF", 1, 0, WAIT_MILLISECONDS),
+    Durability.REPLICA: ("WAIT", 1, WAIT_MILLISECONDS),
+}
+
+
+def check(redis: Any, durability: Durability) -> bool:
+    """Write something and wait for it as a callback does; returns whether it arrived in time.
+
+    Raises RedisError, and InvalidSettings when the server cannot do it at all.
+    """
+    if not durability.command:
+        return True
+    try:
+        with redis.pipeline(transaction=False) as pipe:
+            pipe.set(BARRIER, "")
+            pipe.execute_command(*durability.command)
+            _, answer = pipe.execute()
+    except ResponseError as error:
+        raise InvalidSettings(f"DURABILITY: {_reason(str(error))}") from None
+    return durability.is_reached(answer)
+
+
+def _reason(error: str) -> str:
+    if "appendonly" in error:
+        return "fsync needs a server with appendonly yes"
+    if "unknown command" in error:
+        return "fsync needs WAITAOF, which Redis and Valkey have since 7.2"
+    return "the server refuses WAIT or WAITAOF to this user"

@@ -1,0 +1,107 @@
+"""The Redis stream of changes: which job changed, in the order of the commits."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Self
+
+from redis import Redis
+
+from jobs.status import TERMINAL
+from jobs.store.announcements import ANNOUNCED_MAX, FORGOTTEN, ID, STATE
+from jobs.store.clock import unavailable
+from jobs.store.keys import EVENTS
+
+BATCH_MAX = 500
+BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
+
+POSITION_FORM = r"[0-9]{1,19}-[0-9]{1,19}"
+_FINAL = frozenset({*TERMINAL, FORGOTTEN})
+
+
+class EventPosition(NamedTuple):
+    """A stream id: milliseconds and a number within them."""
+
+    milliseconds: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.milliseconds}-{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError."""
+        if not re.fullmatch(POSITION_FORM, text):
+            raise ValueError("not an id that this API gave out")
+        milliseconds, _, number = text.partition("-")
+        return cls(int(milliseconds), int(number))
+
+
+class Event(NamedTuple):
+    """A change of a job that its user can see."""
+
+    position: EventPosition
+    job_id: str
+    state: str
+
+    @property
+    def is_forgotten(self) -> bool:
+        return self.state == FORGOTTEN
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended or was forgotten."""
+        return self.state in _FINAL
+
+
+class EventBatch(NamedTuple):
+    """Events in a row; not `complete` when some before them are no longer in the stream."""
+
+    events: list[Event]
+    complete: bool
+    end: EventPosition
+
+
+class Events:
+    """Reader of the stream. Raises StoreUnavailable."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+
+    def end(self) -> EventPosition:
+        """The position after everything that has happened."""
+        with unavailable():
+            newest = self._redis.xrevrange(EVENTS, count=1)
+            if newest:
+                return _position(newest[0][0])
+            return EventPosition(int(self._redis.time()[0]) * 1000, 0)
+
+    def wait(self, position: EventPosition) -> None:
+        """Return when there is an event after a position, or after a second."""
+        with unavailable():
+            self._redis.xread({EVENTS: str(position)}, 1, BLOCK_MILLISECONDS)
+
+    def after(self, position: EventPosition, most: int = BATCH_MAX) -> EventBatch:
+        """The events after a position, oldest first."""
+        with unavailable(), self._redis.pipeline() as pipe:
+            pipe.xlen(EVENTS)
+            pipe.xrange(EVENTS, count=1)
+            pipe.xrevrange(EVENTS, count=1)
+            pipe.xrange(EVENTS, f"({position}", count=most)
+            length, oldest, newest, found = pipe.execute()
+        events = _read(found)
+        # A shorter stream was never cut. An end before the position: Redis lost its data.
+        is_cut = length >= ANNOUNCED_MAX and position < _position(oldest[0][0])
+        is_lost = bool(newest) and _position(newest[0][0]) < position
+        end = _position(newest[0][0]) if is_lost else position
+        return EventBatch(events, not (is_cut or is_lost), events[-1].position if events else end)
+
+
+def _read(entries: Iterable[Any]) -> list[Event]:
+    return [
+        Event(_position(name), fields[ID.encode()].decode(), fields[STATE.encode()].decode())
+        for name, fields in entries
+    ]
+
+
+def _position(name: bytes) -> EventPosition:
+    return EventPosition.parse(name.decode())

@@ -1,0 +1,49 @@
+"""Jobs whose media are not stored yet, by the expiry of their URLs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from redis import Redis
+
+from jobs.errors import BrokenRecord
+from jobs.job import Job
+from jobs.status import State
+from jobs.store import codec
+from jobs.store.clock import unavailable
+from jobs.store.keys import INDEX, RECORDS, WAITING
+
+# Bounds the cost: the jobs that workers would take next, and the oldest ones. Those at risk are
+# among them.
+LOOKS_MAX = 50
+
+
+class Risk:
+    """Reads jobs that are `ready`. Raises StoreUnavailable."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+
+    def most_urgent(self, limit: int) -> list[Job]:
+        """The jobs whose URLs expire first."""
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.zrange(WAITING, 0, LOOKS_MAX - 1)
+            pipe.zrange(INDEX + State.READY, 0, LOOKS_MAX - 1)
+            ids = dict.fromkeys(job_id for found in pipe.execute() for job_id in found)
+            raw = self._redis.mget([RECORDS.encode() + job_id for job_id in ids]) if ids else []
+        jobs = [job for record in raw if record and (job := _ready(record))]
+        return sorted(jobs, key=lambda job: job.urls_die_at or job.deadline)[:limit]
+
+
+def waiting_since(ready: Iterable[Job]) -> float | None:
+    """Since when the oldest rescue has waited that no worker has begun; None when none waits."""
+    waiting = (job for job in ready if job.wanted is not None and not job.tries)
+    return min((job.ready_at for job in waiting if job.ready_at), default=None)
+
+
+def _ready(record: bytes) -> Job | None:
+    """A broken record must not hide the others."""
+    try:
+        job = codec.decode(record)
+    except BrokenRecord:
+        return None
+    return job if job.state is State.READY else None

@@ -1,0 +1,110 @@
+"""In which sorted sets a job stands, by its record alone: nothing can be leaked or forgotten."""
+
+from collections.abc import Iterator, Mapping
+
+from jobs.config.concurrency import Limits, Room
+from jobs.job import Job
+from jobs.status import State
+from jobs.store.keys import (
+    ACTIVE,
+    BY,
+    DRAWINGS,
+    DUE,
+    ENDED,
+    ENDED_MEDIA,
+    EXPECTED,
+    INDEX,
+    LINE,
+    NOTICES,
+    POLLS,
+    SENDING,
+    WAITING,
+)
+from jobs.store.search_indexes import facets, possible_facets
+
+# What others write to as well is put right with each commit, whether it changed or not.
+ALWAYS = (DUE, WAITING, POLLS)
+ONE_EACH = (
+    DUE,
+    WAITING,
+    POLLS,
+    NOTICES,
+    DRAWINGS,
+    ENDED,
+    ENDED_MEDIA,
+    ACTIVE,
+    SENDING,
+    *(INDEX + state for state in State),
+)
+_AT_BFL = (State.QUEUED, State.SUBMITTED)
+
+
+def places(job: Job) -> dict[str, float]:
+    """Sorted sets and the job's score in each."""
+    found = dict.fromkeys((INDEX + job.state, *facets(job)), job.created_at)
+    if job.look_at is not None:
+        found[DUE] = job.look_at
+    if job.wanted is not None:
+        # A URL dies, a poll can wait: they never stand in one queue.
+        found[WAITING if job.state is State.READY else POLLS] = job.wanted
+    if job.ours:
+        found |= _of_submission(job)
+    if job.expected_by:
+        found[EXPECTED + job.expected_by] = job.created_at
+    if job.sent_at is not None:
+        found[SENDING] = job.sent_at
+    if job.notices:
+        found[NOTICES] = min(notice.at for notice in job.notices)
+    if job.draw_at is not None:
+        found[DRAWINGS] = job.draw_at
+    if job.state.terminal:
+        found[ENDED_MEDIA if job.kept else ENDED] = job.end
+    return found
+
+
+def _of_submission(job: Job) -> dict[str, float]:
+    if job.waits:
+        return {f"{LINE}{job.model}": job.behind or job.created_at}
+    if job.slot and job.state in _AT_BFL:
+        return {ACTIVE: job.deadline, active(job.model or ""): job.deadline}
+    return {}
+
+
+def every(job: Job) -> tuple[str, ...]:
+    """All sorted sets it may ever stand in."""
+    model = job.model or ""
+    expected = (EXPECTED + job.expected_by,) if job.expected_by else ()
+    return (*ONE_EACH, active(model), LINE + model, *expected, *possible_facets(job))
+
+
+def active(model: str) -> str:
+    return f"{ACTIVE}:{model}"
+
+
+def caps(before: Job | None, after: Job, limits: Limits, room: Room) -> Mapping[str, int]:
+    """How many may stand in the sets that a job newly enters."""
+    if after.expected_by and not before:
+        return {EXPECTED + after.expected_by: room.unconfirmed}
+    entered = after.slot and not (before and before.slot)
+    if not entered:
+        return {}
+    model = after.model or ""
+    return {ACTIVE: limits.total, active(model): limits.of(model)}
+
+
+def moves(
+    job_id: str, before: Mapping[str, float], after: Mapping[str, float]
+) -> Iterator[tuple[str | float, ...]]:
+    """The commands that bring a job from its old places to its new ones."""
+    for key in {**before, **dict.fromkeys(ALWAYS)}:
+        if key not in after:
+            yield "ZREM", key, job_id
+    # A job from before there was searching takes its places with its next state.
+    again = (LINE, BY) if _turned(before, after) else (LINE,)
+    for key, score in after.items():
+        if key in ALWAYS or key.startswith(again) or before.get(key) != score:
+            yield "ZADD", key, score, job_id
+
+
+def _turned(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    return any(key.startswith(INDEX) for key in after.keys() - before.keys())

@@ -1,0 +1,164 @@
+"""Lists of jobs, newest first, at a cost that follows the page and not the store."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from jobs.errors import BrokenRecord
+from jobs.job import Job
+from jobs.store import codec
+from jobs.store.clock import unavailable
+from jobs.store.keys import BY_MODEL, RECORDS
+from jobs.store.search import Group, Search
+
+# A page ends after so many looks, found or not: none may cost more because the store is large.
+LOOKS_MAX = 2000
+STRIDE = 500
+SCANNED = 5000  # keys for each answer
+
+
+class Position(NamedTuple):
+    """Where a job stands in a list: its creation time and id."""
+
+    created_at: float
+    id: str
+
+
+_END = Position(float("-inf"), "")
+
+
+class Page(NamedTuple):
+    """Some jobs, and the place after which the list goes on, None at its end."""
+
+    jobs: list[Job]
+    last: Position | None
+
+
+class _Span(NamedTuple):
+    """Bounds of a sorted set as Redis reads them, newest first."""
+
+    top: float | str
+    bottom: float | str
+
+    @classmethod
+    def of(cls, search: Search, before: Position | None) -> "_Span":
+        bottom = "-inf" if search.since is None else search.since
+        if before and (search.until is None or before.created_at < search.until):
+            return cls(before.created_at, bottom)
+        return cls("+inf" if search.until is None else f"({search.until!r}", bottom)
+
+
+class Pages:
+    """Reads the indexes: sorted sets of ids by creation time, one for each value of a facet."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+
+    def models(self, ending: str) -> list[str]:
+        """Models of known jobs that end so. Its cost follows the number of keys."""
+        with unavailable():
+            keys = list(self._redis.scan_iter(f"{BY_MODEL}*{ending}", count=SCANNED))
+        return sorted(key.decode().removeprefix(BY_MODEL) for key in keys)
+
+    def page(self, search: Search, limit: int, before: Position | None) -> Page:
+        """Up to `limit` jobs that fit, newest first, older than the position `before`.
+
+        There can be more although a page is not full: then there was too much to look at.
+        """
+        with unavailable():
+            walked, *others = self._fewest_first(search, before)
+            found: list[tuple[Position, Job]] = []
+            looks, place = 0, before
+            while True:
+                wanted = limit - len(found) + 1
+                count = max(wanted, STRIDE if others or search.metadata else 0)
+                run = self._positions(walked, count, place, search)
+                found += self._fitting(search, self._narrowed(run, others), wanted)
+                looks += len(run)
+                if len(found) > limit:
+                    return Page([job for _, job in found[:limit]], found[limit - 1][0])
+                place = run[-1] if len(run) == count else None
+                if place is None or looks >= LOOKS_MAX:
+                    return Page([job for _, job in found], place)
+
+    def _fewest_first(self, search: Search, before: Position | None) -> list[Group]:
+        """The first is walked; the others only answer whether an id is in them."""
+        groups = search.groups()
+        if len(groups) == 1:
+            return groups
+        top, bottom = _Span.of(search, before)
+        with self._redis.pipeline(transaction=False) as pipe:
+            for key in (key for group in groups for key in group):
+                pipe.zcount(key, bottom, top)
+            sizes = iter(pipe.execute())
+        ranked = [(sum(next(sizes) for _ in group), n) for n, group in enumerate(groups)]
+        return [groups[n] for _, n in sorted(ranked)]
+
+    def _positions(
+        self, group: Group, limit: int, before: Position | None, search: Search
+    ) -> list[Position]:
+        """The sets of a group are read in one transaction and merged."""
+        count = limit
+        while True:
+            answers = self._read(group, _Span.of(search, before), count)
+            # Behind the end of a set that was not read to its end, jobs could be missing.
+            horizon = max((rows[-1] for rows in answers if len(rows) == count), default=_END)
+            merged = sorted({place for rows in answers for place in rows}, reverse=True)
+            found = [
+                place for place in merged if place >= horizon and (not before or place < before)
+            ]
+            # Jobs created in the very same microsecond share a score and may fill the page.
+            if len(found) >= limit or horizon == _END:
+                return found[:limit]
+            count += limit
+
+    def _read(self, group: Group, span: _Span, count: int) -> list[list[Position]]:
+        with self._redis.pipeline() as pipe:
+            for key in group:
+                pipe.zrevrangebyscore(key, span.top, span.bottom, 0, count, withscores=True)
+            answers = pipe.execute()
+        return [[Position(at, job_id.decode()) for job_id, at in rows] for rows in answers]
+
+    def _narrowed(self, run: list[Position], others: Sequence[Group]) -> list[Position]:
+        """Those that stand in at least one set of each of these groups too."""
+        for group in others if run else ():
+            with self._redis.pipeline(transaction=False) as pipe:
+                for key in group:
+                    pipe.zmscore(key, [place.id for place in run])
+                answers = pipe.execute()
+            scores = zip(*answers, strict=True)
+            known = [any(score is not None for score in one) for one in scores]
+            run = [place for place, is_known in zip(run, known, strict=True) if is_known]
+            if not run:
+                break
+        return run
+
+    def _fitting(
+        self, search: Search, run: list[Position], wanted: int
+    ) -> list[tuple[Position, Job]]:
+        """The first of them whose records say so too, at least `wanted` if there are so many."""
+        found: list[tuple[Position, Job]] = []
+        for start in range(0, len(run), wanted):
+            places = run[start : start + wanted]
+            jobs = self.loaded([place.id for place in places])
+            read = ((place, jobs.get(place.id)) for place in places)
+            found += [(place, job) for place, job in read if job and search.fits(job)]
+            if len(found) >= wanted:
+                break
+        return found
+
+    def loaded(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """The jobs with these ids of their own, but for what is gone or cannot be read."""
+        with unavailable():
+            raw = self._redis.mget([RECORDS + job_id for job_id in job_ids]) if job_ids else []
+        found = zip(job_ids, raw, strict=True)
+        return {name: job for name, record in found if record and (job := _readable(record))}
+
+
+def _readable(record: bytes) -> Job | None:
+    """A broken record must not hide the others."""
+    try:
+        return codec.decode(record)
+    except BrokenRecord:
+        return None

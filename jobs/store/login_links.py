@@ -1,0 +1,28 @@
+"""Login links: signed tokens of which each logs in once."""
+
+from redis import Redis
+
+from jobs.errors import Gone
+from jobs.signing import LOGIN_SECONDS, LoginSigner
+from jobs.store.clock import unavailable
+from jobs.store.keys import LOGINS
+
+
+class LoginLinks:
+    """Verifies tokens and marks in Redis those that were used, until they expire."""
+
+    def __init__(self, redis: Redis, signer: LoginSigner) -> None:
+        self._redis = redis
+        self._signer = signer
+
+    def use(self, token: str) -> str:
+        """Use up a token; returns the name of its API key.
+
+        Raises BadLink (forged or too old), Gone (used before) and StoreUnavailable.
+        """
+        read = self._signer.read(token)
+        with unavailable():
+            first = self._redis.set(LOGINS + read.id, 1, nx=True, ex=LOGIN_SECONDS)
+        if not first:
+            raise Gone("this link has been used")
+        return read.key_name

@@ -1,0 +1,95 @@
+"""Numbers and signs of life of the whole installation."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from jobs.status import State
+from jobs.store.clock import Clock, unavailable
+from jobs.store.keys import COUNTS, DUE, INDEX, NOTICES, POLLS, SEEN, TROUBLE, WAITING
+from jobs.store.rq_entries import Hints
+
+TROUBLE_SECONDS = 60
+OVERDUE_SECONDS = 30.0  # six sweeps: whoever waits longer is overlooked, or the sweep is
+
+
+class Tally(NamedTuple):
+    """What there is to count at this moment."""
+
+    counts: Mapping[str, int]
+    jobs: Mapping[State, int]
+    due: int
+    overdue: int
+    waiting: int  # for a worker
+    entries: int  # in RQ's queue
+    notices: int  # who must still be told of an end
+
+
+class Pulse:
+    """Counters, queue lengths and heartbeats. Raises StoreUnavailable."""
+
+    def __init__(self, redis: Redis, clock: Clock, hints: Hints) -> None:
+        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._clock = clock
+        self._hints = hints
+
+    def tally(self) -> Tally:
+        """Every counter, the number of jobs by state, and how much work is due and waiting."""
+        now = self._clock.now()
+        with unavailable(), self._redis.pipeline() as pipe:
+            pipe.hgetall(COUNTS)
+            for state in State:
+                pipe.zcard(INDEX + state)
+            pipe.zcount(DUE, "-inf", now)
+            pipe.zcount(DUE, "-inf", now - OVERDUE_SECONDS)
+            pipe.zcard(WAITING)
+            pipe.zcard(POLLS)
+            pipe.llen(self._hints.queue_key)
+            pipe.zcard(NOTICES)
+            counts, *jobs, due, overdue, rescues, polls, entries, notices = pipe.execute()
+        return Tally(
+            counts={name.decode(): int(value) for name, value in counts.items()},
+            jobs=dict(zip(State, jobs, strict=True)),
+            due=due,
+            overdue=overdue,
+            waiting=rescues + polls,
+            entries=entries,
+            notices=notices,
+        )
+
+    def workers(self) -> int:
+        """How many RQ workers are registered and have not fallen silent."""
+        return len(self.worker_keys())
+
+    def worker_keys(self) -> list[str]:
+        """The same workers by RQ's keys, in their order."""
+        with unavailable():
+            keys = sorted(self._redis.smembers(self._hints.workers_key))
+            return [key.decode() for key in keys if self._redis.exists(key)]
+
+    def trouble(self, part: str, reason: str) -> None:
+        """Tell readiness that a part refused; forgotten a minute after the last time."""
+        with unavailable():
+            self._redis.set(TROUBLE + part, reason, ex=TROUBLE_SECONDS)
+
+    def troubles(self, part: str) -> str | None:
+        with unavailable():
+            reason = self._redis.get(TROUBLE + part)
+        return reason.decode() if reason else None
+
+    def beat(self, process: str, at: float | None = None) -> None:
+        """Leave a sign of life of a kind of process."""
+        with unavailable():
+            self._redis.hset(SEEN, process, str(at or self._clock.now()))
+
+    def seen(self) -> dict[str, float]:
+        """Seconds since the last sign of life, by kind of process."""
+        with unavailable():
+            beats = self._redis.hgetall(SEEN)
+            now = self._clock.synchronize(self._redis.time())
+        return {name.decode(): now - float(at) for name, at in beats.items()}
+
+    def ping(self) -> None:
+        with unavailable():
+            self._redis.ping()

@@ -1,0 +1,42 @@
+"""Unauthenticated callbacks: counted, and kept beside the job that they claim to be about."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jobs.store import scripts
+from jobs.store.batching import Batching
+from jobs.store.clock import unavailable
+from jobs.store.keys import COUNTS, RECORDS, REFUSALS
+from jobs.timeline import Moment
+
+KEPT_MAX = 10
+KEPT_SECONDS = 7 * 86400
+
+
+class Refusals:
+    """Kept apart from the records: an unauthenticated body must change none of them."""
+
+    def __init__(self, batching: Batching) -> None:
+        self._redis: Any = (
+            batching.redis
+        )  # its answers are typed for every setting; here they are bytes
+        self._batching = batching
+        self._script = batching.redis.register_script(scripts.REFUSE)
+
+    def note(self, job_id: str | None, reason: str) -> None:
+        """Count a refused callback, and keep the reason beside the job it claims to be about."""
+        keys = [RECORDS + (job_id or ""), REFUSALS + (job_id or ""), COUNTS]
+        with unavailable():
+            self._batching.run(self._script, keys, [reason, KEPT_MAX, KEPT_SECONDS])
+
+    def of(self, job_ids: Sequence[str]) -> list[tuple[Moment, ...]]:
+        """The latest refused callbacks of each of these jobs, oldest first."""
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.lrange(REFUSALS + job_id, 0, -1)
+            return [tuple(_moment(line) for line in reversed(lines)) for lines in pipe.execute()]
+
+
+def _moment(line: bytes) -> Moment:
+    at, _, reason = line.decode().partition(" ")
+    return Moment(float(at), "callback refused", {"reason": reason})

@@ -1,0 +1,59 @@
+"""What a job is searched for by: its model, its source, and short single values of its metadata."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from jobs.job import Job
+from jobs.status import Source
+from jobs.store.keys import BY_META, BY_MODEL, BY_MORE, BY_SOURCE
+
+# Each entry costs Redis about 100 bytes for as long as the job is kept.
+METADATA_FACETS_MAX = 4
+FACET_MAX_CHARS = 128
+
+
+def facets(job: Job) -> Iterator[str]:
+    """The sorted sets that a job is found in."""
+    if job.model:
+        yield BY_MODEL + job.model
+    if job.source:
+        yield BY_SOURCE + job.source
+    if job.metadata:
+        yield from _of_metadata(job)
+
+
+def _of_metadata(job: Job) -> Iterator[str]:
+    scalars = [pair for name, value in job.metadata.items() if (pair := _pair(name, value))]
+    short = [pair for pair in scalars if len(pair) <= FACET_MAX_CHARS][:METADATA_FACETS_MAX]
+    yield from (BY_META + pair for pair in short)
+    if len(short) < len(scalars):
+        yield BY_MORE
+
+
+def possible_facets(job: Job) -> Iterator[str]:
+    """Where it can stand although somebody wrote since its record was read."""
+    yield from facets(job)
+    yield from (BY_SOURCE + source for source in Source)
+    yield BY_MORE
+
+
+def with_metadata(name: str, text: str) -> tuple[str, ...]:
+    """The sets that hold every job with this entry, and others as well."""
+    return BY_META + f"{name}={text}", BY_MORE
+
+
+def has_metadata(job: Job, name: str, text: str) -> bool:
+    return name in job.metadata and as_text(job.metadata[name]) == text
+
+
+def as_text(value: Any) -> str | None:
+    """A single value as it is searched for: a string as it is, others as JSON; None for a list."""
+    if isinstance(value, str):
+        return value
+    return None if isinstance(value, dict | list | tuple) else json.dumps(value)
+
+
+def _pair(name: str, value: Any) -> str | None:
+    text = as_text(value)
+    return None if text is None else f"{name}={text}"

@@ -1,0 +1,166 @@
+"""Concurrency slots at BFL, the submission queues in front of them, and their circuit breakers."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from jobs.config.concurrency import Limits
+from jobs.store import indexes, scripts
+from jobs.store.clock import Clock, unavailable
+from jobs.store.keys import ACTIVE, LINE, LINES, PAUSES, RECORDS, SENDING
+
+EVERYTHING = "*"  # scope of a circuit that is open for all models
+PROBE_SECONDS = 60.0
+
+
+class Next(NamedTuple):
+    """The next job of its model's queue, and the open circuits that it probes."""
+
+    job_id: str
+    model: str
+    probes: tuple[str, ...]
+
+
+class Pause(NamedTuple):
+    """An open circuit: why and since when a model (or all) is not submitted, in unix seconds."""
+
+    scope: str
+    reason: str
+    since: float
+    until: float
+    tries: int
+
+
+class Queue(NamedTuple):
+    """A model's slots, and the length of its queue."""
+
+    model: str
+    used: int
+    most: int
+    waiting: int
+
+
+class Crowd(NamedTuple):
+    """Slots in total, and of each model that has a limit of its own or a queue."""
+
+    used: int
+    most: int
+    models: list[Queue]
+
+    @property
+    def waiting(self) -> int:
+        return sum(queue.waiting for queue in self.models)
+
+
+class Slots:
+    """Submission queues and slots, shared by all workers. Raises StoreUnavailable."""
+
+    def __init__(
+        self, redis: Redis, clock: Clock, limits: Limits, workers_key: str = "", threads: int = 1
+    ) -> None:
+        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._clock = clock
+        self._limits = limits
+        self._workers_key = workers_key
+        self._threads = threads  # of each worker
+        self._script = redis.register_script(scripts.NEXT)
+        self._leave_script = redis.register_script(scripts.LEAVE)
+        self._tidy_script = redis.register_script(scripts.TIDY)
+
+    def next(self, *, only_look: bool = False) -> Next | None:
+        """The job that has waited longest among those that may be submitted now."""
+        models = [part for pair in self._limits.models.items() for part in pair]
+        mode = "look" if only_look else "go"
+        with unavailable():
+            clock, job_id, *more = self._script(
+                keys=[LINES, ACTIVE, PAUSES, SENDING, self._workers_key],
+                args=[self._limits.total, LINE, mode, PROBE_SECONDS, self._threads, *models],
+            )
+        self._clock.synchronize(clock)
+        if not job_id:
+            return None
+        model, probes = more
+        return Next(job_id.decode(), model.decode(), tuple(scope.decode() for scope in probes))
+
+    def leave(self, found: Next, version: int = 0) -> None:
+        """Remove a job from the queue unless its record is newer than this version (0: no record).
+
+        A job that no worker can send must not block those behind it.
+        """
+        with unavailable():
+            self._leave_script(
+                keys=[RECORDS + found.job_id, LINE + found.model], args=[found.job_id, version]
+            )
+
+    def remove(self, found: Next) -> None:
+        """Remove a job from the queue although its record cannot be read."""
+        with unavailable():
+            self._redis.zrem(LINE + found.model, found.job_id)
+
+    def pause(self, scope: str, reason: str, seconds: float) -> None:
+        """Open the circuit of a model, or of all; after `seconds` one job probes it."""
+        now = self._clock.now()
+        known = {pause.scope: pause for pause in self.pauses()}.get(scope)
+        since, tries = (known.since, known.tries + 1) if known else (now, 1)
+        self._put(Pause(scope, reason, since, now + seconds, tries))
+
+    def _put(self, pause: Pause) -> None:
+        value = f"{pause.until:.3f} {json.dumps([pause.since, pause.tries, pause.reason])}"
+        with unavailable():
+            self._redis.hset(PAUSES, pause.scope, value)
+
+    def resume(self, scopes: Sequence[str]) -> None:
+        """Close circuits: their probe did not fail for the reason that had opened them."""
+        if scopes:
+            with unavailable():
+                self._redis.hdel(PAUSES, *scopes)
+
+    def release(self, scopes: Sequence[str]) -> None:
+        """Let another job probe these circuits: the one that should have was never sent."""
+        for pause in self.pauses() if scopes else ():
+            if pause.scope in scopes:
+                self._put(pause._replace(until=self._clock.now()))
+
+    def tidy(self) -> None:
+        """Close circuits whose time is over and that no job waits to probe."""
+        with unavailable():
+            self._tidy_script(keys=[LINES, PAUSES], args=[LINE])
+
+    def pauses(self) -> list[Pause]:
+        """The open circuits."""
+        with unavailable():
+            found = self._redis.hgetall(PAUSES)
+        return [_pause(scope.decode(), value.decode()) for scope, value in found.items()]
+
+    def anybody_waits(self) -> bool:
+        """Whether there is a job in any queue."""
+        with unavailable():
+            return bool(self._redis.exists(LINES))
+
+    def active(self) -> int:
+        """Number of slots in use."""
+        with unavailable():
+            return int(self._redis.zcard(ACTIVE))
+
+    def crowd(self) -> Crowd:
+        """Slots in use and lengths of the queues."""
+        with unavailable():
+            lines = sorted(line.decode() for line in self._redis.smembers(LINES))
+            named = sorted({*self._limits.models, *(line.removeprefix(LINE) for line in lines)})
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.zcard(ACTIVE)
+                for model in named:
+                    pipe.zcard(indexes.active(model))
+                    pipe.zcard(LINE + model)
+                total, *found = pipe.execute()
+        pairs = zip(named, found[::2], found[1::2], strict=True)
+        models = [Queue(name, used, self._limits.of(name), wait) for name, used, wait in pairs]
+        return Crowd(total, self._limits.total, models)
+
+
+def _pause(scope: str, value: str) -> Pause:
+    until, _, rest = value.partition(" ")
+    since, tries, reason = json.loads(rest)
+    return Pause(scope, reason, since, float(until), tries)

@@ -1,0 +1,97 @@
+"""What the counters were, minute by minute: how much happened when, at no cost to what happens."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from jobs.store import scripts
+from jobs.store.clock import Clock, unavailable
+from jobs.store.keys import COUNTS, MINUTES
+
+MINUTE_SECONDS = 60
+MINUTES_KEPT = 60
+
+
+class Sample(NamedTuple):
+    """The counters when a minute began (unix seconds), or a few seconds later."""
+
+    at: float
+    counts: Mapping[str, int]
+
+    def total(self, names: Iterable[str]) -> int:
+        return sum(self.counts.get(name, 0) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The samples of the last hour, oldest first; the last one is of this very moment."""
+
+    samples: tuple[Sample, ...]
+
+    @property
+    def now(self) -> Sample:
+        return self.samples[-1]
+
+    def per_minute(self, names: Iterable[str]) -> list[float]:
+        """By how much these counters rose in each of the last 60 minutes, this one so far last.
+
+        What rose while nobody took samples is spread evenly over that time.
+        """
+        wanted = tuple(names)
+        this = _minute(self.now.at)
+        found = [0.0] * MINUTES_KEPT
+        for before, after in zip(self.samples, self.samples[1:], strict=False):
+            first, end = _minute(before.at), max(_minute(after.at), _minute(before.at) + 1)
+            risen = _rise(before.total(wanted), after.total(wanted))
+            for minute in range(first, end):
+                if 0 <= this - minute < MINUTES_KEPT:
+                    found[minute - this - 1] += risen / (end - first)
+        return found
+
+    def risen(self) -> dict[str, int]:
+        """By how much each counter rose within the hour."""
+        first, now = self.samples[0], self.now
+        return {name: _rise(first.counts.get(name, 0), n) for name, n in now.counts.items()}
+
+
+def _minute(at: float) -> int:
+    return int(at // MINUTE_SECONDS)
+
+
+def _rise(before: int, after: int) -> int:
+    """Counters only fall when Redis has lost them: then they began anew."""
+    return after - before if after >= before else after
+
+
+class Minutes:
+    """Samples of the counters. Raises StoreUnavailable."""
+
+    def __init__(self, redis: Redis, clock: Clock) -> None:
+        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._clock = clock
+        self._script = redis.register_script(scripts.SAMPLE)
+
+    def take(self) -> float:
+        """See that there is a sample of this minute, whoever takes it; returns the time."""
+        kept = MINUTES_KEPT * MINUTE_SECONDS
+        with unavailable():
+            answer = self._script(keys=[MINUTES, COUNTS], args=[MINUTE_SECONDS, kept])
+        return self._clock.synchronize(answer)
+
+    def course(self) -> Course:
+        """How the last hour went."""
+        now = self.take()
+        with unavailable(), self._redis.pipeline() as pipe:
+            pipe.zrange(MINUTES, 0, -1)
+            pipe.hgetall(COUNTS)
+            taken, counts = pipe.execute()
+        latest = {name.decode(): int(value) for name, value in counts.items()}
+        return Course((*map(_read, taken), Sample(now, latest)))
+
+
+def _read(line: bytes) -> Sample:
+    at, *words = line.decode().split()
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return Sample(float(at), {name: int(value) for name, value in pairs})

@@ -1,0 +1,56 @@
+"""A job as its user gets it: its portrait, with refused callbacks and links that are signed now."""
+
+from collections.abc import Sequence
+
+from jobs import serializer, submission, view_types
+from jobs.job import Job
+from jobs.services import Services
+from jobs.store.submission_queue import EVERYTHING, Pause
+from jobs.timeline import Moment
+
+
+def jobs(
+    services: Services, records: Sequence[Job], link_ttl: float | None = None
+) -> list[view_types.Job]:
+    """The JSON of several jobs; their links live for `link_ttl` seconds."""
+    refusals = services.refusals.of([record.id for record in records]) if records else []
+    pauses = services.slots.pauses() if any(record.waits for record in records) else []
+    return [
+        _job(services, record, (*refused, *_held_up(record, pauses)), link_ttl)
+        for record, refused in zip(records, refusals, strict=True)
+    ]
+
+
+def _held_up(record: Job, pauses: Sequence[Pause]) -> list[Moment]:
+    """Why a job still waits in line, which is on no record of its own."""
+    scopes = (EVERYTHING, record.model) if record.waits else ()
+    return [
+        Moment(pause.since, "submitting paused", {"reason": pause.reason})
+        for pause in pauses
+        if pause.scope in scopes
+    ]
+
+
+def waiting_reasons(services: Services, record: Job) -> list[str]:
+    """Why BFL does not work on a job yet; empty when nothing is wrong."""
+    if record.waits:
+        return [moment.detail["reason"] for moment in _held_up(record, services.slots.pauses())]
+    unconfirmed = record.timeline if record.unconfirmed else ()
+    return [one.detail["reason"] for one in unconfirmed if one.what == submission.UNCONFIRMED][-1:]
+
+
+def job(services: Services, record: Job, link_ttl: float | None = None) -> view_types.Job:
+    """The JSON of one job."""
+    return jobs(services, [record], link_ttl)[0]
+
+
+def _job(
+    services: Services, record: Job, beside: tuple[Moment, ...], link_ttl: float | None
+) -> view_types.Job:
+    urls = services.links_to(record, seconds=link_ttl)
+    small = services.links_to_thumbnails(record, link_ttl)
+    media: list[view_types.Medium] = [
+        {"url": url, "thumbnail_url": thumbnail_url, **serializer.file(kept)}
+        for url, thumbnail_url, kept in zip(urls, small, record.media, strict=True)
+    ]
+    return serializer.portrait(record, media, beside)

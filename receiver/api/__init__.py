@@ -1,0 +1,1 @@
+"""The HTTP API: jobs, submissions, events and BFL's own shape."""

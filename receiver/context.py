@@ -1,0 +1,56 @@
+"""What the running application was built with, for its views."""
+
+from dataclasses import dataclass
+from typing import Self, cast
+
+from flask import Flask, current_app
+
+from jobs.services import Services
+from receiver import checks
+from receiver.api_keys import Keyring
+from receiver.feed.broker import Broker
+from receiver.feed.job_cache import JobCache
+from receiver.response_cache import Cached
+
+_NAME = "fluxkeep"
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """Built once per application, from its settings."""
+
+    services: Services
+    keyring: Keyring
+    broker: Broker
+    job_cache: JobCache
+    check_results: Cached[list[checks.Result]]
+
+    @classmethod
+    def of(cls, services: Services) -> Self:
+        settings = services.settings
+        return cls(
+            services=services,
+            keyring=Keyring(settings.api_keys),
+            broker=Broker(services.events),
+            job_cache=JobCache(services),
+            check_results=Cached(lambda: _check(services)),
+        )
+
+    def install(self, app: Flask) -> None:
+        app.extensions[_NAME] = self
+
+    def close(self) -> None:
+        """The process is told to stop: whoever waits or watches is answered now."""
+        self.broker.close()
+
+
+def _check(services: Services) -> list[checks.Result]:
+    return list(checks.run(checks.Context(services.settings, services), checks.PROBES))
+
+
+def wired() -> Wired:
+    return cast(Wired, current_app.extensions[_NAME])
+
+
+def services() -> Services:
+    return wired().services

@@ -1,0 +1,131 @@
+"""Errors as RFC 9457 problem details: one table from what went wrong to what the caller is told."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, json, request
+from werkzeug.exceptions import HTTPException
+
+from jobs import errors
+from jobs.bfl import compat
+from jobs.bfl import submissions as dialect
+from jobs.errors import FluxkeepError
+from receiver.schemas.responses import Problem
+
+STATUS: dict[type[FluxkeepError], HTTPStatus] = {
+    errors.BadRequest: HTTPStatus.BAD_REQUEST,
+    errors.BadReport: HTTPStatus.BAD_REQUEST,
+    errors.BadField: HTTPStatus.BAD_REQUEST,
+    errors.RequestTimeout: HTTPStatus.REQUEST_TIMEOUT,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.BadLink: HTTPStatus.FORBIDDEN,
+    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.UnknownJob: HTTPStatus.NOT_FOUND,
+    errors.WrongState: HTTPStatus.CONFLICT,
+    errors.Gone: HTTPStatus.GONE,
+    # 503 asks the sender to come again: BFL does, after 1, 5 and 30 s.
+    errors.Crowded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.LineFull: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NoSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # only workers ask for one
+    errors.WrongStorage: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.BrokenRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+HEADERS: dict[HTTPStatus, dict[str, str]] = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"},
+}
+
+BFL_PATHS = "/v1/"
+
+log = logging.getLogger(__name__)
+
+
+def handle(app: Flask) -> None:
+    """Answer every error of an application with problem details."""
+    app.register_error_handler(FluxkeepError, _ours)
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(Exception, unforeseen)
+
+
+def _ours(error: FluxkeepError) -> Response:
+    status = STATUS[type(error)]
+    response = problem(status, str(error), **_fields(error))
+    if isinstance(error, errors.TooMany):
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after))
+    return response
+
+
+def _fields(error: FluxkeepError) -> dict[str, Any]:
+    """Which fields are wrong. Under `/v1` these are a body's: BFL says where they stand."""
+    under_v1 = request.path.startswith(BFL_PATHS)
+    if isinstance(error, errors.Invalid) or (isinstance(error, errors.BadField) and not under_v1):
+        return {"errors": error.errors}
+    return {}
+
+
+def _of_http(error: HTTPException) -> Response:
+    """Werkzeug's own refusals."""
+    return with_headers(problem(HTTPStatus(error.code or 500), error.description or ""), error)
+
+
+def with_headers(response: Response, error: HTTPException) -> Response:
+    """An error's headers (Allow, Content-Range) are part of the answer."""
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def unforeseen(error: Exception) -> Response:
+    """A mistake of ours. Only its type and place are logged: its text could hold a secret."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else "?"
+    log.error("unforeseen %s in %s", type(error).__name__, place)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here.")
+
+
+def problem(status: HTTPStatus, detail: str, **extra: Any) -> Response:
+    """A problem document; `type` is about:blank, so `title` is the status phrase."""
+    if request.path.startswith(BFL_PATHS):
+        return _as_bfl_says_it(status, detail, **extra)
+    told = {**document(status, detail), **extra}
+    response = Response(json.dumps(told), status, mimetype="application/problem+json")
+    response.headers.update(HEADERS.get(status, {}))
+    return response
+
+
+def document(status: HTTPStatus, detail: str) -> Problem:
+    return {"title": status.phrase, "status": int(status), "detail": detail}
+
+
+def _only_of_bfl() -> str | None:
+    """The path under `/v1` of a request that only BFL itself can answer."""
+    path = request.path.removeprefix(BFL_PATHS)
+    return path if path in dialect.ONLY_BFL else None
+
+
+def _as_bfl_says_it(
+    status: HTTPStatus, detail: str, errors: Sequence[Mapping[str, str]] = ()
+) -> Response:
+    """To a client of BFL's own API: its error bodies, and its 403 for a wrong key."""
+    if status is HTTPStatus.UNAUTHORIZED:
+        status, detail = HTTPStatus.FORBIDDEN, compat.NOT_AUTHENTICATED
+    if status is HTTPStatus.NOT_FOUND:
+        detail = status.phrase
+    if status is HTTPStatus.METHOD_NOT_ALLOWED and (path := _only_of_bfl()):
+        detail = dialect.refuse_no_generation(path)
+    said = compat.error(compat.complaints(errors) or detail, detail)
+    response = Response(json.dumps(said), status, mimetype="application/json")
+    response.headers.update(HEADERS.get(status, {}))
+    return response

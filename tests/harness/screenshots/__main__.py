@@ -1,0 +1,114 @@
+"""`make screenshots`: an evening's jobs, and a picture of each page of the dashboard."""
+
+import sys
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from PIL import Image
+
+from deploy.procfile import ROOT
+from tests.harness.chromium import Chromium
+from tests.harness.installation import KEYS
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene, running_scene
+from tests.harness.screenshots.exhibits import asked, ended, picture
+
+FOLDER = ROOT / "deploy" / "screenshots"
+TOTAL_MAX_BYTES = 300_000
+QUALITY = 52  # of WebP, which is enough for what README shows at half its size
+WIDE = {"width": 1280, "height": 832}
+TALL = {"width": 1280, "height": 1080}
+PHONE = {"width": 390, "height": 780}
+THEMES = ("light", "dark")
+# What is further down is only loaded when somebody comes near.
+SEEN = """() => [...document.images].every(
+    image => image.complete || image.getBoundingClientRect().top > innerHeight)"""
+LONG = (
+    "Terracotta ridges at the end of a dry summer, seen from a slow train: five planes of haze, "
+    "a low sun without rays, and nobody on the road that is not there"
+)
+PICTURES = (
+    (1, 1024, 1024, "Pale morning over blue hills, watercolour"),
+    (7, 832, 1216, "Lavender evening, distant peaks, film grain"),
+    (10, 1344, 768, "Violet dusk over a valley, long exposure"),
+    (3, 1216, 832, "Moonlit ridges, almost monochrome, quiet"),
+    (4, 1024, 1024, "A meadow before the rain"),
+    (14, 1216, 832, "Teal fjord, low sun, mist between the mountains"),
+    (9, 832, 1216, "The first clear day of the year"),
+    (8, 1344, 768, "Layered hills after rain, the last sun under the clouds"),
+    (13, 1024, 1024, "The view from the night train"),
+    (2, 1536, 640, "An unhurried sunset with nobody to see it"),
+    (11, 832, 1216, "Winter moon, seen from the pass"),
+    (5, 1344, 768, LONG),
+)
+MODELS = ("flux-2-pro", "flux-2-max", "flux-pro-1.1-ultra", "flux-2-flex")
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    chromium = Chromium()
+    try:
+        with (
+            TemporaryDirectory(prefix="fluxkeep-seen-") as directory,
+            running_scene(Path(directory)) as scene,
+        ):
+            taken = list(_taken(chromium, scene))
+    finally:
+        chromium.close()
+    total = sum(path.stat().st_size for path in taken)
+    print(f"{len(taken)} pictures, {total:,} bytes in {FOLDER}")
+    if total > TOTAL_MAX_BYTES:
+        sys.exit(f"that is more than {TOTAL_MAX_BYTES:,} bytes")
+
+
+def _taken(chromium: Chromium, scene: Scene) -> Iterator[Path]:
+    yield from _page(chromium, scene, "first-run", "/", WIDE)
+    shown = _evening(scene)
+    pages = {"gallery": "/", "job": f"/jobs/{shown}", "health": "/health", "submit": "/submit"}
+    for name, path in pages.items():
+        yield from _page(chromium, scene, name, path, TALL if name == "job" else WIDE)
+    yield from _page(chromium, scene, "phone", "/", PHONE)
+
+
+def _evening(scene: Scene) -> str:
+    """All kinds of ends; the id of the job that is shown large."""
+    for n, (seed, width, height, prompt) in enumerate(PICTURES):
+        facts = {"metadata": {"user": "42", "campaign": "autumn"}}
+        model = MODELS[n % len(MODELS)]
+        shown = picture(scene, seed, width, height, model=model, prompt=prompt, facts=facts)
+        if n == 8:
+            ended(scene, outcome="content_moderated")
+        if n == 10:
+            ended(scene, "flux-3-video", prompt="A slow pan over the valley")
+    scene.client.callback({"id": shown, "status": "Ready"}, auth="wrong")
+    asked(scene, "flux-2-max", seconds=600, callback="never")
+    wait_for("thumbnails", lambda: not scene.undrawn(), 60)
+    return shown
+
+
+def _page(
+    chromium: Chromium, scene: Scene, name: str, path: str, viewport: dict[str, int]
+) -> Iterator[Path]:
+    for theme in THEMES:
+        window = chromium.window(viewport=viewport, color_scheme=theme)
+        page = window.page
+        page.goto(f"{scene.installation.url}/login?next={path}")
+        page.fill("#key", KEYS["admin"])
+        page.click("main button")
+        page.wait_for_load_state("load")
+        page.wait_for_function(SEEN)
+        yield _kept(page, FOLDER / f"{name}-{theme}.webp")
+        page.context.close()
+
+
+def _kept(page: Any, path: Path) -> Path:
+    with Image.open(BytesIO(page.screenshot())) as image:
+        image.convert("RGB").save(path, "WEBP", quality=QUALITY, method=6)
+    return path
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What the sandbox says to a submission."""
+
+from typing import Any
+
+import pytest
+import requests
+
+from tests.integration.sandbox.customers import KEY, App, submitted
+from tests.sandbox import Refused, Sandbox
+
+
+def test_a_submission_is_answered_as_bfl_answers_it(box: Sandbox) -> None:
+    answer = submitted(box)
+    said = answer.json()
+    assert answer.status_code == 200
+    assert said["polling_url"] == f"{box.url}/v1/get_result?id={said['id']}"
+    assert (said["cost"], said["input_mp"], said["output_mp"]) == (3.0, 0.0, 1.05)
+    assert not any(name.lower().startswith("x-ratelimit") for name in answer.headers)
+
+
+def test_a_submission_with_a_webhook_may_lack_its_polling_url(box: Sandbox, app: App) -> None:
+    hook = {"webhook_url": app.url}
+    assert "polling_url" in submitted(box, **hook).json()
+    said = submitted(box, **hook, sandbox={"polling_url": False}).json()
+    assert said["webhook_url"] == app.url and "polling_url" not in said
+
+
+@pytest.mark.parametrize(
+    ("body", "loc"),
+    [
+        ({"width": "wide"}, ["body", "width"]),
+        ({"height": 8}, ["body", "height"]),
+        ({"prompt": 5}, ["body", "prompt"]),
+        ({"webhook_url": ""}, ["body", "webhook_url"]),
+        ({"sandbox": {"no_such_switch": 1}}, ["body", "sandbox", "no_such_switch"]),
+        ({"sandbox": {"callback": "often"}}, ["body", "sandbox", "callback"]),
+        ({"sandbox": {"poll_404": True}}, ["body", "sandbox", "poll_404"]),
+    ],
+)
+def test_bad_input_is_named_in_a_422(box: Sandbox, body: dict[str, Any], loc: list[str]) -> None:
+    answer = submitted(box, **body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == loc
+
+
+def test_errors_have_the_recorded_bodies(box: Sandbox) -> None:
+    box.settings.keys = {"right"}
+    refused = submitted(box)
+    assert refused.status_code == 403
+    assert refused.json() == {"detail": "Not authenticated - Invalid Authentication"}
+    box.settings.keys = set()
+    assert submitted(box, "unknown-model").json() == {"detail": "Not Found"}
+    tool = requests.post(f"{box.url}/v1/flux-tools/erase-v1", json={}, headers=KEY, timeout=5)
+    assert tool.status_code == 200
+
+
+def test_credits_run_out_and_come_back(box: Sandbox) -> None:
+    box.settings.credits = 4
+    assert [submitted(box).status_code for _ in range(2)] == [200, 402]
+    left = requests.get(f"{box.url}/v1/credits", headers=KEY, timeout=5).json()
+    assert left == {"credits": 1.0}
+    box.settings.credits = 10
+    assert submitted(box).status_code == 200
+
+
+def test_active_tasks_are_limited_in_total_and_per_model(box: Sandbox) -> None:
+    box.settings.generation_seconds = 60
+    kontext = [submitted(box, "flux-kontext-max").status_code for _ in range(7)]
+    others = [submitted(box).status_code for _ in range(19)]
+    assert (kontext.count(200), others.count(200)) == (6, 18)
+    assert box.peak.peak == 24 and box.peak.peak_by_model["flux-kontext-max"] == 6
+    assert box.peak.refused == 2
+
+
+def test_a_refused_submission_works_when_it_is_tried_again(box: Sandbox) -> None:
+    switches = {"submit_status": 503, "submit_times": 2}
+    answers = [submitted(box, sandbox=switches) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [503, 503, 200]
+    assert answers[0].headers["Retry-After"] == "1"
+    with pytest.raises(Refused):
+        box.submit(switches={"submit_status": 429})
+
+
+def test_a_cut_submission_made_a_task_all_the_same(box: Sandbox) -> None:
+    with pytest.raises(requests.ConnectionError):
+        submitted(box, sandbox={"submit_cut": True})
+    assert len(box.tasks()) == 1
+
+
+def test_clients_that_know_no_switches_meet_the_usual_ones(box: Sandbox) -> None:
+    box.behave(submit_status=422)
+    box.behave(null_cost=True)
+    assert submitted(box).status_code == 422
+    assert submitted(box, sandbox={"null_cost": False, "samples": 2}).status_code == 200
+    box.behave(submit_status=None)
+    assert submitted(box).json()["cost"] is None

@@ -1,0 +1,133 @@
+"""A bucket: how it is entered, what it is told, and what it says when it refuses."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import InvalidSettings, StorageFailed, WrongStorage
+from jobs.storage import staging
+from jobs.storage.bucket import Bucket
+from jobs.storage.providers import Provider
+from tests.harness import S3Server, TestBucket
+from tests.integration.test_media_store import KEY, LARGE, QUICK, published
+
+
+def age(place: Path) -> None:
+    past = time.time() - staging.ABANDONED_AFTER_SECONDS - 1
+    os.utime(place, (past, past))
+
+
+def test_only_what_the_dead_have_staged_is_dropped(s3: Bucket, temporary: Path) -> None:
+    with s3.staging("slow") as path:
+        path.write_bytes(b"on its way for minutes")
+        age(path.parent)
+        dead = path.parent.with_name("dead.1234")
+        dead.mkdir()
+        (dead / "body").write_bytes(b"half")
+        age(dead)
+        assert s3.drop_abandoned() == 1
+        assert path.exists() and not dead.exists()
+    assert list(temporary.glob("fluxkeep-*/*")) == []
+
+
+def test_the_staging_is_closed_to_other_users(s3: Bucket) -> None:
+    with s3.staging("job") as path:
+        assert path.parent.stat().st_mode & 0o077 == 0
+        assert path.parent.parent.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("size", [100, LARGE])
+def test_the_bucket_knows_type_and_name_of_what_it_serves(
+    s3: Bucket, bucket: TestBucket, size: int
+) -> None:
+    published(s3, bytes(size), KEY.replace("jpg", "mp4"), "flux.mp4")
+    headers = bucket.headers(KEY.replace("jpg", "mp4"))
+    assert headers["Content-Type"] == "video/mp4"
+    assert headers["Content-Disposition"] == 'inline; filename="flux.mp4"'
+
+
+def test_a_large_file_goes_in_parts_and_leaves_none_behind(s3: Bucket, bucket: TestBucket) -> None:
+    published(s3, bytes(LARGE))
+    assert "uploadId=" in bucket.server.log.read_text()
+    assert list(bucket.sizes()) == [KEY]
+    assert "<Upload>" not in bucket.unfinished_uploads()
+
+
+def test_an_upload_that_breaks_off_in_the_middle_is_called_off(
+    s3: Bucket, bucket: TestBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ToldToStopError(Exception):
+        pass
+
+    def breaking_off(path: Path) -> Iterator[bytes]:
+        yield bytes(path.stat().st_size - 1)
+        raise ToldToStopError
+
+    monkeypatch.setattr("jobs.storage.bucket._pieces", breaking_off)
+    with pytest.raises(ToldToStopError):
+        published(s3, bytes(LARGE))
+    assert bucket.sizes() == {}
+    assert "<Upload>" not in bucket.unfinished_uploads()
+
+
+def test_a_bucket_that_is_not_there_is_told_from_an_object_that_is_not(
+    s3: Bucket, s3_server: S3Server
+) -> None:
+    nowhere = Bucket(Provider("s3://no-such-bucket", s3_server.variables, QUICK))
+    with pytest.raises(WrongStorage, match="the bucket does not exist"):
+        nowhere.check(8)
+    with pytest.raises(WrongStorage, match="the bucket does not exist"):
+        published(nowhere, b"bytes")
+    assert s3.size("nothing.jpg") is None
+
+
+def test_a_bucket_that_does_not_answer_is_no_wrong_setting(bucket: TestBucket) -> None:
+    silent = {**bucket.server.variables, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    store = Bucket(Provider(bucket.url, silent, QUICK))
+    with pytest.raises(StorageFailed, match="the bucket does not answer") as caught:
+        store.check(8)
+    assert not isinstance(caught.value, WrongStorage)
+
+
+def test_a_refusal_tells_no_secret_host_or_path(tmp_path: Path) -> None:
+    server = S3Server(tmp_path, strict=True)
+    try:
+        store = Bucket(Provider("s3://keep/canary", server.variables, QUICK))
+        with pytest.raises(WrongStorage, match="the bucket does not let us in") as caught:
+            store.check(8)
+    finally:
+        server.close()
+    told = str(caught.value)
+    assert not [word for word in ("canary", "127.0.0.1", "s3-key-id") if word in told]
+
+
+# How it is entered.
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3"])
+def test_plain_http_is_for_loopback_or_for_those_who_ask(name: str) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    for host in ("127.0.0.1:9000", "localhost", "[::1]:9000"):
+        Provider("s3://keep", {**keys, name: f"http://{host}"}, QUICK).open()
+    with pytest.raises(InvalidSettings, match="AWS_ENDPOINT_URL"):
+        Provider("s3://keep", {**keys, name: "http://minio.internal:9000"}, QUICK)
+    asked = {**keys, name: "http://minio.internal:9000", "AWS_ALLOW_HTTP": "true"}
+    Provider("s3://keep", asked, QUICK).open()
+
+
+def test_each_provider_is_known_by_its_usual_variables() -> None:
+    azure = {"AZURE_STORAGE_ACCOUNT_NAME": "mine", "AZURE_STORAGE_ACCOUNT_KEY": "bm90aGluZw=="}
+    for url, variables in (("az://keep/here", azure), ("gs://keep/here", {})):
+        Bucket(Provider(url, variables, QUICK))
+    with pytest.raises(InvalidSettings, match="MEDIA_URL"):
+        Bucket(Provider("az://keep", {}, QUICK))
+
+
+def test_a_key_that_makes_no_sense_is_not_quoted() -> None:
+    azure = {"AZURE_STORAGE_ACCOUNT_NAME": "mine", "AZURE_STORAGE_ACCOUNT_KEY": "canary!"}
+    with pytest.raises(InvalidSettings, match="MEDIA_URL") as caught:
+        Bucket(Provider("az://keep", azure, QUICK))
+    assert "canary" not in str(caught.value)

@@ -1,0 +1,206 @@
+"""A worker's hold on a job: renewed while it works, and worth nothing once somebody else has it."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from jobs import ingest
+from jobs.errors import ClaimLost
+from jobs.job import Job
+from jobs.report import Report
+from jobs.status import News, Source
+from jobs.store.job_store import Store
+from jobs.store.keys import RECORDS, WAITING
+from jobs.timeouts import Patience
+from tests.harness import RedisServer
+from tests.harness.parts import Parts
+from worker import claim as claim_module
+from worker.claim import Claim, Claims
+
+PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def store(redis: Redis) -> Store:
+    return Parts.over(redis).store
+
+
+def ready(store: Store, *task_ids: str) -> None:
+    for task_id in task_ids:
+        report = Report(task_id=task_id, news=News.READY, source=Source.CALLBACK, urls=(URL,))
+        ingest.apply_report(store, report, PATIENCE)
+
+
+def taken(store: Store, job_id: str = "job") -> Claim:
+    claim = Claim.take(store, job_id)
+    assert claim is not None
+    return claim
+
+
+def with_the_lease_over(job: Job | None, now: float) -> Job | None:
+    """As the sweep finds it when the lease has run out."""
+    return job and job.described(now, {"lease_until": now - 1}).looked_at(now)
+
+
+def lease_of(store: Store) -> float:
+    job = store.load("job")
+    assert job is not None and job.lease_until is not None
+    return job.lease_until
+
+
+def test_of_two_workers_that_looked_at_the_same_time_one_gets_the_job(store: Store) -> None:
+    ready(store, "job")
+    quick: list[Claim] = []
+
+    def slow(job: Job | None, now: float) -> Job | None:
+        if not quick:  # between its read and its write
+            quick.append(taken(store))
+        return job.claimed(now) if job and job.wanted is not None else job
+
+    change = store.change("job", slow)
+    assert not change.written
+    assert quick[0].commit(Job.renewed).rescue_attempts == 1
+
+
+# The fence.
+
+
+def test_whoever_was_taken_over_commits_nothing(store: Store) -> None:
+    ready(store, "job")
+    late = taken(store)
+    store.change("job", with_the_lease_over)
+    quick = taken(store)
+    before = store.load("job")
+    with pytest.raises(ClaimLost):
+        late.commit(lambda job, now: job.expired(now, "too late"))
+    assert store.load("job") == before
+    assert quick.commit(Job.renewed).fence > late.job.fence
+
+
+def test_whoever_was_given_up_commits_nothing_before_the_next_one_comes(store: Store) -> None:
+    ready(store, "job")
+    late = taken(store)
+    store.change("job", with_the_lease_over)
+    with pytest.raises(ClaimLost):
+        late.commit(lambda job, now: job.expired(now, "too late"))
+
+
+@pytest.mark.parametrize("end", [Job.given_up, lambda job, now: job.refused(now, "x", "y")])
+def test_what_has_ended_is_not_committed_to(store: Store, end: Any) -> None:
+    ready(store, "job")
+    claim = taken(store)
+    store.change("job", lambda job, now: job and end(job, now))
+    with pytest.raises(ClaimLost):
+        claim.commit(lambda job, now: job.stored(now, ()))
+
+
+def test_a_forgotten_job_is_not_committed_to(store: Store) -> None:
+    ready(store, "job")
+    claim = taken(store)
+    store.forget(claim.job)
+    with pytest.raises(ClaimLost):
+        claim.commit(Job.renewed)
+    assert store.load("job") is None
+
+
+# The lease.
+
+
+def held(store: Store) -> tuple[Claims, Claim]:
+    claims, claim = Claims(), taken(store)
+    claims.add(claim)
+    return claims, claim
+
+
+def test_a_lease_is_renewed_while_its_work_makes_progress(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
+    ready(store, "job")
+    claims, claim = held(store)
+    first = lease_of(store)
+    claim.progress()
+    assert claims.tend() == []
+    assert lease_of(store) > first and not claim.lost
+
+
+def test_a_lease_is_not_renewed_when_nothing_moves(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
+    ready(store, "job")
+    claims, claim = held(store)
+    first = lease_of(store)
+    claim.allow(-1.0)
+    assert claims.tend() == [], "its connections are cut, so it may end now"
+    assert lease_of(store) == first and claim.lost
+    claim.allow(-claim_module.HUNG_SECONDS - 1)
+    assert claims.tend() == [claim], "only its process can end it"
+
+
+def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready(store, "job")
+    claim = taken(store)
+    dies_at = claim.job.urls_die_at or 0.0
+    over = time.monotonic() + dies_at - store.now() + claim_module.AFTER_EXPIRY_SECONDS
+    monkeypatch.setattr(claim_module, "PROGRESS_SECONDS", over)
+    claim.progress()
+    claim.tend(over - 1)
+    assert not claim.lost
+    claim.tend(over + 1)
+    assert claim.lost
+
+
+def test_a_process_that_was_stopped_judges_nobody_by_the_time_it_missed(store: Store) -> None:
+    ready(store, "job")
+    claims, claim = held(store)
+    claim.allow(-60.0)
+    claims.ticked_at -= 60
+    assert claims.tend() == [] and not claim.lost
+
+
+def test_a_worker_whose_work_is_over_renews_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
+    ready(store, "job")
+    claims, claim = held(store)
+    claims.remove(claim)
+    last = lease_of(store)
+    claims.tend()
+    assert lease_of(store) == last
+
+
+def test_a_worker_learns_that_its_job_was_taken_over(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
+    ready(store, "job")
+    claims, claim = held(store)
+    store.change("job", with_the_lease_over)
+    assert claims.tend() == [] and claim.lost
+
+
+# A broken record.
+
+
+def test_a_broken_record_is_put_off_by_the_worker_that_finds_it(store: Store, redis: Redis) -> None:
+    ready(store, "broken", "good")
+    redis.set(RECORDS + "broken", b"1 {")
+    redis.zadd(WAITING, {"broken": 1.0})
+    assert store.most_urgent() == "broken"
+    assert Claim.take(store, "broken") is None
+    assert store.most_urgent() == "good"
+    assert "broken" not in store.due(10).ids

@@ -1,0 +1,296 @@
+"""Submissions, refusals, doubts, crashes and callbacks in every order, on a real Redis."""
+
+import os
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from redis import Redis
+
+from jobs import ingest, submission
+from jobs import services as wiring
+from jobs.config.settings import load
+from jobs.errors import ClaimLost
+from jobs.job import Job
+from jobs.report import Failure, Report, Taken
+from jobs.status import REOPENABLE, News, Source
+from jobs.store.keys import LINE, LINES, PAUSES
+from jobs.store.submission_queue import EVERYTHING
+from jobs.timeouts import Patience
+from tests.harness import RedisServer
+from tests.harness.line_books import SMALL_MAX, TOTAL_MAX, LineBooks
+from worker.claim import Claim
+from worker.sweep import look_after, sweep
+
+ENVIRONMENT = {
+    "WEBHOOK_SECRET": "webhook-secret-of-tests",
+    "SECRET_KEY": "signing-key-of-tests",
+    "API_KEYS": "a:admin-key-of-tests:admin",
+    "MAX_ACTIVE": f"{TOTAL_MAX},small={SMALL_MAX}",
+}
+PROFILE = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+MODELS = ("small", "large", "other")
+INDEXES = st.integers(0, 1000)
+NEWS = st.sampled_from(News)
+
+
+def unanswered(job: Job, now: float, patience: Patience) -> Job:
+    return submission.await_confirmation(job, now, "why", patience, calls=True)
+
+
+def answered_500(job: Job, now: float, patience: Patience) -> Job:
+    return submission.back_off(job, now, "500", patience, calls=True, counts=True)
+
+
+def answered_503(job: Job, now: float, patience: Patience) -> Job:
+    return submission.back_off(job, now, "503", patience, calls=True, counts=False)
+
+
+UNCONFIRMED = (unanswered, answered_500, answered_503)
+
+
+class Line(LineBooks):
+    """Callers, workers that submit, BFL and misfortune, one step at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patience = self.services.settings.patience
+        self.numbers = count()
+        self.sending: list[Claim] = []
+        self.crashed: list[Claim] = []
+        self.tasks: list[tuple[str, str]] = []  # what BFL took: job, task
+        self.unanswered: set[str] = set()  # sent, and nobody knows what became of it
+
+    # Callers.
+
+    @rule(model=st.sampled_from(MODELS))
+    def post(self, model: str) -> None:
+        job_id = f"job-{next(self.numbers)}"
+        facts: dict[str, Any] = {}
+        self.store.change(
+            job_id,
+            lambda job, now: job or submission.create(job_id, model, now, facts),
+            new=True,
+            submission=b'{"prompt": "a"}',
+        )
+        self.posted.append(job_id)
+
+    @precondition(lambda self: self.posted)
+    @rule(index=INDEXES)
+    def forget(self, index: int) -> None:
+        job = self.job(index)
+        self.store.forget(job)
+        self.posted.remove(job.id)
+        self.unanswered.discard(job.id)
+
+    @precondition(lambda self: self.posted)
+    @rule(index=INDEXES)
+    def replay(self, index: int) -> None:
+        before = self.job(index)
+        change = self.store.change(before.id, self._reopened)
+        assert change.written is (before.state in REOPENABLE)
+        self.unanswered.discard(before.id)  # the operator takes that upon himself
+
+    def _reopened(self, job: Job | None, now: float) -> Job | None:
+        return submission.reopen(job, now, self.patience) if job else None
+
+    # Workers.
+
+    @rule()
+    def admit(self) -> None:
+        found = self.slots.next()
+        if found is None:
+            return
+        head = self.redis.zrange(LINE + found.model, 0, 0)[0].decode()
+        assert found.job_id == head, "first come, first served"
+        claim = Claim.admit(self.services, found)
+        assert claim is not None, "nobody else was there"
+        assert claim.job.id not in self.unanswered, "what BFL may have is not sent again by itself"
+        self.sending.append(claim)
+
+    @rule()
+    def admit_at_the_same_moment(self) -> None:
+        """Two workers are told the same name."""
+        found = self.slots.next()
+        if found is None:
+            return
+        first, second = (Claim.admit(self.services, found) for _ in range(2))
+        assert first is not None and second is None
+        self.sending.append(first)
+
+    @precondition(lambda self: self.sending)
+    @rule(index=INDEXES, heard=st.booleans())
+    def taken(self, index: int, heard: bool) -> None:
+        """BFL's answer, which is true whoever holds the job by now."""
+        claim = self.sending.pop(index % len(self.sending))
+        self._take(claim, heard=heard)
+
+    @precondition(lambda self: self.crashed)
+    @rule(index=INDEXES)
+    def taken_by_one_thought_dead(self, index: int) -> None:
+        self._take(self.crashed.pop(index % len(self.crashed)), heard=False)
+
+    def _take(self, claim: Claim, *, heard: bool) -> None:
+        task_id = f"task-{next(self.numbers)}"
+        if claim.job.id in self.posted:
+            self.tasks.append((claim.job.id, task_id))
+            if heard:  # the callback is quicker than the answer
+                self._hear(claim.job.id, task_id, News.PROGRESS)
+        answer = Taken(task_id=task_id, cost=3.0)
+
+        def take(job: Job | None, now: float) -> Job | None:
+            return submission.confirm(job, now, answer, self.patience, calls=True) if job else None
+
+        self.store.change(claim.job.id, take)
+        self.slots.resume(claim.probes)
+        self.unanswered.discard(claim.job.id)
+
+    @precondition(lambda self: self.sending)
+    @rule(index=INDEXES, scope=st.sampled_from([EVERYTHING, None]))
+    def put_off(self, index: int, scope: str | None) -> None:
+        """429 for its model, or 402 for all."""
+        claim = self.sending.pop(index % len(self.sending))
+        self.slots.pause(scope or claim.job.model or "", "no", 60.0)
+        self._commit(claim, lambda job, now: submission.requeue(job, now, "no"))
+
+    @precondition(lambda self: self.sending)
+    @rule(index=INDEXES)
+    def refused(self, index: int) -> None:
+        claim = self.sending.pop(index % len(self.sending))
+        self._commit(claim, lambda job, now: submission.refuse(job, now, Failure("bad", "no")))
+
+    @precondition(lambda self: self.sending)
+    @rule(index=INDEXES, step=st.sampled_from(UNCONFIRMED), took=st.booleans(), heard=st.booleans())
+    def unconfirmed(self, index: int, step: Any, took: bool, heard: bool) -> None:
+        claim = self.sending.pop(index % len(self.sending))
+        job_id = claim.job.id
+        if took and job_id in self.posted:
+            self.tasks.append((job_id, f"task-{next(self.numbers)}"))
+            if heard:
+                self._hear(*self.tasks[-1], News.PROGRESS)
+        self._commit(claim, lambda job, now: step(job, now, self.patience))
+        if step is unanswered:
+            self.unanswered.add(job_id)
+
+    @precondition(lambda self: self.sending)
+    @rule(index=INDEXES)
+    def crash(self, index: int) -> None:
+        claim = self.sending.pop(index % len(self.sending))
+        self.crashed.append(claim)
+        self.unanswered.add(claim.job.id)
+
+    @precondition(lambda self: self.sending)
+    @rule(index=INDEXES)
+    def hand_back(self, index: int) -> None:
+        """A worker is told to stop before it has sent anything."""
+        self._commit(self.sending.pop(index % len(self.sending)), Job.handed_back)
+
+    def _commit(self, claim: Claim, step: Callable[[Job, float], Job]) -> None:
+        try:
+            claim.commit(step)
+        except ClaimLost:
+            job = self.store.load(claim.job.id)
+            assert job is None or job.lease_until is None or job.fence != claim.job.fence
+
+    # BFL.
+
+    @precondition(lambda self: self.tasks)
+    @rule(index=INDEXES, news=NEWS)
+    def call_back(self, index: int, news: News) -> None:
+        """For the task on record or for a twin of it."""
+        job_id, task_id = self.tasks[index % len(self.tasks)]
+        if self.store.load(job_id):
+            self._hear(job_id, task_id, news)
+
+    def _hear(self, job_id: str, task_id: str, news: News) -> None:
+        before = self.store.load(job_id)
+        ready = news is News.READY
+        report = Report(
+            task_id=task_id,
+            news=news,
+            source=Source.CALLBACK,
+            urls=("https://delivery.bfl.ai/a",) if ready else (),
+            failure=Failure("bfl_error", "no") if news is News.FAILED else None,
+        )
+        after = ingest.apply_report(self.store, report, self.patience, job_id)
+        assert before is not None
+        if before.state.terminal:
+            assert after.state is before.state
+        else:
+            resent = before.unconfirmed and before.sent_at is not None
+            assert after.task_id is not None or resent
+            if after.task_id is not None:
+                self.unanswered.discard(job_id)
+
+    # Time and misfortune.
+
+    @precondition(lambda self: self.posted)
+    @rule(index=INDEXES, late=st.booleans())
+    def time_passes(self, index: int, late: bool) -> None:
+        """Until somebody must look at it, its lease over; or until its deadline."""
+        job = self.job(index)
+        if job.state.terminal:
+            return
+        moved = {"look_at": -1.0, "lease_until": -1.0} | ({"deadline": -1.0} if late else {})
+        self._age(job.id, moved)
+        look_after(self.services, job.id)
+        assert not (late and job.waits) or self.loaded(job.id).state.terminal
+        self.sending = [claim for claim in self.sending if claim.job.id != job.id]
+
+    def _age(self, job_id: str, moved: dict[str, float]) -> None:
+        def step(job: Job | None, now: float) -> Job | None:
+            changes = {name: now + by for name, by in moved.items() if getattr(job, name)}
+            return job.described(now, changes) if job else None
+
+        self.store.change(job_id, step)
+
+    @rule()
+    def pauses_end(self) -> None:
+        for pause in self.slots.pauses():
+            self.redis.hset(PAUSES, pause.scope, '1.000 [1.0, 1, "no"]')
+
+    @rule()
+    def sweep(self) -> None:
+        sweep(self.services)
+        if self.slots.next(only_look=True):
+            assert self.redis.llen(self.services.hints.queue_key), "somebody is told of it"
+
+    @precondition(lambda self: self.posted)
+    @rule(index=INDEXES)
+    def lose_a_place(self, index: int) -> None:
+        """And the next look at the job puts it right."""
+        job = self.job(index)
+        if job.waits:
+            self.redis.zrem(f"{LINE}{job.model}", job.id)
+            self.redis.srem(LINES, f"{LINE}{job.model}")
+            self._age(job.id, {"look_at": -1.0})
+            look_after(self.services, job.id)
+
+
+@pytest.fixture
+def a_line(redis_server: RedisServer, tmp_path: Path) -> type[Line]:
+    """Everything but the network, on a Redis of its own."""
+    media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
+    redis: Redis = redis_server.client()
+    Line.services = wiring.build(load(ENVIRONMENT | media), redis)
+    return Line
+
+
+def test_whatever_happens_to_submissions_the_lines_and_slots_are_right(a_line: type[Line]) -> None:
+    run_state_machine_as_test(a_line, settings=PROFILE)
+    a_line.services.redis.close()

@@ -1,0 +1,69 @@
+"""`memory://`, for tests within one process: a storage that cannot sign, so its links stream."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from jobs import services
+from jobs.config import settings
+from jobs.serializer import sidecar
+from jobs.storage.base import sidecar_key
+from jobs.storage.bucket import Bucket
+from receiver.app import create_app
+from tests.harness import RedisServer
+from tests.harness.floor import Floor
+from tests.sandbox import Sandbox, Task
+
+KEY = {"x-key": "admin-key-of-tests"}
+
+
+@pytest.fixture
+def floor(redis_server: RedisServer, sandbox: Sandbox) -> Floor:
+    environment = {
+        "WEBHOOK_SECRET": "webhook-secret-of-tests",
+        "SECRET_KEY": "signing-key-of-tests",
+        "API_KEYS": "a:admin-key-of-tests:admin",
+        "BFL_API_KEY": "k",
+        "BFL_SANDBOX_URL": sandbox.url,
+        "REDIS_URL": redis_server.url,
+        "MEDIA_URL": "memory://",
+    }
+    return Floor(services.for_background(settings.load(environment)), sandbox)
+
+
+@pytest.fixture
+def client(floor: Floor) -> FlaskClient:
+    return create_app(floor.wired).test_client()
+
+
+@pytest.fixture
+def stored(floor: Floor) -> Task:
+    task = floor.ready(size=700_000)
+    assert floor.take(task)
+    return task
+
+
+def link(client: FlaskClient, task: Task) -> str:
+    job = client.get(f"/api/jobs/{task.id}", headers=KEY).get_json()
+    url: str = job["media"][0]["url"]
+    return url[url.index("/media/") :]
+
+
+def test_links_stream_where_nobody_can_sign(
+    floor: Floor, client: FlaskClient, stored: Task
+) -> None:
+    picture = floor.box.picture(stored.id)
+    answer = client.get(link(client, stored))
+    assert (answer.status_code, answer.data) == (200, picture)
+    part = client.get(link(client, stored), headers={"Range": "bytes=600000-600009"})
+    assert (part.status_code, part.data) == (206, picture[600_000:600_010])
+
+
+def test_a_job_in_memory_is_explained_and_forgotten_as_elsewhere(
+    floor: Floor, client: FlaskClient, stored: Task
+) -> None:
+    job, media = floor.job(stored), floor.wired.media
+    assert isinstance(media, Bucket)
+    key = job.media[0].key
+    assert b"".join(media.read(sidecar_key(key))) == sidecar(job)
+    assert client.delete(f"/api/jobs/{stored.id}", headers=KEY).status_code == 204
+    assert media.size(key) is None and media.size(sidecar_key(key)) is None

@@ -1,0 +1,134 @@
+"""What the counters were, minute by minute, and how much rose when."""
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from jobs.errors import StoreUnavailable
+from jobs.store.clock import Clock
+from jobs.store.counters import Histogram
+from jobs.store.keys import MINUTES
+from jobs.store.metrics import Pulse
+from jobs.store.rq_entries import Hints
+from jobs.store.time_series import MINUTE_SECONDS, MINUTES_KEPT, Course, Minutes, Sample
+from tests.harness import RedisServer
+from tests.harness.parts import Parts
+
+BEGIN = 1_790_000_040.0  # a minute begins
+QUICK = Histogram("quick", (1, 2, 4))
+
+
+def course(*samples: tuple[float, int]) -> Course:
+    """Samples by the minute at which they were taken."""
+    return Course(tuple(Sample(BEGIN + 60 * at, {"heard": n}) for at, n in samples))
+
+
+def rises(given: Course) -> list[float]:
+    """The last ones, up to the first before which nothing rose."""
+    found = given.per_minute(["heard"])
+    assert len(found) == MINUTES_KEPT
+    first = next((n for n, rise in enumerate(found) if rise), len(found))
+    return found[first:]
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def minutes(redis: Redis) -> Minutes:
+    return Minutes(redis, Clock(redis))
+
+
+# Pure.
+
+
+def test_what_rose_within_a_minute_stands_there_and_this_minute_is_last() -> None:
+    assert rises(course((0, 10), (1, 14), (2, 14), (2.5, 21))) == [4, 0, 7]
+
+
+def test_nothing_is_known_of_what_was_counted_before_the_first_sample() -> None:
+    assert rises(course((0, 1_000_000), (0.5, 1_000_000))) == []
+
+
+def test_what_rose_while_nobody_took_samples_is_spread_evenly() -> None:
+    assert rises(course((0, 0), (4, 8), (4.2, 8))) == [2, 2, 2, 2, 0]
+
+
+def test_what_is_older_than_an_hour_is_not_shown() -> None:
+    found = course((0, 0), (100, 1000), (100.5, 1005)).per_minute(["heard"])
+    assert found == [10.0] * 59 + [5]
+
+
+def test_counters_that_redis_lost_began_anew() -> None:
+    given = course((0, 50), (1, 3), (1.1, 5))
+    assert rises(given) == [3, 2]
+    assert given.risen() == {"heard": 5}
+
+
+def test_several_counters_rise_together() -> None:
+    before, after = Sample(BEGIN, {"a": 1}), Sample(BEGIN + 1, {"a": 2, "b": 3, "c": 9})
+    assert Course((before, after)).per_minute(["a", "b"])[-1] == 4
+
+
+@pytest.mark.parametrize(
+    ("observed", "share", "expected"),
+    [
+        ([0.5], 0.5, 0.5),
+        ([0.5] * 4, 1.0, 1.0),
+        ([1.5] * 50 + [3.0] * 50, 0.5, 2.0),
+        ([1.5] * 50 + [3.0] * 50, 0.75, 3.0),
+        ([0.5] * 99 + [1000.0], 0.5, 50 / 99),
+        ([1000.0], 0.95, 4.0),
+        ([], 0.5, None),
+    ],
+)
+def test_a_share_of_what_was_observed_stayed_under(
+    observed: list[float], share: float, expected: float | None
+) -> None:
+    counts: dict[str, int] = {}
+    for seconds in observed:
+        for name, n in QUICK.observed(seconds).items():
+            counts[name] = counts.get(name, 0) + n
+    assert QUICK.quantile(counts, share) == (expected and pytest.approx(expected))
+    assert QUICK.observations(counts) == len(observed)
+
+
+# In Redis.
+
+
+def test_a_rise_is_seen_at_once(minutes: Minutes, redis: Redis) -> None:
+    minutes.take()
+    Parts.over(redis).store.count({"heard": 7})
+    assert minutes.course().per_minute(["heard"])[-2:] in ([0, 7], [7, 0])
+
+
+def test_each_minute_has_one_sample_whoever_takes_it(minutes: Minutes, redis: Redis) -> None:
+    at = [minutes.take() for _ in range(20)]
+    periods = {moment // MINUTE_SECONDS for moment in at}
+    assert redis.zcard(MINUTES) == len(periods)
+
+
+def test_a_sample_that_is_an_hour_old_goes(minutes: Minutes, redis: Redis) -> None:
+    now = minutes.take()
+    redis.delete(MINUTES)
+    period = now // MINUTE_SECONDS * MINUTE_SECONDS
+    redis.zadd(
+        MINUTES, {f"{period - 60 * ago:.0f} heard {ago}": period - 60 * ago for ago in range(1, 70)}
+    )
+    minutes.take()
+    assert MINUTES_KEPT - 1 <= redis.zcard(MINUTES) <= MINUTES_KEPT
+
+
+def test_the_whole_pulse_does_without_samples(redis: Redis) -> None:
+    assert Pulse(redis, Clock(redis), Hints(redis)).tally().counts == {}
+    assert Minutes(redis, Clock(redis)).course().per_minute(["heard"]) == [0] * MINUTES_KEPT
+
+
+def test_without_redis_nothing_is_known(minutes: Minutes, redis_server: RedisServer) -> None:
+    redis_server.kill()
+    with pytest.raises(StoreUnavailable):
+        minutes.course()

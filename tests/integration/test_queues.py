@@ -1,0 +1,186 @@
+"""The entries of the queue: written by the store, read and run by RQ's own classes."""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from rq import Queue, SimpleWorker
+from rq.job import Job as RqJob
+from rq.job import JobStatus
+from rq.serializers import JSONSerializer
+
+from jobs import ingest
+from jobs.report import Report
+from jobs.status import News, Source
+from jobs.store import rq_entries
+from jobs.store.job_store import Store
+from jobs.store.rq_entries import ENTRY_TTL_SECONDS, QUEUE_NAME
+from jobs.timeouts import Patience
+from tests.harness import RedisServer
+from tests.harness.parts import Parts
+from worker import startup, tasks
+
+PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+# Refused before anything is fetched: what shows is that the task was run.
+HOSTILE_URL = "https://delivery.example.com/sample.jpeg?sig=canary"
+
+
+def ready(task_id: str) -> Report:
+    return Report(task_id=task_id, news=News.READY, source=Source.CALLBACK, urls=(HOSTILE_URL,))
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def store(redis: Redis) -> Store:
+    return Parts.over(redis).store
+
+
+@pytest.fixture
+def queue(redis: Redis) -> Queue:
+    """The queue as any reader of RQ's documentation would open it."""
+    return Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
+
+
+@pytest.fixture
+def a_worker_process(
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """This process has the environment that `python -m worker` is started with."""
+    environment = {
+        "REDIS_URL": redis_server.url,
+        "MEDIA_URL": (tmp_path / "media").as_uri(),
+        "WEBHOOK_SECRET": "webhook-secret-of-tests",
+        "SECRET_KEY": "signing-key-of-tests",
+        "API_KEYS": "a:admin-key-of-tests:admin",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    for cached in (startup.get, tasks.dispatcher):
+        cached.cache_clear()
+    yield
+    startup.get().redis.close()
+    for cached in (startup.get, tasks.dispatcher):
+        cached.cache_clear()
+
+
+def test_rq_reads_back_the_entry_that_the_store_wrote(store: Store, queue: Queue) -> None:
+    ingest.apply_report(store, ready("job"), PATIENCE)
+    assert len(queue) == 1
+    entry = queue.jobs[0]
+    fetched = RqJob.fetch(entry.id, connection=queue.connection, serializer=JSONSerializer)
+    for found in (entry, fetched):
+        assert found.func_name == rq_entries.TASK
+        assert (list(found.args), found.kwargs) == (["job"], {})
+        assert (found.origin, found.get_status()) == (QUEUE_NAME, JobStatus.QUEUED)
+        assert found.timeout == rq_entries.TASK_TIMEOUT_SECONDS
+
+
+def test_an_entry_names_the_job_and_nothing_else_of_it(store: Store, redis: Redis) -> None:
+    ingest.apply_report(store, ready("job"), PATIENCE)
+    entry = RqJob.fetch(
+        Queue(QUEUE_NAME, connection=redis).job_ids[0],
+        connection=redis,
+        serializer=JSONSerializer,
+    )
+    known = str(redis.hgetall(entry.key)) + str(entry.data) + str(entry.meta)
+    assert "canary" not in known and "example.com" not in known
+
+
+def test_rq_knows_the_queue_and_forgets_an_entry_nobody_takes(store: Store, redis: Redis) -> None:
+    ingest.apply_report(store, ready("job"), PATIENCE)
+    queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
+    assert Queue.all(connection=redis, serializer=JSONSerializer) == [queue]
+    left = redis.ttl(queue.jobs[0].key)
+    assert left in range(1, ENTRY_TTL_SECONDS + 1)
+
+
+def test_each_job_that_newly_waits_gets_one_entry(store: Store, queue: Queue) -> None:
+    for task_id in ("one", "two", "one", "two"):
+        ingest.apply_report(store, ready(task_id), PATIENCE)
+    assert sorted(list(entry.args) for entry in queue.jobs) == [["one"], ["two"]]
+
+
+def test_a_job_nobody_waits_for_gets_none(store: Store, queue: Queue) -> None:
+    failed = Report(task_id="job", news=News.FAILED, source=Source.CALLBACK)
+    ingest.apply_report(store, failed, PATIENCE)
+    assert len(queue) == 0
+
+
+def test_an_entry_that_got_lost_is_written_again(store: Store, queue: Queue) -> None:
+    ingest.apply_report(store, ready("job"), PATIENCE)
+    queue.delete(delete_jobs=True)
+    store.hint(store.due(10).unhinted)
+    assert [list(entry.args) for entry in queue.jobs] == [["job"]]
+    assert store.due(10).unhinted == ()
+
+
+@pytest.mark.usefixtures("a_worker_process")
+def test_a_worker_of_rq_runs_the_entries(store: Store, queue: Queue) -> None:
+    for task_id in ("one", "two"):
+        ingest.apply_report(store, ready(task_id), PATIENCE)
+    worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
+    worker.work(burst=True)
+    for task_id in ("one", "two"):
+        job = store.load(task_id)
+        assert job is not None and (job.rescue_attempts, job.wanted, job.lease_until) == (
+            1,
+            None,
+            None,
+        )
+    assert len(queue) == 0
+    assert queue.failed_job_registry.get_job_ids() == []
+
+
+@pytest.mark.usefixtures("a_worker_process")
+def test_an_entry_for_work_that_is_done_does_no_harm(store: Store, queue: Queue) -> None:
+    ingest.apply_report(store, ready("job"), PATIENCE)
+    store.hint(["job", "job", "nobody"])
+    worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
+    worker.work(burst=True)
+    job = store.load("job")
+    assert job is not None and job.rescue_attempts == 1
+    assert store.load("nobody") is None
+    assert queue.failed_job_registry.get_job_ids() == []
+
+
+def test_an_entry_has_the_very_fields_that_rq_itself_would_write(
+    store: Store, queue: Queue
+) -> None:
+    store.hint(["job-1"])
+    (entry_id,) = queue.get_job_ids()
+    kept: Any = queue.connection.hgetall(RqJob.key_for(entry_id))
+    found = {name.decode(): value.decode() for name, value in kept.items()}
+    own = RqJob.create(
+        rq_entries.TASK,
+        args=("job-1",),
+        id=entry_id,
+        connection=queue.connection,
+        serializer=JSONSerializer,
+        origin=QUEUE_NAME,
+        timeout=rq_entries.TASK_TIMEOUT_SECONDS,
+        result_ttl=0,
+        failure_ttl=rq_entries.FAILURE_TTL_SECONDS,
+        status=JobStatus.QUEUED,
+    )
+    own.enqueued_at = own.created_at
+    written: dict[str, Any] = own.to_dict()
+    theirs = {name: value for name, value in written.items() if value != ""}
+    data = theirs.pop("data")
+    times = {name: theirs.pop(name) for name in ("created_at", "enqueued_at")}
+    assert found.pop("data").encode() == zlib.decompress(data)
+    assert all(len(found.pop(name)) == len(one) for name, one in times.items())
+    assert found == {name: _as_redis_has_it(value) for name, value in theirs.items()}
+    assert queue.connection.smembers(Queue.redis_queues_keys) == {queue.key.encode()}
+
+
+def _as_redis_has_it(value: str | int) -> str:
+    return value.value if isinstance(value, JobStatus) else str(value)

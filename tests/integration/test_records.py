@@ -1,0 +1,173 @@
+"""How a job is written down: whole, small once it has ended, and readable for later versions."""
+
+import uuid
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs import submission
+from jobs.client_webhook import Caller
+from jobs.errors import BrokenRecord
+from jobs.job import Job
+from jobs.media_file import Kept
+from jobs.report import Failure, Moderation, Report, Stage, Taken
+from jobs.status import News, Source, State
+from jobs.store import codec
+from jobs.timeline import Moment
+from jobs.timeouts import Patience
+from jobs.transitions import transition
+from tests.harness import RedisServer
+from tests.harness.parts import Parts
+
+PATIENCE = Patience(60.0, 3600.0)
+BYTES_PER_JOB_MAX = 1500
+JOBS = 300
+PROMPT = (
+    "A weathered lighthouse on a granite cliff at dawn, heavy fog rolling in from the sea, warm "
+    "light in a single window, gulls circling above, shot on medium format film with soft grain "
+    "and muted blues"
+)
+# Written by the version before records of ended jobs were packed, and before they knew their end.
+OF_THE_PREVIOUS_VERSION = (
+    b'1795257258525641 {"id":"9617baf7-43d4-4145-98db-a9d16b2e6179","state":"stored","created_at":'
+    b'1795257258.525634,"updated_at":1795257258.5293443,"deadline":1795260858.5269778,"task_id":'
+    b'"3976b02e-3eed-418e-afcf-1acb7da54710","source":"callback","model":"flux-2-pro","metadata":'
+    b'{"user":"4711"},"polling_url":"https://api.eu2.bfl.ai/v1/get_result?id=3976b02e","progress":'
+    b'1.0,"cost":3.0,"megapixels":[0.0,1.0],"result":{"prompt":"a fox","seed":42},"media":[{"key":'
+    b'"2026/11/21/9617baf7-43d4-4145-98db-a9d16b2e6179-0.jpg","content_type":"image/jpeg","bytes":'
+    b'1048576,"sha256":"aaaa","width":1024,"height":1024}],"timeline":[{"at":1795257258.525634,'
+    b'"what":"queued"},{"at":1795257258.5288198,"what":"stored","detail":{"bytes":1048576}}],'
+    b'"ours":true,"origin":"https://api.bfl.ai","fence":2}'
+)
+# Written by this version; whatever is changed later, it must be read as it is read now.
+OF_THIS_VERSION = bytes.fromhex(
+    "3132207a8366e07c601c60c9c328f91394fa9033a8b99e29720eb504c923b2285816b336c75e2582ab6050665428025688294520ef0300"
+)
+
+
+def test_a_record_of_the_previous_version_is_read() -> None:
+    job = codec.decode(OF_THE_PREVIOUS_VERSION)
+    assert (job.id[:8], job.state, job.version) == ("9617baf7", State.STORED, 1795257258525641)
+    assert job.ended_at is None and job.end == 1795257258.5293443
+    assert [file.bytes for file in job.kept] == [1048576] and len(job.timeline) == 2
+    assert codec.decode(codec.encode(job, job.version)) == job
+
+
+def test_a_record_of_this_version_is_read() -> None:
+    job = codec.decode(OF_THIS_VERSION)
+    assert (job.id, job.state, job.ended_at, job.version) == ("one", State.FAILED, 7.5, 12)
+    assert job.failure == Failure("bfl_error", "the model ran dry")
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+TIMES = st.floats(0, 4e9)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=10,
+)
+OBJECTS = st.dictionaries(TEXT, JSON, max_size=5)
+MEDIA = st.builds(
+    Kept,
+    key=TEXT,
+    content_type=st.just("image/png"),
+    bytes=st.integers(0, 2**40),
+    sha256=TEXT,
+    deleted_at=st.none() | TIMES,
+)
+RECORDS = st.builds(
+    Job,
+    id=TEXT,
+    state=st.sampled_from(State),
+    created_at=TIMES,
+    updated_at=TIMES,
+    deadline=TIMES,
+    ended_at=st.none() | TIMES,
+    task_id=st.none() | TEXT,
+    source=st.none() | st.sampled_from(Source),
+    metadata=OBJECTS,
+    result=OBJECTS,
+    failure=st.none() | st.builds(Failure, TEXT, TEXT),
+    moderation=st.none() | st.builds(Moderation, st.sampled_from(get_args(Stage)), st.tuples(TEXT)),
+    media=st.lists(MEDIA, max_size=3).map(tuple),
+    timeline=st.lists(st.builds(Moment, TIMES, TEXT, OBJECTS), max_size=5).map(tuple),
+    urls=st.lists(TEXT, max_size=3).map(tuple),
+    caller=st.none() | st.builds(Caller, TEXT, st.none() | TEXT),
+    fence=st.integers(0, 1000),
+)
+
+
+@settings(deadline=None)
+@given(job=RECORDS, version=st.integers(1, 2**60))
+def test_what_is_written_is_read_again(job: Job, version: int) -> None:
+    record = codec.encode(job, version)
+    assert codec.decode(record) == replace(job, version=version)
+    # What a concurrent writer is compared by is plain to the script in Redis.
+    assert record.partition(b" ")[0] == b"%d" % version
+
+
+@settings(deadline=None)
+@given(rest=st.binary(max_size=200))
+def test_a_broken_record_is_called_broken(rest: bytes) -> None:
+    for start in (b"12 z", b"12 {", b"", b"z"):
+        with pytest.raises(BrokenRecord):
+            codec.decode(start + rest)
+
+
+def typical(parts: Parts) -> str:
+    """A job as most are: submitted, called back, stored; six lines, one medium."""
+    job_id, task_id = str(uuid.uuid4()), str(uuid.uuid4())
+    url = f"https://api.eu2.bfl.ai/v1/get_result?id={task_id}"
+    taken = Taken(task_id=task_id, polling_url=url, cost=3.0, megapixels=(0.0, 1.0))
+    media = Kept(
+        key=f"2026/11/21/{job_id}-0.jpg",
+        content_type="image/jpeg",
+        bytes=1_048_576,
+        sha256=(uuid.uuid4().hex + uuid.uuid4().hex),
+        width=1024,
+        height=1024,
+    )
+    report = Report(
+        task_id=task_id,
+        news=News.READY,
+        source=Source.CALLBACK,
+        said="Ready",
+        urls=("https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a",),
+        result={"prompt": PROMPT, "seed": 42, "duration": 8.25},
+    )
+    facts = {"metadata": {"user": "4711", "album": "fog and lighthouses 12345"}}
+    steps: list[Any] = [
+        lambda _, now: submission.create(job_id, "flux-2-pro", now, facts),
+        lambda job, now: submission.admit(job, now, "https://api.bfl.ai"),
+        lambda job, now: submission.confirm(job, now, taken, PATIENCE, calls=True),
+        lambda job, now: transition(job, report, now, PATIENCE),
+        lambda job, now: job.claimed(now).stored(now, (media,)),
+        lambda job, now: job.noted(now, "webhook called"),
+    ]
+    for step in steps:
+        parts.store.change(job_id, step)
+    return job_id
+
+
+@pytest.mark.slow
+def test_a_job_that_has_ended_takes_little_memory(redis_server: RedisServer) -> None:
+    """Its record and every other trace of it, RQ's entries apart: those end by themselves."""
+    with redis_server.client() as redis:
+        parts = Parts.over(redis)
+        (job,) = [parts.store.load(typical(parts))]
+        assert job and len(job.timeline) == 6
+        used = [_used(redis)]
+        for _ in range(JOBS):
+            typical(parts)
+        used.append(_used(redis))
+    assert (used[1] - used[0]) / JOBS < BYTES_PER_JOB_MAX
+
+
+def _used(redis: Any) -> int:
+    redis.delete("fluxkeep:events")  # bounded, whatever the number of jobs
+    for key in redis.scan_iter("rq:*", count=1000):
+        redis.delete(key)
+    return int(redis.info("memory")["used_memory"])

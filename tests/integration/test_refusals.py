@@ -1,0 +1,62 @@
+"""What is kept of callbacks that proved nothing: little, and only beside jobs that exist."""
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from jobs import ingest
+from jobs.report import Report
+from jobs.status import News, Source
+from jobs.store.keys import REFUSALS
+from jobs.store.refused_callbacks import KEPT_MAX, KEPT_SECONDS
+from jobs.timeouts import Patience
+from tests.harness import RedisServer
+from tests.harness.parts import Parts
+
+PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+COUNTER = "callback_refused"
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def parts(redis: Redis) -> Parts:
+    """One job is known."""
+    parts = Parts.over(redis)
+    report = Report(task_id="known", news=News.PROGRESS, source=Source.CALLBACK)
+    ingest.apply_report(parts.store, report, PATIENCE)
+    return parts
+
+
+def reasons(parts: Parts, job_id: str) -> list[str]:
+    (moments,) = parts.refusals.of([job_id])
+    return [moment.detail["reason"] for moment in moments]
+
+
+def test_a_refusal_for_a_known_job_is_kept_beside_its_record(parts: Parts) -> None:
+    before = parts.store.load("known")
+    parts.refusals.note("known", "wrong secret")
+    assert reasons(parts, "known") == ["wrong secret"]
+    assert parts.store.load("known") == before
+
+
+@pytest.mark.parametrize("job_id", ["stranger", None])
+def test_a_refusal_for_a_job_nobody_knows_is_only_counted(
+    parts: Parts, redis: Redis, job_id: str | None
+) -> None:
+    parts.refusals.note(job_id, "wrong secret")
+    assert parts.pulse.tally().counts[COUNTER] == 1
+    assert list(redis.scan_iter(f"{REFUSALS}*")) == []
+
+
+def test_of_many_refusals_the_latest_are_kept_for_a_while(parts: Parts, redis: Redis) -> None:
+    for n in range(3 * KEPT_MAX):
+        parts.refusals.note("known", f"reason {n}")
+    assert reasons(parts, "known") == [f"reason {n}" for n in range(2 * KEPT_MAX, 3 * KEPT_MAX)]
+    assert parts.pulse.tally().counts[COUNTER] == 3 * KEPT_MAX
+    assert 0 < int(redis.ttl(f"{REFUSALS}known")) <= KEPT_SECONDS

@@ -1,0 +1,110 @@
+"""Every route is open on purpose, or asks for a key with the scope it needs."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from jobs.config.api_keys import SCOPES, Scope
+from jobs.config.settings import load
+from jobs.services import for_web
+from receiver.app import create_app
+from tests.harness import RedisServer
+
+# What anybody may call: it proves who it is in another way, or says nothing of any job.
+OPEN = {
+    "/webhooks/bfl",
+    "/webhooks/bfl/<token>",
+    "/media/<token>",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/login",
+    "/assets/<version>/<path:name>",
+}
+# The least scope that will do.
+NEEDED: dict[str, Scope] = {
+    "GET /api/events": "read",
+    "GET /api/jobs": "read",
+    "POST /api/jobs": "submit",
+    "GET /api/jobs/<job_id>": "read",
+    "PUT /api/jobs/<job_id>": "submit",
+    "DELETE /api/jobs/<job_id>": "admin",
+    "GET /api/jobs/<job_id>/events": "read",
+    "POST /api/jobs/<job_id>/rescues": "admin",
+    "GET /v1/credits": "read",
+    "GET /v1/get_result": "read",
+    "POST /v1/<model:model>": "submit",
+}
+# A page for people sends those who have not logged in to where they can.
+REFUSALS = {401, 403, 302, 303}
+KEYS = {scope: f"the-key-for-{scope}-tests" for scope in SCOPES}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    directory = tmp_path_factory.mktemp("scopes")
+    redis = RedisServer(directory / "redis")
+    entries = ",".join(f"{scope}:{key}:{scope}" for scope, key in KEYS.items())
+    given = {
+        "WEBHOOK_SECRET": "webhook-secret-of-tests",
+        "SECRET_KEY": "signing-key-of-tests",
+        "API_KEYS": entries,
+    }
+    environment = {**given, "REDIS_URL": redis.url, "MEDIA_URL": directory.as_uri()}
+    made = create_app(for_web(load(environment)))
+    yield made
+    made.extensions["fluxkeep"].close()
+    redis.kill()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def routes(app: Flask) -> list[tuple[str, str]]:
+    """Method and rule of whatever can be called; OPTIONS only says what can."""
+    return [
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
+
+
+def status(client: FlaskClient, method: str, rule: str, key: str = "") -> int:
+    path = re.sub(r"<[^>]+>", "nobody", rule)
+    headers = {"x-key": key} if key else {}
+    return client.open(path, method=method, headers=headers, buffered=False).status_code
+
+
+def test_no_route_without_a_guard_is_open_by_mistake(app: Flask, client: FlaskClient) -> None:
+    guarded = [route for route in routes(app) if route[1] not in OPEN]
+    assert len(guarded) >= len(NEEDED)
+    unguarded = [route for route in guarded if status(client, *route) not in REFUSALS]
+    assert not unguarded, "either guard it by `requires`, or name it in OPEN"
+
+
+def test_a_key_that_nobody_holds_opens_no_more_than_none(app: Flask, client: FlaskClient) -> None:
+    for route in routes(app):
+        if route[1] not in OPEN:
+            assert status(client, *route, key="wrong") == status(client, *route), route
+
+
+def test_every_route_of_the_api_is_in_the_table(app: Flask) -> None:
+    of_the_api = {f"{method} {rule}" for method, rule in routes(app) if rule not in OPEN}
+    assert {name for name in of_the_api if re.search(r" /(api|v1)/", name)} == set(NEEDED)
+
+
+@pytest.mark.parametrize("route", NEEDED)
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_key_opens_what_its_scope_allows_and_no_more(
+    client: FlaskClient, route: str, scope: Scope
+) -> None:
+    enough = SCOPES.index(scope) >= SCOPES.index(NEEDED[route])
+    method, rule = route.split(" ")
+    assert (status(client, method, rule, KEYS[scope]) in (401, 403)) is not enough

@@ -1,0 +1,213 @@
+"""The store against a real Redis: races, round trips, pages."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import Connection, ConnectionPool, Redis
+
+from jobs import ingest
+from jobs.errors import ClaimLost
+from jobs.job import Job
+from jobs.report import Report
+from jobs.status import News, Source, State
+from jobs.store.job_store import Store
+from jobs.store.keys import RECORDS
+from jobs.store.search import Search
+from jobs.timeouts import Patience
+from tests.harness import RedisServer
+from tests.harness.parts import Parts
+from worker.claim import Claim
+
+PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
+
+
+class CountingConnection(Connection):
+    """A real connection that counts how often something is sent: one round trip each."""
+
+    sent = 0
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        type(self).sent += 1
+        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
+
+
+def report(task_id: str, news: News = News.READY, source: Source = Source.CALLBACK) -> Report:
+    return Report(
+        task_id=task_id,
+        news=news,
+        source=source,
+        urls=(URL,) if news is News.READY else (),
+    )
+
+
+def accepted(store: Store, *task_ids: str, news: News = News.READY) -> None:
+    for task_id in task_ids:
+        ingest.apply_report(store, report(task_id, news), PATIENCE)
+
+
+def born(store: Store, job_id: str, at: float, state: State = State.SUBMITTED) -> None:
+    """A job with a given time of creation."""
+    job = replace(Job.expected(job_id, at, PATIENCE), state=state)
+    store.change(job_id, lambda _job, _now: job, new=True)
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def parts(redis: Redis) -> Parts:
+    return Parts.over(redis)
+
+
+@pytest.fixture
+def store(parts: Parts) -> Store:
+    return parts.store
+
+
+# Races.
+
+
+def test_no_update_is_lost_between_writers(store: Store) -> None:
+    accepted(store, "job")
+
+    def add_one(_: int) -> None:
+        def step(job: Job | None, now: float) -> Job | None:
+            count = (job.metadata if job else {}).get("count", 0)
+            return job.described(now, {"metadata": {"count": count + 1}}) if job else None
+
+        store.change("job", step)
+
+    with ThreadPoolExecutor(4) as writers:
+        list(writers.map(add_one, range(200)))
+    job = store.load("job")
+    assert job is not None and job.metadata == {"count": 200}
+
+
+def test_only_one_of_many_workers_gets_a_job(store: Store) -> None:
+    accepted(store, "job")
+    with ThreadPoolExecutor(8) as workers:
+        claims = list(workers.map(lambda _: Claim.take(store, "job"), range(16)))
+    assert len([claim for claim in claims if claim]) == 1
+
+
+def test_a_writer_who_comes_second_starts_from_what_the_first_one_wrote(store: Store) -> None:
+    accepted(store, "job")
+    seen: list[int] = []
+
+    def step(job: Job | None, now: float) -> Job | None:
+        assert job is not None
+        seen.append(job.version)
+        if len(seen) == 1:
+            store.change("job", lambda other, at: other and other.noted(at, "the first"))
+        return job.noted(now, "the second")
+
+    after = store.change("job", step).after
+    assert after is not None and len(set(seen)) == 2
+    assert [moment.what for moment in after.timeline][-2:] == ["the first", "the second"]
+
+
+def test_a_step_that_changes_nothing_writes_nothing(store: Store, redis: Redis) -> None:
+    accepted(store, "job")
+    before = redis.get(RECORDS + "job")
+    assert not store.change("job", lambda job, _now: job).written
+    assert redis.get(RECORDS + "job") == before
+
+
+def test_a_claim_on_a_forgotten_job_is_not_good_for_its_namesake(store: Store) -> None:
+    accepted(store, "job")
+    old = Claim.take(store, "job")
+    assert old
+    store.forget(old.job)
+    store.change("job", lambda _job, now: Job.expected("job", now, PATIENCE), new=True)
+    accepted(store, "job")
+    new = Claim.take(store, "job")
+    assert new
+    with pytest.raises(ClaimLost):
+        old.commit(Job.renewed)
+
+
+# Round trips.
+
+
+@pytest.fixture
+def a_counted_store(redis_server: RedisServer) -> Iterator[Store]:
+    """Warm: its scripts are loaded and it has heard the clock."""
+    pool = ConnectionPool.from_url(redis_server.url, connection_class=CountingConnection)
+    with Redis(connection_pool=pool) as client:
+        store = Parts.over(client).store
+        accepted(store, "warm", "warm")
+        CountingConnection.sent = 0
+        yield store
+    pool.disconnect()
+
+
+def test_a_fresh_callback_costs_one_round_trip(a_counted_store: Store) -> None:
+    accepted(a_counted_store, "job")
+    assert CountingConnection.sent == 1
+
+
+@pytest.mark.parametrize("second", [News.READY, News.FAILED, News.PROGRESS])
+@pytest.mark.parametrize("first", [News.PROGRESS, News.READY, News.FAILED])
+def test_a_callback_for_a_known_job_costs_two_round_trips(
+    a_counted_store: Store, first: News, second: News
+) -> None:
+    accepted(a_counted_store, "job", news=first)
+    CountingConnection.sent = 0
+    accepted(a_counted_store, "job", news=second)
+    assert CountingConnection.sent <= 2
+
+
+# Pages.
+
+
+def pages(parts: Parts, limit: int, meanwhile: int = 0) -> list[list[str]]:
+    """All pages, newest first; between two of them `meanwhile` jobs arrive."""
+    found: list[list[str]] = []
+    position = None
+    while True:
+        jobs, position = parts.pages.page(Search(), limit, position)
+        found.append([job.id for job in jobs])
+        if position is None:
+            return found
+        accepted(parts.store, *(f"new-{len(found)}-{n}" for n in range(meanwhile)))
+
+
+def test_pages_stay_where_they_are_while_jobs_arrive(parts: Parts) -> None:
+    for n in range(20):
+        born(parts.store, f"job-{n:02}", 1_700_000_000.0 + n)
+    found = [job_id for page in pages(parts, 6, meanwhile=3) for job_id in page]
+    assert found == [f"job-{n:02}" for n in reversed(range(20))]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 30])
+def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: int) -> None:
+    store = parts.store
+    for n in range(25):
+        born(store, f"job-{n:02}", 1_700_000_000.0, list(State)[n % 3])
+    born(store, "older", 1_600_000_000.0, State.STORED)
+    born(store, "oldest", 1_500_000_000.0, State.LOST)
+    found = pages(parts, limit)
+    assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
+    newest = [f"job-{n:02}" for n in reversed(range(25))]
+    assert [job_id for page in found for job_id in page] == [*newest, "older", "oldest"]
+
+
+def test_a_page_shows_only_the_states_that_were_asked_for(parts: Parts) -> None:
+    accepted(parts.store, "ready")
+    accepted(parts.store, "failed", news=News.FAILED)
+    assert [job.id for job in parts.pages.page(Search(states=(State.FAILED,)), 10, None).jobs] == [
+        "failed"
+    ]
+
+
+def test_a_record_reads_back_the_same(store: Store) -> None:
+    accepted(store, "job")
+    change = store.change("job", lambda job, now: job and job.claimed(now).noted(now, "x", y=[1]))
+    assert change.written and store.load("job") == change.after

@@ -1,0 +1,294 @@
+"""The store when memory, a record or Redis itself is missing, and whose clock it goes by."""
+
+import socketserver
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from jobs import ingest, services
+from jobs.config import settings
+from jobs.errors import BrokenRecord, StoreUnavailable
+from jobs.job import Job
+from jobs.report import Report
+from jobs.services import Services
+from jobs.status import News, Source
+from jobs.store.job_store import Store
+from jobs.store.keys import DUE, RECORDS, WAITING
+from jobs.store.search import Search
+from jobs.timeouts import Patience
+from tests.harness import RedisServer
+from tests.harness.parts import Parts
+from tests.harness.redis_server import RQ_KEYS
+from worker.sweep import sweep
+
+PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
+
+
+def accepted(store: Store, *task_ids: str, news: News = News.READY) -> None:
+    urls = (URL,) if news is News.READY else ()
+    for task_id in task_ids:
+        report = Report(task_id=task_id, news=news, source=Source.CALLBACK, urls=urls)
+        ingest.apply_report(store, report, PATIENCE)
+
+
+def score(redis: Redis, job_id: str) -> float:
+    """When the due set says that a job must be looked at."""
+    found = redis.zscore(DUE, job_id)
+    assert isinstance(found, float)
+    return found
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def parts(redis: Redis) -> Parts:
+    return Parts.over(redis)
+
+
+@pytest.fixture
+def store(parts: Parts) -> Store:
+    return parts.store
+
+
+@pytest.fixture
+def wired(redis: Redis, tmp_path: Path) -> Services:
+    """What a sweeper is built from."""
+    environment = {
+        "WEBHOOK_SECRET": "webhook-secret-of-tests",
+        "SECRET_KEY": "signing-key-of-tests",
+        "API_KEYS": "a:admin-key-of-tests:admin",
+        "MEDIA_URL": (tmp_path / "media").as_uri(),
+    }
+    return services.build(settings.load(environment), redis)
+
+
+# Memory.
+
+
+def test_without_memory_nothing_is_recorded_not_even_in_part(
+    store: Store, redis: Redis, redis_server: RedisServer
+) -> None:
+    redis_server.set_maxmemory(1)
+    with pytest.raises(StoreUnavailable):
+        accepted(store, "job")
+    assert list(redis.scan_iter("*")) == []
+    redis_server.set_maxmemory(0)
+    accepted(store, "job")
+    assert store.most_urgent() == "job"
+
+
+def test_without_memory_a_known_job_stays_as_it_was(
+    store: Store, redis: Redis, redis_server: RedisServer
+) -> None:
+    accepted(store, "job", news=News.PROGRESS)
+    before = redis.get(RECORDS + "job")
+    redis_server.set_maxmemory(1)
+    with pytest.raises(StoreUnavailable):
+        accepted(store, "job")
+    redis_server.set_maxmemory(0)
+    assert redis.get(RECORDS + "job") == before
+    assert redis.zcard(WAITING) == 0 and list(redis.scan_iter(RQ_KEYS)) == []
+
+
+# Broken records.
+
+
+@pytest.fixture
+def a_broken_record_before_a_good_one(wired: Services, redis: Redis) -> Services:
+    """Both wait for a worker and are due, the broken one first."""
+    accepted(wired.store, "broken", "good")
+    redis.set(RECORDS + "broken", b"1 {")
+    redis.zadd(DUE, {"broken": 1.0, "good": 2.0})
+    redis.zadd(WAITING, {"broken": 1.0})
+    return wired
+
+
+def test_a_broken_record_is_put_off_and_the_next_one_looked_after(
+    a_broken_record_before_a_good_one: Services, redis: Redis
+) -> None:
+    wired = a_broken_record_before_a_good_one
+    sweep(wired)
+    now = wired.store.now()
+    assert score(redis, "broken") > now + 60
+    assert score(redis, "good") > now
+    assert wired.store.due(10).ids == ()
+
+
+def test_a_broken_record_does_not_keep_the_workers_from_the_others(
+    a_broken_record_before_a_good_one: Services,
+) -> None:
+    wired = a_broken_record_before_a_good_one
+    sweep(wired)
+    assert wired.store.most_urgent() == "good"
+
+
+def test_a_broken_record_does_not_hide_the_others_from_a_list(
+    a_broken_record_before_a_good_one: Services,
+) -> None:
+    wired = a_broken_record_before_a_good_one
+    assert [job.id for job in wired.pages.page(Search(), 10, None).jobs] == ["good"]
+    with pytest.raises(BrokenRecord):
+        wired.store.load("broken")
+
+
+def test_a_due_id_without_a_record_is_cleared_away(wired: Services, redis: Redis) -> None:
+    redis.zadd(DUE, {"nobody": 1.0})
+    redis.zadd(WAITING, {"nobody": 1.0})
+    sweep(wired)
+    assert redis.zcard(DUE) == redis.zcard(WAITING) == 0
+
+
+# Forgetting.
+
+
+@pytest.mark.parametrize("news", News)
+def test_a_forgotten_job_leaves_no_trace(
+    parts: Parts, store: Store, redis: Redis, news: News
+) -> None:
+    accepted(store, "job", news=news)
+    parts.refusals.note("job", "wrong secret")
+    job = store.load("job")
+    assert job
+    store.forget(job)
+    assert store.load("job") is None
+    assert {bytes(key) for key in redis.scan_iter("fluxkeep:*")} <= {
+        b"fluxkeep:counts",
+        b"fluxkeep:events",
+        b"fluxkeep:forgotten:job",
+    }
+
+
+# Without Redis.
+
+
+def test_an_unavailable_redis_is_reported_without_its_address(redis_server: RedisServer) -> None:
+    with redis_server.client() as client:
+        store = Parts.over(client).store
+        redis_server.kill()
+        with pytest.raises(StoreUnavailable) as caught:
+            store.load("job")
+    text = "".join(traceback.format_exception(caught.value, chain=True))
+    assert str(redis_server.port) not in str(caught.value)
+    assert redis_server.local.password not in text
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda parts: parts.store.now(),
+        lambda parts: accepted(parts.store, "job"),
+        lambda parts: parts.store.due(1),
+        lambda parts: parts.store.most_urgent(),
+        lambda parts: parts.pages.page(Search(), 1, None),
+        lambda parts: parts.store.forget(Job.expected("job", 0.0, PATIENCE)),
+        lambda parts: parts.store.hint(["job"]),
+        lambda parts: parts.store.put_off("job", 1.0),
+        lambda parts: parts.store.count({"x": 1}),
+        lambda parts: parts.pulse.beat("x", 1.0),
+        lambda parts: parts.pulse.seen(),
+        lambda parts: parts.pulse.ping(),
+        lambda parts: parts.pulse.tally(),
+        lambda parts: parts.refusals.note("job", "wrong secret"),
+        lambda parts: parts.refusals.of(["job"]),
+    ],
+)
+def test_every_question_to_a_missing_redis_ends_the_same_way(
+    redis_server: RedisServer, ask: Any
+) -> None:
+    with redis_server.client() as client:
+        parts = Parts.over(client)
+        redis_server.kill()
+        with pytest.raises(StoreUnavailable):
+            ask(parts)
+
+
+def test_what_is_recorded_survives_the_death_of_redis(
+    store: Store, redis_server: RedisServer
+) -> None:
+    accepted(store, "job")
+    redis_server.kill()
+    redis_server.start()
+    assert store.most_urgent() == "job"
+
+
+# The clock.
+
+
+class RedisOfAnotherTime(socketserver.ThreadingTCPServer):
+    """Speaks as much of Redis' protocol as TIME and PING need; its clock is set by the test."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, clock: float) -> None:
+        super().__init__(("127.0.0.1", 0), _Teller)
+        self.clock = clock
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+
+class _Teller(socketserver.StreamRequestHandler):
+    server: RedisOfAnotherTime
+
+    def handle(self) -> None:
+        while head := self.rfile.readline():
+            parts = []
+            for _ in range(int(head[1:])):
+                length = int(self.rfile.readline()[1:])
+                parts.append(self.rfile.read(length + 2)[:-2])
+            self.wfile.write(self._answer(parts[0].upper()))
+
+    def _answer(self, command: bytes) -> bytes:
+        if command == b"HGETALL":
+            return b"*0\r\n"
+        if command != b"TIME":
+            return b"+PONG\r\n"
+        seconds = b"%d" % int(self.server.clock)
+        return b"*2\r\n$%d\r\n%b\r\n$1\r\n0\r\n" % (len(seconds), seconds)
+
+
+@pytest.fixture
+def a_redis_of_another_time() -> Iterator[RedisOfAnotherTime]:
+    with RedisOfAnotherTime(1_000_000_000.0) as server:
+        yield server
+        server.shutdown()
+
+
+def test_the_clock_is_that_of_redis_and_not_of_this_machine(
+    a_redis_of_another_time: RedisOfAnotherTime,
+) -> None:
+    server = a_redis_of_another_time
+    with Redis(port=server.server_address[1], protocol=2) as client:
+        parts = Parts.over(client)
+        store = parts.store
+        assert store.now() == pytest.approx(1_000_000_000.0, abs=5)
+        server.clock += 600
+        parts.pulse.seen()  # any answer of Redis brings its clock along
+        assert store.now() == pytest.approx(1_000_000_600.0, abs=5)
+
+
+def test_the_clock_goes_on_between_two_answers(store: Store) -> None:
+    before, began = store.now(), time.monotonic()
+    time.sleep(0.05)
+    assert store.now() - before == pytest.approx(time.monotonic() - began, abs=0.02)
+
+
+def test_a_machine_that_slept_does_not_write_deadlines_that_are_over(
+    parts: Parts, redis: Redis
+) -> None:
+    accepted(parts.store, "before")
+    parts.store._clock._offset -= 7200  # type: ignore[operator]  # noqa: SLF001 - as after a sleep of two hours
+    accepted(parts.store, "after")
+    job = parts.store.load("after")
+    assert job is not None and job.created_at == pytest.approx(float(redis.time()[0]), abs=2)

@@ -1,0 +1,35 @@
+"""One Fluxkeep for the whole package: a server that takes bad input must go on serving."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness.installation import WEBHOOK_SECRET
+from tests.system.bad_input.target import SECOND_SECRET, Target, web_alone
+
+
+@pytest.fixture(scope="package", params=["on", "off"], ids="accelerator_{}".format)
+def target(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Target]:
+    """Web alone, with two secrets, with and without the callback accelerator."""
+    directory = tmp_path_factory.mktemp("bad_input")
+    settings = {
+        "WEBHOOK_SECRET": f"{WEBHOOK_SECRET},{SECOND_SECRET}",
+        "CALLBACK_ACCELERATOR": request.param,
+    }
+    with web_alone(directory, **settings) as target:
+        yield target
+
+
+@pytest.fixture
+def server(target: Target) -> Iterator[Target]:
+    """The same, and it must still take a good callback after whatever the test sent."""
+    yield target
+    target.still_serves()
+
+
+@pytest.fixture
+def job_id(target: Target) -> str:
+    """A job whose callback is awaited."""
+    return target.expected_job()

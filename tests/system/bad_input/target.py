@@ -1,0 +1,119 @@
+"""The Fluxkeep that is attacked: how a good callback to it looks, and what it has on record."""
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jobs.store.keys import COUNTS, RECORDS
+from tests.harness import Installation, RedisServer
+from tests.harness.installation import WEBHOOK_SECRET
+from tests.system.bad_input.wire import Answer, Header, exchange, request, signature
+
+SECOND_SECRET = "second-secret-canary-5d21"
+RETIRED_SECRET = "retired-secret-canary-77e0"
+SECRET_HEADER = "X-Webhook-Secret"
+SIGNATURE_HEADER = "X-BFL-Signature"
+PROOF: Header = (SECRET_HEADER, WEBHOOK_SECRET)
+# What a refused callback may leave: a line on the timeline and the time of it.
+_TRACES = ("timeline", "updated_at")
+
+
+class Target:
+    """An installation whose web process takes whatever it is sent, and keeps serving."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.client = installation.client()
+        self.port = installation.ports[0]
+        self.secret = WEBHOOK_SECRET
+
+    # What is sent.
+
+    def exchange(self, data: bytes) -> Answer:
+        """One request, and its answer: whatever comes in, a silent end is none."""
+        answer = exchange(self.port, data)
+        assert answer is not None, "the connection was closed without an answer"
+        return answer
+
+    def call_back(self, body: bytes, *headers: Header, **options: Any) -> Answer:
+        """A callback with these headers alone."""
+        return self.exchange(request(headers, body, **options))
+
+    def authentic(self, body: bytes, *headers: Header, **options: Any) -> Answer:
+        """A callback that BFL could have sent."""
+        return self.call_back(body, PROOF, *headers, **options)
+
+    # What is there.
+
+    def expected_job(self) -> str:
+        """The id of a job whose callback is awaited."""
+        job_id = new_id()
+        assert self.client.put_job(job_id).status_code == 201
+        return job_id
+
+    def job(self, job_id: str) -> dict[str, Any] | None:
+        """What the API says of a job, without what a refused callback may leave there."""
+        found = self.client.find(job_id)
+        return found and {name: found[name] for name in found if name not in _TRACES}
+
+    def records(self) -> dict[bytes, bytes]:
+        """Every job as it is on record, byte for byte."""
+        with self.installation.redis.client() as redis:
+            keys = list(redis.scan_iter(f"{RECORDS}*", count=1000))
+            kept = redis.mget(keys) if keys else []
+        return dict(zip(keys, kept, strict=True))
+
+    def counts(self) -> dict[str, int]:
+        with self.installation.redis.client() as redis:
+            found = redis.hgetall(COUNTS)
+        return {name.decode(): int(number) for name, number in found.items()}
+
+    # What must be true whatever was sent.
+
+    def still_serves(self) -> None:
+        """A good callback is taken, on a new connection."""
+        job_id = new_id()
+        answer = self.authentic(pending(job_id))
+        assert answer.status == 200, answer
+        assert json.loads(answer.body)["id"] == job_id
+        assert self.installation.web, "the web process has ended"
+
+
+@contextmanager
+def web_alone(directory: Path, **settings: str) -> Iterator[Target]:
+    """A web process and its Redis: no worker changes what a request left behind."""
+    redis = RedisServer(directory / "redis")
+    installation = Installation(directory, redis, **settings)
+    try:
+        installation.start("web")
+        installation.wait_until_ready()
+        yield Target(installation)
+    finally:
+        installation.close()
+        redis.kill()
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def pending(job_id: str, **more: Any) -> bytes:
+    """A callback that starts nothing: the task is under way."""
+    return json.dumps({"id": job_id, "status": "Pending", "progress": 0.5, **more}).encode()
+
+
+def failed(job_id: str) -> bytes:
+    """A callback that would end the job, and so shows whether it was heard."""
+    return json.dumps({"id": job_id, "status": "Error", "error": "planted"}).encode()
+
+
+def signed(body: bytes, secret: str = WEBHOOK_SECRET, of: bytes | None = None) -> Header:
+    """The signature header of a body, or with `of` the one of another body."""
+    return SIGNATURE_HEADER, f"sha256={signature(secret, body if of is None else of)}"
+
+
+def statuses(answers: Iterable[Answer]) -> list[int]:
+    return [answer.status for answer in answers]

@@ -1,0 +1,280 @@
+"""What callers of the API get wrong: told which field, with the status that fits, and no harm."""
+
+import base64
+import json
+import secrets
+from collections.abc import Callable
+
+import pytest
+
+from tests.harness.installation import KEYS, WEBHOOK_SECRET
+from tests.system.bad_input.target import Target, new_id
+from tests.system.bad_input.wire import Answer, Header, chunked, request
+
+BODY_MAX_BYTES = 64 * 1024
+ADMIN: Header = ("Authorization", f"Bearer {KEYS['admin']}")
+
+
+def key(scope: str) -> Header:
+    return "x-key", KEYS[scope]
+
+
+def ask(
+    server: Target, target: str, *headers: Header, method: str = "GET", body: bytes = b""
+) -> Answer:
+    return server.exchange(request(headers, body, method=method, target=target))
+
+
+def put(server: Target, job_id: str, body: bytes, *headers: Header) -> Answer:
+    return ask(
+        server, f"/api/jobs/{job_id}", *(headers or (key("submit"),)), method="PUT", body=body
+    )
+
+
+def problem(answer: Answer, status: int) -> str:
+    """The text of a problem document of this status."""
+    assert answer.status == status, answer
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = json.loads(answer.body)
+    assert told["status"] == status and told["title"]
+    return json.dumps(told, ensure_ascii=False)
+
+
+# Keys.
+
+WRONG_KEYS: dict[str, list[Header]] = {
+    "none": [],
+    "empty": [("x-key", "")],
+    "empty bearer": [("Authorization", "Bearer ")],
+    "bearer alone": [("Authorization", "Bearer")],
+    "unknown": [("x-key", "nobody")],
+    "cut short": [("x-key", KEYS["admin"][:-1])],
+    "and more": [("x-key", KEYS["admin"] + "x")],
+    "in capitals": [("x-key", KEYS["admin"].upper())],
+    "with its name": [("x-key", f"adminer:{KEYS['admin']}")],
+    "with its scope": [("x-key", f"{KEYS['read']}:admin")],
+    "twice": [key("admin"), key("admin")],
+    "two keys": [key("admin"), key("read")],
+    "a list": [("x-key", f"{KEYS['read']},{KEYS['admin']}")],
+    "bytes beyond ascii": [("x-key", b"\xff\xfe\x80")],
+    "half a character": [("Authorization", b"Bearer \xc3")],
+    "a surrogate": [("x-key", b"\xed\xa0\x80")],
+    "basic": [("Authorization", "Basic " + base64.b64encode(KEYS["admin"].encode()).decode())],
+    "token": [("Authorization", f"Token {KEYS['admin']}")],
+    "no scheme": [("Authorization", KEYS["admin"])],
+    "a cookie": [("Cookie", f"key={KEYS['admin']}; x-key={KEYS['admin']}")],
+    "the webhook's secret": [("x-key", WEBHOOK_SECRET)],
+    "underscore": [("X_Key", KEYS["admin"])],
+    "8000 characters": [("x-key", "a" * 8000)],
+}
+
+
+@pytest.mark.parametrize("headers", WRONG_KEYS.values(), ids=WRONG_KEYS)
+def test_without_a_key_nothing_is_shown_or_done(
+    server: Target, job_id: str, headers: list[Header]
+) -> None:
+    # Each from an address of its own: too many wrong keys from one are refused otherwise.
+    headers = [*headers, ("X-Forwarded-For", f"2001:db8:{secrets.token_hex(2)}::1")]
+    asked = [
+        ask(server, f"/api/jobs/{job_id}", *headers, method=method)
+        for method in ("GET", "PUT", "DELETE")
+    ]
+    asked += [ask(server, "/api/jobs", *headers), ask(server, f"/api/jobs/{new_id()}", *headers)]
+    asked += [ask(server, f"/api/jobs/{job_id}/rescues", *headers, method="POST")]
+    assert {problem(answer, 401) for answer in asked} == {problem(ask(server, "/api/jobs"), 401)}
+    assert server.job(job_id)
+
+
+@pytest.mark.parametrize("where", ["key", "x-key", "api_key", "access_token", "authorization"])
+def test_a_key_in_the_query_opens_nothing(server: Target, where: str) -> None:
+    assert ask(server, f"/api/jobs?{where}={KEYS['admin']}").status == 401
+
+
+FORBIDDEN = {
+    "read expects": ("read", "PUT", ""),
+    "read replays": ("read", "POST", "/rescues"),
+    "read forgets": ("read", "DELETE", ""),
+    "submit replays": ("submit", "POST", "/rescues"),
+    "submit forgets": ("submit", "DELETE", ""),
+}
+
+
+@pytest.mark.parametrize(("scope", "method", "more"), FORBIDDEN.values(), ids=FORBIDDEN)
+def test_a_key_of_a_lesser_scope_is_refused(
+    server: Target, job_id: str, scope: str, method: str, more: str
+) -> None:
+    before = server.records()
+    for target in (job_id, new_id()):
+        problem(ask(server, f"/api/jobs/{target}{more}", key(scope), method=method), 403)
+    assert server.records() == before
+
+
+# Ids.
+
+IDS = (
+    "a" * 129, "a" * 3000, "%00", "a%00", "a%0a", "%0aa", "a%0d%0ab", "a%2fb", "..%2f..", "%2e%2e",
+    "a:b", "a.json", "%c3%a9", "%ff", "%d9%a1", "%ef%bc%91", "a%20", "%20a", "*", "%3f", "a+b",
+    "%7bx%7d", "urn:uuid:1", "~", "a%e2%80%8bb", "fluxkeep:job:x", "a%27%20or%201=1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("job_id", IDS, ids=lambda job_id: job_id[:20])
+def test_an_id_that_cannot_be_is_unknown_and_cannot_be_expected(
+    server: Target, job_id: str
+) -> None:
+    before = server.records()
+    problem(ask(server, f"/api/jobs/{job_id}", ADMIN), 404)
+    problem(ask(server, f"/api/jobs/{job_id}", ADMIN, method="DELETE"), 404)
+    problem(ask(server, f"/api/jobs/{job_id}/rescues", ADMIN, method="POST"), 404)
+    refused = put(server, job_id, b"{}")
+    # An id with a slash is another path, which nobody knows.
+    assert refused.status == 404 or "id" in problem(refused, 400)
+    assert server.records() == before
+
+
+def test_an_unknown_id_is_not_found(server: Target) -> None:
+    for method, more in (("GET", ""), ("DELETE", ""), ("POST", "/rescues")):
+        problem(ask(server, f"/api/jobs/{new_id()}{more}", ADMIN, method=method), 404)
+
+
+def test_a_job_under_way_cannot_be_replayed(server: Target, job_id: str) -> None:
+    problem(ask(server, f"/api/jobs/{job_id}/rescues", ADMIN, method="POST"), 409)
+
+
+# Query parameters.
+
+
+def _cursor(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+NUMBERS = ("", "0", "-1", "201", "1000", "99999999999999999999", "1.5", "1e2", "0x10", "1_0", "+5",
+           "%205", "5%20", "5%0a", "%00", "ten", "%d9%a3", "%c2%b2", "NaN", "null", "true",
+           "9" * 3000)  # fmt: skip
+CURSORS = ("", "x", "%00", "%ff", "null", "..", "a" * 3000, "===", _cursor(""), _cursor("null"),
+           _cursor("{}"), _cursor("[]"), _cursor("[1]"), _cursor('[1,"a"]'), _cursor('["1","a"]'),
+           _cursor('[NaN,"a"]'), _cursor('[1e999,"a"]'), _cursor('[-1e999,"a"]'),
+           _cursor('[1.5,5]'), _cursor('[1.5,null]'), _cursor('[1.5,"a:b"]'), _cursor('[1.5,""]'),
+           _cursor('[1.5,"a","b"]'), _cursor('[1.5,"a\\n"]'), _cursor('[true,"a"]'),
+           _cursor("[" * 2000), _cursor(f'[{"1" * 2900},"a"]'),
+           _cursor('[1.5,"a"]') + "%0a", _cursor('[1.5,"a"]') + "*")  # fmt: skip
+STATUSES = ("", "Stored", "STORED", "Ready", "done", "stored,lost", "stored%00", "stored%20", "%ff",
+            "s" * 3000, "*", "TERMINAL", "%f0%9f%92%a5", "__class__")  # fmt: skip
+WRONG_QUERY = [
+    *(("limit", value) for value in NUMBERS),
+    *(("cursor", value) for value in CURSORS),
+    *(("status", value) for value in STATUSES),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), WRONG_QUERY, ids=[f"{n} {v[:20]!r}" for n, v in WRONG_QUERY]
+)
+def test_a_wrong_parameter_is_named(server: Target, name: str, value: str) -> None:
+    assert name in problem(ask(server, f"/api/jobs?{name}={value}", ADMIN), 400)
+
+
+@pytest.mark.parametrize("query", ["limit=5&limit=x", "limit=x&limit=5", "limit=5&limit=6"])
+def test_a_parameter_that_is_given_twice_is_named(server: Target, query: str) -> None:
+    assert "limit" in problem(ask(server, f"/api/jobs?{query}", ADMIN), 400)
+
+
+@pytest.mark.parametrize("name", ["Limit", "offset", "page", "limit[]", "limit%00", "%ff", "_"])
+def test_an_unknown_parameter_is_named(server: Target, name: str) -> None:
+    text = problem(ask(server, f"/api/jobs?{name}=5", ADMIN), 400)
+    assert name.partition("%")[0] in text
+
+
+def test_the_name_of_an_unknown_parameter_is_not_repeated_at_length(server: Target) -> None:
+    assert len(problem(ask(server, f"/api/jobs?{'a' * 3000}=1", ADMIN), 400)) < 500
+
+
+def test_a_thousand_parameters_are_no_harm(server: Target) -> None:
+    query = "&".join(["status=lost"] * 300)
+    assert ask(server, f"/api/jobs?{query}", ADMIN).status in (200, 400)
+
+
+# Bodies.
+
+NOT_JSON = (b"{", b"[]", b"null", b'"x"', b"5", b"\xff", b"\xef\xbb\xbf{}", b'{"a":NaN}', b" ",
+            b'{"model":"a","model":"b"}', b"model=a", "{}".encode("utf-16"), b"{}{}", b"[" * 60_000,
+            b'{"metadata":{"a":1e999}}', b'{"metadata":{"a":"\\ud800"}}')  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NOT_JSON, ids=lambda body: repr(body[:30]))
+def test_a_body_that_is_no_json_object_is_refused(server: Target, body: bytes) -> None:
+    problem(put(server, job_id := new_id(), body), 400)
+    assert server.job(job_id) is None
+
+
+WRONG_FIELDS: dict[str, tuple[str, object]] = {
+    "model a number": ("model", 5),
+    "model a list": ("model", ["a"]),
+    "model empty": ("model", ""),
+    "model with a newline": ("model", "flux\n"),
+    "model with a space": ("model", "flux 2"),
+    "model with a NUL": ("model", "a\0"),
+    "model with a query": ("model", "a?b=c"),
+    "model beyond ascii": ("model", "fl\xfcx"),
+    "model too long": ("model", "a" * 201),
+    "metadata a list": ("metadata", [1]),
+    "metadata a string": ("metadata", "{}"),
+    "metadata too large": ("metadata", {"a": "b" * 9000}),
+    "notify_url a number": ("notify_url", 5),
+    "notify_url empty": ("notify_url", ""),
+    "notify_url relative": ("notify_url", "/hook"),
+    "notify_url of another scheme": ("notify_url", "ftp://example.com/"),
+    "notify_url with a password": ("notify_url", "https://a:b@example.com/"),
+    "notify_url with a newline": ("notify_url", "https://example.com/\n"),
+    "notify_url too long": ("notify_url", "https://example.com/" + "a" * 2083),
+    "polling_url a number": ("polling_url", 5),
+    "polling_url empty": ("polling_url", ""),
+    "an unknown field": ("priority", 5),
+    "a field of ours": ("state", "stored"),
+    "the id": ("id", "x"),
+    "a field in capitals": ("Model", "a"),
+    "an empty name": ("", 1),
+    "a name beyond ascii": ("m\xf6del", "a"),
+}
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG_FIELDS.values(), ids=WRONG_FIELDS)
+def test_a_wrong_field_is_named(server: Target, field: str, value: object) -> None:
+    answer = put(server, job_id := new_id(), json.dumps({field: value}).encode())
+    problem(answer, 422)
+    assert field in {
+        error["field"].partition(".")[0] for error in json.loads(answer.body)["errors"]
+    }
+    assert server.job(job_id) is None
+
+
+def test_every_wrong_field_is_named_at_once_and_a_known_job_is_left_alone(
+    server: Target, job_id: str
+) -> None:
+    before = server.records()
+    answer = put(server, job_id, b'{"model": 5, "metadata": [], "notify_url": 1, "x": null}')
+    fields = {error["field"] for error in json.loads(answer.body)["errors"]}
+    assert answer.status == 422 and fields == {"model", "metadata", "notify_url", "x"}
+    assert server.records() == before
+
+
+SIZES: dict[str, Callable[[bytes], tuple[list[Header], bytes]]] = {
+    "length": lambda body: ([("Content-Length", str(len(body)))], body),
+    "chunked": lambda body: ([("Transfer-Encoding", "chunked")], chunked(body)),
+}
+
+
+@pytest.mark.parametrize("framed", SIZES.values(), ids=SIZES)
+def test_a_body_that_is_too_large_is_refused(
+    server: Target, framed: Callable[[bytes], tuple[list[Header], bytes]]
+) -> None:
+    headers, body = framed(b"{" + b" " * BODY_MAX_BYTES + b"}")
+    target = f"/api/jobs/{(job_id := new_id())}"
+    data = request([ADMIN, *headers], body, method="PUT", target=target, length=None)
+    problem(server.exchange(data), 413)
+    assert server.job(job_id) is None
+
+
+@pytest.mark.parametrize("token", ["x", "a.b", "%00", "%ff", ".", "e30.x", "a" * 3000, "WyJhIl0.x"])
+def test_a_link_that_was_not_signed_here_is_refused(server: Target, token: str) -> None:
+    assert ask(server, f"/media/{token}").status in (403, 404)

@@ -1,0 +1,155 @@
+"""Bytes that are no request at all: an answer or an end, and the next one is served."""
+
+import time
+
+import pytest
+
+from tests.system.bad_input.target import PROOF, Target, failed, new_id, pending
+from tests.system.bad_input.wire import Header, Wire, exchange, request
+
+END_SECONDS = 5.0
+
+NO_REQUEST: dict[str, bytes] = {
+    "an empty line": b"\r\n",
+    "empty lines": b"\r\n" * 50,
+    "line feeds": b"\n" * 50,
+    "every byte": bytes(range(256)) * 16,
+    "NULs": b"\0" * 4096,
+    "high bytes": b"\xff" * 4096,
+    "TLS hello": bytes.fromhex("16030100f5010000f10303") + b"\x55" * 240,
+    "TLS hello with line ends": bytes.fromhex("16030100f5010000f10303") + b"\r\n\r\n" * 60,
+    "SSL 2 hello": bytes.fromhex("802e0100020015000000100100800200800300800400800500800600"),
+    "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0",
+    "HTTP/0.9": b"GET /healthz\r\n\r\n",
+    "HTTP/0.9 callback": b"POST /webhooks/bfl\r\n\r\n",
+    "SSH": b"SSH-2.0-OpenSSH_9.7\r\n",
+    "Redis": b"*1\r\n$4\r\nPING\r\n",
+    "SMTP": b"EHLO fluxkeep.test\r\nMAIL FROM:<a@b.test>\r\n",
+    "SOCKS": b"\x05\x01\x00",
+    "PROXY protocol 1": b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nGET /healthz HTTP/1.1\r\n\r\n",
+    "PROXY protocol 2": b"\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c" + b"\x7f\0\0\1" * 3,
+    "memcached": b"stats\r\n",
+    "JSON": pending("naked") + b"\r\n\r\n",
+    "an answer": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "half a method": b"PO",
+    "half a head": request([PROOF])[:40],
+    "a line of 100 KB": b"A" * 100_000,
+    "a header of 1 MB": b"GET / HTTP/1.1\r\nX-A: " + b"a" * 1_000_000,
+    "headers of 1 MB": b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 130_000,
+    "request in UTF-16": request([PROOF]).decode("latin-1").encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("data", NO_REQUEST.values(), ids=NO_REQUEST)
+def test_what_is_no_request_is_refused_or_hung_up_on(server: Target, data: bytes) -> None:
+    answer = exchange(server.port, data)
+    assert answer is None or 400 <= answer.status < 500
+
+
+@pytest.mark.parametrize("data", NO_REQUEST.values(), ids=NO_REQUEST)
+def test_who_sends_no_request_and_vanishes_leaves_nothing(server: Target, data: bytes) -> None:
+    with Wire(server.port) as wire:
+        wire.send(data)
+        wire.reset()
+
+
+def test_a_connection_that_says_nothing_is_no_harm(server: Target) -> None:
+    assert exchange(server.port, b"") is None
+    with Wire(server.port) as wire:
+        wire.reset()
+
+
+def test_a_hundred_connections_that_say_nothing_and_go_are_no_harm(server: Target) -> None:
+    for _ in range(100):
+        with Wire(server.port):
+            pass
+
+
+VERSIONS = ("HTTP/2.0", "HTTP/3", "HTTP/0.9", "HTTP/1", "HTTP/1.", "HTTP/1.11", "HTTP/11",
+            "http/1.1", "HTTP/-1.1", "HTTP/1.1 x", "HTTPS/1.1", "XTTP/1.1", "HTTP 1.1", "HTTP/", "",
+            "HTTP/\u0661.1", "HTTP/1.1\0", "HTTP/9.9")  # fmt: skip
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_version_that_is_none_is_refused(server: Target, job_id: str, version: str) -> None:
+    answer = server.authentic(failed(job_id), version=version)
+    assert 400 <= answer.status < 500
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
+def test_http_1_0_is_served_and_hung_up_on(server: Target) -> None:
+    with Wire(server.port) as wire:
+        wire.send(request([PROOF], pending(new_id()), version="HTTP/1.0"))
+        began = time.monotonic()
+        answers = wire.answers()
+    assert [answer.status for answer in answers] == [200]
+    assert time.monotonic() - began < END_SECONDS
+
+
+# Heads.
+
+HEADS: dict[str, bytes] = {
+    "no colon": b"X-A b",
+    "no name": b": b",
+    "a space before the colon": b"X-A : b",
+    "a space in the name": b"X A: b",
+    "a space before the name": b" X-A: b",
+    "a folded value": b"X-A: b\r\n c",
+    "a NUL in the value": b"X-A: b\0c",
+    "a NUL in the name": b"X-\0: b",
+    "a bare return": b"X-A: b\rX-B: c",
+    "a bare line feed": b"X-A: b\nX-B: c",
+    "a bell": b"X-A: \x07",
+    "DEL": b"X-A: \x7f",
+    "a name beyond ascii": b"X-\xc3\xa4: b",
+    "a bracket in the name": b"X-(A): b",
+    "host twice": b"Host: other.test",
+    "content type twice": b"Content-Type: a/b\r\nContent-Type: c/d",
+    "a header of 9 KB": b"X-A: " + b"a" * 9000,
+    "a name of 9 KB": b"X-" + b"a" * 9000 + b": b",
+    "101 headers": b"\r\n".join(b"X-%d: a" % n for n in range(101)),
+    "the same 101 times": b"\r\n".join([b"X-A: a"] * 101),
+    "10,000 headers": b"\r\n".join(b"X-%d: a" % n for n in range(10_000)),
+    "a strange expectation": b"Expect: 200-ok",
+}
+
+
+@pytest.mark.parametrize("line", HEADS.values(), ids=HEADS)
+def test_a_malformed_head_is_refused(server: Target, job_id: str, line: bytes) -> None:
+    data = request([PROOF], failed(job_id)).replace(b"\r\n\r\n", b"\r\n" + line + b"\r\n\r\n", 1)
+    assert server.exchange(data).status in (400, 417, 431)
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\n\r", b"\r\r\n", b"\x0b\n", b"\0\r\n"], ids=repr)
+def test_lines_that_end_otherwise_are_refused(server: Target, job_id: str, end: bytes) -> None:
+    head, _, body = request([PROOF], failed(job_id)).partition(b"\r\n\r\n")
+    answer = exchange(server.port, head.replace(b"\r\n", end) + end * 2 + body)
+    assert answer is None or 400 <= answer.status < 500
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
+def test_as_many_headers_as_allowed_are_taken(server: Target) -> None:
+    fill: list[Header] = [(f"X-{n}", "a") for n in range(100 - 3)]
+    assert server.authentic(pending(new_id()), *fill).status == 200
+
+
+def test_a_header_as_large_as_allowed_is_taken(server: Target) -> None:
+    assert server.authentic(pending(new_id()), ("X-A", "a" * 8000)).status == 200
+
+
+def test_a_callback_without_host_is_no_harm(server: Target) -> None:
+    data = request([PROOF], pending(new_id())).replace(b"Host: fluxkeep.test\r\n", b"")
+    assert server.exchange(data).status in (200, 400)
+
+
+def test_a_sender_that_asks_first_is_told_to_go_on(server: Target) -> None:
+    body = pending(job_id := new_id())
+    head = request([PROOF, ("Expect", "100-continue")], length=str(len(body)))
+    with Wire(server.port) as wire:
+        wire.send(head)
+        interim = wire.answer()
+        assert interim and interim.status == 100
+        wire.send(body)
+        answer = wire.answer()
+    assert answer and answer.status == 200 and server.job(job_id)

@@ -1,0 +1,207 @@
+"""A URL in an authentic message is still a stranger's word: nothing strange is connected to."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from jobs.status import State
+from tests.harness import Installation, RedisServer, check
+from tests.sandbox import Sandbox
+from tests.system.bad_input.target import Target, new_id
+from tests.system.bad_input.trap import ELSEWHERE, Trap, spellings
+
+pytestmark = pytest.mark.slow
+
+ALL_SECONDS = 60.0
+# The spellings depend on ports that are not known yet; their names do not.
+SAMPLES = [*spellings(1, 2), *(f"BFL's: {name}" for name in ELSEWHERE)]
+# A URL that may be allowed one day is tried as long as it lives, so these are dead already.
+DEAD = "se=2020-01-01T00%3A00%3A00Z&sig=a"
+POLLING_ONLY = {
+    "a delivery host": "https://delivery-eu1.bfl.ai/v1/get_result?id=x",
+    "another path": "https://api.bfl.ai/v1/credits",
+    "no path": "https://api.bfl.ai",
+    "a path behind it": "https://api.bfl.ai/v1/get_result/../credits",
+    "a path before it": "https://api.bfl.ai/x/v1/get_result",
+    "plain http": "http://api.bfl.ai/v1/get_result?id=x",
+    "another port": "https://api.bfl.ai:8443/v1/get_result?id=x",
+    "a longer name": "https://api.bfl.ai.evil.test/v1/get_result?id=x",
+    "another name": "https://apix.bfl.ai/v1/get_result?id=x",
+    "a dead domain": "https://api.bfl.ml/v1/get_result?id=x",
+    "a fragment": "https://api.bfl.ai/v1/get_result?id=x#y",
+    "a path in capitals": "https://api.bfl.ai/V1/GET_RESULT?id=x",
+}
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """An installation after all hostile messages, the place nobody may visit, and what became."""
+
+    target: Target
+    trap: Trap
+    sandbox: Sandbox
+    jobs: dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
+    """All processes run; each hostile URL came in an authentic callback, and its job has ended."""
+    directory = tmp_path_factory.mktemp("hostile_urls")
+    redis = RedisServer(directory / "redis")
+    with Sandbox() as sandbox, Trap() as trap:
+        installation = Installation(
+            directory, redis, sandbox.url, DELIVERY_HOSTS="127.0.0.2,127.2", CALLBACK_GRACE="1"
+        )
+        try:
+            installation.start()
+            installation.wait_until_ready()
+            target = Target(installation)
+            yield Attacked(target, trap, sandbox, _ended(target, _urls(trap, sandbox)))
+        finally:
+            installation.close()
+            redis.kill()
+
+
+def _urls(trap: Trap, sandbox: Sandbox) -> dict[str, str]:
+    here = spellings(trap.port, int(sandbox.url.rpartition(":")[2]))
+    return here | {f"BFL's: {name}": url for name, url in ELSEWHERE.items()}
+
+
+def _ended(target: Target, urls: dict[str, str]) -> dict[str, dict[str, Any]]:
+    ids = {name: ready(target, dead(url)) for name, url in urls.items()}
+    until = time.monotonic() + ALL_SECONDS
+    return {
+        name: target.client.wait_for(job_id, timeout=max(until - time.monotonic(), 1.0))
+        for name, job_id in ids.items()
+    }
+
+
+def dead(url: str) -> str:
+    return f"{url}?{DEAD}" if url.endswith("/a.jpeg") else url.replace(".test/?", f".test/?{DEAD}&")
+
+
+def ready(target: Target, *urls: str) -> str:
+    """The id of a job of which BFL says that its samples are at these URLs."""
+    job_id = new_id()
+    result = {"sample": urls[0], "samples": list(urls)}
+    body = json.dumps({"id": job_id, "status": "Ready", "result": result}).encode()
+    assert target.authentic(body).status == 200
+    return job_id
+
+
+def refused(job: dict[str, Any]) -> bool:
+    """Refused for good, or as long as its URL lived."""
+    ends = ((State.FAILED, "refused_url"), (State.EXPIRED, "expired"))
+    return (job["status"], job["error"]["code"]) in ends and job["media"] == []
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_hostile_sample_url_is_never_fetched(attacked: Attacked, name: str) -> None:
+    assert refused(attacked.jobs[name])
+    assert attacked.trap.visits == []
+
+
+def test_a_refused_url_is_not_repeated_to_users(attacked: Attacked) -> None:
+    told = [json.dumps(job) for job in attacked.jobs.values()]
+    assert not [text for text in told if "a.jpeg" in text or f":{attacked.trap.port}" in text]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "127.2"])
+def test_an_allowed_name_that_leads_to_a_private_address_is_refused(
+    attacked: Attacked, host: str
+) -> None:
+    job_id = ready(attacked.target, dead(f"https://{host}/a.jpeg"))
+    job = attacked.target.client.wait_for(job_id)
+    assert refused(job) and "not public" in job["error"]["message"]
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["hostile last", "hostile first"])
+def test_one_hostile_url_among_good_ones_spoils_them_all(attacked: Attacked, order: int) -> None:
+    task = attacked.sandbox.submit(switches={"callback": "never", "seconds": 0.01})
+    good = f"{attacked.sandbox.url}/results/{task.id}/sample.jpeg"
+    bad = f"http://localhost:{attacked.trap.port}/"
+    asked = len(attacked.sandbox.requests)
+    job_id = ready(attacked.target, *[good, bad][::order])
+    assert refused(attacked.target.client.wait_for(job_id))
+    assert attacked.trap.visits == [] and len(attacked.sandbox.requests) == asked
+
+
+def test_a_redirect_to_another_host_is_not_followed(attacked: Attacked) -> None:
+    task = attacked.sandbox.submit(
+        webhook_url=f"{attacked.target.installation.url}/webhooks/bfl",
+        webhook_secret=attacked.target.secret,
+        switches={
+            "redirect": f"http://127.0.0.1:{attacked.trap.port}/a.jpeg",
+            "seconds": 0.01,
+            "life": 2,
+            "resign": False,
+        },
+    )
+    assert refused(attacked.target.client.wait_for(task.id))
+    assert attacked.trap.visits == []
+
+
+def test_a_hostile_url_in_a_polling_answer_is_refused_too(attacked: Attacked) -> None:
+    url = f"http://127.0.0.1:{attacked.trap.port}/a.jpeg"
+    task = attacked.sandbox.submit(
+        switches={"callback": "never", "sample_url": url, "seconds": 0.01}
+    )
+    attacked.target.client.put_job(task.id, polling_url=polling_url(attacked.sandbox, task.id))
+    assert refused(attacked.target.client.wait_for(task.id))
+    assert attacked.trap.visits == []
+
+
+def test_the_key_goes_to_the_api_alone(attacked: Attacked) -> None:
+    task = attacked.sandbox.submit(switches={"callback": "never", "seconds": 0.01})
+    attacked.target.client.put_job(task.id, polling_url=polling_url(attacked.sandbox, task.id))
+    assert attacked.target.client.wait_for(task.id)["status"] == State.STORED
+    shown = {request.path for request in attacked.sandbox.requests if request.has_key}
+    assert shown == {"/v1/get_result"} and attacked.trap.visits == []
+
+
+def test_ready_without_a_sample_is_settled_by_asking(attacked: Attacked) -> None:
+    task = attacked.sandbox.submit(switches={"callback": "never", "seconds": 0.01})
+    body = json.dumps({"id": task.id, "status": "Ready", "result": {}}).encode()
+    assert attacked.target.authentic(body).status == 200
+    job = attacked.target.client.wait_for(task.id)
+    assert (job["status"], job["source"]) == (State.STORED, "poll")
+    error = json.dumps({"id": task.id, "status": "Error"}).encode()
+    assert attacked.target.authentic(error).status == 200
+    assert attacked.target.client.job(task.id) == job
+
+
+def polling_url(sandbox: Sandbox, task_id: str) -> str:
+    return f"{sandbox.url}/v1/get_result?id={task_id}"
+
+
+# A polling URL is worse: the key for BFL goes there.
+
+
+def polling(attacked: Attacked, name: str) -> str:
+    urls = {name: f"{url}".replace("/a.jpeg", "/v1/get_result?id=x") for name, url in
+            _urls(attacked.trap, attacked.sandbox).items()}  # fmt: skip
+    return (urls | POLLING_ONLY)[name]
+
+
+@pytest.mark.parametrize("name", [*SAMPLES, *POLLING_ONLY])
+def test_a_hostile_polling_url_is_refused_by_name(attacked: Attacked, name: str) -> None:
+    client, job_id = attacked.target.client, new_id()
+    answer = client.put_job(job_id, polling_url=polling(attacked, name), model="flux-2-pro")
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["polling_url"]
+    assert client.find(job_id) is None and attacked.trap.visits == []
+
+
+@pytest.mark.parametrize("host", ["api.bfl.ai", "api.eu.bfl.ai", "api.us7.bfl.ai"])
+def test_a_polling_url_of_bfl_is_taken(server: Target, host: str) -> None:
+    url = f"https://{host}/v1/get_result?id={(job_id := new_id())}"
+    assert server.client.put_job(job_id, polling_url=url).status_code == 201
+
+
+def test_afterwards_all_invariants_hold(attacked: Attacked) -> None:
+    check(attacked.target.installation)
+    assert attacked.trap.visits == []

@@ -1,0 +1,188 @@
+"""Planted secrets go in everywhere and come out nowhere: not in a log, RQ's keys or an answer."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from jobs.store.codec import decode
+from tests.harness import Installation, RedisServer, check
+from tests.sandbox import Sandbox
+from tests.system.bad_input.storm import FATES, SIGNATURE_CANARY, SIGNED, Storm
+from tests.system.bad_input.target import PROOF, Target, new_id
+from tests.system.bad_input.wire import exchange, request
+
+pytestmark = pytest.mark.slow
+
+LOG_SECONDS = 0.2
+
+
+@pytest.fixture(scope="module")
+def storm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
+    """All processes say as much as they can, and the storm is over."""
+    directory = tmp_path_factory.mktemp("redaction")
+    redis = RedisServer(directory / "redis")
+    with Sandbox() as sandbox:
+        installation = Installation(
+            directory, redis, sandbox.url, LOG_LEVEL="DEBUG", CALLBACK_GRACE="1"
+        )
+        try:
+            installation.start()
+            installation.wait_until_ready()
+            raging = Storm(Target(installation), sandbox)
+            with installation.supervised():
+                raging.rage()
+            yield raging
+        finally:
+            installation.close()
+            redis.kill()
+
+
+def canaries(installation: Installation) -> list[str]:
+    return [*installation.secrets(), SIGNATURE_CANARY, "sig="]
+
+
+def leaks(text: str, planted: list[str]) -> list[str]:
+    """The lines that hold something planted."""
+    return [line[:300] for line in text.splitlines() if any(one in line for one in planted)]
+
+
+def test_the_storm_reached_every_kind_of_end(storm: Storm) -> None:
+    ends = {name: job["status"] for name, job in storm.jobs.items()}
+    assert set(ends) == set(FATES) and set(ends.values()) >= {"stored", "failed", "moderated"}
+    assert {answer.status for answer in storm.answers} >= {200, 400, 401, 403, 404, 413, 422, 503}
+    assert storm.links and any(request.has_key for request in storm.sandbox.requests)
+
+
+@pytest.mark.parametrize("process", ["web", "worker", "sweep"])
+def test_no_secret_is_in_a_log(storm: Storm, process: str) -> None:
+    log = storm.target.installation.logs(process)
+    assert leaks(log, canaries(storm.target.installation)) == []
+
+
+@pytest.mark.parametrize("process", ["web", "worker"])
+def test_no_media_link_is_in_a_log(storm: Storm, process: str) -> None:
+    tokens = [link.removeprefix("/media/") for link in storm.links]
+    assert leaks(storm.target.installation.logs(process), tokens) == []
+
+
+def test_no_secret_is_in_an_answer(storm: Storm) -> None:
+    planted = canaries(storm.target.installation)
+    found = [answer for answer in storm.answers if leaks(answer.everything, planted)]
+    assert found == []
+
+
+def test_no_traceback_is_in_a_log_or_an_answer(storm: Storm) -> None:
+    said = storm.target.installation.logs("web", "sweep")
+    said += "".join(answer.everything for answer in storm.answers)
+    assert "Traceback" not in said and 'File "' not in said
+
+
+def test_never_an_answer_is_our_fault(storm: Storm) -> None:
+    # While Redis was down it was said so, which makes BFL come again.
+    statuses = {answer.status for answer in storm.answers}
+    assert [status for status in statuses if status >= 500] == [503]
+
+
+def test_no_secret_is_in_a_key_of_rq(storm: Storm) -> None:
+    planted = canaries(storm.target.installation)
+    with storm.target.installation.redis.client() as redis:
+        found = [key for key in redis.scan_iter("rq:*") if leaks(_dump(redis, key), planted)]
+    assert found == []
+
+
+def test_no_job_that_has_ended_keeps_a_signed_url(storm: Storm) -> None:
+    records = storm.target.records().values()
+    ended = [job for job in map(decode, records) if job.state.terminal]
+    assert ended and not [job for job in ended if "sig=" in repr(job)]
+
+
+def test_no_secret_of_ours_is_in_a_record(storm: Storm) -> None:
+    planted = storm.target.installation.secrets()
+    kept = repr([decode(record) for record in storm.target.records().values()])
+    assert not [secret for secret in planted if secret in kept]
+
+
+def test_after_the_storm_all_invariants_hold(storm: Storm) -> None:
+    check(storm.target.installation)
+
+
+def _dump(redis: Any, key: bytes) -> str:
+    """All bytes under a key, packed or not: what DUMP gives is not compressed for short values."""
+    readers: dict[bytes, Callable[[], Any]] = {
+        b"hash": lambda: redis.hgetall(key),
+        b"list": lambda: redis.lrange(key, 0, -1),
+        b"set": lambda: redis.smembers(key),
+        b"zset": lambda: redis.zrange(key, 0, -1),
+        b"stream": lambda: redis.xrange(key),
+        b"string": lambda: redis.get(key),
+        b"none": bytes,  # the worker was done with it meanwhile
+    }
+    return f"{key!r} {readers[redis.type(key)]()!r}"
+
+
+# A head that cannot be read may hold a secret as well as one that can.
+
+MALFORMED = {
+    "no colon": "POST /webhooks/bfl HTTP/1.1\r\nHost: x\r\nX-Webhook-Secret %s\r\n\r\n",
+    "no name": "POST /webhooks/bfl HTTP/1.1\r\nHost: x\r\n: %s\r\n\r\n",
+    "in the name": "POST /webhooks/bfl HTTP/1.1\r\nHost: x\r\nX-Webhook-Secret(%s): 1\r\n\r\n",
+    "a NUL behind it": "POST /webhooks/bfl HTTP/1.1\r\nX-Webhook-Secret: %s\0\r\n\r\n",
+    "folded": "POST /webhooks/bfl HTTP/1.1\r\nX-Webhook-Secret:\r\n %s\r\n\r\n",
+    "in a bad version": "GET /media/%s HTTP/9.9\r\n\r\n",
+    "in a version": "GET /media/x HTTP/%s\r\n\r\n",
+    "in a request line of two words": "GET /media/%s\r\n\r\n",
+    "in a request line of four words": "GET /media/%s x HTTP/1.1\r\n\r\n",
+    "in a method": "%s /webhooks/bfl HTTP/1.1\r\n\r\n",
+    "in a target that is none": "GET media/%s HTTP/1.1\r\n\r\n",
+    "in a coding": "POST /webhooks/bfl HTTP/1.1\r\nTransfer-Encoding: %s\r\n\r\n",
+    "in an expectation": "POST /webhooks/bfl HTTP/1.1\r\nExpect: %s\r\n\r\n",
+    "in a length": "POST /webhooks/bfl HTTP/1.1\r\nContent-Length: %s\r\n\r\n",
+    "in a chunk size": "POST /webhooks/bfl HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n",
+    "in the query of a long URL": "GET /x?" + "a" * 5000 + "%s HTTP/1.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("shape", MALFORMED.values(), ids=MALFORMED)
+def test_a_head_that_cannot_be_read_is_neither_logged_nor_repeated(
+    server: Target, shape: str
+) -> None:
+    planted = f"head-canary-{secrets.token_hex(8)}"
+    answer = exchange(server.port, (shape % planted).encode())
+    time.sleep(LOG_SECONDS)
+    assert leaks(server.installation.logs("web"), [planted]) == []
+    assert answer is None or planted not in answer.everything
+
+
+# What BFL says in prose is shown to users; a signed URL in it is not.
+
+URL = f"https://delivery-eu1.bfl.ai/results/a/sample.jpeg?{SIGNED}"
+PROSE: dict[str, dict[str, Any]] = {
+    "error": {"status": "Error", "error": f"could not upload to {URL}"},
+    "message": {"status": "Error", "message": f"could not upload to {URL}"},
+    "detail": {"status": "Error", "detail": f"could not upload to {URL}"},
+    "a list of details": {"status": "Error", "detail": [{"loc": ["body"], "msg": URL}]},
+    "details": {"status": "Error", "details": {"error": f"upload failed: {URL}"}},
+    "reasons": {"status": "Content Moderated", "details": {"Moderation Reasons": [URL]}},
+    "the status": {"status": f"?{SIGNED}"[-64:]},
+    "a URL in the result": {"status": "Pending", "result": {"mask": URL}},
+    "a URL deep in the result": {"status": "Error", "result": {"a": [{"b": [URL]}]}},
+    "a URL in capitals": {"status": "Error", "result": {"mask": URL.replace("https", "HTTPS")}},
+    "a URL after a space": {"status": "Error", "result": {"mask": f" {URL}"}},
+    "a URL in a sentence": {"status": "Error", "result": {"note": f"see {URL}"}},
+    "a URL as a name": {"status": "Error", "result": {URL: 1}},
+    "a bare query": {"status": "Error", "result": {"query": SIGNED}},
+}
+
+
+@pytest.mark.parametrize("report", PROSE.values(), ids=PROSE)
+def test_a_signed_url_in_bfls_own_words_is_not_passed_on(
+    server: Target, report: dict[str, Any]
+) -> None:
+    body = json.dumps({"id": (job_id := new_id()), **report}).encode()
+    answer = server.exchange(request([PROOF], body))
+    assert answer.status == 200 and SIGNATURE_CANARY not in answer.everything
+    assert SIGNATURE_CANARY not in json.dumps(server.client.job(job_id))

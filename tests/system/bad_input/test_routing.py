@@ -1,0 +1,208 @@
+"""A request goes where its path says, whatever else it says of itself."""
+
+import json
+
+import pytest
+
+from tests.harness.installation import KEYS
+from tests.system.bad_input.target import PROOF, Target, failed, new_id, pending
+from tests.system.bad_input.wire import CALLBACKS, Header, request
+
+ADMIN: Header = ("x-key", KEYS["admin"])
+
+# Methods.
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "BREW"])
+def test_a_callback_by_another_method_is_refused(server: Target, job_id: str, method: str) -> None:
+    answer = server.authentic(failed(job_id), method=method)
+    assert answer.status == 405 and "POST" in answer.headers["allow"]
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
+def test_options_says_what_is_allowed_and_does_nothing(server: Target, job_id: str) -> None:
+    answer = server.authentic(failed(job_id), method="OPTIONS")
+    assert answer.status in (200, 204, 405) and "POST" in answer.headers["allow"]
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
+@pytest.mark.parametrize(
+    "method", ["post", "Post", "POST\x00", "PO ST", "", "P\xd6ST", "POST/", "A" * 3000, "<POST>"]
+)
+def test_a_method_that_is_none_is_refused(server: Target, job_id: str, method: str) -> None:
+    answer = server.authentic(failed(job_id), method=method.encode("latin-1"))
+    assert answer.status in (400, 405)
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
+def test_the_server_is_no_proxy(server: Target) -> None:
+    assert 400 <= server.authentic(b"", method="CONNECT", target="127.0.0.1:6379").status < 500
+
+
+OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-Method")
+
+
+@pytest.mark.parametrize("name", OVERRIDES)
+def test_a_method_is_not_overridden(server: Target, job_id: str, name: str) -> None:
+    where = f"/api/jobs/{job_id}"
+    assert server.authentic(failed(job_id), (name, "POST"), method="GET").status == 405
+    shown = server.exchange(request([ADMIN, (name, "DELETE")], method="GET", target=where))
+    assert shown.status == 200 and json.loads(shown.body)["status"] == "submitted"
+    assert server.authentic(pending(job_id), (name, "GET")).status == 200
+
+
+@pytest.mark.parametrize("query", ["_method=POST", "method=POST", "X-HTTP-Method-Override=POST"])
+def test_a_method_is_not_overridden_by_the_query(server: Target, job_id: str, query: str) -> None:
+    answer = server.authentic(failed(job_id), method="GET", target=f"{CALLBACKS}?{query}")
+    assert answer.status == 405 and server.client.job(job_id)["status"] == "submitted"
+
+
+# Headers that speak of the path, the host or the sender.
+
+ROUTES = (
+    "PATH_INFO", "PATH-INFO", "SCRIPT_NAME", "SCRIPT-NAME", "REQUEST_URI", "RAW_URI",
+    "X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Forwarded-Prefix", "X-Script-Name",
+    "X-Forwarded-Path", "X-Envoy-Original-Path", "HTTP_PATH_INFO", "REQUEST_METHOD", "Destination",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_header_does_not_lead_a_request_elsewhere(server: Target, job_id: str, name: str) -> None:
+    for value in ("/healthz", "/api/jobs", "/webhooks", "http://other.test/healthz", "DELETE"):
+        answer = server.authentic(pending(job_id), (name, value))
+        assert answer.status == 200 and json.loads(answer.body)["id"] == job_id
+        health = server.exchange(request([(name, CALLBACKS)], method="GET", target="/healthz"))
+        assert health.status == 200 and json.loads(health.body) == {"status": "ok"}
+
+
+SENDERS: dict[str, list[Header]] = {
+    "host": [("X-Forwarded-Host", "evil.test")],
+    "port": [("X-Forwarded-Port", "1")],
+    "prefix": [("X-Forwarded-Prefix", "//evil.test")],
+    "scheme": [("X-Forwarded-Proto", "javascript")],
+    "address": [("X-Forwarded-For", "127.0.0.1, evil.test")],
+    "RFC 7239": [("Forwarded", "for=127.0.0.1;host=evil.test;proto=https")],
+    "real address": [("X-Real-IP", "evil.test"), ("CF-Connecting-IP", "evil.test")],
+    "server name": [("SERVER_NAME", "evil.test"), ("SERVER-NAME", "evil.test")],
+}
+
+
+@pytest.mark.parametrize("headers", SENDERS.values(), ids=SENDERS)
+def test_forwarding_headers_open_nothing_and_turn_up_nowhere(
+    server: Target, job_id: str, headers: list[Header]
+) -> None:
+    assert server.call_back(failed(job_id), *headers).status == 401
+    for where in (f"/api/jobs/{job_id}", "/api/jobs?limit=1", "/webhooks//bfl", "/healthz/", "/"):
+        answer = server.exchange(request([ADMIN, *headers], method="GET", target=where))
+        assert answer.status < 500 and "evil.test" not in answer.everything
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
+def test_schemes_that_contradict_each_other_are_refused(server: Target) -> None:
+    pair: list[Header] = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "off")]
+    assert server.authentic(pending(new_id()), *pair).status in (200, 400)
+
+
+HOSTS = ("", "evil.test", "a b", "evil.test:99999999", "/../", "[::1", "a" * 5000, b"\xff", "*")
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: repr(host[:20]))
+def test_a_strange_host_changes_nothing(server: Target, host: str | bytes) -> None:
+    name = host if isinstance(host, bytes) else host.encode()
+    for data in (
+        request([PROOF], pending(new_id())),
+        request([ADMIN], method="GET", target="/api/jobs?limit=1"),
+        request([ADMIN], method="GET", target="/webhooks//bfl"),
+    ):
+        answer = server.exchange(data.replace(b"Host: fluxkeep.test", b"Host: " + name))
+        assert answer.status < 500
+        assert "evil.test" not in answer.body.decode() or answer.status >= 300
+
+
+# Paths.
+
+NO_CALLBACK = [
+    "/webhooks/bfl/",
+    "/webhooks/bfl%00",
+    "/webhooks/bfl%20",
+    "/webhooks/bfl%0A",
+    "/webhooks/bfl%0d%0aX-Webhook-Secret:%20x",
+    "/webhooks/bfl;a=b",
+    "/webhooks/bfl%3Fa",
+    "/webhooks%2Fbfl%2F..",
+    "/webhooks/bfl/../bfl",
+    "/x/../webhooks/bfl",
+    "/x/%2e%2e/webhooks/bfl",
+    "/./webhooks/bfl",
+    "/webhooks/./bfl",
+    "/webhooks/bfl/.",
+    "/webhooks\\bfl",
+    "/webhooks/bfl%zz",
+    "/webhooks/%ff%fe",
+    "/webhooks/%c0%afbfl",
+    "/webhooks/b%EF%AC%82",
+    "/WEBHOOKS/BFL",
+    "/api/webhooks/bfl",
+    "/",
+    "/webhooks",
+]
+
+
+@pytest.mark.parametrize("where", NO_CALLBACK)
+def test_a_path_that_only_looks_like_the_callbacks_is_not_it(
+    server: Target, job_id: str, where: str
+) -> None:
+    answer = server.authentic(failed(job_id), target=where)
+    # 401 and 403 are the answers of the paths that carry a token.
+    assert answer.status in (400, 401, 403, 404, 405), answer
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
+MALFORMED = [
+    "webhooks/bfl",
+    "",
+    "/webhooks/bfl x",
+    "/webhooks/\xff\xfe",
+    "/web\thooks/bfl",
+    "/web\x00hooks/bfl",
+    "\\webhooks\\bfl",
+    "mailto:webhooks@bfl",
+]
+
+
+@pytest.mark.parametrize("where", MALFORMED, ids=repr)
+def test_a_target_that_is_none_is_refused(server: Target, job_id: str, where: str) -> None:
+    answer = server.authentic(failed(job_id), target=where.encode("latin-1"))
+    assert answer.status in (400, 404)
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
+@pytest.mark.parametrize("where", ["//webhooks/bfl", "///webhooks/bfl", "//webhooks/bfl/token"])
+def test_a_path_that_flask_normalises_is_served_or_refused(
+    server: Target, job_id: str, where: str
+) -> None:
+    assert server.authentic(pending(job_id), target=where).status in (200, 401, 404)
+    assert server.call_back(failed(job_id), target=where).status in (401, 404)
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
+@pytest.mark.parametrize("where", ["/webhooks//bfl", "//evil.test/webhooks/bfl", "///webhooks"])
+def test_doubled_slashes_lead_to_no_other_host(server: Target, job_id: str, where: str) -> None:
+    answer = server.authentic(failed(job_id), target=where)
+    assert 300 <= answer.status < 500
+    assert "evil.test" not in answer.headers.get("location", "")
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
+@pytest.mark.parametrize("size", [4095, 5000, 100_000, 1_000_000])
+def test_a_very_long_url_is_refused(server: Target, job_id: str, size: int) -> None:
+    for path in (f"{CALLBACKS}?", "/api/jobs/", "/media/"):
+        answer = server.authentic(failed(job_id), target=path + "a" * size)
+        assert answer.status in (400, 404, 405, 414)
+    assert server.client.job(job_id)["status"] == "submitted"
+
+
+@pytest.mark.parametrize("where", ["/media/..%2f..%2fetc%2fpasswd", "/media/../../etc/passwd"])
+def test_a_media_link_is_no_way_into_the_file_system(server: Target, where: str) -> None:
+    answer = server.exchange(request([ADMIN], method="GET", target=where))
+    assert answer.status in (400, 403, 404) and b"root:" not in answer.body

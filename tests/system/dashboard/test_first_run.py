@@ -1,0 +1,176 @@
+"""The page /start: the installation's own addresses, and a test of all its parts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import unescape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from jobs.config.settings import load
+from receiver.checks import Context, Grade, Result, run
+from tests.harness.chromium import Window
+from tests.harness.doctor_output import ALL
+from tests.harness.installation import Installation
+from tests.harness.redis_server import RedisServer
+from tests.harness.scene import Scene, running_scene
+from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(tmp_path_factory.mktemp("first-run")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def without_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """BFL is the real one, which nobody here can reach."""
+    directory = tmp_path_factory.mktemp("first-run-for-real")
+    redis = RedisServer(directory / "redis")
+    installation = Installation(directory, redis)
+    installation.settings["PUBLIC_URL"] = installation.url
+    installation.start()
+    installation.wait_until_ready(path="/readyz")
+    yield installation
+    installation.close()
+    redis.kill()
+
+
+def shown_test(installation: Installation) -> str:
+    answer = Visitor(installation.url).post("/start/test")
+    assert answer.status_code == 200
+    return readable(answer.text)
+
+
+def test_the_steps_name_this_installation_and_none_of_its_secrets(scene: Scene) -> None:
+    page = Visitor(scene.installation.url).get("/start").text
+    url = scene.installation.url
+    assert f"{url}/webhooks/bfl" in page
+    assert f"curl -s {url}/api/jobs" in page
+    assert f'base_url="{url}"' in unescape(page)
+    assert not [secret for secret in scene.installation.secrets() if secret in page]
+
+
+def test_the_address_is_the_one_the_visitor_came_by(scene: Scene) -> None:
+    url = scene.installation.url.replace("127.0.0.1", "localhost")
+    assert f"{url}/webhooks/bfl" in Visitor(url).get("/start").text
+
+
+def test_the_test_shows_every_check_and_leaves_nothing(scene: Scene) -> None:
+    said = shown_test(scene.installation)
+    places = [said.index(f" {name} ") for name in ALL]
+    assert places == sorted(places)
+    assert "accepts a signed callback and refuses a forged one" in said
+    assert "Everything works" in said
+    assert scene.client.jobs() == []
+
+
+def test_a_silent_worker_is_named(without_sandbox: Installation) -> None:
+    with without_sandbox.redis.client() as redis:
+        redis.hset("fluxkeep:seen", "worker", "1")
+        without_sandbox.pause("worker")
+        try:
+            said = shown_test(without_sandbox)
+        finally:
+            without_sandbox.resume("worker")
+    assert "worker was last seen" in said
+    assert "Not everything works" in said
+
+
+@pytest.mark.browser
+def test_it_is_the_first_page_until_there_is_a_job(
+    without_sandbox: Installation, window: Window
+) -> None:
+    page = log_in(window, without_sandbox.url)
+    assert page.inner_text("h1") == "Connect an app"
+    assert problems_seen(window) == []
+    admin = without_sandbox.client()
+    admin.put_job("the-first").raise_for_status()
+    page.wait_for_selector('a[href*="/jobs/the-first"]')
+    admin.request("DELETE", "/api/jobs/the-first").raise_for_status()
+    assert (window.complaints, window.strangers) == ([], [])
+
+
+@contextmanager
+def another_server(status: int) -> Iterator[str]:
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def public_url(installation: Installation, public_url: str) -> Result:
+    """The result of the check in a process with this PUBLIC_URL."""
+    given = {**installation.settings, "PUBLIC_URL": public_url}
+    settings = load({name: value for name, value in given.items() if value is not None})
+    (result,) = [one for one in run(Context(settings)) if one.name == "public_url"]
+    return result
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (401, "a callback signed with WEBHOOK_SECRET is not accepted"),
+        (302, "answers 302, as Fluxkeep does not"),
+        (200, "answers 200, as Fluxkeep does not"),
+    ],
+)
+def test_another_server_at_the_address_is_found(
+    without_sandbox: Installation, status: int, why: str
+) -> None:
+    with another_server(status) as url:
+        result = public_url(without_sandbox, url)
+    assert why in result.why and not result.ok
+    assert without_sandbox.client().jobs() == []
+
+
+def test_without_a_public_address_nothing_is_tried(without_sandbox: Installation) -> None:
+    result = public_url(without_sandbox, "")
+    assert result.grade is Grade.WARNING and "PUBLIC_URL is not set" in result.why
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("http://127.0.0.1:1", "http://127.0.0.1:1 cannot be reached"),
+        ("https://localhost", "an address that is not on the internet"),
+    ],
+)
+def test_an_address_that_bfl_cannot_call_fails(
+    without_sandbox: Installation, address: str, why: str
+) -> None:
+    result = public_url(without_sandbox, address)
+    assert why in result.why and not result.ok
+
+
+def test_only_admins_may_test_and_only_from_here(scene: Scene) -> None:
+    for scope in ("read", "submit"):
+        visitor = Visitor(scene.installation.url, scope)
+        assert "/start/test" not in visitor.get("/start").text
+        assert visitor.post("/start/test").status_code == 403
+    admin = Visitor(scene.installation.url)
+    assert admin.post("/start/test", forgery="made up").status_code == 403
+    assert admin.get("/start/test").status_code == 303
+
+
+@pytest.mark.browser
+def test_each_result_shows_as_it_is_known(scene: Scene, window: Window) -> None:
+    page = log_in(window, scene.installation.url, "/start")
+    assert problems_seen(window) == []
+    page.click("text=Test all parts")
+    page.wait_for_selector("#verdict")
+    assert page.locator("#steps li").count() == len(ALL)
+    assert "Everything works" in page.inner_text("#verdict")
+    assert problems_seen(window) == []
+    assert (window.complaints, window.strangers) == ([], [])

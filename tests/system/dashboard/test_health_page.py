@@ -1,0 +1,174 @@
+"""Health at a glance: what an operator sees at three in the morning."""
+
+from collections.abc import Iterator
+from threading import Thread
+
+import pytest
+from redis import Redis
+
+from jobs.config.concurrency import Limits
+from jobs.store.clock import Clock
+from jobs.store.submission_queue import Slots
+from tests.harness.chromium import Window
+from tests.harness.parts import Parts
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene, running_scene
+from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
+
+NO_CREDITS = "BFL says that the credits are used up"
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(
+        tmp_path_factory.mktemp("health-page"), MAX_ACTIVE="3,flux-dev=2"
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def visitor(scene: Scene) -> Visitor:
+    return Visitor(scene.installation.url, "read")
+
+
+@pytest.fixture
+def redis(scene: Scene) -> Iterator[Redis]:
+    with scene.installation.redis.client() as client:
+        yield client
+
+
+def says(visitor: Visitor, *texts: str) -> str:
+    """The page once it says all of this: it may be a second old."""
+
+    def probe() -> str | None:
+        said = visitor.text("/health")
+        return said if all(text in said for text in texts) else None
+
+    return wait_for(f"the page to say {texts}", probe)
+
+
+def test_it_is_for_visitors_alone(scene: Scene) -> None:
+    answer = scene.installation.client("").get("/health")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login?next=/health")
+
+
+def test_an_installation_that_works_is_well(visitor: Visitor) -> None:
+    said = says(visitor, "All is well", "sweep was seen")
+    assert "worker was seen" in said and "storage publishes, reads" in said
+    assert "Submitting is not paused" in said
+
+
+def test_what_happened_shows_at_once_in_words_and_as_a_chart(
+    scene: Scene, visitor: Visitor
+) -> None:
+    for task in [scene.generate() for _ in range(3)]:
+        scene.stored(task)
+    said = says(visitor, "3 jobs in the last hour", "stored 3")
+    assert "Half within" in said and "95 % within" in said
+    assert "100 % Of 3 final words in the last hour: 3 by callback, 0 by polling" in said
+    page = visitor.get("/health").text
+    assert 'aria-label="3 callbacks accepted in the last hour' in page
+    assert 'aria-label="3 jobs stored in the last hour' in page
+
+
+def test_refused_callbacks_are_counted(scene: Scene, visitor: Visitor) -> None:
+    for _ in range(2):
+        assert scene.client.callback({"id": "nobody"}, auth="wrong").status_code == 401
+    says(visitor, "Callbacks refused 2 2")
+
+
+def test_the_job_with_the_least_life_left_is_named_first(scene: Scene, visitor: Visitor) -> None:
+    slow = [scene.generate(drip=500) for _ in range(2)]
+    said = says(visitor, "URL dies in", *(task.id[:8] for task in slow))
+    assert "Nothing: whatever BFL has finished is stored" not in said
+    for task in slow:
+        scene.mend(task, drip=None)
+        scene.client.request("DELETE", f"/api/jobs/{task.id}")
+    says(visitor, "Nothing: whatever BFL has finished is stored")
+
+
+def test_a_pause_says_why_and_who_waits_behind_it(
+    scene: Scene, visitor: Visitor, redis: Redis
+) -> None:
+    slots = Slots(redis, Clock(redis), Limits())
+    slots.pause("*", NO_CREDITS, 600)
+    for _ in range(2):
+        body = {"model": "flux-dev", "input": {"prompt": "x"}}
+        assert scene.client.request("POST", "/api/jobs", json=body).status_code == 202
+    said = says(
+        visitor, f"submissions: submitting is paused: {NO_CREDITS}", "flux-dev 0 of 2, 2 in line"
+    )
+    assert "One thing needs you" in said
+    slots.resume(["*"])
+    wait_for("it goes on", lambda: "All is well" in visitor.text("/health"), 30)
+
+
+def test_a_sweep_that_fell_silent_is_said_first(
+    scene: Scene, visitor: Visitor, redis: Redis
+) -> None:
+    scene.installation.pause("sweep")
+    try:
+        parts = Parts.over(redis)
+        parts.pulse.beat("sweep", parts.store.now() - 600)
+        said = says(visitor, "sweep: was last seen 60")
+        assert "needs you" in said
+    finally:
+        scene.installation.resume("sweep")
+    says(visitor, "All is well")
+
+
+def test_many_who_look_at_once_ask_redis_once(scene: Scene, redis: Redis) -> None:
+    visitors = [Visitor(scene.installation.url, "read") for _ in range(8)]
+    before = commands(redis)
+    crowd = [Thread(target=one.get, args=("/health",)) for one in visitors for _ in range(10)]
+    for one in crowd:
+        one.start()
+    for one in crowd:
+        one.join()
+    # Worker and sweep ask as well; one look costs some forty commands.
+    assert commands(redis) - before < 80 * 20
+
+
+def commands(redis: Redis) -> int:
+    return int(redis.info("stats")["total_commands_processed"])
+
+
+def test_while_redis_is_away_the_page_says_so(scene: Scene, visitor: Visitor) -> None:
+    scene.installation.redis.kill()
+    try:
+        wait_for("503", lambda: visitor.get("/health").status_code == 503)
+        assert "Redis does not answer" in visitor.get("/health").text
+    finally:
+        scene.installation.redis.start()
+    wait_for("it comes back", lambda: visitor.get("/health").status_code == 200, 30)
+
+
+@pytest.mark.browser
+def test_it_renews_itself_while_it_is_open(scene: Scene, window: Window) -> None:
+    page = log_in(window, scene.installation.url, "/health", "read")
+    before = page.inner_text("#kept .figure")
+    scene.stored(scene.generate())
+    page.wait_for_function(
+        "before => document.querySelector('#kept .figure').innerText !== before", arg=before
+    )
+    assert page.get_attribute("#kept svg", "role") == "img"
+    assert problems_seen(window) == []
+    assert (window.complaints, window.strangers) == ([], [])
+
+
+@pytest.mark.browser
+def test_a_page_that_is_open_stops_saying_that_all_is_well(scene: Scene, window: Window) -> None:
+    page = log_in(window, scene.installation.url, "/health", "read")
+    well = page.get_by_role("heading", name="All is well")
+    well.wait_for()
+    scene.installation.redis.pause()
+    try:
+        page.get_by_role("heading", name="Redis does not answer").wait_for()
+    finally:
+        scene.installation.redis.resume()
+    well.wait_for()
+    page.context.set_offline(True)
+    page.get_by_text("No answer from the server").wait_for()
+    assert not well.is_visible()
+    page.context.set_offline(False)
+    well.wait_for()

@@ -1,0 +1,179 @@
+"""Submitting from the dashboard: the API's own path, with a form in front of it."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from jobs.config.settings import load
+from jobs.services import for_web
+from receiver.app import create_app
+from tests.harness.chromium import Window
+from tests.harness.installation import KEYS
+from tests.harness.scene import Scene, running_scene
+from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
+
+HOSTILE = "<script>alert(1)</script> & \"a\" 'b'"
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(tmp_path_factory.mktemp("submit-form")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def visitor(scene: Scene) -> Visitor:
+    return Visitor(scene.installation.url, "submit")
+
+
+def once(visitor: Visitor) -> str:
+    found = re.search(r'name="once" value="([^"]+)"', visitor.get("/submit").text)
+    assert found
+    return found[1]
+
+
+def send(visitor: Visitor, **fields: str) -> requests.Response:
+    filled = {"model": "flux-2-pro", "prompt": "a lighthouse", "once": once(visitor), **fields}
+    return visitor.post("/submit", page="/submit", **filled)
+
+
+def job_of(answer: requests.Response) -> str:
+    assert answer.status_code == 303, readable(answer.text)
+    return parse_qs(urlsplit(answer.headers["Location"]).query)["job"][0]
+
+
+def test_what_is_filled_in_goes_to_bfl_and_nothing_else(scene: Scene, visitor: Visitor) -> None:
+    filled = {"prompt": HOSTILE, "width": "1024", "height": "768", "seed": "42"}
+    job = scene.client.wait_for(job_of(send(visitor, **filled)))
+    assert (job["status"], job["model"]) == ("stored", "flux-2-pro")
+    task = scene.box.task(job["task_id"])
+    assert task.input == {"prompt": HOSTILE, "width": 1024, "height": 768, "seed": 42}
+
+
+def test_the_result_is_on_the_page_that_comes_after(scene: Scene, visitor: Visitor) -> None:
+    answer = send(visitor, prompt=HOSTILE)
+    scene.client.wait_for(job_of(answer))
+    page = visitor.get(answer.headers["Location"]).text
+    assert f'href="/jobs/{job_of(answer)}"' in page
+    assert "/media/" in page
+    assert "<script>alert" not in page
+
+
+def test_a_prompt_stands_in_no_url(visitor: Visitor) -> None:
+    answer = send(visitor, prompt="my secret lighthouse")
+    assert "secret" not in answer.headers["Location"]
+
+
+def test_a_form_that_is_sent_twice_makes_one_job(visitor: Visitor) -> None:
+    same = once(visitor)
+    assert job_of(send(visitor, once=same)) == job_of(send(visitor, once=same))
+
+
+def test_the_form_is_asked_for_again_when_it_was_sent_with_other_words(visitor: Visitor) -> None:
+    same = once(visitor)
+    job_of(send(visitor, once=same))
+    answer = send(visitor, once=same, prompt="another")
+    assert answer.status_code == 409
+    assert "You sent this form before" in readable(answer.text)
+    assert same not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("model", "", "a path of A-Z a-z 0-9"),
+        ("model", "../../v1/credits", "a path of A-Z a-z 0-9"),
+        ("model", "x" * 300, "at most 200 characters"),
+        ("prompt", " ", "Say what you want to see."),
+        ("width", "-1", "A whole number, please."),
+        ("height", "1e3", "A whole number, please."),
+        ("seed", "٣", "A whole number, please."),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field(
+    visitor: Visitor, field: str, value: str, said: str
+) -> None:
+    answer = send(visitor, **{field: value})
+    assert answer.status_code == 422
+    found = re.search(f'id="{field}-wrong">(.*?)</p>', answer.text)
+    assert found and said in found[1]
+    assert 'aria-invalid="true"' in answer.text
+    assert 'aria-describedby="' in answer.text
+
+
+def test_everything_wrong_is_said_at_once_and_nothing_typed_is_lost(visitor: Visitor) -> None:
+    answer = send(visitor, model="a b", width="wide", aspect_ratio="16:9", prompt=HOSTILE)
+    assert set(re.findall(r'id="(\w+)-wrong"', answer.text)) == {"model", "width", "aspect_ratio"}
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in answer.text
+    assert 'value="wide"' in answer.text and "<option selected>16:9" in answer.text
+
+
+def test_what_bfl_refuses_is_said_in_its_own_words(scene: Scene, visitor: Visitor) -> None:
+    answer = send(visitor, width="10")
+    job = scene.client.wait_for(job_of(answer))
+    assert "greater than or equal to 64" in job["error"]["message"]
+    assert job["error"]["message"] in readable(visitor.get(answer.headers["Location"]).text)
+
+
+def test_a_key_that_may_only_read_has_no_form(scene: Scene) -> None:
+    reader = Visitor(scene.installation.url, "read")
+    assert reader.get("/submit").status_code == 403
+    before = len(scene.client.jobs())
+    assert reader.post("/submit", model="flux-2-pro", prompt="x").status_code == 403
+    assert "/submit" not in reader.get("/health").text
+    assert len(scene.client.jobs()) == before
+
+
+def test_a_form_of_another_page_changes_nothing(scene: Scene, visitor: Visitor) -> None:
+    before = len(scene.client.jobs())
+    assert send(visitor, forgery="made up").status_code == 403
+    assert len(scene.client.jobs()) == before
+
+
+def test_the_form_counts_against_the_rate_of_its_key(scene: Scene) -> None:
+    given = {**scene.installation.settings, "RATE_LIMITS": "9000/minute,submiter=1/day"}
+    parts = for_web(load({name: value for name, value in given.items() if value is not None}))
+    with create_app(parts).test_client() as client:
+        token = re.search(r'name="forgery" value="([^"]+)"', client.get("/login").text)
+        assert token
+        client.post("/login", data={"key": KEYS["submit"], "forgery": token[1]})
+        found = re.search(r'name="forgery" value="([^"]+)"', client.get("/submit").text)
+        assert found
+        filled = {"model": "flux-2-pro", "prompt": "kept", "forgery": found[1]}
+        for n in range(3):
+            answer = client.post("/submit", data={"once": f"key-{n}", **filled})
+    assert answer.status_code == 429
+    assert ">kept</textarea>" in answer.text
+    parts.redis.close()
+
+
+@pytest.mark.browser
+def test_the_result_appears_in_place(scene: Scene, window: Window) -> None:
+    page = log_in(window, scene.installation.url, "/submit", "submit")
+    assert problems_seen(window) == []
+    page.evaluate("window.stayed = true")
+    page.fill("#prompt", HOSTILE)
+    before = len(scene.client.jobs())
+    page.dblclick("#order button")
+    page.wait_for_selector("#result img")
+    assert page.evaluate("window.stayed")
+    assert page.input_value("#prompt") == HOSTILE
+    assert page.inner_text("#result .status") == "stored"
+    assert len(scene.client.jobs()) == before + 1
+    assert problems_seen(window) == []
+    assert (window.complaints, window.strangers) == ([], [])
+
+
+@pytest.mark.browser
+def test_what_is_wrong_is_shown_without_leaving_the_page(scene: Scene, window: Window) -> None:
+    page = log_in(window, scene.installation.url, "/submit", "submit")
+    page.fill("#model", "../x")
+    page.fill("#prompt", "kept")
+    page.click("#order button")
+    page.wait_for_selector("#model-wrong")
+    assert page.input_value("#prompt") == "kept"
+    assert page.evaluate("document.activeElement.id") == "model"
+    assert problems_seen(window) == []

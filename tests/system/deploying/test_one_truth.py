@@ -1,0 +1,190 @@
+"""The Procfile, the settings and the code are the truth; the platforms' files repeat it."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+import yaml
+
+from deploy import procfile
+from deploy.procfile import ROOT
+from jobs.config.environment import PROVIDERS
+from jobs.config.settings import Settings
+from tests.harness.scene import Scene, stopped_scene
+from tests.system.deploying.files import DEPLOY, copied, image, let_through, manifests, pods, read
+
+LINES = procfile.lines()
+RUNNING = procfile.commands()
+# What others than Fluxkeep read.
+FOREIGN = {"TMPDIR"}
+
+Commands = dict[str, list[str]]
+
+
+def split(commands: dict[str, str]) -> Commands:
+    return {name: shlex.split(command) for name, command in commands.items()}
+
+
+# Commands.
+
+
+def test_compose_runs_the_procfile() -> None:
+    services = read("compose.yaml")["services"]
+    assert {name: services[name]["command"] for name in LINES} == LINES
+    assert services.keys() - LINES.keys() == {"redis"}
+
+
+def test_render_runs_the_procfile() -> None:
+    services = [one for one in read("render.yaml")["services"] if one["type"] != "keyvalue"]
+    found = {one["name"].removeprefix("fluxkeep-"): one["dockerCommand"] for one in services}
+    release = next(one["preDeployCommand"] for one in services if one["type"] == "web")
+    assert split(found | {"release": release}) == LINES
+
+
+def test_fly_runs_the_procfile() -> None:
+    fly = read("fly.toml")
+    assert split(fly["processes"] | {"release": fly["deploy"]["release_command"]}) == LINES
+    assert int(fly["env"]["PORT"]) == fly["http_service"]["internal_port"]
+
+
+def test_railway_runs_the_procfile() -> None:
+    deploys = {name: read(f"railway/{name}/railway.json")["deploy"] for name in RUNNING}
+    (release,) = deploys["web"]["preDeployCommand"]
+    found = {name: deploy["startCommand"] for name, deploy in deploys.items()}
+    assert split(found | {"release": release}) == LINES
+
+
+def test_kubernetes_runs_the_procfile() -> None:
+    containers = {name: pod["containers"][0] for name, pod in pods().items()}
+    release = pods()["web"]["initContainers"][0]
+    found = {name: one["command"] for name, one in containers.items()}
+    assert found | {"release": release["command"]} == LINES
+
+
+def test_heroku_sizes_every_process_of_the_procfile() -> None:
+    assert read("app.json")["formation"].keys() == RUNNING.keys()
+
+
+def test_the_image_serves_unless_told_otherwise() -> None:
+    (command,) = re.findall(r"^CMD (\[.+\])$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert yaml.safe_load(command) == LINES["web"]
+
+
+# Variables.
+
+
+def in_app_json() -> Iterator[str]:
+    yield from read("app.json")["env"]
+
+
+def in_render() -> Iterator[str]:
+    blueprint = read("render.yaml")
+    for one in [*blueprint["services"], *blueprint["envVarGroups"]]:
+        yield from (entry["key"] for entry in one.get("envVars", []) if "key" in entry)
+
+
+def in_fly() -> Iterator[str]:
+    yield from read("fly.toml")["env"]
+
+
+def in_compose() -> Iterator[str]:
+    for name in LINES:
+        yield from read("compose.yaml")["services"][name]["environment"]
+
+
+def in_kubernetes() -> Iterator[str]:
+    (made,) = read("kubernetes/kustomization.yaml")["configMapGenerator"]
+    yield from (entry.partition("=")[0] for entry in made["literals"])
+    for pod in pods().values():
+        yield from (entry["name"] for entry in pod["containers"][0].get("env", []))
+
+
+def in_env_example() -> Iterator[str]:
+    yield from re.findall(r"^#?([A-Z_]+)=", (DEPLOY / "env.example").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "names", [in_app_json, in_render, in_fly, in_compose, in_kubernetes, in_env_example]
+)
+def test_every_variable_that_is_set_is_one_that_exists(names: partial[Iterator[str]]) -> None:
+    known = {name.upper() for name in Settings.model_fields} | FOREIGN
+    unknown = {name for name in names() if name not in known and not name.startswith(PROVIDERS)}
+    assert unknown == set()
+
+
+def test_every_process_on_render_has_what_production_needs() -> None:
+    blueprint = read("render.yaml")
+    shared = {entry["key"] for entry in blueprint["envVarGroups"][0]["envVars"]}
+    needed = {name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
+    for service in blueprint["services"][1:]:
+        own = {entry["key"] for entry in service["envVars"] if "key" in entry}
+        assert needed | {"REDIS_URL", "MEDIA_URL", "PUBLIC_URL"} <= own | shared, service["name"]
+
+
+# Safety.
+
+
+def test_every_pod_is_nobody_and_can_write_nothing_but_its_tmp() -> None:
+    for pod in pods().values():
+        assert pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"]
+        for one in [*pod["containers"], *pod.get("initContainers", [])]:
+            assert one["securityContext"] == {
+                "readOnlyRootFilesystem": True,
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert [mount["mountPath"] for mount in one["volumeMounts"]] == ["/tmp"]  # noqa: S108
+            assert one["resources"]["limits"]["memory"]
+
+
+def test_every_process_has_a_disruption_budget() -> None:
+    budgets = [one for one in manifests() if one["kind"] == "PodDisruptionBudget"]
+    assert {one["metadata"]["name"] for one in budgets} == pods().keys()
+
+
+def test_redis_in_compose_keeps_what_it_is_given() -> None:
+    command = " ".join(read("compose.yaml")["services"]["redis"]["command"])
+    for option in ("--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"):
+        assert option in command
+
+
+# The image.
+
+
+def test_what_the_image_copies_is_there_and_is_sent() -> None:
+    for source in copied():
+        assert (ROOT / source).exists() and let_through(source), source
+    assert not let_through(".env") and not let_through("var") and not let_through("tests")
+
+
+def test_the_image_has_what_gunicorn_is_told_to_import() -> None:
+    named = re.findall(r'"deploy\.(\w+)\.', (DEPLOY / "gunicorn.conf.py").read_text())
+    assert named and {f"deploy/{module}.py" for module in named} <= set(copied())
+
+
+@pytest.fixture(scope="module")
+def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A Fluxkeep that has no files but those of its image."""
+    directory = tmp_path_factory.mktemp("image")
+    app = image(directory / "app")
+    with stopped_scene(directory, PYTHONDONTWRITEBYTECODE="1") as scene:
+        scene.installation.code = app
+        scene.installation.start()
+        scene.installation.wait_until_ready(path="/readyz")
+        yield scene
+
+
+@pytest.mark.slow
+def test_the_files_of_the_image_are_enough_to_rescue(contained: Scene) -> None:
+    contained.drawn(contained.generate())
+
+
+@pytest.mark.slow
+def test_keda_scales_by_what_is_measured(contained: Scene) -> None:
+    (scaler,) = manifests("scaling.yaml")
+    page = contained.client.get("/metrics").text
+    for trigger in scaler["spec"]["triggers"]:
+        assert f"\n{trigger['metadata']['valueLocation']} " in page
+    assert scaler["spec"]["scaleTargetRef"]["name"] in pods()

@@ -1,0 +1,42 @@
+"""A Fluxkeep with an operator who wants to be told, and somebody who listens."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness.hook import Hook
+from tests.harness.scene import Scene, running_scene
+from tests.system.notifications.told import NEW, OLD
+
+
+@pytest.fixture(scope="module")
+def owner() -> Iterator[Hook]:
+    """What NOTIFY_URL leads to."""
+    listening = Hook()
+    yield listening
+    listening.close()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory, owner: Hook) -> Iterator[Scene]:
+    with running_scene(
+        tmp_path_factory.mktemp("notifications"),
+        NOTIFY_URL=owner.url,
+        NOTIFY_SECRET=f"{NEW},{OLD}",
+        NOTIFY_HOSTS="*,localhost",
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """What a job's `notify_url` leads to."""
+    listening = Hook()
+    yield listening
+    listening.close()
+
+
+@pytest.fixture(autouse=True)
+def each_test_hears_of_its_own_jobs_alone(owner: Hook) -> Iterator[None]:
+    yield
+    owner.calls.clear()

@@ -1,0 +1,70 @@
+"""Jobs whose end somebody wants to hear of, and what became of that."""
+
+import base64
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from standardwebhooks import Webhook
+
+from jobs.job import Job
+from jobs.notifications import GIVE_UP_AFTER_SECONDS
+from jobs.recipient import Notice
+from tests.harness.hook import Call, Hook
+from tests.harness.parts import Parts
+from tests.harness.patience import wait_for
+from tests.harness.scene import QUICK_SECONDS, Scene
+
+OLD, NEW, OTHER = (f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}" for _ in range(3))
+Telling = Callable[[Notice, float], Notice]
+
+
+def notified(scene: Scene, url: str, **switches: Any) -> str:
+    """The id of a job whose end is told to this URL."""
+    wanted = {"prompt": "p", "sandbox": {"seconds": QUICK_SECONDS, **switches}}
+    order = {"model": "flux-2-pro", "input": wanted, "notify_url": url}
+    answer = scene.client.request("POST", "/api/jobs", json=order)
+    answer.raise_for_status()
+    return str(answer.json()["id"])
+
+
+def moved(scene: Scene, job_id: str, step: Telling) -> None:
+    """Time passes for whoever is still owed a notice."""
+
+    def pass_time(job: Job | None, now: float) -> Job | None:
+        return job and replace(job, notices=tuple(step(one, now) for one in job.notices))
+
+    with scene.installation.redis.client() as redis:
+        Parts.over(redis).store.change(job_id, pass_time)
+
+
+def due_now(one: Notice, now: float) -> Notice:
+    return replace(one, at=now)
+
+
+def a_day_later(one: Notice, now: float) -> Notice:
+    return replace(one, at=now, since=one.since - GIVE_UP_AFTER_SECONDS)
+
+
+def told(scene: Scene, job_id: str) -> list[tuple[str, str]]:
+    """What the timeline says of each target."""
+    lines = scene.client.job(job_id)["timeline"]
+    return [(line["what"], line["detail"]["to"]) for line in lines if "to" in line["detail"]]
+
+
+def is_why(scene: Scene, job_id: str, reason: str) -> bool:
+    lines = scene.client.job(job_id)["timeline"]
+    return reason in [line["detail"].get("reason") for line in lines]
+
+
+def wait_until_told(scene: Scene, job_id: str, what: str, to: str = "notify_url") -> None:
+    wait_for(f"{what} ({to})", lambda: (what, to) in told(scene, job_id), 40)
+
+
+def by_python(call: Call, secret: str) -> Any:
+    return Webhook(secret).verify(call.body, call.headers)
+
+
+def about(hook: Hook, job_id: str) -> list[Call]:
+    return [call for call in hook.calls if call.said["data"]["id"] == job_id]

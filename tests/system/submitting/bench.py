@@ -1,0 +1,66 @@
+"""One worker in this process, and the line in front of it."""
+
+from pathlib import Path
+from typing import Any
+
+from jobs import services as wiring
+from jobs import submission
+from jobs.config.settings import load
+from jobs.job import Job
+from jobs.services import Services
+from tests.harness import RedisServer
+from tests.sandbox import Sandbox
+from worker.claim import Claim
+
+BASE = {
+    "WEBHOOK_SECRET": "webhook-secret-of-tests",
+    "SECRET_KEY": "signing-key-of-tests",
+    "API_KEYS": "a:admin-key-of-tests:admin",
+    "MAX_ACTIVE": "2,small=1",
+    "WORKER_CONCURRENCY": "1",
+}
+KEY = "bfl-key-canary-71f0"
+INPUT = b'{"prompt": "a", "sandbox": {"callback": "never", "seconds": 0}}'
+
+
+class Bench:
+    """A line, and the worker in front of it."""
+
+    def __init__(self, wired: Services, box: Sandbox) -> None:
+        self.wired, self.box = wired, box
+        self.redis: Any = wired.redis
+
+    def post(self, job_id: str, model: str = "large", given: bytes = INPUT) -> None:
+        def begin(job: Job | None, now: float) -> Job:
+            return job or submission.create(job_id, model, now, {})
+
+        self.wired.store.change(job_id, begin, new=True, submission=given)
+
+    def admit(self) -> Claim:
+        found = self.wired.slots.next()
+        claim = Claim.admit(self.wired, found) if found else None
+        assert claim
+        return claim
+
+    def next(self) -> str | None:
+        found = self.wired.slots.next(only_look=True)
+        return found.job_id if found else None
+
+    def job(self, job_id: str) -> Job:
+        job = self.wired.store.load(job_id)
+        assert job is not None
+        return job
+
+    def hints(self) -> int:
+        return int(self.redis.llen(self.wired.hints.queue_key))
+
+    def without_hints(self) -> None:
+        self.redis.delete(self.wired.hints.queue_key)
+
+    def posts(self) -> int:
+        return len([seen for seen in self.box.requests if seen.method == "POST"])
+
+
+def built(redis_server: RedisServer, tmp_path: Path, **more: str) -> Services:
+    media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
+    return wiring.build(load(BASE | media | more), redis_server.client())

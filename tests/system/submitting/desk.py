@@ -1,0 +1,125 @@
+"""Where callers hand jobs in, and what BFL saw of them."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from jobs.store.keys import ACTIVE, INPUTS, LINE, LINES, PAUSES
+from tests.harness.patience import wait_for
+from tests.harness.scene import QUICK_SECONDS, Scene, stopped_scene
+from tests.sandbox import Request, Settings, Task
+
+
+class Desk:
+    """Orders to one installation. Each has a prompt of its own, by which BFL's side is found."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene, self.box, self.client = scene, scene.box, scene.client
+
+    # Handing in.
+
+    def post(self, body: Any, *, key: str | None = None, scope: str = "submit") -> Any:
+        """The answer to `POST /api/jobs`; `key` is the Idempotency-Key."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+        caller = self.scene.installation.client(scope)
+        return caller.request("POST", "/api/jobs", data=raw, headers=headers, timeout=60)
+
+    def order(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
+        """A body with a prompt that nobody else has."""
+        asked = {"seconds": QUICK_SECONDS, **switches}
+        return {"model": model, "input": {"prompt": f"no. {uuid.uuid4()}", "sandbox": asked}}
+
+    def posted(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
+        """The job as it was answered, its order under `order`."""
+        order = self.order(model, **switches)
+        answer = self.post(order)
+        assert answer.status_code == requests.codes.accepted, answer.text
+        job: dict[str, Any] = answer.json()
+        return job | {"order": order}
+
+    def ended(self, job: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
+        return self.client.wait_for(job["id"], timeout=timeout)
+
+    def stored(self, job: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
+        """The job once it is stored, with the bytes that BFL has."""
+        found = self.ended(job, timeout)
+        assert found["status"] == "stored", found
+        assert self.client.media(found) == self.box.picture(self.task(job).id)
+        return found
+
+    def submitted(self, job: dict[str, Any]) -> dict[str, Any]:
+        return self.client.wait_for(job["id"], "submitted")
+
+    # What BFL saw.
+
+    def tasks(self, job: dict[str, Any]) -> list[Task]:
+        prompt = job["order"]["input"]["prompt"]
+        return [task for task in self.box.tasks() if task.input.get("prompt") == prompt]
+
+    def task(self, job: dict[str, Any]) -> Task:
+        """The one task of a job, as soon as there is one."""
+        (task,) = wait_for("BFL has it", lambda: self.tasks(job))
+        return task
+
+    def requests(self, job: dict[str, Any] | None = None) -> list[Request]:
+        """The submissions of this job, or of all, whatever was answered."""
+        prompt = job["order"]["input"]["prompt"].encode() if job else b""
+        posts = [seen for seen in self.box.requests if seen.method == "POST"]
+        return [seen for seen in posts if prompt in seen.body]
+
+    # What Redis holds.
+
+    def pauses(self) -> dict[str, str]:
+        with self.scene.installation.redis.client() as redis:
+            found: Any = redis.hgetall(PAUSES)
+        return {scope.decode(): value.decode() for scope, value in found.items()}
+
+    def end_pauses(self) -> None:
+        """Their time is over; whoever goes next is the probe."""
+        with self.scene.installation.redis.client() as redis:
+            for scope, value in self.pauses().items():
+                redis.hset(PAUSES, scope, f"1.000 {value.partition(' ')[2]}")
+
+    def left_in_line(self) -> list[str]:
+        """Keys that only unfinished submissions may need."""
+        with self.scene.installation.redis.client() as redis:
+            patterns = (f"{ACTIVE}*", f"{LINE}*", LINES)
+            return [str(key) for pattern in patterns for key in redis.scan_iter(pattern)]
+
+    def inputs(self) -> int:
+        with self.scene.installation.redis.client() as redis:
+            return len(list(redis.scan_iter(f"{INPUTS}*")))
+
+
+def whats(job: dict[str, Any]) -> list[str]:
+    """The lines of a timeline."""
+    return [line["what"] for line in job["timeline"]]
+
+
+@contextmanager
+def stopped_desk(
+    directory: Path, sandbox: Settings | None = None, **settings: str
+) -> Iterator[Desk]:
+    """Nothing runs yet; BFL will be told to call the first web process."""
+    with stopped_scene(directory, sandbox, None, **settings) as scene:
+        scene.installation.settings["PUBLIC_URL"] = scene.installation.url
+        yield Desk(scene)
+
+
+@contextmanager
+def open_desk(
+    directory: Path, sandbox: Settings | None = None, *, workers: int = 1, **settings: str
+) -> Iterator[Desk]:
+    """Everything runs."""
+    with stopped_desk(directory, sandbox, **settings) as desk:
+        installation = desk.scene.installation
+        installation.start("web", "sweep")
+        installation.start("worker", n=workers)
+        installation.wait_until_ready(path="/readyz")
+        yield desk

@@ -1,0 +1,182 @@
+"""A job that BFL has more than once, or has although it was given up.
+
+The first ready task wins, and the failure of another task is ignored.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from jobs import ingest, submission
+from jobs.errors import UnknownJob
+from jobs.job import Job
+from jobs.report import Failure, Moderation, Report, Taken
+from jobs.status import News, Source, State
+from receiver.api import replays
+from tests.system.submitting.bench import Bench
+from worker.claim import Claim
+from worker.sweep import look_after
+
+POLLING_URL = "https://api.bfl.ai/v1/get_result?id=b"
+every_failure = pytest.mark.parametrize("bad", [News.FAILED, News.MODERATED])
+
+
+class Resubmission:
+    """A job whose first submission (task a) got a 500, and that is being sent again (task b)."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench, self.wired = bench, bench.wired
+        self.patience = bench.wired.settings.patience
+        bench.post("job")
+        claim = bench.admit()
+        claim.commit(
+            lambda job, now: submission.back_off(
+                job, now, "500", self.patience, calls=True, counts=True
+            )
+        )
+        self.due()
+        self.claim: Claim = bench.admit()
+
+    @property
+    def job(self) -> Job:
+        return self.bench.job("job")
+
+    def confirm(self, task_id: str) -> None:
+        def step(job: Job | None, now: float) -> Job | None:
+            answer = Taken(task_id=task_id, polling_url=POLLING_URL)
+            return job and submission.confirm(job, now, answer, self.patience, calls=True)
+
+        self.wired.store.change("job", step)
+
+    def call(self, task_id: str, news: News) -> Job:
+        report = Report(
+            task_id=task_id,
+            news=news,
+            source=Source.CALLBACK,
+            urls=("https://delivery.bfl.ai/a",) if news is News.READY else (),
+            failure=Failure("bfl_error", task_id) if news is News.FAILED else None,
+            moderation=Moderation("content") if news is News.MODERATED else None,
+        )
+        return ingest.apply_report(self.wired.store, report, self.patience, "job")
+
+    def due(self) -> None:
+        self.wired.store.change(
+            "job", lambda job, now: job and job.described(now, {"look_at": 1.0})
+        )
+        look_after(self.wired, "job")
+
+
+@pytest.fixture
+def resubmission(bench: Bench) -> Resubmission:
+    return Resubmission(bench)
+
+
+@every_failure
+def test_the_failure_of_another_task_is_ignored(resubmission: Resubmission, bad: News) -> None:
+    resubmission.confirm("b")
+    before = resubmission.job
+    assert resubmission.call("a", bad) == before
+    assert resubmission.call("b", News.READY).state is State.READY
+
+
+@every_failure
+def test_a_failure_while_the_job_is_sent_again_waits_for_the_answer(
+    resubmission: Resubmission, bad: News
+) -> None:
+    """Nobody can tell yet which of the two tasks it is about."""
+    assert resubmission.call("a", bad).state is State.QUEUED
+    resubmission.confirm("b")
+    assert (resubmission.job.state, resubmission.job.task_id) == (State.SUBMITTED, "b")
+    assert resubmission.call("b", News.READY).state is State.READY
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_the_first_ready_task_wins(resubmission: Resubmission, confirmed: bool) -> None:
+    if confirmed:
+        resubmission.confirm("b")
+    ready = resubmission.call("a", News.READY)
+    assert (ready.state, ready.task_id, ready.polling_url) == (State.READY, "a", None)
+    if not confirmed:
+        resubmission.confirm("b")
+        assert resubmission.job.timeline[-1].what == "duplicate task"
+    before = resubmission.job
+    for news in (News.READY, News.FAILED, News.MODERATED):
+        assert resubmission.call("b", news) == before
+    found = resubmission.wired.store.load("a")
+    assert found and found.id == "job"
+
+
+@pytest.mark.parametrize(
+    ("bad", "end"), [(News.FAILED, State.FAILED), (News.MODERATED, State.MODERATED)]
+)
+def test_the_failure_of_its_own_task_ends_the_job(
+    resubmission: Resubmission, bad: News, end: State
+) -> None:
+    resubmission.confirm("b")
+    assert resubmission.call("b", bad).state is end
+
+
+@every_failure
+def test_the_failure_of_the_only_task_ends_a_job_that_waits_to_be_sent_again(
+    bench: Bench, bad: News
+) -> None:
+    bench.post("job")
+    patience = bench.wired.settings.patience
+    bench.admit().commit(
+        lambda job, now: submission.back_off(job, now, "500", patience, calls=True, counts=True)
+    )
+    report = Report(
+        task_id="a",
+        news=bad,
+        source=Source.CALLBACK,
+        failure=Failure("bfl_error", "no"),
+        moderation=Moderation("content"),
+    )
+    ended = ingest.apply_report(bench.wired.store, report, patience, "job")
+    assert ended.state.terminal and not ended.unconfirmed
+    assert bench.next() is None
+
+
+def test_a_job_that_is_forgotten_leaves_none_of_its_names(resubmission: Resubmission) -> None:
+    resubmission.confirm("b")
+    resubmission.call("a", News.READY)
+    resubmission.wired.store.forget(resubmission.job)
+    store = resubmission.wired.store
+    assert store.load("a") is None and store.load("b") is None
+
+
+@pytest.mark.parametrize("task_id", ["a", "b"])
+def test_no_callback_brings_a_job_back_that_was_forgotten(
+    resubmission: Resubmission, task_id: str
+) -> None:
+    resubmission.confirm("b")
+    resubmission.call("a", News.READY)
+    resubmission.wired.store.forget(resubmission.job)
+    with pytest.raises(UnknownJob):
+        resubmission.call(task_id, News.PROGRESS)
+    assert resubmission.wired.store.load("job") is None
+
+
+GIVEN_UP: dict[str, Callable[[Job, float], Job]] = {
+    "bfl_unavailable": lambda job, now: job.ended(
+        now, State.FAILED, failure=Failure("bfl_unavailable", "no word")
+    ),
+    "submission_unconfirmed": lambda job, now: job.ended(
+        now, State.LOST, failure=Failure("submission_unconfirmed", "no word")
+    ),
+}
+
+
+@pytest.mark.parametrize("code", GIVEN_UP)
+@pytest.mark.parametrize("news", [News.PROGRESS, News.READY, News.FAILED])
+def test_a_late_callback_of_a_job_that_was_given_up_names_the_task_to_ask_about(
+    resubmission: Resubmission, code: str, news: News
+) -> None:
+    resubmission.claim.commit(GIVEN_UP[code])
+    end = resubmission.job.state
+    late = resubmission.call("late", news)
+    assert (late.state, late.task_id) == (end, "late")
+    assert late.timeline[-1].what == "BFL has it after all"
+    assert resubmission.call("late", News.READY) == late, "an end is an end"
+    again = replays.ask_for(resubmission.wired, "late")
+    assert again.state is State.SUBMITTED and not again.waits, "BFL is asked, not paid"

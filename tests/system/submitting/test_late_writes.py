@@ -1,0 +1,56 @@
+"""A submission that was answered with 503 is not made afterwards."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs import services
+from jobs.store import commit
+from tests.harness.patience import wait_for
+from tests.system.submitting.desk import Desk, stopped_desk
+
+LONGER_THAN_THE_WEB_WAITS = services.WEB_TIMEOUT_SECONDS + 0.3
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with stopped_desk(tmp_path) as opened:
+        opened.scene.installation.start("web")
+        opened.scene.installation.wait_until_ready()
+        yield opened
+
+
+def test_redis_is_given_less_time_for_a_new_job_than_its_caller_waits() -> None:
+    assert commit.SUBMISSION_LATE_SECONDS < services.WEB_TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize("path", ["/api/jobs", "/v1/flux-2-pro"])
+def test_what_was_answered_with_503_is_not_submitted_later(desk: Desk, path: str) -> None:
+    redis, caller = desk.scene.installation.redis, desk.scene.installation.client("submit")
+    order = desk.order()
+    desk.post(desk.order())  # the web process has its connection and knows the time
+    redis.pause()
+    began = time.monotonic()
+    try:
+        asked = order if path == "/api/jobs" else order["input"]
+        answer = caller.request("POST", path, json=asked)
+        time.sleep(max(0.0, LONGER_THAN_THE_WEB_WAITS - (time.monotonic() - began)))
+    finally:
+        redis.resume()
+    assert answer.status_code == 503
+    wait_for("Redis", lambda: desk.client.get("/api/jobs").status_code == 200)
+    assert len(desk.client.jobs()) == 1
+
+
+def test_the_same_key_after_a_503_makes_one_job(desk: Desk) -> None:
+    redis, order = desk.scene.installation.redis, desk.order()
+    desk.post(desk.order())
+    redis.pause()
+    try:
+        assert desk.post(order, key="again").status_code == 503
+    finally:
+        redis.resume()
+    wait_for("it is taken", lambda: desk.post(order, key="again").status_code == 202)
+    assert len(desk.client.jobs()) == 2

@@ -1,0 +1,138 @@
+"""One worker: when it stops, whom it wakes, what it sends and what it never sends."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from deploy.local_redis import free_port
+from jobs import services as wiring
+from jobs import submission
+from jobs.config.settings import load
+from jobs.errors import NotSent, TransferFailed
+from jobs.job import Job
+from jobs.report import Failure
+from jobs.status import State
+from jobs.store.keys import INPUTS
+from tests.harness import RedisServer, TcpProxy
+from tests.harness.floor import one_turn
+from tests.harness.tripwire import Tripwire
+from tests.sandbox import Sandbox
+from tests.system.submitting.bench import BASE, KEY, Bench, built
+
+STOPS = 30
+
+
+def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_line(
+    bench: Bench,
+) -> None:
+    for job_id in "abc":
+        bench.post(job_id)
+    for _ in range(2):
+        assert one_turn(bench.wired)
+    bench.without_hints()
+    bench.box.call_back(bench.job("a").task_id or "")  # nobody listens, but BFL is done
+
+    def ready(job: Job | None, now: float) -> Job | None:
+        return job and job.looked_at(now + 61)
+
+    bench.wired.store.change("a", ready)
+    bench.without_hints()
+    assert one_turn(bench.wired) and bench.job("a").state is State.READY
+    assert bench.hints() == 2
+
+
+def test_each_that_is_submitted_calls_the_next(bench: Bench) -> None:
+    for job_id in "abc":
+        bench.post(job_id)
+    bench.without_hints()
+    one_turn(bench.wired)
+    assert bench.hints() == 1
+    bench.without_hints()
+    one_turn(bench.wired)
+    assert bench.hints() == 0, "there is no slot for another"
+
+
+def test_nobody_is_woken_for_a_slot_that_nobody_waits_for(bench: Bench) -> None:
+    bench.post("a")
+    claim = bench.admit()
+    bench.without_hints()
+    claim.commit(lambda job, now: submission.refuse(job, now, Failure("a", "b")))
+    assert bench.hints() == 0
+
+
+def test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost(
+    bench: Bench, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    bench.post("a")
+    with Tripwire(redis_server.port) as wire:
+        proxy = TcpProxy(wire.port)
+        through = {"REDIS_URL": redis_server.url_through(proxy.port)}
+        here = {"BFL_SANDBOX_URL": bench.box.url, "MEDIA_URL": (tmp_path / "media").as_uri()}
+        settings = load(BASE | here | through | {"BFL_API_KEY": KEY})
+        worker = wiring.for_background(settings)
+        wire.arm(b"submitting", answer=True)
+        breakage = threading.Thread(target=_cut_when_tripped, args=(wire, proxy))
+        breakage.start()
+        assert one_turn(worker)
+        breakage.join()
+        worker.redis.close()
+        proxy.close()
+    assert bench.job("a").task_id and bench.posts() == 1
+
+
+def _cut_when_tripped(wire: Tripwire, proxy: TcpProxy) -> None:
+    wire.wait()
+    proxy.cut()
+
+
+def test_without_a_key_nothing_is_sent_to_bfl(
+    redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    wired = built(redis_server, tmp_path)
+    bench = Bench(wired, sandbox)
+    with pytest.raises(NotSent, match="BFL_API_KEY"):
+        wired.api.submitted(wired.api.origin, "flux-2-pro", b"{}", 5.0)
+    bench.post("a")
+    one_turn(wired)
+    assert bench.job("a").waits and "BFL_API_KEY" in str(bench.job("a").timeline[-1].detail)
+    wired.redis.close()
+
+
+def test_where_nobody_listens_nothing_was_sent(redis_server: RedisServer, tmp_path: Path) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=nowhere)
+    with pytest.raises(NotSent):
+        wired.api.submitted(wired.api.origin, "flux-2-pro", b"{}", 5.0)
+    wired.redis.close()
+
+
+def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(bench: Bench) -> None:
+    late = b'{"prompt": "a", "sandbox": {"submit_hang": 5}}'
+    with pytest.raises(TransferFailed) as caught:
+        bench.wired.api.submitted(bench.wired.api.origin, "flux-2-pro", late, 0.5)
+    assert not isinstance(caught.value, NotSent)
+
+
+def test_an_input_that_is_gone_fails_the_job(bench: Bench) -> None:
+    bench.post("a")
+    bench.redis.delete(f"{INPUTS}a")
+    one_turn(bench.wired)
+    failure = bench.job("a").failure
+    assert failure and failure.code == "input_lost" and bench.posts() == 0
+
+
+def test_a_refused_input_is_kept_for_a_day(bench: Bench) -> None:
+    bench.post("a")
+    claim = bench.admit()
+    assert bench.redis.ttl(f"{INPUTS}a") == -1
+    claim.commit(lambda job, now: submission.refuse(job, now, Failure("a", "b")))
+    assert 86_000 < bench.redis.ttl(f"{INPUTS}a") <= 86_400
+
+
+def test_only_the_key_of_the_operator_goes_to_bfl(bench: Bench) -> None:
+    bench.post("a")
+    one_turn(bench.wired)
+    (seen,) = bench.box.requests
+    assert seen.headers["x-key"] == KEY and seen.headers["content-type"] == "application/json"
+    assert "authorization" not in seen.headers and KEY.encode() not in seen.body

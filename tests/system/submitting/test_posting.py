@@ -1,0 +1,119 @@
+"""A job is handed in, submitted as it was meant, and stored."""
+
+import base64
+import json
+import os
+from typing import Any
+
+import pytest
+
+from tests.system.submitting.desk import Desk, whats
+
+PICTURE_BYTES = 15_000_000  # 20 MB as base64
+WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
+
+
+def ordered(raw: bytes) -> list[Any]:
+    """JSON with the order of its members and the kinds of its numbers."""
+    found: list[Any] = json.loads(raw, object_pairs_hook=list)
+    return [pair for pair in found if pair[0] not in WEBHOOK_FIELDS]
+
+
+def arrived(desk: Desk, body: bytes, marker: bytes) -> bytes:
+    """Hand in a body, and what BFL got once the job has ended."""
+    answer = desk.post(body)
+    assert answer.status_code == 202, answer.text
+    desk.ended(answer.json())
+    (seen,) = [request for request in desk.requests() if marker in request.body]
+    return seen.body
+
+
+def test_a_job_is_queued_then_submitted_then_stored(desk: Desk) -> None:
+    job = desk.posted(seconds=0.5)
+    assert (job["status"], job["task_id"], job["model"]) == ("queued", None, "flux-2-pro")
+    submitted = desk.submitted(job)
+    assert submitted["task_id"] == desk.task(job).id != job["id"]
+    stored = desk.stored(job)
+    assert whats(stored) == ["queued", "submitting", "submitted", "callback accepted", "stored"]
+    assert stored["source"] == "callback" and stored["cost"] == 3.0
+
+
+def test_the_answer_says_where_the_job_is(desk: Desk) -> None:
+    answer = desk.post(desk.order())
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"/api/jobs/{answer.json()['id']}"
+
+
+def test_both_ids_find_the_job(desk: Desk) -> None:
+    job = desk.posted()
+    desk.stored(job)
+    assert desk.client.job(desk.task(job).id)["id"] == job["id"]
+
+
+def test_metadata_and_the_model_path_are_kept(desk: Desk) -> None:
+    order = desk.order("flux-tools/vto-v2") | {"metadata": {"customer": "é", "n": [1, 2.0]}}
+    answer = desk.post(order)
+    job = desk.stored(answer.json() | {"order": order})
+    assert job["metadata"] == {"customer": "é", "n": [1, 2.0]}
+    assert desk.task({"order": order}).model == "flux-tools/vto-v2"
+
+
+def test_the_input_reaches_bfl_as_it_was_meant(desk: Desk) -> None:
+    text = (
+        '{"z": 1, "a": 1.0, "big": 123456789012345678901234567890, "small": 1e-07, "minus": -0.0,'
+        ' "prompt": "untouched \\u00e9 \\ud83d\\ude00 \\u2028 \\" \\\\ \\u0000", "none": null,'
+        ' "": "empty name", "unknown_field": [[], {}, {"y": {"x": [true, false, 0, 0.0]}}],'
+        ' "sandbox": {"seconds": 0.02}, "b": "2"}'
+    )
+    raw = arrived(desk, f'{{"model": "flux-2-pro", "input": {text}}}'.encode(), b"untouched")
+    assert repr(ordered(raw)) == repr(ordered(text.encode()))
+
+
+def test_a_large_picture_reaches_bfl_byte_for_byte(desk: Desk) -> None:
+    picture = base64.b64encode(os.urandom(PICTURE_BYTES)).decode()
+    order = desk.order() | {"metadata": {"n": 1}}
+    order["input"]["input_image"] = picture
+    answer = desk.post(order)
+    job = desk.stored(answer.json() | {"order": order})
+    assert desk.tasks({"order": order})[0].input["input_image"] == picture
+    assert job["metadata"] == {"n": 1} and picture[:100] not in json.dumps(job)
+
+
+@pytest.mark.parametrize("own", ["https://attacker.example/hook", "", None, 5])
+@pytest.mark.parametrize("name", WEBHOOK_FIELDS)
+def test_a_webhook_of_the_callers_is_refused_and_notify_url_is_named(
+    desk: Desk, name: str, own: Any
+) -> None:
+    order = desk.order()
+    order["input"] |= {name: own}
+    answer = desk.post(order)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == f"input.{name}" and "notify_url" in error["message"]
+    assert not desk.requests({"order": order})
+
+
+def test_each_job_has_a_token_and_a_secret_of_its_own(desk: Desk) -> None:
+    jobs = [desk.posted() for _ in range(2)]
+    one, two = (desk.task(job) for job in jobs)
+    assert one.webhook_url != two.webhook_url and one.webhook_secret != two.webhook_secret
+    assert len(one.webhook_secret or "") >= 32
+    for job in jobs:
+        desk.stored(job)
+
+
+def test_what_was_submitted_is_not_kept_once_bfl_has_it(desk: Desk) -> None:
+    desk.stored(desk.posted())
+    assert desk.inputs() == 0
+
+
+def test_a_job_whose_model_lives_in_one_region_is_stored(desk: Desk) -> None:
+    desk.stored(desk.posted("flux-pro-1.1-ultra-finetuned"))
+
+
+def test_the_id_of_its_task_finds_a_job_under_way(desk: Desk) -> None:
+    job = desk.posted(callback="never", polling_url=False)
+    task_id = desk.submitted(job)["task_id"]
+    assert desk.client.job(task_id)["id"] == job["id"]
+    desk.box.call_back(task_id)
+    desk.stored(job)

@@ -1,0 +1,110 @@
+"""What waits is kept in memory: there is an end to it, and what BFL refused goes soon."""
+
+from typing import Any
+
+import pytest
+
+from jobs import submission
+from jobs.config.concurrency import Room
+from jobs.errors import LineFull
+from jobs.job import Job
+from jobs.report import Failure
+from jobs.store.batching import Batching
+from jobs.store.commit import LARGE_INPUT_BYTES
+from jobs.store.job_store import Store
+from jobs.store.keys import INPUTS, SIZES
+from receiver import problem_details
+from tests.system.submitting.bench import Bench
+
+
+class Small:
+    """A line with little room, over the same Redis."""
+
+    def __init__(self, bench: Bench, room: Room) -> None:
+        wired = bench.wired
+        self.bench = bench
+        clock = wired.store._clock  # noqa: SLF001 - the very one
+        limits, batching = wired.settings.max_active, Batching(wired.redis)
+        self.store = Store(batching, wired.hints, clock, limits, room)
+
+    def post(self, job_id: str, given: bytes = b"{}") -> Job | None:
+        def begin(job: Job | None, now: float) -> Job:
+            facts = {"input_bytes": len(given)}
+            return job or submission.create(job_id, "small", now, facts)
+
+        return self.store.change(job_id, begin, new=True, submission=given).after
+
+
+def refused_by_bfl(bench: Bench, job_id: str, status: int | None) -> None:
+    def step(job: Job | None, now: float) -> Job | None:
+        return job and submission.refuse(job, now, Failure("a", "b", status))
+
+    bench.wired.store.change(job_id, step)
+
+
+def test_a_line_takes_so_many_jobs_and_no_more_until_one_has_left(bench: Bench) -> None:
+    small = Small(bench, Room(inputs=2))
+    first = small.post("a")
+    small.post("b")
+    with pytest.raises(LineFull):
+        small.post("c")
+    assert small.store.load("c") is None and bench.redis.exists(f"{INPUTS}c") == 0
+    again = small.post("a")
+    assert first and again and again.created_at == first.created_at
+    refused_by_bfl(bench, "a", 422)
+    assert small.post("c")
+
+
+def test_a_line_takes_so_many_bytes(bench: Bench) -> None:
+    small = Small(bench, Room(bytes=100))
+    small.post("a", b"x" * 60)
+    with pytest.raises(LineFull):
+        small.post("b", b"x" * 41)
+    small.post("c", b"x" * 40)
+
+
+def test_whoever_is_deleted_or_taken_by_bfl_gives_its_room_back(bench: Bench) -> None:
+    bench.post("a")
+    bench.post("b")
+    assert bench.redis.hlen(SIZES) == 2
+    bench.wired.store.forget(bench.job("a"))
+    claim = bench.admit()
+    bench.wired.store.change(
+        claim.job.id, lambda job, _now: job and job.described(0, {"task_id": "t"})
+    )
+    assert bench.redis.exists(SIZES) == 0
+
+
+def test_what_goes_back_in_line_takes_its_room_again(bench: Bench) -> None:
+    small = Small(bench, Room())
+    small.post("a", b"x" * 60)
+    refused_by_bfl(bench, "a", 422)
+    patience = bench.wired.settings.patience
+
+    def again(job: Job | None, now: float) -> Job | None:
+        return job and submission.reopen(job, now, patience)
+
+    small.store.change("a", again)
+    sizes: Any = bench.redis.hgetall(SIZES)
+    assert sizes == {b"a": b"60"}
+
+
+def test_a_full_line_is_said_as_a_reason_to_come_again() -> None:
+    assert problem_details.STATUS[LineFull] == 503
+    assert "wait in line" in str(LineFull())
+
+
+@pytest.mark.parametrize(
+    ("size", "status", "seconds"),
+    [
+        (LARGE_INPUT_BYTES + 1, 422, 600),
+        (LARGE_INPUT_BYTES, 422, 86_400),
+        (LARGE_INPUT_BYTES + 1, None, 86_400),
+    ],
+)
+def test_a_large_input_that_bfl_refused_is_kept_for_ten_minutes(
+    bench: Bench, size: int, status: int | None, seconds: int
+) -> None:
+    Small(bench, Room()).post("a", b"x" * size)
+    refused_by_bfl(bench, "a", status)
+    assert seconds - 60 < bench.redis.ttl(f"{INPUTS}a") <= seconds

@@ -1,0 +1,108 @@
+"""Two hundred jobs at once: never more at BFL than may be, in order, and no slot is ever lost."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.patience import wait_for
+from tests.harness.process import Process
+from tests.sandbox import Settings, Task
+from tests.system.submitting.desk import Desk, open_desk
+
+JOBS, AT_ONCE = 200, 8
+TOTAL_MAX, NARROW_MAX = 24, 6  # what both sides hold by default
+NARROW, WIDE = "flux-kontext-max", "flux-2-pro"
+WORKERS = 3
+GENERATION_SECONDS = 3.0  # long enough to fill every slot on a slow machine
+HANG_SECONDS = 15.0
+SENDERS = WORKERS - 1  # one is left for rescues
+# Workers that were told of different jobs reach BFL in any order.
+OVERTAKING_MAX = 5 * WORKERS
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    usual = Settings(generation_seconds=GENERATION_SECONDS)
+    with open_desk(tmp_path_factory.mktemp("hall"), usual, workers=WORKERS) as desk:
+        yield desk
+
+
+def flood(desk: Desk, *models: str) -> list[dict[str, Any]]:
+    """All of them handed in at once, the first model first."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda model: desk.posted(model, seconds=None), models))
+
+
+def made(desk: Desk, jobs: list[dict[str, Any]]) -> list[Task]:
+    """The tasks of these jobs in the order of BFL's taking them: one each."""
+    prompts = {job["order"]["input"]["prompt"] for job in jobs}
+    tasks = [task for task in desk.box.tasks() if task.input["prompt"] in prompts]
+    assert len(tasks) == len(jobs)
+    return sorted(tasks, key=lambda task: task.created_at)
+
+
+def displacement(desk: Desk, jobs: list[dict[str, Any]]) -> int:
+    """By how many places anybody's turn differs from the order of handing in."""
+    known = sorted((desk.client.job(job["id"])["created_at"], n) for n, job in enumerate(jobs))
+    queue = [jobs[n]["order"]["input"]["prompt"] for _, n in known]
+    served = [task.input["prompt"] for task in made(desk, jobs)]
+    return max(abs(queue.index(prompt) - n) for n, prompt in enumerate(served))
+
+
+def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(hall: Desk) -> None:
+    jobs = flood(hall, *[NARROW] * 40, *[WIDE] * (JOBS - 40))
+    settled = hall.scene.settled(90)
+    assert {job.state for job in settled} == {"stored"} and len(settled) == JOBS
+    peak = hall.box.peak
+    assert peak.peak <= TOTAL_MAX and peak.peak_by_model[NARROW] <= NARROW_MAX
+    assert peak.peak == TOTAL_MAX, "no slot stays empty while somebody waits"
+    assert peak.refused <= 3
+    assert len(hall.requests()) == JOBS + peak.refused
+    wide, narrow = jobs[40:], jobs[:40]
+    for kind in (wide, narrow):
+        assert displacement(hall, kind) <= OVERTAKING_MAX
+    first_wide = made(hall, wide)[0].created_at
+    assert first_wide < made(hall, narrow)[NARROW_MAX + 6].created_at, "others are not held up"
+    assert hall.left_in_line() == [] and hall.inputs() == 0
+
+
+def busy(desk: Desk) -> list[Process]:
+    """The workers that wait for BFL, once no other does anything."""
+    found = [worker for worker in desk.scene.installation.worker if worker.children()]
+    return found if len(found) == SENDERS else []
+
+
+def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(hall: Desk) -> None:
+    """Two workers wait for BFL's answer to tasks that it has made, and both are killed."""
+    before = len(hall.requests())
+    hung = [hall.posted(submit_hang=HANG_SECONDS, seconds=0.5) for _ in range(SENDERS)]
+    jobs = flood(hall, *[WIDE] * 60)
+    wait_for("the workers hang", lambda: all(hall.tasks(job) for job in hung))
+    youngest = max(task.created_at for job in hung for task in hall.tasks(job))
+    senders = wait_for("the third has nothing to do", lambda: busy(hall))
+    for worker in senders:
+        worker.kill_all()
+    assert time.time() < youngest + HANG_SECONDS, "else BFL had answered"
+    hall.scene.installation.start("worker", n=SENDERS)
+    settled = hall.scene.settled(90)
+    assert {job.state for job in settled} == {"stored"}
+    assert [len(hall.requests(job)) for job in hung] == [1] * SENDERS
+    assert len(hall.requests()) - before == len(jobs) + len(hung) + hall.box.peak.refused
+    assert hall.box.peak.peak <= TOTAL_MAX
+    assert hall.left_in_line() == [] and hall.inputs() == 0
+
+
+def test_a_rescue_does_not_wait_behind_submissions_that_hang(tmp_path: Path) -> None:
+    with open_desk(tmp_path, workers=2) as desk:
+        urgent = desk.posted(seconds=2.0)
+        desk.submitted(urgent)
+        hung = [desk.posted("flux-dev", submit_hang=12.0, seconds=0.5) for _ in range(2)]
+        wait_for("a worker hangs", lambda: desk.tasks(hung[0]))
+        desk.stored(urgent, 9)
+        assert desk.tasks(hung[1]) == [], "it waits for the first, as two workers must not"

@@ -1,0 +1,177 @@
+"""Who may call back about a job that Fluxkeep submitted: who has both its token and its secret."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from tests.harness.client import Client
+from tests.harness.installation import DEFAULTS
+from tests.sandbox import Task
+from tests.system.submitting.desk import Desk
+
+OLD_KEY = str(DEFAULTS["SECRET_KEY"])
+NEW_KEY = "rotated-signing-key-canary-93e0"
+
+
+class Pair:
+    """Two jobs that are at BFL; what was leaked is tried on the other."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.jobs = [desk.posted(callback="never") for _ in range(2)]
+        for job in self.jobs:
+            desk.submitted(job)
+        self.a, self.b = (desk.task(job) for job in self.jobs)
+
+    def state(self, n: int) -> str:
+        return str(self.desk.client.job(self.jobs[n]["id"])["status"])
+
+
+@pytest.fixture
+def pair(desk: Desk) -> Iterator[Pair]:
+    found = Pair(desk)
+    yield found
+    for task, job in zip((found.a, found.b), found.jobs, strict=True):
+        desk.box.call_back(task.id)
+        desk.ended(job)
+
+
+def called(url: str | None, secret: str | None, task: Task, auth: str = "secret") -> Any:
+    """A failure told about a task, with somebody's proof."""
+    assert url and secret
+    origin, slash, path = url.partition("/webhooks/")
+    client = Client(origin, secret=secret)
+    said = {"id": task.id, "status": "Error", "result": None}
+    answer = client.callback(said, auth, path=slash + path)
+    client.close()
+    return answer
+
+
+@pytest.mark.parametrize("auth", ["secret", "signature"])
+def test_the_secret_of_another_job_proves_nothing(pair: Pair, auth: str) -> None:
+    answer = called(pair.b.webhook_url, pair.a.webhook_secret, pair.b, auth)
+    assert answer.status_code == 401 and pair.state(1) == "submitted"
+
+
+@pytest.mark.parametrize("auth", ["secret", "signature"])
+def test_the_secret_of_all_other_callbacks_proves_nothing(pair: Pair, auth: str) -> None:
+    shared = str(DEFAULTS["WEBHOOK_SECRET"])
+    assert called(pair.a.webhook_url, shared, pair.a, auth).status_code == 401
+    assert pair.state(0) == "submitted"
+
+
+@pytest.mark.parametrize("auth", ["secret", "signature"])
+def test_the_general_address_makes_no_second_job_of_a_task_that_fluxkeep_submitted(
+    pair: Pair, auth: str
+) -> None:
+    shared = str(DEFAULTS["WEBHOOK_SECRET"])
+    assert called(pair.desk.scene.webhook_url, shared, pair.a, auth).status_code == 401
+    assert pair.desk.client.job(pair.a.id)["id"] == pair.jobs[0]["id"]
+    assert pair.a.id not in [job["id"] for job in pair.desk.client.jobs(limit=20)]
+    assert pair.state(0) == "submitted"
+
+
+def test_the_secret_of_a_job_opens_no_other_door(pair: Pair) -> None:
+    shared = pair.desk.scene.webhook_url
+    assert called(shared, pair.a.webhook_secret, pair.a).status_code == 401
+    assert pair.state(0) == "submitted"
+
+
+def test_what_proves_one_job_tells_of_no_other_whatever_the_body_says(pair: Pair) -> None:
+    answer = called(pair.a.webhook_url, pair.a.webhook_secret, pair.b)
+    assert answer.status_code == 401
+    assert [pair.state(0), pair.state(1)] == ["submitted", "submitted"]
+
+
+def forged(url: str) -> dict[str, str]:
+    base, _, token = url.rpartition("/")
+    payload, _, signature = token.rpartition(".")
+    return {
+        "another job's name": f"{base}/{payload[:-2]}AA.{signature}",
+        "a bit off": f"{base}/{token[:-1]}{'A' if token[-1] != 'A' else 'B'}",
+        "no signature": f"{base}/{payload}",
+        "an empty one": f"{base}/{payload}.",
+        "nothing": f"{base}/x",
+        "a media link": f"{base}/WyJhIiwwLDFd.{signature}",
+        "not ascii": f"{base}/%ff%fe.{signature}",
+    }
+
+
+@pytest.mark.parametrize("name", forged("http://a/b.c"))
+def test_a_forged_token_is_refused_like_everything_that_proves_nothing(
+    pair: Pair, name: str
+) -> None:
+    assert pair.a.webhook_url
+    answer = called(forged(pair.a.webhook_url)[name], pair.a.webhook_secret, pair.a)
+    plain = called(pair.desk.scene.webhook_url, "wrong", pair.a)
+    wrong = called(pair.a.webhook_url, "wrong", pair.a)
+    assert (answer.status_code, answer.content) == (401, plain.content)
+    assert (wrong.status_code, wrong.content) == (401, plain.content)
+    assert pair.state(0) == "submitted"
+
+
+def test_the_token_and_the_secret_are_told_nobody(pair: Pair) -> None:
+    desk = pair.desk
+    shown = json.dumps([desk.client.job(job["id"]) for job in pair.jobs])
+    said = shown + desk.scene.installation.logs()
+    for task in (pair.a, pair.b):
+        token = (task.webhook_url or "").rpartition("/")[2]
+        assert token not in said and str(task.webhook_secret) not in said
+
+
+def test_a_callback_that_came_before_the_answer_of_bfl_counts(desk: Desk) -> None:
+    job = desk.posted(submit_hang=1.5)
+    stored = desk.stored(job)
+    assert stored["task_id"] == desk.task(job).id
+    assert len(desk.requests(job)) == 1
+
+
+class Doors:
+    """The same installation with the new key beside the old one, and with the new one alone."""
+
+    def __init__(self, desk: Desk) -> None:
+        installation = desk.scene.installation
+        installation.start("web", SECRET_KEY=f"{NEW_KEY},{OLD_KEY}")
+        installation.start("web", SECRET_KEY=NEW_KEY)
+        installation.start("web", CALLBACK_ACCELERATOR="off")
+        installation.wait_until_ready()
+        self.both, self.new, self.views = installation.urls[1:4]
+
+    def url(self, door: str, task: Task) -> str:
+        path = (task.webhook_url or "").partition("/webhooks/")[2]
+        return f"{door}/webhooks/{path}"
+
+
+@pytest.fixture(scope="module")
+def doors(desk: Desk) -> Iterator[Doors]:
+    installation = desk.scene.installation
+    yield Doors(desk)
+    for process in installation.web[1:]:
+        process.stop()
+    del installation.ports[1:]
+
+
+def test_a_callback_is_good_while_the_key_of_its_submission_is_known(
+    pair: Pair, doors: Doors
+) -> None:
+    refused = called(doors.url(doors.new, pair.a), pair.a.webhook_secret, pair.a)
+    assert refused.status_code == 401 and pair.state(0) == "submitted"
+    heard = called(doors.url(doors.both, pair.a), pair.a.webhook_secret, pair.a, "signature")
+    assert heard.status_code == requests.codes.ok and pair.state(0) == "failed"
+
+
+@pytest.mark.parametrize("auth", ["secret", "signature"])
+def test_the_views_alone_tell_jobs_apart_like_the_accelerator(
+    pair: Pair, doors: Doors, auth: str
+) -> None:
+    own, shared = doors.url(doors.views, pair.a), str(DEFAULTS["WEBHOOK_SECRET"])
+    for secret in (shared, pair.b.webhook_secret, "wrong"):
+        assert called(own, secret, pair.a, auth).status_code == 401
+    for forgery in forged(own).values():
+        assert called(forgery, pair.a.webhook_secret, pair.a, auth).status_code == 401
+    assert pair.state(0) == "submitted"
+    assert called(own, pair.a.webhook_secret, pair.a, auth).status_code == requests.codes.ok
+    assert pair.state(0) == "failed"

@@ -1,0 +1,123 @@
+"""Submissions that BFL may have taken: its callback settles it, or nothing does.
+
+All cases run side by side.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.sandbox import Settings
+from tests.system.submitting.desk import Desk, open_desk, whats
+
+GRACE_SECONDS, GIVE_UP_SECONDS = 1.5, 7.0
+LIE: dict[str, Any] = {"submit_lie": 500}
+CASES: dict[str, dict[str, Any]] = {
+    "one error": {"submit_status": 500, "submit_times": 1},
+    "bad gateway": {"submit_status": 502, "submit_times": 1},
+    "only errors": {"submit_status": 503, "submit_times": 2},
+    "cut": {"submit_cut": True, "seconds": 0.5},
+    "cut in silence": {"submit_cut": True, "callback": "never"},
+    "cut and moderated": {
+        "submit_cut": True,
+        "outcome": "request_moderated",
+        "callback_delay": 0.5,
+    },
+    "lie": {**LIE, "seconds": 0.7},
+    "lie found out": {**LIE, "submit_hang": 1.0, "seconds": 4.0, "progress_events": 9},
+    "lie found out late": {**LIE, "seconds": 7.5, "submit_times": 1},
+    "lie of being busy": {
+        "submit_lie": 429,
+        "submit_hang": 1.0,
+        "seconds": 3.0,
+        "progress_events": 9,
+    },
+}
+
+pytestmark = pytest.mark.slow
+
+
+class Cases:
+    """One job a case."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        # Each with a model of its own: an outage of one holds up the others of its model.
+        models = [f"flux-{n}" for n in range(len(CASES))]
+        self.jobs = {
+            case: desk.posted(model, **switches)
+            for model, (case, switches) in zip(models, CASES.items(), strict=True)
+        }
+
+    def ended(self, case: str) -> dict[str, Any]:
+        return self.desk.ended(self.jobs[case], 45)
+
+    def submissions(self, case: str) -> int:
+        return len(self.desk.requests(self.jobs[case]))
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
+    patience = {"CALLBACK_GRACE": str(GRACE_SECONDS), "GIVE_UP_AFTER": str(GIVE_UP_SECONDS)}
+    roomy = Settings(max_active=1000)
+    with open_desk(tmp_path_factory.mktemp("unconfirmed"), roomy, workers=3, **patience) as desk:
+        yield Cases(desk)
+
+
+@pytest.mark.parametrize("case", ["one error", "bad gateway"])
+def test_after_an_error_without_a_callback_a_job_is_submitted_again_and_says_so(
+    cases: Cases, case: str
+) -> None:
+    job = cases.ended(case)
+    assert job["status"] == "stored" and cases.submissions(case) == 2
+    assert {"submission unconfirmed", "submitting again"} <= {*whats(job)}
+
+
+def test_an_outage_is_survived(cases: Cases) -> None:
+    job = cases.ended("only errors")
+    assert job["status"] == "stored" and cases.submissions("only errors") == 3
+
+
+@pytest.mark.parametrize(
+    ("case", "status"),
+    [("cut", "stored"), ("cut and moderated", "moderated"), ("lie", "stored")],
+)
+def test_the_callback_of_an_unconfirmed_task_settles_it(
+    cases: Cases, case: str, status: str
+) -> None:
+    job = cases.ended(case)
+    assert job["status"] == status and cases.submissions(case) == 1
+    assert "submission unconfirmed" in whats(job)
+    assert job["task_id"] == cases.desk.task(cases.jobs[case]).id
+
+
+def test_what_was_sent_into_silence_is_never_sent_again_by_itself(cases: Cases) -> None:
+    job = cases.ended("cut in silence")
+    assert (job["status"], job["error"]["code"]) == ("lost", "submission_unconfirmed")
+    assert cases.submissions("cut in silence") == 1
+
+
+@pytest.mark.parametrize("case", ["lie found out", "lie of being busy"])
+def test_a_callback_is_believed_before_an_answer_that_denies_the_task(
+    cases: Cases, case: str
+) -> None:
+    job = cases.ended(case)
+    assert job["status"] == "stored" and cases.submissions(case) == 1
+    assert "submission unconfirmed" not in whats(job)
+
+
+def test_a_job_submitted_twice_is_stored_once(cases: Cases) -> None:
+    """The first task calls when the second is already at BFL."""
+    case = "lie found out late"
+    job = cases.ended(case)
+    assert job["status"] == "stored" and len(job["media"]) == 1
+    assert cases.submissions(case) == 2
+    assert "submitting again" in whats(job)
+
+
+def test_in_the_end_nothing_is_left_in_line(cases: Cases) -> None:
+    for case in CASES:
+        cases.ended(case)
+    cases.desk.scene.settled(30)
+    assert cases.desk.left_in_line() == []

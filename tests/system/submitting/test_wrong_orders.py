@@ -1,0 +1,107 @@
+"""What cannot be an order is refused at once, naming what is wrong with it."""
+
+from typing import Any
+
+import pytest
+
+from tests.system.submitting.desk import Desk
+
+HOSTILE_MODELS = {
+    "parent": "..",
+    "parent inside": "a/../b",
+    "dot": "a/./b",
+    "dots": "a/.../b",
+    "empty": "",
+    "empty segment": "a//b",
+    "slash first": "/a",
+    "slash last": "a/",
+    "encoded dots": "a/%2e%2e/b",
+    "percent": "a%2fb",
+    "query": "a?x=1",
+    "fragment": "a#b",
+    "backslash": "a\\..\\b",
+    "newline": "flux-2-pro\n",
+    "carriage return": "a\r\nx-key: b",
+    "space": "flux 2",
+    "nul": "a\0b",
+    "unicode": "flux-\uff12-pro",
+    "umlaut": "flüx",
+    "colon": "http://a",
+    "at": "a@b",
+    "semicolon": "a;b",
+    "201 characters": "a" * 201,
+}
+WRONG_BODIES: dict[str, tuple[bytes, int, str]] = {
+    "nothing": (b"", 400, ""),
+    "no json": (b"{", 400, ""),
+    "a list": (b"[]", 400, ""),
+    "null": (b"null", 400, ""),
+    "not utf-8": (b'{"model": "\xff"}', 400, ""),
+    "nan": (b'{"model": "m", "input": {"a": NaN}}', 400, ""),
+    "infinite": (b'{"model": "m", "input": {"a": 1e999}}', 400, ""),
+    "twice": (b'{"model": "m", "model": "n", "input": {}}', 400, ""),
+    "twice inside": (b'{"model": "m", "input": {"a": 1, "a": 2}}', 400, ""),
+    "lone surrogate": (b'{"model": "m", "input": {"a": "\\ud800"}}', 400, ""),
+    "too deep": (b'{"model": "m", "input": ' + b'{"a":' * 99 + b"1" + b"}" * 99 + b"}", 400, ""),
+    "recursion": (b'{"model": "m", "input": {"a": ' + b"[" * 100_000 + b"}}", 400, ""),
+    "5000 digits": (b'{"model": "m", "input": {"a": ' + b"1" * 5000 + b"}}", 400, ""),
+    "no model": (b'{"input": {}}', 422, "model"),
+    "no input": (b'{"model": "m"}', 422, "input"),
+    "model a number": (b'{"model": 1, "input": {}}', 422, "model"),
+    "input a list": (b'{"model": "m", "input": []}', 422, "input"),
+    "input a string": (b'{"model": "m", "input": "{}"}', 422, "input"),
+    "input null": (b'{"model": "m", "input": null}', 422, "input"),
+    "unknown field": (b'{"model": "m", "input": {}, "modell": 1}', 422, "modell"),
+    "metadata": (b'{"model": "m", "input": {}, "metadata": []}', 422, "metadata"),
+    "much metadata": (
+        b'{"model": "m", "input": {}, "metadata": {"a": "' + b"a" * 9000 + b'"}}',
+        422,
+        "metadata",
+    ),
+    "notify_url": (b'{"model": "m", "input": {}, "notify_url": "a b"}', 422, "notify_url"),
+}
+
+
+def fields(answer: Any) -> list[str]:
+    return [error["field"] for error in answer.json()["errors"]]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_submitted(desk: Desk) -> Any:
+    """No job is made of any of these."""
+    before = {job["id"] for job in desk.client.jobs(limit=200)}
+    yield
+    assert {job["id"] for job in desk.client.jobs(limit=200)} == before
+
+
+@pytest.mark.parametrize("name", HOSTILE_MODELS)
+def test_a_model_that_is_no_path_of_plain_names_is_refused(desk: Desk, name: str) -> None:
+    answer = desk.post({"model": HOSTILE_MODELS[name], "input": {}})
+    assert answer.status_code == 422, answer.text
+    assert fields(answer) == ["model"]
+
+
+@pytest.mark.parametrize("name", WRONG_BODIES)
+def test_a_wrong_body_is_refused_with_the_name_of_its_field(desk: Desk, name: str) -> None:
+    body, status, field = WRONG_BODIES[name]
+    answer = desk.post(body)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert not field or fields(answer) == [field]
+
+
+def test_a_body_that_is_too_large_is_refused(desk: Desk) -> None:
+    answer = desk.post(b'{"model": "m", "input": {"a": "' + b"a" * (32 * 2**20) + b'"}}')
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(("scope", "status"), [("read", 403), ("nobody's key", 401)])
+def test_a_key_that_may_not_submit_is_refused(desk: Desk, scope: str, status: int) -> None:
+    assert desk.post(desk.order(), scope=scope).status_code == status
+
+
+@pytest.mark.parametrize("key", ["a b", "a" * 256, "é", "a\tb"])
+def test_an_idempotency_key_that_is_none_is_refused(desk: Desk, key: str) -> None:
+    answer = desk.post(desk.order(), key=key.encode().decode("latin-1"))
+    assert answer.status_code == 400
+    assert "Idempotency-Key" in answer.json()["detail"]

@@ -1,0 +1,72 @@
+"""API keys: the server may know nothing but their hashes."""
+
+import hashlib
+
+import pytest
+from pydantic import SecretStr
+
+from jobs.config.api_keys import SCOPES, ApiKey, Scope
+from jobs.config.settings import load
+from jobs.errors import Unauthorized
+from receiver.api_keys import Keyring
+from tests.harness.command_line import CommandLine
+from tests.harness.installation import Installation
+from tests.unit.test_settings import CANARY, NEEDED, complaint
+
+KEY = "the-app-key-canary-ü"
+HASH = f"sha256${hashlib.sha256(KEY.encode()).hexdigest()}"
+
+
+def keyring(entries: str) -> Keyring:
+    return Keyring(load({**NEEDED, "API_KEYS": entries}).api_keys)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_key_opens_the_same_whether_it_or_its_hash_is_known(scope: Scope) -> None:
+    for entry in (f"app:{KEY}:{scope}", f"app:{HASH}:{scope}"):
+        assert keyring(entry).entry_of(KEY).scope == scope
+
+
+@pytest.mark.parametrize("shown", ["", HASH, HASH.removeprefix("sha256$"), KEY + " ", "other"])
+def test_a_hash_opens_nothing_by_itself(shown: str) -> None:
+    with pytest.raises(Unauthorized):
+        keyring(f"app:{HASH}:admin,b:another-key-of-tests:read").entry_of(shown)
+
+
+@pytest.mark.parametrize("value", ["", "canary", "00", HASH[7:].upper(), HASH[7:] + "0", "g" * 64])
+def test_what_is_no_hash_stops_the_start(value: str) -> None:
+    text = complaint(API_KEYS=f"app:sha256${value}:read")
+    assert text.startswith("API_KEYS: ") and CANARY not in text
+
+
+def test_a_key_and_its_own_hash_are_the_same_key_twice() -> None:
+    assert "twice" in complaint(API_KEYS=f"a:{KEY}:read,b:{HASH}:admin")
+
+
+def test_an_entry_is_read_as_it_was_written() -> None:
+    for key in (ApiKey("app", SecretStr(KEY), "read"), ApiKey.hashed("app", KEY, "submit")):
+        assert ApiKey.read(key.entry) == key
+    assert KEY not in ApiKey.hashed("app", KEY, "submit").entry
+
+
+def test_a_new_key_is_shown_once_and_its_entry_opens_the_door(
+    stopped_installation: Installation,
+) -> None:
+    shell = CommandLine(stopped_installation)
+    said = shell.run("keys", "new", "--name", "app", "--scope", "read")
+    key, entry = (line.split()[1] for line in said.out.splitlines())
+    assert said.code == 0 and len(key) >= 43 and key not in entry
+    stopped_installation.settings["API_KEYS"] = entry
+    stopped_installation.start("web")
+    stopped_installation.wait_until_ready()
+    assert stopped_installation.client(key).get("/api/jobs").status_code == 200
+    assert stopped_installation.client(entry.split(":")[1]).get("/api/jobs").status_code == 401
+    assert key not in stopped_installation.logs()
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a,b", "a b", "ä"])
+def test_a_name_that_would_break_the_list_is_refused(
+    stopped_installation: Installation, name: str
+) -> None:
+    said = CommandLine(stopped_installation).run("keys", "new", "--name", name, "--scope", "read")
+    assert said.code == 2 and not said.out

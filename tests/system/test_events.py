@@ -1,0 +1,286 @@
+"""Server-Sent Events: whatever happens is seen once, wherever the wire breaks."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from jobs.store.announcements import ANNOUNCED_MAX
+from jobs.store.keys import EVENTS
+from tests.harness import Client, Installation, RedisServer, TcpProxy
+from tests.harness.installation import KEYS
+from tests.harness.lone_web import as_new, lone_web
+from tests.harness.patience import wait_for
+from tests.harness.watcher import Seen, Watcher
+from tests.system.test_waiting import fail, open_files, put_jobs
+
+READ = KEYS["read"]
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def alone(
+    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
+) -> Iterator[Installation]:
+    with lone_web(tmp_path_factory.mktemp("web"), redis_server) as running:
+        yield running
+
+
+@pytest.fixture
+def installation(alone: Installation) -> Installation:
+    return as_new(alone)
+
+
+@pytest.fixture
+def wire(installation: Installation) -> Iterator[TcpProxy]:
+    """Between the reader and the web process."""
+    with TcpProxy(installation.ports[0]) as proxy:
+        yield proxy
+
+
+def all_events(installation: Installation, last_id: str | None = None) -> Watcher:
+    return Watcher(f"{installation.url}/api/events", READ, last_id)
+
+
+def events_of(installation: Installation, job_id: str, last_id: str | None = None) -> Watcher:
+    return Watcher(f"{installation.url}/api/jobs/{job_id}/events", READ, last_id)
+
+
+def progress(client: Client, job_id: str, value: float) -> None:
+    client.callback({"id": job_id, "status": "Pending", "progress": value}).raise_for_status()
+
+
+def held(redis_server: RedisServer) -> list[str]:
+    """The ids of all that ever happened."""
+    with redis_server.client() as redis:
+        return [name.decode() for name, _ in redis.xrange(EVENTS)]
+
+
+def test_every_change_is_an_event_with_the_whole_job(
+    client: Client, installation: Installation
+) -> None:
+    with all_events(installation) as watcher:
+        client.put_job("job", model="flux-2-pro")
+        watcher.wait_for(1)
+        progress(client, "job", 0.5)
+        watcher.wait_for(2)
+        fail(client, "job")
+        seen = watcher.wait_for(3)
+    assert [event.data["status"] for event in seen] == ["submitted", "submitted", "failed"]
+    assert {event.name for event in seen} == {"job"}
+    assert seen[-1].data == client.job("job")
+
+
+def test_the_stream_says_what_routers_and_browsers_need(installation: Installation) -> None:
+    with all_events(installation) as watcher:
+        headers = watcher.answer.headers
+    assert headers["Content-Type"].startswith("text/event-stream")
+    assert (headers["Cache-Control"], headers["X-Accel-Buffering"]) == ("no-store", "no")
+
+
+def test_what_changes_nothing_for_the_user_is_no_event(
+    client: Client, redis_server: RedisServer
+) -> None:
+    client.put_job("job")
+    client.put_job("job")
+    assert len(held(redis_server)) == 1
+
+
+def test_a_job_is_told_as_it_stands_and_its_stream_ends_with_it(
+    client: Client, installation: Installation
+) -> None:
+    put_jobs(client, 2)
+    with events_of(installation, "job-000") as watcher:
+        watcher.wait_for(1)
+        fail(client, "job-001")
+        fail(client, "job-000")
+        assert watcher.ended.wait(50) and not watcher.broken
+    assert watcher.statuses("job-000") == ["submitted", "failed"]
+    assert watcher.statuses("job-001") == [] and watcher.comments == ["the end"]
+
+
+def test_a_job_that_has_ended_is_told_once(client: Client, installation: Installation) -> None:
+    client.put_job("job")
+    fail(client, "job")
+    with events_of(installation, "job") as watcher:
+        assert watcher.ended.wait(50)
+    assert watcher.statuses("job") == ["failed"]
+    again = events_of(installation, "job", watcher.last_id)
+    assert again.answer.status_code == 204  # which stops a browser from coming again
+    assert events_of(installation, "unknown").answer.status_code == 404
+
+
+def test_a_forgotten_job_is_said_goodbye_to(client: Client, installation: Installation) -> None:
+    client.put_job("job")
+    with events_of(installation, "job") as watcher:
+        watcher.wait_for(1)
+        client.request("DELETE", "/api/jobs/job").raise_for_status()
+        assert watcher.ended.wait(50)
+    assert [(event.name, event.data.get("id")) for event in watcher.seen] == [
+        ("job", "job"),
+        ("forgotten", "job"),
+    ]
+
+
+def test_a_cut_connection_resumes_without_a_gap_and_without_a_repetition(
+    client: Client, wire: TcpProxy, redis_server: RedisServer
+) -> None:
+    """A reader that comes back like a browser, while jobs begin and end and the wire is cut."""
+    names = put_jobs(client, 60)
+    first = Watcher(f"{wire.url}/api/events", READ, "0-0")
+    first.wait_for(len(names))
+    ending = threading.Thread(target=lambda: [fail(client, name) for name in names])
+    ending.start()
+    seen: list[Seen] = []
+    watcher = first
+    for _ in range(200):
+        time.sleep(0.15)
+        finished = not ending.is_alive() and len(held(redis_server)) == len(seen + watcher.seen)
+        if not finished:
+            wire.cut()
+            assert watcher.ended.wait(50)
+        seen += watcher.seen
+        if finished:
+            break
+        watcher = Watcher(f"{wire.url}/api/events", READ, watcher.last_id)
+    ending.join()
+    watcher.close()
+    assert [event.id for event in seen] == held(redis_server)
+    assert len(held(redis_server)) == 2 * len(names)
+
+
+def test_a_reader_cut_before_its_first_event_misses_nothing(
+    client: Client, installation: Installation
+) -> None:
+    with all_events(installation) as before:
+        pass
+    client.put_job("job")
+    with all_events(installation, before.last_id) as after:
+        after.wait_for(1)
+    assert after.statuses("job") == ["submitted"]
+
+
+def test_the_place_can_be_said_in_the_url_and_the_header_goes_first(
+    client: Client, installation: Installation
+) -> None:
+    put_jobs(client, 3)
+    url = f"{installation.url}/api/events"
+    with Watcher(url, READ, last_event_id="0-0") as watcher:
+        seen = watcher.wait_for(3)
+    with Watcher(url, READ, seen[1].id, last_event_id="0-0") as watcher:
+        assert watcher.wait_for(1)[0].id == seen[2].id
+
+
+@pytest.mark.parametrize("place", ["nonsense", "1", "1-", "-1", "1-1-1", "٣-1", "9" * 20 + "-1"])
+def test_a_place_that_cannot_be_is_refused(client: Client, place: str) -> None:
+    answer = client.get("/api/events", last_event_id=place)
+    assert answer.status_code == 400 and "last_event_id" in answer.json()["detail"]
+
+
+@pytest.mark.slow
+def test_who_was_too_long_away_is_told_so(
+    client: Client, installation: Installation, redis_server: RedisServer
+) -> None:
+    with all_events(installation) as before:
+        client.put_job("early")
+        before.wait_for(1)
+    with redis_server.client() as redis, redis.pipeline() as pipe:
+        for _ in range(ANNOUNCED_MAX + 500):
+            pipe.xadd(EVENTS, {"id": "gone", "state": "stored"}, maxlen=ANNOUNCED_MAX)
+        pipe.execute()
+    client.put_job("late")
+    with all_events(installation, before.last_id) as watcher:
+        wait_for("the late one", lambda: watcher.statuses("late"), 30)
+    assert [event.name for event in watcher.seen].count("reset") == 1
+    assert watcher.seen[0].name == "reset" and watcher.statuses("early") == []
+
+
+def test_an_id_that_redis_no_longer_knows_of_is_reset(
+    client: Client, installation: Installation
+) -> None:
+    client.put_job("job")
+    with all_events(installation, "99999999999999-0") as watcher:
+        assert watcher.wait_for(1)[0].name == "reset"
+        progress(client, "job", 0.25)
+        wait_for("the next", lambda: watcher.statuses("job"))
+
+
+def test_a_web_process_that_stops_ends_its_streams_cleanly(
+    client: Client, installation: Installation
+) -> None:
+    client.put_job("job")
+    watchers = [all_events(installation), events_of(installation, "job")]
+    began = time.monotonic()
+    installation.stop("web")
+    for watcher in watchers:
+        assert watcher.ended.wait(25) and not watcher.broken
+    assert time.monotonic() - began < 25
+
+
+def test_who_hangs_up_leaves_nothing_behind(client: Client, installation: Installation) -> None:
+    with all_events(installation):
+        client.put_job("job")
+    time.sleep(1.5)
+    before = open_files(installation)
+    watchers = [all_events(installation) for _ in range(20)]
+    wait_for("all are there", lambda: open_files(installation) >= before + 20)
+    for watcher in watchers:
+        watcher.close()
+    wait_for("all are gone", lambda: open_files(installation) <= before + 2)
+
+
+def test_a_redis_that_goes_and_comes_costs_no_event(
+    client: Client, installation: Installation, redis_server: RedisServer
+) -> None:
+    put_jobs(client, 2)
+    with all_events(installation) as watcher:
+        fail(client, "job-000")
+        watcher.wait_for(1)
+        time.sleep(1.2)  # what the append-only file may not have yet
+        redis_server.kill()
+        time.sleep(3)
+        redis_server.start()
+        fail(client, "job-001")
+        watcher.wait_for(2)
+        assert watcher.statuses("job-001") == ["failed"] and not watcher.ended.is_set()
+
+
+@pytest.mark.slow
+def test_silence_is_broken_before_a_router_cuts_it(installation: Installation) -> None:
+    with all_events(installation) as watcher:
+        wait_for("a heartbeat", lambda: watcher.comments, 25)
+
+
+@pytest.mark.slow
+def test_a_reader_that_does_not_read_costs_no_memory(
+    client: Client, installation: Installation, redis_server: RedisServer
+) -> None:
+    """It is let go; what it missed it may ask for again."""
+    put_jobs(client, 1)
+    with all_events(installation) as quick, requests.Session() as session:
+        stalled = session.get(
+            f"{installation.url}/api/events", headers={"x-key": READ}, stream=True, timeout=10
+        )
+        before = memory(installation)
+        with redis_server.client() as redis, redis.pipeline() as pipe:
+            for _ in range(5000):
+                pipe.xadd(EVENTS, {"id": "job-000", "state": "submitted"})
+            pipe.execute()
+        quick.wait_for(5000, 40)
+        assert memory(installation) - before < 60_000_000
+        stalled.close()
+
+
+def memory(installation: Installation) -> int:
+    """Bytes in memory of the process that serves."""
+    (serving,) = installation.web[0].children()
+    return int(Path(f"/proc/{serving}/statm").read_text().split()[1]) * 4096

@@ -1,0 +1,182 @@
+"""What processes say: one line per event, the same shape everywhere, and no secret in it."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from jobs.config import settings
+from jobs.errors import InvalidSettings
+from jobs.observability import logs
+from jobs.observability.logs import Json, Text
+from jobs.observability.redaction import HIDDEN, Redaction
+from tests.harness.installation import WEBHOOK_SECRET
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene, running_scene
+
+SECRETS = {
+    "WEBHOOK_SECRET": "the-own-webhook-secret,an-older-webhook-secret",
+    "SECRET_KEY": "the-signing-key-of-logs",
+    "API_KEYS": "app:the-api-key-of-logs:admin",
+    "BFL_API_KEY": "the-bfl-key",
+    "REDIS_URL": "redis://user:the-redis-password@127.0.0.1/0",
+    "NOTIFY_SECRET": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+    "AWS_SECRET_ACCESS_KEY": "the-storage-key",
+    "SENTRY_DSN": "https://the-dsn-key@sentry.example/1",
+}
+PLANTED = [
+    *(
+        "the-own-webhook-secret",
+        "an-older-webhook-secret",
+        "the-signing-key-of-logs",
+        "the-api-key-of-logs",
+        "the-bfl-key",
+    ),
+    *(
+        "the-redis-password",
+        "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+        "the-storage-key",
+    ),
+    "the-dsn-key",
+]
+REDACTION = Redaction.of(settings.load(SECRETS))
+
+
+def line(message: str, *arguments: object, level: int = logging.INFO) -> logging.LogRecord:
+    return logging.LogRecord("worker.rescue", level, __file__, 1, message, arguments, None)
+
+
+def as_json(record: logging.LogRecord) -> dict[str, Any]:
+    said = Json("worker", REDACTION).format(record)
+    assert "\n" not in said
+    event: dict[str, Any] = json.loads(said)
+    return event
+
+
+def test_a_line_about_a_job_has_its_id_as_a_field() -> None:
+    event = as_json(line("job %s: stored, its URL had %.0f s to live", "abc", 580.2))
+    assert event.pop("time").endswith("Z") and event.pop("pid") > 0
+    assert event == {
+        "level": "info",
+        "process": "worker",
+        "logger": "worker.rescue",
+        "job": "abc",
+        "message": "stored, its URL had 580 s to live",
+    }
+
+
+def test_a_line_about_no_job_has_none() -> None:
+    assert "job" not in as_json(line("Redis is available again, after %.0f s", 3))
+
+
+def test_text_is_one_line_whatever_somebody_else_wrote_into_it() -> None:
+    said = Text(REDACTION).format(line("job %s: %s", "abc", "one\n2026-01-01 ERROR forged\x1b[31m"))
+    assert "\n" not in said and "\x1b" not in said
+    assert said.endswith("INFO worker.rescue: job abc: one\\n2026-01-01 ERROR forged\\x1b[31m")
+
+
+@pytest.mark.parametrize("secret", PLANTED)
+def test_no_secret_of_the_settings_is_said(secret: str) -> None:
+    for said in (
+        json.dumps(as_json(line("job %s: %s", "abc", f"it was {secret}, indeed"))),
+        Text(REDACTION).format(line(f"it was {secret}, indeed")),
+    ):
+        assert secret not in said and HIDDEN in said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "GET https://delivery.bfl.ai/a/sample.jpeg?se=1&sig=canary HTTP/1.1",
+        "GET /media/canary.canary.canary?download=1",
+        "POST /webhooks/bfl/canary-token",
+        "Authorization: Bearer canary",
+        "x-key: canary",
+        "amqp://user:canary@host/",
+    ],
+)
+def test_what_looks_like_a_token_or_a_signed_query_is_not_said(said: str) -> None:
+    assert "canary" not in REDACTION(said)
+
+
+@pytest.mark.parametrize(
+    "said", ["job abc: stored", "a/b/c?", "see https://bfl.ai/docs", "50 % off"]
+)
+def test_what_is_harmless_is_said_as_it_is(said: str) -> None:
+    assert REDACTION(said) == said
+
+
+def test_a_traceback_is_a_field_and_its_secrets_are_hidden() -> None:
+    record = line("unforeseen")
+    try:
+        int("the-bfl-key")
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    event = as_json(record)
+    assert event["error"] == "ValueError" and "Traceback" in event["traceback"]
+    assert "the-bfl-key" not in str(event)
+
+
+@pytest.mark.parametrize(("wanted", "kind"), [("json", Json), ("text", Text), ("auto", Json)])
+def test_the_format_is_chosen_or_found_out(wanted: str, kind: type) -> None:
+    assert not sys.stderr.isatty()
+    chosen = settings.load({**SECRETS, "LOG_FORMAT": wanted})
+    assert isinstance(logs.formatter(chosen, "web"), kind)
+
+
+def test_a_format_that_does_not_exist_stops_the_start() -> None:
+    with pytest.raises(InvalidSettings, match="LOG_FORMAT"):
+        settings.load({**SECRETS, "LOG_FORMAT": "xml"})
+
+
+# All processes.
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    directory = tmp_path_factory.mktemp("logs")
+    access = {"GUNICORN_CMD_ARGS": "--access-logfile -"}
+    with running_scene(directory, LOG_LEVEL="INFO", GIVE_UP_AFTER="600", **access) as running:  # type: ignore[arg-type]
+        yield running
+
+
+def events(scene: Scene, process: str) -> list[dict[str, Any]]:
+    """Each line of a process's log must be JSON."""
+    return [json.loads(said) for said in scene.installation.logs(process).splitlines()]
+
+
+def test_every_process_says_json_and_a_job_is_followed_by_its_id(scene: Scene) -> None:
+    task = scene.generate()
+    scene.stored(task)
+
+    def told(process: str) -> list[str]:
+        return [one["message"] for one in events(scene, process) if one.get("job") == task.id]
+
+    # A callback that goes well is told by its job's timeline: in a burst, each line would cost.
+    assert not any(said.startswith("callback heard") for said in told("web"))
+    wait_for("the worker's line", lambda: any(said.startswith("stored") for said in told("worker")))
+    for process in ("web", "worker", "sweep"):
+        said = events(scene, process)
+        assert said and {one["process"] for one in said} == {process}
+    assert {one["logger"] for one in events(scene, "web")} >= {"gunicorn.error", "gunicorn.access"}
+
+
+def test_paths_that_are_secrets_are_hidden_even_from_an_access_log(scene: Scene) -> None:
+    task = scene.generate()
+    token = scene.stored(task)["media"][0]["url"].rpartition("/")[2]
+    requests.post(f"{scene.webhook_url}/{WEBHOOK_SECRET}", data=b"{}", timeout=10)
+    access = [one["message"] for one in events(scene, "web") if one["logger"] == "gunicorn.access"]
+    assert any(f"/media/{HIDDEN}" in said for said in access)
+    said = scene.installation.logs()
+    assert token not in said and WEBHOOK_SECRET not in said
+
+
+def test_an_order_is_one_line_with_its_id(scene: Scene) -> None:
+    order = {"model": "flux-2-pro", "input": {"prompt": "a fox"}}
+    job = scene.client.request("POST", "/api/jobs", json=order).json()
+    lines = [one for one in events(scene, "web") if one.get("job") == job["id"]]
+    assert lines[0]["message"] == "in line for flux-2-pro"

@@ -1,0 +1,295 @@
+"""Deliveries, duplicates, claims, crashes and sweeps in every order, on a real Redis."""
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from redis import Redis
+
+from jobs import ingest
+from jobs import services as wiring
+from jobs.config.settings import load
+from jobs.errors import ClaimLost
+from jobs.job import Job
+from jobs.media_file import Kept
+from jobs.report import Failure, Moderation, Report
+from jobs.services import Services
+from jobs.status import REOPENABLE, News, Source, State
+from jobs.store.keys import POLLS, WAITING
+from jobs.timeouts import Patience
+from receiver import create_app
+from tests.harness import RedisServer
+from tests.harness.books import Books
+from worker.claim import Claim
+from worker.sweep import look_after, sweep
+
+KEY = {"x-key": "admin-key-of-tests"}
+ENVIRONMENT = {
+    "WEBHOOK_SECRET": "webhook-secret-of-tests",
+    "SECRET_KEY": "signing-key-of-tests",
+    "API_KEYS": "a:admin-key-of-tests:admin",
+}
+KEPT = Kept(key="2026/01/01/job-0.jpg", content_type="image/jpeg", bytes=1, sha256="00")
+PROFILE = settings(
+    max_examples=200,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+NAMES = ("one", "two", "three")
+IDS = st.sampled_from(NAMES)
+NEWS, SOURCES = st.sampled_from(News), st.sampled_from(Source)
+LIVES, INDEXES = st.none() | st.floats(-60, 7200), st.integers(0, 1000)
+
+
+class Installation(RuleBasedStateMachine):
+    """BFL, callers, workers, sweepers and misfortune, one step at a time."""
+
+    services: ClassVar[Services]
+    client: ClassVar[FlaskClient]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = self.services.store
+        self.redis: Redis = self.services.redis
+        self.redis.flushdb()
+        self.delivered: list[Report] = []
+        self.held: list[Claim] = []
+        self.abandoned: list[Claim] = []
+        self.ended: dict[str, Job] = {}
+
+    # What BFL and callers do.
+
+    @rule(task_id=IDS, news=NEWS, source=SOURCES, life=LIVES, url=st.integers(0, 2))
+    def deliver(
+        self, task_id: str, news: News, source: Source, life: float | None, url: int
+    ) -> None:
+        ready = news is News.READY
+        report = Report(
+            task_id=task_id,
+            news=news,
+            source=source,
+            urls=(f"https://delivery.bfl.ai/{url}",) if ready else (),
+            expires=self.store.now() + life if ready and life is not None else None,
+            failure=Failure("bfl_error", "no") if news is News.FAILED else None,
+            moderation=Moderation("content") if news is News.MODERATED else None,
+        )
+        self.hear(report)
+
+    @precondition(lambda self: self.delivered)
+    @rule()
+    def duplicate(self) -> None:
+        self.hear(self.delivered[-1])
+
+    @precondition(lambda self: self.delivered)
+    @rule(index=INDEXES)
+    def reorder(self, index: int) -> None:
+        self.hear(self.delivered[index % len(self.delivered)])
+
+    def hear(self, report: Report) -> None:
+        if report.source is not Source.CALLBACK and self.record(report.task_id) is None:
+            return  # only BFL's own call proves that there is such a task
+        heard = ingest.apply_report(self.store, report, Patience(60.0, 3600.0))
+        assert self.record(report.task_id) == heard
+        self.delivered.append(report)
+
+    @rule(task_id=IDS, model=st.none() | st.just("flux-2-pro"))
+    def register(self, task_id: str, model: str | None) -> None:
+        known = self.record(task_id) is not None
+        answer = self.client.put(f"/api/jobs/{task_id}", json={"model": model}, headers=KEY)
+        assert answer.status_code == (200 if known else 201)
+
+    @rule(task_id=IDS)
+    def replay(self, task_id: str) -> None:
+        before = self.record(task_id)
+        answer = self.client.post(f"/api/jobs/{task_id}/rescues", headers=KEY)
+        if before is None:
+            assert answer.status_code == 404
+        elif before.state in REOPENABLE:
+            assert answer.status_code == 202
+            del self.ended[task_id]
+        else:
+            assert answer.status_code == 409
+
+    # What workers do.
+
+    @rule(task_id=IDS)
+    def claim(self, task_id: str) -> None:
+        before = self.record(task_id)
+        claim = Claim.take(self.store, task_id)
+        assert (claim is not None) is (before is not None and before.wanted is not None)
+        if claim and before:
+            assert claim.job.fence > before.fence
+            self.held.append(claim)
+
+    @rule()
+    def claim_the_most_urgent(self) -> None:
+        if task_id := self.store.most_urgent():
+            urgent = self.job(task_id)
+            others = [job for job in self.books().jobs if job.wanted is not None]
+            rescues = [job for job in others if job.state is State.READY]
+            assert urgent.wanted == min(job.wanted or 0.0 for job in rescues or others)
+            self.claim(task_id)
+
+    @precondition(lambda self: self.held)
+    @rule(index=INDEXES)
+    def crash(self, index: int) -> None:
+        """A worker is killed, or stopped for so long that it counts as dead."""
+        self.abandoned.append(self.held.pop(index % len(self.held)))
+
+    @precondition(lambda self: self.held)
+    @rule(index=INDEXES)
+    def finish(self, index: int) -> None:
+        claim = self.held.pop(index % len(self.held))
+        if claim.job.state is State.READY:
+            self.commit(claim, lambda job, now: job.stored(now, (KEPT,)))
+        else:
+            self.commit(claim, lambda job, now: job.rested(now, 2.0))
+
+    @precondition(lambda self: self.held)
+    @rule(index=INDEXES, step=st.sampled_from([Job.renewed, Job.handed_back]))
+    def go_on_or_give_back(self, index: int, step: Any) -> None:
+        self.commit(self.held[index % len(self.held)], step)
+
+    @precondition(lambda self: self.abandoned)
+    @rule(index=INDEXES)
+    def wake_up_late(self, index: int) -> None:
+        """Whoever was thought dead commits after all."""
+        claim = self.abandoned[index % len(self.abandoned)]
+        self.commit(claim, lambda job, now: job.stored(now, (KEPT,)))
+
+    def commit(self, claim: Claim, step: Any) -> None:
+        """It counts while the fence is the claim's own and nobody ended the lease."""
+        before = self.job(claim.job.id)
+        owned = before.fence == claim.job.fence and before.lease_until is not None
+        try:
+            claim.commit(step)
+        except ClaimLost:
+            assert not owned and self.record(before.id) == before
+        else:
+            assert owned
+
+    # What time and misfortune do.
+
+    @rule(task_id=IDS)
+    def become_due(self, task_id: str) -> None:
+        """Time passes until the job must be looked at, its lease over."""
+        self.age(task_id, look_at=-1.0, lease_until=-1.0)
+
+    @rule(task_id=IDS, seen=st.booleans())
+    def pass_the_deadline(self, task_id: str, seen: bool) -> None:
+        """And a sweeper may or may not have seen it already."""
+        self.age(task_id, look_at=-1.0, deadline=-1.0)
+        if seen:
+            look_after(self.services, task_id)
+
+    def age(self, task_id: str, **moments: float) -> None:
+        """Move these times of an open job to so many seconds from now."""
+
+        def step(job: Job | None, now: float) -> Job | None:
+            if job is None or job.state.terminal:
+                return job
+            moved = {name: now + at for name, at in moments.items() if getattr(job, name)}
+            return job.described(now, moved)
+
+        self.store.change(task_id, step)
+
+    @rule()
+    def lose_the_entries_of_rq(self) -> None:
+        for key in self.redis.scan_iter("rq:*"):
+            self.redis.delete(key)
+
+    @rule()
+    def sweep(self) -> None:
+        late = [job.id for job in self.books().jobs if job.deadline <= self.store.now()]
+        sweep(self.services)
+        assert self.store.due(100).ids == ()
+        assert all(self.job(job_id).state.terminal for job_id in late)
+        assert self.redis.llen(self.services.hints.queue_key) >= sum(
+            map(self.redis.zcard, (WAITING, POLLS))
+        )
+
+    @rule(task_id=IDS)
+    def look_twice(self, task_id: str) -> None:
+        """Two sweepers found the same job."""
+        look_after(self.services, task_id)
+        after = self.record(task_id)
+        look_after(self.services, task_id)
+        again = self.record(task_id)
+        if after and again:
+            assert (again.state, again.fence) == (after.state, after.fence)
+
+    # What must always hold.
+
+    @invariant()
+    def the_books_are_right(self) -> None:
+        books = self.books()
+        jobs = books.jobs
+        assert books.due == {job.id: job.look_at for job in jobs if not job.state.terminal}
+        wanted = {job.id: job.wanted for job in jobs if job.wanted is not None}
+        assert books.rescues | books.polls == wanted
+        assert books.rescues.keys() == wanted.keys() & {
+            job.id for job in jobs if job.state is State.READY
+        }
+        assert books.drawings == {job.id: job.draw_at for job in jobs if job.draw_at is not None}
+        kept = {job.id: job.end for job in jobs if job.kept}
+        rest = {job.id: job.end for job in jobs if job.state.terminal and not job.kept}
+        assert books.clocks == (kept, rest)
+        for state, index in books.indexes.items():
+            assert index == {job.id: job.created_at for job in jobs if job.state is state}
+        assert {report.task_id for report in self.delivered} <= {job.id for job in jobs}
+        for job in jobs:
+            self.check_the_end_of(job)
+
+    def check_the_end_of(self, job: Job) -> None:
+        """What has ended stays as it ended, keeps nothing alive, and is stored at most once."""
+        if job.state.terminal:
+            end = self.ended.setdefault(job.id, job)
+            assert (job.state, job.media, job.failure) == (end.state, end.media, end.failure)
+            assert (job.wanted, job.lease_until, job.urls) == (None, None, ())
+        else:
+            assert job.id not in self.ended
+            assert job.look_at and job.look_at <= max(job.deadline, self.store.now())
+        stored = [moment for moment in job.timeline if moment.what == "stored"]
+        assert len(stored) == (job.state is State.STORED)
+
+    def books(self) -> Books:
+        return Books.read(self.redis, NAMES)
+
+    def record(self, job_id: str) -> Job | None:
+        return self.store.load(job_id)
+
+    def job(self, job_id: str) -> Job:
+        found = self.record(job_id)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def an_installation(redis_server: RedisServer, tmp_path: Path) -> type[Installation]:
+    """Everything but the network, on a Redis of its own."""
+    (tmp_path / "media" / KEPT.key).parent.mkdir(parents=True)
+    media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
+    Installation.services = wiring.build(load(ENVIRONMENT | media), redis_server.client())
+    Installation.client = create_app(Installation.services).test_client()
+    return Installation
+
+
+def test_whatever_happens_in_whatever_order_the_books_are_right(
+    an_installation: type[Installation],
+) -> None:
+    run_state_machine_as_test(an_installation, settings=PROFILE)
+    an_installation.services.redis.close()

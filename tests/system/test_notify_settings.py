@@ -1,0 +1,136 @@
+"""NOTIFY_URL, NOTIFY_SECRET and NOTIFY_HOSTS: what they may say, and what callers are told."""
+
+import base64
+from collections.abc import Iterator
+
+import pytest
+
+from jobs.config.settings import Settings, load
+from jobs.net.urls import parse
+from jobs.services import trusted
+from tests.harness.installation import Installation
+from tests.harness.redis_server import RedisServer
+from tests.unit.test_settings import CANARY, NEEDED, complaint
+
+
+def secret(size: int = 32, prefix: str = "whsec_") -> str:
+    return prefix + base64.b64encode(b"c" * size).decode()
+
+
+# The operator's side.
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "canary",
+        "whsec_",
+        "whsec_canary!",
+        secret(23),
+        secret(65),
+        secret().rstrip("="),
+        f"{secret()},whsec_canary",
+        "whsk_" + secret(prefix=""),
+    ],
+)
+def test_a_secret_that_some_verifier_could_not_read_stops_the_start(value: str) -> None:
+    text = complaint(NOTIFY_SECRET=value, NOTIFY_URL="https://owner.example/")
+    assert text.startswith("NOTIFY_SECRET: ") and "NOTIFY_URL" not in text
+    assert CANARY not in text and f"{value}," not in f"{text},"
+
+
+def test_what_could_not_be_signed_stops_the_start() -> None:
+    assert complaint(NOTIFY_URL="https://owner.example/").startswith("NOTIFY_URL: needs NOTIFY_SEC")
+    assert complaint(NOTIFY_HOSTS="app.example").startswith("NOTIFY_HOSTS: needs NOTIFY_SECRET")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NOTIFY_URL", "canary"),
+        ("NOTIFY_URL", "ftp://canary.example/"),
+        ("NOTIFY_URL", "https://user:canary@owner.example/"),
+        ("NOTIFY_URL", "https://CANARY.example/"),
+        ("NOTIFY_URL", "https://owner.example/#canary"),
+        ("NOTIFY_HOSTS", "https://canary.example"),
+        ("NOTIFY_HOSTS", "canary.example:443"),
+        ("NOTIFY_HOSTS", "*.canary.example"),
+        ("NOTIFY_HOSTS", "good.example,CANARY.example"),
+        ("NOTIFY_HOSTS", "canary/x"),
+        ("NOTIFY_HOSTS", "canary?"),
+    ],
+)
+def test_a_wrong_value_names_its_variable_and_not_itself(name: str, value: str) -> None:
+    text = complaint(NOTIFY_SECRET=secret(), **{name: value})
+    assert text.startswith(f"{name}: ") and CANARY not in text.lower()
+
+
+def settings(**values: str) -> Settings:
+    return load({**NEEDED, **values})
+
+
+def test_private_and_plain_http_urls_are_the_operators_to_name() -> None:
+    url = "http://10.0.0.7:8080/told?token=canary"
+    given = settings(NOTIFY_URL=url, NOTIFY_SECRET=secret())
+    assert trusted(given).owner().address == parse(url)
+    assert CANARY not in repr(given) + given.model_dump_json()
+
+
+def test_hosts_may_be_names_addresses_and_any() -> None:
+    hosts = ("app", "app.example", "10.0.0.1", "[::1]", "*")
+    given = settings(NOTIFY_SECRET=secret(), NOTIFY_HOSTS=",".join(hosts))
+    assert trusted(given).notify_hosts == hosts
+    assert trusted(settings(NOTIFY_SECRET=secret())).notify_hosts == ("*",)
+    assert trusted(settings()).notify_hosts is None
+
+
+# The callers' side.
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A web process alone, without a sandbox."""
+    directory = tmp_path_factory.mktemp("notify")
+    redis = RedisServer(directory / "redis")
+    made = Installation(directory, redis)
+    yield made
+    made.close()
+    redis.kill()
+
+
+def complaints(installation: Installation, url: str) -> list[dict[str, str]]:
+    """What both ways to name a `notify_url` say to it; the same, or this fails."""
+    client = installation.client("submit")
+    order = {"model": "flux-2-pro", "input": {"prompt": "p"}, "notify_url": url}
+    answers = [
+        client.request("POST", "/api/jobs", json=order),
+        client.put_job("abc", notify_url=url),
+    ]
+    assert {answer.status_code for answer in answers} == {422}
+    first, second = (answer.json()["errors"] for answer in answers)
+    assert first == second
+    found: list[dict[str, str]] = first
+    return found
+
+
+def restarted(installation: Installation, **given: str) -> None:
+    installation.stop("web")
+    installation.settings |= {"NOTIFY_SECRET": None, "NOTIFY_HOSTS": None, **given}
+    installation.start("web")
+    installation.wait_until_ready()
+
+
+def test_a_url_that_could_not_be_told_is_refused_at_once(installation: Installation) -> None:
+    restarted(installation)
+    (error,) = complaints(installation, "https://app.example/")
+    assert error["field"] == "notify_url" and "NOTIFY_SECRET" in error["message"]
+
+    restarted(installation, NOTIFY_SECRET=secret(), NOTIFY_HOSTS="app.example")
+    (error,) = complaints(installation, "https://other.example/")
+    assert error["field"] == "notify_url" and "NOTIFY_HOSTS" in error["message"]
+    answer = installation.client("submit").put_job("abc", notify_url="https://app.example/")
+    assert answer.status_code == 201
+
+    restarted(installation, NOTIFY_SECRET=secret())
+    for url in ("http://app.example/", "http://127.0.0.1/", "http://169.254.169.254/"):
+        assert [error["field"] for error in complaints(installation, url)] == ["notify_url"]

@@ -1,0 +1,78 @@
+"""A range of a large file costs what it is long, wherever it lies."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+
+from jobs import services
+from jobs.config import settings
+from jobs.storage.local import Directory
+from receiver import create_app
+from tests.harness import Installation
+from tests.harness.scene import Scene, running_scene
+
+SIZE_BYTES = 20_000_000
+LAST = "bytes=19999000-19999999"
+MIDDLE = "bytes=9000000-9999999"
+FEW_BYTES = 1_000_000
+
+
+class Asked(Directory):
+    """A directory that is read like a bucket, and knows what was asked of it."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.spans: list[tuple[int, int | None]] = []
+
+    def local_path(self, key: str) -> None:
+        """None, as in a bucket."""
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        self.spans.append((start, stop))
+        return super().read(key, start, stop)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(tmp_path_factory.mktemp("ranges")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def link(scene: Scene) -> str:
+    task = scene.generate("flux-3-video", format="mp4", size=SIZE_BYTES)
+    url: str = scene.client.wait_for(task.id, "stored")["media"][0]["url"]
+    return url
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process has read")
+def test_what_lies_before_a_range_is_not_read_from_the_disk(scene: Scene, link: str) -> None:
+    before = bytes_read(scene.installation)
+    answer = requests.get(link, headers={"Range": LAST}, timeout=10)
+    assert answer.status_code == 206 and len(answer.content) == 1000
+    assert bytes_read(scene.installation) - before < FEW_BYTES
+
+
+def test_a_bucket_is_asked_for_a_range_and_for_nothing_behind_it(scene: Scene, link: str) -> None:
+    variables = {name: value for name, value in scene.installation.settings.items() if value}
+    wired = services.for_web(settings.load(variables))
+    media = Asked(scene.installation.media)
+    browser = create_app(replace(wired, media=media)).test_client()
+    answer = browser.get(link.removeprefix(scene.installation.url), headers={"Range": MIDDLE})
+    assert answer.status_code == 206 and len(answer.data) == 1_000_000
+    assert media.spans == [(9_000_000, 10_000_000)]
+
+
+def bytes_read(installation: Installation) -> int:
+    """By all web processes so far, from files."""
+    pids = [pid for web in installation.web for pid in (web.pid, *web.children())]
+    return sum(_read_by(pid) for pid in pids)
+
+
+def _read_by(pid: int) -> int:
+    line = Path(f"/proc/{pid}/io").read_text().partition("\n")[0]
+    return int(line.removeprefix("rchar: "))

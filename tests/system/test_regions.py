@@ -1,0 +1,182 @@
+"""With BFL_API_URL in a region nothing of a job leaves it; without, any host of BFL will do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from jobs import services as wiring
+from jobs.bfl import submissions as dialect
+from jobs.bfl.hosts import Trust, region_of
+from jobs.config.settings import load
+from jobs.errors import RefusedUrl
+from jobs.report import Taken
+from jobs.services import Services
+from receiver import create_app
+from tests.harness import RedisServer
+from tests.harness.floor import one_turn
+
+KEY = {"x-key": "admin-key-of-tests"}
+ENVIRONMENT = {
+    "WEBHOOK_SECRET": "webhook-secret-of-tests",
+    "SECRET_KEY": "signing-key-of-tests",
+    "API_KEYS": "a:admin-key-of-tests:admin",
+    "BFL_API_KEY": "b",
+    "PUBLIC_URL": "https://fluxkeep.example",
+}
+ORIGINS = {
+    "global": ("https://api.bfl.ai", None),
+    "eu": ("https://api.eu.bfl.ai", "eu"),
+    "US": ("https://api.us.bfl.ai", "us"),
+    "https://api.eu1.bfl.ai": ("https://api.eu1.bfl.ai", "eu"),
+    "https://api.us1.bfl.ai/v1": ("https://api.us1.bfl.ai", "us"),
+}
+EU_API = ("api.eu", "api.eu1", "api.eu2", "api.eu44", "gateway.eu")
+OTHER_API = (
+    "api",
+    "api.eu.us",
+    "api.us.eu",
+    "api.us",
+    "api.us1",
+    "api.us7",
+    "gateway",
+    "api.eus",
+    "api.eu1x",
+    "api.neu",
+)
+EU_DELIVERY = (
+    "delivery-eu1.bfl.ai",
+    "delivery.eu2.bfl.ai",
+    "delivery.eu.bfl.ai",
+    "delivery.cdn-eu3.bfl.ai",
+    "bfldeliveryprodeu4.blob.core.windows.net",
+)
+OTHER_DELIVERY = (
+    "delivery.bfl.ai",
+    "delivery-us1.bfl.ai",
+    "delivery.us4.bfl.ai",
+    "delivery.eu-us.bfl.ai",
+    "delivery-eu-us.bfl.ai",
+    "delivery.eu.us4.bfl.ai",
+    "delivery.us-eu1.bfl.ai",
+    "delivery.eus1.bfl.ai",
+    "delivery.eu1a.bfl.ai",
+    "delivery.weu.bfl.ai",
+    "bfldeliverysc.blob.core.windows.net",
+    "bfldeliveryscus.blob.core.windows.net",
+    "bfldeliveryprod.blob.core.windows.net",
+)
+LOOK_ALIKES = (
+    "api.eu.bfl.ai.attacker.example",
+    "api-eu.bfl.ai",
+    "eu.api.bfl.ai",
+    "api.eu.bfl.aieu",
+    "api.eu.bflai.eu",
+    "bfldeliveryprodeu4x.blob.core.windows.net",
+    "delivery-eu1.bfl.ai.eu",
+)
+EU = Trust(region="eu")
+GLOBAL = Trust()
+
+
+def poll(host: str) -> str:
+    return f"https://{host}/v1/get_result?id=a"
+
+
+def sample(host: str) -> str:
+    return f"https://{host}/results/a/sample.jpeg?se=2099-01-01T00%3A00%3A00Z&sig=a"
+
+
+@pytest.mark.parametrize("given", ORIGINS)
+def test_each_name_of_an_api_host_says_its_region(given: str) -> None:
+    settings = load({**ENVIRONMENT, "BFL_API_URL": given})
+    assert (str(settings.bfl_origin), settings.region) == ORIGINS[given]
+
+
+@pytest.mark.parametrize("host", EU_API)
+def test_a_polling_url_inside_the_region_is_followed(host: str) -> None:
+    assert EU.api(poll(f"{host}.bfl.ai")) == GLOBAL.api(poll(f"{host}.bfl.ai"))
+
+
+@pytest.mark.parametrize("host", OTHER_API)
+def test_a_polling_url_outside_the_region_is_refused(host: str) -> None:
+    GLOBAL.api(poll(f"{host}.bfl.ai"))
+    with pytest.raises(RefusedUrl):
+        EU.api(poll(f"{host}.bfl.ai"))
+
+
+@pytest.mark.parametrize("host", EU_DELIVERY)
+def test_a_delivery_url_inside_the_region_is_followed(host: str) -> None:
+    assert EU.delivery(sample(host)) == GLOBAL.delivery(sample(host))
+
+
+@pytest.mark.parametrize("host", OTHER_DELIVERY)
+def test_a_delivery_url_outside_the_region_is_refused(host: str) -> None:
+    GLOBAL.delivery(sample(host))
+    with pytest.raises(RefusedUrl):
+        EU.delivery(sample(host))
+
+
+@pytest.mark.parametrize("trust", [EU, GLOBAL], ids=["eu", "global"])
+@pytest.mark.parametrize("host", LOOK_ALIKES)
+def test_a_look_alike_is_refused_anywhere(trust: Trust, host: str) -> None:
+    with pytest.raises(RefusedUrl):
+        trust.api(poll(host))
+    with pytest.raises(RefusedUrl):
+        trust.delivery(sample(host))
+
+
+def test_what_the_operator_added_may_be_anywhere() -> None:
+    trust = Trust(delivery_hosts=("cdn.us.example",), region="eu")
+    assert trust.delivery(sample("cdn.us.example"))
+
+
+def test_a_host_of_two_regions_is_of_none() -> None:
+    assert region_of("delivery.eu.us4.bfl.ai") is None
+
+
+@pytest.mark.parametrize(("host", "kept"), [("api.eu2", True), ("api.us1", False), ("api", False)])
+def test_a_polling_url_that_leads_out_of_the_region_is_not_kept(host: str, kept: bool) -> None:
+    task = Taken(task_id="a", polling_url=poll(f"{host}.bfl.ai"), cost=1.0)
+    found = dialect.within(task, EU)
+    assert (found.polling_url is not None) is kept
+    assert (found.task_id, found.cost) == ("a", 1.0)
+
+
+@pytest.fixture
+def in_europe(redis_server: RedisServer, tmp_path: Path) -> Iterator[Services]:
+    """An installation that submits to BFL's European host."""
+    here = {"BFL_API_URL": "eu", "MEDIA_URL": (tmp_path / "media").as_uri()}
+    built = wiring.build(load(ENVIRONMENT | here), redis_server.client())
+    yield built
+    built.redis.close()
+
+
+@pytest.fixture
+def client(in_europe: Services) -> FlaskClient:
+    return create_app(in_europe).test_client()
+
+
+@pytest.mark.parametrize(("host", "status"), [("api.eu4", 201), ("api.us1", 422), ("api", 422)])
+def test_a_caller_may_name_no_polling_url_outside_the_region(
+    client: FlaskClient, host: str, status: int
+) -> None:
+    body = {"polling_url": poll(f"{host}.bfl.ai")}
+    answer = client.put("/api/jobs/a", json=body, headers=KEY)
+    assert answer.status_code == status
+    assert status == 201 or answer.json["errors"][0]["field"] == "polling_url"  # type: ignore[index]
+
+
+def test_media_outside_the_region_are_not_fetched_and_the_timeline_says_why(
+    client: FlaskClient, in_europe: Services
+) -> None:
+    said = {"id": "a", "status": "Ready", "result": {"sample": sample("delivery-us1.bfl.ai")}}
+    heard = client.post(
+        "/webhooks/bfl", json=said, headers={"X-Webhook-Secret": "webhook-secret-of-tests"}
+    )
+    assert heard.status_code == 200
+    assert one_turn(in_europe)
+    job = client.get("/api/jobs/a", headers=KEY).json
+    assert job is not None and job["status"] == "ready"
+    assert "is not in the region eu" in str(job["timeline"])

@@ -1,0 +1,249 @@
+"""What has ended is kept as long as its owner wants, and then cleared away: media, then records."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from jobs import retention, sidecars, submission
+from jobs.job import Job
+from jobs.storage.base import companions
+from jobs.timeouts import Patience
+from tests.harness import Client, RedisServer, S3Server
+from tests.harness.archive import Archive, whats
+from tests.harness.patience import wait_for
+from tests.harness.scene import running_scene
+from tests.harness.tcp_proxy import TcpProxy
+from worker.cleanup import BITE, Clearance
+
+WEEK = {"RETAIN_MEDIA_DAYS": "7", "RETAIN_JOBS_DAYS": "30"}
+Open = Callable[..., Archive]
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def opened(
+    request: pytest.FixtureRequest,
+    redis_server: RedisServer,
+    tmp_path: Path,
+    temporary: Path,
+) -> Open:
+    """An archive over one Redis and one storage, with the settings of one process."""
+    assert temporary.exists()
+    if request.param == "bucket":
+        where = request.getfixturevalue("bucket").settings
+    else:
+        where = {"MEDIA_URL": (tmp_path / "media").as_uri()}
+    return lambda **settings: Archive.over(redis_server, where | settings)
+
+
+def clear(archive: Archive) -> None:
+    """Until nothing is due any more; bounded."""
+    clearance = Clearance(archive.services)
+    for _ in range(100):
+        if not clearance.step():
+            return
+    raise AssertionError("there is always more")
+
+
+def test_media_go_when_their_time_is_over_and_the_job_says_so(opened: Open) -> None:
+    archive = opened(**WEEK)
+    old, young = archive.stored(8, files=2), archive.stored(6)
+    clear(archive)
+    job = archive.job(old)
+    assert job and job.state == "stored" and job.kept == () and len(job.media) == 2
+    assert whats(job)[-1] == "media deleted" and all(file.deleted_at for file in job.media)
+    assert archive.job(young) == young
+    (kept,) = young.media
+    assert archive.objects() == sorted((kept.key, *companions(kept.key)[:1]))
+
+
+def test_records_go_when_their_time_is_over_and_nothing_is_left_of_them(opened: Open) -> None:
+    archive = opened(**WEEK)
+    before = archive.keys()
+    jobs = [archive.stored(31), archive.failed(31), archive.stored(40, files=3)]
+    archive.services.refusals.note(jobs[0].id, "no secret")
+    clear(archive)
+    assert [archive.job(job) for job in jobs] == [None, None, None]
+    assert archive.keys() == before and archive.objects() == []
+
+
+def test_what_is_kept_for_ever_is_kept(opened: Open) -> None:
+    archive = opened(RETAIN_JOBS_DAYS="forever")
+    old = archive.stored(3000)
+    clear(archive)
+    assert archive.job(old) == old and len(archive.objects()) == 2
+
+
+def test_media_outlive_their_record_with_their_explanation(opened: Open) -> None:
+    archive = opened()
+    before, old = archive.keys(), archive.stored(31)
+    clear(archive)
+    assert archive.job(old) is None and archive.keys() == before
+    assert len(archive.objects()) == 2
+
+
+def test_media_without_a_record_go_by_their_own_clock(opened: Open) -> None:
+    archive = opened(RETAIN_MEDIA_DAYS="90")
+    before, old = archive.keys(), archive.stored(31, files=2)
+    clear(archive)
+    assert archive.job(old) is None and len(archive.objects()) == 4
+    assert archive.keys() == [*before, "fluxkeep:left"]
+    later = opened(RETAIN_MEDIA_DAYS="30.5")
+    clear(later)
+    assert archive.keys() == before and archive.objects() == []
+
+
+def test_a_changed_setting_holds_for_what_has_ended_before(opened: Open) -> None:
+    old = opened().stored(8)
+    archive = opened(RETAIN_MEDIA_DAYS="7")
+    clear(archive)
+    assert (job := archive.job(old)) and job.kept == () and archive.objects() == []
+
+
+def test_a_job_that_has_not_ended_is_never_touched(opened: Open) -> None:
+    archive = opened(**WEEK)
+    job = archive.under_way(400)
+    clear(archive)
+    assert archive.job(job) == job
+
+
+def test_a_job_that_was_opened_again_is_off_the_clock(opened: Open) -> None:
+    archive = opened(**WEEK)
+    job = archive.failed(400)
+    reopened = archive.services.store.change(
+        job.id, lambda job, now: job and submission.reopen(job, now, Patience(60, 3600))
+    ).after
+    clear(archive)
+    assert archive.job(job) == reopened and reopened and reopened.ended_at is None
+    assert archive.redis.zscore("fluxkeep:ended", job.id) is None
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_a_clearance_that_was_cut_off_is_finished_by_the_next(opened: Open, steps: int) -> None:
+    """Each point at which a sweeper can die: the objects go one by one, then the record says so."""
+    archive = opened(**WEEK)
+    old = archive.stored(8, files=2)
+    first, second = old.media
+    services = archive.services
+
+    def mark(job: Job | None, now: float) -> Job | None:
+        return job and retention.media_deleted(job, now)
+
+    done: list[Callable[[], Any]] = [
+        lambda: services.media.remove(companions(first.key)[0]),
+        lambda: services.media.remove(first.key),
+        lambda: services.media.delete(second.key),
+        lambda: services.store.change(old.id, mark),
+    ]
+    for step in done[: steps + 1]:
+        step()
+    clear(archive)
+    job = archive.job(old)
+    assert job and job.kept == () and whats(job).count("media deleted") == 1
+    assert archive.objects() == []
+
+
+def test_two_sweepers_at_once_do_no_harm(opened: Open) -> None:
+    archive, other = opened(**WEEK), opened(**WEEK)
+    before = archive.keys()
+    for n in range(30):
+        archive.stored(31 + n % 2)
+    threads = [threading.Thread(target=clear, args=(one,)) for one in (archive, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert archive.keys() == before and archive.objects() == []
+
+
+def test_a_bite_is_bounded(opened: Open) -> None:
+    archive = opened(**WEEK)
+    for _ in range(BITE + 10):
+        archive.failed(31)
+    clearance = Clearance(archive.services)
+    assert clearance.step() and archive.redis.zcard("fluxkeep:ended") == 10
+    assert clearance.step() and not clearance.step()
+
+
+def test_who_waits_to_be_told_of_stops_nobody_behind_him(opened: Open) -> None:
+    archive = opened(**WEEK)
+    waiting = [archive.failed(40, notify_url="https://app.example") for _ in range(BITE)]
+    old = archive.failed(31)
+    clear(archive)
+    assert archive.job(old) is None and None not in map(archive.job, waiting)
+
+
+def test_its_cost_follows_what_is_due_and_not_what_is_kept(opened: Open) -> None:
+    archive = opened(**WEEK)
+    for name in ("ended", "ended:media"):
+        archive.redis.zadd(f"fluxkeep:{name}", {f"{name}{n}": 3e9 for n in range(5000)})
+    clearance = Clearance(archive.services)
+    clearance.step()
+    before = archive.redis.info("stats")["total_commands_processed"]
+    assert not clearance.step()
+    assert archive.redis.info("stats")["total_commands_processed"] - before < 8
+
+
+def test_a_broken_record_stops_nobody_else(opened: Open) -> None:
+    archive = opened(**WEEK)
+    broken, old = archive.stored(40), archive.stored(31)
+    archive.redis.set(f"fluxkeep:job:{broken.id}", "7 nonsense")
+    clear(archive)
+    assert archive.job(old) is None and len(archive.objects()) == 2
+
+
+def test_what_is_said_of_a_job_later_describes_no_deleted_media(opened: Open) -> None:
+    archive = opened(**WEEK)
+    job = archive.stored(8)
+    clear(archive)
+    services = archive.services
+    services.store.change(job.id, lambda job, now: job and job.described(now, {"model": "x"}))
+    sidecars.keep_true(services.store, services.media, job.id)
+    assert archive.objects() == []
+
+
+def test_a_storage_that_refuses_only_postpones(
+    redis_server: RedisServer, s3_server: S3Server, temporary: Path
+) -> None:
+    bucket = s3_server.bucket(f"keep-{temporary.parent.name}-refuses".lower().replace("_", "-"))
+    with TcpProxy(s3_server.port) as proxy:
+        where = {**bucket.settings, "AWS_ENDPOINT_URL": proxy.url}
+        archive = Archive.over(redis_server, where | WEEK)
+        old, failed = archive.stored(31), archive.failed(31)
+        proxy.refuse()
+        clearance = Clearance(archive.services)
+        assert not clearance.step()
+        assert archive.job(old) == old and archive.job(failed) is None
+        proxy.pass_on()
+        clear(archive)
+    assert archive.job(old) is None and bucket.sizes() == {}
+
+
+@pytest.fixture
+def short_memory(tmp_path: Path) -> Iterator[Client]:
+    """An installation that keeps media for two seconds, and records for eight."""
+    with running_scene(
+        tmp_path, RETAIN_MEDIA_DAYS=str(2 / 86400), RETAIN_JOBS_DAYS=str(8 / 86400)
+    ) as scene:
+        task = scene.generate()
+        job = scene.client.wait_for(task.id)
+        link = job["media"][0]["url"]
+        wait_for("the media are gone", lambda: requests.get(link, timeout=5).status_code == 410, 30)
+        shown = scene.client.find(task.id)
+        if shown:  # a machine under load may be late
+            assert shown["status"] == "stored"
+            wait_for("no object", lambda: scene.installation.shelf.sizes() == {})
+        wait_for("the record is gone", lambda: scene.client.find(task.id) is None, 30)
+        assert requests.get(link, timeout=5).status_code == 410
+        with scene.installation.redis.client() as redis:
+            assert not [key for key in redis.scan_iter("*") if task.id.encode() in key]
+        yield scene.client
+        scene.settled()
+
+
+@pytest.mark.slow
+def test_the_sweep_clears_away_by_both_clocks(short_memory: Client) -> None:
+    assert short_memory.jobs() == []

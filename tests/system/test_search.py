@@ -1,0 +1,249 @@
+"""`GET /api/jobs` finds jobs by what they are, at a cost that follows the page."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from jobs.job import Job
+from jobs.status import Source, State
+from jobs.store.keys import BY, INDEX
+from jobs.store.listing import LOOKS_MAX, Position
+from jobs.store.search import Search
+from jobs.timeouts import Patience
+from tests.harness import stock
+from tests.harness.client import Client
+from tests.harness.installation import Installation
+from tests.harness.invariants import check
+from tests.harness.parts import Parts
+from tests.harness.redis_server import RedisServer
+
+PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+BEGAN = 1_700_000_000.0
+ALL = [f"job-{n:02}" for n in range(24)]
+ARRIVING = 1000
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    directory = tmp_path_factory.mktemp("search")
+    redis = RedisServer(directory / "redis")
+    own = Installation(directory, redis)
+    try:
+        own.start("web")
+        own.wait_until_ready()
+        yield own
+        check(own)
+    finally:
+        own.close()
+        redis.kill()
+
+
+@pytest.fixture(scope="module")
+def client(installation: Installation) -> Client:
+    """Jobs of three models and four users; every fifth has failed."""
+    client = installation.client()
+    for n, job_id in enumerate(ALL):
+        metadata = {"user": n % 4, "kind": "even" if n % 2 == 0 else "odd", "tags": ["a"]}
+        client.put_job(job_id, model=f"model-{n % 3}", metadata=metadata).raise_for_status()
+    for job_id in ALL[::5]:
+        client.callback({"id": job_id, "status": "Error"}).raise_for_status()
+    return client
+
+
+def found(client: Client, **query: Any) -> list[str]:
+    return [job["id"] for job in client.jobs(**query) if job["id"] in ALL]
+
+
+def expected(step: int, rest: int) -> list[str]:
+    return [job_id for n, job_id in reversed([*enumerate(ALL)]) if n % step == rest]
+
+
+def test_jobs_are_found_by_their_model(client: Client) -> None:
+    assert found(client, model="model-1") == expected(3, 1)
+    assert found(client, model="model") == []
+
+
+def test_jobs_are_found_by_who_brought_their_end(client: Client) -> None:
+    assert found(client, source="callback") == expected(5, 0)
+    assert found(client, source="poll") == []
+
+
+def test_jobs_are_found_by_their_metadata_whether_text_or_number(client: Client) -> None:
+    assert found(client, **{"metadata.user": "2"}) == expected(4, 2)
+    assert found(client, **{"metadata.kind": "odd"}) == expected(2, 1)
+    assert (
+        found(client, **{"metadata.kind": "Odd"}) == found(client, **{"metadata.tags": "a"}) == []
+    )
+
+
+def test_every_condition_has_to_hold(client: Client) -> None:
+    query = {"metadata.user": "2", "model": "model-1", "status": "submitted"}
+    wanted = [ALL[n] for n in reversed(range(24)) if n % 4 == 2 and n % 3 == 1 and n % 5 != 0]
+    assert found(client, **query) == wanted
+    assert found(client, **{"metadata.user": "2", "metadata.kind": "odd"}) == []
+
+
+def test_since_is_included_and_until_is_not(client: Client, installation: Installation) -> None:
+    with installation.redis.client() as redis:
+        at = Parts.over(redis).store.load(ALL[10])
+    assert at is not None
+    # Down to the microsecond that a time can tell, never up beyond the job.
+    micros = int(at.created_at * 1e6)
+    exact = (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)).isoformat()
+    for moment in (exact, exact.replace("+00:00", "Z"), exact.replace("+", " ")):
+        assert found(client, until=moment) == ALL[9::-1]
+        assert found(client, since=moment) == ALL[:9:-1]
+    assert found(client, since=f"{micros / 1e6:.6f}", until=f"{at.created_at + 1e-4:.6f}") == [
+        ALL[10]
+    ]
+    assert found(client, since="2999-01-01T00:00:00Z") == found(client, until="0") == []
+
+
+def test_what_was_said_anew_is_found_anew(client: Client) -> None:
+    client.put_job("changing", model="old", metadata={"colour": "red"})
+    client.put_job("changing", model="new", metadata={"colour": "blue"})
+    assert client.jobs(model="old") == client.jobs(**{"metadata.colour": "red"}) == []
+    (job,) = client.jobs(model="new", **{"metadata.colour": "blue"})
+    assert job["id"] == "changing"
+
+
+def test_what_has_more_or_longer_metadata_than_are_kept_apart_is_found_too(client: Client) -> None:
+    many = {f"name-{n}": f"value {n}" for n in range(9)} | {"long": "x" * 500, "a=b": "c=d"}
+    client.put_job("richly", metadata=many).raise_for_status()
+    for name, value in many.items():
+        (job,) = client.jobs(**{f"metadata.{name}": value})
+        assert job["id"] == "richly"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("since", "yesterday"),
+        ("since", "2026-01-31"),
+        ("until", "2026-02-30T00:00:00Z"),
+        ("until", "nan"),
+        ("until", "-1"),
+        ("source", "Callback"),
+        ("model", ""),
+        ("metadata", "x"),
+        ("metadata.", "x"),
+        ("metadatas.a", "x"),
+        ("metadata.a", ["x", "y"]),
+        ("model", ["x", "y"]),
+    ],
+)
+def test_a_condition_that_cannot_be_is_named(client: Client, name: str, value: Any) -> None:
+    answer = client.get("/api/jobs", **{name: value})
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == [name]
+
+
+def walked(client: Client, limit: int) -> list[str]:
+    """The ids on all pages, from the newest job to the oldest."""
+    page = client.get("/api/jobs", limit=limit).json()
+    seen = [job["id"] for job in page["jobs"]]
+    while page["next_cursor"] is not None:
+        page = client.get("/api/jobs", limit=limit, cursor=page["next_cursor"]).json()
+        seen += [job["id"] for job in page["jobs"]]
+    return seen
+
+
+def test_pages_walked_while_a_thousand_jobs_arrive(client: Client) -> None:
+    """Again and again: no job of the start is missing, none comes twice, all in one order."""
+    with ThreadPoolExecutor(4) as pool:
+        arriving = [
+            pool.submit(client.put_job, f"arriving-{n}", model="model-1", metadata={"user": 2})
+            for n in range(ARRIVING)
+        ]
+        before, known = list[str](), set[str]()
+        for limit in count(7):
+            start = {f"arriving-{n}" for n in range(ARRIVING) if arriving[n].done()} | {*ALL}
+            seen = walked(client, limit)
+            assert len(set(seen)) == len(seen) and start <= set(seen)
+            assert [job_id for job_id in seen if job_id in known] == before
+            before, known = seen, {*seen}
+            if len(start) == ARRIVING + len(ALL):
+                break
+        assert {answer.result().status_code for answer in arriving} == {201}
+    assert limit > 8, "else nothing arrived during a walk"
+
+
+# By the store alone.
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with redis_server.client() as client:
+        yield client
+
+
+def job_of(n: int, **facts: Any) -> Job:
+    return replace(Job.expected(f"job-{n}", BEGAN + n, PATIENCE), **facts)
+
+
+def born(parts: Parts, n: int, **facts: Any) -> None:
+    job = job_of(n, **facts)
+    parts.store.change(job.id, lambda _job, _now: job, new=True)
+
+
+def test_a_page_looks_at_so_many_jobs_and_no_more(redis: Redis) -> None:
+    """Two conditions that many jobs meet, and no job both."""
+    parts = Parts.over(redis)
+    kinds: tuple[dict[str, Any], ...] = ({"source": Source.POLL}, {"model": "a"})
+    stock.put_in(redis, (job_of(n, **kinds[n % 2]) for n in range(2 * (LOOKS_MAX + 600))))
+    search, place, pages = Search(model="a", source=Source.POLL), None, 0
+    while True:
+        page = parts.pages.page(search, 10, place)
+        pages, place = pages + 1, page.last
+        assert page.jobs == []
+        if place is None:
+            break
+    assert pages == 2
+
+
+def test_a_set_that_is_older_than_the_record_finds_nothing_wrong(redis: Redis) -> None:
+    parts = Parts.over(redis)
+    born(parts, 1, model="a")
+    redis.zadd(f"{BY}model:b", {"job-1": BEGAN, "gone": BEGAN})
+    assert parts.pages.page(Search(model="b"), 10, None).jobs == []
+
+
+def test_a_job_from_before_searching_is_found_from_its_next_state_on(redis: Redis) -> None:
+    parts = Parts.over(redis)
+    born(parts, 1, model="a")
+    redis.delete(f"{BY}model:a")
+    parts.store.change("job-1", lambda job, now: job and job.given_up(now))
+    assert [job.id for job in parts.pages.page(Search(model="a"), 10, None).jobs] == ["job-1"]
+    assert redis.zcard(INDEX + State.LOST) == 1
+
+
+def test_a_forgotten_job_is_in_no_set(redis: Redis) -> None:
+    parts = Parts.over(redis)
+    born(parts, 1, model="a", source=Source.POLL, metadata={str(n): n for n in range(9)})
+    job = parts.store.load("job-1")
+    assert job is not None
+    parts.store.forget(job)
+    assert list(redis.scan_iter(f"{BY}*")) == []
+
+
+def test_pages_of_a_search_go_on_where_they_stopped(redis: Redis) -> None:
+    parts = Parts.over(redis)
+    stock.put_in(
+        redis, (job_of(n, model="ab"[n % 2], metadata={"user": n % 3}) for n in range(300))
+    )
+    search = Search(model="a", metadata=(("user", "1"),))
+    place: Position | None = None
+    seen: list[str] = []
+    for _ in range(60):
+        page = parts.pages.page(search, 7, place)
+        seen += [job.id for job in page.jobs]
+        place = page.last
+        if place is None:
+            break
+    assert seen == [f"job-{n}" for n in reversed(range(300)) if n % 2 == 0 and n % 3 == 1]

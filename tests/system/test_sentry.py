@@ -1,0 +1,111 @@
+"""Mistakes are told to a Sentry on this machine, and nothing secret with them."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from jobs.config import settings
+from jobs.errors import InvalidSettings
+from jobs.store.keys import DUE, RECORDS
+from tests.harness import reporting
+from tests.harness.hook import Hook
+from tests.harness.installation import DEFAULTS, WEBHOOK_SECRET
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene, running_scene
+
+DSN_KEY = "dsn-key-canary-81b4"
+
+
+@pytest.fixture(scope="module")
+def sentry() -> Iterator[Hook]:
+    """Takes envelopes and answers 200."""
+    hook = Hook()
+    yield hook
+    hook.close()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory, sentry: Hook) -> Iterator[Scene]:
+    dsn = f"http://{DSN_KEY}@127.0.0.1:{sentry.port}/42"
+    variables = {"SENTRY_DSN": dsn, **reporting.VARIABLES}
+    with running_scene(tmp_path_factory.mktemp("sentry"), None, None, **variables) as running:
+        yield running
+
+
+def events(sentry: Hook) -> list[dict[str, Any]]:
+    """The events of all envelopes so far: a header, then an item's header and its payload."""
+    found = []
+    for call in list(sentry.calls):
+        body = gzip.decompress(call.body) if call.headers.get("Content-Encoding") else call.body
+        lines = body.splitlines()
+        for header, payload in zip(lines[1::2], lines[2::2], strict=False):
+            if json.loads(header)["type"] == "event":
+                found.append(json.loads(payload))
+    return found
+
+
+def event_of(sentry: Hook, process: str) -> dict[str, Any]:
+    def told() -> dict[str, Any] | None:
+        return next((one for one in events(sentry) if one["tags"]["process"] == process), None)
+
+    return wait_for(f"an event of {process}", told, 20)
+
+
+def test_a_mistake_in_a_request_is_told_without_what_was_in_it(scene: Scene, sentry: Hook) -> None:
+    with scene.installation.redis.client() as redis:
+        redis.hset("fluxkeep:pauses", "*", f"{WEBHOOK_SECRET} []")
+        answer = requests.get(f"{scene.installation.url}/metrics?sig=query-canary", timeout=10)
+        redis.delete("fluxkeep:pauses")
+    assert answer.status_code == 500
+    event = event_of(sentry, "web")
+    assert event["logentry"]["message"] == "unforeseen %s in %s"
+    assert event["logentry"]["params"][0] == "ValueError"
+    assert "request" not in event and "breadcrumbs" not in event
+
+
+def test_a_broken_record_is_told_by_the_sweep(scene: Scene, sentry: Hook) -> None:
+    with scene.installation.redis.client() as redis:
+        redis.set(f"{RECORDS}broken", b"1 {")
+        redis.zadd(DUE, {"broken": 1.0})
+    event = event_of(sentry, "sweep")
+    redis.delete(f"{RECORDS}broken")
+    assert event["level"] == "error"
+
+
+def test_a_mistake_in_a_fork_of_the_worker_is_told_before_it_ends(
+    scene: Scene, sentry: Hook
+) -> None:
+    with scene.installation.redis.client() as redis:
+        redis.set(f"{RECORDS}broken-too", b"1 {")
+        redis.zadd("fluxkeep:waiting", {"broken-too": 1.0})
+    scene.stored(scene.generate())
+    event_of(sentry, "worker")
+
+
+def test_nothing_secret_was_in_any_envelope(scene: Scene, sentry: Hook) -> None:
+    assert events(sentry)
+    said = json.dumps(events(sentry))
+    for canary in (*scene.installation.secrets(), DSN_KEY, "query-canary"):
+        assert canary not in said
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        *("sentry.example", "https://sentry.example/1", "https://k@h/x"),
+        *("https://k@h/x1", "https://k@h:port/1", "https://k@h:65536/1", "https://k@h/1?a=b"),
+    ],
+)
+def test_a_dsn_that_is_none_stops_the_start_with_its_name(dsn: str) -> None:
+    with pytest.raises(InvalidSettings, match="SENTRY_DSN") as refused:
+        settings.load({**DEFAULTS, "SENTRY_DSN": dsn})
+    assert dsn not in str(refused.value)
+
+
+@pytest.mark.parametrize("dsn", ["https://k@o1.sentry.example/42", "http://k:s@h:65535/path/1"])
+def test_a_dsn_may_have_a_port_and_a_path(dsn: str) -> None:
+    assert settings.load({**DEFAULTS, "SENTRY_DSN": dsn}).sentry_dsn

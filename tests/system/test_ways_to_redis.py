@@ -1,0 +1,183 @@
+"""The ways to Redis: over TLS, by Sentinel, by Valkey's names; a whole Fluxkeep on each."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from deploy.local_redis import free_port
+from jobs.config.settings import load
+from jobs.errors import InvalidSettings, StoreUnavailable
+from jobs.services import for_web, redis_for_web
+from receiver.checks import Grade, redis_access
+from tests.harness import Installation, RedisServer
+from tests.harness.doctor_output import NEEDED
+from tests.harness.patience import wait_for
+from tests.harness.scene import Scene
+from tests.harness.sentinel import Watched
+from tests.harness.tls import TlsFront
+from tests.sandbox import Sandbox
+
+# How a URL is read.
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("valkey://:p@a:1/2", "redis://:p@a:1/2"),
+        ("valkeys://:p@a:1?db=2", "rediss://:p@a:1?db=2"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("redis+sentinel://:p@a,b:5/keep", "redis://:p@/?"),
+        (
+            "valkeys+sentinel://u:p@a/keep/3?ssl_cert_reqs=none",
+            "rediss://u:p@/3?ssl_cert_reqs=none",
+        ),
+    ],
+)
+def test_every_way_is_told_to_redis_py_in_its_own_words(url: str, plain: str) -> None:
+    assert load(NEEDED | {"REDIS_URL": url}).redis.plain == plain
+
+
+def test_sentinels_are_read_with_their_ports_and_their_own_password() -> None:
+    url = "redis+sentinel://:p@a,[::1]:5/keep/1?sentinel_password=q"
+    sentinels = load(NEEDED | {"REDIS_URL": url}).redis.sentinels
+    assert sentinels == ((("a", 26379), ("::1", 5)), "keep", {"password": "q"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://canary:1",
+        "redis+sentinel:///keep",
+        "redis+sentinel://canary:1,/keep",
+        "redis+sentinel://canary:x/keep",
+        "redis+sentinel://canary:1/keep/canary",
+        "redis+cluster://canary:1",
+        "unix+sentinel://canary:1/keep",
+        "rediss://canary:1/0?ssl_cert_reqs=canary",
+        "rediss://canary:1/0?ssl_ca_certs=/canary",
+        "redis+sentinel://canary:1/keep?canary=1",
+    ],
+)
+def test_nonsense_stops_with_the_name_of_the_variable(url: str) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        redis_for_web(load(NEEDED | {"REDIS_URL": url}))
+    assert str(caught.value).startswith("REDIS_URL: ")
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_an_option_that_only_redis_py_can_judge_stops_the_web_process(
+    stopped_installation: Installation,
+) -> None:
+    url = f"{stopped_installation.redis.url}?planted=canary"
+    (web,) = stopped_installation.start("web", REDIS_URL=url)
+    assert web.wait() == 3
+    assert "cannot start: REDIS_URL: has an option that makes no sense" in web.output()
+    assert "canary" not in web.output()
+
+
+# TLS.
+
+
+@pytest.fixture
+def tls(redis_server: RedisServer, tmp_path: Path) -> Iterator[TlsFront]:
+    with TlsFront(redis_server.port, tmp_path) as front:
+        yield front
+
+
+@pytest.fixture
+def secure_url(redis_server: RedisServer, tls: TlsFront) -> str:
+    return redis_server.url_through(tls.port).replace("redis://", "rediss://")
+
+
+def answers(url: str, **settings: str) -> bool:
+    services = for_web(load(NEEDED | {"REDIS_URL": url, "MEDIA_URL": "memory://"} | settings))
+    with closing(services.redis):
+        try:
+            services.pulse.ping()
+        except StoreUnavailable:
+            return False
+    return True
+
+
+def test_a_certificate_that_signed_itself_is_not_trusted(secure_url: str) -> None:
+    assert not answers(secure_url)
+
+
+def test_it_is_trusted_when_it_is_named(secure_url: str, tls: TlsFront) -> None:
+    assert answers(f"{secure_url}?ssl_ca_certs={tls.certificate}")
+    assert answers(secure_url.replace("rediss:", "valkeys:") + f"?ssl_ca_certs={tls.certificate}")
+
+
+def test_it_can_be_left_unchecked_by_the_url_or_by_a_variable(secure_url: str) -> None:
+    assert answers(f"{secure_url}?ssl_cert_reqs=none")
+    assert answers(secure_url, REDIS_VERIFY="no")
+
+
+def test_a_server_without_tls_is_not_answered_in_the_clear(redis_server: RedisServer) -> None:
+    assert not answers(redis_server.url.replace("redis://", "rediss://"), REDIS_VERIFY="no")
+
+
+def test_the_doctor_warns_where_nobody_is_checked() -> None:
+    url = "rediss://:long-password@redis.example.invalid:1"
+    assert [one.grade for one in redis_access.check(load(NEEDED | {"REDIS_URL": url}))] == [
+        Grade.OK
+    ]
+    unchecked = load(NEEDED | {"REDIS_URL": url, "REDIS_VERIFY": "no"})
+    (found,) = redis_access.check(unchecked)
+    assert found.grade is Grade.WARNING and "REDIS_VERIFY" in found.why
+
+
+@pytest.mark.slow
+def test_everything_works_over_tls(
+    stopped_installation: Installation, sandbox: Sandbox, secure_url: str
+) -> None:
+    stopped_installation.settings |= {"REDIS_URL": secure_url, "REDIS_VERIFY": "no"}
+    stopped_installation.start()
+    stopped_installation.wait_until_ready(path="/readyz")
+    scene = Scene(sandbox, stopped_installation)
+    scene.stored(scene.generate())
+
+
+# Sentinel.
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    redis = Watched(tmp_path / "redis")
+    yield redis
+    redis.close()
+
+
+@pytest.mark.slow
+def test_when_the_primary_dies_everything_goes_on_with_its_replica(
+    tmp_path: Path, watched: Watched, sandbox: Sandbox
+) -> None:
+    with closing(Installation(tmp_path, watched.primary, sandbox.url)) as installation:
+        installation.settings |= {"REDIS_URL": watched.url}
+        installation.start()
+        installation.wait_until_ready(path="/readyz")
+        scene = Scene(sandbox, installation)
+        before = scene.stored(scene.generate())
+        wait_for("it is copied", lambda: before["id"].encode() in _records(watched.replica))
+        watched.primary.kill()
+        wait_for("a new primary", lambda: _ready(scene), 60)
+        scene.stored(scene.generate(), 60)
+        assert scene.client.job(before["id"])["status"] == "stored"
+        assert all(installation.running[name][0].alive for name in installation.commands)
+
+
+def test_without_any_sentinel_it_is_an_outage_like_any_other() -> None:
+    url = f"redis+sentinel://127.0.0.1:{free_port()}/keep"
+    assert not answers(url)
+
+
+def _records(redis: RedisServer) -> bytes:
+    with redis.client() as client:
+        return b" ".join(client.keys("fluxkeep:job:*"))
+
+
+def _ready(scene: Scene) -> bool:
+    return bool(scene.client.get("/readyz").status_code == 200)

@@ -1,0 +1,189 @@
+"""The arrows between packages, and which package may know what; read from the syntax trees."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from deploy.procfile import ROOT
+
+LINES_MAX = 300
+ARROWS = {
+    "jobs": {"jobs"},
+    "receiver": {"jobs", "receiver"},
+    "worker": {"jobs", "worker"},
+    "deploy": {"jobs", "deploy"},
+}
+# Inside `jobs`, from the ground up: a package reaches only packages of its own tier and below.
+# The modules at the root stand where their imports put them.
+TIERS = ({"net"}, {"bfl", "storage", "config"}, {"store", "observability"})
+PURE = ("jobs.errors", "jobs.status", "jobs.report", "jobs.job", "jobs.submission")
+# Libraries that are known in one place, so that they can be replaced in one place.
+HOMES = {
+    "flask": ("receiver",),
+    "werkzeug": ("receiver",),
+    "click": ("receiver",),
+    "requests": ("jobs.net", "jobs.bfl", "worker", "deploy"),
+    "rq": ("jobs.store", "worker"),
+    "redis": ("jobs.store", "jobs.services", "worker", "deploy"),
+    "hiredis": ("jobs.store",),
+    "obstore": ("jobs.storage",),
+    "gevent": ("receiver", "deploy"),
+    "itsdangerous": ("jobs.signing",),
+    "standardwebhooks": ("jobs.standard_webhooks",),
+    "dotenv": ("jobs.config", "deploy"),
+    "prometheus_client": ("receiver",),
+    "PIL": ("worker.thumbnail_child",),  # a process of its own: a picture can crash a decoder
+}
+BFL_WORDS = {"Ready", "Pending", "Reasoning", "Generating", "SUCCESS", "Task not found"}
+VAGUE = {"utils", "common", "manager", "helpers", "misc"}
+
+
+def _files(*packages: str) -> list[Path]:
+    found = [path for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+    return [path.relative_to(ROOT) for path in found if "node_modules" not in path.parts]
+
+
+PRODUCT = _files("jobs", "receiver", "worker")
+ALL = _files("jobs", "receiver", "worker", "deploy", "tests")
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text())
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {_name(path): path for path in ALL}
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of what is imported: modules, or names in modules."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def _imported(module: str) -> frozenset[str]:
+    """The modules of this repository that a module imports."""
+    names = _imports(_tree(MODULES[module]))
+    found = {name if name in MODULES else name.rpartition(".")[0] for name in names}
+    return frozenset(found & MODULES.keys())
+
+
+def _reached(module: str) -> set[str]:
+    """The same, and what those import in turn."""
+    reached, waiting = set[str](), [module]
+    while waiting:
+        new = _imported(waiting.pop()) - reached
+        reached |= new
+        waiting.extend(new)
+    return reached
+
+
+def _package_in_jobs(module: str) -> str | None:
+    top, _, rest = module.partition(".")
+    package = rest.partition(".")[0]
+    return package if top == "jobs" and package and (ROOT / top / package).is_dir() else None
+
+
+def _texts(tree: ast.Module) -> Iterator[str]:
+    """Every string but the docstrings."""
+    prose = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield node.value
+
+
+@pytest.mark.parametrize("package", ARROWS)
+def test_a_package_imports_only_what_its_arrow_points_at(package: str) -> None:
+    for path in _files(package):
+        ours = {name.split(".")[0] for name in _imports(_tree(path))} & {*ARROWS, "tests"}
+        assert ours <= ARROWS[package], f"{path} imports {ours - ARROWS[package]}"
+
+
+def test_the_packages_of_jobs_reach_only_their_own_tier_and_below() -> None:
+    allowed = set[str]()
+    for tier in TIERS:
+        allowed |= tier
+        inside = [module for module in MODULES if _package_in_jobs(module) in tier]
+        for module in inside:
+            reached = {_package_in_jobs(name) for name in _reached(module)} - {None}
+            assert reached <= allowed, f"{module} reaches {reached - allowed}"
+
+
+def test_every_package_of_jobs_has_its_tier() -> None:
+    packages = {path.parts[1] for path in _files("jobs") if len(path.parts) > 2}
+    assert packages == set[str]().union(*TIERS)
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_the_domain_reaches_no_adapter(module: str) -> None:
+    adapters = {"net", "storage", "config", "store", "observability"}
+    assert not {_package_in_jobs(name) for name in _reached(module)} & adapters
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert not [module for module in MODULES if module in _reached(module)]
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_is_known_only_where_it_is_at_home(library: str) -> None:
+    for path in [*PRODUCT, *_files("deploy")]:
+        if library in {name.split(".")[0] for name in _imports(_tree(path))}:
+            assert _name(path).startswith(HOMES[library]), f"{path} imports {library}"
+
+
+def test_only_the_store_knows_the_keys_of_redis() -> None:
+    for path in PRODUCT:
+        if not _name(path).startswith("jobs.store"):
+            assert "jobs.store.keys" not in _imported(_name(path)), path
+        if _name(path) != "jobs.store.keys":
+            assert not [text for text in _texts(_tree(path)) if "fluxkeep:" in text], path
+
+
+def test_only_the_package_for_bfl_speaks_its_words() -> None:
+    for path in PRODUCT:
+        if not _name(path).startswith("jobs.bfl"):
+            assert not BFL_WORDS.intersection(_texts(_tree(path))), path
+
+
+def test_one_module_reads_the_environment() -> None:
+    for path in PRODUCT:
+        read = {
+            node.attr
+            for node in ast.walk(_tree(path))
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) != "request"
+        }
+        assert _name(path) == "jobs.config.environment" or "environ" not in read, path
+
+
+def test_no_function_imports_anything() -> None:
+    for path in ALL:
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert not list(_imports(node)), f"{path}: {node.name} imports"
+
+
+def test_every_module_opens_with_its_purpose() -> None:
+    assert not [path for path in ALL if not ast.get_docstring(_tree(path))]
+
+
+def test_no_file_is_long_or_vaguely_named() -> None:
+    long = [path for path in ALL if len((ROOT / path).read_text().splitlines()) > LINES_MAX]
+    assert not long
+    assert not [path for path in ALL if path.stem in VAGUE]

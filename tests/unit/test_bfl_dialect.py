@@ -1,0 +1,284 @@
+"""BFL's dialect: every shape of callback and polling answer that is on record, in our words."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from json import dumps
+from typing import Any
+
+import pytest
+
+from jobs.bfl import parsing, results
+from jobs.errors import BadReport
+from jobs.net import strict_json
+from jobs.report import Failure, Moderation, Report, Stage
+from jobs.status import News, Source
+
+ID = "b2f6c0de-0000-4000-8000-3a1b5c7d9e0f"
+URL = (
+    "https://delivery.eu2.bfl.ai/results/8e/3470338ce49379/0a/sample.jpeg"
+    "?se=2026-08-15T19%3A22%3A20Z&sp=r&sv=2026-02-06&sr=b&rsct=image/jpeg&sig=a/b%2Bc%3D"
+)
+DIES_AT = datetime(2026, 8, 15, 19, 22, 20, tzinfo=UTC).timestamp()
+RESULT = {"sample": URL, "prompt": "a cat", "seed": 42}
+
+
+def heard(message: dict[str, Any]) -> Report:
+    return parsing.parse_callback(dumps(message).encode())
+
+
+def polled(**answer: Any) -> Report:
+    empty = {"id": ID, "status": "Pending", "result": None, "progress": None, "details": None}
+    return parsing.parse_report({**empty, "preview": None, **answer}, ID, Source.POLL)
+
+
+def now_era(status: str, result: Any = None, **more: Any) -> dict[str, Any]:
+    """Since 2026-02: the same as a polling answer."""
+    message = {"id": ID, "status": status, "result": result, "progress": None}
+    return {**message, "details": None, "preview": None, **more}
+
+
+def old_era(status: str, result: Any = None, **more: Any) -> dict[str, Any]:
+    return {"task_id": ID, "status": status, "result": result, "progress": 0.5, **more}
+
+
+def skills_era(status: str, **more: Any) -> dict[str, Any]:
+    return {"id": ID, "status": status, "timestamp": "2026-08-15T19:12:20Z", **more}
+
+
+# What was made.
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        now_era("Ready", RESULT),
+        now_era("Ready", RESULT, cost=3.0),
+        old_era("SUCCESS", {**RESULT, "start_time": 1.5, "end_time": 2.5, "duration": 1.0}),
+        skills_era("Ready", result=RESULT),
+        now_era("ready", RESULT),
+        now_era("READY", RESULT),
+    ],
+)
+def test_ready_is_understood_in_every_era(message: dict[str, Any]) -> None:
+    report = heard(message)
+    assert (report.task_id, report.news, report.source) == (ID, News.READY, Source.CALLBACK)
+    assert (report.urls, report.expires) == ((URL,), DIES_AT)
+    assert report.result["prompt"] == "a cat" and report.result["seed"] == 42
+    assert report.said == message["status"]
+    assert (report.failure, report.moderation) == (None, None)
+
+
+@pytest.mark.parametrize("result", [None, {}, {"sample": None}, {"sample": ""}, {"seed": 1}, "x"])
+def test_ready_without_anything_to_fetch_is_unclear(result: Any) -> None:
+    report = heard(now_era("Ready", result))
+    assert (report.news, report.urls, report.expires) == (News.UNCLEAR, (), None)
+
+
+def test_all_media_of_a_result_are_found_once_each_and_in_order() -> None:
+    first, second, draft = (URL.replace("sample", name) for name in ("0", "1", "draft"))
+    result = {"samples": [first, second, first, None, 7], "draft_cache": draft, "sample": first}
+    report = heard(now_era("Ready", result))
+    assert report.urls == (first, second, draft)
+    assert results.without_media_fields(report.result) == {}
+
+
+def test_the_first_of_several_deaths_counts() -> None:
+    sooner = URL.replace("19%3A22%3A20", "19%3A22%3A19")
+    assert heard(now_era("Ready", {"samples": [URL, sooner]})).expires == DIES_AT - 1
+
+
+@pytest.mark.parametrize(
+    ("expiry", "dies_at"),
+    [
+        ("2026-08-15T19%3A22%3A20Z", DIES_AT),
+        ("2026-08-15T19:22:20Z", DIES_AT),
+        ("2026-08-15T19:22:20", DIES_AT),
+        ("2026-08-15T21:22:20%2B02:00", DIES_AT),
+        ("2026-08-15T19:22:20.000Z", DIES_AT),
+        ("", None),
+        ("soon", None),
+        ("0", None),
+        ("9999-99-99T99:99:99Z", None),
+    ],
+)
+def test_the_url_says_when_it_dies(expiry: str, dies_at: float | None) -> None:
+    url = f"https://delivery.bfl.ai/x?sp=r&se={expiry}&sig=a"
+    assert heard(now_era("Ready", {"sample": url})).expires == dies_at
+
+
+@pytest.fixture
+def a_machine_in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as environment:
+        environment.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("a_machine_in_tokyo")
+def test_a_death_without_a_time_zone_is_in_utc_wherever_we_are() -> None:
+    url = "https://delivery.bfl.ai/x?se=2026-08-15T19:22:20&sig=a"
+    assert heard(now_era("Ready", {"sample": url})).expires == DIES_AT
+
+
+def test_a_url_that_does_not_say_when_it_dies_is_no_obstacle() -> None:
+    for url in ("https://delivery.bfl.ai/x", "https://[", "https://delivery.bfl.ai/?se", "\\"):
+        assert heard(now_era("Ready", {"sample": url})).urls == (url,)
+
+
+# What was not.
+
+
+@pytest.mark.parametrize(
+    ("status", "stage"),
+    [
+        ("Request Moderated", "request"),
+        ("request moderated", "request"),
+        ("Content Moderated", "content"),
+        ("GENERATED CONTENT MODERATED", "content"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("details", "reasons"),
+    [
+        ({"Moderation Reasons": ["Violence", "Hate"]}, ("Violence", "Hate")),
+        ({"Moderation Reasons": "Violence"}, ("Violence",)),
+        ({"Moderation Reasons": None}, ()),
+        ({"something else": 1}, ()),
+        (["Violence", 3, None], ("Violence",)),
+        ("Violence", ("Violence",)),
+        (None, ()),
+        (7, ()),
+    ],
+)
+def test_a_refusal_names_its_stage_and_its_reasons(
+    status: str, stage: Stage, details: Any, reasons: tuple[str, ...]
+) -> None:
+    for message in (now_era(status, details=details), old_era(status, details=details)):
+        report = heard(message)
+        assert (report.news, report.urls) == (News.MODERATED, ())
+        assert report.moderation == Moderation(stage, reasons)
+
+
+@pytest.mark.parametrize(
+    ("message", "failure"),
+    [
+        (now_era("Error"), Failure("bfl_error", "BFL reported an error")),
+        (now_era("Error", details="out of memory"), Failure("bfl_error", "out of memory")),
+        (now_era("Failed", details=["a", "b"]), Failure("bfl_error", "a; b")),
+        (now_era("Error", details={"msg": "bad size"}), Failure("bfl_error", "bad size")),
+        (old_era("FAILED", error="Task failed on GPU"), Failure("bfl_error", "Task failed on GPU")),
+        (
+            skills_era("Error", error="content_policy_violation", message="No."),
+            Failure("content_policy_violation", "No."),
+        ),
+        (
+            now_era("Error", detail=[{"loc": ["body", "width"], "msg": "too wide", "type": "v"}]),
+            Failure("bfl_error", "body.width: too wide"),
+        ),
+    ],
+)
+def test_a_failure_says_why(message: dict[str, Any], failure: Failure) -> None:
+    report = heard(message)
+    assert (report.news, report.failure) == (News.FAILED, failure)
+
+
+def test_a_long_explanation_is_cut() -> None:
+    report = heard(now_era("Error", details="x" * 10_000))
+    assert report.failure is not None
+    assert len(report.failure.message) == parsing.MESSAGE_MAX_CHARS
+
+
+# What is not decided yet.
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "Pending",
+        "PENDING",
+        "processing",
+        "Reasoning",
+        "Generating",
+        "Task not found",
+        "Reticulating",
+    ],
+)
+def test_a_word_that_is_not_final_is_progress(status: str) -> None:
+    for message in (now_era(status), old_era(status), now_era(status, RESULT)):
+        report = heard(message)
+        assert (report.news, report.urls) == (News.PROGRESS, ())
+
+
+@pytest.mark.parametrize("status", [None, 7, True, ["Ready"], {"Ready": 1}, ""])
+def test_a_status_that_is_no_word_decides_nothing(status: Any) -> None:
+    assert heard({"id": ID, "status": status, "result": RESULT}).news is News.PROGRESS
+
+
+def test_a_message_without_a_status_decides_nothing() -> None:
+    assert heard({"id": ID, "result": RESULT}).news is News.PROGRESS
+
+
+# Polling answers.
+
+
+def test_polling_answers_are_read_by_the_same_rules() -> None:
+    pending = polled(progress=0.4)
+    assert (pending.news, pending.source, pending.progress) == (News.PROGRESS, Source.POLL, 0.4)
+    flux_1 = polled(status="Ready", result={**RESULT, "start_time": 1.0, "duration": 2.0})
+    flux_2 = polled(status="Ready", result={**RESULT, "start_time": 1.0})
+    assert flux_1.urls == flux_2.urls == (URL,)
+    assert polled(status="Failed").news is News.FAILED
+    assert polled(status="Request Moderated").news is News.MODERATED
+
+
+@pytest.mark.parametrize("word", ["Task not found", "task not found", "TASK NOT FOUND"])
+def test_an_unknown_task_is_recognised(word: str) -> None:
+    assert parsing.is_not_found({"status": word})
+    assert not parsing.is_not_found({"status": "Pending"}) and not parsing.is_not_found({})
+
+
+# Numbers and names.
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [(3, 3.0), (7.000000000000001, 7.000000000000001), (0, 0.0), (None, None)]
+)
+def test_the_cost_is_found_where_it_stands(given: Any, read: float | None) -> None:
+    assert heard(now_era("Ready", RESULT, cost=given)).cost == read
+    assert heard(now_era("Ready", {**RESULT, "cost": given})).cost == read
+
+
+@pytest.mark.parametrize("odd", [True, "3", [3], {"a": 3}, 10**400])
+def test_a_number_that_is_none_is_not_taken_for_one(odd: Any) -> None:
+    report = heard(now_era("Pending", cost=odd, progress=odd))
+    assert (report.cost, report.progress) == (None, None)
+
+
+def test_the_newer_name_of_the_id_wins() -> None:
+    assert heard({"id": "new", "task_id": "old", "status": "Pending"}).task_id == "new"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["", 7, True, None, [], {}, "a:b", "a/b", "..", "a\0", "a\n", "a b", "é", "a" * 129, "\u0661"],
+)
+@pytest.mark.parametrize("name", ["id", "task_id"])
+def test_an_id_that_is_not_plain_is_refused(name: str, bad: Any) -> None:
+    with pytest.raises(BadReport):
+        heard({name: bad, "status": "Ready", "result": RESULT})
+
+
+def test_an_id_of_128_characters_is_plain() -> None:
+    assert heard({"id": "a" * 128}).task_id == "a" * 128
+
+
+@pytest.mark.parametrize("body", [b"[" + b"1," * 100_000 + b"1]", b"[" + b"[[]]," * 50_000 + b"1]"])
+def test_a_body_of_more_values_than_anybody_sends_is_not_parsed(body: bytes) -> None:
+    with pytest.raises(BadReport, match="too many values"):
+        strict_json.loads(body)
+
+
+def test_a_body_with_much_text_is_parsed() -> None:
+    assert strict_json.loads(b'["' + b"QUJD" * 1_000_000 + b'"]')

@@ -1,0 +1,75 @@
+"""No secret is compared in a way whose time tells how much of a guess was right.
+
+Time itself is too noisy to measure in a test; the syntax trees are not.
+"""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.procfile import ROOT
+
+FILES = ("jobs/signing.py", "receiver/api_keys.py")
+# All of them stop at the first difference, or look their argument up by it.
+HASTY_COMPARISONS = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)
+HASTY_METHODS = {"count", "endswith", "find", "get", "index", "pop", "rfind", "startswith"}
+# These stop at the first match: the time would tell which secret of a list it was.
+HASTY_FUNCTIONS = {"any", "all", "next", "filter"}
+
+every_file = pytest.mark.parametrize("file", FILES)
+
+
+def hasty(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and not _of_lengths(node):
+            if any(isinstance(operator, HASTY_COMPARISONS) for operator in node.ops):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Match):
+            yield f"match {ast.unparse(node.subject)}"
+        elif isinstance(node, ast.Call) and _name(node.func) in HASTY_METHODS | HASTY_FUNCTIONS:
+            yield ast.unparse(node)
+
+
+def _of_lengths(node: ast.Compare) -> bool:
+    """How long something is, is no secret: the digests' length is public."""
+    return isinstance(node.left, ast.Call) and _name(node.left.func) == "len"
+
+
+def _name(called: ast.expr) -> str:
+    if isinstance(called, ast.Attribute):
+        return called.attr
+    return called.id if isinstance(called, ast.Name) else ""
+
+
+def tree_of(file: str) -> ast.Module:
+    return ast.parse((ROOT / file).read_text())
+
+
+@every_file
+def test_nothing_is_compared_in_haste(file: str) -> None:
+    assert list(hasty(tree_of(file))) == []
+
+
+@every_file
+def test_what_is_compared_is_compared_in_constant_time(file: str) -> None:
+    called = [node for node in ast.walk(tree_of(file)) if isinstance(node, ast.Call)]
+    assert "compare_digest" in {_name(node.func) for node in called}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "given == secret",
+        "given != secret",
+        "given in secrets",
+        "given not in secrets",
+        "any(compare_digest(given, secret) for secret in secrets)",
+        "secrets.get(given)",
+        "secrets.index(given)",
+        "secret.startswith(given)",
+        "match given:\n    case 'secret': pass",
+    ],
+)
+def test_haste_is_seen(source: str) -> None:
+    assert list(hasty(ast.parse(source)))

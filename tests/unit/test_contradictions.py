@@ -1,0 +1,44 @@
+"""Deliveries whose head and body contradict each other, where no library would say a word."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import TransferFailed
+from jobs.net import outbound
+from tests.unit.test_fetch import JPEG, Shelf, chunked, md5
+from tests.unit.test_web import Wire
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    wire = Wire()
+    with outbound.new_session(wire.origin) as session:
+        yield Shelf(wire, session, tmp_path)
+    wire.close()
+
+
+@pytest.mark.parametrize("off_by", [-1, 1, 1000])
+def test_a_length_that_the_chunks_contradict_is_a_failed_transfer(
+    shelf: Shelf, off_by: int
+) -> None:
+    shelf.serves(
+        chunked(JPEG) + b"0\r\n\r\n",
+        Content_Length=len(JPEG) + off_by,
+        Transfer_Encoding="chunked",
+        Content_MD5=md5(JPEG),
+    )
+    shelf.fails(TransferFailed, "bytes arrived")
+
+
+def test_a_length_that_is_too_small_is_a_failed_transfer(shelf: Shelf) -> None:
+    for told in (len(JPEG) - 1, len(JPEG) // 2):
+        shelf.serves(JPEG, Content_Length=told)
+        shelf.fails(TransferFailed, "breaks off")
+        shelf.path.unlink()
+
+
+def test_a_md5_of_more_than_was_announced_is_a_failed_transfer(shelf: Shelf) -> None:
+    shelf.serves(JPEG, Content_Length=len(JPEG) - 1, Content_MD5=md5(JPEG))
+    shelf.fails(TransferFailed, "Content-MD5")

@@ -1,0 +1,208 @@
+"""Whatever is sent as a report: it is read, or refused in the one way that is documented."""
+
+from json import dumps
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from jobs.bfl import parsing
+from jobs.errors import BadReport
+from jobs.job import Job
+from jobs.net import strict_json
+from jobs.report import Report
+from jobs.status import News, Source
+from jobs.store import codec
+from jobs.timeouts import Patience
+from jobs.transitions import transition
+
+PATIENCE = Patience(60.0, 3600.0)
+SIGNED = "https://delivery.eu2.bfl.ai/a/sample.png?se=2026-08-15T19%3A22%3A20Z&sig=CANARY%2Fx"
+
+
+def nested(depth: int, opening: str = "[", closing: str = "]") -> str:
+    return opening * depth + closing * depth
+
+
+def in_result(value: str) -> bytes:
+    return f'{{"id":"a","status":"Ready","result":{{"sample":"x","y":{value}}}}}'.encode()
+
+
+def in_details(value: str) -> bytes:
+    return f'{{"id":"a","status":"Error","details":{value}}}'.encode()
+
+
+def read(body: bytes) -> Report | None:
+    """The report, or None when it was refused; any other error fails the test."""
+    try:
+        return parsing.parse_callback(body)
+    except BadReport:
+        return None
+
+
+# Strict JSON.
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"\xff",
+        b'{"id":"\xff"}',
+        b'{"id":"\xc0\xaf"}',
+        b'{"id":"\xed\xa0\x80"}',
+        b'\xef\xbb\xbf{"id":"a"}',
+        '{"id":"a"}'.encode("utf-16"),
+        '{"id":"a"}'.encode("utf-16-le"),
+        '{"id":"a"}'.encode("utf-32"),
+        b'{"id":"a","x":NaN}',
+        b'{"id":"a","x":Infinity}',
+        b'{"id":"a","x":-Infinity}',
+        b'{"id":"a","x":1e999}',
+        b'{"id":"a","x":-1e999}',
+        b'{"id":"a","id":"b"}',
+        b'{"id":"a","x":{"y":1,"y":1}}',
+        b'{"id":"a","x":"\\ud800"}',
+        b'{"id":"a","\\udfff":1}',
+        b'{"id":"a","x":' + b"9" * 5000 + b"}",
+        b'{"id":"a"} x',
+        b'{"id":"a",}',
+        b"{'id':'a'}",
+        b'{"id":"a\x00"}',
+        b'{"id":"a\n"}',
+        b'{"id":"a","x":01}',
+        b"[" * 100_000,
+        b'{"id":"a","x":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+        b'{"a":' * 50_000,
+    ],
+)
+def test_what_is_lenient_in_python_is_refused(body: bytes) -> None:
+    with pytest.raises(BadReport):
+        strict_json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b"null", b'"id"', b"7", b"true", b'[{"id":"a"}]', b"1.5", b"{}"]
+)
+def test_json_that_is_no_object_with_an_id_is_refused(body: bytes) -> None:
+    strict_json.loads(body)
+    with pytest.raises(BadReport):
+        parsing.parse_callback(body)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"x":"\\ud83d\\ude00"}', '{"x":"😀"}'.encode(), b' {"x": 1e308}\r\n', b'{"x":-0}']
+)
+def test_what_the_standard_allows_is_read(body: bytes) -> None:
+    assert "x" in strict_json.loads(body)
+
+
+def test_a_refusal_does_not_repeat_what_was_sent() -> None:
+    with pytest.raises(BadReport) as caught:
+        parsing.parse_callback(b'{"id":"a","canary":')
+    assert "canary" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("frame", [in_result, in_details])
+@pytest.mark.parametrize("depth", [100, 190, 300, 400, 500, 700, 900, 980, 5000])
+def test_depth_is_read_or_refused(frame: Any, depth: int) -> None:
+    for value in (nested(depth), nested(depth, '{"a":', "}").replace(":}", ":1}")):
+        keep(read(frame(value)))
+
+
+def keep(report: Report | None) -> None:
+    """What was accepted can be put on record and read back."""
+    if report is not None:
+        job = transition(Job.expected(report.task_id, 1.0, PATIENCE), report, 2.0, PATIENCE)
+        assert codec.decode(codec.encode(job, job.version)) == job
+
+
+@pytest.mark.parametrize("digits", [100, 1000, 4300])
+def test_a_number_of_many_digits_can_be_put_on_record(digits: int) -> None:
+    keep(read(in_result("9" * digits)))
+
+
+# Anything at all.
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=20,
+)
+WORDS = st.sampled_from(["Ready", "SUCCESS", "Error", "Pending", "Content Moderated", "???"])
+MESSAGES = st.fixed_dictionaries(
+    {"id": st.just("a") | JSON},
+    optional={
+        "task_id": JSON,
+        "status": WORDS | JSON,
+        "result": st.dictionaries(st.sampled_from(["sample", "samples", "seed"]), JSON) | JSON,
+        "details": JSON,
+        "detail": JSON,
+        "message": JSON,
+        "error": JSON,
+        "cost": JSON,
+        "progress": JSON,
+    },
+)
+
+
+@given(st.binary(max_size=400))
+@example(b'{"id":"a","result":{"sample":"//["}}')
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    keep(read(body))
+
+
+@given(JSON | MESSAGES)
+def test_any_json_is_read_or_refused(value: Any) -> None:
+    keep(read(dumps(value).encode()))
+
+
+@given(MESSAGES)
+def test_a_report_holds_together(message: dict[str, Any]) -> None:
+    report = read(dumps(message).encode())
+    if report:
+        assert bool(report.urls) is (report.news is News.READY)
+        assert (report.failure is not None) is (report.news is News.FAILED)
+        assert (report.moderation is not None) is (report.news is News.MODERATED)
+        assert report.source is Source.CALLBACK
+
+
+# Signatures.
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        SIGNED,
+        SIGNED.replace("https", "HTTPS"),
+        f" {SIGNED}",
+        f"see {SIGNED} for more",
+        f"{SIGNED} {SIGNED}",
+        [SIGNED],
+        [[{"deep": [SIGNED]}]],
+        {"url": SIGNED},
+    ],
+    ids=["plain", "capitals", "space", "sentence", "two", "list", "deep", "object"],
+)
+@pytest.mark.parametrize("name", ["sample", "samples", "draft_cache", "preview", "input_image"])
+def test_a_signed_query_never_survives_in_a_result(name: str, value: Any) -> None:
+    for status in ("Ready", "Pending", "Error"):
+        message = {"id": "a", "status": status, "result": {"sample": SIGNED, name: value}}
+        kept = dumps(dict(parsing.parse_callback(dumps(message).encode()).result))
+        assert "CANARY" not in kept
+
+
+@pytest.mark.parametrize("name", ["message", "error", "details", "detail"])
+def test_a_signed_query_never_survives_in_an_explanation(name: str) -> None:
+    failed = {"id": "a", "status": "Error", name: f"cannot upload to {SIGNED}"}
+    report = parsing.parse_callback(dumps(failed).encode())
+    assert report.failure is not None and "CANARY" not in report.failure.message
+
+
+def test_a_result_that_is_too_large_is_not_kept() -> None:
+    report = parsing.parse_callback(in_result(dumps("x" * 20_000)))
+    assert report.result == {"truncated": True} and report.urls == ("x",)

@@ -1,0 +1,150 @@
+"""Which URLs are followed: BFL's own hosts, in the one spelling every parser agrees on."""
+
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from urllib3.util import parse_url
+
+from jobs.bfl.hosts import Trust, api_origin
+from jobs.errors import RefusedUrl
+from jobs.net.urls import Origin, loopback_origin, parse
+
+BFL = Trust()
+SANDBOX = Trust(sandbox=Origin("http", "127.0.0.1", 9009), delivery_hosts=("cdn.example.com",))
+PATH = "/results/8e/3470338ce49379/ab/sample.jpeg"
+QUERY = "?se=2026-08-15T19%3A22%3A20Z&sp=r&sv=2026-02-06&sr=b&rsct=image/jpeg&sig=a/b%2Bc%3D"
+POLL = "/v1/get_result?id=abc"
+
+
+# Who is welcome.
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "delivery-eu1.bfl.ai",
+        "delivery-us1.bfl.ai",
+        "delivery.eu2.bfl.ai",
+        "delivery.us4.bfl.ai",
+        "delivery.bfl.ai",
+        "delivery.eu2.bfl.ml",
+        "delivery.us-east-2.bfl.ai",
+        "delivery.eu.west.1.bfl.ai",
+        "delivery-cdn.eu1.bfl.ai",
+        "deliveryx.bfl.ai",
+        "delivery.eu-west.bfl.ai",
+        "delivery.a.b.bfl.ai",
+        "bfldeliverysc.blob.core.windows.net",
+        "bfldeliveryscus.blob.core.windows.net",
+        "bfldeliveryprod.blob.core.windows.net",
+        "bfldeliveryprodeu4.blob.core.windows.net",
+    ],
+)
+def test_a_delivery_host_of_bfl_is_followed_byte_for_byte(host: str) -> None:
+    address = BFL.delivery(f"https://{host}{PATH}{QUERY}")
+    assert address.origin == Origin("https", host, 443)
+    assert str(address) == f"https://{host}{PATH}{QUERY}"
+    assert (address.path, address.target) == (PATH, PATH + QUERY)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("api.bfl.ai", "api.eu.bfl.ai", "api.us.bfl.ai", "api.eu1.bfl.ai", "api.us1.bfl.ai"),
+        *("api.eu2.bfl.ai", "api.eu4.bfl.ai", "api.us7.bfl.ai", "gateway.bfl.ai"),
+        *("api.us-east-2.bfl.ai", "api.eu.west.1.bfl.ai", "gateway.eu2.bfl.ai"),
+    ],
+)
+def test_an_api_host_of_bfl_is_asked(host: str) -> None:
+    assert str(BFL.api(f"https://{host}{POLL}")) == f"https://{host}{POLL}"
+    assert api_origin(f"https://{host}/v1/", None).host == host
+
+
+def test_the_port_of_https_may_be_written_out() -> None:
+    assert BFL.delivery(f"https://delivery.bfl.ai:443{PATH}").origin.port == 443
+
+
+def test_a_host_of_the_operators_is_followed_by_https_only() -> None:
+    assert SANDBOX.delivery("https://cdn.example.com/a").origin.host == "cdn.example.com"
+    for url in (
+        "http://cdn.example.com/a",
+        "https://cdn.example.com:8443/a",
+        "https://example.com/a",
+    ):
+        with pytest.raises(RefusedUrl):
+            SANDBOX.delivery(url)
+    with pytest.raises(RefusedUrl):
+        SANDBOX.api(f"https://cdn.example.com{POLL}")
+
+
+def test_the_sandbox_is_followed_on_its_own_origin_only() -> None:
+    assert SANDBOX.delivery("http://127.0.0.1:9009/a").origin == SANDBOX.sandbox
+    assert SANDBOX.api(f"http://127.0.0.1:9009{POLL}").origin == SANDBOX.sandbox
+    for other in ("http://127.0.0.1:9010", "http://127.0.0.1", "http://127.0.0.2:9009"):
+        with pytest.raises(RefusedUrl):
+            SANDBOX.delivery(f"{other}/a")
+    for hidden in ("https://127.0.0.1:9009", "http://localhost:9009", "http://[::1]:9009"):
+        with pytest.raises(RefusedUrl):
+            SANDBOX.delivery(f"{hidden}/a")
+
+
+def test_without_a_sandbox_there_is_no_plain_http() -> None:
+    with pytest.raises(RefusedUrl):
+        BFL.delivery("http://127.0.0.1:9009/a")
+
+
+# What the operator may name.
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9009", "http://localhost:1/", "http://[::1]:9"])
+def test_a_sandbox_lives_on_loopback(url: str) -> None:
+    assert str(loopback_origin(url)) == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://127.0.0.1:9009", "http://10.0.0.1:9009", "http://0.0.0.0:9009", "127.0.0.1:9"),
+        *("http://example.com", "http://127.0.0.1.example.com", "http://127.1:9009", ""),
+        *("http://127.0.0.1:9009/path", "http://a@127.0.0.1:9009", "http://127.0.0.1:99999"),
+        *("http://localhost.example.com", "http://[::2]:9", "http://127.0.0.1:0"),
+    ],
+)
+def test_a_sandbox_elsewhere_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"must be|plain form|port"):
+        loopback_origin(url)
+
+
+# Every parser agrees.
+
+EVIL = "evil.example.com"
+LABELS = st.text("abcdeliveryfbsuprod0129.-", min_size=1, max_size=30)
+HOSTS = st.one_of(
+    st.from_regex(r"delivery([.-][a-z0-9]{1,4}){0,2}\.bfl\.(ai|ml)", fullmatch=True),
+    st.from_regex(r"bfldelivery[a-z0-9]{0,8}\.blob\.core\.windows\.net", fullmatch=True),
+    LABELS.map(lambda label: f"{label}.bfl.ai"),
+)
+NOISE = st.just("") | st.text("@:/\\?#%[]. \t\n&;=~a0é", max_size=4)
+TARGETS = st.from_regex(r"[/?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,20}", fullmatch=True)
+URLS = st.builds("https://{}{}{}{}".format, NOISE, HOSTS, NOISE, st.just("") | TARGETS | NOISE)
+
+
+@given(URLS | st.text(max_size=60))
+@example(f"https://delivery.bfl.ai//{EVIL}/a")
+@example(f"https://delivery.bfl.ai/a@{EVIL}")
+@example(f"https://delivery.bfl.ai?@{EVIL}")
+@example("https://delivery.bfl.ai")
+def test_what_is_accepted_leads_every_parser_to_the_same_host(url: str) -> None:
+    try:
+        address = BFL.delivery(url)
+    except RefusedUrl:
+        return
+    for text in (url, str(address)):
+        assert urlsplit(text).hostname == address.origin.host
+        other = parse_url(text)
+        assert (other.host, other.auth, other.fragment) == (address.origin.host, None, None)
+        assert (other.scheme, other.port or 443) == ("https", 443)
+        assert urlsplit(text).username is None
+    assert parse(str(address)) == address

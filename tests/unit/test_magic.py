@@ -1,0 +1,230 @@
+"""What bytes are by their own word, whether they are whole, and how large a picture is."""
+
+import warnings
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from tracemalloc import get_traced_memory, start, stop
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs.errors import NotMedia
+from tests.sandbox.formats import JPEGS, MP4, PICTURES, WEBP
+from tests.sandbox.gradient import gradient
+from worker.formats import measure, sniff
+
+JPEG = JPEGS[0]
+PNG = gradient(7)
+FORMATS = {"image/jpeg": JPEG, "image/png": PNG, "image/webp": WEBP, "video/mp4": MP4}
+KINDS = pytest.mark.parametrize("kind", FORMATS)
+MEBIBYTE = 2**20
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "file"
+
+
+def is_whole(path: Path, body: bytes, kind: str) -> bool:
+    path.write_bytes(body)
+    return sniff.is_whole(path, kind)
+
+
+def box(kind: bytes, body: bytes = b"") -> bytes:
+    """A box of an MP4."""
+    return (8 + len(body)).to_bytes(4, "big") + kind + body
+
+
+def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG that says it is so large; its picture is never drawn."""
+    size = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
+    parts = [(b"IHDR", size), *chunks, (b"IDAT", zlib.compress(b"\0")), (b"IEND", b"")]
+    return PNG[:8] + b"".join(
+        len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        for kind, data in parts
+    )
+
+
+# Types.
+
+
+@KINDS
+def test_the_type_is_what_the_first_bytes_say(kind: str) -> None:
+    assert sniff.content_type(FORMATS[kind][: sniff.HEAD_BYTES]) == kind
+
+
+@pytest.mark.parametrize("picture", sorted(PICTURES.iterdir()), ids=lambda path: path.name)
+def test_every_picture_of_the_sandbox_is_whole_and_of_its_type(picture: Path) -> None:
+    kind = sniff.content_type(picture.read_bytes()[: sniff.HEAD_BYTES])
+    assert kind.endswith(picture.suffix[1:])
+    assert sniff.is_whole(picture, kind)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"\xff\xd8",
+        b"\xff\xd9\xff\xe0",
+        b"\x89PNG\n\x1a\n\0",
+        b" \x89PNG\r\n\x1a\n",
+        b"RIFF\0\0\0\0WAVEfmt ",
+        b"RIFF\0\0\0\0",
+        b"WEBPRIFF\0\0\0\0",
+        b"\0\0\0\x20moovmvhd",
+        b"<svg xmlns='http",
+        b"<?xml version='1",
+        b"<!doctype html><",
+        b"GIF89a\0\0\0\0\0\0\0\0\0\0",
+        b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n\n",
+        b"PK\x03\x04" + bytes(12),
+        b"BM" + bytes(14),
+        b"\x7fELF" + bytes(12),
+        b"MZ" + bytes(14),
+        bytes(16),
+    ],
+)
+def test_what_none_of_the_four_formats_begins_with_is_no_medium(head: bytes) -> None:
+    with pytest.raises(NotMedia):
+        sniff.content_type(head)
+
+
+@given(st.binary(max_size=sniff.HEAD_BYTES))
+def test_any_bytes_have_a_known_type_or_none(head: bytes) -> None:
+    with suppress(NotMedia):
+        assert sniff.content_type(head) in FORMATS
+
+
+# Whole or not.
+
+
+@KINDS
+def test_a_whole_file_is_whole(path: Path, kind: str) -> None:
+    assert is_whole(path, FORMATS[kind], kind)
+
+
+@KINDS
+def test_a_file_that_breaks_off_is_not(path: Path, kind: str) -> None:
+    body = FORMATS[kind]
+    for length in (16, 30, len(body) // 3, len(body) // 2, len(body) - 5, len(body) - 1):
+        assert not is_whole(path, body[:length], kind), length
+
+
+def test_a_thumbnail_inside_a_jpeg_is_not_its_end(path: Path) -> None:
+    exif = b"Exif\0\0" + JPEGS[1]
+    segment = b"\xff\xe1" + (2 + len(exif)).to_bytes(2, "big") + exif
+    body = JPEG[:2] + segment + JPEG[2:]
+    assert is_whole(path, body, "image/jpeg")
+    assert not is_whole(path, body[:-2000], "image/jpeg")
+
+
+def test_a_film_of_large_boxes_is_whole_at_its_end_only(path: Path) -> None:
+    large = (1).to_bytes(4, "big") + b"mdat" + (16 + 1000).to_bytes(8, "big") + bytes(1000)
+    film = MP4 + large
+    assert is_whole(path, film, "video/mp4")
+    for cut in (1, 500, 1000, 1001, 1004, 1007, 1008, 1010, 1012, 1015):
+        assert not is_whole(path, film[:-cut], "video/mp4"), cut
+
+
+def test_a_last_box_may_reach_to_the_end_of_the_file(path: Path) -> None:
+    assert is_whole(path, MP4 + bytes(4) + b"mdat" + bytes(99), "video/mp4")
+
+
+def test_a_film_that_is_only_announced_is_not_whole(path: Path) -> None:
+    head = box(b"ftyp", b"isom\0\0\2\0isommp41")
+    assert not is_whole(path, head, "video/mp4")
+    assert not is_whole(path, head + box(b"moov", bytes(50)), "video/mp4")
+
+
+def test_a_box_of_an_impossible_length_ends_the_chain(path: Path) -> None:
+    for length in (2, 7):
+        assert not is_whole(path, MP4 + length.to_bytes(4, "big") + b"free", "video/mp4")
+
+
+# Pixels.
+
+
+def pixels(path: Path, kind: str) -> tuple[int | None, int | None]:
+    known = measure.known(path, kind)
+    return known.width, known.height
+
+
+@pytest.mark.parametrize("name", ["dawn.jpeg", "dawn.webp"])
+def test_a_picture_tells_its_size(name: str) -> None:
+    kind = f"image/{name.rpartition('.')[2]}"
+    width, height = pixels(PICTURES / name, kind)
+    assert width and height
+
+
+def test_a_png_tells_its_size(path: Path) -> None:
+    path.write_bytes(png(300, 200))
+    assert pixels(path, "image/png") == (300, 200)
+
+
+def test_a_broken_picture_has_no_size(path: Path) -> None:
+    for kind in ("image/jpeg", "image/png", "image/webp"):
+        path.write_bytes(FORMATS[kind][:16])
+        assert pixels(path, kind) == (None, None)
+
+
+def test_other_formats_are_not_even_tried(path: Path) -> None:
+    path.write_bytes(b"GIF89a\x10\0\x10\0\0\0\0")
+    assert pixels(path, "image/png") == (None, None)
+
+
+def cost_of_looking_at(path: Path, kind: str) -> int:
+    """The most memory that reading its size took, in bytes; it may or may not succeed."""
+    pixels(path, kind)  # what the library loads once is not the picture's fault
+    start()
+    try:
+        pixels(path, kind)
+        return get_traced_memory()[1]
+    finally:
+        stop()
+
+
+def test_a_picture_that_would_fill_the_memory_is_not_drawn(path: Path) -> None:
+    path.write_bytes(png(60_000, 60_000))
+    assert cost_of_looking_at(path, "image/png") < MEBIBYTE
+
+
+def test_text_that_would_fill_the_memory_is_not_unpacked(path: Path) -> None:
+    bomb = zlib.compress(bytes(200 * MEBIBYTE))
+    path.write_bytes(png(10, 10, (b"zTXt", b"Comment\0\0" + bomb)))
+    assert cost_of_looking_at(path, "image/png") < 4 * MEBIBYTE
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "image/png", "image/webp"])
+def test_a_large_file_is_not_read_whole_for_its_size(path: Path, kind: str) -> None:
+    body, filler = FORMATS[kind], bytes(32 * MEBIBYTE)
+    if kind == "image/webp":
+        body = b"RIFF" + (len(body) + len(filler)).to_bytes(4, "little") + body[8:]
+        filler = b"FKPD" + len(filler).to_bytes(4, "little") + filler
+    path.write_bytes(body + filler)
+    assert cost_of_looking_at(path, kind) < 4 * MEBIBYTE
+
+
+@settings(deadline=None)
+@given(
+    kind=st.sampled_from(["image/jpeg", "image/png", "image/webp"]),
+    spots=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8),
+    length=st.integers(0, 5000),
+)
+def test_a_damaged_picture_does_no_harm(
+    tmp_path_factory: pytest.TempPathFactory,
+    kind: str,
+    spots: list[tuple[int, int]],
+    length: int,
+) -> None:
+    body = bytearray(FORMATS[kind][:length])
+    for at, value in spots:
+        if at < len(body):
+            body[at] = value
+    path = tmp_path_factory.getbasetemp() / "damaged"
+    path.write_bytes(body)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow grumbles about damage
+        pixels(path, kind)
+        sniff.is_whole(path, kind)

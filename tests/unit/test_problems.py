@@ -1,0 +1,164 @@
+"""Errors become problem details: one table, and it is complete."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+import jobs
+import receiver
+from jobs import errors
+from jobs.errors import FluxkeepError
+from receiver import problem_details
+
+# Where they are raised somebody catches them, or they stop the start: no view lets them through.
+CAUGHT = {errors.InvalidSettings, errors.RefusedUrl, errors.NotOurs, errors.BflUnavailable}
+# What views call.
+CALLED = (
+    *("bfl", "hosts", "ingest", "queues", "records", "signing", "store"),
+    *("bucket", "directory", "media", "staging"),
+)
+
+
+@cache
+def all_errors() -> dict[str, type[FluxkeepError]]:
+    """In the order in which they stand in their file."""
+    found = {
+        name: error
+        for name, error in vars(errors).items()
+        if isinstance(error, type) and issubclass(error, FluxkeepError)
+    }
+    return dict(sorted(found.items(), key=lambda pair: inspect.getsourcelines(pair[1])[1]))
+
+
+def of_the_caller() -> list[type[FluxkeepError]]:
+    """The half of the tree that stands under "what a caller can do wrong"."""
+    source = inspect.getsource(errors)
+    begin = source.index("# What a caller can do wrong.")
+    end = source.index("# What can break under us")
+    return [
+        error
+        for name, error in all_errors().items()
+        if begin < source.index(f"class {name}(") < end
+    ]
+
+
+def raised_in(path: Path) -> Iterator[type[FluxkeepError]]:
+    """Our errors that a file raises by name."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Raise) and node.exc:
+            name = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            if isinstance(name, ast.Name) and name.id in all_errors():
+                yield all_errors()[name.id]
+
+
+def of_the_views() -> set[type[FluxkeepError]]:
+    files = [
+        *Path(str(receiver.__file__)).parent.glob("*.py"),
+        *(Path(str(jobs.__file__)).parent / f"{name}.py" for name in CALLED),
+    ]
+    return {error for file in files for error in raised_in(file)} - CAUGHT
+
+
+def test_every_error_of_the_caller_has_a_row() -> None:
+    assert len(of_the_caller()) >= 10
+    assert not [error for error in of_the_caller() if error not in problem_details.STATUS]
+
+
+def test_what_a_caller_does_wrong_is_said_with_a_status_of_400_to_499() -> None:
+    assert not [
+        error for error in of_the_caller() if not 400 <= problem_details.STATUS[error] < 500
+    ]
+
+
+def test_everything_a_view_can_raise_has_a_row() -> None:
+    assert {errors.StoreUnavailable, errors.StorageFailed, errors.BadReport} <= of_the_views()
+    assert not of_the_views() - set(problem_details.STATUS)
+
+
+def test_the_docstring_of_every_error_is_its_message() -> None:
+    for name, error in all_errors().items():
+        assert error.__doc__, name
+        if error is errors.BadField:
+            continue  # it always says which one
+        made = error([]) if error is errors.Invalid else error()
+        assert str(made) == error.__doc__
+        assert "\n" not in str(made)
+
+
+@pytest.fixture
+def an_app_whose_views_fail() -> FlaskClient:
+    """GET /<name> raises the error of that name, or one that nobody foresaw."""
+    app = Flask("failing")
+    problem_details.handle(app)
+
+    @app.get("/<name>")
+    def fail(name: str) -> str:
+        if name == "Invalid":
+            raise errors.Invalid([{"field": "model", "message": "too long"}])
+        if name == "BadField":
+            raise errors.BadField("limit", "too large")
+        if name in all_errors():
+            raise all_errors()[name]("the sentence")
+        raise ValueError("canary")
+
+    return app.test_client()
+
+
+@pytest.mark.parametrize("error", problem_details.STATUS, ids=lambda error: error.__name__)
+def test_each_row_becomes_a_problem_document(
+    an_app_whose_views_fail: FlaskClient, error: type[FluxkeepError]
+) -> None:
+    answer = an_app_whose_views_fail.get(f"/{error.__name__}")
+    status = problem_details.STATUS[error]
+    assert answer.status_code == status
+    assert answer.content_type == "application/problem+json"
+    document = answer.get_json()
+    assert (document["status"], document["title"]) == (status, status.phrase)
+    said = {errors.Invalid: error.__doc__, errors.BadField: "limit: too large"}
+    assert document["detail"] == said.get(error, "the sentence")
+
+
+def test_invalid_fields_are_named(an_app_whose_views_fail: FlaskClient) -> None:
+    answer = an_app_whose_views_fail.get("/Invalid")
+    assert answer.get_json()["errors"] == [{"field": "model", "message": "too long"}]
+    answer = an_app_whose_views_fail.get("/BadField")
+    assert answer.get_json()["errors"] == [{"field": "limit", "message": "too large"}]
+
+
+def test_who_has_no_key_is_told_how_to_show_one(an_app_whose_views_fail: FlaskClient) -> None:
+    assert an_app_whose_views_fail.get("/Unauthorized").headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("name", ["StoreUnavailable", "StorageFailed"])
+def test_who_should_come_again_is_told_when(
+    an_app_whose_views_fail: FlaskClient, name: str
+) -> None:
+    assert int(an_app_whose_views_fail.get(f"/{name}").headers["Retry-After"]) > 0
+
+
+def test_what_nobody_foresaw_is_a_500_that_tells_nothing(
+    an_app_whose_views_fail: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = an_app_whose_views_fail.get("/unforeseen")
+    assert answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert answer.content_type == "application/problem+json"
+    assert "canary" not in answer.get_data(as_text=True) + caplog.text
+    assert "ValueError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "/x", 405), ("GET", "/a/b", 404), ("PUT", "/x", 405)]
+)
+def test_refusals_of_the_framework_are_problems_too(
+    an_app_whose_views_fail: FlaskClient, method: str, path: str, status: int
+) -> None:
+    answer = an_app_whose_views_fail.open(path, method=method)
+    assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
+    assert ("Allow" in answer.headers) is (status == 405)

@@ -1,0 +1,81 @@
+"""The address that was vetted is the one that is connected to; one bad one spoils a name."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jobs.errors import RefusedUrl
+from jobs.net import outbound
+from jobs.net.urls import Address, Origin
+from tests.unit.test_web import Wire
+
+PUBLIC = "93.184.215.14"
+
+
+class Names:
+    """Answers for one name as the test says, each time with the next list of addresses."""
+
+    def __init__(self, name: str, *answers: list[str]) -> None:
+        self.name, self.answers, self.asked = name, answers, 0
+        self._right = socket.getaddrinfo
+
+    def __call__(self, host: Any, port: Any, *args: Any, **options: Any) -> list[Any]:
+        if host != self.name:
+            return self._right(host, port, *args, **options)
+        answer = self.answers[min(self.asked, len(self.answers) - 1)]
+        self.asked += 1
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, port)) for text in answer]
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    server = Wire()
+    yield server
+    server.close()
+
+
+def test_a_name_is_not_resolved_again_after_it_was_vetted(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Names("localhost", ["127.0.0.1"], ["192.0.2.1"])
+    monkeypatch.setattr(socket, "getaddrinfo", names)
+    origin = Origin("http", "localhost", wire.port)
+    with (
+        outbound.new_session(origin) as session,
+        outbound.exchange(session, Address(origin, "/"), seconds=2) as response,
+    ):
+        assert response.status_code == 200
+    assert names.asked == 1
+    assert b"Host: localhost:%d\r\n" % wire.port in wire.heads[0]
+
+
+@pytest.mark.parametrize("addresses", [[PUBLIC, "127.0.0.1"], ["127.0.0.1", PUBLIC]])
+def test_one_bad_address_among_good_ones_spoils_a_name(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+) -> None:
+    tried: list[Any] = []
+    monkeypatch.setattr(socket, "getaddrinfo", Names("delivery.bfl.ai", addresses))
+    monkeypatch.setattr(socket, "create_connection", lambda where, *_: tried.append(where))
+    address = Address(Origin("https", "delivery.bfl.ai", 443), "/")
+    with (
+        outbound.new_session(None) as session,
+        pytest.raises(RefusedUrl),
+        outbound.exchange(session, address, seconds=2),
+    ):
+        pass
+    assert tried == []
+
+
+def test_the_name_of_the_sandbox_may_only_lead_to_this_machine(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", Names("localhost", [PUBLIC]))
+    origin = Origin("http", "localhost", wire.port)
+    with (
+        outbound.new_session(origin) as session,
+        pytest.raises(RefusedUrl),
+        outbound.exchange(session, Address(origin, "/"), seconds=2),
+    ):
+        pass

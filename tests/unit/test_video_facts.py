@@ -1,0 +1,266 @@
+"""What a file says about itself: how large a film or a picture is, and how long a film lasts."""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.harness.pictures import PICTURES, corners, encoded, png
+from tests.sandbox.formats import FORMATS, MP4
+from worker.formats import measure, mp4
+from worker.formats.measure import Facts
+
+FTYP = b"\0\0\0\x10ftypisom\0\0\0\0"
+
+
+def box(kind: bytes, *content: bytes, large: bool = False) -> bytes:
+    body = b"".join(content)
+    if large:
+        return b"\0\0\0\x01" + kind + (16 + len(body)).to_bytes(8, "big") + body
+    return (8 + len(body)).to_bytes(4, "big") + kind + body
+
+
+def header(duration: int, scale: int = 1000, version: int = 0) -> bytes:
+    """`mvhd`: version, dates, time scale, duration, and what nobody here reads."""
+    size = 8 if version else 4
+    times = bytes(2 * size) + scale.to_bytes(4, "big") + duration.to_bytes(size, "big")
+    return box(b"mvhd", bytes([version, 0, 0, 0]), times, bytes(80))
+
+
+def track(width: float, height: float, handler: bytes = b"vide", version: int = 0) -> bytes:
+    """`trak` with `tkhd`, whose last two numbers are the size, and with its handler."""
+    before = bytes([version, 0, 0, 0]) + bytes(84 if version else 72)
+    size = b"".join(round(side * 2**16).to_bytes(4, "big") for side in (width, height))
+    kind = box(b"hdlr", bytes(8), handler, bytes(13))
+    return box(b"trak", box(b"tkhd", before, size), box(b"mdia", kind))
+
+
+def film(*movie: bytes, large: bool = False, moov_first: bool = True) -> bytes:
+    parts = [box(b"moov", *movie, large=large), box(b"mdat", bytes(1000), large=large)]
+    return FTYP + b"".join(parts if moov_first else reversed(parts))
+
+
+def extends(duration: int, version: int = 0) -> bytes:
+    """`mvex`: there are fragments, this long altogether."""
+    size = 8 if version else 4
+    return box(b"mvex", box(b"mehd", bytes([version, 0, 0, 0]), duration.to_bytes(size, "big")))
+
+
+SOUND = track(0, 0, b"soun")
+
+
+def known(tmp_path: Path, body: bytes, kind: str = "video/mp4") -> Facts:
+    path = tmp_path / "file"
+    path.write_bytes(body)
+    found = measure.known(path, kind)
+    assert path.read_bytes() == body
+    return found
+
+
+# Films.
+
+
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_a_film_of_the_sandbox_tells_its_size_and_duration(tmp_path: Path, size: int) -> None:
+    parts = FORMATS["mp4"]("a film", size, lambda noise: [bytes(len(noise))])
+    body = b"".join(part if isinstance(part, bytes) else bytes(len(part)) for part in parts)
+    assert known(tmp_path, body) == Facts(320, 320, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("version", "large", "moov_first"), list(product([0, 1], [False, True], [False, True]))
+)
+def test_every_way_to_write_a_film_is_read(
+    tmp_path: Path, version: int, large: bool, moov_first: bool
+) -> None:
+    movie = (header(5042, version=version), SOUND, track(1920, 1080, version=version))
+    body = film(*movie, large=large, moov_first=moov_first)
+    assert known(tmp_path, body) == Facts(1920, 1080, 5.042)
+
+
+def test_a_last_box_may_reach_to_the_end_of_the_file(tmp_path: Path) -> None:
+    movie = header(1000) + track(640, 360)
+    assert known(tmp_path, FTYP + b"\0\0\0\0moov" + movie) == Facts(640, 360, 1.0)
+
+
+def test_a_fragmented_film_tells_its_duration_with_all_fragments(tmp_path: Path) -> None:
+    for version, own in product((0, 1), (0, 1000)):
+        body = film(header(own), track(640, 360), extends(7000, version))
+        assert known(tmp_path, body) == Facts(640, 360, 7.0)
+
+
+@pytest.mark.parametrize(
+    "movie",
+    [
+        header(0),
+        header(0) + box(b"mvex"),
+        header(0) + extends(0),
+        header(2**32 - 1),
+        header(2**64 - 1, version=1),
+        header(1000, scale=0),
+        box(b"mvhd"),
+        header(1000)[:20],
+        b"",
+    ],
+)
+def test_a_film_may_not_know_its_duration(tmp_path: Path, movie: bytes) -> None:
+    assert known(tmp_path, film(track(640, 360), movie)).seconds is None
+
+
+def test_the_longest_duration_there_can_be_is_a_number(tmp_path: Path) -> None:
+    body = film(header(2**64 - 2, scale=1, version=1))
+    assert known(tmp_path, body).seconds == pytest.approx(2**64)
+
+
+@pytest.mark.parametrize(
+    "tracks",
+    [
+        SOUND,
+        track(0, 360),
+        track(640, 360, b"soun"),
+        box(b"trak"),
+        box(b"trak", box(b"mdia", box(b"hdlr", bytes(8), b"vide"))),
+        box(b"trak", box(b"tkhd", bytes(20)), box(b"mdia", box(b"hdlr", bytes(8), b"vide"))),
+        b"",
+    ],
+)
+def test_a_film_may_have_no_picture(tmp_path: Path, tracks: bytes) -> None:
+    assert known(tmp_path, film(header(1000), tracks)) == Facts(None, None, 1.0)
+
+
+def test_parts_of_a_pixel_are_not_counted(tmp_path: Path) -> None:
+    assert known(tmp_path, film(track(640.9, 360.5))) == Facts(640, 360)
+
+
+# Films that lie.
+
+
+def test_a_length_beyond_the_end_is_not_followed(tmp_path: Path) -> None:
+    whole = film(header(1000), track(640, 360))
+    for length in (2**31, 2**32 - 1, 2, 7):
+        assert known(tmp_path, FTYP + length.to_bytes(4, "big") + whole[20:]) == measure.NOTHING
+    for long in (0, 15, 2**63, 2**64 - 1):
+        assert known(tmp_path, FTYP + b"\0\0\0\1moov" + long.to_bytes(8, "big")) == measure.NOTHING
+
+
+def test_a_box_does_not_reach_out_of_the_box_that_holds_it(tmp_path: Path) -> None:
+    whole = header(1000)
+    body = FTYP + box(b"moov", whole[:20]) + whole[20:] + box(b"mdat")
+    assert known(tmp_path, body) == measure.NOTHING
+
+
+def test_boxes_in_boxes_are_not_followed_into_the_deep(tmp_path: Path) -> None:
+    nested = b""
+    for _ in range(20_000):
+        nested = box(b"moov", nested[-160_000:])
+    assert known(tmp_path, FTYP + nested) == measure.NOTHING
+
+
+def test_a_swarm_of_boxes_is_not_looked_through() -> None:
+    small = box(b"free") * 100_000
+    looked_at = _Watched(FTYP + box(b"moov", *[box(b"trak", small)] * 3) + small)
+    assert mp4.size(looked_at) is None and mp4.seconds(looked_at) is None
+    assert looked_at.reads < 20 * mp4.BOXES_MAX
+
+
+def test_a_swarm_of_tracks_is_not_looked_through() -> None:
+    tracks = box(b"trak", box(b"mdia", box(b"free") * 1000)) * 1000
+    looked_at = _Watched(FTYP + box(b"moov", tracks))
+    assert mp4.size(looked_at) is None
+    assert looked_at.reads < 3 * mp4.BOXES_MAX**2
+
+
+class _Watched(bytes):
+    """Bytes that count how often they are looked at."""
+
+    reads = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        self.reads += 1
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize("length", range(0, 1100, 7))
+def test_a_film_that_breaks_off_does_no_harm(tmp_path: Path, length: int) -> None:
+    assert known(tmp_path, MP4[:length]) in (measure.NOTHING, Facts(320, 320, 2.0))
+
+
+@given(st.lists(st.tuples(st.integers(0, 1100), st.integers(0, 255)), max_size=12))
+def test_a_damaged_film_does_no_harm(spots: list[tuple[int, int]]) -> None:
+    body = bytearray(MP4)
+    for at, value in spots:
+        body[at] = value
+    mp4.size(bytes(body))
+    mp4.seconds(bytes(body))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_in_a_film_do_no_harm(content: bytes) -> None:
+    mp4.size(FTYP + box(b"moov", content))
+    mp4.seconds(FTYP + box(b"moov", box(b"mvhd", content), extends(7)))
+
+
+# Pictures.
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+@pytest.mark.parametrize("size", [(1, 1), (300, 200), (17, 4097)])
+def test_a_picture_tells_its_size_and_no_duration(
+    tmp_path: Path, kind: str, size: tuple[int, int]
+) -> None:
+    assert known(tmp_path, encoded(corners(*size), kind), kind) == Facts(*size)
+
+
+def test_every_kind_of_webp_tells_its_size(tmp_path: Path) -> None:
+    picture, kind = corners(300, 200), "image/webp"
+    moving = {"save_all": True, "append_images": [corners(300, 200).rotate(180)]}
+    for options in ({}, {"lossless": True}, {"exif": b"Exif\0\0MM"}, moving):
+        assert known(tmp_path, encoded(picture, kind, **options), kind) == Facts(300, 200)
+    see_through = encoded(picture.convert("RGBA"), kind, lossless=True)
+    assert known(tmp_path, see_through, kind) == Facts(300, 200)
+
+
+def test_a_progressive_jpeg_tells_its_size(tmp_path: Path) -> None:
+    body = encoded(corners(300, 200), "image/jpeg", progressive=True, comment=b"\xff\xc0" * 99)
+    assert known(tmp_path, body, "image/jpeg") == Facts(300, 200)
+
+
+def test_the_thumbnail_inside_a_jpeg_is_not_its_size(tmp_path: Path) -> None:
+    inside = b"Exif\0\0" + encoded(corners(16, 16), "image/jpeg")
+    segment = b"\xff\xe1" + (2 + len(inside)).to_bytes(2, "big") + inside
+    body = encoded(corners(300, 200), "image/jpeg")
+    assert known(tmp_path, body[:2] + segment + body[2:], "image/jpeg") == Facts(300, 200)
+
+
+@pytest.mark.parametrize("kind", [*PICTURES, "video/mp4"])
+def test_a_file_without_content_tells_nothing(tmp_path: Path, kind: str) -> None:
+    for body in (b"", b"\xff\xd8\xff", b"\xff" * 5000, bytes(50), bytes(16)):
+        assert known(tmp_path, body, kind) == measure.NOTHING
+    assert measure.known(tmp_path / "no file", kind) == measure.NOTHING
+
+
+def test_a_picture_of_no_pixels_has_no_size(tmp_path: Path) -> None:
+    assert known(tmp_path, png(0, 100), "image/png") == measure.NOTHING
+
+
+def test_a_jpeg_of_a_million_segments_is_not_looked_through(tmp_path: Path) -> None:
+    body = encoded(corners(300, 200), "image/jpeg")
+    swarm = body[:2] + b"\xff\xfe\0\2" * 1_000_000 + body[2:]
+    assert known(tmp_path, swarm, "image/jpeg") == measure.NOTHING
+
+
+@given(
+    kind=st.sampled_from(sorted(PICTURES)),
+    spots=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8),
+    length=st.integers(0, 3000),
+)
+def test_a_damaged_picture_does_no_harm(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, spots: list[tuple[int, int]], length: int
+) -> None:
+    body = bytearray(PICTURES[kind][:length])
+    for at, value in spots:
+        body[at : at + 1] = bytes([value])
+    known(tmp_path_factory.getbasetemp(), bytes(body), kind)

@@ -1,0 +1,296 @@
+"""HTTP towards BFL: vetted addresses, one byte-exact request, and an end at the deadline."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import requests
+
+from jobs.errors import RefusedUrl, TransferFailed
+from jobs.net import outbound, watchdog
+from jobs.net.ip import is_public
+from jobs.net.urls import Address, Origin
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+DRIP_SECONDS = 30.0  # a server that drips goes on for this long; no test may wait for it
+CUT_WITHIN_SECONDS = 10.0
+Answer = Callable[[socket.socket], None]
+
+
+class Wire:
+    """A server of raw sockets: it keeps every request head and answers as the test says."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.origin = Origin("http", "127.0.0.1", self.port)
+        self.heads: list[bytes] = []
+        self.answer: Answer = lambda peer: peer.sendall(OK)
+        self.closing = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def address(self, target: str = "/a") -> Address:
+        return Address(self.origin, target)
+
+    def get(self, session: requests.Session, target: str = "/a", seconds: float = 5.0) -> bytes:
+        with outbound.exchange(session, self.address(target), seconds=seconds) as response:
+            body: bytes = response.raw.read(decode_content=False)
+            return body
+
+    def close(self) -> None:
+        self.closing.set()
+        self.listener.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                peer, _ = self.listener.accept()
+                threading.Thread(target=self._talk, args=(peer,), daemon=True).start()
+
+    def _talk(self, peer: socket.socket) -> None:
+        with peer, suppress(OSError):
+            while head := self._head(peer):
+                self.heads.append(head)
+                self.answer(peer)
+
+    def _head(self, peer: socket.socket) -> bytes:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            piece = peer.recv(1)
+            if not piece:
+                return b""
+            head += piece
+        return head
+
+    def drip(self, peer: socket.socket, prefix: bytes, endless: bytes) -> None:
+        """Send `prefix`, then `endless` again and again, slowly."""
+        peer.sendall(prefix)
+        until = time.monotonic() + DRIP_SECONDS
+        while time.monotonic() < until and not self.closing.wait(0.05):
+            peer.sendall(endless)
+        peer.shutdown(socket.SHUT_RDWR)
+
+    def stall(self, peer: socket.socket) -> None:
+        """Say nothing for a long time, then hang up."""
+        self.closing.wait(DRIP_SECONDS)
+        peer.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    server = Wire()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def session(wire: Wire) -> Iterator[requests.Session]:
+    with outbound.new_session(wire.origin) as session:
+        yield session
+
+
+# Vetted addresses.
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "20.60.1.1", "2606:4700::1111", "2a01:111::1", "::ffff:8.8.8.8"]
+)
+def test_an_address_of_the_open_internet_is_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        # This network, loopback, private, link-local, shared (CGNAT).
+        *("0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.254", "10.0.0.1", "172.16.0.1"),  # noqa: S104
+        *("172.31.255.255", "192.168.0.1", "169.254.169.254", "100.64.0.1", "100.127.255.255"),
+        # Special uses, multicast, reserved, broadcast, and Azure's platform.
+        *("192.0.0.1", "192.0.0.9", "192.0.0.10", "192.0.0.255", "192.31.196.1"),
+        *("192.52.193.1", "192.175.48.1", "192.0.2.1"),
+        *("198.18.0.1", "198.51.100.1", "203.0.113.1", "192.88.99.1"),
+        *("224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "168.63.129.16"),
+        # The same for IPv6.
+        *("::", "::1", "fc00::1", "fd12:3456::1", "fe80::1", "fe80::1%eth0", "fec0::1"),
+        *("ff02::1", "ff0e::1", "2001:db8::1", "3fff::1", "100::1", "5f00::1"),
+        # What leads back to IPv4: mapped, compatible, NAT64, 6to4, Teredo.
+        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:168.63.129.16", "::127.0.0.1"),
+        *("64:ff9b::7f00:1", "64:ff9b::808:808", "64:ff9b:1::1", "2002:7f00:1::1"),
+        *("2002:808:808::1", "2001::1", "2001:0:7f00:1::1", "2001:1::1", "2001:4:112::1"),
+        *("2001:20::1", "2001:3::1", "2620:4f:8000::1", "4000::1", "1::1", "::ffff:192.0.0.9"),
+    ],
+)
+def test_any_other_address_is_not(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]"])
+def test_a_name_that_leads_inside_is_not_connected_to(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as inside, outbound.new_session(None) as session:
+        inside.settimeout(0.1)
+        address = Address(Origin("https", host, inside.getsockname()[1]), "/")
+        with pytest.raises(RefusedUrl), outbound.exchange(session, address, seconds=2):
+            pass
+        with pytest.raises(TimeoutError):
+            inside.accept()
+
+
+@pytest.mark.parametrize("host", ["nobody.invalid", "a" * 64 + ".invalid"])
+def test_a_name_that_leads_nowhere_is_a_failed_transfer(host: str) -> None:
+    with (
+        outbound.new_session(None) as session,
+        pytest.raises(TransferFailed),
+        outbound.exchange(session, Address(Origin("https", host, 443), "/"), seconds=2),
+    ):
+        pass
+
+
+def test_plain_http_reaches_the_sandbox_and_nobody_else(
+    wire: Wire, session: requests.Session
+) -> None:
+    assert wire.get(session) == b"ok"
+    with outbound.new_session(None) as strict, pytest.raises(TransferFailed):
+        wire.get(strict)
+    assert len(wire.heads) == 1
+
+
+# One request, as it was signed.
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/a?se=2026-08-15T19%3A22%3A20Z&rsct=image/jpeg&sig=a/b%2Bc%3D",
+        "/a?sig=%2b%2F&x=%7e~!$'()*,;:@",
+        "/%7Ea/%41?b=%62",
+        "/a%2Fb?c=d?e",
+        "/?a",
+        "/a//b",
+        "//a/b?c",
+        "/a?",
+    ],
+)
+def test_the_query_goes_over_the_wire_byte_for_byte(
+    wire: Wire, session: requests.Session, target: str
+) -> None:
+    wire.get(session, target)
+    assert wire.heads[0].splitlines()[0] == f"GET {target} HTTP/1.1".encode()
+
+
+def test_a_request_says_no_more_than_it_must(wire: Wire, session: requests.Session) -> None:
+    wire.get(session)
+    names = {line.partition(b":")[0].lower() for line in wire.heads[0].splitlines()[1:-1]}
+    assert names <= {b"host", b"user-agent", b"accept-encoding", b"connection"}
+    assert b"Accept-Encoding: identity\r\n" in wire.heads[0]
+
+
+def test_neither_proxy_nor_netrc_of_the_environment_is_used(
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login user password canary\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(0.1)
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        with outbound.new_session(wire.origin) as session:
+            assert wire.get(session) == b"ok"
+        with pytest.raises(TimeoutError):
+            proxy.accept()
+    assert b"uthorization" not in wire.heads[0]
+
+
+def test_a_cookie_is_not_brought_back(wire: Wire, session: requests.Session) -> None:
+    head = b"HTTP/1.1 200 OK\r\nSet-Cookie: canary=1; Path=/\r\nContent-Length: 2\r\n\r\nok"
+    wire.answer = lambda peer: peer.sendall(head)
+    wire.get(session)
+    wire.get(session)
+    assert len(wire.heads) == 2 and b"ookie" not in wire.heads[1]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_handed_over_and_not_followed(
+    wire: Wire, session: requests.Session, status: int
+) -> None:
+    elsewhere = b"HTTP/1.1 %d X\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n" % status
+    wire.answer = lambda peer: peer.sendall(elsewhere)
+    with outbound.exchange(session, wire.address(), seconds=2, headers={"x-key": "k"}) as response:
+        assert response.status_code == status
+    assert len(wire.heads) == 1
+
+
+# An end at the deadline.
+
+
+def cut_short(wire: Wire, session: requests.Session, seconds: float) -> float:
+    """How long it took until the transfer failed."""
+    began = time.monotonic()
+    with pytest.raises(TransferFailed, match="took too long"):
+        wire.get(session, seconds=seconds)
+    return time.monotonic() - began
+
+
+def test_a_dripped_head_is_cut_at_the_deadline(wire: Wire, session: requests.Session) -> None:
+    wire.answer = lambda peer: wire.drip(peer, b"HTTP/1.1 200 OK\r\nX: ", b"y")
+    assert 0.3 <= cut_short(wire, session, 0.3) < CUT_WITHIN_SECONDS
+
+
+def test_a_head_cut_between_two_lines_is_no_answer(wire: Wire, session: requests.Session) -> None:
+    wire.answer = lambda peer: wire.drip(peer, b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")
+    assert cut_short(wire, session, 0.3) < CUT_WITHIN_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"Content-Length: 1000000", b"x"),
+        (b"Connection: close", b"x"),
+        (b"Transfer-Encoding: chunked", b"1\r\nx\r\n"),
+    ],
+    ids=["length", "no length", "chunked"],
+)
+def test_a_dripped_body_is_cut_at_the_deadline(
+    wire: Wire, session: requests.Session, head: bytes, piece: bytes
+) -> None:
+    start = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"
+    wire.answer = lambda peer: wire.drip(peer, start, piece)
+    assert 0.3 <= cut_short(wire, session, 0.3) < CUT_WITHIN_SECONDS
+
+
+def test_a_silent_server_is_cut_at_the_deadline(wire: Wire, session: requests.Session) -> None:
+    wire.answer = wire.stall
+    assert cut_short(wire, session, 0.3) < CUT_WITHIN_SECONDS
+
+
+def test_a_deadline_that_is_over_leaves_no_time_at_all(
+    wire: Wire, session: requests.Session
+) -> None:
+    start = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+    wire.answer = lambda peer: wire.drip(peer, start, b"x")
+    assert cut_short(wire, session, 0.0) < CUT_WITHIN_SECONDS
+
+
+def test_another_thread_can_cut_a_transfer_short(wire: Wire, session: requests.Session) -> None:
+    start = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+    wire.answer = lambda peer: wire.drip(peer, start, b"x")
+    own = threading.get_ident()
+    threading.Timer(0.3, watchdog.cut_connections, [own]).start()
+    began = time.monotonic()
+    with pytest.raises(TransferFailed):
+        wire.get(session, seconds=5)
+    assert time.monotonic() - began < CUT_WITHIN_SECONDS
+
+
+def test_a_failure_does_not_name_the_url(wire: Wire, session: requests.Session) -> None:
+    wire.answer = lambda peer: peer.sendall(b"garbage\r\n\r\n")
+    with pytest.raises(TransferFailed) as caught:
+        wire.get(session, "/a?sig=canary")
+    assert "canary" not in str(caught.value) and str(wire.port) not in str(caught.value)
+    assert caught.value.__suppress_context__

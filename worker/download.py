@@ -1,0 +1,191 @@
+"""Download from an allowed host into a staged file, every byte counted and verified."""
+
+import base64
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from jobs.errors import MediaTooLarge, NotMedia, RefusedUrl, TransferFailed, UrlDead
+from jobs.media_file import Role
+from jobs.net import outbound
+from jobs.net.urls import Address
+from jobs.storage.base import OPAQUE
+from jobs.storage.errors import refusals
+from worker.formats import sniff
+
+CHUNK_BYTES = 256 * 1024
+PACE_WINDOW_SECONDS = 20.0
+PACE_BYTES_PER_SECOND = 2048  # slower than this, a new connection is the better bet
+LENGTH_MAX_DIGITS = 19
+DEAD_STATUSES = frozenset({401, 403, 404, 410})  # BFL's docs: treat all of them as expired
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A verified file: its type by magic bytes, its size and SHA-256."""
+
+    content_type: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one download may take."""
+
+    seconds: float
+    bytes: int
+
+
+def download(  # noqa: PLR0913 - all that bounds or follows a transfer
+    session: requests.Session,
+    address: Address,
+    path: Path,
+    limits: Limits,
+    role: Role = Role.SAMPLE,
+    *,
+    allow: Callable[[str], Address],
+    progress: Callable[[], None] = lambda: None,
+) -> Download:
+    """Fetch an address into a new file and write it through to the disk.
+
+    `allow` vets each redirect; one that it refuses is a failed try, as is a name that leads to
+    an address that is not public.
+
+    Raises UrlDead, TransferFailed (try again), RefusedMedia (never try again) or StorageFailed.
+    """
+    try:
+        with outbound.follow(session, address, seconds=limits.seconds, allow=allow) as response:
+            _check_status(response.status_code)
+            body = _Body(response, role, limits.bytes)
+            _write(body, path, progress)
+    except RefusedUrl as error:
+        raise TransferFailed(str(error)) from None
+    return body.verified(path)
+
+
+def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> None:
+    with refusals(), path.open("xb") as file:
+        for chunk in body.chunks():
+            file.write(chunk)
+            progress()
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check_status(status: int) -> None:
+    if status in DEAD_STATUSES:
+        raise UrlDead(f"the delivery host answered {status}")
+    if status != requests.codes.ok:
+        raise TransferFailed(f"the delivery host answered {status}")
+
+
+class _Body:
+    """A response's bytes as they pass by, and what they have to add up to."""
+
+    def __init__(self, response: requests.Response, role: Role, max_bytes: int) -> None:
+        self._raw = response.raw
+        self._role = role
+        self._max = max_bytes
+        self._length = _length(response.headers.get("Content-Length"))
+        self._md5_wanted = response.headers.get("Content-MD5")
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha256 = hashlib.sha256()
+        self._count = 0
+        self._head = b""
+        self._kind = ""
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise TransferFailed("the body is encoded although that was not asked for")
+        if self._length is not None and self._length > max_bytes:
+            raise MediaTooLarge
+
+    def chunks(self) -> Iterator[bytes]:
+        pace = _Pace()
+        while chunk := self._next():
+            self._take(chunk)
+            pace.check(self._count)
+            yield chunk
+
+    def _next(self) -> bytes:
+        try:
+            read: bytes = self._raw.read1(CHUNK_BYTES, decode_content=False)
+        except (HTTPError, OSError) as error:
+            # Said here, so that an OSError elsewhere can only be the disk's.
+            raise TransferFailed(f"the connection broke: {type(error).__name__}") from None
+        return read
+
+    def _take(self, chunk: bytes) -> None:
+        if not self._kind:
+            self._head += chunk[: sniff.HEAD_BYTES]
+            if len(self._head) >= sniff.HEAD_BYTES:
+                self._kind = _media_type(self._head, self._role)
+        self._count += len(chunk)
+        if self._count > self._max:
+            raise MediaTooLarge
+        self._md5.update(chunk)
+        self._sha256.update(chunk)
+
+    def verified(self, path: Path) -> Download:
+        """Raises TransferFailed unless length, MD5 or at least the format say that it is whole."""
+        if self._length is not None and self._count != self._length:
+            raise TransferFailed(f"{self._count} of {self._length} bytes arrived")
+        kind = self._kind or self._kind_of_little()
+        if kind == OPAQUE:
+            self._check_opaque()
+        if self._md5_wanted is not None:
+            digest = base64.b64encode(self._md5.digest()).decode()
+            if digest != self._md5_wanted.strip():
+                raise TransferFailed("the bytes do not match their Content-MD5")
+        elif kind != OPAQUE and not sniff.is_whole(path, kind):
+            raise TransferFailed("the file breaks off")
+        return Download(kind, self._count, self._sha256.hexdigest())
+
+    def _kind_of_little(self) -> str:
+        """A body this small is either no medium or only the beginning of one."""
+        if self._length is None:
+            raise TransferFailed("the body breaks off in its first bytes")
+        return _media_type(self._head, self._role)
+
+    def _check_opaque(self) -> None:
+        """Without a format only HTTP's own framing tells where the bytes end."""
+        is_framed = self._length is not None or self._raw.chunked or self._md5_wanted
+        if self._count == 0 or not is_framed:
+            raise TransferFailed("nothing tells whether the file is whole")
+
+
+def _media_type(head: bytes, role: Role) -> str:
+    """The media type by magic bytes; a draft bundle is opaque. Raises NotMedia for a sample."""
+    if role is Role.DRAFT_CACHE:
+        return OPAQUE
+    try:
+        return sniff.content_type(head)
+    except NotMedia:
+        if role is Role.OTHER:
+            return OPAQUE
+        raise
+
+
+class _Pace:
+    """Gives up on a connection that trickles."""
+
+    def __init__(self) -> None:
+        self._since, self._count = time.monotonic(), 0
+
+    def check(self, count: int) -> None:
+        elapsed = time.monotonic() - self._since
+        if elapsed < PACE_WINDOW_SECONDS:
+            return
+        if count - self._count < PACE_BYTES_PER_SECOND * elapsed:
+            raise TransferFailed("the delivery host sends too slowly")
+        self._since, self._count = time.monotonic(), count
+
+
+def _length(header: str | None) -> int | None:
+    plain = header is not None and header.isascii() and header.isdigit()
+    return int(header) if header and plain and len(header) < LENGTH_MAX_DIGITS else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class ClientWebhook:
     """The webhook that came with a submission in BFL's own shape, called as BFL would call it."""
 
     url: str

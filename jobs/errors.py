@@ -26,11 +26,11 @@ class BadRequest(FluxkeepError):
     """The request cannot be understood."""
 
 
-class BadReport(BadRequest):
+class InvalidReport(BadRequest):
     """The body is not a report from BFL."""
 
 
-class BadField(BadRequest):
+class InvalidField(BadRequest):
     """A parameter has a value it cannot have."""
 
     def __init__(self, field: str, message: str) -> None:
@@ -42,7 +42,7 @@ class RequestTimeout(BadRequest):
     """The body did not arrive in time."""
 
 
-class TooLarge(BadRequest):
+class BodyTooLarge(BadRequest):
     """The body is larger than it may be."""
 
 
@@ -62,7 +62,7 @@ class Forbidden(FluxkeepError):
     """This key may not do that."""
 
 
-class BadLink(FluxkeepError):
+class InvalidLink(FluxkeepError):
     """The link was not signed here."""
 
 
@@ -70,11 +70,11 @@ class UnknownJob(FluxkeepError):
     """No job has this id."""
 
 
-class WrongState(FluxkeepError):
+class WrongStatus(FluxkeepError):
     """The job's state does not allow that."""
 
 
-class TooMany(FluxkeepError):
+class RateLimited(FluxkeepError):
     """Too many requests: come again later."""
 
     def __init__(self, detail: str = "", retry_after: float = 1.0) -> None:
@@ -82,18 +82,18 @@ class TooMany(FluxkeepError):
         self.retry_after = retry_after
 
 
-class KeyReused(FluxkeepError):
+class IdempotencyKeyReused(FluxkeepError):
     """The same Idempotency-Key came with another request before."""
 
 
-class Gone(FluxkeepError):
+class MediaGone(FluxkeepError):
     """The link has expired or its media were deleted."""
 
 
 # What can break under us: asking again later may help.
 
 
-class Crowded(FluxkeepError):
+class TooManyWaiting(FluxkeepError):
     """As many as this process can hold are waiting or watching already."""
 
 
@@ -101,19 +101,19 @@ class StoreUnavailable(FluxkeepError):
     """Redis does not answer; nothing was recorded."""
 
 
-class LineFull(FluxkeepError):
+class QueueFull(FluxkeepError):
     """Too many jobs wait in line for BFL; nothing was recorded, so come again later."""
 
 
-class BrokenRecord(FluxkeepError):
+class UnreadableRecord(FluxkeepError):
     """A record in Redis cannot be read."""
 
 
-class StorageFailed(FluxkeepError):
+class StorageError(FluxkeepError):
     """The media storage refused."""
 
 
-class WrongStorage(StorageFailed):
+class StorageMisconfigured(StorageError):
     """The bucket does not exist, or does not let us in."""
 
 
@@ -121,7 +121,7 @@ class TransferFailed(FluxkeepError):
     """The download broke off, or its bytes are not the ones that were promised."""
 
 
-class NotSent(TransferFailed):
+class ConnectionFailed(TransferFailed):
     """No connection came about, so nothing was asked of anybody."""
 
 
@@ -136,48 +136,48 @@ class BflUnavailable(FluxkeepError):
 # What asking again cannot mend.
 
 
-class UrlDead(FluxkeepError):
+class UrlExpired(FluxkeepError):
     """The delivery URL has expired."""
 
     code = "expired"
 
 
-class RefusedMedia(FluxkeepError):
+class MediaRefused(FluxkeepError):
     """The media may not be taken."""
 
     code = "refused_media"
 
 
-class RefusedUrl(RefusedMedia):
+class UrlRefused(MediaRefused):
     """The URL does not lead to a host BFL is known to use."""
 
     code = "refused_url"
 
 
-class UnknownHost(RefusedUrl):
+class UnknownHost(UrlRefused):
     """The delivery host is not allowed, but an operator may allow it while the URL lives."""
 
     def __init__(self, host: str, why: str) -> None:
         super().__init__(f"the delivery host {host} {why}; DELIVERY_HOSTS can allow it")
 
 
-class NotMedia(RefusedMedia):
+class NotMedia(MediaRefused):
     """The bytes are not an image or a video."""
 
     code = "not_media"
 
 
-class MediaTooLarge(RefusedMedia):
+class MediaTooLarge(MediaRefused):
     """The media are larger than MAX_MEDIA_BYTES."""
 
     code = "media_too_large"
 
 
-class NotOurs(FluxkeepError):
+class ForeignObject(FluxkeepError):
     """What lies in the storage was not written by Fluxkeep."""
 
 
-class NoSlot(FluxkeepError):
+class NoFreeSlot(FluxkeepError):
     """All slots at BFL are taken."""
 
 

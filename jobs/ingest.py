@@ -1,17 +1,17 @@
 """Apply a report to its job: callbacks, polls and replays all end here."""
 
 from jobs import submission
-from jobs.errors import UnknownJob, WrongState
+from jobs.errors import UnknownJob, WrongStatus
 from jobs.job import Job
 from jobs.report import Report
 from jobs.status import Source
 from jobs.store.job_store import Store
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 
 
 def apply_report(
-    store: Store, report: Report, patience: Patience, job_id: str | None = None
+    store: Store, report: Report, timeouts: Timeouts, job_id: str | None = None
 ) -> Job:
     """Record a report and return its job; old news changes nothing.
 
@@ -30,10 +30,10 @@ def apply_report(
             _check_brought_by_caller(job)
         elif not (job and report.task_id == job.task_id):
             _check_not_of_another(store, report.task_id, job_id or report.task_id)
-        known = job or Job.expected(report.task_id, now, patience, job_id)
-        if known.state.terminal:
+        known = job or Job.expected(report.task_id, now, timeouts, job_id)
+        if known.status.terminal:
             return submission.note_late_callback(known, report, now)
-        return transition(known, report, now, patience)
+        return transition(known, report, now, timeouts)
 
     counts = {f"{report.source}_{report.news}": 1}
     try:
@@ -52,8 +52,8 @@ def apply_report(
 
 def _check_brought_by_caller(job: Job | None) -> None:
     """A job that Fluxkeep submitted has a secret of its own. Raises WrongState."""
-    if job is not None and job.ours:
-        raise WrongState("the report came to the general address, without this job's own secret")
+    if job is not None and job.is_submission:
+        raise WrongStatus("the report came to the general address, without this job's own secret")
 
 
 def _check_not_of_another(store: Store, task_id: str, job_id: str) -> None:
@@ -63,4 +63,4 @@ def _check_not_of_another(store: Store, task_id: str, job_id: str) -> None:
     """
     named = store.load(task_id)
     if named is not None and named.id != job_id:
-        raise WrongState("the report names the task of another job")
+        raise WrongStatus("the report names the task of another job")

@@ -4,17 +4,16 @@ No clock, Redis or HTTP in here: time and reports come in as arguments.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from jobs.evolution import made, replace
-from jobs.media_file import Kept, Role
+from jobs.media_file import MediaFile, Role
 from jobs.media_references import drop_marks
-from jobs.record import Facts
+from jobs.record import JobRecord
 from jobs.report import URL_LIFE_SECONDS, Failure
-from jobs.status import State
-from jobs.timeline import Moment, extended
-from jobs.timeouts import Patience, poll_time
+from jobs.status import Status
+from jobs.timeline import TimelineEvent, extended
+from jobs.timeouts import Timeouts, poll_time
 
 LEASE_SECONDS = 30.0
 RESCUE_PUT_OFF = "rescue put off"
@@ -23,7 +22,7 @@ RECHECK_SECONDS = 60.0  # a job in the queue is looked at this often, in case it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job(Facts):
+class Job(JobRecord):
     """The facts, and what becomes of them."""
 
     # How a job begins.
@@ -33,82 +32,81 @@ class Job(Facts):
         cls,
         task_id: str,
         now: float,
-        patience: Patience,
+        timeouts: Timeouts,
         job_id: str | None = None,
         model: str | None = None,
     ) -> Self:
         """A job that BFL has, its callback awaited; its id is the task's unless it has its own."""
-        return made(
-            cls,
+        return cls(
             id=job_id or task_id,
             task_id=task_id,
-            state=State.SUBMITTED,
+            status=Status.SUBMITTED,
             created_at=now,
             updated_at=now,
-            deadline=patience.deadline(now),
-            ends_by=now + patience.give_up_at_most,
+            deadline=timeouts.deadline(now),
+            ends_by=now + timeouts.give_up_at_most,
             model=model,
-            look_at=now + patience.grace(model),
+            next_check_at=now + timeouts.grace(model),
             # A forgotten job's namesake must not take up its count.
             version=int(now * 1e6),
         )
 
-    def described(self, now: float, facts: Mapping[str, Any]) -> Self:
+    def with_details(self, now: float, facts: Mapping[str, Any]) -> Self:
         """The job with what its caller says of it; what was not said stays."""
         new = {name: value for name, value in facts.items() if getattr(self, name) != value}
         return replace(self, updated_at=now, **new) if new else self
 
-    def noted(self, now: float, what: str, **detail: Any) -> Self:
+    def with_event(self, now: float, what: str, **detail: Any) -> Self:
         """The job with one more line on its timeline; a line is not repeated."""
-        lines = extended(self.timeline, Moment(now, what, detail))
+        lines = extended(self.timeline, TimelineEvent(now, what, detail))
         return self if lines is self.timeline else replace(self, updated_at=now, timeline=lines)
 
     # How it ends, and the work that is due.
 
-    def ended(self, now: float, state: State, **facts: Any) -> Self:
+    def ended(self, now: float, status: Status, **facts: Any) -> Self:
         """Terminal: nobody looks at it any more, and no signed URL is kept."""
         return replace(
             self,
-            state=state,
+            status=status,
             updated_at=now,
             ended_at=now,
             expected_by=None,
-            waits=False,
+            is_queued=False,
             slot=False,
             unconfirmed=False,
             urls=(),
             roles=(),
-            urls_die_at=None,
+            expire_at=None,
             ready_at=None,
             replaying=False,
-            look_at=None,
-            wanted=None,
+            next_check_at=None,
+            work_deadline=None,
             lease_until=None,
             **facts,
         )
 
-    def called_for(self, now: float) -> Self:
+    def enqueue(self, now: float) -> Self:
         """A worker should take it. What was not heard of yet may be an image just born."""
-        until = self.urls_die_at if self.state is State.READY else None
+        until = self.expire_at if self.status is Status.READY else None
         return replace(
             self,
-            wanted=until or now + URL_LIFE_SECONDS,
-            look_at=min(now + RECHECK_SECONDS, self.deadline),
+            work_deadline=until or now + URL_LIFE_SECONDS,
+            next_check_at=min(now + RECHECK_SECONDS, self.deadline),
         )
 
-    def looked_at(self, now: float) -> Self:
+    def recheck(self, now: float) -> Self:
         """What the sweep makes of a job that is due and that BFL is known to have."""
-        if self.state.terminal:
+        if self.status.terminal:
             return self
         if now >= self.deadline:
-            return self.given_up(now)
+            return self.give_up(now)
         if self.leased(now):
-            return replace(self, look_at=min(self.lease_until or now, self.deadline))
-        if self.wanted is not None:  # it keeps its place
-            return replace(self, look_at=min(now + RECHECK_SECONDS, self.deadline))
+            return replace(self, next_check_at=min(self.lease_until or now, self.deadline))
+        if self.work_deadline is not None:  # it keeps its place
+            return replace(self, next_check_at=min(now + RECHECK_SECONDS, self.deadline))
         if self.lease_until is not None:
             return self._crashed(now)
-        return self.called_for(now)
+        return self.enqueue(now)
 
     def leased(self, now: float) -> bool:
         return self.lease_until is not None and self.lease_until > now
@@ -117,18 +115,18 @@ class Job(Facts):
         """The job after its lease ran out: another worker takes it, unless three have failed."""
         job = replace(self, lease_until=None, crashes=self.crashes + 1)
         if job.crashes < CRASHES_MAX:
-            return job.called_for(now)
+            return job.enqueue(now)
         failure = Failure("poison", f"{CRASHES_MAX} workers died or hung while they worked on it")
-        return job.ended(now, State.FAILED, failure=failure).noted(now, "given up")
+        return job.ended(now, Status.FAILED, error=failure).with_event(now, "given up")
 
-    def given_up(self, now: float) -> Self:
+    def give_up(self, now: float) -> Self:
         """The deadline has passed: with a URL the media expired, without a word the job is lost."""
-        if self.state is State.READY:
+        if self.status is Status.READY:
             return self.expired(
                 now, self._last_reason() or "the media could not be fetched in time"
             )
-        lost = self.ended(now, State.LOST, failure=self._no_final_word())
-        return lost.noted(now, "given up")
+        lost = self.ended(now, Status.LOST, error=self._no_final_word())
+        return lost.with_event(now, "given up")
 
     def _no_final_word(self) -> Failure:
         if self.alive_at is not None and self.deadline == self.ends_by:
@@ -147,22 +145,22 @@ class Job(Facts):
         until = now + LEASE_SECONDS
         return replace(
             self,
-            wanted=None,
+            work_deadline=None,
             lease_until=until,
-            look_at=min(until, self.deadline),
-            fence=self.next_fence(now),
-            rescue_attempts=self.rescue_attempts + (self.state is State.READY),
+            next_check_at=min(until, self.deadline),
+            fencing_token=self.next_fence(now),
+            rescue_attempts=self.rescue_attempts + (self.status is Status.READY),
         )
 
     def next_fence(self, now: float) -> int:
         """Drawn from the clock of Redis, so that a lost history cannot repeat a token."""
-        return max(self.fence + 1, int(now * 1e6))
+        return max(self.fencing_token + 1, int(now * 1e6))
 
     def renewed(self, now: float) -> Self:
         until = now + LEASE_SECONDS
-        return replace(self, lease_until=until, look_at=min(until, self.deadline))
+        return replace(self, lease_until=until, next_check_at=min(until, self.deadline))
 
-    def rested(self, now: float, pause: float, *, firm: bool = False) -> Self:
+    def back_off(self, now: float, pause: float, *, firm: bool = False) -> Self:
         """Given back by its worker, to be looked at again after `pause` seconds.
 
         BFL is asked a last time shortly before the deadline, unless it named the pause itself
@@ -172,16 +170,16 @@ class Job(Facts):
         return replace(
             self,
             lease_until=None,
-            tries=self.tries + 1,
+            attempts=self.attempts + 1,
             crashes=0,
-            look_at=min(later, self.deadline),
+            next_check_at=min(later, self.deadline),
         )
 
-    def handed_back(self, now: float) -> Self:
+    def release(self, now: float) -> Self:
         """Given back unfinished by a worker that was told to stop: the next one may start."""
-        if self.state is State.QUEUED:
-            return replace(self, waits=True, slot=False, sent_at=None, lease_until=None)
-        return replace(self, lease_until=None).called_for(now)
+        if self.status is Status.QUEUED:
+            return replace(self, is_queued=True, slot=False, sent_at=None, lease_until=None)
+        return replace(self, lease_until=None).enqueue(now)
 
     def role(self, n: int) -> Role:
         """What its n-th URL leads to; records did not always say so."""
@@ -189,19 +187,26 @@ class Job(Facts):
 
     # The ends that are not BFL's word.
 
-    def stored(self, now: float, media: tuple[Kept, ...], left_out: Sequence[int] = ()) -> Self:
+    def stored(
+        self, now: float, media: tuple[MediaFile, ...], left_out: Sequence[int] = ()
+    ) -> Self:
         """All files are in storage, but for those of unknown places that could not be fetched."""
-        draw_at = now if any(file.is_picture for file in media) else None
+        thumbnails_due_at = now if any(file.is_picture for file in media) else None
         result = drop_marks(self.result, left_out) if left_out else self.result
         kept = self.ended(
-            now, State.STORED, media=media, failure=None, draw_at=draw_at, result=result
+            now,
+            Status.STORED,
+            media=media,
+            error=None,
+            thumbnails_due_at=thumbnails_due_at,
+            result=result,
         )
-        return kept.noted(now, "stored", bytes=sum(file.bytes for file in media))
+        return kept.with_event(now, "stored", bytes=sum(file.bytes for file in media))
 
     def refused(self, now: float, code: str, message: str) -> Self:
-        failed = self.ended(now, State.FAILED, failure=Failure(code, message))
-        return failed.noted(now, "media refused", code=code)
+        failed = self.ended(now, Status.FAILED, error=Failure(code, message))
+        return failed.with_event(now, "media refused", code=code)
 
     def expired(self, now: float, why: str) -> Self:
-        ended = self.ended(now, State.EXPIRED, failure=Failure("expired", why))
-        return ended.noted(now, "expired", reason=why)
+        ended = self.ended(now, Status.EXPIRED, error=Failure("expired", why))
+        return ended.with_event(now, "expired", reason=why)

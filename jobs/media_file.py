@@ -13,7 +13,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class MediaFile:
     """Its key in the storage and what is known of its bytes."""
 
     key: str
@@ -24,7 +24,7 @@ class Kept:
     height: int | None = None
     seconds: float | None = None  # a film's duration
     role: Role = Role.SAMPLE
-    thumbnail: "Kept | None" = None
+    thumbnail: "MediaFile | None" = None
     deleted_at: float | None = None  # since when it is known to be gone
 
     @property

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from jobs.job import Job
-from jobs.recipient import Notice, Target
+from jobs.recipient import NotificationTarget, PendingNotification
 
 CLAIM_SECONDS = 30.0  # after this a notification that was claimed counts as not sent
 # BFL calls a webhook that fails again after 1, 5 and 30 s.
@@ -28,45 +28,45 @@ def schedule(before: Job | None, after: Job, now: float, *, owner: bool) -> Job:
 
     A job that was reopened has not ended: its notifications are dropped.
     """
-    if not after.state.terminal:
+    if not after.status.terminal:
         return replace(after, notices=()) if after.notices else after
-    new = [Notice(to, now, now) for to in _targets(before, after, owner=owner)]
+    new = [PendingNotification(to, now, now) for to in _targets(before, after, owner=owner)]
     kept = [notice for notice in after.notices if notice.to not in {one.to for one in new}]
     return replace(after, notices=(*kept, *new)) if new else after
 
 
-def _targets(before: Job | None, after: Job, *, owner: bool) -> Iterator[Target]:
-    if before is None or not before.state.terminal:
+def _targets(before: Job | None, after: Job, *, owner: bool) -> Iterator[NotificationTarget]:
+    if before is None or not before.status.terminal:
         if after.caller:
-            yield Target.CALLER
+            yield NotificationTarget.CALLER
         if after.notify_url:
-            yield Target.APP
+            yield NotificationTarget.APP
         if owner:
-            yield Target.OWNER
+            yield NotificationTarget.OWNER
     elif after.notify_url and after.notify_url != before.notify_url:
-        yield Target.APP
+        yield NotificationTarget.APP
 
 
-def claim(job: Job, to: Target, now: float) -> Job:
+def claim(job: Job, to: NotificationTarget, now: float) -> Job:
     """Claim a due notification for one sender; the same job when it is not due."""
     notice = find(job, to)
     if notice is None or notice.at > now:
         return job
-    return _with(job, replace(notice, at=now + CLAIM_SECONDS, tries=notice.tries + 1))
+    return _with(job, replace(notice, at=now + CLAIM_SECONDS, attempts=notice.attempts + 1))
 
 
-def find(job: Job, to: Target) -> Notice | None:
+def find(job: Job, to: NotificationTarget) -> PendingNotification | None:
     return next((notice for notice in job.notices if notice.to is to), None)
 
 
-def finish(job: Job, sent: Notice, outcome: Outcome, now: float, jitter: float) -> Job:
+def finish(job: Job, sent: PendingNotification, outcome: Outcome, now: float, jitter: float) -> Job:
     """Remove a delivered notification, schedule the next attempt, or give up."""
     notice = find(job, sent.to)
     # Another sender was faster, or the job was replayed and this end of it is superseded.
     if notice is None or notice.since != sent.since:
         return job
     if not outcome.problem:
-        return _without(job, notice).noted(now, "webhook called", to=notice.to.value)
+        return _without(job, notice).with_event(now, "webhook called", to=notice.to.value)
     at = None if outcome.final else _next_attempt(notice, outcome, now, jitter)
     if at is None:
         return _noted(_without(job, notice), now, "webhook given up", notice, outcome)
@@ -74,33 +74,35 @@ def finish(job: Job, sent: Notice, outcome: Outcome, now: float, jitter: float) 
     return _noted(again, now, "webhook not reached", notice, outcome)
 
 
-def _next_attempt(notice: Notice, outcome: Outcome, now: float, jitter: float) -> float | None:
+def _next_attempt(
+    notice: PendingNotification, outcome: Outcome, now: float, jitter: float
+) -> float | None:
     """Time of the next attempt; jitter spreads those that failed together. None: give up."""
-    if notice.to is Target.CALLER:
-        late = notice.tries > len(BFL_PAUSES_SECONDS)
-        return None if late else now + BFL_PAUSES_SECONDS[notice.tries - 1]
+    if notice.to is NotificationTarget.CALLER:
+        late = notice.attempts > len(BFL_PAUSES_SECONDS)
+        return None if late else now + BFL_PAUSES_SECONDS[notice.attempts - 1]
     until = notice.since + GIVE_UP_AFTER_SECONDS
     if now >= until:
         return None
-    pause = PAUSES_SECONDS[min(notice.tries, len(PAUSES_SECONDS)) - 1] * jitter
+    pause = PAUSES_SECONDS[min(notice.attempts, len(PAUSES_SECONDS)) - 1] * jitter
     asked = min(outcome.retry_after, RETRY_AFTER_MAX_SECONDS)
     return min(now + max(pause, asked), until)
 
 
-def _noted(job: Job, now: float, what: str, notice: Notice, outcome: Outcome) -> Job:
+def _noted(job: Job, now: float, what: str, notice: PendingNotification, outcome: Outcome) -> Job:
     """Add to the timeline, unless the last line about this target says the same."""
     detail: dict[str, Any] = {"to": notice.to.value, "reason": outcome.problem}
     lines = (line for line in reversed(job.timeline) if line.detail.get("to") == notice.to)
     last = next(lines, None)
     if last and (last.what, last.detail) == (what, detail):
         return job
-    return job.noted(now, what, **detail)
+    return job.with_event(now, what, **detail)
 
 
-def _with(job: Job, notice: Notice) -> Job:
+def _with(job: Job, notice: PendingNotification) -> Job:
     notices = tuple(notice if one.to is notice.to else one for one in job.notices)
     return replace(job, notices=notices)
 
 
-def _without(job: Job, notice: Notice) -> Job:
+def _without(job: Job, notice: PendingNotification) -> Job:
     return replace(job, notices=tuple(one for one in job.notices if one.to is not notice.to))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Target(StrEnum):
+class NotificationTarget(StrEnum):
     """Who wants to hear of it, by the name under which they said so."""
 
     CALLER = "webhook_url"  # a client of BFL's API, called as BFL would call it
@@ -14,13 +14,13 @@ class Target(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class PendingNotification:
     """One telling that is still owed; what was told leaves a line on the timeline instead."""
 
-    to: Target
+    to: NotificationTarget
     since: float  # when the job ended: a replayed job ends more than once
     at: float  # when it is due
-    tries: int = 0
+    attempts: int = 0
 
     def id(self, job_id: str) -> str:
         """The same for every try, and another for each target and each end of a job."""

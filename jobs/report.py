@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from jobs.media_file import Role
-from jobs.status import News, Source
+from jobs.status import ReportKind, Source
 
 URL_LIFE_SECONDS = 600.0  # what BFL's docs promise when the URL itself does not say
 URL_LIFE_MAX_SECONDS = 7 * 86400.0  # an `se` in the year 9999 is no time to plan with
@@ -48,7 +48,7 @@ class Report:
     """
 
     task_id: str
-    news: News
+    news: ReportKind
     source: Source
     said: str = ""
     urls: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Report:
     progress: float | None = None
     cost: float | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
-    failure: Failure | None = None
+    error: Failure | None = None
     moderation: Moderation | None = None
 
     def death(self, now: float) -> float:

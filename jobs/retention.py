@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from jobs.job import Job
-from jobs.media_file import Kept
+from jobs.media_file import MediaFile
 
 DAY_SECONDS = 86400.0
 _NEVER = float("-inf")
 
 
-class Horizons(NamedTuple):
+class Cutoffs(NamedTuple):
     """Whatever ended at or before these unix times has been kept long enough."""
 
     media: float
@@ -25,8 +25,8 @@ class Retention:
     media_days: float | None = None
     jobs_days: float | None = 30.0
 
-    def horizons(self, now: float) -> Horizons:
-        return Horizons(_horizon(now, self.media_days), _horizon(now, self.jobs_days))
+    def cutoffs(self, now: float) -> Cutoffs:
+        return Cutoffs(_horizon(now, self.media_days), _horizon(now, self.jobs_days))
 
 
 def _horizon(now: float, days: float | None) -> float:
@@ -38,31 +38,33 @@ def media_deleted(job: Job, now: float) -> Job:
     gone = without(job, {file.key for file in job.kept}, now)
     if gone is job:
         return job
-    return replace(gone, draw_at=None).noted(now, "media deleted", files=len(job.kept))
+    return replace(gone, thumbnails_due_at=None).with_event(
+        now, "media deleted", files=len(job.kept)
+    )
 
 
 def media_missing(job: Job, now: float, keys: Collection[str]) -> Job:
     """Somebody else took them."""
     gone = without(job, keys, now)
-    return gone if gone is job else gone.noted(now, "media missing", objects=sorted(keys))
+    return gone if gone is job else gone.with_event(now, "media missing", objects=sorted(keys))
 
 
 def media_found(job: Job, now: float, key: str) -> Job:
     """What was missing is there again; its thumbnail had gone with it."""
 
-    def mark(file: Kept) -> Kept:
+    def mark(file: MediaFile) -> MediaFile:
         gone = file.key == key and file.deleted_at is not None
         return replace(file, deleted_at=None, thumbnail=None) if gone else file
 
     media = tuple(map(mark, job.media))
     found = replace(job, media=media)
-    return found.noted(now, "media found again", objects=[key]) if media != job.media else job
+    return found.with_event(now, "media found again", objects=[key]) if media != job.media else job
 
 
 def without(job: Job, keys: Collection[str], now: float) -> Job:
     """A file keeps its number, because links go by it; its entry says that it is gone."""
 
-    def mark(file: Kept) -> Kept:
+    def mark(file: MediaFile) -> MediaFile:
         return replace(file, deleted_at=now) if file in job.kept and file.key in keys else file
 
     media = tuple(map(mark, job.media))

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from jobs.bfl.results import without_media_fields
 from jobs.job import Job
-from jobs.media_file import Kept
-from jobs.timeline import Moment
+from jobs.media_file import MediaFile
+from jobs.timeline import TimelineEvent
 from jobs.view_types import File, Line, Moderated, Portrait, Refusal
 
 Media = TypeVar("Media")
@@ -20,13 +20,13 @@ MODEL_MAX_CHARS = 60
 LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
-def portrait(job: Job, media: list[Media], others: Sequence[Moment] = ()) -> Portrait[Media]:
+def portrait(job: Job, media: list[Media], others: Sequence[TimelineEvent] = ()) -> Portrait[Media]:
     """Its JSON; `others` are moments that stand beside its own on the timeline."""
     timeline = sorted((*job.timeline, *others), key=lambda moment: moment.at)
     shown: Portrait[Media] = {
         "id": job.id,
         "task_id": job.task_id,
-        "status": job.state,
+        "status": job.status,
         "model": job.model,
         "source": job.source,
         "progress": job.progress,
@@ -36,8 +36,8 @@ def portrait(job: Job, media: list[Media], others: Sequence[Moment] = ()) -> Por
         "cost": job.cost,
         "metadata": job.metadata,
         "result": without_media_fields(job.result) or None,
-        "error": _error(job) if job.state.terminal else None,
-        "moderation": _moderation(job) if job.state.terminal else None,
+        "error": _error(job) if job.status.terminal else None,
+        "moderation": _moderation(job) if job.status.terminal else None,
         "media": media,
         "timeline": [_moment(moment) for moment in timeline],
     }
@@ -78,7 +78,7 @@ def _plain(text: str) -> str:
 
 
 def _error(job: Job) -> Refusal | None:
-    failure = job.failure
+    failure = job.error
     return {"code": failure.code, "message": failure.message} if failure else None
 
 
@@ -87,7 +87,7 @@ def _moderation(job: Job) -> Moderated | None:
     return {"stage": refusal.stage, "reasons": list(refusal.reasons)} if refusal else None
 
 
-def file(kept: Kept) -> File:
+def file(kept: MediaFile) -> File:
     shown: File = {
         "role": kept.role,
         "content_type": kept.content_type,
@@ -102,15 +102,15 @@ def file(kept: Kept) -> File:
     return shown
 
 
-def _noted(kept: Kept) -> dict[str, Any]:
+def _noted(kept: MediaFile) -> dict[str, Any]:
     small = kept.thumbnail
     return {"key": kept.key, **file(kept), "thumbnail": small and _small(small)}
 
 
-def _small(thumbnail: Kept) -> dict[str, Any]:
+def _small(thumbnail: MediaFile) -> dict[str, Any]:
     told = ("key", "content_type", "bytes", "sha256", "width", "height")
     return {name: getattr(thumbnail, name) for name in told}
 
 
-def _moment(moment: Moment) -> Line:
+def _moment(moment: TimelineEvent) -> Line:
     return {"at": time(moment.at), "what": moment.what, "detail": moment.detail}

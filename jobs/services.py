@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from jobs.bfl.client import Api
-from jobs.bfl.hosts import Trust
+from jobs.bfl.hosts import HostPolicy
 from jobs.config.concurrency import Room
 from jobs.config.settings import BFL_REGIONS, Settings
 from jobs.job import Job
@@ -21,23 +21,23 @@ from jobs.storage.opening import open_storage
 from jobs.storage.providers import BRISK, PATIENT, Limits
 from jobs.store import durability
 from jobs.store.batching import Batching
-from jobs.store.cleanup_queue import Ended
+from jobs.store.cleanup_queue import CleanupQueue
 from jobs.store.clock import Clock
 from jobs.store.connection import connect
 from jobs.store.consistency import Consistency
 from jobs.store.durability import Durability
 from jobs.store.events import Events
-from jobs.store.expiring import Risk
+from jobs.store.expiring import ExpiringUrls
 from jobs.store.job_store import Store
-from jobs.store.listing import Pages
-from jobs.store.metrics import Pulse
+from jobs.store.listing import JobListing
+from jobs.store.metrics import Metrics
 from jobs.store.outage import LoggedRetry
-from jobs.store.rate_limiter import Meter
-from jobs.store.refused_callbacks import Refusals
-from jobs.store.rq_entries import Hints
+from jobs.store.rate_limiter import RateLimiter
+from jobs.store.refused_callbacks import RefusedCallbacks
+from jobs.store.rq_entries import RqEntries
 from jobs.store.strict_models import StrictModels
-from jobs.store.submission_queue import Slots
-from jobs.store.time_series import Minutes
+from jobs.store.submission_queue import SubmissionQueue
+from jobs.store.time_series import TimeSeries
 
 # A web process must answer 503 within 5 s; a background process sits an outage out.
 WEB_TIMEOUT_SECONDS = 2.0
@@ -52,21 +52,21 @@ class Services:
 
     settings: Settings
     redis: Redis
-    hints: Hints
+    rq_entries: RqEntries
     store: Store
-    slots: Slots
+    submission_queue: SubmissionQueue
     strict_models: StrictModels
-    pages: Pages
+    pages: JobListing
     events: Events
-    pulse: Pulse
-    minutes: Minutes
-    risk: Risk
-    refusals: Refusals
-    meter: Meter
-    ended: Ended
+    metrics: Metrics
+    time_series: TimeSeries
+    risk: ExpiringUrls
+    refusals: RefusedCallbacks
+    rate_limiter: RateLimiter
+    ended: CleanupQueue
     consistency: Consistency
     media: MediaStore
-    trust: Trust
+    trust: HostPolicy
     api: Api
     tokens: CallbackTokens
     links: LinkSigner
@@ -77,7 +77,7 @@ class Services:
 
         PORT would not do: platforms give each process one of its own.
         """
-        return self.settings.public_url or job.reached_at or self.settings.base_url
+        return self.settings.public_url or job.base_url or self.settings.base_url
 
     def origin_of(self, job: Job) -> Origin:
         """The BFL host of the region that a job names; a sandbox stands in for all of them."""
@@ -117,31 +117,31 @@ def build(
     level: Durability = Durability.MEMORY,
 ) -> Services:
     """Raises InvalidSettings when the media storage cannot be used."""
-    hints, clock, batching = Hints(redis), Clock(redis), Batching(redis, level)
+    rq_entries, clock, batching = RqEntries(redis), Clock(redis), Batching(redis, level)
     return Services(
         settings=settings,
         redis=redis,
-        hints=hints,
+        rq_entries=rq_entries,
         store=Store(
             batching,
-            hints,
+            rq_entries,
             clock,
             settings.max_active,
             Room(unconfirmed=settings.max_unconfirmed),
             tells_owner=settings.notify_url is not None,
         ),
-        slots=Slots(
-            redis, clock, settings.max_active, hints.workers_key, settings.worker_concurrency
+        submission_queue=SubmissionQueue(
+            redis, clock, settings.max_active, rq_entries.workers_key, settings.worker_concurrency
         ),
         strict_models=StrictModels(redis),
-        pages=Pages(redis),
+        pages=JobListing(redis),
         events=Events(redis),
-        pulse=Pulse(redis, clock, hints),
-        minutes=Minutes(redis, clock),
-        risk=Risk(redis),
-        refusals=Refusals(batching),
-        meter=Meter(batching),
-        ended=Ended(redis),
+        metrics=Metrics(redis, clock, rq_entries),
+        time_series=TimeSeries(redis, clock),
+        risk=ExpiringUrls(redis),
+        refusals=RefusedCallbacks(batching),
+        rate_limiter=RateLimiter(batching),
+        ended=CleanupQueue(redis),
         consistency=Consistency(redis),
         media=storage(settings, limits),
         trust=trusted(settings),
@@ -157,8 +157,8 @@ def storage(settings: Settings, limits: Limits = PATIENT) -> MediaStore:
     return open_storage(settings.storage_url, settings.media_options, limits)
 
 
-def trusted(settings: Settings) -> Trust:
-    return Trust(
+def trusted(settings: Settings) -> HostPolicy:
+    return HostPolicy(
         settings.bfl_sandbox_url,
         settings.delivery_hosts,
         settings.region,

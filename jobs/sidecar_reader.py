@@ -15,12 +15,12 @@ from pydantic import (
 )
 
 from jobs.bfl.parsing import TASK_ID
-from jobs.errors import BadReport, NotOurs
+from jobs.errors import ForeignObject, InvalidReport
 from jobs.job import Job
-from jobs.media_file import Kept, Role
+from jobs.media_file import MediaFile, Role
 from jobs.net import strict_json
 from jobs.serializer import FORMAT
-from jobs.status import Source, State
+from jobs.status import Source, Status
 from jobs.storage.base import (
     EXTENSIONS,
     MediaStore,
@@ -32,7 +32,7 @@ from jobs.storage.base import (
     thumbnail_key,
     token_of,
 )
-from jobs.timeline import TIMELINE_MAX, Moment
+from jobs.timeline import TIMELINE_MAX, TimelineEvent
 
 NOTE_MAX_BYTES = 256 * 1024
 _OBJECTS_MAX = 64
@@ -83,10 +83,10 @@ class _Medium(BaseModel):
     thumbnail: "_Thumbnail | None" = None
     deleted_at: Time | None = None
 
-    def kept(self) -> Kept:
+    def kept(self) -> MediaFile:
         known = self.model_dump(exclude={"duration", "thumbnail"})
-        small = Kept(**self.thumbnail.model_dump()) if self.thumbnail else None
-        return Kept(**known, seconds=self.duration, thumbnail=small)
+        small = MediaFile(**self.thumbnail.model_dump()) if self.thumbnail else None
+        return MediaFile(**known, seconds=self.duration, thumbnail=small)
 
 
 class _Thumbnail(BaseModel):
@@ -112,7 +112,7 @@ class _Note(BaseModel):
     format: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
     id: JobId
     task_id: JobId | None = None
-    status: Literal[State.READY, State.STORED]
+    status: Literal[Status.READY, Status.STORED]
     model: Annotated[str, Field(max_length=200)] | None = None
     source: Source | None = None
     progress: float | None = None
@@ -132,8 +132,8 @@ class _Note(BaseModel):
 def read(body: bytes, key: str) -> Job:
     """The stored job that a sidecar under this key describes. Raises NotOurs for anything else."""
     job = _read(body, key)
-    if job.state is not State.STORED:
-        raise NotOurs("its job was not stored yet")
+    if job.status is not Status.STORED:
+        raise ForeignObject("its job was not stored yet")
     return job
 
 
@@ -144,24 +144,24 @@ def _read(body: bytes, key: str) -> Job:
     and the objects that its own key names.
     """
     if len(body) > NOTE_MAX_BYTES:
-        raise NotOurs("it is too large")
+        raise ForeignObject("it is too large")
     try:
         note = _Note.model_validate(strict_json.loads(body))
-    except (BadReport, ValidationError) as error:
-        raise NotOurs(_why(error)) from None
+    except (InvalidReport, ValidationError) as error:
+        raise ForeignObject(_why(error)) from None
     job = _job(note)
     if key not in [sidecar_key(file.key) for file in job.media]:
-        raise NotOurs("it tells of other objects than the one it stands beside")
+        raise ForeignObject("it tells of other objects than the one it stands beside")
     return job
 
 
 def beside(media: MediaStore, key: str) -> Job | None:
     """The stored job that has this object, by its sidecar. Raises StorageFailed."""
     job = _described(media, key)
-    return job if job and job.state is State.STORED else None
+    return job if job and job.status is Status.STORED else None
 
 
-def file_beside(media: MediaStore, key: str) -> Kept | None:
+def file_beside(media: MediaStore, key: str) -> MediaFile | None:
     """The file that this object is, by its sidecar, whether or not the job was stored."""
     job = _described(media, key)
     return next(file for file in job.kept if file.key == key) if job else None
@@ -174,13 +174,13 @@ def _described(media: MediaStore, key: str) -> Job | None:
         return None
     try:
         job = _read(b"".join(media.read(sidecar)), sidecar)
-    except NotOurs:
+    except ForeignObject:
         return None
     return job if key in [file.key for file in job.kept] else None
 
 
-def _why(error: BadReport | ValidationError) -> str:
-    if isinstance(error, BadReport):
+def _why(error: InvalidReport | ValidationError) -> str:
+    if isinstance(error, InvalidReport):
         return "it is not strict JSON"
     first = error.errors(include_input=False, include_url=False)[0]
     return f"its {'.'.join(map(str, first['loc'])) or 'whole'} is not what Fluxkeep writes"
@@ -191,7 +191,7 @@ def _job(note: _Note) -> Job:
     return Job(
         id=note.id,
         task_id=note.task_id,
-        state=note.status,
+        status=note.status,
         source=note.source,
         model=note.model,
         metadata=note.metadata,
@@ -205,7 +205,7 @@ def _job(note: _Note) -> Job:
         deadline=note.deadline,
         request=note.request,
         media=tuple(medium.kept() for medium in note.media),
-        timeline=tuple(Moment(line.at, line.what, line.detail) for line in note.timeline),
+        timeline=tuple(TimelineEvent(line.at, line.what, line.detail) for line in note.timeline),
     )
 
 
@@ -213,9 +213,9 @@ def _believe(note: _Note) -> None:
     """Objects are named by their job, the day and a number. Raises NotOurs."""
     for medium in note.media:
         if not _is_named_by(note, medium):
-            raise NotOurs("it claims an object that is not its own")
+            raise ForeignObject("it claims an object that is not its own")
         if medium.thumbnail and medium.thumbnail.key != thumbnail_key(medium.key):
-            raise NotOurs("it claims a thumbnail that is not its own")
+            raise ForeignObject("it claims a thumbnail that is not its own")
 
 
 def _is_named_by(note: _Note, medium: _Medium) -> bool:

@@ -5,7 +5,7 @@ from functools import partial
 
 from jobs.job import Job
 from jobs.serializer import sidecar
-from jobs.status import State
+from jobs.status import Status
 from jobs.storage.base import MediaStore, sidecar_key
 from jobs.store.job_store import Store
 
@@ -31,14 +31,14 @@ def keep_true(store: Store, media: MediaStore, job_id: str, run: Run = lambda ca
 
     `run` makes the calls that may wait for a bucket.
     """
-    described, written = None, b""
+    with_details, written = None, b""
     for _ in range(RACES_MAX):
         job = store.load(job_id)
-        if job is None and described:
-            run(partial(_take_back, media, described))
-        if job is None or job.state is not State.STORED or sidecar(job) == written:
+        if job is None and with_details:
+            run(partial(_take_back, media, with_details))
+        if job is None or job.status is not Status.STORED or sidecar(job) == written:
             return
-        described, written = job, run(partial(_describe_again, media, job))
+        with_details, written = job, run(partial(_describe_again, media, job))
 
 
 def _describe_again(media: MediaStore, job: Job) -> bytes:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
 
-from jobs.errors import BadLink, Gone
+from jobs.errors import InvalidLink, MediaGone
 
 _LINK_SALT = "fluxkeep media link 1"
 _CALLBACK_SALT = "fluxkeep callback token 1"
@@ -90,7 +90,7 @@ class CallbackTokens:
         try:
             return str(self._serializer.loads(token))
         except BadData:
-            raise BadLink from None
+            raise InvalidLink from None
 
     def secret(self, job_id: str) -> str:
         """What BFL proves itself with when it calls about this job."""
@@ -140,9 +140,9 @@ class LinkSigner:
         try:
             link = MediaLink(*self._serializer.loads(token))
         except (BadData, TypeError, ValueError):
-            raise BadLink from None
+            raise InvalidLink from None
         if now >= link.expires:
-            raise Gone("the link has expired")
+            raise MediaGone("the link has expired")
         return link
 
 
@@ -168,4 +168,4 @@ class LoginSigner:
         try:
             return LoginToken(*self._serializer.loads(token, max_age=LOGIN_SECONDS))
         except (BadData, TypeError, ValueError):
-            raise BadLink from None
+            raise InvalidLink from None

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class State(StrEnum):
+class Status(StrEnum):
     """Where a job stands. The last five are terminal."""
 
     QUEUED = "queued"
@@ -20,7 +20,7 @@ class State(StrEnum):
         return self in TERMINAL
 
 
-class News(StrEnum):
+class ReportKind(StrEnum):
     """What a report says, in our words."""
 
     PROGRESS = "progress"
@@ -38,24 +38,24 @@ class Source(StrEnum):
     REPLAY = "replay"
 
 
-TERMINAL = frozenset({State.STORED, State.MODERATED, State.FAILED, State.EXPIRED, State.LOST})
-REOPENABLE = frozenset({State.FAILED, State.EXPIRED, State.LOST})
+TERMINAL = frozenset({Status.STORED, Status.MODERATED, Status.FAILED, Status.EXPIRED, Status.LOST})
+REOPENABLE = frozenset({Status.FAILED, Status.EXPIRED, Status.LOST})
 
 # A pair that is not listed is old news and changes nothing; no row starts from a terminal state.
-TRANSITIONS: dict[tuple[State, News], State] = {
+TRANSITIONS: dict[tuple[Status, ReportKind], Status] = {
     # BFL can call before its answer to our submit is on record.
-    (State.QUEUED, News.PROGRESS): State.SUBMITTED,
-    (State.QUEUED, News.UNCLEAR): State.SUBMITTED,
-    (State.QUEUED, News.READY): State.READY,
-    (State.QUEUED, News.MODERATED): State.MODERATED,
-    (State.QUEUED, News.FAILED): State.FAILED,
-    (State.SUBMITTED, News.PROGRESS): State.SUBMITTED,
+    (Status.QUEUED, ReportKind.PROGRESS): Status.SUBMITTED,
+    (Status.QUEUED, ReportKind.UNCLEAR): Status.SUBMITTED,
+    (Status.QUEUED, ReportKind.READY): Status.READY,
+    (Status.QUEUED, ReportKind.MODERATED): Status.MODERATED,
+    (Status.QUEUED, ReportKind.FAILED): Status.FAILED,
+    (Status.SUBMITTED, ReportKind.PROGRESS): Status.SUBMITTED,
     # "Ready" without anything to fetch: BFL is asked at once.
-    (State.SUBMITTED, News.UNCLEAR): State.SUBMITTED,
-    (State.SUBMITTED, News.READY): State.READY,
-    (State.SUBMITTED, News.MODERATED): State.MODERATED,
-    (State.SUBMITTED, News.FAILED): State.FAILED,
+    (Status.SUBMITTED, ReportKind.UNCLEAR): Status.SUBMITTED,
+    (Status.SUBMITTED, ReportKind.READY): Status.READY,
+    (Status.SUBMITTED, ReportKind.MODERATED): Status.MODERATED,
+    (Status.SUBMITTED, ReportKind.FAILED): Status.FAILED,
     # Only a URL that lives longer than the one at hand is news. "Error" after "Ready" is not:
     # a URL was given, and if it is dead, BFL is asked again.
-    (State.READY, News.READY): State.READY,
+    (Status.READY, ReportKind.READY): Status.READY,
 }

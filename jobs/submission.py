@@ -5,13 +5,13 @@ one knows that BFL may have the task. Such a job is not sent again without an op
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from jobs.evolution import replace
 from jobs.job import LEASE_SECONDS, Job
 from jobs.report import Failure, Report, Taken, quoted
-from jobs.status import REOPENABLE, Source, State
-from jobs.timeouts import Patience
+from jobs.status import REOPENABLE, Source, Status
+from jobs.timeouts import Timeouts
 
 # A circuit can stay open for days (no credits); what waits is submitted afterwards.
 QUEUE_SECONDS = 7 * 86400.0
@@ -32,36 +32,36 @@ def create(job_id: str, model: str, now: float, facts: Mapping[str, Any]) -> Job
     """A new job that waits for a concurrency slot."""
     job = Job(
         id=job_id,
-        state=State.QUEUED,
+        status=Status.QUEUED,
         model=model,
         created_at=now,
         updated_at=now,
         deadline=now + QUEUE_SECONDS,
-        look_at=now + QUEUE_CHECK_SECONDS,
-        ours=True,
-        waits=True,
+        next_check_at=now + QUEUE_CHECK_SECONDS,
+        is_submission=True,
+        is_queued=True,
         version=int(now * 1e6),
         **facts,
     )
-    return job.noted(now, "queued")
+    return job.with_event(now, "queued")
 
 
 def admit(job: Job, now: float, origin: str) -> Job:
     """Move a job from the queue into a slot; the worker that does so sends it at once."""
-    if not job.waits:
+    if not job.is_queued:
         return job
     until = now + LEASE_SECONDS
     sent = replace(
         job,
-        waits=False,
+        is_queued=False,
         slot=True,
         sent_at=now,
         origin=origin,
         lease_until=until,
-        look_at=until,
-        fence=job.next_fence(now),
+        next_check_at=until,
+        fencing_token=job.next_fence(now),
     )
-    return sent.noted(now, "submitting", origin=origin)
+    return sent.with_event(now, "submitting", origin=origin)
 
 
 def requeue(job: Job, now: float, why: str, *, last: bool = False) -> Job:
@@ -71,28 +71,28 @@ def requeue(job: Job, now: float, why: str, *, last: bool = False) -> Job:
     """
     if job.task_id is not None:
         return _release(job)
-    return _wait(job, now, last=last).noted(now, "submitting put off", reason=why)
+    return _wait(job, now, last=last).with_event(now, "submitting put off", reason=why)
 
 
 def _wait(job: Job, now: float, *, last: bool = False) -> Job:
     return replace(
         job,
-        waits=True,
+        is_queued=True,
         slot=False,
         sent_at=None,
-        behind=now if last else job.behind,
+        requeued_at=now if last else job.requeued_at,
         lease_until=None,
-        look_at=min(now + QUEUE_CHECK_SECONDS, job.deadline),
+        next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline),
     )
 
 
-def confirm(job: Job, now: float, answer: Taken, patience: Patience, *, calls: bool) -> Job:
+def confirm(job: Job, now: float, answer: Taken, timeouts: Timeouts, *, calls: bool) -> Job:
     """BFL's answer to the submission: it has the task.
 
     `calls` says whether BFL was given a webhook.
     """
     if job.task_id not in (None, answer.task_id):  # a duplicate was ready first
-        return replace(job, sent_at=None).noted(now, "duplicate task", task_id=answer.task_id)
+        return replace(job, sent_at=None).with_event(now, "duplicate task", task_id=answer.task_id)
     known = replace(
         job,
         task_id=answer.task_id,
@@ -102,33 +102,33 @@ def confirm(job: Job, now: float, answer: Taken, patience: Patience, *, calls: b
         megapixels=answer.megapixels,
         sent_at=None,
     )
-    if job.task_id or job.state.terminal:  # the callback came before the answer
+    if job.task_id or job.status.terminal:  # the callback came before the answer
         return known if known != job else job
-    grace = patience.grace(job.model) if calls else FIRST_POLL_SECONDS
+    grace = timeouts.grace(job.model) if calls else FIRST_POLL_SECONDS
     submitted = replace(
         known,
-        state=State.SUBMITTED,
-        waits=False,
+        status=Status.SUBMITTED,
+        is_queued=False,
         unconfirmed=False,
-        deadline=patience.deadline(now),
-        ends_by=now + patience.give_up_at_most,
+        deadline=timeouts.deadline(now),
+        ends_by=now + timeouts.give_up_at_most,
         awaits_callback=calls,
-        look_at=now + grace,
+        next_check_at=now + grace,
         lease_until=None,
     )
-    return submitted.noted(now, "submitted", task_id=answer.task_id)
+    return submitted.with_event(now, "submitted", task_id=answer.task_id)
 
 
 def refuse(job: Job, now: float, failure: Failure) -> Job:
     """End a job that BFL will never take."""
     if job.task_id is not None:
         return _release(job)
-    failed = job.ended(now, State.FAILED, failure=failure, sent_at=None)
-    return failed.noted(now, "submission refused", code=failure.code)
+    failed = job.ended(now, Status.FAILED, error=failure, sent_at=None)
+    return failed.with_event(now, "submission refused", code=failure.code)
 
 
 def back_off(
-    job: Job, now: float, why: str, patience: Patience, *, calls: bool, counts: bool
+    job: Job, now: float, why: str, timeouts: Timeouts, *, calls: bool, counts: bool
 ) -> Job:
     """A 5xx usually means that no task was created: submit again unless a callback comes first.
 
@@ -136,38 +136,38 @@ def back_off(
     """
     if job.task_id is not None:
         return _release(job)
-    if counts and job.resubmits >= RESUBMITS_MAX:
+    if counts and job.submissions >= RESUBMITS_MAX:
         return refuse(job, now, Failure("bfl_unavailable", "BFL answered with errors each time"))
-    grace = patience.grace(job.model) if calls else 0.0
-    pause = min(grace * 2**job.resubmits, RESUBMIT_PAUSE_MAX_SECONDS)
+    grace = timeouts.grace(job.model) if calls else 0.0
+    pause = min(grace * 2**job.submissions, RESUBMIT_PAUSE_MAX_SECONDS)
     waiting = replace(
         job,
         unconfirmed=True,
         slot=False,
         sent_at=None,
         lease_until=None,
-        resubmits=job.resubmits + counts,
-        look_at=min(now + pause, job.deadline),
+        submissions=job.submissions + counts,
+        next_check_at=min(now + pause, job.deadline),
     )
     return _note_unconfirmed(waiting, now, why, calls=calls)
 
 
-def await_confirmation(job: Job, now: float, why: str, patience: Patience, *, calls: bool) -> Job:
+def await_confirmation(job: Job, now: float, why: str, timeouts: Timeouts, *, calls: bool) -> Job:
     """No answer: BFL probably has the task, and only its callback can tell.
 
     Without a webhook there is nothing to wait for.
     """
     if job.task_id is not None:
         return _release(job)
-    grace = patience.grace(job.model)
-    deadline = now + (patience.give_up_after if calls else grace)
+    grace = timeouts.grace(job.model)
+    deadline = now + (timeouts.give_up_after if calls else grace)
     slot_until = now + max(grace, UNANSWERED_SLOT_SECONDS)
     waiting = replace(
         job,
-        state=State.SUBMITTED,
+        status=Status.SUBMITTED,
         unconfirmed=True,
         deadline=deadline,
-        look_at=min(slot_until, deadline),
+        next_check_at=min(slot_until, deadline),
         sent_at=None,
         lease_until=None,
     )
@@ -176,7 +176,7 @@ def await_confirmation(job: Job, now: float, why: str, patience: Patience, *, ca
 
 def _note_unconfirmed(job: Job, now: float, why: str, *, calls: bool) -> Job:
     detail = {} if calls else {"callback": NO_CALLBACK}
-    return job.noted(now, UNCONFIRMED, reason=why, **detail)
+    return job.with_event(now, UNCONFIRMED, reason=why, **detail)
 
 
 def _release(job: Job) -> Job:
@@ -189,81 +189,81 @@ def note_late_callback(job: Job, report: Report, now: float) -> Job:
 
     The end stands. A replay now asks BFL about this task instead of paying for another.
     """
-    if not job.ours or job.task_id is not None or report.source is not Source.CALLBACK:
+    if not job.is_submission or job.task_id is not None or report.source is not Source.CALLBACK:
         return job
     known = replace(job, task_id=report.task_id)
-    return known.noted(now, "BFL has it after all", task_id=report.task_id, status=report.said)
+    return known.with_event(now, "BFL has it after all", task_id=report.task_id, status=report.said)
 
 
-def check(job: Job, now: float, patience: Patience, *, calls: bool = True) -> Job:
+def check(job: Job, now: float, timeouts: Timeouts, *, calls: bool = True) -> Job:
     """The sweep's step for a job that is due, whether BFL has it or not."""
-    if job.state is State.QUEUED:
-        return _check_queued(job, now, patience, calls=calls)
+    if job.status is Status.QUEUED:
+        return _check_queued(job, now, timeouts, calls=calls)
     if job.unconfirmed and now < job.deadline:
-        return replace(job, slot=False, look_at=job.deadline)
+        return replace(job, slot=False, next_check_at=job.deadline)
     if job.unconfirmed:
         return _give_up_unconfirmed(job, now)
-    return job.looked_at(now)
+    return job.recheck(now)
 
 
-def _check_queued(job: Job, now: float, patience: Patience, *, calls: bool) -> Job:
+def _check_queued(job: Job, now: float, timeouts: Timeouts, *, calls: bool) -> Job:
     if job.leased(now):
-        return replace(job, look_at=job.lease_until)
+        return replace(job, next_check_at=job.lease_until)
     if job.sent_at is not None:
         why = "the worker that sent it has stopped"
-        return await_confirmation(job, now, why, patience, calls=calls)
+        return await_confirmation(job, now, why, timeouts, calls=calls)
     if now >= job.deadline:
         return _give_up_queued(job, now)
-    if job.waits:
-        return replace(job, look_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))
+    if job.is_queued:
+        return replace(job, next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))
     why = "BFL answered with an error and did not call; if it has the task, this one is paid too"
-    return _wait(job, now).noted(now, "submitting again", reason=why)
+    return _wait(job, now).with_event(now, "submitting again", reason=why)
 
 
 def _give_up_unconfirmed(job: Job, now: float) -> Job:
     why = "it was sent to BFL, which neither answered nor called; it may have been paid for"
-    lost = job.ended(now, State.LOST, failure=Failure("submission_unconfirmed", why))
-    return lost.noted(now, "given up")
+    lost = job.ended(now, Status.LOST, error=Failure("submission_unconfirmed", why))
+    return lost.with_event(now, "given up")
 
 
 def _give_up_queued(job: Job, now: float) -> Job:
     failure = Failure("not_submitted", "BFL did not take it within a week")
-    return job.ended(now, State.FAILED, failure=failure).noted(now, "given up")
+    return job.ended(now, Status.FAILED, error=failure).with_event(now, "given up")
 
 
-def reopen(job: Job, now: float, patience: Patience) -> Job:
+def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:
     """An operator's replay: ask BFL again, or submit again where BFL is not known to have it."""
-    if job.state not in REOPENABLE:
+    if job.status not in REOPENABLE:
         return job
     if job.task_id is not None:
-        return _ask_again(job, now, patience)
+        return _ask_again(job, now, timeouts)
     again = replace(
         job,
-        state=State.QUEUED,
-        waits=True,
-        failure=None,
+        status=Status.QUEUED,
+        is_queued=True,
+        error=None,
         ended_at=None,
         deadline=now + QUEUE_SECONDS,
-        look_at=now + QUEUE_CHECK_SECONDS,
-        resubmits=0,
-        unconfirmed=job.failure is not None and job.failure.code in UNCONFIRMED_CODES,
-        behind=None,
+        next_check_at=now + QUEUE_CHECK_SECONDS,
+        submissions=0,
+        unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,
+        requeued_at=None,
     )
-    return again.noted(now, "submitted again by an operator")
+    return again.with_event(now, "submitted again by an operator")
 
 
-def _ask_again(job: Job, now: float, patience: Patience) -> Job:
+def _ask_again(job: Job, now: float, timeouts: Timeouts) -> Job:
     asked = replace(
         job,
-        state=State.SUBMITTED,
-        deadline=patience.deadline(now),
-        ends_by=now + patience.give_up_at_most,
+        status=Status.SUBMITTED,
+        deadline=timeouts.deadline(now),
+        ends_by=now + timeouts.give_up_at_most,
         alive_at=None,
-        failure=None,
+        error=None,
         ended_at=None,
-        asked_again=False,
+        refreshed=False,
         replaying=True,
-        tries=0,
+        attempts=0,
         crashes=0,
     )
-    return asked.noted(now, "replay asked for").called_for(now)
+    return asked.with_event(now, "replay asked for").enqueue(now)

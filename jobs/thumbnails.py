@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from jobs.job import Job
-from jobs.media_file import Kept
+from jobs.media_file import MediaFile
 
 # Whoever draws has a job for so long; then somebody else may try.
 DRAWING_SECONDS = 120.0
@@ -15,40 +15,45 @@ FIRST_PAUSE_SECONDS, PAUSE_GROWTH = 10.0, 4
 
 def taken(job: Job, now: float) -> Job:
     """Taken by one worker, or given up; the others see that it is not due any more."""
-    if job.draw_at is None or job.draw_at > now:
+    if job.thumbnails_due_at is None or job.thumbnails_due_at > now:
         return job
-    if job.drawn >= TRIES_MAX:
+    if job.thumbnail_attempts >= TRIES_MAX:
         return finished(job, now)
-    return replace(job, draw_at=now + DRAWING_SECONDS, drawn=job.drawn + 1)
+    return replace(
+        job, thumbnails_due_at=now + DRAWING_SECONDS, thumbnail_attempts=job.thumbnail_attempts + 1
+    )
 
 
-def put_off(job: Job, now: float) -> Job:
+def postpone(job: Job, now: float) -> Job:
     """Given back by its worker, which could not read or write."""
-    if job.draw_at is None:
+    if job.thumbnails_due_at is None:
         return job
-    return replace(job, draw_at=now + FIRST_PAUSE_SECONDS * PAUSE_GROWTH ** (job.drawn - 1))
+    return replace(
+        job,
+        thumbnails_due_at=now + FIRST_PAUSE_SECONDS * PAUSE_GROWTH ** (job.thumbnail_attempts - 1),
+    )
 
 
 def left(job: Job, now: float) -> Job:
     """Given back by its worker, which has something better to do."""
-    return replace(job, draw_at=now) if job.draw_at is not None else job
+    return replace(job, thumbnails_due_at=now) if job.thumbnails_due_at is not None else job
 
 
-def completed(job: Job, original: Kept, thumbnail: Kept) -> Job:
+def completed(job: Job, original: MediaFile, thumbnail: MediaFile) -> Job:
     """With the thumbnail of an original that it still has."""
     drawn = replace(original, thumbnail=thumbnail)
     media = tuple(drawn if file == original else file for file in job.media)
     if media == job.media:
         return job
     # Tries are counted from the last one that came to something.
-    return replace(job, media=media, drawn=min(job.drawn, 1))
+    return replace(job, media=media, thumbnail_attempts=min(job.thumbnail_attempts, 1))
 
 
 def finished(job: Job, _now: float) -> Job:
-    return replace(job, draw_at=None) if job.draw_at is not None else job
+    return replace(job, thumbnails_due_at=None) if job.thumbnails_due_at is not None else job
 
 
-def lost(job: Job, now: float, thumbnail: Kept) -> Job:
+def lost(job: Job, now: float, thumbnail: MediaFile) -> Job:
     """Without a thumbnail that is not there as it was drawn."""
     media = tuple(
         replace(file, thumbnail=None) if file.thumbnail == thumbnail else file for file in job.media
@@ -59,5 +64,5 @@ def lost(job: Job, now: float, thumbnail: Kept) -> Job:
 def wanted(job: Job, now: float) -> Job:
     """To be drawn where a picture that is still there has no thumbnail."""
     if any(file.is_picture and file.thumbnail is None for file in job.kept):
-        return replace(job, draw_at=now, drawn=0)
+        return replace(job, thumbnails_due_at=now, thumbnail_attempts=0)
     return job

@@ -9,7 +9,7 @@ TIMELINE_HEAD = 10  # how it began stays readable however much follows
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TimelineEvent:
     """A line of the timeline."""
 
     at: float
@@ -17,7 +17,7 @@ class Moment:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-def extended(lines: tuple[Moment, ...], moment: Moment) -> tuple[Moment, ...]:
+def extended(lines: tuple[TimelineEvent, ...], moment: TimelineEvent) -> tuple[TimelineEvent, ...]:
     """The timeline with one more line; the very same object when that would repeat the last."""
     last = lines[-1] if lines else None
     if last and (last.what, last.detail) == (moment.what, moment.detail):

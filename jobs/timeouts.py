@@ -9,7 +9,7 @@ GIVE_UP_AT_MOST_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long to wait for BFL, in seconds.
 
     `callback_grace` runs from the last sign of life until BFL is polled, None for the model's

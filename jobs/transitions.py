@@ -1,20 +1,21 @@
 """Apply a report to a job: pure steps, decided by the transition table."""
 
-from jobs.evolution import replace
+from dataclasses import replace
+
 from jobs.job import Job
 from jobs.report import Report, quoted
-from jobs.status import TRANSITIONS, News, Source, State
-from jobs.timeouts import FINAL_POLL_SECONDS, Patience, poll_time
+from jobs.status import TRANSITIONS, ReportKind, Source, Status
+from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts, poll_time
 
 
-def transition(job: Job, report: Report, now: float, patience: Patience) -> Job:
+def transition(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
     """The job after a report; the very same object when the report is old news."""
-    state = TRANSITIONS.get((job.state, report.news))
-    if state is None or _is_of_duplicate(job, report):
+    status = TRANSITIONS.get((job.status, report.news))
+    if status is None or _is_of_duplicate(job, report):
         return job
-    if job.state is State.READY and not _has_fresher_urls(job, report, now):
+    if job.status is Status.READY and not _has_fresher_urls(job, report, now):
         return job
-    return _apply(_confirm(job, report.task_id, now, patience), report, state, now, patience)
+    return _apply(_confirm(job, report.task_id, now, timeouts), report, status, now, timeouts)
 
 
 def _is_of_duplicate(job: Job, report: Report) -> bool:
@@ -24,11 +25,11 @@ def _is_of_duplicate(job: Job, report: Report) -> bool:
     """
     sent_again = job.task_id is None and job.unconfirmed and job.sent_at is not None
     another = job.task_id not in (None, report.task_id)
-    wins = report.news is News.READY and job.state is not State.READY
+    wins = report.news is ReportKind.READY and job.status is not Status.READY
     return (sent_again or another) and not wins
 
 
-def _confirm(job: Job, task_id: str, now: float, patience: Patience) -> Job:
+def _confirm(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
     """The first report proves that BFL has the job, sent by us or announced by its caller."""
     if job.task_id == task_id:
         return replace(job, expected_by=None) if job.expected_by else job
@@ -38,43 +39,43 @@ def _confirm(job: Job, task_id: str, now: float, patience: Patience) -> Job:
         job,
         expected_by=None,
         task_id=task_id,
-        state=State.SUBMITTED,
-        waits=False,
+        status=Status.SUBMITTED,
+        is_queued=False,
         unconfirmed=False,
-        deadline=patience.deadline(now),
-        ends_by=now + patience.give_up_at_most,
-        look_at=job.lease_until or now + patience.grace(job.model),
+        deadline=timeouts.deadline(now),
+        ends_by=now + timeouts.give_up_at_most,
+        next_check_at=job.lease_until or now + timeouts.grace(job.model),
     )
 
 
-def _apply(job: Job, report: Report, state: State, now: float, patience: Patience) -> Job:
-    if report.news is News.PROGRESS:
-        job = _extend_deadline(job, now, patience) if report.is_alive else job
+def _apply(job: Job, report: Report, status: Status, now: float, timeouts: Timeouts) -> Job:
+    if report.news is ReportKind.PROGRESS:
+        job = _extend_deadline(job, now, timeouts) if report.is_alive else job
         return _apply_progress(job, report, now)
-    if report.news is News.UNCLEAR:
+    if report.news is ReportKind.UNCLEAR:
         return _apply_unclear(job, report, now)
-    heard = _record_outcome(job, report, state, now)
-    return _apply_ready(heard, report, now, patience) if report.urls else heard.ended(now, state)
+    heard = _record_outcome(job, report, status, now)
+    return _apply_ready(heard, report, now, timeouts) if report.urls else heard.ended(now, status)
 
 
-def _extend_deadline(job: Job, now: float, patience: Patience) -> Job:
+def _extend_deadline(job: Job, now: float, timeouts: Timeouts) -> Job:
     """A sign of life begins the grace anew and moves the deadline, within the absolute end."""
-    ends_by = job.ends_by or job.created_at + patience.give_up_at_most
-    deadline = min(max(job.deadline, now + patience.give_up_after), ends_by)
+    ends_by = job.ends_by or job.created_at + timeouts.give_up_at_most
+    deadline = min(max(job.deadline, now + timeouts.give_up_after), ends_by)
     job = replace(job, alive_at=now, deadline=deadline, ends_by=ends_by)
-    if job.wanted is not None or job.lease_until is not None:
+    if job.work_deadline is not None or job.lease_until is not None:
         return job  # a worker is to ask, or asks now, and decides what follows
-    return replace(job, look_at=poll_time(now, patience.grace(job.model), deadline))
+    return replace(job, next_check_at=poll_time(now, timeouts.grace(job.model), deadline))
 
 
 def _has_fresher_urls(job: Job, report: Report, now: float) -> bool:
     fresh = report.urls != job.urls
-    return fresh and report.death(now) > (job.urls_die_at or 0.0)
+    return fresh and report.death(now) > (job.expire_at or 0.0)
 
 
 def _apply_progress(job: Job, report: Report, now: float) -> Job:
     progress = report.progress if report.progress is not None else job.progress
-    after = replace(job, state=State.SUBMITTED, progress=progress)
+    after = replace(job, status=Status.SUBMITTED, progress=progress)
     if after == job and (job.timeline or report.source is not Source.CALLBACK):
         return job
     return _log_report(after, report, now) if report.source is Source.CALLBACK else after
@@ -82,50 +83,50 @@ def _apply_progress(job: Job, report: Report, now: float) -> Job:
 
 def _apply_unclear(job: Job, report: Report, now: float) -> Job:
     """A callback that is not clear is settled by asking; an answer to that can only wait."""
-    if report.source is not Source.CALLBACK or job.wanted or job.lease_until:
+    if report.source is not Source.CALLBACK or job.work_deadline or job.lease_until:
         return job
-    return _log_report(replace(job, state=State.SUBMITTED), report, now).called_for(now)
+    return _log_report(replace(job, status=Status.SUBMITTED), report, now).enqueue(now)
 
 
-def _record_outcome(job: Job, report: Report, state: State, now: float) -> Job:
+def _record_outcome(job: Job, report: Report, status: Status, now: float) -> Job:
     job = replace(
         job,
-        state=state,
+        status=status,
         source=report.source,
         cost=report.cost if report.cost is not None else job.cost,
         quoted_cost=quoted(job.quoted_cost, job.cost, report.cost),
         result=report.result or job.result,
-        failure=report.failure,
+        error=report.error,
         moderation=report.moderation,
     )
     if report.left_out:
-        job = job.noted(now, "files left out", count=report.left_out)
+        job = job.with_event(now, "files left out", count=report.left_out)
     return _log_report(job, report, now)
 
 
 def _log_report(job: Job, report: Report, now: float) -> Job:
     what = "callback accepted" if report.source is Source.CALLBACK else "BFL answered"
-    return job.noted(now, what, status=report.said)
+    return job.with_event(now, what, status=report.said)
 
 
-def _apply_ready(job: Job, report: Report, now: float, patience: Patience) -> Job:
+def _apply_ready(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
     """The rescue may take as long as the URL lives, but never more than GIVE_UP_AT_MOST."""
     dies_at = report.death(now)
-    until = min(dies_at + FINAL_POLL_SECONDS, now + patience.give_up_at_most)
+    until = min(dies_at + FINAL_POLL_SECONDS, now + timeouts.give_up_at_most)
     job = replace(
         job,
         urls=report.urls,
         roles=report.roles,
-        urls_die_at=dies_at,
+        expire_at=dies_at,
         ready_at=now,
         deadline=max(job.deadline, until),
-        asked_again=job.asked_again or _is_refresh(job, report),
+        refreshed=job.refreshed or _is_refresh(job, report),
         progress=1.0,
         slot=False,
-        tries=0,
+        attempts=0,
         lease_until=None,
     )
-    return job.called_for(now)
+    return job.enqueue(now)
 
 
 def _is_refresh(job: Job, report: Report) -> bool:

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from jobs.media_file import Role
 from jobs.report import Stage
-from jobs.status import Source, State
+from jobs.status import Source, Status
 
 ROLES = (
     "its place in the result; a `draft_cache` is an opaque bundle that `flux-3-video` needs to "
@@ -70,7 +70,7 @@ class Portrait(TypedDict, Generic[Media]):
 
     id: Annotated[str, Field(description="the task's id, or a UUID if Fluxkeep submitted it")]
     task_id: Annotated[str | None, Field(description="BFL's identifier, once there is one")]
-    status: State
+    status: Status
     model: str | None
     source: Annotated[Source | None, Field(description="who brought the final report")]
     progress: Fraction | None

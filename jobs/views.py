@@ -6,7 +6,7 @@ from jobs import serializer, submission, view_types
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store.submission_queue import EVERYTHING, Pause
-from jobs.timeline import Moment
+from jobs.timeline import TimelineEvent
 
 
 def jobs(
@@ -14,18 +14,20 @@ def jobs(
 ) -> list[view_types.Job]:
     """The JSON of several jobs; their links live for `link_ttl` seconds."""
     refusals = services.refusals.of([record.id for record in records]) if records else []
-    pauses = services.slots.pauses() if any(record.waits for record in records) else []
+    pauses = (
+        services.submission_queue.pauses() if any(record.is_queued for record in records) else []
+    )
     return [
         _job(services, record, (*refused, *_held_up(record, pauses)), link_ttl)
         for record, refused in zip(records, refusals, strict=True)
     ]
 
 
-def _held_up(record: Job, pauses: Sequence[Pause]) -> list[Moment]:
+def _held_up(record: Job, pauses: Sequence[Pause]) -> list[TimelineEvent]:
     """Why a job still waits in line, which is on no record of its own."""
-    scopes = (EVERYTHING, record.model) if record.waits else ()
+    scopes = (EVERYTHING, record.model) if record.is_queued else ()
     return [
-        Moment(pause.since, "submitting paused", {"reason": pause.reason})
+        TimelineEvent(pause.since, "submitting paused", {"reason": pause.reason})
         for pause in pauses
         if pause.scope in scopes
     ]
@@ -33,8 +35,11 @@ def _held_up(record: Job, pauses: Sequence[Pause]) -> list[Moment]:
 
 def waiting_reasons(services: Services, record: Job) -> list[str]:
     """Why BFL does not work on a job yet; empty when nothing is wrong."""
-    if record.waits:
-        return [moment.detail["reason"] for moment in _held_up(record, services.slots.pauses())]
+    if record.is_queued:
+        return [
+            moment.detail["reason"]
+            for moment in _held_up(record, services.submission_queue.pauses())
+        ]
     unconfirmed = record.timeline if record.unconfirmed else ()
     return [one.detail["reason"] for one in unconfirmed if one.what == submission.UNCONFIRMED][-1:]
 
@@ -45,7 +50,7 @@ def job(services: Services, record: Job, link_ttl: float | None = None) -> view_
 
 
 def _job(
-    services: Services, record: Job, beside: tuple[Moment, ...], link_ttl: float | None
+    services: Services, record: Job, beside: tuple[TimelineEvent, ...], link_ttl: float | None
 ) -> view_types.Job:
     urls = services.links_to(record, seconds=link_ttl)
     small = services.links_to_thumbnails(record, link_ttl)

@@ -9,7 +9,7 @@ from flask import g, request
 from jobs.config.api_keys import SCOPES, Scope
 from jobs.errors import Forbidden
 from receiver.context import wired
-from receiver.rate_limits import admitted
+from receiver.rate_limits import admit
 
 BEARER, BASIC = "bearer", "basic"
 
@@ -47,7 +47,7 @@ def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            entry = admitted(given_key())
+            entry = admit(given_key())
             g.key_name = entry.name
             if SCOPES.index(entry.scope) < SCOPES.index(scope):
                 raise Forbidden(f"this needs a key with scope {scope}")

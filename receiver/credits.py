@@ -2,7 +2,7 @@
 
 from jobs.bfl import parsing
 from jobs.bfl.client import Api
-from jobs.errors import BadReport, BflUnavailable
+from jobs.errors import BflUnavailable, InvalidReport
 
 
 def balance(api: Api) -> float:
@@ -17,7 +17,7 @@ def balance(api: Api) -> float:
         raise BflUnavailable(f"BFL answered {answer.status}")
     try:
         return parsing.credits_left(answer.body)
-    except BadReport as error:
+    except InvalidReport as error:
         raise BflUnavailable(f"BFL's answer cannot be understood: {error}") from None
 
 

@@ -11,9 +11,9 @@ from pydantic import ConfigDict, Field
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import FileWrapper
 
-from jobs.errors import BadLink, Gone, StorageFailed
+from jobs.errors import InvalidLink, MediaGone, StorageError
 from jobs.job import Job
-from jobs.media_file import Kept
+from jobs.media_file import MediaFile
 from jobs.serializer import file_name
 from jobs.signing import MediaLink
 from jobs.storage.base import EXTENSIONS, OPAQUE, MediaStore, Verb
@@ -68,7 +68,7 @@ FILE = ("ETag", "Accept-Ranges", "Cache-Control", "Content-Disposition")
         304: Answer(what="They are as they were.", headers=("ETag",)),
         416: Answer(what="No such part.", kind=Problem, headers=("Content-Range",)),
     },
-    errors=(BadLink, Gone, StorageFailed),
+    errors=(InvalidLink, MediaGone, StorageError),
 )
 def serve(token: str) -> ResponseReturnValue:
     """Range and conditional requests are answered; the ETag is the SHA-256 of the bytes."""
@@ -89,19 +89,19 @@ def serve(token: str) -> ResponseReturnValue:
     return response
 
 
-def _linked(store: Store, link: MediaLink) -> tuple[Job, Kept]:
+def _linked(store: Store, link: MediaLink) -> tuple[Job, MediaFile]:
     job = store.load(link.job_id, exactly=True)
     if job is None or not 0 <= link.n < len(job.media):
-        raise Gone("the media were deleted")
+        raise MediaGone("the media were deleted")
     if job.media[link.n].deleted_at is not None:
-        raise Gone("the media were deleted")
+        raise MediaGone("the media were deleted")
     file = job.media[link.n].thumbnail if link.thumbnail else job.media[link.n]
     if file is None:
-        raise Gone("the thumbnail was deleted")
+        raise MediaGone("the thumbnail was deleted")
     return job, file
 
 
-def _presigned(media: MediaStore, file: Kept, seconds: int) -> ResponseReturnValue | None:
+def _presigned(media: MediaStore, file: MediaFile, seconds: int) -> ResponseReturnValue | None:
     """A redirect to the bucket, where one can be had; a download's name only we can set."""
     ours = services().settings.media_serve != "redirect" or "download" in request.args
     # Some clients carry their key across a redirect, to whatever host it leads.
@@ -121,26 +121,26 @@ def _presigned(media: MediaStore, file: Kept, seconds: int) -> ResponseReturnVal
     return response
 
 
-def _size(media: MediaStore, file: Kept) -> int:
+def _size(media: MediaStore, file: MediaFile) -> int:
     size = aside(lambda: media.size(file.key))
     if size is None:
-        raise Gone("the media were deleted")
+        raise MediaGone("the media were deleted")
     return size
 
 
-def _from_disk(media: MediaStore, file: Kept) -> Response | None:
+def _from_disk(media: MediaStore, file: MediaFile) -> Response | None:
     path = media.local_path(file.key)
     if path is None:
         return None
     try:
         body = path.open("rb", buffering=0)
     except FileNotFoundError:
-        raise Gone("the media were deleted") from None
+        raise MediaGone("the media were deleted") from None
     about = os.fstat(body.fileno())
     return _conditional(file, body, about.st_size, datetime.fromtimestamp(about.st_mtime, UTC))
 
 
-def _through_us(media: MediaStore, file: Kept) -> Response:
+def _through_us(media: MediaStore, file: MediaFile) -> Response:
     size = _size(media, file)
     window = Window(media, file.key, size)
     response = _conditional(file, window, size)
@@ -149,7 +149,7 @@ def _through_us(media: MediaStore, file: Kept) -> Response:
 
 
 def _conditional(
-    file: Kept, body: RawIOBase, size: int, modified: datetime | None = None
+    file: MediaFile, body: RawIOBase, size: int, modified: datetime | None = None
 ) -> Response:
     # Not the server's wrapper, as send_file has it: it cannot seek, and would read a range from
     # the beginning; and gevent sends what is in it by 8 KB.

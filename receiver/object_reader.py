@@ -5,7 +5,7 @@ import io
 import logging
 from collections.abc import Iterator
 
-from jobs.errors import StorageFailed
+from jobs.errors import StorageError
 from jobs.storage.base import MediaStore
 from receiver.blocking_calls import aside
 
@@ -54,7 +54,7 @@ class Window(io.RawIOBase):
             if self._chunks is None:
                 self._chunks = self._media.read(self._key, self._at, self._stop)
             return next(self._chunks, b"")
-        except StorageFailed as error:
+        except StorageError as error:
             log.warning("storage: %s, in the middle of a download", error)
             # The one error that the server takes for the end of the connection: it would log any
             # other together with the path, which is the link.

@@ -17,27 +17,27 @@ from receiver.schemas.responses import Problem
 
 STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.BadRequest: HTTPStatus.BAD_REQUEST,
-    errors.BadReport: HTTPStatus.BAD_REQUEST,
-    errors.BadField: HTTPStatus.BAD_REQUEST,
+    errors.InvalidReport: HTTPStatus.BAD_REQUEST,
+    errors.InvalidField: HTTPStatus.BAD_REQUEST,
     errors.RequestTimeout: HTTPStatus.REQUEST_TIMEOUT,
-    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
-    errors.BadLink: HTTPStatus.FORBIDDEN,
-    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.InvalidLink: HTTPStatus.FORBIDDEN,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnknownJob: HTTPStatus.NOT_FOUND,
-    errors.WrongState: HTTPStatus.CONFLICT,
-    errors.Gone: HTTPStatus.GONE,
+    errors.WrongStatus: HTTPStatus.CONFLICT,
+    errors.MediaGone: HTTPStatus.GONE,
     # 503 asks the sender to come again: BFL does, after 1, 5 and 30 s.
-    errors.Crowded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooManyWaiting: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.LineFull: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.StorageFailed: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.NoSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # only workers ask for one
-    errors.WrongStorage: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.BrokenRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NoFreeSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # only workers ask for one
+    errors.StorageMisconfigured: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UnreadableRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 HEADERS: dict[HTTPStatus, dict[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
@@ -59,7 +59,7 @@ def handle(app: Flask) -> None:
 def _ours(error: FluxkeepError) -> Response:
     status = STATUS[type(error)]
     response = problem(status, str(error), **_fields(error))
-    if isinstance(error, errors.TooMany):
+    if isinstance(error, errors.RateLimited):
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     return response
 
@@ -67,7 +67,9 @@ def _ours(error: FluxkeepError) -> Response:
 def _fields(error: FluxkeepError) -> dict[str, Any]:
     """Which fields are wrong. Under `/v1` these are a body's: BFL says where they stand."""
     under_v1 = request.path.startswith(BFL_PATHS)
-    if isinstance(error, errors.Invalid) or (isinstance(error, errors.BadField) and not under_v1):
+    if isinstance(error, errors.Invalid) or (
+        isinstance(error, errors.InvalidField) and not under_v1
+    ):
         return {"errors": error.errors}
     return {}
 

@@ -13,7 +13,7 @@ from flask import Response, g
 
 from jobs.config.api_keys import ApiKey
 from jobs.config.rate_limits import Quota
-from jobs.errors import StoreUnavailable, TooMany, Unauthorized
+from jobs.errors import RateLimited, StoreUnavailable, Unauthorized
 from jobs.store.rate_limiter import Reading
 from receiver import client_address
 from receiver.context import wired
@@ -21,7 +21,7 @@ from receiver.context import wired
 POLICY = "key"
 
 
-def admitted(key: str) -> ApiKey:
+def admit(key: str) -> ApiKey:
     """The entry of a key that may go on; this request is taken from its quota.
 
     While Redis is away nothing is counted: the view has its own word for that.
@@ -40,13 +40,13 @@ def admitted(key: str) -> ApiKey:
 
 def _count_guess() -> None:
     with suppress(StoreUnavailable):
-        _let_go_on(wired().services.meter.guess(_address()))
+        _let_go_on(wired().services.rate_limiter.guess(_address()))
 
 
 def take_one(name: str) -> None:
     """A request of the holder of the key of this name. Raises TooMany, StoreUnavailable."""
     quota = wired().services.settings.rate_limits.of(name)
-    reading = wired().services.meter.admit(name, quota, _address())
+    reading = wired().services.rate_limiter.admit(name, quota, _address())
     if quota and not reading.guesses:
         g.quota = _headers(quota, reading)
     _let_go_on(reading)
@@ -56,7 +56,7 @@ def _let_go_on(reading: Reading) -> None:
     """Raises TooMany."""
     if reading.wait > 0:
         what = "wrong keys from your address" if reading.guesses else "requests with this key"
-        raise TooMany(f"Too many {what}: come again later.", reading.wait)
+        raise RateLimited(f"Too many {what}: come again later.", reading.wait)
 
 
 def _address() -> str:

@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest as WerkzeugBadRequest
 from werkzeug.sansio.utils import get_content_length
 from werkzeug.wsgi import get_input_stream
 
-from jobs.errors import BadRequest, RequestTimeout, TooLarge
+from jobs.errors import BadRequest, BodyTooLarge, RequestTimeout
 
 ARRIVAL_SECONDS = 20.0  # a body that drips in must not hold its connection for ever
 
@@ -27,11 +27,11 @@ def received(environ: Mapping[str, Any], max_bytes: int) -> bytes:
     """The raw body of a WSGI request, byte for byte. Raises the same."""
     length = _length(environ)
     if length is not None and length > max_bytes:
-        raise TooLarge
+        raise BodyTooLarge
     # One byte more than allowed: a chunked body over the limit is cut there without a word.
     body = _whole(environ, length, max_bytes + 1)
     if len(body) > max_bytes:
-        raise TooLarge
+        raise BodyTooLarge
     if length is not None and len(body) != length:
         raise BadRequest("the body breaks off")
     return body

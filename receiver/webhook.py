@@ -11,15 +11,15 @@ from flask import Blueprint, request
 from jobs import ingest
 from jobs.bfl import parsing
 from jobs.errors import (
-    BadLink,
-    BadReport,
     BadRequest,
-    Crowded,
+    BodyTooLarge,
+    InvalidLink,
+    InvalidReport,
     StoreUnavailable,
-    TooLarge,
+    TooManyWaiting,
     Unauthorized,
     UnknownJob,
-    WrongState,
+    WrongStatus,
 )
 from jobs.report import Report
 from jobs.services import Services
@@ -48,7 +48,7 @@ _CONTRACT: dict[str, Any] = {
             what="It is on record.", kind=CallbackAccepted, sample=examples.callback_accepted
         )
     },
-    "errors": (Unauthorized, BadReport),
+    "errors": (Unauthorized, InvalidReport),
     "security": ("webhookSecret", "webhookSignature"),
 }
 
@@ -94,7 +94,7 @@ def _expected_sender(services: Services, token: str | None) -> tuple[CallbackVer
         return CallbackVerifier(services.settings.webhook_secret), None
     try:
         job_id = services.tokens.read(token)
-    except BadLink:
+    except InvalidLink:
         return _NO_SECRETS, None
     return services.tokens.verifier(job_id), job_id
 
@@ -126,7 +126,7 @@ def _place_for_large_body(environ: Mapping[str, Any]) -> Iterator[None]:
         yield
         return
     if not _large_bodies.acquire(timeout=LARGE_WAIT_SECONDS):
-        raise Crowded("Too many large callbacks at once.")
+        raise TooManyWaiting("Too many large callbacks at once.")
     try:
         yield
     finally:
@@ -136,8 +136,8 @@ def _place_for_large_body(environ: Mapping[str, Any]) -> Iterator[None]:
 def _unproven_body(services: Services, environ: Mapping[str, Any]) -> bytes:
     """A small body that nothing proves; none where it is larger."""
     if is_too_large(environ, BODY_MAX_BYTES):
-        raise TooLarge
-    with suppress(TooLarge):
+        raise BodyTooLarge
+    with suppress(BodyTooLarge):
         return _read(services, environ, UNPROVEN_BODY_MAX_BYTES)
     return b""
 
@@ -153,21 +153,21 @@ def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> byt
 def _parse(services: Services, body: bytes) -> Report:
     try:
         return parsing.parse_callback(body)
-    except BadReport:
+    except InvalidReport:
         _count(services, "callback_malformed")
         raise
 
 
 def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAccepted:
     try:
-        job = ingest.apply_report(services.store, report, services.settings.patience, job_id)
+        job = ingest.apply_report(services.store, report, services.settings.timeouts, job_id)
     except UnknownJob:
         return {"id": job_id or report.task_id, "status": "forgotten"}
-    except WrongState as error:
+    except WrongStatus as error:
         _note_refusal(services, job_id or report.task_id, str(error))
         raise Unauthorized from None
-    log.debug("job %s: callback accepted, %s", job.id, job.state)
-    return {"id": job.id, "status": job.state}
+    log.debug("job %s: callback accepted, %s", job.id, job.status)
+    return {"id": job.id, "status": job.status}
 
 
 def _note_refusal(services: Services, job_id: str | None, reason: str) -> None:

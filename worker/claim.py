@@ -8,11 +8,11 @@ from contextlib import suppress
 from typing import Self
 
 from jobs import submission
-from jobs.errors import BrokenRecord, ClaimLost, NoSlot, StoreUnavailable
+from jobs.errors import ClaimLost, NoFreeSlot, StoreUnavailable, UnreadableRecord
 from jobs.job import LEASE_SECONDS, Job
 from jobs.net import watchdog
 from jobs.services import Services
-from jobs.status import State
+from jobs.status import Status
 from jobs.store import codec
 from jobs.store.job_store import Store
 from jobs.store.results import NO_COUNTS
@@ -34,7 +34,7 @@ class Claim:
 
     def __init__(self, store: Store, job: Job, probes: tuple[str, ...] = ()) -> None:
         self.job = job
-        self.step = job.state  # the kind of work that it was claimed for
+        self.step = job.status  # the kind of work that it was claimed for
         self.probes = probes  # the pauses of submitting that its outcome may end
         self.lost = False
         self.thread = threading.get_ident()
@@ -43,8 +43,8 @@ class Claim:
         self._renew_at = now + RENEW_EVERY_SECONDS
         self._progress_by = now + PROGRESS_SECONDS
         self._ends_by = now + LEAST_SECONDS
-        if job.state is State.READY and job.urls_die_at:
-            life = job.urls_die_at - store.now()
+        if job.status is Status.READY and job.expire_at:
+            life = job.expire_at - store.now()
             self._ends_by = now + max(life + AFTER_EXPIRY_SECONDS, LEAST_SECONDS)
 
     @classmethod
@@ -58,12 +58,12 @@ class Claim:
         """
 
         def claim(job: Job | None, now: float) -> Job | None:
-            return job.claimed(now) if job and job.wanted is not None else job
+            return job.claimed(now) if job and job.work_deadline is not None else job
 
         try:
             before = codec.decode(known) if known else store.load(job_id)
             change = store.change_from(before, claim, takes_rq_job=takes_rq_job)
-        except BrokenRecord as error:
+        except UnreadableRecord as error:
             _put_off(store, job_id, error)
             return None
         return cls(store, change.after) if change.written and change.after else None
@@ -79,7 +79,7 @@ class Claim:
 
         def admit(job: Job | None, now: float) -> Job | None:
             nonlocal own
-            if job is None or not job.waits:
+            if job is None or not job.is_queued:
                 return job
             own = submission.admit(job, now, str(services.origin_of(job)))
             return own
@@ -87,16 +87,16 @@ class Claim:
         try:
             before = services.store.load(found.job_id)
             change = services.store.change_from(before, admit, takes_rq_job=takes_rq_job)
-        except NoSlot:
+        except NoFreeSlot:
             return None
-        except BrokenRecord as error:
+        except UnreadableRecord as error:
             _put_off(services.store, found.job_id, error)
-            services.slots.remove(found)
+            services.submission_queue.remove(found)
             return None
         if change.after and own and _lease(change.after) == _lease(own):
             return cls(services.store, change.after, found.probes)
         # Another worker has it, or it was forgotten.
-        services.slots.leave(found, change.after.version if change.after else 0)
+        services.submission_queue.leave(found, change.after.version if change.after else 0)
         return None
 
     def commit(
@@ -161,10 +161,10 @@ class Claim:
 
     def hand_back(self) -> None:
         """Let another worker begin at once. A submission under way is left to its lease."""
-        if self.step is State.QUEUED:
+        if self.step is Status.QUEUED:
             return
         with suppress(ClaimLost, StoreUnavailable):
-            self.commit(Job.handed_back)
+            self.commit(Job.release)
             log.info("job %s: handed back, this worker stops", self.job.id)
         self.cut()
 
@@ -198,16 +198,16 @@ class Claims:
         return [claim for claim in self.all() if claim.is_hung(now)]
 
 
-def _put_off(store: Store, job_id: str, error: BrokenRecord) -> None:
+def _put_off(store: Store, job_id: str, error: UnreadableRecord) -> None:
     log.error("job %s: %s Put off.", job_id, error)
-    store.put_off(job_id, POISONED_FOR_SECONDS)
+    store.postpone(job_id, POISONED_FOR_SECONDS)
 
 
 def _lease(job: Job) -> tuple[int, float | None]:
     """No two claims have the same."""
-    return job.fence, job.lease_until
+    return job.fencing_token, job.lease_until
 
 
 def _hold(job: Job) -> tuple[int, float]:
     """The fence, and which job it is: one that was forgotten may have a namesake."""
-    return job.fence, job.created_at
+    return job.fencing_token, job.created_at

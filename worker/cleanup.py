@@ -9,9 +9,9 @@ import logging
 import threading
 import time
 
-from jobs.errors import BrokenRecord, StorageFailed, StoreUnavailable
+from jobs.errors import StorageError, StoreUnavailable, UnreadableRecord
 from jobs.job import Job
-from jobs.retention import Horizons, media_deleted
+from jobs.retention import Cutoffs, media_deleted
 from jobs.services import Services
 from jobs.storage.base import MediaStore, companions, job_id_of
 
@@ -57,12 +57,12 @@ class Clearance:
         """A bounded bite of what is due; returns whether there is more of it."""
         self._forget_put_off()
         retention = self._services.settings.retention
-        horizons = retention.horizons(self._services.store.now())
+        cutoffs = retention.cutoffs(self._services.store.now())
         until, refusals, looked = time.monotonic() + BITE_SECONDS, 0, 0
-        for name, is_object in self._due(horizons):
+        for name, is_object in self._due(cutoffs):
             if time.monotonic() > until or refusals == REFUSALS_MAX:
                 break
-            refusals += not self._is_seen_to(name, horizons, is_object=is_object)
+            refusals += not self._is_seen_to(name, cutoffs, is_object=is_object)
             looked += 1
         return looked > 0 and not refusals
 
@@ -70,44 +70,44 @@ class Clearance:
         now = time.monotonic()
         self._put_off = {name: until for name, until in self._put_off.items() if until > now}
 
-    def _due(self, horizons: Horizons) -> list[tuple[str, bool]]:
+    def _due(self, cutoffs: Cutoffs) -> list[tuple[str, bool]]:
         """Ids of jobs, then keys of objects that have no record any more."""
         ended, most = self._services.ended, BITE + len(self._put_off)
-        found = [(job_id, False) for job_id in ended.due(horizons, most)]
-        found += [(key, True) for key in ended.left(horizons, most)]
+        found = [(job_id, False) for job_id in ended.due(cutoffs, most)]
+        found += [(key, True) for key in ended.left(cutoffs, most)]
         return [one for one in found if one[0] not in self._put_off]
 
-    def _is_seen_to(self, name: str, horizons: Horizons, *, is_object: bool) -> bool:
+    def _is_seen_to(self, name: str, cutoffs: Cutoffs, *, is_object: bool) -> bool:
         """Cleared, or put off; False when the storage refuses."""
         try:
-            if not self._clear(name, horizons, is_object=is_object):
+            if not self._clear(name, cutoffs, is_object=is_object):
                 self._put_off[name] = time.monotonic() + WAITING_SECONDS
-        except StorageFailed as error:
+        except StorageError as error:
             log.warning("retention: %s: the storage refuses: %s", name, error)
             self._put_off[name] = time.monotonic() + REFUSED_SECONDS
             return False
         return True
 
-    def _clear(self, name: str, horizons: Horizons, *, is_object: bool) -> bool:
+    def _clear(self, name: str, cutoffs: Cutoffs, *, is_object: bool) -> bool:
         if is_object:
             return _clear_object(self._services, name)
-        return _clear_job(self._services, name, horizons)
+        return _clear_job(self._services, name, cutoffs)
 
 
-def _clear_job(services: Services, job_id: str, horizons: Horizons) -> bool:
+def _clear_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
     try:
         job = services.store.load(job_id)
-    except BrokenRecord as error:
+    except UnreadableRecord as error:
         job = None
         log.error("job %s: %s It is kept.", job_id, error)  # noqa: TRY400 - the trace says no more
-    if job is None or not job.state.terminal:
+    if job is None or not job.status.terminal:
         services.ended.leave(job_id)
         return True
     if job.notices:  # whoever submitted it is about to be told where the media are
         return False
-    media_due = bool(job.kept) and job.end <= horizons.media
+    media_due = bool(job.kept) and job.end <= cutoffs.media
     after = _clear_media(services, job) if media_due else job
-    if after and after.end <= horizons.jobs:
+    if after and after.end <= cutoffs.jobs:
         return _retire(services, after)
     return media_due
 

@@ -8,16 +8,16 @@ from contextlib import suppress
 from jobs.errors import ClaimLost, StoreUnavailable, UnknownJob
 from jobs.net import watchdog
 from jobs.services import Services
-from jobs.status import State
+from jobs.status import Status
 from jobs.store.results import Urgent
 from worker import poll, rescue, submit, thumbnails
 from worker.claim import Claim, Claims
 from worker.shutdown import Shutdown
 
-STEPS: dict[State, Callable[[Services, Claim], None]] = {
-    State.QUEUED: submit.submit_job,
-    State.SUBMITTED: poll.ask,
-    State.READY: rescue.rescue,
+STEPS: dict[Status, Callable[[Services, Claim], None]] = {
+    Status.QUEUED: submit.submit_job,
+    Status.SUBMITTED: poll.ask,
+    Status.READY: rescue.rescue,
 }
 
 TICK_SECONDS = 0.2
@@ -114,7 +114,7 @@ class Dispatcher:
 
     def _has_room_for_others(self) -> bool:
         """One thread is left for rescues, where there are several."""
-        others = sum(claim.step is not State.READY for claim in self.claims.all())
+        others = sum(claim.step is not Status.READY for claim in self.claims.all())
         return self.size == 1 or others < self.size - 1
 
     def _most_urgent(self, waiting: Callable[[int], Urgent]) -> Claim | None:
@@ -130,20 +130,20 @@ class Dispatcher:
         return None  # nothing waits, or the other processes are quicker
 
     def _next_submission(self) -> Claim | None:
-        slots = self._services.slots
+        submission_queue = self._services.submission_queue
         for _ in range(RACES_MAX):
-            found = slots.next()
+            found = submission_queue.next()
             if found is None:
                 return None
             if claim := Claim.admit(self._services, found, takes_rq_job=not self._has_rq_job):
                 return claim
-            slots.release(found.probes)
+            submission_queue.release(found.probes)
         return None  # the other processes are quicker: to every job, or to the last slot
 
     def _do(self, claim: Claim) -> None:
         job = claim.job
         try:
-            STEPS[job.state](self._services, claim)
+            STEPS[job.status](self._services, claim)
         except (ClaimLost, UnknownJob):
             log.info("job %s: another worker has it now, or it was forgotten", job.id)
         except StoreUnavailable as error:
@@ -157,11 +157,13 @@ class Dispatcher:
         log.error("job %s: unexpected %s", claim.job.id, kind)
         unsent = not watchdog.current.get(watchdog.Wire()).sent
         with suppress(ClaimLost, StoreUnavailable):
-            if claim.job.state is State.QUEUED and unsent:
+            if claim.job.status is Status.QUEUED and unsent:
                 submit.requeue_unsent(self._services, claim, kind)
                 return
             claim.commit(
-                lambda job, now: job.noted(now, "stumbled", error=kind).rested(now, ERROR_SECONDS)
+                lambda job, now: job.with_event(now, "stumbled", error=kind).back_off(
+                    now, ERROR_SECONDS
+                )
             )
 
     def draw(self) -> bool:

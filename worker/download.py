@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError
 
-from jobs.errors import MediaTooLarge, NotMedia, RefusedUrl, TransferFailed, UrlDead
+from jobs.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpired, UrlRefused
 from jobs.media_file import Role
 from jobs.net import outbound
 from jobs.net.urls import Address
@@ -65,7 +65,7 @@ def download(  # noqa: PLR0913 - all that bounds or follows a transfer
             _check_status(response.status_code)
             body = _Body(response, role, limits.bytes)
             _write(body, path, progress)
-    except RefusedUrl as error:
+    except UrlRefused as error:
         raise TransferFailed(str(error)) from None
     return body.verified(path)
 
@@ -81,7 +81,7 @@ def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> None:
 
 def _check_status(status: int) -> None:
     if status in DEAD_STATUSES:
-        raise UrlDead(f"the delivery host answered {status}")
+        raise UrlExpired(f"the delivery host answered {status}")
     if status != requests.codes.ok:
         raise TransferFailed(f"the delivery host answered {status}")
 

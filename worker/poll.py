@@ -6,12 +6,12 @@ from dataclasses import replace
 from jobs import ingest
 from jobs.bfl import parsing
 from jobs.bfl.client import Answer
-from jobs.errors import BadReport, BflUnavailable, StoreUnavailable
+from jobs.errors import BflUnavailable, InvalidReport, StoreUnavailable
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.report import Report
 from jobs.services import Services
-from jobs.status import News, Source, State
+from jobs.status import ReportKind, Source, Status
 from jobs.store.counters import POLLS
 from jobs.timeouts import FINAL_POLL_SECONDS
 from worker.backoff import pause
@@ -22,7 +22,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 ROUND_SECONDS = 90.0  # for all hosts, one after the other
 SERVER_ERROR = 500
 
-_DECISIVE = frozenset({News.READY, News.MODERATED, News.FAILED})
+_DECISIVE = frozenset({ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED})
 
 
 def ask(services: Services, claim: Claim) -> None:
@@ -37,26 +37,26 @@ def ask(services: Services, claim: Claim) -> None:
     if report is None:
         _rest(claim, "BFL does not know this task yet")
         return
-    patience = services.settings.patience
-    after = ingest.apply_report(services.store, report, patience, job.id)
-    if after.state is State.SUBMITTED:
+    timeouts = services.settings.timeouts
+    after = ingest.apply_report(services.store, report, timeouts, job.id)
+    if after.status is Status.SUBMITTED:
         begins_anew = report.is_alive and job.awaits_callback
-        _rest(claim, report.said, grace=patience.grace(job.model) if begins_anew else 0.0)
+        _rest(claim, report.said, grace=timeouts.grace(job.model) if begins_anew else 0.0)
 
 
 def is_first_or_last(job: Job, now: float) -> bool:
     """Whether a poll is worth asking all hosts: four more requests each time would be too many."""
-    return job.tries == 0 or now >= job.deadline - FINAL_POLL_SECONDS
+    return job.attempts == 0 or now >= job.deadline - FINAL_POLL_SECONDS
 
 
 def _rest(
     claim: Claim, why: str = "", *, retry_after: float | None = None, grace: float = 0.0
 ) -> None:
     def rest(job: Job, now: float) -> Job:
-        seconds = pause(job.tries, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-        noted = job.noted(now, "BFL asked", answer=why) if why else job
+        seconds = pause(job.attempts, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+        with_event = job.with_event(now, "BFL asked", answer=why) if why else job
         later = max(seconds, grace, retry_after or 0.0)
-        return noted.rested(now, later, firm=retry_after is not None)
+        return with_event.back_off(now, later, firm=retry_after is not None)
 
     claim.commit(rest)
 
@@ -110,7 +110,7 @@ def _is_final(body: bytes) -> bool:
     """Whether an error is the answer all the same: BFL tells of some failed tasks with a 503."""
     try:
         message = strict_json.loads(body)
-    except BadReport:
+    except InvalidReport:
         return False
     return isinstance(message, dict) and parsing.is_final(message)
 
@@ -118,7 +118,7 @@ def _is_final(body: bytes) -> bool:
 def _report(body: bytes, job: Job) -> Report | None:
     try:
         message = strict_json.loads(body)
-    except BadReport:
+    except InvalidReport:
         raise BflUnavailable("BFL's answer is not JSON") from None
     if not isinstance(message, dict):
         raise BflUnavailable("BFL's answer is not an object")

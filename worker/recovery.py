@@ -3,15 +3,15 @@
 from contextlib import suppress
 
 from jobs import sidecar_reader
-from jobs.errors import StorageFailed, StoreUnavailable
+from jobs.errors import StorageError, StoreUnavailable
 from jobs.job import Job
-from jobs.media_file import Kept
+from jobs.media_file import MediaFile
 from jobs.services import Services
-from jobs.status import State
+from jobs.status import Status
 from jobs.storage.base import MediaStore, Part, number_of, part, token_of
 
 
-def find_files(media: MediaStore, job: Job) -> dict[int, Kept]:
+def find_files(media: MediaStore, job: Job) -> dict[int, MediaFile]:
     """Intact files of a job by their numbers, whoever published them; the last one counts."""
     found = {}
     for key in _objects(media, job):
@@ -21,7 +21,7 @@ def find_files(media: MediaStore, job: Job) -> dict[int, Kept]:
     return found
 
 
-def find_stored(media: MediaStore, job: Job) -> tuple[Kept, ...]:
+def find_stored(media: MediaStore, job: Job) -> tuple[MediaFile, ...]:
     """All files of a job that was complete before its record was lost; empty if one is missing."""
     for key in reversed(_objects(media, job)):
         known = sidecar_reader.beside(media, key)
@@ -30,7 +30,7 @@ def find_stored(media: MediaStore, job: Job) -> tuple[Kept, ...]:
     return ()
 
 
-def is_intact(media: MediaStore, file: Kept) -> bool:
+def is_intact(media: MediaStore, file: MediaFile) -> bool:
     return media.size(file.key) == file.bytes and media.sha256(file.key) == file.sha256
 
 
@@ -45,20 +45,20 @@ def delete_superseded(services: Services, job: Job) -> None:
     `job` is as its last worker knew it: objects of later claims are not touched. Failures are
     left to `repair`.
     """
-    with suppress(StoreUnavailable, StorageFailed):
+    with suppress(StoreUnavailable, StorageError):
         after = services.store.load(job.id, exactly=True)
-        if after is None or after.state.terminal:
+        if after is None or after.status.terminal:
             named = {file.key for file in after.kept} if after else set[str]()
             if _may_come_back(services, job, after):
                 named |= _described_as_stored(services.media, job)
-            services.media.delete_superseded(job.id, job.created_at, job.fence, named)
+            services.media.delete_superseded(job.id, job.created_at, job.fencing_token, named)
 
 
 def _may_come_back(services: Services, job: Job, after: Job | None) -> bool:
     """Whether a replay or a restore may still need what an earlier life of the job has stored."""
     if after is None:
-        return not services.store.is_forgotten(job.id)
-    return after.state is not State.STORED
+        return not services.store.is_deleted(job.id)
+    return after.status is not Status.STORED
 
 
 def _described_as_stored(media: MediaStore, job: Job) -> set[str]:

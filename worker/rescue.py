@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -14,22 +14,21 @@ from jobs import ingest, serializer, sidecars
 from jobs.errors import (
     BflUnavailable,
     ClaimLost,
+    MediaRefused,
     NotMedia,
-    RefusedMedia,
-    StorageFailed,
+    StorageError,
     StoreUnavailable,
     TransferFailed,
     UnknownHost,
     UnknownJob,
-    UrlDead,
+    UrlExpired,
 )
-from jobs.evolution import replace
 from jobs.job import RESCUE_PUT_OFF, Job
-from jobs.media_file import Kept, Role
+from jobs.media_file import MediaFile, Role
 from jobs.net import outbound
 from jobs.net.urls import Address, Origin
 from jobs.services import Services
-from jobs.status import News, State
+from jobs.status import ReportKind, Status
 from jobs.storage.base import object_key, sidecar_key
 from jobs.store.counters import LIFE_LEFT, TIME_TO_STORED
 from jobs.store.results import NO_COUNTS
@@ -59,7 +58,7 @@ def rescue(services: Services, claim: Claim) -> None:
         recovery.delete_superseded(services, claim.job)
         raise
     job = claim.job
-    if job.state.terminal and (job.state is not State.STORED or job.rescue_attempts > 1):
+    if job.status.terminal and (job.status is not Status.STORED or job.rescue_attempts > 1):
         recovery.delete_superseded(services, job)
 
 
@@ -67,16 +66,16 @@ def rescue(services: Services, claim: Claim) -> None:
 class Files:
     """The files of a job by their numbers: in the storage, or left out and why."""
 
-    published: dict[int, Kept] = field(default_factory=dict)
+    published: dict[int, MediaFile] = field(default_factory=dict)
     left_out: dict[int, str] = field(default_factory=dict)
 
     @property
-    def media(self) -> tuple[Kept, ...]:
+    def media(self) -> tuple[MediaFile, ...]:
         return tuple(self.published[n] for n in sorted(self.published))
 
     def stored(self, job: Job, now: float) -> Job:
         for n, code in self.left_out.items():
-            job = job.noted(now, "file left out", file=n, role=job.role(n), reason=code)
+            job = job.with_event(now, "file left out", file=n, role=job.role(n), reason=code)
         return job.stored(now, self.media, tuple(self.left_out))
 
 
@@ -93,18 +92,18 @@ class Rescue:
     def run(self) -> None:
         try:
             self._run()
-        except StorageFailed as error:
-            self._services.pulse.trouble("storage", str(error))
+        except StorageError as error:
+            self._services.metrics.trouble("storage", str(error))
             self._back_off(f"storage: {error}")
 
     def _run(self) -> None:
         try:
             self.rescue_files()
-        except UrlDead as error:
+        except UrlExpired as error:
             self._refresh_urls(str(error))
         except UnknownHost as error:
             self._try_later(str(error))
-        except RefusedMedia as error:
+        except MediaRefused as error:
             code, message = error.code, str(error)
             self._give_up(lambda job, now: job.refused(now, code, message))
         except TransferFailed as error:
@@ -128,9 +127,9 @@ class Rescue:
         """Only samples can fail a job: anything else that BFL adds must not cost them."""
         try:
             self._rescue_file(n, role)
-        except (RefusedMedia, UrlDead) as error:
+        except (MediaRefused, UrlExpired) as error:
             is_needed = role is Role.SAMPLE or not self._files.published
-            may_heal = isinstance(error, UrlDead | UnknownHost) and role is not Role.OTHER
+            may_heal = isinstance(error, UrlExpired | UnknownHost) and role is not Role.OTHER
             if is_needed or may_heal:
                 raise
             self._files.left_out[n] = error.code
@@ -163,10 +162,10 @@ class Rescue:
             got = download.download(
                 session, address, path, limits, role, allow=allow, progress=self._claim.progress
             )
-            key = object_key(job.id, job.created_at, n, job.fence, got.content_type)
+            key = object_key(job.id, job.created_at, n, job.fencing_token, got.content_type)
             self._publish(n, path, _kept(key, path, got, role))
 
-    def _publish(self, n: int, path: Path, file: Kept) -> None:
+    def _publish(self, n: int, path: Path, file: MediaFile) -> None:
         """Write the sidecar first: an object that is there can always be recovered."""
         job, media = self._claim.job, self._services.media
         self._claim.allow(STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND)
@@ -192,7 +191,7 @@ class Rescue:
 
     def _seconds_left(self) -> float:
         job, now = self._claim.job, self._services.store.now()
-        until = max(job.urls_die_at or 0.0, now + LEAST_SECONDS)
+        until = max(job.expire_at or 0.0, now + LEAST_SECONDS)
         return min(until, job.deadline) - now
 
     # How it ends.
@@ -211,17 +210,17 @@ class Rescue:
         claim.commit(lambda job, _now: self._files.stored(job, now), counts)
         log.info("job %s: stored", claim.job.id)
         if body != serializer.sidecar(claim.job):  # the caller described the job meanwhile
-            with suppress(StoreUnavailable, StorageFailed):
+            with suppress(StoreUnavailable, StorageError):
                 sidecars.keep_true(services.store, services.media, claim.job.id)
 
     def _counts(self) -> dict[str, int]:
         job, now = self._claim.job, self._services.store.now()
-        life, took = (job.urls_die_at or now) - now, now - (job.ready_at or now)
+        life, took = (job.expire_at or now) - now, now - (job.ready_at or now)
         return {**LIFE_LEFT.observed(life), **TIME_TO_STORED.observed(took)}
 
     def _try_later(self, why: str) -> None:
         """Try again while the URLs live; ask BFL for fresh ones when they do not."""
-        if self._services.store.now() < (self._claim.job.urls_die_at or 0.0):
+        if self._services.store.now() < (self._claim.job.expire_at or 0.0):
             self._back_off(why)
         else:
             self._refresh_urls(why)
@@ -231,12 +230,12 @@ class Rescue:
         job, services = self._claim.job, self._services
         self._claim.allow(poll.ROUND_SECONDS)
         try:
-            report = None if job.asked_again else poll.inquire(services, job)
+            report = None if job.refreshed else poll.inquire(services, job)
         except BflUnavailable as trouble:
             self._back_off(f"{why}; {trouble}", trouble.retry_after)
             return
-        if report and report.news is News.READY and report.urls != job.urls:
-            heard = ingest.apply_report(services.store, report, services.settings.patience, job.id)
+        if report and report.news is ReportKind.READY and report.urls != job.urls:
+            heard = ingest.apply_report(services.store, report, services.settings.timeouts, job.id)
             if heard.urls != job.urls:
                 return
         self._give_up(lambda job, now: job.expired(now, f"{why}, and BFL gave no fresh URL"))
@@ -253,19 +252,19 @@ class Rescue:
         missing = set(range(len(job.urls))) - found.keys()
         left_out = {n: self._files.left_out.get(n, "unavailable") for n in sorted(missing)}
         self._files = Files(found, left_out)
-        self._claim.commit(lambda job, now: job.noted(now, "media recovered").renewed(now))
+        self._claim.commit(lambda job, now: job.with_event(now, "media recovered").renewed(now))
         self._commit_stored(NO_COUNTS)
 
     def _back_off(self, why: str, retry_after: float | None = None) -> None:
         """Try again later."""
 
-        def rested(job: Job, now: float) -> Job:
-            seconds = pause(job.tries, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-            noted = job.noted(now, RESCUE_PUT_OFF, reason=why)
-            return noted.rested(now, max(seconds, retry_after or 0.0))
+        def back_off(job: Job, now: float) -> Job:
+            seconds = pause(job.attempts, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+            with_event = job.with_event(now, RESCUE_PUT_OFF, reason=why)
+            return with_event.back_off(now, max(seconds, retry_after or 0.0))
 
         log.info("job %s: rescue put off: %s", self._claim.job.id, why)
-        self._claim.commit(rested)
+        self._claim.commit(back_off)
 
 
 @cache
@@ -274,9 +273,9 @@ def _session(sandbox: Origin | None) -> requests.Session:
     return outbound.new_session(sandbox)
 
 
-def _kept(key: str, path: Path, got: download.Download, role: Role) -> Kept:
+def _kept(key: str, path: Path, got: download.Download, role: Role) -> MediaFile:
     known = measure.known(path, got.content_type)
-    return Kept(
+    return MediaFile(
         key=key,
         content_type=got.content_type,
         bytes=got.bytes,

@@ -14,7 +14,7 @@ from jobs.bfl import submissions as dialect
 from jobs.bfl.account import Standing
 from jobs.bfl.client import Answer
 from jobs.bfl.submissions import Webhook
-from jobs.errors import BadReport, Invalid, NotSent, StorageFailed, TransferFailed
+from jobs.errors import ConnectionFailed, Invalid, InvalidReport, StorageError, TransferFailed
 from jobs.job import Job
 from jobs.net import strict_json, watchdog
 from jobs.report import Failure, Taken
@@ -41,7 +41,7 @@ def submit_job(services: Services, claim: Claim) -> None:
     watchdog.current.set(watchdog.Wire())  # nothing of this one has left yet
     body = services.store.submission(claim.job.id)
     if body is None:
-        services.slots.release(claim.probes)
+        services.submission_queue.release(claim.probes)
         _fail(claim, Failure("input_lost", "what was to be submitted is gone"))
         return
     claim.allow(LEAST_SECONDS)  # a draft may have to be read from a bucket
@@ -59,9 +59,9 @@ def _send(services: Services, claim: Claim, body: bytes) -> None:
     try:
         given = drafts.insert(services, strict_json.loads(body))
     except Invalid as error:
-        services.slots.release(claim.probes)
+        services.submission_queue.release(claim.probes)
         _fail(claim, Failure("draft_gone", error.errors[0]["message"]))
-    except StorageFailed as error:
+    except StorageError as error:
         attempt.requeue_last(f"the draft bundle cannot be read: {error}")
     else:
         attempt.send(given)
@@ -69,7 +69,7 @@ def _send(services: Services, claim: Claim, body: bytes) -> None:
 
 def _enqueue_next(services: Services) -> None:
     """RQ jobs are used up while a circuit is open; after it each submission enqueues the next."""
-    if found := services.slots.next(only_look=True):
+    if found := services.submission_queue.next(only_look=True):
         services.store.hint([found.job_id])
 
 
@@ -91,7 +91,7 @@ class Submission:
         """POST the input, and record the outcome."""
         try:
             answer = self._post(given)
-        except NotSent as error:
+        except ConnectionFailed as error:
             self._wait(EVERYTHING, f"BFL cannot be reached: {error}", self._backoff(EVERYTHING))
         except TransferFailed as error:
             self._unanswered(f"no answer from BFL: {error}")
@@ -135,7 +135,7 @@ class Submission:
     def _taken(self, answer: Answer) -> None:
         try:
             task = dialect.taken(answer.body)
-        except BadReport:
+        except InvalidReport:
             self._refuse(dialect.without_task(self._model))
             return
         self._record(dialect.within(task, self._services.trust))
@@ -147,10 +147,10 @@ class Submission:
 
     def _record(self, task: Taken) -> None:
         """Write without the fence: BFL has the task, whichever worker holds the job by now."""
-        patience, calls = self._services.settings.patience, self._calls
+        timeouts, calls = self._services.settings.timeouts, self._calls
 
         def confirm(job: Job | None, now: float) -> Job | None:
-            return submission.confirm(job, now, task, patience, calls=calls) if job else None
+            return submission.confirm(job, now, task, timeouts, calls=calls) if job else None
 
         # If Redis is lost now, this line is the only trace of a task that is paid for.
         log.info("job %s: BFL took it as task %s", self._claim.job.id, task.task_id)
@@ -168,20 +168,20 @@ class Submission:
     def _failed(self, answer: Answer) -> None:
         """An error of BFL's (5xx, 408): open the model's circuit, submit again later."""
         reason, counts = f"BFL answered {answer.status}", answer.status == OWN_ERROR
-        patience, calls = self._services.settings.patience, self._calls
+        timeouts, calls = self._services.settings.timeouts, self._calls
         self._outage(reason, answer.retry_after)
         self._claim.commit(
             lambda job, now: submission.back_off(
-                job, now, reason, patience, calls=calls, counts=counts
+                job, now, reason, timeouts, calls=calls, counts=counts
             )
         )
 
     def _unanswered(self, reason: str) -> None:
         """BFL may have the task: open the model's circuit, wait for BFL's callback."""
-        patience, calls = self._services.settings.patience, self._calls
+        timeouts, calls = self._services.settings.timeouts, self._calls
         self._outage(reason)
         self._claim.commit(
-            lambda job, now: submission.await_confirmation(job, now, reason, patience, calls=calls)
+            lambda job, now: submission.await_confirmation(job, now, reason, timeouts, calls=calls)
         )
 
     def _outage(self, reason: str, retry_after: float | None = None) -> None:
@@ -198,14 +198,23 @@ class Submission:
 
     def _settle(self, scope: str | None = None, reason: str = "", seconds: float = 0.0) -> None:
         """Close the circuits that this job has probed, except for the one that it opens anew."""
-        self._services.slots.resume([probe for probe in self._claim.probes if probe != scope])
+        self._services.submission_queue.resume(
+            [probe for probe in self._claim.probes if probe != scope]
+        )
         if scope:
             log.warning("submitting %s pauses for %.0f s: %s", scope, seconds, reason)
-            self._services.slots.pause(scope, reason, seconds)
+            self._services.submission_queue.pause(scope, reason, seconds)
 
     def _backoff(self, scope: str, retry_after: float | None = None) -> float:
-        tries = next((one.tries for one in self._services.slots.pauses() if one.scope == scope), 0)
-        longer = pause(tries, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+        attempts = next(
+            (
+                one.attempts
+                for one in self._services.submission_queue.pauses()
+                if one.scope == scope
+            ),
+            0,
+        )
+        longer = pause(attempts, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         return max(longer, retry_after or 0.0)
 
 

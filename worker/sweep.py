@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from jobs import submission
-from jobs.errors import BrokenRecord, StoreUnavailable
+from jobs.errors import StoreUnavailable, UnreadableRecord
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store.results import Due
@@ -78,10 +78,10 @@ def sweep(services: Services, ended: Tell = _nobody) -> float:
     due = services.store.due(BATCH)
     for job_id in due.ids:
         _look_after(services, job_id, ended)
-    services.slots.tidy()
+    services.submission_queue.tidy()
     services.store.hint(due.unhinted or _next_in_line(services, due))
-    services.pulse.beat("sweep")
-    services.minutes.take()
+    services.metrics.record_heartbeat("sweep")
+    services.time_series.take()
     if due.ids:
         return LEAST_PAUSE_SECONDS
     until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now
@@ -93,7 +93,7 @@ def _next_in_line(services: Services, due: Due) -> tuple[str, ...]:
 
     Any entry will do: whoever works on it looks at the line as well.
     """
-    found = None if due.entries else services.slots.next(only_look=True)
+    found = None if due.entries else services.submission_queue.next(only_look=True)
     return (found.job_id,) if found else ()
 
 
@@ -104,7 +104,7 @@ def _look_after(services: Services, job_id: str, ended: Tell) -> None:
     except StoreUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it is about this job alone
-        services.store.put_off(job_id, POISONED_FOR_SECONDS)
+        services.store.postpone(job_id, POISONED_FOR_SECONDS)
         # Its text could hold what was sent.
         log.error("job %s: unexpected %s. Put off.", job_id, type(error).__name__)  # noqa: TRY400
 
@@ -114,21 +114,21 @@ def look_after(services: Services, job_id: str, ended: Tell = _nobody) -> None:
 
     `ended` is told of a job, as it was, whose deadline has passed.
     """
-    patience, calls = services.settings.patience, services.settings.bfl_reaches_us
+    timeouts, calls = services.settings.timeouts, services.settings.bfl_reaches_us
 
     def step(job: Job | None, now: float) -> Job | None:
-        return submission.check(job, now, patience, calls=calls) if job else None
+        return submission.check(job, now, timeouts, calls=calls) if job else None
 
     try:
         change = services.store.change(job_id, step)
-    except BrokenRecord as error:
-        services.store.put_off(job_id, POISONED_FOR_SECONDS)
+    except UnreadableRecord as error:
+        services.store.postpone(job_id, POISONED_FOR_SECONDS)
         log.error("job %s: %s Put off.", job_id, error)  # noqa: TRY400 - the trace says no more
         return
     if change.before is None:
-        services.store.drop_due(job_id)
-    elif change.written and change.after and change.after.state.terminal:
-        log.warning("job %s: %s, its deadline has passed", job_id, change.after.state)
+        services.store.remove_due(job_id)
+    elif change.written and change.after and change.after.status.terminal:
+        log.warning("job %s: %s, its deadline has passed", job_id, change.after.status)
         ended(change.before)
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs import sidecars, thumbnails
-from jobs.errors import BrokenRecord, StorageFailed
+from jobs.errors import StorageError, UnreadableRecord
 from jobs.job import Job
-from jobs.media_file import Kept
+from jobs.media_file import MediaFile
 from jobs.services import Services
 from jobs.storage.base import thumbnail_key
 from worker.formats import image
@@ -39,9 +39,9 @@ class Thumbnail:
     width: int
     height: int
 
-    def kept(self, key: str) -> Kept:
+    def kept(self, key: str) -> MediaFile:
         """Its record once it is stored under a key."""
-        return Kept(
+        return MediaFile(
             key=key,
             content_type=CONTENT_TYPE,
             bytes=len(self.body),
@@ -53,7 +53,7 @@ class Thumbnail:
 
 def draw_next(services: Services, stop: threading.Event = _NEVER) -> bool:
     """Draw for the stored job that waits longest; returns whether there was one."""
-    job_id = services.store.to_draw()
+    job_id = services.store.due_thumbnails()
     if job_id is None or stop.is_set() or _is_anything_urgent(services):
         return False
     draw(services, job_id, stop)
@@ -61,7 +61,7 @@ def draw_next(services: Services, stop: threading.Event = _NEVER) -> bool:
 
 
 def _is_anything_urgent(services: Services) -> bool:
-    return bool(services.store.most_urgent() or services.slots.next(only_look=True))
+    return bool(services.store.most_urgent() or services.submission_queue.next(only_look=True))
 
 
 def draw(services: Services, job_id: str, stop: threading.Event = _NEVER) -> None:
@@ -70,16 +70,16 @@ def draw(services: Services, job_id: str, stop: threading.Event = _NEVER) -> Non
         change = services.store.change(job_id, lambda job, now: job and thumbnails.taken(job, now))
         job = change.after
         if not change.written or job is None:
-            services.store.settle_drawing(job_id, job.draw_at if job else None)
-        elif job.draw_at is None:
+            services.store.schedule_thumbnails(job_id, job.thumbnails_due_at if job else None)
+        elif job.thumbnails_due_at is None:
             log.warning("job %s: thumbnails given up", job_id)
         else:
             _complete(services, job, stop)
-    except BrokenRecord:
-        services.store.settle_drawing(job_id, None)
-    except (StorageFailed, OSError) as error:
+    except UnreadableRecord:
+        services.store.schedule_thumbnails(job_id, None)
+    except (StorageError, OSError) as error:
         log.warning("job %s: thumbnails put off: %s", job_id, type(error).__name__)
-        services.store.change(job_id, lambda job, now: job and thumbnails.put_off(job, now))
+        services.store.change(job_id, lambda job, now: job and thumbnails.postpone(job, now))
 
 
 def _complete(services: Services, job: Job, stop: threading.Event) -> None:
@@ -101,11 +101,11 @@ def _draw_all(services: Services, job: Job, stop: threading.Event) -> bool:
     return True
 
 
-def _needs_thumbnail(file: Kept) -> bool:
+def _needs_thumbnail(file: MediaFile) -> bool:
     return file.is_picture and file.thumbnail is None and file.bytes <= ORIGINAL_MAX_BYTES
 
 
-def _draw_one(services: Services, job: Job, file: Kept, stop: threading.Event) -> None:
+def _draw_one(services: Services, job: Job, file: MediaFile, stop: threading.Event) -> None:
     with services.media.local_copy(file.key) as original:
         made = make(original, file.content_type, stop)
     if made is None:
@@ -114,7 +114,7 @@ def _draw_one(services: Services, job: Job, file: Kept, stop: threading.Event) -
     keep(services, job.id, file, made)
 
 
-def keep(services: Services, job_id: str, file: Kept, made: Thumbnail) -> None:
+def keep(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> None:
     """Write a thumbnail and put it on record; a job forgotten meanwhile has none."""
     small = made.kept(thumbnail_key(file.key))
     services.media.write(small.key, made.body)

@@ -29,7 +29,7 @@ class RescueWorker(SimpleWorker):
 
     def __init__(self, services: Services, dispatcher: Dispatcher) -> None:
         super().__init__(
-            [services.hints.queue],
+            [services.rq_entries.queue],
             connection=services.redis,
             serializer=JSONSerializer,
             default_worker_ttl=WORKER_TTL_SECONDS,
@@ -37,7 +37,7 @@ class RescueWorker(SimpleWorker):
             job_monitoring_interval=MONITORING_SECONDS,
             log_job_description=False,
         )
-        self._pulse = services.pulse
+        self._pulse = services.metrics
         self._dispatcher = dispatcher
         self._beat_at = 0.0
         dispatcher.is_kept_from_polls = self._is_kept_from_polls
@@ -49,7 +49,7 @@ class RescueWorker(SimpleWorker):
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         super().heartbeat(timeout, pipeline)
         try:
-            self._pulse.beat("worker")
+            self._pulse.record_heartbeat("worker")
         except StoreUnavailable:
             log.warning("no heartbeat left: Redis does not answer")
 

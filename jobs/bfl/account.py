@@ -5,7 +5,7 @@ from enum import Enum, auto
 from jobs.bfl import parsing
 from jobs.bfl import submissions as dialect
 from jobs.bfl.client import Api
-from jobs.errors import BadReport, BflUnavailable
+from jobs.errors import BflUnavailable, InvalidReport
 
 # With so much left, a 402 is about an expensive model or prompt, not about the account.
 PLENTY_CREDITS = 100.0
@@ -31,7 +31,7 @@ def standing(api: Api) -> Standing:
         if answer.key_refused:
             return Standing.BAD
         left = parsing.credits_left(answer.body)
-    except (BflUnavailable, BadReport):
+    except (BflUnavailable, InvalidReport):
         return Standing.UNCLEAR
     if left <= 0:
         return Standing.BAD

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import requests
 from pydantic import SecretStr
 
-from jobs.bfl.hosts import Trust
+from jobs.bfl.hosts import HostPolicy
 from jobs.config.concurrency import is_model
-from jobs.errors import BflUnavailable, NotSent, RefusedUrl, TransferFailed
+from jobs.errors import BflUnavailable, ConnectionFailed, TransferFailed, UrlRefused
 from jobs.net import outbound
 from jobs.net.urls import Address, Origin
 
@@ -49,7 +49,7 @@ NO_SUCH_MODEL = Answer(
 class Api:
     """Asks BFL with the operator's key, which goes to BFL's API hosts and nowhere else."""
 
-    def __init__(self, key: SecretStr | None, trust: Trust, origin: Origin) -> None:
+    def __init__(self, key: SecretStr | None, trust: HostPolicy, origin: Origin) -> None:
         self._key = key
         self._trust = trust
         self.origin = origin
@@ -66,7 +66,7 @@ class Api:
                 session, allow(url), seconds=ANSWER_SECONDS, allow=allow, headers=headers
             ) as response:
                 return _read(response)
-        except (TransferFailed, RefusedUrl) as error:
+        except (TransferFailed, UrlRefused) as error:
             raise BflUnavailable(str(error)) from None
 
     def credits(self) -> Answer:
@@ -74,7 +74,7 @@ class Api:
         try:
             with self.session as session:
                 return self._call(session, Address(self.origin, "/v1/credits"))
-        except (TransferFailed, RefusedUrl) as error:
+        except (TransferFailed, UrlRefused) as error:
             raise BflUnavailable(str(error)) from None
 
     def submitted(self, origin: Origin, model: str, body: bytes, seconds: float) -> Answer:
@@ -87,10 +87,10 @@ class Api:
         try:
             with self.session as session:
                 return self._call(session, Address(origin, f"/v1/{model}"), body, seconds)
-        except RefusedUrl as error:
-            raise NotSent(str(error)) from None
+        except UrlRefused as error:
+            raise ConnectionFailed(str(error)) from None
         except BflUnavailable as error:
-            raise NotSent(str(error)) from None
+            raise ConnectionFailed(str(error)) from None
 
     def _call(
         self,

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from jobs.job import Job
 from jobs.media_file import Role
 from jobs.media_references import with_links
-from jobs.status import State
+from jobs.status import Status
 
 RETRY_AFTER_SECONDS = 1
 # Delivery URLs die within the hour, and polling URLs are for BFL's own key.
@@ -25,10 +25,10 @@ _URL = re.compile(
 )
 
 _STATUS = {
-    State.STORED: "Ready",
-    State.FAILED: "Error",
-    State.EXPIRED: "Error",
-    State.LOST: "Error",
+    Status.STORED: "Ready",
+    Status.FAILED: "Error",
+    Status.EXPIRED: "Error",
+    Status.LOST: "Error",
 }
 
 
@@ -103,16 +103,16 @@ def told(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> Told:
     said: Told = {
         "id": job.id,
         "status": _status(job),
-        "result": _result(job, links) if job.state is State.STORED else None,
+        "result": _result(job, links) if job.status is Status.STORED else None,
         "progress": job.progress,
         "details": _details(job, waiting),
         "preview": None,
     }
     if job.cost is not None:
         said["cost"] = job.cost
-    if job.failure and job.state.terminal and job.state is not State.STORED:
-        said["error"] = job.failure.code
-        said["message"] = _without_bfl_urls(job.failure.message)
+    if job.error and job.status.terminal and job.status is not Status.STORED:
+        said["error"] = job.error.code
+        said["message"] = _without_bfl_urls(job.error.message)
     return said
 
 
@@ -137,9 +137,9 @@ def _about(task_id: str, status: str) -> Told:
 
 
 def _status(job: Job) -> str:
-    if job.state is State.MODERATED and job.moderation:
+    if job.status is Status.MODERATED and job.moderation:
         return "Request Moderated" if job.moderation.stage == "request" else "Content Moderated"
-    return _STATUS.get(job.state, "Pending")
+    return _STATUS.get(job.status, "Pending")
 
 
 def _result(job: Job, links: Sequence[str]) -> dict[str, Any]:

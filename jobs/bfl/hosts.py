@@ -6,13 +6,13 @@ The patterns come from BFL's docs (`delivery.*.bfl.ai`, names change) and record
 import re
 from typing import NamedTuple
 
-from jobs.errors import RefusedUrl, UnknownHost
+from jobs.errors import UnknownHost, UrlRefused
 from jobs.net.ip import is_inside
 from jobs.net.urls import (
     LOOPBACK,
     Address,
+    AddressScope,
     Origin,
-    Reach,
     Recipient,
     is_public_name,
     matches,
@@ -35,7 +35,7 @@ _NO_API = "must be global, eu, us, eu1, us1, or the https URL of a BFL API host"
 _POLL_PATH = "/v1/get_result"
 
 
-class Trust(NamedTuple):
+class HostPolicy(NamedTuple):
     """Whom this installation talks to: BFL's hosts, the operator's own additions, the sandbox."""
 
     sandbox: Origin | None = None
@@ -48,7 +48,7 @@ class Trust(NamedTuple):
         """The address of a polling URL. Raises RefusedUrl unless it is one of BFL's."""
         address = parse(url)
         if not self._is_near(address, _BFL_API) or address.path != _POLL_PATH:
-            raise RefusedUrl("the polling URL is not one of BFL's")
+            raise UrlRefused("the polling URL is not one of BFL's")
         return address
 
     def delivery(self, url: str) -> Address:
@@ -60,7 +60,7 @@ class Trust(NamedTuple):
         if self._is_sandbox(address) or self._is_named_by_operator(address.origin):
             return address
         if address.origin[::2] != ("https", 443) or not is_public_name(address.origin.host):
-            raise RefusedUrl("the delivery URL is not an https one of a public host")
+            raise UrlRefused("the delivery URL is not an https one of a public host")
         if not _BFL_DELIVERY.fullmatch(address.origin.host):
             raise UnknownHost(address.origin.host, "is not known to be BFL's")
         if not self._is_in_region(address.origin.host):
@@ -79,12 +79,12 @@ class Trust(NamedTuple):
         address = parse(url)
         inside = self.sandbox is not None and address.origin.host.strip("[]") in LOOPBACK
         if address.origin.scheme == "http" and inside:
-            return Recipient(address, Reach.LOOPBACK)
+            return Recipient(address, AddressScope.LOOPBACK)
         if address.origin.scheme != "https":
-            raise RefusedUrl("the URL is not an https one")
+            raise UrlRefused("the URL is not an https one")
         if is_inside(address.origin.host):
-            raise RefusedUrl("the URL's host is not a public one")
-        return Recipient(address, Reach.PUBLIC)
+            raise UrlRefused("the URL's host is not a public one")
+        return Recipient(address, AddressScope.PUBLIC)
 
     def app(self, url: str) -> Recipient:
         """Where a job's `notify_url` is. Raises RefusedUrl unless NOTIFY_HOSTS allows it.
@@ -92,20 +92,20 @@ class Trust(NamedTuple):
         A host that the operator named may be a private one; plain http to it stays private.
         """
         if self.notify_hosts is None:
-            raise RefusedUrl("nobody can be notified: this Fluxkeep has no NOTIFY_SECRET")
+            raise UrlRefused("nobody can be notified: this Fluxkeep has no NOTIFY_SECRET")
         address = parse(url)
         if address.origin.host in self.notify_hosts:
             https = address.origin.scheme == "https"
-            return Recipient(address, Reach.NAMED if https else Reach.NEAR)
+            return Recipient(address, AddressScope.NAMED if https else AddressScope.NEAR)
         if ANY_HOST not in self.notify_hosts:
-            raise RefusedUrl("the URL does not lead to a host that NOTIFY_HOSTS names")
+            raise UrlRefused("the URL does not lead to a host that NOTIFY_HOSTS names")
         return self.caller(url)
 
     def owner(self) -> Recipient:
         """Where the operator wants to be told. Raises RefusedUrl when that is nowhere."""
         if self.notify_url is None or self.notify_hosts is None:
-            raise RefusedUrl("there is no NOTIFY_URL any more")
-        return Recipient(self.notify_url, Reach.NAMED)
+            raise UrlRefused("there is no NOTIFY_URL any more")
+        return Recipient(self.notify_url, AddressScope.NAMED)
 
     def _is_near(self, address: Address, hosts: re.Pattern[str]) -> bool:
         near = self._is_in_region(address.origin.host)

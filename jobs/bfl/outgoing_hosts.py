@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from jobs.bfl.hosts import AZURE_ACCOUNTS, Trust, regions
-from jobs.errors import RefusedUrl, TransferFailed
+from jobs.bfl.hosts import AZURE_ACCOUNTS, HostPolicy, regions
+from jobs.errors import TransferFailed, UrlRefused
 from jobs.net import outbound
 from jobs.net.urls import ANY_LABEL, Address, Origin
 
@@ -19,7 +19,7 @@ class Destination(NamedTuple):
     sample: Address
 
 
-def destinations(trust: Trust, origin: Origin) -> tuple[Destination, ...]:
+def destinations(trust: HostPolicy, origin: Origin) -> tuple[Destination, ...]:
     """All hosts that Fluxkeep connects to on BFL's behalf, by kind."""
     if origin == trust.sandbox:
         return (Destination("sandbox", (str(origin),), Address(origin, "/")),)
@@ -46,7 +46,7 @@ def can_try(destination: Destination) -> bool:
     return ANY_LABEL not in destination.sample.origin.host
 
 
-def why_unreachable(trust: Trust, destination: Destination) -> str | None:
+def why_unreachable(trust: HostPolicy, destination: Destination) -> str | None:
     """None when the sample gives any HTTP answer, whatever its status. No key is sent."""
     try:
         with (
@@ -54,5 +54,5 @@ def why_unreachable(trust: Trust, destination: Destination) -> str | None:
             outbound.exchange(session, destination.sample, seconds=REACH_SECONDS),
         ):
             return None
-    except (TransferFailed, RefusedUrl) as error:
+    except (TransferFailed, UrlRefused) as error:
         return str(error)

@@ -12,10 +12,10 @@ from typing import Any
 from jobs.bfl.hosts import region_of
 from jobs.bfl.results import find_files, mark_files
 from jobs.bfl.signed_urls import strip_signatures
-from jobs.errors import BadReport
+from jobs.errors import InvalidReport
 from jobs.net import strict_json
 from jobs.report import Failure, Moderation, Report, Stage
-from jobs.status import News, Source
+from jobs.status import ReportKind, Source
 
 TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _CLAIMED_ID = re.compile(rb'"(?:task_)?id"[ \t\r\n]*:[ \t\r\n]*"([A-Za-z0-9_-]{1,128})"')
@@ -26,13 +26,13 @@ WORD_MAX_CHARS = 64
 REASONS_MAX = 20
 
 _WORDS = {
-    "ready": News.READY,
-    "success": News.READY,
-    "error": News.FAILED,
-    "failed": News.FAILED,
-    "request moderated": News.MODERATED,
-    "content moderated": News.MODERATED,
-    "generated content moderated": News.MODERATED,
+    "ready": ReportKind.READY,
+    "success": ReportKind.READY,
+    "error": ReportKind.FAILED,
+    "failed": ReportKind.FAILED,
+    "request moderated": ReportKind.MODERATED,
+    "content moderated": ReportKind.MODERATED,
+    "generated content moderated": ReportKind.MODERATED,
 }
 DONE = "Ready"
 _NOT_FOUND = "task not found"
@@ -66,7 +66,7 @@ def parse_callback(body: bytes) -> Report:
     """The report in a callback's body. Raises BadReport."""
     message = strict_json.loads(body)
     if not isinstance(message, dict):
-        raise BadReport("the body is not an object")
+        raise InvalidReport("the body is not an object")
     return parse_report(message, task_id(message), Source.CALLBACK)
 
 
@@ -80,20 +80,20 @@ def task_id(message: Mapping[str, Any]) -> str:
     """`id` since 2026-02, `task_id` before. Raises BadReport unless it is a plain identifier."""
     found = message.get("id", message.get("task_id"))
     if not isinstance(found, str) or not TASK_ID.fullmatch(found):
-        raise BadReport("the task id is missing or malformed")
+        raise InvalidReport("the task id is missing or malformed")
     return found
 
 
 def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Report:
     """The report in a message about a task; polling answers and callbacks have one shape."""
     said = _word(message.get("status"))
-    news = _WORDS.get(said.lower(), News.PROGRESS)
+    news = _WORDS.get(said.lower(), ReportKind.PROGRESS)
     result = message.get("result")
     result = result if isinstance(result, dict) else {}
     files = find_files(result)
-    if news is News.READY and not files.urls:
-        news = News.UNCLEAR
-    ready = news is News.READY
+    if news is ReportKind.READY and not files.urls:
+        news = ReportKind.UNCLEAR
+    ready = news is ReportKind.READY
     return Report(
         task_id=task_id,
         source=source,
@@ -103,12 +103,12 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
         roles=files.roles if ready else (),
         left_out=files.left_out if ready else 0,
         expires=files.expires_at if ready else None,
-        is_alive=news is News.PROGRESS and _is_at_work(said, source),
+        is_alive=news is ReportKind.PROGRESS and _is_at_work(said, source),
         progress=_fraction(message.get("progress")),
         cost=number(message.get("cost", result.get("cost"))),
         result=mark_files(result, files.urls if ready else ()),
-        failure=_failure(message) if news is News.FAILED else None,
-        moderation=_moderation(message, said) if news is News.MODERATED else None,
+        error=_failure(message) if news is ReportKind.FAILED else None,
+        moderation=_moderation(message, said) if news is ReportKind.MODERATED else None,
     )
 
 
@@ -171,7 +171,7 @@ def credits_left(body: bytes) -> float:
     message = strict_json.loads(body)
     left = number(message.get("credits")) if isinstance(message, dict) else None
     if left is None:
-        raise BadReport("the answer names no credits")
+        raise InvalidReport("the answer names no credits")
     return left
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from jobs.bfl import parsing
-from jobs.bfl.hosts import Trust
+from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.signed_urls import strip_signatures_in
-from jobs.errors import BadReport, RefusedUrl
+from jobs.errors import InvalidReport, UrlRefused
 from jobs.net import strict_json
 from jobs.report import Failure, Taken
 
@@ -69,7 +69,7 @@ def taken(answer: bytes) -> Taken:
     """
     message = strict_json.loads(answer)
     if not isinstance(message, dict):
-        raise BadReport("the answer is not an object")
+        raise InvalidReport("the answer is not an object")
     url = message.get("polling_url")
     return Taken(
         task_id=parsing.task_id(message),
@@ -82,11 +82,11 @@ def taken(answer: bytes) -> Taken:
     )
 
 
-def within(task: Taken, trust: Trust) -> Taken:
+def within(task: Taken, trust: HostPolicy) -> Taken:
     """The task without a polling URL that must not be followed: the submit host is known."""
     try:
         trust.api(task.polling_url or "")
-    except RefusedUrl:
+    except UrlRefused:
         return replace(task, polling_url=None)
     return task
 
@@ -127,7 +127,7 @@ def _without_input(complaint: Any) -> Any:
 def _object(answer: bytes) -> dict[str, Any]:
     try:
         message = strict_json.loads(answer)
-    except BadReport:
+    except InvalidReport:
         return {}
     return message if isinstance(message, dict) else {}
 

@@ -22,14 +22,14 @@ from jobs.config.concurrency import Limits
 from jobs.config.proxies import Proxies
 from jobs.config.rate_limits import Quotas
 from jobs.config.redis_url import RedisUrl
-from jobs.config.reporting import Reporting
+from jobs.config.reporting import ReportingSettings
 from jobs.config.values import Days, IpAddress, Seconds, Secrets, Words, reads, require_long, split
-from jobs.errors import InvalidSettings, RefusedUrl
+from jobs.errors import InvalidSettings, UrlRefused
 from jobs.net.headers import is_header
 from jobs.net.urls import Address, Origin, is_host, is_host_pattern, loopback_origin, parse
 from jobs.retention import Retention
 from jobs.standard_webhooks import check_secret
-from jobs.timeouts import GIVE_UP_AT_MOST_SECONDS, Patience
+from jobs.timeouts import GIVE_UP_AT_MOST_SECONDS, Timeouts
 
 BFL_REGIONS = {
     "global": "https://api.bfl.ai",
@@ -40,7 +40,7 @@ BFL_REGIONS = {
 }
 
 
-class Settings(Reporting):
+class Settings(ReportingSettings):
     """Everything the operator decides. Times are seconds, sizes are bytes."""
 
     bfl_sandbox_url: Origin | None = None  # before the secrets, which may be short with it
@@ -184,7 +184,7 @@ class Settings(Reporting):
     def _plain_url(cls, url: SecretStr | None) -> SecretStr | None:
         try:
             _ = parse(url.get_secret_value()) if url else None
-        except RefusedUrl:
+        except UrlRefused:
             raise ValueError("must be a plain http or https URL, its host in lower case") from None
         return url
 
@@ -204,8 +204,8 @@ class Settings(Reporting):
         return value
 
     @property
-    def patience(self) -> Patience:
-        return Patience(self.callback_grace, self.give_up_after, self.give_up_at_most)
+    def timeouts(self) -> Timeouts:
+        return Timeouts(self.callback_grace, self.give_up_after, self.give_up_at_most)
 
     @property
     def retention(self) -> Retention:
@@ -250,7 +250,7 @@ class Settings(Reporting):
 def _is_odd(url: str) -> bool:
     try:
         parse(url.lower())
-    except RefusedUrl:
+    except UrlRefused:
         return True
     return False
 

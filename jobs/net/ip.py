@@ -54,7 +54,7 @@ def is_public(text: str) -> bool:
     return not any(address in network for network in _SPECIAL)
 
 
-def is_near(text: str) -> bool:
+def is_private(text: str) -> bool:
     """Whether an address belongs to a private network or to this machine."""
     return any(_unmapped(text) in network for network in _NEAR)
 

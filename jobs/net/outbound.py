@@ -22,10 +22,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from jobs.errors import NotSent, RefusedUrl, TransferFailed
+from jobs.errors import ConnectionFailed, TransferFailed, UrlRefused
 from jobs.net import watchdog
-from jobs.net.ip import is_near, is_public
-from jobs.net.urls import Address, Origin, Reach, Recipient
+from jobs.net.ip import is_private, is_public
+from jobs.net.urls import Address, AddressScope, Origin, Recipient
 from jobs.net.watchdog import Watchdog, Wire
 
 CONNECT_SECONDS = 5.0
@@ -38,15 +38,15 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _target: ContextVar[str] = ContextVar("target", default="")
 
 
-_WITHIN: dict[Reach, Callable[[str], bool]] = {
-    Reach.PUBLIC: is_public,
-    Reach.LOOPBACK: lambda text: ipaddress.ip_address(text).is_loopback,
-    Reach.NEAR: is_near,
-    Reach.NAMED: lambda text: is_public(text) or is_near(text),
+_WITHIN: dict[AddressScope, Callable[[str], bool]] = {
+    AddressScope.PUBLIC: is_public,
+    AddressScope.LOOPBACK: lambda text: ipaddress.ip_address(text).is_loopback,
+    AddressScope.NEAR: is_private,
+    AddressScope.NAMED: lambda text: is_public(text) or is_private(text),
 }
 
 
-def _vetted(host: str, port: int, reach: Reach) -> list[tuple[Any, ...]]:
+def _vetted(host: str, port: int, reach: AddressScope) -> list[tuple[Any, ...]]:
     """The socket addresses of a host. Raises RefusedUrl if a single one of them is bad."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -55,13 +55,13 @@ def _vetted(host: str, port: int, reach: Reach) -> list[tuple[Any, ...]]:
     for *_, where in found:
         good = _WITHIN[reach](str(where[0]))
         if not good:
-            kind = "near" if reach is Reach.NEAR else "public"
-            raise RefusedUrl(f"the host's name leads to an address that is not {kind}")
+            kind = "near" if reach is AddressScope.NEAR else "public"
+            raise UrlRefused(f"the host's name leads to an address that is not {kind}")
     return [where for *_, where in found][:ADDRESSES_TRIED_MAX]
 
 
 class _Vetted(HTTPConnection):
-    reach = Reach.PUBLIC
+    reach = AddressScope.PUBLIC
 
     def _new_conn(self) -> socket.socket:
         host = self._dns_host.strip("[]")
@@ -96,7 +96,7 @@ class _VettedTls(_Vetted, HTTPSConnection):
 
 
 @cache
-def _pools(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
+def _pools(reach: AddressScope) -> dict[str, type[HTTPConnectionPool]]:
     """Pools by scheme, none of whose connections leads out of reach."""
     plain = type("_Plain", (_Vetted,), {"reach": reach})
     tls = type("_Tls", (_VettedTls,), {"reach": reach})
@@ -107,7 +107,7 @@ def _pools(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: AddressScope) -> None:
         self._reach = reach
         super().__init__()
 
@@ -133,9 +133,9 @@ def new_session(sandbox: Origin | None) -> requests.Session:
     session = _Session()
     session.trust_env = False
     session.adapters.clear()
-    session.mount("https://", _Adapter(Reach.PUBLIC))
+    session.mount("https://", _Adapter(AddressScope.PUBLIC))
     if sandbox:
-        session.mount(f"{sandbox}/", _Adapter(Reach.LOOPBACK))
+        session.mount(f"{sandbox}/", _Adapter(AddressScope.LOOPBACK))
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers.clear()
     session.headers.update({"User-Agent": "Fluxkeep", "Accept-Encoding": "identity"})
@@ -165,12 +165,12 @@ def exchange(
             yield response
     except (requests.RequestException, HTTPError, OSError) as error:
         # The error's text can hold the URL; its type is all that may be told.
-        kind = TransferFailed if wire.sent else NotSent
+        kind = TransferFailed if wire.sent else ConnectionFailed
         raise kind(f"the connection failed: {type(error).__name__}") from None
     finally:
         # A cut body can look like a short file or a whole one; the cut is what happened.
         if dog.reason:
-            raise (TransferFailed if wire.sent else NotSent)(dog.reason) from None
+            raise (TransferFailed if wire.sent else ConnectionFailed)(dog.reason) from None
 
 
 @contextmanager
@@ -204,8 +204,8 @@ def _next_hop(address: Address, location: str, allow: Callable[[str], Address]) 
         whole = location.startswith(("https://", "http://"))
         url = location if whole else urljoin(str(address), location)
         found = allow(url.partition("#")[0])
-    except (RefusedUrl, ValueError) as error:
-        why = str(error) if isinstance(error, RefusedUrl) else "it is no URL"
+    except (UrlRefused, ValueError) as error:
+        why = str(error) if isinstance(error, UrlRefused) else "it is no URL"
         raise TransferFailed(f"a redirect is not followed: {why}") from None
     if (address.origin.scheme, found.origin.scheme) == ("https", "http"):
         raise TransferFailed("a redirect is not followed: it leads from https to http")

@@ -5,7 +5,7 @@ import math
 import re
 from typing import Any
 
-from jobs.errors import BadReport
+from jobs.errors import InvalidReport
 
 DEPTH_MAX = 32
 VALUES_MAX = 100_000  # ten million take half a minute to parse, and nobody else is served
@@ -17,16 +17,16 @@ def loads(body: bytes) -> Any:
     """The value in a body. Raises BadReport."""
     try:
         if sum(map(body.count, (b",", b"[", b"{"))) > VALUES_MAX:
-            raise BadReport("the body holds too many values")
+            raise InvalidReport("the body holds too many values")
         # Strict UTF-8 first: json.loads would take UTF-16, UTF-32 and a byte order mark.
         text = body.decode("utf-8")
         value = _STRICT.decode(text)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()  # a lone one cannot be encoded
     except (ValueError, RecursionError):
-        raise BadReport("the body is not strict JSON") from None
+        raise InvalidReport("the body is not strict JSON") from None
     if not _is_shallow(value, DEPTH_MAX):
-        raise BadReport("the body is nested too deeply")
+        raise InvalidReport("the body is nested too deeply")
     return value
 
 

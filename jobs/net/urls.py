@@ -5,7 +5,7 @@ import re
 from enum import Enum, auto
 from typing import NamedTuple
 
-from jobs.errors import RefusedUrl
+from jobs.errors import UrlRefused
 
 URL_MAX_CHARS = 4096
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -56,15 +56,15 @@ def parse(url: str) -> Address:
     """Take a URL apart in the one way every parser agrees on. Raises RefusedUrl."""
     found = _URL.fullmatch(url) if len(url) <= URL_MAX_CHARS else None
     if found is None or _DOTS.search(found[4].partition("?")[0]):
-        raise RefusedUrl("the URL is not in plain form")
+        raise UrlRefused("the URL is not in plain form")
     scheme, host, port, target = found.groups()
     number = int(port) if port else _PORTS[scheme]
     if not 0 < number <= PORT_MAX:
-        raise RefusedUrl("the URL is not in plain form: no such port")
+        raise UrlRefused("the URL is not in plain form: no such port")
     return Address(Origin(scheme, host, number), target if target[:1] == "/" else f"/{target}")
 
 
-class Reach(Enum):
+class AddressScope(Enum):
     """Which addresses the name of a host may lead to."""
 
     PUBLIC = auto()
@@ -77,7 +77,7 @@ class Recipient(NamedTuple):
     """Where a job's end is told, and how far away that may be."""
 
     address: Address
-    reach: Reach
+    reach: AddressScope
 
 
 def is_public_name(host: str) -> bool:
@@ -101,7 +101,7 @@ def is_host(text: str) -> bool:
     """Whether this is how a URL would name a host, and nothing beside it."""
     try:
         return parse(f"https://{text}/").origin == Origin("https", text, _PORTS["https"])
-    except RefusedUrl:
+    except UrlRefused:
         return False
 
 
@@ -117,7 +117,7 @@ def loopback_origin(url: str) -> Origin:
 def origin_only(url: str) -> Origin:
     try:
         address = parse(url.removesuffix("/").removesuffix("/v1"))
-    except RefusedUrl as error:
+    except UrlRefused as error:
         raise ValueError(str(error)) from None
     if address.target != "/":
         raise ValueError("must be a URL without path or query")

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from jobs.errors import StorageFailed
+from jobs.errors import StorageError
 from jobs.storage.errors import refusals
 
 OPAQUE = "application/octet-stream"  # kept whole without a look at the bytes, never shown inline
@@ -189,8 +189,8 @@ class MediaStore(ABC):
             self.publish(path, key)
         try:
             _expect(b"".join(self.read(key)), body)
-        except StorageFailed:
-            with contextlib.suppress(StorageFailed):
+        except StorageError:
+            with contextlib.suppress(StorageError):
                 self.remove(key)
             raise
         self.remove(key)
@@ -234,4 +234,4 @@ class MediaStore(ABC):
 
 def _expect(read: bytes, written: bytes) -> None:
     if read != written:
-        raise StorageFailed("what was written cannot be read back")
+        raise StorageError("what was written cannot be read back")

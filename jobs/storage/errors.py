@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
-from jobs.errors import StorageFailed, WrongStorage
+from jobs.errors import StorageError, StorageMisconfigured
 
 _OS_ERROR = re.compile(r"\(os error ([0-9]+)\)")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
@@ -32,31 +32,31 @@ def is_missing_bucket(error: Exception) -> bool:
     return any(word in str(error) for word in _NO_SUCH_BUCKET)
 
 
-def _disk_failure(error: OSError | BaseError) -> StorageFailed | None:
+def _disk_failure(error: OSError | BaseError) -> StorageError | None:
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _OS_ERROR.search(str(error))):
         number = int(found[1])
-    return None if number is None else StorageFailed(os.strerror(number))
+    return None if number is None else StorageError(os.strerror(number))
 
 
-def _wrong_bucket(error: OSError | BaseError) -> WrongStorage | None:
+def _wrong_bucket(error: OSError | BaseError) -> StorageMisconfigured | None:
     """What does not get better by asking again."""
     if is_missing_bucket(error):
-        return WrongStorage("the bucket does not exist")
+        return StorageMisconfigured("the bucket does not exist")
     if _METADATA_HOST in str(error):
-        return WrongStorage("no credentials were found for the bucket")
+        return StorageMisconfigured("no credentials were found for the bucket")
     denied = isinstance(error, PermissionDeniedError | UnauthenticatedError)
     if denied or any(code in str(error) for code in _NOT_LET_IN):
-        return WrongStorage(f"the bucket does not let us in{_said(error)}")
+        return StorageMisconfigured(f"the bucket does not let us in{_said(error)}")
     return None
 
 
-def _bucket_failure(error: OSError | BaseError) -> StorageFailed:
+def _bucket_failure(error: OSError | BaseError) -> StorageError:
     if isinstance(error, FileNotFoundError):
-        return StorageFailed("the object is not there")
+        return StorageError("the object is not there")
     if status := _STATUS.search(str(error)):
-        return StorageFailed(f"the bucket answered {status[1]}{_said(error)}")
-    return StorageFailed("the bucket does not answer")
+        return StorageError(f"the bucket answered {status[1]}{_said(error)}")
+    return StorageError("the bucket does not answer")
 
 
 def _said(error: Exception) -> str:

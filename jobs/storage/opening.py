@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from jobs.errors import InvalidSettings, StorageFailed, WrongStorage
+from jobs.errors import InvalidSettings, StorageError, StorageMisconfigured
 from jobs.storage.base import MediaStore
 from jobs.storage.bucket import Bucket
 from jobs.storage.local import Directory
@@ -30,7 +30,7 @@ def open_storage(
     if urlsplit(url).scheme == "file":
         try:
             return Directory(Path(unquote(urlsplit(url).path)))
-        except StorageFailed as error:
+        except StorageError as error:
             raise InvalidSettings(f"MEDIA_URL: {error}. {_ELSEWHERE}") from None
     plain = {name: secret.get_secret_value() for name, secret in variables.items()}
     return Bucket(Provider(url, plain, limits))
@@ -50,9 +50,9 @@ def prove(url: str, variables: Mapping[str, SecretStr]) -> None:
     try:
         with ProcessPoolExecutor(1, mp_context=context) as aside:
             aside.submit(_try, url, variables).result()
-    except WrongStorage as error:
+    except StorageMisconfigured as error:
         raise InvalidSettings(f"MEDIA_URL: {error}") from None
-    except (StorageFailed, BrokenProcessPool) as error:
+    except (StorageError, BrokenProcessPool) as error:
         log.warning("storage: %s", error)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from jobs.errors import StorageFailed
+from jobs.errors import StorageError
 from jobs.storage.errors import refusals
 
 ABANDONED_AFTER_SECONDS = 60.0  # a new directory is not locked at once
@@ -78,5 +78,5 @@ def _home() -> Path:
     home.mkdir(mode=0o700, exist_ok=True)
     found = home.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise StorageFailed("the staging directory under TMPDIR belongs to somebody else")
+        raise StorageError("the staging directory under TMPDIR belongs to somebody else")
     return home

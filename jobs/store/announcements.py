@@ -11,38 +11,38 @@ from jobs.store.keys import EVENTS
 # Some megabytes at most, and hours of an ordinary day: so long can a watcher be away.
 ANNOUNCED_MAX = 20_000
 FORGOTTEN = "forgotten"  # in the place of a state
-ID, STATE = "id", "state"
+ID, STATUS = "id", "status"
 
 # What no user sees. A field that is new is announced until it is named here: rather once too often.
 _HIDDEN = frozenset(
-    {"notify_url", "polling_url", "megapixels", "urls", "urls_die_at", "ready_at", "asked_again"}
+    {"notify_url", "polling_url", "megapixels", "urls", "expire_at", "ready_at", "refreshed"}
     | {
         "replaying",
-        "ours",
+        "is_submission",
         "region",
         "origin",
-        "waits",
+        "is_queued",
         "slot",
         "sent_at",
-        "behind",
+        "requeued_at",
         "input_bytes",
         "unconfirmed",
-        "resubmits",
+        "submissions",
         "request",
         "caller",
     }
     | {
-        "reached_at",
+        "base_url",
         "notices",
-        "draw_at",
-        "drawn",
-        "tries",
-        "look_at",
-        "wanted",
+        "thumbnails_due_at",
+        "thumbnail_attempts",
+        "attempts",
+        "next_check_at",
+        "work_deadline",
         "lease_until",
-        "fence",
+        "fencing_token",
     }
-    | {"version", "unknown"}
+    | {"version"}
 )
 _seen = attrgetter(*(one.name for one in fields(Job) if one.name not in _HIDDEN))
 
@@ -52,13 +52,13 @@ Command = tuple[Any, ...]
 def announcement(before: Job | None, after: Job) -> Iterator[Command]:
     """The command that tells those who watch, if there is something to be seen."""
     if before is None or _seen(before) != _seen(after):
-        yield _told(after.id, after.state)
+        yield _told(after.id, after.status)
 
 
-def farewell(job_id: str) -> Command:
+def deletion_announcement(job_id: str) -> Command:
     """The command that tells them that a job is no more."""
     return _told(job_id, FORGOTTEN)
 
 
 def _told(job_id: str, state: str) -> Command:
-    return "XADD", EVENTS, "MAXLEN", "~", ANNOUNCED_MAX, "*", ID, job_id, STATE, state
+    return "XADD", EVENTS, "MAXLEN", "~", ANNOUNCED_MAX, "*", ID, job_id, STATUS, state

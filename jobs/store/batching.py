@@ -55,16 +55,16 @@ class Batching:
     """
 
     def __init__(
-        self, redis: Redis, durability: Durability = Durability.MEMORY, *, waits: bool = False
+        self, redis: Redis, durability: Durability = Durability.MEMORY, *, is_queued: bool = False
     ) -> None:
         self.redis = redis
-        self.waits = waits
+        self.is_queued = is_queued
         self.commits = self
-        if durability is not Durability.MEMORY and not waits:
-            self.commits = Batching(redis, durability, waits=True)
+        if durability is not Durability.MEMORY and not is_queued:
+            self.commits = Batching(redis, durability, is_queued=True)
         self._durability = durability
-        self._wait = hiredis.pack_command(durability.command) if waits else b""
-        self._batch_max = DURABLE_BATCH_MAX if waits else BATCH_MAX
+        self._wait = hiredis.pack_command(durability.command) if is_queued else b""
+        self._batch_max = DURABLE_BATCH_MAX if is_queued else BATCH_MAX
         self._reset()
 
     def _reset(self) -> None:

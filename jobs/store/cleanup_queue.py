@@ -8,29 +8,29 @@ from typing import Any
 
 from redis import Redis
 
-from jobs.retention import Horizons
+from jobs.retention import Cutoffs
 from jobs.store.clock import unavailable
 from jobs.store.keys import ENDED, ENDED_MEDIA, LEFT
 
 
-class Ended:
+class CleanupQueue:
     """Its cost follows what is due, and not what is kept. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
 
-    def due(self, horizons: Horizons, limit: int) -> tuple[str, ...]:
+    def due(self, cutoffs: Cutoffs, limit: int) -> tuple[str, ...]:
         """Ids of jobs whose media or records have been kept long enough."""
         with unavailable(), self._redis.pipeline(transaction=False) as pipe:
-            pipe.zrangebyscore(ENDED_MEDIA, "-inf", max(horizons), 0, limit)
-            pipe.zrangebyscore(ENDED, "-inf", horizons.jobs, 0, limit)
+            pipe.zrangebyscore(ENDED_MEDIA, "-inf", max(cutoffs), 0, limit)
+            pipe.zrangebyscore(ENDED, "-inf", cutoffs.jobs, 0, limit)
             found = [job_id.decode() for ids in pipe.execute() for job_id in ids]
         return tuple(found[:limit])
 
-    def left(self, horizons: Horizons, limit: int) -> tuple[str, ...]:
+    def left(self, cutoffs: Cutoffs, limit: int) -> tuple[str, ...]:
         """Keys of objects that have outlived their records for long enough."""
         with unavailable():
-            found = self._redis.zrangebyscore(LEFT, "-inf", horizons.media, 0, limit)
+            found = self._redis.zrangebyscore(LEFT, "-inf", cutoffs.media, 0, limit)
         return tuple(key.decode() for key in found)
 
     def leave(self, job_id: str) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 from jobs.config.concurrency import Limits, Room
 from jobs.job import Job
-from jobs.status import State
+from jobs.status import Status
 from jobs.store import announcements, codec
 from jobs.store.counters import of_end
-from jobs.store.indexes import caps, every, moves, places
+from jobs.store.indexes import caps, every, index_updates, indexes
 from jobs.store.keys import COUNTS, FORGOTTEN, INPUTS, LINE, RECORDS, REFUSALS, SIZES, TASKS
-from jobs.store.rq_entries import Hints
+from jobs.store.rq_entries import RqEntries
 
 LATE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
@@ -25,7 +25,7 @@ Command = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Commit:
     """From one state of a record (None: there is none yet) to the next, and what goes with it."""
 
     before: Job | None
@@ -34,12 +34,12 @@ class Plan:
     submission: bytes | None = None
     unless_forgotten: bool = False
     takes_rq_job: bool = False
-    places_before: dict[str, float] = field(init=False)
-    places_after: dict[str, float] = field(init=False)
+    indexes_before: dict[str, float] = field(init=False)
+    indexes_after: dict[str, float] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "places_before", places(self.before) if self.before else {})
-        object.__setattr__(self, "places_after", places(self.after))
+        object.__setattr__(self, "indexes_before", indexes(self.before) if self.before else {})
+        object.__setattr__(self, "indexes_after", indexes(self.after))
 
     @property
     def tombstones(self) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ class Plan:
         forgotten = (FORGOTTEN + name for name in sorted(_all_names(self.after)))
         return (*forgotten, TASKS + self.after.id)
 
-    def arguments(self, now: float, limits: Limits, room: Room, hints: Hints) -> list[Any]:
+    def arguments(self, now: float, limits: Limits, room: Room, rq_entries: RqEntries) -> list[Any]:
         """What the script takes, in its order."""
         most = caps(self.before, self.after, limits, room)
         lines = self._lines()
@@ -63,12 +63,12 @@ class Plan:
             *flat(self._commands()),
             len(lines),
             *lines,
-            *self._hint(hints),
+            *self._hint(rq_entries),
         ]
 
-    def _hint(self, hints: Hints) -> tuple[int | str, ...]:
+    def _hint(self, rq_entries: RqEntries) -> tuple[int | str, ...]:
         needs_worker, frees_slot = self._needs_worker(), self._frees_slot()
-        entry = hints.entry(self.after.id) if needs_worker or frees_slot else ()
+        entry = rq_entries.entry(self.after.id) if needs_worker or frees_slot else ()
         return int(needs_worker), int(frees_slot), int(self.takes_rq_job), *entry
 
     def _demands(self, room: Room) -> tuple[float, ...]:
@@ -79,7 +79,7 @@ class Plan:
     def _commands(self) -> list[Command]:
         counted = {**self.counts, **_ending(self.before, self.after)}
         raised = [("HINCRBY", COUNTS, name, by) for name, by in counted.items()]
-        moved = moves(self.after.id, self.places_before, self.places_after)
+        moved = index_updates(self.after.id, self.indexes_before, self.indexes_after)
         told = announcements.announcement(self.before, self.after)
         return [*moved, *raised, *self._names(), *self._input(), *self._wanted_again(), *told]
 
@@ -102,49 +102,51 @@ class Plan:
         if self.submission is not None:
             yield "SET", key, self.submission
             yield "HSET", SIZES, self.after.id, len(self.submission)
-        elif self.after.ours and self.before:
+        elif self.after.is_submission and self.before:
             yield from self._input_used(key, self.before)
 
     def _input_used(self, key: str, before: Job) -> Iterable[Command]:
         if self.after.task_id and not before.task_id:
             yield "DEL", key
             yield "HDEL", SIZES, self.after.id
-        elif self.after.state.terminal and not before.state.terminal:
+        elif self.after.status.terminal and not before.status.terminal:
             yield "EXPIRE", key, self._input_seconds()
             yield "HDEL", SIZES, self.after.id
-        elif self.after.waits and before.state.terminal:
+        elif self.after.is_queued and before.status.terminal:
             yield "PERSIST", key
             yield "HSET", SIZES, self.after.id, self.after.input_bytes
 
     def _input_seconds(self) -> int:
-        refused = self.after.failure and self.after.failure.status
+        refused = self.after.error and self.after.error.status
         large = self.after.input_bytes > LARGE_INPUT_BYTES
         return LARGE_INPUT_SECONDS_AFTERWARDS if refused and large else INPUT_SECONDS_AFTERWARDS
 
     def _lines(self) -> list[str]:
         # Those it stays in as well: if its place was lost, so was perhaps the name of its line.
-        touched = self.places_before.keys() | self.places_after.keys()
+        touched = self.indexes_before.keys() | self.indexes_after.keys()
         return [key for key in touched if key.startswith(LINE)]
 
     def _needs_worker(self) -> bool:
         """Whether it newly waits for a worker."""
         before = self.before
-        wanted = self.after.wanted is not None and (before is None or before.wanted is None)
-        return wanted or (self.after.waits and not (before and before.waits))
+        wanted = self.after.work_deadline is not None and (
+            before is None or before.work_deadline is None
+        )
+        return wanted or (self.after.is_queued and not (before and before.is_queued))
 
     def _frees_slot(self) -> bool:
         """Whether somebody in line could go now; the entry for this job's own work is spent."""
         had = self.before is not None and self.before.slot
-        return had and not self.after.slot and not self.after.waits
+        return had and not self.after.slot and not self.after.is_queued
 
 
 def _ending(before: Job | None, after: Job) -> Mapping[str, int]:
     """A job is counted when it ends, and not when it is brought back from the storage."""
-    if not after.state.terminal or (before and before.state.terminal):
+    if not after.status.terminal or (before and before.status.terminal):
         return {}
-    if before is None and after.state is State.STORED:
+    if before is None and after.status is Status.STORED:
         return {}
-    return {of_end(after.state, after.source): 1}
+    return {of_end(after.status, after.source): 1}
 
 
 def other_names(job: Job) -> frozenset[str]:
@@ -161,7 +163,7 @@ def flat(commands: list[Command]) -> list[Any]:
     return [len(commands), *(word for one in commands for word in (len(one), *one))]
 
 
-def traces(job: Job) -> list[Command]:
+def record_keys(job: Job) -> list[Command]:
     """The commands that take a record away with all that is known of it."""
     # Its places may have changed since it was read: all it can have are cleared.
     commands: list[Command] = [("ZREM", key, job.id) for key in every(job)]

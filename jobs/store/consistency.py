@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import Redis
 
-from jobs.errors import BrokenRecord
+from jobs.errors import UnreadableRecord
 from jobs.job import Job
 from jobs.store import codec, commit, indexes, scripts
 from jobs.store.clock import unavailable
@@ -73,7 +73,7 @@ class Consistency:
         job = self.known([job_id]).get(job_id)
         if job is None:
             return None, []
-        wanted, keys = indexes.places(job), indexes.every(job)
+        wanted, keys = indexes.indexes(job), indexes.every(job)
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.get(RECORDS + job_id)
             pipe.get(f"{TASKS}{job.task_id}")
@@ -98,7 +98,7 @@ class Consistency:
 
     def reindex(self, job: Job) -> bool:
         """Put a job where its record says. False when the record has changed meanwhile."""
-        wanted = indexes.places(job)
+        wanted = indexes.indexes(job)
         commands: list[Command] = [("ZADD", key, at, job.id) for key, at in wanted.items()]
         commands += [("ZREM", key, job.id) for key in indexes.every(job) if key not in wanted]
         commands += [("SADD", LINES, key) for key in wanted if key.startswith(LINE)]
@@ -137,5 +137,5 @@ def _differs(key: str, at: float | None, score: float | None) -> bool:
 def _decode(raw: bytes) -> Job | None:
     try:
         return codec.decode(raw)
-    except BrokenRecord:
+    except UnreadableRecord:
         return None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from jobs.status import Source, State
+from jobs.status import Source, Status
 
 NOBODY = "none"  # BFL gave no final word
 
@@ -73,7 +73,7 @@ class Told(StrEnum):
     GIVEN_UP = "given_up"
 
 
-def of_end(state: State, source: Source | None) -> str:
+def of_end(state: Status, source: Source | None) -> str:
     """The counter of jobs that came to this end by whose word it was."""
     return f"ended_{state}_{source or NOBODY}"
 

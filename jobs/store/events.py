@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 from redis import Redis
 
 from jobs.status import TERMINAL
-from jobs.store.announcements import ANNOUNCED_MAX, FORGOTTEN, ID, STATE
+from jobs.store.announcements import ANNOUNCED_MAX, FORGOTTEN, ID, STATUS
 from jobs.store.clock import unavailable
 from jobs.store.keys import EVENTS
 
@@ -41,16 +41,16 @@ class Event(NamedTuple):
 
     position: EventPosition
     job_id: str
-    state: str
+    status: str
 
     @property
-    def is_forgotten(self) -> bool:
-        return self.state == FORGOTTEN
+    def is_deleted(self) -> bool:
+        return self.status == FORGOTTEN
 
     @property
     def is_final(self) -> bool:
         """Whether the job has ended or was forgotten."""
-        return self.state in _FINAL
+        return self.status in _FINAL
 
 
 class EventBatch(NamedTuple):
@@ -98,7 +98,7 @@ class Events:
 
 def _read(entries: Iterable[Any]) -> list[Event]:
     return [
-        Event(_position(name), fields[ID.encode()].decode(), fields[STATE.encode()].decode())
+        Event(_position(name), fields[ID.encode()].decode(), fields[STATUS.encode()].decode())
         for name, fields in entries
     ]
 

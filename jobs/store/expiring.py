@@ -5,19 +5,19 @@ from typing import Any
 
 from redis import Redis
 
-from jobs.errors import BrokenRecord
+from jobs.errors import UnreadableRecord
 from jobs.job import Job
-from jobs.status import State
+from jobs.status import Status
 from jobs.store import codec
 from jobs.store.clock import unavailable
 from jobs.store.keys import INDEX, RECORDS, WAITING
 
 # Bounds the cost: the jobs that workers would take next, and the oldest ones. Those at risk are
 # among them.
-LOOKS_MAX = 50
+JOBS_READ_MAX = 50
 
 
-class Risk:
+class ExpiringUrls:
     """Reads jobs that are `ready`. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis) -> None:
@@ -26,17 +26,17 @@ class Risk:
     def most_urgent(self, limit: int) -> list[Job]:
         """The jobs whose URLs expire first."""
         with unavailable(), self._redis.pipeline(transaction=False) as pipe:
-            pipe.zrange(WAITING, 0, LOOKS_MAX - 1)
-            pipe.zrange(INDEX + State.READY, 0, LOOKS_MAX - 1)
+            pipe.zrange(WAITING, 0, JOBS_READ_MAX - 1)
+            pipe.zrange(INDEX + Status.READY, 0, JOBS_READ_MAX - 1)
             ids = dict.fromkeys(job_id for found in pipe.execute() for job_id in found)
             raw = self._redis.mget([RECORDS.encode() + job_id for job_id in ids]) if ids else []
         jobs = [job for record in raw if record and (job := _ready(record))]
-        return sorted(jobs, key=lambda job: job.urls_die_at or job.deadline)[:limit]
+        return sorted(jobs, key=lambda job: job.expire_at or job.deadline)[:limit]
 
 
 def waiting_since(ready: Iterable[Job]) -> float | None:
     """Since when the oldest rescue has waited that no worker has begun; None when none waits."""
-    waiting = (job for job in ready if job.wanted is not None and not job.tries)
+    waiting = (job for job in ready if job.work_deadline is not None and not job.attempts)
     return min((job.ready_at for job in waiting if job.ready_at), default=None)
 
 
@@ -44,6 +44,6 @@ def _ready(record: bytes) -> Job | None:
     """A broken record must not hide the others."""
     try:
         job = codec.decode(record)
-    except BrokenRecord:
+    except UnreadableRecord:
         return None
-    return job if job.state is State.READY else None
+    return job if job.status is Status.READY else None

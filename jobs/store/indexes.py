@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from jobs.config.concurrency import Limits, Room
 from jobs.job import Job
-from jobs.status import State
+from jobs.status import Status
 from jobs.store.keys import (
     ACTIVE,
     BY,
@@ -34,20 +34,20 @@ ONE_EACH = (
     ENDED_MEDIA,
     ACTIVE,
     SENDING,
-    *(INDEX + state for state in State),
+    *(INDEX + state for state in Status),
 )
-_AT_BFL = (State.QUEUED, State.SUBMITTED)
+_AT_BFL = (Status.QUEUED, Status.SUBMITTED)
 
 
-def places(job: Job) -> dict[str, float]:
+def indexes(job: Job) -> dict[str, float]:
     """Sorted sets and the job's score in each."""
-    found = dict.fromkeys((INDEX + job.state, *facets(job)), job.created_at)
-    if job.look_at is not None:
-        found[DUE] = job.look_at
-    if job.wanted is not None:
+    found = dict.fromkeys((INDEX + job.status, *facets(job)), job.created_at)
+    if job.next_check_at is not None:
+        found[DUE] = job.next_check_at
+    if job.work_deadline is not None:
         # A URL dies, a poll can wait: they never stand in one queue.
-        found[WAITING if job.state is State.READY else POLLS] = job.wanted
-    if job.ours:
+        found[WAITING if job.status is Status.READY else POLLS] = job.work_deadline
+    if job.is_submission:
         found |= _of_submission(job)
     if job.expected_by:
         found[EXPECTED + job.expected_by] = job.created_at
@@ -55,17 +55,17 @@ def places(job: Job) -> dict[str, float]:
         found[SENDING] = job.sent_at
     if job.notices:
         found[NOTICES] = min(notice.at for notice in job.notices)
-    if job.draw_at is not None:
-        found[DRAWINGS] = job.draw_at
-    if job.state.terminal:
+    if job.thumbnails_due_at is not None:
+        found[DRAWINGS] = job.thumbnails_due_at
+    if job.status.terminal:
         found[ENDED_MEDIA if job.kept else ENDED] = job.end
     return found
 
 
 def _of_submission(job: Job) -> dict[str, float]:
-    if job.waits:
-        return {f"{LINE}{job.model}": job.behind or job.created_at}
-    if job.slot and job.state in _AT_BFL:
+    if job.is_queued:
+        return {f"{LINE}{job.model}": job.requeued_at or job.created_at}
+    if job.slot and job.status in _AT_BFL:
         return {ACTIVE: job.deadline, active(job.model or ""): job.deadline}
     return {}
 
@@ -92,7 +92,7 @@ def caps(before: Job | None, after: Job, limits: Limits, room: Room) -> Mapping[
     return {ACTIVE: limits.total, active(model): limits.of(model)}
 
 
-def moves(
+def index_updates(
     job_id: str, before: Mapping[str, float], after: Mapping[str, float]
 ) -> Iterator[tuple[str | float, ...]]:
     """The commands that bring a job from its old places to its new ones."""

@@ -1,17 +1,17 @@
 """The records in Redis: every change to a job is one compare-and-set, its follow-up included."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from jobs import notifications
 from jobs.config.concurrency import Limits, Room
-from jobs.errors import LineFull, NoSlot, StoreUnavailable, UnknownJob
-from jobs.evolution import replace
+from jobs.errors import NoFreeSlot, QueueFull, StoreUnavailable, UnknownJob
 from jobs.job import Job
 from jobs.store import announcements, codec, commit, scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock, unavailable
-from jobs.store.commit import Command, Plan
+from jobs.store.commit import Command, Commit
 from jobs.store.keys import (
     BARRIER,
     COUNTS,
@@ -28,8 +28,8 @@ from jobs.store.keys import (
     TASKS,
     WAITING,
 )
-from jobs.store.results import NO_COUNTS, Change, Due, Further, Urgent
-from jobs.store.rq_entries import Hints
+from jobs.store.results import NO_COUNTS, Change, CommitOptions, Due, Urgent
+from jobs.store.rq_entries import RqEntries
 
 RACES_MAX = 100
 SUBMISSION_TRIES = 3  # a new one races with nobody: then Redis is too slow for its input
@@ -45,7 +45,7 @@ class Store:
     def __init__(
         self,
         batching: Batching,
-        hints: Hints,
+        rq_entries: RqEntries,
         clock: Clock,
         limits: Limits | None = None,
         room: Room | None = None,
@@ -55,14 +55,14 @@ class Store:
         self._redis: Any = (
             batching.redis
         )  # its answers are typed for every setting; here they are bytes
-        self._hints = hints
+        self._hints = rq_entries
         self._clock = clock
         self._limits = limits or Limits()
         self._tells_owner = tells_owner
         self._room = room or Room()
         self._batching = batching
-        self._commit_script = self._redis.register_script(hints.lua + scripts.COMMIT)
-        self._hint_script = self._redis.register_script(hints.lua + scripts.HINT)
+        self._commit_script = self._redis.register_script(rq_entries.lua + scripts.COMMIT)
+        self._hint_script = self._redis.register_script(rq_entries.lua + scripts.HINT)
         self._load_script = self._redis.register_script(scripts.LOAD)
         self._amend_script = self._redis.register_script(scripts.AMEND)
         self._due_script = self._redis.register_script(scripts.DUE)
@@ -106,7 +106,7 @@ class Store:
         when it would make anew (`unless_forgotten`) what was forgotten.
         """
         before = None if new else self.load(job_id)
-        further = Further(counts, submission, unless_forgotten)
+        further = CommitOptions(counts, submission, unless_forgotten)
         return self._change(before, step, further)
 
     def change_from(
@@ -121,9 +121,9 @@ class Store:
 
         With `takes_rq_job` one RQ job leaves the queue: the work that it stands for is claimed.
         """
-        return self._change(known, step, Further(counts, takes_rq_job=takes_rq_job))
+        return self._change(known, step, CommitOptions(counts, takes_rq_job=takes_rq_job))
 
-    def _change(self, before: Job | None, step: Step, further: Further) -> Change:
+    def _change(self, before: Job | None, step: Step, further: CommitOptions) -> Change:
         for _ in range(RACES_MAX if further.submission is None else SUBMISSION_TRIES):
             now = self.now()
             after = step(before, now)
@@ -133,7 +133,7 @@ class Store:
             after = notifications.schedule(before, after, now, owner=self._tells_owner)
             # By the clock, so that no other history of it that Redis has lost had the same.
             version = max(after.version + 1, int(now * 1e6))
-            planned = Plan(before, replace(after, version=version), *further)
+            planned = Commit(before, replace(after, version=version), *further)
             won, current = self._commit(planned, now)
             if won:
                 return Change(before, planned.after)
@@ -142,7 +142,7 @@ class Store:
             before = current
         raise StoreUnavailable("a record changes faster than it can be written")
 
-    def _commit(self, planned: Plan, now: float) -> tuple[bool, Job | None]:
+    def _commit(self, planned: Commit, now: float) -> tuple[bool, Job | None]:
         arguments = planned.arguments(now, self._limits, self._room, self._hints)
         with unavailable():
             clock, outcome, current = self._batching.commits.run(
@@ -152,9 +152,9 @@ class Store:
             )
         self._clock.synchronize(clock)
         if outcome == _FULL:
-            raise NoSlot
+            raise NoFreeSlot
         if outcome == _NO_ROOM:
-            raise LineFull
+            raise QueueFull
         if outcome == _FORGOTTEN:
             raise UnknownJob
         return outcome == _WON, codec.decode(current) if current else None
@@ -164,7 +164,7 @@ class Store:
 
         The write may be that of a request which was answered with 503 for want of durability.
         """
-        if self._batching.commits.waits and job:
+        if self._batching.commits.is_queued and job:
             keys, args = [RECORDS + job.id], [job.version, *commit.flat([("SET", BARRIER, "")])]
             with unavailable():
                 is_there = self._batching.commits.run(self._amend_script, keys, args)
@@ -211,23 +211,23 @@ class Store:
             entries=entries,
         )
 
-    def to_tell(self, limit: int) -> tuple[str, ...]:
+    def due_notifications(self, limit: int) -> tuple[str, ...]:
         """The jobs whose end somebody must be told now, the one that waits longest first."""
         with unavailable():
             found = self._redis.zrangebyscore(NOTICES, "-inf", self.now(), 0, limit)
         return tuple(job_id.decode() for job_id in found)
 
-    def settle_notice(self, job_id: str, at: float | None) -> None:
+    def schedule_notification(self, job_id: str, at: float | None) -> None:
         """Set or (None) take away a job's place among the notices, whatever its record says."""
         self._settle(NOTICES, job_id, at)
 
-    def to_draw(self) -> str | None:
+    def due_thumbnails(self) -> str | None:
         """Whose thumbnails should be drawn now, the one that waits longest."""
         with unavailable():
             found = self._redis.zrangebyscore(DRAWINGS, "-inf", self.now(), 0, 1)
         return found[0].decode() if found else None
 
-    def settle_drawing(self, job_id: str, at: float | None) -> None:
+    def schedule_thumbnails(self, job_id: str, at: float | None) -> None:
         """The same among the drawings."""
         self._settle(DRAWINGS, job_id, at)
 
@@ -238,7 +238,7 @@ class Store:
             else:
                 self._redis.zadd(key, {job_id: at})
 
-    def put_off(self, job_id: str, seconds: float) -> None:
+    def postpone(self, job_id: str, seconds: float) -> None:
         """Look at a job later whatever its record says: a broken one must not stop the others."""
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.zadd(DUE, {job_id: self.now() + seconds}, xx=True)
@@ -246,7 +246,7 @@ class Store:
             pipe.zrem(POLLS, job_id)
             pipe.execute()
 
-    def drop_due(self, job_id: str) -> None:
+    def remove_due(self, job_id: str) -> None:
         """Nobody needs to look after an id that has no record."""
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.zrem(DUE, job_id)
@@ -256,20 +256,20 @@ class Store:
 
     def forget(self, job: Job) -> None:
         """Delete a record and every trace of it, whatever became of it meanwhile."""
-        self._forget(job, "any", [*commit.traces(job), *commit.tombstones(job)])
+        self._forget(job, "any", [*commit.record_keys(job), *commit.tombstones(job)])
 
     def retire(self, job: Job, left: Iterable[str] = ()) -> bool:
         """The same unless the record has changed; `left` are objects that stay for a while."""
         stays = [("ZADD", LEFT, job.end, key) for key in left]
-        return self._forget(job, job.version, [*commit.traces(job), *stays])
+        return self._forget(job, job.version, [*commit.record_keys(job), *stays])
 
     def _forget(self, job: Job, version: int | str, commands: list[Command]) -> bool:
         with unavailable():
-            told = announcements.farewell(job.id)
+            told = announcements.deletion_announcement(job.id)
             keys, args = [RECORDS + job.id], [version, *commit.flat([*commands, told])]
             return bool(self._amend_script(keys=keys, args=args))
 
-    def is_forgotten(self, job_id: str) -> bool:
+    def is_deleted(self, job_id: str) -> bool:
         """Whether a job is gone because somebody wanted it, and not because Redis was lost."""
         with unavailable():
             return bool(self._redis.exists(FORGOTTEN + job_id))

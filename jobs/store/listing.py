@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs.errors import BrokenRecord
+from jobs.errors import UnreadableRecord
 from jobs.job import Job
 from jobs.store import codec
 from jobs.store.clock import unavailable
@@ -13,7 +13,7 @@ from jobs.store.keys import BY_MODEL, RECORDS
 from jobs.store.search import Group, Search
 
 # A page ends after so many looks, found or not: none may cost more because the store is large.
-LOOKS_MAX = 2000
+JOBS_READ_MAX = 2000
 STRIDE = 500
 SCANNED = 5000  # keys for each answer
 
@@ -49,7 +49,7 @@ class _Span(NamedTuple):
         return cls("+inf" if search.until is None else f"({search.until!r}", bottom)
 
 
-class Pages:
+class JobListing:
     """Reads the indexes: sorted sets of ids by creation time, one for each value of a facet."""
 
     def __init__(self, redis: Redis) -> None:
@@ -79,7 +79,7 @@ class Pages:
                 if len(found) > limit:
                     return Page([job for _, job in found[:limit]], found[limit - 1][0])
                 place = run[-1] if len(run) == count else None
-                if place is None or looks >= LOOKS_MAX:
+                if place is None or looks >= JOBS_READ_MAX:
                     return Page([job for _, job in found], place)
 
     def _fewest_first(self, search: Search, before: Position | None) -> list[Group]:
@@ -140,9 +140,9 @@ class Pages:
         """The first of them whose records say so too, at least `wanted` if there are so many."""
         found: list[tuple[Position, Job]] = []
         for start in range(0, len(run), wanted):
-            places = run[start : start + wanted]
-            jobs = self.loaded([place.id for place in places])
-            read = ((place, jobs.get(place.id)) for place in places)
+            indexes = run[start : start + wanted]
+            jobs = self.loaded([place.id for place in indexes])
+            read = ((place, jobs.get(place.id)) for place in indexes)
             found += [(place, job) for place, job in read if job and search.fits(job)]
             if len(found) >= wanted:
                 break
@@ -160,5 +160,5 @@ def _readable(record: bytes) -> Job | None:
     """A broken record must not hide the others."""
     try:
         return codec.decode(record)
-    except BrokenRecord:
+    except UnreadableRecord:
         return None

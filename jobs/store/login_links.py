@@ -2,7 +2,7 @@
 
 from redis import Redis
 
-from jobs.errors import Gone
+from jobs.errors import MediaGone
 from jobs.signing import LOGIN_SECONDS, LoginSigner
 from jobs.store.clock import unavailable
 from jobs.store.keys import LOGINS
@@ -24,5 +24,5 @@ class LoginLinks:
         with unavailable():
             first = self._redis.set(LOGINS + read.id, 1, nx=True, ex=LOGIN_SECONDS)
         if not first:
-            raise Gone("this link has been used")
+            raise MediaGone("this link has been used")
         return read.key_name

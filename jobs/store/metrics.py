@@ -5,20 +5,20 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs.status import State
+from jobs.status import Status
 from jobs.store.clock import Clock, unavailable
 from jobs.store.keys import COUNTS, DUE, INDEX, NOTICES, POLLS, SEEN, TROUBLE, WAITING
-from jobs.store.rq_entries import Hints
+from jobs.store.rq_entries import RqEntries
 
 TROUBLE_SECONDS = 60
 OVERDUE_SECONDS = 30.0  # six sweeps: whoever waits longer is overlooked, or the sweep is
 
 
-class Tally(NamedTuple):
+class Totals(NamedTuple):
     """What there is to count at this moment."""
 
     counts: Mapping[str, int]
-    jobs: Mapping[State, int]
+    jobs: Mapping[Status, int]
     due: int
     overdue: int
     waiting: int  # for a worker
@@ -26,20 +26,20 @@ class Tally(NamedTuple):
     notices: int  # who must still be told of an end
 
 
-class Pulse:
+class Metrics:
     """Counters, queue lengths and heartbeats. Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis, clock: Clock, hints: Hints) -> None:
+    def __init__(self, redis: Redis, clock: Clock, rq_entries: RqEntries) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
         self._clock = clock
-        self._hints = hints
+        self._hints = rq_entries
 
-    def tally(self) -> Tally:
+    def totals(self) -> Totals:
         """Every counter, the number of jobs by state, and how much work is due and waiting."""
         now = self._clock.now()
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.hgetall(COUNTS)
-            for state in State:
+            for state in Status:
                 pipe.zcard(INDEX + state)
             pipe.zcount(DUE, "-inf", now)
             pipe.zcount(DUE, "-inf", now - OVERDUE_SECONDS)
@@ -48,9 +48,9 @@ class Pulse:
             pipe.llen(self._hints.queue_key)
             pipe.zcard(NOTICES)
             counts, *jobs, due, overdue, rescues, polls, entries, notices = pipe.execute()
-        return Tally(
+        return Totals(
             counts={name.decode(): int(value) for name, value in counts.items()},
-            jobs=dict(zip(State, jobs, strict=True)),
+            jobs=dict(zip(Status, jobs, strict=True)),
             due=due,
             overdue=overdue,
             waiting=rescues + polls,
@@ -78,7 +78,7 @@ class Pulse:
             reason = self._redis.get(TROUBLE + part)
         return reason.decode() if reason else None
 
-    def beat(self, process: str, at: float | None = None) -> None:
+    def record_heartbeat(self, process: str, at: float | None = None) -> None:
         """Leave a sign of life of a kind of process."""
         with unavailable():
             self._redis.hset(SEEN, process, str(at or self._clock.now()))

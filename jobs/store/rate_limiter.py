@@ -24,7 +24,7 @@ class Reading(NamedTuple):
     guesses: bool = False  # the wait is for wrong keys, and not for too many requests
 
 
-class Meter:
+class RateLimiter:
     """Each question is one round trip. Raises StoreUnavailable."""
 
     def __init__(self, batching: Batching) -> None:

@@ -7,13 +7,13 @@ from jobs.store import scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import unavailable
 from jobs.store.keys import COUNTS, RECORDS, REFUSALS
-from jobs.timeline import Moment
+from jobs.timeline import TimelineEvent
 
 KEPT_MAX = 10
 KEPT_SECONDS = 7 * 86400
 
 
-class Refusals:
+class RefusedCallbacks:
     """Kept apart from the records: an unauthenticated body must change none of them."""
 
     def __init__(self, batching: Batching) -> None:
@@ -29,7 +29,7 @@ class Refusals:
         with unavailable():
             self._batching.run(self._script, keys, [reason, KEPT_MAX, KEPT_SECONDS])
 
-    def of(self, job_ids: Sequence[str]) -> list[tuple[Moment, ...]]:
+    def of(self, job_ids: Sequence[str]) -> list[tuple[TimelineEvent, ...]]:
         """The latest refused callbacks of each of these jobs, oldest first."""
         with unavailable(), self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
@@ -37,6 +37,6 @@ class Refusals:
             return [tuple(_moment(line) for line in reversed(lines)) for lines in pipe.execute()]
 
 
-def _moment(line: bytes) -> Moment:
+def _moment(line: bytes) -> TimelineEvent:
     at, _, reason = line.decode().partition(" ")
-    return Moment(float(at), "callback refused", {"reason": reason})
+    return TimelineEvent(float(at), "callback refused", {"reason": reason})

@@ -32,7 +32,7 @@ class Due:
     next_at: float | None
 
 
-class Further(NamedTuple):
+class CommitOptions(NamedTuple):
     """What goes with a change, whatever it is tried on."""
 
     counts: Mapping[str, int]

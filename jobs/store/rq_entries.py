@@ -43,7 +43,7 @@ end
 _OWN = ("data", "description", "created_at", "enqueued_at")
 
 
-class Hints:
+class RqEntries:
     """Knows one RQ queue and how it is written to."""
 
     def __init__(self, redis: Redis) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from jobs.job import Job
-from jobs.status import Source, State
+from jobs.status import Source, Status
 from jobs.store.keys import BY_MODEL, BY_SOURCE, INDEX
 from jobs.store.search_indexes import has_metadata, with_metadata
 
@@ -14,7 +14,7 @@ Group = tuple[str, ...]
 class Search:
     """What is not said does not matter. `since` is included and `until` is not, by creation."""
 
-    states: tuple[State, ...] = ()
+    statuses: tuple[Status, ...] = ()
     model: str | None = None
     source: Source | None = None
     since: float | None = None
@@ -28,14 +28,14 @@ class Search:
             found.append((BY_MODEL + self.model,))
         if self.source is not None:
             found.append((BY_SOURCE + self.source,))
-        if self.states or not found:
-            found.append(tuple(INDEX + state for state in self.states or State))
+        if self.statuses or not found:
+            found.append(tuple(INDEX + status for status in self.statuses or Status))
         return found
 
     def fits(self, job: Job) -> bool:
         """By the record: a set can be a moment older than it."""
         return (
-            (not self.states or job.state in self.states)
+            (not self.statuses or job.status in self.statuses)
             and self.model in (None, job.model)
             and self.source in (None, job.source)
             and (self.since is None or job.created_at >= self.since)

@@ -30,7 +30,7 @@ class Pause(NamedTuple):
     reason: str
     since: float
     until: float
-    tries: int
+    attempts: int
 
 
 class Queue(NamedTuple):
@@ -42,7 +42,7 @@ class Queue(NamedTuple):
     waiting: int
 
 
-class Crowd(NamedTuple):
+class SlotUsage(NamedTuple):
     """Slots in total, and of each model that has a limit of its own or a queue."""
 
     used: int
@@ -54,7 +54,7 @@ class Crowd(NamedTuple):
         return sum(queue.waiting for queue in self.models)
 
 
-class Slots:
+class SubmissionQueue:
     """Submission queues and slots, shared by all workers. Raises StoreUnavailable."""
 
     def __init__(
@@ -103,11 +103,11 @@ class Slots:
         """Open the circuit of a model, or of all; after `seconds` one job probes it."""
         now = self._clock.now()
         known = {pause.scope: pause for pause in self.pauses()}.get(scope)
-        since, tries = (known.since, known.tries + 1) if known else (now, 1)
-        self._put(Pause(scope, reason, since, now + seconds, tries))
+        since, attempts = (known.since, known.attempts + 1) if known else (now, 1)
+        self._put(Pause(scope, reason, since, now + seconds, attempts))
 
     def _put(self, pause: Pause) -> None:
-        value = f"{pause.until:.3f} {json.dumps([pause.since, pause.tries, pause.reason])}"
+        value = f"{pause.until:.3f} {json.dumps([pause.since, pause.attempts, pause.reason])}"
         with unavailable():
             self._redis.hset(PAUSES, pause.scope, value)
 
@@ -134,7 +134,7 @@ class Slots:
             found = self._redis.hgetall(PAUSES)
         return [_pause(scope.decode(), value.decode()) for scope, value in found.items()]
 
-    def anybody_waits(self) -> bool:
+    def has_waiting(self) -> bool:
         """Whether there is a job in any queue."""
         with unavailable():
             return bool(self._redis.exists(LINES))
@@ -144,7 +144,7 @@ class Slots:
         with unavailable():
             return int(self._redis.zcard(ACTIVE))
 
-    def crowd(self) -> Crowd:
+    def slot_usage(self) -> SlotUsage:
         """Slots in use and lengths of the queues."""
         with unavailable():
             lines = sorted(line.decode() for line in self._redis.smembers(LINES))
@@ -157,10 +157,10 @@ class Slots:
                 total, *found = pipe.execute()
         pairs = zip(named, found[::2], found[1::2], strict=True)
         models = [Queue(name, used, self._limits.of(name), wait) for name, used, wait in pairs]
-        return Crowd(total, self._limits.total, models)
+        return SlotUsage(total, self._limits.total, models)
 
 
 def _pause(scope: str, value: str) -> Pause:
     until, _, rest = value.partition(" ")
-    since, tries, reason = json.loads(rest)
-    return Pause(scope, reason, since, float(until), tries)
+    since, attempts, reason = json.loads(rest)
+    return Pause(scope, reason, since, float(until), attempts)

@@ -25,7 +25,7 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Series:
     """The samples of the last hour, oldest first; the last one is of this very moment."""
 
     samples: tuple[Sample, ...]
@@ -65,7 +65,7 @@ def _rise(before: int, after: int) -> int:
     return after - before if after >= before else after
 
 
-class Minutes:
+class TimeSeries:
     """Samples of the counters. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis, clock: Clock) -> None:
@@ -80,7 +80,7 @@ class Minutes:
             answer = self._script(keys=[MINUTES, COUNTS], args=[MINUTE_SECONDS, kept])
         return self._clock.synchronize(answer)
 
-    def course(self) -> Course:
+    def course(self) -> Series:
         """How the last hour went."""
         now = self.take()
         with unavailable(), self._redis.pipeline() as pipe:
@@ -88,7 +88,7 @@ class Minutes:
             pipe.hgetall(COUNTS)
             taken, counts = pipe.execute()
         latest = {name.decode(): int(value) for name, value in counts.items()}
-        return Course((*map(_read, taken), Sample(now, latest)))
+        return Series((*map(_read, taken), Sample(now, latest)))
 
 
 def _read(line: bytes) -> Sample:

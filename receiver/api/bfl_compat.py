@@ -13,9 +13,15 @@ from werkzeug.routing import PathConverter
 from jobs import views
 from jobs.bfl import compat
 from jobs.bfl import submissions as dialect
-from jobs.bfl.hosts import Trust
-from jobs.client_webhook import Caller
-from jobs.errors import BadRequest, BflUnavailable, KeyReused, LineFull, StoreUnavailable
+from jobs.bfl.hosts import HostPolicy
+from jobs.client_webhook import ClientWebhook
+from jobs.errors import (
+    BadRequest,
+    BflUnavailable,
+    IdempotencyKeyReused,
+    QueueFull,
+    StoreUnavailable,
+)
 from jobs.job import Job
 from jobs.net.headers import VALUE, is_header
 from jobs.report import Failure
@@ -63,12 +69,12 @@ class Webhook(BaseModel):
             raise ValueError("cannot be an HTTP header: it holds control characters or odd letters")
         return value
 
-    def caller(self, trust: Trust) -> Caller | None:
+    def caller(self, trust: HostPolicy) -> ClientWebhook | None:
         """Raises Invalid."""
         if self.webhook_url is None:
             return None
         allowed("webhook_url", self.webhook_url, trust.caller)
-        return Caller(self.webhook_url, self.webhook_secret)
+        return ClientWebhook(self.webhook_url, self.webhook_secret)
 
 
 class ResultQuery(Query):
@@ -99,7 +105,7 @@ REFUSED: Mapping[int | str, Answer] = {
         200: Answer(what="The task.", kind=compat.Taken, sample=examples.taken),
         **REFUSED,
     },
-    errors=(KeyReused, LineFull),
+    errors=(IdempotencyKeyReused, QueueFull),
     tells="webhook_url",
 )
 def submit(model: str) -> ResponseReturnValue:
@@ -113,8 +119,8 @@ def submit(model: str) -> ResponseReturnValue:
     asked = {name: value for name, value in given.items() if name not in dialect.WEBHOOK_FIELDS}
     order = checked(SubmissionBody, {"model": model, "input": asked})
     job = _settled(submissions.enqueue_request(wired, SubmissionRequest.of(order, caller), raw))
-    if job.failure and job.failure.status:
-        return _refused(job.failure, job.failure.status)
+    if job.error and job.error.status:
+        return _refused(job.error, job.error.status)
     return compat.submitted(job, base_url())
 
 
@@ -122,7 +128,7 @@ def _settled(job: Job) -> Job:
     """Wait until BFL has taken or refused the job, or until TAKEN_SECONDS are over."""
     store, pause = services().store, FIRST_LOOK_SECONDS
     until = time.monotonic() + TAKEN_SECONDS
-    while job.task_id is None and not job.state.terminal and time.monotonic() < until:
+    while job.task_id is None and not job.status.terminal and time.monotonic() < until:
         time.sleep(pause)
         pause *= LOOKS_SLOW_DOWN
         job = store.load(job.id) or job
@@ -203,4 +209,4 @@ def credits_left() -> ResponseReturnValue:
 def base_url() -> str:
     """The origin that the client uses: some clients send their key to no other."""
     settings = services().settings
-    return settings.public_url or submissions.reached_at(services()) or settings.base_url
+    return settings.public_url or submissions.base_url(services()) or settings.base_url

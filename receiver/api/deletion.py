@@ -14,4 +14,4 @@ def forget(services: Services, job: Job) -> None:
     services.store.forget(job)
     # A rescue or a drawing under way may have left something; from here on it cannot commit.
     media = services.media
-    aside(lambda: media.delete_superseded(job.id, job.created_at, job.fence, named=()))
+    aside(lambda: media.delete_superseded(job.id, job.created_at, job.fencing_token, named=()))

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import Crowded, FluxkeepError, UnknownJob
+from jobs.errors import FluxkeepError, TooManyWaiting, UnknownJob
 from jobs.job import Job
 from jobs.store.events import EventPosition
 from receiver.api.replays import known_job
@@ -34,7 +34,7 @@ blueprint = Blueprint("watching", __name__, url_prefix="/api")
     query=EventsQuery,
     headers=("Last-Event-ID",),
     answers={200: TOLD},
-    errors=(Crowded,),
+    errors=(TooManyWaiting,),
 )
 def of_all() -> ResponseReturnValue:
     """Never ends by itself. A `reset` says that what was missed is not held any more."""
@@ -50,13 +50,13 @@ def of_all() -> ResponseReturnValue:
     query=EventsQuery,
     headers=("Last-Event-ID",),
     answers={200: TOLD, 204: Answer(what="It has ended, and everything was told.")},
-    errors=(UnknownJob, Crowded),
+    errors=(UnknownJob, TooManyWaiting),
 )
 def of_one(job_id: str) -> ResponseReturnValue:
     """Ends with the job; 204 to who comes again after that, which tells a browser to stop."""
     position = EventsQuery.read().position
     job = known_job(wired().services, job_id)
-    if position and job.state.terminal and not _has_events_after(position, job):
+    if position and job.status.terminal and not _has_events_after(position, job):
         return "", 204
     return _stream(job.id, position, until_final=True)
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, g
@@ -10,18 +11,17 @@ from flask.typing import ResponseReturnValue
 from jobs import sidecars, view_types, views
 from jobs.bfl import parsing
 from jobs.errors import (
-    BadField,
-    Crowded,
-    NoSlot,
-    StorageFailed,
+    InvalidField,
+    NoFreeSlot,
+    RateLimited,
+    StorageError,
     StoreUnavailable,
-    TooMany,
+    TooManyWaiting,
     UnknownJob,
-    WrongState,
+    WrongStatus,
 )
-from jobs.evolution import replace
 from jobs.job import Job
-from jobs.status import State
+from jobs.status import Status
 from receiver.api import deletion, replays
 from receiver.api.replays import known_job
 from receiver.auth import requires
@@ -60,37 +60,37 @@ log = logging.getLogger(__name__)
         200: Answer(what="The job, known before.", kind=view_types.Job, sample=examples.submitted),
         201: Answer(what="The job, which is new.", kind=view_types.Job, sample=examples.submitted),
     },
-    errors=(WrongState, TooMany),
+    errors=(WrongStatus, RateLimited),
     tells="notify_url",
 )
 def expect(job_id: str) -> ResponseReturnValue:
     """By the task's id, for what its caller submitted; joins a callback that came first."""
     if not parsing.TASK_ID.fullmatch(job_id):
-        raise BadField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
+        raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
     facts = Expectation.read(services().trust).facts()
 
     def join(job: Job | None, now: float) -> Job:
         known = job or _expected(job_id, now, facts.get("model"))
         _leave_settled(known, facts)
-        return known.described(now, facts)
+        return known.with_details(now, facts)
 
     store = services().store
     known = store.load(job_id)
     try:
         change = store.change(known.id if known else job_id, join, new=known is None)
-    except NoSlot:
-        raise TooMany(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
+    except NoFreeSlot:
+        raise RateLimited(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
     assert change.after is not None  # `join` always makes one
-    log.info("job %s: expected, %s", change.after.id, change.after.state)
-    if change.after.state is State.STORED:
+    log.info("job %s: expected, %s", change.after.id, change.after.status)
+    if change.after.status is Status.STORED:
         _describe_again(change.after.id)
     return views.job(services(), change.after), 200 if change.before else 201
 
 
 def _expected(job_id: str, now: float, model: str | None) -> Job:
     """A job that counts for its key until BFL confirms it."""
-    patience = services().settings.patience
-    job = Job.expected(job_id, now, patience, model=model).noted(now, "expected")
+    timeouts = services().settings.timeouts
+    job = Job.expected(job_id, now, timeouts, model=model).with_event(now, "expected")
     return replace(job, expected_by=g.key_name)
 
 
@@ -98,16 +98,16 @@ def _describe_again(job_id: str) -> None:
     """The record is changed whatever becomes of the sidecar: `repair` writes a stale one again."""
     try:
         sidecars.keep_true(services().store, services().media, job_id, aside)
-    except (StorageFailed, StoreUnavailable) as error:
+    except (StorageError, StoreUnavailable) as error:
         log.warning("job %s: its note is stale: %s", job_id, error)
 
 
 def _leave_settled(job: Job, facts: Mapping[str, Any]) -> None:
     """Raises WrongState when a job of ours would go elsewhere."""
-    if job.ours and any(
+    if job.is_submission and any(
         facts.get(name, getattr(job, name)) != getattr(job, name) for name in SETTLED
     ):
-        raise WrongState(
+        raise WrongStatus(
             "Fluxkeep submits this job itself: its model and polling_url stay as they are"
         )
 
@@ -120,7 +120,7 @@ def _leave_settled(job: Job, facts: Mapping[str, Any]) -> None:
     tag=Tag.JOBS,
     query=ShowQuery,
     answers={200: Answer(what="The job.", kind=view_types.Job, sample=examples.stored)},
-    errors=(UnknownJob, Crowded),
+    errors=(UnknownJob, TooManyWaiting),
 )
 def show(job_id: str) -> ResponseReturnValue:
     """The job; with `wait` once it has ended, or as it stands after so many seconds."""
@@ -163,7 +163,7 @@ def listing() -> ResponseReturnValue:
     answers={
         202: Answer(what="The job, back at work.", kind=view_types.Job, sample=examples.submitted)
     },
-    errors=(UnknownJob, WrongState),
+    errors=(UnknownJob, WrongStatus),
 )
 def replay(job_id: str) -> ResponseReturnValue:
     """Ask BFL again and store: the one way out of `failed`, `expired` and `lost`."""
@@ -177,7 +177,7 @@ def replay(job_id: str) -> ResponseReturnValue:
     summary="Forget a job and delete its media",
     tag=Tag.JOBS,
     answers={204: Answer(what="It is gone.")},
-    errors=(UnknownJob, StorageFailed),
+    errors=(UnknownJob, StorageError),
 )
 def forget(job_id: str) -> ResponseReturnValue:
     """The job and its media, for good."""

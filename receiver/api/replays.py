@@ -2,7 +2,7 @@
 
 from jobs import submission
 from jobs.bfl import parsing
-from jobs.errors import UnknownJob, WrongState
+from jobs.errors import UnknownJob, WrongStatus
 from jobs.job import Job
 from jobs.services import Services
 
@@ -17,15 +17,15 @@ def known_job(services: Services, job_id: str) -> Job:
 
 def ask_for(services: Services, job_id: str) -> Job:
     """Back to work with a job that failed, expired or was lost. Raises UnknownJob, WrongState."""
-    patience = services.settings.patience
+    timeouts = services.settings.timeouts
     known = known_job(services, job_id)
     if known.task_id is None and services.store.submission(known.id) is None:
-        raise WrongState("BFL never took this job, and what was to be submitted is gone")
+        raise WrongStatus("BFL never took this job, and what was to be submitted is gone")
 
     def reopen(job: Job | None, now: float) -> Job | None:
-        return submission.reopen(job, now, patience) if job else None
+        return submission.reopen(job, now, timeouts) if job else None
 
     change = services.store.change(known.id, reopen)
     if not change.written or change.after is None:
-        raise WrongState("only a job that failed, expired or was lost can be replayed")
+        raise WrongStatus("only a job that failed, expired or was lost can be replayed")
     return change.after

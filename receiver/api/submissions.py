@@ -14,9 +14,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Se
 from jobs import drafts, submission, view_types, views
 from jobs.bfl import submissions as dialect
 from jobs.bfl.hosts import region_of
-from jobs.client_webhook import Caller
+from jobs.client_webhook import ClientWebhook
 from jobs.config.settings import BFL_REGIONS
-from jobs.errors import BadField, Invalid, KeyReused, LineFull, RefusedUrl
+from jobs.errors import IdempotencyKeyReused, Invalid, InvalidField, QueueFull, UrlRefused
 from jobs.job import Job
 from jobs.net.urls import LOOPBACK, parse
 from jobs.services import Services
@@ -70,7 +70,7 @@ class SubmissionRequest(NamedTuple):
     facts: dict[str, Any]
 
     @classmethod
-    def of(cls, given: SubmissionBody, caller: Caller | None = None) -> Self:
+    def of(cls, given: SubmissionBody, caller: ClientWebhook | None = None) -> Self:
         """Raises Invalid when the input holds a webhook: BFL calls Fluxkeep."""
         if wrong := [name for name in dialect.WEBHOOK_FIELDS if name in given.input]:
             raise Invalid([{"field": f"input.{name}", "message": NOTIFIED} for name in wrong])
@@ -100,7 +100,7 @@ class SubmissionRequest(NamedTuple):
             sample=examples.queued,
         )
     },
-    errors=(KeyReused, LineFull),
+    errors=(IdempotencyKeyReused, QueueFull),
     tells="notify_url",
 )
 def submit() -> ResponseReturnValue:
@@ -137,7 +137,7 @@ def enqueue(
     facts = {
         **asked.facts,
         "request": request_digest,
-        "reached_at": _known_origin(wired),
+        "base_url": _known_origin(wired),
         "input_bytes": len(given),
     }
 
@@ -168,27 +168,27 @@ def _created(
 ) -> Job:
     job = submission.create(job_id, model, now, facts)
     if draft:
-        job = job.noted(now, "enhances a draft", job=draft.job.id, file=draft.position)
+        job = job.with_event(now, "enhances a draft", job=draft.job.id, file=draft.position)
     if dialect.is_bound_to_region(model) and wired.origin_of(job).host == dialect.BFL_HOST:
-        return job.noted(now, "perhaps the wrong region", reason=dialect.BOUND_TO_REGION)
+        return job.with_event(now, "perhaps the wrong region", reason=dialect.BOUND_TO_REGION)
     return job
 
 
 def _known_origin(wired: Services) -> str | None:
     """Our origin as the caller reaches it; a sandbox must not send secrets to just any host."""
-    found = reached_at(wired)
+    found = base_url(wired)
     calls = wired.settings.bfl_reaches_us
     abroad = found and parse(found).origin.host.strip("[]") not in LOOPBACK
     return None if calls and abroad else found
 
 
-def reached_at(wired: Services) -> str | None:
+def base_url(wired: Services) -> str | None:
     """Our origin by the caller's Host header, where there is no PUBLIC_URL."""
     if wired.settings.public_url or not has_request_context():
         return None
     try:
         return str(parse(request.host_url).origin)
-    except RefusedUrl:
+    except UrlRefused:
         return None
 
 
@@ -198,13 +198,13 @@ def enqueue_once(wired: Services, asked: SubmissionRequest, key: RequestKey, raw
     Raises BadField, and KeyReused when the key came with another request before.
     """
     if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):
-        raise BadField("Idempotency-Key", "1 to 255 printable ASCII characters without spaces")
+        raise InvalidField("Idempotency-Key", "1 to 255 printable ASCII characters without spaces")
     digest = hashlib.sha256(f"{request.path}\0".encode())  # under /v1 it names the model
     digest.update(raw)
     request_digest = digest.hexdigest()[:32]
     job = enqueue(wired, asked, _own_id(wired, key), request_digest)
     if job.request != request_digest:
-        raise KeyReused
+        raise IdempotencyKeyReused
     return job
 
 
@@ -224,4 +224,4 @@ def _place(wired: Services, secret: SecretStr, key: RequestKey) -> tuple[str, bo
         known = wired.store.load(job_id)
         if known is None or wired.store.now() < known.created_at + IDEMPOTENT_SECONDS:
             return job_id, known is not None
-    raise KeyReused("this Idempotency-Key was used too often")
+    raise IdempotencyKeyReused("this Idempotency-Key was used too often")

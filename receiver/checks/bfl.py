@@ -37,7 +37,7 @@ def check_account(context: Context) -> Iterator[Result]:
 
 def check_submissions(context: Context) -> Iterator[Result]:
     """A paused account matters while jobs wait; a busy model does not. Raises StoreUnavailable."""
-    pauses = context.slots.pauses() if context.slots.anybody_waits() else ()
+    pauses = context.submission_queue.pauses() if context.submission_queue.has_waiting() else ()
     paused = next((one for one in pauses if _stops_all(one)), None)
     if paused is None:
         yield ok(SUBMISSIONS, "are not paused")
@@ -60,7 +60,7 @@ def _is_lost(context: Context, model: str) -> bool:
         return False
     usual = "global" if context.settings.bfl_origin.host == dialect.BFL_HOST else None
     newest = context.pages.page(Search(model=model), 1, None).jobs
-    return any(job.ours and (job.region or usual) == "global" for job in newest)
+    return any(job.is_submission and (job.region or usual) == "global" for job in newest)
 
 
 def _is_sandbox(settings: Settings) -> bool:

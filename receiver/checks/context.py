@@ -8,11 +8,11 @@ from jobs.config.settings import Settings
 from jobs.services import Services, bfl, redis_for_web, storage
 from jobs.storage.base import MediaStore
 from jobs.store.clock import Clock
-from jobs.store.expiring import Risk
-from jobs.store.listing import Pages
-from jobs.store.metrics import Pulse
-from jobs.store.rq_entries import Hints
-from jobs.store.submission_queue import Slots
+from jobs.store.expiring import ExpiringUrls
+from jobs.store.listing import JobListing
+from jobs.store.metrics import Metrics
+from jobs.store.rq_entries import RqEntries
+from jobs.store.submission_queue import SubmissionQueue
 
 
 class Context:
@@ -43,18 +43,20 @@ class Context:
         return Clock(self.redis)
 
     @cached_property
-    def pulse(self) -> Pulse:
-        return Pulse(self.redis, self.clock, Hints(self.redis))
+    def metrics(self) -> Metrics:
+        return Metrics(self.redis, self.clock, RqEntries(self.redis))
 
     @cached_property
-    def slots(self) -> Slots:
-        hints = Hints(self.redis)
-        return Slots(self.redis, self.clock, self.settings.max_active, hints.workers_key)
+    def submission_queue(self) -> SubmissionQueue:
+        rq_entries = RqEntries(self.redis)
+        return SubmissionQueue(
+            self.redis, self.clock, self.settings.max_active, rq_entries.workers_key
+        )
 
     @cached_property
-    def pages(self) -> Pages:
-        return Pages(self.redis)
+    def pages(self) -> JobListing:
+        return JobListing(self.redis)
 
     @cached_property
-    def risk(self) -> Risk:
-        return Risk(self.redis)
+    def risk(self) -> ExpiringUrls:
+        return ExpiringUrls(self.redis)

@@ -11,15 +11,15 @@ COMMANDS = {"worker": "python -m worker", "sweep": "python -m worker.sweep"}
 
 def check_worker(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
-    result = _heartbeat("worker", context.pulse.seen().get("worker"))
-    number = context.pulse.workers() if result.ok else 0
+    result = _heartbeat("worker", context.metrics.seen().get("worker"))
+    number = context.metrics.workers() if result.ok else 0
     yield ok("worker", f"{number} at work, {result.why}") if number > 1 else result
 
 
 def check_sweep(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
-    result = _heartbeat("sweep", context.pulse.seen().get("sweep"))
-    overdue = context.pulse.tally().overdue if result.ok else 0
+    result = _heartbeat("sweep", context.metrics.seen().get("sweep"))
+    overdue = context.metrics.totals().overdue if result.ok else 0
     if overdue:
         why = f"{overdue:,} due jobs have waited for it for more than 30 s"
         result = failed("sweep", why, "It cannot keep up: start a second one.")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.config.settings import Settings
-from jobs.errors import RefusedUrl, TransferFailed
+from jobs.errors import TransferFailed, UrlRefused
 from jobs.net import outbound
 from jobs.net.urls import LOOPBACK, Address, Origin, parse
 from jobs.signing import callback_digest
@@ -65,7 +65,7 @@ def _try(address: Address, settings: Settings) -> Result:
         wrong = [
             result for callback in _callbacks(settings) if (result := _send(address, callback))
         ]
-    except RefusedUrl:
+    except UrlRefused:
         why = f"{address.origin} leads to an address that is not on the internet"
         return failed(NAME, why, "Give it a public address, or BFL cannot call.")
     except TransferFailed as error:

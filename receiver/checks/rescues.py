@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jobs.store.expiring import LOOKS_MAX, waiting_since
+from jobs.store.expiring import JOBS_READ_MAX, waiting_since
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
 
@@ -14,13 +14,13 @@ WAIT_SECONDS = 60.0
 def check(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
     now = context.clock.now()
-    ready = context.risk.most_urgent(LOOKS_MAX)
+    ready = context.risk.most_urgent(JOBS_READ_MAX)
     waited = now - (waiting_since(ready) or now)
     if waited > WAIT_SECONDS:
         why = f"the oldest has waited {waited:.0f} s for a worker"
         yield failed(NAME, why, "Start another worker, or see what keeps the workers busy.")
         return
-    close = sum((job.urls_die_at or 0.0) - now < CLOSE_SECONDS for job in ready)
+    close = sum((job.expire_at or 0.0) - now < CLOSE_SECONDS for job in ready)
     if close:
         jobs = "1 job loses its" if close == 1 else f"{close} jobs lose their"
         why = f"{jobs} media within a minute"

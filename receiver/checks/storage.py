@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jobs.errors import InvalidSettings, StorageFailed, StoreUnavailable
+from jobs.errors import InvalidSettings, StorageError, StoreUnavailable
 from receiver.blocking_calls import aside
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
@@ -19,7 +19,7 @@ def check(context: Context) -> Iterator[Result]:
     try:
         media, size = context.media, _size(context)
         aside(lambda: media.check(size))
-    except (InvalidSettings, StorageFailed) as error:
+    except (InvalidSettings, StorageError) as error:
         yield failed(NAME, f"cannot be used: {str(error).removeprefix('MEDIA_URL: ')}", REMEDY)
     else:
         yield ok(NAME, "publishes, reads and deletes an object")
@@ -28,7 +28,7 @@ def check(context: Context) -> Iterator[Result]:
 def _size(context: Context) -> int:
     """More bytes when a worker was refused within the last minute."""
     try:
-        refused = context.redis_answers and context.pulse.troubles(NAME) is not None
+        refused = context.redis_answers and context.metrics.troubles(NAME) is not None
     except StoreUnavailable:
         refused = False
     return AFTER_REFUSAL_BYTES if refused else SMALL_BYTES

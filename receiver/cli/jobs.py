@@ -8,7 +8,7 @@ import click
 
 from jobs import views
 from jobs.errors import FluxkeepError
-from jobs.status import State
+from jobs.status import Status
 from jobs.store.search import Search
 from receiver.api import replays
 from receiver.cli.command import Command, plain, sentence, services
@@ -31,7 +31,7 @@ def jobs() -> None:
 
 
 @jobs.command("list", cls=Command, short_help="List jobs, newest first.")
-@click.option("--status", type=click.Choice([*map(str, State)]), multiple=True, help="Repeatable.")
+@click.option("--status", type=click.Choice([*map(str, Status)]), multiple=True, help="Repeatable.")
 @click.option("--limit", type=click.IntRange(1, PAGE_MAX), default=LIST_DEFAULT, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs as a JSON list.")
 def list_jobs(status: tuple[str, ...], limit: int, *, as_json: bool) -> None:
@@ -42,7 +42,7 @@ def list_jobs(status: tuple[str, ...], limit: int, *, as_json: bool) -> None:
       flask --app receiver jobs list --status failed --status lost --limit 50
     """
     built = services()
-    page = built.pages.page(Search(states=tuple(map(State, status))), limit, None)
+    page = built.pages.page(Search(statuses=tuple(map(Status, status))), limit, None)
     found = views.jobs(built, page.jobs)
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -84,7 +84,7 @@ def rescue(job_ids: tuple[str, ...]) -> None:
     failed = 0
     for job_id in job_ids:
         try:
-            click.echo(f"{job_id}  {replays.ask_for(built, job_id).state}")
+            click.echo(f"{job_id}  {replays.ask_for(built, job_id).status}")
         except FluxkeepError as error:
             click.echo(f"{job_id}  {sentence(error)}", err=True)
             failed += 1

@@ -55,7 +55,7 @@ def wait_until_ended(services: Services, job: Job) -> Job:
                 if time.monotonic() - answered_at > OUTAGE_SECONDS:
                     raise
                 line.show(f"{error}; trying again")
-            if job.state.terminal:
+            if job.status.terminal:
                 return job
             time.sleep(POLL_SECONDS)
     finally:
@@ -65,16 +65,16 @@ def wait_until_ended(services: Services, job: Job) -> Job:
 def _progress(services: Services, job: Job) -> str:
     """Status, percentage, and what is in the way."""
     percent = f" {job.progress:.0%}" if job.progress is not None else ""
-    obstacle = "" if job.state.terminal else _obstacle(services, job)
-    return f"{job.state}{percent}{obstacle}"
+    obstacle = "" if job.status.terminal else _obstacle(services, job)
+    return f"{job.status}{percent}{obstacle}"
 
 
 def _obstacle(services: Services, job: Job) -> str:
-    if job.waits:
+    if job.is_queued:
         (worker,) = check_worker(Context(services.settings, services))
         if not worker.ok:
             return f": the worker {worker.why}"
-        pauses = services.slots.pauses()
+        pauses = services.submission_queue.pauses()
         reasons = [one.reason for one in pauses if one.scope in (EVERYTHING, job.model)]
         return f": paused: {reasons[0]}" if reasons else ": waits for a slot at BFL"
     return ""

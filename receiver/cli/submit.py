@@ -6,10 +6,10 @@ from typing import Any, BinaryIO
 import click
 
 from jobs import views
-from jobs.errors import BadReport, TooLarge
+from jobs.errors import BodyTooLarge, InvalidReport
 from jobs.job import Job
 from jobs.net import strict_json
-from jobs.status import State
+from jobs.status import Status
 from receiver.api.submissions import BODY_MAX_BYTES, SubmissionBody, SubmissionRequest, enqueue
 from receiver.cli.command import Command, plain, services
 from receiver.cli.progress import wait_until_ended
@@ -74,7 +74,7 @@ def submit(
         raise click.UsageError("Say what to generate: --prompt, --input or --json.")
     raw = json.dumps({"model": model, "input": given, "metadata": dict(metadata)}).encode()
     if len(raw) > BODY_MAX_BYTES:
-        raise TooLarge
+        raise BodyTooLarge
     built = services()
     job = enqueue(built, SubmissionRequest.of(validated(SubmissionBody, raw)))
     click.echo(job.id)
@@ -85,7 +85,7 @@ def submit(
     except KeyboardInterrupt:
         click.echo(f"The job goes on: flask --app receiver jobs show {job.id}", err=True)
         click.get_current_context().exit(INTERRUPTED)
-    if job.state is not State.STORED:
+    if job.status is not Status.STORED:
         raise click.ClickException(plain(_reason(job)))
     for medium in views.job(built, job)["media"]:
         click.echo(medium["url"])
@@ -96,10 +96,10 @@ def _read_file(file: BinaryIO | None) -> dict[str, Any]:
         return {}
     raw = file.read(BODY_MAX_BYTES + 1)
     if len(raw) > BODY_MAX_BYTES:
-        raise TooLarge
+        raise BodyTooLarge
     try:
         given = strict_json.loads(raw)
-    except BadReport as error:
+    except InvalidReport as error:
         raise click.UsageError(f"--json: {error}") from None
     if not isinstance(given, dict):
         raise click.UsageError("--json: must hold a JSON object with the input")
@@ -110,7 +110,7 @@ def _value(text: str) -> Any:
     """JSON where it is JSON, as in width=1024; else the text itself."""
     try:
         return strict_json.loads(text.encode("utf-8", "surrogateescape"))
-    except BadReport:
+    except InvalidReport:
         return text
 
 
@@ -119,6 +119,6 @@ def _reason(job: Job) -> str:
     if job.moderation:
         reasons = ", ".join(job.moderation.reasons) or "no reasons given"
         return f"moderated: BFL refuses its {job.moderation.stage} ({reasons})"
-    if job.failure:
-        return f"{job.state}: {job.failure.message} ({job.failure.code})"
-    return str(job.state)
+    if job.error:
+        return f"{job.status}: {job.error.message} ({job.error.code})"
+    return str(job.status)

@@ -7,7 +7,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs.bfl import parsing
-from jobs.status import Source, State
+from jobs.status import Source, Status
 from receiver.context import services
 from receiver.dashboard import gallery_query, start
 from receiver.dashboard.access import shown_to
@@ -16,10 +16,10 @@ from receiver.dashboard.job_card import cards
 from receiver.schemas.cursors import cursor
 
 FIND = "find"  # the field that takes any id of a job
-CHOICES: Mapping[str, tuple[State, ...]] = {
+CHOICES: Mapping[str, tuple[Status, ...]] = {
     "All": (),
-    "Under way": gallery_query.UNDER_WAY,
-    **{state.capitalize(): (state,) for state in State if state.terminal},
+    "Under way": gallery_query.ACTIVE_STATUSES,
+    **{state.capitalize(): (state,) for state in Status if state.terminal},
 }
 
 blueprint = Blueprint("gallery", __name__)
@@ -79,11 +79,11 @@ def _clear(view: View) -> str:
 
 def _choices(asked: BoardQuery) -> Iterator[Choice]:
     """Their numbers are of all jobs: to count those that fit, each would have to be read."""
-    counts = services().pulse.tally().jobs
-    for text, states in CHOICES.items():
-        jobs = sum(counts[state] for state in states or State)
-        current = set(states) == set(asked.status)
-        yield Choice(text, jobs, address(status=tuple(states)), current)
+    counts = services().metrics.totals().jobs
+    for text, statuses in CHOICES.items():
+        jobs = sum(counts[state] for state in statuses or Status)
+        current = set(statuses) == set(asked.status)
+        yield Choice(text, jobs, address(status=tuple(statuses)), current)
 
 
 def _conditions() -> Iterator[Condition]:

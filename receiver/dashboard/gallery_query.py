@@ -7,14 +7,14 @@ from urllib.parse import urlencode
 
 from flask import request
 
-from jobs.status import TERMINAL, State
+from jobs.status import TERMINAL, Status
 from jobs.store.search import Search
 from receiver.schemas.query import METADATA, ListQuery, PageSize
 
 View = Literal["gallery", "list"]
 
 PAGE_SIZE = 48
-UNDER_WAY = tuple(state for state in State if state not in TERMINAL)
+ACTIVE_STATUSES = tuple(state for state in Status if state not in TERMINAL)
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}")

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
-from jobs.status import News, Source, State
+from jobs.status import ReportKind, Source, Status
 from jobs.store.counters import NOTICES_GIVEN_UP, TIME_TO_STORED
 from receiver.context import wired
 from receiver.dashboard import charts
@@ -16,8 +16,8 @@ from receiver.dashboard.access import shown_to
 from receiver.dashboard.health_snapshot import HealthSnapshot
 from receiver.response_cache import Cached
 
-ACCEPTED = tuple(f"{Source.CALLBACK}_{news}" for news in News)
-FINAL = (News.READY, News.MODERATED, News.FAILED)
+ACCEPTED = tuple(f"{Source.CALLBACK}_{news}" for news in ReportKind)
+FINAL = (ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED)
 REFUSED = ("callback_refused", "callback_malformed", "callback_unreadable")
 
 _NAME = "fluxkeep-health-snapshot"
@@ -53,7 +53,7 @@ def _numbers(snapshot: HealthSnapshot) -> dict[str, Any]:
     stored = [f"{TIME_TO_STORED.name}_{n}" for n in range(len(TIME_TO_STORED.bounds) + 1)]
     return {
         "snapshot": snapshot,
-        "states": [(state, snapshot.tally.jobs[state]) for state in State],
+        "states": [(state, snapshot.totals.jobs[state]) for state in Status],
         "accepted": charts.of(course.per_minute(ACCEPTED), "callbacks accepted"),
         "stored": charts.of(course.per_minute(stored), "jobs stored"),
         "brought": _brought(snapshot),

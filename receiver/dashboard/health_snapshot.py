@@ -5,9 +5,9 @@ from typing import NamedTuple, Self
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
-from jobs.store.metrics import Tally
-from jobs.store.submission_queue import Crowd, Pause
-from jobs.store.time_series import Course
+from jobs.store.metrics import Totals
+from jobs.store.submission_queue import Pause, SlotUsage
+from jobs.store.time_series import Series
 
 AT_RISK_SHOWN = 8
 
@@ -16,22 +16,22 @@ class HealthSnapshot(NamedTuple):
     """The numbers of an installation at one moment (unix seconds)."""
 
     at: float
-    tally: Tally
-    crowd: Crowd
+    totals: Totals
+    slot_usage: SlotUsage
     pauses: list[Pause]
     at_risk: list[Job]
-    course: Course
+    course: Series
 
     @classmethod
     def read(cls, services: Services) -> Self | StoreUnavailable:
         """Return the error instead of raising it, so that it can be cached like a snapshot."""
         try:
-            course = services.minutes.course()
+            course = services.time_series.course()
             return cls(
                 at=course.now.at,
-                tally=services.pulse.tally(),
-                crowd=services.slots.crowd(),
-                pauses=services.slots.pauses(),
+                totals=services.metrics.totals(),
+                slot_usage=services.submission_queue.slot_usage(),
+                pauses=services.submission_queue.pauses(),
                 at_risk=services.risk.most_urgent(AT_RISK_SHOWN),
                 course=course,
             )

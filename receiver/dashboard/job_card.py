@@ -10,7 +10,7 @@ from jobs import views
 from jobs.job import Job
 from jobs.media_file import Role
 from jobs.services import Services
-from jobs.status import State
+from jobs.status import Status
 from receiver.dashboard.next_steps import Prospect, outlook
 
 # Links are the same for a while, so that a browser has their pictures already.
@@ -19,10 +19,10 @@ DRAWN_AS_IT_IS_MAX_BYTES = 8 * 2**20  # what has no thumbnail
 
 # A state in words, where its own name says too little.
 PLAIN = {
-    State.QUEUED: "Waits in line",
-    State.SUBMITTED: "At BFL",
-    State.READY: "Being fetched",
-    State.STORED: "No picture",
+    Status.QUEUED: "Waits in line",
+    Status.SUBMITTED: "At BFL",
+    Status.READY: "Being fetched",
+    Status.STORED: "No picture",
 }
 
 REFUSED = {"request": "the request", "content": "what came of it"}
@@ -76,8 +76,8 @@ class Card:
         return self.record.id
 
     @property
-    def status(self) -> State:
-        return self.record.state
+    def status(self) -> Status:
+        return self.record.status
 
     @property
     def prompt(self) -> str:
@@ -101,7 +101,7 @@ class Card:
     @property
     def plain(self) -> str:
         """Its state in words, where a picture would be."""
-        gone = self.status is State.STORED and self.media and not self.record.kept
+        gone = self.status is Status.STORED and self.media and not self.record.kept
         return "Media deleted" if gone else PLAIN.get(self.status, self.status.capitalize())
 
     @property
@@ -119,7 +119,7 @@ class Card:
 
     @property
     def replayable(self) -> bool:
-        return self.status in (State.FAILED, State.EXPIRED, State.LOST)
+        return self.status in (Status.FAILED, Status.EXPIRED, Status.LOST)
 
     @property
     def prospects(self) -> list[Prospect]:

@@ -5,14 +5,14 @@ import math
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import BadLink, Forbidden, Gone, TooMany, Unauthorized
+from jobs.errors import Forbidden, InvalidLink, MediaGone, RateLimited, Unauthorized
 from jobs.signing import LoginSigner
 from jobs.store.login_links import LoginLinks
 from receiver.context import services
 from receiver.dashboard import forms, session
 from receiver.dashboard.access import check_forgery
 from receiver.dashboard.integrations import HOME, local
-from receiver.rate_limits import admitted
+from receiver.rate_limits import admit
 
 blueprint = Blueprint("login", __name__)
 
@@ -29,12 +29,12 @@ def enter() -> ResponseReturnValue:
     """Into a new session, and to the page that was wanted; guesses are counted as the API's are."""
     try:
         check_forgery()
-        session.enter(admitted(forms.form().get("key", "").strip()))
+        session.enter(admit(forms.form().get("key", "").strip()))
     except Forbidden:
         return _page("The form was too old, or your browser keeps no cookies. Try again."), 403
     except Unauthorized:
         return _page("Nobody holds this key."), 401
-    except TooMany as error:
+    except RateLimited as error:
         return _page(str(error)), 429, {"Retry-After": str(math.ceil(error.retry_after))}
     return redirect(local(forms.form().get("next")), 303)
 
@@ -47,7 +47,7 @@ def enter_by_link(token: str) -> ResponseReturnValue:
     settings = services().settings
     try:
         name = LoginLinks(services().redis, LoginSigner(settings.secret_key)).use(token)
-    except (BadLink, Gone):
+    except (InvalidLink, MediaGone):
         return _page("This link was used before, or is too old. Log in with a key."), 403
     entry = next((key for key in settings.api_keys if key.name == name), None)
     if entry is None:

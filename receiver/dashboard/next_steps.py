@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from jobs.job import Job
-from jobs.status import State
+from jobs.status import Status
 
 Weight = Literal["next", "limit"]
 
@@ -19,11 +19,11 @@ class Prospect(NamedTuple):
 
 def outlook(job: Job, shown: Mapping[str, Any], now: float) -> list[Prospect]:
     """By the record alone; `shown` is its JSON, which tells of pauses too."""
-    if job.state.terminal:
+    if job.status.terminal:
         return list(_afterwards(job))
-    if job.state is State.READY:
+    if job.status is Status.READY:
         return [*_rescue(job, now), *_death(job)]
-    if job.state is State.QUEUED:
+    if job.status is Status.QUEUED:
         return [*_submission(job, shown, now)]
     return [*_answer(job, now), Prospect("Given up as lost", job.deadline, "limit")]
 
@@ -31,21 +31,21 @@ def outlook(job: Job, shown: Mapping[str, Any], now: float) -> list[Prospect]:
 def _rescue(job: Job, now: float) -> Iterator[Prospect]:
     if job.leased(now):
         yield Prospect("A worker is fetching the media")
-    elif job.wanted is not None:
+    elif job.work_deadline is not None:
         yield Prospect("Waits for a worker to fetch the media")
     else:
-        yield Prospect("Tried again", job.look_at)
+        yield Prospect("Tried again", job.next_check_at)
 
 
 def _death(job: Job) -> Iterator[Prospect]:
-    if job.urls_die_at is not None:
-        yield Prospect("BFL's URL dies", job.urls_die_at, "limit")
+    if job.expire_at is not None:
+        yield Prospect("BFL's URL dies", job.expire_at, "limit")
 
 
 def _submission(job: Job, shown: Mapping[str, Any], now: float) -> Iterator[Prospect]:
-    if job.unconfirmed and job.sent_at is None and not job.waits:
+    if job.unconfirmed and job.sent_at is None and not job.is_queued:
         yield Prospect("BFL answered with an error; its callback is awaited")
-        yield Prospect("Submitted again without one", job.look_at)
+        yield Prospect("Submitted again without one", job.next_check_at)
     elif job.leased(now) or job.sent_at is not None:
         yield Prospect("Being submitted to BFL")
     else:
@@ -64,17 +64,17 @@ def _answer(job: Job, now: float) -> Iterator[Prospect]:
         yield Prospect("BFL did not answer; only its callback can tell whether it has the job")
     elif job.leased(now):
         yield Prospect("BFL is being asked")
-    elif job.wanted is not None:
+    elif job.work_deadline is not None:
         yield Prospect("Waits for a worker to ask BFL")
-    elif job.tries:
-        yield Prospect("BFL is asked again", job.look_at)
+    elif job.attempts:
+        yield Prospect("BFL is asked again", job.next_check_at)
     else:
-        yield Prospect("BFL's callback is awaited; it is asked", job.look_at)
+        yield Prospect("BFL's callback is awaited; it is asked", job.next_check_at)
 
 
 def _afterwards(job: Job) -> Iterator[Prospect]:
-    if job.draw_at is not None:
+    if job.thumbnails_due_at is not None:
         yield Prospect("Its thumbnail is drawn once nothing else waits")
     for notice in job.notices:
-        again = "told again" if notice.tries else "told"
+        again = "told again" if notice.attempts else "told"
         yield Prospect(f"{notice.to} is {again}", notice.at)

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from flask import Response
 
-from jobs.errors import StorageFailed
+from jobs.errors import StorageError
 from jobs.services import Services
 from receiver.blocking_calls import aside
 
@@ -49,7 +49,7 @@ class Defence:
         if not self._hosts:
             try:
                 self._hosts = f"'self' {self._bucket()}".rstrip()
-            except StorageFailed:
+            except StorageError:
                 return "'self'"
         return self._hosts
 

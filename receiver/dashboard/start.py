@@ -6,7 +6,7 @@ from flask import Blueprint, Response, redirect, render_template, stream_templat
 from flask.typing import ResponseReturnValue
 
 from receiver import checks
-from receiver.api.submissions import reached_at
+from receiver.api.submissions import base_url
 from receiver.context import services
 from receiver.dashboard.access import changed_by, shown_to
 
@@ -62,7 +62,7 @@ def show() -> ResponseReturnValue:
 def page() -> str:
     """The explanation, for here and wherever there are no jobs to show."""
     parts, settings = services(), services().settings
-    base = reached_at(parts) or settings.base_url
+    base = base_url(parts) or settings.base_url
     return render_template(
         "first_run.html",
         base=base,

@@ -12,13 +12,13 @@ from flask.typing import ResponseReturnValue
 
 from jobs import view_types, views
 from jobs.errors import (
-    BadField,
     FluxkeepError,
+    IdempotencyKeyReused,
     Invalid,
-    KeyReused,
-    LineFull,
+    InvalidField,
+    QueueFull,
+    RateLimited,
     StoreUnavailable,
-    TooMany,
 )
 from receiver import rate_limits
 from receiver.api.submissions import SubmissionBody, SubmissionRequest, enqueue_once
@@ -62,11 +62,11 @@ def send() -> ResponseReturnValue:
         job_id = _enqueue(given)
     except Invalid as error:
         return _page(given, {one["field"]: one["message"] for one in error.errors}), 422
-    except (KeyReused, BadField):
+    except (IdempotencyKeyReused, InvalidField):
         return _page(given | {ONCE_FIELD: ""}, {"": _ASK_AGAIN}), 409
-    except TooMany as error:
+    except RateLimited as error:
         return _page(given, {"": str(error)}), 429
-    except (LineFull, StoreUnavailable) as error:
+    except (QueueFull, StoreUnavailable) as error:
         return _page(given, {"": str(error)}), 503
     kept = {name: given[name] for name in FIELDS if given.get(name) and name not in UNTOLD}
     return redirect(f"/submit?{urlencode({'job': job_id, **kept})}", 303)

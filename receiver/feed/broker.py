@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import attrgetter
 
-from jobs.errors import Crowded, StoreUnavailable
+from jobs.errors import StoreUnavailable, TooManyWaiting
 from jobs.store.events import BATCH_MAX, Event, EventBatch, EventPosition, Events
 
 SUBSCRIBERS_MAX = 1000  # of gunicorn's 2000 worker_connections: the others stay free for requests
@@ -78,7 +78,7 @@ class Broker:
         self._ensure_started()
         with self._lock:
             if sum(map(len, self._subscribers.values())) >= SUBSCRIBERS_MAX:
-                raise Crowded
+                raise TooManyWaiting
             subscriber = Subscriber(job_id, final_only=final_only)
             self._subscribers[job_id].add(subscriber)
         return subscriber

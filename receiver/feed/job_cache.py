@@ -50,7 +50,7 @@ class JobCache:
         return {position: cached[position] for position in positions if position in cached}
 
     def _render(self, events: Sequence[Event]) -> Documents:
-        ids = list(dict.fromkeys(event.job_id for event in events if not event.is_forgotten))
+        ids = list(dict.fromkeys(event.job_id for event in events if not event.is_deleted))
         jobs = self._services.pages.loaded(ids)
         rendered = map(_json, views.jobs(self._services, list(jobs.values())))
         documents = dict(zip(jobs, rendered, strict=True))

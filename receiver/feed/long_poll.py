@@ -29,13 +29,13 @@ class LongPoll:
         """
         until = time.monotonic() + seconds
         job = known_job(self.services, job_id)
-        if job.state.terminal:
+        if job.status.terminal:
             return self._render(job)
         with self.broker.subscribed(job.id, final_only=True) as subscriber:
             # Read again: what happened before is on record, what happens from now on wakes us.
             job = known_job(self.services, job.id)
             waiting = True
-            while waiting and not job.state.terminal:
+            while waiting and not job.status.terminal:
                 waiting = self._is_woken(subscriber, until)
                 job = known_job(self.services, job.id)
         return self._render(job)

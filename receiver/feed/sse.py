@@ -42,7 +42,7 @@ class EventStream:
         # Readers keep an id without data: cut before the first event, they miss nothing.
         yield f"retry: {RETRY_MILLISECONDS}\nid: {self.position}\n\n".encode()
         if self.job and not self.resumes:
-            self._over = self.job.state.terminal
+            self._over = self.job.status.terminal
             yield _event("job", self.position, self.cache.document(self.job)).encode()
         while not self._is_done():
             before = self.position
@@ -78,7 +78,7 @@ class EventStream:
 
 
 def _change(event: Event, documents: Documents) -> str:
-    if event.is_forgotten:
+    if event.is_deleted:
         forgotten: Forgotten = {"id": event.job_id}
         return _event("forgotten", event.position, json.dumps(forgotten))
     document = documents[event.position]

@@ -6,10 +6,10 @@ from dataclasses import replace
 from jobs import serializer, submission, view_types
 from jobs.bfl import compat, parsing
 from jobs.job import Job
-from jobs.media_file import Kept
+from jobs.media_file import MediaFile
 from jobs.serializer import file
 from jobs.store.listing import Position
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 from receiver.schemas.cursors import cursor
 from receiver.schemas.responses import Alive, CallbackAccepted, JobPage, Readiness
@@ -19,7 +19,7 @@ NOW = 1_795_255_200.0  # 2026-11-21T10:00:00Z
 TASK = "5c1f9a52-4f0b-4c55-9d0e-2f6a1f6a7c11"
 OURS = "0f6e3c1d-8f43-4c0e-9c2b-8d1f4b7c9a20"
 MODEL = "flux-2-pro"
-PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 METADATA = {"user": "42"}
 INPUT = {"prompt": "a lighthouse in the fog", "width": 1024}
 
@@ -47,12 +47,12 @@ data: {"id":"5c1f9a52-4f0b-4c55-9d0e-2f6a1f6a7c11","status":"stored",…}
 
 def _expected() -> Job:
     facts = {"model": MODEL, "metadata": METADATA}
-    return Job.expected(TASK, NOW, PATIENCE).noted(NOW, "expected").described(NOW, facts)
+    return Job.expected(TASK, NOW, PATIENCE).with_event(NOW, "expected").with_details(NOW, facts)
 
 
 def _stored() -> Job:
     report = parsing.parse_callback(json.dumps(CALLBACK).encode())
-    kept = Kept(
+    kept = MediaFile(
         key=f"2026/11/21/{TASK}-0.jpg",
         content_type="image/jpeg",
         bytes=1_048_576,

@@ -29,13 +29,13 @@ def raised_by(endpoint: Endpoint, *, has_input: bool) -> list[type[FluxkeepError
     assert contract is not None
     found = list(contract.errors)
     if endpoint.scope:
-        found += [errors.Unauthorized, errors.Forbidden, errors.TooMany]
+        found += [errors.Unauthorized, errors.Forbidden, errors.RateLimited]
     if contract.body:
-        found += [errors.BadRequest, errors.RequestTimeout, errors.TooLarge]
+        found += [errors.BadRequest, errors.RequestTimeout, errors.BodyTooLarge]
     if contract.body and isinstance(contract.body.kind, type):
         found += [errors.Invalid]
     if has_input:
-        found += [errors.BadField]
+        found += [errors.InvalidField]
     if contract.uses_redis:
         found += [errors.StoreUnavailable]
     return list(dict.fromkeys(found))
@@ -79,6 +79,6 @@ def _document(status: HTTPStatus, error: type[FluxkeepError]) -> Problem:
     document = problem_details.document(status, error.__doc__ or "")
     if error is errors.Invalid:
         document["errors"] = [{"field": "metadata", "message": "Input should be an object"}]
-    if error is errors.BadField:
+    if error is errors.InvalidField:
         document["errors"] = [{"field": "limit", "message": "a whole number from 1 to 200"}]
     return document

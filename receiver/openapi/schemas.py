@@ -71,8 +71,8 @@ class Schemas:
 
     def parameters(self, model: type[BaseModel]) -> Iterable[tuple[str, FieldInfo, Schema]]:
         """Each field of a query with its schema; what is not given is not there, never null."""
-        described = self._described(model, "validation")
-        properties = self.components.pop(_name(described))["properties"]
+        with_details = self._described(model, "validation")
+        properties = self.components.pop(_name(with_details))["properties"]
         _refine(properties)
         for name, schema in properties.items():
             yield name, model.model_fields[name], without_null(schema)

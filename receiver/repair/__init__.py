@@ -14,7 +14,7 @@ __all__ = ["Finding", "examine"]
 
 def examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
     """Each finding as it is found. Raises StoreUnavailable, StorageFailed."""
-    services.pulse.ping()  # an empty storage asks Redis for nothing
+    services.metrics.ping()  # an empty storage asks Redis for nothing
     yield from indexes.check_records(services)
     yield from indexes.check_members(services)
     yield from indexes.check_task_ids(services)

@@ -5,10 +5,10 @@ from functools import partial
 
 from jobs import retention, sidecars, thumbnails
 from jobs.job import Job
-from jobs.media_file import Kept
+from jobs.media_file import MediaFile
 from jobs.serializer import sidecar
 from jobs.services import Services
-from jobs.status import State
+from jobs.status import Status
 from jobs.storage.base import companions, sidecar_key
 from receiver.repair.finding import Finding
 
@@ -16,14 +16,14 @@ from receiver.repair.finding import Finding
 def check(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
     for page in services.consistency.records():
         for job in page.values():
-            if job is None or job.state is not State.STORED:
+            if job is None or job.status is not Status.STORED:
                 continue
             for file in job.kept:
                 yield from _check_file(services, job, file, verify_bytes=verify_bytes)
 
 
 def _check_file(
-    services: Services, job: Job, file: Kept, *, verify_bytes: bool
+    services: Services, job: Job, file: MediaFile, *, verify_bytes: bool
 ) -> Iterator[Finding]:
     problem = _problem(services, file, verify_bytes=verify_bytes)
     if problem and not _is_recorded(services, job.id, file.key):
@@ -42,7 +42,7 @@ def _check_file(
         yield Finding(sidecar_key(file.key), "is missing or stale", repair)
 
 
-def _problem(services: Services, file: Kept, *, verify_bytes: bool) -> str:
+def _problem(services: Services, file: MediaFile, *, verify_bytes: bool) -> str:
     """Empty when a file is there as it was recorded."""
     size = services.media.size(file.key)
     if size is None:
@@ -74,7 +74,7 @@ def _mark_missing(services: Services, job_id: str, key: str) -> bool:
     return change.written
 
 
-def _draw_again(services: Services, job_id: str, small: Kept) -> bool:
+def _draw_again(services: Services, job_id: str, small: MediaFile) -> bool:
     """Make the thumbnail due again, unless that was done since it was checked."""
     if not _problem(services, small, verify_bytes=True):
         return False

@@ -5,7 +5,7 @@ from functools import partial
 from itertools import islice
 
 from jobs import retention, sidecars, thumbnails
-from jobs.errors import NotOurs
+from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.services import Services
 from jobs.storage.base import Found, Part, job_id_of, part, possible_objects
@@ -31,7 +31,7 @@ def _check_page(services: Services, page: list[Found]) -> Iterator[Finding]:
         job_id = job_id_of(found.key)
         job = known.get(job_id)
         # A worker has the jobs under way; an unreadable record is reported elsewhere.
-        if job_id in known and (job is None or not job.state.terminal):
+        if job_id in known and (job is None or not job.status.terminal):
             continue
         yield from _check(services, found, job)
 
@@ -55,7 +55,7 @@ def _check_companion(services: Services, key: str, job: Job | None) -> Iterator[
 def _is_orphan(services: Services, key: str) -> bool:
     """Whether there is neither an object nor a worker that is about to publish one."""
     job = services.store.load(job_id_of(key), exactly=True)
-    if services.media.size(key) is None or (job and not job.state.terminal):
+    if services.media.size(key) is None or (job and not job.status.terminal):
         return False
     return all(services.media.size(each) is None for each in possible_objects(key))
 
@@ -73,7 +73,7 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
         return  # deleted, or recorded, since it was listed
     try:
         job = restore.read_sidecar(services, key)
-    except NotOurs as error:
+    except ForeignObject as error:
         yield Finding(key, f"has no record, and its sidecar does not explain it: {error}")
         return
     if not restore.is_expired(services, job):
@@ -88,13 +88,13 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
 
 
 def _are_media_expired(services: Services, job: Job) -> bool:
-    return job.end <= services.settings.retention.horizons(services.store.now()).media
+    return job.end <= services.settings.retention.cutoffs(services.store.now()).media
 
 
 def _delete_unrecorded(services: Services, key: str) -> bool:
     """Unless a record names it meanwhile."""
     job = services.store.load(job_id_of(key), exactly=True)
-    if job and (not job.state.terminal or key in [file.key for file in job.kept]):
+    if job and (not job.status.terminal or key in [file.key for file in job.kept]):
         return False
     services.media.delete(key)
     services.ended.release(key)
@@ -109,7 +109,7 @@ def _check_superfluous(services: Services, found: Found, job: Job) -> Iterator[F
         yield Finding(found.key, "is there, and its record says that it is gone", repair)
     elif back or not job.kept:
         repair = partial(_delete_unrecorded, services, found.key)
-        yield Finding(found.key, f"belongs to a job that has no media ({job.state})", repair)
+        yield Finding(found.key, f"belongs to a job that has no media ({job.status})", repair)
     else:
         yield Finding(found.key, "is not one of the files of its job")
 

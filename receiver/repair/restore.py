@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from jobs import sidecar_reader, thumbnails
-from jobs.errors import NotOurs
+from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.services import Services
 from jobs.sidecar_reader import NOTE_MAX_BYTES
@@ -15,18 +15,18 @@ def read_sidecar(services: Services, key: str) -> Job:
     sidecar = sidecar_key(key)
     size = services.media.size(sidecar)
     if size is None:
-        raise NotOurs("it has none")
+        raise ForeignObject("it has none")
     if size > NOTE_MAX_BYTES:
-        raise NotOurs("it is too large")
+        raise ForeignObject("it is too large")
     job = sidecar_reader.read(b"".join(services.media.read(sidecar)), sidecar)
     if key not in [file.key for file in job.kept]:
-        raise NotOurs("it does not name this object")
+        raise ForeignObject("it does not name this object")
     return job
 
 
 def is_expired(services: Services, job: Job) -> bool:
     """Whether retention would delete the record at once."""
-    return job.end <= services.settings.retention.horizons(services.store.now()).jobs
+    return job.end <= services.settings.retention.cutoffs(services.store.now()).jobs
 
 
 def restore(services: Services, job: Job) -> bool:

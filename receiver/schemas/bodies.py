@@ -6,9 +6,9 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from jobs.bfl.hosts import Trust
+from jobs.bfl.hosts import HostPolicy
 from jobs.config.concurrency import MODEL, is_model
-from jobs.errors import BadReport, BadRequest, Invalid, RefusedUrl
+from jobs.errors import BadRequest, Invalid, InvalidReport, UrlRefused
 from jobs.net import strict_json
 from jobs.net.urls import parse
 from receiver import request_body
@@ -29,7 +29,7 @@ def _small(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
 def _plain(value: str) -> str:
     try:
         parse(value)
-    except RefusedUrl as error:
+    except UrlRefused as error:
         raise ValueError(str(error)) from None
     return value
 
@@ -80,7 +80,7 @@ class Expectation(BaseModel):
     notify_url: NotifyUrl = None
 
     @classmethod
-    def read(cls, trust: Trust) -> Self:
+    def read(cls, trust: HostPolicy) -> Self:
         """The request's body; none at all says nothing. Raises BadRequest, Invalid."""
         raw = request_body.read(BODY_MAX_BYTES)
         asked = validated(cls, raw or b"{}")
@@ -97,7 +97,7 @@ def allowed(field: str, url: str | None, check: Callable[[str], object]) -> None
     """Raises Invalid, naming the field, for a URL whose host is not to be talked to."""
     try:
         _ = url is None or check(url)
-    except RefusedUrl as error:
+    except UrlRefused as error:
         raise Invalid([{"field": field, "message": str(error)}]) from None
 
 
@@ -113,7 +113,7 @@ def an_object(raw: bytes) -> dict[str, Any]:
     """A body that is a JSON object. Raises BadRequest."""
     try:
         value = strict_json.loads(raw)
-    except BadReport as error:
+    except InvalidReport as error:
         raise BadRequest(str(error)) from None
     if not isinstance(value, dict):
         raise BadRequest("the body is not a JSON object")

@@ -18,8 +18,8 @@ from pydantic.fields import FieldInfo
 
 from jobs.bfl import parsing
 from jobs.config.settings import Settings
-from jobs.errors import BadField
-from jobs.status import Source, State
+from jobs.errors import InvalidField
+from jobs.status import Source, Status
 from jobs.store.events import POSITION_FORM, EventPosition
 from jobs.store.listing import Position
 from jobs.store.search import Search
@@ -65,7 +65,7 @@ def _put(
     if group == METADATA and dot and METADATA in known:
         given.setdefault(METADATA, {})[key] = _only(name, values)
     elif name not in known or name == METADATA:
-        raise BadField(name[:NAME_SHOWN_CHARS], "no such parameter")
+        raise InvalidField(name[:NAME_SHOWN_CHARS], "no such parameter")
     else:
         repeats = get_origin(known[name].annotation) is list
         given[name] = values if repeats else _only(name, values)
@@ -73,16 +73,16 @@ def _put(
 
 def _only(name: str, values: list[str]) -> str:
     if len(values) > 1:
-        raise BadField(name[:NAME_SHOWN_CHARS], "only once")
+        raise InvalidField(name[:NAME_SHOWN_CHARS], "only once")
     return values[0]
 
 
-def _first(error: ValidationError) -> BadField:
+def _first(error: ValidationError) -> InvalidField:
     """By the name that was asked: without the place in a list, or pydantic's own "[key]"."""
     first = error.errors()[0]
     names = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
     said = complaint({**first, "loc": names})
-    return BadField(said["field"][:NAME_SHOWN_CHARS], said["message"])
+    return InvalidField(said["field"][:NAME_SHOWN_CHARS], said["message"])
 
 
 def _text(pattern: str, meaning: str) -> BeforeValidator:
@@ -155,14 +155,14 @@ class LinksQuery(Query):
             return settings.link_ttl
         most = max(settings.link_ttl, settings.link_ttl_max)
         if self.link_ttl > most:
-            raise BadField("link_ttl", f"a whole number of seconds from 1 to {most:.0f}")
+            raise InvalidField("link_ttl", f"a whole number of seconds from 1 to {most:.0f}")
         return self.link_ttl
 
 
 class ListQuery(LinksQuery):
     """Which jobs to list, newest first: every condition has to hold."""
 
-    status: list[State] = Field(default_factory=list, description="any of these; may be repeated")
+    status: list[Status] = Field(default_factory=list, description="any of these; may be repeated")
     model: str | None = Field(default=None, min_length=1, max_length=MODEL_MAX_CHARS)
     source: Source | None = Field(default=None, description="who brought the final report")
     since: Time | None = Field(default=None, description="created then or later: RFC 3339 or unix")
@@ -173,7 +173,7 @@ class ListQuery(LinksQuery):
 
     def search(self) -> Search:
         return Search(
-            states=tuple(self.status),
+            statuses=tuple(self.status),
             model=self.model,
             source=self.source,
             since=self.since,
@@ -202,4 +202,4 @@ class EventsQuery(Query):
         try:
             return EventPosition.parse(text)
         except ValueError as error:
-            raise BadField("Last-Event-ID", str(error)) from None
+            raise InvalidField("Last-Event-ID", str(error)) from None

@@ -11,7 +11,7 @@ from jobs.job import Job
 from jobs.report import Report
 from jobs.signing import CallbackVerifier
 from jobs.store.job_store import Store
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from receiver import problem_details, request_body, webhook
 from receiver.accelerator import CallbackAccelerator
 from receiver.context import Wired
@@ -28,8 +28,8 @@ def create_app() -> Flask:
     return app
 
 
-def _not_recorded(_store: Store, report: Report, patience: Patience, *_more: str | None) -> Job:
-    return Job.expected(report.task_id, 0.0, patience)
+def _not_recorded(_store: Store, report: Report, timeouts: Timeouts, *_more: str | None) -> Job:
+    return Job.expected(report.task_id, 0.0, timeouts)
 
 
 def create_plain_app() -> Flask:
@@ -38,7 +38,7 @@ def create_plain_app() -> Flask:
     verifier = CallbackVerifier(settings.load().webhook_secret)
 
     @app.post(webhook.PATH)
-    def hear() -> ResponseReturnValue:
+    def apply_report() -> ResponseReturnValue:
         raw = request_body.read(webhook.BODY_MAX_BYTES)
         secret, signature = (request.headers.get(name) for name in parsing.AUTHENTICATION_HEADERS)
         if verifier.refusal(secret, signature, raw):

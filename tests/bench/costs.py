@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from jobs.status import State
+from jobs.status import Status
 from jobs.store.keys import DRAWINGS, INDEX
 from tests.harness import processes
 from tests.harness.scene import Scene, running_scene
@@ -97,7 +97,7 @@ def _undrawn(scene: Scene) -> int:
 
 def _stored(scene: Scene) -> int:
     with scene.installation.redis.client() as client:
-        found: Any = client.zcard(INDEX + State.STORED)
+        found: Any = client.zcard(INDEX + Status.STORED)
     return int(found)
 
 

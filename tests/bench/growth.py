@@ -36,7 +36,7 @@ SAMPLE = 1_000
 TARGET_BYTES = 1_500
 
 
-class Kept:
+class MediaFile:
     """An installation with so many jobs, and what was measured of it."""
 
     def __init__(self, installation: Installation, size: int) -> None:
@@ -109,14 +109,14 @@ def main() -> None:
 
 
 @contextmanager
-def _kept(directory: Path, size: int) -> Iterator[Kept]:
+def _kept(directory: Path, size: int) -> Iterator[MediaFile]:
     directory.mkdir()
     redis = RedisServer(directory / "redis")
     installation = Installation(directory, redis, LOG_LEVEL="WARNING", WEB_CONCURRENCY="1")
     try:
         installation.start("web")
         installation.wait_until_ready()
-        yield Kept(installation, size)
+        yield MediaFile(installation, size)
     finally:
         installation.close()
         redis.kill()
@@ -161,7 +161,7 @@ def _milliseconds(act: Callable[[], object]) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def _table(kept: list[Kept]) -> str:
+def _table(kept: list[MediaFile]) -> str:
     few, *more = kept
     sizes = " | ".join(f"{one.size:,} jobs" for one in kept)
     ratios = " | ".join(f"{one.size:,} to {few.size:,}" for one in more)

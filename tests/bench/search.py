@@ -10,11 +10,11 @@ from typing import Any
 from redis import Redis
 
 from jobs.job import Job
-from jobs.media_file import Kept
-from jobs.status import Source, State
+from jobs.media_file import MediaFile
+from jobs.status import Source, Status
 from jobs.store.search import Search
-from jobs.timeline import Moment
-from jobs.timeouts import Patience
+from jobs.timeline import TimelineEvent
+from jobs.timeouts import Timeouts
 from tests.harness import stock
 from tests.harness.parts import Parts
 from tests.harness.redis_server import RedisServer
@@ -23,16 +23,16 @@ SIZES = (1_000, 100_000, 1_000_000)
 TURNS = 20
 LIMIT = 50
 BEGAN = 1_700_000_000.0
-PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 
 SEARCHES = {
     "everything": Search(),
-    "status=stored": Search(states=(State.STORED,)),
+    "status=stored": Search(statuses=(Status.STORED,)),
     "model, 1 job in 10": Search(model="model-3"),
     "source, 1 in 100": Search(source=Source.POLL),
     "metadata, 1 in 1,000": Search(metadata=(("user", "13"),)),
     "status, model and metadata": Search(
-        states=(State.STORED,), model="model-3", metadata=(("user", "13"),)
+        statuses=(Status.STORED,), model="model-3", metadata=(("user", "13"),)
     ),
     "model and a span of time": Search(model="model-3", since=BEGAN + 400, until=BEGAN + 600),
     "model and metadata that never meet": Search(model="model-4", metadata=(("half", "1"),)),
@@ -65,7 +65,7 @@ def _column(size: int) -> dict[str, float]:
 def stored_job(n: int) -> Job:
     """As a rescue leaves it; ids are as long as BFL's."""
     at = BEGAN + n
-    kept = Kept(
+    kept = MediaFile(
         key=f"2026/01/31/{n:036}-0.jpeg",
         content_type="image/jpeg",
         bytes=1_048_576,
@@ -76,13 +76,13 @@ def stored_job(n: int) -> Job:
     said = ("expected", "callback accepted", "stored")
     return replace(
         Job.expected(f"{n:036}", at, PATIENCE),
-        state=State.STORED,
+        status=Status.STORED,
         model=f"model-{n % 10}",
         source=Source.POLL if n % 100 == 0 else Source.CALLBACK,
         metadata={"user": n % 1000, "half": n % 2},
         media=(kept,),
-        timeline=tuple(Moment(at, what, {}) for what in said),
-        look_at=None,
+        timeline=tuple(TimelineEvent(at, what, {}) for what in said),
+        next_check_at=None,
     )
 
 

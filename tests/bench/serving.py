@@ -17,7 +17,7 @@ RANGE_BYTES = 8 * 2**20
 MISSING = "Not measured: this one needs nginx (apt-get install nginx-light)."
 
 
-class Course(NamedTuple):
+class Series(NamedTuple):
     """What is fetched: our link to a file, its place under nginx, over how many connections."""
 
     name: str
@@ -45,23 +45,23 @@ def main() -> None:
             print(_row(course, *_by_turns(course, course.file.url, theirs)), flush=True)
 
 
-def _courses(image: File, video: File) -> tuple[Course, ...]:
+def _courses(image: File, video: File) -> tuple[Series, ...]:
     last = f"{video.size - RANGE_BYTES}-{video.size - 1}"
     return (
-        Course("image of 1 MB, 16 connections, requests/s", image, 16),
-        Course("video of 300 MB, 4 connections, MB/s", video, 4),
-        Course("its last 8 MiB as a range, 4 connections, MB/s", video, 4, last),
+        Series("image of 1 MB, 16 connections, requests/s", image, 16),
+        Series("video of 300 MB, 4 connections, MB/s", video, 4),
+        Series("its last 8 MiB as a range, 4 connections, MB/s", video, 4, last),
     )
 
 
-def _by_turns(course: Course, ours: str, theirs: str) -> tuple[Fetched, Fetched]:
+def _by_turns(course: Series, ours: str, theirs: str) -> tuple[Fetched, Fetched]:
     """The medians; each turn of ours is followed by one of nginx."""
     turns = [(_turn(course, ours), _turn(course, theirs)) for _ in range(1 + TURNS)][1:]
     own, others = zip(*turns, strict=True)
     return _middle(own), _middle(others)
 
 
-def _turn(course: Course, url: str) -> Fetched:
+def _turn(course: Series, url: str) -> Fetched:
     return load.fetch(url, connections=course.connections, seconds=SECONDS, span=course.span)
 
 
@@ -69,10 +69,10 @@ def _middle(turns: tuple[Fetched, ...]) -> Fetched:
     return Fetched(*(median(values) for values in zip(*turns, strict=True)))
 
 
-def _row(course: Course, ours: Fetched, theirs: Fetched) -> str:
+def _row(course: Series, ours: Fetched, theirs: Fetched) -> str:
     own, other = _figure(course, ours), _figure(course, theirs)
     return f"| {course.name} | {own:,.0f} | {other:,.0f} | {own / other:.2f} |"
 
 
-def _figure(course: Course, fetched: Fetched) -> float:
+def _figure(course: Series, fetched: Fetched) -> float:
     return fetched.rate if course.name.endswith("requests/s") else fetched.bytes / MB

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from jobs import submission, thumbnails
 from jobs.job import Job
-from jobs.media_file import Kept
+from jobs.media_file import MediaFile
 from jobs.report import Report, Taken
-from jobs.status import News, Source
+from jobs.status import ReportKind, Source
 from jobs.storage.base import object_key, thumbnail_key
 from jobs.store.listing import Position
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 
 # The clock of Redis has microseconds, which take their place in a record.
@@ -23,7 +23,7 @@ SHARED = 100
 ORIGIN = "api.eu2.bfl.ai"
 PROMPT = "a lighthouse in the fog, seen from a small boat, " * 4 + "oil."
 METADATA = {"user": "00042", "order": "4711-2026", "ok": True}
-PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 
 
 def place(n: int) -> Position:
@@ -62,13 +62,13 @@ def _life(n: int) -> Job:
 
 def _progress(task_id: str) -> Report:
     source, said = Source.CALLBACK, "Generating"
-    return Report(task_id=task_id, news=News.PROGRESS, source=source, said=said, progress=0.5)
+    return Report(task_id=task_id, news=ReportKind.PROGRESS, source=source, said=said, progress=0.5)
 
 
 def _ready(task_id: str, n: int, at: float) -> Report:
     return Report(
         task_id=task_id,
-        news=News.READY,
+        news=ReportKind.READY,
         source=Source.CALLBACK,
         said="Ready",
         urls=(f"https://delivery.eu2.bfl.ai/results/{task_id}/sample.jpeg?sig=a",),
@@ -82,9 +82,9 @@ def _ready(task_id: str, n: int, at: float) -> Report:
     )
 
 
-def _picture(job: Job) -> Kept:
+def _picture(job: Job) -> MediaFile:
     key = object_key(job.id, job.created_at, 0, 1, "image/jpeg")
-    return Kept(
+    return MediaFile(
         key=key,
         content_type="image/jpeg",
         bytes=1_234_567,
@@ -97,7 +97,7 @@ def _picture(job: Job) -> Kept:
 def _drawn(job: Job) -> Job:
     (file,) = job.media
     key = thumbnail_key(file.key)
-    small = Kept(
+    small = MediaFile(
         key=key,
         content_type="image/webp",
         bytes=23_456,
@@ -105,7 +105,7 @@ def _drawn(job: Job) -> Job:
         width=512,
         height=512,
     )
-    taken = replace(job, drawn=1)
+    taken = replace(job, thumbnail_attempts=1)
     return thumbnails.finished(thumbnails.completed(taken, file, small), job.end)
 
 

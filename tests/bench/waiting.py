@@ -6,7 +6,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from tests.harness import Installation, RedisServer
-from tests.harness.crowd import Crowd
+from tests.harness.crowd import SlotUsage
 from tests.harness.installation import KEYS
 from tests.system.test_waiting import CROWD, SETTLED_SECONDS, Calls, put_jobs, redis_connections
 
@@ -43,14 +43,14 @@ def _measured(web: Installation, waiting: int) -> tuple[list[float], list[float]
     client = web.client()
     names = put_jobs(client, CALLS)
     paths = {name: f"/api/jobs/{name}?wait=60" for name in names[:waiting]}
-    with Crowd(web.url, KEYS["read"]) as crowd:
-        crowd.ask(paths.values())
+    with SlotUsage(web.url, KEYS["read"]) as slot_usage:
+        slot_usage.ask(paths.values())
         time.sleep(SETTLED_SECONDS)
         calls = Calls(client, names)
-        crowd.gather(60)
+        slot_usage.gather(60)
         calls.join()
         late = [
-            ((crowd.askers[path].answered_at or 0) - calls.ended[name]) * 1000
+            ((slot_usage.askers[path].answered_at or 0) - calls.ended[name]) * 1000
             for name, path in paths.items()
         ]
     return [seconds * 1000 for seconds in calls.seconds], late

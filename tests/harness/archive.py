@@ -10,16 +10,16 @@ from jobs import services as wiring
 from jobs import sidecars
 from jobs.config.settings import load
 from jobs.job import Job
-from jobs.media_file import Kept
+from jobs.media_file import MediaFile
 from jobs.services import Services
 from jobs.storage.base import object_key
 from jobs.storage.providers import Limits
-from jobs.timeline import Moment
-from jobs.timeouts import Patience
+from jobs.timeline import TimelineEvent
+from jobs.timeouts import Timeouts
 from tests.harness.redis_server import RedisServer
 
 DAY_SECONDS = 86400.0
-PATIENCE = Patience(60.0, 3600.0)
+PATIENCE = Timeouts(60.0, 3600.0)
 SECRETS = {
     "WEBHOOK_SECRET": "webhook-secret-of-tests",
     "SECRET_KEY": "signing-key-of-tests",
@@ -60,19 +60,19 @@ class Archive:
 
         def begin(_job: Job | None, now: float) -> Job:
             at = now - days_ago * DAY_SECONDS
-            job = Job.expected(task_id, at, PATIENCE, job_id).noted(at, "expected")
-            return replace(job, deadline=now + 3600, look_at=now + 3600, **facts)
+            job = Job.expected(task_id, at, PATIENCE, job_id).with_event(at, "expected")
+            return replace(job, deadline=now + 3600, next_check_at=now + 3600, **facts)
 
         return self._changed(job_id, begin)
 
-    def _published(self, job: Job, n: int) -> Kept:
+    def _published(self, job: Job, n: int) -> MediaFile:
         body = f"{job.id} {n}".encode() * 100
         key = object_key(job.id, job.created_at, n, 1, "image/jpeg")
         with self.services.media.staging(job.id) as path:
             path.write_bytes(body)
             self.services.media.publish(path, key)
         digest = hashlib.sha256(body).hexdigest()
-        return Kept(key=key, content_type="image/jpeg", bytes=len(body), sha256=digest)
+        return MediaFile(key=key, content_type="image/jpeg", bytes=len(body), sha256=digest)
 
     def _ended(self, job: Job, end: Any) -> Job:
         return self._changed(job.id, lambda job, _now: job and end(job, job.created_at + 5))
@@ -101,5 +101,5 @@ class Archive:
 
 def whats(job: Job | None) -> list[str]:
     """The lines of a timeline."""
-    lines: tuple[Moment, ...] = job.timeline if job else ()
+    lines: tuple[TimelineEvent, ...] = job.timeline if job else ()
     return [line.what for line in lines]

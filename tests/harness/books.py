@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
 
 from jobs.job import Job
-from jobs.status import State
+from jobs.status import Status
 from jobs.store import codec
 from jobs.store.keys import DRAWINGS, DUE, ENDED, ENDED_MEDIA, INDEX, POLLS, RECORDS, WAITING
 
@@ -18,7 +18,7 @@ class Books(NamedTuple):
     polls: dict[str, float]
     drawings: dict[str, float]
     clocks: tuple[dict[str, float], dict[str, float]]
-    indexes: dict[State, dict[str, float]]
+    indexes: dict[Status, dict[str, float]]
 
     @classmethod
     def read(cls, redis: Any, job_ids: Iterable[str]) -> Self:
@@ -26,7 +26,7 @@ class Books(NamedTuple):
         with redis.pipeline() as pipe:
             pipe.mget([RECORDS + job_id for job_id in job_ids])
             sets = (DUE, WAITING, POLLS, DRAWINGS, ENDED_MEDIA, ENDED)
-            for key in (*sets, *(INDEX + state for state in State)):
+            for key in (*sets, *(INDEX + state for state in Status)):
                 pipe.zrange(key, 0, -1, withscores=True)
             raw, *rows = pipe.execute()
         due, rescues, polls, drawings, kept, rest, *indexes = [
@@ -40,5 +40,5 @@ class Books(NamedTuple):
             polls,
             drawings,
             (kept, rest),
-            dict(zip(State, indexes, strict=True)),
+            dict(zip(Status, indexes, strict=True)),
         )

@@ -38,7 +38,7 @@ class Asker:
 
 
 @dataclass
-class Crowd:
+class SlotUsage:
     """Connections to one web process, one for each path."""
 
     url: str

@@ -10,10 +10,10 @@ from jobs import ingest, services
 from jobs.config import settings
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
-from jobs.media_file import Kept
+from jobs.media_file import MediaFile
 from jobs.report import Report
 from jobs.services import Services
-from jobs.status import News, Source, State
+from jobs.status import ReportKind, Source, Status
 from jobs.storage.local import Directory
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox, Task
@@ -65,8 +65,8 @@ class Floor:
 
     def unclear(self, task: Task) -> None:
         """A callback that has BFL asked at once."""
-        report = Report(task_id=task.id, news=News.UNCLEAR, source=Source.CALLBACK)
-        ingest.apply_report(self.wired.store, report, self.wired.settings.patience)
+        report = Report(task_id=task.id, news=ReportKind.UNCLEAR, source=Source.CALLBACK)
+        ingest.apply_report(self.wired.store, report, self.wired.settings.timeouts)
 
     def ready(self, **switches: Any) -> Task:
         """A task whose URLs are known and wait for a worker."""
@@ -75,7 +75,7 @@ class Floor:
         claim = Claim.take(self.wired.store, task.id, takes_rq_job=True)
         assert claim is not None
         poll.ask(self.wired, claim)
-        assert self.job(task).state is State.READY
+        assert self.job(task).status is Status.READY
         return task
 
     def take(self, _task: Task) -> bool:
@@ -96,10 +96,10 @@ class Floor:
         """The worker is gone, its lease runs out and the sweep sees it."""
 
         def a_lease_later(job: Job | None, now: float) -> Job | None:
-            return job and job.described(now, {"lease_until": now - 1, "look_at": now - 1})
+            return job and job.with_details(now, {"lease_until": now - 1, "next_check_at": now - 1})
 
         self.wired.store.change(claim.job.id, a_lease_later)
         sweep(self.wired)
 
-    def thumbnails(self, task: Task) -> list[Kept | None]:
+    def thumbnails(self, task: Task) -> list[MediaFile | None]:
         return [file.thumbnail for file in self.job(task).media]

@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 from redis import Redis
 
 from jobs.job import LEASE_SECONDS, Job
-from jobs.media_file import Kept
+from jobs.media_file import MediaFile
 from jobs.serializer import sidecar
-from jobs.status import State
+from jobs.status import Status
 from jobs.storage.base import companions, job_id_of
 from jobs.store import codec
 from jobs.store.keys import (
@@ -71,7 +71,7 @@ def _looked_at(installation: Installation, idle: bool) -> tuple[list[Job], list[
         ]
     found += _secrets_in_logs(installation)
     if idle:
-        found += [f"{job.id} is still {job.state}" for job in jobs if not job.state.terminal]
+        found += [f"{job.id} is still {job.status}" for job in jobs if not job.status.terminal]
     return jobs, found
 
 
@@ -89,21 +89,25 @@ def all_jobs(redis: Redis) -> list[Job]:
 
 def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     """Every unfinished job is due and nothing else is; each index tells the truth."""
-    unfinished = {job.id for job in jobs if not job.state.terminal}
+    unfinished = {job.id for job in jobs if not job.status.terminal}
     yield from _differences("due", unfinished, _members(redis, DUE))
     for key, is_rescue in ((WAITING, True), (POLLS, False)):
-        wanted = {job.id for job in jobs if job.wanted and (job.state is State.READY) is is_rescue}
+        wanted = {
+            job.id
+            for job in jobs
+            if job.work_deadline and (job.status is Status.READY) is is_rescue
+        }
         yield from _differences(key, wanted, _members(redis, key))
-    undrawn = {job.id for job in jobs if job.draw_at}
+    undrawn = {job.id for job in jobs if job.thumbnails_due_at}
     yield from _differences("drawings", undrawn, _members(redis, DRAWINGS))
-    ended = {job.id for job in jobs if job.state.terminal}
+    ended = {job.id for job in jobs if job.status.terminal}
     with_media = {job.id for job in jobs if job.kept}
     yield from _differences("ended, with media", with_media, _members(redis, ENDED_MEDIA))
     yield from _differences("ended, without", ended - with_media, _members(redis, ENDED))
     owed = {job.id for job in jobs if job.notices}
     yield from _differences("notices", owed, _members(redis, NOTICES))
-    for state in State:
-        ids = {job.id for job in jobs if job.state is state}
+    for state in Status:
+        ids = {job.id for job in jobs if job.status is state}
         yield from _differences(f"the index of {state}", ids, _members(redis, INDEX + state))
 
 
@@ -152,7 +156,7 @@ def _inputs(redis: Redis, jobs: list[Job]) -> Iterator[str]:
         job = known.get(_text(key).removeprefix(INPUTS))
         if job is None or job.task_id is not None:
             yield f"{_text(key)} is of no use any more"
-        elif job.state.terminal and redis.ttl(key) < 0:
+        elif job.status.terminal and redis.ttl(key) < 0:
             yield f"{_text(key)} is kept for ever"
 
 
@@ -176,18 +180,20 @@ def _leases(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     for job in jobs:
         if job.lease_until and not now - SWEEP_SECONDS < job.lease_until <= now + LEASE_SECONDS + 1:
             yield f"{job.id} has a lease until {job.lease_until - now:+.1f} s from now"
-        if job.state.terminal and (job.lease_until or job.wanted or job.look_at or job.urls):
-            yield f"{job.id} is {job.state} and still holds a lease, a wish or a URL"
-        if not job.state.terminal and now > job.deadline + SWEEP_SECONDS:
-            yield f"{job.id} is {job.state} and {now - job.deadline:.1f} s past its deadline"
+        if job.status.terminal and (
+            job.lease_until or job.work_deadline or job.next_check_at or job.urls
+        ):
+            yield f"{job.id} is {job.status} and still holds a lease, a wish or a URL"
+        if not job.status.terminal and now > job.deadline + SWEEP_SECONDS:
+            yield f"{job.id} is {job.status} and {now - job.deadline:.1f} s past its deadline"
 
 
 def _media(shelf: Shelf, jobs: list[Job], left: set[str], *, idle: bool) -> Iterator[str]:
     """Stored if and only if each of its objects is there, as recorded; and no other object."""
     sizes = shelf.sizes()
     for job in jobs:
-        if (job.state is State.STORED) is not bool(job.media):
-            yield f"{job.id} is {job.state} with {len(job.media)} files"
+        if (job.status is Status.STORED) is not bool(job.media):
+            yield f"{job.id} is {job.status} with {len(job.media)} files"
         for kept in job.kept:
             yield from _object(shelf, sizes, kept)
             yield from _sidecar(shelf, sizes, job, kept)
@@ -195,7 +201,7 @@ def _media(shelf: Shelf, jobs: list[Job], left: set[str], *, idle: bool) -> Iter
                 yield from _object(shelf, sizes, kept.thumbnail)
     recorded = {kept.key for job in jobs for kept in job.kept} | left
     recorded |= {companion for key in recorded for companion in companions(key)}
-    under_way = {job.id for job in jobs if not job.state.terminal}
+    under_way = {job.id for job in jobs if not job.status.terminal}
     for key in sizes:
         # A worker may have published it and not said so yet, or have died in between.
         belongs = job_id_of(key) in under_way
@@ -205,7 +211,7 @@ def _media(shelf: Shelf, jobs: list[Job], left: set[str], *, idle: bool) -> Iter
     yield from (f"{name} was left in the staging" for name in shelf.staged(horizon))
 
 
-def _object(shelf: Shelf, sizes: dict[str, int], kept: Kept) -> Iterator[str]:
+def _object(shelf: Shelf, sizes: dict[str, int], kept: MediaFile) -> Iterator[str]:
     if kept.key not in sizes:
         yield f"{kept.key} is recorded and not there"
         return
@@ -215,7 +221,7 @@ def _object(shelf: Shelf, sizes: dict[str, int], kept: Kept) -> Iterator[str]:
         yield f"{kept.key} has other bytes than recorded"
 
 
-def _sidecar(shelf: Shelf, sizes: dict[str, int], job: Job, kept: Kept) -> Iterator[str]:
+def _sidecar(shelf: Shelf, sizes: dict[str, int], job: Job, kept: MediaFile) -> Iterator[str]:
     """Each object explains itself, and what it says is what the record says.
 
     But for a thumbnail that is just being made: it is on record before it is said beside it.
@@ -223,7 +229,7 @@ def _sidecar(shelf: Shelf, sizes: dict[str, int], job: Job, kept: Kept) -> Itera
     key = str(PurePosixPath(kept.key).with_suffix(".json"))
     if key not in sizes:
         yield f"{kept.key} has nothing beside it that explains it"
-    elif not job.draw_at and shelf.read(key) != sidecar(job):
+    elif not job.thumbnails_due_at and shelf.read(key) != sidecar(job):
         yield f"{key} says something else than the record"
 
 

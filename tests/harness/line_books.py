@@ -7,13 +7,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from jobs.job import Job
 from jobs.services import Services
-from jobs.status import State
+from jobs.status import Status
 from jobs.store.keys import ACTIVE, DUE, INPUTS, LINE, LINES, RECORDS, SENDING, TASKS
 
 Books = dict[str, dict[str, float]]
 
 TOTAL_MAX, SMALL_MAX = 3, 1
-_AT_BFL = (State.QUEUED, State.SUBMITTED)
+_AT_BFL = (Status.QUEUED, Status.SUBMITTED)
 
 
 def line_books(redis: Any) -> Books:
@@ -30,11 +30,11 @@ def placed(jobs: Iterable[Job]) -> Books:
     """Written apart from `jobs.store.indexes`, so that the two can disagree."""
     books: Books = {}
     for job in jobs:
-        if job.waits:
-            books.setdefault(f"{LINE}{job.model}", {})[job.id] = job.behind or job.created_at
+        if job.is_queued:
+            books.setdefault(f"{LINE}{job.model}", {})[job.id] = job.requeued_at or job.created_at
         if job.sent_at is not None:
             books.setdefault(SENDING, {})[job.id] = job.sent_at
-        if job.slot and job.state in _AT_BFL:
+        if job.slot and job.status in _AT_BFL:
             for key in (ACTIVE, f"{ACTIVE}:{job.model}"):
                 books.setdefault(key, {})[job.id] = job.deadline
     return books
@@ -47,7 +47,7 @@ class LineBooks(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store, self.slots = self.services.store, self.services.slots
+        self.store, self.submission_queue = self.services.store, self.services.submission_queue
         self.redis: Any = self.services.redis
         self.redis.flushdb()
         self.posted: list[str] = []
@@ -59,7 +59,7 @@ class LineBooks(RuleBasedStateMachine):
         assert found == placed(jobs)
         names = {name.decode() for name in self.redis.smembers(LINES)}
         assert {key for key in found if key.startswith(LINE)} <= names
-        unfinished = {job.id: job.look_at for job in jobs if not job.state.terminal}
+        unfinished = {job.id: job.next_check_at for job in jobs if not job.status.terminal}
         assert _members(self.redis, DUE) == unfinished
 
     @invariant()
@@ -70,9 +70,9 @@ class LineBooks(RuleBasedStateMachine):
     @invariant()
     def each_job_makes_sense(self) -> None:
         for job in self.jobs():
-            assert not (job.waits and job.slot)
-            assert not job.waits or (job.state is State.QUEUED and job.task_id is None)
-            assert not job.slot or job.state in _AT_BFL
+            assert not (job.is_queued and job.slot)
+            assert not job.is_queued or (job.status is Status.QUEUED and job.task_id is None)
+            assert not job.slot or job.status in _AT_BFL
             assert not job.unconfirmed or job.task_id is None
             self._check_input(job)
 
@@ -83,7 +83,7 @@ class LineBooks(RuleBasedStateMachine):
             assert ttl == -2
             assert self.redis.get(TASKS + job.task_id) == job.id.encode()
         else:
-            assert ttl == -1 if not job.state.terminal else ttl > 0
+            assert ttl == -1 if not job.status.terminal else ttl > 0
 
     def jobs(self) -> list[Job]:
         assert len(self.posted) == len(self.redis.keys(f"{RECORDS}*"))

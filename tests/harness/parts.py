@@ -8,10 +8,10 @@ from redis import Redis
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock
 from jobs.store.job_store import Store
-from jobs.store.listing import Pages
-from jobs.store.metrics import Pulse
-from jobs.store.refused_callbacks import Refusals
-from jobs.store.rq_entries import Hints
+from jobs.store.listing import JobListing
+from jobs.store.metrics import Metrics
+from jobs.store.refused_callbacks import RefusedCallbacks
+from jobs.store.rq_entries import RqEntries
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Parts:
     """Everything that talks to Redis in one process."""
 
     store: Store
-    pages: Pages
-    pulse: Pulse
-    refusals: Refusals
+    pages: JobListing
+    metrics: Metrics
+    refusals: RefusedCallbacks
 
     @classmethod
     def over(cls, redis: Redis) -> Self:
         clock = Clock(redis)
-        hints, batching = Hints(redis), Batching(redis)
-        store, pulse = Store(batching, hints, clock), Pulse(redis, clock, hints)
-        return cls(store, Pages(redis), pulse, Refusals(batching))
+        rq_entries, batching = RqEntries(redis), Batching(redis)
+        store, metrics = Store(batching, rq_entries, clock), Metrics(redis, clock, rq_entries)
+        return cls(store, JobListing(redis), metrics, RefusedCallbacks(batching))

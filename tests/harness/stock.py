@@ -9,7 +9,7 @@ from redis import Redis
 from jobs.job import Job
 from jobs.store import codec
 from jobs.store.commit import other_names
-from jobs.store.indexes import places
+from jobs.store.indexes import indexes
 from jobs.store.keys import RECORDS, TASKS
 
 BATCH = 1000
@@ -26,7 +26,7 @@ def put_in(redis: Redis, jobs: Iterable[Job]) -> None:
 def _write(redis: Redis, batch: list[Job]) -> None:
     sets: dict[str, dict[str, float]] = {}
     for job in batch:
-        for key, score in places(job).items():
+        for key, score in indexes(job).items():
             sets.setdefault(key, {})[job.id] = score
     pipe: Any = redis.pipeline(transaction=False)
     pipe.mset({RECORDS + job.id: codec.encode(job, VERSION) for job in batch})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.errors import InvalidSettings, StorageFailed, WrongStorage
+from jobs.errors import InvalidSettings, StorageError, StorageMisconfigured
 from jobs.storage import staging
 from jobs.storage.bucket import Bucket
 from jobs.storage.providers import Provider
@@ -77,9 +77,9 @@ def test_a_bucket_that_is_not_there_is_told_from_an_object_that_is_not(
     s3: Bucket, s3_server: S3Server
 ) -> None:
     nowhere = Bucket(Provider("s3://no-such-bucket", s3_server.variables, QUICK))
-    with pytest.raises(WrongStorage, match="the bucket does not exist"):
+    with pytest.raises(StorageMisconfigured, match="the bucket does not exist"):
         nowhere.check(8)
-    with pytest.raises(WrongStorage, match="the bucket does not exist"):
+    with pytest.raises(StorageMisconfigured, match="the bucket does not exist"):
         published(nowhere, b"bytes")
     assert s3.size("nothing.jpg") is None
 
@@ -87,16 +87,16 @@ def test_a_bucket_that_is_not_there_is_told_from_an_object_that_is_not(
 def test_a_bucket_that_does_not_answer_is_no_wrong_setting(bucket: TestBucket) -> None:
     silent = {**bucket.server.variables, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     store = Bucket(Provider(bucket.url, silent, QUICK))
-    with pytest.raises(StorageFailed, match="the bucket does not answer") as caught:
+    with pytest.raises(StorageError, match="the bucket does not answer") as caught:
         store.check(8)
-    assert not isinstance(caught.value, WrongStorage)
+    assert not isinstance(caught.value, StorageMisconfigured)
 
 
 def test_a_refusal_tells_no_secret_host_or_path(tmp_path: Path) -> None:
     server = S3Server(tmp_path, strict=True)
     try:
         store = Bucket(Provider("s3://keep/canary", server.variables, QUICK))
-        with pytest.raises(WrongStorage, match="the bucket does not let us in") as caught:
+        with pytest.raises(StorageMisconfigured, match="the bucket does not let us in") as caught:
             store.check(8)
     finally:
         server.close()

@@ -11,16 +11,16 @@ from jobs import ingest
 from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.report import Report
-from jobs.status import News, Source
+from jobs.status import ReportKind, Source
 from jobs.store.job_store import Store
 from jobs.store.keys import RECORDS, WAITING
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from worker import claim as claim_module
 from worker.claim import Claim, Claims
 
-PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 
 
@@ -37,7 +37,7 @@ def store(redis: Redis) -> Store:
 
 def ready(store: Store, *task_ids: str) -> None:
     for task_id in task_ids:
-        report = Report(task_id=task_id, news=News.READY, source=Source.CALLBACK, urls=(URL,))
+        report = Report(task_id=task_id, news=ReportKind.READY, source=Source.CALLBACK, urls=(URL,))
         ingest.apply_report(store, report, PATIENCE)
 
 
@@ -49,7 +49,7 @@ def taken(store: Store, job_id: str = "job") -> Claim:
 
 def with_the_lease_over(job: Job | None, now: float) -> Job | None:
     """As the sweep finds it when the lease has run out."""
-    return job and job.described(now, {"lease_until": now - 1}).looked_at(now)
+    return job and job.with_details(now, {"lease_until": now - 1}).recheck(now)
 
 
 def lease_of(store: Store) -> float:
@@ -65,7 +65,7 @@ def test_of_two_workers_that_looked_at_the_same_time_one_gets_the_job(store: Sto
     def slow(job: Job | None, now: float) -> Job | None:
         if not quick:  # between its read and its write
             quick.append(taken(store))
-        return job.claimed(now) if job and job.wanted is not None else job
+        return job.claimed(now) if job and job.work_deadline is not None else job
 
     change = store.change("job", slow)
     assert not change.written
@@ -84,7 +84,7 @@ def test_whoever_was_taken_over_commits_nothing(store: Store) -> None:
     with pytest.raises(ClaimLost):
         late.commit(lambda job, now: job.expired(now, "too late"))
     assert store.load("job") == before
-    assert quick.commit(Job.renewed).fence > late.job.fence
+    assert quick.commit(Job.renewed).fencing_token > late.job.fencing_token
 
 
 def test_whoever_was_given_up_commits_nothing_before_the_next_one_comes(store: Store) -> None:
@@ -95,7 +95,7 @@ def test_whoever_was_given_up_commits_nothing_before_the_next_one_comes(store: S
         late.commit(lambda job, now: job.expired(now, "too late"))
 
 
-@pytest.mark.parametrize("end", [Job.given_up, lambda job, now: job.refused(now, "x", "y")])
+@pytest.mark.parametrize("end", [Job.give_up, lambda job, now: job.refused(now, "x", "y")])
 def test_what_has_ended_is_not_committed_to(store: Store, end: Any) -> None:
     ready(store, "job")
     claim = taken(store)
@@ -153,7 +153,7 @@ def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
 ) -> None:
     ready(store, "job")
     claim = taken(store)
-    dies_at = claim.job.urls_die_at or 0.0
+    dies_at = claim.job.expire_at or 0.0
     over = time.monotonic() + dies_at - store.now() + claim_module.AFTER_EXPIRY_SECONDS
     monkeypatch.setattr(claim_module, "PROGRESS_SECONDS", over)
     claim.progress()

@@ -10,7 +10,7 @@ import pytest
 
 from jobs import submission
 from jobs.job import Job
-from jobs.status import State
+from jobs.status import Status
 from jobs.store.keys import POLLS, WAITING
 from tests.harness.floor import Floor
 from tests.harness.patience import wait_for
@@ -40,12 +40,12 @@ def at_the_same_score(floor: Floor) -> None:
 
 def unknown_to_bfl(floor: Floor, n: int) -> None:
     """Jobs that are expected, and that BFL is to be asked about at once."""
-    store, patience = floor.wired.store, floor.wired.settings.patience
+    store, timeouts = floor.wired.store, floor.wired.settings.timeouts
     for number in range(n):
-        begin = partial(Job.expected, f"expected-{number}", patience=patience)
+        begin = partial(Job.expected, f"expected-{number}", timeouts=timeouts)
         store.change(
             f"expected-{number}",
-            lambda _job, now, begin=begin: begin(now=now).called_for(now),  # type: ignore[misc]
+            lambda _job, now, begin=begin: begin(now=now).enqueue(now),  # type: ignore[misc]
             new=True,
         )
 
@@ -58,9 +58,9 @@ def test_a_rescue_comes_before_a_submission_and_a_submission_before_any_poll(
     unknown_to_bfl(floor, POLLS_WAITING)
     at_the_same_score(floor)
     dispatcher = Dispatcher(floor.wired)
-    assert dispatcher.work() and floor.job(rescued).state is State.STORED
+    assert dispatcher.work() and floor.job(rescued).status is Status.STORED
     ours = floor.wired.store.load("ours")
-    assert ours and ours.state is State.QUEUED
+    assert ours and ours.status is Status.QUEUED
     assert dispatcher.work()
     ours = floor.wired.store.load("ours")
     assert ours and ours.task_id, "the submission is next"
@@ -76,7 +76,7 @@ def test_all_that_waits_is_done_before_the_task_ends_with_one_rq_job_taken_for_e
     redis: Any = floor.wired.redis
     redis.lpop(QUEUE)  # RQ took the one that calls the dispatcher
     Dispatcher(floor.wired).drain()
-    assert {floor.job(task).state for task in tasks} == {State.STORED}
+    assert {floor.job(task).status for task in tasks} == {Status.STORED}
     assert redis.llen(QUEUE) == 0
     assert all(all(floor.thumbnails(task)) for task in tasks)
 
@@ -99,7 +99,7 @@ def test_four_rescues_are_under_way_at_once(floor: Floor) -> None:
     tasks = slow(floor, 4)
     began = time.monotonic()
     Dispatcher(floor.wired).drain()
-    assert {floor.job(task).state for task in tasks} == {State.STORED}
+    assert {floor.job(task).status for task in tasks} == {Status.STORED}
     assert time.monotonic() - began < 7, "one after the other they take eight seconds"
 
 
@@ -110,10 +110,10 @@ def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(floor: 
     draining.start()
     wait_for("the slow download", dispatcher.claims.all)
     floor.unclear(later)
-    wait_for("the later one is stored", lambda: floor.job(later).state is State.STORED)
-    assert floor.job(first).state is State.READY
+    wait_for("the later one is stored", lambda: floor.job(later).status is Status.STORED)
+    assert floor.job(first).status is Status.READY
     draining.join()
-    assert floor.job(first).state is State.STORED
+    assert floor.job(first).status is Status.STORED
 
 
 def test_one_thread_of_several_is_kept_from_polls_and_submissions(floor: Floor) -> None:
@@ -125,7 +125,7 @@ def test_one_thread_of_several_is_kept_from_polls_and_submissions(floor: Floor) 
         dispatcher.claims.add(claim)
     assert not dispatcher.work(), "the last thread waits for a rescue"
     task = floor.ready()
-    assert dispatcher.work() and floor.job(task).state is State.STORED, "which it takes"
+    assert dispatcher.work() and floor.job(task).status is Status.STORED, "which it takes"
 
 
 def test_a_worker_that_is_kept_from_polls_still_rescues(floor: Floor) -> None:
@@ -134,7 +134,7 @@ def test_a_worker_that_is_kept_from_polls_still_rescues(floor: Floor) -> None:
     dispatcher = Dispatcher(floor.wired)
     dispatcher.is_kept_from_polls = lambda: True
     assert dispatcher.work() and not dispatcher.work()
-    assert (floor.job(rescued).state, floor.polls(asked)) == (State.STORED, 0)
+    assert (floor.job(rescued).status, floor.polls(asked)) == (Status.STORED, 0)
 
 
 def crash(floor: Floor, task: Task) -> None:
@@ -143,27 +143,27 @@ def crash(floor: Floor, task: Task) -> None:
     floor.die_with(claim)
 
 
-@pytest.mark.parametrize("state", [State.READY, State.SUBMITTED])
+@pytest.mark.parametrize("state", [Status.READY, Status.SUBMITTED])
 def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
-    floor: Floor, state: State
+    floor: Floor, state: Status
 ) -> None:
-    task = floor.ready() if state is State.READY else floor.finished()
-    if state is State.SUBMITTED:
+    task = floor.ready() if state is Status.READY else floor.finished()
+    if state is Status.SUBMITTED:
         floor.unclear(task)
     for _ in range(2):
         crash(floor, task)
-        assert floor.job(task).state is state
+        assert floor.job(task).status is state
     crash(floor, task)
     job = floor.job(task)
-    assert job.state is State.FAILED and job.failure and job.failure.code == "poison"
-    patience = floor.wired.settings.patience
+    assert job.status is Status.FAILED and job.error and job.error.code == "poison"
+    timeouts = floor.wired.settings.timeouts
     floor.wired.store.change(
-        task.id, lambda job, now: job and submission.reopen(job, now, patience)
+        task.id, lambda job, now: job and submission.reopen(job, now, timeouts)
     )
     crash(floor, task)
-    assert floor.job(task).state is State.SUBMITTED, "its workers are counted anew"
+    assert floor.job(task).status is Status.SUBMITTED, "its workers are counted anew"
     Dispatcher(floor.wired).drain()
-    assert floor.job(task).state is State.STORED
+    assert floor.job(task).status is Status.STORED
 
 
 def test_a_job_that_its_worker_gave_back_is_no_poison(floor: Floor) -> None:
@@ -171,10 +171,10 @@ def test_a_job_that_its_worker_gave_back_is_no_poison(floor: Floor) -> None:
     for _ in range(5):
         claim = Claim.take(floor.wired.store, task.id)
         assert claim is not None
-        claim.commit(lambda job, now: job.rested(now, 0.0))
-        floor.wired.store.change(task.id, lambda job, now: job and replace(job, look_at=now))
+        claim.commit(lambda job, now: job.back_off(now, 0.0))
+        floor.wired.store.change(task.id, lambda job, now: job and replace(job, next_check_at=now))
         sweep(floor.wired)
-    assert floor.job(task).state is State.READY
+    assert floor.job(task).status is Status.READY
 
 
 def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
@@ -189,7 +189,7 @@ def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
     dispatcher.shutdown.hand_back()
     draining.join(10)
     assert not draining.is_alive()
-    assert {floor.job(task).state for task in tasks} == {State.READY}
+    assert {floor.job(task).status for task in tasks} == {Status.READY}
     assert [task.id for task in tasks if floor.job(task).lease_until] == []
     assert floor.wired.redis.zcard(WAITING) == 6
     assert list((floor.media_root / ".staging").iterdir()) == []

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from jobs.media_file import Role
-from jobs.status import State
+from jobs.status import Status
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.floor import Floor
@@ -29,7 +29,7 @@ def test_a_bundle_is_kept_as_it_is(floor: Floor, body: str) -> None:
     job = floor.job(task)
     (file,) = job.media
     whole = base64.b64decode(body)
-    assert (job.state, file.role) == (State.STORED, Role.DRAFT_CACHE)
+    assert (job.status, file.role) == (Status.STORED, Role.DRAFT_CACHE)
     assert (file.content_type, file.bytes) == ("application/octet-stream", len(whole))
     assert file.key.endswith(".bin") and file.thumbnail is None
     assert (floor.media_root / file.key).read_bytes() == whole
@@ -51,7 +51,7 @@ def test_a_bundle_of_which_nothing_tells_that_it_is_whole_is_not_stored(
 ) -> None:
     task = floor.ready(samples=0, drafts=1, **switches)
     assert floor.take(task)
-    assert floor.job(task).state is State.READY
+    assert floor.job(task).status is Status.READY
     assert list(floor.wired.media.listing()) == []
 
 
@@ -65,7 +65,7 @@ def test_a_bundle_over_the_limit_costs_the_job_only_where_it_is_alone(
         task = floor.ready(samples=samples, drafts=1, draft_body="x" * 50_001)
         assert floor.take(task)
         job = floor.job(task)
-        assert job.state is (State.STORED if samples else State.FAILED)
+        assert job.status is (Status.STORED if samples else Status.FAILED)
         assert [file.role for file in job.media] == [Role.SAMPLE] * samples
         lines = [line for line in job.timeline if line.what == "file left out"]
         details = [{"file": 2, "role": "draft_cache", "reason": "media_too_large"}]

@@ -14,16 +14,16 @@ from jobs.config import settings
 from jobs.job import LEASE_SECONDS, Job
 from jobs.report import Failure, Report
 from jobs.services import Services
-from jobs.status import News, Source, State
+from jobs.status import ReportKind, Source, Status
 from jobs.store.keys import DUE, POLLS, WAITING
 from jobs.store.rq_entries import QUEUE_NAME
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.redis_server import RQ_KEYS
 from worker.claim import Claim
 from worker.sweep import sweep
 
-PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 
 
@@ -45,13 +45,13 @@ def wired(redis: Redis, tmp_path: Path) -> Services:
     return services.build(settings.load(environment), redis)
 
 
-def heard(wired: Services, news: News, task_id: str = "job") -> Job:
+def heard(wired: Services, news: ReportKind, task_id: str = "job") -> Job:
     report = Report(
         task_id=task_id,
         news=news,
         source=Source.CALLBACK,
-        urls=(URL,) if news is News.READY else (),
-        failure=Failure("bfl_error", "no") if news is News.FAILED else None,
+        urls=(URL,) if news is ReportKind.READY else (),
+        error=Failure("bfl_error", "no") if news is ReportKind.FAILED else None,
     )
     return ingest.apply_report(wired.store, report, PATIENCE)
 
@@ -66,23 +66,23 @@ def entries(redis: Redis) -> list[str]:
     return sorted(entry.args[0] for entry in queue.jobs)
 
 
-@pytest.mark.parametrize("news", [News.PROGRESS, News.UNCLEAR, News.READY])
+@pytest.mark.parametrize("news", [ReportKind.PROGRESS, ReportKind.UNCLEAR, ReportKind.READY])
 def test_an_unfinished_job_is_due_when_its_record_says(
-    wired: Services, redis: Redis, news: News
+    wired: Services, redis: Redis, news: ReportKind
 ) -> None:
     job = heard(wired, news)
-    assert job.look_at is not None and due(redis) == {"job": pytest.approx(job.look_at)}
+    assert job.next_check_at is not None and due(redis) == {"job": pytest.approx(job.next_check_at)}
 
 
-@pytest.mark.parametrize("news", [News.FAILED, News.MODERATED])
-def test_an_ended_job_is_never_due(wired: Services, redis: Redis, news: News) -> None:
-    heard(wired, News.UNCLEAR)
+@pytest.mark.parametrize("news", [ReportKind.FAILED, ReportKind.MODERATED])
+def test_an_ended_job_is_never_due(wired: Services, redis: Redis, news: ReportKind) -> None:
+    heard(wired, ReportKind.UNCLEAR)
     heard(wired, news)
     assert due(redis) == {} and redis.zcard(WAITING) == redis.zcard(POLLS) == 0
 
 
 def test_a_job_in_hand_is_due_when_its_lease_ends(wired: Services, redis: Redis) -> None:
-    heard(wired, News.READY)
+    heard(wired, ReportKind.READY)
     claim = Claim.take(wired.store, "job")
     assert claim is not None and due(redis) == {"job": pytest.approx(claim.job.lease_until)}
     assert claim.job.lease_until == pytest.approx(wired.store.now() + LEASE_SECONDS, abs=2)
@@ -91,7 +91,7 @@ def test_a_job_in_hand_is_due_when_its_lease_ends(wired: Services, redis: Redis)
 
 def test_the_sweep_writes_the_entries_that_rq_has_lost(wired: Services, redis: Redis) -> None:
     for task_id in ("one", "two"):
-        heard(wired, News.READY, task_id)
+        heard(wired, ReportKind.READY, task_id)
     for key in redis.scan_iter(RQ_KEYS):
         redis.delete(key)
     sweep(wired)
@@ -99,18 +99,18 @@ def test_the_sweep_writes_the_entries_that_rq_has_lost(wired: Services, redis: R
 
 
 def test_the_sweep_writes_no_entry_that_rq_has(wired: Services, redis: Redis) -> None:
-    heard(wired, News.READY)
+    heard(wired, ReportKind.READY)
     sweep(wired)
     assert entries(redis) == ["job"]
 
 
 def test_the_sweep_takes_over_a_job_whose_worker_has_died(wired: Services, redis: Redis) -> None:
-    heard(wired, News.READY)
+    heard(wired, ReportKind.READY)
     dead = Claim.take(wired.store, "job")
     assert dead is not None
 
     def a_lease_later(job: Job | None, now: float) -> Job | None:
-        return job and job.described(now, {"lease_until": now - 1, "look_at": now - 1})
+        return job and job.with_details(now, {"lease_until": now - 1, "next_check_at": now - 1})
 
     wired.store.change("job", a_lease_later)
     sweep(wired)
@@ -119,7 +119,7 @@ def test_the_sweep_takes_over_a_job_whose_worker_has_died(wired: Services, redis
 
 
 def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(wired: Services, redis: Redis) -> None:
-    heard(wired, News.READY)
+    heard(wired, ReportKind.READY)
     assert Claim.take(wired.store, "job") is not None
     redis.zadd(DUE, {"job": 1.0})
     sweep(wired)
@@ -128,13 +128,13 @@ def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(wired: Services, redis
 
 
 def test_the_sweep_ends_what_is_past_its_deadline(wired: Services, redis: Redis) -> None:
-    heard(wired, News.PROGRESS)
+    heard(wired, ReportKind.PROGRESS)
 
     def too_late(job: Job | None, now: float) -> Job | None:
-        return job and job.described(now, {"deadline": now - 1, "look_at": now - 1})
+        return job and job.with_details(now, {"deadline": now - 1, "next_check_at": now - 1})
 
     wired.store.change("job", too_late)
     sweep(wired)
     job = wired.store.load("job")
-    assert job is not None and job.state is State.LOST
+    assert job is not None and job.status is Status.LOST
     assert due(redis) == {}

@@ -16,7 +16,7 @@ from jobs.errors import Invalid
 from jobs.job import Job
 from jobs.media_file import Role
 from jobs.report import Report
-from jobs.status import News, Source, State
+from jobs.status import ReportKind, Source, Status
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.floor import one_turn
@@ -40,8 +40,8 @@ class Drafts:
         self.sent()
         task = bench.box.tasks()[0]
         wait_for("BFL is done", lambda: bench.box.task(task.id).finished_at)
-        report = Report(task_id=task.id, news=News.UNCLEAR, source=Source.CALLBACK)
-        ingest.apply_report(self.wired.store, report, self.wired.settings.patience, self.id)
+        report = Report(task_id=task.id, news=ReportKind.UNCLEAR, source=Source.CALLBACK)
+        ingest.apply_report(self.wired.store, report, self.wired.settings.timeouts, self.id)
         for _ in range(2):  # a poll, then the rescue
             one_turn(self.wired)
 
@@ -163,7 +163,7 @@ def test_a_bundle_that_is_deleted_while_the_job_waits_fails_it(local: Drafts) ->
     local.change(media=tuple(replace(file, deleted_at=1.0) for file in local.job.media))
     one_turn(local.wired)
     job = local.bench.job(job_id)
-    assert job.state is State.FAILED and job.failure and job.failure.code == "draft_gone"
+    assert job.status is Status.FAILED and job.error and job.error.code == "draft_gone"
     assert local.bench.posts() == before
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.bfl.results import without_media_fields
 from jobs.media_file import Role
-from jobs.status import State
+from jobs.status import Status
 from tests.harness.floor import Floor
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -24,7 +24,7 @@ def test_every_file_is_stored_in_its_order(floor: Floor, shape: str) -> None:
     task = floor.ready(**SHAPES[shape])
     floor.take(task)
     job = floor.job(task)
-    assert job.state is State.STORED
+    assert job.status is Status.STORED
     stored = [b"".join(floor.wired.media.read(file.key)) for file in job.media]
     assert stored == [floor.box.picture(task.id, n) for n in range(task.media_count)]
     assert [file.role for file in job.media].count(Role.SAMPLE) == SHAPES[shape].get("samples", 1)
@@ -45,6 +45,6 @@ def test_a_foreign_url_in_an_unknown_place_does_not_cost_the_samples(floor: Floo
     task = floor.ready(samples=2, others=1, extra_result={"input_image": foreign})
     floor.take(task)
     job = floor.job(task)
-    assert (job.state, len(job.media)) == (State.STORED, 3)
+    assert (job.status, len(job.media)) == (Status.STORED, 3)
     assert "file left out" in [moment.what for moment in job.timeline]
     assert job.result["input_image"] is None

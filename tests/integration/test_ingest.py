@@ -1,21 +1,21 @@
 """Reports are applied to the one job that they are about, or to none."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from jobs import ingest
-from jobs.errors import UnknownJob, WrongState
-from jobs.evolution import replace
+from jobs.errors import UnknownJob, WrongStatus
 from jobs.job import Job
 from jobs.report import Report
-from jobs.status import News, Source, State
+from jobs.status import ReportKind, Source, Status
 from jobs.store.job_store import Store
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
-PATIENCE = Patience(60.0, 3600.0)
+PATIENCE = Timeouts(60.0, 3600.0)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def store(redis_server: RedisServer) -> Iterator[Store]:
 
 
 def test_a_callback_proves_that_there_is_a_task(store: Store) -> None:
-    report = Report(task_id="job", news=News.PROGRESS, source=Source.CALLBACK)
+    report = Report(task_id="job", news=ReportKind.PROGRESS, source=Source.CALLBACK)
     assert ingest.apply_report(store, report, PATIENCE) == store.load("job")
 
 
@@ -33,7 +33,7 @@ def test_a_callback_proves_that_there_is_a_task(store: Store) -> None:
 def test_an_answer_about_a_forgotten_job_does_not_bring_it_back(
     store: Store, source: Source
 ) -> None:
-    report = Report(task_id="job", news=News.PROGRESS, source=source)
+    report = Report(task_id="job", news=ReportKind.PROGRESS, source=source)
     with pytest.raises(UnknownJob):
         ingest.apply_report(store, report, PATIENCE)
     assert store.load("job") is None
@@ -44,7 +44,7 @@ def submitted(store: Store) -> Job:
     """A job that Fluxkeep submitted, and that BFL knows as `task`."""
 
     def begin(_job: Job | None, now: float) -> Job:
-        return replace(Job.expected("task", now, PATIENCE, "own"), ours=True)
+        return replace(Job.expected("task", now, PATIENCE, "own"), is_submission=True)
 
     store.change("own", begin, new=True)
     found = store.load("own")
@@ -52,19 +52,21 @@ def submitted(store: Store) -> Job:
     return found
 
 
-@pytest.mark.parametrize("news", [News.PROGRESS, News.FAILED, News.READY, News.UNCLEAR])
+@pytest.mark.parametrize(
+    "news", [ReportKind.PROGRESS, ReportKind.FAILED, ReportKind.READY, ReportKind.UNCLEAR]
+)
 @pytest.mark.parametrize("named", ["task", "own"])
 def test_a_callback_at_the_general_address_changes_no_job_that_fluxkeep_submitted(
-    store: Store, submitted: Job, news: News, named: str
+    store: Store, submitted: Job, news: ReportKind, named: str
 ) -> None:
     report = Report(task_id=named, news=news, source=Source.CALLBACK, urls=("https://a/b",))
-    with pytest.raises(WrongState):
+    with pytest.raises(WrongStatus):
         ingest.apply_report(store, report, PATIENCE)
     assert store.load(named) == store.load("own") == submitted
     assert store.load("task", exactly=True) is None
 
 
 def test_its_own_address_still_reaches_a_submitted_job(store: Store, submitted: Job) -> None:
-    report = Report(task_id="task", news=News.FAILED, source=Source.CALLBACK)
+    report = Report(task_id="task", news=ReportKind.FAILED, source=Source.CALLBACK)
     ended = ingest.apply_report(store, report, PATIENCE, submitted.id)
-    assert ended.state is State.FAILED and store.load("task") == ended
+    assert ended.status is Status.FAILED and store.load("task") == ended

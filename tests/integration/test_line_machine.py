@@ -22,10 +22,10 @@ from jobs.config.settings import load
 from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.report import Failure, Report, Taken
-from jobs.status import REOPENABLE, News, Source
+from jobs.status import REOPENABLE, ReportKind, Source
 from jobs.store.keys import LINE, LINES, PAUSES
 from jobs.store.submission_queue import EVERYTHING
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.line_books import SMALL_MAX, TOTAL_MAX, LineBooks
 from worker.claim import Claim
@@ -46,19 +46,19 @@ PROFILE = settings(
 )
 MODELS = ("small", "large", "other")
 INDEXES = st.integers(0, 1000)
-NEWS = st.sampled_from(News)
+NEWS = st.sampled_from(ReportKind)
 
 
-def unanswered(job: Job, now: float, patience: Patience) -> Job:
-    return submission.await_confirmation(job, now, "why", patience, calls=True)
+def unanswered(job: Job, now: float, timeouts: Timeouts) -> Job:
+    return submission.await_confirmation(job, now, "why", timeouts, calls=True)
 
 
-def answered_500(job: Job, now: float, patience: Patience) -> Job:
-    return submission.back_off(job, now, "500", patience, calls=True, counts=True)
+def answered_500(job: Job, now: float, timeouts: Timeouts) -> Job:
+    return submission.back_off(job, now, "500", timeouts, calls=True, counts=True)
 
 
-def answered_503(job: Job, now: float, patience: Patience) -> Job:
-    return submission.back_off(job, now, "503", patience, calls=True, counts=False)
+def answered_503(job: Job, now: float, timeouts: Timeouts) -> Job:
+    return submission.back_off(job, now, "503", timeouts, calls=True, counts=False)
 
 
 UNCONFIRMED = (unanswered, answered_500, answered_503)
@@ -69,7 +69,7 @@ class Line(LineBooks):
 
     def __init__(self) -> None:
         super().__init__()
-        self.patience = self.services.settings.patience
+        self.timeouts = self.services.settings.timeouts
         self.numbers = count()
         self.sending: list[Claim] = []
         self.crashed: list[Claim] = []
@@ -103,17 +103,17 @@ class Line(LineBooks):
     def replay(self, index: int) -> None:
         before = self.job(index)
         change = self.store.change(before.id, self._reopened)
-        assert change.written is (before.state in REOPENABLE)
+        assert change.written is (before.status in REOPENABLE)
         self.unanswered.discard(before.id)  # the operator takes that upon himself
 
     def _reopened(self, job: Job | None, now: float) -> Job | None:
-        return submission.reopen(job, now, self.patience) if job else None
+        return submission.reopen(job, now, self.timeouts) if job else None
 
     # Workers.
 
     @rule()
     def admit(self) -> None:
-        found = self.slots.next()
+        found = self.submission_queue.next()
         if found is None:
             return
         head = self.redis.zrange(LINE + found.model, 0, 0)[0].decode()
@@ -126,7 +126,7 @@ class Line(LineBooks):
     @rule()
     def admit_at_the_same_moment(self) -> None:
         """Two workers are told the same name."""
-        found = self.slots.next()
+        found = self.submission_queue.next()
         if found is None:
             return
         first, second = (Claim.admit(self.services, found) for _ in range(2))
@@ -150,22 +150,22 @@ class Line(LineBooks):
         if claim.job.id in self.posted:
             self.tasks.append((claim.job.id, task_id))
             if heard:  # the callback is quicker than the answer
-                self._hear(claim.job.id, task_id, News.PROGRESS)
+                self._hear(claim.job.id, task_id, ReportKind.PROGRESS)
         answer = Taken(task_id=task_id, cost=3.0)
 
         def take(job: Job | None, now: float) -> Job | None:
-            return submission.confirm(job, now, answer, self.patience, calls=True) if job else None
+            return submission.confirm(job, now, answer, self.timeouts, calls=True) if job else None
 
         self.store.change(claim.job.id, take)
-        self.slots.resume(claim.probes)
+        self.submission_queue.resume(claim.probes)
         self.unanswered.discard(claim.job.id)
 
     @precondition(lambda self: self.sending)
     @rule(index=INDEXES, scope=st.sampled_from([EVERYTHING, None]))
-    def put_off(self, index: int, scope: str | None) -> None:
+    def postpone(self, index: int, scope: str | None) -> None:
         """429 for its model, or 402 for all."""
         claim = self.sending.pop(index % len(self.sending))
-        self.slots.pause(scope or claim.job.model or "", "no", 60.0)
+        self.submission_queue.pause(scope or claim.job.model or "", "no", 60.0)
         self._commit(claim, lambda job, now: submission.requeue(job, now, "no"))
 
     @precondition(lambda self: self.sending)
@@ -182,8 +182,8 @@ class Line(LineBooks):
         if took and job_id in self.posted:
             self.tasks.append((job_id, f"task-{next(self.numbers)}"))
             if heard:
-                self._hear(*self.tasks[-1], News.PROGRESS)
-        self._commit(claim, lambda job, now: step(job, now, self.patience))
+                self._hear(*self.tasks[-1], ReportKind.PROGRESS)
+        self._commit(claim, lambda job, now: step(job, now, self.timeouts))
         if step is unanswered:
             self.unanswered.add(job_id)
 
@@ -198,39 +198,43 @@ class Line(LineBooks):
     @rule(index=INDEXES)
     def hand_back(self, index: int) -> None:
         """A worker is told to stop before it has sent anything."""
-        self._commit(self.sending.pop(index % len(self.sending)), Job.handed_back)
+        self._commit(self.sending.pop(index % len(self.sending)), Job.release)
 
     def _commit(self, claim: Claim, step: Callable[[Job, float], Job]) -> None:
         try:
             claim.commit(step)
         except ClaimLost:
             job = self.store.load(claim.job.id)
-            assert job is None or job.lease_until is None or job.fence != claim.job.fence
+            assert (
+                job is None
+                or job.lease_until is None
+                or job.fencing_token != claim.job.fencing_token
+            )
 
     # BFL.
 
     @precondition(lambda self: self.tasks)
     @rule(index=INDEXES, news=NEWS)
-    def call_back(self, index: int, news: News) -> None:
+    def call_back(self, index: int, news: ReportKind) -> None:
         """For the task on record or for a twin of it."""
         job_id, task_id = self.tasks[index % len(self.tasks)]
         if self.store.load(job_id):
             self._hear(job_id, task_id, news)
 
-    def _hear(self, job_id: str, task_id: str, news: News) -> None:
+    def _hear(self, job_id: str, task_id: str, news: ReportKind) -> None:
         before = self.store.load(job_id)
-        ready = news is News.READY
+        ready = news is ReportKind.READY
         report = Report(
             task_id=task_id,
             news=news,
             source=Source.CALLBACK,
             urls=("https://delivery.bfl.ai/a",) if ready else (),
-            failure=Failure("bfl_error", "no") if news is News.FAILED else None,
+            error=Failure("bfl_error", "no") if news is ReportKind.FAILED else None,
         )
-        after = ingest.apply_report(self.store, report, self.patience, job_id)
+        after = ingest.apply_report(self.store, report, self.timeouts, job_id)
         assert before is not None
-        if before.state.terminal:
-            assert after.state is before.state
+        if before.status.terminal:
+            assert after.status is before.status
         else:
             resent = before.unconfirmed and before.sent_at is not None
             assert after.task_id is not None or resent
@@ -244,41 +248,41 @@ class Line(LineBooks):
     def time_passes(self, index: int, late: bool) -> None:
         """Until somebody must look at it, its lease over; or until its deadline."""
         job = self.job(index)
-        if job.state.terminal:
+        if job.status.terminal:
             return
-        moved = {"look_at": -1.0, "lease_until": -1.0} | ({"deadline": -1.0} if late else {})
+        moved = {"next_check_at": -1.0, "lease_until": -1.0} | ({"deadline": -1.0} if late else {})
         self._age(job.id, moved)
         look_after(self.services, job.id)
-        assert not (late and job.waits) or self.loaded(job.id).state.terminal
+        assert not (late and job.is_queued) or self.loaded(job.id).status.terminal
         self.sending = [claim for claim in self.sending if claim.job.id != job.id]
 
     def _age(self, job_id: str, moved: dict[str, float]) -> None:
         def step(job: Job | None, now: float) -> Job | None:
             changes = {name: now + by for name, by in moved.items() if getattr(job, name)}
-            return job.described(now, changes) if job else None
+            return job.with_details(now, changes) if job else None
 
         self.store.change(job_id, step)
 
     @rule()
     def pauses_end(self) -> None:
-        for pause in self.slots.pauses():
+        for pause in self.submission_queue.pauses():
             self.redis.hset(PAUSES, pause.scope, '1.000 [1.0, 1, "no"]')
 
     @rule()
     def sweep(self) -> None:
         sweep(self.services)
-        if self.slots.next(only_look=True):
-            assert self.redis.llen(self.services.hints.queue_key), "somebody is told of it"
+        if self.submission_queue.next(only_look=True):
+            assert self.redis.llen(self.services.rq_entries.queue_key), "somebody is told of it"
 
     @precondition(lambda self: self.posted)
     @rule(index=INDEXES)
     def lose_a_place(self, index: int) -> None:
         """And the next look at the job puts it right."""
         job = self.job(index)
-        if job.waits:
+        if job.is_queued:
             self.redis.zrem(f"{LINE}{job.model}", job.id)
             self.redis.srem(LINES, f"{LINE}{job.model}")
-            self._age(job.id, {"look_at": -1.0})
+            self._age(job.id, {"next_check_at": -1.0})
             look_after(self.services, job.id)
 
 

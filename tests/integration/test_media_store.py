@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.errors import StorageFailed
+from jobs.errors import StorageError
 from jobs.storage.base import (
     EXTENSIONS,
     MediaStore,
@@ -85,7 +85,7 @@ def test_a_part_of_an_object_can_be_read(store: MediaStore) -> None:
 
 
 def test_what_cannot_be_read_is_a_refusal(store: MediaStore) -> None:
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StorageError):
         read(store)
 
 
@@ -229,10 +229,10 @@ def test_what_a_link_leads_to_is_no_object(directory: Directory, tmp_path: Path,
     (directory.root / link).rename(tmp_path / "elsewhere")
     (directory.root / link).symlink_to(tmp_path / "elsewhere")
     assert (directory.size(KEY), directory.local_path(KEY)) == (None, None)
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StorageError):
         read(directory)
     if link != KEY:
-        with pytest.raises(StorageFailed):
+        with pytest.raises(StorageError):
             directory.write(sidecar_key(KEY), b"{}")
         directory.remove(KEY)
         assert [path.name for path in (tmp_path / "elsewhere").rglob("*.*")] == ["job-0-1.jpg"]
@@ -268,6 +268,6 @@ def test_the_check_fails_where_a_publish_would(directory: Directory, depth: int)
     path = directory.root.joinpath(*day_of(time.time()).split("/")[:depth])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StorageError):
         directory.check(8)
     assert staged(directory) == [] and path.exists()

@@ -10,7 +10,7 @@ from jobs.config.rate_limits import Quota
 from jobs.errors import StoreUnavailable
 from jobs.store.batching import Batching
 from jobs.store.keys import ACQUAINTED, GUESSES, RATES
-from jobs.store.rate_limiter import ACQUAINTED_SECONDS, GUESSES_ALLOWED, Meter, used
+from jobs.store.rate_limiter import ACQUAINTED_SECONDS, GUESSES_ALLOWED, RateLimiter, used
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
 
@@ -25,93 +25,99 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def meter(redis: Redis) -> Meter:
-    return Meter(Batching(redis))
+def rate_limiter(redis: Redis) -> RateLimiter:
+    return RateLimiter(Batching(redis))
 
 
-def guessed(meter: Meter, address: str) -> None:
+def guessed(rate_limiter: RateLimiter, address: str) -> None:
     """So many wrong keys that no more are taken."""
-    while meter.guess(address).wait == 0:
+    while rate_limiter.guess(address).wait == 0:
         pass
 
 
-def test_a_quota_is_used_up_one_by_one_and_no_further(meter: Meter) -> None:
-    readings = [meter.admit("app", FIVE_A_DAY, HOME) for _ in range(7)]
+def test_a_quota_is_used_up_one_by_one_and_no_further(rate_limiter: RateLimiter) -> None:
+    readings = [rate_limiter.admit("app", FIVE_A_DAY, HOME) for _ in range(7)]
     assert [reading.left for reading in readings] == [4, 3, 2, 1, 0, 0, 0]
     assert [reading.wait > 0 for reading in readings] == [False] * 5 + [True] * 2
 
 
-def test_whoever_is_refused_is_told_when_the_next_one_is_back(meter: Meter) -> None:
-    *_, last = [meter.admit("app", FIVE_A_DAY, HOME) for _ in range(6)]
+def test_whoever_is_refused_is_told_when_the_next_one_is_back(rate_limiter: RateLimiter) -> None:
+    *_, last = [rate_limiter.admit("app", FIVE_A_DAY, HOME) for _ in range(6)]
     assert 86400 / 5 - 60 < last.wait <= 86400 / 5
     assert 86400 - 60 < last.whole_in <= 86400
 
 
-def test_what_was_used_grows_back(meter: Meter) -> None:
+def test_what_was_used_grows_back(rate_limiter: RateLimiter) -> None:
     brisk = Quota(20, 1)
-    while meter.admit("app", brisk, HOME).wait == 0:
+    while rate_limiter.admit("app", brisk, HOME).wait == 0:
         pass
-    wait_for("one more", lambda: meter.admit("app", brisk, HOME).wait == 0, 10)
+    wait_for("one more", lambda: rate_limiter.admit("app", brisk, HOME).wait == 0, 10)
 
 
-def test_many_at_once_do_not_get_more(meter: Meter) -> None:
+def test_many_at_once_do_not_get_more(rate_limiter: RateLimiter) -> None:
     with ThreadPoolExecutor(8) as pool:
-        readings = list(pool.map(lambda _: meter.admit("app", FIVE_A_DAY, HOME), range(40)))
+        readings = list(pool.map(lambda _: rate_limiter.admit("app", FIVE_A_DAY, HOME), range(40)))
     assert sum(reading.wait == 0 for reading in readings) == 5
 
 
-def test_each_name_has_a_quota_of_its_own_wherever_it_asks_from(meter: Meter) -> None:
+def test_each_name_has_a_quota_of_its_own_wherever_it_asks_from(rate_limiter: RateLimiter) -> None:
     for _ in range(5):
-        meter.admit("app", FIVE_A_DAY, HOME)
-    assert meter.admit("app", FIVE_A_DAY, ABROAD).wait > 0
-    assert meter.admit("other", FIVE_A_DAY, HOME).left == 4
+        rate_limiter.admit("app", FIVE_A_DAY, HOME)
+    assert rate_limiter.admit("app", FIVE_A_DAY, ABROAD).wait > 0
+    assert rate_limiter.admit("other", FIVE_A_DAY, HOME).left == 4
 
 
-def test_without_a_quota_nothing_is_counted(meter: Meter, redis: Redis) -> None:
-    assert {meter.admit("app", None, HOME).wait for _ in range(50)} == {0}
+def test_without_a_quota_nothing_is_counted(rate_limiter: RateLimiter, redis: Redis) -> None:
+    assert {rate_limiter.admit("app", None, HOME).wait for _ in range(50)} == {0}
     assert not list(redis.scan_iter(f"{RATES}*"))
 
 
-def test_a_rate_that_was_too_low_for_a_moment_locks_nobody_out(meter: Meter) -> None:
-    while meter.admit("app", Quota(1, 86400), HOME).wait == 0:
+def test_a_rate_that_was_too_low_for_a_moment_locks_nobody_out(rate_limiter: RateLimiter) -> None:
+    while rate_limiter.admit("app", Quota(1, 86400), HOME).wait == 0:
         pass
-    assert meter.admit("app", Quota(600, 60), HOME).left == 599
+    assert rate_limiter.admit("app", Quota(600, 60), HOME).left == 599
 
 
-def test_who_guesses_too_often_has_to_wait_even_with_a_key_that_is_right(meter: Meter) -> None:
-    readings = [meter.guess(ABROAD) for _ in range(GUESSES_ALLOWED.requests + 1)]
+def test_who_guesses_too_often_has_to_wait_even_with_a_key_that_is_right(
+    rate_limiter: RateLimiter,
+) -> None:
+    readings = [rate_limiter.guess(ABROAD) for _ in range(GUESSES_ALLOWED.requests + 1)]
     assert [reading.wait > 0 for reading in readings] == [False] * GUESSES_ALLOWED.requests + [True]
-    right = meter.admit("app", FIVE_A_DAY, ABROAD)
+    right = rate_limiter.admit("app", FIVE_A_DAY, ABROAD)
     assert right.guesses and right.wait == pytest.approx(readings[-1].wait, abs=1)
-    assert meter.admit("app", FIVE_A_DAY, HOME).left == 4
+    assert rate_limiter.admit("app", FIVE_A_DAY, HOME).left == 4
 
 
-def test_a_guesser_does_not_lock_out_whoever_came_from_there_before(meter: Meter) -> None:
-    meter.admit("app", FIVE_A_DAY, ABROAD)
-    guessed(meter, ABROAD)
-    assert meter.admit("app", FIVE_A_DAY, ABROAD).left == 3
-    assert meter.admit("other", FIVE_A_DAY, ABROAD).guesses
+def test_a_guesser_does_not_lock_out_whoever_came_from_there_before(
+    rate_limiter: RateLimiter,
+) -> None:
+    rate_limiter.admit("app", FIVE_A_DAY, ABROAD)
+    guessed(rate_limiter, ABROAD)
+    assert rate_limiter.admit("app", FIVE_A_DAY, ABROAD).left == 3
+    assert rate_limiter.admit("other", FIVE_A_DAY, ABROAD).guesses
 
 
-def test_nothing_is_remembered_for_longer_than_it_is_of_use(meter: Meter, redis: Redis) -> None:
-    meter.admit("app", Quota(5, 60), HOME)
-    guessed(meter, HOME)
+def test_nothing_is_remembered_for_longer_than_it_is_of_use(
+    rate_limiter: RateLimiter, redis: Redis
+) -> None:
+    rate_limiter.admit("app", Quota(5, 60), HOME)
+    guessed(rate_limiter, HOME)
     assert 0 < redis.pttl(used("app", Quota(5, 60))) <= 12_100
     assert 0 < redis.pttl(f"{GUESSES}{HOME}") <= GUESSES_ALLOWED.seconds * 1000 + 100
     assert 0 < redis.ttl(f"{ACQUAINTED}{HOME} app") <= ACQUAINTED_SECONDS
 
 
 def test_a_redis_that_is_full_counts_nothing_and_lets_in(
-    meter: Meter, redis_server: RedisServer
+    rate_limiter: RateLimiter, redis_server: RedisServer
 ) -> None:
     redis_server.set_maxmemory(1)
-    assert [meter.admit("app", FIVE_A_DAY, HOME).wait for _ in range(9)] == [0] * 9
-    assert meter.guess(HOME).wait == 0
+    assert [rate_limiter.admit("app", FIVE_A_DAY, HOME).wait for _ in range(9)] == [0] * 9
+    assert rate_limiter.guess(HOME).wait == 0
 
 
-def test_a_redis_that_is_gone_is_said(meter: Meter, redis_server: RedisServer) -> None:
+def test_a_redis_that_is_gone_is_said(rate_limiter: RateLimiter, redis_server: RedisServer) -> None:
     redis_server.kill()
     with pytest.raises(StoreUnavailable):
-        meter.admit("app", FIVE_A_DAY, HOME)
+        rate_limiter.admit("app", FIVE_A_DAY, HOME)
     with pytest.raises(StoreUnavailable):
-        meter.guess(HOME)
+        rate_limiter.guess(HOME)

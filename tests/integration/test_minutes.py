@@ -9,9 +9,9 @@ from jobs.errors import StoreUnavailable
 from jobs.store.clock import Clock
 from jobs.store.counters import Histogram
 from jobs.store.keys import MINUTES
-from jobs.store.metrics import Pulse
-from jobs.store.rq_entries import Hints
-from jobs.store.time_series import MINUTE_SECONDS, MINUTES_KEPT, Course, Minutes, Sample
+from jobs.store.metrics import Metrics
+from jobs.store.rq_entries import RqEntries
+from jobs.store.time_series import MINUTE_SECONDS, MINUTES_KEPT, Sample, Series, TimeSeries
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
@@ -19,12 +19,12 @@ BEGIN = 1_790_000_040.0  # a minute begins
 QUICK = Histogram("quick", (1, 2, 4))
 
 
-def course(*samples: tuple[float, int]) -> Course:
+def course(*samples: tuple[float, int]) -> Series:
     """Samples by the minute at which they were taken."""
-    return Course(tuple(Sample(BEGIN + 60 * at, {"heard": n}) for at, n in samples))
+    return Series(tuple(Sample(BEGIN + 60 * at, {"heard": n}) for at, n in samples))
 
 
-def rises(given: Course) -> list[float]:
+def rises(given: Series) -> list[float]:
     """The last ones, up to the first before which nothing rose."""
     found = given.per_minute(["heard"])
     assert len(found) == MINUTES_KEPT
@@ -39,8 +39,8 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def minutes(redis: Redis) -> Minutes:
-    return Minutes(redis, Clock(redis))
+def time_series(redis: Redis) -> TimeSeries:
+    return TimeSeries(redis, Clock(redis))
 
 
 # Pure.
@@ -71,7 +71,7 @@ def test_counters_that_redis_lost_began_anew() -> None:
 
 def test_several_counters_rise_together() -> None:
     before, after = Sample(BEGIN, {"a": 1}), Sample(BEGIN + 1, {"a": 2, "b": 3, "c": 9})
-    assert Course((before, after)).per_minute(["a", "b"])[-1] == 4
+    assert Series((before, after)).per_minute(["a", "b"])[-1] == 4
 
 
 @pytest.mark.parametrize(
@@ -100,35 +100,35 @@ def test_a_share_of_what_was_observed_stayed_under(
 # In Redis.
 
 
-def test_a_rise_is_seen_at_once(minutes: Minutes, redis: Redis) -> None:
-    minutes.take()
+def test_a_rise_is_seen_at_once(time_series: TimeSeries, redis: Redis) -> None:
+    time_series.take()
     Parts.over(redis).store.count({"heard": 7})
-    assert minutes.course().per_minute(["heard"])[-2:] in ([0, 7], [7, 0])
+    assert time_series.course().per_minute(["heard"])[-2:] in ([0, 7], [7, 0])
 
 
-def test_each_minute_has_one_sample_whoever_takes_it(minutes: Minutes, redis: Redis) -> None:
-    at = [minutes.take() for _ in range(20)]
+def test_each_minute_has_one_sample_whoever_takes_it(time_series: TimeSeries, redis: Redis) -> None:
+    at = [time_series.take() for _ in range(20)]
     periods = {moment // MINUTE_SECONDS for moment in at}
     assert redis.zcard(MINUTES) == len(periods)
 
 
-def test_a_sample_that_is_an_hour_old_goes(minutes: Minutes, redis: Redis) -> None:
-    now = minutes.take()
+def test_a_sample_that_is_an_hour_old_goes(time_series: TimeSeries, redis: Redis) -> None:
+    now = time_series.take()
     redis.delete(MINUTES)
     period = now // MINUTE_SECONDS * MINUTE_SECONDS
     redis.zadd(
         MINUTES, {f"{period - 60 * ago:.0f} heard {ago}": period - 60 * ago for ago in range(1, 70)}
     )
-    minutes.take()
+    time_series.take()
     assert MINUTES_KEPT - 1 <= redis.zcard(MINUTES) <= MINUTES_KEPT
 
 
 def test_the_whole_pulse_does_without_samples(redis: Redis) -> None:
-    assert Pulse(redis, Clock(redis), Hints(redis)).tally().counts == {}
-    assert Minutes(redis, Clock(redis)).course().per_minute(["heard"]) == [0] * MINUTES_KEPT
+    assert Metrics(redis, Clock(redis), RqEntries(redis)).totals().counts == {}
+    assert TimeSeries(redis, Clock(redis)).course().per_minute(["heard"]) == [0] * MINUTES_KEPT
 
 
-def test_without_redis_nothing_is_known(minutes: Minutes, redis_server: RedisServer) -> None:
+def test_without_redis_nothing_is_known(time_series: TimeSeries, redis_server: RedisServer) -> None:
     redis_server.kill()
     with pytest.raises(StoreUnavailable):
-        minutes.course()
+        time_series.course()

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobs.bfl import submissions as dialect
-from jobs.status import State
+from jobs.status import Status
 from receiver.app import create_app
 from receiver.checks import Context, Grade
 from receiver.checks.bfl import check_regions
@@ -61,9 +61,9 @@ def test_an_answer_without_a_task_fails_the_job(bench: Bench) -> None:
     bench.post("a", "finetune", b'{"prompt": "a"}')
     one_turn(bench.wired)
     job = bench.job("a")
-    assert job.state is State.FAILED and not job.unconfirmed
-    assert job.failure and job.failure.code == "no_task"
-    assert "https://api.bfl.ai/v1/finetune" in job.failure.message
+    assert job.status is Status.FAILED and not job.unconfirmed
+    assert job.error and job.error.code == "no_task"
+    assert "https://api.bfl.ai/v1/finetune" in job.error.message
 
 
 # Fine-tuned models and regions.

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from jobs.bfl.hosts import Trust
+from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.outgoing_hosts import Destination, can_try, destinations, why_unreachable
 from jobs.net.urls import Address, Origin
 from tests.sandbox import Sandbox
@@ -13,8 +13,10 @@ GLOBAL = Origin("https", "api.bfl.ai", 443)
 EU = Origin("https", "api.eu.bfl.ai", 443)
 
 
-@pytest.mark.parametrize(("trust", "origin"), [(Trust(), GLOBAL), (Trust(region="eu"), EU)])
-def test_each_sample_is_a_host_that_would_be_used(trust: Trust, origin: Origin) -> None:
+@pytest.mark.parametrize(
+    ("trust", "origin"), [(HostPolicy(), GLOBAL), (HostPolicy(region="eu"), EU)]
+)
+def test_each_sample_is_a_host_that_would_be_used(trust: HostPolicy, origin: Origin) -> None:
     found = destinations(trust, origin)
     assert [one.kind for one in found][:3] == ["submissions", "polls", "delivery"]
     for one in found:
@@ -26,7 +28,7 @@ def test_each_sample_is_a_host_that_would_be_used(trust: Trust, origin: Origin) 
 
 
 def test_hosts_of_the_operator_are_listed_and_patterns_are_not_tried() -> None:
-    trust = Trust(delivery_hosts=("cdn.example.com", "*.cdn.example.com"))
+    trust = HostPolicy(delivery_hosts=("cdn.example.com", "*.cdn.example.com"))
     own = [one for one in destinations(trust, GLOBAL) if one.kind == "DELIVERY_HOSTS"]
     assert [can_try(one) for one in own] == [True, False]
 
@@ -34,7 +36,7 @@ def test_hosts_of_the_operator_are_listed_and_patterns_are_not_tried() -> None:
 def test_a_host_that_answers_anything_is_reached_without_a_key(sandbox: Sandbox) -> None:
     host, port = sandbox.url.removeprefix("http://").split(":")
     origin = Origin("http", host, int(port))
-    trust = Trust(sandbox=origin)
+    trust = HostPolicy(sandbox=origin)
     (found,) = destinations(trust, origin)
     assert why_unreachable(trust, found) is None
     assert not [seen for seen in sandbox.requests if seen.has_key]
@@ -45,4 +47,4 @@ def test_a_host_that_does_not_answer_is_told() -> None:
         port = listener.getsockname()[1]
     origin = Origin("http", "127.0.0.1", port)
     closed = Destination("sandbox", (str(origin),), Address(origin, "/"))
-    assert why_unreachable(Trust(sandbox=origin), closed)
+    assert why_unreachable(HostPolicy(sandbox=origin), closed)

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.bfl.parsing import polling_urls
 from jobs.job import Job
-from jobs.status import State
+from jobs.status import Status
 from tests.harness.floor import Floor
 from tests.sandbox import Task
 from worker import poll
@@ -19,8 +19,8 @@ def expected(floor: Floor, task: Task, *, own_host: bool = True, **facts: Any) -
     url = f"{floor.box.url}/v1/get_result?id={task.id}" if own_host else None
 
     def expect(job: Job | None, now: float) -> Job:
-        known = job or Job.expected(task.id, now - 100, floor.wired.settings.patience)
-        return replace(known, polling_url=url, **facts).called_for(now)
+        known = job or Job.expected(task.id, now - 100, floor.wired.settings.timeouts)
+        return replace(known, polling_url=url, **facts).enqueue(now)
 
     floor.wired.store.change(task.id, expect, new=True)
 
@@ -34,27 +34,27 @@ def asked(floor: Floor, task: Task) -> Job:
 @pytest.mark.parametrize(
     ("outcome", "state"),
     [
-        ("error", State.FAILED),
-        ("failed", State.FAILED),
-        ("content_moderated", State.MODERATED),
-        ("request_moderated", State.MODERATED),
+        ("error", Status.FAILED),
+        ("failed", Status.FAILED),
+        ("content_moderated", Status.MODERATED),
+        ("request_moderated", Status.MODERATED),
     ],
 )
 def test_a_failed_task_told_as_a_server_error_ends_with_bfls_reason(
-    floor: Floor, status: int, outcome: str, state: State
+    floor: Floor, status: int, outcome: str, state: Status
 ) -> None:
     task = floor.finished(outcome=outcome, failed_status=status, error_text="the model ran dry")
     expected(floor, task)
     job = asked(floor, task)
-    assert job.state is state
-    assert job.failure is None or "the model ran dry" in job.failure.message
+    assert job.status is state
+    assert job.error is None or "the model ran dry" in job.error.message
 
 
 @pytest.mark.parametrize("fault", ["poll_503", "poll_500"])
 def test_a_server_error_without_a_final_word_is_asked_again(floor: Floor, fault: str) -> None:
     task = floor.finished(**{fault: 1})
     expected(floor, task)
-    assert asked(floor, task).state is State.SUBMITTED
+    assert asked(floor, task).status is Status.SUBMITTED
 
 
 def test_pending_on_its_own_host_keeps_a_job_alive(floor: Floor) -> None:
@@ -77,14 +77,14 @@ def test_a_poll_that_says_pending_begins_the_grace_anew(floor: Floor) -> None:
     task = floor.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
     expected(floor, task, model="flux-3-video")
     job, now = asked(floor, task), floor.wired.store.now()
-    assert job.look_at is not None and job.look_at - now > 1500
+    assert job.next_check_at is not None and job.next_check_at - now > 1500
 
 
 def test_a_job_whose_callback_nobody_sends_is_polled_at_short_intervals(floor: Floor) -> None:
     task = floor.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
     expected(floor, task, model="flux-3-video", awaits_callback=False)
     job, now = asked(floor, task), floor.wired.store.now()
-    assert job.look_at is not None and job.look_at - now < 15
+    assert job.next_check_at is not None and job.next_check_at - now < 15
 
 
 # Without a polling URL.
@@ -115,15 +115,17 @@ def test_the_sandbox_has_no_regions() -> None:
     assert polling_urls("http://127.0.0.1:9", "a") == ("http://127.0.0.1:9/v1/get_result?id=a",)
 
 
-@pytest.mark.parametrize(("tries", "remaining", "count"), [(0, 3000, 5), (1, 3000, 1), (4, 5, 5)])
+@pytest.mark.parametrize(
+    ("attempts", "remaining", "count"), [(0, 3000, 5), (1, 3000, 1), (4, 5, 5)]
+)
 def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
-    floor: Floor, tries: int, remaining: float, count: int
+    floor: Floor, attempts: int, remaining: float, count: int
 ) -> None:
     task = floor.finished()
     expected(floor, task, own_host=False, origin=GLOBAL)
     claim = Claim.take(floor.wired.store, task.id)
     assert claim is not None
     now = floor.wired.store.now()
-    job = replace(claim.job, tries=tries, deadline=now + remaining)
+    job = replace(claim.job, attempts=attempts, deadline=now + remaining)
     everywhere = poll.is_first_or_last(job, now)
     assert len(poll.urls_of(floor.wired, job, everywhere=everywhere)) == count

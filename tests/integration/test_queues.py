@@ -14,22 +14,24 @@ from rq.serializers import JSONSerializer
 
 from jobs import ingest
 from jobs.report import Report
-from jobs.status import News, Source
+from jobs.status import ReportKind, Source
 from jobs.store import rq_entries
 from jobs.store.job_store import Store
 from jobs.store.rq_entries import ENTRY_TTL_SECONDS, QUEUE_NAME
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from worker import startup, tasks
 
-PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 # Refused before anything is fetched: what shows is that the task was run.
 HOSTILE_URL = "https://delivery.example.com/sample.jpeg?sig=canary"
 
 
 def ready(task_id: str) -> Report:
-    return Report(task_id=task_id, news=News.READY, source=Source.CALLBACK, urls=(HOSTILE_URL,))
+    return Report(
+        task_id=task_id, news=ReportKind.READY, source=Source.CALLBACK, urls=(HOSTILE_URL,)
+    )
 
 
 @pytest.fixture
@@ -110,7 +112,7 @@ def test_each_job_that_newly_waits_gets_one_entry(store: Store, queue: Queue) ->
 
 
 def test_a_job_nobody_waits_for_gets_none(store: Store, queue: Queue) -> None:
-    failed = Report(task_id="job", news=News.FAILED, source=Source.CALLBACK)
+    failed = Report(task_id="job", news=ReportKind.FAILED, source=Source.CALLBACK)
     ingest.apply_report(store, failed, PATIENCE)
     assert len(queue) == 0
 
@@ -131,7 +133,7 @@ def test_a_worker_of_rq_runs_the_entries(store: Store, queue: Queue) -> None:
     worker.work(burst=True)
     for task_id in ("one", "two"):
         job = store.load(task_id)
-        assert job is not None and (job.rescue_attempts, job.wanted, job.lease_until) == (
+        assert job is not None and (job.rescue_attempts, job.work_deadline, job.lease_until) == (
             1,
             None,
             None,

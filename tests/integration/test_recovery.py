@@ -17,7 +17,7 @@ from jobs.errors import ClaimLost, TransferFailed
 from jobs.job import Job
 from jobs.report import Report
 from jobs.serializer import sidecar
-from jobs.status import News, Source, State
+from jobs.status import ReportKind, Source, Status
 from jobs.storage.base import MediaStore, Part, part, sidecar_key, token_of
 from tests.harness import RedisServer, TestBucket
 from tests.harness.floor import Floor
@@ -62,7 +62,7 @@ def published_by_a_dead_worker(floor: Floor, task: Task) -> str:
     Rescue(floor.wired, claim).rescue_files()
     floor.die_with(claim)
     (key,) = objects(floor, task)
-    assert token_of(key) == claim.job.fence
+    assert token_of(key) == claim.job.fencing_token
     return key
 
 
@@ -75,7 +75,7 @@ def objects(floor: Floor, task: Task) -> list[str]:
 def assert_stored(floor: Floor, task: Task) -> None:
     """The storage has the files of the record, with their sidecars, and nothing else."""
     job, media = floor.job(task), floor.wired.media
-    assert job.state is State.STORED
+    assert job.status is Status.STORED
     assert sorted(objects(floor, task)) == sorted(file.key for file in job.media)
     for n, file in enumerate(job.media):
         assert b"".join(media.read(file.key)) == floor.box.picture(task.id, n)
@@ -201,9 +201,9 @@ def test_a_late_worker_of_a_forgotten_job_leaves_nothing(floor: Floor) -> None:
 def called_with_a_dead_url(floor: Floor, task: Task) -> None:
     """BFL has no fresh one either."""
     url = f"{floor.box.url}/gone/sample.jpeg"
-    report = Report(task_id=task.id, news=News.READY, source=Source.CALLBACK, urls=(url,))
-    ingest.apply_report(floor.wired.store, report, floor.wired.settings.patience)
-    floor.wired.store.change(task.id, lambda job, _now: job and replace(job, asked_again=True))
+    report = Report(task_id=task.id, news=ReportKind.READY, source=Source.CALLBACK, urls=(url,))
+    ingest.apply_report(floor.wired.store, report, floor.wired.settings.timeouts)
+    floor.wired.store.change(task.id, lambda job, _now: job and replace(job, refreshed=True))
 
 
 def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(floor: Floor) -> None:
@@ -227,7 +227,7 @@ def test_a_lost_history_repeats_no_name(floor: Floor) -> None:
     floor.wired.redis.flushall()
     floor.unclear(task)
     assert floor.take(task) and floor.take(task)
-    assert floor.job(task).state is State.STORED
+    assert floor.job(task).status is Status.STORED
     (file,) = floor.job(task).media
     assert {before} < set(objects(floor, task)) and file.key != before
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.status import State
+from jobs.status import Status
 from tests.harness.floor import Floor
 from tests.system.bad_input.trap import Trap
 
@@ -21,7 +21,7 @@ def test_media_behind_redirects_are_stored(floor: Floor, hops: int) -> None:
     task = floor.ready(redirect_hops=hops)
     floor.take(task)
     job = floor.job(task)
-    assert job.state is State.STORED
+    assert job.status is Status.STORED
     assert b"".join(floor.wired.media.read(job.media[0].key)) == floor.box.picture(task.id)
     fetched = [seen for seen in floor.box.requests if seen.path.startswith(("/results", "/hop"))]
     assert len(fetched) == hops + 1 and not [seen for seen in fetched if seen.has_key]
@@ -30,7 +30,7 @@ def test_media_behind_redirects_are_stored(floor: Floor, hops: int) -> None:
 def test_a_fourth_redirect_is_a_failed_try(floor: Floor) -> None:
     task = floor.ready(redirect_hops=4)
     floor.take(task)
-    assert floor.job(task).state is State.READY
+    assert floor.job(task).status is Status.READY
     assert "there are more than 3 redirects" in str(floor.job(task).timeline)
 
 
@@ -54,7 +54,7 @@ def test_a_hop_that_is_refused_is_a_failed_try_and_a_line_on_the_timeline(
     task = floor.ready(redirect=location.format(port=trap.port))
     floor.take(task)
     job = floor.job(task)
-    assert job.state is State.READY
+    assert job.status is Status.READY
     assert job.timeline[-1].what == "rescue put off" and "redirect" in str(job.timeline[-1].detail)
     assert trap.visits == []
 
@@ -63,7 +63,7 @@ def test_an_unknown_delivery_host_is_tried_again_while_the_url_lives(floor: Floo
     task = floor.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
     floor.take(task)
     job = floor.job(task)
-    assert job.state is State.READY and job.look_at is not None
+    assert job.status is Status.READY and job.next_check_at is not None
     assert "cdn.example.com" in str(job.timeline[-1].detail)
     assert "CANARY" not in str(job.timeline)
     assert floor.downloads(task) == 0
@@ -74,8 +74,8 @@ def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(floor: Floor
     task = floor.ready(sample_url=dead)
     floor.take(task)
     job = floor.job(task)
-    assert job.state is State.EXPIRED
-    assert job.failure is not None and "cdn.example.com" in job.failure.message
+    assert job.status is Status.EXPIRED
+    assert job.error is not None and "cdn.example.com" in job.error.message
 
 
 def test_a_polling_answer_behind_redirects_is_read(floor: Floor) -> None:
@@ -93,7 +93,7 @@ def test_the_key_does_not_follow_a_redirect_to_another_host(
     floor.unclear(task)
     floor.take(task)
     job = floor.job(task)
-    assert job.state is State.SUBMITTED and "redirect" in str(job.timeline[-1].detail)
+    assert job.status is Status.SUBMITTED and "redirect" in str(job.timeline[-1].detail)
     assert trap.visits == []
 
 
@@ -101,5 +101,5 @@ def test_the_key_does_not_follow_a_redirect_to_another_path(floor: Floor) -> Non
     task = floor.finished(poll_redirect="/v1/credits")
     floor.unclear(task)
     floor.take(task)
-    assert floor.job(task).state is State.SUBMITTED
+    assert floor.job(task).status is Status.SUBMITTED
     assert not [seen for seen in floor.box.requests if seen.path == "/v1/credits"]

@@ -7,14 +7,14 @@ from redis import Redis
 
 from jobs import ingest
 from jobs.report import Report
-from jobs.status import News, Source
+from jobs.status import ReportKind, Source
 from jobs.store.keys import REFUSALS
 from jobs.store.refused_callbacks import KEPT_MAX, KEPT_SECONDS
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
-PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 COUNTER = "callback_refused"
 
 
@@ -28,7 +28,7 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 def parts(redis: Redis) -> Parts:
     """One job is known."""
     parts = Parts.over(redis)
-    report = Report(task_id="known", news=News.PROGRESS, source=Source.CALLBACK)
+    report = Report(task_id="known", news=ReportKind.PROGRESS, source=Source.CALLBACK)
     ingest.apply_report(parts.store, report, PATIENCE)
     return parts
 
@@ -50,7 +50,7 @@ def test_a_refusal_for_a_job_nobody_knows_is_only_counted(
     parts: Parts, redis: Redis, job_id: str | None
 ) -> None:
     parts.refusals.note(job_id, "wrong secret")
-    assert parts.pulse.tally().counts[COUNTER] == 1
+    assert parts.metrics.totals().counts[COUNTER] == 1
     assert list(redis.scan_iter(f"{REFUSALS}*")) == []
 
 
@@ -58,5 +58,5 @@ def test_of_many_refusals_the_latest_are_kept_for_a_while(parts: Parts, redis: R
     for n in range(3 * KEPT_MAX):
         parts.refusals.note("known", f"reason {n}")
     assert reasons(parts, "known") == [f"reason {n}" for n in range(2 * KEPT_MAX, 3 * KEPT_MAX)]
-    assert parts.pulse.tally().counts[COUNTER] == 3 * KEPT_MAX
+    assert parts.metrics.totals().counts[COUNTER] == 3 * KEPT_MAX
     assert 0 < int(redis.ttl(f"{REFUSALS}known")) <= KEPT_SECONDS

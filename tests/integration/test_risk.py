@@ -8,18 +8,18 @@ from redis import Redis
 from jobs import ingest
 from jobs.config.concurrency import Limits
 from jobs.report import Report
-from jobs.status import News, Source
+from jobs.status import ReportKind, Source
 from jobs.store.clock import Clock
-from jobs.store.expiring import LOOKS_MAX, Risk
+from jobs.store.expiring import JOBS_READ_MAX, ExpiringUrls
 from jobs.store.job_store import Store
 from jobs.store.keys import RECORDS
-from jobs.store.submission_queue import Queue, Slots
+from jobs.store.submission_queue import Queue, SubmissionQueue
 from jobs.submission import create
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
-PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def ready(store: Store, job_id: str, life: float) -> None:
     report = Report(
         task_id=job_id,
         source=Source.CALLBACK,
-        news=News.READY,
+        news=ReportKind.READY,
         urls=(f"https://delivery-eu1.bfl.ai/{job_id}",),
         expires=store.now() + life,
     )
@@ -50,7 +50,7 @@ def put_in_line(store: Store, job_id: str, model: str) -> None:
 
 
 def at_risk(redis: Redis, limit: int = 10) -> list[str]:
-    return [job.id for job in Risk(redis).most_urgent(limit)]
+    return [job.id for job in ExpiringUrls(redis).most_urgent(limit)]
 
 
 def test_the_job_whose_url_dies_first_is_named_first(store: Store, redis: Redis) -> None:
@@ -67,9 +67,9 @@ def test_a_job_that_a_worker_is_at_is_at_risk_as_well(store: Store, redis: Redis
 
 
 def test_the_most_urgent_is_found_among_very_many(store: Store, redis: Redis) -> None:
-    for n in range(3 * LOOKS_MAX):
+    for n in range(3 * JOBS_READ_MAX):
         ready(store, f"job-{n}", 400 - n)
-    assert at_risk(redis, 2) == [f"job-{3 * LOOKS_MAX - 1}", f"job-{3 * LOOKS_MAX - 2}"]
+    assert at_risk(redis, 2) == [f"job-{3 * JOBS_READ_MAX - 1}", f"job-{3 * JOBS_READ_MAX - 2}"]
 
 
 def test_a_broken_record_hides_nobody(store: Store, redis: Redis) -> None:
@@ -82,10 +82,12 @@ def test_a_broken_record_hides_nobody(store: Store, redis: Redis) -> None:
 def test_who_waits_for_a_slot_is_counted_by_model(store: Store, redis: Redis) -> None:
     for job_id, model in {"a": "flux-dev", "b": "flux-dev", "c": "flux-tools/vto-v2"}.items():
         put_in_line(store, job_id, model)
-    crowd = Slots(redis, Clock(redis), Limits(4, {"flux-dev": 2, "flux-3-video": 1})).crowd()
-    assert crowd.waiting == 3
-    assert (crowd.used, crowd.most) == (0, 4)
-    assert crowd.models == [
+    slot_usage = SubmissionQueue(
+        redis, Clock(redis), Limits(4, {"flux-dev": 2, "flux-3-video": 1})
+    ).slot_usage()
+    assert slot_usage.waiting == 3
+    assert (slot_usage.used, slot_usage.most) == (0, 4)
+    assert slot_usage.models == [
         Queue("flux-3-video", 0, 1, 0),
         Queue("flux-dev", 0, 2, 2),
         Queue("flux-tools/vto-v2", 0, 4, 1),

@@ -12,16 +12,16 @@ from jobs import ingest
 from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.report import Report
-from jobs.status import News, Source, State
+from jobs.status import ReportKind, Source, Status
 from jobs.store.job_store import Store
 from jobs.store.keys import RECORDS
 from jobs.store.search import Search
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from worker.claim import Claim
 
-PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 
 
@@ -35,23 +35,25 @@ class CountingConnection(Connection):
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
 
-def report(task_id: str, news: News = News.READY, source: Source = Source.CALLBACK) -> Report:
+def report(
+    task_id: str, news: ReportKind = ReportKind.READY, source: Source = Source.CALLBACK
+) -> Report:
     return Report(
         task_id=task_id,
         news=news,
         source=source,
-        urls=(URL,) if news is News.READY else (),
+        urls=(URL,) if news is ReportKind.READY else (),
     )
 
 
-def accepted(store: Store, *task_ids: str, news: News = News.READY) -> None:
+def accepted(store: Store, *task_ids: str, news: ReportKind = ReportKind.READY) -> None:
     for task_id in task_ids:
         ingest.apply_report(store, report(task_id, news), PATIENCE)
 
 
-def born(store: Store, job_id: str, at: float, state: State = State.SUBMITTED) -> None:
+def born(store: Store, job_id: str, at: float, state: Status = Status.SUBMITTED) -> None:
     """A job with a given time of creation."""
-    job = replace(Job.expected(job_id, at, PATIENCE), state=state)
+    job = replace(Job.expected(job_id, at, PATIENCE), status=state)
     store.change(job_id, lambda _job, _now: job, new=True)
 
 
@@ -80,7 +82,7 @@ def test_no_update_is_lost_between_writers(store: Store) -> None:
     def add_one(_: int) -> None:
         def step(job: Job | None, now: float) -> Job | None:
             count = (job.metadata if job else {}).get("count", 0)
-            return job.described(now, {"metadata": {"count": count + 1}}) if job else None
+            return job.with_details(now, {"metadata": {"count": count + 1}}) if job else None
 
         store.change("job", step)
 
@@ -105,8 +107,8 @@ def test_a_writer_who_comes_second_starts_from_what_the_first_one_wrote(store: S
         assert job is not None
         seen.append(job.version)
         if len(seen) == 1:
-            store.change("job", lambda other, at: other and other.noted(at, "the first"))
-        return job.noted(now, "the second")
+            store.change("job", lambda other, at: other and other.with_event(at, "the first"))
+        return job.with_event(now, "the second")
 
     after = store.change("job", step).after
     assert after is not None and len(set(seen)) == 2
@@ -153,10 +155,10 @@ def test_a_fresh_callback_costs_one_round_trip(a_counted_store: Store) -> None:
     assert CountingConnection.sent == 1
 
 
-@pytest.mark.parametrize("second", [News.READY, News.FAILED, News.PROGRESS])
-@pytest.mark.parametrize("first", [News.PROGRESS, News.READY, News.FAILED])
+@pytest.mark.parametrize("second", [ReportKind.READY, ReportKind.FAILED, ReportKind.PROGRESS])
+@pytest.mark.parametrize("first", [ReportKind.PROGRESS, ReportKind.READY, ReportKind.FAILED])
 def test_a_callback_for_a_known_job_costs_two_round_trips(
-    a_counted_store: Store, first: News, second: News
+    a_counted_store: Store, first: ReportKind, second: ReportKind
 ) -> None:
     accepted(a_counted_store, "job", news=first)
     CountingConnection.sent = 0
@@ -190,9 +192,9 @@ def test_pages_stay_where_they_are_while_jobs_arrive(parts: Parts) -> None:
 def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: int) -> None:
     store = parts.store
     for n in range(25):
-        born(store, f"job-{n:02}", 1_700_000_000.0, list(State)[n % 3])
-    born(store, "older", 1_600_000_000.0, State.STORED)
-    born(store, "oldest", 1_500_000_000.0, State.LOST)
+        born(store, f"job-{n:02}", 1_700_000_000.0, list(Status)[n % 3])
+    born(store, "older", 1_600_000_000.0, Status.STORED)
+    born(store, "oldest", 1_500_000_000.0, Status.LOST)
     found = pages(parts, limit)
     assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
     newest = [f"job-{n:02}" for n in reversed(range(25))]
@@ -201,13 +203,15 @@ def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: 
 
 def test_a_page_shows_only_the_states_that_were_asked_for(parts: Parts) -> None:
     accepted(parts.store, "ready")
-    accepted(parts.store, "failed", news=News.FAILED)
-    assert [job.id for job in parts.pages.page(Search(states=(State.FAILED,)), 10, None).jobs] == [
-        "failed"
-    ]
+    accepted(parts.store, "failed", news=ReportKind.FAILED)
+    assert [
+        job.id for job in parts.pages.page(Search(statuses=(Status.FAILED,)), 10, None).jobs
+    ] == ["failed"]
 
 
 def test_a_record_reads_back_the_same(store: Store) -> None:
     accepted(store, "job")
-    change = store.change("job", lambda job, now: job and job.claimed(now).noted(now, "x", y=[1]))
+    change = store.change(
+        "job", lambda job, now: job and job.claimed(now).with_event(now, "x", y=[1])
+    )
     assert change.written and store.load("job") == change.after

@@ -13,26 +13,26 @@ from redis import Redis
 
 from jobs import ingest, services
 from jobs.config import settings
-from jobs.errors import BrokenRecord, StoreUnavailable
+from jobs.errors import StoreUnavailable, UnreadableRecord
 from jobs.job import Job
 from jobs.report import Report
 from jobs.services import Services
-from jobs.status import News, Source
+from jobs.status import ReportKind, Source
 from jobs.store.job_store import Store
 from jobs.store.keys import DUE, RECORDS, WAITING
 from jobs.store.search import Search
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from tests.harness.redis_server import RQ_KEYS
 from worker.sweep import sweep
 
-PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 
 
-def accepted(store: Store, *task_ids: str, news: News = News.READY) -> None:
-    urls = (URL,) if news is News.READY else ()
+def accepted(store: Store, *task_ids: str, news: ReportKind = ReportKind.READY) -> None:
+    urls = (URL,) if news is ReportKind.READY else ()
     for task_id in task_ids:
         report = Report(task_id=task_id, news=news, source=Source.CALLBACK, urls=urls)
         ingest.apply_report(store, report, PATIENCE)
@@ -91,7 +91,7 @@ def test_without_memory_nothing_is_recorded_not_even_in_part(
 def test_without_memory_a_known_job_stays_as_it_was(
     store: Store, redis: Redis, redis_server: RedisServer
 ) -> None:
-    accepted(store, "job", news=News.PROGRESS)
+    accepted(store, "job", news=ReportKind.PROGRESS)
     before = redis.get(RECORDS + "job")
     redis_server.set_maxmemory(1)
     with pytest.raises(StoreUnavailable):
@@ -138,7 +138,7 @@ def test_a_broken_record_does_not_hide_the_others_from_a_list(
 ) -> None:
     wired = a_broken_record_before_a_good_one
     assert [job.id for job in wired.pages.page(Search(), 10, None).jobs] == ["good"]
-    with pytest.raises(BrokenRecord):
+    with pytest.raises(UnreadableRecord):
         wired.store.load("broken")
 
 
@@ -152,9 +152,9 @@ def test_a_due_id_without_a_record_is_cleared_away(wired: Services, redis: Redis
 # Forgetting.
 
 
-@pytest.mark.parametrize("news", News)
+@pytest.mark.parametrize("news", ReportKind)
 def test_a_forgotten_job_leaves_no_trace(
-    parts: Parts, store: Store, redis: Redis, news: News
+    parts: Parts, store: Store, redis: Redis, news: ReportKind
 ) -> None:
     accepted(store, "job", news=news)
     parts.refusals.note("job", "wrong secret")
@@ -194,12 +194,12 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
         lambda parts: parts.pages.page(Search(), 1, None),
         lambda parts: parts.store.forget(Job.expected("job", 0.0, PATIENCE)),
         lambda parts: parts.store.hint(["job"]),
-        lambda parts: parts.store.put_off("job", 1.0),
+        lambda parts: parts.store.postpone("job", 1.0),
         lambda parts: parts.store.count({"x": 1}),
-        lambda parts: parts.pulse.beat("x", 1.0),
-        lambda parts: parts.pulse.seen(),
-        lambda parts: parts.pulse.ping(),
-        lambda parts: parts.pulse.tally(),
+        lambda parts: parts.metrics.record_heartbeat("x", 1.0),
+        lambda parts: parts.metrics.seen(),
+        lambda parts: parts.metrics.ping(),
+        lambda parts: parts.metrics.totals(),
         lambda parts: parts.refusals.note("job", "wrong secret"),
         lambda parts: parts.refusals.of(["job"]),
     ],
@@ -274,7 +274,7 @@ def test_the_clock_is_that_of_redis_and_not_of_this_machine(
         store = parts.store
         assert store.now() == pytest.approx(1_000_000_000.0, abs=5)
         server.clock += 600
-        parts.pulse.seen()  # any answer of Redis brings its clock along
+        parts.metrics.seen()  # any answer of Redis brings its clock along
         assert store.now() == pytest.approx(1_000_000_600.0, abs=5)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobs.bfl import submissions as dialect
-from jobs.status import State
+from jobs.status import Status
 from tests.harness import RedisServer
 from tests.harness.floor import one_turn
 from tests.sandbox import Sandbox
@@ -51,10 +51,11 @@ def test_a_strict_model_is_submitted_to_once_more_without_a_webhook(
     first, second = submit(bench, "a", model)
     assert set(first) - set(second) == {"webhook_url", "webhook_secret"}
     job, now = bench.job("a"), bench.wired.store.now()
-    assert job.state is State.SUBMITTED and job.task_id == bench.box.tasks()[0].id
-    assert job.look_at and job.look_at < now + bench.wired.settings.patience.grace(None) / 2, (
-        "polled"
-    )
+    assert job.status is Status.SUBMITTED and job.task_id == bench.box.tasks()[0].id
+    assert (
+        job.next_check_at
+        and job.next_check_at < now + bench.wired.settings.timeouts.grace(None) / 2
+    ), "polled"
 
 
 def test_a_strict_model_is_remembered_for_a_day(bench: Bench) -> None:
@@ -79,11 +80,11 @@ def test_a_422_about_the_callers_own_field_is_the_callers(
 ) -> None:
     sent = submit(bench, "a", "flux-3-image", **fields)
     job = bench.job("a")
-    assert job.state is State.FAILED and job.failure and job.failure.code == "invalid_input"
+    assert job.status is Status.FAILED and job.error and job.error.code == "invalid_input"
     assert len(sent) == 1 and not bench.box.tasks()
-    said = json.dumps(job.failure.said)
+    said = json.dumps(job.error.said)
     assert all(f'"{name}"' in said for name in fields)
-    assert "webhook" not in said + job.failure.message, "only its own mistakes are told"
+    assert "webhook" not in said + job.error.message, "only its own mistakes are told"
 
 
 def test_a_refusal_never_repeats_the_secret_of_our_webhook(bench: Bench) -> None:

@@ -15,11 +15,11 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
     floor: Floor, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     """The job raises an error that nobody foresaw when its deadline has passed."""
-    store, patience = floor.wired.store, floor.wired.settings.patience
+    store, timeouts = floor.wired.store, floor.wired.settings.timeouts
     for name in ("bad", "good"):
         store.change(
             name,
-            lambda _job, now, name=name: Job.expected(name, now - 7200, patience),  # type: ignore[misc]
+            lambda _job, now, name=name: Job.expected(name, now - 7200, timeouts),  # type: ignore[misc]
             new=True,
         )
 
@@ -29,15 +29,15 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
 
     sweep(floor.wired, ended)
     good = store.load("good")
-    assert good and good.state.terminal
+    assert good and good.status.terminal
     assert store.due(10).ids == ()
     assert "job bad: unexpected" in caplog.text and "secret" not in caplog.text
 
 
 def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(floor: Floor) -> None:
-    patience = floor.wired.settings.patience
+    timeouts = floor.wired.settings.timeouts
     floor.wired.store.change(
-        "job", lambda _job, now: Job.expected("job", now - 7200, patience), new=True
+        "job", lambda _job, now: Job.expected("job", now - 7200, timeouts), new=True
     )
 
     def ended(_job: Job) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.job import Job
-from jobs.status import State
+from jobs.status import Status
 from tests.harness.floor import Floor
 from tests.harness.patience import wait_for
 from worker import rescue, thumbnails
@@ -25,7 +25,7 @@ def test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names(floor
     sooner = floor.ready(life=30)
     assert floor.wired.store.most_urgent() == sooner.id
     assert floor.take(later)
-    assert (floor.job(sooner).state, floor.job(later).state) == (State.STORED, State.READY)
+    assert (floor.job(sooner).status, floor.job(later).status) == (Status.STORED, Status.READY)
 
 
 def test_a_question_to_bfl_does_not_come_before_a_url_that_dies_soon(floor: Floor) -> None:
@@ -33,7 +33,7 @@ def test_a_question_to_bfl_does_not_come_before_a_url_that_dies_soon(floor: Floo
     asked = floor.finished()
     floor.unclear(asked)
     assert floor.take(asked)
-    assert (floor.job(dying).state, floor.polls(asked)) == (State.STORED, 0)
+    assert (floor.job(dying).status, floor.polls(asked)) == (Status.STORED, 0)
 
 
 def test_a_turn_without_any_work_does_nothing(floor: Floor) -> None:
@@ -53,11 +53,11 @@ def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay
 
     def half_there(job: Job | None, now: float) -> Job | None:
         nowhere = f"{floor.box.url}/results/nowhere/sample.jpeg"
-        return job and job.described(now, {"urls": (*job.urls, nowhere)})
+        return job and job.with_details(now, {"urls": (*job.urls, nowhere)})
 
     floor.wired.store.change(task.id, half_there)
     assert floor.take(task)
-    assert floor.job(task).state is State.EXPIRED
+    assert floor.job(task).status is Status.EXPIRED
     assert floor.downloads(task) == 1
     assert list(floor.media_root.rglob("*.jpg")) == []
 
@@ -71,12 +71,12 @@ def test_a_polling_url_on_record_is_checked_before_the_key_goes_there(floor: Flo
     elsewhere = f"{floor.box.url}/elsewhere?id={task.id}"
 
     def bent(job: Job | None, now: float) -> Job | None:
-        return job and job.described(now, {"polling_url": elsewhere})
+        return job and job.with_details(now, {"polling_url": elsewhere})
 
     floor.wired.store.change(task.id, bent)
     assert floor.take(task)
     assert [seen.target for seen in floor.box.requests] == []
-    assert floor.job(task).state is State.SUBMITTED
+    assert floor.job(task).status is Status.SUBMITTED
 
 
 @pytest.mark.parametrize("fault", ["poll_429", "poll_503"])
@@ -85,8 +85,8 @@ def test_bfl_is_not_asked_before_the_time_it_named(floor: Floor, fault: str) -> 
     floor.unclear(task)
     floor.take(task)
     job = floor.job(task)
-    assert job.wanted is None and job.look_at is not None
-    assert job.look_at - floor.wired.store.now() == pytest.approx(RETRY_AFTER_SECONDS, abs=5)
+    assert job.work_deadline is None and job.next_check_at is not None
+    assert job.next_check_at - floor.wired.store.now() == pytest.approx(RETRY_AFTER_SECONDS, abs=5)
 
 
 def test_a_fresh_url_is_asked_for_once(floor: Floor) -> None:
@@ -96,15 +96,15 @@ def test_a_fresh_url_is_asked_for_once(floor: Floor) -> None:
     until_dead(floor, first)
     floor.take(task)
     second = floor.job(task)
-    assert second.state is State.READY and second.urls != first.urls and second.asked_again
+    assert second.status is Status.READY and second.urls != first.urls and second.refreshed
     until_dead(floor, second)
     floor.take(task)
-    assert floor.job(task).state is State.EXPIRED
+    assert floor.job(task).status is Status.EXPIRED
     assert (floor.polls(task), floor.downloads(task)) == (2, 2)
 
 
 def until_dead(floor: Floor, job: Job) -> None:
-    dies_at = job.urls_die_at or 0.0
+    dies_at = job.expire_at or 0.0
     wait_for("the URL is dead", lambda: floor.wired.store.now() > dies_at, 5)
 
 
@@ -115,7 +115,7 @@ def test_thumbnails_wait_until_no_job_does(floor: Floor) -> None:
     later = floor.ready(life=3000)
     sooner = floor.ready(life=30)
     assert floor.take(later)
-    assert floor.thumbnails(sooner) == [None] and floor.job(later).state is State.READY
+    assert floor.thumbnails(sooner) == [None] and floor.job(later).status is Status.READY
     assert floor.take(later)
     assert all(floor.thumbnails(sooner)) and all(floor.thumbnails(later))
 
@@ -136,7 +136,7 @@ def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
     monkeypatch.setattr(thumbnails, "make", make)
     floor.take(many)
     floor.take(many)
-    assert all(floor.thumbnails(many)) and floor.job(many).draw_at is None
+    assert all(floor.thumbnails(many)) and floor.job(many).thumbnails_due_at is None
 
 
 def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(floor: Floor) -> None:
@@ -144,13 +144,13 @@ def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(floor: Floor) -> N
     claim = Claim.take(floor.wired.store, task.id)
     assert claim is not None
     rescue.rescue(floor.wired, claim)  # and then its worker was killed
-    floor.wired.redis.delete(floor.wired.hints.queue_key)
+    floor.wired.redis.delete(floor.wired.rq_entries.queue_key)
     sweep(floor.wired)
-    assert floor.wired.redis.llen(floor.wired.hints.queue_key) == 1
+    assert floor.wired.redis.llen(floor.wired.rq_entries.queue_key) == 1
     assert not floor.take(task)
     assert all(floor.thumbnails(task))
     sweep(floor.wired)
-    assert floor.wired.redis.llen(floor.wired.hints.queue_key) == 1
+    assert floor.wired.redis.llen(floor.wired.rq_entries.queue_key) == 1
 
 
 def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(floor: Floor) -> None:
@@ -163,4 +163,4 @@ def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(floor: Floor) -> N
     floor.wired.store.forget(job)
     thumbnails.keep(floor.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     assert [path for path in floor.media_root.rglob("*") if path.is_file()] == []
-    assert floor.wired.store.to_draw() is None
+    assert floor.wired.store.due_thumbnails() is None

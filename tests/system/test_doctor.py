@@ -190,10 +190,10 @@ def test_a_silent_process_is_named(
     installation.kill(process)
     with installation.redis.client() as client:
         over = Parts.over(client)
-        over.pulse.beat(process, over.store.now() - limit - 5)
+        over.metrics.record_heartbeat(process, over.store.now() - limit - 5)
         said = shell.run("doctor")
         installation.start(process)
-        wait_for("it is seen again", lambda: over.pulse.seen()[process] < limit, 30)
+        wait_for("it is seen again", lambda: over.metrics.seen()[process] < limit, 30)
     assert failed(said) == [process]
     assert "was last seen" in said.words
 

@@ -106,8 +106,8 @@ def test_with_fsync_callbacks_that_come_together_share_a_wait_for_the_disk(
     client = start(alone, "fsync")
     assert len(acknowledged(client, range(CALLBACKS))) == CALLBACKS
     with redis_server.client() as redis:
-        waits = redis.info("commandstats")["cmdstat_waitaof"]["calls"]
-    assert 1 <= waits < CALLBACKS
+        is_queued = redis.info("commandstats")["cmdstat_waitaof"]["calls"]
+    assert 1 <= is_queued < CALLBACKS
 
 
 @pytest.mark.parametrize(

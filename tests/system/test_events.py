@@ -195,7 +195,7 @@ def test_who_was_too_long_away_is_told_so(
         before.wait_for(1)
     with redis_server.client() as redis, redis.pipeline() as pipe:
         for _ in range(ANNOUNCED_MAX + 500):
-            pipe.xadd(EVENTS, {"id": "gone", "state": "stored"}, maxlen=ANNOUNCED_MAX)
+            pipe.xadd(EVENTS, {"id": "gone", "status": "stored"}, maxlen=ANNOUNCED_MAX)
         pipe.execute()
     client.put_job("late")
     with all_events(installation, before.last_id) as watcher:
@@ -273,7 +273,7 @@ def test_a_reader_that_does_not_read_costs_no_memory(
         before = memory(installation)
         with redis_server.client() as redis, redis.pipeline() as pipe:
             for _ in range(5000):
-                pipe.xadd(EVENTS, {"id": "job-000", "state": "submitted"})
+                pipe.xadd(EVENTS, {"id": "job-000", "status": "submitted"})
             pipe.execute()
         quick.wait_for(5000, 40)
         assert memory(installation) - before < 60_000_000

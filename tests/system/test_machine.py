@@ -22,12 +22,12 @@ from jobs import services as wiring
 from jobs.config.settings import load
 from jobs.errors import ClaimLost
 from jobs.job import Job
-from jobs.media_file import Kept
+from jobs.media_file import MediaFile
 from jobs.report import Failure, Moderation, Report
 from jobs.services import Services
-from jobs.status import REOPENABLE, News, Source, State
+from jobs.status import REOPENABLE, ReportKind, Source, Status
 from jobs.store.keys import POLLS, WAITING
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from receiver import create_app
 from tests.harness import RedisServer
 from tests.harness.books import Books
@@ -40,7 +40,7 @@ ENVIRONMENT = {
     "SECRET_KEY": "signing-key-of-tests",
     "API_KEYS": "a:admin-key-of-tests:admin",
 }
-KEPT = Kept(key="2026/01/01/job-0.jpg", content_type="image/jpeg", bytes=1, sha256="00")
+KEPT = MediaFile(key="2026/01/01/job-0.jpg", content_type="image/jpeg", bytes=1, sha256="00")
 PROFILE = settings(
     max_examples=200,
     stateful_step_count=30,
@@ -51,7 +51,7 @@ PROFILE = settings(
 
 NAMES = ("one", "two", "three")
 IDS = st.sampled_from(NAMES)
-NEWS, SOURCES = st.sampled_from(News), st.sampled_from(Source)
+NEWS, SOURCES = st.sampled_from(ReportKind), st.sampled_from(Source)
 LIVES, INDEXES = st.none() | st.floats(-60, 7200), st.integers(0, 1000)
 
 
@@ -75,34 +75,34 @@ class Installation(RuleBasedStateMachine):
 
     @rule(task_id=IDS, news=NEWS, source=SOURCES, life=LIVES, url=st.integers(0, 2))
     def deliver(
-        self, task_id: str, news: News, source: Source, life: float | None, url: int
+        self, task_id: str, news: ReportKind, source: Source, life: float | None, url: int
     ) -> None:
-        ready = news is News.READY
+        ready = news is ReportKind.READY
         report = Report(
             task_id=task_id,
             news=news,
             source=source,
             urls=(f"https://delivery.bfl.ai/{url}",) if ready else (),
             expires=self.store.now() + life if ready and life is not None else None,
-            failure=Failure("bfl_error", "no") if news is News.FAILED else None,
-            moderation=Moderation("content") if news is News.MODERATED else None,
+            error=Failure("bfl_error", "no") if news is ReportKind.FAILED else None,
+            moderation=Moderation("content") if news is ReportKind.MODERATED else None,
         )
-        self.hear(report)
+        self.apply_report(report)
 
     @precondition(lambda self: self.delivered)
     @rule()
     def duplicate(self) -> None:
-        self.hear(self.delivered[-1])
+        self.apply_report(self.delivered[-1])
 
     @precondition(lambda self: self.delivered)
     @rule(index=INDEXES)
     def reorder(self, index: int) -> None:
-        self.hear(self.delivered[index % len(self.delivered)])
+        self.apply_report(self.delivered[index % len(self.delivered)])
 
-    def hear(self, report: Report) -> None:
+    def apply_report(self, report: Report) -> None:
         if report.source is not Source.CALLBACK and self.record(report.task_id) is None:
             return  # only BFL's own call proves that there is such a task
-        heard = ingest.apply_report(self.store, report, Patience(60.0, 3600.0))
+        heard = ingest.apply_report(self.store, report, Timeouts(60.0, 3600.0))
         assert self.record(report.task_id) == heard
         self.delivered.append(report)
 
@@ -118,7 +118,7 @@ class Installation(RuleBasedStateMachine):
         answer = self.client.post(f"/api/jobs/{task_id}/rescues", headers=KEY)
         if before is None:
             assert answer.status_code == 404
-        elif before.state in REOPENABLE:
+        elif before.status in REOPENABLE:
             assert answer.status_code == 202
             del self.ended[task_id]
         else:
@@ -130,18 +130,20 @@ class Installation(RuleBasedStateMachine):
     def claim(self, task_id: str) -> None:
         before = self.record(task_id)
         claim = Claim.take(self.store, task_id)
-        assert (claim is not None) is (before is not None and before.wanted is not None)
+        assert (claim is not None) is (before is not None and before.work_deadline is not None)
         if claim and before:
-            assert claim.job.fence > before.fence
+            assert claim.job.fencing_token > before.fencing_token
             self.held.append(claim)
 
     @rule()
     def claim_the_most_urgent(self) -> None:
         if task_id := self.store.most_urgent():
             urgent = self.job(task_id)
-            others = [job for job in self.books().jobs if job.wanted is not None]
-            rescues = [job for job in others if job.state is State.READY]
-            assert urgent.wanted == min(job.wanted or 0.0 for job in rescues or others)
+            others = [job for job in self.books().jobs if job.work_deadline is not None]
+            rescues = [job for job in others if job.status is Status.READY]
+            assert urgent.work_deadline == min(
+                job.work_deadline or 0.0 for job in rescues or others
+            )
             self.claim(task_id)
 
     @precondition(lambda self: self.held)
@@ -154,13 +156,13 @@ class Installation(RuleBasedStateMachine):
     @rule(index=INDEXES)
     def finish(self, index: int) -> None:
         claim = self.held.pop(index % len(self.held))
-        if claim.job.state is State.READY:
+        if claim.job.status is Status.READY:
             self.commit(claim, lambda job, now: job.stored(now, (KEPT,)))
         else:
-            self.commit(claim, lambda job, now: job.rested(now, 2.0))
+            self.commit(claim, lambda job, now: job.back_off(now, 2.0))
 
     @precondition(lambda self: self.held)
-    @rule(index=INDEXES, step=st.sampled_from([Job.renewed, Job.handed_back]))
+    @rule(index=INDEXES, step=st.sampled_from([Job.renewed, Job.release]))
     def go_on_or_give_back(self, index: int, step: Any) -> None:
         self.commit(self.held[index % len(self.held)], step)
 
@@ -174,7 +176,7 @@ class Installation(RuleBasedStateMachine):
     def commit(self, claim: Claim, step: Any) -> None:
         """It counts while the fence is the claim's own and nobody ended the lease."""
         before = self.job(claim.job.id)
-        owned = before.fence == claim.job.fence and before.lease_until is not None
+        owned = before.fencing_token == claim.job.fencing_token and before.lease_until is not None
         try:
             claim.commit(step)
         except ClaimLost:
@@ -187,12 +189,12 @@ class Installation(RuleBasedStateMachine):
     @rule(task_id=IDS)
     def become_due(self, task_id: str) -> None:
         """Time passes until the job must be looked at, its lease over."""
-        self.age(task_id, look_at=-1.0, lease_until=-1.0)
+        self.age(task_id, next_check_at=-1.0, lease_until=-1.0)
 
     @rule(task_id=IDS, seen=st.booleans())
     def pass_the_deadline(self, task_id: str, seen: bool) -> None:
         """And a sweeper may or may not have seen it already."""
-        self.age(task_id, look_at=-1.0, deadline=-1.0)
+        self.age(task_id, next_check_at=-1.0, deadline=-1.0)
         if seen:
             look_after(self.services, task_id)
 
@@ -200,10 +202,10 @@ class Installation(RuleBasedStateMachine):
         """Move these times of an open job to so many seconds from now."""
 
         def step(job: Job | None, now: float) -> Job | None:
-            if job is None or job.state.terminal:
+            if job is None or job.status.terminal:
                 return job
             moved = {name: now + at for name, at in moments.items() if getattr(job, name)}
-            return job.described(now, moved)
+            return job.with_details(now, moved)
 
         self.store.change(task_id, step)
 
@@ -217,8 +219,8 @@ class Installation(RuleBasedStateMachine):
         late = [job.id for job in self.books().jobs if job.deadline <= self.store.now()]
         sweep(self.services)
         assert self.store.due(100).ids == ()
-        assert all(self.job(job_id).state.terminal for job_id in late)
-        assert self.redis.llen(self.services.hints.queue_key) >= sum(
+        assert all(self.job(job_id).status.terminal for job_id in late)
+        assert self.redis.llen(self.services.rq_entries.queue_key) >= sum(
             map(self.redis.zcard, (WAITING, POLLS))
         )
 
@@ -230,7 +232,7 @@ class Installation(RuleBasedStateMachine):
         look_after(self.services, task_id)
         again = self.record(task_id)
         if after and again:
-            assert (again.state, again.fence) == (after.state, after.fence)
+            assert (again.status, again.fencing_token) == (after.status, after.fencing_token)
 
     # What must always hold.
 
@@ -238,33 +240,35 @@ class Installation(RuleBasedStateMachine):
     def the_books_are_right(self) -> None:
         books = self.books()
         jobs = books.jobs
-        assert books.due == {job.id: job.look_at for job in jobs if not job.state.terminal}
-        wanted = {job.id: job.wanted for job in jobs if job.wanted is not None}
+        assert books.due == {job.id: job.next_check_at for job in jobs if not job.status.terminal}
+        wanted = {job.id: job.work_deadline for job in jobs if job.work_deadline is not None}
         assert books.rescues | books.polls == wanted
         assert books.rescues.keys() == wanted.keys() & {
-            job.id for job in jobs if job.state is State.READY
+            job.id for job in jobs if job.status is Status.READY
         }
-        assert books.drawings == {job.id: job.draw_at for job in jobs if job.draw_at is not None}
+        assert books.drawings == {
+            job.id: job.thumbnails_due_at for job in jobs if job.thumbnails_due_at is not None
+        }
         kept = {job.id: job.end for job in jobs if job.kept}
-        rest = {job.id: job.end for job in jobs if job.state.terminal and not job.kept}
+        rest = {job.id: job.end for job in jobs if job.status.terminal and not job.kept}
         assert books.clocks == (kept, rest)
         for state, index in books.indexes.items():
-            assert index == {job.id: job.created_at for job in jobs if job.state is state}
+            assert index == {job.id: job.created_at for job in jobs if job.status is state}
         assert {report.task_id for report in self.delivered} <= {job.id for job in jobs}
         for job in jobs:
             self.check_the_end_of(job)
 
     def check_the_end_of(self, job: Job) -> None:
         """What has ended stays as it ended, keeps nothing alive, and is stored at most once."""
-        if job.state.terminal:
+        if job.status.terminal:
             end = self.ended.setdefault(job.id, job)
-            assert (job.state, job.media, job.failure) == (end.state, end.media, end.failure)
-            assert (job.wanted, job.lease_until, job.urls) == (None, None, ())
+            assert (job.status, job.media, job.error) == (end.status, end.media, end.error)
+            assert (job.work_deadline, job.lease_until, job.urls) == (None, None, ())
         else:
             assert job.id not in self.ended
-            assert job.look_at and job.look_at <= max(job.deadline, self.store.now())
+            assert job.next_check_at and job.next_check_at <= max(job.deadline, self.store.now())
         stored = [moment for moment in job.timeline if moment.what == "stored"]
-        assert len(stored) == (job.state is State.STORED)
+        assert len(stored) == (job.status is Status.STORED)
 
     def books(self) -> Books:
         return Books.read(self.redis, NAMES)

@@ -41,8 +41,8 @@ class Api:
         """What BFL was asked for since the test began."""
         return self.bfl.tasks()[self.before :]
 
-    def order(self, patience: float = 30.0, **inputs: Any) -> Order:
-        return Order(self.url, self.key, inputs, patience=patience)
+    def order(self, timeouts: float = 30.0, **inputs: Any) -> Order:
+        return Order(self.url, self.key, inputs, patience=timeouts)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from deploy.procfile import ROOT
 from jobs import services
 from jobs.config import settings
 from jobs.errors import FluxkeepError
-from jobs.status import State
+from jobs.status import Status
 from receiver import create_app, problem_details
 from receiver.openapi.document import VERSION, undescribed
 from receiver.openapi.operations import path
@@ -242,7 +242,7 @@ def test_jobs_in_every_state_are_what_the_document_says(jobs_of_every_kind: Scen
         fields = {name for job in page["jobs"] for name in job}
         assert fields | {"quoted_cost"} == set(kinds["Job"]["properties"])  # only where it differs
         seen.update(job["status"] for job in page["jobs"])
-        return seen == {state.value for state in State}
+        return seen == {state.value for state in Status}
 
     wait_for("a job in every state", every_state, 45)
     for job in client.jobs():

@@ -43,14 +43,14 @@ def silent_since(installation: Installation, process: str, seconds: float) -> No
     """The process left its last sign of life so long ago."""
     with installation.redis.client() as redis:
         parts = Parts.over(redis)
-        parts.pulse.beat(process, parts.store.now() - seconds)
+        parts.metrics.record_heartbeat(process, parts.store.now() - seconds)
 
 
 def ready_since(installation: Installation, job_id: str, seconds: float) -> None:
     """The job's URLs have been known for so long."""
     with installation.redis.client() as redis:
         Parts.over(redis).store.change(
-            job_id, lambda job, now: job and job.described(now, {"ready_at": now - seconds})
+            job_id, lambda job, now: job and job.with_details(now, {"ready_at": now - seconds})
         )
 
 

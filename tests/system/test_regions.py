@@ -8,9 +8,9 @@ from flask.testing import FlaskClient
 
 from jobs import services as wiring
 from jobs.bfl import submissions as dialect
-from jobs.bfl.hosts import Trust, region_of
+from jobs.bfl.hosts import HostPolicy, region_of
 from jobs.config.settings import load
-from jobs.errors import RefusedUrl
+from jobs.errors import UrlRefused
 from jobs.report import Taken
 from jobs.services import Services
 from receiver import create_app
@@ -76,8 +76,8 @@ LOOK_ALIKES = (
     "bfldeliveryprodeu4x.blob.core.windows.net",
     "delivery-eu1.bfl.ai.eu",
 )
-EU = Trust(region="eu")
-GLOBAL = Trust()
+EU = HostPolicy(region="eu")
+GLOBAL = HostPolicy()
 
 
 def poll(host: str) -> str:
@@ -102,7 +102,7 @@ def test_a_polling_url_inside_the_region_is_followed(host: str) -> None:
 @pytest.mark.parametrize("host", OTHER_API)
 def test_a_polling_url_outside_the_region_is_refused(host: str) -> None:
     GLOBAL.api(poll(f"{host}.bfl.ai"))
-    with pytest.raises(RefusedUrl):
+    with pytest.raises(UrlRefused):
         EU.api(poll(f"{host}.bfl.ai"))
 
 
@@ -114,21 +114,21 @@ def test_a_delivery_url_inside_the_region_is_followed(host: str) -> None:
 @pytest.mark.parametrize("host", OTHER_DELIVERY)
 def test_a_delivery_url_outside_the_region_is_refused(host: str) -> None:
     GLOBAL.delivery(sample(host))
-    with pytest.raises(RefusedUrl):
+    with pytest.raises(UrlRefused):
         EU.delivery(sample(host))
 
 
 @pytest.mark.parametrize("trust", [EU, GLOBAL], ids=["eu", "global"])
 @pytest.mark.parametrize("host", LOOK_ALIKES)
-def test_a_look_alike_is_refused_anywhere(trust: Trust, host: str) -> None:
-    with pytest.raises(RefusedUrl):
+def test_a_look_alike_is_refused_anywhere(trust: HostPolicy, host: str) -> None:
+    with pytest.raises(UrlRefused):
         trust.api(poll(host))
-    with pytest.raises(RefusedUrl):
+    with pytest.raises(UrlRefused):
         trust.delivery(sample(host))
 
 
 def test_what_the_operator_added_may_be_anywhere() -> None:
-    trust = Trust(delivery_hosts=("cdn.us.example",), region="eu")
+    trust = HostPolicy(delivery_hosts=("cdn.us.example",), region="eu")
     assert trust.delivery(sample("cdn.us.example"))
 
 

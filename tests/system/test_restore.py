@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import serializer, sidecar_reader
-from jobs.errors import NotOurs
+from jobs.errors import ForeignObject
 from jobs.serializer import sidecar
 from jobs.storage.base import sidecar_key
 from tests.harness import RedisServer, S3Server
@@ -207,7 +207,7 @@ def test_a_note_that_fluxkeep_would_not_write_is_not_believed(
 ) -> None:
     key = sidecar_key(note["media"][0]["key"])
     assert sidecar_reader.read(json.dumps(note).encode(), key).id == note["id"]
-    with pytest.raises(NotOurs):
+    with pytest.raises(ForeignObject):
         sidecar_reader.read(json.dumps({**note, name: value}).encode(), key)
 
 
@@ -216,7 +216,7 @@ def test_a_note_whose_file_was_deleted_in_another_millennium_is_not_believed(
 ) -> None:
     key = sidecar_key(note["media"][0]["key"])
     note["media"][0]["deleted_at"] = "0001-01-01T00:00:00+23:59"
-    with pytest.raises(NotOurs):
+    with pytest.raises(ForeignObject):
         sidecar_reader.read(json.dumps(note).encode(), key)
 
 
@@ -228,5 +228,5 @@ def test_a_time_out_of_all_bounds_can_be_shown(at: float) -> None:
 @settings(deadline=None)
 @given(body=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 def test_whatever_lies_there_raises_nothing_else(body: bytes) -> None:
-    with pytest.raises(NotOurs):
+    with pytest.raises(ForeignObject):
         sidecar_reader.read(body, KEY)

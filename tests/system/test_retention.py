@@ -11,7 +11,7 @@ import requests
 from jobs import retention, sidecars, submission
 from jobs.job import Job
 from jobs.storage.base import companions
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from tests.harness import Client, RedisServer, S3Server
 from tests.harness.archive import Archive, whats
 from tests.harness.patience import wait_for
@@ -53,7 +53,7 @@ def test_media_go_when_their_time_is_over_and_the_job_says_so(opened: Open) -> N
     old, young = archive.stored(8, files=2), archive.stored(6)
     clear(archive)
     job = archive.job(old)
-    assert job and job.state == "stored" and job.kept == () and len(job.media) == 2
+    assert job and job.status == "stored" and job.kept == () and len(job.media) == 2
     assert whats(job)[-1] == "media deleted" and all(file.deleted_at for file in job.media)
     assert archive.job(young) == young
     (kept,) = young.media
@@ -113,11 +113,11 @@ def test_a_job_that_has_not_ended_is_never_touched(opened: Open) -> None:
 def test_a_job_that_was_opened_again_is_off_the_clock(opened: Open) -> None:
     archive = opened(**WEEK)
     job = archive.failed(400)
-    reopened = archive.services.store.change(
-        job.id, lambda job, now: job and submission.reopen(job, now, Patience(60, 3600))
+    reopen = archive.services.store.change(
+        job.id, lambda job, now: job and submission.reopen(job, now, Timeouts(60, 3600))
     ).after
     clear(archive)
-    assert archive.job(job) == reopened and reopened and reopened.ended_at is None
+    assert archive.job(job) == reopen and reopen and reopen.ended_at is None
     assert archive.redis.zscore("fluxkeep:ended", job.id) is None
 
 
@@ -200,7 +200,7 @@ def test_what_is_said_of_a_job_later_describes_no_deleted_media(opened: Open) ->
     job = archive.stored(8)
     clear(archive)
     services = archive.services
-    services.store.change(job.id, lambda job, now: job and job.described(now, {"model": "x"}))
+    services.store.change(job.id, lambda job, now: job and job.with_details(now, {"model": "x"}))
     sidecars.keep_true(services.store, services.media, job.id)
     assert archive.objects() == []
 

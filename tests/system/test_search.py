@@ -11,11 +11,11 @@ import pytest
 from redis import Redis
 
 from jobs.job import Job
-from jobs.status import Source, State
+from jobs.status import Source, Status
 from jobs.store.keys import BY, INDEX
-from jobs.store.listing import LOOKS_MAX, Position
+from jobs.store.listing import JOBS_READ_MAX, Position
 from jobs.store.search import Search
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from tests.harness import stock
 from tests.harness.client import Client
 from tests.harness.installation import Installation
@@ -23,7 +23,7 @@ from tests.harness.invariants import check
 from tests.harness.parts import Parts
 from tests.harness.redis_server import RedisServer
 
-PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 BEGAN = 1_700_000_000.0
 ALL = [f"job-{n:02}" for n in range(24)]
 ARRIVING = 1000
@@ -196,7 +196,7 @@ def test_a_page_looks_at_so_many_jobs_and_no_more(redis: Redis) -> None:
     """Two conditions that many jobs meet, and no job both."""
     parts = Parts.over(redis)
     kinds: tuple[dict[str, Any], ...] = ({"source": Source.POLL}, {"model": "a"})
-    stock.put_in(redis, (job_of(n, **kinds[n % 2]) for n in range(2 * (LOOKS_MAX + 600))))
+    stock.put_in(redis, (job_of(n, **kinds[n % 2]) for n in range(2 * (JOBS_READ_MAX + 600))))
     search, place, pages = Search(model="a", source=Source.POLL), None, 0
     while True:
         page = parts.pages.page(search, 10, place)
@@ -218,9 +218,9 @@ def test_a_job_from_before_searching_is_found_from_its_next_state_on(redis: Redi
     parts = Parts.over(redis)
     born(parts, 1, model="a")
     redis.delete(f"{BY}model:a")
-    parts.store.change("job-1", lambda job, now: job and job.given_up(now))
+    parts.store.change("job-1", lambda job, now: job and job.give_up(now))
     assert [job.id for job in parts.pages.page(Search(model="a"), 10, None).jobs] == ["job-1"]
-    assert redis.zcard(INDEX + State.LOST) == 1
+    assert redis.zcard(INDEX + Status.LOST) == 1
 
 
 def test_a_forgotten_job_is_in_no_set(redis: Redis) -> None:

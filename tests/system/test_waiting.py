@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.harness import Client, Installation, RedisServer, TcpProxy
-from tests.harness.crowd import Crowd
+from tests.harness.crowd import SlotUsage
 from tests.harness.installation import KEYS
 from tests.harness.lone_web import as_new, lone_web
 from tests.harness.patience import wait_for
@@ -161,17 +161,17 @@ def test_five_hundred_wait_at_once_and_callbacks_do_not_notice(
     """Each is answered within a second of its job's end."""
     names = put_jobs(client, CROWD)
     paths = {name: f"/api/jobs/{name}?wait=60" for name in names}
-    with Crowd(installation.url, KEYS["read"]) as crowd:
-        crowd.ask(paths.values())
+    with SlotUsage(installation.url, KEYS["read"]) as slot_usage:
+        slot_usage.ask(paths.values())
         wait_for("all are waiting", lambda: open_files(installation) > CROWD, 30)
         time.sleep(SETTLED_SECONDS)
         calling = Calls(client, names)
-        crowd.gather(60)
+        slot_usage.gather(60)
         calling.join()
         ended, callbacks = calling.ended, calling.seconds
-        late = [(crowd.askers[paths[name]].answered_at or 0) - ended[name] for name in names]
-        assert {asker.status for asker in crowd.askers.values()} == {200}
-        assert {asker.json()["status"] for asker in crowd.askers.values()} == {"failed"}
+        late = [(slot_usage.askers[paths[name]].answered_at or 0) - ended[name] for name in names]
+        assert {asker.status for asker in slot_usage.askers.values()} == {200}
+        assert {asker.json()["status"] for asker in slot_usage.askers.values()} == {"failed"}
     # A machine that is busy with other things may pause us: the benchmark has no such allowance.
     assert median(late) < 1.0 + 10 * median(callbacks), sorted(late)[-10:]
     assert max(late) < 2 * SOON_SECONDS and max(callbacks) < SOON_SECONDS
@@ -182,8 +182,8 @@ def test_who_hangs_up_leaves_nothing_behind(client: Client, installation: Instal
     put_jobs(client, 1)
     timed(client, "job-000", "0.1")
     before = open_files(installation)
-    with Crowd(installation.url, KEYS["read"]) as crowd:
-        crowd.ask(f"/api/jobs/job-000?wait={10 + n}" for n in range(50))
+    with SlotUsage(installation.url, KEYS["read"]) as slot_usage:
+        slot_usage.ask(f"/api/jobs/job-000?wait={10 + n}" for n in range(50))
         wait_for("all are waiting", lambda: open_files(installation) >= before + 50)
     wait_for("all are forgotten", lambda: open_files(installation) <= before + 8)
 
@@ -193,15 +193,15 @@ def test_a_web_process_that_stops_answers_those_who_wait(
 ) -> None:
     before = open_files(installation)
     names = put_jobs(client, 20)
-    with Crowd(installation.url, KEYS["read"]) as crowd:
-        crowd.ask(f"/api/jobs/{name}?wait=60" for name in names)
+    with SlotUsage(installation.url, KEYS["read"]) as slot_usage:
+        slot_usage.ask(f"/api/jobs/{name}?wait=60" for name in names)
         wait_for("all are waiting", lambda: open_files(installation) >= before + 20)
         time.sleep(1)
         began = time.monotonic()
         installation.stop("web")
-        crowd.gather(10)
-        assert {asker.status for asker in crowd.askers.values()} == {200}
-        assert {asker.json()["status"] for asker in crowd.askers.values()} == {"submitted"}
+        slot_usage.gather(10)
+        assert {asker.status for asker in slot_usage.askers.values()} == {200}
+        assert {asker.json()["status"] for asker in slot_usage.askers.values()} == {"submitted"}
     assert time.monotonic() - began < 25
 
 
@@ -234,15 +234,15 @@ def test_without_redis_a_wait_ends_in_time_with_503(
     own.start("web", REDIS_URL=redis_server.url_through(wire.port))
     own.wait_until_ready()
     own.client().put_job(fault)
-    with Crowd(own.url, KEYS["read"]) as crowd:
-        crowd.ask(f"/api/jobs/{fault}?wait=8.{n:03}" for n in range(100))
+    with SlotUsage(own.url, KEYS["read"]) as slot_usage:
+        slot_usage.ask(f"/api/jobs/{fault}?wait=8.{n:03}" for n in range(100))
         began = time.monotonic()
         wait_for("all are waiting", lambda: open_files(own) > 100)
         time.sleep(1)
         getattr(wire, fault)()
-        crowd.gather(20)
-        answered = [asker.answered_at or 0 for asker in crowd.askers.values()]
-        assert {asker.status for asker in crowd.askers.values()} == {503}
+        slot_usage.gather(20)
+        answered = [asker.answered_at or 0 for asker in slot_usage.askers.values()]
+        assert {asker.status for asker in slot_usage.askers.values()} == {503}
     assert max(answered) - began < 9 + 5 + SOON_SECONDS
 
 

@@ -96,7 +96,7 @@ def answers(url: str, **settings: str) -> bool:
     services = for_web(load(NEEDED | {"REDIS_URL": url, "MEDIA_URL": "memory://"} | settings))
     with closing(services.redis):
         try:
-            services.pulse.ping()
+            services.metrics.ping()
         except StoreUnavailable:
             return False
     return True

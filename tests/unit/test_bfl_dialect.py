@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from jobs.bfl import parsing, results
-from jobs.errors import BadReport
+from jobs.errors import InvalidReport
 from jobs.net import strict_json
 from jobs.report import Failure, Moderation, Report, Stage
-from jobs.status import News, Source
+from jobs.status import ReportKind, Source
 
 ID = "b2f6c0de-0000-4000-8000-3a1b5c7d9e0f"
 URL = (
@@ -62,17 +62,17 @@ def skills_era(status: str, **more: Any) -> dict[str, Any]:
 )
 def test_ready_is_understood_in_every_era(message: dict[str, Any]) -> None:
     report = heard(message)
-    assert (report.task_id, report.news, report.source) == (ID, News.READY, Source.CALLBACK)
+    assert (report.task_id, report.news, report.source) == (ID, ReportKind.READY, Source.CALLBACK)
     assert (report.urls, report.expires) == ((URL,), DIES_AT)
     assert report.result["prompt"] == "a cat" and report.result["seed"] == 42
     assert report.said == message["status"]
-    assert (report.failure, report.moderation) == (None, None)
+    assert (report.error, report.moderation) == (None, None)
 
 
 @pytest.mark.parametrize("result", [None, {}, {"sample": None}, {"sample": ""}, {"seed": 1}, "x"])
 def test_ready_without_anything_to_fetch_is_unclear(result: Any) -> None:
     report = heard(now_era("Ready", result))
-    assert (report.news, report.urls, report.expires) == (News.UNCLEAR, (), None)
+    assert (report.news, report.urls, report.expires) == (ReportKind.UNCLEAR, (), None)
 
 
 def test_all_media_of_a_result_are_found_once_each_and_in_order() -> None:
@@ -157,7 +157,7 @@ def test_a_refusal_names_its_stage_and_its_reasons(
 ) -> None:
     for message in (now_era(status, details=details), old_era(status, details=details)):
         report = heard(message)
-        assert (report.news, report.urls) == (News.MODERATED, ())
+        assert (report.news, report.urls) == (ReportKind.MODERATED, ())
         assert report.moderation == Moderation(stage, reasons)
 
 
@@ -181,13 +181,13 @@ def test_a_refusal_names_its_stage_and_its_reasons(
 )
 def test_a_failure_says_why(message: dict[str, Any], failure: Failure) -> None:
     report = heard(message)
-    assert (report.news, report.failure) == (News.FAILED, failure)
+    assert (report.news, report.error) == (ReportKind.FAILED, failure)
 
 
 def test_a_long_explanation_is_cut() -> None:
     report = heard(now_era("Error", details="x" * 10_000))
-    assert report.failure is not None
-    assert len(report.failure.message) == parsing.MESSAGE_MAX_CHARS
+    assert report.error is not None
+    assert len(report.error.message) == parsing.MESSAGE_MAX_CHARS
 
 
 # What is not decided yet.
@@ -208,16 +208,16 @@ def test_a_long_explanation_is_cut() -> None:
 def test_a_word_that_is_not_final_is_progress(status: str) -> None:
     for message in (now_era(status), old_era(status), now_era(status, RESULT)):
         report = heard(message)
-        assert (report.news, report.urls) == (News.PROGRESS, ())
+        assert (report.news, report.urls) == (ReportKind.PROGRESS, ())
 
 
 @pytest.mark.parametrize("status", [None, 7, True, ["Ready"], {"Ready": 1}, ""])
 def test_a_status_that_is_no_word_decides_nothing(status: Any) -> None:
-    assert heard({"id": ID, "status": status, "result": RESULT}).news is News.PROGRESS
+    assert heard({"id": ID, "status": status, "result": RESULT}).news is ReportKind.PROGRESS
 
 
 def test_a_message_without_a_status_decides_nothing() -> None:
-    assert heard({"id": ID, "result": RESULT}).news is News.PROGRESS
+    assert heard({"id": ID, "result": RESULT}).news is ReportKind.PROGRESS
 
 
 # Polling answers.
@@ -225,12 +225,16 @@ def test_a_message_without_a_status_decides_nothing() -> None:
 
 def test_polling_answers_are_read_by_the_same_rules() -> None:
     pending = polled(progress=0.4)
-    assert (pending.news, pending.source, pending.progress) == (News.PROGRESS, Source.POLL, 0.4)
+    assert (pending.news, pending.source, pending.progress) == (
+        ReportKind.PROGRESS,
+        Source.POLL,
+        0.4,
+    )
     flux_1 = polled(status="Ready", result={**RESULT, "start_time": 1.0, "duration": 2.0})
     flux_2 = polled(status="Ready", result={**RESULT, "start_time": 1.0})
     assert flux_1.urls == flux_2.urls == (URL,)
-    assert polled(status="Failed").news is News.FAILED
-    assert polled(status="Request Moderated").news is News.MODERATED
+    assert polled(status="Failed").news is ReportKind.FAILED
+    assert polled(status="Request Moderated").news is ReportKind.MODERATED
 
 
 @pytest.mark.parametrize("word", ["Task not found", "task not found", "TASK NOT FOUND"])
@@ -266,7 +270,7 @@ def test_the_newer_name_of_the_id_wins() -> None:
 )
 @pytest.mark.parametrize("name", ["id", "task_id"])
 def test_an_id_that_is_not_plain_is_refused(name: str, bad: Any) -> None:
-    with pytest.raises(BadReport):
+    with pytest.raises(InvalidReport):
         heard({name: bad, "status": "Ready", "result": RESULT})
 
 
@@ -276,7 +280,7 @@ def test_an_id_of_128_characters_is_plain() -> None:
 
 @pytest.mark.parametrize("body", [b"[" + b"1," * 100_000 + b"1]", b"[" + b"[[]]," * 50_000 + b"1]"])
 def test_a_body_of_more_values_than_anybody_sends_is_not_parsed(body: bytes) -> None:
-    with pytest.raises(BadReport, match="too many values"):
+    with pytest.raises(InvalidReport, match="too many values"):
         strict_json.loads(body)
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 import requests
 
-from jobs.bfl.hosts import Trust
+from jobs.bfl.hosts import HostPolicy
 from jobs.errors import (
     FluxkeepError,
     MediaTooLarge,
     NotMedia,
-    StorageFailed,
+    StorageError,
     TransferFailed,
-    UrlDead,
+    UrlExpired,
 )
 from jobs.net import outbound
 from tests.sandbox.formats import JPEGS, MP4, WEBP
@@ -66,7 +66,10 @@ class Shelf:
         self.wire.answer = answer
 
     def fetch(self, seconds: float = 5.0) -> Download:
-        address, allow = self.wire.address("/a?sig=b"), Trust(sandbox=self.wire.origin).delivery
+        address, allow = (
+            self.wire.address("/a?sig=b"),
+            HostPolicy(sandbox=self.wire.origin).delivery,
+        )
         most = self.max_bytes
         return download(self.session, address, self.path, Limits(seconds, most), allow=allow)
 
@@ -170,7 +173,7 @@ def test_an_answer_that_is_no_verdict_is_a_failed_transfer(shelf: Shelf, status:
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_an_expired_url_is_dead(shelf: Shelf, status: int) -> None:
     shelf.serves(b"<Error>AuthenticationFailed</Error>", status=status)
-    shelf.fails(UrlDead, str(status))
+    shelf.fails(UrlExpired, str(status))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -225,13 +228,13 @@ def test_what_is_no_image_or_video_is_refused_whatever_the_header_says(
 def test_a_missing_directory_is_said_to_be_the_storages_fault(shelf: Shelf) -> None:
     shelf.path = shelf.path / "nowhere" / "staged"
     shelf.serves(JPEG)
-    shelf.fails(StorageFailed)
+    shelf.fails(StorageError)
 
 
 def test_a_staged_file_is_never_written_over(shelf: Shelf) -> None:
     shelf.path.write_bytes(b"another worker's")
     shelf.serves(JPEG)
-    shelf.fails(StorageFailed)
+    shelf.fails(StorageError)
     assert shelf.path.read_bytes() == b"another worker's"
 
 
@@ -250,13 +253,13 @@ def a_full_disk() -> Iterator[None]:
 def test_a_full_disk_is_said_to_be_the_storages_fault(shelf: Shelf, size: int) -> None:
     shelf.serves(b"\xff\xd8\xff" + bytes(size))
     with a_full_disk():
-        shelf.fails(StorageFailed)
+        shelf.fails(StorageError)
 
 
 def test_the_reason_names_no_path(shelf: Shelf) -> None:
     shelf.path = shelf.path / "canary" / "staged"
     shelf.serves(JPEG)
-    with pytest.raises(StorageFailed) as caught:
+    with pytest.raises(StorageError) as caught:
         shelf.fetch()
     assert "canary" not in str(caught.value)
 

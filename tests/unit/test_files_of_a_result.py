@@ -8,7 +8,7 @@ import pytest
 from jobs import media_references
 from jobs.bfl import parsing, results
 from jobs.report import URL_LIFE_MAX_SECONDS, Report
-from jobs.status import News
+from jobs.status import ReportKind
 
 ID = "b2f6c0de-0000-4000-8000-3a1b5c7d9e0f"
 
@@ -50,7 +50,7 @@ SAMPLES_AND_DRAFTS = {
 def test_samples_and_drafts_are_found_in_every_shape(shape: str) -> None:
     result, samples, drafts = SAMPLES_AND_DRAFTS[shape]
     report = report_of(result)
-    assert report.news is News.READY
+    assert report.news is ReportKind.READY
     assert list(report.urls) == samples + drafts
     assert list(report.roles) == ["sample"] * len(samples) + ["draft_cache"] * len(drafts)
 
@@ -88,7 +88,7 @@ def test_other_text_is_not_taken_for_a_file(text: str) -> None:
 
 def test_a_result_with_files_in_unknown_places_alone_is_ready() -> None:
     report = report_of({"videos": [{"href": E}]})
-    assert (report.news, report.urls, report.roles) == (News.READY, (E,), ("other",))
+    assert (report.news, report.urls, report.roles) == (ReportKind.READY, (E,), ("other",))
 
 
 def test_a_url_in_an_unknown_place_does_not_shorten_the_life_of_the_others() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.bfl.hosts import Trust
+from jobs.bfl.hosts import HostPolicy
 from jobs.errors import TransferFailed
 from jobs.net import outbound
 from jobs.net.urls import Address, Origin
@@ -43,7 +43,7 @@ def _answer(server: socket.socket, parts: tuple[bytes, ...], sent: list[int]) ->
 def fetched(origin: Origin, path: Path) -> download.Download:
     with outbound.new_session(origin) as session:
         address = Address(origin, "/a.jpg")
-        allow = Trust(sandbox=origin).delivery
+        allow = HostPolicy(sandbox=origin).delivery
         return download.download(session, address, path, download.Limits(20, MEBIBYTE), allow=allow)
 
 

@@ -8,16 +8,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobs.bfl import parsing
-from jobs.errors import BadReport
+from jobs.errors import InvalidReport
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.report import Report
-from jobs.status import News, Source
+from jobs.status import ReportKind, Source
 from jobs.store import codec
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 
-PATIENCE = Patience(60.0, 3600.0)
+PATIENCE = Timeouts(60.0, 3600.0)
 SIGNED = "https://delivery.eu2.bfl.ai/a/sample.png?se=2026-08-15T19%3A22%3A20Z&sig=CANARY%2Fx"
 
 
@@ -37,7 +37,7 @@ def read(body: bytes) -> Report | None:
     """The report, or None when it was refused; any other error fails the test."""
     try:
         return parsing.parse_callback(body)
-    except BadReport:
+    except InvalidReport:
         return None
 
 
@@ -80,7 +80,7 @@ def read(body: bytes) -> Report | None:
     ],
 )
 def test_what_is_lenient_in_python_is_refused(body: bytes) -> None:
-    with pytest.raises(BadReport):
+    with pytest.raises(InvalidReport):
         strict_json.loads(body)
 
 
@@ -89,7 +89,7 @@ def test_what_is_lenient_in_python_is_refused(body: bytes) -> None:
 )
 def test_json_that_is_no_object_with_an_id_is_refused(body: bytes) -> None:
     strict_json.loads(body)
-    with pytest.raises(BadReport):
+    with pytest.raises(InvalidReport):
         parsing.parse_callback(body)
 
 
@@ -101,7 +101,7 @@ def test_what_the_standard_allows_is_read(body: bytes) -> None:
 
 
 def test_a_refusal_does_not_repeat_what_was_sent() -> None:
-    with pytest.raises(BadReport) as caught:
+    with pytest.raises(InvalidReport) as caught:
         parsing.parse_callback(b'{"id":"a","canary":')
     assert "canary" not in str(caught.value)
     assert caught.value.__suppress_context__
@@ -165,9 +165,9 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
 def test_a_report_holds_together(message: dict[str, Any]) -> None:
     report = read(dumps(message).encode())
     if report:
-        assert bool(report.urls) is (report.news is News.READY)
-        assert (report.failure is not None) is (report.news is News.FAILED)
-        assert (report.moderation is not None) is (report.news is News.MODERATED)
+        assert bool(report.urls) is (report.news is ReportKind.READY)
+        assert (report.error is not None) is (report.news is ReportKind.FAILED)
+        assert (report.moderation is not None) is (report.news is ReportKind.MODERATED)
         assert report.source is Source.CALLBACK
 
 
@@ -200,7 +200,7 @@ def test_a_signed_query_never_survives_in_a_result(name: str, value: Any) -> Non
 def test_a_signed_query_never_survives_in_an_explanation(name: str) -> None:
     failed = {"id": "a", "status": "Error", name: f"cannot upload to {SIGNED}"}
     report = parsing.parse_callback(dumps(failed).encode())
-    assert report.failure is not None and "CANARY" not in report.failure.message
+    assert report.error is not None and "CANARY" not in report.error.message
 
 
 def test_a_result_that_is_too_large_is_not_kept() -> None:

@@ -2,12 +2,12 @@
 
 import pytest
 
-from jobs.bfl.hosts import Trust, api_origin
-from jobs.errors import RefusedUrl
+from jobs.bfl.hosts import HostPolicy, api_origin
+from jobs.errors import UrlRefused
 from jobs.net.urls import Origin
 
-BFL = Trust()
-SANDBOX = Trust(sandbox=Origin("http", "127.0.0.1", 9009), delivery_hosts=("cdn.example.com",))
+BFL = HostPolicy()
+SANDBOX = HostPolicy(sandbox=Origin("http", "127.0.0.1", 9009), delivery_hosts=("cdn.example.com",))
 PATH = "/results/8e/3470338ce49379/ab/sample.jpeg"
 POLL = "/v1/get_result?id=abc"
 GOOD = "delivery.bfl.ai"
@@ -88,7 +88,7 @@ HOSTILE_HOSTS = [
 @pytest.mark.parametrize("host", HOSTILE_HOSTS)
 def test_another_host_is_refused(host: str) -> None:
     for ask, path in ((BFL.delivery, PATH), (BFL.api, POLL), (SANDBOX.delivery, PATH)):
-        with pytest.raises(RefusedUrl):
+        with pytest.raises(UrlRefused):
             ask(f"https://{host}{path}")
     with pytest.raises(ValueError, match=r"must be|plain form"):
         api_origin(f"https://{host}", None)
@@ -170,9 +170,9 @@ def test_another_host_is_refused(host: str) -> None:
 )
 def test_a_url_that_is_not_plain_is_refused(url: str) -> None:
     for trust in (BFL, SANDBOX):
-        with pytest.raises(RefusedUrl):
+        with pytest.raises(UrlRefused):
             trust.delivery(url)
-        with pytest.raises(RefusedUrl):
+        with pytest.raises(UrlRefused):
             trust.api(url)
 
 
@@ -188,12 +188,12 @@ def test_a_url_that_is_not_plain_is_refused(url: str) -> None:
     ],
 )
 def test_the_key_goes_to_no_other_path_of_an_api_host(path: str) -> None:
-    with pytest.raises(RefusedUrl):
+    with pytest.raises(UrlRefused):
         BFL.api(f"https://api.bfl.ai{path}?id=abc")
 
 
 def test_a_refusal_repeats_at_most_the_host() -> None:
     for url in ("https://example.com/canary?sig=canary", "https://canary", "https://a:canary@b.c"):
-        with pytest.raises(RefusedUrl) as caught:
+        with pytest.raises(UrlRefused) as caught:
             BFL.delivery(url)
         assert "canary" not in str(caught.value)

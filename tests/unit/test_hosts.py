@@ -7,12 +7,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from urllib3.util import parse_url
 
-from jobs.bfl.hosts import Trust, api_origin
-from jobs.errors import RefusedUrl
+from jobs.bfl.hosts import HostPolicy, api_origin
+from jobs.errors import UrlRefused
 from jobs.net.urls import Origin, loopback_origin, parse
 
-BFL = Trust()
-SANDBOX = Trust(sandbox=Origin("http", "127.0.0.1", 9009), delivery_hosts=("cdn.example.com",))
+BFL = HostPolicy()
+SANDBOX = HostPolicy(sandbox=Origin("http", "127.0.0.1", 9009), delivery_hosts=("cdn.example.com",))
 PATH = "/results/8e/3470338ce49379/ab/sample.jpeg"
 QUERY = "?se=2026-08-15T19%3A22%3A20Z&sp=r&sv=2026-02-06&sr=b&rsct=image/jpeg&sig=a/b%2Bc%3D"
 POLL = "/v1/get_result?id=abc"
@@ -73,9 +73,9 @@ def test_a_host_of_the_operators_is_followed_by_https_only() -> None:
         "https://cdn.example.com:8443/a",
         "https://example.com/a",
     ):
-        with pytest.raises(RefusedUrl):
+        with pytest.raises(UrlRefused):
             SANDBOX.delivery(url)
-    with pytest.raises(RefusedUrl):
+    with pytest.raises(UrlRefused):
         SANDBOX.api(f"https://cdn.example.com{POLL}")
 
 
@@ -83,15 +83,15 @@ def test_the_sandbox_is_followed_on_its_own_origin_only() -> None:
     assert SANDBOX.delivery("http://127.0.0.1:9009/a").origin == SANDBOX.sandbox
     assert SANDBOX.api(f"http://127.0.0.1:9009{POLL}").origin == SANDBOX.sandbox
     for other in ("http://127.0.0.1:9010", "http://127.0.0.1", "http://127.0.0.2:9009"):
-        with pytest.raises(RefusedUrl):
+        with pytest.raises(UrlRefused):
             SANDBOX.delivery(f"{other}/a")
     for hidden in ("https://127.0.0.1:9009", "http://localhost:9009", "http://[::1]:9009"):
-        with pytest.raises(RefusedUrl):
+        with pytest.raises(UrlRefused):
             SANDBOX.delivery(f"{hidden}/a")
 
 
 def test_without_a_sandbox_there_is_no_plain_http() -> None:
-    with pytest.raises(RefusedUrl):
+    with pytest.raises(UrlRefused):
         BFL.delivery("http://127.0.0.1:9009/a")
 
 
@@ -139,7 +139,7 @@ URLS = st.builds("https://{}{}{}{}".format, NOISE, HOSTS, NOISE, st.just("") | T
 def test_what_is_accepted_leads_every_parser_to_the_same_host(url: str) -> None:
     try:
         address = BFL.delivery(url)
-    except RefusedUrl:
+    except UrlRefused:
         return
     for text in (url, str(address)):
         assert urlsplit(text).hostname == address.origin.host

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobs.recipient import Target
+from jobs.recipient import NotificationTarget
 from tests.harness.patience import wait_for
 from worker.notifications.dispatcher import (
     HOSTS_MAX,
@@ -22,7 +22,7 @@ class Receivers:
         self.calls: Counter[str] = Counter()
         self.answer = threading.Event()
 
-    def deliver(self, job_id: str, _target: Target) -> None:
+    def deliver(self, job_id: str, _target: NotificationTarget) -> None:
         self.calls[job_id.partition("/")[0]] += 1
         if job_id.startswith("slow"):
             self.answer.wait(30)
@@ -41,7 +41,9 @@ def dispatching() -> Iterator[tuple[Dispatcher, Receivers]]:
 
 def submit(dispatcher: Dispatcher, host: str, number: int = 1) -> int:
     """How many of so many notifications were accepted."""
-    return sum(dispatcher.submit(host, f"{host}/{n}", Target.APP) for n in range(number))
+    return sum(
+        dispatcher.submit(host, f"{host}/{n}", NotificationTarget.APP) for n in range(number)
+    )
 
 
 def test_a_host_gets_a_few_calls_at_once() -> None:
@@ -92,7 +94,7 @@ def test_threads_end_with_the_work_of_their_host() -> None:
 
 
 def test_a_delivery_that_fails_frees_its_place() -> None:
-    def fail(_job_id: str, _target: Target) -> None:
+    def fail(_job_id: str, _target: NotificationTarget) -> None:
         raise RuntimeError
 
     dispatcher = Dispatcher(fail)

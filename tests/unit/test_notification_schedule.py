@@ -6,18 +6,18 @@ from itertools import pairwise
 import pytest
 
 from jobs import notifications, submission
-from jobs.client_webhook import Caller
+from jobs.client_webhook import ClientWebhook
 from jobs.job import Job
 from jobs.notifications import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, Outcome
-from jobs.recipient import Notice, Target
+from jobs.recipient import NotificationTarget, PendingNotification
 from jobs.report import Failure
-from jobs.status import State
+from jobs.status import Status
 from jobs.store import codec
-from jobs.store.indexes import places
-from jobs.timeouts import Patience
+from jobs.store.indexes import indexes
+from jobs.timeouts import Timeouts
 
 NOW = 1_790_000_000.0
-PATIENCE = Patience(60, 3600)
+PATIENCE = Timeouts(60, 3600)
 DOWN = Outcome("it answered 503")
 APP = "https://app.example/told"
 
@@ -27,7 +27,7 @@ def at_work(**facts: object) -> Job:
 
 
 def failed(job: Job, now: float = NOW) -> Job:
-    return job.ended(now, State.FAILED, failure=Failure("error", "BFL failed"))
+    return job.ended(now, Status.FAILED, error=Failure("error", "BFL failed"))
 
 
 def ended(*, owner: bool = False, now: float = NOW, **facts: object) -> Job:
@@ -35,14 +35,16 @@ def ended(*, owner: bool = False, now: float = NOW, **facts: object) -> Job:
     return notifications.schedule(job, failed(job, now), now, owner=owner)
 
 
-def sent(job: Job, to: Target, now: float) -> tuple[Job, Notice]:
+def sent(job: Job, to: NotificationTarget, now: float) -> tuple[Job, PendingNotification]:
     taken = notifications.claim(job, to, now)
     one = notifications.find(taken, to)
     assert one is not None
     return taken, one
 
 
-def tried(job: Job, outcome: Outcome, to: Target = Target.APP, jitter: float = 1.0) -> Job:
+def tried(
+    job: Job, outcome: Outcome, to: NotificationTarget = NotificationTarget.APP, jitter: float = 1.0
+) -> Job:
     """After one more try, made when it is due."""
     due = notifications.find(job, to)
     assert due is not None
@@ -58,8 +60,12 @@ def whats(job: Job) -> list[str]:
 
 
 def test_each_who_wants_to_hear_of_the_end_is_owed_a_notice_of_its_own() -> None:
-    job = ended(owner=True, notify_url=APP, caller=Caller("https://client.example/"))
-    assert [one.to for one in job.notices] == [Target.CALLER, Target.APP, Target.OWNER]
+    job = ended(owner=True, notify_url=APP, caller=ClientWebhook("https://client.example/"))
+    assert [one.to for one in job.notices] == [
+        NotificationTarget.CALLER,
+        NotificationTarget.APP,
+        NotificationTarget.OWNER,
+    ]
     assert len({one.id(job.id) for one in job.notices}) == 3
     assert {one.at for one in job.notices} == {NOW}
 
@@ -72,32 +78,32 @@ def test_nobody_is_told_of_a_job_that_has_not_ended_or_that_nobody_asked_about()
 
 def test_what_happens_to_a_job_after_its_end_is_not_another_end() -> None:
     job = ended(owner=True, notify_url=APP)
-    later = job.noted(NOW + 5, "media deleted")
+    later = job.with_event(NOW + 5, "media deleted")
     assert notifications.schedule(job, later, NOW + 5, owner=True) is later
 
 
 def test_who_says_only_after_the_end_where_to_be_told_is_told_once() -> None:
     job = ended()
     late = notifications.schedule(
-        job, job.described(NOW + 9, {"notify_url": APP}), NOW + 9, owner=True
+        job, job.with_details(NOW + 9, {"notify_url": APP}), NOW + 9, owner=True
     )
-    assert [(one.to, one.at) for one in late.notices] == [(Target.APP, NOW + 9)]
-    again = late.described(NOW + 20, {"notify_url": APP})
+    assert [(one.to, one.at) for one in late.notices] == [(NotificationTarget.APP, NOW + 9)]
+    again = late.with_details(NOW + 20, {"notify_url": APP})
     assert notifications.schedule(late, again, NOW + 20, owner=True).notices == late.notices
 
 
 def test_a_replayed_job_takes_back_what_was_not_told_yet_and_ends_anew() -> None:
     first = ended(notify_url=APP)
-    reopened = notifications.schedule(
+    reopen = notifications.schedule(
         first, submission.reopen(first, NOW + 50, PATIENCE), NOW, owner=False
     )
-    assert reopened.notices == ()
-    second = notifications.schedule(reopened, failed(reopened, NOW + 60), NOW + 60, owner=False)
+    assert reopen.notices == ()
+    second = notifications.schedule(reopen, failed(reopen, NOW + 60), NOW + 60, owner=False)
     assert second.notices[0].id("abc") != first.notices[0].id("abc")
 
 
 def test_the_end_of_an_older_life_is_not_taken_for_that_of_a_newer_one() -> None:
-    old, one = sent(ended(notify_url=APP), Target.APP, NOW)
+    old, one = sent(ended(notify_url=APP), NotificationTarget.APP, NOW)
     new = ended(notify_url=APP, now=NOW + 60)
     assert notifications.finish(new, one, Outcome(), NOW + 61, 1.0) is new
     assert notifications.finish(replace(old, notices=()), one, DOWN, NOW + 61, 1.0).notices == ()
@@ -107,15 +113,15 @@ def test_the_end_of_an_older_life_is_not_taken_for_that_of_a_newer_one() -> None
 
 
 def test_two_senders_do_not_tell_the_same_at_once() -> None:
-    taken, one = sent(ended(notify_url=APP), Target.APP, NOW)
-    assert notifications.claim(taken, Target.APP, NOW + 1) is taken
+    taken, one = sent(ended(notify_url=APP), NotificationTarget.APP, NOW)
+    assert notifications.claim(taken, NotificationTarget.APP, NOW + 1) is taken
     assert one.at == NOW + notifications.CLAIM_SECONDS
 
 
 def test_a_sender_that_died_is_followed_by_another_with_the_same_id() -> None:
-    taken, first = sent(ended(notify_url=APP), Target.APP, NOW)
-    _, second = sent(taken, Target.APP, NOW + notifications.CLAIM_SECONDS)
-    assert second.id("abc") == first.id("abc") and second.tries == 2
+    taken, first = sent(ended(notify_url=APP), NotificationTarget.APP, NOW)
+    _, second = sent(taken, NotificationTarget.APP, NOW + notifications.CLAIM_SECONDS)
+    assert second.id("abc") == first.id("abc") and second.attempts == 2
 
 
 def test_what_was_told_leaves_a_line_on_the_timeline_and_nothing_else() -> None:
@@ -157,28 +163,28 @@ def test_a_receiver_that_is_gone_is_not_called_again() -> None:
 
 
 def test_a_client_of_bfls_api_is_called_at_bfls_pace() -> None:
-    job, times = ended(caller=Caller("https://client.example/")), []
+    job, times = ended(caller=ClientWebhook("https://client.example/")), []
     while job.notices:
         times.append(job.notices[0].at - NOW)
-        job = tried(job, DOWN, Target.CALLER)
+        job = tried(job, DOWN, NotificationTarget.CALLER)
     assert times == [0, 1, 6, 36]
 
 
 def test_one_targets_trouble_is_not_anothers() -> None:
     job = ended(owner=True, notify_url=APP)
-    job = tried(tried(job, DOWN), Outcome(), Target.OWNER)
-    assert [one.to for one in job.notices] == [Target.APP]
+    job = tried(tried(job, DOWN), Outcome(), NotificationTarget.OWNER)
+    assert [one.to for one in job.notices] == [NotificationTarget.APP]
     assert [line.detail["to"] for line in job.timeline] == ["notify_url", "NOTIFY_URL"]
 
 
 def test_the_same_trouble_of_two_targets_is_not_told_over_and_over() -> None:
     job = ended(owner=True, notify_url=APP)
     for _ in range(5):
-        job = tried(tried(job, DOWN), DOWN, Target.OWNER)
+        job = tried(tried(job, DOWN), DOWN, NotificationTarget.OWNER)
     assert whats(job) == ["webhook not reached"] * 2
 
 
 def test_a_job_stands_among_the_notices_by_the_earliest_of_them() -> None:
     job = tried(ended(owner=True, notify_url=APP), DOWN)
-    assert places(job)["fluxkeep:notices"] == NOW
-    assert "fluxkeep:notices" not in places(tried(ended(notify_url=APP), Outcome()))
+    assert indexes(job)["fluxkeep:notices"] == NOW
+    assert "fluxkeep:notices" not in indexes(tried(ended(notify_url=APP), Outcome()))

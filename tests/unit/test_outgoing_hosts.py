@@ -2,8 +2,8 @@
 
 import pytest
 
-from jobs.bfl.hosts import Trust
-from jobs.errors import RefusedUrl, UnknownHost
+from jobs.bfl.hosts import HostPolicy
+from jobs.errors import UnknownHost, UrlRefused
 from jobs.net.urls import is_host_pattern, matches
 
 PATH = "/results/sample.jpeg?se=2099-01-01T00%3A00%3A00Z&sig=CANARY"
@@ -23,9 +23,9 @@ PATH = "/results/sample.jpeg?se=2099-01-01T00%3A00%3A00Z&sig=CANARY"
 )
 def test_an_unknown_public_host_may_be_allowed_later(host: str) -> None:
     with pytest.raises(UnknownHost, match=host) as caught:
-        Trust().delivery(f"https://{host}{PATH}")
+        HostPolicy().delivery(f"https://{host}{PATH}")
     assert "CANARY" not in str(caught.value)
-    assert Trust(delivery_hosts=(host,)).delivery(f"https://{host}{PATH}").origin.host == host
+    assert HostPolicy(delivery_hosts=(host,)).delivery(f"https://{host}{PATH}").origin.host == host
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_an_unknown_public_host_may_be_allowed_later(host: str) -> None:
     ],
 )
 def test_what_can_never_be_a_delivery_url_is_refused_for_good(origin: str) -> None:
-    with pytest.raises(RefusedUrl) as caught:
-        Trust().delivery(f"{origin}{PATH}")
-    assert type(caught.value) is RefusedUrl
+    with pytest.raises(UrlRefused) as caught:
+        HostPolicy().delivery(f"{origin}{PATH}")
+    assert type(caught.value) is UrlRefused
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import pytest
 from jobs import serializer, submission
 from jobs.job import Job
 from jobs.report import Report, Taken
-from jobs.status import News, Source
-from jobs.timeouts import Patience
+from jobs.status import ReportKind, Source
+from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 
-NOW, PATIENCE = 1_795_255_200.0, Patience(callback_grace=60.0, give_up_after=3600.0)
+NOW, PATIENCE = 1_795_255_200.0, Timeouts(callback_grace=60.0, give_up_after=3600.0)
 
 
 def prices(quote: float | None, settled: float | None, *, callback_first: bool) -> Any:
@@ -19,7 +19,7 @@ def prices(quote: float | None, settled: float | None, *, callback_first: bool) 
     job = submission.admit(submission.create("a", "m", NOW, {}), NOW, "https://api.bfl.ai")
     report = Report(
         task_id="t",
-        news=News.READY,
+        news=ReportKind.READY,
         source=Source.CALLBACK,
         cost=settled,
         urls=("https://delivery.bfl.ai/a",),
@@ -29,10 +29,10 @@ def prices(quote: float | None, settled: float | None, *, callback_first: bool) 
         answer = Taken(task_id="t", cost=quote)
         return submission.confirm(job, NOW, answer, PATIENCE, calls=True)
 
-    def hear(job: Job) -> Job:
+    def apply_report(job: Job) -> Job:
         return transition(job, report, NOW, PATIENCE)
 
-    for step in (hear, confirm) if callback_first else (confirm, hear):
+    for step in (apply_report, confirm) if callback_first else (confirm, apply_report):
         job = step(job)
     shown: Any = serializer.portrait(job, [])
     return shown["cost"], shown.get("quoted_cost")

@@ -18,11 +18,17 @@ from jobs.errors import FluxkeepError
 from receiver import problem_details
 
 # Where they are raised somebody catches them, or they stop the start: no view lets them through.
-CAUGHT = {errors.InvalidSettings, errors.RefusedUrl, errors.NotOurs, errors.BflUnavailable}
+CAUGHT = {
+    errors.InvalidSettings,
+    errors.UrlRefused,
+    errors.UnknownHost,
+    errors.ForeignObject,
+    errors.BflUnavailable,
+}
 # What views call.
 CALLED = (
-    *("bfl", "hosts", "ingest", "queues", "records", "signing", "store"),
-    *("bucket", "directory", "media", "staging"),
+    *("parsing", "hosts", "urls", "ingest", "rq_entries", "codec", "signing", "job_store"),
+    *("strict_json", "clock", "bucket", "local", "base", "staging", "errors"),
 )
 
 
@@ -60,8 +66,8 @@ def raised_in(path: Path) -> Iterator[type[FluxkeepError]]:
 
 def of_the_views() -> set[type[FluxkeepError]]:
     files = [
-        *Path(str(receiver.__file__)).parent.glob("*.py"),
-        *(Path(str(jobs.__file__)).parent / f"{name}.py" for name in CALLED),
+        *Path(str(receiver.__file__)).parent.rglob("*.py"),
+        *(path for path in Path(str(jobs.__file__)).parent.rglob("*.py") if path.stem in CALLED),
     ]
     return {error for file in files for error in raised_in(file)} - CAUGHT
 
@@ -78,15 +84,15 @@ def test_what_a_caller_does_wrong_is_said_with_a_status_of_400_to_499() -> None:
 
 
 def test_everything_a_view_can_raise_has_a_row() -> None:
-    assert {errors.StoreUnavailable, errors.StorageFailed, errors.BadReport} <= of_the_views()
+    assert {errors.StoreUnavailable, errors.StorageError, errors.InvalidReport} <= of_the_views()
     assert not of_the_views() - set(problem_details.STATUS)
 
 
 def test_the_docstring_of_every_error_is_its_message() -> None:
     for name, error in all_errors().items():
         assert error.__doc__, name
-        if error is errors.BadField:
-            continue  # it always says which one
+        if error in (errors.InvalidField, errors.UnknownHost):
+            continue  # their messages name the field or the host
         made = error([]) if error is errors.Invalid else error()
         assert str(made) == error.__doc__
         assert "\n" not in str(made)
@@ -102,8 +108,8 @@ def an_app_whose_views_fail() -> FlaskClient:
     def fail(name: str) -> str:
         if name == "Invalid":
             raise errors.Invalid([{"field": "model", "message": "too long"}])
-        if name == "BadField":
-            raise errors.BadField("limit", "too large")
+        if name == "InvalidField":
+            raise errors.InvalidField("limit", "too large")
         if name in all_errors():
             raise all_errors()[name]("the sentence")
         raise ValueError("canary")
@@ -121,14 +127,14 @@ def test_each_row_becomes_a_problem_document(
     assert answer.content_type == "application/problem+json"
     document = answer.get_json()
     assert (document["status"], document["title"]) == (status, status.phrase)
-    said = {errors.Invalid: error.__doc__, errors.BadField: "limit: too large"}
+    said = {errors.Invalid: error.__doc__, errors.InvalidField: "limit: too large"}
     assert document["detail"] == said.get(error, "the sentence")
 
 
 def test_invalid_fields_are_named(an_app_whose_views_fail: FlaskClient) -> None:
     answer = an_app_whose_views_fail.get("/Invalid")
     assert answer.get_json()["errors"] == [{"field": "model", "message": "too long"}]
-    answer = an_app_whose_views_fail.get("/BadField")
+    answer = an_app_whose_views_fail.get("/InvalidField")
     assert answer.get_json()["errors"] == [{"field": "limit", "message": "too large"}]
 
 
@@ -136,7 +142,7 @@ def test_who_has_no_key_is_told_how_to_show_one(an_app_whose_views_fail: FlaskCl
     assert an_app_whose_views_fail.get("/Unauthorized").headers["WWW-Authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("name", ["StoreUnavailable", "StorageFailed"])
+@pytest.mark.parametrize("name", ["StoreUnavailable", "StorageError"])
 def test_who_should_come_again_is_told_when(
     an_app_whose_views_fail: FlaskClient, name: str
 ) -> None:

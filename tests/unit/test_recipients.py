@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from jobs.bfl.hosts import Trust
-from jobs.errors import RefusedUrl, TransferFailed
+from jobs.bfl.hosts import HostPolicy
+from jobs.errors import TransferFailed, UrlRefused
 from jobs.net import outbound
-from jobs.net.urls import Address, Origin, Reach, Recipient, parse
+from jobs.net.urls import Address, AddressScope, Origin, Recipient, parse
 from tests.unit.test_vetted_address import Names
 from tests.unit.test_web import Wire
 
-ANYBODY = Trust(notify_hosts=("*",))
-NAMED = Trust(notify_hosts=("app.internal", "10.1.2.3", "[::1]"))
-BESIDE_A_SANDBOX = Trust(sandbox=Origin("http", "127.0.0.1", 9009), notify_hosts=("*",))
+ANYBODY = HostPolicy(notify_hosts=("*",))
+NAMED = HostPolicy(notify_hosts=("app.internal", "10.1.2.3", "[::1]"))
+BESIDE_A_SANDBOX = HostPolicy(sandbox=Origin("http", "127.0.0.1", 9009), notify_hosts=("*",))
 METADATA = ["169.254.169.254", "fe80::1", "168.63.129.16", "0.0.0.0", "224.0.0.1"]  # noqa: S104
 
 
@@ -23,13 +23,13 @@ METADATA = ["169.254.169.254", "fe80::1", "168.63.129.16", "0.0.0.0", "224.0.0.1
 
 @pytest.mark.parametrize("url", ["https://app.example/told?a=b", "https://app.example:8443/"])
 def test_any_https_host_may_be_told_but_only_at_a_public_address(url: str) -> None:
-    assert ANYBODY.app(url) == Recipient(parse(url), Reach.PUBLIC)
+    assert ANYBODY.app(url) == Recipient(parse(url), AddressScope.PUBLIC)
 
 
 @pytest.mark.parametrize("host", ["app.internal", "10.1.2.3", "[::1]"])
 def test_a_host_that_the_operator_named_may_be_a_private_one(host: str) -> None:
-    assert NAMED.app(f"https://{host}/x").reach is Reach.NAMED
-    assert NAMED.app(f"http://{host}:8080/x").reach is Reach.NEAR
+    assert NAMED.app(f"https://{host}/x").reach is AddressScope.NAMED
+    assert NAMED.app(f"http://{host}:8080/x").reach is AddressScope.NEAR
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_host_that_the_operator_named_may_be_a_private_one(host: str) -> None:
 )
 def test_what_is_no_plain_https_url_is_refused_wherever_it_leads(url: str) -> None:
     for trust in (ANYBODY, NAMED):
-        with pytest.raises(RefusedUrl):
+        with pytest.raises(UrlRefused):
             trust.app(url)
 
 
@@ -67,15 +67,15 @@ def test_what_is_no_plain_https_url_is_refused_wherever_it_leads(url: str) -> No
 )
 def test_a_host_that_says_itself_that_it_is_inside_is_refused_at_once(host: str) -> None:
     for trust in (ANYBODY, BESIDE_A_SANDBOX):
-        with pytest.raises(RefusedUrl, match="not a public one"):
+        with pytest.raises(UrlRefused, match="not a public one"):
             trust.app(f"https://{host}/told")
-        with pytest.raises(RefusedUrl, match="not a public one"):
+        with pytest.raises(UrlRefused, match="not a public one"):
             trust.caller(f"https://{host}:8443/told")
 
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "[2606:4700::1111]", "localhost.example"])
 def test_a_host_that_may_be_a_public_one_is_looked_up_later(host: str) -> None:
-    assert ANYBODY.app(f"https://{host}/").reach is Reach.PUBLIC
+    assert ANYBODY.app(f"https://{host}/").reach is AddressScope.PUBLIC
 
 
 @pytest.mark.parametrize(
@@ -83,31 +83,31 @@ def test_a_host_that_may_be_a_public_one_is_looked_up_later(host: str) -> None:
 )
 def test_where_hosts_are_named_no_other_is_told(host: str) -> None:
     for scheme in ("http", "https"):
-        with pytest.raises(RefusedUrl, match="NOTIFY_HOSTS"):
+        with pytest.raises(UrlRefused, match="NOTIFY_HOSTS"):
             NAMED.app(f"{scheme}://{host}/")
 
 
 def test_plain_http_on_this_machine_is_for_those_who_develop_beside_a_sandbox() -> None:
     url = "http://127.0.0.1:8080/told"
-    assert BESIDE_A_SANDBOX.app(url).reach is Reach.LOOPBACK
-    with pytest.raises(RefusedUrl):
+    assert BESIDE_A_SANDBOX.app(url).reach is AddressScope.LOOPBACK
+    with pytest.raises(UrlRefused):
         BESIDE_A_SANDBOX.app("http://10.0.0.1/")
-    with pytest.raises(RefusedUrl):
+    with pytest.raises(UrlRefused):
         BESIDE_A_SANDBOX._replace(notify_hosts=("app.example",)).app(url)
 
 
 def test_without_a_secret_nobody_is_told() -> None:
-    trust = Trust(notify_url=parse("https://owner.example/"))
-    with pytest.raises(RefusedUrl, match="NOTIFY_SECRET"):
+    trust = HostPolicy(notify_url=parse("https://owner.example/"))
+    with pytest.raises(UrlRefused, match="NOTIFY_SECRET"):
         trust.app("https://app.example/")
-    with pytest.raises(RefusedUrl):
+    with pytest.raises(UrlRefused):
         trust.owner()
 
 
 @pytest.mark.parametrize("url", ["http://10.0.0.1/x", "https://owner.example/", "http://web:80/"])
 def test_the_operators_own_url_is_taken_as_it_is(url: str) -> None:
     recipient = ANYBODY._replace(notify_url=parse(url)).owner()
-    assert recipient == Recipient(parse(url), Reach.NAMED)
+    assert recipient == Recipient(parse(url), AddressScope.NAMED)
 
 
 # Where its name may lead.
@@ -132,9 +132,9 @@ def at(wire: Wire, host: str = "app.internal", scheme: str = "http") -> Address:
     return Address(Origin(scheme, host, wire.port), "/told")
 
 
-@pytest.mark.parametrize("reach", [Reach.NEAR, Reach.NAMED, Reach.LOOPBACK])
+@pytest.mark.parametrize("reach", [AddressScope.NEAR, AddressScope.NAMED, AddressScope.LOOPBACK])
 def test_who_was_named_is_reached_at_the_address_that_was_vetted(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch, reach: Reach
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, reach: AddressScope
 ) -> None:
     names = Names("app.internal", ["127.0.0.1"], ["192.0.2.1"])
     monkeypatch.setattr("socket.getaddrinfo", names)
@@ -143,14 +143,14 @@ def test_who_was_named_is_reached_at_the_address_that_was_vetted(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("reach", Reach)
+@pytest.mark.parametrize("reach", AddressScope)
 @pytest.mark.parametrize("bad", METADATA)
 def test_no_setting_opens_what_is_neither_public_nor_private(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch, bad: str, reach: Reach, scheme: str
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, bad: str, reach: AddressScope, scheme: str
 ) -> None:
     for addresses in ([bad], ["127.0.0.1", bad], [bad, "127.0.0.1"]):
         monkeypatch.setattr("socket.getaddrinfo", Names("app.internal", addresses))
-        with pytest.raises(RefusedUrl):
+        with pytest.raises(UrlRefused):
             reached(Recipient(at(wire, scheme=scheme), reach))
     assert not wire.heads
 
@@ -162,7 +162,7 @@ def test_a_stranger_cannot_lead_us_inside(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setattr("socket.getaddrinfo", Names("app.example", [address]))
-    with pytest.raises(RefusedUrl):
+    with pytest.raises(UrlRefused):
         reached(ANYBODY.app(f"https://app.example:{wire.port}/told"))
 
 
@@ -170,13 +170,13 @@ def test_plain_http_to_a_named_host_never_leaves_for_the_internet(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socket.getaddrinfo", Names("app.internal", ["93.184.215.14"]))
-    with pytest.raises(RefusedUrl):
+    with pytest.raises(UrlRefused):
         reached(NAMED.app(f"http://app.internal:{wire.port}/"))
 
 
 def test_trust_in_one_origin_is_no_trust_in_its_other_ports(wire: Wire) -> None:
     other = Address(Origin("http", "127.0.0.1", 1), "/")
-    recipient = Recipient(other, Reach.NAMED)
+    recipient = Recipient(other, AddressScope.NAMED)
     with (
         outbound.session_to(recipient) as session,
         pytest.raises(TransferFailed),

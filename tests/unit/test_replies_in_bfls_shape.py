@@ -8,12 +8,12 @@ import pytest
 from jobs.bfl import compat
 from jobs.bfl.parsing import parse_report
 from jobs.job import Job
-from jobs.media_file import Kept
-from jobs.status import Source, State
-from jobs.timeouts import Patience
+from jobs.media_file import MediaFile
+from jobs.status import Source, Status
+from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 
-NOW, PATIENCE = 1_795_255_200.0, Patience(callback_grace=60.0, give_up_after=3600.0)
+NOW, PATIENCE = 1_795_255_200.0, Timeouts(callback_grace=60.0, give_up_after=3600.0)
 HOSTS = ["delivery-eu1.bfl.ai", "delivery.us4.bfl.ai", "delivery.bfl.ml", "delivery.bfl.ai"]
 BARE = [
     *(f"https://{host}/results/ab/sample.jpeg" for host in HOSTS),
@@ -42,11 +42,11 @@ def told(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
         Job.expected("t", NOW, PATIENCE), parse_report(message, "t", Source.POLL), NOW, PATIENCE
     )
     media = tuple(
-        Kept(key=f"{n}.jpg", content_type="image/jpeg", bytes=1, sha256="", role=job.role(n))
+        MediaFile(key=f"{n}.jpg", content_type="image/jpeg", bytes=1, sha256="", role=job.role(n))
         for n in range(len(job.urls))
     )
     stored = job.stored(NOW, media)
-    assert stored.state is State.STORED
+    assert stored.status is Status.STORED
     links = [f"https://keep.example/media/{n}" for n in range(len(media))]
     found = compat.told(stored, links)["result"]
     assert found is not None

@@ -9,7 +9,7 @@ from jobs.config.settings import Settings, load
 from jobs.errors import FluxkeepError, InvalidSettings
 from jobs.net.urls import Origin
 from jobs.services import for_background, for_web, storage
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 
 CANARY = "canary"
 NEEDED = {
@@ -48,7 +48,7 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
 
 def test_the_rest_has_sensible_defaults() -> None:
     settings = load(NEEDED)
-    assert settings.patience == Patience(None, 3600, 86_400)
+    assert settings.timeouts == Timeouts(None, 3600, 86_400)
     assert settings.bfl_origin == Origin("https", "api.bfl.ai", 443)
     assert settings.storage_url.startswith("file:///")
     assert settings.base_url == "http://127.0.0.1:8000"

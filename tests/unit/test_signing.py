@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
 
-from jobs.errors import BadLink, Gone
+from jobs.errors import InvalidLink, MediaGone
 from jobs.signing import CallbackVerifier, LinkSigner, MediaLink
 
 BODY = b'{"id": "a", "status": "Ready"}'
@@ -144,12 +144,12 @@ def test_the_first_key_signs_and_all_verify() -> None:
     rotated = signer("new", "old")
     assert rotated.read(old, NOW) == LINK
     assert signer("new").read(rotated.sign(LINK), NOW) == LINK
-    with pytest.raises(BadLink):
+    with pytest.raises(InvalidLink):
         signer("old").read(rotated.sign(LINK), NOW)
 
 
 def test_a_retired_key_opens_nothing() -> None:
-    with pytest.raises(BadLink):
+    with pytest.raises(InvalidLink):
         signer("new").read(signer("retired").sign(LINK), NOW)
 
 
@@ -157,7 +157,7 @@ def test_a_retired_key_opens_nothing() -> None:
 def test_a_link_ends_when_it_says(late: float) -> None:
     token = signer("k").sign(LINK)
     assert signer("k").read(token, LINK.expires - 0.1) == LINK
-    with pytest.raises(Gone):
+    with pytest.raises(MediaGone):
         signer("k").read(token, LINK.expires + late)
 
 
@@ -165,24 +165,24 @@ def test_a_link_that_was_tampered_with_is_not_ours() -> None:
     token = signer("k").sign(LINK)
     for at in range(len(token) - 1):  # the last character holds bits that are not used
         other = "A" if token[at] != "A" else "B"
-        with pytest.raises(BadLink):
+        with pytest.raises(InvalidLink):
             signer("k").read(token[:at] + other + token[at + 1 :], NOW)
 
 
 @pytest.mark.parametrize("salt", [b"itsdangerous", "another use", "fluxkeep"])
 def test_a_token_that_was_signed_for_another_use_is_no_link(salt: str | bytes) -> None:
     for serializer in (URLSafeSerializer("k", salt=salt), URLSafeTimedSerializer("k", salt=salt)):
-        with pytest.raises(BadLink):
+        with pytest.raises(InvalidLink):
             signer("k").read(str(serializer.dumps(list(LINK))), NOW)
 
 
 @given(st.text(max_size=200))
 def test_any_text_that_is_no_link_is_refused_as_such(token: str) -> None:
-    with pytest.raises(BadLink):
+    with pytest.raises(InvalidLink):
         signer("k").read(token, NOW)
 
 
 @pytest.mark.parametrize("token", ["", ".", "a.b", "\ud800", "\0", "a" * 100_000, ".eJw.a"])
 def test_a_token_of_odd_form_is_refused_as_such(token: str) -> None:
-    with pytest.raises(BadLink):
+    with pytest.raises(InvalidLink):
         signer("k").read(token, NOW)

@@ -8,12 +8,12 @@ from jobs.bfl import parsing
 from jobs.bfl.models import callback_grace
 from jobs.job import Job
 from jobs.report import Report
-from jobs.status import Source, State
-from jobs.timeouts import FINAL_POLL_SECONDS, Patience
+from jobs.status import Source, Status
+from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts
 from jobs.transitions import transition
 
 NOW = 1_700_000_000.0
-PATIENCE = Patience(callback_grace=None, give_up_after=3600.0, give_up_at_most=86_400.0)
+PATIENCE = Timeouts(callback_grace=None, give_up_after=3600.0, give_up_at_most=86_400.0)
 WORDS = ("Pending", "Reasoning", "Generating", "PENDING", "processing")
 
 
@@ -31,7 +31,7 @@ def test_what_bfl_is_at_work_on_is_not_given_up(word: str, source: Source) -> No
     later = NOW + 3000
     alive = transition(job(), report(word, source), later, PATIENCE)
     assert alive.deadline == later + PATIENCE.give_up_after
-    assert alive.looked_at(NOW + 3601).state is State.SUBMITTED
+    assert alive.recheck(NOW + 3601).status is Status.SUBMITTED
 
 
 @pytest.mark.parametrize(
@@ -46,26 +46,26 @@ def test_what_bfl_is_at_work_on_is_not_given_up(word: str, source: Source) -> No
 def test_other_words_are_no_sign_of_life(word: str, source: Source) -> None:
     heard = transition(job(), report(word, source), NOW + 3000, PATIENCE)
     assert heard.deadline == NOW + 3600
-    lost = heard.looked_at(heard.deadline)
-    assert (lost.state, lost.failure and lost.failure.code) == (State.LOST, "no_final_word")
+    lost = heard.recheck(heard.deadline)
+    assert (lost.status, lost.error and lost.error.code) == (Status.LOST, "no_final_word")
 
 
 def test_a_job_that_bfl_calls_pending_for_ever_is_lost_after_a_day_and_says_so() -> None:
     now, known = NOW, job()
-    while not known.state.terminal:
-        known = transition(known, report("Pending", Source.POLL), now, PATIENCE).looked_at(now)
+    while not known.status.terminal:
+        known = transition(known, report("Pending", Source.POLL), now, PATIENCE).recheck(now)
         now += 1800
-        known = known if now < known.deadline else known.looked_at(known.deadline)
+        known = known if now < known.deadline else known.recheck(known.deadline)
     assert known.ended_at == NOW + PATIENCE.give_up_at_most
-    assert known.failure is not None and known.failure.code == "still_pending"
-    assert "pending" in known.failure.message and "24 hours" in known.failure.message
+    assert known.error is not None and known.error.code == "still_pending"
+    assert "pending" in known.error.message and "24 hours" in known.error.message
 
 
 @pytest.mark.parametrize(
     "model", ["flux-2-klein-4b", "flux-2-pro", "flux-2-max", "flux-3-video", "unknown", None]
 )
 def test_the_grace_before_the_first_poll_follows_the_model(model: str | None) -> None:
-    assert job(model).look_at == NOW + callback_grace(model)
+    assert job(model).next_check_at == NOW + callback_grace(model)
 
 
 def test_the_grace_of_fast_models_is_seconds_and_of_video_minutes() -> None:
@@ -76,8 +76,8 @@ def test_the_grace_of_fast_models_is_seconds_and_of_video_minutes() -> None:
 
 
 def test_callback_grace_overrides_the_model() -> None:
-    patience = Patience(callback_grace=7.0, give_up_after=3600.0)
-    assert Job.expected("task", NOW, patience, model="flux-3-video").look_at == NOW + 7
+    timeouts = Timeouts(callback_grace=7.0, give_up_after=3600.0)
+    assert Job.expected("task", NOW, timeouts, model="flux-3-video").next_check_at == NOW + 7
 
 
 def test_each_progress_callback_begins_the_grace_anew() -> None:
@@ -85,20 +85,23 @@ def test_each_progress_callback_begins_the_grace_anew() -> None:
     known, now = job("flux-3-video"), NOW
     for n in range(6):  # an hour, a callback every ten minutes
         now = NOW + 600 * (n + 1)
-        assert known.look_at is not None and known.look_at > now
+        assert known.next_check_at is not None and known.next_check_at > now
         known = transition(known, report("Generating", progress=n / 10), now, PATIENCE)
-        assert known.look_at == now + grace
+        assert known.next_check_at == now + grace
 
 
 def test_a_sign_of_life_moves_no_job_that_a_worker_has_or_shall_take() -> None:
-    claimed = job().called_for(NOW).claimed(NOW)
+    claimed = job().enqueue(NOW).claimed(NOW)
     heard = transition(claimed, report("Generating"), NOW + 1, PATIENCE)
-    assert (heard.lease_until, heard.look_at) == (claimed.lease_until, claimed.look_at)
-    wanted = job().called_for(NOW)
-    assert transition(wanted, report("Generating"), NOW + 1, PATIENCE).wanted == wanted.wanted
+    assert (heard.lease_until, heard.next_check_at) == (claimed.lease_until, claimed.next_check_at)
+    wanted = job().enqueue(NOW)
+    assert (
+        transition(wanted, report("Generating"), NOW + 1, PATIENCE).work_deadline
+        == wanted.work_deadline
+    )
 
 
 def test_a_grace_that_is_too_long_leaves_time_for_one_poll() -> None:
-    patience = Patience(callback_grace=9000.0, give_up_after=100.0)
-    assert patience.grace(None) == 100 - FINAL_POLL_SECONDS
-    assert Job.expected("task", NOW, patience).look_at == NOW + 90
+    timeouts = Timeouts(callback_grace=9000.0, give_up_after=100.0)
+    assert timeouts.grace(None) == 100 - FINAL_POLL_SECONDS
+    assert Job.expected("task", NOW, timeouts).next_check_at == NOW + 90

@@ -8,26 +8,26 @@ import pytest
 from jobs import submission
 from jobs.job import LEASE_SECONDS, RECHECK_SECONDS, Job
 from jobs.report import Failure, Moderation, Report
-from jobs.status import REOPENABLE, TERMINAL, TRANSITIONS, News, Source, State
+from jobs.status import REOPENABLE, TERMINAL, TRANSITIONS, ReportKind, Source, Status
 from jobs.timeline import TIMELINE_MAX
-from jobs.timeouts import FINAL_POLL_SECONDS, Patience
+from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts
 from jobs.transitions import transition
 
 NOW = 1_700_000_000.0
-PATIENCE = Patience(callback_grace=60.0, give_up_after=3600.0)
+PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 FRESH_URL = URL.replace("sig=a", "sig=b")
-OPEN = [state for state in State if not state.terminal]
+OPEN = [state for state in Status if not state.terminal]
 
 
 def told(
-    news: News,
+    news: ReportKind,
     source: Source = Source.CALLBACK,
     url: str = URL,
     dies_at: float | None = NOW + 600,
 ) -> Report:
     """A report as `jobs.bfl.parsing` makes it: only `ready` has URLs."""
-    ready = news is News.READY
+    ready = news is ReportKind.READY
     return Report(
         task_id="job",
         news=news,
@@ -36,8 +36,8 @@ def told(
         urls=(url,) if ready else (),
         expires=dies_at if ready else None,
         result={"seed": 1} if ready else {},
-        failure=Failure("bfl_error", "no") if news is News.FAILED else None,
-        moderation=Moderation("content", ("Violence",)) if news is News.MODERATED else None,
+        error=Failure("bfl_error", "no") if news is ReportKind.FAILED else None,
+        moderation=Moderation("content", ("Violence",)) if news is ReportKind.MODERATED else None,
     )
 
 
@@ -54,7 +54,7 @@ def a_job_awaiting_its_callback() -> Job:
 
 @pytest.fixture
 def a_job_to_be_rescued(a_job_awaiting_its_callback: Job) -> Job:
-    return heard(a_job_awaiting_its_callback, told(News.READY))
+    return heard(a_job_awaiting_its_callback, told(ReportKind.READY))
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def a_job_being_rescued(a_job_to_be_rescued: Job) -> Job:
 
 @pytest.fixture
 def a_lost_job(a_job_awaiting_its_callback: Job) -> Job:
-    return a_job_awaiting_its_callback.looked_at(a_job_awaiting_its_callback.deadline)
+    return a_job_awaiting_its_callback.recheck(a_job_awaiting_its_callback.deadline)
 
 
 # The table.
@@ -75,36 +75,38 @@ def test_no_row_starts_from_a_terminal_state() -> None:
 
 
 def test_a_job_that_is_awaited_has_a_row_for_everything_bfl_can_say() -> None:
-    awaited = (State.QUEUED, State.SUBMITTED)
-    assert not set(product(awaited, News)) - set(TRANSITIONS)
+    awaited = (Status.QUEUED, Status.SUBMITTED)
+    assert not set(product(awaited, ReportKind)) - set(TRANSITIONS)
 
 
 def test_a_job_with_a_url_listens_only_to_another_url() -> None:
-    assert [news for state, news in TRANSITIONS if state is State.READY] == [News.READY]
+    assert [news for state, news in TRANSITIONS if state is Status.READY] == [ReportKind.READY]
 
 
 def test_no_row_leads_back_to_a_state_that_came_before() -> None:
-    order = list(State)
+    order = list(Status)
     assert all(
         order.index(after) >= order.index(state) for (state, _), after in TRANSITIONS.items()
     )
 
 
 def test_the_last_five_states_are_terminal() -> None:
-    assert list(State)[-5:] == [state for state in State if state in TERMINAL]
+    assert list(Status)[-5:] == [state for state in Status if state in TERMINAL]
     assert REOPENABLE < TERMINAL
 
 
-@pytest.mark.parametrize(("state", "news"), sorted(set(product(State, News)) - set(TRANSITIONS)))
-def test_a_pair_that_is_not_listed_changes_nothing(state: State, news: News) -> None:
-    job = replace(Job.expected("job", NOW, PATIENCE), state=state)
+@pytest.mark.parametrize(
+    ("state", "news"), sorted(set(product(Status, ReportKind)) - set(TRANSITIONS))
+)
+def test_a_pair_that_is_not_listed_changes_nothing(state: Status, news: ReportKind) -> None:
+    job = replace(Job.expected("job", NOW, PATIENCE), status=state)
     assert transition(job, told(news, dies_at=NOW + 9000), NOW + 1, PATIENCE) is job
 
 
 @pytest.mark.parametrize("row", sorted(TRANSITIONS))
-def test_a_listed_pair_leads_where_the_table_says(row: tuple[State, News]) -> None:
-    job = replace(Job.expected("job", NOW, PATIENCE), state=row[0])
-    assert transition(job, told(row[1]), NOW + 1, PATIENCE).state is TRANSITIONS[row]
+def test_a_listed_pair_leads_where_the_table_says(row: tuple[Status, ReportKind]) -> None:
+    job = replace(Job.expected("job", NOW, PATIENCE), status=row[0])
+    assert transition(job, told(row[1]), NOW + 1, PATIENCE).status is TRANSITIONS[row]
 
 
 # Sentences.
@@ -112,19 +114,19 @@ def test_a_listed_pair_leads_where_the_table_says(row: tuple[State, News]) -> No
 
 def test_a_job_is_expected_until_its_deadline_and_polled_after_the_grace() -> None:
     job = Job.expected("job", NOW, PATIENCE)
-    assert (job.state, job.look_at, job.deadline) == (State.SUBMITTED, NOW + 60, NOW + 3600)
-    assert (job.wanted, job.lease_until) == (None, None)
+    assert (job.status, job.next_check_at, job.deadline) == (Status.SUBMITTED, NOW + 60, NOW + 3600)
+    assert (job.work_deadline, job.lease_until) == (None, None)
 
 
 def test_a_grace_longer_than_the_deadline_still_leaves_time_for_one_question() -> None:
-    job = Job.expected("job", NOW, Patience(callback_grace=9000, give_up_after=100))
-    assert job.look_at == job.deadline - FINAL_POLL_SECONDS
+    job = Job.expected("job", NOW, Timeouts(callback_grace=9000, give_up_after=100))
+    assert job.next_check_at == job.deadline - FINAL_POLL_SECONDS
 
 
 def test_a_ready_callback_makes_a_job_wanted_at_once(a_job_to_be_rescued: Job) -> None:
     job = a_job_to_be_rescued
-    assert (job.state, job.source, job.urls) == (State.READY, Source.CALLBACK, (URL,))
-    assert job.wanted == job.urls_die_at == NOW + 600
+    assert (job.status, job.source, job.urls) == (Status.READY, Source.CALLBACK, (URL,))
+    assert job.work_deadline == job.expire_at == NOW + 600
     assert job.result == {"seed": 1}
 
 
@@ -132,111 +134,111 @@ def test_a_url_that_outlives_the_deadline_moves_it_but_not_for_ever(
     a_job_awaiting_its_callback: Job,
 ) -> None:
     late = a_job_awaiting_its_callback.deadline - 1
-    job = heard(a_job_awaiting_its_callback, told(News.READY, dies_at=late + 9e9), now=late)
+    job = heard(a_job_awaiting_its_callback, told(ReportKind.READY, dies_at=late + 9e9), now=late)
     assert job.deadline == late + PATIENCE.give_up_at_most
 
 
 def test_the_same_callback_twice_changes_nothing(a_job_being_rescued: Job) -> None:
-    assert heard(a_job_being_rescued, told(News.READY)) is a_job_being_rescued
+    assert heard(a_job_being_rescued, told(ReportKind.READY)) is a_job_being_rescued
 
 
 def test_a_url_that_dies_sooner_is_old_news(a_job_being_rescued: Job) -> None:
-    older = told(News.READY, url=FRESH_URL, dies_at=NOW + 599)
+    older = told(ReportKind.READY, url=FRESH_URL, dies_at=NOW + 599)
     assert heard(a_job_being_rescued, older) is a_job_being_rescued
 
 
 def test_a_fresh_url_takes_the_job_from_the_worker_that_has_the_old_one(
     a_job_being_rescued: Job,
 ) -> None:
-    job = heard(a_job_being_rescued, told(News.READY, Source.POLL, FRESH_URL, NOW + 900))
-    assert (job.urls, job.lease_until, job.wanted) == ((FRESH_URL,), None, NOW + 900)
-    assert job.asked_again
+    job = heard(a_job_being_rescued, told(ReportKind.READY, Source.POLL, FRESH_URL, NOW + 900))
+    assert (job.urls, job.lease_until, job.work_deadline) == ((FRESH_URL,), None, NOW + 900)
+    assert job.refreshed
 
 
 def test_an_error_after_ready_does_not_end_the_rescue(a_job_being_rescued: Job) -> None:
-    for news in (News.FAILED, News.MODERATED, News.PROGRESS, News.UNCLEAR):
+    for news in (ReportKind.FAILED, ReportKind.MODERATED, ReportKind.PROGRESS, ReportKind.UNCLEAR):
         assert heard(a_job_being_rescued, told(news)) is a_job_being_rescued
 
 
-@pytest.mark.parametrize("news", News)
-def test_a_late_callback_does_not_reopen_a_lost_job(a_lost_job: Job, news: News) -> None:
-    assert a_lost_job.state is State.LOST
+@pytest.mark.parametrize("news", ReportKind)
+def test_a_late_callback_does_not_reopen_a_lost_job(a_lost_job: Job, news: ReportKind) -> None:
+    assert a_lost_job.status is Status.LOST
     assert heard(a_lost_job, told(news)) is a_lost_job
 
 
 def test_moderated_and_failed_jobs_say_so(a_job_awaiting_its_callback: Job) -> None:
-    moderated = heard(a_job_awaiting_its_callback, told(News.MODERATED))
-    failed = heard(a_job_awaiting_its_callback, told(News.FAILED))
+    moderated = heard(a_job_awaiting_its_callback, told(ReportKind.MODERATED))
+    failed = heard(a_job_awaiting_its_callback, told(ReportKind.FAILED))
     assert moderated.moderation == Moderation("content", ("Violence",))
-    assert failed.failure == Failure("bfl_error", "no")
-    assert failed.moderation is None and moderated.failure is None
+    assert failed.error == Failure("bfl_error", "no")
+    assert failed.moderation is None and moderated.error is None
 
 
 def test_ready_without_a_url_has_bfl_asked_at_once(a_job_awaiting_its_callback: Job) -> None:
-    job = heard(a_job_awaiting_its_callback, told(News.UNCLEAR))
-    assert job.state is State.SUBMITTED and job.wanted is not None
+    job = heard(a_job_awaiting_its_callback, told(ReportKind.UNCLEAR))
+    assert job.status is Status.SUBMITTED and job.work_deadline is not None
 
 
 def test_an_unclear_answer_to_a_question_is_not_asked_about_again(
     a_job_awaiting_its_callback: Job,
 ) -> None:
-    asked = heard(a_job_awaiting_its_callback, told(News.UNCLEAR)).claimed(NOW + 2)
-    assert heard(asked, told(News.UNCLEAR, Source.POLL)) is asked
+    asked = heard(a_job_awaiting_its_callback, told(ReportKind.UNCLEAR)).claimed(NOW + 2)
+    assert heard(asked, told(ReportKind.UNCLEAR, Source.POLL)) is asked
 
 
 def test_progress_told_twice_is_old_news(a_job_awaiting_its_callback: Job) -> None:
     for source in Source:
-        report = told(News.PROGRESS, source)
+        report = told(ReportKind.PROGRESS, source)
         once = heard(a_job_awaiting_its_callback, report)
         assert heard(once, report) is once
 
 
 def test_a_job_whose_lease_ran_out_waits_for_a_worker_again(a_job_being_rescued: Job) -> None:
-    job = a_job_being_rescued.looked_at(NOW + 2 + LEASE_SECONDS)
-    assert job.lease_until is None and job.wanted == job.urls_die_at
-    assert job.fence == a_job_being_rescued.fence
+    job = a_job_being_rescued.recheck(NOW + 2 + LEASE_SECONDS)
+    assert job.lease_until is None and job.work_deadline == job.expire_at
+    assert job.fencing_token == a_job_being_rescued.fencing_token
 
 
 def test_a_running_lease_is_left_alone(a_job_being_rescued: Job) -> None:
-    job = a_job_being_rescued.looked_at(NOW + 3)
-    assert (job.lease_until, job.wanted) == (a_job_being_rescued.lease_until, None)
+    job = a_job_being_rescued.recheck(NOW + 3)
+    assert (job.lease_until, job.work_deadline) == (a_job_being_rescued.lease_until, None)
 
 
 def test_a_claim_at_the_last_moment_does_not_put_off_the_deadline(
     a_job_awaiting_its_callback: Job,
 ) -> None:
     last = a_job_awaiting_its_callback.deadline - 1
-    job = heard(a_job_awaiting_its_callback, told(News.UNCLEAR), now=last).claimed(last)
-    assert job.look_at == job.deadline
+    job = heard(a_job_awaiting_its_callback, told(ReportKind.UNCLEAR), now=last).claimed(last)
+    assert job.next_check_at == job.deadline
 
 
 def test_a_job_in_the_queue_is_looked_at_again_in_case_its_entry_got_lost(
     a_job_to_be_rescued: Job,
 ) -> None:
-    assert a_job_to_be_rescued.look_at == NOW + 1 + RECHECK_SECONDS
+    assert a_job_to_be_rescued.next_check_at == NOW + 1 + RECHECK_SECONDS
 
 
 def test_an_unfetched_job_expires_at_its_deadline(a_job_to_be_rescued: Job) -> None:
-    job = a_job_to_be_rescued.looked_at(a_job_to_be_rescued.deadline)
-    assert (job.state, job.urls) == (State.EXPIRED, ())
-    assert job.failure is not None
+    job = a_job_to_be_rescued.recheck(a_job_to_be_rescued.deadline)
+    assert (job.status, job.urls) == (Status.EXPIRED, ())
+    assert job.error is not None
 
 
 def test_a_replayed_job_is_asked_about_at_once_and_has_a_new_deadline(a_lost_job: Job) -> None:
     job = submission.reopen(a_lost_job, NOW + 9000, PATIENCE)
-    assert (job.state, job.deadline, job.failure) == (State.SUBMITTED, NOW + 12600, None)
-    assert job.wanted is not None and job.replaying
+    assert (job.status, job.deadline, job.error) == (Status.SUBMITTED, NOW + 12600, None)
+    assert job.work_deadline is not None and job.replaying
 
 
-@pytest.mark.parametrize("state", [State.STORED, State.MODERATED, *OPEN])
-def test_what_is_stored_refused_or_under_way_is_not_replayed(state: State) -> None:
-    job = replace(Job.expected("job", NOW, PATIENCE), state=state)
+@pytest.mark.parametrize("state", [Status.STORED, Status.MODERATED, *OPEN])
+def test_what_is_stored_refused_or_under_way_is_not_replayed(state: Status) -> None:
+    job = replace(Job.expected("job", NOW, PATIENCE), status=state)
     assert submission.reopen(job, NOW, PATIENCE) is job
 
 
 def test_a_long_timeline_keeps_its_beginning_and_its_end(a_lost_job: Job) -> None:
     job = a_lost_job
     for n in range(200):
-        job = job.noted(NOW + n, f"line {n}")
+        job = job.with_event(NOW + n, f"line {n}")
     assert len(job.timeline) == TIMELINE_MAX
     assert job.timeline[1].what == "line 0" and job.timeline[-1].what == "line 199"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobs.errors import RefusedUrl
+from jobs.errors import UrlRefused
 from jobs.net import outbound
 from jobs.net.urls import Address, Origin
 from tests.unit.test_web import Wire
@@ -61,7 +61,7 @@ def test_one_bad_address_among_good_ones_spoils_a_name(
     address = Address(Origin("https", "delivery.bfl.ai", 443), "/")
     with (
         outbound.new_session(None) as session,
-        pytest.raises(RefusedUrl),
+        pytest.raises(UrlRefused),
         outbound.exchange(session, address, seconds=2),
     ):
         pass
@@ -75,7 +75,7 @@ def test_the_name_of_the_sandbox_may_only_lead_to_this_machine(
     origin = Origin("http", "localhost", wire.port)
     with (
         outbound.new_session(origin) as session,
-        pytest.raises(RefusedUrl),
+        pytest.raises(UrlRefused),
         outbound.exchange(session, Address(origin, "/"), seconds=2),
     ):
         pass

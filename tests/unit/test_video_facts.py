@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.harness.pictures import PICTURES, corners, encoded, png
 from tests.sandbox.formats import FORMATS, MP4
 from worker.formats import measure, mp4
-from worker.formats.measure import Facts
+from worker.formats.measure import JobRecord
 
 FTYP = b"\0\0\0\x10ftypisom\0\0\0\0"
 
@@ -52,7 +52,7 @@ def extends(duration: int, version: int = 0) -> bytes:
 SOUND = track(0, 0, b"soun")
 
 
-def known(tmp_path: Path, body: bytes, kind: str = "video/mp4") -> Facts:
+def known(tmp_path: Path, body: bytes, kind: str = "video/mp4") -> JobRecord:
     path = tmp_path / "file"
     path.write_bytes(body)
     found = measure.known(path, kind)
@@ -67,7 +67,7 @@ def known(tmp_path: Path, body: bytes, kind: str = "video/mp4") -> Facts:
 def test_a_film_of_the_sandbox_tells_its_size_and_duration(tmp_path: Path, size: int) -> None:
     parts = FORMATS["mp4"]("a film", size, lambda noise: [bytes(len(noise))])
     body = b"".join(part if isinstance(part, bytes) else bytes(len(part)) for part in parts)
-    assert known(tmp_path, body) == Facts(320, 320, 2.0)
+    assert known(tmp_path, body) == JobRecord(320, 320, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -78,18 +78,18 @@ def test_every_way_to_write_a_film_is_read(
 ) -> None:
     movie = (header(5042, version=version), SOUND, track(1920, 1080, version=version))
     body = film(*movie, large=large, moov_first=moov_first)
-    assert known(tmp_path, body) == Facts(1920, 1080, 5.042)
+    assert known(tmp_path, body) == JobRecord(1920, 1080, 5.042)
 
 
 def test_a_last_box_may_reach_to_the_end_of_the_file(tmp_path: Path) -> None:
     movie = header(1000) + track(640, 360)
-    assert known(tmp_path, FTYP + b"\0\0\0\0moov" + movie) == Facts(640, 360, 1.0)
+    assert known(tmp_path, FTYP + b"\0\0\0\0moov" + movie) == JobRecord(640, 360, 1.0)
 
 
 def test_a_fragmented_film_tells_its_duration_with_all_fragments(tmp_path: Path) -> None:
     for version, own in product((0, 1), (0, 1000)):
         body = film(header(own), track(640, 360), extends(7000, version))
-        assert known(tmp_path, body) == Facts(640, 360, 7.0)
+        assert known(tmp_path, body) == JobRecord(640, 360, 7.0)
 
 
 @pytest.mark.parametrize(
@@ -128,11 +128,11 @@ def test_the_longest_duration_there_can_be_is_a_number(tmp_path: Path) -> None:
     ],
 )
 def test_a_film_may_have_no_picture(tmp_path: Path, tracks: bytes) -> None:
-    assert known(tmp_path, film(header(1000), tracks)) == Facts(None, None, 1.0)
+    assert known(tmp_path, film(header(1000), tracks)) == JobRecord(None, None, 1.0)
 
 
 def test_parts_of_a_pixel_are_not_counted(tmp_path: Path) -> None:
-    assert known(tmp_path, film(track(640.9, 360.5))) == Facts(640, 360)
+    assert known(tmp_path, film(track(640.9, 360.5))) == JobRecord(640, 360)
 
 
 # Films that lie.
@@ -161,16 +161,16 @@ def test_boxes_in_boxes_are_not_followed_into_the_deep(tmp_path: Path) -> None:
 
 def test_a_swarm_of_boxes_is_not_looked_through() -> None:
     small = box(b"free") * 100_000
-    looked_at = _Watched(FTYP + box(b"moov", *[box(b"trak", small)] * 3) + small)
-    assert mp4.size(looked_at) is None and mp4.seconds(looked_at) is None
-    assert looked_at.reads < 20 * mp4.BOXES_MAX
+    recheck = _Watched(FTYP + box(b"moov", *[box(b"trak", small)] * 3) + small)
+    assert mp4.size(recheck) is None and mp4.seconds(recheck) is None
+    assert recheck.reads < 20 * mp4.BOXES_MAX
 
 
 def test_a_swarm_of_tracks_is_not_looked_through() -> None:
     tracks = box(b"trak", box(b"mdia", box(b"free") * 1000)) * 1000
-    looked_at = _Watched(FTYP + box(b"moov", tracks))
-    assert mp4.size(looked_at) is None
-    assert looked_at.reads < 3 * mp4.BOXES_MAX**2
+    recheck = _Watched(FTYP + box(b"moov", tracks))
+    assert mp4.size(recheck) is None
+    assert recheck.reads < 3 * mp4.BOXES_MAX**2
 
 
 class _Watched(bytes):
@@ -185,7 +185,7 @@ class _Watched(bytes):
 
 @pytest.mark.parametrize("length", range(0, 1100, 7))
 def test_a_film_that_breaks_off_does_no_harm(tmp_path: Path, length: int) -> None:
-    assert known(tmp_path, MP4[:length]) in (measure.NOTHING, Facts(320, 320, 2.0))
+    assert known(tmp_path, MP4[:length]) in (measure.NOTHING, JobRecord(320, 320, 2.0))
 
 
 @given(st.lists(st.tuples(st.integers(0, 1100), st.integers(0, 255)), max_size=12))
@@ -211,28 +211,28 @@ def test_any_bytes_in_a_film_do_no_harm(content: bytes) -> None:
 def test_a_picture_tells_its_size_and_no_duration(
     tmp_path: Path, kind: str, size: tuple[int, int]
 ) -> None:
-    assert known(tmp_path, encoded(corners(*size), kind), kind) == Facts(*size)
+    assert known(tmp_path, encoded(corners(*size), kind), kind) == JobRecord(*size)
 
 
 def test_every_kind_of_webp_tells_its_size(tmp_path: Path) -> None:
     picture, kind = corners(300, 200), "image/webp"
     moving = {"save_all": True, "append_images": [corners(300, 200).rotate(180)]}
     for options in ({}, {"lossless": True}, {"exif": b"Exif\0\0MM"}, moving):
-        assert known(tmp_path, encoded(picture, kind, **options), kind) == Facts(300, 200)
+        assert known(tmp_path, encoded(picture, kind, **options), kind) == JobRecord(300, 200)
     see_through = encoded(picture.convert("RGBA"), kind, lossless=True)
-    assert known(tmp_path, see_through, kind) == Facts(300, 200)
+    assert known(tmp_path, see_through, kind) == JobRecord(300, 200)
 
 
 def test_a_progressive_jpeg_tells_its_size(tmp_path: Path) -> None:
     body = encoded(corners(300, 200), "image/jpeg", progressive=True, comment=b"\xff\xc0" * 99)
-    assert known(tmp_path, body, "image/jpeg") == Facts(300, 200)
+    assert known(tmp_path, body, "image/jpeg") == JobRecord(300, 200)
 
 
 def test_the_thumbnail_inside_a_jpeg_is_not_its_size(tmp_path: Path) -> None:
     inside = b"Exif\0\0" + encoded(corners(16, 16), "image/jpeg")
     segment = b"\xff\xe1" + (2 + len(inside)).to_bytes(2, "big") + inside
     body = encoded(corners(300, 200), "image/jpeg")
-    assert known(tmp_path, body[:2] + segment + body[2:], "image/jpeg") == Facts(300, 200)
+    assert known(tmp_path, body[:2] + segment + body[2:], "image/jpeg") == JobRecord(300, 200)
 
 
 @pytest.mark.parametrize("kind", [*PICTURES, "video/mp4"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jobs.job import Job
 from jobs.report import Report
-from jobs.status import News, Source, State
+from jobs.status import ReportKind, Source, Status
 from jobs.transitions import transition
 from tests.unit.test_transitions import FRESH_URL, NOW, PATIENCE, URL, told
 
@@ -17,7 +17,7 @@ Walk = list[tuple[float, Callable[[Job, float], Job]]]
 
 REPORTS = st.builds(
     told,
-    st.sampled_from(News),
+    st.sampled_from(ReportKind),
     st.sampled_from(Source),
     st.sampled_from([URL, FRESH_URL]),
     st.none() | st.floats(NOW - 1000, NOW + 20_000),
@@ -29,7 +29,7 @@ def _hear(report: Report, job: Job, now: float) -> Job:
 
 
 def _claim(job: Job, now: float) -> Job:
-    return job.claimed(now) if job.wanted is not None else job
+    return job.claimed(now) if job.work_deadline is not None else job
 
 
 def _held(step: Callable[[Job, float], Job], job: Job, now: float) -> Job:
@@ -38,14 +38,14 @@ def _held(step: Callable[[Job, float], Job], job: Job, now: float) -> Job:
 
 
 def _rest(pause: float, firm: bool, job: Job, now: float) -> Job:
-    return job.rested(now, pause, firm=firm)
+    return job.back_off(now, pause, firm=firm)
 
 
 PAUSES = st.floats(0, 4000)
 STEPS = st.one_of(
     REPORTS.map(lambda report: partial(_hear, report)),
-    st.sampled_from([Job.looked_at, _claim]),
-    st.sampled_from([Job.renewed, Job.handed_back]).map(lambda step: partial(_held, step)),
+    st.sampled_from([Job.recheck, _claim]),
+    st.sampled_from([Job.renewed, Job.release]).map(lambda step: partial(_held, step)),
     st.builds(partial, st.just(_rest), PAUSES, st.booleans()).map(lambda s: partial(_held, s)),
 )
 DELAYS = st.floats(0, 60) | st.floats(0, 5000)
@@ -66,45 +66,45 @@ def walked(walk: Walk) -> list[tuple[float, Job]]:
 @given(WALKS)
 def test_a_terminal_job_never_changes(walk: Walk) -> None:
     for (_, before), (_, after) in pairwise(walked(walk)):
-        assert not before.state.terminal or after is before
+        assert not before.status.terminal or after is before
 
 
 @given(WALKS)
 def test_a_job_that_has_not_ended_is_looked_at_by_its_deadline(walk: Walk) -> None:
     for _, job in walked(walk):
-        if not job.state.terminal:
-            assert job.look_at is not None and job.look_at <= job.deadline
+        if not job.status.terminal:
+            assert job.next_check_at is not None and job.next_check_at <= job.deadline
 
 
 @given(WALKS)
 def test_a_job_that_has_ended_is_nobodys_business(walk: Walk) -> None:
     for _, job in walked(walk):
-        if job.state.terminal:
-            assert (job.look_at, job.wanted, job.lease_until) == (None, None, None)
-            assert (job.urls, job.urls_die_at) == ((), None)
+        if job.status.terminal:
+            assert (job.next_check_at, job.work_deadline, job.lease_until) == (None, None, None)
+            assert (job.urls, job.expire_at) == ((), None)
 
 
 @given(WALKS)
 def test_the_fence_never_falls_and_the_deadline_never_shrinks(walk: Walk) -> None:
     for (_, before), (_, after) in pairwise(walked(walk)):
-        assert after.fence >= before.fence
+        assert after.fencing_token >= before.fencing_token
         assert after.deadline >= before.deadline
 
 
 @given(WALKS)
 def test_a_job_is_never_wanted_and_held_at_once(walk: Walk) -> None:
     for _, job in walked(walk):
-        assert job.wanted is None or job.lease_until is None
+        assert job.work_deadline is None or job.lease_until is None
 
 
 @given(WALKS)
 def test_a_look_after_the_deadline_ends_the_job(walk: Walk) -> None:
     for now, job in walked(walk):
         late = max(now, job.deadline)
-        assert job.looked_at(late).state.terminal
+        assert job.recheck(late).status.terminal
 
 
 @given(WALKS)
 def test_an_open_job_always_has_a_url_exactly_when_it_is_ready(walk: Walk) -> None:
     for _, job in walked(walk):
-        assert bool(job.urls) is (job.state is State.READY)
+        assert bool(job.urls) is (job.status is Status.READY)

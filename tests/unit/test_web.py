@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from jobs.errors import RefusedUrl, TransferFailed
+from jobs.errors import TransferFailed, UrlRefused
 from jobs.net import outbound, watchdog
 from jobs.net.ip import is_public
 from jobs.net.urls import Address, Origin
@@ -133,7 +133,7 @@ def test_a_name_that_leads_inside_is_not_connected_to(host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as inside, outbound.new_session(None) as session:
         inside.settimeout(0.1)
         address = Address(Origin("https", host, inside.getsockname()[1]), "/")
-        with pytest.raises(RefusedUrl), outbound.exchange(session, address, seconds=2):
+        with pytest.raises(UrlRefused), outbound.exchange(session, address, seconds=2):
             pass
         with pytest.raises(TimeoutError):
             inside.accept()

@@ -9,7 +9,7 @@ from worker.formats import image, mp4
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class JobRecord:
     """None for what a file does not tell."""
 
     width: int | None = None
@@ -17,10 +17,10 @@ class Facts:
     seconds: float | None = None
 
 
-NOTHING = Facts()
+NOTHING = JobRecord()
 
 
-def known(path: Path, content_type: str) -> Facts:
+def known(path: Path, content_type: str) -> JobRecord:
     """By the headers alone, in bounded work, whatever they say; never an error."""
     try:
         with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
@@ -29,11 +29,11 @@ def known(path: Path, content_type: str) -> Facts:
         return NOTHING
 
 
-def _read(data: mmap, content_type: str) -> Facts:
+def _read(data: mmap, content_type: str) -> JobRecord:
     if content_type == OPAQUE:
         return NOTHING
     if content_type == "video/mp4":
         width, height = mp4.size(data) or (None, None)
-        return Facts(width, height, mp4.seconds(data))
+        return JobRecord(width, height, mp4.seconds(data))
     width, height = image.size(data, content_type) or (None, None)
-    return Facts(width, height)
+    return JobRecord(width, height)

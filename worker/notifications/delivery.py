@@ -9,12 +9,12 @@ from typing import NamedTuple, Self
 from jobs import notifications, serializer, views
 from jobs.bfl import compat
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS
-from jobs.errors import RefusedUrl, TransferFailed
+from jobs.errors import TransferFailed, UrlRefused
 from jobs.job import Job
 from jobs.net import outbound
 from jobs.net.urls import Recipient
 from jobs.notifications import Outcome
-from jobs.recipient import Notice, Target
+from jobs.recipient import NotificationTarget, PendingNotification
 from jobs.services import Services
 from jobs.signing import callback_digest
 from jobs.store.counters import Told, of_notice
@@ -29,7 +29,7 @@ _JSON = {"Content-Type": "application/json"}
 log = logging.getLogger(__name__)
 
 
-def deliver(services: Services, job_id: str, to: Target) -> bool:
+def deliver(services: Services, job_id: str, to: NotificationTarget) -> bool:
     """False when another thread or process took the notification first.
 
     Raises StoreUnavailable, BrokenRecord.
@@ -45,7 +45,7 @@ def deliver(services: Services, job_id: str, to: Target) -> bool:
     return True
 
 
-def _record(services: Services, job: Job, claimed: Notice, outcome: Outcome) -> None:
+def _record(services: Services, job: Job, claimed: PendingNotification, outcome: Outcome) -> None:
     log.info("job %s: %s %s", job.id, claimed.to, outcome.problem or "called")
     jitter = random.uniform(*JITTER)  # noqa: S311 - no secret depends on it
     after = notifications.finish(job, claimed, outcome, services.store.now(), jitter)
@@ -56,16 +56,16 @@ def _record(services: Services, job: Job, claimed: Notice, outcome: Outcome) -> 
     )
 
 
-def _result(after: Job, to: Target, outcome: Outcome) -> Told:
+def _result(after: Job, to: NotificationTarget, outcome: Outcome) -> Told:
     if not outcome.problem:
         return Told.TOLD
     return Told.PUT_OFF if notifications.find(after, to) else Told.GIVEN_UP
 
 
-def _send(services: Services, job: Job, notice: Notice) -> Outcome:
+def _send(services: Services, job: Job, notice: PendingNotification) -> Outcome:
     try:
         request = Request.of(services, job, notice)
-    except RefusedUrl as error:
+    except UrlRefused as error:
         return Outcome(str(error), final=True)
     return request.send()
 
@@ -78,10 +78,10 @@ class Request(NamedTuple):
     body: bytes
 
     @classmethod
-    def of(cls, services: Services, job: Job, notice: Notice) -> Self:
+    def of(cls, services: Services, job: Job, notice: PendingNotification) -> Self:
         """Raises RefusedUrl when it must not be sent."""
         recipient = recipient_of(services, job, notice.to)
-        write = _in_bfl_format if notice.to is Target.CALLER else _as_standard_webhook
+        write = _in_bfl_format if notice.to is NotificationTarget.CALLER else _as_standard_webhook
         return cls(recipient, *write(services, job, notice))
 
     def send(self) -> Outcome:
@@ -95,21 +95,23 @@ class Request(NamedTuple):
                 ) as response,
             ):
                 return _outcome(response.status_code, response.headers.get("Retry-After", ""))
-        except (TransferFailed, RefusedUrl) as error:
+        except (TransferFailed, UrlRefused) as error:
             return Outcome(str(error))
 
 
-def recipient_of(services: Services, job: Job, to: Target) -> Recipient:
+def recipient_of(services: Services, job: Job, to: NotificationTarget) -> Recipient:
     """Raises RefusedUrl."""
     trust = services.trust
-    if to is Target.OWNER:
+    if to is NotificationTarget.OWNER:
         return trust.owner()
-    url = job.notify_url if to is Target.APP else job.caller and job.caller.url
-    find: Callable[[str], Recipient] = trust.app if to is Target.APP else trust.caller
+    url = job.notify_url if to is NotificationTarget.APP else job.caller and job.caller.url
+    find: Callable[[str], Recipient] = trust.app if to is NotificationTarget.APP else trust.caller
     return find(url or "")
 
 
-def _in_bfl_format(services: Services, job: Job, _notice: Notice) -> tuple[dict[str, str], bytes]:
+def _in_bfl_format(
+    services: Services, job: Job, _notice: PendingNotification
+) -> tuple[dict[str, str], bytes]:
     """With the caller's secret in both of BFL's official headers, when there is one."""
     answer = compat.told(job, services.links_to(job))
     body = json.dumps(answer, ensure_ascii=False).encode()
@@ -122,11 +124,11 @@ def _in_bfl_format(services: Services, job: Job, _notice: Notice) -> tuple[dict[
 
 
 def _as_standard_webhook(
-    services: Services, job: Job, notice: Notice
+    services: Services, job: Job, notice: PendingNotification
 ) -> tuple[dict[str, str], bytes]:
     """The job as the status API shows it, signed for this very attempt."""
     content: Notification = {
-        "type": f"job.{job.state}",
+        "type": f"job.{job.status}",
         "timestamp": serializer.time(notice.since),
         "data": views.job(services, job),
     }

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from jobs.errors import BrokenRecord, RefusedUrl, StoreUnavailable
+from jobs.errors import StoreUnavailable, UnreadableRecord, UrlRefused
 from jobs.job import Job
-from jobs.recipient import Target
+from jobs.recipient import NotificationTarget
 from jobs.services import Services
 from worker.notifications import delivery
 
@@ -29,7 +29,7 @@ HELD_SECONDS = 30.0
 DEFERRED_SECONDS = (5.0, 60.0)
 
 log = logging.getLogger(__name__)
-Deliver = Callable[[str, Target], None]
+Deliver = Callable[[str, NotificationTarget], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class HostQueue:
     """The threads of one host, and what waits for them or is under way."""
 
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(PER_HOST_THREADS))
-    pending: set[tuple[str, Target]] = field(default_factory=set)
+    pending: set[tuple[str, NotificationTarget]] = field(default_factory=set)
 
 
 class Dispatcher:
@@ -48,7 +48,7 @@ class Dispatcher:
         self._hosts: dict[str, HostQueue] = {}
         self._lock = threading.Lock()
 
-    def submit(self, host: str, job_id: str, target: Target) -> bool:
+    def submit(self, host: str, job_id: str, target: NotificationTarget) -> bool:
         """Queue one notification, unless it is queued. False when there is no room for it."""
         with self._lock:
             queue = self._hosts.get(host)
@@ -63,7 +63,7 @@ class Dispatcher:
             queue.pool.submit(self._run, host, queue, job_id, target)
         return True
 
-    def _run(self, host: str, queue: HostQueue, job_id: str, target: Target) -> None:
+    def _run(self, host: str, queue: HostQueue, job_id: str, target: NotificationTarget) -> None:
         try:
             self._deliver(job_id, target)
         finally:
@@ -102,7 +102,7 @@ def _run(services: Services, stop: threading.Event) -> None:
 def dispatch_due(services: Services, dispatcher: Dispatcher) -> bool:
     """Submit one batch of due notifications; True when more may be due."""
     try:
-        due = services.store.to_tell(BATCH)
+        due = services.store.due_notifications(BATCH)
         for job_id in due:
             _dispatch(services, dispatcher, job_id)
     except StoreUnavailable as error:
@@ -115,35 +115,35 @@ def _dispatch(services: Services, dispatcher: Dispatcher, job_id: str) -> None:
     """Submit what a job owes, and move it back in Redis, so that others come into sight."""
     try:
         job = services.store.load(job_id)
-    except BrokenRecord:
+    except UnreadableRecord:
         job = None
     now = services.store.now()
     due = [notice.to for notice in job.notices if notice.at <= now] if job else []
     if job is None or not due:
         next_at = min((notice.at for notice in job.notices), default=None) if job else None
-        services.store.settle_notice(job_id, next_at)
+        services.store.schedule_notification(job_id, next_at)
         return
-    services.store.settle_notice(job_id, now + HELD_SECONDS)
+    services.store.schedule_notification(job_id, now + HELD_SECONDS)
     accepted = [dispatcher.submit(_host(services, job, to), job_id, to) for to in due]
     if not all(accepted):
         pause = random.uniform(*DEFERRED_SECONDS)  # noqa: S311 - no secret depends on it
-        services.store.settle_notice(job_id, now + pause)
+        services.store.schedule_notification(job_id, now + pause)
 
 
-def _host(services: Services, job: Job, to: Target) -> str:
+def _host(services: Services, job: Job, to: NotificationTarget) -> str:
     """The receiver's host; empty when the delivery will be refused anyway."""
-    with suppress(RefusedUrl):
+    with suppress(UrlRefused):
         return delivery.recipient_of(services, job, to).address.origin.host
     return ""
 
 
-def _deliver(services: Services, job_id: str, to: Target) -> None:
+def _deliver(services: Services, job_id: str, to: NotificationTarget) -> None:
     """Log every error: one delivery must not end the others."""
     try:
         delivery.deliver(services, job_id, to)
     except StoreUnavailable as error:
         log.warning("job %s: %s; the notification is sent again", job_id, error)
-    except BrokenRecord:
+    except UnreadableRecord:
         log.error("job %s: its record is broken", job_id)  # noqa: TRY400 - the trace says no more
     except Exception as error:  # noqa: BLE001 - an error of ours must not end the thread
         # Its text could hold what was sent.

@@ -17,7 +17,7 @@ SECRET = os.environ["WEBHOOK_SECRET"].encode()
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.queue = await create_pool(RedisSettings.from_dsn(os.environ["REDIS_URL"]))
+    app.status.queue = await create_pool(RedisSettings.from_dsn(os.environ["REDIS_URL"]))
     yield
 
 
@@ -25,7 +25,7 @@ app = FastAPI(lifespan=lifespan)
 
 
 @app.post("/webhooks/bfl")
-async def hear(request: Request) -> dict[str, Any]:
+async def apply_report(request: Request) -> dict[str, Any]:
     body = await request.body()
     digest = hmac.new(SECRET, body, hashlib.sha256).hexdigest()
     given = request.headers.get("x-bfl-signature", "")
@@ -33,7 +33,7 @@ async def hear(request: Request) -> dict[str, Any]:
         raise HTTPException(401)
     report = json.loads(body)
     # arq drops a second job with the same id.
-    await app.state.queue.enqueue_job("rescue", report, _job_id=report["id"])
+    await app.status.queue.enqueue_job("rescue", report, _job_id=report["id"])
     return {"id": report["id"]}
 
 

@@ -16,7 +16,7 @@ app = Flask(__name__)
 
 
 @app.post("/webhooks/bfl")
-def hear() -> ResponseReturnValue:
+def apply_report() -> ResponseReturnValue:
     body = request.get_data()
     digest = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(request.headers.get("X-BFL-Signature", ""), f"sha256={digest}"):

@@ -42,7 +42,7 @@ def _weather(installation: Installation, sandbox: Sandbox, given: argparse.Names
     installation.wait_until_ready()
     began = time.monotonic()
     storm = Storm(installation, sandbox, given.jobs, given.outage, given.seed)
-    jobs = storm.run(given.patience)
+    jobs = storm.run(given.timeouts)
     seconds = time.monotonic() - began
     print(f"{len(jobs)} jobs stored, one object each, in {seconds:.0f} s; killed: {storm.kills}")
 

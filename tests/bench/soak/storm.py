@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import requests
 
 from jobs.job import Job
-from jobs.status import State
+from jobs.status import Status
 from tests.harness import Client, Installation, invariants
 from tests.harness.invariants import STAGED_SECONDS, SWEEP_SECONDS
 from tests.harness.patience import wait_for
@@ -93,14 +93,14 @@ class Storm:
         except requests.RequestException:
             return False
         ended = [line for line in page.splitlines() if line.startswith("fluxkeep_jobs{")]
-        return _sum(ended, {str(state) for state in State if state.terminal}) >= self.jobs
+        return _sum(ended, {str(state) for state in Status if state.terminal}) >= self.jobs
 
     def _judged(self) -> list[Job]:
         wait_for("no thumbnail to make", lambda: not invariants.undrawn(self.installation), 600)
         wait_for("no staged file", self._all_tidy, STAGED_SECONDS + SWEEP_SECONDS)
         jobs = invariants.check(self.installation, idle=True)
         assert {job.id for job in jobs} == set(self.ids)
-        wrong = [(job.id, job.state) for job in jobs if job.state is not State.STORED]
+        wrong = [(job.id, job.status) for job in jobs if job.status is not Status.STORED]
         assert not wrong, wrong
         return jobs
 
@@ -114,10 +114,10 @@ def _acknowledged(client: Client, task_id: str, polling_url: str) -> bool:
     return answer.ok
 
 
-def _sum(lines: list[str], states: set[str]) -> float:
+def _sum(lines: list[str], statuses: set[str]) -> float:
     total = 0.0
     for line in lines:
         labels, _, value = line.rpartition(" ")
-        if labels.partition('"')[2].partition('"')[0] in states:
+        if labels.partition('"')[2].partition('"')[0] in statuses:
             total += float(value)
     return total

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness.installation import WEBHOOK_SECRET
-from tests.system.bad_input.target import SECOND_SECRET, Target, web_alone
+from tests.system.bad_input.target import SECOND_SECRET, NotificationTarget, web_alone
 
 
 @pytest.fixture(scope="package", params=["on", "off"], ids="accelerator_{}".format)
 def target(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Target]:
+) -> Iterator[NotificationTarget]:
     """Web alone, with two secrets, with and without the callback accelerator."""
     directory = tmp_path_factory.mktemp("bad_input")
     settings = {
@@ -23,13 +23,13 @@ def target(
 
 
 @pytest.fixture
-def server(target: Target) -> Iterator[Target]:
+def server(target: NotificationTarget) -> Iterator[NotificationTarget]:
     """The same, and it must still take a good callback after whatever the test sent."""
     yield target
     target.still_serves()
 
 
 @pytest.fixture
-def job_id(target: Target) -> str:
+def job_id(target: NotificationTarget) -> str:
     """A job whose callback is awaited."""
     return target.expected_job()

@@ -12,7 +12,7 @@ from tests.system.bad_input.target import (
     PROOF,
     SECRET_HEADER,
     SIGNATURE_HEADER,
-    Target,
+    NotificationTarget,
     failed,
     new_id,
     pending,
@@ -47,7 +47,7 @@ FATES: dict[str, dict[str, Any]] = {
 class Storm:
     """What was sent, what was answered, and which jobs came of it."""
 
-    target: Target
+    target: NotificationTarget
     sandbox: Sandbox
     answers: list[Answer] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -21,7 +21,7 @@ PROOF: Header = (SECRET_HEADER, WEBHOOK_SECRET)
 _TRACES = ("timeline", "updated_at")
 
 
-class Target:
+class NotificationTarget:
     """An installation whose web process takes whatever it is sent, and keeps serving."""
 
     def __init__(self, installation: Installation) -> None:
@@ -83,14 +83,14 @@ class Target:
 
 
 @contextmanager
-def web_alone(directory: Path, **settings: str) -> Iterator[Target]:
+def web_alone(directory: Path, **settings: str) -> Iterator[NotificationTarget]:
     """A web process and its Redis: no worker changes what a request left behind."""
     redis = RedisServer(directory / "redis")
     installation = Installation(directory, redis, **settings)
     try:
         installation.start("web")
         installation.wait_until_ready()
-        yield Target(installation)
+        yield NotificationTarget(installation)
     finally:
         installation.close()
         redis.kill()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.harness.installation import KEYS, WEBHOOK_SECRET
-from tests.system.bad_input.target import Target, new_id
+from tests.system.bad_input.target import NotificationTarget, new_id
 from tests.system.bad_input.wire import Answer, Header, chunked, request
 
 BODY_MAX_BYTES = 64 * 1024
@@ -20,12 +20,16 @@ def key(scope: str) -> Header:
 
 
 def ask(
-    server: Target, target: str, *headers: Header, method: str = "GET", body: bytes = b""
+    server: NotificationTarget,
+    target: str,
+    *headers: Header,
+    method: str = "GET",
+    body: bytes = b"",
 ) -> Answer:
     return server.exchange(request(headers, body, method=method, target=target))
 
 
-def put(server: Target, job_id: str, body: bytes, *headers: Header) -> Answer:
+def put(server: NotificationTarget, job_id: str, body: bytes, *headers: Header) -> Answer:
     return ask(
         server, f"/api/jobs/{job_id}", *(headers or (key("submit"),)), method="PUT", body=body
     )
@@ -71,7 +75,7 @@ WRONG_KEYS: dict[str, list[Header]] = {
 
 @pytest.mark.parametrize("headers", WRONG_KEYS.values(), ids=WRONG_KEYS)
 def test_without_a_key_nothing_is_shown_or_done(
-    server: Target, job_id: str, headers: list[Header]
+    server: NotificationTarget, job_id: str, headers: list[Header]
 ) -> None:
     # Each from an address of its own: too many wrong keys from one are refused otherwise.
     headers = [*headers, ("X-Forwarded-For", f"2001:db8:{secrets.token_hex(2)}::1")]
@@ -86,7 +90,7 @@ def test_without_a_key_nothing_is_shown_or_done(
 
 
 @pytest.mark.parametrize("where", ["key", "x-key", "api_key", "access_token", "authorization"])
-def test_a_key_in_the_query_opens_nothing(server: Target, where: str) -> None:
+def test_a_key_in_the_query_opens_nothing(server: NotificationTarget, where: str) -> None:
     assert ask(server, f"/api/jobs?{where}={KEYS['admin']}").status == 401
 
 
@@ -101,7 +105,7 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize(("scope", "method", "more"), FORBIDDEN.values(), ids=FORBIDDEN)
 def test_a_key_of_a_lesser_scope_is_refused(
-    server: Target, job_id: str, scope: str, method: str, more: str
+    server: NotificationTarget, job_id: str, scope: str, method: str, more: str
 ) -> None:
     before = server.records()
     for target in (job_id, new_id()):
@@ -120,7 +124,7 @@ IDS = (
 
 @pytest.mark.parametrize("job_id", IDS, ids=lambda job_id: job_id[:20])
 def test_an_id_that_cannot_be_is_unknown_and_cannot_be_expected(
-    server: Target, job_id: str
+    server: NotificationTarget, job_id: str
 ) -> None:
     before = server.records()
     problem(ask(server, f"/api/jobs/{job_id}", ADMIN), 404)
@@ -132,12 +136,12 @@ def test_an_id_that_cannot_be_is_unknown_and_cannot_be_expected(
     assert server.records() == before
 
 
-def test_an_unknown_id_is_not_found(server: Target) -> None:
+def test_an_unknown_id_is_not_found(server: NotificationTarget) -> None:
     for method, more in (("GET", ""), ("DELETE", ""), ("POST", "/rescues")):
         problem(ask(server, f"/api/jobs/{new_id()}{more}", ADMIN, method=method), 404)
 
 
-def test_a_job_under_way_cannot_be_replayed(server: Target, job_id: str) -> None:
+def test_a_job_under_way_cannot_be_replayed(server: NotificationTarget, job_id: str) -> None:
     problem(ask(server, f"/api/jobs/{job_id}/rescues", ADMIN, method="POST"), 409)
 
 
@@ -170,26 +174,28 @@ WRONG_QUERY = [
 @pytest.mark.parametrize(
     ("name", "value"), WRONG_QUERY, ids=[f"{n} {v[:20]!r}" for n, v in WRONG_QUERY]
 )
-def test_a_wrong_parameter_is_named(server: Target, name: str, value: str) -> None:
+def test_a_wrong_parameter_is_named(server: NotificationTarget, name: str, value: str) -> None:
     assert name in problem(ask(server, f"/api/jobs?{name}={value}", ADMIN), 400)
 
 
 @pytest.mark.parametrize("query", ["limit=5&limit=x", "limit=x&limit=5", "limit=5&limit=6"])
-def test_a_parameter_that_is_given_twice_is_named(server: Target, query: str) -> None:
+def test_a_parameter_that_is_given_twice_is_named(server: NotificationTarget, query: str) -> None:
     assert "limit" in problem(ask(server, f"/api/jobs?{query}", ADMIN), 400)
 
 
 @pytest.mark.parametrize("name", ["Limit", "offset", "page", "limit[]", "limit%00", "%ff", "_"])
-def test_an_unknown_parameter_is_named(server: Target, name: str) -> None:
+def test_an_unknown_parameter_is_named(server: NotificationTarget, name: str) -> None:
     text = problem(ask(server, f"/api/jobs?{name}=5", ADMIN), 400)
     assert name.partition("%")[0] in text
 
 
-def test_the_name_of_an_unknown_parameter_is_not_repeated_at_length(server: Target) -> None:
+def test_the_name_of_an_unknown_parameter_is_not_repeated_at_length(
+    server: NotificationTarget,
+) -> None:
     assert len(problem(ask(server, f"/api/jobs?{'a' * 3000}=1", ADMIN), 400)) < 500
 
 
-def test_a_thousand_parameters_are_no_harm(server: Target) -> None:
+def test_a_thousand_parameters_are_no_harm(server: NotificationTarget) -> None:
     query = "&".join(["status=lost"] * 300)
     assert ask(server, f"/api/jobs?{query}", ADMIN).status in (200, 400)
 
@@ -202,7 +208,7 @@ NOT_JSON = (b"{", b"[]", b"null", b'"x"', b"5", b"\xff", b"\xef\xbb\xbf{}", b'{"
 
 
 @pytest.mark.parametrize("body", NOT_JSON, ids=lambda body: repr(body[:30]))
-def test_a_body_that_is_no_json_object_is_refused(server: Target, body: bytes) -> None:
+def test_a_body_that_is_no_json_object_is_refused(server: NotificationTarget, body: bytes) -> None:
     problem(put(server, job_id := new_id(), body), 400)
     assert server.job(job_id) is None
 
@@ -239,7 +245,7 @@ WRONG_FIELDS: dict[str, tuple[str, object]] = {
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG_FIELDS.values(), ids=WRONG_FIELDS)
-def test_a_wrong_field_is_named(server: Target, field: str, value: object) -> None:
+def test_a_wrong_field_is_named(server: NotificationTarget, field: str, value: object) -> None:
     answer = put(server, job_id := new_id(), json.dumps({field: value}).encode())
     problem(answer, 422)
     assert field in {
@@ -249,7 +255,7 @@ def test_a_wrong_field_is_named(server: Target, field: str, value: object) -> No
 
 
 def test_every_wrong_field_is_named_at_once_and_a_known_job_is_left_alone(
-    server: Target, job_id: str
+    server: NotificationTarget, job_id: str
 ) -> None:
     before = server.records()
     answer = put(server, job_id, b'{"model": 5, "metadata": [], "notify_url": 1, "x": null}')
@@ -266,7 +272,7 @@ SIZES: dict[str, Callable[[bytes], tuple[list[Header], bytes]]] = {
 
 @pytest.mark.parametrize("framed", SIZES.values(), ids=SIZES)
 def test_a_body_that_is_too_large_is_refused(
-    server: Target, framed: Callable[[bytes], tuple[list[Header], bytes]]
+    server: NotificationTarget, framed: Callable[[bytes], tuple[list[Header], bytes]]
 ) -> None:
     headers, body = framed(b"{" + b" " * BODY_MAX_BYTES + b"}")
     target = f"/api/jobs/{(job_id := new_id())}"
@@ -276,5 +282,5 @@ def test_a_body_that_is_too_large_is_refused(
 
 
 @pytest.mark.parametrize("token", ["x", "a.b", "%00", "%ff", ".", "e30.x", "a" * 3000, "WyJhIl0.x"])
-def test_a_link_that_was_not_signed_here_is_refused(server: Target, token: str) -> None:
+def test_a_link_that_was_not_signed_here_is_refused(server: NotificationTarget, token: str) -> None:
     assert ask(server, f"/media/{token}").status in (403, 404)

@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from tests.system.bad_input.target import PROOF, Target, failed, new_id, pending, signed
+from tests.system.bad_input.target import PROOF, NotificationTarget, failed, new_id, pending, signed
 from tests.system.bad_input.wire import Header, Wire, chunked, request
 
 BODY_MAX_BYTES = 2**20
@@ -22,14 +22,16 @@ def padded(body: bytes, size: int) -> bytes:
 # Too large.
 
 
-def test_the_largest_body_is_taken(server: Target) -> None:
+def test_the_largest_body_is_taken(server: NotificationTarget) -> None:
     body = padded(pending(new_id()), BODY_MAX_BYTES)
     assert server.authentic(body).status == 200
     assert server.authentic(chunked(body), CHUNKED, length=None).status == 200
 
 
 @pytest.mark.parametrize("size", [BODY_MAX_BYTES + 1, 2 * BODY_MAX_BYTES, 30_000_000])
-def test_a_body_that_is_too_large_is_refused(server: Target, job_id: str, size: int) -> None:
+def test_a_body_that_is_too_large_is_refused(
+    server: NotificationTarget, job_id: str, size: int
+) -> None:
     body = padded(failed(job_id), size)
     assert server.authentic(body).status == 413
     assert server.client.job(job_id)["status"] == "submitted"
@@ -38,7 +40,7 @@ def test_a_body_that_is_too_large_is_refused(server: Target, job_id: str, size: 
 @pytest.mark.parametrize("step", [1000, 8192, 65_536, 1_000_000])
 @pytest.mark.parametrize("size", [BODY_MAX_BYTES + 1, 3_000_000])
 def test_a_chunked_body_that_is_too_large_is_refused(
-    server: Target, job_id: str, size: int, step: int
+    server: NotificationTarget, job_id: str, size: int, step: int
 ) -> None:
     body = padded(failed(job_id), size)
     chunks = chunked(*(body[at : at + step] for at in range(0, size, step)))
@@ -48,7 +50,7 @@ def test_a_chunked_body_that_is_too_large_is_refused(
 
 @pytest.mark.parametrize("length", ["1048577", "5000000000", "9" * 18, "9" * 40])
 def test_a_length_that_is_too_large_is_refused_before_any_of_it_comes(
-    server: Target, length: str
+    server: NotificationTarget, length: str
 ) -> None:
     with Wire(server.port) as wire:
         began = time.monotonic()
@@ -58,7 +60,7 @@ def test_a_length_that_is_too_large_is_refused_before_any_of_it_comes(
     assert time.monotonic() - began < AT_ONCE_SECONDS
 
 
-def test_a_sender_that_asks_first_is_told_that_it_is_too_large(server: Target) -> None:
+def test_a_sender_that_asks_first_is_told_that_it_is_too_large(server: NotificationTarget) -> None:
     with Wire(server.port) as wire:
         wire.send(request([PROOF, ("Expect", "100-continue")], length="5000000000"))
         answer = wire.answer()
@@ -67,7 +69,7 @@ def test_a_sender_that_asks_first_is_told_that_it_is_too_large(server: Target) -
     assert answer and answer.status == 413
 
 
-def test_an_upload_without_end_is_refused_while_it_still_comes(server: Target) -> None:
+def test_an_upload_without_end_is_refused_while_it_still_comes(server: NotificationTarget) -> None:
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     with Wire(server.port) as wire:
         wire.send(request([PROOF, CHUNKED], length=None))
@@ -107,20 +109,22 @@ LENGTHS: dict[str, str | bytes] = {
 
 @pytest.mark.parametrize("length", LENGTHS.values(), ids=LENGTHS)
 def test_a_length_that_is_no_number_is_refused(
-    server: Target, job_id: str, length: str | bytes
+    server: NotificationTarget, job_id: str, length: str | bytes
 ) -> None:
     assert server.authentic(failed(job_id), length=length).status in (400, 413)
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_an_empty_length_is_refused(server: Target, job_id: str) -> None:
+def test_an_empty_length_is_refused(server: NotificationTarget, job_id: str) -> None:
     answer = server.authentic(failed(job_id), ("Content-Length", ""), length=None)
     assert answer.status == 400 and server.client.job(job_id)["status"] == "submitted"
 
 
 @pytest.mark.parametrize("second", ["{0}", "3", "0", "-1", "999"])
 @pytest.mark.parametrize("first", [True, False], ids=["true first", "true last"])
-def test_two_lengths_are_refused(server: Target, job_id: str, second: str, first: bool) -> None:
+def test_two_lengths_are_refused(
+    server: NotificationTarget, job_id: str, second: str, first: bool
+) -> None:
     body = failed(job_id)
     lengths = [str(len(body)), second.format(len(body))]
     pair: list[Header] = [
@@ -130,7 +134,7 @@ def test_two_lengths_are_refused(server: Target, job_id: str, second: str, first
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_no_length_means_no_body(server: Target, job_id: str) -> None:
+def test_no_length_means_no_body(server: NotificationTarget, job_id: str) -> None:
     assert server.authentic(failed(job_id), length=None).status == 400
     assert server.client.job(job_id)["status"] == "submitted"
 
@@ -166,7 +170,9 @@ CHUNKS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("shape", CHUNKS.values(), ids=CHUNKS)
-def test_a_chunk_that_is_malformed_is_refused(server: Target, job_id: str, shape: bytes) -> None:
+def test_a_chunk_that_is_malformed_is_refused(
+    server: NotificationTarget, job_id: str, shape: bytes
+) -> None:
     body = failed(job_id)
     raw = shape.replace(b"%x", b"%x" % len(body)).replace(b"%b", body)
     assert server.authentic(raw, CHUNKED, length=None).status in (400, 413, 431)
@@ -177,13 +183,17 @@ def test_a_chunk_that_is_malformed_is_refused(server: Target, job_id: str, shape
 
 
 @pytest.mark.parametrize("missing", [1, 10, 1000])
-def test_a_body_that_breaks_off_is_refused(server: Target, job_id: str, missing: int) -> None:
+def test_a_body_that_breaks_off_is_refused(
+    server: NotificationTarget, job_id: str, missing: int
+) -> None:
     body = failed(job_id)
     assert server.authentic(body, length=str(len(body) + missing)).status == 400
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_a_body_cut_where_it_is_still_json_is_refused(server: Target, job_id: str) -> None:
+def test_a_body_cut_where_it_is_still_json_is_refused(
+    server: NotificationTarget, job_id: str
+) -> None:
     body = failed(job_id)
     assert server.call_back(body, signed(body), length=str(len(body) + 2)).status == 400
     assert server.client.job(job_id)["status"] == "submitted"
@@ -191,7 +201,7 @@ def test_a_body_cut_where_it_is_still_json_is_refused(server: Target, job_id: st
 
 @pytest.mark.parametrize("chunky", [False, True], ids=["length", "chunked"])
 def test_a_sender_that_vanishes_in_mid_body_leaves_nothing(
-    server: Target, job_id: str, chunky: bool
+    server: NotificationTarget, job_id: str, chunky: bool
 ) -> None:
     body = failed(job_id)
     whole = (
@@ -214,7 +224,7 @@ ENCODINGS = ["gzip", "x-gzip", "deflate", "br", "identity, gzip", "GZIP"]
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_an_encoded_body_is_taken_for_what_it_is(
-    server: Target, job_id: str, encoding: str
+    server: NotificationTarget, job_id: str, encoding: str
 ) -> None:
     packed = (zlib if encoding == "deflate" else gzip).compress(failed(job_id))
     answer = server.call_back(packed, signed(packed), ("Content-Encoding", encoding))
@@ -222,7 +232,7 @@ def test_an_encoded_body_is_taken_for_what_it_is(
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_a_body_is_never_unpacked(server: Target) -> None:
+def test_a_body_is_never_unpacked(server: NotificationTarget) -> None:
     packed, began = bomb(), time.monotonic()
     assert len(packed) < BODY_MAX_BYTES
     answer = server.authentic(packed, ("Content-Encoding", "gzip"))

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from jobs.status import State
+from jobs.status import Status
 from tests.harness import Installation, RedisServer, check
 from tests.sandbox import Sandbox
-from tests.system.bad_input.target import Target, new_id
+from tests.system.bad_input.target import NotificationTarget, new_id
 from tests.system.bad_input.trap import ELSEWHERE, Trap, spellings
 
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ POLLING_ONLY = {
 class Attacked:
     """An installation after all hostile messages, the place nobody may visit, and what became."""
 
-    target: Target
+    target: NotificationTarget
     trap: Trap
     sandbox: Sandbox
     jobs: dict[str, dict[str, Any]]
@@ -59,7 +59,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
         try:
             installation.start()
             installation.wait_until_ready()
-            target = Target(installation)
+            target = NotificationTarget(installation)
             yield Attacked(target, trap, sandbox, _ended(target, _urls(trap, sandbox)))
         finally:
             installation.close()
@@ -71,7 +71,7 @@ def _urls(trap: Trap, sandbox: Sandbox) -> dict[str, str]:
     return here | {f"BFL's: {name}": url for name, url in ELSEWHERE.items()}
 
 
-def _ended(target: Target, urls: dict[str, str]) -> dict[str, dict[str, Any]]:
+def _ended(target: NotificationTarget, urls: dict[str, str]) -> dict[str, dict[str, Any]]:
     ids = {name: ready(target, dead(url)) for name, url in urls.items()}
     until = time.monotonic() + ALL_SECONDS
     return {
@@ -84,7 +84,7 @@ def dead(url: str) -> str:
     return f"{url}?{DEAD}" if url.endswith("/a.jpeg") else url.replace(".test/?", f".test/?{DEAD}&")
 
 
-def ready(target: Target, *urls: str) -> str:
+def ready(target: NotificationTarget, *urls: str) -> str:
     """The id of a job of which BFL says that its samples are at these URLs."""
     job_id = new_id()
     result = {"sample": urls[0], "samples": list(urls)}
@@ -95,7 +95,7 @@ def ready(target: Target, *urls: str) -> str:
 
 def refused(job: dict[str, Any]) -> bool:
     """Refused for good, or as long as its URL lived."""
-    ends = ((State.FAILED, "refused_url"), (State.EXPIRED, "expired"))
+    ends = ((Status.FAILED, "refused_url"), (Status.EXPIRED, "expired"))
     return (job["status"], job["error"]["code"]) in ends and job["media"] == []
 
 
@@ -158,7 +158,7 @@ def test_a_hostile_url_in_a_polling_answer_is_refused_too(attacked: Attacked) ->
 def test_the_key_goes_to_the_api_alone(attacked: Attacked) -> None:
     task = attacked.sandbox.submit(switches={"callback": "never", "seconds": 0.01})
     attacked.target.client.put_job(task.id, polling_url=polling_url(attacked.sandbox, task.id))
-    assert attacked.target.client.wait_for(task.id)["status"] == State.STORED
+    assert attacked.target.client.wait_for(task.id)["status"] == Status.STORED
     shown = {request.path for request in attacked.sandbox.requests if request.has_key}
     assert shown == {"/v1/get_result"} and attacked.trap.visits == []
 
@@ -168,7 +168,7 @@ def test_ready_without_a_sample_is_settled_by_asking(attacked: Attacked) -> None
     body = json.dumps({"id": task.id, "status": "Ready", "result": {}}).encode()
     assert attacked.target.authentic(body).status == 200
     job = attacked.target.client.wait_for(task.id)
-    assert (job["status"], job["source"]) == (State.STORED, "poll")
+    assert (job["status"], job["source"]) == (Status.STORED, "poll")
     error = json.dumps({"id": task.id, "status": "Error"}).encode()
     assert attacked.target.authentic(error).status == 200
     assert attacked.target.client.job(task.id) == job
@@ -197,7 +197,7 @@ def test_a_hostile_polling_url_is_refused_by_name(attacked: Attacked, name: str)
 
 
 @pytest.mark.parametrize("host", ["api.bfl.ai", "api.eu.bfl.ai", "api.us7.bfl.ai"])
-def test_a_polling_url_of_bfl_is_taken(server: Target, host: str) -> None:
+def test_a_polling_url_of_bfl_is_taken(server: NotificationTarget, host: str) -> None:
     url = f"https://{host}/v1/get_result?id={(job_id := new_id())}"
     assert server.client.put_job(job_id, polling_url=url).status_code == 201
 

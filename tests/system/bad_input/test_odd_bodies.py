@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.harness.installation import KEYS
-from tests.system.bad_input.target import PROOF, Target, failed, new_id, pending
+from tests.system.bad_input.target import PROOF, NotificationTarget, failed, new_id, pending
 from tests.system.bad_input.wire import Header, request
 
 SAMPLE = "https://delivery-eu1.bfl.ai/results/a/sample.jpeg?se=2199-01-01T00%3A00%3A00Z&sig=a/b"
@@ -14,7 +14,7 @@ READY = {"status": "Ready", "result": {"sample": SAMPLE, "seed": 1}}
 TIMELINE_MAX = 50
 
 
-def _taken(server: Target, **report: Any) -> dict[str, Any]:
+def _taken(server: NotificationTarget, **report: Any) -> dict[str, Any]:
     """The job after a report that must be taken; it can be shown alone and in a list."""
     body = json.dumps(report).encode()
     assert server.authentic(body).status == 200
@@ -42,13 +42,13 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: repr(kind[:40]))
-def test_the_content_type_is_of_no_concern(server: Target, kind: str | bytes) -> None:
+def test_the_content_type_is_of_no_concern(server: NotificationTarget, kind: str | bytes) -> None:
     body = pending(job_id := new_id())
     assert server.authentic(body, ("Content-Type", kind)).status == 200
     assert server.job(job_id)
 
 
-def test_an_unknown_task_is_kept(server: Target) -> None:
+def test_an_unknown_task_is_kept(server: NotificationTarget) -> None:
     assert _taken(server, id=new_id(), **READY)["status"] == "ready"
 
 
@@ -72,7 +72,7 @@ WORDS = {
 
 @pytest.mark.parametrize("word", WORDS.values(), ids=WORDS)
 def test_a_word_nobody_knows_means_still_in_progress(
-    server: Target, job_id: str, word: object
+    server: NotificationTarget, job_id: str, word: object
 ) -> None:
     assert _taken(server, id=job_id, status=word, result={"sample": SAMPLE})["status"] in (
         "submitted",
@@ -80,12 +80,12 @@ def test_a_word_nobody_knows_means_still_in_progress(
     )
 
 
-def test_no_word_at_all_means_still_in_progress(server: Target, job_id: str) -> None:
+def test_no_word_at_all_means_still_in_progress(server: NotificationTarget, job_id: str) -> None:
     assert _taken(server, id=job_id)["status"] == "submitted"
 
 
 @pytest.mark.parametrize("word", ["ready", "READY", "rEaDy", "SUCCESS", "success"])
-def test_words_are_known_in_any_case(server: Target, word: str) -> None:
+def test_words_are_known_in_any_case(server: NotificationTarget, word: str) -> None:
     assert _taken(server, id=new_id(), status=word, result=READY["result"])["status"] == "ready"
 
 
@@ -106,10 +106,10 @@ UNCLEAR: dict[str, object] = {
 
 @pytest.mark.parametrize("result", UNCLEAR.values(), ids=UNCLEAR)
 def test_ready_without_a_sample_waits_to_be_settled_by_asking(
-    server: Target, job_id: str, result: object
+    server: NotificationTarget, job_id: str, result: object
 ) -> None:
     assert _taken(server, id=job_id, status="Ready", result=result)["status"] == "submitted"
-    assert b'"wanted":' in server.records()[f"fluxkeep:job:{job_id}".encode()]
+    assert b'"work_deadline":' in server.records()[f"fluxkeep:job:{job_id}".encode()]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,9 @@ def test_ready_without_a_sample_waits_to_be_settled_by_asking(
     [READY, {"status": "Error", "error": "x"}, {"status": "Content Moderated"}],
     ids=lambda report: report["status"],
 )
-def test_an_exact_duplicate_changes_nothing(server: Target, report: dict[str, Any]) -> None:
+def test_an_exact_duplicate_changes_nothing(
+    server: NotificationTarget, report: dict[str, Any]
+) -> None:
     job_id = new_id()
     _taken(server, id=job_id, **report)
     before = server.records()
@@ -139,7 +141,9 @@ LATE: dict[str, tuple[dict[str, Any], bytes]] = {
 
 
 @pytest.mark.parametrize(("first", "late"), LATE.values(), ids=LATE)
-def test_old_news_changes_nothing(server: Target, first: dict[str, Any], late: bytes) -> None:
+def test_old_news_changes_nothing(
+    server: NotificationTarget, first: dict[str, Any], late: bytes
+) -> None:
     job_id = new_id()
     _taken(server, id=job_id, **first)
     before = server.records()
@@ -147,13 +151,13 @@ def test_old_news_changes_nothing(server: Target, first: dict[str, Any], late: b
     assert server.records() == before
 
 
-def test_either_name_of_the_id_is_read_and_both_together_too(server: Target) -> None:
+def test_either_name_of_the_id_is_read_and_both_together_too(server: NotificationTarget) -> None:
     one, other = new_id(), new_id()
     assert _taken(server, task_id=one, status="Error")["status"] == "failed"
     assert _taken(server, id=other, task_id=other, status="Error")["status"] == "failed"
 
 
-def test_of_two_ids_that_differ_only_one_job_hears(server: Target) -> None:
+def test_of_two_ids_that_differ_only_one_job_hears(server: NotificationTarget) -> None:
     one, other = server.expected_job(), server.expected_job()
     body = json.dumps({"id": one, "task_id": other, "status": "Error"}).encode()
     assert server.authentic(body).status == 200
@@ -162,7 +166,7 @@ def test_of_two_ids_that_differ_only_one_job_hears(server: Target) -> None:
 
 
 @pytest.mark.parametrize("job_id", ["a" * 128, "-", "_", "0", "con", "__proto__", "null", "-1-"])
-def test_every_plain_identifier_is_an_id(server: Target, job_id: str) -> None:
+def test_every_plain_identifier_is_an_id(server: NotificationTarget, job_id: str) -> None:
     assert _taken(server, id=job_id, status="Pending")["id"] == job_id
 
 
@@ -187,7 +191,7 @@ DETAILS = {
     ("word", "status"), [("Content Moderated", "moderated"), ("Error", "failed")]
 )
 def test_details_may_have_any_shape(
-    server: Target, details: object, word: str, status: str
+    server: NotificationTarget, details: object, word: str, status: str
 ) -> None:
     job = _taken(server, id=new_id(), status=word, details=details)
     assert job["status"] == status and len(json.dumps(job)) < 20_000
@@ -203,7 +207,12 @@ ODD: dict[str, dict[str, Any]] = {
     "cost near the end of floats": {"cost": 1.7e308},
     "cost below zero": {"cost": -5e-324},
     "unknown fields": {"webhook_id": 5, "meta": {"a": [1, {"b": None}]}},
-    "fields of ours": {"state": "stored", "media": [{"key": "x"}], "fence": 9, "version": 99},
+    "fields of ours": {
+        "state": "stored",
+        "media": [{"key": "x"}],
+        "fencing_token": 9,
+        "version": 99,
+    },
     "magic names": {"__class__": "x", "__proto__": {"a": 1}, "constructor": {}, "": 1},
     "a thousand fields": {f"field {n}": n for n in range(1000)},
 }
@@ -227,24 +236,24 @@ RESULTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("fields", ODD.values(), ids=ODD)
 def test_odd_fields_are_taken_and_the_job_stays_readable(
-    server: Target, fields: dict[str, Any]
+    server: NotificationTarget, fields: dict[str, Any]
 ) -> None:
     assert _taken(server, id=new_id(), status="Pending", **fields)["status"] == "submitted"
 
 
 @pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
 def test_odd_results_are_taken_and_the_job_stays_readable(
-    server: Target, result: dict[str, Any]
+    server: NotificationTarget, result: dict[str, Any]
 ) -> None:
     job = _taken(server, id=new_id(), status="Ready", result={"sample": SAMPLE} | result)
     assert job["status"] == "ready" and len(json.dumps(job)) < 100_000
 
 
-def test_white_space_around_a_report_is_no_harm(server: Target) -> None:
+def test_white_space_around_a_report_is_no_harm(server: NotificationTarget) -> None:
     assert server.authentic(b" \r\n\t" + pending(new_id()) + b"\n\n").status == 200
 
 
-def test_a_stream_of_progress_does_not_grow_a_job(server: Target, job_id: str) -> None:
+def test_a_stream_of_progress_does_not_grow_a_job(server: NotificationTarget, job_id: str) -> None:
     for n in range(3 * TIMELINE_MAX):
         server.authentic(pending(job_id, progress=n / 1000, status=f"Step {n}"))
     job = server.client.job(job_id)
@@ -252,7 +261,9 @@ def test_a_stream_of_progress_does_not_grow_a_job(server: Target, job_id: str) -
     assert job["timeline"][0]["what"] == "expected"
 
 
-def test_a_callback_on_a_reused_connection_after_a_refused_one_is_taken(server: Target) -> None:
+def test_a_callback_on_a_reused_connection_after_a_refused_one_is_taken(
+    server: NotificationTarget,
+) -> None:
     admin: Header = ("x-key", KEYS["admin"])
     assert server.exchange(request([admin], method="GET", target="/api/jobs")).status == 200
     assert server.call_back(failed(new_id())).status == 401

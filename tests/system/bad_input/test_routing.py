@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.harness.installation import KEYS
-from tests.system.bad_input.target import PROOF, Target, failed, new_id, pending
+from tests.system.bad_input.target import PROOF, NotificationTarget, failed, new_id, pending
 from tests.system.bad_input.wire import CALLBACKS, Header, request
 
 ADMIN: Header = ("x-key", KEYS["admin"])
@@ -14,13 +14,17 @@ ADMIN: Header = ("x-key", KEYS["admin"])
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "BREW"])
-def test_a_callback_by_another_method_is_refused(server: Target, job_id: str, method: str) -> None:
+def test_a_callback_by_another_method_is_refused(
+    server: NotificationTarget, job_id: str, method: str
+) -> None:
     answer = server.authentic(failed(job_id), method=method)
     assert answer.status == 405 and "POST" in answer.headers["allow"]
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_options_says_what_is_allowed_and_does_nothing(server: Target, job_id: str) -> None:
+def test_options_says_what_is_allowed_and_does_nothing(
+    server: NotificationTarget, job_id: str
+) -> None:
     answer = server.authentic(failed(job_id), method="OPTIONS")
     assert answer.status in (200, 204, 405) and "POST" in answer.headers["allow"]
     assert server.client.job(job_id)["status"] == "submitted"
@@ -29,13 +33,15 @@ def test_options_says_what_is_allowed_and_does_nothing(server: Target, job_id: s
 @pytest.mark.parametrize(
     "method", ["post", "Post", "POST\x00", "PO ST", "", "P\xd6ST", "POST/", "A" * 3000, "<POST>"]
 )
-def test_a_method_that_is_none_is_refused(server: Target, job_id: str, method: str) -> None:
+def test_a_method_that_is_none_is_refused(
+    server: NotificationTarget, job_id: str, method: str
+) -> None:
     answer = server.authentic(failed(job_id), method=method.encode("latin-1"))
     assert answer.status in (400, 405)
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_the_server_is_no_proxy(server: Target) -> None:
+def test_the_server_is_no_proxy(server: NotificationTarget) -> None:
     assert 400 <= server.authentic(b"", method="CONNECT", target="127.0.0.1:6379").status < 500
 
 
@@ -43,7 +49,7 @@ OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-
 
 
 @pytest.mark.parametrize("name", OVERRIDES)
-def test_a_method_is_not_overridden(server: Target, job_id: str, name: str) -> None:
+def test_a_method_is_not_overridden(server: NotificationTarget, job_id: str, name: str) -> None:
     where = f"/api/jobs/{job_id}"
     assert server.authentic(failed(job_id), (name, "POST"), method="GET").status == 405
     shown = server.exchange(request([ADMIN, (name, "DELETE")], method="GET", target=where))
@@ -52,7 +58,9 @@ def test_a_method_is_not_overridden(server: Target, job_id: str, name: str) -> N
 
 
 @pytest.mark.parametrize("query", ["_method=POST", "method=POST", "X-HTTP-Method-Override=POST"])
-def test_a_method_is_not_overridden_by_the_query(server: Target, job_id: str, query: str) -> None:
+def test_a_method_is_not_overridden_by_the_query(
+    server: NotificationTarget, job_id: str, query: str
+) -> None:
     answer = server.authentic(failed(job_id), method="GET", target=f"{CALLBACKS}?{query}")
     assert answer.status == 405 and server.client.job(job_id)["status"] == "submitted"
 
@@ -67,7 +75,9 @@ ROUTES = (
 
 
 @pytest.mark.parametrize("name", ROUTES)
-def test_a_header_does_not_lead_a_request_elsewhere(server: Target, job_id: str, name: str) -> None:
+def test_a_header_does_not_lead_a_request_elsewhere(
+    server: NotificationTarget, job_id: str, name: str
+) -> None:
     for value in ("/healthz", "/api/jobs", "/webhooks", "http://other.test/healthz", "DELETE"):
         answer = server.authentic(pending(job_id), (name, value))
         assert answer.status == 200 and json.loads(answer.body)["id"] == job_id
@@ -89,7 +99,7 @@ SENDERS: dict[str, list[Header]] = {
 
 @pytest.mark.parametrize("headers", SENDERS.values(), ids=SENDERS)
 def test_forwarding_headers_open_nothing_and_turn_up_nowhere(
-    server: Target, job_id: str, headers: list[Header]
+    server: NotificationTarget, job_id: str, headers: list[Header]
 ) -> None:
     assert server.call_back(failed(job_id), *headers).status == 401
     for where in (f"/api/jobs/{job_id}", "/api/jobs?limit=1", "/webhooks//bfl", "/healthz/", "/"):
@@ -98,7 +108,7 @@ def test_forwarding_headers_open_nothing_and_turn_up_nowhere(
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_schemes_that_contradict_each_other_are_refused(server: Target) -> None:
+def test_schemes_that_contradict_each_other_are_refused(server: NotificationTarget) -> None:
     pair: list[Header] = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "off")]
     assert server.authentic(pending(new_id()), *pair).status in (200, 400)
 
@@ -107,7 +117,7 @@ HOSTS = ("", "evil.test", "a b", "evil.test:99999999", "/../", "[::1", "a" * 500
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=lambda host: repr(host[:20]))
-def test_a_strange_host_changes_nothing(server: Target, host: str | bytes) -> None:
+def test_a_strange_host_changes_nothing(server: NotificationTarget, host: str | bytes) -> None:
     name = host if isinstance(host, bytes) else host.encode()
     for data in (
         request([PROOF], pending(new_id())),
@@ -150,7 +160,7 @@ NO_CALLBACK = [
 
 @pytest.mark.parametrize("where", NO_CALLBACK)
 def test_a_path_that_only_looks_like_the_callbacks_is_not_it(
-    server: Target, job_id: str, where: str
+    server: NotificationTarget, job_id: str, where: str
 ) -> None:
     answer = server.authentic(failed(job_id), target=where)
     # 401 and 403 are the answers of the paths that carry a token.
@@ -171,7 +181,9 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("where", MALFORMED, ids=repr)
-def test_a_target_that_is_none_is_refused(server: Target, job_id: str, where: str) -> None:
+def test_a_target_that_is_none_is_refused(
+    server: NotificationTarget, job_id: str, where: str
+) -> None:
     answer = server.authentic(failed(job_id), target=where.encode("latin-1"))
     assert answer.status in (400, 404)
     assert server.client.job(job_id)["status"] == "submitted"
@@ -179,7 +191,7 @@ def test_a_target_that_is_none_is_refused(server: Target, job_id: str, where: st
 
 @pytest.mark.parametrize("where", ["//webhooks/bfl", "///webhooks/bfl", "//webhooks/bfl/token"])
 def test_a_path_that_flask_normalises_is_served_or_refused(
-    server: Target, job_id: str, where: str
+    server: NotificationTarget, job_id: str, where: str
 ) -> None:
     assert server.authentic(pending(job_id), target=where).status in (200, 401, 404)
     assert server.call_back(failed(job_id), target=where).status in (401, 404)
@@ -187,7 +199,9 @@ def test_a_path_that_flask_normalises_is_served_or_refused(
 
 
 @pytest.mark.parametrize("where", ["/webhooks//bfl", "//evil.test/webhooks/bfl", "///webhooks"])
-def test_doubled_slashes_lead_to_no_other_host(server: Target, job_id: str, where: str) -> None:
+def test_doubled_slashes_lead_to_no_other_host(
+    server: NotificationTarget, job_id: str, where: str
+) -> None:
     answer = server.authentic(failed(job_id), target=where)
     assert 300 <= answer.status < 500
     assert "evil.test" not in answer.headers.get("location", "")
@@ -195,7 +209,7 @@ def test_doubled_slashes_lead_to_no_other_host(server: Target, job_id: str, wher
 
 
 @pytest.mark.parametrize("size", [4095, 5000, 100_000, 1_000_000])
-def test_a_very_long_url_is_refused(server: Target, job_id: str, size: int) -> None:
+def test_a_very_long_url_is_refused(server: NotificationTarget, job_id: str, size: int) -> None:
     for path in (f"{CALLBACKS}?", "/api/jobs/", "/media/"):
         answer = server.authentic(failed(job_id), target=path + "a" * size)
         assert answer.status in (400, 404, 405, 414)
@@ -203,6 +217,8 @@ def test_a_very_long_url_is_refused(server: Target, job_id: str, size: int) -> N
 
 
 @pytest.mark.parametrize("where", ["/media/..%2f..%2fetc%2fpasswd", "/media/../../etc/passwd"])
-def test_a_media_link_is_no_way_into_the_file_system(server: Target, where: str) -> None:
+def test_a_media_link_is_no_way_into_the_file_system(
+    server: NotificationTarget, where: str
+) -> None:
     answer = server.exchange(request([ADMIN], method="GET", target=where))
     assert answer.status in (400, 403, 404) and b"root:" not in answer.body

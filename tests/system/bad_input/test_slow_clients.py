@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.system.bad_input.target import PROOF, Target, failed, new_id, pending, web_alone
+from tests.system.bad_input.target import (
+    PROOF,
+    NotificationTarget,
+    failed,
+    new_id,
+    pending,
+    web_alone,
+)
 from tests.system.bad_input.wire import Answer, Wire, chunked, request
 
 pytestmark = pytest.mark.slow
@@ -38,13 +45,13 @@ STALLS: dict[str, bytes] = {
 
 
 @pytest.fixture(scope="module")
-def slow_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def slow_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotificationTarget]:
     """A web process of its own, as the Procfile starts it: the others need theirs unhurt."""
     with web_alone(tmp_path_factory.mktemp("slow")) as target:
         yield target
 
 
-def _served(target: Target) -> float:
+def _served(target: NotificationTarget) -> float:
     """Seconds until the slowest of some good callbacks was answered."""
     slowest = 0.0
     for _ in range(GOOD_CALLBACKS):
@@ -58,7 +65,9 @@ def _served(target: Target) -> float:
 
 
 @pytest.mark.parametrize("data", STALLS.values(), ids=STALLS)
-def test_good_callbacks_are_served_beside_stalled_ones(slow_target: Target, data: bytes) -> None:
+def test_good_callbacks_are_served_beside_stalled_ones(
+    slow_target: NotificationTarget, data: bytes
+) -> None:
     with ExitStack() as stack:
         for _ in range(STALLED_CONNECTIONS):
             stack.enter_context(Wire(slow_target.port)).send(data)
@@ -67,7 +76,7 @@ def test_good_callbacks_are_served_beside_stalled_ones(slow_target: Target, data
     assert slow_target.job("stalled") is None
 
 
-def test_good_callbacks_are_served_beside_dripping_ones(slow_target: Target) -> None:
+def test_good_callbacks_are_served_beside_dripping_ones(slow_target: NotificationTarget) -> None:
     with ExitStack() as stack:
         wires = [stack.enter_context(Wire(slow_target.port)) for _ in range(STALLED_CONNECTIONS)]
         for wire in wires:

@@ -97,9 +97,9 @@ class Wire:
         self._end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._end.close()
 
-    def answer(self, patience: float = PATIENCE_SECONDS) -> Answer | None:
+    def answer(self, timeouts: float = PATIENCE_SECONDS) -> Answer | None:
         """The next response, None when the connection ends without one. Raises TimeoutError."""
-        until = time.monotonic() + patience
+        until = time.monotonic() + timeouts
         while b"\r\n\r\n" not in self._read:
             if not self._more(until):
                 return None
@@ -114,10 +114,10 @@ class Wire:
         body, self._read = self._read[:cut], self._read[cut:]
         return Answer(status, headers, body)
 
-    def answers(self, patience: float = PATIENCE_SECONDS) -> list[Answer]:
+    def answers(self, timeouts: float = PATIENCE_SECONDS) -> list[Answer]:
         """Every response until the server closes the connection."""
         found = []
-        while (answer := self.answer(patience)) is not None:
+        while (answer := self.answer(timeouts)) is not None:
             found.append(answer)
         return found
 
@@ -146,12 +146,12 @@ def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
     return int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in pairs}
 
 
-def exchange(port: int, data: bytes, *, patience: float = PATIENCE_SECONDS) -> Answer | None:
+def exchange(port: int, data: bytes, *, timeouts: float = PATIENCE_SECONDS) -> Answer | None:
     """Send, say that nothing follows, and take the first answer."""
     with Wire(port) as wire:
         wire.send(data)
         wire.finish()
-        return wire.answer(patience)
+        return wire.answer(timeouts)
 
 
 def conversation(port: int, parts: Sequence[bytes]) -> list[Answer]:

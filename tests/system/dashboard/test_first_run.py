@@ -60,8 +60,8 @@ def test_the_address_is_the_one_the_visitor_came_by(scene: Scene) -> None:
 
 def test_the_test_shows_every_check_and_leaves_nothing(scene: Scene) -> None:
     said = shown_test(scene.installation)
-    places = [said.index(f" {name} ") for name in ALL]
-    assert places == sorted(places)
+    indexes = [said.index(f" {name} ") for name in ALL]
+    assert indexes == sorted(indexes)
     assert "accepts a signed callback and refuses a forged one" in said
     assert "Everything works" in said
     assert scene.client.jobs() == []

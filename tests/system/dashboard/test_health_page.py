@@ -8,7 +8,7 @@ from redis import Redis
 
 from jobs.config.concurrency import Limits
 from jobs.store.clock import Clock
-from jobs.store.submission_queue import Slots
+from jobs.store.submission_queue import SubmissionQueue
 from tests.harness.chromium import Window
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
@@ -90,8 +90,8 @@ def test_the_job_with_the_least_life_left_is_named_first(scene: Scene, visitor: 
 def test_a_pause_says_why_and_who_waits_behind_it(
     scene: Scene, visitor: Visitor, redis: Redis
 ) -> None:
-    slots = Slots(redis, Clock(redis), Limits())
-    slots.pause("*", NO_CREDITS, 600)
+    submission_queue = SubmissionQueue(redis, Clock(redis), Limits())
+    submission_queue.pause("*", NO_CREDITS, 600)
     for _ in range(2):
         body = {"model": "flux-dev", "input": {"prompt": "x"}}
         assert scene.client.request("POST", "/api/jobs", json=body).status_code == 202
@@ -99,7 +99,7 @@ def test_a_pause_says_why_and_who_waits_behind_it(
         visitor, f"submissions: submitting is paused: {NO_CREDITS}", "flux-dev 0 of 2, 2 in line"
     )
     assert "One thing needs you" in said
-    slots.resume(["*"])
+    submission_queue.resume(["*"])
     wait_for("it goes on", lambda: "All is well" in visitor.text("/health"), 30)
 
 
@@ -109,7 +109,7 @@ def test_a_sweep_that_fell_silent_is_said_first(
     scene.installation.pause("sweep")
     try:
         parts = Parts.over(redis)
-        parts.pulse.beat("sweep", parts.store.now() - 600)
+        parts.metrics.record_heartbeat("sweep", parts.store.now() - 600)
         said = says(visitor, "sweep: was last seen 60")
         assert "needs you" in said
     finally:
@@ -120,10 +120,10 @@ def test_a_sweep_that_fell_silent_is_said_first(
 def test_many_who_look_at_once_ask_redis_once(scene: Scene, redis: Redis) -> None:
     visitors = [Visitor(scene.installation.url, "read") for _ in range(8)]
     before = commands(redis)
-    crowd = [Thread(target=one.get, args=("/health",)) for one in visitors for _ in range(10)]
-    for one in crowd:
+    slot_usage = [Thread(target=one.get, args=("/health",)) for one in visitors for _ in range(10)]
+    for one in slot_usage:
         one.start()
-    for one in crowd:
+    for one in slot_usage:
         one.join()
     # Worker and sweep ask as well; one look costs some forty commands.
     assert commands(redis) - before < 80 * 20

@@ -49,7 +49,7 @@ def storage_says(scene: Scene) -> str:
     return str(body["checks"]["storage"])
 
 
-def put_off(scene: Scene, task: Task) -> str:
+def postpone(scene: Scene, task: Task) -> str:
     """The reason on the timeline of a job whose rescue did not work."""
 
     def reason() -> str | None:
@@ -122,7 +122,7 @@ def test_a_bucket_that_is_away_for_a_while_kills_nobody_and_costs_nothing(
     link = scene.client.job(kept.id)["media"][0]["url"]
     assert requests.get(link, timeout=30).status_code == 503
     if fault == "refuse":
-        assert "the bucket does not answer" in put_off(scene, task)
+        assert "the bucket does not answer" in postpone(scene, task)
     wire.pass_on()
     wire.cut()
     scene.stored(task, STORED_WITHIN_SECONDS + 60)

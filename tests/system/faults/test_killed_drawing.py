@@ -62,7 +62,7 @@ def time_passes(scene: Scene, task: Task) -> None:
     """Whoever had taken the drawing has it no more."""
 
     def now_due(job: Job | None, now: float) -> Job | None:
-        return job and replace(job, draw_at=now)
+        return job and replace(job, thumbnails_due_at=now)
 
     with scene.installation.redis.client() as redis:
         Parts.over(redis).store.change(task.id, now_due)

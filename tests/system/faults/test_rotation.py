@@ -116,7 +116,7 @@ def test_every_job_ends_stored_and_no_secret_old_or_new_is_told(rotation: Rotati
     wait_for_none("every thumbnail is made", lambda: undrawn(installation), 60)
     installation.settings |= BOTH  # so that both are looked for
     jobs = check(installation, idle=True)
-    assert {job.state for job in jobs} == {"stored"}
+    assert {job.status for job in jobs} == {"stored"}
     assert {job.id for job in jobs} == {task.id for task in rotation.load.tasks}
 
 

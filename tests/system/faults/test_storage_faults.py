@@ -34,7 +34,7 @@ def a_file_in_place_of(directory: Path) -> Iterator[None]:
             aside.rename(directory)
 
 
-def put_off(scene: Scene, task: Task) -> str:
+def postpone(scene: Scene, task: Task) -> str:
     """The reason on the timeline of a job whose rescue did not work."""
 
     def reason() -> str | None:
@@ -54,7 +54,7 @@ def test_a_directory_that_refuses_is_tried_again_and_said_on_the_job(scene: Scen
     year = scene.installation.media / datetime.now(UTC).strftime("%Y")
     with a_file_in_place_of(year):
         task = scene.generate()
-        reason = put_off(scene, task)
+        reason = postpone(scene, task)
         assert "storage" in reason and str(scene.installation.media) not in reason
         assert scene.client.job(task.id)["status"] == "ready"
         assert scene.staged() == []
@@ -67,7 +67,7 @@ def test_a_directory_that_refuses_is_tried_again_and_said_on_the_job(scene: Scen
 def test_a_storage_that_takes_nothing_in_is_said_in_readiness_until_it_heals(scene: Scene) -> None:
     with a_file_in_place_of(scene.installation.media / ".staging"):
         task = scene.generate()
-        assert "storage" in put_off(scene, task)
+        assert "storage" in postpone(scene, task)
         said = readiness(scene)
         assert said["status"] == "not ready"
         assert [part for part, words in said["checks"].items() if words != "ok"] == ["storage"]
@@ -82,7 +82,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_file_leaves_no_partial_one(scene
     unlimited = resource.prlimit(worker.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (1_000_000, unlimited[1]))
     task = scene.generate(size=1_500_000)
-    assert "storage" in put_off(scene, task)
+    assert "storage" in postpone(scene, task)
     assert scene.staged() == [] and scene.objects(task) == []
     scene.stored(scene.generate(size=50_000))
     assert scene.client.job(task.id)["status"] == "ready"
@@ -98,7 +98,7 @@ def test_a_storage_that_is_missing_for_a_while_costs_nothing(scene: Scene) -> No
     aside = media.rename(media.with_name("unmounted"))
     media.write_bytes(b"")  # as when a mount is gone and nothing may be made in its place
     task = scene.generate()
-    put_off(scene, task)
+    postpone(scene, task)
     media.unlink()
     aside.rename(media)
     scene.stored(task, STORED_WITHIN_SECONDS)

@@ -60,7 +60,7 @@ def test_a_receiver_that_says_it_is_gone_is_not_called_again(scene: Scene, hook:
     time.sleep(1.5)
     assert len(hook.calls) == 1
     with scene.installation.redis.client() as redis:
-        assert Parts.over(redis).pulse.tally().counts[NOTICES_GIVEN_UP] >= 1
+        assert Parts.over(redis).metrics.totals().counts[NOTICES_GIVEN_UP] >= 1
 
 
 def test_after_a_day_it_is_given_up_where_that_can_be_seen(scene: Scene, hook: Hook) -> None:

@@ -10,14 +10,14 @@ from standardwebhooks import Webhook
 
 from jobs.job import Job
 from jobs.notifications import GIVE_UP_AFTER_SECONDS
-from jobs.recipient import Notice
+from jobs.recipient import PendingNotification
 from tests.harness.hook import Call, Hook
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
 from tests.harness.scene import QUICK_SECONDS, Scene
 
 OLD, NEW, OTHER = (f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}" for _ in range(3))
-Telling = Callable[[Notice, float], Notice]
+Telling = Callable[[PendingNotification, float], PendingNotification]
 
 
 def notified(scene: Scene, url: str, **switches: Any) -> str:
@@ -39,11 +39,11 @@ def moved(scene: Scene, job_id: str, step: Telling) -> None:
         Parts.over(redis).store.change(job_id, pass_time)
 
 
-def due_now(one: Notice, now: float) -> Notice:
+def due_now(one: PendingNotification, now: float) -> PendingNotification:
     return replace(one, at=now)
 
 
-def a_day_later(one: Notice, now: float) -> Notice:
+def a_day_later(one: PendingNotification, now: float) -> PendingNotification:
     return replace(one, at=now, since=one.since - GIVE_UP_AFTER_SECONDS)
 
 

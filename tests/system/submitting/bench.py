@@ -37,13 +37,13 @@ class Bench:
         self.wired.store.change(job_id, begin, new=True, submission=given)
 
     def admit(self) -> Claim:
-        found = self.wired.slots.next()
+        found = self.wired.submission_queue.next()
         claim = Claim.admit(self.wired, found) if found else None
         assert claim
         return claim
 
     def next(self) -> str | None:
-        found = self.wired.slots.next(only_look=True)
+        found = self.wired.submission_queue.next(only_look=True)
         return found.job_id if found else None
 
     def job(self, job_id: str) -> Job:
@@ -51,11 +51,11 @@ class Bench:
         assert job is not None
         return job
 
-    def hints(self) -> int:
-        return int(self.redis.llen(self.wired.hints.queue_key))
+    def rq_entries(self) -> int:
+        return int(self.redis.llen(self.wired.rq_entries.queue_key))
 
     def without_hints(self) -> None:
-        self.redis.delete(self.wired.hints.queue_key)
+        self.redis.delete(self.wired.rq_entries.queue_key)
 
     def posts(self) -> int:
         return len([seen for seen in self.box.requests if seen.method == "POST"])

@@ -11,14 +11,14 @@ from jobs import ingest, submission
 from jobs.errors import UnknownJob
 from jobs.job import Job
 from jobs.report import Failure, Moderation, Report, Taken
-from jobs.status import News, Source, State
+from jobs.status import ReportKind, Source, Status
 from receiver.api import replays
 from tests.system.submitting.bench import Bench
 from worker.claim import Claim
 from worker.sweep import look_after
 
 POLLING_URL = "https://api.bfl.ai/v1/get_result?id=b"
-every_failure = pytest.mark.parametrize("bad", [News.FAILED, News.MODERATED])
+every_failure = pytest.mark.parametrize("bad", [ReportKind.FAILED, ReportKind.MODERATED])
 
 
 class Resubmission:
@@ -26,12 +26,12 @@ class Resubmission:
 
     def __init__(self, bench: Bench) -> None:
         self.bench, self.wired = bench, bench.wired
-        self.patience = bench.wired.settings.patience
+        self.timeouts = bench.wired.settings.timeouts
         bench.post("job")
         claim = bench.admit()
         claim.commit(
             lambda job, now: submission.back_off(
-                job, now, "500", self.patience, calls=True, counts=True
+                job, now, "500", self.timeouts, calls=True, counts=True
             )
         )
         self.due()
@@ -44,24 +44,24 @@ class Resubmission:
     def confirm(self, task_id: str) -> None:
         def step(job: Job | None, now: float) -> Job | None:
             answer = Taken(task_id=task_id, polling_url=POLLING_URL)
-            return job and submission.confirm(job, now, answer, self.patience, calls=True)
+            return job and submission.confirm(job, now, answer, self.timeouts, calls=True)
 
         self.wired.store.change("job", step)
 
-    def call(self, task_id: str, news: News) -> Job:
+    def call(self, task_id: str, news: ReportKind) -> Job:
         report = Report(
             task_id=task_id,
             news=news,
             source=Source.CALLBACK,
-            urls=("https://delivery.bfl.ai/a",) if news is News.READY else (),
-            failure=Failure("bfl_error", task_id) if news is News.FAILED else None,
-            moderation=Moderation("content") if news is News.MODERATED else None,
+            urls=("https://delivery.bfl.ai/a",) if news is ReportKind.READY else (),
+            error=Failure("bfl_error", task_id) if news is ReportKind.FAILED else None,
+            moderation=Moderation("content") if news is ReportKind.MODERATED else None,
         )
-        return ingest.apply_report(self.wired.store, report, self.patience, "job")
+        return ingest.apply_report(self.wired.store, report, self.timeouts, "job")
 
     def due(self) -> None:
         self.wired.store.change(
-            "job", lambda job, now: job and job.described(now, {"look_at": 1.0})
+            "job", lambda job, now: job and job.with_details(now, {"next_check_at": 1.0})
         )
         look_after(self.wired, "job")
 
@@ -72,74 +72,76 @@ def resubmission(bench: Bench) -> Resubmission:
 
 
 @every_failure
-def test_the_failure_of_another_task_is_ignored(resubmission: Resubmission, bad: News) -> None:
+def test_the_failure_of_another_task_is_ignored(
+    resubmission: Resubmission, bad: ReportKind
+) -> None:
     resubmission.confirm("b")
     before = resubmission.job
     assert resubmission.call("a", bad) == before
-    assert resubmission.call("b", News.READY).state is State.READY
+    assert resubmission.call("b", ReportKind.READY).status is Status.READY
 
 
 @every_failure
 def test_a_failure_while_the_job_is_sent_again_waits_for_the_answer(
-    resubmission: Resubmission, bad: News
+    resubmission: Resubmission, bad: ReportKind
 ) -> None:
     """Nobody can tell yet which of the two tasks it is about."""
-    assert resubmission.call("a", bad).state is State.QUEUED
+    assert resubmission.call("a", bad).status is Status.QUEUED
     resubmission.confirm("b")
-    assert (resubmission.job.state, resubmission.job.task_id) == (State.SUBMITTED, "b")
-    assert resubmission.call("b", News.READY).state is State.READY
+    assert (resubmission.job.status, resubmission.job.task_id) == (Status.SUBMITTED, "b")
+    assert resubmission.call("b", ReportKind.READY).status is Status.READY
 
 
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_the_first_ready_task_wins(resubmission: Resubmission, confirmed: bool) -> None:
     if confirmed:
         resubmission.confirm("b")
-    ready = resubmission.call("a", News.READY)
-    assert (ready.state, ready.task_id, ready.polling_url) == (State.READY, "a", None)
+    ready = resubmission.call("a", ReportKind.READY)
+    assert (ready.status, ready.task_id, ready.polling_url) == (Status.READY, "a", None)
     if not confirmed:
         resubmission.confirm("b")
         assert resubmission.job.timeline[-1].what == "duplicate task"
     before = resubmission.job
-    for news in (News.READY, News.FAILED, News.MODERATED):
+    for news in (ReportKind.READY, ReportKind.FAILED, ReportKind.MODERATED):
         assert resubmission.call("b", news) == before
     found = resubmission.wired.store.load("a")
     assert found and found.id == "job"
 
 
 @pytest.mark.parametrize(
-    ("bad", "end"), [(News.FAILED, State.FAILED), (News.MODERATED, State.MODERATED)]
+    ("bad", "end"), [(ReportKind.FAILED, Status.FAILED), (ReportKind.MODERATED, Status.MODERATED)]
 )
 def test_the_failure_of_its_own_task_ends_the_job(
-    resubmission: Resubmission, bad: News, end: State
+    resubmission: Resubmission, bad: ReportKind, end: Status
 ) -> None:
     resubmission.confirm("b")
-    assert resubmission.call("b", bad).state is end
+    assert resubmission.call("b", bad).status is end
 
 
 @every_failure
 def test_the_failure_of_the_only_task_ends_a_job_that_waits_to_be_sent_again(
-    bench: Bench, bad: News
+    bench: Bench, bad: ReportKind
 ) -> None:
     bench.post("job")
-    patience = bench.wired.settings.patience
+    timeouts = bench.wired.settings.timeouts
     bench.admit().commit(
-        lambda job, now: submission.back_off(job, now, "500", patience, calls=True, counts=True)
+        lambda job, now: submission.back_off(job, now, "500", timeouts, calls=True, counts=True)
     )
     report = Report(
         task_id="a",
         news=bad,
         source=Source.CALLBACK,
-        failure=Failure("bfl_error", "no"),
+        error=Failure("bfl_error", "no"),
         moderation=Moderation("content"),
     )
-    ended = ingest.apply_report(bench.wired.store, report, patience, "job")
-    assert ended.state.terminal and not ended.unconfirmed
+    ended = ingest.apply_report(bench.wired.store, report, timeouts, "job")
+    assert ended.status.terminal and not ended.unconfirmed
     assert bench.next() is None
 
 
 def test_a_job_that_is_forgotten_leaves_none_of_its_names(resubmission: Resubmission) -> None:
     resubmission.confirm("b")
-    resubmission.call("a", News.READY)
+    resubmission.call("a", ReportKind.READY)
     resubmission.wired.store.forget(resubmission.job)
     store = resubmission.wired.store
     assert store.load("a") is None and store.load("b") is None
@@ -150,33 +152,33 @@ def test_no_callback_brings_a_job_back_that_was_forgotten(
     resubmission: Resubmission, task_id: str
 ) -> None:
     resubmission.confirm("b")
-    resubmission.call("a", News.READY)
+    resubmission.call("a", ReportKind.READY)
     resubmission.wired.store.forget(resubmission.job)
     with pytest.raises(UnknownJob):
-        resubmission.call(task_id, News.PROGRESS)
+        resubmission.call(task_id, ReportKind.PROGRESS)
     assert resubmission.wired.store.load("job") is None
 
 
 GIVEN_UP: dict[str, Callable[[Job, float], Job]] = {
     "bfl_unavailable": lambda job, now: job.ended(
-        now, State.FAILED, failure=Failure("bfl_unavailable", "no word")
+        now, Status.FAILED, error=Failure("bfl_unavailable", "no word")
     ),
     "submission_unconfirmed": lambda job, now: job.ended(
-        now, State.LOST, failure=Failure("submission_unconfirmed", "no word")
+        now, Status.LOST, error=Failure("submission_unconfirmed", "no word")
     ),
 }
 
 
 @pytest.mark.parametrize("code", GIVEN_UP)
-@pytest.mark.parametrize("news", [News.PROGRESS, News.READY, News.FAILED])
+@pytest.mark.parametrize("news", [ReportKind.PROGRESS, ReportKind.READY, ReportKind.FAILED])
 def test_a_late_callback_of_a_job_that_was_given_up_names_the_task_to_ask_about(
-    resubmission: Resubmission, code: str, news: News
+    resubmission: Resubmission, code: str, news: ReportKind
 ) -> None:
     resubmission.claim.commit(GIVEN_UP[code])
-    end = resubmission.job.state
+    end = resubmission.job.status
     late = resubmission.call("late", news)
-    assert (late.state, late.task_id) == (end, "late")
+    assert (late.status, late.task_id) == (end, "late")
     assert late.timeline[-1].what == "BFL has it after all"
-    assert resubmission.call("late", News.READY) == late, "an end is an end"
+    assert resubmission.call("late", ReportKind.READY) == late, "an end is an end"
     again = replays.ask_for(resubmission.wired, "late")
-    assert again.state is State.SUBMITTED and not again.waits, "BFL is asked, not paid"
+    assert again.status is Status.SUBMITTED and not again.is_queued, "BFL is asked, not paid"

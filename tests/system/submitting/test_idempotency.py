@@ -24,7 +24,7 @@ def age(desk: Desk, job_id: str, seconds: float) -> None:
     """The job was made so long ago."""
 
     def step(job: Job | None, now: float) -> Job | None:
-        return job.described(now, {"created_at": now - seconds}) if job else None
+        return job.with_details(now, {"created_at": now - seconds}) if job else None
 
     with desk.scene.installation.redis.client() as redis:
         Parts.over(redis).store.change(job_id, step)

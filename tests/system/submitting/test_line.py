@@ -7,23 +7,23 @@ import pytest
 from jobs import ingest, submission
 from jobs.job import LEASE_SECONDS, Job
 from jobs.report import Failure, Report
-from jobs.status import News, Source, State
+from jobs.status import ReportKind, Source, Status
 from jobs.store.keys import ACTIVE, LINE, LINES, RECORDS
 from jobs.store.submission_queue import EVERYTHING, Next
-from jobs.timeouts import Patience
+from jobs.timeouts import Timeouts
 from tests.harness.floor import one_turn
 from tests.system.submitting.bench import Bench
 from worker.claim import Claim
 from worker.sweep import sweep
 
-STEPS: dict[str, Callable[[Job, float, Patience], Job]] = {
+STEPS: dict[str, Callable[[Job, float, Timeouts], Job]] = {
     "busy": lambda job, now, _: submission.requeue(job, now, "busy"),
     "refused": lambda job, now, _: submission.refuse(job, now, Failure("a", "b")),
-    "an error": lambda job, now, patience: submission.back_off(
-        job, now, "why", patience, calls=True, counts=True
+    "an error": lambda job, now, timeouts: submission.back_off(
+        job, now, "why", timeouts, calls=True, counts=True
     ),
-    "no answer": lambda job, now, patience: submission.await_confirmation(
-        job, now, "why", patience, calls=True
+    "no answer": lambda job, now, timeouts: submission.await_confirmation(
+        job, now, "why", timeouts, calls=True
     ),
 }
 
@@ -43,7 +43,7 @@ def test_a_slot_that_is_given_back_goes_to_the_head_of_the_line(bench: Bench) ->
     assert bench.next() is None
     bench.without_hints()
     claim.commit(lambda job, now: submission.refuse(job, now, Failure("a", "b")))
-    assert bench.next() == "c" and bench.hints() == 1
+    assert bench.next() == "c" and bench.rq_entries() == 1
 
 
 def test_who_was_put_off_keeps_its_place(bench: Bench) -> None:
@@ -56,13 +56,13 @@ def test_who_was_put_off_keeps_its_place(bench: Bench) -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_what_bfl_has_called_about_is_not_denied_by_its_answer(bench: Bench, step: str) -> None:
     bench.post("a")
-    claim, patience = bench.admit(), bench.wired.settings.patience
-    report = Report(task_id="t", news=News.PROGRESS, source=Source.CALLBACK)
-    ingest.apply_report(bench.wired.store, report, patience, "a")
-    claim.commit(lambda job, now: STEPS[step](job, now, patience))
+    claim, timeouts = bench.admit(), bench.wired.settings.timeouts
+    report = Report(task_id="t", news=ReportKind.PROGRESS, source=Source.CALLBACK)
+    ingest.apply_report(bench.wired.store, report, timeouts, "a")
+    claim.commit(lambda job, now: STEPS[step](job, now, timeouts))
     job = bench.job("a")
-    assert (job.state, job.task_id, job.unconfirmed) == (State.SUBMITTED, "t", False)
-    assert job.slot and not job.waits and job.lease_until is None
+    assert (job.status, job.task_id, job.unconfirmed) == (Status.SUBMITTED, "t", False)
+    assert job.slot and not job.is_queued and job.lease_until is None
 
 
 def test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again(
@@ -71,11 +71,11 @@ def test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again(
     bench.post("a", "small")
     bench.post("b", "small")
     bench.admit()
-    patience = bench.wired.settings.patience
+    timeouts = bench.wired.settings.timeouts
     for later in (LEASE_SECONDS, submission.UNANSWERED_SLOT_SECONDS):
 
         def look(job: Job | None, now: float, late: float = later) -> Job | None:
-            return job and submission.check(job, now + late, patience)
+            return job and submission.check(job, now + late, timeouts)
 
         bench.wired.store.change("a", look)
     assert bench.job("a").unconfirmed and bench.next() == "b"
@@ -84,11 +84,11 @@ def test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again(
 def test_a_slot_is_not_given_twice_by_workers_that_looked_at_the_same_time(bench: Bench) -> None:
     for job_id in "abc":
         bench.post(job_id, "small")
-    found = bench.wired.slots.next()
+    found = bench.wired.submission_queue.next()
     assert found and Claim.admit(bench.wired, found)
     late = Next("b", "small", ())
     assert Claim.admit(bench.wired, late) is None, "its record would be the second"
-    assert bench.job("b").waits
+    assert bench.job("b").is_queued
     assert bench.redis.zcard(f"{ACTIVE}:small") == 1
 
 
@@ -97,7 +97,7 @@ def test_who_came_back_to_the_line_is_not_taken_out_by_one_who_was_late(bench: B
     claim = bench.admit()
     seen = bench.job("a").version  # what the late one sees: another worker has it
     claim.commit(lambda job, now: submission.requeue(job, now, "busy"))
-    bench.wired.slots.leave(Next("a", "large", ()), seen)
+    bench.wired.submission_queue.leave(Next("a", "large", ()), seen)
     assert bench.next() == "a"
 
 
@@ -105,7 +105,7 @@ def test_a_name_in_line_without_a_record_holds_nobody_up(bench: Bench) -> None:
     bench.redis.zadd(f"{LINE}large", {"ghost": 1.0})
     bench.post("a")
     one_turn(bench.wired)
-    assert bench.job("a").state is State.SUBMITTED
+    assert bench.job("a").status is Status.SUBMITTED
 
 
 def test_a_record_that_cannot_be_read_holds_nobody_up(bench: Bench) -> None:
@@ -113,7 +113,7 @@ def test_a_record_that_cannot_be_read_holds_nobody_up(bench: Bench) -> None:
     bench.redis.set(f"{RECORDS}broken", "1 {")
     bench.post("a")
     one_turn(bench.wired)
-    assert bench.job("a").state is State.SUBMITTED
+    assert bench.job("a").status is Status.SUBMITTED
 
 
 def test_a_place_that_was_lost_is_found_again(bench: Bench) -> None:
@@ -122,7 +122,7 @@ def test_a_place_that_was_lost_is_found_again(bench: Bench) -> None:
     assert bench.next() is None
 
     def look(job: Job | None, now: float) -> Job | None:
-        return job and submission.check(job, now, bench.wired.settings.patience)
+        return job and submission.check(job, now, bench.wired.settings.timeouts)
 
     bench.wired.store.change("a", look)
     assert bench.next() == "a"
@@ -131,29 +131,29 @@ def test_a_place_that_was_lost_is_found_again(bench: Bench) -> None:
 def test_one_probe_goes_after_a_pause_and_the_others_wait_for_its_outcome(bench: Bench) -> None:
     for job_id in "abc":
         bench.post(job_id)
-    bench.wired.slots.pause(EVERYTHING, "no credits", -1.0)
-    found = bench.wired.slots.next()
+    bench.wired.submission_queue.pause(EVERYTHING, "no credits", -1.0)
+    found = bench.wired.submission_queue.next()
     assert found and found.probes == (EVERYTHING,)
-    assert bench.wired.slots.next() is None
-    (pause,) = bench.wired.slots.pauses()
+    assert bench.wired.submission_queue.next() is None
+    (pause,) = bench.wired.submission_queue.pauses()
     assert pause.reason == "no credits" and pause.until > bench.wired.store.now() + 50
-    bench.wired.slots.resume(found.probes)
+    bench.wired.submission_queue.resume(found.probes)
     assert bench.next() == "a"
 
 
 def test_a_pause_of_one_model_leaves_the_others_going(bench: Bench) -> None:
     bench.post("a", "small")
     bench.post("b")
-    bench.wired.slots.pause("small", "busy", 60.0)
+    bench.wired.submission_queue.pause("small", "busy", 60.0)
     assert bench.next() == "b"
 
 
 def test_the_sweep_wakes_a_worker_when_a_pause_is_over(bench: Bench) -> None:
     bench.post("a")
-    bench.wired.slots.pause(EVERYTHING, "no", 60.0)
+    bench.wired.submission_queue.pause(EVERYTHING, "no", 60.0)
     bench.without_hints()
     sweep(bench.wired)
-    assert bench.hints() == 0
-    bench.wired.slots.pause(EVERYTHING, "no", -1.0)
+    assert bench.rq_entries() == 0
+    bench.wired.submission_queue.pause(EVERYTHING, "no", -1.0)
     sweep(bench.wired)
-    assert bench.hints() == 1
+    assert bench.rq_entries() == 1

@@ -9,10 +9,10 @@ from deploy.local_redis import free_port
 from jobs import services as wiring
 from jobs import submission
 from jobs.config.settings import load
-from jobs.errors import NotSent, TransferFailed
+from jobs.errors import ConnectionFailed, TransferFailed
 from jobs.job import Job
 from jobs.report import Failure
-from jobs.status import State
+from jobs.status import Status
 from jobs.store.keys import INPUTS
 from tests.harness import RedisServer, TcpProxy
 from tests.harness.floor import one_turn
@@ -34,12 +34,12 @@ def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_line(
     bench.box.call_back(bench.job("a").task_id or "")  # nobody listens, but BFL is done
 
     def ready(job: Job | None, now: float) -> Job | None:
-        return job and job.looked_at(now + 61)
+        return job and job.recheck(now + 61)
 
     bench.wired.store.change("a", ready)
     bench.without_hints()
-    assert one_turn(bench.wired) and bench.job("a").state is State.READY
-    assert bench.hints() == 2
+    assert one_turn(bench.wired) and bench.job("a").status is Status.READY
+    assert bench.rq_entries() == 2
 
 
 def test_each_that_is_submitted_calls_the_next(bench: Bench) -> None:
@@ -47,10 +47,10 @@ def test_each_that_is_submitted_calls_the_next(bench: Bench) -> None:
         bench.post(job_id)
     bench.without_hints()
     one_turn(bench.wired)
-    assert bench.hints() == 1
+    assert bench.rq_entries() == 1
     bench.without_hints()
     one_turn(bench.wired)
-    assert bench.hints() == 0, "there is no slot for another"
+    assert bench.rq_entries() == 0, "there is no slot for another"
 
 
 def test_nobody_is_woken_for_a_slot_that_nobody_waits_for(bench: Bench) -> None:
@@ -58,7 +58,7 @@ def test_nobody_is_woken_for_a_slot_that_nobody_waits_for(bench: Bench) -> None:
     claim = bench.admit()
     bench.without_hints()
     claim.commit(lambda job, now: submission.refuse(job, now, Failure("a", "b")))
-    assert bench.hints() == 0
+    assert bench.rq_entries() == 0
 
 
 def test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost(
@@ -91,18 +91,18 @@ def test_without_a_key_nothing_is_sent_to_bfl(
 ) -> None:
     wired = built(redis_server, tmp_path)
     bench = Bench(wired, sandbox)
-    with pytest.raises(NotSent, match="BFL_API_KEY"):
+    with pytest.raises(ConnectionFailed, match="BFL_API_KEY"):
         wired.api.submitted(wired.api.origin, "flux-2-pro", b"{}", 5.0)
     bench.post("a")
     one_turn(wired)
-    assert bench.job("a").waits and "BFL_API_KEY" in str(bench.job("a").timeline[-1].detail)
+    assert bench.job("a").is_queued and "BFL_API_KEY" in str(bench.job("a").timeline[-1].detail)
     wired.redis.close()
 
 
 def test_where_nobody_listens_nothing_was_sent(redis_server: RedisServer, tmp_path: Path) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=nowhere)
-    with pytest.raises(NotSent):
+    with pytest.raises(ConnectionFailed):
         wired.api.submitted(wired.api.origin, "flux-2-pro", b"{}", 5.0)
     wired.redis.close()
 
@@ -111,14 +111,14 @@ def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(bench: Bench)
     late = b'{"prompt": "a", "sandbox": {"submit_hang": 5}}'
     with pytest.raises(TransferFailed) as caught:
         bench.wired.api.submitted(bench.wired.api.origin, "flux-2-pro", late, 0.5)
-    assert not isinstance(caught.value, NotSent)
+    assert not isinstance(caught.value, ConnectionFailed)
 
 
 def test_an_input_that_is_gone_fails_the_job(bench: Bench) -> None:
     bench.post("a")
     bench.redis.delete(f"{INPUTS}a")
     one_turn(bench.wired)
-    failure = bench.job("a").failure
+    failure = bench.job("a").error
     assert failure and failure.code == "input_lost" and bench.posts() == 0
 
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from jobs import submission
 from jobs.bfl.client import Api
 from jobs.job import Job
-from jobs.status import State
+from jobs.status import Status
 from jobs.store.keys import PAUSES
 from jobs.store.submission_queue import EVERYTHING
 from tests.harness import RedisServer
@@ -34,12 +34,12 @@ def asked(**switches: Any) -> bytes:
 def pauses(bench: Bench) -> dict[str, float]:
     """By scope, the seconds that are left."""
     now = bench.wired.store.now()
-    return {pause.scope: pause.until - now for pause in bench.wired.slots.pauses()}
+    return {pause.scope: pause.until - now for pause in bench.wired.submission_queue.pauses()}
 
 
 def end_pauses(bench: Bench) -> None:
-    for pause in bench.wired.slots.pauses():
-        rest = json.dumps([pause.since, pause.tries, pause.reason])
+    for pause in bench.wired.submission_queue.pauses():
+        rest = json.dumps([pause.since, pause.attempts, pause.reason])
         bench.redis.hset(PAUSES, pause.scope, f"1.000 {rest}")
 
 
@@ -48,7 +48,7 @@ def later(bench: Bench, job_id: str, seconds: float, **facts: Any) -> None:
 
     def age(job: Job | None, now: float) -> Job | None:
         assert job
-        return replace(job, look_at=now - 1, deadline=job.deadline - seconds, **facts)
+        return replace(job, next_check_at=now - 1, deadline=job.deadline - seconds, **facts)
 
     bench.wired.store.change(job_id, age)
     look_after(bench.wired, job_id)
@@ -79,19 +79,19 @@ def test_a_job_that_always_gets_a_500_holds_the_others_up_for_seconds_only(bench
 
 def test_a_job_that_always_gets_a_500_is_submitted_ever_more_rarely_and_fails(bench: Bench) -> None:
     bench.post("a", given=asked(submit_status=500))
-    waits: list[float] = []
-    while not bench.job("a").state.terminal:
-        assert len(waits) <= submission.RESUBMITS_MAX
+    is_queued: list[float] = []
+    while not bench.job("a").status.terminal:
+        assert len(is_queued) <= submission.RESUBMITS_MAX
         end_pauses(bench)
         one_turn(bench.wired)
         job = bench.job("a")
-        if not job.state.terminal:
-            waits.append((job.look_at or 0.0) - bench.wired.store.now())
+        if not job.status.terminal:
+            is_queued.append((job.next_check_at or 0.0) - bench.wired.store.now())
             later(bench, "a", 60)
-    grace = bench.wired.settings.patience.grace(None)
+    grace = bench.wired.settings.timeouts.grace(None)
     expected = [grace * 2**n for n in range(submission.RESUBMITS_MAX)]
-    assert waits == pytest.approx(expected, abs=SOON_SECONDS)
-    failure = bench.job("a").failure
+    assert is_queued == pytest.approx(expected, abs=SOON_SECONDS)
+    failure = bench.job("a").error
     assert failure and failure.code == "bfl_unavailable"
     assert bench.posts() == 1 + submission.RESUBMITS_MAX
 
@@ -102,10 +102,10 @@ def test_an_outage_uses_up_none_of_a_jobs_tries(bench: Bench) -> None:
     for _ in range(submission.RESUBMITS_MAX + 2):
         end_pauses(bench)
         one_turn(bench.wired)
-        assert bench.job("a").unconfirmed and bench.job("a").resubmits == 0
+        assert bench.job("a").unconfirmed and bench.job("a").submissions == 0
         assert bench.job("a").deadline == deadline, "a week, and no longer"
         later(bench, "a", 0)
-    assert bench.job("a").waits
+    assert bench.job("a").is_queued
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_a_probe_without_success_does_not_make_a_short_pause_long(
     bench: Bench, switches: dict[str, Any]
 ) -> None:
     bench.post("a", given=asked(**switches))
-    bench.wired.slots.pause("large", "busy", -1.0)
-    bench.wired.slots.pause(EVERYTHING, "not reached", -1.0)
+    bench.wired.submission_queue.pause("large", "busy", -1.0)
+    bench.wired.submission_queue.pause(EVERYTHING, "not reached", -1.0)
     one_turn(bench.wired)
     assert bench.job("a").unconfirmed
     assert list(pauses(bench)) == ["large"] and pauses(bench)["large"] < SOON_SECONDS
@@ -126,16 +126,16 @@ def test_a_probe_that_was_never_sent_lets_the_next_one_go(bench: Bench) -> None:
     for job_id in "ab":
         bench.post(job_id)
     bench.redis.delete("fluxkeep:input:a")
-    bench.wired.slots.pause(EVERYTHING, "no", -1.0)
+    bench.wired.submission_queue.pause(EVERYTHING, "no", -1.0)
     one_turn(bench.wired)
-    assert bench.job("a").state is State.FAILED and bench.next() == "b"
+    assert bench.job("a").status is Status.FAILED and bench.next() == "b"
 
 
 def test_a_pause_that_nobody_waits_to_probe_ends(bench: Bench) -> None:
     bench.post("a", "large")
     for scope in ("large", "small", EVERYTHING):
-        bench.wired.slots.pause(scope, "no", -2.0)
-    bench.wired.slots.pause("other", "no", 60.0)
+        bench.wired.submission_queue.pause(scope, "no", -2.0)
+    bench.wired.submission_queue.pause("other", "no", 60.0)
     sweep(bench.wired)
     assert set(pauses(bench)) == {"large", EVERYTHING, "other"}
     bench.wired.store.forget(bench.job("a"))
@@ -149,21 +149,21 @@ def test_a_time_out_pauses_the_model(bench: Bench) -> None:
         bench.post(job_id, given=asked(submit_cut=True))
     for _ in range(2):
         one_turn(bench.wired)
-    assert bench.job("a").unconfirmed and bench.job("b").waits
+    assert bench.job("a").unconfirmed and bench.job("b").is_queued
 
 
 def test_one_worker_is_left_for_rescues(bench: Bench) -> None:
     for job_id in "ab":
         bench.post(job_id)
-    bench.redis.sadd(bench.wired.hints.workers_key, "one", "two")
+    bench.redis.sadd(bench.wired.rq_entries.workers_key, "one", "two")
     claim = bench.admit()
     assert bench.next() is None, "the other worker is not to wait for BFL as well"
-    bench.redis.sadd(bench.wired.hints.workers_key, "three")
+    bench.redis.sadd(bench.wired.rq_entries.workers_key, "three")
     assert bench.next() == "b"
-    bench.redis.srem(bench.wired.hints.workers_key, "three")
-    patience = bench.wired.settings.patience
+    bench.redis.srem(bench.wired.rq_entries.workers_key, "three")
+    timeouts = bench.wired.settings.timeouts
     claim.commit(
-        lambda job, now: submission.await_confirmation(job, now, "why", patience, calls=True)
+        lambda job, now: submission.await_confirmation(job, now, "why", timeouts, calls=True)
     )
     assert bench.next() == "b", "it is not being sent any more"
 
@@ -172,13 +172,13 @@ def test_an_unanswered_submission_keeps_its_slot_as_long_as_a_generation_takes(
     bench: Bench,
 ) -> None:
     bench.post("a")
-    claim, patience = bench.admit(), bench.wired.settings.patience
+    claim, timeouts = bench.admit(), bench.wired.settings.timeouts
     claim.commit(
-        lambda job, now: submission.await_confirmation(job, now, "why", patience, calls=True)
+        lambda job, now: submission.await_confirmation(job, now, "why", timeouts, calls=True)
     )
     job, now = bench.job("a"), bench.wired.store.now()
-    waits = submission.UNANSWERED_SLOT_SECONDS
-    assert job.slot and job.look_at == pytest.approx(now + waits, abs=SOON_SECONDS)
+    is_queued = submission.UNANSWERED_SLOT_SECONDS
+    assert job.slot and job.next_check_at == pytest.approx(now + is_queued, abs=SOON_SECONDS)
     later(bench, "a", 0)
     assert not bench.job("a").slot, "a few that hang must not keep all of them for an hour"
 
@@ -190,7 +190,7 @@ def test_what_is_ours_to_blame_and_never_left_goes_back_in_line_behind_the_other
     bench.post("b", given=asked())
     one_turn(bench.wired)
     job = bench.job("a")
-    assert job.waits and not job.unconfirmed and bench.posts() == 0
+    assert job.is_queued and not job.unconfirmed and bench.posts() == 0
     assert "before anything was sent" in str(job.timeline[-1].detail)
     assert "large" in pauses(bench)
     end_pauses(bench)
@@ -214,8 +214,8 @@ def test_without_anybody_to_call_silence_is_not_waited_for(
     bench.post("a", given=asked(submit_cut=True))
     one_turn(bench.wired)
     assert "not given a webhook" in str(bench.job("a").timeline[-1].detail)
-    later(bench, "a", bench.wired.settings.patience.grace(None) + 1)
-    failure = bench.job("a").failure
+    later(bench, "a", bench.wired.settings.timeouts.grace(None) + 1)
+    failure = bench.job("a").error
     assert failure and failure.code == "submission_unconfirmed"
 
 
@@ -226,7 +226,7 @@ def test_without_anybody_to_call_an_error_is_followed_by_another_try_after_a_pau
     bench.post("a", given=asked(submit_status=500))
     one_turn(bench.wired)
     look_after(bench.wired, "a")
-    assert bench.job("a").waits and bench.job("a").resubmits == 1
+    assert bench.job("a").is_queued and bench.job("a").submissions == 1
     assert "large" in pauses(bench)
 
 
@@ -270,5 +270,5 @@ def test_a_key_that_cannot_be_sent_leaves_no_job_unconfirmed(
     bench.post("a")
     one_turn(wired)
     job = bench.job("a")
-    assert job.waits and not job.unconfirmed and pauses(bench)
+    assert job.is_queued and not job.unconfirmed and pauses(bench)
     wired.redis.close()

@@ -46,7 +46,7 @@ def test_an_announcement_names_a_model_that_is_a_path(desk: Desk, model: str) ->
 def test_a_model_that_is_no_path_fails_its_job_and_nothing_is_sent(bench: Bench) -> None:
     bench.post("a", model="../../internal")
     one_turn(bench.wired)
-    failure = bench.job("a").failure
+    failure = bench.job("a").error
     assert failure and failure.code == "unknown_model"
     assert bench.posts() == 0
 

@@ -6,7 +6,7 @@ import pytest
 
 from jobs import submission
 from jobs.config.concurrency import Room
-from jobs.errors import LineFull
+from jobs.errors import QueueFull
 from jobs.job import Job
 from jobs.report import Failure
 from jobs.store.batching import Batching
@@ -25,7 +25,7 @@ class Small:
         self.bench = bench
         clock = wired.store._clock  # noqa: SLF001 - the very one
         limits, batching = wired.settings.max_active, Batching(wired.redis)
-        self.store = Store(batching, wired.hints, clock, limits, room)
+        self.store = Store(batching, wired.rq_entries, clock, limits, room)
 
     def post(self, job_id: str, given: bytes = b"{}") -> Job | None:
         def begin(job: Job | None, now: float) -> Job:
@@ -46,7 +46,7 @@ def test_a_line_takes_so_many_jobs_and_no_more_until_one_has_left(bench: Bench) 
     small = Small(bench, Room(inputs=2))
     first = small.post("a")
     small.post("b")
-    with pytest.raises(LineFull):
+    with pytest.raises(QueueFull):
         small.post("c")
     assert small.store.load("c") is None and bench.redis.exists(f"{INPUTS}c") == 0
     again = small.post("a")
@@ -58,7 +58,7 @@ def test_a_line_takes_so_many_jobs_and_no_more_until_one_has_left(bench: Bench) 
 def test_a_line_takes_so_many_bytes(bench: Bench) -> None:
     small = Small(bench, Room(bytes=100))
     small.post("a", b"x" * 60)
-    with pytest.raises(LineFull):
+    with pytest.raises(QueueFull):
         small.post("b", b"x" * 41)
     small.post("c", b"x" * 40)
 
@@ -70,7 +70,7 @@ def test_whoever_is_deleted_or_taken_by_bfl_gives_its_room_back(bench: Bench) ->
     bench.wired.store.forget(bench.job("a"))
     claim = bench.admit()
     bench.wired.store.change(
-        claim.job.id, lambda job, _now: job and job.described(0, {"task_id": "t"})
+        claim.job.id, lambda job, _now: job and job.with_details(0, {"task_id": "t"})
     )
     assert bench.redis.exists(SIZES) == 0
 
@@ -79,10 +79,10 @@ def test_what_goes_back_in_line_takes_its_room_again(bench: Bench) -> None:
     small = Small(bench, Room())
     small.post("a", b"x" * 60)
     refused_by_bfl(bench, "a", 422)
-    patience = bench.wired.settings.patience
+    timeouts = bench.wired.settings.timeouts
 
     def again(job: Job | None, now: float) -> Job | None:
-        return job and submission.reopen(job, now, patience)
+        return job and submission.reopen(job, now, timeouts)
 
     small.store.change("a", again)
     sizes: Any = bench.redis.hgetall(SIZES)
@@ -90,8 +90,8 @@ def test_what_goes_back_in_line_takes_its_room_again(bench: Bench) -> None:
 
 
 def test_a_full_line_is_said_as_a_reason_to_come_again() -> None:
-    assert problem_details.STATUS[LineFull] == 503
-    assert "wait in line" in str(LineFull())
+    assert problem_details.STATUS[QueueFull] == 503
+    assert "wait in line" in str(QueueFull())
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def displacement(desk: Desk, jobs: list[dict[str, Any]]) -> int:
 def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(hall: Desk) -> None:
     jobs = flood(hall, *[NARROW] * 40, *[WIDE] * (JOBS - 40))
     settled = hall.scene.settled(90)
-    assert {job.state for job in settled} == {"stored"} and len(settled) == JOBS
+    assert {job.status for job in settled} == {"stored"} and len(settled) == JOBS
     peak = hall.box.peak
     assert peak.peak <= TOTAL_MAX and peak.peak_by_model[NARROW] <= NARROW_MAX
     assert peak.peak == TOTAL_MAX, "no slot stays empty while somebody waits"
@@ -91,7 +91,7 @@ def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(hal
     assert time.time() < youngest + HANG_SECONDS, "else BFL had answered"
     hall.scene.installation.start("worker", n=SENDERS)
     settled = hall.scene.settled(90)
-    assert {job.state for job in settled} == {"stored"}
+    assert {job.status for job in settled} == {"stored"}
     assert [len(hall.requests(job)) for job in hung] == [1] * SENDERS
     assert len(hall.requests()) - before == len(jobs) + len(hung) + hall.box.peak.refused
     assert hall.box.peak.peak <= TOTAL_MAX

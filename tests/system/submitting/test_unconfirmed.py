@@ -59,9 +59,9 @@ class Cases:
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
-    patience = {"CALLBACK_GRACE": str(GRACE_SECONDS), "GIVE_UP_AFTER": str(GIVE_UP_SECONDS)}
+    timeouts = {"CALLBACK_GRACE": str(GRACE_SECONDS), "GIVE_UP_AFTER": str(GIVE_UP_SECONDS)}
     roomy = Settings(max_active=1000)
-    with open_desk(tmp_path_factory.mktemp("unconfirmed"), roomy, workers=3, **patience) as desk:
+    with open_desk(tmp_path_factory.mktemp("unconfirmed"), roomy, workers=3, **timeouts) as desk:
         yield Cases(desk)
 
 

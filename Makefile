@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit check style bench soak screenshots format pins clean
+.PHONY: help setup run test unit check style bench soak screenshots docs format pins clean
 
 help: ## List what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -42,8 +42,11 @@ bench: $(VENV)/.dev ## Measure it; BENCHMARKS.md says what the numbers mean
 soak: $(VENV)/.dev ## A thousand jobs through random faults, for minutes; prints its seed
 	$(BIN)/python -m tests.bench.soak
 
-screenshots: $(VENV)/.dev ## Take the pictures of the dashboard that README shows
+screenshots: $(VENV)/.dev ## Take the pictures of the dashboard that README.md and docs/ show
 	@$(BIN)/python -m tests.harness.screenshots
+
+docs: $(VENV)/.dev ## Write docs/settings.md from the settings' own descriptions
+	@$(BIN)/python -m deploy.settings_page
 
 format: $(VENV)/.dev ## Put the code into its one format
 	$(BIN)/ruff check --fix-only --quiet .

@@ -1,7 +1,7 @@
 """Settings of `make run`: whatever is not given is made once and kept in var/run.env.
 
 The processes that `make run` starts and the command line read that file by themselves
-(`jobs/config/environment.py`); the environment and `.env` win over it.
+(`jobs/config/environment.py`); the environment and `.env` win over it. A shell can source it.
 """
 
 import base64
@@ -18,6 +18,7 @@ from dotenv import dotenv_values
 from deploy.local_redis import LocalRedis, is_free, same_port
 from deploy.procfile import ROOT
 from jobs.config import settings
+from jobs.config.api_keys import Scope
 from jobs.config.environment import RUN_FILE
 from jobs.config.settings import Settings
 
@@ -42,6 +43,12 @@ class DevSettings:
     @property
     def sandbox_url(self) -> str | None:
         return f"http://127.0.0.1:{self.sandbox_port}" if self.sandbox_port else None
+
+    def key(self, scope: Scope) -> str:
+        """The first key with this scope; the first key of all when there is none."""
+        keys = self.settings.api_keys
+        found = next((one for one in keys if one.scope == scope), keys[0])
+        return found.key.get_secret_value()
 
     @property
     def url(self) -> str:
@@ -86,8 +93,9 @@ def prepare() -> DevSettings:
     read = settings.load(given | own)
     if read.port == 0 or not is_free(read.port, read.listen_host):
         raise CannotStart(f"port {read.port} cannot be used; name another: make run PORT=8001")
-    _write(path, made)
-    return DevSettings(read, redis, sandbox_port, made_keys="API_KEYS" in own)
+    prepared = DevSettings(read, redis, sandbox_port, made_keys="API_KEYS" in own)
+    _write(path, made | _shell_variables(prepared))
+    return prepared
 
 
 def is_set(given: Mapping[str, str], name: str) -> bool:
@@ -103,6 +111,15 @@ def _secrets() -> dict[str, str]:
         "API_KEYS": f"admin:{admin}:admin,app:{app}:submit",
         "NOTIFY_SECRET": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
     }
+
+
+def _shell_variables(given: DevSettings) -> dict[str, str]:
+    """Variables of README's examples. A key that was given is not copied to the file."""
+    variables = {
+        "FLUXKEEP_URL": given.settings.base_url,
+        "BFL_URL": given.sandbox_url or str(given.settings.bfl_origin),
+    }
+    return variables | ({"FLUXKEEP_KEY": given.key("submit")} if given.made_keys else {})
 
 
 def _write(path: Path, values: Mapping[str, str]) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import requests
 
 from deploy.dev_settings import DevSettings
-from jobs.config.api_keys import Scope
 from jobs.signing import LOGIN_SECONDS, LoginSigner
 
 MODEL = "flux-2-pro"
@@ -60,7 +59,7 @@ class Welcome:
         )
 
     def _ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        headers = {"x-key": key(self._given, "submit")}
+        headers = {"x-key": self._given.key("submit")}
         url = self._given.url + path
         answer = requests.request(method, url, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
         answer.raise_for_status()
@@ -68,16 +67,9 @@ class Welcome:
         return job
 
 
-def key(given: DevSettings, scope: Scope) -> str:
-    """The key of the least scope that suffices; the admin key when there is no other."""
-    keys = given.settings.api_keys
-    found = next((one for one in keys if one.scope == scope), keys[0])
-    return found.key.get_secret_value()
-
-
 def message(given: DevSettings) -> str:
     # Only keys that were made for this machine are shown: others may open other doors.
-    admin, app = (key(given, "admin"), key(given, "submit")) if given.made_keys else ("", "")
+    admin, app = (given.key("admin"), given.key("submit")) if given.made_keys else ("", "")
     keys = [f"  admin key   {admin}", f"  app key     {app} (scope submit)"]
     bfl = f"{given.sandbox_url} is a sandbox that stands in for it: BFL_API_KEY is not set"
     return "\n".join(
@@ -88,6 +80,7 @@ def message(given: DevSettings) -> str:
             *(keys if given.made_keys else ["  keys        as set in API_KEYS"]),
             *([f"  BFL         {bfl}"] if given.sandbox_url else []),
             "  commands    .venv/bin/flask --app receiver jobs list",
+            "  shell       . var/run.env (sets the variables of README.md)",
             "",
             *_examples(given, app or "$FLUXKEEP_KEY"),
             "",

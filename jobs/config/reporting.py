@@ -3,7 +3,7 @@
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 _DSN = re.compile(r"https?://[^@/\s]+@[^@/:\s]+(?::([0-9]{1,5}))?(?:/[^\s?#]*)?/[0-9]+")
 _LAST_PORT = 65535
@@ -16,9 +16,17 @@ class ReportingSettings(BaseModel):
         frozen=True, hide_input_in_errors=True, alias_generator=str.upper, populate_by_name=True
     )
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    log_format: Literal["auto", "json", "text"] = "auto"  # text where a person reads along
-    sentry_dsn: SecretStr | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        "INFO", description="`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="`json`, `text`, or `auto`: text in a terminal, JSON elsewhere."
+    )
+    sentry_dsn: SecretStr | None = Field(
+        None,
+        description="Where unexpected errors are reported; needs "
+        "deploy/requirements-reporting.txt.",
+    )
 
     @field_validator("log_level", mode="before")
     @classmethod

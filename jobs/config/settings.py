@@ -3,12 +3,10 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 from urllib.parse import unquote
 
 from pydantic import (
-    BeforeValidator,
-    Field,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -18,18 +16,16 @@ from pydantic import (
 from jobs.bfl.hosts import ANY_HOST, api_origin, region_of
 from jobs.config import environment
 from jobs.config.api_keys import ApiKey
-from jobs.config.concurrency import Limits
-from jobs.config.proxies import Proxies
+from jobs.config.fields import SettingFields
 from jobs.config.rate_limits import Quotas
 from jobs.config.redis_url import RedisUrl
-from jobs.config.reporting import ReportingSettings
-from jobs.config.values import Days, IpAddress, Seconds, Secrets, Words, reads, require_long, split
+from jobs.config.values import require_long
 from jobs.errors import InvalidSettings, UrlRefused
 from jobs.net.headers import is_header
 from jobs.net.urls import Address, Origin, is_host, is_host_pattern, loopback_origin, parse
 from jobs.retention import Retention
 from jobs.standard_webhooks import check_secret
-from jobs.timeouts import GIVE_UP_AT_MOST_SECONDS, Timeouts
+from jobs.timeouts import Timeouts
 
 BFL_REGIONS = {
     "global": "https://api.bfl.ai",
@@ -40,48 +36,8 @@ BFL_REGIONS = {
 }
 
 
-class Settings(ReportingSettings):
-    """Everything the operator decides. Times are seconds, sizes are bytes."""
-
-    bfl_sandbox_url: Origin | None = None  # before the secrets, which may be short with it
-    webhook_secret: Secrets
-    secret_key: Secrets
-    api_keys: Annotated[
-        tuple[Annotated[ApiKey, reads(ApiKey.read)], ...],
-        BeforeValidator(split),
-        Field(min_length=1),
-    ]
-    rate_limits: Annotated[Quotas, reads(Quotas.read)] = Field(default_factory=Quotas)
-    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    redis_verify: bool = True
-    durability: Literal["memory", "fsync", "replica"] = "memory"
-    public_url: str = ""
-    port: int = Field(default=8000, ge=0, le=65535)
-    listen_host: IpAddress = "0.0.0.0"  # noqa: S104 - in a container that is the only address of use
-    forwarded_allow_ips: Annotated[Proxies, reads(Proxies.read)] = Proxies.read("127.0.0.1,::1")
-    web_concurrency: int = Field(default=2, ge=1, le=1000)
-    worker_concurrency: int = Field(default=4, ge=1, le=100)
-    bfl_api_key: SecretStr | None = None
-    bfl_api_url: str = ""  # after the sandbox, which it may name
-    media_url: str = ""
-    media_options: dict[str, SecretStr] = Field(default_factory=dict)
-    media_serve: Literal["redirect", "stream"] = "redirect"
-    cors_origins: Words = ()
-    callback_accelerator: bool = True
-    max_unconfirmed: int = Field(default=1000, ge=1)
-    callback_grace: Seconds | None = None  # the model's own
-    give_up_after: Seconds = 3600.0
-    give_up_at_most: Seconds = GIVE_UP_AT_MOST_SECONDS
-    max_active: Annotated[Limits, reads(Limits.read)] = Field(default_factory=Limits)
-    max_media_bytes: int = Field(default=2**30, gt=0)
-    link_ttl: Seconds = 86400.0
-    link_ttl_max: Seconds = 7 * 86400.0
-    retain_media_days: Days = None
-    retain_jobs_days: Days = 30.0
-    delivery_hosts: Words = ()
-    notify_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(split)] = ()
-    notify_url: SecretStr | None = None  # after the secret, without which nothing is sent
-    notify_hosts: Words = (ANY_HOST,)
+class Settings(SettingFields):
+    """Everything the operator decides, validated."""
 
     @field_validator("redis_url")
     @classmethod

@@ -21,7 +21,7 @@ def check(context: Context) -> Iterator[Result]:
 def invalid(problem: str) -> Result:
     """The result for a variable that stops the start; `problem` is "NAME: reason"."""
     name, _, why = problem.partition(": ")
-    return failed(name, why, "Correct it (README.md has a table of all) and check again.")
+    return failed(name, why, "Correct it (docs/settings.md lists all) and check again.")
 
 
 def check_values(settings: Settings) -> Iterator[Result]:

@@ -37,7 +37,8 @@ class Run:
         self.url = f"http://127.0.0.1:{port}"
         self.own = {**dict.fromkeys(SETTINGS, ""), "ENV_FILE": "", "PORT": str(port), **settings}
         given = environment(self.own)
-        given["PATH"] = f"{_unusable_redis(directory)}{os.pathsep}{given['PATH']}"
+        self.path = f"{_unusable_redis(directory)}{os.pathsep}{given['PATH']}"
+        given["PATH"] = self.path
         command = [sys.executable, "-m", "deploy.run"]
         self.process = Process("run", command, given, directory / f"run-{port}.log", directory)
 

@@ -116,8 +116,8 @@ def _switches(body: Mapping[str, Any]) -> Switches:
 
 
 def _files(body: Mapping[str, Any]) -> dict[str, int]:
-    """How many films `batch` asks for, each with a bundle where they are drafts."""
-    batch = body.get("batch")
+    """How many videos `batch` asks for, each with a bundle where they are drafts."""
+    batch = body.get("batch", 1)
     if not isinstance(batch, int) or not 1 <= batch <= BATCH_MAX:
         return {}
     return {"samples": batch, "drafts": batch if body.get("draft") is True else 0}

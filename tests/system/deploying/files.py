@@ -20,8 +20,8 @@ IMAGE_COPY = re.compile(r"^COPY (?!--from)(.+)$", re.MULTILINE)
 
 
 def read(name: str) -> Any:
-    """What a file under `deploy/` (or, for Heroku, above it) holds."""
-    path = ROOT / name if name == "app.json" else DEPLOY / name
+    """The content of a file under `deploy/`, or at the root, where Heroku and Render look."""
+    path = ROOT / name if name in ("app.json", "render.yaml") else DEPLOY / name
     text = path.read_text()
     if path.suffix == ".toml":
         return tomllib.loads(text)

@@ -17,8 +17,8 @@ from tests.system.deploying.files import DEPLOY, copied, image, let_through, man
 
 LINES = procfile.lines()
 RUNNING = procfile.commands()
-# What others than Fluxkeep read.
-FOREIGN = {"TMPDIR"}
+# What others than Fluxkeep read: Python, and deploy/compose.yaml.
+FOREIGN = {"TMPDIR", "REDIS_PASSWORD"}
 
 Commands = dict[str, list[str]]
 

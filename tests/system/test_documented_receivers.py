@@ -1,4 +1,4 @@
-"""The receivers that the README shows take what Fluxkeep sends, and refuse what others send."""
+"""The receivers of docs/api.md accept what Fluxkeep sends, and refuse what others send."""
 
 import base64
 import os
@@ -13,9 +13,9 @@ import pytest
 import requests
 
 from deploy.local_redis import free_port
+from tests.harness.documents import page, under
 from tests.harness.foreign import PROGRAMS, javascript
 from tests.harness.patience import wait_for
-from tests.harness.readme import example
 from tests.harness.scene import running_scene
 from tests.system.notifications.told import notified, wait_until_told
 
@@ -23,14 +23,15 @@ pytestmark = pytest.mark.slow
 
 SECRET = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 _SERVED = "\napp.run(port=int(os.environ['PORT']))\n"
+_API = page("docs/api.md")
 
 
 def in_python() -> tuple[list[str], str]:
-    return [sys.executable, "-"], example("Be told", "python") + _SERVED
+    return [sys.executable, "-"], under(_API, "Notifications", "python")[0] + _SERVED
 
 
 def in_javascript() -> tuple[list[str], str]:
-    return [*javascript(), "--input-type=module", "-"], example("Be told", "js")
+    return [*javascript(), "--input-type=module", "-"], under(_API, "Notifications", "js")[0]
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def receiving(command: list[str], program: str, log: Path) -> Iterator[str]:
         assert running.stdin
         with running.stdin as written:
             written.write(program.encode())
-        yield f"http://127.0.0.1:{port}/told"
+        yield f"http://127.0.0.1:{port}/notifications"
     finally:
         running.kill()
         running.wait(10)

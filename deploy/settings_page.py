@@ -1,0 +1,116 @@
+"""`make docs`: write docs/settings.md from the settings' own types, defaults and descriptions."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from deploy.procfile import ROOT
+from jobs.config.concurrency import Limits
+from jobs.config.proxies import Proxies
+from jobs.config.rate_limits import Quotas
+from jobs.config.settings import Settings
+
+PAGE = ROOT / "docs/settings.md"
+GROUPS = {
+    "Secrets and keys": ("webhook_secret", "secret_key", "api_keys", "rate_limits"),
+    "Web": (
+        "public_url",
+        "listen_host",
+        "port",
+        "web_concurrency",
+        "forwarded_allow_ips",
+        "cors_origins",
+        "callback_accelerator",
+    ),
+    "Redis and workers": ("redis_url", "redis_verify", "durability", "worker_concurrency"),
+    "BFL": (
+        "bfl_api_key",
+        "bfl_api_url",
+        "max_active",
+        "max_unconfirmed",
+        "callback_grace",
+        "give_up_after",
+        "give_up_at_most",
+        "delivery_hosts",
+        "bfl_sandbox_url",
+    ),
+    "Media": (
+        "media_url",
+        "media_serve",
+        "max_media_bytes",
+        "link_ttl",
+        "link_ttl_max",
+        "retain_media_days",
+        "retain_jobs_days",
+    ),
+    "Notifications": ("notify_secret", "notify_url", "notify_hosts"),
+    "Logs": ("log_level", "log_format", "sentry_dsn"),
+}
+# Read by libraries: the heading under which each stands, its name, default and description.
+FOREIGN = (
+    ("Media", "AWS_…", "none", "Access to a bucket in `s3://` ([storage](storage.md))."),
+    ("Media", "GOOGLE_…", "none", "Access to a bucket in `gs://`."),
+    ("Media", "AZURE_…", "none", "Access to a container in `az://`."),
+    ("Media", "AWS_ALLOW_HTTP", "none", "`true` allows a plain http endpoint beyond loopback."),
+    ("Media", "TMPDIR", "the system's", "Where files are staged on their way into a bucket."),
+)
+OPENING = """\
+<!-- Written by `make docs`. -->
+# Which settings are there?
+
+Every process reads its settings once, at the start, from the environment. All processes need the
+same ones: web, worker and sweep each stop with the variable's name if one is missing or wrong.
+Each `NAME` may be given as `NAME_FILE` instead, the path of a file that holds the value. Lists are
+separated by commas. Of several secrets the first is used and all are accepted, so that they can be
+[rotated](../SECURITY.md). `deploy/env.example` is a template.
+
+In development `var/run.env` (made by `make run`) and `.env` are read too, or the one file that
+`ENV_FILE` names. The environment wins.
+"""
+FORMATS: dict[type, Callable[[Any], str]] = {
+    bool: lambda value: "yes" if value else "no",
+    float: lambda value: f"{value:.10g}",
+    tuple: ",".join,
+    SecretStr: SecretStr.get_secret_value,
+    Proxies: lambda value: value.setting.replace("/32", "").replace("/128", ""),
+    Limits: lambda value: ",".join(
+        [str(value.total), *map("{0[0]}={0[1]}".format, value.models.items())]
+    ),
+    Quotas: lambda value: f"{value.usual.requests}/minute",
+}
+
+
+def page() -> str:
+    return "\n".join([OPENING, *(_table(heading) for heading in GROUPS)])
+
+
+def _table(heading: str) -> str:
+    rows = [(name.upper(), *_row(Settings.model_fields[name])) for name in GROUPS[heading]]
+    rows += [(name, default, text) for under, name, default, text in FOREIGN if under == heading]
+    lines = [f"| `{name}` | {default} | {text} |" for name, default, text in rows]
+    return "\n".join([f"## {heading}", "", "| variable | default | |", "|---|---|---|", *lines, ""])
+
+
+def _row(field: FieldInfo) -> tuple[str, str]:
+    if field.is_required():
+        return "required", field.description or ""
+    default = _text(field.get_default(call_default_factory=True))
+    return f"`{default}`" if default else "none", field.description or ""
+
+
+def _text(value: Any) -> str:
+    """A value as it would stand in the environment; empty for none."""
+    write = FORMATS.get(type(value), str)
+    return "" if value is None else write(value)
+
+
+def main() -> int:
+    PAGE.write_text(page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""The programs and commands of docs/ work as they stand there."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import foreign
+from tests.harness.command_line import CommandLine
+from tests.harness.documents import page, under
+from tests.harness.installation import KEYS, WEBHOOK_SECRET
+from tests.harness.patience import wait_for
+from tests.harness.process import Process
+from tests.harness.scene import Scene, running_scene
+
+# The first test may have to install BFL's SDK and the AI SDK.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+API, CLIENTS, OPERATE = (page(f"docs/{name}.md") for name in ("api", "clients", "operate"))
+WAYS = ("Point a BFL client at Fluxkeep", "Let Fluxkeep submit", "Submit yourself")
+VIDEO = "Make a video, and finish a draft later"
+RUN_SECONDS = 90
+NAMES = {"python": "program.py", "js": "program.mjs", "sh": "program.sh"}
+ENVIRONMENT = {
+    "FLUXKEEP_KEY": KEYS["submit"],
+    "BFL_API_KEY": "bfl",
+    "WEBHOOK_SECRET": WEBHOOK_SECRET,
+}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(tmp_path_factory.mktemp("documents")) as running:
+        yield running
+
+
+def interpreter(language: str) -> list[str]:
+    """The command that runs a program in a language, its libraries installed."""
+    match language:
+        case "python":
+            foreign.blackforest()
+            return [sys.executable]
+        case "js":
+            return foreign.javascript()
+    return ["bash", "-eu"]
+
+
+def addressed(scene: Scene, program: str) -> str:
+    """A program with the addresses of this scene."""
+    ours = program.replace("https://keep.example", scene.installation.url)
+    return ours.replace("https://api.bfl.ai", scene.box.url)
+
+
+def run(scene: Scene, directory: Path, language: str, program: str, **variables: str) -> str:
+    """Run a program of a page in a directory; returns what it prints."""
+    command = interpreter(language)
+    (directory / NAMES[language]).write_text(addressed(scene, program))
+    done = subprocess.run(
+        [*command, NAMES[language]],
+        cwd=directory,
+        env={**foreign.environment(), **ENVIRONMENT, **variables},
+        timeout=RUN_SECONDS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("language", NAMES)
+def test_a_program_ends_with_the_picture_in_a_file(
+    scene: Scene, tmp_path: Path, way: str, language: str
+) -> None:
+    before = len(scene.box.tasks())
+    (program,) = under(CLIENTS, way, language)
+    (tmp_path / "node_modules").symlink_to(foreign.NODE_MODULES)
+    run(scene, tmp_path, language, program)
+    (task,) = scene.box.tasks()[before:]
+    assert task.input["prompt"] == "a lighthouse in the fog"
+    assert (tmp_path / "lighthouse.jpeg").read_bytes() == scene.box.picture(task.id)
+    scene.stored(task)
+
+
+def test_an_image_is_edited(scene: Scene, tmp_path: Path) -> None:
+    before = len(scene.box.tasks())
+    (tmp_path / "lighthouse.jpeg").write_bytes(b"\xff\xd8 a picture of a megabyte" * 40_000)
+    (program,) = under(CLIENTS, "Edit an image", "sh")
+    run(scene, tmp_path, "sh", program)
+    wait_for("BFL has it", lambda: len(scene.box.tasks()) > before)
+    (task,) = scene.box.tasks()[before:]
+    assert task.input["input_image"].startswith("/9gg")
+    scene.client.wait_for(task.id)
+
+
+def test_a_draft_is_finished_later(scene: Scene, tmp_path: Path) -> None:
+    draft, finish = under(CLIENTS, VIDEO, "sh")
+    job_id = run(scene, tmp_path, "sh", f'{draft}\necho "$JOB_ID"').strip()
+    job = scene.client.wait_for(job_id, timeout=60)
+    assert [file["role"] for file in job["media"]] == ["sample", "draft_cache"]
+    before = len(scene.box.tasks())
+    run(scene, tmp_path, "sh", finish, JOB_ID=job_id)
+    wait_for("BFL has it", lambda: len(scene.box.tasks()) > before)
+    assert scene.box.tasks()[-1].input["mode"] == "draft_enhance"
+
+
+def test_every_change_is_streamed(scene: Scene, tmp_path: Path) -> None:
+    (program,) = under(API, "Watch", "sh")
+    environment = {**foreign.environment(), **ENVIRONMENT}
+    command = ["bash", "-eu", "-c", addressed(scene, program)]
+    watching = Process("watch", command, environment, tmp_path / "events", tmp_path)
+    try:
+        wait_for("it listens", lambda: ":" in watching.output())
+        task = scene.generate()
+        wait_for("the event", lambda: task.id in watching.output())
+    finally:
+        watching.kill_all()
+
+
+def test_a_secret_for_notifications_is_made(scene: Scene, tmp_path: Path) -> None:
+    (program,) = under(API, "Notifications", "sh")
+    shell = CommandLine(scene.installation)
+    secret = run(scene, tmp_path, "sh", program).strip()
+    assert secret.startswith("whsec_")
+    assert shell.run("jobs", "list", NOTIFY_SECRET=secret).code == 0
+
+
+@pytest.mark.parametrize("heading", ["Is it healthy?", "Command line"])
+def test_every_command_and_option_exists(scene: Scene, heading: str) -> None:
+    shell = CommandLine(scene.installation)
+    for line in "".join(under(OPERATE, heading, "sh")).splitlines():
+        flask, app, receiver, *words = line.split()
+        assert (flask, app, receiver) == ("flask", "--app", "receiver")
+        # Two words where the first is a group of commands.
+        said = shell.run(*words[: 2 if words[0] in ("jobs", "keys") else 1], "--help")
+        assert said.code == 0, line
+        assert not [word for word in words if word.startswith("--") and word not in said.out], line

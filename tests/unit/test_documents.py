@@ -1,0 +1,149 @@
+"""README.md and docs/ agree with the code and with each other."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy import settings_page
+from deploy.procfile import ROOT
+from jobs.bfl.submissions import CODES
+from jobs.config.settings import Settings
+from jobs.status import Status
+from tests.harness.documents import PAGES, README, blocks, page, prose
+
+README_LINES_MAX = 180
+API = page("docs/api.md")
+# Each program or command by the page and heading under which it stands, and the test that runs it.
+RUN = {
+    # tests/system/test_readme.py
+    ("README.md", "Run it"),
+    ("README.md", "Test it"),
+    ("README.md", "Register it as the webhook"),
+    ("README.md", "Use it from an app"),
+    ("README.md", "Use the real BFL"),
+    ("clients.md", "Before you start"),
+    # tests/system/test_documented_programs.py
+    ("clients.md", "Point a BFL client at Fluxkeep"),
+    ("clients.md", "Let Fluxkeep submit"),
+    ("clients.md", "Submit yourself"),
+    ("clients.md", "Edit an image"),
+    ("clients.md", "Make a video, and finish a draft later"),
+    ("api.md", "Watch"),
+    ("operate.md", "Is it healthy?"),
+    ("operate.md", "Command line"),
+    # tests/system/test_documented_receivers.py
+    ("api.md", "Notifications"),
+}
+
+LINK = re.compile(r"(?<!!)\[[^\]\n]+\]\(([^)\s]+)\)|srcset=\"([^\"]+)\"|src=\"([^\"]+)\"")
+PATH = re.compile(r"`((?:deploy|docs|jobs|receiver|worker|tests)/[\w./-]*)`")
+VARIABLE = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)\b")
+# Set by operators, and read by others than Fluxkeep's settings.
+OTHER_VARIABLES = {"ENV_FILE", "REDIS_PASSWORD", "FLUXKEEP_KEY", "FLUXKEEP_URL", "NAME_FILE"}
+PROVIDERS = ("AWS_", "GOOGLE_", "AZURE_")
+
+
+def test_readme_fits_on_three_screens() -> None:
+    assert len(README.read_text().splitlines()) <= README_LINES_MAX
+
+
+def test_every_program_and_command_is_run_by_a_test() -> None:
+    shown = {
+        (one.page, one.heading)
+        for path in PAGES
+        for one in blocks(path)
+        if one.language in ("sh", "python", "js")
+    }
+    assert shown == RUN
+
+
+def test_every_block_has_a_language_that_is_checked() -> None:
+    languages = {one.language for path in PAGES for one in blocks(path)}
+    assert languages <= {"sh", "python", "js", "json", "mermaid"}
+
+
+def test_every_json_example_is_json() -> None:
+    for one in (one for path in PAGES for one in blocks(path) if one.language == "json"):
+        json.loads(one.text)
+
+
+def anchors(path: Path) -> set[str]:
+    """The fragments that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one).lower().replace(" ", "-") for one in headings}
+
+
+def links(path: Path) -> Iterator[str]:
+    for found in LINK.finditer(prose(path)):
+        target = found[1] or found[2] or found[3]
+        if not target.startswith("https://"):
+            yield target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for link in links(path):
+        name, _, fragment = link.partition("#")
+        target = path.parent / name if name else path
+        assert target.exists(), link
+        assert not fragment or fragment in anchors(target), link
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_file_that_is_named_exists(path: Path) -> None:
+    missing = {name for name in PATH.findall(prose(path)) if not (ROOT / name).exists()}
+    assert missing - {"deploy/.env"} == set()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_variable_that_is_named_is_a_setting(path: Path) -> None:
+    known = {name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
+    named = {name for name in VARIABLE.findall(prose(path)) if not name.startswith(PROVIDERS)}
+    assert named - known == set()
+
+
+def test_the_page_of_settings_is_what_make_docs_writes() -> None:
+    assert settings_page.PAGE.read_text() == settings_page.page()
+
+
+def test_the_page_of_settings_describes_each_setting_once() -> None:
+    described = sorted(name for names in settings_page.GROUPS.values() for name in names)
+    assert described == sorted(Settings.model_fields.keys() - {"media_options"})
+    assert all(Settings.model_fields[name].description for name in described)
+
+
+def codes_in_the_code() -> Iterator[str]:
+    """Each constant that may become the code of a Failure."""
+    yield from CODES.values()
+    for package in ("jobs", "worker"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                yield from _codes_of(node)
+
+
+def _codes_of(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Call(func=ast.Name(id="Failure"), args=[code, *_]):
+            for part in ast.walk(code):
+                if isinstance(part, ast.Constant):
+                    yield str(part.value)
+        case ast.ClassDef(body=body):
+            for line in body:
+                match line:
+                    case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=text)):
+                        yield str(text)
+
+
+def test_the_api_page_lists_every_error_code() -> None:
+    listed = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", prose(API), re.MULTILINE)
+    assert {code for code, _ in listed} == set(codes_in_the_code())
+    assert {status for _, status in listed} <= set(map(str, Status))
+
+
+def test_the_api_page_explains_every_status() -> None:
+    text = prose(API).partition("## States")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [*map(str, Status)]

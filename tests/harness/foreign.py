@@ -16,7 +16,7 @@ from typing import Any
 from deploy.procfile import ROOT
 from tests.harness import node
 
-PROGRAMS = ROOT / "tests" / "clients"
+PROGRAMS = ROOT / "tests" / "harness" / "clients"
 NODE_MODULES = PROGRAMS / "node_modules"
 _BLACKFOREST = ROOT / "var" / "clients" / "blackforest"
 _LOCK = ROOT / "var" / "clients" / "lock"

@@ -5,13 +5,13 @@ from jobs.errors import UnknownJob, WrongStatus
 from jobs.job import Job
 from jobs.report import Report
 from jobs.status import Source
-from jobs.store.job_store import Store
+from jobs.store.job_store import JobStore
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 
 
 def apply_report(
-    store: Store, report: Report, timeouts: Timeouts, job_id: str | None = None
+    store: JobStore, report: Report, timeouts: Timeouts, job_id: str | None = None
 ) -> Job:
     """Record a report and return its job; old news changes nothing.
 
@@ -37,15 +37,15 @@ def apply_report(
 
     counts = {f"{report.source}_{report.news}": 1}
     try:
-        change = store.change(
-            job_id or report.task_id, step, counts=counts, new=general, unless_forgotten=True
+        change = store.update(
+            job_id or report.task_id, step, counts=counts, new=general, unless_deleted=True
         )
     except UnknownJob:
         if general:
             _check_brought_by_caller(store.load(report.task_id))
         raise
     if not change.written:
-        store.count({f"{report.source}_old": 1})
+        store.increment({f"{report.source}_old": 1})
     assert change.after is not None  # `step` always makes one
     return change.after
 
@@ -56,7 +56,7 @@ def _check_brought_by_caller(job: Job | None) -> None:
         raise WrongStatus("the report came to the general address, without this job's own secret")
 
 
-def _check_not_of_another(store: Store, task_id: str, job_id: str) -> None:
+def _check_not_of_another(store: JobStore, task_id: str, job_id: str) -> None:
     """A leaked secret of one job must not take the task of another. Raises WrongState.
 
     No race: nobody can name a task before BFL has answered its own submission.

@@ -27,14 +27,14 @@ from jobs.store.connection import connect
 from jobs.store.consistency import Consistency
 from jobs.store.durability import Durability
 from jobs.store.events import Events
-from jobs.store.expiring import ExpiringUrls
-from jobs.store.job_store import Store
+from jobs.store.expiring_urls import ExpiringUrls
+from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
 from jobs.store.metrics import Metrics
 from jobs.store.outage import LoggedRetry
 from jobs.store.rate_limiter import RateLimiter
 from jobs.store.refused_callbacks import RefusedCallbacks
-from jobs.store.rq_entries import RqEntries
+from jobs.store.rq_queue import RqQueue
 from jobs.store.strict_models import StrictModels
 from jobs.store.submission_queue import SubmissionQueue
 from jobs.store.time_series import TimeSeries
@@ -52,18 +52,18 @@ class Services:
 
     settings: Settings
     redis: Redis
-    rq_entries: RqEntries
-    store: Store
+    rq_queue: RqQueue
+    store: JobStore
     submission_queue: SubmissionQueue
     strict_models: StrictModels
-    pages: JobListing
+    listing: JobListing
     events: Events
     metrics: Metrics
     time_series: TimeSeries
-    risk: ExpiringUrls
-    refusals: RefusedCallbacks
+    expiring_urls: ExpiringUrls
+    refused_callbacks: RefusedCallbacks
     rate_limiter: RateLimiter
-    ended: CleanupQueue
+    cleanup_queue: CleanupQueue
     consistency: Consistency
     media: MediaStore
     trust: HostPolicy
@@ -117,31 +117,31 @@ def build(
     level: Durability = Durability.MEMORY,
 ) -> Services:
     """Raises InvalidSettings when the media storage cannot be used."""
-    rq_entries, clock, batching = RqEntries(redis), Clock(redis), Batching(redis, level)
+    rq_queue, clock, batching = RqQueue(redis), Clock(redis), Batching(redis, level)
     return Services(
         settings=settings,
         redis=redis,
-        rq_entries=rq_entries,
-        store=Store(
+        rq_queue=rq_queue,
+        store=JobStore(
             batching,
-            rq_entries,
+            rq_queue,
             clock,
             settings.max_active,
             Room(unconfirmed=settings.max_unconfirmed),
-            tells_owner=settings.notify_url is not None,
+            notifies_owner=settings.notify_url is not None,
         ),
         submission_queue=SubmissionQueue(
-            redis, clock, settings.max_active, rq_entries.workers_key, settings.worker_concurrency
+            redis, clock, settings.max_active, rq_queue.workers_key, settings.worker_concurrency
         ),
         strict_models=StrictModels(redis),
-        pages=JobListing(redis),
+        listing=JobListing(redis),
         events=Events(redis),
-        metrics=Metrics(redis, clock, rq_entries),
+        metrics=Metrics(redis, clock, rq_queue),
         time_series=TimeSeries(redis, clock),
-        risk=ExpiringUrls(redis),
-        refusals=RefusedCallbacks(batching),
+        expiring_urls=ExpiringUrls(redis),
+        refused_callbacks=RefusedCallbacks(batching),
         rate_limiter=RateLimiter(batching),
-        ended=CleanupQueue(redis),
+        cleanup_queue=CleanupQueue(redis),
         consistency=Consistency(redis),
         media=storage(settings, limits),
         trust=trusted(settings),

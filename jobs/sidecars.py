@@ -7,7 +7,7 @@ from jobs.job import Job
 from jobs.serializer import sidecar
 from jobs.status import Status
 from jobs.storage.base import MediaStore, sidecar_key
-from jobs.store.job_store import Store
+from jobs.store.job_store import JobStore
 
 RACES_MAX = 10
 
@@ -26,7 +26,9 @@ def describe(media: MediaStore, job: Job) -> bytes:
 Run = Callable[[Callable[[], bytes]], bytes]
 
 
-def keep_true(store: Store, media: MediaStore, job_id: str, run: Run = lambda call: call()) -> None:
+def keep_true(
+    store: JobStore, media: MediaStore, job_id: str, run: Run = lambda call: call()
+) -> None:
     """Describe a stored job again after its record was changed, as long as others change it.
 
     `run` makes the calls that may wait for a bucket.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jobs import serializer, submission, view_types
 from jobs.job import Job
 from jobs.services import Services
-from jobs.store.submission_queue import EVERYTHING, Pause
+from jobs.store.submission_queue import ALL_MODELS, Circuit
 from jobs.timeline import TimelineEvent
 
 
@@ -13,9 +13,13 @@ def jobs(
     services: Services, records: Sequence[Job], link_ttl: float | None = None
 ) -> list[view_types.Job]:
     """The JSON of several jobs; their links live for `link_ttl` seconds."""
-    refusals = services.refusals.of([record.id for record in records]) if records else []
+    refusals = (
+        services.refused_callbacks.latest([record.id for record in records]) if records else []
+    )
     pauses = (
-        services.submission_queue.pauses() if any(record.is_queued for record in records) else []
+        services.submission_queue.open_circuits()
+        if any(record.is_queued for record in records)
+        else []
     )
     return [
         _job(services, record, (*refused, *_held_up(record, pauses)), link_ttl)
@@ -23,9 +27,9 @@ def jobs(
     ]
 
 
-def _held_up(record: Job, pauses: Sequence[Pause]) -> list[TimelineEvent]:
+def _held_up(record: Job, pauses: Sequence[Circuit]) -> list[TimelineEvent]:
     """Why a job still waits in line, which is on no record of its own."""
-    scopes = (EVERYTHING, record.model) if record.is_queued else ()
+    scopes = (ALL_MODELS, record.model) if record.is_queued else ()
     return [
         TimelineEvent(pause.since, "submitting paused", {"reason": pause.reason})
         for pause in pauses
@@ -38,7 +42,7 @@ def waiting_reasons(services: Services, record: Job) -> list[str]:
     if record.is_queued:
         return [
             moment.detail["reason"]
-            for moment in _held_up(record, services.submission_queue.pauses())
+            for moment in _held_up(record, services.submission_queue.open_circuits())
         ]
     unconfirmed = record.timeline if record.unconfirmed else ()
     return [one.detail["reason"] for one in unconfirmed if one.what == submission.UNCONFIRMED][-1:]

@@ -17,7 +17,7 @@ from jobs.media_file import MediaFile
 from jobs.serializer import file_name
 from jobs.signing import MediaLink
 from jobs.storage.base import EXTENSIONS, OPAQUE, MediaStore, Verb
-from jobs.store.job_store import Store
+from jobs.store.job_store import JobStore
 from receiver import cors, ranges
 from receiver.auth import shows_a_key
 from receiver.blocking_calls import aside
@@ -89,7 +89,7 @@ def serve(token: str) -> ResponseReturnValue:
     return response
 
 
-def _linked(store: Store, link: MediaLink) -> tuple[Job, MediaFile]:
+def _linked(store: JobStore, link: MediaLink) -> tuple[Job, MediaFile]:
     job = store.load(link.job_id, exactly=True)
     if job is None or not 0 <= link.n < len(job.media):
         raise MediaGone("the media were deleted")

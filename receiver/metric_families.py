@@ -15,7 +15,7 @@ from jobs.services import Services
 from jobs.status import TERMINAL, ReportKind, Source
 from jobs.store import counters
 from jobs.store.counters import LIFE_LEFT, TIME_TO_STORED, Histogram, Told, Turned
-from jobs.store.expiring import JOBS_READ_MAX, waiting_since
+from jobs.store.expiring_urls import JOBS_READ_MAX, waiting_since
 from jobs.store.metrics import Metrics, Totals
 from jobs.store.submission_queue import SubmissionQueue
 
@@ -101,12 +101,12 @@ def _work(totals: Totals) -> Iterator[Metric]:
     yield _gauge("due_jobs", "Jobs whose time to be looked at has come.", totals.due)
     yield _gauge("overdue_jobs", "Jobs whose time came 30 s ago or longer.", totals.overdue)
     yield _gauge("waiting_jobs", "Jobs that wait for a worker.", totals.waiting)
-    yield _gauge("queue_entries", "Entries in the RQ queue.", totals.entries)
+    yield _gauge("queue_entries", "Entries in the RQ queue.", totals.rq_jobs)
 
 
 def _urgency(wired: Services) -> Iterator[Metric]:
     """The life left has no sample while no rescue waits: it would have to be endless."""
-    ready = wired.risk.most_urgent(JOBS_READ_MAX)
+    ready = wired.expiring_urls.most_urgent(JOBS_READ_MAX)
     urgent = next((job for job in ready if job.work_deadline is not None), None)
     now = wired.store.now()
     yield _gauge(
@@ -129,13 +129,15 @@ def _submitting(submission_queue: SubmissionQueue, most: int) -> Iterator[Metric
         "1 for each model (* is all of them) of which nothing is submitted, and why.",
         labels=("model", "reason"),
     )
-    for pause in submission_queue.pauses():
+    for pause in submission_queue.open_circuits():
         paused.add_metric((pause.scope, pause.reason), 1)
     yield paused
 
 
 def _notifications(totals: Totals) -> Iterator[Metric]:
-    yield _gauge("notifications_pending", "Ends that somebody must still hear of.", totals.notices)
+    yield _gauge(
+        "notifications_pending", "Ends that somebody must still hear of.", totals.notifications
+    )
     tried = _counter("notifications", "Calls that told of an end, by their outcome.", "outcome")
     for told in Told:
         tried.add_metric((told,), totals.counts.get(counters.of_notice(told), 0))
@@ -146,11 +148,11 @@ def _processes(metrics: Metrics) -> Iterator[Metric]:
     beats = GaugeMetricFamily(
         "fluxkeep_heartbeat_age_seconds", "Since a process was last seen.", labels=("process",)
     )
-    for process, age in metrics.seen().items():
+    for process, age in metrics.heartbeat_ages().items():
         beats.add_metric((process,), age)
     yield beats
     yield _gauge("workers", "Worker processes that are alive.", metrics.workers())
-    refuses = metrics.troubles("storage") is not None
+    refuses = metrics.problem("storage") is not None
     yield _gauge("storage_refuses", "1 if the storage refused a write this minute.", refuses)
 
 

@@ -14,7 +14,7 @@ from flask import Response, g
 from jobs.config.api_keys import ApiKey
 from jobs.config.rate_limits import Quota
 from jobs.errors import RateLimited, StoreUnavailable, Unauthorized
-from jobs.store.rate_limiter import Reading
+from jobs.store.rate_limiter import RateStatus
 from receiver import client_address
 from receiver.context import wired
 
@@ -40,34 +40,38 @@ def admit(key: str) -> ApiKey:
 
 def _count_guess() -> None:
     with suppress(StoreUnavailable):
-        _let_go_on(wired().services.rate_limiter.guess(_address()))
+        _let_go_on(wired().services.rate_limiter.record_wrong_key(_address()))
 
 
 def take_one(name: str) -> None:
     """A request of the holder of the key of this name. Raises TooMany, StoreUnavailable."""
     quota = wired().services.settings.rate_limits.of(name)
     reading = wired().services.rate_limiter.admit(name, quota, _address())
-    if quota and not reading.guesses:
+    if quota and not reading.is_blocked_address:
         g.quota = _headers(quota, reading)
     _let_go_on(reading)
 
 
-def _let_go_on(reading: Reading) -> None:
+def _let_go_on(reading: RateStatus) -> None:
     """Raises TooMany."""
-    if reading.wait > 0:
-        what = "wrong keys from your address" if reading.guesses else "requests with this key"
-        raise RateLimited(f"Too many {what}: come again later.", reading.wait)
+    if reading.retry_after_seconds > 0:
+        what = (
+            "wrong keys from your address"
+            if reading.is_blocked_address
+            else "requests with this key"
+        )
+        raise RateLimited(f"Too many {what}: come again later.", reading.retry_after_seconds)
 
 
 def _address() -> str:
     return client_address.address(wired().services.settings.forwarded_allow_ips)
 
 
-def _headers(quota: Quota, reading: Reading) -> dict[str, str]:
+def _headers(quota: Quota, reading: RateStatus) -> dict[str, str]:
     """The fields of draft-ietf-httpapi-ratelimit-headers."""
     return {
         "RateLimit-Policy": f'"{POLICY}";q={quota.requests};w={quota.seconds}',
-        "RateLimit": f'"{POLICY}";r={reading.left};t={math.ceil(reading.whole_in)}',
+        "RateLimit": f'"{POLICY}";r={reading.remaining};t={math.ceil(reading.reset_seconds)}',
     }
 
 

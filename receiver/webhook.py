@@ -173,9 +173,9 @@ def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAc
 def _note_refusal(services: Services, job_id: str | None, reason: str) -> None:
     """Beside the record of a known job, never in it: an unproven body changes nothing."""
     with suppress(StoreUnavailable):
-        services.refusals.note(job_id, reason)
+        services.refused_callbacks.record(job_id, reason)
 
 
 def _count(services: Services, counter: str) -> None:
     with suppress(StoreUnavailable):
-        services.store.count({counter: 1})
+        services.store.increment({counter: 1})

@@ -14,9 +14,9 @@ from jobs.net import watchdog
 from jobs.services import Services
 from jobs.status import Status
 from jobs.store import codec
-from jobs.store.job_store import Store
+from jobs.store.job_store import JobStore
 from jobs.store.results import NO_COUNTS
-from jobs.store.submission_queue import Next
+from jobs.store.submission_queue import NextSubmission
 
 POISONED_FOR_SECONDS = 300.0
 RENEW_EVERY_SECONDS = LEASE_SECONDS / 3
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 class Claim:
     """A job that is ours until another worker takes it over."""
 
-    def __init__(self, store: Store, job: Job, probes: tuple[str, ...] = ()) -> None:
+    def __init__(self, store: JobStore, job: Job, probes: tuple[str, ...] = ()) -> None:
         self.job = job
         self.step = job.status  # the kind of work that it was claimed for
         self.probes = probes  # the pauses of submitting that its outcome may end
@@ -49,7 +49,7 @@ class Claim:
 
     @classmethod
     def take(
-        cls, store: Store, job_id: str, known: bytes | None = None, *, takes_rq_job: bool = False
+        cls, store: JobStore, job_id: str, known: bytes | None = None, *, takes_rq_job: bool = False
     ) -> Self | None:
         """Claim a job that waits for a worker; None when another worker was quicker.
 
@@ -62,14 +62,16 @@ class Claim:
 
         try:
             before = codec.decode(known) if known else store.load(job_id)
-            change = store.change_from(before, claim, takes_rq_job=takes_rq_job)
+            change = store.update_from(before, claim, takes_rq_job=takes_rq_job)
         except UnreadableRecord as error:
             _put_off(store, job_id, error)
             return None
         return cls(store, change.after) if change.written and change.after else None
 
     @classmethod
-    def admit(cls, services: Services, found: Next, *, takes_rq_job: bool = False) -> Self | None:
+    def admit(
+        cls, services: Services, found: NextSubmission, *, takes_rq_job: bool = False
+    ) -> Self | None:
         """Claim the next queued submission together with a slot; None when that was not possible.
 
         When the answer to our own write gets lost, the write is found on record: it is ours, and
@@ -86,7 +88,7 @@ class Claim:
 
         try:
             before = services.store.load(found.job_id)
-            change = services.store.change_from(before, admit, takes_rq_job=takes_rq_job)
+            change = services.store.update_from(before, admit, takes_rq_job=takes_rq_job)
         except NoFreeSlot:
             return None
         except UnreadableRecord as error:
@@ -96,7 +98,9 @@ class Claim:
         if change.after and own and _lease(change.after) == _lease(own):
             return cls(services.store, change.after, found.probes)
         # Another worker has it, or it was forgotten.
-        services.submission_queue.leave(found, change.after.version if change.after else 0)
+        services.submission_queue.remove_unchanged(
+            found, change.after.version if change.after else 0
+        )
         return None
 
     def commit(
@@ -110,7 +114,7 @@ class Claim:
             return step(job, now)
 
         before = self.job.lease_until
-        change = self._store.change_from(self.job, guarded, counts)
+        change = self._store.update_from(self.job, guarded, counts)
         self.job = change.after or self.job
         if self.job.lease_until != before:
             self._renew_at = time.monotonic() + RENEW_EVERY_SECONDS
@@ -198,7 +202,7 @@ class Claims:
         return [claim for claim in self.all() if claim.is_hung(now)]
 
 
-def _put_off(store: Store, job_id: str, error: UnreadableRecord) -> None:
+def _put_off(store: JobStore, job_id: str, error: UnreadableRecord) -> None:
     log.error("job %s: %s Put off.", job_id, error)
     store.postpone(job_id, POISONED_FOR_SECONDS)
 

@@ -72,9 +72,9 @@ class Clearance:
 
     def _due(self, cutoffs: Cutoffs) -> list[tuple[str, bool]]:
         """Ids of jobs, then keys of objects that have no record any more."""
-        ended, most = self._services.ended, BITE + len(self._put_off)
+        ended, most = self._services.cleanup_queue, BITE + len(self._put_off)
         found = [(job_id, False) for job_id in ended.due(cutoffs, most)]
-        found += [(key, True) for key in ended.left(cutoffs, most)]
+        found += [(key, True) for key in ended.orphans(cutoffs, most)]
         return [one for one in found if one[0] not in self._put_off]
 
     def _is_seen_to(self, name: str, cutoffs: Cutoffs, *, is_object: bool) -> bool:
@@ -101,7 +101,7 @@ def _clear_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
         job = None
         log.error("job %s: %s It is kept.", job_id, error)  # noqa: TRY400 - the trace says no more
     if job is None or not job.status.terminal:
-        services.ended.leave(job_id)
+        services.cleanup_queue.remove(job_id)
         return True
     if job.notices:  # whoever submitted it is about to be told where the media are
         return False
@@ -116,7 +116,7 @@ def _clear_media(services: Services, job: Job) -> Job | None:
     """The objects first: as long as the record names them, somebody will see to them."""
     for file in job.kept:
         services.media.delete(file.key)
-    change = services.store.change(job.id, lambda job, now: job and media_deleted(job, now))
+    change = services.store.update(job.id, lambda job, now: job and media_deleted(job, now))
     for file in job.kept:
         _clear_companions(services.media, file.key)
     log.info("job %s: its media have been kept long enough", job.id)
@@ -133,7 +133,7 @@ def _retire(services: Services, job: Job) -> bool:
     """The record goes; media that outlive it are explained by what stands beside them."""
     finite = services.settings.retain_media_days is not None
     left = [file.key for file in job.kept] if finite else []
-    gone = services.store.retire(job, left)
+    gone = services.store.delete_unchanged(job, left)
     if gone:
         log.info("job %s: its record has been kept long enough", job.id)
     return gone
@@ -144,5 +144,5 @@ def _clear_object(services: Services, key: str) -> bool:
     job = services.store.load(job_id_of(key))
     if job is None or key not in [file.key for file in job.kept]:
         services.media.delete(key)
-    services.ended.release(key)
+    services.cleanup_queue.remove_orphan(key)
     return True

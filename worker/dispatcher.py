@@ -9,7 +9,7 @@ from jobs.errors import ClaimLost, StoreUnavailable, UnknownJob
 from jobs.net import watchdog
 from jobs.services import Services
 from jobs.status import Status
-from jobs.store.results import Urgent
+from jobs.store.results import PendingWork
 from worker import poll, rescue, submit, thumbnails
 from worker.claim import Claim, Claims
 from worker.shutdown import Shutdown
@@ -104,20 +104,20 @@ class Dispatcher:
     def _next(self) -> Claim | None:
         """A rescue before any submission, a submission before any poll."""
         store = self._services.store
-        if claim := self._most_urgent(store.rescues):
+        if claim := self._most_urgent(store.pending_rescues):
             return claim
         if not self._has_room_for_others():
             return None
         if claim := self._next_submission():
             return claim
-        return None if self.is_kept_from_polls() else self._most_urgent(store.polls)
+        return None if self.is_kept_from_polls() else self._most_urgent(store.pending_polls)
 
     def _has_room_for_others(self) -> bool:
         """One thread is left for rescues, where there are several."""
         others = sum(claim.step is not Status.READY for claim in self.claims.all())
         return self.size == 1 or others < self.size - 1
 
-    def _most_urgent(self, waiting: Callable[[int], Urgent]) -> Claim | None:
+    def _most_urgent(self, waiting: Callable[[int], PendingWork]) -> Claim | None:
         for _ in range(RACES_MAX):
             urgent = waiting(ABREAST)
             for job_id in urgent.ids:
@@ -137,7 +137,7 @@ class Dispatcher:
                 return None
             if claim := Claim.admit(self._services, found, takes_rq_job=not self._has_rq_job):
                 return claim
-            submission_queue.release(found.probes)
+            submission_queue.release_probes(found.probes)
         return None  # the other processes are quicker: to every job, or to the last slot
 
     def _do(self, claim: Claim) -> None:

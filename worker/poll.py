@@ -81,7 +81,7 @@ def inquire(services: Services, job: Job, *, everywhere: bool = True) -> Report 
             if report and report.news in _DECISIVE:
                 break
     with suppress(StoreUnavailable):
-        services.store.count({POLLS: asked})
+        services.store.increment({POLLS: asked})
     if best is None and trouble:
         raise trouble
     return best if best is None or job.polling_url else replace(best, is_alive=False)

@@ -93,7 +93,7 @@ class Rescue:
         try:
             self._run()
         except StorageError as error:
-            self._services.metrics.trouble("storage", str(error))
+            self._services.metrics.report_problem("storage", str(error))
             self._back_off(f"storage: {error}")
 
     def _run(self) -> None:

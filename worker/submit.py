@@ -19,7 +19,7 @@ from jobs.job import Job
 from jobs.net import strict_json, watchdog
 from jobs.report import Failure, Taken
 from jobs.services import Services
-from jobs.store.submission_queue import EVERYTHING, PROBE_SECONDS
+from jobs.store.submission_queue import ALL_MODELS, PROBE_SECONDS
 from worker.backoff import pause
 from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, Claim
 
@@ -41,7 +41,7 @@ def submit_job(services: Services, claim: Claim) -> None:
     watchdog.current.set(watchdog.Wire())  # nothing of this one has left yet
     body = services.store.submission(claim.job.id)
     if body is None:
-        services.submission_queue.release(claim.probes)
+        services.submission_queue.release_probes(claim.probes)
         _fail(claim, Failure("input_lost", "what was to be submitted is gone"))
         return
     claim.allow(LEAST_SECONDS)  # a draft may have to be read from a bucket
@@ -59,7 +59,7 @@ def _send(services: Services, claim: Claim, body: bytes) -> None:
     try:
         given = drafts.insert(services, strict_json.loads(body))
     except Invalid as error:
-        services.submission_queue.release(claim.probes)
+        services.submission_queue.release_probes(claim.probes)
         _fail(claim, Failure("draft_gone", error.errors[0]["message"]))
     except StorageError as error:
         attempt.requeue_last(f"the draft bundle cannot be read: {error}")
@@ -70,7 +70,7 @@ def _send(services: Services, claim: Claim, body: bytes) -> None:
 def _enqueue_next(services: Services) -> None:
     """RQ jobs are used up while a circuit is open; after it each submission enqueues the next."""
     if found := services.submission_queue.next(only_look=True):
-        services.store.hint([found.job_id])
+        services.store.enqueue([found.job_id])
 
 
 def requeue_unsent(services: Services, claim: Claim, kind: str) -> None:
@@ -92,7 +92,7 @@ class Submission:
         try:
             answer = self._post(given)
         except ConnectionFailed as error:
-            self._wait(EVERYTHING, f"BFL cannot be reached: {error}", self._backoff(EVERYTHING))
+            self._wait(ALL_MODELS, f"BFL cannot be reached: {error}", self._backoff(ALL_MODELS))
         except TransferFailed as error:
             self._unanswered(f"no answer from BFL: {error}")
         else:
@@ -154,7 +154,7 @@ class Submission:
 
         # If Redis is lost now, this line is the only trace of a task that is paid for.
         log.info("job %s: BFL took it as task %s", self._claim.job.id, task.task_id)
-        self._services.store.change(self._claim.job.id, confirm)
+        self._services.store.update(self._claim.job.id, confirm)
 
     def _of_the_account(self, reason: str) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.
@@ -162,7 +162,7 @@ class Submission:
         The job goes last, so that another one probes next, unless the account is to blame.
         """
         standing = account.standing(self._services.api)
-        scope = self._model if standing is Standing.GOOD else EVERYTHING
+        scope = self._model if standing is Standing.GOOD else ALL_MODELS
         self._wait(scope, reason, PROBE_SECONDS, last=standing is not Standing.BAD)
 
     def _failed(self, answer: Answer) -> None:
@@ -198,18 +198,18 @@ class Submission:
 
     def _settle(self, scope: str | None = None, reason: str = "", seconds: float = 0.0) -> None:
         """Close the circuits that this job has probed, except for the one that it opens anew."""
-        self._services.submission_queue.resume(
+        self._services.submission_queue.close_circuits(
             [probe for probe in self._claim.probes if probe != scope]
         )
         if scope:
             log.warning("submitting %s pauses for %.0f s: %s", scope, seconds, reason)
-            self._services.submission_queue.pause(scope, reason, seconds)
+            self._services.submission_queue.open_circuit(scope, reason, seconds)
 
     def _backoff(self, scope: str, retry_after: float | None = None) -> float:
         attempts = next(
             (
                 one.attempts
-                for one in self._services.submission_queue.pauses()
+                for one in self._services.submission_queue.open_circuits()
                 if one.scope == scope
             ),
             0,

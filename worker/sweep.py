@@ -78,10 +78,10 @@ def sweep(services: Services, ended: Tell = _nobody) -> float:
     due = services.store.due(BATCH)
     for job_id in due.ids:
         _look_after(services, job_id, ended)
-    services.submission_queue.tidy()
-    services.store.hint(due.unhinted or _next_in_line(services, due))
+    services.submission_queue.close_idle_circuits()
+    services.store.enqueue(due.without_rq_job or _next_in_line(services, due))
     services.metrics.record_heartbeat("sweep")
-    services.time_series.take()
+    services.time_series.sample()
     if due.ids:
         return LEAST_PAUSE_SECONDS
     until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now
@@ -93,7 +93,7 @@ def _next_in_line(services: Services, due: Due) -> tuple[str, ...]:
 
     Any entry will do: whoever works on it looks at the line as well.
     """
-    found = None if due.entries else services.submission_queue.next(only_look=True)
+    found = None if due.rq_jobs else services.submission_queue.next(only_look=True)
     return (found.job_id,) if found else ()
 
 
@@ -120,7 +120,7 @@ def look_after(services: Services, job_id: str, ended: Tell = _nobody) -> None:
         return submission.check(job, now, timeouts, calls=calls) if job else None
 
     try:
-        change = services.store.change(job_id, step)
+        change = services.store.update(job_id, step)
     except UnreadableRecord as error:
         services.store.postpone(job_id, POISONED_FOR_SECONDS)
         log.error("job %s: %s Put off.", job_id, error)  # noqa: TRY400 - the trace says no more

@@ -67,7 +67,7 @@ def _is_anything_urgent(services: Services) -> bool:
 def draw(services: Services, job_id: str, stop: threading.Event = _NEVER) -> None:
     """Take one job, unless another worker was quicker. What fails is tried again later."""
     try:
-        change = services.store.change(job_id, lambda job, now: job and thumbnails.taken(job, now))
+        change = services.store.update(job_id, lambda job, now: job and thumbnails.taken(job, now))
         job = change.after
         if not change.written or job is None:
             services.store.schedule_thumbnails(job_id, job.thumbnails_due_at if job else None)
@@ -79,7 +79,7 @@ def draw(services: Services, job_id: str, stop: threading.Event = _NEVER) -> Non
         services.store.schedule_thumbnails(job_id, None)
     except (StorageError, OSError) as error:
         log.warning("job %s: thumbnails put off: %s", job_id, type(error).__name__)
-        services.store.change(job_id, lambda job, now: job and thumbnails.postpone(job, now))
+        services.store.update(job_id, lambda job, now: job and thumbnails.postpone(job, now))
 
 
 def _complete(services: Services, job: Job, stop: threading.Event) -> None:
@@ -87,7 +87,7 @@ def _complete(services: Services, job: Job, stop: threading.Event) -> None:
     is_done = _draw_all(services, job, stop)
     sidecars.keep_true(services.store, services.media, job.id)
     step = thumbnails.finished if is_done else thumbnails.left
-    services.store.change(job.id, lambda job, now: job and step(job, now))
+    services.store.update(job.id, lambda job, now: job and step(job, now))
 
 
 def _draw_all(services: Services, job: Job, stop: threading.Event) -> bool:
@@ -118,7 +118,7 @@ def keep(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> N
     """Write a thumbnail and put it on record; a job forgotten meanwhile has none."""
     small = made.kept(thumbnail_key(file.key))
     services.media.write(small.key, made.body)
-    change = services.store.change(
+    change = services.store.update(
         job_id, lambda job, _now: job and thumbnails.completed(job, file, small)
     )
     if change.after is None or all(one.thumbnail != small for one in change.after.media):

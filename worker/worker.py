@@ -29,7 +29,7 @@ class RescueWorker(SimpleWorker):
 
     def __init__(self, services: Services, dispatcher: Dispatcher) -> None:
         super().__init__(
-            [services.rq_entries.queue],
+            [services.rq_queue.queue],
             connection=services.redis,
             serializer=JSONSerializer,
             default_worker_ttl=WORKER_TTL_SECONDS,

@@ -9,8 +9,8 @@ from jobs.job import Job
 from jobs.store.keys import EVENTS
 
 # Some megabytes at most, and hours of an ordinary day: so long can a watcher be away.
-ANNOUNCED_MAX = 20_000
-FORGOTTEN = "forgotten"  # in the place of a state
+EVENTS_MAX = 20_000
+DELETED = "forgotten"  # in the place of a state
 ID, STATUS = "id", "status"
 
 # What no user sees. A field that is new is announced until it is named here: rather once too often.
@@ -55,10 +55,10 @@ def announcement(before: Job | None, after: Job) -> Iterator[Command]:
         yield _told(after.id, after.status)
 
 
-def deletion_announcement(job_id: str) -> Command:
+def deletion_event(job_id: str) -> Command:
     """The command that tells them that a job is no more."""
-    return _told(job_id, FORGOTTEN)
+    return _told(job_id, DELETED)
 
 
 def _told(job_id: str, state: str) -> Command:
-    return "XADD", EVENTS, "MAXLEN", "~", ANNOUNCED_MAX, "*", ID, job_id, STATUS, state
+    return "XADD", EVENTS, "MAXLEN", "~", EVENTS_MAX, "*", ID, job_id, STATUS, state

@@ -10,7 +10,7 @@ from redis import Redis
 
 from jobs.retention import Cutoffs
 from jobs.store.clock import unavailable
-from jobs.store.keys import ENDED, ENDED_MEDIA, LEFT
+from jobs.store.keys import ENDED, ENDED_MEDIA, ORPHANS
 
 
 class CleanupQueue:
@@ -27,20 +27,20 @@ class CleanupQueue:
             found = [job_id.decode() for ids in pipe.execute() for job_id in ids]
         return tuple(found[:limit])
 
-    def left(self, cutoffs: Cutoffs, limit: int) -> tuple[str, ...]:
+    def orphans(self, cutoffs: Cutoffs, limit: int) -> tuple[str, ...]:
         """Keys of objects that have outlived their records for long enough."""
         with unavailable():
-            found = self._redis.zrangebyscore(LEFT, "-inf", cutoffs.media, 0, limit)
+            found = self._redis.zrangebyscore(ORPHANS, "-inf", cutoffs.media, 0, limit)
         return tuple(key.decode() for key in found)
 
-    def leave(self, job_id: str) -> None:
+    def remove(self, job_id: str) -> None:
         """Off the clocks: there is no record that could say when it ended."""
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.zrem(ENDED_MEDIA, job_id)
             pipe.zrem(ENDED, job_id)
             pipe.execute()
 
-    def release(self, key: str) -> None:
+    def remove_orphan(self, key: str) -> None:
         """This object is gone, or a record answers for it again."""
         with unavailable():
-            self._redis.zrem(LEFT, key)
+            self._redis.zrem(ORPHANS, key)

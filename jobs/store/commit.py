@@ -10,8 +10,17 @@ from jobs.status import Status
 from jobs.store import announcements, codec
 from jobs.store.counters import of_end
 from jobs.store.indexes import caps, every, index_updates, indexes
-from jobs.store.keys import COUNTS, FORGOTTEN, INPUTS, LINE, RECORDS, REFUSALS, SIZES, TASKS
-from jobs.store.rq_entries import RqEntries
+from jobs.store.keys import (
+    COUNTERS,
+    INPUT_PREFIX,
+    INPUT_SIZES,
+    QUEUE_PREFIX,
+    RECORD_PREFIX,
+    REFUSED_CALLBACKS_PREFIX,
+    TASK_PREFIX,
+    TOMBSTONE_PREFIX,
+)
+from jobs.store.rq_queue import RqQueue
 
 LATE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
@@ -32,7 +41,7 @@ class Commit:
     after: Job
     counts: Mapping[str, int]
     submission: bytes | None = None
-    unless_forgotten: bool = False
+    unless_deleted: bool = False
     takes_rq_job: bool = False
     indexes_before: dict[str, float] = field(init=False)
     indexes_after: dict[str, float] = field(init=False)
@@ -44,12 +53,12 @@ class Commit:
     @property
     def tombstones(self) -> tuple[str, ...]:
         """Keys that must not exist: a forgotten job, or another job that BFL calls by this id."""
-        if self.before or not self.unless_forgotten:
+        if self.before or not self.unless_deleted:
             return ()
-        forgotten = (FORGOTTEN + name for name in sorted(_all_names(self.after)))
-        return (*forgotten, TASKS + self.after.id)
+        forgotten = (TOMBSTONE_PREFIX + name for name in sorted(_all_names(self.after)))
+        return (*forgotten, TASK_PREFIX + self.after.id)
 
-    def arguments(self, now: float, limits: Limits, room: Room, rq_entries: RqEntries) -> list[Any]:
+    def arguments(self, now: float, limits: Limits, room: Room, rq_queue: RqQueue) -> list[Any]:
         """What the script takes, in its order."""
         most = caps(self.before, self.after, limits, room)
         lines = self._lines()
@@ -63,12 +72,12 @@ class Commit:
             *flat(self._commands()),
             len(lines),
             *lines,
-            *self._hint(rq_entries),
+            *self._hint(rq_queue),
         ]
 
-    def _hint(self, rq_entries: RqEntries) -> tuple[int | str, ...]:
+    def _hint(self, rq_queue: RqQueue) -> tuple[int | str, ...]:
         needs_worker, frees_slot = self._needs_worker(), self._frees_slot()
-        entry = rq_entries.entry(self.after.id) if needs_worker or frees_slot else ()
+        entry = rq_queue.entry(self.after.id) if needs_worker or frees_slot else ()
         return int(needs_worker), int(frees_slot), int(self.takes_rq_job), *entry
 
     def _demands(self, room: Room) -> tuple[float, ...]:
@@ -78,43 +87,43 @@ class Commit:
 
     def _commands(self) -> list[Command]:
         counted = {**self.counts, **_ending(self.before, self.after)}
-        raised = [("HINCRBY", COUNTS, name, by) for name, by in counted.items()]
+        raised = [("HINCRBY", COUNTERS, name, by) for name, by in counted.items()]
         moved = index_updates(self.after.id, self.indexes_before, self.indexes_after)
         told = announcements.announcement(self.before, self.after)
         return [*moved, *raised, *self._names(), *self._input(), *self._wanted_again(), *told]
 
     def _wanted_again(self) -> Iterable[Command]:
         """Whoever asks for a job that was forgotten wants to hear of it."""
-        if self.before is None and not self.unless_forgotten:
-            yield "DEL", FORGOTTEN + self.after.id
+        if self.before is None and not self.unless_deleted:
+            yield "DEL", TOMBSTONE_PREFIX + self.after.id
 
     def _names(self) -> Iterable[Command]:
         """Task aliases: both ids find a job."""
         known = other_names(self.before) if self.before else frozenset()
         now = other_names(self.after)
         for task_id in sorted(known - now):
-            yield "DEL", TASKS + task_id
+            yield "DEL", TASK_PREFIX + task_id
         for task_id in sorted(now - known):
-            yield "SET", TASKS + task_id, self.after.id
+            yield "SET", TASK_PREFIX + task_id, self.after.id
 
     def _input(self) -> Iterable[Command]:
-        key = INPUTS + self.after.id
+        key = INPUT_PREFIX + self.after.id
         if self.submission is not None:
             yield "SET", key, self.submission
-            yield "HSET", SIZES, self.after.id, len(self.submission)
+            yield "HSET", INPUT_SIZES, self.after.id, len(self.submission)
         elif self.after.is_submission and self.before:
             yield from self._input_used(key, self.before)
 
     def _input_used(self, key: str, before: Job) -> Iterable[Command]:
         if self.after.task_id and not before.task_id:
             yield "DEL", key
-            yield "HDEL", SIZES, self.after.id
+            yield "HDEL", INPUT_SIZES, self.after.id
         elif self.after.status.terminal and not before.status.terminal:
             yield "EXPIRE", key, self._input_seconds()
-            yield "HDEL", SIZES, self.after.id
+            yield "HDEL", INPUT_SIZES, self.after.id
         elif self.after.is_queued and before.status.terminal:
             yield "PERSIST", key
-            yield "HSET", SIZES, self.after.id, self.after.input_bytes
+            yield "HSET", INPUT_SIZES, self.after.id, self.after.input_bytes
 
     def _input_seconds(self) -> int:
         refused = self.after.error and self.after.error.status
@@ -124,7 +133,7 @@ class Commit:
     def _lines(self) -> list[str]:
         # Those it stays in as well: if its place was lost, so was perhaps the name of its line.
         touched = self.indexes_before.keys() | self.indexes_after.keys()
-        return [key for key in touched if key.startswith(LINE)]
+        return [key for key in touched if key.startswith(QUEUE_PREFIX)]
 
     def _needs_worker(self) -> bool:
         """Whether it newly waits for a worker."""
@@ -167,11 +176,16 @@ def record_keys(job: Job) -> list[Command]:
     """The commands that take a record away with all that is known of it."""
     # Its places may have changed since it was read: all it can have are cleared.
     commands: list[Command] = [("ZREM", key, job.id) for key in every(job)]
-    commands += [("DEL", prefix + job.id) for prefix in (RECORDS, REFUSALS, INPUTS)]
-    commands.append(("HDEL", SIZES, job.id))
-    return [*commands, *(("DEL", TASKS + name) for name in other_names(job))]
+    commands += [
+        ("DEL", prefix + job.id)
+        for prefix in (RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX, INPUT_PREFIX)
+    ]
+    commands.append(("HDEL", INPUT_SIZES, job.id))
+    return [*commands, *(("DEL", TASK_PREFIX + name) for name in other_names(job))]
 
 
 def tombstones(job: Job) -> list[Command]:
     """The commands that keep what BFL still says of a job from making it anew."""
-    return [("SET", FORGOTTEN + n, "", "EX", FORGOTTEN_SECONDS) for n in sorted(_all_names(job))]
+    return [
+        ("SET", TOMBSTONE_PREFIX + n, "", "EX", FORGOTTEN_SECONDS) for n in sorted(_all_names(job))
+    ]

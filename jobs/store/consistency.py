@@ -14,11 +14,20 @@ from jobs.job import Job
 from jobs.store import codec, commit, indexes, scripts
 from jobs.store.clock import unavailable
 from jobs.store.commit import Command
-from jobs.store.keys import ACTIVE, ENDED, INDEX, LEFT, LINE, LINES, RECORDS, TASKS
+from jobs.store.keys import (
+    ACTIVE,
+    ENDED,
+    ORPHANS,
+    QUEUE_PREFIX,
+    QUEUES,
+    RECORD_PREFIX,
+    STATUS_PREFIX,
+    TASK_PREFIX,
+)
 
 PAGE = 200
 # Only scores in these sets never change by themselves.
-_FIXED = (INDEX, ENDED)
+_FIXED = (STATUS_PREFIX, ENDED)
 _SLACK_SECONDS = 0.002  # a restored record knows milliseconds
 
 
@@ -31,27 +40,27 @@ class Consistency:
 
     def records(self) -> Iterator[dict[str, Job | None]]:
         """Every record by id, in pages of no order; one that changes meanwhile may come twice."""
-        for keys in self._scan(RECORDS):
-            yield self.known(key.removeprefix(RECORDS) for key in keys)
+        for keys in self._scan(RECORD_PREFIX):
+            yield self.known(key.removeprefix(RECORD_PREFIX) for key in keys)
 
     def known(self, job_ids: Iterable[str]) -> dict[str, Job | None]:
         """The records among these ids."""
         ids = list(dict.fromkeys(job_ids))
         with unavailable():
-            found = self._redis.mget([RECORDS + job_id for job_id in ids]) if ids else []
+            found = self._redis.mget([RECORD_PREFIX + job_id for job_id in ids]) if ids else []
         return {job_id: _decode(raw) for job_id, raw in zip(ids, found, strict=True) if raw}
 
     def task_ids(self) -> Iterator[dict[str, str]]:
         """Task ids of BFL, each with the id of its job."""
-        for keys in self._scan(TASKS):
+        for keys in self._scan(TASK_PREFIX):
             with unavailable():
                 found = self._redis.mget(keys)
             pairs = zip(keys, found, strict=True)
-            yield {key.removeprefix(TASKS): value.decode() for key, value in pairs if value}
+            yield {key.removeprefix(TASK_PREFIX): value.decode() for key, value in pairs if value}
 
     def members(self) -> Iterator[tuple[str, list[str]]]:
         """Each sorted set of jobs with the ids in it, page by page."""
-        prefixes = (LINE, f"{ACTIVE}:")
+        prefixes = (QUEUE_PREFIX, f"{ACTIVE}:")
         more = [key for prefix in prefixes for keys in self._scan(prefix) for key in keys]
         for key in (*indexes.ONE_EACH, *more):
             cursor = -1
@@ -75,8 +84,8 @@ class Consistency:
             return None, []
         wanted, keys = indexes.indexes(job), indexes.every(job)
         with unavailable(), self._redis.pipeline() as pipe:
-            pipe.get(RECORDS + job_id)
-            pipe.get(f"{TASKS}{job.task_id}")
+            pipe.get(RECORD_PREFIX + job_id)
+            pipe.get(f"{TASK_PREFIX}{job.task_id}")
             for key in keys:
                 pipe.zscore(key, job_id)
             raw, owner, *scores = pipe.execute()
@@ -86,7 +95,7 @@ class Consistency:
         pairs = zip(keys, scores, strict=True)
         wrong = [key for key, score in pairs if _differs(key, wanted.get(key), score)]
         unnamed = job.task_id not in (None, job_id) and owner is None
-        return job, wrong + [f"{TASKS}{job.task_id}"] * unnamed
+        return job, wrong + [f"{TASK_PREFIX}{job.task_id}"] * unnamed
 
     def is_member(self, key: str, job_id: str, job: Job | None) -> bool:
         """Whether an id is still in a set, and its record is still what was examined."""
@@ -101,9 +110,9 @@ class Consistency:
         wanted = indexes.indexes(job)
         commands: list[Command] = [("ZADD", key, at, job.id) for key, at in wanted.items()]
         commands += [("ZREM", key, job.id) for key in indexes.every(job) if key not in wanted]
-        commands += [("SADD", LINES, key) for key in wanted if key.startswith(LINE)]
+        commands += [("SADD", QUEUES, key) for key in wanted if key.startswith(QUEUE_PREFIX)]
         if job.task_id not in (None, job.id):
-            commands.append(("SET", f"{TASKS}{job.task_id}", job.id))
+            commands.append(("SET", f"{TASK_PREFIX}{job.task_id}", job.id))
         return self._correct(job.id, job, commands)
 
     def remove_member(self, key: str, job_id: str, job: Job | None) -> bool:
@@ -111,21 +120,21 @@ class Consistency:
         return self._correct(job_id, job, [("ZREM", key, job_id)])
 
     def remove_task_id(self, task_id: str, job_id: str, job: Job | None) -> bool:
-        return self._correct(job_id, job, [("DEL", TASKS + task_id)])
+        return self._correct(job_id, job, [("DEL", TASK_PREFIX + task_id)])
 
     def schedule_deletion(self, job: Job) -> bool:
         """Have media without a record deleted when their time is over. False if it is known."""
         with unavailable():
-            return bool(self._redis.zadd(LEFT, {file.key: job.end for file in job.kept}))
+            return bool(self._redis.zadd(ORPHANS, {file.key: job.end for file in job.kept}))
 
     def is_scheduled(self, key: str) -> bool:
         with unavailable():
-            return self._redis.zscore(LEFT, key) is not None
+            return self._redis.zscore(ORPHANS, key) is not None
 
     def _correct(self, job_id: str, job: Job | None, commands: Sequence[Command]) -> bool:
         with unavailable():
             args = [job.version if job else 0, *commit.flat(list(commands))]
-            return bool(self._amend(keys=[RECORDS + job_id], args=args))
+            return bool(self._amend(keys=[RECORD_PREFIX + job_id], args=args))
 
 
 def _differs(key: str, at: float | None, score: float | None) -> bool:

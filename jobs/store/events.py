@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 from redis import Redis
 
 from jobs.status import TERMINAL
-from jobs.store.announcements import ANNOUNCED_MAX, FORGOTTEN, ID, STATUS
+from jobs.store.announcements import DELETED, EVENTS_MAX, ID, STATUS
 from jobs.store.clock import unavailable
 from jobs.store.keys import EVENTS
 
@@ -15,7 +15,7 @@ BATCH_MAX = 500
 BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
 
 POSITION_FORM = r"[0-9]{1,19}-[0-9]{1,19}"
-_FINAL = frozenset({*TERMINAL, FORGOTTEN})
+_FINAL = frozenset({*TERMINAL, DELETED})
 
 
 class EventPosition(NamedTuple):
@@ -45,7 +45,7 @@ class Event(NamedTuple):
 
     @property
     def is_deleted(self) -> bool:
-        return self.status == FORGOTTEN
+        return self.status == DELETED
 
     @property
     def is_final(self) -> bool:
@@ -90,7 +90,7 @@ class Events:
             length, oldest, newest, found = pipe.execute()
         events = _read(found)
         # A shorter stream was never cut. An end before the position: Redis lost its data.
-        is_cut = length >= ANNOUNCED_MAX and position < _position(oldest[0][0])
+        is_cut = length >= EVENTS_MAX and position < _position(oldest[0][0])
         is_lost = bool(newest) and _position(newest[0][0]) < position
         end = _position(newest[0][0]) if is_lost else position
         return EventBatch(events, not (is_cut or is_lost), events[-1].position if events else end)

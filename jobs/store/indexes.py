@@ -8,55 +8,55 @@ from jobs.status import Status
 from jobs.store.keys import (
     ACTIVE,
     BY,
-    DRAWINGS,
     DUE,
     ENDED,
     ENDED_MEDIA,
-    EXPECTED,
-    INDEX,
-    LINE,
-    NOTICES,
-    POLLS,
-    SENDING,
-    WAITING,
+    EXPECTED_PREFIX,
+    IN_FLIGHT,
+    NOTIFICATIONS,
+    PENDING_POLLS,
+    PENDING_RESCUES,
+    QUEUE_PREFIX,
+    STATUS_PREFIX,
+    THUMBNAILS,
 )
 from jobs.store.search_indexes import facets, possible_facets
 
 # What others write to as well is put right with each commit, whether it changed or not.
-ALWAYS = (DUE, WAITING, POLLS)
+ALWAYS = (DUE, PENDING_RESCUES, PENDING_POLLS)
 ONE_EACH = (
     DUE,
-    WAITING,
-    POLLS,
-    NOTICES,
-    DRAWINGS,
+    PENDING_RESCUES,
+    PENDING_POLLS,
+    NOTIFICATIONS,
+    THUMBNAILS,
     ENDED,
     ENDED_MEDIA,
     ACTIVE,
-    SENDING,
-    *(INDEX + state for state in Status),
+    IN_FLIGHT,
+    *(STATUS_PREFIX + state for state in Status),
 )
 _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
 
 
 def indexes(job: Job) -> dict[str, float]:
     """Sorted sets and the job's score in each."""
-    found = dict.fromkeys((INDEX + job.status, *facets(job)), job.created_at)
+    found = dict.fromkeys((STATUS_PREFIX + job.status, *facets(job)), job.created_at)
     if job.next_check_at is not None:
         found[DUE] = job.next_check_at
     if job.work_deadline is not None:
         # A URL dies, a poll can wait: they never stand in one queue.
-        found[WAITING if job.status is Status.READY else POLLS] = job.work_deadline
+        found[PENDING_RESCUES if job.status is Status.READY else PENDING_POLLS] = job.work_deadline
     if job.is_submission:
         found |= _of_submission(job)
     if job.expected_by:
-        found[EXPECTED + job.expected_by] = job.created_at
+        found[EXPECTED_PREFIX + job.expected_by] = job.created_at
     if job.sent_at is not None:
-        found[SENDING] = job.sent_at
+        found[IN_FLIGHT] = job.sent_at
     if job.notices:
-        found[NOTICES] = min(notice.at for notice in job.notices)
+        found[NOTIFICATIONS] = min(notice.at for notice in job.notices)
     if job.thumbnails_due_at is not None:
-        found[DRAWINGS] = job.thumbnails_due_at
+        found[THUMBNAILS] = job.thumbnails_due_at
     if job.status.terminal:
         found[ENDED_MEDIA if job.kept else ENDED] = job.end
     return found
@@ -64,7 +64,7 @@ def indexes(job: Job) -> dict[str, float]:
 
 def _of_submission(job: Job) -> dict[str, float]:
     if job.is_queued:
-        return {f"{LINE}{job.model}": job.requeued_at or job.created_at}
+        return {f"{QUEUE_PREFIX}{job.model}": job.requeued_at or job.created_at}
     if job.slot and job.status in _AT_BFL:
         return {ACTIVE: job.deadline, active(job.model or ""): job.deadline}
     return {}
@@ -73,8 +73,8 @@ def _of_submission(job: Job) -> dict[str, float]:
 def every(job: Job) -> tuple[str, ...]:
     """All sorted sets it may ever stand in."""
     model = job.model or ""
-    expected = (EXPECTED + job.expected_by,) if job.expected_by else ()
-    return (*ONE_EACH, active(model), LINE + model, *expected, *possible_facets(job))
+    expected = (EXPECTED_PREFIX + job.expected_by,) if job.expected_by else ()
+    return (*ONE_EACH, active(model), QUEUE_PREFIX + model, *expected, *possible_facets(job))
 
 
 def active(model: str) -> str:
@@ -84,7 +84,7 @@ def active(model: str) -> str:
 def caps(before: Job | None, after: Job, limits: Limits, room: Room) -> Mapping[str, int]:
     """How many may stand in the sets that a job newly enters."""
     if after.expected_by and not before:
-        return {EXPECTED + after.expected_by: room.unconfirmed}
+        return {EXPECTED_PREFIX + after.expected_by: room.unconfirmed}
     entered = after.slot and not (before and before.slot)
     if not entered:
         return {}
@@ -100,11 +100,11 @@ def index_updates(
         if key not in after:
             yield "ZREM", key, job_id
     # A job from before there was searching takes its places with its next state.
-    again = (LINE, BY) if _turned(before, after) else (LINE,)
+    again = (QUEUE_PREFIX, BY) if _turned(before, after) else (QUEUE_PREFIX,)
     for key, score in after.items():
         if key in ALWAYS or key.startswith(again) or before.get(key) != score:
             yield "ZADD", key, score, job_id
 
 
 def _turned(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
-    return any(key.startswith(INDEX) for key in after.keys() - before.keys())
+    return any(key.startswith(STATUS_PREFIX) for key in after.keys() - before.keys())

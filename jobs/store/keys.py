@@ -1,63 +1,54 @@
-"""The names of Redis keys, which only the files around the store may use.
+"""Redis keys. Only this package may use them.
 
-`fluxkeep:job:<id>` record · `fluxkeep:task:<task id>` the id of the job BFL calls that ·
-`fluxkeep:input:<id>` what is to be submitted · `fluxkeep:inputs` bytes of those that wait ·
-`fluxkeep:expected:<key name>` jobs that a key announced and BFL has never confirmed ·
-`fluxkeep:forgotten:<id>` a job or task that was deleted · `fluxkeep:due` when each
-unfinished job must be looked at · `fluxkeep:waiting` rescues that wait for a worker, most urgent
-first · `fluxkeep:polls` jobs that BFL must be asked about ·
-`fluxkeep:line:<model>` who waits for a slot · `fluxkeep:lines` the models somebody waits for ·
-`fluxkeep:active` and `fluxkeep:active:<model>` who has a slot · `fluxkeep:sending` whose
-submission is under way · `fluxkeep:strict:<model>` models that refuse a webhook ·
-`fluxkeep:pauses` why and until when nothing is submitted · `fluxkeep:notices` who must be
-told of an end · `fluxkeep:drawings` whose thumbnails are to be drawn · `fluxkeep:jobs:<state>`
-ids by creation · `fluxkeep:by:model:<model>`, `fluxkeep:by:source:<source>` and
-`fluxkeep:by:meta:<name>=<value>` the same by what jobs are searched for · `fluxkeep:by:more` those
-whose metadata are not all there · `fluxkeep:events` which jobs changed · `fluxkeep:ended` and
-`fluxkeep:ended:media` terminal jobs, without and with media, by their end · `fluxkeep:left`
-objects that outlived their record, by its end · `fluxkeep:refusals:<id>` callbacks that proved
-nothing · `fluxkeep:counts` counters · `fluxkeep:minutes` what they were, minute by minute ·
-`fluxkeep:seen` heartbeats · `fluxkeep:trouble:<part>` why a part refused ·
-`fluxkeep:rate:<name>` when a key's requests are all back · `fluxkeep:guesses:<address>` the same
-of wrong keys · `fluxkeep:met:<address> <name>` who has shown that key from there ·
-`fluxkeep:barrier` written to wait for all that was written before it ·
-`fluxkeep:login:<id>` login links that were used.
+A name that ends in `_PREFIX` is completed by an id or a name; the others are whole keys. Scores
+and times are unix seconds of the Redis clock.
 """
 
-BARRIER = "fluxkeep:barrier"
-RECORDS = "fluxkeep:job:"
-TASKS = "fluxkeep:task:"
-INPUTS = "fluxkeep:input:"
-SIZES = "fluxkeep:inputs"
-EXPECTED = "fluxkeep:expected:"
-FORGOTTEN = "fluxkeep:forgotten:"
-DUE = "fluxkeep:due"
-WAITING = "fluxkeep:waiting"
-POLLS = "fluxkeep:polls"
-LINE = "fluxkeep:line:"
-LINES = "fluxkeep:lines"
-ACTIVE = "fluxkeep:active"
-SENDING = "fluxkeep:sending"
-STRICT = "fluxkeep:strict:"
-PAUSES = "fluxkeep:pauses"
-NOTICES = "fluxkeep:notices"
-DRAWINGS = "fluxkeep:drawings"
-REFUSALS = "fluxkeep:refusals:"
-COUNTS = "fluxkeep:counts"
-MINUTES = "fluxkeep:minutes"
-SEEN = "fluxkeep:seen"
-TROUBLE = "fluxkeep:trouble:"
-INDEX = "fluxkeep:jobs:"
-ENDED = "fluxkeep:ended"
-ENDED_MEDIA = "fluxkeep:ended:media"
-LEFT = "fluxkeep:left"
+# Strings
+RECORD_PREFIX = "fluxkeep:job:"  # + job id: its record
+TASK_PREFIX = "fluxkeep:task:"  # + BFL's task id: the id of its job
+INPUT_PREFIX = "fluxkeep:input:"  # + job id: the submission request, until BFL has it
+TOMBSTONE_PREFIX = "fluxkeep:tombstone:"  # + id of a deleted job or of its task
+STRICT_MODEL_PREFIX = "fluxkeep:strict_model:"  # + model whose input takes no webhook
+PROBLEM_PREFIX = "fluxkeep:problem:"  # + component: why it failed a moment ago
+RATE_PREFIX = "fluxkeep:rate:"  # + quota and key name: when the whole quota is back
+WRONG_KEYS_PREFIX = "fluxkeep:wrong_keys:"  # + client address: the same for wrong keys
+KNOWN_CLIENT_PREFIX = "fluxkeep:known_client:"  # + client address and key name that were valid
+USED_LOGIN_PREFIX = "fluxkeep:login:"  # + id of a login link that was used
+BARRIER = "fluxkeep:barrier"  # written to wait until earlier writes are durable
+
+# Sorted sets of job ids: work, by the time at which it is due
+DUE = "fluxkeep:due"  # every job that has not ended, by its next check
+PENDING_RESCUES = "fluxkeep:pending_rescues"  # by the expiry of their URLs
+PENDING_POLLS = "fluxkeep:pending_polls"
+NOTIFICATIONS = "fluxkeep:notifications"
+THUMBNAILS = "fluxkeep:thumbnails"
+
+# Sorted sets of job ids: submissions
+QUEUE_PREFIX = "fluxkeep:queue:"  # + model: jobs that wait for a concurrency slot, by age
+ACTIVE = "fluxkeep:active"  # jobs in a slot, by deadline; with ":" + model, those of one model
+IN_FLIGHT = "fluxkeep:in_flight"  # submissions that BFL has not answered yet, by their start
+EXPECTED_PREFIX = "fluxkeep:expected:"  # + key name: jobs it announced that BFL never confirmed
+
+# Sorted sets of job ids: what the API lists, by creation
+STATUS_PREFIX = "fluxkeep:jobs:"  # + status
 BY = "fluxkeep:by:"
-BY_MODEL = f"{BY}model:"
-BY_SOURCE = f"{BY}source:"
-BY_META = f"{BY}meta:"
-BY_MORE = f"{BY}more"
-EVENTS = "fluxkeep:events"
-RATES = "fluxkeep:rate:"
-GUESSES = "fluxkeep:guesses:"
-LOGINS = "fluxkeep:login:"
-ACQUAINTED = "fluxkeep:met:"
+BY_MODEL = f"{BY}model:"  # + model
+BY_SOURCE = f"{BY}source:"  # + source
+BY_META = f"{BY}meta:"  # + name=value of an indexed metadata entry
+BY_UNINDEXED = f"{BY}unindexed"  # jobs with further metadata entries
+
+# Sorted sets for retention, by the end of the job
+ENDED = "fluxkeep:ended"  # jobs without media
+ENDED_MEDIA = "fluxkeep:ended:media"  # jobs with media
+ORPHANS = "fluxkeep:orphans"  # object keys whose job record is gone
+
+# Other structures
+QUEUES = "fluxkeep:queues"  # set: keys of the submission queues that are not empty
+CIRCUITS = "fluxkeep:circuits"  # hash: open circuit breakers by model, or "*"
+INPUT_SIZES = "fluxkeep:input_sizes"  # hash: bytes of each waiting submission request
+COUNTERS = "fluxkeep:counters"  # hash
+HEARTBEATS = "fluxkeep:heartbeats"  # hash: time of the last heartbeat by kind of process
+TIME_SERIES = "fluxkeep:time_series"  # sorted set: samples of the counters, one a minute
+EVENTS = "fluxkeep:events"  # stream: job id and status of each visible change
+REFUSED_CALLBACKS_PREFIX = "fluxkeep:refused_callbacks:"  # list; + job id the callback named

@@ -9,7 +9,7 @@ from jobs.errors import UnreadableRecord
 from jobs.job import Job
 from jobs.store import codec
 from jobs.store.clock import unavailable
-from jobs.store.keys import BY_MODEL, RECORDS
+from jobs.store.keys import BY_MODEL, RECORD_PREFIX
 from jobs.store.search import Group, Search
 
 # A page ends after so many looks, found or not: none may cost more because the store is large.
@@ -151,7 +151,9 @@ class JobListing:
     def loaded(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """The jobs with these ids of their own, but for what is gone or cannot be read."""
         with unavailable():
-            raw = self._redis.mget([RECORDS + job_id for job_id in job_ids]) if job_ids else []
+            raw = (
+                self._redis.mget([RECORD_PREFIX + job_id for job_id in job_ids]) if job_ids else []
+            )
         found = zip(job_ids, raw, strict=True)
         return {name: job for name, record in found if record and (job := _readable(record))}
 

@@ -5,7 +5,7 @@ from redis import Redis
 from jobs.errors import MediaGone
 from jobs.signing import LOGIN_SECONDS, LoginSigner
 from jobs.store.clock import unavailable
-from jobs.store.keys import LOGINS
+from jobs.store.keys import USED_LOGIN_PREFIX
 
 
 class LoginLinks:
@@ -22,7 +22,7 @@ class LoginLinks:
         """
         read = self._signer.read(token)
         with unavailable():
-            first = self._redis.set(LOGINS + read.id, 1, nx=True, ex=LOGIN_SECONDS)
+            first = self._redis.set(USED_LOGIN_PREFIX + read.id, 1, nx=True, ex=LOGIN_SECONDS)
         if not first:
             raise MediaGone("this link has been used")
         return read.key_name

@@ -7,8 +7,17 @@ from redis import Redis
 
 from jobs.status import Status
 from jobs.store.clock import Clock, unavailable
-from jobs.store.keys import COUNTS, DUE, INDEX, NOTICES, POLLS, SEEN, TROUBLE, WAITING
-from jobs.store.rq_entries import RqEntries
+from jobs.store.keys import (
+    COUNTERS,
+    DUE,
+    HEARTBEATS,
+    NOTIFICATIONS,
+    PENDING_POLLS,
+    PENDING_RESCUES,
+    PROBLEM_PREFIX,
+    STATUS_PREFIX,
+)
+from jobs.store.rq_queue import RqQueue
 
 TROUBLE_SECONDS = 60
 OVERDUE_SECONDS = 30.0  # six sweeps: whoever waits longer is overlooked, or the sweep is
@@ -22,40 +31,40 @@ class Totals(NamedTuple):
     due: int
     overdue: int
     waiting: int  # for a worker
-    entries: int  # in RQ's queue
-    notices: int  # who must still be told of an end
+    rq_jobs: int  # in RQ's queue
+    notifications: int  # who must still be told of an end
 
 
 class Metrics:
     """Counters, queue lengths and heartbeats. Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis, clock: Clock, rq_entries: RqEntries) -> None:
+    def __init__(self, redis: Redis, clock: Clock, rq_queue: RqQueue) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
         self._clock = clock
-        self._hints = rq_entries
+        self._rq_queue = rq_queue
 
     def totals(self) -> Totals:
         """Every counter, the number of jobs by state, and how much work is due and waiting."""
         now = self._clock.now()
         with unavailable(), self._redis.pipeline() as pipe:
-            pipe.hgetall(COUNTS)
+            pipe.hgetall(COUNTERS)
             for state in Status:
-                pipe.zcard(INDEX + state)
+                pipe.zcard(STATUS_PREFIX + state)
             pipe.zcount(DUE, "-inf", now)
             pipe.zcount(DUE, "-inf", now - OVERDUE_SECONDS)
-            pipe.zcard(WAITING)
-            pipe.zcard(POLLS)
-            pipe.llen(self._hints.queue_key)
-            pipe.zcard(NOTICES)
-            counts, *jobs, due, overdue, rescues, polls, entries, notices = pipe.execute()
+            pipe.zcard(PENDING_RESCUES)
+            pipe.zcard(PENDING_POLLS)
+            pipe.llen(self._rq_queue.queue_key)
+            pipe.zcard(NOTIFICATIONS)
+            counts, *jobs, due, overdue, rescues, polls, rq_jobs, notifications = pipe.execute()
         return Totals(
             counts={name.decode(): int(value) for name, value in counts.items()},
             jobs=dict(zip(Status, jobs, strict=True)),
             due=due,
             overdue=overdue,
             waiting=rescues + polls,
-            entries=entries,
-            notices=notices,
+            rq_jobs=rq_jobs,
+            notifications=notifications,
         )
 
     def workers(self) -> int:
@@ -65,28 +74,28 @@ class Metrics:
     def worker_keys(self) -> list[str]:
         """The same workers by RQ's keys, in their order."""
         with unavailable():
-            keys = sorted(self._redis.smembers(self._hints.workers_key))
+            keys = sorted(self._redis.smembers(self._rq_queue.workers_key))
             return [key.decode() for key in keys if self._redis.exists(key)]
 
-    def trouble(self, part: str, reason: str) -> None:
+    def report_problem(self, part: str, reason: str) -> None:
         """Tell readiness that a part refused; forgotten a minute after the last time."""
         with unavailable():
-            self._redis.set(TROUBLE + part, reason, ex=TROUBLE_SECONDS)
+            self._redis.set(PROBLEM_PREFIX + part, reason, ex=TROUBLE_SECONDS)
 
-    def troubles(self, part: str) -> str | None:
+    def problem(self, part: str) -> str | None:
         with unavailable():
-            reason = self._redis.get(TROUBLE + part)
+            reason = self._redis.get(PROBLEM_PREFIX + part)
         return reason.decode() if reason else None
 
     def record_heartbeat(self, process: str, at: float | None = None) -> None:
         """Leave a sign of life of a kind of process."""
         with unavailable():
-            self._redis.hset(SEEN, process, str(at or self._clock.now()))
+            self._redis.hset(HEARTBEATS, process, str(at or self._clock.now()))
 
-    def seen(self) -> dict[str, float]:
+    def heartbeat_ages(self) -> dict[str, float]:
         """Seconds since the last sign of life, by kind of process."""
         with unavailable():
-            beats = self._redis.hgetall(SEEN)
+            beats = self._redis.hgetall(HEARTBEATS)
             now = self._clock.synchronize(self._redis.time())
         return {name.decode(): now - float(at) for name, at in beats.items()}
 

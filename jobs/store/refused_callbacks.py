@@ -6,7 +6,7 @@ from typing import Any
 from jobs.store import scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import unavailable
-from jobs.store.keys import COUNTS, RECORDS, REFUSALS
+from jobs.store.keys import COUNTERS, RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX
 from jobs.timeline import TimelineEvent
 
 KEPT_MAX = 10
@@ -23,17 +23,17 @@ class RefusedCallbacks:
         self._batching = batching
         self._script = batching.redis.register_script(scripts.REFUSE)
 
-    def note(self, job_id: str | None, reason: str) -> None:
+    def record(self, job_id: str | None, reason: str) -> None:
         """Count a refused callback, and keep the reason beside the job it claims to be about."""
-        keys = [RECORDS + (job_id or ""), REFUSALS + (job_id or ""), COUNTS]
+        keys = [RECORD_PREFIX + (job_id or ""), REFUSED_CALLBACKS_PREFIX + (job_id or ""), COUNTERS]
         with unavailable():
             self._batching.run(self._script, keys, [reason, KEPT_MAX, KEPT_SECONDS])
 
-    def of(self, job_ids: Sequence[str]) -> list[tuple[TimelineEvent, ...]]:
+    def latest(self, job_ids: Sequence[str]) -> list[tuple[TimelineEvent, ...]]:
         """The latest refused callbacks of each of these jobs, oldest first."""
         with unavailable(), self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
-                pipe.lrange(REFUSALS + job_id, 0, -1)
+                pipe.lrange(REFUSED_CALLBACKS_PREFIX + job_id, 0, -1)
             return [tuple(_moment(line) for line in reversed(lines)) for lines in pipe.execute()]
 
 

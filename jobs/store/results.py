@@ -27,8 +27,8 @@ class Due:
 
     now: float
     ids: tuple[str, ...]
-    unhinted: tuple[str, ...]
-    entries: int  # that RQ has already
+    without_rq_job: tuple[str, ...]
+    rq_jobs: int  # that RQ has already
     next_at: float | None
 
 
@@ -37,11 +37,11 @@ class CommitOptions(NamedTuple):
 
     counts: Mapping[str, int]
     submission: bytes | None = None
-    unless_forgotten: bool = False
+    unless_deleted: bool = False
     takes_rq_job: bool = False
 
 
-class Urgent(NamedTuple):
+class PendingWork(NamedTuple):
     """Who waits for a worker, most urgent first, and the record of the first."""
 
     ids: tuple[str, ...]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from jobs.job import Job
 from jobs.status import Source, Status
-from jobs.store.keys import BY_MODEL, BY_SOURCE, INDEX
+from jobs.store.keys import BY_MODEL, BY_SOURCE, STATUS_PREFIX
 from jobs.store.search_indexes import has_metadata, with_metadata
 
 Group = tuple[str, ...]
@@ -29,7 +29,7 @@ class Search:
         if self.source is not None:
             found.append((BY_SOURCE + self.source,))
         if self.statuses or not found:
-            found.append(tuple(INDEX + status for status in self.statuses or Status))
+            found.append(tuple(STATUS_PREFIX + status for status in self.statuses or Status))
         return found
 
     def fits(self, job: Job) -> bool:

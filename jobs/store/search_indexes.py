@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs.job import Job
 from jobs.status import Source
-from jobs.store.keys import BY_META, BY_MODEL, BY_MORE, BY_SOURCE
+from jobs.store.keys import BY_META, BY_MODEL, BY_SOURCE, BY_UNINDEXED
 
 # Each entry costs Redis about 100 bytes for as long as the job is kept.
 METADATA_FACETS_MAX = 4
@@ -28,19 +28,19 @@ def _of_metadata(job: Job) -> Iterator[str]:
     short = [pair for pair in scalars if len(pair) <= FACET_MAX_CHARS][:METADATA_FACETS_MAX]
     yield from (BY_META + pair for pair in short)
     if len(short) < len(scalars):
-        yield BY_MORE
+        yield BY_UNINDEXED
 
 
 def possible_facets(job: Job) -> Iterator[str]:
     """Where it can stand although somebody wrote since its record was read."""
     yield from facets(job)
     yield from (BY_SOURCE + source for source in Source)
-    yield BY_MORE
+    yield BY_UNINDEXED
 
 
 def with_metadata(name: str, text: str) -> tuple[str, ...]:
     """The sets that hold every job with this entry, and others as well."""
-    return BY_META + f"{name}={text}", BY_MORE
+    return BY_META + f"{name}={text}", BY_UNINDEXED
 
 
 def has_metadata(job: Job, name: str, text: str) -> bool:

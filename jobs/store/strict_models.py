@@ -5,7 +5,7 @@ from typing import Any
 from redis import Redis
 
 from jobs.store.clock import unavailable
-from jobs.store.keys import STRICT
+from jobs.store.keys import STRICT_MODEL_PREFIX
 
 REMEMBERED_SECONDS = 86400
 
@@ -19,8 +19,8 @@ class StrictModels:
     def remember(self, model: str) -> None:
         """BFL refused the webhook fields of this model."""
         with unavailable():
-            self._redis.set(STRICT + model, "", ex=REMEMBERED_SECONDS)
+            self._redis.set(STRICT_MODEL_PREFIX + model, "", ex=REMEMBERED_SECONDS)
 
     def __contains__(self, model: str) -> bool:
         with unavailable():
-            return bool(self._redis.exists(STRICT + model))
+            return bool(self._redis.exists(STRICT_MODEL_PREFIX + model))

@@ -9,13 +9,13 @@ from redis import Redis
 from jobs.config.concurrency import Limits
 from jobs.store import indexes, scripts
 from jobs.store.clock import Clock, unavailable
-from jobs.store.keys import ACTIVE, LINE, LINES, PAUSES, RECORDS, SENDING
+from jobs.store.keys import ACTIVE, CIRCUITS, IN_FLIGHT, QUEUE_PREFIX, QUEUES, RECORD_PREFIX
 
-EVERYTHING = "*"  # scope of a circuit that is open for all models
+ALL_MODELS = "*"  # scope of a circuit that is open for all models
 PROBE_SECONDS = 60.0
 
 
-class Next(NamedTuple):
+class NextSubmission(NamedTuple):
     """The next job of its model's queue, and the open circuits that it probes."""
 
     job_id: str
@@ -23,7 +23,7 @@ class Next(NamedTuple):
     probes: tuple[str, ...]
 
 
-class Pause(NamedTuple):
+class Circuit(NamedTuple):
     """An open circuit: why and since when a model (or all) is not submitted, in unix seconds."""
 
     scope: str
@@ -69,75 +69,85 @@ class SubmissionQueue:
         self._leave_script = redis.register_script(scripts.LEAVE)
         self._tidy_script = redis.register_script(scripts.TIDY)
 
-    def next(self, *, only_look: bool = False) -> Next | None:
+    def next(self, *, only_look: bool = False) -> NextSubmission | None:
         """The job that has waited longest among those that may be submitted now."""
         models = [part for pair in self._limits.models.items() for part in pair]
         mode = "look" if only_look else "go"
         with unavailable():
             clock, job_id, *more = self._script(
-                keys=[LINES, ACTIVE, PAUSES, SENDING, self._workers_key],
-                args=[self._limits.total, LINE, mode, PROBE_SECONDS, self._threads, *models],
+                keys=[QUEUES, ACTIVE, CIRCUITS, IN_FLIGHT, self._workers_key],
+                args=[
+                    self._limits.total,
+                    QUEUE_PREFIX,
+                    mode,
+                    PROBE_SECONDS,
+                    self._threads,
+                    *models,
+                ],
             )
         self._clock.synchronize(clock)
         if not job_id:
             return None
         model, probes = more
-        return Next(job_id.decode(), model.decode(), tuple(scope.decode() for scope in probes))
+        return NextSubmission(
+            job_id.decode(), model.decode(), tuple(scope.decode() for scope in probes)
+        )
 
-    def leave(self, found: Next, version: int = 0) -> None:
+    def remove_unchanged(self, found: NextSubmission, version: int = 0) -> None:
         """Remove a job from the queue unless its record is newer than this version (0: no record).
 
         A job that no worker can send must not block those behind it.
         """
         with unavailable():
             self._leave_script(
-                keys=[RECORDS + found.job_id, LINE + found.model], args=[found.job_id, version]
+                keys=[RECORD_PREFIX + found.job_id, QUEUE_PREFIX + found.model],
+                args=[found.job_id, version],
             )
 
-    def remove(self, found: Next) -> None:
+    def remove(self, found: NextSubmission) -> None:
         """Remove a job from the queue although its record cannot be read."""
         with unavailable():
-            self._redis.zrem(LINE + found.model, found.job_id)
+            self._redis.zrem(QUEUE_PREFIX + found.model, found.job_id)
 
-    def pause(self, scope: str, reason: str, seconds: float) -> None:
+    def open_circuit(self, scope: str, reason: str, seconds: float) -> None:
         """Open the circuit of a model, or of all; after `seconds` one job probes it."""
         now = self._clock.now()
-        known = {pause.scope: pause for pause in self.pauses()}.get(scope)
+        known = {pause.scope: pause for pause in self.open_circuits()}.get(scope)
         since, attempts = (known.since, known.attempts + 1) if known else (now, 1)
-        self._put(Pause(scope, reason, since, now + seconds, attempts))
+        self._put(Circuit(scope, reason, since, now + seconds, attempts))
 
-    def _put(self, pause: Pause) -> None:
+    def _put(self, pause: Circuit) -> None:
         value = f"{pause.until:.3f} {json.dumps([pause.since, pause.attempts, pause.reason])}"
         with unavailable():
-            self._redis.hset(PAUSES, pause.scope, value)
+            self._redis.hset(CIRCUITS, pause.scope, value)
 
-    def resume(self, scopes: Sequence[str]) -> None:
+    def close_circuits(self, scopes: Sequence[str]) -> None:
         """Close circuits: their probe did not fail for the reason that had opened them."""
         if scopes:
             with unavailable():
-                self._redis.hdel(PAUSES, *scopes)
+                self._redis.hdel(CIRCUITS, *scopes)
 
-    def release(self, scopes: Sequence[str]) -> None:
+    def release_probes(self, scopes: Sequence[str]) -> None:
         """Let another job probe these circuits: the one that should have was never sent."""
-        for pause in self.pauses() if scopes else ():
+        for pause in self.open_circuits() if scopes else ():
             if pause.scope in scopes:
                 self._put(pause._replace(until=self._clock.now()))
 
-    def tidy(self) -> None:
+    def close_idle_circuits(self) -> None:
         """Close circuits whose time is over and that no job waits to probe."""
         with unavailable():
-            self._tidy_script(keys=[LINES, PAUSES], args=[LINE])
+            self._tidy_script(keys=[QUEUES, CIRCUITS], args=[QUEUE_PREFIX])
 
-    def pauses(self) -> list[Pause]:
+    def open_circuits(self) -> list[Circuit]:
         """The open circuits."""
         with unavailable():
-            found = self._redis.hgetall(PAUSES)
+            found = self._redis.hgetall(CIRCUITS)
         return [_pause(scope.decode(), value.decode()) for scope, value in found.items()]
 
-    def has_waiting(self) -> bool:
+    def is_any_waiting(self) -> bool:
         """Whether there is a job in any queue."""
         with unavailable():
-            return bool(self._redis.exists(LINES))
+            return bool(self._redis.exists(QUEUES))
 
     def active(self) -> int:
         """Number of slots in use."""
@@ -147,20 +157,22 @@ class SubmissionQueue:
     def slot_usage(self) -> SlotUsage:
         """Slots in use and lengths of the queues."""
         with unavailable():
-            lines = sorted(line.decode() for line in self._redis.smembers(LINES))
-            named = sorted({*self._limits.models, *(line.removeprefix(LINE) for line in lines)})
+            lines = sorted(line.decode() for line in self._redis.smembers(QUEUES))
+            named = sorted(
+                {*self._limits.models, *(line.removeprefix(QUEUE_PREFIX) for line in lines)}
+            )
             with self._redis.pipeline(transaction=False) as pipe:
                 pipe.zcard(ACTIVE)
                 for model in named:
                     pipe.zcard(indexes.active(model))
-                    pipe.zcard(LINE + model)
+                    pipe.zcard(QUEUE_PREFIX + model)
                 total, *found = pipe.execute()
         pairs = zip(named, found[::2], found[1::2], strict=True)
         models = [Queue(name, used, self._limits.of(name), wait) for name, used, wait in pairs]
         return SlotUsage(total, self._limits.total, models)
 
 
-def _pause(scope: str, value: str) -> Pause:
+def _pause(scope: str, value: str) -> Circuit:
     until, _, rest = value.partition(" ")
     since, attempts, reason = json.loads(rest)
-    return Pause(scope, reason, since, float(until), attempts)
+    return Circuit(scope, reason, since, float(until), attempts)

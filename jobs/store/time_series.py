@@ -8,7 +8,7 @@ from redis import Redis
 
 from jobs.store import scripts
 from jobs.store.clock import Clock, unavailable
-from jobs.store.keys import COUNTS, MINUTES
+from jobs.store.keys import COUNTERS, TIME_SERIES
 
 MINUTE_SECONDS = 60
 MINUTES_KEPT = 60
@@ -50,7 +50,7 @@ class Series:
                     found[minute - this - 1] += risen / (end - first)
         return found
 
-    def risen(self) -> dict[str, int]:
+    def increases(self) -> dict[str, int]:
         """By how much each counter rose within the hour."""
         first, now = self.samples[0], self.now
         return {name: _rise(first.counts.get(name, 0), n) for name, n in now.counts.items()}
@@ -73,19 +73,19 @@ class TimeSeries:
         self._clock = clock
         self._script = redis.register_script(scripts.SAMPLE)
 
-    def take(self) -> float:
+    def sample(self) -> float:
         """See that there is a sample of this minute, whoever takes it; returns the time."""
         kept = MINUTES_KEPT * MINUTE_SECONDS
         with unavailable():
-            answer = self._script(keys=[MINUTES, COUNTS], args=[MINUTE_SECONDS, kept])
+            answer = self._script(keys=[TIME_SERIES, COUNTERS], args=[MINUTE_SECONDS, kept])
         return self._clock.synchronize(answer)
 
-    def course(self) -> Series:
+    def last_hour(self) -> Series:
         """How the last hour went."""
-        now = self.take()
+        now = self.sample()
         with unavailable(), self._redis.pipeline() as pipe:
-            pipe.zrange(MINUTES, 0, -1)
-            pipe.hgetall(COUNTS)
+            pipe.zrange(TIME_SERIES, 0, -1)
+            pipe.hgetall(COUNTERS)
             taken, counts = pipe.execute()
         latest = {name.decode(): int(value) for name, value in counts.items()}
         return Series((*map(_read, taken), Sample(now, latest)))

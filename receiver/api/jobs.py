@@ -77,7 +77,7 @@ def expect(job_id: str) -> ResponseReturnValue:
     store = services().store
     known = store.load(job_id)
     try:
-        change = store.change(known.id if known else job_id, join, new=known is None)
+        change = store.update(known.id if known else job_id, join, new=known is None)
     except NoFreeSlot:
         raise RateLimited(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
     assert change.after is not None  # `join` always makes one
@@ -146,7 +146,7 @@ def listing() -> ResponseReturnValue:
     """Newest first; the cursor is the last job's place, so new jobs do not shift the pages."""
     asked = ListQuery.read()
     seconds = asked.links(services().settings)
-    page = services().pages.page(asked.search(), asked.limit, asked.cursor)
+    page = services().listing.page(asked.search(), asked.limit, asked.cursor)
     said: JobPage = {
         "jobs": views.jobs(services(), page.jobs, seconds),
         "next_cursor": cursor(page.last) if page.last else None,

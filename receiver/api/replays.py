@@ -25,7 +25,7 @@ def ask_for(services: Services, job_id: str) -> Job:
     def reopen(job: Job | None, now: float) -> Job | None:
         return submission.reopen(job, now, timeouts) if job else None
 
-    change = services.store.change(known.id, reopen)
+    change = services.store.update(known.id, reopen)
     if not change.written or change.after is None:
         raise WrongStatus("only a job that failed, expired or was lost can be replayed")
     return change.after

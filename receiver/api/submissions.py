@@ -144,7 +144,7 @@ def enqueue(
     def begin(job: Job | None, now: float) -> Job:
         return job or _created(wired, own_id, asked.model, now, facts, draft)
 
-    change = wired.store.change(own_id, begin, new=True, submission=given)
+    change = wired.store.update(own_id, begin, new=True, submission=given)
     assert change.after is not None  # `begin` always makes one
     if change.written:
         log.info("job %s: queued for %s", own_id, asked.model)

@@ -7,7 +7,7 @@ from jobs.bfl import submissions as dialect
 from jobs.config.settings import Settings
 from jobs.errors import BflUnavailable
 from jobs.store.search import Search
-from jobs.store.submission_queue import EVERYTHING, Pause
+from jobs.store.submission_queue import ALL_MODELS, Circuit
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 from receiver.credits import amount, balance
@@ -37,7 +37,11 @@ def check_account(context: Context) -> Iterator[Result]:
 
 def check_submissions(context: Context) -> Iterator[Result]:
     """A paused account matters while jobs wait; a busy model does not. Raises StoreUnavailable."""
-    pauses = context.submission_queue.pauses() if context.submission_queue.has_waiting() else ()
+    pauses = (
+        context.submission_queue.open_circuits()
+        if context.submission_queue.is_any_waiting()
+        else ()
+    )
     paused = next((one for one in pauses if _stops_all(one)), None)
     if paused is None:
         yield ok(SUBMISSIONS, "are not paused")
@@ -47,7 +51,9 @@ def check_submissions(context: Context) -> Iterator[Result]:
 
 def check_regions(context: Context) -> Iterator[Result]:
     """Fine-tuned models whose latest job goes to BFL's global host. Raises StoreUnavailable."""
-    lost = [model for model in context.pages.models(dialect.FINETUNED) if _is_lost(context, model)]
+    lost = [
+        model for model in context.listing.models(dialect.FINETUNED) if _is_lost(context, model)
+    ]
     for model in lost:
         why = f"{model} is submitted to BFL's global host"
         yield warning(REGIONS, why, dialect.BOUND_TO_REGION)
@@ -59,7 +65,7 @@ def _is_lost(context: Context, model: str) -> bool:
     if not dialect.is_bound_to_region(model):
         return False
     usual = "global" if context.settings.bfl_origin.host == dialect.BFL_HOST else None
-    newest = context.pages.page(Search(model=model), 1, None).jobs
+    newest = context.listing.page(Search(model=model), 1, None).jobs
     return any(job.is_submission and (job.region or usual) == "global" for job in newest)
 
 
@@ -73,15 +79,15 @@ def _remedy(error: str) -> str:
     return "See that this machine can connect to BFL_API_URL, and that BFL has no outage."
 
 
-def _stops_all(pause: Pause) -> bool:
-    return pause.scope == EVERYTHING or _is_about_account(pause)
+def _stops_all(pause: Circuit) -> bool:
+    return pause.scope == ALL_MODELS or _is_about_account(pause)
 
 
-def _is_about_account(pause: Pause) -> bool:
+def _is_about_account(pause: Circuit) -> bool:
     return pause.reason in account.REASONS.values()
 
 
-def _way_out(pause: Pause) -> str:
+def _way_out(pause: Circuit) -> str:
     if _is_about_account(pause):
         return "Check your account at BFL. Fluxkeep tries one job a minute and resumes by itself."
     return "Fluxkeep tries one job when the pause is over, and resumes by itself."

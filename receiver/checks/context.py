@@ -8,10 +8,10 @@ from jobs.config.settings import Settings
 from jobs.services import Services, bfl, redis_for_web, storage
 from jobs.storage.base import MediaStore
 from jobs.store.clock import Clock
-from jobs.store.expiring import ExpiringUrls
+from jobs.store.expiring_urls import ExpiringUrls
 from jobs.store.listing import JobListing
 from jobs.store.metrics import Metrics
-from jobs.store.rq_entries import RqEntries
+from jobs.store.rq_queue import RqQueue
 from jobs.store.submission_queue import SubmissionQueue
 
 
@@ -44,19 +44,19 @@ class Context:
 
     @cached_property
     def metrics(self) -> Metrics:
-        return Metrics(self.redis, self.clock, RqEntries(self.redis))
+        return Metrics(self.redis, self.clock, RqQueue(self.redis))
 
     @cached_property
     def submission_queue(self) -> SubmissionQueue:
-        rq_entries = RqEntries(self.redis)
+        rq_queue = RqQueue(self.redis)
         return SubmissionQueue(
-            self.redis, self.clock, self.settings.max_active, rq_entries.workers_key
+            self.redis, self.clock, self.settings.max_active, rq_queue.workers_key
         )
 
     @cached_property
-    def pages(self) -> JobListing:
+    def listing(self) -> JobListing:
         return JobListing(self.redis)
 
     @cached_property
-    def risk(self) -> ExpiringUrls:
+    def expiring_urls(self) -> ExpiringUrls:
         return ExpiringUrls(self.redis)

@@ -11,14 +11,14 @@ COMMANDS = {"worker": "python -m worker", "sweep": "python -m worker.sweep"}
 
 def check_worker(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
-    result = _heartbeat("worker", context.metrics.seen().get("worker"))
+    result = _heartbeat("worker", context.metrics.heartbeat_ages().get("worker"))
     number = context.metrics.workers() if result.ok else 0
     yield ok("worker", f"{number} at work, {result.why}") if number > 1 else result
 
 
 def check_sweep(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
-    result = _heartbeat("sweep", context.metrics.seen().get("sweep"))
+    result = _heartbeat("sweep", context.metrics.heartbeat_ages().get("sweep"))
     overdue = context.metrics.totals().overdue if result.ok else 0
     if overdue:
         why = f"{overdue:,} due jobs have waited for it for more than 30 s"

@@ -29,7 +29,7 @@ def check(context: Context) -> Iterator[Result]:
     """One result when it does not answer or takes no writes: the rest is unknown then."""
     try:
         context.metrics.ping()
-        context.metrics.trouble("check", "a test write")  # expires within a minute
+        context.metrics.report_problem("check", "a test write")  # expires within a minute
     except StoreUnavailable as error:
         kind = str(error).removeprefix("Redis: ")
         yield failed(NAME, f"does not answer ({kind})", _REMEDIES.get(kind, _START))

@@ -28,7 +28,7 @@ def check(context: Context) -> Iterator[Result]:
 def _size(context: Context) -> int:
     """More bytes when a worker was refused within the last minute."""
     try:
-        refused = context.redis_answers and context.metrics.troubles(NAME) is not None
+        refused = context.redis_answers and context.metrics.problem(NAME) is not None
     except StoreUnavailable:
         refused = False
     return AFTER_REFUSAL_BYTES if refused else SMALL_BYTES

@@ -42,7 +42,7 @@ def list_jobs(status: tuple[str, ...], limit: int, *, as_json: bool) -> None:
       flask --app receiver jobs list --status failed --status lost --limit 50
     """
     built = services()
-    page = built.pages.page(Search(statuses=tuple(map(Status, status))), limit, None)
+    page = built.listing.page(Search(statuses=tuple(map(Status, status))), limit, None)
     found = views.jobs(built, page.jobs)
     if as_json:
         click.echo(json.dumps(found, indent=2))

@@ -9,7 +9,7 @@ import click
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
-from jobs.store.submission_queue import EVERYTHING
+from jobs.store.submission_queue import ALL_MODELS
 from receiver.api.replays import known_job
 from receiver.checks import Context
 from receiver.checks.processes import check_worker
@@ -74,7 +74,7 @@ def _obstacle(services: Services, job: Job) -> str:
         (worker,) = check_worker(Context(services.settings, services))
         if not worker.ok:
             return f": the worker {worker.why}"
-        pauses = services.submission_queue.pauses()
-        reasons = [one.reason for one in pauses if one.scope in (EVERYTHING, job.model)]
+        pauses = services.submission_queue.open_circuits()
+        reasons = [one.reason for one in pauses if one.scope in (ALL_MODELS, job.model)]
         return f": paused: {reasons[0]}" if reasons else ": waits for a slot at BFL"
     return ""

@@ -50,7 +50,7 @@ def show() -> ResponseReturnValue:
     if (better := gallery_query.tidied()) is not None:
         return redirect(better, 303)
     asked = BoardQuery.read()
-    page = services().pages.page(asked.search(), asked.limit, asked.cursor)
+    page = services().listing.page(asked.search(), asked.limit, asked.cursor)
     if not (page.jobs or page.last or asked.cursor or asked.narrowed):
         return start.page()
     return render_template(

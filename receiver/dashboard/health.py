@@ -65,7 +65,9 @@ def _numbers(snapshot: HealthSnapshot) -> dict[str, Any]:
 
 def _periods(snapshot: HealthSnapshot) -> tuple[Period, Period]:
     ever = snapshot.course.now.counts
-    return Period("in the last hour", snapshot.course.risen()), Period("since counting began", ever)
+    return Period("in the last hour", snapshot.course.increases()), Period(
+        "since counting began", ever
+    )
 
 
 def _brought(snapshot: HealthSnapshot) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store.metrics import Totals
-from jobs.store.submission_queue import Pause, SlotUsage
+from jobs.store.submission_queue import Circuit, SlotUsage
 from jobs.store.time_series import Series
 
 AT_RISK_SHOWN = 8
@@ -18,7 +18,7 @@ class HealthSnapshot(NamedTuple):
     at: float
     totals: Totals
     slot_usage: SlotUsage
-    pauses: list[Pause]
+    pauses: list[Circuit]
     at_risk: list[Job]
     course: Series
 
@@ -26,13 +26,13 @@ class HealthSnapshot(NamedTuple):
     def read(cls, services: Services) -> Self | StoreUnavailable:
         """Return the error instead of raising it, so that it can be cached like a snapshot."""
         try:
-            course = services.time_series.course()
+            course = services.time_series.last_hour()
             return cls(
                 at=course.now.at,
                 totals=services.metrics.totals(),
                 slot_usage=services.submission_queue.slot_usage(),
-                pauses=services.submission_queue.pauses(),
-                at_risk=services.risk.most_urgent(AT_RISK_SHOWN),
+                pauses=services.submission_queue.open_circuits(),
+                at_risk=services.expiring_urls.most_urgent(AT_RISK_SHOWN),
                 course=course,
             )
         except StoreUnavailable as error:

@@ -67,7 +67,7 @@ def _mark_missing(services: Services, job_id: str, key: str) -> bool:
     def mark(job: Job | None, now: float) -> Job | None:
         return job and retention.media_missing(job, now, {key})
 
-    change = services.store.change(job_id, mark)
+    change = services.store.update(job_id, mark)
     for companion in companions(key):
         services.media.remove(companion)
     _write_sidecars(services, job_id)
@@ -78,7 +78,7 @@ def _draw_again(services: Services, job_id: str, small: MediaFile) -> bool:
     """Make the thumbnail due again, unless that was done since it was checked."""
     if not _problem(services, small, verify_bytes=True):
         return False
-    change = services.store.change(
+    change = services.store.update(
         job_id, lambda job, now: job and thumbnails.lost(job, now, small)
     )
     _write_sidecars(services, job_id)

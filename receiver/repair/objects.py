@@ -97,7 +97,7 @@ def _delete_unrecorded(services: Services, key: str) -> bool:
     if job and (not job.status.terminal or key in [file.key for file in job.kept]):
         return False
     services.media.delete(key)
-    services.ended.release(key)
+    services.cleanup_queue.remove_orphan(key)
     return True
 
 
@@ -119,6 +119,6 @@ def _mark_found(services: Services, job_id: str, key: str) -> bool:
         found = job and retention.media_found(job, now, key)
         return thumbnails.wanted(found, now) if found and found is not job else job
 
-    change = services.store.change(job_id, mark)
+    change = services.store.update(job_id, mark)
     sidecars.keep_true(services.store, services.media, job_id)
     return change.written

@@ -37,7 +37,7 @@ def restore(services: Services, job: Job) -> bool:
         return known or thumbnails.wanted(replace(restored, version=int(now * 1e6)), now)
 
     # `load` first would find another job that has this id as its task id.
-    return services.store.change(job.id, create, new=True).written
+    return services.store.update(job.id, create, new=True).written
 
 
 def _without_foreign_task_id(services: Services, job: Job) -> Job:

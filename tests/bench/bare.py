@@ -10,7 +10,7 @@ from jobs.errors import Unauthorized
 from jobs.job import Job
 from jobs.report import Report
 from jobs.signing import CallbackVerifier
-from jobs.store.job_store import Store
+from jobs.store.job_store import JobStore
 from jobs.timeouts import Timeouts
 from receiver import problem_details, request_body, webhook
 from receiver.accelerator import CallbackAccelerator
@@ -28,7 +28,7 @@ def create_app() -> Flask:
     return app
 
 
-def _not_recorded(_store: Store, report: Report, timeouts: Timeouts, *_more: str | None) -> Job:
+def _not_recorded(_store: JobStore, report: Report, timeouts: Timeouts, *_more: str | None) -> Job:
     return Job.expected(report.task_id, 0.0, timeouts)
 
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from jobs.status import Status
-from jobs.store.keys import DRAWINGS, INDEX
+from jobs.store.keys import STATUS_PREFIX, THUMBNAILS
 from tests.harness import processes
 from tests.harness.scene import Scene, running_scene
 from tests.sandbox import Settings as SandboxSettings
@@ -91,13 +91,13 @@ def _wait_until_drawn(scene: Scene, stored: int) -> None:
 
 def _undrawn(scene: Scene) -> int:
     with scene.installation.redis.client() as client:
-        found: Any = client.zcard(DRAWINGS)
+        found: Any = client.zcard(THUMBNAILS)
     return int(found)
 
 
 def _stored(scene: Scene) -> int:
     with scene.installation.redis.client() as client:
-        found: Any = client.zcard(INDEX + Status.STORED)
+        found: Any = client.zcard(STATUS_PREFIX + Status.STORED)
     return int(found)
 
 

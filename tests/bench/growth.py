@@ -19,14 +19,14 @@ from redis import Redis
 from jobs import services
 from jobs.config import settings
 from jobs.services import Services
-from jobs.store.keys import RECORDS
+from jobs.store.keys import RECORD_PREFIX
 from receiver.schemas.cursors import cursor
 from tests.bench import load, pace, shelves
 from tests.harness import Client, Installation, RedisServer, stock
 from tests.harness.installation import WEBHOOK_SECRET
 from worker.sweep import sweep
 
-SIZES = (1_000, 100_000, 1_000_000)
+INPUT_SIZES = (1_000, 100_000, 1_000_000)
 WRITERS = 2
 LIMIT = 50
 WARM_UP, TURNS = 2, 15
@@ -61,7 +61,7 @@ class MediaFile:
     def bytes_of_record(self) -> float:
         """What Redis says that one takes, key and all, in the mean of some."""
         numbers = range(0, self.size, max(1, self.size // SAMPLE))
-        keys = [RECORDS + shelves.place(n).id for n in numbers]
+        keys = [RECORD_PREFIX + shelves.place(n).id for n in numbers]
         with self.installation.redis.client() as redis:
             return sum(redis.memory_usage(key) or 0 for key in keys) / len(keys)
 
@@ -92,7 +92,7 @@ class MediaFile:
 
 def main() -> None:
     with TemporaryDirectory(prefix="fluxkeep-bench-") as name, ExitStack() as stack:
-        kept = [stack.enter_context(_kept(Path(name) / str(size), size)) for size in SIZES]
+        kept = [stack.enter_context(_kept(Path(name) / str(size), size)) for size in INPUT_SIZES]
         for n in range(WARM_UP + TURNS):
             for one in kept:
                 one.turn()

@@ -94,7 +94,7 @@ def _milliseconds(parts: Parts, search: Search) -> float:
     turns = []
     for _ in range(TURNS):
         began = time.perf_counter()
-        parts.pages.page(search, LIMIT, None)
+        parts.listing.page(search, LIMIT, None)
         turns.append((time.perf_counter() - began) * 1000)
     return median(turns)
 

@@ -78,7 +78,7 @@ class Archive:
         return self._changed(job.id, lambda job, _now: job and end(job, job.created_at + 5))
 
     def _changed(self, job_id: str, step: Any) -> Job:
-        after = self.services.store.change(job_id, step).after
+        after = self.services.store.update(job_id, step).after
         assert after is not None
         return after
 
@@ -95,7 +95,7 @@ class Archive:
         """Every key of Redis that grows with the jobs; RQ's entries end by themselves."""
         found = (key.decode() for key in self.redis.scan_iter("fluxkeep:*"))
         return sorted(
-            key for key in found if not key.startswith(("fluxkeep:counts", "fluxkeep:events"))
+            key for key in found if not key.startswith(("fluxkeep:counters", "fluxkeep:events"))
         )
 
 

@@ -6,7 +6,16 @@ from typing import Any, NamedTuple, Self
 from jobs.job import Job
 from jobs.status import Status
 from jobs.store import codec
-from jobs.store.keys import DRAWINGS, DUE, ENDED, ENDED_MEDIA, INDEX, POLLS, RECORDS, WAITING
+from jobs.store.keys import (
+    DUE,
+    ENDED,
+    ENDED_MEDIA,
+    PENDING_POLLS,
+    PENDING_RESCUES,
+    RECORD_PREFIX,
+    STATUS_PREFIX,
+    THUMBNAILS,
+)
 
 
 class Books(NamedTuple):
@@ -24,9 +33,9 @@ class Books(NamedTuple):
     def read(cls, redis: Any, job_ids: Iterable[str]) -> Self:
         """All of it in one transaction."""
         with redis.pipeline() as pipe:
-            pipe.mget([RECORDS + job_id for job_id in job_ids])
-            sets = (DUE, WAITING, POLLS, DRAWINGS, ENDED_MEDIA, ENDED)
-            for key in (*sets, *(INDEX + state for state in Status)):
+            pipe.mget([RECORD_PREFIX + job_id for job_id in job_ids])
+            sets = (DUE, PENDING_RESCUES, PENDING_POLLS, THUMBNAILS, ENDED_MEDIA, ENDED)
+            for key in (*sets, *(STATUS_PREFIX + state for state in Status)):
                 pipe.zrange(key, 0, -1, withscores=True)
             raw, *rows = pipe.execute()
         due, rescues, polls, drawings, kept, rest, *indexes = [

@@ -98,7 +98,7 @@ class Floor:
         def a_lease_later(job: Job | None, now: float) -> Job | None:
             return job and job.with_details(now, {"lease_until": now - 1, "next_check_at": now - 1})
 
-        self.wired.store.change(claim.job.id, a_lease_later)
+        self.wired.store.update(claim.job.id, a_lease_later)
         sweep(self.wired)
 
     def thumbnails(self, task: Task) -> list[MediaFile | None]:

@@ -15,20 +15,20 @@ from jobs.storage.base import companions, job_id_of
 from jobs.store import codec
 from jobs.store.keys import (
     BY,
-    DRAWINGS,
     DUE,
     ENDED,
     ENDED_MEDIA,
-    INDEX,
-    INPUTS,
-    LEFT,
-    LINE,
-    LINES,
-    NOTICES,
-    POLLS,
-    RECORDS,
-    TASKS,
-    WAITING,
+    INPUT_PREFIX,
+    NOTIFICATIONS,
+    ORPHANS,
+    PENDING_POLLS,
+    PENDING_RESCUES,
+    QUEUE_PREFIX,
+    QUEUES,
+    RECORD_PREFIX,
+    STATUS_PREFIX,
+    TASK_PREFIX,
+    THUMBNAILS,
 )
 from tests.harness.installation import Installation
 from tests.harness.line_books import line_books, placed
@@ -67,7 +67,7 @@ def _looked_at(installation: Installation, idle: bool) -> tuple[list[Job], list[
             *_names(redis, jobs),
             *_inputs(redis, jobs),
             *_secrets_in_rq(redis, installation),
-            *_media(installation.shelf, jobs, _members(redis, LEFT), idle=idle),
+            *_media(installation.shelf, jobs, _members(redis, ORPHANS), idle=idle),
         ]
     found += _secrets_in_logs(installation)
     if idle:
@@ -78,11 +78,11 @@ def _looked_at(installation: Installation, idle: bool) -> tuple[list[Job], list[
 def undrawn(installation: Installation) -> list[str]:
     """Whose thumbnails are still to be made."""
     with installation.redis.client() as redis:
-        return sorted(_members(redis, DRAWINGS))
+        return sorted(_members(redis, THUMBNAILS))
 
 
 def all_jobs(redis: Redis) -> list[Job]:
-    keys = list(redis.scan_iter(f"{RECORDS}*"))
+    keys = list(redis.scan_iter(f"{RECORD_PREFIX}*"))
     found = redis.mget(keys) if keys else []
     return [codec.decode(record) for record in found if isinstance(record, bytes)]
 
@@ -91,7 +91,7 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     """Every unfinished job is due and nothing else is; each index tells the truth."""
     unfinished = {job.id for job in jobs if not job.status.terminal}
     yield from _differences("due", unfinished, _members(redis, DUE))
-    for key, is_rescue in ((WAITING, True), (POLLS, False)):
+    for key, is_rescue in ((PENDING_RESCUES, True), (PENDING_POLLS, False)):
         wanted = {
             job.id
             for job in jobs
@@ -99,16 +99,18 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
         }
         yield from _differences(key, wanted, _members(redis, key))
     undrawn = {job.id for job in jobs if job.thumbnails_due_at}
-    yield from _differences("drawings", undrawn, _members(redis, DRAWINGS))
+    yield from _differences("drawings", undrawn, _members(redis, THUMBNAILS))
     ended = {job.id for job in jobs if job.status.terminal}
     with_media = {job.id for job in jobs if job.kept}
     yield from _differences("ended, with media", with_media, _members(redis, ENDED_MEDIA))
     yield from _differences("ended, without", ended - with_media, _members(redis, ENDED))
     owed = {job.id for job in jobs if job.notices}
-    yield from _differences("notices", owed, _members(redis, NOTICES))
+    yield from _differences("notices", owed, _members(redis, NOTIFICATIONS))
     for state in Status:
         ids = {job.id for job in jobs if job.status is state}
-        yield from _differences(f"the index of {state}", ids, _members(redis, INDEX + state))
+        yield from _differences(
+            f"the index of {state}", ids, _members(redis, STATUS_PREFIX + state)
+        )
 
 
 def _lines(redis: Redis, jobs: list[Job]) -> Iterator[str]:
@@ -116,8 +118,8 @@ def _lines(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     found, wanted = line_books(redis), placed(jobs)
     for key in sorted(found.keys() | wanted.keys()):
         yield from _differences(key, {*wanted.get(key, ())}, {*found.get(key, ())})
-    named = {_text(name) for name in redis.smembers(LINES)}
-    lines = {key for key in found if key.startswith(LINE)}
+    named = {_text(name) for name in redis.smembers(QUEUES)}
+    lines = {key for key in found if key.startswith(QUEUE_PREFIX)}
     yield from (f"{key} is not among the lines" for key in sorted(lines - named))
 
 
@@ -139,9 +141,9 @@ def _facets(redis: Redis, jobs: list[Job]) -> Iterator[str]:
 
 def _names(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     """BFL's name for a task leads to the one job that has it."""
-    own = {TASKS + name: job.id for job in jobs for name in {job.task_id} if name}
-    own = {key: job_id for key, job_id in own.items() if key != TASKS + job_id}
-    found = {_text(key): _text(redis.get(key)) for key in redis.scan_iter(f"{TASKS}*")}
+    own = {TASK_PREFIX + name: job.id for job in jobs for name in {job.task_id} if name}
+    own = {key: job_id for key, job_id in own.items() if key != TASK_PREFIX + job_id}
+    found = {_text(key): _text(redis.get(key)) for key in redis.scan_iter(f"{TASK_PREFIX}*")}
     yield from (
         f"{key} should lead to {own.get(key)}"
         for key in own.keys() | found.keys()
@@ -152,8 +154,8 @@ def _names(redis: Redis, jobs: list[Job]) -> Iterator[str]:
 def _inputs(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     """What is to be submitted is kept until BFL has it, and for a day where it never had it."""
     known = {job.id: job for job in jobs}
-    for key in redis.scan_iter(f"{INPUTS}*"):
-        job = known.get(_text(key).removeprefix(INPUTS))
+    for key in redis.scan_iter(f"{INPUT_PREFIX}*"):
+        job = known.get(_text(key).removeprefix(INPUT_PREFIX))
         if job is None or job.task_id is not None:
             yield f"{_text(key)} is of no use any more"
         elif job.status.terminal and redis.ttl(key) < 0:

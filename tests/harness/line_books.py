@@ -8,7 +8,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from jobs.job import Job
 from jobs.services import Services
 from jobs.status import Status
-from jobs.store.keys import ACTIVE, DUE, INPUTS, LINE, LINES, RECORDS, SENDING, TASKS
+from jobs.store.keys import (
+    ACTIVE,
+    DUE,
+    IN_FLIGHT,
+    INPUT_PREFIX,
+    QUEUE_PREFIX,
+    QUEUES,
+    RECORD_PREFIX,
+    TASK_PREFIX,
+)
 
 Books = dict[str, dict[str, float]]
 
@@ -18,7 +27,9 @@ _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
 
 def line_books(redis: Any) -> Books:
     """Every line and every set of slots that is not empty, with its members and their scores."""
-    keys = [key for kind in (LINE, ACTIVE, SENDING) for key in redis.scan_iter(f"{kind}*")]
+    keys = [
+        key for kind in (QUEUE_PREFIX, ACTIVE, IN_FLIGHT) for key in redis.scan_iter(f"{kind}*")
+    ]
     return {key.decode(): _members(redis, key) for key in keys}
 
 
@@ -31,9 +42,11 @@ def placed(jobs: Iterable[Job]) -> Books:
     books: Books = {}
     for job in jobs:
         if job.is_queued:
-            books.setdefault(f"{LINE}{job.model}", {})[job.id] = job.requeued_at or job.created_at
+            books.setdefault(f"{QUEUE_PREFIX}{job.model}", {})[job.id] = (
+                job.requeued_at or job.created_at
+            )
         if job.sent_at is not None:
-            books.setdefault(SENDING, {})[job.id] = job.sent_at
+            books.setdefault(IN_FLIGHT, {})[job.id] = job.sent_at
         if job.slot and job.status in _AT_BFL:
             for key in (ACTIVE, f"{ACTIVE}:{job.model}"):
                 books.setdefault(key, {})[job.id] = job.deadline
@@ -57,8 +70,8 @@ class LineBooks(RuleBasedStateMachine):
         jobs = self.jobs()
         found = line_books(self.redis)
         assert found == placed(jobs)
-        names = {name.decode() for name in self.redis.smembers(LINES)}
-        assert {key for key in found if key.startswith(LINE)} <= names
+        names = {name.decode() for name in self.redis.smembers(QUEUES)}
+        assert {key for key in found if key.startswith(QUEUE_PREFIX)} <= names
         unfinished = {job.id: job.next_check_at for job in jobs if not job.status.terminal}
         assert _members(self.redis, DUE) == unfinished
 
@@ -78,15 +91,15 @@ class LineBooks(RuleBasedStateMachine):
 
     def _check_input(self, job: Job) -> None:
         """Kept as long as it may be needed, and not for ever."""
-        ttl = self.redis.ttl(INPUTS + job.id)
+        ttl = self.redis.ttl(INPUT_PREFIX + job.id)
         if job.task_id is not None:
             assert ttl == -2
-            assert self.redis.get(TASKS + job.task_id) == job.id.encode()
+            assert self.redis.get(TASK_PREFIX + job.task_id) == job.id.encode()
         else:
             assert ttl == -1 if not job.status.terminal else ttl > 0
 
     def jobs(self) -> list[Job]:
-        assert len(self.posted) == len(self.redis.keys(f"{RECORDS}*"))
+        assert len(self.posted) == len(self.redis.keys(f"{RECORD_PREFIX}*"))
         return [self.loaded(job_id) for job_id in self.posted]
 
     def job(self, index: int) -> Job:

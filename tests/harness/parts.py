@@ -7,25 +7,25 @@ from redis import Redis
 
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock
-from jobs.store.job_store import Store
+from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
 from jobs.store.metrics import Metrics
 from jobs.store.refused_callbacks import RefusedCallbacks
-from jobs.store.rq_entries import RqEntries
+from jobs.store.rq_queue import RqQueue
 
 
 @dataclass(frozen=True)
 class Parts:
     """Everything that talks to Redis in one process."""
 
-    store: Store
-    pages: JobListing
+    store: JobStore
+    listing: JobListing
     metrics: Metrics
-    refusals: RefusedCallbacks
+    refused_callbacks: RefusedCallbacks
 
     @classmethod
     def over(cls, redis: Redis) -> Self:
         clock = Clock(redis)
-        rq_entries, batching = RqEntries(redis), Batching(redis)
-        store, metrics = Store(batching, rq_entries, clock), Metrics(redis, clock, rq_entries)
+        rq_queue, batching = RqQueue(redis), Batching(redis)
+        store, metrics = JobStore(batching, rq_queue, clock), Metrics(redis, clock, rq_queue)
         return cls(store, JobListing(redis), metrics, RefusedCallbacks(batching))

@@ -10,7 +10,7 @@ from jobs.job import Job
 from jobs.store import codec
 from jobs.store.commit import other_names
 from jobs.store.indexes import indexes
-from jobs.store.keys import RECORDS, TASKS
+from jobs.store.keys import RECORD_PREFIX, TASK_PREFIX
 
 BATCH = 1000
 VERSION = 7
@@ -29,8 +29,8 @@ def _write(redis: Redis, batch: list[Job]) -> None:
         for key, score in indexes(job).items():
             sets.setdefault(key, {})[job.id] = score
     pipe: Any = redis.pipeline(transaction=False)
-    pipe.mset({RECORDS + job.id: codec.encode(job, VERSION) for job in batch})
-    if names := {TASKS + name: job.id for job in batch for name in other_names(job)}:
+    pipe.mset({RECORD_PREFIX + job.id: codec.encode(job, VERSION) for job in batch})
+    if names := {TASK_PREFIX + name: job.id for job in batch for name in other_names(job)}:
         pipe.mset(names)
     for key, members in sets.items():
         pipe.zadd(key, members)

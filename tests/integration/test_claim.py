@@ -12,8 +12,8 @@ from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.report import Report
 from jobs.status import ReportKind, Source
-from jobs.store.job_store import Store
-from jobs.store.keys import RECORDS, WAITING
+from jobs.store.job_store import JobStore
+from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
@@ -31,17 +31,17 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def store(redis: Redis) -> Store:
+def store(redis: Redis) -> JobStore:
     return Parts.over(redis).store
 
 
-def ready(store: Store, *task_ids: str) -> None:
+def ready(store: JobStore, *task_ids: str) -> None:
     for task_id in task_ids:
         report = Report(task_id=task_id, news=ReportKind.READY, source=Source.CALLBACK, urls=(URL,))
         ingest.apply_report(store, report, PATIENCE)
 
 
-def taken(store: Store, job_id: str = "job") -> Claim:
+def taken(store: JobStore, job_id: str = "job") -> Claim:
     claim = Claim.take(store, job_id)
     assert claim is not None
     return claim
@@ -52,13 +52,13 @@ def with_the_lease_over(job: Job | None, now: float) -> Job | None:
     return job and job.with_details(now, {"lease_until": now - 1}).recheck(now)
 
 
-def lease_of(store: Store) -> float:
+def lease_of(store: JobStore) -> float:
     job = store.load("job")
     assert job is not None and job.lease_until is not None
     return job.lease_until
 
 
-def test_of_two_workers_that_looked_at_the_same_time_one_gets_the_job(store: Store) -> None:
+def test_of_two_workers_that_looked_at_the_same_time_one_gets_the_job(store: JobStore) -> None:
     ready(store, "job")
     quick: list[Claim] = []
 
@@ -67,7 +67,7 @@ def test_of_two_workers_that_looked_at_the_same_time_one_gets_the_job(store: Sto
             quick.append(taken(store))
         return job.claimed(now) if job and job.work_deadline is not None else job
 
-    change = store.change("job", slow)
+    change = store.update("job", slow)
     assert not change.written
     assert quick[0].commit(Job.renewed).rescue_attempts == 1
 
@@ -75,10 +75,10 @@ def test_of_two_workers_that_looked_at_the_same_time_one_gets_the_job(store: Sto
 # The fence.
 
 
-def test_whoever_was_taken_over_commits_nothing(store: Store) -> None:
+def test_whoever_was_taken_over_commits_nothing(store: JobStore) -> None:
     ready(store, "job")
     late = taken(store)
-    store.change("job", with_the_lease_over)
+    store.update("job", with_the_lease_over)
     quick = taken(store)
     before = store.load("job")
     with pytest.raises(ClaimLost):
@@ -87,27 +87,27 @@ def test_whoever_was_taken_over_commits_nothing(store: Store) -> None:
     assert quick.commit(Job.renewed).fencing_token > late.job.fencing_token
 
 
-def test_whoever_was_given_up_commits_nothing_before_the_next_one_comes(store: Store) -> None:
+def test_whoever_was_given_up_commits_nothing_before_the_next_one_comes(store: JobStore) -> None:
     ready(store, "job")
     late = taken(store)
-    store.change("job", with_the_lease_over)
+    store.update("job", with_the_lease_over)
     with pytest.raises(ClaimLost):
         late.commit(lambda job, now: job.expired(now, "too late"))
 
 
 @pytest.mark.parametrize("end", [Job.give_up, lambda job, now: job.refused(now, "x", "y")])
-def test_what_has_ended_is_not_committed_to(store: Store, end: Any) -> None:
+def test_what_has_ended_is_not_committed_to(store: JobStore, end: Any) -> None:
     ready(store, "job")
     claim = taken(store)
-    store.change("job", lambda job, now: job and end(job, now))
+    store.update("job", lambda job, now: job and end(job, now))
     with pytest.raises(ClaimLost):
         claim.commit(lambda job, now: job.stored(now, ()))
 
 
-def test_a_forgotten_job_is_not_committed_to(store: Store) -> None:
+def test_a_forgotten_job_is_not_committed_to(store: JobStore) -> None:
     ready(store, "job")
     claim = taken(store)
-    store.forget(claim.job)
+    store.delete(claim.job)
     with pytest.raises(ClaimLost):
         claim.commit(Job.renewed)
     assert store.load("job") is None
@@ -116,14 +116,14 @@ def test_a_forgotten_job_is_not_committed_to(store: Store) -> None:
 # The lease.
 
 
-def held(store: Store) -> tuple[Claims, Claim]:
+def held(store: JobStore) -> tuple[Claims, Claim]:
     claims, claim = Claims(), taken(store)
     claims.add(claim)
     return claims, claim
 
 
 def test_a_lease_is_renewed_while_its_work_makes_progress(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
     ready(store, "job")
@@ -135,7 +135,7 @@ def test_a_lease_is_renewed_while_its_work_makes_progress(
 
 
 def test_a_lease_is_not_renewed_when_nothing_moves(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
     ready(store, "job")
@@ -149,7 +149,7 @@ def test_a_lease_is_not_renewed_when_nothing_moves(
 
 
 def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready(store, "job")
     claim = taken(store)
@@ -163,7 +163,7 @@ def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
     assert claim.lost
 
 
-def test_a_process_that_was_stopped_judges_nobody_by_the_time_it_missed(store: Store) -> None:
+def test_a_process_that_was_stopped_judges_nobody_by_the_time_it_missed(store: JobStore) -> None:
     ready(store, "job")
     claims, claim = held(store)
     claim.allow(-60.0)
@@ -172,7 +172,7 @@ def test_a_process_that_was_stopped_judges_nobody_by_the_time_it_missed(store: S
 
 
 def test_a_worker_whose_work_is_over_renews_nothing(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
     ready(store, "job")
@@ -184,22 +184,24 @@ def test_a_worker_whose_work_is_over_renews_nothing(
 
 
 def test_a_worker_learns_that_its_job_was_taken_over(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
     ready(store, "job")
     claims, claim = held(store)
-    store.change("job", with_the_lease_over)
+    store.update("job", with_the_lease_over)
     assert claims.tend() == [] and claim.lost
 
 
 # A broken record.
 
 
-def test_a_broken_record_is_put_off_by_the_worker_that_finds_it(store: Store, redis: Redis) -> None:
+def test_a_broken_record_is_put_off_by_the_worker_that_finds_it(
+    store: JobStore, redis: Redis
+) -> None:
     ready(store, "broken", "good")
-    redis.set(RECORDS + "broken", b"1 {")
-    redis.zadd(WAITING, {"broken": 1.0})
+    redis.set(RECORD_PREFIX + "broken", b"1 {")
+    redis.zadd(PENDING_RESCUES, {"broken": 1.0})
     assert store.most_urgent() == "broken"
     assert Claim.take(store, "broken") is None
     assert store.most_urgent() == "good"

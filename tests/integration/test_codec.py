@@ -116,7 +116,7 @@ def typical(parts: Parts) -> str:
         lambda job, now: job.with_event(now, "webhook called"),
     ]
     for step in steps:
-        parts.store.change(job_id, step)
+        parts.store.update(job_id, step)
     return job_id
 
 

@@ -11,7 +11,7 @@ import pytest
 from jobs import submission
 from jobs.job import Job
 from jobs.status import Status
-from jobs.store.keys import POLLS, WAITING
+from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
 from tests.harness.floor import Floor
 from tests.harness.patience import wait_for
 from tests.sandbox import Task
@@ -27,13 +27,13 @@ def queued(floor: Floor, job_id: str) -> None:
     def begin(job: Job | None, now: float) -> Job:
         return job or submission.create(job_id, "flux-2-pro", now, {})
 
-    floor.wired.store.change(job_id, begin, new=True, submission=b'{"prompt": "a"}')
+    floor.wired.store.update(job_id, begin, new=True, submission=b'{"prompt": "a"}')
 
 
 def at_the_same_score(floor: Floor) -> None:
     """Whatever waits is equally urgent by its score."""
     redis: Any = floor.wired.redis
-    for key in (WAITING, POLLS):
+    for key in (PENDING_RESCUES, PENDING_POLLS):
         for member in redis.zrange(key, 0, -1):
             redis.zadd(key, {member: 1.0})
 
@@ -43,7 +43,7 @@ def unknown_to_bfl(floor: Floor, n: int) -> None:
     store, timeouts = floor.wired.store, floor.wired.settings.timeouts
     for number in range(n):
         begin = partial(Job.expected, f"expected-{number}", timeouts=timeouts)
-        store.change(
+        store.update(
             f"expected-{number}",
             lambda _job, now, begin=begin: begin(now=now).enqueue(now),  # type: ignore[misc]
             new=True,
@@ -64,9 +64,9 @@ def test_a_rescue_comes_before_a_submission_and_a_submission_before_any_poll(
     assert dispatcher.work()
     ours = floor.wired.store.load("ours")
     assert ours and ours.task_id, "the submission is next"
-    assert floor.wired.redis.zcard(POLLS) == POLLS_WAITING
+    assert floor.wired.redis.zcard(PENDING_POLLS) == POLLS_WAITING
     assert dispatcher.work()
-    assert floor.wired.redis.zcard(POLLS) == POLLS_WAITING - 1
+    assert floor.wired.redis.zcard(PENDING_POLLS) == POLLS_WAITING - 1
 
 
 def test_all_that_waits_is_done_before_the_task_ends_with_one_rq_job_taken_for_each(
@@ -157,7 +157,7 @@ def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
     job = floor.job(task)
     assert job.status is Status.FAILED and job.error and job.error.code == "poison"
     timeouts = floor.wired.settings.timeouts
-    floor.wired.store.change(
+    floor.wired.store.update(
         task.id, lambda job, now: job and submission.reopen(job, now, timeouts)
     )
     crash(floor, task)
@@ -172,7 +172,7 @@ def test_a_job_that_its_worker_gave_back_is_no_poison(floor: Floor) -> None:
         claim = Claim.take(floor.wired.store, task.id)
         assert claim is not None
         claim.commit(lambda job, now: job.back_off(now, 0.0))
-        floor.wired.store.change(task.id, lambda job, now: job and replace(job, next_check_at=now))
+        floor.wired.store.update(task.id, lambda job, now: job and replace(job, next_check_at=now))
         sweep(floor.wired)
     assert floor.job(task).status is Status.READY
 
@@ -191,5 +191,5 @@ def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
     assert not draining.is_alive()
     assert {floor.job(task).status for task in tasks} == {Status.READY}
     assert [task.id for task in tasks if floor.job(task).lease_until] == []
-    assert floor.wired.redis.zcard(WAITING) == 6
+    assert floor.wired.redis.zcard(PENDING_RESCUES) == 6
     assert list((floor.media_root / ".staging").iterdir()) == []

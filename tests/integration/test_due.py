@@ -15,8 +15,8 @@ from jobs.job import LEASE_SECONDS, Job
 from jobs.report import Failure, Report
 from jobs.services import Services
 from jobs.status import ReportKind, Source, Status
-from jobs.store.keys import DUE, POLLS, WAITING
-from jobs.store.rq_entries import QUEUE_NAME
+from jobs.store.keys import DUE, PENDING_POLLS, PENDING_RESCUES
+from jobs.store.rq_queue import QUEUE_NAME
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.redis_server import RQ_KEYS
@@ -78,7 +78,7 @@ def test_an_unfinished_job_is_due_when_its_record_says(
 def test_an_ended_job_is_never_due(wired: Services, redis: Redis, news: ReportKind) -> None:
     heard(wired, ReportKind.UNCLEAR)
     heard(wired, news)
-    assert due(redis) == {} and redis.zcard(WAITING) == redis.zcard(POLLS) == 0
+    assert due(redis) == {} and redis.zcard(PENDING_RESCUES) == redis.zcard(PENDING_POLLS) == 0
 
 
 def test_a_job_in_hand_is_due_when_its_lease_ends(wired: Services, redis: Redis) -> None:
@@ -86,7 +86,7 @@ def test_a_job_in_hand_is_due_when_its_lease_ends(wired: Services, redis: Redis)
     claim = Claim.take(wired.store, "job")
     assert claim is not None and due(redis) == {"job": pytest.approx(claim.job.lease_until)}
     assert claim.job.lease_until == pytest.approx(wired.store.now() + LEASE_SECONDS, abs=2)
-    assert redis.zcard(WAITING) == redis.zcard(POLLS) == 0
+    assert redis.zcard(PENDING_RESCUES) == redis.zcard(PENDING_POLLS) == 0
 
 
 def test_the_sweep_writes_the_entries_that_rq_has_lost(wired: Services, redis: Redis) -> None:
@@ -112,7 +112,7 @@ def test_the_sweep_takes_over_a_job_whose_worker_has_died(wired: Services, redis
     def a_lease_later(job: Job | None, now: float) -> Job | None:
         return job and job.with_details(now, {"lease_until": now - 1, "next_check_at": now - 1})
 
-    wired.store.change("job", a_lease_later)
+    wired.store.update("job", a_lease_later)
     sweep(wired)
     assert wired.store.most_urgent() == "job" and "job" in entries(redis)
     assert Claim.take(wired.store, "job") is not None
@@ -133,7 +133,7 @@ def test_the_sweep_ends_what_is_past_its_deadline(wired: Services, redis: Redis)
     def too_late(job: Job | None, now: float) -> Job | None:
         return job and job.with_details(now, {"deadline": now - 1, "next_check_at": now - 1})
 
-    wired.store.change("job", too_late)
+    wired.store.update("job", too_late)
     sweep(wired)
     job = wired.store.load("job")
     assert job is not None and job.status is Status.LOST

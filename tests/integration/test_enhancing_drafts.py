@@ -64,7 +64,7 @@ class Drafts:
         return body
 
     def change(self, **facts: Any) -> None:
-        self.wired.store.change(self.id, lambda job, _now: job and replace(job, **facts))
+        self.wired.store.update(self.id, lambda job, _now: job and replace(job, **facts))
 
 
 def opened(redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox, **more: str) -> Drafts:

@@ -10,7 +10,7 @@ from jobs.errors import UnknownJob, WrongStatus
 from jobs.job import Job
 from jobs.report import Report
 from jobs.status import ReportKind, Source, Status
-from jobs.store.job_store import Store
+from jobs.store.job_store import JobStore
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
@@ -19,19 +19,19 @@ PATIENCE = Timeouts(60.0, 3600.0)
 
 
 @pytest.fixture
-def store(redis_server: RedisServer) -> Iterator[Store]:
+def store(redis_server: RedisServer) -> Iterator[JobStore]:
     with redis_server.client() as client:
         yield Parts.over(client).store
 
 
-def test_a_callback_proves_that_there_is_a_task(store: Store) -> None:
+def test_a_callback_proves_that_there_is_a_task(store: JobStore) -> None:
     report = Report(task_id="job", news=ReportKind.PROGRESS, source=Source.CALLBACK)
     assert ingest.apply_report(store, report, PATIENCE) == store.load("job")
 
 
 @pytest.mark.parametrize("source", [Source.POLL, Source.REPLAY])
 def test_an_answer_about_a_forgotten_job_does_not_bring_it_back(
-    store: Store, source: Source
+    store: JobStore, source: Source
 ) -> None:
     report = Report(task_id="job", news=ReportKind.PROGRESS, source=source)
     with pytest.raises(UnknownJob):
@@ -40,13 +40,13 @@ def test_an_answer_about_a_forgotten_job_does_not_bring_it_back(
 
 
 @pytest.fixture
-def submitted(store: Store) -> Job:
+def submitted(store: JobStore) -> Job:
     """A job that Fluxkeep submitted, and that BFL knows as `task`."""
 
     def begin(_job: Job | None, now: float) -> Job:
         return replace(Job.expected("task", now, PATIENCE, "own"), is_submission=True)
 
-    store.change("own", begin, new=True)
+    store.update("own", begin, new=True)
     found = store.load("own")
     assert found is not None
     return found
@@ -57,7 +57,7 @@ def submitted(store: Store) -> Job:
 )
 @pytest.mark.parametrize("named", ["task", "own"])
 def test_a_callback_at_the_general_address_changes_no_job_that_fluxkeep_submitted(
-    store: Store, submitted: Job, news: ReportKind, named: str
+    store: JobStore, submitted: Job, news: ReportKind, named: str
 ) -> None:
     report = Report(task_id=named, news=news, source=Source.CALLBACK, urls=("https://a/b",))
     with pytest.raises(WrongStatus):
@@ -66,7 +66,7 @@ def test_a_callback_at_the_general_address_changes_no_job_that_fluxkeep_submitte
     assert store.load("task", exactly=True) is None
 
 
-def test_its_own_address_still_reaches_a_submitted_job(store: Store, submitted: Job) -> None:
+def test_its_own_address_still_reaches_a_submitted_job(store: JobStore, submitted: Job) -> None:
     report = Report(task_id="task", news=ReportKind.FAILED, source=Source.CALLBACK)
     ended = ingest.apply_report(store, report, PATIENCE, submitted.id)
     assert ended.status is Status.FAILED and store.load("task") == ended

@@ -23,8 +23,8 @@ from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.report import Failure, Report, Taken
 from jobs.status import REOPENABLE, ReportKind, Source
-from jobs.store.keys import LINE, LINES, PAUSES
-from jobs.store.submission_queue import EVERYTHING
+from jobs.store.keys import CIRCUITS, QUEUE_PREFIX, QUEUES
+from jobs.store.submission_queue import ALL_MODELS
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.line_books import SMALL_MAX, TOTAL_MAX, LineBooks
@@ -82,7 +82,7 @@ class Line(LineBooks):
     def post(self, model: str) -> None:
         job_id = f"job-{next(self.numbers)}"
         facts: dict[str, Any] = {}
-        self.store.change(
+        self.store.update(
             job_id,
             lambda job, now: job or submission.create(job_id, model, now, facts),
             new=True,
@@ -94,7 +94,7 @@ class Line(LineBooks):
     @rule(index=INDEXES)
     def forget(self, index: int) -> None:
         job = self.job(index)
-        self.store.forget(job)
+        self.store.delete(job)
         self.posted.remove(job.id)
         self.unanswered.discard(job.id)
 
@@ -102,7 +102,7 @@ class Line(LineBooks):
     @rule(index=INDEXES)
     def replay(self, index: int) -> None:
         before = self.job(index)
-        change = self.store.change(before.id, self._reopened)
+        change = self.store.update(before.id, self._reopened)
         assert change.written is (before.status in REOPENABLE)
         self.unanswered.discard(before.id)  # the operator takes that upon himself
 
@@ -116,7 +116,7 @@ class Line(LineBooks):
         found = self.submission_queue.next()
         if found is None:
             return
-        head = self.redis.zrange(LINE + found.model, 0, 0)[0].decode()
+        head = self.redis.zrange(QUEUE_PREFIX + found.model, 0, 0)[0].decode()
         assert found.job_id == head, "first come, first served"
         claim = Claim.admit(self.services, found)
         assert claim is not None, "nobody else was there"
@@ -156,16 +156,16 @@ class Line(LineBooks):
         def take(job: Job | None, now: float) -> Job | None:
             return submission.confirm(job, now, answer, self.timeouts, calls=True) if job else None
 
-        self.store.change(claim.job.id, take)
-        self.submission_queue.resume(claim.probes)
+        self.store.update(claim.job.id, take)
+        self.submission_queue.close_circuits(claim.probes)
         self.unanswered.discard(claim.job.id)
 
     @precondition(lambda self: self.sending)
-    @rule(index=INDEXES, scope=st.sampled_from([EVERYTHING, None]))
+    @rule(index=INDEXES, scope=st.sampled_from([ALL_MODELS, None]))
     def postpone(self, index: int, scope: str | None) -> None:
         """429 for its model, or 402 for all."""
         claim = self.sending.pop(index % len(self.sending))
-        self.submission_queue.pause(scope or claim.job.model or "", "no", 60.0)
+        self.submission_queue.open_circuit(scope or claim.job.model or "", "no", 60.0)
         self._commit(claim, lambda job, now: submission.requeue(job, now, "no"))
 
     @precondition(lambda self: self.sending)
@@ -261,18 +261,18 @@ class Line(LineBooks):
             changes = {name: now + by for name, by in moved.items() if getattr(job, name)}
             return job.with_details(now, changes) if job else None
 
-        self.store.change(job_id, step)
+        self.store.update(job_id, step)
 
     @rule()
     def pauses_end(self) -> None:
-        for pause in self.submission_queue.pauses():
-            self.redis.hset(PAUSES, pause.scope, '1.000 [1.0, 1, "no"]')
+        for pause in self.submission_queue.open_circuits():
+            self.redis.hset(CIRCUITS, pause.scope, '1.000 [1.0, 1, "no"]')
 
     @rule()
     def sweep(self) -> None:
         sweep(self.services)
         if self.submission_queue.next(only_look=True):
-            assert self.redis.llen(self.services.rq_entries.queue_key), "somebody is told of it"
+            assert self.redis.llen(self.services.rq_queue.queue_key), "somebody is told of it"
 
     @precondition(lambda self: self.posted)
     @rule(index=INDEXES)
@@ -280,8 +280,8 @@ class Line(LineBooks):
         """And the next look at the job puts it right."""
         job = self.job(index)
         if job.is_queued:
-            self.redis.zrem(f"{LINE}{job.model}", job.id)
-            self.redis.srem(LINES, f"{LINE}{job.model}")
+            self.redis.zrem(f"{QUEUE_PREFIX}{job.model}", job.id)
+            self.redis.srem(QUEUES, f"{QUEUE_PREFIX}{job.model}")
             self._age(job.id, {"next_check_at": -1.0})
             look_after(self.services, job.id)
 

@@ -9,8 +9,8 @@ from redis import Redis
 from jobs.config.rate_limits import Quota
 from jobs.errors import StoreUnavailable
 from jobs.store.batching import Batching
-from jobs.store.keys import ACQUAINTED, GUESSES, RATES
-from jobs.store.rate_limiter import ACQUAINTED_SECONDS, GUESSES_ALLOWED, RateLimiter, used
+from jobs.store.keys import KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
+from jobs.store.rate_limiter import KNOWN_CLIENT_SECONDS, WRONG_KEYS_MAX, RateLimiter, used
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
 
@@ -31,61 +31,67 @@ def rate_limiter(redis: Redis) -> RateLimiter:
 
 def guessed(rate_limiter: RateLimiter, address: str) -> None:
     """So many wrong keys that no more are taken."""
-    while rate_limiter.guess(address).wait == 0:
+    while rate_limiter.record_wrong_key(address).retry_after_seconds == 0:
         pass
 
 
 def test_a_quota_is_used_up_one_by_one_and_no_further(rate_limiter: RateLimiter) -> None:
     readings = [rate_limiter.admit("app", FIVE_A_DAY, HOME) for _ in range(7)]
-    assert [reading.left for reading in readings] == [4, 3, 2, 1, 0, 0, 0]
-    assert [reading.wait > 0 for reading in readings] == [False] * 5 + [True] * 2
+    assert [reading.remaining for reading in readings] == [4, 3, 2, 1, 0, 0, 0]
+    assert [reading.retry_after_seconds > 0 for reading in readings] == [False] * 5 + [True] * 2
 
 
 def test_whoever_is_refused_is_told_when_the_next_one_is_back(rate_limiter: RateLimiter) -> None:
     *_, last = [rate_limiter.admit("app", FIVE_A_DAY, HOME) for _ in range(6)]
-    assert 86400 / 5 - 60 < last.wait <= 86400 / 5
-    assert 86400 - 60 < last.whole_in <= 86400
+    assert 86400 / 5 - 60 < last.retry_after_seconds <= 86400 / 5
+    assert 86400 - 60 < last.reset_seconds <= 86400
 
 
 def test_what_was_used_grows_back(rate_limiter: RateLimiter) -> None:
     brisk = Quota(20, 1)
-    while rate_limiter.admit("app", brisk, HOME).wait == 0:
+    while rate_limiter.admit("app", brisk, HOME).retry_after_seconds == 0:
         pass
-    wait_for("one more", lambda: rate_limiter.admit("app", brisk, HOME).wait == 0, 10)
+    wait_for(
+        "one more", lambda: rate_limiter.admit("app", brisk, HOME).retry_after_seconds == 0, 10
+    )
 
 
 def test_many_at_once_do_not_get_more(rate_limiter: RateLimiter) -> None:
     with ThreadPoolExecutor(8) as pool:
         readings = list(pool.map(lambda _: rate_limiter.admit("app", FIVE_A_DAY, HOME), range(40)))
-    assert sum(reading.wait == 0 for reading in readings) == 5
+    assert sum(reading.retry_after_seconds == 0 for reading in readings) == 5
 
 
 def test_each_name_has_a_quota_of_its_own_wherever_it_asks_from(rate_limiter: RateLimiter) -> None:
     for _ in range(5):
         rate_limiter.admit("app", FIVE_A_DAY, HOME)
-    assert rate_limiter.admit("app", FIVE_A_DAY, ABROAD).wait > 0
-    assert rate_limiter.admit("other", FIVE_A_DAY, HOME).left == 4
+    assert rate_limiter.admit("app", FIVE_A_DAY, ABROAD).retry_after_seconds > 0
+    assert rate_limiter.admit("other", FIVE_A_DAY, HOME).remaining == 4
 
 
 def test_without_a_quota_nothing_is_counted(rate_limiter: RateLimiter, redis: Redis) -> None:
-    assert {rate_limiter.admit("app", None, HOME).wait for _ in range(50)} == {0}
-    assert not list(redis.scan_iter(f"{RATES}*"))
+    assert {rate_limiter.admit("app", None, HOME).retry_after_seconds for _ in range(50)} == {0}
+    assert not list(redis.scan_iter(f"{RATE_PREFIX}*"))
 
 
 def test_a_rate_that_was_too_low_for_a_moment_locks_nobody_out(rate_limiter: RateLimiter) -> None:
-    while rate_limiter.admit("app", Quota(1, 86400), HOME).wait == 0:
+    while rate_limiter.admit("app", Quota(1, 86400), HOME).retry_after_seconds == 0:
         pass
-    assert rate_limiter.admit("app", Quota(600, 60), HOME).left == 599
+    assert rate_limiter.admit("app", Quota(600, 60), HOME).remaining == 599
 
 
 def test_who_guesses_too_often_has_to_wait_even_with_a_key_that_is_right(
     rate_limiter: RateLimiter,
 ) -> None:
-    readings = [rate_limiter.guess(ABROAD) for _ in range(GUESSES_ALLOWED.requests + 1)]
-    assert [reading.wait > 0 for reading in readings] == [False] * GUESSES_ALLOWED.requests + [True]
+    readings = [rate_limiter.record_wrong_key(ABROAD) for _ in range(WRONG_KEYS_MAX.requests + 1)]
+    assert [reading.retry_after_seconds > 0 for reading in readings] == [
+        False
+    ] * WRONG_KEYS_MAX.requests + [True]
     right = rate_limiter.admit("app", FIVE_A_DAY, ABROAD)
-    assert right.guesses and right.wait == pytest.approx(readings[-1].wait, abs=1)
-    assert rate_limiter.admit("app", FIVE_A_DAY, HOME).left == 4
+    assert right.is_blocked_address and right.retry_after_seconds == pytest.approx(
+        readings[-1].retry_after_seconds, abs=1
+    )
+    assert rate_limiter.admit("app", FIVE_A_DAY, HOME).remaining == 4
 
 
 def test_a_guesser_does_not_lock_out_whoever_came_from_there_before(
@@ -93,8 +99,8 @@ def test_a_guesser_does_not_lock_out_whoever_came_from_there_before(
 ) -> None:
     rate_limiter.admit("app", FIVE_A_DAY, ABROAD)
     guessed(rate_limiter, ABROAD)
-    assert rate_limiter.admit("app", FIVE_A_DAY, ABROAD).left == 3
-    assert rate_limiter.admit("other", FIVE_A_DAY, ABROAD).guesses
+    assert rate_limiter.admit("app", FIVE_A_DAY, ABROAD).remaining == 3
+    assert rate_limiter.admit("other", FIVE_A_DAY, ABROAD).is_blocked_address
 
 
 def test_nothing_is_remembered_for_longer_than_it_is_of_use(
@@ -103,16 +109,18 @@ def test_nothing_is_remembered_for_longer_than_it_is_of_use(
     rate_limiter.admit("app", Quota(5, 60), HOME)
     guessed(rate_limiter, HOME)
     assert 0 < redis.pttl(used("app", Quota(5, 60))) <= 12_100
-    assert 0 < redis.pttl(f"{GUESSES}{HOME}") <= GUESSES_ALLOWED.seconds * 1000 + 100
-    assert 0 < redis.ttl(f"{ACQUAINTED}{HOME} app") <= ACQUAINTED_SECONDS
+    assert 0 < redis.pttl(f"{WRONG_KEYS_PREFIX}{HOME}") <= WRONG_KEYS_MAX.seconds * 1000 + 100
+    assert 0 < redis.ttl(f"{KNOWN_CLIENT_PREFIX}{HOME} app") <= KNOWN_CLIENT_SECONDS
 
 
 def test_a_redis_that_is_full_counts_nothing_and_lets_in(
     rate_limiter: RateLimiter, redis_server: RedisServer
 ) -> None:
     redis_server.set_maxmemory(1)
-    assert [rate_limiter.admit("app", FIVE_A_DAY, HOME).wait for _ in range(9)] == [0] * 9
-    assert rate_limiter.guess(HOME).wait == 0
+    assert [rate_limiter.admit("app", FIVE_A_DAY, HOME).retry_after_seconds for _ in range(9)] == [
+        0
+    ] * 9
+    assert rate_limiter.record_wrong_key(HOME).retry_after_seconds == 0
 
 
 def test_a_redis_that_is_gone_is_said(rate_limiter: RateLimiter, redis_server: RedisServer) -> None:
@@ -120,4 +128,4 @@ def test_a_redis_that_is_gone_is_said(rate_limiter: RateLimiter, redis_server: R
     with pytest.raises(StoreUnavailable):
         rate_limiter.admit("app", FIVE_A_DAY, HOME)
     with pytest.raises(StoreUnavailable):
-        rate_limiter.guess(HOME)
+        rate_limiter.record_wrong_key(HOME)

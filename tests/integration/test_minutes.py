@@ -8,9 +8,9 @@ from redis import Redis
 from jobs.errors import StoreUnavailable
 from jobs.store.clock import Clock
 from jobs.store.counters import Histogram
-from jobs.store.keys import MINUTES
+from jobs.store.keys import TIME_SERIES
 from jobs.store.metrics import Metrics
-from jobs.store.rq_entries import RqEntries
+from jobs.store.rq_queue import RqQueue
 from jobs.store.time_series import MINUTE_SECONDS, MINUTES_KEPT, Sample, Series, TimeSeries
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
@@ -66,7 +66,7 @@ def test_what_is_older_than_an_hour_is_not_shown() -> None:
 def test_counters_that_redis_lost_began_anew() -> None:
     given = course((0, 50), (1, 3), (1.1, 5))
     assert rises(given) == [3, 2]
-    assert given.risen() == {"heard": 5}
+    assert given.increases() == {"heard": 5}
 
 
 def test_several_counters_rise_together() -> None:
@@ -101,34 +101,35 @@ def test_a_share_of_what_was_observed_stayed_under(
 
 
 def test_a_rise_is_seen_at_once(time_series: TimeSeries, redis: Redis) -> None:
-    time_series.take()
-    Parts.over(redis).store.count({"heard": 7})
-    assert time_series.course().per_minute(["heard"])[-2:] in ([0, 7], [7, 0])
+    time_series.sample()
+    Parts.over(redis).store.increment({"heard": 7})
+    assert time_series.last_hour().per_minute(["heard"])[-2:] in ([0, 7], [7, 0])
 
 
 def test_each_minute_has_one_sample_whoever_takes_it(time_series: TimeSeries, redis: Redis) -> None:
-    at = [time_series.take() for _ in range(20)]
+    at = [time_series.sample() for _ in range(20)]
     periods = {moment // MINUTE_SECONDS for moment in at}
-    assert redis.zcard(MINUTES) == len(periods)
+    assert redis.zcard(TIME_SERIES) == len(periods)
 
 
 def test_a_sample_that_is_an_hour_old_goes(time_series: TimeSeries, redis: Redis) -> None:
-    now = time_series.take()
-    redis.delete(MINUTES)
+    now = time_series.sample()
+    redis.delete(TIME_SERIES)
     period = now // MINUTE_SECONDS * MINUTE_SECONDS
     redis.zadd(
-        MINUTES, {f"{period - 60 * ago:.0f} heard {ago}": period - 60 * ago for ago in range(1, 70)}
+        TIME_SERIES,
+        {f"{period - 60 * ago:.0f} heard {ago}": period - 60 * ago for ago in range(1, 70)},
     )
-    time_series.take()
-    assert MINUTES_KEPT - 1 <= redis.zcard(MINUTES) <= MINUTES_KEPT
+    time_series.sample()
+    assert MINUTES_KEPT - 1 <= redis.zcard(TIME_SERIES) <= MINUTES_KEPT
 
 
 def test_the_whole_pulse_does_without_samples(redis: Redis) -> None:
-    assert Metrics(redis, Clock(redis), RqEntries(redis)).totals().counts == {}
-    assert TimeSeries(redis, Clock(redis)).course().per_minute(["heard"]) == [0] * MINUTES_KEPT
+    assert Metrics(redis, Clock(redis), RqQueue(redis)).totals().counts == {}
+    assert TimeSeries(redis, Clock(redis)).last_hour().per_minute(["heard"]) == [0] * MINUTES_KEPT
 
 
 def test_without_redis_nothing_is_known(time_series: TimeSeries, redis_server: RedisServer) -> None:
     redis_server.kill()
     with pytest.raises(StoreUnavailable):
-        time_series.course()
+        time_series.last_hour()

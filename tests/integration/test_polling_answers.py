@@ -22,7 +22,7 @@ def expected(floor: Floor, task: Task, *, own_host: bool = True, **facts: Any) -
         known = job or Job.expected(task.id, now - 100, floor.wired.settings.timeouts)
         return replace(known, polling_url=url, **facts).enqueue(now)
 
-    floor.wired.store.change(task.id, expect, new=True)
+    floor.wired.store.update(task.id, expect, new=True)
 
 
 def asked(floor: Floor, task: Task) -> Job:

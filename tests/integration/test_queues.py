@@ -15,9 +15,9 @@ from rq.serializers import JSONSerializer
 from jobs import ingest
 from jobs.report import Report
 from jobs.status import ReportKind, Source
-from jobs.store import rq_entries
-from jobs.store.job_store import Store
-from jobs.store.rq_entries import ENTRY_TTL_SECONDS, QUEUE_NAME
+from jobs.store import rq_queue
+from jobs.store.job_store import JobStore
+from jobs.store.rq_queue import QUEUE_NAME, RQ_JOB_TTL_SECONDS
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
@@ -41,7 +41,7 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def store(redis: Redis) -> Store:
+def store(redis: Redis) -> JobStore:
     return Parts.over(redis).store
 
 
@@ -74,19 +74,19 @@ def a_worker_process(
         cached.cache_clear()
 
 
-def test_rq_reads_back_the_entry_that_the_store_wrote(store: Store, queue: Queue) -> None:
+def test_rq_reads_back_the_entry_that_the_store_wrote(store: JobStore, queue: Queue) -> None:
     ingest.apply_report(store, ready("job"), PATIENCE)
     assert len(queue) == 1
     entry = queue.jobs[0]
     fetched = RqJob.fetch(entry.id, connection=queue.connection, serializer=JSONSerializer)
     for found in (entry, fetched):
-        assert found.func_name == rq_entries.TASK
+        assert found.func_name == rq_queue.TASK
         assert (list(found.args), found.kwargs) == (["job"], {})
         assert (found.origin, found.get_status()) == (QUEUE_NAME, JobStatus.QUEUED)
-        assert found.timeout == rq_entries.TASK_TIMEOUT_SECONDS
+        assert found.timeout == rq_queue.TASK_TIMEOUT_SECONDS
 
 
-def test_an_entry_names_the_job_and_nothing_else_of_it(store: Store, redis: Redis) -> None:
+def test_an_entry_names_the_job_and_nothing_else_of_it(store: JobStore, redis: Redis) -> None:
     ingest.apply_report(store, ready("job"), PATIENCE)
     entry = RqJob.fetch(
         Queue(QUEUE_NAME, connection=redis).job_ids[0],
@@ -97,36 +97,38 @@ def test_an_entry_names_the_job_and_nothing_else_of_it(store: Store, redis: Redi
     assert "canary" not in known and "example.com" not in known
 
 
-def test_rq_knows_the_queue_and_forgets_an_entry_nobody_takes(store: Store, redis: Redis) -> None:
+def test_rq_knows_the_queue_and_forgets_an_entry_nobody_takes(
+    store: JobStore, redis: Redis
+) -> None:
     ingest.apply_report(store, ready("job"), PATIENCE)
     queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
     assert Queue.all(connection=redis, serializer=JSONSerializer) == [queue]
     left = redis.ttl(queue.jobs[0].key)
-    assert left in range(1, ENTRY_TTL_SECONDS + 1)
+    assert left in range(1, RQ_JOB_TTL_SECONDS + 1)
 
 
-def test_each_job_that_newly_waits_gets_one_entry(store: Store, queue: Queue) -> None:
+def test_each_job_that_newly_waits_gets_one_entry(store: JobStore, queue: Queue) -> None:
     for task_id in ("one", "two", "one", "two"):
         ingest.apply_report(store, ready(task_id), PATIENCE)
     assert sorted(list(entry.args) for entry in queue.jobs) == [["one"], ["two"]]
 
 
-def test_a_job_nobody_waits_for_gets_none(store: Store, queue: Queue) -> None:
+def test_a_job_nobody_waits_for_gets_none(store: JobStore, queue: Queue) -> None:
     failed = Report(task_id="job", news=ReportKind.FAILED, source=Source.CALLBACK)
     ingest.apply_report(store, failed, PATIENCE)
     assert len(queue) == 0
 
 
-def test_an_entry_that_got_lost_is_written_again(store: Store, queue: Queue) -> None:
+def test_an_entry_that_got_lost_is_written_again(store: JobStore, queue: Queue) -> None:
     ingest.apply_report(store, ready("job"), PATIENCE)
     queue.delete(delete_jobs=True)
-    store.hint(store.due(10).unhinted)
+    store.enqueue(store.due(10).without_rq_job)
     assert [list(entry.args) for entry in queue.jobs] == [["job"]]
-    assert store.due(10).unhinted == ()
+    assert store.due(10).without_rq_job == ()
 
 
 @pytest.mark.usefixtures("a_worker_process")
-def test_a_worker_of_rq_runs_the_entries(store: Store, queue: Queue) -> None:
+def test_a_worker_of_rq_runs_the_entries(store: JobStore, queue: Queue) -> None:
     for task_id in ("one", "two"):
         ingest.apply_report(store, ready(task_id), PATIENCE)
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
@@ -143,9 +145,9 @@ def test_a_worker_of_rq_runs_the_entries(store: Store, queue: Queue) -> None:
 
 
 @pytest.mark.usefixtures("a_worker_process")
-def test_an_entry_for_work_that_is_done_does_no_harm(store: Store, queue: Queue) -> None:
+def test_an_entry_for_work_that_is_done_does_no_harm(store: JobStore, queue: Queue) -> None:
     ingest.apply_report(store, ready("job"), PATIENCE)
-    store.hint(["job", "job", "nobody"])
+    store.enqueue(["job", "job", "nobody"])
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
     worker.work(burst=True)
     job = store.load("job")
@@ -155,22 +157,22 @@ def test_an_entry_for_work_that_is_done_does_no_harm(store: Store, queue: Queue)
 
 
 def test_an_entry_has_the_very_fields_that_rq_itself_would_write(
-    store: Store, queue: Queue
+    store: JobStore, queue: Queue
 ) -> None:
-    store.hint(["job-1"])
+    store.enqueue(["job-1"])
     (entry_id,) = queue.get_job_ids()
     kept: Any = queue.connection.hgetall(RqJob.key_for(entry_id))
     found = {name.decode(): value.decode() for name, value in kept.items()}
     own = RqJob.create(
-        rq_entries.TASK,
+        rq_queue.TASK,
         args=("job-1",),
         id=entry_id,
         connection=queue.connection,
         serializer=JSONSerializer,
         origin=QUEUE_NAME,
-        timeout=rq_entries.TASK_TIMEOUT_SECONDS,
+        timeout=rq_queue.TASK_TIMEOUT_SECONDS,
         result_ttl=0,
-        failure_ttl=rq_entries.FAILURE_TTL_SECONDS,
+        failure_ttl=rq_queue.FAILURE_TTL_SECONDS,
         status=JobStatus.QUEUED,
     )
     own.enqueued_at = own.created_at

@@ -189,7 +189,7 @@ def test_a_late_worker_leaves_its_file_to_the_job_that_is_under_way(floor: Floor
 def test_a_late_worker_of_a_forgotten_job_leaves_nothing(floor: Floor) -> None:
     task = floor.ready()
     claim = claimed(floor, task)
-    floor.wired.store.forget(claim.job)
+    floor.wired.store.delete(claim.job)
     with pytest.raises(ClaimLost):
         rescue.rescue(floor.wired, claim)
     assert list(floor.wired.media.listing()) == []
@@ -203,7 +203,7 @@ def called_with_a_dead_url(floor: Floor, task: Task) -> None:
     url = f"{floor.box.url}/gone/sample.jpeg"
     report = Report(task_id=task.id, news=ReportKind.READY, source=Source.CALLBACK, urls=(url,))
     ingest.apply_report(floor.wired.store, report, floor.wired.settings.timeouts)
-    floor.wired.store.change(task.id, lambda job, _now: job and replace(job, refreshed=True))
+    floor.wired.store.update(task.id, lambda job, _now: job and replace(job, refreshed=True))
 
 
 def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(floor: Floor) -> None:
@@ -239,7 +239,7 @@ def test_what_a_sidecar_says_is_stored_is_deleted_only_with_its_job(floor: Floor
     floor.wired.redis.flushall()
     recovery.delete_superseded(floor.wired, job)
     assert floor.wired.media.size(job.media[0].key) is not None
-    floor.wired.store.forget(job)
+    floor.wired.store.delete(job)
     recovery.delete_superseded(floor.wired, job)
     assert list(floor.wired.media.listing()) == []
 

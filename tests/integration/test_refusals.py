@@ -8,7 +8,7 @@ from redis import Redis
 from jobs import ingest
 from jobs.report import Report
 from jobs.status import ReportKind, Source
-from jobs.store.keys import REFUSALS
+from jobs.store.keys import REFUSED_CALLBACKS_PREFIX
 from jobs.store.refused_callbacks import KEPT_MAX, KEPT_SECONDS
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
@@ -34,13 +34,13 @@ def parts(redis: Redis) -> Parts:
 
 
 def reasons(parts: Parts, job_id: str) -> list[str]:
-    (moments,) = parts.refusals.of([job_id])
+    (moments,) = parts.refused_callbacks.latest([job_id])
     return [moment.detail["reason"] for moment in moments]
 
 
 def test_a_refusal_for_a_known_job_is_kept_beside_its_record(parts: Parts) -> None:
     before = parts.store.load("known")
-    parts.refusals.note("known", "wrong secret")
+    parts.refused_callbacks.record("known", "wrong secret")
     assert reasons(parts, "known") == ["wrong secret"]
     assert parts.store.load("known") == before
 
@@ -49,14 +49,14 @@ def test_a_refusal_for_a_known_job_is_kept_beside_its_record(parts: Parts) -> No
 def test_a_refusal_for_a_job_nobody_knows_is_only_counted(
     parts: Parts, redis: Redis, job_id: str | None
 ) -> None:
-    parts.refusals.note(job_id, "wrong secret")
+    parts.refused_callbacks.record(job_id, "wrong secret")
     assert parts.metrics.totals().counts[COUNTER] == 1
-    assert list(redis.scan_iter(f"{REFUSALS}*")) == []
+    assert list(redis.scan_iter(f"{REFUSED_CALLBACKS_PREFIX}*")) == []
 
 
 def test_of_many_refusals_the_latest_are_kept_for_a_while(parts: Parts, redis: Redis) -> None:
     for n in range(3 * KEPT_MAX):
-        parts.refusals.note("known", f"reason {n}")
+        parts.refused_callbacks.record("known", f"reason {n}")
     assert reasons(parts, "known") == [f"reason {n}" for n in range(2 * KEPT_MAX, 3 * KEPT_MAX)]
     assert parts.metrics.totals().counts[COUNTER] == 3 * KEPT_MAX
-    assert 0 < int(redis.ttl(f"{REFUSALS}known")) <= KEPT_SECONDS
+    assert 0 < int(redis.ttl(f"{REFUSED_CALLBACKS_PREFIX}known")) <= KEPT_SECONDS

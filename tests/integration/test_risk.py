@@ -10,9 +10,9 @@ from jobs.config.concurrency import Limits
 from jobs.report import Report
 from jobs.status import ReportKind, Source
 from jobs.store.clock import Clock
-from jobs.store.expiring import JOBS_READ_MAX, ExpiringUrls
-from jobs.store.job_store import Store
-from jobs.store.keys import RECORDS
+from jobs.store.expiring_urls import JOBS_READ_MAX, ExpiringUrls
+from jobs.store.job_store import JobStore
+from jobs.store.keys import RECORD_PREFIX
 from jobs.store.submission_queue import Queue, SubmissionQueue
 from jobs.submission import create
 from jobs.timeouts import Timeouts
@@ -29,11 +29,11 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def store(redis: Redis) -> Store:
+def store(redis: Redis) -> JobStore:
     return Parts.over(redis).store
 
 
-def ready(store: Store, job_id: str, life: float) -> None:
+def ready(store: JobStore, job_id: str, life: float) -> None:
     """BFL has called: the URL lives so many seconds from now."""
     report = Report(
         task_id=job_id,
@@ -45,41 +45,41 @@ def ready(store: Store, job_id: str, life: float) -> None:
     ingest.apply_report(store, report, PATIENCE)
 
 
-def put_in_line(store: Store, job_id: str, model: str) -> None:
-    store.change(job_id, lambda _, now: create(job_id, model, now, {}), submission=b"{}")
+def put_in_line(store: JobStore, job_id: str, model: str) -> None:
+    store.update(job_id, lambda _, now: create(job_id, model, now, {}), submission=b"{}")
 
 
 def at_risk(redis: Redis, limit: int = 10) -> list[str]:
     return [job.id for job in ExpiringUrls(redis).most_urgent(limit)]
 
 
-def test_the_job_whose_url_dies_first_is_named_first(store: Store, redis: Redis) -> None:
+def test_the_job_whose_url_dies_first_is_named_first(store: JobStore, redis: Redis) -> None:
     for name, life in {"calm": 500, "urgent": 5, "dead": -20, "middle": 90}.items():
         ready(store, name, life)
     assert at_risk(redis) == ["dead", "urgent", "middle", "calm"]
     assert at_risk(redis, 2) == ["dead", "urgent"]
 
 
-def test_a_job_that_a_worker_is_at_is_at_risk_as_well(store: Store, redis: Redis) -> None:
+def test_a_job_that_a_worker_is_at_is_at_risk_as_well(store: JobStore, redis: Redis) -> None:
     ready(store, "in hand", 5)
-    store.change("in hand", lambda job, now: job and job.claimed(now))
+    store.update("in hand", lambda job, now: job and job.claimed(now))
     assert at_risk(redis) == ["in hand"]
 
 
-def test_the_most_urgent_is_found_among_very_many(store: Store, redis: Redis) -> None:
+def test_the_most_urgent_is_found_among_very_many(store: JobStore, redis: Redis) -> None:
     for n in range(3 * JOBS_READ_MAX):
         ready(store, f"job-{n}", 400 - n)
     assert at_risk(redis, 2) == [f"job-{3 * JOBS_READ_MAX - 1}", f"job-{3 * JOBS_READ_MAX - 2}"]
 
 
-def test_a_broken_record_hides_nobody(store: Store, redis: Redis) -> None:
+def test_a_broken_record_hides_nobody(store: JobStore, redis: Redis) -> None:
     ready(store, "broken", 5)
     ready(store, "whole", 50)
-    redis.set(RECORDS + "broken", "1 {")
+    redis.set(RECORD_PREFIX + "broken", "1 {")
     assert at_risk(redis) == ["whole"]
 
 
-def test_who_waits_for_a_slot_is_counted_by_model(store: Store, redis: Redis) -> None:
+def test_who_waits_for_a_slot_is_counted_by_model(store: JobStore, redis: Redis) -> None:
     for job_id, model in {"a": "flux-dev", "b": "flux-dev", "c": "flux-tools/vto-v2"}.items():
         put_in_line(store, job_id, model)
     slot_usage = SubmissionQueue(

@@ -13,8 +13,8 @@ from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.report import Report
 from jobs.status import ReportKind, Source, Status
-from jobs.store.job_store import Store
-from jobs.store.keys import RECORDS
+from jobs.store.job_store import JobStore
+from jobs.store.keys import RECORD_PREFIX
 from jobs.store.search import Search
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
@@ -46,15 +46,15 @@ def report(
     )
 
 
-def accepted(store: Store, *task_ids: str, news: ReportKind = ReportKind.READY) -> None:
+def accepted(store: JobStore, *task_ids: str, news: ReportKind = ReportKind.READY) -> None:
     for task_id in task_ids:
         ingest.apply_report(store, report(task_id, news), PATIENCE)
 
 
-def born(store: Store, job_id: str, at: float, state: Status = Status.SUBMITTED) -> None:
+def born(store: JobStore, job_id: str, at: float, state: Status = Status.SUBMITTED) -> None:
     """A job with a given time of creation."""
     job = replace(Job.expected(job_id, at, PATIENCE), status=state)
-    store.change(job_id, lambda _job, _now: job, new=True)
+    store.update(job_id, lambda _job, _now: job, new=True)
 
 
 @pytest.fixture
@@ -69,14 +69,14 @@ def parts(redis: Redis) -> Parts:
 
 
 @pytest.fixture
-def store(parts: Parts) -> Store:
+def store(parts: Parts) -> JobStore:
     return parts.store
 
 
 # Races.
 
 
-def test_no_update_is_lost_between_writers(store: Store) -> None:
+def test_no_update_is_lost_between_writers(store: JobStore) -> None:
     accepted(store, "job")
 
     def add_one(_: int) -> None:
@@ -84,7 +84,7 @@ def test_no_update_is_lost_between_writers(store: Store) -> None:
             count = (job.metadata if job else {}).get("count", 0)
             return job.with_details(now, {"metadata": {"count": count + 1}}) if job else None
 
-        store.change("job", step)
+        store.update("job", step)
 
     with ThreadPoolExecutor(4) as writers:
         list(writers.map(add_one, range(200)))
@@ -92,14 +92,14 @@ def test_no_update_is_lost_between_writers(store: Store) -> None:
     assert job is not None and job.metadata == {"count": 200}
 
 
-def test_only_one_of_many_workers_gets_a_job(store: Store) -> None:
+def test_only_one_of_many_workers_gets_a_job(store: JobStore) -> None:
     accepted(store, "job")
     with ThreadPoolExecutor(8) as workers:
         claims = list(workers.map(lambda _: Claim.take(store, "job"), range(16)))
     assert len([claim for claim in claims if claim]) == 1
 
 
-def test_a_writer_who_comes_second_starts_from_what_the_first_one_wrote(store: Store) -> None:
+def test_a_writer_who_comes_second_starts_from_what_the_first_one_wrote(store: JobStore) -> None:
     accepted(store, "job")
     seen: list[int] = []
 
@@ -107,27 +107,27 @@ def test_a_writer_who_comes_second_starts_from_what_the_first_one_wrote(store: S
         assert job is not None
         seen.append(job.version)
         if len(seen) == 1:
-            store.change("job", lambda other, at: other and other.with_event(at, "the first"))
+            store.update("job", lambda other, at: other and other.with_event(at, "the first"))
         return job.with_event(now, "the second")
 
-    after = store.change("job", step).after
+    after = store.update("job", step).after
     assert after is not None and len(set(seen)) == 2
     assert [moment.what for moment in after.timeline][-2:] == ["the first", "the second"]
 
 
-def test_a_step_that_changes_nothing_writes_nothing(store: Store, redis: Redis) -> None:
+def test_a_step_that_changes_nothing_writes_nothing(store: JobStore, redis: Redis) -> None:
     accepted(store, "job")
-    before = redis.get(RECORDS + "job")
-    assert not store.change("job", lambda job, _now: job).written
-    assert redis.get(RECORDS + "job") == before
+    before = redis.get(RECORD_PREFIX + "job")
+    assert not store.update("job", lambda job, _now: job).written
+    assert redis.get(RECORD_PREFIX + "job") == before
 
 
-def test_a_claim_on_a_forgotten_job_is_not_good_for_its_namesake(store: Store) -> None:
+def test_a_claim_on_a_forgotten_job_is_not_good_for_its_namesake(store: JobStore) -> None:
     accepted(store, "job")
     old = Claim.take(store, "job")
     assert old
-    store.forget(old.job)
-    store.change("job", lambda _job, now: Job.expected("job", now, PATIENCE), new=True)
+    store.delete(old.job)
+    store.update("job", lambda _job, now: Job.expected("job", now, PATIENCE), new=True)
     accepted(store, "job")
     new = Claim.take(store, "job")
     assert new
@@ -139,7 +139,7 @@ def test_a_claim_on_a_forgotten_job_is_not_good_for_its_namesake(store: Store) -
 
 
 @pytest.fixture
-def a_counted_store(redis_server: RedisServer) -> Iterator[Store]:
+def a_counted_store(redis_server: RedisServer) -> Iterator[JobStore]:
     """Warm: its scripts are loaded and it has heard the clock."""
     pool = ConnectionPool.from_url(redis_server.url, connection_class=CountingConnection)
     with Redis(connection_pool=pool) as client:
@@ -150,7 +150,7 @@ def a_counted_store(redis_server: RedisServer) -> Iterator[Store]:
     pool.disconnect()
 
 
-def test_a_fresh_callback_costs_one_round_trip(a_counted_store: Store) -> None:
+def test_a_fresh_callback_costs_one_round_trip(a_counted_store: JobStore) -> None:
     accepted(a_counted_store, "job")
     assert CountingConnection.sent == 1
 
@@ -158,7 +158,7 @@ def test_a_fresh_callback_costs_one_round_trip(a_counted_store: Store) -> None:
 @pytest.mark.parametrize("second", [ReportKind.READY, ReportKind.FAILED, ReportKind.PROGRESS])
 @pytest.mark.parametrize("first", [ReportKind.PROGRESS, ReportKind.READY, ReportKind.FAILED])
 def test_a_callback_for_a_known_job_costs_two_round_trips(
-    a_counted_store: Store, first: ReportKind, second: ReportKind
+    a_counted_store: JobStore, first: ReportKind, second: ReportKind
 ) -> None:
     accepted(a_counted_store, "job", news=first)
     CountingConnection.sent = 0
@@ -174,7 +174,7 @@ def pages(parts: Parts, limit: int, meanwhile: int = 0) -> list[list[str]]:
     found: list[list[str]] = []
     position = None
     while True:
-        jobs, position = parts.pages.page(Search(), limit, position)
+        jobs, position = parts.listing.page(Search(), limit, position)
         found.append([job.id for job in jobs])
         if position is None:
             return found
@@ -205,13 +205,13 @@ def test_a_page_shows_only_the_states_that_were_asked_for(parts: Parts) -> None:
     accepted(parts.store, "ready")
     accepted(parts.store, "failed", news=ReportKind.FAILED)
     assert [
-        job.id for job in parts.pages.page(Search(statuses=(Status.FAILED,)), 10, None).jobs
+        job.id for job in parts.listing.page(Search(statuses=(Status.FAILED,)), 10, None).jobs
     ] == ["failed"]
 
 
-def test_a_record_reads_back_the_same(store: Store) -> None:
+def test_a_record_reads_back_the_same(store: JobStore) -> None:
     accepted(store, "job")
-    change = store.change(
+    change = store.update(
         "job", lambda job, now: job and job.claimed(now).with_event(now, "x", y=[1])
     )
     assert change.written and store.load("job") == change.after

@@ -18,8 +18,8 @@ from jobs.job import Job
 from jobs.report import Report
 from jobs.services import Services
 from jobs.status import ReportKind, Source
-from jobs.store.job_store import Store
-from jobs.store.keys import DUE, RECORDS, WAITING
+from jobs.store.job_store import JobStore
+from jobs.store.keys import DUE, PENDING_RESCUES, RECORD_PREFIX
 from jobs.store.search import Search
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
@@ -31,7 +31,7 @@ PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 
 
-def accepted(store: Store, *task_ids: str, news: ReportKind = ReportKind.READY) -> None:
+def accepted(store: JobStore, *task_ids: str, news: ReportKind = ReportKind.READY) -> None:
     urls = (URL,) if news is ReportKind.READY else ()
     for task_id in task_ids:
         report = Report(task_id=task_id, news=news, source=Source.CALLBACK, urls=urls)
@@ -57,7 +57,7 @@ def parts(redis: Redis) -> Parts:
 
 
 @pytest.fixture
-def store(parts: Parts) -> Store:
+def store(parts: Parts) -> JobStore:
     return parts.store
 
 
@@ -77,7 +77,7 @@ def wired(redis: Redis, tmp_path: Path) -> Services:
 
 
 def test_without_memory_nothing_is_recorded_not_even_in_part(
-    store: Store, redis: Redis, redis_server: RedisServer
+    store: JobStore, redis: Redis, redis_server: RedisServer
 ) -> None:
     redis_server.set_maxmemory(1)
     with pytest.raises(StoreUnavailable):
@@ -89,16 +89,16 @@ def test_without_memory_nothing_is_recorded_not_even_in_part(
 
 
 def test_without_memory_a_known_job_stays_as_it_was(
-    store: Store, redis: Redis, redis_server: RedisServer
+    store: JobStore, redis: Redis, redis_server: RedisServer
 ) -> None:
     accepted(store, "job", news=ReportKind.PROGRESS)
-    before = redis.get(RECORDS + "job")
+    before = redis.get(RECORD_PREFIX + "job")
     redis_server.set_maxmemory(1)
     with pytest.raises(StoreUnavailable):
         accepted(store, "job")
     redis_server.set_maxmemory(0)
-    assert redis.get(RECORDS + "job") == before
-    assert redis.zcard(WAITING) == 0 and list(redis.scan_iter(RQ_KEYS)) == []
+    assert redis.get(RECORD_PREFIX + "job") == before
+    assert redis.zcard(PENDING_RESCUES) == 0 and list(redis.scan_iter(RQ_KEYS)) == []
 
 
 # Broken records.
@@ -108,9 +108,9 @@ def test_without_memory_a_known_job_stays_as_it_was(
 def a_broken_record_before_a_good_one(wired: Services, redis: Redis) -> Services:
     """Both wait for a worker and are due, the broken one first."""
     accepted(wired.store, "broken", "good")
-    redis.set(RECORDS + "broken", b"1 {")
+    redis.set(RECORD_PREFIX + "broken", b"1 {")
     redis.zadd(DUE, {"broken": 1.0, "good": 2.0})
-    redis.zadd(WAITING, {"broken": 1.0})
+    redis.zadd(PENDING_RESCUES, {"broken": 1.0})
     return wired
 
 
@@ -137,16 +137,16 @@ def test_a_broken_record_does_not_hide_the_others_from_a_list(
     a_broken_record_before_a_good_one: Services,
 ) -> None:
     wired = a_broken_record_before_a_good_one
-    assert [job.id for job in wired.pages.page(Search(), 10, None).jobs] == ["good"]
+    assert [job.id for job in wired.listing.page(Search(), 10, None).jobs] == ["good"]
     with pytest.raises(UnreadableRecord):
         wired.store.load("broken")
 
 
 def test_a_due_id_without_a_record_is_cleared_away(wired: Services, redis: Redis) -> None:
     redis.zadd(DUE, {"nobody": 1.0})
-    redis.zadd(WAITING, {"nobody": 1.0})
+    redis.zadd(PENDING_RESCUES, {"nobody": 1.0})
     sweep(wired)
-    assert redis.zcard(DUE) == redis.zcard(WAITING) == 0
+    assert redis.zcard(DUE) == redis.zcard(PENDING_RESCUES) == 0
 
 
 # Forgetting.
@@ -154,18 +154,18 @@ def test_a_due_id_without_a_record_is_cleared_away(wired: Services, redis: Redis
 
 @pytest.mark.parametrize("news", ReportKind)
 def test_a_forgotten_job_leaves_no_trace(
-    parts: Parts, store: Store, redis: Redis, news: ReportKind
+    parts: Parts, store: JobStore, redis: Redis, news: ReportKind
 ) -> None:
     accepted(store, "job", news=news)
-    parts.refusals.note("job", "wrong secret")
+    parts.refused_callbacks.record("job", "wrong secret")
     job = store.load("job")
     assert job
-    store.forget(job)
+    store.delete(job)
     assert store.load("job") is None
     assert {bytes(key) for key in redis.scan_iter("fluxkeep:*")} <= {
-        b"fluxkeep:counts",
+        b"fluxkeep:counters",
         b"fluxkeep:events",
-        b"fluxkeep:forgotten:job",
+        b"fluxkeep:tombstone:job",
     }
 
 
@@ -191,17 +191,17 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
         lambda parts: accepted(parts.store, "job"),
         lambda parts: parts.store.due(1),
         lambda parts: parts.store.most_urgent(),
-        lambda parts: parts.pages.page(Search(), 1, None),
-        lambda parts: parts.store.forget(Job.expected("job", 0.0, PATIENCE)),
-        lambda parts: parts.store.hint(["job"]),
+        lambda parts: parts.listing.page(Search(), 1, None),
+        lambda parts: parts.store.delete(Job.expected("job", 0.0, PATIENCE)),
+        lambda parts: parts.store.enqueue(["job"]),
         lambda parts: parts.store.postpone("job", 1.0),
-        lambda parts: parts.store.count({"x": 1}),
+        lambda parts: parts.store.increment({"x": 1}),
         lambda parts: parts.metrics.record_heartbeat("x", 1.0),
-        lambda parts: parts.metrics.seen(),
+        lambda parts: parts.metrics.heartbeat_ages(),
         lambda parts: parts.metrics.ping(),
         lambda parts: parts.metrics.totals(),
-        lambda parts: parts.refusals.note("job", "wrong secret"),
-        lambda parts: parts.refusals.of(["job"]),
+        lambda parts: parts.refused_callbacks.record("job", "wrong secret"),
+        lambda parts: parts.refused_callbacks.latest(["job"]),
     ],
 )
 def test_every_question_to_a_missing_redis_ends_the_same_way(
@@ -215,7 +215,7 @@ def test_every_question_to_a_missing_redis_ends_the_same_way(
 
 
 def test_what_is_recorded_survives_the_death_of_redis(
-    store: Store, redis_server: RedisServer
+    store: JobStore, redis_server: RedisServer
 ) -> None:
     accepted(store, "job")
     redis_server.kill()
@@ -274,11 +274,11 @@ def test_the_clock_is_that_of_redis_and_not_of_this_machine(
         store = parts.store
         assert store.now() == pytest.approx(1_000_000_000.0, abs=5)
         server.clock += 600
-        parts.metrics.seen()  # any answer of Redis brings its clock along
+        parts.metrics.heartbeat_ages()  # any answer of Redis brings its clock along
         assert store.now() == pytest.approx(1_000_000_600.0, abs=5)
 
 
-def test_the_clock_goes_on_between_two_answers(store: Store) -> None:
+def test_the_clock_goes_on_between_two_answers(store: JobStore) -> None:
     before, began = store.now(), time.monotonic()
     time.sleep(0.05)
     assert store.now() - before == pytest.approx(time.monotonic() - began, abs=0.02)

@@ -62,9 +62,9 @@ def test_a_strict_model_is_remembered_for_a_day(bench: Bench) -> None:
     submit(bench, "a", "flux-3-image")
     (only,) = submit(bench, "b", "flux-3-image")
     assert "webhook_url" not in only and bench.job("b").task_id
-    ttl = bench.redis.ttl("fluxkeep:strict:flux-3-image")
+    ttl = bench.redis.ttl("fluxkeep:strict_model:flux-3-image")
     assert 86_000 < ttl <= 86_400
-    bench.redis.delete("fluxkeep:strict:flux-3-image")
+    bench.redis.delete("fluxkeep:strict_model:flux-3-image")
     assert len(submit(bench, "c", "flux-3-image")) == 2
 
 

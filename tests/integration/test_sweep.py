@@ -17,7 +17,7 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
     """The job raises an error that nobody foresaw when its deadline has passed."""
     store, timeouts = floor.wired.store, floor.wired.settings.timeouts
     for name in ("bad", "good"):
-        store.change(
+        store.update(
             name,
             lambda _job, now, name=name: Job.expected(name, now - 7200, timeouts),  # type: ignore[misc]
             new=True,
@@ -36,7 +36,7 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
 
 def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(floor: Floor) -> None:
     timeouts = floor.wired.settings.timeouts
-    floor.wired.store.change(
+    floor.wired.store.update(
         "job", lambda _job, now: Job.expected("job", now - 7200, timeouts), new=True
     )
 

@@ -55,7 +55,7 @@ def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay
         nowhere = f"{floor.box.url}/results/nowhere/sample.jpeg"
         return job and job.with_details(now, {"urls": (*job.urls, nowhere)})
 
-    floor.wired.store.change(task.id, half_there)
+    floor.wired.store.update(task.id, half_there)
     assert floor.take(task)
     assert floor.job(task).status is Status.EXPIRED
     assert floor.downloads(task) == 1
@@ -73,7 +73,7 @@ def test_a_polling_url_on_record_is_checked_before_the_key_goes_there(floor: Flo
     def bent(job: Job | None, now: float) -> Job | None:
         return job and job.with_details(now, {"polling_url": elsewhere})
 
-    floor.wired.store.change(task.id, bent)
+    floor.wired.store.update(task.id, bent)
     assert floor.take(task)
     assert [seen.target for seen in floor.box.requests] == []
     assert floor.job(task).status is Status.SUBMITTED
@@ -144,13 +144,13 @@ def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(floor: Floor) -> N
     claim = Claim.take(floor.wired.store, task.id)
     assert claim is not None
     rescue.rescue(floor.wired, claim)  # and then its worker was killed
-    floor.wired.redis.delete(floor.wired.rq_entries.queue_key)
+    floor.wired.redis.delete(floor.wired.rq_queue.queue_key)
     sweep(floor.wired)
-    assert floor.wired.redis.llen(floor.wired.rq_entries.queue_key) == 1
+    assert floor.wired.redis.llen(floor.wired.rq_queue.queue_key) == 1
     assert not floor.take(task)
     assert all(floor.thumbnails(task))
     sweep(floor.wired)
-    assert floor.wired.redis.llen(floor.wired.rq_entries.queue_key) == 1
+    assert floor.wired.redis.llen(floor.wired.rq_queue.queue_key) == 1
 
 
 def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(floor: Floor) -> None:
@@ -160,7 +160,7 @@ def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(floor: Floor) -> N
     rescue.rescue(floor.wired, claim)
     job = floor.job(task)
     floor.wired.media.delete(job.media[0].key)
-    floor.wired.store.forget(job)
+    floor.wired.store.delete(job)
     thumbnails.keep(floor.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     assert [path for path in floor.media_root.rglob("*") if path.is_file()] == []
     assert floor.wired.store.due_thumbnails() is None

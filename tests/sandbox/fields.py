@@ -16,12 +16,12 @@ class Misfit(ValueError):
 
 def read_fields(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
     """The checked values of `given`, ready for the constructor of `kind`; raises Misfit."""
-    rq_entries = get_type_hints(kind)
+    hints = get_type_hints(kind)
     known = {field.name for field in fields(kind)}
     for name in given:
         if name not in known:
             raise Misfit(name, "Extra inputs are not permitted", "extra_forbidden")
-    return {name: _read(name, value, rq_entries[name]) for name, value in given.items()}
+    return {name: _read(name, value, hints[name]) for name, value in given.items()}
 
 
 def _read(name: str, value: Any, hint: Any) -> Any:

@@ -193,7 +193,7 @@ def test_a_silent_process_is_named(
         over.metrics.record_heartbeat(process, over.store.now() - limit - 5)
         said = shell.run("doctor")
         installation.start(process)
-        wait_for("it is seen again", lambda: over.metrics.seen()[process] < limit, 30)
+        wait_for("it is seen again", lambda: over.metrics.heartbeat_ages()[process] < limit, 30)
     assert failed(said) == [process]
     assert "was last seen" in said.words
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from jobs.store.announcements import ANNOUNCED_MAX
+from jobs.store.announcements import EVENTS_MAX
 from jobs.store.keys import EVENTS
 from tests.harness import Client, Installation, RedisServer, TcpProxy
 from tests.harness.installation import KEYS
@@ -194,8 +194,8 @@ def test_who_was_too_long_away_is_told_so(
         client.put_job("early")
         before.wait_for(1)
     with redis_server.client() as redis, redis.pipeline() as pipe:
-        for _ in range(ANNOUNCED_MAX + 500):
-            pipe.xadd(EVENTS, {"id": "gone", "status": "stored"}, maxlen=ANNOUNCED_MAX)
+        for _ in range(EVENTS_MAX + 500):
+            pipe.xadd(EVENTS, {"id": "gone", "status": "stored"}, maxlen=EVENTS_MAX)
         pipe.execute()
     client.put_job("late")
     with all_events(installation, before.last_id) as watcher:

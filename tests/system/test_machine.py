@@ -26,7 +26,7 @@ from jobs.media_file import MediaFile
 from jobs.report import Failure, Moderation, Report
 from jobs.services import Services
 from jobs.status import REOPENABLE, ReportKind, Source, Status
-from jobs.store.keys import POLLS, WAITING
+from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
 from jobs.timeouts import Timeouts
 from receiver import create_app
 from tests.harness import RedisServer
@@ -207,7 +207,7 @@ class Installation(RuleBasedStateMachine):
             moved = {name: now + at for name, at in moments.items() if getattr(job, name)}
             return job.with_details(now, moved)
 
-        self.store.change(task_id, step)
+        self.store.update(task_id, step)
 
     @rule()
     def lose_the_entries_of_rq(self) -> None:
@@ -220,8 +220,8 @@ class Installation(RuleBasedStateMachine):
         sweep(self.services)
         assert self.store.due(100).ids == ()
         assert all(self.job(job_id).status.terminal for job_id in late)
-        assert self.redis.llen(self.services.rq_entries.queue_key) >= sum(
-            map(self.redis.zcard, (WAITING, POLLS))
+        assert self.redis.llen(self.services.rq_queue.queue_key) >= sum(
+            map(self.redis.zcard, (PENDING_RESCUES, PENDING_POLLS))
         )
 
     @rule(task_id=IDS)

@@ -124,9 +124,11 @@ def test_a_rescue_that_waits_for_a_worker_is_told_with_its_age_and_life(scene: S
 
 
 def test_every_metric_of_the_rules_and_the_dashboard_exists(scene: Scene) -> None:
-    scene.installation.redis.client().hset("fluxkeep:pauses", "*", '9999999999.000 [0, 1, "tried"]')
+    scene.installation.redis.client().hset(
+        "fluxkeep:circuits", "*", '9999999999.000 [0, 1, "tried"]'
+    )
     told = {family.name for family in text_string_to_metric_families(page(scene))}
-    scene.installation.redis.client().delete("fluxkeep:pauses")
+    scene.installation.redis.client().delete("fluxkeep:circuits")
     for file in (RULES, DASHBOARD):
         named = set(re.findall(r"\bfluxkeep_\w+", file.read_text()))
         assert len(named) > 10

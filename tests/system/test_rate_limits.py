@@ -188,6 +188,6 @@ def test_no_key_and_no_guess_is_in_redis_or_in_a_log(two_webs: Installation) -> 
     guess(two_webs, "2001:db8::1", 1)
     with two_webs.redis.client() as redis:
         names = [name.decode() for name in redis.scan_iter("fluxkeep:*")]
-    assert "fluxkeep:guesses:2001:db8::/64" in names
+    assert "fluxkeep:wrong_keys:2001:db8::/64" in names
     said = json.dumps(names) + two_webs.logs()
     assert not [key for key in (*KEYS.values(), *MORE_KEYS.values(), "guess-0") if key in said]

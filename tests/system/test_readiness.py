@@ -49,7 +49,7 @@ def silent_since(installation: Installation, process: str, seconds: float) -> No
 def ready_since(installation: Installation, job_id: str, seconds: float) -> None:
     """The job's URLs have been known for so long."""
     with installation.redis.client() as redis:
-        Parts.over(redis).store.change(
+        Parts.over(redis).store.update(
             job_id, lambda job, now: job and job.with_details(now, {"ready_at": now - seconds})
         )
 

@@ -45,7 +45,7 @@ def take_from(name: str) -> Damage:
 
 
 def forget_record(archive: Archive, job: Job) -> None:
-    archive.services.store.forget(job)
+    archive.services.store.delete(job)
 
 
 def remove_object(archive: Archive, job: Job) -> None:
@@ -66,7 +66,7 @@ def orphaned_note(archive: Archive, _job: Job) -> None:
 
 def only_the_note(archive: Archive, job: Job) -> None:
     archive.services.media.remove(key(job))
-    archive.services.store.forget(job)
+    archive.services.store.delete(job)
 
 
 def lost_name(archive: Archive, job: Job) -> None:
@@ -86,7 +86,7 @@ def stray_member(archive: Archive, _job: Job) -> None:
 
 
 def stray_in_line(archive: Archive, _job: Job) -> None:
-    archive.redis.zadd("fluxkeep:line:flux-2-pro", {"nobody": 1})
+    archive.redis.zadd("fluxkeep:queue:flux-2-pro", {"nobody": 1})
 
 
 def lost_under_way(archive: Archive, _job: Job) -> None:
@@ -108,7 +108,7 @@ DAMAGES = {
     "due although it has ended": (set_score("fluxkeep:due", 4e9), "fluxkeep:due"),
     "active although it has ended": (set_score("fluxkeep:active", 4e9), "fluxkeep:active"),
     "active as another model": (set_score("fluxkeep:active:flux", 4e9), "does not belong"),
-    "in line as another model": (set_score("fluxkeep:line:flux", 4e9), "does not belong"),
+    "in line as another model": (set_score("fluxkeep:queue:flux", 4e9), "does not belong"),
     "no name": (lost_name, "fluxkeep:task:"),
     "a name of nobody": (stray_name, "which has no record"),
     "a wrong name": (wrong_name, "which is another task's"),
@@ -174,7 +174,7 @@ def drawn(archive: Archive) -> Job:
     job = archive.stored()
     thumbnails.keep(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     store = archive.services.store
-    store.change(job.id, lambda job, now: job and thumbnail_steps.finished(job, now))
+    store.update(job.id, lambda job, now: job and thumbnail_steps.finished(job, now))
     sidecars.keep_true(store, archive.services.media, job.id)
     after = archive.job(job)
     assert after and after.media[0].thumbnail and after.thumbnails_due_at is None
@@ -249,7 +249,7 @@ def test_media_that_outlive_their_record_are_no_damage(
     archive: Archive, shell: CommandLine
 ) -> None:
     job = archive.stored(31)
-    archive.services.store.forget(job)
+    archive.services.store.delete(job)
     assert shell.run("repair", "--dry-run") == CLEAN
     found = shell.run("repair", RETAIN_MEDIA_DAYS="30.5")
     assert "was stored long enough" in found.out and archive.objects() == []

@@ -108,7 +108,7 @@ def test_a_forgotten_job_leaves_nothing_behind(scene: Scene) -> None:
     assert [requests.get(link, timeout=10).status_code for link in links] == [410, 410]
     with scene.installation.redis.client() as redis:
         left = [key for key in redis.scan_iter("*") if task.id.encode() in key]
-        assert left == [f"fluxkeep:forgotten:{task.id}".encode()] and redis.ttl(left[0]) > 0
+        assert left == [f"fluxkeep:tombstone:{task.id}".encode()] and redis.ttl(left[0]) > 0
 
 
 def test_a_late_callback_does_not_bring_a_forgotten_job_back_until_it_is_expected_again(

@@ -127,7 +127,7 @@ def test_what_is_too_old_for_a_record_stays_without(archive: Archive, shell: Com
     archive.redis.flushall()
     said = shell.run("repair", RETAIN_MEDIA_DAYS="90")
     assert "has outlived its record" in said.out and archive.job(job) is None
-    assert archive.redis.zcard("fluxkeep:left") == 1
+    assert archive.redis.zcard("fluxkeep:orphans") == 1
     assert shell.run("repair", "--dry-run", RETAIN_MEDIA_DAYS="90") == CLEAN
     assert "1 repaired" in shell.run("repair", RETAIN_JOBS_DAYS="forever").out
 
@@ -137,7 +137,7 @@ def test_an_interrupted_repair_is_repeated(archive: Archive, shell: CommandLine)
     archive.redis.flushall()
     shell.run("repair")
     for job in jobs[:3]:
-        archive.services.store.forget(job)
+        archive.services.store.delete(job)
     assert shell.run("repair").out.endswith("3 found, 3 repaired\n")
 
 

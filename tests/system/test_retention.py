@@ -64,7 +64,7 @@ def test_records_go_when_their_time_is_over_and_nothing_is_left_of_them(opened: 
     archive = opened(**WEEK)
     before = archive.keys()
     jobs = [archive.stored(31), archive.failed(31), archive.stored(40, files=3)]
-    archive.services.refusals.note(jobs[0].id, "no secret")
+    archive.services.refused_callbacks.record(jobs[0].id, "no secret")
     clear(archive)
     assert [archive.job(job) for job in jobs] == [None, None, None]
     assert archive.keys() == before and archive.objects() == []
@@ -90,7 +90,7 @@ def test_media_without_a_record_go_by_their_own_clock(opened: Open) -> None:
     before, old = archive.keys(), archive.stored(31, files=2)
     clear(archive)
     assert archive.job(old) is None and len(archive.objects()) == 4
-    assert archive.keys() == [*before, "fluxkeep:left"]
+    assert archive.keys() == [*before, "fluxkeep:orphans"]
     later = opened(RETAIN_MEDIA_DAYS="30.5")
     clear(later)
     assert archive.keys() == before and archive.objects() == []
@@ -113,7 +113,7 @@ def test_a_job_that_has_not_ended_is_never_touched(opened: Open) -> None:
 def test_a_job_that_was_opened_again_is_off_the_clock(opened: Open) -> None:
     archive = opened(**WEEK)
     job = archive.failed(400)
-    reopen = archive.services.store.change(
+    reopen = archive.services.store.update(
         job.id, lambda job, now: job and submission.reopen(job, now, Timeouts(60, 3600))
     ).after
     clear(archive)
@@ -136,7 +136,7 @@ def test_a_clearance_that_was_cut_off_is_finished_by_the_next(opened: Open, step
         lambda: services.media.remove(companions(first.key)[0]),
         lambda: services.media.remove(first.key),
         lambda: services.media.delete(second.key),
-        lambda: services.store.change(old.id, mark),
+        lambda: services.store.update(old.id, mark),
     ]
     for step in done[: steps + 1]:
         step()
@@ -200,7 +200,7 @@ def test_what_is_said_of_a_job_later_describes_no_deleted_media(opened: Open) ->
     job = archive.stored(8)
     clear(archive)
     services = archive.services
-    services.store.change(job.id, lambda job, now: job and job.with_details(now, {"model": "x"}))
+    services.store.update(job.id, lambda job, now: job and job.with_details(now, {"model": "x"}))
     sidecars.keep_true(services.store, services.media, job.id)
     assert archive.objects() == []
 

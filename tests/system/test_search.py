@@ -12,7 +12,7 @@ from redis import Redis
 
 from jobs.job import Job
 from jobs.status import Source, Status
-from jobs.store.keys import BY, INDEX
+from jobs.store.keys import BY, STATUS_PREFIX
 from jobs.store.listing import JOBS_READ_MAX, Position
 from jobs.store.search import Search
 from jobs.timeouts import Timeouts
@@ -189,7 +189,7 @@ def job_of(n: int, **facts: Any) -> Job:
 
 def born(parts: Parts, n: int, **facts: Any) -> None:
     job = job_of(n, **facts)
-    parts.store.change(job.id, lambda _job, _now: job, new=True)
+    parts.store.update(job.id, lambda _job, _now: job, new=True)
 
 
 def test_a_page_looks_at_so_many_jobs_and_no_more(redis: Redis) -> None:
@@ -199,7 +199,7 @@ def test_a_page_looks_at_so_many_jobs_and_no_more(redis: Redis) -> None:
     stock.put_in(redis, (job_of(n, **kinds[n % 2]) for n in range(2 * (JOBS_READ_MAX + 600))))
     search, place, pages = Search(model="a", source=Source.POLL), None, 0
     while True:
-        page = parts.pages.page(search, 10, place)
+        page = parts.listing.page(search, 10, place)
         pages, place = pages + 1, page.last
         assert page.jobs == []
         if place is None:
@@ -211,16 +211,16 @@ def test_a_set_that_is_older_than_the_record_finds_nothing_wrong(redis: Redis) -
     parts = Parts.over(redis)
     born(parts, 1, model="a")
     redis.zadd(f"{BY}model:b", {"job-1": BEGAN, "gone": BEGAN})
-    assert parts.pages.page(Search(model="b"), 10, None).jobs == []
+    assert parts.listing.page(Search(model="b"), 10, None).jobs == []
 
 
 def test_a_job_from_before_searching_is_found_from_its_next_state_on(redis: Redis) -> None:
     parts = Parts.over(redis)
     born(parts, 1, model="a")
     redis.delete(f"{BY}model:a")
-    parts.store.change("job-1", lambda job, now: job and job.give_up(now))
-    assert [job.id for job in parts.pages.page(Search(model="a"), 10, None).jobs] == ["job-1"]
-    assert redis.zcard(INDEX + Status.LOST) == 1
+    parts.store.update("job-1", lambda job, now: job and job.give_up(now))
+    assert [job.id for job in parts.listing.page(Search(model="a"), 10, None).jobs] == ["job-1"]
+    assert redis.zcard(STATUS_PREFIX + Status.LOST) == 1
 
 
 def test_a_forgotten_job_is_in_no_set(redis: Redis) -> None:
@@ -228,7 +228,7 @@ def test_a_forgotten_job_is_in_no_set(redis: Redis) -> None:
     born(parts, 1, model="a", source=Source.POLL, metadata={str(n): n for n in range(9)})
     job = parts.store.load("job-1")
     assert job is not None
-    parts.store.forget(job)
+    parts.store.delete(job)
     assert list(redis.scan_iter(f"{BY}*")) == []
 
 
@@ -241,7 +241,7 @@ def test_pages_of_a_search_go_on_where_they_stopped(redis: Redis) -> None:
     place: Position | None = None
     seen: list[str] = []
     for _ in range(60):
-        page = parts.pages.page(search, 7, place)
+        page = parts.listing.page(search, 7, place)
         seen += [job.id for job in page.jobs]
         place = page.last
         if place is None:

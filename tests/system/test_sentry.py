@@ -10,7 +10,7 @@ import requests
 
 from jobs.config import settings
 from jobs.errors import InvalidSettings
-from jobs.store.keys import DUE, RECORDS
+from jobs.store.keys import DUE, RECORD_PREFIX
 from tests.harness import reporting
 from tests.harness.hook import Hook
 from tests.harness.installation import DEFAULTS, WEBHOOK_SECRET
@@ -57,9 +57,9 @@ def event_of(sentry: Hook, process: str) -> dict[str, Any]:
 
 def test_a_mistake_in_a_request_is_told_without_what_was_in_it(scene: Scene, sentry: Hook) -> None:
     with scene.installation.redis.client() as redis:
-        redis.hset("fluxkeep:pauses", "*", f"{WEBHOOK_SECRET} []")
+        redis.hset("fluxkeep:circuits", "*", f"{WEBHOOK_SECRET} []")
         answer = requests.get(f"{scene.installation.url}/metrics?sig=query-canary", timeout=10)
-        redis.delete("fluxkeep:pauses")
+        redis.delete("fluxkeep:circuits")
     assert answer.status_code == 500
     event = event_of(sentry, "web")
     assert event["logentry"]["message"] == "unforeseen %s in %s"
@@ -69,10 +69,10 @@ def test_a_mistake_in_a_request_is_told_without_what_was_in_it(scene: Scene, sen
 
 def test_a_broken_record_is_told_by_the_sweep(scene: Scene, sentry: Hook) -> None:
     with scene.installation.redis.client() as redis:
-        redis.set(f"{RECORDS}broken", b"1 {")
+        redis.set(f"{RECORD_PREFIX}broken", b"1 {")
         redis.zadd(DUE, {"broken": 1.0})
     event = event_of(sentry, "sweep")
-    redis.delete(f"{RECORDS}broken")
+    redis.delete(f"{RECORD_PREFIX}broken")
     assert event["level"] == "error"
 
 
@@ -80,8 +80,8 @@ def test_a_mistake_in_a_fork_of_the_worker_is_told_before_it_ends(
     scene: Scene, sentry: Hook
 ) -> None:
     with scene.installation.redis.client() as redis:
-        redis.set(f"{RECORDS}broken-too", b"1 {")
-        redis.zadd("fluxkeep:waiting", {"broken-too": 1.0})
+        redis.set(f"{RECORD_PREFIX}broken-too", b"1 {")
+        redis.zadd("fluxkeep:pending_rescues", {"broken-too": 1.0})
     scene.stored(scene.generate())
     event_of(sentry, "worker")
 

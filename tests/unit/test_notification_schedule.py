@@ -186,5 +186,5 @@ def test_the_same_trouble_of_two_targets_is_not_told_over_and_over() -> None:
 
 def test_a_job_stands_among_the_notices_by_the_earliest_of_them() -> None:
     job = tried(ended(owner=True, notify_url=APP), DOWN)
-    assert indexes(job)["fluxkeep:notices"] == NOW
-    assert "fluxkeep:notices" not in indexes(tried(ended(notify_url=APP), Outcome()))
+    assert indexes(job)["fluxkeep:notifications"] == NOW
+    assert "fluxkeep:notifications" not in indexes(tried(ended(notify_url=APP), Outcome()))

@@ -34,7 +34,7 @@ def deliver(services: Services, job_id: str, to: NotificationTarget) -> bool:
 
     Raises StoreUnavailable, BrokenRecord.
     """
-    change = services.store.change(
+    change = services.store.update(
         job_id, lambda job, now: job and notifications.claim(job, to, now)
     )
     job = change.after if change.written else None
@@ -49,7 +49,7 @@ def _record(services: Services, job: Job, claimed: PendingNotification, outcome:
     log.info("job %s: %s %s", job.id, claimed.to, outcome.problem or "called")
     jitter = random.uniform(*JITTER)  # noqa: S311 - no secret depends on it
     after = notifications.finish(job, claimed, outcome, services.store.now(), jitter)
-    services.store.change(
+    services.store.update(
         job.id,
         lambda job, now: job and notifications.finish(job, claimed, outcome, now, jitter),
         counts={of_notice(_result(after, claimed.to, outcome)): 1},

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jobs.store.keys import COUNTS, RECORDS
+from jobs.store.keys import COUNTERS, RECORD_PREFIX
 from tests.harness import Installation, RedisServer
 from tests.harness.installation import WEBHOOK_SECRET
 from tests.system.bad_input.wire import Answer, Header, exchange, request, signature
@@ -62,13 +62,13 @@ class NotificationTarget:
     def records(self) -> dict[bytes, bytes]:
         """Every job as it is on record, byte for byte."""
         with self.installation.redis.client() as redis:
-            keys = list(redis.scan_iter(f"{RECORDS}*", count=1000))
+            keys = list(redis.scan_iter(f"{RECORD_PREFIX}*", count=1000))
             kept = redis.mget(keys) if keys else []
         return dict(zip(keys, kept, strict=True))
 
     def counts(self) -> dict[str, int]:
         with self.installation.redis.client() as redis:
-            found = redis.hgetall(COUNTS)
+            found = redis.hgetall(COUNTERS)
         return {name.decode(): int(number) for name, number in found.items()}
 
     # What must be true whatever was sent.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from jobs.store.keys import DUE, INDEX, POLLS, RECORDS, WAITING
+from jobs.store.keys import DUE, PENDING_POLLS, PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX
 from tests.harness.installation import KEYS
 from tests.system.bad_input.target import NotificationTarget, new_id
 from tests.system.bad_input.wire import Header, request
@@ -42,8 +42,8 @@ def fresh_id(server: NotificationTarget) -> Iterator[Callable[[], str]]:
 
     yield fresh
     with server.installation.redis.client() as redis:
-        redis.delete(*(RECORDS + job_id for job_id in given))
-        for key in (DUE, WAITING, POLLS, *redis.scan_iter(f"{INDEX}*")):
+        redis.delete(*(RECORD_PREFIX + job_id for job_id in given))
+        for key in (DUE, PENDING_RESCUES, PENDING_POLLS, *redis.scan_iter(f"{STATUS_PREFIX}*")):
             redis.zrem(key, *given)
 
 
@@ -93,7 +93,7 @@ def test_one_record_that_cannot_be_read_does_not_hide_the_others(
     good, broken = server.expected_job(), fresh_id()
     server.authentic(json.dumps({"id": broken, "status": "Pending"}).encode())
     with server.installation.redis.client() as redis:
-        redis.set(RECORDS + broken, b"1 {broken")
+        redis.set(RECORD_PREFIX + broken, b"1 {broken")
     listed = server.exchange(request([ADMIN], method="GET", target="/api/jobs?limit=200"))
     assert listed.status == 200
     assert good in {job["id"] for job in json.loads(listed.body)["jobs"]}

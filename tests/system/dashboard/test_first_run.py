@@ -69,7 +69,7 @@ def test_the_test_shows_every_check_and_leaves_nothing(scene: Scene) -> None:
 
 def test_a_silent_worker_is_named(without_sandbox: Installation) -> None:
     with without_sandbox.redis.client() as redis:
-        redis.hset("fluxkeep:seen", "worker", "1")
+        redis.hset("fluxkeep:heartbeats", "worker", "1")
         without_sandbox.pause("worker")
         try:
             said = shown_test(without_sandbox)

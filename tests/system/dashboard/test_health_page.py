@@ -91,7 +91,7 @@ def test_a_pause_says_why_and_who_waits_behind_it(
     scene: Scene, visitor: Visitor, redis: Redis
 ) -> None:
     submission_queue = SubmissionQueue(redis, Clock(redis), Limits())
-    submission_queue.pause("*", NO_CREDITS, 600)
+    submission_queue.open_circuit("*", NO_CREDITS, 600)
     for _ in range(2):
         body = {"model": "flux-dev", "input": {"prompt": "x"}}
         assert scene.client.request("POST", "/api/jobs", json=body).status_code == 202
@@ -99,7 +99,7 @@ def test_a_pause_says_why_and_who_waits_behind_it(
         visitor, f"submissions: submitting is paused: {NO_CREDITS}", "flux-dev 0 of 2, 2 in line"
     )
     assert "One thing needs you" in said
-    submission_queue.resume(["*"])
+    submission_queue.close_circuits(["*"])
     wait_for("it goes on", lambda: "All is well" in visitor.text("/health"), 30)
 
 

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 
-from jobs.store.rate_limiter import GUESSES_ALLOWED
+from jobs.store.rate_limiter import WRONG_KEYS_MAX
 from receiver.dashboard import session
 from tests.system.dashboard.conftest import Open
 from tests.system.dashboard.guest import KEYS, Guest
@@ -49,7 +49,7 @@ def test_a_wrong_key_opens_nothing(guest: Guest, key: str) -> None:
 def test_who_guesses_is_soon_let_guess_no_more(house: Open) -> None:
     guest = Guest(house())
     guest.client.environ_base["REMOTE_ADDR"] = "192.0.2.9"
-    guesses = (guest.enter(f"guess {n}") for n in range(4 * GUESSES_ALLOWED.requests))
+    guesses = (guest.enter(f"guess {n}") for n in range(4 * WRONG_KEYS_MAX.requests))
     refused = next(answer for answer in guesses if answer.status_code != 401)
     assert refused.status_code == 429 and int(refused.headers["Retry-After"]) > 0
     assert "come again later" in refused.text

@@ -65,7 +65,7 @@ def time_passes(scene: Scene, task: Task) -> None:
         return job and replace(job, thumbnails_due_at=now)
 
     with scene.installation.redis.client() as redis:
-        Parts.over(redis).store.change(task.id, now_due)
+        Parts.over(redis).store.update(task.id, now_due)
 
 
 def test_a_worker_killed_between_thumbnail_and_record_costs_nothing(scene: Scene) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from rq import Queue
 
-from jobs.store.keys import POLLS
-from jobs.store.rq_entries import QUEUE_NAME
+from jobs.store.keys import PENDING_POLLS
+from jobs.store.rq_queue import QUEUE_NAME
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene
 
@@ -47,7 +47,7 @@ def test_two_sweepers_claim_no_job_twice(scene: Scene) -> None:
     tasks = [scene.expected() for _ in range(POLLED)]
     with scene.installation.redis.client() as redis:
         # Both sweepers find all of them due at the same time; each job is wanted once.
-        wait_for("all are wanted", lambda: redis.zcard(POLLS) == len(tasks))
+        wait_for("all are wanted", lambda: redis.zcard(PENDING_POLLS) == len(tasks))
         assert Queue(QUEUE_NAME, connection=redis).count == len(tasks)
     scene.installation.start("worker", n=2)
     for task in tasks:

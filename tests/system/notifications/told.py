@@ -36,7 +36,7 @@ def moved(scene: Scene, job_id: str, step: Telling) -> None:
         return job and replace(job, notices=tuple(step(one, now) for one in job.notices))
 
     with scene.installation.redis.client() as redis:
-        Parts.over(redis).store.change(job_id, pass_time)
+        Parts.over(redis).store.update(job_id, pass_time)
 
 
 def due_now(one: PendingNotification, now: float) -> PendingNotification:

@@ -34,7 +34,7 @@ class Bench:
         def begin(job: Job | None, now: float) -> Job:
             return job or submission.create(job_id, model, now, {})
 
-        self.wired.store.change(job_id, begin, new=True, submission=given)
+        self.wired.store.update(job_id, begin, new=True, submission=given)
 
     def admit(self) -> Claim:
         found = self.wired.submission_queue.next()
@@ -51,11 +51,11 @@ class Bench:
         assert job is not None
         return job
 
-    def rq_entries(self) -> int:
-        return int(self.redis.llen(self.wired.rq_entries.queue_key))
+    def rq_jobs(self) -> int:
+        return int(self.redis.llen(self.wired.rq_queue.queue_key))
 
     def without_hints(self) -> None:
-        self.redis.delete(self.wired.rq_entries.queue_key)
+        self.redis.delete(self.wired.rq_queue.queue_key)
 
     def posts(self) -> int:
         return len([seen for seen in self.box.requests if seen.method == "POST"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from jobs.store.keys import ACTIVE, INPUTS, LINE, LINES, PAUSES
+from jobs.store.keys import ACTIVE, CIRCUITS, INPUT_PREFIX, QUEUE_PREFIX, QUEUES
 from tests.harness.patience import wait_for
 from tests.harness.scene import QUICK_SECONDS, Scene, stopped_scene
 from tests.sandbox import Request, Settings, Task
@@ -77,24 +77,24 @@ class Desk:
 
     def pauses(self) -> dict[str, str]:
         with self.scene.installation.redis.client() as redis:
-            found: Any = redis.hgetall(PAUSES)
+            found: Any = redis.hgetall(CIRCUITS)
         return {scope.decode(): value.decode() for scope, value in found.items()}
 
     def end_pauses(self) -> None:
         """Their time is over; whoever goes next is the probe."""
         with self.scene.installation.redis.client() as redis:
             for scope, value in self.pauses().items():
-                redis.hset(PAUSES, scope, f"1.000 {value.partition(' ')[2]}")
+                redis.hset(CIRCUITS, scope, f"1.000 {value.partition(' ')[2]}")
 
     def left_in_line(self) -> list[str]:
         """Keys that only unfinished submissions may need."""
         with self.scene.installation.redis.client() as redis:
-            patterns = (f"{ACTIVE}*", f"{LINE}*", LINES)
+            patterns = (f"{ACTIVE}*", f"{QUEUE_PREFIX}*", QUEUES)
             return [str(key) for pattern in patterns for key in redis.scan_iter(pattern)]
 
     def inputs(self) -> int:
         with self.scene.installation.redis.client() as redis:
-            return len(list(redis.scan_iter(f"{INPUTS}*")))
+            return len(list(redis.scan_iter(f"{INPUT_PREFIX}*")))
 
 
 def whats(job: dict[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.store.submission_queue import EVERYTHING
+from jobs.store.submission_queue import ALL_MODELS
 from receiver.checks import Context, bfl
 from tests.harness.floor import one_turn
 from tests.system.submitting.bench import Bench
@@ -42,7 +42,7 @@ def test_a_refusal_of_the_account_pauses_everything_and_keeps_the_order(
     for job_id in "ab":
         bench.post(job_id, job_id, asked())
     one_turn(bench.wired)
-    assert list(pauses(bench)) == [EVERYTHING]
+    assert list(pauses(bench)) == [ALL_MODELS]
     end_pauses(bench)
     assert bench.next() == "a"
 
@@ -53,7 +53,7 @@ def test_where_it_is_not_clear_the_next_probe_is_another(bench: Bench) -> None:
     bench.post("a", "video", asked(submit_status=402))
     bench.post("b", "picture", asked())
     one_turn(bench.wired)
-    assert list(pauses(bench)) == [EVERYTHING]
+    assert list(pauses(bench)) == [ALL_MODELS]
     end_pauses(bench)
     one_turn(bench.wired)
     assert bench.job("b").task_id and pauses(bench) == {}

@@ -46,7 +46,7 @@ class Resubmission:
             answer = Taken(task_id=task_id, polling_url=POLLING_URL)
             return job and submission.confirm(job, now, answer, self.timeouts, calls=True)
 
-        self.wired.store.change("job", step)
+        self.wired.store.update("job", step)
 
     def call(self, task_id: str, news: ReportKind) -> Job:
         report = Report(
@@ -60,7 +60,7 @@ class Resubmission:
         return ingest.apply_report(self.wired.store, report, self.timeouts, "job")
 
     def due(self) -> None:
-        self.wired.store.change(
+        self.wired.store.update(
             "job", lambda job, now: job and job.with_details(now, {"next_check_at": 1.0})
         )
         look_after(self.wired, "job")
@@ -142,7 +142,7 @@ def test_the_failure_of_the_only_task_ends_a_job_that_waits_to_be_sent_again(
 def test_a_job_that_is_forgotten_leaves_none_of_its_names(resubmission: Resubmission) -> None:
     resubmission.confirm("b")
     resubmission.call("a", ReportKind.READY)
-    resubmission.wired.store.forget(resubmission.job)
+    resubmission.wired.store.delete(resubmission.job)
     store = resubmission.wired.store
     assert store.load("a") is None and store.load("b") is None
 
@@ -153,7 +153,7 @@ def test_no_callback_brings_a_job_back_that_was_forgotten(
 ) -> None:
     resubmission.confirm("b")
     resubmission.call("a", ReportKind.READY)
-    resubmission.wired.store.forget(resubmission.job)
+    resubmission.wired.store.delete(resubmission.job)
     with pytest.raises(UnknownJob):
         resubmission.call(task_id, ReportKind.PROGRESS)
     assert resubmission.wired.store.load("job") is None

@@ -27,7 +27,7 @@ def age(desk: Desk, job_id: str, seconds: float) -> None:
         return job.with_details(now, {"created_at": now - seconds}) if job else None
 
     with desk.scene.installation.redis.client() as redis:
-        Parts.over(redis).store.change(job_id, step)
+        Parts.over(redis).store.update(job_id, step)
 
 
 def test_the_same_order_again_is_answered_with_the_first_job(desk: Desk) -> None:

@@ -8,8 +8,8 @@ from jobs import ingest, submission
 from jobs.job import LEASE_SECONDS, Job
 from jobs.report import Failure, Report
 from jobs.status import ReportKind, Source, Status
-from jobs.store.keys import ACTIVE, LINE, LINES, RECORDS
-from jobs.store.submission_queue import EVERYTHING, Next
+from jobs.store.keys import ACTIVE, QUEUE_PREFIX, QUEUES, RECORD_PREFIX
+from jobs.store.submission_queue import ALL_MODELS, NextSubmission
 from jobs.timeouts import Timeouts
 from tests.harness.floor import one_turn
 from tests.system.submitting.bench import Bench
@@ -43,7 +43,7 @@ def test_a_slot_that_is_given_back_goes_to_the_head_of_the_line(bench: Bench) ->
     assert bench.next() is None
     bench.without_hints()
     claim.commit(lambda job, now: submission.refuse(job, now, Failure("a", "b")))
-    assert bench.next() == "c" and bench.rq_entries() == 1
+    assert bench.next() == "c" and bench.rq_jobs() == 1
 
 
 def test_who_was_put_off_keeps_its_place(bench: Bench) -> None:
@@ -77,7 +77,7 @@ def test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again(
         def look(job: Job | None, now: float, late: float = later) -> Job | None:
             return job and submission.check(job, now + late, timeouts)
 
-        bench.wired.store.change("a", look)
+        bench.wired.store.update("a", look)
     assert bench.job("a").unconfirmed and bench.next() == "b"
 
 
@@ -86,7 +86,7 @@ def test_a_slot_is_not_given_twice_by_workers_that_looked_at_the_same_time(bench
         bench.post(job_id, "small")
     found = bench.wired.submission_queue.next()
     assert found and Claim.admit(bench.wired, found)
-    late = Next("b", "small", ())
+    late = NextSubmission("b", "small", ())
     assert Claim.admit(bench.wired, late) is None, "its record would be the second"
     assert bench.job("b").is_queued
     assert bench.redis.zcard(f"{ACTIVE}:small") == 1
@@ -97,12 +97,12 @@ def test_who_came_back_to_the_line_is_not_taken_out_by_one_who_was_late(bench: B
     claim = bench.admit()
     seen = bench.job("a").version  # what the late one sees: another worker has it
     claim.commit(lambda job, now: submission.requeue(job, now, "busy"))
-    bench.wired.submission_queue.leave(Next("a", "large", ()), seen)
+    bench.wired.submission_queue.remove_unchanged(NextSubmission("a", "large", ()), seen)
     assert bench.next() == "a"
 
 
 def test_a_name_in_line_without_a_record_holds_nobody_up(bench: Bench) -> None:
-    bench.redis.zadd(f"{LINE}large", {"ghost": 1.0})
+    bench.redis.zadd(f"{QUEUE_PREFIX}large", {"ghost": 1.0})
     bench.post("a")
     one_turn(bench.wired)
     assert bench.job("a").status is Status.SUBMITTED
@@ -110,7 +110,7 @@ def test_a_name_in_line_without_a_record_holds_nobody_up(bench: Bench) -> None:
 
 def test_a_record_that_cannot_be_read_holds_nobody_up(bench: Bench) -> None:
     bench.post("broken")
-    bench.redis.set(f"{RECORDS}broken", "1 {")
+    bench.redis.set(f"{RECORD_PREFIX}broken", "1 {")
     bench.post("a")
     one_turn(bench.wired)
     assert bench.job("a").status is Status.SUBMITTED
@@ -118,42 +118,42 @@ def test_a_record_that_cannot_be_read_holds_nobody_up(bench: Bench) -> None:
 
 def test_a_place_that_was_lost_is_found_again(bench: Bench) -> None:
     bench.post("a")
-    bench.redis.delete(f"{LINE}large", LINES)
+    bench.redis.delete(f"{QUEUE_PREFIX}large", QUEUES)
     assert bench.next() is None
 
     def look(job: Job | None, now: float) -> Job | None:
         return job and submission.check(job, now, bench.wired.settings.timeouts)
 
-    bench.wired.store.change("a", look)
+    bench.wired.store.update("a", look)
     assert bench.next() == "a"
 
 
 def test_one_probe_goes_after_a_pause_and_the_others_wait_for_its_outcome(bench: Bench) -> None:
     for job_id in "abc":
         bench.post(job_id)
-    bench.wired.submission_queue.pause(EVERYTHING, "no credits", -1.0)
+    bench.wired.submission_queue.open_circuit(ALL_MODELS, "no credits", -1.0)
     found = bench.wired.submission_queue.next()
-    assert found and found.probes == (EVERYTHING,)
+    assert found and found.probes == (ALL_MODELS,)
     assert bench.wired.submission_queue.next() is None
-    (pause,) = bench.wired.submission_queue.pauses()
+    (pause,) = bench.wired.submission_queue.open_circuits()
     assert pause.reason == "no credits" and pause.until > bench.wired.store.now() + 50
-    bench.wired.submission_queue.resume(found.probes)
+    bench.wired.submission_queue.close_circuits(found.probes)
     assert bench.next() == "a"
 
 
 def test_a_pause_of_one_model_leaves_the_others_going(bench: Bench) -> None:
     bench.post("a", "small")
     bench.post("b")
-    bench.wired.submission_queue.pause("small", "busy", 60.0)
+    bench.wired.submission_queue.open_circuit("small", "busy", 60.0)
     assert bench.next() == "b"
 
 
 def test_the_sweep_wakes_a_worker_when_a_pause_is_over(bench: Bench) -> None:
     bench.post("a")
-    bench.wired.submission_queue.pause(EVERYTHING, "no", 60.0)
+    bench.wired.submission_queue.open_circuit(ALL_MODELS, "no", 60.0)
     bench.without_hints()
     sweep(bench.wired)
-    assert bench.rq_entries() == 0
-    bench.wired.submission_queue.pause(EVERYTHING, "no", -1.0)
+    assert bench.rq_jobs() == 0
+    bench.wired.submission_queue.open_circuit(ALL_MODELS, "no", -1.0)
     sweep(bench.wired)
-    assert bench.rq_entries() == 1
+    assert bench.rq_jobs() == 1

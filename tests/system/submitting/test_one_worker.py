@@ -13,7 +13,7 @@ from jobs.errors import ConnectionFailed, TransferFailed
 from jobs.job import Job
 from jobs.report import Failure
 from jobs.status import Status
-from jobs.store.keys import INPUTS
+from jobs.store.keys import INPUT_PREFIX
 from tests.harness import RedisServer, TcpProxy
 from tests.harness.floor import one_turn
 from tests.harness.tripwire import Tripwire
@@ -36,10 +36,10 @@ def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_line(
     def ready(job: Job | None, now: float) -> Job | None:
         return job and job.recheck(now + 61)
 
-    bench.wired.store.change("a", ready)
+    bench.wired.store.update("a", ready)
     bench.without_hints()
     assert one_turn(bench.wired) and bench.job("a").status is Status.READY
-    assert bench.rq_entries() == 2
+    assert bench.rq_jobs() == 2
 
 
 def test_each_that_is_submitted_calls_the_next(bench: Bench) -> None:
@@ -47,10 +47,10 @@ def test_each_that_is_submitted_calls_the_next(bench: Bench) -> None:
         bench.post(job_id)
     bench.without_hints()
     one_turn(bench.wired)
-    assert bench.rq_entries() == 1
+    assert bench.rq_jobs() == 1
     bench.without_hints()
     one_turn(bench.wired)
-    assert bench.rq_entries() == 0, "there is no slot for another"
+    assert bench.rq_jobs() == 0, "there is no slot for another"
 
 
 def test_nobody_is_woken_for_a_slot_that_nobody_waits_for(bench: Bench) -> None:
@@ -58,7 +58,7 @@ def test_nobody_is_woken_for_a_slot_that_nobody_waits_for(bench: Bench) -> None:
     claim = bench.admit()
     bench.without_hints()
     claim.commit(lambda job, now: submission.refuse(job, now, Failure("a", "b")))
-    assert bench.rq_entries() == 0
+    assert bench.rq_jobs() == 0
 
 
 def test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost(
@@ -116,7 +116,7 @@ def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(bench: Bench)
 
 def test_an_input_that_is_gone_fails_the_job(bench: Bench) -> None:
     bench.post("a")
-    bench.redis.delete(f"{INPUTS}a")
+    bench.redis.delete(f"{INPUT_PREFIX}a")
     one_turn(bench.wired)
     failure = bench.job("a").error
     assert failure and failure.code == "input_lost" and bench.posts() == 0
@@ -125,9 +125,9 @@ def test_an_input_that_is_gone_fails_the_job(bench: Bench) -> None:
 def test_a_refused_input_is_kept_for_a_day(bench: Bench) -> None:
     bench.post("a")
     claim = bench.admit()
-    assert bench.redis.ttl(f"{INPUTS}a") == -1
+    assert bench.redis.ttl(f"{INPUT_PREFIX}a") == -1
     claim.commit(lambda job, now: submission.refuse(job, now, Failure("a", "b")))
-    assert 86_000 < bench.redis.ttl(f"{INPUTS}a") <= 86_400
+    assert 86_000 < bench.redis.ttl(f"{INPUT_PREFIX}a") <= 86_400
 
 
 def test_only_the_key_of_the_operator_goes_to_bfl(bench: Bench) -> None:

@@ -14,8 +14,8 @@ from jobs import submission
 from jobs.bfl.client import Api
 from jobs.job import Job
 from jobs.status import Status
-from jobs.store.keys import PAUSES
-from jobs.store.submission_queue import EVERYTHING
+from jobs.store.keys import CIRCUITS
+from jobs.store.submission_queue import ALL_MODELS
 from tests.harness import RedisServer
 from tests.harness.floor import one_turn
 from tests.harness.patience import wait_for
@@ -34,13 +34,15 @@ def asked(**switches: Any) -> bytes:
 def pauses(bench: Bench) -> dict[str, float]:
     """By scope, the seconds that are left."""
     now = bench.wired.store.now()
-    return {pause.scope: pause.until - now for pause in bench.wired.submission_queue.pauses()}
+    return {
+        pause.scope: pause.until - now for pause in bench.wired.submission_queue.open_circuits()
+    }
 
 
 def end_pauses(bench: Bench) -> None:
-    for pause in bench.wired.submission_queue.pauses():
+    for pause in bench.wired.submission_queue.open_circuits():
         rest = json.dumps([pause.since, pause.attempts, pause.reason])
-        bench.redis.hset(PAUSES, pause.scope, f"1.000 {rest}")
+        bench.redis.hset(CIRCUITS, pause.scope, f"1.000 {rest}")
 
 
 def later(bench: Bench, job_id: str, seconds: float, **facts: Any) -> None:
@@ -50,7 +52,7 @@ def later(bench: Bench, job_id: str, seconds: float, **facts: Any) -> None:
         assert job
         return replace(job, next_check_at=now - 1, deadline=job.deadline - seconds, **facts)
 
-    bench.wired.store.change(job_id, age)
+    bench.wired.store.update(job_id, age)
     look_after(bench.wired, job_id)
 
 
@@ -115,8 +117,8 @@ def test_a_probe_without_success_does_not_make_a_short_pause_long(
     bench: Bench, switches: dict[str, Any]
 ) -> None:
     bench.post("a", given=asked(**switches))
-    bench.wired.submission_queue.pause("large", "busy", -1.0)
-    bench.wired.submission_queue.pause(EVERYTHING, "not reached", -1.0)
+    bench.wired.submission_queue.open_circuit("large", "busy", -1.0)
+    bench.wired.submission_queue.open_circuit(ALL_MODELS, "not reached", -1.0)
     one_turn(bench.wired)
     assert bench.job("a").unconfirmed
     assert list(pauses(bench)) == ["large"] and pauses(bench)["large"] < SOON_SECONDS
@@ -126,20 +128,20 @@ def test_a_probe_that_was_never_sent_lets_the_next_one_go(bench: Bench) -> None:
     for job_id in "ab":
         bench.post(job_id)
     bench.redis.delete("fluxkeep:input:a")
-    bench.wired.submission_queue.pause(EVERYTHING, "no", -1.0)
+    bench.wired.submission_queue.open_circuit(ALL_MODELS, "no", -1.0)
     one_turn(bench.wired)
     assert bench.job("a").status is Status.FAILED and bench.next() == "b"
 
 
 def test_a_pause_that_nobody_waits_to_probe_ends(bench: Bench) -> None:
     bench.post("a", "large")
-    for scope in ("large", "small", EVERYTHING):
-        bench.wired.submission_queue.pause(scope, "no", -2.0)
-    bench.wired.submission_queue.pause("other", "no", 60.0)
+    for scope in ("large", "small", ALL_MODELS):
+        bench.wired.submission_queue.open_circuit(scope, "no", -2.0)
+    bench.wired.submission_queue.open_circuit("other", "no", 60.0)
     sweep(bench.wired)
-    assert set(pauses(bench)) == {"large", EVERYTHING, "other"}
-    bench.wired.store.forget(bench.job("a"))
-    bench.redis.delete("fluxkeep:lines")
+    assert set(pauses(bench)) == {"large", ALL_MODELS, "other"}
+    bench.wired.store.delete(bench.job("a"))
+    bench.redis.delete("fluxkeep:queues")
     sweep(bench.wired)
     assert set(pauses(bench)) == {"other"}, "its time is not over"
 
@@ -155,12 +157,12 @@ def test_a_time_out_pauses_the_model(bench: Bench) -> None:
 def test_one_worker_is_left_for_rescues(bench: Bench) -> None:
     for job_id in "ab":
         bench.post(job_id)
-    bench.redis.sadd(bench.wired.rq_entries.workers_key, "one", "two")
+    bench.redis.sadd(bench.wired.rq_queue.workers_key, "one", "two")
     claim = bench.admit()
     assert bench.next() is None, "the other worker is not to wait for BFL as well"
-    bench.redis.sadd(bench.wired.rq_entries.workers_key, "three")
+    bench.redis.sadd(bench.wired.rq_queue.workers_key, "three")
     assert bench.next() == "b"
-    bench.redis.srem(bench.wired.rq_entries.workers_key, "three")
+    bench.redis.srem(bench.wired.rq_queue.workers_key, "three")
     timeouts = bench.wired.settings.timeouts
     claim.commit(
         lambda job, now: submission.await_confirmation(job, now, "why", timeouts, calls=True)

@@ -65,4 +65,4 @@ def test_a_refused_job_that_is_forgotten_leaves_nothing(desk: Desk) -> None:
     assert desk.client.find(job["id"]) is None
     with desk.scene.installation.redis.client() as redis:
         left = [key for key in redis.scan_iter("fluxkeep:*") if job["id"].encode() in key]
-    assert left == [f"fluxkeep:forgotten:{job['id']}".encode()], "but that it was deleted"
+    assert left == [f"fluxkeep:tombstone:{job['id']}".encode()], "but that it was deleted"

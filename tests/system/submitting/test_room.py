@@ -11,8 +11,8 @@ from jobs.job import Job
 from jobs.report import Failure
 from jobs.store.batching import Batching
 from jobs.store.commit import LARGE_INPUT_BYTES
-from jobs.store.job_store import Store
-from jobs.store.keys import INPUTS, SIZES
+from jobs.store.job_store import JobStore
+from jobs.store.keys import INPUT_PREFIX, INPUT_SIZES
 from receiver import problem_details
 from tests.system.submitting.bench import Bench
 
@@ -25,21 +25,21 @@ class Small:
         self.bench = bench
         clock = wired.store._clock  # noqa: SLF001 - the very one
         limits, batching = wired.settings.max_active, Batching(wired.redis)
-        self.store = Store(batching, wired.rq_entries, clock, limits, room)
+        self.store = JobStore(batching, wired.rq_queue, clock, limits, room)
 
     def post(self, job_id: str, given: bytes = b"{}") -> Job | None:
         def begin(job: Job | None, now: float) -> Job:
             facts = {"input_bytes": len(given)}
             return job or submission.create(job_id, "small", now, facts)
 
-        return self.store.change(job_id, begin, new=True, submission=given).after
+        return self.store.update(job_id, begin, new=True, submission=given).after
 
 
 def refused_by_bfl(bench: Bench, job_id: str, status: int | None) -> None:
     def step(job: Job | None, now: float) -> Job | None:
         return job and submission.refuse(job, now, Failure("a", "b", status))
 
-    bench.wired.store.change(job_id, step)
+    bench.wired.store.update(job_id, step)
 
 
 def test_a_line_takes_so_many_jobs_and_no_more_until_one_has_left(bench: Bench) -> None:
@@ -48,7 +48,7 @@ def test_a_line_takes_so_many_jobs_and_no_more_until_one_has_left(bench: Bench) 
     small.post("b")
     with pytest.raises(QueueFull):
         small.post("c")
-    assert small.store.load("c") is None and bench.redis.exists(f"{INPUTS}c") == 0
+    assert small.store.load("c") is None and bench.redis.exists(f"{INPUT_PREFIX}c") == 0
     again = small.post("a")
     assert first and again and again.created_at == first.created_at
     refused_by_bfl(bench, "a", 422)
@@ -66,13 +66,13 @@ def test_a_line_takes_so_many_bytes(bench: Bench) -> None:
 def test_whoever_is_deleted_or_taken_by_bfl_gives_its_room_back(bench: Bench) -> None:
     bench.post("a")
     bench.post("b")
-    assert bench.redis.hlen(SIZES) == 2
-    bench.wired.store.forget(bench.job("a"))
+    assert bench.redis.hlen(INPUT_SIZES) == 2
+    bench.wired.store.delete(bench.job("a"))
     claim = bench.admit()
-    bench.wired.store.change(
+    bench.wired.store.update(
         claim.job.id, lambda job, _now: job and job.with_details(0, {"task_id": "t"})
     )
-    assert bench.redis.exists(SIZES) == 0
+    assert bench.redis.exists(INPUT_SIZES) == 0
 
 
 def test_what_goes_back_in_line_takes_its_room_again(bench: Bench) -> None:
@@ -84,8 +84,8 @@ def test_what_goes_back_in_line_takes_its_room_again(bench: Bench) -> None:
     def again(job: Job | None, now: float) -> Job | None:
         return job and submission.reopen(job, now, timeouts)
 
-    small.store.change("a", again)
-    sizes: Any = bench.redis.hgetall(SIZES)
+    small.store.update("a", again)
+    sizes: Any = bench.redis.hgetall(INPUT_SIZES)
     assert sizes == {b"a": b"60"}
 
 
@@ -107,4 +107,4 @@ def test_a_large_input_that_bfl_refused_is_kept_for_ten_minutes(
 ) -> None:
     Small(bench, Room()).post("a", b"x" * size)
     refused_by_bfl(bench, "a", status)
-    assert seconds - 60 < bench.redis.ttl(f"{INPUTS}a") <= seconds
+    assert seconds - 60 < bench.redis.ttl(f"{INPUT_PREFIX}a") <= seconds

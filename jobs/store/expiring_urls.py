@@ -10,7 +10,7 @@ from jobs.job import Job
 from jobs.status import Status
 from jobs.store import codec
 from jobs.store.clock import unavailable
-from jobs.store.keys import INDEX, RECORDS, WAITING
+from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX
 
 # Bounds the cost: the jobs that workers would take next, and the oldest ones. Those at risk are
 # among them.
@@ -26,10 +26,12 @@ class ExpiringUrls:
     def most_urgent(self, limit: int) -> list[Job]:
         """The jobs whose URLs expire first."""
         with unavailable(), self._redis.pipeline(transaction=False) as pipe:
-            pipe.zrange(WAITING, 0, JOBS_READ_MAX - 1)
-            pipe.zrange(INDEX + Status.READY, 0, JOBS_READ_MAX - 1)
+            pipe.zrange(PENDING_RESCUES, 0, JOBS_READ_MAX - 1)
+            pipe.zrange(STATUS_PREFIX + Status.READY, 0, JOBS_READ_MAX - 1)
             ids = dict.fromkeys(job_id for found in pipe.execute() for job_id in found)
-            raw = self._redis.mget([RECORDS.encode() + job_id for job_id in ids]) if ids else []
+            raw = (
+                self._redis.mget([RECORD_PREFIX.encode() + job_id for job_id in ids]) if ids else []
+            )
         jobs = [job for record in raw if record and (job := _ready(record))]
         return sorted(jobs, key=lambda job: job.expire_at or job.deadline)[:limit]
 

@@ -24,7 +24,7 @@ TASK = "worker.tasks.attend"
 # A task drains the queue for as long as work comes in; leases and deadlines bound each job.
 TASK_TIMEOUT_SECONDS = 365 * 86400
 FAILURE_TTL_SECONDS = 60
-ENTRY_TTL_SECONDS = 6 * 3600
+RQ_JOB_TTL_SECONDS = 6 * 3600
 # Lua: write the RQ job of one entry, given its id, the id of its job and the time; drop the next
 # one, whichever it is, because the work that it stands for was claimed.
 _LUA = """
@@ -43,7 +43,7 @@ end
 _OWN = ("data", "description", "created_at", "enqueued_at")
 
 
-class RqEntries:
+class RqQueue:
     """Knows one RQ queue and how it is written to."""
 
     def __init__(self, redis: Redis) -> None:
@@ -65,7 +65,7 @@ class RqEntries:
             after=_quoted(after),
             task=_quoted(TASK),
             alike=", ".join(map(_quoted, self._alike())),
-            ttl=ENTRY_TTL_SECONDS,
+            ttl=RQ_JOB_TTL_SECONDS,
             queue=_quoted(self.queue_key),
             queues=_quoted(Queue.redis_queues_keys),
         )

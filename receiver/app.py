@@ -12,7 +12,7 @@ from jobs.services import Services
 from receiver import cli, dashboard, health, media, metrics, problem_details, rate_limits, webhook
 from receiver.accelerator import CallbackAccelerator
 from receiver.api import bfl_compat, events, jobs, submissions
-from receiver.context import Wired
+from receiver.context import AppState
 from receiver.openapi import views as openapi
 
 # gunicorn's own sign that a process cannot boot; with any other it tries again for ever.
@@ -29,7 +29,7 @@ def create_app(given: Services | None = None) -> Flask:
     built = given or _from_environment()
     app.url_map.merge_slashes = False  # it would answer with a redirect in HTML
     app.url_map.converters["model"] = bfl_compat.ModelPath
-    Wired.of(built).install(app)
+    AppState.build(built).install(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     for part in (webhook, submissions, bfl_compat, jobs, events, media, health, metrics, openapi):
         app.register_blueprint(part.blueprint)

@@ -8,7 +8,7 @@ from flask import g, request
 
 from jobs.config.api_keys import SCOPES, Scope
 from jobs.errors import Forbidden
-from receiver.context import wired
+from receiver.context import app_state
 from receiver.rate_limits import admit
 
 BEARER, BASIC = "bearer", "basic"
@@ -20,7 +20,7 @@ R = TypeVar("R")
 def given_key() -> str:
     """The key in `Authorization: Bearer` or `x-key`; of two a wrong one, if there is one."""
     keys = [_as_text(key) for key in _given()]
-    wrong = (key for key in keys if not wired().keyring.holds(key))
+    wrong = (key for key in keys if not app_state().keyring.holds(key))
     return next(wrong, keys[0] if keys else "")
 
 

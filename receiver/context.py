@@ -16,7 +16,7 @@ _NAME = "fluxkeep"
 
 
 @dataclass(frozen=True, slots=True)
-class Wired:
+class AppState:
     """Built once per application, from its settings."""
 
     services: Services
@@ -26,7 +26,7 @@ class Wired:
     check_results: Cached[list[checks.Result]]
 
     @classmethod
-    def of(cls, services: Services) -> Self:
+    def build(cls, services: Services) -> Self:
         settings = services.settings
         return cls(
             services=services,
@@ -48,9 +48,9 @@ def _check(services: Services) -> list[checks.Result]:
     return list(checks.run(checks.Context(services.settings, services), checks.PROBES))
 
 
-def wired() -> Wired:
-    return cast(Wired, current_app.extensions[_NAME])
+def app_state() -> AppState:
+    return cast(AppState, current_app.extensions[_NAME])
 
 
 def services() -> Services:
-    return wired().services
+    return app_state().services

@@ -3,20 +3,20 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from receiver.context import wired
+from receiver.context import app_state
 from receiver.openapi import examples
-from receiver.schemas.endpoint import Answer, Contract, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.responses import Alive, Readiness
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
-@Contract(
-    name="isAlive",
+@EndpointSpec(
+    operation_id="isAlive",
     summary="Liveness",
     tag=Tag.OPERATION,
-    answers={200: Answer(what="It lives.", kind=Alive, sample=examples.alive)},
+    responses={200: ResponseSpec("It lives.", Alive, example=examples.alive)},
     uses_redis=False,
 )
 def alive() -> ResponseReturnValue:
@@ -25,19 +25,19 @@ def alive() -> ResponseReturnValue:
 
 
 @blueprint.get("/readyz")
-@Contract(
-    name="isReady",
+@EndpointSpec(
+    operation_id="isReady",
     summary="Readiness",
     tag=Tag.OPERATION,
-    answers={
-        200: Answer(what="All is well.", kind=Readiness, sample=examples.readiness),
-        503: Answer(what="Something is wrong.", kind=Readiness, sample=examples.unreadiness),
+    responses={
+        200: ResponseSpec("All is well.", Readiness, example=examples.readiness),
+        503: ResponseSpec("Something is wrong.", Readiness, example=examples.unreadiness),
     },
     uses_redis=False,
 )
 def ready() -> ResponseReturnValue:
     """503 as long as a check fails; each check is `ok` or the reason why not."""
-    results = wired().check_results.get()
+    results = app_state().check_results.get()
     ready = all(result.ok for result in results)
     # Nobody needs a key here, so a warning about a setting stays on the health page.
     checks = {result.name: "ok" if result.ok else result.why for result in results}

@@ -23,7 +23,7 @@ from receiver.auth import shows_a_key
 from receiver.blocking_calls import aside
 from receiver.context import services
 from receiver.object_reader import Window
-from receiver.schemas.endpoint import Answer, Contract, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.query import Query
 from receiver.schemas.responses import Problem
 
@@ -55,18 +55,18 @@ FILE = ("ETag", "Accept-Ranges", "Cache-Control", "Content-Disposition")
 
 
 @blueprint.get("/media/<token>")
-@Contract(
-    name="getMedia",
+@EndpointSpec(
+    operation_id="getMedia",
     summary="Fetch a file",
     tag=Tag.MEDIA,
     query=MediaQuery,
     headers=("Range", "If-None-Match", "If-Range"),
-    answers={
-        200: Answer(what="The bytes.", media=KINDS, headers=FILE),
-        206: Answer(what="A part of them.", media=KINDS, headers=(*FILE, "Content-Range")),
-        302: Answer(what="They are in the bucket.", headers=("Location",)),
-        304: Answer(what="They are as they were.", headers=("ETag",)),
-        416: Answer(what="No such part.", kind=Problem, headers=("Content-Range",)),
+    responses={
+        200: ResponseSpec("The bytes.", content_types=KINDS, headers=FILE),
+        206: ResponseSpec("A part of them.", content_types=KINDS, headers=(*FILE, "Content-Range")),
+        302: ResponseSpec("They are in the bucket.", headers=("Location",)),
+        304: ResponseSpec("They are as they were.", headers=("ETag",)),
+        416: ResponseSpec("No such part.", Problem, headers=("Content-Range",)),
     },
     errors=(InvalidLink, MediaGone, StorageError),
 )

@@ -5,17 +5,17 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from receiver.context import services
 from receiver.metric_families import Families
-from receiver.schemas.endpoint import Answer, Contract, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 
 blueprint = Blueprint("metrics", __name__)
 
 
 @blueprint.get("/metrics")
-@Contract(
-    name="getMetrics",
+@EndpointSpec(
+    operation_id="getMetrics",
     summary="Metrics for Prometheus",
     tag=Tag.OPERATION,
-    answers={200: Answer(what="The text format of Prometheus.", media=("text/plain",))},
+    responses={200: ResponseSpec("The text format of Prometheus.", content_types=("text/plain",))},
 )
 def scrape() -> Response:
     """Exact over all processes: read from Redis at each scrape."""

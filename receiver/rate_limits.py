@@ -16,7 +16,7 @@ from jobs.config.rate_limits import Quota
 from jobs.errors import RateLimited, StoreUnavailable, Unauthorized
 from jobs.store.rate_limiter import RateStatus
 from receiver import client_address
-from receiver.context import wired
+from receiver.context import app_state
 
 POLICY = "key"
 
@@ -28,7 +28,7 @@ def admit(key: str) -> ApiKey:
     Raises Unauthorized, TooMany.
     """
     try:
-        entry = wired().keyring.entry_of(key)
+        entry = app_state().keyring.entry_of(key)
     except Unauthorized:
         if key:
             _count_guess()
@@ -40,14 +40,14 @@ def admit(key: str) -> ApiKey:
 
 def _count_guess() -> None:
     with suppress(StoreUnavailable):
-        _let_go_on(wired().services.rate_limiter.record_wrong_key(_address()))
+        _let_go_on(app_state().services.rate_limiter.guess(_address()))
 
 
 def take_one(name: str) -> None:
     """A request of the holder of the key of this name. Raises TooMany, StoreUnavailable."""
-    quota = wired().services.settings.rate_limits.of(name)
-    reading = wired().services.rate_limiter.admit(name, quota, _address())
-    if quota and not reading.is_blocked_address:
+    quota = app_state().services.settings.rate_limits.of(name)
+    reading = app_state().services.rate_limiter.admit(name, quota, _address())
+    if quota and not reading.guesses:
         g.quota = _headers(quota, reading)
     _let_go_on(reading)
 
@@ -64,7 +64,7 @@ def _let_go_on(reading: RateStatus) -> None:
 
 
 def _address() -> str:
-    return client_address.address(wired().services.settings.forwarded_allow_ips)
+    return client_address.address(app_state().services.settings.forwarded_allow_ips)
 
 
 def _headers(quota: Quota, reading: RateStatus) -> dict[str, str]:

@@ -27,7 +27,7 @@ from jobs.signing import CallbackVerifier, is_signature
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.request_body import is_at_most, is_too_large, received
-from receiver.schemas.endpoint import Answer, Body, Contract, Tag
+from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
 from receiver.schemas.responses import CallbackAccepted
 
 PATH = "/webhooks/bfl"
@@ -40,12 +40,14 @@ _HEADERS = tuple(
     "HTTP_" + name.upper().replace("-", "_") for name in parsing.AUTHENTICATION_HEADERS
 )
 _NO_SECRETS = CallbackVerifier(())
-_CONTRACT: dict[str, Any] = {
+_SPEC: dict[str, Any] = {
     "tag": Tag.CALLBACKS,
-    "body": Body(kind=parsing.CALLBACK, samples={"a picture": examples.CALLBACK}),
-    "answers": {
-        200: Answer(
-            what="It is on record.", kind=CallbackAccepted, sample=examples.callback_accepted
+    "body": RequestBodySpec(body_type=parsing.CALLBACK, examples={"a picture": examples.CALLBACK}),
+    "responses": {
+        200: ResponseSpec(
+            "It is on record.",
+            CallbackAccepted,
+            example=examples.callback_accepted,
         )
     },
     "errors": (Unauthorized, InvalidReport),
@@ -58,17 +60,17 @@ _large_bodies = threading.BoundedSemaphore(LARGE_AT_ONCE)
 
 
 @blueprint.post(PATH)
-@Contract(name="receiveCallback", summary="Where BFL calls", **_CONTRACT)
+@EndpointSpec(operation_id="receiveCallback", summary="Where BFL calls", **_SPEC)
 def receive_callback() -> CallbackAccepted:
     """Callback for a job that its caller submitted to BFL; `WEBHOOK_SECRET` authenticates it."""
     return accept_callback(services(), request.environ)
 
 
 @blueprint.post(f"{PATH}/<token>")
-@Contract(
-    name="receiveCallbackForSubmission",
+@EndpointSpec(
+    operation_id="receiveCallbackForSubmission",
     summary="Where BFL calls about what Fluxkeep submitted",
-    **_CONTRACT,
+    **_SPEC,
 )
 def receive_callback_for_submission(token: str) -> CallbackAccepted:
     """Callback for a job that Fluxkeep submitted: the token names it, its own secret proves it."""

@@ -32,7 +32,7 @@ from receiver.auth import requires
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import allowed, an_object, checked
-from receiver.schemas.endpoint import Answer, Body, Contract, Tag
+from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
 from receiver.schemas.patterns import anchored, said
 from receiver.schemas.query import Query, TaskId
 from receiver.schemas.responses import Relayed
@@ -87,38 +87,39 @@ class ResultQuery(Query):
 
 
 # BFL's refusals are relayed as they are, if they come within a few seconds.
-REFUSED: Mapping[int | str, Answer] = {
-    status: Answer(what="BFL, or Fluxkeep itself, does not take it.", kind=Relayed)
+REFUSED: Mapping[int | str, ResponseSpec] = {
+    status: ResponseSpec("BFL, or Fluxkeep itself, does not take it.", Relayed)
     for status in (400, 404, 422, "4XX")
 }
 
 
 @blueprint.post("/<model:model>")
 @requires("submit")
-@Contract(
-    name="bflSubmit",
+@EndpointSpec(
+    operation_id="bflSubmit",
     summary="Submit as to BFL",
     tag=Tag.BFL,
     headers=("Idempotency-Key",),
-    body=Body(kind=Webhook, samples={"a picture": examples.INPUT}),
-    answers={
-        200: Answer(what="The task.", kind=compat.Taken, sample=examples.taken),
+    body=RequestBodySpec(body_type=Webhook, examples={"a picture": examples.INPUT}),
+    responses={
+        200: ResponseSpec("The task.", compat.Taken, example=examples.taken),
         **REFUSED,
     },
     errors=(IdempotencyKeyReused, QueueFull),
-    tells="webhook_url",
+    callback_field="webhook_url",
 )
 def submit(model: str) -> ResponseReturnValue:
     """BFL's answer to a submission, or its refusal when that comes at once."""
     if not dialect.is_generation(model):
         raise BadRequest(dialect.refuse_no_generation(model))
-    wired = services()
     raw = request_body.read(BODY_MAX_BYTES)
     given = an_object(raw)
-    caller = checked(Webhook, given).caller(wired.trust)
+    caller = checked(Webhook, given).caller(services().trust)
     asked = {name: value for name, value in given.items() if name not in dialect.WEBHOOK_FIELDS}
     order = checked(SubmissionBody, {"model": model, "input": asked})
-    job = _settled(submissions.enqueue_request(wired, SubmissionRequest.of(order, caller), raw))
+    job = _settled(
+        submissions.enqueue_request(services(), SubmissionRequest.of(order, caller), raw)
+    )
     if job.error and job.error.status:
         return _refused(job.error, job.error.status)
     return compat.submitted(job, base_url())
@@ -142,23 +143,23 @@ def _refused(failure: Failure, status: int) -> ResponseReturnValue:
 
 @blueprint.get("/get_result")
 @requires("read")
-@Contract(
-    name="bflResult",
+@EndpointSpec(
+    operation_id="bflResult",
     summary="Ask as one asks BFL",
     tag=Tag.BFL,
     query=ResultQuery,
-    answers={
-        200: Answer(
-            what="The task.",
-            kind=compat.Told,
+    responses={
+        200: ResponseSpec(
+            "The task.",
+            compat.Told,
             headers=("Retry-After",),
-            sample=examples.finished,
+            example=examples.finished,
         ),
-        404: Answer(
-            what="No such task.",
-            kind=compat.Told,
+        404: ResponseSpec(
+            "No such task.",
+            compat.Told,
             headers=("Retry-After",),
-            sample=examples.unknown,
+            example=examples.unknown,
         ),
     },
     uses_redis=False,
@@ -182,15 +183,15 @@ def _polled(said: compat.Told, status: int = HTTPStatus.OK) -> ResponseReturnVal
 
 @blueprint.get("/credits")
 @requires("read")
-@Contract(
-    name="bflCredits",
+@EndpointSpec(
+    operation_id="bflCredits",
     summary="What is left at BFL",
     tag=Tag.BFL,
-    answers={
-        200: Answer(what="BFL's own answer.", kind=compat.Credits),
-        "default": Answer(what="BFL's own answer, whatever it is.", kind=Any),
-        502: Answer(what="BFL refuses the key of this Fluxkeep.", kind=compat.Error),
-        503: Answer(what="BFL does not answer.", kind=compat.Error),
+    responses={
+        200: ResponseSpec("BFL's own answer.", compat.Credits),
+        "default": ResponseSpec("BFL's own answer, whatever it is.", Any),
+        502: ResponseSpec("BFL refuses the key of this Fluxkeep.", compat.Error),
+        503: ResponseSpec("BFL does not answer.", compat.Error),
     },
     uses_redis=False,
 )

@@ -8,18 +8,18 @@ from jobs.job import Job
 from jobs.store.events import EventPosition
 from receiver.api.replays import known_job
 from receiver.auth import requires
-from receiver.context import wired
+from receiver.context import app_state
 from receiver.feed.client_socket import ClientSocket
 from receiver.feed.sse import EventStream
 from receiver.openapi import examples
-from receiver.schemas.endpoint import STREAM, Answer, Contract, Tag
+from receiver.schemas.endpoint import STREAM, EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.query import EventsQuery
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-TOLD = Answer(
-    what="Server-Sent Events: `job` with the job as data per change, `forgotten` with its id.",
-    media=(STREAM,),
-    sample=examples.stream,
+EVENTS = ResponseSpec(
+    "Server-Sent Events: `job` with each changed job, `forgotten` with the id of a deleted one.",
+    content_types=(STREAM,),
+    example=examples.stream,
 )
 
 blueprint = Blueprint("watching", __name__, url_prefix="/api")
@@ -27,13 +27,13 @@ blueprint = Blueprint("watching", __name__, url_prefix="/api")
 
 @blueprint.get("/events")
 @requires("read")
-@Contract(
-    name="watchAll",
+@EndpointSpec(
+    operation_id="watchAll",
     summary="Watch all jobs",
     tag=Tag.WATCHING,
     query=EventsQuery,
     headers=("Last-Event-ID",),
-    answers={200: TOLD},
+    responses={200: EVENTS},
     errors=(TooManyWaiting,),
 )
 def of_all() -> ResponseReturnValue:
@@ -43,19 +43,19 @@ def of_all() -> ResponseReturnValue:
 
 @blueprint.get("/jobs/<job_id>/events")
 @requires("read")
-@Contract(
-    name="watchJob",
+@EndpointSpec(
+    operation_id="watchJob",
     summary="Watch one job",
     tag=Tag.WATCHING,
     query=EventsQuery,
     headers=("Last-Event-ID",),
-    answers={200: TOLD, 204: Answer(what="It has ended, and everything was told.")},
+    responses={200: EVENTS, 204: ResponseSpec("It has ended, and everything was told.")},
     errors=(UnknownJob, TooManyWaiting),
 )
 def of_one(job_id: str) -> ResponseReturnValue:
     """Ends with the job; 204 to who comes again after that, which tells a browser to stop."""
     position = EventsQuery.read().position
-    job = known_job(wired().services, job_id)
+    job = known_job(app_state().services, job_id)
     if position and job.status.terminal and not _has_events_after(position, job):
         return "", 204
     return _stream(job.id, position, until_final=True)
@@ -67,7 +67,7 @@ def endless(job_id: str | None) -> Response:
 
 
 def _has_events_after(position: EventPosition, job: Job) -> bool:
-    batch = wired().broker.after(position, job.id)
+    batch = app_state().broker.after(position, job.id)
     return bool(batch.events) or not batch.complete
 
 
@@ -75,7 +75,7 @@ def _stream(
     job_id: str | None, position: EventPosition | None, *, until_final: bool = False
 ) -> Response:
     """Raises Crowded, StoreUnavailable, UnknownJob."""
-    broker, services = wired().broker, wired().services
+    broker, services = app_state().broker, app_state().services
     subscriber = broker.subscribe(job_id)
     try:
         begin = position or services.events.end()
@@ -86,7 +86,7 @@ def _stream(
         raise
     stream = EventStream(
         broker=broker,
-        cache=wired().job_cache,
+        cache=app_state().job_cache,
         subscriber=subscriber,
         client=ClientSocket(),
         position=begin,

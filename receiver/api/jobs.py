@@ -26,13 +26,13 @@ from receiver.api import deletion, replays
 from receiver.api.replays import known_job
 from receiver.auth import requires
 from receiver.blocking_calls import aside
-from receiver.context import services, wired
+from receiver.context import app_state, services
 from receiver.feed.client_socket import ClientSocket
 from receiver.feed.long_poll import LongPoll
 from receiver.openapi import examples
 from receiver.schemas.bodies import Expectation
 from receiver.schemas.cursors import cursor
-from receiver.schemas.endpoint import Answer, Body, Contract, Tag
+from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
 from receiver.schemas.query import ListQuery, ShowQuery
 from receiver.schemas.responses import JobPage
 
@@ -51,17 +51,27 @@ log = logging.getLogger(__name__)
 
 @blueprint.put("/<job_id>")
 @requires("submit")
-@Contract(
-    name="expectJob",
+@EndpointSpec(
+    operation_id="expectJob",
     summary="Expect a job",
     tag=Tag.JOBS,
-    body=Body(kind=Expectation, required=False, samples={"all of it": examples.EXPECTATION}),
-    answers={
-        200: Answer(what="The job, known before.", kind=view_types.Job, sample=examples.submitted),
-        201: Answer(what="The job, which is new.", kind=view_types.Job, sample=examples.submitted),
+    body=RequestBodySpec(
+        body_type=Expectation, required=False, examples={"all of it": examples.EXPECTATION}
+    ),
+    responses={
+        200: ResponseSpec(
+            "The job, known before.",
+            view_types.Job,
+            example=examples.submitted,
+        ),
+        201: ResponseSpec(
+            "The job, which is new.",
+            view_types.Job,
+            example=examples.submitted,
+        ),
     },
     errors=(WrongStatus, RateLimited),
-    tells="notify_url",
+    callback_field="notify_url",
 )
 def expect(job_id: str) -> ResponseReturnValue:
     """By the task's id, for what its caller submitted; joins a callback that came first."""
@@ -114,12 +124,12 @@ def _leave_settled(job: Job, facts: Mapping[str, Any]) -> None:
 
 @blueprint.get("/<job_id>")
 @requires("read")
-@Contract(
-    name="getJob",
+@EndpointSpec(
+    operation_id="getJob",
     summary="Ask for a job, or wait for its end",
     tag=Tag.JOBS,
     query=ShowQuery,
-    answers={200: Answer(what="The job.", kind=view_types.Job, sample=examples.stored)},
+    responses={200: ResponseSpec("The job.", view_types.Job, example=examples.stored)},
     errors=(UnknownJob, TooManyWaiting),
 )
 def show(job_id: str) -> ResponseReturnValue:
@@ -128,19 +138,19 @@ def show(job_id: str) -> ResponseReturnValue:
     seconds = asked.links(services().settings)
     if not asked.wait:
         return views.job(services(), known_job(services(), job_id), seconds)
-    parts = wired()
+    parts = app_state()
     poll = LongPoll(parts.services, parts.broker, ClientSocket(), seconds)
     return poll.answer(job_id, asked.wait)
 
 
 @blueprint.get("")
 @requires("read")
-@Contract(
-    name="listJobs",
+@EndpointSpec(
+    operation_id="listJobs",
     summary="List and search",
     tag=Tag.JOBS,
     query=ListQuery,
-    answers={200: Answer(what="A page of jobs.", kind=JobPage, sample=examples.page)},
+    responses={200: ResponseSpec("A page of jobs.", JobPage, example=examples.page)},
 )
 def listing() -> ResponseReturnValue:
     """Newest first; the cursor is the last job's place, so new jobs do not shift the pages."""
@@ -156,12 +166,16 @@ def listing() -> ResponseReturnValue:
 
 @blueprint.post("/<job_id>/rescues")
 @requires("admin")
-@Contract(
-    name="rescueJob",
+@EndpointSpec(
+    operation_id="rescueJob",
     summary="Ask BFL again",
     tag=Tag.JOBS,
-    answers={
-        202: Answer(what="The job, back at work.", kind=view_types.Job, sample=examples.submitted)
+    responses={
+        202: ResponseSpec(
+            "The job, back at work.",
+            view_types.Job,
+            example=examples.submitted,
+        )
     },
     errors=(UnknownJob, WrongStatus),
 )
@@ -172,11 +186,11 @@ def replay(job_id: str) -> ResponseReturnValue:
 
 @blueprint.delete("/<job_id>")
 @requires("admin")
-@Contract(
-    name="forgetJob",
+@EndpointSpec(
+    operation_id="forgetJob",
     summary="Forget a job and delete its media",
     tag=Tag.JOBS,
-    answers={204: Answer(what="It is gone.")},
+    responses={204: ResponseSpec("It is gone.")},
     errors=(UnknownJob, StorageError),
 )
 def forget(job_id: str) -> ResponseReturnValue:

@@ -26,7 +26,7 @@ from receiver.auth import given_key, requires
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, allowed, validated
-from receiver.schemas.endpoint import Answer, Body, Contract, Tag
+from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
 
 # An input may hold pictures as base64; BFL accepts up to 20 MB of them.
 BODY_MAX_BYTES = 32 * 2**20
@@ -86,42 +86,42 @@ class SubmissionRequest(NamedTuple):
 
 @blueprint.post("")
 @requires("submit")
-@Contract(
-    name="submitJob",
+@EndpointSpec(
+    operation_id="submitJob",
     summary="Submit to BFL",
     tag=Tag.JOBS,
     headers=("Idempotency-Key",),
-    body=Body(kind=SubmissionBody, samples={"a picture": examples.SUBMISSION}),
-    answers={
-        202: Answer(
-            what="The queued job.",
-            kind=view_types.Job,
+    body=RequestBodySpec(body_type=SubmissionBody, examples={"a picture": examples.SUBMISSION}),
+    responses={
+        202: ResponseSpec(
+            "The queued job.",
+            view_types.Job,
             headers=("Location",),
-            sample=examples.queued,
+            example=examples.queued,
         )
     },
     errors=(IdempotencyKeyReused, QueueFull),
-    tells="notify_url",
+    callback_field="notify_url",
 )
 def submit() -> ResponseReturnValue:
     """202 with the queued job; the same job again under the same `Idempotency-Key`."""
-    raw, wired = request_body.read(BODY_MAX_BYTES), services()
-    given = validated(SubmissionBody, raw)
-    allowed("notify_url", given.notify_url, wired.trust.app)
-    job = enqueue_request(wired, SubmissionRequest.of(given), raw)
-    return views.job(wired, job), 202, {"Location": f"/api/jobs/{job.id}"}
+    raw = request_body.read(BODY_MAX_BYTES)
+    body = validated(SubmissionBody, raw)
+    allowed("notify_url", body.notify_url, services().trust.app)
+    job = enqueue_request(services(), SubmissionRequest.of(body), raw)
+    return views.job(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
 
 
-def enqueue_request(wired: Services, asked: SubmissionRequest, raw: bytes) -> Job:
+def enqueue_request(services: Services, asked: SubmissionRequest, raw: bytes) -> Job:
     """Queue the job of this request, unless its `Idempotency-Key` already made one."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return enqueue(wired, asked)
-    return enqueue_once(wired, asked, (given_key(), key), raw)
+        return enqueue(services, asked)
+    return enqueue_once(services, asked, (given_key(), key), raw)
 
 
 def enqueue(
-    wired: Services,
+    services: Services,
     asked: SubmissionRequest,
     job_id: str | None = None,
     request_digest: str | None = None,
@@ -130,36 +130,36 @@ def enqueue(
 
     Raises Invalid for a region that BFL_API_URL excludes, and for a draft that is not there.
     """
-    _check_region(wired, asked.facts.get("region"))
-    draft = drafts.find(wired, asked.input)
+    _check_region(services, asked.facts.get("region"))
+    draft = drafts.find(services, asked.input)
     own_id = job_id or str(uuid.uuid4())
     given = json.dumps(asked.input, ensure_ascii=False).encode()
     facts = {
         **asked.facts,
         "request": request_digest,
-        "base_url": _known_origin(wired),
+        "base_url": _known_origin(services),
         "input_bytes": len(given),
     }
 
     def begin(job: Job | None, now: float) -> Job:
-        return job or _created(wired, own_id, asked.model, now, facts, draft)
+        return job or _created(services, own_id, asked.model, now, facts, draft)
 
-    change = wired.store.update(own_id, begin, new=True, submission=given)
+    change = services.store.change(own_id, begin, new=True, submission=given)
     assert change.after is not None  # `begin` always makes one
     if change.written:
         log.info("job %s: queued for %s", own_id, asked.model)
     return change.after
 
 
-def _check_region(wired: Services, region: str | None) -> None:
+def _check_region(services: Services, region: str | None) -> None:
     """Nothing of a job leaves the region of BFL_API_URL."""
-    bound = wired.settings.region
+    bound = services.settings.region
     if region and bound and region_of(parse(BFL_REGIONS[region]).origin.host) != bound:
         raise Invalid([{"field": "region", "message": f"this Fluxkeep keeps its jobs in {bound}"}])
 
 
 def _created(
-    wired: Services,
+    services: Services,
     job_id: str,
     model: str,
     now: float,
@@ -169,22 +169,22 @@ def _created(
     job = submission.create(job_id, model, now, facts)
     if draft:
         job = job.with_event(now, "enhances a draft", job=draft.job.id, file=draft.position)
-    if dialect.is_bound_to_region(model) and wired.origin_of(job).host == dialect.BFL_HOST:
+    if dialect.is_bound_to_region(model) and services.origin_of(job).host == dialect.BFL_HOST:
         return job.with_event(now, "perhaps the wrong region", reason=dialect.BOUND_TO_REGION)
     return job
 
 
-def _known_origin(wired: Services) -> str | None:
+def _known_origin(services: Services) -> str | None:
     """Our origin as the caller reaches it; a sandbox must not send secrets to just any host."""
-    found = base_url(wired)
-    calls = wired.settings.bfl_reaches_us
+    found = base_url(services)
+    calls = services.settings.bfl_reaches_us
     abroad = found and parse(found).origin.host.strip("[]") not in LOOPBACK
     return None if calls and abroad else found
 
 
-def base_url(wired: Services) -> str | None:
+def base_url(services: Services) -> str | None:
     """Our origin by the caller's Host header, where there is no PUBLIC_URL."""
-    if wired.settings.public_url or not has_request_context():
+    if services.settings.public_url or not has_request_context():
         return None
     try:
         return str(parse(request.host_url).origin)
@@ -192,7 +192,7 @@ def base_url(wired: Services) -> str | None:
         return None
 
 
-def enqueue_once(wired: Services, asked: SubmissionRequest, key: RequestKey, raw: bytes) -> Job:
+def enqueue_once(services: Services, asked: SubmissionRequest, key: RequestKey, raw: bytes) -> Job:
     """The job that this key made within a day, or a new one.
 
     Raises BadField, and KeyReused when the key came with another request before.
@@ -202,26 +202,26 @@ def enqueue_once(wired: Services, asked: SubmissionRequest, key: RequestKey, raw
     digest = hashlib.sha256(f"{request.path}\0".encode())  # under /v1 it names the model
     digest.update(raw)
     request_digest = digest.hexdigest()[:32]
-    job = enqueue(wired, asked, _own_id(wired, key), request_digest)
+    job = enqueue(services, asked, _own_id(services, key), request_digest)
     if job.request != request_digest:
         raise IdempotencyKeyReused
     return job
 
 
-def _own_id(wired: Services, key: RequestKey) -> str:
+def _own_id(services: Services, key: RequestKey) -> str:
     """Derive the id from the key and its holder: concurrent requests make one job.
 
     A job that was made under an older SECRET_KEY is found as well.
     """
-    found = [_place(wired, secret, key) for secret in wired.settings.secret_key]
+    found = [_place(services, secret, key) for secret in services.settings.secret_key]
     return next((job_id for job_id, made in found if made), found[0][0])
 
 
-def _place(wired: Services, secret: SecretStr, key: RequestKey) -> tuple[str, bool]:
+def _place(services: Services, secret: SecretStr, key: RequestKey) -> tuple[str, bool]:
     """The id of the job that this key made within a day, and True; else the next free id."""
     for generation in range(GENERATIONS_MAX):
         job_id = idempotent_id(secret, *key, str(generation))
-        known = wired.store.load(job_id)
-        if known is None or wired.store.now() < known.created_at + IDEMPOTENT_SECONDS:
+        known = services.store.load(job_id)
+        if known is None or services.store.now() < known.created_at + IDEMPOTENT_SECONDS:
             return job_id, known is not None
     raise IdempotencyKeyReused("this Idempotency-Key was used too often")

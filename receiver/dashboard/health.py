@@ -10,7 +10,7 @@ from jobs.errors import StoreUnavailable
 from jobs.services import Services
 from jobs.status import ReportKind, Source, Status
 from jobs.store.counters import NOTICES_GIVEN_UP, TIME_TO_STORED
-from receiver.context import wired
+from receiver.context import app_state
 from receiver.dashboard import charts
 from receiver.dashboard.access import shown_to
 from receiver.dashboard.health_snapshot import HealthSnapshot
@@ -33,7 +33,7 @@ def install(app: Flask, services: Services) -> None:
 @shown_to("read")
 def show() -> ResponseReturnValue:
     cached = cast(Cached[HealthSnapshot | StoreUnavailable], current_app.extensions[_NAME])
-    snapshot, results = cached.get(), wired().check_results.get()
+    snapshot, results = cached.get(), app_state().check_results.get()
     failed = [result for result in results if not result.ok]
     if isinstance(snapshot, StoreUnavailable):
         page = render_template("health.html", snapshot=None, results=results, failed=failed)

@@ -1,1 +1,1 @@
-"""OpenAPI document, generated from the routes, their contracts and types."""
+"""OpenAPI document, generated from the routes, their specifications and types."""

@@ -1,4 +1,4 @@
-"""Build the OpenAPI document of an application from its routes and their contracts."""
+"""Build the OpenAPI document of an application from its routes and their specifications."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from werkzeug.routing import Rule
 
 from receiver.openapi import operations, parameters, webhooks
 from receiver.openapi.schemas import COMPONENTS, Schema, Schemas
-from receiver.schemas.endpoint import Contract, Endpoint, Tag, endpoint_of
+from receiver.schemas.endpoint import Endpoint, EndpointSpec, Tag, endpoint_of
 
 VERSION = "0.1.0"
 IMPLIED = {"HEAD", "OPTIONS"}
@@ -38,32 +38,32 @@ def build(app: Flask, public_url: str) -> Schema:
 
 def _paths(app: Flask, schemas: Schemas) -> dict[str, Schema]:
     paths: dict[str, Schema] = {}
-    for rule, endpoint in _contracts(app):
+    for rule, endpoint in _endpoints(app):
         operation = operations.build(rule.rule, endpoint, schemas)
-        if endpoint.contract and endpoint.contract.tells:
-            operation["callbacks"] = webhooks.callbacks(endpoint.contract.tells, schemas)
+        if endpoint.spec and endpoint.spec.callback_field:
+            operation["callbacks"] = webhooks.callbacks(endpoint.spec.callback_field, schemas)
         for method in sorted((rule.methods or set()) - IMPLIED):
             paths.setdefault(operations.path(rule.rule), {})[method.lower()] = operation
     return paths
 
 
-def _contracts(app: Flask) -> Iterator[tuple[Rule, Endpoint]]:
-    """Routes and contracts in the order of tags, then of paths."""
+def _endpoints(app: Flask) -> Iterator[tuple[Rule, Endpoint]]:
+    """Routes and specifications in the order of tags, then of paths."""
     found = [
         (rule, endpoint_of(app.view_functions[rule.endpoint])) for rule in app.url_map.iter_rules()
     ]
-    known = [(rule, endpoint) for rule, endpoint in found if endpoint.contract]
-    yield from sorted(known, key=lambda pair: (_tag_index(pair[1].contract), pair[0].rule))
+    known = [(rule, endpoint) for rule, endpoint in found if endpoint.spec]
+    yield from sorted(known, key=lambda pair: (_tag_index(pair[1].spec), pair[0].rule))
 
 
-def _tag_index(contract: Contract | None) -> int:
-    return list(Tag).index(contract.tag) if contract else len(Tag)
+def _tag_index(spec: EndpointSpec | None) -> int:
+    return list(Tag).index(spec.tag) if spec else len(Tag)
 
 
 def undescribed(app: Flask) -> set[str]:
-    """Endpoints that should have a contract and have none."""
+    """Endpoints that should have a specification and have none."""
     views = app.view_functions.items()
-    silent = {name for name, view in views if endpoint_of(view).contract is None}
+    silent = {name for name, view in views if endpoint_of(view).spec is None}
     return {name for name in silent if not name.startswith(EXCLUDED)}
 
 

@@ -1,4 +1,4 @@
-"""Operations: one route with its contract as an operation of the document."""
+"""Operations: one route with its specification as an operation of the document."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from receiver.feed.sse import NAMES
 from receiver.openapi import parameters, responses
 from receiver.openapi.schemas import Schema, Schemas
 from receiver.problem_details import BFL_PATHS
-from receiver.schemas.endpoint import JSON, STREAM, Answer, Body, Endpoint
+from receiver.schemas.endpoint import JSON, STREAM, Endpoint, RequestBodySpec, ResponseSpec
 from receiver.schemas.query import FILTER_NAME_MAX_CHARS, FILTER_VALUE_MAX_CHARS, METADATA, Query
 from receiver.schemas.responses import Forgotten, Problem, Reset
 
@@ -23,32 +23,32 @@ def path(rule: str) -> str:
 
 def build(rule: str, endpoint: Endpoint, schemas: Schemas) -> Schema:
     """The operation of a route: parameters, body, responses."""
-    contract = endpoint.contract
-    assert contract is not None
+    spec = endpoint.spec
+    assert spec is not None
     found = list(_parameters(rule, endpoint, schemas))
     has_input = any(parameter["in"] != "path" for parameter in found)
     operation: Schema = {
-        "operationId": contract.name,
-        "summary": contract.summary,
+        "operationId": spec.operation_id,
+        "summary": spec.summary,
         "description": endpoint.description,
-        "tags": [contract.tag],
+        "tags": [spec.tag],
         "security": _security(endpoint),
         "responses": _responses(rule, endpoint, schemas, has_input=has_input),
     }
     if found:
         operation["parameters"] = found
-    if contract.body:
-        operation["requestBody"] = _body(contract.body, schemas)
+    if spec.body:
+        operation["requestBody"] = _body(spec.body, schemas)
     return operation
 
 
 def _parameters(rule: str, endpoint: Endpoint, schemas: Schemas) -> Iterator[Schema]:
     for name in _PART.findall(rule):
         yield {"name": name, "in": "path", "required": True, **parameters.PATH[name]}
-    contract = endpoint.contract
-    if contract and contract.query:
-        yield from _queries(contract.query, schemas)
-    for name in contract.headers if contract else ():
+    spec = endpoint.spec
+    if spec and spec.query:
+        yield from _queries(spec.query, schemas)
+    for name in spec.headers if spec else ():
         yield {"name": name, "in": "header", **parameters.REQUEST_HEADERS[name]}
 
 
@@ -81,15 +81,19 @@ def _by_name(parameter: Schema) -> Schema:
 
 def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
     """Alternatives, each enough by itself; a key comes with its scope."""
-    assert endpoint.contract is not None
+    assert endpoint.spec is not None
     if endpoint.scope:
         return [{name: [endpoint.scope]} for name in parameters.KEYS]
-    return [{name: []} for name in endpoint.contract.security]
+    return [{name: []} for name in endpoint.spec.security]
 
 
-def _body(body: Body, schemas: Schemas) -> Schema:
-    schema = schemas.of_request(body.kind) if isinstance(body.kind, type) else dict(body.kind)
-    examples = {name: {"value": value} for name, value in body.samples.items()}
+def _body(body: RequestBodySpec, schemas: Schemas) -> Schema:
+    schema = (
+        schemas.of_request(body.body_type)
+        if isinstance(body.body_type, type)
+        else dict(body.body_type)
+    )
+    examples = {name: {"value": value} for name, value in body.examples.items()}
     return {
         "required": body.required,
         "content": {JSON: {"schema": schema, "examples": examples}},
@@ -99,11 +103,11 @@ def _body(body: Body, schemas: Schemas) -> Schema:
 def _responses(
     rule: str, endpoint: Endpoint, schemas: Schemas, *, has_input: bool
 ) -> dict[str, Schema]:
-    assert endpoint.contract is not None
+    assert endpoint.spec is not None
     raised = responses.raised_by(endpoint, has_input=has_input)
-    long = {"414": parameters.TOO_LONG} if endpoint.contract.query else {}
+    long = {"414": parameters.TOO_LONG} if endpoint.spec.query else {}
     refused = responses.answers(raised, schemas, as_bfl=rule.startswith(BFL_PATHS))
-    own = endpoint.contract.answers.items()
+    own = endpoint.spec.responses.items()
     found = refused | long | {str(status): _response(answer, schemas) for status, answer in own}
     if endpoint.scope:
         for status in found.keys() - parameters.BEFORE_THE_KEY:
@@ -113,8 +117,8 @@ def _responses(
     return dict(sorted(found.items()))
 
 
-def _response(answer: Answer, schemas: Schemas) -> Schema:
-    response: Schema = {"description": answer.what}
+def _response(answer: ResponseSpec, schemas: Schemas) -> Schema:
+    response: Schema = {"description": answer.description}
     if content := dict(_content(answer, schemas)):
         response["content"] = content
     if answer.headers:
@@ -122,12 +126,12 @@ def _response(answer: Answer, schemas: Schemas) -> Schema:
     return response
 
 
-def _content(answer: Answer, schemas: Schemas) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    sample = {"example": answer.sample()} if answer.sample else {}
-    if answer.kind is not None:
-        kind = responses.PROBLEM if answer.kind is Problem else JSON
-        yield kind, {"schema": schemas.of_response(answer.kind), **sample}
-    for media in answer.media:
+def _content(answer: ResponseSpec, schemas: Schemas) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    sample = {"example": answer.example()} if answer.example else {}
+    if answer.body_type is not None:
+        kind = responses.PROBLEM if answer.body_type is Problem else JSON
+        yield kind, {"schema": schemas.of_response(answer.body_type), **sample}
+    for media in answer.content_types:
         yield (
             media,
             {"schema": _stream(schemas) if media == STREAM else {"type": "string"}, **sample},

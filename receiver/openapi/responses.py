@@ -24,19 +24,19 @@ Errors = Iterable[type[FluxkeepError]]
 
 
 def raised_by(endpoint: Endpoint, *, has_input: bool) -> list[type[FluxkeepError]]:
-    """The errors of a contract, and those that a key, a body, a parameter or Redis can add."""
-    contract = endpoint.contract
-    assert contract is not None
-    found = list(contract.errors)
+    """The errors of an endpoint, and those that a key, a body, a parameter or Redis can add."""
+    spec = endpoint.spec
+    assert spec is not None
+    found = list(spec.errors)
     if endpoint.scope:
         found += [errors.Unauthorized, errors.Forbidden, errors.RateLimited]
-    if contract.body:
+    if spec.body:
         found += [errors.BadRequest, errors.RequestTimeout, errors.BodyTooLarge]
-    if contract.body and isinstance(contract.body.kind, type):
+    if spec.body and isinstance(spec.body.body_type, type):
         found += [errors.Invalid]
     if has_input:
         found += [errors.InvalidField]
-    if contract.uses_redis:
+    if spec.uses_redis:
         found += [errors.StoreUnavailable]
     return list(dict.fromkeys(found))
 

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, current_app, json, request
 from receiver.context import services
 from receiver.openapi.document import build
 from receiver.openapi.schemas import Schema
-from receiver.schemas.endpoint import Answer, Contract, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 
 _NAME = "fluxkeep.openapi"
 
@@ -15,14 +15,14 @@ blueprint = Blueprint("openapi", __name__)
 
 
 @blueprint.get("/openapi.json")
-@Contract(
-    name="getDocument",
+@EndpointSpec(
+    operation_id="getDocument",
     summary="This document",
     tag=Tag.OPERATION,
     headers=("If-None-Match",),
-    answers={
-        200: Answer(what="OpenAPI 3.1.", kind=dict[str, Any], headers=("ETag", "Cache-Control")),
-        304: Answer(what="It has not changed.", headers=("ETag", "Cache-Control")),
+    responses={
+        200: ResponseSpec("OpenAPI 3.1.", dict[str, Any], headers=("ETag", "Cache-Control")),
+        304: ResponseSpec("It has not changed.", headers=("ETag", "Cache-Control")),
     },
     uses_redis=False,
 )

@@ -1,12 +1,11 @@
-"""Contract of a view: parameters, body, responses and errors, for the OpenAPI document.
+"""Endpoint specification: parameters, body, responses and errors of a view, for OpenAPI.
 
-Nothing is checked by it at run time. Schemathesis compares it with a running installation.
+Nothing is validated by it at run time. Schemathesis compares it with a running installation.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -32,60 +31,60 @@ class Tag(StrEnum):
     OPERATION = "Operation"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+@dataclass(frozen=True, slots=True)
+class ResponseSpec:
     """One response: the type of its JSON body, and headers that are always there.
 
-    `kind` is anything pydantic can describe (None: no JSON); `media` lists other content types.
+    `body_type` is anything that pydantic can describe, None for a response without JSON.
     """
 
-    what: str
-    kind: Any = None
-    media: tuple[str, ...] = ()
+    description: str
+    body_type: Any = None
+    content_types: tuple[str, ...] = ()  # besides JSON
     headers: tuple[str, ...] = ()
-    sample: Callable[[], Any] | None = None
+    example: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """A request body: a model, or a JSON Schema where no model reads it."""
+class RequestBodySpec:
+    """A request body: a model, or a JSON Schema where no model parses it."""
 
-    kind: type[BaseModel] | Mapping[str, Any]
+    body_type: type[BaseModel] | Mapping[str, Any]
     required: bool = True
-    samples: Mapping[str, Any] = field(default_factory=dict)
+    examples: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contract:
-    """Decorator of a view. `errors` are its own; key, body and Redis add theirs."""
+class EndpointSpec:
+    """Decorator of a view. `errors` are its own; authentication, body and Redis add theirs."""
 
-    name: str
+    operation_id: str
     summary: str
     tag: Tag
-    answers: Mapping[int | str, Answer]  # `4XX` and `default` are statuses, too
+    responses: Mapping[int | str, ResponseSpec]  # `4XX` and `default` are statuses, too
     query: type[Query] | None = None
     headers: tuple[str, ...] = ()
-    body: Body | None = None
+    body: RequestBodySpec | None = None
     errors: tuple[type[FluxkeepError], ...] = ()
     security: tuple[str, ...] = ()
-    tells: str | None = None  # the field of the body that names a receiver of callbacks
+    callback_field: str | None = None  # the field of the body that names a receiver of callbacks
     uses_redis: bool = True
 
     def __call__(self, view: View) -> View:
-        vars(view)["contract"] = self
+        vars(view)["endpoint_spec"] = self
         return view
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A view's contract, scope and description."""
+    """A view's specification, scope and description."""
 
-    contract: Contract | None
+    spec: EndpointSpec | None
     scope: Scope | None
     description: str
 
 
 def endpoint_of(view: Callable[..., Any]) -> Endpoint:
-    """`functools.wraps` carries the attributes through every decorator."""
-    marks = MappingProxyType(vars(view))
-    return Endpoint(marks.get("contract"), marks.get("scope"), view.__doc__ or "")
+    """Endpoint of a view; `functools.wraps` carries the attributes through every decorator."""
+    attributes = vars(view)
+    return Endpoint(attributes.get("endpoint_spec"), attributes.get("scope"), view.__doc__ or "")

@@ -14,7 +14,7 @@ from jobs.store.job_store import JobStore
 from jobs.timeouts import Timeouts
 from receiver import problem_details, request_body, webhook
 from receiver.accelerator import CallbackAccelerator
-from receiver.context import Wired
+from receiver.context import AppState
 
 
 def create_app() -> Flask:
@@ -22,7 +22,7 @@ def create_app() -> Flask:
     app = _flask()
     app.register_blueprint(webhook.blueprint)
     built = services.for_web(settings.load())
-    Wired.of(built).install(app)
+    AppState.build(built).install(app)
     ingest.apply_report = _not_recorded  # type: ignore[assignment]  # takes the same arguments
     app.wsgi_app = CallbackAccelerator(app, built)  # type: ignore[method-assign]
     return app

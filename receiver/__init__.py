@@ -1,4 +1,4 @@
-"""The web process: takes callbacks in, gives status out."""
+"""The web process: accepts callbacks and submissions, and serves jobs and their media."""
 
 from receiver.app import create_app
 

@@ -1,4 +1,4 @@
-"""API keys, kept and compared as hashes."""
+"""Keyring: the API keys of this installation, compared as hashes in constant time."""
 
 import hmac
 from collections.abc import Iterable
@@ -8,19 +8,22 @@ from jobs.errors import Unauthorized
 
 
 class Keyring:
-    """The keys of this installation, as hashes."""
+    """All API keys with their digests."""
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._keys = [(key.digest, key) for key in keys]
 
-    def holds(self, key: str) -> bool:
-        given = digest(key)
-        return sum(hmac.compare_digest(given, known) for known, _ in self._keys) > 0
+    def contains(self, key: str) -> bool:
+        return bool(self._matches(key))
 
-    def entry_of(self, key: str) -> ApiKey:
-        """Whose key it is and what it may do. Raises Unauthorized when nobody holds it."""
-        given = digest(key)
-        found = [entry for known, entry in self._keys if hmac.compare_digest(given, known)]
-        if not (key and found):
+    def find(self, key: str) -> ApiKey:
+        """The entry of a key. Raises Unauthorized for an unknown or empty one."""
+        matches = self._matches(key)
+        if not (key and matches):
             raise Unauthorized
-        return found[0]
+        return matches[0]
+
+    def _matches(self, key: str) -> list[ApiKey]:
+        """Compare with every key, so that the time taken does not tell which one matched."""
+        shown = digest(key)
+        return [entry for known, entry in self._keys if hmac.compare_digest(shown, known)]

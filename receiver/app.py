@@ -1,32 +1,34 @@
-"""The application factory: nothing is built before it is called."""
+"""Application factory: nothing is built before it is called."""
 
 import sys
 
 from flask import Flask, Response
 
-from jobs import services
 from jobs.config import settings
 from jobs.errors import FluxkeepError
 from jobs.observability import setup
-from jobs.services import Services
+from jobs.services import Services, for_web
 from receiver import cli, dashboard, health, media, metrics, problem_details, rate_limits, webhook
 from receiver.accelerator import CallbackAccelerator
 from receiver.api import bfl_compat, events, jobs, submissions
 from receiver.context import AppState
 from receiver.openapi import views as openapi
 
-# gunicorn's own sign that a process cannot boot; with any other it tries again for ever.
-GUNICORN_GIVES_UP = 3
-HTTPS_SECONDS = 365 * 86400
+# gunicorn's exit status for a failed boot; after any other it starts the worker again for ever.
+BOOT_FAILED = 3
+HSTS_SECONDS = 365 * 86400
 
 
-def create_app(given: Services | None = None) -> Flask:
-    """The web application. Without services it reads the settings, and stops if they are wrong."""
+def create_app(services: Services | None = None) -> Flask:
+    """Build the web application.
+
+    Without services it reads the settings, and exits if they are wrong.
+    """
     app = Flask("receiver", static_folder=None)
     cli.install(app)
-    if given is None and cli.is_listing_commands():
+    if services is None and cli.is_listing_commands():
         return app
-    built = given or _from_environment()
+    built = services or _services_from_environment()
     app.url_map.merge_slashes = False  # it would answer with a redirect in HTML
     app.url_map.converters["model"] = bfl_compat.ModelPath
     AppState.build(built).install(app)
@@ -34,25 +36,25 @@ def create_app(given: Services | None = None) -> Flask:
     for part in (webhook, submissions, bfl_compat, jobs, events, media, health, metrics, openapi):
         app.register_blueprint(part.blueprint)
     dashboard.install(app, built)
-    problem_details.handle(app)
-    app.after_request(rate_limits.tell)
+    problem_details.register(app)
+    app.after_request(rate_limits.add_headers)
     if built.settings.public_url.startswith("https:"):
-        app.after_request(_require_https)
+        app.after_request(_add_hsts)
     if built.settings.callback_accelerator:
         app.wsgi_app = CallbackAccelerator(app, built)  # type: ignore[method-assign]
     return app
 
 
-def _require_https(response: Response) -> Response:
-    response.headers["Strict-Transport-Security"] = f"max-age={HTTPS_SECONDS}"
+def _add_hsts(response: Response) -> Response:
+    response.headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}"
     return response
 
 
-def _from_environment() -> Services:
+def _services_from_environment() -> Services:
     try:
-        read = settings.load()
-        setup.set_up(read, "web")
-        return services.for_web(read)
+        loaded = settings.load()
+        setup.set_up(loaded, "web")
+        return for_web(loaded)
     except FluxkeepError as error:
         sys.stderr.write(f"Fluxkeep cannot start: {error}\n")
-        sys.exit(GUNICORN_GIVES_UP)
+        sys.exit(BOOT_FAILED)

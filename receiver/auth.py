@@ -1,15 +1,16 @@
-"""Whether the caller's key may do what it asks for."""
+"""API key authentication: read the key of a request, verify it, and check its scope."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from flask import g, request
 
-from jobs.config.api_keys import SCOPES, Scope
-from jobs.errors import Forbidden
+from jobs.config.api_keys import SCOPES, ApiKey, Scope
+from jobs.errors import Forbidden, StoreUnavailable, Unauthorized
+from receiver import rate_limits
 from receiver.context import app_state
-from receiver.rate_limits import admit
 
 BEARER, BASIC = "bearer", "basic"
 
@@ -17,37 +18,31 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def given_key() -> str:
-    """The key in `Authorization: Bearer` or `x-key`; of two a wrong one, if there is one."""
-    keys = [_as_text(key) for key in _given()]
-    wrong = (key for key in keys if not app_state().keyring.holds(key))
-    return next(wrong, keys[0] if keys else "")
+def authenticate(key: str) -> ApiKey:
+    """Return the entry of a valid key, and count the request against its quota.
 
-
-def shows_a_key() -> bool:
-    return any(_given())
-
-
-def _given() -> list[str]:
-    """What a proxy in front of us asked for, and passes on, is not meant as a key."""
-    header = request.headers.get("Authorization")
-    scheme, _, token = (header or BASIC).partition(" ")
-    bearer = [] if scheme.lower() == BASIC else [token.strip() * (scheme.lower() == BEARER)]
-    return bearer + request.headers.getlist("x-key")
-
-
-def _as_text(key: str) -> str:
-    # WSGI reads header bytes as latin-1; the settings hold text.
-    return key.encode("latin-1", "replace").decode("utf-8", "replace")
+    Raises Unauthorized, and RateLimited for this key or for wrong keys from the same address.
+    While Redis is down nothing is counted.
+    """
+    try:
+        entry = app_state().keyring.find(key)
+    except Unauthorized:
+        if key:
+            with suppress(StoreUnavailable):
+                rate_limits.count_wrong_key()
+        raise
+    with suppress(StoreUnavailable):
+        rate_limits.count_request(entry.name)
+    return entry
 
 
 def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A view that only keys with at least this scope may call."""
+    """Decorate a view: only keys with at least this scope may call it."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            entry = admit(given_key())
+            entry = authenticate(request_key())
             g.key_name = entry.name
             if SCOPES.index(entry.scope) < SCOPES.index(scope):
                 raise Forbidden(f"this needs a key with scope {scope}")
@@ -57,3 +52,27 @@ def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return guarded
 
     return decorate
+
+
+def request_key() -> str:
+    """The key in `Authorization: Bearer` or `x-key`; when there are two, a wrong one wins."""
+    keys = [_decode(key) for key in _key_headers()]
+    wrong = (key for key in keys if not app_state().keyring.contains(key))
+    return next(wrong, keys[0] if keys else "")
+
+
+def has_key() -> bool:
+    return any(_key_headers())
+
+
+def _key_headers() -> list[str]:
+    """Basic credentials are ignored: a proxy in front of us may ask for them and pass them on."""
+    header = request.headers.get("Authorization")
+    scheme, _, token = (header or BASIC).partition(" ")
+    bearer = [] if scheme.lower() == BASIC else [token.strip() * (scheme.lower() == BEARER)]
+    return bearer + request.headers.getlist("x-key")
+
+
+def _decode(key: str) -> str:
+    # WSGI decodes header bytes as latin-1; the settings hold text.
+    return key.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""What the running application was built with, for its views."""
+"""Application state: the services and caches that all views of one process share."""
 
 from dataclasses import dataclass
 from typing import Self, cast
@@ -10,7 +10,7 @@ from receiver import checks
 from receiver.api_keys import Keyring
 from receiver.feed.broker import Broker
 from receiver.feed.job_cache import JobCache
-from receiver.response_cache import Cached
+from receiver.ttl_cache import TtlCache
 
 _NAME = "fluxkeep"
 
@@ -23,7 +23,7 @@ class AppState:
     keyring: Keyring
     broker: Broker
     job_cache: JobCache
-    check_results: Cached[list[checks.Result]]
+    check_results: TtlCache[list[checks.Result]]
 
     @classmethod
     def build(cls, services: Services) -> Self:
@@ -33,14 +33,14 @@ class AppState:
             keyring=Keyring(settings.api_keys),
             broker=Broker(services.events),
             job_cache=JobCache(services),
-            check_results=Cached(lambda: _check(services)),
+            check_results=TtlCache(lambda: _check(services)),
         )
 
     def install(self, app: Flask) -> None:
         app.extensions[_NAME] = self
 
     def close(self) -> None:
-        """The process is told to stop: whoever waits or watches is answered now."""
+        """Answer all waiting requests and end all event streams: the process stops."""
         self.broker.close()
 
 
@@ -49,6 +49,7 @@ def _check(services: Services) -> list[checks.Result]:
 
 
 def app_state() -> AppState:
+    """The state of the current Flask application."""
     return cast(AppState, current_app.extensions[_NAME])
 
 

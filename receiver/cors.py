@@ -1,16 +1,16 @@
-"""Which web pages may read media by script; nothing but media is ever open to them."""
+"""CORS headers of media links (`CORS_ORIGINS`); no other path ever sends them."""
 
 from flask import Response, request
 
 from receiver.context import services
 
 PREFLIGHT_SECONDS = "86400"
-_EXPOSED = "Accept-Ranges, Content-Length, Content-Range, ETag"
-_ASKED = "Range, If-Range, If-None-Match"
+_EXPOSED_HEADERS = "Accept-Ranges, Content-Length, Content-Range, ETag"
+_REQUEST_HEADERS = "Range, If-Range, If-None-Match"
 
 
-def allow(response: Response) -> Response:
-    """Answer a browser that asks on behalf of a page, and its preflight."""
+def add_headers(response: Response) -> Response:
+    """Add the CORS headers for the request's origin, and answer its preflight."""
     allowed = services().settings.cors_origins
     if not allowed:
         return response
@@ -19,9 +19,9 @@ def allow(response: Response) -> Response:
         response.vary.add("Origin")
     if origin in allowed:
         response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+        response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
         if request.method == "OPTIONS":
             response.headers["Access-Control-Allow-Methods"] = "GET, HEAD"
-            response.headers["Access-Control-Allow-Headers"] = _ASKED
+            response.headers["Access-Control-Allow-Headers"] = _REQUEST_HEADERS
             response.headers["Access-Control-Max-Age"] = PREFLIGHT_SECONDS
     return response

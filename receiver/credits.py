@@ -1,4 +1,4 @@
-"""How many credits are left at BFL, or the plain reason why that is not known."""
+"""Credits of the BFL account, for the command line, the checks and the health page."""
 
 from jobs.bfl import parsing
 from jobs.bfl.client import Api
@@ -6,7 +6,7 @@ from jobs.errors import BflUnavailable, InvalidReport
 
 
 def balance(api: Api) -> float:
-    """Raises BflUnavailable with a sentence for whoever runs this installation."""
+    """Credits left. Raises BflUnavailable with a sentence for the operator."""
     try:
         answer = api.credits()
     except BflUnavailable as error:
@@ -18,10 +18,10 @@ def balance(api: Api) -> float:
     try:
         return parsing.credits_left(answer.body)
     except InvalidReport as error:
-        raise BflUnavailable(f"BFL's answer cannot be understood: {error}") from None
+        raise BflUnavailable(f"BFL's answer is not valid: {error}") from None
 
 
 def amount(credits_left: float) -> str:
-    """A credit is a cent (BFL's docs)."""
+    """`1,234 credits ($12.34)`; a credit is a US cent (BFL's docs)."""
     sign, dollars = "-" * (credits_left < 0), f"{abs(credits_left) / 100:,.2f}"
     return f"{credits_left:,.2f}".removesuffix(".00") + f" credits ({sign}${dollars})"

@@ -1,4 +1,4 @@
-"""The stored bytes, by signed and expiring link: from the disk, through us, or from the bucket."""
+"""Media by signed, expiring link: streamed from disk or bucket, or redirected to the bucket."""
 
 import os
 from datetime import UTC, datetime
@@ -18,40 +18,39 @@ from jobs.serializer import file_name
 from jobs.signing import MediaLink
 from jobs.storage.base import EXTENSIONS, OPAQUE, MediaStore, Verb
 from jobs.store.job_store import JobStore
-from receiver import cors, ranges
-from receiver.auth import shows_a_key
-from receiver.blocking_calls import aside
+from receiver import cors, range_requests
+from receiver.auth import has_key
 from receiver.context import services
-from receiver.object_reader import Window
+from receiver.object_reader import ObjectReader
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.query import Query
 from receiver.schemas.responses import Problem
+from receiver.thread_pool import run_in_thread
 
-# Media come from outside: a browser must neither guess another type nor run anything in them.
+# Media are untrusted: a browser must not guess another type, nor run scripts in them.
 SAFETY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 CACHE_SECONDS = 3600
-BLOCK_BYTES = 256 * 1024  # of a file on the disk; in memory for each client
-PRESIGNED_SECONDS = 3600  # long enough to watch a video by one redirect
+BLOCK_BYTES = 256 * 1024  # read from disk at once, for each client
+PRESIGNED_SECONDS = 3600  # enough to watch a video after one redirect
 
 
 class MediaQuery(Query):
-    """How the file is wanted."""
+    """How to deliver the file."""
 
     model_config = ConfigDict(extra="ignore")
 
-    download: str | None = Field(default=None, description="to save it instead of showing it")
+    download: str | None = Field(default=None, description="if present, as an attachment")
 
 
 blueprint = Blueprint("media", __name__)
-blueprint.after_request(cors.allow)
+blueprint.after_request(cors.add_headers)
 
-
-KINDS = tuple(EXTENSIONS)
-FILE = ("ETag", "Accept-Ranges", "Cache-Control", "Content-Disposition")
+CONTENT_TYPES = tuple(EXTENSIONS)
+FILE_HEADERS = ("ETag", "Accept-Ranges", "Cache-Control", "Content-Disposition")
 
 
 @blueprint.get("/media/<token>")
@@ -62,34 +61,38 @@ FILE = ("ETag", "Accept-Ranges", "Cache-Control", "Content-Disposition")
     query=MediaQuery,
     headers=("Range", "If-None-Match", "If-Range"),
     responses={
-        200: ResponseSpec("The bytes.", content_types=KINDS, headers=FILE),
-        206: ResponseSpec("A part of them.", content_types=KINDS, headers=(*FILE, "Content-Range")),
-        302: ResponseSpec("They are in the bucket.", headers=("Location",)),
-        304: ResponseSpec("They are as they were.", headers=("ETag",)),
-        416: ResponseSpec("No such part.", Problem, headers=("Content-Range",)),
+        200: ResponseSpec("The file.", content_types=CONTENT_TYPES, headers=FILE_HEADERS),
+        206: ResponseSpec(
+            "A range of the file.",
+            content_types=CONTENT_TYPES,
+            headers=(*FILE_HEADERS, "Content-Range"),
+        ),
+        302: ResponseSpec("A presigned link to the bucket.", headers=("Location",)),
+        304: ResponseSpec("The file has not changed.", headers=("ETag",)),
+        416: ResponseSpec("The file has no such range.", Problem, headers=("Content-Range",)),
     },
     errors=(InvalidLink, MediaGone, StorageError),
 )
 def serve(token: str) -> ResponseReturnValue:
-    """Range and conditional requests are answered; the ETag is the SHA-256 of the bytes."""
+    """A stored file, with Range and conditional requests; the ETag is its SHA-256."""
     store, media = services().store, services().media
     link = services().links.read(token, store.now())
-    job, file = _linked(store, link)
+    job, file = _load_file(store, link)
     seconds = int(link.expires - store.now())
-    if elsewhere := _presigned(media, file, seconds):
-        return elsewhere
-    response = _from_disk(media, file) or _through_us(media, file)
+    if redirection := _redirect(media, file, seconds):
+        return redirection
+    response = _stream_from_disk(media, file) or _stream_from_bucket(media, file)
     response.headers.update(SAFETY_HEADERS)
-    opaque = file.content_type == OPAQUE
-    how = "attachment" if opaque or "download" in request.args else "inline"
+    as_attachment = file.content_type == OPAQUE or "download" in request.args
+    disposition = "attachment" if as_attachment else "inline"
     name = file_name(job, link.n, file.key)
-    response.headers["Content-Disposition"] = f'{how}; filename="{name}"'
-    # Nobody else's cache, and never beyond the life of the link.
+    response.headers["Content-Disposition"] = f'{disposition}; filename="{name}"'
+    # No shared cache, and never longer than the link is valid.
     response.headers["Cache-Control"] = f"private, max-age={min(CACHE_SECONDS, seconds)}"
     return response
 
 
-def _linked(store: JobStore, link: MediaLink) -> tuple[Job, MediaFile]:
+def _load_file(store: JobStore, link: MediaLink) -> tuple[Job, MediaFile]:
     job = store.load(link.job_id, exactly=True)
     if job is None or not 0 <= link.n < len(job.media):
         raise MediaGone("the media were deleted")
@@ -101,34 +104,34 @@ def _linked(store: JobStore, link: MediaLink) -> tuple[Job, MediaFile]:
     return job, file
 
 
-def _presigned(media: MediaStore, file: MediaFile, seconds: int) -> ResponseReturnValue | None:
-    """A redirect to the bucket, where one can be had; a download's name only we can set."""
-    ours = services().settings.media_serve != "redirect" or "download" in request.args
-    # Some clients carry their key across a redirect, to whatever host it leads.
-    if ours or shows_a_key() or seconds < 1:
+def _redirect(media: MediaStore, file: MediaFile, seconds: int) -> ResponseReturnValue | None:
+    """A redirect to a presigned link; only our own response can name a download."""
+    streams = services().settings.media_serve != "redirect" or "download" in request.args
+    # Some clients send their key to the redirect's host, too.
+    if streams or has_key() or seconds < 1:
         return None
-    life = min(seconds, PRESIGNED_SECONDS)
+    valid_seconds = min(seconds, PRESIGNED_SECONDS)
     # The method is part of what is signed.
     verb: Verb = "HEAD" if request.method == "HEAD" else "GET"
-    url = aside(lambda: media.presigned(verb, file.key, life))
+    url = run_in_thread(lambda: media.presigned(verb, file.key, valid_seconds))
     if url is None:
         return None
     _size(media, file)
     response = redirect(url, 302)
-    # What it leads to dies on its own; who kept it would be sent to a dead end.
+    # The target expires: a cached redirect would lead to a dead link.
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
 def _size(media: MediaStore, file: MediaFile) -> int:
-    size = aside(lambda: media.size(file.key))
+    size = run_in_thread(lambda: media.size(file.key))
     if size is None:
         raise MediaGone("the media were deleted")
     return size
 
 
-def _from_disk(media: MediaStore, file: MediaFile) -> Response | None:
+def _stream_from_disk(media: MediaStore, file: MediaFile) -> Response | None:
     path = media.local_path(file.key)
     if path is None:
         return None
@@ -136,31 +139,31 @@ def _from_disk(media: MediaStore, file: MediaFile) -> Response | None:
         body = path.open("rb", buffering=0)
     except FileNotFoundError:
         raise MediaGone("the media were deleted") from None
-    about = os.fstat(body.fileno())
-    return _conditional(file, body, about.st_size, datetime.fromtimestamp(about.st_mtime, UTC))
+    stat = os.fstat(body.fileno())
+    return _conditional(file, body, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC))
 
 
-def _through_us(media: MediaStore, file: MediaFile) -> Response:
+def _stream_from_bucket(media: MediaStore, file: MediaFile) -> Response:
     size = _size(media, file)
-    window = Window(media, file.key, size)
-    response = _conditional(file, window, size)
-    window.end_at(response.content_range.stop or size)
+    reader = ObjectReader(media, file.key, size)
+    response = _conditional(file, reader, size)
+    reader.limit(response.content_range.stop or size)
     return response
 
 
 def _conditional(
     file: MediaFile, body: RawIOBase, size: int, modified: datetime | None = None
 ) -> Response:
-    # Not the server's wrapper, as send_file has it: it cannot seek, and would read a range from
-    # the beginning; and gevent sends what is in it by 8 KB.
-    wrapped = FileWrapper(cast(IO[bytes], body), BLOCK_BYTES)
-    response = Response(wrapped, mimetype=file.content_type, direct_passthrough=True)
+    # Not gunicorn's wrapper, which send_file takes: it cannot seek, so it would read a range from
+    # the beginning of the file, and gevent sends it in blocks of 8 KB.
+    blocks = FileWrapper(cast(IO[bytes], body), BLOCK_BYTES)
+    response = Response(blocks, mimetype=file.content_type, direct_passthrough=True)
     response.content_length = size
     response.last_modified = modified
     response.set_etag(file.sha256)
     try:
-        understood = ranges.understood(request, response, size)
-        response.make_conditional(understood, accept_ranges=True, complete_length=size)
+        environ = range_requests.normalized_environ(request, response, size)
+        response.make_conditional(environ, accept_ranges=True, complete_length=size)
     except HTTPException:
         response.close()
         raise

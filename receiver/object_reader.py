@@ -1,4 +1,4 @@
-"""A stored object as a file that is only read as far as somebody asks for it."""
+"""File object over a stored object: downloads from the bucket as it is read."""
 
 import errno
 import io
@@ -7,23 +7,23 @@ from collections.abc import Iterator
 
 from jobs.errors import StorageError
 from jobs.storage.base import MediaStore
-from receiver.blocking_calls import aside
+from receiver.thread_pool import run_in_thread
 
 log = logging.getLogger(__name__)
 
 
-class Window(io.RawIOBase):
-    """Seekable, so that a range costs what it is long; a few hundred KB of it are in memory."""
+class ObjectReader(io.RawIOBase):
+    """Seekable, so that a range request downloads its range only; holds one chunk in memory."""
 
     def __init__(self, media: MediaStore, key: str, size: int) -> None:
         super().__init__()
         self._media, self._key, self._size = media, key, size
         self._stop = size
-        self._at = 0
+        self._position = 0
         self._chunks: Iterator[bytes] | None = None
 
-    def end_at(self, stop: int) -> None:
-        """Nothing behind it is wanted: the bucket need not begin to send it."""
+    def limit(self, stop: int) -> None:
+        """Read no byte from this offset on: the bucket does not begin to send it."""
         self._stop = stop
 
     def readable(self) -> bool:
@@ -33,29 +33,29 @@ class Window(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = base + offset
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = base + offset
         self._chunks = None
-        return self._at
+        return self._position
 
     def read(self, _size: int = -1) -> bytes:
-        """The next piece, of the size it comes in; b"" at the end."""
-        chunk = aside(self._next)
-        self._at += len(chunk)
+        """The next chunk, in the size that storage yields; b"" at the end."""
+        chunk = run_in_thread(self._next)
+        self._position += len(chunk)
         return chunk
 
     def _next(self) -> bytes:
-        if self._at >= self._stop:
+        if self._position >= self._stop:
             return b""
         try:
             if self._chunks is None:
-                self._chunks = self._media.read(self._key, self._at, self._stop)
+                self._chunks = self._media.read(self._key, self._position, self._stop)
             return next(self._chunks, b"")
         except StorageError as error:
-            log.warning("storage: %s, in the middle of a download", error)
-            # The one error that the server takes for the end of the connection: it would log any
-            # other together with the path, which is the link.
-            raise ConnectionResetError(errno.ECONNRESET, "the storage broke off") from None
+            log.warning("storage: %s, during a download", error)
+            # gunicorn treats this error as a closed connection. It would log any other with the
+            # path, which is the signed link.
+            raise ConnectionResetError(errno.ECONNRESET, "storage failed") from None

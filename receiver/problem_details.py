@@ -1,4 +1,7 @@
-"""Errors as RFC 9457 problem details: one table from what went wrong to what the caller is told."""
+"""Error responses: RFC 9457 problem details, or BFL's own error bodies under `/v1`.
+
+`STATUS` maps every error to its HTTP status.
+"""
 
 import logging
 import math
@@ -30,12 +33,12 @@ STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.UnknownJob: HTTPStatus.NOT_FOUND,
     errors.WrongStatus: HTTPStatus.CONFLICT,
     errors.MediaGone: HTTPStatus.GONE,
-    # 503 asks the sender to come again: BFL does, after 1, 5 and 30 s.
+    # After a 503 the sender retries: BFL does, after 1, 5 and 30 s.
     errors.TooManyWaiting: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.NoFreeSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # only workers ask for one
+    errors.NoFreeSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # raised in workers only
     errors.StorageMisconfigured: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UnreadableRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
@@ -49,14 +52,14 @@ BFL_PATHS = "/v1/"
 log = logging.getLogger(__name__)
 
 
-def handle(app: Flask) -> None:
-    """Answer every error of an application with problem details."""
-    app.register_error_handler(FluxkeepError, _ours)
-    app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(Exception, unforeseen)
+def register(app: Flask) -> None:
+    """Register the error handlers of an application."""
+    app.register_error_handler(FluxkeepError, _product_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, unexpected_error)
 
 
-def _ours(error: FluxkeepError) -> Response:
+def _product_error(error: FluxkeepError) -> Response:
     status = STATUS[type(error)]
     response = problem(status, str(error), **_fields(error))
     if isinstance(error, errors.RateLimited):
@@ -65,7 +68,7 @@ def _ours(error: FluxkeepError) -> Response:
 
 
 def _fields(error: FluxkeepError) -> dict[str, Any]:
-    """Which fields are wrong. Under `/v1` these are a body's: BFL says where they stand."""
+    """The wrong fields. BFL's error bodies locate only fields of a body, not of a query."""
     under_v1 = request.path.startswith(BFL_PATHS)
     if isinstance(error, errors.Invalid) or (
         isinstance(error, errors.InvalidField) and not under_v1
@@ -74,35 +77,35 @@ def _fields(error: FluxkeepError) -> dict[str, Any]:
     return {}
 
 
-def _of_http(error: HTTPException) -> Response:
-    """Werkzeug's own refusals."""
+def _http_error(error: HTTPException) -> Response:
+    """Errors that werkzeug raises, such as 404 and 405."""
     return with_headers(problem(HTTPStatus(error.code or 500), error.description or ""), error)
 
 
 def with_headers(response: Response, error: HTTPException) -> Response:
-    """An error's headers (Allow, Content-Range) are part of the answer."""
+    """Copy the headers of an error (Allow, Content-Range) to its response."""
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
     return response
 
 
-def unforeseen(error: Exception) -> Response:
-    """A mistake of ours. Only its type and place are logged: its text could hold a secret."""
+def unexpected_error(error: Exception) -> Response:
+    """500 for a defect. Only its type and line are logged: its text could hold a secret."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else "?"
-    log.error("unforeseen %s in %s", type(error).__name__, place)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here.")
+    location = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else "?"
+    log.error("unexpected %s in %s", type(error).__name__, location)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred.")
 
 
 def problem(status: HTTPStatus, detail: str, **extra: Any) -> Response:
     """A problem document; `type` is about:blank, so `title` is the status phrase."""
     if request.path.startswith(BFL_PATHS):
-        return _as_bfl_says_it(status, detail, **extra)
-    told = {**document(status, detail), **extra}
-    response = Response(json.dumps(told), status, mimetype="application/problem+json")
+        return _bfl_problem(status, detail, **extra)
+    body = {**document(status, detail), **extra}
+    response = Response(json.dumps(body), status, mimetype="application/problem+json")
     response.headers.update(HEADERS.get(status, {}))
     return response
 
@@ -111,23 +114,23 @@ def document(status: HTTPStatus, detail: str) -> Problem:
     return {"title": status.phrase, "status": int(status), "detail": detail}
 
 
-def _only_of_bfl() -> str | None:
+def _bfl_only_path() -> str | None:
     """The path under `/v1` of a request that only BFL itself can answer."""
     path = request.path.removeprefix(BFL_PATHS)
     return path if path in dialect.ONLY_BFL else None
 
 
-def _as_bfl_says_it(
+def _bfl_problem(
     status: HTTPStatus, detail: str, errors: Sequence[Mapping[str, str]] = ()
 ) -> Response:
-    """To a client of BFL's own API: its error bodies, and its 403 for a wrong key."""
+    """For clients of BFL's own API: its error bodies, and its 403 for a wrong key."""
     if status is HTTPStatus.UNAUTHORIZED:
         status, detail = HTTPStatus.FORBIDDEN, compat.NOT_AUTHENTICATED
     if status is HTTPStatus.NOT_FOUND:
         detail = status.phrase
-    if status is HTTPStatus.METHOD_NOT_ALLOWED and (path := _only_of_bfl()):
+    if status is HTTPStatus.METHOD_NOT_ALLOWED and (path := _bfl_only_path()):
         detail = dialect.refuse_no_generation(path)
-    said = compat.error(compat.complaints(errors) or detail, detail)
-    response = Response(json.dumps(said), status, mimetype="application/json")
+    body = compat.error(compat.complaints(errors) or detail, detail)
+    response = Response(json.dumps(body), status, mimetype="application/json")
     response.headers.update(HEADERS.get(status, {}))
     return response

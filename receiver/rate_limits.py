@@ -1,81 +1,83 @@
-"""Who shows a key is let in, unless the key asks too often or its sender tried too many others.
+"""Rate limits: requests of each API key, and wrong keys from each client address.
 
-`admitted(key)` is all that a view needs, wherever it has the key from: a header, or the field of
-a login form. It returns the key's entry, whose `scope` and `name` tell the rest, or raises
-Unauthorized or TooMany, which become a 401 and a 429 with `Retry-After`; a view that answers with
-a page of its own catches both. `tell`, after the request, says how much is left.
+Redis counts (`jobs/store/rate_limiter.py`), so that a limit holds over all web processes.
 """
 
 import math
-from contextlib import suppress
+from ipaddress import ip_address, ip_network
 
-from flask import Response, g
+from flask import Response, g, request
 
-from jobs.config.api_keys import ApiKey
 from jobs.config.rate_limits import Quota
-from jobs.errors import RateLimited, StoreUnavailable, Unauthorized
+from jobs.errors import RateLimited
 from jobs.store.rate_limiter import RateStatus
-from receiver import client_address
-from receiver.context import app_state
+from receiver.context import services
 
 POLICY = "key"
+IPV6_PREFIX_BITS = 64  # one household; it can choose the other bits for each request
 
 
-def admit(key: str) -> ApiKey:
-    """The entry of a key that may go on; this request is taken from its quota.
+def count_request(key_name: str) -> None:
+    """Count a request against the quota of a key. Raises RateLimited, StoreUnavailable."""
+    quota = services().settings.rate_limits.of(key_name)
+    status = services().rate_limiter.admit(key_name, quota, client_address())
+    if quota and not status.is_blocked_address:
+        g.rate_limit_headers = _headers(quota, status)
+    _check(status)
 
-    While Redis is away nothing is counted: the view has its own word for that.
-    Raises Unauthorized, TooMany.
+
+def count_wrong_key() -> None:
+    """Count an unknown key against its sender. Raises RateLimited, StoreUnavailable."""
+    _check(services().rate_limiter.record_wrong_key(client_address()))
+
+
+def add_headers(response: Response) -> Response:
+    """Add the remaining quota to the response to an authenticated request, errors included."""
+    response.headers.update(g.get("rate_limit_headers", {}))
+    return response
+
+
+def client_address() -> str:
+    """The address that limits wrong keys: IPv4, or an IPv6 network; empty when unknown.
+
+    Of `X-Forwarded-For` only the last entry counts, and only from a trusted proxy: that proxy
+    added it, and a client can invent all entries before it.
     """
-    try:
-        entry = app_state().keyring.entry_of(key)
-    except Unauthorized:
-        if key:
-            _count_guess()
-        raise
-    with suppress(StoreUnavailable):
-        take_one(entry.name)
-    return entry
+    peer = request.remote_addr or ""
+    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    is_trusted = services().settings.forwarded_allow_ips.trust(peer)
+    return _network(_without_port(forwarded) if forwarded and is_trusted else peer)
 
 
-def _count_guess() -> None:
-    with suppress(StoreUnavailable):
-        _let_go_on(app_state().services.rate_limiter.guess(_address()))
+def _check(status: RateStatus) -> None:
+    if status.retry_after_seconds > 0:
+        blocked = status.is_blocked_address
+        kind = "wrong keys from your address" if blocked else "requests with this key"
+        raise RateLimited(f"Too many {kind}: come again later.", status.retry_after_seconds)
 
 
-def take_one(name: str) -> None:
-    """A request of the holder of the key of this name. Raises TooMany, StoreUnavailable."""
-    quota = app_state().services.settings.rate_limits.of(name)
-    reading = app_state().services.rate_limiter.admit(name, quota, _address())
-    if quota and not reading.guesses:
-        g.quota = _headers(quota, reading)
-    _let_go_on(reading)
-
-
-def _let_go_on(reading: RateStatus) -> None:
-    """Raises TooMany."""
-    if reading.retry_after_seconds > 0:
-        what = (
-            "wrong keys from your address"
-            if reading.is_blocked_address
-            else "requests with this key"
-        )
-        raise RateLimited(f"Too many {what}: come again later.", reading.retry_after_seconds)
-
-
-def _address() -> str:
-    return client_address.address(app_state().services.settings.forwarded_allow_ips)
-
-
-def _headers(quota: Quota, reading: RateStatus) -> dict[str, str]:
+def _headers(quota: Quota, status: RateStatus) -> dict[str, str]:
     """The fields of draft-ietf-httpapi-ratelimit-headers."""
     return {
         "RateLimit-Policy": f'"{POLICY}";q={quota.requests};w={quota.seconds}',
-        "RateLimit": f'"{POLICY}";r={reading.remaining};t={math.ceil(reading.reset_seconds)}',
+        "RateLimit": f'"{POLICY}";r={status.remaining};t={math.ceil(status.reset_seconds)}',
     }
 
 
-def tell(response: Response) -> Response:
-    """Whoever showed a key is told what is left of its quota, errors included."""
-    response.headers.update(g.get("quota", {}))
-    return response
+def _without_port(text: str) -> str:
+    """Some proxies write `ip:port`, and `[v6]` or `[v6]:port`."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
+
+
+def _network(text: str) -> str:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return ""
+    if address.version == 4:
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ip_network((address, IPV6_PREFIX_BITS), strict=False))

@@ -1,4 +1,4 @@
-"""Raw request bodies, complete and bounded in size and time."""
+"""Read raw request bodies: complete, and bounded in size and time."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,39 +12,39 @@ from werkzeug.wsgi import get_input_stream
 
 from jobs.errors import BadRequest, BodyTooLarge, RequestTimeout
 
-ARRIVAL_SECONDS = 20.0  # a body that drips in must not hold its connection for ever
+ARRIVAL_SECONDS = 20.0  # a slow body must not hold its connection for ever
 
 
 def read(max_bytes: int) -> bytes:
     """The raw body of Flask's request, before anything touches `request.form`.
 
-    Raises TooLarge, RequestTimeout, or BadRequest for a body that breaks off or is malformed.
+    Raises BodyTooLarge, RequestTimeout, or BadRequest for a body that is incomplete or malformed.
     """
-    return received(request.environ, max_bytes)
+    return read_environ(request.environ, max_bytes)
 
 
-def received(environ: Mapping[str, Any], max_bytes: int) -> bytes:
-    """The raw body of a WSGI request, byte for byte. Raises the same."""
+def read_environ(environ: Mapping[str, Any], max_bytes: int) -> bytes:
+    """The raw body of a WSGI request. Raises the same errors as `read`."""
     length = _length(environ)
     if length is not None and length > max_bytes:
         raise BodyTooLarge
-    # One byte more than allowed: a chunked body over the limit is cut there without a word.
-    body = _whole(environ, length, max_bytes + 1)
+    # One byte more than allowed: werkzeug cuts a chunked body at the limit without an error.
+    body = _read_stream(environ, length, max_bytes + 1)
     if len(body) > max_bytes:
         raise BodyTooLarge
     if length is not None and len(body) != length:
-        raise BadRequest("the body breaks off")
+        raise BadRequest("the body is incomplete")
     return body
 
 
-def is_too_large(environ: Mapping[str, Any], max_bytes: int) -> bool:
-    """Whether a request announces more; a chunked one announces nothing."""
+def declares_more_than(environ: Mapping[str, Any], max_bytes: int) -> bool:
+    """Whether Content-Length is larger; a chunked request has none."""
     length = _length(environ)
     return length is not None and length > max_bytes
 
 
-def is_at_most(environ: Mapping[str, Any], max_bytes: int) -> bool:
-    """Whether a request announces no more."""
+def declares_at_most(environ: Mapping[str, Any], max_bytes: int) -> bool:
+    """Whether there is a Content-Length, and it is not larger."""
     length = _length(environ)
     return length is not None and length <= max_bytes
 
@@ -56,7 +56,7 @@ def _length(environ: Mapping[str, Any]) -> int | None:
     )
 
 
-def _whole(environ: Mapping[str, Any], length: int | None, max_bytes: int) -> bytes:
+def _read_stream(environ: Mapping[str, Any], length: int | None, max_bytes: int) -> bytes:
     stream = environ["wsgi.input"]
     if length is None:
         stream = get_input_stream(dict(environ), max_content_length=max_bytes)

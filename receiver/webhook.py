@@ -26,26 +26,26 @@ from jobs.services import Services
 from jobs.signing import CallbackVerifier, is_signature
 from receiver.context import services
 from receiver.openapi import examples
-from receiver.request_body import is_at_most, is_too_large, received
+from receiver.request_body import declares_at_most, declares_more_than, read_environ
 from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
 from receiver.schemas.responses import CallbackAccepted
 
 PATH = "/webhooks/bfl"
 BODY_MAX_BYTES = 2**20  # BFL echoes the prompt, which may be long
-UNPROVEN_BODY_MAX_BYTES = 64 * 1024  # also read without authentication, for the job's id alone
-LARGE_AT_ONCE = 16  # bodies beyond that size which only their signature can prove
-LARGE_WAIT_SECONDS = 5.0
+UNVERIFIED_BODY_MAX_BYTES = 64 * 1024  # read for its job id: the timeline shows refusals
+LARGE_BODIES_MAX = 16  # at once, larger than that and not verified yet
+LARGE_BODY_WAIT_SECONDS = 5.0
 
 _HEADERS = tuple(
     "HTTP_" + name.upper().replace("-", "_") for name in parsing.AUTHENTICATION_HEADERS
 )
-_NO_SECRETS = CallbackVerifier(())
+_REFUSE_ALL = CallbackVerifier(())
 _SPEC: dict[str, Any] = {
     "tag": Tag.CALLBACKS,
     "body": RequestBodySpec(body_type=parsing.CALLBACK, examples={"a picture": examples.CALLBACK}),
     "responses": {
         200: ResponseSpec(
-            "It is on record.",
+            "The report is on record.",
             CallbackAccepted,
             example=examples.callback_accepted,
         )
@@ -56,11 +56,11 @@ _SPEC: dict[str, Any] = {
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("webhook", __name__)
-_large_bodies = threading.BoundedSemaphore(LARGE_AT_ONCE)
+_large_bodies = threading.BoundedSemaphore(LARGE_BODIES_MAX)
 
 
 @blueprint.post(PATH)
-@EndpointSpec(operation_id="receiveCallback", summary="Where BFL calls", **_SPEC)
+@EndpointSpec(operation_id="receiveCallback", summary="Receive a callback", **_SPEC)
 def receive_callback() -> CallbackAccepted:
     """Callback for a job that its caller submitted to BFL; `WEBHOOK_SECRET` authenticates it."""
     return accept_callback(services(), request.environ)
@@ -69,65 +69,66 @@ def receive_callback() -> CallbackAccepted:
 @blueprint.post(f"{PATH}/<token>")
 @EndpointSpec(
     operation_id="receiveCallbackForSubmission",
-    summary="Where BFL calls about what Fluxkeep submitted",
+    summary="Receive a callback for a submission",
     **_SPEC,
 )
 def receive_callback_for_submission(token: str) -> CallbackAccepted:
-    """Callback for a job that Fluxkeep submitted: the token names it, its own secret proves it."""
+    """Callback for a job that Fluxkeep submitted: the token names it."""
     return accept_callback(services(), request.environ, token)
 
 
 def accept_callback(
     services: Services, environ: Mapping[str, Any], token: str | None = None
 ) -> CallbackAccepted:
-    """Record what an authentic callback says, in a WSGI environment.
+    """Record the report of an authentic callback.
 
-    Raises Unauthorized, BadRequest and its kinds, and StoreUnavailable or Crowded (503: BFL will
-    call again).
+    Raises Unauthorized, BadRequest and its subclasses, and TooManyWaiting or StoreUnavailable
+    (503: BFL sends the callback again).
     """
-    verifier, job_id = _expected_sender(services, token)
-    body = _authentic_body(services, environ, verifier, job_id)
+    verifier, job_id = _verifier_for(services, token)
+    body = _verify(services, environ, verifier, job_id)  # only a verified body is parsed
     report = _parse(services, body)
     return _apply(services, report, job_id)
 
 
-def _expected_sender(services: Services, token: str | None) -> tuple[CallbackVerifier, str | None]:
+def _verifier_for(services: Services, token: str | None) -> tuple[CallbackVerifier, str | None]:
+    """Verifier and job id of a token; an invalid token has a verifier that refuses everything."""
     if token is None:
         return CallbackVerifier(services.settings.webhook_secret), None
     try:
         job_id = services.tokens.read(token)
     except InvalidLink:
-        return _NO_SECRETS, None
+        return _REFUSE_ALL, None
     return services.tokens.verifier(job_id), job_id
 
 
-def _authentic_body(
+def _verify(
     services: Services, environ: Mapping[str, Any], verifier: CallbackVerifier, job_id: str | None
 ) -> bytes:
-    """The body, once it is proven. The secret header is checked before anything is read."""
+    """Return the verified body. A valid secret header is checked before the body is read."""
     secret, signature = (environ.get(name) for name in _HEADERS)
     if verifier.knows_secret(secret):
         return _read(services, environ, BODY_MAX_BYTES)
     if is_signature(signature):
-        with _place_for_large_body(environ):
+        with _limit_large_bodies(environ):
             body = _read(services, environ, BODY_MAX_BYTES)
     else:
-        body = _unproven_body(services, environ)
+        body = _read_unverified(services, environ)
     if refusal := verifier.refusal(secret, signature, body):
-        claimed = parsing.claimed_task_id(body[:UNPROVEN_BODY_MAX_BYTES])
-        _note_refusal(services, job_id or claimed, refusal)
+        claimed = parsing.claimed_task_id(body[:UNVERIFIED_BODY_MAX_BYTES])
+        _record_refusal(services, job_id or claimed, refusal)
         log.info("callback refused: %s", refusal)
         raise Unauthorized
     return body
 
 
 @contextmanager
-def _place_for_large_body(environ: Mapping[str, Any]) -> Iterator[None]:
-    """Bound the memory that senders can take with a signature that may turn out to be wrong."""
-    if is_at_most(environ, UNPROVEN_BODY_MAX_BYTES):
+def _limit_large_bodies(environ: Mapping[str, Any]) -> Iterator[None]:
+    """Bound the memory of bodies whose signature may turn out to be wrong."""
+    if declares_at_most(environ, UNVERIFIED_BODY_MAX_BYTES):
         yield
         return
-    if not _large_bodies.acquire(timeout=LARGE_WAIT_SECONDS):
+    if not _large_bodies.acquire(timeout=LARGE_BODY_WAIT_SECONDS):
         raise TooManyWaiting("Too many large callbacks at once.")
     try:
         yield
@@ -135,18 +136,18 @@ def _place_for_large_body(environ: Mapping[str, Any]) -> Iterator[None]:
         _large_bodies.release()
 
 
-def _unproven_body(services: Services, environ: Mapping[str, Any]) -> bytes:
-    """A small body that nothing proves; none where it is larger."""
-    if is_too_large(environ, BODY_MAX_BYTES):
+def _read_unverified(services: Services, environ: Mapping[str, Any]) -> bytes:
+    """A small body without valid authentication; a larger one is not read."""
+    if declares_more_than(environ, BODY_MAX_BYTES):
         raise BodyTooLarge
     with suppress(BodyTooLarge):
-        return _read(services, environ, UNPROVEN_BODY_MAX_BYTES)
+        return _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)
     return b""
 
 
 def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> bytes:
     try:
-        return received(environ, max_bytes)
+        return read_environ(environ, max_bytes)
     except BadRequest:
         _count(services, "callback_unreadable")
         raise
@@ -166,14 +167,14 @@ def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAc
     except UnknownJob:
         return {"id": job_id or report.task_id, "status": "forgotten"}
     except WrongStatus as error:
-        _note_refusal(services, job_id or report.task_id, str(error))
+        _record_refusal(services, job_id or report.task_id, str(error))
         raise Unauthorized from None
     log.debug("job %s: callback accepted, %s", job.id, job.status)
     return {"id": job.id, "status": job.status}
 
 
-def _note_refusal(services: Services, job_id: str | None, reason: str) -> None:
-    """Beside the record of a known job, never in it: an unproven body changes nothing."""
+def _record_refusal(services: Services, job_id: str | None, reason: str) -> None:
+    """Outside the job's record, which an unverified body must not change."""
     with suppress(StoreUnavailable):
         services.refused_callbacks.record(job_id, reason)
 

@@ -1,1 +1,1 @@
-"""The HTTP API: jobs, submissions, events and BFL's own shape."""
+"""HTTP API: jobs, submissions, event streams, and the BFL-compatible API."""

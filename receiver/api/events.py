@@ -1,4 +1,4 @@
-"""`GET /api/events` and `GET /api/jobs/<id>/events`: Server-Sent Events."""
+"""Event streams: `GET /api/events` and `GET /api/jobs/<id>/events` (Server-Sent Events)."""
 
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from jobs.errors import FluxkeepError, TooManyWaiting, UnknownJob
 from jobs.job import Job
 from jobs.store.events import EventPosition
-from receiver.api.replays import known_job
+from receiver.api.job_actions import load_job
 from receiver.auth import requires
 from receiver.context import app_state
 from receiver.feed.client_socket import ClientSocket
@@ -22,7 +22,7 @@ EVENTS = ResponseSpec(
     example=examples.stream,
 )
 
-blueprint = Blueprint("watching", __name__, url_prefix="/api")
+blueprint = Blueprint("events", __name__, url_prefix="/api")
 
 
 @blueprint.get("/events")
@@ -36,9 +36,9 @@ blueprint = Blueprint("watching", __name__, url_prefix="/api")
     responses={200: EVENTS},
     errors=(TooManyWaiting,),
 )
-def of_all() -> ResponseReturnValue:
-    """Never ends by itself. A `reset` says that what was missed is not held any more."""
-    return endless(None)
+def stream_all() -> ResponseReturnValue:
+    """Every change of every job. A `reset` event: some missed events are no longer stored."""
+    return endless_stream(None)
 
 
 @blueprint.get("/jobs/<job_id>/events")
@@ -49,20 +49,23 @@ def of_all() -> ResponseReturnValue:
     tag=Tag.WATCHING,
     query=EventsQuery,
     headers=("Last-Event-ID",),
-    responses={200: EVENTS, 204: ResponseSpec("It has ended, and everything was told.")},
+    responses={200: EVENTS, 204: ResponseSpec("The job has ended, and there are no more events.")},
     errors=(UnknownJob, TooManyWaiting),
 )
-def of_one(job_id: str) -> ResponseReturnValue:
-    """Ends with the job; 204 to who comes again after that, which tells a browser to stop."""
+def stream_one(job_id: str) -> ResponseReturnValue:
+    """Changes of one job until it ends. A 204 after that stops a browser's reconnects."""
     position = EventsQuery.read().position
-    job = known_job(app_state().services, job_id)
+    job = load_job(app_state().services, job_id)
     if position and job.status.terminal and not _has_events_after(position, job):
         return "", 204
     return _stream(job.id, position, until_final=True)
 
 
-def endless(job_id: str | None) -> Response:
-    """Changes of one job or of all (None), also after its end. Raises Crowded, StoreUnavailable."""
+def endless_stream(job_id: str | None) -> Response:
+    """Stream changes of one job, also after its end, or of all jobs (None).
+
+    Raises TooManyWaiting, StoreUnavailable.
+    """
     return _stream(job_id, EventsQuery.read().position)
 
 
@@ -74,22 +77,23 @@ def _has_events_after(position: EventPosition, job: Job) -> bool:
 def _stream(
     job_id: str | None, position: EventPosition | None, *, until_final: bool = False
 ) -> Response:
-    """Raises Crowded, StoreUnavailable, UnknownJob."""
-    broker, services = app_state().broker, app_state().services
+    """Raises TooManyWaiting, StoreUnavailable, UnknownJob."""
+    state = app_state()
+    broker, services = state.broker, state.services
     subscriber = broker.subscribe(job_id)
     try:
-        begin = position or services.events.end()
-        # Read again: the stream tells every change after `begin`.
-        job = known_job(services, job_id) if job_id and until_final else None
+        start = position or services.events.end()
+        # Read again: the stream has every change after `start`.
+        job = load_job(services, job_id) if job_id and until_final else None
     except FluxkeepError:
         broker.unsubscribe(subscriber)
         raise
     stream = EventStream(
         broker=broker,
-        cache=app_state().job_cache,
+        cache=state.job_cache,
         subscriber=subscriber,
         client=ClientSocket(),
-        position=begin,
+        position=start,
         job=job,
         resumes=position is not None,
     )

@@ -1,4 +1,4 @@
-"""The status API: expect a job, ask after it, list, replay, forget."""
+"""Jobs API: expect, show, list, replay and delete jobs."""
 
 import logging
 from collections.abc import Mapping
@@ -22,27 +22,26 @@ from jobs.errors import (
 )
 from jobs.job import Job
 from jobs.status import Status
-from receiver.api import deletion, replays
-from receiver.api.replays import known_job
+from receiver.api.job_actions import delete_job, load_job, replay_job
+from receiver.api.long_poll import LongPoll
 from receiver.auth import requires
-from receiver.blocking_calls import aside
 from receiver.context import app_state, services
 from receiver.feed.client_socket import ClientSocket
-from receiver.feed.long_poll import LongPoll
 from receiver.openapi import examples
 from receiver.schemas.bodies import Expectation
-from receiver.schemas.cursors import cursor
 from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
+from receiver.schemas.formats import format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
 from receiver.schemas.responses import JobPage
+from receiver.thread_pool import run_in_thread
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
 
-# Of a job that Fluxkeep submits these decide where it goes, with the operator's key.
-SETTLED = ("model", "polling_url")
+# The operator's API key goes where these say: a caller must not change them.
+FIXED_FIELDS = ("model", "polling_url")
 TOO_MANY_UNCONFIRMED = (
-    "This key has announced MAX_UNCONFIRMED jobs of which BFL has never said anything; "
-    "their place is free again when BFL confirms them or they end."
+    "This key has announced MAX_UNCONFIRMED jobs that BFL has not confirmed; "
+    "announce more once BFL confirms them or they end."
 )
 UNCONFIRMED_RETRY_SECONDS = 60.0
 
@@ -53,19 +52,19 @@ log = logging.getLogger(__name__)
 @requires("submit")
 @EndpointSpec(
     operation_id="expectJob",
-    summary="Expect a job",
+    summary="Announce a job",
     tag=Tag.JOBS,
     body=RequestBodySpec(
         body_type=Expectation, required=False, examples={"all of it": examples.EXPECTATION}
     ),
     responses={
         200: ResponseSpec(
-            "The job, known before.",
+            "The existing job.",
             view_types.Job,
             example=examples.submitted,
         ),
         201: ResponseSpec(
-            "The job, which is new.",
+            "The new job.",
             view_types.Job,
             example=examples.submitted,
         ),
@@ -74,51 +73,51 @@ log = logging.getLogger(__name__)
     callback_field="notify_url",
 )
 def expect(job_id: str) -> ResponseReturnValue:
-    """By the task's id, for what its caller submitted; joins a callback that came first."""
+    """Record a job that its caller submitted to BFL. The callback may have come first."""
     if not parsing.TASK_ID.fullmatch(job_id):
         raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
-    facts = Expectation.read(services().trust).facts()
+    details = Expectation.read(services().trust).given()
 
-    def join(job: Job | None, now: float) -> Job:
-        known = job or _expected(job_id, now, facts.get("model"))
-        _leave_settled(known, facts)
-        return known.with_details(now, facts)
+    def merge(job: Job | None, now: float) -> Job:
+        known = job or _announced(job_id, now, details.get("model"))
+        _check_fixed_fields(known, details)
+        return known.with_details(now, details)
 
     store = services().store
     known = store.load(job_id)
     try:
-        change = store.update(known.id if known else job_id, join, new=known is None)
+        change = store.update(known.id if known else job_id, merge, new=known is None)
     except NoFreeSlot:
         raise RateLimited(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
-    assert change.after is not None  # `join` always makes one
-    log.info("job %s: expected, %s", change.after.id, change.after.status)
+    assert change.after is not None  # `merge` always returns a job
+    log.info("job %s: announced, %s", change.after.id, change.after.status)
     if change.after.status is Status.STORED:
-        _describe_again(change.after.id)
+        _update_sidecar(change.after.id)
     return views.job(services(), change.after), 200 if change.before else 201
 
 
-def _expected(job_id: str, now: float, model: str | None) -> Job:
-    """A job that counts for its key until BFL confirms it."""
+def _announced(job_id: str, now: float, model: str | None) -> Job:
+    """A new job that counts against MAX_UNCONFIRMED of its key until BFL confirms it."""
     timeouts = services().settings.timeouts
     job = Job.expected(job_id, now, timeouts, model=model).with_event(now, "expected")
     return replace(job, expected_by=g.key_name)
 
 
-def _describe_again(job_id: str) -> None:
-    """The record is changed whatever becomes of the sidecar: `repair` writes a stale one again."""
+def _update_sidecar(job_id: str) -> None:
+    """A failure leaves a stale sidecar, which `repair` rewrites; the record is changed anyway."""
     try:
-        sidecars.keep_true(services().store, services().media, job_id, aside)
+        sidecars.keep_true(services().store, services().media, job_id, run_in_thread)
     except (StorageError, StoreUnavailable) as error:
-        log.warning("job %s: its note is stale: %s", job_id, error)
+        log.warning("job %s: its sidecar is stale: %s", job_id, error)
 
 
-def _leave_settled(job: Job, facts: Mapping[str, Any]) -> None:
-    """Raises WrongState when a job of ours would go elsewhere."""
+def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
+    """Raises WrongStatus for a change of where Fluxkeep submits a job."""
     if job.is_submission and any(
-        facts.get(name, getattr(job, name)) != getattr(job, name) for name in SETTLED
+        details.get(name, getattr(job, name)) != getattr(job, name) for name in FIXED_FIELDS
     ):
         raise WrongStatus(
-            "Fluxkeep submits this job itself: its model and polling_url stay as they are"
+            "Fluxkeep submits this job itself: its model and polling_url cannot change"
         )
 
 
@@ -126,21 +125,20 @@ def _leave_settled(job: Job, facts: Mapping[str, Any]) -> None:
 @requires("read")
 @EndpointSpec(
     operation_id="getJob",
-    summary="Ask for a job, or wait for its end",
+    summary="Get a job, or wait until it ends",
     tag=Tag.JOBS,
     query=ShowQuery,
     responses={200: ResponseSpec("The job.", view_types.Job, example=examples.stored)},
     errors=(UnknownJob, TooManyWaiting),
 )
 def show(job_id: str) -> ResponseReturnValue:
-    """The job; with `wait` once it has ended, or as it stands after so many seconds."""
-    asked = ShowQuery.read()
-    seconds = asked.links(services().settings)
-    if not asked.wait:
-        return views.job(services(), known_job(services(), job_id), seconds)
-    parts = app_state()
-    poll = LongPoll(parts.services, parts.broker, ClientSocket(), seconds)
-    return poll.answer(job_id, asked.wait)
+    """One job; with `wait` the response comes when it ends, or after so many seconds."""
+    query = ShowQuery.read()
+    link_seconds = query.link_seconds(services().settings)
+    if not query.wait:
+        return views.job(services(), load_job(services(), job_id), link_seconds)
+    poll = LongPoll(services(), app_state().broker, ClientSocket(), link_seconds)
+    return poll.run(job_id, query.wait)
 
 
 @blueprint.get("")
@@ -152,27 +150,27 @@ def show(job_id: str) -> ResponseReturnValue:
     query=ListQuery,
     responses={200: ResponseSpec("A page of jobs.", JobPage, example=examples.page)},
 )
-def listing() -> ResponseReturnValue:
-    """Newest first; the cursor is the last job's place, so new jobs do not shift the pages."""
-    asked = ListQuery.read()
-    seconds = asked.links(services().settings)
-    page = services().listing.page(asked.search(), asked.limit, asked.cursor)
-    said: JobPage = {
-        "jobs": views.jobs(services(), page.jobs, seconds),
-        "next_cursor": cursor(page.last) if page.last else None,
+def list_jobs() -> ResponseReturnValue:
+    """Jobs, newest first. The cursor is the last job's position: new jobs do not shift pages."""
+    query = ListQuery.read()
+    link_seconds = query.link_seconds(services().settings)
+    page = services().listing.page(query.search(), query.limit, query.cursor)
+    body: JobPage = {
+        "jobs": views.jobs(services(), page.jobs, link_seconds),
+        "next_cursor": format_cursor(page.last) if page.last else None,
     }
-    return said
+    return body
 
 
 @blueprint.post("/<job_id>/rescues")
 @requires("admin")
 @EndpointSpec(
     operation_id="rescueJob",
-    summary="Ask BFL again",
+    summary="Replay a job",
     tag=Tag.JOBS,
     responses={
         202: ResponseSpec(
-            "The job, back at work.",
+            "The reopened job.",
             view_types.Job,
             example=examples.submitted,
         )
@@ -180,20 +178,20 @@ def listing() -> ResponseReturnValue:
     errors=(UnknownJob, WrongStatus),
 )
 def replay(job_id: str) -> ResponseReturnValue:
-    """Ask BFL again and store: the one way out of `failed`, `expired` and `lost`."""
-    return views.job(services(), replays.ask_for(services(), job_id)), 202
+    """Ask BFL again and store the result; only for `failed`, `expired` and `lost` jobs."""
+    return views.job(services(), replay_job(services(), job_id)), 202
 
 
 @blueprint.delete("/<job_id>")
 @requires("admin")
 @EndpointSpec(
     operation_id="forgetJob",
-    summary="Forget a job and delete its media",
+    summary="Delete a job and its media",
     tag=Tag.JOBS,
-    responses={204: ResponseSpec("It is gone.")},
+    responses={204: ResponseSpec("The job was deleted.")},
     errors=(UnknownJob, StorageError),
 )
-def forget(job_id: str) -> ResponseReturnValue:
-    """The job and its media, for good."""
-    deletion.forget(services(), known_job(services(), job_id))
+def delete(job_id: str) -> ResponseReturnValue:
+    """Delete a job and its media for ever."""
+    delete_job(services(), load_job(services(), job_id))
     return "", 204

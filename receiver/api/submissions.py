@@ -1,4 +1,4 @@
-"""`POST /api/jobs`: queue a submission to BFL."""
+"""Submissions: `POST /api/jobs` queues a job for BFL."""
 
 import hashlib
 import json
@@ -22,66 +22,70 @@ from jobs.net.urls import LOOPBACK, parse
 from jobs.services import Services
 from jobs.signing import idempotent_id
 from receiver import request_body
-from receiver.auth import given_key, requires
+from receiver.auth import request_key, requires
 from receiver.context import services
 from receiver.openapi import examples
-from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, allowed, validated
+from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, check_host, validate_body
 from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
 
-# An input may hold pictures as base64; BFL accepts up to 20 MB of them.
+# An input may hold images in base64, up to 20 MB (BFL's docs).
 BODY_MAX_BYTES = 32 * 2**20
-IDEMPOTENT_SECONDS = 86400.0
-GENERATIONS_MAX = 400  # more days than a job is kept
+IDEMPOTENCY_SECONDS = 86400.0
+REUSES_MAX = 400  # days; a record is deleted before
 
 IDEMPOTENCY_KEY = r"[\x21-\x7e]{1,255}"
 
-RequestKey = tuple[str, str]  # API key and Idempotency-Key
+IdempotencyKey = tuple[str, str]  # API key (or session), and Idempotency-Key header
 
-NOTIFIED = "BFL calls Fluxkeep about this job; name your own receiver in notify_url"
+WEBHOOK_IN_INPUT = "BFL calls Fluxkeep for this job; give your own receiver as notify_url"
 Region = Literal["global", "eu", "us", "eu1", "us1"] | None
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("submissions", __name__, url_prefix="/api/jobs")
 
 
-def _generation(model: str) -> str:
+def _check_generation(model: str) -> str:
     if not dialect.is_generation(model):
         raise ValueError(dialect.refuse_no_generation(model))
     return model
 
 
 class SubmissionBody(BaseModel):
-    """The body of a submission."""
+    """Body of `POST /api/jobs`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    model: Annotated[ModelPath, AfterValidator(_generation)]
+    model: Annotated[ModelPath, AfterValidator(_check_generation)]
     input: dict[str, JsonValue]
     metadata: Metadata = None
     notify_url: NotifyUrl = None
-    region: Annotated[Region, Field(description="of BFL; BFL_API_URL where none is named")] = None
+    region: Annotated[Region, Field(description="BFL's region; BFL_API_URL decides if absent")] = (
+        None
+    )
 
 
 class SubmissionRequest(NamedTuple):
-    """A submission request: the input for BFL, and the facts for our record."""
+    """A submission request: the input for BFL, and the details for the record."""
 
     model: str
     input: dict[str, Any]
-    facts: dict[str, Any]
+    details: dict[str, Any]
 
     @classmethod
-    def of(cls, given: SubmissionBody, caller: ClientWebhook | None = None) -> Self:
-        """Raises Invalid when the input holds a webhook: BFL calls Fluxkeep."""
-        if wrong := [name for name in dialect.WEBHOOK_FIELDS if name in given.input]:
-            raise Invalid([{"field": f"input.{name}", "message": NOTIFIED} for name in wrong])
-        said = {
-            "metadata": given.metadata,
-            "notify_url": given.notify_url,
-            "region": given.region,
-            "caller": caller,
+    def of(cls, body: SubmissionBody, webhook: ClientWebhook | None = None) -> Self:
+        """Raises Invalid for a webhook in the input: BFL calls Fluxkeep instead."""
+        if wrong := [name for name in dialect.WEBHOOK_FIELDS if name in body.input]:
+            raise Invalid(
+                [{"field": f"input.{name}", "message": WEBHOOK_IN_INPUT} for name in wrong]
+            )
+        optional = {
+            "metadata": body.metadata,
+            "notify_url": body.notify_url,
+            "region": body.region,
+            "caller": webhook,
         }
-        facts = {name: value for name, value in said.items() if value is not None}
-        return cls(given.model, given.input, facts)
+        details = {name: value for name, value in optional.items() if value is not None}
+        return cls(body.model, body.input, details)
 
 
 @blueprint.post("")
@@ -104,69 +108,72 @@ class SubmissionRequest(NamedTuple):
     callback_field="notify_url",
 )
 def submit() -> ResponseReturnValue:
-    """202 with the queued job; the same job again under the same `Idempotency-Key`."""
+    """Queue a job for BFL; a repeated `Idempotency-Key` returns the same job."""
     raw = request_body.read(BODY_MAX_BYTES)
-    body = validated(SubmissionBody, raw)
-    allowed("notify_url", body.notify_url, services().trust.app)
+    body = validate_body(SubmissionBody, raw)
+    check_host("notify_url", body.notify_url, services().trust.app)
     job = enqueue_request(services(), SubmissionRequest.of(body), raw)
     return views.job(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
 
 
-def enqueue_request(services: Services, asked: SubmissionRequest, raw: bytes) -> Job:
+def enqueue_request(services: Services, submitted: SubmissionRequest, raw: bytes) -> Job:
     """Queue the job of this request, unless its `Idempotency-Key` already made one."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return enqueue(services, asked)
-    return enqueue_once(services, asked, (given_key(), key), raw)
+        return enqueue(services, submitted)
+    return enqueue_once(services, submitted, (request_key(), key), raw)
 
 
 def enqueue(
     services: Services,
-    asked: SubmissionRequest,
+    submitted: SubmissionRequest,
     job_id: str | None = None,
     request_digest: str | None = None,
 ) -> Job:
-    """Record and queue a new job with its input, or return the one that has this id.
+    """Record and queue a new job with its input, or return the job with this id.
 
-    Raises Invalid for a region that BFL_API_URL excludes, and for a draft that is not there.
+    Raises Invalid for a region that BFL_API_URL excludes and for a missing draft, QueueFull, and
+    StoreUnavailable.
     """
-    _check_region(services, asked.facts.get("region"))
-    draft = drafts.find(services, asked.input)
+    _check_region(services, submitted.details.get("region"))
+    draft = drafts.find(services, submitted.input)
     own_id = job_id or str(uuid.uuid4())
-    given = json.dumps(asked.input, ensure_ascii=False).encode()
-    facts = {
-        **asked.facts,
+    input_json = json.dumps(submitted.input, ensure_ascii=False).encode()
+    details = {
+        **submitted.details,
         "request": request_digest,
-        "base_url": _known_origin(services),
-        "input_bytes": len(given),
+        "base_url": _callback_base_url(services),
+        "input_bytes": len(input_json),
     }
 
-    def begin(job: Job | None, now: float) -> Job:
-        return job or _created(services, own_id, asked.model, now, facts, draft)
+    def create(job: Job | None, now: float) -> Job:
+        return job or _new_job(services, own_id, submitted.model, now, details, draft)
 
-    change = services.store.change(own_id, begin, new=True, submission=given)
-    assert change.after is not None  # `begin` always makes one
+    change = services.store.update(own_id, create, new=True, submission=input_json)
+    assert change.after is not None  # `create` always returns a job
     if change.written:
-        log.info("job %s: queued for %s", own_id, asked.model)
+        log.info("job %s: queued for %s", own_id, submitted.model)
     return change.after
 
 
 def _check_region(services: Services, region: str | None) -> None:
-    """Nothing of a job leaves the region of BFL_API_URL."""
-    bound = services.settings.region
-    if region and bound and region_of(parse(BFL_REGIONS[region]).origin.host) != bound:
-        raise Invalid([{"field": "region", "message": f"this Fluxkeep keeps its jobs in {bound}"}])
+    """A regional BFL_API_URL binds all jobs to its region. Raises Invalid."""
+    required = services.settings.region
+    if region and required and region_of(parse(BFL_REGIONS[region]).origin.host) != required:
+        raise Invalid(
+            [{"field": "region", "message": f"this Fluxkeep keeps its jobs in {required}"}]
+        )
 
 
-def _created(
+def _new_job(
     services: Services,
     job_id: str,
     model: str,
     now: float,
-    facts: dict[str, Any],
+    details: dict[str, Any],
     draft: drafts.Bundle | None,
 ) -> Job:
-    job = submission.create(job_id, model, now, facts)
+    job = submission.create(job_id, model, now, details)
     if draft:
         job = job.with_event(now, "enhances a draft", job=draft.job.id, file=draft.position)
     if dialect.is_bound_to_region(model) and services.origin_of(job).host == dialect.BFL_HOST:
@@ -174,16 +181,18 @@ def _created(
     return job
 
 
-def _known_origin(services: Services) -> str | None:
-    """Our origin as the caller reaches it; a sandbox must not send secrets to just any host."""
-    found = base_url(services)
-    calls = services.settings.bfl_reaches_us
-    abroad = found and parse(found).origin.host.strip("[]") not in LOOPBACK
-    return None if calls and abroad else found
+def _callback_base_url(services: Services) -> str | None:
+    """Our origin by the caller's Host header, None where BFL must not call it.
+
+    A sandbox calls loopback origins only: a forged Host must not receive secrets.
+    """
+    url = base_url(services)
+    is_remote = url and parse(url).origin.host.strip("[]") not in LOOPBACK
+    return None if services.settings.bfl_reaches_us and is_remote else url
 
 
 def base_url(services: Services) -> str | None:
-    """Our origin by the caller's Host header, where there is no PUBLIC_URL."""
+    """Our origin by the caller's Host header; None if PUBLIC_URL is set."""
     if services.settings.public_url or not has_request_context():
         return None
     try:
@@ -192,36 +201,38 @@ def base_url(services: Services) -> str | None:
         return None
 
 
-def enqueue_once(services: Services, asked: SubmissionRequest, key: RequestKey, raw: bytes) -> Job:
-    """The job that this key made within a day, or a new one.
+def enqueue_once(
+    services: Services, submitted: SubmissionRequest, key: IdempotencyKey, raw: bytes
+) -> Job:
+    """Return the job that this key created within a day, or create one.
 
-    Raises BadField, and KeyReused when the key came with another request before.
+    Raises InvalidField, and IdempotencyKeyReused when the key came with another request before.
     """
     if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):
         raise InvalidField("Idempotency-Key", "1 to 255 printable ASCII characters without spaces")
-    digest = hashlib.sha256(f"{request.path}\0".encode())  # under /v1 it names the model
+    digest = hashlib.sha256(f"{request.path}\0".encode())  # under /v1 the path names the model
     digest.update(raw)
     request_digest = digest.hexdigest()[:32]
-    job = enqueue(services, asked, _own_id(services, key), request_digest)
+    job = enqueue(services, submitted, _idempotent_job_id(services, key), request_digest)
     if job.request != request_digest:
         raise IdempotencyKeyReused
     return job
 
 
-def _own_id(services: Services, key: RequestKey) -> str:
-    """Derive the id from the key and its holder: concurrent requests make one job.
+def _idempotent_job_id(services: Services, key: IdempotencyKey) -> str:
+    """Derive the job's id from the key and its holder: concurrent requests create one job.
 
-    A job that was made under an older SECRET_KEY is found as well.
+    Older SECRET_KEYs are tried, too, to find a job that was created before a rotation.
     """
-    found = [_place(services, secret, key) for secret in services.settings.secret_key]
-    return next((job_id for job_id, made in found if made), found[0][0])
+    candidates = [_find_id(services, secret, key) for secret in services.settings.secret_key]
+    return next((job_id for job_id, exists in candidates if exists), candidates[0][0])
 
 
-def _place(services: Services, secret: SecretStr, key: RequestKey) -> tuple[str, bool]:
-    """The id of the job that this key made within a day, and True; else the next free id."""
-    for generation in range(GENERATIONS_MAX):
-        job_id = idempotent_id(secret, *key, str(generation))
+def _find_id(services: Services, secret: SecretStr, key: IdempotencyKey) -> tuple[str, bool]:
+    """The id of the job that this key created within a day, and True; else the next free id."""
+    for reuse in range(REUSES_MAX):
+        job_id = idempotent_id(secret, *key, str(reuse))
         known = services.store.load(job_id)
-        if known is None or services.store.now() < known.created_at + IDEMPOTENT_SECONDS:
+        if known is None or services.store.now() < known.created_at + IDEMPOTENCY_SECONDS:
             return job_id, known is not None
     raise IdempotencyKeyReused("this Idempotency-Key was used too often")

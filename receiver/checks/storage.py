@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from jobs.errors import InvalidSettings, StorageError, StoreUnavailable
-from receiver.blocking_calls import aside
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
+from receiver.thread_pool import run_in_thread
 
 NAME = "storage"
 SMALL_BYTES = 8
@@ -18,7 +18,7 @@ REMEDY = "See that MEDIA_URL names a place that exists, has room and can be writ
 def check(context: Context) -> Iterator[Result]:
     try:
         media, size = context.media, _size(context)
-        aside(lambda: media.check(size))
+        run_in_thread(lambda: media.check(size))
     except (InvalidSettings, StorageError) as error:
         yield failed(NAME, f"cannot be used: {str(error).removeprefix('MEDIA_URL: ')}", REMEDY)
     else:

@@ -10,7 +10,7 @@ from jobs import views
 from jobs.errors import FluxkeepError
 from jobs.status import Status
 from jobs.store.search import Search
-from receiver.api import replays
+from receiver.api.job_actions import load_job, replay_job
 from receiver.cli.command import Command, plain, sentence, services
 from receiver.schemas.query import PAGE_MAX
 
@@ -68,7 +68,7 @@ def show(job_id: str) -> None:
       flask --app receiver jobs show 5c1f0a2e
     """
     built = services()
-    click.echo(json.dumps(views.job(built, replays.known_job(built, job_id)), indent=2))
+    click.echo(json.dumps(views.job(built, load_job(built, job_id)), indent=2))
 
 
 @jobs.command("rescue", cls=Command, short_help="Ask BFL again and store what it gives.")
@@ -84,7 +84,7 @@ def rescue(job_ids: tuple[str, ...]) -> None:
     failed = 0
     for job_id in job_ids:
         try:
-            click.echo(f"{job_id}  {replays.ask_for(built, job_id).status}")
+            click.echo(f"{job_id}  {replay_job(built, job_id).status}")
         except FluxkeepError as error:
             click.echo(f"{job_id}  {sentence(error)}", err=True)
             failed += 1

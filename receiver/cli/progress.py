@@ -10,7 +10,7 @@ from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store.submission_queue import ALL_MODELS
-from receiver.api.replays import known_job
+from receiver.api.job_actions import load_job
 from receiver.checks import Context
 from receiver.checks.processes import check_worker
 from receiver.cli.command import plain
@@ -48,7 +48,7 @@ def wait_until_ended(services: Services, job: Job) -> Job:
     try:
         while True:
             try:
-                job = known_job(services, job.id)
+                job = load_job(services, job.id)
                 line.show(_progress(services, job))
                 answered_at = time.monotonic()
             except StoreUnavailable as error:

@@ -13,7 +13,7 @@ from jobs.status import Status
 from receiver.api.submissions import BODY_MAX_BYTES, SubmissionBody, SubmissionRequest, enqueue
 from receiver.cli.command import Command, plain, services
 from receiver.cli.progress import wait_until_ended
-from receiver.schemas.bodies import validated
+from receiver.schemas.bodies import validate_body
 
 INTERRUPTED = 130  # the status of a process that Ctrl-C ended
 
@@ -76,7 +76,7 @@ def submit(
     if len(raw) > BODY_MAX_BYTES:
         raise BodyTooLarge
     built = services()
-    job = enqueue(built, SubmissionRequest.of(validated(SubmissionBody, raw)))
+    job = enqueue(built, SubmissionRequest.of(validate_body(SubmissionBody, raw)))
     click.echo(job.id)
     if not wait:
         return

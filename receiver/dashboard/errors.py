@@ -30,8 +30,8 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
 
 
 def _unforeseen(error: Exception) -> ResponseReturnValue:
-    problem = problem_details.unforeseen(error)
-    return _page(HTTPStatus(problem.status_code), "Something went wrong here.")
+    problem = problem_details.unexpected_error(error)
+    return _page(HTTPStatus(problem.status_code), "An unexpected error occurred.")
 
 
 def _page(status: HTTPStatus, detail: str) -> Response:

@@ -13,4 +13,4 @@ blueprint = Blueprint("live", __name__)
 @blueprint.get("/live/<job_id>")
 def stream(job_id: str | None) -> ResponseReturnValue:
     """Of all jobs or of one; a browser that gets no stream looks at the page again."""
-    return events.endless(job_id) if session.visitor() else ("", 401)
+    return events.endless_stream(job_id) if session.visitor() else ("", 401)

@@ -13,7 +13,7 @@ from receiver.dashboard import gallery_query, start
 from receiver.dashboard.access import shown_to
 from receiver.dashboard.gallery_query import BoardQuery, View, address
 from receiver.dashboard.job_card import cards
-from receiver.schemas.cursors import cursor
+from receiver.schemas.formats import format_cursor
 
 FIND = "find"  # the field that takes any id of a job
 CHOICES: Mapping[str, tuple[Status, ...]] = {
@@ -57,7 +57,7 @@ def show() -> ResponseReturnValue:
         "gallery.html",
         asked=asked,
         cards=cards(services(), page.jobs),
-        older=address(cursor=cursor(page.last)) if page.last else None,
+        older=address(cursor=format_cursor(page.last)) if page.last else None,
         newest=address() if asked.cursor else None,
         choices=list(_choices(asked)),
         conditions=list(_conditions()),

@@ -14,7 +14,7 @@ from receiver.context import app_state
 from receiver.dashboard import charts
 from receiver.dashboard.access import shown_to
 from receiver.dashboard.health_snapshot import HealthSnapshot
-from receiver.response_cache import Cached
+from receiver.ttl_cache import TtlCache
 
 ACCEPTED = tuple(f"{Source.CALLBACK}_{news}" for news in ReportKind)
 FINAL = (ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED)
@@ -26,13 +26,13 @@ blueprint = Blueprint("health", __name__)
 
 
 def install(app: Flask, services: Services) -> None:
-    app.extensions[_NAME] = Cached(lambda: HealthSnapshot.read(services))
+    app.extensions[_NAME] = TtlCache(lambda: HealthSnapshot.read(services))
 
 
 @blueprint.get("/health")
 @shown_to("read")
 def show() -> ResponseReturnValue:
-    cached = cast(Cached[HealthSnapshot | StoreUnavailable], current_app.extensions[_NAME])
+    cached = cast(TtlCache[HealthSnapshot | StoreUnavailable], current_app.extensions[_NAME])
     snapshot, results = cached.get(), app_state().check_results.get()
     failed = [result for result in results if not result.ok]
     if isinstance(snapshot, StoreUnavailable):

@@ -13,15 +13,14 @@ from jobs.errors import InvalidReport
 from jobs.job import Job
 from jobs.net import strict_json
 from receiver import rate_limits
-from receiver.api import deletion, replays
-from receiver.api.replays import known_job
+from receiver.api.job_actions import delete_job, load_job, replay_job
 from receiver.api.submissions import SubmissionBody, SubmissionRequest, enqueue_once
 from receiver.context import services
 from receiver.dashboard import forms, session
 from receiver.dashboard.access import changed_by, shown_to
 from receiver.dashboard.job_card import Card, cards
 from receiver.dashboard.submit import MADE_BY, ONCE_FIELD
-from receiver.schemas.bodies import checked
+from receiver.schemas.bodies import validate
 
 ENHANCED_BY = "flux-3-video"  # of a draft whose caller named no model
 INPUT_SHOWN_MAX_BYTES = 64 * 1024  # what holds pictures is not for reading
@@ -33,7 +32,7 @@ blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
 @shown_to("read")
 def show(job_id: str) -> ResponseReturnValue:
     """By either of its ids."""
-    job = known_job(services(), job_id)
+    job = load_job(services(), job_id)
     return render_template(
         "job.html",
         job=_card(job),
@@ -47,7 +46,7 @@ def show(job_id: str) -> ResponseReturnValue:
 @changed_by("submit")
 def enhance(job_id: str) -> ResponseReturnValue:
     """Submit the final version of a draft; a button that is pressed twice makes one job."""
-    job = known_job(services(), job_id)
+    job = load_job(services(), job_id)
     fields = forms.form()
     n = int(fields["n"]) if re.fullmatch(r"[0-9]{1,3}", fields.get("n", ""), re.ASCII) else 0
     asked = {
@@ -55,10 +54,10 @@ def enhance(job_id: str) -> ResponseReturnValue:
         "input": {drafts.FIELD: {"job": job.id, "n": n}},
         "metadata": MADE_BY,
     }
-    order = checked(SubmissionBody, asked)
+    order = validate(SubmissionBody, asked)
     visitor = session.visitor()
     assert visitor is not None  # changed_by asks for a session
-    rate_limits.take_one(visitor.name)
+    rate_limits.count_request(visitor.name)
     key = (f"visitor {visitor.name}", fields.get(ONCE_FIELD, ""))
     return _to(
         enqueue_once(services(), SubmissionRequest.of(order), key, json.dumps(asked).encode())
@@ -68,13 +67,13 @@ def enhance(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/replay")
 @shown_to("admin")
 def consider_replay(job_id: str) -> ResponseReturnValue:
-    return render_template("replay.html", job=_card(known_job(services(), job_id)))
+    return render_template("replay.html", job=_card(load_job(services(), job_id)))
 
 
 @blueprint.post("/replay")
 @changed_by("admin")
 def replay(job_id: str) -> ResponseReturnValue:
-    job = replays.ask_for(services(), job_id)
+    job = replay_job(services(), job_id)
     flash("It is back at work: BFL is asked again.")
     return _to(job)
 
@@ -82,13 +81,13 @@ def replay(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/delete")
 @shown_to("admin")
 def consider_deletion(job_id: str) -> ResponseReturnValue:
-    return render_template("delete.html", job=_card(known_job(services(), job_id)))
+    return render_template("delete.html", job=_card(load_job(services(), job_id)))
 
 
 @blueprint.post("/delete")
 @changed_by("admin")
 def delete(job_id: str) -> ResponseReturnValue:
-    deletion.forget(services(), known_job(services(), job_id))
+    delete_job(services(), load_job(services(), job_id))
     flash("The job and its media are deleted.")
     return redirect(url_for("dashboard.gallery.show"), 303)
 

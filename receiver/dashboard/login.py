@@ -8,11 +8,11 @@ from flask.typing import ResponseReturnValue
 from jobs.errors import Forbidden, InvalidLink, MediaGone, RateLimited, Unauthorized
 from jobs.signing import LoginSigner
 from jobs.store.login_links import LoginLinks
+from receiver.auth import authenticate
 from receiver.context import services
 from receiver.dashboard import forms, session
 from receiver.dashboard.access import check_forgery
 from receiver.dashboard.integrations import HOME, local
-from receiver.rate_limits import admit
 
 blueprint = Blueprint("login", __name__)
 
@@ -29,7 +29,7 @@ def enter() -> ResponseReturnValue:
     """Into a new session, and to the page that was wanted; guesses are counted as the API's are."""
     try:
         check_forgery()
-        session.enter(admit(forms.form().get("key", "").strip()))
+        session.enter(authenticate(forms.form().get("key", "").strip()))
     except Forbidden:
         return _page("The form was too old, or your browser keeps no cookies. Try again."), 403
     except Unauthorized:

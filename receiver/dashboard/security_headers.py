@@ -6,7 +6,7 @@ from flask import Response
 
 from jobs.errors import StorageError
 from jobs.services import Services
-from receiver.blocking_calls import aside
+from receiver.thread_pool import run_in_thread
 
 POLICY = {
     "default-src": "'none'",
@@ -57,5 +57,7 @@ class Defence:
         """The origin of what the bucket signs, which is the same for every object."""
         if not self._redirects:
             return ""
-        parts = urlsplit(aside(lambda: self._media.presigned("GET", "any", PROBE_SECONDS)) or "")
+        parts = urlsplit(
+            run_in_thread(lambda: self._media.presigned("GET", "any", PROBE_SECONDS)) or ""
+        )
         return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

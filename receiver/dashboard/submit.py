@@ -25,7 +25,7 @@ from receiver.api.submissions import SubmissionBody, SubmissionRequest, enqueue_
 from receiver.context import services
 from receiver.dashboard import forms, session
 from receiver.dashboard.access import changed_by, shown_to
-from receiver.schemas.bodies import checked
+from receiver.schemas.bodies import validate
 
 # What BFL's docs name; any other may be typed, and BFL decides.
 MODELS = (
@@ -79,17 +79,17 @@ def _enqueue(given: Mapping[str, str]) -> str:
     if wrong := [*_wrong_by_api(asked), *_wrong(filled)]:
         raise Invalid(wrong)
     filled |= {name: int(filled[name]) for name in NUMBERS if name in filled}
-    order = checked(SubmissionBody, asked)
+    order = validate(SubmissionBody, asked)
     visitor = session.visitor()
     assert visitor is not None  # whoever has no session does not come here
-    rate_limits.take_one(visitor.name)
+    rate_limits.count_request(visitor.name)
     key = (f"visitor {visitor.name}", given.get(ONCE_FIELD, ""))
     return enqueue_once(services(), SubmissionRequest.of(order), key, json.dumps(asked).encode()).id
 
 
 def _wrong_by_api(asked: dict[str, Any]) -> list[dict[str, str]]:
     try:
-        checked(SubmissionBody, asked)
+        validate(SubmissionBody, asked)
     except Invalid as error:
         return error.errors
     return []

@@ -1,1 +1,1 @@
-"""Live feed: changes of jobs, delivered to the requests that wait for or watch them."""
+"""Live feed: changes of jobs, delivered to long polls and event streams."""

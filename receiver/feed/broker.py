@@ -10,9 +10,11 @@ from operator import attrgetter
 from jobs.errors import StoreUnavailable, TooManyWaiting
 from jobs.store.events import BATCH_MAX, Event, EventBatch, EventPosition, Events
 
-SUBSCRIBERS_MAX = 1000  # of gunicorn's 2000 worker_connections: the others stay free for requests
+SUBSCRIBERS_MAX = (
+    1000  # of gunicorn's 2000 worker_connections; the rest stays free for other requests
+)
 RECENT_MAX = 2000
-ALL_JOBS_BATCH_MAX = 100  # for a reader who is sent each job
+ALL_JOBS_BATCH_MAX = 100  # each event of all jobs is sent with its job
 RETRY_SECONDS = 0.5
 
 
@@ -32,15 +34,15 @@ class Subscriber:
         self._woken.set()
 
     def wait(self, seconds: float) -> bool:
-        """Whether it was woken since the last call."""
+        """Wait, and return whether it was woken since the last call."""
         if not self._woken.wait(seconds):
-            return False  # without clearing: it may be woken in this moment
+            return False  # without clearing: another thread may wake it now
         self._woken.clear()
         return True
 
 
 class Broker:
-    """Keeps the recent events once for all subscribers, however slowly they read."""
+    """One copy of the recent events for all subscribers, however slowly they read."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
@@ -66,7 +68,7 @@ class Broker:
 
     @contextmanager
     def subscribed(self, job_id: str | None, *, final_only: bool = False) -> Iterator[Subscriber]:
-        """Raises Crowded, StoreUnavailable."""
+        """Raises TooManyWaiting, StoreUnavailable."""
         subscriber = self.subscribe(job_id, final_only=final_only)
         try:
             yield subscriber
@@ -74,7 +76,7 @@ class Broker:
             self.unsubscribe(subscriber)
 
     def subscribe(self, job_id: str | None, *, final_only: bool = False) -> Subscriber:
-        """Raises Crowded, StoreUnavailable."""
+        """Raises TooManyWaiting, StoreUnavailable."""
         self._ensure_started()
         with self._lock:
             if sum(map(len, self._subscribers.values())) >= SUBSCRIBERS_MAX:
@@ -93,19 +95,19 @@ class Broker:
     def after(self, position: EventPosition, job_id: str | None) -> EventBatch:
         """The events after a position, of one job or of all. Raises StoreUnavailable.
 
-        Redis is asked only for positions before the recent events.
+        Read from Redis only for positions before the recent events.
         """
-        most = ALL_JOBS_BATCH_MAX if job_id is None else BATCH_MAX
-        batch = self._recent_after(position, most) or self._events.after(position, most)
+        limit = ALL_JOBS_BATCH_MAX if job_id is None else BATCH_MAX
+        batch = self._recent_after(position, limit) or self._events.after(position, limit)
         events = [event for event in batch.events if job_id in (None, event.job_id)]
         return batch._replace(events=events)
 
-    def _recent_after(self, position: EventPosition, most: int) -> EventBatch | None:
+    def _recent_after(self, position: EventPosition, limit: int) -> EventBatch | None:
         with self._lock:
             if not self._started or not self._start <= position <= self._end:
                 return None
             first = bisect_right(self._recent, position, key=attrgetter("position"))
-            events = self._recent[first : first + most]
+            events = self._recent[first : first + limit]
         return EventBatch(events, complete=True, end=events[-1].position if events else position)
 
     # The listener.

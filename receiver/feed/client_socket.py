@@ -1,4 +1,4 @@
-"""The socket of a client that waits: whether it has hung up."""
+"""Client socket of a waiting request: detect that the client has disconnected."""
 
 import select
 import socket
@@ -7,21 +7,21 @@ from typing import Any
 from flask import request
 from gevent import monkey
 
-# gunicorn reads from the socket: this must only look, in the thread that all requests share.
+# Only poll: gunicorn reads from this socket. gevent's own poll would switch greenlets.
 _poll: Any = monkey.get_original("select", "poll")
-_HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | select.POLLNVAL
+_DISCONNECTED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
 class ClientSocket:
-    """Of the current request; without gunicorn the client counts as connected."""
+    """Socket of the current request; without gunicorn the client counts as connected."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = request.environ.get("gunicorn.socket")
 
-    def has_hung_up(self) -> bool:
-        """A client that has closed its side for sending counts too."""
+    def is_disconnected(self) -> bool:
+        """Also true for a client that has only closed its sending side."""
         if self._socket is None:
             return False
         poll = _poll()
-        poll.register(self._socket.fileno(), _HUNG_UP)
+        poll.register(self._socket.fileno(), _DISCONNECTED)
         return bool(poll.poll(0))

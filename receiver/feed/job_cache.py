@@ -1,4 +1,4 @@
-"""Cache of changed jobs as JSON: rendered once for all readers of the feed."""
+"""Cache of changed jobs as JSON: serialized once for all readers of the feed."""
 
 import json
 import threading
@@ -23,20 +23,20 @@ class JobCache:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._lock = threading.Lock()
-        self._cached: Documents = {}  # replaced, never changed: others read it without the lock
+        self._cached: Documents = {}  # replaced, never mutated: read without the lock
 
     def documents(self, events: Sequence[Event]) -> Documents:
-        """Each event's job as it is now, None when it is gone. Raises StoreUnavailable."""
+        """The current job of each event, None when it was deleted. Raises StoreUnavailable."""
         found = self._find(events)
         if len(found) == len(events):
             return found
         if not self._lock.acquire(timeout=WAIT_SECONDS):
-            raise StoreUnavailable("Redis does not answer another reader")
+            raise StoreUnavailable("Redis does not answer")
         try:
             found = self._find(events)
             fresh = self._render([event for event in events if event.position not in found])
-            every = {**self._cached, **fresh}
-            self._cached = dict(islice(every.items(), max(0, len(every) - CACHED_MAX), None))
+            merged = {**self._cached, **fresh}
+            self._cached = dict(islice(merged.items(), max(0, len(merged) - CACHED_MAX), None))
         finally:
             self._lock.release()
         return {**found, **fresh}

@@ -11,7 +11,7 @@ from jobs.serializer import file
 from jobs.store.listing import Position
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
-from receiver.schemas.cursors import cursor
+from receiver.schemas.formats import format_cursor
 from receiver.schemas.responses import Alive, CallbackAccepted, JobPage, Readiness
 
 HOST = "https://keep.example"
@@ -89,7 +89,7 @@ def queued() -> view_types.Job:
 
 
 def page() -> JobPage:
-    return {"jobs": [stored()], "next_cursor": cursor(Position(NOW, TASK))}
+    return {"jobs": [stored()], "next_cursor": format_cursor(Position(NOW, TASK))}
 
 
 def notification() -> view_types.Notification:

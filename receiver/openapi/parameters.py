@@ -7,7 +7,7 @@ from jobs.config.concurrency import MODEL
 from jobs.store.events import POSITION_FORM
 from receiver.api.submissions import IDEMPOTENCY_KEY
 from receiver.schemas.bodies import MODEL_MAX_CHARS
-from receiver.schemas.patterns import anchored
+from receiver.schemas.formats import anchored
 
 _TEXT = {"type": "string"}
 _SECRET, _SIGNATURE = AUTHENTICATION_HEADERS

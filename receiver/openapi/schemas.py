@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
 from receiver.schemas.bodies import URL_MAX_CHARS
-from receiver.schemas.patterns import anchored
+from receiver.schemas.formats import anchored
 
 Mode = Literal["validation", "serialization"]
 Schema = dict[str, Any]

@@ -1,1 +1,1 @@
-"""What requests and responses look like, and how requests are validated."""
+"""Schemas of requests and responses, and validation of requests."""

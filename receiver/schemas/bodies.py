@@ -1,4 +1,4 @@
-"""What callers may send: JSON bodies, checked before anything is done."""
+"""JSON request bodies: parsing and validation."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from jobs.errors import BadRequest, Invalid, InvalidReport, UrlRefused
 from jobs.net import strict_json
 from jobs.net.urls import parse
 from receiver import request_body
-from receiver.schemas.patterns import anchored, said
+from receiver.schemas.formats import anchored, json_schema
 
 BODY_MAX_BYTES = 64 * 1024
 METADATA_MAX_CHARS = 8192
@@ -20,13 +20,13 @@ MODEL_MAX_CHARS = 200
 URL_MAX_CHARS = 2083  # as BFL has it
 
 
-def _small(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def _limit_size(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if len(json.dumps(value)) > METADATA_MAX_CHARS:
         raise ValueError(f"may have {METADATA_MAX_CHARS} characters of JSON at most")
     return value
 
 
-def _plain(value: str) -> str:
+def _check_url(value: str) -> str:
     try:
         parse(value)
     except UrlRefused as error:
@@ -34,7 +34,7 @@ def _plain(value: str) -> str:
     return value
 
 
-def _path(value: str) -> str:
+def _check_model(value: str) -> str:
     if not is_model(value):
         raise ValueError("a path of A-Z a-z 0-9 . _ - segments, as in flux-tools/vto-v2")
     return value
@@ -43,15 +43,15 @@ def _path(value: str) -> str:
 ModelPath = Annotated[
     str,
     Field(max_length=MODEL_MAX_CHARS, examples=["flux-2-pro"]),
-    AfterValidator(_path),
-    said(pattern=anchored(MODEL)),
+    AfterValidator(_check_model),
+    json_schema(pattern=anchored(MODEL)),
 ]
 Metadata = (
     Annotated[
         dict[str, JsonValue],
-        AfterValidator(_small),
+        AfterValidator(_limit_size),
         Field(
-            description=f"yours; up to {METADATA_MAX_CHARS} characters of JSON",
+            description=f"stored with the job; up to {METADATA_MAX_CHARS} characters of JSON",
             examples=[{"user": "42"}],
         ),
     ]
@@ -60,20 +60,20 @@ Metadata = (
 NotifyUrl = (
     Annotated[
         str,
-        Field(max_length=URL_MAX_CHARS, description="who is told of the job's end"),
-        AfterValidator(_plain),
+        Field(max_length=URL_MAX_CHARS, description="receives a notification when the job ends"),
+        AfterValidator(_check_url),
     ]
     | None
 )
 
 
 class Expectation(BaseModel):
-    """The body of "expect this": what the caller knows of a job it submitted itself."""
+    """Body of `PUT /api/jobs/<task_id>`: details of a job that the caller submitted to BFL."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     polling_url: str | None = Field(
-        default=None, max_length=URL_MAX_CHARS, description="as BFL answered the submission"
+        default=None, max_length=URL_MAX_CHARS, description="from BFL's response to the submission"
     )
     model: ModelPath | None = None
     metadata: Metadata = None
@@ -81,20 +81,20 @@ class Expectation(BaseModel):
 
     @classmethod
     def read(cls, trust: HostPolicy) -> Self:
-        """The request's body; none at all says nothing. Raises BadRequest, Invalid."""
+        """Read and validate the request's body, which may be empty. Raises BadRequest, Invalid."""
         raw = request_body.read(BODY_MAX_BYTES)
-        asked = validated(cls, raw or b"{}")
-        allowed("polling_url", asked.polling_url, trust.api)
-        allowed("notify_url", asked.notify_url, trust.app)
-        return asked
+        body = validate_body(cls, raw or b"{}")
+        check_host("polling_url", body.polling_url, trust.api)
+        check_host("notify_url", body.notify_url, trust.app)
+        return body
 
-    def facts(self) -> dict[str, Any]:
-        """What was really said."""
+    def given(self) -> dict[str, Any]:
+        """Only the fields that were set."""
         return self.model_dump(exclude_unset=True, exclude_none=True)
 
 
-def allowed(field: str, url: str | None, check: Callable[[str], object]) -> None:
-    """Raises Invalid, naming the field, for a URL whose host is not to be talked to."""
+def check_host(field: str, url: str | None, check: Callable[[str], object]) -> None:
+    """Check the host of a URL with a method of HostPolicy. Raises Invalid with the field."""
     try:
         _ = url is None or check(url)
     except UrlRefused as error:
@@ -104,13 +104,13 @@ def allowed(field: str, url: str | None, check: Callable[[str], object]) -> None
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def validated(model: type[Model], raw: bytes) -> Model:
-    """A body as a model. Raises BadRequest when it is not a JSON object, Invalid by field."""
-    return checked(model, an_object(raw))
+def validate_body(model: type[Model], raw: bytes) -> Model:
+    """Parse and validate a body. Raises BadRequest when it is no JSON object, else Invalid."""
+    return validate(model, parse_object(raw))
 
 
-def an_object(raw: bytes) -> dict[str, Any]:
-    """A body that is a JSON object. Raises BadRequest."""
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """Parse a body that must be a JSON object. Raises BadRequest."""
     try:
         value = strict_json.loads(raw)
     except InvalidReport as error:
@@ -120,14 +120,15 @@ def an_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def checked(model: type[Model], value: dict[str, Any]) -> Model:
-    """A value as a model. Raises Invalid by field."""
+def validate(model: type[Model], value: dict[str, Any]) -> Model:
+    """Validate a JSON object by a model. Raises Invalid with an error for each wrong field."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise Invalid([complaint(problem) for problem in error.errors()]) from None
+        raise Invalid([field_error(problem) for problem in error.errors()]) from None
 
 
-def complaint(problem: Any) -> dict[str, str]:
+def field_error(problem: Any) -> dict[str, str]:
+    """One of pydantic's errors as `field` and `message`."""
     field = ".".join(str(part) for part in problem["loc"])
     return {"field": field, "message": problem["msg"].removeprefix("Value error, ")}

@@ -1,4 +1,4 @@
-"""What callers may ask: query parameters, checked before anything is done."""
+"""Query parameters: parsing and validation."""
 
 import re
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ from jobs.status import Source, Status
 from jobs.store.events import POSITION_FORM, EventPosition
 from jobs.store.listing import Position
 from jobs.store.search import Search
-from receiver.schemas import cursors, times
-from receiver.schemas.bodies import MODEL_MAX_CHARS, complaint
-from receiver.schemas.patterns import anchored, said
+from receiver.schemas import formats
+from receiver.schemas.bodies import MODEL_MAX_CHARS, field_error
+from receiver.schemas.formats import anchored, json_schema
 
 NAME_SHOWN_CHARS = 50
 LINK_TTL_DIGITS = 9
@@ -39,91 +39,92 @@ METADATA = "metadata"
 
 
 class Query(BaseModel):
-    """The parameters of a request; each field is one, `None` when it was not given."""
+    """Query parameters of a request: a field for each, `None` when it is absent."""
 
     model_config = ConfigDict(extra="forbid")
-    repeated: ClassVar[frozenset[str]] = frozenset()  # may come again with the same value
+    repeated: ClassVar[frozenset[str]] = frozenset()  # may be repeated with the same value
 
     @classmethod
     def read(cls) -> Self:
-        """Raises BadField naming the parameter that is wrong."""
+        """Parse the current request. Raises InvalidField with the name of the parameter."""
         given: dict[str, Any] = {}
         for name, found in request.args.lists():
             values = list(dict.fromkeys(found)) if name in cls.repeated else found
             if name in cls.model_fields or cls.model_config["extra"] == "forbid":
-                _put(given, name, values, cls.model_fields)
+                _collect(given, name, values, cls.model_fields)
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise _first(error) from None
+            raise _first_error(error) from None
 
 
-def _put(
+def _collect(
     given: dict[str, Any], name: str, values: list[str], known: Mapping[str, FieldInfo]
 ) -> None:
     group, dot, key = name.partition(".")
     if group == METADATA and dot and METADATA in known:
-        given.setdefault(METADATA, {})[key] = _only(name, values)
+        given.setdefault(METADATA, {})[key] = _single(name, values)
     elif name not in known or name == METADATA:
         raise InvalidField(name[:NAME_SHOWN_CHARS], "no such parameter")
     else:
         repeats = get_origin(known[name].annotation) is list
-        given[name] = values if repeats else _only(name, values)
+        given[name] = values if repeats else _single(name, values)
 
 
-def _only(name: str, values: list[str]) -> str:
+def _single(name: str, values: list[str]) -> str:
     if len(values) > 1:
         raise InvalidField(name[:NAME_SHOWN_CHARS], "only once")
     return values[0]
 
 
-def _first(error: ValidationError) -> InvalidField:
-    """By the name that was asked: without the place in a list, or pydantic's own "[key]"."""
+def _first_error(error: ValidationError) -> InvalidField:
+    """By the parameter's name: without the index in a list, and without pydantic's "[key]"."""
     first = error.errors()[0]
     names = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
-    said = complaint({**first, "loc": names})
-    return InvalidField(said["field"][:NAME_SHOWN_CHARS], said["message"])
+    problem = field_error({**first, "loc": names})
+    return InvalidField(problem["field"][:NAME_SHOWN_CHARS], problem["message"])
 
 
-def _text(pattern: str, meaning: str) -> BeforeValidator:
-    """Before pydantic reads a number, which would take "1_0" and Arabic digits."""
+def _matching(pattern: str, message: str) -> BeforeValidator:
+    """Check the text before pydantic parses it: pydantic takes "1_0" and Arabic digits."""
 
     def check(value: Any) -> Any:
         if isinstance(value, str) and not re.fullmatch(pattern, value, re.ASCII):
-            raise ValueError(meaning)
+            raise ValueError(message)
         return value
 
     return BeforeValidator(check)
 
 
 PageSize = Annotated[
-    int, Field(ge=1, le=PAGE_MAX), _text("[0-9]{1,3}", f"a whole number from 1 to {PAGE_MAX}")
+    int, Field(ge=1, le=PAGE_MAX), _matching("[0-9]{1,3}", f"a whole number from 1 to {PAGE_MAX}")
 ]
 LinkSeconds = Annotated[
     int,
     Field(ge=1),
-    _text(f"[0-9]{{1,{LINK_TTL_DIGITS}}}", "a whole number of seconds"),
+    _matching(f"[0-9]{{1,{LINK_TTL_DIGITS}}}", "a whole number of seconds"),
 ]
-# Any number as JSON has it.
+# A number as in JSON.
 Seconds = Annotated[
     float,
     Field(ge=0, le=WAIT_MAX_SECONDS),
-    _text(
+    _matching(
         r"-?[0-9]{1,2}(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?",
         f"seconds from 0 to {WAIT_MAX_SECONDS:g}",
     ),
 ]
 Time = Annotated[
     float,
-    PlainValidator(times.read, json_schema_input_type=str),
+    PlainValidator(formats.parse_time, json_schema_input_type=str),
     WithJsonSchema(
-        {"type": "string"} | {"anyOf": [{"format": "date-time"}, {"pattern": anchored(times.UNIX)}]}
+        {"type": "string"}
+        | {"anyOf": [{"format": "date-time"}, {"pattern": anchored(formats.UNIX_TIME)}]}
     ),
 ]
 Cursor = Annotated[
     Position,
-    PlainValidator(cursors.place, json_schema_input_type=str),
-    WithJsonSchema({"type": "string", "pattern": anchored(cursors.PATTERN)}),
+    PlainValidator(formats.parse_cursor, json_schema_input_type=str),
+    WithJsonSchema({"type": "string", "pattern": anchored(formats.CURSOR)}),
 ]
 EventId = Annotated[
     EventPosition,
@@ -132,8 +133,8 @@ EventId = Annotated[
 ]
 TaskId = Annotated[
     str,
-    _text(parsing.TASK_ID.pattern, "1 to 128 of A-Z a-z 0-9 _ -"),
-    said(pattern=anchored(parsing.TASK_ID.pattern)),
+    _matching(parsing.TASK_ID.pattern, "1 to 128 of A-Z a-z 0-9 _ -"),
+    json_schema(pattern=anchored(parsing.TASK_ID.pattern)),
 ]
 Filters = Annotated[
     dict[
@@ -145,12 +146,12 @@ Filters = Annotated[
 
 
 class LinksQuery(Query):
-    """How long the links of an answer shall live."""
+    """How long the media links in the response are valid."""
 
     link_ttl: LinkSeconds | None = Field(default=None, description="seconds, to LINK_TTL_MAX")
 
-    def links(self, settings: Settings) -> float:
-        """In seconds. Raises BadField."""
+    def link_seconds(self, settings: Settings) -> float:
+        """Validity of links in seconds. Raises InvalidField."""
         if self.link_ttl is None:
             return settings.link_ttl
         most = max(settings.link_ttl, settings.link_ttl_max)
@@ -160,11 +161,11 @@ class LinksQuery(Query):
 
 
 class ListQuery(LinksQuery):
-    """Which jobs to list, newest first: every condition has to hold."""
+    """Filters of the job list; a job must match all of them."""
 
     status: list[Status] = Field(default_factory=list, description="any of these; may be repeated")
     model: str | None = Field(default=None, min_length=1, max_length=MODEL_MAX_CHARS)
-    source: Source | None = Field(default=None, description="who brought the final report")
+    source: Source | None = Field(default=None, description="where the final report came from")
     since: Time | None = Field(default=None, description="created then or later: RFC 3339 or unix")
     until: Time | None = Field(default=None, description="created before: RFC 3339 or unix")
     metadata: Filters = Field(default_factory=dict, description="as metadata.<name>=<value>")
@@ -183,19 +184,21 @@ class ListQuery(LinksQuery):
 
 
 class ShowQuery(LinksQuery):
-    """How long to wait for the end of a job."""
+    """Parameters of one job."""
 
-    wait: Seconds | None = Field(default=None, description="answer once the job has ended")
+    wait: Seconds | None = Field(
+        default=None, description="wait so many seconds for the job to end"
+    )
 
 
 class EventsQuery(Query):
-    """Where to go on. A browser cannot set the header itself and repeats the URL as it was."""
+    """Where to resume. A browser's first request cannot set the `Last-Event-ID` header."""
 
     last_event_id: EventId | None = Field(default=None, description="instead of Last-Event-ID")
 
     @property
     def position(self) -> EventPosition | None:
-        """Raises BadField."""
+        """The header's position, or the parameter's. Raises InvalidField."""
         text = request.headers.get("Last-Event-ID")
         if not text:
             return self.last_event_id

@@ -1,4 +1,4 @@
-"""What the web process answers beside jobs, as types: the API's document is made from them."""
+"""Types of JSON responses other than jobs; the OpenAPI document is generated from them."""
 
 from typing import Annotated, Any, NotRequired
 
@@ -9,20 +9,20 @@ from jobs import view_types
 
 
 class JobPage(TypedDict):
-    """Some jobs, newest first."""
+    """A page of jobs, newest first."""
 
     jobs: list[view_types.Job]
     next_cursor: Annotated[str | None, Field(description="opaque; null at the end of the list")]
 
 
 class Forgotten(TypedDict):
-    """The data of an event `forgotten`: a job was deleted."""
+    """Data of a `forgotten` event: a job was deleted."""
 
     id: str
 
 
 class Reset(TypedDict):
-    """The data of an event `reset`: not all that was missed is held any more."""
+    """Data of a `reset` event: some of the missed events are no longer stored."""
 
     reason: str
 
@@ -35,27 +35,27 @@ class CallbackAccepted(TypedDict):
 
 
 class Alive(TypedDict):
-    """This process lives."""
+    """Liveness of this process."""
 
     status: str
 
 
 class Readiness(TypedDict):
-    """Whether the installation can do its work."""
+    """Readiness of the installation."""
 
     status: Annotated[str, Field(description="`ready` or `not ready`")]
-    checks: Annotated[dict[str, str], Field(description="`ok` or a sentence, by part")]
+    checks: Annotated[dict[str, str], Field(description="`ok` or a sentence, by check")]
 
 
 class WrongField(TypedDict):
-    """A field that may not be as it is."""
+    """A field with an invalid value."""
 
     field: str
     message: str
 
 
 class Problem(TypedDict):
-    """An error as RFC 9457 has it; its `type` is about:blank."""
+    """Problem details (RFC 9457); `type` is about:blank."""
 
     title: str
     status: int
@@ -64,7 +64,7 @@ class Problem(TypedDict):
 
 
 class Relayed(TypedDict):
-    """BFL's refusal of a submission in its own words, or ours in its form."""
+    """BFL's error response to a submission, or ours in the same shape."""
 
     message: str
     detail: NotRequired[Any]

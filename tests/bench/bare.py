@@ -50,7 +50,7 @@ def create_plain_app() -> Flask:
 
 def _flask() -> Flask:
     app = Flask("bare", static_folder=None)
-    problem_details.handle(app)
+    problem_details.register(app)
 
     @app.get("/healthz")
     def alive() -> ResponseReturnValue:

@@ -20,7 +20,7 @@ from jobs import services
 from jobs.config import settings
 from jobs.services import Services
 from jobs.store.keys import RECORD_PREFIX
-from receiver.schemas.cursors import cursor
+from receiver.schemas.formats import format_cursor
 from tests.bench import load, pace, shelves
 from tests.harness import Client, Installation, RedisServer, stock
 from tests.harness.installation import WEBHOOK_SECRET
@@ -73,7 +73,7 @@ class MediaFile:
             self.installation.url, callbacks, rate=CALLED_A_SECOND, seconds=CALLED_SECONDS
         )
         self._note("a callback is answered", called.p50)
-        middle = cursor(shelves.place(self.size // 2))
+        middle = format_cursor(shelves.place(self.size // 2))
         self._time(f"`GET /api/jobs`, first page of {LIMIT}", lambda: _page(self.client))
         self._time("the same by a cursor, in the middle", lambda: _page(self.client, middle))
         known = shelves.place(self.size // 2).id

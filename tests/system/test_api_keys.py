@@ -24,13 +24,13 @@ def keyring(entries: str) -> Keyring:
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_key_opens_the_same_whether_it_or_its_hash_is_known(scope: Scope) -> None:
     for entry in (f"app:{KEY}:{scope}", f"app:{HASH}:{scope}"):
-        assert keyring(entry).entry_of(KEY).scope == scope
+        assert keyring(entry).find(KEY).scope == scope
 
 
 @pytest.mark.parametrize("shown", ["", HASH, HASH.removeprefix("sha256$"), KEY + " ", "other"])
 def test_a_hash_opens_nothing_by_itself(shown: str) -> None:
     with pytest.raises(Unauthorized):
-        keyring(f"app:{HASH}:admin,b:another-key-of-tests:read").entry_of(shown)
+        keyring(f"app:{HASH}:admin,b:another-key-of-tests:read").find(shown)
 
 
 @pytest.mark.parametrize("value", ["", "canary", "00", HASH[7:].upper(), HASH[7:] + "0", "g" * 64])

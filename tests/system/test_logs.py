@@ -111,7 +111,7 @@ def test_what_is_harmless_is_said_as_it_is(said: str) -> None:
 
 
 def test_a_traceback_is_a_field_and_its_secrets_are_hidden() -> None:
-    record = line("unforeseen")
+    record = line("unexpected")
     try:
         int("the-bfl-key")
     except ValueError:

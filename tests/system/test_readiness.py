@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from receiver.checks.processes import SILENT_SECONDS
-from receiver.response_cache import FRESH_SECONDS
+from receiver.ttl_cache import TTL_SECONDS
 from tests.harness.doctor_output import PROBES
 from tests.harness.installation import Installation
 from tests.harness.parts import Parts
@@ -27,7 +27,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 def readiness(installation: Installation) -> requests.Response:
     """The answer to a probe, which has no key, once no result is cached."""
-    time.sleep(FRESH_SECONDS)
+    time.sleep(TTL_SECONDS)
     return requests.get(f"{installation.url}/readyz", timeout=30)
 
 

@@ -62,7 +62,7 @@ def test_a_mistake_in_a_request_is_told_without_what_was_in_it(scene: Scene, sen
         redis.delete("fluxkeep:circuits")
     assert answer.status_code == 500
     event = event_of(sentry, "web")
-    assert event["logentry"]["message"] == "unforeseen %s in %s"
+    assert event["logentry"]["message"] == "unexpected %s in %s"
     assert event["logentry"]["params"][0] == "ValueError"
     assert "request" not in event and "breadcrumbs" not in event
 

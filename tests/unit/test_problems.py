@@ -102,7 +102,7 @@ def test_the_docstring_of_every_error_is_its_message() -> None:
 def an_app_whose_views_fail() -> FlaskClient:
     """GET /<name> raises the error of that name, or one that nobody foresaw."""
     app = Flask("failing")
-    problem_details.handle(app)
+    problem_details.register(app)
 
     @app.get("/<name>")
     def fail(name: str) -> str:

@@ -186,7 +186,7 @@ def test_what_is_said_of_a_stored_job_while_the_bucket_hangs_is_on_record(
     wire.hang()
     scene.expect(task, metadata={"album": "fog"})
     assert scene.client.job(task.id)["metadata"] == {"album": "fog"}
-    assert "its note is stale" in scene.installation.logs("web")
+    assert "its sidecar is stale" in scene.installation.logs("web")
     wire.pass_on()
 
 

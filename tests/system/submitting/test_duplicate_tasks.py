@@ -12,7 +12,7 @@ from jobs.errors import UnknownJob
 from jobs.job import Job
 from jobs.report import Failure, Moderation, Report, Taken
 from jobs.status import ReportKind, Source, Status
-from receiver.api import replays
+from receiver.api.job_actions import replay_job
 from tests.system.submitting.bench import Bench
 from worker.claim import Claim
 from worker.sweep import look_after
@@ -180,5 +180,5 @@ def test_a_late_callback_of_a_job_that_was_given_up_names_the_task_to_ask_about(
     assert (late.status, late.task_id) == (end, "late")
     assert late.timeline[-1].what == "BFL has it after all"
     assert resubmission.call("late", ReportKind.READY) == late, "an end is an end"
-    again = replays.ask_for(resubmission.wired, "late")
+    again = replay_job(resubmission.wired, "late")
     assert again.status is Status.SUBMITTED and not again.is_queued, "BFL is asked, not paid"

@@ -1,4 +1,4 @@
-"""A value that many requests read and that is computed at most once a second."""
+"""Cache of one value that many requests read: computed at most once a second."""
 
 import threading
 import time
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-FRESH_SECONDS = 1.0
+TTL_SECONDS = 1.0
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Cached(Generic[T]):
+class TtlCache(Generic[T]):
     """Compute the value again once it is older than a second; requests meanwhile wait for it."""
 
     compute: Callable[[], T]
@@ -24,5 +24,5 @@ class Cached(Generic[T]):
         with self._lock:
             if self._value is None or time.monotonic() >= self._expires_at:
                 self._value = self.compute()
-                self._expires_at = time.monotonic() + FRESH_SECONDS
+                self._expires_at = time.monotonic() + TTL_SECONDS
             return self._value

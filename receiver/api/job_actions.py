@@ -1,0 +1,46 @@
+"""Load, replay and delete one job: shared by the API, the dashboard and the command line."""
+
+from functools import partial
+
+from jobs import submission
+from jobs.bfl import parsing
+from jobs.errors import UnknownJob, WrongStatus
+from jobs.job import Job
+from jobs.services import Services
+from receiver.thread_pool import run_in_thread
+
+
+def load_job(services: Services, job_id: str) -> Job:
+    """Load a job by its own id or by BFL's. Raises UnknownJob."""
+    job = services.store.load(job_id) if parsing.TASK_ID.fullmatch(job_id) else None
+    if job is None:
+        raise UnknownJob
+    return job
+
+
+def replay_job(services: Services, job_id: str) -> Job:
+    """Reopen a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
+    timeouts = services.settings.timeouts
+    known = load_job(services, job_id)
+    if known.task_id is None and services.store.submission(known.id) is None:
+        raise WrongStatus("BFL never accepted this job, and its input was deleted")
+
+    def reopen(job: Job | None, now: float) -> Job | None:
+        return submission.reopen(job, now, timeouts) if job else None
+
+    change = services.store.update(known.id, reopen)
+    if not change.written or change.after is None:
+        raise WrongStatus("only a job that failed, expired or was lost can be replayed")
+    return change.after
+
+
+def delete_job(services: Services, job: Job) -> None:
+    """Delete a job's media, then its record; after an interruption it can be repeated."""
+    media = services.media
+    for file in job.media:
+        run_in_thread(partial(media.delete, file.key))
+    services.store.delete(job)
+    # A running rescue may have published an object; without the record it cannot commit.
+    run_in_thread(
+        lambda: media.delete_superseded(job.id, job.created_at, job.fencing_token, named=())
+    )

@@ -1,0 +1,61 @@
+"""Text formats of parameters: times, list cursors, and patterns for JSON Schema."""
+
+import re
+import struct
+from datetime import datetime
+from typing import Any, cast
+
+from pydantic import Field
+from pydantic.fields import FieldInfo
+
+from jobs.store.listing import Position
+
+UNIX_TIME = r"[0-9]{1,11}(\.[0-9]{1,9})?"
+# The creation time as a big-endian double in hex: a first digit above 6 is no time.
+CURSOR = r"[0-6][0-9a-f]{15}[A-Za-z0-9_-]{1,128}"
+
+# A plus that was not escaped arrives in a query as a space.
+_RFC_3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
+    r"(?:([Zz])|([ +-])([0-9]{2}:[0-9]{2}))"
+)
+_CURSOR_TIME_DIGITS = 16
+_DOUBLE = struct.Struct(">d")
+
+
+def parse_time(text: str) -> float:
+    """Parse RFC 3339 or unix seconds to unix seconds. Raises ValueError."""
+    if re.fullmatch(UNIX_TIME, text):
+        return float(text)
+    match = _RFC_3339.fullmatch(text)
+    if match is None:
+        raise ValueError("a time as 2026-01-31T12:00:00Z or in unix seconds")
+    day, clock, zulu, sign, offset = match.groups()
+    zone = "+00:00" if zulu else f"{sign.replace(' ', '+')}{offset}"
+    try:
+        return datetime.fromisoformat(f"{day}T{clock}{zone}").timestamp()
+    except ValueError:
+        raise ValueError("no such time") from None
+
+
+def format_cursor(position: Position) -> str:
+    """Format a position in the list of jobs as an opaque cursor of letters and digits."""
+    return _DOUBLE.pack(position.created_at).hex() + position.id
+
+
+def parse_cursor(text: str) -> Position:
+    """Raises ValueError."""
+    if not re.fullmatch(CURSOR, text):
+        raise ValueError("not a cursor of this API")
+    (created_at,) = _DOUBLE.unpack(bytes.fromhex(text[:_CURSOR_TIME_DIGITS]))
+    return Position(created_at, text[_CURSOR_TIME_DIGITS:])
+
+
+def json_schema(**extra: Any) -> FieldInfo:
+    """Add to the JSON Schema of a field what pydantic cannot derive from its type."""
+    return cast(FieldInfo, Field(json_schema_extra=extra))
+
+
+def anchored(pattern: str) -> str:
+    """Anchor a pattern: JSON Schema searches for it anywhere in the text."""
+    return f"^{pattern}$" if "|" not in pattern else f"^(?:{pattern})$"

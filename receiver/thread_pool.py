@@ -1,0 +1,28 @@
+"""Thread pool for calls that block the gevent event loop, such as those to a bucket."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+
+from gevent.threadpool import ThreadPool
+
+THREADS = 32
+
+T = TypeVar("T")
+
+
+def run_in_thread(call: Callable[[], T]) -> T:
+    """Run a blocking call in a thread; the process serves other requests meanwhile.
+
+    obstore works in native threads and releases the interpreter lock, but its caller blocks the
+    one thread that all requests of a gevent process share. Never call Redis in here: its
+    connections belong to that thread.
+    """
+    result: T = _pool().apply(call)
+    return result
+
+
+@cache
+def _pool() -> ThreadPool:
+    """A pool of our own: gevent's resolves host names, which must not queue behind these calls."""
+    return ThreadPool(THREADS)

@@ -1,4 +1,4 @@
-"""gunicorn's own log in the shape of all others."""
+"""gunicorn logger with the format of all other logs (`LOG_FORMAT`)."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from jobs.observability import logs
 
 
 class Log(Logger):
-    """Its requests too, should somebody have them logged."""
+    """Formats the error log, and the access log if an operator enables it."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)

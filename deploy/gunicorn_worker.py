@@ -1,6 +1,6 @@
-"""gunicorn's gevent worker with a send time-out, and without echoes of unreadable requests.
+"""gunicorn's gevent worker with a send timeout, and without details of malformed requests.
 
-Here and not in `receiver/`: gunicorn imports it before gevent has replaced what would block.
+Not in `receiver/`: gunicorn imports this module before gevent patches the standard library.
 """
 
 import errno
@@ -16,42 +16,42 @@ from gunicorn import util
 from gunicorn.http import errors, wsgi
 from gunicorn.workers.ggevent import GeventWorker
 
-ANSWERS: dict[type[Exception], HTTPStatus] = {
+STATUS: dict[type[Exception], HTTPStatus] = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
     errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
 }
 
-WHOLE_MAX_BYTES = 64 * 1024
-SEND_SECONDS = 30.0  # without a single byte taken; then the connection is reset
-UNSENT_MAX_BYTES = 128 * 1024  # in the kernel, of each connection
-_UNSENT_OPTION: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+SINGLE_SEND_MAX_BYTES = 64 * 1024
+SEND_TIMEOUT_SECONDS = 30.0  # without any progress; then the connection is reset
+UNSENT_MAX_BYTES = 128 * 1024  # in the kernel, for each connection
+_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 log = logging.getLogger(__name__)
 
 
-class ClientSocket:
-    """A client's socket whose sends fail once the client takes nothing for SEND_SECONDS."""
+class TimeoutSocket:
+    """Client socket whose sends fail when the client reads nothing for SEND_TIMEOUT_SECONDS."""
 
     def __init__(self, client: socket.socket) -> None:
-        client.settimeout(SEND_SECONDS)
-        if client.family != socket.AF_UNIX and _UNSENT_OPTION is not None:
-            # The kernel would take megabytes at once, and a slow client would look like a dead one.
-            client.setsockopt(socket.IPPROTO_TCP, _UNSENT_OPTION, UNSENT_MAX_BYTES)
+        client.settimeout(SEND_TIMEOUT_SECONDS)
+        if client.family != socket.AF_UNIX and _NOTSENT_LOWAT is not None:
+            # With megabytes in the kernel's buffer, a slow client would look like a dead one.
+            client.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_MAX_BYTES)
         self._client = client
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     def sendall(self, data: bytes) -> None:
-        """The socket's own `sendall` gives all bytes together so long; here each step has it."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._client.send(rest) :]
+        """Apply the timeout to each send; the socket's own `sendall` applies it to all bytes."""
+        unsent = memoryview(data)
+        while unsent:
+            unsent = unsent[self._client.send(unsent) :]
 
 
-class _Held:
-    """A socket that keeps what it is given."""
+class _SendBuffer:
+    """Stands in for a socket and collects what is sent."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -60,60 +60,64 @@ class _Held:
         self.parts.append(data)
 
 
-class InOnePiece(wsgi.Response):
-    """gunicorn sends the head of an answer, then its body; a short one can leave with its head."""
+class SingleSendResponse(wsgi.Response):
+    """Send a short body together with its headers; gunicorn sends twice."""
 
     def write(self, arg: bytes) -> None:
-        if self.headers_sent or self.response_length != len(arg) or len(arg) > WHOLE_MAX_BYTES:
+        if (
+            self.headers_sent
+            or self.response_length != len(arg)
+            or len(arg) > SINGLE_SEND_MAX_BYTES
+        ):
             super().write(arg)
             return
-        held, client = _Held(), self.sock
-        self.sock = cast(Any, held)
+        buffer, client = _SendBuffer(), self.sock
+        self.sock = cast(Any, buffer)
         try:
             super().write(arg)
         finally:
             self.sock = client
-        client.sendall(b"".join(held.parts))
+        client.sendall(b"".join(buffer.parts))
 
 
-wsgi.Response = InOnePiece  # type: ignore[misc]  # `wsgi.create` takes no other
+wsgi.Response = SingleSendResponse  # type: ignore[misc]  # `wsgi.create` has no parameter for it
 
 
-class QuietWorker(GeventWorker):
-    """A line that is no header can be half a secret: gunicorn would log it and send it back."""
+class Worker(GeventWorker):
+    """gevent worker that neither logs nor echoes malformed requests: they may hold a secret."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """gunicorn lets requests end by themselves, and those that wait would not."""
+        """Also close the application: long polls and event streams do not end by themselves."""
         super().handle_exit(sig, frame)
         application: Any = getattr(self, "wsgi", None)
-        for part in getattr(application, "extensions", {}).values():
-            if close := getattr(part, "close", None):
-                # Not in here: a signal can come while somebody holds a lock.
+        for extension in getattr(application, "extensions", {}).values():
+            if close := getattr(extension, "close", None):
+                # Not in the signal handler: the interrupted code may hold a lock.
                 gevent.spawn(close)
 
     def handle_request(self, listener: Any, req: Any, sock: socket.socket, addr: Any) -> Any:
         try:
-            client: Any = ClientSocket(sock)
+            client: Any = TimeoutSocket(sock)
             return super().handle_request(listener, req, client, addr)
         except TimeoutError:
-            # What was sent and not taken would keep the connection in the kernel.
+            # Unread data would keep the connection in the kernel.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            # Not logged with a traceback: gunicorn takes this for a closed connection.
-            raise BrokenPipeError(errno.EPIPE, "the client reads nothing") from None
+            # gunicorn treats this error as a closed connection and logs no traceback.
+            raise BrokenPipeError(errno.EPIPE, "the client does not read") from None
         finally:
-            # A client that is quick to send again would never let another one in.
+            # Yield: a client with pipelined requests would starve all others.
             gevent.sleep(0)
 
     def handle_error(self, _request: Any, client: socket.socket, _address: Any, error: Any) -> None:
         status = _status(error)
-        log.warning("a request ended in %s: %s", type(error).__name__, status)
+        log.warning("request failed with %s: %s", type(error).__name__, status)
         try:
             util.write_error(client, status.value, status.phrase, "")
         except OSError:
-            log.debug("the client has gone")
+            log.debug("the client has disconnected")
 
 
 def _status(error: Exception) -> HTTPStatus:
     if not isinstance(error, errors.ParseException):
         return HTTPStatus.INTERNAL_SERVER_ERROR
-    return ANSWERS.get(type(error), HTTPStatus.BAD_REQUEST)
+    return STATUS.get(type(error), HTTPStatus.BAD_REQUEST)

@@ -1,4 +1,4 @@
-"""API keys: the server may know nothing but their hashes."""
+"""API keys, configured in plain text or as hashes."""
 
 import hashlib
 

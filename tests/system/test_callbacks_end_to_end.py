@@ -1,4 +1,4 @@
-"""A callback becomes kept media, whatever BFL's dialect; what is no news changes nothing."""
+"""From callback to stored media, for every form of BFL's reports; duplicates change nothing."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ EXTENSIONS = {"jpeg": "jpg", "png": "png", "webp": "webp", "mp4": "mp4"}
 def scene(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Scene]:
-    """Nobody polls in here: callbacks are waited for longer than these tests take."""
+    """An installation whose callback grace outlasts the tests: no polls."""
     settings = {"CALLBACK_GRACE": "600", "CALLBACK_ACCELERATOR": request.param}
     with running_scene(tmp_path_factory.mktemp("callbacks"), **settings) as running:
         yield running

@@ -1,4 +1,4 @@
-"""A client's own webhook is called as BFL would call it, once the media are kept."""
+"""A client's own webhook is called in BFL's form, once the media are stored."""
 
 import hashlib
 import hmac

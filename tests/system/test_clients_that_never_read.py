@@ -1,4 +1,4 @@
-"""Clients that pipeline requests and never read: reset after a while, and nobody waits for them."""
+"""Clients that pipeline requests and never read: reset after a timeout, others unaffected."""
 
 import select
 import socket
@@ -31,7 +31,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture(scope="module")
 def link(scene: Scene) -> str:
-    """The path of a file that does not fit into what the kernel takes for one connection."""
+    """Path of a file that is larger than the kernel's send buffer."""
     job = scene.stored(scene.generate(size=FILE_BYTES))
     return str(urlsplit(job["media"][0]["url"]).path)
 
@@ -76,7 +76,7 @@ def test_clients_that_never_read_are_reset_and_hold_nobody_up(scene: Scene, link
 
 
 def test_a_client_that_reads_slowly_is_not_cut(scene: Scene, link: str) -> None:
-    """It reads for longer than a client may take nothing, and is still served then."""
+    """Its download lasts longer than the send timeout and still completes."""
     with connected(scene, request(method="GET", target=link)) as client:
         client.settimeout(10.0)
         until = time.monotonic() + SLOW_SECONDS

@@ -28,7 +28,7 @@ def wire(redis_server: RedisServer) -> Iterator[TcpProxy]:
 def web(
     stopped_installation: Installation, redis_server: RedisServer, wire: TcpProxy
 ) -> Installation:
-    """One web process, whose connections to Redis the wire counts."""
+    """One web process, whose connections to Redis a TCP proxy counts."""
     stopped_installation.start("web", REDIS_URL=redis_server.url_through(wire.port))
     stopped_installation.wait_until_ready()
     return stopped_installation
@@ -84,7 +84,7 @@ def test_a_burst_takes_no_more_connections_than_the_pool_has_and_hinders_nobody(
 def test_while_redis_hangs_each_request_is_answered_in_time(
     web: Installation, wire: TcpProxy
 ) -> None:
-    """Callbacks and reads alike, on connections that are open and on new ones."""
+    """Callbacks and reads, on open and on new connections."""
     client = web.client("read")
     assert client.get("/api/jobs").ok
     wire.hang()

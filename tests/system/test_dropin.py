@@ -1,4 +1,4 @@
-"""BFL's own API, spoken by Fluxkeep: fields, status words and errors as BFL has them."""
+"""BFL-compatible API: fields, status words and errors as at BFL."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -164,7 +164,7 @@ def test_an_unknown_id_is_not_found_in_bfls_shape(scene: Scene) -> None:
 
 
 def test_an_id_that_comes_twice_is_answered_where_it_is_the_same(scene: Scene) -> None:
-    """BFL's guide polls `get(polling_url, params={"id": id})`, and the URL has it already."""
+    """BFL's guide appends `id` to a polling URL that already has it."""
     said = submit(scene).json()
     key = {"x-key": KEYS["read"]}
     twice = requests.get(said["polling_url"], params={"id": said["id"]}, headers=key, timeout=5)

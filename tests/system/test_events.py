@@ -1,4 +1,4 @@
-"""Server-Sent Events: whatever happens is seen once, wherever the wire breaks."""
+"""Server-Sent Events: each change is delivered once, also across disconnects."""
 
 import threading
 import time
@@ -42,7 +42,7 @@ def installation(alone: Installation) -> Installation:
 
 @pytest.fixture
 def wire(installation: Installation) -> Iterator[TcpProxy]:
-    """Between the reader and the web process."""
+    """TCP proxy between the reader and the web process."""
     with TcpProxy(installation.ports[0]) as proxy:
         yield proxy
 
@@ -60,7 +60,7 @@ def progress(client: Client, job_id: str, value: float) -> None:
 
 
 def held(redis_server: RedisServer) -> list[str]:
-    """The ids of all that ever happened."""
+    """The ids of all events."""
     with redis_server.client() as redis:
         return [name.decode() for name, _ in redis.xrange(EVENTS)]
 
@@ -134,7 +134,7 @@ def test_a_forgotten_job_is_said_goodbye_to(client: Client, installation: Instal
 def test_a_cut_connection_resumes_without_a_gap_and_without_a_repetition(
     client: Client, wire: TcpProxy, redis_server: RedisServer
 ) -> None:
-    """A reader that comes back like a browser, while jobs begin and end and the wire is cut."""
+    """A reader reconnects like a browser, while jobs begin and end."""
     names = put_jobs(client, 60)
     first = Watcher(f"{wire.url}/api/events", READ, "0-0")
     first.wait_for(len(names))
@@ -264,7 +264,7 @@ def test_silence_is_broken_before_a_router_cuts_it(installation: Installation) -
 def test_a_reader_that_does_not_read_costs_no_memory(
     client: Client, installation: Installation, redis_server: RedisServer
 ) -> None:
-    """It is let go; what it missed it may ask for again."""
+    """It is disconnected, and may resume later."""
     put_jobs(client, 1)
     with all_events(installation) as quick, requests.Session() as session:
         stalled = session.get(
@@ -281,6 +281,6 @@ def test_a_reader_that_does_not_read_costs_no_memory(
 
 
 def memory(installation: Installation) -> int:
-    """Bytes in memory of the process that serves."""
+    """Memory of gunicorn's worker in bytes."""
     (serving,) = installation.web[0].children()
     return int(Path(f"/proc/{serving}/statm").read_text().split()[1]) * 4096

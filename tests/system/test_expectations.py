@@ -19,7 +19,7 @@ METADATA = {"order": 7, "tags": ["a", "b"], "umlaut": "ä"}
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """Nobody polls in here: callbacks are waited for longer than these tests take."""
+    """An installation whose callback grace outlasts the tests: no polls."""
     with running_scene(tmp_path_factory.mktemp("expectations"), CALLBACK_GRACE="600") as running:
         yield running
         check(running.installation)

@@ -1,4 +1,4 @@
-"""Numbers and times out of all bounds in BFL's callbacks: every page and API view still answers."""
+"""Extreme numbers and times in callbacks: every page and API view still responds."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a media link tells browsers: how long it lives, what to call the file, who may read it."""
+"""Headers of media links: caching, file name, CORS."""
 
 import re
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def ask(url: str, method: str = "GET", **headers: str) -> requests.Response:
 
 
 def lives(answer: requests.Response) -> int:
-    """Seconds, as far as a cache is told."""
+    """The response's max-age in seconds."""
     found = re.search(r"max-age=([0-9]+)", answer.headers["Cache-Control"])
     assert found
     return int(found[1])

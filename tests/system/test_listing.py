@@ -20,7 +20,7 @@ MODERATED = [job_id for n, job_id in enumerate(NEWEST_FIRST) if n % 4 == 1]
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """Twelve jobs: some failed, some moderated, the others waiting. Nobody works on them."""
+    """Client of an installation with twelve jobs: failed, moderated and waiting; no worker."""
     directory = tmp_path_factory.mktemp("listing")
     redis = RedisServer(directory / "redis")
     installation = Installation(directory, redis)

@@ -1,4 +1,4 @@
-"""`GET /media/<token>`: whoever holds the link gets the bytes, safely, until the link dies."""
+"""Media links, `GET /media/<token>`: content, safety headers and expiry."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ SIZE_BYTES = 300_000
 def scene(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server
 ) -> Iterator[Scene]:
-    """From a disk, and out of a bucket through the web process."""
+    """Media on disk, and in a bucket, streamed by the web process."""
     bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
     directory = tmp_path_factory.mktemp("links")
     with running_scene(directory, bucket=bucket, MEDIA_SERVE="stream") as running:
@@ -29,7 +29,7 @@ def scene(
 
 @pytest.fixture(scope="module")
 def task(scene: Scene) -> Task:
-    """A task whose picture is stored; its delivery claimed to be a web page."""
+    """A stored task; its delivery host declared the picture as a web page."""
     task = scene.generate(size=SIZE_BYTES, content_type="text/html")
     scene.stored(task)
     return task
@@ -51,7 +51,7 @@ def media_link(job: dict[str, Any]) -> str:
 
 
 def fetch(url: str, method: str = "GET", **headers: str) -> requests.Response:
-    """As a browser does: no key."""
+    """Fetch without a key, as a browser does."""
     return requests.request(method, url, headers=headers, timeout=10)
 
 

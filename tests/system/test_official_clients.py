@@ -1,4 +1,4 @@
-"""Clients of BFL's API that others wrote, unchanged but for the base URL, get what BFL made."""
+"""Third-party clients of BFL's API work with only the base URL changed."""
 
 import hashlib
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ MODERATED_PATIENCE_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Api:
-    """Something that speaks BFL's API, and the BFL that does the work."""
+    """A BFL-compatible API, and the sandbox behind it."""
 
     url: str
     key: str
@@ -38,7 +38,7 @@ class Api:
 
     @property
     def tasks(self) -> list[Task]:
-        """What BFL was asked for since the test began."""
+        """The sandbox's tasks since the test began."""
         return self.bfl.tasks()[self.before :]
 
     def order(self, timeouts: float = 30.0, **inputs: Any) -> Order:
@@ -47,7 +47,7 @@ class Api:
 
 @pytest.fixture
 def bfl_itself(sandbox: Sandbox) -> Api:
-    """What each client was written for."""
+    """The sandbox itself, as a reference."""
     # The AI SDK shows its key to the host of the media and knows no other word for in progress.
     sandbox.settings.delivery_refuses_keys = False
     sandbox.settings.generation_seconds = GENERATION_SECONDS
@@ -57,7 +57,7 @@ def bfl_itself(sandbox: Sandbox) -> Api:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """BFL's words as they come, and hosts of media that take no key: Fluxkeep stands between."""
+    """Fluxkeep in front of a sandbox whose delivery hosts refuse API keys."""
     with running_scene(tmp_path_factory.mktemp("clients")) as running:
         running.box.settings.generation_seconds = GENERATION_SECONDS
         yield running
@@ -73,13 +73,13 @@ def fluxkeep(scene: Scene) -> Api:
 
 @pytest.fixture
 def api(fluxkeep: Api) -> Api:
-    """Where the clients are pointed at."""
+    """The API that the clients call."""
     return fluxkeep
 
 
 @pytest.fixture(params=["bfl_itself", "fluxkeep"])
 def either(request: pytest.FixtureRequest) -> Api:
-    """That they are used rightly is shown by BFL itself."""
+    """Either API; the sandbox proves that the client is used correctly."""
     place: Api = request.getfixturevalue(request.param)
     return place
 
@@ -99,7 +99,7 @@ def test_a_picture_arrives_to_the_last_byte(client: Foreign, either: Api, kind: 
 
 @every_javascript_client
 def test_a_strict_model_works_as_any_other(client: Foreign, api: Api) -> None:
-    """BFL refuses the webhook of FLUX 3; the client sees nothing of that."""
+    """BFL refuses a webhook for FLUX 3; the client does not notice."""
     outcome = client.run(replace(api.order(), model="flux-3-image"))
     assert "error" not in outcome, outcome
     (task,) = api.tasks
@@ -158,7 +158,7 @@ def test_a_moderated_request_gives_an_error_and_no_picture(
 
 
 def _moderation(client: Foreign, outcome: str) -> str:
-    """How each client puts it: only one of them knows the words."""
+    """Each client's representation of moderation."""
     match client.name, outcome:
         case "blackforest-async", _:
             return outcome.replace("_", " ").title()

@@ -1,4 +1,4 @@
-"""Links into a bucket: a redirect to a URL that it signs, which dies no later than the link."""
+"""Presigned links: redirects to the bucket that expire no later than the media link."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A range of a large file costs what it is long, wherever it lies."""
+"""Range requests read no more of a large file than the range."""
 
 import sys
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ FEW_BYTES = 1_000_000
 
 
 class Asked(Directory):
-    """A directory that is read like a bucket, and knows what was asked of it."""
+    """A directory read like a bucket, which records the reads."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.spans: list[tuple[int, int | None]] = []
 
     def local_path(self, key: str) -> None:
-        """None, as in a bucket."""
+        """No local path, as in a bucket."""
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         self.spans.append((start, stop))
@@ -68,7 +68,7 @@ def test_a_bucket_is_asked_for_a_range_and_for_nothing_behind_it(scene: Scene, l
 
 
 def bytes_read(installation: Installation) -> int:
-    """By all web processes so far, from files."""
+    """Bytes that all web processes have read from files."""
     pids = [pid for web in installation.web for pid in (web.pid, *web.children())]
     return sum(_read_by(pid) for pid in pids)
 

@@ -1,4 +1,4 @@
-"""Who asks too often is told so, and nobody else notices."""
+"""Rate limits: each key has its own quota, and each address its limit of wrong keys."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ _addresses = (f"198.51.100.{n}" for n in itertools.count(1))
 
 @pytest.fixture(scope="module")
 def two_webs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Two web processes; keys with quotas so small that nothing grows back during a test."""
+    """Two web processes, and keys whose small quotas do not refill during a test."""
     directory = tmp_path_factory.mktemp("limits")
     redis = RedisServer(directory / "redis")
     here = Installation(directory, redis)
@@ -36,12 +36,12 @@ def two_webs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
 
 @pytest.fixture
 def address() -> str:
-    """Nobody has asked from here before."""
+    """An address without earlier requests."""
     return next(_addresses)
 
 
 def shown(here: Installation, key: str, address: str, path: str = "/api/jobs") -> requests.Response:
-    """Asked with a key from an address, as a proxy beside us says."""
+    """Response to a request with a key, forwarded by a trusted proxy for an address."""
     headers = {"x-key": key, FORWARDED: f"203.0.113.9, {address}"}
     return requests.get(here.url + path, headers=headers, timeout=10)
 
@@ -135,7 +135,7 @@ def client(two_webs: Installation) -> Client:
 
 
 def test_whoever_cannot_be_a_proxy_is_not_believed(two_webs: Installation) -> None:
-    """An address of our own choosing would be a new start for each guess."""
+    """Otherwise each guess could come from a new invented address."""
     two_webs.settings["FORWARDED_ALLOW_IPS"] = "10.0.0.0/8"
     two_webs.start("web")
     two_webs.wait_until_ready()

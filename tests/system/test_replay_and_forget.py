@@ -1,4 +1,4 @@
-"""What an operator can do with a job: ask BFL again, or forget it with all that belongs to it."""
+"""Replay and deletion of jobs by an operator."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from tests.sandbox import Task
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """Short of patience, so that a job BFL says nothing about is lost soon."""
+    """Short timeouts: a job without any report is lost soon."""
     directory = tmp_path_factory.mktemp("replay")
     with running_scene(directory, CALLBACK_GRACE="1", GIVE_UP_AFTER="8") as running:
         yield running
@@ -22,7 +22,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture
 def unreachable_bfl(scene: Scene) -> Iterator[None]:
-    """BFL knows nobody's task; good again when the test asks for it, and afterwards."""
+    """BFL knows no task, until the test or its end restores it."""
     scene.box.settings.poll_fault = 404
     yield
     scene.box.settings.poll_fault = None

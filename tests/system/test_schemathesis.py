@@ -1,4 +1,4 @@
-"""Schemathesis takes the OpenAPI document at its word and finds nothing that is not true."""
+"""Schemathesis: the API conforms to its OpenAPI document."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """Jobs end within a second, whatever becomes of them; nobody asks too often."""
+    """Jobs end within a second, and rate limits are off."""
     directory = tmp_path_factory.mktemp("schemathesis")
     brisk = SandboxSettings(generation_seconds=0.02)
     with running_scene(
@@ -48,7 +48,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 def found(scene: Scene, directory: Path, *options: str) -> str:
-    """What it says when it has found something, else nothing."""
+    """Schemathesis' findings, empty if there are none."""
     url = f"{scene.installation.url}/openapi.json"
     ended = subprocess.run(
         [COMMAND, "--config-file", CONFIGURATION, "run", url, *ALL, *PLAIN, *options],

@@ -1,4 +1,4 @@
-"""`GET /api/jobs` finds jobs by what they are, at a cost that follows the page."""
+"""Search with `GET /api/jobs`: results, and a cost that depends on the page only."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,7 +46,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 @pytest.fixture(scope="module")
 def client(installation: Installation) -> Client:
-    """Jobs of three models and four users; every fifth has failed."""
+    """Client for jobs of three models and four users; every fifth has failed."""
     client = installation.client()
     for n, job_id in enumerate(ALL):
         metadata = {"user": n % 4, "kind": "even" if n % 2 == 0 else "odd", "tags": ["a"]}
@@ -155,7 +155,7 @@ def walked(client: Client, limit: int) -> list[str]:
 
 
 def test_pages_walked_while_a_thousand_jobs_arrive(client: Client) -> None:
-    """Again and again: no job of the start is missing, none comes twice, all in one order."""
+    """Repeatedly: no initial job is missing, none comes twice, all are in order."""
     with ThreadPoolExecutor(4) as pool:
         arriving = [
             pool.submit(client.put_job, f"arriving-{n}", model="model-1", metadata={"user": 2})
@@ -193,7 +193,7 @@ def born(parts: Parts, n: int, **facts: Any) -> None:
 
 
 def test_a_page_looks_at_so_many_jobs_and_no_more(redis: Redis) -> None:
-    """Two conditions that many jobs meet, and no job both."""
+    """Two conditions that many jobs match, but no job matches both."""
     parts = Parts.over(redis)
     kinds: tuple[dict[str, Any], ...] = ({"source": Source.POLL}, {"model": "a"})
     stock.put_in(redis, (job_of(n, **kinds[n % 2]) for n in range(2 * (JOBS_READ_MAX + 600))))

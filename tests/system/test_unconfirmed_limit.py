@@ -1,4 +1,4 @@
-"""MAX_UNCONFIRMED: how many jobs a key may announce that BFL has never confirmed."""
+"""MAX_UNCONFIRMED: limit of announced, unconfirmed jobs for each key."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`GET /api/jobs/<id>?wait=`: the answer comes the moment the job ends, and nobody else suffers."""
+"""Long polling, `GET /api/jobs/<id>?wait=`: a response when the job ends, at low cost."""
 
 import threading
 import time
@@ -59,7 +59,7 @@ def put_jobs(client: Client, count: int) -> list[str]:
 
 
 def fail(client: Client, job_id: str) -> float:
-    """BFL's callback that ends a job; seconds until it was answered."""
+    """Send the callback that ends a job, and return the seconds until the response."""
     began = time.monotonic()
     client.callback({"id": job_id, "status": "Error"}).raise_for_status()
     return time.monotonic() - began
@@ -78,7 +78,7 @@ def timed(client: Client, job_id: str, wait: float | str) -> tuple[float, Any]:
 
 
 class Calls:
-    """Callbacks at a steady rate; `ended` says when each job's was answered."""
+    """Callbacks at a steady rate; `ended` has the time of each response."""
 
     def __init__(self, client: Client, names: list[str]) -> None:
         self.ended: dict[str, float] = {}
@@ -158,7 +158,7 @@ def test_a_wait_that_cannot_be_is_refused_by_its_name(client: Client, wait: str)
 def test_five_hundred_wait_at_once_and_callbacks_do_not_notice(
     client: Client, installation: Installation
 ) -> None:
-    """Each is answered within a second of its job's end."""
+    """Each receives its response within a second after its job's end."""
     names = put_jobs(client, CROWD)
     paths = {name: f"/api/jobs/{name}?wait=60" for name in names}
     with SlotUsage(installation.url, KEYS["read"]) as slot_usage:
@@ -208,7 +208,7 @@ def test_a_web_process_that_stops_answers_those_who_wait(
 def test_a_wait_sees_an_end_that_came_while_the_wire_to_redis_was_cut(
     stopped_installation: Installation, redis_server: RedisServer, wire: TcpProxy
 ) -> None:
-    """Two web processes: only the one that is waited at has lost Redis."""
+    """Two web processes: only the one with the waiting request has lost Redis."""
     own = stopped_installation
     own.start("web", REDIS_URL=redis_server.url_through(wire.port))
     own.start("web")
@@ -247,7 +247,7 @@ def test_without_redis_a_wait_ends_in_time_with_503(
 
 
 def open_files(installation: Installation) -> int:
-    """Of the process that serves, which is gunicorn's child."""
+    """Number of open files of gunicorn's worker."""
     (serving,) = installation.web[0].children()
     return sum(1 for _ in Path(f"/proc/{serving}/fd").iterdir())
 

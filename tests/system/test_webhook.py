@@ -1,4 +1,4 @@
-"""The webhook from outside: what it reads of whom, with the accelerator and with Flask alone."""
+"""The webhook's limits, with the accelerator and with Flask alone."""
 
 import json
 import threading
@@ -39,7 +39,7 @@ def target(
 
 
 def hostile(piece: str, size: int) -> bytes:
-    """A report whose text is one piece over and over."""
+    """A report whose text repeats one piece."""
     frame = len(json.dumps({"id": "x", "status": "Error", "error": ""}))
     text = piece * ((size - frame) // len(json.dumps(piece)))
     return json.dumps({"id": "x", "status": "Error", "error": text}).encode()
@@ -57,7 +57,7 @@ def slowest_healthz(target: NotificationTarget, until: threading.Event) -> float
 
 
 def seconds_beside(target: NotificationTarget, requests: list[bytes]) -> float:
-    """The slowest answer of /healthz while these are sent one after the other."""
+    """Seconds of the slowest /healthz response while these are sent one after the other."""
     over, found = threading.Event(), list[float]()
     watch = threading.Thread(target=lambda: found.append(slowest_healthz(target, over)))
     watch.start()

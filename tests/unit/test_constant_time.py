@@ -1,4 +1,4 @@
-"""No secret is compared in a way whose time tells how much of a guess was right.
+"""Secrets are compared in constant time.
 
 Time itself is too noisy to measure in a test; the syntax trees are not.
 """
@@ -32,7 +32,7 @@ def hasty(tree: ast.AST) -> Iterator[str]:
 
 
 def _of_lengths(node: ast.Compare) -> bool:
-    """How long something is, is no secret: the digests' length is public."""
+    """Comparisons of lengths, which are public."""
     return isinstance(node.left, ast.Call) and _name(node.left.func) == "len"
 
 

@@ -1,4 +1,4 @@
-"""A range is cut out of what comes whole, however it comes in pieces."""
+"""Cutting a range out of a complete stream of chunks."""
 
 from hypothesis import given
 from hypothesis import strategies as st

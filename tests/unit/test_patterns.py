@@ -1,4 +1,4 @@
-"""Every regular expression of the product takes time in proportion to its input."""
+"""Every regular expression of the product runs in linear time."""
 
 import ast
 import importlib
@@ -47,7 +47,7 @@ def _is_pattern_call(node: ast.AST) -> bool:
 
 
 def _patterns(path: Path) -> Iterator[tuple[str | bytes, bool]]:
-    """The first argument of each `re.<function>(...)`, and whether it is searched for."""
+    """The pattern of each `re.<function>(...)` call, and whether it is searched for."""
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     text = path.read_text()
     if "re." not in text:
@@ -61,7 +61,7 @@ def _patterns(path: Path) -> Iterator[tuple[str | bytes, bool]]:
 
 
 def _is_searched(function: str, pattern: str | bytes, names: dict[str, Any]) -> bool:
-    """Whether it is applied at each place of a text, and not at its beginning alone.
+    """Whether it is applied at every position of a text, and not only at its beginning.
 
     A named pattern that is only handed on is matched as a whole; one in a table is searched for.
     """
@@ -88,7 +88,7 @@ def every_pattern() -> list[tuple[str | bytes, bool]]:
 
 
 def _samples(tree: Iterable[tuple[Any, Any]]) -> list[str]:
-    """A text that each part of a pattern matches, depth first."""
+    """Texts that match each part of a pattern, depth first."""
     return [text for node in tree for text in _sample(*node)]
 
 
@@ -122,7 +122,7 @@ def _holds(item: tuple[Any, Any], char: str) -> bool:
 
 
 def worst_texts(pattern: str | bytes) -> Iterator[tuple[str, str, str]]:
-    """What a text begins with, what is repeated in it, and what it ends with."""
+    """Prefix, repeated part and suffix of adversarial texts."""
     flat = _samples(parser.parse(pattern))
     parts = [text for text in dict.fromkeys(flat) if text]
     runs = {"".join(flat[:n]) for n in range(1, len(flat) + 1)}
@@ -135,7 +135,7 @@ def worst_texts(pattern: str | bytes) -> Iterator[tuple[str, str, str]]:
 
 
 def grows(call: Callable[[int], Any]) -> bool:
-    """Whether a call takes out of proportion longer for the larger size."""
+    """Whether the time of a call grows faster than its input."""
     return all(_is_out_of_proportion(call) for _ in range(TRIES))
 
 

@@ -1,4 +1,4 @@
-"""Errors become problem details: one table, and it is complete."""
+"""Problem details: the table of errors and statuses is complete."""
 
 import ast
 import inspect
@@ -34,7 +34,7 @@ CALLED = (
 
 @cache
 def all_errors() -> dict[str, type[FluxkeepError]]:
-    """In the order in which they stand in their file."""
+    """All error classes, in the order of their definition."""
     found = {
         name: error
         for name, error in vars(errors).items()
@@ -44,7 +44,7 @@ def all_errors() -> dict[str, type[FluxkeepError]]:
 
 
 def of_the_caller() -> list[type[FluxkeepError]]:
-    """The half of the tree that stands under "what a caller can do wrong"."""
+    """The error classes for mistakes of callers."""
     source = inspect.getsource(errors)
     begin = source.index("# What a caller can do wrong.")
     end = source.index("# What can break under us")
@@ -56,7 +56,7 @@ def of_the_caller() -> list[type[FluxkeepError]]:
 
 
 def raised_in(path: Path) -> Iterator[type[FluxkeepError]]:
-    """Our errors that a file raises by name."""
+    """Fluxkeep's errors that a file raises by name."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Raise) and node.exc:
             name = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
@@ -100,7 +100,7 @@ def test_the_docstring_of_every_error_is_its_message() -> None:
 
 @pytest.fixture
 def an_app_whose_views_fail() -> FlaskClient:
-    """GET /<name> raises the error of that name, or one that nobody foresaw."""
+    """GET /<name> raises the error of that name, or an unexpected one."""
     app = Flask("failing")
     problem_details.register(app)
 

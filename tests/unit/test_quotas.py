@@ -1,4 +1,4 @@
-"""RATE_LIMITS and FORWARDED_ALLOW_IPS: what they may say."""
+"""Parsing of RATE_LIMITS and FORWARDED_ALLOW_IPS."""
 
 import pytest
 

@@ -1,1 +1,1 @@
-"""What the web process answers to input nobody should send, and what it keeps to itself."""
+"""System tests of invalid and hostile input to the web process."""

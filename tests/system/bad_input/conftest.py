@@ -1,4 +1,4 @@
-"""One Fluxkeep for the whole package: a server that takes bad input must go on serving."""
+"""Fixtures: one Fluxkeep for the whole package, which must keep serving after every test."""
 
 from collections.abc import Iterator
 
@@ -24,12 +24,12 @@ def target(
 
 @pytest.fixture
 def server(target: NotificationTarget) -> Iterator[NotificationTarget]:
-    """The same, and it must still take a good callback after whatever the test sent."""
+    """The target, which must still accept a valid callback after the test."""
     yield target
     target.still_serves()
 
 
 @pytest.fixture
 def job_id(target: NotificationTarget) -> str:
-    """A job whose callback is awaited."""
+    """Id of a job that awaits its callback."""
     return target.expected_job()

@@ -1,4 +1,4 @@
-"""Good and bad requests of every kind, each with something in it that must not get out again."""
+"""Valid and invalid requests of every kind, each with a planted secret."""
 
 import json
 import time
@@ -45,7 +45,7 @@ FATES: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Storm:
-    """What was sent, what was answered, and which jobs came of it."""
+    """Requests, responses and the resulting jobs."""
 
     target: NotificationTarget
     sandbox: Sandbox
@@ -63,7 +63,7 @@ class Storm:
         self.send(request([key], body, method=method, target=path))
 
     def rage(self) -> None:
-        """Everything, and then until every job has ended."""
+        """Send everything, then wait until every job has ended."""
         ids = {name: self._submitted(switches) for name, switches in FATES.items()}
         for data in callbacks():
             self.send(data)
@@ -110,7 +110,7 @@ class Storm:
 
 
 def callbacks() -> Iterator[bytes]:
-    """Callbacks that show a secret in the right place, in a wrong one, or in a wrong way."""
+    """Callbacks with a secret in the right header, in a wrong place, or malformed."""
     shown: list[list[Header]] = [
         [PROOF],
         [PROOF, PROOF],
@@ -150,7 +150,7 @@ def callbacks() -> Iterator[bytes]:
 
 
 def api_requests() -> Iterator[bytes]:
-    """Requests to the API with keys that are good, bad, misplaced, or not API keys at all."""
+    """API requests with valid, invalid and misplaced keys, and with other secrets."""
     secrets = [*KEYS.values(), WEBHOOK_SECRET, *(DEFAULTS[name] for name in ("SECRET_KEY",))]
     for secret in secrets:
         for headers in ([("x-key", secret)], [("Authorization", f"Bearer {secret}")]):

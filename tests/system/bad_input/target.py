@@ -1,4 +1,4 @@
-"""The Fluxkeep that is attacked: how a good callback to it looks, and what it has on record."""
+"""Target of hostile input: valid callbacks to it, and the state in its Redis."""
 
 import json
 import uuid
@@ -22,7 +22,7 @@ _TRACES = ("timeline", "updated_at")
 
 
 class NotificationTarget:
-    """An installation whose web process takes whatever it is sent, and keeps serving."""
+    """An installation whose web process must survive every request."""
 
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
@@ -33,34 +33,34 @@ class NotificationTarget:
     # What is sent.
 
     def exchange(self, data: bytes) -> Answer:
-        """One request, and its answer: whatever comes in, a silent end is none."""
+        """Send one request and return its response, which must come."""
         answer = exchange(self.port, data)
         assert answer is not None, "the connection was closed without an answer"
         return answer
 
     def call_back(self, body: bytes, *headers: Header, **options: Any) -> Answer:
-        """A callback with these headers alone."""
+        """Send a callback with these headers only."""
         return self.exchange(request(headers, body, **options))
 
     def authentic(self, body: bytes, *headers: Header, **options: Any) -> Answer:
-        """A callback that BFL could have sent."""
+        """Send a callback as BFL does."""
         return self.call_back(body, PROOF, *headers, **options)
 
     # What is there.
 
     def expected_job(self) -> str:
-        """The id of a job whose callback is awaited."""
+        """Create a job that awaits its callback, and return its id."""
         job_id = new_id()
         assert self.client.put_job(job_id).status_code == 201
         return job_id
 
     def job(self, job_id: str) -> dict[str, Any] | None:
-        """What the API says of a job, without what a refused callback may leave there."""
+        """The job from the API, without the traces of refused callbacks."""
         found = self.client.find(job_id)
         return found and {name: found[name] for name in found if name not in _TRACES}
 
     def records(self) -> dict[bytes, bytes]:
-        """Every job as it is on record, byte for byte."""
+        """All records in Redis, byte for byte."""
         with self.installation.redis.client() as redis:
             keys = list(redis.scan_iter(f"{RECORD_PREFIX}*", count=1000))
             kept = redis.mget(keys) if keys else []
@@ -74,7 +74,7 @@ class NotificationTarget:
     # What must be true whatever was sent.
 
     def still_serves(self) -> None:
-        """A good callback is taken, on a new connection."""
+        """Assert that a valid callback is accepted on a new connection."""
         job_id = new_id()
         answer = self.authentic(pending(job_id))
         assert answer.status == 200, answer
@@ -84,7 +84,7 @@ class NotificationTarget:
 
 @contextmanager
 def web_alone(directory: Path, **settings: str) -> Iterator[NotificationTarget]:
-    """A web process and its Redis: no worker changes what a request left behind."""
+    """A web process and its Redis, without a worker that changes records."""
     redis = RedisServer(directory / "redis")
     installation = Installation(directory, redis, **settings)
     try:
@@ -101,12 +101,12 @@ def new_id() -> str:
 
 
 def pending(job_id: str, **more: Any) -> bytes:
-    """A callback that starts nothing: the task is under way."""
+    """Progress callback: the task is running."""
     return json.dumps({"id": job_id, "status": "Pending", "progress": 0.5, **more}).encode()
 
 
 def failed(job_id: str) -> bytes:
-    """A callback that would end the job, and so shows whether it was heard."""
+    """Callback that ends the job if it is accepted."""
     return json.dumps({"id": job_id, "status": "Error", "error": "planted"}).encode()
 
 

@@ -1,4 +1,4 @@
-"""What callers of the API get wrong: told which field, with the status that fits, and no harm."""
+"""Invalid API requests: the right status, the field's name, no side effect."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Who is not BFL changes nothing, learns nothing, and is seen."""
+"""Unauthenticated callbacks change nothing, reveal nothing and are visible to the operator."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ def _secret(value: str | bytes) -> Proof:
 
 
 def _digest(shape: Callable[[str], str | bytes]) -> Proof:
-    """The right digest, put out of shape."""
+    """The right digest, malformed."""
     return lambda body: [(SIGNATURE_HEADER, shape(signature(WEBHOOK_SECRET, body)))]
 
 
@@ -134,12 +134,12 @@ BROKEN_BODIES = (b"", b"{", b"\xff", b"[]", b'{"id": 5}', b"[" * 60_000, b"NaN")
 
 @pytest.fixture(scope="module")
 def refusal(target: NotificationTarget) -> Answer:
-    """What somebody hears who shows nothing at all."""
+    """Response to a callback without any authentication."""
     return target.call_back(failed(new_id()))
 
 
 def _same(answer: Answer, refusal: Answer) -> bool:
-    """Whether two answers tell the same; only the clock may differ."""
+    """Whether two responses are equal except for the Date header."""
     told = [
         (one.status, one.body, one.headers | {"date": "", "connection": ""})
         for one in (answer, refusal)

@@ -1,4 +1,4 @@
-"""Authentic but broken: BFL's mistake, said so, counted, and nothing put on record."""
+"""Authentic but malformed callbacks: 400, counted, nothing recorded."""
 
 import json
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Nesting that one reader of JSON bears and another does not: never a record nobody can read."""
+"""Deeply nested JSON never creates an unreadable record."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ NESTS = {"lists": ("[", "]"), "objects": ('{"a":', "}"), "both": ('[{"msg":', "}
 
 @pytest.fixture
 def fresh_id(server: NotificationTarget) -> Iterator[Callable[[], str]]:
-    """Ids of which nothing stays: what they leave must not spoil the lists of other tests."""
+    """Factory of job ids that are deleted after the test."""
     given: list[str] = []
 
     def fresh() -> str:

@@ -1,4 +1,4 @@
-"""Bodies whose size cannot be believed: refused at once, never half read into a job."""
+"""Bodies with a wrong length: refused, never applied in part."""
 
 import gzip
 import time
@@ -15,7 +15,7 @@ CHUNKED: Header = ("Transfer-Encoding", "chunked")
 
 
 def padded(body: bytes, size: int) -> bytes:
-    """The same JSON in exactly so many bytes."""
+    """The same JSON, padded to a size in bytes."""
     return body + b" " * (size - len(body))
 
 
@@ -215,7 +215,7 @@ def test_a_sender_that_vanishes_in_mid_body_leaves_nothing(
 
 
 def bomb() -> bytes:
-    """60 MB of spaces before a report, in less than a callback may have."""
+    """A compressed body that expands to 60 MB."""
     return gzip.compress(b" " * 60_000_000 + pending(new_id()), 9)
 
 

@@ -1,4 +1,4 @@
-"""Whatever comes, a server that runs does not fail: no 5xx, no end, no record nobody can read."""
+"""Fuzzing: no 5xx, no crash, no unreadable record."""
 
 import json
 from collections.abc import Iterator
@@ -139,7 +139,7 @@ METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "P
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotificationTarget]:
-    """One of our own: made-up ids must not meet those of other tests."""
+    """A target of its own: generated ids must not collide with those of other tests."""
     with web_alone(tmp_path_factory.mktemp("fuzz")) as target:
         yield target
 

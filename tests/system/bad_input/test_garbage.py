@@ -1,4 +1,4 @@
-"""Bytes that are no request at all: an answer or an end, and the next one is served."""
+"""Bytes that are not HTTP: an error response or a closed connection, then normal service."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A URL in an authentic message is still a stranger's word: nothing strange is connected to."""
+"""Hostile URLs in authentic callbacks: no connection to a foreign host."""
 
 import json
 import time
@@ -39,7 +39,7 @@ POLLING_ONLY = {
 
 @dataclass(frozen=True)
 class Attacked:
-    """An installation after all hostile messages, the place nobody may visit, and what became."""
+    """An installation after all hostile callbacks, with the trap and the resulting jobs."""
 
     target: NotificationTarget
     trap: Trap
@@ -49,7 +49,7 @@ class Attacked:
 
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
-    """All processes run; each hostile URL came in an authentic callback, and its job has ended."""
+    """All hostile URLs were sent in authentic callbacks, and their jobs have ended."""
     directory = tmp_path_factory.mktemp("hostile_urls")
     redis = RedisServer(directory / "redis")
     with Sandbox() as sandbox, Trap() as trap:
@@ -85,7 +85,7 @@ def dead(url: str) -> str:
 
 
 def ready(target: NotificationTarget, *urls: str) -> str:
-    """The id of a job of which BFL says that its samples are at these URLs."""
+    """Send a Ready callback with these sample URLs, and return the job's id."""
     job_id = new_id()
     result = {"sample": urls[0], "samples": list(urls)}
     body = json.dumps({"id": job_id, "status": "Ready", "result": result}).encode()
@@ -94,7 +94,7 @@ def ready(target: NotificationTarget, *urls: str) -> str:
 
 
 def refused(job: dict[str, Any]) -> bool:
-    """Refused for good, or as long as its URL lived."""
+    """Whether the URL was refused for ever or until it expired."""
     ends = ((Status.FAILED, "refused_url"), (Status.EXPIRED, "expired"))
     return (job["status"], job["error"]["code"]) in ends and job["media"] == []
 

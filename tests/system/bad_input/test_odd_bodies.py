@@ -1,4 +1,4 @@
-"""Authentic and odd: taken with 200, since asking again would be pointless, and kept readable."""
+"""Authentic but unusual callbacks: 200, because a retry is pointless, and a readable record."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ TIMELINE_MAX = 50
 
 
 def _taken(server: NotificationTarget, **report: Any) -> dict[str, Any]:
-    """The job after a report that must be taken; it can be shown alone and in a list."""
+    """The job after a report that must be accepted, the same alone and in the list."""
     body = json.dumps(report).encode()
     assert server.authentic(body).status == 200
     job = server.client.job(report.get("id") or report["task_id"])

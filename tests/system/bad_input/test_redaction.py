@@ -1,4 +1,4 @@
-"""Planted secrets go in everywhere and come out nowhere: not in a log, RQ's keys or an answer."""
+"""Planted secrets appear in no log, no RQ key and no response."""
 
 import json
 import secrets
@@ -22,7 +22,7 @@ LOG_SECONDS = 0.2
 
 @pytest.fixture(scope="module")
 def storm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
-    """All processes say as much as they can, and the storm is over."""
+    """All requests were sent, with all processes at log level DEBUG."""
     directory = tmp_path_factory.mktemp("redaction")
     redis = RedisServer(directory / "redis")
     with Sandbox() as sandbox:
@@ -46,7 +46,7 @@ def canaries(installation: Installation) -> list[str]:
 
 
 def leaks(text: str, planted: list[str]) -> list[str]:
-    """The lines that hold something planted."""
+    """The lines that contain a planted secret."""
     return [line[:300] for line in text.splitlines() if any(one in line for one in planted)]
 
 
@@ -111,7 +111,7 @@ def test_after_the_storm_all_invariants_hold(storm: Storm) -> None:
 
 
 def _dump(redis: Any, key: bytes) -> str:
-    """All bytes under a key, packed or not: what DUMP gives is not compressed for short values."""
+    """All bytes of a key by DUMP, which does not compress short values."""
     readers: dict[bytes, Callable[[], Any]] = {
         b"hash": lambda: redis.hgetall(key),
         b"list": lambda: redis.lrange(key, 0, -1),

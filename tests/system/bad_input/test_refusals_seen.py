@@ -1,4 +1,4 @@
-"""A refused callback leaves a trace for the operator: bounded, and without any secret."""
+"""Refused callbacks are visible to the operator: bounded, and without secrets."""
 
 import pytest
 
@@ -69,5 +69,5 @@ def test_a_flood_of_refused_callbacks_does_not_hide_how_the_job_began(
 
 
 def raised(before: dict[str, int], after: dict[str, int]) -> int:
-    """By how much the counters rose."""
+    """Increase of the counters."""
     return sum(after.values()) - sum(before.values())

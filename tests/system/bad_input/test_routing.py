@@ -1,4 +1,4 @@
-"""A request goes where its path says, whatever else it says of itself."""
+"""Routing depends on the path only, whatever the headers say."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Senders that never finish: whoever comes beside them is served, and they are hung up on."""
+"""Stalled senders: other clients are served, and the stalled connections are closed."""
 
 import time
 from collections.abc import Iterator
@@ -46,13 +46,13 @@ STALLS: dict[str, bytes] = {
 
 @pytest.fixture(scope="module")
 def slow_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotificationTarget]:
-    """A web process of its own, as the Procfile starts it: the others need theirs unhurt."""
+    """A web process of its own, as the Procfile starts it."""
     with web_alone(tmp_path_factory.mktemp("slow")) as target:
         yield target
 
 
 def _served(target: NotificationTarget) -> float:
-    """Seconds until the slowest of some good callbacks was answered."""
+    """Seconds until the slowest of some valid callbacks was accepted."""
     slowest = 0.0
     for _ in range(GOOD_CALLBACKS):
         began = time.monotonic()
@@ -90,7 +90,7 @@ def test_good_callbacks_are_served_beside_dripping_ones(slow_target: Notificatio
 
 @dataclass(frozen=True)
 class Ending:
-    """What a stalled sender heard, and after how many seconds the connection was over."""
+    """Responses to a stalled sender, and seconds until its connection was closed."""
 
     answers: list[int]
     seconds: float
@@ -98,7 +98,7 @@ class Ending:
 
 @pytest.fixture(scope="module")
 def endings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ending]]:
-    """One sender of each kind, all at the same time: waiting for them in turn takes too long."""
+    """One stalled sender of each kind, all at the same time."""
     with web_alone(tmp_path_factory.mktemp("slow_clients")) as target:
         yield _watched(target.port)
 

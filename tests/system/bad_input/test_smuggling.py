@@ -1,4 +1,4 @@
-"""Where one request ends and the next begins: no body is ever taken for a request."""
+"""Request smuggling: no body is ever parsed as a request."""
 
 import json
 
@@ -48,7 +48,7 @@ CODINGS: dict[str, list[Header]] = {
 
 
 def inner(job_id: str) -> bytes:
-    """A callback that would be heard if it were taken for a request of its own."""
+    """A callback that would be accepted if it were parsed as a request."""
     return request([PROOF], failed(job_id))
 
 

@@ -1,4 +1,4 @@
-"""A loopback port that nobody may ever connect to, and the URLs that would lead there."""
+"""Trap for SSRF: a loopback port without visitors, and URLs that lead to it."""
 
 import contextlib
 import socket
@@ -12,7 +12,7 @@ _ANSWER = (
 
 
 class Trap:
-    """Listens on IPv4 and, where there is one, on the IPv6 loopback; remembers who came."""
+    """Listener on the IPv4 and, if present, the IPv6 loopback, which records connections."""
 
     def __init__(self) -> None:
         self.visits: list[bytes] = []
@@ -50,7 +50,7 @@ class Trap:
 
 
 def spellings(port: int, own: int) -> dict[str, str]:
-    """Ways to say "this machine, port `port`"; `own` is the sandbox's port, which is allowed."""
+    """Spellings of this machine with a port; `own` is the sandbox's port, which is allowed."""
     hosts = {
         "IPv4": "127.0.0.1",
         "another loopback address": "127.8.9.10",

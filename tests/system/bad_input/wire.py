@@ -1,4 +1,4 @@
-"""HTTP over a bare socket: requests that no client library would send, byte for byte."""
+"""HTTP client on a raw socket, for requests that no client library would send."""
 
 import contextlib
 import hashlib
@@ -21,7 +21,7 @@ Header = tuple[Text, Text]
 
 @dataclass(frozen=True)
 class Answer:
-    """One response as it came; header names in lower case."""
+    """One response; header names in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -45,7 +45,7 @@ def request(
     version: Text = "HTTP/1.1",
     length: Text | None = "",
 ) -> bytes:
-    """A request; `length` is the Content-Length, by default the true one, with None none at all."""
+    """Build a request; `length` is the Content-Length, by default the true one, None for none."""
     own: list[Header] = [("Host", "fluxkeep.test")]
     if length is not None:
         own.append(("Content-Length", length or str(len(body))))
@@ -55,7 +55,7 @@ def request(
 
 
 def chunked(*chunks: bytes) -> bytes:
-    """A whole chunked body."""
+    """Encode a chunked body."""
     return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
 
 
@@ -83,17 +83,17 @@ class Wire:
         self._end.close()
 
     def send(self, data: bytes) -> None:
-        """A server that refuses early may close while we still write; its answer says why."""
+        """Send; a server that refuses early may close the connection meanwhile."""
         with contextlib.suppress(ConnectionError):
             self._end.sendall(data)
 
     def finish(self) -> None:
-        """Nothing more will be written."""
+        """Close the sending side."""
         with contextlib.suppress(OSError):
             self._end.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """RST instead of FIN."""
+        """Close with RST instead of FIN."""
         self._end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._end.close()
 
@@ -122,7 +122,7 @@ class Wire:
         return found
 
     def ended(self) -> list[Answer] | None:
-        """What was heard on a connection that is over by now; None while it is still there."""
+        """Responses on a closed connection; None while it is open."""
         while True:
             try:
                 if not self._more(time.monotonic()):
@@ -147,7 +147,7 @@ def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
 
 
 def exchange(port: int, data: bytes, *, timeouts: float = PATIENCE_SECONDS) -> Answer | None:
-    """Send, say that nothing follows, and take the first answer."""
+    """Send data, close the sending side, and return the first response."""
     with Wire(port) as wire:
         wire.send(data)
         wire.finish()
@@ -155,7 +155,7 @@ def exchange(port: int, data: bytes, *, timeouts: float = PATIENCE_SECONDS) -> A
 
 
 def conversation(port: int, parts: Sequence[bytes]) -> list[Answer]:
-    """Send everything, then read every answer until the server closes."""
+    """Send all parts, then read every response until the server closes."""
     with Wire(port) as wire:
         for part in parts:
             wire.send(part)

@@ -40,7 +40,10 @@ RUN = {
 }
 
 LINK = re.compile(r"(?<!!)\[[^\]\n]+\]\(([^)\s]+)\)|srcset=\"([^\"]+)\"|src=\"([^\"]+)\"")
-PATH = re.compile(r"`((?:deploy|docs|jobs|receiver|worker|tests)/[\w./-]*)`")
+CODE = re.compile(r"`([^`\n]+)`")
+PATH = re.compile(r"(?:^|\s|/)((?:deploy|docs|jobs|receiver|worker|tests)/[\w./-]*)(?=\s|$)")
+MADE_BY_THE_READER = {"deploy/.env"}
+KUBERNETES_DEPLOYMENT = {"deploy/web"}
 VARIABLE = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)\b")
 # Set by operators, and read by others than Fluxkeep's settings.
 OTHER_VARIABLES = {"ENV_FILE", "REDIS_PASSWORD", "FLUXKEEP_KEY", "FLUXKEEP_URL", "NAME_FILE"}
@@ -95,8 +98,9 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_file_that_is_named_exists(path: Path) -> None:
-    missing = {name for name in PATH.findall(prose(path)) if not (ROOT / name).exists()}
-    assert missing - {"deploy/.env"} == set()
+    named = {name for code in CODE.findall(prose(path)) for name in PATH.findall(code)}
+    missing = {name for name in named if not (ROOT / name).exists()}
+    assert missing - MADE_BY_THE_READER - KUBERNETES_DEPLOYMENT == set()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

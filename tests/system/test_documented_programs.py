@@ -25,7 +25,7 @@ WAYS = ("Point a BFL client at Fluxkeep", "Let Fluxkeep submit", "Submit yoursel
 VIDEO = "Make a video, and finish a draft later"
 RUN_SECONDS = 90
 NAMES = {"python": "program.py", "js": "program.mjs", "sh": "program.sh"}
-ENVIRONMENT = {
+KEYS_GIVEN = {
     "FLUXKEEP_KEY": KEYS["submit"],
     "BFL_API_KEY": "bfl",
     "WEBHOOK_SECRET": WEBHOOK_SECRET,
@@ -49,20 +49,20 @@ def interpreter(language: str) -> list[str]:
     return ["bash", "-eu"]
 
 
-def addressed(scene: Scene, program: str) -> str:
-    """A program with the addresses of this scene."""
-    ours = program.replace("https://keep.example", scene.installation.url)
-    return ours.replace("https://api.bfl.ai", scene.box.url)
+def environment(scene: Scene) -> dict[str, str]:
+    """The variables that the pages name."""
+    addresses = {"FLUXKEEP_URL": scene.installation.url, "BFL_URL": scene.box.url}
+    return foreign.environment() | KEYS_GIVEN | addresses
 
 
 def run(scene: Scene, directory: Path, language: str, program: str, **variables: str) -> str:
     """Run a program of a page in a directory; returns what it prints."""
     command = interpreter(language)
-    (directory / NAMES[language]).write_text(addressed(scene, program))
+    (directory / NAMES[language]).write_text(program)
     done = subprocess.run(
         [*command, NAMES[language]],
         cwd=directory,
-        env={**foreign.environment(), **ENVIRONMENT, **variables},
+        env=environment(scene) | variables,
         timeout=RUN_SECONDS,
         capture_output=True,
         text=True,
@@ -111,9 +111,8 @@ def test_a_draft_is_finished_later(scene: Scene, tmp_path: Path) -> None:
 
 def test_every_change_is_streamed(scene: Scene, tmp_path: Path) -> None:
     (program,) = under(API, "Watch", "sh")
-    environment = {**foreign.environment(), **ENVIRONMENT}
-    command = ["bash", "-eu", "-c", addressed(scene, program)]
-    watching = Process("watch", command, environment, tmp_path / "events", tmp_path)
+    command = ["bash", "-eu", "-c", program]
+    watching = Process("watch", command, environment(scene), tmp_path / "events", tmp_path)
     try:
         wait_for("it listens", lambda: ":" in watching.output())
         task = scene.generate()

@@ -70,7 +70,7 @@ def test_a_shell_gets_what_the_programs_need(a_run: Run) -> None:
     (setting,) = under(page("docs/clients.md"), "Before you start", "sh")
     (printed,) = typed(a_run, f"{setting}\nenv")
     names = {line.partition("=")[0] for line in printed.splitlines()}
-    assert {"FLUXKEEP_URL", "FLUXKEEP_KEY", "BFL_URL", "WEBHOOK_SECRET"} <= names
+    assert {"FLUXKEEP_URL", "FLUXKEEP_KEY", "BFL_URL", "BFL_API_KEY", "WEBHOOK_SECRET"} <= names
 
 
 @pytest.mark.parametrize("heading", ["Run it", "Test it", "Use the real BFL"])

@@ -46,7 +46,14 @@ MADE_BY_THE_READER = {"deploy/.env"}
 KUBERNETES_DEPLOYMENT = {"deploy/web"}
 VARIABLE = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)\b")
 # Set by operators, and read by others than Fluxkeep's settings.
-OTHER_VARIABLES = {"ENV_FILE", "REDIS_PASSWORD", "FLUXKEEP_KEY", "FLUXKEEP_URL", "NAME_FILE"}
+OTHER_VARIABLES = {
+    "ENV_FILE",
+    "REDIS_PASSWORD",
+    "FLUXKEEP_KEY",
+    "FLUXKEEP_URL",
+    "BFL_URL",
+    "NAME_FILE",
+}
 PROVIDERS = ("AWS_", "GOOGLE_", "AZURE_")
 
 

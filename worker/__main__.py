@@ -1,4 +1,4 @@
-"""`python -m worker`: an RQ worker that survives the loss of Redis."""
+"""`python -m worker`: RQ worker that survives the loss of Redis."""
 
 import logging
 import sys
@@ -18,25 +18,25 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     services = startup.start("worker")
-    while not _worked_until_told_to_stop(services):
+    while not _ran_until_stop_signal(services):
         time.sleep(RESTART_PAUSE_SECONDS)
     setup.flush()
     return 0
 
 
-def _worked_until_told_to_stop(services: Services) -> bool:
-    """RQ's loop ends when Redis stays away for too long; then a new worker begins."""
+def _ran_until_stop_signal(services: Services) -> bool:
+    """False when RQ's loop ended because Redis was away for too long."""
     try:
         worker = RescueWorker(services, tasks.dispatcher())
         worker.work(logging_level=_rq_level(services))
     except RedisError as error:
         log.warning("RQ stopped: %s; starting again", type(error).__name__)
         return False
-    return worker.stopping
+    return worker.is_stopping
 
 
 def _rq_level(services: Services) -> str:
-    """RQ logs every task and every clean-up; that is of interest only when debugging."""
+    """RQ logs every task and every clean-up at INFO: too much unless debugging."""
     level = services.settings.log_level
     return "WARNING" if level == "INFO" else level
 

@@ -1,4 +1,4 @@
-"""How long to wait before the next try: longer each time, never in step with others."""
+"""Exponential backoff with jitter."""
 
 import random
 
@@ -6,7 +6,7 @@ GROWTH = 1.6
 JITTER = 0.2
 
 
-def pause(attempts: int, first: float, longest: float) -> float:
-    """Seconds before try number `tries + 1`, between `first` and `longest`, ± 20 %."""
+def backoff_seconds(attempts: int, first: float, longest: float) -> float:
+    """Seconds until the next attempt, from `first` to `longest`, ± 20 %."""
     seconds = min(first * GROWTH ** min(attempts, 64), longest)
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret depends on it

@@ -1,8 +1,7 @@
-"""Clears away what has been kept long enough, in small bites and beside the jobs under way.
+"""Retention: delete media and records whose time is over, in small batches.
 
-It runs in a thread of the sweep process: a storage that hangs must not keep anybody from the
-jobs that are due. Whatever is cut off in the middle is found again, because a record says that
-its media are gone only once they are.
+It runs in a thread of the sweep process, so that a storage that hangs delays no job that is due.
+An interrupted deletion is repeated: a record says that its media are deleted only once they are.
 """
 
 import logging
@@ -15,86 +14,85 @@ from jobs.retention import Cutoffs, media_deleted
 from jobs.services import Services
 from jobs.storage.base import MediaStore, companions, job_id_of
 
-LOOK_EVERY_SECONDS = 5.0
-REST_SECONDS = 0.05  # between two bites
-BITE = 50
-BITE_SECONDS = 2.0
-REFUSED_SECONDS = 300.0
-WAITING_SECONDS = 60.0  # for who has somebody to be told first
-REFUSALS_MAX = 3  # then the storage is left in peace for a while
+POLL_SECONDS = 5.0
+BATCH_PAUSE_SECONDS = 0.05
+BATCH = 50
+BATCH_SECONDS = 2.0
+STORAGE_RETRY_SECONDS = 300.0
+NOT_READY_RETRY_SECONDS = 60.0  # of a job with pending notifications
+STORAGE_ERRORS_MAX = 3  # of one batch; then the next one waits for POLL_SECONDS
 
 log = logging.getLogger(__name__)
 
 
 def start(services: Services, stop: threading.Event) -> threading.Thread:
-    """Clear away until told to stop."""
+    """Clean up in a thread until `stop` is set."""
     thread = threading.Thread(
-        target=_run, args=(Clearance(services), stop), name="retention", daemon=True
+        target=_run, args=(RetentionCleanup(services), stop), name="retention", daemon=True
     )
     thread.start()
     return thread
 
 
-def _run(clearance: "Clearance", stop: threading.Event) -> None:
+def _run(retention_cleanup: "RetentionCleanup", stop: threading.Event) -> None:
     pause = 0.0
     while not stop.wait(pause):
         try:
-            pause = REST_SECONDS if clearance.step() else LOOK_EVERY_SECONDS
+            pause = BATCH_PAUSE_SECONDS if retention_cleanup.step() else POLL_SECONDS
         except StoreUnavailable as error:
             log.warning("%s", error)
-            pause = LOOK_EVERY_SECONDS
+            pause = POLL_SECONDS
 
 
-class Clearance:
-    """One sweeper's work; another may do the same at the same time. Raises StoreUnavailable."""
+class RetentionCleanup:
+    """Cleanup of one sweep process; several may run at once. Raises StoreUnavailable."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        # What the storage refused, what is not ready, and until when: the others come first.
-        self._put_off: dict[str, float] = {}
+        self._retry_at: dict[str, float] = {}  # by job id or key; the others come first
 
     def step(self) -> bool:
-        """A bounded bite of what is due; returns whether there is more of it."""
-        self._forget_put_off()
+        """Process one batch; return whether more may be due."""
+        self._drop_past_retries()
         retention = self._services.settings.retention
         cutoffs = retention.cutoffs(self._services.store.now())
-        until, refusals, looked = time.monotonic() + BITE_SECONDS, 0, 0
+        until, errors, count = time.monotonic() + BATCH_SECONDS, 0, 0
         for name, is_object in self._due(cutoffs):
-            if time.monotonic() > until or refusals == REFUSALS_MAX:
+            if time.monotonic() > until or errors == STORAGE_ERRORS_MAX:
                 break
-            refusals += not self._is_seen_to(name, cutoffs, is_object=is_object)
-            looked += 1
-        return looked > 0 and not refusals
+            errors += not self._try_delete(name, cutoffs, is_object=is_object)
+            count += 1
+        return count > 0 and not errors
 
-    def _forget_put_off(self) -> None:
+    def _drop_past_retries(self) -> None:
         now = time.monotonic()
-        self._put_off = {name: until for name, until in self._put_off.items() if until > now}
+        self._retry_at = {name: at for name, at in self._retry_at.items() if at > now}
 
     def _due(self, cutoffs: Cutoffs) -> list[tuple[str, bool]]:
-        """Ids of jobs, then keys of objects that have no record any more."""
-        ended, most = self._services.cleanup_queue, BITE + len(self._put_off)
+        """Ids of jobs, then (True) keys of objects that have no record any more."""
+        ended, most = self._services.ended, BATCH + len(self._retry_at)
         found = [(job_id, False) for job_id in ended.due(cutoffs, most)]
-        found += [(key, True) for key in ended.orphans(cutoffs, most)]
-        return [one for one in found if one[0] not in self._put_off]
+        found += [(key, True) for key in ended.left(cutoffs, most)]
+        return [one for one in found if one[0] not in self._retry_at]
 
-    def _is_seen_to(self, name: str, cutoffs: Cutoffs, *, is_object: bool) -> bool:
-        """Cleared, or put off; False when the storage refuses."""
+    def _try_delete(self, name: str, cutoffs: Cutoffs, *, is_object: bool) -> bool:
+        """Delete one entry, or try again later; False after a storage error."""
         try:
-            if not self._clear(name, cutoffs, is_object=is_object):
-                self._put_off[name] = time.monotonic() + WAITING_SECONDS
+            if not self._delete(name, cutoffs, is_object=is_object):
+                self._retry_at[name] = time.monotonic() + NOT_READY_RETRY_SECONDS
         except StorageError as error:
-            log.warning("retention: %s: the storage refuses: %s", name, error)
-            self._put_off[name] = time.monotonic() + REFUSED_SECONDS
+            log.warning("retention: %s: storage error: %s", name, error)
+            self._retry_at[name] = time.monotonic() + STORAGE_RETRY_SECONDS
             return False
         return True
 
-    def _clear(self, name: str, cutoffs: Cutoffs, *, is_object: bool) -> bool:
+    def _delete(self, name: str, cutoffs: Cutoffs, *, is_object: bool) -> bool:
         if is_object:
-            return _clear_object(self._services, name)
-        return _clear_job(self._services, name, cutoffs)
+            return _delete_object(self._services, name)
+        return _clean_up_job(self._services, name, cutoffs)
 
 
-def _clear_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
+def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
     try:
         job = services.store.load(job_id)
     except UnreadableRecord as error:
@@ -103,44 +101,44 @@ def _clear_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
     if job is None or not job.status.terminal:
         services.cleanup_queue.remove(job_id)
         return True
-    if job.notices:  # whoever submitted it is about to be told where the media are
+    if job.notices:  # pending notifications name the media
         return False
     media_due = bool(job.kept) and job.end <= cutoffs.media
-    after = _clear_media(services, job) if media_due else job
+    after = _delete_media(services, job) if media_due else job
     if after and after.end <= cutoffs.jobs:
-        return _retire(services, after)
+        return _delete_record(services, after)
     return media_due
 
 
-def _clear_media(services: Services, job: Job) -> Job | None:
-    """The objects first: as long as the record names them, somebody will see to them."""
+def _delete_media(services: Services, job: Job) -> Job | None:
+    """Delete the objects first: as long as the record names them, deletion is tried again."""
     for file in job.kept:
         services.media.delete(file.key)
     change = services.store.update(job.id, lambda job, now: job and media_deleted(job, now))
     for file in job.kept:
-        _clear_companions(services.media, file.key)
-    log.info("job %s: its media have been kept long enough", job.id)
+        _delete_companions(services.media, file.key)
+    log.info("job %s: its media were deleted: their retention is over", job.id)
     return change.after
 
 
-def _clear_companions(media: MediaStore, key: str) -> None:
-    """Once more: who changed the record meanwhile may have described the objects again."""
+def _delete_companions(media: MediaStore, key: str) -> None:
+    """Delete sidecars again: a concurrent change of the record may have rewritten them."""
     for each in companions(key):
         media.remove(each)
 
 
-def _retire(services: Services, job: Job) -> bool:
-    """The record goes; media that outlive it are explained by what stands beside them."""
+def _delete_record(services: Services, job: Job) -> bool:
+    """Delete the record; sidecars describe media that outlive it."""
     finite = services.settings.retain_media_days is not None
     left = [file.key for file in job.kept] if finite else []
-    gone = services.store.delete_unchanged(job, left)
-    if gone:
-        log.info("job %s: its record has been kept long enough", job.id)
-    return gone
+    is_deleted = services.store.retire(job, left)
+    if is_deleted:
+        log.info("job %s: its record was deleted: its retention is over", job.id)
+    return is_deleted
 
 
-def _clear_object(services: Services, key: str) -> bool:
-    """Unless a record has come back that answers for it."""
+def _delete_object(services: Services, key: str) -> bool:
+    """Delete an object, unless a restored record names it."""
     job = services.store.load(job_id_of(key))
     if job is None or key not in [file.key for file in job.kept]:
         services.media.delete(key)

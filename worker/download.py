@@ -1,4 +1,4 @@
-"""Download from an allowed host into a staged file, every byte counted and verified."""
+"""Download from an allowed host into a staged file; verify length, MD5, type and completeness."""
 
 import base64
 import hashlib
@@ -21,9 +21,9 @@ from worker.formats import sniff
 
 CHUNK_BYTES = 256 * 1024
 PACE_WINDOW_SECONDS = 20.0
-PACE_BYTES_PER_SECOND = 2048  # slower than this, a new connection is the better bet
+PACE_BYTES_PER_SECOND = 2048  # below this a new connection is likely to be faster
 LENGTH_MAX_DIGITS = 19
-DEAD_STATUSES = frozenset({401, 403, 404, 410})  # BFL's docs: treat all of them as expired
+DEAD_STATUSES = frozenset({401, 403, 404, 410})  # BFL's docs: treat all as expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Limits:
     bytes: int
 
 
-def download(  # noqa: PLR0913 - all that bounds or follows a transfer
+def download(  # noqa: PLR0913 - the limits and hooks of a transfer
     session: requests.Session,
     address: Address,
     path: Path,
@@ -53,12 +53,11 @@ def download(  # noqa: PLR0913 - all that bounds or follows a transfer
     allow: Callable[[str], Address],
     progress: Callable[[], None] = lambda: None,
 ) -> Download:
-    """Fetch an address into a new file and write it through to the disk.
+    """Download a URL into a new file, verify it, and sync it to the disk.
 
-    `allow` vets each redirect; one that it refuses is a failed try, as is a name that leads to
-    an address that is not public.
-
-    Raises UrlDead, TransferFailed (try again), RefusedMedia (never try again) or StorageFailed.
+    `allow` checks each redirect. A refused redirect, or a name that resolves to an address that
+    is not public, is a TransferFailed.
+    Raises UrlExpired, TransferFailed (try again), MediaRefused (final), StorageError.
     """
     try:
         with outbound.follow(session, address, seconds=limits.seconds, allow=allow) as response:
@@ -67,7 +66,7 @@ def download(  # noqa: PLR0913 - all that bounds or follows a transfer
             _write(body, path, progress)
     except UrlRefused as error:
         raise TransferFailed(str(error)) from None
-    return body.verified(path)
+    return body.verify(path)
 
 
 def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> None:
@@ -87,17 +86,17 @@ def _check_status(status: int) -> None:
 
 
 class _Body:
-    """A response's bytes as they pass by, and what they have to add up to."""
+    """The bytes of a response, counted and hashed while they are read."""
 
     def __init__(self, response: requests.Response, role: Role, max_bytes: int) -> None:
         self._raw = response.raw
         self._role = role
         self._max = max_bytes
         self._length = _length(response.headers.get("Content-Length"))
-        self._md5_wanted = response.headers.get("Content-MD5")
+        self._expected_md5 = response.headers.get("Content-MD5")
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._sha256 = hashlib.sha256()
-        self._count = 0
+        self._received = 0
         self._head = b""
         self._kind = ""
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -109,14 +108,14 @@ class _Body:
         pace = _Pace()
         while chunk := self._next():
             self._take(chunk)
-            pace.check(self._count)
+            pace.check(self._received)
             yield chunk
 
     def _next(self) -> bytes:
         try:
             read: bytes = self._raw.read1(CHUNK_BYTES, decode_content=False)
         except (HTTPError, OSError) as error:
-            # Said here, so that an OSError elsewhere can only be the disk's.
+            # Caught here, so that an OSError elsewhere can only come from the disk.
             raise TransferFailed(f"the connection broke: {type(error).__name__}") from None
         return read
 
@@ -125,42 +124,42 @@ class _Body:
             self._head += chunk[: sniff.HEAD_BYTES]
             if len(self._head) >= sniff.HEAD_BYTES:
                 self._kind = _media_type(self._head, self._role)
-        self._count += len(chunk)
-        if self._count > self._max:
+        self._received += len(chunk)
+        if self._received > self._max:
             raise MediaTooLarge
         self._md5.update(chunk)
         self._sha256.update(chunk)
 
-    def verified(self, path: Path) -> Download:
-        """Raises TransferFailed unless length, MD5 or at least the format say that it is whole."""
-        if self._length is not None and self._count != self._length:
-            raise TransferFailed(f"{self._count} of {self._length} bytes arrived")
-        kind = self._kind or self._kind_of_little()
+    def verify(self, path: Path) -> Download:
+        """Check length, then MD5, or else the format. Raises TransferFailed, NotMedia."""
+        if self._length is not None and self._received != self._length:
+            raise TransferFailed(f"{self._received} of {self._length} bytes arrived")
+        kind = self._kind or self._type_of_short_body()
         if kind == OPAQUE:
             self._check_opaque()
-        if self._md5_wanted is not None:
+        if self._expected_md5 is not None:
             digest = base64.b64encode(self._md5.digest()).decode()
-            if digest != self._md5_wanted.strip():
+            if digest != self._expected_md5.strip():
                 raise TransferFailed("the bytes do not match their Content-MD5")
-        elif kind != OPAQUE and not sniff.is_whole(path, kind):
+        elif kind != OPAQUE and not sniff.is_complete(path, kind):
             raise TransferFailed("the file breaks off")
-        return Download(kind, self._count, self._sha256.hexdigest())
+        return Download(kind, self._received, self._sha256.hexdigest())
 
-    def _kind_of_little(self) -> str:
-        """A body this small is either no medium or only the beginning of one."""
+    def _type_of_short_body(self) -> str:
+        """A body this short is no media file, or the beginning of one."""
         if self._length is None:
             raise TransferFailed("the body breaks off in its first bytes")
         return _media_type(self._head, self._role)
 
     def _check_opaque(self) -> None:
-        """Without a format only HTTP's own framing tells where the bytes end."""
-        is_framed = self._length is not None or self._raw.chunked or self._md5_wanted
-        if self._count == 0 or not is_framed:
+        """Without a known format only HTTP framing or an MD5 proves that the body is complete."""
+        is_framed = self._length is not None or self._raw.chunked or self._expected_md5
+        if self._received == 0 or not is_framed:
             raise TransferFailed("nothing tells whether the file is whole")
 
 
 def _media_type(head: bytes, role: Role) -> str:
-    """The media type by magic bytes; a draft bundle is opaque. Raises NotMedia for a sample."""
+    """Media type by magic bytes; opaque for a draft bundle. Raises NotMedia for a sample."""
     if role is Role.DRAFT_CACHE:
         return OPAQUE
     try:
@@ -172,7 +171,7 @@ def _media_type(head: bytes, role: Role) -> str:
 
 
 class _Pace:
-    """Gives up on a connection that trickles."""
+    """Minimum rate of a connection."""
 
     def __init__(self) -> None:
         self._since, self._count = time.monotonic(), 0

@@ -14,81 +14,81 @@ from jobs.services import Services
 from jobs.status import ReportKind, Source, Status
 from jobs.store.counters import POLLS
 from jobs.timeouts import FINAL_POLL_SECONDS
-from worker.backoff import pause
+from worker.backoff import backoff_seconds
 from worker.claim import Claim
 
-FIRST_PAUSE_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 60.0
-ROUND_SECONDS = 90.0  # for all hosts, one after the other
+BACKOFF_MIN_SECONDS = 5.0
+BACKOFF_MAX_SECONDS = 60.0
+ALL_HOSTS_SECONDS = 90.0  # one after the other
 SERVER_ERROR = 500
 
 _DECISIVE = frozenset({ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED})
 
 
-def ask(services: Services, claim: Claim) -> None:
-    """Ask BFL once, put its answer on record, and come back later unless that was its last word."""
+def poll_job(services: Services, claim: Claim) -> None:
+    """Poll BFL once and record the report; back off unless the report is final."""
     job = claim.job
-    claim.allow(ROUND_SECONDS)
+    claim.allow_silence(ALL_HOSTS_SECONDS)
     try:
-        report = inquire(services, job, everywhere=is_first_or_last(job, services.store.now()))
-    except BflUnavailable as trouble:
-        _rest(claim, str(trouble), retry_after=trouble.retry_after)
+        report = fetch_report(services, job, everywhere=is_first_or_last(job, services.store.now()))
+    except BflUnavailable as error:
+        _back_off(claim, str(error), retry_after=error.retry_after)
         return
     if report is None:
-        _rest(claim, "BFL does not know this task yet")
+        _back_off(claim, "BFL does not know this task yet")
         return
     timeouts = services.settings.timeouts
     after = ingest.apply_report(services.store, report, timeouts, job.id)
     if after.status is Status.SUBMITTED:
-        begins_anew = report.is_alive and job.awaits_callback
-        _rest(claim, report.said, grace=timeouts.grace(job.model) if begins_anew else 0.0)
+        restarts_grace = report.is_alive and job.awaits_callback
+        _back_off(claim, report.said, grace=timeouts.grace(job.model) if restarts_grace else 0.0)
 
 
 def is_first_or_last(job: Job, now: float) -> bool:
-    """Whether a poll is worth asking all hosts: four more requests each time would be too many."""
+    """Whether to poll all hosts: four more requests each time would be too many."""
     return job.attempts == 0 or now >= job.deadline - FINAL_POLL_SECONDS
 
 
-def _rest(
-    claim: Claim, why: str = "", *, retry_after: float | None = None, grace: float = 0.0
+def _back_off(
+    claim: Claim, reason: str = "", *, retry_after: float | None = None, grace: float = 0.0
 ) -> None:
-    def rest(job: Job, now: float) -> Job:
-        seconds = pause(job.attempts, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-        with_event = job.with_event(now, "BFL asked", answer=why) if why else job
-        later = max(seconds, grace, retry_after or 0.0)
-        return with_event.back_off(now, later, firm=retry_after is not None)
+    def back_off(job: Job, now: float) -> Job:
+        seconds = backoff_seconds(job.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
+        with_event = job.with_event(now, "BFL asked", answer=reason) if reason else job
+        seconds = max(seconds, grace, retry_after or 0.0)
+        return with_event.back_off(now, seconds, firm=retry_after is not None)
 
-    claim.commit(rest)
+    claim.commit(back_off)
 
 
-def inquire(services: Services, job: Job, *, everywhere: bool = True) -> Report | None:
-    """BFL's word on a task, None when nobody knows it. Raises BflUnavailable.
+def fetch_report(services: Services, job: Job, *, everywhere: bool = True) -> Report | None:
+    """Fetch BFL's report on a task; None when no host knows the task. Raises BflUnavailable.
 
-    Without the task's own polling URL several hosts are asked: a host that is not the task's own
-    may deny it or answer "Pending" for ever, so only a final word ends the round, and only the
-    task's own host is believed to be at work.
+    Without the task's own polling URL several hosts are polled. Another host than the task's own
+    may deny the task or call it pending for ever. So only a final report ends the round, and a
+    pending one is no sign of life.
     """
-    best, trouble, asked = None, None, 0
+    best, unavailable, polls = None, None, 0
     with services.api.session as session:
-        for url in urls_of(services, job, everywhere=everywhere):
-            asked += 1
+        for url in polling_urls(services, job, everywhere=everywhere):
+            polls += 1
             try:
-                report = _understood(services.api.polled(session, url), job)
+                report = _parse_answer(services.api.polled(session, url), job)
             except BflUnavailable as error:
-                trouble = error
+                unavailable = error
                 continue
             best = report or best
             if report and report.news in _DECISIVE:
                 break
     with suppress(StoreUnavailable):
-        services.store.increment({POLLS: asked})
-    if best is None and trouble:
-        raise trouble
+        services.store.count({POLLS: polls})
+    if best is None and unavailable:
+        raise unavailable
     return best if best is None or job.polling_url else replace(best, is_alive=False)
 
 
-def urls_of(services: Services, job: Job, *, everywhere: bool) -> tuple[str, ...]:
-    """The task's own polling URL; without one, where it was submitted, and all other hosts."""
+def polling_urls(services: Services, job: Job, *, everywhere: bool) -> tuple[str, ...]:
+    """The task's own polling URL; without one, the host it was submitted to, then the others."""
     if job.polling_url:
         return (job.polling_url,)
     origin = job.origin or str(services.api.origin)
@@ -96,18 +96,18 @@ def urls_of(services: Services, job: Job, *, everywhere: bool) -> tuple[str, ...
     return urls if everywhere else urls[:1]
 
 
-def _understood(answer: Answer, job: Job) -> Report | None:
+def _parse_answer(answer: Answer, job: Job) -> Report | None:
     if answer.unknown:
         return None
     if answer.key_refused:
         raise BflUnavailable("BFL refuses the API key")
     if answer.good or (answer.status >= SERVER_ERROR and _is_final(answer.body)):
-        return _report(answer.body, job)
+        return _parse_body(answer.body, job)
     raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
 
 
 def _is_final(body: bytes) -> bool:
-    """Whether an error is the answer all the same: BFL tells of some failed tasks with a 503."""
+    """Whether an error response is a final report: BFL reports some failed tasks with a 503."""
     try:
         message = strict_json.loads(body)
     except InvalidReport:
@@ -115,7 +115,7 @@ def _is_final(body: bytes) -> bool:
     return isinstance(message, dict) and parsing.is_final(message)
 
 
-def _report(body: bytes, job: Job) -> Report | None:
+def _parse_body(body: bytes, job: Job) -> Report | None:
     try:
         message = strict_json.loads(body)
     except InvalidReport:

@@ -1,4 +1,4 @@
-"""Recovery: find what other workers published for a job, and delete what no record names."""
+"""Recovery: find objects that other workers published, and delete superseded ones."""
 
 from contextlib import suppress
 
@@ -12,9 +12,9 @@ from jobs.storage.base import MediaStore, Part, number_of, part, token_of
 
 
 def find_files(media: MediaStore, job: Job) -> dict[int, MediaFile]:
-    """Intact files of a job by their numbers, whoever published them; the last one counts."""
+    """Intact published files of a job by number; of several, the highest fencing token wins."""
     found = {}
-    for key in _objects(media, job):
+    for key in _object_keys(media, job):
         file = sidecar_reader.file_beside(media, key)
         if file and is_intact(media, file):
             found[number_of(key)] = file
@@ -22,8 +22,8 @@ def find_files(media: MediaStore, job: Job) -> dict[int, MediaFile]:
 
 
 def find_stored(media: MediaStore, job: Job) -> tuple[MediaFile, ...]:
-    """All files of a job that was complete before its record was lost; empty if one is missing."""
-    for key in reversed(_objects(media, job)):
+    """All files of a job that was stored before its record was lost; empty if one is missing."""
+    for key in reversed(_object_keys(media, job)):
         known = sidecar_reader.beside(media, key)
         if known and all(is_intact(media, file) for file in known.kept):
             return known.media
@@ -34,32 +34,32 @@ def is_intact(media: MediaStore, file: MediaFile) -> bool:
     return media.size(file.key) == file.bytes and media.sha256(file.key) == file.sha256
 
 
-def _objects(media: MediaStore, job: Job) -> list[str]:
+def _object_keys(media: MediaStore, job: Job) -> list[str]:
     found = media.listing_of(job.id, job.created_at)
     return sorted((one.key for one in found if part(one.key) is Part.OBJECT), key=token_of)
 
 
 def delete_superseded(services: Services, job: Job) -> None:
-    """Delete what was published for a job that has ended, but for the objects on its record.
+    """Delete the objects of a job that has ended, except for those on its record.
 
-    `job` is as its last worker knew it: objects of later claims are not touched. Failures are
-    left to `repair`.
+    `job` is as its last worker knew it: objects of later claims are not deleted. `repair` deletes
+    what is left after a failure.
     """
     with suppress(StoreUnavailable, StorageError):
         after = services.store.load(job.id, exactly=True)
         if after is None or after.status.terminal:
             named = {file.key for file in after.kept} if after else set[str]()
-            if _may_come_back(services, job, after):
+            if _may_be_restored(services, job, after):
                 named |= _described_as_stored(services.media, job)
             services.media.delete_superseded(job.id, job.created_at, job.fencing_token, named)
 
 
-def _may_come_back(services: Services, job: Job, after: Job | None) -> bool:
-    """Whether a replay or a restore may still need what an earlier life of the job has stored."""
+def _may_be_restored(services: Services, job: Job, after: Job | None) -> bool:
+    """Whether a replay or a restore may still need objects that were stored before."""
     if after is None:
         return not services.store.is_deleted(job.id)
     return after.status is not Status.STORED
 
 
 def _described_as_stored(media: MediaStore, job: Job) -> set[str]:
-    return {key for key in _objects(media, job) if sidecar_reader.beside(media, key)}
+    return {key for key in _object_keys(media, job) if sidecar_reader.beside(media, key)}

@@ -33,17 +33,17 @@ from jobs.storage.base import object_key, sidecar_key
 from jobs.store.counters import LIFE_LEFT, TIME_TO_STORED
 from jobs.store.results import NO_COUNTS
 from worker import download, poll, recovery
-from worker.backoff import pause
+from worker.backoff import backoff_seconds
 from worker.claim import Claim
-from worker.formats import measure
+from worker.formats import sniff
 
-QUICK_TRIES = 3
-QUICK_PAUSE_SECONDS = 0.4
-FIRST_PAUSE_SECONDS = 2.0
-LONGEST_PAUSE_SECONDS = 30.0
-# A URL that looks dead is tried all the same: our clock may be the one that is wrong.
+QUICK_ATTEMPTS = 3  # of one file, under one claim
+QUICK_BACKOFF_SECONDS = 0.4
+BACKOFF_MIN_SECONDS = 2.0
+BACKOFF_MAX_SECONDS = 30.0
+# A URL that looks expired is tried all the same: the clock of this machine may be wrong.
 LEAST_SECONDS = 20.0
-# The storage shows no progress: it may take so long, and longer for what is large.
+# A storage reports no progress: the time it may take grows with the size of a file.
 STORAGE_SECONDS = 60.0
 STORAGE_BYTES_PER_SECOND = 250_000
 
@@ -64,7 +64,7 @@ def rescue(services: Services, claim: Claim) -> None:
 
 @dataclass
 class Files:
-    """The files of a job by their numbers: in the storage, or left out and why."""
+    """The files of a job by their numbers: published, or left out with an error code."""
 
     published: dict[int, MediaFile] = field(default_factory=dict)
     left_out: dict[int, str] = field(default_factory=dict)
@@ -73,14 +73,15 @@ class Files:
     def media(self) -> tuple[MediaFile, ...]:
         return tuple(self.published[n] for n in sorted(self.published))
 
-    def stored(self, job: Job, now: float) -> Job:
+    def store(self, job: Job, now: float) -> Job:
+        """The job with these files as its media."""
         for n, code in self.left_out.items():
             job = job.with_event(now, "file left out", file=n, role=job.role(n), reason=code)
         return job.stored(now, self.media, tuple(self.left_out))
 
 
 class Rescue:
-    """One worker's attempt at one job."""
+    """One attempt at one job: download, verify and publish its files, then commit."""
 
     def __init__(self, services: Services, claim: Claim) -> None:
         self._services = services
@@ -90,6 +91,7 @@ class Rescue:
         self._stored_at: float | None = None
 
     def run(self) -> None:
+        """Rescue all files and commit the outcome. Raises ClaimLost, StoreUnavailable."""
         try:
             self._run()
         except StorageError as error:
@@ -102,55 +104,55 @@ class Rescue:
         except UrlExpired as error:
             self._refresh_urls(str(error))
         except UnknownHost as error:
-            self._try_later(str(error))
+            self._retry(str(error))
         except MediaRefused as error:
             code, message = error.code, str(error)
             self._give_up(lambda job, now: job.refused(now, code, message))
         except TransferFailed as error:
-            self._try_later(str(error))
+            self._retry(str(error))
         else:
             self._commit_stored(self._counts())
 
     # The files.
 
     def rescue_files(self) -> None:
-        """Publish every file that is not in the storage yet; nothing of it is on record."""
+        """Publish every file that is not in the storage yet, and record nothing."""
         job = self._claim.job
         if job.rescue_attempts > 1:
-            self._claim.allow(STORAGE_SECONDS)
+            self._claim.allow_silence(STORAGE_SECONDS)
             self._files.published = recovery.find_files(self._services.media, job)
         for n in range(len(job.urls)):
             if n not in self._files.published:
                 self._rescue_or_leave_out(n, job.role(n))
 
     def _rescue_or_leave_out(self, n: int, role: Role) -> None:
-        """Only samples can fail a job: anything else that BFL adds must not cost them."""
+        """Leave out a file that is no sample when it fails: it must not cost the samples."""
         try:
             self._rescue_file(n, role)
         except (MediaRefused, UrlExpired) as error:
-            is_needed = role is Role.SAMPLE or not self._files.published
-            may_heal = isinstance(error, UrlExpired | UnknownHost) and role is not Role.OTHER
-            if is_needed or may_heal:
+            is_required = role is Role.SAMPLE or not self._files.published
+            may_recover = isinstance(error, UrlExpired | UnknownHost) and role is not Role.OTHER
+            if is_required or may_recover:
                 raise
             self._files.left_out[n] = error.code
 
     def _rescue_file(self, n: int, role: Role) -> None:
         address = self._services.trust.delivery(self._claim.job.urls[n])
-        for attempt in range(QUICK_TRIES):
+        for attempt in range(QUICK_ATTEMPTS):
             try:
                 self._download_and_publish(n, role, address)
             except (TransferFailed, NotMedia) as error:
                 log.info("job %s: %s", self._claim.job.id, error)
-                if attempt == QUICK_TRIES - 1 or self._seconds_left() <= 0:
+                if attempt == QUICK_ATTEMPTS - 1 or self._seconds_left() <= 0:
                     raise
-                time.sleep(pause(attempt, QUICK_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS))
+                time.sleep(backoff_seconds(attempt, QUICK_BACKOFF_SECONDS, BACKOFF_MAX_SECONDS))
             else:
                 return
 
     def _download_and_publish(self, n: int, role: Role, address: Address) -> None:
-        """Publish at once what was verified, whether or not Redis answers."""
+        """Publish a verified file at once, whether or not Redis answers."""
         job, seconds = self._claim.job, self._seconds_left()
-        if self._claim.lost:
+        if self._claim.is_lost:
             raise ClaimLost
         if seconds <= 0:
             raise TransferFailed("there is no time left")
@@ -158,32 +160,38 @@ class Rescue:
             session = _session(self._services.trust.sandbox)
             limits = download.Limits(seconds, self._services.settings.max_media_bytes)
             allow = self._services.trust.delivery
-            self._claim.progress()
-            got = download.download(
-                session, address, path, limits, role, allow=allow, progress=self._claim.progress
+            self._claim.report_progress()
+            downloaded = download.download(
+                session,
+                address,
+                path,
+                limits,
+                role,
+                allow=allow,
+                progress=self._claim.report_progress,
             )
-            key = object_key(job.id, job.created_at, n, job.fencing_token, got.content_type)
-            self._publish(n, path, _kept(key, path, got, role))
+            key = object_key(job.id, job.created_at, n, job.fencing_token, downloaded.content_type)
+            self._publish(n, path, _media_file(key, path, downloaded, role))
 
     def _publish(self, n: int, path: Path, file: MediaFile) -> None:
-        """Write the sidecar first: an object that is there can always be recovered."""
+        """Publish one object after its sidecar, so that any object can be recovered."""
         job, media = self._claim.job, self._services.media
-        self._claim.allow(STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND)
+        self._claim.allow_silence(STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND)
         self._files.published[n] = file
         try:
-            self._write_sidecar(file.key, self._describe(job))
+            self._write_sidecar(file.key, self._sidecar(job))
             media.publish(path, file.key, serializer.file_name(job, n, file.key))
         except BaseException:
             del self._files.published[n]
             raise
 
-    def _describe(self, job: Job) -> bytes:
-        """The job's sidecar: as it will be stored, once no file is missing."""
-        known = self._files.published.keys() | self._files.left_out.keys()
-        if len(known) < len(job.urls):
+    def _sidecar(self, job: Job) -> bytes:
+        """The sidecar of the job: of the stored job, as soon as no file is missing."""
+        done = self._files.published.keys() | self._files.left_out.keys()
+        if len(done) < len(job.urls):
             return serializer.sidecar(replace(job, media=self._files.media))
         self._stored_at = self._services.store.now()
-        return serializer.sidecar(self._files.stored(job, self._stored_at))
+        return serializer.sidecar(self._files.store(job, self._stored_at))
 
     def _write_sidecar(self, key: str, body: bytes) -> None:
         self._services.media.write(sidecar_key(key), body)
@@ -194,22 +202,22 @@ class Rescue:
         until = max(job.expire_at or 0.0, now + LEAST_SECONDS)
         return min(until, job.deadline) - now
 
-    # How it ends.
+    # The outcome.
 
     def _commit_stored(self, counts: Mapping[str, int]) -> None:
-        """Every object has its sidecar before the record names it."""
+        """Commit the files; every object has its final sidecar before the record names it."""
         services, claim = self._services, self._claim
         now = self._stored_at or services.store.now()
-        body = serializer.sidecar(self._files.stored(claim.job, now))
+        body = serializer.sidecar(self._files.store(claim.job, now))
         stale = [file.key for file in self._files.media if self._sidecars.get(file.key) != body]
         if stale:
             claim.commit(Job.renewed)  # another worker may be storing the same files by now
-            body = serializer.sidecar(self._files.stored(claim.job, now))
+            body = serializer.sidecar(self._files.store(claim.job, now))
         for key in stale:
             self._write_sidecar(key, body)
-        claim.commit(lambda job, _now: self._files.stored(job, now), counts)
+        claim.commit(lambda job, _now: self._files.store(job, now), counts)
         log.info("job %s: stored", claim.job.id)
-        if body != serializer.sidecar(claim.job):  # the caller described the job meanwhile
+        if body != serializer.sidecar(claim.job):  # the caller changed the metadata meanwhile
             with suppress(StoreUnavailable, StorageError):
                 sidecars.keep_true(services.store, services.media, claim.job.id)
 
@@ -218,32 +226,32 @@ class Rescue:
         life, took = (job.expire_at or now) - now, now - (job.ready_at or now)
         return {**LIFE_LEFT.observed(life), **TIME_TO_STORED.observed(took)}
 
-    def _try_later(self, why: str) -> None:
-        """Try again while the URLs live; ask BFL for fresh ones when they do not."""
+    def _retry(self, reason: str) -> None:
+        """Try again while the URLs live; then ask BFL for fresh ones."""
         if self._services.store.now() < (self._claim.job.expire_at or 0.0):
-            self._back_off(why)
+            self._back_off(reason)
         else:
-            self._refresh_urls(why)
+            self._refresh_urls(reason)
 
-    def _refresh_urls(self, why: str) -> None:
+    def _refresh_urls(self, reason: str) -> None:
         """Ask BFL once for fresh URLs; without them the job expires."""
         job, services = self._claim.job, self._services
-        self._claim.allow(poll.ROUND_SECONDS)
+        self._claim.allow_silence(poll.ALL_HOSTS_SECONDS)
         try:
-            report = None if job.refreshed else poll.inquire(services, job)
-        except BflUnavailable as trouble:
-            self._back_off(f"{why}; {trouble}", trouble.retry_after)
+            report = None if job.refreshed else poll.fetch_report(services, job)
+        except BflUnavailable as error:
+            self._back_off(f"{reason}; {error}", error.retry_after)
             return
         if report and report.news is ReportKind.READY and report.urls != job.urls:
-            heard = ingest.apply_report(services.store, report, services.settings.timeouts, job.id)
-            if heard.urls != job.urls:
+            after = ingest.apply_report(services.store, report, services.settings.timeouts, job.id)
+            if after.urls != job.urls:
                 return
-        self._give_up(lambda job, now: job.expired(now, f"{why}, and BFL gave no fresh URL"))
+        self._give_up(lambda job, now: job.expired(now, f"{reason}, and BFL gave no fresh URL"))
 
     def _give_up(self, step: Callable[[Job, float], Job]) -> None:
-        """Commit this end, unless all samples are in the storage already."""
+        """Commit the end of the job, unless all samples are in the storage already."""
         job = self._claim.job
-        self._claim.allow(STORAGE_SECONDS)
+        self._claim.allow_silence(STORAGE_SECONDS)
         found = recovery.find_files(self._services.media, job)
         samples = {n for n in range(len(job.urls)) if job.role(n) is Role.SAMPLE}
         if not found or not samples <= found.keys():
@@ -255,33 +263,31 @@ class Rescue:
         self._claim.commit(lambda job, now: job.with_event(now, "media recovered").renewed(now))
         self._commit_stored(NO_COUNTS)
 
-    def _back_off(self, why: str, retry_after: float | None = None) -> None:
-        """Try again later."""
-
+    def _back_off(self, reason: str, retry_after: float | None = None) -> None:
         def back_off(job: Job, now: float) -> Job:
-            seconds = pause(job.attempts, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-            with_event = job.with_event(now, RESCUE_PUT_OFF, reason=why)
+            seconds = backoff_seconds(job.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
+            with_event = job.with_event(now, RESCUE_PUT_OFF, reason=reason)
             return with_event.back_off(now, max(seconds, retry_after or 0.0))
 
-        log.info("job %s: rescue put off: %s", self._claim.job.id, why)
+        log.info("job %s: rescue put off: %s", self._claim.job.id, reason)
         self._claim.commit(back_off)
 
 
 @cache
 def _session(sandbox: Origin | None) -> requests.Session:
-    """One for a process: the next picture comes over the connection of the last one."""
+    """One session for the process, so that downloads reuse connections."""
     return outbound.new_session(sandbox)
 
 
-def _kept(key: str, path: Path, got: download.Download, role: Role) -> MediaFile:
-    known = measure.known(path, got.content_type)
+def _media_file(key: str, path: Path, downloaded: download.Download, role: Role) -> MediaFile:
+    dimensions = sniff.dimensions(path, downloaded.content_type)
     return MediaFile(
         key=key,
-        content_type=got.content_type,
-        bytes=got.bytes,
-        sha256=got.sha256,
-        width=known.width,
-        height=known.height,
-        seconds=known.seconds,
+        content_type=downloaded.content_type,
+        bytes=downloaded.bytes,
+        sha256=downloaded.sha256,
+        width=dimensions.width,
+        height=dimensions.height,
+        seconds=dimensions.seconds,
         role=role,
     )

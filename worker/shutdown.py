@@ -1,4 +1,4 @@
-"""Shutdown within the time a platform gives: finish, hand back, exit."""
+"""Shutdown within the time that a platform gives: finish, release, exit."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from typing import NoReturn
 from jobs.observability import setup
 from worker.claim import Claim, Claims
 
-# A platform kills what has not stopped after 30 s.
+# Platforms send SIGKILL 30 s after SIGTERM.
 FINISH_SECONDS = 15.0
 EXIT_SECONDS = 25.0
 UNWIND_SECONDS = 5.0  # for work whose connections were cut
@@ -20,32 +20,35 @@ log = logging.getLogger(__name__)
 
 
 class Shutdown:
-    """Tells the threads of a process to stop, and sees to it that the process ends."""
+    """Stop the threads of a process, and make sure that the process ends."""
 
     def __init__(self, claims: Claims) -> None:
         self.requested = threading.Event()
         self._claims = claims
 
     def begin(self) -> None:
-        """Nothing new is begun; what is under way has some seconds to finish."""
+        """Start nothing new; work under way has FINISH_SECONDS."""
         self.requested.set()
-        _later(FINISH_SECONDS, self.hand_back)
-        # Redis may be away, and RQ waits for it to say good-bye; the leases tell the others.
-        _later(EXIT_SECONDS, lambda: os._exit(0))
+        _run_later(FINISH_SECONDS, self.release_claims)
+        # RQ may wait for Redis before it exits; leases that run out inform the other workers.
+        _run_later(EXIT_SECONDS, lambda: os._exit(0))
 
-    def hand_back(self) -> None:
-        """Give all unfinished work to the other workers."""
+    def release_claims(self) -> None:
+        """Release all unfinished work to other workers."""
         for claim in self._claims.all():
-            claim.hand_back()
+            claim.release()
 
-    def because_of(self, hung: list[Claim]) -> NoReturn:
-        """Leave a thread that nothing else can end, and exit: the platform starts us again."""
+    def exit_hung(self, hung: list[Claim]) -> NoReturn:
+        """Release the other claims and exit: nothing else ends a hung thread.
+
+        The platform starts the process again.
+        """
         self.requested.set()
         for claim in hung:
             log.critical("job %s: its work hangs, so this process exits", claim.job.id)
         others = set(self._claims.all()) - set(hung)
         for claim in others:
-            claim.hand_back()
+            claim.release()
         until = time.monotonic() + UNWIND_SECONDS
         while others & set(self._claims.all()) and time.monotonic() < until:
             time.sleep(TICK_SECONDS)
@@ -53,7 +56,7 @@ class Shutdown:
         os._exit(1)
 
 
-def _later(seconds: float, act: Callable[[], None]) -> None:
-    timer = threading.Timer(seconds, act)
+def _run_later(seconds: float, action: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, action)
     timer.daemon = True
     timer.start()

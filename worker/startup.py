@@ -1,31 +1,55 @@
-"""The services of this process, handed to every task."""
+"""Start of a background process: services, logs, a storage check, a watchdog of the interpreter."""
 
+import faulthandler
 import logging
 import os
 import sys
+import threading
+import time
 from functools import cache
 
-from jobs import services
 from jobs.config import settings
 from jobs.errors import FluxkeepError
 from jobs.observability import setup
+from jobs.services import Services, for_background
 from jobs.storage.opening import prove
+
+INTERPRETER_HUNG_SECONDS = 120.0
+WATCHDOG_RENEWALS = 12  # within that time
+
+log = logging.getLogger(__name__)
 
 
 @cache
-def get() -> services.Services:
-    """Raises InvalidSettings when the process cannot do its work."""
-    return services.for_background(settings.load())
+def services() -> Services:
+    """The services of this process. Raises InvalidSettings."""
+    return for_background(settings.load())
 
 
-def start(process: str) -> services.Services:
-    """The services with logging set up; stops the process with one sentence when that fails."""
+def start(process: str) -> Services:
+    """Set up logs and services; exit with a one-line message when that fails."""
     os.umask(0o077)  # media are for this user alone
     try:
-        wired = get()
-        setup.set_up(wired.settings, process)
-        prove(wired.settings.storage_url, wired.settings.media_options)
+        found = services()
+        setup.set_up(found.settings, process)
+        prove(found.settings.storage_url, found.settings.media_options)
     except FluxkeepError as error:
         sys.exit(f"Fluxkeep cannot start: {error}")
-    logging.getLogger(__name__).info("started")
-    return wired
+    exit_when_interpreter_hangs()
+    log.info("started")
+    return found
+
+
+def exit_when_interpreter_hangs(seconds: float = INTERPRETER_HUNG_SECONDS) -> None:
+    """Exit with a traceback when no Python code has run for so long.
+
+    C code that holds the GIL stops every thread, as a page fault on a disk that hangs does.
+    faulthandler waits without the GIL. The platform starts the process again.
+    """
+
+    def renew() -> None:
+        while True:
+            faulthandler.dump_traceback_later(seconds, exit=True)
+            time.sleep(seconds / WATCHDOG_RENEWALS)
+
+    threading.Thread(target=renew, name="interpreter watchdog", daemon=True).start()

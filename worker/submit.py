@@ -1,7 +1,7 @@
 """Submit a job to BFL and record the outcome.
 
-A job that BFL certainly did not take goes back into the queue. A job that BFL may have taken is
-unconfirmed until BFL calls back: no generation is paid twice without a line on the timeline.
+A job that BFL certainly did not accept goes back into the queue. A job that BFL may have accepted
+is unconfirmed until BFL calls back: no generation is paid twice without a timeline event.
 """
 
 import logging
@@ -19,38 +19,38 @@ from jobs.job import Job
 from jobs.net import strict_json, watchdog
 from jobs.report import Failure, Taken
 from jobs.services import Services
-from jobs.store.submission_queue import ALL_MODELS, PROBE_SECONDS
-from worker.backoff import pause
+from jobs.store.submission_queue import EVERYTHING, PROBE_SECONDS
+from worker.backoff import backoff_seconds
 from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, Claim
 
-ANSWER_SECONDS = 20.0  # less than a platform gives a process to end
-UPLOAD_BYTES_PER_SECOND = 250_000  # a slow uplink's pace, for inputs with pictures
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
+ANSWER_SECONDS = 20.0  # less than a platform waits before SIGKILL
+UPLOAD_BYTES_PER_SECOND = 250_000  # a slow uplink, for inputs with pictures
+BACKOFF_MIN_SECONDS = 1.0
+BACKOFF_MAX_SECONDS = 60.0
 
 BUSY = "BFL says that too many tasks are active"
-TAKEN = range(200, 300)
-REFUSALS = range(400, 500)
-OWN_ERROR = 500  # the one error that may be about this job alone
+ACCEPTED = range(200, 300)
+CLIENT_ERRORS = range(400, 500)
+INTERNAL_ERROR = 500  # may be caused by this job alone; 502 to 504 are outages
 
 log = logging.getLogger(__name__)
 
 
 def submit_job(services: Services, claim: Claim) -> None:
-    """Submit a job that has just been given a slot; its lease runs meanwhile."""
-    watchdog.current.set(watchdog.Wire())  # nothing of this one has left yet
+    """Submit a job that was just admitted to a slot, and record the outcome."""
+    watchdog.current.set(watchdog.Wire())  # nothing was sent yet
     body = services.store.submission(claim.job.id)
     if body is None:
-        services.submission_queue.release_probes(claim.probes)
-        _fail(claim, Failure("input_lost", "what was to be submitted is gone"))
+        services.submission_queue.release(claim.probes)
+        _fail(claim, Failure("input_lost", "the input of this submission is gone"))
         return
-    claim.allow(LEAST_SECONDS)  # a draft may have to be read from a bucket
+    claim.allow_silence(LEAST_SECONDS)  # a draft may have to be read from a bucket
     _send(services, claim, body)
     _enqueue_next(services)
 
 
 def answer_seconds(body: bytes) -> float:
-    """The longest that BFL may take to receive and answer a submission."""
+    """Timeout of a submission, upload included."""
     return ANSWER_SECONDS + len(body) / UPLOAD_BYTES_PER_SECOND
 
 
@@ -68,137 +68,145 @@ def _send(services: Services, claim: Claim, body: bytes) -> None:
 
 
 def _enqueue_next(services: Services) -> None:
-    """RQ jobs are used up while a circuit is open; after it each submission enqueues the next."""
+    """Write an RQ job for the next submission: while a circuit was open, RQ jobs were used up."""
     if found := services.submission_queue.next(only_look=True):
         services.store.enqueue([found.job_id])
 
 
 def requeue_unsent(services: Services, claim: Claim, kind: str) -> None:
-    """An unexpected error of ours before anything was sent: others go first."""
-    Submission(services, claim).requeue_last(f"unforeseen {kind}, before anything was sent")
+    """Requeue a job last after an unexpected error before anything was sent."""
+    Submission(services, claim).requeue_last(f"unexpected {kind}, before anything was sent")
 
 
 class Submission:
-    """One worker's attempt to submit one job."""
+    """One attempt to submit one job."""
 
     def __init__(self, services: Services, claim: Claim) -> None:
         self._services = services
         self._claim = claim
         self._model = claim.job.model or ""
-        self._calls = services.settings.bfl_reaches_us and self._model not in services.strict_models
+        self._has_webhook = (
+            services.settings.bfl_reaches_us and self._model not in services.strict_models
+        )
 
     def send(self, given: Mapping[str, Any]) -> None:
         """POST the input, and record the outcome."""
         try:
             answer = self._post(given)
         except ConnectionFailed as error:
-            self._wait(ALL_MODELS, f"BFL cannot be reached: {error}", self._backoff(ALL_MODELS))
+            self._requeue(EVERYTHING, f"BFL cannot be reached: {error}", self._backoff(EVERYTHING))
         except TransferFailed as error:
-            self._unanswered(f"no answer from BFL: {error}")
+            self._await_confirmation(f"no answer from BFL: {error}")
         else:
-            self._understand(answer)
+            self._handle_answer(answer)
 
     def _post(self, given: Mapping[str, Any]) -> Answer:
-        """BFL's answer; a model that refuses the webhook is asked once more without."""
+        """Post the input; once more without the webhook if the model refuses it."""
         answer = self._post_once(dialect.body(given, self._webhook()))
-        if self._calls and answer.status in REFUSALS and dialect.refuses_webhook(answer.body):
+        if (
+            self._has_webhook
+            and answer.status in CLIENT_ERRORS
+            and dialect.refuses_webhook(answer.body)
+        ):
             self._services.strict_models.remember(self._model)
-            self._calls = False
+            self._has_webhook = False
             answer = self._post_once(dialect.body(given, None))
         return answer
 
     def _post_once(self, body: bytes) -> Answer:
         origin = self._services.origin_of(self._claim.job)
         seconds = answer_seconds(body)
-        self._claim.allow(seconds + PROGRESS_SECONDS)
+        self._claim.allow_silence(seconds + PROGRESS_SECONDS)
         return self._services.api.submitted(origin, self._model, body, seconds)
 
     def _webhook(self) -> Webhook | None:
-        if not self._calls:
+        if not self._has_webhook:
             return None
         job, tokens = self._claim.job, self._services.tokens
         url = f"{self._services.base_url(job)}/webhooks/bfl/{tokens.sign(job.id)}"
         return Webhook(url, tokens.secret(job.id))
 
-    def _understand(self, answer: Answer) -> None:
-        if answer.status in TAKEN:
-            self._taken(answer)
+    def _handle_answer(self, answer: Answer) -> None:
+        if answer.status in ACCEPTED:
+            self._accept(answer)
         elif reason := account.REASONS.get(answer.status):
-            self._of_the_account(reason)
+            self._requeue_for_account(reason)
         elif answer.status == dialect.TOO_MANY:
-            self._wait(self._model, BUSY, self._backoff(self._model, answer.retry_after))
-        elif answer.status in REFUSALS and answer.status != dialect.TIMED_OUT:
+            self._requeue(self._model, BUSY, self._backoff(self._model, answer.retry_after))
+        elif answer.status in CLIENT_ERRORS and answer.status != dialect.TIMED_OUT:
             self._refuse(dialect.refusal(answer.status, answer.body))
         else:
-            self._failed(answer)
+            self._back_off(answer)
 
-    def _taken(self, answer: Answer) -> None:
+    def _accept(self, answer: Answer) -> None:
         try:
             task = dialect.taken(answer.body)
         except InvalidReport:
             self._refuse(dialect.without_task(self._model))
             return
         self._record(dialect.within(task, self._services.trust))
-        self._settle()
+        self._update_circuits()
 
     def _refuse(self, failure: Failure) -> None:
-        self._settle()
+        self._update_circuits()
         _fail(self._claim, failure)
 
     def _record(self, task: Taken) -> None:
-        """Write without the fence: BFL has the task, whichever worker holds the job by now."""
-        timeouts, calls = self._services.settings.timeouts, self._calls
+        """Record the task without the fencing token: BFL has it, whoever holds the job now."""
+        timeouts, calls = self._services.settings.timeouts, self._has_webhook
 
         def confirm(job: Job | None, now: float) -> Job | None:
             return submission.confirm(job, now, task, timeouts, calls=calls) if job else None
 
-        # If Redis is lost now, this line is the only trace of a task that is paid for.
-        log.info("job %s: BFL took it as task %s", self._claim.job.id, task.task_id)
-        self._services.store.update(self._claim.job.id, confirm)
+        # If Redis is lost now, this line is the only trace of a paid task.
+        log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
+        self._services.store.change(self._claim.job.id, confirm)
 
-    def _of_the_account(self, reason: str) -> None:
+    def _requeue_for_account(self, reason: str) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.
 
-        The job goes last, so that another one probes next, unless the account is to blame.
+        The job goes last, so that another one probes next, unless the account is the cause.
         """
         standing = account.standing(self._services.api)
-        scope = self._model if standing is Standing.GOOD else ALL_MODELS
-        self._wait(scope, reason, PROBE_SECONDS, last=standing is not Standing.BAD)
+        scope = self._model if standing is Standing.GOOD else EVERYTHING
+        self._requeue(scope, reason, PROBE_SECONDS, last=standing is not Standing.BAD)
 
-    def _failed(self, answer: Answer) -> None:
-        """An error of BFL's (5xx, 408): open the model's circuit, submit again later."""
-        reason, counts = f"BFL answered {answer.status}", answer.status == OWN_ERROR
-        timeouts, calls = self._services.settings.timeouts, self._calls
-        self._outage(reason, answer.retry_after)
+    def _back_off(self, answer: Answer) -> None:
+        """After a server error (5xx, 408): open the model's circuit, submit again later."""
+        reason, counts = f"BFL answered {answer.status}", answer.status == INTERNAL_ERROR
+        timeouts, calls = self._services.settings.timeouts, self._has_webhook
+        self._open_circuit(reason, answer.retry_after)
         self._claim.commit(
             lambda job, now: submission.back_off(
                 job, now, reason, timeouts, calls=calls, counts=counts
             )
         )
 
-    def _unanswered(self, reason: str) -> None:
-        """BFL may have the task: open the model's circuit, wait for BFL's callback."""
-        timeouts, calls = self._services.settings.timeouts, self._calls
-        self._outage(reason)
+    def _await_confirmation(self, reason: str) -> None:
+        """After a timeout: open the model's circuit, wait for BFL's callback."""
+        timeouts, calls = self._services.settings.timeouts, self._has_webhook
+        self._open_circuit(reason)
         self._claim.commit(
             lambda job, now: submission.await_confirmation(job, now, reason, timeouts, calls=calls)
         )
 
-    def _outage(self, reason: str, retry_after: float | None = None) -> None:
+    def _open_circuit(self, reason: str, retry_after: float | None = None) -> None:
         log.warning("job %s: unconfirmed: %s", self._claim.job.id, reason)
-        self._settle(self._model, reason, self._backoff(self._model, retry_after))
+        self._update_circuits(self._model, reason, self._backoff(self._model, retry_after))
 
     def requeue_last(self, reason: str) -> None:
-        self._wait(self._model, reason, self._backoff(self._model), last=True)
+        self._requeue(self._model, reason, self._backoff(self._model), last=True)
 
-    def _wait(self, scope: str, reason: str, seconds: float, *, last: bool = False) -> None:
-        """Open a circuit: all jobs in its scope wait for the same reason."""
-        self._settle(scope, reason, seconds)
+    def _requeue(self, scope: str, reason: str, seconds: float, *, last: bool = False) -> None:
+        """Open a circuit for all jobs of the scope, and requeue this one."""
+        self._update_circuits(scope, reason, seconds)
         self._claim.commit(lambda job, now: submission.requeue(job, now, reason, last=last))
 
-    def _settle(self, scope: str | None = None, reason: str = "", seconds: float = 0.0) -> None:
-        """Close the circuits that this job has probed, except for the one that it opens anew."""
-        self._services.submission_queue.close_circuits(
+    def _update_circuits(
+        self, scope: str | None = None, reason: str = "", seconds: float = 0.0
+    ) -> None:
+        """Close the circuits that this job probed; open the one of `scope`."""
+        self._services.submission_queue.resume(
             [probe for probe in self._claim.probes if probe != scope]
         )
         if scope:
@@ -214,8 +222,8 @@ class Submission:
             ),
             0,
         )
-        longer = pause(attempts, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-        return max(longer, retry_after or 0.0)
+        seconds = backoff_seconds(attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
+        return max(seconds, retry_after or 0.0)
 
 
 def _fail(claim: Claim, failure: Failure) -> None:

@@ -1,4 +1,4 @@
-"""`python -m worker.sweep`: looks after the jobs that are due, oldest first."""
+"""`python -m worker.sweep`: check the jobs that are due, oldest first."""
 
 import logging
 import signal
@@ -14,36 +14,39 @@ from jobs.job import Job
 from jobs.services import Services
 from jobs.store.results import Due
 from worker import cleanup, startup
-from worker.claim import POISONED_FOR_SECONDS
+from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.notifications import dispatcher
-from worker.superseded import Leftovers
+from worker.superseded_objects import SupersededObjects
 
 SWEEP_EVERY_SECONDS = 5.0
-LEAST_PAUSE_SECONDS = 0.5
+PAUSE_MIN_SECONDS = 0.5
 BATCH = 500
-LEAVE_SECONDS = 20.0  # all together: a PaaS kills what has not stopped after 30 s
+JOIN_SECONDS = 20.0  # for all threads: platforms send SIGKILL 30 s after SIGTERM
 
 log = logging.getLogger(__name__)
-Tell = Callable[[Job], None]
+OnEnded = Callable[[Job], None]
 
 
-def _nobody(_job: Job) -> None:
-    """Is told."""
+def _ignore(_job: Job) -> None:
+    pass
 
 
 def main() -> int:
     services, stop = startup.start("sweep"), _stop_on_signals()
-    leftovers = Leftovers(services)
-    starts = (dispatcher.start, cleanup.start)
-    beside = [leftovers.start(stop), *(start(services, stop) for start in starts)]
-    run(services, stop, leftovers.add)
-    _see_off(beside)
+    superseded = SupersededObjects(services)
+    threads = [
+        superseded.start(stop),
+        dispatcher.start(services, stop),
+        cleanup.start(services, stop),
+    ]
+    run(services, stop, superseded.add)
+    _join(threads)
     return 0
 
 
-def _see_off(threads: list[threading.Thread]) -> None:
-    """A storage that hangs may keep one longer: it is cut off."""
-    until = time.monotonic() + LEAVE_SECONDS
+def _join(threads: list[threading.Thread]) -> None:
+    """Wait for the threads; one that a storage blocks for longer ends with the process."""
+    until = time.monotonic() + JOIN_SECONDS
     for thread in threads:
         thread.join(max(until - time.monotonic(), 0))
 
@@ -51,68 +54,68 @@ def _see_off(threads: list[threading.Thread]) -> None:
 def _stop_on_signals() -> threading.Event:
     stop = threading.Event()
 
-    def tell(_signal: int, _frame: FrameType | None) -> None:
+    def handle(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, tell)
+        signal.signal(number, handle)
     return stop
 
 
-def run(services: Services, stop: threading.Event, ended: Tell) -> None:
-    """Sweep until told to stop; an outage of Redis is sat out."""
+def run(services: Services, stop: threading.Event, on_ended: OnEnded) -> None:
+    """Sweep until `stop` is set, through outages of Redis too."""
     pause = 0.0
     while not stop.wait(pause):
         try:
-            pause = sweep(services, ended)
+            pause = sweep(services, on_ended)
         except StoreUnavailable as error:
             log.warning("%s", error)
             pause = SWEEP_EVERY_SECONDS
 
 
-def sweep(services: Services, ended: Tell = _nobody) -> float:
-    """Look at every job that is due; returns the seconds until the next one may be.
+def sweep(services: Services, on_ended: OnEnded = _ignore) -> float:
+    """Check every job that is due; return the seconds until the next sweep.
 
-    Nothing in here waits for the storage.
+    Calls no storage, which could block.
     """
     due = services.store.due(BATCH)
     for job_id in due.ids:
-        _look_after(services, job_id, ended)
-    services.submission_queue.close_idle_circuits()
-    services.store.enqueue(due.without_rq_job or _next_in_line(services, due))
+        _check(services, job_id, on_ended)
+    services.submission_queue.tidy()
+    services.store.hint(due.unhinted or _next_submission(services, due))
     services.metrics.record_heartbeat("sweep")
     services.time_series.sample()
     if due.ids:
-        return LEAST_PAUSE_SECONDS
+        return PAUSE_MIN_SECONDS
     until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now
-    return min(max(until_next, LEAST_PAUSE_SECONDS), SWEEP_EVERY_SECONDS)
+    return min(max(until_next, PAUSE_MIN_SECONDS), SWEEP_EVERY_SECONDS)
 
 
-def _next_in_line(services: Services, due: Due) -> tuple[str, ...]:
-    """A pause may be over, or the hint for a slot that was given back may be lost.
+def _next_submission(services: Services, due: Due) -> tuple[str, ...]:
+    """The next submission, if no RQ job is queued: a circuit's time may be over.
 
-    Any entry will do: whoever works on it looks at the line as well.
+    Any RQ job will do: it makes a worker process everything that waits.
     """
     found = None if due.rq_jobs else services.submission_queue.next(only_look=True)
     return (found.job_id,) if found else ()
 
 
-def _look_after(services: Services, job_id: str, ended: Tell) -> None:
-    """The same for a job that nothing was foreseen for: it must not stop the others."""
+def _check(services: Services, job_id: str, on_ended: OnEnded) -> None:
+    """Check one job; postpone it after an unexpected error, so that it does not stop the others."""
     try:
-        look_after(services, job_id, ended)
+        check_job(services, job_id, on_ended)
     except StoreUnavailable:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is about this job alone
-        services.store.postpone(job_id, POISONED_FOR_SECONDS)
-        # Its text could hold what was sent.
+    except Exception as error:  # noqa: BLE001 - it concerns this job alone
+        services.store.postpone(job_id, UNREADABLE_POSTPONED_SECONDS)
+        # Its text is not logged: it may hold secrets.
         log.error("job %s: unexpected %s. Put off.", job_id, type(error).__name__)  # noqa: TRY400
 
 
-def look_after(services: Services, job_id: str, ended: Tell = _nobody) -> None:
-    """Take the next step with one due job; a broken one is put off and stops nobody else.
+def check_job(services: Services, job_id: str, on_ended: OnEnded = _ignore) -> None:
+    """Apply the next step to one due job; postpone it if its record cannot be read.
 
-    `ended` is told of a job, as it was, whose deadline has passed.
+    `on_ended` gets a job whose deadline has passed, as it was before.
     """
     timeouts, calls = services.settings.timeouts, services.settings.bfl_reaches_us
 
@@ -122,14 +125,14 @@ def look_after(services: Services, job_id: str, ended: Tell = _nobody) -> None:
     try:
         change = services.store.update(job_id, step)
     except UnreadableRecord as error:
-        services.store.postpone(job_id, POISONED_FOR_SECONDS)
+        services.store.postpone(job_id, UNREADABLE_POSTPONED_SECONDS)
         log.error("job %s: %s Put off.", job_id, error)  # noqa: TRY400 - the trace says no more
         return
     if change.before is None:
         services.store.remove_due(job_id)
     elif change.written and change.after and change.after.status.terminal:
         log.warning("job %s: %s, its deadline has passed", job_id, change.after.status)
-        ended(change.before)
+        on_ended(change.before)
 
 
 if __name__ == "__main__":

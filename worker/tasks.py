@@ -9,9 +9,9 @@ from worker.dispatcher import Dispatcher
 @cache
 def dispatcher() -> Dispatcher:
     """The dispatcher of this process."""
-    return Dispatcher(startup.get())
+    return Dispatcher(startup.services())
 
 
-def attend(_job_id: str) -> None:
-    """Do what waits: the record says what that is, and which job comes first."""
+def process_waiting_jobs(_job_id: str) -> None:
+    """Process all waiting jobs: which one is the most urgent is decided when a thread is free."""
     dispatcher().drain()

@@ -1,4 +1,4 @@
-"""Thumbnails of stored pictures, drawn when no worker has anything more urgent to do."""
+"""Thumbnails of stored images, made when no job waits."""
 
 import hashlib
 import logging
@@ -19,13 +19,12 @@ from jobs.storage.base import thumbnail_key
 from worker.formats import image
 
 CONTENT_TYPE = "image/webp"
-# Of one job; what is left then, of many files that are hard to draw, has no thumbnails.
-JOB_SECONDS = 30.0
-WALL_SECONDS = 30.0  # a picture has ten seconds of CPU, which may be a busy one
+JOB_SECONDS = 30.0  # files that are left then have no thumbnail
+WALL_SECONDS = 30.0  # for one image; the child limits its CPU time to 10 s
 TICK_SECONDS = 0.2
 ORIGINAL_MAX_BYTES = 128 * 2**20  # a bucket's objects have to be fetched again
-# Not by its own limits: a platform that stops every process, or a machine without memory.
-ENDED_FROM_OUTSIDE = (-signal.SIGTERM, -signal.SIGKILL)
+# By a platform that stops every process, or by the OOM killer; not by limits of the child.
+KILLED_FROM_OUTSIDE = (-signal.SIGTERM, -signal.SIGKILL)
 
 _ROOT = Path(__file__).parents[1]
 _NEVER = threading.Event()
@@ -39,8 +38,7 @@ class Thumbnail:
     width: int
     height: int
 
-    def kept(self, key: str) -> MediaFile:
-        """Its record once it is stored under a key."""
+    def media_file(self, key: str) -> MediaFile:
         return MediaFile(
             key=key,
             content_type=CONTENT_TYPE,
@@ -51,12 +49,12 @@ class Thumbnail:
         )
 
 
-def draw_next(services: Services, stop: threading.Event = _NEVER) -> bool:
-    """Draw for the stored job that waits longest; returns whether there was one."""
+def process_next(services: Services, stop: threading.Event = _NEVER) -> bool:
+    """Make the thumbnails of the job that waits longest; return whether there was one."""
     job_id = services.store.due_thumbnails()
     if job_id is None or stop.is_set() or _is_anything_urgent(services):
         return False
-    draw(services, job_id, stop)
+    process_job(services, job_id, stop)
     return True
 
 
@@ -64,8 +62,8 @@ def _is_anything_urgent(services: Services) -> bool:
     return bool(services.store.most_urgent() or services.submission_queue.next(only_look=True))
 
 
-def draw(services: Services, job_id: str, stop: threading.Event = _NEVER) -> None:
-    """Take one job, unless another worker was quicker. What fails is tried again later."""
+def process_job(services: Services, job_id: str, stop: threading.Event = _NEVER) -> None:
+    """Make the thumbnails of one job, unless another worker has it; back off after errors."""
     try:
         change = services.store.update(job_id, lambda job, now: job and thumbnails.taken(job, now))
         job = change.after
@@ -83,21 +81,21 @@ def draw(services: Services, job_id: str, stop: threading.Event = _NEVER) -> Non
 
 
 def _complete(services: Services, job: Job, stop: threading.Event) -> None:
-    """Thumbnails, then sidecars, and only then it is done: any step may be the last."""
-    is_done = _draw_all(services, job, stop)
+    """Make thumbnails, rewrite sidecars, then record that it is done: any step may be the last."""
+    is_done = _make_all(services, job, stop)
     sidecars.keep_true(services.store, services.media, job.id)
     step = thumbnails.finished if is_done else thumbnails.left
     services.store.update(job.id, lambda job, now: job and step(job, now))
 
 
-def _draw_all(services: Services, job: Job, stop: threading.Event) -> bool:
-    """False when something more urgent came up after one of them."""
+def _make_all(services: Services, job: Job, stop: threading.Event) -> bool:
+    """Make each missing thumbnail; False when a job came that is more urgent."""
     until = time.monotonic() + JOB_SECONDS
     for n, file in enumerate(filter(_needs_thumbnail, job.kept)):
         if n and (stop.is_set() or _is_anything_urgent(services)):
             return False
         if time.monotonic() < until:
-            _draw_one(services, job, file, stop)
+            _make_and_store(services, job, file, stop)
     return True
 
 
@@ -105,18 +103,18 @@ def _needs_thumbnail(file: MediaFile) -> bool:
     return file.is_picture and file.thumbnail is None and file.bytes <= ORIGINAL_MAX_BYTES
 
 
-def _draw_one(services: Services, job: Job, file: MediaFile, stop: threading.Event) -> None:
+def _make_and_store(services: Services, job: Job, file: MediaFile, stop: threading.Event) -> None:
     with services.media.local_copy(file.key) as original:
         made = make(original, file.content_type, stop)
     if made is None:
         log.info("job %s: stored without a thumbnail of %s", job.id, file.key)
         return
-    keep(services, job.id, file, made)
+    store(services, job.id, file, made)
 
 
-def keep(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> None:
-    """Write a thumbnail and put it on record; a job forgotten meanwhile has none."""
-    small = made.kept(thumbnail_key(file.key))
+def store(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> None:
+    """Write a thumbnail and record it; remove it again if the job was deleted meanwhile."""
+    small = made.media_file(thumbnail_key(file.key))
     services.media.write(small.key, made.body)
     change = services.store.update(
         job_id, lambda job, _now: job and thumbnails.completed(job, file, small)
@@ -126,20 +124,19 @@ def keep(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> N
 
 
 def make(path: Path, content_type: str, stop: threading.Event = _NEVER) -> Thumbnail | None:
-    """Draw a picture small.
+    """Make a thumbnail; None for a film, or (logged) for an image that cannot be decoded.
 
-    None, and a line in the log, for a picture of which none can be drawn; None for a film. Raises
-    OSError when the original cannot be opened or the child was ended from outside.
+    Raises OSError when the original cannot be opened or the child was killed from outside.
     """
     if not content_type.startswith("image/"):
         return None
-    drawn = _drawn(path, content_type, stop)
-    size = image.size(drawn, CONTENT_TYPE)
-    return Thumbnail(drawn, *size) if size else None
+    body = _run_child(path, content_type, stop)
+    size = image.size(body, CONTENT_TYPE)
+    return Thumbnail(body, *size) if size else None
 
 
-def _drawn(path: Path, content_type: str, stop: threading.Event) -> bytes:
-    """The bytes of a thumbnail; none when it cannot be drawn."""
+def _run_child(path: Path, content_type: str, stop: threading.Event) -> bytes:
+    """The bytes of the thumbnail; empty when the image cannot be decoded."""
     with path.open("rb") as original:
         child = subprocess.Popen(
             [sys.executable, "-m", "worker.thumbnail_child", content_type],
@@ -150,8 +147,8 @@ def _drawn(path: Path, content_type: str, stop: threading.Event) -> bytes:
             env={},
         )
     with child:
-        body, reason = _outcome(child, stop)
-    if child.returncode in ENDED_FROM_OUTSIDE:
+        body, reason = _communicate(child, stop)
+    if child.returncode in KILLED_FROM_OUTSIDE:
         raise InterruptedError
     if child.returncode:
         ending = signal.strsignal(-child.returncode) if child.returncode < 0 else None
@@ -160,8 +157,8 @@ def _drawn(path: Path, content_type: str, stop: threading.Event) -> bytes:
     return body
 
 
-def _outcome(child: subprocess.Popen[bytes], stop: threading.Event) -> tuple[bytes, str]:
-    """Output and error of the child, which ends in time, or when this process is told to stop."""
+def _communicate(child: subprocess.Popen[bytes], stop: threading.Event) -> tuple[bytes, str]:
+    """Standard output and error of the child, which is ended at its time limit or at `stop`."""
     until = time.monotonic() + WALL_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""RQ's SimpleWorker, with heartbeats while a task runs and an end within a platform's limits."""
+"""RQ SimpleWorker with heartbeats while a task runs, and a bounded shutdown."""
 
 import logging
 import time
@@ -18,14 +18,13 @@ from worker.dispatcher import Dispatcher
 WORKER_TTL_SECONDS = 30
 MAINTENANCE_SECONDS = 15
 MONITORING_SECONDS = 5
-# RQ calls a task abandoned when nothing was heard of it for so long.
-SILENCE_SECONDS = MONITORING_SECONDS + 60
+TASK_HEARTBEAT_TTL_SECONDS = MONITORING_SECONDS + 60  # then RQ calls the task abandoned
 
 log = logging.getLogger(__name__)
 
 
 class RescueWorker(SimpleWorker):
-    """Works on one queue; the dispatcher's threads do the work."""
+    """Worker of one queue; the threads of the dispatcher do the work."""
 
     def __init__(self, services: Services, dispatcher: Dispatcher) -> None:
         super().__init__(
@@ -37,54 +36,54 @@ class RescueWorker(SimpleWorker):
             job_monitoring_interval=MONITORING_SECONDS,
             log_job_description=False,
         )
-        self._pulse = services.metrics
+        self._metrics = services.metrics
         self._dispatcher = dispatcher
-        self._beat_at = 0.0
-        dispatcher.is_kept_from_polls = self._is_kept_from_polls
+        self._heartbeat_at = 0.0
+        dispatcher.may_poll = self._may_poll
 
     @property
-    def stopping(self) -> bool:
+    def is_stopping(self) -> bool:
         return self._dispatcher.shutdown.requested.is_set()
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         super().heartbeat(timeout, pipeline)
         try:
-            self._pulse.record_heartbeat("worker")
+            self._metrics.record_heartbeat("worker")
         except StoreUnavailable:
-            log.warning("no heartbeat left: Redis does not answer")
+            log.warning("heartbeat failed: Redis does not answer")
 
     def get_heartbeat_ttl(self, job: Job) -> int:  # noqa: ARG002 - RQ's signature
-        """As of RQ's forking worker: SimpleWorker has no heartbeats while a task runs."""
-        return SILENCE_SECONDS
+        """The value of RQ's forking worker: SimpleWorker has no heartbeats while a task runs."""
+        return TASK_HEARTBEAT_TTL_SECONDS
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        self._dispatcher.tick = partial(self._tick, job)
+        self._dispatcher.on_tick = partial(self._maintain, job)
         super().execute_job(job, queue)
 
-    def _tick(self, job: Job) -> None:
-        """What RQ does between two tasks, while one of them runs for long."""
-        if time.monotonic() < self._beat_at:
+    def _maintain(self, job: Job) -> None:
+        """Send heartbeats and run RQ's maintenance while a task runs for long."""
+        if time.monotonic() < self._heartbeat_at:
             return
         try:
             self.maintain_heartbeats(job)
             if self.should_run_maintenance_tasks:
                 self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
         except RedisError as error:
-            log.warning("no heartbeat left: %s", type(error).__name__)
-        self._beat_at = time.monotonic() + MONITORING_SECONDS
+            log.warning("heartbeat failed: %s", type(error).__name__)
+        self._heartbeat_at = time.monotonic() + MONITORING_SECONDS
 
-    def _is_kept_from_polls(self) -> bool:
-        """Of several workers with one thread each, the first is left for rescues."""
+    def _may_poll(self) -> bool:
+        """Of several workers with one thread each, the first is reserved for rescues."""
         if self._dispatcher.size > 1:
-            return False
-        alive = self._pulse.worker_keys()
-        return len(alive) > 1 and alive[0] == self.key
+            return True
+        alive = self._metrics.worker_keys()
+        return len(alive) <= 1 or alive[0] != self.key
 
     def handle_warm_shutdown_request(self) -> None:
-        """SIGTERM or SIGINT: finish, hand back, exit."""
+        """SIGTERM or SIGINT: finish, release, exit."""
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
         self._dispatcher.shutdown.begin()
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """The same signal again: hand back at once."""
-        self._dispatcher.shutdown.hand_back()
+        """The same signal again: release at once."""
+        self._dispatcher.shutdown.release_claims()

@@ -20,7 +20,7 @@ from rq.serializers import JSONSerializer
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 QUEUE_NAME = "fluxkeep"
-TASK = "worker.tasks.attend"
+TASK = "worker.tasks.process_waiting_jobs"
 # A task drains the queue for as long as work comes in; leases and deadlines bound each job.
 TASK_TIMEOUT_SECONDS = 365 * 86400
 FAILURE_TTL_SECONDS = 60

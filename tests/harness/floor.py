@@ -26,9 +26,9 @@ from worker.sweep import sweep
 def one_turn(services: Services) -> bool:
     """One thread of a worker does one piece of work, then draws when nothing else waits."""
     dispatcher = Dispatcher(services)
-    found = dispatcher.work()
+    found = dispatcher.process_next()
     with suppress(StoreUnavailable):
-        while dispatcher.draw():
+        while dispatcher.make_thumbnails():
             pass
     return found
 
@@ -72,9 +72,9 @@ class Floor:
         """A task whose URLs are known and wait for a worker."""
         task = self.finished(**switches)
         self.unclear(task)
-        claim = Claim.take(self.wired.store, task.id, takes_rq_job=True)
+        claim = Claim.acquire(self.wired.store, task.id, takes_rq_job=True)
         assert claim is not None
-        poll.ask(self.wired, claim)
+        poll.poll_job(self.wired, claim)
         assert self.job(task).status is Status.READY
         return task
 

@@ -41,8 +41,8 @@ def ready(store: JobStore, *task_ids: str) -> None:
         ingest.apply_report(store, report, PATIENCE)
 
 
-def taken(store: JobStore, job_id: str = "job") -> Claim:
-    claim = Claim.take(store, job_id)
+def taken(store: Store, job_id: str = "job") -> Claim:
+    claim = Claim.acquire(store, job_id)
     assert claim is not None
     return claim
 
@@ -129,9 +129,9 @@ def test_a_lease_is_renewed_while_its_work_makes_progress(
     ready(store, "job")
     claims, claim = held(store)
     first = lease_of(store)
-    claim.progress()
-    assert claims.tend() == []
-    assert lease_of(store) > first and not claim.lost
+    claim.report_progress()
+    assert claims.check() == []
+    assert lease_of(store) > first and not claim.is_lost
 
 
 def test_a_lease_is_not_renewed_when_nothing_moves(
@@ -141,11 +141,11 @@ def test_a_lease_is_not_renewed_when_nothing_moves(
     ready(store, "job")
     claims, claim = held(store)
     first = lease_of(store)
-    claim.allow(-1.0)
-    assert claims.tend() == [], "its connections are cut, so it may end now"
-    assert lease_of(store) == first and claim.lost
-    claim.allow(-claim_module.HUNG_SECONDS - 1)
-    assert claims.tend() == [claim], "only its process can end it"
+    claim.allow_silence(-1.0)
+    assert claims.check() == [], "its connections are cut, so it may end now"
+    assert lease_of(store) == first and claim.is_lost
+    claim.allow_silence(-claim_module.HUNG_SECONDS - 1)
+    assert claims.check() == [claim], "only its process can end it"
 
 
 def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
@@ -156,19 +156,19 @@ def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
     dies_at = claim.job.expire_at or 0.0
     over = time.monotonic() + dies_at - store.now() + claim_module.AFTER_EXPIRY_SECONDS
     monkeypatch.setattr(claim_module, "PROGRESS_SECONDS", over)
-    claim.progress()
-    claim.tend(over - 1)
-    assert not claim.lost
-    claim.tend(over + 1)
-    assert claim.lost
+    claim.report_progress()
+    claim.check(over - 1)
+    assert not claim.is_lost
+    claim.check(over + 1)
+    assert claim.is_lost
 
 
 def test_a_process_that_was_stopped_judges_nobody_by_the_time_it_missed(store: JobStore) -> None:
     ready(store, "job")
     claims, claim = held(store)
-    claim.allow(-60.0)
-    claims.ticked_at -= 60
-    assert claims.tend() == [] and not claim.lost
+    claim.allow_silence(-60.0)
+    claims.checked_at -= 60
+    assert claims.check() == [] and not claim.is_lost
 
 
 def test_a_worker_whose_work_is_over_renews_nothing(
@@ -179,7 +179,7 @@ def test_a_worker_whose_work_is_over_renews_nothing(
     claims, claim = held(store)
     claims.remove(claim)
     last = lease_of(store)
-    claims.tend()
+    claims.check()
     assert lease_of(store) == last
 
 
@@ -189,8 +189,8 @@ def test_a_worker_learns_that_its_job_was_taken_over(
     monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
     ready(store, "job")
     claims, claim = held(store)
-    store.update("job", with_the_lease_over)
-    assert claims.tend() == [] and claim.lost
+    store.change("job", with_the_lease_over)
+    assert claims.check() == [] and claim.is_lost
 
 
 # A broken record.
@@ -203,6 +203,6 @@ def test_a_broken_record_is_put_off_by_the_worker_that_finds_it(
     redis.set(RECORD_PREFIX + "broken", b"1 {")
     redis.zadd(PENDING_RESCUES, {"broken": 1.0})
     assert store.most_urgent() == "broken"
-    assert Claim.take(store, "broken") is None
+    assert Claim.acquire(store, "broken") is None
     assert store.most_urgent() == "good"
     assert "broken" not in store.due(10).ids

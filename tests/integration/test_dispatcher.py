@@ -58,15 +58,15 @@ def test_a_rescue_comes_before_a_submission_and_a_submission_before_any_poll(
     unknown_to_bfl(floor, POLLS_WAITING)
     at_the_same_score(floor)
     dispatcher = Dispatcher(floor.wired)
-    assert dispatcher.work() and floor.job(rescued).status is Status.STORED
+    assert dispatcher.process_next() and floor.job(rescued).status is Status.STORED
     ours = floor.wired.store.load("ours")
     assert ours and ours.status is Status.QUEUED
-    assert dispatcher.work()
+    assert dispatcher.process_next()
     ours = floor.wired.store.load("ours")
     assert ours and ours.task_id, "the submission is next"
-    assert floor.wired.redis.zcard(PENDING_POLLS) == POLLS_WAITING
-    assert dispatcher.work()
-    assert floor.wired.redis.zcard(PENDING_POLLS) == POLLS_WAITING - 1
+    assert floor.wired.redis.zcard(POLLS) == POLLS_WAITING
+    assert dispatcher.process_next()
+    assert floor.wired.redis.zcard(POLLS) == POLLS_WAITING - 1
 
 
 def test_all_that_waits_is_done_before_the_task_ends_with_one_rq_job_taken_for_each(
@@ -86,7 +86,7 @@ def test_a_claim_takes_one_rq_job_off_the_list_and_leaves_the_others(floor: Floo
         floor.ready()
     redis: Any = floor.wired.redis
     before = redis.llen(QUEUE)
-    assert Dispatcher(floor.wired).work()
+    assert Dispatcher(floor.wired).process_next()
     assert redis.llen(QUEUE) == before - 1
     assert len(redis.keys("rq:job:*")) == before - 1
 
@@ -120,25 +120,25 @@ def test_one_thread_of_several_is_kept_from_polls_and_submissions(floor: Floor) 
     unknown_to_bfl(floor, 10)
     dispatcher = Dispatcher(floor.wired)
     for number in range(dispatcher.size - 1):
-        claim = Claim.take(floor.wired.store, f"expected-{number}")
+        claim = Claim.acquire(floor.wired.store, f"expected-{number}")
         assert claim
         dispatcher.claims.add(claim)
-    assert not dispatcher.work(), "the last thread waits for a rescue"
+    assert not dispatcher.process_next(), "the last thread waits for a rescue"
     task = floor.ready()
-    assert dispatcher.work() and floor.job(task).status is Status.STORED, "which it takes"
+    assert dispatcher.process_next() and floor.job(task).status is Status.STORED, "which it takes"
 
 
 def test_a_worker_that_is_kept_from_polls_still_rescues(floor: Floor) -> None:
     asked, rescued = floor.finished(), floor.ready()
     floor.unclear(asked)
     dispatcher = Dispatcher(floor.wired)
-    dispatcher.is_kept_from_polls = lambda: True
-    assert dispatcher.work() and not dispatcher.work()
+    dispatcher.may_poll = lambda: False
+    assert dispatcher.process_next() and not dispatcher.process_next()
     assert (floor.job(rescued).status, floor.polls(asked)) == (Status.STORED, 0)
 
 
 def crash(floor: Floor, task: Task) -> None:
-    claim = Claim.take(floor.wired.store, task.id)
+    claim = Claim.acquire(floor.wired.store, task.id)
     assert claim is not None
     floor.die_with(claim)
 
@@ -166,10 +166,27 @@ def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
     assert floor.job(task).status is Status.STORED
 
 
+def test_a_process_takes_one_job_at_a_time_with_which_a_worker_died(floor: Floor) -> None:
+    """The jobs that were in the same process do not die again with the one to blame."""
+    suspects = [floor.ready(life=life) for life in (1000, 2000)]
+    for task in suspects:
+        crash(floor, task)
+    dispatcher = Dispatcher(floor.wired)
+    first = Claim.acquire(floor.wired.store, suspects[0].id)
+    assert first is not None
+    dispatcher.claims.add(first)
+    fresh = floor.ready(life=3000)
+    assert dispatcher.process_next() and not dispatcher.process_next()
+    assert floor.job(fresh).status is Status.STORED, "it is the only one beside the first"
+    assert floor.job(suspects[1]).fencing_token < first.job.fencing_token
+    dispatcher.claims.remove(first)
+    assert dispatcher.process_next() and floor.job(suspects[1]).status is Status.STORED
+
+
 def test_a_job_that_its_worker_gave_back_is_no_poison(floor: Floor) -> None:
     task = floor.ready()
     for _ in range(5):
-        claim = Claim.take(floor.wired.store, task.id)
+        claim = Claim.acquire(floor.wired.store, task.id)
         assert claim is not None
         claim.commit(lambda job, now: job.back_off(now, 0.0))
         floor.wired.store.update(task.id, lambda job, now: job and replace(job, next_check_at=now))
@@ -186,7 +203,7 @@ def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
     draining.start()
     wait_for("four downloads", lambda: len(dispatcher.claims.all()) == 4)
     dispatcher.shutdown.requested.set()
-    dispatcher.shutdown.hand_back()
+    dispatcher.shutdown.release_claims()
     draining.join(10)
     assert not draining.is_alive()
     assert {floor.job(task).status for task in tasks} == {Status.READY}

@@ -83,7 +83,7 @@ def test_an_ended_job_is_never_due(wired: Services, redis: Redis, news: ReportKi
 
 def test_a_job_in_hand_is_due_when_its_lease_ends(wired: Services, redis: Redis) -> None:
     heard(wired, ReportKind.READY)
-    claim = Claim.take(wired.store, "job")
+    claim = Claim.acquire(wired.store, "job")
     assert claim is not None and due(redis) == {"job": pytest.approx(claim.job.lease_until)}
     assert claim.job.lease_until == pytest.approx(wired.store.now() + LEASE_SECONDS, abs=2)
     assert redis.zcard(PENDING_RESCUES) == redis.zcard(PENDING_POLLS) == 0
@@ -106,7 +106,7 @@ def test_the_sweep_writes_no_entry_that_rq_has(wired: Services, redis: Redis) ->
 
 def test_the_sweep_takes_over_a_job_whose_worker_has_died(wired: Services, redis: Redis) -> None:
     heard(wired, ReportKind.READY)
-    dead = Claim.take(wired.store, "job")
+    dead = Claim.acquire(wired.store, "job")
     assert dead is not None
 
     def a_lease_later(job: Job | None, now: float) -> Job | None:
@@ -115,12 +115,12 @@ def test_the_sweep_takes_over_a_job_whose_worker_has_died(wired: Services, redis
     wired.store.update("job", a_lease_later)
     sweep(wired)
     assert wired.store.most_urgent() == "job" and "job" in entries(redis)
-    assert Claim.take(wired.store, "job") is not None
+    assert Claim.acquire(wired.store, "job") is not None
 
 
 def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(wired: Services, redis: Redis) -> None:
     heard(wired, ReportKind.READY)
-    assert Claim.take(wired.store, "job") is not None
+    assert Claim.acquire(wired.store, "job") is not None
     redis.zadd(DUE, {"job": 1.0})
     sweep(wired)
     assert wired.store.most_urgent() is None

@@ -29,7 +29,7 @@ from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.line_books import SMALL_MAX, TOTAL_MAX, LineBooks
 from worker.claim import Claim
-from worker.sweep import look_after, sweep
+from worker.sweep import check_job, sweep
 
 ENVIRONMENT = {
     "WEBHOOK_SECRET": "webhook-secret-of-tests",
@@ -252,7 +252,7 @@ class Line(LineBooks):
             return
         moved = {"next_check_at": -1.0, "lease_until": -1.0} | ({"deadline": -1.0} if late else {})
         self._age(job.id, moved)
-        look_after(self.services, job.id)
+        check_job(self.services, job.id)
         assert not (late and job.is_queued) or self.loaded(job.id).status.terminal
         self.sending = [claim for claim in self.sending if claim.job.id != job.id]
 
@@ -283,7 +283,7 @@ class Line(LineBooks):
             self.redis.zrem(f"{QUEUE_PREFIX}{job.model}", job.id)
             self.redis.srem(QUEUES, f"{QUEUE_PREFIX}{job.model}")
             self._age(job.id, {"next_check_at": -1.0})
-            look_after(self.services, job.id)
+            check_job(self.services, job.id)
 
 
 @pytest.fixture

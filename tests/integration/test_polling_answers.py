@@ -123,9 +123,9 @@ def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
 ) -> None:
     task = floor.finished()
     expected(floor, task, own_host=False, origin=GLOBAL)
-    claim = Claim.take(floor.wired.store, task.id)
+    claim = Claim.acquire(floor.wired.store, task.id)
     assert claim is not None
     now = floor.wired.store.now()
     job = replace(claim.job, attempts=attempts, deadline=now + remaining)
     everywhere = poll.is_first_or_last(job, now)
-    assert len(poll.urls_of(floor.wired, job, everywhere=everywhere)) == count
+    assert len(poll.polling_urls(floor.wired, job, everywhere=everywhere)) == count

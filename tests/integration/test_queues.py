@@ -66,11 +66,11 @@ def a_worker_process(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    for cached in (startup.get, tasks.dispatcher):
+    for cached in (startup.services, tasks.dispatcher):
         cached.cache_clear()
     yield
-    startup.get().redis.close()
-    for cached in (startup.get, tasks.dispatcher):
+    startup.services().redis.close()
+    for cached in (startup.services, tasks.dispatcher):
         cached.cache_clear()
 
 

@@ -51,7 +51,7 @@ def floor(
 
 
 def claimed(floor: Floor, task: Task) -> Claim:
-    claim = Claim.take(floor.wired.store, task.id)
+    claim = Claim.acquire(floor.wired.store, task.id)
     assert claim is not None
     return claim
 
@@ -136,7 +136,7 @@ def test_each_file_of_several_is_downloaded_once(floor: Floor) -> None:
 
     def lose() -> None:
         wait_for("the second file", lambda: floor.downloads(task) == 2)
-        claim.cut()
+        claim.abort()
 
     loser = threading.Thread(target=lose)
     loser.start()

@@ -95,7 +95,7 @@ def test_no_update_is_lost_between_writers(store: JobStore) -> None:
 def test_only_one_of_many_workers_gets_a_job(store: JobStore) -> None:
     accepted(store, "job")
     with ThreadPoolExecutor(8) as workers:
-        claims = list(workers.map(lambda _: Claim.take(store, "job"), range(16)))
+        claims = list(workers.map(lambda _: Claim.acquire(store, "job"), range(16)))
     assert len([claim for claim in claims if claim]) == 1
 
 
@@ -124,12 +124,12 @@ def test_a_step_that_changes_nothing_writes_nothing(store: JobStore, redis: Redi
 
 def test_a_claim_on_a_forgotten_job_is_not_good_for_its_namesake(store: JobStore) -> None:
     accepted(store, "job")
-    old = Claim.take(store, "job")
+    old = Claim.acquire(store, "job")
     assert old
     store.delete(old.job)
     store.update("job", lambda _job, now: Job.expected("job", now, PATIENCE), new=True)
     accepted(store, "job")
-    new = Claim.take(store, "job")
+    new = Claim.acquire(store, "job")
     assert new
     with pytest.raises(ClaimLost):
         old.commit(Job.renewed)

@@ -141,7 +141,7 @@ def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
 
 def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(floor: Floor) -> None:
     task = floor.ready()
-    claim = Claim.take(floor.wired.store, task.id)
+    claim = Claim.acquire(floor.wired.store, task.id)
     assert claim is not None
     rescue.rescue(floor.wired, claim)  # and then its worker was killed
     floor.wired.redis.delete(floor.wired.rq_queue.queue_key)
@@ -155,12 +155,12 @@ def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(floor: Floor) -> N
 
 def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(floor: Floor) -> None:
     task = floor.ready()
-    claim = Claim.take(floor.wired.store, task.id)
+    claim = Claim.acquire(floor.wired.store, task.id)
     assert claim is not None
     rescue.rescue(floor.wired, claim)
     job = floor.job(task)
     floor.wired.media.delete(job.media[0].key)
-    floor.wired.store.delete(job)
-    thumbnails.keep(floor.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
+    floor.wired.store.forget(job)
+    thumbnails.store(floor.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     assert [path for path in floor.media_root.rglob("*") if path.is_file()] == []
     assert floor.wired.store.due_thumbnails() is None

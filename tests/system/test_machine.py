@@ -32,7 +32,7 @@ from receiver import create_app
 from tests.harness import RedisServer
 from tests.harness.books import Books
 from worker.claim import Claim
-from worker.sweep import look_after, sweep
+from worker.sweep import check_job, sweep
 
 KEY = {"x-key": "admin-key-of-tests"}
 ENVIRONMENT = {
@@ -129,7 +129,7 @@ class Installation(RuleBasedStateMachine):
     @rule(task_id=IDS)
     def claim(self, task_id: str) -> None:
         before = self.record(task_id)
-        claim = Claim.take(self.store, task_id)
+        claim = Claim.acquire(self.store, task_id)
         assert (claim is not None) is (before is not None and before.work_deadline is not None)
         if claim and before:
             assert claim.job.fencing_token > before.fencing_token
@@ -196,7 +196,7 @@ class Installation(RuleBasedStateMachine):
         """And a sweeper may or may not have seen it already."""
         self.age(task_id, next_check_at=-1.0, deadline=-1.0)
         if seen:
-            look_after(self.services, task_id)
+            check_job(self.services, task_id)
 
     def age(self, task_id: str, **moments: float) -> None:
         """Move these times of an open job to so many seconds from now."""
@@ -227,9 +227,9 @@ class Installation(RuleBasedStateMachine):
     @rule(task_id=IDS)
     def look_twice(self, task_id: str) -> None:
         """Two sweepers found the same job."""
-        look_after(self.services, task_id)
+        check_job(self.services, task_id)
         after = self.record(task_id)
-        look_after(self.services, task_id)
+        check_job(self.services, task_id)
         again = self.record(task_id)
         if after and again:
             assert (again.status, again.fencing_token) == (after.status, after.fencing_token)

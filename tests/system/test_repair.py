@@ -172,7 +172,7 @@ def test_a_file_that_is_back_is_taken_back(archive: Archive, shell: CommandLine)
 def drawn(archive: Archive) -> Job:
     """A job whose thumbnail is kept."""
     job = archive.stored()
-    thumbnails.keep(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
+    thumbnails.store(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     store = archive.services.store
     store.update(job.id, lambda job, now: job and thumbnail_steps.finished(job, now))
     sidecars.keep_true(store, archive.services.media, job.id)

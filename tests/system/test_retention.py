@@ -17,7 +17,7 @@ from tests.harness.archive import Archive, whats
 from tests.harness.patience import wait_for
 from tests.harness.scene import running_scene
 from tests.harness.tcp_proxy import TcpProxy
-from worker.cleanup import BITE, Clearance
+from worker.cleanup import BATCH, RetentionCleanup
 
 WEEK = {"RETAIN_MEDIA_DAYS": "7", "RETAIN_JOBS_DAYS": "30"}
 Open = Callable[..., Archive]
@@ -41,7 +41,7 @@ def opened(
 
 def clear(archive: Archive) -> None:
     """Until nothing is due any more; bounded."""
-    clearance = Clearance(archive.services)
+    clearance = RetentionCleanup(archive.services)
     for _ in range(100):
         if not clearance.step():
             return
@@ -161,16 +161,16 @@ def test_two_sweepers_at_once_do_no_harm(opened: Open) -> None:
 
 def test_a_bite_is_bounded(opened: Open) -> None:
     archive = opened(**WEEK)
-    for _ in range(BITE + 10):
+    for _ in range(BATCH + 10):
         archive.failed(31)
-    clearance = Clearance(archive.services)
+    clearance = RetentionCleanup(archive.services)
     assert clearance.step() and archive.redis.zcard("fluxkeep:ended") == 10
     assert clearance.step() and not clearance.step()
 
 
 def test_who_waits_to_be_told_of_stops_nobody_behind_him(opened: Open) -> None:
     archive = opened(**WEEK)
-    waiting = [archive.failed(40, notify_url="https://app.example") for _ in range(BITE)]
+    waiting = [archive.failed(40, notify_url="https://app.example") for _ in range(BATCH)]
     old = archive.failed(31)
     clear(archive)
     assert archive.job(old) is None and None not in map(archive.job, waiting)
@@ -180,7 +180,7 @@ def test_its_cost_follows_what_is_due_and_not_what_is_kept(opened: Open) -> None
     archive = opened(**WEEK)
     for name in ("ended", "ended:media"):
         archive.redis.zadd(f"fluxkeep:{name}", {f"{name}{n}": 3e9 for n in range(5000)})
-    clearance = Clearance(archive.services)
+    clearance = RetentionCleanup(archive.services)
     clearance.step()
     before = archive.redis.info("stats")["total_commands_processed"]
     assert not clearance.step()
@@ -214,7 +214,7 @@ def test_a_storage_that_refuses_only_postpones(
         archive = Archive.over(redis_server, where | WEEK)
         old, failed = archive.stored(31), archive.failed(31)
         proxy.refuse()
-        clearance = Clearance(archive.services)
+        clearance = RetentionCleanup(archive.services)
         assert not clearance.step()
         assert archive.job(old) == old and archive.job(failed) is None
         proxy.pass_on()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jobs.errors import NotMedia
 from tests.sandbox.formats import JPEGS, MP4, PICTURES, WEBP
 from tests.sandbox.gradient import gradient
-from worker.formats import measure, sniff
+from worker.formats import sniff
 
 JPEG = JPEGS[0]
 PNG = gradient(7)
@@ -27,9 +27,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "file"
 
 
-def is_whole(path: Path, body: bytes, kind: str) -> bool:
+def is_complete(path: Path, body: bytes, kind: str) -> bool:
     path.write_bytes(body)
-    return sniff.is_whole(path, kind)
+    return sniff.is_complete(path, kind)
 
 
 def box(kind: bytes, body: bytes = b"") -> bytes:
@@ -56,10 +56,10 @@ def test_the_type_is_what_the_first_bytes_say(kind: str) -> None:
 
 
 @pytest.mark.parametrize("picture", sorted(PICTURES.iterdir()), ids=lambda path: path.name)
-def test_every_picture_of_the_sandbox_is_whole_and_of_its_type(picture: Path) -> None:
+def test_every_picture_of_the_sandbox_is_complete_and_of_its_type(picture: Path) -> None:
     kind = sniff.content_type(picture.read_bytes()[: sniff.HEAD_BYTES])
     assert kind.endswith(picture.suffix[1:])
-    assert sniff.is_whole(picture, kind)
+    assert sniff.is_complete(picture, kind)
 
 
 @pytest.mark.parametrize(
@@ -101,53 +101,53 @@ def test_any_bytes_have_a_known_type_or_none(head: bytes) -> None:
 
 
 @KINDS
-def test_a_whole_file_is_whole(path: Path, kind: str) -> None:
-    assert is_whole(path, FORMATS[kind], kind)
+def test_a_whole_file_is_complete(path: Path, kind: str) -> None:
+    assert is_complete(path, FORMATS[kind], kind)
 
 
 @KINDS
 def test_a_file_that_breaks_off_is_not(path: Path, kind: str) -> None:
     body = FORMATS[kind]
     for length in (16, 30, len(body) // 3, len(body) // 2, len(body) - 5, len(body) - 1):
-        assert not is_whole(path, body[:length], kind), length
+        assert not is_complete(path, body[:length], kind), length
 
 
 def test_a_thumbnail_inside_a_jpeg_is_not_its_end(path: Path) -> None:
     exif = b"Exif\0\0" + JPEGS[1]
     segment = b"\xff\xe1" + (2 + len(exif)).to_bytes(2, "big") + exif
     body = JPEG[:2] + segment + JPEG[2:]
-    assert is_whole(path, body, "image/jpeg")
-    assert not is_whole(path, body[:-2000], "image/jpeg")
+    assert is_complete(path, body, "image/jpeg")
+    assert not is_complete(path, body[:-2000], "image/jpeg")
 
 
-def test_a_film_of_large_boxes_is_whole_at_its_end_only(path: Path) -> None:
+def test_a_film_of_large_boxes_is_complete_at_its_end_only(path: Path) -> None:
     large = (1).to_bytes(4, "big") + b"mdat" + (16 + 1000).to_bytes(8, "big") + bytes(1000)
     film = MP4 + large
-    assert is_whole(path, film, "video/mp4")
+    assert is_complete(path, film, "video/mp4")
     for cut in (1, 500, 1000, 1001, 1004, 1007, 1008, 1010, 1012, 1015):
-        assert not is_whole(path, film[:-cut], "video/mp4"), cut
+        assert not is_complete(path, film[:-cut], "video/mp4"), cut
 
 
 def test_a_last_box_may_reach_to_the_end_of_the_file(path: Path) -> None:
-    assert is_whole(path, MP4 + bytes(4) + b"mdat" + bytes(99), "video/mp4")
+    assert is_complete(path, MP4 + bytes(4) + b"mdat" + bytes(99), "video/mp4")
 
 
 def test_a_film_that_is_only_announced_is_not_whole(path: Path) -> None:
     head = box(b"ftyp", b"isom\0\0\2\0isommp41")
-    assert not is_whole(path, head, "video/mp4")
-    assert not is_whole(path, head + box(b"moov", bytes(50)), "video/mp4")
+    assert not is_complete(path, head, "video/mp4")
+    assert not is_complete(path, head + box(b"moov", bytes(50)), "video/mp4")
 
 
 def test_a_box_of_an_impossible_length_ends_the_chain(path: Path) -> None:
     for length in (2, 7):
-        assert not is_whole(path, MP4 + length.to_bytes(4, "big") + b"free", "video/mp4")
+        assert not is_complete(path, MP4 + length.to_bytes(4, "big") + b"free", "video/mp4")
 
 
 # Pixels.
 
 
 def pixels(path: Path, kind: str) -> tuple[int | None, int | None]:
-    known = measure.known(path, kind)
+    known = sniff.dimensions(path, kind)
     return known.width, known.height
 
 
@@ -227,4 +227,4 @@ def test_a_damaged_picture_does_no_harm(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow grumbles about damage
         pixels(path, kind)
-        sniff.is_whole(path, kind)
+        sniff.is_complete(path, kind)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.formats import measure, sniff
+from worker.formats import sniff
 
 SIZE_BYTES = 16 * 2**20
 SECONDS_MAX = 20.0  # on a busy machine; an hour and more where a run of FF was read again and again
@@ -41,8 +41,8 @@ def test_a_hostile_file_is_scanned_in_bounded_time(
     gaps = Gaps()
     with gaps:
         began = time.monotonic()
-        assert not sniff.is_whole(path, kind)
-        measure.known(path, kind)
+        assert not sniff.is_complete(path, kind)
+        sniff.dimensions(path, kind)
         assert time.monotonic() - began < SECONDS_MAX
     assert gaps.longest < GIL_SECONDS_MAX
 
@@ -74,4 +74,4 @@ class Gaps:
 def test_an_end_marker_is_found_wherever_a_window_ends(tmp_path: Path, at: int) -> None:
     path = tmp_path / "picture"
     path.write_bytes(b"\xff\xd8" + b"\x00" * at + b"\xff\xff\xd9" + b"\x00" * 20)
-    assert sniff.is_whole(path, "image/jpeg")
+    assert sniff.is_complete(path, "image/jpeg")

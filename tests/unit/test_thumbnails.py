@@ -70,7 +70,7 @@ def test_a_thumbnail_is_a_webp_of_512_pixels_and_says_what_it_is(tmp_path: Path,
         assert image.format == "WEBP"
         assert image.size == (result.width, result.height) == (512, 256)
         assert alike(colours(image), CORNERS)
-    kept = result.kept("key")
+    kept = result.media_file("key")
     digest = hashlib.sha256(result.body).hexdigest()
     assert (kept.content_type, kept.bytes, kept.sha256) == ("image/webp", len(result.body), digest)
     assert (kept.width, kept.height) == (512, 256)

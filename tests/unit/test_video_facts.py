@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.harness.pictures import PICTURES, corners, encoded, png
 from tests.sandbox.formats import FORMATS, MP4
-from worker.formats import measure, mp4
-from worker.formats.measure import JobRecord
+from worker.formats import mp4, sniff
+from worker.formats.sniff import Dimensions
 
 FTYP = b"\0\0\0\x10ftypisom\0\0\0\0"
 
@@ -52,10 +52,10 @@ def extends(duration: int, version: int = 0) -> bytes:
 SOUND = track(0, 0, b"soun")
 
 
-def known(tmp_path: Path, body: bytes, kind: str = "video/mp4") -> JobRecord:
+def known(tmp_path: Path, body: bytes, kind: str = "video/mp4") -> Dimensions:
     path = tmp_path / "file"
     path.write_bytes(body)
-    found = measure.known(path, kind)
+    found = sniff.dimensions(path, kind)
     assert path.read_bytes() == body
     return found
 
@@ -67,7 +67,7 @@ def known(tmp_path: Path, body: bytes, kind: str = "video/mp4") -> JobRecord:
 def test_a_film_of_the_sandbox_tells_its_size_and_duration(tmp_path: Path, size: int) -> None:
     parts = FORMATS["mp4"]("a film", size, lambda noise: [bytes(len(noise))])
     body = b"".join(part if isinstance(part, bytes) else bytes(len(part)) for part in parts)
-    assert known(tmp_path, body) == JobRecord(320, 320, 2.0)
+    assert known(tmp_path, body) == Dimensions(320, 320, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -78,18 +78,18 @@ def test_every_way_to_write_a_film_is_read(
 ) -> None:
     movie = (header(5042, version=version), SOUND, track(1920, 1080, version=version))
     body = film(*movie, large=large, moov_first=moov_first)
-    assert known(tmp_path, body) == JobRecord(1920, 1080, 5.042)
+    assert known(tmp_path, body) == Dimensions(1920, 1080, 5.042)
 
 
 def test_a_last_box_may_reach_to_the_end_of_the_file(tmp_path: Path) -> None:
     movie = header(1000) + track(640, 360)
-    assert known(tmp_path, FTYP + b"\0\0\0\0moov" + movie) == JobRecord(640, 360, 1.0)
+    assert known(tmp_path, FTYP + b"\0\0\0\0moov" + movie) == Dimensions(640, 360, 1.0)
 
 
 def test_a_fragmented_film_tells_its_duration_with_all_fragments(tmp_path: Path) -> None:
     for version, own in product((0, 1), (0, 1000)):
         body = film(header(own), track(640, 360), extends(7000, version))
-        assert known(tmp_path, body) == JobRecord(640, 360, 7.0)
+        assert known(tmp_path, body) == Dimensions(640, 360, 7.0)
 
 
 @pytest.mark.parametrize(
@@ -128,11 +128,11 @@ def test_the_longest_duration_there_can_be_is_a_number(tmp_path: Path) -> None:
     ],
 )
 def test_a_film_may_have_no_picture(tmp_path: Path, tracks: bytes) -> None:
-    assert known(tmp_path, film(header(1000), tracks)) == JobRecord(None, None, 1.0)
+    assert known(tmp_path, film(header(1000), tracks)) == Dimensions(None, None, 1.0)
 
 
 def test_parts_of_a_pixel_are_not_counted(tmp_path: Path) -> None:
-    assert known(tmp_path, film(track(640.9, 360.5))) == JobRecord(640, 360)
+    assert known(tmp_path, film(track(640.9, 360.5))) == Dimensions(640, 360)
 
 
 # Films that lie.
@@ -141,22 +141,22 @@ def test_parts_of_a_pixel_are_not_counted(tmp_path: Path) -> None:
 def test_a_length_beyond_the_end_is_not_followed(tmp_path: Path) -> None:
     whole = film(header(1000), track(640, 360))
     for length in (2**31, 2**32 - 1, 2, 7):
-        assert known(tmp_path, FTYP + length.to_bytes(4, "big") + whole[20:]) == measure.NOTHING
+        assert known(tmp_path, FTYP + length.to_bytes(4, "big") + whole[20:]) == sniff.UNKNOWN
     for long in (0, 15, 2**63, 2**64 - 1):
-        assert known(tmp_path, FTYP + b"\0\0\0\1moov" + long.to_bytes(8, "big")) == measure.NOTHING
+        assert known(tmp_path, FTYP + b"\0\0\0\1moov" + long.to_bytes(8, "big")) == sniff.UNKNOWN
 
 
 def test_a_box_does_not_reach_out_of_the_box_that_holds_it(tmp_path: Path) -> None:
     whole = header(1000)
     body = FTYP + box(b"moov", whole[:20]) + whole[20:] + box(b"mdat")
-    assert known(tmp_path, body) == measure.NOTHING
+    assert known(tmp_path, body) == sniff.UNKNOWN
 
 
 def test_boxes_in_boxes_are_not_followed_into_the_deep(tmp_path: Path) -> None:
     nested = b""
     for _ in range(20_000):
         nested = box(b"moov", nested[-160_000:])
-    assert known(tmp_path, FTYP + nested) == measure.NOTHING
+    assert known(tmp_path, FTYP + nested) == sniff.UNKNOWN
 
 
 def test_a_swarm_of_boxes_is_not_looked_through() -> None:
@@ -185,7 +185,7 @@ class _Watched(bytes):
 
 @pytest.mark.parametrize("length", range(0, 1100, 7))
 def test_a_film_that_breaks_off_does_no_harm(tmp_path: Path, length: int) -> None:
-    assert known(tmp_path, MP4[:length]) in (measure.NOTHING, JobRecord(320, 320, 2.0))
+    assert known(tmp_path, MP4[:length]) in (sniff.UNKNOWN, Dimensions(320, 320, 2.0))
 
 
 @given(st.lists(st.tuples(st.integers(0, 1100), st.integers(0, 255)), max_size=12))
@@ -211,45 +211,45 @@ def test_any_bytes_in_a_film_do_no_harm(content: bytes) -> None:
 def test_a_picture_tells_its_size_and_no_duration(
     tmp_path: Path, kind: str, size: tuple[int, int]
 ) -> None:
-    assert known(tmp_path, encoded(corners(*size), kind), kind) == JobRecord(*size)
+    assert known(tmp_path, encoded(corners(*size), kind), kind) == Dimensions(*size)
 
 
 def test_every_kind_of_webp_tells_its_size(tmp_path: Path) -> None:
     picture, kind = corners(300, 200), "image/webp"
     moving = {"save_all": True, "append_images": [corners(300, 200).rotate(180)]}
     for options in ({}, {"lossless": True}, {"exif": b"Exif\0\0MM"}, moving):
-        assert known(tmp_path, encoded(picture, kind, **options), kind) == JobRecord(300, 200)
+        assert known(tmp_path, encoded(picture, kind, **options), kind) == Dimensions(300, 200)
     see_through = encoded(picture.convert("RGBA"), kind, lossless=True)
-    assert known(tmp_path, see_through, kind) == JobRecord(300, 200)
+    assert known(tmp_path, see_through, kind) == Dimensions(300, 200)
 
 
 def test_a_progressive_jpeg_tells_its_size(tmp_path: Path) -> None:
     body = encoded(corners(300, 200), "image/jpeg", progressive=True, comment=b"\xff\xc0" * 99)
-    assert known(tmp_path, body, "image/jpeg") == JobRecord(300, 200)
+    assert known(tmp_path, body, "image/jpeg") == Dimensions(300, 200)
 
 
 def test_the_thumbnail_inside_a_jpeg_is_not_its_size(tmp_path: Path) -> None:
     inside = b"Exif\0\0" + encoded(corners(16, 16), "image/jpeg")
     segment = b"\xff\xe1" + (2 + len(inside)).to_bytes(2, "big") + inside
     body = encoded(corners(300, 200), "image/jpeg")
-    assert known(tmp_path, body[:2] + segment + body[2:], "image/jpeg") == JobRecord(300, 200)
+    assert known(tmp_path, body[:2] + segment + body[2:], "image/jpeg") == Dimensions(300, 200)
 
 
 @pytest.mark.parametrize("kind", [*PICTURES, "video/mp4"])
 def test_a_file_without_content_tells_nothing(tmp_path: Path, kind: str) -> None:
     for body in (b"", b"\xff\xd8\xff", b"\xff" * 5000, bytes(50), bytes(16)):
-        assert known(tmp_path, body, kind) == measure.NOTHING
-    assert measure.known(tmp_path / "no file", kind) == measure.NOTHING
+        assert known(tmp_path, body, kind) == sniff.UNKNOWN
+    assert sniff.dimensions(tmp_path / "no file", kind) == sniff.UNKNOWN
 
 
 def test_a_picture_of_no_pixels_has_no_size(tmp_path: Path) -> None:
-    assert known(tmp_path, png(0, 100), "image/png") == measure.NOTHING
+    assert known(tmp_path, png(0, 100), "image/png") == sniff.UNKNOWN
 
 
 def test_a_jpeg_of_a_million_segments_is_not_looked_through(tmp_path: Path) -> None:
     body = encoded(corners(300, 200), "image/jpeg")
     swarm = body[:2] + b"\xff\xfe\0\2" * 1_000_000 + body[2:]
-    assert known(tmp_path, swarm, "image/jpeg") == measure.NOTHING
+    assert known(tmp_path, swarm, "image/jpeg") == sniff.UNKNOWN
 
 
 @given(

@@ -1,30 +1,30 @@
-"""How large a picture is, by its header alone.
+"""Width and height of a JPEG, PNG or WebP from its header.
 
-Not by Pillow: to open a file it reads all that stands before the pixels, which a hostile one can
-draw out (50 s for 100 MB of EXIF in pieces), and a WebP it reads whole.
+Pillow is not used: it reads everything before the pixels when it opens a file (50 s for 100 MB of
+EXIF data in pieces), and a WebP as a whole.
 """
 
 import re
 from collections.abc import Callable
 from mmap import mmap
 
-# A picture has about ten segments before its size; an ICC profile or C2PA data come in dozens.
+# A JPEG has about ten segments before its size; an ICC profile or C2PA data have dozens.
 SEGMENTS_MAX = 1000
 
 Data = bytes | mmap
 _MARKER = re.compile(rb"\xff{1,64}([^\x00\xff])")
-_NO_FRAME = frozenset({0xC4, 0xC8, 0xCC})  # tables, and a number that was kept for later
+_NO_FRAME = frozenset({0xC4, 0xC8, 0xCC})  # tables, and a reserved number
 _FRAMES = frozenset(range(0xC0, 0xD0)) - _NO_FRAME
 
 
 def size(data: Data, kind: str) -> tuple[int, int] | None:
-    """Width and height in pixels as coded, before a camera's hint to turn the picture."""
+    """Width and height in pixels as coded, without the EXIF orientation."""
     width, height = _SIZES[kind](data) or (0, 0)
     return (width, height) if width and height else None
 
 
 def _jpeg(data: Data) -> tuple[int, int] | None:
-    """From marker to marker up to the frame: a thumbnail in the EXIF data has frames too."""
+    """Walk the markers up to the frame: a thumbnail in the EXIF data has frames too."""
     at = 2
     for _ in range(SEGMENTS_MAX):
         if not (marker := _MARKER.match(data, at)):
@@ -41,7 +41,7 @@ def _png(data: Data) -> tuple[int, int] | None:
 
 
 def _webp(data: Data) -> tuple[int, int] | None:
-    """Of three kinds: lossy, lossless (14 bits each), and extended with a canvas (24 bits each)."""
+    """Three kinds: lossy, lossless (14 bits each), and extended with a canvas (24 bits each)."""
     coding, head = data[12:16], data[20:30]
     if len(head) < 10:
         return None
@@ -56,7 +56,7 @@ def _webp(data: Data) -> tuple[int, int] | None:
 
 
 def _big(data: Data, at: int, length: int) -> int:
-    """A number, 0 when the file ends before it does."""
+    """A big-endian number; 0 when the file ends before it does."""
     found = data[at : at + length]
     return int.from_bytes(found, "big") if len(found) == length else 0
 

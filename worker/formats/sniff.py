@@ -1,27 +1,44 @@
-"""What bytes are, by their own word: the four formats BFL delivers, and whether they are whole."""
+"""Media formats by their bytes: type by magic bytes, completeness, and dimensions.
+
+BFL delivers JPEG, PNG, WebP and MP4.
+"""
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from jobs.errors import NotMedia
-from worker.formats import mp4_boxes
+from jobs.storage.base import OPAQUE
+from worker.formats import image, mp4
 
 HEAD_BYTES = 16
 WINDOW_BYTES = 64 * 1024
-# A hundred times what real files have: a hostile one must not be walked through for minutes.
+# A hundred times what real files have: bounds the time that a hostile file can take.
 MARKERS_MAX = BOXES_MAX = 200_000
 
 _END_OF_IMAGE = 0xD9
-# What can begin a segment: in a scan, FF is followed by 00 (a stuffed byte) or a restart marker.
+# The start of a segment: in a scan, FF is followed by 00 (a stuffed byte) or a restart marker.
 # Without `+`: of a run of FF only the last one can match, and each is read once.
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """Size in pixels and duration of a film; None where the file does not say."""
+
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+
+
+UNKNOWN = Dimensions()
+
+
 def content_type(head: bytes) -> str:
-    """The media type by magic bytes, never by a header. Raises NotMedia."""
+    """Return the media type for the first HEAD_BYTES of a file. Raises NotMedia."""
     if head.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -33,16 +50,31 @@ def content_type(head: bytes) -> str:
     raise NotMedia
 
 
-def is_whole(path: Path, kind: str) -> bool:
-    """Whether a file ends the way its format ends: all there is to tell a body without a length."""
+def is_complete(path: Path, kind: str) -> bool:
+    """Check that a file ends as its format does: the only check for a body without a length."""
     if path.stat().st_size < HEAD_BYTES:
         return False
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        return _ENDINGS[kind](data)
+        return _COMPLETE[kind](data)
 
 
-def _jpeg_ends(data: mmap) -> bool:
-    """From marker to marker: a thumbnail or a comment can hold an end marker of its own."""
+def dimensions(path: Path, kind: str) -> Dimensions:
+    """Read dimensions from the headers in bounded time. Raises nothing."""
+    if kind == OPAQUE:
+        return UNKNOWN
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            if kind == "video/mp4":
+                width, height = mp4.size(data) or (None, None)
+                return Dimensions(width, height, mp4.seconds(data))
+            width, height = image.size(data, kind) or (None, None)
+            return Dimensions(width, height)
+    except (OSError, ValueError):  # mmap raises ValueError for an empty file
+        return UNKNOWN
+
+
+def _jpeg_is_complete(data: mmap) -> bool:
+    """Walk the markers: an embedded thumbnail or a comment can hold an end marker of its own."""
     at = 2
     for _ in range(MARKERS_MAX):
         if not (found := _next_marker(data, at)):
@@ -55,7 +87,7 @@ def _jpeg_ends(data: mmap) -> bool:
 
 
 def _next_marker(data: mmap, at: int) -> re.Match[bytes] | None:
-    """Search window by window: a pattern holds the GIL until it returns, and others must work."""
+    """Search window by window: a regular expression holds the GIL until it returns."""
     while at < len(data):
         if found := _MARKER.search(data, at, at + WINDOW_BYTES):
             return found
@@ -63,26 +95,26 @@ def _next_marker(data: mmap, at: int) -> re.Match[bytes] | None:
     return None
 
 
-def _png_ends(data: mmap) -> bool:
+def _png_is_complete(data: mmap) -> bool:
     return data[-8:-4] == b"IEND"
 
 
-def _webp_ends(data: mmap) -> bool:
+def _webp_is_complete(data: mmap) -> bool:
     return int.from_bytes(data[4:8], "little") + 8 <= len(data)
 
 
-def _mp4_ends(data: mmap) -> bool:
-    """A chain of boxes to the very end, the samples and what they mean among them."""
+def _mp4_is_complete(data: mmap) -> bool:
+    """A chain of boxes up to the end of the file, with samples (mdat) and their index."""
     end, seen = 0, set()
-    for box in islice(mp4_boxes.walk(data, 0, len(data)), BOXES_MAX):
+    for box in islice(mp4.boxes(data, 0, len(data)), BOXES_MAX):
         end = box.end
         seen.add(box.kind)
     return end == len(data) and b"mdat" in seen and not seen.isdisjoint({b"moov", b"moof"})
 
 
-_ENDINGS: dict[str, Callable[[mmap], bool]] = {
-    "image/jpeg": _jpeg_ends,
-    "image/png": _png_ends,
-    "image/webp": _webp_ends,
-    "video/mp4": _mp4_ends,
+_COMPLETE: dict[str, Callable[[mmap], bool]] = {
+    "image/jpeg": _jpeg_is_complete,
+    "image/png": _png_is_complete,
+    "image/webp": _webp_is_complete,
+    "video/mp4": _mp4_is_complete,
 }

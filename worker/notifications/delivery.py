@@ -1,4 +1,4 @@
-"""Deliver one notification: take it, send the request, record the outcome."""
+"""Deliver one notification: claim it, send the request, record the outcome."""
 
 import json
 import logging
@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 
 
 def deliver(services: Services, job_id: str, to: NotificationTarget) -> bool:
-    """False when another thread or process took the notification first.
+    """Deliver a notification; False when another thread or process claimed it first.
 
-    Raises StoreUnavailable, BrokenRecord.
+    Raises StoreUnavailable, UnreadableRecord.
     """
     change = services.store.update(
         job_id, lambda job, now: job and notifications.claim(job, to, now)
@@ -71,7 +71,7 @@ def _send(services: Services, job: Job, notice: PendingNotification) -> Outcome:
 
 
 class Request(NamedTuple):
-    """One POST."""
+    """A POST request."""
 
     recipient: Recipient
     headers: dict[str, str]
@@ -79,13 +79,13 @@ class Request(NamedTuple):
 
     @classmethod
     def of(cls, services: Services, job: Job, notice: PendingNotification) -> Self:
-        """Raises RefusedUrl when it must not be sent."""
+        """Build the request. Raises UrlRefused when its URL is not allowed."""
         recipient = recipient_of(services, job, notice.to)
         write = _in_bfl_format if notice.to is NotificationTarget.CALLER else _as_standard_webhook
         return cls(recipient, *write(services, job, notice))
 
     def send(self) -> Outcome:
-        """Only the status of the answer counts: its body is not read."""
+        """Send it; the outcome follows from the status, the body is not read."""
         address = self.recipient.address
         try:
             with (
@@ -100,7 +100,7 @@ class Request(NamedTuple):
 
 
 def recipient_of(services: Services, job: Job, to: NotificationTarget) -> Recipient:
-    """Raises RefusedUrl."""
+    """The URL of a target. Raises UrlRefused."""
     trust = services.trust
     if to is NotificationTarget.OWNER:
         return trust.owner()
@@ -112,7 +112,7 @@ def recipient_of(services: Services, job: Job, to: NotificationTarget) -> Recipi
 def _in_bfl_format(
     services: Services, job: Job, _notice: PendingNotification
 ) -> tuple[dict[str, str], bytes]:
-    """With the caller's secret in both of BFL's official headers, when there is one."""
+    """A callback as BFL sends it, with the caller's secret in both official headers."""
     answer = compat.told(job, services.links_to(job))
     body = json.dumps(answer, ensure_ascii=False).encode()
     secret = job.caller.secret if job.caller else None
@@ -126,7 +126,7 @@ def _in_bfl_format(
 def _as_standard_webhook(
     services: Services, job: Job, notice: PendingNotification
 ) -> tuple[dict[str, str], bytes]:
-    """The job as the status API shows it, signed for this very attempt."""
+    """The job as in the status API, signed for this attempt (Standard Webhooks)."""
     content: Notification = {
         "type": f"job.{job.status}",
         "timestamp": serializer.time(notice.since),
@@ -138,9 +138,9 @@ def _as_standard_webhook(
 
 
 def _outcome(status: int, retry_after: str) -> Outcome:
-    """A redirect is a failure; only 410 says that no other attempt is wanted."""
+    """A redirect is a failure; 410 forbids further attempts."""
     if status // 100 == 2:
         return Outcome()
-    # A date instead of seconds gets the ordinary pause.
+    # A date instead of seconds is ignored.
     seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
     return Outcome(f"it answered {status}", final=status == GONE, retry_after=seconds)

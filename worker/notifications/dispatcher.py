@@ -1,7 +1,7 @@
 """Dispatcher of due notifications: a small thread pool and a counter for each host.
 
-It runs in the sweep process, so a slow receiver costs no worker. A host has its own threads, so it
-delays nobody but itself. What is owed stands in the record: a dispatcher that dies only delays it.
+It runs in the sweep process, so a slow receiver occupies no worker. Each host has its own threads,
+so it delays only itself. Pending notifications are in the record: none is lost with the process.
 """
 
 import logging
@@ -25,7 +25,7 @@ PER_HOST_PENDING_MAX = 64  # more of one host wait in Redis
 HOSTS_MAX = 64
 # A pending notification is due again in Redis after this time, in case this process dies.
 HELD_SECONDS = 30.0
-# What found no room comes back after a random time, so that it does not hide what is due behind it.
+# A notification without room is retried after a random time, so that it does not hide later ones.
 DEFERRED_SECONDS = (5.0, 60.0)
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ Deliver = Callable[[str, NotificationTarget], None]
 
 @dataclass(frozen=True, slots=True)
 class HostQueue:
-    """The threads of one host, and what waits for them or is under way."""
+    """The threads of one host, and the notifications that are queued or under way."""
 
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(PER_HOST_THREADS))
     pending: set[tuple[str, NotificationTarget]] = field(default_factory=set)
@@ -74,7 +74,7 @@ class Dispatcher:
                     queue.pool.shutdown(wait=False)
 
     def close(self) -> None:
-        """Deliver nothing more, and wait for what is under way: 20 s at most, as each delivery."""
+        """Start no delivery, and wait for those under way, which take at most 20 s."""
         with self._lock:
             queues = list(self._hosts.values())
             self._hosts.clear()
@@ -112,7 +112,7 @@ def dispatch_due(services: Services, dispatcher: Dispatcher) -> bool:
 
 
 def _dispatch(services: Services, dispatcher: Dispatcher, job_id: str) -> None:
-    """Submit what a job owes, and move it back in Redis, so that others come into sight."""
+    """Submit the due notifications of a job, and reschedule it in Redis as a fallback."""
     try:
         job = services.store.load(job_id)
     except UnreadableRecord:
@@ -144,7 +144,7 @@ def _deliver(services: Services, job_id: str, to: NotificationTarget) -> None:
     except StoreUnavailable as error:
         log.warning("job %s: %s; the notification is sent again", job_id, error)
     except UnreadableRecord:
-        log.error("job %s: its record is broken", job_id)  # noqa: TRY400 - the trace says no more
-    except Exception as error:  # noqa: BLE001 - an error of ours must not end the thread
-        # Its text could hold what was sent.
+        log.error("job %s: its record cannot be read", job_id)  # noqa: TRY400 - the trace says no more
+    except Exception as error:  # noqa: BLE001 - it must not end the thread
+        # Its text is not logged: it may hold secrets.
         log.error("job %s: unexpected %s", job_id, type(error).__name__)  # noqa: TRY400

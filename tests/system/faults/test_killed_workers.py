@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from tests.sandbox import Task
 
 STORED_WITHIN_SECONDS = 90.0  # a lease, and a slow machine
 SIZE_BYTES = 400_000
+HUNG_DISK = Path(__file__).parents[1] / "hung_disk"
+HUNG_BYTES = 300_000  # `hung_disk` waits for ever in the fsync of a file of this size
 SLOW: dict[str, Any] = {"size": SIZE_BYTES, "drip": 20_000}  # twenty seconds
 MIDDLING: dict[str, Any] = {"size": SIZE_BYTES, "drip": 200_000}  # two seconds
 
@@ -84,18 +87,16 @@ def _stop(found: Wreckage) -> Task:
 
 
 def _kill_before_rename(found: Wreckage) -> Task:
-    """Between the fsync of the staged file and its rename the lease is renewed a last time."""
-    installation = found.scene.installation
-    with Tripwire(installation.redis.port) as wire:
-        url = installation.redis.url_through(wire.port)
-        (worker,) = installation.start("worker", REDIS_URL=url)
-        task = found.scene.generate(**MIDDLING)
-        found.scene.wait_for_download(task)
-        wire.arm(task.id.encode())
-        wire.wait()
-        sizes = [path.stat().st_size for path in found.scene.staged() if task.id in path.name]
-        assert sizes == [SIZE_BYTES] and not found.scene.objects(task)
-        worker.kill_all()
+    """The disk hangs in the fsync of the staged file."""
+    (worker,) = found.scene.installation.start("worker", PYTHONPATH=str(HUNG_DISK))
+    task = found.scene.generate(size=HUNG_BYTES)
+
+    def staged_sizes() -> list[int]:
+        return [path.stat().st_size for path in found.scene.staged() if task.id in path.name]
+
+    wait_for("the file is complete", lambda: staged_sizes() == [HUNG_BYTES])
+    assert not found.scene.objects(task)
+    worker.kill_all()
     return task
 
 

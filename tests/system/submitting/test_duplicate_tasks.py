@@ -15,7 +15,7 @@ from jobs.status import ReportKind, Source, Status
 from receiver.api.job_actions import replay_job
 from tests.system.submitting.bench import Bench
 from worker.claim import Claim
-from worker.sweep import look_after
+from worker.sweep import check_job
 
 POLLING_URL = "https://api.bfl.ai/v1/get_result?id=b"
 every_failure = pytest.mark.parametrize("bad", [ReportKind.FAILED, ReportKind.MODERATED])
@@ -63,7 +63,7 @@ class Resubmission:
         self.wired.store.update(
             "job", lambda job, now: job and job.with_details(now, {"next_check_at": 1.0})
         )
-        look_after(self.wired, "job")
+        check_job(self.wired, "job")
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from tests.harness.floor import one_turn
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox
 from tests.system.submitting.bench import Bench, built
-from worker.submit import FIRST_PAUSE_SECONDS
-from worker.sweep import look_after, sweep
+from worker.submit import BACKOFF_MIN_SECONDS
+from worker.sweep import check_job, sweep
 
 SOON_SECONDS = 5.0
 
@@ -52,8 +52,8 @@ def later(bench: Bench, job_id: str, seconds: float, **facts: Any) -> None:
         assert job
         return replace(job, next_check_at=now - 1, deadline=job.deadline - seconds, **facts)
 
-    bench.wired.store.update(job_id, age)
-    look_after(bench.wired, job_id)
+    bench.wired.store.change(job_id, age)
+    check_job(bench.wired, job_id)
 
 
 @pytest.mark.parametrize("status", [502, 503])
@@ -73,7 +73,7 @@ def test_a_job_that_always_gets_a_500_holds_the_others_up_for_seconds_only(bench
     bench.post("poisoned", "small", asked(submit_status=500))
     bench.post("next", "small", asked())
     one_turn(bench.wired)
-    assert pauses(bench)["small"] < 2 * FIRST_PAUSE_SECONDS
+    assert pauses(bench)["small"] < 2 * BACKOFF_MIN_SECONDS
     end_pauses(bench)
     one_turn(bench.wired)
     assert bench.job("next").task_id and pauses(bench) == {}
@@ -227,7 +227,7 @@ def test_without_anybody_to_call_an_error_is_followed_by_another_try_after_a_pau
     bench = silent_bench(bench, redis_server, tmp_path)
     bench.post("a", given=asked(submit_status=500))
     one_turn(bench.wired)
-    look_after(bench.wired, "a")
+    check_job(bench.wired, "a")
     assert bench.job("a").is_queued and bench.job("a").submissions == 1
     assert "large" in pauses(bench)
 

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with open_desk(tmp_path_factory.mktemp("bank"), Settings(), workers=2) as desk:
+    with open_desk(
+        tmp_path_factory.mktemp("bank"), Settings(), workers=2, WORKER_CONCURRENCY="1"
+    ) as desk:
         yield desk
 
 

@@ -1,0 +1,46 @@
+"""SIGTERM while submissions are admitted and sent: none is left marked as sent."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs.submission import UNCONFIRMED
+from tests.harness.invariants import all_jobs
+from tests.harness.patience import wait_for
+from tests.sandbox import Settings
+from tests.system.submitting.desk import Desk, stopped_desk, whats
+
+ROUNDS = 8
+JOBS_IN_A_ROUND = 10
+ANSWER_SECONDS = 0.1
+LATER_IN_EACH_ROUND_SECONDS = 0.025
+
+pytestmark = pytest.mark.slow
+
+
+def marked_as_sent(desk: Desk) -> list[str]:
+    with desk.scene.installation.redis.client() as redis:
+        return [job.id for job in all_jobs(redis) if job.sent_at or job.unconfirmed]
+
+
+def test_a_stop_at_any_moment_leaves_each_submission_queued_or_confirmed(tmp_path: Path) -> None:
+    roomy = Settings(max_active=1000)
+    with stopped_desk(tmp_path, roomy, MAX_ACTIVE="1000") as desk:
+        installation, jobs = desk.scene.installation, []
+        installation.start("web", "sweep")
+        installation.wait_until_ready()
+        for n in range(ROUNDS):
+            jobs += [desk.posted(submit_hang=ANSWER_SECONDS) for _ in range(JOBS_IN_A_ROUND)]
+            seen = len(desk.requests())
+            (worker,) = installation.start("worker")
+            wait_for("it submits", lambda seen=seen: len(desk.requests()) > seen)
+            time.sleep(n * LATER_IN_EACH_ROUND_SECONDS)
+            worker.terminate()
+            assert worker.wait(30) == 0
+            assert marked_as_sent(desk) == []
+        installation.start("worker")
+        for job in jobs:
+            stored = desk.stored(job)
+            assert len(desk.requests(job)) == 1
+            assert UNCONFIRMED not in whats(stored)

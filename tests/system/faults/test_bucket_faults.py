@@ -118,7 +118,7 @@ def test_a_bucket_that_is_away_for_a_while_kills_nobody_and_costs_nothing(
     wire.refuse() if fault == "refuse" else wire.hang()
     task = scene.generate()
     wait_for("it is said", lambda: storage_says(scene) != "ok", 30)
-    assert storage_says(scene) == "the bucket does not answer"
+    assert storage_says(scene) == "cannot be used: the bucket does not answer"
     link = scene.client.job(kept.id)["media"][0]["url"]
     assert requests.get(link, timeout=30).status_code == 503
     if fault == "refuse":

@@ -55,7 +55,7 @@ class Claim:
     @classmethod
     def acquire(
         cls,
-        store: Store,
+        store: JobStore,
         job_id: str,
         record: bytes | None = None,
         *,
@@ -74,14 +74,16 @@ class Claim:
 
         try:
             before = codec.decode(record) if record else store.load(job_id)
-            change = store.change_from(before, claim, takes_rq_job=takes_rq_job)
+            change = store.update_from(before, claim, takes_rq_job=takes_rq_job)
         except UnreadableRecord as error:
             _postpone(store, job_id, error)
             return None
         return cls(store, change.after) if change.written and change.after else None
 
     @classmethod
-    def admit(cls, services: Services, found: Next, *, takes_rq_job: bool = False) -> Self | None:
+    def admit(
+        cls, services: Services, found: NextSubmission, *, takes_rq_job: bool = False
+    ) -> Self | None:
         """Claim the next queued submission together with a slot; None when that failed.
 
         If the reply to our own write was lost, the write is found on record and counts as ours:
@@ -108,7 +110,9 @@ class Claim:
         if change.after and own and _lease(change.after) == _lease(own):
             return cls(services.store, change.after, found.probes)
         # Another worker has it, or it was deleted.
-        services.submission_queue.leave(found, change.after.version if change.after else 0)
+        services.submission_queue.remove_unchanged(
+            found, change.after.version if change.after else 0
+        )
         return None
 
     def commit(
@@ -210,7 +214,7 @@ class Claims:
         return [claim for claim in self.all() if claim.is_hung(now)]
 
 
-def _postpone(store: Store, job_id: str, error: UnreadableRecord) -> None:
+def _postpone(store: JobStore, job_id: str, error: UnreadableRecord) -> None:
     log.error("job %s: %s Put off.", job_id, error)
     store.postpone(job_id, UNREADABLE_POSTPONED_SECONDS)
 

@@ -70,9 +70,9 @@ class RetentionCleanup:
 
     def _due(self, cutoffs: Cutoffs) -> list[tuple[str, bool]]:
         """Ids of jobs, then (True) keys of objects that have no record any more."""
-        ended, most = self._services.ended, BATCH + len(self._retry_at)
+        ended, most = self._services.cleanup_queue, BATCH + len(self._retry_at)
         found = [(job_id, False) for job_id in ended.due(cutoffs, most)]
-        found += [(key, True) for key in ended.left(cutoffs, most)]
+        found += [(key, True) for key in ended.orphans(cutoffs, most)]
         return [one for one in found if one[0] not in self._retry_at]
 
     def _try_delete(self, name: str, cutoffs: Cutoffs, *, is_object: bool) -> bool:
@@ -131,7 +131,7 @@ def _delete_record(services: Services, job: Job) -> bool:
     """Delete the record; sidecars describe media that outlive it."""
     finite = services.settings.retain_media_days is not None
     left = [file.key for file in job.kept] if finite else []
-    is_deleted = services.store.retire(job, left)
+    is_deleted = services.store.delete_unchanged(job, left)
     if is_deleted:
         log.info("job %s: its record was deleted: its retention is over", job.id)
     return is_deleted

@@ -106,20 +106,20 @@ class Dispatcher:
     def _claim_next(self) -> Claim | None:
         """Rescues go before submissions, submissions before polls."""
         store = self._services.store
-        if claim := self._claim_most_urgent(store.rescues):
+        if claim := self._claim_most_urgent(store.pending_rescues):
             return claim
         if not self._has_room_for_others():
             return None
         if claim := self._claim_submission():
             return claim
-        return self._claim_most_urgent(store.polls) if self.may_poll() else None
+        return self._claim_most_urgent(store.pending_polls) if self.may_poll() else None
 
     def _has_room_for_others(self) -> bool:
         """Reserve one thread of several for rescues."""
         others = sum(claim.claimed_status is not Status.READY for claim in self.claims.all())
         return self.size == 1 or others < self.size - 1
 
-    def _claim_most_urgent(self, waiting: Callable[[int], Urgent]) -> Claim | None:
+    def _claim_most_urgent(self, waiting: Callable[[int], PendingWork]) -> Claim | None:
         """Claim the first waiting job that no other process takes.
 
         Of the jobs with which a worker died before (suspects), a process takes one at a time: the
@@ -154,7 +154,7 @@ class Dispatcher:
                 return None
             if claim := Claim.admit(self._services, found, takes_rq_job=not self._has_rq_job):
                 return claim
-            submission_queue.release(found.probes)
+            submission_queue.release_probes(found.probes)
         return None  # other processes are faster: to every job, or to the last slot
 
     def _process(self, claim: Claim) -> None:

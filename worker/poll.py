@@ -81,7 +81,7 @@ def fetch_report(services: Services, job: Job, *, everywhere: bool = True) -> Re
             if report and report.news in _DECISIVE:
                 break
     with suppress(StoreUnavailable):
-        services.store.count({POLLS: polls})
+        services.store.increment({POLLS: polls})
     if best is None and unavailable:
         raise unavailable
     return best if best is None or job.polling_url else replace(best, is_alive=False)

@@ -19,7 +19,7 @@ from jobs.job import Job
 from jobs.net import strict_json, watchdog
 from jobs.report import Failure, Taken
 from jobs.services import Services
-from jobs.store.submission_queue import EVERYTHING, PROBE_SECONDS
+from jobs.store.submission_queue import ALL_MODELS, PROBE_SECONDS
 from worker.backoff import backoff_seconds
 from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, Claim
 
@@ -41,7 +41,7 @@ def submit_job(services: Services, claim: Claim) -> None:
     watchdog.current.set(watchdog.Wire())  # nothing was sent yet
     body = services.store.submission(claim.job.id)
     if body is None:
-        services.submission_queue.release(claim.probes)
+        services.submission_queue.release_probes(claim.probes)
         _fail(claim, Failure("input_lost", "the input of this submission is gone"))
         return
     claim.allow_silence(LEAST_SECONDS)  # a draft may have to be read from a bucket
@@ -94,7 +94,7 @@ class Submission:
         try:
             answer = self._post(given)
         except ConnectionFailed as error:
-            self._requeue(EVERYTHING, f"BFL cannot be reached: {error}", self._backoff(EVERYTHING))
+            self._requeue(ALL_MODELS, f"BFL cannot be reached: {error}", self._backoff(ALL_MODELS))
         except TransferFailed as error:
             self._await_confirmation(f"no answer from BFL: {error}")
         else:
@@ -160,7 +160,7 @@ class Submission:
 
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
-        self._services.store.change(self._claim.job.id, confirm)
+        self._services.store.update(self._claim.job.id, confirm)
 
     def _requeue_for_account(self, reason: str) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.
@@ -168,7 +168,7 @@ class Submission:
         The job goes last, so that another one probes next, unless the account is the cause.
         """
         standing = account.standing(self._services.api)
-        scope = self._model if standing is Standing.GOOD else EVERYTHING
+        scope = self._model if standing is Standing.GOOD else ALL_MODELS
         self._requeue(scope, reason, PROBE_SECONDS, last=standing is not Standing.BAD)
 
     def _back_off(self, answer: Answer) -> None:
@@ -206,7 +206,7 @@ class Submission:
         self, scope: str | None = None, reason: str = "", seconds: float = 0.0
     ) -> None:
         """Close the circuits that this job probed; open the one of `scope`."""
-        self._services.submission_queue.resume(
+        self._services.submission_queue.close_circuits(
             [probe for probe in self._claim.probes if probe != scope]
         )
         if scope:

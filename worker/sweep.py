@@ -81,8 +81,8 @@ def sweep(services: Services, on_ended: OnEnded = _ignore) -> float:
     due = services.store.due(BATCH)
     for job_id in due.ids:
         _check(services, job_id, on_ended)
-    services.submission_queue.tidy()
-    services.store.hint(due.unhinted or _next_submission(services, due))
+    services.submission_queue.close_idle_circuits()
+    services.store.enqueue(due.without_rq_job or _next_submission(services, due))
     services.metrics.record_heartbeat("sweep")
     services.time_series.sample()
     if due.ids:

@@ -41,7 +41,7 @@ def ready(store: JobStore, *task_ids: str) -> None:
         ingest.apply_report(store, report, PATIENCE)
 
 
-def taken(store: Store, job_id: str = "job") -> Claim:
+def taken(store: JobStore, job_id: str = "job") -> Claim:
     claim = Claim.acquire(store, job_id)
     assert claim is not None
     return claim
@@ -189,7 +189,7 @@ def test_a_worker_learns_that_its_job_was_taken_over(
     monkeypatch.setattr(claim_module, "RENEW_EVERY_SECONDS", 0.0)
     ready(store, "job")
     claims, claim = held(store)
-    store.change("job", with_the_lease_over)
+    store.update("job", with_the_lease_over)
     assert claims.check() == [] and claim.is_lost
 
 

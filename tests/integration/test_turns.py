@@ -160,7 +160,7 @@ def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(floor: Floor) -> N
     rescue.rescue(floor.wired, claim)
     job = floor.job(task)
     floor.wired.media.delete(job.media[0].key)
-    floor.wired.store.forget(job)
+    floor.wired.store.delete(job)
     thumbnails.store(floor.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     assert [path for path in floor.media_root.rglob("*") if path.is_file()] == []
     assert floor.wired.store.due_thumbnails() is None

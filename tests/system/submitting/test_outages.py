@@ -52,7 +52,7 @@ def later(bench: Bench, job_id: str, seconds: float, **facts: Any) -> None:
         assert job
         return replace(job, next_check_at=now - 1, deadline=job.deadline - seconds, **facts)
 
-    bench.wired.store.change(job_id, age)
+    bench.wired.store.update(job_id, age)
     check_job(bench.wired, job_id)
 
 

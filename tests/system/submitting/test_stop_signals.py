@@ -1,6 +1,7 @@
 """SIGTERM while submissions are admitted and sent: none is left marked as sent."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ def marked_as_sent(desk: Desk) -> list[str]:
         return [job.id for job in all_jobs(redis) if job.sent_at or job.unconfirmed]
 
 
+def submits_more(desk: Desk, seen: int) -> bool:
+    return len(desk.requests()) > seen
+
+
 def test_a_stop_at_any_moment_leaves_each_submission_queued_or_confirmed(tmp_path: Path) -> None:
     roomy = Settings(max_active=1000)
     with stopped_desk(tmp_path, roomy, MAX_ACTIVE="1000") as desk:
@@ -34,7 +39,7 @@ def test_a_stop_at_any_moment_leaves_each_submission_queued_or_confirmed(tmp_pat
             jobs += [desk.posted(submit_hang=ANSWER_SECONDS) for _ in range(JOBS_IN_A_ROUND)]
             seen = len(desk.requests())
             (worker,) = installation.start("worker")
-            wait_for("it submits", lambda seen=seen: len(desk.requests()) > seen)
+            wait_for("it submits", partial(submits_more, desk, seen))
             time.sleep(n * LATER_IN_EACH_ROUND_SECONDS)
             worker.terminate()
             assert worker.wait(30) == 0

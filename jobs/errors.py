@@ -3,6 +3,31 @@
 `receiver/problem_details.py` maps the first half to HTTP; the worker decides on the second.
 """
 
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Codes of `error` in a job; BFL's own codes appear as BFL sends them."""
+
+    BFL_ERROR = "bfl_error"
+    BFL_UNAVAILABLE = "bfl_unavailable"
+    INVALID_INPUT = "invalid_input"
+    UNKNOWN_MODEL = "unknown_model"
+    NO_TASK = "no_task"
+    NOT_SUBMITTED = "not_submitted"
+    INPUT_LOST = "input_lost"
+    DRAFT_GONE = "draft_gone"
+    SUBMISSION_UNCONFIRMED = "submission_unconfirmed"
+    NO_FINAL_WORD = "no_final_word"
+    STILL_PENDING = "still_pending"
+    EXPIRED = "expired"
+    UNAVAILABLE = "unavailable"
+    REFUSED_MEDIA = "refused_media"
+    REFUSED_URL = "refused_url"
+    NOT_MEDIA = "not_media"
+    MEDIA_TOO_LARGE = "media_too_large"
+    POISON = "poison"
+
 
 class FluxkeepError(Exception):
     """Something went wrong."""
@@ -139,19 +164,19 @@ class BflUnavailable(FluxkeepError):
 class UrlExpired(FluxkeepError):
     """The delivery URL has expired."""
 
-    code = "expired"
+    code = ErrorCode.EXPIRED
 
 
 class MediaRefused(FluxkeepError):
     """The media may not be taken."""
 
-    code = "refused_media"
+    code = ErrorCode.REFUSED_MEDIA
 
 
 class UrlRefused(MediaRefused):
     """The URL does not lead to a host BFL is known to use."""
 
-    code = "refused_url"
+    code = ErrorCode.REFUSED_URL
 
 
 class UnknownHost(UrlRefused):
@@ -164,13 +189,13 @@ class UnknownHost(UrlRefused):
 class NotMedia(MediaRefused):
     """The bytes are not an image or a video."""
 
-    code = "not_media"
+    code = ErrorCode.NOT_MEDIA
 
 
 class MediaTooLarge(MediaRefused):
     """The media are larger than MAX_MEDIA_BYTES."""
 
-    code = "media_too_large"
+    code = ErrorCode.MEDIA_TOO_LARGE
 
 
 class ForeignObject(FluxkeepError):

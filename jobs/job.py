@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from jobs.errors import ErrorCode
 from jobs.media_file import MediaFile, Role
 from jobs.media_references import drop_marks
 from jobs.record import JobRecord
 from jobs.report import URL_LIFE_SECONDS, Failure
 from jobs.status import Status
-from jobs.timeline import TimelineEvent, extended
+from jobs.timeline import EventCode, TimelineEvent, extended
 from jobs.timeouts import Timeouts, poll_time
 
 LEASE_SECONDS = 30.0
-RESCUE_PUT_OFF = "rescue put off"
 CRASHES_MAX = 3  # then the job itself is to blame
 RECHECK_SECONDS = 60.0  # a job in the queue is looked at this often, in case its entry got lost
 
@@ -56,10 +56,11 @@ class Job(JobRecord):
         new = {name: value for name, value in facts.items() if getattr(self, name) != value}
         return replace(self, updated_at=now, **new) if new else self
 
-    def with_event(self, now: float, what: str, **detail: Any) -> Self:
-        """The job with one more line on its timeline; a line is not repeated."""
-        lines = extended(self.timeline, TimelineEvent(now, what, detail))
-        return self if lines is self.timeline else replace(self, updated_at=now, timeline=lines)
+    def with_event(self, now: float, event: EventCode, **detail: Any) -> Self:
+        """Add an event to the timeline, unless it repeats the last one."""
+        timeline = extended(self.timeline, TimelineEvent(now, event, detail))
+        same = timeline is self.timeline
+        return self if same else replace(self, updated_at=now, timeline=timeline)
 
     # How it ends, and the work that is due.
 
@@ -116,8 +117,10 @@ class Job(JobRecord):
         job = replace(self, lease_until=None, crashes=self.crashes + 1)
         if job.crashes < CRASHES_MAX:
             return job.enqueue(now)
-        failure = Failure("poison", f"{CRASHES_MAX} workers died or hung while they worked on it")
-        return job.ended(now, Status.FAILED, error=failure).with_event(now, "given up")
+        failure = Failure(
+            ErrorCode.POISON, f"{CRASHES_MAX} workers died or hung while they worked on it"
+        )
+        return job.ended(now, Status.FAILED, error=failure).with_event(now, EventCode.JOB_GIVEN_UP)
 
     def give_up(self, now: float) -> Self:
         """The deadline has passed: with a URL the media expired, without a word the job is lost."""
@@ -126,19 +129,23 @@ class Job(JobRecord):
                 now, self._last_reason() or "the media could not be fetched in time"
             )
         lost = self.ended(now, Status.LOST, error=self._no_final_word())
-        return lost.with_event(now, "given up")
+        return lost.with_event(now, EventCode.JOB_GIVEN_UP)
 
     def _no_final_word(self) -> Failure:
         if self.alive_at is not None and self.deadline == self.ends_by:
             hours = (self.deadline - self.created_at) / 3600
             message = f"BFL still called it pending when {hours:.3g} hours were over"
-            return Failure("still_pending", message)
-        return Failure("no_final_word", "BFL gave no final word before the deadline")
+            return Failure(ErrorCode.STILL_PENDING, message)
+        return Failure(ErrorCode.NO_FINAL_WORD, "BFL gave no final word before the deadline")
 
     def _last_reason(self) -> str | None:
         """Why the last attempt to fetch its media failed."""
-        lines = (line for line in reversed(self.timeline) if line.what == RESCUE_PUT_OFF)
-        return next((str(line.detail["reason"]) for line in lines), None)
+        reasons = (
+            str(one.detail["reason"])
+            for one in reversed(self.timeline)
+            if one.event is EventCode.RESCUE_RETRIED
+        )
+        return next(reasons, None)
 
     def claimed(self, now: float) -> Self:
         """Taken by a worker, which may commit with this fence until another one takes it over."""
@@ -201,12 +208,12 @@ class Job(JobRecord):
             thumbnails_due_at=thumbnails_due_at,
             result=result,
         )
-        return kept.with_event(now, "stored", bytes=sum(file.bytes for file in media))
+        return kept.with_event(now, EventCode.JOB_STORED, bytes=sum(file.bytes for file in media))
 
     def refused(self, now: float, code: str, message: str) -> Self:
         failed = self.ended(now, Status.FAILED, error=Failure(code, message))
-        return failed.with_event(now, "media refused", code=code)
+        return failed.with_event(now, EventCode.RESCUE_REFUSED, code=code)
 
     def expired(self, now: float, why: str) -> Self:
-        ended = self.ended(now, Status.EXPIRED, error=Failure("expired", why))
-        return ended.with_event(now, "expired", reason=why)
+        ended = self.ended(now, Status.EXPIRED, error=Failure(ErrorCode.EXPIRED, why))
+        return ended.with_event(now, EventCode.JOB_EXPIRED, reason=why)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from enum import StrEnum
+from typing import Any, NamedTuple, Self
 
 from jobs.job import Job
 from jobs.recipient import NotificationTarget, PendingNotification
+from jobs.status import Status
+from jobs.timeline import EventCode
 
 CLAIM_SECONDS = 30.0  # after this a notification that was claimed counts as not sent
 # BFL calls a webhook that fails again after 1, 5 and 30 s.
@@ -13,6 +16,20 @@ BFL_PAUSES_SECONDS = (1.0, 5.0, 30.0)
 PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0)  # the last repeats
 GIVE_UP_AFTER_SECONDS = 86400.0
 RETRY_AFTER_MAX_SECONDS = 3600.0  # of a receiver's Retry-After
+
+
+class NotificationType(StrEnum):
+    """Types of notifications: one for each terminal status."""
+
+    STORED = "job.stored"
+    MODERATED = "job.moderated"
+    FAILED = "job.failed"
+    EXPIRED = "job.expired"
+    LOST = "job.lost"
+
+    @classmethod
+    def of(cls, status: Status) -> Self:
+        return cls(f"job.{status}")
 
 
 class Outcome(NamedTuple):
@@ -66,12 +83,14 @@ def finish(job: Job, sent: PendingNotification, outcome: Outcome, now: float, ji
     if notice is None or notice.since != sent.since:
         return job
     if not outcome.problem:
-        return _without(job, notice).with_event(now, "webhook called", to=notice.to.value)
+        return _without(job, notice).with_event(
+            now, EventCode.NOTIFICATION_DELIVERED, to=notice.to.value
+        )
     at = None if outcome.final else _next_attempt(notice, outcome, now, jitter)
     if at is None:
-        return _noted(_without(job, notice), now, "webhook given up", notice, outcome)
+        return _noted(_without(job, notice), now, EventCode.NOTIFICATION_ABANDONED, notice, outcome)
     again = _with(job, replace(notice, at=at))
-    return _noted(again, now, "webhook not reached", notice, outcome)
+    return _noted(again, now, EventCode.NOTIFICATION_RETRIED, notice, outcome)
 
 
 def _next_attempt(
@@ -89,14 +108,16 @@ def _next_attempt(
     return min(now + max(pause, asked), until)
 
 
-def _noted(job: Job, now: float, what: str, notice: PendingNotification, outcome: Outcome) -> Job:
+def _noted(
+    job: Job, now: float, event: EventCode, notice: PendingNotification, outcome: Outcome
+) -> Job:
     """Add to the timeline, unless the last line about this target says the same."""
     detail: dict[str, Any] = {"to": notice.to.value, "reason": outcome.problem}
     lines = (line for line in reversed(job.timeline) if line.detail.get("to") == notice.to)
     last = next(lines, None)
-    if last and (last.what, last.detail) == (what, detail):
+    if last and (last.event, last.detail) == (event, detail):
         return job
-    return job.with_event(now, what, **detail)
+    return job.with_event(now, event, **detail)
 
 
 def _with(job: Job, notice: PendingNotification) -> Job:

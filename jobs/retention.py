@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from jobs.job import Job
 from jobs.media_file import MediaFile
+from jobs.timeline import EventCode
 
 DAY_SECONDS = 86400.0
 _NEVER = float("-inf")
@@ -39,14 +40,16 @@ def media_deleted(job: Job, now: float) -> Job:
     if gone is job:
         return job
     return replace(gone, thumbnails_due_at=None).with_event(
-        now, "media deleted", files=len(job.kept)
+        now, EventCode.MEDIA_DELETED, files=len(job.kept)
     )
 
 
 def media_missing(job: Job, now: float, keys: Collection[str]) -> Job:
     """Somebody else took them."""
     gone = without(job, keys, now)
-    return gone if gone is job else gone.with_event(now, "media missing", objects=sorted(keys))
+    return (
+        gone if gone is job else gone.with_event(now, EventCode.MEDIA_MISSING, objects=sorted(keys))
+    )
 
 
 def media_found(job: Job, now: float, key: str) -> Job:
@@ -58,7 +61,9 @@ def media_found(job: Job, now: float, key: str) -> Job:
 
     media = tuple(map(mark, job.media))
     found = replace(job, media=media)
-    return found.with_event(now, "media found again", objects=[key]) if media != job.media else job
+    return (
+        found.with_event(now, EventCode.MEDIA_FOUND, objects=[key]) if media != job.media else job
+    )
 
 
 def without(job: Job, keys: Collection[str], now: float) -> Job:

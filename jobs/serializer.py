@@ -113,4 +113,4 @@ def _small(thumbnail: MediaFile) -> dict[str, Any]:
 
 
 def _moment(moment: TimelineEvent) -> Line:
-    return {"at": time(moment.at), "what": moment.what, "detail": moment.detail}
+    return {"at": time(moment.at), "event": moment.event, "detail": moment.detail}

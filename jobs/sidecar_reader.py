@@ -32,7 +32,7 @@ from jobs.storage.base import (
     thumbnail_key,
     token_of,
 )
-from jobs.timeline import TIMELINE_MAX, TimelineEvent
+from jobs.timeline import TIMELINE_MAX, EventCode, TimelineEvent
 
 NOTE_MAX_BYTES = 256 * 1024
 _OBJECTS_MAX = 64
@@ -100,7 +100,7 @@ class _Thumbnail(BaseModel):
 
 class _Line(BaseModel):
     at: Time
-    what: Annotated[str, Field(max_length=200)]
+    event: EventCode
     detail: dict[str, JsonValue] = Field(default_factory=dict)
 
 
@@ -205,7 +205,7 @@ def _job(note: _Note) -> Job:
         deadline=note.deadline,
         request=note.request,
         media=tuple(medium.kept() for medium in note.media),
-        timeline=tuple(TimelineEvent(line.at, line.what, line.detail) for line in note.timeline),
+        timeline=tuple(TimelineEvent(line.at, line.event, line.detail) for line in note.timeline),
     )
 
 

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from jobs.errors import ErrorCode
 from jobs.job import LEASE_SECONDS, Job
 from jobs.report import Failure, Report, Taken, quoted
 from jobs.status import REOPENABLE, Source, Status
+from jobs.timeline import EventCode
 from jobs.timeouts import Timeouts
 
 # A circuit can stay open for days (no credits); what waits is submitted afterwards.
@@ -22,10 +24,9 @@ FIRST_POLL_SECONDS = 2.0  # of a task that BFL will not call back about
 # An unanswered submission occupies its slot for as long as a generation may take. With the
 # job's deadline instead, a few time-outs would occupy every slot for an hour.
 UNANSWERED_SLOT_SECONDS = 600.0
-UNCONFIRMED = "submission unconfirmed"  # on the timeline
 NO_CALLBACK = "BFL was not given a webhook for this job"
 # Failures after which BFL may have a task all the same.
-UNCONFIRMED_CODES = ("bfl_unavailable", "submission_unconfirmed")
+UNCONFIRMED_CODES = (ErrorCode.BFL_UNAVAILABLE, ErrorCode.SUBMISSION_UNCONFIRMED)
 
 
 def create(job_id: str, model: str, now: float, facts: Mapping[str, Any]) -> Job:
@@ -43,7 +44,7 @@ def create(job_id: str, model: str, now: float, facts: Mapping[str, Any]) -> Job
         version=int(now * 1e6),
         **facts,
     )
-    return job.with_event(now, "queued")
+    return job.with_event(now, EventCode.SUBMISSION_QUEUED)
 
 
 def admit(job: Job, now: float, origin: str) -> Job:
@@ -61,7 +62,7 @@ def admit(job: Job, now: float, origin: str) -> Job:
         next_check_at=until,
         fencing_token=job.next_fence(now),
     )
-    return sent.with_event(now, "submitting", origin=origin)
+    return sent.with_event(now, EventCode.SUBMISSION_SENT, origin=origin)
 
 
 def requeue(job: Job, now: float, why: str, *, last: bool = False) -> Job:
@@ -71,7 +72,7 @@ def requeue(job: Job, now: float, why: str, *, last: bool = False) -> Job:
     """
     if job.task_id is not None:
         return _release(job)
-    return _wait(job, now, last=last).with_event(now, "submitting put off", reason=why)
+    return _wait(job, now, last=last).with_event(now, EventCode.SUBMISSION_REQUEUED, reason=why)
 
 
 def _wait(job: Job, now: float, *, last: bool = False) -> Job:
@@ -92,7 +93,9 @@ def confirm(job: Job, now: float, answer: Taken, timeouts: Timeouts, *, calls: b
     `calls` says whether BFL was given a webhook.
     """
     if job.task_id not in (None, answer.task_id):  # a duplicate was ready first
-        return replace(job, sent_at=None).with_event(now, "duplicate task", task_id=answer.task_id)
+        return replace(job, sent_at=None).with_event(
+            now, EventCode.SUBMISSION_DUPLICATED, task_id=answer.task_id
+        )
     known = replace(
         job,
         task_id=answer.task_id,
@@ -116,7 +119,7 @@ def confirm(job: Job, now: float, answer: Taken, timeouts: Timeouts, *, calls: b
         next_check_at=now + grace,
         lease_until=None,
     )
-    return submitted.with_event(now, "submitted", task_id=answer.task_id)
+    return submitted.with_event(now, EventCode.SUBMISSION_ACCEPTED, task_id=answer.task_id)
 
 
 def refuse(job: Job, now: float, failure: Failure) -> Job:
@@ -124,7 +127,7 @@ def refuse(job: Job, now: float, failure: Failure) -> Job:
     if job.task_id is not None:
         return _release(job)
     failed = job.ended(now, Status.FAILED, error=failure, sent_at=None)
-    return failed.with_event(now, "submission refused", code=failure.code)
+    return failed.with_event(now, EventCode.SUBMISSION_REFUSED, code=failure.code)
 
 
 def back_off(
@@ -137,7 +140,9 @@ def back_off(
     if job.task_id is not None:
         return _release(job)
     if counts and job.submissions >= RESUBMITS_MAX:
-        return refuse(job, now, Failure("bfl_unavailable", "BFL answered with errors each time"))
+        return refuse(
+            job, now, Failure(ErrorCode.BFL_UNAVAILABLE, "BFL answered with errors each time")
+        )
     grace = timeouts.grace(job.model) if calls else 0.0
     pause = min(grace * 2**job.submissions, RESUBMIT_PAUSE_MAX_SECONDS)
     waiting = replace(
@@ -176,7 +181,7 @@ def await_confirmation(job: Job, now: float, why: str, timeouts: Timeouts, *, ca
 
 def _note_unconfirmed(job: Job, now: float, why: str, *, calls: bool) -> Job:
     detail = {} if calls else {"callback": NO_CALLBACK}
-    return job.with_event(now, UNCONFIRMED, reason=why, **detail)
+    return job.with_event(now, EventCode.SUBMISSION_UNCONFIRMED, reason=why, **detail)
 
 
 def _release(job: Job) -> Job:
@@ -192,7 +197,9 @@ def note_late_callback(job: Job, report: Report, now: float) -> Job:
     if not job.is_submission or job.task_id is not None or report.source is not Source.CALLBACK:
         return job
     known = replace(job, task_id=report.task_id)
-    return known.with_event(now, "BFL has it after all", task_id=report.task_id, status=report.said)
+    return known.with_event(
+        now, EventCode.CALLBACK_LATE, task_id=report.task_id, status=report.said
+    )
 
 
 def check(job: Job, now: float, timeouts: Timeouts, *, calls: bool = True) -> Job:
@@ -217,18 +224,18 @@ def _check_queued(job: Job, now: float, timeouts: Timeouts, *, calls: bool) -> J
     if job.is_queued:
         return replace(job, next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))
     why = "BFL answered with an error and did not call; if it has the task, this one is paid too"
-    return _wait(job, now).with_event(now, "submitting again", reason=why)
+    return _wait(job, now).with_event(now, EventCode.SUBMISSION_RETRIED, reason=why)
 
 
 def _give_up_unconfirmed(job: Job, now: float) -> Job:
     why = "it was sent to BFL, which neither answered nor called; it may have been paid for"
-    lost = job.ended(now, Status.LOST, error=Failure("submission_unconfirmed", why))
-    return lost.with_event(now, "given up")
+    lost = job.ended(now, Status.LOST, error=Failure(ErrorCode.SUBMISSION_UNCONFIRMED, why))
+    return lost.with_event(now, EventCode.JOB_GIVEN_UP)
 
 
 def _give_up_queued(job: Job, now: float) -> Job:
-    failure = Failure("not_submitted", "BFL did not take it within a week")
-    return job.ended(now, Status.FAILED, error=failure).with_event(now, "given up")
+    failure = Failure(ErrorCode.NOT_SUBMITTED, "BFL did not take it within a week")
+    return job.ended(now, Status.FAILED, error=failure).with_event(now, EventCode.JOB_GIVEN_UP)
 
 
 def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:
@@ -249,7 +256,7 @@ def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:
         unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,
         requeued_at=None,
     )
-    return again.with_event(now, "submitted again by an operator")
+    return again.with_event(now, EventCode.SUBMISSION_REPLAYED)
 
 
 def _ask_again(job: Job, now: float, timeouts: Timeouts) -> Job:
@@ -266,4 +273,4 @@ def _ask_again(job: Job, now: float, timeouts: Timeouts) -> Job:
         attempts=0,
         crashes=0,
     )
-    return asked.with_event(now, "replay asked for").enqueue(now)
+    return asked.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)

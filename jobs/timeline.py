@@ -1,28 +1,70 @@
-"""What happened to a job, line by line, bounded."""
+"""Timeline of a job: bounded list of events, each with a stable code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 TIMELINE_MAX = 50
-TIMELINE_HEAD = 10  # how it began stays readable however much follows
+TIMELINE_HEAD = 10  # the first events stay readable however many follow
+
+
+class EventCode(StrEnum):
+    """Codes of timeline events; receiver/dashboard/event_texts.py has a sentence for each."""
+
+    JOB_EXPECTED = "job.expected"
+    JOB_STORED = "job.stored"
+    JOB_EXPIRED = "job.expired"
+    JOB_GIVEN_UP = "job.given_up"
+    JOB_REPLAYED = "job.replayed"
+    SUBMISSION_QUEUED = "submission.queued"
+    SUBMISSION_DRAFT_REFERENCED = "submission.draft_referenced"
+    SUBMISSION_REGION_DOUBTFUL = "submission.region_doubtful"
+    SUBMISSION_PAUSED = "submission.paused"
+    SUBMISSION_SENT = "submission.sent"
+    SUBMISSION_ACCEPTED = "submission.accepted"
+    SUBMISSION_REFUSED = "submission.refused"
+    SUBMISSION_UNCONFIRMED = "submission.unconfirmed"
+    SUBMISSION_DUPLICATED = "submission.duplicated"
+    SUBMISSION_REQUEUED = "submission.requeued"
+    SUBMISSION_RETRIED = "submission.retried"
+    SUBMISSION_REPLAYED = "submission.replayed"
+    CALLBACK_ACCEPTED = "callback.accepted"
+    CALLBACK_REFUSED = "callback.refused"
+    CALLBACK_LATE = "callback.late"
+    POLL_ANSWERED = "poll.answered"
+    POLL_RETRIED = "poll.retried"
+    RESCUE_RETRIED = "rescue.retried"
+    RESCUE_REFUSED = "rescue.refused"
+    RESCUE_RECOVERED = "rescue.recovered"
+    RESCUE_FILE_SKIPPED = "rescue.file_skipped"
+    RESULT_TRUNCATED = "result.truncated"
+    WORKER_FAILED = "worker.failed"
+    MEDIA_DELETED = "media.deleted"
+    MEDIA_MISSING = "media.missing"
+    MEDIA_FOUND = "media.found"
+    NOTIFICATION_DELIVERED = "notification.delivered"
+    NOTIFICATION_RETRIED = "notification.retried"
+    NOTIFICATION_ABANDONED = "notification.abandoned"
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """A line of the timeline."""
+    """One event: unix time, code, and JSON details."""
 
     at: float
-    what: str
+    event: EventCode
     detail: Mapping[str, Any] = field(default_factory=dict)
 
+    def repeats(self, other: "TimelineEvent") -> bool:
+        return (self.event, self.detail) == (other.event, other.detail)
 
-def extended(lines: tuple[TimelineEvent, ...], moment: TimelineEvent) -> tuple[TimelineEvent, ...]:
-    """The timeline with one more line; the very same object when that would repeat the last."""
-    last = lines[-1] if lines else None
-    if last and (last.what, last.detail) == (moment.what, moment.detail):
-        return lines
-    longer = (*lines, moment)
+
+def extended(events: tuple[TimelineEvent, ...], new: TimelineEvent) -> tuple[TimelineEvent, ...]:
+    """The timeline with one more event; the same object when it repeats the last one."""
+    if events and new.repeats(events[-1]):
+        return events
+    longer = (*events, new)
     if len(longer) <= TIMELINE_MAX:
         return longer
     return (*longer[:TIMELINE_HEAD], *longer[TIMELINE_HEAD - TIMELINE_MAX :])

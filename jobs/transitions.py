@@ -5,6 +5,7 @@ from dataclasses import replace
 from jobs.job import Job
 from jobs.report import Report, quoted
 from jobs.status import TRANSITIONS, ReportKind, Source, Status
+from jobs.timeline import EventCode
 from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts, poll_time
 
 
@@ -100,13 +101,14 @@ def _record_outcome(job: Job, report: Report, status: Status, now: float) -> Job
         moderation=report.moderation,
     )
     if report.left_out:
-        job = job.with_event(now, "files left out", count=report.left_out)
+        job = job.with_event(now, EventCode.RESULT_TRUNCATED, count=report.left_out)
     return _log_report(job, report, now)
 
 
 def _log_report(job: Job, report: Report, now: float) -> Job:
-    what = "callback accepted" if report.source is Source.CALLBACK else "BFL answered"
-    return job.with_event(now, what, status=report.said)
+    by_callback = report.source is Source.CALLBACK
+    event = EventCode.CALLBACK_ACCEPTED if by_callback else EventCode.POLL_ANSWERED
+    return job.with_event(now, event, status=report.said)
 
 
 def _apply_ready(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:

@@ -7,8 +7,10 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from jobs.media_file import Role
+from jobs.notifications import NotificationType
 from jobs.report import Stage
 from jobs.status import Source, Status
+from jobs.timeline import EventCode
 
 ROLES = (
     "its place in the result; a `draft_cache` is an opaque bundle that `flux-3-video` needs to "
@@ -58,7 +60,7 @@ class Line(TypedDict):
     """A line of a job's timeline."""
 
     at: Time
-    what: str
+    event: EventCode
     detail: Mapping[str, Any]
 
 
@@ -97,6 +99,6 @@ Job = Portrait[Medium]
 class Notification(TypedDict):
     """What is POSTed when a job has ended."""
 
-    type: Annotated[str, Field(description="`job.` and the status", examples=["job.stored"])]
+    type: NotificationType
     timestamp: Annotated[Time, Field(description="when the job ended")]
     data: Job

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from jobs import serializer, submission, view_types
+from jobs import serializer, view_types
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store.submission_queue import ALL_MODELS, Circuit
-from jobs.timeline import TimelineEvent
+from jobs.timeline import EventCode, TimelineEvent
 
 
 def jobs(
@@ -31,7 +31,7 @@ def _held_up(record: Job, pauses: Sequence[Circuit]) -> list[TimelineEvent]:
     """Why a job still waits in line, which is on no record of its own."""
     scopes = (ALL_MODELS, record.model) if record.is_queued else ()
     return [
-        TimelineEvent(pause.since, "submitting paused", {"reason": pause.reason})
+        TimelineEvent(pause.since, EventCode.SUBMISSION_PAUSED, {"reason": pause.reason})
         for pause in pauses
         if pause.scope in scopes
     ]
@@ -45,7 +45,9 @@ def waiting_reasons(services: Services, record: Job) -> list[str]:
             for moment in _held_up(record, services.submission_queue.open_circuits())
         ]
     unconfirmed = record.timeline if record.unconfirmed else ()
-    return [one.detail["reason"] for one in unconfirmed if one.what == submission.UNCONFIRMED][-1:]
+    return [
+        one.detail["reason"] for one in unconfirmed if one.event is EventCode.SUBMISSION_UNCONFIRMED
+    ][-1:]
 
 
 def job(services: Services, record: Job, link_ttl: float | None = None) -> view_types.Job:

@@ -11,6 +11,7 @@ from jobs.net import watchdog
 from jobs.services import Services
 from jobs.status import Status
 from jobs.store.results import PendingWork
+from jobs.timeline import EventCode
 from worker import poll, rescue, submit, thumbnails
 from worker.claim import Claim, Claims
 from worker.shutdown import Shutdown
@@ -178,7 +179,7 @@ class Dispatcher:
                 submit.requeue_unsent(self._services, claim, kind)
                 return
             claim.commit(
-                lambda job, now: job.with_event(now, "stumbled", error=kind).back_off(
+                lambda job, now: job.with_event(now, EventCode.WORKER_FAILED, error=kind).back_off(
                     now, ERROR_BACKOFF_SECONDS
                 )
             )

@@ -13,6 +13,7 @@ from jobs.report import Report
 from jobs.services import Services
 from jobs.status import ReportKind, Source, Status
 from jobs.store.counters import POLLS
+from jobs.timeline import EventCode
 from jobs.timeouts import FINAL_POLL_SECONDS
 from worker.backoff import backoff_seconds
 from worker.claim import Claim
@@ -54,7 +55,7 @@ def _back_off(
 ) -> None:
     def back_off(job: Job, now: float) -> Job:
         seconds = backoff_seconds(job.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
-        with_event = job.with_event(now, "BFL asked", answer=reason) if reason else job
+        with_event = job.with_event(now, EventCode.POLL_RETRIED, answer=reason) if reason else job
         seconds = max(seconds, grace, retry_after or 0.0)
         return with_event.back_off(now, seconds, firm=retry_after is not None)
 

@@ -14,6 +14,7 @@ from jobs import ingest, serializer, sidecars
 from jobs.errors import (
     BflUnavailable,
     ClaimLost,
+    ErrorCode,
     MediaRefused,
     NotMedia,
     StorageError,
@@ -23,7 +24,7 @@ from jobs.errors import (
     UnknownJob,
     UrlExpired,
 )
-from jobs.job import RESCUE_PUT_OFF, Job
+from jobs.job import Job
 from jobs.media_file import MediaFile, Role
 from jobs.net import outbound
 from jobs.net.urls import Address, Origin
@@ -32,6 +33,7 @@ from jobs.status import ReportKind, Status
 from jobs.storage.base import object_key, sidecar_key
 from jobs.store.counters import LIFE_LEFT, TIME_TO_STORED
 from jobs.store.results import NO_COUNTS
+from jobs.timeline import EventCode
 from worker import download, poll, recovery
 from worker.backoff import backoff_seconds
 from worker.claim import Claim
@@ -67,7 +69,7 @@ class Files:
     """The files of a job by their numbers: published, or left out with an error code."""
 
     published: dict[int, MediaFile] = field(default_factory=dict)
-    left_out: dict[int, str] = field(default_factory=dict)
+    left_out: dict[int, ErrorCode] = field(default_factory=dict)
 
     @property
     def media(self) -> tuple[MediaFile, ...]:
@@ -76,7 +78,9 @@ class Files:
     def store(self, job: Job, now: float) -> Job:
         """The job with these files as its media."""
         for n, code in self.left_out.items():
-            job = job.with_event(now, "file left out", file=n, role=job.role(n), reason=code)
+            job = job.with_event(
+                now, EventCode.RESCUE_FILE_SKIPPED, file=n, role=job.role(n), reason=code
+            )
         return job.stored(now, self.media, tuple(self.left_out))
 
 
@@ -258,15 +262,17 @@ class Rescue:
             self._claim.commit(step)
             return
         missing = set(range(len(job.urls))) - found.keys()
-        left_out = {n: self._files.left_out.get(n, "unavailable") for n in sorted(missing)}
+        left_out = {n: self._files.left_out.get(n, ErrorCode.UNAVAILABLE) for n in sorted(missing)}
         self._files = Files(found, left_out)
-        self._claim.commit(lambda job, now: job.with_event(now, "media recovered").renewed(now))
+        self._claim.commit(
+            lambda job, now: job.with_event(now, EventCode.RESCUE_RECOVERED).renewed(now)
+        )
         self._commit_stored(NO_COUNTS)
 
     def _back_off(self, reason: str, retry_after: float | None = None) -> None:
         def back_off(job: Job, now: float) -> Job:
             seconds = backoff_seconds(job.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
-            with_event = job.with_event(now, RESCUE_PUT_OFF, reason=reason)
+            with_event = job.with_event(now, EventCode.RESCUE_RETRIED, reason=reason)
             return with_event.back_off(now, max(seconds, retry_after or 0.0))
 
         log.info("job %s: rescue put off: %s", self._claim.job.id, reason)

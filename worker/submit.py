@@ -14,7 +14,14 @@ from jobs.bfl import submissions as dialect
 from jobs.bfl.account import Standing
 from jobs.bfl.client import Answer
 from jobs.bfl.submissions import Webhook
-from jobs.errors import ConnectionFailed, Invalid, InvalidReport, StorageError, TransferFailed
+from jobs.errors import (
+    ConnectionFailed,
+    ErrorCode,
+    Invalid,
+    InvalidReport,
+    StorageError,
+    TransferFailed,
+)
 from jobs.job import Job
 from jobs.net import strict_json, watchdog
 from jobs.report import Failure, Taken
@@ -42,7 +49,7 @@ def submit_job(services: Services, claim: Claim) -> None:
     body = services.store.submission(claim.job.id)
     if body is None:
         services.submission_queue.release_probes(claim.probes)
-        _fail(claim, Failure("input_lost", "the input of this submission is gone"))
+        _fail(claim, Failure(ErrorCode.INPUT_LOST, "the input of this submission is gone"))
         return
     claim.allow_silence(LEAST_SECONDS)  # a draft may have to be read from a bucket
     _send(services, claim, body)
@@ -60,7 +67,7 @@ def _send(services: Services, claim: Claim, body: bytes) -> None:
         given = drafts.insert(services, strict_json.loads(body))
     except Invalid as error:
         services.submission_queue.release_probes(claim.probes)
-        _fail(claim, Failure("draft_gone", error.errors[0]["message"]))
+        _fail(claim, Failure(ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
     except StorageError as error:
         attempt.requeue_last(f"the draft bundle cannot be read: {error}")
     else:

@@ -12,7 +12,7 @@ from typing import Any
 from jobs.bfl.hosts import region_of
 from jobs.bfl.results import find_files, mark_files
 from jobs.bfl.signed_urls import strip_signatures
-from jobs.errors import InvalidReport
+from jobs.errors import ErrorCode, InvalidReport
 from jobs.net import strict_json
 from jobs.report import Failure, Moderation, Report, Stage
 from jobs.status import ReportKind, Source
@@ -196,7 +196,7 @@ def _failure(said: Mapping[str, Any]) -> Failure:
     details = {"detail": said.get("details")}
     text = _text(prose) or error_message(said) or error_message(details)
     message = strip_signatures(text)[:MESSAGE_MAX_CHARS]
-    return Failure(code or "bfl_error", message or "BFL reported an error")
+    return Failure(code or ErrorCode.BFL_ERROR, message or "BFL reported an error")
 
 
 def _moderation(message: Mapping[str, Any], said: str) -> Moderation:

@@ -8,13 +8,17 @@ from typing import Any, NamedTuple
 from jobs.bfl import parsing
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.signed_urls import strip_signatures_in
-from jobs.errors import InvalidReport, UrlRefused
+from jobs.errors import ErrorCode, InvalidReport, UrlRefused
 from jobs.net import strict_json
 from jobs.report import Failure, Taken
 
 URL_MAX_CHARS = 2083
 SAID_MAX_CHARS = 8192
-CODES = {400: "invalid_input", 404: "unknown_model", 422: "invalid_input"}
+CODES = {
+    400: ErrorCode.INVALID_INPUT,
+    404: ErrorCode.UNKNOWN_MODEL,
+    422: ErrorCode.INVALID_INPUT,
+}
 
 NO_CREDITS = 402
 TOO_MANY = 429
@@ -94,7 +98,7 @@ def within(task: Taken, trust: HostPolicy) -> Taken:
 def without_task(path: str) -> Failure:
     """BFL took the request, but its answer names no task to wait for."""
     message = f"BFL's answer names no task. {refuse_no_generation(path)}"
-    return Failure("no_task", message, 400, {"detail": message})
+    return Failure(ErrorCode.NO_TASK, message, 400, {"detail": message})
 
 
 def refuses_webhook(answer: bytes) -> bool:
@@ -114,7 +118,7 @@ def refusal(status: int, answer: bytes) -> Failure:
     words = parsing.error_message(message) or f"BFL answered {status}"
     small = message and len(json.dumps(message)) <= SAID_MAX_CHARS
     said = strip_signatures_in(message) if small else {"detail": words}
-    return Failure(CODES.get(status, "bfl_error"), words, status, said)
+    return Failure(CODES.get(status, ErrorCode.BFL_ERROR), words, status, said)
 
 
 def _without_input(complaint: Any) -> Any:

@@ -7,7 +7,7 @@ from jobs.store import scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import unavailable
 from jobs.store.keys import COUNTERS, RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX
-from jobs.timeline import TimelineEvent
+from jobs.timeline import EventCode, TimelineEvent
 
 KEPT_MAX = 10
 KEPT_SECONDS = 7 * 86400
@@ -39,4 +39,4 @@ class RefusedCallbacks:
 
 def _moment(line: bytes) -> TimelineEvent:
     at, _, reason = line.decode().partition(" ")
-    return TimelineEvent(float(at), "callback refused", {"reason": reason})
+    return TimelineEvent(float(at), EventCode.CALLBACK_REFUSED, {"reason": reason})

@@ -22,6 +22,7 @@ from jobs.errors import (
 )
 from jobs.job import Job
 from jobs.status import Status
+from jobs.timeline import EventCode
 from receiver.api.job_actions import delete_job, load_job, replay_job
 from receiver.api.long_poll import LongPoll
 from receiver.auth import requires
@@ -99,7 +100,7 @@ def expect(job_id: str) -> ResponseReturnValue:
 def _announced(job_id: str, now: float, model: str | None) -> Job:
     """A new job that counts against MAX_UNCONFIRMED of its key until BFL confirms it."""
     timeouts = services().settings.timeouts
-    job = Job.expected(job_id, now, timeouts, model=model).with_event(now, "expected")
+    job = Job.expected(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_EXPECTED)
     return replace(job, expected_by=g.key_name)
 
 

@@ -21,6 +21,7 @@ from jobs.job import Job
 from jobs.net.urls import LOOPBACK, parse
 from jobs.services import Services
 from jobs.signing import idempotent_id
+from jobs.timeline import EventCode
 from receiver import request_body
 from receiver.auth import request_key, requires
 from receiver.context import services
@@ -175,9 +176,13 @@ def _new_job(
 ) -> Job:
     job = submission.create(job_id, model, now, details)
     if draft:
-        job = job.with_event(now, "enhances a draft", job=draft.job.id, file=draft.position)
+        job = job.with_event(
+            now, EventCode.SUBMISSION_DRAFT_REFERENCED, job=draft.job.id, file=draft.position
+        )
     if dialect.is_bound_to_region(model) and services.origin_of(job).host == dialect.BFL_HOST:
-        return job.with_event(now, "perhaps the wrong region", reason=dialect.BOUND_TO_REGION)
+        return job.with_event(
+            now, EventCode.SUBMISSION_REGION_DOUBTFUL, reason=dialect.BOUND_TO_REGION
+        )
     return job
 
 

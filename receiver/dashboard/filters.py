@@ -10,6 +10,7 @@ from jobs import serializer
 from jobs.store.search_indexes import as_text
 from receiver.context import services
 from receiver.dashboard.assets import asset
+from receiver.dashboard.event_texts import event_text
 
 KILO = 1024
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -21,7 +22,20 @@ def install(app: Flask) -> None:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.add_template_global(asset)
-    for one in (bytes_, span, clock, rfc3339, exact, minute, ago, left, number, as_json, as_text):
+    for one in (
+        bytes_,
+        span,
+        clock,
+        rfc3339,
+        exact,
+        minute,
+        ago,
+        left,
+        number,
+        as_json,
+        as_text,
+        event_text,
+    ):
         app.add_template_filter(one, one.__name__.strip("_"))
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from jobs.job import Job
 from jobs.status import Status
+from jobs.timeline import EventCode
 
 Weight = Literal["next", "limit"]
 
@@ -56,7 +57,9 @@ def _submission(job: Job, shown: Mapping[str, Any], now: float) -> Iterator[Pros
 
 def _pauses(shown: Mapping[str, Any]) -> list[str]:
     lines = shown["timeline"]
-    return [line["detail"]["reason"] for line in lines if line["what"] == "submitting paused"]
+    return [
+        line["detail"]["reason"] for line in lines if line["event"] == EventCode.SUBMISSION_PAUSED
+    ]
 
 
 def _answer(job: Job, now: float) -> Iterator[Prospect]:

@@ -7,8 +7,10 @@ from jobs import serializer, submission, view_types
 from jobs.bfl import compat, parsing
 from jobs.job import Job
 from jobs.media_file import MediaFile
+from jobs.notifications import NotificationType
 from jobs.serializer import file
 from jobs.store.listing import Position
+from jobs.timeline import EventCode
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 from receiver.schemas.formats import format_cursor
@@ -47,7 +49,11 @@ data: {"id":"5c1f9a52-4f0b-4c55-9d0e-2f6a1f6a7c11","status":"stored",…}
 
 def _expected() -> Job:
     facts = {"model": MODEL, "metadata": METADATA}
-    return Job.expected(TASK, NOW, PATIENCE).with_event(NOW, "expected").with_details(NOW, facts)
+    return (
+        Job.expected(TASK, NOW, PATIENCE)
+        .with_event(NOW, EventCode.JOB_EXPECTED)
+        .with_details(NOW, facts)
+    )
 
 
 def _stored() -> Job:
@@ -93,7 +99,11 @@ def page() -> JobPage:
 
 
 def notification() -> view_types.Notification:
-    return {"type": "job.stored", "timestamp": serializer.time(NOW + 10.2), "data": stored()}
+    return {
+        "type": NotificationType.STORED,
+        "timestamp": serializer.time(NOW + 10.2),
+        "data": stored(),
+    }
 
 
 def callback_accepted() -> CallbackAccepted:

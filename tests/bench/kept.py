@@ -41,5 +41,5 @@ def _kept(scene: Scene, model: str, form: str, size: int) -> File:
 
 def _seconds(job: dict[str, Any]) -> float:
     """From the callback to the end."""
-    at = {line["what"]: datetime.fromisoformat(line["at"]) for line in job["timeline"]}
-    return (at["stored"] - at["callback accepted"]).total_seconds()
+    at = {line["event"]: datetime.fromisoformat(line["at"]) for line in job["timeline"]}
+    return (at["job.stored"] - at["callback.accepted"]).total_seconds()

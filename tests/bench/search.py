@@ -13,7 +13,7 @@ from jobs.job import Job
 from jobs.media_file import MediaFile
 from jobs.status import Source, Status
 from jobs.store.search import Search
-from jobs.timeline import TimelineEvent
+from jobs.timeline import EventCode, TimelineEvent
 from jobs.timeouts import Timeouts
 from tests.harness import stock
 from tests.harness.parts import Parts
@@ -73,7 +73,7 @@ def stored_job(n: int) -> Job:
         width=1024,
         height=1024,
     )
-    said = ("expected", "callback accepted", "stored")
+    events = (EventCode.JOB_EXPECTED, EventCode.CALLBACK_ACCEPTED, EventCode.JOB_STORED)
     return replace(
         Job.expected(f"{n:036}", at, PATIENCE),
         status=Status.STORED,
@@ -81,7 +81,7 @@ def stored_job(n: int) -> Job:
         source=Source.POLL if n % 100 == 0 else Source.CALLBACK,
         metadata={"user": n % 1000, "half": n % 2},
         media=(kept,),
-        timeline=tuple(TimelineEvent(at, what, {}) for what in said),
+        timeline=tuple(TimelineEvent(at, event) for event in events),
         next_check_at=None,
     )
 

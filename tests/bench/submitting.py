@@ -35,8 +35,8 @@ def _own(client: Client) -> float:
     """Milliseconds from our word on record to BFL's on record, BFL's own time included."""
     answer = client.request("POST", "/api/jobs", json={"model": "flux-2-pro", "input": INPUT})
     job = client.wait_for(answer.json()["id"], "submitted", "ready", "stored")
-    moments = {line["what"]: line["at"] for line in job["timeline"]}
-    return (_at(moments["submitted"]) - _at(moments["queued"])) * 1000
+    moments = {line["event"]: line["at"] for line in job["timeline"]}
+    return (_at(moments["submission.accepted"]) - _at(moments["submission.queued"])) * 1000
 
 
 def _direct(scene: Scene) -> float:

@@ -14,7 +14,7 @@ from jobs.media_file import MediaFile
 from jobs.services import Services
 from jobs.storage.base import object_key
 from jobs.storage.providers import Limits
-from jobs.timeline import TimelineEvent
+from jobs.timeline import EventCode, TimelineEvent
 from jobs.timeouts import Timeouts
 from tests.harness.redis_server import RedisServer
 
@@ -60,7 +60,7 @@ class Archive:
 
         def begin(_job: Job | None, now: float) -> Job:
             at = now - days_ago * DAY_SECONDS
-            job = Job.expected(task_id, at, PATIENCE, job_id).with_event(at, "expected")
+            job = Job.expected(task_id, at, PATIENCE, job_id).with_event(at, EventCode.JOB_EXPECTED)
             return replace(job, deadline=now + 3600, next_check_at=now + 3600, **facts)
 
         return self._changed(job_id, begin)
@@ -99,7 +99,7 @@ class Archive:
         )
 
 
-def whats(job: Job | None) -> list[str]:
+def events(job: Job | None) -> list[str]:
     """The lines of a timeline."""
     lines: tuple[TimelineEvent, ...] = job.timeline if job else ()
-    return [line.what for line in lines]
+    return [line.event for line in lines]

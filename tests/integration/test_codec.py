@@ -16,7 +16,7 @@ from jobs.media_file import MediaFile
 from jobs.report import Failure, Moderation, Report, Stage, Taken
 from jobs.status import ReportKind, Source, Status
 from jobs.store import codec
-from jobs.timeline import TimelineEvent
+from jobs.timeline import EventCode, TimelineEvent
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 from tests.harness import RedisServer
@@ -61,7 +61,9 @@ RECORDS = st.builds(
     error=st.none() | st.builds(Failure, TEXT, TEXT),
     moderation=st.none() | st.builds(Moderation, st.sampled_from(get_args(Stage)), st.tuples(TEXT)),
     media=st.lists(MEDIA, max_size=3).map(tuple),
-    timeline=st.lists(st.builds(TimelineEvent, TIMES, TEXT, OBJECTS), max_size=5).map(tuple),
+    timeline=st.lists(
+        st.builds(TimelineEvent, TIMES, st.sampled_from(EventCode), OBJECTS), max_size=5
+    ).map(tuple),
     urls=st.lists(TEXT, max_size=3).map(tuple),
     caller=st.none() | st.builds(ClientWebhook, TEXT, st.none() | TEXT),
     fencing_token=st.integers(0, 1000),
@@ -113,7 +115,7 @@ def typical(parts: Parts) -> str:
         lambda job, now: submission.confirm(job, now, taken, PATIENCE, calls=True),
         lambda job, now: transition(job, report, now, PATIENCE),
         lambda job, now: job.claimed(now).stored(now, (media,)),
-        lambda job, now: job.with_event(now, "webhook called"),
+        lambda job, now: job.with_event(now, EventCode.NOTIFICATION_DELIVERED),
     ]
     for step in steps:
         parts.store.update(job_id, step)

@@ -67,7 +67,7 @@ def test_a_bundle_over_the_limit_costs_the_job_only_where_it_is_alone(
         job = floor.job(task)
         assert job.status is (Status.STORED if samples else Status.FAILED)
         assert [file.role for file in job.media] == [Role.SAMPLE] * samples
-        lines = [line for line in job.timeline if line.what == "file left out"]
+        lines = [line for line in job.timeline if line.event == "rescue.file_skipped"]
         details = [{"file": 2, "role": "draft_cache", "reason": "media_too_large"}]
         assert [line.detail for line in lines] == (details if samples else [])
 

@@ -88,8 +88,8 @@ def test_where_bfl_cannot_reach_us_the_bundle_goes_as_base64(local: Drafts) -> N
     assert [file.role for file in local.job.media] == [Role.SAMPLE, Role.DRAFT_CACHE]
     answer = local.post(reference(local))
     assert answer.status_code == 202
-    lines = {line["what"]: line["detail"] for line in answer.get_json()["timeline"]}
-    assert lines["enhances a draft"]["job"] == local.id
+    lines = {line["event"]: line["detail"] for line in answer.get_json()["timeline"]}
+    assert lines["submission.draft_referenced"]["job"] == local.id
     sent = local.sent()
     assert sent.keys() - {"webhook_url", "webhook_secret"} == {"mode", "draft_cache"}
     assert sent["mode"] == "draft_enhance"

@@ -46,5 +46,5 @@ def test_a_foreign_url_in_an_unknown_place_does_not_cost_the_samples(floor: Floo
     floor.take(task)
     job = floor.job(task)
     assert (job.status, len(job.media)) == (Status.STORED, 3)
-    assert "file left out" in [moment.what for moment in job.timeline]
+    assert "rescue.file_skipped" in [moment.event for moment in job.timeline]
     assert job.result["input_image"] is None

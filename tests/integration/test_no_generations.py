@@ -95,7 +95,7 @@ def test_a_fine_tuned_model_on_the_global_host_is_warned_about(
     client = with_region(redis_server, tmp_path, "global")
     more = {"region": region} if region else {}
     job = submitted(client, model, **more).get_json()
-    assert ("perhaps the wrong region" in [line["what"] for line in job["timeline"]]) is warned
+    assert ("submission.region_doubtful" in [line["event"] for line in job["timeline"]]) is warned
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(floor: Floor)
     assert_stored(floor, task)
     after = floor.job(task)
     assert [file.sha256 for file in after.media] == [file.sha256 for file in before.media]
-    assert "media recovered" in [line.what for line in after.timeline]
+    assert "rescue.recovered" in [line.event for line in after.timeline]
 
 
 def test_a_lost_history_repeats_no_name(floor: Floor) -> None:

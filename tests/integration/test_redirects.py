@@ -55,7 +55,7 @@ def test_a_hop_that_is_refused_is_a_failed_try_and_a_line_on_the_timeline(
     floor.take(task)
     job = floor.job(task)
     assert job.status is Status.READY
-    assert job.timeline[-1].what == "rescue put off" and "redirect" in str(job.timeline[-1].detail)
+    assert job.timeline[-1].event == "rescue.retried" and "redirect" in str(job.timeline[-1].detail)
     assert trap.visits == []
 
 

@@ -16,6 +16,7 @@ from jobs.status import ReportKind, Source, Status
 from jobs.store.job_store import JobStore
 from jobs.store.keys import RECORD_PREFIX
 from jobs.store.search import Search
+from jobs.timeline import EventCode
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
@@ -107,12 +108,14 @@ def test_a_writer_who_comes_second_starts_from_what_the_first_one_wrote(store: J
         assert job is not None
         seen.append(job.version)
         if len(seen) == 1:
-            store.update("job", lambda other, at: other and other.with_event(at, "the first"))
-        return job.with_event(now, "the second")
+            store.update(
+                "job", lambda other, at: other and other.with_event(at, EventCode.MEDIA_MISSING)
+            )
+        return job.with_event(now, EventCode.MEDIA_FOUND)
 
     after = store.update("job", step).after
     assert after is not None and len(set(seen)) == 2
-    assert [moment.what for moment in after.timeline][-2:] == ["the first", "the second"]
+    assert [moment.event for moment in after.timeline][-2:] == ["media.missing", "media.found"]
 
 
 def test_a_step_that_changes_nothing_writes_nothing(store: JobStore, redis: Redis) -> None:
@@ -212,6 +215,7 @@ def test_a_page_shows_only_the_states_that_were_asked_for(parts: Parts) -> None:
 def test_a_record_reads_back_the_same(store: JobStore) -> None:
     accepted(store, "job")
     change = store.update(
-        "job", lambda job, now: job and job.claimed(now).with_event(now, "x", y=[1])
+        "job",
+        lambda job, now: job and job.claimed(now).with_event(now, EventCode.JOB_EXPECTED, y=[1]),
     )
     assert change.written and store.load("job") == change.after

@@ -160,7 +160,7 @@ def test_a_refused_callback_shows_on_the_timeline_of_a_known_job_alone(scene: Sc
     assert scene.box.call_back(task.id, auth="wrong", outcome="error").outcome == 401
     after = scene.client.job(task.id)
     *lines, refused = after["timeline"]
-    assert refused["what"] == "callback refused" and refused["detail"]["reason"]
+    assert refused["event"] == "callback.refused" and refused["detail"]["reason"]
     assert without_links({**after, "timeline": lines}) == without_links(before)
 
 

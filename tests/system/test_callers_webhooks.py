@@ -40,7 +40,7 @@ def submit(scene: Scene, **body: Any) -> requests.Response:
 
 
 def timeline(scene: Scene, job_id: str) -> list[str]:
-    return [line["what"] for line in scene.client.job(job_id)["timeline"]]
+    return [line["event"] for line in scene.client.job(job_id)["timeline"]]
 
 
 def test_it_is_called_with_the_kept_media_and_both_proofs(scene: Scene, hook: Hook) -> None:
@@ -81,7 +81,7 @@ def test_what_was_not_taken_is_told_again_after_1_and_5_seconds(scene: Scene, ho
     hook.answers = [500, 404]
     job_id = submit(scene, webhook_url=hook.url).json()["id"]
     hook.called(3)
-    wait_for("a word on the timeline", lambda: "webhook called" in timeline(scene, job_id))
+    wait_for("a word on the timeline", lambda: "notification.delivered" in timeline(scene, job_id))
     assert {call.said["id"] for call in hook.calls} == {job_id}
 
 
@@ -127,7 +127,7 @@ def test_a_secret_that_can_be_no_header_is_refused_at_once(
 def test_a_name_that_leads_inside_is_never_called(scene: Scene, hook: Hook) -> None:
     inside = hook.url.replace("http://127.0.0.1", "https://localtest.me")
     job_id = submit(scene, webhook_url=inside).json()["id"]
-    wait_for("the attempt", lambda: "webhook not reached" in timeline(scene, job_id), 20)
+    wait_for("the attempt", lambda: "notification.retried" in timeline(scene, job_id), 20)
     assert not hook.calls
 
 

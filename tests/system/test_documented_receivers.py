@@ -73,4 +73,4 @@ def test_it_takes_what_is_signed_and_nothing_else(
         receiving(command, program, tmp_path / "receiver.log") as url,
     ):
         wait_for("it listens", lambda: refuses(url), 30)
-        wait_until_told(scene, notified(scene, url), "webhook called")
+        wait_until_told(scene, notified(scene, url), "notification.delivered")

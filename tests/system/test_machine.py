@@ -267,7 +267,7 @@ class Installation(RuleBasedStateMachine):
         else:
             assert job.id not in self.ended
             assert job.next_check_at and job.next_check_at <= max(job.deadline, self.store.now())
-        stored = [moment for moment in job.timeline if moment.what == "stored"]
+        stored = [moment for moment in job.timeline if moment.event == "job.stored"]
         assert len(stored) == (job.status is Status.STORED)
 
     def books(self) -> Books:

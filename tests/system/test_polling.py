@@ -101,7 +101,7 @@ def test_a_task_that_is_not_found_twice_is_asked_for_again(
 ) -> None:
     job = kept(scene, tasks[situation])
     assert len(scene.polls(tasks[situation])) == 3
-    assert "BFL asked" in [line["what"] for line in job["timeline"]]
+    assert "poll.retried" in [line["event"] for line in job["timeline"]]
 
 
 @pytest.mark.parametrize("situation", ["429", "503"])

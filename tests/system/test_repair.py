@@ -10,7 +10,7 @@ from jobs import sidecars
 from jobs import thumbnails as thumbnail_steps
 from jobs.job import Job
 from jobs.storage.base import sidecar_key, thumbnail_key
-from tests.harness.archive import Archive, whats
+from tests.harness.archive import Archive, events
 from tests.harness.command_line import CommandLine, Said
 from tests.harness.installation import Installation
 from worker import thumbnails
@@ -151,7 +151,7 @@ def test_a_missing_file_is_said_on_its_job(archive: Archive, shell: CommandLine)
     remove_object(archive, job)
     shell.run("repair")
     after = archive.job(job)
-    assert after and after.status == "stored" and whats(after)[-1] == "media missing"
+    assert after and after.status == "stored" and events(after)[-1] == "media.missing"
     assert after.kept == job.media[1:] and after.media[0].sha256 == job.media[0].sha256
     assert len(archive.objects()) == 2
 

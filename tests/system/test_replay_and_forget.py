@@ -41,7 +41,7 @@ def assert_replayed(scene: Scene, task: Task) -> None:
     assert answer.status_code == 202 and answer.json()["status"] == "submitted"
     job = scene.stored(task)
     assert job["source"] == "replay" and job["media"] and job["error"] is None
-    assert "replay asked for" in [line["what"] for line in job["timeline"]]
+    assert "job.replayed" in [line["event"] for line in job["timeline"]]
     assert len(scene.objects(task)) == 1
 
 

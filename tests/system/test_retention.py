@@ -13,7 +13,7 @@ from jobs.job import Job
 from jobs.storage.base import companions
 from jobs.timeouts import Timeouts
 from tests.harness import Client, RedisServer, S3Server
-from tests.harness.archive import Archive, whats
+from tests.harness.archive import Archive, events
 from tests.harness.patience import wait_for
 from tests.harness.scene import running_scene
 from tests.harness.tcp_proxy import TcpProxy
@@ -54,7 +54,7 @@ def test_media_go_when_their_time_is_over_and_the_job_says_so(opened: Open) -> N
     clear(archive)
     job = archive.job(old)
     assert job and job.status == "stored" and job.kept == () and len(job.media) == 2
-    assert whats(job)[-1] == "media deleted" and all(file.deleted_at for file in job.media)
+    assert events(job)[-1] == "media.deleted" and all(file.deleted_at for file in job.media)
     assert archive.job(young) == young
     (kept,) = young.media
     assert archive.objects() == sorted((kept.key, *companions(kept.key)[:1]))
@@ -142,7 +142,7 @@ def test_a_clearance_that_was_cut_off_is_finished_by_the_next(opened: Open, step
         step()
     clear(archive)
     job = archive.job(old)
-    assert job and job.kept == () and whats(job).count("media deleted") == 1
+    assert job and job.kept == () and events(job).count("media.deleted") == 1
     assert archive.objects() == []
 
 

@@ -140,7 +140,7 @@ def test_a_refusal_is_noted_on_the_job_that_the_body_names(
     job_id = target.expected_job()
     body = ("{" + layout.replace("{}", job_id) + ', "status": ').encode()  # never valid JSON
     assert target.call_back(body).status == 401
-    (line,) = [one for one in target.client.job(job_id)["timeline"] if "refused" in one["what"]]
+    (line,) = [one for one in target.client.job(job_id)["timeline"] if "refused" in one["event"]]
     assert line["detail"] == {"reason": "no authentication"}
 
 

@@ -14,6 +14,7 @@ from jobs.report import Failure
 from jobs.status import Status
 from jobs.store import codec
 from jobs.store.indexes import indexes
+from jobs.timeline import EventCode
 from jobs.timeouts import Timeouts
 
 NOW = 1_790_000_000.0
@@ -52,8 +53,8 @@ def tried(
     return notifications.finish(taken, one, outcome, due.at, jitter)
 
 
-def whats(job: Job) -> list[str]:
-    return [line.what for line in job.timeline]
+def events(job: Job) -> list[str]:
+    return [line.event for line in job.timeline]
 
 
 # Who is told.
@@ -78,7 +79,7 @@ def test_nobody_is_told_of_a_job_that_has_not_ended_or_that_nobody_asked_about()
 
 def test_what_happens_to_a_job_after_its_end_is_not_another_end() -> None:
     job = ended(owner=True, notify_url=APP)
-    later = job.with_event(NOW + 5, "media deleted")
+    later = job.with_event(NOW + 5, EventCode.MEDIA_DELETED)
     assert notifications.schedule(job, later, NOW + 5, owner=True) is later
 
 
@@ -126,7 +127,7 @@ def test_a_sender_that_died_is_followed_by_another_with_the_same_id() -> None:
 
 def test_what_was_told_leaves_a_line_on_the_timeline_and_nothing_else() -> None:
     told = tried(ended(notify_url=APP), Outcome())
-    assert (told.notices, whats(told)) == ((), ["webhook called"])
+    assert (told.notices, events(told)) == ((), ["notification.delivered"])
     assert b"notices" not in codec.encode(told, 1)
 
 
@@ -140,7 +141,7 @@ def test_the_pauses_grow_over_a_day_and_then_it_is_given_up_where_that_can_be_se
     pauses = [later - sooner for sooner, later in pairwise(times)]
     assert tuple(pauses[: len(PAUSES_SECONDS)]) == PAUSES_SECONDS
     assert times[-1] == GIVE_UP_AFTER_SECONDS and len(times) < 20
-    assert whats(job) == ["webhook not reached", "webhook given up"]
+    assert events(job) == ["notification.retried", "notification.abandoned"]
     assert job.timeline[-1].detail == {"to": "notify_url", "reason": "it answered 503"}
 
 
@@ -159,7 +160,7 @@ def test_a_receiver_may_ask_for_patience_but_not_for_ever(asked: float, pause: f
 
 def test_a_receiver_that_is_gone_is_not_called_again() -> None:
     job = tried(ended(notify_url=APP), Outcome("it answered 410", final=True))
-    assert (job.notices, whats(job)) == ((), ["webhook given up"])
+    assert (job.notices, events(job)) == ((), ["notification.abandoned"])
 
 
 def test_a_client_of_bfls_api_is_called_at_bfls_pace() -> None:
@@ -181,7 +182,7 @@ def test_the_same_trouble_of_two_targets_is_not_told_over_and_over() -> None:
     job = ended(owner=True, notify_url=APP)
     for _ in range(5):
         job = tried(tried(job, DOWN), DOWN, NotificationTarget.OWNER)
-    assert whats(job) == ["webhook not reached"] * 2
+    assert events(job) == ["notification.retried"] * 2
 
 
 def test_a_job_stands_among_the_notices_by_the_earliest_of_them() -> None:

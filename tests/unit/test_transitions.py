@@ -9,7 +9,7 @@ from jobs import submission
 from jobs.job import LEASE_SECONDS, RECHECK_SECONDS, Job
 from jobs.report import Failure, Moderation, Report
 from jobs.status import REOPENABLE, TERMINAL, TRANSITIONS, ReportKind, Source, Status
-from jobs.timeline import TIMELINE_MAX
+from jobs.timeline import TIMELINE_MAX, EventCode
 from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts
 from jobs.transitions import transition
 
@@ -239,6 +239,6 @@ def test_what_is_stored_refused_or_under_way_is_not_replayed(state: Status) -> N
 def test_a_long_timeline_keeps_its_beginning_and_its_end(a_lost_job: Job) -> None:
     job = a_lost_job
     for n in range(200):
-        job = job.with_event(NOW + n, f"line {n}")
+        job = job.with_event(NOW + n, EventCode.POLL_RETRIED, n=n)
     assert len(job.timeline) == TIMELINE_MAX
-    assert job.timeline[1].what == "line 0" and job.timeline[-1].what == "line 199"
+    assert job.timeline[1].detail == {"n": 0} and job.timeline[-1].detail == {"n": 199}

@@ -13,7 +13,7 @@ from jobs.errors import TransferFailed, UrlRefused
 from jobs.job import Job
 from jobs.net import outbound
 from jobs.net.urls import Recipient
-from jobs.notifications import Outcome
+from jobs.notifications import NotificationType, Outcome
 from jobs.recipient import NotificationTarget, PendingNotification
 from jobs.services import Services
 from jobs.signing import callback_digest
@@ -128,7 +128,7 @@ def _as_standard_webhook(
 ) -> tuple[dict[str, str], bytes]:
     """The job as in the status API, signed for this attempt (Standard Webhooks)."""
     content: Notification = {
-        "type": f"job.{job.status}",
+        "type": NotificationType.of(job.status),
         "timestamp": serializer.time(notice.since),
         "data": views.job(services, job),
     }

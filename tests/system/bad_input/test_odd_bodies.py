@@ -258,7 +258,7 @@ def test_a_stream_of_progress_does_not_grow_a_job(server: NotificationTarget, jo
         server.authentic(pending(job_id, progress=n / 1000, status=f"Step {n}"))
     job = server.client.job(job_id)
     assert job["status"] == "submitted" and len(job["timeline"]) <= TIMELINE_MAX
-    assert job["timeline"][0]["what"] == "expected"
+    assert job["timeline"][0]["event"] == "job.expected"
 
 
 def test_a_callback_on_a_reused_connection_after_a_refused_one_is_taken(

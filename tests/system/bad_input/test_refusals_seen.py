@@ -32,7 +32,7 @@ def test_a_refused_callback_is_shown_on_the_jobs_timeline_with_the_reason(
     job = server.client.job(job_id)
     added = job["timeline"][len(known) :]
     assert job["status"] == "submitted" and job["timeline"][: len(known)] == known
-    assert len(added) == 1 and "refused" in added[0]["what"] and added[0]["detail"]
+    assert len(added) == 1 and "refused" in added[0]["event"] and added[0]["detail"]
 
 
 @pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED)

@@ -148,7 +148,7 @@ def test_an_admin_replays_and_deletes_and_a_reader_cannot(visit: Visit, scene: S
     page.get_by_role("link", name="Replay").click()
     page.get_by_role("button", name="Replay").click()
     expect(page.get_by_text("It is back at work")).to_be_visible()
-    expect(page.locator("#timeline")).to_contain_text("replay asked for")
+    expect(page.locator("#timeline")).to_contain_text("Replay requested")
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("link", name="Leave it").click()
     page.get_by_role("link", name="Delete").click()

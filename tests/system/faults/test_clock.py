@@ -87,7 +87,7 @@ def test_a_sweeper_whose_clock_is_fast_takes_nothing_from_a_worker(
     # Longer than the pause between two sweeps.
     task = scene.generate(size=600_000, drip=100_000)
     job = scene.stored(task)
-    assert "rescue put off" not in [line["what"] for line in job["timeline"]]
+    assert "rescue.retried" not in [line["event"] for line in job["timeline"]]
     assert len(scene.deliveries(task)) == 1
     scene.settled()
 

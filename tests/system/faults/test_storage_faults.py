@@ -39,7 +39,7 @@ def postpone(scene: Scene, task: Task) -> str:
 
     def reason() -> str | None:
         lines = (scene.client.find(task.id) or {"timeline": []})["timeline"]
-        said = [line["detail"]["reason"] for line in lines if line["what"] == "rescue put off"]
+        said = [line["detail"]["reason"] for line in lines if line["event"] == "rescue.retried"]
         return said[-1] if said else None
 
     return wait_for("the rescue is put off", reason)

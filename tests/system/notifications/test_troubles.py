@@ -28,13 +28,13 @@ STORM = 60
 def test_a_receiver_that_was_down_for_a_while_is_told_afterwards(scene: Scene) -> None:
     hook = Hook(500, 404, 429, listening=False)
     job_id = notified(scene, hook.url)
-    wait_until_told(scene, job_id, "webhook not reached")
+    wait_until_told(scene, job_id, "notification.retried")
     hook.listen()
     for status in tuple(hook.answers):
         moved(scene, job_id, due_now)
         wait_for(f"a {status}", partial(is_why, scene, job_id, f"it answered {status}"))
     moved(scene, job_id, due_now)
-    wait_until_told(scene, job_id, "webhook called")
+    wait_until_told(scene, job_id, "notification.delivered")
     hook.close()
     assert len(hook.calls) == 4 and len({call.id for call in hook.calls}) == 1
     for call in hook.calls:
@@ -45,7 +45,7 @@ def test_a_redirect_is_a_failure_and_is_not_followed(scene: Scene, hook: Hook) -
     other = Hook()
     hook.answers, hook.headers = [307], {"Location": other.url}
     job_id = notified(scene, hook.url)
-    wait_until_told(scene, job_id, "webhook not reached")
+    wait_until_told(scene, job_id, "notification.retried")
     moved(scene, job_id, due_now)
     hook.called(2)
     other.close()
@@ -55,7 +55,7 @@ def test_a_redirect_is_a_failure_and_is_not_followed(scene: Scene, hook: Hook) -
 def test_a_receiver_that_says_it_is_gone_is_not_called_again(scene: Scene, hook: Hook) -> None:
     hook.answers = [410]
     job_id = notified(scene, hook.url)
-    wait_until_told(scene, job_id, "webhook given up")
+    wait_until_told(scene, job_id, "notification.abandoned")
     moved(scene, job_id, due_now)
     time.sleep(1.5)
     assert len(hook.calls) == 1
@@ -66,9 +66,9 @@ def test_a_receiver_that_says_it_is_gone_is_not_called_again(scene: Scene, hook:
 def test_after_a_day_it_is_given_up_where_that_can_be_seen(scene: Scene, hook: Hook) -> None:
     hook.answers = [500, 500]
     job_id = notified(scene, hook.url)
-    wait_until_told(scene, job_id, "webhook not reached")
+    wait_until_told(scene, job_id, "notification.retried")
     moved(scene, job_id, a_day_later)
-    wait_until_told(scene, job_id, "webhook given up")
+    wait_until_told(scene, job_id, "notification.abandoned")
     line = scene.client.job(job_id)["timeline"][-1]
     assert line["detail"] == {"to": "notify_url", "reason": "it answered 500"}
 
@@ -76,7 +76,7 @@ def test_after_a_day_it_is_given_up_where_that_can_be_seen(scene: Scene, hook: H
 def test_a_receiver_may_say_when_to_come_again(scene: Scene, hook: Hook) -> None:
     hook.answers, hook.headers = [503], {"Retry-After": "600"}
     job_id = notified(scene, hook.url)
-    wait_until_told(scene, job_id, "webhook not reached")
+    wait_until_told(scene, job_id, "notification.retried")
     with scene.installation.redis.client() as redis:
         store = Parts.over(redis).store
         job = store.load(job_id)
@@ -93,7 +93,7 @@ def test_a_silent_receiver_is_left_in_time_and_holds_up_nobody(scene: Scene, hoo
     job_id = notified(scene, hook.url)
     assert hook.called(timeout=10).said["data"]["id"] == job_id
     assert len(slow.calls) <= PER_HOST_THREADS
-    wait_until_told(scene, stuck[0], "webhook not reached")
+    wait_until_told(scene, stuck[0], "notification.retried")
     assert 14 < time.monotonic() - begun < 60
     slow.close()
     for one in stuck:
@@ -114,7 +114,7 @@ def test_a_sender_that_is_killed_is_followed_by_another_with_the_same_id(
     # Nobody moved the time: what the dead one had taken is due again by itself.
     second = hook.called(2, timeout=60)
     assert second.id == first.id and by_python(second, NEW)["data"]["id"] == job_id
-    wait_until_told(scene, job_id, "webhook called")
+    wait_until_told(scene, job_id, "notification.delivered")
 
 
 @pytest.mark.slow

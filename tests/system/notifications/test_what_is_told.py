@@ -38,8 +38,8 @@ def test_app_and_operator_are_told_of_the_end_with_the_job_as_the_api_shows_it(
     assert calls[0].id != calls[1].id and all(
         call.id.isascii() and "." not in call.id for call in calls
     )
-    wait_until_told(scene, job_id, "webhook called")
-    wait_until_told(scene, job_id, "webhook called", "NOTIFY_URL")
+    wait_until_told(scene, job_id, "notification.delivered")
+    wait_until_told(scene, job_id, "notification.delivered", "NOTIFY_URL")
 
 
 def test_the_specifications_own_verifiers_agree_in_python(scene: Scene, hook: Hook) -> None:
@@ -87,14 +87,14 @@ def test_who_comes_after_the_end_is_told_once(scene: Scene, hook: Hook) -> None:
     for _ in range(3):
         scene.expect(task, notify_url=hook.url)
     hook.called()
-    wait_until_told(scene, task.id, "webhook called")
+    wait_until_told(scene, task.id, "notification.delivered")
     assert len(hook.calls) == 1
 
 
 def test_a_job_that_ends_again_after_a_replay_is_another_event(scene: Scene, hook: Hook) -> None:
     job_id = notified(scene, hook.url, outcome="error")
     first = hook.called()
-    wait_until_told(scene, job_id, "webhook called")
+    wait_until_told(scene, job_id, "notification.delivered")
     assert scene.client.request("POST", f"/api/jobs/{job_id}/rescues").status_code == 202
     assert hook.called(2, timeout=30).id != first.id
 
@@ -102,7 +102,7 @@ def test_a_job_that_ends_again_after_a_replay_is_another_event(scene: Scene, hoo
 def test_no_secret_is_in_any_log(scene: Scene, hook: Hook) -> None:
     job_id = notified(scene, hook.url)
     hook.called()
-    wait_until_told(scene, job_id, "webhook called")
+    wait_until_told(scene, job_id, "notification.delivered")
     logs = scene.installation.logs()
     for secret in (OLD, NEW):
         assert secret not in logs and secret.removeprefix("whsec_") not in logs

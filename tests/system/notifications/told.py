@@ -50,7 +50,7 @@ def a_day_later(one: PendingNotification, now: float) -> PendingNotification:
 def told(scene: Scene, job_id: str) -> list[tuple[str, str]]:
     """What the timeline says of each target."""
     lines = scene.client.job(job_id)["timeline"]
-    return [(line["what"], line["detail"]["to"]) for line in lines if "to" in line["detail"]]
+    return [(line["event"], line["detail"]["to"]) for line in lines if "to" in line["detail"]]
 
 
 def is_why(scene: Scene, job_id: str, reason: str) -> bool:

@@ -97,9 +97,9 @@ class Desk:
             return len(list(redis.scan_iter(f"{INPUT_PREFIX}*")))
 
 
-def whats(job: dict[str, Any]) -> list[str]:
-    """The lines of a timeline."""
-    return [line["what"] for line in job["timeline"]]
+def events(job: dict[str, Any]) -> list[str]:
+    """The codes of a timeline."""
+    return [line["event"] for line in job["timeline"]]
 
 
 @contextmanager

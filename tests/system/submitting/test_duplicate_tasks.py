@@ -100,7 +100,7 @@ def test_the_first_ready_task_wins(resubmission: Resubmission, confirmed: bool) 
     assert (ready.status, ready.task_id, ready.polling_url) == (Status.READY, "a", None)
     if not confirmed:
         resubmission.confirm("b")
-        assert resubmission.job.timeline[-1].what == "duplicate task"
+        assert resubmission.job.timeline[-1].event == "submission.duplicated"
     before = resubmission.job
     for news in (ReportKind.READY, ReportKind.FAILED, ReportKind.MODERATED):
         assert resubmission.call("b", news) == before
@@ -178,7 +178,7 @@ def test_a_late_callback_of_a_job_that_was_given_up_names_the_task_to_ask_about(
     end = resubmission.job.status
     late = resubmission.call("late", news)
     assert (late.status, late.task_id) == (end, "late")
-    assert late.timeline[-1].what == "BFL has it after all"
+    assert late.timeline[-1].event == "callback.late"
     assert resubmission.call("late", ReportKind.READY) == late, "an end is an end"
     again = replay_job(resubmission.wired, "late")
     assert again.status is Status.SUBMITTED and not again.is_queued, "BFL is asked, not paid"

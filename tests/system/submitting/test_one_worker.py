@@ -71,7 +71,7 @@ def test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost(
         here = {"BFL_SANDBOX_URL": bench.box.url, "MEDIA_URL": (tmp_path / "media").as_uri()}
         settings = load(BASE | here | through | {"BFL_API_KEY": KEY})
         worker = wiring.for_background(settings)
-        wire.arm(b"submitting", answer=True)
+        wire.arm(b"submission.sent", answer=True)
         breakage = threading.Thread(target=_cut_when_tripped, args=(wire, proxy))
         breakage.start()
         assert one_turn(worker)

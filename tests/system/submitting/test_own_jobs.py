@@ -53,7 +53,7 @@ def test_a_model_that_is_no_path_fails_its_job_and_nothing_is_sent(bench: Bench)
 
 def refusals(desk: Desk, job: dict[str, Any]) -> list[str]:
     timeline = desk.client.job(job["id"])["timeline"]
-    return [str(line["detail"]) for line in timeline if "refused" in line["what"]]
+    return [str(line["detail"]) for line in timeline if "refused" in line["event"]]
 
 
 @pytest.mark.parametrize("named", ["the task of another job", "the id of another job"])

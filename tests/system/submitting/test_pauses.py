@@ -8,7 +8,7 @@ import pytest
 from deploy.local_redis import free_port
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox, Settings
-from tests.system.submitting.desk import Desk, open_desk, stopped_desk, whats
+from tests.system.submitting.desk import Desk, events, open_desk, stopped_desk
 
 JOBS = 4
 
@@ -39,7 +39,7 @@ def test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through(
     jobs = [bank.posted("flux-2-pro" if n % 2 else "flux-dev") for n in range(JOBS)]
     wait_for("a pause", bank.pauses)
     assert reason in bank.pauses()["*"]
-    wait_for("it is told", lambda: "submitting put off" in _told(bank, jobs))
+    wait_for("it is told", lambda: "submission.requeued" in _told(bank, jobs))
     assert {bank.client.job(job["id"])["status"] for job in jobs} == {"queued"}
     first = len(bank.requests()) - seen
     assert first <= 2, "one a worker, before the first was answered"
@@ -60,7 +60,7 @@ def test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through(
 
 
 def _told(desk: Desk, jobs: list[dict[str, str]]) -> list[str]:
-    return [what for job in jobs for what in whats(desk.client.job(job["id"]))]
+    return [what for job in jobs for what in events(desk.client.job(job["id"]))]
 
 
 def test_too_many_active_tasks_are_waited_for_and_nobody_loses_a_place(bank: Desk) -> None:
@@ -71,7 +71,7 @@ def test_too_many_active_tasks_are_waited_for_and_nobody_loses_a_place(bank: Des
     bank.box.settings.change({"max_active": 24})
     tasks = [bank.task(job) for job in jobs]
     assert [task.created_at for task in tasks] == sorted(task.created_at for task in tasks)
-    assert any("submitting put off" in whats(bank.client.job(job["id"])) for job in jobs)
+    assert any("submission.requeued" in events(bank.client.job(job["id"])) for job in jobs)
     assert bank.box.peak.refused <= 8
 
 
@@ -97,7 +97,7 @@ def test_without_a_connection_a_job_stays_in_line(tmp_path: Path) -> None:
         installation.start()
         installation.wait_until_ready()
         job = desk.posted()
-        told = lambda: "submitting put off" in whats(desk.client.job(job["id"]))  # noqa: E731
+        told = lambda: "submission.requeued" in events(desk.client.job(job["id"]))  # noqa: E731
         wait_for("it is put off", told)
         assert desk.client.job(job["id"])["status"] == "queued"
         with Sandbox(port=port) as box:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.submitting.desk import Desk, whats
+from tests.system.submitting.desk import Desk, events
 
 PICTURE_BYTES = 15_000_000  # 20 MB as base64
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
@@ -34,7 +34,13 @@ def test_a_job_is_queued_then_submitted_then_stored(desk: Desk) -> None:
     submitted = desk.submitted(job)
     assert submitted["task_id"] == desk.task(job).id != job["id"]
     stored = desk.stored(job)
-    assert whats(stored) == ["queued", "submitting", "submitted", "callback accepted", "stored"]
+    assert events(stored) == [
+        "submission.queued",
+        "submission.sent",
+        "submission.accepted",
+        "callback.accepted",
+        "job.stored",
+    ]
     assert stored["source"] == "callback" and stored["cost"] == 3.0
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.submitting.desk import Desk, whats
+from tests.system.submitting.desk import Desk, events
 
 SECONDS = 10.0
 
@@ -24,7 +24,7 @@ def test_a_refusal_fails_the_job_with_bfls_words(
     failed = desk.ended(job, SECONDS)
     assert failed["status"] == "failed" and failed["task_id"] is None
     assert failed["error"] == {"code": code, "message": message}
-    assert whats(failed) == ["queued", "submitting", "submission refused"]
+    assert events(failed) == ["submission.queued", "submission.sent", "submission.refused"]
     assert len(desk.requests(job)) == 1 and desk.tasks(job) == []
 
 
@@ -55,7 +55,7 @@ def test_a_refused_job_is_submitted_again_by_a_replay(desk: Desk) -> None:
     assert desk.ended(job)["status"] == "failed"
     answer = desk.client.request("POST", f"/api/jobs/{job['id']}/rescues")
     assert answer.status_code == 202 and answer.json()["status"] == "queued"
-    assert "submitted again by an operator" in whats(desk.stored(job))
+    assert "submission.replayed" in events(desk.stored(job))
 
 
 def test_a_refused_job_that_is_forgotten_leaves_nothing(desk: Desk) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.submission import UNCONFIRMED
+from jobs.timeline import EventCode
 from tests.harness.invariants import all_jobs
 from tests.harness.patience import wait_for
 from tests.sandbox import Settings
-from tests.system.submitting.desk import Desk, stopped_desk, whats
+from tests.system.submitting.desk import Desk, events, stopped_desk
 
 ROUNDS = 8
 JOBS_IN_A_ROUND = 10
@@ -48,4 +48,4 @@ def test_a_stop_at_any_moment_leaves_each_submission_queued_or_confirmed(tmp_pat
         for job in jobs:
             stored = desk.stored(job)
             assert len(desk.requests(job)) == 1
-            assert UNCONFIRMED not in whats(stored)
+            assert EventCode.SUBMISSION_UNCONFIRMED not in events(stored)

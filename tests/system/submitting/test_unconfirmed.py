@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox import Settings
-from tests.system.submitting.desk import Desk, open_desk, whats
+from tests.system.submitting.desk import Desk, events, open_desk
 
 GRACE_SECONDS, GIVE_UP_SECONDS = 1.5, 7.0
 LIE: dict[str, Any] = {"submit_lie": 500}
@@ -71,7 +71,7 @@ def test_after_an_error_without_a_callback_a_job_is_submitted_again_and_says_so(
 ) -> None:
     job = cases.ended(case)
     assert job["status"] == "stored" and cases.submissions(case) == 2
-    assert {"submission unconfirmed", "submitting again"} <= {*whats(job)}
+    assert {"submission.unconfirmed", "submission.retried"} <= {*events(job)}
 
 
 def test_an_outage_is_survived(cases: Cases) -> None:
@@ -88,7 +88,7 @@ def test_the_callback_of_an_unconfirmed_task_settles_it(
 ) -> None:
     job = cases.ended(case)
     assert job["status"] == status and cases.submissions(case) == 1
-    assert "submission unconfirmed" in whats(job)
+    assert "submission.unconfirmed" in events(job)
     assert job["task_id"] == cases.desk.task(cases.jobs[case]).id
 
 
@@ -104,7 +104,7 @@ def test_a_callback_is_believed_before_an_answer_that_denies_the_task(
 ) -> None:
     job = cases.ended(case)
     assert job["status"] == "stored" and cases.submissions(case) == 1
-    assert "submission unconfirmed" not in whats(job)
+    assert "submission.unconfirmed" not in events(job)
 
 
 def test_a_job_submitted_twice_is_stored_once(cases: Cases) -> None:
@@ -113,7 +113,7 @@ def test_a_job_submitted_twice_is_stored_once(cases: Cases) -> None:
     job = cases.ended(case)
     assert job["status"] == "stored" and len(job["media"]) == 1
     assert cases.submissions(case) == 2
-    assert "submitting again" in whats(job)
+    assert "submission.retried" in events(job)
 
 
 def test_in_the_end_nothing_is_left_in_line(cases: Cases) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from jobs.config import settings
 from jobs.errors import InvalidSettings
 from jobs.services import prove_durability
-from jobs.storage.opening import prove
+from jobs.storage.opening import verify_access
 
 GC_THRESHOLD = 10_000  # allocations minus deallocations before a collection
 
@@ -34,7 +34,7 @@ os.umask(0o077)  # only this user may read media
 # Checked in the master: gunicorn would restart a failing worker for ever.
 try:
     _settings = settings.load()
-    prove(_settings.storage_url, _settings.media_options)
+    verify_access(_settings.storage_url, _settings.media_options)
     prove_durability(_settings)
 except InvalidSettings as error:
     _stop(error)

@@ -8,9 +8,9 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from deploy.procfile import ROOT
-from jobs.config.concurrency import Limits
-from jobs.config.proxies import Proxies
-from jobs.config.rate_limits import Quotas
+from jobs.config.concurrency import ConcurrencyLimits
+from jobs.config.proxies import TrustedProxies
+from jobs.config.rate_limits import RateLimits
 from jobs.config.settings import Settings
 
 PAGE = ROOT / "docs/settings.md"
@@ -75,11 +75,11 @@ FORMATS: dict[type, Callable[[Any], str]] = {
     float: lambda value: f"{value:.10g}",
     tuple: ",".join,
     SecretStr: SecretStr.get_secret_value,
-    Proxies: lambda value: value.setting.replace("/32", "").replace("/128", ""),
-    Limits: lambda value: ",".join(
+    TrustedProxies: lambda value: value.setting.replace("/32", "").replace("/128", ""),
+    ConcurrencyLimits: lambda value: ",".join(
         [str(value.total), *map("{0[0]}={0[1]}".format, value.models.items())]
     ),
-    Quotas: lambda value: f"{value.usual.requests}/minute",
+    RateLimits: lambda value: f"{value.usual.requests}/minute",
 }
 
 

@@ -11,7 +11,7 @@ from jobs.bfl.parsing import TASK_ID
 from jobs.errors import Invalid
 from jobs.job import Job
 from jobs.media_file import Role
-from jobs.net.ip import is_inside
+from jobs.net.ip import is_internal_host
 from jobs.net.urls import parse
 from jobs.services import Services
 
@@ -73,7 +73,7 @@ def insert(services: Services, given: dict[str, Any]) -> dict[str, Any]:
 def is_reachable(services: Services) -> bool:
     """Whether BFL can fetch our links: PUBLIC_URL is set and not plainly an inside address."""
     url = services.settings.public_url
-    return bool(url) and not is_inside(parse(url).origin.host)
+    return bool(url) and not is_internal_host(parse(url).origin.host)
 
 
 def _link(services: Services, bundle: Bundle) -> str:

@@ -8,17 +8,17 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from jobs.bfl.client import Api
+from jobs.bfl.client import BflClient
 from jobs.bfl.hosts import HostPolicy
-from jobs.config.concurrency import Room
+from jobs.config.concurrency import QueueCapacity
 from jobs.config.settings import BFL_REGIONS, Settings
 from jobs.job import Job
 from jobs.net.urls import Origin, parse
 from jobs.signing import CallbackTokens, LinkSigner, MediaLink
 from jobs.standard_webhooks import Seal
-from jobs.storage.base import MediaStore
+from jobs.storage.base import MediaStorage
 from jobs.storage.opening import open_storage
-from jobs.storage.providers import BRISK, PATIENT, Limits
+from jobs.storage.providers import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
 from jobs.store import durability
 from jobs.store.batching import Batching
 from jobs.store.cleanup_queue import CleanupQueue
@@ -65,9 +65,9 @@ class Services:
     rate_limiter: RateLimiter
     cleanup_queue: CleanupQueue
     consistency: Consistency
-    media: MediaStore
+    media: MediaStorage
     trust: HostPolicy
-    api: Api
+    api: BflClient
     tokens: CallbackTokens
     links: LinkSigner
     seal: Seal
@@ -113,7 +113,7 @@ class Services:
 def build(
     settings: Settings,
     redis: Redis,
-    limits: Limits = PATIENT,
+    limits: RequestLimits = BACKGROUND_LIMITS,
     level: Durability = Durability.MEMORY,
 ) -> Services:
     """Raises InvalidSettings when the media storage cannot be used."""
@@ -127,7 +127,7 @@ def build(
             rq_queue,
             clock,
             settings.max_active,
-            Room(unconfirmed=settings.max_unconfirmed),
+            QueueCapacity(unconfirmed=settings.max_unconfirmed),
             notifies_owner=settings.notify_url is not None,
         ),
         submission_queue=SubmissionQueue(
@@ -152,7 +152,7 @@ def build(
     )
 
 
-def storage(settings: Settings, limits: Limits = PATIENT) -> MediaStore:
+def storage(settings: Settings, limits: RequestLimits = BACKGROUND_LIMITS) -> MediaStorage:
     """Raises InvalidSettings when it cannot be used."""
     return open_storage(settings.storage_url, settings.media_options, limits)
 
@@ -167,13 +167,13 @@ def trusted(settings: Settings) -> HostPolicy:
     )
 
 
-def bfl(settings: Settings) -> Api:
-    return Api(settings.bfl_api_key, trusted(settings), settings.bfl_origin)
+def bfl(settings: Settings) -> BflClient:
+    return BflClient(settings.bfl_api_key, trusted(settings), settings.bfl_origin)
 
 
 def for_web(settings: Settings) -> Services:
     """Services that fail fast, so that BFL is told to come again."""
-    return build(settings, redis_for_web(settings), BRISK, Durability(settings.durability))
+    return build(settings, redis_for_web(settings), WEB_LIMITS, Durability(settings.durability))
 
 
 def prove_durability(settings: Settings) -> None:

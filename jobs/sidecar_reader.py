@@ -23,14 +23,14 @@ from jobs.serializer import FORMAT
 from jobs.status import Source, Status
 from jobs.storage.base import (
     EXTENSIONS,
-    MediaStore,
-    Part,
-    number_of,
+    MediaStorage,
+    ObjectKind,
+    fencing_token_of,
+    file_number_of,
+    kind_of,
     object_key,
-    part,
     sidecar_key,
     thumbnail_key,
-    token_of,
 )
 from jobs.timeline import TIMELINE_MAX, EventCode, TimelineEvent
 
@@ -155,19 +155,19 @@ def _read(body: bytes, key: str) -> Job:
     return job
 
 
-def beside(media: MediaStore, key: str) -> Job | None:
+def beside(media: MediaStorage, key: str) -> Job | None:
     """The stored job that has this object, by its sidecar. Raises StorageFailed."""
     job = _described(media, key)
     return job if job and job.status is Status.STORED else None
 
 
-def file_beside(media: MediaStore, key: str) -> MediaFile | None:
+def file_beside(media: MediaStorage, key: str) -> MediaFile | None:
     """The file that this object is, by its sidecar, whether or not the job was stored."""
     job = _described(media, key)
     return next(file for file in job.kept if file.key == key) if job else None
 
 
-def _described(media: MediaStore, key: str) -> Job | None:
+def _described(media: MediaStorage, key: str) -> Job | None:
     sidecar = sidecar_key(key)
     size = media.size(sidecar)
     if size is None or size > NOTE_MAX_BYTES:
@@ -219,7 +219,7 @@ def _believe(note: _Note) -> None:
 
 
 def _is_named_by(note: _Note, medium: _Medium) -> bool:
-    if part(medium.key) is not Part.OBJECT:
+    if kind_of(medium.key) is not ObjectKind.MEDIA:
         return False
-    n, token = number_of(medium.key), token_of(medium.key)
+    n, token = file_number_of(medium.key), fencing_token_of(medium.key)
     return medium.key == object_key(note.id, note.created_at, n, token, medium.content_type)

@@ -6,20 +6,20 @@ from functools import partial
 from jobs.job import Job
 from jobs.serializer import sidecar
 from jobs.status import Status
-from jobs.storage.base import MediaStore, sidecar_key
+from jobs.storage.base import MediaStorage, sidecar_key
 from jobs.store.job_store import JobStore
 
 RACES_MAX = 10
 
 
-def describe(media: MediaStore, job: Job) -> bytes:
+def describe(media: MediaStorage, job: Job) -> bytes:
     """Write what a job looks like beside each object it has; returns what was written."""
     body = sidecar(job)
     for file in job.media:
         if file.deleted_at is None:
             media.write(sidecar_key(file.key), body)
         else:
-            media.remove(sidecar_key(file.key))
+            media.delete(sidecar_key(file.key))
     return body
 
 
@@ -27,7 +27,7 @@ Run = Callable[[Callable[[], bytes]], bytes]
 
 
 def keep_true(
-    store: JobStore, media: MediaStore, job_id: str, run: Run = lambda call: call()
+    store: JobStore, media: MediaStorage, job_id: str, run: Run = lambda call: call()
 ) -> None:
     """Describe a stored job again after its record was changed, as long as others change it.
 
@@ -43,7 +43,7 @@ def keep_true(
         with_details, written = job, run(partial(_describe_again, media, job))
 
 
-def _describe_again(media: MediaStore, job: Job) -> bytes:
+def _describe_again(media: MediaStorage, job: Job) -> bytes:
     """Nothing is written beside an object that somebody has deleted meanwhile."""
     body = sidecar(job)
     for file in job.media:
@@ -52,7 +52,7 @@ def _describe_again(media: MediaStore, job: Job) -> bytes:
     return body
 
 
-def _take_back(media: MediaStore, forgotten: Job) -> bytes:
+def _take_back(media: MediaStorage, forgotten: Job) -> bytes:
     for file in forgotten.media:
-        media.remove(sidecar_key(file.key))
+        media.delete(sidecar_key(file.key))
     return b""

@@ -1,11 +1,11 @@
 """Credits of the BFL account, for the command line, the checks and the health page."""
 
 from jobs.bfl import parsing
-from jobs.bfl.client import Api
+from jobs.bfl.client import BflClient
 from jobs.errors import BflUnavailable, InvalidReport
 
 
-def balance(api: Api) -> float:
+def balance(api: BflClient) -> float:
     """Credits left. Raises BflUnavailable with a sentence for the operator."""
     try:
         answer = api.credits()

@@ -16,7 +16,7 @@ from jobs.job import Job
 from jobs.media_file import MediaFile
 from jobs.serializer import file_name
 from jobs.signing import MediaLink
-from jobs.storage.base import EXTENSIONS, OPAQUE, MediaStore, Verb
+from jobs.storage.base import EXTENSIONS, OPAQUE, MediaStorage, Verb
 from jobs.store.job_store import JobStore
 from receiver import cors, range_requests
 from receiver.auth import has_key
@@ -104,7 +104,7 @@ def _load_file(store: JobStore, link: MediaLink) -> tuple[Job, MediaFile]:
     return job, file
 
 
-def _redirect(media: MediaStore, file: MediaFile, seconds: int) -> ResponseReturnValue | None:
+def _redirect(media: MediaStorage, file: MediaFile, seconds: int) -> ResponseReturnValue | None:
     """A redirect to a presigned link; only our own response can name a download."""
     streams = services().settings.media_serve != "redirect" or "download" in request.args
     # Some clients send their key to the redirect's host, too.
@@ -113,7 +113,7 @@ def _redirect(media: MediaStore, file: MediaFile, seconds: int) -> ResponseRetur
     valid_seconds = min(seconds, PRESIGNED_SECONDS)
     # The method is part of what is signed.
     verb: Verb = "HEAD" if request.method == "HEAD" else "GET"
-    url = run_in_thread(lambda: media.presigned(verb, file.key, valid_seconds))
+    url = run_in_thread(lambda: media.presign(verb, file.key, valid_seconds))
     if url is None:
         return None
     _size(media, file)
@@ -124,14 +124,14 @@ def _redirect(media: MediaStore, file: MediaFile, seconds: int) -> ResponseRetur
     return response
 
 
-def _size(media: MediaStore, file: MediaFile) -> int:
+def _size(media: MediaStorage, file: MediaFile) -> int:
     size = run_in_thread(lambda: media.size(file.key))
     if size is None:
         raise MediaGone("the media were deleted")
     return size
 
 
-def _stream_from_disk(media: MediaStore, file: MediaFile) -> Response | None:
+def _stream_from_disk(media: MediaStorage, file: MediaFile) -> Response | None:
     path = media.local_path(file.key)
     if path is None:
         return None
@@ -143,7 +143,7 @@ def _stream_from_disk(media: MediaStore, file: MediaFile) -> Response | None:
     return _conditional(file, body, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC))
 
 
-def _stream_from_bucket(media: MediaStore, file: MediaFile) -> Response:
+def _stream_from_bucket(media: MediaStorage, file: MediaFile) -> Response:
     size = _size(media, file)
     reader = ObjectReader(media, file.key, size)
     response = _conditional(file, reader, size)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from jobs.errors import StorageError
-from jobs.storage.base import MediaStore
+from jobs.storage.base import MediaStorage
 from receiver.thread_pool import run_in_thread
 
 log = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 class ObjectReader(io.RawIOBase):
     """Seekable, so that a range request downloads its range only; holds one chunk in memory."""
 
-    def __init__(self, media: MediaStore, key: str, size: int) -> None:
+    def __init__(self, media: MediaStorage, key: str, size: int) -> None:
         super().__init__()
         self._media, self._key, self._size = media, key, size
         self._stop = size

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from jobs import errors
 from jobs.bfl import compat
-from jobs.bfl import submissions as dialect
+from jobs.bfl import submissions as bfl_submissions
 from jobs.errors import FluxkeepError
 from receiver.schemas.responses import Problem
 
@@ -117,7 +117,7 @@ def document(status: HTTPStatus, detail: str) -> Problem:
 def _bfl_only_path() -> str | None:
     """The path under `/v1` of a request that only BFL itself can answer."""
     path = request.path.removeprefix(BFL_PATHS)
-    return path if path in dialect.ONLY_BFL else None
+    return path if path in bfl_submissions.BFL_ONLY_PATHS else None
 
 
 def _bfl_problem(
@@ -129,8 +129,8 @@ def _bfl_problem(
     if status is HTTPStatus.NOT_FOUND:
         detail = status.phrase
     if status is HTTPStatus.METHOD_NOT_ALLOWED and (path := _bfl_only_path()):
-        detail = dialect.refuse_no_generation(path)
-    body = compat.error(compat.complaints(errors) or detail, detail)
+        detail = bfl_submissions.explain_no_generation(path)
+    body = compat.error(compat.validation_errors(errors) or detail, detail)
     response = Response(json.dumps(body), status, mimetype="application/json")
     response.headers.update(HEADERS.get(status, {}))
     return response

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 
 from flask import Response, g, request
 
-from jobs.config.rate_limits import Quota
+from jobs.config.rate_limits import RateLimit
 from jobs.errors import RateLimited
 from jobs.store.rate_limiter import RateStatus
 from receiver.context import services
@@ -56,7 +56,7 @@ def _check(status: RateStatus) -> None:
         raise RateLimited(f"Too many {kind}: come again later.", status.retry_after_seconds)
 
 
-def _headers(quota: Quota, status: RateStatus) -> dict[str, str]:
+def _headers(quota: RateLimit, status: RateStatus) -> dict[str, str]:
     """The fields of draft-ietf-httpapi-ratelimit-headers."""
     return {
         "RateLimit-Policy": f'"{POLICY}";q={quota.requests};w={quota.seconds}',

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from jobs.storage.bucket import Bucket
-from jobs.storage.providers import Limits, Provider
+from jobs.storage.bucket import BucketStorage
+from jobs.storage.providers import Provider, RequestLimits
 from tests.harness import Client, Installation, RedisServer, S3Server, TestBucket, prometheus
 from tests.harness.chromium import Chromium, Window
 from tests.harness.floor import Floor
@@ -64,10 +64,10 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def s3(bucket: TestBucket, temporary: Path) -> Bucket:
+def s3(bucket: TestBucket, temporary: Path) -> BucketStorage:
     """A bucket as Fluxkeep sees it, staging under `temporary`."""
     assert temporary.exists()
-    return Bucket(Provider(bucket.url, bucket.server.variables, Limits(5.0, 0)))
+    return BucketStorage(Provider(bucket.url, bucket.server.variables, RequestLimits(5.0, 0)))
 
 
 @pytest.fixture

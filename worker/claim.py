@@ -169,7 +169,7 @@ class Claim:
     def abort(self) -> None:
         """Cut the connections of the work: it may commit nothing any more."""
         self.is_lost = True
-        watchdog.cut_connections(self._thread_id)
+        watchdog.abort_transfer(self._thread_id)
 
     def is_hung(self, now: float) -> bool:
         """Whether the work goes on although its connections were cut long ago."""

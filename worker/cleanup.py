@@ -12,7 +12,7 @@ from jobs.errors import StorageError, StoreUnavailable, UnreadableRecord
 from jobs.job import Job
 from jobs.retention import Cutoffs, media_deleted
 from jobs.services import Services
-from jobs.storage.base import MediaStore, companions, job_id_of
+from jobs.storage.base import MediaStorage, companion_keys, job_id_of
 
 POLL_SECONDS = 5.0
 BATCH_PAUSE_SECONDS = 0.05
@@ -113,7 +113,7 @@ def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
 def _delete_media(services: Services, job: Job) -> Job | None:
     """Delete the objects first: as long as the record names them, deletion is tried again."""
     for file in job.kept:
-        services.media.delete(file.key)
+        services.media.delete_with_companions(file.key)
     change = services.store.update(job.id, lambda job, now: job and media_deleted(job, now))
     for file in job.kept:
         _delete_companions(services.media, file.key)
@@ -121,10 +121,10 @@ def _delete_media(services: Services, job: Job) -> Job | None:
     return change.after
 
 
-def _delete_companions(media: MediaStore, key: str) -> None:
+def _delete_companions(media: MediaStorage, key: str) -> None:
     """Delete sidecars again: a concurrent change of the record may have rewritten them."""
-    for each in companions(key):
-        media.remove(each)
+    for each in companion_keys(key):
+        media.delete(each)
 
 
 def _delete_record(services: Services, job: Job) -> bool:
@@ -141,6 +141,6 @@ def _delete_object(services: Services, key: str) -> bool:
     """Delete an object, unless a restored record names it."""
     job = services.store.load(job_id_of(key))
     if job is None or key not in [file.key for file in job.kept]:
-        services.media.delete(key)
+        services.media.delete_with_companions(key)
     services.cleanup_queue.remove_orphan(key)
     return True

@@ -13,10 +13,10 @@ from urllib3.exceptions import HTTPError
 
 from jobs.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpired, UrlRefused
 from jobs.media_file import Role
-from jobs.net import outbound
-from jobs.net.urls import Address
+from jobs.net import http_client
+from jobs.net.urls import ParsedUrl
 from jobs.storage.base import OPAQUE
-from jobs.storage.errors import refusals
+from jobs.storage.errors import translate_errors
 from worker.formats import sniff
 
 CHUNK_BYTES = 256 * 1024
@@ -45,12 +45,12 @@ class Limits:
 
 def download(  # noqa: PLR0913 - the limits and hooks of a transfer
     session: requests.Session,
-    address: Address,
+    address: ParsedUrl,
     path: Path,
     limits: Limits,
     role: Role = Role.SAMPLE,
     *,
-    allow: Callable[[str], Address],
+    allow: Callable[[str], ParsedUrl],
     progress: Callable[[], None] = lambda: None,
 ) -> Download:
     """Download a URL into a new file, verify it, and sync it to the disk.
@@ -60,7 +60,9 @@ def download(  # noqa: PLR0913 - the limits and hooks of a transfer
     Raises UrlExpired, TransferFailed (try again), MediaRefused (final), StorageError.
     """
     try:
-        with outbound.follow(session, address, seconds=limits.seconds, allow=allow) as response:
+        with http_client.get_following_redirects(
+            session, address, seconds=limits.seconds, allow=allow
+        ) as response:
             _check_status(response.status_code)
             body = _Body(response, role, limits.bytes)
             _write(body, path, progress)
@@ -70,7 +72,7 @@ def download(  # noqa: PLR0913 - the limits and hooks of a transfer
 
 
 def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> None:
-    with refusals(), path.open("xb") as file:
+    with translate_errors(), path.open("xb") as file:
         for chunk in body.chunks():
             file.write(chunk)
             progress()

@@ -8,20 +8,20 @@ from jobs.job import Job
 from jobs.media_file import MediaFile
 from jobs.services import Services
 from jobs.status import Status
-from jobs.storage.base import MediaStore, Part, number_of, part, token_of
+from jobs.storage.base import MediaStorage, ObjectKind, fencing_token_of, file_number_of, kind_of
 
 
-def find_files(media: MediaStore, job: Job) -> dict[int, MediaFile]:
+def find_files(media: MediaStorage, job: Job) -> dict[int, MediaFile]:
     """Intact published files of a job by number; of several, the highest fencing token wins."""
     found = {}
     for key in _object_keys(media, job):
         file = sidecar_reader.file_beside(media, key)
         if file and is_intact(media, file):
-            found[number_of(key)] = file
+            found[file_number_of(key)] = file
     return found
 
 
-def find_stored(media: MediaStore, job: Job) -> tuple[MediaFile, ...]:
+def find_stored(media: MediaStorage, job: Job) -> tuple[MediaFile, ...]:
     """All files of a job that was stored before its record was lost; empty if one is missing."""
     for key in reversed(_object_keys(media, job)):
         known = sidecar_reader.beside(media, key)
@@ -30,13 +30,15 @@ def find_stored(media: MediaStore, job: Job) -> tuple[MediaFile, ...]:
     return ()
 
 
-def is_intact(media: MediaStore, file: MediaFile) -> bool:
+def is_intact(media: MediaStorage, file: MediaFile) -> bool:
     return media.size(file.key) == file.bytes and media.sha256(file.key) == file.sha256
 
 
-def _object_keys(media: MediaStore, job: Job) -> list[str]:
-    found = media.listing_of(job.id, job.created_at)
-    return sorted((one.key for one in found if part(one.key) is Part.OBJECT), key=token_of)
+def _object_keys(media: MediaStorage, job: Job) -> list[str]:
+    found = media.list_job_objects(job.id, job.created_at)
+    return sorted(
+        (one.key for one in found if kind_of(one.key) is ObjectKind.MEDIA), key=fencing_token_of
+    )
 
 
 def delete_superseded(services: Services, job: Job) -> None:
@@ -61,5 +63,5 @@ def _may_be_restored(services: Services, job: Job, after: Job | None) -> bool:
     return after.status is not Status.STORED
 
 
-def _described_as_stored(media: MediaStore, job: Job) -> set[str]:
+def _described_as_stored(media: MediaStorage, job: Job) -> set[str]:
     return {key for key in _object_keys(media, job) if sidecar_reader.beside(media, key)}

@@ -26,8 +26,8 @@ from jobs.errors import (
 )
 from jobs.job import Job
 from jobs.media_file import MediaFile, Role
-from jobs.net import outbound
-from jobs.net.urls import Address, Origin
+from jobs.net import http_client
+from jobs.net.urls import Origin, ParsedUrl
 from jobs.services import Services
 from jobs.status import ReportKind, Status
 from jobs.storage.base import object_key, sidecar_key
@@ -141,7 +141,7 @@ class Rescue:
             self._files.left_out[n] = error.code
 
     def _rescue_file(self, n: int, role: Role) -> None:
-        address = self._services.trust.delivery(self._claim.job.urls[n])
+        address = self._services.trust.validate_delivery_url(self._claim.job.urls[n])
         for attempt in range(QUICK_ATTEMPTS):
             try:
                 self._download_and_publish(n, role, address)
@@ -153,7 +153,7 @@ class Rescue:
             else:
                 return
 
-    def _download_and_publish(self, n: int, role: Role, address: Address) -> None:
+    def _download_and_publish(self, n: int, role: Role, address: ParsedUrl) -> None:
         """Publish a verified file at once, whether or not Redis answers."""
         job, seconds = self._claim.job, self._seconds_left()
         if self._claim.is_lost:
@@ -163,7 +163,7 @@ class Rescue:
         with self._services.media.staging(job.id) as path:
             session = _session(self._services.trust.sandbox)
             limits = download.Limits(seconds, self._services.settings.max_media_bytes)
-            allow = self._services.trust.delivery
+            allow = self._services.trust.validate_delivery_url
             self._claim.report_progress()
             downloaded = download.download(
                 session,
@@ -282,7 +282,7 @@ class Rescue:
 @cache
 def _session(sandbox: Origin | None) -> requests.Session:
     """One session for the process, so that downloads reuse connections."""
-    return outbound.new_session(sandbox)
+    return http_client.create_session(sandbox)
 
 
 def _media_file(key: str, path: Path, downloaded: download.Download, role: Role) -> MediaFile:

@@ -12,7 +12,7 @@ from jobs.config import settings
 from jobs.errors import FluxkeepError
 from jobs.observability import setup
 from jobs.services import Services, for_background
-from jobs.storage.opening import prove
+from jobs.storage.opening import verify_access
 
 INTERPRETER_HUNG_SECONDS = 120.0
 WATCHDOG_RENEWALS = 12  # within that time
@@ -32,7 +32,7 @@ def start(process: str) -> Services:
     try:
         found = services()
         setup.set_up(found.settings, process)
-        prove(found.settings.storage_url, found.settings.media_options)
+        verify_access(found.settings.storage_url, found.settings.media_options)
     except FluxkeepError as error:
         sys.exit(f"Fluxkeep cannot start: {error}")
     exit_when_interpreter_hangs()

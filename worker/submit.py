@@ -10,8 +10,8 @@ from typing import Any
 
 from jobs import drafts, submission
 from jobs.bfl import account
-from jobs.bfl import submissions as dialect
-from jobs.bfl.account import Standing
+from jobs.bfl import submissions as bfl_submissions
+from jobs.bfl.account import AccountStatus
 from jobs.bfl.client import Answer
 from jobs.bfl.submissions import Webhook
 from jobs.errors import (
@@ -109,22 +109,22 @@ class Submission:
 
     def _post(self, given: Mapping[str, Any]) -> Answer:
         """Post the input; once more without the webhook if the model refuses it."""
-        answer = self._post_once(dialect.body(given, self._webhook()))
+        answer = self._post_once(bfl_submissions.build_body(given, self._webhook()))
         if (
             self._has_webhook
             and answer.status in CLIENT_ERRORS
-            and dialect.refuses_webhook(answer.body)
+            and bfl_submissions.is_webhook_rejected(answer.body)
         ):
             self._services.strict_models.remember(self._model)
             self._has_webhook = False
-            answer = self._post_once(dialect.body(given, None))
+            answer = self._post_once(bfl_submissions.build_body(given, None))
         return answer
 
     def _post_once(self, body: bytes) -> Answer:
         origin = self._services.origin_of(self._claim.job)
         seconds = answer_seconds(body)
         self._claim.allow_silence(seconds + PROGRESS_SECONDS)
-        return self._services.api.submitted(origin, self._model, body, seconds)
+        return self._services.api.submit(origin, self._model, body, seconds)
 
     def _webhook(self) -> Webhook | None:
         if not self._has_webhook:
@@ -138,20 +138,20 @@ class Submission:
             self._accept(answer)
         elif reason := account.REASONS.get(answer.status):
             self._requeue_for_account(reason)
-        elif answer.status == dialect.TOO_MANY:
+        elif answer.status == bfl_submissions.TOO_MANY_REQUESTS:
             self._requeue(self._model, BUSY, self._backoff(self._model, answer.retry_after))
-        elif answer.status in CLIENT_ERRORS and answer.status != dialect.TIMED_OUT:
-            self._refuse(dialect.refusal(answer.status, answer.body))
+        elif answer.status in CLIENT_ERRORS and answer.status != bfl_submissions.REQUEST_TIMEOUT:
+            self._refuse(bfl_submissions.parse_rejection(answer.status, answer.body))
         else:
             self._back_off(answer)
 
     def _accept(self, answer: Answer) -> None:
         try:
-            task = dialect.taken(answer.body)
+            task = bfl_submissions.parse_accepted(answer.body)
         except InvalidReport:
-            self._refuse(dialect.without_task(self._model))
+            self._refuse(bfl_submissions.missing_task_failure(self._model))
             return
-        self._record(dialect.within(task, self._services.trust))
+        self._record(bfl_submissions.without_foreign_polling_url(task, self._services.trust))
         self._update_circuits()
 
     def _refuse(self, failure: Failure) -> None:
@@ -174,9 +174,9 @@ class Submission:
 
         The job goes last, so that another one probes next, unless the account is the cause.
         """
-        standing = account.standing(self._services.api)
-        scope = self._model if standing is Standing.GOOD else ALL_MODELS
-        self._requeue(scope, reason, PROBE_SECONDS, last=standing is not Standing.BAD)
+        standing = account.check(self._services.api)
+        scope = self._model if standing is AccountStatus.GOOD else ALL_MODELS
+        self._requeue(scope, reason, PROBE_SECONDS, last=standing is not AccountStatus.BAD)
 
     def _back_off(self, answer: Answer) -> None:
         """After a server error (5xx, 408): open the model's circuit, submit again later."""

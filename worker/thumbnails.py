@@ -120,7 +120,7 @@ def store(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> 
         job_id, lambda job, _now: job and thumbnails.completed(job, file, small)
     )
     if change.after is None or all(one.thumbnail != small for one in change.after.media):
-        services.media.remove(small.key)
+        services.media.delete(small.key)
 
 
 def make(path: Path, content_type: str, stop: threading.Event = _NEVER) -> Thumbnail | None:

@@ -3,20 +3,20 @@
 from enum import Enum, auto
 
 from jobs.bfl import parsing
-from jobs.bfl import submissions as dialect
-from jobs.bfl.client import Api
+from jobs.bfl import submissions as bfl_submissions
+from jobs.bfl.client import BflClient
 from jobs.errors import BflUnavailable, InvalidReport
 
 # With so much left, a 402 is about an expensive model or prompt, not about the account.
-PLENTY_CREDITS = 100.0
+AMPLE_CREDITS = 100.0
 
 REASONS = {
-    dialect.NO_CREDITS: "BFL says that the credits are used up",
-    **dict.fromkeys(dialect.KEY_REFUSED, "BFL refuses the API key"),
+    bfl_submissions.NO_CREDITS: "BFL says that the credits are used up",
+    **dict.fromkeys(bfl_submissions.KEY_REFUSED, "BFL refuses the API key"),
 }
 
 
-class Standing(Enum):
+class AccountStatus(Enum):
     """What a request for the credits says about the account."""
 
     GOOD = auto()
@@ -24,15 +24,15 @@ class Standing(Enum):
     UNCLEAR = auto()
 
 
-def standing(api: Api) -> Standing:
+def check(api: BflClient) -> AccountStatus:
     """Ask BFL for the credits, before one refusal stops everything."""
     try:
         answer = api.credits()
         if answer.key_refused:
-            return Standing.BAD
+            return AccountStatus.BAD
         left = parsing.credits_left(answer.body)
     except (BflUnavailable, InvalidReport):
-        return Standing.UNCLEAR
+        return AccountStatus.UNCLEAR
     if left <= 0:
-        return Standing.BAD
-    return Standing.GOOD if answer.good and left >= PLENTY_CREDITS else Standing.UNCLEAR
+        return AccountStatus.BAD
+    return AccountStatus.GOOD if answer.good and left >= AMPLE_CREDITS else AccountStatus.UNCLEAR

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from jobs.bfl.hosts import HostPolicy
 from jobs.config.concurrency import is_model
 from jobs.errors import BflUnavailable, ConnectionFailed, TransferFailed, UrlRefused
-from jobs.net import outbound
-from jobs.net.urls import Address, Origin
+from jobs.net import http_client
+from jobs.net.urls import Origin, ParsedUrl
 
 ANSWER_SECONDS = 10.0
 ANSWER_MAX_BYTES = 1_048_576
@@ -41,12 +41,12 @@ class Answer(NamedTuple):
 
 
 # What BFL says to a path it does not have, said without asking: no other path is worth the key.
-NO_SUCH_MODEL = Answer(
+UNKNOWN_MODEL = Answer(
     HTTPStatus.NOT_FOUND, None, b'{"detail": "the model is not a path of plain names"}'
 )
 
 
-class Api:
+class BflClient:
     """Asks BFL with the operator's key, which goes to BFL's API hosts and nowhere else."""
 
     def __init__(self, key: SecretStr | None, trust: HostPolicy, origin: Origin) -> None:
@@ -56,13 +56,13 @@ class Api:
 
     @property
     def session(self) -> requests.Session:
-        return outbound.new_session(self._trust.sandbox)
+        return http_client.create_session(self._trust.sandbox)
 
-    def polled(self, session: requests.Session, url: str) -> Answer:
+    def poll(self, session: requests.Session, url: str) -> Answer:
         """The answer of a polling URL, through redirects. Raises BflUnavailable."""
-        allow, headers = self._trust.api, self._headers
+        allow, headers = self._trust.validate_polling_url, self._headers
         try:
-            with outbound.follow(
+            with http_client.get_following_redirects(
                 session, allow(url), seconds=ANSWER_SECONDS, allow=allow, headers=headers
             ) as response:
                 return _read(response)
@@ -73,20 +73,20 @@ class Api:
         """The answer to "how many credits are left?". Raises BflUnavailable."""
         try:
             with self.session as session:
-                return self._call(session, Address(self.origin, "/v1/credits"))
+                return self._call(session, ParsedUrl(self.origin, "/v1/credits"))
         except (TransferFailed, UrlRefused) as error:
             raise BflUnavailable(str(error)) from None
 
-    def submitted(self, origin: Origin, model: str, body: bytes, seconds: float) -> Answer:
+    def submit(self, origin: Origin, model: str, body: bytes, seconds: float) -> Answer:
         """The answer to a submission to this host of BFL.
 
         Raises NotSent when BFL cannot have heard of it, TransferFailed when it may have.
         """
         if not is_model(model):
-            return NO_SUCH_MODEL
+            return UNKNOWN_MODEL
         try:
             with self.session as session:
-                return self._call(session, Address(origin, f"/v1/{model}"), body, seconds)
+                return self._call(session, ParsedUrl(origin, f"/v1/{model}"), body, seconds)
         except UrlRefused as error:
             raise ConnectionFailed(str(error)) from None
         except BflUnavailable as error:
@@ -95,19 +95,19 @@ class Api:
     def _call(
         self,
         session: requests.Session,
-        address: Address,
+        address: ParsedUrl,
         body: bytes | None = None,
         seconds: float = ANSWER_SECONDS,
     ) -> Answer:
         headers = self._headers(address)
         if body is not None:
             headers["Content-Type"] = "application/json"
-        with outbound.exchange(
+        with http_client.send_request(
             session, address, seconds=seconds, headers=headers, body=body
         ) as response:
             return _read(response)
 
-    def _headers(self, address: Address) -> dict[str, str]:
+    def _headers(self, address: ParsedUrl) -> dict[str, str]:
         if self._key is None and address.origin != self._trust.sandbox:
             raise BflUnavailable("BFL_API_KEY is not set, so BFL cannot be asked")
         return {"x-key": self._key.get_secret_value() if self._key else ANY_KEY}

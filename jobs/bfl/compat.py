@@ -32,7 +32,7 @@ _STATUS = {
 }
 
 
-class Taken(TypedDict):
+class BflSubmission(TypedDict):
     """A submission as BFL would answer it."""
 
     id: str
@@ -44,7 +44,7 @@ class Taken(TypedDict):
     webhook_url: NotRequired[str]
 
 
-class Told(TypedDict):
+class BflTask(TypedDict):
     """A task in BFL's answer to a poll."""
 
     id: str
@@ -58,13 +58,13 @@ class Told(TypedDict):
     message: NotRequired[str]
 
 
-class Credits(TypedDict):
+class BflCredits(TypedDict):
     """Credits of the BFL account."""
 
     credits: float
 
 
-class Complaint(TypedDict):
+class BflValidationError(TypedDict):
     """A field that is wrong, in BFL's shape."""
 
     loc: list[str]
@@ -72,17 +72,17 @@ class Complaint(TypedDict):
     type: str
 
 
-class Error(TypedDict):
+class BflError(TypedDict):
     """An error in BFL's shape."""
 
-    detail: str | list[Complaint]
+    detail: str | list[BflValidationError]
     message: str
 
 
-def submitted(job: Job, base_url: str) -> Taken:
+def submission(job: Job, base_url: str) -> BflSubmission:
     """The answer to a submission; clients want `polling_url` also beside a webhook."""
     came_in, went_out = job.megapixels
-    said: Taken = {
+    said: BflSubmission = {
         "id": job.id,
         "polling_url": f"{base_url}/v1/get_result?id={job.id}",
         "cost": job.cost,
@@ -95,12 +95,12 @@ def submitted(job: Job, base_url: str) -> Taken:
     return said
 
 
-def told(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> Told:
+def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask:
     """The answer to a poll and the body of a callback; "Ready" only once the media are stored.
 
     `waiting` are the reasons why BFL does not work on it yet.
     """
-    said: Told = {
+    said: BflTask = {
         "id": job.id,
         "status": _status(job),
         "result": _result(job, links) if job.status is Status.STORED else None,
@@ -116,16 +116,16 @@ def told(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> Told:
     return said
 
 
-def pending(task_id: str) -> Told:
+def pending_task(task_id: str) -> BflTask:
     """The answer while Redis is down: the client polls again."""
     return _about(task_id, "Pending")
 
 
-def unknown(task_id: str) -> Told:
+def unknown_task(task_id: str) -> BflTask:
     return _about(task_id, "Task not found")
 
 
-def _about(task_id: str, status: str) -> Told:
+def _about(task_id: str, status: str) -> BflTask:
     return {
         "id": task_id,
         "status": status,
@@ -189,7 +189,7 @@ def _details(job: Job, waiting: Sequence[str]) -> dict[str, Any] | None:
     return None
 
 
-def error(detail: str | list[Complaint], message: str) -> Error:
+def error(detail: str | list[BflValidationError], message: str) -> BflError:
     """An error body; `message` is what BFL's own Python client shows."""
     return {"detail": detail, "message": message}
 
@@ -197,7 +197,7 @@ def error(detail: str | list[Complaint], message: str) -> Error:
 NOT_AUTHENTICATED = "Not authenticated - Invalid Authentication"
 
 
-def complaints(errors: Sequence[Mapping[str, str]]) -> list[Complaint]:
+def validation_errors(errors: Sequence[Mapping[str, str]]) -> list[BflValidationError]:
     """Fields that are wrong, as BFL names them."""
     return [
         {

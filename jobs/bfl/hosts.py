@@ -7,17 +7,17 @@ import re
 from typing import NamedTuple
 
 from jobs.errors import UnknownHost, UrlRefused
-from jobs.net.ip import is_inside
+from jobs.net.ip import is_internal_host
 from jobs.net.urls import (
-    LOOPBACK,
-    Address,
+    LOOPBACK_HOSTS,
     AddressScope,
+    NotificationEndpoint,
     Origin,
-    Recipient,
+    ParsedUrl,
     is_public_name,
     matches,
-    origin_only,
     parse,
+    parse_origin,
 )
 
 ANY_HOST = "*"
@@ -42,16 +42,16 @@ class HostPolicy(NamedTuple):
     delivery_hosts: tuple[str, ...] = ()
     region: str | None = None  # "eu" or "us": nothing of a job leaves it
     notify_hosts: tuple[str, ...] | None = None  # None: nothing could be signed
-    notify_url: Address | None = None
+    notify_url: ParsedUrl | None = None
 
-    def api(self, url: str) -> Address:
+    def validate_polling_url(self, url: str) -> ParsedUrl:
         """The address of a polling URL. Raises RefusedUrl unless it is one of BFL's."""
         address = parse(url)
         if not self._is_near(address, _BFL_API) or address.path != _POLL_PATH:
             raise UrlRefused("the polling URL is not one of BFL's")
         return address
 
-    def delivery(self, url: str) -> Address:
+    def validate_delivery_url(self, url: str) -> ParsedUrl:
         """The address of a delivery URL.
 
         Raises UnknownHost when its host is not allowed, RefusedUrl when it can never be one.
@@ -71,22 +71,22 @@ class HostPolicy(NamedTuple):
         https = origin[::2] == ("https", 443)
         return https and any(matches(host, origin.host) for host in self.delivery_hosts)
 
-    def caller(self, url: str) -> Recipient:
+    def client_webhook_endpoint(self, url: str) -> NotificationEndpoint:
         """Where somebody else's webhook is. Raises RefusedUrl unless it is https and may be public.
 
         Beside a sandbox, which is only there to develop with, plain http on loopback is fine.
         """
         address = parse(url)
-        inside = self.sandbox is not None and address.origin.host.strip("[]") in LOOPBACK
+        inside = self.sandbox is not None and address.origin.host.strip("[]") in LOOPBACK_HOSTS
         if address.origin.scheme == "http" and inside:
-            return Recipient(address, AddressScope.LOOPBACK)
+            return NotificationEndpoint(address, AddressScope.LOOPBACK)
         if address.origin.scheme != "https":
             raise UrlRefused("the URL is not an https one")
-        if is_inside(address.origin.host):
+        if is_internal_host(address.origin.host):
             raise UrlRefused("the URL's host is not a public one")
-        return Recipient(address, AddressScope.PUBLIC)
+        return NotificationEndpoint(address, AddressScope.PUBLIC)
 
-    def app(self, url: str) -> Recipient:
+    def notify_url_endpoint(self, url: str) -> NotificationEndpoint:
         """Where a job's `notify_url` is. Raises RefusedUrl unless NOTIFY_HOSTS allows it.
 
         A host that the operator named may be a private one; plain http to it stays private.
@@ -96,25 +96,27 @@ class HostPolicy(NamedTuple):
         address = parse(url)
         if address.origin.host in self.notify_hosts:
             https = address.origin.scheme == "https"
-            return Recipient(address, AddressScope.NAMED if https else AddressScope.NEAR)
+            return NotificationEndpoint(
+                address, AddressScope.PUBLIC_OR_PRIVATE if https else AddressScope.PRIVATE
+            )
         if ANY_HOST not in self.notify_hosts:
             raise UrlRefused("the URL does not lead to a host that NOTIFY_HOSTS names")
-        return self.caller(url)
+        return self.client_webhook_endpoint(url)
 
-    def owner(self) -> Recipient:
+    def operator_endpoint(self) -> NotificationEndpoint:
         """Where the operator wants to be told. Raises RefusedUrl when that is nowhere."""
         if self.notify_url is None or self.notify_hosts is None:
             raise UrlRefused("there is no NOTIFY_URL any more")
-        return Recipient(self.notify_url, AddressScope.NAMED)
+        return NotificationEndpoint(self.notify_url, AddressScope.PUBLIC_OR_PRIVATE)
 
-    def _is_near(self, address: Address, hosts: re.Pattern[str]) -> bool:
+    def _is_near(self, address: ParsedUrl, hosts: re.Pattern[str]) -> bool:
         near = self._is_in_region(address.origin.host)
         return self._is_sandbox(address) or (near and _secure(address, hosts))
 
     def _is_in_region(self, host: str) -> bool:
         return self.region is None or regions(host) == {self.region}
 
-    def _is_sandbox(self, address: Address) -> bool:
+    def _is_sandbox(self, address: ParsedUrl) -> bool:
         return self.sandbox is not None and address.origin == self.sandbox
 
 
@@ -129,7 +131,7 @@ def region_of(host: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _secure(address: Address, hosts: re.Pattern[str]) -> bool:
+def _secure(address: ParsedUrl, hosts: re.Pattern[str]) -> bool:
     scheme, host, port = address.origin
     return (scheme, port) == ("https", 443) and hosts.fullmatch(host) is not None
 
@@ -137,9 +139,9 @@ def _secure(address: Address, hosts: re.Pattern[str]) -> bool:
 def api_origin(url: str, sandbox: Origin | None) -> Origin:
     """The origin of a BFL API host. Raises ValueError unless it is one of BFL's or the sandbox."""
     try:
-        origin = origin_only(url)
+        origin = parse_origin(url)
     except ValueError:
         raise ValueError(_NO_API) from None
-    if origin != sandbox and not _secure(Address(origin, "/"), _BFL_API):
+    if origin != sandbox and not _secure(ParsedUrl(origin, "/"), _BFL_API):
         raise ValueError(_NO_API)
     return origin

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from jobs.bfl.hosts import AZURE_ACCOUNTS, HostPolicy, regions
 from jobs.errors import TransferFailed, UrlRefused
-from jobs.net import outbound
-from jobs.net.urls import ANY_LABEL, Address, Origin
+from jobs.net import http_client
+from jobs.net.urls import ANY_LABEL, Origin, ParsedUrl
 
 REACH_SECONDS = 5.0
 _HTTPS_PORT = 443
@@ -16,13 +16,13 @@ class Destination(NamedTuple):
 
     kind: str
     patterns: tuple[str, ...]
-    sample: Address
+    sample: ParsedUrl
 
 
 def destinations(trust: HostPolicy, origin: Origin) -> tuple[Destination, ...]:
     """All hosts that Fluxkeep connects to on BFL's behalf, by kind."""
     if origin == trust.sandbox:
-        return (Destination("sandbox", (str(origin),), Address(origin, "/")),)
+        return (Destination("sandbox", (str(origin),), ParsedUrl(origin, "/")),)
     azure = [f"{account}.blob.core.windows.net" for account in AZURE_ACCOUNTS]
     wanted = [host for host in azure if trust.region is None or regions(host) == {trust.region}]
     region = trust.region or "*"
@@ -38,20 +38,20 @@ def destinations(trust: HostPolicy, origin: Origin) -> tuple[Destination, ...]:
 
 
 def _destination(kind: str, patterns: tuple[str, ...], sample: str) -> Destination:
-    return Destination(kind, patterns, Address(Origin("https", sample, _HTTPS_PORT), "/"))
+    return Destination(kind, patterns, ParsedUrl(Origin("https", sample, _HTTPS_PORT), "/"))
 
 
-def can_try(destination: Destination) -> bool:
+def has_concrete_sample(destination: Destination) -> bool:
     """Whether its sample is a host, not a pattern of an operator's."""
     return ANY_LABEL not in destination.sample.origin.host
 
 
-def why_unreachable(trust: HostPolicy, destination: Destination) -> str | None:
+def unreachable_reason(trust: HostPolicy, destination: Destination) -> str | None:
     """None when the sample gives any HTTP answer, whatever its status. No key is sent."""
     try:
         with (
-            outbound.new_session(trust.sandbox) as session,
-            outbound.exchange(session, destination.sample, seconds=REACH_SECONDS),
+            http_client.create_session(trust.sandbox) as session,
+            http_client.send_request(session, destination.sample, seconds=REACH_SECONDS),
         ):
             return None
     except (TransferFailed, UrlRefused) as error:

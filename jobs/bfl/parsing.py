@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.bfl.hosts import region_of
-from jobs.bfl.results import find_files, mark_files
+from jobs.bfl.results import find_files, replace_file_urls
 from jobs.bfl.signed_urls import strip_signatures
 from jobs.errors import ErrorCode, InvalidReport
 from jobs.net import strict_json
@@ -106,7 +106,7 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
         is_alive=news is ReportKind.PROGRESS and _is_at_work(said, source),
         progress=_fraction(message.get("progress")),
         cost=number(message.get("cost", result.get("cost"))),
-        result=mark_files(result, files.urls if ready else ()),
+        result=replace_file_urls(result, files.urls if ready else ()),
         error=_failure(message) if news is ReportKind.FAILED else None,
         moderation=_moderation(message, said) if news is ReportKind.MODERATED else None,
     )

@@ -74,7 +74,7 @@ def _urls(value: Any) -> Iterator[str]:
         yield value
 
 
-def mark_files(result: Mapping[str, Any], urls: Sequence[str]) -> dict[str, Any]:
+def replace_file_urls(result: Mapping[str, Any], urls: Sequence[str]) -> dict[str, Any]:
     """The result with a mark in the place of each of these URLs, and without any other one."""
     marks = dict.fromkeys(_find(result)) | {url: f"media:{n}" for n, url in enumerate(urls)}
     marked: dict[str, Any] = strip_signatures_in(replace_texts(result, marks))

@@ -21,17 +21,17 @@ CODES = {
 }
 
 NO_CREDITS = 402
-TOO_MANY = 429
+TOO_MANY_REQUESTS = 429
 KEY_REFUSED = (401, 403)
-TIMED_OUT = 408
+REQUEST_TIMEOUT = 408
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
 
 BFL_HOST = "api.bfl.ai"
 # Paths of BFL's API whose answers have no task to wait for.
-ONLY_BFL = frozenset({"finetune", "my_finetunes", "finetune_details", "delete_finetune"})
-NO_GENERATIONS = ONLY_BFL | {"get_result", "credits"}
+BFL_ONLY_PATHS = frozenset({"finetune", "my_finetunes", "finetune_details", "delete_finetune"})
+NON_GENERATION_PATHS = BFL_ONLY_PATHS | {"get_result", "credits"}
 FINETUNED = "-finetuned"
-BOUND_TO_REGION = (
+REGION_BOUND_HINT = (
     "most fine-tuned models live in the one region where they were trained: "
     "name it as `region`, or in BFL_API_URL"
 )
@@ -47,10 +47,10 @@ class Webhook(NamedTuple):
 
 def is_generation(model: str) -> bool:
     """Whether a path of BFL's API makes a task, as far as its docs tell."""
-    return model.partition("/")[0] not in NO_GENERATIONS
+    return model.partition("/")[0] not in NON_GENERATION_PATHS
 
 
-def refuse_no_generation(path: str) -> str:
+def explain_no_generation(path: str) -> str:
     """The message for a request that only BFL itself can answer."""
     return f"{path} is no generation: send it to BFL itself, https://{BFL_HOST}/v1/{path}"
 
@@ -60,13 +60,13 @@ def is_bound_to_region(model: str) -> bool:
     return model.endswith(FINETUNED) and not model.startswith(FINETUNED_ANYWHERE)
 
 
-def body(given: Mapping[str, Any], webhook: Webhook | None) -> bytes:
+def build_body(given: Mapping[str, Any], webhook: Webhook | None) -> bytes:
     """The caller's input as it is, with our webhook where there is one."""
     fields = dict(zip(WEBHOOK_FIELDS, webhook, strict=True)) if webhook else {}
     return json.dumps({**given, **fields}, ensure_ascii=False).encode()
 
 
-def taken(answer: bytes) -> Taken:
+def parse_accepted(answer: bytes) -> Taken:
     """The task in a good answer. Raises BadReport when there is none in it.
 
     With a webhook OpenAPI allows an answer without `polling_url`; the numbers may be null.
@@ -86,28 +86,28 @@ def taken(answer: bytes) -> Taken:
     )
 
 
-def within(task: Taken, trust: HostPolicy) -> Taken:
+def without_foreign_polling_url(task: Taken, trust: HostPolicy) -> Taken:
     """The task without a polling URL that must not be followed: the submit host is known."""
     try:
-        trust.api(task.polling_url or "")
+        trust.validate_polling_url(task.polling_url or "")
     except UrlRefused:
         return replace(task, polling_url=None)
     return task
 
 
-def without_task(path: str) -> Failure:
+def missing_task_failure(path: str) -> Failure:
     """BFL took the request, but its answer names no task to wait for."""
-    message = f"BFL's answer names no task. {refuse_no_generation(path)}"
+    message = f"BFL's answer names no task. {explain_no_generation(path)}"
     return Failure(ErrorCode.NO_TASK, message, 400, {"detail": message})
 
 
-def refuses_webhook(answer: bytes) -> bool:
+def is_webhook_rejected(answer: bytes) -> bool:
     """Whether the webhook is all that BFL complains about: strict models know no such fields."""
     complaints = _complaints(_object(answer))
     return bool(complaints) and all(map(_is_about_webhook, complaints))
 
 
-def refusal(status: int, answer: bytes) -> Failure:
+def parse_rejection(status: int, answer: bytes) -> Failure:
     """Why BFL will not take a submission, in its own words.
 
     Beside its own mistakes the caller is told of none of ours.

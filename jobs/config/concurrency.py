@@ -16,7 +16,7 @@ BFL_MODELS = {"flux-kontext-max": 6, "flux-3-video": 5}
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConcurrencyLimits:
     """The most tasks in total, and by model where that is less."""
 
     total: int = BFL_TOTAL
@@ -42,7 +42,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class QueueCapacity:
     """The most that may wait: Redis keeps it in memory."""
 
     inputs: int = 10_000

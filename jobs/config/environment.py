@@ -56,7 +56,7 @@ def _dotenv(path: str) -> dict[str, str | None]:
         raise InvalidSettings(f"{path}: {error.strerror}") from None
 
 
-def is_under_a_runner() -> bool:
+def has_process_manager() -> bool:
     """Whether honcho or foreman started us, which end everything when one process ends."""
     return any(name in os.environ for name in _RUNNERS) and "DYNO" not in os.environ
 

@@ -9,16 +9,16 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from jobs.bfl.hosts import ANY_HOST
 from jobs.config.api_keys import ApiKey
-from jobs.config.concurrency import Limits
-from jobs.config.proxies import Proxies
-from jobs.config.rate_limits import Quotas
-from jobs.config.reporting import ReportingSettings
+from jobs.config.concurrency import ConcurrencyLimits
+from jobs.config.observability import ObservabilitySettings
+from jobs.config.proxies import TrustedProxies
+from jobs.config.rate_limits import RateLimits
 from jobs.config.values import Days, IpAddress, Seconds, Secrets, Words, reads, split
 from jobs.net.urls import Origin
 from jobs.timeouts import GIVE_UP_AT_MOST_SECONDS
 
 
-class SettingFields(ReportingSettings):
+class SettingFields(ObservabilitySettings):
     """Times are seconds, sizes are bytes."""
 
     bfl_sandbox_url: Origin | None = Field(
@@ -41,8 +41,8 @@ class SettingFields(ReportingSettings):
         "`flask --app receiver keys new` makes an entry that holds a hash "
         "instead of the key."
     )
-    rate_limits: Annotated[Quotas, reads(Quotas.read)] = Field(
-        default_factory=Quotas,
+    rate_limits: Annotated[RateLimits, reads(RateLimits.read)] = Field(
+        default_factory=RateLimits,
         description="Requests that each key may make per `second`, `minute`, `hour` or "
         "`day`; others by the name of a key: "
         "`600/minute,alice=10/second,batch=off`.",
@@ -76,8 +76,8 @@ class SettingFields(ReportingSettings):
         "0.0.0.0",  # noqa: S104 - in a container that is the only address of use
         description="Address on which the web process listens.",
     )
-    forwarded_allow_ips: Annotated[Proxies, reads(Proxies.read)] = Field(
-        Proxies.read("127.0.0.1,::1"),
+    forwarded_allow_ips: Annotated[TrustedProxies, reads(TrustedProxies.read)] = Field(
+        TrustedProxies.read("127.0.0.1,::1"),
         description="List of addresses or networks of the proxies whose `X-Forwarded-` "
         "headers are believed; `*` where only the platform's router can "
         "connect.",
@@ -135,8 +135,8 @@ class SettingFields(ReportingSettings):
         GIVE_UP_AT_MOST_SECONDS,
         description="Seconds until a job is `lost` although BFL still calls it pending.",
     )
-    max_active: Annotated[Limits, reads(Limits.read)] = Field(
-        default_factory=Limits,
+    max_active: Annotated[ConcurrencyLimits, reads(ConcurrencyLimits.read)] = Field(
+        default_factory=ConcurrencyLimits,
         description="Tasks active at BFL at once, in total and by model. What is not named "
         "stays as here.",
     )

@@ -8,7 +8,7 @@ ANY = "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Proxies:
+class TrustedProxies:
     """Networks of proxies; with `any` whoever connects is one."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()

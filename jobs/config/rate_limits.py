@@ -12,7 +12,7 @@ OFF = "off"
 _NUMBER = re.compile(r"[0-9]{1,7}")
 
 
-class Quota(NamedTuple):
+class RateLimit(NamedTuple):
     """So many requests in so many seconds. All may come at once; they grow back steadily."""
 
     requests: int
@@ -33,15 +33,15 @@ class Quota(NamedTuple):
 
 
 # A client of BFL's API may poll each of 24 active jobs twice a second, and then some.
-USUAL = Quota(6000, 60)
+USUAL = RateLimit(6000, 60)
 
 
 @dataclass(frozen=True, slots=True)
-class Quotas:
+class RateLimits:
     """What any key may make of requests, and what keys of certain names may instead."""
 
-    usual: Quota | None = USUAL
-    named: Mapping[str, Quota | None] = field(default_factory=dict)
+    usual: RateLimit | None = USUAL
+    named: Mapping[str, RateLimit | None] = field(default_factory=dict)
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -49,7 +49,7 @@ class Quotas:
         usual, named = [], {}
         for part in filter(None, map(str.strip, text.split(","))):
             name, equals, rate = part.rpartition("=")
-            quota = Quota.read(rate.strip())
+            quota = RateLimit.read(rate.strip())
             if equals:
                 named[name.strip()] = quota
             else:
@@ -58,7 +58,7 @@ class Quotas:
             raise ValueError("only one rate is for every key; the others need the name of a key")
         return cls(usual[0] if usual else USUAL, named)
 
-    def of(self, name: str) -> Quota | None:
+    def of(self, name: str) -> RateLimit | None:
         return self.named.get(name, self.usual)
 
     def check(self, names: Collection[str]) -> None:

@@ -17,12 +17,12 @@ from jobs.bfl.hosts import ANY_HOST, api_origin, region_of
 from jobs.config import environment
 from jobs.config.api_keys import ApiKey
 from jobs.config.fields import SettingFields
-from jobs.config.rate_limits import Quotas
+from jobs.config.rate_limits import RateLimits
 from jobs.config.redis_url import RedisUrl
-from jobs.config.values import require_long
+from jobs.config.values import require_min_length
 from jobs.errors import InvalidSettings, UrlRefused
-from jobs.net.headers import is_header
-from jobs.net.urls import Address, Origin, is_host, is_host_pattern, loopback_origin, parse
+from jobs.net.headers import is_header_value
+from jobs.net.urls import Origin, ParsedUrl, is_host, is_host_pattern, parse, parse_loopback_origin
 from jobs.retention import Retention
 from jobs.standard_webhooks import check_secret
 from jobs.timeouts import Timeouts
@@ -49,7 +49,7 @@ class Settings(SettingFields):
     @classmethod
     def _sent_as_headers(cls, given: Any) -> Any:
         secrets = given if isinstance(given, tuple) else filter(None, [given])
-        if not all(is_header(secret.get_secret_value()) for secret in secrets):
+        if not all(is_header_value(secret.get_secret_value()) for secret in secrets):
             raise ValueError("cannot be an HTTP header: it holds control characters or odd letters")
         return given
 
@@ -58,13 +58,13 @@ class Settings(SettingFields):
     def _long_secrets(
         cls, secrets: tuple[SecretStr, ...], info: ValidationInfo
     ) -> tuple[SecretStr, ...]:
-        require_long(secrets, info.data)
+        require_min_length(secrets, info.data)
         return secrets
 
     @field_validator("api_keys")
     @classmethod
     def _long_keys(cls, keys: tuple[ApiKey, ...], info: ValidationInfo) -> tuple[ApiKey, ...]:
-        require_long([key.key for key in keys if not key.is_hashed], info.data)
+        require_min_length([key.key for key in keys if not key.is_hashed], info.data)
         return keys
 
     @field_validator("api_keys")
@@ -76,7 +76,7 @@ class Settings(SettingFields):
 
     @field_validator("rate_limits")
     @classmethod
-    def _for_known_keys(cls, quotas: Quotas, info: ValidationInfo) -> Quotas:
+    def _for_known_keys(cls, quotas: RateLimits, info: ValidationInfo) -> RateLimits:
         if "api_keys" in info.data:
             quotas.check([key.name for key in info.data["api_keys"]])
         return quotas
@@ -91,7 +91,7 @@ class Settings(SettingFields):
     @field_validator("bfl_sandbox_url", mode="before")
     @classmethod
     def _sandbox_is_loopback(cls, url: Any) -> Any:
-        return loopback_origin(url) if isinstance(url, str) else url
+        return parse_loopback_origin(url) if isinstance(url, str) else url
 
     @field_validator("bfl_api_url")
     @classmethod
@@ -177,7 +177,7 @@ class Settings(SettingFields):
         return self.public_url or f"http://127.0.0.1:{self.port}"
 
     @property
-    def notify_address(self) -> Address | None:
+    def notify_address(self) -> ParsedUrl | None:
         return parse(self.notify_url.get_secret_value()) if self.notify_url else None
 
     @property

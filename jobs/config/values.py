@@ -27,7 +27,7 @@ def days(value: Any) -> Any:
     return None if never else value
 
 
-def require_long(secrets: Iterable[SecretStr], given: Mapping[str, Any]) -> None:
+def require_min_length(secrets: Iterable[SecretStr], given: Mapping[str, Any]) -> None:
     """Refuse secrets that can be guessed, except with a sandbox for BFL. Raises ValueError."""
     shortest = min((len(secret.get_secret_value()) for secret in secrets), default=SECRET_MIN_CHARS)
     if shortest < SECRET_MIN_CHARS and given.get("bfl_sandbox_url") is None:

@@ -6,5 +6,5 @@ import re
 VALUE = r"([\x21-\x7e\xa1-\xff]([\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa1-\xff])?)?"
 
 
-def is_header(value: str) -> bool:
+def is_header_value(value: str) -> bool:
     return re.fullmatch(VALUE, value) is not None

@@ -65,7 +65,7 @@ def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return mapped or address
 
 
-def is_inside(host: str) -> bool:
+def is_internal_host(host: str) -> bool:
     """Whether a URL's host says already, before it is resolved, that it is no public one."""
     name = host.strip("[]").rstrip(".")
     try:

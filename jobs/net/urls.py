@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jobs.errors import UrlRefused
 
 URL_MAX_CHARS = 4096
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 PORT_MAX = 65535
 # Printable ASCII without what parsers disagree about: userinfo, backslash, quotes, fragments.
 _URL = re.compile(
@@ -38,7 +38,7 @@ class Origin(NamedTuple):
         return f"{self.scheme}://{self.host}{port}"
 
 
-class Address(NamedTuple):
+class ParsedUrl(NamedTuple):
     """A parsed URL: its origin, and path and query byte-exact."""
 
     origin: Origin
@@ -52,7 +52,7 @@ class Address(NamedTuple):
         return f"{self.origin}{self.target}"
 
 
-def parse(url: str) -> Address:
+def parse(url: str) -> ParsedUrl:
     """Take a URL apart in the one way every parser agrees on. Raises RefusedUrl."""
     found = _URL.fullmatch(url) if len(url) <= URL_MAX_CHARS else None
     if found is None or _DOTS.search(found[4].partition("?")[0]):
@@ -61,7 +61,7 @@ def parse(url: str) -> Address:
     number = int(port) if port else _PORTS[scheme]
     if not 0 < number <= PORT_MAX:
         raise UrlRefused("the URL is not in plain form: no such port")
-    return Address(Origin(scheme, host, number), target if target[:1] == "/" else f"/{target}")
+    return ParsedUrl(Origin(scheme, host, number), target if target[:1] == "/" else f"/{target}")
 
 
 class AddressScope(Enum):
@@ -69,14 +69,14 @@ class AddressScope(Enum):
 
     PUBLIC = auto()
     LOOPBACK = auto()
-    NEAR = auto()  # private networks and this machine, but never a cloud's metadata service
-    NAMED = auto()  # either, as its operator named the host
+    PRIVATE = auto()  # private networks and this machine, but never a cloud's metadata service
+    PUBLIC_OR_PRIVATE = auto()  # either, as its operator named the host
 
 
-class Recipient(NamedTuple):
+class NotificationEndpoint(NamedTuple):
     """Where a job's end is told, and how far away that may be."""
 
-    address: Address
+    address: ParsedUrl
     reach: AddressScope
 
 
@@ -105,16 +105,16 @@ def is_host(text: str) -> bool:
         return False
 
 
-def loopback_origin(url: str) -> Origin:
+def parse_loopback_origin(url: str) -> Origin:
     """The origin of a sandbox. Raises ValueError unless it is plain http on loopback."""
-    address = origin_only(url)
+    address = parse_origin(url)
     host = address.host.strip("[]")
     if address.scheme != "http" or not (host == "localhost" or _is_loopback(host)):
         raise ValueError("must be an http URL on a loopback address")
     return address
 
 
-def origin_only(url: str) -> Origin:
+def parse_origin(url: str) -> Origin:
     try:
         address = parse(url.removesuffix("/").removesuffix("/v1"))
     except UrlRefused as error:

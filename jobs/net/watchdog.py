@@ -99,7 +99,7 @@ class _Watch:
 _watch = _Watch()
 
 
-def cut_connections(thread: int) -> None:
+def abort_transfer(thread: int) -> None:
     """Cut the exchange of a thread, as when its job was taken over by another worker."""
     if wire := _under_way.get(thread):
         wire.cut()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from jobs.errors import StorageError
-from jobs.storage.errors import refusals
+from jobs.storage.errors import translate_errors
 
 OPAQUE = "application/octet-stream"  # kept whole without a look at the bytes, never shown inline
 EXTENSIONS = {
@@ -37,10 +37,10 @@ def object_key(job_id: str, created_at: float, n: int, token: int, content_type:
 
     No two workers have the same token, so that none of them ever writes the name of another.
     """
-    return f"{job_prefix(job_id, created_at)}{n}-{token}.{EXTENSIONS[content_type]}"
+    return f"{job_key_prefix(job_id, created_at)}{n}-{token}.{EXTENSIONS[content_type]}"
 
 
-def job_prefix(job_id: str, created_at: float) -> str:
+def job_key_prefix(job_id: str, created_at: float) -> str:
     """The beginning of the keys of all objects of a job."""
     return f"{day_of(created_at)}/{job_id}-"
 
@@ -72,12 +72,12 @@ def job_id_of(key: str) -> str:
     return key.rpartition("/")[2].rsplit("-", 2)[0]
 
 
-def number_of(key: str) -> int:
+def file_number_of(key: str) -> int:
     """The place of an object among the files of its job."""
     return int(_stem(key).rsplit("-", 2)[1])
 
 
-def token_of(key: str) -> int:
+def fencing_token_of(key: str) -> int:
     """The fencing token of the worker that wrote an object."""
     return int(_stem(key).rsplit("-", 1)[1])
 
@@ -87,41 +87,41 @@ def _stem(key: str) -> str:
     return f"{directory}{slash}{name.partition('.')[0]}"
 
 
-def companions(key: str) -> tuple[str, ...]:
+def companion_keys(key: str) -> tuple[str, ...]:
     """The keys that belong to an object and are deleted with it."""
     return sidecar_key(key), thumbnail_key(key)
 
 
-class Part(StrEnum):
+class ObjectKind(StrEnum):
     """The kinds of keys that Fluxkeep writes."""
 
-    OBJECT = "object"
-    NOTE = "note"
+    MEDIA = "media"
+    SIDECAR = "sidecar"
     THUMBNAIL = "thumbnail"
 
 
-def part(key: str) -> Part | None:
+def kind_of(key: str) -> ObjectKind | None:
     """The kind of a key; None for one that Fluxkeep does not write."""
     if not _OURS.fullmatch(key):
         return None
     if key.endswith(".json"):
-        return Part.NOTE
-    return Part.THUMBNAIL if key.endswith(".thumb.webp") else Part.OBJECT
+        return ObjectKind.SIDECAR
+    return ObjectKind.THUMBNAIL if key.endswith(".thumb.webp") else ObjectKind.MEDIA
 
 
-def possible_objects(companion: str) -> tuple[str, ...]:
+def possible_object_keys(companion: str) -> tuple[str, ...]:
     """The keys of objects that this may stand beside."""
     return tuple(f"{_stem(companion)}.{extension}" for extension in EXTENSIONS.values())
 
 
-class Found(NamedTuple):
+class ListedObject(NamedTuple):
     """An entry of a listing: a key and its size."""
 
     key: str
     bytes: int
 
 
-class MediaStore(ABC):
+class MediaStorage(ABC):
     """Every operation raises StorageFailed when the storage refuses."""
 
     @abstractmethod
@@ -149,23 +149,23 @@ class MediaStore(ABC):
         """An object's bytes, or a part of them, in pieces of bounded size."""
 
     @abstractmethod
-    def listing(self) -> Iterator[Found]:
+    def list_objects(self) -> Iterator[ListedObject]:
         """Everything that is there but hidden names, in no order, piece by piece."""
 
     @abstractmethod
-    def listing_of(self, job_id: str, created_at: float) -> Iterator[Found]:
+    def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
         """The objects and companions of one job."""
 
     @abstractmethod
-    def remove(self, key: str) -> None:
+    def delete(self, key: str) -> None:
         """Delete this one object; one that is not there is fine."""
 
     @abstractmethod
-    def abandoned(self) -> list[str]:
+    def list_abandoned(self) -> list[str]:
         """Names of staged files whose writer is gone."""
 
     @abstractmethod
-    def drop_abandoned(self) -> int:
+    def delete_abandoned(self) -> int:
         """Delete staged files whose writer is gone; returns how many."""
 
     def local_path(self, key: str) -> Path | None:
@@ -173,7 +173,7 @@ class MediaStore(ABC):
         del key
         return None
 
-    def presigned(self, method: Verb, key: str, seconds: int) -> str | None:
+    def presign(self, method: Verb, key: str, seconds: int) -> str | None:
         """A URL of the storage's own that anybody may use for so long; None if it cannot sign."""
         del method, key, seconds
         return None
@@ -182,7 +182,7 @@ class MediaStore(ABC):
         """Publish, read back and delete some bytes. Raises StorageFailed saying why not."""
         body, key = bytes(size), f"{day_of(time.time())}/.check-{secrets.token_hex(8)}"
         with self.staging("check") as path:
-            with refusals(), path.open("xb") as file:
+            with translate_errors(), path.open("xb") as file:
                 file.write(body)
                 file.flush()
                 os.fsync(file.fileno())
@@ -191,9 +191,9 @@ class MediaStore(ABC):
             _expect(b"".join(self.read(key)), body)
         except StorageError:
             with contextlib.suppress(StorageError):
-                self.remove(key)
+                self.delete(key)
             raise
-        self.remove(key)
+        self.delete(key)
 
     def sha256(self, key: str) -> str:
         """SHA-256 of an object's bytes, in hex."""
@@ -209,15 +209,15 @@ class MediaStore(ABC):
             yield path
             return
         with self.staging(job_id_of(key)) as copy:
-            with refusals(), copy.open("xb") as file:
+            with translate_errors(), copy.open("xb") as file:
                 file.writelines(self.read(key))
             yield copy
 
-    def delete(self, key: str) -> None:
+    def delete_with_companions(self, key: str) -> None:
         """Delete an object and its companions; one that is not there is fine."""
         # The object last: as long as it is there, an interrupted deletion can be seen.
-        for each in (*companions(key), key):
-            self.remove(each)
+        for each in (*companion_keys(key), key):
+            self.delete(each)
 
     def delete_superseded(
         self, job_id: str, created_at: float, token: int, named: Collection[str]
@@ -226,10 +226,10 @@ class MediaStore(ABC):
 
         A later claim has a higher token, so that its objects are out of reach.
         """
-        kept = {each for key in named for each in (key, *companions(key))}
-        for found in list(self.listing_of(job_id, created_at)):
-            if token_of(found.key) <= token and found.key not in kept:
-                self.remove(found.key)
+        kept = {each for key in named for each in (key, *companion_keys(key))}
+        for found in list(self.list_job_objects(job_id, created_at)):
+            if fencing_token_of(found.key) <= token and found.key not in kept:
+                self.delete(found.key)
 
 
 def _expect(read: bytes, written: bytes) -> None:

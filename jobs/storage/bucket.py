@@ -12,15 +12,15 @@ from obstore.exceptions import GenericError
 from jobs.storage import staging
 from jobs.storage.base import (
     OPAQUE,
-    Found,
-    MediaStore,
+    ListedObject,
+    MediaStorage,
     Verb,
     content_type_of,
     job_id_of,
-    job_prefix,
-    part,
+    job_key_prefix,
+    kind_of,
 )
-from jobs.storage.errors import is_missing_bucket, refusals
+from jobs.storage.errors import is_missing_bucket, translate_errors
 from jobs.storage.providers import Provider
 
 WHOLE_BYTES = 8 * 2**20  # up to here one request carries it all
@@ -32,7 +32,7 @@ _NOT_PARTIAL = "non-partial response when range requested"  # as rclone does: 20
 _SIGNING = frozenset({"s3", "gs", "az"})
 
 
-class Bucket(MediaStore):
+class BucketStorage(MediaStorage):
     """Objects of S3, Google Cloud Storage, Azure, or of this process's memory."""
 
     def __init__(self, provider: Provider) -> None:
@@ -46,7 +46,7 @@ class Bucket(MediaStore):
     def publish(self, staged: Path, key: str, name: str = "") -> None:
         """Upload small files in one request, large ones in parts that the bucket puts together."""
         headers = _headers(key, name)
-        with refusals():
+        with translate_errors():
             if staged.stat().st_size <= WHOLE_BYTES:
                 body = staged.read_bytes()
                 obstore.put(self._objects, key, body, attributes=headers, use_multipart=False)
@@ -62,11 +62,11 @@ class Bucket(MediaStore):
             )
 
     def write(self, key: str, body: bytes) -> None:
-        with refusals():
+        with translate_errors():
             obstore.put(self._objects, key, body, attributes=_headers(key), use_multipart=False)
 
     def size(self, key: str) -> int | None:
-        with refusals():
+        with translate_errors():
             try:
                 return int(obstore.head(self._objects, key)["size"])
             except FileNotFoundError as error:
@@ -75,7 +75,7 @@ class Bucket(MediaStore):
                 return None
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        with refusals():
+        with translate_errors():
             if start == 0 and stop is None:
                 yield from obstore.get(self._streams, key).stream(min_chunk_size=CHUNK_BYTES)
                 return
@@ -89,45 +89,45 @@ class Bucket(MediaStore):
             else:
                 yield from got.stream(min_chunk_size=CHUNK_BYTES)
 
-    def listing(self) -> Iterator[Found]:
-        with refusals():
+    def list_objects(self) -> Iterator[ListedObject]:
+        with translate_errors():
             for page in obstore.list(self._objects, chunk_size=PAGE):
                 for meta in page:
                     if not meta["path"].rpartition("/")[2].startswith("."):
-                        yield Found(meta["path"], meta["size"])
+                        yield ListedObject(meta["path"], meta["size"])
 
-    def listing_of(self, job_id: str, created_at: float) -> Iterator[Found]:
+    def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
         """One request as a rule: listings are in order, and begin behind the other jobs."""
-        prefix = job_prefix(job_id, created_at)
+        prefix = job_key_prefix(job_id, created_at)
         day = prefix.rpartition("/")[0]
-        with refusals():
+        with translate_errors():
             for page in obstore.list(self._objects, day, offset=prefix, chunk_size=PAGE):
                 for meta in page:
                     if not meta["path"].startswith(prefix):
                         return
-                    if part(meta["path"]) and job_id_of(meta["path"]) == job_id:
-                        yield Found(meta["path"], meta["size"])
+                    if kind_of(meta["path"]) and job_id_of(meta["path"]) == job_id:
+                        yield ListedObject(meta["path"], meta["size"])
 
-    def presigned(self, method: Verb, key: str, seconds: int) -> str | None:
+    def presign(self, method: Verb, key: str, seconds: int) -> str | None:
         if self._provider.scheme not in _SIGNING:
             return None
-        with refusals():
+        with translate_errors():
             return str(obstore.sign(self._objects, method, key, timedelta(seconds=seconds)))
 
-    def remove(self, key: str) -> None:
-        with refusals():
+    def delete(self, key: str) -> None:
+        with translate_errors():
             try:
                 obstore.delete(self._objects, key)
             except FileNotFoundError as error:
                 if is_missing_bucket(error):
                     raise
 
-    def abandoned(self) -> list[str]:
+    def list_abandoned(self) -> list[str]:
         """Staged files on the disk of this machine; a bucket holds none."""
-        return staging.abandoned()
+        return staging.list_abandoned()
 
-    def drop_abandoned(self) -> int:
-        return staging.drop_abandoned()
+    def delete_abandoned(self) -> int:
+        return staging.delete_abandoned()
 
 
 def cut(chunks: Iterator[bytes], start: int, stop: int | None) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ _NOT_LET_IN = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHead
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn what a disk or bucket refuses with into StorageFailed."""
     try:
         yield

@@ -15,8 +15,8 @@ from pathlib import Path
 import obstore
 from obstore.store import LocalStore
 
-from jobs.storage.base import Found, MediaStore, day_of, job_id_of, job_prefix, part
-from jobs.storage.errors import refusals
+from jobs.storage.base import ListedObject, MediaStorage, day_of, job_id_of, job_key_prefix, kind_of
+from jobs.storage.errors import translate_errors
 
 ABANDONED_AFTER_SECONDS = 60.0
 CHUNK_BYTES = 256 * 1024
@@ -27,12 +27,12 @@ _DAY = tuple(map(re.compile, (r"[0-9]{4}", r"[0-9]{2}", r"[0-9]{2}")))
 log = logging.getLogger(__name__)
 
 
-class Directory(MediaStore):
+class LocalStorage(MediaStorage):
     """A directory of media, on a disk or volume that all processes share."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        with refusals():
+        with translate_errors():
             (self.root / STAGING).mkdir(parents=True, exist_ok=True)
             self._objects = LocalStore(self.root)
 
@@ -49,7 +49,7 @@ class Directory(MediaStore):
     def publish(self, staged: Path, key: str, name: str = "") -> None:
         """Rename it into place and sync its directories. A file has no place for `name`."""
         del name
-        with refusals():
+        with translate_errors():
             self._rename_into_place(staged, self._own(key))
 
     def _rename_into_place(self, staged: Path, path: Path) -> None:
@@ -64,7 +64,7 @@ class Directory(MediaStore):
         _sync_directories(path, self.root)
 
     def write(self, key: str, body: bytes) -> None:
-        with refusals(), self.staging(Path(key).stem) as staged:
+        with translate_errors(), self.staging(Path(key).stem) as staged:
             path = self._own(key)
             with staged.open("xb") as file:
                 file.write(body)
@@ -73,7 +73,7 @@ class Directory(MediaStore):
             self._rename_into_place(staged, path)
 
     def size(self, key: str) -> int | None:
-        with refusals():
+        with translate_errors():
             try:
                 found = self._own(key).lstat()
             except (FileNotFoundError, NotADirectoryError):
@@ -82,21 +82,21 @@ class Directory(MediaStore):
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         left = float("inf") if stop is None else stop - start
-        with refusals(), open(self._own(key), "rb", opener=_unled) as file:
+        with translate_errors(), open(self._own(key), "rb", opener=_unled) as file:
             file.seek(start)
             while chunk := file.read(int(min(CHUNK_BYTES, left))):
                 left -= len(chunk)
                 yield chunk
 
-    def listing(self) -> Iterator[Found]:
+    def list_objects(self) -> Iterator[ListedObject]:
         yield from _files(self.root, "", _DAY)
 
-    def listing_of(self, job_id: str, created_at: float) -> Iterator[Found]:
-        day, _, name = job_prefix(job_id, created_at).rpartition("/")
+    def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
+        day, _, name = job_key_prefix(job_id, created_at).rpartition("/")
         if not self._own(f"{day}/{name}").parent.is_dir():
             return
         for found in _files(self.root / day, f"{day}/", ()):
-            if part(found.key) and job_id_of(found.key) == job_id:
+            if kind_of(found.key) and job_id_of(found.key) == job_id:
                 yield found
 
     def local_path(self, key: str) -> Path | None:
@@ -111,14 +111,14 @@ class Directory(MediaStore):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return self.root / key
 
-    def remove(self, key: str) -> None:
-        with refusals(), contextlib.suppress(FileNotFoundError):
+    def delete(self, key: str) -> None:
+        with translate_errors(), contextlib.suppress(FileNotFoundError):
             self._own(key)
             obstore.delete(self._objects, key)
 
     def check(self, size: int) -> None:
         """Leave no new directory of the day either: another user than the worker may check."""
-        with refusals():
+        with translate_errors():
             day = self.root / day_of(time.time())
             new = [path for path in (day, day.parent, day.parent.parent) if not path.exists()]
         try:
@@ -129,17 +129,17 @@ class Directory(MediaStore):
                     path.rmdir()
                     _durable.clear()  # the next one may have the same inode
 
-    def drop_abandoned(self) -> int:
-        names = self.abandoned()
+    def delete_abandoned(self) -> int:
+        names = self.list_abandoned()
         for name in names:
-            with refusals():
+            with translate_errors():
                 (self.root / STAGING / name).unlink(missing_ok=True)
         return len(names)
 
-    def abandoned(self) -> list[str]:
+    def list_abandoned(self) -> list[str]:
         """Staged files nobody has written to for a minute."""
         found = []
-        with refusals():
+        with translate_errors():
             horizon = self._now() - ABANDONED_AFTER_SECONDS
             for path in (self.root / STAGING).iterdir():
                 with contextlib.suppress(FileNotFoundError):
@@ -154,21 +154,23 @@ class Directory(MediaStore):
             return path.stat().st_mtime
 
 
-def _files(directory: Path, prefix: str, below: Sequence[re.Pattern[str]]) -> Iterator[Found]:
+def _files(
+    directory: Path, prefix: str, below: Sequence[re.Pattern[str]]
+) -> Iterator[ListedObject]:
     """Only days are walked through, and no links: they lead to what is not ours."""
     for entry in _entries(directory, prefix):
         if entry.is_dir(follow_symlinks=False):
             if below and below[0].fullmatch(entry.name):
                 yield from _files(directory / entry.name, f"{prefix}{entry.name}/", below[1:])
         elif entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
-            with refusals(), contextlib.suppress(FileNotFoundError):
+            with translate_errors(), contextlib.suppress(FileNotFoundError):
                 size = entry.stat(follow_symlinks=False).st_size
-                yield Found(prefix + entry.name, size)
+                yield ListedObject(prefix + entry.name, size)
 
 
 def _entries(directory: Path, prefix: str) -> Iterator[os.DirEntry[str]]:
     """A day that we may not read does not keep us from the others."""
-    with refusals():
+    with translate_errors():
         try:
             entries = os.scandir(directory)
         except PermissionError:

@@ -45,21 +45,21 @@ _OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-class Limits(NamedTuple):
+class RequestLimits(NamedTuple):
     """How long one request may take in all, and how often it is tried again."""
 
     seconds: float
     retries: int
 
 
-PATIENT = Limits(60.0, 3)
-BRISK = Limits(4.0, 1)
+BACKGROUND_LIMITS = RequestLimits(60.0, 3)
+WEB_LIMITS = RequestLimits(4.0, 1)
 
 
 class Provider:
     """Opens the bucket of a URL; raises InvalidSettings when it can tell at once that it cannot."""
 
-    def __init__(self, url: str, variables: Mapping[str, str], limits: Limits) -> None:
+    def __init__(self, url: str, variables: Mapping[str, str], limits: RequestLimits) -> None:
         self.scheme = urlsplit(url).scheme
         self._url, self._limits = url, limits
         self._config = _config(self.scheme, variables)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jobs.errors import StorageError
-from jobs.storage.errors import refusals
+from jobs.storage.errors import translate_errors
 
 ABANDONED_AFTER_SECONDS = 60.0  # a new directory is not locked at once
 
@@ -20,8 +20,8 @@ ABANDONED_AFTER_SECONDS = 60.0  # a new directory is not locked at once
 @contextmanager
 def staged(job_id: str) -> Iterator[Path]:
     """A path for one file, gone afterwards; locked for as long as its process lives."""
-    with refusals():
-        drop_abandoned()
+    with translate_errors():
+        delete_abandoned()
         place = _home() / f"{job_id}.{secrets.token_hex(4)}"
         place.mkdir(mode=0o700)
         lock = os.open(place, os.O_RDONLY)
@@ -33,12 +33,12 @@ def staged(job_id: str) -> Iterator[Path]:
         os.close(lock)
 
 
-def abandoned() -> list[str]:
+def list_abandoned() -> list[str]:
     """Names of what was staged here by processes that have died."""
     return [place.name for place in _abandoned()]
 
 
-def drop_abandoned() -> int:
+def delete_abandoned() -> int:
     """Delete what was staged here by processes that have died; returns how many files."""
     found = _abandoned()
     for place in found:
@@ -47,7 +47,7 @@ def drop_abandoned() -> int:
 
 
 def _abandoned() -> list[Path]:
-    with refusals():
+    with translate_errors():
         horizon = time.time() - ABANDONED_AFTER_SECONDS
         old = [place for place in _home().iterdir() if _changed_at(place) < horizon]
         return [place for place in old if not _is_locked(place)]

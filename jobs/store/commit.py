@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.config.concurrency import Limits, Room
+from jobs.config.concurrency import ConcurrencyLimits, QueueCapacity
 from jobs.job import Job
 from jobs.status import Status
 from jobs.store import announcements, codec
@@ -58,7 +58,9 @@ class Commit:
         forgotten = (TOMBSTONE_PREFIX + name for name in sorted(_all_names(self.after)))
         return (*forgotten, TASK_PREFIX + self.after.id)
 
-    def arguments(self, now: float, limits: Limits, room: Room, rq_queue: RqQueue) -> list[Any]:
+    def arguments(
+        self, now: float, limits: ConcurrencyLimits, room: QueueCapacity, rq_queue: RqQueue
+    ) -> list[Any]:
         """What the script takes, in its order."""
         most = caps(self.before, self.after, limits, room)
         lines = self._lines()
@@ -80,7 +82,7 @@ class Commit:
         entry = rq_queue.entry(self.after.id) if needs_worker or frees_slot else ()
         return int(needs_worker), int(frees_slot), int(self.takes_rq_job), *entry
 
-    def _demands(self, room: Room) -> tuple[float, ...]:
+    def _demands(self, room: QueueCapacity) -> tuple[float, ...]:
         if self.submission is None:
             return LATE_SECONDS, -1, 0, 0
         return SUBMISSION_LATE_SECONDS, room.inputs, room.bytes, len(self.submission)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from jobs.config.concurrency import Limits, Room
+from jobs.config.concurrency import ConcurrencyLimits, QueueCapacity
 from jobs.job import Job
 from jobs.status import Status
 from jobs.store.keys import (
@@ -81,7 +81,9 @@ def active(model: str) -> str:
     return f"{ACTIVE}:{model}"
 
 
-def caps(before: Job | None, after: Job, limits: Limits, room: Room) -> Mapping[str, int]:
+def caps(
+    before: Job | None, after: Job, limits: ConcurrencyLimits, room: QueueCapacity
+) -> Mapping[str, int]:
     """How many may stand in the sets that a job newly enters."""
     if after.expected_by and not before:
         return {EXPECTED_PREFIX + after.expected_by: room.unconfirmed}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from jobs import notifications
-from jobs.config.concurrency import Limits, Room
+from jobs.config.concurrency import ConcurrencyLimits, QueueCapacity
 from jobs.errors import NoFreeSlot, QueueFull, StoreUnavailable, UnknownJob
 from jobs.job import Job
 from jobs.store import announcements, codec, commit, scripts
@@ -47,8 +47,8 @@ class JobStore:
         batching: Batching,
         rq_queue: RqQueue,
         clock: Clock,
-        limits: Limits | None = None,
-        room: Room | None = None,
+        limits: ConcurrencyLimits | None = None,
+        room: QueueCapacity | None = None,
         *,
         notifies_owner: bool = False,
     ) -> None:
@@ -57,9 +57,9 @@ class JobStore:
         )  # its answers are typed for every setting; here they are bytes
         self._rq_queue = rq_queue
         self._clock = clock
-        self._limits = limits or Limits()
+        self._limits = limits or ConcurrencyLimits()
         self._tells_owner = notifies_owner
-        self._room = room or Room()
+        self._room = room or QueueCapacity()
         self._batching = batching
         self._commit_script = self._redis.register_script(rq_queue.lua + scripts.COMMIT)
         self._hint_script = self._redis.register_script(rq_queue.lua + scripts.HINT)

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from jobs.config.rate_limits import Quota
+from jobs.config.rate_limits import RateLimit
 from jobs.store import scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import unavailable
@@ -10,9 +10,9 @@ from jobs.store.counters import Turned
 from jobs.store.keys import COUNTERS, KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
 
 # Of wrong keys from one address: no person types so many, and nobody finds a key by so few.
-WRONG_KEYS_MAX = Quota(30, 60)
+WRONG_KEYS_MAX = RateLimit(30, 60)
 KNOWN_CLIENT_SECONDS = 7 * 86400
-NO_QUOTA = Quota(0, 0)
+NO_QUOTA = RateLimit(0, 0)
 
 
 class RateStatus(NamedTuple):
@@ -32,7 +32,7 @@ class RateLimiter:
         self._admit = batching.redis.register_script(scripts.ADMIT)
         self._guess = batching.redis.register_script(scripts.GUESS)
 
-    def admit(self, name: str, quota: Quota | None, address: str) -> RateStatus:
+    def admit(self, name: str, quota: RateLimit | None, address: str) -> RateStatus:
         """Take one request of a key by its name, unless wrong keys came from that address.
 
         Who has shown this key from there within days is let in, whoever else guesses there.
@@ -56,7 +56,7 @@ class RateLimiter:
             return _reading(*self._batching.run(self._guess, keys, args))
 
 
-def used(name: str, quota: Quota) -> str:
+def used(name: str, quota: RateLimit) -> str:
     """Where Redis counts a key; another rate begins anew, so that a slip can be mended."""
     return f"{RATE_PREFIX}{quota.requests}/{quota.seconds}:{name}"
 

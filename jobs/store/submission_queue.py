@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs.config.concurrency import Limits
+from jobs.config.concurrency import ConcurrencyLimits
 from jobs.store import indexes, scripts
 from jobs.store.clock import Clock, unavailable
 from jobs.store.keys import ACTIVE, CIRCUITS, IN_FLIGHT, QUEUE_PREFIX, QUEUES, RECORD_PREFIX
@@ -58,7 +58,12 @@ class SubmissionQueue:
     """Submission queues and slots, shared by all workers. Raises StoreUnavailable."""
 
     def __init__(
-        self, redis: Redis, clock: Clock, limits: Limits, workers_key: str = "", threads: int = 1
+        self,
+        redis: Redis,
+        clock: Clock,
+        limits: ConcurrencyLimits,
+        workers_key: str = "",
+        threads: int = 1,
     ) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
         self._clock = clock

@@ -12,7 +12,7 @@ from werkzeug.routing import PathConverter
 
 from jobs import views
 from jobs.bfl import compat
-from jobs.bfl import submissions as dialect
+from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy
 from jobs.client_webhook import ClientWebhook
 from jobs.errors import (
@@ -23,7 +23,7 @@ from jobs.errors import (
     StoreUnavailable,
 )
 from jobs.job import Job
-from jobs.net.headers import VALUE, is_header
+from jobs.net.headers import VALUE, is_header_value
 from jobs.report import Failure
 from receiver import request_body
 from receiver.api import submissions
@@ -65,7 +65,7 @@ class WebhookFields(BaseModel):
     @field_validator("webhook_secret")
     @classmethod
     def _check_header(cls, value: str | None) -> str | None:
-        if value is not None and not is_header(value):
+        if value is not None and not is_header_value(value):
             raise ValueError(
                 "is no valid HTTP header value: it has control or non-Latin characters"
             )
@@ -75,7 +75,7 @@ class WebhookFields(BaseModel):
         """Raises Invalid."""
         if self.webhook_url is None:
             return None
-        check_host("webhook_url", self.webhook_url, policy.caller)
+        check_host("webhook_url", self.webhook_url, policy.client_webhook_endpoint)
         return ClientWebhook(self.webhook_url, self.webhook_secret)
 
 
@@ -104,7 +104,7 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
     headers=("Idempotency-Key",),
     body=RequestBodySpec(body_type=WebhookFields, examples={"a picture": examples.INPUT}),
     responses={
-        200: ResponseSpec("The task.", compat.Taken, example=examples.taken),
+        200: ResponseSpec("The task.", compat.BflSubmission, example=examples.taken),
         **REFUSALS,
     },
     errors=(IdempotencyKeyReused, QueueFull),
@@ -112,20 +112,20 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
 )
 def submit(model: str) -> ResponseReturnValue:
     """Submit to BFL, and respond as BFL does; a refusal is relayed if it comes at once."""
-    if not dialect.is_generation(model):
-        raise BadRequest(dialect.refuse_no_generation(model))
+    if not bfl_submissions.is_generation(model):
+        raise BadRequest(bfl_submissions.explain_no_generation(model))
     raw = request_body.read(BODY_MAX_BYTES)
     given = parse_object(raw)
     webhook = validate(WebhookFields, given).client_webhook(services().trust)
     input_fields = {
-        name: value for name, value in given.items() if name not in dialect.WEBHOOK_FIELDS
+        name: value for name, value in given.items() if name not in bfl_submissions.WEBHOOK_FIELDS
     }
     body = validate(SubmissionBody, {"model": model, "input": input_fields})
     submitted = SubmissionRequest.of(body, webhook)
     job = _wait_for_acceptance(submissions.enqueue_request(services(), submitted, raw))
     if job.error and job.error.status:
         return _refusal(job.error, job.error.status)
-    return compat.submitted(job, base_url())
+    return compat.submission(job, base_url())
 
 
 def _wait_for_acceptance(job: Job) -> Job:
@@ -154,13 +154,13 @@ def _refusal(failure: Failure, status: int) -> ResponseReturnValue:
     responses={
         200: ResponseSpec(
             "The task.",
-            compat.Told,
+            compat.BflTask,
             headers=("Retry-After",),
             example=examples.finished,
         ),
         404: ResponseSpec(
             "No such task.",
-            compat.Told,
+            compat.BflTask,
             headers=("Retry-After",),
             example=examples.unknown,
         ),
@@ -173,14 +173,14 @@ def get_result() -> ResponseReturnValue:
     try:
         job = services().store.load(task_id)
     except StoreUnavailable:
-        return _poll_response(compat.pending(task_id))
+        return _poll_response(compat.pending_task(task_id))
     if job is None:
-        return _poll_response(compat.unknown(task_id), HTTPStatus.NOT_FOUND)
+        return _poll_response(compat.unknown_task(task_id), HTTPStatus.NOT_FOUND)
     links, waiting = services().links_to(job, base_url()), views.waiting_reasons(services(), job)
-    return _poll_response(compat.told(job, links, waiting))
+    return _poll_response(compat.task(job, links, waiting))
 
 
-def _poll_response(body: compat.Told, status: int = HTTPStatus.OK) -> ResponseReturnValue:
+def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> ResponseReturnValue:
     return body, status, {"Retry-After": str(compat.RETRY_AFTER_SECONDS)}
 
 
@@ -191,10 +191,10 @@ def _poll_response(body: compat.Told, status: int = HTTPStatus.OK) -> ResponseRe
     summary="Credits left at BFL",
     tag=Tag.BFL,
     responses={
-        200: ResponseSpec("BFL's response.", compat.Credits),
+        200: ResponseSpec("BFL's response.", compat.BflCredits),
         "default": ResponseSpec("BFL's response, whatever it is.", Any),
-        502: ResponseSpec("BFL refuses the key of this Fluxkeep.", compat.Error),
-        503: ResponseSpec("BFL does not answer.", compat.Error),
+        502: ResponseSpec("BFL refuses the key of this Fluxkeep.", compat.BflError),
+        503: ResponseSpec("BFL does not answer.", compat.BflError),
     },
     uses_redis=False,
 )

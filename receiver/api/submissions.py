@@ -12,13 +12,13 @@ from flask.typing import ResponseReturnValue
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
 from jobs import drafts, submission, view_types, views
-from jobs.bfl import submissions as dialect
+from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import region_of
 from jobs.client_webhook import ClientWebhook
 from jobs.config.settings import BFL_REGIONS
 from jobs.errors import IdempotencyKeyReused, Invalid, InvalidField, QueueFull, UrlRefused
 from jobs.job import Job
-from jobs.net.urls import LOOPBACK, parse
+from jobs.net.urls import LOOPBACK_HOSTS, parse
 from jobs.services import Services
 from jobs.signing import idempotent_id
 from jobs.timeline import EventCode
@@ -46,8 +46,8 @@ blueprint = Blueprint("submissions", __name__, url_prefix="/api/jobs")
 
 
 def _check_generation(model: str) -> str:
-    if not dialect.is_generation(model):
-        raise ValueError(dialect.refuse_no_generation(model))
+    if not bfl_submissions.is_generation(model):
+        raise ValueError(bfl_submissions.explain_no_generation(model))
     return model
 
 
@@ -75,7 +75,7 @@ class SubmissionRequest(NamedTuple):
     @classmethod
     def of(cls, body: SubmissionBody, webhook: ClientWebhook | None = None) -> Self:
         """Raises Invalid for a webhook in the input: BFL calls Fluxkeep instead."""
-        if wrong := [name for name in dialect.WEBHOOK_FIELDS if name in body.input]:
+        if wrong := [name for name in bfl_submissions.WEBHOOK_FIELDS if name in body.input]:
             raise Invalid(
                 [{"field": f"input.{name}", "message": WEBHOOK_IN_INPUT} for name in wrong]
             )
@@ -112,7 +112,7 @@ def submit() -> ResponseReturnValue:
     """Queue a job for BFL; a repeated `Idempotency-Key` returns the same job."""
     raw = request_body.read(BODY_MAX_BYTES)
     body = validate_body(SubmissionBody, raw)
-    check_host("notify_url", body.notify_url, services().trust.app)
+    check_host("notify_url", body.notify_url, services().trust.notify_url_endpoint)
     job = enqueue_request(services(), SubmissionRequest.of(body), raw)
     return views.job(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
 
@@ -179,9 +179,12 @@ def _new_job(
         job = job.with_event(
             now, EventCode.SUBMISSION_DRAFT_REFERENCED, job=draft.job.id, file=draft.position
         )
-    if dialect.is_bound_to_region(model) and services.origin_of(job).host == dialect.BFL_HOST:
+    if (
+        bfl_submissions.is_bound_to_region(model)
+        and services.origin_of(job).host == bfl_submissions.BFL_HOST
+    ):
         return job.with_event(
-            now, EventCode.SUBMISSION_REGION_DOUBTFUL, reason=dialect.BOUND_TO_REGION
+            now, EventCode.SUBMISSION_REGION_DOUBTFUL, reason=bfl_submissions.REGION_BOUND_HINT
         )
     return job
 
@@ -192,7 +195,7 @@ def _callback_base_url(services: Services) -> str | None:
     A sandbox calls loopback origins only: a forged Host must not receive secrets.
     """
     url = base_url(services)
-    is_remote = url and parse(url).origin.host.strip("[]") not in LOOPBACK
+    is_remote = url and parse(url).origin.host.strip("[]") not in LOOPBACK_HOSTS
     return None if services.settings.bfl_reaches_us and is_remote else url
 
 

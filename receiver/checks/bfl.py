@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from jobs.bfl import account
-from jobs.bfl import submissions as dialect
+from jobs.bfl import submissions as bfl_submissions
 from jobs.config.settings import Settings
 from jobs.errors import BflUnavailable
 from jobs.store.search import Search
@@ -52,19 +52,21 @@ def check_submissions(context: Context) -> Iterator[Result]:
 def check_regions(context: Context) -> Iterator[Result]:
     """Fine-tuned models whose latest job goes to BFL's global host. Raises StoreUnavailable."""
     lost = [
-        model for model in context.listing.models(dialect.FINETUNED) if _is_lost(context, model)
+        model
+        for model in context.listing.models(bfl_submissions.FINETUNED)
+        if _is_lost(context, model)
     ]
     for model in lost:
         why = f"{model} is submitted to BFL's global host"
-        yield warning(REGIONS, why, dialect.BOUND_TO_REGION)
+        yield warning(REGIONS, why, bfl_submissions.REGION_BOUND_HINT)
     if not lost:
         yield ok(REGIONS, "no fine-tuned model is submitted to a host that hardly has it")
 
 
 def _is_lost(context: Context, model: str) -> bool:
-    if not dialect.is_bound_to_region(model):
+    if not bfl_submissions.is_bound_to_region(model):
         return False
-    usual = "global" if context.settings.bfl_origin.host == dialect.BFL_HOST else None
+    usual = "global" if context.settings.bfl_origin.host == bfl_submissions.BFL_HOST else None
     newest = context.listing.page(Search(model=model), 1, None).jobs
     return any(job.is_submission and (job.region or usual) == "global" for job in newest)
 

@@ -3,10 +3,10 @@
 from functools import cached_property
 from typing import Any
 
-from jobs.bfl.client import Api
+from jobs.bfl.client import BflClient
 from jobs.config.settings import Settings
 from jobs.services import Services, bfl, redis_for_web, storage
-from jobs.storage.base import MediaStore
+from jobs.storage.base import MediaStorage
 from jobs.store.clock import Clock
 from jobs.store.expiring_urls import ExpiringUrls
 from jobs.store.listing import JobListing
@@ -31,11 +31,11 @@ class Context:
         return self._services.redis if self._services else redis_for_web(self.settings)
 
     @cached_property
-    def media(self) -> MediaStore:
+    def media(self) -> MediaStorage:
         return self._services.media if self._services else storage(self.settings)
 
     @cached_property
-    def bfl(self) -> Api:
+    def bfl(self) -> BflClient:
         return self._services.api if self._services else bfl(self.settings)
 
     @cached_property

@@ -20,9 +20,9 @@ def check(context: Context) -> Iterator[Result]:
         return
     for destination in found:
         hosts = " and ".join(destination.patterns)
-        if not outgoing_hosts.can_try(destination):
+        if not outgoing_hosts.has_concrete_sample(destination):
             yield ok(NAME, f"{destination.kind}, {hosts}: not tried, it is a pattern")
-        elif why := outgoing_hosts.why_unreachable(trust, destination):
+        elif why := outgoing_hosts.unreachable_reason(trust, destination):
             tried = destination.sample.origin.host
             yield warning(
                 NAME, f"{destination.kind}, {tried}: {why}", f"Allow port 443 to {hosts}."

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.config.settings import Settings
 from jobs.errors import TransferFailed, UrlRefused
-from jobs.net import outbound
-from jobs.net.urls import LOOPBACK, Address, Origin, parse
+from jobs.net import http_client
+from jobs.net.urls import LOOPBACK_HOSTS, Origin, ParsedUrl, parse
 from jobs.signing import callback_digest
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
@@ -50,17 +50,17 @@ def check(context: Context) -> Iterator[Result]:
         yield _try(address, settings)
 
 
-def _address(settings: Settings) -> Address:
+def _address(settings: Settings) -> ParsedUrl:
     """The callback address. The settings take upper-case hosts, `parse` does not."""
     base = settings.base_url
-    return Address(parse(base.lower()).origin, f"{urlsplit(base).path}/webhooks/bfl")
+    return ParsedUrl(parse(base.lower()).origin, f"{urlsplit(base).path}/webhooks/bfl")
 
 
 def _is_loopback(origin: Origin) -> bool:
-    return origin.host.strip("[]") in LOOPBACK
+    return origin.host.strip("[]") in LOOPBACK_HOSTS
 
 
-def _try(address: Address, settings: Settings) -> Result:
+def _try(address: ParsedUrl, settings: Settings) -> Result:
     try:
         wrong = [
             result for callback in _callbacks(settings) if (result := _send(address, callback))
@@ -91,7 +91,7 @@ def _callbacks(settings: Settings) -> tuple[Callback, Callback]:
     return signed, forged
 
 
-def _send(address: Address, callback: Callback) -> Result | None:
+def _send(address: ParsedUrl, callback: Callback) -> Result | None:
     """None when the answer is right. Raises RefusedUrl, TransferFailed."""
     status = _post(address, callback.signature)
     if status == callback.right:
@@ -101,13 +101,13 @@ def _send(address: Address, callback: Callback) -> Result | None:
     return failed(NAME, f"{address.origin} answers {status}, as Fluxkeep does not", _RUNNING)
 
 
-def _post(address: Address, signature: bytes) -> int:
+def _post(address: ParsedUrl, signature: bytes) -> int:
     headers = {"Content-Type": "application/json", _SIGNATURE: f"sha256={signature.decode()}"}
     origin = address.origin
     loopback = origin if origin.scheme == "http" and _is_loopback(origin) else None
     with (
-        outbound.new_session(loopback) as session,
-        outbound.exchange(
+        http_client.create_session(loopback) as session,
+        http_client.send_request(
             session, address, seconds=ANSWER_SECONDS, headers=headers, body=BODY
         ) as answer,
     ):

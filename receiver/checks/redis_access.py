@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from jobs.config.redis_url import RedisUrl
 from jobs.config.settings import Settings
 from jobs.net.ip import is_public
-from jobs.net.urls import LOOPBACK
+from jobs.net.urls import LOOPBACK_HOSTS
 from receiver.checks.result import Result, ok, warning
 
 NAME = "redis_access"
@@ -15,7 +15,7 @@ NAME = "redis_access"
 def check(settings: Settings) -> Iterator[Result]:
     """Nothing is reported about a Redis on this machine."""
     url = settings.redis
-    if url.is_socket or all(host in LOOPBACK for host in url.hosts):
+    if url.is_socket or all(host in LOOPBACK_HOSTS for host in url.hosts):
         return
     found = [*_password(url), *_encryption(url), *_certificate(url, settings)]
     yield from found or [ok(NAME, "needs a password, and cannot be overheard")]

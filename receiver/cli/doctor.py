@@ -40,7 +40,7 @@ def doctor(*, release: bool) -> None:
         click.echo(_lines(result))
         grades[result.grade] += 1
     click.echo(f"\n{grades[Grade.FAILED]} failed, {grades[Grade.WARNING]} to look at")
-    if release and not grades[Grade.FAILED] and environment.is_under_a_runner():
+    if release and not grades[Grade.FAILED] and environment.has_process_manager():
         _wait_to_be_stopped()
     click.get_current_context().exit(1 if grades[Grade.FAILED] else 0)
 

@@ -58,6 +58,6 @@ class Defence:
         if not self._redirects:
             return ""
         parts = urlsplit(
-            run_in_thread(lambda: self._media.presigned("GET", "any", PROBE_SECONDS)) or ""
+            run_in_thread(lambda: self._media.presign("GET", "any", PROBE_SECONDS)) or ""
         )
         return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

@@ -123,16 +123,16 @@ def unreadiness() -> Readiness:
     return {"status": "not ready", "checks": {"redis": "ok", "worker": why}}
 
 
-def taken() -> compat.Taken:
-    return compat.submitted(_stored(), HOST)
+def taken() -> compat.BflSubmission:
+    return compat.submission(_stored(), HOST)
 
 
-def finished() -> compat.Told:
-    return compat.told(_stored(), [f"{HOST}/media/WyI1YzFm….k3Yx"])
+def finished() -> compat.BflTask:
+    return compat.task(_stored(), [f"{HOST}/media/WyI1YzFm….k3Yx"])
 
 
-def unknown() -> compat.Told:
-    return compat.unknown(TASK)
+def unknown() -> compat.BflTask:
+    return compat.unknown_task(TASK)
 
 
 def stream() -> str:

@@ -63,7 +63,7 @@ def _as_problem(status: HTTPStatus, raised: Errors, schemas: Schemas) -> tuple[s
 def _as_bfl(status: HTTPStatus, raised: Errors, schemas: Schemas) -> tuple[str, Schema]:
     """To a client of BFL's own API a wrong key is a 403."""
     shown = HTTPStatus.FORBIDDEN if status is HTTPStatus.UNAUTHORIZED else status
-    content = {JSON: {"schema": schemas.of_response(compat.Error)}}
+    content = {JSON: {"schema": schemas.of_response(compat.BflError)}}
     return str(int(shown)), _answer(shown, raised, content)
 
 

@@ -45,7 +45,7 @@ def _notification(schemas: Schemas) -> Schema:
 
 def _as_bfl(schemas: Schemas) -> Schema:
     prose = "As BFL calls, and after its pauses of 1, 5 and 30 s if that fails."
-    body = {"schema": schemas.of_response(compat.Told), "example": examples.finished()}
+    body = {"schema": schemas.of_response(compat.BflTask), "example": examples.finished()}
     return _post("A task has ended", prose, _BFL, body)
 
 

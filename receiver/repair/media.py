@@ -9,7 +9,7 @@ from jobs.media_file import MediaFile
 from jobs.serializer import sidecar
 from jobs.services import Services
 from jobs.status import Status
-from jobs.storage.base import companions, sidecar_key
+from jobs.storage.base import companion_keys, sidecar_key
 from receiver.repair.finding import Finding
 
 
@@ -68,8 +68,8 @@ def _mark_missing(services: Services, job_id: str, key: str) -> bool:
         return job and retention.media_missing(job, now, {key})
 
     change = services.store.update(job_id, mark)
-    for companion in companions(key):
-        services.media.remove(companion)
+    for companion in companion_keys(key):
+        services.media.delete(companion)
     _write_sidecars(services, job_id)
     return change.written
 

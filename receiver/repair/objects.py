@@ -8,7 +8,7 @@ from jobs import retention, sidecars, thumbnails
 from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.services import Services
-from jobs.storage.base import Found, Part, job_id_of, part, possible_objects
+from jobs.storage.base import ListedObject, ObjectKind, job_id_of, kind_of, possible_object_keys
 from receiver.repair import restore
 from receiver.repair.finding import Finding
 
@@ -16,16 +16,16 @@ PAGE = 200
 
 
 def check(services: Services) -> Iterator[Finding]:
-    listing = services.media.listing()
+    listing = services.media.list_objects()
     while page := list(islice(listing, PAGE)):
         yield from _check_page(services, page)
-    if abandoned := services.media.abandoned():
+    if abandoned := services.media.list_abandoned():
         problem = f"{len(abandoned)} files were abandoned"
-        yield Finding("staging", problem, lambda: services.media.drop_abandoned() > 0)
+        yield Finding("staging", problem, lambda: services.media.delete_abandoned() > 0)
 
 
-def _check_page(services: Services, page: list[Found]) -> Iterator[Finding]:
-    ours = [found for found in page if part(found.key)]
+def _check_page(services: Services, page: list[ListedObject]) -> Iterator[Finding]:
+    ours = [found for found in page if kind_of(found.key)]
     known = services.consistency.known(job_id_of(found.key) for found in ours)
     for found in ours:
         job_id = job_id_of(found.key)
@@ -36,8 +36,8 @@ def _check_page(services: Services, page: list[Found]) -> Iterator[Finding]:
         yield from _check(services, found, job)
 
 
-def _check(services: Services, found: Found, job: Job | None) -> Iterator[Finding]:
-    if part(found.key) is not Part.OBJECT:
+def _check(services: Services, found: ListedObject, job: Job | None) -> Iterator[Finding]:
+    if kind_of(found.key) is not ObjectKind.MEDIA:
         yield from _check_companion(services, found.key, job)
     elif job is None:
         yield from _check_unrecorded(services, found.key)
@@ -48,7 +48,7 @@ def _check(services: Services, found: Found, job: Job | None) -> Iterator[Findin
 def _check_companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
     recorded = {file.key for file in job.kept} if job else set[str]()
     # A recorded object that is gone has been reported with its record.
-    if recorded.isdisjoint(possible_objects(key)) and _is_orphan(services, key):
+    if recorded.isdisjoint(possible_object_keys(key)) and _is_orphan(services, key):
         yield Finding(key, "stands beside an object that is gone", partial(_drop, services, key))
 
 
@@ -57,13 +57,13 @@ def _is_orphan(services: Services, key: str) -> bool:
     job = services.store.load(job_id_of(key), exactly=True)
     if services.media.size(key) is None or (job and not job.status.terminal):
         return False
-    return all(services.media.size(each) is None for each in possible_objects(key))
+    return all(services.media.size(each) is None for each in possible_object_keys(key))
 
 
 def _drop(services: Services, key: str) -> bool:
     if not _is_orphan(services, key):
         return False
-    services.media.remove(key)
+    services.media.delete(key)
     return True
 
 
@@ -96,12 +96,12 @@ def _delete_unrecorded(services: Services, key: str) -> bool:
     job = services.store.load(job_id_of(key), exactly=True)
     if job and (not job.status.terminal or key in [file.key for file in job.kept]):
         return False
-    services.media.delete(key)
+    services.media.delete_with_companions(key)
     services.cleanup_queue.remove_orphan(key)
     return True
 
 
-def _check_superfluous(services: Services, found: Found, job: Job) -> Iterator[Finding]:
+def _check_superfluous(services: Services, found: ListedObject, job: Job) -> Iterator[Finding]:
     """An object of a job that has ended and does not name it."""
     back = [file for file in job.media if file.key == found.key and file.bytes == found.bytes]
     if back and not _are_media_expired(services, job):

@@ -84,8 +84,8 @@ class Expectation(BaseModel):
         """Read and validate the request's body, which may be empty. Raises BadRequest, Invalid."""
         raw = request_body.read(BODY_MAX_BYTES)
         body = validate_body(cls, raw or b"{}")
-        check_host("polling_url", body.polling_url, trust.api)
-        check_host("notify_url", body.notify_url, trust.app)
+        check_host("polling_url", body.polling_url, trust.validate_polling_url)
+        check_host("notify_url", body.notify_url, trust.notify_url_endpoint)
         return body
 
     def given(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from jobs.job import Job
 from jobs.media_file import MediaFile
 from jobs.services import Services
 from jobs.storage.base import object_key
-from jobs.storage.providers import Limits
+from jobs.storage.providers import RequestLimits
 from jobs.timeline import EventCode, TimelineEvent
 from jobs.timeouts import Timeouts
 from tests.harness.redis_server import RedisServer
@@ -38,7 +38,7 @@ class Archive:
     def over(cls, redis: RedisServer, settings: Mapping[str, str | None]) -> Self:
         """As a process with these settings has it."""
         given = {name: value for name, value in {**SECRETS, **settings}.items() if value}
-        return cls(wiring.build(load(given), redis.client(), Limits(5.0, 0)))
+        return cls(wiring.build(load(given), redis.client(), RequestLimits(5.0, 0)))
 
     def stored(self, days_ago: float = 0.0, files: int = 1, **facts: Any) -> Job:
         """A job that was stored so many days ago."""
@@ -89,7 +89,7 @@ class Archive:
 
     def objects(self) -> list[str]:
         """Every key in the storage, notes included."""
-        return sorted(found.key for found in self.services.media.listing())
+        return sorted(found.key for found in self.services.media.list_objects())
 
     def keys(self) -> list[str]:
         """Every key of Redis that grows with the jobs; RQ's entries end by themselves."""

@@ -23,7 +23,7 @@ ARGUMENTS = (
     # Names are not even looked up; Window.strangers says which were asked for.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 PATIENCE_MILLISECONDS = 30_000.0
 # What WCAG 2.2 AA asks for and a program can see.
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
@@ -57,7 +57,7 @@ class Window:
 
     def _asked(self, request: Request) -> None:
         place = urlsplit(request.url)
-        if place.scheme not in ("data", "blob") and place.hostname not in LOOPBACK:
+        if place.scheme not in ("data", "blob") and place.hostname not in LOOPBACK_HOSTS:
             self.strangers.append(request.url)
 
     def _said(self, message: ConsoleMessage) -> None:

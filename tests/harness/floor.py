@@ -14,7 +14,7 @@ from jobs.media_file import MediaFile
 from jobs.report import Report
 from jobs.services import Services
 from jobs.status import ReportKind, Source, Status
-from jobs.storage.local import Directory
+from jobs.storage.local import LocalStorage
 from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox, Task
 from worker import poll
@@ -54,7 +54,7 @@ class Floor:
 
     @property
     def media_root(self) -> Path:
-        assert isinstance(self.wired.media, Directory)
+        assert isinstance(self.wired.media, LocalStorage)
         return self.wired.media.root
 
     def finished(self, **switches: Any) -> Task:

@@ -11,7 +11,7 @@ from jobs.job import LEASE_SECONDS, Job
 from jobs.media_file import MediaFile
 from jobs.serializer import sidecar
 from jobs.status import Status
-from jobs.storage.base import companions, job_id_of
+from jobs.storage.base import companion_keys, job_id_of
 from jobs.store import codec
 from jobs.store.keys import (
     BY,
@@ -202,7 +202,7 @@ def _media(shelf: Shelf, jobs: list[Job], left: set[str], *, idle: bool) -> Iter
             if kept.thumbnail:
                 yield from _object(shelf, sizes, kept.thumbnail)
     recorded = {kept.key for job in jobs for kept in job.kept} | left
-    recorded |= {companion for key in recorded for companion in companions(key)}
+    recorded |= {companion for key in recorded for companion in companion_keys(key)}
     under_way = {job.id for job in jobs if not job.status.terminal}
     for key in sizes:
         # A worker may have published it and not said so yet, or have died in between.

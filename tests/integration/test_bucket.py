@@ -9,7 +9,7 @@ import pytest
 
 from jobs.errors import InvalidSettings, StorageError, StorageMisconfigured
 from jobs.storage import staging
-from jobs.storage.bucket import Bucket
+from jobs.storage.bucket import BucketStorage
 from jobs.storage.providers import Provider
 from tests.harness import S3Server, TestBucket
 from tests.integration.test_media_store import KEY, LARGE, QUICK, published
@@ -20,7 +20,7 @@ def age(place: Path) -> None:
     os.utime(place, (past, past))
 
 
-def test_only_what_the_dead_have_staged_is_dropped(s3: Bucket, temporary: Path) -> None:
+def test_only_what_the_dead_have_staged_is_dropped(s3: BucketStorage, temporary: Path) -> None:
     with s3.staging("slow") as path:
         path.write_bytes(b"on its way for minutes")
         age(path.parent)
@@ -28,12 +28,12 @@ def test_only_what_the_dead_have_staged_is_dropped(s3: Bucket, temporary: Path) 
         dead.mkdir()
         (dead / "body").write_bytes(b"half")
         age(dead)
-        assert s3.drop_abandoned() == 1
+        assert s3.delete_abandoned() == 1
         assert path.exists() and not dead.exists()
     assert list(temporary.glob("fluxkeep-*/*")) == []
 
 
-def test_the_staging_is_closed_to_other_users(s3: Bucket) -> None:
+def test_the_staging_is_closed_to_other_users(s3: BucketStorage) -> None:
     with s3.staging("job") as path:
         assert path.parent.stat().st_mode & 0o077 == 0
         assert path.parent.parent.stat().st_mode & 0o077 == 0
@@ -41,7 +41,7 @@ def test_the_staging_is_closed_to_other_users(s3: Bucket) -> None:
 
 @pytest.mark.parametrize("size", [100, LARGE])
 def test_the_bucket_knows_type_and_name_of_what_it_serves(
-    s3: Bucket, bucket: TestBucket, size: int
+    s3: BucketStorage, bucket: TestBucket, size: int
 ) -> None:
     published(s3, bytes(size), KEY.replace("jpg", "mp4"), "flux.mp4")
     headers = bucket.headers(KEY.replace("jpg", "mp4"))
@@ -49,7 +49,9 @@ def test_the_bucket_knows_type_and_name_of_what_it_serves(
     assert headers["Content-Disposition"] == 'inline; filename="flux.mp4"'
 
 
-def test_a_large_file_goes_in_parts_and_leaves_none_behind(s3: Bucket, bucket: TestBucket) -> None:
+def test_a_large_file_goes_in_parts_and_leaves_none_behind(
+    s3: BucketStorage, bucket: TestBucket
+) -> None:
     published(s3, bytes(LARGE))
     assert "uploadId=" in bucket.server.log.read_text()
     assert list(bucket.sizes()) == [KEY]
@@ -57,7 +59,7 @@ def test_a_large_file_goes_in_parts_and_leaves_none_behind(s3: Bucket, bucket: T
 
 
 def test_an_upload_that_breaks_off_in_the_middle_is_called_off(
-    s3: Bucket, bucket: TestBucket, monkeypatch: pytest.MonkeyPatch
+    s3: BucketStorage, bucket: TestBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class ToldToStopError(Exception):
         pass
@@ -74,9 +76,9 @@ def test_an_upload_that_breaks_off_in_the_middle_is_called_off(
 
 
 def test_a_bucket_that_is_not_there_is_told_from_an_object_that_is_not(
-    s3: Bucket, s3_server: S3Server
+    s3: BucketStorage, s3_server: S3Server
 ) -> None:
-    nowhere = Bucket(Provider("s3://no-such-bucket", s3_server.variables, QUICK))
+    nowhere = BucketStorage(Provider("s3://no-such-bucket", s3_server.variables, QUICK))
     with pytest.raises(StorageMisconfigured, match="the bucket does not exist"):
         nowhere.check(8)
     with pytest.raises(StorageMisconfigured, match="the bucket does not exist"):
@@ -86,7 +88,7 @@ def test_a_bucket_that_is_not_there_is_told_from_an_object_that_is_not(
 
 def test_a_bucket_that_does_not_answer_is_no_wrong_setting(bucket: TestBucket) -> None:
     silent = {**bucket.server.variables, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
-    store = Bucket(Provider(bucket.url, silent, QUICK))
+    store = BucketStorage(Provider(bucket.url, silent, QUICK))
     with pytest.raises(StorageError, match="the bucket does not answer") as caught:
         store.check(8)
     assert not isinstance(caught.value, StorageMisconfigured)
@@ -95,7 +97,7 @@ def test_a_bucket_that_does_not_answer_is_no_wrong_setting(bucket: TestBucket) -
 def test_a_refusal_tells_no_secret_host_or_path(tmp_path: Path) -> None:
     server = S3Server(tmp_path, strict=True)
     try:
-        store = Bucket(Provider("s3://keep/canary", server.variables, QUICK))
+        store = BucketStorage(Provider("s3://keep/canary", server.variables, QUICK))
         with pytest.raises(StorageMisconfigured, match="the bucket does not let us in") as caught:
             store.check(8)
     finally:
@@ -121,13 +123,13 @@ def test_plain_http_is_for_loopback_or_for_those_who_ask(name: str) -> None:
 def test_each_provider_is_known_by_its_usual_variables() -> None:
     azure = {"AZURE_STORAGE_ACCOUNT_NAME": "mine", "AZURE_STORAGE_ACCOUNT_KEY": "bm90aGluZw=="}
     for url, variables in (("az://keep/here", azure), ("gs://keep/here", {})):
-        Bucket(Provider(url, variables, QUICK))
+        BucketStorage(Provider(url, variables, QUICK))
     with pytest.raises(InvalidSettings, match="MEDIA_URL"):
-        Bucket(Provider("az://keep", {}, QUICK))
+        BucketStorage(Provider("az://keep", {}, QUICK))
 
 
 def test_a_key_that_makes_no_sense_is_not_quoted() -> None:
     azure = {"AZURE_STORAGE_ACCOUNT_NAME": "mine", "AZURE_STORAGE_ACCOUNT_KEY": "canary!"}
     with pytest.raises(InvalidSettings, match="MEDIA_URL") as caught:
-        Bucket(Provider("az://keep", azure, QUICK))
+        BucketStorage(Provider("az://keep", azure, QUICK))
     assert "canary" not in str(caught.value)

@@ -52,7 +52,7 @@ def test_a_bundle_of_which_nothing_tells_that_it_is_whole_is_not_stored(
     task = floor.ready(samples=0, drafts=1, **switches)
     assert floor.take(task)
     assert floor.job(task).status is Status.READY
-    assert list(floor.wired.media.listing()) == []
+    assert list(floor.wired.media.list_objects()) == []
 
 
 @pytest.mark.parametrize("samples", [0, 2])

@@ -12,55 +12,55 @@ import pytest
 from jobs.errors import StorageError
 from jobs.storage.base import (
     EXTENSIONS,
-    MediaStore,
-    Part,
-    companions,
+    MediaStorage,
+    ObjectKind,
+    companion_keys,
     day_of,
+    kind_of,
     object_key,
-    part,
     sidecar_key,
 )
-from jobs.storage.bucket import PART_BYTES, WHOLE_BYTES, Bucket
-from jobs.storage.local import ABANDONED_AFTER_SECONDS, Directory
-from jobs.storage.providers import Limits, Provider
+from jobs.storage.bucket import PART_BYTES, WHOLE_BYTES, BucketStorage
+from jobs.storage.local import ABANDONED_AFTER_SECONDS, LocalStorage
+from jobs.storage.providers import Provider, RequestLimits
 
 KEY = "2026/01/01/job-0-1.jpg"
 CREATED_AT = 1_767_225_600.0  # that day
 LARGE = WHOLE_BYTES + PART_BYTES + 1
-QUICK = Limits(5.0, 0)
+QUICK = RequestLimits(5.0, 0)
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    return Directory(tmp_path / "media")
+def directory(tmp_path: Path) -> LocalStorage:
+    return LocalStorage(tmp_path / "media")
 
 
 @pytest.fixture(params=["directory", "s3", "memory"])
-def store(request: pytest.FixtureRequest, temporary: Path) -> MediaStore:
+def store(request: pytest.FixtureRequest, temporary: Path) -> MediaStorage:
     assert temporary.exists()
     if request.param == "memory":
-        return Bucket(Provider("memory://", {}, QUICK))
-    chosen: MediaStore = request.getfixturevalue(request.param)
+        return BucketStorage(Provider("memory://", {}, QUICK))
+    chosen: MediaStorage = request.getfixturevalue(request.param)
     return chosen
 
 
-def published(store: MediaStore, body: bytes, key: str = KEY, name: str = "") -> None:
+def published(store: MediaStorage, body: bytes, key: str = KEY, name: str = "") -> None:
     with store.staging("job") as path:
         path.write_bytes(body)
         store.publish(path, key, name)
 
 
-def read(store: MediaStore, key: str = KEY) -> bytes:
+def read(store: MediaStorage, key: str = KEY) -> bytes:
     return b"".join(store.read(key))
 
 
-def staged(store: MediaStore) -> list[Path]:
-    if isinstance(store, Directory):
+def staged(store: MediaStorage) -> list[Path]:
+    if isinstance(store, LocalStorage):
         return list((store.root / ".staging").iterdir())
     return list(Path(tempfile.gettempdir()).glob("fluxkeep-*/*"))
 
 
-def test_a_published_file_is_the_object_and_no_longer_staged(store: MediaStore) -> None:
+def test_a_published_file_is_the_object_and_no_longer_staged(store: MediaStorage) -> None:
     assert store.size(KEY) is None
     published(store, b"bytes")
     assert (read(store), store.size(KEY)) == (b"bytes", 5)
@@ -68,7 +68,7 @@ def test_a_published_file_is_the_object_and_no_longer_staged(store: MediaStore) 
 
 
 @pytest.mark.parametrize("size", [0, 5, LARGE])
-def test_the_digest_of_an_object_is_that_of_its_bytes(store: MediaStore, size: int) -> None:
+def test_the_digest_of_an_object_is_that_of_its_bytes(store: MediaStorage, size: int) -> None:
     body = bytes(n % 251 for n in range(size))
     published(store, body)
     assert store.sha256(KEY) == hashlib.sha256(body).hexdigest()
@@ -77,19 +77,19 @@ def test_the_digest_of_an_object_is_that_of_its_bytes(store: MediaStore, size: i
     assert staged(store) == []
 
 
-def test_a_part_of_an_object_can_be_read(store: MediaStore) -> None:
+def test_a_part_of_an_object_can_be_read(store: MediaStorage) -> None:
     body = bytes(range(256)) * 5000
     published(store, body)
     assert b"".join(store.read(KEY, 1_000_000, 1_000_007)) == body[1_000_000:1_000_007]
     assert b"".join(store.read(KEY, 1_279_990)) == body[-10:]
 
 
-def test_what_cannot_be_read_is_a_refusal(store: MediaStore) -> None:
+def test_what_cannot_be_read_is_a_refusal(store: MediaStorage) -> None:
     with pytest.raises(StorageError):
         read(store)
 
 
-def test_what_stands_beside_an_object_is_replaced_whole(store: MediaStore) -> None:
+def test_what_stands_beside_an_object_is_replaced_whole(store: MediaStorage) -> None:
     published(store, b"bytes")
     for body in (b'{"a": 1}', b"{}"):
         store.write(sidecar_key(KEY), body)
@@ -97,14 +97,14 @@ def test_what_stands_beside_an_object_is_replaced_whole(store: MediaStore) -> No
     assert staged(store) == []
 
 
-def test_what_stands_beside_an_object_goes_with_it(store: MediaStore) -> None:
+def test_what_stands_beside_an_object_goes_with_it(store: MediaStorage) -> None:
     published(store, b"bytes")
     store.write(sidecar_key(KEY), b"{}")
-    store.delete(KEY)
+    store.delete_with_companions(KEY)
     assert store.size(KEY) is None and store.size(sidecar_key(KEY)) is None
 
 
-def test_only_what_earlier_workers_left_is_superseded(store: MediaStore) -> None:
+def test_only_what_earlier_workers_left_is_superseded(store: MediaStorage) -> None:
     """Neither what the record names, nor a later worker's, nor that of a similar job."""
     named, left, companion_alone, later = (
         object_key("job", CREATED_AT, n, token, "image/png")
@@ -113,16 +113,16 @@ def test_only_what_earlier_workers_left_is_superseded(store: MediaStore) -> None
     others = [object_key(name, CREATED_AT, 0, 1, "video/mp4") for name in ("job-0", "jo", "job2")]
     for key in (named, left, companion_alone, later, *others):
         published(store, b"bytes", key)
-        for companion in companions(key):
+        for companion in companion_keys(key):
             store.write(companion, b"{}")
-    store.remove(companion_alone)
-    before = {found.key for found in store.listing()}
+    store.delete(companion_alone)
+    before = {found.key for found in store.list_objects()}
     store.delete_superseded("job", CREATED_AT, 5, {named})
-    gone = before - {found.key for found in store.listing()}
-    assert gone == {left, *companions(left), *companions(companion_alone)}
+    gone = before - {found.key for found in store.list_objects()}
+    assert gone == {left, *companion_keys(left), *companion_keys(companion_alone)}
 
 
-def test_what_is_staged_is_gone_when_the_work_breaks_off(store: MediaStore) -> None:
+def test_what_is_staged_is_gone_when_the_work_breaks_off(store: MediaStorage) -> None:
     def breaks_off() -> None:
         with store.staging("job") as path:
             path.write_bytes(b"half")
@@ -133,63 +133,63 @@ def test_what_is_staged_is_gone_when_the_work_breaks_off(store: MediaStore) -> N
     assert staged(store) == []
 
 
-def test_two_workers_stage_the_same_job_apart(store: MediaStore) -> None:
+def test_two_workers_stage_the_same_job_apart(store: MediaStorage) -> None:
     with store.staging("job") as one, store.staging("job") as other:
         one.write_bytes(b"one")
         assert not other.exists()
 
 
 @pytest.mark.parametrize("content_type", EXTENSIONS)
-def test_the_objects_of_one_job_are_listed(store: MediaStore, content_type: str) -> None:
-    assert list(store.listing_of("job", CREATED_AT)) == []
+def test_the_objects_of_one_job_are_listed(store: MediaStorage, content_type: str) -> None:
+    assert list(store.list_job_objects("job", CREATED_AT)) == []
     key = object_key("job", CREATED_AT, 0, 7, content_type)
     published(store, b"bytes", key)
     published(store, b"bytes", object_key("job-1", CREATED_AT, 0, 7, content_type))
-    assert list(store.listing_of("job", CREATED_AT)) == [(key, 5)]
-    assert list(store.listing_of("job", CREATED_AT - 86400)) == []
-    assert list(store.listing_of("other", CREATED_AT)) == []
+    assert list(store.list_job_objects("job", CREATED_AT)) == [(key, 5)]
+    assert list(store.list_job_objects("job", CREATED_AT - 86400)) == []
+    assert list(store.list_job_objects("other", CREATED_AT)) == []
 
 
-def test_deleting_what_is_not_there_is_fine(store: MediaStore) -> None:
+def test_deleting_what_is_not_there_is_fine(store: MediaStorage) -> None:
     published(store, b"bytes")
-    store.delete(KEY)
-    store.delete(KEY)
+    store.delete_with_companions(KEY)
+    store.delete_with_companions(KEY)
     assert store.size(KEY) is None
 
 
-def test_a_storage_that_works_is_checked_without_leaving_anything(store: MediaStore) -> None:
+def test_a_storage_that_works_is_checked_without_leaving_anything(store: MediaStorage) -> None:
     store.check(100_000)
-    assert staged(store) == [] and list(store.listing()) == []
-    if isinstance(store, Directory):
+    assert staged(store) == [] and list(store.list_objects()) == []
+    if isinstance(store, LocalStorage):
         assert [path.name for path in store.root.iterdir()] == [".staging"]
 
 
-def test_all_objects_are_listed_and_nothing_that_is_staged(store: MediaStore) -> None:
-    assert list(store.listing()) == []
+def test_all_objects_are_listed_and_nothing_that_is_staged(store: MediaStorage) -> None:
+    assert list(store.list_objects()) == []
     keys = [f"2026/{month:02}/01/job-{n}-1.jpg" for month in range(1, 4) for n in range(2)]
     for key in keys:
         published(store, b"bytes", key)
     store.write(sidecar_key(keys[0]), b"{}")
     with store.staging("job") as path:
         path.write_bytes(b"half")
-        found = sorted(store.listing())
+        found = sorted(store.list_objects())
     expected = [*((key, 5) for key in keys), (sidecar_key(keys[0]), 2)]
     assert found == sorted(expected)
 
 
-def test_a_long_listing_is_complete(store: MediaStore) -> None:
+def test_a_long_listing_is_complete(store: MediaStorage) -> None:
     for n in range(1100):
         store.write(f"2026/01/01/job{n}-0-1.json", b"{}")
-    assert len({found.key for found in store.listing()}) == 1100
+    assert len({found.key for found in store.list_objects()}) == 1100
 
 
 @pytest.mark.parametrize(
     ("key", "meant"),
     [
-        ("2026/01/01/a_b-c-0-1763805600123456.jpg", Part.OBJECT),
-        ("2026/01/01/a-12-1.json", Part.NOTE),
-        ("2026/01/01/a-0-1.thumb.webp", Part.THUMBNAIL),
-        ("2026/01/01/a-0-1.bin", Part.OBJECT),
+        ("2026/01/01/a_b-c-0-1763805600123456.jpg", ObjectKind.MEDIA),
+        ("2026/01/01/a-12-1.json", ObjectKind.SIDECAR),
+        ("2026/01/01/a-0-1.thumb.webp", ObjectKind.THUMBNAIL),
+        ("2026/01/01/a-0-1.bin", ObjectKind.MEDIA),
         ("2026/01/01/a.json", None),
         ("2026/01/01/a-0.jpg", None),
         ("package.json", None),
@@ -198,33 +198,35 @@ def test_a_long_listing_is_complete(store: MediaStore) -> None:
         ("2026/01/01/../a-0-1.jpg", None),
     ],
 )
-def test_what_is_ours_is_known_by_its_key(key: str, meant: Part | None) -> None:
-    assert part(key) is meant
+def test_what_is_ours_is_known_by_its_key(key: str, meant: ObjectKind | None) -> None:
+    assert kind_of(key) is meant
 
 
 # A directory alone.
 
 
-def test_links_in_a_directory_are_not_followed(directory: Directory, tmp_path: Path) -> None:
+def test_links_in_a_directory_are_not_followed(directory: LocalStorage, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "secret.txt").write_text("x")
     (directory.root / "2026").symlink_to(tmp_path / "elsewhere")
     (directory.root / "secret.txt").symlink_to(tmp_path / "elsewhere" / "secret.txt")
-    assert list(directory.listing()) == []
+    assert list(directory.list_objects()) == []
 
 
 def test_only_days_are_walked_through_whatever_else_stands_in_the_root(
-    directory: Directory,
+    directory: LocalStorage,
 ) -> None:
     published(directory, b"bytes")
     for name in ("lost+found", "2026/notes", "2026/01/01/deeper"):
         (directory.root / name).mkdir(parents=True)
         (directory.root / name / "job-0-1.jpg").touch()
-    assert list(directory.listing()) == [(KEY, 5)]
+    assert list(directory.list_objects()) == [(KEY, 5)]
 
 
 @pytest.mark.parametrize("link", [KEY, "2026/01/01", "2026"])
-def test_what_a_link_leads_to_is_no_object(directory: Directory, tmp_path: Path, link: str) -> None:
+def test_what_a_link_leads_to_is_no_object(
+    directory: LocalStorage, tmp_path: Path, link: str
+) -> None:
     published(directory, b"bytes")
     (directory.root / link).rename(tmp_path / "elsewhere")
     (directory.root / link).symlink_to(tmp_path / "elsewhere")
@@ -234,22 +236,22 @@ def test_what_a_link_leads_to_is_no_object(directory: Directory, tmp_path: Path,
     if link != KEY:
         with pytest.raises(StorageError):
             directory.write(sidecar_key(KEY), b"{}")
-        directory.remove(KEY)
+        directory.delete(KEY)
         assert [path.name for path in (tmp_path / "elsewhere").rglob("*.*")] == ["job-0-1.jpg"]
 
 
-def test_a_staged_file_is_dropped_a_minute_after_its_last_byte(directory: Directory) -> None:
+def test_a_staged_file_is_dropped_a_minute_after_its_last_byte(directory: LocalStorage) -> None:
     abandoned, in_work = (directory.root / ".staging" / name for name in ("old", "new"))
     for path in (abandoned, in_work):
         path.write_bytes(b"half")
     past = time.time() - ABANDONED_AFTER_SECONDS - 1
     os.utime(abandoned, (past, past))
-    assert directory.drop_abandoned() == 1
+    assert directory.delete_abandoned() == 1
     assert staged(directory) == [in_work]
 
 
 def test_a_volume_without_hard_links_will_do(
-    directory: Directory, monkeypatch: pytest.MonkeyPatch
+    directory: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such a volume cannot be mounted here: refusing the call is all that it does."""
 
@@ -263,7 +265,7 @@ def test_a_volume_without_hard_links_will_do(
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3], ids=["year", "month", "day"])
-def test_the_check_fails_where_a_publish_would(directory: Directory, depth: int) -> None:
+def test_the_check_fails_where_a_publish_would(directory: LocalStorage, depth: int) -> None:
     """A directory of the day that cannot be written into; a file holds for root as well."""
     path = directory.root.joinpath(*day_of(time.time()).split("/")[:depth])
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from jobs import services
 from jobs.config import settings
 from jobs.serializer import sidecar
 from jobs.storage.base import sidecar_key
-from jobs.storage.bucket import Bucket
+from jobs.storage.bucket import BucketStorage
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.floor import Floor
@@ -62,7 +62,7 @@ def test_a_job_in_memory_is_explained_and_forgotten_as_elsewhere(
     floor: Floor, client: FlaskClient, stored: Task
 ) -> None:
     job, media = floor.job(stored), floor.wired.media
-    assert isinstance(media, Bucket)
+    assert isinstance(media, BucketStorage)
     key = job.media[0].key
     assert b"".join(media.read(sidecar_key(key))) == sidecar(job)
     assert client.delete(f"/api/jobs/{stored.id}", headers=KEY).status_code == 204

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 
-from jobs.config.rate_limits import Quota
+from jobs.config.rate_limits import RateLimit
 from jobs.errors import StoreUnavailable
 from jobs.store.batching import Batching
 from jobs.store.keys import KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
@@ -14,7 +14,7 @@ from jobs.store.rate_limiter import KNOWN_CLIENT_SECONDS, WRONG_KEYS_MAX, RateLi
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
 
-FIVE_A_DAY = Quota(5, 86400)
+FIVE_A_DAY = RateLimit(5, 86400)
 HOME, ABROAD = "192.0.2.1", "2001:db8::/64"
 
 
@@ -48,7 +48,7 @@ def test_whoever_is_refused_is_told_when_the_next_one_is_back(rate_limiter: Rate
 
 
 def test_what_was_used_grows_back(rate_limiter: RateLimiter) -> None:
-    brisk = Quota(20, 1)
+    brisk = RateLimit(20, 1)
     while rate_limiter.admit("app", brisk, HOME).retry_after_seconds == 0:
         pass
     wait_for(
@@ -75,9 +75,9 @@ def test_without_a_quota_nothing_is_counted(rate_limiter: RateLimiter, redis: Re
 
 
 def test_a_rate_that_was_too_low_for_a_moment_locks_nobody_out(rate_limiter: RateLimiter) -> None:
-    while rate_limiter.admit("app", Quota(1, 86400), HOME).retry_after_seconds == 0:
+    while rate_limiter.admit("app", RateLimit(1, 86400), HOME).retry_after_seconds == 0:
         pass
-    assert rate_limiter.admit("app", Quota(600, 60), HOME).remaining == 599
+    assert rate_limiter.admit("app", RateLimit(600, 60), HOME).remaining == 599
 
 
 def test_who_guesses_too_often_has_to_wait_even_with_a_key_that_is_right(
@@ -106,9 +106,9 @@ def test_a_guesser_does_not_lock_out_whoever_came_from_there_before(
 def test_nothing_is_remembered_for_longer_than_it_is_of_use(
     rate_limiter: RateLimiter, redis: Redis
 ) -> None:
-    rate_limiter.admit("app", Quota(5, 60), HOME)
+    rate_limiter.admit("app", RateLimit(5, 60), HOME)
     guessed(rate_limiter, HOME)
-    assert 0 < redis.pttl(used("app", Quota(5, 60))) <= 12_100
+    assert 0 < redis.pttl(used("app", RateLimit(5, 60))) <= 12_100
     assert 0 < redis.pttl(f"{WRONG_KEYS_PREFIX}{HOME}") <= WRONG_KEYS_MAX.seconds * 1000 + 100
     assert 0 < redis.ttl(f"{KNOWN_CLIENT_PREFIX}{HOME} app") <= KNOWN_CLIENT_SECONDS
 

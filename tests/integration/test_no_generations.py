@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobs.bfl import submissions as dialect
+from jobs.bfl import submissions as bfl_submissions
 from jobs.status import Status
 from receiver.app import create_app
 from receiver.checks import Context, Grade
@@ -53,7 +53,7 @@ def test_a_submission_names_bfls_own_host(client: FlaskClient, model: str) -> No
 
 @pytest.mark.parametrize("model", ["finetuned", "my-finetune", "flux-pro-1.1-ultra-finetuned"])
 def test_what_only_sounds_like_it_is_a_model(model: str) -> None:
-    assert dialect.is_generation(model)
+    assert bfl_submissions.is_generation(model)
 
 
 def test_an_answer_without_a_task_fails_the_job(bench: Bench) -> None:

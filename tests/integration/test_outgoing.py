@@ -5,8 +5,13 @@ import socket
 import pytest
 
 from jobs.bfl.hosts import HostPolicy
-from jobs.bfl.outgoing_hosts import Destination, can_try, destinations, why_unreachable
-from jobs.net.urls import Address, Origin
+from jobs.bfl.outgoing_hosts import (
+    Destination,
+    destinations,
+    has_concrete_sample,
+    unreachable_reason,
+)
+from jobs.net.urls import Origin, ParsedUrl
 from tests.sandbox import Sandbox
 
 GLOBAL = Origin("https", "api.bfl.ai", 443)
@@ -22,15 +27,17 @@ def test_each_sample_is_a_host_that_would_be_used(trust: HostPolicy, origin: Ori
     for one in found:
         host = one.sample.origin.host
         if one.kind.startswith("delivery"):
-            assert trust.delivery(f"https://{host}/a").origin.host == host
+            assert trust.validate_delivery_url(f"https://{host}/a").origin.host == host
         else:
-            assert trust.api(f"https://{host}/v1/get_result?id=a").origin.host == host
+            assert (
+                trust.validate_polling_url(f"https://{host}/v1/get_result?id=a").origin.host == host
+            )
 
 
 def test_hosts_of_the_operator_are_listed_and_patterns_are_not_tried() -> None:
     trust = HostPolicy(delivery_hosts=("cdn.example.com", "*.cdn.example.com"))
     own = [one for one in destinations(trust, GLOBAL) if one.kind == "DELIVERY_HOSTS"]
-    assert [can_try(one) for one in own] == [True, False]
+    assert [has_concrete_sample(one) for one in own] == [True, False]
 
 
 def test_a_host_that_answers_anything_is_reached_without_a_key(sandbox: Sandbox) -> None:
@@ -38,7 +45,7 @@ def test_a_host_that_answers_anything_is_reached_without_a_key(sandbox: Sandbox)
     origin = Origin("http", host, int(port))
     trust = HostPolicy(sandbox=origin)
     (found,) = destinations(trust, origin)
-    assert why_unreachable(trust, found) is None
+    assert unreachable_reason(trust, found) is None
     assert not [seen for seen in sandbox.requests if seen.has_key]
 
 
@@ -46,5 +53,5 @@ def test_a_host_that_does_not_answer_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     origin = Origin("http", "127.0.0.1", port)
-    closed = Destination("sandbox", (str(origin),), Address(origin, "/"))
-    assert why_unreachable(HostPolicy(sandbox=origin), closed)
+    closed = Destination("sandbox", (str(origin),), ParsedUrl(origin, "/"))
+    assert unreachable_reason(HostPolicy(sandbox=origin), closed)

@@ -18,7 +18,7 @@ from jobs.job import Job
 from jobs.report import Report
 from jobs.serializer import sidecar
 from jobs.status import ReportKind, Source, Status
-from jobs.storage.base import MediaStore, Part, part, sidecar_key, token_of
+from jobs.storage.base import MediaStorage, ObjectKind, fencing_token_of, kind_of, sidecar_key
 from tests.harness import RedisServer, TestBucket
 from tests.harness.floor import Floor
 from tests.harness.patience import wait_for
@@ -62,14 +62,14 @@ def published_by_a_dead_worker(floor: Floor, task: Task) -> str:
     Rescue(floor.wired, claim).rescue_files()
     floor.die_with(claim)
     (key,) = objects(floor, task)
-    assert token_of(key) == claim.job.fencing_token
+    assert fencing_token_of(key) == claim.job.fencing_token
     return key
 
 
 def objects(floor: Floor, task: Task) -> list[str]:
     job, media = floor.job(task), floor.wired.media
-    found = [one.key for one in media.listing_of(job.id, job.created_at)]
-    return [key for key in found if part(key) is Part.OBJECT]
+    found = [one.key for one in media.list_job_objects(job.id, job.created_at)]
+    return [key for key in found if kind_of(key) is ObjectKind.MEDIA]
 
 
 def assert_stored(floor: Floor, task: Task) -> None:
@@ -81,7 +81,7 @@ def assert_stored(floor: Floor, task: Task) -> None:
         assert b"".join(media.read(file.key)) == floor.box.picture(task.id, n)
         assert b"".join(media.read(sidecar_key(file.key))) == sidecar(job)
         assert media.sha256(file.key) == file.sha256
-    listed = {one.key for one in media.listing_of(job.id, job.created_at)}
+    listed = {one.key for one in media.list_job_objects(job.id, job.created_at)}
     assert {key for key in listed if key.endswith(".json")} == {
         sidecar_key(file.key) for file in job.media
     }
@@ -93,7 +93,7 @@ def another_picture() -> bytes:
     return file.getvalue()
 
 
-def put(media: MediaStore, key: str, body: bytes) -> None:
+def put(media: MediaStorage, key: str, body: bytes) -> None:
     with media.staging("job") as path:
         path.write_bytes(body)
         media.publish(path, key)
@@ -110,16 +110,16 @@ def test_what_a_dead_worker_published_is_recovered_without_a_download(floor: Flo
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda media, key: media.remove(sidecar_key(key)),
+        lambda media, key: media.delete(sidecar_key(key)),
         lambda media, key: media.write(sidecar_key(key), b"{"),
-        lambda media, key: media.remove(key),
+        lambda media, key: media.delete(key),
         lambda media, key: put(media, key, another_picture()),
         lambda media, key: put(media, key, b"x" * (media.size(key) or 0)),
     ],
     ids=["no sidecar", "broken sidecar", "no object", "another object", "damaged object"],
 )
 def test_what_is_not_intact_is_downloaded_again_and_deleted(
-    floor: Floor, spoil: Callable[[MediaStore, str], None]
+    floor: Floor, spoil: Callable[[MediaStorage, str], None]
 ) -> None:
     task = floor.ready()
     key = published_by_a_dead_worker(floor, task)
@@ -147,7 +147,7 @@ def test_each_file_of_several_is_downloaded_once(floor: Floor) -> None:
     assert len(objects(floor, task)) == 1
     assert floor.take(task)
     assert_stored(floor, task)
-    assert len({token_of(key) for key in objects(floor, task)}) == 2
+    assert len({fencing_token_of(key) for key in objects(floor, task)}) == 2
     assert floor.downloads(task) == 3
 
 
@@ -192,7 +192,7 @@ def test_a_late_worker_of_a_forgotten_job_leaves_nothing(floor: Floor) -> None:
     floor.wired.store.delete(claim.job)
     with pytest.raises(ClaimLost):
         rescue.rescue(floor.wired, claim)
-    assert list(floor.wired.media.listing()) == []
+    assert list(floor.wired.media.list_objects()) == []
 
 
 # After Redis was lost.
@@ -241,11 +241,11 @@ def test_what_a_sidecar_says_is_stored_is_deleted_only_with_its_job(floor: Floor
     assert floor.wired.media.size(job.media[0].key) is not None
     floor.wired.store.delete(job)
     recovery.delete_superseded(floor.wired, job)
-    assert list(floor.wired.media.listing()) == []
+    assert list(floor.wired.media.list_objects()) == []
 
 
 def test_a_download_that_breaks_off_publishes_nothing(floor: Floor) -> None:
     task = floor.ready(short_body=9)
     with pytest.raises(TransferFailed):
         Rescue(floor.wired, claimed(floor, task)).rescue_files()
-    assert list(floor.wired.media.listing()) == []
+    assert list(floor.wired.media.list_objects()) == []

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from jobs import ingest
-from jobs.config.concurrency import Limits
+from jobs.config.concurrency import ConcurrencyLimits
 from jobs.report import Report
 from jobs.status import ReportKind, Source
 from jobs.store.clock import Clock
@@ -83,7 +83,7 @@ def test_who_waits_for_a_slot_is_counted_by_model(store: JobStore, redis: Redis)
     for job_id, model in {"a": "flux-dev", "b": "flux-dev", "c": "flux-tools/vto-v2"}.items():
         put_in_line(store, job_id, model)
     slot_usage = SubmissionQueue(
-        redis, Clock(redis), Limits(4, {"flux-dev": 2, "flux-3-video": 1})
+        redis, Clock(redis), ConcurrencyLimits(4, {"flux-dev": 2, "flux-3-video": 1})
     ).slot_usage()
     assert slot_usage.waiting == 3
     assert (slot_usage.used, slot_usage.most) == (0, 4)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.bfl import submissions as dialect
+from jobs.bfl import submissions as bfl_submissions
 from jobs.status import Status
 from tests.harness import RedisServer
 from tests.harness.floor import one_turn
@@ -92,7 +92,7 @@ def test_a_refusal_never_repeats_the_secret_of_our_webhook(bench: Bench) -> None
     assert bench.wired.tokens.secret("a") not in repr(bench.job("a"))
     body = {"prompt": 5, "webhook_secret": "canary"}
     missing = {"loc": ["body", "width"], "msg": "Field required", "input": body}
-    failure = dialect.refusal(422, json.dumps({"detail": [missing]}).encode())
+    failure = bfl_submissions.parse_rejection(422, json.dumps({"detail": [missing]}).encode())
     assert "canary" not in repr(failure) and "width" in repr(failure.said)
 
 
@@ -130,9 +130,9 @@ THEIRS = {"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}
 def test_only_a_complaint_about_nothing_but_the_webhook_is_ours(
     detail: Any, *, only_ours: bool
 ) -> None:
-    assert dialect.refuses_webhook(json.dumps({"detail": detail}).encode()) is only_ours
+    assert bfl_submissions.is_webhook_rejected(json.dumps({"detail": detail}).encode()) is only_ours
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"x"', b"{", b'{"detail": 1e999}'])
 def test_an_answer_that_is_no_object_is_no_complaint_about_the_webhook(body: bytes) -> None:
-    assert not dialect.refuses_webhook(body)
+    assert not bfl_submissions.is_webhook_rejected(body)

@@ -159,7 +159,7 @@ def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(floor: Floor) -> N
     assert claim is not None
     rescue.rescue(floor.wired, claim)
     job = floor.job(task)
-    floor.wired.media.delete(job.media[0].key)
+    floor.wired.media.delete_with_companions(job.media[0].key)
     floor.wired.store.delete(job)
     thumbnails.store(floor.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     assert [path for path in floor.media_root.rglob("*") if path.is_file()] == []

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 DRAFT_ENHANCE = "draft_enhance"
-NO_GENERATIONS = ("finetune", "delete_finetune")
+NON_GENERATION_PATHS = ("finetune", "delete_finetune")
 
 _IMAGE = frozenset(
     {"prompt", "images", "aspect_ratio", "resolution", "safety_tolerance", "grounding", "version"}

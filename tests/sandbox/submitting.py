@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.sandbox.errors import Refused, invalid, refusal
-from tests.sandbox.models import NO_GENERATIONS
+from tests.sandbox.models import NON_GENERATION_PATHS
 from tests.sandbox.observations import Request
 from tests.sandbox.polling import polling_url
 from tests.sandbox.studio import Studio
@@ -21,7 +21,7 @@ def submit(studio: Studio, request: Request) -> Answer:
         return invalid([0], "JSON decode error", "json_invalid")
     try:
         model, strict = request.path.removeprefix("/v1/"), _is_strict(studio, body)
-        if model in NO_GENERATIONS:
+        if model in NON_GENERATION_PATHS:
             return Answer.json(200, {"message": "Finetune accepted", "finetune_id": "f-1"})
         task = studio.open(read_submission(model, body, strict=strict))
     except Refused as refused:

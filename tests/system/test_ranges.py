@@ -10,7 +10,7 @@ import requests
 
 from jobs import services
 from jobs.config import settings
-from jobs.storage.local import Directory
+from jobs.storage.local import LocalStorage
 from receiver import create_app
 from tests.harness import Installation
 from tests.harness.scene import Scene, running_scene
@@ -21,7 +21,7 @@ MIDDLE = "bytes=9000000-9999999"
 FEW_BYTES = 1_000_000
 
 
-class Asked(Directory):
+class Asked(LocalStorage):
     """A directory read like a bucket, which records the reads."""
 
     def __init__(self, root: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobs import services as wiring
-from jobs.bfl import submissions as dialect
+from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy, region_of
 from jobs.config.settings import load
 from jobs.errors import UrlRefused
@@ -96,40 +96,42 @@ def test_each_name_of_an_api_host_says_its_region(given: str) -> None:
 
 @pytest.mark.parametrize("host", EU_API)
 def test_a_polling_url_inside_the_region_is_followed(host: str) -> None:
-    assert EU.api(poll(f"{host}.bfl.ai")) == GLOBAL.api(poll(f"{host}.bfl.ai"))
+    assert EU.validate_polling_url(poll(f"{host}.bfl.ai")) == GLOBAL.validate_polling_url(
+        poll(f"{host}.bfl.ai")
+    )
 
 
 @pytest.mark.parametrize("host", OTHER_API)
 def test_a_polling_url_outside_the_region_is_refused(host: str) -> None:
-    GLOBAL.api(poll(f"{host}.bfl.ai"))
+    GLOBAL.validate_polling_url(poll(f"{host}.bfl.ai"))
     with pytest.raises(UrlRefused):
-        EU.api(poll(f"{host}.bfl.ai"))
+        EU.validate_polling_url(poll(f"{host}.bfl.ai"))
 
 
 @pytest.mark.parametrize("host", EU_DELIVERY)
 def test_a_delivery_url_inside_the_region_is_followed(host: str) -> None:
-    assert EU.delivery(sample(host)) == GLOBAL.delivery(sample(host))
+    assert EU.validate_delivery_url(sample(host)) == GLOBAL.validate_delivery_url(sample(host))
 
 
 @pytest.mark.parametrize("host", OTHER_DELIVERY)
 def test_a_delivery_url_outside_the_region_is_refused(host: str) -> None:
-    GLOBAL.delivery(sample(host))
+    GLOBAL.validate_delivery_url(sample(host))
     with pytest.raises(UrlRefused):
-        EU.delivery(sample(host))
+        EU.validate_delivery_url(sample(host))
 
 
 @pytest.mark.parametrize("trust", [EU, GLOBAL], ids=["eu", "global"])
 @pytest.mark.parametrize("host", LOOK_ALIKES)
 def test_a_look_alike_is_refused_anywhere(trust: HostPolicy, host: str) -> None:
     with pytest.raises(UrlRefused):
-        trust.api(poll(host))
+        trust.validate_polling_url(poll(host))
     with pytest.raises(UrlRefused):
-        trust.delivery(sample(host))
+        trust.validate_delivery_url(sample(host))
 
 
 def test_what_the_operator_added_may_be_anywhere() -> None:
     trust = HostPolicy(delivery_hosts=("cdn.us.example",), region="eu")
-    assert trust.delivery(sample("cdn.us.example"))
+    assert trust.validate_delivery_url(sample("cdn.us.example"))
 
 
 def test_a_host_of_two_regions_is_of_none() -> None:
@@ -139,7 +141,7 @@ def test_a_host_of_two_regions_is_of_none() -> None:
 @pytest.mark.parametrize(("host", "kept"), [("api.eu2", True), ("api.us1", False), ("api", False)])
 def test_a_polling_url_that_leads_out_of_the_region_is_not_kept(host: str, kept: bool) -> None:
     task = Taken(task_id="a", polling_url=poll(f"{host}.bfl.ai"), cost=1.0)
-    found = dialect.within(task, EU)
+    found = bfl_submissions.without_foreign_polling_url(task, EU)
     assert (found.polling_url is not None) is kept
     assert (found.task_id, found.cost) == ("a", 1.0)
 

@@ -49,11 +49,11 @@ def forget_record(archive: Archive, job: Job) -> None:
 
 
 def remove_object(archive: Archive, job: Job) -> None:
-    archive.services.media.remove(key(job))
+    archive.services.media.delete(key(job))
 
 
 def remove_note(archive: Archive, job: Job) -> None:
-    archive.services.media.remove(sidecar_key(key(job)))
+    archive.services.media.delete(sidecar_key(key(job)))
 
 
 def stale_note(archive: Archive, job: Job) -> None:
@@ -65,7 +65,7 @@ def orphaned_note(archive: Archive, _job: Job) -> None:
 
 
 def only_the_note(archive: Archive, job: Job) -> None:
-    archive.services.media.remove(key(job))
+    archive.services.media.delete(key(job))
     archive.services.store.delete(job)
 
 
@@ -188,7 +188,7 @@ def test_a_thumbnail_that_is_not_as_it_was_drawn_is_drawn_again(
     job, media = drawn(archive), archive.services.media
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
     small = thumbnail_key(key(job))
-    media.remove(small) if body is None else media.write(small, body)
+    media.delete(small) if body is None else media.write(small, body)
     mended = shell.run("repair", "--verify-bytes")
     assert mended.out.startswith(small) and "1 found, 1 repaired" in mended.out, mended
     after = archive.job(job)
@@ -199,7 +199,7 @@ def test_a_thumbnail_that_is_not_as_it_was_drawn_is_drawn_again(
 def test_a_file_that_is_back_is_drawn_again(archive: Archive, shell: CommandLine) -> None:
     job, media = drawn(archive), archive.services.media
     body = b"".join(media.read(key(job)))
-    media.remove(key(job))
+    media.delete(key(job))
     shell.run("repair")
     media.write(key(job), body)
     shell.run("repair")

@@ -10,7 +10,7 @@ import requests
 
 from jobs import retention, sidecars, submission
 from jobs.job import Job
-from jobs.storage.base import companions
+from jobs.storage.base import companion_keys
 from jobs.timeouts import Timeouts
 from tests.harness import Client, RedisServer, S3Server
 from tests.harness.archive import Archive, events
@@ -57,7 +57,7 @@ def test_media_go_when_their_time_is_over_and_the_job_says_so(opened: Open) -> N
     assert events(job)[-1] == "media.deleted" and all(file.deleted_at for file in job.media)
     assert archive.job(young) == young
     (kept,) = young.media
-    assert archive.objects() == sorted((kept.key, *companions(kept.key)[:1]))
+    assert archive.objects() == sorted((kept.key, *companion_keys(kept.key)[:1]))
 
 
 def test_records_go_when_their_time_is_over_and_nothing_is_left_of_them(opened: Open) -> None:
@@ -133,9 +133,9 @@ def test_a_clearance_that_was_cut_off_is_finished_by_the_next(opened: Open, step
         return job and retention.media_deleted(job, now)
 
     done: list[Callable[[], Any]] = [
-        lambda: services.media.remove(companions(first.key)[0]),
-        lambda: services.media.remove(first.key),
-        lambda: services.media.delete(second.key),
+        lambda: services.media.delete(companion_keys(first.key)[0]),
+        lambda: services.media.delete(first.key),
+        lambda: services.media.delete_with_companions(second.key),
         lambda: services.store.update(old.id, mark),
     ]
     for step in done[: steps + 1]:

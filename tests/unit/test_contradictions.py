@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import TransferFailed
-from jobs.net import outbound
+from jobs.net import http_client
 from tests.unit.test_fetch import JPEG, Shelf, chunked, md5
 from tests.unit.test_web import Wire
 
@@ -14,7 +14,7 @@ from tests.unit.test_web import Wire
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
     wire = Wire()
-    with outbound.new_session(wire.origin) as session:
+    with http_client.create_session(wire.origin) as session:
         yield Shelf(wire, session, tmp_path)
     wire.close()
 

@@ -22,7 +22,7 @@ from jobs.errors import (
     TransferFailed,
     UrlExpired,
 )
-from jobs.net import outbound
+from jobs.net import http_client
 from tests.sandbox.formats import JPEGS, MP4, WEBP
 from tests.sandbox.gradient import gradient
 from tests.unit.test_web import Wire
@@ -68,7 +68,7 @@ class Shelf:
     def fetch(self, seconds: float = 5.0) -> Download:
         address, allow = (
             self.wire.address("/a?sig=b"),
-            HostPolicy(sandbox=self.wire.origin).delivery,
+            HostPolicy(sandbox=self.wire.origin).validate_delivery_url,
         )
         most = self.max_bytes
         return download(self.session, address, self.path, Limits(seconds, most), allow=allow)
@@ -82,7 +82,7 @@ class Shelf:
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
     wire = Wire()
-    with outbound.new_session(wire.origin) as session:
+    with http_client.create_session(wire.origin) as session:
         yield Shelf(wire, session, tmp_path)
     wire.close()
 

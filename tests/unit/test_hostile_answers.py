@@ -10,8 +10,8 @@ import pytest
 
 from jobs.bfl.hosts import HostPolicy
 from jobs.errors import TransferFailed
-from jobs.net import outbound
-from jobs.net.urls import Address, Origin
+from jobs.net import http_client
+from jobs.net.urls import Origin, ParsedUrl
 from worker import download
 
 MEBIBYTE = 2**20
@@ -41,9 +41,9 @@ def _answer(server: socket.socket, parts: tuple[bytes, ...], sent: list[int]) ->
 
 
 def fetched(origin: Origin, path: Path) -> download.Download:
-    with outbound.new_session(origin) as session:
-        address = Address(origin, "/a.jpg")
-        allow = HostPolicy(sandbox=origin).delivery
+    with http_client.create_session(origin) as session:
+        address = ParsedUrl(origin, "/a.jpg")
+        allow = HostPolicy(sandbox=origin).validate_delivery_url
         return download.download(session, address, path, download.Limits(20, MEBIBYTE), allow=allow)
 
 

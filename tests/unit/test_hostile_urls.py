@@ -87,7 +87,11 @@ HOSTILE_HOSTS = [
 
 @pytest.mark.parametrize("host", HOSTILE_HOSTS)
 def test_another_host_is_refused(host: str) -> None:
-    for ask, path in ((BFL.delivery, PATH), (BFL.api, POLL), (SANDBOX.delivery, PATH)):
+    for ask, path in (
+        (BFL.validate_delivery_url, PATH),
+        (BFL.validate_polling_url, POLL),
+        (SANDBOX.validate_delivery_url, PATH),
+    ):
         with pytest.raises(UrlRefused):
             ask(f"https://{host}{path}")
     with pytest.raises(ValueError, match=r"must be|plain form"):
@@ -171,9 +175,9 @@ def test_another_host_is_refused(host: str) -> None:
 def test_a_url_that_is_not_plain_is_refused(url: str) -> None:
     for trust in (BFL, SANDBOX):
         with pytest.raises(UrlRefused):
-            trust.delivery(url)
+            trust.validate_delivery_url(url)
         with pytest.raises(UrlRefused):
-            trust.api(url)
+            trust.validate_polling_url(url)
 
 
 @pytest.mark.parametrize(
@@ -189,11 +193,11 @@ def test_a_url_that_is_not_plain_is_refused(url: str) -> None:
 )
 def test_the_key_goes_to_no_other_path_of_an_api_host(path: str) -> None:
     with pytest.raises(UrlRefused):
-        BFL.api(f"https://api.bfl.ai{path}?id=abc")
+        BFL.validate_polling_url(f"https://api.bfl.ai{path}?id=abc")
 
 
 def test_a_refusal_repeats_at_most_the_host() -> None:
     for url in ("https://example.com/canary?sig=canary", "https://canary", "https://a:canary@b.c"):
         with pytest.raises(UrlRefused) as caught:
-            BFL.delivery(url)
+            BFL.validate_delivery_url(url)
         assert "canary" not in str(caught.value)

@@ -9,7 +9,7 @@ from urllib3.util import parse_url
 
 from jobs.bfl.hosts import HostPolicy, api_origin
 from jobs.errors import UrlRefused
-from jobs.net.urls import Origin, loopback_origin, parse
+from jobs.net.urls import Origin, parse, parse_loopback_origin
 
 BFL = HostPolicy()
 SANDBOX = HostPolicy(sandbox=Origin("http", "127.0.0.1", 9009), delivery_hosts=("cdn.example.com",))
@@ -43,7 +43,7 @@ POLL = "/v1/get_result?id=abc"
     ],
 )
 def test_a_delivery_host_of_bfl_is_followed_byte_for_byte(host: str) -> None:
-    address = BFL.delivery(f"https://{host}{PATH}{QUERY}")
+    address = BFL.validate_delivery_url(f"https://{host}{PATH}{QUERY}")
     assert address.origin == Origin("https", host, 443)
     assert str(address) == f"https://{host}{PATH}{QUERY}"
     assert (address.path, address.target) == (PATH, PATH + QUERY)
@@ -58,41 +58,43 @@ def test_a_delivery_host_of_bfl_is_followed_byte_for_byte(host: str) -> None:
     ],
 )
 def test_an_api_host_of_bfl_is_asked(host: str) -> None:
-    assert str(BFL.api(f"https://{host}{POLL}")) == f"https://{host}{POLL}"
+    assert str(BFL.validate_polling_url(f"https://{host}{POLL}")) == f"https://{host}{POLL}"
     assert api_origin(f"https://{host}/v1/", None).host == host
 
 
 def test_the_port_of_https_may_be_written_out() -> None:
-    assert BFL.delivery(f"https://delivery.bfl.ai:443{PATH}").origin.port == 443
+    assert BFL.validate_delivery_url(f"https://delivery.bfl.ai:443{PATH}").origin.port == 443
 
 
 def test_a_host_of_the_operators_is_followed_by_https_only() -> None:
-    assert SANDBOX.delivery("https://cdn.example.com/a").origin.host == "cdn.example.com"
+    assert (
+        SANDBOX.validate_delivery_url("https://cdn.example.com/a").origin.host == "cdn.example.com"
+    )
     for url in (
         "http://cdn.example.com/a",
         "https://cdn.example.com:8443/a",
         "https://example.com/a",
     ):
         with pytest.raises(UrlRefused):
-            SANDBOX.delivery(url)
+            SANDBOX.validate_delivery_url(url)
     with pytest.raises(UrlRefused):
-        SANDBOX.api(f"https://cdn.example.com{POLL}")
+        SANDBOX.validate_polling_url(f"https://cdn.example.com{POLL}")
 
 
 def test_the_sandbox_is_followed_on_its_own_origin_only() -> None:
-    assert SANDBOX.delivery("http://127.0.0.1:9009/a").origin == SANDBOX.sandbox
-    assert SANDBOX.api(f"http://127.0.0.1:9009{POLL}").origin == SANDBOX.sandbox
+    assert SANDBOX.validate_delivery_url("http://127.0.0.1:9009/a").origin == SANDBOX.sandbox
+    assert SANDBOX.validate_polling_url(f"http://127.0.0.1:9009{POLL}").origin == SANDBOX.sandbox
     for other in ("http://127.0.0.1:9010", "http://127.0.0.1", "http://127.0.0.2:9009"):
         with pytest.raises(UrlRefused):
-            SANDBOX.delivery(f"{other}/a")
+            SANDBOX.validate_delivery_url(f"{other}/a")
     for hidden in ("https://127.0.0.1:9009", "http://localhost:9009", "http://[::1]:9009"):
         with pytest.raises(UrlRefused):
-            SANDBOX.delivery(f"{hidden}/a")
+            SANDBOX.validate_delivery_url(f"{hidden}/a")
 
 
 def test_without_a_sandbox_there_is_no_plain_http() -> None:
     with pytest.raises(UrlRefused):
-        BFL.delivery("http://127.0.0.1:9009/a")
+        BFL.validate_delivery_url("http://127.0.0.1:9009/a")
 
 
 # What the operator may name.
@@ -100,7 +102,7 @@ def test_without_a_sandbox_there_is_no_plain_http() -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9009", "http://localhost:1/", "http://[::1]:9"])
 def test_a_sandbox_lives_on_loopback(url: str) -> None:
-    assert str(loopback_origin(url)) == url.rstrip("/")
+    assert str(parse_loopback_origin(url)) == url.rstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_a_sandbox_lives_on_loopback(url: str) -> None:
 )
 def test_a_sandbox_elsewhere_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"must be|plain form|port"):
-        loopback_origin(url)
+        parse_loopback_origin(url)
 
 
 # Every parser agrees.
@@ -138,7 +140,7 @@ URLS = st.builds("https://{}{}{}{}".format, NOISE, HOSTS, NOISE, st.just("") | T
 @example("https://delivery.bfl.ai")
 def test_what_is_accepted_leads_every_parser_to_the_same_host(url: str) -> None:
     try:
-        address = BFL.delivery(url)
+        address = BFL.validate_delivery_url(url)
     except UrlRefused:
         return
     for text in (url, str(address)):

@@ -23,9 +23,14 @@ PATH = "/results/sample.jpeg?se=2099-01-01T00%3A00%3A00Z&sig=CANARY"
 )
 def test_an_unknown_public_host_may_be_allowed_later(host: str) -> None:
     with pytest.raises(UnknownHost, match=host) as caught:
-        HostPolicy().delivery(f"https://{host}{PATH}")
+        HostPolicy().validate_delivery_url(f"https://{host}{PATH}")
     assert "CANARY" not in str(caught.value)
-    assert HostPolicy(delivery_hosts=(host,)).delivery(f"https://{host}{PATH}").origin.host == host
+    assert (
+        HostPolicy(delivery_hosts=(host,))
+        .validate_delivery_url(f"https://{host}{PATH}")
+        .origin.host
+        == host
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,7 @@ def test_an_unknown_public_host_may_be_allowed_later(host: str) -> None:
 )
 def test_what_can_never_be_a_delivery_url_is_refused_for_good(origin: str) -> None:
     with pytest.raises(UrlRefused) as caught:
-        HostPolicy().delivery(f"{origin}{PATH}")
+        HostPolicy().validate_delivery_url(f"{origin}{PATH}")
     assert type(caught.value) is UrlRefused
 
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from jobs.config.proxies import Proxies
-from jobs.config.rate_limits import USUAL, Quota, Quotas
+from jobs.config.proxies import TrustedProxies
+from jobs.config.rate_limits import USUAL, RateLimit, RateLimits
 from jobs.config.settings import load
 from tests.unit.test_settings import CANARY, NEEDED, complaint
 
 TWO_KEYS = {**NEEDED, "API_KEYS": "app:the-first-key-of-two:submit,a=b:the-second-key-of-two:read"}
 
 
-def quotas(text: str) -> Quotas:
+def quotas(text: str) -> RateLimits:
     return load({**TWO_KEYS, "RATE_LIMITS": text}).rate_limits
 
 
@@ -18,17 +18,17 @@ def quotas(text: str) -> Quotas:
     ("text", "of_app", "of_another"),
     [
         ("", USUAL, USUAL),
-        ("10/second", Quota(10, 1), Quota(10, 1)),
-        ("600/minute, app=5/hour", Quota(5, 3600), Quota(600, 60)),
-        ("app=1/day", Quota(1, 86400), USUAL),
-        ("a=b=1/day", USUAL, Quota(1, 86400)),
+        ("10/second", RateLimit(10, 1), RateLimit(10, 1)),
+        ("600/minute, app=5/hour", RateLimit(5, 3600), RateLimit(600, 60)),
+        ("app=1/day", RateLimit(1, 86400), USUAL),
+        ("a=b=1/day", USUAL, RateLimit(1, 86400)),
         ("off", None, None),
-        ("off,app=7/minute", Quota(7, 60), None),
+        ("off,app=7/minute", RateLimit(7, 60), None),
         ("app=off", None, USUAL),
     ],
 )
 def test_a_key_has_the_rate_that_names_it_or_the_usual_one(
-    text: str, of_app: Quota | None, of_another: Quota | None
+    text: str, of_app: RateLimit | None, of_another: RateLimit | None
 ) -> None:
     assert quotas(text).of("app") == of_app
     assert quotas(text).of("a=b") == of_another
@@ -63,9 +63,9 @@ def test_when_the_keys_themselves_are_wrong_only_they_are_named() -> None:
 def test_our_proxies_are_known_by_their_addresses(
     text: str, ours: tuple[str, ...], not_ours: tuple[str, ...]
 ) -> None:
-    proxies = Proxies.read(text)
+    proxies = TrustedProxies.read(text)
     assert [peer for peer in (*ours, *not_ours) if proxies.trust(peer)] == list(ours)
-    assert Proxies.read(proxies.setting) == proxies
+    assert TrustedProxies.read(proxies.setting) == proxies
 
 
 def test_only_what_runs_beside_us_is_a_proxy_unless_somebody_says_so() -> None:

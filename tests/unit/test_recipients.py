@@ -7,8 +7,8 @@ import pytest
 
 from jobs.bfl.hosts import HostPolicy
 from jobs.errors import TransferFailed, UrlRefused
-from jobs.net import outbound
-from jobs.net.urls import Address, AddressScope, Origin, Recipient, parse
+from jobs.net import http_client
+from jobs.net.urls import AddressScope, NotificationEndpoint, Origin, ParsedUrl, parse
 from tests.unit.test_vetted_address import Names
 from tests.unit.test_web import Wire
 
@@ -23,13 +23,13 @@ METADATA = ["169.254.169.254", "fe80::1", "168.63.129.16", "0.0.0.0", "224.0.0.1
 
 @pytest.mark.parametrize("url", ["https://app.example/told?a=b", "https://app.example:8443/"])
 def test_any_https_host_may_be_told_but_only_at_a_public_address(url: str) -> None:
-    assert ANYBODY.app(url) == Recipient(parse(url), AddressScope.PUBLIC)
+    assert ANYBODY.notify_url_endpoint(url) == NotificationEndpoint(parse(url), AddressScope.PUBLIC)
 
 
 @pytest.mark.parametrize("host", ["app.internal", "10.1.2.3", "[::1]"])
 def test_a_host_that_the_operator_named_may_be_a_private_one(host: str) -> None:
-    assert NAMED.app(f"https://{host}/x").reach is AddressScope.NAMED
-    assert NAMED.app(f"http://{host}:8080/x").reach is AddressScope.NEAR
+    assert NAMED.notify_url_endpoint(f"https://{host}/x").reach is AddressScope.PUBLIC_OR_PRIVATE
+    assert NAMED.notify_url_endpoint(f"http://{host}:8080/x").reach is AddressScope.PRIVATE
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_host_that_the_operator_named_may_be_a_private_one(host: str) -> None:
 def test_what_is_no_plain_https_url_is_refused_wherever_it_leads(url: str) -> None:
     for trust in (ANYBODY, NAMED):
         with pytest.raises(UrlRefused):
-            trust.app(url)
+            trust.notify_url_endpoint(url)
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_what_is_no_plain_https_url_is_refused_wherever_it_leads(url: str) -> No
 def test_a_host_that_says_itself_that_it_is_inside_is_refused_at_once(host: str) -> None:
     for trust in (ANYBODY, BESIDE_A_SANDBOX):
         with pytest.raises(UrlRefused, match="not a public one"):
-            trust.app(f"https://{host}/told")
+            trust.notify_url_endpoint(f"https://{host}/told")
         with pytest.raises(UrlRefused, match="not a public one"):
-            trust.caller(f"https://{host}:8443/told")
+            trust.client_webhook_endpoint(f"https://{host}:8443/told")
 
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "[2606:4700::1111]", "localhost.example"])
 def test_a_host_that_may_be_a_public_one_is_looked_up_later(host: str) -> None:
-    assert ANYBODY.app(f"https://{host}/").reach is AddressScope.PUBLIC
+    assert ANYBODY.notify_url_endpoint(f"https://{host}/").reach is AddressScope.PUBLIC
 
 
 @pytest.mark.parametrize(
@@ -84,30 +84,30 @@ def test_a_host_that_may_be_a_public_one_is_looked_up_later(host: str) -> None:
 def test_where_hosts_are_named_no_other_is_told(host: str) -> None:
     for scheme in ("http", "https"):
         with pytest.raises(UrlRefused, match="NOTIFY_HOSTS"):
-            NAMED.app(f"{scheme}://{host}/")
+            NAMED.notify_url_endpoint(f"{scheme}://{host}/")
 
 
 def test_plain_http_on_this_machine_is_for_those_who_develop_beside_a_sandbox() -> None:
     url = "http://127.0.0.1:8080/told"
-    assert BESIDE_A_SANDBOX.app(url).reach is AddressScope.LOOPBACK
+    assert BESIDE_A_SANDBOX.notify_url_endpoint(url).reach is AddressScope.LOOPBACK
     with pytest.raises(UrlRefused):
-        BESIDE_A_SANDBOX.app("http://10.0.0.1/")
+        BESIDE_A_SANDBOX.notify_url_endpoint("http://10.0.0.1/")
     with pytest.raises(UrlRefused):
-        BESIDE_A_SANDBOX._replace(notify_hosts=("app.example",)).app(url)
+        BESIDE_A_SANDBOX._replace(notify_hosts=("app.example",)).notify_url_endpoint(url)
 
 
 def test_without_a_secret_nobody_is_told() -> None:
     trust = HostPolicy(notify_url=parse("https://owner.example/"))
     with pytest.raises(UrlRefused, match="NOTIFY_SECRET"):
-        trust.app("https://app.example/")
+        trust.notify_url_endpoint("https://app.example/")
     with pytest.raises(UrlRefused):
-        trust.owner()
+        trust.operator_endpoint()
 
 
 @pytest.mark.parametrize("url", ["http://10.0.0.1/x", "https://owner.example/", "http://web:80/"])
 def test_the_operators_own_url_is_taken_as_it_is(url: str) -> None:
-    recipient = ANYBODY._replace(notify_url=parse(url)).owner()
-    assert recipient == Recipient(parse(url), AddressScope.NAMED)
+    recipient = ANYBODY._replace(notify_url=parse(url)).operator_endpoint()
+    assert recipient == NotificationEndpoint(parse(url), AddressScope.PUBLIC_OR_PRIVATE)
 
 
 # Where its name may lead.
@@ -120,25 +120,27 @@ def wire() -> Iterator[Wire]:
     server.close()
 
 
-def reached(recipient: Recipient) -> int:
+def reached(recipient: NotificationEndpoint) -> int:
     with (
-        outbound.session_to(recipient) as session,
-        outbound.exchange(session, recipient.address, seconds=2, body=b"{}") as response,
+        http_client.create_endpoint_session(recipient) as session,
+        http_client.send_request(session, recipient.address, seconds=2, body=b"{}") as response,
     ):
         return int(response.status_code)
 
 
-def at(wire: Wire, host: str = "app.internal", scheme: str = "http") -> Address:
-    return Address(Origin(scheme, host, wire.port), "/told")
+def at(wire: Wire, host: str = "app.internal", scheme: str = "http") -> ParsedUrl:
+    return ParsedUrl(Origin(scheme, host, wire.port), "/told")
 
 
-@pytest.mark.parametrize("reach", [AddressScope.NEAR, AddressScope.NAMED, AddressScope.LOOPBACK])
+@pytest.mark.parametrize(
+    "reach", [AddressScope.PRIVATE, AddressScope.PUBLIC_OR_PRIVATE, AddressScope.LOOPBACK]
+)
 def test_who_was_named_is_reached_at_the_address_that_was_vetted(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, reach: AddressScope
 ) -> None:
     names = Names("app.internal", ["127.0.0.1"], ["192.0.2.1"])
     monkeypatch.setattr("socket.getaddrinfo", names)
-    assert reached(Recipient(at(wire), reach)) == 200
+    assert reached(NotificationEndpoint(at(wire), reach)) == 200
     assert names.asked == 1
 
 
@@ -151,7 +153,7 @@ def test_no_setting_opens_what_is_neither_public_nor_private(
     for addresses in ([bad], ["127.0.0.1", bad], [bad, "127.0.0.1"]):
         monkeypatch.setattr("socket.getaddrinfo", Names("app.internal", addresses))
         with pytest.raises(UrlRefused):
-            reached(Recipient(at(wire, scheme=scheme), reach))
+            reached(NotificationEndpoint(at(wire, scheme=scheme), reach))
     assert not wire.heads
 
 
@@ -163,7 +165,7 @@ def test_a_stranger_cannot_lead_us_inside(
 ) -> None:
     monkeypatch.setattr("socket.getaddrinfo", Names("app.example", [address]))
     with pytest.raises(UrlRefused):
-        reached(ANYBODY.app(f"https://app.example:{wire.port}/told"))
+        reached(ANYBODY.notify_url_endpoint(f"https://app.example:{wire.port}/told"))
 
 
 def test_plain_http_to_a_named_host_never_leaves_for_the_internet(
@@ -171,16 +173,16 @@ def test_plain_http_to_a_named_host_never_leaves_for_the_internet(
 ) -> None:
     monkeypatch.setattr("socket.getaddrinfo", Names("app.internal", ["93.184.215.14"]))
     with pytest.raises(UrlRefused):
-        reached(NAMED.app(f"http://app.internal:{wire.port}/"))
+        reached(NAMED.notify_url_endpoint(f"http://app.internal:{wire.port}/"))
 
 
 def test_trust_in_one_origin_is_no_trust_in_its_other_ports(wire: Wire) -> None:
-    other = Address(Origin("http", "127.0.0.1", 1), "/")
-    recipient = Recipient(other, AddressScope.NAMED)
+    other = ParsedUrl(Origin("http", "127.0.0.1", 1), "/")
+    recipient = NotificationEndpoint(other, AddressScope.PUBLIC_OR_PRIVATE)
     with (
-        outbound.session_to(recipient) as session,
+        http_client.create_endpoint_session(recipient) as session,
         pytest.raises(TransferFailed),
-        outbound.exchange(session, at(wire, "127.0.0.1"), seconds=2),
+        http_client.send_request(session, at(wire, "127.0.0.1"), seconds=2),
     ):
         pass
     assert not wire.heads
@@ -196,5 +198,5 @@ def test_only_a_few_addresses_of_a_name_are_tried(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("socket.getaddrinfo", Names("app.example", ["93.184.215.14"] * 50))
     monkeypatch.setattr("socket.create_connection", silent)
     with pytest.raises(TransferFailed):
-        reached(ANYBODY.app("https://app.example/"))
-    assert len(tried) == outbound.ADDRESSES_TRIED_MAX
+        reached(ANYBODY.notify_url_endpoint("https://app.example/"))
+    assert len(tried) == http_client.ADDRESSES_TRIED_MAX

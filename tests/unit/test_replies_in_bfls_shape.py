@@ -48,7 +48,7 @@ def told(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
     stored = job.stored(NOW, media)
     assert stored.status is Status.STORED
     links = [f"https://keep.example/media/{n}" for n in range(len(media))]
-    found = compat.told(stored, links)["result"]
+    found = compat.task(stored, links)["result"]
     assert found is not None
     return found, len(media)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from jobs.errors import UrlRefused
-from jobs.net import outbound
-from jobs.net.urls import Address, Origin
+from jobs.net import http_client
+from jobs.net.urls import Origin, ParsedUrl
 from tests.unit.test_web import Wire
 
 PUBLIC = "93.184.215.14"
@@ -43,8 +43,8 @@ def test_a_name_is_not_resolved_again_after_it_was_vetted(
     monkeypatch.setattr(socket, "getaddrinfo", names)
     origin = Origin("http", "localhost", wire.port)
     with (
-        outbound.new_session(origin) as session,
-        outbound.exchange(session, Address(origin, "/"), seconds=2) as response,
+        http_client.create_session(origin) as session,
+        http_client.send_request(session, ParsedUrl(origin, "/"), seconds=2) as response,
     ):
         assert response.status_code == 200
     assert names.asked == 1
@@ -58,11 +58,11 @@ def test_one_bad_address_among_good_ones_spoils_a_name(
     tried: list[Any] = []
     monkeypatch.setattr(socket, "getaddrinfo", Names("delivery.bfl.ai", addresses))
     monkeypatch.setattr(socket, "create_connection", lambda where, *_: tried.append(where))
-    address = Address(Origin("https", "delivery.bfl.ai", 443), "/")
+    address = ParsedUrl(Origin("https", "delivery.bfl.ai", 443), "/")
     with (
-        outbound.new_session(None) as session,
+        http_client.create_session(None) as session,
         pytest.raises(UrlRefused),
-        outbound.exchange(session, address, seconds=2),
+        http_client.send_request(session, address, seconds=2),
     ):
         pass
     assert tried == []
@@ -74,8 +74,8 @@ def test_the_name_of_the_sandbox_may_only_lead_to_this_machine(
     monkeypatch.setattr(socket, "getaddrinfo", Names("localhost", [PUBLIC]))
     origin = Origin("http", "localhost", wire.port)
     with (
-        outbound.new_session(origin) as session,
+        http_client.create_session(origin) as session,
         pytest.raises(UrlRefused),
-        outbound.exchange(session, Address(origin, "/"), seconds=2),
+        http_client.send_request(session, ParsedUrl(origin, "/"), seconds=2),
     ):
         pass

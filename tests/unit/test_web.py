@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from jobs.errors import TransferFailed, UrlRefused
-from jobs.net import outbound, watchdog
+from jobs.net import http_client, watchdog
 from jobs.net.ip import is_public
-from jobs.net.urls import Address, Origin
+from jobs.net.urls import Origin, ParsedUrl
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 DRIP_SECONDS = 30.0  # a server that drips goes on for this long; no test may wait for it
@@ -33,11 +33,11 @@ class Wire:
         self.closing = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def address(self, target: str = "/a") -> Address:
-        return Address(self.origin, target)
+    def address(self, target: str = "/a") -> ParsedUrl:
+        return ParsedUrl(self.origin, target)
 
     def get(self, session: requests.Session, target: str = "/a", seconds: float = 5.0) -> bytes:
-        with outbound.exchange(session, self.address(target), seconds=seconds) as response:
+        with http_client.send_request(session, self.address(target), seconds=seconds) as response:
             body: bytes = response.raw.read(decode_content=False)
             return body
 
@@ -89,7 +89,7 @@ def wire() -> Iterator[Wire]:
 
 @pytest.fixture
 def session(wire: Wire) -> Iterator[requests.Session]:
-    with outbound.new_session(wire.origin) as session:
+    with http_client.create_session(wire.origin) as session:
         yield session
 
 
@@ -130,10 +130,13 @@ def test_any_other_address_is_not(address: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]"])
 def test_a_name_that_leads_inside_is_not_connected_to(host: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as inside, outbound.new_session(None) as session:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as inside,
+        http_client.create_session(None) as session,
+    ):
         inside.settimeout(0.1)
-        address = Address(Origin("https", host, inside.getsockname()[1]), "/")
-        with pytest.raises(UrlRefused), outbound.exchange(session, address, seconds=2):
+        address = ParsedUrl(Origin("https", host, inside.getsockname()[1]), "/")
+        with pytest.raises(UrlRefused), http_client.send_request(session, address, seconds=2):
             pass
         with pytest.raises(TimeoutError):
             inside.accept()
@@ -142,9 +145,9 @@ def test_a_name_that_leads_inside_is_not_connected_to(host: str) -> None:
 @pytest.mark.parametrize("host", ["nobody.invalid", "a" * 64 + ".invalid"])
 def test_a_name_that_leads_nowhere_is_a_failed_transfer(host: str) -> None:
     with (
-        outbound.new_session(None) as session,
+        http_client.create_session(None) as session,
         pytest.raises(TransferFailed),
-        outbound.exchange(session, Address(Origin("https", host, 443), "/"), seconds=2),
+        http_client.send_request(session, ParsedUrl(Origin("https", host, 443), "/"), seconds=2),
     ):
         pass
 
@@ -153,7 +156,7 @@ def test_plain_http_reaches_the_sandbox_and_nobody_else(
     wire: Wire, session: requests.Session
 ) -> None:
     assert wire.get(session) == b"ok"
-    with outbound.new_session(None) as strict, pytest.raises(TransferFailed):
+    with http_client.create_session(None) as strict, pytest.raises(TransferFailed):
         wire.get(strict)
     assert len(wire.heads) == 1
 
@@ -200,7 +203,7 @@ def test_neither_proxy_nor_netrc_of_the_environment_is_used(
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
         monkeypatch.delenv("NO_PROXY", raising=False)
-        with outbound.new_session(wire.origin) as session:
+        with http_client.create_session(wire.origin) as session:
             assert wire.get(session) == b"ok"
         with pytest.raises(TimeoutError):
             proxy.accept()
@@ -221,7 +224,9 @@ def test_a_redirect_is_handed_over_and_not_followed(
 ) -> None:
     elsewhere = b"HTTP/1.1 %d X\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n" % status
     wire.answer = lambda peer: peer.sendall(elsewhere)
-    with outbound.exchange(session, wire.address(), seconds=2, headers={"x-key": "k"}) as response:
+    with http_client.send_request(
+        session, wire.address(), seconds=2, headers={"x-key": "k"}
+    ) as response:
         assert response.status_code == status
     assert len(wire.heads) == 1
 
@@ -281,7 +286,7 @@ def test_another_thread_can_cut_a_transfer_short(wire: Wire, session: requests.S
     start = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
     wire.answer = lambda peer: wire.drip(peer, start, b"x")
     own = threading.get_ident()
-    threading.Timer(0.3, watchdog.cut_connections, [own]).start()
+    threading.Timer(0.3, watchdog.abort_transfer, [own]).start()
     began = time.monotonic()
     with pytest.raises(TransferFailed):
         wire.get(session, seconds=5)

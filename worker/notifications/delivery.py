@@ -11,8 +11,8 @@ from jobs.bfl import compat
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.errors import TransferFailed, UrlRefused
 from jobs.job import Job
-from jobs.net import outbound
-from jobs.net.urls import Recipient
+from jobs.net import http_client
+from jobs.net.urls import NotificationEndpoint
 from jobs.notifications import NotificationType, Outcome
 from jobs.recipient import NotificationTarget, PendingNotification
 from jobs.services import Services
@@ -73,7 +73,7 @@ def _send(services: Services, job: Job, notice: PendingNotification) -> Outcome:
 class Request(NamedTuple):
     """A POST request."""
 
-    recipient: Recipient
+    recipient: NotificationEndpoint
     headers: dict[str, str]
     body: bytes
 
@@ -89,8 +89,8 @@ class Request(NamedTuple):
         address = self.recipient.address
         try:
             with (
-                outbound.session_to(self.recipient) as session,
-                outbound.exchange(
+                http_client.create_endpoint_session(self.recipient) as session,
+                http_client.send_request(
                     session, address, seconds=ANSWER_SECONDS, headers=self.headers, body=self.body
                 ) as response,
             ):
@@ -99,13 +99,15 @@ class Request(NamedTuple):
             return Outcome(str(error))
 
 
-def recipient_of(services: Services, job: Job, to: NotificationTarget) -> Recipient:
+def recipient_of(services: Services, job: Job, to: NotificationTarget) -> NotificationEndpoint:
     """The URL of a target. Raises UrlRefused."""
     trust = services.trust
     if to is NotificationTarget.OWNER:
-        return trust.owner()
+        return trust.operator_endpoint()
     url = job.notify_url if to is NotificationTarget.APP else job.caller and job.caller.url
-    find: Callable[[str], Recipient] = trust.app if to is NotificationTarget.APP else trust.caller
+    find: Callable[[str], NotificationEndpoint] = (
+        trust.notify_url_endpoint if to is NotificationTarget.APP else trust.client_webhook_endpoint
+    )
     return find(url or "")
 
 
@@ -113,7 +115,7 @@ def _in_bfl_format(
     services: Services, job: Job, _notice: PendingNotification
 ) -> tuple[dict[str, str], bytes]:
     """A callback as BFL sends it, with the caller's secret in both official headers."""
-    answer = compat.told(job, services.links_to(job))
+    answer = compat.task(job, services.links_to(job))
     body = json.dumps(answer, ensure_ascii=False).encode()
     secret = job.caller.secret if job.caller else None
     if secret is None:

@@ -6,7 +6,7 @@ from threading import Thread
 import pytest
 from redis import Redis
 
-from jobs.config.concurrency import Limits
+from jobs.config.concurrency import ConcurrencyLimits
 from jobs.store.clock import Clock
 from jobs.store.submission_queue import SubmissionQueue
 from tests.harness.chromium import Window
@@ -90,7 +90,7 @@ def test_the_job_with_the_least_life_left_is_named_first(scene: Scene, visitor: 
 def test_a_pause_says_why_and_who_waits_behind_it(
     scene: Scene, visitor: Visitor, redis: Redis
 ) -> None:
-    submission_queue = SubmissionQueue(redis, Clock(redis), Limits())
+    submission_queue = SubmissionQueue(redis, Clock(redis), ConcurrencyLimits())
     submission_queue.open_circuit("*", NO_CREDITS, 600)
     for _ in range(2):
         body = {"model": "flux-dev", "input": {"prompt": "x"}}

@@ -92,7 +92,7 @@ def test_without_a_key_nothing_is_sent_to_bfl(
     wired = built(redis_server, tmp_path)
     bench = Bench(wired, sandbox)
     with pytest.raises(ConnectionFailed, match="BFL_API_KEY"):
-        wired.api.submitted(wired.api.origin, "flux-2-pro", b"{}", 5.0)
+        wired.api.submit(wired.api.origin, "flux-2-pro", b"{}", 5.0)
     bench.post("a")
     one_turn(wired)
     assert bench.job("a").is_queued and "BFL_API_KEY" in str(bench.job("a").timeline[-1].detail)
@@ -103,14 +103,14 @@ def test_where_nobody_listens_nothing_was_sent(redis_server: RedisServer, tmp_pa
     nowhere = f"http://127.0.0.1:{free_port()}"
     wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=nowhere)
     with pytest.raises(ConnectionFailed):
-        wired.api.submitted(wired.api.origin, "flux-2-pro", b"{}", 5.0)
+        wired.api.submit(wired.api.origin, "flux-2-pro", b"{}", 5.0)
     wired.redis.close()
 
 
 def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(bench: Bench) -> None:
     late = b'{"prompt": "a", "sandbox": {"submit_hang": 5}}'
     with pytest.raises(TransferFailed) as caught:
-        bench.wired.api.submitted(bench.wired.api.origin, "flux-2-pro", late, 0.5)
+        bench.wired.api.submit(bench.wired.api.origin, "flux-2-pro", late, 0.5)
     assert not isinstance(caught.value, ConnectionFailed)
 
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from jobs import submission
-from jobs.bfl.client import Api
+from jobs.bfl.client import BflClient
 from jobs.job import Job
 from jobs.status import Status
 from jobs.store.keys import CIRCUITS
@@ -267,7 +267,7 @@ def test_a_key_that_cannot_be_sent_leaves_no_job_unconfirmed(
 ) -> None:
     wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url)
     # The settings refuse such a key; it stands for whatever we may get wrong ourselves.
-    wired = replace(wired, api=Api(SecretStr("ключ"), wired.trust, wired.api.origin))
+    wired = replace(wired, api=BflClient(SecretStr("ключ"), wired.trust, wired.api.origin))
     bench = Bench(wired, sandbox)
     bench.post("a")
     one_turn(wired)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobs import submission
-from jobs.config.concurrency import Room
+from jobs.config.concurrency import QueueCapacity
 from jobs.errors import QueueFull
 from jobs.job import Job
 from jobs.report import Failure
@@ -20,7 +20,7 @@ from tests.system.submitting.bench import Bench
 class Small:
     """A line with little room, over the same Redis."""
 
-    def __init__(self, bench: Bench, room: Room) -> None:
+    def __init__(self, bench: Bench, room: QueueCapacity) -> None:
         wired = bench.wired
         self.bench = bench
         clock = wired.store._clock  # noqa: SLF001 - the very one
@@ -43,7 +43,7 @@ def refused_by_bfl(bench: Bench, job_id: str, status: int | None) -> None:
 
 
 def test_a_line_takes_so_many_jobs_and_no_more_until_one_has_left(bench: Bench) -> None:
-    small = Small(bench, Room(inputs=2))
+    small = Small(bench, QueueCapacity(inputs=2))
     first = small.post("a")
     small.post("b")
     with pytest.raises(QueueFull):
@@ -56,7 +56,7 @@ def test_a_line_takes_so_many_jobs_and_no_more_until_one_has_left(bench: Bench) 
 
 
 def test_a_line_takes_so_many_bytes(bench: Bench) -> None:
-    small = Small(bench, Room(bytes=100))
+    small = Small(bench, QueueCapacity(bytes=100))
     small.post("a", b"x" * 60)
     with pytest.raises(QueueFull):
         small.post("b", b"x" * 41)
@@ -76,7 +76,7 @@ def test_whoever_is_deleted_or_taken_by_bfl_gives_its_room_back(bench: Bench) ->
 
 
 def test_what_goes_back_in_line_takes_its_room_again(bench: Bench) -> None:
-    small = Small(bench, Room())
+    small = Small(bench, QueueCapacity())
     small.post("a", b"x" * 60)
     refused_by_bfl(bench, "a", 422)
     timeouts = bench.wired.settings.timeouts
@@ -105,6 +105,6 @@ def test_a_full_line_is_said_as_a_reason_to_come_again() -> None:
 def test_a_large_input_that_bfl_refused_is_kept_for_ten_minutes(
     bench: Bench, size: int, status: int | None, seconds: int
 ) -> None:
-    Small(bench, Room()).post("a", b"x" * size)
+    Small(bench, QueueCapacity()).post("a", b"x" * size)
     refused_by_bfl(bench, "a", status)
     assert seconds - 60 < bench.redis.ttl(f"{INPUT_PREFIX}a") <= seconds

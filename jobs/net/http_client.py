@@ -2,7 +2,7 @@
 
 Each name is resolved once and connected to by the address that was vetted, while TLS still checks
 the name. No proxy, netrc, cookie or content encoding is used; redirects are followed by
-`follow` alone, through an allow-list.
+`get_following_redirects` alone, through an allow-list.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError
 from jobs.errors import ConnectionFailed, TransferFailed, UrlRefused
 from jobs.net import watchdog
 from jobs.net.ip import is_private, is_public
-from jobs.net.urls import Address, AddressScope, Origin, Recipient
+from jobs.net.urls import AddressScope, NotificationEndpoint, Origin, ParsedUrl
 from jobs.net.watchdog import Watchdog, Wire
 
 CONNECT_SECONDS = 5.0
@@ -41,8 +41,8 @@ _target: ContextVar[str] = ContextVar("target", default="")
 _WITHIN: dict[AddressScope, Callable[[str], bool]] = {
     AddressScope.PUBLIC: is_public,
     AddressScope.LOOPBACK: lambda text: ipaddress.ip_address(text).is_loopback,
-    AddressScope.NEAR: is_private,
-    AddressScope.NAMED: lambda text: is_public(text) or is_private(text),
+    AddressScope.PRIVATE: is_private,
+    AddressScope.PUBLIC_OR_PRIVATE: lambda text: is_public(text) or is_private(text),
 }
 
 
@@ -55,7 +55,7 @@ def _vetted(host: str, port: int, reach: AddressScope) -> list[tuple[Any, ...]]:
     for *_, where in found:
         good = _WITHIN[reach](str(where[0]))
         if not good:
-            kind = "near" if reach is AddressScope.NEAR else "public"
+            kind = "near" if reach is AddressScope.PRIVATE else "public"
             raise UrlRefused(f"the host's name leads to an address that is not {kind}")
     return [where for *_, where in found][:ADDRESSES_TRIED_MAX]
 
@@ -121,14 +121,14 @@ class _Session(requests.Session):
         """There is none: requests would read the whole body only to look where it leads."""
 
 
-def session_to(recipient: Recipient) -> requests.Session:
+def create_endpoint_session(recipient: NotificationEndpoint) -> requests.Session:
     """A session that can reach public https, and one origin as far as it was trusted."""
-    session = new_session(None)
+    session = create_session(None)
     session.mount(f"{recipient.address.origin}/", _Adapter(recipient.reach))
     return session
 
 
-def new_session(sandbox: Origin | None) -> requests.Session:
+def create_session(sandbox: Origin | None) -> requests.Session:
     """A session that can reach https, and plain http only on the sandbox's own origin."""
     session = _Session()
     session.trust_env = False
@@ -143,9 +143,9 @@ def new_session(sandbox: Origin | None) -> requests.Session:
 
 
 @contextmanager
-def exchange(
+def send_request(
     session: requests.Session,
-    address: Address,
+    address: ParsedUrl,
     *,
     seconds: float,
     headers: Mapping[str, str] | None = None,
@@ -174,23 +174,23 @@ def exchange(
 
 
 @contextmanager
-def follow(
+def get_following_redirects(
     session: requests.Session,
-    address: Address,
+    address: ParsedUrl,
     *,
     seconds: float,
-    allow: Callable[[str], Address],
-    headers: Callable[[Address], Mapping[str, str]] = lambda _address: {},
+    allow: Callable[[str], ParsedUrl],
+    headers: Callable[[ParsedUrl], Mapping[str, str]] = lambda _address: {},
 ) -> Iterator[requests.Response]:
     """GET an address through at most REDIRECTS_MAX redirects and hand over the streaming answer.
 
     `allow` vets each hop as it would vet a first URL, and `headers` are made for each address.
-    Raises TransferFailed for a hop that is refused, otherwise as `exchange` does.
+    Raises TransferFailed for a hop that is refused, otherwise as `send_request` does.
     """
     until = time.monotonic() + seconds
     for _ in range(REDIRECTS_MAX + 1):
         left = max(until - time.monotonic(), LEAST_SECONDS)
-        with exchange(session, address, seconds=left, headers=headers(address)) as response:
+        with send_request(session, address, seconds=left, headers=headers(address)) as response:
             if response.status_code not in _REDIRECTS:
                 yield response
                 return
@@ -198,7 +198,7 @@ def follow(
     raise TransferFailed(f"there are more than {REDIRECTS_MAX} redirects")
 
 
-def _next_hop(address: Address, location: str, allow: Callable[[str], Address]) -> Address:
+def _next_hop(address: ParsedUrl, location: str, allow: Callable[[str], ParsedUrl]) -> ParsedUrl:
     try:
         # Taken byte for byte when it is whole; whatever comes out of a join is vetted as well.
         whole = location.startswith(("https://", "http://"))
@@ -221,7 +221,7 @@ _OPTIONS: dict[str, Any] = {
 
 def _request(
     session: requests.Session,
-    address: Address,
+    address: ParsedUrl,
     headers: Mapping[str, str] | None,
     body: bytes | None,
 ) -> requests.PreparedRequest:

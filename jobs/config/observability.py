@@ -9,7 +9,7 @@ _DSN = re.compile(r"https?://[^@/\s]+@[^@/:\s]+(?::([0-9]{1,5}))?(?:/[^\s?#]*)?/
 _LAST_PORT = 65535
 
 
-class ReportingSettings(BaseModel):
+class ObservabilitySettings(BaseModel):
     """The part of the settings for logs and Sentry."""
 
     model_config = ConfigDict(

@@ -7,16 +7,16 @@ import pytest
 
 from jobs.errors import TransferFailed
 from jobs.net import http_client
+from tests.harness.raw_server import RawServer
 from tests.unit.test_fetch import JPEG, Shelf, chunked, md5
-from tests.unit.test_web import Wire
 
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    wire = Wire()
-    with http_client.create_session(wire.origin) as session:
-        yield Shelf(wire, session, tmp_path)
-    wire.close()
+    server = RawServer()
+    with http_client.create_session(server.origin) as session:
+        yield Shelf(server, session, tmp_path)
+    server.close()
 
 
 @pytest.mark.parametrize("off_by", [-1, 1, 1000])

@@ -23,9 +23,9 @@ from jobs.errors import (
     UrlExpired,
 )
 from jobs.net import http_client
+from tests.harness.raw_server import RawServer
 from tests.sandbox.formats import JPEGS, MP4, WEBP
 from tests.sandbox.gradient import gradient
-from tests.unit.test_web import Wire
 from worker.download import Download, Limits, download
 
 JPEG = JPEGS[0]
@@ -46,8 +46,8 @@ def chunked(*chunks: bytes) -> bytes:
 class Shelf:
     """A delivery host and a directory for what it delivers."""
 
-    def __init__(self, wire: Wire, session: requests.Session, directory: Path) -> None:
-        self.wire, self.session = wire, session
+    def __init__(self, server: RawServer, session: requests.Session, directory: Path) -> None:
+        self.server, self.session = server, session
         self.path = directory / "staged"
         self.max_bytes = 10 * MEBIBYTE
 
@@ -63,12 +63,12 @@ class Shelf:
             peer.sendall(head.encode() + body)
             peer.shutdown(socket.SHUT_RDWR)
 
-        self.wire.answer = answer
+        self.server.answer = answer
 
     def fetch(self, seconds: float = 5.0) -> Download:
         address, allow = (
-            self.wire.address("/a?sig=b"),
-            HostPolicy(sandbox=self.wire.origin).validate_delivery_url,
+            self.server.address("/a?sig=b"),
+            HostPolicy(sandbox=self.server.origin).validate_delivery_url,
         )
         most = self.max_bytes
         return download(self.session, address, self.path, Limits(seconds, most), allow=allow)
@@ -81,10 +81,10 @@ class Shelf:
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    wire = Wire()
-    with http_client.create_session(wire.origin) as session:
-        yield Shelf(wire, session, tmp_path)
-    wire.close()
+    server = RawServer()
+    with http_client.create_session(server.origin) as session:
+        yield Shelf(server, session, tmp_path)
+    server.close()
 
 
 # What is whole.
@@ -180,7 +180,7 @@ def test_an_expired_url_is_dead(shelf: Shelf, status: int) -> None:
 def test_a_redirect_to_another_host_is_not_followed(shelf: Shelf, status: int) -> None:
     shelf.serves(b"", status=status, Location="http://127.0.0.1:1/")
     shelf.fails(TransferFailed, "a redirect is not followed")
-    assert len(shelf.wire.heads) == 1
+    assert len(shelf.server.heads) == 1
 
 
 def test_a_body_that_is_too_large_is_refused_by_its_length(shelf: Shelf) -> None:
@@ -277,7 +277,7 @@ def test_memory_stays_flat_however_large_the_body_is(shelf: Shelf) -> None:
             peer.sendall(block)
         peer.shutdown(socket.SHUT_RDWR)
 
-    shelf.wire.answer = answer
+    shelf.server.answer = answer
     shelf.max_bytes = 2**30
     tracemalloc.start()
     try:

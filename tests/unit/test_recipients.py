@@ -9,8 +9,8 @@ from jobs.bfl.hosts import HostPolicy
 from jobs.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import AddressScope, NotificationEndpoint, Origin, ParsedUrl, parse
+from tests.harness.raw_server import RawServer
 from tests.unit.test_vetted_address import Names
-from tests.unit.test_web import Wire
 
 ANYBODY = HostPolicy(notify_hosts=("*",))
 NAMED = HostPolicy(notify_hosts=("app.internal", "10.1.2.3", "[::1]"))
@@ -114,8 +114,8 @@ def test_the_operators_own_url_is_taken_as_it_is(url: str) -> None:
 
 
 @pytest.fixture
-def wire() -> Iterator[Wire]:
-    server = Wire()
+def server() -> Iterator[RawServer]:
+    server = RawServer()
     yield server
     server.close()
 
@@ -128,19 +128,19 @@ def reached(recipient: NotificationEndpoint) -> int:
         return int(response.status_code)
 
 
-def at(wire: Wire, host: str = "app.internal", scheme: str = "http") -> ParsedUrl:
-    return ParsedUrl(Origin(scheme, host, wire.port), "/told")
+def at(server: RawServer, host: str = "app.internal", scheme: str = "http") -> ParsedUrl:
+    return ParsedUrl(Origin(scheme, host, server.port), "/told")
 
 
 @pytest.mark.parametrize(
     "reach", [AddressScope.PRIVATE, AddressScope.PUBLIC_OR_PRIVATE, AddressScope.LOOPBACK]
 )
 def test_who_was_named_is_reached_at_the_address_that_was_vetted(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch, reach: AddressScope
+    server: RawServer, monkeypatch: pytest.MonkeyPatch, reach: AddressScope
 ) -> None:
     names = Names("app.internal", ["127.0.0.1"], ["192.0.2.1"])
     monkeypatch.setattr("socket.getaddrinfo", names)
-    assert reached(NotificationEndpoint(at(wire), reach)) == 200
+    assert reached(NotificationEndpoint(at(server), reach)) == 200
     assert names.asked == 1
 
 
@@ -148,44 +148,44 @@ def test_who_was_named_is_reached_at_the_address_that_was_vetted(
 @pytest.mark.parametrize("reach", AddressScope)
 @pytest.mark.parametrize("bad", METADATA)
 def test_no_setting_opens_what_is_neither_public_nor_private(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch, bad: str, reach: AddressScope, scheme: str
+    server: RawServer, monkeypatch: pytest.MonkeyPatch, bad: str, reach: AddressScope, scheme: str
 ) -> None:
     for addresses in ([bad], ["127.0.0.1", bad], [bad, "127.0.0.1"]):
         monkeypatch.setattr("socket.getaddrinfo", Names("app.internal", addresses))
         with pytest.raises(UrlRefused):
-            reached(NotificationEndpoint(at(wire, scheme=scheme), reach))
-    assert not wire.heads
+            reached(NotificationEndpoint(at(server, scheme=scheme), reach))
+    assert not server.heads
 
 
 @pytest.mark.parametrize(
     "address", ["10.0.0.1", "127.0.0.1", "192.168.1.1", "fd00::1", "100.64.0.1"]
 )
 def test_a_stranger_cannot_lead_us_inside(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch, address: str
+    server: RawServer, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setattr("socket.getaddrinfo", Names("app.example", [address]))
     with pytest.raises(UrlRefused):
-        reached(ANYBODY.notify_url_endpoint(f"https://app.example:{wire.port}/told"))
+        reached(ANYBODY.notify_url_endpoint(f"https://app.example:{server.port}/told"))
 
 
 def test_plain_http_to_a_named_host_never_leaves_for_the_internet(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch
+    server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socket.getaddrinfo", Names("app.internal", ["93.184.215.14"]))
     with pytest.raises(UrlRefused):
-        reached(NAMED.notify_url_endpoint(f"http://app.internal:{wire.port}/"))
+        reached(NAMED.notify_url_endpoint(f"http://app.internal:{server.port}/"))
 
 
-def test_trust_in_one_origin_is_no_trust_in_its_other_ports(wire: Wire) -> None:
+def test_trust_in_one_origin_is_no_trust_in_its_other_ports(server: RawServer) -> None:
     other = ParsedUrl(Origin("http", "127.0.0.1", 1), "/")
     recipient = NotificationEndpoint(other, AddressScope.PUBLIC_OR_PRIVATE)
     with (
         http_client.create_endpoint_session(recipient) as session,
         pytest.raises(TransferFailed),
-        http_client.send_request(session, at(wire, "127.0.0.1"), seconds=2),
+        http_client.send_request(session, at(server, "127.0.0.1"), seconds=2),
     ):
         pass
-    assert not wire.heads
+    assert not server.heads
 
 
 def test_only_a_few_addresses_of_a_name_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from jobs.errors import UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl
-from tests.unit.test_web import Wire
+from tests.harness.raw_server import RawServer
 
 PUBLIC = "93.184.215.14"
 
@@ -30,25 +30,25 @@ class Names:
 
 
 @pytest.fixture
-def wire() -> Iterator[Wire]:
-    server = Wire()
+def server() -> Iterator[RawServer]:
+    server = RawServer()
     yield server
     server.close()
 
 
 def test_a_name_is_not_resolved_again_after_it_was_vetted(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch
+    server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = Names("localhost", ["127.0.0.1"], ["192.0.2.1"])
     monkeypatch.setattr(socket, "getaddrinfo", names)
-    origin = Origin("http", "localhost", wire.port)
+    origin = Origin("http", "localhost", server.port)
     with (
         http_client.create_session(origin) as session,
         http_client.send_request(session, ParsedUrl(origin, "/"), seconds=2) as response,
     ):
         assert response.status_code == 200
     assert names.asked == 1
-    assert b"Host: localhost:%d\r\n" % wire.port in wire.heads[0]
+    assert b"Host: localhost:%d\r\n" % server.port in server.heads[0]
 
 
 @pytest.mark.parametrize("addresses", [[PUBLIC, "127.0.0.1"], ["127.0.0.1", PUBLIC]])
@@ -69,10 +69,10 @@ def test_one_bad_address_among_good_ones_spoils_a_name(
 
 
 def test_the_name_of_the_sandbox_may_only_lead_to_this_machine(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch
+    server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", Names("localhost", [PUBLIC]))
-    origin = Origin("http", "localhost", wire.port)
+    origin = Origin("http", "localhost", server.port)
     with (
         http_client.create_session(origin) as session,
         pytest.raises(UrlRefused),

@@ -3,8 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,82 +13,21 @@ from jobs.errors import TransferFailed, UrlRefused
 from jobs.net import http_client, watchdog
 from jobs.net.ip import is_public
 from jobs.net.urls import Origin, ParsedUrl
+from tests.harness.raw_server import RawServer
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-DRIP_SECONDS = 30.0  # a server that drips goes on for this long; no test may wait for it
 CUT_WITHIN_SECONDS = 10.0
-Answer = Callable[[socket.socket], None]
-
-
-class Wire:
-    """A server of raw sockets: it keeps every request head and answers as the test says."""
-
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.listener.getsockname()[1]
-        self.origin = Origin("http", "127.0.0.1", self.port)
-        self.heads: list[bytes] = []
-        self.answer: Answer = lambda peer: peer.sendall(OK)
-        self.closing = threading.Event()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def address(self, target: str = "/a") -> ParsedUrl:
-        return ParsedUrl(self.origin, target)
-
-    def get(self, session: requests.Session, target: str = "/a", seconds: float = 5.0) -> bytes:
-        with http_client.send_request(session, self.address(target), seconds=seconds) as response:
-            body: bytes = response.raw.read(decode_content=False)
-            return body
-
-    def close(self) -> None:
-        self.closing.set()
-        self.listener.close()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                peer, _ = self.listener.accept()
-                threading.Thread(target=self._talk, args=(peer,), daemon=True).start()
-
-    def _talk(self, peer: socket.socket) -> None:
-        with peer, suppress(OSError):
-            while head := self._head(peer):
-                self.heads.append(head)
-                self.answer(peer)
-
-    def _head(self, peer: socket.socket) -> bytes:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            piece = peer.recv(1)
-            if not piece:
-                return b""
-            head += piece
-        return head
-
-    def drip(self, peer: socket.socket, prefix: bytes, endless: bytes) -> None:
-        """Send `prefix`, then `endless` again and again, slowly."""
-        peer.sendall(prefix)
-        until = time.monotonic() + DRIP_SECONDS
-        while time.monotonic() < until and not self.closing.wait(0.05):
-            peer.sendall(endless)
-        peer.shutdown(socket.SHUT_RDWR)
-
-    def stall(self, peer: socket.socket) -> None:
-        """Say nothing for a long time, then hang up."""
-        self.closing.wait(DRIP_SECONDS)
-        peer.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
-def wire() -> Iterator[Wire]:
-    server = Wire()
+def server() -> Iterator[RawServer]:
+    server = RawServer()
     yield server
     server.close()
 
 
 @pytest.fixture
-def session(wire: Wire) -> Iterator[requests.Session]:
-    with http_client.create_session(wire.origin) as session:
+def session(server: RawServer) -> Iterator[requests.Session]:
+    with http_client.create_session(server.origin) as session:
         yield session
 
 
@@ -153,12 +91,12 @@ def test_a_name_that_leads_nowhere_is_a_failed_transfer(host: str) -> None:
 
 
 def test_plain_http_reaches_the_sandbox_and_nobody_else(
-    wire: Wire, session: requests.Session
+    server: RawServer, session: requests.Session
 ) -> None:
-    assert wire.get(session) == b"ok"
+    assert server.get(session) == b"ok"
     with http_client.create_session(None) as strict, pytest.raises(TransferFailed):
-        wire.get(strict)
-    assert len(wire.heads) == 1
+        server.get(strict)
+    assert len(server.heads) == 1
 
 
 # One request, as it was signed.
@@ -178,21 +116,21 @@ def test_plain_http_reaches_the_sandbox_and_nobody_else(
     ],
 )
 def test_the_query_goes_over_the_wire_byte_for_byte(
-    wire: Wire, session: requests.Session, target: str
+    server: RawServer, session: requests.Session, target: str
 ) -> None:
-    wire.get(session, target)
-    assert wire.heads[0].splitlines()[0] == f"GET {target} HTTP/1.1".encode()
+    server.get(session, target)
+    assert server.heads[0].splitlines()[0] == f"GET {target} HTTP/1.1".encode()
 
 
-def test_a_request_says_no_more_than_it_must(wire: Wire, session: requests.Session) -> None:
-    wire.get(session)
-    names = {line.partition(b":")[0].lower() for line in wire.heads[0].splitlines()[1:-1]}
+def test_a_request_says_no_more_than_it_must(server: RawServer, session: requests.Session) -> None:
+    server.get(session)
+    names = {line.partition(b":")[0].lower() for line in server.heads[0].splitlines()[1:-1]}
     assert names <= {b"host", b"user-agent", b"accept-encoding", b"connection"}
-    assert b"Accept-Encoding: identity\r\n" in wire.heads[0]
+    assert b"Accept-Encoding: identity\r\n" in server.heads[0]
 
 
 def test_neither_proxy_nor_netrc_of_the_environment_is_used(
-    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login user password canary\n")
@@ -203,53 +141,57 @@ def test_neither_proxy_nor_netrc_of_the_environment_is_used(
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
         monkeypatch.delenv("NO_PROXY", raising=False)
-        with http_client.create_session(wire.origin) as session:
-            assert wire.get(session) == b"ok"
+        with http_client.create_session(server.origin) as session:
+            assert server.get(session) == b"ok"
         with pytest.raises(TimeoutError):
             proxy.accept()
-    assert b"uthorization" not in wire.heads[0]
+    assert b"uthorization" not in server.heads[0]
 
 
-def test_a_cookie_is_not_brought_back(wire: Wire, session: requests.Session) -> None:
+def test_a_cookie_is_not_brought_back(server: RawServer, session: requests.Session) -> None:
     head = b"HTTP/1.1 200 OK\r\nSet-Cookie: canary=1; Path=/\r\nContent-Length: 2\r\n\r\nok"
-    wire.answer = lambda peer: peer.sendall(head)
-    wire.get(session)
-    wire.get(session)
-    assert len(wire.heads) == 2 and b"ookie" not in wire.heads[1]
+    server.answer = lambda peer: peer.sendall(head)
+    server.get(session)
+    server.get(session)
+    assert len(server.heads) == 2 and b"ookie" not in server.heads[1]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_handed_over_and_not_followed(
-    wire: Wire, session: requests.Session, status: int
+    server: RawServer, session: requests.Session, status: int
 ) -> None:
     elsewhere = b"HTTP/1.1 %d X\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n" % status
-    wire.answer = lambda peer: peer.sendall(elsewhere)
+    server.answer = lambda peer: peer.sendall(elsewhere)
     with http_client.send_request(
-        session, wire.address(), seconds=2, headers={"x-key": "k"}
+        session, server.address(), seconds=2, headers={"x-key": "k"}
     ) as response:
         assert response.status_code == status
-    assert len(wire.heads) == 1
+    assert len(server.heads) == 1
 
 
 # An end at the deadline.
 
 
-def cut_short(wire: Wire, session: requests.Session, seconds: float) -> float:
+def cut_short(server: RawServer, session: requests.Session, seconds: float) -> float:
     """How long it took until the transfer failed."""
     began = time.monotonic()
     with pytest.raises(TransferFailed, match="took too long"):
-        wire.get(session, seconds=seconds)
+        server.get(session, seconds=seconds)
     return time.monotonic() - began
 
 
-def test_a_dripped_head_is_cut_at_the_deadline(wire: Wire, session: requests.Session) -> None:
-    wire.answer = lambda peer: wire.drip(peer, b"HTTP/1.1 200 OK\r\nX: ", b"y")
-    assert 0.3 <= cut_short(wire, session, 0.3) < CUT_WITHIN_SECONDS
+def test_a_dripped_head_is_cut_at_the_deadline(
+    server: RawServer, session: requests.Session
+) -> None:
+    server.answer = lambda peer: server.drip(peer, b"HTTP/1.1 200 OK\r\nX: ", b"y")
+    assert 0.3 <= cut_short(server, session, 0.3) < CUT_WITHIN_SECONDS
 
 
-def test_a_head_cut_between_two_lines_is_no_answer(wire: Wire, session: requests.Session) -> None:
-    wire.answer = lambda peer: wire.drip(peer, b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")
-    assert cut_short(wire, session, 0.3) < CUT_WITHIN_SECONDS
+def test_a_head_cut_between_two_lines_is_no_answer(
+    server: RawServer, session: requests.Session
+) -> None:
+    server.answer = lambda peer: server.drip(peer, b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")
+    assert cut_short(server, session, 0.3) < CUT_WITHIN_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -262,40 +204,44 @@ def test_a_head_cut_between_two_lines_is_no_answer(wire: Wire, session: requests
     ids=["length", "no length", "chunked"],
 )
 def test_a_dripped_body_is_cut_at_the_deadline(
-    wire: Wire, session: requests.Session, head: bytes, piece: bytes
+    server: RawServer, session: requests.Session, head: bytes, piece: bytes
 ) -> None:
     start = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"
-    wire.answer = lambda peer: wire.drip(peer, start, piece)
-    assert 0.3 <= cut_short(wire, session, 0.3) < CUT_WITHIN_SECONDS
+    server.answer = lambda peer: server.drip(peer, start, piece)
+    assert 0.3 <= cut_short(server, session, 0.3) < CUT_WITHIN_SECONDS
 
 
-def test_a_silent_server_is_cut_at_the_deadline(wire: Wire, session: requests.Session) -> None:
-    wire.answer = wire.stall
-    assert cut_short(wire, session, 0.3) < CUT_WITHIN_SECONDS
+def test_a_silent_server_is_cut_at_the_deadline(
+    server: RawServer, session: requests.Session
+) -> None:
+    server.answer = server.stall
+    assert cut_short(server, session, 0.3) < CUT_WITHIN_SECONDS
 
 
 def test_a_deadline_that_is_over_leaves_no_time_at_all(
-    wire: Wire, session: requests.Session
+    server: RawServer, session: requests.Session
 ) -> None:
     start = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-    wire.answer = lambda peer: wire.drip(peer, start, b"x")
-    assert cut_short(wire, session, 0.0) < CUT_WITHIN_SECONDS
+    server.answer = lambda peer: server.drip(peer, start, b"x")
+    assert cut_short(server, session, 0.0) < CUT_WITHIN_SECONDS
 
 
-def test_another_thread_can_cut_a_transfer_short(wire: Wire, session: requests.Session) -> None:
+def test_another_thread_can_cut_a_transfer_short(
+    server: RawServer, session: requests.Session
+) -> None:
     start = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-    wire.answer = lambda peer: wire.drip(peer, start, b"x")
+    server.answer = lambda peer: server.drip(peer, start, b"x")
     own = threading.get_ident()
     threading.Timer(0.3, watchdog.abort_transfer, [own]).start()
     began = time.monotonic()
     with pytest.raises(TransferFailed):
-        wire.get(session, seconds=5)
+        server.get(session, seconds=5)
     assert time.monotonic() - began < CUT_WITHIN_SECONDS
 
 
-def test_a_failure_does_not_name_the_url(wire: Wire, session: requests.Session) -> None:
-    wire.answer = lambda peer: peer.sendall(b"garbage\r\n\r\n")
+def test_a_failure_does_not_name_the_url(server: RawServer, session: requests.Session) -> None:
+    server.answer = lambda peer: peer.sendall(b"garbage\r\n\r\n")
     with pytest.raises(TransferFailed) as caught:
-        wire.get(session, "/a?sig=canary")
-    assert "canary" not in str(caught.value) and str(wire.port) not in str(caught.value)
+        server.get(session, "/a?sig=canary")
+    assert "canary" not in str(caught.value) and str(server.port) not in str(caught.value)
     assert caught.value.__suppress_context__

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from jobs.config import settings
 from jobs.errors import InvalidSettings
 from jobs.services import prove_durability
-from jobs.storage.opening import verify_access
+from jobs.storage import verify_access
 
 GC_THRESHOLD = 10_000  # allocations minus deallocations before a collection
 

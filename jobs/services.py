@@ -16,8 +16,8 @@ from jobs.job import Job
 from jobs.net.urls import Origin, parse
 from jobs.signing import CallbackTokens, LinkSigner, MediaLink
 from jobs.standard_webhooks import Seal
+from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
-from jobs.storage.opening import open_storage
 from jobs.storage.providers import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
 from jobs.store import durability
 from jobs.store.batching import Batching

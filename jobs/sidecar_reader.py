@@ -15,15 +15,15 @@ from pydantic import (
 )
 
 from jobs.bfl.parsing import TASK_ID
-from jobs.errors import ForeignObject, InvalidReport
+from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.media_file import MediaFile, Role
 from jobs.net import strict_json
 from jobs.serializer import FORMAT
 from jobs.status import Source, Status
-from jobs.storage.base import (
+from jobs.storage.base import MediaStorage
+from jobs.storage.layout import (
     EXTENSIONS,
-    MediaStorage,
     ObjectKind,
     fencing_token_of,
     file_number_of,
@@ -146,8 +146,8 @@ def _read(body: bytes, key: str) -> Job:
     if len(body) > NOTE_MAX_BYTES:
         raise ForeignObject("it is too large")
     try:
-        note = _Note.model_validate(strict_json.loads(body))
-    except (InvalidReport, ValidationError) as error:
+        note = _Note.model_validate(strict_json.loads(body, ForeignObject))
+    except ValidationError as error:
         raise ForeignObject(_why(error)) from None
     job = _job(note)
     if key not in [sidecar_key(file.key) for file in job.media]:
@@ -179,9 +179,7 @@ def _described(media: MediaStorage, key: str) -> Job | None:
     return job if key in [file.key for file in job.kept] else None
 
 
-def _why(error: InvalidReport | ValidationError) -> str:
-    if isinstance(error, InvalidReport):
-        return "it is not strict JSON"
+def _why(error: ValidationError) -> str:
     first = error.errors(include_input=False, include_url=False)[0]
     return f"its {'.'.join(map(str, first['loc'])) or 'whole'} is not what Fluxkeep writes"
 

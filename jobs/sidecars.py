@@ -6,7 +6,8 @@ from functools import partial
 from jobs.job import Job
 from jobs.serializer import sidecar
 from jobs.status import Status
-from jobs.storage.base import MediaStorage, sidecar_key
+from jobs.storage.base import MediaStorage
+from jobs.storage.layout import sidecar_key
 from jobs.store.job_store import JobStore
 
 RACES_MAX = 10

@@ -16,7 +16,8 @@ from jobs.job import Job
 from jobs.media_file import MediaFile
 from jobs.serializer import file_name
 from jobs.signing import MediaLink
-from jobs.storage.base import EXTENSIONS, OPAQUE, MediaStorage, Verb
+from jobs.storage.base import MediaStorage, Verb
+from jobs.storage.layout import EXTENSIONS, OPAQUE
 from jobs.store.job_store import JobStore
 from receiver import cors, range_requests
 from receiver.auth import has_key

@@ -12,7 +12,8 @@ from jobs.errors import StorageError, StoreUnavailable, UnreadableRecord
 from jobs.job import Job
 from jobs.retention import Cutoffs, media_deleted
 from jobs.services import Services
-from jobs.storage.base import MediaStorage, companion_keys, job_id_of
+from jobs.storage.base import MediaStorage
+from jobs.storage.layout import companion_keys, job_id_of
 
 POLL_SECONDS = 5.0
 BATCH_PAUSE_SECONDS = 0.05

@@ -173,7 +173,7 @@ class Dispatcher:
         """Try again after an unexpected error; its text is not logged, it may hold secrets."""
         kind = type(error).__name__
         log.error("job %s: unexpected %s", claim.job.id, kind)
-        unsent = not watchdog.current.get(watchdog.Wire()).sent
+        unsent = not watchdog.current.get(watchdog.Connections()).is_sent
         with suppress(ClaimLost, StoreUnavailable):
             if claim.job.status is Status.QUEUED and unsent:
                 submit.requeue_unsent(self._services, claim, kind)

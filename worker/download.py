@@ -15,8 +15,8 @@ from jobs.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpired, Url
 from jobs.media_file import Role
 from jobs.net import http_client
 from jobs.net.urls import ParsedUrl
-from jobs.storage.base import OPAQUE
 from jobs.storage.errors import translate_errors
+from jobs.storage.layout import OPAQUE
 from worker.formats import sniff
 
 CHUNK_BYTES = 256 * 1024

@@ -6,7 +6,7 @@ from dataclasses import replace
 from jobs import ingest
 from jobs.bfl import parsing
 from jobs.bfl.client import Answer
-from jobs.errors import BflUnavailable, InvalidReport, StoreUnavailable
+from jobs.errors import BadRequest, BflUnavailable, StoreUnavailable
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.report import Report
@@ -110,19 +110,13 @@ def _parse_answer(answer: Answer, job: Job) -> Report | None:
 def _is_final(body: bytes) -> bool:
     """Whether an error response is a final report: BFL reports some failed tasks with a 503."""
     try:
-        message = strict_json.loads(body)
-    except InvalidReport:
+        return parsing.is_final(strict_json.load_object(body))
+    except BadRequest:
         return False
-    return isinstance(message, dict) and parsing.is_final(message)
 
 
 def _parse_body(body: bytes, job: Job) -> Report | None:
-    try:
-        message = strict_json.loads(body)
-    except InvalidReport:
-        raise BflUnavailable("BFL's answer is not JSON") from None
-    if not isinstance(message, dict):
-        raise BflUnavailable("BFL's answer is not an object")
+    message = strict_json.load_object(body, BflUnavailable)
     if message.get("id") not in (None, job.task_id):
         raise BflUnavailable("BFL answered for another task")
     if parsing.is_not_found(message):

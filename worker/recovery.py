@@ -8,7 +8,8 @@ from jobs.job import Job
 from jobs.media_file import MediaFile
 from jobs.services import Services
 from jobs.status import Status
-from jobs.storage.base import MediaStorage, ObjectKind, fencing_token_of, file_number_of, kind_of
+from jobs.storage.base import MediaStorage
+from jobs.storage.layout import ObjectKind, fencing_token_of, file_number_of, kind_of
 
 
 def find_files(media: MediaStorage, job: Job) -> dict[int, MediaFile]:

@@ -30,7 +30,7 @@ from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl
 from jobs.services import Services
 from jobs.status import ReportKind, Status
-from jobs.storage.base import object_key, sidecar_key
+from jobs.storage.layout import object_key, sidecar_key
 from jobs.store.counters import LIFE_LEFT, TIME_TO_STORED
 from jobs.store.results import NO_COUNTS
 from jobs.timeline import EventCode

@@ -12,7 +12,7 @@ from jobs.config import settings
 from jobs.errors import FluxkeepError
 from jobs.observability import setup
 from jobs.services import Services, for_background
-from jobs.storage.opening import verify_access
+from jobs.storage import verify_access
 
 INTERPRETER_HUNG_SECONDS = 120.0
 WATCHDOG_RENEWALS = 12  # within that time

@@ -15,7 +15,7 @@ from jobs.errors import StorageError, UnreadableRecord
 from jobs.job import Job
 from jobs.media_file import MediaFile
 from jobs.services import Services
-from jobs.storage.base import thumbnail_key
+from jobs.storage.layout import thumbnail_key
 from worker.formats import image
 
 CONTENT_TYPE = "image/webp"

@@ -9,13 +9,12 @@ from typing import NamedTuple
 from jobs.errors import UnknownHost, UrlRefused
 from jobs.net.ip import is_internal_host
 from jobs.net.urls import (
-    LOOPBACK_HOSTS,
     AddressScope,
     NotificationEndpoint,
     Origin,
     ParsedUrl,
     is_public_name,
-    matches,
+    matches_host_pattern,
     parse,
     parse_origin,
 )
@@ -69,7 +68,9 @@ class HostPolicy(NamedTuple):
 
     def _is_named_by_operator(self, origin: Origin) -> bool:
         https = origin[::2] == ("https", 443)
-        return https and any(matches(host, origin.host) for host in self.delivery_hosts)
+        return https and any(
+            matches_host_pattern(host, origin.host) for host in self.delivery_hosts
+        )
 
     def client_webhook_endpoint(self, url: str) -> NotificationEndpoint:
         """Where somebody else's webhook is. Raises RefusedUrl unless it is https and may be public.
@@ -77,7 +78,7 @@ class HostPolicy(NamedTuple):
         Beside a sandbox, which is only there to develop with, plain http on loopback is fine.
         """
         address = parse(url)
-        inside = self.sandbox is not None and address.origin.host.strip("[]") in LOOPBACK_HOSTS
+        inside = self.sandbox is not None and address.origin.is_loopback
         if address.origin.scheme == "http" and inside:
             return NotificationEndpoint(address, AddressScope.LOOPBACK)
         if address.origin.scheme != "https":

@@ -64,9 +64,7 @@ CALLBACK: dict[str, Any] = {
 
 def parse_callback(body: bytes) -> Report:
     """The report in a callback's body. Raises BadReport."""
-    message = strict_json.loads(body)
-    if not isinstance(message, dict):
-        raise InvalidReport("the body is not an object")
+    message = strict_json.load_object(body, InvalidReport)
     return parse_report(message, task_id(message), Source.CALLBACK)
 
 
@@ -168,8 +166,7 @@ def _word(value: Any) -> str:
 
 def credits_left(body: bytes) -> float:
     """What is left by the answer to `GET /v1/credits`. Raises BadReport."""
-    message = strict_json.loads(body)
-    left = number(message.get("credits")) if isinstance(message, dict) else None
+    left = number(strict_json.load_object(body, InvalidReport).get("credits"))
     if left is None:
         raise InvalidReport("the answer names no credits")
     return left

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from jobs.bfl import parsing
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.signed_urls import strip_signatures_in
-from jobs.errors import ErrorCode, InvalidReport, UrlRefused
+from jobs.errors import BadRequest, ErrorCode, InvalidReport, UrlRefused
 from jobs.net import strict_json
 from jobs.report import Failure, Taken
 
@@ -71,9 +71,7 @@ def parse_accepted(answer: bytes) -> Taken:
 
     With a webhook OpenAPI allows an answer without `polling_url`; the numbers may be null.
     """
-    message = strict_json.loads(answer)
-    if not isinstance(message, dict):
-        raise InvalidReport("the answer is not an object")
+    message = strict_json.load_object(answer, InvalidReport)
     url = message.get("polling_url")
     return Taken(
         task_id=parsing.task_id(message),
@@ -130,10 +128,9 @@ def _without_input(complaint: Any) -> Any:
 
 def _object(answer: bytes) -> dict[str, Any]:
     try:
-        message = strict_json.loads(answer)
-    except InvalidReport:
+        return strict_json.load_object(answer)
+    except BadRequest:
         return {}
-    return message if isinstance(message, dict) else {}
 
 
 def _complaints(message: Mapping[str, Any]) -> list[Any]:

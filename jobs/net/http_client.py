@@ -1,8 +1,8 @@
-"""HTTP client against SSRF: requests go to vetted addresses only and end at a deadline.
+"""HTTP client with SSRF protection and a total deadline for each request.
 
-Each name is resolved once and connected to by the address that was vetted, while TLS still checks
-the name. No proxy, netrc, cookie or content encoding is used; redirects are followed by
-`get_following_redirects` alone, through an allow-list.
+Each host name is resolved once; the connection goes to an address that was checked, while TLS
+still verifies the name. No proxy, netrc, cookie or content encoding is used. Only
+`get_following_redirects` follows redirects, and each of them must be allowed.
 """
 
 import ipaddress
@@ -26,19 +26,19 @@ from jobs.errors import ConnectionFailed, TransferFailed, UrlRefused
 from jobs.net import watchdog
 from jobs.net.ip import is_private, is_public
 from jobs.net.urls import AddressScope, NotificationEndpoint, Origin, ParsedUrl
-from jobs.net.watchdog import Watchdog, Wire
+from jobs.net.watchdog import Connections, Watchdog
 
 CONNECT_SECONDS = 5.0
-ADDRESSES_TRIED_MAX = 4  # a name may have any number, and each may be silent
-SILENCE_SECONDS = 15.0  # a connection that says nothing for so long is dead
-LEAST_SECONDS = 0.1
+ADDRESSES_TRIED_MAX = 4  # a name may have many, and each may be silent
+READ_TIMEOUT_SECONDS = 15.0
+DEADLINE_MIN_SECONDS = 0.1
 REDIRECTS_MAX = 3
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
 _target: ContextVar[str] = ContextVar("target", default="")
 
 
-_WITHIN: dict[AddressScope, Callable[[str], bool]] = {
+_ADDRESS_CHECKS: dict[AddressScope, Callable[[str], bool]] = {
     AddressScope.PUBLIC: is_public,
     AddressScope.LOOPBACK: lambda text: ipaddress.ip_address(text).is_loopback,
     AddressScope.PRIVATE: is_private,
@@ -46,27 +46,26 @@ _WITHIN: dict[AddressScope, Callable[[str], bool]] = {
 }
 
 
-def _vetted(host: str, port: int, reach: AddressScope) -> list[tuple[Any, ...]]:
-    """The socket addresses of a host. Raises RefusedUrl if a single one of them is bad."""
+def _resolve(host: str, port: int, scope: AddressScope) -> list[tuple[Any, ...]]:
+    """Resolve a host to socket addresses. Raises UrlRefused unless all are in the scope."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:
-        raise OSError("no name can look like this") from None
+        raise OSError("the host name is malformed") from None
     for *_, where in found:
-        good = _WITHIN[reach](str(where[0]))
-        if not good:
-            kind = "near" if reach is AddressScope.PRIVATE else "public"
-            raise UrlRefused(f"the host's name leads to an address that is not {kind}")
+        if not _ADDRESS_CHECKS[scope](str(where[0])):
+            kind = "private" if scope is AddressScope.PRIVATE else "public"
+            raise UrlRefused(f"the host resolves to an address that is not {kind}")
     return [where for *_, where in found][:ADDRESSES_TRIED_MAX]
 
 
-class _Vetted(HTTPConnection):
-    reach = AddressScope.PUBLIC
+class _Connection(HTTPConnection):
+    scope = AddressScope.PUBLIC
 
     def _new_conn(self) -> socket.socket:
         host = self._dns_host.strip("[]")
         error: OSError = OSError("the name has no address")
-        for where in _vetted(host, self.port, self.reach):
+        for where in _resolve(host, self.port, self.scope):
             try:
                 return socket.create_connection(where[:2], CONNECT_SECONDS)
             except OSError as failure:
@@ -74,7 +73,7 @@ class _Vetted(HTTPConnection):
         raise error
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
-        # urllib3 would write percent-encodings its own way; a signature is over the bytes as given.
+        # urllib3 would normalize percent-encodings; a signature covers the bytes as given.
         super().putrequest(method, _target.get() or url, *args, **options)
 
     def connect(self) -> None:
@@ -82,24 +81,24 @@ class _Vetted(HTTPConnection):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, data: Any) -> None:
-        """A request that never left can be sent again; from here on that is not certain."""
+        """Record that bytes left: a request that was never sent is safe to repeat."""
         if self.sock is None:
             self.connect()
-        wire = watchdog.current.get()
-        wire.add(self.sock)
-        wire.sent = True
+        connections = watchdog.current.get()
+        connections.add(self.sock)
+        connections.is_sent = True
         super().send(data)
 
 
-class _VettedTls(_Vetted, HTTPSConnection):
+class _TlsConnection(_Connection, HTTPSConnection):
     pass
 
 
 @cache
-def _pools(reach: AddressScope) -> dict[str, type[HTTPConnectionPool]]:
-    """Pools by scheme, none of whose connections leads out of reach."""
-    plain = type("_Plain", (_Vetted,), {"reach": reach})
-    tls = type("_Tls", (_VettedTls,), {"reach": reach})
+def _pools(scope: AddressScope) -> dict[str, type[HTTPConnectionPool]]:
+    """Pools by scheme, none of whose connections leads out of scope."""
+    plain = type("_Plain", (_Connection,), {"scope": scope})
+    tls = type("_Tls", (_TlsConnection,), {"scope": scope})
     return {
         "http": type("_PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
         "https": type("_TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
@@ -107,29 +106,29 @@ def _pools(reach: AddressScope) -> dict[str, type[HTTPConnectionPool]]:
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, reach: AddressScope) -> None:
-        self._reach = reach
+    def __init__(self, scope: AddressScope) -> None:
+        self._scope = scope
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._reach)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._scope)
 
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """There is none: requests would read the whole body only to look where it leads."""
+        """Follow none: requests would read the whole body of a redirect first."""
 
 
-def create_endpoint_session(recipient: NotificationEndpoint) -> requests.Session:
-    """A session that can reach public https, and one origin as far as it was trusted."""
+def create_endpoint_session(endpoint: NotificationEndpoint) -> requests.Session:
+    """Create a session for public https, and for an endpoint's origin within its scope."""
     session = create_session(None)
-    session.mount(f"{recipient.address.origin}/", _Adapter(recipient.reach))
+    session.mount(f"{endpoint.url.origin}/", _Adapter(endpoint.scope))
     return session
 
 
 def create_session(sandbox: Origin | None) -> requests.Session:
-    """A session that can reach https, and plain http only on the sandbox's own origin."""
+    """Create a session for public https, and for plain http to the sandbox's origin."""
     session = _Session()
     session.trust_env = False
     session.adapters.clear()
@@ -145,69 +144,71 @@ def create_session(sandbox: Origin | None) -> requests.Session:
 @contextmanager
 def send_request(
     session: requests.Session,
-    address: ParsedUrl,
+    url: ParsedUrl,
     *,
     seconds: float,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
 ) -> Iterator[requests.Response]:
-    """GET an address, or POST a body to it, and hand over the streaming answer.
+    """GET a URL, or POST a body to it; yield the streaming response.
 
-    All of it must end within `seconds`. Raises NotSent when no request has left, TransferFailed
-    for whatever else goes wrong on the wire, RefusedUrl for a bad address.
+    Everything must end within `seconds`. Raises ConnectionFailed if no request was sent,
+    TransferFailed for any other network error, UrlRefused for an address out of scope.
     """
-    wire = Wire()
-    dog = Watchdog(wire, seconds)
-    _target.set(address.target)
-    watchdog.current.set(wire)
+    connections = Connections()
+    deadline = Watchdog(connections, seconds)
+    _target.set(url.target)
+    watchdog.current.set(connections)
     try:
-        with dog, session.send(_request(session, address, headers, body), **_OPTIONS) as response:
+        with deadline, session.send(_request(session, url, headers, body), **_OPTIONS) as response:
             yield response
     except (requests.RequestException, HTTPError, OSError) as error:
-        # The error's text can hold the URL; its type is all that may be told.
-        kind = TransferFailed if wire.sent else ConnectionFailed
+        # The error's text can hold the URL, so that only its type is named.
+        kind = TransferFailed if connections.is_sent else ConnectionFailed
         raise kind(f"the connection failed: {type(error).__name__}") from None
     finally:
-        # A cut body can look like a short file or a whole one; the cut is what happened.
-        if dog.reason:
-            raise (TransferFailed if wire.sent else ConnectionFailed)(dog.reason) from None
+        # A body that was cut off can look complete: report the deadline instead.
+        if deadline.reason:
+            raise (TransferFailed if connections.is_sent else ConnectionFailed)(
+                deadline.reason
+            ) from None
 
 
 @contextmanager
 def get_following_redirects(
     session: requests.Session,
-    address: ParsedUrl,
+    url: ParsedUrl,
     *,
     seconds: float,
     allow: Callable[[str], ParsedUrl],
-    headers: Callable[[ParsedUrl], Mapping[str, str]] = lambda _address: {},
+    headers: Callable[[ParsedUrl], Mapping[str, str]] = lambda _url: {},
 ) -> Iterator[requests.Response]:
-    """GET an address through at most REDIRECTS_MAX redirects and hand over the streaming answer.
+    """GET a URL through at most REDIRECTS_MAX redirects; yield the streaming response.
 
-    `allow` vets each hop as it would vet a first URL, and `headers` are made for each address.
-    Raises TransferFailed for a hop that is refused, otherwise as `send_request` does.
+    `allow` validates the URL of each redirect, `headers` builds the headers for each URL.
+    Raises TransferFailed for a redirect that is refused, otherwise as `send_request`.
     """
     until = time.monotonic() + seconds
     for _ in range(REDIRECTS_MAX + 1):
-        left = max(until - time.monotonic(), LEAST_SECONDS)
-        with send_request(session, address, seconds=left, headers=headers(address)) as response:
-            if response.status_code not in _REDIRECTS:
+        left = max(until - time.monotonic(), DEADLINE_MIN_SECONDS)
+        with send_request(session, url, seconds=left, headers=headers(url)) as response:
+            if response.status_code not in _REDIRECT_STATUSES:
                 yield response
                 return
-            address = _next_hop(address, response.headers.get("Location", ""), allow)
+            url = _next_hop(url, response.headers.get("Location", ""), allow)
     raise TransferFailed(f"there are more than {REDIRECTS_MAX} redirects")
 
 
-def _next_hop(address: ParsedUrl, location: str, allow: Callable[[str], ParsedUrl]) -> ParsedUrl:
+def _next_hop(url: ParsedUrl, location: str, allow: Callable[[str], ParsedUrl]) -> ParsedUrl:
     try:
-        # Taken byte for byte when it is whole; whatever comes out of a join is vetted as well.
-        whole = location.startswith(("https://", "http://"))
-        url = location if whole else urljoin(str(address), location)
-        found = allow(url.partition("#")[0])
+        # An absolute URL stays byte for byte as it came.
+        is_absolute = location.startswith(("https://", "http://"))
+        target = location if is_absolute else urljoin(str(url), location)
+        found = allow(target.partition("#")[0])
     except (UrlRefused, ValueError) as error:
-        why = str(error) if isinstance(error, UrlRefused) else "it is no URL"
+        why = str(error) if isinstance(error, UrlRefused) else "it is not a URL"
         raise TransferFailed(f"a redirect is not followed: {why}") from None
-    if (address.origin.scheme, found.origin.scheme) == ("https", "http"):
+    if (url.origin.scheme, found.origin.scheme) == ("https", "http"):
         raise TransferFailed("a redirect is not followed: it leads from https to http")
     return found
 
@@ -215,16 +216,16 @@ def _next_hop(address: ParsedUrl, location: str, allow: Callable[[str], ParsedUr
 _OPTIONS: dict[str, Any] = {
     "stream": True,
     "allow_redirects": False,
-    "timeout": (CONNECT_SECONDS, SILENCE_SECONDS),
+    "timeout": (CONNECT_SECONDS, READ_TIMEOUT_SECONDS),
 }
 
 
 def _request(
     session: requests.Session,
-    address: ParsedUrl,
+    url: ParsedUrl,
     headers: Mapping[str, str] | None,
     body: bytes | None,
 ) -> requests.PreparedRequest:
     method = "GET" if body is None else "POST"
-    asked = requests.Request(method, str(address), headers=headers, data=body)
-    return session.prepare_request(asked)
+    prepared = requests.Request(method, str(url), headers=headers, data=body)
+    return session.prepare_request(prepared)

@@ -1,9 +1,9 @@
-"""Classification of IP addresses: public, near (private networks), or neither."""
+"""Classification of IP addresses and hosts: public, private, loopback."""
 
 import ipaddress
 
-# Called global by `ipaddress` of one Python or another, but special by IANA's registries:
-# protocol assignments, translations that lead back inside, and Azure's platform address.
+# Global for `ipaddress` of some Python versions, but special in IANA's registries: protocol
+# assignments, translations to private networks, and Azure's platform address.
 _SPECIAL = tuple(
     map(
         ipaddress.ip_network,
@@ -25,10 +25,10 @@ _SPECIAL = tuple(
     )
 )
 
-_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # IANA has given out nothing beside it
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # IANA has assigned nothing else
 
-# Where an operator's own machines are; link-local addresses are not among them on purpose.
-_NEAR = tuple(
+# Excludes link-local addresses, where clouds serve machine credentials.
+_PRIVATE = tuple(
     map(
         ipaddress.ip_network,
         (
@@ -45,7 +45,7 @@ _NEAR = tuple(
 
 
 def is_public(text: str) -> bool:
-    """Whether an address belongs to the open internet and to nothing closer."""
+    """Whether an address is reachable on the internet and not special in any way."""
     address = _unmapped(text)
     if address.is_multicast or address.is_reserved or not address.is_global:
         return False
@@ -55,8 +55,8 @@ def is_public(text: str) -> bool:
 
 
 def is_private(text: str) -> bool:
-    """Whether an address belongs to a private network or to this machine."""
-    return any(_unmapped(text) in network for network in _NEAR)
+    """Whether an address belongs to a private network or this machine."""
+    return any(_unmapped(text) in network for network in _PRIVATE)
 
 
 def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -66,10 +66,19 @@ def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 def is_internal_host(host: str) -> bool:
-    """Whether a URL's host says already, before it is resolved, that it is no public one."""
+    """Whether a URL's host cannot be public, which needs no DNS to be known."""
     name = host.strip("[]").rstrip(".")
     try:
         return not is_public(name)
     except ValueError:
         last = name.rpartition(".")[2]
         return last == "localhost" or last.isdigit()  # 127.1 and 2130706433 are addresses, too
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a URL's host is `localhost` or a loopback address."""
+    name = host.strip("[]")
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,32 +1,40 @@
-"""JSON as RFC 8259 means it: nothing of what `json.loads` is lenient about, and nothing endless."""
+"""Strict JSON parser (RFC 8259): no duplicate names, no NaN, bounded depth and size."""
 
 import json
 import math
 import re
 from typing import Any
 
-from jobs.errors import InvalidReport
+from jobs.errors import BadRequest, FluxkeepError
 
 DEPTH_MAX = 32
-VALUES_MAX = 100_000  # ten million take half a minute to parse, and nobody else is served
+VALUES_MAX = 100_000  # ten million take half a minute to parse and block every other request
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def loads(body: bytes) -> Any:
-    """The value in a body. Raises BadReport."""
+def loads(body: bytes, error: type[FluxkeepError] = BadRequest) -> Any:
+    """Parse a body. Raises `error`."""
     try:
         if sum(map(body.count, (b",", b"[", b"{"))) > VALUES_MAX:
-            raise InvalidReport("the body holds too many values")
-        # Strict UTF-8 first: json.loads would take UTF-16, UTF-32 and a byte order mark.
+            raise error("the body holds too many values")
+        # json.loads would also accept UTF-16, UTF-32 and a byte order mark.
         text = body.decode("utf-8")
         value = _STRICT.decode(text)
         if _SURROGATE.search(text):
-            json.dumps(value, ensure_ascii=False).encode()  # a lone one cannot be encoded
+            json.dumps(value, ensure_ascii=False).encode()  # fails for a lone surrogate
     except (ValueError, RecursionError):
-        raise InvalidReport("the body is not strict JSON") from None
+        raise error("the body is not strict JSON") from None
     if not _is_shallow(value, DEPTH_MAX):
-        raise InvalidReport("the body is nested too deeply")
+        raise error("the body is nested too deeply")
+    return value
+
+
+def load_object(body: bytes, error: type[FluxkeepError] = BadRequest) -> dict[str, Any]:
+    """Parse a body that is a JSON object. Raises `error`."""
+    value = loads(body, error)
+    if not isinstance(value, dict):
+        raise error("the body is not a JSON object")
     return value
 
 
@@ -37,7 +45,7 @@ def _is_shallow(value: Any, levels: int) -> bool:
     return levels > 0 and all(_is_shallow(child, levels - 1) for child in children)
 
 
-def _refuse(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise ValueError(constant)
 
 
@@ -55,4 +63,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-_STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique)
+_STRICT = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique
+)

@@ -1,14 +1,13 @@
-"""URLs: one strict parser, and the vocabulary of what may be connected to."""
+"""Strict URL parser, host names and the scopes of addresses to connect to."""
 
-import ipaddress
 import re
 from enum import Enum, auto
 from typing import NamedTuple
 
 from jobs.errors import UrlRefused
+from jobs.net.ip import is_loopback_host
 
 URL_MAX_CHARS = 4096
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 PORT_MAX = 65535
 # Printable ASCII without what parsers disagree about: userinfo, backslash, quotes, fragments.
 _URL = re.compile(
@@ -27,7 +26,7 @@ _PORTS = {"https": 443, "http": 80}
 
 
 class Origin(NamedTuple):
-    """Scheme, host and port: the part of a URL that decides who hears us."""
+    """Scheme, host and port of a URL; an IPv6 host is in brackets."""
 
     scheme: str
     host: str
@@ -37,9 +36,13 @@ class Origin(NamedTuple):
         port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{self.host}{port}"
 
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback_host(self.host)
+
 
 class ParsedUrl(NamedTuple):
-    """A parsed URL: its origin, and path and query byte-exact."""
+    """A URL's origin, and its path and query byte for byte (`target`)."""
 
     origin: Origin
     target: str
@@ -53,7 +56,7 @@ class ParsedUrl(NamedTuple):
 
 
 def parse(url: str) -> ParsedUrl:
-    """Take a URL apart in the one way every parser agrees on. Raises RefusedUrl."""
+    """Parse a URL that all parsers read alike. Raises UrlRefused."""
     found = _URL.fullmatch(url) if len(url) <= URL_MAX_CHARS else None
     if found is None or _DOTS.search(found[4].partition("?")[0]):
         raise UrlRefused("the URL is not in plain form")
@@ -65,19 +68,19 @@ def parse(url: str) -> ParsedUrl:
 
 
 class AddressScope(Enum):
-    """Which addresses the name of a host may lead to."""
+    """Addresses that the name of a host may resolve to."""
 
     PUBLIC = auto()
     LOOPBACK = auto()
-    PRIVATE = auto()  # private networks and this machine, but never a cloud's metadata service
-    PUBLIC_OR_PRIVATE = auto()  # either, as its operator named the host
+    PRIVATE = auto()  # includes this machine, never a cloud's metadata service
+    PUBLIC_OR_PRIVATE = auto()  # for hosts that the operator named
 
 
 class NotificationEndpoint(NamedTuple):
-    """Where a job's end is told, and how far away that may be."""
+    """A URL to notify, and the scope of addresses that it may resolve to."""
 
-    address: ParsedUrl
-    reach: AddressScope
+    url: ParsedUrl
+    scope: AddressScope
 
 
 def is_public_name(host: str) -> bool:
@@ -86,19 +89,19 @@ def is_public_name(host: str) -> bool:
 
 
 def is_host_pattern(text: str) -> bool:
-    """Whether this names a host, or many with `*` for whole labels before the last two."""
+    """Whether a text is a host name; `*` may replace whole labels before the last two."""
     return _HOST_PATTERN.fullmatch(text) is not None
 
 
-def matches(pattern: str, host: str) -> bool:
-    """Whether a host has as many labels as the pattern, each the same or any."""
-    wanted, labels = pattern.split("."), host.split(".")
-    pairs = zip(wanted, labels, strict=False)
-    return len(wanted) == len(labels) and all(one in (ANY_LABEL, other) for one, other in pairs)
+def matches_host_pattern(pattern: str, host: str) -> bool:
+    """Whether a host has the labels of a pattern, where `*` is any label."""
+    expected, labels = pattern.split("."), host.split(".")
+    pairs = zip(expected, labels, strict=False)
+    return len(expected) == len(labels) and all(one in (ANY_LABEL, other) for one, other in pairs)
 
 
 def is_host(text: str) -> bool:
-    """Whether this is how a URL would name a host, and nothing beside it."""
+    """Whether a text is exactly the host of a URL."""
     try:
         return parse(f"https://{text}/").origin == Origin("https", text, _PORTS["https"])
     except UrlRefused:
@@ -106,26 +109,19 @@ def is_host(text: str) -> bool:
 
 
 def parse_loopback_origin(url: str) -> Origin:
-    """The origin of a sandbox. Raises ValueError unless it is plain http on loopback."""
-    address = parse_origin(url)
-    host = address.host.strip("[]")
-    if address.scheme != "http" or not (host == "localhost" or _is_loopback(host)):
+    """Parse the origin of a sandbox. Raises ValueError unless it is plain http on loopback."""
+    origin = parse_origin(url)
+    if origin.scheme != "http" or not origin.is_loopback:
         raise ValueError("must be an http URL on a loopback address")
-    return address
+    return origin
 
 
 def parse_origin(url: str) -> Origin:
+    """Parse a URL without path and query, `/v1` aside. Raises ValueError."""
     try:
-        address = parse(url.removesuffix("/").removesuffix("/v1"))
+        parsed = parse(url.removesuffix("/").removesuffix("/v1"))
     except UrlRefused as error:
         raise ValueError(str(error)) from None
-    if address.target != "/":
+    if parsed.target != "/":
         raise ValueError("must be a URL without path or query")
-    return address.origin
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return parsed.origin

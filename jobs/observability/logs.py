@@ -8,8 +8,8 @@ import logging
 import os
 import re
 import sys
-from datetime import UTC, datetime
 
+from jobs import serializer
 from jobs.config.settings import Settings
 from jobs.observability.redaction import Redaction
 
@@ -68,7 +68,7 @@ class Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         job, message = _parted(record)
         event = {
-            "time": _time(record.created),
+            "time": serializer.time(record.created),
             "level": record.levelname.lower(),
             "process": self._process,
             "pid": os.getpid(),
@@ -89,12 +89,6 @@ def _parted(record: logging.LogRecord) -> tuple[str | None, str]:
         job, _, said = message.removeprefix("job ").partition(": ")
         return job, said
     return None, message
-
-
-def _time(seconds: float) -> str:
-    """RFC 3339, in UTC."""
-    at = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    return at.replace("+00:00", "Z")
 
 
 def _one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Media in a bucket: uploaded from the local disk straight to their names, visible once whole."""
+"""Media in a bucket: uploaded from the local disk to their final keys."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -10,30 +10,22 @@ import obstore
 from obstore.exceptions import GenericError
 
 from jobs.storage import staging
-from jobs.storage.base import (
-    OPAQUE,
-    ListedObject,
-    MediaStorage,
-    Verb,
-    content_type_of,
-    job_id_of,
-    job_key_prefix,
-    kind_of,
-)
+from jobs.storage.base import ListedObject, MediaStorage, Verb
 from jobs.storage.errors import is_missing_bucket, translate_errors
+from jobs.storage.layout import OPAQUE, content_type_of, job_id_of, job_key_prefix, kind_of
 from jobs.storage.providers import Provider
 
-WHOLE_BYTES = 8 * 2**20  # up to here one request carries it all
-PART_BYTES = 5 * 2**20  # the least that S3 takes as a part
-PARTS_AT_ONCE = 2
+SINGLE_UPLOAD_MAX_BYTES = 8 * 2**20
+PART_BYTES = 5 * 2**20  # the least that S3 accepts
+PARALLEL_PARTS = 2
 CHUNK_BYTES = 256 * 1024
-PAGE = 1000
-_NOT_PARTIAL = "non-partial response when range requested"  # as rclone does: 200 and not 206
+PAGE_SIZE = 1000
+_NOT_PARTIAL = "non-partial response when range requested"  # rclone answers 200 instead of 206
 _SIGNING = frozenset({"s3", "gs", "az"})
 
 
 class BucketStorage(MediaStorage):
-    """Objects of S3, Google Cloud Storage, Azure, or of this process's memory."""
+    """A bucket of S3, Google Cloud Storage or Azure, or this process's memory."""
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
@@ -44,21 +36,21 @@ class BucketStorage(MediaStorage):
         return staging.staged(job_id)
 
     def publish(self, staged: Path, key: str, name: str = "") -> None:
-        """Upload small files in one request, large ones in parts that the bucket puts together."""
+        """Upload a small file in one request, a large one as a multipart upload."""
         headers = _headers(key, name)
         with translate_errors():
-            if staged.stat().st_size <= WHOLE_BYTES:
+            if staged.stat().st_size <= SINGLE_UPLOAD_MAX_BYTES:
                 body = staged.read_bytes()
                 obstore.put(self._objects, key, body, attributes=headers, use_multipart=False)
                 return
             obstore.put(
                 self._objects,
                 key,
-                _pieces(staged),
+                _chunks(staged),
                 attributes=headers,
                 use_multipart=True,
                 chunk_size=PART_BYTES,
-                max_concurrency=PARTS_AT_ONCE,
+                max_concurrency=PARALLEL_PARTS,
             )
 
     def write(self, key: str, body: bytes) -> None:
@@ -85,23 +77,23 @@ class BucketStorage(MediaStorage):
             except GenericError as error:
                 if _NOT_PARTIAL not in str(error):
                     raise
-                yield from cut(self.read(key), start, stop)
+                yield from cut_range(self.read(key), start, stop)
             else:
                 yield from got.stream(min_chunk_size=CHUNK_BYTES)
 
     def list_objects(self) -> Iterator[ListedObject]:
         with translate_errors():
-            for page in obstore.list(self._objects, chunk_size=PAGE):
+            for page in obstore.list(self._objects, chunk_size=PAGE_SIZE):
                 for meta in page:
                     if not meta["path"].rpartition("/")[2].startswith("."):
                         yield ListedObject(meta["path"], meta["size"])
 
     def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
-        """One request as a rule: listings are in order, and begin behind the other jobs."""
+        """List from the job's prefix on, usually in one request: listings are sorted."""
         prefix = job_key_prefix(job_id, created_at)
         day = prefix.rpartition("/")[0]
         with translate_errors():
-            for page in obstore.list(self._objects, day, offset=prefix, chunk_size=PAGE):
+            for page in obstore.list(self._objects, day, offset=prefix, chunk_size=PAGE_SIZE):
                 for meta in page:
                     if not meta["path"].startswith(prefix):
                         return
@@ -123,15 +115,15 @@ class BucketStorage(MediaStorage):
                     raise
 
     def list_abandoned(self) -> list[str]:
-        """Staged files on the disk of this machine; a bucket holds none."""
+        """Return staged files on this machine's disk; a bucket holds none."""
         return staging.list_abandoned()
 
     def delete_abandoned(self) -> int:
         return staging.delete_abandoned()
 
 
-def cut(chunks: Iterator[bytes], start: int, stop: int | None) -> Iterator[bytes]:
-    """A range of what comes whole, from a server that does not answer ranges as it should."""
+def cut_range(chunks: Iterator[bytes], start: int, stop: int | None) -> Iterator[bytes]:
+    """Cut a range out of a whole body, for servers that ignore ranges."""
     at = 0
     for chunk in chunks:
         if piece := chunk[max(start - at, 0) : None if stop is None else max(stop - at, 0)]:
@@ -142,17 +134,17 @@ def cut(chunks: Iterator[bytes], start: int, stop: int | None) -> Iterator[bytes
 
 
 def _headers(key: str, name: str = "") -> dict[str, str]:
-    """The headers with which the bucket serves an object itself."""
+    """Build the headers with which the bucket serves an object."""
     kind = content_type_of(key)
     headers = {"Content-Type": kind}
     if name:
-        how = "attachment" if kind == OPAQUE else "inline"
-        headers["Content-Disposition"] = f'{how}; filename="{name}"'
+        disposition = "attachment" if kind == OPAQUE else "inline"
+        headers["Content-Disposition"] = f'{disposition}; filename="{name}"'
     return headers
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    """Read as they are sent; an error or a signal in between calls the whole upload off."""
+def _chunks(path: Path) -> Iterator[bytes]:
+    """Read a file while it is sent; an error aborts the whole upload."""
     with path.open("rb") as file:
-        while piece := file.read(CHUNK_BYTES):
-            yield piece
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

@@ -1,4 +1,4 @@
-"""Media in a local directory: staged beside the objects, renamed into place, synced to the disk."""
+"""Media in a local directory: staged in the same file system, renamed into place, synced."""
 
 import contextlib
 import errno
@@ -12,11 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import obstore
-from obstore.store import LocalStore
-
-from jobs.storage.base import ListedObject, MediaStorage, day_of, job_id_of, job_key_prefix, kind_of
+from jobs.storage.base import ListedObject, MediaStorage
 from jobs.storage.errors import translate_errors
+from jobs.storage.layout import day_of, job_id_of, job_key_prefix, kind_of
 
 ABANDONED_AFTER_SECONDS = 60.0
 CHUNK_BYTES = 256 * 1024
@@ -28,17 +26,16 @@ log = logging.getLogger(__name__)
 
 
 class LocalStorage(MediaStorage):
-    """A directory of media, on a disk or volume that all processes share."""
+    """A directory on a disk or volume that all processes share."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         with translate_errors():
             (self.root / STAGING).mkdir(parents=True, exist_ok=True)
-            self._objects = LocalStore(self.root)
 
     @contextmanager
     def staging(self, job_id: str) -> Iterator[Path]:
-        """A path in the same file system as the objects."""
+        """Yield a path in the same file system as the objects."""
         path = self.root / STAGING / f"{job_id}.{secrets.token_hex(4)}"
         try:
             yield path
@@ -47,10 +44,10 @@ class LocalStorage(MediaStorage):
                 path.unlink(missing_ok=True)
 
     def publish(self, staged: Path, key: str, name: str = "") -> None:
-        """Rename it into place and sync its directories. A file has no place for `name`."""
+        """Rename a staged file into place and sync its directories; `name` is not stored."""
         del name
         with translate_errors():
-            self._rename_into_place(staged, self._own(key))
+            self._rename_into_place(staged, self._path(key))
 
     def _rename_into_place(self, staged: Path, path: Path) -> None:
         for attempt in range(RENAMES_MAX):
@@ -58,14 +55,14 @@ class LocalStorage(MediaStorage):
             try:
                 staged.rename(path)
                 break
-            except FileNotFoundError:  # a check removed the empty directory in between
+            except FileNotFoundError:  # `check` removed the empty directory
                 if attempt == RENAMES_MAX - 1:
                     raise
         _sync_directories(path, self.root)
 
     def write(self, key: str, body: bytes) -> None:
         with translate_errors(), self.staging(Path(key).stem) as staged:
-            path = self._own(key)
+            path = self._path(key)
             with staged.open("xb") as file:
                 file.write(body)
                 file.flush()
@@ -75,14 +72,14 @@ class LocalStorage(MediaStorage):
     def size(self, key: str) -> int | None:
         with translate_errors():
             try:
-                found = self._own(key).lstat()
+                found = self._path(key).lstat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         left = float("inf") if stop is None else stop - start
-        with translate_errors(), open(self._own(key), "rb", opener=_unled) as file:
+        with translate_errors(), open(self._path(key), "rb", opener=_open_without_symlinks) as file:
             file.seek(start)
             while chunk := file.read(int(min(CHUNK_BYTES, left))):
                 left -= len(chunk)
@@ -93,7 +90,7 @@ class LocalStorage(MediaStorage):
 
     def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
         day, _, name = job_key_prefix(job_id, created_at).rpartition("/")
-        if not self._own(f"{day}/{name}").parent.is_dir():
+        if not self._path(f"{day}/{name}").parent.is_dir():
             return
         for found in _files(self.root / day, f"{day}/", ()):
             if kind_of(found.key) and job_id_of(found.key) == job_id:
@@ -102,8 +99,8 @@ class LocalStorage(MediaStorage):
     def local_path(self, key: str) -> Path | None:
         return self.root / key if self.size(key) is not None else None
 
-    def _own(self, key: str) -> Path:
-        """Where an object lies. Raises FileNotFoundError on the way through a link."""
+    def _path(self, key: str) -> Path:
+        """Return an object's path. Raises FileNotFoundError if a directory is a symbolic link."""
         path = self.root
         for name in key.split("/")[:-1]:
             path /= name
@@ -113,11 +110,10 @@ class LocalStorage(MediaStorage):
 
     def delete(self, key: str) -> None:
         with translate_errors(), contextlib.suppress(FileNotFoundError):
-            self._own(key)
-            obstore.delete(self._objects, key)
+            self._path(key).unlink()
 
     def check(self, size: int) -> None:
-        """Leave no new directory of the day either: another user than the worker may check."""
+        """Remove directories that the check created: its user may differ from the worker's."""
         with translate_errors():
             day = self.root / day_of(time.time())
             new = [path for path in (day, day.parent, day.parent.parent) if not path.exists()]
@@ -127,7 +123,7 @@ class LocalStorage(MediaStorage):
             for path in new:
                 with contextlib.suppress(OSError):
                     path.rmdir()
-                    _durable.clear()  # the next one may have the same inode
+                    _synced.clear()  # a new directory may get the same inode
 
     def delete_abandoned(self) -> int:
         names = self.list_abandoned()
@@ -137,7 +133,7 @@ class LocalStorage(MediaStorage):
         return len(names)
 
     def list_abandoned(self) -> list[str]:
-        """Staged files nobody has written to for a minute."""
+        """Return names of staged files without a write for a minute."""
         found = []
         with translate_errors():
             horizon = self._now() - ABANDONED_AFTER_SECONDS
@@ -148,8 +144,8 @@ class LocalStorage(MediaStorage):
         return found
 
     def _now(self) -> float:
-        """By the clock that stamps the files: the one of this machine may be wrong."""
-        with self.staging("now") as path:
+        """Read the clock of the file system: it may differ from this machine's."""
+        with self.staging("clock") as path:
             path.touch()
             return path.stat().st_mtime
 
@@ -157,7 +153,7 @@ class LocalStorage(MediaStorage):
 def _files(
     directory: Path, prefix: str, below: Sequence[re.Pattern[str]]
 ) -> Iterator[ListedObject]:
-    """Only days are walked through, and no links: they lead to what is not ours."""
+    """Walk directories of days; symbolic links lead to foreign files and are skipped."""
     for entry in _entries(directory, prefix):
         if entry.is_dir(follow_symlinks=False):
             if below and below[0].fullmatch(entry.name):
@@ -169,7 +165,7 @@ def _files(
 
 
 def _entries(directory: Path, prefix: str) -> Iterator[os.DirEntry[str]]:
-    """A day that we may not read does not keep us from the others."""
+    """List a directory; skip one below the root that cannot be read."""
     with translate_errors():
         try:
             entries = os.scandir(directory)
@@ -182,31 +178,31 @@ def _entries(directory: Path, prefix: str) -> Iterator[os.DirEntry[str]]:
             yield from entries
 
 
-def _unled(path: str, flags: int) -> int:
+def _open_without_symlinks(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW)
 
 
-_durable: set[tuple[int, int]] = set()  # directories with a way to them that is on the disk
+_synced: set[tuple[int, int]] = set()  # device and inode of directories whose ancestors are synced
 
 
 def _sync_directories(path: Path, root: Path) -> None:
-    """A new name is only durable once each directory on the way down to it is.
+    """Sync each directory above a new file: its name is durable only then.
 
-    Above a directory and the one that it is in, the way is looked after once.
+    The ancestors of a directory and of its parent need it only once.
     """
-    way: list[tuple[int, int]] = []
+    new: list[tuple[int, int]] = []
     for directory in path.parents:
-        which = _sync(directory)
-        if way and which in _durable:
+        identity = _sync(directory)
+        if new and identity in _synced:
             break
-        way.append(which)
+        new.append(identity)
         if directory == root:
             break
-    _durable.update(way)
+    _synced.update(new)
 
 
 def _sync(directory: Path) -> tuple[int, int]:
-    """Which one that was: its device and inode."""
+    """Sync a directory; return its device and inode."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,6 +1,5 @@
-"""Whose bucket it is and how it is entered: the provider's usual variables, and time limits."""
+"""Bucket providers: their usual environment variables, credentials and time limits."""
 
-import ipaddress
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple, cast
@@ -10,14 +9,14 @@ from obstore.exceptions import BaseError
 from obstore.store import MemoryStore, from_url
 
 from jobs.errors import InvalidSettings
+from jobs.net.ip import is_loopback_host
 
 CONNECT_SECONDS = 5
-STREAM_SECONDS = 86400  # a slow reader may take long; a silent bucket may not
-SILENCE_SECONDS = 20
+STREAM_SECONDS = 86400  # a client may read slowly; READ_TIMEOUT_SECONDS bounds the bucket
+READ_TIMEOUT_SECONDS = 20
 
-# The options of each provider that can be given by variables; where there are two names for one
-# thing, the first that is set counts. What is not here (the roles and tokens that a platform
-# hands to its machines) obstore finds by itself.
+# Options of each provider and their variables; the first variable that is set counts.
+# obstore finds roles and tokens of the platform by itself.
 _OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "s3": {
         "aws_access_key_id": ("AWS_ACCESS_KEY_ID",),
@@ -46,7 +45,7 @@ _OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 class RequestLimits(NamedTuple):
-    """How long one request may take in all, and how often it is tried again."""
+    """Total time of one request in seconds, and its number of retries."""
 
     seconds: float
     retries: int
@@ -57,7 +56,7 @@ WEB_LIMITS = RequestLimits(4.0, 1)
 
 
 class Provider:
-    """Opens the bucket of a URL; raises InvalidSettings when it can tell at once that it cannot."""
+    """Open the bucket of a URL. Raises InvalidSettings for errors that need no request."""
 
     def __init__(self, url: str, variables: Mapping[str, str], limits: RequestLimits) -> None:
         self.scheme = urlsplit(url).scheme
@@ -67,7 +66,7 @@ class Provider:
         self._memory = MemoryStore() if self.scheme == "memory" else None
 
     def open(self, *, streaming: bool = False) -> Any:
-        """A store of obstore, with time limits for whole requests or for silence in a stream."""
+        """Open an obstore store; a streaming one limits silence instead of the whole request."""
         if self._memory:
             return self._memory
         client = self._client(streaming=streaming)
@@ -75,10 +74,10 @@ class Provider:
         try:
             return from_url(self._url, config=cast(Any, self._config), **options)
         except (BaseError, ValueError, OSError) as error:
-            raise InvalidSettings(f"MEDIA_URL: {self._complaint(error)}") from None
+            raise InvalidSettings(f"MEDIA_URL: {self._describe(error)}") from None
 
-    def _complaint(self, error: Exception) -> str:
-        """What obstore misses, unless it quotes what it was given."""
+    def _describe(self, error: Exception) -> str:
+        """Describe obstore's error, unless it quotes a value that may be secret."""
         why = str(error).partition("\n")[0]
         quotes = any(str(value) in why for value in self._config.values())
         return f"the bucket cannot be used{'' if quotes else f': {why}'}"
@@ -88,7 +87,7 @@ class Provider:
         if streaming:
             limits = {
                 "timeout": timedelta(seconds=STREAM_SECONDS),
-                "read_timeout": timedelta(seconds=min(SILENCE_SECONDS, self._limits.seconds)),
+                "read_timeout": timedelta(seconds=min(READ_TIMEOUT_SECONDS, self._limits.seconds)),
             }
         connect = timedelta(seconds=min(CONNECT_SECONDS, self._limits.seconds))
         return {"allow_http": self._allow_http, "connect_timeout": connect, **limits}
@@ -107,19 +106,12 @@ def _config(scheme: str, variables: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _may_use_http(endpoint: str, variables: Mapping[str, str]) -> bool:
-    """Plain http carries the media and their signatures in clear."""
+    """Whether plain http is allowed: it carries media and signatures unencrypted."""
     if not endpoint.lower().startswith("http://"):
         return False
     asked = variables.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
-    if not (asked or _is_loopback(urlsplit(endpoint).hostname or "")):
+    if not (asked or is_loopback_host(urlsplit(endpoint).hostname or "")):
         raise InvalidSettings(
             "AWS_ENDPOINT_URL: plain http is for loopback addresses, or with AWS_ALLOW_HTTP=true"
         )
     return True
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

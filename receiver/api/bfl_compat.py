@@ -23,6 +23,7 @@ from jobs.errors import (
     StoreUnavailable,
 )
 from jobs.job import Job
+from jobs.net import strict_json
 from jobs.net.headers import VALUE, is_header_value
 from jobs.report import Failure
 from receiver import request_body
@@ -31,7 +32,7 @@ from receiver.api.submissions import BODY_MAX_BYTES, SubmissionBody, SubmissionR
 from receiver.auth import requires
 from receiver.context import services
 from receiver.openapi import examples
-from receiver.schemas.bodies import check_host, parse_object, validate
+from receiver.schemas.bodies import check_host, validate
 from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
 from receiver.schemas.formats import anchored, json_schema
 from receiver.schemas.query import Query, TaskId
@@ -115,7 +116,7 @@ def submit(model: str) -> ResponseReturnValue:
     if not bfl_submissions.is_generation(model):
         raise BadRequest(bfl_submissions.explain_no_generation(model))
     raw = request_body.read(BODY_MAX_BYTES)
-    given = parse_object(raw)
+    given = strict_json.load_object(raw)
     webhook = validate(WebhookFields, given).client_webhook(services().trust)
     input_fields = {
         name: value for name, value in given.items() if name not in bfl_submissions.WEBHOOK_FIELDS

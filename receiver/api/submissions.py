@@ -18,7 +18,7 @@ from jobs.client_webhook import ClientWebhook
 from jobs.config.settings import BFL_REGIONS
 from jobs.errors import IdempotencyKeyReused, Invalid, InvalidField, QueueFull, UrlRefused
 from jobs.job import Job
-from jobs.net.urls import LOOPBACK_HOSTS, parse
+from jobs.net.urls import parse
 from jobs.services import Services
 from jobs.signing import idempotent_id
 from jobs.timeline import EventCode
@@ -195,7 +195,7 @@ def _callback_base_url(services: Services) -> str | None:
     A sandbox calls loopback origins only: a forged Host must not receive secrets.
     """
     url = base_url(services)
-    is_remote = url and parse(url).origin.host.strip("[]") not in LOOPBACK_HOSTS
+    is_remote = url and not parse(url).origin.is_loopback
     return None if services.settings.bfl_reaches_us and is_remote else url
 
 

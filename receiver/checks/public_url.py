@@ -16,7 +16,7 @@ from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.config.settings import Settings
 from jobs.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
-from jobs.net.urls import LOOPBACK_HOSTS, Origin, ParsedUrl, parse
+from jobs.net.urls import ParsedUrl, parse
 from jobs.signing import callback_digest
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
@@ -43,7 +43,7 @@ def check(context: Context) -> Iterator[Result]:
     address = _address(settings)
     if not settings.bfl_reaches_us:
         yield warning(NAME, "not tried: PUBLIC_URL is not set", "Set it, and check again.")
-    elif address.origin.scheme == "http" and not _is_loopback(address.origin):
+    elif address.origin.scheme == "http" and not address.origin.is_loopback:
         why = "not tried: plain http is called on this machine only"
         yield warning(NAME, why, "Set PUBLIC_URL to an https address.")
     else:
@@ -54,10 +54,6 @@ def _address(settings: Settings) -> ParsedUrl:
     """The callback address. The settings take upper-case hosts, `parse` does not."""
     base = settings.base_url
     return ParsedUrl(parse(base.lower()).origin, f"{urlsplit(base).path}/webhooks/bfl")
-
-
-def _is_loopback(origin: Origin) -> bool:
-    return origin.host.strip("[]") in LOOPBACK_HOSTS
 
 
 def _try(address: ParsedUrl, settings: Settings) -> Result:
@@ -104,7 +100,7 @@ def _send(address: ParsedUrl, callback: Callback) -> Result | None:
 def _post(address: ParsedUrl, signature: bytes) -> int:
     headers = {"Content-Type": "application/json", _SIGNATURE: f"sha256={signature.decode()}"}
     origin = address.origin
-    loopback = origin if origin.scheme == "http" and _is_loopback(origin) else None
+    loopback = origin if origin.scheme == "http" and origin.is_loopback else None
     with (
         http_client.create_session(loopback) as session,
         http_client.send_request(

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from jobs.config.redis_url import RedisUrl
 from jobs.config.settings import Settings
-from jobs.net.ip import is_public
-from jobs.net.urls import LOOPBACK_HOSTS
+from jobs.net.ip import is_loopback_host, is_public
 from receiver.checks.result import Result, ok, warning
 
 NAME = "redis_access"
@@ -15,7 +14,7 @@ NAME = "redis_access"
 def check(settings: Settings) -> Iterator[Result]:
     """Nothing is reported about a Redis on this machine."""
     url = settings.redis
-    if url.is_socket or all(host in LOOPBACK_HOSTS for host in url.hosts):
+    if url.is_socket or all(map(is_loopback_host, url.hosts)):
         return
     found = [*_password(url), *_encryption(url), *_certificate(url, settings)]
     yield from found or [ok(NAME, "needs a password, and cannot be overheard")]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from jobs.config.settings import Settings
-from jobs.net.urls import LOOPBACK_HOSTS, parse
+from jobs.net.urls import parse
 from jobs.observability import setup
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
@@ -38,7 +38,7 @@ def _public_url(settings: Settings) -> Iterator[Result]:
         yield warning("PUBLIC_URL", why, remedy)
         return
     origin = parse(settings.public_url.lower()).origin
-    if origin.host.strip("[]") in LOOPBACK_HOSTS:
+    if origin.is_loopback:
         yield warning("PUBLIC_URL", "names this machine itself, where BFL cannot call", remedy)
     elif origin.scheme != "https":
         yield warning("PUBLIC_URL", "is not an https address, and BFL calls only those", remedy)

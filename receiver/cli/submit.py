@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import click
 
 from jobs import views
-from jobs.errors import BodyTooLarge, InvalidReport
+from jobs.errors import BadRequest, BodyTooLarge
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.status import Status
@@ -99,7 +99,7 @@ def _read_file(file: BinaryIO | None) -> dict[str, Any]:
         raise BodyTooLarge
     try:
         given = strict_json.loads(raw)
-    except InvalidReport as error:
+    except BadRequest as error:
         raise click.UsageError(f"--json: {error}") from None
     if not isinstance(given, dict):
         raise click.UsageError("--json: must hold a JSON object with the input")
@@ -110,7 +110,7 @@ def _value(text: str) -> Any:
     """JSON where it is JSON, as in width=1024; else the text itself."""
     try:
         return strict_json.loads(text.encode("utf-8", "surrogateescape"))
-    except InvalidReport:
+    except BadRequest:
         return text
 
 

@@ -9,7 +9,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs import drafts
-from jobs.errors import InvalidReport
+from jobs.errors import BadRequest
 from jobs.job import Job
 from jobs.net import strict_json
 from receiver import rate_limits
@@ -106,7 +106,6 @@ def _input(job: Job) -> dict[str, Any]:
         return {}
     kept = services().store.submission(job.id)
     try:
-        said = strict_json.loads(kept) if kept else {}
-    except InvalidReport:
+        return strict_json.load_object(kept) if kept else {}
+    except BadRequest:
         return {}
-    return said if isinstance(said, dict) else {}

@@ -9,7 +9,7 @@ from jobs.media_file import MediaFile
 from jobs.serializer import sidecar
 from jobs.services import Services
 from jobs.status import Status
-from jobs.storage.base import companion_keys, sidecar_key
+from jobs.storage.layout import companion_keys, sidecar_key
 from receiver.repair.finding import Finding
 
 

@@ -8,7 +8,8 @@ from jobs import retention, sidecars, thumbnails
 from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.services import Services
-from jobs.storage.base import ListedObject, ObjectKind, job_id_of, kind_of, possible_object_keys
+from jobs.storage.base import ListedObject
+from jobs.storage.layout import ObjectKind, job_id_of, kind_of, possible_object_keys
 from receiver.repair import restore
 from receiver.repair.finding import Finding
 

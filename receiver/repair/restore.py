@@ -7,7 +7,7 @@ from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.services import Services
 from jobs.sidecar_reader import NOTE_MAX_BYTES
-from jobs.storage.base import sidecar_key
+from jobs.storage.layout import sidecar_key
 
 
 def read_sidecar(services: Services, key: str) -> Job:

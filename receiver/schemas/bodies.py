@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 
 from jobs.bfl.hosts import HostPolicy
 from jobs.config.concurrency import MODEL, is_model
-from jobs.errors import BadRequest, Invalid, InvalidReport, UrlRefused
+from jobs.errors import Invalid, UrlRefused
 from jobs.net import strict_json
 from jobs.net.urls import parse
 from receiver import request_body
@@ -106,18 +106,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def validate_body(model: type[Model], raw: bytes) -> Model:
     """Parse and validate a body. Raises BadRequest when it is no JSON object, else Invalid."""
-    return validate(model, parse_object(raw))
-
-
-def parse_object(raw: bytes) -> dict[str, Any]:
-    """Parse a body that must be a JSON object. Raises BadRequest."""
-    try:
-        value = strict_json.loads(raw)
-    except InvalidReport as error:
-        raise BadRequest(str(error)) from None
-    if not isinstance(value, dict):
-        raise BadRequest("the body is not a JSON object")
-    return value
+    return validate(model, strict_json.load_object(raw))
 
 
 def validate(model: type[Model], value: dict[str, Any]) -> Model:

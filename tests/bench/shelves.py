@@ -10,7 +10,7 @@ from jobs.job import Job
 from jobs.media_file import MediaFile
 from jobs.report import Report, Taken
 from jobs.status import ReportKind, Source
-from jobs.storage.base import object_key, thumbnail_key
+from jobs.storage.layout import object_key, thumbnail_key
 from jobs.store.listing import Position
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition

@@ -12,7 +12,7 @@ from jobs.config.settings import load
 from jobs.job import Job
 from jobs.media_file import MediaFile
 from jobs.services import Services
-from jobs.storage.base import object_key
+from jobs.storage.layout import object_key
 from jobs.storage.providers import RequestLimits
 from jobs.timeline import EventCode, TimelineEvent
 from jobs.timeouts import Timeouts

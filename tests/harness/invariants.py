@@ -11,7 +11,7 @@ from jobs.job import LEASE_SECONDS, Job
 from jobs.media_file import MediaFile
 from jobs.serializer import sidecar
 from jobs.status import Status
-from jobs.storage.base import companion_keys, job_id_of
+from jobs.storage.layout import companion_keys, job_id_of
 from jobs.store import codec
 from jobs.store.keys import (
     BY,

@@ -98,7 +98,7 @@ def test_a_refusal_tells_no_secret_host_or_path(tmp_path: Path) -> None:
     server = S3Server(tmp_path, strict=True)
     try:
         store = BucketStorage(Provider("s3://keep/canary", server.variables, QUICK))
-        with pytest.raises(StorageMisconfigured, match="the bucket does not let us in") as caught:
+        with pytest.raises(StorageMisconfigured, match="the bucket denies access") as caught:
             store.check(8)
     finally:
         server.close()

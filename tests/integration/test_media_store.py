@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import StorageError
-from jobs.storage.base import (
+from jobs.storage.base import MediaStorage
+from jobs.storage.bucket import PART_BYTES, SINGLE_UPLOAD_MAX_BYTES, BucketStorage
+from jobs.storage.layout import (
     EXTENSIONS,
-    MediaStorage,
     ObjectKind,
     companion_keys,
     day_of,
@@ -20,13 +21,12 @@ from jobs.storage.base import (
     object_key,
     sidecar_key,
 )
-from jobs.storage.bucket import PART_BYTES, WHOLE_BYTES, BucketStorage
 from jobs.storage.local import ABANDONED_AFTER_SECONDS, LocalStorage
 from jobs.storage.providers import Provider, RequestLimits
 
 KEY = "2026/01/01/job-0-1.jpg"
 CREATED_AT = 1_767_225_600.0  # that day
-LARGE = WHOLE_BYTES + PART_BYTES + 1
+LARGE = SINGLE_UPLOAD_MAX_BYTES + PART_BYTES + 1
 QUICK = RequestLimits(5.0, 0)
 
 

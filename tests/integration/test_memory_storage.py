@@ -6,8 +6,8 @@ from flask.testing import FlaskClient
 from jobs import services
 from jobs.config import settings
 from jobs.serializer import sidecar
-from jobs.storage.base import sidecar_key
 from jobs.storage.bucket import BucketStorage
+from jobs.storage.layout import sidecar_key
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.floor import Floor

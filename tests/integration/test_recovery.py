@@ -18,7 +18,8 @@ from jobs.job import Job
 from jobs.report import Report
 from jobs.serializer import sidecar
 from jobs.status import ReportKind, Source, Status
-from jobs.storage.base import MediaStorage, ObjectKind, fencing_token_of, kind_of, sidecar_key
+from jobs.storage.base import MediaStorage
+from jobs.storage.layout import ObjectKind, fencing_token_of, kind_of, sidecar_key
 from tests.harness import RedisServer, TestBucket
 from tests.harness.floor import Floor
 from tests.harness.patience import wait_for

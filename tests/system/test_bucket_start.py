@@ -49,7 +49,7 @@ def test_wrong_credentials_stop_the_start(
     stopped: Installation, strict_server: S3Server, name: str
 ) -> None:
     said = sentence(stopped, name, AWS_ENDPOINT_URL=strict_server.url)
-    assert said.startswith("Fluxkeep cannot start: MEDIA_URL: the bucket does not let us in")
+    assert said.startswith("Fluxkeep cannot start: MEDIA_URL: the bucket denies access")
     assert "s3-key-id" not in said
 
 

@@ -72,7 +72,7 @@ def settings(**values: str) -> Settings:
 def test_private_and_plain_http_urls_are_the_operators_to_name() -> None:
     url = "http://10.0.0.7:8080/told?token=canary"
     given = settings(NOTIFY_URL=url, NOTIFY_SECRET=secret())
-    assert trusted(given).operator_endpoint().address == parse(url)
+    assert trusted(given).operator_endpoint().url == parse(url)
     assert CANARY not in repr(given) + given.model_dump_json()
 
 

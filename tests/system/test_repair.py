@@ -9,7 +9,7 @@ import pytest
 from jobs import sidecars
 from jobs import thumbnails as thumbnail_steps
 from jobs.job import Job
-from jobs.storage.base import sidecar_key, thumbnail_key
+from jobs.storage.layout import sidecar_key, thumbnail_key
 from tests.harness.archive import Archive, events
 from tests.harness.command_line import CommandLine, Said
 from tests.harness.installation import Installation

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jobs import serializer, sidecar_reader
 from jobs.errors import ForeignObject
 from jobs.serializer import sidecar
-from jobs.storage.base import sidecar_key
+from jobs.storage.layout import sidecar_key
 from tests.harness import RedisServer, S3Server
 from tests.harness.archive import Archive
 from tests.harness.command_line import CommandLine, Said

@@ -10,7 +10,7 @@ import requests
 
 from jobs import retention, sidecars, submission
 from jobs.job import Job
-from jobs.storage.base import companion_keys
+from jobs.storage.layout import companion_keys
 from jobs.timeouts import Timeouts
 from tests.harness import Client, RedisServer, S3Server
 from tests.harness.archive import Archive, events

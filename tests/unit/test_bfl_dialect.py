@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.bfl import parsing, results
-from jobs.errors import InvalidReport
+from jobs.errors import BadRequest, InvalidReport
 from jobs.net import strict_json
 from jobs.report import Failure, Moderation, Report, Stage
 from jobs.status import ReportKind, Source
@@ -280,7 +280,7 @@ def test_an_id_of_128_characters_is_plain() -> None:
 
 @pytest.mark.parametrize("body", [b"[" + b"1," * 100_000 + b"1]", b"[" + b"[[]]," * 50_000 + b"1]"])
 def test_a_body_of_more_values_than_anybody_sends_is_not_parsed(body: bytes) -> None:
-    with pytest.raises(InvalidReport, match="too many values"):
+    with pytest.raises(BadRequest, match="too many values"):
         strict_json.loads(body)
 
 

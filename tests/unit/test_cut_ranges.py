@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.storage.bucket import cut
+from jobs.storage.bucket import cut_range
 
 BODY = bytes(range(100))
 
@@ -17,7 +17,7 @@ def test_a_range_is_the_same_for_all_pieces(
     sizes: list[int], start: int, length: int | None
 ) -> None:
     stop = None if length is None else start + length
-    assert b"".join(cut(iter(pieces(sizes)), start, stop)) == BODY[start:stop]
+    assert b"".join(cut_range(iter(pieces(sizes)), start, stop)) == BODY[start:stop]
 
 
 def pieces(sizes: list[int]) -> list[bytes]:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobs.bfl import parsing
-from jobs.errors import InvalidReport
+from jobs.errors import BadRequest, InvalidReport
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.report import Report
@@ -80,7 +80,7 @@ def read(body: bytes) -> Report | None:
     ],
 )
 def test_what_is_lenient_in_python_is_refused(body: bytes) -> None:
-    with pytest.raises(InvalidReport):
+    with pytest.raises(BadRequest):
         strict_json.loads(body)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.bfl.hosts import HostPolicy
 from jobs.errors import UnknownHost, UrlRefused
-from jobs.net.urls import is_host_pattern, matches
+from jobs.net.urls import is_host_pattern, matches_host_pattern
 
 PATH = "/results/sample.jpeg?se=2099-01-01T00%3A00%3A00Z&sig=CANARY"
 
@@ -71,7 +71,7 @@ def test_what_can_never_be_a_delivery_url_is_refused_for_good(origin: str) -> No
 )
 def test_a_star_stands_for_one_whole_label(pattern: str, host: str, fits: bool) -> None:
     assert is_host_pattern(pattern)
-    assert matches(pattern, host) is fits
+    assert matches_host_pattern(pattern, host) is fits
 
 
 @pytest.mark.parametrize(

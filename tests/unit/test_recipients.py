@@ -28,8 +28,8 @@ def test_any_https_host_may_be_told_but_only_at_a_public_address(url: str) -> No
 
 @pytest.mark.parametrize("host", ["app.internal", "10.1.2.3", "[::1]"])
 def test_a_host_that_the_operator_named_may_be_a_private_one(host: str) -> None:
-    assert NAMED.notify_url_endpoint(f"https://{host}/x").reach is AddressScope.PUBLIC_OR_PRIVATE
-    assert NAMED.notify_url_endpoint(f"http://{host}:8080/x").reach is AddressScope.PRIVATE
+    assert NAMED.notify_url_endpoint(f"https://{host}/x").scope is AddressScope.PUBLIC_OR_PRIVATE
+    assert NAMED.notify_url_endpoint(f"http://{host}:8080/x").scope is AddressScope.PRIVATE
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_host_that_says_itself_that_it_is_inside_is_refused_at_once(host: str)
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "[2606:4700::1111]", "localhost.example"])
 def test_a_host_that_may_be_a_public_one_is_looked_up_later(host: str) -> None:
-    assert ANYBODY.notify_url_endpoint(f"https://{host}/").reach is AddressScope.PUBLIC
+    assert ANYBODY.notify_url_endpoint(f"https://{host}/").scope is AddressScope.PUBLIC
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_where_hosts_are_named_no_other_is_told(host: str) -> None:
 
 def test_plain_http_on_this_machine_is_for_those_who_develop_beside_a_sandbox() -> None:
     url = "http://127.0.0.1:8080/told"
-    assert BESIDE_A_SANDBOX.notify_url_endpoint(url).reach is AddressScope.LOOPBACK
+    assert BESIDE_A_SANDBOX.notify_url_endpoint(url).scope is AddressScope.LOOPBACK
     with pytest.raises(UrlRefused):
         BESIDE_A_SANDBOX.notify_url_endpoint("http://10.0.0.1/")
     with pytest.raises(UrlRefused):
@@ -123,7 +123,7 @@ def server() -> Iterator[RawServer]:
 def reached(recipient: NotificationEndpoint) -> int:
     with (
         http_client.create_endpoint_session(recipient) as session,
-        http_client.send_request(session, recipient.address, seconds=2, body=b"{}") as response,
+        http_client.send_request(session, recipient.url, seconds=2, body=b"{}") as response,
     ):
         return int(response.status_code)
 

@@ -11,7 +11,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from jobs.errors import NotMedia
-from jobs.storage.base import OPAQUE
+from jobs.storage.layout import OPAQUE
 from worker.formats import image, mp4
 
 HEAD_BYTES = 16

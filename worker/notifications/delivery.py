@@ -86,7 +86,7 @@ class Request(NamedTuple):
 
     def send(self) -> Outcome:
         """Send it; the outcome follows from the status, the body is not read."""
-        address = self.recipient.address
+        address = self.recipient.url
         try:
             with (
                 http_client.create_endpoint_session(self.recipient) as session,

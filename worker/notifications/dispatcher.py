@@ -133,7 +133,7 @@ def _dispatch(services: Services, dispatcher: Dispatcher, job_id: str) -> None:
 def _host(services: Services, job: Job, to: NotificationTarget) -> str:
     """The receiver's host; empty when the delivery will be refused anyway."""
     with suppress(UrlRefused):
-        return delivery.recipient_of(services, job, to).address.origin.host
+        return delivery.recipient_of(services, job, to).url.origin.host
     return ""
 
 

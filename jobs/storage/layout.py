@@ -1,0 +1,100 @@
+"""Object keys: `YYYY/MM/DD/<job id>-<n>-<fencing token>.<extension>`, and companions beside them.
+
+No two workers have the same fencing token, so no worker writes the key of another one.
+"""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+
+OPAQUE = "application/octet-stream"  # stored whole without parsing, never shown inline
+EXTENSIONS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "video/mp4": "mp4",
+    OPAQUE: "bin",
+}
+_KEY = re.compile(
+    r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[A-Za-z0-9_-]{1,128}-[0-9]{1,3}-[0-9]{1,20}"
+    rf"\.({'|'.join(EXTENSIONS.values())}|json|thumb\.webp)"
+)
+
+
+class ObjectKind(StrEnum):
+    """Kinds of objects that Fluxkeep writes."""
+
+    MEDIA = "media"
+    SIDECAR = "sidecar"
+    THUMBNAIL = "thumbnail"
+
+
+def object_key(job_id: str, created_at: float, n: int, token: int, content_type: str) -> str:
+    """Build the key of a job's n-th file; `created_at` is in unix seconds."""
+    return f"{job_key_prefix(job_id, created_at)}{n}-{token}.{EXTENSIONS[content_type]}"
+
+
+def job_key_prefix(job_id: str, created_at: float) -> str:
+    """Build the common prefix of all keys of a job."""
+    return f"{day_of(created_at)}/{job_id}-"
+
+
+def day_of(at: float) -> str:
+    """Format the directory for jobs created on a day (UTC)."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y/%m/%d")
+
+
+def kind_of(key: str) -> ObjectKind | None:
+    """Classify a key; None if Fluxkeep does not write such keys."""
+    if not _KEY.fullmatch(key):
+        return None
+    if key.endswith(".json"):
+        return ObjectKind.SIDECAR
+    return ObjectKind.THUMBNAIL if key.endswith(".thumb.webp") else ObjectKind.MEDIA
+
+
+def content_type_of(key: str) -> str:
+    """Return the content type that belongs to a key's extension."""
+    extension = key.rpartition(".")[2]
+    found = (kind for kind, known in EXTENSIONS.items() if known == extension)
+    return next(found, "application/json")
+
+
+def job_id_of(key: str) -> str:
+    """Return the job id in the key of an object or companion."""
+    return key.rpartition("/")[2].rsplit("-", 2)[0]
+
+
+def file_number_of(key: str) -> int:
+    """Return the file number in a key."""
+    return int(_stem(key).rsplit("-", 2)[1])
+
+
+def fencing_token_of(key: str) -> int:
+    """Return the fencing token of the worker that wrote an object."""
+    return int(_stem(key).rsplit("-", 1)[1])
+
+
+def sidecar_key(key: str) -> str:
+    """Return the key of the JSON beside an object, which describes its job."""
+    return f"{_stem(key)}.json"
+
+
+def thumbnail_key(key: str) -> str:
+    """Return the key of the thumbnail beside an object."""
+    return f"{_stem(key)}.thumb.webp"
+
+
+def companion_keys(key: str) -> tuple[str, ...]:
+    """Return the keys that are deleted together with an object."""
+    return sidecar_key(key), thumbnail_key(key)
+
+
+def possible_object_keys(companion: str) -> tuple[str, ...]:
+    """Return the keys of all objects that a companion may belong to."""
+    return tuple(f"{_stem(companion)}.{extension}" for extension in EXTENSIONS.values())
+
+
+def _stem(key: str) -> str:
+    directory, slash, name = key.rpartition("/")
+    return f"{directory}{slash}{name.partition('.')[0]}"

@@ -68,7 +68,7 @@ def test_an_upload_that_breaks_off_in_the_middle_is_called_off(
         yield bytes(path.stat().st_size - 1)
         raise ToldToStopError
 
-    monkeypatch.setattr("jobs.storage.bucket._pieces", breaking_off)
+    monkeypatch.setattr("jobs.storage.bucket._chunks", breaking_off)
     with pytest.raises(ToldToStopError):
         published(s3, bytes(LARGE))
     assert bucket.sizes() == {}

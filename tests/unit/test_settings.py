@@ -173,7 +173,7 @@ def test_what_is_left_to_the_wiring_is_said_in_the_same_way() -> None:
 def test_a_directory_that_cannot_be_made_is_answered_with_what_to_do() -> None:
     settings = load(NEEDED | {"MEDIA_URL": "file:///dev/null/media"})
     with pytest.raises(
-        InvalidSettings, match=r"^MEDIA_URL: .*\. Name a directory that can be made"
+        InvalidSettings, match=r"^MEDIA_URL: .*\. Name a directory that exists or can be created"
     ):
         storage(settings)
 

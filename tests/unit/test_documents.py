@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 
 from deploy import settings_page
 from deploy.procfile import ROOT
 from jobs.bfl.submissions import CODES
+from jobs.config import settings
 from jobs.config.settings import Settings
 from jobs.status import Status
 from tests.harness.documents import PAGES, README, blocks, page, prose
@@ -125,6 +127,14 @@ def test_the_page_of_settings_describes_each_setting_once() -> None:
     described = sorted(name for names in settings_page.GROUPS.values() for name in names)
     assert described == sorted(Settings.model_fields.keys() - {"media_options"})
     assert all(Settings.model_fields[name].description for name in described)
+
+
+def test_the_template_of_settings_is_valid_once_it_is_filled_in() -> None:
+    secret = "0123456789abcdef" * 4
+    filled_in = {"WEBHOOK_SECRET": secret, "SECRET_KEY": secret, "API_KEYS": f"app:{secret}:submit"}
+    template = dotenv_values(ROOT / "deploy/env.example")
+    read = settings.load({name: value or "" for name, value in (template | filled_in).items()})
+    assert read.media_url == "file:///srv/fluxkeep/media"
 
 
 def codes_in_the_code() -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""One generation BFL owes us: a frozen record and every step it can take.
+"""One generation that BFL owes us: a frozen record and its pure steps.
 
-No clock, Redis or HTTP in here: time and reports come in as arguments.
+Clock, Redis and HTTP stay outside: times and reports are arguments.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,22 +10,20 @@ from typing import Any, Self
 from jobs.errors import ErrorCode
 from jobs.media_file import MediaFile, Role
 from jobs.media_references import drop_marks
-from jobs.record import JobRecord
+from jobs.record import Check, Delivery, JobRecord, Thumbnails
 from jobs.report import URL_LIFE_SECONDS, Failure
-from jobs.status import Status
+from jobs.status import REOPENABLE, Status
 from jobs.timeline import EventCode, TimelineEvent, extended
 from jobs.timeouts import Timeouts, poll_time
 
 LEASE_SECONDS = 30.0
 CRASHES_MAX = 3  # then the job itself is to blame
-RECHECK_SECONDS = 60.0  # a job in the queue is looked at this often, in case its entry got lost
+RECHECK_SECONDS = 60.0  # restores the RQ job of a waiting job, should it have been lost
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job(JobRecord):
-    """The facts, and what becomes of them."""
-
-    # How a job begins.
+    """The record and its steps."""
 
     @classmethod
     def expected(
@@ -44,17 +42,16 @@ class Job(JobRecord):
             created_at=now,
             updated_at=now,
             deadline=timeouts.deadline(now),
-            ends_by=now + timeouts.give_up_at_most,
             model=model,
-            next_check_at=now + timeouts.grace(model),
-            # A forgotten job's namesake must not take up its count.
+            check=Check(
+                ends_by=now + timeouts.give_up_at_most,
+                next_check_at=now + timeouts.grace(model),
+            ),
+            # A deleted job with the same id must not have had this version.
             version=int(now * 1e6),
         )
 
-    def with_details(self, now: float, facts: Mapping[str, Any]) -> Self:
-        """The job with what its caller says of it; what was not said stays."""
-        new = {name: value for name, value in facts.items() if getattr(self, name) != value}
-        return replace(self, updated_at=now, **new) if new else self
+    # Changed copies.
 
     def with_event(self, now: float, event: EventCode, **detail: Any) -> Self:
         """Add an event to the timeline, unless it repeats the last one."""
@@ -62,68 +59,158 @@ class Job(JobRecord):
         same = timeline is self.timeline
         return self if same else replace(self, updated_at=now, timeline=timeline)
 
-    # How it ends, and the work that is due.
+    def with_check(self, **changes: Any) -> Self:
+        return replace(self, check=replace(self.check, **changes))
 
-    def ended(self, now: float, status: Status, **facts: Any) -> Self:
-        """Terminal: nobody looks at it any more, and no signed URL is kept."""
-        return replace(
-            self,
-            status=status,
-            updated_at=now,
-            ended_at=now,
-            expected_by=None,
-            is_queued=False,
-            slot=False,
-            unconfirmed=False,
-            urls=(),
-            roles=(),
-            expire_at=None,
-            ready_at=None,
-            replaying=False,
-            next_check_at=None,
-            work_deadline=None,
-            lease_until=None,
-            **facts,
-        )
+    def with_delivery(self, **changes: Any) -> Self:
+        return replace(self, delivery=replace(self.delivery, **changes))
+
+    def with_submission(self, **changes: Any) -> Self:
+        return replace(self, submission=replace(self.submission, **changes))
+
+    def with_notifications(self, **changes: Any) -> Self:
+        return replace(self, notifications=replace(self.notifications, **changes))
+
+    def with_thumbnails(self, **changes: Any) -> Self:
+        return replace(self, thumbnails=replace(self.thumbnails, **changes))
+
+    def with_details(self, now: float, details: Mapping[str, Any]) -> Self:
+        """Add what its caller says: `model`, `metadata`, `polling_url`, `notify_url`."""
+        check = {"polling_url"} & details.keys()
+        notifications = {"notify_url"} & details.keys()
+        public = details.keys() - check - notifications
+        after = replace(self, **{name: details[name] for name in public})
+        after = after.with_check(**{name: details[name] for name in check})
+        after = after.with_notifications(**{name: details[name] for name in notifications})
+        return self if after == self else replace(after, updated_at=now)
+
+    # Waiting for a worker.
 
     def enqueue(self, now: float) -> Self:
-        """A worker should take it. What was not heard of yet may be an image just born."""
-        until = self.expire_at if self.status is Status.READY else None
-        return replace(
-            self,
-            work_deadline=until or now + URL_LIFE_SECONDS,
+        """Wait for a worker. Before the first report the media may be new: assume a short life."""
+        expire_at = self.delivery.expire_at if self.status is Status.READY else None
+        return self.with_check(
+            work_deadline=expire_at or now + URL_LIFE_SECONDS,
             next_check_at=min(now + RECHECK_SECONDS, self.deadline),
         )
 
     def recheck(self, now: float) -> Self:
-        """What the sweep makes of a job that is due and that BFL is known to have."""
+        """The sweep's step for a due job that BFL is known to have."""
         if self.status.terminal:
             return self
         if now >= self.deadline:
             return self.give_up(now)
-        if self.leased(now):
-            return replace(self, next_check_at=min(self.lease_until or now, self.deadline))
-        if self.work_deadline is not None:  # it keeps its place
-            return replace(self, next_check_at=min(now + RECHECK_SECONDS, self.deadline))
-        if self.lease_until is not None:
+        if self.is_leased(now):
+            return self.with_check(next_check_at=min(self.check.lease_until or now, self.deadline))
+        if self.check.work_deadline is not None:  # it keeps its position
+            return self.with_check(next_check_at=min(now + RECHECK_SECONDS, self.deadline))
+        if self.check.lease_until is not None:
             return self._crashed(now)
         return self.enqueue(now)
 
-    def leased(self, now: float) -> bool:
-        return self.lease_until is not None and self.lease_until > now
+    def is_leased(self, now: float) -> bool:
+        return self.check.lease_until is not None and self.check.lease_until > now
 
     def _crashed(self, now: float) -> Self:
-        """The job after its lease ran out: another worker takes it, unless three have failed."""
-        job = replace(self, lease_until=None, crashes=self.crashes + 1)
-        if job.crashes < CRASHES_MAX:
+        """The step after a lease ran out: another worker, or the end after CRASHES_MAX."""
+        job = self.with_check(lease_until=None, crashes=self.check.crashes + 1)
+        if job.check.crashes < CRASHES_MAX:
             return job.enqueue(now)
-        failure = Failure(
-            ErrorCode.POISON, f"{CRASHES_MAX} workers died or hung while they worked on it"
+        message = f"{CRASHES_MAX} workers died or hung while they worked on it"
+        failed = job.ended(now, Status.FAILED, error=Failure(ErrorCode.POISON, message))
+        return failed.with_event(now, EventCode.JOB_GIVEN_UP)
+
+    # A worker's claim.
+
+    def claimed(self, now: float) -> Self:
+        """Claim the job: a lease, and a fencing token that every commit must show."""
+        until = now + LEASE_SECONDS
+        return self.with_check(
+            work_deadline=None,
+            lease_until=until,
+            next_check_at=min(until, self.deadline),
+            fencing_token=self.next_fencing_token(now),
+            rescue_attempts=self.check.rescue_attempts + (self.status is Status.READY),
         )
-        return job.ended(now, Status.FAILED, error=failure).with_event(now, EventCode.JOB_GIVEN_UP)
+
+    def next_fencing_token(self, now: float) -> int:
+        """The next token; from the Redis clock, so that a lost history cannot repeat one."""
+        return max(self.check.fencing_token + 1, int(now * 1e6))
+
+    def renewed(self, now: float) -> Self:
+        """Renew the lease."""
+        until = now + LEASE_SECONDS
+        return self.with_check(lease_until=until, next_check_at=min(until, self.deadline))
+
+    def back_off(self, now: float, pause: float, *, firm: bool = False) -> Self:
+        """Release the claim; the next check is after `pause` seconds.
+
+        A last poll takes place shortly before the deadline, unless BFL named the pause itself
+        (`firm`, from a Retry-After).
+        """
+        later = now + pause if firm else poll_time(now, pause, self.deadline)
+        return self.with_check(
+            lease_until=None,
+            attempts=self.check.attempts + 1,
+            crashes=0,
+            next_check_at=min(later, self.deadline),
+        )
+
+    def release(self, now: float) -> Self:
+        """Release the claim of a worker that stops; another one may start at once."""
+        released = self.with_check(lease_until=None)
+        if self.status is Status.QUEUED:
+            return released.with_submission(is_queued=True, slot=False, sent_at=None)
+        return released.enqueue(now)
+
+    def role(self, n: int) -> Role:
+        """The role of the n-th delivery URL."""
+        roles = self.delivery.roles
+        return roles[n] if n < len(roles) else Role.SAMPLE
+
+    # Ends.
+
+    def ended(self, now: float, status: Status, **facts: Any) -> Self:
+        """End the job: no more checks, and no signed URL stays on record."""
+        check = Check(
+            ended_at=now,
+            fencing_token=self.check.fencing_token,
+            rescue_attempts=self.check.rescue_attempts,
+            polling_url=self.check.polling_url if status in REOPENABLE else None,
+            awaits_callback=self.check.awaits_callback,
+        )
+        ended = replace(self, status=status, updated_at=now, check=check, delivery=Delivery())
+        freed = ended.with_submission(is_queued=False, slot=False, unconfirmed=False)
+        return replace(freed, **facts)
+
+    def stored(
+        self, now: float, media: tuple[MediaFile, ...], left_out: Sequence[int] = ()
+    ) -> Self:
+        """All files are in the storage, except those `left_out`."""
+        due_at = now if any(file.is_picture for file in media) else None
+        stored = self.ended(
+            now,
+            Status.STORED,
+            media=media,
+            error=None,
+            thumbnails=Thumbnails(due_at=due_at),
+            result=drop_marks(self.result, left_out) if left_out else self.result,
+        )
+        size = sum(file.bytes for file in media)
+        return stored.with_event(now, EventCode.JOB_STORED, bytes=size)
+
+    def refused(self, now: float, code: str, message: str) -> Self:
+        """The media must not be stored."""
+        failed = self.ended(now, Status.FAILED, error=Failure(code, message))
+        return failed.with_event(now, EventCode.RESCUE_REFUSED, code=code)
+
+    def expired(self, now: float, why: str) -> Self:
+        """The URLs died before all files were stored."""
+        ended = self.ended(now, Status.EXPIRED, error=Failure(ErrorCode.EXPIRED, why))
+        return ended.with_event(now, EventCode.JOB_EXPIRED, reason=why)
 
     def give_up(self, now: float) -> Self:
-        """The deadline has passed: with a URL the media expired, without a word the job is lost."""
+        """The deadline has passed: `expired` with URLs, `lost` without."""
         if self.status is Status.READY:
             return self.expired(
                 now, self._last_reason() or "the media could not be fetched in time"
@@ -132,88 +219,18 @@ class Job(JobRecord):
         return lost.with_event(now, EventCode.JOB_GIVEN_UP)
 
     def _no_final_word(self) -> Failure:
-        if self.alive_at is not None and self.deadline == self.ends_by:
+        if self.check.alive_at is not None and self.deadline == self.check.ends_by:
             hours = (self.deadline - self.created_at) / 3600
             message = f"BFL still called it pending when {hours:.3g} hours were over"
             return Failure(ErrorCode.STILL_PENDING, message)
-        return Failure(ErrorCode.NO_FINAL_WORD, "BFL gave no final word before the deadline")
+        message = "BFL gave no final word before the deadline"
+        return Failure(ErrorCode.NO_FINAL_WORD, message)
 
     def _last_reason(self) -> str | None:
-        """Why the last attempt to fetch its media failed."""
+        """The reason why the last rescue failed."""
         reasons = (
             str(one.detail["reason"])
             for one in reversed(self.timeline)
             if one.event is EventCode.RESCUE_RETRIED
         )
         return next(reasons, None)
-
-    def claimed(self, now: float) -> Self:
-        """Taken by a worker, which may commit with this fence until another one takes it over."""
-        until = now + LEASE_SECONDS
-        return replace(
-            self,
-            work_deadline=None,
-            lease_until=until,
-            next_check_at=min(until, self.deadline),
-            fencing_token=self.next_fence(now),
-            rescue_attempts=self.rescue_attempts + (self.status is Status.READY),
-        )
-
-    def next_fence(self, now: float) -> int:
-        """Drawn from the clock of Redis, so that a lost history cannot repeat a token."""
-        return max(self.fencing_token + 1, int(now * 1e6))
-
-    def renewed(self, now: float) -> Self:
-        until = now + LEASE_SECONDS
-        return replace(self, lease_until=until, next_check_at=min(until, self.deadline))
-
-    def back_off(self, now: float, pause: float, *, firm: bool = False) -> Self:
-        """Given back by its worker, to be looked at again after `pause` seconds.
-
-        BFL is asked a last time shortly before the deadline, unless it named the pause itself
-        (`firm`, from a Retry-After).
-        """
-        later = now + pause if firm else poll_time(now, pause, self.deadline)
-        return replace(
-            self,
-            lease_until=None,
-            attempts=self.attempts + 1,
-            crashes=0,
-            next_check_at=min(later, self.deadline),
-        )
-
-    def release(self, now: float) -> Self:
-        """Given back unfinished by a worker that was told to stop: the next one may start."""
-        if self.status is Status.QUEUED:
-            return replace(self, is_queued=True, slot=False, sent_at=None, lease_until=None)
-        return replace(self, lease_until=None).enqueue(now)
-
-    def role(self, n: int) -> Role:
-        """What its n-th URL leads to; records did not always say so."""
-        return self.roles[n] if n < len(self.roles) else Role.SAMPLE
-
-    # The ends that are not BFL's word.
-
-    def stored(
-        self, now: float, media: tuple[MediaFile, ...], left_out: Sequence[int] = ()
-    ) -> Self:
-        """All files are in storage, but for those of unknown places that could not be fetched."""
-        thumbnails_due_at = now if any(file.is_picture for file in media) else None
-        result = drop_marks(self.result, left_out) if left_out else self.result
-        kept = self.ended(
-            now,
-            Status.STORED,
-            media=media,
-            error=None,
-            thumbnails_due_at=thumbnails_due_at,
-            result=result,
-        )
-        return kept.with_event(now, EventCode.JOB_STORED, bytes=sum(file.bytes for file in media))
-
-    def refused(self, now: float, code: str, message: str) -> Self:
-        failed = self.ended(now, Status.FAILED, error=Failure(code, message))
-        return failed.with_event(now, EventCode.RESCUE_REFUSED, code=code)
-
-    def expired(self, now: float, why: str) -> Self:
-        ended = self.ended(now, Status.EXPIRED, error=Failure(ErrorCode.EXPIRED, why))
-        return ended.with_event(now, EventCode.JOB_EXPIRED, reason=why)

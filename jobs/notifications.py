@@ -46,21 +46,22 @@ def schedule(before: Job | None, after: Job, now: float, *, owner: bool) -> Job:
     A job that was reopened has not ended: its notifications are dropped.
     """
     if not after.status.terminal:
-        return replace(after, notices=()) if after.notices else after
+        return after.with_notifications(pending=()) if after.notifications.pending else after
     new = [PendingNotification(to, now, now) for to in _targets(before, after, owner=owner)]
-    kept = [notice for notice in after.notices if notice.to not in {one.to for one in new}]
-    return replace(after, notices=(*kept, *new)) if new else after
+    targets = {one.to for one in new}
+    others = [notice for notice in after.notifications.pending if notice.to not in targets]
+    return after.with_notifications(pending=(*others, *new)) if new else after
 
 
 def _targets(before: Job | None, after: Job, *, owner: bool) -> Iterator[NotificationTarget]:
     if before is None or not before.status.terminal:
-        if after.caller:
+        if after.submission.client_webhook:
             yield NotificationTarget.CALLER
-        if after.notify_url:
+        if after.notifications.notify_url:
             yield NotificationTarget.APP
         if owner:
             yield NotificationTarget.OWNER
-    elif after.notify_url and after.notify_url != before.notify_url:
+    elif after.notifications.notify_url not in (None, before.notifications.notify_url):
         yield NotificationTarget.APP
 
 
@@ -73,7 +74,7 @@ def claim(job: Job, to: NotificationTarget, now: float) -> Job:
 
 
 def find(job: Job, to: NotificationTarget) -> PendingNotification | None:
-    return next((notice for notice in job.notices if notice.to is to), None)
+    return next((one for one in job.notifications.pending if one.to is to), None)
 
 
 def finish(job: Job, sent: PendingNotification, outcome: Outcome, now: float, jitter: float) -> Job:
@@ -121,9 +122,12 @@ def _noted(
 
 
 def _with(job: Job, notice: PendingNotification) -> Job:
-    notices = tuple(notice if one.to is notice.to else one for one in job.notices)
-    return replace(job, notices=notices)
+    pending = job.notifications.pending
+    return job.with_notifications(
+        pending=tuple(notice if one.to is notice.to else one for one in pending)
+    )
 
 
 def _without(job: Job, notice: PendingNotification) -> Job:
-    return replace(job, notices=tuple(one for one in job.notices if one.to is not notice.to))
+    pending = job.notifications.pending
+    return job.with_notifications(pending=tuple(one for one in pending if one.to is not notice.to))

@@ -1,8 +1,6 @@
-"""What is known of a job: the fields of its record.
+"""Record of a job: the public fields in the order of the API, then the parts for the processes.
 
-`next_check_at` is when the sweep checks the job, `work_deadline` until when a worker should have
-dealt with it, `lease_until` and `fencing_token` which worker has it now.
-Times are unix seconds of the Redis clock.
+Times are unix seconds of the Redis clock. A part has its defaults while it does not apply.
 """
 
 from collections.abc import Mapping
@@ -17,70 +15,118 @@ from jobs.status import Source, Status
 from jobs.timeline import TimelineEvent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """The next check by the sweep, and the claim of a worker.
+
+    `work_deadline` is set while the job waits for a worker: the time by which one should be done.
+    """
+
+    next_check_at: float | None = None
+    work_deadline: float | None = None
+    lease_until: float | None = None
+    fencing_token: int = 0
+    attempts: int = 0  # polls or rescues in a row without a result
+    crashes: int = 0  # workers in a row that died or hung with the job
+    rescue_attempts: int = 0  # claims for a rescue: an earlier one may have left files
+    alive_at: float | None = None  # the last sign of life from BFL
+    ends_by: float | None = None  # no sign of life moves the deadline beyond this
+    ended_at: float | None = None
+    awaits_callback: bool = True  # False: BFL has no webhook for this job, so it is polled
+    polling_url: str | None = None
+    announced_by: str | None = None  # the API key that announced it, until BFL has confirmed it
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """BFL's delivery URLs and their roles, while the job is `ready`."""
+
+    urls: tuple[str, ...] = ()
+    roles: tuple[Role, ...] = ()
+    expire_at: float | None = None
+    ready_at: float | None = None
+    refreshed: bool = False  # BFL was asked for fresh URLs; it is asked once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """The state of a submission by Fluxkeep; `queued_at` is None if the caller submitted it."""
+
+    queued_at: float | None = None  # position in the submission queue
+    is_queued: bool = False
+    slot: bool = False  # occupies a concurrency slot
+    sent_at: float | None = None  # a worker waits for the answer since then
+    unconfirmed: bool = False  # it was sent, and BFL may have a task whose id is unknown
+    attempts: int = 0
+    origin: str | None = None  # the host of BFL that it was sent to
+    region: str | None = None  # the region of BFL that the caller named
+    input_bytes: int = 0
+    megapixels: tuple[float | None, float | None] = (None, None)  # in and out, as BFL bills them
+    client_webhook: ClientWebhook | None = None
+    request_digest: str | None = None  # of the request with the idempotency key
+    base_url: str | None = None  # our own origin as the caller reaches it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notifications:
+    """The app's own URL, and the notifications that are still to be delivered."""
+
+    notify_url: str | None = None
+    pending: tuple[PendingNotification, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thumbnails:
+    """When thumbnails are to be drawn next."""
+
+    due_at: float | None = None
+    attempts: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobRecord:
+    """Public fields, then the parts that only the processes need."""
+
     id: str
+    task_id: str | None = None
     status: Status
+    model: str | None = None
+    source: Source | None = None
+    progress: float | None = None
     created_at: float
     updated_at: float
     deadline: float
-    ends_by: float | None = None  # no sign of life moves the deadline beyond this
-    alive_at: float | None = None  # when BFL last said that it is at work
-    awaits_callback: bool = True  # False: BFL was given nobody to call, so it is polled
-    ended_at: float | None = None
-    task_id: str | None = None
-    source: Source | None = None
-    model: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    notify_url: str | None = None
-    polling_url: str | None = None
-    progress: float | None = None
     cost: float | None = None
-    quoted_cost: float | None = None  # the price on submission, where the settled one differs
-    megapixels: tuple[float | None, float | None] = (None, None)  # in and out, as BFL bills them
+    quoted_cost: float | None = None  # on submission, where the settled cost differs
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
     error: Failure | None = None
     moderation: Moderation | None = None
     media: tuple[MediaFile, ...] = ()
     timeline: tuple[TimelineEvent, ...] = ()
-    urls: tuple[str, ...] = ()
-    roles: tuple[Role, ...] = ()
-    expire_at: float | None = None
-    ready_at: float | None = None
-    refreshed: bool = False  # BFL was asked for a fresh URL; it is asked once
-    replaying: bool = False
-    expected_by: str | None = None  # the API key that announced it, until BFL has confirmed it
-    is_submission: bool = False  # Fluxkeep submits it to BFL
-    region: str | None = None  # the region of BFL that its caller named
-    origin: str | None = None  # the host of BFL that was asked
-    is_queued: bool = False  # in line for a slot at BFL, by its creation
-    slot: bool = False  # counted as active at BFL
-    sent_at: float | None = None  # since when a worker waits for the answer to its submission
-    unconfirmed: bool = False  # it was sent, and BFL may have a task that we do not know
-    submissions: int = 0
-    input_bytes: int = 0  # of what is to be submitted
-    requeued_at: float | None = None  # its place in line, where that is not its creation's
-    request: str | None = None  # digest of what was asked under an idempotency key
-    caller: ClientWebhook | None = None
-    base_url: str | None = None  # our own origin as its submitter knows it
-    notices: tuple[PendingNotification, ...] = ()  # who must still be told of its end
-    thumbnails_due_at: float | None = None  # when thumbnails must next be drawn
-    thumbnail_attempts: int = 0  # times that was tried
-    attempts: int = 0
-    crashes: int = 0  # workers in a row that died or hung with it
-    next_check_at: float | None = None
-    work_deadline: float | None = None
-    lease_until: float | None = None
-    fencing_token: int = 0
-    rescue_attempts: int = 0  # claims since its URLs came: another one may have left files
+
+    check: Check = Check()
+    delivery: Delivery = Delivery()
+    submission: Submission = Submission()
+    notifications: Notifications = Notifications()
+    thumbnails: Thumbnails = Thumbnails()
     version: int = 0  # rises with each write; the store compares it
 
     @property
+    def is_submission(self) -> bool:
+        """Whether Fluxkeep submits the job to BFL."""
+        return self.submission.queued_at is not None
+
+    @property
     def end(self) -> float:
-        """When a terminal job ended, by what its record can tell."""
-        return self.updated_at if self.ended_at is None else self.ended_at
+        """When a terminal job ended."""
+        return self.updated_at if self.check.ended_at is None else self.check.ended_at
 
     @property
     def kept(self) -> tuple[MediaFile, ...]:
-        """The media that are still there."""
+        """The media that were not deleted."""
         return tuple(file for file in self.media if file.deleted_at is None)
+
+
+PARTS = frozenset({"check", "delivery", "submission", "notifications", "thumbnails", "version"})

@@ -39,7 +39,7 @@ def media_deleted(job: Job, now: float) -> Job:
     gone = without(job, {file.key for file in job.kept}, now)
     if gone is job:
         return job
-    return replace(gone, thumbnails_due_at=None).with_event(
+    return gone.with_thumbnails(due_at=None).with_event(
         now, EventCode.MEDIA_DELETED, files=len(job.kept)
     )
 

@@ -49,7 +49,12 @@ def portrait(job: Job, media: list[Media], others: Sequence[TimelineEvent] = ())
 def sidecar(job: Job) -> bytes:
     """What is written beside each object of a job: enough to bring its record back."""
     shown = portrait(job, [_noted(kept) for kept in job.media])
-    drawn = {"format": FORMAT, **shown, "ended_at": time(job.end), "request": job.request}
+    drawn = {
+        "format": FORMAT,
+        **shown,
+        "ended_at": time(job.end),
+        "request": job.submission.request_digest,
+    }
     return json.dumps(drawn, indent=2, ensure_ascii=False).encode() + b"\n"
 
 

@@ -77,13 +77,13 @@ class Services:
 
         PORT would not do: platforms give each process one of its own.
         """
-        return self.settings.public_url or job.base_url or self.settings.base_url
+        return self.settings.public_url or job.submission.base_url or self.settings.base_url
 
     def origin_of(self, job: Job) -> Origin:
         """The BFL host of the region that a job names; a sandbox stands in for all of them."""
-        if job.region is None or self.api.origin == self.trust.sandbox:
+        if job.submission.region is None or self.api.origin == self.trust.sandbox:
             return self.api.origin
-        return parse(BFL_REGIONS[job.region]).origin
+        return parse(BFL_REGIONS[job.submission.region]).origin
 
     def links_to(
         self, job: Job, base_url: str | None = None, seconds: float | None = None

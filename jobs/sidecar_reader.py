@@ -19,6 +19,7 @@ from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.media_file import MediaFile, Role
 from jobs.net import strict_json
+from jobs.record import Check, Submission
 from jobs.serializer import FORMAT
 from jobs.status import Source, Status
 from jobs.storage.base import MediaStorage
@@ -199,11 +200,11 @@ def _job(note: _Note) -> Job:
         result=note.result or {},
         created_at=note.created_at,
         updated_at=note.updated_at,
-        ended_at=note.ended_at or note.updated_at,
         deadline=note.deadline,
-        request=note.request,
         media=tuple(medium.kept() for medium in note.media),
         timeline=tuple(TimelineEvent(line.at, line.event, line.detail) for line in note.timeline),
+        check=Check(ended_at=note.ended_at or note.updated_at),
+        submission=Submission(request_digest=note.request),
     )
 
 

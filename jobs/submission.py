@@ -10,6 +10,7 @@ from typing import Any
 
 from jobs.errors import ErrorCode
 from jobs.job import LEASE_SECONDS, Job
+from jobs.record import Check, Notifications, Submission
 from jobs.report import Failure, Report, Taken, quoted
 from jobs.status import REOPENABLE, Source, Status
 from jobs.timeline import EventCode
@@ -29,39 +30,40 @@ NO_CALLBACK = "BFL was not given a webhook for this job"
 UNCONFIRMED_CODES = (ErrorCode.BFL_UNAVAILABLE, ErrorCode.SUBMISSION_UNCONFIRMED)
 
 
-def create(job_id: str, model: str, now: float, facts: Mapping[str, Any]) -> Job:
+def create(
+    job_id: str,
+    model: str,
+    now: float,
+    details: Submission | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    notify_url: str | None = None,
+) -> Job:
     """A new job that waits for a concurrency slot."""
     job = Job(
         id=job_id,
         status=Status.QUEUED,
         model=model,
+        metadata=metadata or {},
         created_at=now,
         updated_at=now,
         deadline=now + QUEUE_SECONDS,
-        next_check_at=now + QUEUE_CHECK_SECONDS,
-        is_submission=True,
-        is_queued=True,
+        check=Check(next_check_at=now + QUEUE_CHECK_SECONDS),
+        submission=replace(details or Submission(), queued_at=now, is_queued=True),
+        notifications=Notifications(notify_url=notify_url),
         version=int(now * 1e6),
-        **facts,
     )
     return job.with_event(now, EventCode.SUBMISSION_QUEUED)
 
 
 def admit(job: Job, now: float, origin: str) -> Job:
     """Move a job from the queue into a slot; the worker that does so sends it at once."""
-    if not job.is_queued:
+    if not job.submission.is_queued:
         return job
     until = now + LEASE_SECONDS
-    sent = replace(
-        job,
-        is_queued=False,
-        slot=True,
-        sent_at=now,
-        origin=origin,
-        lease_until=until,
-        next_check_at=until,
-        fencing_token=job.next_fence(now),
+    leased = job.with_check(
+        lease_until=until, next_check_at=until, fencing_token=job.next_fencing_token(now)
     )
+    sent = leased.with_submission(is_queued=False, slot=True, sent_at=now, origin=origin)
     return sent.with_event(now, EventCode.SUBMISSION_SENT, origin=origin)
 
 
@@ -76,15 +78,10 @@ def requeue(job: Job, now: float, why: str, *, last: bool = False) -> Job:
 
 
 def _wait(job: Job, now: float, *, last: bool = False) -> Job:
-    return replace(
-        job,
-        is_queued=True,
-        slot=False,
-        sent_at=None,
-        requeued_at=now if last else job.requeued_at,
-        lease_until=None,
-        next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline),
-    )
+    next_check_at = min(now + QUEUE_CHECK_SECONDS, job.deadline)
+    waiting = job.with_check(lease_until=None, next_check_at=next_check_at)
+    queued_at = now if last else job.submission.queued_at
+    return waiting.with_submission(is_queued=True, queued_at=queued_at, slot=False, sent_at=None)
 
 
 def confirm(job: Job, now: float, answer: Taken, timeouts: Timeouts, *, calls: bool) -> Job:
@@ -93,17 +90,15 @@ def confirm(job: Job, now: float, answer: Taken, timeouts: Timeouts, *, calls: b
     `calls` says whether BFL was given a webhook.
     """
     if job.task_id not in (None, answer.task_id):  # a duplicate was ready first
-        return replace(job, sent_at=None).with_event(
-            now, EventCode.SUBMISSION_DUPLICATED, task_id=answer.task_id
-        )
+        answered = job.with_submission(sent_at=None)
+        return answered.with_event(now, EventCode.SUBMISSION_DUPLICATED, task_id=answer.task_id)
     known = replace(
         job,
         task_id=answer.task_id,
-        polling_url=job.polling_url or answer.polling_url,
         cost=job.cost if job.cost is not None else answer.cost,
         quoted_cost=quoted(None, answer.cost, job.cost),
-        megapixels=answer.megapixels,
-        sent_at=None,
+        check=replace(job.check, polling_url=job.check.polling_url or answer.polling_url),
+        submission=replace(job.submission, megapixels=answer.megapixels, sent_at=None),
     )
     if job.task_id or job.status.terminal:  # the callback came before the answer
         return known if known != job else job
@@ -111,13 +106,15 @@ def confirm(job: Job, now: float, answer: Taken, timeouts: Timeouts, *, calls: b
     submitted = replace(
         known,
         status=Status.SUBMITTED,
-        is_queued=False,
-        unconfirmed=False,
         deadline=timeouts.deadline(now),
-        ends_by=now + timeouts.give_up_at_most,
-        awaits_callback=calls,
-        next_check_at=now + grace,
-        lease_until=None,
+        check=replace(
+            known.check,
+            ends_by=now + timeouts.give_up_at_most,
+            awaits_callback=calls,
+            next_check_at=now + grace,
+            lease_until=None,
+        ),
+        submission=replace(known.submission, is_queued=False, unconfirmed=False),
     )
     return submitted.with_event(now, EventCode.SUBMISSION_ACCEPTED, task_id=answer.task_id)
 
@@ -126,7 +123,7 @@ def refuse(job: Job, now: float, failure: Failure) -> Job:
     """End a job that BFL will never take."""
     if job.task_id is not None:
         return _release(job)
-    failed = job.ended(now, Status.FAILED, error=failure, sent_at=None)
+    failed = job.ended(now, Status.FAILED, error=failure).with_submission(sent_at=None)
     return failed.with_event(now, EventCode.SUBMISSION_REFUSED, code=failure.code)
 
 
@@ -139,22 +136,17 @@ def back_off(
     """
     if job.task_id is not None:
         return _release(job)
-    if counts and job.submissions >= RESUBMITS_MAX:
-        return refuse(
-            job, now, Failure(ErrorCode.BFL_UNAVAILABLE, "BFL answered with errors each time")
-        )
+    attempts = job.submission.attempts
+    if counts and attempts >= RESUBMITS_MAX:
+        message = "BFL answered with errors each time"
+        return refuse(job, now, Failure(ErrorCode.BFL_UNAVAILABLE, message))
     grace = timeouts.grace(job.model) if calls else 0.0
-    pause = min(grace * 2**job.submissions, RESUBMIT_PAUSE_MAX_SECONDS)
-    waiting = replace(
-        job,
-        unconfirmed=True,
-        slot=False,
-        sent_at=None,
-        lease_until=None,
-        submissions=job.submissions + counts,
-        next_check_at=min(now + pause, job.deadline),
+    pause = min(grace * 2**attempts, RESUBMIT_PAUSE_MAX_SECONDS)
+    waiting = job.with_check(lease_until=None, next_check_at=min(now + pause, job.deadline))
+    unconfirmed = waiting.with_submission(
+        unconfirmed=True, slot=False, sent_at=None, attempts=attempts + counts
     )
-    return _note_unconfirmed(waiting, now, why, calls=calls)
+    return _note_unconfirmed(unconfirmed, now, why, calls=calls)
 
 
 def await_confirmation(job: Job, now: float, why: str, timeouts: Timeouts, *, calls: bool) -> Job:
@@ -170,11 +162,9 @@ def await_confirmation(job: Job, now: float, why: str, timeouts: Timeouts, *, ca
     waiting = replace(
         job,
         status=Status.SUBMITTED,
-        unconfirmed=True,
         deadline=deadline,
-        next_check_at=min(slot_until, deadline),
-        sent_at=None,
-        lease_until=None,
+        check=replace(job.check, next_check_at=min(slot_until, deadline), lease_until=None),
+        submission=replace(job.submission, unconfirmed=True, sent_at=None),
     )
     return _note_unconfirmed(waiting, now, why, calls=calls)
 
@@ -186,7 +176,7 @@ def _note_unconfirmed(job: Job, now: float, why: str, *, calls: bool) -> Job:
 
 def _release(job: Job) -> Job:
     """BFL's callback came first and proves that it has the task, whatever the answer says."""
-    return replace(job, sent_at=None, lease_until=None)
+    return job.with_check(lease_until=None).with_submission(sent_at=None)
 
 
 def note_late_callback(job: Job, report: Report, now: float) -> Job:
@@ -206,23 +196,23 @@ def check(job: Job, now: float, timeouts: Timeouts, *, calls: bool = True) -> Jo
     """The sweep's step for a job that is due, whether BFL has it or not."""
     if job.status is Status.QUEUED:
         return _check_queued(job, now, timeouts, calls=calls)
-    if job.unconfirmed and now < job.deadline:
-        return replace(job, slot=False, next_check_at=job.deadline)
-    if job.unconfirmed:
+    if job.submission.unconfirmed and now < job.deadline:
+        return job.with_check(next_check_at=job.deadline).with_submission(slot=False)
+    if job.submission.unconfirmed:
         return _give_up_unconfirmed(job, now)
     return job.recheck(now)
 
 
 def _check_queued(job: Job, now: float, timeouts: Timeouts, *, calls: bool) -> Job:
-    if job.leased(now):
-        return replace(job, next_check_at=job.lease_until)
-    if job.sent_at is not None:
+    if job.is_leased(now):
+        return job.with_check(next_check_at=job.check.lease_until)
+    if job.submission.sent_at is not None:
         why = "the worker that sent it has stopped"
         return await_confirmation(job, now, why, timeouts, calls=calls)
     if now >= job.deadline:
         return _give_up_queued(job, now)
-    if job.is_queued:
-        return replace(job, next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))
+    if job.submission.is_queued:
+        return job.with_check(next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))
     why = "BFL answered with an error and did not call; if it has the task, this one is paid too"
     return _wait(job, now).with_event(now, EventCode.SUBMISSION_RETRIED, reason=why)
 
@@ -235,7 +225,8 @@ def _give_up_unconfirmed(job: Job, now: float) -> Job:
 
 def _give_up_queued(job: Job, now: float) -> Job:
     failure = Failure(ErrorCode.NOT_SUBMITTED, "BFL did not take it within a week")
-    return job.ended(now, Status.FAILED, error=failure).with_event(now, EventCode.JOB_GIVEN_UP)
+    failed = job.ended(now, Status.FAILED, error=failure)
+    return failed.with_event(now, EventCode.JOB_GIVEN_UP)
 
 
 def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:
@@ -243,34 +234,35 @@ def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:
     if job.status not in REOPENABLE:
         return job
     if job.task_id is not None:
-        return _ask_again(job, now, timeouts)
+        return _poll_again(job, now, timeouts)
     again = replace(
         job,
         status=Status.QUEUED,
-        is_queued=True,
         error=None,
-        ended_at=None,
         deadline=now + QUEUE_SECONDS,
-        next_check_at=now + QUEUE_CHECK_SECONDS,
-        submissions=0,
-        unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,
-        requeued_at=None,
+        check=replace(job.check, ended_at=None, next_check_at=now + QUEUE_CHECK_SECONDS),
+        submission=replace(
+            job.submission,
+            is_queued=True,
+            queued_at=job.created_at,
+            attempts=0,
+            unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,
+        ),
     )
     return again.with_event(now, EventCode.SUBMISSION_REPLAYED)
 
 
-def _ask_again(job: Job, now: float, timeouts: Timeouts) -> Job:
-    asked = replace(
+def _poll_again(job: Job, now: float, timeouts: Timeouts) -> Job:
+    reopened = replace(
         job,
         status=Status.SUBMITTED,
-        deadline=timeouts.deadline(now),
-        ends_by=now + timeouts.give_up_at_most,
-        alive_at=None,
         error=None,
-        ended_at=None,
-        refreshed=False,
-        replaying=True,
-        attempts=0,
-        crashes=0,
+        deadline=timeouts.deadline(now),
+        check=replace(
+            job.check,
+            ends_by=now + timeouts.give_up_at_most,
+            ended_at=None,
+            is_replay=True,
+        ),
     )
-    return asked.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
+    return reopened.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)

@@ -15,28 +15,24 @@ FIRST_PAUSE_SECONDS, PAUSE_GROWTH = 10.0, 4
 
 def taken(job: Job, now: float) -> Job:
     """Taken by one worker, or given up; the others see that it is not due any more."""
-    if job.thumbnails_due_at is None or job.thumbnails_due_at > now:
+    if job.thumbnails.due_at is None or job.thumbnails.due_at > now:
         return job
-    if job.thumbnail_attempts >= TRIES_MAX:
+    if job.thumbnails.attempts >= TRIES_MAX:
         return finished(job, now)
-    return replace(
-        job, thumbnails_due_at=now + DRAWING_SECONDS, thumbnail_attempts=job.thumbnail_attempts + 1
-    )
+    return job.with_thumbnails(due_at=now + DRAWING_SECONDS, attempts=job.thumbnails.attempts + 1)
 
 
 def postpone(job: Job, now: float) -> Job:
     """Given back by its worker, which could not read or write."""
-    if job.thumbnails_due_at is None:
+    if job.thumbnails.due_at is None:
         return job
-    return replace(
-        job,
-        thumbnails_due_at=now + FIRST_PAUSE_SECONDS * PAUSE_GROWTH ** (job.thumbnail_attempts - 1),
-    )
+    pause = FIRST_PAUSE_SECONDS * PAUSE_GROWTH ** (job.thumbnails.attempts - 1)
+    return job.with_thumbnails(due_at=now + pause)
 
 
 def left(job: Job, now: float) -> Job:
     """Given back by its worker, which has something better to do."""
-    return replace(job, thumbnails_due_at=now) if job.thumbnails_due_at is not None else job
+    return job.with_thumbnails(due_at=now) if job.thumbnails.due_at is not None else job
 
 
 def completed(job: Job, original: MediaFile, thumbnail: MediaFile) -> Job:
@@ -46,11 +42,11 @@ def completed(job: Job, original: MediaFile, thumbnail: MediaFile) -> Job:
     if media == job.media:
         return job
     # Tries are counted from the last one that came to something.
-    return replace(job, media=media, thumbnail_attempts=min(job.thumbnail_attempts, 1))
+    return replace(job, media=media).with_thumbnails(attempts=min(job.thumbnails.attempts, 1))
 
 
 def finished(job: Job, _now: float) -> Job:
-    return replace(job, thumbnails_due_at=None) if job.thumbnails_due_at is not None else job
+    return job.with_thumbnails(due_at=None) if job.thumbnails.due_at is not None else job
 
 
 def lost(job: Job, now: float, thumbnail: MediaFile) -> Job:
@@ -64,5 +60,5 @@ def lost(job: Job, now: float, thumbnail: MediaFile) -> Job:
 def wanted(job: Job, now: float) -> Job:
     """To be drawn where a picture that is still there has no thumbnail."""
     if any(file.is_picture and file.thumbnail is None for file in job.kept):
-        return replace(job, thumbnails_due_at=now, thumbnail_attempts=0)
+        return job.with_thumbnails(due_at=now, attempts=0)
     return job

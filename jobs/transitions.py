@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from jobs.job import Job
+from jobs.record import Delivery
 from jobs.report import Report, quoted
 from jobs.status import TRANSITIONS, ReportKind, Source, Status
 from jobs.timeline import EventCode
@@ -24,7 +25,9 @@ def _is_of_duplicate(job: Job, report: Report) -> bool:
 
     While it is sent again, nobody knows yet which of its tasks a report is about.
     """
-    sent_again = job.task_id is None and job.unconfirmed and job.sent_at is not None
+    sent_again = (
+        job.task_id is None and job.submission.unconfirmed and job.submission.sent_at is not None
+    )
     another = job.task_id not in (None, report.task_id)
     wins = report.news is ReportKind.READY and job.status is not Status.READY
     return (sent_again or another) and not wins
@@ -33,19 +36,22 @@ def _is_of_duplicate(job: Job, report: Report) -> bool:
 def _confirm(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
     """The first report proves that BFL has the job, sent by us or announced by its caller."""
     if job.task_id == task_id:
-        return replace(job, expected_by=None) if job.expected_by else job
+        return job.with_check(announced_by=None) if job.check.announced_by else job
     if job.task_id is not None:
-        return replace(job, task_id=task_id, polling_url=None, expected_by=None)
+        known = replace(job, task_id=task_id)
+        return known.with_check(polling_url=None, announced_by=None)
     return replace(
         job,
-        expected_by=None,
         task_id=task_id,
         status=Status.SUBMITTED,
-        is_queued=False,
-        unconfirmed=False,
         deadline=timeouts.deadline(now),
-        ends_by=now + timeouts.give_up_at_most,
-        next_check_at=job.lease_until or now + timeouts.grace(job.model),
+        check=replace(
+            job.check,
+            announced_by=None,
+            ends_by=now + timeouts.give_up_at_most,
+            next_check_at=job.check.lease_until or now + timeouts.grace(job.model),
+        ),
+        submission=replace(job.submission, is_queued=False, unconfirmed=False),
     )
 
 
@@ -61,17 +67,17 @@ def _apply(job: Job, report: Report, status: Status, now: float, timeouts: Timeo
 
 def _extend_deadline(job: Job, now: float, timeouts: Timeouts) -> Job:
     """A sign of life begins the grace anew and moves the deadline, within the absolute end."""
-    ends_by = job.ends_by or job.created_at + timeouts.give_up_at_most
+    ends_by = job.check.ends_by or job.created_at + timeouts.give_up_at_most
     deadline = min(max(job.deadline, now + timeouts.give_up_after), ends_by)
-    job = replace(job, alive_at=now, deadline=deadline, ends_by=ends_by)
-    if job.work_deadline is not None or job.lease_until is not None:
-        return job  # a worker is to ask, or asks now, and decides what follows
-    return replace(job, next_check_at=poll_time(now, timeouts.grace(job.model), deadline))
+    alive = replace(job, deadline=deadline).with_check(alive_at=now, ends_by=ends_by)
+    if alive.check.work_deadline is not None or alive.check.lease_until is not None:
+        return alive  # a worker is to ask, or asks now, and decides what follows
+    return alive.with_check(next_check_at=poll_time(now, timeouts.grace(job.model), deadline))
 
 
 def _has_fresher_urls(job: Job, report: Report, now: float) -> bool:
-    fresh = report.urls != job.urls
-    return fresh and report.death(now) > (job.expire_at or 0.0)
+    fresh = report.urls != job.delivery.urls
+    return fresh and report.death(now) > (job.delivery.expire_at or 0.0)
 
 
 def _apply_progress(job: Job, report: Report, now: float) -> Job:
@@ -84,7 +90,8 @@ def _apply_progress(job: Job, report: Report, now: float) -> Job:
 
 def _apply_unclear(job: Job, report: Report, now: float) -> Job:
     """A callback that is not clear is settled by asking; an answer to that can only wait."""
-    if report.source is not Source.CALLBACK or job.work_deadline or job.lease_until:
+    is_polled = job.check.work_deadline or job.check.lease_until
+    if report.source is not Source.CALLBACK or is_polled:
         return job
     return _log_report(replace(job, status=Status.SUBMITTED), report, now).enqueue(now)
 
@@ -115,21 +122,17 @@ def _apply_ready(job: Job, report: Report, now: float, timeouts: Timeouts) -> Jo
     """The rescue may take as long as the URL lives, but never more than GIVE_UP_AT_MOST."""
     dies_at = report.death(now)
     until = min(dies_at + FINAL_POLL_SECONDS, now + timeouts.give_up_at_most)
-    job = replace(
-        job,
+    delivery = Delivery(
         urls=report.urls,
         roles=report.roles,
         expire_at=dies_at,
         ready_at=now,
-        deadline=max(job.deadline, until),
-        refreshed=job.refreshed or _is_refresh(job, report),
-        progress=1.0,
-        slot=False,
-        attempts=0,
-        lease_until=None,
+        refreshed=job.delivery.refreshed or _is_refresh(job, report),
     )
-    return job.enqueue(now)
+    ready = replace(job, progress=1.0, deadline=max(job.deadline, until), delivery=delivery)
+    freed = ready.with_check(attempts=0, lease_until=None).with_submission(slot=False)
+    return freed.enqueue(now)
 
 
 def _is_refresh(job: Job, report: Report) -> bool:
-    return bool(job.urls) and report.source is not Source.CALLBACK
+    return bool(job.delivery.urls) and report.source is not Source.CALLBACK

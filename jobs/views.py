@@ -18,7 +18,7 @@ def jobs(
     )
     pauses = (
         services.submission_queue.open_circuits()
-        if any(record.is_queued for record in records)
+        if any(record.submission.is_queued for record in records)
         else []
     )
     return [
@@ -29,7 +29,7 @@ def jobs(
 
 def _held_up(record: Job, pauses: Sequence[Circuit]) -> list[TimelineEvent]:
     """Why a job still waits in line, which is on no record of its own."""
-    scopes = (ALL_MODELS, record.model) if record.is_queued else ()
+    scopes = (ALL_MODELS, record.model) if record.submission.is_queued else ()
     return [
         TimelineEvent(pause.since, EventCode.SUBMISSION_PAUSED, {"reason": pause.reason})
         for pause in pauses
@@ -39,12 +39,12 @@ def _held_up(record: Job, pauses: Sequence[Circuit]) -> list[TimelineEvent]:
 
 def waiting_reasons(services: Services, record: Job) -> list[str]:
     """Why BFL does not work on a job yet; empty when nothing is wrong."""
-    if record.is_queued:
+    if record.submission.is_queued:
         return [
             moment.detail["reason"]
             for moment in _held_up(record, services.submission_queue.open_circuits())
         ]
-    unconfirmed = record.timeline if record.unconfirmed else ()
+    unconfirmed = record.timeline if record.submission.unconfirmed else ()
     return [
         one.detail["reason"] for one in unconfirmed if one.event is EventCode.SUBMISSION_UNCONFIRMED
     ][-1:]

@@ -107,7 +107,7 @@ def _work(totals: Totals) -> Iterator[Metric]:
 def _urgency(wired: Services) -> Iterator[Metric]:
     """The life left has no sample while no rescue waits: it would have to be endless."""
     ready = wired.expiring_urls.most_urgent(JOBS_READ_MAX)
-    urgent = next((job for job in ready if job.work_deadline is not None), None)
+    urgent = next((job for job in ready if job.check.work_deadline is not None), None)
     now = wired.store.now()
     yield _gauge(
         "oldest_waiting_rescue_seconds",
@@ -117,7 +117,7 @@ def _urgency(wired: Services) -> Iterator[Metric]:
     yield _gauge(
         "urgent_rescue_life_left_seconds",
         "How long the URL still lives of the waiting rescue whose URL dies first.",
-        (urgent.expire_at or now) - now if urgent else None,
+        (urgent.delivery.expire_at or now) - now if urgent else None,
     )
 
 

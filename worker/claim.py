@@ -43,14 +43,14 @@ class Claim:
         self._renew_at = now + RENEW_EVERY_SECONDS
         self._progress_by = now + PROGRESS_SECONDS
         self._ends_by = now + LEAST_SECONDS
-        if job.status is Status.READY and job.expire_at:
-            life = job.expire_at - store.now()
+        if job.status is Status.READY and job.delivery.expire_at:
+            life = job.delivery.expire_at - store.now()
             self._ends_by = now + max(life + AFTER_EXPIRY_SECONDS, LEAST_SECONDS)
 
     @property
     def is_suspect(self) -> bool:
         """Whether an earlier worker died or hung while it had this job."""
-        return self.job.crashes > 0
+        return self.job.check.crashes > 0
 
     @classmethod
     def acquire(
@@ -69,7 +69,7 @@ class Claim:
         """
 
         def claim(job: Job | None, now: float) -> Job | None:
-            is_waiting = job is not None and job.work_deadline is not None
+            is_waiting = job is not None and job.check.work_deadline is not None
             return job.claimed(now) if job and is_waiting and accept(job) else job
 
         try:
@@ -93,7 +93,7 @@ class Claim:
 
         def admit(job: Job | None, now: float) -> Job | None:
             nonlocal own
-            if job is None or not job.is_queued:
+            if job is None or not job.submission.is_queued:
                 return job
             own = submission.admit(job, now, str(services.origin_of(job)))
             return own
@@ -121,14 +121,14 @@ class Claim:
         """Apply a step under our fencing token. Raises ClaimLost, StoreUnavailable."""
 
         def guarded(job: Job | None, now: float) -> Job:
-            if job is None or job.lease_until is None or _holder(job) != _holder(self.job):
+            if job is None or job.check.lease_until is None or _holder(job) != _holder(self.job):
                 raise ClaimLost
             return step(job, now)
 
-        before = self.job.lease_until
+        before = self.job.check.lease_until
         change = self._store.update_from(self.job, guarded, counts)
         self.job = change.after or self.job
-        if self.job.lease_until != before:
+        if self.job.check.lease_until != before:
             self._renew_at = time.monotonic() + RENEW_EVERY_SECONDS
         return self.job
 
@@ -221,9 +221,9 @@ def _postpone(store: JobStore, job_id: str, error: UnreadableRecord) -> None:
 
 def _lease(job: Job) -> tuple[int, float | None]:
     """Unique to each claim."""
-    return job.fencing_token, job.lease_until
+    return job.check.fencing_token, job.check.lease_until
 
 
 def _holder(job: Job) -> tuple[int, float]:
     """The fencing token and the job's creation: a deleted job's id may have been used again."""
-    return job.fencing_token, job.created_at
+    return job.check.fencing_token, job.created_at

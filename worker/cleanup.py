@@ -102,7 +102,7 @@ def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
     if job is None or not job.status.terminal:
         services.cleanup_queue.remove(job_id)
         return True
-    if job.notices:  # pending notifications name the media
+    if job.notifications.pending:  # pending notifications name the media
         return False
     media_due = bool(job.kept) and job.end <= cutoffs.media
     after = _delete_media(services, job) if media_due else job

@@ -130,7 +130,7 @@ class Dispatcher:
         declined = set[str]()
 
         def accept(job: Job) -> bool:
-            if has_suspect and job.crashes:
+            if has_suspect and job.check.crashes:
                 declined.add(job.id)
             return job.id not in declined
 

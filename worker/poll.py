@@ -41,20 +41,20 @@ def poll_job(services: Services, claim: Claim) -> None:
     timeouts = services.settings.timeouts
     after = ingest.apply_report(services.store, report, timeouts, job.id)
     if after.status is Status.SUBMITTED:
-        restarts_grace = report.is_alive and job.awaits_callback
+        restarts_grace = report.is_alive and job.check.awaits_callback
         _back_off(claim, report.said, grace=timeouts.grace(job.model) if restarts_grace else 0.0)
 
 
 def is_first_or_last(job: Job, now: float) -> bool:
     """Whether to poll all hosts: four more requests each time would be too many."""
-    return job.attempts == 0 or now >= job.deadline - FINAL_POLL_SECONDS
+    return job.check.attempts == 0 or now >= job.deadline - FINAL_POLL_SECONDS
 
 
 def _back_off(
     claim: Claim, reason: str = "", *, retry_after: float | None = None, grace: float = 0.0
 ) -> None:
     def back_off(job: Job, now: float) -> Job:
-        seconds = backoff_seconds(job.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
+        seconds = backoff_seconds(job.check.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
         with_event = job.with_event(now, EventCode.POLL_RETRIED, answer=reason) if reason else job
         seconds = max(seconds, grace, retry_after or 0.0)
         return with_event.back_off(now, seconds, firm=retry_after is not None)
@@ -85,14 +85,14 @@ def fetch_report(services: Services, job: Job, *, everywhere: bool = True) -> Re
         services.store.increment({POLLS: polls})
     if best is None and unavailable:
         raise unavailable
-    return best if best is None or job.polling_url else replace(best, is_alive=False)
+    return best if best is None or job.check.polling_url else replace(best, is_alive=False)
 
 
 def polling_urls(services: Services, job: Job, *, everywhere: bool) -> tuple[str, ...]:
     """The task's own polling URL; without one, the host it was submitted to, then the others."""
-    if job.polling_url:
-        return (job.polling_url,)
-    origin = job.origin or str(services.api.origin)
+    if job.check.polling_url:
+        return (job.check.polling_url,)
+    origin = job.submission.origin or str(services.api.origin)
     urls = parsing.polling_urls(origin, job.task_id or job.id, services.trust.region)
     return urls if everywhere else urls[:1]
 
@@ -121,5 +121,5 @@ def _parse_body(body: bytes, job: Job) -> Report | None:
         raise BflUnavailable("BFL answered for another task")
     if parsing.is_not_found(message):
         return None
-    source = Source.REPLAY if job.replaying else Source.POLL
+    source = Source.REPLAY if job.check.is_replay else Source.POLL
     return parsing.parse_report(message, job.task_id or job.id, source)

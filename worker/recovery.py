@@ -54,7 +54,7 @@ def delete_superseded(services: Services, job: Job) -> None:
             named = {file.key for file in after.kept} if after else set[str]()
             if _may_be_restored(services, job, after):
                 named |= _described_as_stored(services.media, job)
-            services.media.delete_superseded(job.id, job.created_at, job.fencing_token, named)
+            services.media.delete_superseded(job.id, job.created_at, job.check.fencing_token, named)
 
 
 def _may_be_restored(services: Services, job: Job, after: Job | None) -> bool:

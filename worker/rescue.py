@@ -60,7 +60,7 @@ def rescue(services: Services, claim: Claim) -> None:
         recovery.delete_superseded(services, claim.job)
         raise
     job = claim.job
-    if job.status.terminal and (job.status is not Status.STORED or job.rescue_attempts > 1):
+    if job.status.terminal and (job.status is not Status.STORED or job.check.rescue_attempts > 1):
         recovery.delete_superseded(services, job)
 
 
@@ -122,10 +122,10 @@ class Rescue:
     def rescue_files(self) -> None:
         """Publish every file that is not in the storage yet, and record nothing."""
         job = self._claim.job
-        if job.rescue_attempts > 1:
+        if job.check.rescue_attempts > 1:
             self._claim.allow_silence(STORAGE_SECONDS)
             self._files.published = recovery.find_files(self._services.media, job)
-        for n in range(len(job.urls)):
+        for n in range(len(job.delivery.urls)):
             if n not in self._files.published:
                 self._rescue_or_leave_out(n, job.role(n))
 
@@ -141,7 +141,7 @@ class Rescue:
             self._files.left_out[n] = error.code
 
     def _rescue_file(self, n: int, role: Role) -> None:
-        address = self._services.trust.validate_delivery_url(self._claim.job.urls[n])
+        address = self._services.trust.validate_delivery_url(self._claim.job.delivery.urls[n])
         for attempt in range(QUICK_ATTEMPTS):
             try:
                 self._download_and_publish(n, role, address)
@@ -174,7 +174,9 @@ class Rescue:
                 allow=allow,
                 progress=self._claim.report_progress,
             )
-            key = object_key(job.id, job.created_at, n, job.fencing_token, downloaded.content_type)
+            key = object_key(
+                job.id, job.created_at, n, job.check.fencing_token, downloaded.content_type
+            )
             self._publish(n, path, _media_file(key, path, downloaded, role))
 
     def _publish(self, n: int, path: Path, file: MediaFile) -> None:
@@ -192,7 +194,7 @@ class Rescue:
     def _sidecar(self, job: Job) -> bytes:
         """The sidecar of the job: of the stored job, as soon as no file is missing."""
         done = self._files.published.keys() | self._files.left_out.keys()
-        if len(done) < len(job.urls):
+        if len(done) < len(job.delivery.urls):
             return serializer.sidecar(replace(job, media=self._files.media))
         self._stored_at = self._services.store.now()
         return serializer.sidecar(self._files.store(job, self._stored_at))
@@ -203,7 +205,7 @@ class Rescue:
 
     def _seconds_left(self) -> float:
         job, now = self._claim.job, self._services.store.now()
-        until = max(job.expire_at or 0.0, now + LEAST_SECONDS)
+        until = max(job.delivery.expire_at or 0.0, now + LEAST_SECONDS)
         return min(until, job.deadline) - now
 
     # The outcome.
@@ -227,12 +229,12 @@ class Rescue:
 
     def _counts(self) -> dict[str, int]:
         job, now = self._claim.job, self._services.store.now()
-        life, took = (job.expire_at or now) - now, now - (job.ready_at or now)
+        life, took = (job.delivery.expire_at or now) - now, now - (job.delivery.ready_at or now)
         return {**LIFE_LEFT.observed(life), **TIME_TO_STORED.observed(took)}
 
     def _retry(self, reason: str) -> None:
         """Try again while the URLs live; then ask BFL for fresh ones."""
-        if self._services.store.now() < (self._claim.job.expire_at or 0.0):
+        if self._services.store.now() < (self._claim.job.delivery.expire_at or 0.0):
             self._back_off(reason)
         else:
             self._refresh_urls(reason)
@@ -242,13 +244,13 @@ class Rescue:
         job, services = self._claim.job, self._services
         self._claim.allow_silence(poll.ALL_HOSTS_SECONDS)
         try:
-            report = None if job.refreshed else poll.fetch_report(services, job)
+            report = None if job.delivery.refreshed else poll.fetch_report(services, job)
         except BflUnavailable as error:
             self._back_off(f"{reason}; {error}", error.retry_after)
             return
-        if report and report.news is ReportKind.READY and report.urls != job.urls:
+        if report and report.news is ReportKind.READY and report.urls != job.delivery.urls:
             after = ingest.apply_report(services.store, report, services.settings.timeouts, job.id)
-            if after.urls != job.urls:
+            if after.delivery.urls != job.delivery.urls:
                 return
         self._give_up(lambda job, now: job.expired(now, f"{reason}, and BFL gave no fresh URL"))
 
@@ -257,11 +259,11 @@ class Rescue:
         job = self._claim.job
         self._claim.allow_silence(STORAGE_SECONDS)
         found = recovery.find_files(self._services.media, job)
-        samples = {n for n in range(len(job.urls)) if job.role(n) is Role.SAMPLE}
+        samples = {n for n in range(len(job.delivery.urls)) if job.role(n) is Role.SAMPLE}
         if not found or not samples <= found.keys():
             self._claim.commit(step)
             return
-        missing = set(range(len(job.urls))) - found.keys()
+        missing = set(range(len(job.delivery.urls))) - found.keys()
         left_out = {n: self._files.left_out.get(n, ErrorCode.UNAVAILABLE) for n in sorted(missing)}
         self._files = Files(found, left_out)
         self._claim.commit(
@@ -271,7 +273,7 @@ class Rescue:
 
     def _back_off(self, reason: str, retry_after: float | None = None) -> None:
         def back_off(job: Job, now: float) -> Job:
-            seconds = backoff_seconds(job.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
+            seconds = backoff_seconds(job.check.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
             with_event = job.with_event(now, EventCode.RESCUE_RETRIED, reason=reason)
             return with_event.back_off(now, max(seconds, retry_after or 0.0))
 

@@ -68,8 +68,8 @@ def process_job(services: Services, job_id: str, stop: threading.Event = _NEVER)
         change = services.store.update(job_id, lambda job, now: job and thumbnails.taken(job, now))
         job = change.after
         if not change.written or job is None:
-            services.store.schedule_thumbnails(job_id, job.thumbnails_due_at if job else None)
-        elif job.thumbnails_due_at is None:
+            services.store.schedule_thumbnails(job_id, job.thumbnails.due_at if job else None)
+        elif job.thumbnails.due_at is None:
             log.warning("job %s: thumbnails given up", job_id)
         else:
             _complete(services, job, stop)

@@ -81,7 +81,7 @@ class BflError(TypedDict):
 
 def submission(job: Job, base_url: str) -> BflSubmission:
     """The answer to a submission; clients want `polling_url` also beside a webhook."""
-    came_in, went_out = job.megapixels
+    came_in, went_out = job.submission.megapixels
     said: BflSubmission = {
         "id": job.id,
         "polling_url": f"{base_url}/v1/get_result?id={job.id}",
@@ -89,9 +89,9 @@ def submission(job: Job, base_url: str) -> BflSubmission:
         "input_mp": came_in,
         "output_mp": went_out,
     }
-    if job.caller:
+    if job.submission.client_webhook:
         said["status"] = "Pending"
-        said["webhook_url"] = job.caller.url
+        said["webhook_url"] = job.submission.client_webhook.url
     return said
 
 

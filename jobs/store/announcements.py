@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from jobs.job import Job
+from jobs.record import PARTS
 from jobs.store.keys import EVENTS
 
 # Some megabytes at most, and hours of an ordinary day: so long can a watcher be away.
@@ -13,45 +14,14 @@ EVENTS_MAX = 20_000
 DELETED = "forgotten"  # in the place of a state
 ID, STATUS = "id", "status"
 
-# What no user sees. A field that is new is announced until it is named here: rather once too often.
-_HIDDEN = frozenset(
-    {"notify_url", "polling_url", "megapixels", "urls", "expire_at", "ready_at", "refreshed"}
-    | {
-        "replaying",
-        "is_submission",
-        "region",
-        "origin",
-        "is_queued",
-        "slot",
-        "sent_at",
-        "requeued_at",
-        "input_bytes",
-        "unconfirmed",
-        "submissions",
-        "request",
-        "caller",
-    }
-    | {
-        "base_url",
-        "notices",
-        "thumbnails_due_at",
-        "thumbnail_attempts",
-        "attempts",
-        "next_check_at",
-        "work_deadline",
-        "lease_until",
-        "fencing_token",
-    }
-    | {"version"}
-)
-_seen = attrgetter(*(one.name for one in fields(Job) if one.name not in _HIDDEN))
+_public = attrgetter(*(one.name for one in fields(Job) if one.name not in PARTS))
 
 Command = tuple[Any, ...]
 
 
 def announcement(before: Job | None, after: Job) -> Iterator[Command]:
     """The command that tells those who watch, if there is something to be seen."""
-    if before is None or _seen(before) != _seen(after):
+    if before is None or _public(before) != _public(after):
         yield _told(after.id, after.status)
 
 

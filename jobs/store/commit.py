@@ -123,13 +123,13 @@ class Commit:
         elif self.after.status.terminal and not before.status.terminal:
             yield "EXPIRE", key, self._input_seconds()
             yield "HDEL", INPUT_SIZES, self.after.id
-        elif self.after.is_queued and before.status.terminal:
+        elif self.after.submission.is_queued and before.status.terminal:
             yield "PERSIST", key
-            yield "HSET", INPUT_SIZES, self.after.id, self.after.input_bytes
+            yield "HSET", INPUT_SIZES, self.after.id, self.after.submission.input_bytes
 
     def _input_seconds(self) -> int:
         refused = self.after.error and self.after.error.status
-        large = self.after.input_bytes > LARGE_INPUT_BYTES
+        large = self.after.submission.input_bytes > LARGE_INPUT_BYTES
         return LARGE_INPUT_SECONDS_AFTERWARDS if refused and large else INPUT_SECONDS_AFTERWARDS
 
     def _lines(self) -> list[str]:
@@ -140,15 +140,17 @@ class Commit:
     def _needs_worker(self) -> bool:
         """Whether it newly waits for a worker."""
         before = self.before
-        wanted = self.after.work_deadline is not None and (
-            before is None or before.work_deadline is None
+        wanted = self.after.check.work_deadline is not None and (
+            before is None or before.check.work_deadline is None
         )
-        return wanted or (self.after.is_queued and not (before and before.is_queued))
+        return wanted or (
+            self.after.submission.is_queued and not (before and before.submission.is_queued)
+        )
 
     def _frees_slot(self) -> bool:
         """Whether somebody in line could go now; the entry for this job's own work is spent."""
-        had = self.before is not None and self.before.slot
-        return had and not self.after.slot and not self.after.is_queued
+        had = self.before is not None and self.before.submission.slot
+        return had and not self.after.submission.slot and not self.after.submission.is_queued
 
 
 def _ending(before: Job | None, after: Job) -> Mapping[str, int]:

@@ -33,13 +33,15 @@ class ExpiringUrls:
                 self._redis.mget([RECORD_PREFIX.encode() + job_id for job_id in ids]) if ids else []
             )
         jobs = [job for record in raw if record and (job := _ready(record))]
-        return sorted(jobs, key=lambda job: job.expire_at or job.deadline)[:limit]
+        return sorted(jobs, key=lambda job: job.delivery.expire_at or job.deadline)[:limit]
 
 
 def waiting_since(ready: Iterable[Job]) -> float | None:
     """Since when the oldest rescue has waited that no worker has begun; None when none waits."""
-    waiting = (job for job in ready if job.work_deadline is not None and not job.attempts)
-    return min((job.ready_at for job in waiting if job.ready_at), default=None)
+    waiting = (
+        job for job in ready if job.check.work_deadline is not None and not job.check.attempts
+    )
+    return min((job.delivery.ready_at for job in waiting if job.delivery.ready_at), default=None)
 
 
 def _ready(record: bytes) -> Job | None:

@@ -42,30 +42,32 @@ _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
 def indexes(job: Job) -> dict[str, float]:
     """Sorted sets and the job's score in each."""
     found = dict.fromkeys((STATUS_PREFIX + job.status, *facets(job)), job.created_at)
-    if job.next_check_at is not None:
-        found[DUE] = job.next_check_at
-    if job.work_deadline is not None:
+    if job.check.next_check_at is not None:
+        found[DUE] = job.check.next_check_at
+    if job.check.work_deadline is not None:
         # A URL dies, a poll can wait: they never stand in one queue.
-        found[PENDING_RESCUES if job.status is Status.READY else PENDING_POLLS] = job.work_deadline
+        found[PENDING_RESCUES if job.status is Status.READY else PENDING_POLLS] = (
+            job.check.work_deadline
+        )
     if job.is_submission:
         found |= _of_submission(job)
-    if job.expected_by:
-        found[EXPECTED_PREFIX + job.expected_by] = job.created_at
-    if job.sent_at is not None:
-        found[IN_FLIGHT] = job.sent_at
-    if job.notices:
-        found[NOTIFICATIONS] = min(notice.at for notice in job.notices)
-    if job.thumbnails_due_at is not None:
-        found[THUMBNAILS] = job.thumbnails_due_at
+    if job.check.announced_by:
+        found[EXPECTED_PREFIX + job.check.announced_by] = job.created_at
+    if job.submission.sent_at is not None:
+        found[IN_FLIGHT] = job.submission.sent_at
+    if job.notifications.pending:
+        found[NOTIFICATIONS] = min(notice.at for notice in job.notifications.pending)
+    if job.thumbnails.due_at is not None:
+        found[THUMBNAILS] = job.thumbnails.due_at
     if job.status.terminal:
         found[ENDED_MEDIA if job.kept else ENDED] = job.end
     return found
 
 
 def _of_submission(job: Job) -> dict[str, float]:
-    if job.is_queued:
-        return {f"{QUEUE_PREFIX}{job.model}": job.requeued_at or job.created_at}
-    if job.slot and job.status in _AT_BFL:
+    if job.submission.is_queued:
+        return {f"{QUEUE_PREFIX}{job.model}": job.submission.queued_at or job.created_at}
+    if job.submission.slot and job.status in _AT_BFL:
         return {ACTIVE: job.deadline, active(job.model or ""): job.deadline}
     return {}
 
@@ -73,7 +75,7 @@ def _of_submission(job: Job) -> dict[str, float]:
 def every(job: Job) -> tuple[str, ...]:
     """All sorted sets it may ever stand in."""
     model = job.model or ""
-    expected = (EXPECTED_PREFIX + job.expected_by,) if job.expected_by else ()
+    expected = (EXPECTED_PREFIX + job.check.announced_by,) if job.check.announced_by else ()
     return (*ONE_EACH, active(model), QUEUE_PREFIX + model, *expected, *possible_facets(job))
 
 
@@ -85,9 +87,9 @@ def caps(
     before: Job | None, after: Job, limits: ConcurrencyLimits, room: QueueCapacity
 ) -> Mapping[str, int]:
     """How many may stand in the sets that a job newly enters."""
-    if after.expected_by and not before:
-        return {EXPECTED_PREFIX + after.expected_by: room.unconfirmed}
-    entered = after.slot and not (before and before.slot)
+    if after.check.announced_by and not before:
+        return {EXPECTED_PREFIX + after.check.announced_by: room.unconfirmed}
+    entered = after.submission.slot and not (before and before.submission.slot)
     if not entered:
         return {}
     model = after.model or ""

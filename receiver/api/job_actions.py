@@ -42,5 +42,5 @@ def delete_job(services: Services, job: Job) -> None:
     services.store.delete(job)
     # A running rescue may have published an object; without the record it cannot commit.
     run_in_thread(
-        lambda: media.delete_superseded(job.id, job.created_at, job.fencing_token, named=())
+        lambda: media.delete_superseded(job.id, job.created_at, job.check.fencing_token, named=())
     )

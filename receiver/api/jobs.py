@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, g
@@ -38,8 +37,6 @@ from receiver.thread_pool import run_in_thread
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
 
-# The operator's API key goes where these say: a caller must not change them.
-FIXED_FIELDS = ("model", "polling_url")
 TOO_MANY_UNCONFIRMED = (
     "This key has announced MAX_UNCONFIRMED jobs that BFL has not confirmed; "
     "announce more once BFL confirms them or they end."
@@ -101,7 +98,7 @@ def _announced(job_id: str, now: float, model: str | None) -> Job:
     """A new job that counts against MAX_UNCONFIRMED of its key until BFL confirms it."""
     timeouts = services().settings.timeouts
     job = Job.expected(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_EXPECTED)
-    return replace(job, expected_by=g.key_name)
+    return job.with_check(announced_by=g.key_name)
 
 
 def _update_sidecar(job_id: str) -> None:
@@ -114,8 +111,10 @@ def _update_sidecar(job_id: str) -> None:
 
 def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
     """Raises WrongStatus for a change of where Fluxkeep submits a job."""
+    # The operator's API key goes where these say: a caller must not change them.
+    fixed = {"model": job.model, "polling_url": job.check.polling_url}
     if job.is_submission and any(
-        details.get(name, getattr(job, name)) != getattr(job, name) for name in FIXED_FIELDS
+        details.get(name, value) != value for name, value in fixed.items()
     ):
         raise WrongStatus(
             "Fluxkeep submits this job itself: its model and polling_url cannot change"

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import uuid
+from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from flask import Blueprint, has_request_context, request
@@ -19,6 +20,7 @@ from jobs.config.settings import BFL_REGIONS
 from jobs.errors import IdempotencyKeyReused, Invalid, InvalidField, QueueFull, UrlRefused
 from jobs.job import Job
 from jobs.net.urls import parse
+from jobs.record import Submission
 from jobs.services import Services
 from jobs.signing import idempotent_id
 from jobs.timeline import EventCode
@@ -70,7 +72,9 @@ class SubmissionRequest(NamedTuple):
 
     model: str
     input: dict[str, Any]
-    details: dict[str, Any]
+    metadata: dict[str, JsonValue] | None
+    notify_url: str | None
+    details: Submission
 
     @classmethod
     def of(cls, body: SubmissionBody, webhook: ClientWebhook | None = None) -> Self:
@@ -79,14 +83,8 @@ class SubmissionRequest(NamedTuple):
             raise Invalid(
                 [{"field": f"input.{name}", "message": WEBHOOK_IN_INPUT} for name in wrong]
             )
-        optional = {
-            "metadata": body.metadata,
-            "notify_url": body.notify_url,
-            "region": body.region,
-            "caller": webhook,
-        }
-        details = {name: value for name, value in optional.items() if value is not None}
-        return cls(body.model, body.input, details)
+        details = Submission(region=body.region, client_webhook=webhook)
+        return cls(body.model, body.input, body.metadata, body.notify_url, details)
 
 
 @blueprint.post("")
@@ -136,19 +134,19 @@ def enqueue(
     Raises Invalid for a region that BFL_API_URL excludes and for a missing draft, QueueFull, and
     StoreUnavailable.
     """
-    _check_region(services, submitted.details.get("region"))
+    _check_region(services, submitted.details.region)
     draft = drafts.find(services, submitted.input)
     own_id = job_id or str(uuid.uuid4())
     input_json = json.dumps(submitted.input, ensure_ascii=False).encode()
-    details = {
-        **submitted.details,
-        "request": request_digest,
-        "base_url": _callback_base_url(services),
-        "input_bytes": len(input_json),
-    }
+    details = replace(
+        submitted.details,
+        request_digest=request_digest,
+        base_url=_callback_base_url(services),
+        input_bytes=len(input_json),
+    )
 
     def create(job: Job | None, now: float) -> Job:
-        return job or _new_job(services, own_id, submitted.model, now, details, draft)
+        return job or _new_job(services, own_id, submitted._replace(details=details), now, draft)
 
     change = services.store.update(own_id, create, new=True, submission=input_json)
     assert change.after is not None  # `create` always returns a job
@@ -169,12 +167,12 @@ def _check_region(services: Services, region: str | None) -> None:
 def _new_job(
     services: Services,
     job_id: str,
-    model: str,
+    submitted: SubmissionRequest,
     now: float,
-    details: dict[str, Any],
     draft: drafts.Bundle | None,
 ) -> Job:
-    job = submission.create(job_id, model, now, details)
+    model, _, metadata, notify_url, details = submitted
+    job = submission.create(job_id, model, now, details, metadata, notify_url)
     if draft:
         job = job.with_event(
             now, EventCode.SUBMISSION_DRAFT_REFERENCED, job=draft.job.id, file=draft.position
@@ -222,7 +220,7 @@ def enqueue_once(
     digest.update(raw)
     request_digest = digest.hexdigest()[:32]
     job = enqueue(services, submitted, _idempotent_job_id(services, key), request_digest)
-    if job.request != request_digest:
+    if job.submission.request_digest != request_digest:
         raise IdempotencyKeyReused
     return job
 

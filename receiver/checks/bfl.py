@@ -68,7 +68,7 @@ def _is_lost(context: Context, model: str) -> bool:
         return False
     usual = "global" if context.settings.bfl_origin.host == bfl_submissions.BFL_HOST else None
     newest = context.listing.page(Search(model=model), 1, None).jobs
-    return any(job.is_submission and (job.region or usual) == "global" for job in newest)
+    return any(job.is_submission and (job.submission.region or usual) == "global" for job in newest)
 
 
 def _is_sandbox(settings: Settings) -> bool:

@@ -20,7 +20,7 @@ def check(context: Context) -> Iterator[Result]:
         why = f"the oldest has waited {waited:.0f} s for a worker"
         yield failed(NAME, why, "Start another worker, or see what keeps the workers busy.")
         return
-    close = sum((job.expire_at or 0.0) - now < CLOSE_SECONDS for job in ready)
+    close = sum((job.delivery.expire_at or 0.0) - now < CLOSE_SECONDS for job in ready)
     if close:
         jobs = "1 job loses its" if close == 1 else f"{close} jobs lose their"
         why = f"{jobs} media within a minute"

@@ -70,7 +70,7 @@ def _progress(services: Services, job: Job) -> str:
 
 
 def _obstacle(services: Services, job: Job) -> str:
-    if job.is_queued:
+    if job.submission.is_queued:
         (worker,) = check_worker(Context(services.settings, services))
         if not worker.ok:
             return f": the worker {worker.why}"

@@ -102,7 +102,7 @@ def _to(job: Job) -> ResponseReturnValue:
 
 def _input(job: Job) -> dict[str, Any]:
     """What is to be submitted, while it is kept and short enough to read."""
-    if not 0 < job.input_bytes <= INPUT_SHOWN_MAX_BYTES:
+    if not 0 < job.submission.input_bytes <= INPUT_SHOWN_MAX_BYTES:
         return {}
     kept = services().store.submission(job.id)
     try:

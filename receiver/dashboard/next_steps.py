@@ -30,24 +30,28 @@ def outlook(job: Job, shown: Mapping[str, Any], now: float) -> list[Prospect]:
 
 
 def _rescue(job: Job, now: float) -> Iterator[Prospect]:
-    if job.leased(now):
+    if job.is_leased(now):
         yield Prospect("A worker is fetching the media")
-    elif job.work_deadline is not None:
+    elif job.check.work_deadline is not None:
         yield Prospect("Waits for a worker to fetch the media")
     else:
-        yield Prospect("Tried again", job.next_check_at)
+        yield Prospect("Tried again", job.check.next_check_at)
 
 
 def _death(job: Job) -> Iterator[Prospect]:
-    if job.expire_at is not None:
-        yield Prospect("BFL's URL dies", job.expire_at, "limit")
+    if job.delivery.expire_at is not None:
+        yield Prospect("BFL's URL dies", job.delivery.expire_at, "limit")
 
 
 def _submission(job: Job, shown: Mapping[str, Any], now: float) -> Iterator[Prospect]:
-    if job.unconfirmed and job.sent_at is None and not job.is_queued:
+    if (
+        job.submission.unconfirmed
+        and job.submission.sent_at is None
+        and not job.submission.is_queued
+    ):
         yield Prospect("BFL answered with an error; its callback is awaited")
-        yield Prospect("Submitted again without one", job.next_check_at)
-    elif job.leased(now) or job.sent_at is not None:
+        yield Prospect("Submitted again without one", job.check.next_check_at)
+    elif job.is_leased(now) or job.submission.sent_at is not None:
         yield Prospect("Being submitted to BFL")
     else:
         yield Prospect("Waits in line for a slot at BFL")
@@ -63,21 +67,21 @@ def _pauses(shown: Mapping[str, Any]) -> list[str]:
 
 
 def _answer(job: Job, now: float) -> Iterator[Prospect]:
-    if job.unconfirmed:
+    if job.submission.unconfirmed:
         yield Prospect("BFL did not answer; only its callback can tell whether it has the job")
-    elif job.leased(now):
+    elif job.is_leased(now):
         yield Prospect("BFL is being asked")
-    elif job.work_deadline is not None:
+    elif job.check.work_deadline is not None:
         yield Prospect("Waits for a worker to ask BFL")
-    elif job.attempts:
-        yield Prospect("BFL is asked again", job.next_check_at)
+    elif job.check.attempts:
+        yield Prospect("BFL is asked again", job.check.next_check_at)
     else:
-        yield Prospect("BFL's callback is awaited; it is asked", job.next_check_at)
+        yield Prospect("BFL's callback is awaited; it is asked", job.check.next_check_at)
 
 
 def _afterwards(job: Job) -> Iterator[Prospect]:
-    if job.thumbnails_due_at is not None:
+    if job.thumbnails.due_at is not None:
         yield Prospect("Its thumbnail is drawn once nothing else waits")
-    for notice in job.notices:
+    for notice in job.notifications.pending:
         again = "told again" if notice.attempts else "told"
         yield Prospect(f"{notice.to} is {again}", notice.at)

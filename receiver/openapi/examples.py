@@ -91,7 +91,7 @@ def stored() -> view_types.Job:
 
 
 def queued() -> view_types.Job:
-    return _told(submission.create(OURS, MODEL, NOW, {"metadata": METADATA}))
+    return _told(submission.create(OURS, MODEL, NOW, metadata=METADATA))
 
 
 def page() -> JobPage:

@@ -82,7 +82,7 @@ def stored_job(n: int) -> Job:
         metadata={"user": n % 1000, "half": n % 2},
         media=(kept,),
         timeline=tuple(TimelineEvent(at, event) for event in events),
-        next_check_at=None,
+        check=replace(Job.expected(f"{n:036}", at, PATIENCE).check, next_check_at=None),
     )
 
 

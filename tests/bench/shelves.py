@@ -43,7 +43,7 @@ def _life(n: int) -> Job:
     """Of a job that was submitted here: a timeline of six lines, one picture."""
     at, job_id = place(n)
     done, model = at + LIFE_SECONDS, "flux-2-pro"
-    asked = submission.create(job_id, model, at, {"metadata": METADATA})
+    asked = submission.create(job_id, model, at, metadata=METADATA)
     sent = submission.admit(asked, at + 0.128431, ORIGIN)
     task_id = _uuid("task", n)
     answer = Taken(
@@ -105,7 +105,7 @@ def _drawn(job: Job) -> Job:
         width=512,
         height=512,
     )
-    taken = replace(job, thumbnail_attempts=1)
+    taken = job.with_thumbnails(attempts=1)
     return thumbnails.finished(thumbnails.completed(taken, file, small), job.end)
 
 

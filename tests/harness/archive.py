@@ -61,7 +61,12 @@ class Archive:
         def begin(_job: Job | None, now: float) -> Job:
             at = now - days_ago * DAY_SECONDS
             job = Job.expected(task_id, at, PATIENCE, job_id).with_event(at, EventCode.JOB_EXPECTED)
-            return replace(job, deadline=now + 3600, next_check_at=now + 3600, **facts)
+            return replace(
+                job,
+                deadline=now + 3600,
+                **facts,
+                check=replace(job.check, next_check_at=now + 3600),
+            )
 
         return self._changed(job_id, begin)
 

@@ -1,6 +1,7 @@
 """The books of an installation: every record, and every set that has to agree with them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 from jobs.job import Job
@@ -51,3 +52,10 @@ class Books(NamedTuple):
             (kept, rest),
             dict(zip(Status, indexes, strict=True)),
         )
+
+
+def aged(job: Job, now: float, moments: Mapping[str, float]) -> Job:
+    """The job with these times moved to so many seconds from now, where it has them."""
+    deadline = now + moments["deadline"] if "deadline" in moments else job.deadline
+    check = {name: now + moments[name] for name in moments if getattr(job.check, name, None)}
+    return replace(job, deadline=deadline).with_check(**check)

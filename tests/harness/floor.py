@@ -96,7 +96,7 @@ class Floor:
         """The worker is gone, its lease runs out and the sweep sees it."""
 
         def a_lease_later(job: Job | None, now: float) -> Job | None:
-            return job and job.with_details(now, {"lease_until": now - 1, "next_check_at": now - 1})
+            return job and job.with_check(lease_until=now - 1, next_check_at=now - 1)
 
         self.wired.store.update(claim.job.id, a_lease_later)
         sweep(self.wired)

@@ -95,16 +95,16 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
         wanted = {
             job.id
             for job in jobs
-            if job.work_deadline and (job.status is Status.READY) is is_rescue
+            if job.check.work_deadline and (job.status is Status.READY) is is_rescue
         }
         yield from _differences(key, wanted, _members(redis, key))
-    undrawn = {job.id for job in jobs if job.thumbnails_due_at}
+    undrawn = {job.id for job in jobs if job.thumbnails.due_at}
     yield from _differences("drawings", undrawn, _members(redis, THUMBNAILS))
     ended = {job.id for job in jobs if job.status.terminal}
     with_media = {job.id for job in jobs if job.kept}
     yield from _differences("ended, with media", with_media, _members(redis, ENDED_MEDIA))
     yield from _differences("ended, without", ended - with_media, _members(redis, ENDED))
-    owed = {job.id for job in jobs if job.notices}
+    owed = {job.id for job in jobs if job.notifications.pending}
     yield from _differences("notices", owed, _members(redis, NOTIFICATIONS))
     for state in Status:
         ids = {job.id for job in jobs if job.status is state}
@@ -180,10 +180,16 @@ def _leases(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     seconds, microseconds = redis.time()
     now = int(seconds) + int(microseconds) / 1e6
     for job in jobs:
-        if job.lease_until and not now - SWEEP_SECONDS < job.lease_until <= now + LEASE_SECONDS + 1:
-            yield f"{job.id} has a lease until {job.lease_until - now:+.1f} s from now"
+        if (
+            job.check.lease_until
+            and not now - SWEEP_SECONDS < job.check.lease_until <= now + LEASE_SECONDS + 1
+        ):
+            yield f"{job.id} has a lease until {job.check.lease_until - now:+.1f} s from now"
         if job.status.terminal and (
-            job.lease_until or job.work_deadline or job.next_check_at or job.urls
+            job.check.lease_until
+            or job.check.work_deadline
+            or job.check.next_check_at
+            or job.delivery.urls
         ):
             yield f"{job.id} is {job.status} and still holds a lease, a wish or a URL"
         if not job.status.terminal and now > job.deadline + SWEEP_SECONDS:
@@ -231,7 +237,7 @@ def _sidecar(shelf: Shelf, sizes: dict[str, int], job: Job, kept: MediaFile) -> 
     key = str(PurePosixPath(kept.key).with_suffix(".json"))
     if key not in sizes:
         yield f"{kept.key} has nothing beside it that explains it"
-    elif not job.thumbnails_due_at and shelf.read(key) != sidecar(job):
+    elif not job.thumbnails.due_at and shelf.read(key) != sidecar(job):
         yield f"{key} says something else than the record"
 
 

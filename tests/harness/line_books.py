@@ -41,13 +41,13 @@ def placed(jobs: Iterable[Job]) -> Books:
     """Written apart from `jobs.store.indexes`, so that the two can disagree."""
     books: Books = {}
     for job in jobs:
-        if job.is_queued:
+        if job.submission.is_queued:
             books.setdefault(f"{QUEUE_PREFIX}{job.model}", {})[job.id] = (
-                job.requeued_at or job.created_at
+                job.submission.queued_at or job.created_at
             )
-        if job.sent_at is not None:
-            books.setdefault(IN_FLIGHT, {})[job.id] = job.sent_at
-        if job.slot and job.status in _AT_BFL:
+        if job.submission.sent_at is not None:
+            books.setdefault(IN_FLIGHT, {})[job.id] = job.submission.sent_at
+        if job.submission.slot and job.status in _AT_BFL:
             for key in (ACTIVE, f"{ACTIVE}:{job.model}"):
                 books.setdefault(key, {})[job.id] = job.deadline
     return books
@@ -72,7 +72,7 @@ class LineBooks(RuleBasedStateMachine):
         assert found == placed(jobs)
         names = {name.decode() for name in self.redis.smembers(QUEUES)}
         assert {key for key in found if key.startswith(QUEUE_PREFIX)} <= names
-        unfinished = {job.id: job.next_check_at for job in jobs if not job.status.terminal}
+        unfinished = {job.id: job.check.next_check_at for job in jobs if not job.status.terminal}
         assert _members(self.redis, DUE) == unfinished
 
     @invariant()
@@ -83,10 +83,12 @@ class LineBooks(RuleBasedStateMachine):
     @invariant()
     def each_job_makes_sense(self) -> None:
         for job in self.jobs():
-            assert not (job.is_queued and job.slot)
-            assert not job.is_queued or (job.status is Status.QUEUED and job.task_id is None)
-            assert not job.slot or job.status in _AT_BFL
-            assert not job.unconfirmed or job.task_id is None
+            assert not (job.submission.is_queued and job.submission.slot)
+            assert not job.submission.is_queued or (
+                job.status is Status.QUEUED and job.task_id is None
+            )
+            assert not job.submission.slot or job.status in _AT_BFL
+            assert not job.submission.unconfirmed or job.task_id is None
             self._check_input(job)
 
     def _check_input(self, job: Job) -> None:

@@ -49,13 +49,13 @@ def taken(store: JobStore, job_id: str = "job") -> Claim:
 
 def with_the_lease_over(job: Job | None, now: float) -> Job | None:
     """As the sweep finds it when the lease has run out."""
-    return job and job.with_details(now, {"lease_until": now - 1}).recheck(now)
+    return job and job.with_check(lease_until=now - 1).recheck(now)
 
 
 def lease_of(store: JobStore) -> float:
     job = store.load("job")
-    assert job is not None and job.lease_until is not None
-    return job.lease_until
+    assert job is not None and job.check.lease_until is not None
+    return job.check.lease_until
 
 
 def test_of_two_workers_that_looked_at_the_same_time_one_gets_the_job(store: JobStore) -> None:
@@ -65,11 +65,11 @@ def test_of_two_workers_that_looked_at_the_same_time_one_gets_the_job(store: Job
     def slow(job: Job | None, now: float) -> Job | None:
         if not quick:  # between its read and its write
             quick.append(taken(store))
-        return job.claimed(now) if job and job.work_deadline is not None else job
+        return job.claimed(now) if job and job.check.work_deadline is not None else job
 
     change = store.update("job", slow)
     assert not change.written
-    assert quick[0].commit(Job.renewed).rescue_attempts == 1
+    assert quick[0].commit(Job.renewed).check.rescue_attempts == 1
 
 
 # The fence.
@@ -84,7 +84,7 @@ def test_whoever_was_taken_over_commits_nothing(store: JobStore) -> None:
     with pytest.raises(ClaimLost):
         late.commit(lambda job, now: job.expired(now, "too late"))
     assert store.load("job") == before
-    assert quick.commit(Job.renewed).fencing_token > late.job.fencing_token
+    assert quick.commit(Job.renewed).check.fencing_token > late.job.check.fencing_token
 
 
 def test_whoever_was_given_up_commits_nothing_before_the_next_one_comes(store: JobStore) -> None:
@@ -153,7 +153,7 @@ def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
 ) -> None:
     ready(store, "job")
     claim = taken(store)
-    dies_at = claim.job.expire_at or 0.0
+    dies_at = claim.job.delivery.expire_at or 0.0
     over = time.monotonic() + dies_at - store.now() + claim_module.AFTER_EXPIRY_SECONDS
     monkeypatch.setattr(claim_module, "PROGRESS_SECONDS", over)
     claim.report_progress()

@@ -13,6 +13,7 @@ from jobs.client_webhook import ClientWebhook
 from jobs.errors import UnreadableRecord
 from jobs.job import Job
 from jobs.media_file import MediaFile
+from jobs.record import Check, Delivery, Submission
 from jobs.report import Failure, Moderation, Report, Stage, Taken
 from jobs.status import ReportKind, Source, Status
 from jobs.store import codec
@@ -53,7 +54,6 @@ RECORDS = st.builds(
     created_at=TIMES,
     updated_at=TIMES,
     deadline=TIMES,
-    ended_at=st.none() | TIMES,
     task_id=st.none() | TEXT,
     source=st.none() | st.sampled_from(Source),
     metadata=OBJECTS,
@@ -64,9 +64,11 @@ RECORDS = st.builds(
     timeline=st.lists(
         st.builds(TimelineEvent, TIMES, st.sampled_from(EventCode), OBJECTS), max_size=5
     ).map(tuple),
-    urls=st.lists(TEXT, max_size=3).map(tuple),
-    caller=st.none() | st.builds(ClientWebhook, TEXT, st.none() | TEXT),
-    fencing_token=st.integers(0, 1000),
+    check=st.builds(Check, ended_at=st.none() | TIMES, fencing_token=st.integers(0, 1000)),
+    delivery=st.builds(Delivery, urls=st.lists(TEXT, max_size=3).map(tuple)),
+    submission=st.builds(
+        Submission, client_webhook=st.none() | st.builds(ClientWebhook, TEXT, st.none() | TEXT)
+    ),
 )
 
 
@@ -108,9 +110,9 @@ def typical(parts: Parts) -> str:
         urls=("https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a",),
         result={"prompt": PROMPT, "seed": 42, "duration": 8.25},
     )
-    facts = {"metadata": {"user": "4711", "album": "fog and lighthouses 12345"}}
+    metadata = {"user": "4711", "album": "fog and lighthouses 12345"}
     steps: list[Any] = [
-        lambda _, now: submission.create(job_id, "flux-2-pro", now, facts),
+        lambda _, now: submission.create(job_id, "flux-2-pro", now, metadata=metadata),
         lambda job, now: submission.admit(job, now, "https://api.bfl.ai"),
         lambda job, now: submission.confirm(job, now, taken, PATIENCE, calls=True),
         lambda job, now: transition(job, report, now, PATIENCE),

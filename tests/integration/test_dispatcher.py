@@ -1,7 +1,6 @@
 """The dispatcher: several threads that drain what waits, most urgent first."""
 
 import threading
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +23,7 @@ QUEUE = "rq:queue:fluxkeep"
 
 def queued(floor: Floor, job_id: str) -> None:
     def begin(job: Job | None, now: float) -> Job:
-        return job or submission.create(job_id, "flux-2-pro", now, {})
+        return job or submission.create(job_id, "flux-2-pro", now)
 
     floor.wired.store.update(job_id, begin, new=True, submission=b'{"prompt": "a"}')
 
@@ -180,7 +179,7 @@ def test_a_process_takes_one_job_at_a_time_with_which_a_worker_died(floor: Floor
     fresh = floor.ready(life=3000)
     assert dispatcher.process_next() and not dispatcher.process_next()
     assert floor.job(fresh).status is Status.STORED, "it is the only one beside the first"
-    assert floor.job(suspects[1]).fencing_token < first.job.fencing_token
+    assert floor.job(suspects[1]).check.fencing_token < first.job.check.fencing_token
     dispatcher.claims.remove(first)
     assert dispatcher.process_next() and floor.job(suspects[1]).status is Status.STORED
 
@@ -191,7 +190,9 @@ def test_a_job_that_its_worker_gave_back_is_no_poison(floor: Floor) -> None:
         claim = Claim.acquire(floor.wired.store, task.id)
         assert claim is not None
         claim.commit(lambda job, now: job.back_off(now, 0.0))
-        floor.wired.store.update(task.id, lambda job, now: job and replace(job, next_check_at=now))
+        floor.wired.store.update(
+            task.id, lambda job, now: job and job.with_check(next_check_at=now)
+        )
         sweep(floor.wired)
     assert floor.job(task).status is Status.READY
 
@@ -209,6 +210,6 @@ def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
     draining.join(10)
     assert not draining.is_alive()
     assert {floor.job(task).status for task in tasks} == {Status.READY}
-    assert [task.id for task in tasks if floor.job(task).lease_until] == []
+    assert [task.id for task in tasks if floor.job(task).check.lease_until] == []
     assert floor.wired.redis.zcard(PENDING_RESCUES) == 6
     assert list((floor.media_root / ".staging").iterdir()) == []

@@ -1,6 +1,7 @@
 """Every unfinished job is looked at in time, whatever happened to its entry or its worker."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,9 @@ def test_an_unfinished_job_is_due_when_its_record_says(
     wired: Services, redis: Redis, news: ReportKind
 ) -> None:
     job = heard(wired, news)
-    assert job.next_check_at is not None and due(redis) == {"job": pytest.approx(job.next_check_at)}
+    assert job.check.next_check_at is not None and due(redis) == {
+        "job": pytest.approx(job.check.next_check_at)
+    }
 
 
 @pytest.mark.parametrize("news", [ReportKind.FAILED, ReportKind.MODERATED])
@@ -84,8 +87,8 @@ def test_an_ended_job_is_never_due(wired: Services, redis: Redis, news: ReportKi
 def test_a_job_in_hand_is_due_when_its_lease_ends(wired: Services, redis: Redis) -> None:
     heard(wired, ReportKind.READY)
     claim = Claim.acquire(wired.store, "job")
-    assert claim is not None and due(redis) == {"job": pytest.approx(claim.job.lease_until)}
-    assert claim.job.lease_until == pytest.approx(wired.store.now() + LEASE_SECONDS, abs=2)
+    assert claim is not None and due(redis) == {"job": pytest.approx(claim.job.check.lease_until)}
+    assert claim.job.check.lease_until == pytest.approx(wired.store.now() + LEASE_SECONDS, abs=2)
     assert redis.zcard(PENDING_RESCUES) == redis.zcard(PENDING_POLLS) == 0
 
 
@@ -110,7 +113,7 @@ def test_the_sweep_takes_over_a_job_whose_worker_has_died(wired: Services, redis
     assert dead is not None
 
     def a_lease_later(job: Job | None, now: float) -> Job | None:
-        return job and job.with_details(now, {"lease_until": now - 1, "next_check_at": now - 1})
+        return job and job.with_check(lease_until=now - 1, next_check_at=now - 1)
 
     wired.store.update("job", a_lease_later)
     sweep(wired)
@@ -131,7 +134,7 @@ def test_the_sweep_ends_what_is_past_its_deadline(wired: Services, redis: Redis)
     heard(wired, ReportKind.PROGRESS)
 
     def too_late(job: Job | None, now: float) -> Job | None:
-        return job and job.with_details(now, {"deadline": now - 1, "next_check_at": now - 1})
+        return job and replace(job, deadline=now - 1).with_check(next_check_at=now - 1)
 
     wired.store.update("job", too_late)
     sweep(wired)

@@ -1,7 +1,6 @@
 """Reports are applied to the one job that they are about, or to none."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -44,7 +43,7 @@ def submitted(store: JobStore) -> Job:
     """A job that Fluxkeep submitted, and that BFL knows as `task`."""
 
     def begin(_job: Job | None, now: float) -> Job:
-        return replace(Job.expected("task", now, PATIENCE, "own"), is_submission=True)
+        return Job.expected("task", now, PATIENCE, "own").with_submission(queued_at=now)
 
     store.update("own", begin, new=True)
     found = store.load("own")

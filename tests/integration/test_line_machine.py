@@ -27,6 +27,7 @@ from jobs.store.keys import CIRCUITS, QUEUE_PREFIX, QUEUES
 from jobs.store.submission_queue import ALL_MODELS
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
+from tests.harness.books import aged
 from tests.harness.line_books import SMALL_MAX, TOTAL_MAX, LineBooks
 from worker.claim import Claim
 from worker.sweep import check_job, sweep
@@ -81,10 +82,9 @@ class Line(LineBooks):
     @rule(model=st.sampled_from(MODELS))
     def post(self, model: str) -> None:
         job_id = f"job-{next(self.numbers)}"
-        facts: dict[str, Any] = {}
         self.store.update(
             job_id,
-            lambda job, now: job or submission.create(job_id, model, now, facts),
+            lambda job, now: job or submission.create(job_id, model, now),
             new=True,
             submission=b'{"prompt": "a"}',
         )
@@ -207,8 +207,8 @@ class Line(LineBooks):
             job = self.store.load(claim.job.id)
             assert (
                 job is None
-                or job.lease_until is None
-                or job.fencing_token != claim.job.fencing_token
+                or job.check.lease_until is None
+                or job.check.fencing_token != claim.job.check.fencing_token
             )
 
     # BFL.
@@ -236,7 +236,7 @@ class Line(LineBooks):
         if before.status.terminal:
             assert after.status is before.status
         else:
-            resent = before.unconfirmed and before.sent_at is not None
+            resent = before.submission.unconfirmed and before.submission.sent_at is not None
             assert after.task_id is not None or resent
             if after.task_id is not None:
                 self.unanswered.discard(job_id)
@@ -253,13 +253,12 @@ class Line(LineBooks):
         moved = {"next_check_at": -1.0, "lease_until": -1.0} | ({"deadline": -1.0} if late else {})
         self._age(job.id, moved)
         check_job(self.services, job.id)
-        assert not (late and job.is_queued) or self.loaded(job.id).status.terminal
+        assert not (late and job.submission.is_queued) or self.loaded(job.id).status.terminal
         self.sending = [claim for claim in self.sending if claim.job.id != job.id]
 
     def _age(self, job_id: str, moved: dict[str, float]) -> None:
         def step(job: Job | None, now: float) -> Job | None:
-            changes = {name: now + by for name, by in moved.items() if getattr(job, name)}
-            return job.with_details(now, changes) if job else None
+            return aged(job, now, moved) if job else None
 
         self.store.update(job_id, step)
 
@@ -279,7 +278,7 @@ class Line(LineBooks):
     def lose_a_place(self, index: int) -> None:
         """And the next look at the job puts it right."""
         job = self.job(index)
-        if job.is_queued:
+        if job.submission.is_queued:
             self.redis.zrem(f"{QUEUE_PREFIX}{job.model}", job.id)
             self.redis.srem(QUEUES, f"{QUEUE_PREFIX}{job.model}")
             self._age(job.id, {"next_check_at": -1.0})

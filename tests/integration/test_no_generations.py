@@ -61,7 +61,7 @@ def test_an_answer_without_a_task_fails_the_job(bench: Bench) -> None:
     bench.post("a", "finetune", b'{"prompt": "a"}')
     one_turn(bench.wired)
     job = bench.job("a")
-    assert job.status is Status.FAILED and not job.unconfirmed
+    assert job.status is Status.FAILED and not job.submission.unconfirmed
     assert job.error and job.error.code == "no_task"
     assert "https://api.bfl.ai/v1/finetune" in job.error.message
 

@@ -1,7 +1,6 @@
 """One poll: which hosts are asked, what is an answer, and what is a sign of life."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -14,13 +13,22 @@ from worker import poll
 from worker.claim import Claim
 
 
-def expected(floor: Floor, task: Task, *, own_host: bool = True, **facts: Any) -> None:
+def expected(
+    floor: Floor,
+    task: Task,
+    *,
+    own_host: bool = True,
+    model: str | None = None,
+    origin: str | None = None,
+    awaits_callback: bool = True,
+) -> None:
     """A job whose poll is due."""
     url = f"{floor.box.url}/v1/get_result?id={task.id}" if own_host else None
 
     def expect(job: Job | None, now: float) -> Job:
-        known = job or Job.expected(task.id, now - 100, floor.wired.settings.timeouts)
-        return replace(known, polling_url=url, **facts).enqueue(now)
+        known = job or Job.expected(task.id, now - 100, floor.wired.settings.timeouts, model=model)
+        polled = known.with_check(polling_url=url, awaits_callback=awaits_callback)
+        return polled.with_submission(origin=origin).enqueue(now)
 
     floor.wired.store.update(task.id, expect, new=True)
 
@@ -62,7 +70,7 @@ def test_pending_on_its_own_host_keeps_a_job_alive(floor: Floor) -> None:
     expected(floor, task)
     before = floor.job(task)
     job = asked(floor, task)
-    assert job.alive_at is not None and job.deadline > before.deadline
+    assert job.check.alive_at is not None and job.deadline > before.deadline
 
 
 def test_pending_on_another_host_is_no_sign_of_life(floor: Floor) -> None:
@@ -70,21 +78,21 @@ def test_pending_on_another_host_is_no_sign_of_life(floor: Floor) -> None:
     expected(floor, task, own_host=False)
     before = floor.job(task)
     job = asked(floor, task)
-    assert (job.alive_at, job.deadline) == (None, before.deadline)
+    assert (job.check.alive_at, job.deadline) == (None, before.deadline)
 
 
 def test_a_poll_that_says_pending_begins_the_grace_anew(floor: Floor) -> None:
     task = floor.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
     expected(floor, task, model="flux-3-video")
     job, now = asked(floor, task), floor.wired.store.now()
-    assert job.next_check_at is not None and job.next_check_at - now > 1500
+    assert job.check.next_check_at is not None and job.check.next_check_at - now > 1500
 
 
 def test_a_job_whose_callback_nobody_sends_is_polled_at_short_intervals(floor: Floor) -> None:
     task = floor.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
     expected(floor, task, model="flux-3-video", awaits_callback=False)
     job, now = asked(floor, task), floor.wired.store.now()
-    assert job.next_check_at is not None and job.next_check_at - now < 15
+    assert job.check.next_check_at is not None and job.check.next_check_at - now < 15
 
 
 # Without a polling URL.
@@ -126,6 +134,8 @@ def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
     claim = Claim.acquire(floor.wired.store, task.id)
     assert claim is not None
     now = floor.wired.store.now()
-    job = replace(claim.job, attempts=attempts, deadline=now + remaining)
+    job = replace(
+        claim.job, deadline=now + remaining, check=replace(claim.job.check, attempts=attempts)
+    )
     everywhere = poll.is_first_or_last(job, now)
     assert len(poll.polling_urls(floor.wired, job, everywhere=everywhere)) == count

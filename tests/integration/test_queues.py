@@ -135,7 +135,11 @@ def test_a_worker_of_rq_runs_the_entries(store: JobStore, queue: Queue) -> None:
     worker.work(burst=True)
     for task_id in ("one", "two"):
         job = store.load(task_id)
-        assert job is not None and (job.rescue_attempts, job.work_deadline, job.lease_until) == (
+        assert job is not None and (
+            job.check.rescue_attempts,
+            job.check.work_deadline,
+            job.check.lease_until,
+        ) == (
             1,
             None,
             None,
@@ -151,7 +155,7 @@ def test_an_entry_for_work_that_is_done_does_no_harm(store: JobStore, queue: Que
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
     worker.work(burst=True)
     job = store.load("job")
-    assert job is not None and job.rescue_attempts == 1
+    assert job is not None and job.check.rescue_attempts == 1
     assert store.load("nobody") is None
     assert queue.failed_job_registry.get_job_ids() == []
 

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -63,7 +62,7 @@ def published_by_a_dead_worker(floor: Floor, task: Task) -> str:
     Rescue(floor.wired, claim).rescue_files()
     floor.die_with(claim)
     (key,) = objects(floor, task)
-    assert fencing_token_of(key) == claim.job.fencing_token
+    assert fencing_token_of(key) == claim.job.check.fencing_token
     return key
 
 
@@ -204,7 +203,7 @@ def called_with_a_dead_url(floor: Floor, task: Task) -> None:
     url = f"{floor.box.url}/gone/sample.jpeg"
     report = Report(task_id=task.id, news=ReportKind.READY, source=Source.CALLBACK, urls=(url,))
     ingest.apply_report(floor.wired.store, report, floor.wired.settings.timeouts)
-    floor.wired.store.update(task.id, lambda job, _now: job and replace(job, refreshed=True))
+    floor.wired.store.update(task.id, lambda job, _now: job and job.with_delivery(refreshed=True))
 
 
 def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(floor: Floor) -> None:

@@ -63,7 +63,7 @@ def test_an_unknown_delivery_host_is_tried_again_while_the_url_lives(floor: Floo
     task = floor.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
     floor.take(task)
     job = floor.job(task)
-    assert job.status is Status.READY and job.next_check_at is not None
+    assert job.status is Status.READY and job.check.next_check_at is not None
     assert "cdn.example.com" in str(job.timeline[-1].detail)
     assert "CANARY" not in str(job.timeline)
     assert floor.downloads(task) == 0
@@ -80,7 +80,7 @@ def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(floor: Floor
 
 def test_a_polling_answer_behind_redirects_is_read(floor: Floor) -> None:
     task = floor.ready(poll_redirect_hops=3)
-    assert floor.job(task).urls
+    assert floor.job(task).delivery.urls
     polls = [seen for seen in floor.box.requests if seen.path == "/v1/get_result"]
     assert len(polls) == 4 and all(seen.has_key for seen in polls)
 

@@ -46,7 +46,7 @@ def ready(store: JobStore, job_id: str, life: float) -> None:
 
 
 def put_in_line(store: JobStore, job_id: str, model: str) -> None:
-    store.update(job_id, lambda _, now: create(job_id, model, now, {}), submission=b"{}")
+    store.update(job_id, lambda _, now: create(job_id, model, now), submission=b"{}")
 
 
 def at_risk(redis: Redis, limit: int = 10) -> list[str]:

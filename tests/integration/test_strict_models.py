@@ -53,8 +53,8 @@ def test_a_strict_model_is_submitted_to_once_more_without_a_webhook(
     job, now = bench.job("a"), bench.wired.store.now()
     assert job.status is Status.SUBMITTED and job.task_id == bench.box.tasks()[0].id
     assert (
-        job.next_check_at
-        and job.next_check_at < now + bench.wired.settings.timeouts.grace(None) / 2
+        job.check.next_check_at
+        and job.check.next_check_at < now + bench.wired.settings.timeouts.grace(None) / 2
     ), "polled"
 
 

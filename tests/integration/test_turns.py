@@ -51,9 +51,9 @@ def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay
 ) -> None:
     task = floor.ready()
 
-    def half_there(job: Job | None, now: float) -> Job | None:
+    def half_there(job: Job | None, _now: float) -> Job | None:
         nowhere = f"{floor.box.url}/results/nowhere/sample.jpeg"
-        return job and job.with_details(now, {"urls": (*job.urls, nowhere)})
+        return job and job.with_delivery(urls=(*job.delivery.urls, nowhere))
 
     floor.wired.store.update(task.id, half_there)
     assert floor.take(task)
@@ -70,8 +70,8 @@ def test_a_polling_url_on_record_is_checked_before_the_key_goes_there(floor: Flo
     floor.unclear(task)
     elsewhere = f"{floor.box.url}/elsewhere?id={task.id}"
 
-    def bent(job: Job | None, now: float) -> Job | None:
-        return job and job.with_details(now, {"polling_url": elsewhere})
+    def bent(job: Job | None, _now: float) -> Job | None:
+        return job and job.with_check(polling_url=elsewhere)
 
     floor.wired.store.update(task.id, bent)
     assert floor.take(task)
@@ -85,8 +85,10 @@ def test_bfl_is_not_asked_before_the_time_it_named(floor: Floor, fault: str) -> 
     floor.unclear(task)
     floor.take(task)
     job = floor.job(task)
-    assert job.work_deadline is None and job.next_check_at is not None
-    assert job.next_check_at - floor.wired.store.now() == pytest.approx(RETRY_AFTER_SECONDS, abs=5)
+    assert job.check.work_deadline is None and job.check.next_check_at is not None
+    assert job.check.next_check_at - floor.wired.store.now() == pytest.approx(
+        RETRY_AFTER_SECONDS, abs=5
+    )
 
 
 def test_a_fresh_url_is_asked_for_once(floor: Floor) -> None:
@@ -96,7 +98,11 @@ def test_a_fresh_url_is_asked_for_once(floor: Floor) -> None:
     until_dead(floor, first)
     floor.take(task)
     second = floor.job(task)
-    assert second.status is Status.READY and second.urls != first.urls and second.refreshed
+    assert (
+        second.status is Status.READY
+        and second.delivery.urls != first.delivery.urls
+        and second.delivery.refreshed
+    )
     until_dead(floor, second)
     floor.take(task)
     assert floor.job(task).status is Status.EXPIRED
@@ -104,7 +110,7 @@ def test_a_fresh_url_is_asked_for_once(floor: Floor) -> None:
 
 
 def until_dead(floor: Floor, job: Job) -> None:
-    dies_at = job.expire_at or 0.0
+    dies_at = job.delivery.expire_at or 0.0
     wait_for("the URL is dead", lambda: floor.wired.store.now() > dies_at, 5)
 
 
@@ -136,7 +142,7 @@ def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
     monkeypatch.setattr(thumbnails, "make", make)
     floor.take(many)
     floor.take(many)
-    assert all(floor.thumbnails(many)) and floor.job(many).thumbnails_due_at is None
+    assert all(floor.thumbnails(many)) and floor.job(many).thumbnails.due_at is None
 
 
 def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(floor: Floor) -> None:

@@ -32,7 +32,7 @@ def test_a_worker_with_a_hung_rescue_exits_and_its_successor_does_all_the_work(
         (line,) = [line for line in worker.output().splitlines() if "this process exits" in line]
         assert hung.id in line
         with installation.redis.client() as redis:
-            crashes = {job.id: job.crashes for job in all_jobs(redis)}
+            crashes = {job.id: job.check.crashes for job in all_jobs(redis)}
         assert crashes[slow.id] == 0, "it was handed back, and is not to blame"
         scene.mend(slow, drip=None)
         installation.start("worker")

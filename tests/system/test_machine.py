@@ -23,6 +23,7 @@ from jobs.config.settings import load
 from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.media_file import MediaFile
+from jobs.record import Delivery
 from jobs.report import Failure, Moderation, Report
 from jobs.services import Services
 from jobs.status import REOPENABLE, ReportKind, Source, Status
@@ -30,7 +31,7 @@ from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
 from jobs.timeouts import Timeouts
 from receiver import create_app
 from tests.harness import RedisServer
-from tests.harness.books import Books
+from tests.harness.books import Books, aged
 from worker.claim import Claim
 from worker.sweep import check_job, sweep
 
@@ -130,20 +131,19 @@ class Installation(RuleBasedStateMachine):
     def claim(self, task_id: str) -> None:
         before = self.record(task_id)
         claim = Claim.acquire(self.store, task_id)
-        assert (claim is not None) is (before is not None and before.work_deadline is not None)
+        is_waiting = before is not None and before.check.work_deadline is not None
+        assert (claim is not None) is is_waiting
         if claim and before:
-            assert claim.job.fencing_token > before.fencing_token
+            assert claim.job.check.fencing_token > before.check.fencing_token
             self.held.append(claim)
 
     @rule()
     def claim_the_most_urgent(self) -> None:
         if task_id := self.store.most_urgent():
-            urgent = self.job(task_id)
-            others = [job for job in self.books().jobs if job.work_deadline is not None]
+            others = [job for job in self.books().jobs if job.check.work_deadline is not None]
             rescues = [job for job in others if job.status is Status.READY]
-            assert urgent.work_deadline == min(
-                job.work_deadline or 0.0 for job in rescues or others
-            )
+            earliest = min(job.check.work_deadline or 0.0 for job in rescues or others)
+            assert self.job(task_id).check.work_deadline == earliest
             self.claim(task_id)
 
     @precondition(lambda self: self.held)
@@ -176,7 +176,8 @@ class Installation(RuleBasedStateMachine):
     def commit(self, claim: Claim, step: Any) -> None:
         """It counts while the fence is the claim's own and nobody ended the lease."""
         before = self.job(claim.job.id)
-        owned = before.fencing_token == claim.job.fencing_token and before.lease_until is not None
+        held, token = before.check, claim.job.check.fencing_token
+        owned = held.fencing_token == token and held.lease_until is not None
         try:
             claim.commit(step)
         except ClaimLost:
@@ -204,8 +205,7 @@ class Installation(RuleBasedStateMachine):
         def step(job: Job | None, now: float) -> Job | None:
             if job is None or job.status.terminal:
                 return job
-            moved = {name: now + at for name, at in moments.items() if getattr(job, name)}
-            return job.with_details(now, moved)
+            return aged(job, now, moments)
 
         self.store.update(task_id, step)
 
@@ -232,23 +232,22 @@ class Installation(RuleBasedStateMachine):
         check_job(self.services, task_id)
         again = self.record(task_id)
         if after and again:
-            assert (again.status, again.fencing_token) == (after.status, after.fencing_token)
+            assert again.status is after.status
+            assert again.check.fencing_token == after.check.fencing_token
 
     # What must always hold.
 
     @invariant()
     def the_books_are_right(self) -> None:
-        books = self.books()
-        jobs = books.jobs
-        assert books.due == {job.id: job.next_check_at for job in jobs if not job.status.terminal}
-        wanted = {job.id: job.work_deadline for job in jobs if job.work_deadline is not None}
-        assert books.rescues | books.polls == wanted
-        assert books.rescues.keys() == wanted.keys() & {
-            job.id for job in jobs if job.status is Status.READY
-        }
-        assert books.drawings == {
-            job.id: job.thumbnails_due_at for job in jobs if job.thumbnails_due_at is not None
-        }
+        jobs = (books := self.books()).jobs
+        checks = {job.id: job.check for job in jobs}
+        due = {job.id: checks[job.id].next_check_at for job in jobs if not job.status.terminal}
+        wanted = {name: one.work_deadline for name, one in checks.items() if one.work_deadline}
+        assert (books.due, books.rescues | books.polls) == (due, wanted)
+        ready = {job.id for job in jobs if job.status is Status.READY}
+        assert books.rescues.keys() == wanted.keys() & ready
+        drawings = {job.id: job.thumbnails.due_at for job in jobs if job.thumbnails.due_at}
+        assert books.drawings == drawings
         kept = {job.id: job.end for job in jobs if job.kept}
         rest = {job.id: job.end for job in jobs if job.status.terminal and not job.kept}
         assert books.clocks == (kept, rest)
@@ -263,10 +262,12 @@ class Installation(RuleBasedStateMachine):
         if job.status.terminal:
             end = self.ended.setdefault(job.id, job)
             assert (job.status, job.media, job.error) == (end.status, end.media, end.error)
-            assert (job.work_deadline, job.lease_until, job.urls) == (None, None, ())
+            assert job.check.work_deadline is job.check.lease_until is None
+            assert job.delivery == Delivery()
         else:
             assert job.id not in self.ended
-            assert job.next_check_at and job.next_check_at <= max(job.deadline, self.store.now())
+            latest = max(job.deadline, self.store.now())
+            assert job.check.next_check_at and job.check.next_check_at <= latest
         stored = [moment for moment in job.timeline if moment.event == "job.stored"]
         assert len(stored) == (job.status is Status.STORED)
 

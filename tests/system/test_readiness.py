@@ -50,7 +50,7 @@ def ready_since(installation: Installation, job_id: str, seconds: float) -> None
     """The job's URLs have been known for so long."""
     with installation.redis.client() as redis:
         Parts.over(redis).store.update(
-            job_id, lambda job, now: job and job.with_details(now, {"ready_at": now - seconds})
+            job_id, lambda job, now: job and job.with_delivery(ready_at=now - seconds)
         )
 
 

@@ -177,7 +177,7 @@ def drawn(archive: Archive) -> Job:
     store.update(job.id, lambda job, now: job and thumbnail_steps.finished(job, now))
     sidecars.keep_true(store, archive.services.media, job.id)
     after = archive.job(job)
-    assert after and after.media[0].thumbnail and after.thumbnails_due_at is None
+    assert after and after.media[0].thumbnail and after.thumbnails.due_at is None
     return after
 
 
@@ -192,7 +192,7 @@ def test_a_thumbnail_that_is_not_as_it_was_drawn_is_drawn_again(
     mended = shell.run("repair", "--verify-bytes")
     assert mended.out.startswith(small) and "1 found, 1 repaired" in mended.out, mended
     after = archive.job(job)
-    assert after and after.media[0].thumbnail is None and after.thumbnails_due_at is not None
+    assert after and after.media[0].thumbnail is None and after.thumbnails.due_at is not None
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
 
 
@@ -208,7 +208,7 @@ def test_a_file_that_is_back_is_drawn_again(archive: Archive, shell: CommandLine
         after
         and after.kept
         and after.media[0].thumbnail is None
-        and after.thumbnails_due_at is not None
+        and after.thumbnails.due_at is not None
     )
 
 
@@ -218,7 +218,7 @@ def test_a_job_that_is_back_before_it_was_drawn_is_drawn(
     job = archive.stored()
     forget_record(archive, job)
     shell.run("repair")
-    assert (after := archive.job(job)) and after.thumbnails_due_at is not None
+    assert (after := archive.job(job)) and after.thumbnails.due_at is not None
 
 
 def test_other_bytes_are_found_and_left_to_a_person(archive: Archive, shell: CommandLine) -> None:

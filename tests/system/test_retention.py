@@ -117,7 +117,7 @@ def test_a_job_that_was_opened_again_is_off_the_clock(opened: Open) -> None:
         job.id, lambda job, now: job and submission.reopen(job, now, Timeouts(60, 3600))
     ).after
     clear(archive)
-    assert archive.job(job) == reopen and reopen and reopen.ended_at is None
+    assert archive.job(job) == reopen and reopen and reopen.check.ended_at is None
     assert archive.redis.zscore("fluxkeep:ended", job.id) is None
 
 

@@ -25,17 +25,17 @@ def stored() -> Job:
 
 
 def test_a_picture_is_to_be_drawn_from_the_moment_it_is_stored(stored: Job) -> None:
-    assert stored.thumbnails_due_at == NOW
+    assert stored.thumbnails.due_at == NOW
 
 
 def test_a_film_is_not_to_be_drawn() -> None:
     job = Job.expected("a", NOW, Timeouts(60.0, 3600.0))
-    assert job.stored(NOW, (FILM,)).thumbnails_due_at is None
+    assert job.stored(NOW, (FILM,)).thumbnails.due_at is None
 
 
 def test_one_worker_draws_and_the_others_find_nothing_to_do(stored: Job) -> None:
     taken = thumbnails.taken(stored, NOW)
-    assert taken.thumbnails_due_at == NOW + thumbnails.DRAWING_SECONDS
+    assert taken.thumbnails.due_at == NOW + thumbnails.DRAWING_SECONDS
     assert thumbnails.taken(taken, NOW + 1) is taken
 
 
@@ -43,23 +43,30 @@ def test_what_its_worker_did_not_finish_is_tried_again_but_not_for_ever(stored: 
     job, now = stored, NOW
     for _ in range(thumbnails.TRIES_MAX):
         job = thumbnails.taken(job, now)
-        assert job.thumbnails_due_at is not None
-        now = job.thumbnails_due_at
-    assert thumbnails.taken(job, now).thumbnails_due_at is None
+        assert job.thumbnails.due_at is not None
+        now = job.thumbnails.due_at
+    assert thumbnails.taken(job, now).thumbnails.due_at is None
 
 
 def test_what_the_storage_refused_is_tried_again_later_each_time(stored: Job) -> None:
     first = thumbnails.postpone(thumbnails.taken(stored, NOW), NOW)
-    assert first.thumbnails_due_at == NOW + 10
+    assert first.thumbnails.due_at == NOW + 10
     second = thumbnails.postpone(thumbnails.taken(first, NOW + 10), NOW + 10)
-    assert second.thumbnails_due_at == NOW + 50
-    assert thumbnails.postpone(thumbnails.finished(second, NOW), NOW).thumbnails_due_at is None
+    assert second.thumbnails.due_at == NOW + 50
+    assert thumbnails.postpone(thumbnails.finished(second, NOW), NOW).thumbnails.due_at is None
 
 
 def test_a_thumbnail_changes_nothing_else(stored: Job) -> None:
     drawn = thumbnails.finished(thumbnails.completed(stored, ORIGINAL, SMALL), NOW)
     assert drawn.media == (replace(ORIGINAL, thumbnail=SMALL), FILM)
-    assert replace(drawn, media=stored.media, thumbnails_due_at=stored.thumbnails_due_at) == stored
+    assert (
+        replace(
+            drawn,
+            media=stored.media,
+            thumbnails=replace(drawn.thumbnails, due_at=stored.thumbnails.due_at),
+        )
+        == stored
+    )
     assert thumbnails.completed(drawn, ORIGINAL, FILM) is drawn
 
 
@@ -73,18 +80,3 @@ def test_a_file_that_took_the_place_of_the_original_does_not_get_its_thumbnail(
 def test_a_record_is_read_as_it_was_written(stored: Job) -> None:
     drawn = thumbnails.completed(stored, ORIGINAL, SMALL)
     assert codec.decode(codec.encode(drawn, 7)) == replace(drawn, version=7)
-
-
-def test_a_record_without_roles_and_thumbnails_is_still_read() -> None:
-    old = (
-        b'3 {"id":"a","status":"stored","created_at":1,"updated_at":1,"deadline":2,"media":[{"key":'
-    )
-    old += b'"a-0.png","content_type":"image/png","bytes":9,"sha256":"00"}],"urls":["https://x"]}'
-    job = codec.decode(old)
-    (file,) = job.media
-    assert (file.role, file.thumbnail, job.role(0), job.thumbnails_due_at) == (
-        "sample",
-        None,
-        "sample",
-        None,
-    )

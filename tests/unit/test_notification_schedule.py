@@ -1,6 +1,5 @@
 """Who is notified of a job's end, when, how often, and when that is given up."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -23,16 +22,23 @@ DOWN = Outcome("it answered 503")
 APP = "https://app.example/told"
 
 
-def at_work(**facts: object) -> Job:
-    return replace(Job.expected("abc", NOW - 10, PATIENCE), **facts)  # type: ignore[arg-type]
+def at_work(notify_url: str | None = None, client_webhook: ClientWebhook | None = None) -> Job:
+    job = Job.expected("abc", NOW - 10, PATIENCE).with_notifications(notify_url=notify_url)
+    return job.with_submission(client_webhook=client_webhook)
 
 
 def failed(job: Job, now: float = NOW) -> Job:
     return job.ended(now, Status.FAILED, error=Failure("error", "BFL failed"))
 
 
-def ended(*, owner: bool = False, now: float = NOW, **facts: object) -> Job:
-    job = at_work(**facts)
+def ended(
+    *,
+    owner: bool = False,
+    now: float = NOW,
+    notify_url: str | None = None,
+    client_webhook: ClientWebhook | None = None,
+) -> Job:
+    job = at_work(notify_url, client_webhook)
     return notifications.schedule(job, failed(job, now), now, owner=owner)
 
 
@@ -61,20 +67,20 @@ def events(job: Job) -> list[str]:
 
 
 def test_each_who_wants_to_hear_of_the_end_is_owed_a_notice_of_its_own() -> None:
-    job = ended(owner=True, notify_url=APP, caller=ClientWebhook("https://client.example/"))
-    assert [one.to for one in job.notices] == [
+    job = ended(owner=True, notify_url=APP, client_webhook=ClientWebhook("https://client.example/"))
+    assert [one.to for one in job.notifications.pending] == [
         NotificationTarget.CALLER,
         NotificationTarget.APP,
         NotificationTarget.OWNER,
     ]
-    assert len({one.id(job.id) for one in job.notices}) == 3
-    assert {one.at for one in job.notices} == {NOW}
+    assert len({one.id(job.id) for one in job.notifications.pending}) == 3
+    assert {one.at for one in job.notifications.pending} == {NOW}
 
 
 def test_nobody_is_told_of_a_job_that_has_not_ended_or_that_nobody_asked_about() -> None:
     job = at_work(notify_url=APP)
     assert notifications.schedule(None, job, NOW, owner=True) is job
-    assert ended().notices == ()
+    assert ended().notifications.pending == ()
 
 
 def test_what_happens_to_a_job_after_its_end_is_not_another_end() -> None:
@@ -88,9 +94,14 @@ def test_who_says_only_after_the_end_where_to_be_told_is_told_once() -> None:
     late = notifications.schedule(
         job, job.with_details(NOW + 9, {"notify_url": APP}), NOW + 9, owner=True
     )
-    assert [(one.to, one.at) for one in late.notices] == [(NotificationTarget.APP, NOW + 9)]
+    assert [(one.to, one.at) for one in late.notifications.pending] == [
+        (NotificationTarget.APP, NOW + 9)
+    ]
     again = late.with_details(NOW + 20, {"notify_url": APP})
-    assert notifications.schedule(late, again, NOW + 20, owner=True).notices == late.notices
+    assert (
+        notifications.schedule(late, again, NOW + 20, owner=True).notifications.pending
+        == late.notifications.pending
+    )
 
 
 def test_a_replayed_job_takes_back_what_was_not_told_yet_and_ends_anew() -> None:
@@ -98,16 +109,21 @@ def test_a_replayed_job_takes_back_what_was_not_told_yet_and_ends_anew() -> None
     reopen = notifications.schedule(
         first, submission.reopen(first, NOW + 50, PATIENCE), NOW, owner=False
     )
-    assert reopen.notices == ()
+    assert reopen.notifications.pending == ()
     second = notifications.schedule(reopen, failed(reopen, NOW + 60), NOW + 60, owner=False)
-    assert second.notices[0].id("abc") != first.notices[0].id("abc")
+    assert second.notifications.pending[0].id("abc") != first.notifications.pending[0].id("abc")
 
 
 def test_the_end_of_an_older_life_is_not_taken_for_that_of_a_newer_one() -> None:
     old, one = sent(ended(notify_url=APP), NotificationTarget.APP, NOW)
     new = ended(notify_url=APP, now=NOW + 60)
     assert notifications.finish(new, one, Outcome(), NOW + 61, 1.0) is new
-    assert notifications.finish(replace(old, notices=()), one, DOWN, NOW + 61, 1.0).notices == ()
+    assert (
+        notifications.finish(
+            old.with_notifications(pending=()), one, DOWN, NOW + 61, 1.0
+        ).notifications.pending
+        == ()
+    )
 
 
 # How it goes on.
@@ -127,16 +143,16 @@ def test_a_sender_that_died_is_followed_by_another_with_the_same_id() -> None:
 
 def test_what_was_told_leaves_a_line_on_the_timeline_and_nothing_else() -> None:
     told = tried(ended(notify_url=APP), Outcome())
-    assert (told.notices, events(told)) == ((), ["notification.delivered"])
-    assert b"notices" not in codec.encode(told, 1)
+    assert (told.notifications.pending, events(told)) == ((), ["notification.delivered"])
+    assert b"pending" not in codec.encode(told, 1)
 
 
 def test_the_pauses_grow_over_a_day_and_then_it_is_given_up_where_that_can_be_seen() -> None:
     job, times = ended(notify_url=APP), []
     for _ in range(100):
-        if not job.notices:
+        if not job.notifications.pending:
             break
-        times.append(job.notices[0].at - NOW)
+        times.append(job.notifications.pending[0].at - NOW)
         job = tried(job, DOWN)
     pauses = [later - sooner for sooner, later in pairwise(times)]
     assert tuple(pauses[: len(PAUSES_SECONDS)]) == PAUSES_SECONDS
@@ -146,7 +162,9 @@ def test_the_pauses_grow_over_a_day_and_then_it_is_given_up_where_that_can_be_se
 
 
 def test_who_failed_together_does_not_come_back_together() -> None:
-    early, late = (tried(ended(notify_url=APP), DOWN, jitter=j).notices[0].at for j in (0.9, 1.1))
+    early, late = (
+        tried(ended(notify_url=APP), DOWN, jitter=j).notifications.pending[0].at for j in (0.9, 1.1)
+    )
     assert early < NOW + PAUSES_SECONDS[0] < late
 
 
@@ -155,18 +173,18 @@ def test_who_failed_together_does_not_come_back_together() -> None:
 )
 def test_a_receiver_may_ask_for_patience_but_not_for_ever(asked: float, pause: float) -> None:
     job = tried(ended(notify_url=APP), Outcome("it answered 429", retry_after=asked))
-    assert job.notices[0].at == NOW + pause
+    assert job.notifications.pending[0].at == NOW + pause
 
 
 def test_a_receiver_that_is_gone_is_not_called_again() -> None:
     job = tried(ended(notify_url=APP), Outcome("it answered 410", final=True))
-    assert (job.notices, events(job)) == ((), ["notification.abandoned"])
+    assert (job.notifications.pending, events(job)) == ((), ["notification.abandoned"])
 
 
 def test_a_client_of_bfls_api_is_called_at_bfls_pace() -> None:
-    job, times = ended(caller=ClientWebhook("https://client.example/")), []
-    while job.notices:
-        times.append(job.notices[0].at - NOW)
+    job, times = ended(client_webhook=ClientWebhook("https://client.example/")), []
+    while job.notifications.pending:
+        times.append(job.notifications.pending[0].at - NOW)
         job = tried(job, DOWN, NotificationTarget.CALLER)
     assert times == [0, 1, 6, 36]
 
@@ -174,7 +192,7 @@ def test_a_client_of_bfls_api_is_called_at_bfls_pace() -> None:
 def test_one_targets_trouble_is_not_anothers() -> None:
     job = ended(owner=True, notify_url=APP)
     job = tried(tried(job, DOWN), Outcome(), NotificationTarget.OWNER)
-    assert [one.to for one in job.notices] == [NotificationTarget.APP]
+    assert [one.to for one in job.notifications.pending] == [NotificationTarget.APP]
     assert [line.detail["to"] for line in job.timeline] == ["notify_url", "NOTIFY_URL"]
 
 

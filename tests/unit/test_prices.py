@@ -16,7 +16,7 @@ NOW, PATIENCE = 1_795_255_200.0, Timeouts(callback_grace=60.0, give_up_after=360
 
 def prices(quote: float | None, settled: float | None, *, callback_first: bool) -> Any:
     """`cost` and `quoted_cost` of the API once both were told."""
-    job = submission.admit(submission.create("a", "m", NOW, {}), NOW, "https://api.bfl.ai")
+    job = submission.admit(submission.create("a", "m", NOW), NOW, "https://api.bfl.ai")
     report = Report(
         task_id="t",
         news=ReportKind.READY,

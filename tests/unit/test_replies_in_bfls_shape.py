@@ -43,7 +43,7 @@ def told(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
     )
     media = tuple(
         MediaFile(key=f"{n}.jpg", content_type="image/jpeg", bytes=1, sha256="", role=job.role(n))
-        for n in range(len(job.urls))
+        for n in range(len(job.delivery.urls))
     )
     stored = job.stored(NOW, media)
     assert stored.status is Status.STORED

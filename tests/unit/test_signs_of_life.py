@@ -56,7 +56,7 @@ def test_a_job_that_bfl_calls_pending_for_ever_is_lost_after_a_day_and_says_so()
         known = transition(known, report("Pending", Source.POLL), now, PATIENCE).recheck(now)
         now += 1800
         known = known if now < known.deadline else known.recheck(known.deadline)
-    assert known.ended_at == NOW + PATIENCE.give_up_at_most
+    assert known.check.ended_at == NOW + PATIENCE.give_up_at_most
     assert known.error is not None and known.error.code == "still_pending"
     assert "pending" in known.error.message and "24 hours" in known.error.message
 
@@ -65,7 +65,7 @@ def test_a_job_that_bfl_calls_pending_for_ever_is_lost_after_a_day_and_says_so()
     "model", ["flux-2-klein-4b", "flux-2-pro", "flux-2-max", "flux-3-video", "unknown", None]
 )
 def test_the_grace_before_the_first_poll_follows_the_model(model: str | None) -> None:
-    assert job(model).next_check_at == NOW + callback_grace(model)
+    assert job(model).check.next_check_at == NOW + callback_grace(model)
 
 
 def test_the_grace_of_fast_models_is_seconds_and_of_video_minutes() -> None:
@@ -77,7 +77,7 @@ def test_the_grace_of_fast_models_is_seconds_and_of_video_minutes() -> None:
 
 def test_callback_grace_overrides_the_model() -> None:
     timeouts = Timeouts(callback_grace=7.0, give_up_after=3600.0)
-    assert Job.expected("task", NOW, timeouts, model="flux-3-video").next_check_at == NOW + 7
+    assert Job.expected("task", NOW, timeouts, model="flux-3-video").check.next_check_at == NOW + 7
 
 
 def test_each_progress_callback_begins_the_grace_anew() -> None:
@@ -85,23 +85,26 @@ def test_each_progress_callback_begins_the_grace_anew() -> None:
     known, now = job("flux-3-video"), NOW
     for n in range(6):  # an hour, a callback every ten minutes
         now = NOW + 600 * (n + 1)
-        assert known.next_check_at is not None and known.next_check_at > now
+        assert known.check.next_check_at is not None and known.check.next_check_at > now
         known = transition(known, report("Generating", progress=n / 10), now, PATIENCE)
-        assert known.next_check_at == now + grace
+        assert known.check.next_check_at == now + grace
 
 
 def test_a_sign_of_life_moves_no_job_that_a_worker_has_or_shall_take() -> None:
     claimed = job().enqueue(NOW).claimed(NOW)
     heard = transition(claimed, report("Generating"), NOW + 1, PATIENCE)
-    assert (heard.lease_until, heard.next_check_at) == (claimed.lease_until, claimed.next_check_at)
+    assert (heard.check.lease_until, heard.check.next_check_at) == (
+        claimed.check.lease_until,
+        claimed.check.next_check_at,
+    )
     wanted = job().enqueue(NOW)
     assert (
-        transition(wanted, report("Generating"), NOW + 1, PATIENCE).work_deadline
-        == wanted.work_deadline
+        transition(wanted, report("Generating"), NOW + 1, PATIENCE).check.work_deadline
+        == wanted.check.work_deadline
     )
 
 
 def test_a_grace_that_is_too_long_leaves_time_for_one_poll() -> None:
     timeouts = Timeouts(callback_grace=9000.0, give_up_after=100.0)
     assert timeouts.grace(None) == 100 - FINAL_POLL_SECONDS
-    assert Job.expected("task", NOW, timeouts).next_check_at == NOW + 90
+    assert Job.expected("task", NOW, timeouts).check.next_check_at == NOW + 90

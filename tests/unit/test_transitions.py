@@ -114,19 +114,23 @@ def test_a_listed_pair_leads_where_the_table_says(row: tuple[Status, ReportKind]
 
 def test_a_job_is_expected_until_its_deadline_and_polled_after_the_grace() -> None:
     job = Job.expected("job", NOW, PATIENCE)
-    assert (job.status, job.next_check_at, job.deadline) == (Status.SUBMITTED, NOW + 60, NOW + 3600)
-    assert (job.work_deadline, job.lease_until) == (None, None)
+    assert (job.status, job.check.next_check_at, job.deadline) == (
+        Status.SUBMITTED,
+        NOW + 60,
+        NOW + 3600,
+    )
+    assert (job.check.work_deadline, job.check.lease_until) == (None, None)
 
 
 def test_a_grace_longer_than_the_deadline_still_leaves_time_for_one_question() -> None:
     job = Job.expected("job", NOW, Timeouts(callback_grace=9000, give_up_after=100))
-    assert job.next_check_at == job.deadline - FINAL_POLL_SECONDS
+    assert job.check.next_check_at == job.deadline - FINAL_POLL_SECONDS
 
 
 def test_a_ready_callback_makes_a_job_wanted_at_once(a_job_to_be_rescued: Job) -> None:
     job = a_job_to_be_rescued
-    assert (job.status, job.source, job.urls) == (Status.READY, Source.CALLBACK, (URL,))
-    assert job.work_deadline == job.expire_at == NOW + 600
+    assert (job.status, job.source, job.delivery.urls) == (Status.READY, Source.CALLBACK, (URL,))
+    assert job.check.work_deadline == job.delivery.expire_at == NOW + 600
     assert job.result == {"seed": 1}
 
 
@@ -151,8 +155,12 @@ def test_a_fresh_url_takes_the_job_from_the_worker_that_has_the_old_one(
     a_job_being_rescued: Job,
 ) -> None:
     job = heard(a_job_being_rescued, told(ReportKind.READY, Source.POLL, FRESH_URL, NOW + 900))
-    assert (job.urls, job.lease_until, job.work_deadline) == ((FRESH_URL,), None, NOW + 900)
-    assert job.refreshed
+    assert (job.delivery.urls, job.check.lease_until, job.check.work_deadline) == (
+        (FRESH_URL,),
+        None,
+        NOW + 900,
+    )
+    assert job.delivery.refreshed
 
 
 def test_an_error_after_ready_does_not_end_the_rescue(a_job_being_rescued: Job) -> None:
@@ -176,7 +184,7 @@ def test_moderated_and_failed_jobs_say_so(a_job_awaiting_its_callback: Job) -> N
 
 def test_ready_without_a_url_has_bfl_asked_at_once(a_job_awaiting_its_callback: Job) -> None:
     job = heard(a_job_awaiting_its_callback, told(ReportKind.UNCLEAR))
-    assert job.status is Status.SUBMITTED and job.work_deadline is not None
+    assert job.status is Status.SUBMITTED and job.check.work_deadline is not None
 
 
 def test_an_unclear_answer_to_a_question_is_not_asked_about_again(
@@ -195,13 +203,16 @@ def test_progress_told_twice_is_old_news(a_job_awaiting_its_callback: Job) -> No
 
 def test_a_job_whose_lease_ran_out_waits_for_a_worker_again(a_job_being_rescued: Job) -> None:
     job = a_job_being_rescued.recheck(NOW + 2 + LEASE_SECONDS)
-    assert job.lease_until is None and job.work_deadline == job.expire_at
-    assert job.fencing_token == a_job_being_rescued.fencing_token
+    assert job.check.lease_until is None and job.check.work_deadline == job.delivery.expire_at
+    assert job.check.fencing_token == a_job_being_rescued.check.fencing_token
 
 
 def test_a_running_lease_is_left_alone(a_job_being_rescued: Job) -> None:
     job = a_job_being_rescued.recheck(NOW + 3)
-    assert (job.lease_until, job.work_deadline) == (a_job_being_rescued.lease_until, None)
+    assert (job.check.lease_until, job.check.work_deadline) == (
+        a_job_being_rescued.check.lease_until,
+        None,
+    )
 
 
 def test_a_claim_at_the_last_moment_does_not_put_off_the_deadline(
@@ -209,25 +220,25 @@ def test_a_claim_at_the_last_moment_does_not_put_off_the_deadline(
 ) -> None:
     last = a_job_awaiting_its_callback.deadline - 1
     job = heard(a_job_awaiting_its_callback, told(ReportKind.UNCLEAR), now=last).claimed(last)
-    assert job.next_check_at == job.deadline
+    assert job.check.next_check_at == job.deadline
 
 
 def test_a_job_in_the_queue_is_looked_at_again_in_case_its_entry_got_lost(
     a_job_to_be_rescued: Job,
 ) -> None:
-    assert a_job_to_be_rescued.next_check_at == NOW + 1 + RECHECK_SECONDS
+    assert a_job_to_be_rescued.check.next_check_at == NOW + 1 + RECHECK_SECONDS
 
 
 def test_an_unfetched_job_expires_at_its_deadline(a_job_to_be_rescued: Job) -> None:
     job = a_job_to_be_rescued.recheck(a_job_to_be_rescued.deadline)
-    assert (job.status, job.urls) == (Status.EXPIRED, ())
+    assert (job.status, job.delivery.urls) == (Status.EXPIRED, ())
     assert job.error is not None
 
 
 def test_a_replayed_job_is_asked_about_at_once_and_has_a_new_deadline(a_lost_job: Job) -> None:
     job = submission.reopen(a_lost_job, NOW + 9000, PATIENCE)
     assert (job.status, job.deadline, job.error) == (Status.SUBMITTED, NOW + 12600, None)
-    assert job.work_deadline is not None and job.replaying
+    assert job.check.work_deadline is not None and job.check.is_replay
 
 
 @pytest.mark.parametrize("state", [Status.STORED, Status.MODERATED, *OPEN])

@@ -29,12 +29,12 @@ def _hear(report: Report, job: Job, now: float) -> Job:
 
 
 def _claim(job: Job, now: float) -> Job:
-    return job.claimed(now) if job.work_deadline is not None else job
+    return job.claimed(now) if job.check.work_deadline is not None else job
 
 
 def _held(step: Callable[[Job, float], Job], job: Job, now: float) -> Job:
     """Only a worker that holds the job takes such a step."""
-    return step(job, now) if job.lease_until is not None else job
+    return step(job, now) if job.check.lease_until is not None else job
 
 
 def _rest(pause: float, firm: bool, job: Job, now: float) -> Job:
@@ -73,28 +73,32 @@ def test_a_terminal_job_never_changes(walk: Walk) -> None:
 def test_a_job_that_has_not_ended_is_looked_at_by_its_deadline(walk: Walk) -> None:
     for _, job in walked(walk):
         if not job.status.terminal:
-            assert job.next_check_at is not None and job.next_check_at <= job.deadline
+            assert job.check.next_check_at is not None and job.check.next_check_at <= job.deadline
 
 
 @given(WALKS)
 def test_a_job_that_has_ended_is_nobodys_business(walk: Walk) -> None:
     for _, job in walked(walk):
         if job.status.terminal:
-            assert (job.next_check_at, job.work_deadline, job.lease_until) == (None, None, None)
-            assert (job.urls, job.expire_at) == ((), None)
+            assert (job.check.next_check_at, job.check.work_deadline, job.check.lease_until) == (
+                None,
+                None,
+                None,
+            )
+            assert (job.delivery.urls, job.delivery.expire_at) == ((), None)
 
 
 @given(WALKS)
 def test_the_fence_never_falls_and_the_deadline_never_shrinks(walk: Walk) -> None:
     for (_, before), (_, after) in pairwise(walked(walk)):
-        assert after.fencing_token >= before.fencing_token
+        assert after.check.fencing_token >= before.check.fencing_token
         assert after.deadline >= before.deadline
 
 
 @given(WALKS)
 def test_a_job_is_never_wanted_and_held_at_once(walk: Walk) -> None:
     for _, job in walked(walk):
-        assert job.work_deadline is None or job.lease_until is None
+        assert job.check.work_deadline is None or job.check.lease_until is None
 
 
 @given(WALKS)
@@ -107,4 +111,4 @@ def test_a_look_after_the_deadline_ends_the_job(walk: Walk) -> None:
 @given(WALKS)
 def test_an_open_job_always_has_a_url_exactly_when_it_is_ready(walk: Walk) -> None:
     for _, job in walked(walk):
-        assert bool(job.urls) is (job.status is Status.READY)
+        assert bool(job.delivery.urls) is (job.status is Status.READY)

@@ -104,7 +104,11 @@ def recipient_of(services: Services, job: Job, to: NotificationTarget) -> Notifi
     trust = services.trust
     if to is NotificationTarget.OWNER:
         return trust.operator_endpoint()
-    url = job.notify_url if to is NotificationTarget.APP else job.caller and job.caller.url
+    url = (
+        job.notifications.notify_url
+        if to is NotificationTarget.APP
+        else job.submission.client_webhook and job.submission.client_webhook.url
+    )
     find: Callable[[str], NotificationEndpoint] = (
         trust.notify_url_endpoint if to is NotificationTarget.APP else trust.client_webhook_endpoint
     )
@@ -117,7 +121,7 @@ def _in_bfl_format(
     """A callback as BFL sends it, with the caller's secret in both official headers."""
     answer = compat.task(job, services.links_to(job))
     body = json.dumps(answer, ensure_ascii=False).encode()
-    secret = job.caller.secret if job.caller else None
+    secret = job.submission.client_webhook.secret if job.submission.client_webhook else None
     if secret is None:
         return _JSON, body
     digest = callback_digest(secret.encode(), body).decode()

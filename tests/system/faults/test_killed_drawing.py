@@ -2,7 +2,6 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -62,7 +61,7 @@ def time_passes(scene: Scene, task: Task) -> None:
     """Whoever had taken the drawing has it no more."""
 
     def now_due(job: Job | None, now: float) -> Job | None:
-        return job and replace(job, thumbnails_due_at=now)
+        return job and job.with_thumbnails(due_at=now)
 
     with scene.installation.redis.client() as redis:
         Parts.over(redis).store.update(task.id, now_due)

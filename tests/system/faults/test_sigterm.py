@@ -39,7 +39,7 @@ def exits(processes: list[Process]) -> list[int]:
 def leased(scene: Scene) -> list[str]:
     """Who would have to wait until somebody who is gone has held the job for long enough."""
     with scene.installation.redis.client() as redis:
-        return [job.id for job in all_jobs(redis) if job.lease_until]
+        return [job.id for job in all_jobs(redis) if job.check.lease_until]
 
 
 def finished_after_restart(scene: Scene, tasks: list[Task]) -> None:

@@ -80,7 +80,7 @@ def test_a_receiver_may_say_when_to_come_again(scene: Scene, hook: Hook) -> None
     with scene.installation.redis.client() as redis:
         store = Parts.over(redis).store
         job = store.load(job_id)
-        assert job and 500 < job.notices[0].at - store.now() <= 600
+        assert job and 500 < job.notifications.pending[0].at - store.now() <= 600
 
 
 @pytest.mark.slow

@@ -33,7 +33,9 @@ def moved(scene: Scene, job_id: str, step: Telling) -> None:
     """Time passes for whoever is still owed a notice."""
 
     def pass_time(job: Job | None, now: float) -> Job | None:
-        return job and replace(job, notices=tuple(step(one, now) for one in job.notices))
+        return job and job.with_notifications(
+            pending=tuple(step(one, now) for one in job.notifications.pending)
+        )
 
     with scene.installation.redis.client() as redis:
         Parts.over(redis).store.update(job_id, pass_time)

@@ -32,7 +32,7 @@ class Bench:
 
     def post(self, job_id: str, model: str = "large", given: bytes = INPUT) -> None:
         def begin(job: Job | None, now: float) -> Job:
-            return job or submission.create(job_id, model, now, {})
+            return job or submission.create(job_id, model, now)
 
         self.wired.store.update(job_id, begin, new=True, submission=given)
 

@@ -17,7 +17,7 @@ def test_a_refusal_of_one_model_leaves_the_others_going(bench: Bench, status: in
     bench.post("b", "cheap", asked())
     for _ in range(2):
         one_turn(bench.wired)
-    assert list(pauses(bench)) == ["dear"] and bench.job("a").is_queued
+    assert list(pauses(bench)) == ["dear"] and bench.job("a").submission.is_queued
     assert bench.job("b").task_id
     (result,) = bfl.check_submissions(Context(bench.wired.settings, bench.wired))
     assert not result.ok and "paused" in result.why
@@ -30,7 +30,7 @@ def test_a_job_that_alone_is_refused_lets_those_behind_it_go(bench: Bench, statu
     one_turn(bench.wired)
     end_pauses(bench)
     one_turn(bench.wired)
-    assert bench.job("a").is_queued and bench.job("b").task_id
+    assert bench.job("a").submission.is_queued and bench.job("b").task_id
     assert pauses(bench) == {}
 
 

@@ -60,9 +60,7 @@ class Resubmission:
         return ingest.apply_report(self.wired.store, report, self.timeouts, "job")
 
     def due(self) -> None:
-        self.wired.store.update(
-            "job", lambda job, now: job and job.with_details(now, {"next_check_at": 1.0})
-        )
+        self.wired.store.update("job", lambda job, _now: job and job.with_check(next_check_at=1.0))
         check_job(self.wired, "job")
 
 
@@ -97,7 +95,7 @@ def test_the_first_ready_task_wins(resubmission: Resubmission, confirmed: bool) 
     if confirmed:
         resubmission.confirm("b")
     ready = resubmission.call("a", ReportKind.READY)
-    assert (ready.status, ready.task_id, ready.polling_url) == (Status.READY, "a", None)
+    assert (ready.status, ready.task_id, ready.check.polling_url) == (Status.READY, "a", None)
     if not confirmed:
         resubmission.confirm("b")
         assert resubmission.job.timeline[-1].event == "submission.duplicated"
@@ -135,7 +133,7 @@ def test_the_failure_of_the_only_task_ends_a_job_that_waits_to_be_sent_again(
         moderation=Moderation("content"),
     )
     ended = ingest.apply_report(bench.wired.store, report, timeouts, "job")
-    assert ended.status.terminal and not ended.unconfirmed
+    assert ended.status.terminal and not ended.submission.unconfirmed
     assert bench.next() is None
 
 
@@ -181,4 +179,6 @@ def test_a_late_callback_of_a_job_that_was_given_up_names_the_task_to_ask_about(
     assert late.timeline[-1].event == "callback.late"
     assert resubmission.call("late", ReportKind.READY) == late, "an end is an end"
     again = replay_job(resubmission.wired, "late")
-    assert again.status is Status.SUBMITTED and not again.is_queued, "BFL is asked, not paid"
+    assert again.status is Status.SUBMITTED and not again.submission.is_queued, (
+        "BFL is asked, not paid"
+    )

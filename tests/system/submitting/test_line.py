@@ -61,8 +61,8 @@ def test_what_bfl_has_called_about_is_not_denied_by_its_answer(bench: Bench, ste
     ingest.apply_report(bench.wired.store, report, timeouts, "a")
     claim.commit(lambda job, now: STEPS[step](job, now, timeouts))
     job = bench.job("a")
-    assert (job.status, job.task_id, job.unconfirmed) == (Status.SUBMITTED, "t", False)
-    assert job.slot and not job.is_queued and job.lease_until is None
+    assert (job.status, job.task_id, job.submission.unconfirmed) == (Status.SUBMITTED, "t", False)
+    assert job.submission.slot and not job.submission.is_queued and job.check.lease_until is None
 
 
 def test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again(
@@ -78,7 +78,7 @@ def test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again(
             return job and submission.check(job, now + late, timeouts)
 
         bench.wired.store.update("a", look)
-    assert bench.job("a").unconfirmed and bench.next() == "b"
+    assert bench.job("a").submission.unconfirmed and bench.next() == "b"
 
 
 def test_a_slot_is_not_given_twice_by_workers_that_looked_at_the_same_time(bench: Bench) -> None:
@@ -88,7 +88,7 @@ def test_a_slot_is_not_given_twice_by_workers_that_looked_at_the_same_time(bench
     assert found and Claim.admit(bench.wired, found)
     late = NextSubmission("b", "small", ())
     assert Claim.admit(bench.wired, late) is None, "its record would be the second"
-    assert bench.job("b").is_queued
+    assert bench.job("b").submission.is_queued
     assert bench.redis.zcard(f"{ACTIVE}:small") == 1
 
 

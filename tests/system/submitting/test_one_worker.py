@@ -95,7 +95,9 @@ def test_without_a_key_nothing_is_sent_to_bfl(
         wired.api.submit(wired.api.origin, "flux-2-pro", b"{}", 5.0)
     bench.post("a")
     one_turn(wired)
-    assert bench.job("a").is_queued and "BFL_API_KEY" in str(bench.job("a").timeline[-1].detail)
+    assert bench.job("a").submission.is_queued and "BFL_API_KEY" in str(
+        bench.job("a").timeline[-1].detail
+    )
     wired.redis.close()
 
 

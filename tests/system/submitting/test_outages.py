@@ -45,12 +45,16 @@ def end_pauses(bench: Bench) -> None:
         bench.redis.hset(CIRCUITS, pause.scope, f"1.000 {rest}")
 
 
-def later(bench: Bench, job_id: str, seconds: float, **facts: Any) -> None:
+def later(bench: Bench, job_id: str, seconds: float, **check: Any) -> None:
     """So much time passes for one job, and the sweep looks at it."""
 
     def age(job: Job | None, now: float) -> Job | None:
         assert job
-        return replace(job, next_check_at=now - 1, deadline=job.deadline - seconds, **facts)
+        return replace(
+            job,
+            deadline=job.deadline - seconds,
+            check=replace(job.check, next_check_at=now - 1, **check),
+        )
 
     bench.wired.store.update(job_id, age)
     check_job(bench.wired, job_id)
@@ -65,7 +69,7 @@ def test_an_outage_pauses_the_model_and_only_one_job_is_unconfirmed(
     bench.post("d", "other", asked())
     for _ in range(4):
         one_turn(bench.wired)
-    assert [bench.job(name).unconfirmed for name in "abc"] == [True, False, False]
+    assert [bench.job(name).submission.unconfirmed for name in "abc"] == [True, False, False]
     assert bench.job("d").task_id, "other models go on"
 
 
@@ -88,7 +92,7 @@ def test_a_job_that_always_gets_a_500_is_submitted_ever_more_rarely_and_fails(be
         one_turn(bench.wired)
         job = bench.job("a")
         if not job.status.terminal:
-            is_queued.append((job.next_check_at or 0.0) - bench.wired.store.now())
+            is_queued.append((job.check.next_check_at or 0.0) - bench.wired.store.now())
             later(bench, "a", 60)
     grace = bench.wired.settings.timeouts.grace(None)
     expected = [grace * 2**n for n in range(submission.RESUBMITS_MAX)]
@@ -104,10 +108,10 @@ def test_an_outage_uses_up_none_of_a_jobs_tries(bench: Bench) -> None:
     for _ in range(submission.RESUBMITS_MAX + 2):
         end_pauses(bench)
         one_turn(bench.wired)
-        assert bench.job("a").unconfirmed and bench.job("a").submissions == 0
+        assert bench.job("a").submission.unconfirmed and bench.job("a").submission.attempts == 0
         assert bench.job("a").deadline == deadline, "a week, and no longer"
         later(bench, "a", 0)
-    assert bench.job("a").is_queued
+    assert bench.job("a").submission.is_queued
 
 
 @pytest.mark.parametrize(
@@ -120,7 +124,7 @@ def test_a_probe_without_success_does_not_make_a_short_pause_long(
     bench.wired.submission_queue.open_circuit("large", "busy", -1.0)
     bench.wired.submission_queue.open_circuit(ALL_MODELS, "not reached", -1.0)
     one_turn(bench.wired)
-    assert bench.job("a").unconfirmed
+    assert bench.job("a").submission.unconfirmed
     assert list(pauses(bench)) == ["large"] and pauses(bench)["large"] < SOON_SECONDS
 
 
@@ -151,7 +155,7 @@ def test_a_time_out_pauses_the_model(bench: Bench) -> None:
         bench.post(job_id, given=asked(submit_cut=True))
     for _ in range(2):
         one_turn(bench.wired)
-    assert bench.job("a").unconfirmed and bench.job("b").is_queued
+    assert bench.job("a").submission.unconfirmed and bench.job("b").submission.is_queued
 
 
 def test_one_worker_is_left_for_rescues(bench: Bench) -> None:
@@ -180,9 +184,13 @@ def test_an_unanswered_submission_keeps_its_slot_as_long_as_a_generation_takes(
     )
     job, now = bench.job("a"), bench.wired.store.now()
     is_queued = submission.UNANSWERED_SLOT_SECONDS
-    assert job.slot and job.next_check_at == pytest.approx(now + is_queued, abs=SOON_SECONDS)
+    assert job.submission.slot and job.check.next_check_at == pytest.approx(
+        now + is_queued, abs=SOON_SECONDS
+    )
     later(bench, "a", 0)
-    assert not bench.job("a").slot, "a few that hang must not keep all of them for an hour"
+    assert not bench.job("a").submission.slot, (
+        "a few that hang must not keep all of them for an hour"
+    )
 
 
 def test_what_is_ours_to_blame_and_never_left_goes_back_in_line_behind_the_others(
@@ -192,7 +200,7 @@ def test_what_is_ours_to_blame_and_never_left_goes_back_in_line_behind_the_other
     bench.post("b", given=asked())
     one_turn(bench.wired)
     job = bench.job("a")
-    assert job.is_queued and not job.unconfirmed and bench.posts() == 0
+    assert job.submission.is_queued and not job.submission.unconfirmed and bench.posts() == 0
     assert "before anything was sent" in str(job.timeline[-1].detail)
     assert "large" in pauses(bench)
     end_pauses(bench)
@@ -228,7 +236,7 @@ def test_without_anybody_to_call_an_error_is_followed_by_another_try_after_a_pau
     bench.post("a", given=asked(submit_status=500))
     one_turn(bench.wired)
     check_job(bench.wired, "a")
-    assert bench.job("a").is_queued and bench.job("a").submissions == 1
+    assert bench.job("a").submission.is_queued and bench.job("a").submission.attempts == 1
     assert "large" in pauses(bench)
 
 
@@ -240,7 +248,7 @@ def test_without_anybody_to_call_a_dead_workers_job_is_not_waited_for(
     bench.admit()
     later(bench, "a", 0, lease_until=1.0)
     job = bench.job("a")
-    assert job.unconfirmed and job.deadline < bench.wired.store.now() + 2 * 60
+    assert job.submission.unconfirmed and job.deadline < bench.wired.store.now() + 2 * 60
 
 
 def test_a_task_that_cannot_be_put_on_record_is_named_in_the_log(
@@ -272,5 +280,5 @@ def test_a_key_that_cannot_be_sent_leaves_no_job_unconfirmed(
     bench.post("a")
     one_turn(wired)
     job = bench.job("a")
-    assert job.is_queued and not job.unconfirmed and pauses(bench)
+    assert job.submission.is_queued and not job.submission.unconfirmed and pauses(bench)
     wired.redis.close()

@@ -8,6 +8,7 @@ from jobs import submission
 from jobs.config.concurrency import QueueCapacity
 from jobs.errors import QueueFull
 from jobs.job import Job
+from jobs.record import Submission
 from jobs.report import Failure
 from jobs.store.batching import Batching
 from jobs.store.commit import LARGE_INPUT_BYTES
@@ -29,8 +30,9 @@ class Small:
 
     def post(self, job_id: str, given: bytes = b"{}") -> Job | None:
         def begin(job: Job | None, now: float) -> Job:
-            facts = {"input_bytes": len(given)}
-            return job or submission.create(job_id, "small", now, facts)
+            return job or submission.create(
+                job_id, "small", now, Submission(input_bytes=len(given))
+            )
 
         return self.store.update(job_id, begin, new=True, submission=given).after
 

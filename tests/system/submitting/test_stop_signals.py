@@ -22,7 +22,11 @@ pytestmark = pytest.mark.slow
 
 def marked_as_sent(desk: Desk) -> list[str]:
     with desk.scene.installation.redis.client() as redis:
-        return [job.id for job in all_jobs(redis) if job.sent_at or job.unconfirmed]
+        return [
+            job.id
+            for job in all_jobs(redis)
+            if job.submission.sent_at or job.submission.unconfirmed
+        ]
 
 
 def submits_more(desk: Desk, seen: int) -> bool:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from tests.harness import Installation, RedisServer
 from tests.harness.crowd import SlotUsage
 from tests.harness.installation import KEYS
-from tests.system.test_waiting import CROWD, SETTLED_SECONDS, Calls, put_jobs, redis_connections
+from tests.system.test_long_poll import CROWD, SETTLED_SECONDS, Calls, put_jobs, redis_connections
 
 WAITING = (0, 100, CROWD)
 CALLS = 500

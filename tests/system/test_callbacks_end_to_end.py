@@ -28,7 +28,7 @@ def scene(
 
 
 @pytest.mark.parametrize(("era", "auth"), list(product(ERAS, AUTHENTICATIONS)))
-def test_a_callback_of_any_era_and_authentication_becomes_kept_media(
+def test_a_callback_of_any_era_and_authentication_becomes_stored_media(
     scene: Scene, era: str, auth: str
 ) -> None:
     task = scene.generate(payload=era, auth=auth)
@@ -75,7 +75,7 @@ def test_an_unknown_status_word_means_still_in_progress(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("order", ["reversed", "shuffled"])
-def test_progress_that_comes_after_the_result_is_old_news(scene: Scene, order: str) -> None:
+def test_progress_after_the_result_changes_nothing(scene: Scene, order: str) -> None:
     task = scene.generate(progress_events=2, event_order=order)
     scene.stored(task)
     assert scene.outcomes(task, 3) == [200] * 3
@@ -137,7 +137,7 @@ def test_moderation_in_the_words_of_the_legacy_era_is_understood(scene: Scene) -
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_a_failed_job_says_what_bfl_said(scene: Scene, era: str) -> None:
+def test_a_failed_job_has_bfls_error(scene: Scene, era: str) -> None:
     task = scene.generate(payload=era, outcome="error", error_text="the model ran dry")
     job = scene.client.wait_for(task.id)
     assert job["status"] == "failed" and job["source"] == "callback"
@@ -176,13 +176,13 @@ def test_a_body_that_was_changed_after_it_was_signed_is_refused(scene: Scene) ->
     scene.stored(task)
 
 
-def test_a_task_nobody_announced_is_kept_and_listed(scene: Scene) -> None:
+def test_an_unannounced_task_is_stored_and_listed(scene: Scene) -> None:
     task = scene.generate()
     scene.stored(task)
     assert task.id in [job["id"] for job in scene.client.jobs(status="stored", limit=5)]
 
 
-def test_every_sample_of_a_result_is_kept_in_its_order(scene: Scene) -> None:
+def test_every_sample_of_a_result_is_stored_in_order(scene: Scene) -> None:
     task = scene.generate(samples=3)
     job = scene.stored(task)
     assert len(job["media"]) == len(scene.objects(task)) == 3
@@ -190,7 +190,7 @@ def test_every_sample_of_a_result_is_kept_in_its_order(scene: Scene) -> None:
     assert len(scene.deliveries(task)) == 3
 
 
-def test_the_draft_cache_of_a_video_is_kept_beside_it(scene: Scene) -> None:
+def test_the_draft_cache_of_a_video_is_stored(scene: Scene) -> None:
     job = scene.stored(scene.generate("flux-tools/video-upscale-v1", draft_cache=True))
     types = [file["content_type"] for file in job["media"]]
     assert types == ["video/mp4", "application/octet-stream"]

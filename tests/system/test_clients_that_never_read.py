@@ -61,7 +61,7 @@ def served(scene: Scene) -> float:
 
 
 @pytest.mark.timeout(240)
-def test_clients_that_never_read_are_reset_and_hold_nobody_up(scene: Scene, link: str) -> None:
+def test_clients_that_never_read_are_reset_and_delay_no_other(scene: Scene, link: str) -> None:
     data = request(method="GET", target=link) * PIPELINED
     clients = [connected(scene, data) for _ in range(CLIENTS)]
     try:

@@ -54,7 +54,7 @@ def reader_lists_jobs(web: Installation, _n: int) -> int:
         (reader_lists_jobs, {200}),
     ],
 )
-def test_a_burst_takes_no_more_connections_than_the_pool_has_and_hinders_nobody(
+def test_a_burst_stays_within_the_connection_pool_and_delays_no_other(
     web: Installation,
     wire: TcpProxy,
     request_once: Callable[[Installation, int], int],

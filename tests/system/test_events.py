@@ -15,7 +15,7 @@ from tests.harness.installation import KEYS
 from tests.harness.lone_web import as_new, lone_web
 from tests.harness.patience import wait_for
 from tests.harness.watcher import Seen, Watcher
-from tests.system.test_waiting import fail, open_files, put_jobs
+from tests.system.test_long_poll import fail, open_files, put_jobs
 
 READ = KEYS["read"]
 
@@ -95,7 +95,7 @@ def test_what_changes_nothing_for_the_user_is_no_event(
     assert len(held(redis_server)) == 1
 
 
-def test_a_job_is_told_as_it_stands_and_its_stream_ends_with_it(
+def test_a_stream_begins_with_the_current_job_and_ends_with_it(
     client: Client, installation: Installation
 ) -> None:
     put_jobs(client, 2)
@@ -108,7 +108,7 @@ def test_a_job_is_told_as_it_stands_and_its_stream_ends_with_it(
     assert watcher.statuses("job-001") == [] and watcher.comments == ["the end"]
 
 
-def test_a_job_that_has_ended_is_told_once(client: Client, installation: Installation) -> None:
+def test_an_ended_job_is_sent_once(client: Client, installation: Installation) -> None:
     client.put_job("job")
     fail(client, "job")
     with events_of(installation, "job") as watcher:
@@ -119,7 +119,7 @@ def test_a_job_that_has_ended_is_told_once(client: Client, installation: Install
     assert events_of(installation, "unknown").answer.status_code == 404
 
 
-def test_a_forgotten_job_is_said_goodbye_to(client: Client, installation: Installation) -> None:
+def test_a_deleted_job_sends_a_forgotten_event(client: Client, installation: Installation) -> None:
     client.put_job("job")
     with events_of(installation, "job") as watcher:
         watcher.wait_for(1)
@@ -169,7 +169,7 @@ def test_a_reader_cut_before_its_first_event_misses_nothing(
     assert after.statuses("job") == ["submitted"]
 
 
-def test_the_place_can_be_said_in_the_url_and_the_header_goes_first(
+def test_the_position_may_be_in_the_url_and_the_header_wins(
     client: Client, installation: Installation
 ) -> None:
     put_jobs(client, 3)
@@ -181,13 +181,13 @@ def test_the_place_can_be_said_in_the_url_and_the_header_goes_first(
 
 
 @pytest.mark.parametrize("place", ["nonsense", "1", "1-", "-1", "1-1-1", "٣-1", "9" * 20 + "-1"])
-def test_a_place_that_cannot_be_is_refused(client: Client, place: str) -> None:
+def test_an_invalid_position_is_refused(client: Client, place: str) -> None:
     answer = client.get("/api/events", last_event_id=place)
     assert answer.status_code == 400 and "last_event_id" in answer.json()["detail"]
 
 
 @pytest.mark.slow
-def test_who_was_too_long_away_is_told_so(
+def test_a_position_before_the_stored_events_gets_a_reset(
     client: Client, installation: Installation, redis_server: RedisServer
 ) -> None:
     with all_events(installation) as before:

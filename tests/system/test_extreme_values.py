@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from tests.harness.installation import KEYS
-from tests.system.bad_input.target import NotificationTarget, new_id, web_alone
+from tests.system.bad_input.target import TargetServer, new_id, web_alone
 from tests.system.dashboard.visitor import Visitor
 
 HUGE = 1.7976931348623157e308
@@ -23,17 +23,17 @@ URL = "https://delivery-eu1.bfl.ai/results/0/sample.jpeg?se={}&sp=r&sig=x"
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotificationTarget]:
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetServer]:
     with web_alone(tmp_path_factory.mktemp("extremes")) as alone:
         yield alone
 
 
 @pytest.fixture(scope="module")
-def visitor(target: NotificationTarget) -> Visitor:
+def visitor(target: TargetServer) -> Visitor:
     return Visitor(target.installation.url)
 
 
-def is_shown(target: NotificationTarget, visitor: Visitor, **said: Any) -> None:
+def is_shown(target: TargetServer, visitor: Visitor, **said: Any) -> None:
     job_id = new_id()
     answer = target.authentic(json.dumps({"id": job_id, **said}).encode())
     assert answer.status in (200, 400)
@@ -52,7 +52,7 @@ def is_shown(target: NotificationTarget, visitor: Visitor, **said: Any) -> None:
 @pytest.mark.parametrize("status", ["Pending", "Ready", "Error"])
 @pytest.mark.parametrize("name", ["progress", "cost", "seed"])
 def test_a_number_out_of_all_bounds_is_shown(
-    target: NotificationTarget, visitor: Visitor, name: str, status: str, number: Any
+    target: TargetServer, visitor: Visitor, name: str, status: str, number: Any
 ) -> None:
     result = {"sample": URL.format("2036-01-31T00:10:00Z"), name: number}
     is_shown(target, visitor, status=status, result=result, **{name: number})
@@ -60,6 +60,6 @@ def test_a_number_out_of_all_bounds_is_shown(
 
 @pytest.mark.parametrize("expiry", EXPIRIES)
 def test_an_expiry_out_of_all_bounds_is_shown(
-    target: NotificationTarget, visitor: Visitor, expiry: str
+    target: TargetServer, visitor: Visitor, expiry: str
 ) -> None:
     is_shown(target, visitor, status="Ready", result={"sample": URL.format(expiry)})

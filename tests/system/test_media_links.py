@@ -234,7 +234,7 @@ def test_a_file_that_is_no_longer_there_is_gone(scene: Scene) -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_rotating_the_signing_key_keeps_links_alive(scene: Scene, task: Task) -> None:
+def test_links_stay_valid_after_a_rotation_of_the_signing_key(scene: Scene, task: Task) -> None:
     installation = scene.installation
     old = str(installation.settings["SECRET_KEY"])
     before = token_of(media_link(scene.client.job(task.id)))

@@ -127,7 +127,7 @@ def test_nothing_is_warned_about(client: Foreign, api: Api) -> None:
 
 
 @every_client
-def test_a_refused_input_is_told_in_the_clients_own_error(client: Foreign, api: Api) -> None:
+def test_a_refused_input_raises_the_clients_own_error(client: Foreign, api: Api) -> None:
     api.bfl.behave(submit_status=422)
     error = client.run(api.order())["error"]
     assert error["name"] in ("BFLError", "AI_APICallError")
@@ -137,7 +137,7 @@ def test_a_refused_input_is_told_in_the_clients_own_error(client: Foreign, api: 
 
 
 @every_client
-def test_a_wrong_key_is_told_in_the_clients_own_error(client: Foreign, api: Api) -> None:
+def test_a_wrong_key_raises_the_clients_own_error(client: Foreign, api: Api) -> None:
     error = client.run(Order(api.url, "not-the-key", {}))["error"]
     assert error["name"] in ("BFLError", "AI_APICallError")
     bfls_words = "Not authenticated" in error["message"]

@@ -52,9 +52,7 @@ def test_the_bytes_come_from_the_bucket_with_their_own_type(scene: Scene, task: 
     assert answer.url.startswith(str(scene.installation.settings["AWS_ENDPOINT_URL"]))
 
 
-def test_nobody_keeps_the_redirect_and_it_dies_no_later_than_the_link(
-    scene: Scene, task: Task
-) -> None:
+def test_the_redirect_is_not_cached_and_expires_with_the_link(scene: Scene, task: Task) -> None:
     for asked, most in ((90, 90), (86_400, 3600)):
         answer = ask(link(scene, task, link_ttl=asked))
         assert answer.headers["Cache-Control"] == "private, no-store"
@@ -79,7 +77,7 @@ def test_a_head_request_is_signed_as_one(scene: Scene, task: Task) -> None:
     assert int(head.headers["Content-Length"]) == len(scene.box.picture(task.id))
 
 
-def test_a_download_keeps_its_name_by_coming_through_us(scene: Scene, task: Task) -> None:
+def test_a_named_download_is_streamed_instead_of_redirected(scene: Scene, task: Task) -> None:
     answer = ask(f"{link(scene, task)}?download=1")
     assert (answer.status_code, answer.content) == (200, scene.box.picture(task.id))
     assert answer.headers["Content-Disposition"].startswith("attachment; ")

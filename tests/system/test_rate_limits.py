@@ -72,7 +72,7 @@ def test_an_answer_says_how_much_is_left_and_when_all_of_it_is_back(two_webs: In
         assert name == '"key"' and 8000 < int(left[2:]) < 9000 and 1 <= int(back[2:]) <= 60
 
 
-def test_a_client_of_bfl_is_told_as_bfl_tells_it(two_webs: Installation) -> None:
+def test_a_bfl_client_gets_the_429_in_bfls_shape(two_webs: Installation) -> None:
     bfl = two_webs.client(MORE_KEYS["bfl"])
     assert bfl.get("/v1/get_result", id="nobody").status_code == 404
     refused = bfl.get("/v1/get_result", id="nobody")
@@ -96,7 +96,7 @@ def test_what_has_no_limit_says_nothing_of_one(two_webs: Installation) -> None:
     assert not [answer for answer in answers if "RateLimit" in answer.headers]
 
 
-def test_whoever_guesses_keys_has_to_wait(two_webs: Installation, address: str) -> None:
+def test_wrong_keys_block_their_address_for_a_while(two_webs: Installation, address: str) -> None:
     assert set(guess(two_webs, address)) == {401}
     refused = shown(two_webs, "one more", address)
     assert refused.status_code == 429 and 1 <= int(refused.headers["Retry-After"]) <= 60
@@ -110,14 +110,18 @@ def test_a_right_guess_looks_like_a_wrong_one(two_webs: Installation, address: s
     assert right.status_code == 429 and set(right.headers) == set(wrong.headers)
 
 
-def test_a_guesser_locks_out_nobody_else(two_webs: Installation, address: str) -> None:
+def test_wrong_keys_from_one_address_block_no_other_address(
+    two_webs: Installation, address: str
+) -> None:
     beside = shown(two_webs, KEYS["admin"], address)
     guess(two_webs, address)
     assert beside.status_code == shown(two_webs, KEYS["admin"], address).status_code == 200
     assert shown(two_webs, KEYS["read"], next(_addresses)).status_code == 200
 
 
-def test_whoever_shows_no_key_is_no_guesser(two_webs: Installation, address: str) -> None:
+def test_requests_without_a_key_do_not_count_as_wrong_keys(
+    two_webs: Installation, address: str
+) -> None:
     for _ in range(WRONG_KEYS_ALLOWED + 5):
         assert shown(two_webs, "", address).status_code == 401
 
@@ -134,7 +138,7 @@ def client(two_webs: Installation) -> Client:
     return two_webs.client()
 
 
-def test_whoever_cannot_be_a_proxy_is_not_believed(two_webs: Installation) -> None:
+def test_forwarded_headers_of_an_untrusted_peer_are_ignored(two_webs: Installation) -> None:
     """Otherwise each guess could come from a new invented address."""
     two_webs.settings["FORWARDED_ALLOW_IPS"] = "10.0.0.0/8"
     two_webs.start("web")
@@ -168,7 +172,7 @@ def test_ports_do_not_make_one_ipv6_household_many(two_webs: Installation) -> No
     assert shown(two_webs, KEYS["admin"], "[2001:db8:7:9::1]:9").status_code == 200
 
 
-def test_whoever_is_turned_away_is_counted(two_webs: Installation, address: str) -> None:
+def test_refused_requests_are_counted(two_webs: Installation, address: str) -> None:
     before = refused(two_webs)
     guess(two_webs, address)
     shown(two_webs, KEYS["admin"], address)

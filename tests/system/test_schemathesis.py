@@ -65,14 +65,16 @@ def proof(name: str, value: str) -> tuple[str, str]:
     return "--header", f"{name}: {value}"
 
 
-def test_whoever_may_do_all_finds_nothing_untrue(scene: Scene, tmp_path: Path) -> None:
+def test_the_document_is_true_for_an_admin_key(scene: Scene, tmp_path: Path) -> None:
     key = proof("Authorization", f"Bearer {KEYS['admin']}")
     secret = proof("X-Webhook-Secret", WEBHOOK_SECRET)
     assert not found(scene, tmp_path, *key, *secret, *FROM["admin"], "--max-examples", "3")
 
 
 @pytest.mark.parametrize("scope", ["read", "submit"])
-def test_whoever_may_do_less_finds_nothing_untrue(scene: Scene, tmp_path: Path, scope: str) -> None:
+def test_the_document_is_true_for_keys_of_smaller_scope(
+    scene: Scene, tmp_path: Path, scope: str
+) -> None:
     key = proof("x-key", KEYS[scope])
     little = ("--phases", "examples,coverage", "--max-examples", "2")
     assert not found(scene, tmp_path, *key, *FROM[scope], *WITHOUT_STREAMS, *little)

@@ -105,7 +105,7 @@ def test_since_is_included_and_until_is_not(client: Client, installation: Instal
     assert found(client, since="2999-01-01T00:00:00Z") == found(client, until="0") == []
 
 
-def test_what_was_said_anew_is_found_anew(client: Client) -> None:
+def test_changed_metadata_are_found(client: Client) -> None:
     client.put_job("changing", model="old", metadata={"colour": "red"})
     client.put_job("changing", model="new", metadata={"colour": "blue"})
     assert client.jobs(model="old") == client.jobs(**{"metadata.colour": "red"}) == []
@@ -113,7 +113,7 @@ def test_what_was_said_anew_is_found_anew(client: Client) -> None:
     assert job["id"] == "changing"
 
 
-def test_what_has_more_or_longer_metadata_than_are_kept_apart_is_found_too(client: Client) -> None:
+def test_jobs_with_unindexed_metadata_are_found_too(client: Client) -> None:
     many = {f"name-{n}": f"value {n}" for n in range(9)} | {"long": "x" * 500, "a=b": "c=d"}
     client.put_job("richly", metadata=many).raise_for_status()
     for name, value in many.items():
@@ -144,7 +144,7 @@ def test_a_condition_that_cannot_be_is_named(client: Client, name: str, value: A
     assert [error["field"] for error in answer.json()["errors"]] == [name]
 
 
-def walked(client: Client, limit: int) -> list[str]:
+def ids_on_all_pages(client: Client, limit: int) -> list[str]:
     """The ids on all pages, from the newest job to the oldest."""
     page = client.get("/api/jobs", limit=limit).json()
     seen = [job["id"] for job in page["jobs"]]
@@ -164,7 +164,7 @@ def test_pages_walked_while_a_thousand_jobs_arrive(client: Client) -> None:
         before, known = list[str](), set[str]()
         for limit in count(7):
             start = {f"arriving-{n}" for n in range(ARRIVING) if arriving[n].done()} | {*ALL}
-            seen = walked(client, limit)
+            seen = ids_on_all_pages(client, limit)
             assert len(set(seen)) == len(seen) and start <= set(seen)
             assert [job_id for job_id in seen if job_id in known] == before
             before, known = seen, {*seen}
@@ -187,7 +187,7 @@ def job_of(n: int, **facts: Any) -> Job:
     return replace(Job.expected(f"job-{n}", BEGAN + n, PATIENCE), **facts)
 
 
-def born(parts: Parts, n: int, **facts: Any) -> None:
+def create_job(parts: Parts, n: int, **facts: Any) -> None:
     job = job_of(n, **facts)
     parts.store.update(job.id, lambda _job, _now: job, new=True)
 
@@ -209,14 +209,14 @@ def test_a_page_looks_at_so_many_jobs_and_no_more(redis: Redis) -> None:
 
 def test_a_set_that_is_older_than_the_record_finds_nothing_wrong(redis: Redis) -> None:
     parts = Parts.over(redis)
-    born(parts, 1, model="a")
+    create_job(parts, 1, model="a")
     redis.zadd(f"{BY}model:b", {"job-1": BEGAN, "gone": BEGAN})
     assert parts.listing.page(Search(model="b"), 10, None).jobs == []
 
 
 def test_a_job_from_before_searching_is_found_from_its_next_state_on(redis: Redis) -> None:
     parts = Parts.over(redis)
-    born(parts, 1, model="a")
+    create_job(parts, 1, model="a")
     redis.delete(f"{BY}model:a")
     parts.store.update("job-1", lambda job, now: job and job.give_up(now))
     assert [job.id for job in parts.listing.page(Search(model="a"), 10, None).jobs] == ["job-1"]
@@ -225,7 +225,7 @@ def test_a_job_from_before_searching_is_found_from_its_next_state_on(redis: Redi
 
 def test_a_forgotten_job_is_in_no_set(redis: Redis) -> None:
     parts = Parts.over(redis)
-    born(parts, 1, model="a", source=Source.POLL, metadata={str(n): n for n in range(9)})
+    create_job(parts, 1, model="a", source=Source.POLL, metadata={str(n): n for n in range(9)})
     job = parts.store.load("job-1")
     assert job is not None
     parts.store.delete(job)

@@ -42,7 +42,7 @@ def test_a_key_cannot_announce_more_jobs_than_bfl_is_asked_about(scene: Scene) -
     assert client.put_job("called").status_code == 200
 
 
-def test_each_key_has_places_of_its_own(scene: Scene) -> None:
+def test_each_key_has_its_own_limit(scene: Scene) -> None:
     for n in range(MOST):
         assert scene.client.put_job(f"made-up-{n}").status_code == 201
     other = scene.installation.client("submit")

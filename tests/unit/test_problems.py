@@ -77,7 +77,7 @@ def test_every_error_of_the_caller_has_a_row() -> None:
     assert not [error for error in of_the_caller() if error not in problem_details.STATUS]
 
 
-def test_what_a_caller_does_wrong_is_said_with_a_status_of_400_to_499() -> None:
+def test_mistakes_of_callers_have_a_status_of_400_to_499() -> None:
     assert not [
         error for error in of_the_caller() if not 400 <= problem_details.STATUS[error] < 500
     ]
@@ -138,18 +138,16 @@ def test_invalid_fields_are_named(an_app_whose_views_fail: FlaskClient) -> None:
     assert answer.get_json()["errors"] == [{"field": "limit", "message": "too large"}]
 
 
-def test_who_has_no_key_is_told_how_to_show_one(an_app_whose_views_fail: FlaskClient) -> None:
+def test_a_401_has_www_authenticate(an_app_whose_views_fail: FlaskClient) -> None:
     assert an_app_whose_views_fail.get("/Unauthorized").headers["WWW-Authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("name", ["StoreUnavailable", "StorageError"])
-def test_who_should_come_again_is_told_when(
-    an_app_whose_views_fail: FlaskClient, name: str
-) -> None:
+def test_a_retryable_error_has_retry_after(an_app_whose_views_fail: FlaskClient, name: str) -> None:
     assert int(an_app_whose_views_fail.get(f"/{name}").headers["Retry-After"]) > 0
 
 
-def test_what_nobody_foresaw_is_a_500_that_tells_nothing(
+def test_an_unexpected_error_is_a_500_without_details(
     an_app_whose_views_fail: FlaskClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = an_app_whose_views_fail.get("/unforeseen")

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness.installation import WEBHOOK_SECRET
-from tests.system.bad_input.target import SECOND_SECRET, NotificationTarget, web_alone
+from tests.system.bad_input.target import SECOND_SECRET, TargetServer, web_alone
 
 
 @pytest.fixture(scope="package", params=["on", "off"], ids="accelerator_{}".format)
 def target(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[NotificationTarget]:
+) -> Iterator[TargetServer]:
     """Web alone, with two secrets, with and without the callback accelerator."""
     directory = tmp_path_factory.mktemp("bad_input")
     settings = {
@@ -23,13 +23,13 @@ def target(
 
 
 @pytest.fixture
-def server(target: NotificationTarget) -> Iterator[NotificationTarget]:
+def server(target: TargetServer) -> Iterator[TargetServer]:
     """The target, which must still accept a valid callback after the test."""
     yield target
     target.still_serves()
 
 
 @pytest.fixture
-def job_id(target: NotificationTarget) -> str:
+def job_id(target: TargetServer) -> str:
     """Id of a job that awaits its callback."""
     return target.expected_job()

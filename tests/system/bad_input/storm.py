@@ -12,7 +12,7 @@ from tests.system.bad_input.target import (
     PROOF,
     SECRET_HEADER,
     SIGNATURE_HEADER,
-    NotificationTarget,
+    TargetServer,
     failed,
     new_id,
     pending,
@@ -47,7 +47,7 @@ FATES: dict[str, dict[str, Any]] = {
 class Storm:
     """Requests, responses and the resulting jobs."""
 
-    target: NotificationTarget
+    target: TargetServer
     sandbox: Sandbox
     answers: list[Answer] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Storm:
         key: Header = ("Authorization", f"Bearer {KEYS[scope]}")
         self.send(request([key], body, method=method, target=path))
 
-    def rage(self) -> None:
+    def run_storm(self) -> None:
         """Send everything, then wait until every job has ended."""
         ids = {name: self._submitted(switches) for name, switches in FATES.items()}
         for data in callbacks():

@@ -21,7 +21,7 @@ PROOF: Header = (SECRET_HEADER, WEBHOOK_SECRET)
 _TRACES = ("timeline", "updated_at")
 
 
-class NotificationTarget:
+class TargetServer:
     """An installation whose web process must survive every request."""
 
     def __init__(self, installation: Installation) -> None:
@@ -83,14 +83,14 @@ class NotificationTarget:
 
 
 @contextmanager
-def web_alone(directory: Path, **settings: str) -> Iterator[NotificationTarget]:
+def web_alone(directory: Path, **settings: str) -> Iterator[TargetServer]:
     """A web process and its Redis, without a worker that changes records."""
     redis = RedisServer(directory / "redis")
     installation = Installation(directory, redis, **settings)
     try:
         installation.start("web")
         installation.wait_until_ready()
-        yield NotificationTarget(installation)
+        yield TargetServer(installation)
     finally:
         installation.close()
         redis.kill()

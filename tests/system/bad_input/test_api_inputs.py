@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.harness.installation import KEYS, WEBHOOK_SECRET
-from tests.system.bad_input.target import NotificationTarget, new_id
+from tests.system.bad_input.target import TargetServer, new_id
 from tests.system.bad_input.wire import Answer, Header, chunked, request
 
 BODY_MAX_BYTES = 64 * 1024
@@ -20,7 +20,7 @@ def key(scope: str) -> Header:
 
 
 def ask(
-    server: NotificationTarget,
+    server: TargetServer,
     target: str,
     *headers: Header,
     method: str = "GET",
@@ -29,7 +29,7 @@ def ask(
     return server.exchange(request(headers, body, method=method, target=target))
 
 
-def put(server: NotificationTarget, job_id: str, body: bytes, *headers: Header) -> Answer:
+def put(server: TargetServer, job_id: str, body: bytes, *headers: Header) -> Answer:
     return ask(
         server, f"/api/jobs/{job_id}", *(headers or (key("submit"),)), method="PUT", body=body
     )
@@ -75,7 +75,7 @@ WRONG_KEYS: dict[str, list[Header]] = {
 
 @pytest.mark.parametrize("headers", WRONG_KEYS.values(), ids=WRONG_KEYS)
 def test_without_a_key_nothing_is_shown_or_done(
-    server: NotificationTarget, job_id: str, headers: list[Header]
+    server: TargetServer, job_id: str, headers: list[Header]
 ) -> None:
     # Each from an address of its own: too many wrong keys from one are refused otherwise.
     headers = [*headers, ("X-Forwarded-For", f"2001:db8:{secrets.token_hex(2)}::1")]
@@ -90,7 +90,7 @@ def test_without_a_key_nothing_is_shown_or_done(
 
 
 @pytest.mark.parametrize("where", ["key", "x-key", "api_key", "access_token", "authorization"])
-def test_a_key_in_the_query_opens_nothing(server: NotificationTarget, where: str) -> None:
+def test_a_key_in_the_query_opens_nothing(server: TargetServer, where: str) -> None:
     assert ask(server, f"/api/jobs?{where}={KEYS['admin']}").status == 401
 
 
@@ -105,7 +105,7 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize(("scope", "method", "more"), FORBIDDEN.values(), ids=FORBIDDEN)
 def test_a_key_of_a_lesser_scope_is_refused(
-    server: NotificationTarget, job_id: str, scope: str, method: str, more: str
+    server: TargetServer, job_id: str, scope: str, method: str, more: str
 ) -> None:
     before = server.records()
     for target in (job_id, new_id()):
@@ -124,7 +124,7 @@ IDS = (
 
 @pytest.mark.parametrize("job_id", IDS, ids=lambda job_id: job_id[:20])
 def test_an_id_that_cannot_be_is_unknown_and_cannot_be_expected(
-    server: NotificationTarget, job_id: str
+    server: TargetServer, job_id: str
 ) -> None:
     before = server.records()
     problem(ask(server, f"/api/jobs/{job_id}", ADMIN), 404)
@@ -136,12 +136,12 @@ def test_an_id_that_cannot_be_is_unknown_and_cannot_be_expected(
     assert server.records() == before
 
 
-def test_an_unknown_id_is_not_found(server: NotificationTarget) -> None:
+def test_an_unknown_id_is_not_found(server: TargetServer) -> None:
     for method, more in (("GET", ""), ("DELETE", ""), ("POST", "/rescues")):
         problem(ask(server, f"/api/jobs/{new_id()}{more}", ADMIN, method=method), 404)
 
 
-def test_a_job_under_way_cannot_be_replayed(server: NotificationTarget, job_id: str) -> None:
+def test_a_job_under_way_cannot_be_replayed(server: TargetServer, job_id: str) -> None:
     problem(ask(server, f"/api/jobs/{job_id}/rescues", ADMIN, method="POST"), 409)
 
 
@@ -174,28 +174,28 @@ WRONG_QUERY = [
 @pytest.mark.parametrize(
     ("name", "value"), WRONG_QUERY, ids=[f"{n} {v[:20]!r}" for n, v in WRONG_QUERY]
 )
-def test_a_wrong_parameter_is_named(server: NotificationTarget, name: str, value: str) -> None:
+def test_a_wrong_parameter_is_named(server: TargetServer, name: str, value: str) -> None:
     assert name in problem(ask(server, f"/api/jobs?{name}={value}", ADMIN), 400)
 
 
 @pytest.mark.parametrize("query", ["limit=5&limit=x", "limit=x&limit=5", "limit=5&limit=6"])
-def test_a_parameter_that_is_given_twice_is_named(server: NotificationTarget, query: str) -> None:
+def test_a_parameter_that_is_given_twice_is_named(server: TargetServer, query: str) -> None:
     assert "limit" in problem(ask(server, f"/api/jobs?{query}", ADMIN), 400)
 
 
 @pytest.mark.parametrize("name", ["Limit", "offset", "page", "limit[]", "limit%00", "%ff", "_"])
-def test_an_unknown_parameter_is_named(server: NotificationTarget, name: str) -> None:
+def test_an_unknown_parameter_is_named(server: TargetServer, name: str) -> None:
     text = problem(ask(server, f"/api/jobs?{name}=5", ADMIN), 400)
     assert name.partition("%")[0] in text
 
 
 def test_the_name_of_an_unknown_parameter_is_not_repeated_at_length(
-    server: NotificationTarget,
+    server: TargetServer,
 ) -> None:
     assert len(problem(ask(server, f"/api/jobs?{'a' * 3000}=1", ADMIN), 400)) < 500
 
 
-def test_a_thousand_parameters_are_no_harm(server: NotificationTarget) -> None:
+def test_a_thousand_parameters_are_no_harm(server: TargetServer) -> None:
     query = "&".join(["status=lost"] * 300)
     assert ask(server, f"/api/jobs?{query}", ADMIN).status in (200, 400)
 
@@ -208,7 +208,7 @@ NOT_JSON = (b"{", b"[]", b"null", b'"x"', b"5", b"\xff", b"\xef\xbb\xbf{}", b'{"
 
 
 @pytest.mark.parametrize("body", NOT_JSON, ids=lambda body: repr(body[:30]))
-def test_a_body_that_is_no_json_object_is_refused(server: NotificationTarget, body: bytes) -> None:
+def test_a_body_that_is_no_json_object_is_refused(server: TargetServer, body: bytes) -> None:
     problem(put(server, job_id := new_id(), body), 400)
     assert server.job(job_id) is None
 
@@ -245,7 +245,7 @@ WRONG_FIELDS: dict[str, tuple[str, object]] = {
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG_FIELDS.values(), ids=WRONG_FIELDS)
-def test_a_wrong_field_is_named(server: NotificationTarget, field: str, value: object) -> None:
+def test_a_wrong_field_is_named(server: TargetServer, field: str, value: object) -> None:
     answer = put(server, job_id := new_id(), json.dumps({field: value}).encode())
     problem(answer, 422)
     assert field in {
@@ -255,7 +255,7 @@ def test_a_wrong_field_is_named(server: NotificationTarget, field: str, value: o
 
 
 def test_every_wrong_field_is_named_at_once_and_a_known_job_is_left_alone(
-    server: NotificationTarget, job_id: str
+    server: TargetServer, job_id: str
 ) -> None:
     before = server.records()
     answer = put(server, job_id, b'{"model": 5, "metadata": [], "notify_url": 1, "x": null}')
@@ -272,7 +272,7 @@ SIZES: dict[str, Callable[[bytes], tuple[list[Header], bytes]]] = {
 
 @pytest.mark.parametrize("framed", SIZES.values(), ids=SIZES)
 def test_a_body_that_is_too_large_is_refused(
-    server: NotificationTarget, framed: Callable[[bytes], tuple[list[Header], bytes]]
+    server: TargetServer, framed: Callable[[bytes], tuple[list[Header], bytes]]
 ) -> None:
     headers, body = framed(b"{" + b" " * BODY_MAX_BYTES + b"}")
     target = f"/api/jobs/{(job_id := new_id())}"
@@ -282,5 +282,5 @@ def test_a_body_that_is_too_large_is_refused(
 
 
 @pytest.mark.parametrize("token", ["x", "a.b", "%00", "%ff", ".", "e30.x", "a" * 3000, "WyJhIl0.x"])
-def test_a_link_that_was_not_signed_here_is_refused(server: NotificationTarget, token: str) -> None:
+def test_a_link_that_was_not_signed_here_is_refused(server: TargetServer, token: str) -> None:
     assert ask(server, f"/media/{token}").status in (403, 404)

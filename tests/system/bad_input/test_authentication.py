@@ -17,7 +17,7 @@ from tests.system.bad_input.target import (
     SECOND_SECRET,
     SECRET_HEADER,
     SIGNATURE_HEADER,
-    NotificationTarget,
+    TargetServer,
     failed,
     new_id,
     pending,
@@ -133,7 +133,7 @@ BROKEN_BODIES = (b"", b"{", b"\xff", b"[]", b'{"id": 5}', b"[" * 60_000, b"NaN")
 
 
 @pytest.fixture(scope="module")
-def refusal(target: NotificationTarget) -> Answer:
+def refusal(target: TargetServer) -> Answer:
     """Response to a callback without any authentication."""
     return target.call_back(failed(new_id()))
 
@@ -149,7 +149,7 @@ def _same(answer: Answer, refusal: Answer) -> bool:
 
 @pytest.mark.parametrize("proof", WRONG.values(), ids=WRONG)
 def test_a_callback_that_proves_nothing_is_refused(
-    server: NotificationTarget, refusal: Answer, job_id: str, proof: Proof
+    server: TargetServer, refusal: Answer, job_id: str, proof: Proof
 ) -> None:
     before, body = server.job(job_id), failed(job_id)
     answer = server.call_back(body, *proof(body))
@@ -161,7 +161,7 @@ def test_a_callback_that_proves_nothing_is_refused(
 
 
 @pytest.mark.parametrize("proof", RIGHT.values(), ids=RIGHT)
-def test_each_official_proof_is_taken(server: NotificationTarget, proof: Proof) -> None:
+def test_each_official_proof_is_taken(server: TargetServer, proof: Proof) -> None:
     body = pending(job_id := new_id())
     assert server.call_back(body, *proof(body)).status == 200
     assert server.job(job_id)
@@ -171,7 +171,7 @@ def test_each_official_proof_is_taken(server: NotificationTarget, proof: Proof) 
     "where", ["secret", "X-Webhook-Secret", "x-webhook-secret", "token", "webhook_secret", "sig"]
 )
 def test_a_secret_in_the_query_proves_nothing(
-    server: NotificationTarget, refusal: Answer, job_id: str, where: str
+    server: TargetServer, refusal: Answer, job_id: str, where: str
 ) -> None:
     answer = server.call_back(failed(job_id), target=f"/webhooks/bfl?{where}={WEBHOOK_SECRET}")
     assert _same(answer, refusal) and server.client.job(job_id)["status"] == "submitted"
@@ -179,20 +179,20 @@ def test_a_secret_in_the_query_proves_nothing(
 
 @pytest.mark.parametrize("field", ["secret", "webhook_secret", "X-Webhook-Secret", "signature"])
 def test_a_secret_in_the_body_proves_nothing(
-    server: NotificationTarget, refusal: Answer, job_id: str, field: str
+    server: TargetServer, refusal: Answer, job_id: str, field: str
 ) -> None:
     body = json.dumps({"id": job_id, "status": "Error", field: WEBHOOK_SECRET}).encode()
     assert _same(server.call_back(body), refusal)
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_a_secret_in_a_form_proves_nothing(server: NotificationTarget, refusal: Answer) -> None:
+def test_a_secret_in_a_form_proves_nothing(server: TargetServer, refusal: Answer) -> None:
     form = ("Content-Type", "application/x-www-form-urlencoded")
     body = f"X-Webhook-Secret={WEBHOOK_SECRET}&id=1&status=Error".encode()
     assert _same(server.call_back(body, form), refusal)
 
 
-def test_a_secret_behind_the_body_proves_nothing(server: NotificationTarget, job_id: str) -> None:
+def test_a_secret_behind_the_body_proves_nothing(server: TargetServer, job_id: str) -> None:
     parts = chunked(failed(job_id)).removesuffix(b"\r\n")
     trailer = f"{SECRET_HEADER}: {WEBHOOK_SECRET}\r\n\r\n".encode()
     headers = [("Transfer-Encoding", "chunked"), ("Trailer", SECRET_HEADER)]
@@ -202,13 +202,13 @@ def test_a_secret_behind_the_body_proves_nothing(server: NotificationTarget, job
 
 @pytest.mark.parametrize("body", BROKEN_BODIES, ids=lambda body: repr(body[:10]))
 def test_a_stranger_does_not_learn_what_is_wrong_with_a_body(
-    server: NotificationTarget, refusal: Answer, body: bytes
+    server: TargetServer, refusal: Answer, body: bytes
 ) -> None:
     assert _same(server.call_back(body, (SECRET_HEADER, "wrong")), refusal)
 
 
 def test_a_signature_does_not_hold_for_a_body_with_a_newline_added(
-    server: NotificationTarget, refusal: Answer, job_id: str
+    server: TargetServer, refusal: Answer, job_id: str
 ) -> None:
     body = failed(job_id)
     assert _same(server.call_back(body + b"\n", signed(body)), refusal)
@@ -216,7 +216,7 @@ def test_a_signature_does_not_hold_for_a_body_with_a_newline_added(
 
 
 def test_a_stranger_cannot_reopen_or_change_an_ended_job(
-    server: NotificationTarget, refusal: Answer
+    server: TargetServer, refusal: Answer
 ) -> None:
     server.authentic(failed(job_id := new_id()))
     before = server.job(job_id)
@@ -233,7 +233,7 @@ def test_a_secret_that_was_taken_off_the_list_opens_nothing(
     body = pending(new_id())
     installation.start("web", WEBHOOK_SECRET=f"{WEBHOOK_SECRET},{RETIRED_SECRET}")
     installation.wait_until_ready()
-    target = NotificationTarget(installation)
+    target = TargetServer(installation)
     assert target.call_back(body, (SECRET_HEADER, RETIRED_SECRET)).status == 200
     installation.stop("web")
     installation.start("web")

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.system.bad_input.target import PROOF, NotificationTarget, signed
-from tests.system.bad_input.test_refusals_seen import raised
+from tests.system.bad_input.target import PROOF, TargetServer, signed
+from tests.system.bad_input.test_refused_callbacks import raised
 
 UUID = "0b5a1c9e-7a70-4d0c-9a6f-0d3f0c1b2a3d"
 
@@ -149,7 +149,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
 def test_a_broken_report_is_refused_counted_and_not_recorded(
-    server: NotificationTarget, body: bytes
+    server: TargetServer, body: bytes
 ) -> None:
     for proof in (PROOF, signed(body)):
         counted, kept = server.counts(), server.records()
@@ -161,7 +161,7 @@ def test_a_broken_report_is_refused_counted_and_not_recorded(
         assert server.records() == kept
 
 
-def test_broken_reports_have_a_counter_of_their_own(server: NotificationTarget) -> None:
+def test_broken_reports_have_a_counter_of_their_own(server: TargetServer) -> None:
     counts = [server.counts()]
     for body, proof in ((b"{", PROOF), (b"{", signed(b"{", "wrong")), (b"{", PROOF)):
         server.call_back(body, proof)
@@ -173,6 +173,6 @@ def test_broken_reports_have_a_counter_of_their_own(server: NotificationTarget) 
     assert rose[0] == rose[2] != rose[1]
 
 
-def test_an_answer_to_a_broken_report_does_not_repeat_it(server: NotificationTarget) -> None:
+def test_an_answer_to_a_broken_report_does_not_repeat_it(server: TargetServer) -> None:
     answer = server.authentic(_report(id="<script>alert(1)</script>"))
     assert answer.status == 400 and "script" not in answer.everything

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.store.keys import DUE, PENDING_POLLS, PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX
 from tests.harness.installation import KEYS
-from tests.system.bad_input.target import NotificationTarget, new_id
+from tests.system.bad_input.target import TargetServer, new_id
 from tests.system.bad_input.wire import Header, request
 
 ADMIN: Header = ("x-key", KEYS["admin"])
@@ -32,7 +32,7 @@ NESTS = {"lists": ("[", "]"), "objects": ('{"a":', "}"), "both": ('[{"msg":', "}
 
 
 @pytest.fixture
-def fresh_id(server: NotificationTarget) -> Iterator[Callable[[], str]]:
+def fresh_id(server: TargetServer) -> Iterator[Callable[[], str]]:
     """Factory of job ids that are deleted after the test."""
     given: list[str] = []
 
@@ -52,7 +52,7 @@ def _nest(kind: str, depth: int) -> str:
     return opening * (depth // len(closing)) + "1" + closing * (depth // len(closing))
 
 
-def _readable(server: NotificationTarget, job_id: str) -> None:
+def _readable(server: TargetServer, job_id: str) -> None:
     shown = server.exchange(request([ADMIN], method="GET", target=f"/api/jobs/{job_id}"))
     assert shown.status == 200, shown.body[:200]
     listed = server.exchange(request([ADMIN], method="GET", target="/api/jobs?limit=200"))
@@ -62,7 +62,7 @@ def _readable(server: NotificationTarget, job_id: str) -> None:
 @pytest.mark.parametrize("kind", NESTS)
 @pytest.mark.parametrize("place", PLACES)
 def test_a_nested_report_is_refused_or_stays_readable(
-    server: NotificationTarget, fresh_id: Callable[[], str], place: str, kind: str
+    server: TargetServer, fresh_id: Callable[[], str], place: str, kind: str
 ) -> None:
     for depth in DEPTHS:
         job_id = fresh_id()
@@ -75,7 +75,7 @@ def test_a_nested_report_is_refused_or_stays_readable(
 
 @pytest.mark.parametrize("kind", NESTS)
 def test_nested_metadata_is_refused_or_stays_readable(
-    server: NotificationTarget, fresh_id: Callable[[], str], kind: str
+    server: TargetServer, fresh_id: Callable[[], str], kind: str
 ) -> None:
     for depth in DEPTHS:
         job_id = fresh_id()
@@ -88,7 +88,7 @@ def test_nested_metadata_is_refused_or_stays_readable(
 
 
 def test_one_record_that_cannot_be_read_does_not_hide_the_others(
-    server: NotificationTarget, fresh_id: Callable[[], str]
+    server: TargetServer, fresh_id: Callable[[], str]
 ) -> None:
     good, broken = server.expected_job(), fresh_id()
     server.authentic(json.dumps({"id": broken, "status": "Pending"}).encode())

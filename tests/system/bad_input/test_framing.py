@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from tests.system.bad_input.target import PROOF, NotificationTarget, failed, new_id, pending, signed
+from tests.system.bad_input.target import PROOF, TargetServer, failed, new_id, pending, signed
 from tests.system.bad_input.wire import Header, Wire, chunked, request
 
 BODY_MAX_BYTES = 2**20
@@ -22,16 +22,14 @@ def padded(body: bytes, size: int) -> bytes:
 # Too large.
 
 
-def test_the_largest_body_is_taken(server: NotificationTarget) -> None:
+def test_the_largest_body_is_taken(server: TargetServer) -> None:
     body = padded(pending(new_id()), BODY_MAX_BYTES)
     assert server.authentic(body).status == 200
     assert server.authentic(chunked(body), CHUNKED, length=None).status == 200
 
 
 @pytest.mark.parametrize("size", [BODY_MAX_BYTES + 1, 2 * BODY_MAX_BYTES, 30_000_000])
-def test_a_body_that_is_too_large_is_refused(
-    server: NotificationTarget, job_id: str, size: int
-) -> None:
+def test_a_body_that_is_too_large_is_refused(server: TargetServer, job_id: str, size: int) -> None:
     body = padded(failed(job_id), size)
     assert server.authentic(body).status == 413
     assert server.client.job(job_id)["status"] == "submitted"
@@ -40,7 +38,7 @@ def test_a_body_that_is_too_large_is_refused(
 @pytest.mark.parametrize("step", [1000, 8192, 65_536, 1_000_000])
 @pytest.mark.parametrize("size", [BODY_MAX_BYTES + 1, 3_000_000])
 def test_a_chunked_body_that_is_too_large_is_refused(
-    server: NotificationTarget, job_id: str, size: int, step: int
+    server: TargetServer, job_id: str, size: int, step: int
 ) -> None:
     body = padded(failed(job_id), size)
     chunks = chunked(*(body[at : at + step] for at in range(0, size, step)))
@@ -50,7 +48,7 @@ def test_a_chunked_body_that_is_too_large_is_refused(
 
 @pytest.mark.parametrize("length", ["1048577", "5000000000", "9" * 18, "9" * 40])
 def test_a_length_that_is_too_large_is_refused_before_any_of_it_comes(
-    server: NotificationTarget, length: str
+    server: TargetServer, length: str
 ) -> None:
     with Wire(server.port) as wire:
         began = time.monotonic()
@@ -60,7 +58,7 @@ def test_a_length_that_is_too_large_is_refused_before_any_of_it_comes(
     assert time.monotonic() - began < AT_ONCE_SECONDS
 
 
-def test_a_sender_that_asks_first_is_told_that_it_is_too_large(server: NotificationTarget) -> None:
+def test_expect_100_continue_for_too_large_a_body_is_refused(server: TargetServer) -> None:
     with Wire(server.port) as wire:
         wire.send(request([PROOF, ("Expect", "100-continue")], length="5000000000"))
         answer = wire.answer()
@@ -69,7 +67,7 @@ def test_a_sender_that_asks_first_is_told_that_it_is_too_large(server: Notificat
     assert answer and answer.status == 413
 
 
-def test_an_upload_without_end_is_refused_while_it_still_comes(server: NotificationTarget) -> None:
+def test_an_upload_without_end_is_refused_while_it_still_comes(server: TargetServer) -> None:
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     with Wire(server.port) as wire:
         wire.send(request([PROOF, CHUNKED], length=None))
@@ -109,13 +107,13 @@ LENGTHS: dict[str, str | bytes] = {
 
 @pytest.mark.parametrize("length", LENGTHS.values(), ids=LENGTHS)
 def test_a_length_that_is_no_number_is_refused(
-    server: NotificationTarget, job_id: str, length: str | bytes
+    server: TargetServer, job_id: str, length: str | bytes
 ) -> None:
     assert server.authentic(failed(job_id), length=length).status in (400, 413)
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_an_empty_length_is_refused(server: NotificationTarget, job_id: str) -> None:
+def test_an_empty_length_is_refused(server: TargetServer, job_id: str) -> None:
     answer = server.authentic(failed(job_id), ("Content-Length", ""), length=None)
     assert answer.status == 400 and server.client.job(job_id)["status"] == "submitted"
 
@@ -123,7 +121,7 @@ def test_an_empty_length_is_refused(server: NotificationTarget, job_id: str) -> 
 @pytest.mark.parametrize("second", ["{0}", "3", "0", "-1", "999"])
 @pytest.mark.parametrize("first", [True, False], ids=["true first", "true last"])
 def test_two_lengths_are_refused(
-    server: NotificationTarget, job_id: str, second: str, first: bool
+    server: TargetServer, job_id: str, second: str, first: bool
 ) -> None:
     body = failed(job_id)
     lengths = [str(len(body)), second.format(len(body))]
@@ -134,7 +132,7 @@ def test_two_lengths_are_refused(
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_no_length_means_no_body(server: NotificationTarget, job_id: str) -> None:
+def test_no_length_means_no_body(server: TargetServer, job_id: str) -> None:
     assert server.authentic(failed(job_id), length=None).status == 400
     assert server.client.job(job_id)["status"] == "submitted"
 
@@ -171,7 +169,7 @@ CHUNKS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("shape", CHUNKS.values(), ids=CHUNKS)
 def test_a_chunk_that_is_malformed_is_refused(
-    server: NotificationTarget, job_id: str, shape: bytes
+    server: TargetServer, job_id: str, shape: bytes
 ) -> None:
     body = failed(job_id)
     raw = shape.replace(b"%x", b"%x" % len(body)).replace(b"%b", body)
@@ -183,17 +181,13 @@ def test_a_chunk_that_is_malformed_is_refused(
 
 
 @pytest.mark.parametrize("missing", [1, 10, 1000])
-def test_a_body_that_breaks_off_is_refused(
-    server: NotificationTarget, job_id: str, missing: int
-) -> None:
+def test_a_body_that_breaks_off_is_refused(server: TargetServer, job_id: str, missing: int) -> None:
     body = failed(job_id)
     assert server.authentic(body, length=str(len(body) + missing)).status == 400
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_a_body_cut_where_it_is_still_json_is_refused(
-    server: NotificationTarget, job_id: str
-) -> None:
+def test_a_body_cut_where_it_is_still_json_is_refused(server: TargetServer, job_id: str) -> None:
     body = failed(job_id)
     assert server.call_back(body, signed(body), length=str(len(body) + 2)).status == 400
     assert server.client.job(job_id)["status"] == "submitted"
@@ -201,7 +195,7 @@ def test_a_body_cut_where_it_is_still_json_is_refused(
 
 @pytest.mark.parametrize("chunky", [False, True], ids=["length", "chunked"])
 def test_a_sender_that_vanishes_in_mid_body_leaves_nothing(
-    server: NotificationTarget, job_id: str, chunky: bool
+    server: TargetServer, job_id: str, chunky: bool
 ) -> None:
     body = failed(job_id)
     whole = (
@@ -224,7 +218,7 @@ ENCODINGS = ["gzip", "x-gzip", "deflate", "br", "identity, gzip", "GZIP"]
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_an_encoded_body_is_taken_for_what_it_is(
-    server: NotificationTarget, job_id: str, encoding: str
+    server: TargetServer, job_id: str, encoding: str
 ) -> None:
     packed = (zlib if encoding == "deflate" else gzip).compress(failed(job_id))
     answer = server.call_back(packed, signed(packed), ("Content-Encoding", encoding))
@@ -232,7 +226,7 @@ def test_an_encoded_body_is_taken_for_what_it_is(
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_a_body_is_never_unpacked(server: NotificationTarget) -> None:
+def test_a_body_is_never_unpacked(server: TargetServer) -> None:
     packed, began = bomb(), time.monotonic()
     assert len(packed) < BODY_MAX_BYTES
     answer = server.authentic(packed, ("Content-Encoding", "gzip"))

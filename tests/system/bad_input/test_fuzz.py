@@ -14,7 +14,7 @@ from tests.system.bad_input.target import (
     PROOF,
     SECRET_HEADER,
     SIGNATURE_HEADER,
-    NotificationTarget,
+    TargetServer,
     new_id,
     pending,
     signed,
@@ -138,13 +138,13 @@ METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "P
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotificationTarget]:
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetServer]:
     """A target of its own: generated ids must not collide with those of other tests."""
     with web_alone(tmp_path_factory.mktemp("fuzz")) as target:
         yield target
 
 
-def _not_our_fault(target: NotificationTarget, data: bytes) -> int | None:
+def _not_our_fault(target: TargetServer, data: bytes) -> int | None:
     answer = exchange(target.port, data)
     assert answer is None or answer.status < 500, (answer, data[:2000])
     return answer.status if answer else None
@@ -155,7 +155,7 @@ def _not_our_fault(target: NotificationTarget, data: bytes) -> int | None:
 @example(body=b"[" * 60_000, by_secret=True)
 @example(body=b"{" + b"\xf0\x9f\x92\xa5" * 10_000, by_secret=False)
 def test_any_bytes_with_proof_are_answered(
-    target: NotificationTarget, body: bytes, by_secret: bool
+    target: TargetServer, body: bytes, by_secret: bool
 ) -> None:
     proof = PROOF if by_secret else signed(body)
     assert _not_our_fault(target, request([proof], body)) in (200, 400)
@@ -164,7 +164,7 @@ def test_any_bytes_with_proof_are_answered(
 @_bounded
 @given(report=REPORTS, ascii_only=st.booleans())
 def test_any_report_with_proof_is_answered(
-    target: NotificationTarget, report: dict[str, Any], ascii_only: bool
+    target: TargetServer, report: dict[str, Any], ascii_only: bool
 ) -> None:
     body = json.dumps(report, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     expected = (200, 400) if len(body) <= 2**20 else (413,)
@@ -174,7 +174,7 @@ def test_any_report_with_proof_is_answered(
 @_bounded
 @given(at=st.integers(0, 150), cut=st.integers(0, 3), put=st.binary(max_size=4))
 def test_a_good_report_with_any_bytes_changed_is_answered(
-    target: NotificationTarget, at: int, cut: int, put: bytes
+    target: TargetServer, at: int, cut: int, put: bytes
 ) -> None:
     good = pending("fuzzed", result={"sample": None, "seed": 1e3}, details={"a": ["\u00e9"]})
     body = good[:at] + put + good[at + cut :]
@@ -186,7 +186,7 @@ def test_a_good_report_with_any_bytes_changed_is_answered(
     method=METHODS, where=TARGETS, headers=HEADERS, body=st.binary(max_size=100), key=st.booleans()
 )
 def test_any_head_is_answered(
-    target: NotificationTarget,
+    target: TargetServer,
     method: str,
     where: str,
     headers: list[Header],
@@ -202,14 +202,14 @@ def test_any_head_is_answered(
 @_bounded
 @given(at=st.integers(0, 250), cut=st.integers(0, 6), put=st.binary(max_size=6))
 def test_a_good_request_with_any_bytes_changed_is_answered(
-    target: NotificationTarget, at: int, cut: int, put: bytes
+    target: TargetServer, at: int, cut: int, put: bytes
 ) -> None:
     good = request([PROOF, ("Content-Type", "application/json")], pending("fuzzed"))
     _not_our_fault(target, good[:at] + put + good[at + cut :])
 
 
 def test_after_all_that_every_job_can_be_shown_and_no_process_ended(
-    server: NotificationTarget,
+    server: TargetServer,
 ) -> None:
     log = server.installation.logs("web")
     assert len(server.installation.web) == 1 and log.count("Booting worker") == 1

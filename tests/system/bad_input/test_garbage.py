@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.system.bad_input.target import PROOF, NotificationTarget, failed, new_id, pending
+from tests.system.bad_input.target import PROOF, TargetServer, failed, new_id, pending
 from tests.system.bad_input.wire import Header, Wire, exchange, request
 
 END_SECONDS = 5.0
@@ -41,30 +41,28 @@ NO_REQUEST: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("data", NO_REQUEST.values(), ids=NO_REQUEST)
-def test_what_is_no_request_is_refused_or_hung_up_on(
-    server: NotificationTarget, data: bytes
-) -> None:
+def test_what_is_no_request_is_refused_or_hung_up_on(server: TargetServer, data: bytes) -> None:
     answer = exchange(server.port, data)
     assert answer is None or 400 <= answer.status < 500
 
 
 @pytest.mark.parametrize("data", NO_REQUEST.values(), ids=NO_REQUEST)
 def test_who_sends_no_request_and_vanishes_leaves_nothing(
-    server: NotificationTarget, data: bytes
+    server: TargetServer, data: bytes
 ) -> None:
     with Wire(server.port) as wire:
         wire.send(data)
         wire.reset()
 
 
-def test_a_connection_that_says_nothing_is_no_harm(server: NotificationTarget) -> None:
+def test_a_connection_that_says_nothing_is_no_harm(server: TargetServer) -> None:
     assert exchange(server.port, b"") is None
     with Wire(server.port) as wire:
         wire.reset()
 
 
 def test_a_hundred_connections_that_say_nothing_and_go_are_no_harm(
-    server: NotificationTarget,
+    server: TargetServer,
 ) -> None:
     for _ in range(100):
         with Wire(server.port):
@@ -77,15 +75,13 @@ VERSIONS = ("HTTP/2.0", "HTTP/3", "HTTP/0.9", "HTTP/1", "HTTP/1.", "HTTP/1.11", 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_version_that_is_none_is_refused(
-    server: NotificationTarget, job_id: str, version: str
-) -> None:
+def test_a_version_that_is_none_is_refused(server: TargetServer, job_id: str, version: str) -> None:
     answer = server.authentic(failed(job_id), version=version)
     assert 400 <= answer.status < 500
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_http_1_0_is_served_and_hung_up_on(server: NotificationTarget) -> None:
+def test_http_1_0_is_served_and_hung_up_on(server: TargetServer) -> None:
     with Wire(server.port) as wire:
         wire.send(request([PROOF], pending(new_id()), version="HTTP/1.0"))
         began = time.monotonic()
@@ -123,7 +119,7 @@ HEADS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("line", HEADS.values(), ids=HEADS)
-def test_a_malformed_head_is_refused(server: NotificationTarget, job_id: str, line: bytes) -> None:
+def test_a_malformed_head_is_refused(server: TargetServer, job_id: str, line: bytes) -> None:
     data = request([PROOF], failed(job_id)).replace(b"\r\n\r\n", b"\r\n" + line + b"\r\n\r\n", 1)
     assert server.exchange(data).status in (400, 417, 431)
     assert server.client.job(job_id)["status"] == "submitted"
@@ -131,7 +127,7 @@ def test_a_malformed_head_is_refused(server: NotificationTarget, job_id: str, li
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\n\r", b"\r\r\n", b"\x0b\n", b"\0\r\n"], ids=repr)
 def test_lines_that_end_otherwise_are_refused(
-    server: NotificationTarget, job_id: str, end: bytes
+    server: TargetServer, job_id: str, end: bytes
 ) -> None:
     head, _, body = request([PROOF], failed(job_id)).partition(b"\r\n\r\n")
     answer = exchange(server.port, head.replace(b"\r\n", end) + end * 2 + body)
@@ -139,21 +135,21 @@ def test_lines_that_end_otherwise_are_refused(
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_as_many_headers_as_allowed_are_taken(server: NotificationTarget) -> None:
+def test_as_many_headers_as_allowed_are_taken(server: TargetServer) -> None:
     fill: list[Header] = [(f"X-{n}", "a") for n in range(100 - 3)]
     assert server.authentic(pending(new_id()), *fill).status == 200
 
 
-def test_a_header_as_large_as_allowed_is_taken(server: NotificationTarget) -> None:
+def test_a_header_as_large_as_allowed_is_taken(server: TargetServer) -> None:
     assert server.authentic(pending(new_id()), ("X-A", "a" * 8000)).status == 200
 
 
-def test_a_callback_without_host_is_no_harm(server: NotificationTarget) -> None:
+def test_a_callback_without_host_is_no_harm(server: TargetServer) -> None:
     data = request([PROOF], pending(new_id())).replace(b"Host: fluxkeep.test\r\n", b"")
     assert server.exchange(data).status in (200, 400)
 
 
-def test_a_sender_that_asks_first_is_told_to_go_on(server: NotificationTarget) -> None:
+def test_expect_100_continue_is_answered(server: TargetServer) -> None:
     body = pending(job_id := new_id())
     head = request([PROOF, ("Expect", "100-continue")], length=str(len(body)))
     with Wire(server.port) as wire:

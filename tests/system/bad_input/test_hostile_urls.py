@@ -11,7 +11,7 @@ import pytest
 from jobs.status import Status
 from tests.harness import Installation, RedisServer, check
 from tests.sandbox import Sandbox
-from tests.system.bad_input.target import NotificationTarget, new_id
+from tests.system.bad_input.target import TargetServer, new_id
 from tests.system.bad_input.trap import ELSEWHERE, Trap, spellings
 
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ POLLING_ONLY = {
 class Attacked:
     """An installation after all hostile callbacks, with the trap and the resulting jobs."""
 
-    target: NotificationTarget
+    target: TargetServer
     trap: Trap
     sandbox: Sandbox
     jobs: dict[str, dict[str, Any]]
@@ -59,7 +59,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
         try:
             installation.start()
             installation.wait_until_ready()
-            target = NotificationTarget(installation)
+            target = TargetServer(installation)
             yield Attacked(target, trap, sandbox, _ended(target, _urls(trap, sandbox)))
         finally:
             installation.close()
@@ -71,7 +71,7 @@ def _urls(trap: Trap, sandbox: Sandbox) -> dict[str, str]:
     return here | {f"BFL's: {name}": url for name, url in ELSEWHERE.items()}
 
 
-def _ended(target: NotificationTarget, urls: dict[str, str]) -> dict[str, dict[str, Any]]:
+def _ended(target: TargetServer, urls: dict[str, str]) -> dict[str, dict[str, Any]]:
     ids = {name: ready(target, dead(url)) for name, url in urls.items()}
     until = time.monotonic() + ALL_SECONDS
     return {
@@ -84,7 +84,7 @@ def dead(url: str) -> str:
     return f"{url}?{DEAD}" if url.endswith("/a.jpeg") else url.replace(".test/?", f".test/?{DEAD}&")
 
 
-def ready(target: NotificationTarget, *urls: str) -> str:
+def ready(target: TargetServer, *urls: str) -> str:
     """Send a Ready callback with these sample URLs, and return the job's id."""
     job_id = new_id()
     result = {"sample": urls[0], "samples": list(urls)}
@@ -197,7 +197,7 @@ def test_a_hostile_polling_url_is_refused_by_name(attacked: Attacked, name: str)
 
 
 @pytest.mark.parametrize("host", ["api.bfl.ai", "api.eu.bfl.ai", "api.us7.bfl.ai"])
-def test_a_polling_url_of_bfl_is_taken(server: NotificationTarget, host: str) -> None:
+def test_a_polling_url_of_bfl_is_taken(server: TargetServer, host: str) -> None:
     url = f"https://{host}/v1/get_result?id={(job_id := new_id())}"
     assert server.client.put_job(job_id, polling_url=url).status_code == 201
 

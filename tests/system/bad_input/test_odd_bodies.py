@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.harness.installation import KEYS
-from tests.system.bad_input.target import PROOF, NotificationTarget, failed, new_id, pending
+from tests.system.bad_input.target import PROOF, TargetServer, failed, new_id, pending
 from tests.system.bad_input.wire import Header, request
 
 SAMPLE = "https://delivery-eu1.bfl.ai/results/a/sample.jpeg?se=2199-01-01T00%3A00%3A00Z&sig=a/b"
@@ -14,7 +14,7 @@ READY = {"status": "Ready", "result": {"sample": SAMPLE, "seed": 1}}
 TIMELINE_MAX = 50
 
 
-def _taken(server: NotificationTarget, **report: Any) -> dict[str, Any]:
+def _taken(server: TargetServer, **report: Any) -> dict[str, Any]:
     """The job after a report that must be accepted, the same alone and in the list."""
     body = json.dumps(report).encode()
     assert server.authentic(body).status == 200
@@ -42,13 +42,13 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: repr(kind[:40]))
-def test_the_content_type_is_of_no_concern(server: NotificationTarget, kind: str | bytes) -> None:
+def test_the_content_type_is_of_no_concern(server: TargetServer, kind: str | bytes) -> None:
     body = pending(job_id := new_id())
     assert server.authentic(body, ("Content-Type", kind)).status == 200
     assert server.job(job_id)
 
 
-def test_an_unknown_task_is_kept(server: NotificationTarget) -> None:
+def test_a_callback_for_an_unknown_task_creates_a_job(server: TargetServer) -> None:
     assert _taken(server, id=new_id(), **READY)["status"] == "ready"
 
 
@@ -71,8 +71,8 @@ WORDS = {
 
 
 @pytest.mark.parametrize("word", WORDS.values(), ids=WORDS)
-def test_a_word_nobody_knows_means_still_in_progress(
-    server: NotificationTarget, job_id: str, word: object
+def test_an_unknown_status_means_in_progress(
+    server: TargetServer, job_id: str, word: object
 ) -> None:
     assert _taken(server, id=job_id, status=word, result={"sample": SAMPLE})["status"] in (
         "submitted",
@@ -80,12 +80,12 @@ def test_a_word_nobody_knows_means_still_in_progress(
     )
 
 
-def test_no_word_at_all_means_still_in_progress(server: NotificationTarget, job_id: str) -> None:
+def test_no_word_at_all_means_still_in_progress(server: TargetServer, job_id: str) -> None:
     assert _taken(server, id=job_id)["status"] == "submitted"
 
 
 @pytest.mark.parametrize("word", ["ready", "READY", "rEaDy", "SUCCESS", "success"])
-def test_words_are_known_in_any_case(server: NotificationTarget, word: str) -> None:
+def test_words_are_known_in_any_case(server: TargetServer, word: str) -> None:
     assert _taken(server, id=new_id(), status=word, result=READY["result"])["status"] == "ready"
 
 
@@ -106,7 +106,7 @@ UNCLEAR: dict[str, object] = {
 
 @pytest.mark.parametrize("result", UNCLEAR.values(), ids=UNCLEAR)
 def test_ready_without_a_sample_waits_to_be_settled_by_asking(
-    server: NotificationTarget, job_id: str, result: object
+    server: TargetServer, job_id: str, result: object
 ) -> None:
     assert _taken(server, id=job_id, status="Ready", result=result)["status"] == "submitted"
     assert b'"work_deadline":' in server.records()[f"fluxkeep:job:{job_id}".encode()]
@@ -117,9 +117,7 @@ def test_ready_without_a_sample_waits_to_be_settled_by_asking(
     [READY, {"status": "Error", "error": "x"}, {"status": "Content Moderated"}],
     ids=lambda report: report["status"],
 )
-def test_an_exact_duplicate_changes_nothing(
-    server: NotificationTarget, report: dict[str, Any]
-) -> None:
+def test_an_exact_duplicate_changes_nothing(server: TargetServer, report: dict[str, Any]) -> None:
     job_id = new_id()
     _taken(server, id=job_id, **report)
     before = server.records()
@@ -141,8 +139,8 @@ LATE: dict[str, tuple[dict[str, Any], bytes]] = {
 
 
 @pytest.mark.parametrize(("first", "late"), LATE.values(), ids=LATE)
-def test_old_news_changes_nothing(
-    server: NotificationTarget, first: dict[str, Any], late: bytes
+def test_an_outdated_report_changes_nothing(
+    server: TargetServer, first: dict[str, Any], late: bytes
 ) -> None:
     job_id = new_id()
     _taken(server, id=job_id, **first)
@@ -151,13 +149,13 @@ def test_old_news_changes_nothing(
     assert server.records() == before
 
 
-def test_either_name_of_the_id_is_read_and_both_together_too(server: NotificationTarget) -> None:
+def test_either_name_of_the_id_is_read_and_both_together_too(server: TargetServer) -> None:
     one, other = new_id(), new_id()
     assert _taken(server, task_id=one, status="Error")["status"] == "failed"
     assert _taken(server, id=other, task_id=other, status="Error")["status"] == "failed"
 
 
-def test_of_two_ids_that_differ_only_one_job_hears(server: NotificationTarget) -> None:
+def test_a_body_with_two_different_ids_changes_one_job_only(server: TargetServer) -> None:
     one, other = server.expected_job(), server.expected_job()
     body = json.dumps({"id": one, "task_id": other, "status": "Error"}).encode()
     assert server.authentic(body).status == 200
@@ -166,7 +164,7 @@ def test_of_two_ids_that_differ_only_one_job_hears(server: NotificationTarget) -
 
 
 @pytest.mark.parametrize("job_id", ["a" * 128, "-", "_", "0", "con", "__proto__", "null", "-1-"])
-def test_every_plain_identifier_is_an_id(server: NotificationTarget, job_id: str) -> None:
+def test_every_plain_identifier_is_an_id(server: TargetServer, job_id: str) -> None:
     assert _taken(server, id=job_id, status="Pending")["id"] == job_id
 
 
@@ -191,7 +189,7 @@ DETAILS = {
     ("word", "status"), [("Content Moderated", "moderated"), ("Error", "failed")]
 )
 def test_details_may_have_any_shape(
-    server: NotificationTarget, details: object, word: str, status: str
+    server: TargetServer, details: object, word: str, status: str
 ) -> None:
     job = _taken(server, id=new_id(), status=word, details=details)
     assert job["status"] == status and len(json.dumps(job)) < 20_000
@@ -236,24 +234,24 @@ RESULTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("fields", ODD.values(), ids=ODD)
 def test_odd_fields_are_taken_and_the_job_stays_readable(
-    server: NotificationTarget, fields: dict[str, Any]
+    server: TargetServer, fields: dict[str, Any]
 ) -> None:
     assert _taken(server, id=new_id(), status="Pending", **fields)["status"] == "submitted"
 
 
 @pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
 def test_odd_results_are_taken_and_the_job_stays_readable(
-    server: NotificationTarget, result: dict[str, Any]
+    server: TargetServer, result: dict[str, Any]
 ) -> None:
     job = _taken(server, id=new_id(), status="Ready", result={"sample": SAMPLE} | result)
     assert job["status"] == "ready" and len(json.dumps(job)) < 100_000
 
 
-def test_white_space_around_a_report_is_no_harm(server: NotificationTarget) -> None:
+def test_white_space_around_a_report_is_no_harm(server: TargetServer) -> None:
     assert server.authentic(b" \r\n\t" + pending(new_id()) + b"\n\n").status == 200
 
 
-def test_a_stream_of_progress_does_not_grow_a_job(server: NotificationTarget, job_id: str) -> None:
+def test_a_stream_of_progress_does_not_grow_a_job(server: TargetServer, job_id: str) -> None:
     for n in range(3 * TIMELINE_MAX):
         server.authentic(pending(job_id, progress=n / 1000, status=f"Step {n}"))
     job = server.client.job(job_id)
@@ -262,7 +260,7 @@ def test_a_stream_of_progress_does_not_grow_a_job(server: NotificationTarget, jo
 
 
 def test_a_callback_on_a_reused_connection_after_a_refused_one_is_taken(
-    server: NotificationTarget,
+    server: TargetServer,
 ) -> None:
     admin: Header = ("x-key", KEYS["admin"])
     assert server.exchange(request([admin], method="GET", target="/api/jobs")).status == 200

@@ -12,7 +12,7 @@ from jobs.store.codec import decode
 from tests.harness import Installation, RedisServer, check
 from tests.sandbox import Sandbox
 from tests.system.bad_input.storm import FATES, SIGNATURE_CANARY, SIGNED, Storm
-from tests.system.bad_input.target import PROOF, NotificationTarget, new_id
+from tests.system.bad_input.target import PROOF, TargetServer, new_id
 from tests.system.bad_input.wire import exchange, request
 
 pytestmark = pytest.mark.slow
@@ -32,9 +32,9 @@ def storm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
         try:
             installation.start()
             installation.wait_until_ready()
-            raging = Storm(NotificationTarget(installation), sandbox)
+            raging = Storm(TargetServer(installation), sandbox)
             with installation.supervised():
-                raging.rage()
+                raging.run_storm()
             yield raging
         finally:
             installation.close()
@@ -94,7 +94,7 @@ def test_no_secret_is_in_a_key_of_rq(storm: Storm) -> None:
     assert found == []
 
 
-def test_no_job_that_has_ended_keeps_a_signed_url(storm: Storm) -> None:
+def test_no_ended_job_has_a_signed_url(storm: Storm) -> None:
     records = storm.target.records().values()
     ended = [job for job in map(decode, records) if job.status.terminal]
     assert ended and not [job for job in ended if "sig=" in repr(job)]
@@ -148,7 +148,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("shape", MALFORMED.values(), ids=MALFORMED)
 def test_a_head_that_cannot_be_read_is_neither_logged_nor_repeated(
-    server: NotificationTarget, shape: str
+    server: TargetServer, shape: str
 ) -> None:
     planted = f"head-canary-{secrets.token_hex(8)}"
     answer = exchange(server.port, (shape % planted).encode())
@@ -180,7 +180,7 @@ PROSE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("report", PROSE.values(), ids=PROSE)
 def test_a_signed_url_in_bfls_own_words_is_not_passed_on(
-    server: NotificationTarget, report: dict[str, Any]
+    server: TargetServer, report: dict[str, Any]
 ) -> None:
     body = json.dumps({"id": (job_id := new_id()), **report}).encode()
     answer = server.exchange(request([PROOF], body))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.harness.installation import KEYS
-from tests.system.bad_input.target import PROOF, NotificationTarget, failed, new_id, pending
+from tests.system.bad_input.target import PROOF, TargetServer, failed, new_id, pending
 from tests.system.bad_input.wire import CALLBACKS, Header, request
 
 ADMIN: Header = ("x-key", KEYS["admin"])
@@ -15,16 +15,14 @@ ADMIN: Header = ("x-key", KEYS["admin"])
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "BREW"])
 def test_a_callback_by_another_method_is_refused(
-    server: NotificationTarget, job_id: str, method: str
+    server: TargetServer, job_id: str, method: str
 ) -> None:
     answer = server.authentic(failed(job_id), method=method)
     assert answer.status == 405 and "POST" in answer.headers["allow"]
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_options_says_what_is_allowed_and_does_nothing(
-    server: NotificationTarget, job_id: str
-) -> None:
+def test_options_says_what_is_allowed_and_does_nothing(server: TargetServer, job_id: str) -> None:
     answer = server.authentic(failed(job_id), method="OPTIONS")
     assert answer.status in (200, 204, 405) and "POST" in answer.headers["allow"]
     assert server.client.job(job_id)["status"] == "submitted"
@@ -33,15 +31,13 @@ def test_options_says_what_is_allowed_and_does_nothing(
 @pytest.mark.parametrize(
     "method", ["post", "Post", "POST\x00", "PO ST", "", "P\xd6ST", "POST/", "A" * 3000, "<POST>"]
 )
-def test_a_method_that_is_none_is_refused(
-    server: NotificationTarget, job_id: str, method: str
-) -> None:
+def test_a_method_that_is_none_is_refused(server: TargetServer, job_id: str, method: str) -> None:
     answer = server.authentic(failed(job_id), method=method.encode("latin-1"))
     assert answer.status in (400, 405)
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_the_server_is_no_proxy(server: NotificationTarget) -> None:
+def test_the_server_is_no_proxy(server: TargetServer) -> None:
     assert 400 <= server.authentic(b"", method="CONNECT", target="127.0.0.1:6379").status < 500
 
 
@@ -49,7 +45,7 @@ OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-
 
 
 @pytest.mark.parametrize("name", OVERRIDES)
-def test_a_method_is_not_overridden(server: NotificationTarget, job_id: str, name: str) -> None:
+def test_a_method_is_not_overridden(server: TargetServer, job_id: str, name: str) -> None:
     where = f"/api/jobs/{job_id}"
     assert server.authentic(failed(job_id), (name, "POST"), method="GET").status == 405
     shown = server.exchange(request([ADMIN, (name, "DELETE")], method="GET", target=where))
@@ -59,7 +55,7 @@ def test_a_method_is_not_overridden(server: NotificationTarget, job_id: str, nam
 
 @pytest.mark.parametrize("query", ["_method=POST", "method=POST", "X-HTTP-Method-Override=POST"])
 def test_a_method_is_not_overridden_by_the_query(
-    server: NotificationTarget, job_id: str, query: str
+    server: TargetServer, job_id: str, query: str
 ) -> None:
     answer = server.authentic(failed(job_id), method="GET", target=f"{CALLBACKS}?{query}")
     assert answer.status == 405 and server.client.job(job_id)["status"] == "submitted"
@@ -76,7 +72,7 @@ ROUTES = (
 
 @pytest.mark.parametrize("name", ROUTES)
 def test_a_header_does_not_lead_a_request_elsewhere(
-    server: NotificationTarget, job_id: str, name: str
+    server: TargetServer, job_id: str, name: str
 ) -> None:
     for value in ("/healthz", "/api/jobs", "/webhooks", "http://other.test/healthz", "DELETE"):
         answer = server.authentic(pending(job_id), (name, value))
@@ -99,7 +95,7 @@ SENDERS: dict[str, list[Header]] = {
 
 @pytest.mark.parametrize("headers", SENDERS.values(), ids=SENDERS)
 def test_forwarding_headers_open_nothing_and_turn_up_nowhere(
-    server: NotificationTarget, job_id: str, headers: list[Header]
+    server: TargetServer, job_id: str, headers: list[Header]
 ) -> None:
     assert server.call_back(failed(job_id), *headers).status == 401
     for where in (f"/api/jobs/{job_id}", "/api/jobs?limit=1", "/webhooks//bfl", "/healthz/", "/"):
@@ -108,7 +104,7 @@ def test_forwarding_headers_open_nothing_and_turn_up_nowhere(
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_schemes_that_contradict_each_other_are_refused(server: NotificationTarget) -> None:
+def test_schemes_that_contradict_each_other_are_refused(server: TargetServer) -> None:
     pair: list[Header] = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "off")]
     assert server.authentic(pending(new_id()), *pair).status in (200, 400)
 
@@ -117,7 +113,7 @@ HOSTS = ("", "evil.test", "a b", "evil.test:99999999", "/../", "[::1", "a" * 500
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=lambda host: repr(host[:20]))
-def test_a_strange_host_changes_nothing(server: NotificationTarget, host: str | bytes) -> None:
+def test_a_strange_host_changes_nothing(server: TargetServer, host: str | bytes) -> None:
     name = host if isinstance(host, bytes) else host.encode()
     for data in (
         request([PROOF], pending(new_id())),
@@ -160,7 +156,7 @@ NO_CALLBACK = [
 
 @pytest.mark.parametrize("where", NO_CALLBACK)
 def test_a_path_that_only_looks_like_the_callbacks_is_not_it(
-    server: NotificationTarget, job_id: str, where: str
+    server: TargetServer, job_id: str, where: str
 ) -> None:
     answer = server.authentic(failed(job_id), target=where)
     # 401 and 403 are the answers of the paths that carry a token.
@@ -181,9 +177,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("where", MALFORMED, ids=repr)
-def test_a_target_that_is_none_is_refused(
-    server: NotificationTarget, job_id: str, where: str
-) -> None:
+def test_a_target_that_is_none_is_refused(server: TargetServer, job_id: str, where: str) -> None:
     answer = server.authentic(failed(job_id), target=where.encode("latin-1"))
     assert answer.status in (400, 404)
     assert server.client.job(job_id)["status"] == "submitted"
@@ -191,7 +185,7 @@ def test_a_target_that_is_none_is_refused(
 
 @pytest.mark.parametrize("where", ["//webhooks/bfl", "///webhooks/bfl", "//webhooks/bfl/token"])
 def test_a_path_that_flask_normalises_is_served_or_refused(
-    server: NotificationTarget, job_id: str, where: str
+    server: TargetServer, job_id: str, where: str
 ) -> None:
     assert server.authentic(pending(job_id), target=where).status in (200, 401, 404)
     assert server.call_back(failed(job_id), target=where).status in (401, 404)
@@ -200,7 +194,7 @@ def test_a_path_that_flask_normalises_is_served_or_refused(
 
 @pytest.mark.parametrize("where", ["/webhooks//bfl", "//evil.test/webhooks/bfl", "///webhooks"])
 def test_doubled_slashes_lead_to_no_other_host(
-    server: NotificationTarget, job_id: str, where: str
+    server: TargetServer, job_id: str, where: str
 ) -> None:
     answer = server.authentic(failed(job_id), target=where)
     assert 300 <= answer.status < 500
@@ -209,7 +203,7 @@ def test_doubled_slashes_lead_to_no_other_host(
 
 
 @pytest.mark.parametrize("size", [4095, 5000, 100_000, 1_000_000])
-def test_a_very_long_url_is_refused(server: NotificationTarget, job_id: str, size: int) -> None:
+def test_a_very_long_url_is_refused(server: TargetServer, job_id: str, size: int) -> None:
     for path in (f"{CALLBACKS}?", "/api/jobs/", "/media/"):
         answer = server.authentic(failed(job_id), target=path + "a" * size)
         assert answer.status in (400, 404, 405, 414)
@@ -217,8 +211,6 @@ def test_a_very_long_url_is_refused(server: NotificationTarget, job_id: str, siz
 
 
 @pytest.mark.parametrize("where", ["/media/..%2f..%2fetc%2fpasswd", "/media/../../etc/passwd"])
-def test_a_media_link_is_no_way_into_the_file_system(
-    server: NotificationTarget, where: str
-) -> None:
+def test_a_media_link_is_no_way_into_the_file_system(server: TargetServer, where: str) -> None:
     answer = server.exchange(request([ADMIN], method="GET", target=where))
     assert answer.status in (400, 403, 404) and b"root:" not in answer.body

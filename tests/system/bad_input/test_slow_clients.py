@@ -9,7 +9,7 @@ import pytest
 
 from tests.system.bad_input.target import (
     PROOF,
-    NotificationTarget,
+    TargetServer,
     failed,
     new_id,
     pending,
@@ -45,13 +45,13 @@ STALLS: dict[str, bytes] = {
 
 
 @pytest.fixture(scope="module")
-def slow_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotificationTarget]:
+def slow_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetServer]:
     """A web process of its own, as the Procfile starts it."""
     with web_alone(tmp_path_factory.mktemp("slow")) as target:
         yield target
 
 
-def _served(target: NotificationTarget) -> float:
+def _served(target: TargetServer) -> float:
     """Seconds until the slowest of some valid callbacks was accepted."""
     slowest = 0.0
     for _ in range(GOOD_CALLBACKS):
@@ -65,8 +65,8 @@ def _served(target: NotificationTarget) -> float:
 
 
 @pytest.mark.parametrize("data", STALLS.values(), ids=STALLS)
-def test_good_callbacks_are_served_beside_stalled_ones(
-    slow_target: NotificationTarget, data: bytes
+def test_valid_callbacks_are_served_while_others_stall(
+    slow_target: TargetServer, data: bytes
 ) -> None:
     with ExitStack() as stack:
         for _ in range(STALLED_CONNECTIONS):
@@ -76,7 +76,7 @@ def test_good_callbacks_are_served_beside_stalled_ones(
     assert slow_target.job("stalled") is None
 
 
-def test_good_callbacks_are_served_beside_dripping_ones(slow_target: NotificationTarget) -> None:
+def test_valid_callbacks_are_served_while_others_send_slowly(slow_target: TargetServer) -> None:
     with ExitStack() as stack:
         wires = [stack.enter_context(Wire(slow_target.port)) for _ in range(STALLED_CONNECTIONS)]
         for wire in wires:

@@ -7,7 +7,7 @@ import pytest
 from tests.harness.installation import KEYS
 from tests.system.bad_input.target import (
     PROOF,
-    NotificationTarget,
+    TargetServer,
     failed,
     new_id,
     pending,
@@ -54,7 +54,7 @@ def inner(job_id: str) -> bytes:
 
 @pytest.mark.parametrize("coding", CODINGS.values(), ids=CODINGS)
 def test_a_body_framed_in_two_ways_starts_no_second_request(
-    server: NotificationTarget, job_id: str, coding: list[Header]
+    server: TargetServer, job_id: str, coding: list[Header]
 ) -> None:
     hidden = inner(job_id)
     by_length = chunked() + hidden  # a reader of chunks sees an end and another request
@@ -67,7 +67,7 @@ def test_a_body_framed_in_two_ways_starts_no_second_request(
 
 @pytest.mark.parametrize("coding", CODINGS.values(), ids=CODINGS)
 def test_an_odd_transfer_coding_is_taken_or_refused_but_never_our_fault(
-    server: NotificationTarget, coding: list[Header]
+    server: TargetServer, coding: list[Header]
 ) -> None:
     body = chunked(pending(new_id()))
     answer = server.exchange(request([PROOF, *coding], body, length=None))
@@ -76,7 +76,7 @@ def test_an_odd_transfer_coding_is_taken_or_refused_but_never_our_fault(
 
 @pytest.mark.parametrize("value", ["chunked", "gzip, chunked", "identity"])
 def test_a_transfer_coding_in_http_1_0_is_refused(
-    server: NotificationTarget, job_id: str, value: str
+    server: TargetServer, job_id: str, value: str
 ) -> None:
     body = chunked(failed(job_id))
     coded: Header = ("Transfer-Encoding", value)
@@ -85,7 +85,7 @@ def test_a_transfer_coding_in_http_1_0_is_refused(
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_a_coding_with_an_underscore_is_no_coding(server: NotificationTarget, job_id: str) -> None:
+def test_a_coding_with_an_underscore_is_no_coding(server: TargetServer, job_id: str) -> None:
     headers: list[Header] = [PROOF, ("Transfer_Encoding", "chunked")]
     assert server.exchange(request(headers, chunked(failed(job_id)))).status == 400
     assert server.client.job(job_id)["status"] == "submitted"
@@ -107,7 +107,7 @@ REFUSED: dict[str, tuple[int, list[Header], dict[str, str]]] = {
 
 @pytest.mark.parametrize(("status", "headers", "options"), REFUSED.values(), ids=REFUSED)
 def test_the_body_of_a_refused_request_is_not_the_next_request(
-    server: NotificationTarget,
+    server: TargetServer,
     job_id: str,
     status: int,
     headers: list[Header],
@@ -124,7 +124,7 @@ def test_the_body_of_a_refused_request_is_not_the_next_request(
 
 
 def test_the_rest_of_a_body_that_was_too_large_is_not_the_next_request(
-    server: NotificationTarget, job_id: str
+    server: TargetServer, job_id: str
 ) -> None:
     filling = b" " * (2**20 + 1)
     for data in (
@@ -137,7 +137,7 @@ def test_the_rest_of_a_body_that_was_too_large_is_not_the_next_request(
 
 @pytest.mark.parametrize("size", [b"zz", b"-1", b"", b"0x1", b"FFFFFFFFFFFFFFFFF"])
 def test_what_follows_a_bad_chunk_is_not_read(
-    server: NotificationTarget, job_id: str, size: bytes
+    server: TargetServer, job_id: str, size: bytes
 ) -> None:
     body = size + b"\r\n" + inner(job_id)
     answers = conversation(server.port, [request([PROOF, CHUNKED], body, length=None)])
@@ -145,14 +145,14 @@ def test_what_follows_a_bad_chunk_is_not_read(
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_what_follows_a_refused_head_is_not_read(server: NotificationTarget, job_id: str) -> None:
+def test_what_follows_a_refused_head_is_not_read(server: TargetServer, job_id: str) -> None:
     for bad in (b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nbad\r\n\r\n"):
         answers = conversation(server.port, [bad + inner(job_id)])
         assert len(answers) <= 1 and all(400 <= status < 500 for status in statuses(answers))
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_an_asked_for_upgrade_is_not_made(server: NotificationTarget, job_id: str) -> None:
+def test_an_asked_for_upgrade_is_not_made(server: TargetServer, job_id: str) -> None:
     for protocol in ("h2c", "websocket", "TLS/1.0"):
         upgrade: list[Header] = [("Connection", "Upgrade"), ("Upgrade", protocol)]
         answers = conversation(server.port, [request(upgrade, target="/healthz", method="GET")])
@@ -163,14 +163,14 @@ def test_an_asked_for_upgrade_is_not_made(server: NotificationTarget, job_id: st
 # Requests that really follow each other.
 
 
-def test_pipelined_callbacks_are_answered_in_their_order(server: NotificationTarget) -> None:
+def test_pipelined_callbacks_are_answered_in_their_order(server: TargetServer) -> None:
     ids = [new_id() for _ in range(5)]
     answers = conversation(server.port, [b"".join(request([PROOF], pending(one)) for one in ids)])
     assert statuses(answers) == [200] * 5
     assert [json.loads(answer.body)["id"] for answer in answers] == ids
 
 
-def test_one_bad_callback_in_a_pipeline_spoils_no_other(server: NotificationTarget) -> None:
+def test_one_bad_callback_in_a_pipeline_spoils_no_other(server: TargetServer) -> None:
     ids = [new_id() for _ in range(3)]
     sent = [request([PROOF], pending(ids[0])), request([], failed(ids[1]))]
     sent += [request([PROOF], b"{"), request([PROOF], pending(ids[2]))]
@@ -180,14 +180,14 @@ def test_one_bad_callback_in_a_pipeline_spoils_no_other(server: NotificationTarg
 
 
 def test_proof_is_asked_for_with_each_request_of_a_connection(
-    server: NotificationTarget, job_id: str
+    server: TargetServer, job_id: str
 ) -> None:
     sent = [request([PROOF], pending(new_id())), request([], failed(job_id))]
     assert statuses(conversation(server.port, sent)) == [200, 401]
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_a_callback_in_single_bytes_is_taken(server: NotificationTarget) -> None:
+def test_a_callback_in_single_bytes_is_taken(server: TargetServer) -> None:
     with Wire(server.port) as wire:
         for byte in request([PROOF], pending(new_id())):
             wire.send(bytes([byte]))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 CALLBACKS = "/webhooks/bfl"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -67,7 +67,7 @@ class Wire:
     """One connection to the web process; closed at the end of the `with`."""
 
     def __init__(self, port: int) -> None:
-        self._end = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
+        self._end = socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
         self._end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read = b""
 
@@ -97,9 +97,9 @@ class Wire:
         self._end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._end.close()
 
-    def answer(self, timeouts: float = PATIENCE_SECONDS) -> Answer | None:
+    def answer(self, timeout: float = TIMEOUT_SECONDS) -> Answer | None:
         """The next response, None when the connection ends without one. Raises TimeoutError."""
-        until = time.monotonic() + timeouts
+        until = time.monotonic() + timeout
         while b"\r\n\r\n" not in self._read:
             if not self._more(until):
                 return None
@@ -114,10 +114,10 @@ class Wire:
         body, self._read = self._read[:cut], self._read[cut:]
         return Answer(status, headers, body)
 
-    def answers(self, timeouts: float = PATIENCE_SECONDS) -> list[Answer]:
+    def answers(self, timeout: float = TIMEOUT_SECONDS) -> list[Answer]:
         """Every response until the server closes the connection."""
         found = []
-        while (answer := self.answer(timeouts)) is not None:
+        while (answer := self.answer(timeout)) is not None:
             found.append(answer)
         return found
 
@@ -146,12 +146,12 @@ def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
     return int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in pairs}
 
 
-def exchange(port: int, data: bytes, *, timeouts: float = PATIENCE_SECONDS) -> Answer | None:
+def exchange(port: int, data: bytes, *, timeout: float = TIMEOUT_SECONDS) -> Answer | None:
     """Send data, close the sending side, and return the first response."""
     with Wire(port) as wire:
         wire.send(data)
         wire.finish()
-        return wire.answer(timeouts)
+        return wire.answer(timeout)
 
 
 def conversation(port: int, parts: Sequence[bytes]) -> list[Answer]:

@@ -69,7 +69,9 @@ def test_the_specifications_own_verifier_agrees_in_javascript(scene: Scene, hook
 @pytest.mark.parametrize(
     ("outcome", "kind"), [("error", "job.failed"), ("content_moderated", "job.moderated")]
 )
-def test_a_bad_end_is_told_as_well(scene: Scene, hook: Hook, outcome: str, kind: str) -> None:
+def test_it_is_called_for_a_failed_job_too(
+    scene: Scene, hook: Hook, outcome: str, kind: str
+) -> None:
     notified(scene, hook.url, outcome=outcome)
     assert hook.called().said["type"] == kind
 

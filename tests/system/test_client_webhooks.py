@@ -43,7 +43,7 @@ def timeline(scene: Scene, job_id: str) -> list[str]:
     return [line["event"] for line in scene.client.job(job_id)["timeline"]]
 
 
-def test_it_is_called_with_the_kept_media_and_both_proofs(scene: Scene, hook: Hook) -> None:
+def test_it_is_called_with_the_stored_media_and_both_headers(scene: Scene, hook: Hook) -> None:
     said = submit(scene, webhook_url=hook.url, webhook_secret=SECRET).json()
     assert (said["status"], said["webhook_url"]) == ("Pending", hook.url)
     call = hook.called()
@@ -71,13 +71,13 @@ def test_without_a_secret_there_is_no_proof(scene: Scene, hook: Hook) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["error", "request_moderated"])
-def test_a_bad_end_is_told_as_well(scene: Scene, hook: Hook, outcome: str) -> None:
+def test_it_is_called_for_a_failed_job_too(scene: Scene, hook: Hook, outcome: str) -> None:
     submit(scene, webhook_url=hook.url, sandbox={"outcome": outcome})
     assert hook.called().said["status"] in ("Error", "Request Moderated")
 
 
 @pytest.mark.slow
-def test_what_was_not_taken_is_told_again_after_1_and_5_seconds(scene: Scene, hook: Hook) -> None:
+def test_a_failed_delivery_is_retried_after_1_and_5_seconds(scene: Scene, hook: Hook) -> None:
     hook.answers = [500, 404]
     job_id = submit(scene, webhook_url=hook.url).json()["id"]
     hook.called(3)

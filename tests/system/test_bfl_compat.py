@@ -61,7 +61,7 @@ def test_the_job_is_known_by_both_ids(scene: Scene) -> None:
     assert poll(scene, job["task_id"])["id"] == said["id"]
 
 
-def test_ready_is_said_once_the_media_are_ours_and_not_before(scene: Scene) -> None:
+def test_ready_comes_only_after_the_media_are_stored(scene: Scene) -> None:
     said = submit(scene, sandbox={"hang": 1.5}).json()
     ready = scene.client.wait_for(said["id"], "ready")
     early = poll(scene, said["id"])
@@ -94,7 +94,7 @@ def test_a_task_that_failed_ends_in_bfls_word(scene: Scene, outcome: str, word: 
         assert final["details"] == {"Moderation Reasons": ["Violence"]}
 
 
-def test_a_refused_input_is_told_at_once_in_bfls_own_words(scene: Scene) -> None:
+def test_a_refused_input_returns_bfls_own_error_at_once(scene: Scene) -> None:
     answer = submit(scene, width="wide")
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["body", "width"]
@@ -200,7 +200,7 @@ def test_credits_without_a_good_key_of_ours_blame_us_and_not_the_caller(scene: S
     assert "this Fluxkeep" in answer.json()["detail"]
 
 
-def test_a_task_that_its_caller_submitted_is_told_of_as_well(scene: Scene) -> None:
+def test_a_task_that_its_caller_submitted_can_be_polled(scene: Scene) -> None:
     task = scene.generate()
     scene.stored(task)
     assert ended(scene, task.id)["status"] == "Ready"

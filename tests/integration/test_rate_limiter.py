@@ -29,25 +29,25 @@ def rate_limiter(redis: Redis) -> RateLimiter:
     return RateLimiter(Batching(redis))
 
 
-def guessed(rate_limiter: RateLimiter, address: str) -> None:
+def exhaust_wrong_keys(rate_limiter: RateLimiter, address: str) -> None:
     """So many wrong keys that no more are taken."""
     while rate_limiter.record_wrong_key(address).retry_after_seconds == 0:
         pass
 
 
 def test_a_quota_is_used_up_one_by_one_and_no_further(rate_limiter: RateLimiter) -> None:
-    readings = [rate_limiter.admit("app", FIVE_A_DAY, HOME) for _ in range(7)]
-    assert [reading.remaining for reading in readings] == [4, 3, 2, 1, 0, 0, 0]
-    assert [reading.retry_after_seconds > 0 for reading in readings] == [False] * 5 + [True] * 2
+    statuses = [rate_limiter.admit("app", FIVE_A_DAY, HOME) for _ in range(7)]
+    assert [status.remaining for status in statuses] == [4, 3, 2, 1, 0, 0, 0]
+    assert [status.retry_after_seconds > 0 for status in statuses] == [False] * 5 + [True] * 2
 
 
-def test_whoever_is_refused_is_told_when_the_next_one_is_back(rate_limiter: RateLimiter) -> None:
+def test_a_refusal_says_when_the_next_request_is_allowed(rate_limiter: RateLimiter) -> None:
     *_, last = [rate_limiter.admit("app", FIVE_A_DAY, HOME) for _ in range(6)]
     assert 86400 / 5 - 60 < last.retry_after_seconds <= 86400 / 5
     assert 86400 - 60 < last.reset_seconds <= 86400
 
 
-def test_what_was_used_grows_back(rate_limiter: RateLimiter) -> None:
+def test_the_quota_refills_over_time(rate_limiter: RateLimiter) -> None:
     brisk = RateLimit(20, 1)
     while rate_limiter.admit("app", brisk, HOME).retry_after_seconds == 0:
         pass
@@ -56,10 +56,10 @@ def test_what_was_used_grows_back(rate_limiter: RateLimiter) -> None:
     )
 
 
-def test_many_at_once_do_not_get_more(rate_limiter: RateLimiter) -> None:
+def test_concurrent_requests_do_not_exceed_the_quota(rate_limiter: RateLimiter) -> None:
     with ThreadPoolExecutor(8) as pool:
-        readings = list(pool.map(lambda _: rate_limiter.admit("app", FIVE_A_DAY, HOME), range(40)))
-    assert sum(reading.retry_after_seconds == 0 for reading in readings) == 5
+        statuses = list(pool.map(lambda _: rate_limiter.admit("app", FIVE_A_DAY, HOME), range(40)))
+    assert sum(status.retry_after_seconds == 0 for status in statuses) == 5
 
 
 def test_each_name_has_a_quota_of_its_own_wherever_it_asks_from(rate_limiter: RateLimiter) -> None:
@@ -83,13 +83,13 @@ def test_a_rate_that_was_too_low_for_a_moment_locks_nobody_out(rate_limiter: Rat
 def test_who_guesses_too_often_has_to_wait_even_with_a_key_that_is_right(
     rate_limiter: RateLimiter,
 ) -> None:
-    readings = [rate_limiter.record_wrong_key(ABROAD) for _ in range(WRONG_KEYS_MAX.requests + 1)]
-    assert [reading.retry_after_seconds > 0 for reading in readings] == [
+    statuses = [rate_limiter.record_wrong_key(ABROAD) for _ in range(WRONG_KEYS_MAX.requests + 1)]
+    assert [status.retry_after_seconds > 0 for status in statuses] == [
         False
     ] * WRONG_KEYS_MAX.requests + [True]
     right = rate_limiter.admit("app", FIVE_A_DAY, ABROAD)
     assert right.is_blocked_address and right.retry_after_seconds == pytest.approx(
-        readings[-1].retry_after_seconds, abs=1
+        statuses[-1].retry_after_seconds, abs=1
     )
     assert rate_limiter.admit("app", FIVE_A_DAY, HOME).remaining == 4
 
@@ -98,7 +98,7 @@ def test_a_guesser_does_not_lock_out_whoever_came_from_there_before(
     rate_limiter: RateLimiter,
 ) -> None:
     rate_limiter.admit("app", FIVE_A_DAY, ABROAD)
-    guessed(rate_limiter, ABROAD)
+    exhaust_wrong_keys(rate_limiter, ABROAD)
     assert rate_limiter.admit("app", FIVE_A_DAY, ABROAD).remaining == 3
     assert rate_limiter.admit("other", FIVE_A_DAY, ABROAD).is_blocked_address
 
@@ -107,7 +107,7 @@ def test_nothing_is_remembered_for_longer_than_it_is_of_use(
     rate_limiter: RateLimiter, redis: Redis
 ) -> None:
     rate_limiter.admit("app", RateLimit(5, 60), HOME)
-    guessed(rate_limiter, HOME)
+    exhaust_wrong_keys(rate_limiter, HOME)
     assert 0 < redis.pttl(used("app", RateLimit(5, 60))) <= 12_100
     assert 0 < redis.pttl(f"{WRONG_KEYS_PREFIX}{HOME}") <= WRONG_KEYS_MAX.seconds * 1000 + 100
     assert 0 < redis.ttl(f"{KNOWN_CLIENT_PREFIX}{HOME} app") <= KNOWN_CLIENT_SECONDS

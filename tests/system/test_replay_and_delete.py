@@ -161,7 +161,7 @@ def test_a_poll_under_way_does_not_bring_a_forgotten_job_back(scene: Scene) -> N
 
 
 @pytest.mark.parametrize("act", [replay, forget])
-def test_a_job_nobody_knows_is_not_found(scene: Scene, act: Any) -> None:
+def test_an_unknown_job_cannot_be_replayed_or_deleted(scene: Scene, act: Any) -> None:
     assert act(scene, scene.finished()).status_code == 404
 
 

@@ -87,7 +87,7 @@ def test_ten_announcements_at_once_make_one_job(scene: Scene, task_id: str) -> N
     assert answers == [200] * 9 + [201]
 
 
-def test_what_is_not_said_again_is_kept(scene: Scene, task_id: str) -> None:
+def test_fields_that_are_not_repeated_stay(scene: Scene, task_id: str) -> None:
     scene.client.put_job(task_id, model=MODEL, metadata=METADATA)
     job = scene.client.put_job(task_id).json()
     assert (job["model"], job["metadata"]) == (MODEL, METADATA)

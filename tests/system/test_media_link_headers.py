@@ -127,7 +127,7 @@ def test_nothing_but_media_is_open_to_pages(scene: Scene) -> None:
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_everybody_may_when_that_was_said(scene: Scene, task: Task) -> None:
+def test_every_origin_is_allowed_by_a_star(scene: Scene, task: Task) -> None:
     scene.installation.start("web", CORS_ORIGINS="*")
     scene.installation.wait_until_ready()
     open_to_all = scene.installation.client(url=scene.installation.urls[1])

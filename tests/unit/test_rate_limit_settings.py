@@ -68,7 +68,7 @@ def test_our_proxies_are_known_by_their_addresses(
     assert TrustedProxies.read(proxies.setting) == proxies
 
 
-def test_only_what_runs_beside_us_is_a_proxy_unless_somebody_says_so() -> None:
+def test_only_loopback_peers_are_proxies_by_default() -> None:
     usual = load(NEEDED).forwarded_allow_ips
     assert usual.trust("127.0.0.1") and not usual.trust("10.0.0.1")
 

@@ -7,7 +7,7 @@ from tests.system.bad_input.target import (
     PROOF,
     SECRET_HEADER,
     SIGNATURE_HEADER,
-    NotificationTarget,
+    TargetServer,
     failed,
     new_id,
 )
@@ -25,7 +25,7 @@ REFUSED: dict[str, list[Header]] = {
 
 @pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED)
 def test_a_refused_callback_is_shown_on_the_jobs_timeline_with_the_reason(
-    server: NotificationTarget, job_id: str, headers: list[Header]
+    server: TargetServer, job_id: str, headers: list[Header]
 ) -> None:
     known = server.client.job(job_id)["timeline"]
     assert server.call_back(failed(job_id), *headers).status == 401
@@ -36,19 +36,19 @@ def test_a_refused_callback_is_shown_on_the_jobs_timeline_with_the_reason(
 
 
 @pytest.mark.parametrize("headers", REFUSED.values(), ids=REFUSED)
-def test_a_refused_callback_is_counted(server: NotificationTarget, headers: list[Header]) -> None:
+def test_a_refused_callback_is_counted(server: TargetServer, headers: list[Header]) -> None:
     before = server.counts()
     assert server.call_back(failed(new_id()), *headers).status == 401
     assert raised(before, server.counts()) == 1
 
 
-def test_an_unreadable_refused_callback_is_counted_too(server: NotificationTarget) -> None:
+def test_an_unreadable_refused_callback_is_counted_too(server: TargetServer) -> None:
     before = server.counts()
     assert server.call_back(b"\xff{").status == 401
     assert raised(before, server.counts()) == 1
 
 
-def test_what_was_shown_as_proof_is_not_kept(server: NotificationTarget, job_id: str) -> None:
+def test_refused_credentials_are_not_stored(server: TargetServer, job_id: str) -> None:
     shown = ("wrong-secret-canary-9c0d", WEBHOOK_SECRET)
     server.call_back(failed(job_id), (SECRET_HEADER, shown[0]))
     server.call_back(failed(job_id), PROOF, PROOF)
@@ -57,7 +57,7 @@ def test_what_was_shown_as_proof_is_not_kept(server: NotificationTarget, job_id:
 
 
 def test_a_flood_of_refused_callbacks_does_not_hide_how_the_job_began(
-    server: NotificationTarget, job_id: str
+    server: TargetServer, job_id: str
 ) -> None:
     first = server.client.job(job_id)["timeline"][0]
     kinds = list(REFUSED.values())

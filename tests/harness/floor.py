@@ -1,4 +1,4 @@
-"""Where a worker does its turns in the process of a test, against a BFL that can be watched."""
+"""A worker in the process of a test, against a sandbox of BFL."""
 
 from contextlib import suppress
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A worker's hold on a job: renewed while it works, and worth nothing once somebody else has it."""
+"""Claims: leases, their renewal, and fencing tokens."""
 
 import time
 from collections.abc import Iterator

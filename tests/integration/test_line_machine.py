@@ -1,4 +1,4 @@
-"""Submissions, refusals, doubts, crashes and callbacks in every order, on a real Redis."""
+"""Submissions, refusals, crashes and callbacks in any order, on a real Redis (stateful test)."""
 
 import os
 from collections.abc import Callable

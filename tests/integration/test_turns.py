@@ -1,4 +1,4 @@
-"""One turn of a worker after the other, in this process, against a BFL that can be watched."""
+"""A worker in this process, one job after the other, against the sandbox."""
 
 import threading
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""Being told of a job's end, with real receivers, senders and verifiers."""
+"""Notifications of ended jobs, with real receivers, senders and verifiers."""

@@ -1,4 +1,4 @@
-"""A Fluxkeep with an operator who wants to be told, and somebody who listens."""
+"""Fixtures: an installation with NOTIFY_URL, and a receiver."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Apps and the operator are told when a job has ended, signed as Standard Webhooks says."""
+"""Content and signature (Standard Webhooks) of notifications to apps and to the operator."""
 
 import json
 from functools import partial

@@ -1,4 +1,4 @@
-"""Jobs whose end somebody wants to hear of, and what became of that."""
+"""Jobs with notifications, and their outcome."""
 
 import base64
 import secrets

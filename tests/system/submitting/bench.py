@@ -1,4 +1,4 @@
-"""One worker in this process, and the line in front of it."""
+"""One worker in this process and its submission queue."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The situations most of these tests begin in."""
+"""Fixtures: a running installation, and a worker in this process."""
 
 from collections.abc import Iterator
 from pathlib import Path

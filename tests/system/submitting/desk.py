@@ -1,4 +1,4 @@
-"""Where callers hand jobs in, and what BFL saw of them."""
+"""An installation to submit jobs to, and what its sandbox of BFL received."""
 
 import json
 import uuid
@@ -30,18 +30,18 @@ class Desk:
         caller = self.scene.installation.client(scope)
         return caller.request("POST", "/api/jobs", data=raw, headers=headers, timeout=60)
 
-    def order(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
+    def request_body(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
         """A body with a prompt that nobody else has."""
         asked = {"seconds": QUICK_SECONDS, **switches}
         return {"model": model, "input": {"prompt": f"no. {uuid.uuid4()}", "sandbox": asked}}
 
     def posted(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
-        """The job as it was answered, its order under `order`."""
-        order = self.order(model, **switches)
-        answer = self.post(order)
+        """The job as it was answered, with its request under `body`."""
+        body = self.request_body(model, **switches)
+        answer = self.post(body)
         assert answer.status_code == requests.codes.accepted, answer.text
         job: dict[str, Any] = answer.json()
-        return job | {"order": order}
+        return job | {"body": body}
 
     def ended(self, job: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
         return self.client.wait_for(job["id"], timeout=timeout)
@@ -59,7 +59,7 @@ class Desk:
     # What BFL saw.
 
     def tasks(self, job: dict[str, Any]) -> list[Task]:
-        prompt = job["order"]["input"]["prompt"]
+        prompt = job["body"]["input"]["prompt"]
         return [task for task in self.box.tasks() if task.input.get("prompt") == prompt]
 
     def task(self, job: dict[str, Any]) -> Task:
@@ -69,7 +69,7 @@ class Desk:
 
     def requests(self, job: dict[str, Any] | None = None) -> list[Request]:
         """The submissions of this job, or of all, whatever was answered."""
-        prompt = job["order"]["input"]["prompt"].encode() if job else b""
+        prompt = job["body"]["input"]["prompt"].encode() if job else b""
         posts = [seen for seen in self.box.requests if seen.method == "POST"]
         return [seen for seen in posts if prompt in seen.body]
 

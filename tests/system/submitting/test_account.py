@@ -1,4 +1,4 @@
-"""What BFL refuses for the account's sake stops no more than it must."""
+"""Refusals that concern the account: which models they stop."""
 
 import pytest
 

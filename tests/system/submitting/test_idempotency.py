@@ -1,4 +1,4 @@
-"""The same order twice under one Idempotency-Key is one job."""
+"""Two requests with one Idempotency-Key make one job."""
 
 import json
 import uuid
@@ -31,68 +31,68 @@ def age(desk: Desk, job_id: str, seconds: float) -> None:
 
 
 def test_the_same_order_again_is_answered_with_the_first_job(desk: Desk) -> None:
-    key, order = fresh_key(), desk.order()
-    first, again = (desk.post(order, key=key) for _ in range(2))
+    key, body = fresh_key(), desk.request_body()
+    first, again = (desk.post(body, key=key) for _ in range(2))
     assert (first.status_code, again.status_code) == (202, 202)
     assert first.json()["id"] == again.json()["id"]
-    desk.stored(first.json() | {"order": order})
-    late = desk.post(order, key=key)
+    desk.stored(first.json() | {"body": body})
+    late = desk.post(body, key=key)
     assert late.status_code == 202 and late.json()["id"] == first.json()["id"]
-    assert len(desk.requests({"order": order})) == 1
+    assert len(desk.requests({"body": body})) == 1
 
 
 def test_another_order_under_the_same_key_is_refused(desk: Desk) -> None:
-    key, order, other = fresh_key(), desk.order(), desk.order()
-    first = desk.post(order, key=key)
+    key, body, other = fresh_key(), desk.request_body(), desk.request_body()
+    first = desk.post(body, key=key)
     refused = desk.post(other, key=key)
     assert refused.status_code == 422
     assert "Idempotency-Key" in refused.json()["detail"]
-    desk.stored(first.json() | {"order": order})
-    assert desk.requests({"order": other}) == []
+    desk.stored(first.json() | {"body": body})
+    assert desk.requests({"body": other}) == []
 
 
 def test_equal_orders_at_the_same_moment_make_one_job(desk: Desk) -> None:
-    key, order = fresh_key(), desk.order()
+    key, body = fresh_key(), desk.request_body()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(lambda _: desk.post(order, key=key), range(AT_ONCE)))
+        answers = list(pool.map(lambda _: desk.post(body, key=key), range(AT_ONCE)))
     assert {answer.status_code for answer in answers} == {202}
     (job_id,) = {answer.json()["id"] for answer in answers}
-    desk.stored({"id": job_id, "order": order})
-    assert len(desk.requests({"order": order})) == 1
+    desk.stored({"id": job_id, "body": body})
+    assert len(desk.requests({"body": body})) == 1
 
 
 def test_the_key_of_another_holder_is_another_key(desk: Desk) -> None:
-    key, order = fresh_key(), desk.order()
-    first = desk.post(order, key=key, scope="submit").json()
-    second = desk.post(order, key=key, scope="admin").json()
+    key, body = fresh_key(), desk.request_body()
+    first = desk.post(body, key=key, scope="submit").json()
+    second = desk.post(body, key=key, scope="admin").json()
     assert first["id"] != second["id"]
     for job in (first, second):
         assert desk.ended(job)["status"] == "stored"
 
 
 def test_without_a_key_each_order_is_a_job(desk: Desk) -> None:
-    order = desk.order()
-    first, second = (desk.post(order).json() for _ in range(2))
+    body = desk.request_body()
+    first, second = (desk.post(body).json() for _ in range(2))
     assert first["id"] != second["id"]
     for job in (first, second):
         assert desk.ended(job)["status"] == "stored"
 
 
 def test_a_key_is_free_again_after_a_day(desk: Desk) -> None:
-    key, order, other = fresh_key(), desk.order(), desk.order()
-    first = desk.post(order, key=key).json()
-    desk.stored(first | {"order": order})
+    key, body, other = fresh_key(), desk.request_body(), desk.request_body()
+    first = desk.post(body, key=key).json()
+    desk.stored(first | {"body": body})
     age(desk, first["id"], DAY_SECONDS - 60)
     assert desk.post(other, key=key).status_code == 422
     age(desk, first["id"], DAY_SECONDS + 1)
     second = desk.post(other, key=key)
     assert second.status_code == 202 and second.json()["id"] != first["id"]
     assert desk.post(other, key=key).json()["id"] == second.json()["id"]
-    desk.stored(second.json() | {"order": other})
+    desk.stored(second.json() | {"body": other})
 
 
 def test_the_same_input_for_another_model_is_another_order(desk: Desk) -> None:
-    caller, given = desk.scene.installation.client("submit"), desk.order()["input"]
+    caller, given = desk.scene.installation.client("submit"), desk.request_body()["input"]
     headers = {"Idempotency-Key": fresh_key()}
     first, again, other = (
         caller.request("POST", f"/v1/{model}", json=given, headers=headers)
@@ -100,23 +100,23 @@ def test_the_same_input_for_another_model_is_another_order(desk: Desk) -> None:
     )
     assert (first.status_code, again.status_code, other.status_code) == (200, 200, 422)
     assert first.json()["id"] == again.json()["id"]
-    desk.stored({"id": first.json()["id"], "order": {"input": given}})
+    desk.stored({"id": first.json()["id"], "body": {"input": given}})
 
 
 def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(desk: Desk) -> None:
-    installation, key, order = desk.scene.installation, fresh_key(), desk.order()
-    first = desk.post(order, key=key).json()
+    installation, key, body = desk.scene.installation, fresh_key(), desk.request_body()
+    first = desk.post(body, key=key).json()
     (rotated,) = installation.start("web", SECRET_KEY=f"new-one,{DEFAULTS['SECRET_KEY']}")
     try:
         installation.wait_until_ready()
         caller = installation.client("submit", installation.urls[-1])
-        raw, headers = json.dumps(order).encode(), {"Idempotency-Key": key}
+        raw, headers = json.dumps(body).encode(), {"Idempotency-Key": key}
         again = caller.request("POST", "/api/jobs", data=raw, headers=headers)
     finally:
         rotated.stop()
         del installation.ports[1:]
     assert again.json()["id"] == first["id"]
-    desk.stored(first | {"order": order})
+    desk.stored(first | {"body": body})
 
 
 def test_nobody_foretells_the_id_without_the_signing_key() -> None:

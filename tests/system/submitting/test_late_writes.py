@@ -29,12 +29,12 @@ def test_redis_is_given_less_time_for_a_new_job_than_its_caller_waits() -> None:
 @pytest.mark.parametrize("path", ["/api/jobs", "/v1/flux-2-pro"])
 def test_what_was_answered_with_503_is_not_submitted_later(desk: Desk, path: str) -> None:
     redis, caller = desk.scene.installation.redis, desk.scene.installation.client("submit")
-    order = desk.order()
-    desk.post(desk.order())  # the web process has its connection and knows the time
+    body = desk.request_body()
+    desk.post(desk.request_body())  # the web process has its connection and knows the time
     redis.pause()
     began = time.monotonic()
     try:
-        asked = order if path == "/api/jobs" else order["input"]
+        asked = body if path == "/api/jobs" else body["input"]
         answer = caller.request("POST", path, json=asked)
         time.sleep(max(0.0, LONGER_THAN_THE_WEB_WAITS - (time.monotonic() - began)))
     finally:
@@ -45,12 +45,12 @@ def test_what_was_answered_with_503_is_not_submitted_later(desk: Desk, path: str
 
 
 def test_the_same_key_after_a_503_makes_one_job(desk: Desk) -> None:
-    redis, order = desk.scene.installation.redis, desk.order()
-    desk.post(desk.order())
+    redis, body = desk.scene.installation.redis, desk.request_body()
+    desk.post(desk.request_body())
     redis.pause()
     try:
-        assert desk.post(order, key="again").status_code == 503
+        assert desk.post(body, key="again").status_code == 503
     finally:
         redis.resume()
-    wait_for("it is taken", lambda: desk.post(order, key="again").status_code == 202)
+    wait_for("it is taken", lambda: desk.post(body, key="again").status_code == 202)
     assert len(desk.client.jobs()) == 2

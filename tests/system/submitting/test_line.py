@@ -1,4 +1,4 @@
-"""Who is let go next, and who keeps nobody from going."""
+"""Order of the submission queues, and jobs that block no other."""
 
 from collections.abc import Callable
 

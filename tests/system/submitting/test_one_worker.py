@@ -1,4 +1,4 @@
-"""One worker: when it stops, whom it wakes, what it sends and what it never sends."""
+"""One worker in this process: RQ jobs, inputs, and the steps of a submission."""
 
 import threading
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What BFL's errors and silence mean for the others: they wait, and what BFL has is not lost."""
+"""Errors and silence of BFL: circuits open, and no task is lost."""
 
 import json
 import logging

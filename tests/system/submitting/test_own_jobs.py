@@ -1,4 +1,4 @@
-"""Of a job that Fluxkeep submits itself, a caller decides only what is the caller's."""
+"""What a caller may change of a job that Fluxkeep submits itself."""
 
 from typing import Any
 

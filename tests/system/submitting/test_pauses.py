@@ -1,4 +1,4 @@
-"""What holds up all jobs alike: they wait, nothing fails, and it is tried with one at a time."""
+"""Circuits: all jobs of the scope wait, and one at a time probes."""
 
 from collections.abc import Iterator
 from pathlib import Path

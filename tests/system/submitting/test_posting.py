@@ -1,4 +1,4 @@
-"""A job is handed in, submitted as it was meant, and stored."""
+"""A job is posted, submitted as given, and stored."""
 
 import base64
 import json
@@ -45,7 +45,7 @@ def test_a_job_is_queued_then_submitted_then_stored(desk: Desk) -> None:
 
 
 def test_the_answer_says_where_the_job_is(desk: Desk) -> None:
-    answer = desk.post(desk.order())
+    answer = desk.post(desk.request_body())
     assert answer.status_code == 202
     assert answer.headers["Location"] == f"/api/jobs/{answer.json()['id']}"
 
@@ -57,11 +57,11 @@ def test_both_ids_find_the_job(desk: Desk) -> None:
 
 
 def test_metadata_and_the_model_path_are_kept(desk: Desk) -> None:
-    order = desk.order("flux-tools/vto-v2") | {"metadata": {"customer": "é", "n": [1, 2.0]}}
-    answer = desk.post(order)
-    job = desk.stored(answer.json() | {"order": order})
+    body = desk.request_body("flux-tools/vto-v2") | {"metadata": {"customer": "é", "n": [1, 2.0]}}
+    answer = desk.post(body)
+    job = desk.stored(answer.json() | {"body": body})
     assert job["metadata"] == {"customer": "é", "n": [1, 2.0]}
-    assert desk.task({"order": order}).model == "flux-tools/vto-v2"
+    assert desk.task({"body": body}).model == "flux-tools/vto-v2"
 
 
 def test_the_input_reaches_bfl_as_it_was_meant(desk: Desk) -> None:
@@ -77,11 +77,11 @@ def test_the_input_reaches_bfl_as_it_was_meant(desk: Desk) -> None:
 
 def test_a_large_picture_reaches_bfl_byte_for_byte(desk: Desk) -> None:
     picture = base64.b64encode(os.urandom(PICTURE_BYTES)).decode()
-    order = desk.order() | {"metadata": {"n": 1}}
-    order["input"]["input_image"] = picture
-    answer = desk.post(order)
-    job = desk.stored(answer.json() | {"order": order})
-    assert desk.tasks({"order": order})[0].input["input_image"] == picture
+    body = desk.request_body() | {"metadata": {"n": 1}}
+    body["input"]["input_image"] = picture
+    answer = desk.post(body)
+    job = desk.stored(answer.json() | {"body": body})
+    assert desk.tasks({"body": body})[0].input["input_image"] == picture
     assert job["metadata"] == {"n": 1} and picture[:100] not in json.dumps(job)
 
 
@@ -90,13 +90,13 @@ def test_a_large_picture_reaches_bfl_byte_for_byte(desk: Desk) -> None:
 def test_a_webhook_of_the_callers_is_refused_and_notify_url_is_named(
     desk: Desk, name: str, own: Any
 ) -> None:
-    order = desk.order()
-    order["input"] |= {name: own}
-    answer = desk.post(order)
+    body = desk.request_body()
+    body["input"] |= {name: own}
+    answer = desk.post(body)
     assert answer.status_code == 422
     (error,) = answer.json()["errors"]
     assert error["field"] == f"input.{name}" and "notify_url" in error["message"]
-    assert not desk.requests({"order": order})
+    assert not desk.requests({"body": body})
 
 
 def test_each_job_has_a_token_and_a_secret_of_its_own(desk: Desk) -> None:

@@ -39,9 +39,9 @@ def test_a_refusal_fails_the_job_with_bfls_words(
 def test_the_field_that_bfl_does_not_like_is_named(
     desk: Desk, wrong: dict[str, Any], message: str
 ) -> None:
-    order = desk.order()
-    order["input"] |= wrong
-    failed = desk.ended(desk.post(order).json(), SECONDS)
+    body = desk.request_body()
+    body["input"] |= wrong
+    failed = desk.ended(desk.post(body).json(), SECONDS)
     assert failed["status"] == "failed" and failed["error"]["message"] == message
 
 

@@ -1,4 +1,4 @@
-"""What waits is kept in memory: there is an end to it, and what BFL refused goes soon."""
+"""Limits of the memory for waiting submissions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Two hundred jobs at once: never more at BFL than may be, in order, and no slot is ever lost."""
+"""Two hundred jobs at once: within the limits of BFL, in body, and no slot is lost."""
 
 import time
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def flood(desk: Desk, *models: str) -> list[dict[str, Any]]:
 
 def made(desk: Desk, jobs: list[dict[str, Any]]) -> list[Task]:
     """The tasks of these jobs in the order of BFL's taking them: one each."""
-    prompts = {job["order"]["input"]["prompt"] for job in jobs}
+    prompts = {job["body"]["input"]["prompt"] for job in jobs}
     tasks = [task for task in desk.box.tasks() if task.input["prompt"] in prompts]
     assert len(tasks) == len(jobs)
     return sorted(tasks, key=lambda task: task.created_at)
@@ -51,7 +51,7 @@ def made(desk: Desk, jobs: list[dict[str, Any]]) -> list[Task]:
 def displacement(desk: Desk, jobs: list[dict[str, Any]]) -> int:
     """By how many places anybody's turn differs from the order of handing in."""
     known = sorted((desk.client.job(job["id"])["created_at"], n) for n, job in enumerate(jobs))
-    queue = [jobs[n]["order"]["input"]["prompt"] for _, n in known]
+    queue = [jobs[n]["body"]["input"]["prompt"] for _, n in known]
     served = [task.input["prompt"] for task in made(desk, jobs)]
     return max(abs(queue.index(prompt) - n) for n, prompt in enumerate(served))
 

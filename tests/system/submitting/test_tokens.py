@@ -1,4 +1,4 @@
-"""Who may call back about a job that Fluxkeep submitted: who has both its token and its secret."""
+"""Callbacks of a job that Fluxkeep submitted need both its token and its secret."""
 
 import json
 from collections.abc import Iterator

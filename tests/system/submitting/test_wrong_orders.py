@@ -1,4 +1,4 @@
-"""What cannot be an order is refused at once, naming what is wrong with it."""
+"""Invalid submissions are refused at once, with the field that is wrong."""
 
 from typing import Any
 
@@ -97,11 +97,11 @@ def test_a_body_that_is_too_large_is_refused(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("scope", "status"), [("read", 403), ("nobody's key", 401)])
 def test_a_key_that_may_not_submit_is_refused(desk: Desk, scope: str, status: int) -> None:
-    assert desk.post(desk.order(), scope=scope).status_code == status
+    assert desk.post(desk.request_body(), scope=scope).status_code == status
 
 
 @pytest.mark.parametrize("key", ["a b", "a" * 256, "é", "a\tb"])
 def test_an_idempotency_key_that_is_none_is_refused(desk: Desk, key: str) -> None:
-    answer = desk.post(desk.order(), key=key.encode().decode("latin-1"))
+    answer = desk.post(desk.request_body(), key=key.encode().decode("latin-1"))
     assert answer.status_code == 400
     assert "Idempotency-Key" in answer.json()["detail"]

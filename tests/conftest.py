@@ -13,7 +13,7 @@ from jobs.storage.bucket import BucketStorage
 from jobs.storage.providers import Provider, RequestLimits
 from tests.harness import Client, Installation, RedisServer, S3Server, TestBucket, prometheus
 from tests.harness.chromium import Chromium, Window
-from tests.harness.floor import Floor
+from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox
 
 
@@ -78,10 +78,12 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def floor(redis_server: RedisServer, sandbox: Sandbox, tmp_path: Path) -> Iterator[Floor]:
+def worker_env(
+    redis_server: RedisServer, sandbox: Sandbox, tmp_path: Path
+) -> Iterator[WorkerEnvironment]:
     """Where a worker does its turns in this process."""
     with redis_server.client() as redis:
-        yield Floor.over(redis, sandbox, tmp_path)
+        yield WorkerEnvironment.over(redis, sandbox, tmp_path)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from jobs.media_file import Role
 from jobs.status import Status
 from receiver.app import create_app
 from tests.harness import RedisServer
-from tests.harness.floor import Floor
+from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox
 
 BODIES = {
@@ -23,36 +23,38 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_a_bundle_is_kept_as_it_is(floor: Floor, body: str) -> None:
-    task = floor.ready(samples=0, drafts=1, body_base64=body, no_md5=True)
-    assert floor.take(task)
-    job = floor.job(task)
+def test_a_bundle_is_kept_as_it_is(worker_env: WorkerEnvironment, body: str) -> None:
+    task = worker_env.ready(samples=0, drafts=1, body_base64=body, no_md5=True)
+    assert worker_env.take(task)
+    job = worker_env.job(task)
     (file,) = job.media
     whole = base64.b64decode(body)
     assert (job.status, file.role) == (Status.STORED, Role.DRAFT_CACHE)
     assert (file.content_type, file.bytes) == ("application/octet-stream", len(whole))
     assert file.key.endswith(".bin") and file.thumbnail is None
-    assert (floor.media_root / file.key).read_bytes() == whole
+    assert (worker_env.media_root / file.key).read_bytes() == whole
     assert file.sha256 == hashlib.sha256(whole).hexdigest()
 
 
 @pytest.mark.parametrize("fault", [{"short_body": 1}, {"wrong_md5": 1}, {"reset": 1}])
-def test_a_bundle_that_breaks_off_is_fetched_again(floor: Floor, fault: dict[str, int]) -> None:
-    task = floor.ready(samples=0, drafts=1, **fault)
-    assert floor.take(task)
-    assert floor.downloads(task) == 2
-    (file,) = floor.job(task).media
-    assert (floor.media_root / file.key).read_bytes() == floor.box.picture(task.id, 0)
+def test_a_bundle_that_breaks_off_is_fetched_again(
+    worker_env: WorkerEnvironment, fault: dict[str, int]
+) -> None:
+    task = worker_env.ready(samples=0, drafts=1, **fault)
+    assert worker_env.take(task)
+    assert worker_env.downloads(task) == 2
+    (file,) = worker_env.job(task).media
+    assert (worker_env.media_root / file.key).read_bytes() == worker_env.box.picture(task.id, 0)
 
 
 @pytest.mark.parametrize("switches", [{"no_length": True, "no_md5": True}, {"body_base64": ""}])
 def test_a_bundle_of_which_nothing_tells_that_it_is_whole_is_not_stored(
-    floor: Floor, switches: dict[str, object]
+    worker_env: WorkerEnvironment, switches: dict[str, object]
 ) -> None:
-    task = floor.ready(samples=0, drafts=1, **switches)
-    assert floor.take(task)
-    assert floor.job(task).status is Status.READY
-    assert list(floor.wired.media.list_objects()) == []
+    task = worker_env.ready(samples=0, drafts=1, **switches)
+    assert worker_env.take(task)
+    assert worker_env.job(task).status is Status.READY
+    assert list(worker_env.wired.media.list_objects()) == []
 
 
 @pytest.mark.parametrize("samples", [0, 2])
@@ -61,10 +63,10 @@ def test_a_bundle_over_the_limit_costs_the_job_only_where_it_is_alone(
 ) -> None:
     redis: Redis
     with redis_server.client() as redis:
-        floor = Floor.over(redis, sandbox, tmp_path, MAX_MEDIA_BYTES="50000")
-        task = floor.ready(samples=samples, drafts=1, draft_body="x" * 50_001)
-        assert floor.take(task)
-        job = floor.job(task)
+        worker_env = WorkerEnvironment.over(redis, sandbox, tmp_path, MAX_MEDIA_BYTES="50000")
+        task = worker_env.ready(samples=samples, drafts=1, draft_body="x" * 50_001)
+        assert worker_env.take(task)
+        job = worker_env.job(task)
         assert job.status is (Status.STORED if samples else Status.FAILED)
         assert [file.role for file in job.media] == [Role.SAMPLE] * samples
         lines = [line for line in job.timeline if line.event == "rescue.file_skipped"]
@@ -72,14 +74,14 @@ def test_a_bundle_over_the_limit_costs_the_job_only_where_it_is_alone(
         assert [line.detail for line in lines] == (details if samples else [])
 
 
-def test_a_link_to_a_bundle_is_an_attachment(floor: Floor) -> None:
-    task = floor.ready(samples=1, drafts=1)
-    assert floor.take(task)
-    client = create_app(floor.wired).test_client()
+def test_a_link_to_a_bundle_is_an_attachment(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.ready(samples=1, drafts=1)
+    assert worker_env.take(task)
+    client = create_app(worker_env.wired).test_client()
     job = client.get(f"/api/jobs/{task.id}", headers={"x-key": "admin-key-of-tests"}).get_json()
     url = job["media"][1]["url"]
     with client.get(url[url.index("/media/") :]) as answer:
-        assert answer.data == floor.box.picture(task.id, 1)
+        assert answer.data == worker_env.box.picture(task.id, 1)
     assert answer.headers["Content-Type"] == "application/octet-stream"
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
     assert answer.headers["Content-Disposition"].endswith('.bin"')

@@ -19,10 +19,10 @@ from jobs.report import Report
 from jobs.status import ReportKind, Source, Status
 from receiver.app import create_app
 from tests.harness import RedisServer
-from tests.harness.floor import one_turn
 from tests.harness.patience import wait_for
+from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
-from tests.system.submitting.bench import KEY, Bench, built
+from tests.system.submitting.local_worker import KEY, LocalWorker, built
 
 ADMIN = {"x-key": "admin-key-of-tests"}
 DRAFTS = 1
@@ -31,23 +31,23 @@ DRAFTS = 1
 class Drafts:
     """A draft, stored with its bundle."""
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench, self.wired = bench, bench.wired
-        self.client: FlaskClient = create_app(bench.wired).test_client()
+    def __init__(self, local_worker: LocalWorker) -> None:
+        self.local_worker, self.wired = local_worker, local_worker.wired
+        self.client: FlaskClient = create_app(local_worker.wired).test_client()
         switches = {"seconds": 0, "draft_cache": True}
         asked = {"prompt": "a", "draft": True, "sandbox": switches}
         self.id: str = self.post(asked).get_json()["id"]
         self.sent()
-        task = bench.box.tasks()[0]
-        wait_for("BFL is done", lambda: bench.box.task(task.id).finished_at)
+        task = local_worker.box.tasks()[0]
+        wait_for("BFL is done", lambda: local_worker.box.task(task.id).finished_at)
         report = Report(task_id=task.id, news=ReportKind.UNCLEAR, source=Source.CALLBACK)
         ingest.apply_report(self.wired.store, report, self.wired.settings.timeouts, self.id)
         for _ in range(2):  # a poll, then the rescue
-            one_turn(self.wired)
+            process_one(self.wired)
 
     @property
     def job(self) -> Job:
-        return self.bench.job(self.id)
+        return self.local_worker.job(self.id)
 
     def bundle(self, n: int) -> bytes:
         files = [file for file in self.job.media if file.role is Role.DRAFT_CACHE]
@@ -58,8 +58,8 @@ class Drafts:
 
     def sent(self) -> dict[str, Any]:
         """What BFL is sent of the job that waits."""
-        one_turn(self.wired)
-        posts = [seen for seen in self.bench.box.requests if seen.method == "POST"]
+        process_one(self.wired)
+        posts = [seen for seen in self.local_worker.box.requests if seen.method == "POST"]
         body: dict[str, Any] = json.loads(posts[-1].body)
         return body
 
@@ -69,7 +69,7 @@ class Drafts:
 
 def opened(redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox, **more: str) -> Drafts:
     here = {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": KEY, "MAX_ACTIVE": "9"}
-    return Drafts(Bench(built(redis_server, tmp_path, **here, **more), sandbox))
+    return Drafts(LocalWorker(built(redis_server, tmp_path, **here, **more), sandbox))
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_where_bfl_cannot_reach_us_the_bundle_goes_as_base64(local: Drafts) -> N
     assert sent.keys() - {"webhook_url", "webhook_secret"} == {"mode", "draft_cache"}
     assert sent["mode"] == "draft_enhance"
     assert base64.b64decode(sent["draft_cache"]) == local.bundle(0)
-    assert local.bench.job(answer.get_json()["id"]).task_id
+    assert local.local_worker.job(answer.get_json()["id"]).task_id
 
 
 @pytest.mark.parametrize("public", ["http://127.0.0.1:8000", "https://10.0.0.1", "http://[::1]:9"])
@@ -159,12 +159,12 @@ def test_a_bundle_that_was_deleted_is_refused(local: Drafts) -> None:
 
 def test_a_bundle_that_is_deleted_while_the_job_waits_fails_it(local: Drafts) -> None:
     job_id = local.post(reference(local)).get_json()["id"]
-    before = local.bench.posts()
+    before = local.local_worker.posts()
     local.change(media=tuple(replace(file, deleted_at=1.0) for file in local.job.media))
-    one_turn(local.wired)
-    job = local.bench.job(job_id)
+    process_one(local.wired)
+    job = local.local_worker.job(job_id)
     assert job.status is Status.FAILED and job.error and job.error.code == "draft_gone"
-    assert local.bench.posts() == before
+    assert local.local_worker.posts() == before
 
 
 def test_a_bundle_too_large_for_base64_needs_a_public_address(local: Drafts) -> None:

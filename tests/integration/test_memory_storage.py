@@ -10,14 +10,14 @@ from jobs.storage.bucket import BucketStorage
 from jobs.storage.layout import sidecar_key
 from receiver.app import create_app
 from tests.harness import RedisServer
-from tests.harness.floor import Floor
+from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox, Task
 
 KEY = {"x-key": "admin-key-of-tests"}
 
 
 @pytest.fixture
-def floor(redis_server: RedisServer, sandbox: Sandbox) -> Floor:
+def worker_env(redis_server: RedisServer, sandbox: Sandbox) -> WorkerEnvironment:
     environment = {
         "WEBHOOK_SECRET": "webhook-secret-of-tests",
         "SECRET_KEY": "signing-key-of-tests",
@@ -27,18 +27,18 @@ def floor(redis_server: RedisServer, sandbox: Sandbox) -> Floor:
         "REDIS_URL": redis_server.url,
         "MEDIA_URL": "memory://",
     }
-    return Floor(services.for_background(settings.load(environment)), sandbox)
+    return WorkerEnvironment(services.for_background(settings.load(environment)), sandbox)
 
 
 @pytest.fixture
-def client(floor: Floor) -> FlaskClient:
-    return create_app(floor.wired).test_client()
+def client(worker_env: WorkerEnvironment) -> FlaskClient:
+    return create_app(worker_env.wired).test_client()
 
 
 @pytest.fixture
-def stored(floor: Floor) -> Task:
-    task = floor.ready(size=700_000)
-    assert floor.take(task)
+def stored(worker_env: WorkerEnvironment) -> Task:
+    task = worker_env.ready(size=700_000)
+    assert worker_env.take(task)
     return task
 
 
@@ -49,9 +49,9 @@ def link(client: FlaskClient, task: Task) -> str:
 
 
 def test_links_stream_where_nobody_can_sign(
-    floor: Floor, client: FlaskClient, stored: Task
+    worker_env: WorkerEnvironment, client: FlaskClient, stored: Task
 ) -> None:
-    picture = floor.box.picture(stored.id)
+    picture = worker_env.box.picture(stored.id)
     answer = client.get(link(client, stored))
     assert (answer.status_code, answer.data) == (200, picture)
     part = client.get(link(client, stored), headers={"Range": "bytes=600000-600009"})
@@ -59,9 +59,9 @@ def test_links_stream_where_nobody_can_sign(
 
 
 def test_a_job_in_memory_is_explained_and_forgotten_as_elsewhere(
-    floor: Floor, client: FlaskClient, stored: Task
+    worker_env: WorkerEnvironment, client: FlaskClient, stored: Task
 ) -> None:
-    job, media = floor.job(stored), floor.wired.media
+    job, media = worker_env.job(stored), worker_env.wired.media
     assert isinstance(media, BucketStorage)
     key = job.media[0].key
     assert b"".join(media.read(sidecar_key(key))) == sidecar(job)

@@ -14,24 +14,26 @@ from receiver.app import create_app
 from receiver.checks import Context, Grade
 from receiver.checks.bfl import check_regions
 from tests.harness import RedisServer
-from tests.harness.floor import one_turn
+from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
-from tests.system.submitting.bench import KEY, Bench, built
+from tests.system.submitting.local_worker import KEY, LocalWorker, built
 
 ADMIN = {"x-key": "admin-key-of-tests"}
 ELSEWHERE = ["finetune", "delete_finetune", "my_finetunes", "finetune_details"]
 
 
 @pytest.fixture
-def bench(redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox) -> Iterator[Bench]:
+def local_worker(
+    redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
+) -> Iterator[LocalWorker]:
     wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url, BFL_API_KEY=KEY)
-    yield Bench(wired, sandbox)
+    yield LocalWorker(wired, sandbox)
     wired.redis.close()
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    return create_app(bench.wired).test_client()
+def client(local_worker: LocalWorker) -> FlaskClient:
+    return create_app(local_worker.wired).test_client()
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -56,11 +58,11 @@ def test_what_only_sounds_like_it_is_a_model(model: str) -> None:
     assert bfl_submissions.is_generation(model)
 
 
-def test_an_answer_without_a_task_fails_the_job(bench: Bench) -> None:
+def test_an_answer_without_a_task_fails_the_job(local_worker: LocalWorker) -> None:
     """BFL may have more of such paths than anybody knows here."""
-    bench.post("a", "finetune", b'{"prompt": "a"}')
-    one_turn(bench.wired)
-    job = bench.job("a")
+    local_worker.post("a", "finetune", b'{"prompt": "a"}')
+    process_one(local_worker.wired)
+    job = local_worker.job("a")
     assert job.status is Status.FAILED and not job.submission.unconfirmed
     assert job.error and job.error.code == "no_task"
     assert "https://api.bfl.ai/v1/finetune" in job.error.message

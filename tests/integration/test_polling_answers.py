@@ -7,14 +7,14 @@ import pytest
 from jobs.bfl.parsing import polling_urls
 from jobs.job import Job
 from jobs.status import Status
-from tests.harness.floor import Floor
+from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
 from worker import poll
 from worker.claim import Claim
 
 
 def expected(
-    floor: Floor,
+    worker_env: WorkerEnvironment,
     task: Task,
     *,
     own_host: bool = True,
@@ -23,19 +23,21 @@ def expected(
     awaits_callback: bool = True,
 ) -> None:
     """A job whose poll is due."""
-    url = f"{floor.box.url}/v1/get_result?id={task.id}" if own_host else None
+    url = f"{worker_env.box.url}/v1/get_result?id={task.id}" if own_host else None
 
     def expect(job: Job | None, now: float) -> Job:
-        known = job or Job.expected(task.id, now - 100, floor.wired.settings.timeouts, model=model)
+        known = job or Job.expected(
+            task.id, now - 100, worker_env.wired.settings.timeouts, model=model
+        )
         polled = known.with_check(polling_url=url, awaits_callback=awaits_callback)
         return polled.with_submission(origin=origin).enqueue(now)
 
-    floor.wired.store.update(task.id, expect, new=True)
+    worker_env.wired.store.update(task.id, expect, new=True)
 
 
-def asked(floor: Floor, task: Task) -> Job:
-    floor.take(task)
-    return floor.job(task)
+def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
+    worker_env.take(task)
+    return worker_env.job(task)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
@@ -49,49 +51,55 @@ def asked(floor: Floor, task: Task) -> Job:
     ],
 )
 def test_a_failed_task_told_as_a_server_error_ends_with_bfls_reason(
-    floor: Floor, status: int, outcome: str, state: Status
+    worker_env: WorkerEnvironment, status: int, outcome: str, state: Status
 ) -> None:
-    task = floor.finished(outcome=outcome, failed_status=status, error_text="the model ran dry")
-    expected(floor, task)
-    job = asked(floor, task)
+    task = worker_env.finished(
+        outcome=outcome, failed_status=status, error_text="the model ran dry"
+    )
+    expected(worker_env, task)
+    job = asked(worker_env, task)
     assert job.status is state
     assert job.error is None or "the model ran dry" in job.error.message
 
 
 @pytest.mark.parametrize("fault", ["poll_503", "poll_500"])
-def test_a_server_error_without_a_final_word_is_asked_again(floor: Floor, fault: str) -> None:
-    task = floor.finished(**{fault: 1})
-    expected(floor, task)
-    assert asked(floor, task).status is Status.SUBMITTED
+def test_a_server_error_without_a_final_word_is_asked_again(
+    worker_env: WorkerEnvironment, fault: str
+) -> None:
+    task = worker_env.finished(**{fault: 1})
+    expected(worker_env, task)
+    assert asked(worker_env, task).status is Status.SUBMITTED
 
 
-def test_pending_on_its_own_host_keeps_a_job_alive(floor: Floor) -> None:
-    task = floor.box.submit(switches={"seconds": 600, "callback": "never"})
-    expected(floor, task)
-    before = floor.job(task)
-    job = asked(floor, task)
+def test_pending_on_its_own_host_keeps_a_job_alive(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.box.submit(switches={"seconds": 600, "callback": "never"})
+    expected(worker_env, task)
+    before = worker_env.job(task)
+    job = asked(worker_env, task)
     assert job.check.alive_at is not None and job.deadline > before.deadline
 
 
-def test_pending_on_another_host_is_no_sign_of_life(floor: Floor) -> None:
-    task = floor.box.submit(switches={"seconds": 600, "callback": "never"})
-    expected(floor, task, own_host=False)
-    before = floor.job(task)
-    job = asked(floor, task)
+def test_pending_on_another_host_is_no_sign_of_life(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.box.submit(switches={"seconds": 600, "callback": "never"})
+    expected(worker_env, task, own_host=False)
+    before = worker_env.job(task)
+    job = asked(worker_env, task)
     assert (job.check.alive_at, job.deadline) == (None, before.deadline)
 
 
-def test_a_poll_that_says_pending_begins_the_grace_anew(floor: Floor) -> None:
-    task = floor.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
-    expected(floor, task, model="flux-3-video")
-    job, now = asked(floor, task), floor.wired.store.now()
+def test_a_poll_that_says_pending_begins_the_grace_anew(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
+    expected(worker_env, task, model="flux-3-video")
+    job, now = asked(worker_env, task), worker_env.wired.store.now()
     assert job.check.next_check_at is not None and job.check.next_check_at - now > 1500
 
 
-def test_a_job_whose_callback_nobody_sends_is_polled_at_short_intervals(floor: Floor) -> None:
-    task = floor.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
-    expected(floor, task, model="flux-3-video", awaits_callback=False)
-    job, now = asked(floor, task), floor.wired.store.now()
+def test_a_job_whose_callback_nobody_sends_is_polled_at_short_intervals(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task = worker_env.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
+    expected(worker_env, task, model="flux-3-video", awaits_callback=False)
+    job, now = asked(worker_env, task), worker_env.wired.store.now()
     assert job.check.next_check_at is not None and job.check.next_check_at - now < 15
 
 
@@ -127,15 +135,15 @@ def test_the_sandbox_has_no_regions() -> None:
     ("attempts", "remaining", "count"), [(0, 3000, 5), (1, 3000, 1), (4, 5, 5)]
 )
 def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
-    floor: Floor, attempts: int, remaining: float, count: int
+    worker_env: WorkerEnvironment, attempts: int, remaining: float, count: int
 ) -> None:
-    task = floor.finished()
-    expected(floor, task, own_host=False, origin=GLOBAL)
-    claim = Claim.acquire(floor.wired.store, task.id)
+    task = worker_env.finished()
+    expected(worker_env, task, own_host=False, origin=GLOBAL)
+    claim = Claim.acquire(worker_env.wired.store, task.id)
     assert claim is not None
-    now = floor.wired.store.now()
+    now = worker_env.wired.store.now()
     job = replace(
         claim.job, deadline=now + remaining, check=replace(claim.job.check, attempts=attempts)
     )
     everywhere = poll.is_first_or_last(job, now)
-    assert len(poll.polling_urls(floor.wired, job, everywhere=everywhere)) == count
+    assert len(poll.polling_urls(worker_env.wired, job, everywhere=everywhere)) == count

@@ -9,20 +9,22 @@ import pytest
 
 from receiver.app import create_app
 from tests.harness import RedisServer
-from tests.harness.floor import one_turn
+from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
-from tests.system.submitting.bench import KEY, Bench, built
+from tests.system.submitting.local_worker import KEY, LocalWorker, built
 
 
 @pytest.fixture
-def bench(redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox) -> Iterator[Bench]:
+def local_worker(
+    redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
+) -> Iterator[LocalWorker]:
     wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url, BFL_API_KEY=KEY)
-    yield Bench(wired, sandbox)
+    yield LocalWorker(wired, sandbox)
     wired.redis.close()
 
 
-def polled(bench: Bench, job_id: str) -> Any:
-    client = create_app(bench.wired).test_client()
+def polled(local_worker: LocalWorker, job_id: str) -> Any:
+    client = create_app(local_worker.wired).test_client()
     return client.get(
         f"/v1/get_result?id={job_id}", headers={"x-key": "admin-key-of-tests"}
     ).get_json()
@@ -39,23 +41,25 @@ def polled(bench: Bench, job_id: str) -> Any:
         ({"submit_cut": True, "callback": "never"}, "no answer from BFL"),
     ],
 )
-def test_details_name_the_reason(bench: Bench, switches: dict[str, Any], reason: str) -> None:
-    bench.post("a", given=json.dumps({"prompt": "a", "sandbox": switches}).encode())
-    one_turn(bench.wired)
-    said = polled(bench, "a")
+def test_details_name_the_reason(
+    local_worker: LocalWorker, switches: dict[str, Any], reason: str
+) -> None:
+    local_worker.post("a", given=json.dumps({"prompt": "a", "sandbox": switches}).encode())
+    process_one(local_worker.wired)
+    said = polled(local_worker, "a")
     assert said["status"] == "Pending" and reason in said["details"]["Waiting"][0]
 
 
-def test_others_of_the_model_wait_for_the_same_reason(bench: Bench) -> None:
+def test_others_of_the_model_wait_for_the_same_reason(local_worker: LocalWorker) -> None:
     fault = {"prompt": "a", "sandbox": {"submit_status": 503}}
-    bench.post("a", given=json.dumps(fault).encode())
-    bench.post("b")
-    one_turn(bench.wired)
-    assert polled(bench, "b")["details"] == {"Waiting": ["BFL answered 503"]}
+    local_worker.post("a", given=json.dumps(fault).encode())
+    local_worker.post("b")
+    process_one(local_worker.wired)
+    assert polled(local_worker, "b")["details"] == {"Waiting": ["BFL answered 503"]}
 
 
-def test_there_are_no_details_while_nothing_is_wrong(bench: Bench) -> None:
-    bench.post("a")
-    assert polled(bench, "a")["details"] is None
-    one_turn(bench.wired)
-    assert polled(bench, "a")["details"] is None
+def test_there_are_no_details_while_nothing_is_wrong(local_worker: LocalWorker) -> None:
+    local_worker.post("a")
+    assert polled(local_worker, "a")["details"] is None
+    process_one(local_worker.wired)
+    assert polled(local_worker, "a")["details"] is None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from jobs.status import Status
-from tests.harness.floor import Floor
+from tests.harness.worker_environment import WorkerEnvironment
 from tests.system.bad_input.trap import Trap
 
 
@@ -17,21 +17,25 @@ def trap() -> Iterator[Trap]:
 
 
 @pytest.mark.parametrize("hops", [1, 3])
-def test_media_behind_redirects_are_stored(floor: Floor, hops: int) -> None:
-    task = floor.ready(redirect_hops=hops)
-    floor.take(task)
-    job = floor.job(task)
+def test_media_behind_redirects_are_stored(worker_env: WorkerEnvironment, hops: int) -> None:
+    task = worker_env.ready(redirect_hops=hops)
+    worker_env.take(task)
+    job = worker_env.job(task)
     assert job.status is Status.STORED
-    assert b"".join(floor.wired.media.read(job.media[0].key)) == floor.box.picture(task.id)
-    fetched = [seen for seen in floor.box.requests if seen.path.startswith(("/results", "/hop"))]
+    assert b"".join(worker_env.wired.media.read(job.media[0].key)) == worker_env.box.picture(
+        task.id
+    )
+    fetched = [
+        seen for seen in worker_env.box.requests if seen.path.startswith(("/results", "/hop"))
+    ]
     assert len(fetched) == hops + 1 and not [seen for seen in fetched if seen.has_key]
 
 
-def test_a_fourth_redirect_is_a_failed_try(floor: Floor) -> None:
-    task = floor.ready(redirect_hops=4)
-    floor.take(task)
-    assert floor.job(task).status is Status.READY
-    assert "there are more than 3 redirects" in str(floor.job(task).timeline)
+def test_a_fourth_redirect_is_a_failed_try(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.ready(redirect_hops=4)
+    worker_env.take(task)
+    assert worker_env.job(task).status is Status.READY
+    assert "there are more than 3 redirects" in str(worker_env.job(task).timeline)
 
 
 @pytest.mark.parametrize(
@@ -49,57 +53,61 @@ def test_a_fourth_redirect_is_a_failed_try(floor: Floor) -> None:
     ],
 )
 def test_a_hop_that_is_refused_is_a_failed_try_and_a_line_on_the_timeline(
-    floor: Floor, trap: Trap, location: str
+    worker_env: WorkerEnvironment, trap: Trap, location: str
 ) -> None:
-    task = floor.ready(redirect=location.format(port=trap.port))
-    floor.take(task)
-    job = floor.job(task)
+    task = worker_env.ready(redirect=location.format(port=trap.port))
+    worker_env.take(task)
+    job = worker_env.job(task)
     assert job.status is Status.READY
     assert job.timeline[-1].event == "rescue.retried" and "redirect" in str(job.timeline[-1].detail)
     assert trap.visits == []
 
 
-def test_an_unknown_delivery_host_is_tried_again_while_the_url_lives(floor: Floor) -> None:
-    task = floor.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
-    floor.take(task)
-    job = floor.job(task)
+def test_an_unknown_delivery_host_is_tried_again_while_the_url_lives(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task = worker_env.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
+    worker_env.take(task)
+    job = worker_env.job(task)
     assert job.status is Status.READY and job.check.next_check_at is not None
     assert "cdn.example.com" in str(job.timeline[-1].detail)
     assert "CANARY" not in str(job.timeline)
-    assert floor.downloads(task) == 0
+    assert worker_env.downloads(task) == 0
 
 
-def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(floor: Floor) -> None:
+def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(
+    worker_env: WorkerEnvironment,
+) -> None:
     dead = "https://cdn.example.com/a.jpeg?se=2020-01-01T00%3A00%3A00Z&sig=a"
-    task = floor.ready(sample_url=dead)
-    floor.take(task)
-    job = floor.job(task)
+    task = worker_env.ready(sample_url=dead)
+    worker_env.take(task)
+    job = worker_env.job(task)
     assert job.status is Status.EXPIRED
     assert job.error is not None and "cdn.example.com" in job.error.message
 
 
-def test_a_polling_answer_behind_redirects_is_read(floor: Floor) -> None:
-    task = floor.ready(poll_redirect_hops=3)
-    assert floor.job(task).delivery.urls
-    polls = [seen for seen in floor.box.requests if seen.path == "/v1/get_result"]
+def test_a_polling_answer_behind_redirects_is_read(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.ready(poll_redirect_hops=3)
+    assert worker_env.job(task).delivery.urls
+    polls = [seen for seen in worker_env.box.requests if seen.path == "/v1/get_result"]
     assert len(polls) == 4 and all(seen.has_key for seen in polls)
 
 
 @pytest.mark.parametrize("path", ["/v1/get_result?id=a", "/"])
 def test_the_key_does_not_follow_a_redirect_to_another_host(
-    floor: Floor, trap: Trap, path: str
+    worker_env: WorkerEnvironment, trap: Trap, path: str
 ) -> None:
-    task = floor.finished(poll_redirect=f"http://127.0.0.1:{trap.port}{path}")
-    floor.unclear(task)
-    floor.take(task)
-    job = floor.job(task)
+    task = worker_env.finished(poll_redirect=f"http://127.0.0.1:{trap.port}{path}")
+    worker_env.unclear(task)
+    worker_env.take(task)
+    job = worker_env.job(task)
     assert job.status is Status.SUBMITTED and "redirect" in str(job.timeline[-1].detail)
     assert trap.visits == []
 
 
-def test_the_key_does_not_follow_a_redirect_to_another_path(floor: Floor) -> None:
-    task = floor.finished(poll_redirect="/v1/credits")
-    floor.unclear(task)
-    floor.take(task)
-    assert floor.job(task).status is Status.SUBMITTED
-    assert not [seen for seen in floor.box.requests if seen.path == "/v1/credits"]
+def test_the_key_does_not_follow_a_redirect_to_another_path(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.finished(poll_redirect="/v1/credits")
+    worker_env.unclear(task)
+    worker_env.take(task)
+    assert worker_env.job(task).status is Status.SUBMITTED
+    assert not [seen for seen in worker_env.box.requests if seen.path == "/v1/credits"]

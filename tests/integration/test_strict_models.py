@@ -10,16 +10,18 @@ import pytest
 from jobs.bfl import submissions as bfl_submissions
 from jobs.status import Status
 from tests.harness import RedisServer
-from tests.harness.floor import one_turn
+from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
-from tests.system.submitting.bench import KEY, Bench, built
+from tests.system.submitting.local_worker import KEY, LocalWorker, built
 
 STRICT = ["flux-3-image", "flux-3-video", "flux-tools/video-edit-v1"]
 PUBLIC = "https://keep.example"
 
 
 @pytest.fixture
-def bench(redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox) -> Iterator[Bench]:
+def local_worker(
+    redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
+) -> Iterator[LocalWorker]:
     here = {
         "BFL_SANDBOX_URL": sandbox.url,
         "BFL_API_KEY": KEY,
@@ -27,7 +29,7 @@ def bench(redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox) -> Iterat
         "MAX_ACTIVE": "9",
     }
     wired = built(redis_server, tmp_path, **here)
-    yield Bench(wired, sandbox)
+    yield LocalWorker(wired, sandbox)
     wired.redis.close()
 
 
@@ -35,70 +37,74 @@ def asked(**fields: Any) -> bytes:
     return json.dumps({"prompt": "a", "sandbox": {"seconds": 0}, **fields}).encode()
 
 
-def submit(bench: Bench, job_id: str, model: str, **fields: Any) -> list[dict[str, Any]]:
+def submit(
+    local_worker: LocalWorker, job_id: str, model: str, **fields: Any
+) -> list[dict[str, Any]]:
     """What BFL was sent for this job."""
-    before = bench.posts()
-    bench.post(job_id, model, asked(**fields))
-    one_turn(bench.wired)
-    seen = [request for request in bench.box.requests if request.method == "POST"]
+    before = local_worker.posts()
+    local_worker.post(job_id, model, asked(**fields))
+    process_one(local_worker.wired)
+    seen = [request for request in local_worker.box.requests if request.method == "POST"]
     return [json.loads(request.body) for request in seen[before:]]
 
 
 @pytest.mark.parametrize("model", STRICT)
 def test_a_strict_model_is_submitted_to_once_more_without_a_webhook(
-    bench: Bench, model: str
+    local_worker: LocalWorker, model: str
 ) -> None:
-    first, second = submit(bench, "a", model)
+    first, second = submit(local_worker, "a", model)
     assert set(first) - set(second) == {"webhook_url", "webhook_secret"}
-    job, now = bench.job("a"), bench.wired.store.now()
-    assert job.status is Status.SUBMITTED and job.task_id == bench.box.tasks()[0].id
+    job, now = local_worker.job("a"), local_worker.wired.store.now()
+    assert job.status is Status.SUBMITTED and job.task_id == local_worker.box.tasks()[0].id
     assert (
         job.check.next_check_at
-        and job.check.next_check_at < now + bench.wired.settings.timeouts.grace(None) / 2
+        and job.check.next_check_at < now + local_worker.wired.settings.timeouts.grace(None) / 2
     ), "polled"
 
 
-def test_a_strict_model_is_remembered_for_a_day(bench: Bench) -> None:
-    submit(bench, "a", "flux-3-image")
-    (only,) = submit(bench, "b", "flux-3-image")
-    assert "webhook_url" not in only and bench.job("b").task_id
-    ttl = bench.redis.ttl("fluxkeep:strict_model:flux-3-image")
+def test_a_strict_model_is_remembered_for_a_day(local_worker: LocalWorker) -> None:
+    submit(local_worker, "a", "flux-3-image")
+    (only,) = submit(local_worker, "b", "flux-3-image")
+    assert "webhook_url" not in only and local_worker.job("b").task_id
+    ttl = local_worker.redis.ttl("fluxkeep:strict_model:flux-3-image")
     assert 86_000 < ttl <= 86_400
-    bench.redis.delete("fluxkeep:strict_model:flux-3-image")
-    assert len(submit(bench, "c", "flux-3-image")) == 2
+    local_worker.redis.delete("fluxkeep:strict_model:flux-3-image")
+    assert len(submit(local_worker, "c", "flux-3-image")) == 2
 
 
-def test_other_models_keep_their_webhook(bench: Bench) -> None:
-    submit(bench, "a", "flux-3-image")
-    (sent,) = submit(bench, "b", "flux-2-pro")
+def test_other_models_keep_their_webhook(local_worker: LocalWorker) -> None:
+    submit(local_worker, "a", "flux-3-image")
+    (sent,) = submit(local_worker, "b", "flux-2-pro")
     assert sent["webhook_url"].startswith(f"{PUBLIC}/webhooks/bfl/") and sent["webhook_secret"]
 
 
 @pytest.mark.parametrize("fields", [{"seed": 7}, {"width": 64, "height": 64}, {"whatever": None}])
 def test_a_422_about_the_callers_own_field_is_the_callers(
-    bench: Bench, fields: dict[str, Any]
+    local_worker: LocalWorker, fields: dict[str, Any]
 ) -> None:
-    sent = submit(bench, "a", "flux-3-image", **fields)
-    job = bench.job("a")
+    sent = submit(local_worker, "a", "flux-3-image", **fields)
+    job = local_worker.job("a")
     assert job.status is Status.FAILED and job.error and job.error.code == "invalid_input"
-    assert len(sent) == 1 and not bench.box.tasks()
+    assert len(sent) == 1 and not local_worker.box.tasks()
     said = json.dumps(job.error.said)
     assert all(f'"{name}"' in said for name in fields)
     assert "webhook" not in said + job.error.message, "only its own mistakes are told"
 
 
-def test_a_refusal_never_repeats_the_secret_of_our_webhook(bench: Bench) -> None:
-    submit(bench, "a", "flux-3-image", seed=7)
-    assert bench.wired.tokens.secret("a") not in repr(bench.job("a"))
+def test_a_refusal_never_repeats_the_secret_of_our_webhook(local_worker: LocalWorker) -> None:
+    submit(local_worker, "a", "flux-3-image", seed=7)
+    assert local_worker.wired.tokens.secret("a") not in repr(local_worker.job("a"))
     body = {"prompt": 5, "webhook_secret": "canary"}
     missing = {"loc": ["body", "width"], "msg": "Field required", "input": body}
     failure = bfl_submissions.parse_rejection(422, json.dumps({"detail": [missing]}).encode())
     assert "canary" not in repr(failure) and "width" in repr(failure.said)
 
 
-def test_the_rest_of_an_input_reaches_a_strict_model_as_it_was_meant(bench: Bench) -> None:
+def test_the_rest_of_an_input_reaches_a_strict_model_as_it_was_meant(
+    local_worker: LocalWorker,
+) -> None:
     fields = {"aspect_ratio": "16:9", "images": ["x"], "resolution": "2k"}
-    *_, sent = submit(bench, "a", "flux-3-image", **fields)
+    *_, sent = submit(local_worker, "a", "flux-3-image", **fields)
     assert sent == json.loads(asked(**fields))
 
 

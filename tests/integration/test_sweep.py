@@ -4,7 +4,7 @@ import pytest
 
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
-from tests.harness.floor import Floor
+from tests.harness.worker_environment import WorkerEnvironment
 from worker.sweep import sweep
 
 
@@ -12,10 +12,10 @@ from worker.sweep import sweep
     "error", [KeyError("x"), RecursionError(), ValueError("secret"), OSError()]
 )
 def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
-    floor: Floor, caplog: pytest.LogCaptureFixture, error: Exception
+    worker_env: WorkerEnvironment, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     """The job raises an error that nobody foresaw when its deadline has passed."""
-    store, timeouts = floor.wired.store, floor.wired.settings.timeouts
+    store, timeouts = worker_env.wired.store, worker_env.wired.settings.timeouts
     for name in ("bad", "good"):
         store.update(
             name,
@@ -27,16 +27,16 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
         if job.id == "bad":
             raise error
 
-    sweep(floor.wired, ended)
+    sweep(worker_env.wired, ended)
     good = store.load("good")
     assert good and good.status.terminal
     assert store.due(10).ids == ()
     assert "job bad: unexpected" in caplog.text and "secret" not in caplog.text
 
 
-def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(floor: Floor) -> None:
-    timeouts = floor.wired.settings.timeouts
-    floor.wired.store.update(
+def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(worker_env: WorkerEnvironment) -> None:
+    timeouts = worker_env.wired.settings.timeouts
+    worker_env.wired.store.update(
         "job", lambda _job, now: Job.expected("job", now - 7200, timeouts), new=True
     )
 
@@ -44,4 +44,4 @@ def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(floor: Floor) -> None:
         raise StoreUnavailable
 
     with pytest.raises(StoreUnavailable):
-        sweep(floor.wired, ended)
+        sweep(worker_env.wired, ended)

@@ -17,7 +17,7 @@ from tests.harness.documents import page, under
 from tests.harness.foreign import PROGRAMS, javascript
 from tests.harness.patience import wait_for
 from tests.harness.scene import running_scene
-from tests.system.notifications.told import notified, wait_until_told
+from tests.system.notifications.jobs import notified, wait_until_told
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from jobs.report import Taken
 from jobs.services import Services
 from receiver import create_app
 from tests.harness import RedisServer
-from tests.harness.floor import one_turn
+from tests.harness.worker_environment import process_one
 
 KEY = {"x-key": "admin-key-of-tests"}
 ENVIRONMENT = {
@@ -178,7 +178,7 @@ def test_media_outside_the_region_are_not_fetched_and_the_timeline_says_why(
         "/webhooks/bfl", json=said, headers={"X-Webhook-Secret": "webhook-secret-of-tests"}
     )
     assert heard.status_code == 200
-    assert one_turn(in_europe)
+    assert process_one(in_europe)
     job = client.get("/api/jobs/a", headers=KEY).json
     assert job is not None and job["status"] == "ready"
     assert "is not in the region eu" in str(job["timeline"])

@@ -8,7 +8,7 @@ import pytest
 from jobs.errors import TransferFailed
 from jobs.net import http_client
 from tests.harness.raw_server import RawServer
-from tests.unit.test_fetch import JPEG, Shelf, chunked, md5
+from tests.unit.test_download import JPEG, Shelf, chunked, md5
 
 
 @pytest.fixture

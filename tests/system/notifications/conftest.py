@@ -6,7 +6,7 @@ import pytest
 
 from tests.harness.hook import Hook
 from tests.harness.scene import Scene, running_scene
-from tests.system.notifications.told import NEW, OLD
+from tests.system.notifications.jobs import NEW, OLD
 
 
 @pytest.fixture(scope="module")

@@ -7,20 +7,24 @@ import pytest
 
 from tests.harness import RedisServer
 from tests.sandbox import Sandbox, Settings
-from tests.system.submitting.bench import KEY, Bench, built
-from tests.system.submitting.desk import Desk, open_desk
+from tests.system.submitting.environment import SubmissionEnvironment, running_environment
+from tests.system.submitting.local_worker import KEY, LocalWorker, built
 
 
 @pytest.fixture(scope="package")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
     """One installation for all tests that leave it as they find it."""
     roomy = Settings(max_active=1000)
-    with open_desk(tmp_path_factory.mktemp("desk"), roomy, workers=2, MAX_ACTIVE="1000") as opened:
+    with running_environment(
+        tmp_path_factory.mktemp("running"), roomy, workers=2, MAX_ACTIVE="1000"
+    ) as opened:
         yield opened
 
 
 @pytest.fixture
-def bench(redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox) -> Iterator[Bench]:
+def local_worker(
+    redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
+) -> Iterator[LocalWorker]:
     wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url, BFL_API_KEY=KEY)
-    yield Bench(wired, sandbox)
+    yield LocalWorker(wired, sandbox)
     wired.redis.close()

@@ -4,56 +4,60 @@ import pytest
 
 from jobs.store.submission_queue import ALL_MODELS
 from receiver.checks import Context, bfl
-from tests.harness.floor import one_turn
-from tests.system.submitting.bench import Bench
-from tests.system.submitting.test_outages import asked, end_pauses, pauses
+from tests.harness.worker_environment import process_one
+from tests.system.submitting.local_worker import LocalWorker
+from tests.system.submitting.test_outages import asked, end_circuits, pauses
 
 REFUSALS = [401, 402, 403]
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_refusal_of_one_model_leaves_the_others_going(bench: Bench, status: int) -> None:
-    bench.post("a", "dear", asked(submit_status=status))
-    bench.post("b", "cheap", asked())
+def test_a_refusal_of_one_model_leaves_the_others_going(
+    local_worker: LocalWorker, status: int
+) -> None:
+    local_worker.post("a", "dear", asked(submit_status=status))
+    local_worker.post("b", "cheap", asked())
     for _ in range(2):
-        one_turn(bench.wired)
-    assert list(pauses(bench)) == ["dear"] and bench.job("a").submission.is_queued
-    assert bench.job("b").task_id
-    (result,) = bfl.check_submissions(Context(bench.wired.settings, bench.wired))
+        process_one(local_worker.wired)
+    assert list(pauses(local_worker)) == ["dear"] and local_worker.job("a").submission.is_queued
+    assert local_worker.job("b").task_id
+    (result,) = bfl.check_submissions(Context(local_worker.wired.settings, local_worker.wired))
     assert not result.ok and "paused" in result.why
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_job_that_alone_is_refused_lets_those_behind_it_go(bench: Bench, status: int) -> None:
-    bench.post("a", given=asked(submit_status=status))
-    bench.post("b", given=asked())
-    one_turn(bench.wired)
-    end_pauses(bench)
-    one_turn(bench.wired)
-    assert bench.job("a").submission.is_queued and bench.job("b").task_id
-    assert pauses(bench) == {}
+def test_a_job_that_alone_is_refused_lets_those_behind_it_go(
+    local_worker: LocalWorker, status: int
+) -> None:
+    local_worker.post("a", given=asked(submit_status=status))
+    local_worker.post("b", given=asked())
+    process_one(local_worker.wired)
+    end_circuits(local_worker)
+    process_one(local_worker.wired)
+    assert local_worker.job("a").submission.is_queued and local_worker.job("b").task_id
+    assert pauses(local_worker) == {}
 
 
 @pytest.mark.parametrize("status", REFUSALS)
 def test_a_refusal_of_the_account_pauses_everything_and_keeps_the_order(
-    bench: Bench, status: int
+    local_worker: LocalWorker, status: int
 ) -> None:
-    bench.box.settings.change({"submit_fault": status})
+    local_worker.box.settings.change({"submit_fault": status})
     for job_id in "ab":
-        bench.post(job_id, job_id, asked())
-    one_turn(bench.wired)
-    assert list(pauses(bench)) == [ALL_MODELS]
-    end_pauses(bench)
-    assert bench.next() == "a"
+        local_worker.post(job_id, job_id, asked())
+    process_one(local_worker.wired)
+    assert list(pauses(local_worker)) == [ALL_MODELS]
+    end_circuits(local_worker)
+    assert local_worker.next() == "a"
 
 
-def test_where_it_is_not_clear_the_next_probe_is_another(bench: Bench) -> None:
+def test_where_it_is_not_clear_the_next_probe_is_another(local_worker: LocalWorker) -> None:
     """A few credits are left: enough for a picture, and not for a video."""
-    bench.box.settings.change({"credits": 20.0})
-    bench.post("a", "video", asked(submit_status=402))
-    bench.post("b", "picture", asked())
-    one_turn(bench.wired)
-    assert list(pauses(bench)) == [ALL_MODELS]
-    end_pauses(bench)
-    one_turn(bench.wired)
-    assert bench.job("b").task_id and pauses(bench) == {}
+    local_worker.box.settings.change({"credits": 20.0})
+    local_worker.post("a", "video", asked(submit_status=402))
+    local_worker.post("b", "picture", asked())
+    process_one(local_worker.wired)
+    assert list(pauses(local_worker)) == [ALL_MODELS]
+    end_circuits(local_worker)
+    process_one(local_worker.wired)
+    assert local_worker.job("b").task_id and pauses(local_worker) == {}

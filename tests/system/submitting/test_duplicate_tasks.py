@@ -13,7 +13,7 @@ from jobs.job import Job
 from jobs.report import Failure, Moderation, Report, Taken
 from jobs.status import ReportKind, Source, Status
 from receiver.api.job_actions import replay_job
-from tests.system.submitting.bench import Bench
+from tests.system.submitting.local_worker import LocalWorker
 from worker.claim import Claim
 from worker.sweep import check_job
 
@@ -24,22 +24,22 @@ every_failure = pytest.mark.parametrize("bad", [ReportKind.FAILED, ReportKind.MO
 class Resubmission:
     """A job whose first submission (task a) got a 500, and that is being sent again (task b)."""
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench, self.wired = bench, bench.wired
-        self.timeouts = bench.wired.settings.timeouts
-        bench.post("job")
-        claim = bench.admit()
+    def __init__(self, local_worker: LocalWorker) -> None:
+        self.local_worker, self.wired = local_worker, local_worker.wired
+        self.timeouts = local_worker.wired.settings.timeouts
+        local_worker.post("job")
+        claim = local_worker.admit()
         claim.commit(
             lambda job, now: submission.back_off(
                 job, now, "500", self.timeouts, calls=True, counts=True
             )
         )
         self.due()
-        self.claim: Claim = bench.admit()
+        self.claim: Claim = local_worker.admit()
 
     @property
     def job(self) -> Job:
-        return self.bench.job("job")
+        return self.local_worker.job("job")
 
     def confirm(self, task_id: str) -> None:
         def step(job: Job | None, now: float) -> Job | None:
@@ -65,8 +65,8 @@ class Resubmission:
 
 
 @pytest.fixture
-def resubmission(bench: Bench) -> Resubmission:
-    return Resubmission(bench)
+def resubmission(local_worker: LocalWorker) -> Resubmission:
+    return Resubmission(local_worker)
 
 
 @every_failure
@@ -118,11 +118,11 @@ def test_the_failure_of_its_own_task_ends_the_job(
 
 @every_failure
 def test_the_failure_of_the_only_task_ends_a_job_that_waits_to_be_sent_again(
-    bench: Bench, bad: ReportKind
+    local_worker: LocalWorker, bad: ReportKind
 ) -> None:
-    bench.post("job")
-    timeouts = bench.wired.settings.timeouts
-    bench.admit().commit(
+    local_worker.post("job")
+    timeouts = local_worker.wired.settings.timeouts
+    local_worker.admit().commit(
         lambda job, now: submission.back_off(job, now, "500", timeouts, calls=True, counts=True)
     )
     report = Report(
@@ -132,9 +132,9 @@ def test_the_failure_of_the_only_task_ends_a_job_that_waits_to_be_sent_again(
         error=Failure("bfl_error", "no"),
         moderation=Moderation("content"),
     )
-    ended = ingest.apply_report(bench.wired.store, report, timeouts, "job")
+    ended = ingest.apply_report(local_worker.wired.store, report, timeouts, "job")
     assert ended.status.terminal and not ended.submission.unconfirmed
-    assert bench.next() is None
+    assert local_worker.next() is None
 
 
 def test_a_job_that_is_forgotten_leaves_none_of_its_names(resubmission: Resubmission) -> None:

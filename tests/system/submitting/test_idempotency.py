@@ -10,7 +10,7 @@ from jobs.job import Job
 from jobs.signing import idempotent_id
 from tests.harness.installation import DEFAULTS
 from tests.harness.parts import Parts
-from tests.system.submitting.desk import Desk
+from tests.system.submitting.environment import SubmissionEnvironment
 
 DAY_SECONDS = 86400.0
 AT_ONCE = 8
@@ -20,79 +20,79 @@ def fresh_key() -> str:
     return f"key-{uuid.uuid4()}"
 
 
-def age(desk: Desk, job_id: str, seconds: float) -> None:
+def age(env: SubmissionEnvironment, job_id: str, seconds: float) -> None:
     """The job was made so long ago."""
 
     def step(job: Job | None, now: float) -> Job | None:
         return job.with_details(now, {"created_at": now - seconds}) if job else None
 
-    with desk.scene.installation.redis.client() as redis:
+    with env.scene.installation.redis.client() as redis:
         Parts.over(redis).store.update(job_id, step)
 
 
-def test_the_same_order_again_is_answered_with_the_first_job(desk: Desk) -> None:
-    key, body = fresh_key(), desk.request_body()
-    first, again = (desk.post(body, key=key) for _ in range(2))
+def test_the_same_order_again_is_answered_with_the_first_job(env: SubmissionEnvironment) -> None:
+    key, body = fresh_key(), env.request_body()
+    first, again = (env.post(body, key=key) for _ in range(2))
     assert (first.status_code, again.status_code) == (202, 202)
     assert first.json()["id"] == again.json()["id"]
-    desk.stored(first.json() | {"body": body})
-    late = desk.post(body, key=key)
+    env.stored(first.json() | {"body": body})
+    late = env.post(body, key=key)
     assert late.status_code == 202 and late.json()["id"] == first.json()["id"]
-    assert len(desk.requests({"body": body})) == 1
+    assert len(env.requests({"body": body})) == 1
 
 
-def test_another_order_under_the_same_key_is_refused(desk: Desk) -> None:
-    key, body, other = fresh_key(), desk.request_body(), desk.request_body()
-    first = desk.post(body, key=key)
-    refused = desk.post(other, key=key)
+def test_another_order_under_the_same_key_is_refused(env: SubmissionEnvironment) -> None:
+    key, body, other = fresh_key(), env.request_body(), env.request_body()
+    first = env.post(body, key=key)
+    refused = env.post(other, key=key)
     assert refused.status_code == 422
     assert "Idempotency-Key" in refused.json()["detail"]
-    desk.stored(first.json() | {"body": body})
-    assert desk.requests({"body": other}) == []
+    env.stored(first.json() | {"body": body})
+    assert env.requests({"body": other}) == []
 
 
-def test_equal_orders_at_the_same_moment_make_one_job(desk: Desk) -> None:
-    key, body = fresh_key(), desk.request_body()
+def test_equal_orders_at_the_same_moment_make_one_job(env: SubmissionEnvironment) -> None:
+    key, body = fresh_key(), env.request_body()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(lambda _: desk.post(body, key=key), range(AT_ONCE)))
+        answers = list(pool.map(lambda _: env.post(body, key=key), range(AT_ONCE)))
     assert {answer.status_code for answer in answers} == {202}
     (job_id,) = {answer.json()["id"] for answer in answers}
-    desk.stored({"id": job_id, "body": body})
-    assert len(desk.requests({"body": body})) == 1
+    env.stored({"id": job_id, "body": body})
+    assert len(env.requests({"body": body})) == 1
 
 
-def test_the_key_of_another_holder_is_another_key(desk: Desk) -> None:
-    key, body = fresh_key(), desk.request_body()
-    first = desk.post(body, key=key, scope="submit").json()
-    second = desk.post(body, key=key, scope="admin").json()
+def test_the_key_of_another_holder_is_another_key(env: SubmissionEnvironment) -> None:
+    key, body = fresh_key(), env.request_body()
+    first = env.post(body, key=key, scope="submit").json()
+    second = env.post(body, key=key, scope="admin").json()
     assert first["id"] != second["id"]
     for job in (first, second):
-        assert desk.ended(job)["status"] == "stored"
+        assert env.ended(job)["status"] == "stored"
 
 
-def test_without_a_key_each_order_is_a_job(desk: Desk) -> None:
-    body = desk.request_body()
-    first, second = (desk.post(body).json() for _ in range(2))
+def test_without_a_key_each_order_is_a_job(env: SubmissionEnvironment) -> None:
+    body = env.request_body()
+    first, second = (env.post(body).json() for _ in range(2))
     assert first["id"] != second["id"]
     for job in (first, second):
-        assert desk.ended(job)["status"] == "stored"
+        assert env.ended(job)["status"] == "stored"
 
 
-def test_a_key_is_free_again_after_a_day(desk: Desk) -> None:
-    key, body, other = fresh_key(), desk.request_body(), desk.request_body()
-    first = desk.post(body, key=key).json()
-    desk.stored(first | {"body": body})
-    age(desk, first["id"], DAY_SECONDS - 60)
-    assert desk.post(other, key=key).status_code == 422
-    age(desk, first["id"], DAY_SECONDS + 1)
-    second = desk.post(other, key=key)
+def test_a_key_is_free_again_after_a_day(env: SubmissionEnvironment) -> None:
+    key, body, other = fresh_key(), env.request_body(), env.request_body()
+    first = env.post(body, key=key).json()
+    env.stored(first | {"body": body})
+    age(env, first["id"], DAY_SECONDS - 60)
+    assert env.post(other, key=key).status_code == 422
+    age(env, first["id"], DAY_SECONDS + 1)
+    second = env.post(other, key=key)
     assert second.status_code == 202 and second.json()["id"] != first["id"]
-    assert desk.post(other, key=key).json()["id"] == second.json()["id"]
-    desk.stored(second.json() | {"body": other})
+    assert env.post(other, key=key).json()["id"] == second.json()["id"]
+    env.stored(second.json() | {"body": other})
 
 
-def test_the_same_input_for_another_model_is_another_order(desk: Desk) -> None:
-    caller, given = desk.scene.installation.client("submit"), desk.request_body()["input"]
+def test_the_same_input_for_another_model_is_another_order(env: SubmissionEnvironment) -> None:
+    caller, given = env.scene.installation.client("submit"), env.request_body()["input"]
     headers = {"Idempotency-Key": fresh_key()}
     first, again, other = (
         caller.request("POST", f"/v1/{model}", json=given, headers=headers)
@@ -100,12 +100,14 @@ def test_the_same_input_for_another_model_is_another_order(desk: Desk) -> None:
     )
     assert (first.status_code, again.status_code, other.status_code) == (200, 200, 422)
     assert first.json()["id"] == again.json()["id"]
-    desk.stored({"id": first.json()["id"], "body": {"input": given}})
+    env.stored({"id": first.json()["id"], "body": {"input": given}})
 
 
-def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(desk: Desk) -> None:
-    installation, key, body = desk.scene.installation, fresh_key(), desk.request_body()
-    first = desk.post(body, key=key).json()
+def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(
+    env: SubmissionEnvironment,
+) -> None:
+    installation, key, body = env.scene.installation, fresh_key(), env.request_body()
+    first = env.post(body, key=key).json()
     (rotated,) = installation.start("web", SECRET_KEY=f"new-one,{DEFAULTS['SECRET_KEY']}")
     try:
         installation.wait_until_ready()
@@ -116,7 +118,7 @@ def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(desk: Desk) ->
         rotated.stop()
         del installation.ports[1:]
     assert again.json()["id"] == first["id"]
-    desk.stored(first | {"body": body})
+    env.stored(first | {"body": body})
 
 
 def test_nobody_foretells_the_id_without_the_signing_key() -> None:

@@ -9,14 +9,14 @@ import pytest
 from jobs import services
 from jobs.store import commit
 from tests.harness.patience import wait_for
-from tests.system.submitting.desk import Desk, stopped_desk
+from tests.system.submitting.environment import SubmissionEnvironment, stopped_environment
 
 LONGER_THAN_THE_WEB_WAITS = services.WEB_TIMEOUT_SECONDS + 0.3
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with stopped_desk(tmp_path) as opened:
+def env(tmp_path: Path) -> Iterator[SubmissionEnvironment]:
+    with stopped_environment(tmp_path) as opened:
         opened.scene.installation.start("web")
         opened.scene.installation.wait_until_ready()
         yield opened
@@ -27,10 +27,12 @@ def test_redis_is_given_less_time_for_a_new_job_than_its_caller_waits() -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/jobs", "/v1/flux-2-pro"])
-def test_what_was_answered_with_503_is_not_submitted_later(desk: Desk, path: str) -> None:
-    redis, caller = desk.scene.installation.redis, desk.scene.installation.client("submit")
-    body = desk.request_body()
-    desk.post(desk.request_body())  # the web process has its connection and knows the time
+def test_what_was_answered_with_503_is_not_submitted_later(
+    env: SubmissionEnvironment, path: str
+) -> None:
+    redis, caller = env.scene.installation.redis, env.scene.installation.client("submit")
+    body = env.request_body()
+    env.post(env.request_body())  # the web process has its connection and knows the time
     redis.pause()
     began = time.monotonic()
     try:
@@ -40,17 +42,17 @@ def test_what_was_answered_with_503_is_not_submitted_later(desk: Desk, path: str
     finally:
         redis.resume()
     assert answer.status_code == 503
-    wait_for("Redis", lambda: desk.client.get("/api/jobs").status_code == 200)
-    assert len(desk.client.jobs()) == 1
+    wait_for("Redis", lambda: env.client.get("/api/jobs").status_code == 200)
+    assert len(env.client.jobs()) == 1
 
 
-def test_the_same_key_after_a_503_makes_one_job(desk: Desk) -> None:
-    redis, body = desk.scene.installation.redis, desk.request_body()
-    desk.post(desk.request_body())
+def test_the_same_key_after_a_503_makes_one_job(env: SubmissionEnvironment) -> None:
+    redis, body = env.scene.installation.redis, env.request_body()
+    env.post(env.request_body())
     redis.pause()
     try:
-        assert desk.post(body, key="again").status_code == 503
+        assert env.post(body, key="again").status_code == 503
     finally:
         redis.resume()
-    wait_for("it is taken", lambda: desk.post(body, key="again").status_code == 202)
-    assert len(desk.client.jobs()) == 2
+    wait_for("it is taken", lambda: env.post(body, key="again").status_code == 202)
+    assert len(env.client.jobs()) == 2

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.submitting.desk import Desk, events
+from tests.system.submitting.environment import SubmissionEnvironment, events
 
 PICTURE_BYTES = 15_000_000  # 20 MB as base64
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
@@ -19,21 +19,21 @@ def ordered(raw: bytes) -> list[Any]:
     return [pair for pair in found if pair[0] not in WEBHOOK_FIELDS]
 
 
-def arrived(desk: Desk, body: bytes, marker: bytes) -> bytes:
+def arrived(env: SubmissionEnvironment, body: bytes, marker: bytes) -> bytes:
     """Hand in a body, and what BFL got once the job has ended."""
-    answer = desk.post(body)
+    answer = env.post(body)
     assert answer.status_code == 202, answer.text
-    desk.ended(answer.json())
-    (seen,) = [request for request in desk.requests() if marker in request.body]
+    env.ended(answer.json())
+    (seen,) = [request for request in env.requests() if marker in request.body]
     return seen.body
 
 
-def test_a_job_is_queued_then_submitted_then_stored(desk: Desk) -> None:
-    job = desk.posted(seconds=0.5)
+def test_a_job_is_queued_then_submitted_then_stored(env: SubmissionEnvironment) -> None:
+    job = env.posted(seconds=0.5)
     assert (job["status"], job["task_id"], job["model"]) == ("queued", None, "flux-2-pro")
-    submitted = desk.submitted(job)
-    assert submitted["task_id"] == desk.task(job).id != job["id"]
-    stored = desk.stored(job)
+    submitted = env.submitted(job)
+    assert submitted["task_id"] == env.task(job).id != job["id"]
+    stored = env.stored(job)
     assert events(stored) == [
         "submission.queued",
         "submission.sent",
@@ -44,82 +44,82 @@ def test_a_job_is_queued_then_submitted_then_stored(desk: Desk) -> None:
     assert stored["source"] == "callback" and stored["cost"] == 3.0
 
 
-def test_the_answer_says_where_the_job_is(desk: Desk) -> None:
-    answer = desk.post(desk.request_body())
+def test_the_answer_says_where_the_job_is(env: SubmissionEnvironment) -> None:
+    answer = env.post(env.request_body())
     assert answer.status_code == 202
     assert answer.headers["Location"] == f"/api/jobs/{answer.json()['id']}"
 
 
-def test_both_ids_find_the_job(desk: Desk) -> None:
-    job = desk.posted()
-    desk.stored(job)
-    assert desk.client.job(desk.task(job).id)["id"] == job["id"]
+def test_both_ids_find_the_job(env: SubmissionEnvironment) -> None:
+    job = env.posted()
+    env.stored(job)
+    assert env.client.job(env.task(job).id)["id"] == job["id"]
 
 
-def test_metadata_and_the_model_path_are_kept(desk: Desk) -> None:
-    body = desk.request_body("flux-tools/vto-v2") | {"metadata": {"customer": "é", "n": [1, 2.0]}}
-    answer = desk.post(body)
-    job = desk.stored(answer.json() | {"body": body})
+def test_metadata_and_the_model_path_are_kept(env: SubmissionEnvironment) -> None:
+    body = env.request_body("flux-tools/vto-v2") | {"metadata": {"customer": "é", "n": [1, 2.0]}}
+    answer = env.post(body)
+    job = env.stored(answer.json() | {"body": body})
     assert job["metadata"] == {"customer": "é", "n": [1, 2.0]}
-    assert desk.task({"body": body}).model == "flux-tools/vto-v2"
+    assert env.task({"body": body}).model == "flux-tools/vto-v2"
 
 
-def test_the_input_reaches_bfl_as_it_was_meant(desk: Desk) -> None:
+def test_the_input_reaches_bfl_as_it_was_meant(env: SubmissionEnvironment) -> None:
     text = (
         '{"z": 1, "a": 1.0, "big": 123456789012345678901234567890, "small": 1e-07, "minus": -0.0,'
         ' "prompt": "untouched \\u00e9 \\ud83d\\ude00 \\u2028 \\" \\\\ \\u0000", "none": null,'
         ' "": "empty name", "unknown_field": [[], {}, {"y": {"x": [true, false, 0, 0.0]}}],'
         ' "sandbox": {"seconds": 0.02}, "b": "2"}'
     )
-    raw = arrived(desk, f'{{"model": "flux-2-pro", "input": {text}}}'.encode(), b"untouched")
+    raw = arrived(env, f'{{"model": "flux-2-pro", "input": {text}}}'.encode(), b"untouched")
     assert repr(ordered(raw)) == repr(ordered(text.encode()))
 
 
-def test_a_large_picture_reaches_bfl_byte_for_byte(desk: Desk) -> None:
+def test_a_large_picture_reaches_bfl_byte_for_byte(env: SubmissionEnvironment) -> None:
     picture = base64.b64encode(os.urandom(PICTURE_BYTES)).decode()
-    body = desk.request_body() | {"metadata": {"n": 1}}
+    body = env.request_body() | {"metadata": {"n": 1}}
     body["input"]["input_image"] = picture
-    answer = desk.post(body)
-    job = desk.stored(answer.json() | {"body": body})
-    assert desk.tasks({"body": body})[0].input["input_image"] == picture
+    answer = env.post(body)
+    job = env.stored(answer.json() | {"body": body})
+    assert env.tasks({"body": body})[0].input["input_image"] == picture
     assert job["metadata"] == {"n": 1} and picture[:100] not in json.dumps(job)
 
 
 @pytest.mark.parametrize("own", ["https://attacker.example/hook", "", None, 5])
 @pytest.mark.parametrize("name", WEBHOOK_FIELDS)
 def test_a_webhook_of_the_callers_is_refused_and_notify_url_is_named(
-    desk: Desk, name: str, own: Any
+    env: SubmissionEnvironment, name: str, own: Any
 ) -> None:
-    body = desk.request_body()
+    body = env.request_body()
     body["input"] |= {name: own}
-    answer = desk.post(body)
+    answer = env.post(body)
     assert answer.status_code == 422
     (error,) = answer.json()["errors"]
     assert error["field"] == f"input.{name}" and "notify_url" in error["message"]
-    assert not desk.requests({"body": body})
+    assert not env.requests({"body": body})
 
 
-def test_each_job_has_a_token_and_a_secret_of_its_own(desk: Desk) -> None:
-    jobs = [desk.posted() for _ in range(2)]
-    one, two = (desk.task(job) for job in jobs)
+def test_each_job_has_a_token_and_a_secret_of_its_own(env: SubmissionEnvironment) -> None:
+    jobs = [env.posted() for _ in range(2)]
+    one, two = (env.task(job) for job in jobs)
     assert one.webhook_url != two.webhook_url and one.webhook_secret != two.webhook_secret
     assert len(one.webhook_secret or "") >= 32
     for job in jobs:
-        desk.stored(job)
+        env.stored(job)
 
 
-def test_what_was_submitted_is_not_kept_once_bfl_has_it(desk: Desk) -> None:
-    desk.stored(desk.posted())
-    assert desk.inputs() == 0
+def test_what_was_submitted_is_not_kept_once_bfl_has_it(env: SubmissionEnvironment) -> None:
+    env.stored(env.posted())
+    assert env.inputs() == 0
 
 
-def test_a_job_whose_model_lives_in_one_region_is_stored(desk: Desk) -> None:
-    desk.stored(desk.posted("flux-pro-1.1-ultra-finetuned"))
+def test_a_job_whose_model_lives_in_one_region_is_stored(env: SubmissionEnvironment) -> None:
+    env.stored(env.posted("flux-pro-1.1-ultra-finetuned"))
 
 
-def test_the_id_of_its_task_finds_a_job_under_way(desk: Desk) -> None:
-    job = desk.posted(callback="never", polling_url=False)
-    task_id = desk.submitted(job)["task_id"]
-    assert desk.client.job(task_id)["id"] == job["id"]
-    desk.box.call_back(task_id)
-    desk.stored(job)
+def test_the_id_of_its_task_finds_a_job_under_way(env: SubmissionEnvironment) -> None:
+    job = env.posted(callback="never", polling_url=False)
+    task_id = env.submitted(job)["task_id"]
+    assert env.client.job(task_id)["id"] == job["id"]
+    env.box.call_back(task_id)
+    env.stored(job)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness.patience import wait_for
 from tests.sandbox import Settings, Task
-from tests.system.submitting.desk import Desk, open_desk
+from tests.system.submitting.environment import SubmissionEnvironment, running_environment
 
 JOBS, AT_ONCE = 200, 8
 TOTAL_MAX, NARROW_MAX = 24, 6  # what both sides hold by default
@@ -26,77 +26,86 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def three_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
     usual = Settings(generation_seconds=GENERATION_SECONDS)
-    with open_desk(
+    with running_environment(
         tmp_path_factory.mktemp("hall"), usual, workers=WORKERS, WORKER_CONCURRENCY="1"
-    ) as desk:
-        yield desk
+    ) as env:
+        yield env
 
 
-def flood(desk: Desk, *models: str) -> list[dict[str, Any]]:
+def flood(env: SubmissionEnvironment, *models: str) -> list[dict[str, Any]]:
     """All of them handed in at once, the first model first."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda model: desk.posted(model, seconds=None), models))
+        return list(pool.map(lambda model: env.posted(model, seconds=None), models))
 
 
-def made(desk: Desk, jobs: list[dict[str, Any]]) -> list[Task]:
+def made(env: SubmissionEnvironment, jobs: list[dict[str, Any]]) -> list[Task]:
     """The tasks of these jobs in the order of BFL's taking them: one each."""
     prompts = {job["body"]["input"]["prompt"] for job in jobs}
-    tasks = [task for task in desk.box.tasks() if task.input["prompt"] in prompts]
+    tasks = [task for task in env.box.tasks() if task.input["prompt"] in prompts]
     assert len(tasks) == len(jobs)
     return sorted(tasks, key=lambda task: task.created_at)
 
 
-def displacement(desk: Desk, jobs: list[dict[str, Any]]) -> int:
+def displacement(env: SubmissionEnvironment, jobs: list[dict[str, Any]]) -> int:
     """By how many places anybody's turn differs from the order of handing in."""
-    known = sorted((desk.client.job(job["id"])["created_at"], n) for n, job in enumerate(jobs))
+    known = sorted((env.client.job(job["id"])["created_at"], n) for n, job in enumerate(jobs))
     queue = [jobs[n]["body"]["input"]["prompt"] for _, n in known]
-    served = [task.input["prompt"] for task in made(desk, jobs)]
+    served = [task.input["prompt"] for task in made(env, jobs)]
     return max(abs(queue.index(prompt) - n) for n, prompt in enumerate(served))
 
 
-def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(hall: Desk) -> None:
-    jobs = flood(hall, *[NARROW] * 40, *[WIDE] * (JOBS - 40))
-    settled = hall.scene.settled(90)
+def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(
+    three_workers: SubmissionEnvironment,
+) -> None:
+    jobs = flood(three_workers, *[NARROW] * 40, *[WIDE] * (JOBS - 40))
+    settled = three_workers.scene.settled(90)
     assert {job.status for job in settled} == {"stored"} and len(settled) == JOBS
-    peak = hall.box.peak
+    peak = three_workers.box.peak
     assert peak.peak <= TOTAL_MAX and peak.peak_by_model[NARROW] <= NARROW_MAX
     assert peak.peak == TOTAL_MAX, "no slot stays empty while somebody waits"
     assert peak.refused <= 3
-    assert len(hall.requests()) == JOBS + peak.refused
+    assert len(three_workers.requests()) == JOBS + peak.refused
     wide, narrow = jobs[40:], jobs[:40]
     for kind in (wide, narrow):
-        assert displacement(hall, kind) <= OVERTAKING_MAX
-    first_wide = made(hall, wide)[0].created_at
-    assert first_wide < made(hall, narrow)[NARROW_MAX + 6].created_at, "others are not held up"
-    assert hall.left_in_line() == [] and hall.inputs() == 0
+        assert displacement(three_workers, kind) <= OVERTAKING_MAX
+    first_wide = made(three_workers, wide)[0].created_at
+    assert first_wide < made(three_workers, narrow)[NARROW_MAX + 6].created_at, (
+        "others are not held up"
+    )
+    assert three_workers.queue_keys() == [] and three_workers.inputs() == 0
 
 
-def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(hall: Desk) -> None:
+def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(
+    three_workers: SubmissionEnvironment,
+) -> None:
     """Two workers wait for BFL's answer to tasks that it has made; all three are killed."""
-    before = len(hall.requests())
-    hung = [hall.posted(submit_hang=HANG_SECONDS, seconds=0.5) for _ in range(SENDERS)]
-    jobs = flood(hall, *[WIDE] * 60)
-    wait_for("the workers hang", lambda: all(hall.tasks(job) for job in hung))
-    youngest = max(task.created_at for job in hung for task in hall.tasks(job))
-    for worker in hall.scene.installation.worker:
+    before = len(three_workers.requests())
+    hung = [three_workers.posted(submit_hang=HANG_SECONDS, seconds=0.5) for _ in range(SENDERS)]
+    jobs = flood(three_workers, *[WIDE] * 60)
+    wait_for("the workers hang", lambda: all(three_workers.tasks(job) for job in hung))
+    youngest = max(task.created_at for job in hung for task in three_workers.tasks(job))
+    for worker in three_workers.scene.installation.worker:
         worker.kill_all()
     assert time.time() < youngest + HANG_SECONDS, "else BFL had answered"
-    hall.scene.installation.start("worker", n=WORKERS)
-    settled = hall.scene.settled(90)
+    three_workers.scene.installation.start("worker", n=WORKERS)
+    settled = three_workers.scene.settled(90)
     assert {job.status for job in settled} == {"stored"}
-    assert [len(hall.requests(job)) for job in hung] == [1] * SENDERS
-    assert len(hall.requests()) - before == len(jobs) + len(hung) + hall.box.peak.refused
-    assert hall.box.peak.peak <= TOTAL_MAX
-    assert hall.left_in_line() == [] and hall.inputs() == 0
+    assert [len(three_workers.requests(job)) for job in hung] == [1] * SENDERS
+    assert (
+        len(three_workers.requests()) - before
+        == len(jobs) + len(hung) + three_workers.box.peak.refused
+    )
+    assert three_workers.box.peak.peak <= TOTAL_MAX
+    assert three_workers.queue_keys() == [] and three_workers.inputs() == 0
 
 
 def test_a_rescue_does_not_wait_behind_submissions_that_hang(tmp_path: Path) -> None:
-    with open_desk(tmp_path, workers=2, WORKER_CONCURRENCY="1") as desk:
-        urgent = desk.posted(seconds=2.0)
-        desk.submitted(urgent)
-        hung = [desk.posted("flux-dev", submit_hang=12.0, seconds=0.5) for _ in range(2)]
-        wait_for("a worker hangs", lambda: desk.tasks(hung[0]))
-        desk.stored(urgent, 9)
-        assert desk.tasks(hung[1]) == [], "it waits for the first, as two workers must not"
+    with running_environment(tmp_path, workers=2, WORKER_CONCURRENCY="1") as env:
+        urgent = env.posted(seconds=2.0)
+        env.submitted(urgent)
+        hung = [env.posted("flux-dev", submit_hang=12.0, seconds=0.5) for _ in range(2)]
+        wait_for("a worker hangs", lambda: env.tasks(hung[0]))
+        env.stored(urgent, 9)
+        assert env.tasks(hung[1]) == [], "it waits for the first, as two workers must not"

@@ -10,7 +10,7 @@ from jobs.timeline import EventCode
 from tests.harness.invariants import all_jobs
 from tests.harness.patience import wait_for
 from tests.sandbox import Settings
-from tests.system.submitting.desk import Desk, events, stopped_desk
+from tests.system.submitting.environment import SubmissionEnvironment, events, stopped_environment
 
 ROUNDS = 8
 JOBS_IN_A_ROUND = 10
@@ -20,8 +20,8 @@ LATER_IN_EACH_ROUND_SECONDS = 0.025
 pytestmark = pytest.mark.slow
 
 
-def marked_as_sent(desk: Desk) -> list[str]:
-    with desk.scene.installation.redis.client() as redis:
+def marked_as_sent(env: SubmissionEnvironment) -> list[str]:
+    with env.scene.installation.redis.client() as redis:
         return [
             job.id
             for job in all_jobs(redis)
@@ -29,27 +29,27 @@ def marked_as_sent(desk: Desk) -> list[str]:
         ]
 
 
-def submits_more(desk: Desk, seen: int) -> bool:
-    return len(desk.requests()) > seen
+def submits_more(env: SubmissionEnvironment, seen: int) -> bool:
+    return len(env.requests()) > seen
 
 
 def test_a_stop_at_any_moment_leaves_each_submission_queued_or_confirmed(tmp_path: Path) -> None:
     roomy = Settings(max_active=1000)
-    with stopped_desk(tmp_path, roomy, MAX_ACTIVE="1000") as desk:
-        installation, jobs = desk.scene.installation, []
+    with stopped_environment(tmp_path, roomy, MAX_ACTIVE="1000") as env:
+        installation, jobs = env.scene.installation, []
         installation.start("web", "sweep")
         installation.wait_until_ready()
         for n in range(ROUNDS):
-            jobs += [desk.posted(submit_hang=ANSWER_SECONDS) for _ in range(JOBS_IN_A_ROUND)]
-            seen = len(desk.requests())
+            jobs += [env.posted(submit_hang=ANSWER_SECONDS) for _ in range(JOBS_IN_A_ROUND)]
+            seen = len(env.requests())
             (worker,) = installation.start("worker")
-            wait_for("it submits", partial(submits_more, desk, seen))
+            wait_for("it submits", partial(submits_more, env, seen))
             time.sleep(n * LATER_IN_EACH_ROUND_SECONDS)
             worker.terminate()
             assert worker.wait(30) == 0
-            assert marked_as_sent(desk) == []
+            assert marked_as_sent(env) == []
         installation.start("worker")
         for job in jobs:
-            stored = desk.stored(job)
-            assert len(desk.requests(job)) == 1
+            stored = env.stored(job)
+            assert len(env.requests(job)) == 1
             assert EventCode.SUBMISSION_UNCONFIRMED not in events(stored)

@@ -10,7 +10,7 @@ import requests
 from tests.harness.client import Client
 from tests.harness.installation import DEFAULTS
 from tests.sandbox import Task
-from tests.system.submitting.desk import Desk
+from tests.system.submitting.environment import SubmissionEnvironment
 
 OLD_KEY = str(DEFAULTS["SECRET_KEY"])
 NEW_KEY = "rotated-signing-key-canary-93e0"
@@ -19,24 +19,24 @@ NEW_KEY = "rotated-signing-key-canary-93e0"
 class Pair:
     """Two jobs that are at BFL; what was leaked is tried on the other."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.jobs = [desk.posted(callback="never") for _ in range(2)]
+    def __init__(self, env: SubmissionEnvironment) -> None:
+        self.env = env
+        self.jobs = [env.posted(callback="never") for _ in range(2)]
         for job in self.jobs:
-            desk.submitted(job)
-        self.a, self.b = (desk.task(job) for job in self.jobs)
+            env.submitted(job)
+        self.a, self.b = (env.task(job) for job in self.jobs)
 
     def state(self, n: int) -> str:
-        return str(self.desk.client.job(self.jobs[n]["id"])["status"])
+        return str(self.env.client.job(self.jobs[n]["id"])["status"])
 
 
 @pytest.fixture
-def pair(desk: Desk) -> Iterator[Pair]:
-    found = Pair(desk)
+def pair(env: SubmissionEnvironment) -> Iterator[Pair]:
+    found = Pair(env)
     yield found
     for task, job in zip((found.a, found.b), found.jobs, strict=True):
-        desk.box.call_back(task.id)
-        desk.ended(job)
+        env.box.call_back(task.id)
+        env.ended(job)
 
 
 def called(url: str | None, secret: str | None, task: Task, auth: str = "secret") -> Any:
@@ -68,14 +68,14 @@ def test_the_general_address_makes_no_second_job_of_a_task_that_fluxkeep_submitt
     pair: Pair, auth: str
 ) -> None:
     shared = str(DEFAULTS["WEBHOOK_SECRET"])
-    assert called(pair.desk.scene.webhook_url, shared, pair.a, auth).status_code == 401
-    assert pair.desk.client.job(pair.a.id)["id"] == pair.jobs[0]["id"]
-    assert pair.a.id not in [job["id"] for job in pair.desk.client.jobs(limit=20)]
+    assert called(pair.env.scene.webhook_url, shared, pair.a, auth).status_code == 401
+    assert pair.env.client.job(pair.a.id)["id"] == pair.jobs[0]["id"]
+    assert pair.a.id not in [job["id"] for job in pair.env.client.jobs(limit=20)]
     assert pair.state(0) == "submitted"
 
 
 def test_the_secret_of_a_job_opens_no_other_door(pair: Pair) -> None:
-    shared = pair.desk.scene.webhook_url
+    shared = pair.env.scene.webhook_url
     assert called(shared, pair.a.webhook_secret, pair.a).status_code == 401
     assert pair.state(0) == "submitted"
 
@@ -106,7 +106,7 @@ def test_a_forged_token_is_refused_like_everything_that_proves_nothing(
 ) -> None:
     assert pair.a.webhook_url
     answer = called(forged(pair.a.webhook_url)[name], pair.a.webhook_secret, pair.a)
-    plain = called(pair.desk.scene.webhook_url, "wrong", pair.a)
+    plain = called(pair.env.scene.webhook_url, "wrong", pair.a)
     wrong = called(pair.a.webhook_url, "wrong", pair.a)
     assert (answer.status_code, answer.content) == (401, plain.content)
     assert (wrong.status_code, wrong.content) == (401, plain.content)
@@ -114,26 +114,26 @@ def test_a_forged_token_is_refused_like_everything_that_proves_nothing(
 
 
 def test_the_token_and_the_secret_are_told_nobody(pair: Pair) -> None:
-    desk = pair.desk
-    shown = json.dumps([desk.client.job(job["id"]) for job in pair.jobs])
-    said = shown + desk.scene.installation.logs()
+    env = pair.env
+    shown = json.dumps([env.client.job(job["id"]) for job in pair.jobs])
+    said = shown + env.scene.installation.logs()
     for task in (pair.a, pair.b):
         token = (task.webhook_url or "").rpartition("/")[2]
         assert token not in said and str(task.webhook_secret) not in said
 
 
-def test_a_callback_that_came_before_the_answer_of_bfl_counts(desk: Desk) -> None:
-    job = desk.posted(submit_hang=1.5)
-    stored = desk.stored(job)
-    assert stored["task_id"] == desk.task(job).id
-    assert len(desk.requests(job)) == 1
+def test_a_callback_that_came_before_the_answer_of_bfl_counts(env: SubmissionEnvironment) -> None:
+    job = env.posted(submit_hang=1.5)
+    stored = env.stored(job)
+    assert stored["task_id"] == env.task(job).id
+    assert len(env.requests(job)) == 1
 
 
 class Doors:
     """The same installation with the new key beside the old one, and with the new one alone."""
 
-    def __init__(self, desk: Desk) -> None:
-        installation = desk.scene.installation
+    def __init__(self, env: SubmissionEnvironment) -> None:
+        installation = env.scene.installation
         installation.start("web", SECRET_KEY=f"{NEW_KEY},{OLD_KEY}")
         installation.start("web", SECRET_KEY=NEW_KEY)
         installation.start("web", CALLBACK_ACCELERATOR="off")
@@ -146,9 +146,9 @@ class Doors:
 
 
 @pytest.fixture(scope="module")
-def doors(desk: Desk) -> Iterator[Doors]:
-    installation = desk.scene.installation
-    yield Doors(desk)
+def doors(env: SubmissionEnvironment) -> Iterator[Doors]:
+    installation = env.scene.installation
+    yield Doors(env)
     for process in installation.web[1:]:
         process.stop()
     del installation.ports[1:]

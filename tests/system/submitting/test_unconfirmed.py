@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox import Settings
-from tests.system.submitting.desk import Desk, events, open_desk
+from tests.system.submitting.environment import SubmissionEnvironment, events, running_environment
 
 GRACE_SECONDS, GIVE_UP_SECONDS = 1.5, 7.0
 LIE: dict[str, Any] = {"submit_lie": 500}
@@ -41,28 +41,30 @@ pytestmark = pytest.mark.slow
 class Cases:
     """One job a case."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, env: SubmissionEnvironment) -> None:
+        self.env = env
         # Each with a model of its own: an outage of one holds up the others of its model.
         models = [f"flux-{n}" for n in range(len(CASES))]
         self.jobs = {
-            case: desk.posted(model, **switches)
+            case: env.posted(model, **switches)
             for model, (case, switches) in zip(models, CASES.items(), strict=True)
         }
 
     def ended(self, case: str) -> dict[str, Any]:
-        return self.desk.ended(self.jobs[case], 45)
+        return self.env.ended(self.jobs[case], 45)
 
     def submissions(self, case: str) -> int:
-        return len(self.desk.requests(self.jobs[case]))
+        return len(self.env.requests(self.jobs[case]))
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
     timeouts = {"CALLBACK_GRACE": str(GRACE_SECONDS), "GIVE_UP_AFTER": str(GIVE_UP_SECONDS)}
     roomy = Settings(max_active=1000)
-    with open_desk(tmp_path_factory.mktemp("unconfirmed"), roomy, workers=3, **timeouts) as desk:
-        yield Cases(desk)
+    with running_environment(
+        tmp_path_factory.mktemp("unconfirmed"), roomy, workers=3, **timeouts
+    ) as env:
+        yield Cases(env)
 
 
 @pytest.mark.parametrize("case", ["one error", "bad gateway"])
@@ -89,7 +91,7 @@ def test_the_callback_of_an_unconfirmed_task_settles_it(
     job = cases.ended(case)
     assert job["status"] == status and cases.submissions(case) == 1
     assert "submission.unconfirmed" in events(job)
-    assert job["task_id"] == cases.desk.task(cases.jobs[case]).id
+    assert job["task_id"] == cases.env.task(cases.jobs[case]).id
 
 
 def test_what_was_sent_into_silence_is_never_sent_again_by_itself(cases: Cases) -> None:
@@ -119,5 +121,5 @@ def test_a_job_submitted_twice_is_stored_once(cases: Cases) -> None:
 def test_in_the_end_nothing_is_left_in_line(cases: Cases) -> None:
     for case in CASES:
         cases.ended(case)
-    cases.desk.scene.settled(30)
-    assert cases.desk.left_in_line() == []
+    cases.env.scene.settled(30)
+    assert cases.env.queue_keys() == []

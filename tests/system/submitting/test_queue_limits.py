@@ -15,15 +15,15 @@ from jobs.store.commit import LARGE_INPUT_BYTES
 from jobs.store.job_store import JobStore
 from jobs.store.keys import INPUT_PREFIX, INPUT_SIZES
 from receiver import problem_details
-from tests.system.submitting.bench import Bench
+from tests.system.submitting.local_worker import LocalWorker
 
 
 class Small:
     """A line with little room, over the same Redis."""
 
-    def __init__(self, bench: Bench, room: QueueCapacity) -> None:
-        wired = bench.wired
-        self.bench = bench
+    def __init__(self, local_worker: LocalWorker, room: QueueCapacity) -> None:
+        wired = local_worker.wired
+        self.local_worker = local_worker
         clock = wired.store._clock  # noqa: SLF001 - the very one
         limits, batching = wired.settings.max_active, Batching(wired.redis)
         self.store = JobStore(batching, wired.rq_queue, clock, limits, room)
@@ -37,57 +37,59 @@ class Small:
         return self.store.update(job_id, begin, new=True, submission=given).after
 
 
-def refused_by_bfl(bench: Bench, job_id: str, status: int | None) -> None:
+def refused_by_bfl(local_worker: LocalWorker, job_id: str, status: int | None) -> None:
     def step(job: Job | None, now: float) -> Job | None:
         return job and submission.refuse(job, now, Failure("a", "b", status))
 
-    bench.wired.store.update(job_id, step)
+    local_worker.wired.store.update(job_id, step)
 
 
-def test_a_line_takes_so_many_jobs_and_no_more_until_one_has_left(bench: Bench) -> None:
-    small = Small(bench, QueueCapacity(inputs=2))
+def test_a_line_takes_so_many_jobs_and_no_more_until_one_has_left(
+    local_worker: LocalWorker,
+) -> None:
+    small = Small(local_worker, QueueCapacity(inputs=2))
     first = small.post("a")
     small.post("b")
     with pytest.raises(QueueFull):
         small.post("c")
-    assert small.store.load("c") is None and bench.redis.exists(f"{INPUT_PREFIX}c") == 0
+    assert small.store.load("c") is None and local_worker.redis.exists(f"{INPUT_PREFIX}c") == 0
     again = small.post("a")
     assert first and again and again.created_at == first.created_at
-    refused_by_bfl(bench, "a", 422)
+    refused_by_bfl(local_worker, "a", 422)
     assert small.post("c")
 
 
-def test_a_line_takes_so_many_bytes(bench: Bench) -> None:
-    small = Small(bench, QueueCapacity(bytes=100))
+def test_a_line_takes_so_many_bytes(local_worker: LocalWorker) -> None:
+    small = Small(local_worker, QueueCapacity(bytes=100))
     small.post("a", b"x" * 60)
     with pytest.raises(QueueFull):
         small.post("b", b"x" * 41)
     small.post("c", b"x" * 40)
 
 
-def test_whoever_is_deleted_or_taken_by_bfl_gives_its_room_back(bench: Bench) -> None:
-    bench.post("a")
-    bench.post("b")
-    assert bench.redis.hlen(INPUT_SIZES) == 2
-    bench.wired.store.delete(bench.job("a"))
-    claim = bench.admit()
-    bench.wired.store.update(
+def test_whoever_is_deleted_or_taken_by_bfl_gives_its_room_back(local_worker: LocalWorker) -> None:
+    local_worker.post("a")
+    local_worker.post("b")
+    assert local_worker.redis.hlen(INPUT_SIZES) == 2
+    local_worker.wired.store.delete(local_worker.job("a"))
+    claim = local_worker.admit()
+    local_worker.wired.store.update(
         claim.job.id, lambda job, _now: job and job.with_details(0, {"task_id": "t"})
     )
-    assert bench.redis.exists(INPUT_SIZES) == 0
+    assert local_worker.redis.exists(INPUT_SIZES) == 0
 
 
-def test_what_goes_back_in_line_takes_its_room_again(bench: Bench) -> None:
-    small = Small(bench, QueueCapacity())
+def test_what_goes_back_in_line_takes_its_room_again(local_worker: LocalWorker) -> None:
+    small = Small(local_worker, QueueCapacity())
     small.post("a", b"x" * 60)
-    refused_by_bfl(bench, "a", 422)
-    timeouts = bench.wired.settings.timeouts
+    refused_by_bfl(local_worker, "a", 422)
+    timeouts = local_worker.wired.settings.timeouts
 
     def again(job: Job | None, now: float) -> Job | None:
         return job and submission.reopen(job, now, timeouts)
 
     small.store.update("a", again)
-    sizes: Any = bench.redis.hgetall(INPUT_SIZES)
+    sizes: Any = local_worker.redis.hgetall(INPUT_SIZES)
     assert sizes == {b"a": b"60"}
 
 
@@ -105,8 +107,8 @@ def test_a_full_line_is_said_as_a_reason_to_come_again() -> None:
     ],
 )
 def test_a_large_input_that_bfl_refused_is_kept_for_ten_minutes(
-    bench: Bench, size: int, status: int | None, seconds: int
+    local_worker: LocalWorker, size: int, status: int | None, seconds: int
 ) -> None:
-    Small(bench, QueueCapacity()).post("a", b"x" * size)
-    refused_by_bfl(bench, "a", status)
-    assert seconds - 60 < bench.redis.ttl(f"{INPUT_PREFIX}a") <= seconds
+    Small(local_worker, QueueCapacity()).post("a", b"x" * size)
+    refused_by_bfl(local_worker, "a", status)
+    assert seconds - 60 < local_worker.redis.ttl(f"{INPUT_PREFIX}a") <= seconds

@@ -10,7 +10,7 @@ from tests.harness.foreign import verified
 from tests.harness.hook import Hook
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, without_links
-from tests.system.notifications.told import (
+from tests.system.notifications.jobs import (
     NEW,
     OLD,
     OTHER,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.submitting.desk import Desk
+from tests.system.submitting.environment import SubmissionEnvironment
 
 HOSTILE_MODELS = {
     "parent": "..",
@@ -67,41 +67,47 @@ def fields(answer: Any) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_submitted(desk: Desk) -> Any:
+def _nothing_is_submitted(env: SubmissionEnvironment) -> Any:
     """No job is made of any of these."""
-    before = {job["id"] for job in desk.client.jobs(limit=200)}
+    before = {job["id"] for job in env.client.jobs(limit=200)}
     yield
-    assert {job["id"] for job in desk.client.jobs(limit=200)} == before
+    assert {job["id"] for job in env.client.jobs(limit=200)} == before
 
 
 @pytest.mark.parametrize("name", HOSTILE_MODELS)
-def test_a_model_that_is_no_path_of_plain_names_is_refused(desk: Desk, name: str) -> None:
-    answer = desk.post({"model": HOSTILE_MODELS[name], "input": {}})
+def test_a_model_that_is_no_path_of_plain_names_is_refused(
+    env: SubmissionEnvironment, name: str
+) -> None:
+    answer = env.post({"model": HOSTILE_MODELS[name], "input": {}})
     assert answer.status_code == 422, answer.text
     assert fields(answer) == ["model"]
 
 
 @pytest.mark.parametrize("name", WRONG_BODIES)
-def test_a_wrong_body_is_refused_with_the_name_of_its_field(desk: Desk, name: str) -> None:
+def test_a_wrong_body_is_refused_with_the_name_of_its_field(
+    env: SubmissionEnvironment, name: str
+) -> None:
     body, status, field = WRONG_BODIES[name]
-    answer = desk.post(body)
+    answer = env.post(body)
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert not field or fields(answer) == [field]
 
 
-def test_a_body_that_is_too_large_is_refused(desk: Desk) -> None:
-    answer = desk.post(b'{"model": "m", "input": {"a": "' + b"a" * (32 * 2**20) + b'"}}')
+def test_a_body_that_is_too_large_is_refused(env: SubmissionEnvironment) -> None:
+    answer = env.post(b'{"model": "m", "input": {"a": "' + b"a" * (32 * 2**20) + b'"}}')
     assert answer.status_code == 413
 
 
 @pytest.mark.parametrize(("scope", "status"), [("read", 403), ("nobody's key", 401)])
-def test_a_key_that_may_not_submit_is_refused(desk: Desk, scope: str, status: int) -> None:
-    assert desk.post(desk.request_body(), scope=scope).status_code == status
+def test_a_key_that_may_not_submit_is_refused(
+    env: SubmissionEnvironment, scope: str, status: int
+) -> None:
+    assert env.post(env.request_body(), scope=scope).status_code == status
 
 
 @pytest.mark.parametrize("key", ["a b", "a" * 256, "é", "a\tb"])
-def test_an_idempotency_key_that_is_none_is_refused(desk: Desk, key: str) -> None:
-    answer = desk.post(desk.request_body(), key=key.encode().decode("latin-1"))
+def test_an_idempotency_key_that_is_none_is_refused(env: SubmissionEnvironment, key: str) -> None:
+    answer = env.post(env.request_body(), key=key.encode().decode("latin-1"))
     assert answer.status_code == 400
     assert "Idempotency-Key" in answer.json()["detail"]

@@ -10,7 +10,7 @@ from tests.harness.hook import Hook
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene
-from tests.system.notifications.told import (
+from tests.system.notifications.jobs import (
     NEW,
     a_day_later,
     by_python,

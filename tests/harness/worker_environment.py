@@ -23,7 +23,7 @@ from worker.dispatcher import Dispatcher
 from worker.sweep import sweep
 
 
-def one_turn(services: Services) -> bool:
+def process_one(services: Services) -> bool:
     """One thread of a worker does one piece of work, then draws when nothing else waits."""
     dispatcher = Dispatcher(services)
     found = dispatcher.process_next()
@@ -33,7 +33,7 @@ def one_turn(services: Services) -> bool:
     return found
 
 
-class Floor:
+class WorkerEnvironment:
     """Where a worker does its turns."""
 
     def __init__(self, wired: Services, box: Sandbox) -> None:
@@ -79,7 +79,7 @@ class Floor:
         return task
 
     def take(self, _task: Task) -> bool:
-        return one_turn(self.wired)
+        return process_one(self.wired)
 
     def job(self, task: Task) -> Job:
         job = self.wired.store.load(task.id)

@@ -15,7 +15,7 @@ from tests.harness.scene import QUICK_SECONDS, Scene, stopped_scene
 from tests.sandbox import Request, Settings, Task
 
 
-class Desk:
+class SubmissionEnvironment:
     """Orders to one installation. Each has a prompt of its own, by which BFL's side is found."""
 
     def __init__(self, scene: Scene) -> None:
@@ -80,13 +80,13 @@ class Desk:
             found: Any = redis.hgetall(CIRCUITS)
         return {scope.decode(): value.decode() for scope, value in found.items()}
 
-    def end_pauses(self) -> None:
+    def end_circuits(self) -> None:
         """Their time is over; whoever goes next is the probe."""
         with self.scene.installation.redis.client() as redis:
             for scope, value in self.pauses().items():
                 redis.hset(CIRCUITS, scope, f"1.000 {value.partition(' ')[2]}")
 
-    def left_in_line(self) -> list[str]:
+    def queue_keys(self) -> list[str]:
         """Keys that only unfinished submissions may need."""
         with self.scene.installation.redis.client() as redis:
             patterns = (f"{ACTIVE}*", f"{QUEUE_PREFIX}*", QUEUES)
@@ -103,23 +103,23 @@ def events(job: dict[str, Any]) -> list[str]:
 
 
 @contextmanager
-def stopped_desk(
+def stopped_environment(
     directory: Path, sandbox: Settings | None = None, **settings: str
-) -> Iterator[Desk]:
+) -> Iterator[SubmissionEnvironment]:
     """Nothing runs yet; BFL will be told to call the first web process."""
     with stopped_scene(directory, sandbox, None, **settings) as scene:
         scene.installation.settings["PUBLIC_URL"] = scene.installation.url
-        yield Desk(scene)
+        yield SubmissionEnvironment(scene)
 
 
 @contextmanager
-def open_desk(
+def running_environment(
     directory: Path, sandbox: Settings | None = None, *, workers: int = 1, **settings: str
-) -> Iterator[Desk]:
+) -> Iterator[SubmissionEnvironment]:
     """Everything runs."""
-    with stopped_desk(directory, sandbox, **settings) as desk:
-        installation = desk.scene.installation
+    with stopped_environment(directory, sandbox, **settings) as env:
+        installation = env.scene.installation
         installation.start("web", "sweep")
         installation.start("worker", n=workers)
         installation.wait_until_ready(path="/readyz")
-        yield desk
+        yield env

@@ -23,7 +23,7 @@ KEY = "bfl-key-canary-71f0"
 INPUT = b'{"prompt": "a", "sandbox": {"callback": "never", "seconds": 0}}'
 
 
-class Bench:
+class LocalWorker:
     """A line, and the worker in front of it."""
 
     def __init__(self, wired: Services, box: Sandbox) -> None:
@@ -54,7 +54,7 @@ class Bench:
     def rq_jobs(self) -> int:
         return int(self.redis.llen(self.wired.rq_queue.queue_key))
 
-    def without_hints(self) -> None:
+    def without_rq_jobs(self) -> None:
         self.redis.delete(self.wired.rq_queue.queue_key)
 
     def posts(self) -> int:

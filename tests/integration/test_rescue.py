@@ -1,0 +1,187 @@
+"""A worker in this process, one job after the other, against the sandbox."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from jobs.job import Job
+from jobs.status import Status
+from tests.harness.patience import wait_for
+from tests.harness.worker_environment import WorkerEnvironment
+from worker import rescue, thumbnails
+from worker.claim import Claim
+from worker.sweep import sweep
+from worker.thumbnails import Thumbnail
+
+RETRY_AFTER_SECONDS = 300.0
+
+
+# Which job.
+
+
+def test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names(
+    worker_env: WorkerEnvironment,
+) -> None:
+    later = worker_env.ready(life=3000)
+    sooner = worker_env.ready(life=30)
+    assert worker_env.wired.store.most_urgent() == sooner.id
+    assert worker_env.take(later)
+    assert (worker_env.job(sooner).status, worker_env.job(later).status) == (
+        Status.STORED,
+        Status.READY,
+    )
+
+
+def test_a_question_to_bfl_does_not_come_before_a_url_that_dies_soon(
+    worker_env: WorkerEnvironment,
+) -> None:
+    dying = worker_env.ready(life=60)
+    asked = worker_env.finished()
+    worker_env.unclear(asked)
+    assert worker_env.take(asked)
+    assert (worker_env.job(dying).status, worker_env.polls(asked)) == (Status.STORED, 0)
+
+
+def test_a_turn_without_any_work_does_nothing(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.ready()
+    assert worker_env.take(task)
+    assert not worker_env.take(task)
+    assert worker_env.downloads(task) == 1
+
+
+# Without success.
+
+
+def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task = worker_env.ready()
+
+    def half_there(job: Job | None, _now: float) -> Job | None:
+        nowhere = f"{worker_env.box.url}/results/nowhere/sample.jpeg"
+        return job and job.with_delivery(urls=(*job.delivery.urls, nowhere))
+
+    worker_env.wired.store.update(task.id, half_there)
+    assert worker_env.take(task)
+    assert worker_env.job(task).status is Status.EXPIRED
+    assert worker_env.downloads(task) == 1
+    assert list(worker_env.media_root.rglob("*.jpg")) == []
+
+
+# What BFL says.
+
+
+def test_a_polling_url_on_record_is_checked_before_the_key_goes_there(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task = worker_env.finished()
+    worker_env.unclear(task)
+    elsewhere = f"{worker_env.box.url}/elsewhere?id={task.id}"
+
+    def bent(job: Job | None, _now: float) -> Job | None:
+        return job and job.with_check(polling_url=elsewhere)
+
+    worker_env.wired.store.update(task.id, bent)
+    assert worker_env.take(task)
+    assert [seen.target for seen in worker_env.box.requests] == []
+    assert worker_env.job(task).status is Status.SUBMITTED
+
+
+@pytest.mark.parametrize("fault", ["poll_429", "poll_503"])
+def test_bfl_is_not_asked_before_the_time_it_named(
+    worker_env: WorkerEnvironment, fault: str
+) -> None:
+    task = worker_env.finished(**{fault: 1, "retry_after": RETRY_AFTER_SECONDS})
+    worker_env.unclear(task)
+    worker_env.take(task)
+    job = worker_env.job(task)
+    assert job.check.work_deadline is None and job.check.next_check_at is not None
+    assert job.check.next_check_at - worker_env.wired.store.now() == pytest.approx(
+        RETRY_AFTER_SECONDS, abs=5
+    )
+
+
+def test_a_fresh_url_is_asked_for_once(worker_env: WorkerEnvironment) -> None:
+    worker_env.box.settings.url_life_seconds = 1.0
+    task = worker_env.ready(delivery_status=403)
+    first = worker_env.job(task)
+    until_dead(worker_env, first)
+    worker_env.take(task)
+    second = worker_env.job(task)
+    assert (
+        second.status is Status.READY
+        and second.delivery.urls != first.delivery.urls
+        and second.delivery.refreshed
+    )
+    until_dead(worker_env, second)
+    worker_env.take(task)
+    assert worker_env.job(task).status is Status.EXPIRED
+    assert (worker_env.polls(task), worker_env.downloads(task)) == (2, 2)
+
+
+def until_dead(worker_env: WorkerEnvironment, job: Job) -> None:
+    dies_at = job.delivery.expire_at or 0.0
+    wait_for("the URL is dead", lambda: worker_env.wired.store.now() > dies_at, 5)
+
+
+# Thumbnails.
+
+
+def test_thumbnails_wait_until_no_job_does(worker_env: WorkerEnvironment) -> None:
+    later = worker_env.ready(life=3000)
+    sooner = worker_env.ready(life=30)
+    assert worker_env.take(later)
+    assert worker_env.thumbnails(sooner) == [None] and worker_env.job(later).status is Status.READY
+    assert worker_env.take(later)
+    assert all(worker_env.thumbnails(sooner)) and all(worker_env.thumbnails(later))
+
+
+def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
+    worker_env: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = worker_env.ready(samples=3)
+    make = thumbnails.make
+
+    def make_slowly(path: Path, content_type: str, stop: threading.Event) -> Thumbnail | None:
+        worker_env.unclear(worker_env.finished())
+        return make(path, content_type, stop)
+
+    monkeypatch.setattr(thumbnails, "make", make_slowly)
+    worker_env.take(many)
+    assert [bool(one) for one in worker_env.thumbnails(many)] == [True, False, False]
+    monkeypatch.setattr(thumbnails, "make", make)
+    worker_env.take(many)
+    worker_env.take(many)
+    assert all(worker_env.thumbnails(many)) and worker_env.job(many).thumbnails.due_at is None
+
+
+def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task = worker_env.ready()
+    claim = Claim.acquire(worker_env.wired.store, task.id)
+    assert claim is not None
+    rescue.rescue(worker_env.wired, claim)  # and then its worker was killed
+    worker_env.wired.redis.delete(worker_env.wired.rq_queue.queue_key)
+    sweep(worker_env.wired)
+    assert worker_env.wired.redis.llen(worker_env.wired.rq_queue.queue_key) == 1
+    assert not worker_env.take(task)
+    assert all(worker_env.thumbnails(task))
+    sweep(worker_env.wired)
+    assert worker_env.wired.redis.llen(worker_env.wired.rq_queue.queue_key) == 1
+
+
+def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task = worker_env.ready()
+    claim = Claim.acquire(worker_env.wired.store, task.id)
+    assert claim is not None
+    rescue.rescue(worker_env.wired, claim)
+    job = worker_env.job(task)
+    worker_env.wired.media.delete_with_companions(job.media[0].key)
+    worker_env.wired.store.delete(job)
+    thumbnails.store(worker_env.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
+    assert [path for path in worker_env.media_root.rglob("*") if path.is_file()] == []
+    assert worker_env.wired.store.due_thumbnails() is None

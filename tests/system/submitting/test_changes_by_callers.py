@@ -1,0 +1,83 @@
+"""What a caller may change of a job that Fluxkeep submits itself."""
+
+from typing import Any
+
+import pytest
+
+from tests.harness.worker_environment import process_one
+from tests.sandbox import Task
+from tests.system.submitting.environment import SubmissionEnvironment
+from tests.system.submitting.local_worker import LocalWorker
+from tests.system.submitting.test_tokens import called
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"model": "flux-2-max"}, {"polling_url": "https://api.bfl.ai/v1/get_result?id=other"}],
+    ids=str,
+)
+def test_an_announcement_sends_a_job_of_ours_nowhere_else(
+    env: SubmissionEnvironment, body: dict[str, Any]
+) -> None:
+    job = env.posted(callback="never")
+    before = env.submitted(job)
+    refused = env.client.put_job(job["id"], **body)
+    assert refused.status_code == 409 and "Fluxkeep submits" in refused.json()["detail"]
+    by_task = env.client.put_job(before["task_id"], **body)
+    assert by_task.status_code == 409
+    assert env.client.job(job["id"])["model"] == before["model"]
+    env.box.call_back(env.task(job).id)
+    env.stored(job)
+
+
+def test_what_is_the_callers_own_can_be_announced_of_a_job_of_ours(
+    env: SubmissionEnvironment,
+) -> None:
+    job = env.posted()
+    said = {"model": "flux-2-pro", "metadata": {"a": 1}}
+    answer = env.client.put_job(job["id"], **said)
+    assert (answer.status_code, answer.json()["metadata"]) == (200, {"a": 1})
+    env.stored(job)
+
+
+@pytest.mark.parametrize("model", ["../../internal", "a//b", "/a", "a/"])
+def test_an_announcement_names_a_model_that_is_a_path(
+    env: SubmissionEnvironment, model: str
+) -> None:
+    answer = env.client.put_job("nobodys-task", model=model)
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["model"]
+
+
+def test_a_model_that_is_no_path_fails_its_job_and_nothing_is_sent(
+    local_worker: LocalWorker,
+) -> None:
+    local_worker.post("a", model="../../internal")
+    process_one(local_worker.wired)
+    failure = local_worker.job("a").error
+    assert failure and failure.code == "unknown_model"
+    assert local_worker.posts() == 0
+
+
+def refusals(env: SubmissionEnvironment, job: dict[str, Any]) -> list[str]:
+    timeline = env.client.job(job["id"])["timeline"]
+    return [str(line["detail"]) for line in timeline if "refused" in line["event"]]
+
+
+@pytest.mark.parametrize("named", ["the task of another job", "the id of another job"])
+def test_the_secret_of_an_unconfirmed_job_takes_no_name_of_another(
+    env: SubmissionEnvironment, named: str
+) -> None:
+    unconfirmed = env.posted(submit_hang=60, callback="never")
+    other = env.posted(callback="never")
+    task_id = env.submitted(other)["task_id"]
+    mine = env.task(unconfirmed)
+    told = Task(**{**vars(mine), "id": task_id if "task" in named else other["id"]})
+    answer = called(mine.webhook_url, mine.webhook_secret, told)
+    assert answer.status_code == 401
+    assert env.client.job(task_id)["id"] == other["id"]
+    assert env.client.job(unconfirmed["id"])["task_id"] is None
+    assert "another job" in refusals(env, unconfirmed)[0]
+    for job in (other, unconfirmed):
+        env.box.call_back(env.task(job).id)
+        env.stored(job)

@@ -1,0 +1,115 @@
+"""Circuits: all jobs of the scope wait, and one at a time probes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local_redis import free_port
+from tests.harness.patience import wait_for
+from tests.sandbox import Sandbox, Settings
+from tests.system.submitting.environment import (
+    SubmissionEnvironment,
+    events,
+    running_environment,
+    stopped_environment,
+)
+
+JOBS = 4
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
+    with running_environment(
+        tmp_path_factory.mktemp("bank"), Settings(), workers=2, WORKER_CONCURRENCY="1"
+    ) as env:
+        yield env
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (402, "BFL says that the credits are used up"),
+        (401, "BFL refuses the API key"),
+        (403, "BFL refuses the API key"),
+    ],
+)
+def test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through(
+    two_workers: SubmissionEnvironment, fault: int, reason: str
+) -> None:
+    two_workers.box.settings.change({"submit_fault": fault})
+    seen = len(two_workers.requests())
+    jobs = [two_workers.posted("flux-2-pro" if n % 2 else "flux-dev") for n in range(JOBS)]
+    wait_for("a pause", two_workers.pauses)
+    assert reason in two_workers.pauses()["*"]
+    wait_for("it is told", lambda: "submission.requeued" in _told(two_workers, jobs))
+    assert {two_workers.client.job(job["id"])["status"] for job in jobs} == {"queued"}
+    first = len(two_workers.requests()) - seen
+    assert first <= 2, "one a worker, before the first was answered"
+
+    two_workers.end_circuits()
+    jobs.append(two_workers.posted())  # wakes a worker
+    wait_for("a probe", lambda: len(two_workers.requests()) - seen > first)
+    jobs.append(two_workers.posted())
+    wait_for("its outcome", lambda: reason in two_workers.pauses()["*"])
+    assert len(two_workers.requests()) - seen == first + 1, "one probe at a time"
+
+    two_workers.box.settings.change({"submit_fault": None})
+    wait_for("the probe's pause", lambda: float(two_workers.pauses()["*"].split()[0]) > 2)
+    two_workers.end_circuits()
+    for job in jobs:
+        two_workers.stored(job)
+    assert two_workers.pauses() == {} and two_workers.queue_keys() == []
+
+
+def _told(env: SubmissionEnvironment, jobs: list[dict[str, str]]) -> list[str]:
+    return [what for job in jobs for what in events(env.client.job(job["id"]))]
+
+
+def test_too_many_active_tasks_are_waited_for_and_nobody_loses_a_place(
+    two_workers: SubmissionEnvironment,
+) -> None:
+    two_workers.box.settings.change({"max_active": 1})
+    jobs = [two_workers.posted(seconds=0.3) for _ in range(2)]
+    for job in jobs:
+        two_workers.stored(job, 45)
+    two_workers.box.settings.change({"max_active": 24})
+    tasks = [two_workers.task(job) for job in jobs]
+    assert [task.created_at for task in tasks] == sorted(task.created_at for task in tasks)
+    assert any("submission.requeued" in events(two_workers.client.job(job["id"])) for job in jobs)
+    assert two_workers.box.peak.refused <= 8
+
+
+def test_bfls_own_pause_is_kept(two_workers: SubmissionEnvironment) -> None:
+    job = two_workers.posted(submit_status=429, submit_times=1, retry_after=300)
+    wait_for("a pause", two_workers.pauses)
+    with two_workers.scene.installation.redis.client() as redis:
+        now = int(redis.time()[0])
+    assert float(two_workers.pauses()["flux-2-pro"].split()[0]) > now + 250
+    other = two_workers.posted("flux-dev")
+    two_workers.stored(other)
+    assert two_workers.client.job(job["id"])["status"] == "queued"
+    two_workers.end_circuits()
+    two_workers.posted("flux-dev")  # wakes a worker
+    two_workers.stored(job)
+
+
+def test_without_a_connection_a_job_stays_in_line(tmp_path: Path) -> None:
+    port = free_port()
+    with stopped_environment(tmp_path) as env:
+        installation = env.scene.installation
+        installation.settings["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
+        installation.start()
+        installation.wait_until_ready()
+        job = env.posted()
+        told = lambda: "submission.requeued" in events(env.client.job(job["id"]))  # noqa: E731
+        wait_for("it is put off", told)
+        assert env.client.job(job["id"])["status"] == "queued"
+        with Sandbox(port=port) as box:
+            env.box = box
+            env.end_circuits()
+            env.posted()  # wakes a worker
+            env.stored(job)
+            assert len(env.requests(job)) == 1

@@ -14,8 +14,8 @@ from jobs.net import watchdog
 from jobs.services import Services
 from jobs.status import Status
 from jobs.store import codec
+from jobs.store.commit import NO_COUNTS
 from jobs.store.job_store import JobStore
-from jobs.store.results import NO_COUNTS
 from jobs.store.submission_queue import NextSubmission
 
 UNREADABLE_POSTPONED_SECONDS = 300.0

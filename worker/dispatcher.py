@@ -10,7 +10,7 @@ from jobs.job import Job
 from jobs.net import watchdog
 from jobs.services import Services
 from jobs.status import Status
-from jobs.store.results import PendingWork
+from jobs.store.job_store import PendingWork
 from jobs.timeline import EventCode
 from worker import poll, rescue, submit, thumbnails
 from worker.claim import Claim, Claims

@@ -76,7 +76,7 @@ def _send(services: Services, claim: Claim, body: bytes) -> None:
 
 def _enqueue_next(services: Services) -> None:
     """Write an RQ job for the next submission: while a circuit was open, RQ jobs were used up."""
-    if found := services.submission_queue.next(only_look=True):
+    if found := services.submission_queue.next(peek=True):
         services.store.enqueue([found.job_id])
 
 

@@ -12,7 +12,7 @@ from jobs import submission
 from jobs.errors import StoreUnavailable, UnreadableRecord
 from jobs.job import Job
 from jobs.services import Services
-from jobs.store.results import Due
+from jobs.store.job_store import Due
 from worker import cleanup, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.notifications import dispatcher
@@ -96,7 +96,7 @@ def _next_submission(services: Services, due: Due) -> tuple[str, ...]:
 
     Any RQ job will do: it makes a worker process everything that waits.
     """
-    found = None if due.rq_jobs else services.submission_queue.next(only_look=True)
+    found = None if due.rq_jobs else services.submission_queue.next(peek=True)
     return (found.job_id,) if found else ()
 
 

@@ -59,7 +59,7 @@ def process_next(services: Services, stop: threading.Event = _NEVER) -> bool:
 
 
 def _is_anything_urgent(services: Services) -> bool:
-    return bool(services.store.most_urgent() or services.submission_queue.next(only_look=True))
+    return bool(services.store.most_urgent() or services.submission_queue.next(peek=True))
 
 
 def process_job(services: Services, job_id: str, stop: threading.Event = _NEVER) -> None:

@@ -55,16 +55,20 @@ class Batching:
     """
 
     def __init__(
-        self, redis: Redis, durability: Durability = Durability.MEMORY, *, is_queued: bool = False
+        self,
+        redis: Redis,
+        durability: Durability = Durability.MEMORY,
+        *,
+        waits_for_durability: bool = False,
     ) -> None:
         self.redis = redis
-        self.is_queued = is_queued
+        self.waits_for_durability = waits_for_durability
         self.commits = self
-        if durability is not Durability.MEMORY and not is_queued:
-            self.commits = Batching(redis, durability, is_queued=True)
+        if durability is not Durability.MEMORY and not waits_for_durability:
+            self.commits = Batching(redis, durability, waits_for_durability=True)
         self._durability = durability
-        self._wait = hiredis.pack_command(durability.command) if is_queued else b""
-        self._batch_max = DURABLE_BATCH_MAX if is_queued else BATCH_MAX
+        self._wait = hiredis.pack_command(durability.command) if waits_for_durability else b""
+        self._batch_max = DURABLE_BATCH_MAX if waits_for_durability else BATCH_MAX
         self._reset()
 
     def _reset(self) -> None:

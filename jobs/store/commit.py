@@ -1,20 +1,22 @@
-"""A change of a record written out as arguments of the script that commits it."""
+"""One change of a job record as arguments of `lua/commit.lua`, which writes it atomically."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from jobs.config.concurrency import ConcurrencyLimits, QueueCapacity
 from jobs.job import Job
 from jobs.status import Status
 from jobs.store import announcements, codec
 from jobs.store.counters import of_end
-from jobs.store.indexes import caps, every, index_updates, indexes
+from jobs.store.indexes import capacities, every, index_updates, indexes, queue_key
 from jobs.store.keys import (
     COUNTERS,
     INPUT_PREFIX,
     INPUT_SIZES,
-    QUEUE_PREFIX,
+    QUEUES,
     RECORD_PREFIX,
     REFUSED_CALLBACKS_PREFIX,
     TASK_PREFIX,
@@ -22,174 +24,203 @@ from jobs.store.keys import (
 )
 from jobs.store.rq_queue import RqQueue
 
-LATE_SECONDS = 5.0
+CLOCK_DIFFERENCE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
 SUBMISSION_LATE_SECONDS = 1.5
-FORGOTTEN_SECONDS = 8 * 86400  # as long as BFL could still call about it
-INPUT_SECONDS_AFTERWARDS = 86400  # what BFL did not take can be sent again so long
-LARGE_INPUT_BYTES = 64 * 1024
-LARGE_INPUT_SECONDS_AFTERWARDS = 600  # what BFL refused will hardly be sent as it is
+TOMBSTONE_SECONDS = 8 * 86400  # as long as BFL could still call about the job
+# A request that BFL did not take can be sent again for so long.
+REQUEST_TTL_SECONDS = 86400
+LARGE_REQUEST_BYTES = 64 * 1024
+LARGE_REQUEST_TTL_SECONDS = 600  # after a refusal, which a replay would only repeat
 
+NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 Command = tuple[Any, ...]
+
+
+class Outcome(IntEnum):
+    """Outcomes of the script."""
+
+    CONFLICT = 0
+    WRITTEN = 1
+    NO_FREE_SLOT = 2
+    QUEUE_FULL = 3
+    DELETED = 4
+
+
+class Change(NamedTuple):
+    """A job before and after an update; the same object twice when nothing was written."""
+
+    before: Job | None
+    after: Job | None
+
+    @property
+    def written(self) -> bool:
+        return self.after is not self.before
+
+
+class CommitOptions(NamedTuple):
+    """What is written together with a change of a record.
+
+    `counts` are increments of counters, `submission` is the submission request of a new job,
+    `unless_deleted` forbids to make a deleted job anew, `takes_rq_job` removes one RQ job.
+    """
+
+    counts: Mapping[str, int] = NO_COUNTS
+    submission: bytes | None = None
+    unless_deleted: bool = False
+    takes_rq_job: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """From one state of a record (None: there is none yet) to the next, and what goes with it."""
+    """A change from one state of a record (None: there is none yet) to the next."""
 
     before: Job | None
     after: Job
-    counts: Mapping[str, int]
-    submission: bytes | None = None
-    unless_deleted: bool = False
-    takes_rq_job: bool = False
-    indexes_before: dict[str, float] = field(init=False)
-    indexes_after: dict[str, float] = field(init=False)
+    options: CommitOptions
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "indexes_before", indexes(self.before) if self.before else {})
-        object.__setattr__(self, "indexes_after", indexes(self.after))
-
-    @property
-    def tombstones(self) -> tuple[str, ...]:
-        """Keys that must not exist: a forgotten job, or another job that BFL calls by this id."""
-        if self.before or not self.unless_deleted:
-            return ()
-        forgotten = (TOMBSTONE_PREFIX + name for name in sorted(_all_names(self.after)))
-        return (*forgotten, TASK_PREFIX + self.after.id)
+    def keys(self) -> list[str]:
+        """KEYS of the script."""
+        keys = [RECORD_PREFIX + self.after.id, QUEUES, INPUT_SIZES]
+        if self.options.unless_deleted and not self.before:
+            keys += [TOMBSTONE_PREFIX + name for name in _ids(self.after)]
+            keys.append(TASK_PREFIX + self.after.id)  # another job with this task id
+        return keys
 
     def arguments(
         self, now: float, limits: ConcurrencyLimits, room: QueueCapacity, rq_queue: RqQueue
     ) -> list[Any]:
-        """What the script takes, in its order."""
-        most = caps(self.before, self.after, limits, room)
-        lines = self._lines()
+        """ARGV of the script."""
+        limited = capacities(self.before, self.after, limits, room)
+        queues = {
+            queue_key(job) for job in (self.before, self.after) if job and job.submission.is_queued
+        }
         return [
             self.before.version if self.before else 0,
             codec.encode(self.after, self.after.version),
             now,
-            *self._demands(room),
-            len(most),
-            *(part for key, cap in most.items() for part in (key, self.after.id, cap)),
+            *self._request_limits(room),
+            len(limited),
+            *(part for key, most in limited.items() for part in (key, self.after.id, most)),
             *flat(self._commands()),
-            len(lines),
-            *lines,
-            *self._hint(rq_queue),
+            len(queues),
+            *queues,
+            *self._rq_arguments(rq_queue),
         ]
 
-    def _hint(self, rq_queue: RqQueue) -> tuple[int | str, ...]:
-        needs_worker, frees_slot = self._needs_worker(), self._frees_slot()
-        entry = rq_queue.entry(self.after.id) if needs_worker or frees_slot else ()
-        return int(needs_worker), int(frees_slot), int(self.takes_rq_job), *entry
-
-    def _demands(self, room: QueueCapacity) -> tuple[float, ...]:
-        if self.submission is None:
-            return LATE_SECONDS, -1, 0, 0
-        return SUBMISSION_LATE_SECONDS, room.inputs, room.bytes, len(self.submission)
+    def _request_limits(self, room: QueueCapacity) -> tuple[float, ...]:
+        request = self.options.submission
+        if request is None:
+            return CLOCK_DIFFERENCE_SECONDS, -1, 0, 0
+        return SUBMISSION_LATE_SECONDS, room.inputs, room.bytes, len(request)
 
     def _commands(self) -> list[Command]:
-        counted = {**self.counts, **_ending(self.before, self.after)}
-        raised = [("HINCRBY", COUNTERS, name, by) for name, by in counted.items()]
-        moved = index_updates(self.after.id, self.indexes_before, self.indexes_after)
-        told = announcements.announcement(self.before, self.after)
-        return [*moved, *raised, *self._names(), *self._input(), *self._wanted_again(), *told]
+        counts = {**self.options.counts, **_count_of_end(self.before, self.after)}
+        before = indexes(self.before) if self.before else {}
+        return [
+            *index_updates(self.after.id, before, indexes(self.after)),
+            *(("HINCRBY", COUNTERS, name, by) for name, by in counts.items()),
+            *self._task_alias(),
+            *self._request(),
+            *self._removed_tombstone(),
+            *announcements.announcement(self.before, self.after),
+        ]
 
-    def _wanted_again(self) -> Iterable[Command]:
-        """Whoever asks for a job that was forgotten wants to hear of it."""
-        if self.before is None and not self.unless_deleted:
-            yield "DEL", TOMBSTONE_PREFIX + self.after.id
-
-    def _names(self) -> Iterable[Command]:
-        """Task aliases: both ids find a job."""
-        known = other_names(self.before) if self.before else frozenset()
-        now = other_names(self.after)
-        for task_id in sorted(known - now):
+    def _task_alias(self) -> Iterable[Command]:
+        """Let a job be found by BFL's task id too."""
+        before = aliases(self.before) if self.before else frozenset()
+        after = aliases(self.after)
+        for task_id in before - after:
             yield "DEL", TASK_PREFIX + task_id
-        for task_id in sorted(now - known):
+        for task_id in after - before:
             yield "SET", TASK_PREFIX + task_id, self.after.id
 
-    def _input(self) -> Iterable[Command]:
-        key = INPUT_PREFIX + self.after.id
-        if self.submission is not None:
-            yield "SET", key, self.submission
-            yield "HSET", INPUT_SIZES, self.after.id, len(self.submission)
+    def _request(self) -> Iterable[Command]:
+        """Store the submission request of a new job; drop it when it is not needed any more."""
+        key, request = INPUT_PREFIX + self.after.id, self.options.submission
+        if request is not None:
+            yield "SET", key, request
+            yield "HSET", INPUT_SIZES, self.after.id, len(request)
         elif self.after.is_submission and self.before:
-            yield from self._input_used(key, self.before)
+            yield from self._request_afterwards(key, self.before)
 
-    def _input_used(self, key: str, before: Job) -> Iterable[Command]:
+    def _request_afterwards(self, key: str, before: Job) -> Iterable[Command]:
         if self.after.task_id and not before.task_id:
             yield "DEL", key
             yield "HDEL", INPUT_SIZES, self.after.id
         elif self.after.status.terminal and not before.status.terminal:
-            yield "EXPIRE", key, self._input_seconds()
+            yield "EXPIRE", key, self._request_ttl()
             yield "HDEL", INPUT_SIZES, self.after.id
         elif self.after.submission.is_queued and before.status.terminal:
             yield "PERSIST", key
             yield "HSET", INPUT_SIZES, self.after.id, self.after.submission.input_bytes
 
-    def _input_seconds(self) -> int:
-        refused = self.after.error and self.after.error.status
-        large = self.after.submission.input_bytes > LARGE_INPUT_BYTES
-        return LARGE_INPUT_SECONDS_AFTERWARDS if refused and large else INPUT_SECONDS_AFTERWARDS
+    def _request_ttl(self) -> int:
+        is_refused = self.after.error and self.after.error.status
+        is_large = self.after.submission.input_bytes > LARGE_REQUEST_BYTES
+        return LARGE_REQUEST_TTL_SECONDS if is_refused and is_large else REQUEST_TTL_SECONDS
 
-    def _lines(self) -> list[str]:
-        # Those it stays in as well: if its place was lost, so was perhaps the name of its line.
-        touched = self.indexes_before.keys() | self.indexes_after.keys()
-        return [key for key in touched if key.startswith(QUEUE_PREFIX)]
+    def _removed_tombstone(self) -> Iterable[Command]:
+        """Remove the tombstone: the caller requested this job again."""
+        if self.before is None and not self.options.unless_deleted:
+            yield "DEL", TOMBSTONE_PREFIX + self.after.id
+
+    def _rq_arguments(self, rq_queue: RqQueue) -> tuple[int | str, ...]:
+        needs_worker, frees_slot = self._needs_worker(), self._frees_slot()
+        new = rq_queue.arguments(self.after.id) if needs_worker or frees_slot else ()
+        return int(needs_worker), int(frees_slot), int(self.options.takes_rq_job), *new
 
     def _needs_worker(self) -> bool:
-        """Whether it newly waits for a worker."""
+        """Whether the job waits for a worker and did not before."""
         before = self.before
-        wanted = self.after.check.work_deadline is not None and (
+        has_work = self.after.check.work_deadline is not None and (
             before is None or before.check.work_deadline is None
         )
-        return wanted or (
+        return has_work or (
             self.after.submission.is_queued and not (before and before.submission.is_queued)
         )
 
     def _frees_slot(self) -> bool:
-        """Whether somebody in line could go now; the entry for this job's own work is spent."""
-        had = self.before is not None and self.before.submission.slot
-        return had and not self.after.submission.slot and not self.after.submission.is_queued
+        """Whether another job could take the slot; the RQ job of this job's work is used up."""
+        had_slot = self.before is not None and self.before.submission.slot
+        return had_slot and not self.after.submission.slot and not self.after.submission.is_queued
 
 
-def _ending(before: Job | None, after: Job) -> Mapping[str, int]:
-    """A job is counted when it ends, and not when it is brought back from the storage."""
+def _count_of_end(before: Job | None, after: Job) -> Mapping[str, int]:
+    """Count a job when it ends, but not when it is restored from its sidecar."""
     if not after.status.terminal or (before and before.status.terminal):
-        return {}
+        return NO_COUNTS
     if before is None and after.status is Status.STORED:
-        return {}
+        return NO_COUNTS
     return {of_end(after.status, after.source): 1}
 
 
-def other_names(job: Job) -> frozenset[str]:
-    """What BFL calls a job, where that is not its own id."""
+def aliases(job: Job) -> frozenset[str]:
+    """BFL's task id, where it is not the job's own id."""
     return frozenset({job.task_id or job.id} - {job.id})
 
 
-def _all_names(job: Job) -> frozenset[str]:
-    return other_names(job) | {job.id}
+def _ids(job: Job) -> tuple[str, ...]:
+    return (job.id, *aliases(job))
 
 
 def flat(commands: list[Command]) -> list[Any]:
-    """The number of commands, then each led by its number of words."""
+    """Commands as `lua/shared/commands.lua` reads them."""
     return [len(commands), *(word for one in commands for word in (len(one), *one))]
 
 
-def record_keys(job: Job) -> list[Command]:
-    """The commands that take a record away with all that is known of it."""
-    # Its places may have changed since it was read: all it can have are cleared.
-    commands: list[Command] = [("ZREM", key, job.id) for key in every(job)]
-    commands += [
-        ("DEL", prefix + job.id)
-        for prefix in (RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX, INPUT_PREFIX)
+def deletion(job: Job) -> list[Command]:
+    """The commands that delete a record and everything beside it."""
+    # The indexes may have changed since the record was read, so every possible one is cleared.
+    prefixes = (RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX, INPUT_PREFIX)
+    return [
+        *(("ZREM", key, job.id) for key in every(job)),
+        *(("DEL", prefix + job.id) for prefix in prefixes),
+        ("HDEL", INPUT_SIZES, job.id),
+        *(("DEL", TASK_PREFIX + task_id) for task_id in aliases(job)),
     ]
-    commands.append(("HDEL", INPUT_SIZES, job.id))
-    return [*commands, *(("DEL", TASK_PREFIX + name) for name in other_names(job))]
 
 
 def tombstones(job: Job) -> list[Command]:
-    """The commands that keep what BFL still says of a job from making it anew."""
-    return [
-        ("SET", TOMBSTONE_PREFIX + n, "", "EX", FORGOTTEN_SECONDS) for n in sorted(_all_names(job))
-    ]
+    """The commands that prevent later callbacks from making a deleted job anew."""
+    return [("SET", TOMBSTONE_PREFIX + name, "", "EX", TOMBSTONE_SECONDS) for name in _ids(job)]

@@ -36,7 +36,7 @@ class Consistency:
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
-        self._amend = redis.register_script(scripts.AMEND)
+        self._run_if_unchanged = redis.register_script(scripts.RUN_IF_UNCHANGED)
 
     def records(self) -> Iterator[dict[str, Job | None]]:
         """Every record by id, in pages of no order; one that changes meanwhile may come twice."""
@@ -62,7 +62,7 @@ class Consistency:
         """Each sorted set of jobs with the ids in it, page by page."""
         prefixes = (QUEUE_PREFIX, f"{ACTIVE}:")
         more = [key for prefix in prefixes for keys in self._scan(prefix) for key in keys]
-        for key in (*indexes.ONE_EACH, *more):
+        for key in (*indexes.FIXED_KEYS, *more):
             cursor = -1
             while cursor:
                 with unavailable():
@@ -134,7 +134,7 @@ class Consistency:
     def _correct(self, job_id: str, job: Job | None, commands: Sequence[Command]) -> bool:
         with unavailable():
             args = [job.version if job else 0, *commit.flat(list(commands))]
-            return bool(self._amend(keys=[RECORD_PREFIX + job_id], args=args))
+            return bool(self._run_if_unchanged(keys=[RECORD_PREFIX + job_id], args=args))
 
 
 def _differs(key: str, at: float | None, score: float | None) -> bool:

@@ -1,8 +1,8 @@
-"""The records in Redis: every change to a job is one compare-and-set, its follow-up included."""
+"""Job records in Redis: every change is one compare-and-set, its follow-up work included."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from jobs import notifications
 from jobs.config.concurrency import ConcurrencyLimits, QueueCapacity
@@ -11,36 +11,54 @@ from jobs.job import Job
 from jobs.store import announcements, codec, commit, scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock, unavailable
-from jobs.store.commit import Command, Commit
+from jobs.store.commit import NO_COUNTS, Change, Command, Commit, CommitOptions, Outcome
 from jobs.store.keys import (
     BARRIER,
     COUNTERS,
     DUE,
     INPUT_PREFIX,
-    INPUT_SIZES,
     NOTIFICATIONS,
     ORPHANS,
     PENDING_POLLS,
     PENDING_RESCUES,
-    QUEUES,
     RECORD_PREFIX,
     TASK_PREFIX,
     THUMBNAILS,
     TOMBSTONE_PREFIX,
 )
-from jobs.store.results import NO_COUNTS, Change, CommitOptions, Due, PendingWork
 from jobs.store.rq_queue import RqQueue
 
 RACES_MAX = 100
-SUBMISSION_TRIES = 3  # a new one races with nobody: then Redis is too slow for its input
+SUBMISSION_TRIES = 3  # nobody else writes a new job: when it fails, Redis is too slow for its input
 
-_WON, _FULL, _NO_ROOM, _FORGOTTEN = 1, 2, 3, 4
-
+_ERRORS = {
+    Outcome.NO_FREE_SLOT: NoFreeSlot,
+    Outcome.QUEUE_FULL: QueueFull,
+    Outcome.DELETED: UnknownJob,
+}
 Step = Callable[[Job | None, float], Job | None]
 
 
+class PendingWork(NamedTuple):
+    """Ids of jobs that wait for a worker, most urgent first, and the record of the first."""
+
+    ids: tuple[str, ...]
+    record: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Jobs to check now, and pending jobs for which RQ has no job."""
+
+    now: float
+    ids: tuple[str, ...]
+    without_rq_job: tuple[str, ...]
+    rq_jobs: int  # length of RQ's queue
+    next_at: float | None
+
+
 class JobStore:
-    """The records. Every method raises StoreUnavailable while Redis does not answer."""
+    """The job records. Every method raises StoreUnavailable while Redis does not answer."""
 
     def __init__(
         self,
@@ -52,37 +70,33 @@ class JobStore:
         *,
         notifies_owner: bool = False,
     ) -> None:
-        self._redis: Any = (
-            batching.redis
-        )  # its answers are typed for every setting; here they are bytes
+        self._redis: Any = batching.redis  # its types leave open whether replies are bytes
         self._rq_queue = rq_queue
         self._clock = clock
         self._limits = limits or ConcurrencyLimits()
-        self._tells_owner = notifies_owner
+        self._notifies_owner = notifies_owner
         self._room = room or QueueCapacity()
         self._batching = batching
         self._commit_script = self._redis.register_script(rq_queue.lua + scripts.COMMIT)
-        self._hint_script = self._redis.register_script(rq_queue.lua + scripts.HINT)
-        self._load_script = self._redis.register_script(scripts.LOAD)
-        self._amend_script = self._redis.register_script(scripts.AMEND)
-        self._due_script = self._redis.register_script(scripts.DUE)
-        self._urgent_script = self._redis.register_script(scripts.URGENT)
+        self._enqueue_script = self._redis.register_script(rq_queue.lua + scripts.ENQUEUE)
+        self._load_script = self._redis.register_script(scripts.LOAD_JOB)
+        self._run_if_unchanged_script = self._redis.register_script(scripts.RUN_IF_UNCHANGED)
+        self._due_script = self._redis.register_script(scripts.DUE_JOBS)
+        self._pending_script = self._redis.register_script(scripts.PENDING_WORK)
 
     def now(self) -> float:
         """Unix seconds of the Redis clock."""
         return self._clock.now()
 
-    # One job.
-
     def load(self, job_id: str, *, exactly: bool = False) -> Job | None:
-        """The job with this id, its own or (unless `exactly`) its task's, or None.
+        """Load a job by its id or (unless `exactly`) its task id; None if there is none.
 
-        Raises BrokenRecord too.
+        Raises UnreadableRecord too.
         """
-        names = [] if exactly else [TASK_PREFIX + job_id]
+        aliases = [] if exactly else [TASK_PREFIX + job_id]
         with unavailable():
             clock, record = self._batching.run(
-                self._load_script, [RECORD_PREFIX + job_id, *names], [RECORD_PREFIX]
+                self._load_script, [RECORD_PREFIX + job_id, *aliases], [RECORD_PREFIX]
             )
         self._clock.synchronize(clock)
         return codec.decode(record) if record else None
@@ -97,17 +111,15 @@ class JobStore:
         submission: bytes | None = None,
         unless_deleted: bool = False,
     ) -> Change:
-        """Apply a pure step to a job until nobody wrote in between.
+        """Apply a pure step to a job and write the result, again when another writer was first.
 
         A step that returns its own argument writes nothing. With `new` the first try assumes
-        that there is no record yet, which saves the read when that is so. `submission` is kept
-        beside the record until BFL has it. Raises NoSlot when the step wants a slot and all of
-        them are taken, LineFull when too much waits to take in another submission, UnknownJob
-        when it would make anew (`unless_deleted`) what was forgotten.
+        that there is no record, which saves a read. `submission` is the submission request,
+        stored until BFL has it. Raises NoFreeSlot, QueueFull when too many requests wait, and
+        UnknownJob when the step would make a deleted job anew (`unless_deleted`).
         """
         before = None if new else self.load(job_id)
-        further = CommitOptions(counts, submission, unless_deleted)
-        return self._update(before, step, further)
+        return self._update(before, step, CommitOptions(counts, submission, unless_deleted))
 
     def update_from(
         self,
@@ -117,28 +129,27 @@ class JobStore:
         *,
         takes_rq_job: bool = False,
     ) -> Change:
-        """The same to a job that is most probably still as it is known.
+        """Update a job that was loaded a moment ago, without another read.
 
         With `takes_rq_job` one RQ job leaves the queue: the work that it stands for is claimed.
         """
         return self._update(known, step, CommitOptions(counts, takes_rq_job=takes_rq_job))
 
-    def _update(self, before: Job | None, step: Step, further: CommitOptions) -> Change:
-        for _ in range(RACES_MAX if further.submission is None else SUBMISSION_TRIES):
+    def _update(self, before: Job | None, step: Step, options: CommitOptions) -> Change:
+        for _ in range(RACES_MAX if options.submission is None else SUBMISSION_TRIES):
             now = self.now()
             after = step(before, now)
             if after is before or after is None:
                 self._confirm(before)
                 return Change(before, before)
-            after = notifications.schedule(before, after, now, owner=self._tells_owner)
-            # By the clock, so that no other history of it that Redis has lost had the same.
+            after = notifications.schedule(before, after, now, owner=self._notifies_owner)
+            # From the clock, so that a record that Redis has lost never had the same version.
             version = max(after.version + 1, int(now * 1e6))
-            planned = Commit(before, replace(after, version=version), *further)
-            won, current = self._commit(planned, now)
-            if won:
+            planned = Commit(before, replace(after, version=version), options)
+            written, current = self._commit(planned, now)
+            if written:
                 return Change(before, planned.after)
-            # Somebody else wrote first (their record is the truth to start from), or our clock
-            # was wrong (it is right now), or this came too late for who waits for it.
+            # Another writer was first and its record is the new start, or our clock was wrong.
             before = current
         raise StoreUnavailable("a record changes faster than it can be written")
 
@@ -146,98 +157,116 @@ class JobStore:
         arguments = planned.arguments(now, self._limits, self._room, self._rq_queue)
         with unavailable():
             clock, outcome, current = self._batching.commits.run(
-                self._commit_script,
-                [RECORD_PREFIX + planned.after.id, QUEUES, INPUT_SIZES, *planned.tombstones],
-                arguments,
+                self._commit_script, planned.keys(), arguments
             )
         self._clock.synchronize(clock)
-        if outcome == _FULL:
-            raise NoFreeSlot
-        if outcome == _NO_ROOM:
-            raise QueueFull
-        if outcome == _FORGOTTEN:
-            raise UnknownJob
-        return outcome == _WON, codec.decode(current) if current else None
+        if outcome in _ERRORS:
+            raise _ERRORS[outcome]
+        return outcome == Outcome.WRITTEN, codec.decode(current) if current else None
 
     def _confirm(self, job: Job | None) -> None:
-        """Make sure that what was found on record is durable, before a caller hears that it is.
+        """Wait until a record that was found is durable, before the caller relies on it.
 
-        The write may be that of a request which was answered with 503 for want of durability.
+        A request that was answered with 503 for want of durability may have written it.
         """
-        if self._batching.commits.is_queued and job:
-            keys, args = (
-                [RECORD_PREFIX + job.id],
-                [job.version, *commit.flat([("SET", BARRIER, "")])],
-            )
+        if self._batching.commits.waits_for_durability and job:
+            keys, barrier = [RECORD_PREFIX + job.id], commit.flat([("SET", BARRIER, "")])
             with unavailable():
-                is_there = self._batching.commits.run(self._amend_script, keys, args)
-            if not is_there:
+                is_unchanged = self._batching.commits.run(
+                    self._run_if_unchanged_script, keys, [job.version, *barrier]
+                )
+            if not is_unchanged:
                 raise StoreUnavailable("a record changed while it was confirmed")
 
     def submission(self, job_id: str) -> bytes | None:
-        """What is to be submitted for a job, as long as BFL does not have it."""
+        """The submission request of a job, until BFL has it."""
         with unavailable():
             found: bytes | None = self._redis.get(INPUT_PREFIX + job_id)
         return found
 
-    # Work.
+    def delete(self, job: Job) -> None:
+        """Delete a job, whatever its state now, and leave a tombstone."""
+        self._delete(job, "any", [*commit.deletion(job), *commit.tombstones(job)])
+
+    def delete_unchanged(self, job: Job, orphans: Iterable[str] = ()) -> bool:
+        """Delete a job unless its record has changed; `orphans` are keys of objects that stay."""
+        kept = [("ZADD", ORPHANS, job.end, key) for key in orphans]
+        return self._delete(job, job.version, [*commit.deletion(job), *kept])
+
+    def _delete(self, job: Job, version: int | str, commands: list[Command]) -> bool:
+        event = announcements.deletion_event(job.id)
+        arguments = [version, *commit.flat([*commands, event])]
+        with unavailable():
+            return bool(
+                self._run_if_unchanged_script(keys=[RECORD_PREFIX + job.id], args=arguments)
+            )
+
+    def is_deleted(self, job_id: str) -> bool:
+        """Whether a job was deleted on request, and not lost with Redis."""
+        with unavailable():
+            return bool(self._redis.exists(TOMBSTONE_PREFIX + job_id))
 
     def most_urgent(self) -> str | None:
-        """The id of the job whose work has to be done first, or None when nothing waits."""
+        """The id of the job whose work comes first, or None when none is pending."""
         return next(iter(self.pending_rescues(1).ids or self.pending_polls(1).ids), None)
 
     def pending_rescues(self, limit: int) -> PendingWork:
-        """The jobs whose media wait for a worker, the URL that expires first."""
-        return self._waiting(PENDING_RESCUES, limit)
+        """Jobs whose media are to be downloaded, by the expiry of their URLs."""
+        return self._pending(PENDING_RESCUES, limit)
 
     def pending_polls(self, limit: int) -> PendingWork:
-        """The jobs that BFL must be asked about, the most urgent first."""
-        return self._waiting(PENDING_POLLS, limit)
+        """Jobs that BFL is to be asked about, by their deadline."""
+        return self._pending(PENDING_POLLS, limit)
 
-    def _waiting(self, key: str, limit: int) -> PendingWork:
+    def _pending(self, key: str, limit: int) -> PendingWork:
         with unavailable():
             clock, ids, record = self._batching.run(
-                self._urgent_script, [key], [RECORD_PREFIX, limit]
+                self._pending_script, [key], [RECORD_PREFIX, limit]
             )
         self._clock.synchronize(clock)
-        return PendingWork(tuple(job_id.decode() for job_id in ids), record)
+        return PendingWork(_decoded(ids), record)
 
     def due(self, limit: int) -> Due:
-        """What must be looked at now, oldest first; its cost follows the number due."""
+        """Jobs to check now, oldest first; the cost follows the number due."""
+        keys = [DUE, PENDING_RESCUES, PENDING_POLLS, self._rq_queue.queue_key, THUMBNAILS]
         with unavailable():
-            clock, ids, without_rq_job, next_at, rq_jobs = self._due_script(
-                keys=[DUE, PENDING_RESCUES, PENDING_POLLS, self._rq_queue.queue_key, THUMBNAILS],
-                args=[limit],
-            )
+            clock, ids, without_rq_job, next_at, rq_jobs = self._due_script(keys=keys, args=[limit])
         return Due(
             now=self._clock.synchronize(clock),
-            ids=tuple(job_id.decode() for job_id in ids),
-            without_rq_job=tuple(job_id.decode() for job_id in without_rq_job),
+            ids=_decoded(ids),
+            without_rq_job=_decoded(without_rq_job),
             next_at=float(next_at) if next_at else None,
             rq_jobs=rq_jobs,
         )
 
-    def due_notifications(self, limit: int) -> tuple[str, ...]:
-        """The jobs whose end somebody must be told now, the one that waits longest first."""
-        with unavailable():
-            found = self._redis.zrangebyscore(NOTIFICATIONS, "-inf", self.now(), 0, limit)
-        return tuple(job_id.decode() for job_id in found)
+    def enqueue(self, job_ids: Iterable[str]) -> None:
+        """Add RQ jobs for pending work that has none, for example after RQ's keys were lost."""
+        arguments = [part for job_id in job_ids for part in self._rq_queue.arguments(job_id)]
+        if arguments:
+            with unavailable():
+                self._enqueue_script(args=arguments)
 
-    def schedule_notification(self, job_id: str, at: float | None) -> None:
-        """Set or (None) take away a job's place among the notices, whatever its record says."""
-        self._settle(NOTIFICATIONS, job_id, at)
+    def due_notifications(self, limit: int) -> tuple[str, ...]:
+        """Jobs with a notification to send now, oldest first."""
+        return self._due_in(NOTIFICATIONS, limit)
 
     def due_thumbnails(self) -> str | None:
-        """Whose thumbnails should be drawn now, the one that waits longest."""
+        """The job whose thumbnails have waited longest, or None."""
+        return next(iter(self._due_in(THUMBNAILS, 1)), None)
+
+    def _due_in(self, key: str, limit: int) -> tuple[str, ...]:
         with unavailable():
-            found = self._redis.zrangebyscore(THUMBNAILS, "-inf", self.now(), 0, 1)
-        return found[0].decode() if found else None
+            return _decoded(self._redis.zrangebyscore(key, "-inf", self.now(), 0, limit))
+
+    def schedule_notification(self, job_id: str, at: float | None) -> None:
+        """Set or (None) remove the time of a job's next notification, whatever its record says."""
+        self._schedule(NOTIFICATIONS, job_id, at)
 
     def schedule_thumbnails(self, job_id: str, at: float | None) -> None:
-        """The same among the drawings."""
-        self._settle(THUMBNAILS, job_id, at)
+        """Set or (None) remove the time of a job's thumbnails, whatever its record says."""
+        self._schedule(THUMBNAILS, job_id, at)
 
-    def _settle(self, key: str, job_id: str, at: float | None) -> None:
+    def _schedule(self, key: str, job_id: str, at: float | None) -> None:
         with unavailable():
             if at is None:
                 self._redis.zrem(key, job_id)
@@ -245,7 +274,7 @@ class JobStore:
                 self._redis.zadd(key, {job_id: at})
 
     def postpone(self, job_id: str, seconds: float) -> None:
-        """Look at a job later whatever its record says: a broken one must not stop the others."""
+        """Check a job later, whatever its record says: a broken one must not block the others."""
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.zadd(DUE, {job_id: self.now() + seconds}, xx=True)
             pipe.zrem(PENDING_RESCUES, job_id)
@@ -253,43 +282,19 @@ class JobStore:
             pipe.execute()
 
     def remove_due(self, job_id: str) -> None:
-        """Nobody needs to look after an id that has no record."""
+        """Remove an id that has no record from all work."""
         with unavailable(), self._redis.pipeline() as pipe:
-            pipe.zrem(DUE, job_id)
-            pipe.zrem(PENDING_RESCUES, job_id)
-            pipe.zrem(PENDING_POLLS, job_id)
+            for key in (DUE, PENDING_RESCUES, PENDING_POLLS):
+                pipe.zrem(key, job_id)
             pipe.execute()
-
-    def delete(self, job: Job) -> None:
-        """Delete a record and every trace of it, whatever became of it meanwhile."""
-        self._forget(job, "any", [*commit.record_keys(job), *commit.tombstones(job)])
-
-    def delete_unchanged(self, job: Job, left: Iterable[str] = ()) -> bool:
-        """The same unless the record has changed; `left` are objects that stay for a while."""
-        stays = [("ZADD", ORPHANS, job.end, key) for key in left]
-        return self._forget(job, job.version, [*commit.record_keys(job), *stays])
-
-    def _forget(self, job: Job, version: int | str, commands: list[Command]) -> bool:
-        with unavailable():
-            told = announcements.deletion_event(job.id)
-            keys, args = [RECORD_PREFIX + job.id], [version, *commit.flat([*commands, told])]
-            return bool(self._amend_script(keys=keys, args=args))
-
-    def is_deleted(self, job_id: str) -> bool:
-        """Whether a job is gone because somebody wanted it, and not because Redis was lost."""
-        with unavailable():
-            return bool(self._redis.exists(TOMBSTONE_PREFIX + job_id))
-
-    def enqueue(self, job_ids: Iterable[str]) -> None:
-        """Write entries for work that waits without one, as after RQ's keys were lost."""
-        entries = [part for job_id in job_ids for part in self._rq_queue.entry(job_id)]
-        if entries:
-            with unavailable():
-                self._hint_script(args=entries)
 
     def increment(self, counts: Mapping[str, int]) -> None:
-        """Raise counters."""
+        """Increment counters."""
         with unavailable(), self._redis.pipeline() as pipe:
-            for name, increment in counts.items():
-                pipe.hincrby(COUNTERS, name, increment)
+            for name, by in counts.items():
+                pipe.hincrby(COUNTERS, name, by)
             pipe.execute()
+
+
+def _decoded(ids: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(job_id.decode() for job_id in ids)

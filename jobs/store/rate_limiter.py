@@ -29,8 +29,8 @@ class RateLimiter:
 
     def __init__(self, batching: Batching) -> None:
         self._batching = batching
-        self._admit = batching.redis.register_script(scripts.ADMIT)
-        self._guess = batching.redis.register_script(scripts.GUESS)
+        self._admit = batching.redis.register_script(scripts.ADMIT_REQUEST)
+        self._wrong_key = batching.redis.register_script(scripts.RECORD_WRONG_KEY)
 
     def admit(self, name: str, quota: RateLimit | None, address: str) -> RateStatus:
         """Take one request of a key by its name, unless wrong keys came from that address.
@@ -53,7 +53,7 @@ class RateLimiter:
         """Count a key that nobody holds."""
         keys, args = [WRONG_KEYS_PREFIX + address, COUNTERS], [*WRONG_KEYS_MAX, Turned.WRONG_KEY]
         with unavailable():
-            return _reading(*self._batching.run(self._guess, keys, args))
+            return _reading(*self._batching.run(self._wrong_key, keys, args))
 
 
 def used(name: str, quota: RateLimit) -> str:

@@ -11,6 +11,7 @@ from jobs.timeline import EventCode, TimelineEvent
 
 KEPT_MAX = 10
 KEPT_SECONDS = 7 * 86400
+COUNTER = "callback_refused"
 
 
 class RefusedCallbacks:
@@ -21,13 +22,13 @@ class RefusedCallbacks:
             batching.redis
         )  # its answers are typed for every setting; here they are bytes
         self._batching = batching
-        self._script = batching.redis.register_script(scripts.REFUSE)
+        self._script = batching.redis.register_script(scripts.RECORD_REFUSED_CALLBACK)
 
     def record(self, job_id: str | None, reason: str) -> None:
         """Count a refused callback, and keep the reason beside the job it claims to be about."""
         keys = [RECORD_PREFIX + (job_id or ""), REFUSED_CALLBACKS_PREFIX + (job_id or ""), COUNTERS]
         with unavailable():
-            self._batching.run(self._script, keys, [reason, KEPT_MAX, KEPT_SECONDS])
+            self._batching.run(self._script, keys, [reason, KEPT_MAX, KEPT_SECONDS, COUNTER])
 
     def latest(self, job_ids: Sequence[str]) -> list[tuple[TimelineEvent, ...]]:
         """The latest refused callbacks of each of these jobs, oldest first."""

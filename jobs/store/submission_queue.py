@@ -1,4 +1,4 @@
-"""Concurrency slots at BFL, the submission queues in front of them, and their circuit breakers."""
+"""Submission queues of the models, concurrency slots at BFL, and circuit breakers."""
 
 import json
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Circuit(NamedTuple):
     attempts: int
 
 
-class Queue(NamedTuple):
+class ModelQueue(NamedTuple):
     """A model's slots, and the length of its queue."""
 
     model: str
@@ -47,7 +47,7 @@ class SlotUsage(NamedTuple):
 
     used: int
     most: int
-    models: list[Queue]
+    models: list[ModelQueue]
 
     @property
     def waiting(self) -> int:
@@ -70,16 +70,16 @@ class SubmissionQueue:
         self._limits = limits
         self._workers_key = workers_key
         self._threads = threads  # of each worker
-        self._script = redis.register_script(scripts.NEXT)
-        self._leave_script = redis.register_script(scripts.LEAVE)
-        self._tidy_script = redis.register_script(scripts.TIDY)
+        self._next_script = redis.register_script(scripts.NEXT_SUBMISSION)
+        self._remove_script = redis.register_script(scripts.REMOVE_FROM_QUEUE)
+        self._close_idle_script = redis.register_script(scripts.CLOSE_IDLE_CIRCUITS)
 
-    def next(self, *, only_look: bool = False) -> NextSubmission | None:
-        """The job that has waited longest among those that may be submitted now."""
+    def next(self, *, peek: bool = False) -> NextSubmission | None:
+        """The oldest job that may be submitted now; `peek` starts no probe."""
         models = [part for pair in self._limits.models.items() for part in pair]
-        mode = "look" if only_look else "go"
+        mode = "peek" if peek else "claim"
         with unavailable():
-            clock, job_id, *more = self._script(
+            clock, job_id, *more = self._next_script(
                 keys=[QUEUES, ACTIVE, CIRCUITS, IN_FLIGHT, self._workers_key],
                 args=[
                     self._limits.total,
@@ -104,7 +104,7 @@ class SubmissionQueue:
         A job that no worker can send must not block those behind it.
         """
         with unavailable():
-            self._leave_script(
+            self._remove_script(
                 keys=[RECORD_PREFIX + found.job_id, QUEUE_PREFIX + found.model],
                 args=[found.job_id, version],
             )
@@ -117,14 +117,16 @@ class SubmissionQueue:
     def open_circuit(self, scope: str, reason: str, seconds: float) -> None:
         """Open the circuit of a model, or of all; after `seconds` one job probes it."""
         now = self._clock.now()
-        known = {pause.scope: pause for pause in self.open_circuits()}.get(scope)
+        known = next((one for one in self.open_circuits() if one.scope == scope), None)
         since, attempts = (known.since, known.attempts + 1) if known else (now, 1)
         self._put(Circuit(scope, reason, since, now + seconds, attempts))
 
-    def _put(self, pause: Circuit) -> None:
-        value = f"{pause.until:.3f} {json.dumps([pause.since, pause.attempts, pause.reason])}"
+    def _put(self, circuit: Circuit) -> None:
+        value = (
+            f"{circuit.until:.3f} {json.dumps([circuit.since, circuit.attempts, circuit.reason])}"
+        )
         with unavailable():
-            self._redis.hset(CIRCUITS, pause.scope, value)
+            self._redis.hset(CIRCUITS, circuit.scope, value)
 
     def close_circuits(self, scopes: Sequence[str]) -> None:
         """Close circuits: their probe did not fail for the reason that had opened them."""
@@ -134,20 +136,20 @@ class SubmissionQueue:
 
     def release_probes(self, scopes: Sequence[str]) -> None:
         """Let another job probe these circuits: the one that should have was never sent."""
-        for pause in self.open_circuits() if scopes else ():
-            if pause.scope in scopes:
-                self._put(pause._replace(until=self._clock.now()))
+        for circuit in self.open_circuits() if scopes else ():
+            if circuit.scope in scopes:
+                self._put(circuit._replace(until=self._clock.now()))
 
     def close_idle_circuits(self) -> None:
         """Close circuits whose time is over and that no job waits to probe."""
         with unavailable():
-            self._tidy_script(keys=[QUEUES, CIRCUITS], args=[QUEUE_PREFIX])
+            self._close_idle_script(keys=[QUEUES, CIRCUITS], args=[QUEUE_PREFIX])
 
     def open_circuits(self) -> list[Circuit]:
         """The open circuits."""
         with unavailable():
             found = self._redis.hgetall(CIRCUITS)
-        return [_pause(scope.decode(), value.decode()) for scope, value in found.items()]
+        return [_circuit(scope.decode(), value.decode()) for scope, value in found.items()]
 
     def is_any_waiting(self) -> bool:
         """Whether there is a job in any queue."""
@@ -162,9 +164,9 @@ class SubmissionQueue:
     def slot_usage(self) -> SlotUsage:
         """Slots in use and lengths of the queues."""
         with unavailable():
-            lines = sorted(line.decode() for line in self._redis.smembers(QUEUES))
+            queues = sorted(queue.decode() for queue in self._redis.smembers(QUEUES))
             named = sorted(
-                {*self._limits.models, *(line.removeprefix(QUEUE_PREFIX) for line in lines)}
+                {*self._limits.models, *(queue.removeprefix(QUEUE_PREFIX) for queue in queues)}
             )
             with self._redis.pipeline(transaction=False) as pipe:
                 pipe.zcard(ACTIVE)
@@ -173,11 +175,11 @@ class SubmissionQueue:
                     pipe.zcard(QUEUE_PREFIX + model)
                 total, *found = pipe.execute()
         pairs = zip(named, found[::2], found[1::2], strict=True)
-        models = [Queue(name, used, self._limits.of(name), wait) for name, used, wait in pairs]
+        models = [ModelQueue(name, used, self._limits.of(name), wait) for name, used, wait in pairs]
         return SlotUsage(total, self._limits.total, models)
 
 
-def _pause(scope: str, value: str) -> Circuit:
+def _circuit(scope: str, value: str) -> Circuit:
     until, _, rest = value.partition(" ")
     since, attempts, reason = json.loads(rest)
     return Circuit(scope, reason, since, float(until), attempts)

@@ -71,7 +71,7 @@ class TimeSeries:
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
         self._clock = clock
-        self._script = redis.register_script(scripts.SAMPLE)
+        self._script = redis.register_script(scripts.SAMPLE_COUNTERS)
 
     def sample(self) -> float:
         """See that there is a sample of this minute, whoever takes it; returns the time."""

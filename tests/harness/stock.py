@@ -8,7 +8,7 @@ from redis import Redis
 
 from jobs.job import Job
 from jobs.store import codec
-from jobs.store.commit import other_names
+from jobs.store.commit import aliases
 from jobs.store.indexes import indexes
 from jobs.store.keys import RECORD_PREFIX, TASK_PREFIX
 
@@ -30,7 +30,7 @@ def _write(redis: Redis, batch: list[Job]) -> None:
             sets.setdefault(key, {})[job.id] = score
     pipe: Any = redis.pipeline(transaction=False)
     pipe.mset({RECORD_PREFIX + job.id: codec.encode(job, VERSION) for job in batch})
-    if names := {TASK_PREFIX + name: job.id for job in batch for name in other_names(job)}:
+    if names := {TASK_PREFIX + name: job.id for job in batch for name in aliases(job)}:
         pipe.mset(names)
     for key, members in sets.items():
         pipe.zadd(key, members)

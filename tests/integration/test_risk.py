@@ -13,7 +13,7 @@ from jobs.store.clock import Clock
 from jobs.store.expiring_urls import JOBS_READ_MAX, ExpiringUrls
 from jobs.store.job_store import JobStore
 from jobs.store.keys import RECORD_PREFIX
-from jobs.store.submission_queue import Queue, SubmissionQueue
+from jobs.store.submission_queue import ModelQueue, SubmissionQueue
 from jobs.submission import create
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
@@ -88,7 +88,7 @@ def test_who_waits_for_a_slot_is_counted_by_model(store: JobStore, redis: Redis)
     assert slot_usage.waiting == 3
     assert (slot_usage.used, slot_usage.most) == (0, 4)
     assert slot_usage.models == [
-        Queue("flux-3-video", 0, 1, 0),
-        Queue("flux-dev", 0, 2, 2),
-        Queue("flux-tools/vto-v2", 0, 4, 1),
+        ModelQueue("flux-3-video", 0, 1, 0),
+        ModelQueue("flux-dev", 0, 2, 2),
+        ModelQueue("flux-tools/vto-v2", 0, 4, 1),
     ]

@@ -270,7 +270,7 @@ class Line(LineBooks):
     @rule()
     def sweep(self) -> None:
         sweep(self.services)
-        if self.submission_queue.next(only_look=True):
+        if self.submission_queue.next(peek=True):
             assert self.redis.llen(self.services.rq_queue.queue_key), "somebody is told of it"
 
     @precondition(lambda self: self.posted)

@@ -43,7 +43,7 @@ class LocalWorker:
         return claim
 
     def next(self) -> str | None:
-        found = self.wired.submission_queue.next(only_look=True)
+        found = self.wired.submission_queue.next(peek=True)
         return found.job_id if found else None
 
     def job(self, job_id: str) -> Job:

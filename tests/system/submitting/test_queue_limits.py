@@ -11,7 +11,7 @@ from jobs.job import Job
 from jobs.record import Submission
 from jobs.report import Failure
 from jobs.store.batching import Batching
-from jobs.store.commit import LARGE_INPUT_BYTES
+from jobs.store.commit import LARGE_REQUEST_BYTES
 from jobs.store.job_store import JobStore
 from jobs.store.keys import INPUT_PREFIX, INPUT_SIZES
 from receiver import problem_details
@@ -101,9 +101,9 @@ def test_a_full_line_is_said_as_a_reason_to_come_again() -> None:
 @pytest.mark.parametrize(
     ("size", "status", "seconds"),
     [
-        (LARGE_INPUT_BYTES + 1, 422, 600),
-        (LARGE_INPUT_BYTES, 422, 86_400),
-        (LARGE_INPUT_BYTES + 1, None, 86_400),
+        (LARGE_REQUEST_BYTES + 1, 422, 600),
+        (LARGE_REQUEST_BYTES, 422, 86_400),
+        (LARGE_REQUEST_BYTES + 1, None, 86_400),
     ],
 )
 def test_a_large_input_that_bfl_refused_is_kept_for_ten_minutes(

@@ -1,0 +1,30 @@
+-- Generic cell rate algorithm (GCRA). A key holds the time at which its whole quota is back and
+-- does not exist when all of it is there. When Redis is full, nothing is counted and nothing fails.
+--
+-- seconds_to_wait(key, requests, seconds): until another request fits the quota; 0: now.
+-- take_request(key, requests, seconds): take one request from the quota; returns the requests
+-- that remain, seconds until the whole quota is back, seconds to wait ("0": admitted).
+
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+
+local function full_at(key)
+  return math.max(tonumber(redis.call('GET', key) or 0), now)
+end
+
+local function seconds_to_wait(key, requests, seconds)
+  return math.max(full_at(key) + seconds / requests - now - seconds, 0)
+end
+
+local function as_text(seconds)
+  return string.format('%.6f', seconds)
+end
+
+local function take_request(key, requests, seconds)
+  local full, wait = full_at(key), seconds_to_wait(key, requests, seconds)
+  if wait > 0 then return 0, as_text(full - now), as_text(wait) end
+  full = full + seconds / requests
+  redis.pcall('SET', key, as_text(full), 'PX', math.ceil((full - now) * 1000))
+  local remaining = math.floor((now + seconds - full) * requests / seconds + 1e-3)
+  return remaining, as_text(full - now), '0'
+end

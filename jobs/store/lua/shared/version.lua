@@ -1,0 +1,5 @@
+-- version_of(record): the version that a record starts with; "0" when there is no record.
+
+local function version_of(record)
+  return record and string.match(record, '^%d+') or '0'
+end

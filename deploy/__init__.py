@@ -1,1 +1,1 @@
-"""How the processes are run: here on this machine, and what other platforms need to run them."""
+"""Start the processes: `make run` on this machine, and files for other platforms."""

@@ -1,7 +1,7 @@
-"""Settings of `make run`: whatever is not given is made once and kept in var/run.env.
+"""Settings of `make run`: missing values are generated once and saved in var/run.env.
 
-The processes that `make run` starts and the command line read that file by themselves
-(`jobs/config/environment.py`); the environment and `.env` win over it. A shell can source it.
+The processes of `make run` and the command line read that file
+(`jobs/config/environment.py`); the environment and `.env` override it. A shell can source it.
 """
 
 import base64
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from deploy.local_redis import LocalRedis, is_free, same_port
+from deploy.local_redis import LocalRedis, is_free, reusable_port
 from deploy.procfile import ROOT
 from jobs.config import settings
 from jobs.config.api_keys import Scope
@@ -23,22 +23,22 @@ from jobs.config.environment import RUN_FILE
 from jobs.config.settings import Settings
 
 VAR = ROOT / "var"
-# Given to `make run` alone, and needed by the command line in another shell. No secret is kept.
-CARRIED = ("PORT", "LISTEN_HOST", "PUBLIC_URL", "MEDIA_URL", "BFL_API_URL")
+# Saved for the command line in another shell, which does not see the environment of `make run`.
+SAVED = ("PORT", "LISTEN_HOST", "PUBLIC_URL", "MEDIA_URL", "BFL_API_URL")
 
 
 class CannotStart(Exception):
-    """`make run` cannot start; the message says why and what to do."""
+    """`make run` cannot start; the message holds the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class DevSettings:
-    """Everything that is decided before the first process is started."""
+    """Settings, Redis and sandbox of one `make run`."""
 
     settings: Settings
     redis: LocalRedis | None  # None when REDIS_URL is given
-    sandbox_port: int | None  # None when there is a BFL to talk to
-    made_keys: bool  # False when API_KEYS is given
+    sandbox_port: int | None  # None when BFL_API_KEY or BFL_SANDBOX_URL is given
+    has_generated_keys: bool  # False when API_KEYS is given
 
     @property
     def sandbox_url(self) -> str | None:
@@ -74,32 +74,32 @@ def locked_data_directory() -> Iterator[int]:
 
 
 def prepare() -> DevSettings:
-    """Read what is given and make the rest. Raises CannotStart and InvalidSettings."""
+    """Load the given settings and generate missing ones. Raises CannotStart, InvalidSettings."""
     path = ROOT / RUN_FILE
     given = {name: value or "" for name, value in (dotenv_values(".env") | os.environ).items()}
-    kept = {name: value for name, value in dotenv_values(path).items() if value}
-    made = _secrets() | {name: kept[name] for name in _secrets().keys() & kept.keys()}
-    made |= {"LISTEN_HOST": "127.0.0.1", "LOG_FORMAT": "text"}
+    saved = {name: value for name, value in dotenv_values(path).items() if value}
+    generated = _secrets() | {name: saved[name] for name in _secrets().keys() & saved.keys()}
+    generated |= {"LISTEN_HOST": "127.0.0.1", "LOG_FORMAT": "text"}
     redis = None
     if not is_set(given, "REDIS_URL"):
-        redis = LocalRedis.at(VAR / "redis", kept.get("REDIS_URL", ""))
-        made["REDIS_URL"] = redis.url
+        redis = LocalRedis.at(VAR / "redis", saved.get("REDIS_URL", ""))
+        generated["REDIS_URL"] = redis.url
     sandbox_port = None
     if not is_set(given, "BFL_API_KEY") and not is_set(given, "BFL_SANDBOX_URL"):
-        sandbox_port = same_port(kept.get("BFL_SANDBOX_URL", ""))
-        made["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{sandbox_port}"
-    made |= {name: given[name] for name in CARRIED if given.get(name)}
-    own = {name: value for name, value in made.items() if not is_set(given, name)}
-    read = settings.load(given | own)
-    if read.port == 0 or not is_free(read.port, read.listen_host):
-        raise CannotStart(f"port {read.port} cannot be used; name another: make run PORT=8001")
-    prepared = DevSettings(read, redis, sandbox_port, made_keys="API_KEYS" in own)
-    _write(path, made | _shell_variables(prepared))
-    return prepared
+        sandbox_port = reusable_port(saved.get("BFL_SANDBOX_URL", ""))
+        generated["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{sandbox_port}"
+    generated |= {name: given[name] for name in SAVED if given.get(name)}
+    missing = {name: value for name, value in generated.items() if not is_set(given, name)}
+    loaded = settings.load(given | missing)
+    if loaded.port == 0 or not is_free(loaded.port, loaded.listen_host):
+        raise CannotStart(f"port {loaded.port} cannot be used; name another: make run PORT=8001")
+    dev = DevSettings(loaded, redis, sandbox_port, has_generated_keys="API_KEYS" in missing)
+    _write(path, generated | _shell_variables(dev))
+    return dev
 
 
 def is_set(given: Mapping[str, str], name: str) -> bool:
-    """Whether a setting has a value, or a file that holds it."""
+    """Whether a setting has a value or a file with its value."""
     return bool(given.get(name) or given.get(f"{name}_FILE"))
 
 
@@ -113,13 +113,13 @@ def _secrets() -> dict[str, str]:
     }
 
 
-def _shell_variables(given: DevSettings) -> dict[str, str]:
+def _shell_variables(dev: DevSettings) -> dict[str, str]:
     """Variables of README's examples. A key that was given is not copied to the file."""
     variables = {
-        "FLUXKEEP_URL": given.settings.base_url,
-        "BFL_URL": given.sandbox_url or str(given.settings.bfl_origin),
+        "FLUXKEEP_URL": dev.settings.base_url,
+        "BFL_URL": dev.sandbox_url or str(dev.settings.bfl_origin),
     }
-    return variables | ({"FLUXKEEP_KEY": given.key("submit")} if given.made_keys else {})
+    return variables | ({"FLUXKEEP_KEY": dev.key("submit")} if dev.has_generated_keys else {})
 
 
 def _write(path: Path, values: Mapping[str, str]) -> None:

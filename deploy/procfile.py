@@ -1,4 +1,4 @@
-"""The Procfile: the one list of processes, read by everything that starts them."""
+"""Procfile parser: names and commands of the processes."""
 
 import os
 import shlex
@@ -11,19 +11,19 @@ RELEASE = "release"
 
 
 def commands(root: Path = ROOT) -> dict[str, list[str]]:
-    """Name and command of each process that keeps running, in the order of the file."""
-    return {name: command for name, command in lines(root).items() if name != RELEASE}
+    """Name and command of each long-running process, in the order of the file."""
+    return {name: command for name, command in entries(root).items() if name != RELEASE}
 
 
-def lines(root: Path = ROOT) -> dict[str, list[str]]:
-    """Every line, including what a platform runs once before it starts the processes."""
-    written = (root / "Procfile").read_text().splitlines()
-    entries = (line.partition(":") for line in written if line.strip() and line[0] != "#")
-    return {name.strip(): shlex.split(command) for name, _, command in entries}
+def entries(root: Path = ROOT) -> dict[str, list[str]]:
+    """Every entry, including `release`, which platforms run once before the processes."""
+    text = (root / "Procfile").read_text().splitlines()
+    split = (line.partition(":") for line in text if line.strip() and line[0] != "#")
+    return {name.strip(): shlex.split(command) for name, _, command in split}
 
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment with `own` on top; `python` and `gunicorn` are this venv's."""
+    """This process's environment overridden by `own`, with the programs of this venv in PATH."""
     path = os.environ.get("PATH", os.defpath)
     programs = str(Path(sys.executable).parent)
     unbuffered = {"PYTHONUNBUFFERED": "1", "PATH": f"{programs}{os.pathsep}{path}"}

@@ -1,4 +1,4 @@
-"""`make run`: all of Fluxkeep on this machine, until Ctrl-C or until one process ends."""
+"""`make run`: run every process on this machine until Ctrl-C or until one process ends."""
 
 import os
 import shlex
@@ -24,7 +24,7 @@ def main() -> int:
     os.chdir(ROOT)
     os.umask(PRIVATE_UMASK)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, _terminate)  # the terminal was closed
+    signal.signal(signal.SIGHUP, _terminate)  # the terminal is closed
     try:
         with locked_data_directory() as lock:
             return run(prepare(), lock)
@@ -39,20 +39,20 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def run(given: DevSettings, lock: int) -> int:
-    """Run everything; returns the exit code. Redis is stopped last: its clients finish first."""
-    # It inherits the lock: no second Redis may open the data of one that was left behind.
-    with given.redis.running(lock) if given.redis else nullcontext() as redis:
-        failure = _run_processes(given, redis)
+def run(dev: DevSettings, lock: int) -> int:
+    """Run every process; return the exit code. Redis stops last, after its clients."""
+    # Redis inherits the lock: if it survives us, no second Redis may open its data.
+    with dev.redis.running(lock) if dev.redis else nullcontext() as redis:
+        failure = _run_processes(dev, redis)
     if failure:
         sys.stderr.write(f"Fluxkeep has stopped: {failure}\n")
     return 1 if failure else 0
 
 
-def _run_processes(given: DevSettings, redis: subprocess.Popen[bytes] | None) -> str | None:
-    """Returns why they stopped, or None after a signal."""
-    welcome = Welcome(given)
-    watcher = threading.Thread(target=lambda: _watch(redis, runner), daemon=True)
+def _run_processes(dev: DevSettings, redis: subprocess.Popen[bytes] | None) -> str | None:
+    """The reason why they stopped, or None after a signal."""
+    welcome = Welcome(dev)
+    watcher = threading.Thread(target=lambda: _watch_redis(redis, runner), daemon=True)
 
     def start_threads() -> None:
         welcome.start()
@@ -61,9 +61,9 @@ def _run_processes(given: DevSettings, redis: subprocess.Popen[bytes] | None) ->
     runner = Runner(start_threads)
     for name, command in procfile.commands().items():
         runner.add_process(name, f"exec {shlex.join(command)}", env=procfile.environment({}))
-    if given.sandbox_port:
+    if dev.sandbox_port:
         runner.add_process(
-            "sandbox", f"exec {shlex.join(_sandbox(given))}", env=_sandbox_environment(given)
+            "sandbox", f"exec {shlex.join(_sandbox_command(dev))}", env=_sandbox_environment(dev)
         )
     try:
         runner.loop()
@@ -72,27 +72,27 @@ def _run_processes(given: DevSettings, redis: subprocess.Popen[bytes] | None) ->
     return runner.failure
 
 
-def _watch(redis: subprocess.Popen[bytes] | None, runner: Runner) -> None:
+def _watch_redis(redis: subprocess.Popen[bytes] | None, runner: Runner) -> None:
     """Stop everything when the embedded Redis ends."""
     if redis is not None:
-        runner.console.note_end("redis", redis.wait())
+        runner.console.record_end("redis", redis.wait())
         runner.terminate()
 
 
-def _sandbox(given: DevSettings) -> list[str]:
-    webhook = f"{given.url}/webhooks/bfl"
+def _sandbox_command(dev: DevSettings) -> list[str]:
+    webhook = f"{dev.url}/webhooks/bfl"
     return [
         "python",
         "-m",
         "tests.sandbox",
-        f"--port={given.sandbox_port}",
+        f"--port={dev.sandbox_port}",
         f"--webhook-url={webhook}",
     ]
 
 
-def _sandbox_environment(given: DevSettings) -> dict[str, str]:
-    # Not an argument: every user of this machine can read a command line.
-    secret = given.settings.webhook_secret[0].get_secret_value()
+def _sandbox_environment(dev: DevSettings) -> dict[str, str]:
+    # Not an argument: every user of this machine can see a command line.
+    secret = dev.settings.webhook_secret[0].get_secret_value()
     return procfile.environment({"WEBHOOK_SECRET": secret})
 
 

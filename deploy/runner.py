@@ -1,33 +1,29 @@
 """Process runner of `make run`: honcho's, which stops all processes when one of them ends."""
 
-import contextlib
 import os
 import re
-import signal
 import sys
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 import honcho.manager
 from honcho.manager import SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Message, Printer
 
-# Long enough to finish work in hand; a platform would kill after 30 s.
+# Long enough to finish work in hand; platforms send SIGKILL after 30 s.
 honcho.manager.KILL_WAIT = 24
 
 _STOPPED = re.compile(r"(\w+) stopped \(rc=(-?\d+)\)")
 
 
 class Runner(Manager):
-    """Runs processes until one of them ends or a signal comes."""
+    """Run processes until one of them ends or a signal arrives."""
 
     def __init__(self, on_start: Callable[[], None]) -> None:
         """`on_start` is called once, when all processes have been forked."""
         self.console = Console(self._process_started)
         super().__init__(self.console)
         self._on_start: Callable[[], None] | None = on_start
-        self._was_killed = False
 
     @property
     def failure(self) -> str | None:
@@ -35,17 +31,10 @@ class Runner(Manager):
         return None if self.console.was_signalled else self.console.first_end
 
     def terminate(self) -> None:
-        # honcho can only signal processes whose ids it has read. After a signal that came earlier
-        # this is called again as soon as it has.
+        # honcho can signal only the processes whose ids it has read: after an early signal,
+        # `_process_started` calls this again.
         if self._all_started():
             super().terminate()
-
-    def kill(self) -> None:
-        # honcho repeats it, and its lines, until the last grandchild has closed its output.
-        if not self._was_killed:
-            self._was_killed = True
-            super().kill()
-            _kill_sessions({process["pid"] for process in self._processes.values()})
 
     def _process_started(self) -> None:
         if self.console.was_signalled:
@@ -56,7 +45,7 @@ class Runner(Manager):
 
 
 class Console(Printer):
-    """Prints the lines of all processes; remembers which process ended first, and how."""
+    """Print the output of all processes; record which process ended first, and how."""
 
     def __init__(self, on_process_start: Callable[[], None]) -> None:
         super().__init__(sys.stdout, colour="NO_COLOR" not in os.environ)
@@ -70,7 +59,7 @@ class Console(Printer):
     def write(self, message: Message) -> None:
         self._queue.append(message)
         if self._is_writing:
-            return  # called by a signal handler in the middle of another line
+            return  # a signal handler interrupted the loop below, which will print the message
         self._is_writing = True
         while self._queue:
             self._write(self._queue.popleft())
@@ -81,30 +70,22 @@ class Console(Printer):
         if message.name != SYSTEM_PRINTER_NAME:
             self._last_lines[message.name] = message.data.decode(errors="replace").strip()
         else:
-            self._follow(message.data.strip())
+            self._handle_event(message.data.strip())
 
-    def _follow(self, event: str) -> None:
-        """React to what honcho says about its processes."""
+    def _handle_event(self, event: str) -> None:
+        """Handle honcho's message about a process or a signal."""
         if event.endswith(" received"):
             self.was_signalled = True
         elif found := _STOPPED.fullmatch(event):
-            self.note_end(found[1], int(found[2]))
+            self.record_end(found[1], int(found[2]))
         elif " started " in event:
             self._on_process_start()
 
-    def note_end(self, name: str, code: int) -> None:
-        """Only the first counts: the others are stopped because of it."""
+    def record_end(self, name: str, code: int) -> None:
+        """Record the first process that ended; the others are stopped because of it."""
         if self.first_end is None:
             cause = f"signal {-code}" if code < 0 else f"exit code {code}"
             last = self._last_lines.get(name)
             self.first_end = f"{name} ended with {cause}" + (
                 f"; its last line: {last}" * bool(last)
             )
-
-
-def _kill_sessions(leaders: set[int]) -> None:
-    """Kill grandchildren with process groups of their own, which honcho leaves (Linux only)."""
-    for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getsid(int(path.name)) in leaders:
-                os.kill(int(path.name), signal.SIGKILL)

@@ -12,7 +12,7 @@ from receiver import cli, dashboard, health, media, metrics, problem_details, ra
 from receiver.accelerator import CallbackAccelerator
 from receiver.api import bfl_compat, events, jobs, submissions
 from receiver.context import AppState
-from receiver.openapi import views as openapi
+from receiver.openapi import document as openapi
 
 # gunicorn's exit status for a failed boot; after any other it starts the worker again for ever.
 BOOT_FAILED = 3

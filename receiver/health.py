@@ -16,11 +16,11 @@ blueprint = Blueprint("health", __name__)
     operation_id="isAlive",
     summary="Liveness",
     tag=Tag.OPERATION,
-    responses={200: ResponseSpec("It lives.", Alive, example=examples.alive)},
+    responses={200: ResponseSpec("The process answers.", Alive, example=examples.alive)},
     uses_redis=False,
 )
 def alive() -> ResponseReturnValue:
-    """This process answers. Point a load balancer here."""
+    """Liveness of this process, for load balancers."""
     return {"status": "ok"}
 
 
@@ -30,15 +30,15 @@ def alive() -> ResponseReturnValue:
     summary="Readiness",
     tag=Tag.OPERATION,
     responses={
-        200: ResponseSpec("All is well.", Readiness, example=examples.readiness),
-        503: ResponseSpec("Something is wrong.", Readiness, example=examples.unreadiness),
+        200: ResponseSpec("No check failed.", Readiness, example=examples.readiness),
+        503: ResponseSpec("A check failed.", Readiness, example=examples.unreadiness),
     },
     uses_redis=False,
 )
 def ready() -> ResponseReturnValue:
-    """503 as long as a check fails; each check is `ok` or the reason why not."""
+    """503 as long as a check fails; each check is `ok` or the reason of its failure."""
     results = app_state().check_results.get()
     ready = all(result.ok for result in results)
-    # Nobody needs a key here, so a warning about a setting stays on the health page.
+    # Warnings about settings are not public: this endpoint needs no key.
     checks = {result.name: "ok" if result.ok else result.why for result in results}
     return {"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503

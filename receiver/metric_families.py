@@ -1,4 +1,4 @@
-"""The families of metrics, made of numbers in Redis; deploy/prometheus relies on their names."""
+"""Metric families from counters in Redis; deploy/prometheus and deploy/grafana use their names."""
 
 from collections.abc import Iterator, Mapping
 
@@ -27,13 +27,13 @@ REFUSALS = {
 
 
 class Families(Collector):
-    """Everything that `/metrics` tells; while Redis is away, only that it is."""
+    """Collector of all families; only `fluxkeep_redis_up` while Redis does not answer."""
 
-    def __init__(self, wired: Services) -> None:
-        self._wired = wired
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing ahead of the scrape: a registry would otherwise collect once to find out."""
+        """Empty: a registry would otherwise collect once when the collector is registered."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
@@ -45,43 +45,49 @@ class Families(Collector):
         yield from found
 
     def _from_redis(self) -> Iterator[Metric]:
-        metrics, submission_queue = self._wired.metrics, self._wired.submission_queue
+        metrics, submission_queue = self._services.metrics, self._services.submission_queue
         totals = metrics.totals()
         yield from _callbacks(totals.counts)
         yield _requests(totals.counts)
         yield from _jobs(totals)
         yield from _work(totals)
-        yield from _urgency(self._wired)
-        yield from _submitting(submission_queue, self._wired.settings.max_active.total)
+        yield from _urgency(self._services)
+        yield from _submitting(submission_queue, self._services.settings.max_active.total)
         yield from _notifications(totals)
         yield from _processes(metrics)
-        yield _histogram(totals, LIFE_LEFT, "Life left in a URL when its media were stored.")
-        yield _histogram(totals, TIME_TO_STORED, "From BFL's word that media are ready to stored.")
+        yield _histogram(totals, LIFE_LEFT, "Remaining life of a URL when its media were stored.")
+        yield _histogram(
+            totals,
+            TIME_TO_STORED,
+            "Time from ready to stored.",
+        )
 
 
-def _callbacks(raised: Mapping[str, int]) -> Iterator[Metric]:
-    """Duplicates and latecomers are `old` among the reports, and `duplicate` as callbacks."""
-    reports = _counter("reports", "What BFL said, by who heard it.", "source", "news")
+def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
+    """Duplicate and late reports have the kind `old`; such callbacks the outcome `duplicate`."""
+    reports = _counter("reports", "Reports of BFL by source and kind.", "source", "kind")
     for source in Source:
-        for news in (*ReportKind, "old"):
-            reports.add_metric((source, news), raised.get(f"{source}_{news}", 0))
-    refused = _counter("callbacks_refused", "Callbacks that were turned away.", "why")
+        for kind in (*ReportKind, "old"):
+            reports.add_metric((source, kind), counts.get(f"{source}_{kind}", 0))
+    refused = _counter("callbacks_refused", "Refused callbacks by reason.", "why")
     for why, name in REFUSALS.items():
-        refused.add_metric((why,), raised.get(name, 0))
-    outcomes = _counter("callbacks", "Callbacks by what became of them.", "outcome")
-    accepted = sum(raised.get(f"{Source.CALLBACK}_{news}", 0) for news in ReportKind)
+        refused.add_metric((why,), counts.get(name, 0))
+    outcomes = _counter("callbacks", "Callbacks by outcome.", "outcome")
+    accepted = sum(counts.get(f"{Source.CALLBACK}_{kind}", 0) for kind in ReportKind)
     outcomes.add_metric(("accepted",), accepted)
-    outcomes.add_metric(("duplicate",), raised.get(f"{Source.CALLBACK}_old", 0))
-    outcomes.add_metric(("refused",), sum(raised.get(name, 0) for name in REFUSALS.values()))
-    polls = _counter("polls", "Requests to BFL about a task whose callback did not come.")
-    polls.add_metric((), raised.get(counters.POLLS, 0))
+    outcomes.add_metric(("duplicate",), counts.get(f"{Source.CALLBACK}_old", 0))
+    outcomes.add_metric(("refused",), sum(counts.get(name, 0) for name in REFUSALS.values()))
+    polls = _counter("polls", "Polls of tasks whose callback did not come.")
+    polls.add_metric((), counts.get(counters.POLLS, 0))
     yield from (outcomes, refused, reports, polls)
 
 
-def _requests(raised: Mapping[str, int]) -> Metric:
-    refused = _counter("requests_refused", "Requests turned away for their key.", "why")
+def _requests(counts: Mapping[str, int]) -> Metric:
+    refused = _counter(
+        "requests_refused", "Requests refused because of their key or its rate limit.", "why"
+    )
     for turned in Turned:
-        refused.add_metric((turned.removeprefix("key_"),), raised.get(turned, 0))
+        refused.add_metric((turned.removeprefix("key_"),), counts.get(turned, 0))
     return refused
 
 
@@ -89,7 +95,9 @@ def _jobs(totals: Totals) -> Iterator[Metric]:
     on_record = GaugeMetricFamily("fluxkeep_jobs", "Jobs on record.", labels=("status",))
     for state, number in totals.jobs.items():
         on_record.add_metric((state,), number)
-    ended = _counter("jobs_ended", "Jobs that ended, by who brought the news.", "status", "source")
+    ended = _counter(
+        "jobs_ended", "Ended jobs by status and source of the final report.", "status", "source"
+    )
     for state in sorted(TERMINAL):
         for source in (*Source, None):
             number = totals.counts.get(counters.of_end(state, source), 0)
@@ -98,35 +106,38 @@ def _jobs(totals: Totals) -> Iterator[Metric]:
 
 
 def _work(totals: Totals) -> Iterator[Metric]:
-    yield _gauge("due_jobs", "Jobs whose time to be looked at has come.", totals.due)
-    yield _gauge("overdue_jobs", "Jobs whose time came 30 s ago or longer.", totals.overdue)
+    yield _gauge("due_jobs", "Jobs that are due for a check.", totals.due)
+    yield _gauge("overdue_jobs", "Jobs that have been due for 30 s or longer.", totals.overdue)
     yield _gauge("waiting_jobs", "Jobs that wait for a worker.", totals.waiting)
-    yield _gauge("queue_entries", "Entries in the RQ queue.", totals.rq_jobs)
+    yield _gauge("queue_entries", "RQ jobs in the queue.", totals.rq_jobs)
 
 
-def _urgency(wired: Services) -> Iterator[Metric]:
-    """The life left has no sample while no rescue waits: it would have to be endless."""
-    ready = wired.expiring_urls.most_urgent(JOBS_READ_MAX)
+def _urgency(services: Services) -> Iterator[Metric]:
+    """Age of the oldest waiting rescue, and the remaining life of the most urgent URL.
+
+    The latter has no sample while no rescue waits.
+    """
+    ready = services.expiring_urls.most_urgent(JOBS_READ_MAX)
     urgent = next((job for job in ready if job.check.work_deadline is not None), None)
-    now = wired.store.now()
+    now = services.store.now()
     yield _gauge(
         "oldest_waiting_rescue_seconds",
-        "How long the oldest rescue that no worker has begun has waited.",
+        "Age of the oldest rescue that no worker has begun.",
         max(now - (waiting_since(ready) or now), 0.0),
     )
     yield _gauge(
         "urgent_rescue_life_left_seconds",
-        "How long the URL still lives of the waiting rescue whose URL dies first.",
+        "Remaining life of the URL that expires first among the waiting rescues.",
         (urgent.delivery.expire_at or now) - now if urgent else None,
     )
 
 
-def _submitting(submission_queue: SubmissionQueue, most: int) -> Iterator[Metric]:
-    yield _gauge("slots", "Tasks that may be active at BFL at once (MAX_ACTIVE).", most)
-    yield _gauge("slots_used", "Tasks of ours that are active at BFL.", submission_queue.active())
+def _submitting(submission_queue: SubmissionQueue, limit: int) -> Iterator[Metric]:
+    yield _gauge("slots", "Tasks that may be active at BFL at once (MAX_ACTIVE).", limit)
+    yield _gauge("slots_used", "Submitted tasks that are active at BFL.", submission_queue.active())
     paused = GaugeMetricFamily(
         "fluxkeep_submitting_paused",
-        "1 for each model (* is all of them) of which nothing is submitted, and why.",
+        "1 for each model (* is all of them) whose submissions are paused, with the reason.",
         labels=("model", "reason"),
     )
     for pause in submission_queue.open_circuits():
@@ -135,10 +146,8 @@ def _submitting(submission_queue: SubmissionQueue, most: int) -> Iterator[Metric
 
 
 def _notifications(totals: Totals) -> Iterator[Metric]:
-    yield _gauge(
-        "notifications_pending", "Ends that somebody must still hear of.", totals.notifications
-    )
-    tried = _counter("notifications", "Calls that told of an end, by their outcome.", "outcome")
+    yield _gauge("notifications_pending", "Notifications to be delivered.", totals.notifications)
+    tried = _counter("notifications", "Attempts to deliver a notification by outcome.", "outcome")
     for told in Told:
         tried.add_metric((told,), totals.counts.get(counters.of_notice(told), 0))
     yield tried
@@ -146,7 +155,9 @@ def _notifications(totals: Totals) -> Iterator[Metric]:
 
 def _processes(metrics: Metrics) -> Iterator[Metric]:
     beats = GaugeMetricFamily(
-        "fluxkeep_heartbeat_age_seconds", "Since a process was last seen.", labels=("process",)
+        "fluxkeep_heartbeat_age_seconds",
+        "Seconds since the last heartbeat of a process.",
+        labels=("process",),
     )
     for process, age in metrics.heartbeat_ages().items():
         beats.add_metric((process,), age)

@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus, read from Redis at each scrape: exact over any number of processes."""
+"""`/metrics` for Prometheus, read from Redis at each scrape: totals of all processes."""
 
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -18,7 +18,7 @@ blueprint = Blueprint("metrics", __name__)
     responses={200: ResponseSpec("The text format of Prometheus.", content_types=("text/plain",))},
 )
 def scrape() -> Response:
-    """Exact over all processes: read from Redis at each scrape."""
+    """Totals of all processes, read from Redis at each scrape."""
     registry = CollectorRegistry()
     registry.register(Families(services()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""Checks of an installation: one list, shown by /readyz, the health page and `doctor`.
+"""Checks of an installation: one list for `/readyz`, the health page and `doctor`.
 
 To add a check, write a function `check(context) -> Iterator[Result]` and list it in CHECKS. It may
 raise StoreUnavailable and InvalidSettings.
@@ -26,7 +26,7 @@ __all__ = ["BEFORE_START", "CHECKS", "PROBES", "Check", "Context", "Grade", "Res
 
 
 class Check(NamedTuple):
-    """A named check, and when it makes sense."""
+    """A check and the situations in which it runs."""
 
     name: str
     run: Callable[[Context], Iterator[Result]]
@@ -54,7 +54,7 @@ PROBES = tuple(check for check in CHECKS if not check.on_demand)
 
 
 def run(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result]:
-    """Each result as soon as it is known. A check that cannot be made does not stop the others."""
+    """Yield each result as soon as it is known. An error in one check does not stop the others."""
     for check in checks:
         if check.needs_redis and not context.redis_answers:
             yield _unknown(check)

@@ -1,4 +1,4 @@
-"""BFL: whether it accepts the key, has credits left, and takes submissions."""
+"""Checks of BFL: key, credits, paused submissions, regions of fine-tuned models."""
 
 from collections.abc import Iterator
 
@@ -32,43 +32,48 @@ def check_account(context: Context) -> Iterator[Result]:
     if left > 0:
         yield ok(ACCOUNT, f"{name} accepts the key: {amount(left)}")
     else:
-        yield failed(ACCOUNT, f"{name} has no credits left", "Buy some on BFL's dashboard.")
+        yield failed(ACCOUNT, f"{name} has no credits left", "Buy credits on BFL's dashboard.")
 
 
 def check_submissions(context: Context) -> Iterator[Result]:
-    """A paused account matters while jobs wait; a busy model does not. Raises StoreUnavailable."""
-    pauses = (
-        context.submission_queue.open_circuits()
-        if context.submission_queue.is_any_waiting()
-        else ()
-    )
-    paused = next((one for one in pauses if _stops_all(one)), None)
+    """Fail when the account is paused while jobs wait; a paused model is no failure.
+
+    Raises StoreUnavailable.
+    """
+    queue = context.submission_queue
+    pauses = queue.open_circuits() if queue.is_any_waiting() else ()
+    paused = next((pause for pause in pauses if _stops_all(pause)), None)
     if paused is None:
         yield ok(SUBMISSIONS, "are not paused")
     else:
-        yield failed(SUBMISSIONS, f"submitting is paused: {paused.reason}", _way_out(paused))
+        yield failed(SUBMISSIONS, f"submitting is paused: {paused.reason}", _pause_remedy(paused))
 
 
 def check_regions(context: Context) -> Iterator[Result]:
-    """Fine-tuned models whose latest job goes to BFL's global host. Raises StoreUnavailable."""
-    lost = [
+    """Warn about fine-tuned models whose latest job went to BFL's global host.
+
+    Raises StoreUnavailable.
+    """
+    misdirected = [
         model
         for model in context.listing.models(bfl_submissions.FINETUNED)
-        if _is_lost(context, model)
+        if _is_misdirected(context, model)
     ]
-    for model in lost:
+    for model in misdirected:
         why = f"{model} is submitted to BFL's global host"
         yield warning(REGIONS, why, bfl_submissions.REGION_BOUND_HINT)
-    if not lost:
-        yield ok(REGIONS, "no fine-tuned model is submitted to a host that hardly has it")
+    if not misdirected:
+        yield ok(REGIONS, "no fine-tuned model is submitted to the global host")
 
 
-def _is_lost(context: Context, model: str) -> bool:
+def _is_misdirected(context: Context, model: str) -> bool:
     if not bfl_submissions.is_bound_to_region(model):
         return False
-    usual = "global" if context.settings.bfl_origin.host == bfl_submissions.BFL_HOST else None
+    default = "global" if context.settings.bfl_origin.host == bfl_submissions.BFL_HOST else None
     newest = context.listing.page(Search(model=model), 1, None).jobs
-    return any(job.is_submission and (job.submission.region or usual) == "global" for job in newest)
+    return any(
+        job.is_submission and (job.submission.region or default) == "global" for job in newest
+    )
 
 
 def _is_sandbox(settings: Settings) -> bool:
@@ -78,7 +83,7 @@ def _is_sandbox(settings: Settings) -> bool:
 def _remedy(error: str) -> str:
     if "refuses" in error:
         return "Put a key from BFL's dashboard into BFL_API_KEY of every process."
-    return "See that this machine can connect to BFL_API_URL, and that BFL has no outage."
+    return "Check that this machine can connect to BFL_API_URL and that BFL has no outage."
 
 
 def _stops_all(pause: Circuit) -> bool:
@@ -89,7 +94,7 @@ def _is_about_account(pause: Circuit) -> bool:
     return pause.reason in account.REASONS.values()
 
 
-def _way_out(pause: Circuit) -> str:
+def _pause_remedy(pause: Circuit) -> str:
     if _is_about_account(pause):
         return "Check your account at BFL. Fluxkeep tries one job a minute and resumes by itself."
     return "Fluxkeep tries one job when the pause is over, and resumes by itself."

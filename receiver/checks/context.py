@@ -1,4 +1,4 @@
-"""The parts of an installation that checks examine."""
+"""Context of the checks: the parts of an installation that they examine."""
 
 from functools import cached_property
 from typing import Any
@@ -16,14 +16,14 @@ from jobs.store.submission_queue import SubmissionQueue
 
 
 class Context:
-    """Build each part when a check first needs it, so that a broken part fails its own check.
+    """Parts that are built at first use, so that a broken part fails its own check only.
 
-    A process that has its services passes them. Each attribute raises InvalidSettings.
+    The web process passes its services instead. Each attribute raises InvalidSettings.
     """
 
     def __init__(self, settings: Settings, services: Services | None = None) -> None:
         self.settings = settings
-        self.redis_answers = False  # until the check of Redis, the first that needs it, has passed
+        self.redis_answers = False  # set by the check of Redis, which runs first
         self._services = services
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Durability: whether a write arrives where DURABILITY wants it before a caller gets a 2xx."""
+"""Check of DURABILITY: a write is confirmed by disk or replica before a caller gets a 2xx."""
 
 from collections.abc import Iterator
 
@@ -11,8 +11,8 @@ from receiver.checks.result import Result, failed, ok
 NAME = "durability"
 _MEANINGS = {
     Durability.MEMORY: "memory: a power cut or a failover can lose the last second",
-    Durability.FSYNC: "fsync: what is acknowledged is on the disk of the primary",
-    Durability.REPLICA: "replica: what is acknowledged is on a replica",
+    Durability.FSYNC: "fsync: acknowledged writes are on the disk of the primary",
+    Durability.REPLICA: "replica: acknowledged writes are on a replica",
 }
 _REASONS = {
     Durability.FSYNC: ("the disk did not confirm a write", "Check the disk of Redis."),
@@ -29,4 +29,4 @@ def check(context: Context) -> Iterator[Result]:
         yield ok(NAME, _MEANINGS[level])
     else:
         why, remedy = _REASONS[level]
-        yield failed(NAME, f"{level}: {why} in time, callbacks are answered with 503", remedy)
+        yield failed(NAME, f"{level}: {why} in time, so callbacks are answered with 503", remedy)

@@ -1,4 +1,4 @@
-"""Outgoing connections: the hosts a firewall has to allow, one of each kind tried."""
+"""Check of outgoing connections: the hosts that a firewall must allow, one tried of each kind."""
 
 from collections.abc import Iterator
 

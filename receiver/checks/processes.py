@@ -1,11 +1,11 @@
-"""Worker and sweep: their heartbeats, and the work that waits for the sweep."""
+"""Checks of worker and sweep: heartbeats and overdue jobs."""
 
 from collections.abc import Iterator
 
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
 
-SILENT_SECONDS = {"worker": 60.0, "sweep": 30.0}
+HEARTBEAT_MAX_SECONDS = {"worker": 60.0, "sweep": 30.0}
 COMMANDS = {"worker": "python -m worker", "sweep": "python -m worker.sweep"}
 
 
@@ -13,7 +13,7 @@ def check_worker(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
     result = _heartbeat("worker", context.metrics.heartbeat_ages().get("worker"))
     number = context.metrics.workers() if result.ok else 0
-    yield ok("worker", f"{number} at work, {result.why}") if number > 1 else result
+    yield ok("worker", f"{number} running, {result.why}") if number > 1 else result
 
 
 def check_sweep(context: Context) -> Iterator[Result]:
@@ -21,13 +21,13 @@ def check_sweep(context: Context) -> Iterator[Result]:
     result = _heartbeat("sweep", context.metrics.heartbeat_ages().get("sweep"))
     overdue = context.metrics.totals().overdue if result.ok else 0
     if overdue:
-        why = f"{overdue:,} due jobs have waited for it for more than 30 s"
-        result = failed("sweep", why, "It cannot keep up: start a second one.")
+        why = f"{overdue:,} jobs have been due for more than 30 s"
+        result = failed("sweep", why, "Start a second sweep process: this one cannot keep up.")
     yield result
 
 
 def _heartbeat(name: str, age: float | None) -> Result:
-    if age is not None and age <= SILENT_SECONDS[name]:
+    if age is not None and age <= HEARTBEAT_MAX_SECONDS[name]:
         return ok(name, f"was seen {max(age, 0.0):.0f} s ago")
     why = "was never seen" if age is None else f"was last seen {age:.0f} s ago"
     remedy = f"Start it with the same REDIS_URL, under a supervisor: {COMMANDS[name]}"

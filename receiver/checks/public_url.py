@@ -1,10 +1,10 @@
-"""PUBLIC_URL: send two test callbacks to our own address, as BFL would call it.
+"""Check of PUBLIC_URL: send two test callbacks to it, as BFL would.
 
-A signed body that is no report must be answered with 400, a body with a wrong signature with 401.
-Each raises a counter of /metrics by one. Neither changes a job.
+A signed body that is not a report must be answered with 400, a body with a wrong signature with
+401. Each increments a counter of /metrics. Neither changes a job.
 
-The requests are made by the SSRF-safe client: an address that it refuses because its name leads
-into a private network cannot be reached by BFL either.
+The SSRF-safe client sends the requests. A name that it refuses, because it resolves to a private
+address, cannot be reached by BFL either.
 """
 
 from collections.abc import Iterator
@@ -26,15 +26,15 @@ BODY = b'{"test": "no report, sent by a check"}'
 ANSWER_SECONDS = 10.0
 
 _SIGNATURE = AUTHENTICATION_HEADERS[1]
-_RUNNING = "See that the web process runs and that PUBLIC_URL leads to it."
+_RUNNING = "Check that the web process runs and that PUBLIC_URL leads to it."
 
 
 class Callback(NamedTuple):
-    """A test callback, the right answer, and the meaning of another answer."""
+    """A test callback, its expected status, and the meaning of another status."""
 
     signature: bytes
-    right: int
-    otherwise: str
+    expected: int
+    problem: str
     remedy: str
 
 
@@ -44,30 +44,28 @@ def check(context: Context) -> Iterator[Result]:
     if not settings.bfl_reaches_us:
         yield warning(NAME, "not tried: PUBLIC_URL is not set", "Set it, and check again.")
     elif address.origin.scheme == "http" and not address.origin.is_loopback:
-        why = "not tried: plain http is called on this machine only"
+        why = "not tried: plain http is allowed on this machine only"
         yield warning(NAME, why, "Set PUBLIC_URL to an https address.")
     else:
-        yield _try(address, settings)
+        yield _try_callbacks(address, settings)
 
 
 def _address(settings: Settings) -> ParsedUrl:
-    """The callback address. The settings take upper-case hosts, `parse` does not."""
+    """Callback address; lower-cased because `parse` accepts no upper-case host."""
     base = settings.base_url
     return ParsedUrl(parse(base.lower()).origin, f"{urlsplit(base).path}/webhooks/bfl")
 
 
-def _try(address: ParsedUrl, settings: Settings) -> Result:
+def _try_callbacks(address: ParsedUrl, settings: Settings) -> Result:
     try:
-        wrong = [
-            result for callback in _callbacks(settings) if (result := _send(address, callback))
-        ]
+        results = [_send(address, callback) for callback in _callbacks(settings)]
     except UrlRefused:
         why = f"{address.origin} leads to an address that is not on the internet"
         return failed(NAME, why, "Give it a public address, or BFL cannot call.")
     except TransferFailed as error:
         return failed(NAME, f"{address.origin} cannot be reached: {error}", _RUNNING)
-    right = ok(NAME, f"{address.origin} accepts a signed callback and refuses a forged one")
-    return wrong[0] if wrong else right
+    passed = ok(NAME, f"{address.origin} accepts a signed callback and refuses a forged one")
+    return next(filter(None, results), passed)
 
 
 def _callbacks(settings: Settings) -> tuple[Callback, Callback]:
@@ -82,19 +80,19 @@ def _callbacks(settings: Settings) -> tuple[Callback, Callback]:
         callback_digest(secret, b"something else"),
         HTTPStatus.UNAUTHORIZED,
         "a wrongly signed callback is not refused as one",
-        "See which server answers there: it does not seem to be Fluxkeep.",
+        "Check which server answers there: it does not seem to be Fluxkeep.",
     )
     return signed, forged
 
 
 def _send(address: ParsedUrl, callback: Callback) -> Result | None:
-    """None when the answer is right. Raises RefusedUrl, TransferFailed."""
+    """A failure, or None when the status is the expected one. Raises UrlRefused, TransferFailed."""
     status = _post(address, callback.signature)
-    if status == callback.right:
+    if status == callback.expected:
         return None
     if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
-        return failed(NAME, f"{callback.otherwise} (answer {status})", callback.remedy)
-    return failed(NAME, f"{address.origin} answers {status}, as Fluxkeep does not", _RUNNING)
+        return failed(NAME, f"{callback.problem} (answer {status})", callback.remedy)
+    return failed(NAME, f"{address.origin} answers {status}, unlike Fluxkeep", _RUNNING)
 
 
 def _post(address: ParsedUrl, signature: bytes) -> int:

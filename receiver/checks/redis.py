@@ -1,4 +1,4 @@
-"""Redis: whether it answers, takes writes, and keeps what it was given."""
+"""Checks of Redis: reachable, writable, persistent, and without eviction."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,20 +13,20 @@ NAME = "redis"
 DISK = "redis_disk"
 MEMORY = "redis_memory"
 
-_START = "See that it runs and that REDIS_URL names its host and port."
+_START = "Check that it runs and that REDIS_URL names its host and port."
 _REMEDIES = {
     "AuthenticationError": "Put the right user and password into REDIS_URL.",
-    "BusyLoadingError": "It is loading its data: try again in a minute.",
-    "NoPermissionError": "Give the user in REDIS_URL the right to all keys and commands it needs.",
-    "OutOfMemoryError": "Give it more memory; nothing new can be accepted until then.",
-    "NotPrimary": "REDIS_URL leads to a replica, or to a server without one that it needs.",
+    "BusyLoadingError": "It is loading its data. Try again in a minute.",
+    "NoPermissionError": "Allow the user in REDIS_URL every key and command that Fluxkeep uses.",
+    "OutOfMemoryError": "Give it more memory. Until then callbacks and submissions are refused.",
+    "NotPrimary": "REDIS_URL leads to a replica, or to a primary that lacks a replica it needs.",
 }
 _APPEND_ONLY = "Set appendonly to yes, or choose a plan of your provider that is durable."
 _NO_EVICTION = "Set maxmemory-policy to noeviction."
 
 
 def check(context: Context) -> Iterator[Result]:
-    """One result when it does not answer or takes no writes: the rest is unknown then."""
+    """A single failure when Redis does not answer or refuses writes: the rest is unknown."""
     try:
         context.metrics.ping()
         context.metrics.report_problem("check", "a test write")  # expires within a minute
@@ -40,7 +40,7 @@ def check(context: Context) -> Iterator[Result]:
 
 
 def _info(redis: Any) -> dict[str, Any]:
-    """The answer to INFO; some providers forbid it or leave fields out."""
+    """Answer to INFO; empty where a provider forbids it."""
     try:
         with unavailable():
             return dict(redis.info())
@@ -49,7 +49,7 @@ def _info(redis: Any) -> dict[str, Any]:
 
 
 def check_info(info: Mapping[str, Any]) -> Iterator[Result]:
-    """Check the fields of INFO. Any of them can be missing."""
+    """Check the fields of INFO, any of which a provider may omit."""
     yield _server(info)
     yield _persistence(info)
     yield _eviction(info)
@@ -59,7 +59,7 @@ def _server(info: Mapping[str, Any]) -> Result:
     name = str(info.get("server_name", "redis")).capitalize()
     version = info.get(f"{name.lower()}_version", info.get("redis_version", "of unknown version"))
     if info.get("redis_mode") == "cluster":
-        remedy = "Use a single server (with replicas, if you like): records and queues go together."
+        remedy = "Use a single server, with replicas if you like: scripts use several keys at once."
         return failed(NAME, f"{name} {version} is a cluster", remedy)
     return ok(NAME, f"{name} {version} answers and takes writes")
 
@@ -70,7 +70,7 @@ def _persistence(info: Mapping[str, Any]) -> Result:
         why = "cannot be known: INFO does not say whether the append-only file is on"
         return warning(DISK, why, "Ask your provider whether the append-only file is on.")
     if not enabled:
-        why = "the append-only file is off: a crash loses what was accepted since the last save"
+        why = "the append-only file is off: a crash loses every write since the last snapshot"
         return warning(DISK, why, _APPEND_ONLY)
     if info.get("aof_last_write_status", "ok") != "ok":
         return failed(DISK, "its last write to disk failed", "Check its disk: it may be full.")

@@ -1,4 +1,4 @@
-"""Access to Redis: password, encryption and certificate."""
+"""Checks of the access to Redis: password, TLS and certificate."""
 
 import socket
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ NAME = "redis_access"
 
 
 def check(settings: Settings) -> Iterator[Result]:
-    """Nothing is reported about a Redis on this machine."""
+    """No result for a Redis on this machine."""
     url = settings.redis
     if url.is_socket or all(map(is_loopback_host, url.hosts)):
         return
     found = [*_password(url), *_encryption(url), *_certificate(url, settings)]
-    yield from found or [ok(NAME, "needs a password, and cannot be overheard")]
+    yield from found or [ok(NAME, "needs a password and is encrypted or private")]
 
 
 def _password(url: RedisUrl) -> Iterator[Result]:
     if not url.password:
-        why = "needs no password: anybody who reaches it can make the workers run anything"
+        why = "needs no password: anybody who can connect can run code in the workers"
         yield warning(NAME, why, "Set one (requirepass or an ACL) and put it into REDIS_URL.")
 
 

@@ -1,4 +1,4 @@
-"""Rescues: whether media wait for a worker, or are about to be lost."""
+"""Check of rescues: no job waits long for a worker, and no URL is about to expire."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
 
 NAME = "rescues"
-CLOSE_SECONDS = 60.0
+URGENT_SECONDS = 60.0
 WAIT_SECONDS = 60.0
 
 
@@ -18,12 +18,12 @@ def check(context: Context) -> Iterator[Result]:
     waited = now - (waiting_since(ready) or now)
     if waited > WAIT_SECONDS:
         why = f"the oldest has waited {waited:.0f} s for a worker"
-        yield failed(NAME, why, "Start another worker, or see what keeps the workers busy.")
+        yield failed(NAME, why, "Start another worker, or check why the workers are busy.")
         return
-    close = sum((job.delivery.expire_at or 0.0) - now < CLOSE_SECONDS for job in ready)
-    if close:
-        jobs = "1 job loses its" if close == 1 else f"{close} jobs lose their"
+    urgent = sum((job.delivery.expire_at or 0.0) - now < URGENT_SECONDS for job in ready)
+    if urgent:
+        jobs = "1 job loses its" if urgent == 1 else f"{urgent} jobs lose their"
         why = f"{jobs} media within a minute"
         yield failed(NAME, why, "See the health page for the jobs; start another worker.")
     else:
-        yield ok(NAME, "none waits for long, and no media is about to be lost")
+        yield ok(NAME, "none waits long, and no URL is about to expire")

@@ -1,11 +1,11 @@
-"""The result of a check: a grade, the reason and the remedy."""
+"""Result of a check: grade, reason and remedy."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class Grade(StrEnum):
-    """A warning is worth reading; a failure means that work stops or is lost."""
+    """A failure means that work stops or is lost; a warning, that it could."""
 
     OK = "ok"
     WARNING = "warning"
@@ -13,7 +13,7 @@ class Grade(StrEnum):
 
 
 class Result(NamedTuple):
-    """One line of the list. It never holds a secret."""
+    """One line of the list, without any secret."""
 
     name: str
     grade: Grade

@@ -1,4 +1,4 @@
-"""Settings: valid values that are unwise, and packages that a setting needs."""
+"""Checks of the settings: unwise values, and missing packages that a setting needs."""
 
 from collections.abc import Iterator
 
@@ -12,16 +12,16 @@ NAME = "settings"
 
 
 def check(context: Context) -> Iterator[Result]:
-    """One result for the whole, and one for each variable that deserves a warning."""
+    """One result for the settings as a whole, and one for each warning or missing package."""
     yield ok(NAME, "every variable is valid")
     yield from check_values(context.settings)
     yield from map(invalid, setup.missing(context.settings))
 
 
 def invalid(problem: str) -> Result:
-    """The result for a variable that stops the start; `problem` is "NAME: reason"."""
+    """Failure for a variable that prevents the start; `problem` is "NAME: reason"."""
     name, _, why = problem.partition(": ")
-    return failed(name, why, "Correct it (docs/settings.md lists all) and check again.")
+    return failed(name, why, "Correct it (docs/settings.md lists all variables) and check again.")
 
 
 def check_values(settings: Settings) -> Iterator[Result]:
@@ -32,22 +32,22 @@ def check_values(settings: Settings) -> Iterator[Result]:
 def _public_url(settings: Settings) -> Iterator[Result]:
     if settings.bfl_api_key is None or settings.bfl_origin == settings.bfl_sandbox_url:
         return
-    remedy = "Set it to the https address under which the internet reaches the web process."
+    remedy = "Set it to the public https address of the web process."
     if not settings.public_url:
-        why = "is not set: BFL cannot call about jobs submitted here, so they are polled"
+        why = "is not set: jobs submitted here get no callbacks and are polled"
         yield warning("PUBLIC_URL", why, remedy)
         return
     origin = parse(settings.public_url.lower()).origin
     if origin.is_loopback:
-        yield warning("PUBLIC_URL", "names this machine itself, where BFL cannot call", remedy)
+        yield warning("PUBLIC_URL", "is a loopback address, which BFL cannot call", remedy)
     elif origin.scheme != "https":
-        yield warning("PUBLIC_URL", "is not an https address, and BFL calls only those", remedy)
+        yield warning("PUBLIC_URL", "is not an https address; BFL calls no others", remedy)
 
 
 def _defaults(settings: Settings) -> Iterator[Result]:
     if "redis_url" not in settings.model_fields_set:
-        why = "is not set: a Redis on this machine, without a password, is used"
+        why = "is not set: a Redis on this machine without a password is used"
         yield warning("REDIS_URL", why, "Set it to the URL of your Redis.")
     if "media_url" not in settings.model_fields_set:
         why = "is not set: media are stored in var/media of the working directory"
-        yield warning("MEDIA_URL", why, "Name a place that lasts and that all processes share.")
+        yield warning("MEDIA_URL", why, "Set it to persistent storage that all processes share.")

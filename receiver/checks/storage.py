@@ -1,4 +1,4 @@
-"""Storage: publish, read back and delete a small object, as a rescue would."""
+"""Check of the storage: publish, read and delete a small object, as a rescue does."""
 
 from collections.abc import Iterator
 
@@ -9,10 +9,10 @@ from receiver.thread_pool import run_in_thread
 
 NAME = "storage"
 SMALL_BYTES = 8
-# A full disk still takes a few bytes: after a refusal the check tries more.
+# A full disk still accepts a few bytes: after a refusal the check writes more.
 AFTER_REFUSAL_BYTES = 4 * 2**20
 
-REMEDY = "See that MEDIA_URL names a place that exists, has room and can be written."
+REMEDY = "Check that the storage in MEDIA_URL exists, is writable and has free space."
 
 
 def check(context: Context) -> Iterator[Result]:
@@ -26,7 +26,7 @@ def check(context: Context) -> Iterator[Result]:
 
 
 def _size(context: Context) -> int:
-    """More bytes when a worker was refused within the last minute."""
+    """More bytes if the storage refused a write within the last minute."""
     try:
         refused = context.redis_answers and context.metrics.problem(NAME) is not None
     except StoreUnavailable:

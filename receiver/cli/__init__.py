@@ -12,7 +12,7 @@ from receiver.cli.repair import repair
 from receiver.cli.submit import submit
 
 COMMANDS: tuple[click.Command, ...] = (submit, jobs, credits_left, keys, doctor, repair)
-# Flask's own commands still work, but Fluxkeep is not made for its server.
+# Flask's own commands work but are not listed: its development server is not for Fluxkeep.
 HIDDEN: tuple[click.Command, ...] = (run_command, shell_command, routes_command)
 
 
@@ -24,9 +24,9 @@ def install(app: Flask) -> None:
 
 
 def is_listing_commands() -> bool:
-    """Whether the application is only made to find its commands.
+    """Whether Flask creates the application only to find its commands.
 
-    They read the settings themselves: help and doctor must work when those are wrong.
+    Commands load the settings themselves: help and doctor must work with invalid settings.
     """
     context = click.get_current_context(silent=True)
     return context is not None and isinstance(context.command, FlaskGroup)

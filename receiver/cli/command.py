@@ -1,4 +1,4 @@
-"""Base class of the commands: errors become one sentence and exit status 1."""
+"""Base class of the commands: an error becomes one sentence and exit status 1."""
 
 import logging
 from typing import Any
@@ -11,7 +11,7 @@ from jobs.services import Services, for_web
 
 
 class Command(click.Command):
-    """End with status 1 and one sentence on a FluxkeepError."""
+    """Command that ends with status 1 and one sentence when a FluxkeepError is raised."""
 
     def invoke(self, ctx: click.Context) -> Any:
         logging.disable(logging.WARNING)  # the command itself reports what went wrong
@@ -22,11 +22,11 @@ class Command(click.Command):
 
 
 def sentence(error: FluxkeepError) -> str:
-    """The message of an error, for a person."""
+    """The message of an error for the terminal."""
     if isinstance(error, InvalidSettings):
         return f"{error}. See: flask --app receiver doctor"
     if isinstance(error, Invalid):
-        return "; ".join(f"{one['field']}: {one['message']}" for one in error.errors)
+        return "; ".join(f"{field['field']}: {field['message']}" for field in error.errors)
     return str(error)
 
 
@@ -36,5 +36,5 @@ def services() -> Services:
 
 
 def plain(text: str) -> str:
-    """Replace the characters of a foreign text that could control a terminal."""
+    """Replace characters of untrusted text that could control a terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

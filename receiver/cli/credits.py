@@ -1,4 +1,4 @@
-"""`credits`: show the credits that are left at BFL."""
+"""`credits`: show the remaining credits at BFL."""
 
 import click
 
@@ -11,10 +11,10 @@ from receiver.credits import amount, balance
 @click.command(
     "credits",
     cls=Command,
-    short_help="Show how many credits are left at BFL: credits",
+    short_help="Show the remaining credits at BFL: credits",
 )
 def credits_left() -> None:
-    """Show how many credits are left at BFL, for the key in BFL_API_KEY.
+    """Show the remaining credits at BFL for the key in BFL_API_KEY.
 
     \b
     Example:

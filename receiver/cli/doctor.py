@@ -18,17 +18,17 @@ from receiver.cli.command import Command, plain
 GRADE_WIDTH = 9
 NAME_WIDTH = 15
 LINE_MAX_CHARS = 100
-STOPS = {signal.SIGTERM, signal.SIGINT}
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 COLOURS = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.FAILED: "red"}
 
 
-@click.command(cls=Command, short_help="Check this installation, and say what to do: doctor")
-@click.option("--release", is_flag=True, help="Only what must be right before anything starts.")
+@click.command(cls=Command, short_help="Check this installation and show remedies: doctor")
+@click.option("--release", is_flag=True, help="Only the checks that matter before a start.")
 def doctor(*, release: bool) -> None:
     """Check settings, Redis, storage, BFL, callbacks, worker and sweep.
 
-    Each line says ok, warning or FAILED, and then what to do. Ends with 1 when anything failed.
-    Nothing is changed and no secret is shown.
+    Each line starts with ok, warning or FAILED and ends with the remedy. The exit status is 1 when
+    a check failed. Nothing is changed and no secret is shown.
 
     \b
     Examples:
@@ -39,27 +39,27 @@ def doctor(*, release: bool) -> None:
     for result in _results(checks.BEFORE_START if release else checks.CHECKS):
         click.echo(_lines(result))
         grades[result.grade] += 1
-    click.echo(f"\n{grades[Grade.FAILED]} failed, {grades[Grade.WARNING]} to look at")
+    click.echo(f"\n{grades[Grade.FAILED]} failed, {grades[Grade.WARNING]} with a warning")
     if release and not grades[Grade.FAILED] and environment.has_process_manager():
-        _wait_to_be_stopped()
+        _wait_for_stop_signal()
     click.get_current_context().exit(1 if grades[Grade.FAILED] else 0)
 
 
-def _results(wanted: tuple[checks.Check, ...]) -> Iterator[Result]:
-    """Without valid settings there is nothing to check."""
+def _results(selected: tuple[checks.Check, ...]) -> Iterator[Result]:
+    """Results of the checks, or one for each invalid setting."""
     try:
         context = checks.Context(settings.load())
     except InvalidSettings as error:
         yield from map(invalid, error.problems)
     else:
-        yield from checks.run(context, wanted)
+        yield from checks.run(context, selected)
 
 
-def _wait_to_be_stopped() -> None:
-    """Stay until stopped: a runner of the whole Procfile stops it all when one line ends."""
-    click.echo("The checks passed: waiting to be stopped with the other processes.")
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    signal.sigwait(STOPS)
+def _wait_for_stop_signal() -> None:
+    """Wait for a signal: honcho and foreman stop every process when one of them ends."""
+    click.echo("The checks passed. Waiting for a stop signal: the other processes run on.")
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    signal.sigwait(STOP_SIGNALS)
 
 
 def _lines(result: Result) -> str:

@@ -1,4 +1,4 @@
-"""`jobs`: list jobs, show one, ask for another rescue."""
+"""`jobs`: list jobs, show one, replay some."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ COLUMN_WIDTHS = {"id": 36, "status": 9, "model": 20, "created_at": 24}
 
 @click.group(short_help="List, show and rescue jobs: jobs list, jobs show ID, jobs rescue ID")
 def jobs() -> None:
-    """List jobs, show one, rescue what was lost.
+    """List jobs, show one, rescue lost ones.
 
     \b
     Examples:
@@ -50,7 +50,7 @@ def list_jobs(status: tuple[str, ...], limit: int, *, as_json: bool) -> None:
     for row in [{name: name.removesuffix("_at") for name in COLUMN_WIDTHS}, *found]:
         click.echo(_row(row))
     if page.last:
-        click.echo(f"There are more; these are the newest {limit}.", err=True)
+        click.echo(f"There are more jobs; these are the newest {limit}.", err=True)
 
 
 def _row(job: Mapping[str, Any]) -> str:
@@ -61,7 +61,7 @@ def _row(job: Mapping[str, Any]) -> str:
 @jobs.command("show", cls=Command, short_help="Print a job with its timeline as JSON.")
 @click.argument("job_id", metavar="ID")
 def show(job_id: str) -> None:
-    """Print a job with its timeline as JSON, as the API shows it. ID is its own or BFL's.
+    """Print a job with its timeline as JSON, as the API does. ID is its own id or BFL's task id.
 
     \b
     Example:
@@ -71,10 +71,10 @@ def show(job_id: str) -> None:
     click.echo(json.dumps(views.job(built, load_job(built, job_id)), indent=2))
 
 
-@jobs.command("rescue", cls=Command, short_help="Ask BFL again and store what it gives.")
+@jobs.command("rescue", cls=Command, short_help="Ask BFL again and store the media.")
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 def rescue(job_ids: tuple[str, ...]) -> None:
-    """Ask BFL again for jobs that failed, expired or were lost, and store what it gives.
+    """Ask BFL again for jobs that failed, expired or were lost, and store their media.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`keys`: make API keys; the server needs only their hashes."""
+"""`keys`: create API keys; the server needs only their hashes."""
 
 import re
 import secrets
@@ -9,12 +9,12 @@ from jobs.config.api_keys import SCOPES, ApiKey, Scope
 from receiver.cli.command import Command
 
 KEY_BYTES = 32
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-@click.group(short_help="Make API keys: keys new --name app --scope submit")
+@click.group(short_help="Create API keys: keys new --name app --scope submit")
 def keys() -> None:
-    """Make keys of the HTTP API.
+    """Create keys for the HTTP API.
 
     \b
     Example:
@@ -22,20 +22,20 @@ def keys() -> None:
     """
 
 
-def _plain(_context: click.Context, _option: click.Parameter, name: str) -> str:
-    if not _NAME.fullmatch(name):
+def _valid_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
+    if not _NAME_PATTERN.fullmatch(name):
         raise click.BadParameter("1 to 64 of A-Z a-z 0-9 . _ -")
     return name
 
 
-@keys.command("new", cls=Command, short_help="Make a key and its entry for API_KEYS.")
-@click.option("--name", required=True, callback=_plain, help="The app that will use it.")
-@click.option("--scope", required=True, type=click.Choice(SCOPES), help="What it may do.")
+@keys.command("new", cls=Command, short_help="Create a key and its entry for API_KEYS.")
+@click.option("--name", required=True, callback=_valid_name, help="Name of the app.")
+@click.option("--scope", required=True, type=click.Choice(SCOPES), help="Permissions of the key.")
 def new(name: str, scope: Scope) -> None:
-    """Make a key and its entry for API_KEYS.
+    """Create a key and its entry for API_KEYS.
 
-    The key is shown this once: give it to the app that will use it. The entry holds only its hash;
-    add it to API_KEYS of the web process and restart that.
+    The key is shown only once: give it to the app that will use it. The entry holds its hash. Add
+    the entry to API_KEYS of the web process, and restart that process.
 
     \b
     Example:

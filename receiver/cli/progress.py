@@ -22,14 +22,14 @@ _CLEAR_LINE = "\x1b[K"
 
 
 class ProgressLine:
-    """One line that is rewritten on a terminal; elsewhere a line for each change."""
+    """One line that is rewritten on a terminal; elsewhere a new line for each change."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._began_at = time.monotonic()
         self._last = ""
 
     def show(self, text: str) -> None:
-        line = f"{time.monotonic() - self._began:3.0f} s  {plain(text)}"
+        line = f"{time.monotonic() - self._began_at:3.0f} s  {plain(text)}"
         if sys.stderr.isatty():
             line = line[: shutil.get_terminal_size().columns - 1]
             click.echo(f"\r{line}{_CLEAR_LINE}", err=True, nl=False, color=True)
@@ -63,18 +63,16 @@ def wait_until_ended(services: Services, job: Job) -> Job:
 
 
 def _progress(services: Services, job: Job) -> str:
-    """Status, percentage, and what is in the way."""
+    """Status and percentage, and why a queued job waits."""
     percent = f" {job.progress:.0%}" if job.progress is not None else ""
-    obstacle = "" if job.status.terminal else _obstacle(services, job)
-    return f"{job.status}{percent}{obstacle}"
+    reason = f": {_wait_reason(services, job)}" if job.submission.is_queued else ""
+    return f"{job.status}{percent}{reason}"
 
 
-def _obstacle(services: Services, job: Job) -> str:
-    if job.submission.is_queued:
-        (worker,) = check_worker(Context(services.settings, services))
-        if not worker.ok:
-            return f": the worker {worker.why}"
-        pauses = services.submission_queue.open_circuits()
-        reasons = [one.reason for one in pauses if one.scope in (ALL_MODELS, job.model)]
-        return f": paused: {reasons[0]}" if reasons else ": waits for a slot at BFL"
-    return ""
+def _wait_reason(services: Services, job: Job) -> str:
+    (worker,) = check_worker(Context(services.settings, services))
+    if not worker.ok:
+        return f"the worker {worker.why}"
+    pauses = services.submission_queue.open_circuits()
+    paused = next((pause for pause in pauses if pause.scope in (ALL_MODELS, job.model)), None)
+    return f"paused: {paused.reason}" if paused else "waits for a slot at BFL"

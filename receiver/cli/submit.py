@@ -1,4 +1,4 @@
-"""`submit`: submit a job, as `POST /api/jobs` does, and wait for its end."""
+"""`submit`: submit a job as `POST /api/jobs` does, and wait until it has ended."""
 
 import json
 from typing import Any, BinaryIO
@@ -15,7 +15,7 @@ from receiver.cli.command import Command, plain, services
 from receiver.cli.progress import wait_until_ended
 from receiver.schemas.bodies import validate_body
 
-INTERRUPTED = 130  # the status of a process that Ctrl-C ended
+INTERRUPTED = 130  # exit status after Ctrl-C (128 + SIGINT)
 
 
 class Pair(click.ParamType[tuple[str, str]]):
@@ -38,8 +38,8 @@ Pairs = tuple[tuple[str, str], ...]
 @click.command(
     cls=Command, short_help="Generate: submit --model flux-2-pro --prompt 'a fox' --wait"
 )
-@click.option("--model", required=True, help="BFL's name for it, as in flux-2-pro.")
-@click.option("--prompt", help="What to generate.")
+@click.option("--model", required=True, help="BFL's name of the model, as in flux-2-pro.")
+@click.option("--prompt", help="The prompt.")
 @click.option("--input", "fields", type=Pair(), multiple=True, help="Any field of BFL's input.")
 @click.option(
     "--json", "file", type=click.File("rb"), help="The input as a JSON file; - reads stdin."
@@ -55,11 +55,11 @@ def submit(
     *,
     wait: bool,
 ) -> None:
-    """Submit a job to BFL, and store what it makes.
+    """Submit a job to BFL and store its media.
 
     Prints the id of the job. With --wait it also prints links to the media; if there are none, it
-    prints the reason and ends with 1. --input may be repeated: a value that is JSON is taken as
-    JSON (width=1024), any other as text.
+    prints the reason and ends with 1. --input may be repeated: a value that is valid JSON is read
+    as JSON (width=1024), any other value as text.
 
     \b
     Examples:
@@ -71,7 +71,7 @@ def submit(
     if prompt is not None:
         given["prompt"] = prompt
     if not given:
-        raise click.UsageError("Say what to generate: --prompt, --input or --json.")
+        raise click.UsageError("Give the input: --prompt, --input or --json.")
     raw = json.dumps({"model": model, "input": given, "metadata": dict(metadata)}).encode()
     if len(raw) > BODY_MAX_BYTES:
         raise BodyTooLarge
@@ -83,7 +83,7 @@ def submit(
     try:
         job = wait_until_ended(built, job)
     except KeyboardInterrupt:
-        click.echo(f"The job goes on: flask --app receiver jobs show {job.id}", err=True)
+        click.echo(f"The job continues: flask --app receiver jobs show {job.id}", err=True)
         click.get_current_context().exit(INTERRUPTED)
     if job.status is not Status.STORED:
         raise click.ClickException(plain(_reason(job)))
@@ -107,7 +107,7 @@ def _read_file(file: BinaryIO | None) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """JSON where it is JSON, as in width=1024; else the text itself."""
+    """The value as JSON if it is valid JSON (width=1024), else the text itself."""
     try:
         return strict_json.loads(text.encode("utf-8", "surrogateescape"))
     except BadRequest:

@@ -3,7 +3,7 @@
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from receiver.openapi.views import current_document
+from receiver.openapi.document import current_document
 
 blueprint = Blueprint("docs", __name__)
 

@@ -1,75 +1,77 @@
-"""Build the OpenAPI document of an application from its routes and their specifications."""
+"""OpenAPI document: built from the routes and their specifications, served at `/openapi.json`."""
 
-import json
-from collections.abc import Iterator
+from typing import Any
 
-from flask import Flask
-from werkzeug.routing import Rule
+from flask import Blueprint, Flask, Response, current_app, json, request
 
+from receiver.context import services
 from receiver.openapi import operations, parameters, webhooks
-from receiver.openapi.schemas import COMPONENTS, Schema, Schemas
-from receiver.schemas.endpoint import Endpoint, EndpointSpec, Tag, endpoint_of
+from receiver.openapi.schemas import Schema, Schemas
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag, endpoint_of
 
 VERSION = "0.1.0"
-IMPLIED = {"HEAD", "OPTIONS"}
-EXCLUDED = "dashboard."  # the endpoints of pages for people
+IMPLIED_METHODS = {"HEAD", "OPTIONS"}
+_CACHE = "fluxkeep.openapi"
+
+blueprint = Blueprint("openapi", __name__)
+
+
+@blueprint.get("/openapi.json")
+@EndpointSpec(
+    operation_id="getDocument",
+    summary="This document",
+    tag=Tag.OPERATION,
+    headers=("If-None-Match",),
+    responses={
+        200: ResponseSpec("OpenAPI 3.1.", dict[str, Any], headers=("ETag", "Cache-Control")),
+        304: ResponseSpec("It has not changed.", headers=("ETag", "Cache-Control")),
+    },
+    uses_redis=False,
+)
+def show() -> Response:
+    """The OpenAPI document; with `If-None-Match` only when it has changed."""
+    response = Response(json.dumps(current_document()), mimetype="application/json")
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def current_document() -> Schema:
+    """The document of the running application, built at the first request for it."""
+    cache = current_app.extensions
+    if _CACHE not in cache:
+        cache[_CACHE] = build(current_app, services().settings.public_url)
+    document: Schema = cache[_CACHE]
+    return document
 
 
 def build(app: Flask, public_url: str) -> Schema:
-    """The whole document."""
+    """Describe every route that has a spec, in the order of tags, then of paths."""
     schemas = Schemas()
-    paths = _paths(app, schemas)
-    hooks = webhooks.notifications(schemas)
-    document = {
+    return {
         "openapi": "3.1.1",
         "info": {"title": "Fluxkeep", "version": VERSION, "description": parameters.INTRODUCTION},
         "servers": [{"url": public_url or "/"}],
         "tags": [{"name": tag} for tag in Tag],
-        "paths": paths,
-        "webhooks": hooks,
+        "paths": _paths(app, schemas),
+        "webhooks": webhooks.notifications(schemas),
         "components": {
             "schemas": dict(sorted(schemas.components.items())),
             "securitySchemes": parameters.SECURITY,
         },
     }
-    _remove_unused(document)
-    return document
 
 
 def _paths(app: Flask, schemas: Schemas) -> dict[str, Schema]:
+    found = []
+    for rule in app.url_map.iter_rules():
+        endpoint = endpoint_of(app.view_functions[rule.endpoint])
+        if endpoint.spec:
+            operation = operations.build(rule.rule, endpoint, endpoint.spec, schemas)
+            found.append((list(Tag).index(endpoint.spec.tag), rule.rule, rule, operation))
     paths: dict[str, Schema] = {}
-    for rule, endpoint in _endpoints(app):
-        operation = operations.build(rule.rule, endpoint, schemas)
-        if endpoint.spec and endpoint.spec.callback_field:
-            operation["callbacks"] = webhooks.callbacks(endpoint.spec.callback_field, schemas)
-        for method in sorted((rule.methods or set()) - IMPLIED):
-            paths.setdefault(operations.path(rule.rule), {})[method.lower()] = operation
+    for _, text, rule, operation in sorted(found, key=lambda entry: entry[:2]):
+        for method in sorted((rule.methods or set()) - IMPLIED_METHODS):
+            paths.setdefault(operations.path(text), {})[method.lower()] = operation
     return paths
-
-
-def _endpoints(app: Flask) -> Iterator[tuple[Rule, Endpoint]]:
-    """Routes and specifications in the order of tags, then of paths."""
-    found = [
-        (rule, endpoint_of(app.view_functions[rule.endpoint])) for rule in app.url_map.iter_rules()
-    ]
-    known = [(rule, endpoint) for rule, endpoint in found if endpoint.spec]
-    yield from sorted(known, key=lambda pair: (_tag_index(pair[1].spec), pair[0].rule))
-
-
-def _tag_index(spec: EndpointSpec | None) -> int:
-    return list(Tag).index(spec.tag) if spec else len(Tag)
-
-
-def undescribed(app: Flask) -> set[str]:
-    """Endpoints that should have a specification and have none."""
-    views = app.view_functions.items()
-    silent = {name for name, view in views if endpoint_of(view).spec is None}
-    return {name for name in silent if not name.startswith(EXCLUDED)}
-
-
-def _remove_unused(document: Schema) -> None:
-    """Remove schemas that nothing refers to, such as a query that became parameters."""
-    known = document["components"]["schemas"]
-    while idle := [name for name in known if f'"{COMPONENTS}{name}"' not in json.dumps(document)]:
-        for name in idle:
-            del known[name]

@@ -13,35 +13,34 @@ _TEXT = {"type": "string"}
 _SECRET, _SIGNATURE = AUTHENTICATION_HEADERS
 
 INTRODUCTION = """\
-Fluxkeep keeps what BFL's FLUX API makes. Times are RFC 3339 in UTC. Job ids are 1 to 128 of
-`A-Z a-z 0-9 _ -`.
+Fluxkeep stores the media of jobs at BFL's FLUX API. Times are RFC 3339 in UTC. Job ids are 1 to 128
+of `A-Z a-z 0-9 _ -`.
 
-Errors are problem details (RFC 9457), under `/v1` as BFL says them. Beside what each operation
-names, any path can answer 404, 405 with `Allow`, and 400 or 431 to what is no HTTP.
-`GET` implies `HEAD`, and `OPTIONS` says what is allowed.
+Errors are problem details (RFC 9457); under `/v1` they have BFL's own shape. Besides the responses
+of each operation, any path can answer 404, 405 with `Allow`, and 400 or 431 to a malformed request.
+`GET` implies `HEAD`; `OPTIONS` lists the allowed methods.
 """
 
 PATH: dict[str, dict[str, Any]] = {
     "job_id": {
-        "description": "its own id, or BFL's",
+        "description": "its own id or BFL's task id",
         "schema": {**_TEXT, "pattern": anchored(TASK_ID.pattern)},
     },
     "token": {"description": "signed by this installation", "schema": {**_TEXT, "minLength": 1}},
     "model": {
-        "description": "a path at BFL; one with slashes may be sent as it is",
+        "description": "a path at BFL; slashes need no escaping",
         "schema": {**_TEXT, "pattern": anchored(MODEL), "maxLength": MODEL_MAX_CHARS},
     },
 }
 
-# Request headers.
 REQUEST_HEADERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
-        "description": "the same again within a day gives the same job",
+        "description": "a repetition within a day returns the same job",
         "schema": {**_TEXT, "pattern": anchored(IDEMPOTENCY_KEY)},
         "example": "order-4711",
     },
     "Last-Event-ID": {
-        "description": "where to go on; `0-0` is the very beginning",
+        "description": "the last event received; `0-0` starts at the first one",
         "schema": {**_TEXT, "pattern": f"^({POSITION_FORM})?$"},
     },
     "Range": {"schema": _TEXT, "example": "bytes=0-1023"},
@@ -49,30 +48,32 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
     "If-Range": {"schema": _TEXT},
 }
 
-# Response headers.
 RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
-    "Location": {"description": "where it is", "schema": {**_TEXT, "format": "uri-reference"}},
+    "Location": {
+        "description": "address of the resource",
+        "schema": {**_TEXT, "format": "uri-reference"},
+    },
     "Retry-After": {"description": "in seconds", "schema": {"type": "integer", "minimum": 0}},
-    "WWW-Authenticate": {"description": "how to show a key", "schema": _TEXT},
+    "WWW-Authenticate": {"description": "how to send a key", "schema": _TEXT},
     "ETag": {"description": "changes with the bytes", "schema": _TEXT},
     "Accept-Ranges": {"schema": {**_TEXT, "const": "bytes"}},
     "Cache-Control": {"schema": _TEXT},
-    "Content-Disposition": {"description": "a readable name", "schema": _TEXT},
-    "Content-Range": {"description": "which part, of how much", "schema": _TEXT},
+    "Content-Disposition": {"description": "a readable file name", "schema": _TEXT},
+    "Content-Range": {"description": "the range sent, and the whole size", "schema": _TEXT},
 }
 
-# Response headers for a valid key, unless `RATE_LIMITS` is off.
+# Sent with every answer to a valid key, unless `RATE_LIMITS` is off.
 RATE_LIMIT_HEADERS: dict[str, dict[str, Any]] = {
-    "RateLimit-Policy": {"description": "requests (q) in seconds (w)", "schema": _TEXT},
-    "RateLimit": {"description": "requests left (r), whole again in seconds (t)", "schema": _TEXT},
+    "RateLimit-Policy": {"description": "requests (q) per seconds (w)", "schema": _TEXT},
+    "RateLimit": {"description": "requests left (r), reset after seconds (t)", "schema": _TEXT},
 }
-BEFORE_THE_KEY = {"401", "414"}  # answered before a key was accepted
+BEFORE_AUTHENTICATION = {"401", "414"}  # responses that no accepted key has preceded
 
 SECURITY: dict[str, dict[str, Any]] = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "One of `API_KEYS`. Scopes: `read`, `submit` (reads, too), `admin` (all).",
+        "description": "One of `API_KEYS`. Scopes: `read`, `submit` (reads too), `admin` (all).",
     },
     "key": {
         "type": "apiKey",
@@ -90,11 +91,11 @@ SECURITY: dict[str, dict[str, Any]] = {
         "type": "apiKey",
         "in": "header",
         "name": _SIGNATURE,
-        "description": "`sha256=` and the HMAC-SHA256 of the body by the secret, in hex.",
+        "description": "`sha256=` and the HMAC-SHA256 of the body with the secret, in hex.",
     },
 }
 KEYS = ("bearer", "key")
-TOO_LONG = {
+URI_TOO_LONG = {
     "description": "The URL is longer than 4094 characters.",
     "content": {"text/html": {"schema": {"type": "string"}}},
 }

@@ -1,9 +1,8 @@
 """Error responses of an operation, from the table that maps errors to statuses."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from http import HTTPStatus
 from itertools import groupby
-from typing import Any
 
 from jobs import errors
 from jobs.bfl import compat
@@ -11,7 +10,7 @@ from jobs.errors import FluxkeepError
 from receiver import problem_details
 from receiver.openapi import parameters
 from receiver.openapi.schemas import Schema, Schemas
-from receiver.schemas.endpoint import JSON, Endpoint
+from receiver.schemas.endpoint import JSON, Endpoint, EndpointSpec
 from receiver.schemas.responses import Problem
 
 PROBLEM = "application/problem+json"
@@ -23,10 +22,8 @@ HEADERS: dict[HTTPStatus, Iterable[str]] = {
 Errors = Iterable[type[FluxkeepError]]
 
 
-def raised_by(endpoint: Endpoint, *, has_input: bool) -> list[type[FluxkeepError]]:
-    """The errors of an endpoint, and those that a key, a body, a parameter or Redis can add."""
-    spec = endpoint.spec
-    assert spec is not None
+def raised_by(endpoint: Endpoint, spec: EndpointSpec, *, has_input: bool) -> Errors:
+    """Errors of a spec, and those that a key, a body, a parameter or Redis can raise."""
     found = list(spec.errors)
     if endpoint.scope:
         found += [errors.Unauthorized, errors.Forbidden, errors.RateLimited]
@@ -41,41 +38,35 @@ def raised_by(endpoint: Endpoint, *, has_input: bool) -> list[type[FluxkeepError
     return list(dict.fromkeys(found))
 
 
-def answers(raised: Errors, schemas: Schemas, *, as_bfl: bool) -> dict[str, Schema]:
-    """Responses by status; each error is an example, its docstring the description."""
-    build = _as_bfl if as_bfl else _as_problem
-    by_status = sorted(raised, key=_status)
-    return dict(
-        build(status, list(group), schemas) for status, group in groupby(by_status, _status)
-    )
+def of_errors(raised: Errors, schemas: Schemas, *, as_bfl: bool) -> dict[str, Schema]:
+    """Responses by status. The docstring of an error is its description."""
+    found = {}
+    for status, group in groupby(sorted(raised, key=_status), _status):
+        kinds, shown = list(group), status
+        if as_bfl:
+            if status is HTTPStatus.UNAUTHORIZED:
+                shown = HTTPStatus.FORBIDDEN  # as BFL answers a wrong key
+            content = {JSON: {"schema": schemas.of_response(compat.BflError)}}
+        else:
+            examples = {kind.__name__: {"value": _problem(status, kind)} for kind in kinds}
+            content = {PROBLEM: {"schema": schemas.of_response(Problem), "examples": examples}}
+        found[str(int(shown))] = _response(shown, kinds, content)
+    return found
 
 
 def _status(error: type[FluxkeepError]) -> HTTPStatus:
     return problem_details.STATUS[error]
 
 
-def _as_problem(status: HTTPStatus, raised: Errors, schemas: Schemas) -> tuple[str, Schema]:
-    examples = {error.__name__: {"value": _document(status, error)} for error in raised}
-    content = {PROBLEM: {"schema": schemas.of_response(Problem), "examples": examples}}
-    return str(int(status)), _answer(status, raised, content)
-
-
-def _as_bfl(status: HTTPStatus, raised: Errors, schemas: Schemas) -> tuple[str, Schema]:
-    """To a client of BFL's own API a wrong key is a 403."""
-    shown = HTTPStatus.FORBIDDEN if status is HTTPStatus.UNAUTHORIZED else status
-    content = {JSON: {"schema": schemas.of_response(compat.BflError)}}
-    return str(int(shown)), _answer(shown, raised, content)
-
-
-def _answer(status: HTTPStatus, raised: Errors, content: Mapping[str, Any]) -> Schema:
-    prose = " ".join(dict.fromkeys(error.__doc__ or "" for error in raised))
-    answer: Schema = {"description": prose, "content": content}
+def _response(status: HTTPStatus, raised: Errors, content: Schema) -> Schema:
+    description = " ".join(dict.fromkeys(error.__doc__ or "" for error in raised))
+    response: Schema = {"description": description, "content": content}
     if names := HEADERS.get(status):
-        answer["headers"] = {name: parameters.RESPONSE_HEADERS[name] for name in names}
-    return answer
+        response["headers"] = {name: parameters.RESPONSE_HEADERS[name] for name in names}
+    return response
 
 
-def _document(status: HTTPStatus, error: type[FluxkeepError]) -> Problem:
+def _problem(status: HTTPStatus, error: type[FluxkeepError]) -> Problem:
     document = problem_details.document(status, error.__doc__ or "")
     if error is errors.Invalid:
         document["errors"] = [{"field": "metadata", "message": "Input should be an object"}]

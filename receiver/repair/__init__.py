@@ -1,6 +1,6 @@
-"""Repair: reindex records, restore them from sidecars, name what is missing or unexplained.
+"""Repair: reindex records, restore lost ones, list missing and unexplained objects.
 
-It is safe while an installation is at work.
+It is safe while the processes run.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ __all__ = ["Finding", "examine"]
 
 
 def examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
-    """Each finding as it is found. Raises StoreUnavailable, StorageFailed."""
-    services.metrics.ping()  # an empty storage asks Redis for nothing
+    """Yield each finding at once. Raises StoreUnavailable, StorageError."""
+    services.metrics.ping()  # fail early: an empty storage would cause no request to Redis
     yield from indexes.check_records(services)
     yield from indexes.check_members(services)
     yield from indexes.check_task_ids(services)

@@ -1,14 +1,13 @@
-"""A disagreement between records, indexes and storage."""
+"""Finding: an inconsistency between records, indexes and storage."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """The subject (a job, a task or an object), the problem, and its repair where there is one.
+    """Subject (a job, a task or an object), problem, and the repair if there is one.
 
-    `repair` checks again before it changes anything. It returns False when nothing was wrong any
-    more.
+    `repair` checks again before it changes anything, and returns False if the problem is gone.
     """
 
     subject: str

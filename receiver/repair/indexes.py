@@ -1,4 +1,4 @@
-"""Indexes: each record is in the sets that follow from it, and each set names records only."""
+"""Check indexes: each record is in its sets, and each member of a set has a record."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -9,7 +9,7 @@ from receiver.repair.finding import Finding
 
 
 def check_records(services: Services) -> Iterator[Finding]:
-    """Records that cannot be read, or that are not indexed as they say."""
+    """Find records that cannot be read or are indexed wrongly."""
     for page in services.consistency.records():
         for job_id, job in page.items():
             if job is None:
@@ -17,13 +17,13 @@ def check_records(services: Services) -> Iterator[Finding]:
                 continue
             current, keys = services.consistency.compare(job_id)
             if current and keys:
-                problem = f"is not in Redis as its record says: {', '.join(keys)}"
+                problem = f"is indexed wrongly: {', '.join(keys)}"
                 repair = partial(services.consistency.reindex, current)
                 yield Finding(f"job {job_id}", problem, repair)
 
 
 def check_members(services: Services) -> Iterator[Finding]:
-    """Members of a sorted set that have no record, or whose record never belongs there."""
+    """Find members of a sorted set that have no record or do not belong there."""
     for key, ids in services.consistency.members():
         known = services.consistency.known(ids)
         for job_id in ids:
@@ -40,7 +40,7 @@ def check_members(services: Services) -> Iterator[Finding]:
 
 
 def check_task_ids(services: Services) -> Iterator[Finding]:
-    """Task ids of BFL that lead to no record, or to the record of another task."""
+    """Find task ids of BFL that lead to no record or to that of another task."""
     for page in services.consistency.task_ids():
         known = services.consistency.known(page.values())
         for task_id, job_id in page.items():
@@ -48,7 +48,7 @@ def check_task_ids(services: Services) -> Iterator[Finding]:
             if job_id not in known:
                 problem = f"leads to job {job_id}, which has no record"
             elif job and task_id != job.task_id:
-                problem = f"leads to job {job_id}, which is another task's"
+                problem = f"leads to job {job_id}, which has another task"
             else:
                 continue
             repair = partial(services.consistency.remove_task_id, task_id, job_id, job)

@@ -1,4 +1,4 @@
-"""Media of stored jobs: each file, its thumbnail and its sidecar are there as recorded."""
+"""Check media of stored jobs: each file, thumbnail and sidecar exists as recorded."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -33,24 +33,25 @@ def _check_file(
         return
     if problem:
         yield Finding(file.key, problem)
-    if small := file.thumbnail:
-        problem = _problem(services, small, verify_bytes=verify_bytes)
+    if thumbnail := file.thumbnail:
+        problem = _problem(services, thumbnail, verify_bytes=verify_bytes)
         if problem:
-            yield Finding(small.key, problem, partial(_draw_again, services, job.id, small))
-    if not _is_described(services, job.id, file.key):
+            repair = partial(_redo_thumbnail, services, job.id, thumbnail)
+            yield Finding(thumbnail.key, problem, repair)
+    if not _has_current_sidecar(services, job.id, file.key):
         repair = partial(_write_sidecars, services, job.id)
         yield Finding(sidecar_key(file.key), "is missing or stale", repair)
 
 
 def _problem(services: Services, file: MediaFile, *, verify_bytes: bool) -> str:
-    """Empty when a file is there as it was recorded."""
+    """The problem with a file; empty when it is as recorded."""
     size = services.media.size(file.key)
     if size is None:
         return "is gone"
     if size != file.bytes:
         return f"has {size} bytes instead of {file.bytes}"
     if verify_bytes and services.media.sha256(file.key) != file.sha256:
-        return "has other bytes than those that were stored"
+        return "has a wrong SHA-256"
     return ""
 
 
@@ -60,7 +61,7 @@ def _is_recorded(services: Services, job_id: str, key: str) -> bool:
 
 
 def _mark_missing(services: Services, job_id: str, key: str) -> bool:
-    """Record since when a file is missing, and remove its companions."""
+    """Record that a file is missing, and remove its companions."""
     if services.media.size(key) is not None:
         return False
 
@@ -74,19 +75,19 @@ def _mark_missing(services: Services, job_id: str, key: str) -> bool:
     return change.written
 
 
-def _draw_again(services: Services, job_id: str, small: MediaFile) -> bool:
-    """Make the thumbnail due again, unless that was done since it was checked."""
-    if not _problem(services, small, verify_bytes=True):
+def _redo_thumbnail(services: Services, job_id: str, thumbnail: MediaFile) -> bool:
+    """Make the thumbnail due again, unless the problem is gone."""
+    if not _problem(services, thumbnail, verify_bytes=True):
         return False
     change = services.store.update(
-        job_id, lambda job, now: job and thumbnails.lost(job, now, small)
+        job_id, lambda job, now: job and thumbnails.lost(job, now, thumbnail)
     )
     _write_sidecars(services, job_id)
     return change.written
 
 
-def _is_described(services: Services, job_id: str, key: str) -> bool:
-    """Compare with the record of this moment: it may have changed since it was listed."""
+def _has_current_sidecar(services: Services, job_id: str, key: str) -> bool:
+    """Compare the sidecar with the current record, which may have changed since it was listed."""
     job = services.store.load(job_id)
     if job is None or key not in [file.key for file in job.kept]:
         return True

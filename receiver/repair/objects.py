@@ -1,4 +1,4 @@
-"""Objects of the storage: each is recorded, and nothing stands beside an object that is gone."""
+"""Check objects in the storage: each has a record, and no companion lacks its object."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -13,15 +13,15 @@ from jobs.storage.layout import ObjectKind, job_id_of, kind_of, possible_object_
 from receiver.repair import restore
 from receiver.repair.finding import Finding
 
-PAGE = 200
+PAGE_SIZE = 200
 
 
 def check(services: Services) -> Iterator[Finding]:
     listing = services.media.list_objects()
-    while page := list(islice(listing, PAGE)):
+    while page := list(islice(listing, PAGE_SIZE)):
         yield from _check_page(services, page)
     if abandoned := services.media.list_abandoned():
-        problem = f"{len(abandoned)} files were abandoned"
+        problem = f"{len(abandoned)} abandoned files"
         yield Finding("staging", problem, lambda: services.media.delete_abandoned() > 0)
 
 
@@ -31,7 +31,7 @@ def _check_page(services: Services, page: list[ListedObject]) -> Iterator[Findin
     for found in ours:
         job_id = job_id_of(found.key)
         job = known.get(job_id)
-        # A worker has the jobs under way; an unreadable record is reported elsewhere.
+        # Active jobs belong to the workers; `indexes` reports unreadable records.
         if job_id in known and (job is None or not job.status.terminal):
             continue
         yield from _check(services, found, job)
@@ -43,25 +43,27 @@ def _check(services: Services, found: ListedObject, job: Job | None) -> Iterator
     elif job is None:
         yield from _check_unrecorded(services, found.key)
     elif found.key not in [file.key for file in job.kept]:
-        yield from _check_superfluous(services, found, job)
+        yield from _check_unlisted(services, found, job)
 
 
 def _check_companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
     recorded = {file.key for file in job.kept} if job else set[str]()
-    # A recorded object that is gone has been reported with its record.
+    # `media` reports a recorded object that is missing.
     if recorded.isdisjoint(possible_object_keys(key)) and _is_orphan(services, key):
-        yield Finding(key, "stands beside an object that is gone", partial(_drop, services, key))
+        yield Finding(
+            key, "belongs to an object that does not exist", partial(_remove_orphan, services, key)
+        )
 
 
 def _is_orphan(services: Services, key: str) -> bool:
-    """Whether there is neither an object nor a worker that is about to publish one."""
+    """Whether there is no object, and no active job that could publish one."""
     job = services.store.load(job_id_of(key), exactly=True)
     if services.media.size(key) is None or (job and not job.status.terminal):
         return False
     return all(services.media.size(each) is None for each in possible_object_keys(key))
 
 
-def _drop(services: Services, key: str) -> bool:
+def _remove_orphan(services: Services, key: str) -> bool:
     if not _is_orphan(services, key):
         return False
     services.media.delete(key)
@@ -69,21 +71,21 @@ def _drop(services: Services, key: str) -> bool:
 
 
 def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
-    """An object without a record: restore the record, or explain why not."""
+    """An object without a record: restore the record unless its retention has ended."""
     if services.media.size(key) is None or services.store.load(job_id_of(key), exactly=True):
         return  # deleted, or recorded, since it was listed
     try:
         job = restore.read_sidecar(services, key)
     except ForeignObject as error:
-        yield Finding(key, f"has no record, and its sidecar does not explain it: {error}")
+        yield Finding(key, f"has no record, and cannot be restored from its sidecar: {error}")
         return
     if not restore.is_expired(services, job):
         yield Finding(key, "has no record", partial(restore.restore, services, job))
     elif _are_media_expired(services, job):
-        problem = "was left without a record, and was stored long enough"
+        problem = "has no record, and its retention has ended"
         yield Finding(key, problem, partial(_delete_unrecorded, services, key))
     elif services.settings.retain_media_days and not services.consistency.is_scheduled(key):
-        problem = "has outlived its record, and nothing will delete it"
+        problem = "has outlived its record, and its deletion is not scheduled"
         repair = partial(services.consistency.schedule_deletion, job)
         yield Finding(key, problem, repair)
 
@@ -93,7 +95,7 @@ def _are_media_expired(services: Services, job: Job) -> bool:
 
 
 def _delete_unrecorded(services: Services, key: str) -> bool:
-    """Unless a record names it meanwhile."""
+    """Delete an object and its companions, unless a record names it by now."""
     job = services.store.load(job_id_of(key), exactly=True)
     if job and (not job.status.terminal or key in [file.key for file in job.kept]):
         return False
@@ -102,17 +104,17 @@ def _delete_unrecorded(services: Services, key: str) -> bool:
     return True
 
 
-def _check_superfluous(services: Services, found: ListedObject, job: Job) -> Iterator[Finding]:
-    """An object of a job that has ended and does not name it."""
-    back = [file for file in job.media if file.key == found.key and file.bytes == found.bytes]
-    if back and not _are_media_expired(services, job):
+def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterator[Finding]:
+    """An object of an ended job whose record does not list it."""
+    returned = [file for file in job.media if file.key == found.key and file.bytes == found.bytes]
+    if returned and not _are_media_expired(services, job):
         repair = partial(_mark_found, services, job.id, found.key)
-        yield Finding(found.key, "is there, and its record says that it is gone", repair)
-    elif back or not job.kept:
+        yield Finding(found.key, "exists, but its record marks it as missing", repair)
+    elif returned or not job.kept:
         repair = partial(_delete_unrecorded, services, found.key)
         yield Finding(found.key, f"belongs to a job that has no media ({job.status})", repair)
     else:
-        yield Finding(found.key, "is not one of the files of its job")
+        yield Finding(found.key, "is not a file of its job")
 
 
 def _mark_found(services: Services, job_id: str, key: str) -> bool:

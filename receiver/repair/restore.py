@@ -1,4 +1,4 @@
-"""Restore a record that was lost, from the sidecar beside its media."""
+"""Restore a lost record from the sidecar next to its media."""
 
 from dataclasses import replace
 
@@ -11,11 +11,11 @@ from jobs.storage.layout import sidecar_key
 
 
 def read_sidecar(services: Services, key: str) -> Job:
-    """The job that the sidecar of this object describes. Raises NotOurs."""
+    """The job in the sidecar of an object. Raises ForeignObject."""
     sidecar = sidecar_key(key)
     size = services.media.size(sidecar)
     if size is None:
-        raise ForeignObject("it has none")
+        raise ForeignObject("there is none")
     if size > NOTE_MAX_BYTES:
         raise ForeignObject("it is too large")
     job = sidecar_reader.read(b"".join(services.media.read(sidecar)), sidecar)
@@ -30,17 +30,17 @@ def is_expired(services: Services, job: Job) -> bool:
 
 
 def restore(services: Services, job: Job) -> bool:
-    """Write the record, unless there is one. Returns whether it was written."""
+    """Write the record unless there is one. Returns whether it was written."""
     restored = _without_foreign_task_id(services, job)
 
     def create(known: Job | None, now: float) -> Job:
         return known or thumbnails.wanted(replace(restored, version=int(now * 1e6)), now)
 
-    # `load` first would find another job that has this id as its task id.
+    # Not by `load`, which would find another job that has this id as its task id.
     return services.store.update(job.id, create, new=True).written
 
 
 def _without_foreign_task_id(services: Services, job: Job) -> Job:
-    """A sidecar may claim any task; a job that has the task already keeps it."""
+    """Drop the task id if another job has it: a sidecar may name any task."""
     owner = services.store.load(job.task_id) if job.task_id else None
     return job if owner is None or owner.id == job.id else replace(job, task_id=None)

@@ -1,1 +1,1 @@
-"""Measures what the service does beside what its users would pick instead."""
+"""Benchmarks of Fluxkeep, compared with alternatives."""

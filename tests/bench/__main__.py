@@ -1,6 +1,6 @@
-"""`make bench`, or `python -m tests.bench NAME...`: prints the tables of BENCHMARKS.md."""
+"""`make bench`, or `python -m tests.bench NAME...`: print the tables of BENCHMARKS.md."""
 
-import sys
+import argparse
 
 from tests.bench import (
     accept,
@@ -8,10 +8,10 @@ from tests.bench import (
     costs,
     dyno,
     growth,
+    idle,
     pages,
     polls,
     rescues,
-    rest,
     search,
     serving,
     slow_clients,
@@ -26,7 +26,7 @@ BENCHMARKS = {
     "slow-clients": slow_clients.main,
     "rescues": rescues.main,
     "polls": polls.main,
-    "rest": rest.main,
+    "idle": idle.main,
     "submitting": submitting.main,
     "growth": growth.main,
     "serving": serving.main,
@@ -39,11 +39,13 @@ BENCHMARKS = {
 }
 
 
-def main(names: list[str]) -> None:
-    for name in names or list(BENCHMARKS):
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    for name in parser.parse_args().names or list(BENCHMARKS):
         print(f"\n### {name}\n", flush=True)
         BENCHMARKS[name]()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -1,7 +1,7 @@
-"""How many callbacks are put on record per second, beside what users would pick instead.
+"""Callbacks recorded per second, compared with handlers that users would write instead.
 
-All handlers run at the same time over the same Redis and are called by turns, so that each sees
-the same machine. It takes about two minutes.
+All handlers run at the same time over the same Redis and are measured in turn, so that conditions
+are the same for each. It takes about two minutes.
 """
 
 from collections.abc import Iterator
@@ -11,31 +11,37 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from tests.bench import delivery, load, pace, rivals
+from tests.bench import alternatives, constant_rate, delivery, load
+from tests.bench.environment import (
+    FLASK_VIEW,
+    FLUXKEEP,
+    WITHOUT_RECORDING,
+    BenchEnvironment,
+    bench_environment,
+)
 from tests.bench.load import Result
 from tests.bench.slow_clients import STALLED, stalled
-from tests.bench.stage import BARE, OURS, PLAIN, Stage, stage
 from tests.harness.installation import WEBHOOK_SECRET
 
-TURNS = 3
-TURN_SECONDS = 2
+ROUNDS = 3
+ROUND_SECONDS = 2
 PACED_SECONDS = 4
 OWN, CEILING = "Fluxkeep", "Fluxkeep without recording"
-PLAIN_CEILING = "the same as a view of Flask"
+FLASK_CEILING = "the same as a view of Flask"
 SAMPLE = "BFL's sample in Flask"
 
 
 class Measured(NamedTuple):
-    """The medians of a handler's turns, and what half of its own rate looks like."""
+    """Medians of a handler's rounds, and its latency at half of its own rate."""
 
     rate: float
     p99: float
-    half: pace.Paced
+    half: constant_rate.Measurement
 
 
 def main() -> None:
-    with stage() as here, handlers(here) as urls:
-        found = _by_turns(here, urls)
+    with bench_environment() as bench, handlers(bench) as urls:
+        found = _measure_in_rounds(bench, urls)
         own = found[OWN].rate
         print("| handler, two processes | callbacks/s | ours to it | p99 ms | at half its rate |")
         print("|---|---|---|---|---|")
@@ -44,68 +50,72 @@ def main() -> None:
                 f"| {name} | {one.rate:,.0f} | {own / one.rate:.2f} | {one.p99:.0f} "
                 f"| {one.half.p99:.0f} |"
             )
-        print(f"\n{_beside_stalled(here, urls[OWN], own / 2)}")
-        print(f"Redis round trips per fresh callback: {_round_trips(here, urls[OWN]):.2f}")
+        print(f"\n{_with_stalled_clients(bench, urls[OWN], own / 2)}")
+        print(f"Redis round trips per fresh callback: {_round_trips(bench, urls[OWN]):.2f}")
 
 
 @contextmanager
-def handlers(here: Stage) -> Iterator[dict[str, str]]:
-    """The URLs of all of them, by name."""
+def handlers(bench: BenchEnvironment) -> Iterator[dict[str, str]]:
+    """URLs of all handlers by name."""
     with ExitStack() as stack:
-        pictures = stack.enter_context(delivery.serving(here.directory))
+        pictures = stack.enter_context(delivery.serving(bench.directory))
         settings = {
-            "REDIS_URL": here.redis.url,
+            "REDIS_URL": bench.redis.url,
             "WEBHOOK_SECRET": WEBHOOK_SECRET,
-            "BENCH_MEDIA": str(here.directory),
+            "BENCH_MEDIA": str(bench.directory),
         }
         found = {
-            OWN: stack.enter_context(here.web(OURS)).url,
-            CEILING: stack.enter_context(here.web(BARE)).url,
-            PLAIN_CEILING: stack.enter_context(here.web(PLAIN)).url,
+            OWN: stack.enter_context(bench.web(FLUXKEEP)).url,
+            CEILING: stack.enter_context(bench.web(WITHOUT_RECORDING)).url,
+            FLASK_CEILING: stack.enter_context(bench.web(FLASK_VIEW)).url,
         }
-        for rival in (rivals.express_bullmq(), rivals.fastapi_arq(), rivals.sample_flask()):
-            running = rivals.running(rival, here.directory, settings)
-            found[rival.name] = stack.enter_context(running)
-        here.pictures = pictures
+        for handler in (
+            alternatives.express_bullmq(),
+            alternatives.fastapi_arq(),
+            alternatives.sample_flask(),
+        ):
+            running = alternatives.running(handler, bench.directory, settings)
+            found[handler.name] = stack.enter_context(running)
+        bench.pictures = pictures
         yield found
 
 
-def _by_turns(here: Stage, urls: dict[str, str]) -> dict[str, Measured]:
-    """A turn of each to warm up, then of each in turn, then of each at half of its rate."""
-    turns: dict[str, list[Result]] = {name: [] for name in urls}
-    for n in range(1 + TURNS):
+def _measure_in_rounds(bench: BenchEnvironment, urls: dict[str, str]) -> dict[str, Measured]:
+    """Warm up each handler, measure each in rounds, then each at half of its own rate."""
+    rounds: dict[str, list[Result]] = {name: [] for name in urls}
+    for n in range(1 + ROUNDS):
         for name, url in urls.items():
-            result = load.run(url, _callbacks(here, name), seconds=TURN_SECONDS)
+            result = load.run(url, _callbacks(bench, name), seconds=ROUND_SECONDS)
             if result.refused:
                 raise RuntimeError(f"{name} refused {result.refused} callbacks")
-            turns[name] += [result] if n else []
+            rounds[name] += [result] if n else []
     found = {}
     for name, url in urls.items():
-        rate = median(one.rate for one in turns[name])
-        half = pace.run(url, _callbacks(here, name), rate=rate / 2, seconds=PACED_SECONDS)
-        found[name] = Measured(rate, median(one.p99 for one in turns[name]), half)
+        rate = median(one.rate for one in rounds[name])
+        half = constant_rate.run(url, _callbacks(bench, name), rate=rate / 2, seconds=PACED_SECONDS)
+        found[name] = Measured(rate, median(one.p99 for one in rounds[name]), half)
     return found
 
 
-def _callbacks(here: Stage, name: str) -> Path:
-    return here.callbacks(delivery=here.pictures if name == SAMPLE else load.DELIVERY)
+def _callbacks(bench: BenchEnvironment, name: str) -> Path:
+    return bench.callbacks(delivery=bench.pictures if name == SAMPLE else load.DELIVERY)
 
 
-def _beside_stalled(here: Stage, url: str, rate: float) -> str:
+def _with_stalled_clients(bench: BenchEnvironment, url: str, rate: float) -> str:
     with stalled(url):
-        paced = pace.run(url, here.callbacks(), rate=rate, seconds=PACED_SECONDS)
+        paced = constant_rate.run(url, bench.callbacks(), rate=rate, seconds=PACED_SECONDS)
     return (
-        f"Beside {STALLED} stalled clients, called {rate:,.0f} times a second: {paced.rate:,.0f} "
+        f"With {STALLED} stalled clients at {rate:,.0f} callbacks/s: {paced.rate:,.0f} "
         f"answers/s, p50 {paced.p50:.0f} ms, p99 {paced.p99:.0f} ms, {paced.refused} refused"
     )
 
 
-def _round_trips(here: Stage, url: str) -> float:
-    """Commands Redis was sent while callbacks were accepted; each of ours is one round trip."""
-    with here.redis.client() as redis:
+def _round_trips(bench: BenchEnvironment, url: str) -> float:
+    """Scripts per accepted callback; each script is one round trip to Redis."""
+    with bench.redis.client() as redis:
         redis.config_resetstat()
         records = partial(redis.zcard, "fluxkeep:jobs:ready")
         before = int(records())
-        load.run(url, here.callbacks(), seconds=2)
+        load.run(url, bench.callbacks(), seconds=2)
         sent = redis.info("commandstats")
         return int(sent["cmdstat_evalsha"]["calls"]) / (int(records()) - before)

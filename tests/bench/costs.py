@@ -1,4 +1,4 @@
-"""What a job costs: seconds of processor of each kind of process, and what Redis does for it."""
+"""Cost of a job: CPU seconds by kind of process, and commands and bytes of Redis."""
 
 import os
 import time
@@ -22,18 +22,18 @@ KINDS = ("web", "worker", "sweep", "redis")
 REDIS_COUNTS = ("total_commands_processed", "total_net_input_bytes", "total_net_output_bytes")
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 WAIT_SECONDS = 300
-LOOK_EVERY_SECONDS = 2.0
+POLL_SECONDS = 2.0
 
 
 @dataclass
-class Spent:
-    """Seconds of processor by kind, and Redis's own counts."""
+class Cost:
+    """CPU seconds by kind of process, and counters of Redis."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     redis: dict[str, float] = field(default_factory=dict)
 
-    def since(self, before: "Spent") -> "Spent":
-        return Spent(
+    def since(self, before: "Cost") -> "Cost":
+        return Cost(
             {name: value - before.seconds[name] for name, value in self.seconds.items()},
             {name: value - before.redis[name] for name, value in self.redis.items()},
         )
@@ -42,16 +42,19 @@ class Spent:
 def main() -> None:
     print(f"| per {PER:,} jobs | CPU s: {', '.join(KINDS)} | Redis calls, kB in, kB out |")
     print("|---|---|---|")
-    with stage() as scene:
-        _called_back(scene, 8)  # warm
-        _print("submitted elsewhere, called back, stored, drawn", _cost(scene, _called_back))
-        _submitted(scene, 8)
-        _print("submitted by Fluxkeep, called back, stored, drawn", _cost(scene, _submitted))
-        _print("asked for once (GET)", _cost(scene, _asked))
+    with running_fluxkeep() as scene:
+        _receive_callbacks(scene, 8)  # warm
+        _print(
+            "submitted elsewhere, called back, stored, with thumbnail",
+            _cost(scene, _receive_callbacks),
+        )
+        _submit(scene, 8)
+        _print("submitted by Fluxkeep, called back, stored, with thumbnail", _cost(scene, _submit))
+        _print("read once (GET)", _cost(scene, _get))
 
 
 @contextmanager
-def stage() -> Iterator[Scene]:
+def running_fluxkeep() -> Iterator[Scene]:
     with TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
         settings = {**SETTINGS, "MAX_ACTIVE": str(JOBS)}
         sandbox = SandboxSettings(max_active=JOBS)
@@ -59,37 +62,37 @@ def stage() -> Iterator[Scene]:
             yield scene
 
 
-def _called_back(scene: Scene, number: int) -> None:
-    wanted = _stored(scene) + number
+def _receive_callbacks(scene: Scene, number: int) -> None:
+    expected = _stored(scene) + number
     for _ in range(number):
         scene.generate()
-    _wait_until_drawn(scene, wanted)
+    _wait_for_thumbnails(scene, expected)
 
 
-def _submitted(scene: Scene, number: int) -> None:
-    wanted = _stored(scene) + number
-    wish = {"model": "flux-2-pro", "input": {"prompt": "a fox", "sandbox": {"seconds": 0.02}}}
+def _submit(scene: Scene, number: int) -> None:
+    expected = _stored(scene) + number
+    submission = {"model": "flux-2-pro", "input": {"prompt": "a fox", "sandbox": {"seconds": 0.02}}}
     for _ in range(number):
-        scene.client.request("POST", "/api/jobs", json=wish).raise_for_status()
-    _wait_until_drawn(scene, wanted)
+        scene.client.request("POST", "/api/jobs", json=submission).raise_for_status()
+    _wait_for_thumbnails(scene, expected)
 
 
-def _asked(scene: Scene, number: int) -> None:
+def _get(scene: Scene, number: int) -> None:
     ids = [job["id"] for job in scene.client.get("/api/jobs", limit=number).json()["jobs"]]
     for job_id in (ids * number)[:number]:
         scene.client.job(job_id)
 
 
-def _wait_until_drawn(scene: Scene, stored: int) -> None:
-    """Looking is itself work for Redis, so it is done seldom."""
+def _wait_for_thumbnails(scene: Scene, stored: int) -> None:
+    """Poll rarely: polling is work for Redis, too."""
     until = time.monotonic() + WAIT_SECONDS
-    while _stored(scene) < stored or _undrawn(scene):
+    while _stored(scene) < stored or _missing_thumbnails(scene):
         if time.monotonic() > until:
-            raise TimeoutError(f"not all of {stored} jobs were stored and drawn")
-        time.sleep(LOOK_EVERY_SECONDS)
+            raise TimeoutError(f"not all of {stored} jobs were stored with thumbnails")
+        time.sleep(POLL_SECONDS)
 
 
-def _undrawn(scene: Scene) -> int:
+def _missing_thumbnails(scene: Scene) -> int:
     with scene.installation.redis.client() as client:
         found: Any = client.zcard(THUMBNAILS)
     return int(found)
@@ -101,22 +104,22 @@ def _stored(scene: Scene) -> int:
     return int(found)
 
 
-def _cost(scene: Scene, work: Any) -> Spent:
-    before = _spent(scene)
+def _cost(scene: Scene, work: Any) -> Cost:
+    before = _total_cost(scene)
     work(scene, JOBS)
-    return _spent(scene).since(before)
+    return _total_cost(scene).since(before)
 
 
-def _spent(scene: Scene) -> Spent:
+def _total_cost(scene: Scene) -> Cost:
     found = {name: sum(map(_seconds, _pids(scene, name))) for name in KINDS}
     with scene.installation.redis.client() as client:
         info: Any = client.info("stats")
-    return Spent(found, {name: float(info[name]) for name in REDIS_COUNTS})
+    return Cost(found, {name: float(info[name]) for name in REDIS_COUNTS})
 
 
 def _pids(scene: Scene, name: str) -> list[int]:
     if name == "redis":
-        popen = scene.installation.redis._popen  # noqa: SLF001 - nobody else needs its number
+        popen = scene.installation.redis._popen  # noqa: SLF001 - only this benchmark needs its id
         assert popen is not None
         return processes.members(popen.pid)
     (process,) = [one for one in scene.installation.running[name] if one.alive]
@@ -124,13 +127,13 @@ def _pids(scene: Scene, name: str) -> list[int]:
 
 
 def _seconds(pid: int) -> float:
-    """Its own and that of its children that have ended."""
+    """CPU seconds of a process and of its ended children."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / TICKS_PER_SECOND
 
 
-def _print(name: str, spent: Spent) -> None:
+def _print(name: str, cost: Cost) -> None:
     times = PER / JOBS
-    seconds = ", ".join(f"{spent.seconds[kind] * times:.1f}" for kind in KINDS)
-    calls, taken, given = (spent.redis[name] * times for name in REDIS_COUNTS)
+    seconds = ", ".join(f"{cost.seconds[kind] * times:.1f}" for kind in KINDS)
+    calls, taken, given = (cost.redis[name] * times for name in REDIS_COUNTS)
     print(f"| {name} | {seconds} | {calls:,.0f}, {taken / 1000:,.0f}, {given / 1000:,.0f} |")

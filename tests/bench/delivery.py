@@ -1,4 +1,4 @@
-"""BFL's delivery host as fast as Python can be one: the same picture under every path."""
+"""Fast delivery host that serves the same image under every path."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ _HEAD_MAX_BYTES = 16 * 1024
 
 @contextmanager
 def serving(directory: Path, size: int = MEGABYTE) -> Iterator[str]:
-    """Its URL."""
+    """Run the server; yields its URL."""
     port = str(free_port())
     command = [sys.executable, "-m", "tests.bench.delivery", port, str(size)]
     process = Process("delivery", command, {}, directory / "delivery.log")
@@ -41,7 +41,7 @@ def _answers(url: str) -> bool:
 
 
 def picture(size: int) -> bytes:
-    """A JPEG made as long as that by a comment in it."""
+    """A JPEG padded to this size by a comment."""
     original = JPEGS[0]
     body, missing = original[:2], size - len(original)
     while missing > 4:

@@ -1,14 +1,14 @@
-"""All of Fluxkeep on one small machine: memory of each kind of process, four rescues at once."""
+"""Memory of all processes on one small machine, idle and with four concurrent rescues."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench.memory import MB, proportional, watched
+from tests.bench.memory import MB, peak_memory, proportional
 from tests.harness import Process
 from tests.harness.scene import Scene, running_scene
 
 RESCUES = 4
-BYTES_PER_SECOND = 400_000  # slow enough for all of them to be under way together
+BYTES_PER_SECOND = 400_000  # slow enough for all downloads to overlap
 PICTURE_BYTES = 1_500_000
 SETTINGS = {"WEB_CONCURRENCY": "2", "WORKER_CONCURRENCY": str(RESCUES), "LOG_LEVEL": "INFO"}
 KINDS = ("web", "worker", "sweep")
@@ -16,7 +16,7 @@ LIMIT_MB = 512
 
 
 def main() -> None:
-    print("| MB, proportional | idle | four rescues at once | and their thumbnails |")
+    print("| MB, proportional | idle | four concurrent rescues | and their thumbnails |")
     print("|---|---|---|---|")
     with (
         TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
@@ -43,9 +43,9 @@ def _measured(scene: Scene) -> dict[str, tuple[int, int, int]]:
         scene.wait_for_download(task)
     under_way = {name: _memory(scene, name) for name in KINDS}
     with (
-        watched(lambda: _pids(scene, "web")) as web,
-        watched(lambda: _pids(scene, "worker")) as worker,
-        watched(lambda: _pids(scene, "sweep")) as sweep,
+        peak_memory(lambda: _pids(scene, "web")) as web,
+        peak_memory(lambda: _pids(scene, "worker")) as worker,
+        peak_memory(lambda: _pids(scene, "sweep")) as sweep,
     ):
         for task in tasks:
             scene.drawn(task, 60)

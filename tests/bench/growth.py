@@ -1,7 +1,7 @@
-"""Whether anything slows down as jobs add up, and what each takes of Redis.
+"""Latency and memory of Redis by number of stored jobs.
 
-A Redis with a thousand jobs, one with a hundred thousand and one with a million run at the same
-time, a web process over each, and are measured by turns. It takes about five minutes.
+Three servers of Redis with a thousand, a hundred thousand and a million jobs run at the same time,
+each with a web process, and are measured in turn. It takes about five minutes.
 """
 
 import secrets
@@ -21,23 +21,23 @@ from jobs.config import settings
 from jobs.services import Services
 from jobs.store.keys import RECORD_PREFIX
 from receiver.schemas.formats import format_cursor
-from tests.bench import load, pace, shelves
+from tests.bench import constant_rate, load, stored_jobs
 from tests.harness import Client, Installation, RedisServer, stock
 from tests.harness.installation import WEBHOOK_SECRET
 from worker.sweep import sweep
 
-INPUT_SIZES = (1_000, 100_000, 1_000_000)
+SIZES = (1_000, 100_000, 1_000_000)
 WRITERS = 2
 LIMIT = 50
-WARM_UP, TURNS = 2, 15
-IN_A_TURN = 10
-CALLED_A_SECOND, CALLED_SECONDS = 200.0, 1.0
+WARM_UP, ROUNDS = 2, 15
+REPETITIONS = 10
+CALLBACKS_PER_SECOND, CALLBACK_SECONDS = 200.0, 1.0
 SAMPLE = 1_000
 TARGET_BYTES = 1_500
 
 
-class MediaFile:
-    """An installation with so many jobs, and what was measured of it."""
+class Population:
+    """An installation with a number of stored jobs, and its measurements."""
 
     def __init__(self, installation: Installation, size: int) -> None:
         self.installation = installation
@@ -59,64 +59,71 @@ class MediaFile:
             writers.starmap(_write, urls)
 
     def bytes_of_record(self) -> float:
-        """What Redis says that one takes, key and all, in the mean of some."""
+        """Mean memory of a sample of records with their keys, as Redis reports it."""
         numbers = range(0, self.size, max(1, self.size // SAMPLE))
-        keys = [RECORD_PREFIX + shelves.place(n).id for n in numbers]
+        keys = [RECORD_PREFIX + stored_jobs.position(n).id for n in numbers]
         with self.installation.redis.client() as redis:
             return sum(redis.memory_usage(key) or 0 for key in keys) / len(keys)
 
-    def turn(self) -> None:
-        """Each of the steps, some times."""
+    def measure(self) -> None:
+        """Measure each step several times."""
         callbacks = self.installation.directory / "callbacks"
-        load.write_callbacks(callbacks, WEBHOOK_SECRET, int(CALLED_A_SECOND * CALLED_SECONDS))
-        called = pace.run(
-            self.installation.url, callbacks, rate=CALLED_A_SECOND, seconds=CALLED_SECONDS
+        load.write_callbacks(
+            callbacks, WEBHOOK_SECRET, int(CALLBACKS_PER_SECOND * CALLBACK_SECONDS)
         )
-        self._note("a callback is answered", called.p50)
-        middle = format_cursor(shelves.place(self.size // 2))
+        called = constant_rate.run(
+            self.installation.url, callbacks, rate=CALLBACKS_PER_SECOND, seconds=CALLBACK_SECONDS
+        )
+        self._record("`POST /webhooks/bfl`", called.p50)
+        middle = format_cursor(stored_jobs.position(self.size // 2))
         self._time(f"`GET /api/jobs`, first page of {LIMIT}", lambda: _page(self.client))
         self._time("the same by a cursor, in the middle", lambda: _page(self.client, middle))
-        known = shelves.place(self.size // 2).id
+        known = stored_jobs.position(self.size // 2).id
         self._time("`GET /api/jobs/<id>`", lambda: self.client.job(known))
         with ThreadPoolExecutor(1) as pool:
-            waited = [_waited(self.client, pool) for _ in range(IN_A_TURN)]
-        self._note("a job ends, and who waits is answered", median(waited))
-        self._time("a step of the sweep, nothing due", lambda: sweep(self.parts))
+            waited = [_long_poll(self.client, pool) for _ in range(REPETITIONS)]
+        self._record("long poll, after the end of its job", median(waited))
+        self._time("a sweep with no due job", lambda: sweep(self.parts))
 
     def _time(self, what: str, act: Callable[[], object]) -> None:
-        self._note(what, median(_milliseconds(act) for _ in range(IN_A_TURN)))
+        self._record(what, median(_milliseconds(act) for _ in range(REPETITIONS)))
 
-    def _note(self, what: str, milliseconds: float) -> None:
+    def _record(self, what: str, milliseconds: float) -> None:
         self.times.setdefault(what, []).append(milliseconds)
 
 
 def main() -> None:
     with TemporaryDirectory(prefix="fluxkeep-bench-") as name, ExitStack() as stack:
-        kept = [stack.enter_context(_kept(Path(name) / str(size), size)) for size in INPUT_SIZES]
-        for n in range(WARM_UP + TURNS):
-            for one in kept:
-                one.turn()
+        populations = [
+            stack.enter_context(_population(Path(name) / str(size), size)) for size in SIZES
+        ]
+        for n in range(WARM_UP + ROUNDS):
+            for one in populations:
+                one.measure()
                 if n < WARM_UP:
                     one.times.clear()
-        print(_table(kept))
-        most = kept[-1]
-        print(f"\nRedis memory at {most.size:,} stored jobs: {most.bytes:,.0f} bytes each ", end="")
+        print(_table(populations))
+        largest = populations[-1]
         print(
-            f"({most.bytes / TARGET_BYTES:.2f} of the target of {TARGET_BYTES:,}), of which ",
+            f"\nRedis memory at {largest.size:,} stored jobs: {largest.bytes:,.0f} bytes each ",
             end="",
         )
-        print(f"{most.bytes_of_record():,.0f} are the record")
+        print(
+            f"({largest.bytes / TARGET_BYTES:.2f} of the target of {TARGET_BYTES:,}), of which ",
+            end="",
+        )
+        print(f"{largest.bytes_of_record():,.0f} are the record")
 
 
 @contextmanager
-def _kept(directory: Path, size: int) -> Iterator[MediaFile]:
+def _population(directory: Path, size: int) -> Iterator[Population]:
     directory.mkdir()
     redis = RedisServer(directory / "redis")
     installation = Installation(directory, redis, LOG_LEVEL="WARNING", WEB_CONCURRENCY="1")
     try:
         installation.start("web")
         installation.wait_until_ready()
-        yield MediaFile(installation, size)
+        yield Population(installation, size)
     finally:
         installation.close()
         redis.kill()
@@ -124,7 +131,7 @@ def _kept(directory: Path, size: int) -> Iterator[MediaFile]:
 
 def _write(url: str, numbers: range) -> None:
     with Redis.from_url(url) as redis:
-        stock.put_in(redis, map(shelves.stored, numbers))
+        stock.put_in(redis, map(stored_jobs.stored, numbers))
 
 
 def _services(variables: dict[str, str]) -> Services:
@@ -136,17 +143,17 @@ def _variables(installation: Installation) -> dict[str, str]:
 
 
 def _page(client: Client, after: str | None = None) -> None:
-    """The whole page must come."""
+    """Read a whole page."""
     found = client.jobs(limit=LIMIT, cursor=after)
     assert len(found) == LIMIT, len(found)
 
 
-def _waited(client: Client, pool: ThreadPoolExecutor) -> float:
-    """Milliseconds from the callback that ends a job to the answer about it."""
+def _long_poll(client: Client, pool: ThreadPoolExecutor) -> float:
+    """Milliseconds from the final callback of a job to the answer of its long poll."""
     name = secrets.token_hex(16)
     client.put_job(name).raise_for_status()
     answer = pool.submit(client.get, f"/api/jobs/{name}?wait=30")
-    time.sleep(0.05)  # it waits by now
+    time.sleep(0.05)  # the long poll has started
 
     def end() -> None:
         client.callback({"id": name, "status": "Error"}).raise_for_status()
@@ -161,13 +168,16 @@ def _milliseconds(act: Callable[[], object]) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def _table(kept: list[MediaFile]) -> str:
-    few, *more = kept
-    sizes = " | ".join(f"{one.size:,} jobs" for one in kept)
-    ratios = " | ".join(f"{one.size:,} to {few.size:,}" for one in more)
-    rows = [f"| one at a time, p50 in ms | {sizes} | {ratios} |", "|---" * (2 * len(kept)) + "|"]
-    for what in few.times:
-        found = [median(one.times[what]) for one in kept]
+def _table(populations: list[Population]) -> str:
+    smallest, *others = populations
+    sizes = " | ".join(f"{one.size:,} jobs" for one in populations)
+    ratios = " | ".join(f"{one.size:,} to {smallest.size:,}" for one in others)
+    rows = [
+        f"| one at a time, p50 in ms | {sizes} | {ratios} |",
+        "|---" * (2 * len(populations)) + "|",
+    ]
+    for what in smallest.times:
+        found = [median(one.times[what]) for one in populations]
         shown = [f"{one:.2f}" for one in (*found, *(one / found[0] for one in found[1:]))]
         rows.append(f"| {what} | " + " | ".join(shown) + " |")
     return "\n".join(rows)

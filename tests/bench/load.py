@@ -1,4 +1,4 @@
-"""Load by wrk: distinct, pre-signed callbacks, or a file again and again, as fast as it goes."""
+"""Load generator wrk: distinct pre-signed callbacks, or one file repeatedly."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ SCRIPT = Path(__file__).with_name("callbacks.lua")
 
 
 class Result(NamedTuple):
-    """What wrk saw: answers per second, latencies in milliseconds, answers that were not 2xx."""
+    """Answers per second, latencies in milliseconds, and the number of answers other than 2xx."""
 
     rate: float
     p50: float
@@ -28,14 +28,14 @@ class Result(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """Whole answers per second, and bytes per second of all, those under way included."""
+    """Complete answers per second, and bytes per second including incomplete ones."""
 
     rate: float
     bytes: float
 
 
 def write_callbacks(path: Path, secret: str, count: int = BODIES, delivery: str = DELIVERY) -> None:
-    """One callback a line, its signature in front. No two are about the same task."""
+    """Write one callback per line after its signature, each for another task."""
     run = secrets.token_hex(6)
     with path.open("w") as file:
         for n in range(count):
@@ -45,7 +45,7 @@ def write_callbacks(path: Path, secret: str, count: int = BODIES, delivery: str 
 
 
 def report(task_id: str, delivery: str = DELIVERY) -> dict[str, Any]:
-    """As BFL calls when a picture is ready: what has to be put in line for a worker."""
+    """Body of a callback for a finished image."""
     result = {
         "sample": f"{delivery}/results/{task_id}/sample.jpeg?{SIGNED}",
         "prompt": "a lighthouse in the fog, seen from a small boat at dawn",
@@ -58,7 +58,7 @@ def report(task_id: str, delivery: str = DELIVERY) -> dict[str, Any]:
 
 
 def run(url: str, callbacks: Path, *, connections: int = 16, seconds: int = 5) -> Result:
-    """Raises SystemExit when there is no wrk."""
+    """Send the callbacks of a file. Raises SystemExit without wrk."""
     options = [f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT), url]
     text = _wrk(*options, "--", str(callbacks))
     return Result(
@@ -70,7 +70,7 @@ def run(url: str, callbacks: Path, *, connections: int = 16, seconds: int = 5) -
 
 
 def fetch(url: str, *, connections: int, seconds: int, span: str = "") -> Fetched:
-    """Get one file again and again, or one range of it. Raises SystemExit when there is no wrk."""
+    """Download a file, or a range of it, repeatedly. Raises SystemExit without wrk."""
     ranged = ["-H", f"Range: bytes={span}"] if span else []
     text = _wrk(f"-c{connections}", f"-d{seconds}s", *ranged, url)
     if _refused(text):

@@ -1,4 +1,4 @@
-"""How much memory processes take at most while something goes on, read from /proc as it does."""
+"""Peak memory of processes, sampled from /proc."""
 
 import contextlib
 import re
@@ -12,36 +12,36 @@ MB = 1_000_000
 
 
 class Peak:
-    """The most that was seen, in bytes."""
+    """Largest sample in bytes."""
 
     def __init__(self) -> None:
         self.bytes = 0
 
-    def see(self, pids: Iterable[int]) -> None:
+    def sample(self, pids: Iterable[int]) -> None:
         self.bytes = max(self.bytes, sum(map(proportional, pids)))
 
 
 @contextmanager
-def watched(pids: Callable[[], Iterable[int]]) -> Iterator[Peak]:
-    """Inside, the processes that `pids` names are looked at a hundred times a second."""
-    peak, over = Peak(), threading.Event()
+def peak_memory(pids: Callable[[], Iterable[int]]) -> Iterator[Peak]:
+    """Sample the processes of `pids()` a hundred times a second inside the block."""
+    peak, stopped = Peak(), threading.Event()
 
-    def look() -> None:
-        while not over.wait(PAUSE_SECONDS):
-            peak.see(pids())
+    def run() -> None:
+        while not stopped.wait(PAUSE_SECONDS):
+            peak.sample(pids())
 
-    peak.see(pids())
-    thread = threading.Thread(target=look)
+    peak.sample(pids())
+    thread = threading.Thread(target=run)
     thread.start()
     try:
         yield peak
     finally:
-        over.set()
+        stopped.set()
         thread.join()
 
 
 def proportional(pid: int) -> int:
-    """Resident bytes, those that a fork shares with others divided among them; 0 when it ended."""
+    """Proportional set size in bytes; 0 when the process has ended."""
     found = None
     with contextlib.suppress(OSError):
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()

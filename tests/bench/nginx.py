@@ -1,4 +1,4 @@
-"""The measure of serving files: nginx over the directory that we serve from."""
+"""nginx over the media directory, as the reference for serving files."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from deploy.local_redis import free_port
 from tests.harness.patience import wait_for
 from tests.harness.process import Process
 
-# As Debian has it, but for the log, which we do not write either.
+# Debian's defaults without an access log, which Fluxkeep does not write either.
 _CONFIGURATION = """\
 {user}
 daemon off;
@@ -40,16 +40,16 @@ http {{
 
 
 def installed() -> str | None:
-    """Its path; also where no user's PATH leads."""
+    """Path of nginx, also in the sbin directories, which may not be in PATH."""
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
 @contextmanager
 def serving(root: Path, directory: Path) -> Iterator[str]:
-    """Its URL; what it needs for itself goes into `directory`."""
+    """Serve `root`, with nginx's own files in `directory`; yields the URL."""
     program, port = installed(), free_port()
     assert program is not None
-    # Its workers give up root, and could not read what only root may.
+    # Its workers drop root privileges and could not read files that are private to root.
     user = "user root root;" if os.geteuid() == 0 else ""
     text = _CONFIGURATION.format(user=user, directory=directory, port=port, root=root)
     (directory / "nginx.conf").write_text(text)

@@ -1,4 +1,4 @@
-"""Time to the first byte of the dashboard's pages, by how many jobs are kept."""
+"""Time to the first byte of the dashboard's pages by number of stored jobs."""
 
 from pathlib import Path
 from statistics import median
@@ -42,7 +42,7 @@ def _measured(size: int) -> dict[str, float]:
 
 
 def _milliseconds(visitor: Visitor, path: str) -> float:
-    """Up to the headers, as requests measures it."""
+    """Median time until the headers have arrived."""
     answers = [visitor.get(path) for _ in range(TURNS)]
     for answer in answers:
         answer.raise_for_status()

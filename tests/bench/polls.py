@@ -1,6 +1,7 @@
-"""Polls for jobs of different length, beside the loop in BFL's docs. It takes about two minutes.
+"""Number of polls by length of a job, compared with the loop in BFL's docs.
 
-Time runs SPEED times as fast: jobs take that much less, and so does the grace of their model.
+Time runs SPEED times as fast: jobs and the grace of their model are that much shorter. It takes
+about two minutes.
 """
 
 from pathlib import Path
@@ -49,8 +50,8 @@ def _row(case: Case) -> str:
 
 
 def _polls(case: Case, grace: float, callback: str) -> int:
-    """The most that BFL was polled for one job."""
-    lenient = Settings(strict=False)  # FLUX 3 takes a webhook here, or no callback could come
+    """Largest number of polls for one job."""
+    lenient = Settings(strict=False)  # this sandbox accepts a webhook for FLUX 3
     with (
         TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
         running_scene(Path(directory), lenient, CALLBACK_GRACE=str(grace)) as scene,
@@ -65,5 +66,5 @@ def _most_polls(scene: Scene, case: Case, callback: str) -> int:
         scene.expect(task, polling_url=f"{scene.box.url}/v1/get_result?id={task.id}")
     for task in tasks:
         scene.client.wait_for(task.id, "stored", timeout=180)
-    wait_for("all is drawn", lambda: not scene.undrawn(), 60)
+    wait_for("every thumbnail", lambda: not scene.undrawn(), 60)
     return max(scene.box.task(task.id).polls for task in tasks)

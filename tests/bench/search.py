@@ -1,4 +1,4 @@
-"""What a page of a search costs, by how many jobs are kept."""
+"""Latency of a page of search results by number of stored jobs."""
 
 import time
 from dataclasses import replace
@@ -22,7 +22,7 @@ from tests.harness.redis_server import RedisServer
 SIZES = (1_000, 100_000, 1_000_000)
 TURNS = 20
 LIMIT = 50
-BEGAN = 1_700_000_000.0
+START = 1_700_000_000.0
 PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 
 SEARCHES = {
@@ -34,8 +34,8 @@ SEARCHES = {
     "status, model and metadata": Search(
         statuses=(Status.STORED,), model="model-3", metadata=(("user", "13"),)
     ),
-    "model and a span of time": Search(model="model-3", since=BEGAN + 400, until=BEGAN + 600),
-    "model and metadata that never meet": Search(model="model-4", metadata=(("half", "1"),)),
+    "model and a period": Search(model="model-3", since=START + 400, until=START + 600),
+    "model and metadata without a common job": Search(model="model-4", metadata=(("half", "1"),)),
 }
 
 
@@ -63,9 +63,9 @@ def _column(size: int) -> dict[str, float]:
 
 
 def stored_job(n: int) -> Job:
-    """As a rescue leaves it; ids are as long as BFL's."""
-    at = BEGAN + n
-    kept = MediaFile(
+    """A job after its rescue, with an id as long as BFL's."""
+    at = START + n
+    image = MediaFile(
         key=f"2026/01/31/{n:036}-0.jpeg",
         content_type="image/jpeg",
         bytes=1_048_576,
@@ -80,7 +80,7 @@ def stored_job(n: int) -> Job:
         model=f"model-{n % 10}",
         source=Source.POLL if n % 100 == 0 else Source.CALLBACK,
         metadata={"user": n % 1000, "half": n % 2},
-        media=(kept,),
+        media=(image,),
         timeline=tuple(TimelineEvent(at, event) for event in events),
         check=replace(Job.expected(f"{n:036}", at, PATIENCE).check, next_check_at=None),
     )

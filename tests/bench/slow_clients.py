@@ -1,12 +1,12 @@
-"""What stalled clients do to the others, by gunicorn's worker class, with no proxy in front."""
+"""Effect of stalled clients by gunicorn's worker class, without a proxy."""
 
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from tests.bench.environment import FLUXKEEP, bench_environment
 from tests.bench.load import Result
-from tests.bench.stage import OURS, stage
 
 STALLED = 300
 CLASSES = {
@@ -14,29 +14,29 @@ CLASSES = {
     "gthread, 16 threads": "--worker-class gthread --threads 16",
     "gthread, 64 threads": "--worker-class gthread --threads 64",
 }
-HALF_A_CALLBACK = b'POST /webhooks/bfl HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{"id":'
+INCOMPLETE_CALLBACK = b'POST /webhooks/bfl HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{"id":'
 
 
 def main() -> None:
     print(f"| worker class | callbacks/s | p99 ms | with {STALLED} stalled: callbacks/s | p99 ms |")
     print("|---|---|---|---|---|")
-    with stage() as here:
+    with bench_environment() as bench:
         for name, arguments in CLASSES.items():
-            with here.web(OURS, GUNICORN_CMD_ARGS=arguments) as web:
-                alone = here.measured(web)
+            with bench.web(FLUXKEEP, GUNICORN_CMD_ARGS=arguments) as web:
+                alone = bench.measured(web)
                 with stalled(web.url):
-                    print(_row(name, alone, here.measured(web)))
+                    print(_row(name, alone, bench.measured(web)))
 
 
 @contextmanager
 def stalled(url: str) -> Iterator[None]:
-    """Connections that began a callback and never end it."""
+    """Connections with an incomplete callback."""
     parts = urlsplit(url)
     address = parts.hostname or "", parts.port or 80
     clients = [socket.create_connection(address) for _ in range(STALLED)]
     try:
         for client in clients:
-            client.sendall(HALF_A_CALLBACK)
+            client.sendall(INCOMPLETE_CALLBACK)
         yield
     finally:
         for client in clients:

@@ -1,4 +1,4 @@
-"""What submitting through Fluxkeep adds to BFL's own answer, while slots are free."""
+"""Latency that Fluxkeep adds to a submission while slots are free."""
 
 import time
 from datetime import datetime
@@ -19,7 +19,7 @@ INPUT = {"prompt": "a lighthouse at dawn", "sandbox": SLOW}
 
 
 def main() -> None:
-    """Jobs one after the other, each when the one before has been submitted."""
+    """Submit jobs one after the other."""
     settings = {"LOG_LEVEL": "WARNING", "MAX_ACTIVE": "1000"}
     with (
         TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _own(client: Client) -> float:
-    """Milliseconds from our word on record to BFL's on record, BFL's own time included."""
+    """Milliseconds from `queued` to `submitted`, including BFL's own time."""
     answer = client.request("POST", "/api/jobs", json={"model": "flux-2-pro", "input": INPUT})
     job = client.wait_for(answer.json()["id"], "submitted", "ready", "stored")
     moments = {line["event"]: line["at"] for line in job["timeline"]}
@@ -40,7 +40,7 @@ def _own(client: Client) -> float:
 
 
 def _direct(scene: Scene) -> float:
-    """Milliseconds that the sandbox takes to answer the same submission."""
+    """Milliseconds of the same submission to the sandbox."""
     url, headers = f"{scene.box.url}/v1/flux-2-pro", {"x-key": "bfl-key"}
     started = time.perf_counter()
     requests.post(url, json=INPUT, headers=headers, timeout=5).raise_for_status()

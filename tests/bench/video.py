@@ -1,4 +1,4 @@
-"""A video of 300 MB: what it takes of memory to rescue it, and to serve it to eight at once."""
+"""Memory and time to rescue a 300 MB video and to serve it to eight clients."""
 
 import http.client
 import time
@@ -10,17 +10,17 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tests.bench import kept
-from tests.bench.kept import File
-from tests.bench.memory import MB, watched
-from tests.bench.shop_window import shop_window
+from tests.bench import stored_files
+from tests.bench.bucket_server import bucket_server
+from tests.bench.memory import MB, peak_memory
+from tests.bench.stored_files import File
 from tests.harness import S3Server, TestBucket
 from tests.harness.scene import Scene, running_scene
 
 CLIENTS = 8
 RANGE_BYTES = 8 * 2**20
 CHUNK_BYTES = 2**20
-# One web process, so that all clients are its own; a presigned link would lead past it.
+# One web process for all clients; a presigned link would bypass it.
 SETTINGS = {"LOG_LEVEL": "WARNING", "WEB_CONCURRENCY": "1", "MEDIA_SERVE": "stream"}
 
 
@@ -36,7 +36,7 @@ class Figures(NamedTuple):
 
 
 def main() -> None:
-    print("| 300 MB kept in | worker: 1 MB, 300 MB, growth | rescued in s ", end="")
+    print("| 300 MB stored in | worker: 1 MB, 300 MB, growth | rescued in s ", end="")
     print("| web: idle, serving, growth | served MB/s |")
     print("|---|---|---|---|---|")
     with TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
@@ -47,7 +47,7 @@ def main() -> None:
 
 @contextmanager
 def _bucket() -> Iterator[TestBucket]:
-    """The server keeps all in its memory, which is not looked at."""
+    """A bucket of a server that stores objects in its own memory, which is not measured."""
     with TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
         server = S3Server(Path(directory))
         try:
@@ -58,13 +58,13 @@ def _bucket() -> Iterator[TestBucket]:
 
 def _measured(directory: Path, bucket: TestBucket | None) -> Figures:
     with running_scene(directory, None, bucket, **SETTINGS) as scene:
-        kept.image(scene)  # whatever is only done once is done
-        with watched(lambda: _working(scene)) as small:
-            image = kept.image(scene)
-        with watched(lambda: _working(scene)) as large:
-            video = kept.video(scene)
+        stored_files.image(scene)  # warm up
+        with peak_memory(lambda: _working(scene)) as small:
+            image = stored_files.image(scene)
+        with peak_memory(lambda: _working(scene)) as large:
+            video = stored_files.video(scene)
         scene.installation.stop()
-        with _reachable(directory / "window", bucket, (image, video)) as changed:
+        with _reachable(directory / "bucket", bucket, (image, video)) as changed:
             scene.installation.settings |= changed
             scene.installation.start("web")
             scene.installation.wait_until_ready()
@@ -75,7 +75,7 @@ def _measured(directory: Path, bucket: TestBucket | None) -> Figures:
 def _reachable(
     root: Path, bucket: TestBucket | None, files: tuple[File, ...]
 ) -> Iterator[dict[str, str]]:
-    """Settings by which the web process finds files in a bucket that is quick to give ranges."""
+    """Settings that point the web process to a server with fast range requests."""
     if bucket is None:
         yield {}
         return
@@ -83,17 +83,17 @@ def _reachable(
         path = root / bucket.name / bucket.prefix / file.key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bucket.read(file.key))
-    with shop_window(root) as url:
+    with bucket_server(root) as url:
         yield {"AWS_ENDPOINT_URL": url}
 
 
 def _served(scene: Scene, image: File, video: File) -> tuple[int, int, float]:
-    """The web process's memory before and meanwhile, and the bytes per second of all clients."""
+    """Memory of the web process before and while serving, and bytes per second."""
     _read(image)
-    with watched(lambda: _serving(scene)) as before:
+    with peak_memory(lambda: _serving(scene)) as before:
         _read(image)
     started = time.perf_counter()
-    with watched(lambda: _serving(scene)) as serving, ThreadPoolExecutor(CLIENTS) as clients:
+    with peak_memory(lambda: _serving(scene)) as serving, ThreadPoolExecutor(CLIENTS) as clients:
         served = sum(clients.map(_read, [video] * CLIENTS))
     return before.bytes, serving.bytes, served / (time.perf_counter() - started)
 
@@ -107,7 +107,7 @@ def _serving(scene: Scene) -> list[int]:
 
 
 def _read(file: File) -> int:
-    """All of a file in ranges, over one connection; returns how many bytes came."""
+    """Download a file in ranges over one connection; returns its size."""
     url = urlsplit(file.url)
     connection = http.client.HTTPConnection(url.netloc, timeout=60)
     starts = range(0, file.size, RANGE_BYTES)

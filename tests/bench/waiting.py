@@ -1,4 +1,4 @@
-"""How soon those who wait are answered, and what their waiting does to callbacks."""
+"""Latency of long polls, and their effect on callbacks."""
 
 import time
 from pathlib import Path
@@ -6,7 +6,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from tests.harness import Installation, RedisServer
-from tests.harness.crowd import SlotUsage
+from tests.harness.crowd import LongPollClients
 from tests.harness.installation import KEYS
 from tests.system.test_long_poll import CROWD, SETTLED_SECONDS, Calls, put_jobs, redis_connections
 
@@ -39,18 +39,18 @@ def _row(directory: Path, waiting: int) -> str:
 
 
 def _measured(web: Installation, waiting: int) -> tuple[list[float], list[float]]:
-    """Milliseconds of callbacks, and from the end of a job to the answer about it."""
+    """Milliseconds of callbacks, and from the end of a job to the answer of its long poll."""
     client = web.client()
     names = put_jobs(client, CALLS)
     paths = {name: f"/api/jobs/{name}?wait=60" for name in names[:waiting]}
-    with SlotUsage(web.url, KEYS["read"]) as slot_usage:
-        slot_usage.ask(paths.values())
+    with LongPollClients(web.url, KEYS["read"]) as clients:
+        clients.ask(paths.values())
         time.sleep(SETTLED_SECONDS)
         calls = Calls(client, names)
-        slot_usage.gather(60)
+        clients.gather(60)
         calls.join()
         late = [
-            ((slot_usage.askers[path].answered_at or 0) - calls.ended[name]) * 1000
+            ((clients.askers[path].answered_at or 0) - calls.ended[name]) * 1000
             for name, path in paths.items()
         ]
     return [seconds * 1000 for seconds in calls.seconds], late

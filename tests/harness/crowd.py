@@ -38,7 +38,7 @@ class Asker:
 
 
 @dataclass
-class SlotUsage:
+class LongPollClients:
     """Connections to one web process, one for each path."""
 
     url: str

@@ -185,7 +185,7 @@ def test_a_job_that_ends_badly_is_an_error_with_its_reason(
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["--model", "flux-2-pro"], 2, "Say what to generate"),
+        (["--model", "flux-2-pro"], 2, "Give the input"),
         (["--prompt", "a fox"], 2, "Missing option '--model'"),
         (["--model", "../x", "--prompt", "a fox"], 1, "model: a path of"),
         (["--model", "flux-2-pro", "--input", "width"], 2, "'width' is not name=value"),

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from deploy.local_redis import free_port
-from receiver.checks.processes import SILENT_SECONDS
+from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
 from tests.harness import Installation
 from tests.harness.command_line import CommandLine
 from tests.harness.doctor_output import ALL, REMOTE, failed, names
@@ -182,7 +182,7 @@ def test_nobody_at_the_address_is_named(shell: CommandLine) -> None:
 # Worker and sweep.
 
 
-@pytest.mark.parametrize(("process", "limit"), SILENT_SECONDS.items())
+@pytest.mark.parametrize(("process", "limit"), HEARTBEAT_MAX_SECONDS.items())
 def test_a_silent_process_is_named(
     scene: Scene, shell: CommandLine, process: str, limit: float
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.harness import Client, Installation, RedisServer, TcpProxy
-from tests.harness.crowd import SlotUsage
+from tests.harness.crowd import LongPollClients
 from tests.harness.installation import KEYS
 from tests.harness.lone_web import as_new, lone_web
 from tests.harness.patience import wait_for
@@ -161,17 +161,17 @@ def test_five_hundred_wait_at_once_and_callbacks_do_not_notice(
     """Each receives its response within a second after its job's end."""
     names = put_jobs(client, CROWD)
     paths = {name: f"/api/jobs/{name}?wait=60" for name in names}
-    with SlotUsage(installation.url, KEYS["read"]) as slot_usage:
-        slot_usage.ask(paths.values())
+    with LongPollClients(installation.url, KEYS["read"]) as clients:
+        clients.ask(paths.values())
         wait_for("all are waiting", lambda: open_files(installation) > CROWD, 30)
         time.sleep(SETTLED_SECONDS)
         calling = Calls(client, names)
-        slot_usage.gather(60)
+        clients.gather(60)
         calling.join()
         ended, callbacks = calling.ended, calling.seconds
-        late = [(slot_usage.askers[paths[name]].answered_at or 0) - ended[name] for name in names]
-        assert {asker.status for asker in slot_usage.askers.values()} == {200}
-        assert {asker.json()["status"] for asker in slot_usage.askers.values()} == {"failed"}
+        late = [(clients.askers[paths[name]].answered_at or 0) - ended[name] for name in names]
+        assert {asker.status for asker in clients.askers.values()} == {200}
+        assert {asker.json()["status"] for asker in clients.askers.values()} == {"failed"}
     # A machine that is busy with other things may pause us: the benchmark has no such allowance.
     assert median(late) < 1.0 + 10 * median(callbacks), sorted(late)[-10:]
     assert max(late) < 2 * SOON_SECONDS and max(callbacks) < SOON_SECONDS
@@ -182,8 +182,8 @@ def test_who_hangs_up_leaves_nothing_behind(client: Client, installation: Instal
     put_jobs(client, 1)
     timed(client, "job-000", "0.1")
     before = open_files(installation)
-    with SlotUsage(installation.url, KEYS["read"]) as slot_usage:
-        slot_usage.ask(f"/api/jobs/job-000?wait={10 + n}" for n in range(50))
+    with LongPollClients(installation.url, KEYS["read"]) as clients:
+        clients.ask(f"/api/jobs/job-000?wait={10 + n}" for n in range(50))
         wait_for("all are waiting", lambda: open_files(installation) >= before + 50)
     wait_for("all are forgotten", lambda: open_files(installation) <= before + 8)
 
@@ -193,15 +193,15 @@ def test_a_web_process_that_stops_answers_those_who_wait(
 ) -> None:
     before = open_files(installation)
     names = put_jobs(client, 20)
-    with SlotUsage(installation.url, KEYS["read"]) as slot_usage:
-        slot_usage.ask(f"/api/jobs/{name}?wait=60" for name in names)
+    with LongPollClients(installation.url, KEYS["read"]) as clients:
+        clients.ask(f"/api/jobs/{name}?wait=60" for name in names)
         wait_for("all are waiting", lambda: open_files(installation) >= before + 20)
         time.sleep(1)
         began = time.monotonic()
         installation.stop("web")
-        slot_usage.gather(10)
-        assert {asker.status for asker in slot_usage.askers.values()} == {200}
-        assert {asker.json()["status"] for asker in slot_usage.askers.values()} == {"submitted"}
+        clients.gather(10)
+        assert {asker.status for asker in clients.askers.values()} == {200}
+        assert {asker.json()["status"] for asker in clients.askers.values()} == {"submitted"}
     assert time.monotonic() - began < 25
 
 
@@ -234,15 +234,15 @@ def test_without_redis_a_wait_ends_in_time_with_503(
     own.start("web", REDIS_URL=redis_server.url_through(wire.port))
     own.wait_until_ready()
     own.client().put_job(fault)
-    with SlotUsage(own.url, KEYS["read"]) as slot_usage:
-        slot_usage.ask(f"/api/jobs/{fault}?wait=8.{n:03}" for n in range(100))
+    with LongPollClients(own.url, KEYS["read"]) as clients:
+        clients.ask(f"/api/jobs/{fault}?wait=8.{n:03}" for n in range(100))
         began = time.monotonic()
         wait_for("all are waiting", lambda: open_files(own) > 100)
         time.sleep(1)
         getattr(wire, fault)()
-        slot_usage.gather(20)
-        answered = [asker.answered_at or 0 for asker in slot_usage.askers.values()]
-        assert {asker.status for asker in slot_usage.askers.values()} == {503}
+        clients.gather(20)
+        answered = [asker.answered_at or 0 for asker in clients.askers.values()]
+        assert {asker.status for asker in clients.askers.values()} == {503}
     assert max(answered) - began < 9 + 5 + SOON_SECONDS
 
 

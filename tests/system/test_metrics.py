@@ -84,7 +84,7 @@ def test_the_counters_are_exact_with_two_gunicorn_workers(scene: Scene) -> None:
         "fluxkeep_callbacks_total outcome=refused": FORGED + UNREADABLE,
         "fluxkeep_callbacks_refused_total why=unauthorized": FORGED,
         "fluxkeep_callbacks_refused_total why=malformed": UNREADABLE,
-        "fluxkeep_reports_total news=moderated source=callback": CALLBACKS,
+        "fluxkeep_reports_total kind=moderated source=callback": CALLBACKS,
         "fluxkeep_jobs_ended_total source=callback status=moderated": CALLBACKS,
         "fluxkeep_jobs status=moderated": CALLBACKS,
     }

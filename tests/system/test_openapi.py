@@ -21,7 +21,7 @@ from jobs.config import settings
 from jobs.errors import FluxkeepError
 from jobs.status import Status
 from receiver import create_app, problem_details
-from receiver.openapi.document import VERSION, undescribed
+from receiver.openapi.document import VERSION
 from receiver.openapi.operations import path
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
@@ -77,7 +77,6 @@ def test_the_document_is_a_valid_one(document: dict[str, Any]) -> None:
 
 
 def test_every_route_is_in_it_but_for_the_pages(app: Flask, document: dict[str, Any]) -> None:
-    assert undescribed(app) == set()
     routes = {
         (path(rule.rule), method.lower())
         for rule in app.url_map.iter_rules()

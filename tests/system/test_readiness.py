@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from receiver.checks.processes import SILENT_SECONDS
+from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
 from receiver.ttl_cache import TTL_SECONDS
 from tests.harness.doctor_output import PROBES
 from tests.harness.installation import Installation
@@ -70,7 +70,7 @@ def test_readiness_leaves_nothing_in_the_storage(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     ("process", "limit"),
-    SILENT_SECONDS.items(),
+    HEARTBEAT_MAX_SECONDS.items(),
 )
 def test_a_process_that_has_stopped_is_named_once_it_was_silent_for_long(
     scene: Scene, process: str, limit: float

@@ -99,7 +99,7 @@ def test_honcho_start_runs_all_of_it_with_the_documented_variables_alone(
             webhook_secret=WEBHOOK_SECRET,
         )
         assert client.wait_for(task.id, "stored")["media"]
-        wait_for("the release waits", lambda: "waiting to be stopped" in running.output())
+        wait_for("the release waits", lambda: "Waiting for a stop signal" in running.output())
         assert running.alive
         running.terminate()
         running.wait(35)
@@ -116,7 +116,7 @@ def test_honcho_start_stops_with_the_names_of_what_is_missing_or_nonsense(tmp_pa
 
 
 def test_what_runs_once_is_not_kept_running() -> None:
-    assert list(procfile.lines()) == ["web", "worker", "sweep", "release"]
+    assert list(procfile.entries()) == ["web", "worker", "sweep", "release"]
     assert list(procfile.commands()) == ["web", "worker", "sweep"]
 
 

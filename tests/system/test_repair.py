@@ -98,8 +98,8 @@ DAMAGES = {
     "a record without its object": (remove_object, "is gone"),
     "no note": (remove_note, "is missing or stale"),
     "a stale note": (stale_note, "is missing or stale"),
-    "a note without an object": (orphaned_note, "stands beside an object that is gone"),
-    "a note that is all there is": (only_the_note, "stands beside an object that is gone"),
+    "a note without an object": (orphaned_note, "belongs to an object that does not exist"),
+    "a note that is all there is": (only_the_note, "belongs to an object that does not exist"),
     "not on its clock": (take_from("fluxkeep:ended:media"), "fluxkeep:ended:media"),
     "on the wrong clock": (set_score("fluxkeep:ended", 5.0), "fluxkeep:ended"),
     "at the wrong time": (set_score("fluxkeep:ended:media", 5.0), "fluxkeep:ended:media"),
@@ -111,7 +111,7 @@ DAMAGES = {
     "in line as another model": (set_score("fluxkeep:queue:flux", 4e9), "does not belong"),
     "no name": (lost_name, "fluxkeep:task:"),
     "a name of nobody": (stray_name, "which has no record"),
-    "a wrong name": (wrong_name, "which is another task's"),
+    "a wrong name": (wrong_name, "which has another task"),
     "somebody without a record": (stray_member, "has no record"),
     "somebody in line without a record": (stray_in_line, "has no record"),
     "a job under way that nobody looks at": (lost_under_way, "fluxkeep:due"),
@@ -225,7 +225,7 @@ def test_other_bytes_are_found_and_left_to_a_person(archive: Archive, shell: Com
     job = archive.stored()
     size = job.media[0].bytes
     for body, options, said in (
-        (b"x" * size, ("--verify-bytes",), "has other bytes"),
+        (b"x" * size, ("--verify-bytes",), "has a wrong SHA-256"),
         (b"x", (), "has 1 bytes instead of"),
     ):
         archive.services.media.write(key(job), body)
@@ -241,7 +241,7 @@ def test_an_object_that_nothing_explains_is_never_deleted(
     remove_note(archive, job)
     forget_record(archive, job)
     found = shell.run("repair")
-    assert "has no record, and its sidecar does not explain it" in found.out
+    assert "has no record, and cannot be restored from its sidecar" in found.out
     assert archive.objects() == [key(job)]
 
 
@@ -252,7 +252,7 @@ def test_media_that_outlive_their_record_are_no_damage(
     archive.services.store.delete(job)
     assert shell.run("repair", "--dry-run") == CLEAN
     found = shell.run("repair", RETAIN_MEDIA_DAYS="30.5")
-    assert "was stored long enough" in found.out and archive.objects() == []
+    assert "its retention has ended" in found.out and archive.objects() == []
 
 
 def test_what_is_left_of_a_job_that_failed_is_removed(archive: Archive, shell: CommandLine) -> None:
@@ -279,7 +279,7 @@ def test_abandoned_bytes_are_found(archive: Archive, shell: CommandLine) -> None
         pytest.skip("an upload counts as abandoned after an hour, by the bucket's clock")
     (left := staging / ".staging" / "half").write_bytes(b"half")
     os.utime(left, (time.time() - 120,) * 2)
-    assert "1 files were abandoned" in shell.run("repair", "--dry-run").out
+    assert "1 abandoned files" in shell.run("repair", "--dry-run").out
     assert shell.run("repair").code == 0 and shell.run("repair", "--dry-run") == CLEAN
 
 

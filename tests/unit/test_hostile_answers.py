@@ -1,4 +1,4 @@
-"""Answers of a delivery host that are made to hurt: each is a plain error."""
+"""Hostile answers of a delivery host: each one raises the documented error."""
 
 import socket
 import threading
@@ -19,7 +19,7 @@ MEBIBYTE = 2**20
 
 @contextmanager
 def answering(*parts: bytes) -> Iterator[tuple[Origin, list[int]]]:
-    """A server that sends this to whoever connects, and how many bytes it got rid of."""
+    """A server for one connection: it sends these parts and counts the bytes that were taken."""
     sent = [0]
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_answer, args=(server, parts, sent), daemon=True)
@@ -30,6 +30,7 @@ def answering(*parts: bytes) -> Iterator[tuple[Origin, list[int]]]:
 
 def _answer(server: socket.socket, parts: tuple[bytes, ...], sent: list[int]) -> None:
     client, _ = server.accept()
+    server.close()  # a redirect to this server fails at once instead of timing out
     with client:
         client.recv(65536)
         try:
@@ -37,7 +38,7 @@ def _answer(server: socket.socket, parts: tuple[bytes, ...], sent: list[int]) ->
                 client.sendall(part)
                 sent[0] += len(part)
         except OSError:
-            return  # nobody listens any more
+            return  # the client has closed the connection
 
 
 def fetched(origin: Origin, path: Path) -> download.Download:

@@ -18,10 +18,10 @@ op: Any = importlib.import_module("re._constants")
 parser: Any = importlib.import_module("re._parser")
 
 PACKAGES = ("jobs", "receiver", "worker")
-SMALL_CHARS, LARGE_CHARS = 8 * 1024, 64 * 1024
+SMALL_CHARS, LARGE_CHARS = 4 * 1024, 32 * 1024
 # Eight times the input: linear is 8 times as long, quadratic 64 times.
 GROWTH_MAX = 24
-NOISE_SECONDS = 0.004  # a linear pattern needs less for 64 KB
+NOISE_SECONDS = 0.004  # a linear pattern needs less for 32 KB
 TRIES = 3
 SUFFIXES = ("", "\x00", "\n", "~")
 PIECES_MAX = 40

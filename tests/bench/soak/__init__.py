@@ -1,1 +1,1 @@
-"""Random faults for minutes, seeded: `make soak`, before a release."""
+"""Soak test with seeded random faults, for `make soak` before a release."""

@@ -122,8 +122,8 @@ def public_url(installation: Installation, public_url: str) -> Result:
     ("status", "why"),
     [
         (401, "a callback signed with WEBHOOK_SECRET is not accepted"),
-        (302, "answers 302, as Fluxkeep does not"),
-        (200, "answers 200, as Fluxkeep does not"),
+        (302, "answers 302, unlike Fluxkeep"),
+        (200, "answers 200, unlike Fluxkeep"),
     ],
 )
 def test_another_server_at_the_address_is_found(

@@ -120,10 +120,10 @@ def test_a_sweep_that_fell_silent_is_said_first(
 def test_many_who_look_at_once_ask_redis_once(scene: Scene, redis: Redis) -> None:
     visitors = [Visitor(scene.installation.url, "read") for _ in range(8)]
     before = commands(redis)
-    slot_usage = [Thread(target=one.get, args=("/health",)) for one in visitors for _ in range(10)]
-    for one in slot_usage:
+    threads = [Thread(target=one.get, args=("/health",)) for one in visitors for _ in range(10)]
+    for one in threads:
         one.start()
-    for one in slot_usage:
+    for one in threads:
         one.join()
     # Worker and sweep ask as well; one look costs some forty commands.
     assert commands(redis) - before < 80 * 20

@@ -15,7 +15,7 @@ from jobs.config.settings import Settings
 from tests.harness.scene import Scene, stopped_scene
 from tests.system.deploying.files import DEPLOY, copied, image, let_through, manifests, pods, read
 
-LINES = procfile.lines()
+LINES = procfile.entries()
 RUNNING = procfile.commands()
 # What others than Fluxkeep read: Python, and deploy/compose.yaml.
 FOREIGN = {"TMPDIR", "REDIS_PASSWORD"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.soak.storm import Storm
+from tests.bench.soak.run import SoakRun
 from tests.harness import Installation
 from tests.sandbox import Sandbox
 
@@ -18,6 +18,6 @@ def test_no_job_is_lost_in_a_storm(stopped_installation: Installation, sandbox: 
     stopped_installation.start("web", "sweep")
     stopped_installation.start("worker", n=2)
     stopped_installation.wait_until_ready()
-    storm = Storm(stopped_installation, sandbox, JOBS, 5.0, seed=20261121, rough_seconds=25.0)
-    assert len(storm.run(patience_seconds=180)) == JOBS
-    assert storm.kills
+    run = SoakRun(stopped_installation, sandbox, JOBS, 5.0, seed=20261121, faults_seconds=25.0)
+    assert len(run.run(timeout_seconds=180)) == JOBS
+    assert run.kills

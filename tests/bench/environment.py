@@ -1,4 +1,4 @@
-"""Where the measuring happens: a fresh Redis with AOF, a web process, nothing else running."""
+"""Environment of the benchmarks: a fresh Redis with AOF, and web processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,28 +10,28 @@ from tests.bench import load
 from tests.harness import Installation, RedisServer
 from tests.harness.installation import WEBHOOK_SECRET
 
-OURS = "receiver:create_app()"
-BARE = "tests.bench.bare:create_app()"
-PLAIN = "tests.bench.bare:create_plain_app()"
-TURNS = 3
+FLUXKEEP = "receiver:create_app()"
+WITHOUT_RECORDING = "tests.bench.baseline:create_app()"
+FLASK_VIEW = "tests.bench.baseline:create_flask_view_app()"
+ROUNDS = 3
 WARM_UP_SECONDS = 2
 
 
-class Stage:
-    """Web processes of different applications over the same Redis, by turns."""
+class BenchEnvironment:
+    """Start web processes of different applications over the same Redis."""
 
     def __init__(self, directory: Path) -> None:
         self.redis = RedisServer(directory / "redis")
         self.directory = directory
-        self.pictures = ""  # where a delivery host listens, if one does
+        self.pictures = ""  # URL of a delivery host, if one runs
 
     @contextmanager
     def web(self, app: str, **settings: str) -> Iterator[Installation]:
-        """An application in the web process of the Procfile, two processes unless said."""
-        chosen = {"WEB_CONCURRENCY": "2", "LOG_LEVEL": "WARNING", **settings}
-        installation = Installation(self.directory, self.redis, **chosen)
+        """Run an application by the Procfile's `web` command, with two processes by default."""
+        variables = {"WEB_CONCURRENCY": "2", "LOG_LEVEL": "WARNING", **settings}
+        installation = Installation(self.directory, self.redis, **variables)
         command = installation.commands["web"]
-        installation.commands["web"] = [app if part == OURS else part for part in command]
+        installation.commands["web"] = [app if part == FLUXKEEP else part for part in command]
         installation.start("web")
         installation.wait_until_ready()
         try:
@@ -41,27 +41,27 @@ class Stage:
             installation.close()
 
     def measured(self, installation: Installation, connections: int = 16) -> load.Result:
-        """The median of several turns after a warm-up, each with callbacks of its own."""
-        self.turn(installation, connections, WARM_UP_SECONDS)
-        turns = [self.turn(installation, connections, 5) for _ in range(TURNS)]
-        return load.Result(*(median(values) for values in zip(*turns, strict=True)))
+        """Median of several rounds after a warm-up, each with new callbacks."""
+        self.round(installation, connections, WARM_UP_SECONDS)
+        rounds = [self.round(installation, connections, 5) for _ in range(ROUNDS)]
+        return load.Result(*(median(values) for values in zip(*rounds, strict=True)))
 
     def callbacks(self, delivery: str = load.DELIVERY, count: int = load.BODIES) -> Path:
-        """A file of callbacks that were never sent before."""
+        """A file of new callbacks."""
         path = self.directory / "callbacks"
         load.write_callbacks(path, WEBHOOK_SECRET, count, delivery)
         return path
 
-    def turn(self, installation: Installation, connections: int, seconds: int) -> load.Result:
+    def round(self, installation: Installation, connections: int, seconds: int) -> load.Result:
         return load.run(
             installation.url, self.callbacks(), connections=connections, seconds=seconds
         )
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
+def bench_environment() -> Iterator[BenchEnvironment]:
     with TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
-        built = Stage(Path(directory))
+        built = BenchEnvironment(Path(directory))
         try:
             yield built
         finally:

@@ -1,4 +1,4 @@
-"""Our own handler with recording taken out: the ceiling of this stack."""
+"""Fluxkeep's callback handler without recording: the upper bound of this stack."""
 
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
@@ -18,7 +18,7 @@ from receiver.context import AppState
 
 
 def create_app() -> Flask:
-    """The accelerator as it is, but nothing is recorded."""
+    """The accelerator, without recording."""
     app = _flask()
     app.register_blueprint(webhook.blueprint)
     built = services.for_web(settings.load())
@@ -32,13 +32,13 @@ def _not_recorded(_store: JobStore, report: Report, timeouts: Timeouts, *_more: 
     return Job.expected(report.task_id, 0.0, timeouts)
 
 
-def create_plain_app() -> Flask:
-    """The same as a view of Flask, as anybody would write it."""
+def create_flask_view_app() -> Flask:
+    """The same as a plain Flask view."""
     app = _flask()
     verifier = CallbackVerifier(settings.load().webhook_secret)
 
     @app.post(webhook.PATH)
-    def apply_report() -> ResponseReturnValue:
+    def receive_callback() -> ResponseReturnValue:
         raw = request_body.read(webhook.BODY_MAX_BYTES)
         secret, signature = (request.headers.get(name) for name in parsing.AUTHENTICATION_HEADERS)
         if verifier.refusal(secret, signature, raw):
@@ -49,7 +49,7 @@ def create_plain_app() -> Flask:
 
 
 def _flask() -> Flask:
-    app = Flask("bare", static_folder=None)
+    app = Flask("baseline", static_folder=None)
     problem_details.register(app)
 
     @app.get("/healthz")

@@ -1,4 +1,4 @@
-// Express and BullMQ: a cluster of processes that verify a callback and put it in line, once.
+// Express and BullMQ: a cluster of processes that verify a callback and enqueue it once.
 import cluster from 'node:cluster'
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { Queue } from 'bullmq'
@@ -30,7 +30,7 @@ function serve() {
 
 function isSigned(header, body) {
   const digest = createHmac('sha256', WEBHOOK_SECRET).update(body).digest('hex')
-  const wanted = Buffer.from(`sha256=${digest}`)
+  const expected = Buffer.from(`sha256=${digest}`)
   const given = Buffer.from(header)
-  return given.length === wanted.length && timingSafeEqual(given, wanted)
+  return given.length === expected.length && timingSafeEqual(given, expected)
 }

@@ -1,7 +1,7 @@
-"""Callbacks at a steady pace, whether they are answered in time or not: what wrk cannot do.
+"""Load generator with a constant arrival rate, which wrk lacks.
 
-Each answer is timed from the moment its callback was due. A load generator that waits for a slow
-answer before it sends the next one would not see what those who come meanwhile have to wait.
+Each latency is measured from the time at which the callback was due. This avoids coordinated
+omission: a generator that waits for slow answers would not measure the requests behind them.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 CONNECTIONS = 32
 
 
-class Paced(NamedTuple):
-    """Answers per second, their latencies in milliseconds, and how many were not 200."""
+class Measurement(NamedTuple):
+    """Answers per second, latencies in milliseconds, and the number of answers other than 200."""
 
     rate: float
     p50: float
@@ -23,12 +23,12 @@ class Paced(NamedTuple):
     refused: int
 
 
-def run(url: str, callbacks: Path, *, rate: float, seconds: float) -> Paced:
+def run(url: str, callbacks: Path, *, rate: float, seconds: float) -> Measurement:
     """Send the lines of a file ("<hex signature> <body>") at a rate per second."""
     return asyncio.run(_run(url, callbacks, rate, seconds))
 
 
-async def _run(url: str, callbacks: Path, rate: float, seconds: float) -> Paced:
+async def _run(url: str, callbacks: Path, rate: float, seconds: float) -> Measurement:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 80
     count = int(rate * seconds)
@@ -36,25 +36,27 @@ async def _run(url: str, callbacks: Path, rate: float, seconds: float) -> Paced:
         requests = [
             _request(line.rstrip("\n")) for line, _ in zip(file, range(count), strict=False)
         ]
-    idle: asyncio.Queue[_Line] = asyncio.Queue()
+    idle: asyncio.Queue[_Connection] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for _ in range(CONNECTIONS):
-        _, line = await loop.create_connection(_Line, host, port)
-        line.idle = idle
-        idle.put_nowait(line)
-    return await _sent(requests, rate, idle)
+        _, connection = await loop.create_connection(_Connection, host, port)
+        connection.idle = idle
+        idle.put_nowait(connection)
+    return await _send_all(requests, rate, idle)
 
 
-async def _sent(requests: list[bytes], rate: float, idle: "asyncio.Queue[_Line]") -> Paced:
+async def _send_all(
+    requests: list[bytes], rate: float, idle: "asyncio.Queue[_Connection]"
+) -> Measurement:
     started, answers = time.perf_counter(), _Answers()
     for n, request in enumerate(requests):
         due = started + n / rate
         await asyncio.sleep(due - time.perf_counter())
-        line = await idle.get()
-        line.send(request, due, answers)
+        connection = await idle.get()
+        connection.send(request, due, answers)
     for _ in range(CONNECTIONS):
         (await idle.get()).close()
-    return answers.summed_up(time.perf_counter() - started)
+    return answers.summary(time.perf_counter() - started)
 
 
 class _Answers:
@@ -62,16 +64,16 @@ class _Answers:
         self.seconds: list[float] = []
         self.refused = 0
 
-    def summed_up(self, elapsed: float) -> Paced:
+    def summary(self, elapsed: float) -> Measurement:
         ordered = sorted(self.seconds)
         middle, late = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
-        return Paced(len(ordered) / elapsed, middle * 1000, late * 1000, self.refused)
+        return Measurement(len(ordered) / elapsed, middle * 1000, late * 1000, self.refused)
 
 
-class _Line(asyncio.Protocol):
-    """One connection, one callback at a time. Every answer here comes in one piece."""
+class _Connection(asyncio.Protocol):
+    """A connection with one callback at a time; each answer is one packet."""
 
-    idle: "asyncio.Queue[_Line]"
+    idle: "asyncio.Queue[_Connection]"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -84,7 +86,7 @@ class _Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if not data.startswith(b"HTTP/1.1 "):
-            return  # the body of an answer whose head came before
+            return  # body of an answer whose head has been counted
         self._answers.seconds.append(time.perf_counter() - self._due)
         self._answers.refused += not data.startswith(b"HTTP/1.1 200")
         self.idle.put_nowait(self)

@@ -1,4 +1,4 @@
-"""The reading side of a bucket over a directory: moto copies an object whole for each range."""
+"""Read-only S3 server over a directory; moto copies a whole object for each range."""
 
 import threading
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import Any
 from tests.sandbox.ranges import Span, read_range
 
 
-class _Window(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def __init__(self, *arguments: Any, root: Path) -> None:
@@ -22,13 +22,13 @@ class _Window(BaseHTTPRequestHandler):
         self._answer()
 
     def do_GET(self) -> None:
-        """Sent by the kernel: what is measured is on the other side."""
+        """Send by sendfile: the server must cost little."""
         path, span = self._answer()
         with path.open("rb") as file, suppress(ConnectionError):
             self.connection.sendfile(file, span.start, span.stop - span.start)
 
     def do_PUT(self) -> None:
-        """Nothing comes in here; to whoever tries at its start, this is a bucket on a bad day."""
+        """Refuse writes, including the test write at the start of the web process."""
         self.close_connection = True
         self.send_response(503)
         self.send_header("Content-Length", "0")
@@ -49,13 +49,13 @@ class _Window(BaseHTTPRequestHandler):
         return path, span
 
     def log_message(self, *_: object) -> None:
-        """Nothing to say."""
+        """Log nothing."""
 
 
 @contextmanager
-def shop_window(root: Path) -> Iterator[str]:
-    """Its URL; objects lie in `root` by bucket and key."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Window, root=root))
+def bucket_server(root: Path) -> Iterator[str]:
+    """Serve `root/<bucket>/<key>`; yields the URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, root=root))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

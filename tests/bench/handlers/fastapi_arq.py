@@ -17,7 +17,7 @@ SECRET = os.environ["WEBHOOK_SECRET"].encode()
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.status.queue = await create_pool(RedisSettings.from_dsn(os.environ["REDIS_URL"]))
+    app.state.queue = await create_pool(RedisSettings.from_dsn(os.environ["REDIS_URL"]))
     yield
 
 
@@ -33,7 +33,7 @@ async def apply_report(request: Request) -> dict[str, Any]:
         raise HTTPException(401)
     report = json.loads(body)
     # arq drops a second job with the same id.
-    await app.status.queue.enqueue_job("rescue", report, _job_id=report["id"])
+    await app.state.queue.enqueue_job("rescue", report, _job_id=report["id"])
     return {"id": report["id"]}
 
 

@@ -1,4 +1,4 @@
-"""A storm over one installation: no callback comes, processes die, Redis goes away for a while."""
+"""Soak run: no callbacks, processes killed at random, Redis down for a while."""
 
 import math
 import random
@@ -17,15 +17,15 @@ from tests.harness.patience import wait_for
 from tests.sandbox import Sandbox
 
 KILL_EVERY_SECONDS = (1.0, 5.0)
-CALM_BEFORE_SECONDS = 5.0
+BEFORE_OUTAGE_SECONDS = 5.0
 VICTIMS = ("web", "worker", "sweep")
 
 
 @dataclass
-class Storm:
-    """What happens: how many jobs, how long Redis is away, and which seed decides the rest.
+class SoakRun:
+    """Number of jobs, length of the outage of Redis, and the seed of the random faults.
 
-    Processes are killed until every job has ended, or for `rough_seconds`.
+    Processes are killed until every job has ended, or for `faults_seconds`.
     """
 
     installation: Installation
@@ -33,58 +33,58 @@ class Storm:
     jobs: int
     outage_seconds: float
     seed: int
-    rough_seconds: float = math.inf
+    faults_seconds: float = math.inf
     ids: list[str] = field(default_factory=list)
     kills: dict[str, int] = field(default_factory=dict)
 
-    def run(self, patience_seconds: float) -> list[Job]:
-        """Everything that holds afterwards is checked; returns the jobs."""
-        calm = threading.Event()
+    def run(self, timeout_seconds: float) -> list[Job]:
+        """Run, check the invariants, and return the jobs."""
+        stopped = threading.Event()
         with self.installation.supervised(), ThreadPoolExecutor(2) as others:
-            killing = others.submit(self._kill, calm)
+            killing = others.submit(self._kill, stopped)
             submitting = others.submit(self._submit)
             try:
-                self._cut()
-                submitting.result(patience_seconds)
-                wait_for("all jobs ended", self._all_ended, patience_seconds)
+                self._interrupt_redis()
+                submitting.result(timeout_seconds)
+                wait_for("all jobs ended", self._all_ended, timeout_seconds)
             finally:
-                calm.set()
+                stopped.set()
             killing.result()
-        return self._judged()
+        return self._checked_jobs()
 
     def _submit(self) -> None:
-        """Apps register what they have submitted, and repeat what was not acknowledged."""
+        """Register jobs that an app submitted itself; repeat unacknowledged requests."""
         client = self.installation.client("submit")
         for _ in range(self.jobs):
             task = self.sandbox.submit(
-                "flux-2-pro", prompt="a storm", switches={"callback": "never"}
+                "flux-2-pro", prompt="a lighthouse", switches={"callback": "never"}
             )
             self.ids.append(task.id)
             polling_url = f"{self.sandbox.url}/v1/get_result?id={task.id}"
-            wait_for("PUT", lambda: _acknowledged(client, task.id, polling_url), 120)  # noqa: B023 - waited for right here
+            wait_for("PUT", lambda: _acknowledged(client, task.id, polling_url), 120)  # noqa: B023 - called before the next iteration
 
-    def _kill(self, calm: threading.Event) -> None:
-        chance = random.Random(self.seed)
-        until = time.monotonic() + self.rough_seconds
-        while not calm.wait(chance.uniform(*KILL_EVERY_SECONDS)) and time.monotonic() < until:
-            victim = chance.choice(VICTIMS)
-            if self._kill_one(victim, chance):
+    def _kill(self, stopped: threading.Event) -> None:
+        generator = random.Random(self.seed)
+        until = time.monotonic() + self.faults_seconds
+        while not stopped.wait(generator.uniform(*KILL_EVERY_SECONDS)) and time.monotonic() < until:
+            victim = generator.choice(VICTIMS)
+            if self._kill_one(victim, generator):
                 self.kills[victim] = self.kills.get(victim, 0) + 1
 
-    def _kill_one(self, victim: str, chance: random.Random) -> bool:
+    def _kill_one(self, victim: str, generator: random.Random) -> bool:
         found = [process for process in self.installation.running[victim] if process.alive]
         if found:
-            chance.choice(found).kill()
+            generator.choice(found).kill()
         return bool(found)
 
-    def _cut(self) -> None:
-        """In the main thread: on Linux the new Redis ends with the thread that started it."""
-        time.sleep(CALM_BEFORE_SECONDS)
+    def _interrupt_redis(self) -> None:
+        """Call in the main thread: on Linux the new Redis ends with the thread that started it."""
+        time.sleep(BEFORE_OUTAGE_SECONDS)
         self.installation.redis.kill()
         time.sleep(self.outage_seconds)
         self.installation.redis.start()
 
-    def _all_tidy(self) -> bool:
+    def _is_staging_empty(self) -> bool:
         return not any((self.installation.media / ".staging").iterdir())
 
     def _all_ended(self) -> bool:
@@ -95,9 +95,9 @@ class Storm:
         ended = [line for line in page.splitlines() if line.startswith("fluxkeep_jobs{")]
         return _sum(ended, {str(state) for state in Status if state.terminal}) >= self.jobs
 
-    def _judged(self) -> list[Job]:
+    def _checked_jobs(self) -> list[Job]:
         wait_for("no thumbnail to make", lambda: not invariants.undrawn(self.installation), 600)
-        wait_for("no staged file", self._all_tidy, STAGED_SECONDS + SWEEP_SECONDS)
+        wait_for("no staged file", self._is_staging_empty, STAGED_SECONDS + SWEEP_SECONDS)
         jobs = invariants.check(self.installation, idle=True)
         assert {job.id for job in jobs} == set(self.ids)
         wrong = [(job.id, job.status) for job in jobs if job.status is not Status.STORED]

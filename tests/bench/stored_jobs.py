@@ -1,4 +1,4 @@
-"""Stored jobs of the usual shape, as many as are wanted."""
+"""Generator of typical stored jobs."""
 
 import hashlib
 from dataclasses import replace
@@ -15,36 +15,36 @@ from jobs.store.listing import Position
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 
-# The clock of Redis has microseconds, which take their place in a record.
-BORN = 1_760_000_000.123457
+# With microseconds, as the clock of Redis has them: they take bytes in a record.
+FIRST_CREATED_AT = 1_760_000_000.123457
 GAP_SECONDS = 7.000011
 LIFE_SECONDS = 14.259731
-SHARED = 100
+SHARED_BY = 100
 ORIGIN = "api.eu2.bfl.ai"
 PROMPT = "a lighthouse in the fog, seen from a small boat, " * 4 + "oil."
 METADATA = {"user": "00042", "order": "4711-2026", "ok": True}
 PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 
 
-def place(n: int) -> Position:
-    """Where the n-th job stands in a list."""
-    return Position(round(BORN + n * GAP_SECONDS, 6), _uuid("job", n))
+def position(n: int) -> Position:
+    """Position of the n-th job in a listing."""
+    return Position(round(FIRST_CREATED_AT + n * GAP_SECONDS, 6), _uuid("job", n))
 
 
 def stored(n: int) -> Job:
-    """A hundred share a life, which takes longer to make up than to write."""
-    at, job_id = place(n)
-    life = _life(n // SHARED * SHARED)
-    return replace(life, id=job_id, task_id=_uuid("task", n), created_at=at)
+    """The n-th job; each hundred share a timeline, which is slow to generate."""
+    at, job_id = position(n)
+    template = _template(n // SHARED_BY * SHARED_BY)
+    return replace(template, id=job_id, task_id=_uuid("task", n), created_at=at)
 
 
 @cache
-def _life(n: int) -> Job:
-    """Of a job that was submitted here: a timeline of six lines, one picture."""
-    at, job_id = place(n)
+def _template(n: int) -> Job:
+    """A job submitted by Fluxkeep, with six timeline events and one image."""
+    at, job_id = position(n)
     done, model = at + LIFE_SECONDS, "flux-2-pro"
-    asked = submission.create(job_id, model, at, metadata=METADATA)
-    sent = submission.admit(asked, at + 0.128431, ORIGIN)
+    created = submission.create(job_id, model, at, metadata=METADATA)
+    sent = submission.admit(created, at + 0.128431, ORIGIN)
     task_id = _uuid("task", n)
     answer = Taken(
         task_id=task_id,
@@ -52,12 +52,12 @@ def _life(n: int) -> Job:
         cost=3.0,
         megapixels=(0.0, 1.05),
     )
-    known = submission.confirm(sent, at + 0.513297, answer, PATIENCE, calls=True)
-    heard = transition(known, _progress(task_id), at + 5.214553, PATIENCE)
-    ready = transition(heard, _ready(task_id, n, at), done - 1.048219, PATIENCE).claimed(
+    confirmed = submission.confirm(sent, at + 0.513297, answer, PATIENCE, calls=True)
+    progressed = transition(confirmed, _progress(task_id), at + 5.214553, PATIENCE)
+    ready = transition(progressed, _ready(task_id, n, at), done - 1.048219, PATIENCE).claimed(
         done - 0.761123
     )
-    return _drawn(ready.stored(done, (_picture(ready),)))
+    return _with_thumbnail(ready.stored(done, (_image(ready),)))
 
 
 def _progress(task_id: str) -> Report:
@@ -82,7 +82,7 @@ def _ready(task_id: str, n: int, at: float) -> Report:
     )
 
 
-def _picture(job: Job) -> MediaFile:
+def _image(job: Job) -> MediaFile:
     key = object_key(job.id, job.created_at, 0, 1, "image/jpeg")
     return MediaFile(
         key=key,
@@ -94,10 +94,10 @@ def _picture(job: Job) -> MediaFile:
     )
 
 
-def _drawn(job: Job) -> Job:
+def _with_thumbnail(job: Job) -> Job:
     (file,) = job.media
     key = thumbnail_key(file.key)
-    small = MediaFile(
+    thumbnail = MediaFile(
         key=key,
         content_type="image/webp",
         bytes=23_456,
@@ -105,8 +105,8 @@ def _drawn(job: Job) -> Job:
         width=512,
         height=512,
     )
-    taken = job.with_thumbnails(attempts=1)
-    return thumbnails.finished(thumbnails.completed(taken, file, small), job.end)
+    attempted = job.with_thumbnails(attempts=1)
+    return thumbnails.finished(thumbnails.completed(attempted, file, thumbnail), job.end)
 
 
 def _uuid(kind: str, n: int) -> str:

@@ -1,4 +1,4 @@
-"""What the processes take before there is work: time to start, imports, memory. Half a minute."""
+"""Idle processes: CPU time of their imports, and memory. Takes half a minute."""
 
 import subprocess
 import sys
@@ -11,8 +11,8 @@ from deploy.procfile import ROOT
 from tests.bench.memory import MB, proportional
 from tests.harness.scene import running_scene
 
-TURNS = 3
-SETTLING_SECONDS = 8.0  # every process has done each thing that it does now and then
+ROUNDS = 3
+SETTLING_SECONDS = 8.0  # every periodic task has run once
 MODULES = {"web": "receiver.app", "worker": "worker.__main__", "sweep": "worker.sweep"}
 
 
@@ -23,7 +23,7 @@ def main() -> None:
         running_scene(Path(directory), WEB_CONCURRENCY="2", LOG_LEVEL="WARNING") as scene,
     ):
         time.sleep(SETTLING_SECONDS)
-        print("| process | processor seconds to import | memory at rest, MB | processes |")
+        print("| process | CPU seconds to import | idle memory, MB | processes |")
         print("|---|---|---|---|")
         total = 0.0
         for name, running in scene.installation.running.items():
@@ -34,10 +34,10 @@ def main() -> None:
 
 
 def _import_seconds(module: str) -> float:
-    """Of the processor, beyond what Python itself takes."""
-    return median(_seconds(f"import {module}") - _seconds("pass") for _ in range(TURNS))
+    """CPU seconds beyond those of Python itself."""
+    return median(_seconds(f"import {module}") - _seconds("pass") for _ in range(ROUNDS))
 
 
 def _seconds(statement: str) -> float:
-    say = f"import time; {statement}; print(time.process_time())"
-    return float(subprocess.check_output([sys.executable, "-c", say], cwd=ROOT, text=True))
+    script = f"import time; {statement}; print(time.process_time())"
+    return float(subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True))

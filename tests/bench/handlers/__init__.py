@@ -1,0 +1,1 @@
+"""Alternative handlers: each verifies a callback, drops duplicates and enqueues work."""

@@ -1,1 +1,0 @@
-"""What users would build instead: each verifies a callback, drops doubles and puts work in line."""

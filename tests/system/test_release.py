@@ -127,38 +127,21 @@ def _is_ready(client: Client) -> bool:
         return False
 
 
-# Several workers in one process.
+# Several threads in one worker process.
 
 
 @pytest.mark.slow
-def test_four_workers_in_one_process_rescue_four_at_once_and_stop_together(
+def test_a_worker_with_four_threads_rescues_four_at_once_and_stops(
     stopped_installation: Installation, sandbox: Sandbox
 ) -> None:
     installation = stopped_installation
     installation.start(WORKER_CONCURRENCY="4")
     installation.wait_until_ready(path="/readyz")
-    (pool,) = installation.worker
+    (worker,) = installation.worker
     scene = Scene(sandbox, installation)
     tasks = [scene.generate(drip=20_000) for _ in range(4)]
     for task in tasks:
         scene.wait_for_download(task)
-    pool.terminate()
-    assert pool.wait(30) == 0
-    assert pool.offspring() == []
-
-
-@pytest.mark.slow
-def test_a_worker_that_is_killed_in_its_pool_is_replaced(
-    stopped_installation: Installation, sandbox: Sandbox
-) -> None:
-    installation = stopped_installation
-    installation.start(WORKER_CONCURRENCY="2")
-    installation.wait_until_ready(path="/readyz")
-    (pool,) = installation.worker
-    killed = pool.children()
-    assert len(killed) == 2
-    for pid in killed:
-        processes.send(pid, signal.SIGKILL)
-    wait_for("two others", lambda: len(set(pool.children()) - set(killed)) == 2)
-    scene = Scene(sandbox, installation)
-    scene.stored(scene.generate())
+    worker.terminate()
+    assert worker.wait(30) == 0
+    assert worker.offspring() == []

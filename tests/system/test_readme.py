@@ -57,7 +57,8 @@ def test_every_example_of_the_readme_ends_with_a_stored_picture(a_run: Run) -> N
     shown = as_json(job)
     assert shown["status"] == "stored" and shown["id"] == as_json(task)["id"]
     assert shown.keys() == json.loads(JOB_JSON).keys()
-    assert shown["media"][0].keys() == json.loads(JOB_JSON)["media"][0].keys()
+    for listed in ("media", "timeline"):
+        assert shown[listed][0].keys() == json.loads(JOB_JSON)[listed][0].keys()
     assert as_json(expected)["metadata"] == {"user": "42"}
     for answer in (submitted, bfl):
         found = a_run.client().wait_for(as_json(answer)["id"], timeout=30)

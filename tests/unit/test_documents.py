@@ -1,6 +1,5 @@
 """README.md and docs/ agree with the code and with each other."""
 
-import ast
 import json
 import re
 from collections.abc import Iterator
@@ -11,10 +10,11 @@ from dotenv import dotenv_values
 
 from deploy import settings_page
 from deploy.procfile import ROOT
-from jobs.bfl.submissions import CODES
 from jobs.config import settings
 from jobs.config.settings import Settings
+from jobs.errors import ErrorCode
 from jobs.status import Status
+from receiver.dashboard.event_texts import TEXTS
 from tests.harness.documents import PAGES, README, blocks, page, prose
 
 README_LINES_MAX = 180
@@ -137,34 +137,18 @@ def test_the_template_of_settings_is_valid_once_it_is_filled_in() -> None:
     assert read.media_url == "file:///srv/fluxkeep/media"
 
 
-def codes_in_the_code() -> Iterator[str]:
-    """Each constant that may become the code of a Failure."""
-    yield from CODES.values()
-    for package in ("jobs", "worker"):
-        for path in (ROOT / package).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                yield from _codes_of(node)
-
-
-def _codes_of(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Call(func=ast.Name(id="Failure"), args=[code, *_]):
-            for part in ast.walk(code):
-                if isinstance(part, ast.Constant):
-                    yield str(part.value)
-        case ast.ClassDef(body=body):
-            for line in body:
-                match line:
-                    case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=text)):
-                        yield str(text)
-
-
 def test_the_api_page_lists_every_error_code() -> None:
     listed = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", prose(API), re.MULTILINE)
-    assert {code for code, _ in listed} == set(codes_in_the_code())
+    assert {code for code, _ in listed} == set(ErrorCode)
     assert {status for _, status in listed} <= set(map(str, Status))
 
 
 def test_the_api_page_explains_every_status() -> None:
     text = prose(API).partition("## States")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [*map(str, Status)]
+
+
+def test_the_api_page_explains_every_event() -> None:
+    text = prose(API).partition("## Timeline")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| (.+) \|$", text, re.MULTILINE)
+    assert listed == [(str(code), text) for code, text in TEXTS.items()]

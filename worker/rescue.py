@@ -122,12 +122,20 @@ class Rescue:
     def rescue_files(self) -> None:
         """Publish every file that is not in the storage yet, and record nothing."""
         job = self._claim.job
+        self._check_samples()
         if job.check.rescue_attempts > 1:
             self._claim.allow_silence(STORAGE_SECONDS)
             self._files.published = recovery.find_files(self._services.media, job)
         for n in range(len(job.delivery.urls)):
             if n not in self._files.published:
                 self._rescue_or_leave_out(n, job.role(n))
+
+    def _check_samples(self) -> None:
+        """Refuse the job before its first byte when a sample can never be a delivery URL."""
+        for n, url in enumerate(self._claim.job.delivery.urls):
+            if self._claim.job.role(n) is Role.SAMPLE:
+                with suppress(UnknownHost):
+                    self._services.trust.validate_delivery_url(url)
 
     def _rescue_or_leave_out(self, n: int, role: Role) -> None:
         """Leave out a file that is no sample when it fails: it must not cost the samples."""

@@ -83,8 +83,9 @@ class Batching:
         try:
             return self._run(_Run(packed))
         except NoScriptError:
-            self.redis.script_load(script.script)
-            return self._run(_Run(packed))
+            # Loaded over another connection, it could go to a server that was the primary before.
+            words = ("EVAL", script.script, len(keys), *keys, *args)
+            return self._run(_Run(hiredis.pack_command(words)))
 
     def _run(self, run: _Run) -> Any:
         if self._process_id != os.getpid():  # a child must not use its parent's connection

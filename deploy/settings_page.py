@@ -79,7 +79,7 @@ FORMATS: dict[type, Callable[[Any], str]] = {
     ConcurrencyLimits: lambda value: ",".join(
         [str(value.total), *map("{0[0]}={0[1]}".format, value.models.items())]
     ),
-    RateLimits: lambda value: f"{value.usual.requests}/minute",
+    RateLimits: lambda value: f"{value.default.requests}/minute",
 }
 
 

@@ -1,4 +1,4 @@
-"""How many requests a key may make: one rate for every key, and others for keys by their names."""
+"""Rate limits of API keys: one default, and exceptions for keys by name (`RATE_LIMITS`)."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"[0-9]{1,7}")
 
 
 class RateLimit(NamedTuple):
-    """So many requests in so many seconds. All may come at once; they grow back steadily."""
+    """Requests in a period. A burst may use them all; the quota refills steadily (GCRA)."""
 
     requests: int
     seconds: int
@@ -32,36 +32,36 @@ class RateLimit(NamedTuple):
         return cls(requests, PERIODS[period])
 
 
-# A client of BFL's API may poll each of 24 active jobs twice a second, and then some.
-USUAL = RateLimit(6000, 60)
+# Enough for a BFL client that polls each of 24 active jobs twice a second.
+DEFAULT = RateLimit(6000, 60)
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """What any key may make of requests, and what keys of certain names may instead."""
+    """The default limit, and the limits of named keys. None is no limit."""
 
-    usual: RateLimit | None = USUAL
+    default: RateLimit | None = DEFAULT
     named: Mapping[str, RateLimit | None] = field(default_factory=dict)
 
     @classmethod
     def read(cls, text: str) -> Self:
         """`600/minute,alice=60/minute,bob=off`. Raises ValueError."""
-        usual, named = [], {}
+        default, named = [], {}
         for part in filter(None, map(str.strip, text.split(","))):
             name, equals, rate = part.rpartition("=")
             quota = RateLimit.read(rate.strip())
             if equals:
                 named[name.strip()] = quota
             else:
-                usual.append(quota)
-        if len(usual) > 1:
-            raise ValueError("only one rate is for every key; the others need the name of a key")
-        return cls(usual[0] if usual else USUAL, named)
+                default.append(quota)
+        if len(default) > 1:
+            raise ValueError("only one default rate is allowed; the others need the name of a key")
+        return cls(default[0] if default else DEFAULT, named)
 
     def of(self, name: str) -> RateLimit | None:
-        return self.named.get(name, self.usual)
+        return self.named.get(name, self.default)
 
     def check(self, names: Collection[str]) -> None:
-        """A name that is mistyped must not leave its key without a limit. Raises ValueError."""
+        """Raises ValueError for an unknown name: a typing error must not leave a key unlimited."""
         if not set(self.named) <= set(names):
             raise ValueError("names a key that API_KEYS does not have")

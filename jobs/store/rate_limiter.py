@@ -1,4 +1,4 @@
-"""Counts in Redis who asks how often, so that a limit holds over any number of web processes."""
+"""Rate limiter in Redis (GCRA): limits hold over any number of web processes."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from jobs.store.clock import unavailable
 from jobs.store.counters import Turned
 from jobs.store.keys import COUNTERS, KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
 
-# Of wrong keys from one address: no person types so many, and nobody finds a key by so few.
+# Wrong keys from one address: more than a person types, too few to find a key.
 WRONG_KEYS_MAX = RateLimit(30, 60)
 KNOWN_CLIENT_SECONDS = 7 * 86400
 NO_QUOTA = RateLimit(0, 0)
@@ -25,7 +25,7 @@ class RateStatus(NamedTuple):
 
 
 class RateLimiter:
-    """Each question is one round trip. Raises StoreUnavailable."""
+    """One round trip for each call. All methods raise StoreUnavailable."""
 
     def __init__(self, batching: Batching) -> None:
         self._batching = batching
@@ -33,9 +33,9 @@ class RateLimiter:
         self._wrong_key = batching.redis.register_script(scripts.RECORD_WRONG_KEY)
 
     def admit(self, name: str, quota: RateLimit | None, address: str) -> RateStatus:
-        """Take one request of a key by its name, unless wrong keys came from that address.
+        """Take one request from the quota of a key, unless its address is blocked for wrong keys.
 
-        Who has shown this key from there within days is let in, whoever else guesses there.
+        An address from which this key was used within KNOWN_CLIENT_SECONDS is not blocked for it.
         """
         rate = quota or NO_QUOTA
         keys = [
@@ -50,14 +50,14 @@ class RateLimiter:
             return _reading(*self._batching.run(self._admit, keys, args))
 
     def record_wrong_key(self, address: str) -> RateStatus:
-        """Count a key that nobody holds."""
+        """Count an unknown key against an address."""
         keys, args = [WRONG_KEYS_PREFIX + address, COUNTERS], [*WRONG_KEYS_MAX, Turned.WRONG_KEY]
         with unavailable():
             return _reading(*self._batching.run(self._wrong_key, keys, args))
 
 
 def used(name: str, quota: RateLimit) -> str:
-    """Where Redis counts a key; another rate begins anew, so that a slip can be mended."""
+    """Redis key of a key's usage; a changed rate limit starts with a full quota."""
     return f"{RATE_PREFIX}{quota.requests}/{quota.seconds}:{name}"
 
 

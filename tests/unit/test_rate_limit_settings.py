@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.config.proxies import TrustedProxies
-from jobs.config.rate_limits import USUAL, RateLimit, RateLimits
+from jobs.config.rate_limits import DEFAULT, RateLimit, RateLimits
 from jobs.config.settings import load
 from tests.unit.test_settings import CANARY, NEEDED, complaint
 
@@ -17,14 +17,14 @@ def quotas(text: str) -> RateLimits:
 @pytest.mark.parametrize(
     ("text", "of_app", "of_another"),
     [
-        ("", USUAL, USUAL),
+        ("", DEFAULT, DEFAULT),
         ("10/second", RateLimit(10, 1), RateLimit(10, 1)),
         ("600/minute, app=5/hour", RateLimit(5, 3600), RateLimit(600, 60)),
-        ("app=1/day", RateLimit(1, 86400), USUAL),
-        ("a=b=1/day", USUAL, RateLimit(1, 86400)),
+        ("app=1/day", RateLimit(1, 86400), DEFAULT),
+        ("a=b=1/day", DEFAULT, RateLimit(1, 86400)),
         ("off", None, None),
         ("off,app=7/minute", RateLimit(7, 60), None),
-        ("app=off", None, USUAL),
+        ("app=off", None, DEFAULT),
     ],
 )
 def test_a_key_has_the_rate_that_names_it_or_the_usual_one(

@@ -179,4 +179,4 @@ def test_an_order_is_one_line_with_its_id(scene: Scene) -> None:
     order = {"model": "flux-2-pro", "input": {"prompt": "a fox"}}
     job = scene.client.request("POST", "/api/jobs", json=order).json()
     lines = [one for one in events(scene, "web") if one.get("job") == job["id"]]
-    assert lines[0]["message"] == "in line for flux-2-pro"
+    assert lines[0]["message"] == "queued for flux-2-pro"

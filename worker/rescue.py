@@ -107,13 +107,11 @@ class Rescue:
             self.rescue_files()
         except UrlExpired as error:
             self._refresh_urls(str(error))
-        except UnknownHost as error:
+        except (UnknownHost, TransferFailed) as error:
             self._retry(str(error))
         except MediaRefused as error:
             code, message = error.code, str(error)
             self._give_up(lambda job, now: job.refused(now, code, message))
-        except TransferFailed as error:
-            self._retry(str(error))
         else:
             self._commit_stored(self._counts())
 
@@ -172,15 +170,10 @@ class Rescue:
             session = _session(self._services.trust.sandbox)
             limits = download.Limits(seconds, self._services.settings.max_media_bytes)
             allow = self._services.trust.validate_delivery_url
-            self._claim.report_progress()
+            progress = self._claim.report_progress
+            progress()
             downloaded = download.download(
-                session,
-                address,
-                path,
-                limits,
-                role,
-                allow=allow,
-                progress=self._claim.report_progress,
+                session, address, path, limits, role, allow=allow, progress=progress
             )
             key = object_key(
                 job.id, job.created_at, n, job.check.fencing_token, downloaded.content_type

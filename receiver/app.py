@@ -4,9 +4,9 @@ import sys
 
 from flask import Flask, Response
 
+from jobs import observability
 from jobs.config import settings
 from jobs.errors import FluxkeepError
-from jobs.observability import setup
 from jobs.services import Services, for_web
 from receiver import cli, dashboard, health, media, metrics, problem_details, rate_limits, webhook
 from receiver.accelerator import CallbackAccelerator
@@ -53,7 +53,7 @@ def _add_hsts(response: Response) -> Response:
 def _services_from_environment() -> Services:
     try:
         loaded = settings.load()
-        setup.set_up(loaded, "web")
+        observability.configure(loaded, "web")
         return for_web(loaded)
     except FluxkeepError as error:
         sys.stderr.write(f"Fluxkeep cannot start: {error}\n")

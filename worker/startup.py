@@ -8,9 +8,9 @@ import threading
 import time
 from functools import cache
 
+from jobs import observability
 from jobs.config import settings
 from jobs.errors import FluxkeepError
-from jobs.observability import setup
 from jobs.services import Services, for_background
 from jobs.storage import verify_access
 
@@ -31,7 +31,7 @@ def start(process: str) -> Services:
     os.umask(0o077)  # media are for this user alone
     try:
         found = services()
-        setup.set_up(found.settings, process)
+        observability.configure(found.settings, process)
         verify_access(found.settings.storage_url, found.settings.media_options)
     except FluxkeepError as error:
         sys.exit(f"Fluxkeep cannot start: {error}")

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -11,8 +12,9 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from jobs.errors import StoreUnavailable
+from jobs.errors import StorageError, StoreUnavailable
 from jobs.services import Services
+from jobs.storage import staging
 from worker.dispatcher import Dispatcher
 
 WORKER_TTL_SECONDS = 30
@@ -67,10 +69,16 @@ class RescueWorker(SimpleWorker):
         try:
             self.maintain_heartbeats(job)
             if self.should_run_maintenance_tasks:
-                self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
+                self.run_maintenance_tasks()
         except RedisError as error:
             log.warning("heartbeat failed: %s", type(error).__name__)
         self._heartbeat_at = time.monotonic() + MONITORING_SECONDS
+
+    def run_maintenance_tasks(self) -> None:
+        """Also delete what dead workers staged on this machine's disk."""
+        super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        with suppress(StorageError):
+            staging.delete_abandoned()
 
     def _may_poll(self) -> bool:
         """Of several workers with one thread each, the first is reserved for rescues."""

@@ -1,4 +1,4 @@
-"""Standing of the BFL account after a 401, 402 or 403: all submissions stop, or only some."""
+"""Status of the BFL account after a 401, 402 or 403: block all submissions, or one model."""
 
 from enum import Enum, auto
 
@@ -7,7 +7,7 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.client import BflClient
 from jobs.errors import BflUnavailable, InvalidReport
 
-# With so much left, a 402 is about an expensive model or prompt, not about the account.
+# With this many credits, a 402 concerns an expensive model or prompt, not the account.
 AMPLE_CREDITS = 100.0
 
 REASONS = {
@@ -17,7 +17,7 @@ REASONS = {
 
 
 class AccountStatus(Enum):
-    """What a request for the credits says about the account."""
+    """Status of the account, derived from its credits."""
 
     GOOD = auto()
     BAD = auto()
@@ -25,7 +25,7 @@ class AccountStatus(Enum):
 
 
 def check(api: BflClient) -> AccountStatus:
-    """Ask BFL for the credits, before one refusal stops everything."""
+    """Request the credits before one refusal blocks all submissions."""
     try:
         answer = api.credits()
         if answer.key_refused:

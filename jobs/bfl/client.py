@@ -1,4 +1,4 @@
-"""BFL's API over HTTP: one request that carries the key, one answer read whole."""
+"""HTTP client of BFL's API; requests carry the operator's key."""
 
 import time
 from email.utils import parsedate_to_datetime
@@ -17,11 +17,11 @@ from jobs.net.urls import Origin, ParsedUrl
 ANSWER_SECONDS = 10.0
 ANSWER_MAX_BYTES = 1_048_576
 RETRY_AFTER_MAX_SECONDS = 3600.0
-ANY_KEY = "any"  # a sandbox wants one, like BFL, and takes whatever it is
+ANY_KEY = "any"  # a sandbox accepts any key that is not empty
 
 
 class Answer(NamedTuple):
-    """What BFL answered, as it came; `retry_after` in seconds."""
+    """A response of BFL with its raw body; `retry_after` is in seconds."""
 
     status: int
     retry_after: float | None
@@ -40,14 +40,14 @@ class Answer(NamedTuple):
         return self.status == HTTPStatus.NOT_FOUND
 
 
-# What BFL says to a path it does not have, said without asking: no other path is worth the key.
+# BFL's response to an unknown path, without a request: the key goes to plain paths only.
 UNKNOWN_MODEL = Answer(
     HTTPStatus.NOT_FOUND, None, b'{"detail": "the model is not a path of plain names"}'
 )
 
 
 class BflClient:
-    """Asks BFL with the operator's key, which goes to BFL's API hosts and nowhere else."""
+    """Client with the operator's key, which is sent to BFL's API hosts only."""
 
     def __init__(self, key: SecretStr | None, trust: HostPolicy, origin: Origin) -> None:
         self._key = key
@@ -59,7 +59,7 @@ class BflClient:
         return http_client.create_session(self._trust.sandbox)
 
     def poll(self, session: requests.Session, url: str) -> Answer:
-        """The answer of a polling URL, through redirects. Raises BflUnavailable."""
+        """GET a polling URL through redirects. Raises BflUnavailable."""
         allow, headers = self._trust.validate_polling_url, self._headers
         try:
             with http_client.get_following_redirects(
@@ -70,7 +70,7 @@ class BflClient:
             raise BflUnavailable(str(error)) from None
 
     def credits(self) -> Answer:
-        """The answer to "how many credits are left?". Raises BflUnavailable."""
+        """GET the account's credits. Raises BflUnavailable."""
         try:
             with self.session as session:
                 return self._call(session, ParsedUrl(self.origin, "/v1/credits"))
@@ -78,9 +78,9 @@ class BflClient:
             raise BflUnavailable(str(error)) from None
 
     def submit(self, origin: Origin, model: str, body: bytes, seconds: float) -> Answer:
-        """The answer to a submission to this host of BFL.
+        """POST a submission to one of BFL's hosts.
 
-        Raises NotSent when BFL cannot have heard of it, TransferFailed when it may have.
+        Raises ConnectionFailed if nothing was sent, TransferFailed if BFL may have received it.
         """
         if not is_model(model):
             return UNKNOWN_MODEL
@@ -109,7 +109,7 @@ class BflClient:
 
     def _headers(self, address: ParsedUrl) -> dict[str, str]:
         if self._key is None and address.origin != self._trust.sandbox:
-            raise BflUnavailable("BFL_API_KEY is not set, so BFL cannot be asked")
+            raise BflUnavailable("BFL_API_KEY is not set, so BFL cannot be called")
         return {"x-key": self._key.get_secret_value() if self._key else ANY_KEY}
 
 
@@ -119,7 +119,7 @@ def _read(response: requests.Response) -> Answer:
 
 
 def _retry_after(header: str | None) -> float | None:
-    """Seconds, from either form RFC 9110 allows; None when the header says nothing usable."""
+    """Parse both forms of RFC 9110 to seconds; None if the header is missing or malformed."""
     if not header:
         return None
     if header.isascii() and header.isdigit() and len(header) < 10:

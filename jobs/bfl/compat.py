@@ -1,7 +1,7 @@
-"""Replies in BFL's shape, for clients of BFL's API.
+"""Responses in BFL's shape, for clients of BFL's API.
 
-Their habits decide the details: some take any word but "Pending" and the final ones for an error,
-some want numbers to be numbers or absent, and one reads only `message`.
+Some clients take any status but "Pending" and the final ones for an error, some need numbers to
+be absent instead of null, and one reads only `message`.
 """
 
 import re
@@ -16,7 +16,7 @@ from jobs.media_references import with_links
 from jobs.status import Status
 
 RETRY_AFTER_SECONDS = 1
-# Delivery URLs die within the hour, and polling URLs are for BFL's own key.
+# Removed from responses: delivery URLs expire, polling URLs need BFL's key.
 _URL = re.compile(
     r"https?://(?:delivery[a-z0-9.-]{0,253}\.bfl\.(?:ai|ml)"
     r"|bfldelivery[a-z0-9]{0,63}\.blob\.core\.windows\.net"
@@ -33,7 +33,7 @@ _STATUS = {
 
 
 class BflSubmission(TypedDict):
-    """A submission as BFL would answer it."""
+    """Response to a submission."""
 
     id: str
     polling_url: str
@@ -45,7 +45,7 @@ class BflSubmission(TypedDict):
 
 
 class BflTask(TypedDict):
-    """A task in BFL's answer to a poll."""
+    """Response to a poll."""
 
     id: str
     status: str
@@ -65,7 +65,7 @@ class BflCredits(TypedDict):
 
 
 class BflValidationError(TypedDict):
-    """A field that is wrong, in BFL's shape."""
+    """One invalid field."""
 
     loc: list[str]
     msg: str
@@ -73,34 +73,34 @@ class BflValidationError(TypedDict):
 
 
 class BflError(TypedDict):
-    """An error in BFL's shape."""
+    """Error response."""
 
     detail: str | list[BflValidationError]
     message: str
 
 
 def submission(job: Job, base_url: str) -> BflSubmission:
-    """The answer to a submission; clients want `polling_url` also beside a webhook."""
-    came_in, went_out = job.submission.megapixels
-    said: BflSubmission = {
+    """Build the response to a submission; clients need `polling_url` also with a webhook."""
+    input_mp, output_mp = job.submission.megapixels
+    body: BflSubmission = {
         "id": job.id,
         "polling_url": f"{base_url}/v1/get_result?id={job.id}",
         "cost": job.cost,
-        "input_mp": came_in,
-        "output_mp": went_out,
+        "input_mp": input_mp,
+        "output_mp": output_mp,
     }
     if job.submission.client_webhook:
-        said["status"] = "Pending"
-        said["webhook_url"] = job.submission.client_webhook.url
-    return said
+        body["status"] = "Pending"
+        body["webhook_url"] = job.submission.client_webhook.url
+    return body
 
 
 def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask:
-    """The answer to a poll and the body of a callback; "Ready" only once the media are stored.
+    """Build the response to a poll, also the body of a callback; "Ready" once media are stored.
 
-    `waiting` are the reasons why BFL does not work on it yet.
+    `waiting` are the reasons why the job is still queued.
     """
-    said: BflTask = {
+    body: BflTask = {
         "id": job.id,
         "status": _status(job),
         "result": _result(job, links) if job.status is Status.STORED else None,
@@ -109,23 +109,23 @@ def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask
         "preview": None,
     }
     if job.cost is not None:
-        said["cost"] = job.cost
+        body["cost"] = job.cost
     if job.error and job.status.terminal and job.status is not Status.STORED:
-        said["error"] = job.error.code
-        said["message"] = _without_bfl_urls(job.error.message)
-    return said
+        body["error"] = job.error.code
+        body["message"] = _without_bfl_urls(job.error.message)
+    return body
 
 
 def pending_task(task_id: str) -> BflTask:
-    """The answer while Redis is down: the client polls again."""
-    return _about(task_id, "Pending")
+    """Build the response while Redis is down: the client polls again."""
+    return _task_without_result(task_id, "Pending")
 
 
 def unknown_task(task_id: str) -> BflTask:
-    return _about(task_id, "Task not found")
+    return _task_without_result(task_id, "Task not found")
 
 
-def _about(task_id: str, status: str) -> BflTask:
+def _task_without_result(task_id: str, status: str) -> BflTask:
     return {
         "id": task_id,
         "status": status,
@@ -149,7 +149,7 @@ def _result(job: Job, links: Sequence[str]) -> dict[str, Any]:
 
 
 def _without_bfl_urls_in(value: Any) -> Any:
-    """A value whose URLs of BFL are gone: from a list, as null from an object, or out of a text."""
+    """Remove BFL's URLs: from lists, as null in objects, replaced in texts."""
     if isinstance(value, str):
         return None if _is_bfl_url(value) else _without_bfl_urls(value)
     if isinstance(value, list):
@@ -168,7 +168,7 @@ def _without_bfl_urls(text: str) -> str:
 
 
 def _media_fields(job: Job, links: Sequence[str]) -> dict[str, Any]:
-    """For a result that is not known as a whole: it was too long, or came back from a sidecar."""
+    """Build media fields for a result that was truncated or restored from a sidecar."""
     media: dict[str, Any] = {}
     for name, role in (("sample", Role.SAMPLE), ("draft_cache", Role.DRAFT_CACHE)):
         found = _links(job, links, role)
@@ -190,7 +190,7 @@ def _details(job: Job, waiting: Sequence[str]) -> dict[str, Any] | None:
 
 
 def error(detail: str | list[BflValidationError], message: str) -> BflError:
-    """An error body; `message` is what BFL's own Python client shows."""
+    """Build an error body; BFL's Python client shows `message`."""
     return {"detail": detail, "message": message}
 
 
@@ -198,7 +198,7 @@ NOT_AUTHENTICATED = "Not authenticated - Invalid Authentication"
 
 
 def validation_errors(errors: Sequence[Mapping[str, str]]) -> list[BflValidationError]:
-    """Fields that are wrong, as BFL names them."""
+    """Translate invalid fields to BFL's shape."""
     return [
         {
             "loc": ["body", *error["field"].split(".")],

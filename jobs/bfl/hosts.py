@@ -1,4 +1,4 @@
-"""BFL's hosts: which URLs may be followed, and which may be sent the API key.
+"""Allow-list of BFL's hosts: delivery hosts, and API hosts that may receive the key.
 
 The patterns come from BFL's docs (`delivery.*.bfl.ai`, names change) and recorded traffic.
 """
@@ -20,40 +20,40 @@ from jobs.net.urls import (
 )
 
 ANY_HOST = "*"
-# `api.bfl.ml` is dead, and the key must not go to whoever has that domain one day.
+# Excludes `api.bfl.ml`, which is dead: a later owner of the domain must not get the key.
 _BFL_API = re.compile(r"(api|gateway)(\.[a-z0-9-]{1,63})*\.bfl\.ai")
-# Anybody can register a name on Azure's domain: only those that were recorded are BFL's.
+# Anybody can register an account at Azure: only recorded ones belong to BFL.
 AZURE_ACCOUNTS = ("bfldeliverysc", "bfldeliveryscus", "bfldeliveryprod", "bfldeliveryprodeu4")
 _BFL_DELIVERY = re.compile(
     r"delivery[a-z0-9-]*(\.[a-z0-9-]{1,63})*\.bfl\.(ai|ml)"
     rf"|({'|'.join(AZURE_ACCOUNTS)})\.blob\.core\.windows\.net"
 )
-# Where a host stands: `api.eu2.`, `delivery-eu1.`, `bfldeliveryprodeu4.`
+# As in `api.eu2.`, `delivery-eu1.`, `bfldeliveryprodeu4.`
 _REGION = re.compile(r"(?:[.-]|prod)(eu|us)[0-9]*(?=[.-])")
 _NO_API = "must be global, eu, us, eu1, us1, or the https URL of a BFL API host"
 _POLL_PATH = "/v1/get_result"
 
 
 class HostPolicy(NamedTuple):
-    """Whom this installation talks to: BFL's hosts, the operator's own additions, the sandbox."""
+    """Hosts that this installation connects to: BFL's, the operator's, and a sandbox."""
 
     sandbox: Origin | None = None
     delivery_hosts: tuple[str, ...] = ()
-    region: str | None = None  # "eu" or "us": nothing of a job leaves it
-    notify_hosts: tuple[str, ...] | None = None  # None: nothing could be signed
+    region: str | None = None  # "eu" or "us": jobs stay in that region
+    notify_hosts: tuple[str, ...] | None = None  # None without NOTIFY_SECRET
     notify_url: ParsedUrl | None = None
 
     def validate_polling_url(self, url: str) -> ParsedUrl:
-        """The address of a polling URL. Raises RefusedUrl unless it is one of BFL's."""
+        """Parse a polling URL. Raises UrlRefused unless it is one of BFL's."""
         address = parse(url)
-        if not self._is_near(address, _BFL_API) or address.path != _POLL_PATH:
+        if not self._is_allowed(address, _BFL_API) or address.path != _POLL_PATH:
             raise UrlRefused("the polling URL is not one of BFL's")
         return address
 
     def validate_delivery_url(self, url: str) -> ParsedUrl:
-        """The address of a delivery URL.
+        """Parse a delivery URL.
 
-        Raises UnknownHost when its host is not allowed, RefusedUrl when it can never be one.
+        Raises UnknownHost for a host that an operator may allow, else UrlRefused.
         """
         address = parse(url)
         if self._is_sandbox(address) or self._is_named_by_operator(address.origin):
@@ -73,9 +73,9 @@ class HostPolicy(NamedTuple):
         )
 
     def client_webhook_endpoint(self, url: str) -> NotificationEndpoint:
-        """Where somebody else's webhook is. Raises RefusedUrl unless it is https and may be public.
+        """Parse a client's webhook URL. Raises UrlRefused unless it is https and may be public.
 
-        Beside a sandbox, which is only there to develop with, plain http on loopback is fine.
+        With a sandbox, which is for development, plain http on loopback is allowed.
         """
         address = parse(url)
         inside = self.sandbox is not None and address.origin.is_loopback
@@ -88,9 +88,9 @@ class HostPolicy(NamedTuple):
         return NotificationEndpoint(address, AddressScope.PUBLIC)
 
     def notify_url_endpoint(self, url: str) -> NotificationEndpoint:
-        """Where a job's `notify_url` is. Raises RefusedUrl unless NOTIFY_HOSTS allows it.
+        """Parse a job's `notify_url`. Raises UrlRefused unless NOTIFY_HOSTS allows it.
 
-        A host that the operator named may be a private one; plain http to it stays private.
+        Hosts in NOTIFY_HOSTS may be private; plain http goes to private addresses only.
         """
         if self.notify_hosts is None:
             raise UrlRefused("nobody can be notified: this Fluxkeep has no NOTIFY_SECRET")
@@ -105,14 +105,14 @@ class HostPolicy(NamedTuple):
         return self.client_webhook_endpoint(url)
 
     def operator_endpoint(self) -> NotificationEndpoint:
-        """Where the operator wants to be told. Raises RefusedUrl when that is nowhere."""
+        """Return NOTIFY_URL as an endpoint. Raises UrlRefused when it is not set."""
         if self.notify_url is None or self.notify_hosts is None:
             raise UrlRefused("there is no NOTIFY_URL any more")
         return NotificationEndpoint(self.notify_url, AddressScope.PUBLIC_OR_PRIVATE)
 
-    def _is_near(self, address: ParsedUrl, hosts: re.Pattern[str]) -> bool:
-        near = self._is_in_region(address.origin.host)
-        return self._is_sandbox(address) or (near and _secure(address, hosts))
+    def _is_allowed(self, address: ParsedUrl, hosts: re.Pattern[str]) -> bool:
+        in_region = self._is_in_region(address.origin.host)
+        return self._is_sandbox(address) or (in_region and _is_https_to(address, hosts))
 
     def _is_in_region(self, host: str) -> bool:
         return self.region is None or regions(host) == {self.region}
@@ -122,27 +122,27 @@ class HostPolicy(NamedTuple):
 
 
 def regions(host: str) -> set[str]:
-    """Which regions the name of a BFL host speaks of: none for the global ones."""
+    """Return the regions in the name of a BFL host; global hosts have none."""
     return set(_REGION.findall(host))
 
 
 def region_of(host: str) -> str | None:
-    """The one region that everything of a job stays in when it is submitted to this host."""
+    """Return the region of a BFL host; None for a global one."""
     found = regions(host)
     return found.pop() if len(found) == 1 else None
 
 
-def _secure(address: ParsedUrl, hosts: re.Pattern[str]) -> bool:
+def _is_https_to(address: ParsedUrl, hosts: re.Pattern[str]) -> bool:
     scheme, host, port = address.origin
     return (scheme, port) == ("https", 443) and hosts.fullmatch(host) is not None
 
 
 def api_origin(url: str, sandbox: Origin | None) -> Origin:
-    """The origin of a BFL API host. Raises ValueError unless it is one of BFL's or the sandbox."""
+    """Parse the URL of a BFL API host or of the sandbox. Raises ValueError for any other."""
     try:
         origin = parse_origin(url)
     except ValueError:
         raise ValueError(_NO_API) from None
-    if origin != sandbox and not _secure(ParsedUrl(origin, "/"), _BFL_API):
+    if origin != sandbox and not _is_https_to(ParsedUrl(origin, "/"), _BFL_API):
         raise ValueError(_NO_API)
     return origin

@@ -1,14 +1,14 @@
-"""BFL's models: how long each usually takes, and from that the grace before the first poll.
+"""Typical duration of BFL's models, and the grace before the first poll.
 
-The list of models grows: an unknown name is an ordinary one and nothing is refused because of it.
+The list of models grows: an unknown model gets the default duration.
 """
 
-GRACE_FACTOR = 6  # several times the usual, so that a job with a callback is hardly ever polled
+GRACE_FACTOR = 6  # long enough that a job with a callback is rarely polled
 GRACE_MIN_SECONDS = 10.0
-USUAL_SECONDS = 10.0
+TYPICAL_SECONDS = 10.0
 
-# By prefix, the most particular first; from BFL's docs and recorded traffic.
-_USUAL_SECONDS = {
+# By prefix, most specific first; from BFL's docs and recorded traffic.
+_TYPICAL_SECONDS = {
     "flux-2-klein": 1.0,
     "flux-2-max": 20.0,
     "flux-dev": 2.5,
@@ -18,12 +18,12 @@ _USUAL_SECONDS = {
 }
 
 
-def usual_seconds(model: str | None) -> float:
-    """The usual time from submission to `ready`."""
-    found = (s for prefix, s in _USUAL_SECONDS.items() if model and model.startswith(prefix))
-    return next(found, USUAL_SECONDS)
+def typical_seconds(model: str | None) -> float:
+    """Return a model's typical time from submission to `ready`."""
+    found = (s for prefix, s in _TYPICAL_SECONDS.items() if model and model.startswith(prefix))
+    return next(found, TYPICAL_SECONDS)
 
 
 def callback_grace(model: str | None) -> float:
-    """Seconds in which the callback of a job is awaited before BFL is polled."""
-    return max(usual_seconds(model) * GRACE_FACTOR, GRACE_MIN_SECONDS)
+    """Return the seconds to wait for a callback before the first poll."""
+    return max(typical_seconds(model) * GRACE_FACTOR, GRACE_MIN_SECONDS)

@@ -1,4 +1,4 @@
-"""Outgoing hosts: the list that a firewall has to allow, and whether each kind can be reached."""
+"""Outgoing hosts: what a firewall must allow, and whether each kind is reachable."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ _HTTPS_PORT = 443
 
 
 class Destination(NamedTuple):
-    """Hosts of one kind, as a firewall would name them, and one of them to try."""
+    """Hosts of one kind as patterns, and one URL to test."""
 
     kind: str
     patterns: tuple[str, ...]
@@ -20,18 +20,18 @@ class Destination(NamedTuple):
 
 
 def destinations(trust: HostPolicy, origin: Origin) -> tuple[Destination, ...]:
-    """All hosts that Fluxkeep connects to on BFL's behalf, by kind."""
+    """List the BFL hosts that Fluxkeep connects to, by kind."""
     if origin == trust.sandbox:
         return (Destination("sandbox", (str(origin),), ParsedUrl(origin, "/")),)
     azure = [f"{account}.blob.core.windows.net" for account in AZURE_ACCOUNTS]
-    wanted = [host for host in azure if trust.region is None or regions(host) == {trust.region}]
+    in_region = [host for host in azure if trust.region is None or regions(host) == {trust.region}]
     region = trust.region or "*"
     delivery = (f"delivery-{region}*.bfl.ai", f"delivery.{region}*.bfl.ai")
     found = [
         _destination("submissions", (origin.host,), origin.host),
         _destination("polls", (f"api.{region}*.bfl.ai",), f"api.{trust.region or 'us'}.bfl.ai"),
         _destination("delivery", delivery, f"delivery-{trust.region or 'eu'}1.bfl.ai"),
-        *(_destination("delivery (Azure)", tuple(wanted), host) for host in wanted[:1]),
+        *(_destination("delivery (Azure)", tuple(in_region), host) for host in in_region[:1]),
         *(_destination("DELIVERY_HOSTS", (host,), host) for host in trust.delivery_hosts),
     ]
     return tuple(found)
@@ -42,12 +42,12 @@ def _destination(kind: str, patterns: tuple[str, ...], sample: str) -> Destinati
 
 
 def has_concrete_sample(destination: Destination) -> bool:
-    """Whether its sample is a host, not a pattern of an operator's."""
+    """Whether the sample is a host and not a pattern of DELIVERY_HOSTS."""
     return ANY_LABEL not in destination.sample.origin.host
 
 
 def unreachable_reason(trust: HostPolicy, destination: Destination) -> str | None:
-    """None when the sample gives any HTTP answer, whatever its status. No key is sent."""
+    """Connect to the sample without a key; None for any HTTP response, else the error."""
     try:
         with (
             http_client.create_session(trust.sandbox) as session,

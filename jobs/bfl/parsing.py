@@ -1,7 +1,6 @@
-"""Parser for what BFL says: callbacks of all eras and polling answers.
+"""Parser for BFL's callbacks, in all versions, and polling responses.
 
-The only module that knows BFL's words. It is liberal about names and strict about types; a status
-word that nobody knows means that the task is still in progress.
+It is liberal about names and strict about types. An unknown status counts as progress.
 """
 
 import json
@@ -19,13 +18,13 @@ from jobs.status import ReportKind, Source
 
 TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _CLAIMED_ID = re.compile(rb'"(?:task_)?id"[ \t\r\n]*:[ \t\r\n]*"([A-Za-z0-9_-]{1,128})"')
-# Two official descriptions that conflict: the secret itself, or an HMAC of the body.
+# BFL's docs conflict: the secret itself, or an HMAC of the body.
 AUTHENTICATION_HEADERS = ("X-Webhook-Secret", "X-BFL-Signature")
 MESSAGE_MAX_CHARS = 500
-WORD_MAX_CHARS = 64
+STATUS_MAX_CHARS = 64
 REASONS_MAX = 20
 
-_WORDS = {
+_STATUSES = {
     "ready": ReportKind.READY,
     "success": ReportKind.READY,
     "error": ReportKind.FAILED,
@@ -36,18 +35,18 @@ _WORDS = {
 }
 DONE = "Ready"
 _NOT_FOUND = "task not found"
-# Any other word of a poll is progress, too, but no proof that somebody works on the task.
+# Any other status in a poll is progress as well, but no proof that BFL has the task.
 _AT_WORK = frozenset({"pending", "reasoning", "generating", "processing"})
 API_HOSTS = ("api.bfl.ai", "api.eu.bfl.ai", "api.us.bfl.ai", "api.eu1.bfl.ai", "api.us1.bfl.ai")
 
 _IDENTIFIER = {"type": "string", "pattern": f"^{TASK_ID.pattern}$"}
-# What is asked of a callback, and no more: all eras and whatever else BFL may send are read.
+# The minimum that every version of a callback fulfils; other members are allowed.
 CALLBACK: dict[str, Any] = {
     "title": "Callback",
-    "description": "What BFL says of a task; names and words are read liberally.",
+    "description": "BFL's report about a task; names and statuses are read liberally.",
     "type": "object",
     "properties": {
-        "status": {"description": f"`{DONE}`, or any other of BFL's words"},
+        "status": {"description": f"`{DONE}`, or any other status of BFL"},
         "result": {
             "description": "an object with `sample`, `samples`, `draft_cache` or `draft_caches`"
         },
@@ -63,19 +62,19 @@ CALLBACK: dict[str, Any] = {
 
 
 def parse_callback(body: bytes) -> Report:
-    """The report in a callback's body. Raises BadReport."""
+    """Parse a callback's body. Raises InvalidReport."""
     message = strict_json.load_object(body, InvalidReport)
     return parse_report(message, task_id(message), Source.CALLBACK)
 
 
 def claimed_task_id(body: bytes) -> str | None:
-    """The first id in a body that nothing proves; the body is not parsed."""
+    """Find the first id in an unverified body, without parsing it."""
     found = _CLAIMED_ID.search(body)
     return found[1].decode() if found else None
 
 
 def task_id(message: Mapping[str, Any]) -> str:
-    """`id` since 2026-02, `task_id` before. Raises BadReport unless it is a plain identifier."""
+    """Return `id`, or `task_id` as before 2026-02. Raises InvalidReport if malformed."""
     found = message.get("id", message.get("task_id"))
     if not isinstance(found, str) or not TASK_ID.fullmatch(found):
         raise InvalidReport("the task id is missing or malformed")
@@ -83,9 +82,9 @@ def task_id(message: Mapping[str, Any]) -> str:
 
 
 def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Report:
-    """The report in a message about a task; polling answers and callbacks have one shape."""
-    said = _word(message.get("status"))
-    news = _WORDS.get(said.lower(), ReportKind.PROGRESS)
+    """Build a report; polling responses and callbacks have one shape."""
+    said = _status(message.get("status"))
+    news = _STATUSES.get(said.lower(), ReportKind.PROGRESS)
     result = message.get("result")
     result = result if isinstance(result, dict) else {}
     files = find_files(result)
@@ -111,33 +110,33 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
 
 
 def _is_at_work(said: str, source: Source) -> bool:
-    """BFL calls back only for tasks that it has; a poll may have reached the wrong cluster."""
+    """A callback proves that BFL has the task; a poll may reach the wrong cluster."""
     word = said.lower()
     return word != _NOT_FOUND if source is Source.CALLBACK else word in _AT_WORK
 
 
 def is_final(message: Mapping[str, Any]) -> bool:
-    """Whether a message says how a task ended."""
-    return _word(message.get("status")).lower() in _WORDS
+    """Whether a message has a final status."""
+    return _status(message.get("status")).lower() in _STATUSES
 
 
 def is_not_found(message: Mapping[str, Any]) -> bool:
-    """Whether a polling answer says that this host does not know the task."""
-    return _word(message.get("status")).lower() == _NOT_FOUND
+    """Whether a polling response says that this host does not know the task."""
+    return _status(message.get("status")).lower() == _NOT_FOUND
 
 
 def polling_urls(origin: str, task_id: str, region: str | None = None) -> tuple[str, ...]:
-    """URLs to ask when BFL named none: of the host submitted to, then of all others.
+    """Build polling URLs when BFL named none: the submit host's first, then all others.
 
-    Within a `region` only its own hosts are asked; beside the sandbox there are no others.
+    A `region` restricts the hosts to its own; a sandbox has no others.
     """
     origins = [f"https://{host}" for host in API_HOSTS if region in (None, region_of(host))]
-    asked = dict.fromkeys([origin, *origins]) if origin in origins else [origin]
-    return tuple(f"{each}/v1/get_result?id={task_id}" for each in asked)
+    unique = dict.fromkeys([origin, *origins]) if origin in origins else [origin]
+    return tuple(f"{each}/v1/get_result?id={task_id}" for each in unique)
 
 
 def error_message(body: Any) -> str:
-    """BFL's own words for an error: `detail` (text, list or object), `message`, then `error`."""
+    """Extract BFL's error message: `detail` (text, list or object), `message`, then `error`."""
     if not isinstance(body, dict):
         return ""
     for name in ("detail", "message", "error"):
@@ -160,15 +159,15 @@ def _text(value: Any) -> str:
     return ""
 
 
-def _word(value: Any) -> str:
-    return strip_signatures(value)[:WORD_MAX_CHARS] if isinstance(value, str) else ""
+def _status(value: Any) -> str:
+    return strip_signatures(value)[:STATUS_MAX_CHARS] if isinstance(value, str) else ""
 
 
 def credits_left(body: bytes) -> float:
-    """What is left by the answer to `GET /v1/credits`. Raises BadReport."""
+    """Parse the response to `GET /v1/credits`. Raises InvalidReport."""
     left = number(strict_json.load_object(body, InvalidReport).get("credits"))
     if left is None:
-        raise InvalidReport("the answer names no credits")
+        raise InvalidReport("the response has no credits")
     return left
 
 
@@ -187,7 +186,7 @@ def _fraction(value: Any) -> float | None:
 
 
 def _failure(said: Mapping[str, Any]) -> Failure:
-    """The recorded failures carry a code in `error` and prose in `message` or `details`."""
+    """Recorded failures have a code in `error` and a text in `message` or `details`."""
     error, prose = said.get("error"), said.get("message")
     code = error if isinstance(error, str) and re.fullmatch(r"[a-z0-9_.-]{1,64}", error) else None
     details = {"detail": said.get("details")}

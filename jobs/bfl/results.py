@@ -1,6 +1,6 @@
-"""Files of a BFL result: where their URLs stand, in which order, and in which role.
+"""Files of a BFL result: their URLs, order and roles.
 
-A job's record keeps the result with `media:<n>` in each place where the URL of its n-th file was.
+A job's record has `media:<n>` in place of the URL of its n-th file.
 """
 
 import json
@@ -15,7 +15,7 @@ from jobs.media_references import replace_texts, texts
 FILES_MAX = 256
 RESULT_MAX_CHARS = 16_384
 
-# FLUX 3 sends lists; the singular is the first of the plural. One may come without the other.
+# FLUX 3 sends lists whose first item is also the singular; each may come alone.
 _ROLES = {
     "sample": Role.SAMPLE,
     "samples": Role.SAMPLE,
@@ -36,7 +36,7 @@ class Files(NamedTuple):
 
     @property
     def expires_at(self) -> float | None:
-        """The first expiry among them; a URL in an unknown place does not shorten the others'."""
+        """Return the earliest expiry; URLs in unknown places count only if there are no others."""
         known = [url for url, role in zip(self.urls, self.roles, strict=True) if role in _KNOWN]
         times = (expires_at(url) for url in known or self.urls)
         return min((at for at in times if at is not None), default=None)
@@ -46,7 +46,7 @@ _KNOWN = frozenset(_ROLES.values())
 
 
 def find_files(result: Mapping[str, Any]) -> Files:
-    """All files of a result: samples, then draft bundles, then signed URLs anywhere else."""
+    """Find the files of a result: samples, then draft bundles, then other signed URLs."""
     found = _find(result)
     kept = dict(islice(found.items(), FILES_MAX))
     return Files(tuple(kept), tuple(kept.values()), len(found) - len(kept))
@@ -64,7 +64,7 @@ def _find(result: Mapping[str, Any]) -> dict[str, Role]:
 
 
 def _urls(value: Any) -> Iterator[str]:
-    """URLs of a media field: a string, an object with a `url`, or a list of these."""
+    """Yield the URLs of a media field: a string, an object with `url`, or a list of these."""
     if isinstance(value, list):
         for item in value:
             yield from _urls(item)
@@ -75,19 +75,19 @@ def _urls(value: Any) -> Iterator[str]:
 
 
 def replace_file_urls(result: Mapping[str, Any], urls: Sequence[str]) -> dict[str, Any]:
-    """The result with a mark in the place of each of these URLs, and without any other one."""
+    """Replace these URLs by `media:<n>`, and remove all other URLs of files."""
     marks = dict.fromkeys(_find(result)) | {url: f"media:{n}" for n, url in enumerate(urls)}
     marked: dict[str, Any] = strip_signatures_in(replace_texts(result, marks))
     return marked if len(json.dumps(marked)) <= RESULT_MAX_CHARS else {"truncated": True}
 
 
 def without_media_fields(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The result for the status API, which lists files apart: no plain media fields."""
+    """Drop plain media fields: the status API lists files separately."""
     return {
-        name: value for name, value in result.items() if name not in _ROLES or _says_more(value)
+        name: value for name, value in result.items() if name not in _ROLES or _has_objects(value)
     }
 
 
-def _says_more(value: Any) -> bool:
-    """Whether a media field holds more than marks, as a list of objects does."""
-    return isinstance(value, dict) or (isinstance(value, list) and any(map(_says_more, value)))
+def _has_objects(value: Any) -> bool:
+    """Whether a media field holds more than URLs, as a list of objects does."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(_has_objects, value)))

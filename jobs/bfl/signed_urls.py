@@ -1,6 +1,6 @@
-"""Signed URLs in foreign text: recognise them, read their expiry, strip their signatures.
+"""Signed URLs in untrusted text: detection, expiry, removal of signatures.
 
-Everything here sees text that anybody may have written, so each function is linear in it.
+Each function takes linear time: anybody may have written the text.
 """
 
 import re
@@ -21,7 +21,7 @@ def is_signed_url(text: str) -> bool:
 
 
 def expires_at(url: str) -> float | None:
-    """The expiry (`se`, RFC 3339) of a signed URL in unix seconds; None when it names none."""
+    """Return a signed URL's expiry (`se`, RFC 3339) in unix seconds, or None."""
     try:
         at = datetime.fromisoformat(unquote_plus(_parameters(url).get("se", "")))
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
@@ -30,14 +30,14 @@ def expires_at(url: str) -> float | None:
 
 
 def _parameters(url: str) -> dict[str, str]:
-    """Query parameters, still encoded; of a repeated one the first counts."""
+    """Return query parameters, still encoded; the first of repeated ones counts."""
     query = url.partition("#")[0].partition("?")[2]
     pairs = (part.partition("=") for part in reversed(query.split("&")))
     return {name: value for name, _, value in pairs}
 
 
 def strip_signatures(text: str) -> str:
-    """A text without the queries of signed URLs and without signatures that stand alone."""
+    """Remove the queries of signed URLs, and signatures outside of URLs."""
     return _WORD.sub(_strip_word, text) if "=" in text else text
 
 
@@ -52,7 +52,7 @@ def _strip_word(found: re.Match[str]) -> str:
 
 
 def strip_signatures_in(value: Any) -> Any:
-    """A JSON value whose texts are without signatures, names of members included."""
+    """Remove signatures from all texts and member names of a JSON value."""
     if isinstance(value, str):
         return strip_signatures(value)
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""BFL's submission API: hosts, request bodies, and the meaning of its answers."""
+"""BFL's submission API: request bodies and responses."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -46,12 +46,12 @@ class Webhook(NamedTuple):
 
 
 def is_generation(model: str) -> bool:
-    """Whether a path of BFL's API makes a task, as far as its docs tell."""
+    """Whether a path of BFL's API creates a task, by BFL's docs."""
     return model.partition("/")[0] not in NON_GENERATION_PATHS
 
 
 def explain_no_generation(path: str) -> str:
-    """The message for a request that only BFL itself can answer."""
+    """Explain a path that Fluxkeep does not relay."""
     return f"{path} is no generation: send it to BFL itself, https://{BFL_HOST}/v1/{path}"
 
 
@@ -61,15 +61,15 @@ def is_bound_to_region(model: str) -> bool:
 
 
 def build_body(given: Mapping[str, Any], webhook: Webhook | None) -> bytes:
-    """The caller's input as it is, with our webhook where there is one."""
+    """Encode the caller's input, with our webhook if there is one."""
     fields = dict(zip(WEBHOOK_FIELDS, webhook, strict=True)) if webhook else {}
     return json.dumps({**given, **fields}, ensure_ascii=False).encode()
 
 
 def parse_accepted(answer: bytes) -> Taken:
-    """The task in a good answer. Raises BadReport when there is none in it.
+    """Parse a successful response. Raises InvalidReport if it names no task.
 
-    With a webhook OpenAPI allows an answer without `polling_url`; the numbers may be null.
+    BFL's OpenAPI allows a response without `polling_url`, and null in place of numbers.
     """
     message = strict_json.load_object(answer, InvalidReport)
     url = message.get("polling_url")
@@ -85,7 +85,7 @@ def parse_accepted(answer: bytes) -> Taken:
 
 
 def without_foreign_polling_url(task: Taken, trust: HostPolicy) -> Taken:
-    """The task without a polling URL that must not be followed: the submit host is known."""
+    """Drop a polling URL that is not BFL's: the submit host can be polled instead."""
     try:
         trust.validate_polling_url(task.polling_url or "")
     except UrlRefused:
@@ -94,22 +94,19 @@ def without_foreign_polling_url(task: Taken, trust: HostPolicy) -> Taken:
 
 
 def missing_task_failure(path: str) -> Failure:
-    """BFL took the request, but its answer names no task to wait for."""
+    """Build the failure for a successful response that names no task."""
     message = f"BFL's answer names no task. {explain_no_generation(path)}"
     return Failure(ErrorCode.NO_TASK, message, 400, {"detail": message})
 
 
 def is_webhook_rejected(answer: bytes) -> bool:
-    """Whether the webhook is all that BFL complains about: strict models know no such fields."""
+    """Whether only the webhook fields were rejected: strict models do not know them."""
     complaints = _complaints(_object(answer))
     return bool(complaints) and all(map(_is_about_webhook, complaints))
 
 
 def parse_rejection(status: int, answer: bytes) -> Failure:
-    """Why BFL will not take a submission, in its own words.
-
-    Beside its own mistakes the caller is told of none of ours.
-    """
+    """Build the failure from BFL's rejection, without errors about our own fields."""
     message = _object(answer)
     if kept := [_without_input(one) for one in _complaints(message) if not _is_about_webhook(one)]:
         message = {**message, "detail": kept}
@@ -120,7 +117,7 @@ def parse_rejection(status: int, answer: bytes) -> Failure:
 
 
 def _without_input(complaint: Any) -> Any:
-    """FastAPI may repeat the whole body as `input`, and our webhook's secret is in there."""
+    """Drop `input`: FastAPI may repeat the body, which holds our webhook's secret."""
     if not isinstance(complaint, dict):
         return complaint
     return {name: value for name, value in complaint.items() if name != "input"}
@@ -139,7 +136,7 @@ def _complaints(message: Mapping[str, Any]) -> list[Any]:
 
 
 def _is_about_webhook(complaint: Any) -> bool:
-    """By `loc`: a list such as ["body", "webhook_url"], or the same as one text."""
+    """Check `loc`: a list such as ["body", "webhook_url"], or a text with dots."""
     where = complaint.get("loc") if isinstance(complaint, dict) else None
     names = list(_names(where))
     return bool(names) and names[-1] in WEBHOOK_FIELDS

@@ -1,6 +1,6 @@
-"""What every process says: a line per event, with the job it is about.
+"""Log formatters: text or JSON, one line per record, secrets redacted.
 
-A message that begins with `job %s: ` is about that job; in JSON its id is a field of its own.
+A message that begins with `job %s: ` belongs to that job: JSON has its id as a field.
 """
 
 import json
@@ -13,15 +13,15 @@ from jobs import serializer
 from jobs.config.settings import Settings
 from jobs.observability.redaction import Redaction
 
-ABOUT_A_JOB = "job %s: "
-# At DEBUG these write down whole URLs and every Redis command.
+JOB_PREFIX = "job %s: "
+# At DEBUG these log whole URLs.
 QUIET = ("urllib3", "requests", "PIL", "sentry_sdk")
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def set_up(settings: Settings, process: str) -> None:
-    """From now on this process says everything in one shape, on stderr."""
+def configure(settings: Settings, process: str) -> None:
+    """Send all logs of this process to stderr in one format."""
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(settings, process))
     root = logging.getLogger()
@@ -33,16 +33,16 @@ def set_up(settings: Settings, process: str) -> None:
 
 
 def formatter(settings: Settings, process: str) -> logging.Formatter:
-    """JSON for machines; text where a terminal listens, or LOG_FORMAT asks for it."""
+    """Build the formatter of LOG_FORMAT; `auto` is text on a terminal, else JSON."""
     kind = settings.log_format
     if kind == "auto":
         kind = "text" if sys.stderr.isatty() else "json"
     redacted = Redaction.of(settings)
-    return Json(process, redacted) if kind == "json" else Text(redacted)
+    return JsonFormatter(process, redacted) if kind == "json" else TextFormatter(redacted)
 
 
-class Text(logging.Formatter):
-    """For people: the time of this place, and tracebacks over several lines."""
+class TextFormatter(logging.Formatter):
+    """Text with local time; tracebacks take several lines."""
 
     def __init__(self, redacted: Redaction) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -51,14 +51,14 @@ class Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return self._redacted(super().format(record))
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
-        """A message is one line, whatever somebody else had a part in."""
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - name given by logging
+        """Escape control characters: a message is one line."""
         record.message = _one_line(record.message)
         return super().formatMessage(record)
 
 
-class Json(logging.Formatter):
-    """For machines: an object per line."""
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line."""
 
     def __init__(self, process: str, redacted: Redaction) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Json(logging.Formatter):
         self._redacted = redacted
 
     def format(self, record: logging.LogRecord) -> str:
-        job, message = _parted(record)
+        job, message = _split_job(record)
         event = {
             "time": serializer.time(record.created),
             "level": record.levelname.lower(),
@@ -82,12 +82,12 @@ class Json(logging.Formatter):
         return json.dumps(event)
 
 
-def _parted(record: logging.LogRecord) -> tuple[str | None, str]:
-    """The job a message is about, and what it says of it."""
+def _split_job(record: logging.LogRecord) -> tuple[str | None, str]:
+    """Split a message into job id and text."""
     message = record.getMessage()
-    if isinstance(record.msg, str) and record.msg.startswith(ABOUT_A_JOB):
-        job, _, said = message.removeprefix("job ").partition(": ")
-        return job, said
+    if isinstance(record.msg, str) and record.msg.startswith(JOB_PREFIX):
+        job, _, text = message.removeprefix("job ").partition(": ")
+        return job, text
     return None, message
 
 

@@ -1,6 +1,6 @@
-"""What never leaves in a log or a report, whatever was said: secrets, tokens, signed queries.
+"""Redaction of secrets, tokens and URL queries in logs and error reports.
 
-A second net: nothing of this kind is meant to be said in the first place.
+This is a second line of defence: no code logs them on purpose.
 """
 
 import re
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from jobs.config.environment import PROVIDER_SECRETS
 from jobs.config.settings import Settings
 
-SHORTEST = 6  # characters; a shorter secret is a word that may stand anywhere
+SECRET_MIN_CHARS = 6  # shorter secrets are words that can appear anywhere
 HIDDEN = "[hidden]"
 
 _REDIS_PASSWORDS = ("password", "sentinel_password")
@@ -22,7 +22,7 @@ def _hide_query(url: re.Match[str]) -> str:
     return f"{url[1]}?{HIDDEN}" if url[2] else url[1]
 
 
-_SHAPES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+_PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"(/(?:media|webhooks/bfl|login)/)[^\s?\"'<>]+"), rf"\1{HIDDEN}"),
     (re.compile(r"(://)[^\s/@\"']+@"), rf"\1{HIDDEN}@"),
     # Also matches URLs without a query, so that no text is scanned twice: linear time.
@@ -35,10 +35,12 @@ _SHAPES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
 
 
 class Redaction:
-    """Replaces the secrets of an installation, and whatever looks like one of its tokens."""
+    """Replace an installation's secrets, and anything in the form of its tokens."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({one for one in secrets if len(one) >= SHORTEST}, key=len, reverse=True)
+        known = sorted(
+            {one for one in secrets if len(one) >= SECRET_MIN_CHARS}, key=len, reverse=True
+        )
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     @classmethod
@@ -47,8 +49,8 @@ class Redaction:
 
     def __call__(self, text: str) -> str:
         found = self._known.sub(HIDDEN, text) if self._known else text
-        for shape, instead in _SHAPES:
-            found = shape.sub(instead, found)
+        for pattern, replacement in _PATTERNS:
+            found = pattern.sub(replacement, found)
         return found
 
 

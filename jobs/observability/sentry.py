@@ -1,27 +1,29 @@
-"""Mistakes told to Sentry, where SENTRY_DSN names one; nothing is loaded otherwise."""
+"""Error reports to Sentry; the SDK is loaded only when SENTRY_DSN is set."""
 
+import importlib
 from typing import Any
 
 from jobs.config.settings import Settings
-from jobs.observability import optional
+from jobs.errors import InvalidSettings
 from jobs.observability.redaction import HIDDEN, Redaction
 
+REQUIREMENTS = "deploy/requirements-reporting.txt"
 FLUSH_SECONDS = 2.0
-# What could hold a request, a variable or somebody's words.
-_LEFT_OUT = ("request", "extra", "user", "modules", "breadcrumbs")
+# Fields that can hold requests, variables or messages.
+_REMOVED_FIELDS = ("request", "extra", "user", "modules", "breadcrumbs")
 
 _sdk: Any = None
 
 
-def set_up(settings: Settings, process: str) -> None:
-    """Raises InvalidSettings when its package is missing."""
+def configure(settings: Settings, process: str) -> None:
+    """Initialize the SDK. Raises InvalidSettings when its package is missing."""
     global _sdk  # noqa: PLW0603 - one for the process, as the SDK itself has it
     if settings.sentry_dsn is None:
         return
-    _sdk = optional.load("sentry_sdk", "SENTRY_DSN")
+    _sdk = load("sentry_sdk")
     integrations = "sentry_sdk.integrations"
-    logs = optional.load(f"{integrations}.logging", "SENTRY_DSN")
-    hook = optional.load(f"{integrations}.excepthook", "SENTRY_DSN")
+    logs = load(f"{integrations}.logging")
+    hook = load(f"{integrations}.excepthook")
     redacted = Redaction.of(settings)
     _sdk.init(
         dsn=settings.sentry_dsn.get_secret_value(),
@@ -31,31 +33,41 @@ def set_up(settings: Settings, process: str) -> None:
         include_local_variables=False,
         include_source_context=False,
         max_request_body_size="never",
-        before_send=lambda event, _hint: scrubbed(event, process, redacted),
+        before_send=lambda event, _hint: scrub(event, process, redacted),
     )
 
 
-def scrubbed(event: dict[str, Any], process: str, redacted: Redaction) -> dict[str, Any]:
-    """An event without what was sent or said: an exception's text could hold either."""
-    kept = {name: value for name, value in event.items() if name not in _LEFT_OUT}
+def load(module: str) -> Any:
+    """Import a module of the SDK. Raises InvalidSettings when the package is missing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise InvalidSettings(
+            f"SENTRY_DSN: needs packages that are not installed; pip install -r {REQUIREMENTS}"
+        ) from None
+
+
+def scrub(event: dict[str, Any], process: str, redacted: Redaction) -> dict[str, Any]:
+    """Remove requests, variables and texts: an exception's message can hold any of them."""
+    kept = {name: value for name, value in event.items() if name not in _REMOVED_FIELDS}
     for exception in (kept.get("exception") or {}).get("values", ()):
         exception["value"] = HIDDEN
     kept["tags"] = {"process": process}
-    cleaned: dict[str, Any] = _cleaned(kept, redacted)
-    return cleaned
+    redacted_event: dict[str, Any] = _redact(kept, redacted)
+    return redacted_event
 
 
-def _cleaned(value: Any, redacted: Redaction) -> Any:
+def _redact(value: Any, redacted: Redaction) -> Any:
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, dict):
-        return {name: _cleaned(one, redacted) for name, one in value.items()}
+        return {name: _redact(item, redacted) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_cleaned(one, redacted) for one in value]
+        return [_redact(item, redacted) for item in value]
     return value
 
 
 def flush() -> None:
-    """Before a process ends that nobody waits for."""
+    """Send buffered events before the process exits."""
     if _sdk:
         _sdk.flush(timeout=FLUSH_SECONDS)

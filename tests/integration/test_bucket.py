@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rq import SimpleWorker
 
 from jobs.errors import InvalidSettings, StorageError, StorageMisconfigured
 from jobs.storage import staging
@@ -13,6 +14,7 @@ from jobs.storage.bucket import BucketStorage
 from jobs.storage.providers import Provider
 from tests.harness import S3Server, TestBucket
 from tests.integration.test_media_store import KEY, LARGE, QUICK, published
+from worker.worker import RescueWorker
 
 
 def age(place: Path) -> None:
@@ -30,6 +32,18 @@ def test_only_what_the_dead_have_staged_is_dropped(s3: BucketStorage, temporary:
         age(dead)
         assert s3.delete_abandoned() == 1
         assert path.exists() and not dead.exists()
+    assert list(temporary.glob("fluxkeep-*/*")) == []
+
+
+def test_maintenance_of_an_idle_worker_deletes_what_dead_ones_staged(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with staging.staged("job") as path:
+        dead = path.parent.with_name("dead.1234")
+    dead.mkdir()
+    age(dead)
+    monkeypatch.setattr(SimpleWorker, "run_maintenance_tasks", lambda _worker: None)
+    RescueWorker.run_maintenance_tasks(RescueWorker.__new__(RescueWorker))
     assert list(temporary.glob("fluxkeep-*/*")) == []
 
 

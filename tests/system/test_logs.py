@@ -12,7 +12,7 @@ import requests
 from jobs.config import settings
 from jobs.errors import InvalidSettings
 from jobs.observability import logs
-from jobs.observability.logs import Json, Text
+from jobs.observability.logs import JsonFormatter, TextFormatter
 from jobs.observability.redaction import HIDDEN, Redaction
 from tests.harness.installation import WEBHOOK_SECRET
 from tests.harness.patience import wait_for
@@ -51,7 +51,7 @@ def line(message: str, *arguments: object, level: int = logging.INFO) -> logging
 
 
 def as_json(record: logging.LogRecord) -> dict[str, Any]:
-    said = Json("worker", REDACTION).format(record)
+    said = JsonFormatter("worker", REDACTION).format(record)
     assert "\n" not in said
     event: dict[str, Any] = json.loads(said)
     return event
@@ -74,7 +74,9 @@ def test_a_line_about_no_job_has_none() -> None:
 
 
 def test_text_is_one_line_whatever_somebody_else_wrote_into_it() -> None:
-    said = Text(REDACTION).format(line("job %s: %s", "abc", "one\n2026-01-01 ERROR forged\x1b[31m"))
+    said = TextFormatter(REDACTION).format(
+        line("job %s: %s", "abc", "one\n2026-01-01 ERROR forged\x1b[31m")
+    )
     assert "\n" not in said and "\x1b" not in said
     assert said.endswith("INFO worker.rescue: job abc: one\\n2026-01-01 ERROR forged\\x1b[31m")
 
@@ -83,7 +85,7 @@ def test_text_is_one_line_whatever_somebody_else_wrote_into_it() -> None:
 def test_no_secret_of_the_settings_is_said(secret: str) -> None:
     for said in (
         json.dumps(as_json(line("job %s: %s", "abc", f"it was {secret}, indeed"))),
-        Text(REDACTION).format(line(f"it was {secret}, indeed")),
+        TextFormatter(REDACTION).format(line(f"it was {secret}, indeed")),
     ):
         assert secret not in said and HIDDEN in said
 
@@ -121,7 +123,9 @@ def test_a_traceback_is_a_field_and_its_secrets_are_hidden() -> None:
     assert "the-bfl-key" not in str(event)
 
 
-@pytest.mark.parametrize(("wanted", "kind"), [("json", Json), ("text", Text), ("auto", Json)])
+@pytest.mark.parametrize(
+    ("wanted", "kind"), [("json", JsonFormatter), ("text", TextFormatter), ("auto", JsonFormatter)]
+)
 def test_the_format_is_chosen_or_found_out(wanted: str, kind: type) -> None:
     assert not sys.stderr.isatty()
     chosen = settings.load({**SECRETS, "LOG_FORMAT": wanted})

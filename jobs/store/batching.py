@@ -48,7 +48,7 @@ class _Run:
 
 
 class Batching:
-    """Keeps one connection of the client's pool.
+    """Runs scripts over one connection of the client's pool.
 
     `commits` is for what callers must be able to rely on. With a `durability` it has a connection
     of its own, where each round trip ends with one wait for all of its writes.

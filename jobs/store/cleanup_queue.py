@@ -1,7 +1,7 @@
-"""The clocks of what has ended: who is due to be cleared away, longest ended first.
+"""Ended jobs and orphaned objects that are due for deletion, oldest first.
 
-A job stands under the time of its end, and not under a deadline, so that a changed setting holds
-for all of them at once.
+Scores are the time at which the job ended, not a deadline, so that a changed retention setting
+applies to all jobs at once.
 """
 
 from typing import Any
@@ -14,13 +14,13 @@ from jobs.store.keys import ENDED, ENDED_MEDIA, ORPHANS
 
 
 class CleanupQueue:
-    """Its cost follows what is due, and not what is kept. Raises StoreUnavailable."""
+    """Reads what retention deletes; the cost follows what is due. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._redis: Any = redis  # its types leave open whether replies are bytes
 
     def due(self, cutoffs: Cutoffs, limit: int) -> tuple[str, ...]:
-        """Ids of jobs whose media or records have been kept long enough."""
+        """Ids of jobs whose media or records are to be deleted."""
         with unavailable(), self._redis.pipeline(transaction=False) as pipe:
             pipe.zrangebyscore(ENDED_MEDIA, "-inf", max(cutoffs), 0, limit)
             pipe.zrangebyscore(ENDED, "-inf", cutoffs.jobs, 0, limit)
@@ -28,19 +28,19 @@ class CleanupQueue:
         return tuple(found[:limit])
 
     def orphans(self, cutoffs: Cutoffs, limit: int) -> tuple[str, ...]:
-        """Keys of objects that have outlived their records for long enough."""
+        """Keys of objects without a record that are to be deleted."""
         with unavailable():
             found = self._redis.zrangebyscore(ORPHANS, "-inf", cutoffs.media, 0, limit)
         return tuple(key.decode() for key in found)
 
     def remove(self, job_id: str) -> None:
-        """Off the clocks: there is no record that could say when it ended."""
+        """Remove a job that has no record."""
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.zrem(ENDED_MEDIA, job_id)
             pipe.zrem(ENDED, job_id)
             pipe.execute()
 
     def remove_orphan(self, key: str) -> None:
-        """This object is gone, or a record answers for it again."""
+        """Remove an object that was deleted or has a record again."""
         with unavailable():
             self._redis.zrem(ORPHANS, key)

@@ -1,6 +1,6 @@
 """Serialization of job records: `<version> <JSON>`, fields at their defaults left out.
 
-Records of ended jobs are deflated: they are kept for weeks and hardly ever read.
+Records of ended jobs are compressed: they are stored for weeks and rarely read.
 """
 
 import zlib

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jobs.config.concurrency import ConcurrencyLimits, QueueCapacity
 from jobs.job import Job
 from jobs.status import Status
-from jobs.store import announcements, codec
+from jobs.store import codec, events
 from jobs.store.counters import of_end
 from jobs.store.indexes import capacities, every, index_updates, indexes, queue_key
 from jobs.store.keys import (
@@ -123,7 +123,7 @@ class Commit:
             *self._task_alias(),
             *self._request(),
             *self._removed_tombstone(),
-            *announcements.announcement(self.before, self.after),
+            *events.change_event(self.before, self.after),
         ]
 
     def _task_alias(self) -> Iterable[Command]:

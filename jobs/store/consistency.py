@@ -35,7 +35,7 @@ class Consistency:
     """Raises StoreUnavailable. A job is None where its record cannot be read."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._redis: Any = redis  # its types leave open whether replies are bytes
         self._run_if_unchanged = redis.register_script(scripts.RUN_IF_UNCHANGED)
 
     def records(self) -> Iterator[dict[str, Job | None]]:

@@ -1,4 +1,4 @@
-"""What is counted by all processes alike, written down as plain counters in Redis."""
+"""Counters and histograms in Redis, shared by all processes."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from jobs.status import Source, Status
 
-NOBODY = "none"  # BFL gave no final word
+NOBODY = "none"  # no final report
 
 
 class Histogram(NamedTuple):
@@ -49,16 +49,16 @@ class Histogram(NamedTuple):
         return counts.get(f"{self.name}_sum_ms", 0) / 1000
 
 
-# How close it was: what a URL still had to live when its media were ours.
+# Seconds that a delivery URL was still valid when its media were stored.
 LIFE_LEFT = Histogram("life_left", (0, 10, 30, 60, 120, 300, 420, 540, 600, 3600))
-# How quick it was: from BFL's word that the media are ready to the committed record.
+# Seconds from BFL's report that the media are ready to the committed record.
 TIME_TO_STORED = Histogram("time_to_stored", (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300))
 
 POLLS = "polls"
 
 
 class Turned(StrEnum):
-    """Why a request with a key was turned away."""
+    """Counters of requests that were refused for their API key."""
 
     WRONG_KEY = "key_unknown"
     GUESSER = "key_from_a_guesser"
@@ -66,7 +66,7 @@ class Turned(StrEnum):
 
 
 class Told(StrEnum):
-    """What came of one try to tell somebody of a job's end."""
+    """Outcomes of one attempt to send a notification."""
 
     TOLD = "told"
     PUT_OFF = "put_off"
@@ -74,7 +74,7 @@ class Told(StrEnum):
 
 
 def of_end(state: Status, source: Source | None) -> str:
-    """The counter of jobs that came to this end by whose word it was."""
+    """The counter of jobs that ended with this status, by the source of the final report."""
     return f"ended_{state}_{source or NOBODY}"
 
 

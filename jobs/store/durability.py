@@ -1,4 +1,4 @@
-"""DURABILITY: where a write must have arrived before its caller gets a 2xx."""
+"""DURABILITY: how safe a write must be before its caller gets a 2xx."""
 
 from enum import StrEnum
 from typing import Any
@@ -12,11 +12,11 @@ WAIT_MILLISECONDS = 1500  # less than the time-out of a web process's connection
 
 
 class NotDurable(RedisError):
-    """The write is in the primary's memory, and did not arrive where DURABILITY wants it."""
+    """The write is in the primary's memory, but not yet as durable as DURABILITY demands."""
 
 
 class Durability(StrEnum):
-    """Each level waits for the writes that were made before on the same connection."""
+    """Levels; each waits for the earlier writes of the same connection."""
 
     MEMORY = "memory"
     FSYNC = "fsync"
@@ -24,7 +24,7 @@ class Durability(StrEnum):
 
     @property
     def command(self) -> tuple[Any, ...]:
-        """Of Redis; empty when there is nothing to wait for."""
+        """The Redis command that waits; empty for `memory`."""
         return _COMMANDS[self]
 
     def is_reached(self, answer: Any) -> bool:
@@ -41,7 +41,7 @@ _COMMANDS: dict[Durability, tuple[Any, ...]] = {
 
 
 def check(redis: Any, durability: Durability) -> bool:
-    """Write something and wait for it as a callback does; returns whether it arrived in time.
+    """Write a test key and wait for it as a callback does; returns whether it was in time.
 
     Raises RedisError, and InvalidSettings when the server cannot do it at all.
     """

@@ -1,21 +1,46 @@
-"""The Redis stream of changes: which job changed, in the order of the commits."""
+"""Stream of visible changes: ids and statuses of jobs, in the order of the commits."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any, NamedTuple, Self
 
 from redis import Redis
 
+from jobs.job import Job
+from jobs.record import PARTS
 from jobs.status import TERMINAL
-from jobs.store.announcements import DELETED, EVENTS_MAX, ID, STATUS
 from jobs.store.clock import unavailable
 from jobs.store.keys import EVENTS
 
+EVENTS_MAX = 20_000  # some megabytes, and hours of an ordinary day
+DELETED = "forgotten"  # instead of a status
+ID, STATUS = "id", "status"
 BATCH_MAX = 500
 BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
 
 POSITION_FORM = r"[0-9]{1,19}-[0-9]{1,19}"
 _FINAL = frozenset({*TERMINAL, DELETED})
+
+_public_part = attrgetter(*(one.name for one in fields(Job) if one.name not in PARTS))
+
+Command = tuple[Any, ...]
+
+
+def change_event(before: Job | None, after: Job) -> Iterator[Command]:
+    """The command that adds an event, if the public part of the job differs."""
+    if before is None or _public_part(before) != _public_part(after):
+        yield _event(after.id, after.status)
+
+
+def deletion_event(job_id: str) -> Command:
+    """The command that adds the event of a deleted job."""
+    return _event(job_id, DELETED)
+
+
+def _event(job_id: str, status: str) -> Command:
+    return "XADD", EVENTS, "MAXLEN", "~", EVENTS_MAX, "*", ID, job_id, STATUS, status
 
 
 class EventPosition(NamedTuple):
@@ -65,7 +90,7 @@ class Events:
     """Reader of the stream. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._redis: Any = redis  # its types leave open whether replies are bytes
 
     def end(self) -> EventPosition:
         """The position after everything that has happened."""

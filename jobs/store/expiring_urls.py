@@ -21,7 +21,7 @@ class ExpiringUrls:
     """Reads jobs that are `ready`. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._redis: Any = redis  # its types leave open whether replies are bytes
 
     def most_urgent(self, limit: int) -> list[Job]:
         """The jobs whose URLs expire first."""

@@ -8,7 +8,7 @@ from jobs import notifications
 from jobs.config.concurrency import ConcurrencyLimits, QueueCapacity
 from jobs.errors import NoFreeSlot, QueueFull, StoreUnavailable, UnknownJob
 from jobs.job import Job
-from jobs.store import announcements, codec, commit, scripts
+from jobs.store import codec, commit, events, scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock, unavailable
 from jobs.store.commit import NO_COUNTS, Change, Command, Commit, CommitOptions, Outcome
@@ -194,7 +194,7 @@ class JobStore:
         return self._delete(job, job.version, [*commit.deletion(job), *kept])
 
     def _delete(self, job: Job, version: int | str, commands: list[Command]) -> bool:
-        event = announcements.deletion_event(job.id)
+        event = events.deletion_event(job.id)
         arguments = [version, *commit.flat([*commands, event])]
         with unavailable():
             return bool(

@@ -1,4 +1,4 @@
-"""Lists of jobs, newest first, at a cost that follows the page and not the store."""
+"""Paginated lists of jobs, newest first; the cost follows the page, not the number of jobs."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,14 +12,14 @@ from jobs.store.clock import unavailable
 from jobs.store.keys import BY_MODEL, RECORD_PREFIX
 from jobs.store.search import Group, Search
 
-# A page ends after so many looks, found or not: none may cost more because the store is large.
+# A page ends after so many jobs, matching or not, so that its cost is bounded.
 JOBS_READ_MAX = 2000
 STRIDE = 500
 SCANNED = 5000  # keys for each answer
 
 
 class Position(NamedTuple):
-    """Where a job stands in a list: its creation time and id."""
+    """The position of a job in a list: its creation time and id."""
 
     created_at: float
     id: str
@@ -29,7 +29,7 @@ _END = Position(float("-inf"), "")
 
 
 class Page(NamedTuple):
-    """Some jobs, and the place after which the list goes on, None at its end."""
+    """Jobs, and the position after which the list continues; None at its end."""
 
     jobs: list[Job]
     last: Position | None
@@ -53,10 +53,10 @@ class JobListing:
     """Reads the indexes: sorted sets of ids by creation time, one for each value of a facet."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._redis: Any = redis  # its types leave open whether replies are bytes
 
     def models(self, ending: str) -> list[str]:
-        """Models of known jobs that end so. Its cost follows the number of keys."""
+        """Models of known jobs with this suffix. The cost follows the number of keys."""
         with unavailable():
             keys = list(self._redis.scan_iter(f"{BY_MODEL}*{ending}", count=SCANNED))
         return sorted(key.decode().removeprefix(BY_MODEL) for key in keys)
@@ -64,26 +64,26 @@ class JobListing:
     def page(self, search: Search, limit: int, before: Position | None) -> Page:
         """Up to `limit` jobs that fit, newest first, older than the position `before`.
 
-        There can be more although a page is not full: then there was too much to look at.
+        A page that is not full can have a successor: then too many jobs were read for it.
         """
         with unavailable():
             walked, *others = self._fewest_first(search, before)
             found: list[tuple[Position, Job]] = []
-            looks, place = 0, before
+            jobs_read, place = 0, before
             while True:
                 wanted = limit - len(found) + 1
                 count = max(wanted, STRIDE if others or search.metadata else 0)
                 run = self._positions(walked, count, place, search)
                 found += self._fitting(search, self._narrowed(run, others), wanted)
-                looks += len(run)
+                jobs_read += len(run)
                 if len(found) > limit:
                     return Page([job for _, job in found[:limit]], found[limit - 1][0])
                 place = run[-1] if len(run) == count else None
-                if place is None or looks >= JOBS_READ_MAX:
+                if place is None or jobs_read >= JOBS_READ_MAX:
                     return Page([job for _, job in found], place)
 
     def _fewest_first(self, search: Search, before: Position | None) -> list[Group]:
-        """The first is walked; the others only answer whether an id is in them."""
+        """Order the groups by size: the first is read, the others only checked for membership."""
         groups = search.groups()
         if len(groups) == 1:
             return groups
@@ -121,7 +121,7 @@ class JobListing:
         return [[Position(at, job_id.decode()) for job_id, at in rows] for rows in answers]
 
     def _narrowed(self, run: list[Position], others: Sequence[Group]) -> list[Position]:
-        """Those that stand in at least one set of each of these groups too."""
+        """The positions that are in at least one set of each of these groups."""
         for group in others if run else ():
             with self._redis.pipeline(transaction=False) as pipe:
                 for key in group:
@@ -137,7 +137,7 @@ class JobListing:
     def _fitting(
         self, search: Search, run: list[Position], wanted: int
     ) -> list[tuple[Position, Job]]:
-        """The first of them whose records say so too, at least `wanted` if there are so many."""
+        """The first jobs whose records match too, at least `wanted` if there are so many."""
         found: list[tuple[Position, Job]] = []
         for start in range(0, len(run), wanted):
             indexes = run[start : start + wanted]
@@ -149,7 +149,7 @@ class JobListing:
         return found
 
     def loaded(self, job_ids: Sequence[str]) -> dict[str, Job]:
-        """The jobs with these ids of their own, but for what is gone or cannot be read."""
+        """Load jobs by their ids; missing and unreadable ones are left out."""
         with unavailable():
             raw = (
                 self._redis.mget([RECORD_PREFIX + job_id for job_id in job_ids]) if job_ids else []

@@ -1,4 +1,4 @@
-"""Login links: signed tokens of which each logs in once."""
+"""Login links: signed tokens that log in once."""
 
 from redis import Redis
 
@@ -18,7 +18,7 @@ class LoginLinks:
     def use(self, token: str) -> str:
         """Use up a token; returns the name of its API key.
 
-        Raises BadLink (forged or too old), Gone (used before) and StoreUnavailable.
+        Raises InvalidLink (forged or expired), MediaGone (used before) and StoreUnavailable.
         """
         read = self._signer.read(token)
         with unavailable():

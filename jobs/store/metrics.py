@@ -1,4 +1,4 @@
-"""Numbers and signs of life of the whole installation."""
+"""Counters, queue lengths and heartbeats of the whole installation."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -20,11 +20,11 @@ from jobs.store.keys import (
 from jobs.store.rq_queue import RqQueue
 
 TROUBLE_SECONDS = 60
-OVERDUE_SECONDS = 30.0  # six sweeps: whoever waits longer is overlooked, or the sweep is
+OVERDUE_SECONDS = 30.0  # six sweeps
 
 
 class Totals(NamedTuple):
-    """What there is to count at this moment."""
+    """Counters and queue lengths at one moment."""
 
     counts: Mapping[str, int]
     jobs: Mapping[Status, int]
@@ -32,19 +32,19 @@ class Totals(NamedTuple):
     overdue: int
     waiting: int  # for a worker
     rq_jobs: int  # in RQ's queue
-    notifications: int  # who must still be told of an end
+    notifications: int  # jobs with notifications to send
 
 
 class Metrics:
     """Counters, queue lengths and heartbeats. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis, clock: Clock, rq_queue: RqQueue) -> None:
-        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock
         self._rq_queue = rq_queue
 
     def totals(self) -> Totals:
-        """Every counter, the number of jobs by state, and how much work is due and waiting."""
+        """All counters, jobs by status, and lengths of the queues."""
         now = self._clock.now()
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.hgetall(COUNTERS)
@@ -68,17 +68,17 @@ class Metrics:
         )
 
     def workers(self) -> int:
-        """How many RQ workers are registered and have not fallen silent."""
+        """Number of registered RQ workers whose heartbeat has not expired."""
         return len(self.worker_keys())
 
     def worker_keys(self) -> list[str]:
-        """The same workers by RQ's keys, in their order."""
+        """RQ's keys of these workers, sorted."""
         with unavailable():
             keys = sorted(self._redis.smembers(self._rq_queue.workers_key))
             return [key.decode() for key in keys if self._redis.exists(key)]
 
     def report_problem(self, part: str, reason: str) -> None:
-        """Tell readiness that a part refused; forgotten a minute after the last time."""
+        """Store why a component failed, for readiness; it expires after a minute."""
         with unavailable():
             self._redis.set(PROBLEM_PREFIX + part, reason, ex=TROUBLE_SECONDS)
 
@@ -88,12 +88,12 @@ class Metrics:
         return reason.decode() if reason else None
 
     def record_heartbeat(self, process: str, at: float | None = None) -> None:
-        """Leave a sign of life of a kind of process."""
+        """Store the heartbeat of a kind of process; `at` is in unix seconds."""
         with unavailable():
             self._redis.hset(HEARTBEATS, process, str(at or self._clock.now()))
 
     def heartbeat_ages(self) -> dict[str, float]:
-        """Seconds since the last sign of life, by kind of process."""
+        """Seconds since the last heartbeat, by kind of process."""
         with unavailable():
             beats = self._redis.hgetall(HEARTBEATS)
             now = self._clock.synchronize(self._redis.time())

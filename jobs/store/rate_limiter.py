@@ -1,4 +1,4 @@
-"""Rate limiter in Redis (GCRA): limits hold over any number of web processes."""
+"""Rate limiter in Redis (GCRA), shared by all web processes."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from jobs.store.clock import unavailable
 from jobs.store.counters import Turned
 from jobs.store.keys import COUNTERS, KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
 
-# Wrong keys from one address: more than a person types, too few to find a key.
+# Per address: more than a person mistypes, too few to find a key by guessing.
 WRONG_KEYS_MAX = RateLimit(30, 60)
 KNOWN_CLIENT_SECONDS = 7 * 86400
 NO_QUOTA = RateLimit(0, 0)
@@ -25,7 +25,7 @@ class RateStatus(NamedTuple):
 
 
 class RateLimiter:
-    """One round trip for each call. All methods raise StoreUnavailable."""
+    """Limits requests by API key and wrong keys by address. Raises StoreUnavailable."""
 
     def __init__(self, batching: Batching) -> None:
         self._batching = batching
@@ -33,13 +33,13 @@ class RateLimiter:
         self._wrong_key = batching.redis.register_script(scripts.RECORD_WRONG_KEY)
 
     def admit(self, name: str, quota: RateLimit | None, address: str) -> RateStatus:
-        """Take one request from the quota of a key, unless its address is blocked for wrong keys.
+        """Take one request from a key's quota, unless its address sent too many wrong keys.
 
-        An address from which this key was used within KNOWN_CLIENT_SECONDS is not blocked for it.
+        A client that used this key from the same address within a week is not blocked.
         """
         rate = quota or NO_QUOTA
         keys = [
-            used(name, rate),
+            rate_key(name, rate),
             WRONG_KEYS_PREFIX + address,
             f"{KNOWN_CLIENT_PREFIX}{address} {name}",
             COUNTERS,
@@ -50,16 +50,18 @@ class RateLimiter:
             return _reading(*self._batching.run(self._admit, keys, args))
 
     def record_wrong_key(self, address: str) -> RateStatus:
-        """Count an unknown key against an address."""
+        """Count an API key that does not exist."""
         keys, args = [WRONG_KEYS_PREFIX + address, COUNTERS], [*WRONG_KEYS_MAX, Turned.WRONG_KEY]
         with unavailable():
             return _reading(*self._batching.run(self._wrong_key, keys, args))
 
 
-def used(name: str, quota: RateLimit) -> str:
-    """Redis key of a key's usage; a changed rate limit starts with a full quota."""
+def rate_key(name: str, quota: RateLimit) -> str:
+    """The Redis key of a quota; a changed quota starts anew."""
     return f"{RATE_PREFIX}{quota.requests}/{quota.seconds}:{name}"
 
 
-def _reading(left: int, reset_seconds: bytes, wait: bytes, guesses: int = 1) -> RateStatus:
-    return RateStatus(left, float(reset_seconds), float(wait), bool(guesses))
+def _reading(
+    left: int, reset_seconds: bytes, retry_after: bytes, is_blocked: int = 1
+) -> RateStatus:
+    return RateStatus(left, float(reset_seconds), float(retry_after), bool(is_blocked))

@@ -1,4 +1,4 @@
-"""Unauthenticated callbacks: counted, and kept beside the job that they claim to be about."""
+"""Refused callbacks: counted, and the latest stored for the job that they name."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,17 +15,15 @@ COUNTER = "callback_refused"
 
 
 class RefusedCallbacks:
-    """Kept apart from the records: an unauthenticated body must change none of them."""
+    """Stored apart from the records, which an unauthenticated body must not change."""
 
     def __init__(self, batching: Batching) -> None:
-        self._redis: Any = (
-            batching.redis
-        )  # its answers are typed for every setting; here they are bytes
+        self._redis: Any = batching.redis  # its types leave open whether replies are bytes
         self._batching = batching
         self._script = batching.redis.register_script(scripts.RECORD_REFUSED_CALLBACK)
 
     def record(self, job_id: str | None, reason: str) -> None:
-        """Count a refused callback, and keep the reason beside the job it claims to be about."""
+        """Count a refused callback, and store the reason if its job is known."""
         keys = [RECORD_PREFIX + (job_id or ""), REFUSED_CALLBACKS_PREFIX + (job_id or ""), COUNTERS]
         with unavailable():
             self._batching.run(self._script, keys, [reason, KEPT_MAX, KEPT_SECONDS, COUNTER])

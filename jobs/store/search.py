@@ -1,4 +1,4 @@
-"""Which jobs somebody looks for: every condition has to hold."""
+"""Search conditions for jobs, and the indexes that answer them."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,10 @@ Group = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What is not said does not matter. `since` is included and `until` is not, by creation."""
+    """Conditions that must all hold; None or empty matches every job.
+
+    `since` (inclusive) and `until` (exclusive) bound the creation time, in unix seconds.
+    """
 
     statuses: tuple[Status, ...] = ()
     model: str | None = None
@@ -22,7 +25,7 @@ class Search:
     metadata: tuple[tuple[str, str], ...] = ()
 
     def groups(self) -> list[Group]:
-        """Sorted sets: whatever fits is in at least one set of each group."""
+        """Groups of sorted sets; a matching job is in at least one set of each group."""
         found = [with_metadata(name, text) for name, text in self.metadata]
         if self.model is not None:
             found.append((BY_MODEL + self.model,))
@@ -33,7 +36,7 @@ class Search:
         return found
 
     def fits(self, job: Job) -> bool:
-        """By the record: a set can be a moment older than it."""
+        """Whether a record matches; an index can be a moment older than the record."""
         return (
             (not self.statuses or job.status in self.statuses)
             and self.model in (None, job.model)

@@ -1,4 +1,4 @@
-"""What a job is searched for by: its model, its source, and short single values of its metadata."""
+"""Search indexes of a job: its model, its source, and short scalar metadata entries."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ FACET_MAX_CHARS = 128
 
 
 def facets(job: Job) -> Iterator[str]:
-    """The sorted sets that a job is found in."""
+    """The search indexes that a job belongs to."""
     if job.model:
         yield BY_MODEL + job.model
     if job.source:
@@ -32,14 +32,14 @@ def _of_metadata(job: Job) -> Iterator[str]:
 
 
 def possible_facets(job: Job) -> Iterator[str]:
-    """Where it can stand although somebody wrote since its record was read."""
+    """The search indexes that a job may belong to after a later change of its record."""
     yield from facets(job)
     yield from (BY_SOURCE + source for source in Source)
     yield BY_UNINDEXED
 
 
 def with_metadata(name: str, text: str) -> tuple[str, ...]:
-    """The sets that hold every job with this entry, and others as well."""
+    """The sets that together hold every job with this entry; they hold others as well."""
     return BY_META + f"{name}={text}", BY_UNINDEXED
 
 
@@ -48,7 +48,7 @@ def has_metadata(job: Job, name: str, text: str) -> bool:
 
 
 def as_text(value: Any) -> str | None:
-    """A single value as it is searched for: a string as it is, others as JSON; None for a list."""
+    """A scalar as search text: a string unchanged, others as JSON; None for lists and objects."""
     if isinstance(value, str):
         return value
     return None if isinstance(value, dict | list | tuple) else json.dumps(value)

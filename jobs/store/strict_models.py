@@ -1,4 +1,4 @@
-"""Models whose input takes no webhook, as their refusals have shown."""
+"""Models whose input does not accept a webhook, learned from BFL's refusals."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ REMEMBERED_SECONDS = 86400
 
 
 class StrictModels:
-    """Kept in Redis for a day each, so that a change at BFL is noticed. Raises StoreUnavailable."""
+    """Model names that expire after a day: BFL may change. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._redis: Any = redis  # its types leave open whether replies are bytes
 
     def remember(self, model: str) -> None:
         """BFL refused the webhook fields of this model."""

@@ -65,7 +65,7 @@ class SubmissionQueue:
         workers_key: str = "",
         threads: int = 1,
     ) -> None:
-        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock
         self._limits = limits
         self._workers_key = workers_key

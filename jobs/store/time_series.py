@@ -1,4 +1,4 @@
-"""What the counters were, minute by minute: how much happened when, at no cost to what happens."""
+"""Time series of the counters: one sample a minute, for an hour."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The samples of the last hour, oldest first; the last one is of this very moment."""
+    """Samples of the last hour, oldest first; the last one is of this moment."""
 
     samples: tuple[Sample, ...]
 
@@ -35,9 +35,9 @@ class Series:
         return self.samples[-1]
 
     def per_minute(self, names: Iterable[str]) -> list[float]:
-        """By how much these counters rose in each of the last 60 minutes, this one so far last.
+        """The increase of these counters in each of the last 60 minutes, oldest first.
 
-        What rose while nobody took samples is spread evenly over that time.
+        An increase during a time without samples is spread evenly over that time.
         """
         wanted = tuple(names)
         this = _minute(self.now.at)
@@ -51,7 +51,7 @@ class Series:
         return found
 
     def increases(self) -> dict[str, int]:
-        """By how much each counter rose within the hour."""
+        """The increase of each counter within the hour."""
         first, now = self.samples[0], self.now
         return {name: _rise(first.counts.get(name, 0), n) for name, n in now.counts.items()}
 
@@ -61,7 +61,7 @@ def _minute(at: float) -> int:
 
 
 def _rise(before: int, after: int) -> int:
-    """Counters only fall when Redis has lost them: then they began anew."""
+    """The increase; a counter only falls when Redis lost it and it started again from 0."""
     return after - before if after >= before else after
 
 
@@ -69,19 +69,19 @@ class TimeSeries:
     """Samples of the counters. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis, clock: Clock) -> None:
-        self._redis: Any = redis  # its answers are typed for every setting; here they are bytes
+        self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock
         self._script = redis.register_script(scripts.SAMPLE_COUNTERS)
 
     def sample(self) -> float:
-        """See that there is a sample of this minute, whoever takes it; returns the time."""
+        """Take the sample of this minute if there is none yet; returns the Redis time."""
         kept = MINUTES_KEPT * MINUTE_SECONDS
         with unavailable():
             answer = self._script(keys=[TIME_SERIES, COUNTERS], args=[MINUTE_SECONDS, kept])
         return self._clock.synchronize(answer)
 
     def last_hour(self) -> Series:
-        """How the last hour went."""
+        """The samples of the last hour, and one of now."""
         now = self.sample()
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.zrange(TIME_SERIES, 0, -1)

@@ -10,7 +10,7 @@ from jobs.config.rate_limits import RateLimit
 from jobs.errors import StoreUnavailable
 from jobs.store.batching import Batching
 from jobs.store.keys import KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
-from jobs.store.rate_limiter import KNOWN_CLIENT_SECONDS, WRONG_KEYS_MAX, RateLimiter, used
+from jobs.store.rate_limiter import KNOWN_CLIENT_SECONDS, WRONG_KEYS_MAX, RateLimiter, rate_key
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
 
@@ -108,7 +108,7 @@ def test_nothing_is_remembered_for_longer_than_it_is_of_use(
 ) -> None:
     rate_limiter.admit("app", RateLimit(5, 60), HOME)
     exhaust_wrong_keys(rate_limiter, HOME)
-    assert 0 < redis.pttl(used("app", RateLimit(5, 60))) <= 12_100
+    assert 0 < redis.pttl(rate_key("app", RateLimit(5, 60))) <= 12_100
     assert 0 < redis.pttl(f"{WRONG_KEYS_PREFIX}{HOME}") <= WRONG_KEYS_MAX.seconds * 1000 + 100
     assert 0 < redis.ttl(f"{KNOWN_CLIENT_PREFIX}{HOME} app") <= KNOWN_CLIENT_SECONDS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from jobs.store.announcements import EVENTS_MAX
+from jobs.store.events import EVENTS_MAX
 from jobs.store.keys import EVENTS
 from tests.harness import Client, Installation, RedisServer, TcpProxy
 from tests.harness.installation import KEYS

@@ -1,4 +1,4 @@
-"""A key of the HTTP API: who holds it, what it may do, and a hash that tells it from others."""
+"""API key: name, scope, and a hash to compare it with."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class ApiKey(NamedTuple):
-    """`key` is the key itself, or `sha256$` and its hash in hex: then nobody can read it here."""
+    """`key` is the key itself, or `sha256$` and its SHA-256 in hex."""
 
     name: str
     key: SecretStr
@@ -23,7 +23,7 @@ class ApiKey(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """`name:key:scope`. Raises ValueError."""
+        """Parse `name:key:scope`. Raises ValueError."""
         name, _, rest = text.partition(":")
         key, _, scope = rest.rpartition(":")
         if not (name and key) or scope not in SCOPES:
@@ -42,16 +42,16 @@ class ApiKey(NamedTuple):
 
     @property
     def digest(self) -> bytes:
-        """What a key that is shown to us is compared with, itself hashed."""
+        """SHA-256 of the key, to compare with that of a presented key."""
         key = self.key.get_secret_value()
         return bytes.fromhex(key.removeprefix(_HASHED)) if self.is_hashed else digest(key)
 
     @property
     def entry(self) -> str:
-        """As API_KEYS has it."""
+        """The key as an entry of API_KEYS."""
         return f"{self.name}:{self.key.get_secret_value()}:{self.scope}"
 
 
 def digest(key: str) -> bytes:
-    """No salt and no stretching: keys are long and random, and are compared at each request."""
+    """Hash a key. It is long and random, so that salt and stretching would add nothing."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

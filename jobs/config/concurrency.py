@@ -1,4 +1,4 @@
-"""How many tasks may be active at BFL at once, in total and by model, and how many may wait."""
+"""Concurrency limits of tasks at BFL, and the capacity of the submission queue."""
 
 import re
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ BFL_MODELS = {"flux-kontext-max": 6, "flux-3-video": 5}
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencyLimits:
-    """The most tasks in total, and by model where that is less."""
+    """Maximum of active tasks in total, and by model where it is lower."""
 
     total: int = BFL_TOTAL
     models: dict[str, int] = field(default_factory=lambda: dict(BFL_MODELS))
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """`24,flux-kontext-max=6`; what is not named stays as BFL has it. Raises ValueError."""
+        """Parse `24,flux-kontext-max=6`; BFL's limits are the defaults. Raises ValueError."""
         totals, models = [], dict(BFL_MODELS)
         for part in filter(None, map(str.strip, text.split(","))):
             model, equals, number = part.rpartition("=")
@@ -43,7 +43,7 @@ class ConcurrencyLimits:
 
 @dataclass(frozen=True, slots=True)
 class QueueCapacity:
-    """The most that may wait: Redis keeps it in memory."""
+    """Maximum of waiting submissions and unconfirmed jobs: Redis holds them in memory."""
 
     inputs: int = 10_000
     bytes: int = 512 * 2**20
@@ -51,7 +51,7 @@ class QueueCapacity:
 
 
 def is_model(name: str) -> bool:
-    """A path of safe segments; which models there are is BFL's business."""
+    """Whether a name is a path of safe segments; BFL decides whether the model exists."""
     return re.fullmatch(MODEL, name) is not None
 
 

@@ -1,4 +1,4 @@
-"""The one place that reads the environment."""
+"""Reader of the environment and of development files; no other module reads them."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -8,12 +8,12 @@ from dotenv import dotenv_values
 
 from jobs.errors import InvalidSettings
 
-# Development only: what `make run` made, then what the developer wrote, which wins.
+# Development only: the file of `make run`, then the developer's, which wins.
 RUN_FILE = "var/run.env"
 _FILES = (RUN_FILE, ".env")
 _OTHER_FILE = "ENV_FILE"  # names the one file to read instead
 
-# What the providers of buckets call their options. A file may stand for a secret among them.
+# Variables of bucket providers; secrets among them can come from files.
 PROVIDERS = ("AWS_", "GOOGLE_", "AZURE_")
 PROVIDER_SECRETS = (
     "AWS_ACCESS_KEY_ID",
@@ -24,8 +24,8 @@ PROVIDER_SECRETS = (
     "AZURE_STORAGE_CLIENT_SECRET",
     "GOOGLE_SERVICE_ACCOUNT_KEY",
 )
-_RUNNERS = ("HONCHO_PROCESS_NAME", "PS")  # honcho sets the one, foreman the other
-_MEANT_WHEN_EMPTY = ("RETAIN_MEDIA_DAYS", "RETAIN_JOBS_DAYS")
+_PROCESS_MANAGERS = ("HONCHO_PROCESS_NAME", "PS")  # honcho sets the one, foreman the other
+_EMPTY_IS_A_VALUE = ("RETAIN_MEDIA_DAYS", "RETAIN_JOBS_DAYS")
 
 
 def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, str]:
@@ -34,7 +34,7 @@ def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, 
     These are `var/run.env` and `.env`, or the one that ENV_FILE names. `NAME_FILE` stands for a
     file that holds the value of `NAME`; an empty value is none.
 
-    Nothing may be deleted because somebody left a line of RETAIN_… empty: that means for ever.
+    An empty RETAIN_… means forever: an empty line must not delete media.
     Raises InvalidSettings.
     """
     names = [*map(str.upper, fields), *PROVIDER_SECRETS]
@@ -57,13 +57,13 @@ def _dotenv(path: str) -> dict[str, str | None]:
 
 
 def has_process_manager() -> bool:
-    """Whether honcho or foreman started us, which end everything when one process ends."""
-    return any(name in os.environ for name in _RUNNERS) and "DYNO" not in os.environ
+    """Whether honcho or foreman started this process: they stop all when one exits."""
+    return any(name in os.environ for name in _PROCESS_MANAGERS) and "DYNO" not in os.environ
 
 
 def _resolved(environ: Mapping[str, str | None], names: Iterable[str]) -> dict[str, str]:
     said = ((name, value) for name, value in environ.items() if value is not None)
-    values = {name: value for name, value in said if value or name in _MEANT_WHEN_EMPTY}
+    values = {name: value for name, value in said if value or name in _EMPTY_IS_A_VALUE}
     for name in names:
         if path := values.get(f"{name}_FILE"):
             values[name] = _read(f"{name}_FILE", path)

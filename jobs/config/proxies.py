@@ -1,4 +1,4 @@
-"""Which proxies are ours, so that what they say of a request is believed."""
+"""Trusted proxies, whose X-Forwarded headers are used."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -9,14 +9,14 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxies:
-    """Networks of proxies; with `any` whoever connects is one."""
+    """Networks of trusted proxies; `any` trusts every peer."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     any: bool = False
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """`*`, or a list of addresses and networks. Raises ValueError."""
+        """Parse `*`, or a list of addresses and networks. Raises ValueError."""
         parts = [part for part in map(str.strip, text.split(",")) if part]
         try:
             networks = tuple(ip_network(part) for part in parts if part != ANY)
@@ -32,5 +32,5 @@ class TrustedProxies:
 
     @property
     def setting(self) -> str:
-        """As gunicorn wants it."""
+        """The value in gunicorn's syntax."""
         return ",".join([*([ANY] if self.any else []), *map(str, self.networks)])

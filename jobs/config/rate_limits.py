@@ -20,7 +20,7 @@ class RateLimit(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """`600/minute`; None for `off`. Raises ValueError."""
+        """Parse `600/minute`; None for `off`. Raises ValueError."""
         number, _, period = text.partition("/")
         requests = int(number) if _NUMBER.fullmatch(number) else 0
         if text == OFF:
@@ -45,7 +45,7 @@ class RateLimits:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """`600/minute,alice=60/minute,bob=off`. Raises ValueError."""
+        """Parse `600/minute,alice=60/minute,bob=off`. Raises ValueError."""
         default, named = [], {}
         for part in filter(None, map(str.strip, text.split(","))):
             name, equals, rate = part.rpartition("=")

@@ -1,4 +1,4 @@
-"""REDIS_URL: the address of a server, or of the Sentinels that know which server is the primary."""
+"""REDIS_URL: the URL of a server, or of Sentinels that name the primary."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ _FORM = re.compile(
 
 
 class Sentinels(NamedTuple):
-    """`options` are the Sentinels' own user name and password."""
+    """Sentinels of a service; `options` are their own user name and password."""
 
     hosts: tuple[tuple[str, int], ...]
     service: str
@@ -23,14 +23,14 @@ class Sentinels(NamedTuple):
 
 @dataclass(frozen=True)
 class RedisUrl:
-    """`plain` is in redis-py's form; it has no host when Sentinels are to be asked."""
+    """`plain` is in redis-py's syntax; it has no host when there are Sentinels."""
 
     plain: str = field(repr=False)
     sentinels: Sentinels | None = field(default=None, repr=False)
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Raises ValueError with a message that repeats nothing of the URL."""
+        """Parse a URL. Raises ValueError with a message that quotes nothing of it."""
         form = _FORM.fullmatch(url)
         kind, by_sentinel, user, hosts, path, query = form.groups("") if form else ("",) * 6
         if not kind or (by_sentinel and kind == "unix"):

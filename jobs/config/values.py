@@ -10,19 +10,19 @@ SECRET_MIN_CHARS = 16
 
 
 def split(value: Any) -> Any:
-    """The parts of a list that is separated by commas, without empty ones."""
+    """Split a list at commas, without empty parts."""
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def reads(read: Callable[[str], Any]) -> BeforeValidator:
-    """Validator that parses a value which comes as text."""
+    """Build a validator that parses text and accepts parsed values."""
     return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
 def days(value: Any) -> Any:
-    """None for a number of days that never ends."""
+    """Translate `forever` and an empty text to None."""
     never = isinstance(value, str) and value.strip().lower() in ("", "forever")
     return None if never else value
 
@@ -38,7 +38,7 @@ def require_min_length(secrets: Iterable[SecretStr], given: Mapping[str, Any]) -
 
 
 def address(text: str) -> str:
-    """Raises ValueError."""
+    """Normalize an IP address. Raises ValueError."""
     try:
         return str(ip_address(text))
     except ValueError:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -37,7 +37,7 @@ from jobs.timeline import EventCode
 from worker import download, poll, recovery
 from worker.backoff import backoff_seconds
 from worker.claim import Claim
-from worker.formats import sniff
+from worker.rescued_files import Files, describe_file
 
 QUICK_ATTEMPTS = 3  # of one file, under one claim
 QUICK_BACKOFF_SECONDS = 0.4
@@ -62,26 +62,6 @@ def rescue(services: Services, claim: Claim) -> None:
     job = claim.job
     if job.status.terminal and (job.status is not Status.STORED or job.check.rescue_attempts > 1):
         recovery.delete_superseded(services, job)
-
-
-@dataclass
-class Files:
-    """The files of a job by their numbers: published, or left out with an error code."""
-
-    published: dict[int, MediaFile] = field(default_factory=dict)
-    left_out: dict[int, ErrorCode] = field(default_factory=dict)
-
-    @property
-    def media(self) -> tuple[MediaFile, ...]:
-        return tuple(self.published[n] for n in sorted(self.published))
-
-    def store(self, job: Job, now: float) -> Job:
-        """The job with these files as its media."""
-        for n, code in self.left_out.items():
-            job = job.with_event(
-                now, EventCode.RESCUE_FILE_SKIPPED, file=n, role=job.role(n), reason=code
-            )
-        return job.stored(now, self.media, tuple(self.left_out))
 
 
 class Rescue:
@@ -178,7 +158,7 @@ class Rescue:
             key = object_key(
                 job.id, job.created_at, n, job.check.fencing_token, downloaded.content_type
             )
-            self._publish(n, path, _media_file(key, path, downloaded, role))
+            self._publish(n, path, describe_file(key, path, downloaded, role))
 
     def _publish(self, n: int, path: Path, file: MediaFile) -> None:
         """Publish one object after its sidecar, so that any object can be recovered."""
@@ -286,17 +266,3 @@ class Rescue:
 def _session(sandbox: Origin | None) -> requests.Session:
     """One session for the process, so that downloads reuse connections."""
     return http_client.create_session(sandbox)
-
-
-def _media_file(key: str, path: Path, downloaded: download.Download, role: Role) -> MediaFile:
-    dimensions = sniff.dimensions(path, downloaded.content_type)
-    return MediaFile(
-        key=key,
-        content_type=downloaded.content_type,
-        bytes=downloaded.bytes,
-        sha256=downloaded.sha256,
-        width=dimensions.width,
-        height=dimensions.height,
-        seconds=dimensions.seconds,
-        role=role,
-    )

@@ -20,7 +20,7 @@ from tests.harness.scene import Scene, running_scene
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 API, CLIENTS = page("docs/api.md"), page("docs/clients.md")
-COMMAND = re.compile(r"flask --app receiver [^`'\n]+")
+COMMAND = re.compile(r"flask --app receiver [^`'#\n]+")
 WAYS = ("Point a BFL client at Fluxkeep", "Let Fluxkeep submit", "Submit yourself")
 VIDEO = "Make a video, and finish a draft later"
 RUN_SECONDS = 90

@@ -1,23 +1,22 @@
-"""The dashboard: pages for people, over the same records as the API, for who logged in with a key.
+"""Dashboard: HTML pages over the same records as the API, behind a login with an API key.
 
-To add a page: write a module with a blueprint and list it in PAGES; its address is its route.
+A page is a module with a blueprint, listed in PAGES:
 
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/health")
-    @shown_to("read")                       # else: to the login and back, or a page that says why
+    @requires_scope("read")                 # redirects to the login without a session
     def show() -> ResponseReturnValue:
         return render_template("health.html")   # {% extends "base.html" %}, autoescaped
 
-What a page changes is a POST to a `@changed_by(scope)` view, from a form that holds
-`{{ forgery_field() }}`; its fields are in `forms.form()`. A script sends the same token, which
-stands in `<meta name="forgery">`, as the header `X-Forgery-Token`. The same address by GET must
-show a page too: who has to log in first comes back to it.
+Changes are POST requests to `@requires_scope(...)` views, from a form with `{{ csrf_field() }}`;
+`forms.form()` has its fields. Scripts send the token in `<meta name="csrf-token">` as the header
+`X-CSRF-Token`. Each such path also answers GET, because a login leads back to it.
 
-Scripts and styles are files under static/, asked for by `asset(name)`; nothing inline is let
-through, no `style=""` either, and nothing from another host. An element with an id and `data-live`
-is renewed in place when a job changes (static/live.js); a page says `{% set live = "all" %}` or
-a job's id. A link of the header is an entry of `navigation.LINKS`.
+Styles and scripts are files under static/, linked by `asset(name)`; the Content-Security-Policy
+allows nothing inline and nothing from other hosts. static/live.js updates elements with an id and
+`data-live` when a job changes; a page sets `live` to "all" or to a job's id. `navigation.LINKS` has
+the links of the header.
 """
 
 from flask import Blueprint, Flask
@@ -39,7 +38,7 @@ from receiver.dashboard import (
     submit,
     theme,
 )
-from receiver.dashboard.security_headers import Defence
+from receiver.dashboard.security_headers import SecurityHeaders
 
 PAGES = (assets, login, theme, event_stream, gallery, job, health, submit, start, docs)
 
@@ -47,12 +46,13 @@ PAGES = (assets, login, theme, event_stream, gallery, job, health, submit, start
 def install(app: Flask, services: Services) -> None:
     """Serve the dashboard beside the API."""
     session.install(app, services.settings)
-    parent = Blueprint("dashboard", __name__, template_folder="templates")
+    headers = SecurityHeaders(services)
+    dashboard = Blueprint("dashboard", __name__, template_folder="templates")
     for page in PAGES:
-        parent.register_blueprint(page.blueprint)
-    parent.after_request(Defence(services).secured)
-    parent.context_processor(navigation.context)
-    errors.handle(parent)
+        dashboard.register_blueprint(page.blueprint)
+    dashboard.after_request(headers.apply)
+    dashboard.context_processor(navigation.context)
+    errors.install(app, dashboard, headers)
     filters.install(app)
     health.install(app, services)
-    app.register_blueprint(parent)
+    app.register_blueprint(dashboard)

@@ -1,6 +1,5 @@
-"""What stands before each page: a session of the right scope, and forms that are our own."""
+"""Access to pages: a session whose key has the scope, and a CSRF token for every change."""
 
-import hmac
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -10,28 +9,30 @@ from flask.typing import ResponseReturnValue
 
 from jobs.config.api_keys import Scope
 from jobs.errors import Forbidden
-from receiver.dashboard import forms, session
-from receiver.dashboard.integrations import login_and_back
-
-FORGERY_HEADER = "X-Forgery-Token"
-FORGERY_FIELD = "forgery"
+from receiver.dashboard import csrf, session
+from receiver.dashboard.redirects import login_url
 
 P = ParamSpec("P")
-Page = Callable[P, ResponseReturnValue]
+View = Callable[P, ResponseReturnValue]
 
 
-def shown_to(scope: Scope) -> Callable[[Page[P]], Page[P]]:
-    """A page for visitors with at least this scope."""
+def requires_scope(scope: Scope) -> Callable[[View[P]], View[P]]:
+    """Let a view answer only sessions with at least this scope; a POST also needs a CSRF token.
 
-    def decorate(view: Page[P]) -> Page[P]:
+    Without a session the visitor is redirected to the login page. Raises Forbidden.
+    """
+
+    def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-            visitor = session.visitor()
+            visitor = session.current_visitor()
             if visitor is None:
-                return to_login()
-            if not visitor.may(scope):
-                raise Forbidden(f"this needs a key with scope {scope}")
+                return redirect_to_login()
+            if not visitor.has_scope(scope):
+                raise Forbidden(f"This needs a key with scope {scope}.")
             session.renew()
+            if request.method == "POST":
+                csrf.check()
             return view(*args, **kwargs)
 
         return guarded
@@ -39,35 +40,6 @@ def shown_to(scope: Scope) -> Callable[[Page[P]], Page[P]]:
     return decorate
 
 
-def changed_by(scope: Scope) -> Callable[[Page[P]], Page[P]]:
-    """A change that visitors with at least this scope may make, by a form of ours alone."""
-
-    def decorate(view: Page[P]) -> Page[P]:
-        @shown_to(scope)
-        @wraps(view)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-            check_forgery()
-            return view(*args, **kwargs)
-
-        return guarded
-
-    return decorate
-
-
-def to_login() -> ResponseReturnValue:
-    """And back to the page afterwards; a change is not made, its address shows a page instead."""
-    return redirect(login_and_back(), 303)
-
-
-def check_forgery() -> None:
-    """Raises Forbidden for a form that another page sends in the visitor's name."""
-    given = request.headers.get(FORGERY_HEADER) or forms.form().get(FORGERY_FIELD, "")
-    expected = session.forgery_token()
-    known = hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
-    if not known or not _from_here():
-        raise Forbidden("the form is too old, or it is not from this page: go back and try again")
-
-
-def _from_here() -> bool:
-    """Browsers that say where a request began must say that it was here."""
-    return request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+def redirect_to_login() -> ResponseReturnValue:
+    """Redirect to the login page and back by GET: a change is not repeated after the login."""
+    return redirect(login_url(), 303)

@@ -1,4 +1,4 @@
-"""Styles and scripts, under an address that changes with what is in them: kept for ever."""
+"""Static styles and scripts, under URLs that change with their content, so caches keep them."""
 
 import hashlib
 from functools import cache
@@ -15,7 +15,7 @@ blueprint = Blueprint("assets", __name__)
 
 @blueprint.get("/assets/<version>/<path:name>")
 def serve(version: str, name: str) -> ResponseReturnValue:
-    """Another version is asked for while processes of two are at work: it is not to be kept."""
+    """Serve a file; a foreign version, seen during a rolling update, must not be cached."""
     response = send_from_directory(STATIC, name, max_age=CACHED_SECONDS)
     response.headers["Cache-Control"] = (
         f"public, max-age={CACHED_SECONDS}, immutable" if version == _version() else "no-store"
@@ -24,7 +24,7 @@ def serve(version: str, name: str) -> ResponseReturnValue:
 
 
 def asset(name: str) -> str:
-    """The address of a file under static/. One version for all: modules import each other."""
+    """The URL of a file under static/. All files share one version: modules import each other."""
     return url_for("dashboard.assets.serve", version=_version(), name=name)
 
 

@@ -1,71 +1,70 @@
-"""Small charts drawn by the server: geometry for SVG, and the same in words."""
+"""Bar charts for the health page: SVG geometry, and the same numbers in words."""
 
 from collections.abc import Sequence
 from math import ceil, log10
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 360, 72  # units of the drawing
+WIDTH, HEIGHT = 360, 72  # SVG units
 GAP = 1.5
-LEAST_TOP = 4.0  # of the scale
-LEAST = 2.0  # of a bar that is not nothing
+SCALE_TOP_MIN = 4.0
+BAR_HEIGHT_MIN = 2.0  # so that one event among thousands is still visible
 
 
 class Bar(NamedTuple):
-    """A rectangle, and what it stands for."""
+    """A rectangle in SVG units, with its value in words."""
 
     x: float
     y: float
     width: float
     height: float
-    said: str
+    label: str
 
 
 class Chart(NamedTuple):
-    """Minutes from left to right, the last one still under way."""
+    """Counts per minute from left to right; the last minute is not over."""
 
     bars: list[Bar]
     top: float
     total: int
-    said: str
+    summary: str
 
 
-def of(per_minute: Sequence[float], what: str) -> Chart:
-    """`what` names the things that are counted, as in "stored"."""
-    top = _round_top(max(per_minute))
+def draw(per_minute: Sequence[float], unit: str) -> Chart:
+    """A chart of counts; `unit` names what is counted, such as "jobs stored"."""
+    top = _round_up(max(per_minute))
     step = WIDTH / len(per_minute)
     bars = [
-        _bar(n, value, step, top, _moment(len(per_minute) - 1 - n, value, what))
+        _bar(n, value, step, top, _label(len(per_minute) - 1 - n, value, unit))
         for n, value in enumerate(per_minute)
         if value > 0
     ]
-    return Chart(bars, top, round(sum(per_minute)), _summary(per_minute, what))
+    return Chart(bars, top, round(sum(per_minute)), _summary(per_minute, unit))
 
 
-def _bar(n: int, value: float, step: float, top: float, said: str) -> Bar:
-    height = max(value / top * HEIGHT, LEAST)
-    return Bar(
-        round(n * step, 2), round(HEIGHT - height, 2), round(step - GAP, 2), round(height, 2), said
-    )
+def _bar(n: int, value: float, step: float, top: float, label: str) -> Bar:
+    height = max(value / top * HEIGHT, BAR_HEIGHT_MIN)
+    x, y = round(n * step, 2), round(HEIGHT - height, 2)
+    return Bar(x, y, round(step - GAP, 2), round(height, 2), label)
 
 
-def _moment(ago: int, value: float, what: str) -> str:
-    when = "this minute" if ago == 0 else f"{ago} min ago"
-    return f"{value:.3g} {what}, {when}"
+def _label(minutes_ago: int, value: float, unit: str) -> str:
+    when = "this minute" if minutes_ago == 0 else f"{minutes_ago} min ago"
+    return f"{value:.3g} {unit}, {when}"
 
 
-def _summary(per_minute: Sequence[float], what: str) -> str:
+def _summary(per_minute: Sequence[float], unit: str) -> str:
     most = max(per_minute)
     if not most:
-        return f"none {what} in the last hour"
+        return f"no {unit} in the last hour"
     return (
-        f"{round(sum(per_minute)):,} {what} in the last hour, "
-        f"{most:.3g} at most in a minute, {per_minute[-1]:.3g} in this one"
+        f"{round(sum(per_minute)):,} {unit} in the last hour, "
+        f"at most {most:.3g} in a minute, {per_minute[-1]:.3g} in this minute"
     )
 
 
-def _round_top(most: float) -> float:
-    """The next of 4, 10, 20, 50, 100, …: a scale that does not jump with every bar."""
-    if most <= LEAST_TOP:
-        return LEAST_TOP
-    size = 10.0 ** ceil(log10(most))
-    return next(top for top in (size / 5, size / 2, size) if top >= most)
+def _round_up(value: float) -> float:
+    """The next of 4, 10, 20, 50, 100, …, so that the scale rarely changes."""
+    if value <= SCALE_TOP_MIN:
+        return SCALE_TOP_MIN
+    magnitude = 10.0 ** ceil(log10(value))
+    return next(top for top in (magnitude / 5, magnitude / 2, magnitude) if top >= value)

@@ -1,4 +1,4 @@
-"""`GET /docs`: the OpenAPI document as a page, without a script and for everybody."""
+"""`GET /docs`: the OpenAPI document as a page, public and without scripts."""
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue

@@ -1,4 +1,4 @@
-"""The stream of changes for pages that are open: the API's own, behind a session."""
+"""Server-Sent Events for open pages: those of the API, authenticated by the session."""
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
@@ -6,11 +6,11 @@ from flask.typing import ResponseReturnValue
 from receiver.api import events
 from receiver.dashboard import session
 
-blueprint = Blueprint("live", __name__)
+blueprint = Blueprint("event_stream", __name__)
 
 
 @blueprint.get("/live", defaults={"job_id": None})
 @blueprint.get("/live/<job_id>")
 def stream(job_id: str | None) -> ResponseReturnValue:
-    """Of all jobs or of one; a browser that gets no stream looks at the page again."""
-    return events.endless_stream(job_id) if session.visitor() else ("", 401)
+    """Events of one job or of all; 401 without a session, and the page then reloads itself."""
+    return events.endless_stream(job_id) if session.current_visitor() else ("", 401)

@@ -1,10 +1,12 @@
-"""How numbers, times and names read; each is a filter of the templates."""
+"""Template filters for sizes, durations, times and JSON."""
 
 import json
+import re
 from typing import Any
 
 from flask import Flask
 from jinja2 import StrictUndefined
+from markupsafe import Markup, escape
 
 from jobs import serializer
 from jobs.store.search_indexes import as_text
@@ -15,28 +17,19 @@ from receiver.dashboard.event_texts import event_text
 KILO = 1024
 MINUTE, HOUR, DAY = 60, 3600, 86400
 CLOCK_MAX_SECONDS = 2 * HOUR
-LATELY_SECONDS = 10
+_CODE_SPAN = re.compile(r"`([^`]+)`")
+NOW_SECONDS = 10  # the first seconds read "now"
 
 
 def install(app: Flask) -> None:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.add_template_global(asset)
-    for one in (
-        bytes_,
-        span,
-        clock,
-        rfc3339,
-        exact,
-        minute,
-        ago,
-        left,
-        number,
-        as_json,
-        as_text,
-        event_text,
+    for function in (
+        *(bytes_, duration, clock, rfc3339, utc_text, utc_minute, age, remaining),
+        *(number, percent, as_json, as_text, code_spans, event_text),
     ):
-        app.add_template_filter(one, one.__name__.strip("_"))
+        app.add_template_filter(function, function.__name__.strip("_"))
 
 
 def bytes_(size: float) -> str:
@@ -48,7 +41,7 @@ def bytes_(size: float) -> str:
     return f"{size:.1f} GB"
 
 
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """`42 s`, `7 min`, `3 h`, `12 d`."""
     seconds = max(0.0, seconds)
     for unit, length in (("d", DAY), ("h", HOUR), ("min", MINUTE)):
@@ -70,29 +63,29 @@ def rfc3339(at: float) -> str:
     return serializer.time(at)
 
 
-def exact(at: float) -> str:
-    """`21 Nov 2026, 13:05:09 UTC`; a script says it in the viewer's zone."""
+def utc_text(at: float) -> str:
+    """`21 Nov 2026, 13:05:09 UTC`; times.js shows it in the viewer's time zone."""
     return serializer.utc(at).strftime("%-d %b %Y, %H:%M:%S UTC")
 
 
-def minute(at: float) -> str:
-    """As a date field of a form has it, in UTC."""
+def utc_minute(at: float) -> str:
+    """`2026-11-21T13:05`, the value of a date field."""
     return serializer.utc(at).strftime("%Y-%m-%dT%H:%M")
 
 
-def ago(at: float) -> str:
-    """`now`, `7 min ago`; a script (times.js) keeps it true in the same words."""
+def age(at: float) -> str:
+    """`now`, `7 min ago`; times.js updates it in the same words."""
     seconds = services().store.now() - at
-    return "now" if seconds < LATELY_SECONDS else f"{span(seconds)} ago"
+    return "now" if seconds < NOW_SECONDS else f"{duration(seconds)} ago"
 
 
-def left(at: float) -> str:
-    """`in 12 s`, `in 4:10`; a script counts it down."""
+def remaining(at: float) -> str:
+    """`in 12 s`, `in 4:10`; times.js counts it down in the same words."""
     seconds = at - services().store.now()
     if seconds < 1:
         return "any moment"
-    short = seconds < MINUTE or seconds >= CLOCK_MAX_SECONDS
-    return f"in {span(seconds) if short else clock(seconds)}"
+    is_clock = MINUTE <= seconds < CLOCK_MAX_SECONDS
+    return f"in {clock(seconds) if is_clock else duration(seconds)}"
 
 
 def number(value: Any) -> str:
@@ -100,6 +93,16 @@ def number(value: Any) -> str:
     return f"{value:,.10g}" if isinstance(value, int | float) else str(value)
 
 
+def percent(share: float) -> str:
+    """`42 %`; BFL's numbers may lie outside 0 to 1 and are cut."""
+    return f"{100 * min(max(share, 0.0), 1.0):.0f} %"
+
+
+def code_spans(text: str) -> Markup:
+    """HTML of a text of the OpenAPI document, with its `code` in backticks as elements."""
+    return Markup(_CODE_SPAN.sub(r"<code>\1</code>", escape(text)))  # noqa: S704 - escaped
+
+
 def as_json(value: Any) -> str:
-    """To read, and not for a script: the template escapes it."""
+    """Indented JSON for people; the template escapes it."""
     return json.dumps(value, indent=2, ensure_ascii=False)

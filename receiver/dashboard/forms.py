@@ -1,4 +1,4 @@
-"""Forms as browsers send them, read like any other body: whole, in time, and not too large."""
+"""HTML forms, read like any other body: with a time limit and a size limit."""
 
 from typing import cast
 from urllib.parse import parse_qsl
@@ -13,7 +13,7 @@ FIELDS_MAX = 100
 
 
 def form() -> dict[str, str]:
-    """The fields of this request; of one that comes twice the last. Raises BadRequest."""
+    """The fields of this request, the last of each name. Raises BadRequest."""
     if "form" not in g:
         g.form = _read()
     return cast(dict[str, str], g.form)
@@ -24,4 +24,4 @@ def _read() -> dict[str, str]:
     try:
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX))
     except ValueError:
-        raise BadRequest("the form has too many fields") from None
+        raise BadRequest("The form has too many fields.") from None

@@ -1,4 +1,4 @@
-"""`GET /`: the jobs, newest first, as pictures or as a list."""
+"""`GET /`: the jobs, newest first, as pictures or as a table."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -10,85 +10,84 @@ from jobs.bfl import parsing
 from jobs.status import Source, Status
 from receiver.context import services
 from receiver.dashboard import gallery_query, start
-from receiver.dashboard.access import shown_to
-from receiver.dashboard.gallery_query import BoardQuery, View, address
+from receiver.dashboard.access import requires_scope
+from receiver.dashboard.gallery_query import GalleryQuery, Layout, address
 from receiver.dashboard.job_card import cards
 from receiver.schemas.formats import format_cursor
 
-FIND = "find"  # the field that takes any id of a job
-CHOICES: Mapping[str, tuple[Status, ...]] = {
+ID_FIELD = "find"  # the form field that takes a job id or a task id
+TABS: Mapping[str, tuple[Status, ...]] = {
     "All": (),
-    "Under way": gallery_query.ACTIVE_STATUSES,
-    **{state.capitalize(): (state,) for state in Status if state.terminal},
+    "Active": gallery_query.ACTIVE_STATUSES,
+    **{status.capitalize(): (status,) for status in Status if status.terminal},
 }
 
 blueprint = Blueprint("gallery", __name__)
 
 
-class Choice(NamedTuple):
-    """Some states to show, how many jobs are in them, and where that is shown."""
+class Tab(NamedTuple):
+    """A link to the jobs in some statuses, with their number."""
 
     text: str
     jobs: int
     address: str
-    current: bool
+    is_current: bool
 
 
-class Condition(NamedTuple):
-    """One that was asked for, and the page without it."""
+class Filter(NamedTuple):
+    """An active filter, and the address of the page without it."""
 
     text: str
-    without: str
+    address_without: str
 
 
 @blueprint.get("/")
-@shown_to("read")
+@requires_scope("read")
 def show() -> ResponseReturnValue:
-    """Filters as in the API; what a form says otherwise is put right first."""
-    if wanted := request.args.get(FIND, "").strip():
-        return _found(wanted)
-    if (better := gallery_query.tidied()) is not None:
-        return redirect(better, 303)
-    asked = BoardQuery.read()
-    page = services().listing.page(asked.search(), asked.limit, asked.cursor)
-    if not (page.jobs or page.last or asked.cursor or asked.narrowed):
+    """List jobs by the API's filters; redirect a form to the address that can be shared."""
+    if wanted := request.args.get(ID_FIELD, "").strip():
+        return _redirect_to_job(wanted)
+    if (normalized := gallery_query.normalized_address()) is not None:
+        return redirect(normalized, 303)
+    query = GalleryQuery.read()
+    page = services().listing.page(query.search(), query.limit, query.cursor)
+    if not (page.jobs or page.last or query.cursor or query.is_filtered):
         return start.page()
     return render_template(
         "gallery.html",
-        asked=asked,
+        query=query,
         cards=cards(services(), page.jobs),
         older=address(cursor=format_cursor(page.last)) if page.last else None,
-        newest=address() if asked.cursor else None,
-        choices=list(_choices(asked)),
-        conditions=list(_conditions()),
-        views={"gallery": address(view=None), "list": address(view="list")},
+        newest=address() if query.cursor else None,
+        tabs=list(_tabs(query)),
+        filters=list(_filters()),
+        layouts={"gallery": address(view=None), "list": address(view="list")},
         sources=list(Source),
-        clear=_clear(asked.view),
+        unfiltered=_unfiltered(query.view),
     )
 
 
-def _found(wanted: str) -> ResponseReturnValue:
-    """By its own id or BFL's."""
-    known = parsing.TASK_ID.fullmatch(wanted)
-    return redirect(url_for("dashboard.job.show", job_id=wanted) if known else "/", 303)
+def _redirect_to_job(job_id: str) -> ResponseReturnValue:
+    is_id = parsing.TASK_ID.fullmatch(job_id)
+    return redirect(url_for("dashboard.job.show", job_id=job_id) if is_id else "/", 303)
 
 
-def _clear(view: View) -> str:
-    return gallery_query.address_of([("view", view)] if view == "list" else [])
+def _unfiltered(layout: Layout) -> str:
+    return gallery_query.address_of([("view", layout)] if layout == "list" else [])
 
 
-def _choices(asked: BoardQuery) -> Iterator[Choice]:
-    """Their numbers are of all jobs: to count those that fit, each would have to be read."""
+def _tabs(query: GalleryQuery) -> Iterator[Tab]:
+    """Counts are of all jobs: counting those that match would mean to read each one."""
     counts = services().metrics.totals().jobs
-    for text, statuses in CHOICES.items():
-        jobs = sum(counts[state] for state in statuses or Status)
-        current = set(statuses) == set(asked.status)
-        yield Choice(text, jobs, address(status=tuple(statuses)), current)
+    for text, statuses in TABS.items():
+        jobs = sum(counts[status] for status in statuses or Status)
+        is_current = set(statuses) == set(query.status)
+        yield Tab(text, jobs, address(status=tuple(statuses)), is_current)
 
 
-def _conditions() -> Iterator[Condition]:
-    """All but the states and what is no condition, as they stand in the address."""
+def _filters() -> Iterator[Filter]:
+    """All active filters except the status, which the tabs show."""
     for name, value in request.args.items(multi=True):
         if name not in ("status", "view", "limit", "cursor"):
-            shown = name.removeprefix("metadata.")
-            yield Condition(f"{shown}: {value}", gallery_query.without(name, value))
+            label = name.removeprefix("metadata.")
+            yield Filter(f"{label}: {value}", gallery_query.address_without(name, value))

@@ -1,4 +1,4 @@
-"""`GET /health`: the checks, the numbers of this moment and of the last hour."""
+"""`GET /health`: the checks, the current numbers, and the last hour."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
@@ -12,27 +12,29 @@ from jobs.status import ReportKind, Source, Status
 from jobs.store.counters import NOTICES_GIVEN_UP, TIME_TO_STORED
 from receiver.context import app_state
 from receiver.dashboard import charts
-from receiver.dashboard.access import shown_to
+from receiver.dashboard.access import requires_scope
 from receiver.dashboard.health_snapshot import HealthSnapshot
 from receiver.ttl_cache import TtlCache
 
-ACCEPTED = tuple(f"{Source.CALLBACK}_{news}" for news in ReportKind)
+ACCEPTED = tuple(f"{Source.CALLBACK}_{kind}" for kind in ReportKind)
 FINAL = (ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED)
 REFUSED = ("callback_refused", "callback_malformed", "callback_unreadable")
+STORED = tuple(f"{TIME_TO_STORED.name}_{n}" for n in range(len(TIME_TO_STORED.bounds) + 1))
 
-_NAME = "fluxkeep-health-snapshot"
+_EXTENSION = "fluxkeep-health-snapshot"
 
 blueprint = Blueprint("health", __name__)
 
 
 def install(app: Flask, services: Services) -> None:
-    app.extensions[_NAME] = TtlCache(lambda: HealthSnapshot.read(services))
+    app.extensions[_EXTENSION] = TtlCache(lambda: HealthSnapshot.read(services))
 
 
 @blueprint.get("/health")
-@shown_to("read")
+@requires_scope("read")
 def show() -> ResponseReturnValue:
-    cached = cast(TtlCache[HealthSnapshot | StoreUnavailable], current_app.extensions[_NAME])
+    """503 without Redis; the page then shows the checks alone."""
+    cached = cast(TtlCache[HealthSnapshot | StoreUnavailable], current_app.extensions[_EXTENSION])
     snapshot, results = cached.get(), app_state().check_results.get()
     failed = [result for result in results if not result.ok]
     if isinstance(snapshot, StoreUnavailable):
@@ -42,64 +44,56 @@ def show() -> ResponseReturnValue:
 
 
 class Period(NamedTuple):
-    """Counters of the last hour, or since counting began where the hour has none."""
+    """Increases of all counters within a period."""
 
     name: str
     counts: Mapping[str, int]
 
 
 def _numbers(snapshot: HealthSnapshot) -> dict[str, Any]:
-    course = snapshot.course
-    stored = [f"{TIME_TO_STORED.name}_{n}" for n in range(len(TIME_TO_STORED.bounds) + 1)]
+    series = snapshot.series
+    hour = Period("in the last hour", series.increases())
+    total = Period("in total", series.now.counts)
     return {
         "snapshot": snapshot,
-        "states": [(state, snapshot.totals.jobs[state]) for state in Status],
-        "accepted": charts.of(course.per_minute(ACCEPTED), "callbacks accepted"),
-        "stored": charts.of(course.per_minute(stored), "jobs stored"),
-        "brought": _brought(snapshot),
-        "quickness": _quickness(snapshot),
-        "refused": _both(snapshot, REFUSED),
-        "given_up": _both(snapshot, (NOTICES_GIVEN_UP,)),
+        "statuses": [(status, snapshot.totals.jobs[status]) for status in Status],
+        "accepted": charts.draw(series.per_minute(ACCEPTED), "callbacks accepted"),
+        "stored": charts.draw(series.per_minute(STORED), "jobs stored"),
+        "callback_share": _callback_share(hour) or _callback_share(total),
+        "latency": _latency(hour) or _latency(total),
+        "refused": (_sum(hour, REFUSED), _sum(total, REFUSED)),
+        "abandoned": (_sum(hour, (NOTICES_GIVEN_UP,)), _sum(total, (NOTICES_GIVEN_UP,))),
     }
 
 
-def _periods(snapshot: HealthSnapshot) -> tuple[Period, Period]:
-    ever = snapshot.course.now.counts
-    return Period("in the last hour", snapshot.course.increases()), Period(
-        "since counting began", ever
-    )
+def _callback_share(period: Period) -> dict[str, Any] | None:
+    """How many final reports came by callback; None without any."""
+    by_source = {
+        source: _sum(period, tuple(f"{source}_{kind}" for kind in FINAL)) for source in Source
+    }
+    reports = sum(by_source.values())
+    if not reports:
+        return None
+    share = by_source[Source.CALLBACK] / reports
+    return {
+        "by_source": by_source,
+        "reports": reports,
+        "share": share,
+        "percent": _percent(share),
+        "period": period.name,
+    }
 
 
-def _brought(snapshot: HealthSnapshot) -> dict[str, Any] | None:
-    """Who brought the final words."""
-    for period in _periods(snapshot):
-        said = {source: _sum(period.counts, _final(source)) for source in Source}
-        if total := sum(said.values()):
-            share = said[Source.CALLBACK] / total
-            return {
-                "said": said,
-                "total": total,
-                "share": share,
-                "percent": _percent(share),
-                "when": period.name,
-            }
-    return None
+def _latency(period: Period) -> dict[str, Any] | None:
+    """Quantiles of the time from `ready` to `stored`; None if nothing was stored."""
+    jobs = TIME_TO_STORED.observations(period.counts)
+    if not jobs:
+        return None
+    median, p95 = (_quantile(period.counts, share) for share in (0.5, 0.95))
+    return {"median": median, "p95": p95, "jobs": jobs, "period": period.name}
 
 
-def _final(source: Source) -> tuple[str, ...]:
-    return tuple(f"{source}_{news}" for news in FINAL)
-
-
-def _quickness(snapshot: HealthSnapshot) -> dict[str, Any] | None:
-    """From BFL's word that media are ready to their being ours, in seconds."""
-    for period in _periods(snapshot):
-        if number := TIME_TO_STORED.observations(period.counts):
-            half, most = (_within(period.counts, share) for share in (0.5, 0.95))
-            return {"p50": half, "p95": most, "number": number, "when": period.name}
-    return None
-
-
-def _within(counts: Mapping[str, int], share: float) -> str:
+def _quantile(counts: Mapping[str, int], share: float) -> str:
     seconds = TIME_TO_STORED.quantile(counts, share) or 0.0
     if seconds >= TIME_TO_STORED.bounds[-1]:
         return f"over {TIME_TO_STORED.bounds[-1]:.0f} s"
@@ -107,16 +101,10 @@ def _within(counts: Mapping[str, int], share: float) -> str:
 
 
 def _percent(share: float) -> str:
-    """Only what is whole is called so."""
-    shown = f"{100 * share:.3g}"
-    return ("99.9" if shown == "100" and share < 1 else shown) + " %"
+    """100 % only if nothing is missing."""
+    rounded = f"{100 * share:.3g}"
+    return ("99.9" if rounded == "100" and share < 1 else rounded) + " %"
 
 
-def _both(snapshot: HealthSnapshot, names: tuple[str, ...]) -> tuple[int, int]:
-    """In the last hour, and ever."""
-    hour, ever = (_sum(period.counts, names) for period in _periods(snapshot))
-    return hour, ever
-
-
-def _sum(counts: Mapping[str, int], names: tuple[str, ...]) -> int:
-    return sum(counts.get(name, 0) for name in names)
+def _sum(period: Period, names: tuple[str, ...]) -> int:
+    return sum(period.counts.get(name, 0) for name in names)

@@ -9,7 +9,7 @@ from jobs.store.metrics import Totals
 from jobs.store.submission_queue import Circuit, SlotUsage
 from jobs.store.time_series import Series
 
-AT_RISK_SHOWN = 8
+EXPIRING_SHOWN = 8
 
 
 class HealthSnapshot(NamedTuple):
@@ -18,22 +18,22 @@ class HealthSnapshot(NamedTuple):
     at: float
     totals: Totals
     slot_usage: SlotUsage
-    pauses: list[Circuit]
-    at_risk: list[Job]
-    course: Series
+    open_circuits: list[Circuit]
+    expiring: list[Job]
+    series: Series
 
     @classmethod
     def read(cls, services: Services) -> Self | StoreUnavailable:
-        """Return the error instead of raising it, so that it can be cached like a snapshot."""
+        """Return the error instead of raising it, so that it can be cached too."""
         try:
-            course = services.time_series.last_hour()
+            series = services.time_series.last_hour()
             return cls(
-                at=course.now.at,
+                at=series.now.at,
                 totals=services.metrics.totals(),
                 slot_usage=services.submission_queue.slot_usage(),
-                pauses=services.submission_queue.open_circuits(),
-                at_risk=services.expiring_urls.most_urgent(AT_RISK_SHOWN),
-                course=course,
+                open_circuits=services.submission_queue.open_circuits(),
+                expiring=services.expiring_urls.most_urgent(EXPIRING_SHOWN),
+                series=series,
             )
         except StoreUnavailable as error:
             return error

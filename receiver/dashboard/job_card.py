@@ -1,4 +1,4 @@
-"""A job as the templates see it: what the API says of it, its pictures, and what comes next."""
+"""A job as templates show it: its public JSON, its media, and texts for its status."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,64 +11,63 @@ from jobs.job import Job
 from jobs.media_file import Role
 from jobs.services import Services
 from jobs.status import Status
-from receiver.dashboard.next_steps import Prospect, outlook
+from receiver.dashboard.next_steps import NextStep, next_steps
 
-# Links are the same for a while, so that a browser has their pictures already.
+# Media links stay the same within a step, so that browsers can cache what they lead to.
 LINK_STEP_SECONDS = 3600.0
-DRAWN_AS_IT_IS_MAX_BYTES = 8 * 2**20  # what has no thumbnail
+SHOWN_WITHOUT_THUMBNAIL_MAX_BYTES = 8 * 2**20
 
-# A state in words, where its own name says too little.
-PLAIN = {
-    Status.QUEUED: "Waits in line",
-    Status.SUBMITTED: "At BFL",
-    Status.READY: "Being fetched",
-    Status.STORED: "No picture",
+STATUS_TEXTS = {
+    Status.QUEUED: "Waiting to be submitted",
+    Status.SUBMITTED: "Waiting for BFL",
+    Status.READY: "Downloading",
+    Status.STORED: "No preview",
 }
-
-REFUSED = {"request": "the request", "content": "what came of it"}
+REFUSED_BY_BFL = {"request": "BFL refused the request", "content": "BFL refused the result"}
 
 
 @dataclass(frozen=True, slots=True)
-class Medium:
-    """A file of a job; `src` is None when it is gone."""
+class MediaItem:
+    """A file of a job; `json` is its part of the public JSON."""
 
     n: int
-    facts: dict[str, Any]
-    draft: int | None = None  # its number among the draft bundles of its job
+    json: dict[str, Any]
+    draft: int | None = None  # the position among the draft bundles of the job
 
     @property
     def src(self) -> str | None:
-        return None if "deleted_at" in self.facts else _path(self.facts["url"])
+        """The path of its link, None if it was deleted."""
+        return None if "deleted_at" in self.json else _path(self.json["url"])
 
     @property
     def thumbnail(self) -> str | None:
-        """Its small picture, or the picture itself where there is none."""
-        small, own = self.facts["thumbnail_url"], self.src
-        if own and small:
-            return _path(small)
-        modest = self.facts["bytes"] <= DRAWN_AS_IT_IS_MAX_BYTES
-        return own if self.is_picture and modest else None
+        """The path of its thumbnail, or of the image itself if that is not too large."""
+        thumbnail, src = self.json["thumbnail_url"], self.src
+        if src and thumbnail:
+            return _path(thumbnail)
+        is_small = self.json["bytes"] <= SHOWN_WITHOUT_THUMBNAIL_MAX_BYTES
+        return src if self.is_image and is_small else None
 
     @property
-    def is_picture(self) -> bool:
-        return str(self.facts["content_type"]).startswith("image/")
+    def is_image(self) -> bool:
+        return str(self.json["content_type"]).startswith("image/")
 
     @property
-    def is_film(self) -> bool:
-        return str(self.facts["content_type"]).startswith("video/")
+    def is_video(self) -> bool:
+        return str(self.json["content_type"]).startswith("video/")
 
     @property
     def size(self) -> tuple[int, int]:
-        """In pixels; where it is not known, a square holds the place."""
-        return self.facts["width"] or 1024, self.facts["height"] or 1024
+        """Width and height in pixels; a square if they are not known."""
+        return self.json["width"] or 1024, self.json["height"] or 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """One job."""
+class JobCard:
+    """A job, its public JSON, and the time of the page (unix seconds)."""
 
     record: Job
-    shown: Mapping[str, Any]
+    json: Mapping[str, Any]
     now: float
 
     @property
@@ -81,64 +80,63 @@ class Card:
 
     @property
     def prompt(self) -> str:
-        said = self.record.result.get("prompt")
-        return said.strip() if isinstance(said, str) else ""
+        prompt = self.record.result.get("prompt")
+        return prompt.strip() if isinstance(prompt, str) else ""
 
     @property
-    def media(self) -> list[Medium]:
+    def media(self) -> list[MediaItem]:
         drafts = count()
         return [
-            Medium(n, facts, next(drafts) if facts["role"] == Role.DRAFT_CACHE else None)
-            for n, facts in enumerate(self.shown["media"])
+            MediaItem(n, json, next(drafts) if json["role"] == Role.DRAFT_CACHE else None)
+            for n, json in enumerate(self.json["media"])
         ]
 
     @property
-    def cover(self) -> Medium | None:
-        """What a gallery shows of it."""
-        here = [medium for medium in self.media if medium.src]
-        return next((one for one in here if one.thumbnail or one.is_film), None)
+    def cover(self) -> MediaItem | None:
+        """The file that a gallery shows, None if no file can be shown."""
+        present = [item for item in self.media if item.src]
+        return next((item for item in present if item.thumbnail or item.is_video), None)
 
     @property
-    def plain(self) -> str:
-        """Its state in words, where a picture would be."""
-        gone = self.status is Status.STORED and self.media and not self.record.kept
-        return "Media deleted" if gone else PLAIN.get(self.status, self.status.capitalize())
+    def status_text(self) -> str:
+        is_deleted = self.status is Status.STORED and self.media and not self.record.kept
+        text = STATUS_TEXTS.get(self.status, self.status.capitalize())
+        return "Media deleted" if is_deleted else text
 
     @property
     def reason(self) -> str:
-        """Why it ended without media."""
-        refusal = self.shown["moderation"]
-        if refusal:
-            return ", ".join(refusal["reasons"]) or f"BFL refused {self.refused}"
-        return str(self.shown["error"]["message"]) if self.shown["error"] else ""
+        """Why the job ended without media; empty if it did not."""
+        if self.json["moderation"]:
+            return ", ".join(self.json["moderation"]["reasons"]) or self.refusal
+        return str(self.json["error"]["message"]) if self.json["error"] else ""
 
     @property
-    def refused(self) -> str:
-        """What was moderated, in words."""
-        return REFUSED[str(self.shown["moderation"]["stage"])]
+    def refusal(self) -> str:
+        """The stage of the moderation, as a sentence."""
+        return REFUSED_BY_BFL[str(self.json["moderation"]["stage"])]
 
     @property
-    def replayable(self) -> bool:
+    def is_replayable(self) -> bool:
         return self.status in (Status.FAILED, Status.EXPIRED, Status.LOST)
 
     @property
-    def prospects(self) -> list[Prospect]:
-        return outlook(self.record, self.shown, self.now)
+    def next_steps(self) -> list[NextStep]:
+        return next_steps(self.record, self.json, self.now)
 
 
-def cards(services: Services, records: list[Job]) -> list[Card]:
+def cards(services: Services, jobs: list[Job]) -> list[JobCard]:
     now = services.store.now()
-    life = _steady(now, services.settings.link_ttl)
-    shown = views.jobs(services, records, life)
-    return [Card(record, one, now) for record, one in zip(records, shown, strict=True)]
+    link_ttl = _rounded_ttl(now, services.settings.link_ttl)
+    found = views.jobs(services, jobs, link_ttl)
+    return [JobCard(job, json, now) for job, json in zip(jobs, found, strict=True)]
 
 
-def _steady(now: float, link_ttl: float) -> float:
-    """A life that ends on a full step: for that long each page signs the same links."""
+def _rounded_ttl(now: float, link_ttl: float) -> float:
+    """Seconds until a full step of the clock: all pages within a step sign the same links."""
     step = min(LINK_STEP_SECONDS, link_ttl / 2)
     return (now + link_ttl) // step * step - now + 0.5
 
 
 def _path(url: str) -> str:
-    """Of this very origin, by whatever name it was reached."""
+    """The path alone: a visitor may have reached this origin by another name."""
     return urlsplit(url).path

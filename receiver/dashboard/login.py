@@ -10,65 +10,64 @@ from jobs.signing import LoginSigner
 from jobs.store.login_links import LoginLinks
 from receiver.auth import authenticate
 from receiver.context import services
-from receiver.dashboard import forms, session
-from receiver.dashboard.access import check_forgery
-from receiver.dashboard.integrations import HOME, local
+from receiver.dashboard import csrf, forms, session
+from receiver.dashboard.redirects import HOME, local_path
 
 blueprint = Blueprint("login", __name__)
 
 
 @blueprint.get("/login")
 def show() -> ResponseReturnValue:
-    if session.visitor():
-        return redirect(local(request.args.get("next")), 303)
+    if session.current_visitor():
+        return redirect(local_path(request.args.get("next")), 303)
     return _page()
 
 
 @blueprint.post("/login")
-def enter() -> ResponseReturnValue:
-    """Into a new session, and to the page that was wanted; guesses are counted as the API's are."""
+def log_in() -> ResponseReturnValue:
+    """Start a session and redirect to the page asked for; wrong keys count as in the API."""
     try:
-        check_forgery()
-        session.enter(authenticate(forms.form().get("key", "").strip()))
+        csrf.check()
+        session.start(authenticate(forms.form().get("key", "").strip()))
     except Forbidden:
-        return _page("The form was too old, or your browser keeps no cookies. Try again."), 403
+        return _page("The form is too old, or your browser refuses cookies. Try again."), 403
     except Unauthorized:
-        return _page("Nobody holds this key."), 401
+        return _page("This key is not valid."), 401
     except RateLimited as error:
         return _page(str(error)), 429, {"Retry-After": str(math.ceil(error.retry_after))}
-    return redirect(local(forms.form().get("next")), 303)
+    return redirect(local_path(forms.form().get("next")), 303)
 
 
 @blueprint.get("/login/<token>")
-def enter_by_link(token: str) -> ResponseReturnValue:
+def log_in_by_link(token: str) -> ResponseReturnValue:
     """Log in by a link that `make run` printed; it works once."""
     if request.method == "HEAD":
-        return ""  # a preview must not use it up
+        return ""  # a link preview must not use it up
     settings = services().settings
     try:
         name = LoginLinks(services().redis, LoginSigner(settings.secret_key)).use(token)
     except (InvalidLink, MediaGone):
-        return _page("This link was used before, or is too old. Log in with a key."), 403
+        return _page("This link was used before or is too old. Log in with a key."), 403
     entry = next((key for key in settings.api_keys if key.name == name), None)
     if entry is None:
         return _page("The key of this link is no longer in API_KEYS."), 403
-    session.enter(entry)
+    session.start(entry)
     return redirect(HOME, 303)
 
 
 @blueprint.get("/logout")
-def linger() -> ResponseReturnValue:
-    """Only a form logs out; who comes by link stays who he is."""
+def refuse_logout_by_link() -> ResponseReturnValue:
+    """Only the form logs out: a link could come from another site."""
     return redirect(url_for("dashboard.login.show"), 303)
 
 
 @blueprint.post("/logout")
-def leave() -> ResponseReturnValue:
-    check_forgery()
-    session.leave()
+def log_out() -> ResponseReturnValue:
+    csrf.check()
+    session.end()
     return redirect(url_for("dashboard.login.show"), 303)
 
 
-def _page(trouble: str = "") -> str:
-    wanted = request.args.get("next") if request.method == "GET" else forms.form().get("next")
-    return render_template("login.html", trouble=trouble, next=local(wanted))
+def _page(error: str = "") -> str:
+    target = request.args.get("next") if request.method == "GET" else forms.form().get("next")
+    return render_template("login.html", error=error, next=local_path(target))

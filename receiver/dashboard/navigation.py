@@ -1,28 +1,26 @@
-"""What every page shows around its own: where one can go, and who is here."""
+"""Template context of every page: links of the header, the visitor, theme and CSRF token."""
 
 import time
 from typing import Any, NamedTuple
 
 from flask import request
-from markupsafe import Markup
 
 from jobs.config.api_keys import Scope
 from jobs.errors import StoreUnavailable
 from receiver.context import services
-from receiver.dashboard import session, theme
-from receiver.dashboard.access import FORGERY_FIELD
-from receiver.dashboard.integrations import here
+from receiver.dashboard import csrf, session, theme
+from receiver.dashboard.redirects import current_path
 
 
 class Link(NamedTuple):
-    """One of the header, for visitors with this scope."""
+    """A link in the header, for visitors with at least this scope."""
 
     text: str
     path: str
     scope: Scope = "read"
 
     @property
-    def current(self) -> bool:
+    def is_current(self) -> bool:
         return request.path == self.path
 
 
@@ -36,29 +34,21 @@ LINKS = (
 
 
 def context() -> dict[str, Any]:
-    """What every template knows."""
-    visitor = session.visitor()
+    visitor = session.current_visitor()
     return {
         "visitor": visitor,
-        "links": [link for link in LINKS if visitor and visitor.may(link.scope)],
-        "theme": theme.chosen(),
-        "here": here(),
+        "links": [link for link in LINKS if visitor and visitor.has_scope(link.scope)],
+        "theme": theme.current(),
+        "current_path": current_path(),
         "now": _now,
-        "forgery_token": session.forgery_token,
-        "forgery_field": forgery_field,
+        "csrf_token": csrf.token,
+        "csrf_field": csrf.hidden_field,
     }
 
 
 def _now() -> float:
-    """By the clock of Redis, which deadlines go by; a page without Redis has none."""
+    """Unix time by the clock of Redis, as deadlines are; by our own while Redis is away."""
     try:
         return round(services().store.now(), 1)
     except StoreUnavailable:
         return round(time.time(), 1)
-
-
-def forgery_field() -> Markup:
-    """The hidden field that each form needs."""
-    return Markup('<input type="hidden" name="{}" value="{}">').format(
-        FORGERY_FIELD, session.forgery_token()
-    )

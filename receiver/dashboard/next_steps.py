@@ -1,4 +1,4 @@
-"""What happens to a job next, and when."""
+"""Next steps of a job: sentences that say what happens to it next, and when."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
@@ -7,81 +7,80 @@ from jobs.job import Job
 from jobs.status import Status
 from jobs.timeline import EventCode
 
-Weight = Literal["next", "limit"]
+Kind = Literal["step", "deadline"]
 
 
-class Prospect(NamedTuple):
-    """A sentence, and the time it is about; a `limit` is what must not be reached."""
+class NextStep(NamedTuple):
+    """A sentence, and the unix time of what it announces."""
 
     text: str
     at: float | None = None
-    weight: Weight = "next"
+    kind: Kind = "step"
 
 
-def outlook(job: Job, shown: Mapping[str, Any], now: float) -> list[Prospect]:
-    """By the record alone; `shown` is its JSON, which tells of pauses too."""
+def next_steps(job: Job, json: Mapping[str, Any], now: float) -> list[NextStep]:
+    """Derive the steps from the record; `json` is the public job, which also lists pauses."""
     if job.status.terminal:
-        return list(_afterwards(job))
+        return list(_after_the_end(job))
     if job.status is Status.READY:
-        return [*_rescue(job, now), *_death(job)]
+        return [*_rescue(job, now), *_url_expiry(job)]
     if job.status is Status.QUEUED:
-        return [*_submission(job, shown, now)]
-    return [*_answer(job, now), Prospect("Given up as lost", job.deadline, "limit")]
-
-
-def _rescue(job: Job, now: float) -> Iterator[Prospect]:
-    if job.is_leased(now):
-        yield Prospect("A worker is fetching the media")
-    elif job.check.work_deadline is not None:
-        yield Prospect("Waits for a worker to fetch the media")
-    else:
-        yield Prospect("Tried again", job.check.next_check_at)
-
-
-def _death(job: Job) -> Iterator[Prospect]:
-    if job.delivery.expire_at is not None:
-        yield Prospect("BFL's URL dies", job.delivery.expire_at, "limit")
-
-
-def _submission(job: Job, shown: Mapping[str, Any], now: float) -> Iterator[Prospect]:
-    if (
-        job.submission.unconfirmed
-        and job.submission.sent_at is None
-        and not job.submission.is_queued
-    ):
-        yield Prospect("BFL answered with an error; its callback is awaited")
-        yield Prospect("Submitted again without one", job.check.next_check_at)
-    elif job.is_leased(now) or job.submission.sent_at is not None:
-        yield Prospect("Being submitted to BFL")
-    else:
-        yield Prospect("Waits in line for a slot at BFL")
-        yield from (Prospect(f"Submitting is paused: {why}") for why in _pauses(shown))
-    yield Prospect("Given up", job.deadline, "limit")
-
-
-def _pauses(shown: Mapping[str, Any]) -> list[str]:
-    lines = shown["timeline"]
+        return [*_submission(job, json, now)]
     return [
-        line["detail"]["reason"] for line in lines if line["event"] == EventCode.SUBMISSION_PAUSED
+        *_report(job, now),
+        NextStep("Without a report the job is lost", job.deadline, "deadline"),
     ]
 
 
-def _answer(job: Job, now: float) -> Iterator[Prospect]:
-    if job.submission.unconfirmed:
-        yield Prospect("BFL did not answer; only its callback can tell whether it has the job")
-    elif job.is_leased(now):
-        yield Prospect("BFL is being asked")
+def _rescue(job: Job, now: float) -> Iterator[NextStep]:
+    if job.is_leased(now):
+        yield NextStep("A worker is downloading the media")
     elif job.check.work_deadline is not None:
-        yield Prospect("Waits for a worker to ask BFL")
-    elif job.check.attempts:
-        yield Prospect("BFL is asked again", job.check.next_check_at)
+        yield NextStep("Waits for a worker to download the media")
     else:
-        yield Prospect("BFL's callback is awaited; it is asked", job.check.next_check_at)
+        yield NextStep("The download is tried again", job.check.next_check_at)
 
 
-def _afterwards(job: Job) -> Iterator[Prospect]:
+def _url_expiry(job: Job) -> Iterator[NextStep]:
+    if job.delivery.expire_at is not None:
+        yield NextStep("BFL's URL expires", job.delivery.expire_at, "deadline")
+
+
+def _submission(job: Job, json: Mapping[str, Any], now: float) -> Iterator[NextStep]:
+    submission = job.submission
+    if submission.unconfirmed and submission.sent_at is None and not submission.is_queued:
+        yield NextStep("BFL answered with an error; Fluxkeep waits for its callback")
+        yield NextStep("Without a callback it is submitted again", job.check.next_check_at)
+    elif job.is_leased(now) or submission.sent_at is not None:
+        yield NextStep("A worker is submitting it to BFL")
+    else:
+        yield NextStep("Waits for a free slot at BFL")
+        yield from (NextStep(f"Submitting is paused: {reason}") for reason in _pauses(json))
+    yield NextStep("If it is not submitted, it fails", job.deadline, "deadline")
+
+
+def _pauses(json: Mapping[str, Any]) -> list[str]:
+    events = json["timeline"]
+    paused = [event for event in events if event["event"] == EventCode.SUBMISSION_PAUSED]
+    return [event["detail"]["reason"] for event in paused]
+
+
+def _report(job: Job, now: float) -> Iterator[NextStep]:
+    if job.submission.unconfirmed:
+        yield NextStep("BFL did not answer; only its callback can show whether it has the job")
+    elif job.is_leased(now):
+        yield NextStep("A worker is polling BFL")
+    elif job.check.work_deadline is not None:
+        yield NextStep("Waits for a worker to poll BFL")
+    elif job.check.attempts:
+        yield NextStep("Fluxkeep polls BFL again", job.check.next_check_at)
+    else:
+        yield NextStep("Waits for BFL's callback; Fluxkeep polls BFL", job.check.next_check_at)
+
+
+def _after_the_end(job: Job) -> Iterator[NextStep]:
     if job.thumbnails.due_at is not None:
-        yield Prospect("Its thumbnail is drawn once nothing else waits")
+        yield NextStep("Its thumbnail is made when no other work waits")
     for notice in job.notifications.pending:
-        again = "told again" if notice.attempts else "told"
-        yield Prospect(f"{notice.to} is {again}", notice.at)
+        again = "is notified again" if notice.attempts else "is notified"
+        yield NextStep(f"{notice.to} {again}", notice.at)

@@ -1,4 +1,4 @@
-"""What a browser may do with our pages: nothing that is not ours."""
+"""Security headers of pages: browsers load and run only what this origin serves."""
 
 from urllib.parse import urlsplit
 
@@ -24,40 +24,38 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-PROBE_SECONDS = 60
+SAMPLE_LINK_SECONDS = 60
 
 
-class Defence:
-    """The headers of every page."""
+class SecurityHeaders:
+    """Content-Security-Policy and the like, for the storage of this installation."""
 
     def __init__(self, services: Services) -> None:
         self._media = services.media
-        self._redirects = services.settings.media_serve == "redirect"
-        self._hosts = ""
+        self._is_redirected = services.settings.media_serve == "redirect"
+        self._media_sources = ""
 
-    def secured(self, response: Response) -> Response:
-        """After each request; a page is for its visitor alone, and is not kept."""
-        policy = POLICY | dict.fromkeys(("img-src", "media-src"), self._media_hosts())
-        said = "; ".join(f"{name} {value}" for name, value in policy.items())
-        response.headers["Content-Security-Policy"] = said
+    def apply(self, response: Response) -> Response:
+        policy = POLICY | dict.fromkeys(("img-src", "media-src"), self._sources_of_media())
+        directives = "; ".join(f"{name} {value}" for name, value in policy.items())
+        response.headers["Content-Security-Policy"] = directives
         response.headers.update(HEADERS)
         response.headers.setdefault("Cache-Control", "private, no-store")
         return response
 
-    def _media_hosts(self) -> str:
-        """A link to media leads on to the bucket, unless they come through us."""
-        if not self._hosts:
+    def _sources_of_media(self) -> str:
+        """This origin, and the bucket if media links redirect to it."""
+        if not self._media_sources:
             try:
-                self._hosts = f"'self' {self._bucket()}".rstrip()
+                self._media_sources = f"'self' {self._bucket_origin()}".rstrip()
             except StorageError:
                 return "'self'"
-        return self._hosts
+        return self._media_sources
 
-    def _bucket(self) -> str:
-        """The origin of what the bucket signs, which is the same for every object."""
-        if not self._redirects:
+    def _bucket_origin(self) -> str:
+        """The origin of a presigned URL; it is the same for every object."""
+        if not self._is_redirected:
             return ""
-        parts = urlsplit(
-            run_in_thread(lambda: self._media.presign("GET", "any", PROBE_SECONDS)) or ""
-        )
+        link = run_in_thread(lambda: self._media.presign("GET", "any", SAMPLE_LINK_SECONDS))
+        parts = urlsplit(link or "")
         return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

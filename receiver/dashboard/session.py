@@ -1,9 +1,14 @@
-"""Who looks at the dashboard: a session in a signed cookie, which ends with the key behind it."""
+"""Sessions of the dashboard: a signed cookie that names an API key and can be ended by us.
+
+The cookie holds no key, only a keyed hash of it. A session ends with a logout, with its key's
+entry in API_KEYS, 12 hours after the last page, and 7 days after the login.
+"""
 
 import hashlib
 import hmac
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple, cast
@@ -13,55 +18,59 @@ from flask.sessions import SecureCookieSessionInterface
 
 from jobs.config.api_keys import SCOPES, ApiKey, Scope
 from jobs.config.settings import Settings
+from jobs.errors import StoreUnavailable
+from jobs.store.ended_sessions import EndedSessions
+from receiver.context import services
+from receiver.dashboard import csrf
 
-LIFE_SECONDS = 12 * 3600  # without a look at any page
+IDLE_SECONDS = 12 * 3600
 RENEWED_AFTER_SECONDS = 3600
-LIFE_MAX_SECONDS = 7 * 86400  # then one has to log in again
+LIFE_MAX_SECONDS = 7 * 86400
 
-_NAME = "fluxkeep-visitors"
+_EXTENSION = "fluxkeep-session-keys"
 _COOKIE = "fluxkeep-session"
-_FINGERPRINT = "fluxkeep session 1"
+_HASH_CONTEXT = "fluxkeep session 1"
 
 
 class Visitor(NamedTuple):
-    """Whom a key belongs to, by its entry in API_KEYS, and what it may do."""
+    """The name and scope of the key that a session was started with."""
 
     name: str
     scope: Scope
 
-    def may(self, scope: Scope) -> bool:
+    def has_scope(self, scope: Scope) -> bool:
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
 
 
 @dataclass(frozen=True, slots=True)
-class Visitors:
-    """All who may come, by what their sessions hold instead of the key."""
+class SessionKeys:
+    """The visitors by their key's hash, as session cookies hold it."""
 
-    by_fingerprint: dict[str, Visitor]
+    visitors: dict[str, Visitor]
     secret: bytes
 
     @classmethod
-    def of(cls, settings: Settings) -> "Visitors":
-        made = [secret.get_secret_value().encode() for secret in settings.secret_key]
-        known = {
-            _fingerprint(secret, key): Visitor(key.name, key.scope)
-            for secret in made
+    def of(cls, settings: Settings) -> "SessionKeys":
+        secrets_ = [secret.get_secret_value().encode() for secret in settings.secret_key]
+        visitors = {
+            _key_hash(secret, key): Visitor(key.name, key.scope)
+            for secret in secrets_
             for key in settings.api_keys
         }
-        return cls(known, made[0])
+        return cls(visitors, secrets_[0])
 
-    def fingerprint(self, key: ApiKey) -> str:
-        return _fingerprint(self.secret, key)
-
-
-def _fingerprint(secret: bytes, key: ApiKey) -> str:
-    """Tells keys apart, and helps nobody to guess one who does not know our SECRET_KEY."""
-    said = _FINGERPRINT.encode() + key.digest + key.scope.encode()
-    return hmac.new(secret, said, hashlib.sha256).hexdigest()
+    def hash(self, key: ApiKey) -> str:
+        return _key_hash(self.secret, key)
 
 
-class Cookie(SecureCookieSessionInterface):
-    """Sent back over https alone wherever the login came that way."""
+def _key_hash(secret: bytes, key: ApiKey) -> str:
+    """HMAC-SHA256 of key and scope; without SECRET_KEY it does not help to guess the key."""
+    message = _HASH_CONTEXT.encode() + key.digest + key.scope.encode()
+    return hmac.new(secret, message, hashlib.sha256).hexdigest()
+
+
+class CookieSession(SecureCookieSessionInterface):
+    """Flask's cookie session; the cookie is Secure wherever the request came over https."""
 
     salt = "fluxkeep session 1"
     digest_method = staticmethod(hashlib.sha256)
@@ -77,57 +86,72 @@ def install(app: Flask, settings: Settings) -> None:
         SECRET_KEY_FALLBACKS=others,
         SESSION_COOKIE_NAME=cookie_name(settings),
         SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",  # a link in a mail leads to its page, not to the login
+        SESSION_COOKIE_SAMESITE="Lax",  # a link in an e-mail opens its page without a login
         SESSION_COOKIE_SECURE=settings.base_url.startswith("https:"),
-        SESSION_REFRESH_EACH_REQUEST=False,  # media and API answers must not set cookies
-        PERMANENT_SESSION_LIFETIME=timedelta(seconds=LIFE_SECONDS),
+        SESSION_REFRESH_EACH_REQUEST=False,  # media and API responses must not set cookies
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=IDLE_SECONDS),
     )
-    app.session_interface = Cookie()
-    app.extensions[_NAME] = Visitors.of(settings)
+    app.session_interface = CookieSession()
+    app.extensions[_EXTENSION] = SessionKeys.of(settings)
 
 
 def cookie_name(settings: Settings) -> str:
-    """With the prefix, browsers take the cookie from this host alone, and over https alone."""
+    """With https the prefix __Host- makes browsers refuse the cookie from any other host."""
     return f"__Host-{_COOKIE}" if settings.base_url.startswith("https:") else _COOKIE
 
 
-def visitors() -> Visitors:
-    return cast(Visitors, current_app.extensions[_NAME])
-
-
-def visitor() -> Visitor | None:
-    """Who asks, None without a session that still holds."""
+def current_visitor() -> Visitor | None:
+    """The visitor of this request, or None without a valid session."""
     if "visitor" not in g:
-        holds = _now() - int(session.get("since", 0)) < LIFE_MAX_SECONDS
-        g.visitor = visitors().by_fingerprint.get(str(session.get("key"))) if holds else None
+        g.visitor = _visitor() if _is_valid() else None
     return cast(Visitor | None, g.visitor)
 
 
-def enter(key: ApiKey) -> None:
-    """A session of its own for each login: what was in the cookie before is worth nothing."""
-    leave()
-    session.update(key=visitors().fingerprint(key), since=_now(), seen=_now())
-    forgery_token()
+def start(key: ApiKey) -> None:
+    """Start a new session; the one before ends, so that no session can be planted."""
+    end()
+    now = _now()
+    session.update(key=_keys().hash(key), id=secrets.token_urlsafe(16), since=now, seen=now)
+    csrf.token()  # now, so that the first page need not set the cookie again
 
 
 def renew() -> None:
-    """A look at a page keeps a session alive."""
+    """Sign the cookie again once an hour, so that a session in use does not expire."""
     if _now() - int(session.get("seen", 0)) > RENEWED_AFTER_SECONDS:
         session["seen"] = _now()
 
 
-def leave() -> None:
+def end() -> None:
+    """End the session on the server too: a copy of its cookie is refused from now on.
+
+    Raises StoreUnavailable, and the session then stays.
+    """
+    if session_id := session.get("id"):
+        _ended_sessions().add(str(session_id), LIFE_MAX_SECONDS)
     session.clear()
     session.permanent = True
     g.pop("visitor", None)
 
 
-def forgery_token() -> str:
-    """What a form has to bring back to prove that it is ours; it lasts as long as the session."""
-    if "forgery" not in session:
-        session.permanent = True
-        session["forgery"] = secrets.token_urlsafe(24)
-    return str(session["forgery"])
+def _visitor() -> Visitor | None:
+    return _keys().visitors.get(str(session.get("key")))
+
+
+def _is_valid() -> bool:
+    session_id = session.get("id")
+    if not session_id or _now() - int(session.get("since", 0)) >= LIFE_MAX_SECONDS:
+        return False
+    with suppress(StoreUnavailable):  # without Redis no page has anything to show or to change
+        return str(session_id) not in _ended_sessions()
+    return True
+
+
+def _keys() -> SessionKeys:
+    return cast(SessionKeys, current_app.extensions[_EXTENSION])
+
+
+def _ended_sessions() -> EndedSessions:
+    return EndedSessions(services().redis)
 
 
 def _now() -> int:

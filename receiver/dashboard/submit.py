@@ -1,4 +1,4 @@
-"""`/submit`: a generation for who has no program at hand, put in line like any other."""
+"""`/submit`: a form that submits a generation as `POST /api/jobs` does."""
 
 import json
 import re
@@ -20,14 +20,15 @@ from jobs.errors import (
     RateLimited,
     StoreUnavailable,
 )
+from jobs.job import Job
 from receiver import rate_limits
 from receiver.api.submissions import SubmissionBody, SubmissionRequest, enqueue_once
 from receiver.context import services
 from receiver.dashboard import forms, session
-from receiver.dashboard.access import changed_by, shown_to
+from receiver.dashboard.access import requires_scope
 from receiver.schemas.bodies import validate
 
-# What BFL's docs name; any other may be typed, and BFL decides.
+# Suggestions from BFL's documentation; any other model may be typed, and BFL decides.
 MODELS = (
     *("flux-2-max", "flux-2-pro", "flux-2-pro-preview", "flux-2-flex"),
     *("flux-2-klein-9b", "flux-2-klein-9b-preview", "flux-2-klein-4b"),
@@ -37,94 +38,104 @@ MODELS = (
 RATIOS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4", "21:9", "9:21")
 NUMBERS = ("width", "height", "seed")
 FIELDS = ("model", "prompt", "aspect_ratio", *NUMBERS)
-UNTOLD = ("prompt",)  # in no URL: those are logged on their way, and cut
-ONCE_FIELD = "once"
-MADE_BY = {"made by": "the dashboard"}
+PRIVATE_FIELDS = ("prompt",)  # never in a URL: proxies log URLs
+IDEMPOTENCY_FIELD = "idempotency_key"
+METADATA = {"made by": "the dashboard"}
 
 _NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
-_ASK_AGAIN = "You sent this form before, with other words. Send it again to make another job."
+_FORM_CHANGED = "This form was sent before with other values. Submit again to make another job."
 
 blueprint = Blueprint("submit", __name__)
 
 
 @blueprint.get("/submit")
-@shown_to("submit")
+@requires_scope("submit")
 def show() -> ResponseReturnValue:
     return _page({name: request.args.get(name, "") for name in FIELDS})
 
 
 @blueprint.post("/submit")
-@changed_by("submit")
+@requires_scope("submit")
 def send() -> ResponseReturnValue:
-    """In line, and back to the form with the job beside it; a form that is sent twice is one."""
-    given = {name: value.strip() for name, value in forms.form().items()}
+    """Enqueue the job and show the form again, with the job beside it."""
+    fields = {name: value.strip() for name, value in forms.form().items()}
     try:
-        job_id = _enqueue(given)
+        job = _enqueue(fields)
     except Invalid as error:
-        return _page(given, {one["field"]: one["message"] for one in error.errors}), 422
+        return _page(fields, {one["field"]: one["message"] for one in error.errors}), 422
     except (IdempotencyKeyReused, InvalidField):
-        return _page(given | {ONCE_FIELD: ""}, {"": _ASK_AGAIN}), 409
+        return _page(fields | {IDEMPOTENCY_FIELD: ""}, {"": _FORM_CHANGED}), 409
     except RateLimited as error:
-        return _page(given, {"": str(error)}), 429
+        return _page(fields, {"": str(error)}), 429
     except (QueueFull, StoreUnavailable) as error:
-        return _page(given, {"": str(error)}), 503
-    kept = {name: given[name] for name in FIELDS if given.get(name) and name not in UNTOLD}
-    return redirect(f"/submit?{urlencode({'job': job_id, **kept})}", 303)
+        return _page(fields, {"": str(error)}), 503
+    public = [name for name in FIELDS if fields.get(name) and name not in PRIVATE_FIELDS]
+    query = {"job": job.id, **{name: fields[name] for name in public}}
+    return redirect(f"/submit?{urlencode(query)}", 303)
 
 
-def _enqueue(given: Mapping[str, str]) -> str:
-    """The id of the job. Raises Invalid, and whatever the API's own submission raises."""
-    filled: dict[str, Any] = {name: given[name] for name in FIELDS[1:] if given.get(name)}
-    asked = {"model": given.get("model", ""), "input": filled, "metadata": MADE_BY}
-    if wrong := [*_wrong_by_api(asked), *_wrong(filled)]:
-        raise Invalid(wrong)
-    filled |= {name: int(filled[name]) for name in NUMBERS if name in filled}
-    order = validate(SubmissionBody, asked)
-    visitor = session.visitor()
-    assert visitor is not None  # whoever has no session does not come here
+def submit_as_visitor(body: dict[str, Any], idempotency_key: str, sent: str) -> Job:
+    """Submit a body of the API with the key of the session.
+
+    `sent` is the form as it was sent: the same key with another form is refused.
+    Raises what the API raises.
+    """
+    visitor = session.current_visitor()
+    assert visitor is not None  # requires_scope made sure of it
+    submission = SubmissionRequest.of(validate(SubmissionBody, body))
     rate_limits.count_request(visitor.name)
-    key = (f"visitor {visitor.name}", given.get(ONCE_FIELD, ""))
-    return enqueue_once(services(), SubmissionRequest.of(order), key, json.dumps(asked).encode()).id
+    key = (f"visitor {visitor.name}", idempotency_key)
+    return enqueue_once(services(), submission, key, sent.encode())
 
 
-def _wrong_by_api(asked: dict[str, Any]) -> list[dict[str, str]]:
+def _enqueue(fields: Mapping[str, str]) -> Job:
+    """Raises Invalid with every wrong field, and what the API's own submission raises."""
+    filled: dict[str, Any] = {name: fields[name] for name in FIELDS[1:] if fields.get(name)}
+    body = {"model": fields.get("model", ""), "input": filled, "metadata": METADATA}
+    if errors := [*_body_errors(body), *_input_errors(filled)]:
+        raise Invalid(errors)
+    filled |= {name: int(filled[name]) for name in NUMBERS if name in filled}
+    return submit_as_visitor(body, fields.get(IDEMPOTENCY_FIELD, ""), json.dumps(body))
+
+
+def _body_errors(body: dict[str, Any]) -> list[dict[str, str]]:
     try:
-        validate(SubmissionBody, asked)
+        validate(SubmissionBody, body)
     except Invalid as error:
         return error.errors
     return []
 
 
-def _wrong(filled: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """What is wrong with the input as far as a form can know: the rest is BFL's business."""
+def _input_errors(filled: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Errors that hold for every model; BFL checks the rest."""
     if "prompt" not in filled:
-        yield {"field": "prompt", "message": "Say what you want to see."}
+        yield {"field": "prompt", "message": "Describe the picture."}
     for name in NUMBERS:
         if not _is_number(filled.get(name)):
-            yield {"field": name, "message": "A whole number, please."}
+            yield {"field": name, "message": "Enter a whole number."}
     if "aspect_ratio" in filled and {"width", "height"} & filled.keys():
-        yield {"field": "aspect_ratio", "message": "Either this, or width and height."}
+        message = "Choose either an aspect ratio, or width and height."
+        yield {"field": "aspect_ratio", "message": message}
 
 
 def _is_number(text: str | None) -> bool:
     return text is None or bool(_NUMBER.fullmatch(text))
 
 
-def _page(given: Mapping[str, str], wrong: Mapping[str, str] | None = None) -> str:
-    values = {name: given.get(name, "") for name in FIELDS}
+def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) -> str:
     return render_template(
         "submit.html",
-        values=values,
-        wrong=wrong or {},
-        once=given.get(ONCE_FIELD) or str(uuid.uuid4()),
+        values={name: fields.get(name, "") for name in FIELDS},
+        errors=errors or {},
+        idempotency_key=fields.get(IDEMPOTENCY_FIELD) or str(uuid.uuid4()),
         models=MODELS,
         ratios=RATIOS,
-        job=_job() if request.method == "GET" else None,
+        job=_submitted_job() if request.method == "GET" else None,
     )
 
 
-def _job() -> view_types.Job | None:
-    """The job that the form made last; one that is gone leaves the form alone."""
+def _submitted_job() -> view_types.Job | None:
+    """The job that this form made; None if it was deleted since."""
     job_id = request.args.get("job")
     try:
         job = services().store.load(job_id) if job_id else None

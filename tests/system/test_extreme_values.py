@@ -18,7 +18,10 @@ EXPIRIES = [
     "0001-01-01T00:00:00%2B14:00", "1970-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "", "1e308",
 ]  # fmt: skip
 VIEWS = ["/api/jobs/{}", "/api/jobs?limit=200", "/v1/get_result?id={}", "/readyz", "/metrics"]
-PAGES = ["/", "/jobs/{}", "/health", "/submit", "/?status=ready"]
+PAGES = [
+    *("/", "/?view=list", "/?status=ready", "/jobs/{0}", "/jobs/{0}/replay", "/jobs/{0}/delete"),
+    *("/health", "/submit", "/submit?job={0}", "/start", "/docs"),
+]
 URL = "https://delivery-eu1.bfl.ai/results/0/sample.jpeg?se={}&sp=r&sig=x"
 
 

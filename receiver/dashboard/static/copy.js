@@ -1,18 +1,18 @@
-// Buttons that copy; without a script the text stands beside them.
+// Buttons that copy a text; without scripts they stay hidden and the text can be selected.
 
-const show = () => {
-  if (!navigator.clipboard) return; // only https has one
+const showButtons = () => {
+  if (!navigator.clipboard) return; // browsers offer it over https only
   for (const button of document.querySelectorAll("[data-copy][hidden]")) button.hidden = false;
 };
-new MutationObserver(show).observe(document.getElementById("main"), { childList: true, subtree: true });
-show();
+new MutationObserver(showButtons).observe(document.getElementById("main"), { childList: true, subtree: true });
+showButtons();
 
 addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   await navigator.clipboard.writeText(button.dataset.copy);
-  const word = button.textContent;
+  const label = button.textContent;
   button.textContent = "Copied";
-  document.getElementById("news").textContent = "Copied";
-  setTimeout(() => (button.textContent = word), 1500);
+  document.getElementById("announcements").textContent = "Copied";
+  setTimeout(() => (button.textContent = label), 1500);
 });

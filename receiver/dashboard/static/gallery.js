@@ -1,23 +1,23 @@
-// Films show their first picture when they come into sight, and play under the pointer.
+// Videos load their first frame when they scroll into view, and play under the pointer.
 
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const seen = new IntersectionObserver((entries) => {
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+const visible = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     if (!isIntersecting) continue;
     target.preload = "metadata";
-    seen.unobserve(target);
+    visible.unobserve(target);
   }
 }, { rootMargin: "200px" });
 
-const watch = () => document.querySelectorAll("[data-film]").forEach((film) => seen.observe(film));
-new MutationObserver(watch).observe(document.getElementById("main"), { childList: true, subtree: true });
-watch();
+const observeVideos = () => document.querySelectorAll("[data-preview]").forEach((video) => visible.observe(video));
+new MutationObserver(observeVideos).observe(document.getElementById("main"), { childList: true, subtree: true });
+observeVideos();
 
-const film = (event) => event.target.closest?.(".card")?.querySelector("[data-film]");
-addEventListener("pointerover", (event) => calm.matches || film(event)?.play().catch(() => {}));
-addEventListener("pointerout", (event) => film(event)?.pause());
+const videoOf = (event) => event.target.closest?.(".card")?.querySelector("[data-preview]");
+addEventListener("pointerover", (event) => reducedMotion.matches || videoOf(event)?.play().catch(() => {}));
+addEventListener("pointerout", (event) => videoOf(event)?.pause());
 
-// Who filters sees by what.
+// The filter form stays open from page to page.
 const filters = document.getElementById("filters");
 filters.open = sessionStorage.getItem("filters") === "open";
 filters.addEventListener("toggle", () => sessionStorage.setItem("filters", filters.open ? "open" : ""));

@@ -1,12 +1,12 @@
-// Looks again every few seconds, as long as anybody looks.
+// Refreshes the page every few seconds while it is visible.
 
-import { renewSoon } from "./live.js";
+import { refreshSoon } from "./live.js";
 
-const EVERY = 3000;
-const unknown = !document.querySelector(".panels");
+const INTERVAL_MS = 3000;
+const hasNumbers = document.querySelector(".panels");
 
 setInterval(() => {
   if (document.hidden) return;
-  if (unknown) location.reload();
-  else renewSoon();
-}, EVERY);
+  if (hasNumbers) refreshSoon();
+  else location.reload();
+}, INTERVAL_MS);

@@ -1,40 +1,43 @@
-// Renews what differs when a job changes: the server renders, nothing is built of text here.
+// Live updates: when a job changes, fetch this page again and replace the elements that differ.
+// Only the server renders; elements with an id and `data-live` are compared, and the children of
+// `data-keyed` elements are matched by their ids.
 
-import { localise } from "./times.js";
+import { localizeTimes } from "./times.js";
 
-const PAUSE = 1500; // at most so often, in milliseconds
-const SOON = 120; // changes come in flocks
-const RETRY = 5000;
+const REFRESH_INTERVAL_MS = 1500; // at least, between two refreshes
+const DEBOUNCE_MS = 120; // one job often changes several times in a row
+const RETRY_MS = 5000;
 
-const sources = new WeakMap(); // elements as the server sent them
+const renderedHtml = new WeakMap(); // the HTML of an element as the server sent it
 const parser = new DOMParser();
 let stream = null;
-let due = null;
-let renewedAt = 0;
+let timer = null;
+let refreshedAt = 0;
 
-export function follow(watched) {
-  for (const part of parts(document)) remember(part);
+// `watched` is "all" or the id of a job.
+export function watch(watched) {
+  for (const element of liveElements(document)) rememberHtml(element);
   const open = () => {
     if (document.hidden || stream) return;
     stream = new EventSource(watched === "all" ? "/live" : `/live/${encodeURIComponent(watched)}`);
-    for (const name of ["job", "forgotten", "reset"]) stream.addEventListener(name, renewSoon);
-    if (renewedAt) stream.addEventListener("open", renewSoon); // what happened meanwhile
-    stream.addEventListener("error", lost);
+    for (const name of ["job", "forgotten", "reset"]) stream.addEventListener(name, refreshSoon);
+    if (refreshedAt) stream.addEventListener("open", refreshSoon); // for events that were missed
+    stream.addEventListener("error", onError);
   };
   const close = () => {
     stream?.close();
     stream = null;
   };
-  const lost = () => {
-    renewSoon(); // a session that is over leads to the login, a silent server is told of
-    if (stream?.readyState !== EventSource.CLOSED) return; // it comes back by itself
+  const onError = () => {
+    refreshSoon(); // shows the login when the session has ended, or that the server is away
+    if (stream?.readyState !== EventSource.CLOSED) return; // the browser reconnects by itself
     close();
-    setTimeout(open, RETRY);
+    setTimeout(open, RETRY_MS);
   };
   document.addEventListener("visibilitychange", () => {
-    // A browser keeps six connections to us, for all of its tabs.
+    // Browsers allow six connections to one origin, for all tabs together.
     if (document.hidden) return close();
-    renewSoon();
+    refreshSoon();
     open();
   });
   addEventListener("pagehide", close);
@@ -42,101 +45,104 @@ export function follow(watched) {
   open();
 }
 
-export function renewSoon() {
-  const wait = Math.max(SOON, renewedAt + PAUSE - Date.now());
-  due ??= setTimeout(() => renew().catch(() => {}), wait);
+export function refreshSoon() {
+  const wait = Math.max(DEBOUNCE_MS, refreshedAt + REFRESH_INTERVAL_MS - Date.now());
+  timer ??= setTimeout(() => refresh().catch(() => {}), wait);
 }
 
-async function renew() {
-  renewedAt = Date.now();
-  let current = false;
+async function refresh() {
+  refreshedAt = Date.now();
+  let isCurrent = false;
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (answer.redirected && new URL(answer.url).pathname === "/login") return location.reload();
-    if (answer.status === 404) return location.reload();
-    const fresh = parser.parseFromString(await answer.text(), "text/html");
-    current = answer.ok || (document.body.dataset.kind && same(fresh)); // some show a trouble themselves
-    if (current) swap(fresh);
+    const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (response.redirected && new URL(response.url).pathname === "/login") return location.reload();
+    if (response.status === 404) return location.reload();
+    const page = parser.parseFromString(await response.text(), "text/html");
+    // The health page describes an outage itself, with status 503.
+    isCurrent = response.ok || (document.body.dataset.page && isSamePage(page));
+    if (isCurrent) update(page);
   } finally {
-    due = null;
-    document.getElementById("stale").hidden = Boolean(current);
-    if (!current) setTimeout(renewSoon, RETRY);
+    timer = null;
+    document.getElementById("stale").hidden = Boolean(isCurrent);
+    if (!isCurrent) setTimeout(refreshSoon, RETRY_MS);
   }
 }
 
-const same = (fresh) => fresh.body.dataset.kind === document.body.dataset.kind;
+const isSamePage = (page) => page.body.dataset.page === document.body.dataset.page;
 
-function swap(fresh) {
-  if (!same(fresh)) return location.reload();
-  for (const part of parts(fresh)) {
-    const old = document.getElementById(part.id);
-    if (!old || sources.get(old) === source(part)) continue;
-    if (inner(part) && inner(part) === inner(old)) continue; // its parts are renewed on their own
-    if ("keyed" in part.dataset && "keyed" in old.dataset) arrange(old, part);
-    else put(part, old);
+function update(page) {
+  if (!isSamePage(page)) return location.reload();
+  for (const element of liveElements(page)) {
+    const old = document.getElementById(element.id);
+    if (!old || renderedHtml.get(old) === comparableHtml(element)) continue;
+    if (nestedIds(element) && nestedIds(element) === nestedIds(old)) continue; // updated one by one
+    if ("keyed" in element.dataset && "keyed" in old.dataset) updateChildren(old, element);
+    else replace(old, element);
   }
 }
 
-const inner = (part) => Array.from(parts(part), (one) => one.id).join();
+const nestedIds = (element) => Array.from(liveElements(element), (nested) => nested.id).join();
 
-function arrange(old, fresh) {
-  const known = new Map([...old.children].map((child) => [child.id, child]));
-  const wanted = [...fresh.children].map((child) => {
-    const here = known.get(child.id);
-    if (here && sources.get(here) === source(child)) return here;
-    if (!here) arrived(child);
-    return adopt(child);
+function updateChildren(old, element) {
+  const existing = new Map([...old.children].map((child) => [child.id, child]));
+  const children = [...element.children].map((child) => {
+    const same = existing.get(child.id);
+    if (same && renderedHtml.get(same) === comparableHtml(child)) return same;
+    if (!same) queueAnnouncement(child);
+    return importLive(child);
   });
-  sources.set(old, source(fresh));
-  for (const child of [...old.children]) if (!wanted.includes(child)) child.remove();
-  // What stays is not moved: it would lose the focus, and a film its place.
-  let at = old.firstElementChild;
-  for (const child of wanted) {
-    if (child === at) at = at.nextElementSibling;
-    else old.insertBefore(child, at);
+  renderedHtml.set(old, comparableHtml(element));
+  for (const child of [...old.children]) if (!children.includes(child)) child.remove();
+  // Elements that stay are not moved: a move loses the focus and restarts a video.
+  let next = old.firstElementChild;
+  for (const child of children) {
+    if (child === next) next = next.nextElementSibling;
+    else old.insertBefore(child, next);
   }
   announce();
 }
 
-function put(part, old) {
-  const focused = old.contains(document.activeElement) && document.activeElement.id;
-  const open = new Set([...old.querySelectorAll("details[open][id]")].map((one) => one.id));
-  const mine = adopt(part);
-  old.replaceWith(mine);
-  for (const one of mine.querySelectorAll("details[id]")) one.open ||= open.has(one.id);
-  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+function replace(old, element) {
+  const focusedId = old.contains(document.activeElement) && document.activeElement.id;
+  const openIds = new Set([...old.querySelectorAll("details[open][id]")].map((details) => details.id));
+  const imported = importLive(element);
+  old.replaceWith(imported);
+  for (const details of imported.querySelectorAll("details[id]")) details.open ||= openIds.has(details.id);
+  if (focusedId) document.getElementById(focusedId)?.focus({ preventScroll: true });
 }
 
-function adopt(part) {
-  const mine = document.importNode(part, true);
-  for (const one of [mine, ...parts(mine)]) remember(one);
-  localise(mine);
-  return mine;
+function importLive(element) {
+  const imported = document.importNode(element, true);
+  for (const live of [imported, ...liveElements(imported)]) rememberHtml(live);
+  localizeTimes(imported);
+  return imported;
 }
 
-const parts = (root) => root.querySelectorAll("[data-live][id]:not(body)");
+const liveElements = (root) => root.querySelectorAll("[data-live][id]:not(body)");
 
-function remember(part) {
-  sources.set(part, source(part));
-  if ("keyed" in part.dataset) for (const child of part.children) sources.set(child, source(child));
+function rememberHtml(element) {
+  renderedHtml.set(element, comparableHtml(element));
+  if ("keyed" in element.dataset) for (const child of element.children) renderedHtml.set(child, comparableHtml(child));
 }
 
-// What a time says differs from second to second; that is no news.
-function source(part) {
-  const copy = part.cloneNode(true);
+// The HTML without the texts of times, which change every second.
+function comparableHtml(element) {
+  const copy = element.cloneNode(true);
   for (const time of copy.querySelectorAll("time")) time.textContent = time.title = "";
   return copy.outerHTML;
 }
 
-// What has come is said once, to who cannot see it.
-let news = [];
+// Screen readers announce new jobs once.
+let announcements = [];
 
-function arrived(child) {
-  if (child.dataset.said) news.push(child.dataset.said);
+function queueAnnouncement(child) {
+  if (child.dataset.announcement) announcements.push(child.dataset.announcement);
 }
 
 function announce() {
-  const said = news.length > 3 ? `${news.length} new jobs` : news.map((one) => `New: ${one}`).join(". ");
-  if (said) document.getElementById("news").textContent = said;
-  news = [];
+  const text = announcements.length > 3
+    ? `${announcements.length} new jobs`
+    : announcements.map((one) => `New: ${one}`).join(". ");
+  if (text) document.getElementById("announcements").textContent = text;
+  announcements = [];
 }

@@ -1,8 +1,8 @@
-// What every page does once it is there: times in the viewer's zone, and news as they come.
+// Entry point of every page: live updates, and times in the viewer's time zone.
 
-import { follow } from "./live.js";
-import { localise } from "./times.js";
+import { watch } from "./live.js";
+import { localizeTimes } from "./times.js";
 
 const watched = document.body.dataset.live;
-if (watched) follow(watched);
-localise(document);
+if (watched) watch(watched);
+localizeTimes(document);

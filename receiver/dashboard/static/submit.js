@@ -1,36 +1,36 @@
-// Sends the form without leaving the page; the server renders what comes of it.
+// Submits the form without leaving the page; the server renders the result.
 
-import { renewSoon } from "./live.js";
+import { refreshSoon } from "./live.js";
 
 const parser = new DOMParser();
 
-document.addEventListener("submit", async (happening) => {
-  const form = happening.target;
-  if (form.id !== "order") return;
-  happening.preventDefault();
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (form.id !== "submit-form") return;
+  event.preventDefault();
   const button = form.querySelector("button");
   if (button.disabled) return;
   button.disabled = true;
   try {
-    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
-    show(answer, parser.parseFromString(await answer.text(), "text/html"), form);
+    const response = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    showResponse(response, parser.parseFromString(await response.text(), "text/html"), form);
   } catch {
-    // Sent again it is the same submission, whether it has arrived or not.
-    document.getElementById("trouble").textContent = "No connection. Submit again; at most one job comes of it.";
+    // The idempotency key makes a second attempt safe even if the first one arrived.
+    document.getElementById("form-error").textContent = "No connection. Submit again; it makes at most one job.";
   } finally {
     button.disabled = false;
   }
 });
 
-function show(answer, page, form) {
-  const fresh = page.getElementById("order");
-  if (!fresh) return location.assign(answer.url);
-  const mine = document.importNode(fresh, true);
-  if (answer.ok) mine.querySelector("#prompt").value = form.querySelector("#prompt").value;
-  form.replaceWith(mine);
-  if (!answer.ok) return mine.querySelector("[aria-invalid]")?.focus();
+function showResponse(response, page, form) {
+  const newForm = page.getElementById("submit-form");
+  if (!newForm) return location.assign(response.url);
+  const imported = document.importNode(newForm, true);
+  if (response.ok) imported.querySelector("#prompt").value = form.querySelector("#prompt").value;
+  form.replaceWith(imported);
+  if (!response.ok) return imported.querySelector("[aria-invalid]")?.focus();
   document.getElementById("result").replaceWith(document.importNode(page.getElementById("result"), true));
-  history.replaceState(null, "", answer.url);
-  mine.querySelector("button").focus({ preventScroll: true });
-  renewSoon(); // it may have ended before we looked
+  history.replaceState(null, "", response.url);
+  imported.querySelector("button").focus({ preventScroll: true });
+  refreshSoon(); // the job may have ended before the page watched it
 }

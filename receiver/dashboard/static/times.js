@@ -1,41 +1,45 @@
-// Times in the viewer's zone and words, exact on hover, and counted on as they pass.
+// Times in the viewer's time zone; ages and countdowns are updated every second.
 
-const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
-const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-// The server's own words (filters.py), so that nothing moves when this begins to count.
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+// The same words as filters.py, so that the text does not change when this script starts.
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
-const LATELY = 10;
+const NOW_SECONDS = 10;
+const CLOCK_MAX_SECONDS = 7200;
 
-// Our own clock may be wrong: deadlines are counted by the server's.
-const ahead = Number(document.body.dataset.now || Date.now() / 1000) - Date.now() / 1000;
-const now = () => Date.now() / 1000 + ahead;
+// The browser's clock may be wrong: count by the server's.
+const offset = Number(document.body.dataset.now || Date.now() / 1000) - Date.now() / 1000;
+const serverNow = () => Date.now() / 1000 + offset;
 
-export function localise(root) {
+export function localizeTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
-    if (!time.title || time.dataset.exact !== time.dateTime) time.title = EXACT.format(at);
-    time.dataset.exact = time.dateTime;
+    if (!time.title || time.dataset.localized !== time.dateTime) time.title = FULL.format(at);
+    time.dataset.localized = time.dateTime;
   }
-  tick(root);
+  updateTexts(root);
 }
 
-function tick(root) {
-  for (const time of root.querySelectorAll("time[data-as]")) {
-    const seconds = new Date(time.dateTime) / 1000 - now();
-    const text = WORDS[time.dataset.as](seconds, time);
+function updateTexts(root) {
+  for (const time of root.querySelectorAll("time[data-format]")) {
+    const seconds = new Date(time.dateTime) / 1000 - serverNow();
+    const text = FORMATS[time.dataset.format](seconds, time);
     if (time.textContent !== text) time.textContent = text;
   }
 }
 
-const WORDS = {
-  age: (seconds) => (seconds > -LATELY ? "now" : `${span(-seconds)} ago`),
-  clock: (_, time) => CLOCK.format(new Date(time.dateTime)),
-  exact: (_, time) => EXACT.format(new Date(time.dateTime)),
-  left: (seconds) => (seconds < 1 ? "any moment" : seconds < 60 ? `in ${Math.floor(seconds)} s` : seconds < 7200 ? `in ${clock(seconds)}` : `in ${span(seconds)}`),
+const FORMATS = {
+  age: (seconds) => (seconds > -NOW_SECONDS ? "now" : `${duration(-seconds)} ago`),
+  time: (_, time) => TIME.format(new Date(time.dateTime)),
+  remaining: (seconds) => {
+    if (seconds < 1) return "any moment";
+    const isClock = seconds >= 60 && seconds < CLOCK_MAX_SECONDS;
+    return `in ${isClock ? clock(seconds) : duration(seconds)}`;
+  },
 };
 
-function span(seconds) {
-  const [unit, length] = UNITS.find(([, one]) => seconds >= one) || UNITS.at(-1);
+function duration(seconds) {
+  const [unit, length] = UNITS.find(([, length]) => seconds >= length) || UNITS.at(-1);
   return `${Math.floor(seconds / length)} ${unit}`;
 }
 
@@ -47,5 +51,5 @@ function clock(seconds) {
   return hours ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
 }
 
-setInterval(() => document.hidden || tick(document), 1000);
-document.addEventListener("visibilitychange", () => tick(document));
+setInterval(() => document.hidden || updateTexts(document), 1000);
+document.addEventListener("visibilitychange", () => updateTexts(document));

@@ -1,1 +1,1 @@
-"""Pictures of the dashboard's pages for the README: `make screenshots`."""
+"""Screenshots of the dashboard for README: `make screenshots`."""

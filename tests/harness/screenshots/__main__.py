@@ -1,4 +1,4 @@
-"""`make screenshots`: an evening's jobs, and a picture of each page of the dashboard."""
+"""`make screenshots`: fill an installation with sample jobs and take a picture of each page."""
 
 import sys
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from tests.harness.chromium import Chromium
 from tests.harness.installation import KEYS
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene
-from tests.harness.screenshots.exhibits import asked, ended, picture
+from tests.harness.screenshots.sample_jobs import finish_job, start_job, store_picture
 
 FOLDER = ROOT / "deploy" / "screenshots"
 TOTAL_MAX_BYTES = 300_000
-QUALITY = 52  # of WebP, which is enough for what README shows at half its size
+WEBP_QUALITY = 52  # enough, because README shows the pictures at half their size
 WIDE = {"width": 1280, "height": 832}
 TALL = {"width": 1280, "height": 1080}
 PHONE = {"width": 390, "height": 780}
 THEMES = ("light", "dark")
-# What is further down is only loaded when somebody comes near.
-SEEN = """() => [...document.images].every(
+# Browsers load images below the window lazily.
+VISIBLE_IMAGES_LOADED = """() => [...document.images].every(
     image => image.complete || image.getBoundingClientRect().top > innerHeight)"""
-LONG = (
+LONG_PROMPT = (
     "Terracotta ridges at the end of a dry summer, seen from a slow train: five planes of haze, "
     "a low sun without rays, and nobody on the road that is not there"
 )
@@ -42,7 +42,7 @@ PICTURES = (
     (13, 1024, 1024, "The view from the night train"),
     (2, 1536, 640, "An unhurried sunset with nobody to see it"),
     (11, 832, 1216, "Winter moon, seen from the pass"),
-    (5, 1344, 768, LONG),
+    (5, 1344, 768, LONG_PROMPT),
 )
 MODELS = ("flux-2-pro", "flux-2-max", "flux-pro-1.1-ultra", "flux-2-flex")
 
@@ -52,10 +52,10 @@ def main() -> None:
     chromium = Chromium()
     try:
         with (
-            TemporaryDirectory(prefix="fluxkeep-seen-") as directory,
+            TemporaryDirectory(prefix="fluxkeep-screenshots-") as directory,
             running_scene(Path(directory)) as scene,
         ):
-            taken = list(_taken(chromium, scene))
+            taken = list(_take_all(chromium, scene))
     finally:
         chromium.close()
     total = sum(path.stat().st_size for path in taken)
@@ -64,32 +64,32 @@ def main() -> None:
         sys.exit(f"that is more than {TOTAL_MAX_BYTES:,} bytes")
 
 
-def _taken(chromium: Chromium, scene: Scene) -> Iterator[Path]:
-    yield from _page(chromium, scene, "first-run", "/", WIDE)
-    shown = _evening(scene)
-    pages = {"gallery": "/", "job": f"/jobs/{shown}", "health": "/health", "submit": "/submit"}
+def _take_all(chromium: Chromium, scene: Scene) -> Iterator[Path]:
+    yield from _take(chromium, scene, "first-run", "/", WIDE)
+    job_id = make_sample_jobs(scene)
+    pages = {"gallery": "/", "job": f"/jobs/{job_id}", "health": "/health", "submit": "/submit"}
     for name, path in pages.items():
-        yield from _page(chromium, scene, name, path, TALL if name == "job" else WIDE)
-    yield from _page(chromium, scene, "phone", "/", PHONE)
+        yield from _take(chromium, scene, name, path, TALL if name == "job" else WIDE)
+    yield from _take(chromium, scene, "phone", "/", PHONE)
 
 
-def _evening(scene: Scene) -> str:
-    """All kinds of ends; the id of the job that is shown large."""
+def make_sample_jobs(scene: Scene) -> str:
+    """Make jobs of all kinds; returns the id of the job whose page is taken."""
     for n, (seed, width, height, prompt) in enumerate(PICTURES):
-        facts = {"metadata": {"user": "42", "campaign": "autumn"}}
+        body = {"metadata": {"user": "42", "campaign": "autumn"}}
         model = MODELS[n % len(MODELS)]
-        shown = picture(scene, seed, width, height, model=model, prompt=prompt, facts=facts)
+        job_id = store_picture(scene, seed, width, height, model=model, prompt=prompt, body=body)
         if n == 8:
-            ended(scene, outcome="content_moderated")
+            finish_job(scene, outcome="content_moderated")
         if n == 10:
-            ended(scene, "flux-3-video", prompt="A slow pan over the valley")
-    scene.client.callback({"id": shown, "status": "Ready"}, auth="wrong")
-    asked(scene, "flux-2-max", seconds=600, callback="never")
+            finish_job(scene, "flux-3-video", prompt="A slow pan over the valley")
+    scene.client.callback({"id": job_id, "status": "Ready"}, auth="wrong")
+    start_job(scene, "flux-2-max", seconds=600, callback="never")
     wait_for("thumbnails", lambda: not scene.undrawn(), 60)
-    return shown
+    return job_id
 
 
-def _page(
+def _take(
     chromium: Chromium, scene: Scene, name: str, path: str, viewport: dict[str, int]
 ) -> Iterator[Path]:
     for theme in THEMES:
@@ -99,14 +99,14 @@ def _page(
         page.fill("#key", KEYS["admin"])
         page.click("main button")
         page.wait_for_load_state("load")
-        page.wait_for_function(SEEN)
-        yield _kept(page, FOLDER / f"{name}-{theme}.webp")
+        page.wait_for_function(VISIBLE_IMAGES_LOADED)
+        yield _save(page, FOLDER / f"{name}-{theme}.webp")
         page.context.close()
 
 
-def _kept(page: Any, path: Path) -> Path:
+def _save(page: Any, path: Path) -> Path:
     with Image.open(BytesIO(page.screenshot())) as image:
-        image.convert("RGB").save(path, "WEBP", quality=QUALITY, method=6)
+        image.convert("RGB").save(path, "WEBP", quality=WEBP_QUALITY, method=6)
     return path
 
 

@@ -1,4 +1,4 @@
-"""Paints hills in the evening from a number, since plain gradients make a dull gallery."""
+"""Landscapes painted from a seed, for screenshots of a gallery."""
 
 import random
 from collections.abc import Iterator
@@ -21,28 +21,28 @@ PALETTES: tuple[tuple[Colour, Colour, Colour, Colour], ...] = (
     ((96, 84, 150), (240, 190, 214), (255, 238, 226), (44, 34, 84)),
 )
 HILLS = 6
-FINENESS = 2  # painted twice as large, for smooth edges
-COARSE = 8  # and what is blurred anyway so much smaller
+SUPERSAMPLING = 2  # for smooth edges
+GLOW_DOWNSAMPLING = 8  # blurred parts are painted smaller
 
 
 def jpeg(seed: int, width: int, height: int) -> bytes:
-    """The same seed paints the same picture."""
+    """Paint a JPEG; the same seed gives the same bytes."""
     file = BytesIO()
-    painted(seed, width, height).save(file, "JPEG", quality=86)
+    paint(seed, width, height).save(file, "JPEG", quality=86)
     return file.getvalue()
 
 
-def painted(seed: int, width: int, height: int) -> Image.Image:
-    chance = random.Random(seed)
+def paint(seed: int, width: int, height: int) -> Image.Image:
+    rng = random.Random(seed)
     above, horizon, sun, near = PALETTES[seed % len(PALETTES)]
-    size = (width * FINENESS, height * FINENESS)
+    size = (width * SUPERSAMPLING, height * SUPERSAMPLING)
     image = _sky(size, above, horizon)
-    _sun(image, chance, sun)
+    _sun(image, rng, sun)
     for n in range(HILLS):
         depth = (n + 1) / HILLS
         colour = _mixed(horizon, near, depth**1.3)
         base = size[1] * (0.48 + 0.42 * depth**1.4)
-        ridge = list(_ridge(chance, size[0], base, size[1] * (0.05 + 0.07 * depth)))
+        ridge = list(_ridge(rng, size[0], base, size[1] * (0.05 + 0.07 * depth)))
         ImageDraw.Draw(image).polygon([*ridge, (size[0], size[1]), (0, size[1])], fill=colour)
     return image.resize((width, height), Image.Resampling.LANCZOS)
 
@@ -54,23 +54,27 @@ def _sky(size: tuple[int, int], above: Colour, horizon: Colour) -> Image.Image:
     return column.resize(size)
 
 
-def _sun(image: Image.Image, chance: random.Random, colour: Colour) -> None:
-    """With a glow around it, which is painted small and blurred."""
+def _sun(image: Image.Image, rng: random.Random, colour: Colour) -> None:
+    """Paint a sun with a blurred glow."""
     width, height = image.size
-    radius = min(width, height) * chance.uniform(0.05, 0.1)
-    x, y = width * chance.uniform(0.2, 0.8), height * chance.uniform(0.22, 0.42)
+    radius = min(width, height) * rng.uniform(0.05, 0.1)
+    x, y = width * rng.uniform(0.2, 0.8), height * rng.uniform(0.22, 0.42)
     for size, strength in ((4.5, 70), (2.0, 110)):
-        mask = Image.new("L", (width // COARSE, height // COARSE))
-        ImageDraw.Draw(mask).circle((x / COARSE, y / COARSE), radius * size / COARSE, strength)
-        soft = mask.filter(ImageFilter.GaussianBlur(radius * (size - 0.9) / COARSE / 2))
+        mask = Image.new("L", (width // GLOW_DOWNSAMPLING, height // GLOW_DOWNSAMPLING))
+        ImageDraw.Draw(mask).circle(
+            (x / GLOW_DOWNSAMPLING, y / GLOW_DOWNSAMPLING),
+            radius * size / GLOW_DOWNSAMPLING,
+            strength,
+        )
+        soft = mask.filter(ImageFilter.GaussianBlur(radius * (size - 0.9) / GLOW_DOWNSAMPLING / 2))
         image.paste(colour, mask=soft.resize(image.size, Image.Resampling.BICUBIC))
     ImageDraw.Draw(image).circle((x, y), radius, colour)
 
 
 def _ridge(
-    chance: random.Random, width: int, base: float, swing: float
+    rng: random.Random, width: int, base: float, swing: float
 ) -> Iterator[tuple[float, float]]:
-    waves = [(chance.uniform(0, 2 * pi), chance.uniform(0.6, 1.6) * 2**n) for n in range(6)]
+    waves = [(rng.uniform(0, 2 * pi), rng.uniform(0.6, 1.6) * 2**n) for n in range(6)]
     for x in range(0, width + 4, 4):
         turn = 2 * pi * x / width
         lift = sum(sin(turn * often + at) / 1.9**n for n, (at, often) in enumerate(waves))

@@ -10,36 +10,36 @@ from jobs import services
 from jobs.config import settings
 from receiver import create_app
 from tests.harness import RedisServer
-from tests.system.dashboard.guest import KEYS, Guest
+from tests.system.dashboard.in_process_visitor import KEYS, InProcessVisitor
 
-Open = Callable[..., Flask]
+MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture(scope="module")
-def redis_of_the_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("house"))
+def module_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("dashboard"))
     yield server
     server.kill()
 
 
 @pytest.fixture
-def house(redis_of_the_house: RedisServer, tmp_path: Path) -> Open:
-    """Builds the application with settings of one's own."""
+def make_app(module_redis: RedisServer, tmp_path: Path) -> MakeApp:
+    """Build an application; keyword arguments replace settings."""
 
-    def build(**own: str) -> Flask:
+    def make(**changed: str) -> Flask:
         environment = {
             "WEBHOOK_SECRET": "webhook-secret-of-tests",
             "SECRET_KEY": "signing-secret-canary-1f",
             "API_KEYS": ",".join(f"{name}er:{key}:{name}" for name, key in KEYS.items()),
-            "REDIS_URL": redis_of_the_house.url,
+            "REDIS_URL": module_redis.url,
             "MEDIA_URL": tmp_path.as_uri(),
-            **own,
+            **changed,
         }
         return create_app(services.for_web(settings.load(environment)))
 
-    return build
+    return make
 
 
 @pytest.fixture
-def guest(house: Open) -> Guest:
-    return Guest(house())
+def visitor(make_app: MakeApp) -> InProcessVisitor:
+    return InProcessVisitor(make_app())

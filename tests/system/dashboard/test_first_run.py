@@ -76,7 +76,7 @@ def test_a_silent_worker_is_named(without_sandbox: Installation) -> None:
         finally:
             without_sandbox.resume("worker")
     assert "worker was last seen" in said
-    assert "Not everything works" in said
+    assert "failed. Each failed check says what to do" in said
 
 
 @pytest.mark.browser
@@ -160,7 +160,7 @@ def test_only_admins_may_test_and_only_from_here(scene: Scene) -> None:
         assert "/start/test" not in visitor.get("/start").text
         assert visitor.post("/start/test").status_code == 403
     admin = Visitor(scene.installation.url)
-    assert admin.post("/start/test", forgery="made up").status_code == 403
+    assert admin.post("/start/test", csrf_token="made up").status_code == 403
     assert admin.get("/start/test").status_code == 303
 
 
@@ -169,8 +169,8 @@ def test_each_result_shows_as_it_is_known(scene: Scene, window: Window) -> None:
     page = log_in(window, scene.installation.url, "/start")
     assert problems_seen(window) == []
     page.click("text=Test all parts")
-    page.wait_for_selector("#verdict")
-    assert page.locator("#steps li").count() == len(ALL)
-    assert "Everything works" in page.inner_text("#verdict")
+    page.wait_for_selector("#test-summary")
+    assert page.locator("#check-results li").count() == len(ALL)
+    assert "Everything works" in page.inner_text("#test-summary")
     assert problems_seen(window) == []
     assert (window.complaints, window.strangers) == ([], [])

@@ -12,7 +12,7 @@ from tests.harness.chromium import Chromium, Window
 from tests.harness.installation import KEYS
 from tests.harness.patience import wait_for
 from tests.harness.scene import Scene, running_scene
-from tests.harness.screenshots.exhibits import asked, ended, picture
+from tests.harness.screenshots.sample_jobs import finish_job, start_job, store_picture
 
 pytestmark = pytest.mark.browser
 
@@ -28,9 +28,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """A few pictures, a film, a failure, and one that BFL is still at work on."""
     with running_scene(tmp_path_factory.mktemp("seen")) as running:
         for n, size in enumerate([(1216, 832), (832, 1216), (1536, 640)]):
-            picture(running, n, *size)
-        ended(running, "flux-3-video", prompt="a slow pan")
-        ended(running, outcome="content_moderated")
+            store_picture(running, n, *size)
+        finish_job(running, "flux-3-video", prompt="a slow pan")
+        finish_job(running, outcome="content_moderated")
         yield running
 
 
@@ -68,7 +68,7 @@ def test_a_wrong_key_is_told_so_and_a_right_one_leads_on(window: Window, scene: 
     expect(page.get_by_label("API key")).to_be_focused()
     page.keyboard.type("a wrong key")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_have_text("Nobody holds this key.")
+    expect(page.get_by_role("alert")).to_have_text("This key is not valid.")
     assert window.violations() == []
     log_in(page, "read")
     assert page.url.endswith("/?view=list")
@@ -82,31 +82,31 @@ def test_a_job_appears_and_becomes_a_picture_while_the_page_is_open(
 ) -> None:
     page = visit().page
     page.evaluate("window.untouched = true")
-    job_id = asked(scene, prompt="a new arrival", seconds=2.0)
+    job_id = start_job(scene, prompt="a new arrival", seconds=2.0)
     expect(card(page, job_id).locator(".status")).to_have_text("submitted")
-    expect(page.locator("#news")).to_contain_text("flux-2-pro")
+    expect(page.locator("#announcements")).to_contain_text("flux-2-pro")
     expect(card(page, job_id).locator(".status")).to_have_text("stored")
     expect(card(page, job_id)).to_contain_text("a new arrival")
     page.wait_for_function(
         "id => document.querySelector(`#job-${id} img`)?.naturalWidth > 0", arg=job_id
     )
-    expect(page.locator(".wall > li").first).to_have_id(f"job-{job_id}")
+    expect(page.locator(".cards > li").first).to_have_id(f"job-{job_id}")
     scene.client.request("DELETE", f"/api/jobs/{job_id}").raise_for_status()
     expect(card(page, job_id)).to_have_count(0)
     assert page.evaluate("window.untouched")
 
 
 def test_filters_make_an_address_to_share(visit: Visit, scene: Scene) -> None:
-    job_id = picture(scene, 5, 800, 600, facts={"metadata": {"user": "42"}})
+    job_id = store_picture(scene, 5, 800, 600, body={"metadata": {"user": "42"}})
     page = visit().page
     page.get_by_text("Filter and find").click()
     page.get_by_label("Model").fill("flux-2-pro")
     page.get_by_label("Metadata").fill("user=42")
     page.get_by_role("button", name="Show").click()
-    expect(page.locator(".wall > li")).to_have_count(1)
+    expect(page.locator(".cards > li")).to_have_count(1)
     assert urlsplit(page.url).query == "model=flux-2-pro&metadata.user=42"
     page.get_by_role("link", name="Moderated").click()
-    expect(page.get_by_role("heading", name="No job fits")).to_be_visible()
+    expect(page.get_by_role("heading", name="No job matches")).to_be_visible()
     page.get_by_role("link", name="Clear all").click()
     page.get_by_role("link", name="List").click()
     expect(page.locator(f"#row-{job_id}")).to_contain_text("hills number 5")
@@ -118,18 +118,18 @@ def test_filters_make_an_address_to_share(visit: Visit, scene: Scene) -> None:
 def test_a_page_of_a_job_tells_what_comes_next_and_what_was_refused(
     visit: Visit, scene: Scene
 ) -> None:
-    job_id = asked(scene, seconds=600, callback="never")
+    job_id = start_job(scene, seconds=600, callback="never")
     scene.client.callback({"id": job_id, "status": "Ready"}, auth="wrong")
     page = visit(f"/jobs/{job_id}").page
-    left = page.locator("#next time").first
+    left = page.locator("#next-steps time").first
     expect(left).to_have_text(re.compile(r"in \d+ s|in 1:\d\d"))
     before = left.inner_text()
     expect(left).not_to_have_text(before)
     expect(page.locator(".refused")).to_contain_text("wrong secret")
     expect(page.locator("#curl")).to_have_value(re.compile(f"curl .*/api/jobs/{job_id} "))
     scene.client.callback({"id": job_id, "status": "Error"})
-    expect(page.locator("#head .status")).to_have_text("failed")
-    expect(page.locator("#next")).to_contain_text("bfl_error")
+    expect(page.locator("#job-header .status")).to_have_text("failed")
+    expect(page.locator("#next-steps")).to_contain_text("bfl_error")
 
 
 def test_a_film_has_a_player(visit: Visit) -> None:
@@ -139,18 +139,18 @@ def test_a_film_has_a_player(visit: Visit) -> None:
 
 
 def test_an_admin_replays_and_deletes_and_a_reader_cannot(visit: Visit, scene: Scene) -> None:
-    job_id = ended(scene, outcome="error")
+    job_id = finish_job(scene, outcome="error")
     reader = visit(f"/jobs/{job_id}", "read").page
     expect(reader.get_by_role("link", name="Delete")).to_have_count(0)
     reader.goto(f"{scene.installation.url}/jobs/{job_id}/delete")
-    expect(reader.get_by_text("this needs a key with scope admin")).to_be_visible()
+    expect(reader.get_by_text("This needs a key with scope admin")).to_be_visible()
     page = visit(f"/jobs/{job_id}").page
     page.get_by_role("link", name="Replay").click()
     page.get_by_role("button", name="Replay").click()
-    expect(page.get_by_text("It is back at work")).to_be_visible()
+    expect(page.get_by_text("The replay has started")).to_be_visible()
     expect(page.locator("#timeline")).to_contain_text("Replay requested")
     page.get_by_role("link", name="Delete").click()
-    page.get_by_role("link", name="Leave it").click()
+    page.get_by_role("link", name="Cancel").click()
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("The job and its media are deleted")).to_be_visible()
@@ -160,7 +160,7 @@ def test_an_admin_replays_and_deletes_and_a_reader_cannot(visit: Visit, scene: S
 def test_a_session_that_is_over_leads_to_the_login_and_back(visit: Visit, scene: Scene) -> None:
     page = visit("/?view=list").page
     page.context.clear_cookies()
-    ended(scene)  # news, which the page may not look at any more
+    finish_job(scene)  # news, which the page may not look at any more
     expect(page.get_by_label("API key")).to_be_visible()
     log_in(page, "read")
     assert page.url.endswith("/?view=list")
@@ -168,28 +168,28 @@ def test_a_session_that_is_over_leads_to_the_login_and_back(visit: Visit, scene:
 
 def test_whatever_looks_like_html_is_text(visit: Visit, scene: Scene) -> None:
     window = visit()
-    facts = {"metadata": {EVIL: EVIL, "deep": {EVIL: [EVIL]}}}
-    stored = ended(scene, prompt=EVIL, facts=facts)
-    failed = ended(scene, outcome="error", error_text=EVIL)
-    moderated = ended(scene, outcome="content_moderated", reasons=[EVIL])
+    body = {"metadata": {EVIL: EVIL, "deep": {EVIL: [EVIL]}}}
+    stored = finish_job(scene, prompt=EVIL, body=body)
+    failed = finish_job(scene, outcome="error", error_text=EVIL)
+    moderated = finish_job(scene, outcome="content_moderated", reasons=[EVIL])
     page = window.page
-    for job_id, name in ((stored, ".prompt"), (moderated, ".plain")):
+    for job_id, name in ((stored, ".prompt"), (moderated, ".placeholder")):
         expect(card(page, job_id).locator(name)).to_contain_text(EVIL[:28])  # by a live update
     for job_id in (stored, failed, moderated):
         page.goto(f"{scene.installation.url}/jobs/{job_id}")
         expect(page.locator("main")).to_contain_text(EVIL)
     page.goto(f"{scene.installation.url}/?view=list&metadata.x={EVIL}&model={EVIL}")
-    expect(page.locator(".conditions")).to_contain_text(EVIL[:28])
+    expect(page.locator(".active-filters")).to_contain_text(EVIL[:28])
     assert "taken" not in page.title() and window.complaints == []
     assert page.locator("img[src=x]").count() == 0
 
 
 def test_without_scripts_everything_but_liveness_works(visit: Visit, scene: Scene) -> None:
-    job_id = picture(scene, 6, 640, 480)
+    job_id = store_picture(scene, 6, 640, 480)
     page = visit("/?limit=1", java_script_enabled=False).page
-    first = page.locator(".wall > li").get_attribute("id")
+    first = page.locator(".cards > li").get_attribute("id")
     page.get_by_role("link", name="Older").click()
-    assert page.locator(".wall > li").get_attribute("id") != first
+    assert page.locator(".cards > li").get_attribute("id") != first
     page.get_by_role("link", name="Newest").click()
     page.get_by_text("Filter and find").click()
     page.get_by_label("Source").select_option("callback")
@@ -213,7 +213,7 @@ def test_every_page_fits_and_is_for_everybody(
 ) -> None:
     window = visit(viewport=viewport, color_scheme=scheme)
     page = window.page
-    under_way = asked(scene, seconds=600, callback="never")
+    under_way = start_job(scene, seconds=600, callback="never")
     stored = scene.client.jobs(status="stored")[0]["id"]
     for path in ("/", "/?view=list", f"/jobs/{stored}", f"/jobs/{under_way}"):
         page.goto(scene.installation.url + path)
@@ -222,40 +222,27 @@ def test_every_page_fits_and_is_for_everybody(
     assert (window.strangers, window.complaints) == ([], [])
 
 
-def test_the_header_takes_two_lines_on_a_phone_and_one_on_a_tablet(visit: Visit) -> None:
-    page = visit().page
-    for width, lines in ((360, 2), (390, 2), (768, 1), (1440, 1)):
-        page.set_viewport_size({"width": width, "height": 800})
-        middles = page.evaluate(
-            """() => [...document.querySelectorAll(".brand, .top nav a, .aside")].map(one => {
-                const box = one.getBoundingClientRect();
-                return Math.round((box.top + box.bottom) / 20);
-            })"""
-        )
-        assert len(set(middles)) == lines, width
-
-
 def test_a_page_that_is_open_says_that_it_is_old(visit: Visit, scene: Scene) -> None:
     page = visit().page
     scene.installation.redis.pause()
     try:
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # looked at again
-        expect(page.get_by_text("What you see is from before")).to_be_visible()
+        expect(page.get_by_text("This page may be out of date")).to_be_visible()
     finally:
         scene.installation.redis.resume()
-    expect(page.get_by_text("What you see is from before")).to_be_hidden(timeout=30_000)
+    expect(page.get_by_text("This page may be out of date")).to_be_hidden(timeout=30_000)
 
 
 def test_what_is_long_stays_in_its_place(visit: Visit, scene: Scene) -> None:
     words = "一望无际 " + "雾" * 900
-    job_id = ended(scene, prompt=words, facts={"metadata": {"essay": words[:600]}})
-    refused = ended(scene, outcome="content_moderated", reasons=[])
+    job_id = finish_job(scene, prompt=words, body={"metadata": {"essay": words[:600]}})
+    refused = finish_job(scene, outcome="content_moderated", reasons=[])
     window = visit()
     page = window.page
     expect(card(page, job_id).locator(".prompt")).to_contain_text("雾" * 150)
-    expect(card(page, refused)).to_contain_text("BFL refused what came of it")
+    expect(card(page, refused)).to_contain_text("BFL refused the result")
     page.goto(f"{scene.installation.url}/jobs/{job_id}")
-    assert page.locator("#facts").bounding_box()["y"] < WIDE["height"]
+    assert page.locator("#details").bounding_box()["y"] < WIDE["height"]
     assert window.violations() == []
 
 
@@ -285,7 +272,7 @@ def test_a_page_weighs_little_and_does_not_jump(visit: Visit, scene: Scene) -> N
 def test_the_keyboard_is_enough(visit: Visit) -> None:
     page = visit().page
     page.keyboard.press("Tab")
-    expect(page.get_by_text("Skip to the page")).to_be_focused()
+    expect(page.get_by_text("Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
     page.locator(".card a").first.focus()

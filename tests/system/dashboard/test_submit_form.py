@@ -29,14 +29,19 @@ def visitor(scene: Scene) -> Visitor:
     return Visitor(scene.installation.url, "submit")
 
 
-def once(visitor: Visitor) -> str:
-    found = re.search(r'name="once" value="([^"]+)"', visitor.get("/submit").text)
+def idempotency_key(visitor: Visitor) -> str:
+    found = re.search(r'name="idempotency_key" value="([^"]+)"', visitor.get("/submit").text)
     assert found
     return found[1]
 
 
 def send(visitor: Visitor, **fields: str) -> requests.Response:
-    filled = {"model": "flux-2-pro", "prompt": "a lighthouse", "once": once(visitor), **fields}
+    filled = {
+        "model": "flux-2-pro",
+        "prompt": "a lighthouse",
+        "idempotency_key": idempotency_key(visitor),
+        **fields,
+    }
     return visitor.post("/submit", page="/submit", **filled)
 
 
@@ -68,16 +73,18 @@ def test_a_prompt_stands_in_no_url(visitor: Visitor) -> None:
 
 
 def test_a_form_that_is_sent_twice_makes_one_job(visitor: Visitor) -> None:
-    same = once(visitor)
-    assert job_of(send(visitor, once=same)) == job_of(send(visitor, once=same))
+    same = idempotency_key(visitor)
+    assert job_of(send(visitor, idempotency_key=same)) == job_of(
+        send(visitor, idempotency_key=same)
+    )
 
 
 def test_the_form_is_asked_for_again_when_it_was_sent_with_other_words(visitor: Visitor) -> None:
-    same = once(visitor)
-    job_of(send(visitor, once=same))
-    answer = send(visitor, once=same, prompt="another")
+    same = idempotency_key(visitor)
+    job_of(send(visitor, idempotency_key=same))
+    answer = send(visitor, idempotency_key=same, prompt="another")
     assert answer.status_code == 409
-    assert "You sent this form before" in readable(answer.text)
+    assert "This form was sent before" in readable(answer.text)
     assert same not in answer.text
 
 
@@ -87,10 +94,10 @@ def test_the_form_is_asked_for_again_when_it_was_sent_with_other_words(visitor: 
         ("model", "", "a path of A-Z a-z 0-9"),
         ("model", "../../v1/credits", "a path of A-Z a-z 0-9"),
         ("model", "x" * 300, "at most 200 characters"),
-        ("prompt", " ", "Say what you want to see."),
-        ("width", "-1", "A whole number, please."),
-        ("height", "1e3", "A whole number, please."),
-        ("seed", "٣", "A whole number, please."),
+        ("prompt", " ", "Describe the picture."),
+        ("width", "-1", "Enter a whole number."),
+        ("height", "1e3", "Enter a whole number."),
+        ("seed", "٣", "Enter a whole number."),
     ],
 )
 def test_what_is_wrong_is_said_at_its_field(
@@ -98,7 +105,7 @@ def test_what_is_wrong_is_said_at_its_field(
 ) -> None:
     answer = send(visitor, **{field: value})
     assert answer.status_code == 422
-    found = re.search(f'id="{field}-wrong">(.*?)</p>', answer.text)
+    found = re.search(f'id="{field}-error">(.*?)</p>', answer.text)
     assert found and said in found[1]
     assert 'aria-invalid="true"' in answer.text
     assert 'aria-describedby="' in answer.text
@@ -106,7 +113,8 @@ def test_what_is_wrong_is_said_at_its_field(
 
 def test_everything_wrong_is_said_at_once_and_nothing_typed_is_lost(visitor: Visitor) -> None:
     answer = send(visitor, model="a b", width="wide", aspect_ratio="16:9", prompt=HOSTILE)
-    assert set(re.findall(r'id="(\w+)-wrong"', answer.text)) == {"model", "width", "aspect_ratio"}
+    marked = set(re.findall(r'id="(\w+)-error"', answer.text))
+    assert marked == {"form", "model", "width", "aspect_ratio"}
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in answer.text
     assert 'value="wide"' in answer.text and "<option selected>16:9" in answer.text
 
@@ -129,7 +137,7 @@ def test_a_key_that_may_only_read_has_no_form(scene: Scene) -> None:
 
 def test_a_form_of_another_page_changes_nothing(scene: Scene, visitor: Visitor) -> None:
     before = len(scene.client.jobs())
-    assert send(visitor, forgery="made up").status_code == 403
+    assert send(visitor, csrf_token="made up").status_code == 403
     assert len(scene.client.jobs()) == before
 
 
@@ -137,14 +145,14 @@ def test_the_form_counts_against_the_rate_of_its_key(scene: Scene) -> None:
     given = {**scene.installation.settings, "RATE_LIMITS": "9000/minute,submiter=1/day"}
     parts = for_web(load({name: value for name, value in given.items() if value is not None}))
     with create_app(parts).test_client() as client:
-        token = re.search(r'name="forgery" value="([^"]+)"', client.get("/login").text)
+        token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/login").text)
         assert token
-        client.post("/login", data={"key": KEYS["submit"], "forgery": token[1]})
-        found = re.search(r'name="forgery" value="([^"]+)"', client.get("/submit").text)
+        client.post("/login", data={"key": KEYS["submit"], "csrf_token": token[1]})
+        found = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/submit").text)
         assert found
-        filled = {"model": "flux-2-pro", "prompt": "kept", "forgery": found[1]}
+        filled = {"model": "flux-2-pro", "prompt": "kept", "csrf_token": found[1]}
         for n in range(3):
-            answer = client.post("/submit", data={"once": f"key-{n}", **filled})
+            answer = client.post("/submit", data={"idempotency_key": f"key-{n}", **filled})
     assert answer.status_code == 429
     assert ">kept</textarea>" in answer.text
     parts.redis.close()
@@ -157,7 +165,7 @@ def test_the_result_appears_in_place(scene: Scene, window: Window) -> None:
     page.evaluate("window.stayed = true")
     page.fill("#prompt", HOSTILE)
     before = len(scene.client.jobs())
-    page.dblclick("#order button")
+    page.dblclick("#submit-form button")
     page.wait_for_selector("#result img")
     assert page.evaluate("window.stayed")
     assert page.input_value("#prompt") == HOSTILE
@@ -172,8 +180,8 @@ def test_what_is_wrong_is_shown_without_leaving_the_page(scene: Scene, window: W
     page = log_in(window, scene.installation.url, "/submit", "submit")
     page.fill("#model", "../x")
     page.fill("#prompt", "kept")
-    page.click("#order button")
-    page.wait_for_selector("#model-wrong")
+    page.click("#submit-form button")
+    page.wait_for_selector("#model-error")
     assert page.input_value("#prompt") == "kept"
     assert page.evaluate("document.activeElement.id") == "model"
     assert problems_seen(window) == []

@@ -1,4 +1,4 @@
-"""Somebody who logged in to the dashboard: without JavaScript, or with a browser."""
+"""A visitor of a running dashboard: by plain HTTP, or with a browser."""
 
 import re
 from html import unescape
@@ -9,11 +9,11 @@ import requests
 from tests.harness.chromium import Window
 from tests.harness.installation import KEYS
 
-_TOKEN = re.compile(r'name="forgery" value="([^"]+)"')
+_TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
 class Visitor:
-    """A browser without JavaScript: pages and forms, cookies kept, no redirect followed."""
+    """A browser without JavaScript that keeps cookies and follows no redirect."""
 
     def __init__(self, url: str, scope: str = "admin") -> None:
         self.url = url
@@ -25,14 +25,14 @@ class Visitor:
         return self.session.get(self.url + path, params=query, allow_redirects=False, timeout=30)
 
     def text(self, path: str) -> str:
-        """What is to be read on a page, tags and spaces away. Raises requests.HTTPError."""
+        """The text of a page without tags. Raises requests.HTTPError."""
         answer = self.get(path)
         answer.raise_for_status()
         return readable(answer.text)
 
     def post(self, path: str, *, page: str = "/health", **fields: str) -> requests.Response:
-        """A form with the token that `page` gave us, as long as nobody else is named."""
-        fields.setdefault("forgery", self.token(page))
+        """A form, with the CSRF token of `page` unless another is given."""
+        fields.setdefault("csrf_token", self.token(page))
         return self.session.post(self.url + path, data=fields, allow_redirects=False, timeout=30)
 
     def token(self, page: str) -> str:
@@ -57,7 +57,7 @@ def log_in(window: Window, url: str, path: str = "/", scope: str = "admin") -> A
 
 
 def problems_seen(window: Window) -> list[str]:
-    """What is wrong with the page as it stands, in both themes, on a phone and on a wide screen."""
+    """Accessibility violations and overflow, in both themes, on a phone and a desktop."""
     found = []
     for theme in ("light", "dark"):
         window.page.emulate_media(color_scheme=theme)

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from jobs.bfl.parsing import TASK_ID
 from jobs.errors import Invalid
 from jobs.job import Job
-from jobs.media_file import Role
 from jobs.net.ip import is_internal_host
 from jobs.net.urls import parse
+from jobs.report import Role
 from jobs.services import Services
 
 FIELD = "draft_cache"

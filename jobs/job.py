@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from jobs.errors import ErrorCode
-from jobs.media_file import MediaFile, Role
 from jobs.media_references import drop_marks
-from jobs.record import Check, Delivery, JobRecord, Thumbnails
-from jobs.report import URL_LIFE_SECONDS, Failure
+from jobs.record import Check, Delivery, JobRecord, MediaFile, Thumbnails
+from jobs.report import URL_LIFE_SECONDS, Failure, Role
 from jobs.status import REOPENABLE, Status
 from jobs.timeline import EventCode, TimelineEvent, extended
 from jobs.timeouts import Timeouts, poll_time

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 from jobs.job import Job
-from jobs.recipient import NotificationTarget, PendingNotification
+from jobs.record import NotificationTarget, PendingNotification
 from jobs.status import Status
 from jobs.timeline import EventCode
 

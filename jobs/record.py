@@ -3,16 +3,66 @@
 Times are unix seconds of the Redis clock. A part has its defaults while it does not apply.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
-from jobs.client_webhook import ClientWebhook
-from jobs.media_file import MediaFile, Role
-from jobs.recipient import PendingNotification
-from jobs.report import Failure, Moderation
+from jobs.report import Failure, Moderation, Role
 from jobs.status import Source, Status
 from jobs.timeline import TimelineEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaFile:
+    """A stored file: its key in the storage, and the facts about its bytes."""
+
+    key: str
+    content_type: str
+    bytes: int
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None  # a film's duration
+    role: Role = Role.SAMPLE
+    thumbnail: "MediaFile | None" = None
+    deleted_at: float | None = None  # since when it is known to be gone
+
+    @property
+    def is_picture(self) -> bool:
+        return self.content_type.startswith("image/")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientWebhook:
+    """The webhook of a client of BFL's API, called in BFL's format."""
+
+    url: str
+    secret: str | None = None
+
+
+class NotificationTarget(StrEnum):
+    """Target of a notification, by the name of the field or setting that holds its URL."""
+
+    CALLER = "webhook_url"  # a client of BFL's API, called as BFL would call it
+    APP = "notify_url"
+    OWNER = "NOTIFY_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingNotification:
+    """One notification that is still to be delivered."""
+
+    to: NotificationTarget
+    since: float  # when the job ended: a replayed job ends more than once
+    at: float  # when it is due
+    attempts: int = 0
+
+    def id(self, job_id: str) -> str:
+        """The same for every attempt, and another for each target and each end of a job."""
+        named = f"fluxkeep notice 1\0{job_id}\0{self.to}\0{self.since!r}".encode()
+        return f"msg_{hashlib.sha256(named).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

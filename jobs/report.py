@@ -3,13 +3,21 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
-from jobs.media_file import Role
 from jobs.status import ReportKind, Source
 
 URL_LIFE_SECONDS = 600.0  # what BFL's docs promise when the URL itself does not say
 URL_LIFE_MAX_SECONDS = 7 * 86400.0  # an `se` in the year 9999 is no time to plan with
+
+
+class Role(StrEnum):
+    """The place of a file in its result."""
+
+    SAMPLE = "sample"
+    DRAFT_CACHE = "draft_cache"
+    OTHER = "other"  # a signed URL in a place that BFL's docs do not name
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.timeline import EventCode
 
 DAY_SECONDS = 86400.0

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from jobs.bfl.results import without_media_fields
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.timeline import TimelineEvent
 from jobs.view_types import File, Line, Moderated, Portrait, Refusal
 

@@ -14,8 +14,7 @@ from jobs.config.concurrency import QueueCapacity
 from jobs.config.settings import BFL_REGIONS, Settings
 from jobs.job import Job
 from jobs.net.urls import Origin, parse
-from jobs.signing import CallbackTokens, LinkSigner, MediaLink
-from jobs.standard_webhooks import Seal
+from jobs.signing import CallbackTokens, LinkSigner, MediaLink, NotificationSigner
 from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage.providers import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
@@ -70,7 +69,7 @@ class Services:
     api: BflClient
     tokens: CallbackTokens
     links: LinkSigner
-    seal: Seal
+    notification_signer: NotificationSigner
 
     def base_url(self, job: Job) -> str:
         """Where we are reached: PUBLIC_URL, or else where the job's submitter did reach us.
@@ -148,7 +147,7 @@ def build(
         api=bfl(settings),
         tokens=CallbackTokens(settings.secret_key),
         links=LinkSigner(settings.secret_key),
-        seal=Seal(settings.notify_secret),
+        notification_signer=NotificationSigner(settings.notify_secret),
     )
 
 

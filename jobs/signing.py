@@ -1,15 +1,19 @@
-"""Proof of origin, sign beside verify: callbacks, their tokens, media links, login links."""
+"""Signatures of callbacks, callback tokens, media links, login links and notifications."""
 
+import base64
+import binascii
 import hashlib
 import hmac
 import re
 import secrets
 import uuid
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
+from standardwebhooks import Webhook
 
 from jobs.errors import InvalidLink, MediaGone
 
@@ -169,3 +173,40 @@ class LoginSigner:
             return LoginToken(*self._serializer.loads(token, max_age=LOGIN_SECONDS))
         except (BadData, TypeError, ValueError):
             raise InvalidLink from None
+
+
+NOTIFICATION_SECRET_BYTES = range(24, 65)
+_WHSEC = "whsec_"
+
+
+def check_notification_secret(secret: str) -> None:
+    """Raises ValueError for a secret that not every verifier of the specification accepts."""
+    try:
+        size = len(base64.b64decode(secret.removeprefix(_WHSEC), validate=True))
+    except (binascii.Error, ValueError):
+        size = 0
+    if size not in NOTIFICATION_SECRET_BYTES:
+        raise ValueError("each is whsec_ and the base64 of 24 to 64 random bytes")
+
+
+class NotificationSigner:
+    """Signs notifications by the Standard Webhooks specification.
+
+    Every secret signs, so that receivers can change theirs one by one.
+    """
+
+    def __init__(self, secrets: Iterable[SecretStr]) -> None:
+        self._webhooks = [Webhook(secret.get_secret_value()) for secret in secrets]
+
+    def __bool__(self) -> bool:
+        return bool(self._webhooks)
+
+    def headers(self, message_id: str, now: float, body: str) -> dict[str, str]:
+        """The headers that authenticate a body sent now."""
+        at = datetime.fromtimestamp(int(now), UTC)
+        signatures = [webhook.sign(message_id, at, body) for webhook in self._webhooks]
+        return {
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(now)),
+            "webhook-signature": " ".join(signatures),
+        }

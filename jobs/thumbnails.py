@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 
 # Whoever draws has a job for so long; then somebody else may try.
 DRAWING_SECONDS = 120.0

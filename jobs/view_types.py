@@ -6,9 +6,8 @@ from typing import Annotated, Any, Generic, NotRequired, TypeVar
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from jobs.media_file import Role
 from jobs.notifications import NotificationType
-from jobs.report import Stage
+from jobs.report import Role, Stage
 from jobs.status import Source, Status
 from jobs.timeline import EventCode
 

@@ -13,7 +13,7 @@ from werkzeug.wsgi import FileWrapper
 
 from jobs.errors import InvalidLink, MediaGone, StorageError
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.serializer import file_name
 from jobs.signing import MediaLink
 from jobs.storage.base import MediaStorage, Verb

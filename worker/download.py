@@ -12,9 +12,9 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from jobs.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpired, UrlRefused
-from jobs.media_file import Role
 from jobs.net import http_client
 from jobs.net.urls import ParsedUrl
+from jobs.report import Role
 from jobs.storage.errors import translate_errors
 from jobs.storage.layout import OPAQUE
 from worker.formats import sniff

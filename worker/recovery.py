@@ -2,10 +2,10 @@
 
 from contextlib import suppress
 
-from jobs import sidecar_reader
+from jobs import sidecars
 from jobs.errors import StorageError, StoreUnavailable
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.services import Services
 from jobs.status import Status
 from jobs.storage.base import MediaStorage
@@ -16,7 +16,7 @@ def find_files(media: MediaStorage, job: Job) -> dict[int, MediaFile]:
     """Intact published files of a job by number; of several, the highest fencing token wins."""
     found = {}
     for key in _object_keys(media, job):
-        file = sidecar_reader.file_beside(media, key)
+        file = sidecars.read_file(media, key)
         if file and is_intact(media, file):
             found[file_number_of(key)] = file
     return found
@@ -25,7 +25,7 @@ def find_files(media: MediaStorage, job: Job) -> dict[int, MediaFile]:
 def find_stored(media: MediaStorage, job: Job) -> tuple[MediaFile, ...]:
     """All files of a job that was stored before its record was lost; empty if one is missing."""
     for key in reversed(_object_keys(media, job)):
-        known = sidecar_reader.beside(media, key)
+        known = sidecars.read_job(media, key)
         if known and all(is_intact(media, file) for file in known.kept):
             return known.media
     return ()
@@ -65,4 +65,4 @@ def _may_be_restored(services: Services, job: Job, after: Job | None) -> bool:
 
 
 def _described_as_stored(media: MediaStorage, job: Job) -> set[str]:
-    return {key for key in _object_keys(media, job) if sidecar_reader.beside(media, key)}
+    return {key for key in _object_keys(media, job) if sidecars.read_job(media, key)}

@@ -25,9 +25,10 @@ from jobs.errors import (
     UrlExpired,
 )
 from jobs.job import Job
-from jobs.media_file import MediaFile, Role
 from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl
+from jobs.record import MediaFile
+from jobs.report import Role
 from jobs.services import Services
 from jobs.status import ReportKind, Status
 from jobs.storage.layout import object_key, sidecar_key
@@ -206,7 +207,7 @@ class Rescue:
         log.info("job %s: stored", claim.job.id)
         if body != serializer.sidecar(claim.job):  # the caller changed the metadata meanwhile
             with suppress(StoreUnavailable, StorageError):
-                sidecars.keep_true(services.store, services.media, claim.job.id)
+                sidecars.update(services.store, services.media, claim.job.id)
 
     def _counts(self) -> dict[str, int]:
         job, now = self._claim.job, self._services.store.now()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from jobs.errors import ErrorCode
 from jobs.job import Job
-from jobs.media_file import MediaFile, Role
+from jobs.record import MediaFile
+from jobs.report import Role
 from jobs.timeline import EventCode
 from worker import download
 from worker.formats import sniff

@@ -13,7 +13,7 @@ from pathlib import Path
 from jobs import sidecars, thumbnails
 from jobs.errors import StorageError, UnreadableRecord
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.services import Services
 from jobs.storage.layout import thumbnail_key
 from worker.formats import image
@@ -83,7 +83,7 @@ def process_job(services: Services, job_id: str, stop: threading.Event = _NEVER)
 def _complete(services: Services, job: Job, stop: threading.Event) -> None:
     """Make thumbnails, rewrite sidecars, then record that it is done: any step may be the last."""
     is_done = _make_all(services, job, stop)
-    sidecars.keep_true(services.store, services.media, job.id)
+    sidecars.update(services.store, services.media, job.id)
     step = thumbnails.finished if is_done else thumbnails.left
     services.store.update(job.id, lambda job, now: job and step(job, now))
 

@@ -11,8 +11,8 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from jobs.job import Job
-from jobs.media_file import Role
 from jobs.media_references import with_links
+from jobs.report import Role
 from jobs.status import Status
 
 RETRY_AFTER_SECONDS = 1

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from jobs.bfl.signed_urls import expires_at, is_signed_url, strip_signatures_in
-from jobs.media_file import Role
 from jobs.media_references import replace_texts, texts
+from jobs.report import Role
 
 FILES_MAX = 256
 RESULT_MAX_CHARS = 16_384

@@ -24,7 +24,7 @@ from jobs.errors import InvalidSettings, UrlRefused
 from jobs.net.headers import is_header_value
 from jobs.net.urls import Origin, ParsedUrl, is_host, is_host_pattern, parse, parse_loopback_origin
 from jobs.retention import Retention
-from jobs.standard_webhooks import check_secret
+from jobs.signing import check_notification_secret
 from jobs.timeouts import Timeouts
 
 BFL_REGIONS = {
@@ -132,7 +132,7 @@ class Settings(SettingFields):
     @classmethod
     def _standard_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for secret in secrets:
-            check_secret(secret.get_secret_value())
+            check_notification_secret(secret.get_secret_value())
         return secrets
 
     @field_validator("notify_url")

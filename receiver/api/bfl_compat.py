@@ -14,7 +14,6 @@ from jobs import views
 from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy
-from jobs.client_webhook import ClientWebhook
 from jobs.errors import (
     BadRequest,
     BflUnavailable,
@@ -25,6 +24,7 @@ from jobs.errors import (
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.net.headers import VALUE, is_header_value
+from jobs.record import ClientWebhook
 from jobs.report import Failure
 from receiver import request_body
 from receiver.api import submissions

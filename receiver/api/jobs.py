@@ -104,7 +104,7 @@ def _announced(job_id: str, now: float, model: str | None) -> Job:
 def _update_sidecar(job_id: str) -> None:
     """A failure leaves a stale sidecar, which `repair` rewrites; the record is changed anyway."""
     try:
-        sidecars.keep_true(services().store, services().media, job_id, run_in_thread)
+        sidecars.update(services().store, services().media, job_id, run_in_thread)
     except (StorageError, StoreUnavailable) as error:
         log.warning("job %s: its sidecar is stale: %s", job_id, error)
 

@@ -15,12 +15,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Se
 from jobs import drafts, submission, view_types, views
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import region_of
-from jobs.client_webhook import ClientWebhook
 from jobs.config.settings import BFL_REGIONS
 from jobs.errors import IdempotencyKeyReused, Invalid, InvalidField, QueueFull, UrlRefused
 from jobs.job import Job
 from jobs.net.urls import parse
-from jobs.record import Submission
+from jobs.record import ClientWebhook, Submission
 from jobs.services import Services
 from jobs.signing import idempotent_id
 from jobs.timeline import EventCode

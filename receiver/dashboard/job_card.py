@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from jobs import views
 from jobs.job import Job
-from jobs.media_file import Role
+from jobs.report import Role
 from jobs.services import Services
 from jobs.status import Status
 from receiver.dashboard.next_steps import NextStep, next_steps

@@ -6,8 +6,8 @@ from dataclasses import replace
 from jobs import serializer, submission, view_types
 from jobs.bfl import compat, parsing
 from jobs.job import Job
-from jobs.media_file import MediaFile
 from jobs.notifications import NotificationType
+from jobs.record import MediaFile
 from jobs.serializer import file
 from jobs.store.listing import Position
 from jobs.timeline import EventCode

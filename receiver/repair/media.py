@@ -5,7 +5,7 @@ from functools import partial
 
 from jobs import retention, sidecars, thumbnails
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.serializer import sidecar
 from jobs.services import Services
 from jobs.status import Status
@@ -98,5 +98,5 @@ def _has_current_sidecar(services: Services, job_id: str, key: str) -> bool:
 
 
 def _write_sidecars(services: Services, job_id: str) -> bool:
-    sidecars.keep_true(services.store, services.media, job_id)
+    sidecars.update(services.store, services.media, job_id)
     return True

@@ -123,5 +123,5 @@ def _mark_found(services: Services, job_id: str, key: str) -> bool:
         return thumbnails.wanted(found, now) if found and found is not job else job
 
     change = services.store.update(job_id, mark)
-    sidecars.keep_true(services.store, services.media, job_id)
+    sidecars.update(services.store, services.media, job_id)
     return change.written

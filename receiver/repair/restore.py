@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from jobs import sidecar_reader, thumbnails
+from jobs import sidecars, thumbnails
 from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.services import Services
-from jobs.sidecar_reader import NOTE_MAX_BYTES
 from jobs.storage.layout import sidecar_key
 
 
@@ -16,9 +15,9 @@ def read_sidecar(services: Services, key: str) -> Job:
     size = services.media.size(sidecar)
     if size is None:
         raise ForeignObject("there is none")
-    if size > NOTE_MAX_BYTES:
+    if size > sidecars.SIDECAR_MAX_BYTES:
         raise ForeignObject("it is too large")
-    job = sidecar_reader.read(b"".join(services.media.read(sidecar)), sidecar)
+    job = sidecars.parse(b"".join(services.media.read(sidecar)), sidecar)
     if key not in [file.key for file in job.kept]:
         raise ForeignObject("it does not name this object")
     return job

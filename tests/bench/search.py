@@ -10,7 +10,7 @@ from typing import Any
 from redis import Redis
 
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.status import Source, Status
 from jobs.store.search import Search
 from jobs.timeline import EventCode, TimelineEvent

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from jobs import submission, thumbnails
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.report import Report, Taken
 from jobs.status import ReportKind, Source
 from jobs.storage.layout import object_key, thumbnail_key

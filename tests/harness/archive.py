@@ -10,7 +10,7 @@ from jobs import services as wiring
 from jobs import sidecars
 from jobs.config.settings import load
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.services import Services
 from jobs.storage.layout import object_key
 from jobs.storage.providers import RequestLimits
@@ -45,7 +45,7 @@ class Archive:
         job = self._begun(days_ago, facts)
         media = tuple(self._published(job, n) for n in range(files))
         ended = self._ended(job, lambda job, at: job.stored(at, media))
-        sidecars.describe(self.services.media, ended)
+        sidecars.write(self.services.media, ended)
         return ended
 
     def failed(self, days_ago: float = 0.0, **facts: Any) -> Job:

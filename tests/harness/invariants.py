@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from redis import Redis
 
 from jobs.job import LEASE_SECONDS, Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.serializer import sidecar
 from jobs.status import Status
 from jobs.storage.layout import companion_keys, job_id_of

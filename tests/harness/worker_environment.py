@@ -10,7 +10,7 @@ from jobs import ingest, services
 from jobs.config import settings
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.report import Report
 from jobs.services import Services
 from jobs.status import ReportKind, Source, Status

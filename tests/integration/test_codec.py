@@ -9,11 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import submission
-from jobs.client_webhook import ClientWebhook
 from jobs.errors import UnreadableRecord
 from jobs.job import Job
-from jobs.media_file import MediaFile
-from jobs.record import Check, Delivery, Submission
+from jobs.record import Check, ClientWebhook, Delivery, MediaFile, Submission
 from jobs.report import Failure, Moderation, Report, Stage, Taken
 from jobs.status import ReportKind, Source, Status
 from jobs.store import codec

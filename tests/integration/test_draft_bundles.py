@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from jobs.media_file import Role
+from jobs.report import Role
 from jobs.status import Status
 from receiver.app import create_app
 from tests.harness import RedisServer

@@ -14,8 +14,7 @@ from flask.testing import FlaskClient
 from jobs import drafts, ingest
 from jobs.errors import Invalid
 from jobs.job import Job
-from jobs.media_file import Role
-from jobs.report import Report
+from jobs.report import Report, Role
 from jobs.status import ReportKind, Source, Status
 from receiver.app import create_app
 from tests.harness import RedisServer

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jobs.bfl.results import without_media_fields
-from jobs.media_file import Role
+from jobs.report import Role
 from jobs.status import Status
 from tests.harness.worker_environment import WorkerEnvironment
 

@@ -22,8 +22,7 @@ from jobs import services as wiring
 from jobs.config.settings import load
 from jobs.errors import ClaimLost
 from jobs.job import Job
-from jobs.media_file import MediaFile
-from jobs.record import Delivery
+from jobs.record import Delivery, MediaFile
 from jobs.report import Failure, Moderation, Report
 from jobs.services import Services
 from jobs.status import REOPENABLE, ReportKind, Source, Status

@@ -175,7 +175,7 @@ def drawn(archive: Archive) -> Job:
     thumbnails.store(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     store = archive.services.store
     store.update(job.id, lambda job, now: job and thumbnail_steps.finished(job, now))
-    sidecars.keep_true(store, archive.services.media, job.id)
+    sidecars.update(store, archive.services.media, job.id)
     after = archive.job(job)
     assert after and after.media[0].thumbnail and after.thumbnails.due_at is None
     return after

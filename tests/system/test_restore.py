@@ -11,7 +11,7 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs import serializer, sidecar_reader
+from jobs import serializer, sidecars
 from jobs.errors import ForeignObject
 from jobs.serializer import sidecar
 from jobs.storage.layout import sidecar_key
@@ -206,9 +206,9 @@ def test_a_note_that_fluxkeep_would_not_write_is_not_believed(
     note: dict[str, Any], name: str, value: Any
 ) -> None:
     key = sidecar_key(note["media"][0]["key"])
-    assert sidecar_reader.read(json.dumps(note).encode(), key).id == note["id"]
+    assert sidecars.parse(json.dumps(note).encode(), key).id == note["id"]
     with pytest.raises(ForeignObject):
-        sidecar_reader.read(json.dumps({**note, name: value}).encode(), key)
+        sidecars.parse(json.dumps({**note, name: value}).encode(), key)
 
 
 def test_a_note_whose_file_was_deleted_in_another_millennium_is_not_believed(
@@ -217,7 +217,7 @@ def test_a_note_whose_file_was_deleted_in_another_millennium_is_not_believed(
     key = sidecar_key(note["media"][0]["key"])
     note["media"][0]["deleted_at"] = "0001-01-01T00:00:00+23:59"
     with pytest.raises(ForeignObject):
-        sidecar_reader.read(json.dumps(note).encode(), key)
+        sidecars.parse(json.dumps(note).encode(), key)
 
 
 @pytest.mark.parametrize("at", [-1e20, 1e20, float("inf"), float("nan")])
@@ -229,4 +229,4 @@ def test_a_time_out_of_all_bounds_can_be_shown(at: float) -> None:
 @given(body=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 def test_whatever_lies_there_raises_nothing_else(body: bytes) -> None:
     with pytest.raises(ForeignObject):
-        sidecar_reader.read(body, KEY)
+        sidecars.parse(body, KEY)

@@ -201,7 +201,7 @@ def test_what_is_said_of_a_job_later_describes_no_deleted_media(opened: Open) ->
     clear(archive)
     services = archive.services
     services.store.update(job.id, lambda job, now: job and job.with_details(now, {"model": "x"}))
-    sidecars.keep_true(services.store, services.media, job.id)
+    sidecars.update(services.store, services.media, job.id)
     assert archive.objects() == []
 
 

@@ -31,7 +31,7 @@ IMPORTERS = {
     "obstore": ("jobs.storage",),
     "gevent": ("receiver", "deploy"),
     "itsdangerous": ("jobs.signing",),
-    "standardwebhooks": ("jobs.standard_webhooks",),
+    "standardwebhooks": ("jobs.signing",),
     "dotenv": ("jobs.config", "deploy"),
     "prometheus_client": ("receiver",),
     "PIL": ("worker.thumbnail_child",),  # a process of its own: a picture can crash a decoder

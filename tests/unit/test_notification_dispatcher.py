@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobs.recipient import NotificationTarget
+from jobs.record import NotificationTarget
 from tests.harness.patience import wait_for
 from worker.notifications.dispatcher import (
     HOSTS_MAX,

@@ -5,10 +5,9 @@ from itertools import pairwise
 import pytest
 
 from jobs import notifications, submission
-from jobs.client_webhook import ClientWebhook
 from jobs.job import Job
 from jobs.notifications import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, Outcome
-from jobs.recipient import NotificationTarget, PendingNotification
+from jobs.record import ClientWebhook, NotificationTarget, PendingNotification
 from jobs.report import Failure
 from jobs.status import Status
 from jobs.store import codec

@@ -8,7 +8,7 @@ import pytest
 from jobs.bfl import compat
 from jobs.bfl.parsing import parse_report
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.status import Source, Status
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition

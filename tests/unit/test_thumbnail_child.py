@@ -6,7 +6,7 @@ import pytest
 
 from jobs import thumbnails
 from jobs.job import Job
-from jobs.media_file import MediaFile
+from jobs.record import MediaFile
 from jobs.store import codec
 from jobs.timeouts import Timeouts
 

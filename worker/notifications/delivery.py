@@ -14,7 +14,7 @@ from jobs.job import Job
 from jobs.net import http_client
 from jobs.net.urls import NotificationEndpoint
 from jobs.notifications import NotificationType, Outcome
-from jobs.recipient import NotificationTarget, PendingNotification
+from jobs.record import NotificationTarget, PendingNotification
 from jobs.services import Services
 from jobs.signing import callback_digest
 from jobs.store.counters import Told, of_notice
@@ -139,7 +139,7 @@ def _as_standard_webhook(
         "data": views.job(services, job),
     }
     body = json.dumps(content)
-    signature = services.seal.headers(notice.id(job.id), services.store.now(), body)
+    signature = services.notification_signer.headers(notice.id(job.id), services.store.now(), body)
     return _JSON | signature, body.encode()
 
 

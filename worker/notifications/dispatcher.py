@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from jobs.errors import StoreUnavailable, UnreadableRecord, UrlRefused
 from jobs.job import Job
-from jobs.recipient import NotificationTarget
+from jobs.record import NotificationTarget
 from jobs.services import Services
 from worker.notifications import delivery
 

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 from jobs.job import Job
 from jobs.notifications import GIVE_UP_AFTER_SECONDS
-from jobs.recipient import PendingNotification
+from jobs.record import PendingNotification
 from tests.harness.hook import Call, Hook
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for

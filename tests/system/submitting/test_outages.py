@@ -282,7 +282,7 @@ def test_a_task_that_cannot_be_put_on_record_is_named_in_the_log(
         process_one(local_worker.wired)
     breakage.join()
     (task,) = local_worker.box.tasks()
-    assert f"job a: BFL took it as task {task.id}" in caplog.text
+    assert f"job a: BFL accepted it as task {task.id}" in caplog.text
 
 
 def test_a_key_that_cannot_be_sent_leaves_no_job_unconfirmed(

@@ -1,0 +1,1 @@
+"""Deterministic simulation: the real code over a model of Redis, BFL and the storage."""

@@ -1,0 +1,146 @@
+"""A deterministic scheduler: virtual processes as greenlets, and a clock that only it advances."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+STEPS_MAX = 20_000
+
+
+class Killed(GreenletExit):
+    """SIGKILL: the process ends where it stands, and whatever it still tries has no effect."""
+
+
+class Chooser:
+    """Decisions of a run: first the given ones, then seeded random ones; all are recorded.
+
+    A choice is an index into the alternatives; 0 is "go on with the same process".
+    """
+
+    def __init__(self, seed: int, prefix: Sequence[int] = (), *, boldness: float = 0.15) -> None:
+        self._random = random.Random(seed)
+        self._prefix = list(prefix)
+        self._boldness = boldness
+        self.taken: list[tuple[int, int]] = []
+
+    def choose(self, alternatives: int) -> int:
+        """An index below `alternatives`."""
+        if self._prefix:
+            index = min(self._prefix.pop(0), alternatives - 1)
+        elif alternatives > 1 and self._random.random() < self._boldness:
+            index = self._random.randrange(1, alternatives)
+        else:
+            index = 0
+        self.taken.append((index, alternatives))
+        return index
+
+
+@dataclass
+class Process:
+    """One virtual process; `restart` seconds after it was killed its supervisor starts it again."""
+
+    name: str
+    run: Callable[[], None]
+    restart: float | None = None
+    wakes_at: float = 0.0
+    dead: bool = False
+    task: greenlet = field(init=False)
+
+    def start(self, parent: greenlet) -> None:
+        self.task = greenlet(self.run, parent)
+        self.dead = False
+
+
+class Scheduler:
+    """Runs processes step by step; every step is a decision and a line of the trace."""
+
+    def __init__(self, chooser: Chooser, now: float, *, kills: int = 0, stalls: int = 0) -> None:
+        self.now = now
+        self.trace: list[str] = []
+        self._chooser = chooser
+        self._kills, self._stalls = kills, stalls
+        self._processes: list[Process] = []
+        self._current: Process | None = None
+        self._loop = getcurrent()
+
+    def add(self, process: Process) -> None:
+        """Start a process at its `wakes_at`."""
+        process.start(self._loop)
+        self._processes.append(process)
+
+    def run(self, until: float, is_over: Callable[[], bool]) -> None:
+        """Run until the clock is there, all is over or nothing can happen any more."""
+        self._loop = getcurrent()
+        for process in self._processes:
+            process.task.parent = self._loop
+        for _ in range(STEPS_MAX):
+            if is_over() or not self._step(until):
+                return
+        raise AssertionError("the simulation does not come to rest")
+
+    def _step(self, until: float) -> bool:
+        alive = [one for one in self._processes if not one.task.dead]
+        if not alive:
+            return False
+        ready = [one for one in alive if one.wakes_at <= self.now]
+        if not ready:
+            self.now = min(one.wakes_at for one in alive)
+            return self.now <= until
+        if self._current in ready:  # first, so that choice 0 goes on with it
+            ready.remove(self._current)
+            ready.insert(0, self._current)
+        self._current = ready[self._chooser.choose(len(ready))]
+        self._current.task.switch()
+        return True
+
+    # Called by processes.
+
+    def step(self, label: str) -> None:
+        """A point at which other processes may run, or at which this one may die or stall."""
+        process = self._current
+        if process is None or getcurrent() is not process.task:
+            return  # the simulation itself looks at something
+        if process.dead:
+            raise Killed
+        self.trace.append(f"{self.now:.3f} {process.name}: {label}")
+        fault = self._fault(process)
+        if fault == "kill":
+            self._kill(process)
+        elif fault == "stall":
+            self.sleep(65.0)
+        else:
+            self._loop.switch()
+
+    def _fault(self, process: Process) -> str | None:
+        faults = ["kill"] * (self._kills > 0 and process.restart is not None)
+        faults += ["stall"] * (self._stalls > 0 and process.restart is not None)
+        index = self._chooser.choose(len(faults) + 1) if faults else 0
+        if index == 0:
+            return None
+        fault = faults[index - 1]
+        self.trace.append(f"{self.now:.3f} {process.name}: {fault}")
+        if fault == "kill":
+            self._kills -= 1
+        else:
+            self._stalls -= 1
+        return fault
+
+    def _kill(self, process: Process) -> None:
+        process.dead = True
+        again = Process(process.name, process.run, process.restart)
+        again.wakes_at = self.now + (process.restart or 0.0)
+        self.add(again)
+        raise Killed
+
+    def sleep(self, seconds: float) -> None:
+        """Let the others run for so long."""
+        process = self._current
+        if process is None or getcurrent() is not process.task:
+            self.now += seconds
+            return
+        if process.dead:
+            raise Killed
+        process.wakes_at = self.now + max(seconds, 0.001)
+        self._loop.switch()

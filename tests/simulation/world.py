@@ -1,0 +1,379 @@
+"""A whole installation over models: web, workers, sweep, BFL and storage in one thread."""
+
+import json
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+import jobs.store.clock
+import jobs.store.rq_entries
+import worker.claim
+import worker.rescue
+from jobs import ingest, services
+from jobs.bfl import parsing
+from jobs.bfl.client import Answer
+from jobs.config import settings
+from jobs.errors import StorageError, StoreUnavailable, TransferFailed, UrlExpired
+from jobs.job import Job
+from jobs.services import Services
+from jobs.store import codec
+from tests.simulation.connection import client
+from tests.simulation.redis_model import RedisModel
+from tests.simulation.scheduler import Chooser, Process, Scheduler
+from worker import download
+from worker.dispatcher import Dispatcher
+from worker.sweep import sweep
+
+START = 1_790_000_000.0
+URL_SECONDS = 600.0
+HORIZON_SECONDS = 3 * 3600.0
+SETTLE_SECONDS = 120.0  # longer than a stalled process sleeps
+PICTURE = Path(__file__).parent.parent / "sandbox" / "pictures"
+CALLBACK_PAUSES = (1.0, 5.0, 30.0)  # BFL repeats a callback after these
+SECRET = "webhook-secret-of-tests"
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What may go wrong in a run, and how often."""
+
+    kills: int = 0
+    stalls: int = 0
+    outage: tuple[float, float] | None = None  # Redis is away: from, to (seconds after the start)
+    failover_at: float | None = None  # Redis loses its last second
+    storage_errors: int = 0
+    lost_callbacks: bool = False
+    duplicates: int = 0
+
+
+@dataclass
+class Outcome:
+    """What a run left: for the invariants."""
+
+    world: "World"
+    trace: list[str]
+    choices: list[tuple[int, int]]
+
+
+@dataclass
+class World:
+    """One run: the same seed and choices give the same trace."""
+
+    chooser: Chooser
+    faults: Faults = field(default_factory=Faults)
+    tasks: tuple[str, ...] = ("task-1",)
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        f = self.faults
+        self.scheduler = Scheduler(self.chooser, START, kills=f.kills, stalls=f.stalls)
+        self.redis = RedisModel(START)
+        self.media = services.storage(settings.load(_environment()))
+        self.acknowledged: set[str] = set()
+        self.terminal: dict[str, str] = {}
+        self.violations: list[str] = []
+        self._snapshots: list[tuple[float, Any]] = []
+        self._storage_errors = f.storage_errors
+        self._failed_over = False
+        self._ended_at = START
+
+    # Parts of one process.
+
+    def services(self, name: str) -> Services:
+        """The real services of a process, its connections leading to the models."""
+        redis = client(self.redis, self._before)
+        built = services.build(settings.load(_environment()), redis)
+        return replace(built, media=_SteppedMedia(self, self.media), api=_Api(self, built.api))
+
+    def _before(self, words: list[bytes]) -> None:
+        self.scheduler.step(" ".join(_readable(word) for word in words[:2]))
+        self.redis.now = self.scheduler.now
+        since = self.scheduler.now - START
+        if self.faults.outage and self.faults.outage[0] <= since < self.faults.outage[1]:
+            raise RedisConnectionError("away")
+        self._fail_over(since)
+        self._observe()
+
+    def _fail_over(self, since: float) -> None:
+        if self.faults.failover_at is None or self._failed_over:
+            return
+        self._snapshots.append((since, self.redis.snapshot()))
+        if since >= self.faults.failover_at:
+            kept = [one for at, one in self._snapshots if at <= since - 1.0] or [([], {})]
+            self.redis.restore(kept[-1] if kept[-1][0] else self._snapshots[0][1])
+            self._failed_over = True
+            self.terminal.clear()
+            self.acknowledged.clear()
+            self.scheduler.trace.append(f"{self.scheduler.now:.3f} Redis loses its last second")
+
+    # Invariants that must hold after every step.
+
+    def _observe(self) -> None:
+        due = self.redis.data.get(b"fluxkeep:due", {})
+        for job in self.jobs():
+            if not job.status.terminal and job.id.encode() not in due:
+                self._violate(f"job {job.id} is {job.status} and not in due")
+            before = self.terminal.get(job.id)
+            if before is not None and before != job.status:
+                self._violate(f"job {job.id} went from {before} to {job.status}")
+            if job.status.terminal:
+                self.terminal[job.id] = job.status
+        for task in self.acknowledged:
+            if f"fluxkeep:job:{task}".encode() not in self.redis.data:
+                self._violate(f"the acknowledged callback of {task} is not on record")
+
+    def _violate(self, text: str) -> None:
+        if text not in self.violations:
+            self.violations.append(text)
+
+    def jobs(self) -> Iterator[Job]:
+        """All jobs on record."""
+        for key, value in list(self.redis.data.items()):
+            if key.startswith(b"fluxkeep:job:"):
+                yield codec.decode(value)
+
+    # The run.
+
+    def run(self) -> Outcome:
+        """Let everything happen until long after each job's deadline; check what is left."""
+        random.seed(1)
+        with _simulated_time(self.scheduler), _simulated_download(self):
+            self._start()
+            self.scheduler.run(START + HORIZON_SECONDS, self._is_over)
+        self._observe()
+        self._check_end()
+        return Outcome(self, self.scheduler.trace, self.chooser.taken)
+
+    def _is_over(self) -> bool:
+        """All jobs have ended, and a while has passed in which a late worker may come back."""
+        ended = [job for job in self.jobs() if job.status.terminal]
+        if len(ended) < len(self.tasks):
+            self._ended_at = self.scheduler.now
+            return False
+        return self.scheduler.now > self._ended_at + SETTLE_SECONDS
+
+    def _start(self) -> None:
+        for task in self.tasks:
+            copies = 0 if self.faults.lost_callbacks else 1 + self.faults.duplicates
+            for n in range(copies):
+                run = self._caller(task)
+                self.scheduler.add(Process(f"web {task} {n}", run, wakes_at=START + 1 + n))
+            self.scheduler.add(Process(f"app {task}", self._announcer(task), wakes_at=START))
+        for n in range(self.workers):
+            self.scheduler.add(Process(f"worker {n}", self._worker(n), restart=2.0, wakes_at=START))
+        self.scheduler.add(Process("sweep", self._sweeper(), restart=2.0, wakes_at=START))
+
+    def _caller(self, task: str) -> Callable[[], None]:
+        """BFL's callback: repeated until it is answered with 2xx, or abandoned."""
+
+        def run() -> None:
+            for pause in (0.0, *CALLBACK_PAUSES):
+                self.scheduler.sleep(pause)
+                with suppress(StoreUnavailable):
+                    wired = self.services("web")
+                    report = parsing.parse_callback(self._message(task))
+                    ingest.apply_report(wired.store, report, wired.settings.timeouts)
+                    self.acknowledged.add(task)
+                    return
+
+        return run
+
+    def _announcer(self, task: str) -> Callable[[], None]:
+        """PUT /api/jobs/<task>, repeated until it is on record."""
+
+        def run() -> None:
+            wired = self.services("web")
+
+            def expect(job: Job | None, now: float) -> Job:
+                return job or Job.expected(task, now, wired.settings.timeouts)
+
+            for _ in range(100):
+                try:
+                    wired.store.change(task, expect)
+                except StoreUnavailable:
+                    self.scheduler.sleep(5.0)
+                else:
+                    return
+
+        return run
+
+    def _worker(self, n: int) -> Callable[[], None]:
+        def run() -> None:
+            dispatcher = Dispatcher(self.services(f"worker {n}"))
+            while True:
+                try:
+                    claim = dispatcher._next()  # noqa: SLF001 - without the threads around it
+                    if claim is not None:
+                        dispatcher._do(claim)  # noqa: SLF001
+                        continue
+                except StoreUnavailable:
+                    pass
+                self.scheduler.sleep(2.0)
+
+        return run
+
+    def _sweeper(self) -> Callable[[], None]:
+        def run() -> None:
+            wired = self.services("sweep")
+            while True:
+                pause = 5.0
+                with suppress(StoreUnavailable):
+                    pause = sweep(wired)
+                self.scheduler.sleep(max(pause, 1.0))
+
+        return run
+
+    # What is checked when all is over.
+
+    def _check_end(self) -> None:
+        found = {job.id: job for job in self.jobs()}
+        for task in self.tasks:
+            job = found.get(task)
+            if job is None:
+                self._violate(f"job {task} has no record in the end")
+            elif not job.status.terminal:
+                self._violate(f"job {task} is {job.status} in the end")
+            elif job.status == "stored":
+                self._check_objects(job)
+            elif not self._may_fail():
+                self._violate(f"job {task} ended as {job.status}: {job.error}")
+
+    def _check_objects(self, job: Job) -> None:
+        for file in job.kept:
+            if self.media.size(file.key) != file.bytes:
+                self._violate(f"job {job.id} is stored and its object {file.key} is not there")
+
+    def _may_fail(self) -> bool:
+        return self.faults.outage is not None and self.faults.outage[1] > URL_SECONDS / 2
+
+    # BFL.
+
+    def _message(self, task: str) -> bytes:
+        at = datetime.fromtimestamp(START + URL_SECONDS, UTC).strftime("%Y-%m-%dT%H%%3A%M%%3A%SZ")
+        url = f"https://delivery.eu1.bfl.ai/{task}/sample.jpeg?se={at}&sig=s"
+        message = {"id": task, "status": "Ready", "result": {"sample": url}}
+        return json.dumps(message).encode()
+
+    def polled(self) -> Answer:
+        """BFL's answer to a poll."""
+        self.scheduler.step("GET get_result")
+        return Answer(200, None, self._message(self.tasks[0]))
+
+    def download(self, path: Path) -> download.Download:
+        """A picture from BFL's delivery host. Raises UrlExpired, TransferFailed."""
+        self.scheduler.step("GET sample")
+        if self.scheduler.now > START + URL_SECONDS:
+            raise UrlExpired("the delivery host answered 403")
+        body = b"\xff\xd8" + b"picture" * 10 + b"\xff\xd9"
+        path.write_bytes(body)
+        self.scheduler.step("downloaded")
+        return download.Download("image/jpeg", len(body), _sha256(body))
+
+    def storage_step(self, name: str) -> None:
+        self.scheduler.step(f"storage {name}")
+        if self._storage_errors and name in ("publish", "write"):
+            self._storage_errors -= 1
+            raise StorageError("refused")
+
+
+class _SteppedMedia:
+    """The storage, with a step before each operation."""
+
+    def __init__(self, world: World, media: Any) -> None:
+        self._world, self._media = world, media
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._media, name)
+        if name == "staging" or not callable(found):
+            return found
+
+        def stepped(*args: Any, **options: Any) -> Any:
+            self._world.storage_step(name)
+            return found(*args, **options)
+
+        return stepped
+
+
+class _Api:
+    """BFL's API as a poll sees it."""
+
+    def __init__(self, world: World, real: Any) -> None:
+        self._world = world
+        self.origin = real.origin
+        self.session = real.session
+
+    def polled(self, _session: Any, _url: str) -> Answer:
+        return self._world.polled()
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "WEBHOOK_SECRET": SECRET,
+        "SECRET_KEY": "signing-key-of-tests",
+        "API_KEYS": "a:admin-key-of-tests:admin",
+        "BFL_API_KEY": "bfl-key-of-the-tests",
+        "MEDIA_URL": "memory://",
+        "PUBLIC_URL": "https://keep.example",
+        "WORKER_CONCURRENCY": "1",
+    }
+
+
+@contextmanager
+def _simulated_time(scheduler: Scheduler) -> Iterator[None]:
+    """Give the modules that read a clock the scheduler's, and silence their logs."""
+    clock = SimpleNamespace(
+        monotonic=lambda: scheduler.now,
+        time=lambda: scheduler.now,
+        time_ns=lambda: int(scheduler.now * 1e9),
+        sleep=scheduler.sleep,
+    )
+    modules: list[Any] = [jobs.store.clock, jobs.store.rq_entries, worker.claim, worker.rescue]
+    before = [module.time for module in modules]
+    logging.disable(logging.CRITICAL)
+    try:
+        for module in modules:
+            module.time = clock
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        for module, real in zip(modules, before, strict=True):
+            module.time = real
+
+
+@contextmanager
+def _simulated_download(world: World) -> Iterator[None]:
+    """Replace the transfer over the network, which is the one thing that is not modelled."""
+    real = download.download
+
+    def simulated(
+        _session: Any, _address: Any, path: Path, *_args: Any, **_options: Any
+    ) -> download.Download:
+        return world.download(path)
+
+    module: Any = download
+    module.download = simulated
+    try:
+        yield
+    finally:
+        module.download = real
+
+
+def _sha256(body: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(body).hexdigest()
+
+
+def _readable(word: bytes) -> str:
+    return word[:24].decode(errors="replace")
+
+
+_ = TransferFailed

@@ -52,7 +52,7 @@ class ModelConnection(Connection):
     def can_read(self, *_args: Any, **_options: Any) -> bool:
         return bool(self._replies)
 
-    def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: ARG002
         packed = b"".join([command] if isinstance(command, bytes) else list(command))
         for words in _unpacked(packed):
             self._replies.append(self._reply(words))

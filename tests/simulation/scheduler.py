@@ -95,6 +95,11 @@ class Scheduler:
         self._current.task.switch()
         return True
 
+    @property
+    def current(self) -> str:
+        """The name of the process at work."""
+        return self._current.name if self._current else ""
+
     # Called by processes.
 
     def step(self, label: str) -> None:

@@ -1,5 +1,6 @@
 """A whole installation over models: web, workers, sweep, BFL and storage in one thread."""
 
+import hashlib
 import json
 import logging
 import random
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,12 +23,13 @@ from jobs import ingest, services
 from jobs.bfl import parsing
 from jobs.bfl.client import Answer
 from jobs.config import settings
-from jobs.errors import StorageError, StoreUnavailable, TransferFailed, UrlExpired
+from jobs.errors import StorageError, StoreUnavailable, UnknownJob, UrlExpired
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store import codec
+from receiver.api.deletion import forget
 from tests.simulation.connection import client
-from tests.simulation.redis_model import RedisModel
+from tests.simulation.redis_model import Flaws, RedisModel
 from tests.simulation.scheduler import Chooser, Process, Scheduler
 from worker import download
 from worker.dispatcher import Dispatcher
@@ -35,8 +38,8 @@ from worker.sweep import sweep
 START = 1_790_000_000.0
 URL_SECONDS = 600.0
 HORIZON_SECONDS = 3 * 3600.0
-SETTLE_SECONDS = 120.0  # longer than a stalled process sleeps
-PICTURE = Path(__file__).parent.parent / "sandbox" / "pictures"
+SETTLE_SECONDS = 70.0  # longer than a stalled process sleeps
+IDLE_SECONDS = 5.0
 CALLBACK_PAUSES = (1.0, 5.0, 30.0)  # BFL repeats a callback after these
 SECRET = "webhook-secret-of-tests"
 
@@ -50,8 +53,10 @@ class Faults:
     outage: tuple[float, float] | None = None  # Redis is away: from, to (seconds after the start)
     failover_at: float | None = None  # Redis loses its last second
     storage_errors: int = 0
+    download_seconds: float = 0.0  # without a renewal: longer than a lease is a stalled worker
     lost_callbacks: bool = False
     duplicates: int = 0
+    deleted_at: float | None = None  # an operator deletes the jobs
 
 
 @dataclass
@@ -71,26 +76,30 @@ class World:
     faults: Faults = field(default_factory=Faults)
     tasks: tuple[str, ...] = ("task-1",)
     workers: int = 2
+    flaws: Flaws = field(default_factory=Flaws)
 
     def __post_init__(self) -> None:
         f = self.faults
         self.scheduler = Scheduler(self.chooser, START, kills=f.kills, stalls=f.stalls)
-        self.redis = RedisModel(START)
-        self.media = services.storage(settings.load(_environment()))
+        self.redis = RedisModel(START, flaws=self.flaws)
+        self.media = services.storage(_settings())
         self.acknowledged: set[str] = set()
+        self.deleted: set[str] = set()
         self.terminal: dict[str, str] = {}
         self.violations: list[str] = []
         self._snapshots: list[tuple[float, Any]] = []
         self._storage_errors = f.storage_errors
         self._failed_over = False
+        self._holders: dict[str, tuple[int, str]] = {}
+        self._writer = ""
         self._ended_at = START
 
     # Parts of one process.
 
-    def services(self, name: str) -> Services:
+    def services(self) -> Services:
         """The real services of a process, its connections leading to the models."""
         redis = client(self.redis, self._before)
-        built = services.build(settings.load(_environment()), redis)
+        built = services.build(_settings(), redis)
         return replace(built, media=_SteppedMedia(self, self.media), api=_Api(self, built.api))
 
     def _before(self, words: list[bytes]) -> None:
@@ -101,6 +110,7 @@ class World:
             raise RedisConnectionError("away")
         self._fail_over(since)
         self._observe()
+        self._writer = self.scheduler.current
 
     def _fail_over(self, since: float) -> None:
         if self.faults.failover_at is None or self._failed_over:
@@ -111,6 +121,7 @@ class World:
             self.redis.restore(kept[-1] if kept[-1][0] else self._snapshots[0][1])
             self._failed_over = True
             self.terminal.clear()
+            self._holders.clear()
             self.acknowledged.clear()
             self.scheduler.trace.append(f"{self.scheduler.now:.3f} Redis loses its last second")
 
@@ -121,6 +132,7 @@ class World:
         for job in self.jobs():
             if not job.status.terminal and job.id.encode() not in due:
                 self._violate(f"job {job.id} is {job.status} and not in due")
+            self._check_writer(job)
             before = self.terminal.get(job.id)
             if before is not None and before != job.status:
                 self._violate(f"job {job.id} went from {before} to {job.status}")
@@ -130,6 +142,15 @@ class World:
             if f"fluxkeep:job:{task}".encode() not in self.redis.data:
                 self._violate(f"the acknowledged callback of {task} is not on record")
 
+    def _check_writer(self, job: Job) -> None:
+        """Only the worker with the latest claim may end a job by its own word."""
+        token, holder = self._holders.get(job.id, (0, ""))
+        if job.fencing_token != token:
+            self._holders[job.id] = job.fencing_token, self._writer
+        ends = job.status in ("stored", "expired") and job.id not in self.terminal
+        if ends and self._writer.startswith("worker") and self._writer != holder:
+            self._violate(f"{self._writer} ended job {job.id}, which {holder} has claimed")
+
     def _violate(self, text: str) -> None:
         if text not in self.violations:
             self.violations.append(text)
@@ -138,7 +159,7 @@ class World:
         """All jobs on record."""
         for key, value in list(self.redis.data.items()):
             if key.startswith(b"fluxkeep:job:"):
-                yield codec.decode(value)
+                yield _decode(value)
 
     # The run.
 
@@ -154,7 +175,7 @@ class World:
 
     def _is_over(self) -> bool:
         """All jobs have ended, and a while has passed in which a late worker may come back."""
-        ended = [job for job in self.jobs() if job.status.terminal]
+        ended = {job.id for job in self.jobs() if job.status.terminal} | self.deleted
         if len(ended) < len(self.tasks):
             self._ended_at = self.scheduler.now
             return False
@@ -167,8 +188,11 @@ class World:
                 run = self._caller(task)
                 self.scheduler.add(Process(f"web {task} {n}", run, wakes_at=START + 1 + n))
             self.scheduler.add(Process(f"app {task}", self._announcer(task), wakes_at=START))
+        if self.faults.deleted_at is not None:
+            at = START + self.faults.deleted_at
+            self.scheduler.add(Process("operator", self._operator, wakes_at=at))
         for n in range(self.workers):
-            self.scheduler.add(Process(f"worker {n}", self._worker(n), restart=2.0, wakes_at=START))
+            self.scheduler.add(Process(f"worker {n}", self._worker(), restart=2.0, wakes_at=START))
         self.scheduler.add(Process("sweep", self._sweeper(), restart=2.0, wakes_at=START))
 
     def _caller(self, task: str) -> Callable[[], None]:
@@ -177,11 +201,12 @@ class World:
         def run() -> None:
             for pause in (0.0, *CALLBACK_PAUSES):
                 self.scheduler.sleep(pause)
-                with suppress(StoreUnavailable):
-                    wired = self.services("web")
+                with suppress(StoreUnavailable, UnknownJob):
+                    wired = self.services()
                     report = parsing.parse_callback(self._message(task))
                     ingest.apply_report(wired.store, report, wired.settings.timeouts)
-                    self.acknowledged.add(task)
+                    if task not in self.deleted:
+                        self.acknowledged.add(task)
                     return
 
         return run
@@ -190,7 +215,7 @@ class World:
         """PUT /api/jobs/<task>, repeated until it is on record."""
 
         def run() -> None:
-            wired = self.services("web")
+            wired = self.services()
 
             def expect(job: Job | None, now: float) -> Job:
                 return job or Job.expected(task, now, wired.settings.timeouts)
@@ -205,9 +230,26 @@ class World:
 
         return run
 
-    def _worker(self, n: int) -> Callable[[], None]:
+    def _operator(self) -> None:
+        """DELETE /api/jobs/<id>, repeated until it is done."""
+        wired = self.services()
+        for task in self.tasks:
+            while True:
+                try:
+                    job = wired.store.load(task)
+                    if job:
+                        forget(wired, job)
+                except (StoreUnavailable, StorageError):
+                    self.scheduler.sleep(5.0)
+                else:
+                    break
+            self.acknowledged.discard(task)
+            self.terminal.pop(task, None)
+            self.deleted.add(task)
+
+    def _worker(self) -> Callable[[], None]:
         def run() -> None:
-            dispatcher = Dispatcher(self.services(f"worker {n}"))
+            dispatcher = Dispatcher(self.services())
             while True:
                 try:
                     claim = dispatcher._next()  # noqa: SLF001 - without the threads around it
@@ -216,13 +258,13 @@ class World:
                         continue
                 except StoreUnavailable:
                     pass
-                self.scheduler.sleep(2.0)
+                self.scheduler.sleep(IDLE_SECONDS)
 
         return run
 
     def _sweeper(self) -> Callable[[], None]:
         def run() -> None:
-            wired = self.services("sweep")
+            wired = self.services()
             while True:
                 pause = 5.0
                 with suppress(StoreUnavailable):
@@ -237,7 +279,10 @@ class World:
         found = {job.id: job for job in self.jobs()}
         for task in self.tasks:
             job = found.get(task)
-            if job is None:
+            if task in self.deleted:
+                if job is not None:
+                    self._violate(f"job {task} was deleted and is on record again")
+            elif job is None:
                 self._violate(f"job {task} has no record in the end")
             elif not job.status.terminal:
                 self._violate(f"job {task} is {job.status} in the end")
@@ -274,6 +319,8 @@ class World:
             raise UrlExpired("the delivery host answered 403")
         body = b"\xff\xd8" + b"picture" * 10 + b"\xff\xd9"
         path.write_bytes(body)
+        if self.faults.download_seconds:
+            self.scheduler.sleep(self.faults.download_seconds)
         self.scheduler.step("downloaded")
         return download.Download("image/jpeg", len(body), _sha256(body))
 
@@ -312,6 +359,16 @@ class _Api:
 
     def polled(self, _session: Any, _url: str) -> Answer:
         return self._world.polled()
+
+
+@lru_cache(maxsize=100)
+def _decode(record: bytes) -> Job:
+    return codec.decode(record)
+
+
+@cache
+def _settings() -> settings.Settings:
+    return settings.load(_environment())
 
 
 def _environment() -> dict[str, str]:
@@ -367,13 +424,8 @@ def _simulated_download(world: World) -> Iterator[None]:
 
 
 def _sha256(body: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(body).hexdigest()
 
 
 def _readable(word: bytes) -> str:
     return word[:24].decode(errors="replace")
-
-
-_ = TransferFailed

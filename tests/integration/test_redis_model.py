@@ -1,0 +1,85 @@
+"""The model of Redis answers as a real server does."""
+
+import random
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from tests.harness import RedisServer
+from tests.simulation.connection import client
+from tests.simulation.redis_model import RedisModel
+
+HISTORIES = 30
+STEPS = 60
+KEYS = ("a", "b", "c")
+MEMBERS = ("x", "y", "z")
+LUA = """
+local before = redis.call('GET', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[1])
+local set = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+return {before, set, #set, redis.call('ZCARD', KEYS[2]), tonumber(ARGV[2]) / 2, false}
+"""
+
+
+def command(chance: random.Random) -> list[Any]:
+    """One command, often of the wrong type for its key."""
+    key, member = chance.choice(KEYS), chance.choice(MEMBERS)
+    score, low, high = chance.randint(-3, 9), chance.randint(-3, 9), chance.randint(-3, 9)
+    return chance.choice(
+        [
+            ["SET", key, score],
+            ["SET", key, score, "NX"],
+            ["GET", f"s{key}"],
+            ["SET", f"s{key}", member, "EX", 100],
+            ["TTL", f"s{key}"],
+            ["PERSIST", f"s{key}"],
+            ["DEL", key, f"s{key}"],
+            ["EXISTS", key, f"s{key}"],
+            ["MGET", f"s{key}", "none"],
+            ["HSET", f"h{key}", member, score],
+            ["HGET", f"h{key}", member],
+            ["HDEL", f"h{key}", member],
+            ["HINCRBY", f"h{key}", "n", score],
+            ["SADD", f"set{key}", member],
+            ["SREM", f"set{key}", member],
+            ["SCARD", f"set{key}"],
+            ["RPUSH", f"l{key}", member, score],
+            ["LPOP", f"l{key}"],
+            ["LREM", f"l{key}", 0, member],
+            ["LRANGE", f"l{key}", low, high],
+            ["ZADD", f"z{key}", score + 0.5, member],
+            ["ZADD", f"z{key}", "XX", score, member],
+            ["ZREM", f"z{key}", member],
+            ["ZSCORE", f"z{key}", member],
+            ["ZRANGE", f"z{key}", low, high, "WITHSCORES"],
+            ["ZRANGEBYSCORE", f"z{key}", "-inf", f"({high}", "LIMIT", 0, 2],
+            ["ZREVRANGEBYSCORE", f"z{key}", "+inf", low],
+            ["ZCOUNT", f"z{key}", low, "+inf"],
+            ["ZREMRANGEBYSCORE", f"z{key}", "-inf", low],
+            ["EVAL", LUA, 2, f"s{key}", f"z{key}", score, high],
+        ]
+    )
+
+
+def answer(redis: Redis, words: list[Any]) -> Any:
+    try:
+        found = redis.execute_command(*words)
+    except ResponseError as error:
+        return str(error).split()[0]
+    return sorted(found) if words[0] == "SMEMBERS" else found
+
+
+@pytest.fixture
+def real(redis_server: RedisServer) -> Redis:
+    return Redis.from_url(redis_server.url, protocol=2)
+
+
+def test_random_histories_are_answered_alike(real: Redis) -> None:
+    for seed in range(HISTORIES):
+        chance, model = random.Random(seed), client(RedisModel(1e9))
+        real.flushall()
+        for _ in range(STEPS):
+            words = command(chance)
+            assert answer(model, words) == answer(real, words), (seed, words)

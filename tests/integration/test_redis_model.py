@@ -65,7 +65,7 @@ def command(chance: random.Random) -> list[Any]:
 
 def answer(redis: Redis, words: list[Any]) -> Any:
     try:
-        found = redis.execute_command(*words)
+        found: Any = redis.execute_command(*words)  # type: ignore[no-untyped-call]
     except ResponseError as error:
         return str(error).split()[0]
     return sorted(found) if words[0] == "SMEMBERS" else found

@@ -14,6 +14,7 @@ from tests.simulation.redis_model import Flaws
 from tests.simulation.scheduler import Chooser
 from tests.simulation.world import Faults, World
 
+VERSION_CHECK = b"if version_of(current) ~= next_argument() then return {time, 0, current} end"
 SYSTEMATIC_POSITIONS = 24
 SEEDS = range(6)
 SEEDS_FOR_FLAWS = range(40)
@@ -67,20 +68,20 @@ class Protection:
 PROTECTIONS = {
     "the version check": Protection(
         SITUATIONS["kills and stalls"],
-        Flaws(removed_lua=b"if version ~= ARGV[1] then return {time, 0, current} end"),
+        Flaws(lua=(VERSION_CHECK, b"next_argument()")),
     ),
     "the set of due jobs": Protection(
         SITUATIONS["kills and stalls"], Flaws(lost_keys=b"fluxkeep:due")
     ),
     "tombstones": Protection(
-        SITUATIONS["a deletion among callbacks"], Flaws(lost_keys=b"fluxkeep:forgotten:")
+        SITUATIONS["a deletion among callbacks"], Flaws(lost_keys=b"fluxkeep:tombstone:")
     ),
     "the lease": Protection(
         Faults(kills=2, stalls=2, duplicates=2), patch=(jobs.job, "LEASE_SECONDS", 1e7)
     ),
     "the fencing token": Protection(
         SITUATIONS["a download longer than a lease"],
-        patch=(worker.claim, "_hold", lambda _job: None),
+        patch=(worker.claim, "_holder", lambda _job: None),
     ),
 }
 

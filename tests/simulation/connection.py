@@ -29,7 +29,7 @@ class ModelConnection(Connection):
     """
 
     def __init__(self, *, model: RedisModel, before: BeforeCommand, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**options)  # type: ignore[no-untyped-call]
         self._model = model
         self._before = before
         self._replies: deque[Any] = deque()

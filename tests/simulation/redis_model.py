@@ -18,9 +18,9 @@ class ReplyError(Exception):
 
 
 class Flaws(NamedTuple):
-    """Protections taken out on purpose: text removed from scripts, keys whose writes are lost."""
+    """Protections taken out on purpose: text replaced in scripts, keys whose writes are lost."""
 
-    removed_lua: bytes = b""
+    lua: tuple[bytes, bytes] = (b"", b"")
     lost_keys: bytes = b""
 
 
@@ -37,6 +37,7 @@ class RedisModel:
         self.expiry: dict[bytes, float] = {}
         self.read_only = False
         self._scripts: dict[bytes, Callable[..., Any]] = {}
+        self._names: dict[bytes, str] = {}
         self._lua = _lua(self._call)
 
     def execute(self, command: Sequence[bytes]) -> Reply:
@@ -50,6 +51,12 @@ class RedisModel:
         if lost and name in ("ZADD", "SET") and command[1].startswith(lost):
             return 0
         return handler(*command[1:])
+
+    def describe(self, words: Sequence[bytes]) -> str:
+        """A command in short, for a trace; a script by its first line of comment."""
+        if words[0] == b"EVALSHA":
+            return self._names.get(words[1], "a script that is not loaded")
+        return " ".join(word[:24].decode(errors="replace") for word in words[:2])
 
     def snapshot(self) -> tuple[dict[bytes, Any], dict[bytes, float]]:
         """The data as they are now, for `restore`."""
@@ -102,8 +109,9 @@ class RedisModel:
 
     def _script(self, _load: bytes, source: bytes) -> bytes:
         digest = sha1(source, usedforsecurity=False).hexdigest().encode()
-        removed = self.flaws.removed_lua
-        text = source.replace(removed, b"") if removed else source
+        old, new = self.flaws.lua
+        text = source.replace(old, new) if old else source
+        self._names[digest] = _title(source)
         self._scripts[digest] = self._lua.eval(b"function(KEYS, ARGV)\n" + text + b"\nend")
         return digest
 
@@ -402,6 +410,11 @@ def _bytes(word: Any) -> bytes:
     if isinstance(word, float):
         return b"%d" % word if word == int(word) else repr(word).encode()
     return str(word).encode()
+
+
+def _title(source: bytes) -> str:
+    comments = [line[3:] for line in source.decode().splitlines() if line.startswith("-- ")]
+    return next((line for line in comments if not line.startswith(("version_of", "next_"))), "?")
 
 
 def _first_line(error: Exception) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 import jobs.store.clock
-import jobs.store.rq_entries
+import jobs.store.rq_queue
 import worker.claim
 import worker.rescue
 from jobs import ingest, services
@@ -27,7 +27,7 @@ from jobs.errors import StorageError, StoreUnavailable, UnknownJob, UrlExpired
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store import codec
-from receiver.api.deletion import forget
+from receiver.api.job_actions import delete_job
 from tests.simulation.connection import client
 from tests.simulation.redis_model import Flaws, RedisModel
 from tests.simulation.scheduler import Chooser, Process, Scheduler
@@ -100,10 +100,12 @@ class World:
         """The real services of a process, its connections leading to the models."""
         redis = client(self.redis, self._before)
         built = services.build(_settings(), redis)
-        return replace(built, media=_SteppedMedia(self, self.media), api=_Api(self, built.api))
+        media: Any = _SteppedMedia(self, self.media)
+        api: Any = _Api(self, built.api)
+        return replace(built, media=media, api=api)
 
     def _before(self, words: list[bytes]) -> None:
-        self.scheduler.step(" ".join(_readable(word) for word in words[:2]))
+        self.scheduler.step(self.redis.describe(words))
         self.redis.now = self.scheduler.now
         since = self.scheduler.now - START
         if self.faults.outage and self.faults.outage[0] <= since < self.faults.outage[1]:
@@ -145,8 +147,8 @@ class World:
     def _check_writer(self, job: Job) -> None:
         """Only the worker with the latest claim may end a job by its own word."""
         token, holder = self._holders.get(job.id, (0, ""))
-        if job.fencing_token != token:
-            self._holders[job.id] = job.fencing_token, self._writer
+        if job.check.fencing_token != token:
+            self._holders[job.id] = job.check.fencing_token, self._writer
         ends = job.status in ("stored", "expired") and job.id not in self.terminal
         if ends and self._writer.startswith("worker") and self._writer != holder:
             self._violate(f"{self._writer} ended job {job.id}, which {holder} has claimed")
@@ -222,7 +224,7 @@ class World:
 
             for _ in range(100):
                 try:
-                    wired.store.change(task, expect)
+                    wired.store.update(task, expect)
                 except StoreUnavailable:
                     self.scheduler.sleep(5.0)
                 else:
@@ -238,7 +240,7 @@ class World:
                 try:
                     job = wired.store.load(task)
                     if job:
-                        forget(wired, job)
+                        delete_job(wired, job)
                 except (StoreUnavailable, StorageError):
                     self.scheduler.sleep(5.0)
                 else:
@@ -252,9 +254,9 @@ class World:
             dispatcher = Dispatcher(self.services())
             while True:
                 try:
-                    claim = dispatcher._next()  # noqa: SLF001 - without the threads around it
+                    claim = dispatcher._claim_next()  # noqa: SLF001 - without the threads around it
                     if claim is not None:
-                        dispatcher._do(claim)  # noqa: SLF001
+                        dispatcher._process(claim)  # noqa: SLF001
                         continue
                 except StoreUnavailable:
                     pass
@@ -307,7 +309,7 @@ class World:
         message = {"id": task, "status": "Ready", "result": {"sample": url}}
         return json.dumps(message).encode()
 
-    def polled(self) -> Answer:
+    def answer_poll(self) -> Answer:
         """BFL's answer to a poll."""
         self.scheduler.step("GET get_result")
         return Answer(200, None, self._message(self.tasks[0]))
@@ -357,8 +359,8 @@ class _Api:
         self.origin = real.origin
         self.session = real.session
 
-    def polled(self, _session: Any, _url: str) -> Answer:
-        return self._world.polled()
+    def poll(self, _session: Any, _url: str) -> Answer:
+        return self._world.answer_poll()
 
 
 @lru_cache(maxsize=100)
@@ -392,7 +394,7 @@ def _simulated_time(scheduler: Scheduler) -> Iterator[None]:
         time_ns=lambda: int(scheduler.now * 1e9),
         sleep=scheduler.sleep,
     )
-    modules: list[Any] = [jobs.store.clock, jobs.store.rq_entries, worker.claim, worker.rescue]
+    modules: list[Any] = [jobs.store.clock, jobs.store.rq_queue, worker.claim, worker.rescue]
     before = [module.time for module in modules]
     logging.disable(logging.CRITICAL)
     try:
@@ -425,7 +427,3 @@ def _simulated_download(world: World) -> Iterator[None]:
 
 def _sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
-
-
-def _readable(word: bytes) -> str:
-    return word[:24].decode(errors="replace")

@@ -12,7 +12,7 @@ from typing import Any
 from jobs.status import Status
 from jobs.store.keys import STATUS_PREFIX, THUMBNAILS
 from tests.harness import processes
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Settings as SandboxSettings
 
 JOBS = 200
@@ -42,87 +42,87 @@ class Cost:
 def main() -> None:
     print(f"| per {PER:,} jobs | CPU s: {', '.join(KINDS)} | Redis calls, kB in, kB out |")
     print("|---|---|---|")
-    with running_fluxkeep() as scene:
-        _receive_callbacks(scene, 8)  # warm
+    with running_fluxkeep() as stack:
+        _receive_callbacks(stack, 8)  # warm
         _print(
             "submitted elsewhere, called back, stored, with thumbnail",
-            _cost(scene, _receive_callbacks),
+            _cost(stack, _receive_callbacks),
         )
-        _submit(scene, 8)
-        _print("submitted by Fluxkeep, called back, stored, with thumbnail", _cost(scene, _submit))
-        _print("read once (GET)", _cost(scene, _get))
+        _submit(stack, 8)
+        _print("submitted by Fluxkeep, called back, stored, with thumbnail", _cost(stack, _submit))
+        _print("read once (GET)", _cost(stack, _get))
 
 
 @contextmanager
-def running_fluxkeep() -> Iterator[Scene]:
+def running_fluxkeep() -> Iterator[Stack]:
     with TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
         settings = {**SETTINGS, "MAX_ACTIVE": str(JOBS)}
         sandbox = SandboxSettings(max_active=JOBS)
-        with running_scene(Path(directory), sandbox, None, **settings) as scene:
-            yield scene
+        with running_stack(Path(directory), sandbox, None, **settings) as stack:
+            yield stack
 
 
-def _receive_callbacks(scene: Scene, number: int) -> None:
-    expected = _stored(scene) + number
+def _receive_callbacks(stack: Stack, number: int) -> None:
+    expected = _stored(stack) + number
     for _ in range(number):
-        scene.generate()
-    _wait_for_thumbnails(scene, expected)
+        stack.generate()
+    _wait_for_thumbnails(stack, expected)
 
 
-def _submit(scene: Scene, number: int) -> None:
-    expected = _stored(scene) + number
+def _submit(stack: Stack, number: int) -> None:
+    expected = _stored(stack) + number
     submission = {"model": "flux-2-pro", "input": {"prompt": "a fox", "sandbox": {"seconds": 0.02}}}
     for _ in range(number):
-        scene.client.request("POST", "/api/jobs", json=submission).raise_for_status()
-    _wait_for_thumbnails(scene, expected)
+        stack.client.request("POST", "/api/jobs", json=submission).raise_for_status()
+    _wait_for_thumbnails(stack, expected)
 
 
-def _get(scene: Scene, number: int) -> None:
-    ids = [job["id"] for job in scene.client.get("/api/jobs", limit=number).json()["jobs"]]
+def _get(stack: Stack, number: int) -> None:
+    ids = [job["id"] for job in stack.client.get("/api/jobs", limit=number).json()["jobs"]]
     for job_id in (ids * number)[:number]:
-        scene.client.job(job_id)
+        stack.client.job(job_id)
 
 
-def _wait_for_thumbnails(scene: Scene, stored: int) -> None:
+def _wait_for_thumbnails(stack: Stack, stored: int) -> None:
     """Poll rarely: polling is work for Redis, too."""
     until = time.monotonic() + WAIT_SECONDS
-    while _stored(scene) < stored or _missing_thumbnails(scene):
+    while _stored(stack) < stored or _missing_thumbnails(stack):
         if time.monotonic() > until:
             raise TimeoutError(f"not all of {stored} jobs were stored with thumbnails")
         time.sleep(POLL_SECONDS)
 
 
-def _missing_thumbnails(scene: Scene) -> int:
-    with scene.installation.redis.client() as client:
+def _missing_thumbnails(stack: Stack) -> int:
+    with stack.installation.redis.client() as client:
         found: Any = client.zcard(THUMBNAILS)
     return int(found)
 
 
-def _stored(scene: Scene) -> int:
-    with scene.installation.redis.client() as client:
+def _stored(stack: Stack) -> int:
+    with stack.installation.redis.client() as client:
         found: Any = client.zcard(STATUS_PREFIX + Status.STORED)
     return int(found)
 
 
-def _cost(scene: Scene, work: Any) -> Cost:
-    before = _total_cost(scene)
-    work(scene, JOBS)
-    return _total_cost(scene).since(before)
+def _cost(stack: Stack, work: Any) -> Cost:
+    before = _total_cost(stack)
+    work(stack, JOBS)
+    return _total_cost(stack).since(before)
 
 
-def _total_cost(scene: Scene) -> Cost:
-    found = {name: sum(map(_seconds, _pids(scene, name))) for name in KINDS}
-    with scene.installation.redis.client() as client:
+def _total_cost(stack: Stack) -> Cost:
+    found = {name: sum(map(_seconds, _pids(stack, name))) for name in KINDS}
+    with stack.installation.redis.client() as client:
         info: Any = client.info("stats")
     return Cost(found, {name: float(info[name]) for name in REDIS_COUNTS})
 
 
-def _pids(scene: Scene, name: str) -> list[int]:
+def _pids(stack: Stack, name: str) -> list[int]:
     if name == "redis":
-        popen = scene.installation.redis._popen  # noqa: SLF001 - only this benchmark needs its id
+        popen = stack.installation.redis._popen  # noqa: SLF001 - only this benchmark needs its id
         assert popen is not None
         return processes.members(popen.pid)
-    (process,) = [one for one in scene.installation.running[name] if one.alive]
+    (process,) = [one for one in stack.installation.running[name] if one.alive]
     return [process.pid, *process.offspring()]
 
 

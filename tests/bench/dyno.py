@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 from tests.bench.memory import MB, peak_memory, proportional
 from tests.harness import Process
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 
 RESCUES = 4
 BYTES_PER_SECOND = 400_000  # slow enough for all downloads to overlap
@@ -20,10 +20,10 @@ def main() -> None:
     print("|---|---|---|---|")
     with (
         TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
-        running_scene(Path(directory), None, None, **SETTINGS) as scene,
+        running_stack(Path(directory), None, None, **SETTINGS) as stack,
     ):
-        _warm_up(scene)
-        rows = _measured(scene)
+        _warm_up(stack)
+        rows = _measured(stack)
     for name, values in rows.items():
         print(f"| {name} | " + " | ".join(f"{value / MB:.0f}" for value in values) + " |")
     sums = [sum(column) / MB for column in zip(*rows.values(), strict=True)]
@@ -31,36 +31,36 @@ def main() -> None:
     print(f"\nof {LIMIT_MB} MB")
 
 
-def _warm_up(scene: Scene) -> None:
-    for task in [scene.generate() for _ in range(2 * RESCUES)]:
-        scene.drawn(task, 60)
+def _warm_up(stack: Stack) -> None:
+    for task in [stack.generate() for _ in range(2 * RESCUES)]:
+        stack.stored_with_thumbnails(task, 60)
 
 
-def _measured(scene: Scene) -> dict[str, tuple[int, int, int]]:
-    idle = {name: _memory(scene, name) for name in KINDS}
-    tasks = [scene.generate(drip=BYTES_PER_SECOND, size=PICTURE_BYTES) for _ in range(RESCUES)]
+def _measured(stack: Stack) -> dict[str, tuple[int, int, int]]:
+    idle = {name: _memory(stack, name) for name in KINDS}
+    tasks = [stack.generate(drip=BYTES_PER_SECOND, size=PICTURE_BYTES) for _ in range(RESCUES)]
     for task in tasks:
-        scene.wait_for_download(task)
-    under_way = {name: _memory(scene, name) for name in KINDS}
+        stack.wait_for_download(task)
+    under_way = {name: _memory(stack, name) for name in KINDS}
     with (
-        peak_memory(lambda: _pids(scene, "web")) as web,
-        peak_memory(lambda: _pids(scene, "worker")) as worker,
-        peak_memory(lambda: _pids(scene, "sweep")) as sweep,
+        peak_memory(lambda: _pids(stack, "web")) as web,
+        peak_memory(lambda: _pids(stack, "worker")) as worker,
+        peak_memory(lambda: _pids(stack, "sweep")) as sweep,
     ):
         for task in tasks:
-            scene.drawn(task, 60)
+            stack.stored_with_thumbnails(task, 60)
     peaks = dict(zip(KINDS, (web.bytes, worker.bytes, sweep.bytes), strict=True))
     return {name: (idle[name], under_way[name], peaks[name]) for name in KINDS}
 
 
-def _memory(scene: Scene, name: str) -> int:
-    return sum(map(proportional, _pids(scene, name)))
+def _memory(stack: Stack, name: str) -> int:
+    return sum(map(proportional, _pids(stack, name)))
 
 
-def _pids(scene: Scene, name: str) -> list[int]:
-    (process,) = _running(scene, name)
+def _pids(stack: Stack, name: str) -> list[int]:
+    (process,) = _running(stack, name)
     return [process.pid, *process.offspring()]
 
 
-def _running(scene: Scene, name: str) -> list[Process]:
-    return [one for one in scene.installation.running[name] if one.alive]
+def _running(stack: Stack, name: str) -> list[Process]:
+    return [one for one in stack.installation.running[name] if one.alive]

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from deploy.procfile import ROOT
 from tests.bench.memory import MB, proportional
-from tests.harness.scene import running_scene
+from tests.harness.stack import running_stack
 
 ROUNDS = 3
 SETTLING_SECONDS = 8.0  # every periodic task has run once
@@ -20,13 +20,13 @@ def main() -> None:
     imports = {name: _import_seconds(module) for name, module in MODULES.items()}
     with (
         TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
-        running_scene(Path(directory), WEB_CONCURRENCY="2", LOG_LEVEL="WARNING") as scene,
+        running_stack(Path(directory), WEB_CONCURRENCY="2", LOG_LEVEL="WARNING") as stack,
     ):
         time.sleep(SETTLING_SECONDS)
         print("| process | CPU seconds to import | idle memory, MB | processes |")
         print("|---|---|---|---|")
         total = 0.0
-        for name, running in scene.installation.running.items():
+        for name, running in stack.installation.running.items():
             pids = [pid for one in running for pid in (one.pid, *one.offspring())]
             total += (taken := sum(map(proportional, pids)) / MB)
             print(f"| {name} | {imports[name]:.2f} | {taken:.0f} | {len(pids)} |")

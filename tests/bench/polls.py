@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jobs.bfl.models import callback_grace
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Settings
 
 SPEED = 60
@@ -54,17 +54,17 @@ def _polls(case: Case, grace: float, callback: str) -> int:
     lenient = Settings(strict=False)  # this sandbox accepts a webhook for FLUX 3
     with (
         TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
-        running_scene(Path(directory), lenient, CALLBACK_GRACE=str(grace)) as scene,
+        running_stack(Path(directory), lenient, CALLBACK_GRACE=str(grace)) as stack,
     ):
-        return _most_polls(scene, case, callback)
+        return _most_polls(stack, case, callback)
 
 
-def _most_polls(scene: Scene, case: Case, callback: str) -> int:
+def _most_polls(stack: Stack, case: Case, callback: str) -> int:
     switches = {"seconds": case.seconds / SPEED, "callback": callback, **case.switches}
-    tasks = [scene.generate(case.model, **switches) for _ in range(JOBS)]
+    tasks = [stack.generate(case.model, **switches) for _ in range(JOBS)]
     for task in tasks:
-        scene.expect(task, polling_url=f"{scene.box.url}/v1/get_result?id={task.id}")
+        stack.expect(task, polling_url=f"{stack.box.url}/v1/get_result?id={task.id}")
     for task in tasks:
-        scene.client.wait_for(task.id, "stored", timeout=180)
-    wait_for("every thumbnail", lambda: not scene.undrawn(), 60)
-    return max(scene.box.task(task.id).polls for task in tasks)
+        stack.client.wait_for(task.id, "stored", timeout=180)
+    wait_for("every thumbnail", lambda: not stack.awaiting_thumbnails(), 60)
+    return max(stack.box.task(task.id).polls for task in tasks)

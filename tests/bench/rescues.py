@@ -19,7 +19,7 @@ from tests.bench import constant_rate, delivery, load
 from tests.bench.memory import MB, proportional
 from tests.harness import Installation, RedisServer
 from tests.harness.client import Client
-from tests.harness.invariants import undrawn
+from tests.harness.invariants import awaiting_thumbnails
 from tests.harness.patience import wait_for
 
 SEQUENTIAL = 30  # images one after the other
@@ -76,7 +76,7 @@ def _one_by_one(fluxkeep: Installation, pictures: str) -> tuple[list[float], lis
     ours, theirs = [], []
     for _ in range(WARM_UP + SEQUENTIAL):
         ours.append(_timed(lambda: _store(client, pictures)))
-        wait_for("every thumbnail", lambda: not undrawn(fluxkeep), 60)
+        wait_for("every thumbnail", lambda: not awaiting_thumbnails(fluxkeep), 60)
         theirs.append(_timed(lambda: _curl(fluxkeep.directory, pictures)))
     return ours[WARM_UP:], theirs[WARM_UP:]
 

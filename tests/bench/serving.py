@@ -9,7 +9,7 @@ from tests.bench import load, nginx, stored_files
 from tests.bench.load import Fetched
 from tests.bench.memory import MB
 from tests.bench.stored_files import File
-from tests.harness.scene import running_scene
+from tests.harness.stack import running_stack
 
 TURNS = 3
 SECONDS = 3
@@ -33,11 +33,11 @@ def main() -> None:
     settings = {"LOG_LEVEL": "WARNING", "WEB_CONCURRENCY": "2", "LINK_TTL": "3600"}
     with (
         TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
-        running_scene(Path(directory), None, None, **settings) as scene,
-        nginx.serving(scene.installation.media, Path(directory)) as url,
+        running_stack(Path(directory), None, None, **settings) as stack,
+        nginx.serving(stack.installation.media, Path(directory)) as url,
     ):
-        image, video = stored_files.image(scene), stored_files.video(scene)
-        scene.installation.stop("worker", "sweep")
+        image, video = stored_files.image(stack), stored_files.video(stack)
+        stack.installation.stop("worker", "sweep")
         print("| file, two processes each | ours | nginx | ratio |")
         print("|---|---|---|---|")
         for download in _downloads(image, video):

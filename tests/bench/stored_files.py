@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene
+from tests.harness.stack import Stack
 
 IMAGE_BYTES = 1_000_000
 VIDEO_BYTES = 300_000_000
@@ -21,21 +21,21 @@ class File(NamedTuple):
     seconds: float
 
 
-def image(scene: Scene) -> File:
-    return _store(scene, "flux-2-pro", "jpeg", IMAGE_BYTES)
+def image(stack: Stack) -> File:
+    return _store(stack, "flux-2-pro", "jpeg", IMAGE_BYTES)
 
 
-def video(scene: Scene) -> File:
-    return _store(scene, "flux-3-video", "mp4", VIDEO_BYTES)
+def video(stack: Stack) -> File:
+    return _store(stack, "flux-3-video", "mp4", VIDEO_BYTES)
 
 
-def _store(scene: Scene, model: str, form: str, size: int) -> File:
-    task = scene.generate(model, format=form, size=size)
-    job = scene.client.wait_for(task.id, timeout=TIMEOUT_SECONDS)
+def _store(stack: Stack, model: str, form: str, size: int) -> File:
+    task = stack.generate(model, format=form, size=size)
+    job = stack.client.wait_for(task.id, timeout=TIMEOUT_SECONDS)
     if job["status"] != "stored":
         raise RuntimeError(json.dumps(job))
-    wait_for("the thumbnail", lambda: task.id not in scene.undrawn(), TIMEOUT_SECONDS)
-    (key,), medium = scene.keys(task), job["media"][0]
+    wait_for("the thumbnail", lambda: task.id not in stack.awaiting_thumbnails(), TIMEOUT_SECONDS)
+    (key,), medium = stack.keys(task), job["media"][0]
     return File(medium["url"], key, medium["bytes"], _seconds(job))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from tests.harness.client import Client
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 
 JOBS = 60
 WARM_UP = 5
@@ -23,11 +23,11 @@ def main() -> None:
     settings = {"LOG_LEVEL": "WARNING", "MAX_ACTIVE": "1000"}
     with (
         TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
-        running_scene(Path(directory), None, None, **settings) as scene,
+        running_stack(Path(directory), None, None, **settings) as stack,
     ):
-        scene.box.settings.max_active = 1000
-        own = [_own(scene.client) for _ in range(WARM_UP + JOBS)][WARM_UP:]
-        bfl = [_direct(scene) for _ in range(WARM_UP + JOBS)][WARM_UP:]
+        stack.box.settings.max_active = 1000
+        own = [_own(stack.client) for _ in range(WARM_UP + JOBS)][WARM_UP:]
+        bfl = [_direct(stack) for _ in range(WARM_UP + JOBS)][WARM_UP:]
     print(_table(own, bfl))
 
 
@@ -39,9 +39,9 @@ def _own(client: Client) -> float:
     return (_at(moments["submission.accepted"]) - _at(moments["submission.queued"])) * 1000
 
 
-def _direct(scene: Scene) -> float:
+def _direct(stack: Stack) -> float:
     """Milliseconds of the same submission to the sandbox."""
-    url, headers = f"{scene.box.url}/v1/flux-2-pro", {"x-key": "bfl-key"}
+    url, headers = f"{stack.box.url}/v1/flux-2-pro", {"x-key": "bfl-key"}
     started = time.perf_counter()
     requests.post(url, json=INPUT, headers=headers, timeout=5).raise_for_status()
     return (time.perf_counter() - started) * 1000

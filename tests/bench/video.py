@@ -15,7 +15,7 @@ from tests.bench.bucket_server import bucket_server
 from tests.bench.memory import MB, peak_memory
 from tests.bench.stored_files import File
 from tests.harness import S3Server, TestBucket
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 
 CLIENTS = 8
 RANGE_BYTES = 8 * 2**20
@@ -57,18 +57,18 @@ def _bucket() -> Iterator[TestBucket]:
 
 
 def _measured(directory: Path, bucket: TestBucket | None) -> Figures:
-    with running_scene(directory, None, bucket, **SETTINGS) as scene:
-        stored_files.image(scene)  # warm up
-        with peak_memory(lambda: _working(scene)) as small:
-            image = stored_files.image(scene)
-        with peak_memory(lambda: _working(scene)) as large:
-            video = stored_files.video(scene)
-        scene.installation.stop()
+    with running_stack(directory, None, bucket, **SETTINGS) as stack:
+        stored_files.image(stack)  # warm up
+        with peak_memory(lambda: _working(stack)) as small:
+            image = stored_files.image(stack)
+        with peak_memory(lambda: _working(stack)) as large:
+            video = stored_files.video(stack)
+        stack.installation.stop()
         with _reachable(directory / "bucket", bucket, (image, video)) as changed:
-            scene.installation.settings |= changed
-            scene.installation.start("web")
-            scene.installation.wait_until_ready()
-            return Figures(small.bytes, large.bytes, *_served(scene, image, video), video.seconds)
+            stack.installation.settings |= changed
+            stack.installation.start("web")
+            stack.installation.wait_until_ready()
+            return Figures(small.bytes, large.bytes, *_served(stack, image, video), video.seconds)
 
 
 @contextmanager
@@ -87,23 +87,23 @@ def _reachable(
         yield {"AWS_ENDPOINT_URL": url}
 
 
-def _served(scene: Scene, image: File, video: File) -> tuple[int, int, float]:
+def _served(stack: Stack, image: File, video: File) -> tuple[int, int, float]:
     """Memory of the web process before and while serving, and bytes per second."""
     _read(image)
-    with peak_memory(lambda: _serving(scene)) as before:
+    with peak_memory(lambda: _serving(stack)) as before:
         _read(image)
     started = time.perf_counter()
-    with peak_memory(lambda: _serving(scene)) as serving, ThreadPoolExecutor(CLIENTS) as clients:
+    with peak_memory(lambda: _serving(stack)) as serving, ThreadPoolExecutor(CLIENTS) as clients:
         served = sum(clients.map(_read, [video] * CLIENTS))
     return before.bytes, serving.bytes, served / (time.perf_counter() - started)
 
 
-def _working(scene: Scene) -> list[int]:
-    return [worker.pid for worker in scene.installation.worker]
+def _working(stack: Stack) -> list[int]:
+    return [worker.pid for worker in stack.installation.worker]
 
 
-def _serving(scene: Scene) -> list[int]:
-    return [pid for web in scene.installation.web for pid in (web.pid, *web.children())]
+def _serving(stack: Stack) -> list[int]:
+    return [pid for web in stack.installation.web for pid in (web.pid, *web.children())]
 
 
 def _read(file: File) -> int:

@@ -12,7 +12,7 @@ from deploy.procfile import ROOT
 from tests.harness import warm_shell
 from tests.harness.installation import Installation
 from tests.harness.process import Process
-from tests.harness.scene import Scene, stopped_scene
+from tests.harness.stack import Stack, stopped_stack
 from tests.harness.warm_shell import Typed
 
 FLASK = (sys.executable, "-m", "flask", "--app", "receiver")
@@ -76,11 +76,11 @@ def quick(**switches: Any) -> tuple[str, str]:
 
 
 @contextmanager
-def submitting_scene(directory: Path) -> Iterator[Scene]:
+def submitting_stack(directory: Path) -> Iterator[Stack]:
     """Everything runs, and BFL can call about jobs that were submitted here."""
-    with stopped_scene(directory) as scene:
-        started(scene.installation)
-        yield scene
+    with stopped_stack(directory) as stack:
+        started(stack.installation)
+        yield stack
 
 
 def started(installation: Installation) -> None:

@@ -27,7 +27,7 @@ _FOREIGN = ("BFL_API_KEY", "BFL_ENV", "BFL_DEBUG", "NODE_OPTIONS", "PYTHONPATH")
 
 
 @dataclass(frozen=True)
-class Order:
+class GenerationRequest:
     """What a client is asked to do."""
 
     url: str
@@ -45,11 +45,11 @@ class Foreign:
     name: str
     installed: Callable[[], list[str]]
 
-    def run(self, order: Order) -> dict[str, Any]:
+    def run(self, request: GenerationRequest) -> dict[str, Any]:
         """What came of the order, as tests/harness/clients says it; raises CalledProcessError."""
         done = subprocess.run(
             self.installed(),
-            input=json.dumps({"client": self.name, **vars(order)}),
+            input=json.dumps({"client": self.name, **vars(request)}),
             env=environment(),
             stdout=subprocess.PIPE,
             timeout=RUN_SECONDS,

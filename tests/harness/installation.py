@@ -14,7 +14,7 @@ from tests.harness.patience import wait_for
 from tests.harness.process import Process
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import TestBucket
-from tests.harness.shelf import BucketShelf, DirectoryShelf, Shelf
+from tests.harness.stored_objects import StoredInBucket, StoredInDirectory, StoredObjects
 from tests.harness.supervision import Supervision
 
 WEBHOOK_SECRET = "webhook-secret-canary-4f1d"
@@ -57,7 +57,7 @@ class Installation:
         self.directory = directory
         self.redis = redis
         self.media = directory / "media"
-        self.shelf: Shelf = DirectoryShelf(self.media)
+        self.stored_objects: StoredObjects = StoredInDirectory(self.media)
         self.settings: dict[str, str | None] = {
             **DEFAULTS,
             "REDIS_URL": redis.url,
@@ -76,7 +76,7 @@ class Installation:
         """From the next start on media are kept in a bucket, and staged under a TMPDIR of ours."""
         temporary = self.directory / "tmp"
         temporary.mkdir(exist_ok=True)
-        self.shelf = BucketShelf(bucket, temporary)
+        self.stored_objects = StoredInBucket(bucket, temporary)
         self.settings |= {"TMPDIR": str(temporary), **bucket.settings}
 
     # Where it is.

@@ -31,8 +31,8 @@ from jobs.store.keys import (
     THUMBNAILS,
 )
 from tests.harness.installation import Installation
-from tests.harness.line_books import line_books, placed
-from tests.harness.shelf import Shelf
+from tests.harness.stored_objects import StoredObjects
+from tests.harness.submission_queue import queues_in_redis, queues_of_records
 
 SWEEP_SECONDS = 5.0
 STAGED_SECONDS = 60.0
@@ -67,7 +67,7 @@ def _looked_at(installation: Installation, idle: bool) -> tuple[list[Job], list[
             *_names(redis, jobs),
             *_inputs(redis, jobs),
             *_secrets_in_rq(redis, installation),
-            *_media(installation.shelf, jobs, _members(redis, ORPHANS), idle=idle),
+            *_media(installation.stored_objects, jobs, _members(redis, ORPHANS), idle=idle),
         ]
     found += _secrets_in_logs(installation)
     if idle:
@@ -75,7 +75,7 @@ def _looked_at(installation: Installation, idle: bool) -> tuple[list[Job], list[
     return jobs, found
 
 
-def undrawn(installation: Installation) -> list[str]:
+def awaiting_thumbnails(installation: Installation) -> list[str]:
     """Whose thumbnails are still to be made."""
     with installation.redis.client() as redis:
         return sorted(_members(redis, THUMBNAILS))
@@ -98,8 +98,8 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
             if job.check.work_deadline and (job.status is Status.READY) is is_rescue
         }
         yield from _differences(key, wanted, _members(redis, key))
-    undrawn = {job.id for job in jobs if job.thumbnails.due_at}
-    yield from _differences("drawings", undrawn, _members(redis, THUMBNAILS))
+    awaiting_thumbnails = {job.id for job in jobs if job.thumbnails.due_at}
+    yield from _differences("drawings", awaiting_thumbnails, _members(redis, THUMBNAILS))
     ended = {job.id for job in jobs if job.status.terminal}
     with_media = {job.id for job in jobs if job.kept}
     yield from _differences("ended, with media", with_media, _members(redis, ENDED_MEDIA))
@@ -115,7 +115,7 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
 
 def _lines(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     """Who waits for a slot at BFL, and who has one: no place is leaked or lost."""
-    found, wanted = line_books(redis), placed(jobs)
+    found, wanted = queues_in_redis(redis), queues_of_records(jobs)
     for key in sorted(found.keys() | wanted.keys()):
         yield from _differences(key, {*wanted.get(key, ())}, {*found.get(key, ())})
     named = {_text(name) for name in redis.smembers(QUEUES)}
@@ -196,17 +196,19 @@ def _leases(redis: Redis, jobs: list[Job]) -> Iterator[str]:
             yield f"{job.id} is {job.status} and {now - job.deadline:.1f} s past its deadline"
 
 
-def _media(shelf: Shelf, jobs: list[Job], left: set[str], *, idle: bool) -> Iterator[str]:
+def _media(
+    stored_objects: StoredObjects, jobs: list[Job], left: set[str], *, idle: bool
+) -> Iterator[str]:
     """Stored if and only if each of its objects is there, as recorded; and no other object."""
-    sizes = shelf.sizes()
+    sizes = stored_objects.sizes()
     for job in jobs:
         if (job.status is Status.STORED) is not bool(job.media):
             yield f"{job.id} is {job.status} with {len(job.media)} files"
         for kept in job.kept:
-            yield from _object(shelf, sizes, kept)
-            yield from _sidecar(shelf, sizes, job, kept)
+            yield from _object(stored_objects, sizes, kept)
+            yield from _sidecar(stored_objects, sizes, job, kept)
             if kept.thumbnail:
-                yield from _object(shelf, sizes, kept.thumbnail)
+                yield from _object(stored_objects, sizes, kept.thumbnail)
     recorded = {kept.key for job in jobs for kept in job.kept} | left
     recorded |= {companion for key in recorded for companion in companion_keys(key)}
     under_way = {job.id for job in jobs if not job.status.terminal}
@@ -216,20 +218,22 @@ def _media(shelf: Shelf, jobs: list[Job], left: set[str], *, idle: bool) -> Iter
         if not belongs and key not in recorded:
             yield f"{key} belongs to no job"
     horizon = time.time() - (0 if idle else STAGED_SECONDS)
-    yield from (f"{name} was left in the staging" for name in shelf.staged(horizon))
+    yield from (f"{name} was left in the staging" for name in stored_objects.staged(horizon))
 
 
-def _object(shelf: Shelf, sizes: dict[str, int], kept: MediaFile) -> Iterator[str]:
+def _object(stored_objects: StoredObjects, sizes: dict[str, int], kept: MediaFile) -> Iterator[str]:
     if kept.key not in sizes:
         yield f"{kept.key} is recorded and not there"
         return
     if sizes[kept.key] != kept.bytes:
         yield f"{kept.key} has {sizes[kept.key]} bytes instead of {kept.bytes}"
-    if shelf.sha256(kept.key) != kept.sha256:
+    if stored_objects.sha256(kept.key) != kept.sha256:
         yield f"{kept.key} has other bytes than recorded"
 
 
-def _sidecar(shelf: Shelf, sizes: dict[str, int], job: Job, kept: MediaFile) -> Iterator[str]:
+def _sidecar(
+    stored_objects: StoredObjects, sizes: dict[str, int], job: Job, kept: MediaFile
+) -> Iterator[str]:
     """Each object explains itself, and what it says is what the record says.
 
     But for a thumbnail that is just being made: it is on record before it is said beside it.
@@ -237,7 +241,7 @@ def _sidecar(shelf: Shelf, sizes: dict[str, int], job: Job, kept: MediaFile) -> 
     key = str(PurePosixPath(kept.key).with_suffix(".json"))
     if key not in sizes:
         yield f"{kept.key} has nothing beside it that explains it"
-    elif not job.thumbnails.due_at and shelf.read(key) != sidecar(job):
+    elif not job.thumbnails.due_at and stored_objects.read(key) != sidecar(job):
         yield f"{key} says something else than the record"
 
 

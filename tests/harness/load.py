@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.harness.installation import WEBHOOK_SECRET
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene
+from tests.harness.stack import Stack
 from tests.sandbox import Task
 
 CALLBACKS_PER_SECOND = 20
@@ -18,7 +18,7 @@ DUPLICATES = 2  # each callback comes twice, so that two workers keep up
 class Load:
     """BFL at work: one task after the other, each with the webhook secret of its time."""
 
-    scene: Scene
+    stack: Stack
     secret: str = WEBHOOK_SECRET
     webhook_url: str | None = None
     duplicates: int = DUPLICATES
@@ -38,8 +38,8 @@ class Load:
 
     def _run(self, over: threading.Event) -> None:
         while not over.wait(self.duplicates / self.per_second):
-            task = self.scene.box.submit(
-                webhook_url=self.webhook_url or self.scene.webhook_url,
+            task = self.stack.box.submit(
+                webhook_url=self.webhook_url or self.stack.webhook_url,
                 webhook_secret=self.secret,
                 switches={"seconds": 0.01, "callback": self.duplicates},
             )
@@ -54,7 +54,7 @@ class Load:
         return [task for task in list(self.tasks) if task.webhook_secret == secret]
 
     def attempts(self, task: Task) -> list[int | str]:
-        return [callback.outcome for callback in self.scene.box.task(task.id).callbacks]
+        return [callback.outcome for callback in self.stack.box.task(task.id).callbacks]
 
     def acknowledged(self, tasks: list[Task]) -> bool:
         return all(self.attempts(task).count(200) == self.duplicates for task in tasks)

@@ -40,7 +40,7 @@ class Machine(Installation):
         for cable in self.cables:
             cable.refuse()
 
-    def bring_back(self) -> None:
+    def reconnect(self) -> None:
         for cable in self.cables:
             cable.pass_on()
 

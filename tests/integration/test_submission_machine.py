@@ -27,8 +27,8 @@ from jobs.store.keys import CIRCUITS, QUEUE_PREFIX, QUEUES
 from jobs.store.submission_queue import ALL_MODELS
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
-from tests.harness.books import aged
-from tests.harness.line_books import SMALL_MAX, TOTAL_MAX, LineBooks
+from tests.harness.store_snapshot import aged
+from tests.harness.submission_queue import SMALL_MAX, TOTAL_MAX, SubmissionQueueMachine
 from worker.claim import Claim
 from worker.sweep import check_job, sweep
 
@@ -65,7 +65,7 @@ def answered_503(job: Job, now: float, timeouts: Timeouts) -> Job:
 UNCONFIRMED = (unanswered, answered_500, answered_503)
 
 
-class Line(LineBooks):
+class Line(SubmissionQueueMachine):
     """Callers, workers that submit, BFL and misfortune, one step at a time."""
 
     def __init__(self) -> None:

@@ -11,16 +11,16 @@ import requests
 
 from tests.harness.installation import KEYS
 from tests.harness.invariants import check
-from tests.harness.scene import Scene, running_scene, without_links
+from tests.harness.stack import Stack, running_stack, without_links
 
 MODEL = "flux-2-pro"
 METADATA = {"order": 7, "tags": ["a", "b"], "umlaut": "ä"}
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An installation whose callback grace outlasts the tests: no polls."""
-    with running_scene(tmp_path_factory.mktemp("expectations"), CALLBACK_GRACE="600") as running:
+    with running_stack(tmp_path_factory.mktemp("expectations"), CALLBACK_GRACE="600") as running:
         yield running
         check(running.installation)
 
@@ -30,8 +30,8 @@ def task_id() -> str:
     return str(uuid4())
 
 
-def put(scene: Scene, task_id: str, raw: bytes) -> requests.Response:
-    return scene.client.request("PUT", f"/api/jobs/{task_id}", data=raw)
+def put(stack: Stack, task_id: str, raw: bytes) -> requests.Response:
+    return stack.client.request("PUT", f"/api/jobs/{task_id}", data=raw)
 
 
 def fields_of(answer: requests.Response) -> list[str]:
@@ -40,44 +40,44 @@ def fields_of(answer: requests.Response) -> list[str]:
     return [error["field"] for error in answer.json()["errors"]]
 
 
-def test_an_announced_job_waits_for_its_callback(scene: Scene, task_id: str) -> None:
-    answer = scene.client.put_job(task_id, model=MODEL, metadata=METADATA)
+def test_an_announced_job_waits_for_its_callback(stack: Stack, task_id: str) -> None:
+    answer = stack.client.put_job(task_id, model=MODEL, metadata=METADATA)
     assert answer.status_code == 201
     job = answer.json()
     assert (job["id"], job["task_id"], job["status"]) == (task_id, task_id, "submitted")
     assert (job["model"], job["metadata"]) == (MODEL, METADATA)
     assert job["source"] is job["error"] is job["moderation"] is None
-    assert scene.client.job(task_id) == job
+    assert stack.client.job(task_id) == job
 
 
-def test_announcing_before_or_after_the_callback_gives_the_same_job(scene: Scene) -> None:
+def test_announcing_before_or_after_the_callback_gives_the_same_job(stack: Stack) -> None:
     facts = {"model": MODEL, "metadata": METADATA}
-    early, late = scene.finished(), scene.finished()
-    assert scene.client.put_job(early.id, **facts).status_code == 201
+    early, late = stack.finished(), stack.finished()
+    assert stack.client.put_job(early.id, **facts).status_code == 201
     for task in (early, late):
-        assert scene.box.call_back(task.id).outcome == 200
-        scene.stored(task)
-    assert scene.client.put_job(late.id, **facts).status_code == 200
-    jobs = [scene.stored(task) for task in (early, late)]
+        assert stack.box.call_back(task.id).outcome == 200
+        stack.stored(task)
+    assert stack.client.put_job(late.id, **facts).status_code == 200
+    jobs = [stack.stored(task) for task in (early, late)]
     same = ("status", "source", "model", "metadata", "progress", "cost", "error", "moderation")
     assert [jobs[0][name] for name in same] == [jobs[1][name] for name in same]
     assert jobs[0]["metadata"] == METADATA and jobs[0]["source"] == "callback"
-    listed = [job["id"] for job in scene.client.jobs(limit=200)]
+    listed = [job["id"] for job in stack.client.jobs(limit=200)]
     assert listed.count(early.id) == listed.count(late.id) == 1
-    assert len(scene.deliveries(early)) == len(scene.deliveries(late)) == 1
+    assert len(stack.deliveries(early)) == len(stack.deliveries(late)) == 1
 
 
-def test_announcing_again_is_known_and_changes_nothing(scene: Scene) -> None:
-    task = scene.generate()
-    scene.stored(task)
-    first = scene.client.put_job(task.id, model=MODEL, metadata=METADATA)
-    again = scene.client.put_job(task.id, model=MODEL, metadata=METADATA)
+def test_announcing_again_is_known_and_changes_nothing(stack: Stack) -> None:
+    task = stack.generate()
+    stack.stored(task)
+    first = stack.client.put_job(task.id, model=MODEL, metadata=METADATA)
+    again = stack.client.put_job(task.id, model=MODEL, metadata=METADATA)
     assert first.status_code == again.status_code == 200
     assert without_links(first.json()) == without_links(again.json())
 
 
-def test_ten_announcements_at_once_make_one_job(scene: Scene, task_id: str) -> None:
-    url, key = f"{scene.installation.url}/api/jobs/{task_id}", {"x-key": KEYS["submit"]}
+def test_ten_announcements_at_once_make_one_job(stack: Stack, task_id: str) -> None:
+    url, key = f"{stack.installation.url}/api/jobs/{task_id}", {"x-key": KEYS["submit"]}
 
     def announce(_: int) -> int:
         return requests.put(url, json={"model": MODEL}, headers=key, timeout=15).status_code
@@ -87,16 +87,16 @@ def test_ten_announcements_at_once_make_one_job(scene: Scene, task_id: str) -> N
     assert answers == [200] * 9 + [201]
 
 
-def test_fields_that_are_not_repeated_stay(scene: Scene, task_id: str) -> None:
-    scene.client.put_job(task_id, model=MODEL, metadata=METADATA)
-    job = scene.client.put_job(task_id).json()
+def test_fields_that_are_not_repeated_stay(stack: Stack, task_id: str) -> None:
+    stack.client.put_job(task_id, model=MODEL, metadata=METADATA)
+    job = stack.client.put_job(task_id).json()
     assert (job["model"], job["metadata"]) == (MODEL, METADATA)
-    job = scene.client.put_job(task_id, metadata={"order": 8}).json()
+    job = stack.client.put_job(task_id, metadata={"order": 8}).json()
     assert (job["model"], job["metadata"]) == (MODEL, {"order": 8})
 
 
-def test_an_announcement_needs_no_body(scene: Scene, task_id: str) -> None:
-    assert put(scene, task_id, b"").status_code == 201
+def test_an_announcement_needs_no_body(stack: Stack, task_id: str) -> None:
+    assert put(stack, task_id, b"").status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,10 @@ def test_an_announcement_needs_no_body(scene: Scene, task_id: str) -> None:
     ids=str,
 )
 def test_a_field_that_cannot_be_taken_is_named(
-    scene: Scene, task_id: str, field: str, body: dict[str, Any]
+    stack: Stack, task_id: str, field: str, body: dict[str, Any]
 ) -> None:
-    assert fields_of(put(scene, task_id, json.dumps(body).encode())) == [field]
-    assert scene.client.find(task_id) is None
+    assert fields_of(put(stack, task_id, json.dumps(body).encode())) == [field]
+    assert stack.client.find(task_id) is None
 
 
 @pytest.mark.parametrize(
@@ -142,17 +142,17 @@ def test_a_field_that_cannot_be_taken_is_named(
     ids=lambda body: repr(body[:30]),
 )
 def test_a_body_that_is_no_strict_json_object_is_a_bad_request(
-    scene: Scene, task_id: str, body: bytes
+    stack: Stack, task_id: str, body: bytes
 ) -> None:
-    answer = put(scene, task_id, body)
+    answer = put(stack, task_id, body)
     assert answer.status_code == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert scene.client.find(task_id) is None
+    assert stack.client.find(task_id) is None
 
 
-def test_a_body_over_its_limit_is_too_large(scene: Scene, task_id: str) -> None:
-    assert put(scene, task_id, b'{"model": "a"}' + b" " * 65_536).status_code == 413
-    assert scene.client.find(task_id) is None
+def test_a_body_over_its_limit_is_too_large(stack: Stack, task_id: str) -> None:
+    assert put(stack, task_id, b'{"model": "a"}' + b" " * 65_536).status_code == 413
+    assert stack.client.find(task_id) is None
 
 
 @pytest.mark.parametrize(
@@ -188,15 +188,15 @@ def test_a_body_over_its_limit_is_too_large(scene: Scene, task_id: str) -> None:
     ],
 )
 def test_a_hostile_polling_url_is_refused_and_leaves_no_job(
-    scene: Scene, task_id: str, url: str
+    stack: Stack, task_id: str, url: str
 ) -> None:
-    assert fields_of(scene.client.put_job(task_id, polling_url=url)) == ["polling_url"]
-    assert scene.client.find(task_id) is None
+    assert fields_of(stack.client.put_job(task_id, polling_url=url)) == ["polling_url"]
+    assert stack.client.find(task_id) is None
 
 
-def test_the_other_paths_of_a_trusted_origin_are_refused_too(scene: Scene, task_id: str) -> None:
-    url = f"{scene.box.url}/v1/credits"
-    assert fields_of(scene.client.put_job(task_id, polling_url=url)) == ["polling_url"]
+def test_the_other_paths_of_a_trusted_origin_are_refused_too(stack: Stack, task_id: str) -> None:
+    url = f"{stack.box.url}/v1/credits"
+    assert fields_of(stack.client.put_job(task_id, polling_url=url)) == ["polling_url"]
 
 
 @pytest.mark.parametrize(
@@ -208,13 +208,13 @@ def test_the_other_paths_of_a_trusted_origin_are_refused_too(scene: Scene, task_
         "https://api.bfl.ai:443/v1/get_result?id=x",
     ],
 )
-def test_the_polling_urls_bfl_gives_are_taken(scene: Scene, task_id: str, url: str) -> None:
-    assert scene.client.put_job(task_id, polling_url=url).status_code == 201
+def test_the_polling_urls_bfl_gives_are_taken(stack: Stack, task_id: str, url: str) -> None:
+    assert stack.client.put_job(task_id, polling_url=url).status_code == 201
 
 
 @pytest.mark.parametrize("task_id", ["a:b", "ä", "x" * 129, "a.b", "a%0A", "a%20b"])
-def test_a_malformed_task_id_is_a_bad_request(scene: Scene, task_id: str) -> None:
-    answer = scene.client.put_job(task_id)
+def test_a_malformed_task_id_is_a_bad_request(stack: Stack, task_id: str) -> None:
+    answer = stack.client.put_job(task_id)
     assert answer.status_code == 400
     assert "task_id" in answer.json()["detail"]
 
@@ -229,9 +229,9 @@ def test_a_malformed_task_id_is_a_bad_request(scene: Scene, task_id: str) -> Non
     ids=["bearer", "lower case", "x-key"],
 )
 def test_a_key_may_come_in_either_header(
-    scene: Scene, task_id: str, headers: dict[str, str]
+    stack: Stack, task_id: str, headers: dict[str, str]
 ) -> None:
-    url = f"{scene.installation.url}/api/jobs/{task_id}"
+    url = f"{stack.installation.url}/api/jobs/{task_id}"
     assert requests.put(url, headers=headers, timeout=10).status_code == 201
 
 
@@ -250,18 +250,18 @@ def test_a_key_may_come_in_either_header(
     ids=str,
 )
 def test_without_a_known_key_nothing_is_announced(
-    scene: Scene, task_id: str, headers: dict[str, str]
+    stack: Stack, task_id: str, headers: dict[str, str]
 ) -> None:
-    url = f"{scene.installation.url}/api/jobs/{task_id}"
+    url = f"{stack.installation.url}/api/jobs/{task_id}"
     answers = [requests.put(url, headers=headers, timeout=10) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [401, 401]
     assert answers[0].headers["WWW-Authenticate"] == "Bearer"
     assert answers[0].content == answers[1].content
-    assert scene.client.find(task_id) is None
+    assert stack.client.find(task_id) is None
 
 
-def test_a_key_that_may_only_read_may_not_announce(scene: Scene, task_id: str) -> None:
-    reader = scene.installation.client("read")
+def test_a_key_that_may_only_read_may_not_announce(stack: Stack, task_id: str) -> None:
+    reader = stack.installation.client("read")
     answer = reader.put_job(task_id)
     assert answer.status_code == 403 and "submit" in answer.json()["detail"]
     assert reader.find(task_id) is None

@@ -6,31 +6,31 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local_redis import free_port
-from tests.harness.command_line import CommandLine, Said, submitting_scene
-from tests.harness.scene import Scene
+from tests.harness.command_line import CommandLine, Said, submitting_stack
+from tests.harness.stack import Stack
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with submitting_scene(tmp_path_factory.mktemp("commands")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with submitting_stack(tmp_path_factory.mktemp("commands")) as running:
         yield running
         running.settled()
 
 
 @pytest.fixture
-def shell(scene: Scene) -> CommandLine:
-    return CommandLine(scene.installation)
+def shell(stack: Stack) -> CommandLine:
+    return CommandLine(stack.installation)
 
 
 def test_a_job_is_shown_by_either_of_its_ids_as_the_api_shows_it(
-    scene: Scene, shell: CommandLine
+    stack: Stack, shell: CommandLine
 ) -> None:
-    job = scene.client.wait_for(shell.submitted("--metadata", "note=\x1b[31mred"), "stored")
+    job = stack.client.wait_for(shell.submitted("--metadata", "note=\x1b[31mred"), "stored")
     for job_id in (job["id"], job["task_id"]):
         said = shell.run("jobs", "show", job_id)
         shown = json.loads(said.out)
         assert {**shown, "media": None} == {**job, "media": None}
-        assert scene.client.get(shown["media"][0]["url"]).content == scene.client.media(job)
+        assert stack.client.get(shown["media"][0]["url"]).content == stack.client.media(job)
         assert "\x1b" not in said.out and "sig=" not in said.out
 
 
@@ -41,11 +41,11 @@ def test_an_unknown_job_is_an_error(shell: CommandLine, command: str, job_id: st
     assert (said.code, said.out) == (1, "") and "No job has this id." in said.err
 
 
-def test_jobs_are_listed_newest_first(scene: Scene, shell: CommandLine) -> None:
-    tasks = [scene.generate(outcome=outcome) for outcome in ("ready", "error", "ready")]
+def test_jobs_are_listed_newest_first(stack: Stack, shell: CommandLine) -> None:
+    tasks = [stack.generate(outcome=outcome) for outcome in ("ready", "error", "ready")]
     for task in tasks:
-        scene.client.wait_for(task.id)
-    newest = [job["id"] for job in scene.client.jobs(limit=2)]
+        stack.client.wait_for(task.id)
+    newest = [job["id"] for job in stack.client.jobs(limit=2)]
     lines = shell.run("jobs", "list", "--limit", "2")
     assert [line.split()[0] for line in lines.out.splitlines()] == ["id", *newest]
     assert "There are more" in lines.err
@@ -64,35 +64,35 @@ def test_a_list_that_cannot_be_is_a_mistake(shell: CommandLine, options: list[st
     assert shell.run("jobs", "list", *options).code == 2
 
 
-def test_a_rescue_brings_back_what_can_be_brought_back(scene: Scene, shell: CommandLine) -> None:
-    good = scene.stored(scene.generate())["id"]
+def test_a_rescue_brings_back_what_can_be_brought_back(stack: Stack, shell: CommandLine) -> None:
+    good = stack.stored(stack.generate())["id"]
     job_id = shell.submitted(submit_status=422, submit_times=1)
-    assert scene.client.wait_for(job_id)["status"] == "failed"
+    assert stack.client.wait_for(job_id)["status"] == "failed"
     said = shell.run("jobs", "rescue", good, job_id)
     assert said.code == 1
     assert said.out == f"{job_id}  queued\n"
     assert said.err.startswith(f"{good}  only a job that failed")
-    assert scene.client.wait_for(job_id, "stored")["media"]
+    assert stack.client.wait_for(job_id, "stored")["media"]
     assert shell.run("jobs", "rescue").code == 2
 
 
 # Credits.
 
 
-def test_credits_are_shown(scene: Scene, shell: CommandLine) -> None:
-    before, scene.box.settings.credits = scene.box.settings.credits, 1234.5
+def test_credits_are_shown(stack: Stack, shell: CommandLine) -> None:
+    before, stack.box.settings.credits = stack.box.settings.credits, 1234.5
     try:
         assert shell.run("credits") == Said(0, "1,234.50 credits ($12.35)\n", "")
     finally:
-        scene.box.settings.credits = before
+        stack.box.settings.credits = before
 
 
-def test_a_refused_key_is_said(scene: Scene, shell: CommandLine) -> None:
-    scene.box.settings.keys = {"another"}
+def test_a_refused_key_is_said(stack: Stack, shell: CommandLine) -> None:
+    stack.box.settings.keys = {"another"}
     try:
         said = shell.run("credits")
     finally:
-        scene.box.settings.keys = set()
+        stack.box.settings.keys = set()
     assert said == Said(1, "", "Error: BFL refuses the key in BFL_API_KEY\n")
 
 

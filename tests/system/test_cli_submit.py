@@ -17,9 +17,9 @@ from tests.harness.command_line import (
     FOX,
     CommandLine,
     quick,
-    submitting_scene,
+    submitting_stack,
 )
-from tests.harness.scene import Scene
+from tests.harness.stack import Stack
 
 COMMANDS = (
     "submit",
@@ -34,19 +34,19 @@ COMMANDS = (
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with submitting_scene(tmp_path_factory.mktemp("commands")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with submitting_stack(tmp_path_factory.mktemp("commands")) as running:
         yield running
         running.settled()
 
 
 @pytest.fixture
-def shell(scene: Scene) -> CommandLine:
-    return CommandLine(scene.installation)
+def shell(stack: Stack) -> CommandLine:
+    return CommandLine(stack.installation)
 
 
-def bytes_at_bfl(scene: Scene, job: dict[str, Any]) -> list[bytes]:
-    return [scene.box.picture(job["task_id"], n) for n in range(len(job["media"]))]
+def bytes_at_bfl(stack: Stack, job: dict[str, Any]) -> list[bytes]:
+    return [stack.box.picture(job["task_id"], n) for n in range(len(job["media"]))]
 
 
 # Help.
@@ -85,9 +85,9 @@ def test_flasks_own_variables_are_in_nobodys_way(shell: CommandLine) -> None:
 
 
 def test_a_dotenv_file_is_read_and_the_environment_is_stronger(
-    scene: Scene, shell: CommandLine
+    stack: Stack, shell: CommandLine
 ) -> None:
-    path = scene.installation.directory / ".env"
+    path = stack.installation.directory / ".env"
     path.write_text("SECRET_KEY=from-the-file-which-is-long\nBFL_SANDBOX_URL=nonsense\n")
     try:
         assert shell.run("credits", SECRET_KEY=None, ENV_FILE=None).code == 0
@@ -99,25 +99,25 @@ def test_a_dotenv_file_is_read_and_the_environment_is_stronger(
 
 
 def test_a_submission_prints_the_id_of_a_job_that_is_stored(
-    scene: Scene, shell: CommandLine
+    stack: Stack, shell: CommandLine
 ) -> None:
     job_id = shell.submitted("--metadata", "user=42", "--metadata", "note=a=b")
-    job = scene.client.wait_for(job_id, "stored")
+    job = stack.client.wait_for(job_id, "stored")
     assert job["metadata"] == {"user": "42", "note": "a=b"}
-    assert [scene.client.media(job)] == bytes_at_bfl(scene, job)
+    assert [stack.client.media(job)] == bytes_at_bfl(stack, job)
 
 
-def test_values_that_are_json_are_sent_as_json(scene: Scene, shell: CommandLine) -> None:
+def test_values_that_are_json_are_sent_as_json(stack: Stack, shell: CommandLine) -> None:
     options = ("width=256", "seed=42", "name=NaN", 'tag="7"', "say=hello = world")
     said = shell.run(*FOX, *(part for one in options for part in ("--input", one)), *quick())
-    job = scene.client.wait_for(said.out.strip(), "stored")
+    job = stack.client.wait_for(said.out.strip(), "stored")
     given = {"width": 256, "seed": 42, "name": "NaN", "tag": "7", "say": "hello = world"}
-    assert scene.box.task(job["task_id"]).input == {"prompt": "a fox", **given}
+    assert stack.box.task(job["task_id"]).input == {"prompt": "a fox", **given}
 
 
 @pytest.mark.parametrize("source", ["stdin", "file"])
 def test_the_input_can_be_json(
-    scene: Scene, shell: CommandLine, tmp_path: Path, source: str
+    stack: Stack, shell: CommandLine, tmp_path: Path, source: str
 ) -> None:
     text = json.dumps({"prompt": "ein Füchschen", "seed": 1, "sandbox": {"seconds": 0.02}})
     path = tmp_path / "input.json"
@@ -126,17 +126,17 @@ def test_the_input_can_be_json(
     said = shell.run(
         "submit", "--model", "flux-dev", "--json", name, "--input", "seed=2", stdin=text
     )
-    job = scene.client.wait_for(said.out.strip(), "stored")
-    assert scene.box.task(job["task_id"]).input == {"prompt": "ein Füchschen", "seed": 2}
+    job = stack.client.wait_for(said.out.strip(), "stored")
+    assert stack.box.task(job["task_id"]).input == {"prompt": "ein Füchschen", "seed": 2}
 
 
-def test_waiting_ends_with_links_to_every_byte(scene: Scene, shell: CommandLine) -> None:
+def test_waiting_ends_with_links_to_every_byte(stack: Stack, shell: CommandLine) -> None:
     said = shell.run(*FOX, *quick(samples=2), "--wait")
     assert said.code == 0, said
     job_id, *links = said.out.splitlines()
-    job = scene.client.job(job_id)
-    originals = bytes_at_bfl(scene, job)
-    assert [scene.client.get(link).content for link in links] == originals
+    job = stack.client.job(job_id)
+    originals = bytes_at_bfl(stack, job)
+    assert [stack.client.get(link).content for link in links] == originals
 
 
 def test_what_happens_is_said_line_by_line_where_nobody_watches(shell: CommandLine) -> None:
@@ -196,12 +196,12 @@ def test_a_job_that_ends_badly_is_an_error_with_its_reason(
     ],
 )
 def test_a_mistake_is_explained_and_makes_no_job(
-    scene: Scene, shell: CommandLine, arguments: list[str], code: int, complaint: str
+    stack: Stack, shell: CommandLine, arguments: list[str], code: int, complaint: str
 ) -> None:
-    before = len(scene.client.jobs(limit=200))
+    before = len(stack.client.jobs(limit=200))
     said = shell.run("submit", *arguments, stdin="{")
     assert (said.code, said.out) == (code, "") and complaint in said.words
-    assert len(scene.client.jobs(limit=200)) == before
+    assert len(stack.client.jobs(limit=200)) == before
 
 
 def test_without_redis_nothing_is_promised(shell: CommandLine) -> None:

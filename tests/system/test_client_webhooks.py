@@ -11,14 +11,14 @@ import requests
 from tests.harness.hook import Hook
 from tests.harness.installation import KEYS
 from tests.harness.patience import wait_for
-from tests.harness.scene import QUICK_SECONDS, Scene, running_scene
+from tests.harness.stack import QUICK_SECONDS, Stack, running_stack
 
 SECRET = "the client's own secret"
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_scene(tmp_path_factory.mktemp("hooks")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("hooks")) as running:
         yield running
 
 
@@ -29,67 +29,67 @@ def hook() -> Iterator[Hook]:
     listening.close()
 
 
-def submit(scene: Scene, **body: Any) -> requests.Response:
+def submit(stack: Stack, **body: Any) -> requests.Response:
     switches = {"seconds": QUICK_SECONDS, **body.pop("sandbox", {})}
     return requests.post(
-        f"{scene.installation.url}/v1/flux-2-pro",
+        f"{stack.installation.url}/v1/flux-2-pro",
         json={"prompt": "p", "sandbox": switches, **body},
         headers={"x-key": KEYS["submit"]},
         timeout=15,
     )
 
 
-def timeline(scene: Scene, job_id: str) -> list[str]:
-    return [line["event"] for line in scene.client.job(job_id)["timeline"]]
+def timeline(stack: Stack, job_id: str) -> list[str]:
+    return [line["event"] for line in stack.client.job(job_id)["timeline"]]
 
 
-def test_it_is_called_with_the_stored_media_and_both_headers(scene: Scene, hook: Hook) -> None:
-    said = submit(scene, webhook_url=hook.url, webhook_secret=SECRET).json()
+def test_it_is_called_with_the_stored_media_and_both_headers(stack: Stack, hook: Hook) -> None:
+    said = submit(stack, webhook_url=hook.url, webhook_secret=SECRET).json()
     assert (said["status"], said["webhook_url"]) == ("Pending", hook.url)
     call = hook.called()
     digest = hmac.new(SECRET.encode(), call.body, hashlib.sha256).hexdigest()
     assert call.headers["X-Webhook-Secret"] == SECRET
     assert call.headers["X-BFL-Signature"] == f"sha256={digest}"
     assert (call.said["id"], call.said["status"]) == (said["id"], "Ready")
-    job = scene.client.job(said["id"])
+    job = stack.client.job(said["id"])
     assert job["status"] == "stored"
     sample = requests.get(call.said["result"]["sample"], timeout=5)
-    assert sample.content == scene.box.picture(job["task_id"], 0)
+    assert sample.content == stack.box.picture(job["task_id"], 0)
 
 
-def test_bfl_never_sees_the_clients_webhook_or_secret(scene: Scene, hook: Hook) -> None:
-    submit(scene, webhook_url=hook.url, webhook_secret=SECRET)
+def test_bfl_never_sees_the_clients_webhook_or_secret(stack: Stack, hook: Hook) -> None:
+    submit(stack, webhook_url=hook.url, webhook_secret=SECRET)
     hook.called()
-    seen = [request.body for request in scene.box.requests if request.path == "/v1/flux-2-pro"]
+    seen = [request.body for request in stack.box.requests if request.path == "/v1/flux-2-pro"]
     assert seen and not [body for body in seen if SECRET.encode() in body or b"/hook" in body]
-    assert SECRET not in scene.installation.logs()
+    assert SECRET not in stack.installation.logs()
 
 
-def test_without_a_secret_there_is_no_proof(scene: Scene, hook: Hook) -> None:
-    submit(scene, webhook_url=hook.url)
+def test_without_a_secret_there_is_no_proof(stack: Stack, hook: Hook) -> None:
+    submit(stack, webhook_url=hook.url)
     assert not {"X-Webhook-Secret", "X-BFL-Signature"} & set(hook.called().headers)
 
 
 @pytest.mark.parametrize("outcome", ["error", "request_moderated"])
-def test_it_is_called_for_a_failed_job_too(scene: Scene, hook: Hook, outcome: str) -> None:
-    submit(scene, webhook_url=hook.url, sandbox={"outcome": outcome})
+def test_it_is_called_for_a_failed_job_too(stack: Stack, hook: Hook, outcome: str) -> None:
+    submit(stack, webhook_url=hook.url, sandbox={"outcome": outcome})
     assert hook.called().said["status"] in ("Error", "Request Moderated")
 
 
 @pytest.mark.slow
-def test_a_failed_delivery_is_retried_after_1_and_5_seconds(scene: Scene, hook: Hook) -> None:
+def test_a_failed_delivery_is_retried_after_1_and_5_seconds(stack: Stack, hook: Hook) -> None:
     hook.answers = [500, 404]
-    job_id = submit(scene, webhook_url=hook.url).json()["id"]
+    job_id = submit(stack, webhook_url=hook.url).json()["id"]
     hook.called(3)
-    wait_for("a word on the timeline", lambda: "notification.delivered" in timeline(scene, job_id))
+    wait_for("a word on the timeline", lambda: "notification.delivered" in timeline(stack, job_id))
     assert {call.said["id"] for call in hook.calls} == {job_id}
 
 
 @pytest.mark.slow
-def test_a_redirect_is_not_followed(scene: Scene, hook: Hook) -> None:
+def test_a_redirect_is_not_followed(stack: Stack, hook: Hook) -> None:
     other = Hook()
     hook.answers, hook.headers = [307], {"Location": other.url}
-    submit(scene, webhook_url=hook.url, webhook_secret=SECRET)
+    submit(stack, webhook_url=hook.url, webhook_secret=SECRET)
     hook.called(2)
     other.close()
     assert not other.calls
@@ -108,38 +108,38 @@ def test_a_redirect_is_not_followed(scene: Scene, hook: Hook) -> None:
         "x" * 3000,
     ],
 )
-def test_a_webhook_that_may_not_be_called_is_refused_at_once(scene: Scene, url: str) -> None:
-    answer = submit(scene, webhook_url=url)
+def test_a_webhook_that_may_not_be_called_is_refused_at_once(stack: Stack, url: str) -> None:
+    answer = submit(stack, webhook_url=url)
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["body", "webhook_url"]
 
 
 @pytest.mark.parametrize("secret", ["canary\n", "a\r\nb: c", "\u20ac", " a", "a\x7f"])
 def test_a_secret_that_can_be_no_header_is_refused_at_once(
-    scene: Scene, hook: Hook, secret: str
+    stack: Stack, hook: Hook, secret: str
 ) -> None:
-    answer = submit(scene, webhook_url=hook.url, webhook_secret=secret)
+    answer = submit(stack, webhook_url=hook.url, webhook_secret=secret)
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["body", "webhook_secret"]
     assert "canary" not in answer.text
 
 
-def test_a_name_that_leads_inside_is_never_called(scene: Scene, hook: Hook) -> None:
+def test_a_name_that_leads_inside_is_never_called(stack: Stack, hook: Hook) -> None:
     inside = hook.url.replace("http://127.0.0.1", "https://localtest.me")
-    job_id = submit(scene, webhook_url=inside).json()["id"]
-    wait_for("the attempt", lambda: "notification.retried" in timeline(scene, job_id), 20)
+    job_id = submit(stack, webhook_url=inside).json()["id"]
+    wait_for("the attempt", lambda: "notification.retried" in timeline(stack, job_id), 20)
     assert not hook.calls
 
 
 @pytest.mark.slow
 def test_a_dead_webhook_delays_no_rescue_and_survives_the_end_of_its_sender(
-    scene: Scene, hook: Hook
+    stack: Stack, hook: Hook
 ) -> None:
     hook.answers = [500]
-    job_id = submit(scene, webhook_url=hook.url).json()["id"]
-    scene.client.wait_for(job_id)
+    job_id = submit(stack, webhook_url=hook.url).json()["id"]
+    stack.client.wait_for(job_id)
     hook.called(1)
-    scene.installation.kill("sweep")
-    scene.installation.running["sweep"].clear()
-    scene.installation.start("sweep")
+    stack.installation.kill("sweep")
+    stack.installation.running["sweep"].clear()
+    stack.installation.start("sweep")
     assert hook.called(2, timeout=45).said["id"] == job_id

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.system.bad_input.target import PROOF, new_id, pending
 from tests.system.bad_input.wire import Wire, request
 
@@ -24,22 +24,22 @@ _GONE = select.POLLHUP | select.POLLERR
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_scene(tmp_path_factory.mktemp("never_read"), WEB_CONCURRENCY="1") as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("never_read"), WEB_CONCURRENCY="1") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def link(scene: Scene) -> str:
+def link(stack: Stack) -> str:
     """Path of a file that is larger than the kernel's send buffer."""
-    job = scene.stored(scene.generate(size=FILE_BYTES))
+    job = stack.stored(stack.generate(size=FILE_BYTES))
     return str(urlsplit(job["media"][0]["url"]).path)
 
 
-def connected(scene: Scene, data: bytes) -> socket.socket:
+def connected(stack: Stack, data: bytes) -> socket.socket:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.connect(("127.0.0.1", scene.installation.ports[0]))
+    client.connect(("127.0.0.1", stack.installation.ports[0]))
     client.sendall(data)
     return client
 
@@ -51,9 +51,9 @@ def still_there(clients: list[socket.socket]) -> int:
     return len(clients) - sum(bool(event & _GONE) for _, event in look.poll(0))
 
 
-def served(scene: Scene) -> float:
+def served(stack: Stack) -> float:
     began = time.monotonic()
-    with Wire(scene.installation.ports[0]) as wire:
+    with Wire(stack.installation.ports[0]) as wire:
         wire.send(request([PROOF], pending(new_id())))
         answer = wire.answer(GOOD_SECONDS)
     assert answer and answer.status == 200
@@ -61,23 +61,23 @@ def served(scene: Scene) -> float:
 
 
 @pytest.mark.timeout(240)
-def test_clients_that_never_read_are_reset_and_delay_no_other(scene: Scene, link: str) -> None:
+def test_clients_that_never_read_are_reset_and_delay_no_other(stack: Stack, link: str) -> None:
     data = request(method="GET", target=link) * PIPELINED
-    clients = [connected(scene, data) for _ in range(CLIENTS)]
+    clients = [connected(stack, data) for _ in range(CLIENTS)]
     try:
         until = time.monotonic() + RESET_SECONDS
         while left := still_there(clients):
             assert time.monotonic() < until, f"{left} of {CLIENTS} are still connected"
-            assert served(scene) < GOOD_SECONDS
+            assert served(stack) < GOOD_SECONDS
             time.sleep(0.5)
     finally:
         for client in clients:
             client.close()
 
 
-def test_a_client_that_reads_slowly_is_not_cut(scene: Scene, link: str) -> None:
+def test_a_client_that_reads_slowly_is_not_cut(stack: Stack, link: str) -> None:
     """Its download lasts longer than the send timeout and still completes."""
-    with connected(scene, request(method="GET", target=link)) as client:
+    with connected(stack, request(method="GET", target=link)) as client:
         client.settimeout(10.0)
         until = time.monotonic() + SLOW_SECONDS
         while time.monotonic() < until:

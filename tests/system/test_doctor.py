@@ -16,18 +16,18 @@ from tests.harness.command_line import CommandLine
 from tests.harness.doctor_output import ALL, REMOTE, failed, names
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_scene(tmp_path_factory.mktemp("doctor")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("doctor")) as running:
         yield running
 
 
 @pytest.fixture
-def shell(scene: Scene) -> CommandLine:
-    return CommandLine(scene.installation)
+def shell(stack: Stack) -> CommandLine:
+    return CommandLine(stack.installation)
 
 
 def test_an_installation_that_works_is_well(shell: CommandLine) -> None:
@@ -36,13 +36,13 @@ def test_an_installation_that_works_is_well(shell: CommandLine) -> None:
     assert failed(said) == names(said, "warning") == []
 
 
-def test_it_changes_no_job_and_leaves_no_file(scene: Scene, shell: CommandLine) -> None:
-    scene.stored(scene.generate())
-    before = scene.client.jobs()[0]
+def test_it_changes_no_job_and_leaves_no_file(stack: Stack, shell: CommandLine) -> None:
+    stack.stored(stack.generate())
+    before = stack.client.jobs()[0]
     shell.run("doctor")
-    (after,) = scene.client.jobs()
+    (after,) = stack.client.jobs()
     assert (after["timeline"], after["updated_at"]) == (before["timeline"], before["updated_at"])
-    assert scene.staged() == []
+    assert stack.staged() == []
 
 
 # The settings.
@@ -71,9 +71,9 @@ def test_a_file_that_cannot_be_read_is_named_by_its_variable(shell: CommandLine)
 
 
 def test_an_odd_option_for_redis_does_not_stop_the_other_checks(
-    scene: Scene, shell: CommandLine
+    stack: Stack, shell: CommandLine
 ) -> None:
-    said = shell.run("doctor", REDIS_URL=f"{scene.installation.redis.url}?planted=canary")
+    said = shell.run("doctor", REDIS_URL=f"{stack.installation.redis.url}?planted=canary")
     assert failed(said) == ["REDIS_URL"]
     assert names(said, "ok") == ["settings", "storage", *REMOTE]
 
@@ -92,22 +92,22 @@ def test_a_storage_that_cannot_be_used_does_not_stop_the_other_checks(
     assert "Not a directory" in said.words
 
 
-def test_a_key_that_bfl_refuses_is_named(scene: Scene, shell: CommandLine) -> None:
-    scene.box.settings.keys = {"another"}
+def test_a_key_that_bfl_refuses_is_named(stack: Stack, shell: CommandLine) -> None:
+    stack.box.settings.keys = {"another"}
     try:
         said = shell.run("doctor")
     finally:
-        scene.box.settings.keys = set()
+        stack.box.settings.keys = set()
     assert failed(said) == ["bfl"]
     assert "BFL refuses the key in BFL_API_KEY" in said.words
 
 
-def test_an_account_without_credits_is_named(scene: Scene, shell: CommandLine) -> None:
-    before, scene.box.settings.credits = scene.box.settings.credits, 0.0
+def test_an_account_without_credits_is_named(stack: Stack, shell: CommandLine) -> None:
+    before, stack.box.settings.credits = stack.box.settings.credits, 0.0
     try:
         assert failed(shell.run("doctor")) == ["bfl"]
     finally:
-        scene.box.settings.credits = before
+        stack.box.settings.credits = before
 
 
 def test_a_bfl_that_cannot_be_reached_is_named(shell: CommandLine) -> None:
@@ -124,9 +124,9 @@ def test_without_a_key_and_an_address_there_are_only_warnings(shell: CommandLine
 # PUBLIC_URL.
 
 
-def test_the_trial_callbacks_are_counted_as_what_they_are(scene: Scene, shell: CommandLine) -> None:
+def test_the_trial_callbacks_are_counted_as_what_they_are(stack: Stack, shell: CommandLine) -> None:
     def counted(why: str) -> float:
-        text = requests.get(f"{scene.installation.url}/metrics", timeout=10).text
+        text = requests.get(f"{stack.installation.url}/metrics", timeout=10).text
         name = f'fluxkeep_callbacks_refused_total{{why="{why}"}} '
         return float(text.partition(name)[2].partition("\n")[0])
 
@@ -141,8 +141,8 @@ def test_another_secret_in_the_web_process_is_found_out(shell: CommandLine) -> N
     assert "the same WEBHOOK_SECRET" in said.words and "planted-canary" not in said.words
 
 
-def test_somebody_else_at_the_address_is_found_out(scene: Scene, shell: CommandLine) -> None:
-    said = shell.run("doctor", PUBLIC_URL=scene.box.url)
+def test_somebody_else_at_the_address_is_found_out(stack: Stack, shell: CommandLine) -> None:
+    said = shell.run("doctor", PUBLIC_URL=stack.box.url)
     assert failed(said) == ["public_url"]
     assert "answers 404" in said.words
 
@@ -184,9 +184,9 @@ def test_nobody_at_the_address_is_named(shell: CommandLine) -> None:
 
 @pytest.mark.parametrize(("process", "limit"), HEARTBEAT_MAX_SECONDS.items())
 def test_a_silent_process_is_named(
-    scene: Scene, shell: CommandLine, process: str, limit: float
+    stack: Stack, shell: CommandLine, process: str, limit: float
 ) -> None:
-    installation = scene.installation
+    installation = stack.installation
     installation.kill(process)
     with installation.redis.client() as client:
         over = Parts.over(client)

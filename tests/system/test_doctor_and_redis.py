@@ -9,18 +9,18 @@ import pytest
 from deploy.local_redis import free_port
 from tests.harness.command_line import CommandLine
 from tests.harness.doctor_output import REMOTE, failed, names
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_scene(tmp_path_factory.mktemp("doctor")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("doctor")) as running:
         yield running
 
 
 @pytest.fixture
-def shell(scene: Scene) -> CommandLine:
-    return CommandLine(scene.installation)
+def shell(stack: Stack) -> CommandLine:
+    return CommandLine(stack.installation)
 
 
 def test_without_redis_the_rest_is_still_checked(shell: CommandLine) -> None:
@@ -39,19 +39,19 @@ def test_without_redis_the_rest_is_still_checked(shell: CommandLine) -> None:
     assert "planted-canary" not in said.words
 
 
-def test_a_wrong_password_is_named(scene: Scene, shell: CommandLine) -> None:
+def test_a_wrong_password_is_named(stack: Stack, shell: CommandLine) -> None:
     said = shell.run(
-        "doctor", REDIS_URL=f"redis://:canary@127.0.0.1:{scene.installation.redis.port}"
+        "doctor", REDIS_URL=f"redis://:canary@127.0.0.1:{stack.installation.redis.port}"
     )
     assert failed(said) == ["redis"]
     assert "right user and password" in said.words and "canary" not in said.words
 
 
 @contextmanager
-def configured(scene: Scene, **options: Any) -> Iterator[None]:
+def configured(stack: Stack, **options: Any) -> Iterator[None]:
     """Redis has these options inside the block."""
     names = {name: name.replace("_", "-") for name in options}
-    with scene.installation.redis.client() as client:
+    with stack.installation.redis.client() as client:
         before = {names[name]: client.config_get(names[name])[names[name]] for name in options}
         try:
             for name, value in options.items():
@@ -62,21 +62,21 @@ def configured(scene: Scene, **options: Any) -> Iterator[None]:
                 client.config_set(name, value)
 
 
-def test_a_redis_that_evicts_jobs_fails(scene: Scene, shell: CommandLine) -> None:
-    with configured(scene, maxmemory=2**30, maxmemory_policy="allkeys-lru", appendonly="no"):
+def test_a_redis_that_evicts_jobs_fails(stack: Stack, shell: CommandLine) -> None:
+    with configured(stack, maxmemory=2**30, maxmemory_policy="allkeys-lru", appendonly="no"):
         said = shell.run("doctor")
     assert failed(said) == ["redis_memory"]
     assert names(said, "warning") == ["redis_disk"]
 
 
-def test_a_redis_that_is_full_is_named(scene: Scene, shell: CommandLine) -> None:
-    with configured(scene, maxmemory=1):
+def test_a_redis_that_is_full_is_named(stack: Stack, shell: CommandLine) -> None:
+    with configured(stack, maxmemory=1):
         said = shell.run("doctor")
     assert "redis" in failed(said) and "more memory" in said.words
 
 
-def test_a_replica_is_named(scene: Scene, shell: CommandLine) -> None:
-    with scene.installation.redis.client() as client:
+def test_a_replica_is_named(stack: Stack, shell: CommandLine) -> None:
+    with stack.installation.redis.client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", str(free_port()))
         try:
             said = shell.run("doctor")
@@ -86,9 +86,9 @@ def test_a_replica_is_named(scene: Scene, shell: CommandLine) -> None:
 
 
 def test_a_provider_that_forbids_info_causes_warnings_only(
-    scene: Scene, shell: CommandLine
+    stack: Stack, shell: CommandLine
 ) -> None:
-    server = scene.installation.redis
+    server = stack.installation.redis
     commands = ["+@all", "-info", "-config"]
     with server.client() as client:
         client.acl_setuser(

@@ -14,7 +14,7 @@ from tests.harness.documents import PAGES, page, under
 from tests.harness.installation import KEYS, WEBHOOK_SECRET
 from tests.harness.patience import wait_for
 from tests.harness.process import Process
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 
 # The first test may have to install BFL's SDK and the AI SDK.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -33,8 +33,8 @@ KEYS_GIVEN = {
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_scene(tmp_path_factory.mktemp("documents")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("documents")) as running:
         yield running
 
 
@@ -49,20 +49,20 @@ def interpreter(language: str) -> list[str]:
     return ["bash", "-eu"]
 
 
-def environment(scene: Scene) -> dict[str, str]:
+def environment(stack: Stack) -> dict[str, str]:
     """The variables that the pages name."""
-    addresses = {"FLUXKEEP_URL": scene.installation.url, "BFL_URL": scene.box.url}
+    addresses = {"FLUXKEEP_URL": stack.installation.url, "BFL_URL": stack.box.url}
     return foreign.environment() | KEYS_GIVEN | addresses
 
 
-def run(scene: Scene, directory: Path, language: str, program: str, **variables: str) -> str:
+def run(stack: Stack, directory: Path, language: str, program: str, **variables: str) -> str:
     """Run a program of a page in a directory; returns what it prints."""
     command = interpreter(language)
     (directory / NAMES[language]).write_text(program)
     done = subprocess.run(
         [*command, NAMES[language]],
         cwd=directory,
-        env=environment(scene) | variables,
+        env=environment(stack) | variables,
         timeout=RUN_SECONDS,
         capture_output=True,
         text=True,
@@ -75,56 +75,56 @@ def run(scene: Scene, directory: Path, language: str, program: str, **variables:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("language", NAMES)
 def test_a_program_ends_with_the_picture_in_a_file(
-    scene: Scene, tmp_path: Path, way: str, language: str
+    stack: Stack, tmp_path: Path, way: str, language: str
 ) -> None:
-    before = len(scene.box.tasks())
+    before = len(stack.box.tasks())
     (program,) = under(CLIENTS, way, language)
     (tmp_path / "node_modules").symlink_to(foreign.NODE_MODULES)
-    run(scene, tmp_path, language, program)
-    (task,) = scene.box.tasks()[before:]
+    run(stack, tmp_path, language, program)
+    (task,) = stack.box.tasks()[before:]
     assert task.input["prompt"] == "a lighthouse in the fog"
-    assert (tmp_path / "lighthouse.jpeg").read_bytes() == scene.box.picture(task.id)
-    scene.stored(task)
+    assert (tmp_path / "lighthouse.jpeg").read_bytes() == stack.box.picture(task.id)
+    stack.stored(task)
 
 
-def test_an_image_is_edited(scene: Scene, tmp_path: Path) -> None:
-    before = len(scene.box.tasks())
+def test_an_image_is_edited(stack: Stack, tmp_path: Path) -> None:
+    before = len(stack.box.tasks())
     (tmp_path / "lighthouse.jpeg").write_bytes(b"\xff\xd8 a picture of a megabyte" * 40_000)
     (program,) = under(CLIENTS, "Edit an image", "sh")
-    run(scene, tmp_path, "sh", program)
-    wait_for("BFL has it", lambda: len(scene.box.tasks()) > before)
-    (task,) = scene.box.tasks()[before:]
+    run(stack, tmp_path, "sh", program)
+    wait_for("BFL has it", lambda: len(stack.box.tasks()) > before)
+    (task,) = stack.box.tasks()[before:]
     assert task.input["input_image"].startswith("/9gg")
-    scene.client.wait_for(task.id)
+    stack.client.wait_for(task.id)
 
 
-def test_a_draft_is_finished_later(scene: Scene, tmp_path: Path) -> None:
+def test_a_draft_is_finished_later(stack: Stack, tmp_path: Path) -> None:
     draft, finish = under(CLIENTS, VIDEO, "sh")
-    job_id = run(scene, tmp_path, "sh", f'{draft}\necho "$JOB_ID"').strip()
-    job = scene.client.wait_for(job_id, timeout=60)
+    job_id = run(stack, tmp_path, "sh", f'{draft}\necho "$JOB_ID"').strip()
+    job = stack.client.wait_for(job_id, timeout=60)
     assert [file["role"] for file in job["media"]] == ["sample", "draft_cache"]
-    before = len(scene.box.tasks())
-    run(scene, tmp_path, "sh", finish, JOB_ID=job_id)
-    wait_for("BFL has it", lambda: len(scene.box.tasks()) > before)
-    assert scene.box.tasks()[-1].input["mode"] == "draft_enhance"
+    before = len(stack.box.tasks())
+    run(stack, tmp_path, "sh", finish, JOB_ID=job_id)
+    wait_for("BFL has it", lambda: len(stack.box.tasks()) > before)
+    assert stack.box.tasks()[-1].input["mode"] == "draft_enhance"
 
 
-def test_every_change_is_streamed(scene: Scene, tmp_path: Path) -> None:
+def test_every_change_is_streamed(stack: Stack, tmp_path: Path) -> None:
     (program,) = under(API, "Watch", "sh")
     command = ["bash", "-eu", "-c", program]
-    watching = Process("watch", command, environment(scene), tmp_path / "events", tmp_path)
+    watching = Process("watch", command, environment(stack), tmp_path / "events", tmp_path)
     try:
         wait_for("it listens", lambda: ":" in watching.output())
-        task = scene.generate()
+        task = stack.generate()
         wait_for("the event", lambda: task.id in watching.output())
     finally:
         watching.kill_all()
 
 
-def test_a_secret_for_notifications_is_made(scene: Scene, tmp_path: Path) -> None:
+def test_a_secret_for_notifications_is_made(stack: Stack, tmp_path: Path) -> None:
     (program,) = under(API, "Notifications", "sh")
-    shell = CommandLine(scene.installation)
-    secret = run(scene, tmp_path, "sh", program).strip()
+    shell = CommandLine(stack.installation)
+    secret = run(stack, tmp_path, "sh", program).strip()
     assert secret.startswith("whsec_")
     assert shell.run("jobs", "list", NOTIFY_SECRET=secret).code == 0
 
@@ -135,8 +135,8 @@ def commands() -> set[str]:
     return set(lines)
 
 
-def test_every_command_and_option_exists(scene: Scene) -> None:
-    shell = CommandLine(scene.installation)
+def test_every_command_and_option_exists(stack: Stack) -> None:
+    shell = CommandLine(stack.installation)
     for command in commands():
         words = command.split()[3:]
         # Two words where the first is a group of commands.

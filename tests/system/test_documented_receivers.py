@@ -16,7 +16,7 @@ from deploy.local_redis import free_port
 from tests.harness.documents import page, under
 from tests.harness.foreign import PROGRAMS, javascript
 from tests.harness.patience import wait_for
-from tests.harness.scene import running_scene
+from tests.harness.stack import running_stack
 from tests.system.notifications.jobs import notified, wait_until_told
 
 pytestmark = pytest.mark.slow
@@ -69,8 +69,8 @@ def test_it_takes_what_is_signed_and_nothing_else(
 ) -> None:
     command, program = written()
     with (
-        running_scene(tmp_path, NOTIFY_SECRET=SECRET) as scene,
+        running_stack(tmp_path, NOTIFY_SECRET=SECRET) as stack,
         receiving(command, program, tmp_path / "receiver.log") as url,
     ):
         wait_for("it listens", lambda: refuses(url), 30)
-        wait_until_told(scene, notified(scene, url), "notification.delivered")
+        wait_until_told(stack, notified(stack, url), "notification.delivered")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.harness.invariants import all_jobs
 from tests.harness.patience import wait_for
-from tests.harness.scene import stopped_scene
+from tests.harness.stack import stopped_stack
 
 pytestmark = pytest.mark.slow
 
@@ -17,16 +17,16 @@ HUNG_BYTES = 300_000
 def test_a_worker_with_a_hung_rescue_exits_and_its_successor_does_all_the_work(
     tmp_path: Path,
 ) -> None:
-    with stopped_scene(tmp_path) as scene:
-        installation = scene.installation
+    with stopped_stack(tmp_path) as stack:
+        installation = stack.installation
         installation.start("web", "sweep")
         installation.wait_until_ready()
         (worker,) = installation.start("worker", PYTHONPATH=str(HUNG_DISK))
-        hung = scene.generate(size=HUNG_BYTES)
-        scene.wait_for_download(hung)
-        scene.stored(scene.generate())  # the other threads go on
-        slow = scene.generate(size=400_000, drip=3_000)
-        scene.wait_for_download(slow)
+        hung = stack.generate(size=HUNG_BYTES)
+        stack.wait_for_download(hung)
+        stack.stored(stack.generate())  # the other threads go on
+        slow = stack.generate(size=400_000, drip=3_000)
+        stack.wait_for_download(slow)
         wait_for("the worker exits", lambda: not worker.alive, 120)
         assert worker.exit_code == 1
         (line,) = [line for line in worker.output().splitlines() if "this process exits" in line]
@@ -34,8 +34,8 @@ def test_a_worker_with_a_hung_rescue_exits_and_its_successor_does_all_the_work(
         with installation.redis.client() as redis:
             crashes = {job.id: job.check.crashes for job in all_jobs(redis)}
         assert crashes[slow.id] == 0, "it was handed back, and is not to blame"
-        scene.mend(slow, drip=None)
+        stack.change_switches(slow, drip=None)
         installation.start("worker")
-        scene.stored(slow, 60)
-        scene.stored(hung, 60)
-        scene.settled()
+        stack.stored(slow, 60)
+        stack.stored(hung, 60)
+        stack.settled()

@@ -16,7 +16,7 @@ from jobs.observability.logs import JsonFormatter, TextFormatter
 from jobs.observability.redaction import HIDDEN, Redaction
 from tests.harness.installation import WEBHOOK_SECRET
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 
 SECRETS = {
     "WEBHOOK_SECRET": "the-own-webhook-secret,an-older-webhook-secret",
@@ -141,46 +141,46 @@ def test_a_format_that_does_not_exist_stops_the_start() -> None:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     directory = tmp_path_factory.mktemp("logs")
     access = {"GUNICORN_CMD_ARGS": "--access-logfile -"}
-    with running_scene(directory, LOG_LEVEL="INFO", GIVE_UP_AFTER="600", **access) as running:  # type: ignore[arg-type]
+    with running_stack(directory, LOG_LEVEL="INFO", GIVE_UP_AFTER="600", **access) as running:  # type: ignore[arg-type]
         yield running
 
 
-def events(scene: Scene, process: str) -> list[dict[str, Any]]:
+def events(stack: Stack, process: str) -> list[dict[str, Any]]:
     """Each line of a process's log must be JSON."""
-    return [json.loads(said) for said in scene.installation.logs(process).splitlines()]
+    return [json.loads(said) for said in stack.installation.logs(process).splitlines()]
 
 
-def test_every_process_says_json_and_a_job_is_followed_by_its_id(scene: Scene) -> None:
-    task = scene.generate()
-    scene.stored(task)
+def test_every_process_says_json_and_a_job_is_followed_by_its_id(stack: Stack) -> None:
+    task = stack.generate()
+    stack.stored(task)
 
     def told(process: str) -> list[str]:
-        return [one["message"] for one in events(scene, process) if one.get("job") == task.id]
+        return [one["message"] for one in events(stack, process) if one.get("job") == task.id]
 
     # A callback that goes well is told by its job's timeline: in a burst, each line would cost.
     assert not any(said.startswith("callback heard") for said in told("web"))
     wait_for("the worker's line", lambda: any(said.startswith("stored") for said in told("worker")))
     for process in ("web", "worker", "sweep"):
-        said = events(scene, process)
+        said = events(stack, process)
         assert said and {one["process"] for one in said} == {process}
-    assert {one["logger"] for one in events(scene, "web")} >= {"gunicorn.error", "gunicorn.access"}
+    assert {one["logger"] for one in events(stack, "web")} >= {"gunicorn.error", "gunicorn.access"}
 
 
-def test_paths_that_are_secrets_are_hidden_even_from_an_access_log(scene: Scene) -> None:
-    task = scene.generate()
-    token = scene.stored(task)["media"][0]["url"].rpartition("/")[2]
-    requests.post(f"{scene.webhook_url}/{WEBHOOK_SECRET}", data=b"{}", timeout=10)
-    access = [one["message"] for one in events(scene, "web") if one["logger"] == "gunicorn.access"]
+def test_paths_that_are_secrets_are_hidden_even_from_an_access_log(stack: Stack) -> None:
+    task = stack.generate()
+    token = stack.stored(task)["media"][0]["url"].rpartition("/")[2]
+    requests.post(f"{stack.webhook_url}/{WEBHOOK_SECRET}", data=b"{}", timeout=10)
+    access = [one["message"] for one in events(stack, "web") if one["logger"] == "gunicorn.access"]
     assert any(f"/media/{HIDDEN}" in said for said in access)
-    said = scene.installation.logs()
+    said = stack.installation.logs()
     assert token not in said and WEBHOOK_SECRET not in said
 
 
-def test_an_order_is_one_line_with_its_id(scene: Scene) -> None:
+def test_an_order_is_one_line_with_its_id(stack: Stack) -> None:
     order = {"model": "flux-2-pro", "input": {"prompt": "a fox"}}
-    job = scene.client.request("POST", "/api/jobs", json=order).json()
-    lines = [one for one in events(scene, "web") if one.get("job") == job["id"]]
+    job = stack.client.request("POST", "/api/jobs", json=order).json()
+    lines = [one for one in events(stack, "web") if one.get("job") == job["id"]]
     assert lines[0]["message"] == "queued for flux-2-pro"

@@ -30,7 +30,7 @@ from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
 from jobs.timeouts import Timeouts
 from receiver import create_app
 from tests.harness import RedisServer
-from tests.harness.books import Books, aged
+from tests.harness.store_snapshot import StoreSnapshot, aged
 from worker.claim import Claim
 from worker.sweep import check_job, sweep
 
@@ -139,7 +139,7 @@ class Installation(RuleBasedStateMachine):
     @rule()
     def claim_the_most_urgent(self) -> None:
         if task_id := self.store.most_urgent():
-            others = [job for job in self.books().jobs if job.check.work_deadline is not None]
+            others = [job for job in self.snapshot().jobs if job.check.work_deadline is not None]
             rescues = [job for job in others if job.status is Status.READY]
             earliest = min(job.check.work_deadline or 0.0 for job in rescues or others)
             assert self.job(task_id).check.work_deadline == earliest
@@ -215,7 +215,7 @@ class Installation(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        late = [job.id for job in self.books().jobs if job.deadline <= self.store.now()]
+        late = [job.id for job in self.snapshot().jobs if job.deadline <= self.store.now()]
         sweep(self.services)
         assert self.store.due(100).ids == ()
         assert all(self.job(job_id).status.terminal for job_id in late)
@@ -238,19 +238,19 @@ class Installation(RuleBasedStateMachine):
 
     @invariant()
     def the_books_are_right(self) -> None:
-        jobs = (books := self.books()).jobs
+        jobs = (snapshot := self.snapshot()).jobs
         checks = {job.id: job.check for job in jobs}
         due = {job.id: checks[job.id].next_check_at for job in jobs if not job.status.terminal}
         wanted = {name: one.work_deadline for name, one in checks.items() if one.work_deadline}
-        assert (books.due, books.rescues | books.polls) == (due, wanted)
+        assert (snapshot.due, snapshot.rescues | snapshot.polls) == (due, wanted)
         ready = {job.id for job in jobs if job.status is Status.READY}
-        assert books.rescues.keys() == wanted.keys() & ready
+        assert snapshot.rescues.keys() == wanted.keys() & ready
         drawings = {job.id: job.thumbnails.due_at for job in jobs if job.thumbnails.due_at}
-        assert books.drawings == drawings
+        assert snapshot.thumbnails == drawings
         kept = {job.id: job.end for job in jobs if job.kept}
         rest = {job.id: job.end for job in jobs if job.status.terminal and not job.kept}
-        assert books.clocks == (kept, rest)
-        for state, index in books.indexes.items():
+        assert snapshot.ended == (kept, rest)
+        for state, index in snapshot.indexes.items():
             assert index == {job.id: job.created_at for job in jobs if job.status is state}
         assert {report.task_id for report in self.delivered} <= {job.id for job in jobs}
         for job in jobs:
@@ -270,8 +270,8 @@ class Installation(RuleBasedStateMachine):
         stored = [moment for moment in job.timeline if moment.event == "job.stored"]
         assert len(stored) == (job.status is Status.STORED)
 
-    def books(self) -> Books:
-        return Books.read(self.redis, NAMES)
+    def snapshot(self) -> StoreSnapshot:
+        return StoreSnapshot.read(self.redis, NAMES)
 
     def record(self, job_id: str) -> Job | None:
         return self.store.load(job_id)

@@ -7,30 +7,30 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Task
 
 ORIGIN = "https://app.example"
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     origins, directory = f"{ORIGIN},http://localhost:3000", tmp_path_factory.mktemp("manners")
-    with running_scene(directory, CORS_ORIGINS=origins, LINK_TTL_MAX="200000") as running:
+    with running_stack(directory, CORS_ORIGINS=origins, LINK_TTL_MAX="200000") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def task(scene: Scene) -> Task:
-    task = scene.generate()
-    scene.expect(task, model="flux-2-pro", metadata={})
-    scene.stored(task)
+def task(stack: Stack) -> Task:
+    task = stack.generate()
+    stack.expect(task, model="flux-2-pro", metadata={})
+    stack.stored(task)
     return task
 
 
 @pytest.fixture(scope="module")
-def link(scene: Scene, task: Task) -> str:
-    url: str = scene.client.job(task.id)["media"][0]["url"]
+def link(stack: Stack, task: Task) -> str:
+    url: str = stack.client.job(task.id)["media"][0]["url"]
     return url
 
 
@@ -49,9 +49,9 @@ def lives(answer: requests.Response) -> int:
 
 
 @pytest.mark.parametrize("path", ["/api/jobs/{}", "/api/jobs"])
-def test_links_of_another_life_can_be_asked_for(scene: Scene, task: Task, path: str) -> None:
+def test_links_of_another_life_can_be_asked_for(stack: Stack, task: Task, path: str) -> None:
     def shown(**query: Any) -> str:
-        body = scene.client.get(path.format(task.id), **query).json()
+        body = stack.client.get(path.format(task.id), **query).json()
         job = body if "media" in body else body["jobs"][0]
         return str(job["media"][0]["url"])
 
@@ -63,15 +63,15 @@ def test_links_of_another_life_can_be_asked_for(scene: Scene, task: Task, path: 
 @pytest.mark.parametrize("path", ["/api/jobs/{}", "/api/jobs"])
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "1_0", "", "abc", "200001", "9" * 30, "٣"])
 def test_a_life_that_makes_no_sense_is_named(
-    scene: Scene, task: Task, path: str, value: str
+    stack: Stack, task: Task, path: str, value: str
 ) -> None:
-    answer = scene.client.get(path.format(task.id), link_ttl=value)
+    answer = stack.client.get(path.format(task.id), link_ttl=value)
     assert answer.status_code == 400
     assert "link_ttl" in answer.json()["detail"]
 
 
-def test_a_life_is_given_once(scene: Scene, task: Task) -> None:
-    answer = scene.client.get(f"/api/jobs/{task.id}", link_ttl=["60", "120"])
+def test_a_life_is_given_once(stack: Stack, task: Task) -> None:
+    answer = stack.client.get(f"/api/jobs/{task.id}", link_ttl=["60", "120"])
     assert answer.status_code == 400
 
 
@@ -121,16 +121,16 @@ def test_a_page_also_learns_why_it_gets_nothing(link: str) -> None:
     assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
-def test_nothing_but_media_is_open_to_pages(scene: Scene) -> None:
+def test_nothing_but_media_is_open_to_pages(stack: Stack) -> None:
     for path in ("/api/jobs", "/healthz", "/metrics"):
-        answer = scene.client.request("GET", path, headers={"Origin": ORIGIN})
+        answer = stack.client.request("GET", path, headers={"Origin": ORIGIN})
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_every_origin_is_allowed_by_a_star(scene: Scene, task: Task) -> None:
-    scene.installation.start("web", CORS_ORIGINS="*")
-    scene.installation.wait_until_ready()
-    open_to_all = scene.installation.client(url=scene.installation.urls[1])
+def test_every_origin_is_allowed_by_a_star(stack: Stack, task: Task) -> None:
+    stack.installation.start("web", CORS_ORIGINS="*")
+    stack.installation.wait_until_ready()
+    open_to_all = stack.installation.client(url=stack.installation.urls[1])
     token = open_to_all.job(task.id)["media"][0]["url"].rpartition("/")[2]
-    answer = ask(f"{scene.installation.urls[1]}/media/{token}", Origin="https://any.example")
+    answer = ask(f"{stack.installation.urls[1]}/media/{token}", Origin="https://any.example")
     assert answer.headers["Access-Control-Allow-Origin"] == "*"

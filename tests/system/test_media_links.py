@@ -10,39 +10,39 @@ from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 
 from tests.harness import S3Server
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Task
 
 SIZE_BYTES = 300_000
 
 
 @pytest.fixture(scope="module", params=["directory", "bucket"])
-def scene(
+def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server
-) -> Iterator[Scene]:
+) -> Iterator[Stack]:
     """Media on disk, and in a bucket, streamed by the web process."""
     bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
     directory = tmp_path_factory.mktemp("links")
-    with running_scene(directory, bucket=bucket, MEDIA_SERVE="stream") as running:
+    with running_stack(directory, bucket=bucket, MEDIA_SERVE="stream") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def task(scene: Scene) -> Task:
+def task(stack: Stack) -> Task:
     """A stored task; its delivery host declared the picture as a web page."""
-    task = scene.generate(size=SIZE_BYTES, content_type="text/html")
-    scene.stored(task)
+    task = stack.generate(size=SIZE_BYTES, content_type="text/html")
+    stack.stored(task)
     return task
 
 
 @pytest.fixture(scope="module")
-def link(scene: Scene, task: Task) -> str:
-    return media_link(scene.client.job(task.id))
+def link(stack: Stack, task: Task) -> str:
+    return media_link(stack.client.job(task.id))
 
 
 @pytest.fixture(scope="module")
-def picture(scene: Scene, task: Task) -> bytes:
-    return scene.box.picture(task.id)
+def picture(stack: Stack, task: Task) -> bytes:
+    return stack.box.picture(task.id)
 
 
 def media_link(job: dict[str, Any]) -> str:
@@ -190,9 +190,9 @@ def test_a_token_that_was_never_given_out_is_refused(link: str, token: str) -> N
 
 
 def test_a_link_signed_with_another_key_or_for_another_use_is_refused(
-    scene: Scene, task: Task, link: str
+    stack: Stack, task: Task, link: str
 ) -> None:
-    key = str(scene.installation.settings["SECRET_KEY"])
+    key = str(stack.installation.settings["SECRET_KEY"])
     payload = [task.id, 0, 2**40]
     salt = "fluxkeep media link 1"
     forged = [
@@ -208,36 +208,36 @@ def test_a_link_signed_with_another_key_or_for_another_use_is_refused(
 
 
 def test_a_link_to_a_file_that_a_job_does_not_have_is_gone(
-    scene: Scene, task: Task, link: str
+    stack: Stack, task: Task, link: str
 ) -> None:
-    key = str(scene.installation.settings["SECRET_KEY"])
+    key = str(stack.installation.settings["SECRET_KEY"])
     signer = URLSafeSerializer(key, salt="fluxkeep media link 1")
     for payload in ([task.id, 1, 2**40], ["unknown", 0, 2**40]):
         assert fetch(with_token(link, signer.dumps(payload))).status_code == 410
 
 
-def test_an_expired_link_is_gone_and_a_new_one_works(scene: Scene, task: Task) -> None:
-    scene.installation.start("web", LINK_TTL="1")
-    scene.installation.wait_until_ready()
-    brief = scene.installation.client(url=scene.installation.urls[1])
+def test_an_expired_link_is_gone_and_a_new_one_works(stack: Stack, task: Task) -> None:
+    stack.installation.start("web", LINK_TTL="1")
+    stack.installation.wait_until_ready()
+    brief = stack.installation.client(url=stack.installation.urls[1])
     link = media_link(brief.job(task.id))
     wait_for("the link has expired", lambda: fetch(link).status_code == 410)
-    assert fetch(media_link(scene.client.job(task.id))).status_code == 200
+    assert fetch(media_link(stack.client.job(task.id))).status_code == 200
 
 
-def test_a_file_that_is_no_longer_there_is_gone(scene: Scene) -> None:
-    task = scene.generate()
-    link = media_link(scene.stored(task))
-    scene.installation.shelf.remove(scene.keys(task)[0])
+def test_a_file_that_is_no_longer_there_is_gone(stack: Stack) -> None:
+    task = stack.generate()
+    link = media_link(stack.stored(task))
+    stack.installation.stored_objects.remove(stack.keys(task)[0])
     answer = fetch(link)
     assert answer.status_code == 410
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_links_stay_valid_after_a_rotation_of_the_signing_key(scene: Scene, task: Task) -> None:
-    installation = scene.installation
+def test_links_stay_valid_after_a_rotation_of_the_signing_key(stack: Stack, task: Task) -> None:
+    installation = stack.installation
     old = str(installation.settings["SECRET_KEY"])
-    before = token_of(media_link(scene.client.job(task.id)))
+    before = token_of(media_link(stack.client.job(task.id)))
 
     def restarted(keys: str) -> str:
         (web,) = installation.start("web", SECRET_KEY=keys)

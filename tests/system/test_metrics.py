@@ -15,7 +15,7 @@ from receiver.metric_families import REFUSALS
 from tests.harness.installation import WEBHOOK_SECRET
 from tests.harness.patience import wait_for
 from tests.harness.prometheus import Prometheus, promtool
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "fluxkeep.json"
@@ -27,23 +27,23 @@ Samples = dict[str, float]
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two gunicorn workers take callbacks; nothing is polled."""
     directory = tmp_path_factory.mktemp("metrics")
-    with running_scene(directory, CALLBACK_GRACE="600", WEB_CONCURRENCY="2") as running:
+    with running_stack(directory, CALLBACK_GRACE="600", WEB_CONCURRENCY="2") as running:
         yield running
 
 
-def page(scene: Scene) -> str:
+def page(stack: Stack) -> str:
     """Prometheus has no key."""
-    answer = requests.get(f"{scene.installation.url}/metrics", timeout=10)
+    answer = requests.get(f"{stack.installation.url}/metrics", timeout=10)
     assert answer.status_code == requests.codes.ok
     return answer.text
 
 
-def samples(scene: Scene) -> Samples:
+def samples(stack: Stack) -> Samples:
     """Every sample by its name and labels, as `name{label=value,...}`."""
-    families = text_string_to_metric_families(page(scene))
+    families = text_string_to_metric_families(page(stack))
     return {
         sample.name
         + "".join(f" {name}={value}" for name, value in sorted(sample.labels.items())): sample.value
@@ -56,10 +56,10 @@ def risen(before: Samples, after: Samples, name: str) -> float:
     return after[name] - before[name]
 
 
-def posted(scene: Scene, body: bytes, secret: str = WEBHOOK_SECRET) -> int:
+def posted(stack: Stack, body: bytes, secret: str = WEBHOOK_SECRET) -> int:
     """A connection of its own each time, so that both processes get their share."""
     headers = {"X-Webhook-Secret": secret, "Connection": "close"}
-    url = scene.webhook_url
+    url = stack.webhook_url
     return requests.post(url, data=body, headers=headers, timeout=15).status_code
 
 
@@ -67,17 +67,17 @@ def moderated(n: int) -> bytes:
     return json.dumps({"id": f"counted-{n}", "status": "Request Moderated"}).encode()
 
 
-def test_the_counters_are_exact_with_two_gunicorn_workers(scene: Scene) -> None:
-    assert len(scene.installation.web[0].children()) == 2
-    before = samples(scene)
+def test_the_counters_are_exact_with_two_gunicorn_workers(stack: Stack) -> None:
+    assert len(stack.installation.web[0].children()) == 2
+    before = samples(stack)
     calls = [(moderated(n), WEBHOOK_SECRET) for n in range(CALLBACKS)]
     calls += [(moderated(0), "forged")] * FORGED + [(b"{", WEBHOOK_SECRET)] * UNREADABLE
     with ThreadPoolExecutor(8) as pool:
-        answers = sorted(pool.map(lambda call: posted(scene, *call), calls))
-        again = list(pool.map(lambda n: posted(scene, moderated(n)), range(TWICE)))
+        answers = sorted(pool.map(lambda call: posted(stack, *call), calls))
+        again = list(pool.map(lambda n: posted(stack, moderated(n)), range(TWICE)))
     assert answers == [200] * CALLBACKS + [400] * UNREADABLE + [401] * FORGED
     assert again == [200] * TWICE
-    after = samples(scene)
+    after = samples(stack)
     rises = {
         "fluxkeep_callbacks_total outcome=accepted": CALLBACKS,
         "fluxkeep_callbacks_total outcome=duplicate": TWICE,
@@ -91,10 +91,10 @@ def test_the_counters_are_exact_with_two_gunicorn_workers(scene: Scene) -> None:
     assert {name: risen(before, after, name) for name in rises} == rises
 
 
-def test_a_rescue_is_seen_in_both_histograms_and_as_an_end(scene: Scene) -> None:
-    before = samples(scene)
-    scene.stored(scene.generate())
-    after = samples(scene)
+def test_a_rescue_is_seen_in_both_histograms_and_as_an_end(stack: Stack) -> None:
+    before = samples(stack)
+    stack.stored(stack.generate())
+    after = samples(stack)
     for histogram in ("life_left", "time_to_stored"):
         assert risen(before, after, f"fluxkeep_{histogram}_seconds_count") == 1
     assert risen(before, after, "fluxkeep_life_left_seconds_sum") > 500
@@ -102,33 +102,33 @@ def test_a_rescue_is_seen_in_both_histograms_and_as_an_end(scene: Scene) -> None
     assert risen(before, after, "fluxkeep_jobs_ended_total source=callback status=stored") == 1
 
 
-def test_the_processes_and_the_slots_are_told(scene: Scene) -> None:
-    told = samples(scene)
+def test_the_processes_and_the_slots_are_told(stack: Stack) -> None:
+    told = samples(stack)
     assert told["fluxkeep_redis_up"] == told["fluxkeep_workers"] == 1
     assert told["fluxkeep_heartbeat_age_seconds process=sweep"] < 30
     assert (told["fluxkeep_slots"], told["fluxkeep_slots_used"]) == (24, 0)
     assert told["fluxkeep_storage_refuses"] == told["fluxkeep_notifications_pending"] == 0
 
 
-def test_a_rescue_that_waits_for_a_worker_is_told_with_its_age_and_life(scene: Scene) -> None:
-    assert "fluxkeep_urgent_rescue_life_left_seconds" not in samples(scene)
-    scene.installation.kill("worker")
-    task = scene.generate()
-    assert scene.outcomes(task) == [200]
-    wait_for("its age", lambda: samples(scene)["fluxkeep_oldest_waiting_rescue_seconds"] > 0)
-    told = samples(scene)
+def test_a_rescue_that_waits_for_a_worker_is_told_with_its_age_and_life(stack: Stack) -> None:
+    assert "fluxkeep_urgent_rescue_life_left_seconds" not in samples(stack)
+    stack.installation.kill("worker")
+    task = stack.generate()
+    assert stack.outcomes(task) == [200]
+    wait_for("its age", lambda: samples(stack)["fluxkeep_oldest_waiting_rescue_seconds"] > 0)
+    told = samples(stack)
     assert 500 < told["fluxkeep_urgent_rescue_life_left_seconds"] < 610
     assert told["fluxkeep_waiting_jobs"] == told["fluxkeep_queue_entries"] == 1
-    scene.installation.start("worker")
-    scene.stored(task)
+    stack.installation.start("worker")
+    stack.stored(task)
 
 
-def test_every_metric_of_the_rules_and_the_dashboard_exists(scene: Scene) -> None:
-    scene.installation.redis.client().hset(
+def test_every_metric_of_the_rules_and_the_dashboard_exists(stack: Stack) -> None:
+    stack.installation.redis.client().hset(
         "fluxkeep:circuits", "*", '9999999999.000 [0, 1, "tried"]'
     )
-    told = {family.name for family in text_string_to_metric_families(page(scene))}
-    scene.installation.redis.client().delete("fluxkeep:circuits")
+    told = {family.name for family in text_string_to_metric_families(page(stack))}
+    stack.installation.redis.client().delete("fluxkeep:circuits")
     for file in (RULES, DASHBOARD):
         named = set(re.findall(r"\bfluxkeep_\w+", file.read_text()))
         assert len(named) > 10
@@ -143,27 +143,27 @@ def test_the_dashboard_uses_only_recorded_series_that_the_rules_make() -> None:
 
 
 @pytest.mark.prometheus
-def test_promtool_finds_nothing_wrong_with_the_page(scene: Scene) -> None:
-    said = promtool("check", "metrics", given=page(scene))
+def test_promtool_finds_nothing_wrong_with_the_page(stack: Stack) -> None:
+    said = promtool("check", "metrics", given=page(stack))
     assert (said.returncode, said.stdout + said.stderr) == (0, "")
 
 
-def test_without_redis_the_page_says_so_and_nothing_else(scene: Scene) -> None:
-    scene.installation.redis.pause()
+def test_without_redis_the_page_says_so_and_nothing_else(stack: Stack) -> None:
+    stack.installation.redis.pause()
     try:
-        said = [line for line in page(scene).splitlines() if not line.startswith("#")]
+        said = [line for line in page(stack).splitlines() if not line.startswith("#")]
     finally:
-        scene.installation.redis.resume()
+        stack.installation.redis.resume()
     assert said == ["fluxkeep_redis_up 0.0"]
-    wait_for("Redis", lambda: "fluxkeep_redis_up 1.0" in page(scene))
+    wait_for("Redis", lambda: "fluxkeep_redis_up 1.0" in page(stack))
 
 
 @pytest.fixture
-def prometheus(scene: Scene, tmp_path: Path) -> Iterator[Prometheus]:
+def prometheus(stack: Stack, tmp_path: Path) -> Iterator[Prometheus]:
     """The configuration we ship, aimed at this installation and in more of a hurry."""
     shipped = RULES.with_name("prometheus.yml").read_text()
     configuration = (
-        shipped.replace("127.0.0.1:8000", scene.installation.url.removeprefix("http://"))
+        shipped.replace("127.0.0.1:8000", stack.installation.url.removeprefix("http://"))
         .replace("15s", "1s")
         .replace("rules.yml", str(RULES))
     )
@@ -175,12 +175,12 @@ def prometheus(scene: Scene, tmp_path: Path) -> Iterator[Prometheus]:
 
 @pytest.mark.prometheus
 def test_a_real_prometheus_scrapes_it_and_evaluates_the_rules(
-    scene: Scene, prometheus: Prometheus
+    stack: Stack, prometheus: Prometheus
 ) -> None:
     wait_for("a scrape", lambda: prometheus.number("max(fluxkeep_redis_up)") == 1, 30)
     before = prometheus.number('fluxkeep_jobs_ended_total{status="stored",source="callback"}')
     assert before is not None
-    scene.stored(scene.generate())
+    stack.stored(stack.generate())
     rise = f'fluxkeep_jobs_ended_total{{status="stored",source="callback"}} == {before + 1}'
     wait_for("the next scrape", lambda: prometheus.query(rise), 30)
     assert prometheus.query('up{job="fluxkeep"} == 1')
@@ -193,6 +193,6 @@ def all_evaluated(prometheus: Prometheus) -> bool:
     return all(rule["health"] != "unknown" for rule in prometheus.alerts().values())
 
 
-def test_each_refusal_has_a_counter(scene: Scene) -> None:
-    told = samples(scene)
+def test_each_refusal_has_a_counter(stack: Stack) -> None:
+    told = samples(stack)
     assert all(f"fluxkeep_callbacks_refused_total why={why}" in told for why in REFUSALS)

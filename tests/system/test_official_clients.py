@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.harness.foreign import CLIENTS, Foreign, Order
+from tests.harness.foreign import CLIENTS, Foreign, GenerationRequest
 from tests.harness.installation import KEYS
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Sandbox, Task
 
 pytestmark = pytest.mark.slow
@@ -41,8 +41,8 @@ class Api:
         """The sandbox's tasks since the test began."""
         return self.bfl.tasks()[self.before :]
 
-    def order(self, timeouts: float = 30.0, **inputs: Any) -> Order:
-        return Order(self.url, self.key, inputs, patience=timeouts)
+    def request(self, timeouts: float = 30.0, **inputs: Any) -> GenerationRequest:
+        return GenerationRequest(self.url, self.key, inputs, patience=timeouts)
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def bfl_itself(sandbox: Sandbox) -> Api:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Fluxkeep in front of a sandbox whose delivery hosts refuse API keys."""
-    with running_scene(tmp_path_factory.mktemp("clients")) as running:
+    with running_stack(tmp_path_factory.mktemp("clients")) as running:
         running.box.settings.generation_seconds = GENERATION_SECONDS
         yield running
         # Whoever stands between a client and BFL keeps the client's key to himself.
@@ -66,9 +66,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def fluxkeep(scene: Scene) -> Api:
-    scene.box.forget_behaviour()
-    return Api(scene.installation.url, KEYS["submit"], scene.box, len(scene.box.tasks()))
+def fluxkeep(stack: Stack) -> Api:
+    stack.box.forget_behaviour()
+    return Api(stack.installation.url, KEYS["submit"], stack.box, len(stack.box.tasks()))
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def either(request: pytest.FixtureRequest) -> Api:
 @every_client
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
 def test_a_picture_arrives_to_the_last_byte(client: Foreign, either: Api, kind: str) -> None:
-    outcome = client.run(either.order(output_format=kind, seed=7))
+    outcome = client.run(either.request(output_format=kind, seed=7))
     assert "error" not in outcome, outcome
     (task,) = either.tasks
     picture = either.bfl.picture(task.id)
@@ -100,7 +100,7 @@ def test_a_picture_arrives_to_the_last_byte(client: Foreign, either: Api, kind: 
 @every_javascript_client
 def test_a_strict_model_works_as_any_other(client: Foreign, api: Api) -> None:
     """BFL refuses a webhook for FLUX 3; the client does not notice."""
-    outcome = client.run(replace(api.order(), model="flux-3-image"))
+    outcome = client.run(replace(api.request(), model="flux-3-image"))
     assert "error" not in outcome, outcome
     (task,) = api.tasks
     assert outcome["sha256"] == hashlib.sha256(api.bfl.picture(task.id)).hexdigest()
@@ -109,13 +109,13 @@ def test_a_strict_model_works_as_any_other(client: Foreign, api: Api) -> None:
 
 @every_python_client
 def test_the_sample_is_a_link_to_where_the_client_asked(client: Foreign, api: Api) -> None:
-    sample = client.run(api.order())["metadata"]["sample"]
+    sample = client.run(api.request())["metadata"]["sample"]
     assert urlsplit(sample).netloc == urlsplit(api.url).netloc
 
 
 @every_javascript_client
 def test_the_cost_of_the_picture_reaches_the_client(client: Foreign, api: Api) -> None:
-    metadata = client.run(api.order())["metadata"]
+    metadata = client.run(api.request())["metadata"]
     (task,) = api.tasks
     assert metadata["cost"] == task.cost
     assert metadata["outputMegapixels"] > 0
@@ -123,13 +123,13 @@ def test_the_cost_of_the_picture_reaches_the_client(client: Foreign, api: Api) -
 
 @every_javascript_client
 def test_nothing_is_warned_about(client: Foreign, api: Api) -> None:
-    assert client.run(api.order())["warnings"] == []
+    assert client.run(api.request())["warnings"] == []
 
 
 @every_client
 def test_a_refused_input_raises_the_clients_own_error(client: Foreign, api: Api) -> None:
     api.bfl.behave(submit_status=422)
-    error = client.run(api.order())["error"]
+    error = client.run(api.request())["error"]
     assert error["name"] in ("BFLError", "AI_APICallError")
     # The Python client reads no `detail`: where BFL sends no `message` it tells the status.
     bfls_words = "Input should be a multiple of 16" in error["message"]
@@ -138,7 +138,7 @@ def test_a_refused_input_raises_the_clients_own_error(client: Foreign, api: Api)
 
 @every_client
 def test_a_wrong_key_raises_the_clients_own_error(client: Foreign, api: Api) -> None:
-    error = client.run(Order(api.url, "not-the-key", {}))["error"]
+    error = client.run(GenerationRequest(api.url, "not-the-key", {}))["error"]
     assert error["name"] in ("BFLError", "AI_APICallError")
     bfls_words = "Not authenticated" in error["message"]
     assert bfls_words or (client in PYTHON and "403 Client Error" in error["message"])
@@ -151,7 +151,7 @@ def test_a_moderated_request_gives_an_error_and_no_picture(
     client: Foreign, api: Api, outcome: str
 ) -> None:
     api.bfl.behave(outcome=outcome)
-    error = client.run(api.order(MODERATED_PATIENCE_SECONDS))["error"]
+    error = client.run(api.request(MODERATED_PATIENCE_SECONDS))["error"]
     assert _moderation(client, outcome) in error["message"]
     (task,) = api.tasks
     assert not task.deliveries
@@ -178,5 +178,5 @@ def test_a_failed_generation_gives_an_error(client: Foreign, either: Api) -> Non
         "ai-sdk-6": "generation failed",
         "ai-sdk-7": "generation failed",
     }
-    error = client.run(either.order(MODERATED_PATIENCE_SECONDS))["error"]
+    error = client.run(either.request(MODERATED_PATIENCE_SECONDS))["error"]
     assert told[client.name] in error["message"]

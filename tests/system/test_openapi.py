@@ -25,7 +25,7 @@ from receiver.openapi.document import VERSION
 from receiver.openapi.operations import path
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 
 ENVIRONMENT = {
     "WEBHOOK_SECRET": "webhook-secret-of-tests",
@@ -206,30 +206,30 @@ def test_bfls_own_paths_are_no_models(app: Flask, path: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Jobs are given up after some seconds, and one alone is active at BFL."""
-    directory = tmp_path_factory.mktemp("scene")
-    with running_scene(directory, GIVE_UP_AFTER="6", CALLBACK_GRACE="1", MAX_ACTIVE="1") as scene:
-        yield scene
+    directory = tmp_path_factory.mktemp("stack")
+    with running_stack(directory, GIVE_UP_AFTER="6", CALLBACK_GRACE="1", MAX_ACTIVE="1") as stack:
+        yield stack
 
 
 @pytest.fixture
-def jobs_of_every_kind(scene: Scene) -> Scene:
+def jobs_of_every_kind(stack: Stack) -> Stack:
     """Each ends in its own way, or is in the middle of it."""
-    scene.generate(samples=2, draft_cache=True)
-    scene.generate(outcome="content_moderated", reasons=["Violence"])
-    scene.generate(outcome="request_moderated", details_as="null")
-    scene.generate(outcome="error")
-    scene.generate(life=0.0, resign=False)
-    scene.generate(hang=4.0)
-    scene.client.put_job("nobody-knows", metadata={"user": "42"}).raise_for_status()
+    stack.generate(samples=2, draft_cache=True)
+    stack.generate(outcome="content_moderated", reasons=["Violence"])
+    stack.generate(outcome="request_moderated", details_as="null")
+    stack.generate(outcome="error")
+    stack.generate(life=0.0, resign=False)
+    stack.generate(hang=4.0)
+    stack.client.put_job("nobody-knows", metadata={"user": "42"}).raise_for_status()
     for _ in range(2):
         slow = {"prompt": "slowly", "sandbox": {"seconds": 30}}
-        scene.client.request("POST", "/api/jobs", json={"model": "flux-2-pro", "input": slow})
-    return scene
+        stack.client.request("POST", "/api/jobs", json={"model": "flux-2-pro", "input": slow})
+    return stack
 
 
-def test_jobs_in_every_state_are_what_the_document_says(jobs_of_every_kind: Scene) -> None:
+def test_jobs_in_every_state_are_what_the_document_says(jobs_of_every_kind: Stack) -> None:
     client = jobs_of_every_kind.client
     document = client.get("/openapi.json").json()
     kinds = document["components"]["schemas"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness.scene import Scene, running_scene, without_links
+from tests.harness.stack import Stack, running_stack, without_links
 from tests.sandbox import Task
 
 GRACE_SECONDS = 1
@@ -38,9 +38,9 @@ SITUATIONS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Short of patience; three workers, because one of the tasks keeps a worker busy."""
-    with running_scene(
+    with running_stack(
         tmp_path_factory.mktemp("polling"),
         CALLBACK_GRACE=str(GRACE_SECONDS),
         GIVE_UP_AFTER=str(GIVE_UP_SECONDS),
@@ -52,18 +52,18 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture(scope="module")
-def tasks(scene: Scene) -> dict[str, Task]:
+def tasks(stack: Stack) -> dict[str, Task]:
     """One announced task for each situation, with the polling URL BFL gave if there is one."""
-    return {name: _announced(scene, **switches) for name, switches in SITUATIONS.items()}
+    return {name: _announced(stack, **switches) for name, switches in SITUATIONS.items()}
 
 
-def _announced(scene: Scene, **switches: Any) -> Task:
+def _announced(stack: Stack, **switches: Any) -> Task:
     body = {"prompt": "a lighthouse", "sandbox": {"seconds": 0, "callback": "never", **switches}}
     submitted = requests.post(
-        f"{scene.box.url}/v1/flux-2-pro", json=body, headers={"x-key": "caller"}, timeout=10
+        f"{stack.box.url}/v1/flux-2-pro", json=body, headers={"x-key": "caller"}, timeout=10
     ).json()
-    task = scene.box.task(submitted["id"])
-    scene.expect(task, polling_url=submitted["polling_url"])
+    task = stack.box.task(submitted["id"])
+    stack.expect(task, polling_url=submitted["polling_url"])
     return task
 
 
@@ -71,90 +71,90 @@ def seconds_between(earlier: str, later: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
-def ended(scene: Scene, task: Task) -> dict[str, Any]:
-    return scene.client.wait_for(task.id, timeout=GIVE_UP_AT_MOST_SECONDS + SWEEP_SECONDS + 5)
+def ended(stack: Stack, task: Task) -> dict[str, Any]:
+    return stack.client.wait_for(task.id, timeout=GIVE_UP_AT_MOST_SECONDS + SWEEP_SECONDS + 5)
 
 
-def kept(scene: Scene, task: Task) -> dict[str, Any]:
-    job = scene.stored(task, GIVE_UP_SECONDS + SWEEP_SECONDS + 5)
+def kept(stack: Stack, task: Task) -> dict[str, Any]:
+    job = stack.stored(task, GIVE_UP_SECONDS + SWEEP_SECONDS + 5)
     assert job["source"] == "poll" and job["media"]
     return job
 
 
-def pause_between_polls(scene: Scene, task: Task) -> float:
-    first, second = scene.polls(task)[:2]
+def pause_between_polls(stack: Stack, task: Task) -> float:
+    first, second = stack.polls(task)[:2]
     return second.time - first.time
 
 
 def test_a_job_without_a_callback_is_polled_once_its_grace_is_over(
-    scene: Scene, tasks: dict[str, Task]
+    stack: Stack, tasks: dict[str, Task]
 ) -> None:
-    job = kept(scene, tasks["silent"])
-    (asked,) = scene.polls(tasks["silent"])
+    job = kept(stack, tasks["silent"])
+    (asked,) = stack.polls(tasks["silent"])
     waited = asked.time - datetime.fromisoformat(job["created_at"]).timestamp()
     assert GRACE_SECONDS <= waited <= GRACE_SECONDS + SWEEP_SECONDS + 2
 
 
 @pytest.mark.parametrize("situation", ["404 twice", "not found in words"])
 def test_a_task_that_is_not_found_twice_is_asked_for_again(
-    scene: Scene, tasks: dict[str, Task], situation: str
+    stack: Stack, tasks: dict[str, Task], situation: str
 ) -> None:
-    job = kept(scene, tasks[situation])
-    assert len(scene.polls(tasks[situation])) == 3
+    job = kept(stack, tasks[situation])
+    assert len(stack.polls(tasks[situation])) == 3
     assert "poll.retried" in [line["event"] for line in job["timeline"]]
 
 
 @pytest.mark.parametrize("situation", ["429", "503"])
 def test_a_pause_that_bfl_asks_for_is_kept(
-    scene: Scene, tasks: dict[str, Task], situation: str
+    stack: Stack, tasks: dict[str, Task], situation: str
 ) -> None:
-    kept(scene, tasks[situation])
-    assert pause_between_polls(scene, tasks[situation]) >= RETRY_AFTER_SECONDS
+    kept(stack, tasks[situation])
+    assert pause_between_polls(stack, tasks[situation]) >= RETRY_AFTER_SECONDS
 
 
 @pytest.mark.parametrize("situation", ["500", "html", "cut"])
 def test_an_answer_that_says_nothing_is_asked_for_again(
-    scene: Scene, tasks: dict[str, Task], situation: str
+    stack: Stack, tasks: dict[str, Task], situation: str
 ) -> None:
-    kept(scene, tasks[situation])
-    assert len(scene.polls(tasks[situation])) == (3 if situation == "500" else 2)
+    kept(stack, tasks[situation])
+    assert len(stack.polls(tasks[situation])) == (3 if situation == "500" else 2)
 
 
 def test_the_polling_url_bfl_gave_is_the_one_that_is_asked(
-    scene: Scene, tasks: dict[str, Task]
+    stack: Stack, tasks: dict[str, Task]
 ) -> None:
     task = tasks["other cluster"]
-    kept(scene, task)
-    assert [poll.target for poll in scene.polls(task)] == [
+    kept(stack, task)
+    assert [poll.target for poll in stack.polls(task)] == [
         f"/v1/get_result?id={task.id}&cluster=eu2"
     ]
 
 
-def test_without_a_polling_url_the_host_that_is_submitted_to_is_asked(scene: Scene) -> None:
-    task = scene.expected()
-    kept(scene, task)
-    assert [poll.target for poll in scene.polls(task)] == [f"/v1/get_result?id={task.id}"]
+def test_without_a_polling_url_the_host_that_is_submitted_to_is_asked(stack: Stack) -> None:
+    task = stack.expected()
+    kept(stack, task)
+    assert [poll.target for poll in stack.polls(task)] == [f"/v1/get_result?id={task.id}"]
 
 
-def test_a_moderated_answer_ends_the_job(scene: Scene, tasks: dict[str, Task]) -> None:
-    job = ended(scene, tasks["moderated"])
+def test_a_moderated_answer_ends_the_job(stack: Stack, tasks: dict[str, Task]) -> None:
+    job = ended(stack, tasks["moderated"])
     assert (job["status"], job["source"]) == ("moderated", "poll")
     assert job["moderation"] == {"stage": "content", "reasons": ["Violence"]}
 
 
-def test_an_error_in_the_answer_ends_the_job(scene: Scene, tasks: dict[str, Task]) -> None:
-    job = ended(scene, tasks["failed"])
+def test_an_error_in_the_answer_ends_the_job(stack: Stack, tasks: dict[str, Task]) -> None:
+    job = ended(stack, tasks["failed"])
     assert (job["status"], job["source"]) == ("failed", "poll")
     assert "the model ran dry" in json.dumps(job["error"])
 
 
 def test_a_url_that_stays_dead_is_asked_about_once_and_expires(
-    scene: Scene, tasks: dict[str, Task]
+    stack: Stack, tasks: dict[str, Task]
 ) -> None:
-    job = ended(scene, tasks["dead for good"])
+    job = ended(stack, tasks["dead for good"])
     assert job["status"] == "expired" and job["error"]["code"] == "expired"
-    assert len(scene.polls(tasks["dead for good"])) == 2
-    assert job["media"] == scene.objects(tasks["dead for good"]) == []
+    assert len(stack.polls(tasks["dead for good"])) == 2
+    assert job["media"] == stack.objects(tasks["dead for good"]) == []
 
 
 @pytest.mark.parametrize(
@@ -166,58 +166,58 @@ def test_a_url_that_stays_dead_is_asked_about_once_and_expires(
     ],
 )
 def test_a_job_that_gets_no_final_word_is_lost_at_its_deadline(
-    scene: Scene, tasks: dict[str, Task], situation: str, code: str, seconds: int
+    stack: Stack, tasks: dict[str, Task], situation: str, code: str, seconds: int
 ) -> None:
-    job = ended(scene, tasks[situation])
+    job = ended(stack, tasks[situation])
     assert (job["status"], job["error"]["code"]) == ("lost", code)
     assert seconds_between(job["created_at"], job["deadline"]) == seconds
     assert 0 <= seconds_between(job["deadline"], job["updated_at"]) <= SWEEP_SECONDS + 1
-    asked = len(scene.polls(tasks[situation]))
+    asked = len(stack.polls(tasks[situation]))
     assert 2 <= asked <= 10, "it is asked again, but not without a pause"
 
 
-def test_a_callback_that_comes_late_changes_nothing(scene: Scene, tasks: dict[str, Task]) -> None:
-    task = scene.finished()
-    scene.expect(task)
-    before = kept(scene, task)
-    assert scene.box.call_back(task.id, outcome="error").outcome == 200
-    assert without_links(scene.client.job(task.id)) == without_links(before)
-    lost = ended(scene, tasks["pending for ever"])
-    late = scene.client.callback({"id": lost["id"], "status": "Error", "error": "too_late"})
+def test_a_callback_that_comes_late_changes_nothing(stack: Stack, tasks: dict[str, Task]) -> None:
+    task = stack.finished()
+    stack.expect(task)
+    before = kept(stack, task)
+    assert stack.box.call_back(task.id, outcome="error").outcome == 200
+    assert without_links(stack.client.job(task.id)) == without_links(before)
+    lost = ended(stack, tasks["pending for ever"])
+    late = stack.client.callback({"id": lost["id"], "status": "Error", "error": "too_late"})
     assert late.status_code == 200
-    assert scene.client.job(lost["id"]) == lost
+    assert stack.client.job(lost["id"]) == lost
 
 
-def test_a_result_without_a_sample_is_settled_by_asking_at_once(scene: Scene) -> None:
+def test_a_result_without_a_sample_is_settled_by_asking_at_once(stack: Stack) -> None:
     # This web process gives callbacks so much grace that only an immediate question counts.
-    installation = scene.installation
+    installation = stack.installation
     installation.start("web", CALLBACK_GRACE="20")
     installation.wait_until_ready()
     patient = installation.client(url=installation.urls[1])
-    task = scene.finished()
+    task = stack.finished()
     body = {"id": task.id, "status": "Ready", "result": {}}
     assert patient.callback(body).status_code == 200
-    job = kept(scene, task)
+    job = kept(stack, task)
     assert seconds_between(job["created_at"], job["updated_at"]) < SWEEP_SECONDS
-    assert len(scene.polls(task)) == 1
+    assert len(stack.polls(task)) == 1
 
 
-def test_a_dead_url_in_a_callback_is_asked_about_once(scene: Scene) -> None:
-    fresh, dead = scene.generate(life=-1), scene.generate(life=-1, resign=False)
+def test_a_dead_url_in_a_callback_is_asked_about_once(stack: Stack) -> None:
+    fresh, dead = stack.generate(life=-1), stack.generate(life=-1, resign=False)
     # Who brought the URL that could be fetched is who brought the final report.
-    kept(scene, fresh)
-    assert ended(scene, dead)["status"] == "expired"
-    assert len(scene.polls(fresh)) == len(scene.polls(dead)) == 1
+    kept(stack, fresh)
+    assert ended(stack, dead)["status"] == "expired"
+    assert len(stack.polls(fresh)) == len(stack.polls(dead)) == 1
 
 
-def test_the_api_key_goes_to_the_api_and_nowhere_else(scene: Scene, tasks: dict[str, Task]) -> None:
-    kept(scene, tasks["silent"])
-    kept(scene, scene.generate(life=-1))
-    ours = [seen for seen in scene.box.requests if seen.method == "GET"]
+def test_the_api_key_goes_to_the_api_and_nowhere_else(stack: Stack, tasks: dict[str, Task]) -> None:
+    kept(stack, tasks["silent"])
+    kept(stack, stack.generate(life=-1))
+    ours = [seen for seen in stack.box.requests if seen.method == "GET"]
     polls = [seen for seen in ours if seen.path == "/v1/get_result"]
     deliveries = [seen for seen in ours if seen.path.startswith("/results/")]
     assert polls and deliveries
-    key = scene.installation.settings["BFL_API_KEY"]
+    key = stack.installation.settings["BFL_API_KEY"]
     assert {seen.headers.get("x-key") for seen in polls} == {key}
     everything_else = [seen for seen in ours if seen not in polls]
     assert not any(str(key) in str(seen.headers) for seen in everything_else)

@@ -9,27 +9,27 @@ import requests
 
 from tests.harness import S3Server
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Task
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Iterator[Stack]:
     bucket = s3_server.bucket(f"keep-{uuid4()}")
-    with running_scene(tmp_path_factory.mktemp("presigned"), bucket=bucket) as running:
+    with running_stack(tmp_path_factory.mktemp("presigned"), bucket=bucket) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def task(scene: Scene) -> Task:
-    task = scene.generate()
-    job = scene.client.wait_for(task.id, "stored")
+def task(stack: Stack) -> Task:
+    task = stack.generate()
+    job = stack.client.wait_for(task.id, "stored")
     assert job["media"]
     return task
 
 
-def link(scene: Scene, task: Task, **query: int) -> str:
-    job = scene.client.get(f"/api/jobs/{task.id}", **query).json()
+def link(stack: Stack, task: Task, **query: int) -> str:
+    job = stack.client.get(f"/api/jobs/{task.id}", **query).json()
     url: str = job["media"][0]["url"]
     return url
 
@@ -42,57 +42,57 @@ def follow(url: str, method: str = "GET", **headers: str) -> requests.Response:
     return requests.request(method, url, headers=headers, timeout=10)
 
 
-def test_the_bytes_come_from_the_bucket_with_their_own_type(scene: Scene, task: Task) -> None:
-    first = ask(link(scene, task))
+def test_the_bytes_come_from_the_bucket_with_their_own_type(stack: Stack, task: Task) -> None:
+    first = ask(link(stack, task))
     assert first.status_code == 302
-    answer = follow(link(scene, task))
-    assert answer.content == scene.box.picture(task.id)
+    answer = follow(link(stack, task))
+    assert answer.content == stack.box.picture(task.id)
     assert answer.headers["Content-Type"] == "image/jpeg"
     assert answer.headers["Content-Disposition"].startswith('inline; filename="')
-    assert answer.url.startswith(str(scene.installation.settings["AWS_ENDPOINT_URL"]))
+    assert answer.url.startswith(str(stack.installation.settings["AWS_ENDPOINT_URL"]))
 
 
-def test_the_redirect_is_not_cached_and_expires_with_the_link(scene: Scene, task: Task) -> None:
+def test_the_redirect_is_not_cached_and_expires_with_the_link(stack: Stack, task: Task) -> None:
     for asked, most in ((90, 90), (86_400, 3600)):
-        answer = ask(link(scene, task, link_ttl=asked))
+        answer = ask(link(stack, task, link_ttl=asked))
         assert answer.headers["Cache-Control"] == "private, no-store"
         found = re.search(r"X-Amz-Expires=([0-9]+)", answer.headers["Location"])
         assert found and most - 10 <= int(found[1]) <= most
 
 
-def test_ranges_and_conditions_reach_the_bucket(scene: Scene, task: Task) -> None:
-    picture = scene.box.picture(task.id)
-    part = follow(link(scene, task), Range="bytes=10-19")
+def test_ranges_and_conditions_reach_the_bucket(stack: Stack, task: Task) -> None:
+    picture = stack.box.picture(task.id)
+    part = follow(link(stack, task), Range="bytes=10-19")
     assert (part.status_code, part.content) == (206, picture[10:20])
-    beyond = follow(link(scene, task), Range="bytes=99999999-")
+    beyond = follow(link(stack, task), Range="bytes=99999999-")
     assert beyond.status_code == 416
-    etag = follow(link(scene, task)).headers["ETag"]
-    same = follow(link(scene, task), **{"If-None-Match": etag})
+    etag = follow(link(stack, task)).headers["ETag"]
+    same = follow(link(stack, task), **{"If-None-Match": etag})
     assert (same.status_code, same.content) == (304, b"")
 
 
-def test_a_head_request_is_signed_as_one(scene: Scene, task: Task) -> None:
-    head = requests.head(link(scene, task), timeout=10, allow_redirects=True)
+def test_a_head_request_is_signed_as_one(stack: Stack, task: Task) -> None:
+    head = requests.head(link(stack, task), timeout=10, allow_redirects=True)
     assert head.status_code == 200 and head.content == b""
-    assert int(head.headers["Content-Length"]) == len(scene.box.picture(task.id))
+    assert int(head.headers["Content-Length"]) == len(stack.box.picture(task.id))
 
 
-def test_a_named_download_is_streamed_instead_of_redirected(scene: Scene, task: Task) -> None:
-    answer = ask(f"{link(scene, task)}?download=1")
-    assert (answer.status_code, answer.content) == (200, scene.box.picture(task.id))
+def test_a_named_download_is_streamed_instead_of_redirected(stack: Stack, task: Task) -> None:
+    answer = ask(f"{link(stack, task)}?download=1")
+    assert (answer.status_code, answer.content) == (200, stack.box.picture(task.id))
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
 
 
-def test_forged_expired_and_deleted_links_are_not_redirected(scene: Scene, task: Task) -> None:
-    good = link(scene, task)
+def test_forged_expired_and_deleted_links_are_not_redirected(stack: Stack, task: Task) -> None:
+    good = link(stack, task)
     assert ask(f"{good[:-5]}AAAAA").status_code == 403
-    brief = link(scene, task, link_ttl=1)
+    brief = link(stack, task, link_ttl=1)
     wait_for("the link has expired", lambda: ask(brief).status_code == 410)
-    gone = scene.generate()
-    scene.client.wait_for(gone.id, "stored")
-    lost, forgotten = link(scene, gone), link(scene, task)
-    scene.installation.shelf.remove(scene.keys(gone)[0])
+    gone = stack.generate()
+    stack.client.wait_for(gone.id, "stored")
+    lost, forgotten = link(stack, gone), link(stack, task)
+    stack.installation.stored_objects.remove(stack.keys(gone)[0])
     assert ask(lost).status_code == 410
-    assert scene.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
+    assert stack.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
     assert ask(forgotten).status_code == 410
-    assert not [key for key in scene.installation.shelf.sizes() if task.id in key]
+    assert not [key for key in stack.installation.stored_objects.sizes() if task.id in key]

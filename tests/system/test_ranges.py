@@ -13,7 +13,7 @@ from jobs.config import settings
 from jobs.storage.local import LocalStorage
 from receiver import create_app
 from tests.harness import Installation
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 
 SIZE_BYTES = 20_000_000
 LAST = "bytes=19999000-19999999"
@@ -37,32 +37,32 @@ class Asked(LocalStorage):
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_scene(tmp_path_factory.mktemp("ranges")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("ranges")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def link(scene: Scene) -> str:
-    task = scene.generate("flux-3-video", format="mp4", size=SIZE_BYTES)
-    url: str = scene.client.wait_for(task.id, "stored")["media"][0]["url"]
+def link(stack: Stack) -> str:
+    task = stack.generate("flux-3-video", format="mp4", size=SIZE_BYTES)
+    url: str = stack.client.wait_for(task.id, "stored")["media"][0]["url"]
     return url
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process has read")
-def test_what_lies_before_a_range_is_not_read_from_the_disk(scene: Scene, link: str) -> None:
-    before = bytes_read(scene.installation)
+def test_what_lies_before_a_range_is_not_read_from_the_disk(stack: Stack, link: str) -> None:
+    before = bytes_read(stack.installation)
     answer = requests.get(link, headers={"Range": LAST}, timeout=10)
     assert answer.status_code == 206 and len(answer.content) == 1000
-    assert bytes_read(scene.installation) - before < FEW_BYTES
+    assert bytes_read(stack.installation) - before < FEW_BYTES
 
 
-def test_a_bucket_is_asked_for_a_range_and_for_nothing_behind_it(scene: Scene, link: str) -> None:
-    variables = {name: value for name, value in scene.installation.settings.items() if value}
+def test_a_bucket_is_asked_for_a_range_and_for_nothing_behind_it(stack: Stack, link: str) -> None:
+    variables = {name: value for name, value in stack.installation.settings.items() if value}
     wired = services.for_web(settings.load(variables))
-    media = Asked(scene.installation.media)
+    media = Asked(stack.installation.media)
     browser = create_app(replace(wired, media=media)).test_client()
-    answer = browser.get(link.removeprefix(scene.installation.url), headers={"Range": MIDDLE})
+    answer = browser.get(link.removeprefix(stack.installation.url), headers={"Range": MIDDLE})
     assert answer.status_code == 206 and len(answer.data) == 1_000_000
     assert media.spans == [(9_000_000, 10_000_000)]
 

@@ -14,14 +14,14 @@ from tests.harness.doctor_output import PROBES
 from tests.harness.installation import Installation
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene, stopped_scene
+from tests.harness.stack import Stack, running_stack, stopped_stack
 
 ANSWER_WITHIN_SECONDS = 15.0
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_scene(tmp_path_factory.mktemp("health")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("health")) as running:
         yield running
 
 
@@ -54,8 +54,8 @@ def ready_since(installation: Installation, job_id: str, seconds: float) -> None
         )
 
 
-def test_an_installation_that_works_is_ready(scene: Scene) -> None:
-    answer = readiness(scene.installation)
+def test_an_installation_that_works_is_ready(stack: Stack) -> None:
+    answer = readiness(stack.installation)
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ready",
@@ -63,9 +63,9 @@ def test_an_installation_that_works_is_ready(scene: Scene) -> None:
     }
 
 
-def test_readiness_leaves_nothing_in_the_storage(scene: Scene) -> None:
-    readiness(scene.installation)
-    assert scene.staged() == []
+def test_readiness_leaves_nothing_in_the_storage(stack: Stack) -> None:
+    readiness(stack.installation)
+    assert stack.staged() == []
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_readiness_leaves_nothing_in_the_storage(scene: Scene) -> None:
     HEARTBEAT_MAX_SECONDS.items(),
 )
 def test_a_process_that_has_stopped_is_named_once_it_was_silent_for_long(
-    scene: Scene, process: str, limit: float
+    stack: Stack, process: str, limit: float
 ) -> None:
-    installation = scene.installation
+    installation = stack.installation
     installation.kill(process)
     try:
         silent_since(installation, process, limit - 5)
@@ -90,65 +90,65 @@ def test_a_process_that_has_stopped_is_named_once_it_was_silent_for_long(
 
 @pytest.mark.parametrize(("seconds", "is_named"), [(30, False), (90, True)])
 def test_a_rescue_that_has_waited_for_a_worker_for_over_a_minute_is_reported(
-    scene: Scene, seconds: float, is_named: bool
+    stack: Stack, seconds: float, is_named: bool
 ) -> None:
-    installation = scene.installation
+    installation = stack.installation
     installation.kill("worker")
-    task = scene.generate()
+    task = stack.generate()
     try:
-        assert scene.outcomes(task) == [200]
+        assert stack.outcomes(task) == [200]
         ready_since(installation, task.id, seconds)
         wrong = wrong_parts(installation)
         assert list(wrong) == (["rescues"] if is_named else [])
         assert not is_named or "has waited 9" in wrong["rescues"]
-        page = scene.client.get("/metrics").text
+        page = stack.client.get("/metrics").text
         metric = re.search(r"fluxkeep_oldest_waiting_rescue_seconds ([0-9.]+)", page)
         assert metric and float(metric[1]) == pytest.approx(seconds, abs=9)
     finally:
         installation.start("worker")
-    scene.stored(task)
-    assert "fluxkeep_oldest_waiting_rescue_seconds 0.0" in scene.client.get("/metrics").text
+    stack.stored(task)
+    assert "fluxkeep_oldest_waiting_rescue_seconds 0.0" in stack.client.get("/metrics").text
 
 
-def test_a_storage_that_is_missing_is_named(scene: Scene) -> None:
-    media = scene.installation.media
+def test_a_storage_that_is_missing_is_named(stack: Stack) -> None:
+    media = stack.installation.media
     aside = media.rename(media.with_name("aside"))
     try:
-        assert list(wrong_parts(scene.installation)) == ["storage"]
+        assert list(wrong_parts(stack.installation)) == ["storage"]
     finally:
         if media.exists():
             media.rename(media.with_name("made meanwhile"))
         aside.rename(media)
-    assert wrong_parts(scene.installation) == {}
+    assert wrong_parts(stack.installation) == {}
 
 
-def test_a_storage_that_cannot_be_written_is_named_without_its_path(scene: Scene) -> None:
+def test_a_storage_that_cannot_be_written_is_named_without_its_path(stack: Stack) -> None:
     # A file where a directory should be stops root too, as permissions would not.
-    staging = scene.installation.media / ".staging"
+    staging = stack.installation.media / ".staging"
     aside = staging.rename(staging.with_name("aside"))
     staging.write_bytes(b"")
     try:
-        wrong = wrong_parts(scene.installation)
+        wrong = wrong_parts(stack.installation)
         assert list(wrong) == ["storage"]
-        assert str(scene.installation.media) not in wrong["storage"]
+        assert str(stack.installation.media) not in wrong["storage"]
     finally:
         staging.unlink()
         aside.rename(staging)
-    assert wrong_parts(scene.installation) == {}
+    assert wrong_parts(stack.installation) == {}
 
 
 def test_without_worker_and_sweep_nothing_is_ready(tmp_path: Any) -> None:
-    with stopped_scene(tmp_path) as scene:
-        scene.installation.start("web")
-        scene.installation.wait_until_ready()
-        wrong = wrong_parts(scene.installation)
+    with stopped_stack(tmp_path) as stack:
+        stack.installation.start("web")
+        stack.installation.wait_until_ready()
+        wrong = wrong_parts(stack.installation)
         assert sorted(wrong) == ["sweep", "worker"]
         assert all("never seen" in said for said in wrong.values())
 
 
 @pytest.mark.parametrize("fault", ["down", "hung"])
-def test_without_redis_it_lives_and_is_not_ready(scene: Scene, fault: str) -> None:
-    installation = scene.installation
+def test_without_redis_it_lives_and_is_not_ready(stack: Stack, fault: str) -> None:
+    installation = stack.installation
     redis = installation.redis
     redis.kill() if fault == "down" else redis.pause()
     try:

@@ -17,7 +17,7 @@ from tests.harness.command_line import CommandLine
 from tests.harness.doctor_output import BEFORE_START, failed, names
 from tests.harness.installation import DEFAULTS, KEYS, WEBHOOK_SECRET
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene
+from tests.harness.stack import Stack
 from tests.sandbox import Sandbox
 
 # The variables that README calls required, and where things are.
@@ -138,10 +138,10 @@ def test_a_worker_with_four_threads_rescues_four_at_once_and_stops(
     installation.start(WORKER_CONCURRENCY="4")
     installation.wait_until_ready(path="/readyz")
     (worker,) = installation.worker
-    scene = Scene(sandbox, installation)
-    tasks = [scene.generate(drip=20_000) for _ in range(4)]
+    stack = Stack(sandbox, installation)
+    tasks = [stack.generate(drip=20_000) for _ in range(4)]
     for task in tasks:
-        scene.wait_for_download(task)
+        stack.wait_for_download(task)
     worker.terminate()
     assert worker.wait(30) == 0
     assert worker.offspring() == []

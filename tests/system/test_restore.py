@@ -20,53 +20,53 @@ from tests.harness.archive import Archive
 from tests.harness.command_line import CommandLine, Said
 from tests.harness.installation import Installation
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene, without_links
-from tests.harness.shelf import DirectoryShelf
+from tests.harness.stack import Stack, running_stack, without_links
+from tests.harness.stored_objects import StoredInDirectory
 
 CLEAN = Said(0, "all is well\n", "")
 KEY = "2026/01/01/someone-0-1.json"
 
 
 @pytest.fixture(scope="module", params=["directory", "bucket"])
-def scene(
+def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server
-) -> Iterator[Scene]:
+) -> Iterator[Stack]:
     bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
-    with running_scene(tmp_path_factory.mktemp("repair"), bucket=bucket) as running:
+    with running_stack(tmp_path_factory.mktemp("repair"), bucket=bucket) as running:
         yield running
 
 
-def test_every_stored_job_comes_back_and_its_links_work(scene: Scene) -> None:
-    tasks = [scene.generate(), scene.generate(samples=2), scene.generate()]
-    scene.expect(tasks[2], metadata={"user": "Zoë"}, model="flux-2-pro")
-    before = [scene.stored(task) for task in tasks]
-    before[2] = scene.client.job(tasks[2].id)
-    moderated = scene.generate(outcome="content_moderated")
-    scene.client.wait_for(moderated.id)
-    wait_for("all is drawn", lambda: not scene.undrawn())
-    with scene.installation.redis.client() as redis:
+def test_every_stored_job_comes_back_and_its_links_work(stack: Stack) -> None:
+    tasks = [stack.generate(), stack.generate(samples=2), stack.generate()]
+    stack.expect(tasks[2], metadata={"user": "Zoë"}, model="flux-2-pro")
+    before = [stack.stored(task) for task in tasks]
+    before[2] = stack.client.job(tasks[2].id)
+    moderated = stack.generate(outcome="content_moderated")
+    stack.client.wait_for(moderated.id)
+    wait_for("all is drawn", lambda: not stack.awaiting_thumbnails())
+    with stack.installation.redis.client() as redis:
         redis.flushall()
-    shell = CommandLine(scene.installation)
+    shell = CommandLine(stack.installation)
     said = shell.run("repair")
     assert said.code == 0 and said.out.endswith("3 found, 3 repaired\n"), said
-    assert [without_links(scene.client.job(task.id)) for task in tasks] == [
+    assert [without_links(stack.client.job(task.id)) for task in tasks] == [
         without_links(job) for job in before
     ]
     for task in tasks:
-        scene.stored(task)
-    assert scene.client.find(moderated.id) is None  # nothing is kept of it but its record
+        stack.stored(task)
+    assert stack.client.find(moderated.id) is None  # nothing is kept of it but its record
     assert shell.run("repair", "--verify-bytes") == Said(0, "all is well\n", "")
-    scene.settled()
+    stack.settled()
 
 
-def test_links_made_before_work_again(scene: Scene) -> None:
-    task = scene.generate()
-    job = scene.stored(task)
-    with scene.installation.redis.client() as redis:
+def test_links_made_before_work_again(stack: Stack) -> None:
+    task = stack.generate()
+    job = stack.stored(task)
+    with stack.installation.redis.client() as redis:
         redis.flushall()
     assert requests.get(job["media"][0]["url"], timeout=10).status_code == 410
-    CommandLine(scene.installation).run("repair")
-    assert scene.client.media(job) == scene.box.picture(task.id)
+    CommandLine(stack.installation).run("repair")
+    assert stack.client.media(job) == stack.box.picture(task.id)
 
 
 @pytest.fixture
@@ -93,10 +93,10 @@ def test_a_note_takes_no_name_of_another_job(
 ) -> None:
     victim, thief, other = archive.stored(), archive.stored(), archive.stored()
     archive.redis.delete(f"fluxkeep:job:{thief.id}", f"fluxkeep:job:{other.id}")
-    shelf = stopped_installation.shelf
-    assert isinstance(shelf, DirectoryShelf)
+    stored_objects = stopped_installation.stored_objects
+    assert isinstance(stored_objects, StoredInDirectory)
     for job, named in ((thief, victim.task_id), (other, victim.id)):
-        note = shelf.root / sidecar_key(job.media[0].key)
+        note = stored_objects.root / sidecar_key(job.media[0].key)
         note.write_text(json.dumps({**json.loads(note.read_text()), "task_id": named}))
     shell.run("repair")
     for named in (victim.id, victim.task_id or ""):
@@ -147,19 +147,19 @@ def test_hostile_sidecars_are_not_trusted_and_foreign_files_left_alone(
     job = archive.stored()
     (file,) = job.media
     archive.redis.flushall()
-    shelf = stopped_installation.shelf
-    assert isinstance(shelf, DirectoryShelf)
-    (shelf.root / "package.json").write_text("{}")
-    note = shelf.root / sidecar_key(file.key)
+    stored_objects = stopped_installation.stored_objects
+    assert isinstance(stored_objects, StoredInDirectory)
+    (stored_objects.root / "package.json").write_text("{}")
+    note = stored_objects.root / sidecar_key(file.key)
     good = note.read_bytes()
-    elsewhere = shelf.root / file.key.replace(job.id, "thief")
+    elsewhere = stored_objects.root / file.key.replace(job.id, "thief")
     elsewhere.write_bytes(b"x")
-    (shelf.root / sidecar_key(file.key).replace(job.id, "thief")).write_bytes(good)
+    (stored_objects.root / sidecar_key(file.key).replace(job.id, "thief")).write_bytes(good)
     note.write_text("[" * 100_000)
     said = shell.run("repair")
     assert said.code == 1 and said.out.endswith("2 found, 0 repaired\n"), said
     assert said.out.count("cannot be restored from its sidecar") == 2
-    assert archive.keys() == [] and (shelf.root / "package.json").exists()
+    assert archive.keys() == [] and (stored_objects.root / "package.json").exists()
 
 
 def test_without_redis_it_says_so(shell: CommandLine) -> None:

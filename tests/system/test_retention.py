@@ -15,7 +15,7 @@ from jobs.timeouts import Timeouts
 from tests.harness import Client, RedisServer, S3Server
 from tests.harness.archive import Archive, events
 from tests.harness.patience import wait_for
-from tests.harness.scene import running_scene
+from tests.harness.stack import running_stack
 from tests.harness.tcp_proxy import TcpProxy
 from worker.cleanup import BATCH, RetentionCleanup
 
@@ -225,23 +225,23 @@ def test_a_storage_that_refuses_only_postpones(
 @pytest.fixture
 def short_memory(tmp_path: Path) -> Iterator[Client]:
     """An installation that keeps media for two seconds, and records for eight."""
-    with running_scene(
+    with running_stack(
         tmp_path, RETAIN_MEDIA_DAYS=str(2 / 86400), RETAIN_JOBS_DAYS=str(8 / 86400)
-    ) as scene:
-        task = scene.generate()
-        job = scene.client.wait_for(task.id)
+    ) as stack:
+        task = stack.generate()
+        job = stack.client.wait_for(task.id)
         link = job["media"][0]["url"]
         wait_for("the media are gone", lambda: requests.get(link, timeout=5).status_code == 410, 30)
-        shown = scene.client.find(task.id)
+        shown = stack.client.find(task.id)
         if shown:  # a machine under load may be late
             assert shown["status"] == "stored"
-            wait_for("no object", lambda: scene.installation.shelf.sizes() == {})
-        wait_for("the record is gone", lambda: scene.client.find(task.id) is None, 30)
+            wait_for("no object", lambda: stack.installation.stored_objects.sizes() == {})
+        wait_for("the record is gone", lambda: stack.client.find(task.id) is None, 30)
         assert requests.get(link, timeout=5).status_code == 410
-        with scene.installation.redis.client() as redis:
+        with stack.installation.redis.client() as redis:
             assert not [key for key in redis.scan_iter("*") if task.id.encode() in key]
-        yield scene.client
-        scene.settled()
+        yield stack.client
+        stack.settled()
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.procfile import ROOT
 from tests.harness.installation import KEYS, WEBHOOK_SECRET
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Settings as SandboxSettings
 
 COMMAND = Path(sys.executable).parent / "schemathesis"
@@ -31,25 +31,25 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Jobs end within a second, and rate limits are off."""
     directory = tmp_path_factory.mktemp("schemathesis")
     brisk = SandboxSettings(generation_seconds=0.02)
-    with running_scene(
+    with running_stack(
         directory,
         brisk,
         GIVE_UP_AFTER="1",
         RATE_LIMITS="off",
         LOG_LEVEL="INFO",
         NOTIFY_SECRET="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-    ) as scene:
-        scene.generate()
-        yield scene
+    ) as stack:
+        stack.generate()
+        yield stack
 
 
-def found(scene: Scene, directory: Path, *options: str) -> str:
+def found(stack: Stack, directory: Path, *options: str) -> str:
     """Schemathesis' findings, empty if there are none."""
-    url = f"{scene.installation.url}/openapi.json"
+    url = f"{stack.installation.url}/openapi.json"
     ended = subprocess.run(
         [COMMAND, "--config-file", CONFIGURATION, "run", url, *ALL, *PLAIN, *options],
         cwd=directory,
@@ -65,20 +65,20 @@ def proof(name: str, value: str) -> tuple[str, str]:
     return "--header", f"{name}: {value}"
 
 
-def test_the_document_is_true_for_an_admin_key(scene: Scene, tmp_path: Path) -> None:
+def test_the_document_is_true_for_an_admin_key(stack: Stack, tmp_path: Path) -> None:
     key = proof("Authorization", f"Bearer {KEYS['admin']}")
     secret = proof("X-Webhook-Secret", WEBHOOK_SECRET)
-    assert not found(scene, tmp_path, *key, *secret, *FROM["admin"], "--max-examples", "3")
+    assert not found(stack, tmp_path, *key, *secret, *FROM["admin"], "--max-examples", "3")
 
 
 @pytest.mark.parametrize("scope", ["read", "submit"])
 def test_the_document_is_true_for_keys_of_smaller_scope(
-    scene: Scene, tmp_path: Path, scope: str
+    stack: Stack, tmp_path: Path, scope: str
 ) -> None:
     key = proof("x-key", KEYS[scope])
     little = ("--phases", "examples,coverage", "--max-examples", "2")
-    assert not found(scene, tmp_path, *key, *FROM[scope], *WITHOUT_STREAMS, *little)
+    assert not found(stack, tmp_path, *key, *FROM[scope], *WITHOUT_STREAMS, *little)
 
 
-def test_who_has_no_key_finds_nothing_untrue(scene: Scene, tmp_path: Path) -> None:
-    assert not found(scene, tmp_path, *WITHOUT_STREAMS, "--max-examples", "3")
+def test_who_has_no_key_finds_nothing_untrue(stack: Stack, tmp_path: Path) -> None:
+    assert not found(stack, tmp_path, *WITHOUT_STREAMS, "--max-examples", "3")

@@ -15,7 +15,7 @@ from tests.harness import reporting
 from tests.harness.hook import Hook
 from tests.harness.installation import DEFAULTS, WEBHOOK_SECRET
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 
 DSN_KEY = "dsn-key-canary-81b4"
 
@@ -29,10 +29,10 @@ def sentry() -> Iterator[Hook]:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory, sentry: Hook) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory, sentry: Hook) -> Iterator[Stack]:
     dsn = f"http://{DSN_KEY}@127.0.0.1:{sentry.port}/42"
     variables = {"SENTRY_DSN": dsn, **reporting.VARIABLES}
-    with running_scene(tmp_path_factory.mktemp("sentry"), None, None, **variables) as running:
+    with running_stack(tmp_path_factory.mktemp("sentry"), None, None, **variables) as running:
         yield running
 
 
@@ -55,10 +55,10 @@ def event_of(sentry: Hook, process: str) -> dict[str, Any]:
     return wait_for(f"an event of {process}", told, 20)
 
 
-def test_a_mistake_in_a_request_is_told_without_what_was_in_it(scene: Scene, sentry: Hook) -> None:
-    with scene.installation.redis.client() as redis:
+def test_a_mistake_in_a_request_is_told_without_what_was_in_it(stack: Stack, sentry: Hook) -> None:
+    with stack.installation.redis.client() as redis:
         redis.hset("fluxkeep:circuits", "*", f"{WEBHOOK_SECRET} []")
-        answer = requests.get(f"{scene.installation.url}/metrics?sig=query-canary", timeout=10)
+        answer = requests.get(f"{stack.installation.url}/metrics?sig=query-canary", timeout=10)
         redis.delete("fluxkeep:circuits")
     assert answer.status_code == 500
     event = event_of(sentry, "web")
@@ -67,8 +67,8 @@ def test_a_mistake_in_a_request_is_told_without_what_was_in_it(scene: Scene, sen
     assert "request" not in event and "breadcrumbs" not in event
 
 
-def test_a_broken_record_is_told_by_the_sweep(scene: Scene, sentry: Hook) -> None:
-    with scene.installation.redis.client() as redis:
+def test_a_broken_record_is_told_by_the_sweep(stack: Stack, sentry: Hook) -> None:
+    with stack.installation.redis.client() as redis:
         redis.set(f"{RECORD_PREFIX}broken", b"1 {")
         redis.zadd(DUE, {"broken": 1.0})
     event = event_of(sentry, "sweep")
@@ -77,19 +77,19 @@ def test_a_broken_record_is_told_by_the_sweep(scene: Scene, sentry: Hook) -> Non
 
 
 def test_a_mistake_in_a_fork_of_the_worker_is_told_before_it_ends(
-    scene: Scene, sentry: Hook
+    stack: Stack, sentry: Hook
 ) -> None:
-    with scene.installation.redis.client() as redis:
+    with stack.installation.redis.client() as redis:
         redis.set(f"{RECORD_PREFIX}broken-too", b"1 {")
         redis.zadd("fluxkeep:pending_rescues", {"broken-too": 1.0})
-    scene.stored(scene.generate())
+    stack.stored(stack.generate())
     event_of(sentry, "worker")
 
 
-def test_nothing_secret_was_in_any_envelope(scene: Scene, sentry: Hook) -> None:
+def test_nothing_secret_was_in_any_envelope(stack: Stack, sentry: Hook) -> None:
     assert events(sentry)
     said = json.dumps(events(sentry))
-    for canary in (*scene.installation.secrets(), DSN_KEY, "query-canary"):
+    for canary in (*stack.installation.secrets(), DSN_KEY, "query-canary"):
         assert canary not in said
 
 

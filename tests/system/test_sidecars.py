@@ -8,77 +8,77 @@ from uuid import uuid4
 import pytest
 
 from tests.harness import S3Server
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Task
 
 
 @pytest.fixture(scope="module", params=["directory", "bucket"])
-def scene(
+def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server
-) -> Iterator[Scene]:
+) -> Iterator[Stack]:
     bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
-    with running_scene(tmp_path_factory.mktemp("sidecars"), bucket=bucket) as running:
+    with running_stack(tmp_path_factory.mktemp("sidecars"), bucket=bucket) as running:
         yield running
 
 
-def beside(scene: Scene, task: Task) -> list[dict[str, Any]]:
-    keys = sorted(key for key in scene.installation.shelf.sizes() if f"/{task.id}-" in key)
+def beside(stack: Stack, task: Task) -> list[dict[str, Any]]:
+    keys = sorted(key for key in stack.installation.stored_objects.sizes() if f"/{task.id}-" in key)
     notes = [key for key in keys if key.endswith(".json")]
     assert [key.rpartition(".")[0] for key in notes] == [
-        key.rpartition(".")[0] for key in scene.keys(task)
+        key.rpartition(".")[0] for key in stack.keys(task)
     ]
-    return [json.loads(scene.installation.shelf.read(key)) for key in notes]
+    return [json.loads(stack.installation.stored_objects.read(key)) for key in notes]
 
 
-def shown(scene: Scene, task: Task) -> dict[str, Any]:
+def shown(stack: Stack, task: Task) -> dict[str, Any]:
     """The job as its user sees it, without what dies."""
-    job = scene.client.job(task.id)
+    job = stack.client.job(task.id)
     media = [{**medium, "url": None, "thumbnail_url": None} for medium in job["media"]]
     return {**job, "media": media}
 
 
-def test_an_object_is_explained_as_its_user_sees_it(scene: Scene) -> None:
-    task = scene.generate(webhook_url=scene.webhook_url)
-    scene.expect(task, model="flux-2-pro", metadata={"user": "Zoë"})
-    scene.drawn(task)
-    (note,) = beside(scene, task)
+def test_an_object_is_explained_as_its_user_sees_it(stack: Stack) -> None:
+    task = stack.generate(webhook_url=stack.webhook_url)
+    stack.expect(task, model="flux-2-pro", metadata={"user": "Zoë"})
+    stack.stored_with_thumbnails(task)
+    (note,) = beside(stack, task)
     assert note.pop("format") == 1
     assert note.pop("ended_at") <= note["updated_at"] and note.pop("request") is None
     (medium,) = note["media"]
-    assert [medium.pop("key")] == scene.keys(task)
+    assert [medium.pop("key")] == stack.keys(task)
     small = medium.pop("thumbnail")
-    assert scene.installation.shelf.sha256(small["key"]) == small["sha256"]
+    assert stack.installation.stored_objects.sha256(small["key"]) == small["sha256"]
     medium |= {"url": None, "thumbnail_url": None}
-    assert note == shown(scene, task)
+    assert note == shown(stack, task)
     assert note["status"] == "stored" and note["metadata"] == {"user": "Zoë"}
 
 
-def test_nothing_in_it_dies_or_opens_anything(scene: Scene) -> None:
-    task = scene.generate()
-    scene.expect(task, metadata={"note": "sample"})
-    scene.drawn(task)
-    text = json.dumps(beside(scene, task))
+def test_nothing_in_it_dies_or_opens_anything(stack: Stack) -> None:
+    task = stack.generate()
+    stack.expect(task, metadata={"note": "sample"})
+    stack.stored_with_thumbnails(task)
+    text = json.dumps(beside(stack, task))
     for word in ("sig=", "/media/", "http://", "https://", "canary", "lease", "fencing"):
         assert word not in text
 
 
-def test_what_is_said_of_a_stored_job_is_said_beside_it_too(scene: Scene) -> None:
-    task = scene.generate()
-    scene.stored(task)
-    scene.expect(task, metadata={"album": "fog"}, model="flux-2-pro")
-    (note,) = beside(scene, task)
+def test_what_is_said_of_a_stored_job_is_said_beside_it_too(stack: Stack) -> None:
+    task = stack.generate()
+    stack.stored(task)
+    stack.expect(task, metadata={"album": "fog"}, model="flux-2-pro")
+    (note,) = beside(stack, task)
     assert (note["metadata"], note["model"]) == ({"album": "fog"}, "flux-2-pro")
-    scene.settled()
+    stack.settled()
 
 
-def test_a_forgotten_job_leaves_nothing(scene: Scene) -> None:
-    task = scene.generate()
-    scene.drawn(task)
-    assert scene.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
-    assert [key for key in scene.installation.shelf.sizes() if task.id in key] == []
+def test_a_forgotten_job_leaves_nothing(stack: Stack) -> None:
+    task = stack.generate()
+    stack.stored_with_thumbnails(task)
+    assert stack.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
+    assert [key for key in stack.installation.stored_objects.sizes() if task.id in key] == []
 
 
-def test_a_job_that_is_not_stored_has_none(scene: Scene) -> None:
-    task = scene.generate(outcome="content_moderated")
-    scene.client.wait_for(task.id)
-    assert [key for key in scene.installation.shelf.sizes() if task.id in key] == []
+def test_a_job_that_is_not_stored_has_none(stack: Stack) -> None:
+    task = stack.generate(outcome="content_moderated")
+    stack.client.wait_for(task.id)
+    assert [key for key in stack.installation.stored_objects.sizes() if task.id in key] == []

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.harness import S3Server
 from tests.harness.patience import wait_for
 from tests.harness.pictures import corners, encoded, png
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Task
 
 SIDE = 512
@@ -22,18 +22,18 @@ UPRIGHT = 6  # what a camera notes that was held on its side
 
 
 @pytest.fixture(scope="module", params=["directory", "bucket"])
-def scene(
+def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server
-) -> Iterator[Scene]:
+) -> Iterator[Stack]:
     bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
-    with running_scene(tmp_path_factory.mktemp("thumbnails"), bucket=bucket) as running:
+    with running_stack(tmp_path_factory.mktemp("thumbnails"), bucket=bucket) as running:
         yield running
         running.settled()
 
 
-def delivering(scene: Scene, body: bytes, **switches: Any) -> Task:
+def delivering(stack: Stack, body: bytes, **switches: Any) -> Task:
     """A task whose picture is these bytes."""
-    return scene.generate(body_base64=b64encode(body).decode(), **switches)
+    return stack.generate(body_base64=b64encode(body).decode(), **switches)
 
 
 def fetch(url: str, **headers: str) -> requests.Response:
@@ -53,64 +53,64 @@ def small(job: dict[str, Any], n: int = 0) -> Image.Image:
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png", "webp"])
-def test_a_picture_of_each_format_has_a_thumbnail(scene: Scene, form: str) -> None:
-    job = scene.drawn(scene.generate(format=form))
+def test_a_picture_of_each_format_has_a_thumbnail(stack: Stack, form: str) -> None:
+    job = stack.stored_with_thumbnails(stack.generate(format=form))
     (file,) = job["media"]
     width, height = small(job).size
     assert max(width, height) <= SIDE and width <= file["width"] and height <= file["height"]
     assert abs(width / height - file["width"] / file["height"]) < 0.02
 
 
-def test_its_longest_side_has_512_pixels_and_the_original_stays_as_it_was(scene: Scene) -> None:
-    task = delivering(scene, encoded(corners(1600, 800), "image/png"))
-    job = scene.drawn(task)
+def test_its_longest_side_has_512_pixels_and_the_original_stays_as_it_was(stack: Stack) -> None:
+    task = delivering(stack, encoded(corners(1600, 800), "image/png"))
+    job = stack.stored_with_thumbnails(task)
     assert small(job).size == (SIDE, SIDE // 2)
     assert (job["media"][0]["width"], job["media"][0]["height"]) == (1600, 800)
-    assert scene.client.media(job) == scene.box.picture(task.id)
+    assert stack.client.media(job) == stack.box.picture(task.id)
 
 
-def test_a_picture_that_was_turned_is_shown_upright(scene: Scene) -> None:
+def test_a_picture_that_was_turned_is_shown_upright(stack: Stack) -> None:
     exif = Image.Exif()
     exif[0x0112] = UPRIGHT
     body = encoded(corners(800, 400), "image/jpeg", exif=exif)
-    job = scene.drawn(delivering(scene, body))
+    job = stack.stored_with_thumbnails(delivering(stack, body))
     assert small(job).size == (SIDE // 2, SIDE)
 
 
-def test_a_bomb_is_stored_as_it_is_and_not_drawn(scene: Scene) -> None:
-    task = delivering(scene, png(60_000, 60_000, (b"IDAT", b"")))
-    (file,) = scene.drawn(task)["media"]
+def test_a_bomb_is_stored_as_it_is_and_not_drawn(stack: Stack) -> None:
+    task = delivering(stack, png(60_000, 60_000, (b"IDAT", b"")))
+    (file,) = stack.stored_with_thumbnails(task)["media"]
     assert (file["width"], file["height"], file["thumbnail_url"]) == (60_000, 60_000, None)
-    said = [line for line in scene.installation.logs("worker").splitlines() if task.id in line]
+    said = [line for line in stack.installation.logs("worker").splitlines() if task.id in line]
     assert any("stored without a thumbnail" in line for line in said)
 
 
-def test_a_film_has_its_size_and_duration_and_no_thumbnail(scene: Scene) -> None:
-    (file,) = scene.drawn(scene.generate("flux-3-video"))["media"]
+def test_a_film_has_its_size_and_duration_and_no_thumbnail(stack: Stack) -> None:
+    (file,) = stack.stored_with_thumbnails(stack.generate("flux-3-video"))["media"]
     assert (file["content_type"], file["thumbnail_url"]) == ("video/mp4", None)
     assert file["width"] > 0 and file["height"] > 0 and file["duration"] > 0
 
 
-def test_a_picture_lasts_for_no_time_that_could_be_told(scene: Scene) -> None:
-    (file,) = scene.stored(scene.generate())["media"]
+def test_a_picture_lasts_for_no_time_that_could_be_told(stack: Stack) -> None:
+    (file,) = stack.stored(stack.generate())["media"]
     assert file["duration"] is None
 
 
 # All of a result.
 
 
-def test_all_samples_and_the_draft_cache_are_kept_and_told_apart(scene: Scene) -> None:
-    job = scene.drawn(scene.generate(samples=3, drafts=1))
+def test_all_samples_and_the_draft_cache_are_kept_and_told_apart(stack: Stack) -> None:
+    job = stack.stored_with_thumbnails(stack.generate(samples=3, drafts=1))
     assert [file["role"] for file in job["media"]] == ["sample"] * 3 + ["draft_cache"]
     assert len({fetch(file["thumbnail_url"]).content for file in job["media"][:3]}) > 1
     assert [small(job, n).format for n in range(3)] == ["WEBP"] * 3
     assert job["media"][3]["thumbnail_url"] is None
 
 
-def told(scene: Scene, task: Task) -> dict[str, Any]:
+def told(stack: Stack, task: Task) -> dict[str, Any]:
     """The result as BFL's clients see it, each link replaced by what it leads to."""
-    result: dict[str, Any] = scene.client.get("/v1/get_result", id=task.id).json()["result"]
-    pictures = {scene.box.picture(task.id, n): n for n in range(task.media_count)}
+    result: dict[str, Any] = stack.client.get("/v1/get_result", id=task.id).json()["result"]
+    pictures = {stack.box.picture(task.id, n): n for n in range(task.media_count)}
 
     def leads_to(value: Any) -> Any:
         if isinstance(value, list):
@@ -135,47 +135,47 @@ def told(scene: Scene, task: Task) -> dict[str, Any]:
     ids=lambda value: "+".join(value) or "one",
 )
 def test_clients_of_bfl_find_each_file_where_bfl_has_it(
-    scene: Scene, switches: dict[str, Any], wanted: dict[str, Any]
+    stack: Stack, switches: dict[str, Any], wanted: dict[str, Any]
 ) -> None:
-    task = scene.generate(**switches)
-    scene.stored(task)
-    assert told(scene, task) == wanted
+    task = stack.generate(**switches)
+    stack.stored(task)
+    assert told(stack, task) == wanted
 
 
 # What goes with what.
 
 
-def test_what_stands_beside_an_object_names_its_thumbnail_and_opens_nothing(scene: Scene) -> None:
-    task = scene.generate(samples=2)
-    scene.drawn(task)
-    sizes = scene.installation.shelf.sizes()
+def test_what_stands_beside_an_object_names_its_thumbnail_and_opens_nothing(stack: Stack) -> None:
+    task = stack.generate(samples=2)
+    stack.stored_with_thumbnails(task)
+    sizes = stack.installation.stored_objects.sizes()
     notes = [key for key in sizes if f"/{task.id}-" in key and key.endswith(".json")]
     assert len(notes) == 2
     for note in notes:
-        media = json.loads(scene.installation.shelf.read(note))["media"]
+        media = json.loads(stack.installation.stored_objects.read(note))["media"]
         for file in media:
             assert file["thumbnail"]["key"] == f"{file['key'].rpartition('.')[0]}.thumb.webp"
             assert sizes[file["thumbnail"]["key"]] == file["thumbnail"]["bytes"]
             assert "url" not in file and "thumbnail_url" not in file
 
 
-def test_a_forgotten_job_leaves_neither_pictures_nor_thumbnails(scene: Scene) -> None:
-    task = scene.generate(samples=2, draft_cache=True)
-    link = scene.drawn(task)["media"][0]["thumbnail_url"]
-    assert len([key for key in scene.installation.shelf.sizes() if task.id in key]) == 8
-    assert scene.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
-    assert [key for key in scene.installation.shelf.sizes() if task.id in key] == []
+def test_a_forgotten_job_leaves_neither_pictures_nor_thumbnails(stack: Stack) -> None:
+    task = stack.generate(samples=2, draft_cache=True)
+    link = stack.stored_with_thumbnails(task)["media"][0]["thumbnail_url"]
+    assert len([key for key in stack.installation.stored_objects.sizes() if task.id in key]) == 8
+    assert stack.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
+    assert [key for key in stack.installation.stored_objects.sizes() if task.id in key] == []
     assert fetch(link).status_code == 410
 
 
 # Its link.
 
 
-def test_a_thumbnail_is_served_as_safely_as_its_original(scene: Scene) -> None:
-    job = scene.drawn(scene.generate())
+def test_a_thumbnail_is_served_as_safely_as_its_original(stack: Stack) -> None:
+    job = stack.stored_with_thumbnails(stack.generate())
     # Who has a key is not sent to the bucket.
-    answer = scene.client.request("GET", job["media"][0]["thumbnail_url"])
-    original = scene.client.request("GET", job["media"][0]["url"])
+    answer = stack.client.request("GET", job["media"][0]["thumbnail_url"])
+    original = stack.client.request("GET", job["media"][0]["url"])
     assert answer.status_code == original.status_code == 200
     for name in ("X-Content-Type-Options", "Content-Security-Policy", "Accept-Ranges"):
         assert answer.headers[name] == original.headers[name]
@@ -184,16 +184,16 @@ def test_a_thumbnail_is_served_as_safely_as_its_original(scene: Scene) -> None:
     assert answer.headers["Content-Disposition"].endswith('.thumb.webp"')
 
 
-def test_a_link_to_a_thumbnail_dies_in_its_time(scene: Scene) -> None:
-    task = scene.generate()
-    scene.drawn(task)
-    job = scene.client.get(f"/api/jobs/{task.id}", link_ttl=1).json()
+def test_a_link_to_a_thumbnail_dies_in_its_time(stack: Stack) -> None:
+    task = stack.generate()
+    stack.stored_with_thumbnails(task)
+    job = stack.client.get(f"/api/jobs/{task.id}", link_ttl=1).json()
     link = job["media"][0]["thumbnail_url"]
     wait_for("its end", lambda: fetch(link).status_code == 410, 10)
 
 
-def test_a_link_to_a_thumbnail_cannot_be_made_up(scene: Scene) -> None:
-    file = scene.drawn(scene.generate())["media"][0]
+def test_a_link_to_a_thumbnail_cannot_be_made_up(stack: Stack) -> None:
+    file = stack.stored_with_thumbnails(stack.generate())["media"][0]
     before, _, token = file["thumbnail_url"].rpartition("/")
     named, _, proof = token.rpartition(".")
     for forged in (named, f"{named}.{proof[::-1]}", f"{named[:-4]}.{proof}"):

@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.scene import Scene, stopped_scene
+from tests.harness.stack import Stack, stopped_stack
 
 MOST = 3
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def stack(tmp_path: Path) -> Iterator[Stack]:
     """Only the web process runs."""
-    with stopped_scene(tmp_path, MAX_UNCONFIRMED=str(MOST)) as stopped:
+    with stopped_stack(tmp_path, MAX_UNCONFIRMED=str(MOST)) as stopped:
         stopped.installation.start("web")
         stopped.installation.wait_until_ready()
         yield stopped
 
 
-def test_a_key_cannot_announce_more_jobs_than_bfl_is_asked_about(scene: Scene) -> None:
-    client = scene.client
+def test_a_key_cannot_announce_more_jobs_than_bfl_is_asked_about(stack: Stack) -> None:
+    client = stack.client
     assert [client.put_job(f"made-up-{n}").status_code for n in range(MOST)] == [201] * MOST
     refused = client.put_job("one-more")
     assert refused.status_code == 429 and int(refused.headers["Retry-After"]) > 0
@@ -42,8 +42,8 @@ def test_a_key_cannot_announce_more_jobs_than_bfl_is_asked_about(scene: Scene) -
     assert client.put_job("called").status_code == 200
 
 
-def test_each_key_has_its_own_limit(scene: Scene) -> None:
+def test_each_key_has_its_own_limit(stack: Stack) -> None:
     for n in range(MOST):
-        assert scene.client.put_job(f"made-up-{n}").status_code == 201
-    other = scene.installation.client("submit")
+        assert stack.client.put_job(f"made-up-{n}").status_code == 201
+    other = stack.installation.client("submit")
     assert other.put_job("other").status_code == 201

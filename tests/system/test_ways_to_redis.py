@@ -14,8 +14,8 @@ from receiver.checks import Grade, redis_access
 from tests.harness import Installation, RedisServer
 from tests.harness.doctor_output import NEEDED
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene
 from tests.harness.sentinel import Watched
+from tests.harness.stack import Stack
 from tests.harness.tls import TlsFront
 from tests.sandbox import Sandbox
 
@@ -137,8 +137,8 @@ def test_everything_works_over_tls(
     stopped_installation.settings |= {"REDIS_URL": secure_url, "REDIS_VERIFY": "no"}
     stopped_installation.start()
     stopped_installation.wait_until_ready(path="/readyz")
-    scene = Scene(sandbox, stopped_installation)
-    scene.stored(scene.generate())
+    stack = Stack(sandbox, stopped_installation)
+    stack.stored(stack.generate())
 
 
 # Sentinel.
@@ -159,13 +159,13 @@ def test_when_the_primary_dies_everything_goes_on_with_its_replica(
         installation.settings |= {"REDIS_URL": watched.url}
         installation.start()
         installation.wait_until_ready(path="/readyz")
-        scene = Scene(sandbox, installation)
-        before = scene.stored(scene.generate())
+        stack = Stack(sandbox, installation)
+        before = stack.stored(stack.generate())
         wait_for("it is copied", lambda: before["id"].encode() in _records(watched.replica))
         watched.primary.kill()
-        wait_for("a new primary", lambda: _ready(scene), 60)
-        scene.stored(scene.generate(), 60)
-        assert scene.client.job(before["id"])["status"] == "stored"
+        wait_for("a new primary", lambda: _ready(stack), 60)
+        stack.stored(stack.generate(), 60)
+        assert stack.client.job(before["id"])["status"] == "stored"
         assert all(installation.running[name][0].alive for name in installation.commands)
 
 
@@ -179,5 +179,5 @@ def _records(redis: RedisServer) -> bytes:
         return b" ".join(client.keys("fluxkeep:job:*"))
 
 
-def _ready(scene: Scene) -> bool:
-    return bool(scene.client.get("/readyz").status_code == 200)
+def _ready(stack: Stack) -> bool:
+    return bool(stack.client.get("/readyz").status_code == 200)

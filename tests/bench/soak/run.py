@@ -96,7 +96,11 @@ class SoakRun:
         return _sum(ended, {str(state) for state in Status if state.terminal}) >= self.jobs
 
     def _checked_jobs(self) -> list[Job]:
-        wait_for("no thumbnail to make", lambda: not invariants.undrawn(self.installation), 600)
+        wait_for(
+            "no thumbnail to make",
+            lambda: not invariants.awaiting_thumbnails(self.installation),
+            600,
+        )
         wait_for("no staged file", self._is_staging_empty, STAGED_SECONDS + SWEEP_SECONDS)
         jobs = invariants.check(self.installation, idle=True)
         assert {job.id for job in jobs} == set(self.ids)

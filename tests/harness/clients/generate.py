@@ -15,23 +15,23 @@ POLL_SECONDS = 0.2
 TIMEOUT_SECONDS = 30
 
 
-def generate(order: dict[str, Any]) -> dict[str, Any]:
-    client = BFLClient(order["key"], base_url=order["url"])
-    wait = _in_one_call if order["client"] == "blackforest-sync" else _step_by_step
-    return _fetched(wait(client, order))
+def generate(request: dict[str, Any]) -> dict[str, Any]:
+    client = BFLClient(request["key"], base_url=request["url"])
+    wait = _in_one_call if request["client"] == "blackforest-sync" else _step_by_step
+    return _fetched(wait(client, request))
 
 
-def _in_one_call(client: BFLClient, order: dict[str, Any]) -> dict[str, Any]:
-    polls = round(order["patience"] / POLL_SECONDS)
+def _in_one_call(client: BFLClient, request: dict[str, Any]) -> dict[str, Any]:
+    polls = round(request["patience"] / POLL_SECONDS)
     config = ClientConfig(sync=True, polling_interval=POLL_SECONDS, max_retries=polls)
-    answer = client.generate(order["model"], _inputs(order), config)
+    answer = client.generate(request["model"], _inputs(request), config)
     found: dict[str, Any] = answer.result
     return found
 
 
-def _step_by_step(client: BFLClient, order: dict[str, Any]) -> dict[str, Any]:
-    deadline = time.monotonic() + order["patience"]
-    task = client.generate(order["model"], _inputs(order), ClientConfig(sync=False))
+def _step_by_step(client: BFLClient, request: dict[str, Any]) -> dict[str, Any]:
+    deadline = time.monotonic() + request["patience"]
+    task = client.generate(request["model"], _inputs(request), ClientConfig(sync=False))
     while (told := client.get_task_status(task.id)).status == "Pending":
         if time.monotonic() > deadline:
             raise TimeoutError("still pending")
@@ -42,8 +42,8 @@ def _step_by_step(client: BFLClient, order: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _inputs(order: dict[str, Any]) -> dict[str, Any]:
-    return {"prompt": order["prompt"], **order["input"]}
+def _inputs(request: dict[str, Any]) -> dict[str, Any]:
+    return {"prompt": request["prompt"], **request["input"]}
 
 
 def _fetched(result: dict[str, Any]) -> dict[str, Any]:
@@ -59,11 +59,11 @@ def _fetched(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    order = json.load(sys.stdin)
+    request = json.load(sys.stdin)
     try:
         # It prints each poll.
         with contextlib.redirect_stdout(sys.stderr):
-            outcome = generate(order)
+            outcome = generate(request)
     except Exception as error:  # noqa: BLE001 - whatever a user of the client would see
         outcome = {"error": {"name": type(error).__name__, "message": str(error)}}
     json.dump(outcome, sys.stdout)

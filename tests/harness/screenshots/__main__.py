@@ -13,8 +13,8 @@ from deploy.procfile import ROOT
 from tests.harness.chromium import Chromium
 from tests.harness.installation import KEYS
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene
 from tests.harness.screenshots.sample_jobs import finish_job, start_job, store_picture
+from tests.harness.stack import Stack, running_stack
 
 FOLDER = ROOT / "deploy" / "screenshots"
 TOTAL_MAX_BYTES = 300_000
@@ -53,9 +53,9 @@ def main() -> None:
     try:
         with (
             TemporaryDirectory(prefix="fluxkeep-screenshots-") as directory,
-            running_scene(Path(directory)) as scene,
+            running_stack(Path(directory)) as stack,
         ):
-            taken = list(_take_all(chromium, scene))
+            taken = list(_take_all(chromium, stack))
     finally:
         chromium.close()
     total = sum(path.stat().st_size for path in taken)
@@ -64,38 +64,38 @@ def main() -> None:
         sys.exit(f"that is more than {TOTAL_MAX_BYTES:,} bytes")
 
 
-def _take_all(chromium: Chromium, scene: Scene) -> Iterator[Path]:
-    yield from _take(chromium, scene, "first-run", "/", WIDE)
-    job_id = make_sample_jobs(scene)
+def _take_all(chromium: Chromium, stack: Stack) -> Iterator[Path]:
+    yield from _take(chromium, stack, "first-run", "/", WIDE)
+    job_id = make_sample_jobs(stack)
     pages = {"gallery": "/", "job": f"/jobs/{job_id}", "health": "/health", "submit": "/submit"}
     for name, path in pages.items():
-        yield from _take(chromium, scene, name, path, TALL if name == "job" else WIDE)
-    yield from _take(chromium, scene, "phone", "/", PHONE)
+        yield from _take(chromium, stack, name, path, TALL if name == "job" else WIDE)
+    yield from _take(chromium, stack, "phone", "/", PHONE)
 
 
-def make_sample_jobs(scene: Scene) -> str:
+def make_sample_jobs(stack: Stack) -> str:
     """Make jobs of all kinds; returns the id of the job whose page is taken."""
     for n, (seed, width, height, prompt) in enumerate(PICTURES):
         body = {"metadata": {"user": "42", "campaign": "autumn"}}
         model = MODELS[n % len(MODELS)]
-        job_id = store_picture(scene, seed, width, height, model=model, prompt=prompt, body=body)
+        job_id = store_picture(stack, seed, width, height, model=model, prompt=prompt, body=body)
         if n == 8:
-            finish_job(scene, outcome="content_moderated")
+            finish_job(stack, outcome="content_moderated")
         if n == 10:
-            finish_job(scene, "flux-3-video", prompt="A slow pan over the valley")
-    scene.client.callback({"id": job_id, "status": "Ready"}, auth="wrong")
-    start_job(scene, "flux-2-max", seconds=600, callback="never")
-    wait_for("thumbnails", lambda: not scene.undrawn(), 60)
+            finish_job(stack, "flux-3-video", prompt="A slow pan over the valley")
+    stack.client.callback({"id": job_id, "status": "Ready"}, auth="wrong")
+    start_job(stack, "flux-2-max", seconds=600, callback="never")
+    wait_for("thumbnails", lambda: not stack.awaiting_thumbnails(), 60)
     return job_id
 
 
 def _take(
-    chromium: Chromium, scene: Scene, name: str, path: str, viewport: dict[str, int]
+    chromium: Chromium, stack: Stack, name: str, path: str, viewport: dict[str, int]
 ) -> Iterator[Path]:
     for theme in THEMES:
         window = chromium.window(viewport=viewport, color_scheme=theme)
         page = window.page
-        page.goto(f"{scene.installation.url}/login?next={path}")
+        page.goto(f"{stack.installation.url}/login?next={path}")
         page.fill("#key", KEYS["admin"])
         page.click("main button")
         page.wait_for_load_state("load")

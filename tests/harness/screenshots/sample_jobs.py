@@ -3,15 +3,15 @@
 import base64
 from typing import Any
 
-from tests.harness.scene import Scene
 from tests.harness.screenshots import landscape
+from tests.harness.stack import Stack
 
 MODEL = "flux-2-pro"
 VIDEO_MODEL = "flux-3-video"
 
 
 def start_job(
-    scene: Scene,
+    stack: Stack,
     model: str = MODEL,
     *,
     prompt: str = "fog",
@@ -24,26 +24,26 @@ def start_job(
     """
     if model == VIDEO_MODEL:  # it takes no webhook: another model delivers its video
         switches["format"] = "mp4"
-    task = scene.box.submit(
+    task = stack.box.submit(
         MODEL if model == VIDEO_MODEL else model,
         prompt=prompt,
-        webhook_url=scene.webhook_url,
-        webhook_secret=scene.installation.settings["WEBHOOK_SECRET"],
+        webhook_url=stack.webhook_url,
+        webhook_secret=stack.installation.settings["WEBHOOK_SECRET"],
         switches={"seconds": 0.02, "strict": False, "cost_in_callback": True, **switches},
     )
-    scene.expect(task, model=model, **(body or {}))
+    stack.expect(task, model=model, **(body or {}))
     return task.id
 
 
-def finish_job(scene: Scene, model: str = MODEL, **options: Any) -> str:
+def finish_job(stack: Stack, model: str = MODEL, **options: Any) -> str:
     """Start a job and wait until its status is terminal."""
-    job_id = start_job(scene, model, **options)
-    scene.client.wait_for(job_id)
+    job_id = start_job(stack, model, **options)
+    stack.client.wait_for(job_id)
     return job_id
 
 
-def store_picture(scene: Scene, seed: int, width: int, height: int, **options: Any) -> str:
+def store_picture(stack: Stack, seed: int, width: int, height: int, **options: Any) -> str:
     """Finish a job whose result is a painted landscape."""
     image = base64.b64encode(landscape.jpeg(seed, width, height)).decode()
     options = {"prompt": f"hills number {seed}", **options}
-    return finish_job(scene, body_base64=image, content_type="image/jpeg", **options)
+    return finish_job(stack, body_base64=image, content_type="image/jpeg", **options)

@@ -14,13 +14,13 @@ from tests.harness.chromium import Window
 from tests.harness.doctor_output import ALL
 from tests.harness.installation import Installation
 from tests.harness.redis_server import RedisServer
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_scene(tmp_path_factory.mktemp("first-run")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("first-run")) as running:
         yield running
 
 
@@ -44,27 +44,27 @@ def shown_test(installation: Installation) -> str:
     return readable(answer.text)
 
 
-def test_the_steps_name_this_installation_and_none_of_its_secrets(scene: Scene) -> None:
-    page = Visitor(scene.installation.url).get("/start").text
-    url = scene.installation.url
+def test_the_steps_name_this_installation_and_none_of_its_secrets(stack: Stack) -> None:
+    page = Visitor(stack.installation.url).get("/start").text
+    url = stack.installation.url
     assert f"{url}/webhooks/bfl" in page
     assert f"curl -s {url}/api/jobs" in page
     assert f'base_url="{url}"' in unescape(page)
-    assert not [secret for secret in scene.installation.secrets() if secret in page]
+    assert not [secret for secret in stack.installation.secrets() if secret in page]
 
 
-def test_the_address_is_the_one_the_visitor_came_by(scene: Scene) -> None:
-    url = scene.installation.url.replace("127.0.0.1", "localhost")
+def test_the_address_is_the_one_the_visitor_came_by(stack: Stack) -> None:
+    url = stack.installation.url.replace("127.0.0.1", "localhost")
     assert f"{url}/webhooks/bfl" in Visitor(url).get("/start").text
 
 
-def test_the_test_shows_every_check_and_leaves_nothing(scene: Scene) -> None:
-    said = shown_test(scene.installation)
+def test_the_test_shows_every_check_and_leaves_nothing(stack: Stack) -> None:
+    said = shown_test(stack.installation)
     indexes = [said.index(f" {name} ") for name in ALL]
     assert indexes == sorted(indexes)
     assert "accepts a signed callback and refuses a forged one" in said
     assert "Everything works" in said
-    assert scene.client.jobs() == []
+    assert stack.client.jobs() == []
 
 
 def test_a_silent_worker_is_named(without_sandbox: Installation) -> None:
@@ -154,19 +154,19 @@ def test_an_address_that_bfl_cannot_call_fails(
     assert why in result.why and not result.ok
 
 
-def test_only_admins_may_test_and_only_from_here(scene: Scene) -> None:
+def test_only_admins_may_test_and_only_from_here(stack: Stack) -> None:
     for scope in ("read", "submit"):
-        visitor = Visitor(scene.installation.url, scope)
+        visitor = Visitor(stack.installation.url, scope)
         assert "/start/test" not in visitor.get("/start").text
         assert visitor.post("/start/test").status_code == 403
-    admin = Visitor(scene.installation.url)
+    admin = Visitor(stack.installation.url)
     assert admin.post("/start/test", csrf_token="made up").status_code == 403
     assert admin.get("/start/test").status_code == 303
 
 
 @pytest.mark.browser
-def test_each_result_shows_as_it_is_known(scene: Scene, window: Window) -> None:
-    page = log_in(window, scene.installation.url, "/start")
+def test_each_result_shows_as_it_is_known(stack: Stack, window: Window) -> None:
+    page = log_in(window, stack.installation.url, "/start")
     assert problems_seen(window) == []
     page.click("text=Test all parts")
     page.wait_for_selector("#test-summary")

@@ -12,28 +12,28 @@ from jobs.store.submission_queue import SubmissionQueue
 from tests.harness.chromium import Window
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
 
 NO_CREDITS = "BFL says that the credits are used up"
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_scene(
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(
         tmp_path_factory.mktemp("health-page"), MAX_ACTIVE="3,flux-dev=2"
     ) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def visitor(scene: Scene) -> Visitor:
-    return Visitor(scene.installation.url, "read")
+def visitor(stack: Stack) -> Visitor:
+    return Visitor(stack.installation.url, "read")
 
 
 @pytest.fixture
-def redis(scene: Scene) -> Iterator[Redis]:
-    with scene.installation.redis.client() as client:
+def redis(stack: Stack) -> Iterator[Redis]:
+    with stack.installation.redis.client() as client:
         yield client
 
 
@@ -47,8 +47,8 @@ def says(visitor: Visitor, *texts: str) -> str:
     return wait_for(f"the page to say {texts}", probe)
 
 
-def test_it_is_for_visitors_alone(scene: Scene) -> None:
-    answer = scene.installation.client("").get("/health")
+def test_it_is_for_visitors_alone(stack: Stack) -> None:
+    answer = stack.installation.client("").get("/health")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/login?next=/health")
 
 
@@ -59,10 +59,10 @@ def test_an_installation_that_works_is_well(visitor: Visitor) -> None:
 
 
 def test_what_happened_shows_at_once_in_words_and_as_a_chart(
-    scene: Scene, visitor: Visitor
+    stack: Stack, visitor: Visitor
 ) -> None:
-    for task in [scene.generate() for _ in range(3)]:
-        scene.stored(task)
+    for task in [stack.generate() for _ in range(3)]:
+        stack.stored(task)
     said = says(visitor, "3 jobs in the last hour", "stored 3")
     assert "Median" in said and "95th percentile" in said
     assert "100 % 3 final reports in the last hour: 3 by callback, 0 by poll" in said
@@ -71,30 +71,30 @@ def test_what_happened_shows_at_once_in_words_and_as_a_chart(
     assert 'aria-label="3 jobs stored in the last hour' in page
 
 
-def test_refused_callbacks_are_counted(scene: Scene, visitor: Visitor) -> None:
+def test_refused_callbacks_are_counted(stack: Stack, visitor: Visitor) -> None:
     for _ in range(2):
-        assert scene.client.callback({"id": "nobody"}, auth="wrong").status_code == 401
+        assert stack.client.callback({"id": "nobody"}, auth="wrong").status_code == 401
     says(visitor, "Callbacks refused 2 2")
 
 
-def test_the_job_with_the_least_life_left_is_named_first(scene: Scene, visitor: Visitor) -> None:
-    slow = [scene.generate(drip=500) for _ in range(2)]
+def test_the_job_with_the_least_life_left_is_named_first(stack: Stack, visitor: Visitor) -> None:
+    slow = [stack.generate(drip=500) for _ in range(2)]
     said = says(visitor, "URL expires in", *(task.id[:8] for task in slow))
     assert "None: everything that BFL has finished is stored" not in said
     for task in slow:
-        scene.mend(task, drip=None)
-        scene.client.request("DELETE", f"/api/jobs/{task.id}")
+        stack.change_switches(task, drip=None)
+        stack.client.request("DELETE", f"/api/jobs/{task.id}")
     says(visitor, "None: everything that BFL has finished is stored")
 
 
 def test_a_pause_says_why_and_who_waits_behind_it(
-    scene: Scene, visitor: Visitor, redis: Redis
+    stack: Stack, visitor: Visitor, redis: Redis
 ) -> None:
     submission_queue = SubmissionQueue(redis, Clock(redis), ConcurrencyLimits())
     submission_queue.open_circuit("*", NO_CREDITS, 600)
     for _ in range(2):
         body = {"model": "flux-dev", "input": {"prompt": "x"}}
-        assert scene.client.request("POST", "/api/jobs", json=body).status_code == 202
+        assert stack.client.request("POST", "/api/jobs", json=body).status_code == 202
     said = says(
         visitor, f"submissions: submitting is paused: {NO_CREDITS}", "flux-dev 0 of 2, 2 queued"
     )
@@ -104,21 +104,21 @@ def test_a_pause_says_why_and_who_waits_behind_it(
 
 
 def test_a_sweep_that_fell_silent_is_said_first(
-    scene: Scene, visitor: Visitor, redis: Redis
+    stack: Stack, visitor: Visitor, redis: Redis
 ) -> None:
-    scene.installation.pause("sweep")
+    stack.installation.pause("sweep")
     try:
         parts = Parts.over(redis)
         parts.metrics.record_heartbeat("sweep", parts.store.now() - 600)
         said = says(visitor, "sweep: was last seen 60")
         assert "failed" in said
     finally:
-        scene.installation.resume("sweep")
+        stack.installation.resume("sweep")
     says(visitor, "All checks passed")
 
 
-def test_many_who_look_at_once_ask_redis_once(scene: Scene, redis: Redis) -> None:
-    visitors = [Visitor(scene.installation.url, "read") for _ in range(8)]
+def test_many_who_look_at_once_ask_redis_once(stack: Stack, redis: Redis) -> None:
+    visitors = [Visitor(stack.installation.url, "read") for _ in range(8)]
     before = commands(redis)
     threads = [Thread(target=one.get, args=("/health",)) for one in visitors for _ in range(10)]
     for one in threads:
@@ -133,21 +133,21 @@ def commands(redis: Redis) -> int:
     return int(redis.info("stats")["total_commands_processed"])
 
 
-def test_while_redis_is_away_the_page_says_so(scene: Scene, visitor: Visitor) -> None:
-    scene.installation.redis.kill()
+def test_while_redis_is_away_the_page_says_so(stack: Stack, visitor: Visitor) -> None:
+    stack.installation.redis.kill()
     try:
         wait_for("503", lambda: visitor.get("/health").status_code == 503)
         assert "Redis does not answer" in visitor.get("/health").text
     finally:
-        scene.installation.redis.start()
+        stack.installation.redis.start()
     wait_for("it comes back", lambda: visitor.get("/health").status_code == 200, 30)
 
 
 @pytest.mark.browser
-def test_it_renews_itself_while_it_is_open(scene: Scene, window: Window) -> None:
-    page = log_in(window, scene.installation.url, "/health", "read")
+def test_it_renews_itself_while_it_is_open(stack: Stack, window: Window) -> None:
+    page = log_in(window, stack.installation.url, "/health", "read")
     before = page.inner_text("#stored .big-number")
-    scene.stored(scene.generate())
+    stack.stored(stack.generate())
     page.wait_for_function(
         "before => document.querySelector('#stored .big-number').innerText !== before", arg=before
     )
@@ -157,15 +157,15 @@ def test_it_renews_itself_while_it_is_open(scene: Scene, window: Window) -> None
 
 
 @pytest.mark.browser
-def test_a_page_that_is_open_stops_saying_that_all_is_well(scene: Scene, window: Window) -> None:
-    page = log_in(window, scene.installation.url, "/health", "read")
+def test_a_page_that_is_open_stops_saying_that_all_is_well(stack: Stack, window: Window) -> None:
+    page = log_in(window, stack.installation.url, "/health", "read")
     well = page.get_by_role("heading", name="All checks passed")
     well.wait_for()
-    scene.installation.redis.pause()
+    stack.installation.redis.pause()
     try:
         page.get_by_role("heading", name="Redis does not answer").wait_for()
     finally:
-        scene.installation.redis.resume()
+        stack.installation.redis.resume()
     well.wait_for()
     page.context.set_offline(True)
     page.get_by_text("The server does not answer").wait_for()

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.harness.chromium import Chromium, Window
 from tests.harness.installation import KEYS
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene
 from tests.harness.screenshots.sample_jobs import finish_job, start_job, store_picture
+from tests.harness.stack import Stack, running_stack
 
 pytestmark = pytest.mark.browser
 
@@ -24,9 +24,9 @@ Visit = Callable[..., Window]
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A few pictures, a film, a failure, and one that BFL is still at work on."""
-    with running_scene(tmp_path_factory.mktemp("seen")) as running:
+    with running_stack(tmp_path_factory.mktemp("seen")) as running:
         for n, size in enumerate([(1216, 832), (832, 1216), (1536, 640)]):
             store_picture(running, n, *size)
         finish_job(running, "flux-3-video", prompt="a slow pan")
@@ -35,7 +35,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def visit(chromium: Chromium, scene: Scene) -> Iterator[Visit]:
+def visit(chromium: Chromium, stack: Stack) -> Iterator[Visit]:
     """A window of somebody who has logged in, on a page."""
     opened: list[Window] = []
 
@@ -43,7 +43,7 @@ def visit(chromium: Chromium, scene: Scene) -> Iterator[Visit]:
         window = chromium.window(**{"viewport": WIDE, **options})
         opened.append(window)
         page = window.page
-        page.goto(f"{scene.installation.url}{path}")
+        page.goto(f"{stack.installation.url}{path}")
         log_in(page, scope)
         return window
 
@@ -62,9 +62,9 @@ def card(page: Page, job_id: str) -> Any:
     return page.locator(f"#job-{job_id}")
 
 
-def test_a_wrong_key_is_told_so_and_a_right_one_leads_on(window: Window, scene: Scene) -> None:
+def test_a_wrong_key_is_told_so_and_a_right_one_leads_on(window: Window, stack: Stack) -> None:
     page = window.page
-    page.goto(f"{scene.installation.url}/?view=list")
+    page.goto(f"{stack.installation.url}/?view=list")
     expect(page.get_by_label("API key")).to_be_focused()
     page.keyboard.type("a wrong key")
     page.keyboard.press("Enter")
@@ -73,16 +73,16 @@ def test_a_wrong_key_is_told_so_and_a_right_one_leads_on(window: Window, scene: 
     log_in(page, "read")
     assert page.url.endswith("/?view=list")
     page.get_by_role("button", name="Log out").click()
-    page.goto(f"{scene.installation.url}/")
+    page.goto(f"{stack.installation.url}/")
     expect(page.get_by_label("API key")).to_be_visible()
 
 
 def test_a_job_appears_and_becomes_a_picture_while_the_page_is_open(
-    visit: Visit, scene: Scene
+    visit: Visit, stack: Stack
 ) -> None:
     page = visit().page
     page.evaluate("window.untouched = true")
-    job_id = start_job(scene, prompt="a new arrival", seconds=2.0)
+    job_id = start_job(stack, prompt="a new arrival", seconds=2.0)
     expect(card(page, job_id).locator(".status")).to_have_text("submitted")
     expect(page.locator("#announcements")).to_contain_text("flux-2-pro")
     expect(card(page, job_id).locator(".status")).to_have_text("stored")
@@ -91,13 +91,13 @@ def test_a_job_appears_and_becomes_a_picture_while_the_page_is_open(
         "id => document.querySelector(`#job-${id} img`)?.naturalWidth > 0", arg=job_id
     )
     expect(page.locator(".cards > li").first).to_have_id(f"job-{job_id}")
-    scene.client.request("DELETE", f"/api/jobs/{job_id}").raise_for_status()
+    stack.client.request("DELETE", f"/api/jobs/{job_id}").raise_for_status()
     expect(card(page, job_id)).to_have_count(0)
     assert page.evaluate("window.untouched")
 
 
-def test_filters_make_an_address_to_share(visit: Visit, scene: Scene) -> None:
-    job_id = store_picture(scene, 5, 800, 600, body={"metadata": {"user": "42"}})
+def test_filters_make_an_address_to_share(visit: Visit, stack: Stack) -> None:
+    job_id = store_picture(stack, 5, 800, 600, body={"metadata": {"user": "42"}})
     page = visit().page
     page.get_by_text("Filter and find").click()
     page.get_by_label("Model").fill("flux-2-pro")
@@ -116,10 +116,10 @@ def test_filters_make_an_address_to_share(visit: Visit, scene: Scene) -> None:
 
 
 def test_a_page_of_a_job_tells_what_comes_next_and_what_was_refused(
-    visit: Visit, scene: Scene
+    visit: Visit, stack: Stack
 ) -> None:
-    job_id = start_job(scene, seconds=600, callback="never")
-    scene.client.callback({"id": job_id, "status": "Ready"}, auth="wrong")
+    job_id = start_job(stack, seconds=600, callback="never")
+    stack.client.callback({"id": job_id, "status": "Ready"}, auth="wrong")
     page = visit(f"/jobs/{job_id}").page
     left = page.locator("#next-steps time").first
     expect(left).to_have_text(re.compile(r"in \d+ s|in 1:\d\d"))
@@ -127,7 +127,7 @@ def test_a_page_of_a_job_tells_what_comes_next_and_what_was_refused(
     expect(left).not_to_have_text(before)
     expect(page.locator(".refused")).to_contain_text("wrong secret")
     expect(page.locator("#curl")).to_have_value(re.compile(f"curl .*/api/jobs/{job_id} "))
-    scene.client.callback({"id": job_id, "status": "Error"})
+    stack.client.callback({"id": job_id, "status": "Error"})
     expect(page.locator("#job-header .status")).to_have_text("failed")
     expect(page.locator("#next-steps")).to_contain_text("bfl_error")
 
@@ -138,11 +138,11 @@ def test_a_film_has_a_player(visit: Visit) -> None:
     page.wait_for_function("() => document.querySelector('video[controls]').duration > 0")
 
 
-def test_an_admin_replays_and_deletes_and_a_reader_cannot(visit: Visit, scene: Scene) -> None:
-    job_id = finish_job(scene, outcome="error")
+def test_an_admin_replays_and_deletes_and_a_reader_cannot(visit: Visit, stack: Stack) -> None:
+    job_id = finish_job(stack, outcome="error")
     reader = visit(f"/jobs/{job_id}", "read").page
     expect(reader.get_by_role("link", name="Delete")).to_have_count(0)
-    reader.goto(f"{scene.installation.url}/jobs/{job_id}/delete")
+    reader.goto(f"{stack.installation.url}/jobs/{job_id}/delete")
     expect(reader.get_by_text("This needs a key with scope admin")).to_be_visible()
     page = visit(f"/jobs/{job_id}").page
     page.get_by_role("link", name="Replay").click()
@@ -154,38 +154,38 @@ def test_an_admin_replays_and_deletes_and_a_reader_cannot(visit: Visit, scene: S
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("The job and its media are deleted")).to_be_visible()
-    assert scene.client.find(job_id) is None
+    assert stack.client.find(job_id) is None
 
 
-def test_a_session_that_is_over_leads_to_the_login_and_back(visit: Visit, scene: Scene) -> None:
+def test_a_session_that_is_over_leads_to_the_login_and_back(visit: Visit, stack: Stack) -> None:
     page = visit("/?view=list").page
     page.context.clear_cookies()
-    finish_job(scene)  # news, which the page may not look at any more
+    finish_job(stack)  # news, which the page may not look at any more
     expect(page.get_by_label("API key")).to_be_visible()
     log_in(page, "read")
     assert page.url.endswith("/?view=list")
 
 
-def test_whatever_looks_like_html_is_text(visit: Visit, scene: Scene) -> None:
+def test_whatever_looks_like_html_is_text(visit: Visit, stack: Stack) -> None:
     window = visit()
     body = {"metadata": {EVIL: EVIL, "deep": {EVIL: [EVIL]}}}
-    stored = finish_job(scene, prompt=EVIL, body=body)
-    failed = finish_job(scene, outcome="error", error_text=EVIL)
-    moderated = finish_job(scene, outcome="content_moderated", reasons=[EVIL])
+    stored = finish_job(stack, prompt=EVIL, body=body)
+    failed = finish_job(stack, outcome="error", error_text=EVIL)
+    moderated = finish_job(stack, outcome="content_moderated", reasons=[EVIL])
     page = window.page
     for job_id, name in ((stored, ".prompt"), (moderated, ".placeholder")):
         expect(card(page, job_id).locator(name)).to_contain_text(EVIL[:28])  # by a live update
     for job_id in (stored, failed, moderated):
-        page.goto(f"{scene.installation.url}/jobs/{job_id}")
+        page.goto(f"{stack.installation.url}/jobs/{job_id}")
         expect(page.locator("main")).to_contain_text(EVIL)
-    page.goto(f"{scene.installation.url}/?view=list&metadata.x={EVIL}&model={EVIL}")
+    page.goto(f"{stack.installation.url}/?view=list&metadata.x={EVIL}&model={EVIL}")
     expect(page.locator(".active-filters")).to_contain_text(EVIL[:28])
     assert "taken" not in page.title() and window.complaints == []
     assert page.locator("img[src=x]").count() == 0
 
 
-def test_without_scripts_everything_but_liveness_works(visit: Visit, scene: Scene) -> None:
-    job_id = store_picture(scene, 6, 640, 480)
+def test_without_scripts_everything_but_liveness_works(visit: Visit, stack: Stack) -> None:
+    job_id = store_picture(stack, 6, 640, 480)
     page = visit("/?limit=1", java_script_enabled=False).page
     first = page.locator(".cards > li").get_attribute("id")
     page.get_by_role("link", name="Older").click()
@@ -198,56 +198,58 @@ def test_without_scripts_everything_but_liveness_works(visit: Visit, scene: Scen
     assert "source=callback&since=2026-01-31T10%3A00%3A00Z" in page.url
     page.get_by_role("button", name="Dark").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    page.goto(f"{scene.installation.url}/jobs/{job_id}")
+    page.goto(f"{stack.installation.url}/jobs/{job_id}")
     expect(page.locator("time").first).to_have_text(re.compile("^(now|\\d+ (s|min) ago)$"))
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete for good").click()
-    assert scene.client.find(job_id) is None
+    assert stack.client.find(job_id) is None
 
 
 @pytest.mark.parametrize(
     ("viewport", "scheme"), [(PHONE, "dark"), (WIDE, "light")], ids=["phone", "wide"]
 )
 def test_every_page_fits_and_is_for_everybody(
-    visit: Visit, scene: Scene, viewport: dict[str, int], scheme: str
+    visit: Visit, stack: Stack, viewport: dict[str, int], scheme: str
 ) -> None:
     window = visit(viewport=viewport, color_scheme=scheme)
     page = window.page
-    under_way = start_job(scene, seconds=600, callback="never")
-    stored = scene.client.jobs(status="stored")[0]["id"]
+    under_way = start_job(stack, seconds=600, callback="never")
+    stored = stack.client.jobs(status="stored")[0]["id"]
     for path in ("/", "/?view=list", f"/jobs/{stored}", f"/jobs/{under_way}"):
-        page.goto(scene.installation.url + path)
+        page.goto(stack.installation.url + path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert window.violations() == [], path
     assert (window.strangers, window.complaints) == ([], [])
 
 
-def test_a_page_that_is_open_says_that_it_is_old(visit: Visit, scene: Scene) -> None:
+def test_a_page_that_is_open_says_that_it_is_old(visit: Visit, stack: Stack) -> None:
     page = visit().page
-    scene.installation.redis.pause()
+    stack.installation.redis.pause()
     try:
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # looked at again
         expect(page.get_by_text("This page may be out of date")).to_be_visible()
     finally:
-        scene.installation.redis.resume()
+        stack.installation.redis.resume()
     expect(page.get_by_text("This page may be out of date")).to_be_hidden(timeout=30_000)
 
 
-def test_what_is_long_stays_in_its_place(visit: Visit, scene: Scene) -> None:
+def test_what_is_long_stays_in_its_place(visit: Visit, stack: Stack) -> None:
     words = "一望无际 " + "雾" * 900
-    job_id = finish_job(scene, prompt=words, body={"metadata": {"essay": words[:600]}})
-    refused = finish_job(scene, outcome="content_moderated", reasons=[])
+    job_id = finish_job(stack, prompt=words, body={"metadata": {"essay": words[:600]}})
+    refused = finish_job(stack, outcome="content_moderated", reasons=[])
     window = visit()
     page = window.page
     expect(card(page, job_id).locator(".prompt")).to_contain_text("雾" * 150)
     expect(card(page, refused)).to_contain_text("BFL refused the result")
-    page.goto(f"{scene.installation.url}/jobs/{job_id}")
+    page.goto(f"{stack.installation.url}/jobs/{job_id}")
     assert page.locator("#details").bounding_box()["y"] < WIDE["height"]
     assert window.violations() == []
 
 
-def test_a_page_weighs_little_and_does_not_jump(visit: Visit, scene: Scene) -> None:
-    wait_for("all is drawn", lambda: not scene.undrawn())  # else pictures come while we look
+def test_a_page_weighs_little_and_does_not_jump(visit: Visit, stack: Stack) -> None:
+    wait_for(
+        "all is drawn", lambda: not stack.awaiting_thumbnails()
+    )  # else pictures come while we look
     window = visit()
     page = window.page
     page.add_init_script(
@@ -258,7 +260,7 @@ def test_a_page_weighs_little_and_does_not_jump(visit: Visit, scene: Scene) -> N
                     JSON.stringify(previousRect), JSON.stringify(currentRect)])])))
             .observe({type: 'layout-shift', buffered: true})"""
     )
-    page.goto(f"{scene.installation.url}/", wait_until="load")
+    page.goto(f"{stack.installation.url}/", wait_until="load")
     page.wait_for_function("() => [...document.images].some(image => image.complete)")
     weights = page.evaluate(
         """() => performance.getEntries().filter(one => one.decodedBodySize

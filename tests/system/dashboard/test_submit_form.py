@@ -12,21 +12,21 @@ from jobs.services import for_web
 from receiver.app import create_app
 from tests.harness.chromium import Window
 from tests.harness.installation import KEYS
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
 
 HOSTILE = "<script>alert(1)</script> & \"a\" 'b'"
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running_scene(tmp_path_factory.mktemp("submit-form")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("submit-form")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def visitor(scene: Scene) -> Visitor:
-    return Visitor(scene.installation.url, "submit")
+def visitor(stack: Stack) -> Visitor:
+    return Visitor(stack.installation.url, "submit")
 
 
 def idempotency_key(visitor: Visitor) -> str:
@@ -50,17 +50,17 @@ def job_of(answer: requests.Response) -> str:
     return parse_qs(urlsplit(answer.headers["Location"]).query)["job"][0]
 
 
-def test_what_is_filled_in_goes_to_bfl_and_nothing_else(scene: Scene, visitor: Visitor) -> None:
+def test_what_is_filled_in_goes_to_bfl_and_nothing_else(stack: Stack, visitor: Visitor) -> None:
     filled = {"prompt": HOSTILE, "width": "1024", "height": "768", "seed": "42"}
-    job = scene.client.wait_for(job_of(send(visitor, **filled)))
+    job = stack.client.wait_for(job_of(send(visitor, **filled)))
     assert (job["status"], job["model"]) == ("stored", "flux-2-pro")
-    task = scene.box.task(job["task_id"])
+    task = stack.box.task(job["task_id"])
     assert task.input == {"prompt": HOSTILE, "width": 1024, "height": 768, "seed": 42}
 
 
-def test_the_result_is_on_the_page_that_comes_after(scene: Scene, visitor: Visitor) -> None:
+def test_the_result_is_on_the_page_that_comes_after(stack: Stack, visitor: Visitor) -> None:
     answer = send(visitor, prompt=HOSTILE)
-    scene.client.wait_for(job_of(answer))
+    stack.client.wait_for(job_of(answer))
     page = visitor.get(answer.headers["Location"]).text
     assert f'href="/jobs/{job_of(answer)}"' in page
     assert "/media/" in page
@@ -119,30 +119,30 @@ def test_everything_wrong_is_said_at_once_and_nothing_typed_is_lost(visitor: Vis
     assert 'value="wide"' in answer.text and "<option selected>16:9" in answer.text
 
 
-def test_what_bfl_refuses_is_said_in_its_own_words(scene: Scene, visitor: Visitor) -> None:
+def test_what_bfl_refuses_is_said_in_its_own_words(stack: Stack, visitor: Visitor) -> None:
     answer = send(visitor, width="10")
-    job = scene.client.wait_for(job_of(answer))
+    job = stack.client.wait_for(job_of(answer))
     assert "greater than or equal to 64" in job["error"]["message"]
     assert job["error"]["message"] in readable(visitor.get(answer.headers["Location"]).text)
 
 
-def test_a_key_that_may_only_read_has_no_form(scene: Scene) -> None:
-    reader = Visitor(scene.installation.url, "read")
+def test_a_key_that_may_only_read_has_no_form(stack: Stack) -> None:
+    reader = Visitor(stack.installation.url, "read")
     assert reader.get("/submit").status_code == 403
-    before = len(scene.client.jobs())
+    before = len(stack.client.jobs())
     assert reader.post("/submit", model="flux-2-pro", prompt="x").status_code == 403
     assert "/submit" not in reader.get("/health").text
-    assert len(scene.client.jobs()) == before
+    assert len(stack.client.jobs()) == before
 
 
-def test_a_form_of_another_page_changes_nothing(scene: Scene, visitor: Visitor) -> None:
-    before = len(scene.client.jobs())
+def test_a_form_of_another_page_changes_nothing(stack: Stack, visitor: Visitor) -> None:
+    before = len(stack.client.jobs())
     assert send(visitor, csrf_token="made up").status_code == 403
-    assert len(scene.client.jobs()) == before
+    assert len(stack.client.jobs()) == before
 
 
-def test_the_form_counts_against_the_rate_of_its_key(scene: Scene) -> None:
-    given = {**scene.installation.settings, "RATE_LIMITS": "9000/minute,submiter=1/day"}
+def test_the_form_counts_against_the_rate_of_its_key(stack: Stack) -> None:
+    given = {**stack.installation.settings, "RATE_LIMITS": "9000/minute,submiter=1/day"}
     parts = for_web(load({name: value for name, value in given.items() if value is not None}))
     with create_app(parts).test_client() as client:
         token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/login").text)
@@ -159,25 +159,25 @@ def test_the_form_counts_against_the_rate_of_its_key(scene: Scene) -> None:
 
 
 @pytest.mark.browser
-def test_the_result_appears_in_place(scene: Scene, window: Window) -> None:
-    page = log_in(window, scene.installation.url, "/submit", "submit")
+def test_the_result_appears_in_place(stack: Stack, window: Window) -> None:
+    page = log_in(window, stack.installation.url, "/submit", "submit")
     assert problems_seen(window) == []
     page.evaluate("window.stayed = true")
     page.fill("#prompt", HOSTILE)
-    before = len(scene.client.jobs())
+    before = len(stack.client.jobs())
     page.dblclick("#submit-form button")
     page.wait_for_selector("#result img")
     assert page.evaluate("window.stayed")
     assert page.input_value("#prompt") == HOSTILE
     assert page.inner_text("#result .status") == "stored"
-    assert len(scene.client.jobs()) == before + 1
+    assert len(stack.client.jobs()) == before + 1
     assert problems_seen(window) == []
     assert (window.complaints, window.strangers) == ([], [])
 
 
 @pytest.mark.browser
-def test_what_is_wrong_is_shown_without_leaving_the_page(scene: Scene, window: Window) -> None:
-    page = log_in(window, scene.installation.url, "/submit", "submit")
+def test_what_is_wrong_is_shown_without_leaving_the_page(stack: Stack, window: Window) -> None:
+    page = log_in(window, stack.installation.url, "/submit", "submit")
     page.fill("#model", "../x")
     page.fill("#prompt", "kept")
     page.click("#submit-form button")

@@ -12,7 +12,7 @@ from deploy import procfile
 from deploy.procfile import ROOT
 from jobs.config.environment import PROVIDERS
 from jobs.config.settings import Settings
-from tests.harness.scene import Scene, stopped_scene
+from tests.harness.stack import Stack, stopped_stack
 from tests.system.deploying.files import DEPLOY, copied, image, let_through, manifests, pods, read
 
 LINES = procfile.entries()
@@ -165,24 +165,24 @@ def test_the_image_has_what_gunicorn_is_told_to_import() -> None:
 
 
 @pytest.fixture(scope="module")
-def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A Fluxkeep that has no files but those of its image."""
     directory = tmp_path_factory.mktemp("image")
     app = image(directory / "app")
-    with stopped_scene(directory, PYTHONDONTWRITEBYTECODE="1") as scene:
-        scene.installation.code = app
-        scene.installation.start()
-        scene.installation.wait_until_ready(path="/readyz")
-        yield scene
+    with stopped_stack(directory, PYTHONDONTWRITEBYTECODE="1") as stack:
+        stack.installation.code = app
+        stack.installation.start()
+        stack.installation.wait_until_ready(path="/readyz")
+        yield stack
 
 
 @pytest.mark.slow
-def test_the_files_of_the_image_are_enough_to_rescue(contained: Scene) -> None:
-    contained.drawn(contained.generate())
+def test_the_files_of_the_image_are_enough_to_rescue(contained: Stack) -> None:
+    contained.stored_with_thumbnails(contained.generate())
 
 
 @pytest.mark.slow
-def test_keda_scales_by_what_is_measured(contained: Scene) -> None:
+def test_keda_scales_by_what_is_measured(contained: Stack) -> None:
     (scaler,) = manifests("scaling.yaml")
     page = contained.client.get("/metrics").text
     for trigger in scaler["spec"]["triggers"]:

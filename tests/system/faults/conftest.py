@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.scene import Scene, running_scene, stopped_scene
+from tests.harness.stack import Stack, running_stack, stopped_stack
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def stack(tmp_path: Path) -> Iterator[Stack]:
     """Web, worker and sweep run."""
-    with running_scene(tmp_path) as running:
+    with running_stack(tmp_path) as running:
         yield running
 
 
 @pytest.fixture
-def quiet_scene(tmp_path: Path) -> Iterator[Scene]:
+def stack_before_start(tmp_path: Path) -> Iterator[Stack]:
     """Nothing of Fluxkeep runs yet."""
-    with stopped_scene(tmp_path) as stopped:
+    with stopped_stack(tmp_path) as stopped:
         yield stopped

@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness.patience import wait_for
 from tests.harness.process import Process
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Task
 
 OUTAGE_SECONDS = 60.0
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 class Outage:
     """What was there before the minute, and what happened in it."""
 
-    scene: Scene
+    stack: Stack
     processes: list[Process]
     silent: list[Task]
     in_hand: Task
@@ -39,38 +39,38 @@ class Outage:
 @pytest.fixture(scope="module")
 def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
     """Callbacks BFL gives up, a download in hand, and one of each process told to stop."""
-    with running_scene(tmp_path_factory.mktemp("minute"), CALLBACK_GRACE="5") as scene:
-        installation = scene.installation
-        in_hand = scene.generate(**SLOW)
-        scene.wait_for_download(in_hand)
+    with running_stack(tmp_path_factory.mktemp("minute"), CALLBACK_GRACE="5") as stack:
+        installation = stack.installation
+        in_hand = stack.generate(**SLOW)
+        stack.wait_for_download(in_hand)
         leaving = [*installation.worker, *installation.sweep, *installation.web]
         staying = installation.start()
         installation.wait_until_ready()
-        silent = [scene.finished() for _ in range(8)]
+        silent = [stack.finished() for _ in range(8)]
         for task in silent:
-            scene.expect(task)
+            stack.expect(task)
         installation.redis.stop()
         down_at = time.monotonic()
         for process in leaving:
             process.terminate()
         deadline = down_at + EXIT_WITHIN_SECONDS
         hook = f"{installation.urls[1]}/webhooks/bfl"
-        late = [scene.generate(webhook_url=hook) for _ in range(3)]
-        refused = {outcome for task in late for outcome in scene.outcomes(task)}
+        late = [stack.generate(webhook_url=hook) for _ in range(3)]
+        refused = {outcome for task in late for outcome in stack.outcomes(task)}
         exits = [process.wait(max(0.0, deadline - time.monotonic())) for process in leaving]
-        scene.mend(in_hand, drip=None)
+        stack.change_switches(in_hand, drip=None)
         wait_for("a minute", lambda: time.monotonic() - down_at > OUTAGE_SECONDS, 90)
         installation.redis.start()
         installation.start("web")
         installation.wait_until_ready()
-        yield Outage(scene, staying, silent, in_hand, refused, exits, time.monotonic())
+        yield Outage(stack, staying, silent, in_hand, refused, exits, time.monotonic())
 
 
 def test_polling_recovers_every_job_whose_callback_was_lost(outage: Outage) -> None:
     for task in outage.silent:
-        job = outage.scene.stored(task, RECOVERED_WITHIN_SECONDS)
+        job = outage.stack.stored(task, RECOVERED_WITHIN_SECONDS)
         assert job["source"] == "poll"
-        assert len(outage.scene.deliveries(task)) == 1
+        assert len(outage.stack.deliveries(task)) == 1
     assert outage.seconds_since() < RECOVERED_WITHIN_SECONDS
 
 
@@ -79,8 +79,8 @@ def test_callbacks_in_that_minute_are_sent_away_to_come_again(outage: Outage) ->
 
 
 def test_what_was_in_hand_is_finished_afterwards(outage: Outage) -> None:
-    outage.scene.stored(outage.in_hand, RECOVERED_WITHIN_SECONDS)
-    assert len(outage.scene.objects(outage.in_hand)) == 1
+    outage.stack.stored(outage.in_hand, RECOVERED_WITHIN_SECONDS)
+    assert len(outage.stack.objects(outage.in_hand)) == 1
 
 
 def test_a_process_that_is_told_to_stop_meanwhile_leaves_in_time(outage: Outage) -> None:
@@ -89,5 +89,5 @@ def test_a_process_that_is_told_to_stop_meanwhile_leaves_in_time(outage: Outage)
 
 def test_every_other_process_has_sat_it_out(outage: Outage) -> None:
     assert all(process.alive for process in outage.processes)
-    outage.scene.stored(outage.scene.generate())
-    outage.scene.settled(idle=False)
+    outage.stack.stored(outage.stack.generate())
+    outage.stack.settled(idle=False)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness import Process, RedisServer
 from tests.harness.parts import Parts
-from tests.harness.scene import Scene, stopped_scene
+from tests.harness.stack import Stack, stopped_stack
 
 TEN_MINUTES = 600.0
 # Python runs a module of this name before anything else.
@@ -61,63 +61,63 @@ def assert_clock_is_off(process: Process, off_by: float) -> None:
 
 @pytest.mark.parametrize("off_by", [TEN_MINUTES, -TEN_MINUTES])
 def test_a_wrong_clock_in_every_process_loses_nothing(
-    quiet_scene: Scene, wrong_clock: str, off_by: float
+    stack_before_start: Stack, wrong_clock: str, off_by: float
 ) -> None:
-    scene, installation = quiet_scene, quiet_scene.installation
+    stack, installation = stack_before_start, stack_before_start.installation
     installation.settings |= {"CALLBACK_GRACE": "1", "CLOCK_OFF_BY": str(off_by)}
     installation.start(PYTHONPATH=wrong_clock)
     installation.wait_until_ready(path="/readyz")
     assert_clock_is_off(installation.worker[0], off_by)
-    called, silent, short = scene.generate(), scene.expected(), scene.generate(life=5)
+    called, silent, short = stack.generate(), stack.expected(), stack.generate(life=5)
     for task in (called, silent, short):
-        scene.stored(task)
-        assert len(scene.deliveries(task)) == 1
-    job = scene.client.job(called.id)
+        stack.stored(task)
+        assert len(stack.deliveries(task)) == 1
+    job = stack.client.job(called.id)
     assert abs(datetime.fromisoformat(job["created_at"]).timestamp() - time.time()) < 60
-    scene.settled()
+    stack.settled()
 
 
 def test_a_sweeper_whose_clock_is_fast_takes_nothing_from_a_worker(
-    quiet_scene: Scene, wrong_clock: str
+    stack_before_start: Stack, wrong_clock: str
 ) -> None:
-    scene, installation = quiet_scene, quiet_scene.installation
+    stack, installation = stack_before_start, stack_before_start.installation
     installation.start("web", "worker")
     installation.start("sweep", PYTHONPATH=wrong_clock, CLOCK_OFF_BY=str(TEN_MINUTES))
     installation.wait_until_ready(path="/readyz")
     # Longer than the pause between two sweeps.
-    task = scene.generate(size=600_000, drip=100_000)
-    job = scene.stored(task)
+    task = stack.generate(size=600_000, drip=100_000)
+    job = stack.stored(task)
     assert "rescue.retried" not in [line["event"] for line in job["timeline"]]
-    assert len(scene.deliveries(task)) == 1
-    scene.settled()
+    assert len(stack.deliveries(task)) == 1
+    stack.settled()
 
 
-def test_a_link_lives_by_the_clock_of_redis(quiet_scene: Scene, wrong_clock: str) -> None:
-    scene, installation = quiet_scene, quiet_scene.installation
+def test_a_link_lives_by_the_clock_of_redis(stack_before_start: Stack, wrong_clock: str) -> None:
+    stack, installation = stack_before_start, stack_before_start.installation
     installation.settings["LINK_TTL"] = "60"
     installation.start()
     installation.start("web", PYTHONPATH=wrong_clock, CLOCK_OFF_BY=str(TEN_MINUTES))
     installation.wait_until_ready()
-    task = scene.generate()
-    scene.stored(task)
+    task = stack.generate()
+    stack.stored(task)
     right, fast = installation.urls
     for signed_by, read_by in ((right, fast), (fast, right)):
         job = installation.client(url=signed_by).job(task.id)
         link = job["media"][0]["url"].replace(signed_by, read_by)
-        assert scene.client.get(link).status_code == 200
+        assert stack.client.get(link).status_code == 200
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
 def test_the_time_zone_of_a_machine_does_not_show(tmp_path: Path, zone: str) -> None:
-    with stopped_scene(tmp_path, TZ=zone, GIVE_UP_AFTER="30") as scene:
-        scene.installation.start()
-        scene.installation.wait_until_ready()
-        task = scene.generate(life=5)
-        job = scene.stored(task)
+    with stopped_stack(tmp_path, TZ=zone, GIVE_UP_AFTER="30") as stack:
+        stack.installation.start()
+        stack.installation.wait_until_ready()
+        task = stack.generate(life=5)
+        job = stack.stored(task)
         for name, seconds in (("created_at", 0), ("updated_at", 0), ("deadline", 30)):
             at = datetime.fromisoformat(job[name])
             assert job[name].endswith("Z") and abs(at.timestamp() - time.time() - seconds) < 20
-        (path,) = scene.objects(task)
-        day = str(path.relative_to(scene.installation.media).parent)
+        (path,) = stack.objects(task)
+        day = str(path.relative_to(stack.installation.media).parent)
         assert day == datetime.fromisoformat(job["created_at"]).strftime("%Y/%m/%d")
-        scene.settled()
+        stack.settled()

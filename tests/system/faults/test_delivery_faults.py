@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Task
 
 GIVE_UP_SECONDS = 30
@@ -57,9 +57,9 @@ DEAD = (401, 403, 404, 410)
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Short of patience; six workers, because some of the tasks keep one busy until the end."""
-    with running_scene(
+    with running_stack(
         tmp_path_factory.mktemp("delivery"),
         GIVE_UP_AFTER=str(GIVE_UP_SECONDS),
         GIVE_UP_AT_MOST=str(GIVE_UP_SECONDS),
@@ -72,89 +72,89 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture(scope="module")
-def tasks(scene: Scene) -> dict[str, Task]:
+def tasks(stack: Stack) -> dict[str, Task]:
     wanted = STORED_IN_THE_END | NEVER_PUBLISHED
     wanted |= {name: switches for name, (_, switches) in REFUSED.items()}
     wanted["dies meanwhile"] = {"life": 2, "delivery_500": 4}
     wanted |= {f"dead {status}": {"delivery_status": status} for status in DEAD}
     return {
-        name: scene.generate(**{"size": SIZE_BYTES, **switches})
+        name: stack.generate(**{"size": SIZE_BYTES, **switches})
         for name, switches in wanted.items()
     }
 
 
-def ended(scene: Scene, task: Task) -> dict[str, Any]:
-    return scene.client.wait_for(task.id, timeout=GIVE_UP_SECONDS + SWEEP_SECONDS + 5)
+def ended(stack: Stack, task: Task) -> dict[str, Any]:
+    return stack.client.wait_for(task.id, timeout=GIVE_UP_SECONDS + SWEEP_SECONDS + 5)
 
 
 @pytest.mark.parametrize("fault", STORED_IN_THE_END)
 def test_what_heals_in_time_is_stored_whole(
-    scene: Scene, tasks: dict[str, Task], fault: str
+    stack: Stack, tasks: dict[str, Task], fault: str
 ) -> None:
-    job = scene.stored(tasks[fault], GIVE_UP_SECONDS + SWEEP_SECONDS)
+    job = stack.stored(tasks[fault], GIVE_UP_SECONDS + SWEEP_SECONDS)
     assert job["source"] == "callback"
-    assert len(scene.objects(tasks[fault])) == 1
+    assert len(stack.objects(tasks[fault])) == 1
     failures = sum(n for n in STORED_IN_THE_END[fault].values() if n is not True)
-    assert len(scene.deliveries(tasks[fault])) == failures + 1
+    assert len(stack.deliveries(tasks[fault])) == failures + 1
 
 
 @pytest.mark.parametrize("fault", NEVER_PUBLISHED)
 def test_what_never_heals_is_given_up_at_the_deadline_and_never_published(
-    scene: Scene, tasks: dict[str, Task], fault: str
+    stack: Stack, tasks: dict[str, Task], fault: str
 ) -> None:
-    job = ended(scene, tasks[fault])
+    job = ended(stack, tasks[fault])
     assert job["status"] == "expired" and job["error"]["code"] == "expired"
-    assert job["media"] == scene.objects(tasks[fault]) == []
+    assert job["media"] == stack.objects(tasks[fault]) == []
 
 
 @pytest.mark.parametrize("fault", ["a byte a second", "headers at a byte a second", "silence"])
 def test_a_transfer_that_crawls_is_cut_at_the_deadline(
-    scene: Scene, tasks: dict[str, Task], fault: str
+    stack: Stack, tasks: dict[str, Task], fault: str
 ) -> None:
-    ended(scene, tasks[fault])
+    ended(stack, tasks[fault])
     task = tasks[fault]
     wait_for(
         "its worker is free",
-        lambda: not any(task.id in path.name for path in scene.staged()),
+        lambda: not any(task.id in path.name for path in stack.staged()),
         SWEEP_SECONDS,
     )
-    assert 1 <= len(scene.deliveries(task)) <= 3
+    assert 1 <= len(stack.deliveries(task)) <= 3
 
 
 @pytest.mark.parametrize("fault", REFUSED)
 def test_what_may_not_be_taken_fails_and_says_why(
-    scene: Scene, tasks: dict[str, Task], fault: str
+    stack: Stack, tasks: dict[str, Task], fault: str
 ) -> None:
-    job = ended(scene, tasks[fault])
+    job = ended(stack, tasks[fault])
     assert job["status"] == "failed"
     assert job["error"]["code"] == REFUSED[fault][0]
-    assert job["media"] == scene.objects(tasks[fault]) == []
+    assert job["media"] == stack.objects(tasks[fault]) == []
 
 
 @pytest.mark.parametrize(
     ("fault", "reason"), [("redirected elsewhere", "redirect"), ("another host", "example.com")]
 )
 def test_a_job_that_expires_says_what_kept_it_from_its_media(
-    scene: Scene, tasks: dict[str, Task], fault: str, reason: str
+    stack: Stack, tasks: dict[str, Task], fault: str, reason: str
 ) -> None:
-    assert reason in ended(scene, tasks[fault])["error"]["message"]
+    assert reason in ended(stack, tasks[fault])["error"]["message"]
 
 
 @pytest.mark.parametrize("status", DEAD)
 def test_a_url_that_is_dead_before_its_time_is_asked_about_once(
-    scene: Scene, tasks: dict[str, Task], status: int
+    stack: Stack, tasks: dict[str, Task], status: int
 ) -> None:
     task = tasks[f"dead {status}"]
-    job = ended(scene, task)
+    job = ended(stack, task)
     assert job["status"] == "expired" and str(status) in job["error"]["message"]
-    assert len(scene.polls(task)) == 1
-    assert len(scene.deliveries(task)) <= 2
+    assert len(stack.polls(task)) == 1
+    assert len(stack.deliveries(task)) <= 2
 
 
 def test_a_url_that_dies_while_it_is_tried_is_asked_about_and_the_fresh_one_stored(
-    scene: Scene, tasks: dict[str, Task]
+    stack: Stack, tasks: dict[str, Task]
 ) -> None:
     task = tasks["dies meanwhile"]
-    job = scene.stored(task, GIVE_UP_SECONDS + SWEEP_SECONDS)
+    job = stack.stored(task, GIVE_UP_SECONDS + SWEEP_SECONDS)
     assert job["source"] == "poll"
-    assert len(scene.polls(task)) == 1
+    assert len(stack.polls(task)) == 1

@@ -15,7 +15,7 @@ from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
 from tests.harness.pictures import encoded
 from tests.harness.process import Process
-from tests.harness.scene import Scene, stopped_scene, without_links
+from tests.harness.stack import Stack, stopped_stack, without_links
 from tests.harness.tripwire import Tripwire
 from tests.sandbox import Task
 
@@ -23,10 +23,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=["directory", "bucket"])
-def scene(request: pytest.FixtureRequest, tmp_path: Path, s3_server: S3Server) -> Iterator[Scene]:
+def stack(request: pytest.FixtureRequest, tmp_path: Path, s3_server: S3Server) -> Iterator[Stack]:
     """Nobody works yet."""
     bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
-    with stopped_scene(tmp_path, bucket=bucket) as stopped:
+    with stopped_stack(tmp_path, bucket=bucket) as stopped:
         stopped.installation.start("web", "sweep")
         stopped.installation.wait_until_ready()
         yield stopped
@@ -45,10 +45,10 @@ def slow_picture() -> bytes:
     return encoded(Image.new("RGB", (5000, 5000), "navy"), "image/png")
 
 
-def a_worker_that_draws_for_ever(scene: Scene) -> tuple[Process, Task]:
-    (worker,) = scene.installation.start("worker")
-    task = scene.generate(body_base64=b64encode(endless_picture()).decode())
-    scene.stored(task)
+def a_worker_that_draws_for_ever(stack: Stack) -> tuple[Process, Task]:
+    (worker,) = stack.installation.start("worker")
+    task = stack.generate(body_base64=b64encode(endless_picture()).decode())
+    stack.stored(task)
     wait_for("it is drawn", lambda: any(map(is_drawing, worker.offspring())))
     return worker, task
 
@@ -57,61 +57,61 @@ def is_drawing(pid: int) -> bool:
     return "worker.thumbnail_child" in processes.command_line(pid)
 
 
-def time_passes(scene: Scene, task: Task) -> None:
+def time_passes(stack: Stack, task: Task) -> None:
     """Whoever had taken the drawing has it no more."""
 
     def now_due(job: Job | None, now: float) -> Job | None:
         return job and job.with_thumbnails(due_at=now)
 
-    with scene.installation.redis.client() as redis:
+    with stack.installation.redis.client() as redis:
         Parts.over(redis).store.update(task.id, now_due)
 
 
-def test_a_worker_killed_between_thumbnail_and_record_costs_nothing(scene: Scene) -> None:
-    installation = scene.installation
+def test_a_worker_killed_between_thumbnail_and_record_costs_nothing(stack: Stack) -> None:
+    installation = stack.installation
     with Tripwire(installation.redis.port) as wire:
         url = installation.redis.url_through(wire.port)
         (worker,) = installation.start("worker", REDIS_URL=url)
-        task = scene.generate(body_base64=b64encode(slow_picture()).decode())
-        scene.client.wait_for(task.id, "stored")
+        task = stack.generate(body_base64=b64encode(slow_picture()).decode())
+        stack.client.wait_for(task.id, "stored")
         wire.arm(b"fluxkeep:events")  # records of what has ended are packed; the change is told
         wire.wait()
         worker.kill_all()
-    before = scene.stored(task)
+    before = stack.stored(task)
     assert before["media"][0]["thumbnail_url"] is None
-    assert [key for key in installation.shelf.sizes() if key.endswith(".thumb.webp")]
+    assert [key for key in installation.stored_objects.sizes() if key.endswith(".thumb.webp")]
     check(installation)
-    time_passes(scene, task)
+    time_passes(stack, task)
     installation.start("worker")
-    after = scene.drawn(task)
+    after = stack.stored_with_thumbnails(task)
     assert after["media"][0]["thumbnail_url"]
     assert without_links(after) == without_links(before)
-    scene.settled()
+    stack.settled()
 
 
-def test_a_worker_killed_while_it_draws_leaves_the_job_stored(scene: Scene) -> None:
-    worker, task = a_worker_that_draws_for_ever(scene)
+def test_a_worker_killed_while_it_draws_leaves_the_job_stored(stack: Stack) -> None:
+    worker, task = a_worker_that_draws_for_ever(stack)
     worker.kill_all()
-    scene.stored(task)
-    assert [key for key in scene.installation.shelf.sizes() if key.endswith(".webp")] == []
-    check(scene.installation)
+    stack.stored(task)
+    assert [key for key in stack.installation.stored_objects.sizes() if key.endswith(".webp")] == []
+    check(stack.installation)
 
 
 def test_a_worker_told_to_stop_while_it_draws_leaves_at_once_and_nothing_behind(
-    scene: Scene,
+    stack: Stack,
 ) -> None:
-    worker, task = a_worker_that_draws_for_ever(scene)
+    worker, task = a_worker_that_draws_for_ever(stack)
     worker.terminate_all()
     assert worker.wait(10) == 0
-    scene.stored(task)
+    stack.stored(task)
     assert not any(map(is_drawing, worker.offspring()))
-    assert scene.undrawn() == [task.id], "the next one may try"
-    check(scene.installation, idle=True)
+    assert stack.awaiting_thumbnails() == [task.id], "the next one may try"
+    check(stack.installation, idle=True)
 
 
-def test_a_picture_that_cannot_be_drawn_is_given_up_and_the_next_one_drawn(scene: Scene) -> None:
-    _, endless = a_worker_that_draws_for_ever(scene)
-    task = scene.generate()
-    assert scene.drawn(task, timeout=60)["media"][0]["thumbnail_url"]
-    assert scene.drawn(endless, timeout=60)["media"][0]["thumbnail_url"] is None
-    scene.settled()
+def test_a_picture_that_cannot_be_drawn_is_given_up_and_the_next_one_drawn(stack: Stack) -> None:
+    _, endless = a_worker_that_draws_for_ever(stack)
+    task = stack.generate()
+    assert stack.stored_with_thumbnails(task, timeout=60)["media"][0]["thumbnail_url"]
+    assert stack.stored_with_thumbnails(endless, timeout=60)["media"][0]["thumbnail_url"] is None
+    stack.settled()

@@ -15,7 +15,7 @@ import pytest
 
 from tests.harness.patience import wait_for
 from tests.harness.process import Process
-from tests.harness.scene import Scene, stopped_scene, without_links
+from tests.harness.stack import Stack, stopped_stack, without_links
 from tests.harness.tripwire import Tripwire
 from tests.sandbox import Task
 
@@ -33,44 +33,44 @@ pytestmark = pytest.mark.slow
 class Wreckage:
     """Jobs whose rescue was broken off, by what broke it; new workers run since `restarted_at`."""
 
-    scene: Scene
+    stack: Stack
     tasks: dict[str, Task] = field(default_factory=dict)
     stopped: Process | None = None
     left: int = 0
     restarted_at: float = 0.0
 
     def stored(self, what: str) -> dict[str, Any]:
-        job = self.scene.stored(self.tasks[what], timeout=STORED_WITHIN_SECONDS)
+        job = self.stack.stored(self.tasks[what], timeout=STORED_WITHIN_SECONDS)
         at = datetime.fromisoformat(job["updated_at"]).timestamp()
         assert at - self.restarted_at < STORED_WITHIN_SECONDS
-        assert len(self.scene.objects(self.tasks[what])) == 1
+        assert len(self.stack.objects(self.tasks[what])) == 1
         return job
 
     def downloads(self, what: str) -> int:
-        return len(self.scene.deliveries(self.tasks[what]))
+        return len(self.stack.deliveries(self.tasks[what]))
 
 
 @pytest.fixture(scope="module")
 def wreckage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wreckage]:
-    with stopped_scene(tmp_path_factory.mktemp("wreckage")) as scene:
-        scene.installation.start("web", "sweep")
-        scene.installation.wait_until_ready()
-        found = Wreckage(scene)
+    with stopped_stack(tmp_path_factory.mktemp("wreckage")) as stack:
+        stack.installation.start("web", "sweep")
+        stack.installation.wait_until_ready()
+        found = Wreckage(stack)
         for what, wreck in WRECKS.items():
             found.tasks[what] = wreck(found)
-        found.left = len(scene.staged())
+        found.left = len(stack.staged())
         for task in found.tasks.values():
-            scene.mend(task, drip=None)
+            stack.change_switches(task, drip=None)
         found.restarted_at = time.time()
-        scene.installation.start("worker", n=2)
+        stack.installation.start("worker", n=2)
         yield found
 
 
 def _working(found: Wreckage, switches: dict[str, Any]) -> tuple[Process, Task]:
     """A worker of its own in the middle of a download: all the others are busy or dead."""
-    (worker,) = found.scene.installation.start("worker")
-    task = found.scene.generate(**switches)
-    found.scene.wait_for_download(task)
+    (worker,) = found.stack.installation.start("worker")
+    task = found.stack.generate(**switches)
+    found.stack.wait_for_download(task)
     return worker, task
 
 
@@ -88,27 +88,27 @@ def _stop(found: Wreckage) -> Task:
 
 def _kill_before_rename(found: Wreckage) -> Task:
     """The disk hangs in the fsync of the staged file."""
-    (worker,) = found.scene.installation.start("worker", PYTHONPATH=str(HUNG_DISK))
-    task = found.scene.generate(size=HUNG_BYTES)
+    (worker,) = found.stack.installation.start("worker", PYTHONPATH=str(HUNG_DISK))
+    task = found.stack.generate(size=HUNG_BYTES)
 
     def staged_sizes() -> list[int]:
-        return [path.stat().st_size for path in found.scene.staged() if task.id in path.name]
+        return [path.stat().st_size for path in found.stack.staged() if task.id in path.name]
 
     wait_for("the file is complete", lambda: staged_sizes() == [HUNG_BYTES])
-    assert not found.scene.objects(task)
+    assert not found.stack.objects(task)
     worker.kill_all()
     return task
 
 
 def _kill_before_commit(found: Wreckage) -> Task:
-    installation = found.scene.installation
+    installation = found.stack.installation
     with Tripwire(installation.redis.port) as wire:
         wire.arm(b"fluxkeep:jobs:stored")
         url = installation.redis.url_through(wire.port)
         (worker,) = installation.start("worker", REDIS_URL=url)
-        task = found.scene.generate(**MIDDLING)
+        task = found.stack.generate(**MIDDLING)
         wire.wait()
-        assert len(found.scene.objects(task)) == 1
+        assert len(found.stack.objects(task)) == 1
         worker.kill_all()
     return task
 
@@ -116,11 +116,11 @@ def _kill_before_commit(found: Wreckage) -> Task:
 def _fill_redis(found: Wreckage) -> Task:
     """At the end of the download nothing can be written down."""
     worker, task = _working(found, MIDDLING)
-    redis = found.scene.installation.redis
+    redis = found.stack.installation.redis
     redis.set_maxmemory(1)
-    wait_for("the download is over", lambda: found.scene.deliveries(task)[0].over)
+    wait_for("the download is over", lambda: found.stack.deliveries(task)[0].over)
     wait_for("the worker has given up", lambda: "the lease will run out" in worker.output())
-    assert found.scene.client.job(task.id)["status"] == "ready"
+    assert found.stack.client.job(task.id)["status"] == "ready"
     redis.set_maxmemory(0)
     worker.kill_all()
     return task
@@ -162,17 +162,17 @@ def test_a_worker_that_was_stopped_for_long_commits_nothing_when_it_goes_on(
     assert worker is not None and wreckage.downloads("stopped") == 2
     worker.resume()
     wait_for("it gives up", lambda: "another worker has it now" in worker.output(), 20)
-    after = wreckage.scene.client.job(before["id"])
+    after = wreckage.stack.client.job(before["id"])
     assert without_links(after) == without_links(before)
     wreckage.stored("stopped")
 
 
 def test_what_killed_workers_left_behind_is_swept_away(wreckage: Wreckage) -> None:
-    scene = wreckage.scene
-    scene.settled(idle=False)
+    stack = wreckage.stack
+    stack.settled(idle=False)
     assert wreckage.left >= 3
-    for path in scene.staged():
+    for path in stack.staged():
         # A minute must have passed since the last byte.
         os.utime(path, (0, time.time() - 61))
-    wait_for("no staged file is left", lambda: scene.staged() == [])
-    scene.settled()
+    wait_for("no staged file is left", lambda: stack.staged() == [])
+    stack.settled()

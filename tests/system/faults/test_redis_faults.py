@@ -6,7 +6,7 @@ from typing import Any
 import requests
 
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene
+from tests.harness.stack import Stack
 from tests.harness.tcp_proxy import TcpProxy
 
 ANSWER_WITHIN_SECONDS = 5.0
@@ -14,9 +14,9 @@ SETTLED_WITHIN_SECONDS = 90.0
 REBUILT_WITHIN_SECONDS = 30.0
 
 
-def keys(scene: Scene) -> set[Any]:
+def keys(stack: Stack) -> set[Any]:
     """Every key but those in which processes say that they live."""
-    with scene.installation.redis.client() as redis:
+    with stack.installation.redis.client() as redis:
         return {key for key in redis.scan_iter("*") if key.startswith((b"fluxkeep:job", b"rq:job"))}
 
 
@@ -27,25 +27,25 @@ def timed(act: Any, *args: Any) -> tuple[requests.Response, float]:
 
 
 def test_a_callback_during_three_seconds_without_redis_is_stored_when_bfl_comes_again(
-    scene: Scene,
+    stack: Stack,
 ) -> None:
-    redis = scene.installation.redis
+    redis = stack.installation.redis
     redis.stop()
     down_at = time.monotonic()
-    task = scene.generate()
-    assert scene.outcomes(task) == [503]
+    task = stack.generate()
+    assert stack.outcomes(task) == [503]
     wait_for("three seconds", lambda: time.monotonic() - down_at > 3)
     redis.start()
-    scene.stored(task)
-    outcomes = scene.outcomes(task)
+    stack.stored(task)
+    outcomes = stack.outcomes(task)
     assert outcomes[-1] == 200 and set(outcomes[:-1]) == {503}
-    assert len(scene.deliveries(task)) == 1
-    scene.settled()
+    assert len(stack.deliveries(task)) == 1
+    stack.settled()
 
 
-def test_without_redis_every_answer_is_503_and_asks_for_patience(scene: Scene) -> None:
-    scene.installation.redis.stop()
-    client = scene.client
+def test_without_redis_every_answer_is_503_and_asks_for_patience(stack: Stack) -> None:
+    stack.installation.redis.stop()
+    client = stack.client
     answers = [
         client.callback({"id": "a", "status": "Pending"}),
         client.put_job("a"),
@@ -58,13 +58,13 @@ def test_without_redis_every_answer_is_503_and_asks_for_patience(scene: Scene) -
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
     # What cannot be right is refused without asking Redis.
     assert client.callback({"id": "a"}, auth="wrong").status_code == 401
-    scene.installation.redis.start()
+    stack.installation.redis.start()
     wait_for("it works again", lambda: client.get("/api/jobs").ok)
-    scene.settled()
+    stack.settled()
 
 
-def test_a_redis_that_hangs_is_answered_for_in_time(scene: Scene) -> None:
-    redis, client = scene.installation.redis, scene.client
+def test_a_redis_that_hangs_is_answered_for_in_time(stack: Stack) -> None:
+    redis, client = stack.installation.redis, stack.client
     redis.pause()
     try:
         body = {"id": "hung", "status": "Content Moderated"}
@@ -75,82 +75,84 @@ def test_a_redis_that_hangs_is_answered_for_in_time(scene: Scene) -> None:
         redis.resume()
     assert client.callback(body).status_code == 200
     assert client.wait_for("hung")["status"] == "moderated"
-    scene.settled()
+    stack.settled()
 
 
-def test_a_wire_to_redis_that_is_cut_again_and_again_loses_nothing(quiet_scene: Scene) -> None:
-    scene, redis = quiet_scene, quiet_scene.installation.redis
+def test_a_wire_to_redis_that_is_cut_again_and_again_loses_nothing(
+    stack_before_start: Stack,
+) -> None:
+    stack, redis = stack_before_start, stack_before_start.installation.redis
     with TcpProxy(redis.port) as wire:
-        scene.installation.settings["REDIS_URL"] = redis.url_through(wire.port)
-        with scene.installation.supervised():
-            scene.installation.start()
-            scene.installation.wait_until_ready()
+        stack.installation.settings["REDIS_URL"] = redis.url_through(wire.port)
+        with stack.installation.supervised():
+            stack.installation.start()
+            stack.installation.wait_until_ready()
             tasks = []
             for _ in range(6):
-                tasks.append(scene.generate())
+                tasks.append(stack.generate())
                 wire.cut()
             for task in tasks:
-                scene.stored(task, SETTLED_WITHIN_SECONDS)
-                assert len(scene.objects(task)) == 1
-            scene.settled()
+                stack.stored(task, SETTLED_WITHIN_SECONDS)
+                assert len(stack.objects(task)) == 1
+            stack.settled()
 
 
-def test_an_acknowledged_callback_outlives_kill_9_of_redis(scene: Scene) -> None:
-    installation = scene.installation
+def test_an_acknowledged_callback_outlives_kill_9_of_redis(stack: Stack) -> None:
+    installation = stack.installation
     installation.kill("worker")
-    tasks = [scene.generate() for _ in range(5)]
-    assert [scene.outcomes(task) for task in tasks] == [[200]] * 5
+    tasks = [stack.generate() for _ in range(5)]
+    assert [stack.outcomes(task) for task in tasks] == [[200]] * 5
     installation.redis.kill()
     installation.redis.start()
     installation.start("worker")
     for task in tasks:
-        scene.stored(task)
-        assert len(scene.deliveries(task)) == 1
-    scene.settled()
+        stack.stored(task)
+        assert len(stack.deliveries(task)) == 1
+    stack.settled()
 
 
-def test_a_restart_of_redis_in_the_middle_of_a_download_is_settled(scene: Scene) -> None:
-    task = scene.generate(size=300_000, drip=100_000)
-    scene.wait_for_download(task)
-    scene.installation.redis.kill()
-    with scene.installation.supervised():
-        scene.installation.redis.start()
+def test_a_restart_of_redis_in_the_middle_of_a_download_is_settled(stack: Stack) -> None:
+    task = stack.generate(size=300_000, drip=100_000)
+    stack.wait_for_download(task)
+    stack.installation.redis.kill()
+    with stack.installation.supervised():
+        stack.installation.redis.start()
         began = time.monotonic()
-        scene.stored(task, SETTLED_WITHIN_SECONDS)
+        stack.stored(task, SETTLED_WITHIN_SECONDS)
         assert time.monotonic() - began < SETTLED_WITHIN_SECONDS
-        assert len(scene.objects(task)) == 1
-        following = scene.generate()
-        scene.stored(following)
-        scene.settled()
+        assert len(stack.objects(task)) == 1
+        following = stack.generate()
+        stack.stored(following)
+        stack.settled()
 
 
-def test_a_redis_that_is_full_takes_no_half_record(scene: Scene) -> None:
-    redis = scene.installation.redis
-    with scene.installation.supervised():
-        before = keys(scene)
+def test_a_redis_that_is_full_takes_no_half_record(stack: Stack) -> None:
+    redis = stack.installation.redis
+    with stack.installation.supervised():
+        before = keys(stack)
         redis.set_maxmemory(1)
-        task = scene.generate()
-        assert scene.outcomes(task) == [503]
-        assert scene.client.put_job("full").status_code == 503
-        assert keys(scene) == before
-        assert scene.client.find(task.id) is None
+        task = stack.generate()
+        assert stack.outcomes(task) == [503]
+        assert stack.client.put_job("full").status_code == 503
+        assert keys(stack) == before
+        assert stack.client.find(task.id) is None
         redis.set_maxmemory(0)
-        scene.stored(task)
-        assert scene.outcomes(task)[-1] == 200
-        assert scene.client.find("full") is None
-        scene.settled()
+        stack.stored(task)
+        assert stack.outcomes(task)[-1] == 200
+        assert stack.client.find("full") is None
+        stack.settled()
 
 
-def test_the_queue_is_rebuilt_when_the_keys_of_rq_are_gone(scene: Scene) -> None:
-    installation = scene.installation
+def test_the_queue_is_rebuilt_when_the_keys_of_rq_are_gone(stack: Stack) -> None:
+    installation = stack.installation
     installation.pause("worker")
-    tasks = [scene.generate() for _ in range(5)]
-    assert [scene.outcomes(task) for task in tasks] == [[200]] * 5
+    tasks = [stack.generate() for _ in range(5)]
+    assert [stack.outcomes(task) for task in tasks] == [[200]] * 5
     installation.redis.flush_rq()
     began = time.monotonic()
     installation.resume("worker")
     for task in tasks:
-        scene.stored(task)
-        assert len(scene.deliveries(task)) == 1
+        stack.stored(task)
+        assert len(stack.deliveries(task)) == 1
     assert time.monotonic() - began < REBUILT_WITHIN_SECONDS
-    scene.settled()
+    stack.settled()

@@ -12,7 +12,7 @@ from tests.harness.invariants import check
 from tests.harness.load import CALLBACKS_PER_SECOND, Load
 from tests.harness.patience import wait_for
 from tests.harness.process import Process
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.harness.tcp_proxy import TcpProxy
 
 pytestmark = pytest.mark.slow
@@ -25,23 +25,23 @@ TIMES = 5  # each callback comes so often: four downloads a second are enough
 class Platform:
     """A router before the web process, and load that comes through it."""
 
-    scene: Scene
+    stack: Stack
     router: TcpProxy
     load: Load
 
     def replace_web(self) -> int:
         """The new one answers on a port of its own before the router leads to it."""
-        (old,) = self.scene.installation.web
+        (old,) = self.stack.installation.web
         port = free_port()
-        self.scene.installation.start("web", PORT=str(port))
+        self.stack.installation.start("web", PORT=str(port))
         new = Client(f"http://127.0.0.1:{port}")
         wait_for("the new web process", lambda: answers(new), 30)
         self.router.lead_to(port)
         return self._retired(old)
 
     def replace(self, name: str) -> int:
-        (old,) = self.scene.installation.running[name]
-        self.scene.installation.start(name)
+        (old,) = self.stack.installation.running[name]
+        self.stack.installation.start(name)
         return self._retired(old)
 
     def _retired(self, old: Process) -> int:
@@ -49,7 +49,7 @@ class Platform:
         self.load.goes_on()
         old.terminate()
         code = old.wait(EXIT_WITHIN_SECONDS)
-        self.scene.installation.running[old.name].remove(old)
+        self.stack.installation.running[old.name].remove(old)
         self.load.goes_on()
         return code
 
@@ -63,15 +63,15 @@ def answers(client: Client) -> bool:
 
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[Platform]:
-    with running_scene(tmp_path, CALLBACK_GRACE="600", WEB_CONCURRENCY="2") as scene:
-        scene.box.settings.max_active = 1000
-        with TcpProxy(scene.installation.ports[0]) as router:
-            load = Load(scene, webhook_url=f"{router.url}/webhooks/bfl", duplicates=TIMES)
-            yield Platform(scene, router, load)
+    with running_stack(tmp_path, CALLBACK_GRACE="600", WEB_CONCURRENCY="2") as stack:
+        stack.box.settings.max_active = 1000
+        with TcpProxy(stack.installation.ports[0]) as router:
+            load = Load(stack, webhook_url=f"{router.url}/webhooks/bfl", duplicates=TIMES)
+            yield Platform(stack, router, load)
 
 
 def test_a_rolling_restart_costs_no_callback_and_no_job(platform: Platform) -> None:
-    scene, load = platform.scene, platform.load
+    stack, load = platform.stack, platform.load
     with load.running():
         load.goes_on()
         codes = [platform.replace_web(), platform.replace("worker"), platform.replace("sweep")]
@@ -80,8 +80,8 @@ def test_a_rolling_restart_costs_no_callback_and_no_job(platform: Platform) -> N
     wait_for("all are acknowledged", lambda: load.acknowledged(load.tasks), 30)
     # Each call was answered with 200 the first time: no 5xx, and nobody found a closed door.
     assert {outcome for task in load.tasks for outcome in load.attempts(task)} == {200}
-    scene.client = scene.installation.client(url=platform.router.url)
+    stack.client = stack.installation.client(url=platform.router.url)
     for task in load.tasks:
-        assert scene.stored(task, 60)["source"] == "callback"
-        assert len(scene.objects(task)) == len(scene.deliveries(task)) == 1
-    assert len(check(scene.installation)) == len(load.tasks)
+        assert stack.stored(task, 60)["source"] == "callback"
+        assert len(stack.objects(task)) == len(stack.deliveries(task)) == 1
+    assert len(check(stack.installation)) == len(load.tasks)

@@ -8,10 +8,10 @@ import requests
 
 from tests.harness.client import Client
 from tests.harness.installation import DEFAULTS, KEYS
-from tests.harness.invariants import check, undrawn
+from tests.harness.invariants import awaiting_thumbnails, check
 from tests.harness.load import Load
 from tests.harness.patience import wait_for, wait_for_none
-from tests.harness.scene import UNFINISHED, Scene, stopped_scene
+from tests.harness.stack import UNFINISHED, Stack, stopped_stack
 from tests.sandbox import Settings, Task
 
 pytestmark = pytest.mark.slow
@@ -42,14 +42,14 @@ class Seen:
 class Rotation:
     """From the old secrets over both to the new ones; `seen` at each stage."""
 
-    scene: Scene
+    stack: Stack
     load: Load
     links: dict[str, str] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
 
     def restart(self, secrets: dict[str, str]) -> None:
         """SIGTERM, then the same process with other secrets, as a platform does it."""
-        installation = self.scene.installation
+        installation = self.stack.installation
         installation.stop("web")
         self.load.goes_on(4)  # these find nobody
         installation.settings |= secrets
@@ -58,7 +58,7 @@ class Rotation:
         self.load.goes_on()
 
     def keep_link(self, name: str, key: str, task: Task) -> None:
-        job = self.scene.installation.client(key).wait_for(task.id, "stored", timeout=40)
+        job = self.stack.installation.client(key).wait_for(task.id, "stored", timeout=40)
         self.links[name] = job["media"][0]["url"]
 
     def look(self, stage: str) -> None:
@@ -67,17 +67,17 @@ class Rotation:
         self.seen[stage] = Seen(self._opens(KEYS["admin"]), self._opens(NEW_API_KEY), links)
 
     def _opens(self, key: str) -> int:
-        return self.scene.installation.client(key).get("/api/jobs").status_code
+        return self.stack.installation.client(key).get("/api/jobs").status_code
 
 
 @pytest.fixture(scope="module")
 def rotation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rotation]:
     patient = Settings(callback_retries=[RETRY_SECONDS] * TRIES, max_active=10_000)
-    with stopped_scene(tmp_path_factory.mktemp("rotation"), patient) as scene:
-        scene.installation.start("web", "sweep")
-        scene.installation.start("worker", n=2)
-        scene.installation.wait_until_ready()
-        rotation = Rotation(scene, Load(scene, per_second=CALLBACKS_PER_SECOND))
+    with stopped_stack(tmp_path_factory.mktemp("rotation"), patient) as stack:
+        stack.installation.start("web", "sweep")
+        stack.installation.start("worker", n=2)
+        stack.installation.wait_until_ready()
+        rotation = Rotation(stack, Load(stack, per_second=CALLBACKS_PER_SECOND))
         with rotation.load.running():
             rotate(rotation)
         yield rotation
@@ -110,10 +110,10 @@ def test_every_callback_is_acknowledged_in_the_end(rotation: Rotation) -> None:
 
 
 def test_every_job_ends_stored_and_no_secret_old_or_new_is_told(rotation: Rotation) -> None:
-    installation = rotation.scene.installation
+    installation = rotation.stack.installation
     user = installation.client(NEW_API_KEY)
     wait_for_none("every job ends", lambda: user.jobs(status=UNFINISHED, limit=200), 60)
-    wait_for_none("every thumbnail is made", lambda: undrawn(installation), 60)
+    wait_for_none("every thumbnail is made", lambda: awaiting_thumbnails(installation), 60)
     installation.settings |= BOTH  # so that both are looked for
     jobs = check(installation, idle=True)
     assert {job.status for job in jobs} == {"stored"}
@@ -134,9 +134,9 @@ def test_a_new_key_opens_the_api_before_the_old_one_is_dropped(rotation: Rotatio
 
 @pytest.mark.parametrize("auth", ["secret", "signature"])
 def test_a_retired_secret_proves_nothing(rotation: Rotation, auth: str) -> None:
-    scene = rotation.scene
+    stack = rotation.stack
     task = rotation.load.tasks[0]
-    bfl = Client(scene.installation.url, secret=OLD["WEBHOOK_SECRET"])
+    bfl = Client(stack.installation.url, secret=OLD["WEBHOOK_SECRET"])
     assert bfl.callback({"id": task.id, "status": "Error"}, auth).status_code == 401
     bfl.close()
-    assert scene.installation.client(NEW_API_KEY).job(task.id)["status"] == "stored"
+    assert stack.installation.client(NEW_API_KEY).job(task.id)["status"] == "stored"

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene
+from tests.harness.stack import Stack
 from tests.sandbox import Task
 
 STORED_WITHIN_SECONDS = 30.0
@@ -34,73 +34,73 @@ def a_file_in_place_of(directory: Path) -> Iterator[None]:
             aside.rename(directory)
 
 
-def postpone(scene: Scene, task: Task) -> str:
+def postpone(stack: Stack, task: Task) -> str:
     """The reason on the timeline of a job whose rescue did not work."""
 
     def reason() -> str | None:
-        lines = (scene.client.find(task.id) or {"timeline": []})["timeline"]
+        lines = (stack.client.find(task.id) or {"timeline": []})["timeline"]
         said = [line["detail"]["reason"] for line in lines if line["event"] == "rescue.retried"]
         return said[-1] if said else None
 
     return wait_for("the rescue is put off", reason)
 
 
-def readiness(scene: Scene) -> dict[str, Any]:
-    body: dict[str, Any] = requests.get(f"{scene.installation.url}/readyz", timeout=10).json()
+def readiness(stack: Stack) -> dict[str, Any]:
+    body: dict[str, Any] = requests.get(f"{stack.installation.url}/readyz", timeout=10).json()
     return body
 
 
-def test_a_directory_that_refuses_is_tried_again_and_said_on_the_job(scene: Scene) -> None:
-    year = scene.installation.media / datetime.now(UTC).strftime("%Y")
+def test_a_directory_that_refuses_is_tried_again_and_said_on_the_job(stack: Stack) -> None:
+    year = stack.installation.media / datetime.now(UTC).strftime("%Y")
     with a_file_in_place_of(year):
-        task = scene.generate()
-        reason = postpone(scene, task)
-        assert "storage" in reason and str(scene.installation.media) not in reason
-        assert scene.client.job(task.id)["status"] == "ready"
-        assert scene.staged() == []
-    job = scene.stored(task, STORED_WITHIN_SECONDS)
-    assert job["source"] == "callback" and scene.polls(task) == []
-    assert len(scene.objects(task)) == 1
-    scene.settled()
+        task = stack.generate()
+        reason = postpone(stack, task)
+        assert "storage" in reason and str(stack.installation.media) not in reason
+        assert stack.client.job(task.id)["status"] == "ready"
+        assert stack.staged() == []
+    job = stack.stored(task, STORED_WITHIN_SECONDS)
+    assert job["source"] == "callback" and stack.polls(task) == []
+    assert len(stack.objects(task)) == 1
+    stack.settled()
 
 
-def test_a_storage_that_takes_nothing_in_is_said_in_readiness_until_it_heals(scene: Scene) -> None:
-    with a_file_in_place_of(scene.installation.media / ".staging"):
-        task = scene.generate()
-        assert "storage" in postpone(scene, task)
-        said = readiness(scene)
+def test_a_storage_that_takes_nothing_in_is_said_in_readiness_until_it_heals(stack: Stack) -> None:
+    with a_file_in_place_of(stack.installation.media / ".staging"):
+        task = stack.generate()
+        assert "storage" in postpone(stack, task)
+        said = readiness(stack)
         assert said["status"] == "not ready"
         assert [part for part, words in said["checks"].items() if words != "ok"] == ["storage"]
-    assert readiness(scene)["status"] == "ready"
-    scene.stored(task, STORED_WITHIN_SECONDS)
-    scene.settled()
+    assert readiness(stack)["status"] == "ready"
+    stack.stored(task, STORED_WITHIN_SECONDS)
+    stack.settled()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process is Linux's")
-def test_a_disk_that_is_full_in_the_middle_of_a_file_leaves_no_partial_one(scene: Scene) -> None:
-    (worker,) = scene.installation.worker
+def test_a_disk_that_is_full_in_the_middle_of_a_file_leaves_no_partial_one(stack: Stack) -> None:
+    (worker,) = stack.installation.worker
     unlimited = resource.prlimit(worker.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (1_000_000, unlimited[1]))
-    task = scene.generate(size=1_500_000)
-    assert "storage" in postpone(scene, task)
-    assert scene.staged() == [] and scene.objects(task) == []
-    scene.stored(scene.generate(size=50_000))
-    assert scene.client.job(task.id)["status"] == "ready"
+    task = stack.generate(size=1_500_000)
+    assert "storage" in postpone(stack, task)
+    assert stack.staged() == [] and stack.objects(task) == []
+    stack.stored(stack.generate(size=50_000))
+    assert stack.client.job(task.id)["status"] == "ready"
     resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, unlimited)
-    scene.stored(task, STORED_WITHIN_SECONDS)
-    scene.settled()
+    stack.stored(task, STORED_WITHIN_SECONDS)
+    stack.settled()
 
 
-def test_a_storage_that_is_missing_for_a_while_costs_nothing(scene: Scene) -> None:
-    kept = scene.generate()
-    scene.stored(kept)
-    media = scene.installation.media
+def test_a_storage_that_is_missing_for_a_while_costs_nothing(stack: Stack) -> None:
+    kept = stack.generate()
+    stack.stored(kept)
+    media = stack.installation.media
     aside = media.rename(media.with_name("unmounted"))
     media.write_bytes(b"")  # as when a mount is gone and nothing may be made in its place
-    task = scene.generate()
-    postpone(scene, task)
+    task = stack.generate()
+    postpone(stack, task)
     media.unlink()
     aside.rename(media)
-    scene.stored(task, STORED_WITHIN_SECONDS)
-    scene.stored(kept)
-    scene.settled()
+    stack.stored(task, STORED_WITHIN_SECONDS)
+    stack.stored(kept)
+    stack.settled()

@@ -10,7 +10,7 @@ import pytest
 from tests.harness import RedisServer, TestBucket
 from tests.harness.machine import Machine
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene
+from tests.harness.stack import Stack
 from tests.sandbox import Sandbox, Task
 
 pytestmark = pytest.mark.slow
@@ -23,18 +23,18 @@ SLOW_BYTES, SLOW_PER_SECOND = 60_000, 15_000  # four seconds of download
 class Fleet:
     """BFL, and the machines; the first one is asked how things are."""
 
-    scene: Scene
+    stack: Stack
     machines: list[Machine]
 
     def generated(self, number: int) -> list[Task]:
         """Tasks whose callbacks go to the machines in turn."""
         urls = [f"{machine.url}/webhooks/bfl" for machine in self.machines]
-        return [self.scene.generate(webhook_url=urls[n % len(urls)]) for n in range(number)]
+        return [self.stack.generate(webhook_url=urls[n % len(urls)]) for n in range(number)]
 
     def all_stored_once(self, tasks: list[Task]) -> None:
         for task in tasks:
-            assert self.scene.stored(task, 60)["source"] == "callback"
-            assert len(self.scene.keys(task)) == 1
+            assert self.stack.stored(task, 60)["source"] == "callback"
+            assert len(self.stack.keys(task)) == 1
 
 
 @pytest.fixture
@@ -57,15 +57,15 @@ def fleet(
         for machine in machines:
             machine.wait_until_ready()
         machines[0].wait_until_ready(path="/readyz")
-        yield Fleet(Scene(sandbox, machines[0]), machines)
+        yield Fleet(Stack(sandbox, machines[0]), machines)
 
 
 def test_a_machine_that_is_cut_off_and_comes_back_loses_nothing(fleet: Fleet) -> None:
-    scene, far = fleet.scene, fleet.machines[-1]
+    stack, far = fleet.stack, fleet.machines[-1]
     before = fleet.generated(3)
     fleet.all_stored_once(before)
-    in_hand = scene.generate(size=SLOW_BYTES, drip=SLOW_PER_SECOND)
-    scene.wait_for_download(in_hand)
+    in_hand = stack.generate(size=SLOW_BYTES, drip=SLOW_PER_SECOND)
+    stack.wait_for_download(in_hand)
     for machine in fleet.machines[:-1]:
         machine.start("worker")
     far.cut_off()
@@ -73,12 +73,12 @@ def test_a_machine_that_is_cut_off_and_comes_back_loses_nothing(fleet: Fleet) ->
     nearby = [task for n, task in enumerate(meanwhile) if n % 3 != 2]
     fleet.all_stored_once(nearby)
     elsewhere = [task for task in meanwhile if task not in nearby]
-    assert {scene.outcomes(task)[0] for task in elsewhere} == {503}
-    far.bring_back()
+    assert {stack.outcomes(task)[0] for task in elsewhere} == {503}
+    far.reconnect()
     after = fleet.generated(TASKS)
     everything = [*before, in_hand, *meanwhile, *after]
     fleet.all_stored_once(everything)
-    assert len(scene.settled()) == len(everything)
+    assert len(stack.settled()) == len(everything)
     wait_for("nothing is staged", lambda: not any(one.left_behind for one in fleet.machines))
     for machine in fleet.machines:  # nothing had to be started again
         assert len(machine.web) == len(machine.worker) == len(machine.sweep) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, stopped_scene
+from tests.harness.stack import Stack, stopped_stack
 
 pytestmark = pytest.mark.slow
 
@@ -42,13 +42,13 @@ print("it is now", datetime.datetime.now().timestamp(), file=sys.stderr)
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     directory = tmp_path_factory.mktemp("wrong_clock")
     (directory / "sitecustomize.py").write_text(WRONG_CLOCK)
-    with stopped_scene(directory, CALLBACK_GRACE="1", LINK_TTL="60") as scene:
-        scene.installation.start()
-        scene.installation.wait_until_ready(path="/readyz")
-        yield scene
+    with stopped_stack(directory, CALLBACK_GRACE="1", LINK_TTL="60") as stack:
+        stack.installation.start()
+        stack.installation.wait_until_ready(path="/readyz")
+        yield stack
 
 
 def told(log: Path, after: int) -> float:
@@ -62,9 +62,9 @@ def told(log: Path, after: int) -> float:
 
 
 @pytest.fixture(params=[TEN_MINUTES, -TEN_MINUTES], ids=["fast", "slow"])
-def odd(scene: Scene, process: str, request: pytest.FixtureRequest) -> Iterator[Scene]:
+def odd(stack: Stack, process: str, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """All run; one kind of process was started with a wrong clock and is the only one of it."""
-    installation = scene.installation
+    installation = stack.installation
     installation.kill(process)
     log = installation.directory / f"{process}.log"
     before = log.stat().st_size
@@ -73,14 +73,14 @@ def odd(scene: Scene, process: str, request: pytest.FixtureRequest) -> Iterator[
     )
     assert abs(told(log, before) - time.time() - request.param) < 60
     installation.wait_until_ready(path="/readyz")
-    yield scene
+    yield stack
     installation.kill(process)
     installation.start(process)
     installation.wait_until_ready()
 
 
 @pytest.mark.parametrize("process", ["web", "worker", "sweep"])
-def test_a_wrong_clock_in_one_process_loses_nothing(odd: Scene) -> None:
+def test_a_wrong_clock_in_one_process_loses_nothing(odd: Stack) -> None:
     called = [odd.generate() for _ in range(JOBS)]
     silent = [odd.expected() for _ in range(JOBS)]
     for source, tasks in (("callback", called), ("poll", silent)):

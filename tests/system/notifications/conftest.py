@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness.hook import Hook
-from tests.harness.scene import Scene, running_scene
+from tests.harness.stack import Stack, running_stack
 from tests.system.notifications.jobs import NEW, OLD
 
 
@@ -18,8 +18,8 @@ def owner() -> Iterator[Hook]:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory, owner: Hook) -> Iterator[Scene]:
-    with running_scene(
+def stack(tmp_path_factory: pytest.TempPathFactory, owner: Hook) -> Iterator[Stack]:
+    with running_stack(
         tmp_path_factory.mktemp("notifications"),
         NOTIFY_URL=owner.url,
         NOTIFY_SECRET=f"{NEW},{OLD}",

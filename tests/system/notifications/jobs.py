@@ -14,22 +14,22 @@ from jobs.record import PendingNotification
 from tests.harness.hook import Call, Hook
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
-from tests.harness.scene import QUICK_SECONDS, Scene
+from tests.harness.stack import QUICK_SECONDS, Stack
 
 OLD, NEW, OTHER = (f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}" for _ in range(3))
 Telling = Callable[[PendingNotification, float], PendingNotification]
 
 
-def notified(scene: Scene, url: str, **switches: Any) -> str:
+def notified(stack: Stack, url: str, **switches: Any) -> str:
     """The id of a job whose end is told to this URL."""
     wanted = {"prompt": "p", "sandbox": {"seconds": QUICK_SECONDS, **switches}}
     order = {"model": "flux-2-pro", "input": wanted, "notify_url": url}
-    answer = scene.client.request("POST", "/api/jobs", json=order)
+    answer = stack.client.request("POST", "/api/jobs", json=order)
     answer.raise_for_status()
     return str(answer.json()["id"])
 
 
-def moved(scene: Scene, job_id: str, step: Telling) -> None:
+def moved(stack: Stack, job_id: str, step: Telling) -> None:
     """Time passes for whoever is still owed a notice."""
 
     def pass_time(job: Job | None, now: float) -> Job | None:
@@ -37,7 +37,7 @@ def moved(scene: Scene, job_id: str, step: Telling) -> None:
             pending=tuple(step(one, now) for one in job.notifications.pending)
         )
 
-    with scene.installation.redis.client() as redis:
+    with stack.installation.redis.client() as redis:
         Parts.over(redis).store.update(job_id, pass_time)
 
 
@@ -49,19 +49,19 @@ def a_day_later(one: PendingNotification, now: float) -> PendingNotification:
     return replace(one, at=now, since=one.since - GIVE_UP_AFTER_SECONDS)
 
 
-def told(scene: Scene, job_id: str) -> list[tuple[str, str]]:
+def told(stack: Stack, job_id: str) -> list[tuple[str, str]]:
     """What the timeline says of each target."""
-    lines = scene.client.job(job_id)["timeline"]
+    lines = stack.client.job(job_id)["timeline"]
     return [(line["event"], line["detail"]["to"]) for line in lines if "to" in line["detail"]]
 
 
-def is_why(scene: Scene, job_id: str, reason: str) -> bool:
-    lines = scene.client.job(job_id)["timeline"]
+def is_why(stack: Stack, job_id: str, reason: str) -> bool:
+    lines = stack.client.job(job_id)["timeline"]
     return reason in [line["detail"].get("reason") for line in lines]
 
 
-def wait_until_told(scene: Scene, job_id: str, what: str, to: str = "notify_url") -> None:
-    wait_for(f"{what} ({to})", lambda: (what, to) in told(scene, job_id), 40)
+def wait_until_told(stack: Stack, job_id: str, what: str, to: str = "notify_url") -> None:
+    wait_for(f"{what} ({to})", lambda: (what, to) in told(stack, job_id), 40)
 
 
 def by_python(call: Call, secret: str) -> Any:

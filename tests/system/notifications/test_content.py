@@ -9,7 +9,7 @@ from standardwebhooks import WebhookVerificationError
 from tests.harness.foreign import verified
 from tests.harness.hook import Hook
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene, without_links
+from tests.harness.stack import Stack, without_links
 from tests.system.notifications.jobs import (
     NEW,
     OLD,
@@ -22,28 +22,28 @@ from tests.system.notifications.jobs import (
 
 
 def test_app_and_operator_are_told_of_the_end_with_the_job_as_the_api_shows_it(
-    scene: Scene, hook: Hook, owner: Hook
+    stack: Stack, hook: Hook, owner: Hook
 ) -> None:
-    job_id = notified(scene, hook.url)
+    job_id = notified(stack, hook.url)
     calls = hook.called(), wait_for("the owner is told", partial(about, owner, job_id))[0]
     for call in calls:
         said = by_python(call, NEW)
         assert said["type"] == "job.stored"
-        job = scene.client.job(job_id)
+        job = stack.client.job(job_id)
         ours = {**said["data"], "timeline": job["timeline"], "updated_at": job["updated_at"]}
         assert without_links(ours) == without_links(job)
-        assert scene.client.media(said["data"]) == scene.box.picture(job["task_id"], 0)
+        assert stack.client.media(said["data"]) == stack.box.picture(job["task_id"], 0)
         assert said["timestamp"][:19] <= job["updated_at"][:19] and said["timestamp"][-1] == "Z"
         assert call.headers["Content-Type"] == "application/json"
     assert calls[0].id != calls[1].id and all(
         call.id.isascii() and "." not in call.id for call in calls
     )
-    wait_until_told(scene, job_id, "notification.delivered")
-    wait_until_told(scene, job_id, "notification.delivered", "NOTIFY_URL")
+    wait_until_told(stack, job_id, "notification.delivered")
+    wait_until_told(stack, job_id, "notification.delivered", "NOTIFY_URL")
 
 
-def test_the_specifications_own_verifiers_agree_in_python(scene: Scene, hook: Hook) -> None:
-    notified(scene, hook.url)
+def test_the_specifications_own_verifiers_agree_in_python(stack: Stack, hook: Hook) -> None:
+    notified(stack, hook.url)
     call = hook.called()
     for secret in (NEW, OLD):  # receivers change over whenever they like
         assert by_python(call, secret) == call.said
@@ -56,8 +56,8 @@ def test_the_specifications_own_verifiers_agree_in_python(scene: Scene, hook: Ho
 
 
 @pytest.mark.slow
-def test_the_specifications_own_verifier_agrees_in_javascript(scene: Scene, hook: Hook) -> None:
-    notified(scene, hook.url)
+def test_the_specifications_own_verifier_agrees_in_javascript(stack: Stack, hook: Hook) -> None:
+    notified(stack, hook.url)
     call = hook.called()
     headers = {name.lower(): value for name, value in call.headers.items()}
     for secret in (NEW, OLD):
@@ -70,44 +70,44 @@ def test_the_specifications_own_verifier_agrees_in_javascript(scene: Scene, hook
     ("outcome", "kind"), [("error", "job.failed"), ("content_moderated", "job.moderated")]
 )
 def test_it_is_called_for_a_failed_job_too(
-    scene: Scene, hook: Hook, outcome: str, kind: str
+    stack: Stack, hook: Hook, outcome: str, kind: str
 ) -> None:
-    notified(scene, hook.url, outcome=outcome)
+    notified(stack, hook.url, outcome=outcome)
     assert hook.called().said["type"] == kind
 
 
-def test_a_job_that_its_caller_submitted_is_told_of_too(scene: Scene, hook: Hook) -> None:
-    task = scene.expected()
-    scene.expect(task, notify_url=hook.url)
-    scene.client.callback({"id": task.id, "status": "Error"})
+def test_a_job_that_its_caller_submitted_is_told_of_too(stack: Stack, hook: Hook) -> None:
+    task = stack.expected()
+    stack.expect(task, notify_url=hook.url)
+    stack.client.callback({"id": task.id, "status": "Error"})
     assert hook.called().said["data"]["id"] == task.id
 
 
-def test_who_comes_after_the_end_is_told_once(scene: Scene, hook: Hook) -> None:
-    task = scene.generate()
-    scene.stored(task)
+def test_who_comes_after_the_end_is_told_once(stack: Stack, hook: Hook) -> None:
+    task = stack.generate()
+    stack.stored(task)
     for _ in range(3):
-        scene.expect(task, notify_url=hook.url)
+        stack.expect(task, notify_url=hook.url)
     hook.called()
-    wait_until_told(scene, task.id, "notification.delivered")
+    wait_until_told(stack, task.id, "notification.delivered")
     assert len(hook.calls) == 1
 
 
-def test_a_job_that_ends_again_after_a_replay_is_another_event(scene: Scene, hook: Hook) -> None:
-    job_id = notified(scene, hook.url, outcome="error")
+def test_a_job_that_ends_again_after_a_replay_is_another_event(stack: Stack, hook: Hook) -> None:
+    job_id = notified(stack, hook.url, outcome="error")
     first = hook.called()
-    wait_until_told(scene, job_id, "notification.delivered")
-    assert scene.client.request("POST", f"/api/jobs/{job_id}/rescues").status_code == 202
+    wait_until_told(stack, job_id, "notification.delivered")
+    assert stack.client.request("POST", f"/api/jobs/{job_id}/rescues").status_code == 202
     assert hook.called(2, timeout=30).id != first.id
 
 
-def test_no_secret_is_in_any_log(scene: Scene, hook: Hook) -> None:
-    job_id = notified(scene, hook.url)
+def test_no_secret_is_in_any_log(stack: Stack, hook: Hook) -> None:
+    job_id = notified(stack, hook.url)
     hook.called()
-    wait_until_told(scene, job_id, "notification.delivered")
-    logs = scene.installation.logs()
+    wait_until_told(stack, job_id, "notification.delivered")
+    logs = stack.installation.logs()
     for secret in (OLD, NEW):
         assert secret not in logs and secret.removeprefix("whsec_") not in logs
     assert "/hook" not in logs and hook.calls[-1].headers["webhook-signature"] not in logs
     assert job_id in logs and "notify_url called" in logs
-    assert json.dumps(scene.client.job(job_id)).find("whsec_") == -1
+    assert json.dumps(stack.client.job(job_id)).find("whsec_") == -1

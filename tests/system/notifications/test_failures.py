@@ -9,7 +9,7 @@ from jobs.store.counters import NOTICES_GIVEN_UP
 from tests.harness.hook import Hook
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
-from tests.harness.scene import Scene
+from tests.harness.stack import Stack
 from tests.system.notifications.jobs import (
     NEW,
     a_day_later,
@@ -25,113 +25,113 @@ from worker.notifications.dispatcher import PER_HOST_THREADS
 STORM = 60
 
 
-def test_a_receiver_that_was_down_for_a_while_is_told_afterwards(scene: Scene) -> None:
+def test_a_receiver_that_was_down_for_a_while_is_told_afterwards(stack: Stack) -> None:
     hook = Hook(500, 404, 429, listening=False)
-    job_id = notified(scene, hook.url)
-    wait_until_told(scene, job_id, "notification.retried")
+    job_id = notified(stack, hook.url)
+    wait_until_told(stack, job_id, "notification.retried")
     hook.listen()
     for status in tuple(hook.answers):
-        moved(scene, job_id, due_now)
-        wait_for(f"a {status}", partial(is_why, scene, job_id, f"it answered {status}"))
-    moved(scene, job_id, due_now)
-    wait_until_told(scene, job_id, "notification.delivered")
+        moved(stack, job_id, due_now)
+        wait_for(f"a {status}", partial(is_why, stack, job_id, f"it answered {status}"))
+    moved(stack, job_id, due_now)
+    wait_until_told(stack, job_id, "notification.delivered")
     hook.close()
     assert len(hook.calls) == 4 and len({call.id for call in hook.calls}) == 1
     for call in hook.calls:
         by_python(call, NEW)
 
 
-def test_a_redirect_is_a_failure_and_is_not_followed(scene: Scene, hook: Hook) -> None:
+def test_a_redirect_is_a_failure_and_is_not_followed(stack: Stack, hook: Hook) -> None:
     other = Hook()
     hook.answers, hook.headers = [307], {"Location": other.url}
-    job_id = notified(scene, hook.url)
-    wait_until_told(scene, job_id, "notification.retried")
-    moved(scene, job_id, due_now)
+    job_id = notified(stack, hook.url)
+    wait_until_told(stack, job_id, "notification.retried")
+    moved(stack, job_id, due_now)
     hook.called(2)
     other.close()
     assert not other.calls
 
 
-def test_a_receiver_that_says_it_is_gone_is_not_called_again(scene: Scene, hook: Hook) -> None:
+def test_a_receiver_that_says_it_is_gone_is_not_called_again(stack: Stack, hook: Hook) -> None:
     hook.answers = [410]
-    job_id = notified(scene, hook.url)
-    wait_until_told(scene, job_id, "notification.abandoned")
-    moved(scene, job_id, due_now)
+    job_id = notified(stack, hook.url)
+    wait_until_told(stack, job_id, "notification.abandoned")
+    moved(stack, job_id, due_now)
     time.sleep(1.5)
     assert len(hook.calls) == 1
-    with scene.installation.redis.client() as redis:
+    with stack.installation.redis.client() as redis:
         assert Parts.over(redis).metrics.totals().counts[NOTICES_GIVEN_UP] >= 1
 
 
-def test_after_a_day_it_is_given_up_where_that_can_be_seen(scene: Scene, hook: Hook) -> None:
+def test_after_a_day_it_is_given_up_where_that_can_be_seen(stack: Stack, hook: Hook) -> None:
     hook.answers = [500, 500]
-    job_id = notified(scene, hook.url)
-    wait_until_told(scene, job_id, "notification.retried")
-    moved(scene, job_id, a_day_later)
-    wait_until_told(scene, job_id, "notification.abandoned")
-    line = scene.client.job(job_id)["timeline"][-1]
+    job_id = notified(stack, hook.url)
+    wait_until_told(stack, job_id, "notification.retried")
+    moved(stack, job_id, a_day_later)
+    wait_until_told(stack, job_id, "notification.abandoned")
+    line = stack.client.job(job_id)["timeline"][-1]
     assert line["detail"] == {"to": "notify_url", "reason": "it answered 500"}
 
 
-def test_a_receiver_may_say_when_to_come_again(scene: Scene, hook: Hook) -> None:
+def test_a_receiver_may_say_when_to_come_again(stack: Stack, hook: Hook) -> None:
     hook.answers, hook.headers = [503], {"Retry-After": "600"}
-    job_id = notified(scene, hook.url)
-    wait_until_told(scene, job_id, "notification.retried")
-    with scene.installation.redis.client() as redis:
+    job_id = notified(stack, hook.url)
+    wait_until_told(stack, job_id, "notification.retried")
+    with stack.installation.redis.client() as redis:
         store = Parts.over(redis).store
         job = store.load(job_id)
         assert job and 500 < job.notifications.pending[0].at - store.now() <= 600
 
 
 @pytest.mark.slow
-def test_a_silent_receiver_is_left_in_time_and_holds_up_nobody(scene: Scene, hook: Hook) -> None:
+def test_a_silent_receiver_is_left_in_time_and_holds_up_nobody(stack: Stack, hook: Hook) -> None:
     slow = Hook()
     slow.delay = 60
     begun = time.monotonic()
-    stuck = [notified(scene, slow.url.replace("127.0.0.1", "localhost")) for _ in range(12)]
+    stuck = [notified(stack, slow.url.replace("127.0.0.1", "localhost")) for _ in range(12)]
     slow.called()
-    job_id = notified(scene, hook.url)
+    job_id = notified(stack, hook.url)
     assert hook.called(timeout=10).said["data"]["id"] == job_id
     assert len(slow.calls) <= PER_HOST_THREADS
-    wait_until_told(scene, stuck[0], "notification.retried")
+    wait_until_told(stack, stuck[0], "notification.retried")
     assert 14 < time.monotonic() - begun < 60
     slow.close()
     for one in stuck:
-        scene.client.request("DELETE", f"/api/jobs/{one}")
+        stack.client.request("DELETE", f"/api/jobs/{one}")
 
 
 @pytest.mark.slow
 def test_a_sender_that_is_killed_is_followed_by_another_with_the_same_id(
-    scene: Scene, hook: Hook
+    stack: Stack, hook: Hook
 ) -> None:
     hook.delay = 60
-    job_id = notified(scene, hook.url)
+    job_id = notified(stack, hook.url)
     first = hook.called()
-    scene.installation.kill("sweep")
-    scene.installation.running["sweep"].clear()
+    stack.installation.kill("sweep")
+    stack.installation.running["sweep"].clear()
     hook.delay = 0.0
-    scene.installation.start("sweep")
+    stack.installation.start("sweep")
     # Nobody moved the time: what the dead one had taken is due again by itself.
     second = hook.called(2, timeout=60)
     assert second.id == first.id and by_python(second, NEW)["data"]["id"] == job_id
-    wait_until_told(scene, job_id, "notification.delivered")
+    wait_until_told(stack, job_id, "notification.delivered")
 
 
 @pytest.mark.slow
-def test_a_storm_of_notices_does_not_delay_a_rescue(scene: Scene, owner: Hook) -> None:
-    alone = rescue_seconds(scene)
+def test_a_storm_of_notices_does_not_delay_a_rescue(stack: Stack, owner: Hook) -> None:
+    alone = rescue_seconds(stack)
     dead = Hook()
     dead.delay = 60
     for _ in range(STORM):
-        notified(scene, dead.url.replace("127.0.0.1", "localhost"), outcome="error")
+        notified(stack, dead.url.replace("127.0.0.1", "localhost"), outcome="error")
     dead.called()
-    during = max(rescue_seconds(scene) for _ in range(5))
+    during = max(rescue_seconds(stack) for _ in range(5))
     assert during < alone + 10.0
     wait_for("the owner is told of all", lambda: len(owner.calls) >= STORM, 60)
     dead.close()
 
 
-def rescue_seconds(scene: Scene) -> float:
+def rescue_seconds(stack: Stack) -> float:
     begun = time.monotonic()
-    scene.stored(scene.generate())
+    stack.stored(stack.generate())
     return time.monotonic() - begun

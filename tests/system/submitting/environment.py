@@ -11,15 +11,15 @@ import requests
 
 from jobs.store.keys import ACTIVE, CIRCUITS, INPUT_PREFIX, QUEUE_PREFIX, QUEUES
 from tests.harness.patience import wait_for
-from tests.harness.scene import QUICK_SECONDS, Scene, stopped_scene
+from tests.harness.stack import QUICK_SECONDS, Stack, stopped_stack
 from tests.sandbox import Request, Settings, Task
 
 
 class SubmissionEnvironment:
     """Orders to one installation. Each has a prompt of its own, by which BFL's side is found."""
 
-    def __init__(self, scene: Scene) -> None:
-        self.scene, self.box, self.client = scene, scene.box, scene.client
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self.box, self.client = stack, stack.box, stack.client
 
     # Handing in.
 
@@ -27,7 +27,7 @@ class SubmissionEnvironment:
         """The answer to `POST /api/jobs`; `key` is the Idempotency-Key."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
-        caller = self.scene.installation.client(scope)
+        caller = self.stack.installation.client(scope)
         return caller.request("POST", "/api/jobs", data=raw, headers=headers, timeout=60)
 
     def request_body(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
@@ -76,24 +76,24 @@ class SubmissionEnvironment:
     # What Redis holds.
 
     def pauses(self) -> dict[str, str]:
-        with self.scene.installation.redis.client() as redis:
+        with self.stack.installation.redis.client() as redis:
             found: Any = redis.hgetall(CIRCUITS)
         return {scope.decode(): value.decode() for scope, value in found.items()}
 
     def end_circuits(self) -> None:
         """Their time is over; whoever goes next is the probe."""
-        with self.scene.installation.redis.client() as redis:
+        with self.stack.installation.redis.client() as redis:
             for scope, value in self.pauses().items():
                 redis.hset(CIRCUITS, scope, f"1.000 {value.partition(' ')[2]}")
 
     def queue_keys(self) -> list[str]:
         """Keys that only unfinished submissions may need."""
-        with self.scene.installation.redis.client() as redis:
+        with self.stack.installation.redis.client() as redis:
             patterns = (f"{ACTIVE}*", f"{QUEUE_PREFIX}*", QUEUES)
             return [str(key) for pattern in patterns for key in redis.scan_iter(pattern)]
 
     def inputs(self) -> int:
-        with self.scene.installation.redis.client() as redis:
+        with self.stack.installation.redis.client() as redis:
             return len(list(redis.scan_iter(f"{INPUT_PREFIX}*")))
 
 
@@ -107,9 +107,9 @@ def stopped_environment(
     directory: Path, sandbox: Settings | None = None, **settings: str
 ) -> Iterator[SubmissionEnvironment]:
     """Nothing runs yet; BFL will be told to call the first web process."""
-    with stopped_scene(directory, sandbox, None, **settings) as scene:
-        scene.installation.settings["PUBLIC_URL"] = scene.installation.url
-        yield SubmissionEnvironment(scene)
+    with stopped_stack(directory, sandbox, None, **settings) as stack:
+        stack.installation.settings["PUBLIC_URL"] = stack.installation.url
+        yield SubmissionEnvironment(stack)
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def running_environment(
 ) -> Iterator[SubmissionEnvironment]:
     """Everything runs."""
     with stopped_environment(directory, sandbox, **settings) as env:
-        installation = env.scene.installation
+        installation = env.stack.installation
         installation.start("web", "sweep")
         installation.start("worker", n=workers)
         installation.wait_until_ready(path="/readyz")

@@ -85,7 +85,7 @@ def test_too_many_active_tasks_are_waited_for_and_nobody_loses_a_place(
 def test_bfls_own_pause_is_kept(two_workers: SubmissionEnvironment) -> None:
     job = two_workers.posted(submit_status=429, submit_times=1, retry_after=300)
     wait_for("a pause", two_workers.pauses)
-    with two_workers.scene.installation.redis.client() as redis:
+    with two_workers.stack.installation.redis.client() as redis:
         now = int(redis.time()[0])
     assert float(two_workers.pauses()["flux-2-pro"].split()[0]) > now + 250
     other = two_workers.posted("flux-dev")
@@ -99,7 +99,7 @@ def test_bfls_own_pause_is_kept(two_workers: SubmissionEnvironment) -> None:
 def test_without_a_connection_a_job_stays_in_line(tmp_path: Path) -> None:
     port = free_port()
     with stopped_environment(tmp_path) as env:
-        installation = env.scene.installation
+        installation = env.stack.installation
         installation.settings["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
         installation.start()
         installation.wait_until_ready()

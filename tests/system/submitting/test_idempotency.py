@@ -26,7 +26,7 @@ def age(env: SubmissionEnvironment, job_id: str, seconds: float) -> None:
     def step(job: Job | None, now: float) -> Job | None:
         return job.with_details(now, {"created_at": now - seconds}) if job else None
 
-    with env.scene.installation.redis.client() as redis:
+    with env.stack.installation.redis.client() as redis:
         Parts.over(redis).store.update(job_id, step)
 
 
@@ -92,7 +92,7 @@ def test_a_key_is_free_again_after_a_day(env: SubmissionEnvironment) -> None:
 
 
 def test_the_same_input_for_another_model_is_another_order(env: SubmissionEnvironment) -> None:
-    caller, given = env.scene.installation.client("submit"), env.request_body()["input"]
+    caller, given = env.stack.installation.client("submit"), env.request_body()["input"]
     headers = {"Idempotency-Key": fresh_key()}
     first, again, other = (
         caller.request("POST", f"/v1/{model}", json=given, headers=headers)
@@ -106,7 +106,7 @@ def test_the_same_input_for_another_model_is_another_order(env: SubmissionEnviro
 def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(
     env: SubmissionEnvironment,
 ) -> None:
-    installation, key, body = env.scene.installation, fresh_key(), env.request_body()
+    installation, key, body = env.stack.installation, fresh_key(), env.request_body()
     first = env.post(body, key=key).json()
     (rotated,) = installation.start("web", SECRET_KEY=f"new-one,{DEFAULTS['SECRET_KEY']}")
     try:

@@ -17,8 +17,8 @@ LONGER_THAN_THE_WEB_WAITS = services.WEB_TIMEOUT_SECONDS + 0.3
 @pytest.fixture
 def env(tmp_path: Path) -> Iterator[SubmissionEnvironment]:
     with stopped_environment(tmp_path) as opened:
-        opened.scene.installation.start("web")
-        opened.scene.installation.wait_until_ready()
+        opened.stack.installation.start("web")
+        opened.stack.installation.wait_until_ready()
         yield opened
 
 
@@ -30,7 +30,7 @@ def test_redis_is_given_less_time_for_a_new_job_than_its_caller_waits() -> None:
 def test_what_was_answered_with_503_is_not_submitted_later(
     env: SubmissionEnvironment, path: str
 ) -> None:
-    redis, caller = env.scene.installation.redis, env.scene.installation.client("submit")
+    redis, caller = env.stack.installation.redis, env.stack.installation.client("submit")
     body = env.request_body()
     env.post(env.request_body())  # the web process has its connection and knows the time
     redis.pause()
@@ -47,7 +47,7 @@ def test_what_was_answered_with_503_is_not_submitted_later(
 
 
 def test_the_same_key_after_a_503_makes_one_job(env: SubmissionEnvironment) -> None:
-    redis, body = env.scene.installation.redis, env.request_body()
+    redis, body = env.stack.installation.redis, env.request_body()
     env.post(env.request_body())
     redis.pause()
     try:

@@ -63,6 +63,6 @@ def test_a_refused_job_that_is_forgotten_leaves_nothing(env: SubmissionEnvironme
     env.ended(job)
     assert env.client.request("DELETE", f"/api/jobs/{job['id']}").status_code == 204
     assert env.client.find(job["id"]) is None
-    with env.scene.installation.redis.client() as redis:
+    with env.stack.installation.redis.client() as redis:
         left = [key for key in redis.scan_iter("fluxkeep:*") if job["id"].encode() in key]
     assert left == [f"fluxkeep:tombstone:{job['id']}".encode()], "but that it was deleted"

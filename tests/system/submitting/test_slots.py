@@ -60,7 +60,7 @@ def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(
     three_workers: SubmissionEnvironment,
 ) -> None:
     jobs = flood(three_workers, *[NARROW] * 40, *[WIDE] * (JOBS - 40))
-    settled = three_workers.scene.settled(90)
+    settled = three_workers.stack.settled(90)
     assert {job.status for job in settled} == {"stored"} and len(settled) == JOBS
     peak = three_workers.box.peak
     assert peak.peak <= TOTAL_MAX and peak.peak_by_model[NARROW] <= NARROW_MAX
@@ -86,11 +86,11 @@ def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(
     jobs = flood(three_workers, *[WIDE] * 60)
     wait_for("the workers hang", lambda: all(three_workers.tasks(job) for job in hung))
     youngest = max(task.created_at for job in hung for task in three_workers.tasks(job))
-    for worker in three_workers.scene.installation.worker:
+    for worker in three_workers.stack.installation.worker:
         worker.kill_all()
     assert time.time() < youngest + HANG_SECONDS, "else BFL had answered"
-    three_workers.scene.installation.start("worker", n=WORKERS)
-    settled = three_workers.scene.settled(90)
+    three_workers.stack.installation.start("worker", n=WORKERS)
+    settled = three_workers.stack.settled(90)
     assert {job.status for job in settled} == {"stored"}
     assert [len(three_workers.requests(job)) for job in hung] == [1] * SENDERS
     assert (

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 def marked_as_sent(env: SubmissionEnvironment) -> list[str]:
-    with env.scene.installation.redis.client() as redis:
+    with env.stack.installation.redis.client() as redis:
         return [
             job.id
             for job in all_jobs(redis)
@@ -36,7 +36,7 @@ def submits_more(env: SubmissionEnvironment, seen: int) -> bool:
 def test_a_stop_at_any_moment_leaves_each_submission_queued_or_confirmed(tmp_path: Path) -> None:
     roomy = Settings(max_active=1000)
     with stopped_environment(tmp_path, roomy, MAX_ACTIVE="1000") as env:
-        installation, jobs = env.scene.installation, []
+        installation, jobs = env.stack.installation, []
         installation.start("web", "sweep")
         installation.wait_until_ready()
         for n in range(ROUNDS):

@@ -68,14 +68,14 @@ def test_the_general_address_makes_no_second_job_of_a_task_that_fluxkeep_submitt
     pair: Pair, auth: str
 ) -> None:
     shared = str(DEFAULTS["WEBHOOK_SECRET"])
-    assert called(pair.env.scene.webhook_url, shared, pair.a, auth).status_code == 401
+    assert called(pair.env.stack.webhook_url, shared, pair.a, auth).status_code == 401
     assert pair.env.client.job(pair.a.id)["id"] == pair.jobs[0]["id"]
     assert pair.a.id not in [job["id"] for job in pair.env.client.jobs(limit=20)]
     assert pair.state(0) == "submitted"
 
 
 def test_the_secret_of_a_job_opens_no_other_door(pair: Pair) -> None:
-    shared = pair.env.scene.webhook_url
+    shared = pair.env.stack.webhook_url
     assert called(shared, pair.a.webhook_secret, pair.a).status_code == 401
     assert pair.state(0) == "submitted"
 
@@ -106,7 +106,7 @@ def test_a_forged_token_is_refused_like_everything_that_proves_nothing(
 ) -> None:
     assert pair.a.webhook_url
     answer = called(forged(pair.a.webhook_url)[name], pair.a.webhook_secret, pair.a)
-    plain = called(pair.env.scene.webhook_url, "wrong", pair.a)
+    plain = called(pair.env.stack.webhook_url, "wrong", pair.a)
     wrong = called(pair.a.webhook_url, "wrong", pair.a)
     assert (answer.status_code, answer.content) == (401, plain.content)
     assert (wrong.status_code, wrong.content) == (401, plain.content)
@@ -116,7 +116,7 @@ def test_a_forged_token_is_refused_like_everything_that_proves_nothing(
 def test_the_token_and_the_secret_are_told_nobody(pair: Pair) -> None:
     env = pair.env
     shown = json.dumps([env.client.job(job["id"]) for job in pair.jobs])
-    said = shown + env.scene.installation.logs()
+    said = shown + env.stack.installation.logs()
     for task in (pair.a, pair.b):
         token = (task.webhook_url or "").rpartition("/")[2]
         assert token not in said and str(task.webhook_secret) not in said
@@ -133,7 +133,7 @@ class Doors:
     """The same installation with the new key beside the old one, and with the new one alone."""
 
     def __init__(self, env: SubmissionEnvironment) -> None:
-        installation = env.scene.installation
+        installation = env.stack.installation
         installation.start("web", SECRET_KEY=f"{NEW_KEY},{OLD_KEY}")
         installation.start("web", SECRET_KEY=NEW_KEY)
         installation.start("web", CALLBACK_ACCELERATOR="off")
@@ -147,7 +147,7 @@ class Doors:
 
 @pytest.fixture(scope="module")
 def doors(env: SubmissionEnvironment) -> Iterator[Doors]:
-    installation = env.scene.installation
+    installation = env.stack.installation
     yield Doors(env)
     for process in installation.web[1:]:
         process.stop()

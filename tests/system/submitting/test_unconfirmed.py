@@ -121,5 +121,5 @@ def test_a_job_submitted_twice_is_stored_once(cases: Cases) -> None:
 def test_in_the_end_nothing_is_left_in_line(cases: Cases) -> None:
     for case in CASES:
         cases.ended(case)
-    cases.env.scene.settled(30)
+    cases.env.stack.settled(30)
     assert cases.env.queue_keys() == []

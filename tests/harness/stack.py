@@ -1,4 +1,4 @@
-"""A BFL and a Fluxkeep that know each other, and what tests ask about the two again and again."""
+"""A whole stack for tests: a sandbox of BFL and an installation that it calls back."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import Any
 from jobs.job import Job
 from tests.harness.client import Client
 from tests.harness.installation import Installation
-from tests.harness.invariants import check, undrawn
+from tests.harness.invariants import awaiting_thumbnails, check
 from tests.harness.patience import wait_for, wait_for_none
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import TestBucket
@@ -22,7 +22,7 @@ UNFINISHED = ("queued", "submitted", "ready")
 COMPANIONS = (".json", ".thumb.webp")
 
 
-class Scene:
+class Stack:
     """A sandbox whose tasks call back to an installation."""
 
     def __init__(self, box: Sandbox, installation: Installation) -> None:
@@ -46,7 +46,7 @@ class Scene:
         )
 
     def expect(self, task: Task, **body: Any) -> dict[str, Any]:
-        """What the caller of BFL tells Fluxkeep about its task."""
+        """Announce a task, as the caller of BFL does it."""
         answer = self.client.put_job(task.id, **body)
         answer.raise_for_status()
         job: dict[str, Any] = answer.json()
@@ -72,14 +72,14 @@ class Scene:
             assert self.client.media(job, n) == self.box.picture(task.id, n)
         return job
 
-    def drawn(self, task: Task, timeout: float = 20.0) -> dict[str, Any]:
+    def stored_with_thumbnails(self, task: Task, timeout: float = 20.0) -> dict[str, Any]:
         """The job of a task once it is stored and its thumbnails are made, or never will be."""
         self.stored(task, timeout)
-        wait_for("its thumbnails", lambda: task.id not in self.undrawn(), timeout)
+        wait_for("its thumbnails", lambda: task.id not in self.awaiting_thumbnails(), timeout)
         return self.client.job(task.id)
 
-    def undrawn(self) -> list[str]:
-        return undrawn(self.installation)
+    def awaiting_thumbnails(self) -> list[str]:
+        return awaiting_thumbnails(self.installation)
 
     # What BFL saw.
 
@@ -104,13 +104,13 @@ class Scene:
 
         wait_for(f"download {nth} of {task.id}", under_way, 45)
 
-    def mend(self, task: Task, **switches: Any) -> None:
-        """From now on BFL does otherwise for this task: whatever was slow or broken is over."""
+    def change_switches(self, task: Task, **switches: Any) -> None:
+        """Change the switches of a task that exists, for example to end its fault."""
 
-        def bend(kept: Task) -> None:
+        def change(kept: Task) -> None:
             kept.switches = replace(kept.switches, **switches)
 
-        self.box._studio.ledger.change(task.id, bend)  # noqa: SLF001 - over HTTP it is per callback
+        self.box._studio.ledger.change(task.id, change)  # noqa: SLF001 - over HTTP it is per callback
 
     # What is kept.
 
@@ -121,7 +121,7 @@ class Scene:
 
     def keys(self, task: Task) -> list[str]:
         """The keys of a task's media, in whatever storage."""
-        found = [key for key in self.installation.shelf.sizes() if f"/{task.id}-" in key]
+        found = [key for key in self.installation.stored_objects.sizes() if f"/{task.id}-" in key]
         return sorted(key for key in found if not key.endswith(COMPANIONS))
 
     def staged(self) -> list[Path]:
@@ -133,7 +133,7 @@ class Scene:
         client = self.client
         wait_for_none("every job ends", lambda: client.jobs(status=UNFINISHED, limit=200), timeout)
         if self.installation.worker:
-            wait_for_none("every thumbnail is made", self.undrawn, timeout)
+            wait_for_none("every thumbnail is made", self.awaiting_thumbnails, timeout)
         return check(self.installation, idle=idle)
 
 
@@ -144,12 +144,12 @@ def without_links(job: dict[str, Any]) -> str:
 
 
 @contextmanager
-def stopped_scene(
+def stopped_stack(
     directory: Path,
     sandbox: SandboxSettings | None = None,
     bucket: TestBucket | None = None,
     **settings: str,
-) -> Iterator[Scene]:
+) -> Iterator[Stack]:
     """BFL and Redis are there, nothing of Fluxkeep runs yet."""
     redis = RedisServer(directory / "redis")
     try:
@@ -159,7 +159,7 @@ def stopped_scene(
                 installation.keep_in(bucket)
             installation.settings |= settings
             try:
-                yield Scene(box, installation)
+                yield Stack(box, installation)
             finally:
                 installation.close()
     finally:
@@ -167,14 +167,14 @@ def stopped_scene(
 
 
 @contextmanager
-def running_scene(
+def running_stack(
     directory: Path,
     sandbox: SandboxSettings | None = None,
     bucket: TestBucket | None = None,
     **settings: str,
-) -> Iterator[Scene]:
+) -> Iterator[Stack]:
     """Everything runs and is ready."""
-    with stopped_scene(directory, sandbox, bucket, **settings) as scene:
-        scene.installation.start()
-        scene.installation.wait_until_ready(path="/readyz")
-        yield scene
+    with stopped_stack(directory, sandbox, bucket, **settings) as stack:
+        stack.installation.start()
+        stack.installation.wait_until_ready(path="/readyz")
+        yield stack

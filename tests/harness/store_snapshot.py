@@ -19,15 +19,15 @@ from jobs.store.keys import (
 )
 
 
-class Books(NamedTuple):
-    """Scores by id; `clocks` are those of what has ended, with media and without."""
+class StoreSnapshot(NamedTuple):
+    """Scores by id; `ended` are those of what has ended, with media and without."""
 
     jobs: list[Job]
     due: dict[str, float]
     rescues: dict[str, float]
     polls: dict[str, float]
-    drawings: dict[str, float]
-    clocks: tuple[dict[str, float], dict[str, float]]
+    thumbnails: dict[str, float]
+    ended: tuple[dict[str, float], dict[str, float]]
     indexes: dict[Status, dict[str, float]]
 
     @classmethod
@@ -39,7 +39,7 @@ class Books(NamedTuple):
             for key in (*sets, *(STATUS_PREFIX + state for state in Status)):
                 pipe.zrange(key, 0, -1, withscores=True)
             raw, *rows = pipe.execute()
-        due, rescues, polls, drawings, kept, rest, *indexes = [
+        due, rescues, polls, thumbnails, kept, rest, *indexes = [
             {name.decode(): score for name, score in row} for row in rows
         ]
         jobs = [codec.decode(record) for record in raw if record]
@@ -48,7 +48,7 @@ class Books(NamedTuple):
             due,
             rescues,
             polls,
-            drawings,
+            thumbnails,
             (kept, rest),
             dict(zip(Status, indexes, strict=True)),
         )

@@ -9,7 +9,7 @@ from tests.harness.s3_server import TestBucket
 STAGING = ".staging"
 
 
-class Shelf(Protocol):
+class StoredObjects(Protocol):
     """Objects by their keys, seen past Fluxkeep; what is staged is none."""
 
     def sizes(self) -> dict[str, int]: ...
@@ -19,7 +19,7 @@ class Shelf(Protocol):
     def staged(self, older_than: float) -> list[str]: ...
 
 
-class DirectoryShelf:
+class StoredInDirectory:
     """A directory of media."""
 
     def __init__(self, root: Path) -> None:
@@ -47,7 +47,7 @@ class DirectoryShelf:
         return [path.name for path in found if path.stat().st_mtime < older_than]
 
 
-class BucketShelf:
+class StoredInBucket:
     """A bucket, and the local directory in which its bytes are staged."""
 
     def __init__(self, bucket: TestBucket, temporary: Path) -> None:

@@ -19,13 +19,13 @@ from jobs.store.keys import (
     TASK_PREFIX,
 )
 
-Books = dict[str, dict[str, float]]
+Queues = dict[str, dict[str, float]]
 
 TOTAL_MAX, SMALL_MAX = 3, 1
 _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
 
 
-def line_books(redis: Any) -> Books:
+def queues_in_redis(redis: Any) -> Queues:
     """Every line and every set of slots that is not empty, with its members and their scores."""
     keys = [
         key for kind in (QUEUE_PREFIX, ACTIVE, IN_FLIGHT) for key in redis.scan_iter(f"{kind}*")
@@ -37,23 +37,23 @@ def _members(redis: Any, key: bytes | str) -> dict[str, float]:
     return {name.decode(): score for name, score in redis.zrange(key, 0, -1, withscores=True)}
 
 
-def placed(jobs: Iterable[Job]) -> Books:
+def queues_of_records(jobs: Iterable[Job]) -> Queues:
     """Written apart from `jobs.store.indexes`, so that the two can disagree."""
-    books: Books = {}
+    queues: Queues = {}
     for job in jobs:
         if job.submission.is_queued:
-            books.setdefault(f"{QUEUE_PREFIX}{job.model}", {})[job.id] = (
+            queues.setdefault(f"{QUEUE_PREFIX}{job.model}", {})[job.id] = (
                 job.submission.queued_at or job.created_at
             )
         if job.submission.sent_at is not None:
-            books.setdefault(IN_FLIGHT, {})[job.id] = job.submission.sent_at
+            queues.setdefault(IN_FLIGHT, {})[job.id] = job.submission.sent_at
         if job.submission.slot and job.status in _AT_BFL:
             for key in (ACTIVE, f"{ACTIVE}:{job.model}"):
-                books.setdefault(key, {})[job.id] = job.deadline
-    return books
+                queues.setdefault(key, {})[job.id] = job.deadline
+    return queues
 
 
-class LineBooks(RuleBasedStateMachine):
+class SubmissionQueueMachine(RuleBasedStateMachine):
     """What must hold after each step of a machine that submits the jobs in `posted`."""
 
     services: ClassVar[Services]
@@ -68,8 +68,8 @@ class LineBooks(RuleBasedStateMachine):
     @invariant()
     def the_sets_say_what_the_records_say(self) -> None:
         jobs = self.jobs()
-        found = line_books(self.redis)
-        assert found == placed(jobs)
+        found = queues_in_redis(self.redis)
+        assert found == queues_of_records(jobs)
         names = {name.decode() for name in self.redis.smembers(QUEUES)}
         assert {key for key in found if key.startswith(QUEUE_PREFIX)} <= names
         unfinished = {job.id: job.check.next_check_at for job in jobs if not job.status.terminal}

@@ -5,6 +5,7 @@ from jobs.errors import UnknownJob, WrongStatus
 from jobs.job import Job
 from jobs.report import Report
 from jobs.status import Source
+from jobs.store.counters import report_counter
 from jobs.store.job_store import JobStore
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
@@ -35,7 +36,7 @@ def apply_report(
             return submission.note_late_callback(known, report, now)
         return transition(known, report, now, timeouts)
 
-    counts = {f"{report.source}_{report.news}": 1}
+    counts = {report_counter(report.source, report.news): 1}
     try:
         change = store.update(
             job_id or report.task_id, step, counts=counts, new=general, unless_deleted=True
@@ -45,7 +46,7 @@ def apply_report(
             _check_brought_by_caller(store.load(report.task_id))
         raise
     if not change.written:
-        store.increment({f"{report.source}_old": 1})
+        store.increment({report_counter(report.source, None): 1})
     assert change.after is not None  # `step` always makes one
     return change.after
 

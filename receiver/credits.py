@@ -11,9 +11,9 @@ def balance(api: BflClient) -> float:
         answer = api.credits()
     except BflUnavailable as error:
         raise BflUnavailable(f"no answer from {api.origin}: {error}") from None
-    if answer.key_refused:
+    if answer.is_key_refused:
         raise BflUnavailable("BFL refuses the key in BFL_API_KEY")
-    if not answer.good:
+    if not answer.is_ok:
         raise BflUnavailable(f"BFL answered {answer.status}")
     try:
         return parsing.credits_left(answer.body)

@@ -13,17 +13,24 @@ from prometheus_client.registry import Collector
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
 from jobs.status import TERMINAL, ReportKind, Source
-from jobs.store import counters
-from jobs.store.counters import LIFE_LEFT, TIME_TO_STORED, Histogram, Told, Turned
+from jobs.store.counters import (
+    LIFE_LEFT,
+    NO_SOURCE,
+    NOTIFICATION_OUTCOMES,
+    OLD_REPORT,
+    REFUSED_CALLBACKS,
+    REFUSED_REQUESTS,
+    TIME_TO_STORED,
+    Counter,
+    Histogram,
+    ended_counter,
+    report_counter,
+)
 from jobs.store.expiring_urls import JOBS_READ_MAX, waiting_since
 from jobs.store.metrics import Metrics, Totals
 from jobs.store.submission_queue import SubmissionQueue
 
-REFUSALS = {
-    "unauthorized": "callback_refused",
-    "unreadable": "callback_unreadable",
-    "malformed": "callback_malformed",
-}
+REFUSALS = dict(zip(("unauthorized", "unreadable", "malformed"), REFUSED_CALLBACKS, strict=True))
 
 
 class Families(Collector):
@@ -67,18 +74,20 @@ def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
     """Duplicate and late reports have the kind `old`; such callbacks the outcome `duplicate`."""
     reports = _counter("reports", "Reports of BFL by source and kind.", "source", "kind")
     for source in Source:
-        for kind in (*ReportKind, "old"):
-            reports.add_metric((source, kind), counts.get(f"{source}_{kind}", 0))
+        for kind in (*ReportKind, None):
+            reports.add_metric(
+                (source, kind or OLD_REPORT), counts.get(report_counter(source, kind), 0)
+            )
     refused = _counter("callbacks_refused", "Refused callbacks by reason.", "why")
     for why, name in REFUSALS.items():
         refused.add_metric((why,), counts.get(name, 0))
     outcomes = _counter("callbacks", "Callbacks by outcome.", "outcome")
-    accepted = sum(counts.get(f"{Source.CALLBACK}_{kind}", 0) for kind in ReportKind)
+    accepted = sum(counts.get(report_counter(Source.CALLBACK, kind), 0) for kind in ReportKind)
     outcomes.add_metric(("accepted",), accepted)
-    outcomes.add_metric(("duplicate",), counts.get(f"{Source.CALLBACK}_old", 0))
-    outcomes.add_metric(("refused",), sum(counts.get(name, 0) for name in REFUSALS.values()))
+    outcomes.add_metric(("duplicate",), counts.get(report_counter(Source.CALLBACK, None), 0))
+    outcomes.add_metric(("refused",), sum(counts.get(name, 0) for name in REFUSED_CALLBACKS))
     polls = _counter("polls", "Polls of tasks whose callback did not come.")
-    polls.add_metric((), counts.get(counters.POLLS, 0))
+    polls.add_metric((), counts.get(Counter.POLLS, 0))
     yield from (outcomes, refused, reports, polls)
 
 
@@ -86,8 +95,8 @@ def _requests(counts: Mapping[str, int]) -> Metric:
     refused = _counter(
         "requests_refused", "Requests refused because of their key or its rate limit.", "why"
     )
-    for turned in Turned:
-        refused.add_metric((turned.removeprefix("key_"),), counts.get(turned, 0))
+    for counter in REFUSED_REQUESTS:
+        refused.add_metric((counter.label,), counts.get(counter, 0))
     return refused
 
 
@@ -100,8 +109,8 @@ def _jobs(totals: Totals) -> Iterator[Metric]:
     )
     for state in sorted(TERMINAL):
         for source in (*Source, None):
-            number = totals.counts.get(counters.of_end(state, source), 0)
-            ended.add_metric((state, source or counters.NOBODY), number)
+            number = totals.counts.get(ended_counter(state, source), 0)
+            ended.add_metric((state, source or NO_SOURCE), number)
     yield from (on_record, ended)
 
 
@@ -140,16 +149,16 @@ def _submitting(submission_queue: SubmissionQueue, limit: int) -> Iterator[Metri
         "1 for each model (* is all of them) whose submissions are paused, with the reason.",
         labels=("model", "reason"),
     )
-    for pause in submission_queue.open_circuits():
-        paused.add_metric((pause.scope, pause.reason), 1)
+    for circuit in submission_queue.open_circuits():
+        paused.add_metric((circuit.scope, circuit.reason), 1)
     yield paused
 
 
 def _notifications(totals: Totals) -> Iterator[Metric]:
     yield _gauge("notifications_pending", "Notifications to be delivered.", totals.notifications)
     tried = _counter("notifications", "Attempts to deliver a notification by outcome.", "outcome")
-    for told in Told:
-        tried.add_metric((told,), totals.counts.get(counters.of_notice(told), 0))
+    for counter in NOTIFICATION_OUTCOMES:
+        tried.add_metric((counter.label,), totals.counts.get(counter, 0))
     yield tried
 
 

@@ -19,7 +19,7 @@ IPV6_PREFIX_BITS = 64  # one household; it can choose the other bits for each re
 
 def count_request(key_name: str) -> None:
     """Count a request against the quota of a key. Raises RateLimited, StoreUnavailable."""
-    quota = services().settings.rate_limits.of(key_name)
+    quota = services().settings.rate_limits.for_key(key_name)
     status = services().rate_limiter.admit(key_name, quota, client_address())
     if quota and not status.is_blocked_address:
         g.rate_limit_headers = _headers(quota, status)

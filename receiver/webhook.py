@@ -24,6 +24,7 @@ from jobs.errors import (
 from jobs.report import Report
 from jobs.services import Services
 from jobs.signing import CallbackVerifier, is_signature
+from jobs.store.counters import Counter
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.request_body import declares_at_most, declares_more_than, read_environ
@@ -149,7 +150,7 @@ def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> byt
     try:
         return read_environ(environ, max_bytes)
     except BadRequest:
-        _count(services, "callback_unreadable")
+        _count(services, Counter.CALLBACK_UNREADABLE)
         raise
 
 
@@ -157,7 +158,7 @@ def _parse(services: Services, body: bytes) -> Report:
     try:
         return parsing.parse_callback(body)
     except InvalidReport:
-        _count(services, "callback_malformed")
+        _count(services, Counter.CALLBACK_MALFORMED)
         raise
 
 
@@ -179,6 +180,6 @@ def _record_refusal(services: Services, job_id: str | None, reason: str) -> None
         services.refused_callbacks.record(job_id, reason)
 
 
-def _count(services: Services, counter: str) -> None:
+def _count(services: Services, counter: Counter) -> None:
     with suppress(StoreUnavailable):
         services.store.increment({counter: 1})

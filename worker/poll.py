@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from jobs import ingest
 from jobs.bfl import parsing
-from jobs.bfl.client import Answer
+from jobs.bfl.client import BflResponse
 from jobs.errors import BadRequest, BflUnavailable, StoreUnavailable
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.report import Report
 from jobs.services import Services
 from jobs.status import ReportKind, Source, Status
-from jobs.store.counters import POLLS
+from jobs.store.counters import Counter
 from jobs.timeline import EventCode
 from jobs.timeouts import FINAL_POLL_SECONDS
 from worker.backoff import backoff_seconds
@@ -82,7 +82,7 @@ def fetch_report(services: Services, job: Job, *, everywhere: bool = True) -> Re
             if report and report.news in _DECISIVE:
                 break
     with suppress(StoreUnavailable):
-        services.store.increment({POLLS: polls})
+        services.store.increment({Counter.POLLS: polls})
     if best is None and unavailable:
         raise unavailable
     return best if best is None or job.check.polling_url else replace(best, is_alive=False)
@@ -97,12 +97,12 @@ def polling_urls(services: Services, job: Job, *, everywhere: bool) -> tuple[str
     return urls if everywhere else urls[:1]
 
 
-def _parse_answer(answer: Answer, job: Job) -> Report | None:
-    if answer.unknown:
+def _parse_answer(answer: BflResponse, job: Job) -> Report | None:
+    if answer.is_unknown_task:
         return None
-    if answer.key_refused:
+    if answer.is_key_refused:
         raise BflUnavailable("BFL refuses the API key")
-    if answer.good or (answer.status >= SERVER_ERROR and _is_final(answer.body)):
+    if answer.is_ok or (answer.status >= SERVER_ERROR and _is_final(answer.body)):
         return _parse_body(answer.body, job)
     raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
 

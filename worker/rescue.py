@@ -169,7 +169,7 @@ class Rescue:
         try:
             self._write_sidecar(file.key, self._sidecar(job))
             media.publish(path, file.key, serializer.file_name(job, n, file.key))
-        except BaseException:
+        except BaseException:  # of any kind: only a published file may be committed
             del self._files.published[n]
             raise
 

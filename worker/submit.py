@@ -12,7 +12,7 @@ from jobs import drafts, submission
 from jobs.bfl import account
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.account import AccountStatus
-from jobs.bfl.client import Answer
+from jobs.bfl.client import BflResponse
 from jobs.bfl.submissions import Webhook
 from jobs.errors import (
     ConnectionFailed,
@@ -107,7 +107,7 @@ class Submission:
         else:
             self._handle_answer(answer)
 
-    def _post(self, given: Mapping[str, Any]) -> Answer:
+    def _post(self, given: Mapping[str, Any]) -> BflResponse:
         """Post the input; once more without the webhook if the model refuses it."""
         answer = self._post_once(bfl_submissions.build_body(given, self._webhook()))
         if (
@@ -120,7 +120,7 @@ class Submission:
             answer = self._post_once(bfl_submissions.build_body(given, None))
         return answer
 
-    def _post_once(self, body: bytes) -> Answer:
+    def _post_once(self, body: bytes) -> BflResponse:
         origin = self._services.origin_of(self._claim.job)
         seconds = answer_seconds(body)
         self._claim.allow_silence(seconds + PROGRESS_SECONDS)
@@ -133,7 +133,7 @@ class Submission:
         url = f"{self._services.base_url(job)}/webhooks/bfl/{tokens.sign(job.id)}"
         return Webhook(url, tokens.secret(job.id))
 
-    def _handle_answer(self, answer: Answer) -> None:
+    def _handle_answer(self, answer: BflResponse) -> None:
         if answer.status in ACCEPTED:
             self._accept(answer)
         elif reason := account.REASONS.get(answer.status):
@@ -145,7 +145,7 @@ class Submission:
         else:
             self._back_off(answer)
 
-    def _accept(self, answer: Answer) -> None:
+    def _accept(self, answer: BflResponse) -> None:
         try:
             task = bfl_submissions.parse_accepted(answer.body)
         except InvalidReport:
@@ -178,7 +178,7 @@ class Submission:
         scope = self._model if standing is AccountStatus.GOOD else ALL_MODELS
         self._requeue(scope, reason, PROBE_SECONDS, last=standing is not AccountStatus.BAD)
 
-    def _back_off(self, answer: Answer) -> None:
+    def _back_off(self, answer: BflResponse) -> None:
         """After a server error (5xx, 408): open the model's circuit, submit again later."""
         reason, counts = f"BFL answered {answer.status}", answer.status == INTERNAL_ERROR
         timeouts, calls = self._services.settings.timeouts, self._has_webhook

@@ -28,11 +28,11 @@ def check(api: BflClient) -> AccountStatus:
     """Request the credits before one refusal blocks all submissions."""
     try:
         answer = api.credits()
-        if answer.key_refused:
+        if answer.is_key_refused:
             return AccountStatus.BAD
         left = parsing.credits_left(answer.body)
     except (BflUnavailable, InvalidReport):
         return AccountStatus.UNCLEAR
     if left <= 0:
         return AccountStatus.BAD
-    return AccountStatus.GOOD if answer.good and left >= AMPLE_CREDITS else AccountStatus.UNCLEAR
+    return AccountStatus.GOOD if answer.is_ok and left >= AMPLE_CREDITS else AccountStatus.UNCLEAR

@@ -20,7 +20,7 @@ RETRY_AFTER_MAX_SECONDS = 3600.0
 ANY_KEY = "any"  # a sandbox accepts any key that is not empty
 
 
-class Answer(NamedTuple):
+class BflResponse(NamedTuple):
     """A response of BFL with its raw body; `retry_after` is in seconds."""
 
     status: int
@@ -28,20 +28,20 @@ class Answer(NamedTuple):
     body: bytes
 
     @property
-    def good(self) -> bool:
+    def is_ok(self) -> bool:
         return self.status == HTTPStatus.OK
 
     @property
-    def key_refused(self) -> bool:
+    def is_key_refused(self) -> bool:
         return self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
     @property
-    def unknown(self) -> bool:
+    def is_unknown_task(self) -> bool:
         return self.status == HTTPStatus.NOT_FOUND
 
 
 # BFL's response to an unknown path, without a request: the key goes to plain paths only.
-UNKNOWN_MODEL = Answer(
+UNKNOWN_MODEL = BflResponse(
     HTTPStatus.NOT_FOUND, None, b'{"detail": "the model is not a path of plain names"}'
 )
 
@@ -58,7 +58,7 @@ class BflClient:
     def session(self) -> requests.Session:
         return http_client.create_session(self._trust.sandbox)
 
-    def poll(self, session: requests.Session, url: str) -> Answer:
+    def poll(self, session: requests.Session, url: str) -> BflResponse:
         """GET a polling URL through redirects. Raises BflUnavailable."""
         allow, headers = self._trust.validate_polling_url, self._headers
         try:
@@ -69,7 +69,7 @@ class BflClient:
         except (TransferFailed, UrlRefused) as error:
             raise BflUnavailable(str(error)) from None
 
-    def credits(self) -> Answer:
+    def credits(self) -> BflResponse:
         """GET the account's credits. Raises BflUnavailable."""
         try:
             with self.session as session:
@@ -77,7 +77,7 @@ class BflClient:
         except (TransferFailed, UrlRefused) as error:
             raise BflUnavailable(str(error)) from None
 
-    def submit(self, origin: Origin, model: str, body: bytes, seconds: float) -> Answer:
+    def submit(self, origin: Origin, model: str, body: bytes, seconds: float) -> BflResponse:
         """POST a submission to one of BFL's hosts.
 
         Raises ConnectionFailed if nothing was sent, TransferFailed if BFL may have received it.
@@ -98,7 +98,7 @@ class BflClient:
         address: ParsedUrl,
         body: bytes | None = None,
         seconds: float = ANSWER_SECONDS,
-    ) -> Answer:
+    ) -> BflResponse:
         headers = self._headers(address)
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -113,9 +113,11 @@ class BflClient:
         return {"x-key": self._key.get_secret_value() if self._key else ANY_KEY}
 
 
-def _read(response: requests.Response) -> Answer:
+def _read(response: requests.Response) -> BflResponse:
     body = response.raw.read(ANSWER_MAX_BYTES, decode_content=False)
-    return Answer(response.status_code, _retry_after(response.headers.get("Retry-After")), body)
+    return BflResponse(
+        response.status_code, _retry_after(response.headers.get("Retry-After")), body
+    )
 
 
 def _retry_after(header: str | None) -> float | None:

@@ -22,7 +22,7 @@ class ApiKey(NamedTuple):
     scope: Scope
 
     @classmethod
-    def read(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Self:
         """Parse `name:key:scope`. Raises ValueError."""
         name, _, rest = text.partition(":")
         key, _, scope = rest.rpartition(":")
@@ -47,8 +47,8 @@ class ApiKey(NamedTuple):
         return bytes.fromhex(key.removeprefix(_HASHED)) if self.is_hashed else digest(key)
 
     @property
-    def entry(self) -> str:
-        """The key as an entry of API_KEYS."""
+    def setting(self) -> str:
+        """The key as an item of API_KEYS."""
         return f"{self.name}:{self.key.get_secret_value()}:{self.scope}"
 
 

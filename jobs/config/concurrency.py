@@ -23,7 +23,7 @@ class ConcurrencyLimits:
     models: dict[str, int] = field(default_factory=lambda: dict(BFL_MODELS))
 
     @classmethod
-    def read(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Self:
         """Parse `24,flux-kontext-max=6`; BFL's limits are the defaults. Raises ValueError."""
         totals, models = [], dict(BFL_MODELS)
         for part in filter(None, map(str.strip, text.split(","))):
@@ -37,7 +37,7 @@ class ConcurrencyLimits:
             raise ValueError("only one number is the total; the others need a model")
         return cls(totals[0] if totals else BFL_TOTAL, models)
 
-    def of(self, model: str) -> int:
+    def for_model(self, model: str) -> int:
         return self.models.get(model, self.total)
 
 

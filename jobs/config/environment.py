@@ -14,7 +14,7 @@ _FILES = (RUN_FILE, ".env")
 _OTHER_FILE = "ENV_FILE"  # names the one file to read instead
 
 # Variables of bucket providers; secrets among them can come from files.
-PROVIDERS = ("AWS_", "GOOGLE_", "AZURE_")
+PROVIDER_PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
 PROVIDER_SECRETS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -62,8 +62,8 @@ def has_process_manager() -> bool:
 
 
 def _resolved(environ: Mapping[str, str | None], names: Iterable[str]) -> dict[str, str]:
-    said = ((name, value) for name, value in environ.items() if value is not None)
-    values = {name: value for name, value in said if value or name in _EMPTY_IS_A_VALUE}
+    present = ((name, value) for name, value in environ.items() if value is not None)
+    values = {name: value for name, value in present if value or name in _EMPTY_IS_A_VALUE}
     for name in names:
         if path := values.get(f"{name}_FILE"):
             values[name] = _read(f"{name}_FILE", path)

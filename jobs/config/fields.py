@@ -13,7 +13,7 @@ from jobs.config.concurrency import ConcurrencyLimits
 from jobs.config.observability import ObservabilitySettings
 from jobs.config.proxies import TrustedProxies
 from jobs.config.rate_limits import RateLimits
-from jobs.config.values import Days, IpAddress, Seconds, Secrets, Words, reads, split
+from jobs.config.values import Days, IpAddress, Seconds, Secrets, StringList, parsed_by, split_list
 from jobs.net.urls import Origin
 from jobs.timeouts import GIVE_UP_AT_MOST_SECONDS
 
@@ -33,15 +33,15 @@ class SettingFields(ObservabilitySettings):
         "all verify. 16 characters or more."
     )
     api_keys: Annotated[
-        tuple[Annotated[ApiKey, reads(ApiKey.read)], ...],
-        BeforeValidator(split),
+        tuple[Annotated[ApiKey, parsed_by(ApiKey.parse)], ...],
+        BeforeValidator(split_list),
         Field(min_length=1),
     ] = Field(
         description="List of `name:key:scope`; a scope is `read`, `submit` or `admin`. "
         "`flask --app receiver keys new` makes an entry that holds a hash "
         "instead of the key."
     )
-    rate_limits: Annotated[RateLimits, reads(RateLimits.read)] = Field(
+    rate_limits: Annotated[RateLimits, parsed_by(RateLimits.parse)] = Field(
         default_factory=RateLimits,
         description="Requests that each key may make per `second`, `minute`, `hour` or "
         "`day`; others by the name of a key: "
@@ -76,8 +76,8 @@ class SettingFields(ObservabilitySettings):
         "0.0.0.0",  # noqa: S104 - in a container that is the only address of use
         description="Address on which the web process listens.",
     )
-    forwarded_allow_ips: Annotated[TrustedProxies, reads(TrustedProxies.read)] = Field(
-        TrustedProxies.read("127.0.0.1,::1"),
+    forwarded_allow_ips: Annotated[TrustedProxies, parsed_by(TrustedProxies.parse)] = Field(
+        TrustedProxies.parse("127.0.0.1,::1"),
         description="List of addresses or networks of the proxies whose `X-Forwarded-` "
         "headers are believed; `*` where only the platform's router can "
         "connect.",
@@ -111,7 +111,7 @@ class SettingFields(ObservabilitySettings):
         description="How media in a bucket are served: `redirect` to it, or `stream` "
         "through the web process.",
     )
-    cors_origins: Words = Field(
+    cors_origins: StringList = Field(
         (), description="List of the origins whose pages may read media by script, or `*`."
     )
     callback_accelerator: bool = Field(
@@ -135,7 +135,7 @@ class SettingFields(ObservabilitySettings):
         GIVE_UP_AT_MOST_SECONDS,
         description="Seconds until a job is `lost` although BFL still calls it pending.",
     )
-    max_active: Annotated[ConcurrencyLimits, reads(ConcurrencyLimits.read)] = Field(
+    max_active: Annotated[ConcurrencyLimits, parsed_by(ConcurrencyLimits.parse)] = Field(
         default_factory=ConcurrencyLimits,
         description="Tasks active at BFL at once, in total and by model. What is not named "
         "stays as here.",
@@ -155,12 +155,12 @@ class SettingFields(ObservabilitySettings):
         description="Days from the end of a job until its record is deleted; `forever` or "
         "empty keeps all.",
     )
-    delivery_hosts: Words = Field(
+    delivery_hosts: StringList = Field(
         (),
         description="List of further hosts that media may come from; `*` stands for one "
         "whole label (`*.cdn.example.com`).",
     )
-    notify_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(split)] = Field(
+    notify_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(split_list)] = Field(
         (),
         description="List of `whsec_` secrets; all of them sign. Without it no notification "
         "is sent and a `notify_url` is refused.",
@@ -169,7 +169,7 @@ class SettingFields(ObservabilitySettings):
         None,
         description="URL that is notified of every job's end; may be http or private.",
     )
-    notify_hosts: Words = Field(
+    notify_hosts: StringList = Field(
         (ANY_HOST,),
         description="List of the hosts that a job's `notify_url` may name; `*` is any "
         "public https host.",

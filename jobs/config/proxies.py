@@ -15,7 +15,7 @@ class TrustedProxies:
     any: bool = False
 
     @classmethod
-    def read(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Self:
         """Parse `*`, or a list of addresses and networks. Raises ValueError."""
         parts = [part for part in map(str.strip, text.split(",")) if part]
         try:

@@ -19,7 +19,7 @@ class RateLimit(NamedTuple):
     seconds: int
 
     @classmethod
-    def read(cls, text: str) -> Self | None:
+    def parse(cls, text: str) -> Self | None:
         """Parse `600/minute`; None for `off`. Raises ValueError."""
         number, _, period = text.partition("/")
         requests = int(number) if _NUMBER.fullmatch(number) else 0
@@ -44,12 +44,12 @@ class RateLimits:
     named: Mapping[str, RateLimit | None] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Self:
         """Parse `600/minute,alice=60/minute,bob=off`. Raises ValueError."""
         default, named = [], {}
         for part in filter(None, map(str.strip, text.split(","))):
             name, equals, rate = part.rpartition("=")
-            quota = RateLimit.read(rate.strip())
+            quota = RateLimit.parse(rate.strip())
             if equals:
                 named[name.strip()] = quota
             else:
@@ -58,7 +58,7 @@ class RateLimits:
             raise ValueError("only one default rate is allowed; the others need the name of a key")
         return cls(default[0] if default else DEFAULT, named)
 
-    def of(self, name: str) -> RateLimit | None:
+    def for_key(self, name: str) -> RateLimit | None:
         return self.named.get(name, self.default)
 
     def check(self, names: Collection[str]) -> None:

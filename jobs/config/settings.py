@@ -21,7 +21,7 @@ from jobs.config.rate_limits import RateLimits
 from jobs.config.redis_url import RedisUrl
 from jobs.config.values import require_min_length
 from jobs.errors import InvalidSettings, UrlRefused
-from jobs.net.headers import is_header_value
+from jobs.net.http_client import is_header_value
 from jobs.net.urls import Origin, ParsedUrl, is_host, is_host_pattern, parse, parse_loopback_origin
 from jobs.retention import Retention
 from jobs.signing import check_notification_secret
@@ -218,7 +218,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """
     values: dict[str, Any] = dict(environment.read(environ, Settings.model_fields))
     values["MEDIA_OPTIONS"] = {
-        name: value for name, value in values.items() if name.startswith(environment.PROVIDERS)
+        name: value
+        for name, value in values.items()
+        if name.startswith(environment.PROVIDER_PREFIXES)
     }
     try:
         return Settings.model_validate(values)
@@ -227,9 +229,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _sentences(error: ValidationError) -> list[str]:
-    lines = []
+    sentences = []
     for problem in error.errors(include_input=False, include_url=False):
         name = str(problem["loc"][0])
         what = "is missing" if problem["type"] == "missing" else problem["msg"]
-        lines.append(f"{name}: {what.removeprefix('Value error, ')}")
-    return lines
+        sentences.append(f"{name}: {what.removeprefix('Value error, ')}")
+    return sentences

@@ -9,19 +9,19 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 SECRET_MIN_CHARS = 16
 
 
-def split(value: Any) -> Any:
+def split_list(value: Any) -> Any:
     """Split a list at commas, without empty parts."""
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-def reads(read: Callable[[str], Any]) -> BeforeValidator:
+def parsed_by(parse: Callable[[str], Any]) -> BeforeValidator:
     """Build a validator that parses text and accepts parsed values."""
-    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
-def days(value: Any) -> Any:
+def parse_days(value: Any) -> Any:
     """Translate `forever` and an empty text to None."""
     never = isinstance(value, str) and value.strip().lower() in ("", "forever")
     return None if never else value
@@ -37,7 +37,7 @@ def require_min_length(secrets: Iterable[SecretStr], given: Mapping[str, Any]) -
         )
 
 
-def address(text: str) -> str:
+def normalize_address(text: str) -> str:
     """Normalize an IP address. Raises ValueError."""
     try:
         return str(ip_address(text))
@@ -45,10 +45,11 @@ def address(text: str) -> str:
         raise ValueError("must be an IP address, e.g. 127.0.0.1") from None
 
 
-IpAddress = Annotated[str, AfterValidator(address)]
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(split), Field(min_length=1)]
-Words = Annotated[tuple[str, ...], BeforeValidator(split)]
+IpAddress = Annotated[str, AfterValidator(normalize_address)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(split_list), Field(min_length=1)]
+StringList = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400, allow_inf_nan=False)]
 Days = Annotated[
-    Annotated[float, Field(gt=0, le=100 * 366, allow_inf_nan=False)] | None, BeforeValidator(days)
+    Annotated[float, Field(gt=0, le=100 * 366, allow_inf_nan=False)] | None,
+    BeforeValidator(parse_days),
 ]

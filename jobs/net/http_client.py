@@ -6,6 +6,7 @@ still verifies the name. No proxy, netrc, cookie or content encoding is used. On
 """
 
 import ipaddress
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -33,9 +34,16 @@ ADDRESSES_TRIED_MAX = 4  # a name may have many, and each may be silent
 READ_TIMEOUT_SECONDS = 15.0
 DEADLINE_MIN_SECONDS = 0.1
 REDIRECTS_MAX = 3
+# Clients differ over everything else: control characters, what is not latin-1, spaces at the ends.
+HEADER_VALUE = r"([\x21-\x7e\xa1-\xff]([\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa1-\xff])?)?"
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
 _target: ContextVar[str] = ContextVar("target", default="")
+
+
+def is_header_value(value: str) -> bool:
+    """Whether every client and server accepts this as the value of an HTTP header."""
+    return re.fullmatch(HEADER_VALUE, value) is not None
 
 
 _ADDRESS_CHECKS: dict[AddressScope, Callable[[str], bool]] = {

@@ -112,10 +112,10 @@ class Batching:
             with self._round_trip:
                 while not run.done:
                     self._send_batch(run)
-        except BaseException:
-            with contextlib.suppress(ValueError, IndexError):  # interrupted: it must not be sent
-                self._waiting.remove(run)
-            raise
+        finally:
+            if not run.done:  # interrupted: it must not be sent
+                with contextlib.suppress(ValueError, IndexError):
+                    self._waiting.remove(run)
 
     def _send_batch(self, own: _Run) -> None:
         """One round trip for all that wait.
@@ -131,7 +131,7 @@ class Batching:
         except RedisError as error:
             for run in (*batch, *self._take(len(self._waiting))):
                 run.finish(error=error)
-        except BaseException:  # only this thread was interrupted
+        except BaseException:  # only this thread was interrupted: others send the rest
             self._waiting.extendleft(run for run in reversed(batch) if not run.done)
             raise
 

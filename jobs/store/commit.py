@@ -10,7 +10,7 @@ from jobs.config.concurrency import ConcurrencyLimits, QueueCapacity
 from jobs.job import Job
 from jobs.status import Status
 from jobs.store import codec, events
-from jobs.store.counters import of_end
+from jobs.store.counters import ended_counter
 from jobs.store.indexes import capacities, every, index_updates, indexes, queue_key
 from jobs.store.keys import (
     COUNTERS,
@@ -59,7 +59,7 @@ class Change(NamedTuple):
 
 
 class CommitOptions(NamedTuple):
-    """What is written together with a change of a record.
+    """Writes that accompany a change of a record.
 
     `counts` are increments of counters, `submission` is the submission request of a new job,
     `unless_deleted` forbids to make a deleted job anew, `takes_rq_job` removes one RQ job.
@@ -115,7 +115,7 @@ class Commit:
         return SUBMISSION_LATE_SECONDS, room.inputs, room.bytes, len(request)
 
     def _commands(self) -> list[Command]:
-        counts = {**self.options.counts, **_count_of_end(self.before, self.after)}
+        counts = {**self.options.counts, **_count_end(self.before, self.after)}
         before = indexes(self.before) if self.before else {}
         return [
             *index_updates(self.after.id, before, indexes(self.after)),
@@ -186,13 +186,13 @@ class Commit:
         return had_slot and not self.after.submission.slot and not self.after.submission.is_queued
 
 
-def _count_of_end(before: Job | None, after: Job) -> Mapping[str, int]:
+def _count_end(before: Job | None, after: Job) -> Mapping[str, int]:
     """Count a job when it ends, but not when it is restored from its sidecar."""
     if not after.status.terminal or (before and before.status.terminal):
         return NO_COUNTS
     if before is None and after.status is Status.STORED:
         return NO_COUNTS
-    return {of_end(after.status, after.source): 1}
+    return {ended_counter(after.status, after.source): 1}
 
 
 def aliases(job: Job) -> frozenset[str]:

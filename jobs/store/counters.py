@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from jobs.status import Source, Status
+from jobs.status import ReportKind, Source, Status
 
-NOBODY = "none"  # no final report
+# Labels in Prometheus.
+NO_SOURCE = "none"  # no final report
+OLD_REPORT = "old"  # a duplicate or late one
 
 
 class Histogram(NamedTuple):
@@ -54,32 +56,45 @@ LIFE_LEFT = Histogram("life_left", (0, 10, 30, 60, 120, 300, 420, 540, 600, 3600
 # Seconds from BFL's report that the media are ready to the committed record.
 TIME_TO_STORED = Histogram("time_to_stored", (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300))
 
-POLLS = "polls"
+
+class Counter(StrEnum):
+    """Fields of the counters hash that have no labels."""
+
+    POLLS = "polls"
+    CALLBACK_REFUSED = "callback_refused"
+    CALLBACK_UNREADABLE = "callback_unreadable"
+    CALLBACK_MALFORMED = "callback_malformed"
+    KEY_UNKNOWN = "key_unknown"
+    KEY_FROM_A_GUESSER = "key_from_a_guesser"
+    KEY_OVER_ITS_RATE = "key_over_its_rate"
+    NOTIFICATION_DELIVERED = "notification_told"
+    NOTIFICATION_POSTPONED = "notification_put_off"
+    NOTIFICATION_GIVEN_UP = "notification_given_up"
+
+    @property
+    def label(self) -> str:
+        """The name without its first word: the label of refused requests and notifications."""
+        return self.partition("_")[2]
 
 
-class Turned(StrEnum):
-    """Counters of requests that were refused for their API key."""
-
-    WRONG_KEY = "key_unknown"
-    GUESSER = "key_from_a_guesser"
-    OVER_RATE = "key_over_its_rate"
-
-
-class Told(StrEnum):
-    """Outcomes of one attempt to send a notification."""
-
-    TOLD = "told"
-    PUT_OFF = "put_off"
-    GIVEN_UP = "given_up"
+REFUSED_CALLBACKS = (
+    Counter.CALLBACK_REFUSED,
+    Counter.CALLBACK_UNREADABLE,
+    Counter.CALLBACK_MALFORMED,
+)
+REFUSED_REQUESTS = (Counter.KEY_UNKNOWN, Counter.KEY_FROM_A_GUESSER, Counter.KEY_OVER_ITS_RATE)
+NOTIFICATION_OUTCOMES = (
+    Counter.NOTIFICATION_DELIVERED,
+    Counter.NOTIFICATION_POSTPONED,
+    Counter.NOTIFICATION_GIVEN_UP,
+)
 
 
-def of_end(state: Status, source: Source | None) -> str:
+def report_counter(source: Source, kind: ReportKind | None) -> str:
+    """The counter of BFL's reports by source and kind; None counts those that changed nothing."""
+    return f"{source}_{kind or OLD_REPORT}"
+
+
+def ended_counter(status: Status, source: Source | None) -> str:
     """The counter of jobs that ended with this status, by the source of the final report."""
-    return f"ended_{state}_{source or NOBODY}"
-
-
-def of_notice(told: Told) -> str:
-    return f"notice_{told}"
-
-
-NOTICES_GIVEN_UP = of_notice(Told.GIVEN_UP)
+    return f"ended_{status}_{source or NO_SOURCE}"

@@ -96,7 +96,7 @@ def capacities(
     if not takes_slot:
         return {}
     model = after.model or ""
-    return {ACTIVE: limits.total, active(model): limits.of(model)}
+    return {ACTIVE: limits.total, active(model): limits.for_model(model)}
 
 
 def index_updates(

@@ -6,7 +6,7 @@ from jobs.config.rate_limits import RateLimit
 from jobs.store import scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import unavailable
-from jobs.store.counters import Turned
+from jobs.store.counters import Counter
 from jobs.store.keys import COUNTERS, KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
 
 # Per address: more than a person mistypes, too few to find a key by guessing.
@@ -45,13 +45,13 @@ class RateLimiter:
             COUNTERS,
         ]
         args: list[Any] = [*rate, *WRONG_KEYS_MAX, KNOWN_CLIENT_SECONDS]
-        args += [Turned.GUESSER, Turned.OVER_RATE]
+        args += [Counter.KEY_FROM_A_GUESSER, Counter.KEY_OVER_ITS_RATE]
         with unavailable():
             return _reading(*self._batching.run(self._admit, keys, args))
 
     def record_wrong_key(self, address: str) -> RateStatus:
         """Count an API key that does not exist."""
-        keys, args = [WRONG_KEYS_PREFIX + address, COUNTERS], [*WRONG_KEYS_MAX, Turned.WRONG_KEY]
+        keys, args = [WRONG_KEYS_PREFIX + address, COUNTERS], [*WRONG_KEYS_MAX, Counter.KEY_UNKNOWN]
         with unavailable():
             return _reading(*self._batching.run(self._wrong_key, keys, args))
 

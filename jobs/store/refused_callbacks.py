@@ -6,12 +6,12 @@ from typing import Any
 from jobs.store import scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import unavailable
+from jobs.store.counters import Counter
 from jobs.store.keys import COUNTERS, RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX
 from jobs.timeline import EventCode, TimelineEvent
 
 KEPT_MAX = 10
 KEPT_SECONDS = 7 * 86400
-COUNTER = "callback_refused"
 
 
 class RefusedCallbacks:
@@ -26,7 +26,9 @@ class RefusedCallbacks:
         """Count a refused callback, and store the reason if its job is known."""
         keys = [RECORD_PREFIX + (job_id or ""), REFUSED_CALLBACKS_PREFIX + (job_id or ""), COUNTERS]
         with unavailable():
-            self._batching.run(self._script, keys, [reason, KEPT_MAX, KEPT_SECONDS, COUNTER])
+            self._batching.run(
+                self._script, keys, [reason, KEPT_MAX, KEPT_SECONDS, Counter.CALLBACK_REFUSED]
+            )
 
     def latest(self, job_ids: Sequence[str]) -> list[tuple[TimelineEvent, ...]]:
         """The latest refused callbacks of each of these jobs, oldest first."""

@@ -175,7 +175,9 @@ class SubmissionQueue:
                     pipe.zcard(QUEUE_PREFIX + model)
                 total, *found = pipe.execute()
         pairs = zip(named, found[::2], found[1::2], strict=True)
-        models = [ModelQueue(name, used, self._limits.of(name), wait) for name, used, wait in pairs]
+        models = [
+            ModelQueue(name, used, self._limits.for_model(name), wait) for name, used, wait in pairs
+        ]
         return SlotUsage(total, self._limits.total, models)
 
 

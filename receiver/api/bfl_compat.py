@@ -23,7 +23,7 @@ from jobs.errors import (
 )
 from jobs.job import Job
 from jobs.net import strict_json
-from jobs.net.headers import VALUE, is_header_value
+from jobs.net.http_client import HEADER_VALUE, is_header_value
 from jobs.record import ClientWebhook
 from jobs.report import Failure
 from receiver import request_body
@@ -60,7 +60,7 @@ class WebhookFields(BaseModel):
 
     webhook_url: str | None = Field(default=None, min_length=1, max_length=2083)
     webhook_secret: (
-        Annotated[str, Field(max_length=1024), json_schema(pattern=anchored(VALUE))] | None
+        Annotated[str, Field(max_length=1024), json_schema(pattern=anchored(HEADER_VALUE))] | None
     ) = None
 
     @field_validator("webhook_secret")
@@ -205,7 +205,7 @@ def credits_left() -> ResponseReturnValue:
         answer = services().api.credits()
     except BflUnavailable as error:
         return compat.error(str(error), str(error)), HTTPStatus.SERVICE_UNAVAILABLE
-    if answer.key_refused:
+    if answer.is_key_refused:
         text = "BFL refuses the API key of this Fluxkeep"
         return compat.error(text, text), HTTPStatus.BAD_GATEWAY
     return Response(answer.body, answer.status, mimetype="application/json")

@@ -43,4 +43,4 @@ def new(name: str, scope: Scope) -> None:
     """
     key = secrets.token_urlsafe(KEY_BYTES)
     click.echo(f"key    {key}")
-    click.echo(f"entry  {ApiKey.hashed(name, key, scope).entry}")
+    click.echo(f"entry  {ApiKey.hashed(name, key, scope).setting}")

@@ -9,16 +9,16 @@ from flask.typing import ResponseReturnValue
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
 from jobs.status import ReportKind, Source, Status
-from jobs.store.counters import NOTICES_GIVEN_UP, TIME_TO_STORED
+from jobs.store.counters import REFUSED_CALLBACKS, TIME_TO_STORED, Counter, report_counter
 from receiver.context import app_state
 from receiver.dashboard import charts
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.health_snapshot import HealthSnapshot
 from receiver.ttl_cache import TtlCache
 
-ACCEPTED = tuple(f"{Source.CALLBACK}_{kind}" for kind in ReportKind)
+ACCEPTED = tuple(report_counter(Source.CALLBACK, kind) for kind in ReportKind)
 FINAL = (ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED)
-REFUSED = ("callback_refused", "callback_malformed", "callback_unreadable")
+ABANDONED = (Counter.NOTIFICATION_GIVEN_UP,)
 STORED = tuple(f"{TIME_TO_STORED.name}_{n}" for n in range(len(TIME_TO_STORED.bounds) + 1))
 
 _EXTENSION = "fluxkeep-health-snapshot"
@@ -61,15 +61,16 @@ def _numbers(snapshot: HealthSnapshot) -> dict[str, Any]:
         "stored": charts.draw(series.per_minute(STORED), "jobs stored"),
         "callback_share": _callback_share(hour) or _callback_share(total),
         "latency": _latency(hour) or _latency(total),
-        "refused": (_sum(hour, REFUSED), _sum(total, REFUSED)),
-        "abandoned": (_sum(hour, (NOTICES_GIVEN_UP,)), _sum(total, (NOTICES_GIVEN_UP,))),
+        "refused": (_sum(hour, REFUSED_CALLBACKS), _sum(total, REFUSED_CALLBACKS)),
+        "abandoned": (_sum(hour, ABANDONED), _sum(total, ABANDONED)),
     }
 
 
 def _callback_share(period: Period) -> dict[str, Any] | None:
     """How many final reports came by callback; None without any."""
     by_source = {
-        source: _sum(period, tuple(f"{source}_{kind}" for kind in FINAL)) for source in Source
+        source: _sum(period, tuple(report_counter(source, kind) for kind in FINAL))
+        for source in Source
     }
     reports = sum(by_source.values())
     if not reports:

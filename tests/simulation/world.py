@@ -21,7 +21,7 @@ import worker.claim
 import worker.rescue
 from jobs import ingest, services
 from jobs.bfl import parsing
-from jobs.bfl.client import Answer
+from jobs.bfl.client import BflResponse
 from jobs.config import settings
 from jobs.errors import StorageError, StoreUnavailable, UnknownJob, UrlExpired
 from jobs.job import Job
@@ -309,10 +309,10 @@ class World:
         message = {"id": task, "status": "Ready", "result": {"sample": url}}
         return json.dumps(message).encode()
 
-    def answer_poll(self) -> Answer:
+    def answer_poll(self) -> BflResponse:
         """BFL's answer to a poll."""
         self.scheduler.step("GET get_result")
-        return Answer(200, None, self._message(self.tasks[0]))
+        return BflResponse(200, None, self._message(self.tasks[0]))
 
     def download(self, path: Path) -> download.Download:
         """A picture from BFL's delivery host. Raises UrlExpired, TransferFailed."""
@@ -359,7 +359,7 @@ class _Api:
         self.origin = real.origin
         self.session = real.session
 
-    def poll(self, _session: Any, _url: str) -> Answer:
+    def poll(self, _session: Any, _url: str) -> BflResponse:
         return self._world.answer_poll()
 
 

@@ -45,8 +45,8 @@ def test_a_key_and_its_own_hash_are_the_same_key_twice() -> None:
 
 def test_an_entry_is_read_as_it_was_written() -> None:
     for key in (ApiKey("app", SecretStr(KEY), "read"), ApiKey.hashed("app", KEY, "submit")):
-        assert ApiKey.read(key.entry) == key
-    assert KEY not in ApiKey.hashed("app", KEY, "submit").entry
+        assert ApiKey.parse(key.setting) == key
+    assert KEY not in ApiKey.hashed("app", KEY, "submit").setting
 
 
 def test_a_new_key_is_shown_once_and_its_entry_opens_the_door(

@@ -30,8 +30,8 @@ def quotas(text: str) -> RateLimits:
 def test_a_key_has_the_rate_that_names_it_or_the_usual_one(
     text: str, of_app: RateLimit | None, of_another: RateLimit | None
 ) -> None:
-    assert quotas(text).of("app") == of_app
-    assert quotas(text).of("a=b") == of_another
+    assert quotas(text).for_key("app") == of_app
+    assert quotas(text).for_key("a=b") == of_another
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_when_the_keys_themselves_are_wrong_only_they_are_named() -> None:
 def test_our_proxies_are_known_by_their_addresses(
     text: str, ours: tuple[str, ...], not_ours: tuple[str, ...]
 ) -> None:
-    proxies = TrustedProxies.read(text)
+    proxies = TrustedProxies.parse(text)
     assert [peer for peer in (*ours, *not_ours) if proxies.trust(peer)] == list(ours)
-    assert TrustedProxies.read(proxies.setting) == proxies
+    assert TrustedProxies.parse(proxies.setting) == proxies
 
 
 def test_only_loopback_peers_are_proxies_by_default() -> None:

@@ -17,7 +17,7 @@ from jobs.notifications import NotificationType, Outcome
 from jobs.record import NotificationTarget, PendingNotification
 from jobs.services import Services
 from jobs.signing import callback_digest
-from jobs.store.counters import Told, of_notice
+from jobs.store.counters import Counter
 from jobs.view_types import Notification
 
 ANSWER_SECONDS = 20.0
@@ -52,14 +52,16 @@ def _record(services: Services, job: Job, claimed: PendingNotification, outcome:
     services.store.update(
         job.id,
         lambda job, now: job and notifications.finish(job, claimed, outcome, now, jitter),
-        counts={of_notice(_result(after, claimed.to, outcome)): 1},
+        counts={_counter(after, claimed.to, outcome): 1},
     )
 
 
-def _result(after: Job, to: NotificationTarget, outcome: Outcome) -> Told:
+def _counter(after: Job, to: NotificationTarget, outcome: Outcome) -> Counter:
     if not outcome.problem:
-        return Told.TOLD
-    return Told.PUT_OFF if notifications.find(after, to) else Told.GIVEN_UP
+        return Counter.NOTIFICATION_DELIVERED
+    if notifications.find(after, to):
+        return Counter.NOTIFICATION_POSTPONED
+    return Counter.NOTIFICATION_GIVEN_UP
 
 
 def _send(services: Services, job: Job, notice: PendingNotification) -> Outcome:

@@ -10,7 +10,7 @@ import yaml
 
 from deploy import procfile
 from deploy.procfile import ROOT
-from jobs.config.environment import PROVIDERS
+from jobs.config.environment import PROVIDER_PREFIXES
 from jobs.config.settings import Settings
 from tests.harness.stack import Stack, stopped_stack
 from tests.system.deploying.files import DEPLOY, copied, image, let_through, manifests, pods, read
@@ -110,7 +110,9 @@ def in_env_example() -> Iterator[str]:
 )
 def test_every_variable_that_is_set_is_one_that_exists(names: partial[Iterator[str]]) -> None:
     known = {name.upper() for name in Settings.model_fields} | FOREIGN
-    unknown = {name for name in names() if name not in known and not name.startswith(PROVIDERS)}
+    unknown = {
+        name for name in names() if name not in known and not name.startswith(PROVIDER_PREFIXES)
+    }
     assert unknown == set()
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from jobs.store.counters import NOTICES_GIVEN_UP
+from jobs.store.counters import Counter
 from tests.harness.hook import Hook
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
@@ -60,7 +60,7 @@ def test_a_receiver_that_says_it_is_gone_is_not_called_again(stack: Stack, hook:
     time.sleep(1.5)
     assert len(hook.calls) == 1
     with stack.installation.redis.client() as redis:
-        assert Parts.over(redis).metrics.totals().counts[NOTICES_GIVEN_UP] >= 1
+        assert Parts.over(redis).metrics.totals().counts[Counter.NOTIFICATION_GIVEN_UP] >= 1
 
 
 def test_after_a_day_it_is_given_up_where_that_can_be_seen(stack: Stack, hook: Hook) -> None:

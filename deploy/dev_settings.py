@@ -54,8 +54,8 @@ class DevSettings:
     def url(self) -> str:
         """Address of the web process on this machine."""
         host = self.settings.listen_host
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared only
-        return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.settings.port}"
+        address = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared only
+        return f"http://{f'[{address}]' if ':' in address else address}:{self.settings.port}"
 
 
 @contextmanager

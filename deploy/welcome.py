@@ -12,7 +12,7 @@ MODEL = "flux-2-pro"
 PROMPT = "a lighthouse at dawn"
 ACTIVE_STATUSES = ("queued", "submitted", "ready")
 TIMEOUT_SECONDS = 5.0
-PAUSE_SECONDS = 0.25
+POLL_SECONDS = 0.25
 
 
 class Welcome:
@@ -33,7 +33,7 @@ class Welcome:
 
     def _run(self) -> None:
         while not self._is_healthy():
-            if self._stopped.wait(PAUSE_SECONDS):
+            if self._stopped.wait(POLL_SECONDS):
                 return
         print(message(self._dev), flush=True)  # noqa: T201 - output for the terminal
         if self._dev.sandbox_url:
@@ -50,7 +50,7 @@ class Welcome:
         body = {"model": MODEL, "input": {"prompt": PROMPT}, "metadata": {"sample": "make run"}}
         try:
             job = self._request("POST", "/api/jobs", body)
-            while job["status"] in ACTIVE_STATUSES and not self._stopped.wait(PAUSE_SECONDS):
+            while job["status"] in ACTIVE_STATUSES and not self._stopped.wait(POLL_SECONDS):
                 job = self._request("GET", f"/api/jobs/{job['id']}")
         except requests.RequestException as error:
             return f"Sample: interrupted ({type(error).__name__})"
@@ -114,7 +114,7 @@ def _examples(dev: DevSettings, app: str) -> list[str]:
 
 def _login_link(dev: DevSettings) -> str:
     """A link for a single login."""
-    admin = next((entry for entry in dev.settings.api_keys if entry.scope == "admin"), None)
+    admin = next((key for key in dev.settings.api_keys if key.scope == "admin"), None)
     if admin is None:
         return dev.url
     token = LoginSigner(dev.settings.secret_key).sign(admin.name)

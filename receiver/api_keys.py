@@ -17,7 +17,7 @@ class Keyring:
         return bool(self._matches(key))
 
     def find(self, key: str) -> ApiKey:
-        """The entry of a key. Raises Unauthorized for an unknown or empty one."""
+        """The API key with its name and scope. Raises Unauthorized for an unknown or empty one."""
         matches = self._matches(key)
         if not (key and matches):
             raise Unauthorized
@@ -25,5 +25,5 @@ class Keyring:
 
     def _matches(self, key: str) -> list[ApiKey]:
         """Compare with every key, so that the time taken does not tell which one matched."""
-        shown = digest(key)
-        return [entry for known, entry in self._keys if hmac.compare_digest(shown, known)]
+        presented = digest(key)
+        return [api_key for known, api_key in self._keys if hmac.compare_digest(presented, known)]

@@ -19,21 +19,21 @@ R = TypeVar("R")
 
 
 def authenticate(key: str) -> ApiKey:
-    """Return the entry of a valid key, and count the request against its quota.
+    """Return the valid API key, and count the request against its quota.
 
     Raises Unauthorized, and RateLimited for this key or for wrong keys from the same address.
     While Redis is down nothing is counted.
     """
     try:
-        entry = app_state().keyring.find(key)
+        api_key = app_state().keyring.find(key)
     except Unauthorized:
         if key:
             with suppress(StoreUnavailable):
                 rate_limits.count_wrong_key()
         raise
     with suppress(StoreUnavailable):
-        rate_limits.count_request(entry.name)
-    return entry
+        rate_limits.count_request(api_key.name)
+    return api_key
 
 
 def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -42,9 +42,9 @@ def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            entry = authenticate(request_key())
-            g.key_name = entry.name
-            if SCOPES.index(entry.scope) < SCOPES.index(scope):
+            api_key = authenticate(request_key())
+            g.key_name = api_key.name
+            if SCOPES.index(api_key.scope) < SCOPES.index(scope):
                 raise Forbidden(f"this needs a key with scope {scope}")
             return view(*args, **kwargs)
 

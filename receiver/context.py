@@ -45,7 +45,7 @@ class AppState:
 
 
 def _check(services: Services) -> list[checks.Result]:
-    return list(checks.run(checks.Context(services.settings, services), checks.PROBES))
+    return list(checks.run(checks.Context(services.settings, services), checks.READINESS_CHECKS))
 
 
 def app_state() -> AppState:

@@ -11,7 +11,7 @@ from jobs.services import Services
 from worker import startup, tasks
 from worker.worker import RescueWorker
 
-RESTART_PAUSE_SECONDS = 2.0
+RESTART_DELAY_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def main() -> int:
     services = startup.start("worker")
     while not _ran_until_stop_signal(services):
-        time.sleep(RESTART_PAUSE_SECONDS)
+        time.sleep(RESTART_DELAY_SECONDS)
     observability.flush()
     return 0
 

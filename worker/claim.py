@@ -32,10 +32,10 @@ log = logging.getLogger(__name__)
 class Claim:
     """A job that one thread works on, until another worker takes it over."""
 
-    def __init__(self, store: JobStore, job: Job, probes: tuple[str, ...] = ()) -> None:
+    def __init__(self, store: JobStore, job: Job, half_open: tuple[str, ...] = ()) -> None:
         self.job = job
         self.claimed_status = job.status
-        self.probes = probes  # the open circuits of submission that its outcome may close
+        self.half_open = half_open  # scopes of the circuits that its outcome may close
         self.is_lost = False
         self._thread_id = threading.get_ident()
         self._store = store
@@ -108,7 +108,7 @@ class Claim:
             services.submission_queue.remove(found)
             return None
         if change.after and own and _lease(change.after) == _lease(own):
-            return cls(services.store, change.after, found.probes)
+            return cls(services.store, change.after, found.half_open)
         # Another worker has it, or it was deleted.
         services.submission_queue.remove_unchanged(
             found, change.after.version if change.after else 0

@@ -16,7 +16,7 @@ from jobs.storage.base import MediaStorage
 from jobs.storage.layout import companion_keys, job_id_of
 
 POLL_SECONDS = 5.0
-BATCH_PAUSE_SECONDS = 0.05
+BATCH_INTERVAL_SECONDS = 0.05
 BATCH = 50
 BATCH_SECONDS = 2.0
 STORAGE_RETRY_SECONDS = 300.0
@@ -36,13 +36,13 @@ def start(services: Services, stop: threading.Event) -> threading.Thread:
 
 
 def _run(retention_cleanup: "RetentionCleanup", stop: threading.Event) -> None:
-    pause = 0.0
-    while not stop.wait(pause):
+    wait_seconds = 0.0
+    while not stop.wait(wait_seconds):
         try:
-            pause = BATCH_PAUSE_SECONDS if retention_cleanup.step() else POLL_SECONDS
+            wait_seconds = BATCH_INTERVAL_SECONDS if retention_cleanup.step() else POLL_SECONDS
         except StoreUnavailable as error:
             log.warning("%s", error)
-            pause = POLL_SECONDS
+            wait_seconds = POLL_SECONDS
 
 
 class RetentionCleanup:

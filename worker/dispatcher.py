@@ -26,7 +26,7 @@ TICK_SECONDS = 0.2
 ERROR_BACKOFF_SECONDS = 10.0
 RACES_MAX = 20
 CANDIDATES = 4  # processes that race for one job take the next ones instead
-CANDIDATES_BEHIND_SUSPECTS = 100
+CANDIDATES_AFTER_SUSPECTS = 100
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class Dispatcher:
 
         store, takes_rq_job = self._services.store, not self._has_rq_job
         for _ in range(RACES_MAX):
-            urgent = waiting(CANDIDATES_BEHIND_SUSPECTS if has_suspect else CANDIDATES)
+            urgent = waiting(CANDIDATES_AFTER_SUSPECTS if has_suspect else CANDIDATES)
             for n, job_id in enumerate(urgent.ids):
                 record = None if n else urgent.record
                 if claim := Claim.acquire(
@@ -155,7 +155,7 @@ class Dispatcher:
                 return None
             if claim := Claim.admit(self._services, found, takes_rq_job=not self._has_rq_job):
                 return claim
-            submission_queue.release_probes(found.probes)
+            submission_queue.release_half_open(found.half_open)
         return None  # other processes are faster: to every job, or to the last slot
 
     def _process(self, claim: Claim) -> None:

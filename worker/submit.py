@@ -26,7 +26,7 @@ from jobs.job import Job
 from jobs.net import strict_json, watchdog
 from jobs.report import Failure, Taken
 from jobs.services import Services
-from jobs.store.submission_queue import ALL_MODELS, PROBE_SECONDS
+from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
 from worker.backoff import backoff_seconds
 from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, Claim
 
@@ -48,7 +48,7 @@ def submit_job(services: Services, claim: Claim) -> None:
     watchdog.current.set(watchdog.Connections())  # nothing was sent yet
     body = services.store.submission(claim.job.id)
     if body is None:
-        services.submission_queue.release_probes(claim.probes)
+        services.submission_queue.release_half_open(claim.half_open)
         _fail(claim, Failure(ErrorCode.INPUT_LOST, "the input of this submission is gone"))
         return
     claim.allow_silence(LEAST_SECONDS)  # a draft may have to be read from a bucket
@@ -66,7 +66,7 @@ def _send(services: Services, claim: Claim, body: bytes) -> None:
     try:
         given = drafts.insert(services, strict_json.loads(body))
     except Invalid as error:
-        services.submission_queue.release_probes(claim.probes)
+        services.submission_queue.release_half_open(claim.half_open)
         _fail(claim, Failure(ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
     except StorageError as error:
         attempt.requeue_last(f"the draft bundle cannot be read: {error}")
@@ -176,7 +176,7 @@ class Submission:
         """
         standing = account.check(self._services.api)
         scope = self._model if standing is AccountStatus.GOOD else ALL_MODELS
-        self._requeue(scope, reason, PROBE_SECONDS, last=standing is not AccountStatus.BAD)
+        self._requeue(scope, reason, HALF_OPEN_SECONDS, last=standing is not AccountStatus.BAD)
 
     def _back_off(self, answer: BflResponse) -> None:
         """After a server error (5xx, 408): open the model's circuit, submit again later."""
@@ -214,7 +214,7 @@ class Submission:
     ) -> None:
         """Close the circuits that this job probed; open the one of `scope`."""
         self._services.submission_queue.close_circuits(
-            [probe for probe in self._claim.probes if probe != scope]
+            [each for each in self._claim.half_open if each != scope]
         )
         if scope:
             log.warning("submitting %s pauses for %.0f s: %s", scope, seconds, reason)

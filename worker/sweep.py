@@ -19,7 +19,7 @@ from worker.notifications import dispatcher
 from worker.superseded_objects import SupersededObjects
 
 SWEEP_EVERY_SECONDS = 5.0
-PAUSE_MIN_SECONDS = 0.5
+INTERVAL_MIN_SECONDS = 0.5
 BATCH = 500
 JOIN_SECONDS = 20.0  # for all threads: platforms send SIGKILL 30 s after SIGTERM
 
@@ -64,13 +64,13 @@ def _stop_on_signals() -> threading.Event:
 
 def run(services: Services, stop: threading.Event, on_ended: OnEnded) -> None:
     """Sweep until `stop` is set, through outages of Redis too."""
-    pause = 0.0
-    while not stop.wait(pause):
+    wait_seconds = 0.0
+    while not stop.wait(wait_seconds):
         try:
-            pause = sweep(services, on_ended)
+            wait_seconds = sweep(services, on_ended)
         except StoreUnavailable as error:
             log.warning("%s", error)
-            pause = SWEEP_EVERY_SECONDS
+            wait_seconds = SWEEP_EVERY_SECONDS
 
 
 def sweep(services: Services, on_ended: OnEnded = _ignore) -> float:
@@ -86,9 +86,9 @@ def sweep(services: Services, on_ended: OnEnded = _ignore) -> float:
     services.metrics.record_heartbeat("sweep")
     services.time_series.sample()
     if due.ids:
-        return PAUSE_MIN_SECONDS
+        return INTERVAL_MIN_SECONDS
     until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now
-    return min(max(until_next, PAUSE_MIN_SECONDS), SWEEP_EVERY_SECONDS)
+    return min(max(until_next, INTERVAL_MIN_SECONDS), SWEEP_EVERY_SECONDS)
 
 
 def _next_submission(services: Services, due: Due) -> tuple[str, ...]:

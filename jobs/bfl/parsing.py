@@ -83,35 +83,35 @@ def task_id(message: Mapping[str, Any]) -> str:
 
 def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Report:
     """Build a report; polling responses and callbacks have one shape."""
-    said = _status(message.get("status"))
-    news = _STATUSES.get(said.lower(), ReportKind.PROGRESS)
+    status = _status(message.get("status"))
+    kind = _STATUSES.get(status.lower(), ReportKind.PROGRESS)
     result = message.get("result")
     result = result if isinstance(result, dict) else {}
     files = find_files(result)
-    if news is ReportKind.READY and not files.urls:
-        news = ReportKind.UNCLEAR
-    ready = news is ReportKind.READY
+    if kind is ReportKind.READY and not files.urls:
+        kind = ReportKind.UNCLEAR
+    ready = kind is ReportKind.READY
     return Report(
         task_id=task_id,
         source=source,
-        news=news,
-        said=said,
+        news=kind,
+        said=status,
         urls=files.urls if ready else (),
         roles=files.roles if ready else (),
         left_out=files.left_out if ready else 0,
         expires=files.expires_at if ready else None,
-        is_alive=news is ReportKind.PROGRESS and _is_at_work(said, source),
+        is_alive=kind is ReportKind.PROGRESS and _is_at_work(status, source),
         progress=_fraction(message.get("progress")),
         cost=number(message.get("cost", result.get("cost"))),
         result=replace_file_urls(result, files.urls if ready else ()),
-        error=_failure(message) if news is ReportKind.FAILED else None,
-        moderation=_moderation(message, said) if news is ReportKind.MODERATED else None,
+        error=_failure(message) if kind is ReportKind.FAILED else None,
+        moderation=_moderation(message, status) if kind is ReportKind.MODERATED else None,
     )
 
 
-def _is_at_work(said: str, source: Source) -> bool:
+def _is_at_work(status: str, source: Source) -> bool:
     """A callback proves that BFL has the task; a poll may reach the wrong cluster."""
-    word = said.lower()
+    word = status.lower()
     return word != _NOT_FOUND if source is Source.CALLBACK else word in _AT_WORK
 
 
@@ -185,18 +185,18 @@ def _fraction(value: Any) -> float | None:
     return None if progress is None else min(max(progress, 0.0), 1.0)
 
 
-def _failure(said: Mapping[str, Any]) -> Failure:
+def _failure(body: Mapping[str, Any]) -> Failure:
     """Recorded failures have a code in `error` and a text in `message` or `details`."""
-    error, prose = said.get("error"), said.get("message")
+    error, prose = body.get("error"), body.get("message")
     code = error if isinstance(error, str) and re.fullmatch(r"[a-z0-9_.-]{1,64}", error) else None
-    details = {"detail": said.get("details")}
-    text = _text(prose) or error_message(said) or error_message(details)
+    details = {"detail": body.get("details")}
+    text = _text(prose) or error_message(body) or error_message(details)
     message = strip_signatures(text)[:MESSAGE_MAX_CHARS]
     return Failure(code or ErrorCode.BFL_ERROR, message or "BFL reported an error")
 
 
-def _moderation(message: Mapping[str, Any], said: str) -> Moderation:
-    stage: Stage = "request" if said.lower().startswith("request") else "content"
+def _moderation(message: Mapping[str, Any], status: str) -> Moderation:
+    stage: Stage = "request" if status.lower().startswith("request") else "content"
     return Moderation(stage, _reasons(message.get("details")))
 
 

@@ -48,8 +48,8 @@ _KNOWN = frozenset(_ROLES.values())
 def find_files(result: Mapping[str, Any]) -> Files:
     """Find the files of a result: samples, then draft bundles, then other signed URLs."""
     found = _find(result)
-    kept = dict(islice(found.items(), FILES_MAX))
-    return Files(tuple(kept), tuple(kept.values()), len(found) - len(kept))
+    limited = dict(islice(found.items(), FILES_MAX))
+    return Files(tuple(limited), tuple(limited.values()), len(found) - len(limited))
 
 
 def _find(result: Mapping[str, Any]) -> dict[str, Role]:

@@ -13,7 +13,7 @@ from jobs.net import strict_json
 from jobs.report import Failure, Taken
 
 URL_MAX_CHARS = 2083
-SAID_MAX_CHARS = 8192
+DETAILS_MAX_CHARS = 8192
 CODES = {
     400: ErrorCode.INVALID_INPUT,
     404: ErrorCode.UNKNOWN_MODEL,
@@ -31,7 +31,7 @@ BFL_HOST = "api.bfl.ai"
 BFL_ONLY_PATHS = frozenset({"finetune", "my_finetunes", "finetune_details", "delete_finetune"})
 NON_GENERATION_PATHS = BFL_ONLY_PATHS | {"get_result", "credits"}
 FINETUNED = "-finetuned"
-REGION_BOUND_HINT = (
+REGION_BOUND_REMEDY = (
     "most fine-tuned models live in the one region where they were trained: "
     "name it as `region`, or in BFL_API_URL"
 )
@@ -108,12 +108,14 @@ def is_webhook_rejected(answer: bytes) -> bool:
 def parse_rejection(status: int, answer: bytes) -> Failure:
     """Build the failure from BFL's rejection, without errors about our own fields."""
     message = _object(answer)
-    if kept := [_without_input(one) for one in _complaints(message) if not _is_about_webhook(one)]:
-        message = {**message, "detail": kept}
-    words = parsing.error_message(message) or f"BFL answered {status}"
-    small = message and len(json.dumps(message)) <= SAID_MAX_CHARS
-    said = strip_signatures_in(message) if small else {"detail": words}
-    return Failure(CODES.get(status, ErrorCode.BFL_ERROR), words, status, said)
+    if complaints := [
+        _without_input(one) for one in _complaints(message) if not _is_about_webhook(one)
+    ]:
+        message = {**message, "detail": complaints}
+    message_text = parsing.error_message(message) or f"BFL answered {status}"
+    small = message and len(json.dumps(message)) <= DETAILS_MAX_CHARS
+    details = strip_signatures_in(message) if small else {"detail": message_text}
+    return Failure(CODES.get(status, ErrorCode.BFL_ERROR), message_text, status, details)
 
 
 def _without_input(complaint: Any) -> Any:

@@ -49,11 +49,11 @@ def load(module: str) -> Any:
 
 def scrub(event: dict[str, Any], process: str, redacted: Redaction) -> dict[str, Any]:
     """Remove requests, variables and texts: an exception's message can hold any of them."""
-    kept = {name: value for name, value in event.items() if name not in _REMOVED_FIELDS}
-    for exception in (kept.get("exception") or {}).get("values", ()):
+    remaining = {name: value for name, value in event.items() if name not in _REMOVED_FIELDS}
+    for exception in (remaining.get("exception") or {}).get("values", ()):
         exception["value"] = HIDDEN
-    kept["tags"] = {"process": process}
-    redacted_event: dict[str, Any] = _redact(kept, redacted)
+    remaining["tags"] = {"process": process}
+    redacted_event: dict[str, Any] = _redact(remaining, redacted)
     return redacted_event
 
 

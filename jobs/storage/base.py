@@ -134,7 +134,7 @@ class MediaStorage(ABC):
 
         A later claim has a higher token: its objects are never deleted here.
         """
-        kept = {each for key in named for each in (key, *companion_keys(key))}
+        retained = {each for key in named for each in (key, *companion_keys(key))}
         for found in list(self.list_job_objects(job_id, created_at)):
-            if fencing_token_of(found.key) <= token and found.key not in kept:
+            if fencing_token_of(found.key) <= token and found.key not in retained:
                 self.delete(found.key)

@@ -78,9 +78,9 @@ def _changed_at(directory: Path) -> float:
 
 def _private_directory() -> Path:
     """Create a directory that only this user can enter, even where all users may write."""
-    home = Path(tempfile.gettempdir()) / f"fluxkeep-{os.getuid()}"
-    home.mkdir(mode=0o700, exist_ok=True)
-    found = home.lstat()
+    directory = Path(tempfile.gettempdir()) / f"fluxkeep-{os.getuid()}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise StorageError("the staging directory under TMPDIR belongs to another user")
-    return home
+    return directory

@@ -82,7 +82,7 @@ class Consistency:
         job = self.known([job_id]).get(job_id)
         if job is None:
             return None, []
-        wanted, keys = indexes.indexes(job), indexes.every(job)
+        expected, keys = indexes.indexes(job), indexes.every(job)
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.get(RECORD_PREFIX + job_id)
             pipe.get(f"{TASK_PREFIX}{job.task_id}")
@@ -93,7 +93,7 @@ class Consistency:
         if current is None or current.version != job.version:  # a process has just written it
             return job, []
         pairs = zip(keys, scores, strict=True)
-        wrong = [key for key, score in pairs if _differs(key, wanted.get(key), score)]
+        wrong = [key for key, score in pairs if _differs(key, expected.get(key), score)]
         unnamed = job.task_id not in (None, job_id) and owner is None
         return job, wrong + [f"{TASK_PREFIX}{job.task_id}"] * unnamed
 
@@ -107,10 +107,10 @@ class Consistency:
 
     def reindex(self, job: Job) -> bool:
         """Put a job where its record says. False when the record has changed meanwhile."""
-        wanted = indexes.indexes(job)
-        commands: list[Command] = [("ZADD", key, at, job.id) for key, at in wanted.items()]
-        commands += [("ZREM", key, job.id) for key in indexes.every(job) if key not in wanted]
-        commands += [("SADD", QUEUES, key) for key in wanted if key.startswith(QUEUE_PREFIX)]
+        expected = indexes.indexes(job)
+        commands: list[Command] = [("ZADD", key, at, job.id) for key, at in expected.items()]
+        commands += [("ZREM", key, job.id) for key in indexes.every(job) if key not in expected]
+        commands += [("SADD", QUEUES, key) for key in expected if key.startswith(QUEUE_PREFIX)]
         if job.task_id not in (None, job.id):
             commands.append(("SET", f"{TASK_PREFIX}{job.task_id}", job.id))
         return self._correct(job.id, job, commands)

@@ -190,8 +190,8 @@ class JobStore:
 
     def delete_unchanged(self, job: Job, orphans: Iterable[str] = ()) -> bool:
         """Delete a job unless its record has changed; `orphans` are keys of objects that stay."""
-        kept = [("ZADD", ORPHANS, job.end, key) for key in orphans]
-        return self._delete(job, job.version, [*commit.deletion(job), *kept])
+        orphan_commands = [("ZADD", ORPHANS, job.end, key) for key in orphans]
+        return self._delete(job, job.version, [*commit.deletion(job), *orphan_commands])
 
     def _delete(self, job: Job, version: int | str, commands: list[Command]) -> bool:
         event = events.deletion_event(job.id)

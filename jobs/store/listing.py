@@ -69,18 +69,18 @@ class JobListing:
         with unavailable():
             walked, *others = self._fewest_first(search, before)
             found: list[tuple[Position, Job]] = []
-            jobs_read, place = 0, before
+            jobs_read, position = 0, before
             while True:
-                wanted = limit - len(found) + 1
-                count = max(wanted, STRIDE if others or search.metadata else 0)
-                run = self._positions(walked, count, place, search)
-                found += self._fitting(search, self._narrowed(run, others), wanted)
+                needed = limit - len(found) + 1
+                count = max(needed, STRIDE if others or search.metadata else 0)
+                run = self._positions(walked, count, position, search)
+                found += self._fitting(search, self._narrowed(run, others), needed)
                 jobs_read += len(run)
                 if len(found) > limit:
                     return Page([job for _, job in found[:limit]], found[limit - 1][0])
-                place = run[-1] if len(run) == count else None
-                if place is None or jobs_read >= JOBS_READ_MAX:
-                    return Page([job for _, job in found], place)
+                position = run[-1] if len(run) == count else None
+                if position is None or jobs_read >= JOBS_READ_MAX:
+                    return Page([job for _, job in found], position)
 
     def _fewest_first(self, search: Search, before: Position | None) -> list[Group]:
         """Order the groups by size: the first is read, the others only checked for membership."""
@@ -104,9 +104,11 @@ class JobListing:
             answers = self._read(group, _Span.of(search, before), count)
             # Behind the end of a set that was not read to its end, jobs could be missing.
             horizon = max((rows[-1] for rows in answers if len(rows) == count), default=_END)
-            merged = sorted({place for rows in answers for place in rows}, reverse=True)
+            merged = sorted({position for rows in answers for position in rows}, reverse=True)
             found = [
-                place for place in merged if place >= horizon and (not before or place < before)
+                position
+                for position in merged
+                if position >= horizon and (not before or position < before)
             ]
             # Jobs created in the very same microsecond share a score and may fill the page.
             if len(found) >= limit or horizon == _END:
@@ -125,26 +127,26 @@ class JobListing:
         for group in others if run else ():
             with self._redis.pipeline(transaction=False) as pipe:
                 for key in group:
-                    pipe.zmscore(key, [place.id for place in run])
+                    pipe.zmscore(key, [position.id for position in run])
                 answers = pipe.execute()
             scores = zip(*answers, strict=True)
             known = [any(score is not None for score in one) for one in scores]
-            run = [place for place, is_known in zip(run, known, strict=True) if is_known]
+            run = [position for position, is_known in zip(run, known, strict=True) if is_known]
             if not run:
                 break
         return run
 
     def _fitting(
-        self, search: Search, run: list[Position], wanted: int
+        self, search: Search, run: list[Position], needed: int
     ) -> list[tuple[Position, Job]]:
         """The first jobs whose records match too, at least `wanted` if there are so many."""
         found: list[tuple[Position, Job]] = []
-        for start in range(0, len(run), wanted):
-            indexes = run[start : start + wanted]
-            jobs = self.loaded([place.id for place in indexes])
-            read = ((place, jobs.get(place.id)) for place in indexes)
-            found += [(place, job) for place, job in read if job and search.fits(job)]
-            if len(found) >= wanted:
+        for start in range(0, len(run), needed):
+            indexes = run[start : start + needed]
+            jobs = self.loaded([position.id for position in indexes])
+            read = ((position, jobs.get(position.id)) for position in indexes)
+            found += [(position, job) for position, job in read if job and search.fits(job)]
+            if len(found) >= needed:
                 break
         return found
 

@@ -10,8 +10,8 @@ from jobs.store.counters import Counter
 from jobs.store.keys import COUNTERS, RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX
 from jobs.timeline import EventCode, TimelineEvent
 
-KEPT_MAX = 10
-KEPT_SECONDS = 7 * 86400
+CALLBACKS_MAX = 10
+RETENTION_SECONDS = 7 * 86400
 
 
 class RefusedCallbacks:
@@ -27,7 +27,9 @@ class RefusedCallbacks:
         keys = [RECORD_PREFIX + (job_id or ""), REFUSED_CALLBACKS_PREFIX + (job_id or ""), COUNTERS]
         with unavailable():
             self._batching.run(
-                self._script, keys, [reason, KEPT_MAX, KEPT_SECONDS, Counter.CALLBACK_REFUSED]
+                self._script,
+                keys,
+                [reason, CALLBACKS_MAX, RETENTION_SECONDS, Counter.CALLBACK_REFUSED],
             )
 
     def latest(self, job_ids: Sequence[str]) -> list[tuple[TimelineEvent, ...]]:
@@ -35,9 +37,9 @@ class RefusedCallbacks:
         with unavailable(), self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.lrange(REFUSED_CALLBACKS_PREFIX + job_id, 0, -1)
-            return [tuple(_moment(line) for line in reversed(lines)) for lines in pipe.execute()]
+            return [tuple(_event(item) for item in reversed(items)) for items in pipe.execute()]
 
 
-def _moment(line: bytes) -> TimelineEvent:
-    at, _, reason = line.decode().partition(" ")
+def _event(item: bytes) -> TimelineEvent:
+    at, _, reason = item.decode().partition(" ")
     return TimelineEvent(float(at), EventCode.CALLBACK_REFUSED, {"reason": reason})

@@ -12,15 +12,15 @@ from jobs.store.clock import Clock, unavailable
 from jobs.store.keys import ACTIVE, CIRCUITS, IN_FLIGHT, QUEUE_PREFIX, QUEUES, RECORD_PREFIX
 
 ALL_MODELS = "*"  # scope of a circuit that is open for all models
-PROBE_SECONDS = 60.0
+HALF_OPEN_SECONDS = 60.0
 
 
 class NextSubmission(NamedTuple):
-    """The next job of its model's queue, and the open circuits that it probes."""
+    """The next job of its model's queue, and the scopes of the circuits that it probes."""
 
     job_id: str
     model: str
-    probes: tuple[str, ...]
+    half_open: tuple[str, ...]
 
 
 class Circuit(NamedTuple):
@@ -85,7 +85,7 @@ class SubmissionQueue:
                     self._limits.total,
                     QUEUE_PREFIX,
                     mode,
-                    PROBE_SECONDS,
+                    HALF_OPEN_SECONDS,
                     self._threads,
                     *models,
                 ],
@@ -93,9 +93,9 @@ class SubmissionQueue:
         self._clock.synchronize(clock)
         if not job_id:
             return None
-        model, probes = more
+        model, half_open = more
         return NextSubmission(
-            job_id.decode(), model.decode(), tuple(scope.decode() for scope in probes)
+            job_id.decode(), model.decode(), tuple(scope.decode() for scope in half_open)
         )
 
     def remove_unchanged(self, found: NextSubmission, version: int = 0) -> None:
@@ -134,7 +134,7 @@ class SubmissionQueue:
             with unavailable():
                 self._redis.hdel(CIRCUITS, *scopes)
 
-    def release_probes(self, scopes: Sequence[str]) -> None:
+    def release_half_open(self, scopes: Sequence[str]) -> None:
         """Let another job probe these circuits: the one that should have was never sent."""
         for circuit in self.open_circuits() if scopes else ():
             if circuit.scope in scopes:

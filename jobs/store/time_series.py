@@ -11,7 +11,7 @@ from jobs.store.clock import Clock, unavailable
 from jobs.store.keys import COUNTERS, TIME_SERIES
 
 MINUTE_SECONDS = 60
-MINUTES_KEPT = 60
+SAMPLES_MAX = 60
 
 
 class Sample(NamedTuple):
@@ -39,14 +39,14 @@ class Series:
 
         An increase during a time without samples is spread evenly over that time.
         """
-        wanted = tuple(names)
+        counters = tuple(names)
         this = _minute(self.now.at)
-        found = [0.0] * MINUTES_KEPT
+        found = [0.0] * SAMPLES_MAX
         for before, after in zip(self.samples, self.samples[1:], strict=False):
             first, end = _minute(before.at), max(_minute(after.at), _minute(before.at) + 1)
-            risen = _rise(before.total(wanted), after.total(wanted))
+            risen = _rise(before.total(counters), after.total(counters))
             for minute in range(first, end):
-                if 0 <= this - minute < MINUTES_KEPT:
+                if 0 <= this - minute < SAMPLES_MAX:
                     found[minute - this - 1] += risen / (end - first)
         return found
 
@@ -75,9 +75,11 @@ class TimeSeries:
 
     def sample(self) -> float:
         """Take the sample of this minute if there is none yet; returns the Redis time."""
-        kept = MINUTES_KEPT * MINUTE_SECONDS
+        retention_seconds = SAMPLES_MAX * MINUTE_SECONDS
         with unavailable():
-            answer = self._script(keys=[TIME_SERIES, COUNTERS], args=[MINUTE_SECONDS, kept])
+            answer = self._script(
+                keys=[TIME_SERIES, COUNTERS], args=[MINUTE_SECONDS, retention_seconds]
+            )
         return self._clock.synchronize(answer)
 
     def last_hour(self) -> Series:
@@ -91,7 +93,7 @@ class TimeSeries:
         return Series((*map(_read, taken), Sample(now, latest)))
 
 
-def _read(line: bytes) -> Sample:
-    at, *words = line.decode().split()
+def _read(sample: bytes) -> Sample:
+    at, *words = sample.decode().split()
     pairs = zip(words[::2], words[1::2], strict=True)
     return Sample(float(at), {name: int(value) for name, value in pairs})

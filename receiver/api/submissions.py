@@ -181,7 +181,7 @@ def _new_job(
         and services.origin_of(job).host == bfl_submissions.BFL_HOST
     ):
         return job.with_event(
-            now, EventCode.SUBMISSION_REGION_DOUBTFUL, reason=bfl_submissions.REGION_BOUND_HINT
+            now, EventCode.SUBMISSION_REGION_DOUBTFUL, reason=bfl_submissions.REGION_BOUND_REMEDY
         )
     return job
 

@@ -22,7 +22,16 @@ from receiver.checks import (
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result, warning
 
-__all__ = ["BEFORE_START", "CHECKS", "PROBES", "Check", "Context", "Grade", "Result", "run"]
+__all__ = [
+    "BEFORE_START",
+    "CHECKS",
+    "READINESS_CHECKS",
+    "Check",
+    "Context",
+    "Grade",
+    "Result",
+    "run",
+]
 
 
 class Check(NamedTuple):
@@ -50,7 +59,7 @@ CHECKS = (
     Check("public_url", public_url.check, on_demand=True),
 )
 BEFORE_START = tuple(check for check in CHECKS if check.before_start)
-PROBES = tuple(check for check in CHECKS if not check.on_demand)
+READINESS_CHECKS = tuple(check for check in CHECKS if not check.on_demand)
 
 
 def run(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result]:

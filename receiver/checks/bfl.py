@@ -41,12 +41,12 @@ def check_submissions(context: Context) -> Iterator[Result]:
     Raises StoreUnavailable.
     """
     queue = context.submission_queue
-    pauses = queue.open_circuits() if queue.is_any_waiting() else ()
-    paused = next((pause for pause in pauses if _stops_all(pause)), None)
+    circuits = queue.open_circuits() if queue.is_any_waiting() else ()
+    paused = next((circuit for circuit in circuits if _stops_all(circuit)), None)
     if paused is None:
         yield ok(SUBMISSIONS, "are not paused")
     else:
-        yield failed(SUBMISSIONS, f"submitting is paused: {paused.reason}", _pause_remedy(paused))
+        yield failed(SUBMISSIONS, f"submitting is paused: {paused.reason}", _circuit_remedy(paused))
 
 
 def check_regions(context: Context) -> Iterator[Result]:
@@ -61,7 +61,7 @@ def check_regions(context: Context) -> Iterator[Result]:
     ]
     for model in misdirected:
         why = f"{model} is submitted to BFL's global host"
-        yield warning(REGIONS, why, bfl_submissions.REGION_BOUND_HINT)
+        yield warning(REGIONS, why, bfl_submissions.REGION_BOUND_REMEDY)
     if not misdirected:
         yield ok(REGIONS, "no fine-tuned model is submitted to the global host")
 
@@ -86,15 +86,15 @@ def _remedy(error: str) -> str:
     return "Check that this machine can connect to BFL_API_URL and that BFL has no outage."
 
 
-def _stops_all(pause: Circuit) -> bool:
-    return pause.scope == ALL_MODELS or _is_about_account(pause)
+def _stops_all(circuit: Circuit) -> bool:
+    return circuit.scope == ALL_MODELS or _is_about_account(circuit)
 
 
-def _is_about_account(pause: Circuit) -> bool:
-    return pause.reason in account.REASONS.values()
+def _is_about_account(circuit: Circuit) -> bool:
+    return circuit.reason in account.REASONS.values()
 
 
-def _pause_remedy(pause: Circuit) -> str:
-    if _is_about_account(pause):
+def _circuit_remedy(circuit: Circuit) -> str:
+    if _is_about_account(circuit):
         return "Check your account at BFL. Fluxkeep tries one job a minute and resumes by itself."
     return "Fluxkeep tries one job when the pause is over, and resumes by itself."

@@ -73,6 +73,8 @@ def _wait_reason(services: Services, job: Job) -> str:
     (worker,) = check_worker(Context(services.settings, services))
     if not worker.ok:
         return f"the worker {worker.why}"
-    pauses = services.submission_queue.open_circuits()
-    paused = next((pause for pause in pauses if pause.scope in (ALL_MODELS, job.model)), None)
+    circuits = services.submission_queue.open_circuits()
+    paused = next(
+        (circuit for circuit in circuits if circuit.scope in (ALL_MODELS, job.model)), None
+    )
     return f"paused: {paused.reason}" if paused else "waits for a slot at BFL"

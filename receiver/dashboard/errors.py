@@ -24,7 +24,7 @@ def install(app: Flask, dashboard: Blueprint, headers: SecurityHeaders) -> None:
     @app.after_request
     def page_for_browsers(response: Response) -> Response:
         """Answer a browser with a page instead of problem details, except on API paths."""
-        if response.mimetype != PROBLEM or not _is_page_wanted():
+        if response.mimetype != PROBLEM or not _prefers_html():
             return response
         page = _page(HTTPStatus(response.status_code), response.get_json()["detail"])
         for name, value in response.headers.items():
@@ -34,7 +34,7 @@ def install(app: Flask, dashboard: Blueprint, headers: SecurityHeaders) -> None:
         return headers.apply(page)
 
 
-def _is_page_wanted() -> bool:
+def _prefers_html() -> bool:
     """Whether a person follows a link; programs send no Accept header or `*/*`."""
     accepted = request.accept_mimetypes
     return not request.path.startswith(API_PATHS) and (

@@ -45,8 +45,8 @@ class Filter(NamedTuple):
 @requires_scope("read")
 def show() -> ResponseReturnValue:
     """List jobs by the API's filters; redirect a form to the address that can be shared."""
-    if wanted := request.args.get(ID_FIELD, "").strip():
-        return _redirect_to_job(wanted)
+    if job_id := request.args.get(ID_FIELD, "").strip():
+        return _redirect_to_job(job_id)
     if (normalized := gallery_query.normalized_address()) is not None:
         return redirect(normalized, 303)
     query = GalleryQuery.read()

@@ -9,7 +9,7 @@ from jobs.store.metrics import Totals
 from jobs.store.submission_queue import Circuit, SlotUsage
 from jobs.store.time_series import Series
 
-EXPIRING_SHOWN = 8
+EXPIRING_MAX = 8
 
 
 class HealthSnapshot(NamedTuple):
@@ -32,7 +32,7 @@ class HealthSnapshot(NamedTuple):
                 totals=services.metrics.totals(),
                 slot_usage=services.submission_queue.slot_usage(),
                 open_circuits=services.submission_queue.open_circuits(),
-                expiring=services.expiring_urls.most_urgent(EXPIRING_SHOWN),
+                expiring=services.expiring_urls.most_urgent(EXPIRING_MAX),
                 series=series,
             )
         except StoreUnavailable as error:

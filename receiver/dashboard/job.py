@@ -20,7 +20,7 @@ from receiver.dashboard.job_card import JobCard, cards
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, METADATA, submit_as_visitor
 
 ENHANCING_MODEL = "flux-3-video"  # for a draft whose job names no model
-INPUT_SHOWN_MAX_BYTES = 64 * 1024  # longer inputs hold images as base64
+INPUT_VIEW_MAX_BYTES = 64 * 1024  # longer inputs hold images as base64
 
 blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
 
@@ -94,7 +94,7 @@ def _redirect_to(job: Job) -> ResponseReturnValue:
 
 def _input(job: Job) -> dict[str, Any]:
     """The input of a job that is still to be submitted, unless it is too long to read."""
-    if not 0 < job.submission.input_bytes <= INPUT_SHOWN_MAX_BYTES:
+    if not 0 < job.submission.input_bytes <= INPUT_VIEW_MAX_BYTES:
         return {}
     text = services().store.submission(job.id)
     try:

@@ -15,7 +15,7 @@ from receiver.dashboard.next_steps import NextStep, next_steps
 
 # Media links stay the same within a step, so that browsers can cache what they lead to.
 LINK_STEP_SECONDS = 3600.0
-SHOWN_WITHOUT_THUMBNAIL_MAX_BYTES = 8 * 2**20
+UNSCALED_MAX_BYTES = 8 * 2**20
 
 STATUS_TEXTS = {
     Status.QUEUED: "Waiting to be submitted",
@@ -45,7 +45,7 @@ class MediaItem:
         thumbnail, src = self.json["thumbnail_url"], self.src
         if src and thumbnail:
             return _path(thumbnail)
-        is_small = self.json["bytes"] <= SHOWN_WITHOUT_THUMBNAIL_MAX_BYTES
+        is_small = self.json["bytes"] <= UNSCALED_MAX_BYTES
         return src if self.is_image and is_small else None
 
     @property

@@ -48,10 +48,10 @@ def log_in_by_link(token: str) -> ResponseReturnValue:
         name = LoginLinks(services().redis, LoginSigner(settings.secret_key)).use(token)
     except (InvalidLink, MediaGone):
         return _page("This link was used before or is too old. Log in with a key."), 403
-    entry = next((key for key in settings.api_keys if key.name == name), None)
-    if entry is None:
+    key = next((key for key in settings.api_keys if key.name == name), None)
+    if key is None:
         return _page("The key of this link is no longer in API_KEYS."), 403
-    session.start(entry)
+    session.start(key)
     return redirect(HOME, 303)
 
 

@@ -55,11 +55,13 @@ def _submission(job: Job, json: Mapping[str, Any], now: float) -> Iterator[NextS
         yield NextStep("A worker is submitting it to BFL")
     else:
         yield NextStep("Waits for a free slot at BFL")
-        yield from (NextStep(f"Submitting is paused: {reason}") for reason in _pauses(json))
+        yield from (
+            NextStep(f"Submitting is paused: {reason}") for reason in _circuit_reasons(json)
+        )
     yield NextStep("If it is not submitted, it fails", job.deadline, "deadline")
 
 
-def _pauses(json: Mapping[str, Any]) -> list[str]:
+def _circuit_reasons(json: Mapping[str, Any]) -> list[str]:
     events = json["timeline"]
     paused = [event for event in events if event["event"] == EventCode.SUBMISSION_PAUSED]
     return [event["detail"]["reason"] for event in paused]

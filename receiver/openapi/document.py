@@ -71,7 +71,7 @@ def _paths(app: Flask, schemas: Schemas) -> dict[str, Schema]:
             operation = operations.build(rule.rule, endpoint, endpoint.spec, schemas)
             found.append((list(Tag).index(endpoint.spec.tag), rule.rule, rule, operation))
     paths: dict[str, Schema] = {}
-    for _, text, rule, operation in sorted(found, key=lambda entry: entry[:2]):
+    for _, text, rule, operation in sorted(found, key=lambda item: item[:2]):
         for method in sorted((rule.methods or set()) - IMPLIED_METHODS):
             paths.setdefault(operations.path(text), {})[method.lower()] = operation
     return paths

@@ -21,7 +21,7 @@ NOW = 1_795_255_200.0  # 2026-11-21T10:00:00Z
 TASK = "5c1f9a52-4f0b-4c55-9d0e-2f6a1f6a7c11"
 OURS = "0f6e3c1d-8f43-4c0e-9c2b-8d1f4b7c9a20"
 MODEL = "flux-2-pro"
-PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 METADATA = {"user": "42"}
 INPUT = {"prompt": "a lighthouse in the fog", "width": 1024}
 
@@ -48,17 +48,17 @@ data: {"id":"5c1f9a52-4f0b-4c55-9d0e-2f6a1f6a7c11","status":"stored",…}
 
 
 def _expected() -> Job:
-    facts = {"model": MODEL, "metadata": METADATA}
+    details = {"model": MODEL, "metadata": METADATA}
     return (
-        Job.expected(TASK, NOW, PATIENCE)
+        Job.expected(TASK, NOW, TIMEOUTS)
         .with_event(NOW, EventCode.JOB_EXPECTED)
-        .with_details(NOW, facts)
+        .with_details(NOW, details)
     )
 
 
 def _stored() -> Job:
     report = parsing.parse_callback(json.dumps(CALLBACK).encode())
-    kept = MediaFile(
+    stored_file = MediaFile(
         key=f"2026/11/21/{TASK}-0.jpg",
         content_type="image/jpeg",
         bytes=1_048_576,
@@ -66,32 +66,32 @@ def _stored() -> Job:
         width=1024,
         height=1024,
     )
-    job = transition(replace(_expected(), cost=3.0), report, NOW + 9.5, PATIENCE)
-    return job.stored(NOW + 10.2, (kept,))
+    job = transition(replace(_expected(), cost=3.0), report, NOW + 9.5, TIMEOUTS)
+    return job.stored(NOW + 10.2, (stored_file,))
 
 
-def _told(job: Job) -> view_types.Job:
+def _view(job: Job) -> view_types.Job:
     media: list[view_types.Medium] = [
         {
             "url": f"{HOST}/media/WyI1YzFm….k3Yx",
             "thumbnail_url": f"{HOST}/media/WyI1YzFm….9Qa0",
-            **file(kept),
+            **file(stored_file),
         }
-        for kept in job.media
+        for stored_file in job.media
     ]
     return serializer.portrait(job, media)
 
 
 def submitted() -> view_types.Job:
-    return _told(_expected())
+    return _view(_expected())
 
 
 def stored() -> view_types.Job:
-    return _told(_stored())
+    return _view(_stored())
 
 
 def queued() -> view_types.Job:
-    return _told(submission.create(OURS, MODEL, NOW, metadata=METADATA))
+    return _view(submission.create(OURS, MODEL, NOW, metadata=METADATA))
 
 
 def page() -> JobPage:

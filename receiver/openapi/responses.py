@@ -42,15 +42,15 @@ def of_errors(raised: Errors, schemas: Schemas, *, as_bfl: bool) -> dict[str, Sc
     """Responses by status. The docstring of an error is its description."""
     found = {}
     for status, group in groupby(sorted(raised, key=_status), _status):
-        kinds, shown = list(group), status
+        kinds, answered = list(group), status
         if as_bfl:
             if status is HTTPStatus.UNAUTHORIZED:
-                shown = HTTPStatus.FORBIDDEN  # as BFL answers a wrong key
+                answered = HTTPStatus.FORBIDDEN  # as BFL answers a wrong key
             content = {JSON: {"schema": schemas.of_response(compat.BflError)}}
         else:
             examples = {kind.__name__: {"value": _problem(status, kind)} for kind in kinds}
             content = {PROBLEM: {"schema": schemas.of_response(Problem), "examples": examples}}
-        found[str(int(shown))] = _response(shown, kinds, content)
+        found[str(int(answered))] = _response(answered, kinds, content)
     return found
 
 

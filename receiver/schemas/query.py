@@ -27,7 +27,7 @@ from receiver.schemas import formats
 from receiver.schemas.bodies import MODEL_MAX_CHARS, field_error
 from receiver.schemas.formats import anchored, json_schema
 
-NAME_SHOWN_CHARS = 50
+NAME_MAX_CHARS = 50
 LINK_TTL_DIGITS = 9
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
@@ -65,7 +65,7 @@ def _collect(
     if group == METADATA and dot and METADATA in known:
         given.setdefault(METADATA, {})[key] = _single(name, values)
     elif name not in known or name == METADATA:
-        raise InvalidField(name[:NAME_SHOWN_CHARS], "no such parameter")
+        raise InvalidField(name[:NAME_MAX_CHARS], "no such parameter")
     else:
         repeats = get_origin(known[name].annotation) is list
         given[name] = values if repeats else _single(name, values)
@@ -73,7 +73,7 @@ def _collect(
 
 def _single(name: str, values: list[str]) -> str:
     if len(values) > 1:
-        raise InvalidField(name[:NAME_SHOWN_CHARS], "only once")
+        raise InvalidField(name[:NAME_MAX_CHARS], "only once")
     return values[0]
 
 
@@ -82,7 +82,7 @@ def _first_error(error: ValidationError) -> InvalidField:
     first = error.errors()[0]
     names = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
     problem = field_error({**first, "loc": names})
-    return InvalidField(problem["field"][:NAME_SHOWN_CHARS], problem["message"])
+    return InvalidField(problem["field"][:NAME_MAX_CHARS], problem["message"])
 
 
 def _matching(pattern: str, message: str) -> BeforeValidator:

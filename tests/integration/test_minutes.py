@@ -11,7 +11,7 @@ from jobs.store.counters import Histogram
 from jobs.store.keys import TIME_SERIES
 from jobs.store.metrics import Metrics
 from jobs.store.rq_queue import RqQueue
-from jobs.store.time_series import MINUTE_SECONDS, MINUTES_KEPT, Sample, Series, TimeSeries
+from jobs.store.time_series import MINUTE_SECONDS, SAMPLES_MAX, Sample, Series, TimeSeries
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
@@ -27,7 +27,7 @@ def course(*samples: tuple[float, int]) -> Series:
 def rises(given: Series) -> list[float]:
     """The last ones, up to the first before which nothing rose."""
     found = given.per_minute(["heard"])
-    assert len(found) == MINUTES_KEPT
+    assert len(found) == SAMPLES_MAX
     first = next((n for n, rise in enumerate(found) if rise), len(found))
     return found[first:]
 
@@ -121,12 +121,12 @@ def test_a_sample_that_is_an_hour_old_goes(time_series: TimeSeries, redis: Redis
         {f"{period - 60 * ago:.0f} heard {ago}": period - 60 * ago for ago in range(1, 70)},
     )
     time_series.sample()
-    assert MINUTES_KEPT - 1 <= redis.zcard(TIME_SERIES) <= MINUTES_KEPT
+    assert SAMPLES_MAX - 1 <= redis.zcard(TIME_SERIES) <= SAMPLES_MAX
 
 
 def test_the_whole_pulse_does_without_samples(redis: Redis) -> None:
     assert Metrics(redis, Clock(redis), RqQueue(redis)).totals().counts == {}
-    assert TimeSeries(redis, Clock(redis)).last_hour().per_minute(["heard"]) == [0] * MINUTES_KEPT
+    assert TimeSeries(redis, Clock(redis)).last_hour().per_minute(["heard"]) == [0] * SAMPLES_MAX
 
 
 def test_without_redis_nothing_is_known(time_series: TimeSeries, redis_server: RedisServer) -> None:

@@ -9,7 +9,7 @@ from jobs import ingest
 from jobs.report import Report
 from jobs.status import ReportKind, Source
 from jobs.store.keys import REFUSED_CALLBACKS_PREFIX
-from jobs.store.refused_callbacks import KEPT_MAX, KEPT_SECONDS
+from jobs.store.refused_callbacks import CALLBACKS_MAX, RETENTION_SECONDS
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
@@ -55,8 +55,10 @@ def test_a_refusal_for_a_job_nobody_knows_is_only_counted(
 
 
 def test_of_many_refusals_the_latest_are_kept_for_a_while(parts: Parts, redis: Redis) -> None:
-    for n in range(3 * KEPT_MAX):
+    for n in range(3 * CALLBACKS_MAX):
         parts.refused_callbacks.record("known", f"reason {n}")
-    assert reasons(parts, "known") == [f"reason {n}" for n in range(2 * KEPT_MAX, 3 * KEPT_MAX)]
-    assert parts.metrics.totals().counts[COUNTER] == 3 * KEPT_MAX
-    assert 0 < int(redis.ttl(f"{REFUSED_CALLBACKS_PREFIX}known")) <= KEPT_SECONDS
+    assert reasons(parts, "known") == [
+        f"reason {n}" for n in range(2 * CALLBACKS_MAX, 3 * CALLBACKS_MAX)
+    ]
+    assert parts.metrics.totals().counts[COUNTER] == 3 * CALLBACKS_MAX
+    assert 0 < int(redis.ttl(f"{REFUSED_CALLBACKS_PREFIX}known")) <= RETENTION_SECONDS

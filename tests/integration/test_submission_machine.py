@@ -157,7 +157,7 @@ class Line(SubmissionQueueMachine):
             return submission.confirm(job, now, answer, self.timeouts, calls=True) if job else None
 
         self.store.update(claim.job.id, take)
-        self.submission_queue.close_circuits(claim.probes)
+        self.submission_queue.close_circuits(claim.half_open)
         self.unanswered.discard(claim.job.id)
 
     @precondition(lambda self: self.sending)

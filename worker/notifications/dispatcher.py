@@ -93,9 +93,9 @@ def start(services: Services, stop: threading.Event) -> threading.Thread:
 
 def _run(services: Services, stop: threading.Event) -> None:
     dispatcher = Dispatcher(lambda job_id, target: _deliver(services, job_id, target))
-    pause = 0.0
-    while not stop.wait(pause):
-        pause = 0.0 if dispatch_due(services, dispatcher) else POLL_SECONDS
+    wait_seconds = 0.0
+    while not stop.wait(wait_seconds):
+        wait_seconds = 0.0 if dispatch_due(services, dispatcher) else POLL_SECONDS
     dispatcher.close()
 
 
@@ -128,8 +128,8 @@ def _dispatch(services: Services, dispatcher: Dispatcher, job_id: str) -> None:
     services.store.schedule_notification(job_id, now + HELD_SECONDS)
     accepted = [dispatcher.submit(_host(services, job, to), job_id, to) for to in due]
     if not all(accepted):
-        pause = random.uniform(*DEFERRED_SECONDS)  # noqa: S311 - no secret depends on it
-        services.store.schedule_notification(job_id, now + pause)
+        wait_seconds = random.uniform(*DEFERRED_SECONDS)  # noqa: S311 - no secret depends on it
+        services.store.schedule_notification(job_id, now + wait_seconds)
 
 
 def _host(services: Services, job: Job, to: NotificationTarget) -> str:

@@ -46,14 +46,14 @@ for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
 end
 if not job_id then return {time, false} end
 
-local probes = {}
+local half_open = {}
 for _, scope in ipairs({'*', model}) do
   if open_until[scope] then
-    table.insert(probes, scope)
+    table.insert(half_open, scope)
     if ARGV[3] == 'claim' then
       local rest = string.match(redis.call('HGET', KEYS[3], scope), '^[%d.]+(.*)$')
       redis.call('HSET', KEYS[3], scope, string.format('%.3f', now + ARGV[4]) .. rest)
     end
   end
 end
-return {time, job_id, model, probes}
+return {time, job_id, model, half_open}

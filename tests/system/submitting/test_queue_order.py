@@ -141,11 +141,11 @@ def test_one_probe_goes_after_a_pause_and_the_others_wait_for_its_outcome(
         local_worker.post(job_id)
     local_worker.wired.submission_queue.open_circuit(ALL_MODELS, "no credits", -1.0)
     found = local_worker.wired.submission_queue.next()
-    assert found and found.probes == (ALL_MODELS,)
+    assert found and found.half_open == (ALL_MODELS,)
     assert local_worker.wired.submission_queue.next() is None
     (pause,) = local_worker.wired.submission_queue.open_circuits()
     assert pause.reason == "no credits" and pause.until > local_worker.wired.store.now() + 50
-    local_worker.wired.submission_queue.close_circuits(found.probes)
+    local_worker.wired.submission_queue.close_circuits(found.half_open)
     assert local_worker.next() == "a"
 
 

@@ -110,7 +110,7 @@ class Stack:
         def change(kept: Task) -> None:
             kept.switches = replace(kept.switches, **switches)
 
-        self.box._studio.ledger.change(task.id, change)  # noqa: SLF001 - over HTTP it is per callback
+        self.box._engine.store.change(task.id, change)  # noqa: SLF001 - over HTTP it is per callback
 
     # What is kept.
 

@@ -1,4 +1,4 @@
-"""A faithful local BFL: a real HTTP server that submits, calls back, answers polls and delivers."""
+"""Sandbox: a local BFL over HTTP that takes submissions, calls back, answers polls and delivers."""
 
 from tests.sandbox.errors import Refused
 from tests.sandbox.observations import Callback, Delivery, Request

@@ -1,4 +1,4 @@
-"""Runs the sandbox alone: `python -m tests.sandbox`."""
+"""Run the sandbox alone, as a local BFL: `python -m tests.sandbox`."""
 
 import argparse
 import os
@@ -14,11 +14,16 @@ DEFAULT_PORT = 9100
 def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m tests.sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one")
-    parser.add_argument("--key", nargs="+", action="extend", help="accepted keys; without it, any")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free port")
+    parser.add_argument(
+        "--key",
+        nargs="+",
+        action="extend",
+        help="accepted keys; without this option, any key is accepted",
+    )
     parser.add_argument(
         "--webhook-url",
-        help="called for tasks that bring no webhook_url, authenticated by WEBHOOK_SECRET",
+        help="webhook of tasks without a webhook_url of their own; WEBHOOK_SECRET authenticates it",
     )
     return parser.parse_args(arguments)
 

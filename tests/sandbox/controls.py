@@ -1,47 +1,47 @@
-"""`/sandbox/...`: looks at the running sandbox and changes it, from another process."""
+"""`/sandbox/...`: inspect and control a running sandbox from another process."""
 
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tests.sandbox.errors import misfit
-from tests.sandbox.fields import Misfit, read_fields
+from tests.sandbox.answers import Answer
+from tests.sandbox.engine import Engine
+from tests.sandbox.errors import invalid_field
+from tests.sandbox.fields import InvalidField, read_fields
 from tests.sandbox.observations import Request
-from tests.sandbox.studio import Studio
 from tests.sandbox.switches import Switches
-from tests.sandbox.wire import Answer
 
 NOT_FOUND = Answer.json(404, {"detail": "Not Found"})
 
 
-def control(studio: Studio, request: Request) -> Answer:
+def control(engine: Engine, request: Request) -> Answer:
     try:
-        return _control(studio, request)
-    except Misfit as wrong:
-        return misfit(wrong)
+        return _control(engine, request)
+    except InvalidField as wrong:
+        return invalid_field(wrong)
     except ValueError as error:
         return Answer.json(400, {"detail": str(error)})
 
 
-def _control(studio: Studio, request: Request) -> Answer:  # noqa: PLR0911 - one line a route
+def _control(engine: Engine, request: Request) -> Answer:  # noqa: PLR0911 - one line a route
     match request.method, request.path.strip("/").split("/")[1:]:
         case "GET", ["tasks"]:
-            return Answer.json(200, [task.as_json() for task in studio.ledger.tasks()])
+            return Answer.json(200, [task.as_json() for task in engine.store.tasks()])
         case "GET", ["tasks", task_id]:
-            task = studio.ledger.find(task_id)
+            task = engine.store.find(task_id)
             return Answer.json(200, task.as_json()) if task else NOT_FOUND
         case "POST", ["tasks", task_id, "callback"]:
-            return _call_back(studio, task_id, _read_object(request))
+            return _call_back(engine, task_id, _read_object(request))
         case "GET", ["settings"]:
-            return Answer.json(200, studio.settings.as_json())
+            return Answer.json(200, engine.settings.as_json())
         case "PATCH", ["settings"]:
-            studio.settings.change(_read_object(request))
-            return Answer.json(200, studio.settings.as_json())
+            engine.settings.change(_read_object(request))
+            return Answer.json(200, engine.settings.as_json())
         case "GET", ["requests"]:
-            return Answer.json(200, [seen.as_json() for seen in studio.ledger.requests.copy()])
+            return Answer.json(200, [seen.as_json() for seen in engine.store.requests.copy()])
         case "GET", ["peak"]:
-            return Answer.json(200, studio.ledger.peak().as_json())
+            return Answer.json(200, engine.store.peak().as_json())
     return NOT_FOUND
 
 
@@ -52,14 +52,14 @@ def _read_object(request: Request) -> dict[str, Any]:
     return body
 
 
-def _call_back(studio: Studio, task_id: str, switches: dict[str, Any]) -> Answer:
-    task = studio.ledger.find(task_id)
+def _call_back(engine: Engine, task_id: str, switches: dict[str, Any]) -> Answer:
+    task = engine.store.find(task_id)
     if task is None or task.webhook_url is None:
         return NOT_FOUND
-    return Answer.json(200, studio.call_back_now(task, bent(switches)).as_json())
+    return Answer.json(200, engine.call_back_now(task, switch_update(switches)).as_json())
 
 
-def bent(changes: dict[str, Any]) -> Callable[[Switches], Switches]:
-    """Switches with some of them changed; raises Misfit at once."""
+def switch_update(changes: dict[str, Any]) -> Callable[[Switches], Switches]:
+    """Return a function that applies these changes. Raises InvalidField."""
     checked = read_fields(Switches, changes)
     return lambda switches: replace(switches, **checked)

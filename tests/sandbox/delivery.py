@@ -1,4 +1,4 @@
-"""Serves media under signed URLs like an Azure blob store, and breaks off where it was told to."""
+"""Delivery of media under signed URLs, as by Azure blob storage, with faults by switch."""
 
 import re
 import time
@@ -8,32 +8,32 @@ from dataclasses import replace
 from email.utils import formatdate
 from itertools import chain, repeat
 
+from tests.sandbox.answers import Answer, Ending
+from tests.sandbox.engine import Engine
 from tests.sandbox.errors import expired, refusal
 from tests.sandbox.faults import nth_fault
 from tests.sandbox.links import Link
 from tests.sandbox.media import BLOCK, Media, media_of
 from tests.sandbox.observations import Delivery, Request
 from tests.sandbox.ranges import Span, read_range
-from tests.sandbox.studio import Studio
 from tests.sandbox.switches import Switches
 from tests.sandbox.task import Task
-from tests.sandbox.wire import Answer, Ending
 
 HOP = re.compile(r"/hop([0-9])")
 TEBIBYTE = 2**40
 WRONG_MD5 = "AAAAAAAAAAAAAAAAAAAAAA=="
 
 
-def deliver(studio: Studio, request: Request) -> Answer:
+def deliver(engine: Engine, request: Request) -> Answer:
     hop, target = _without_hop(request.target)
     request = replace(request, target=target)
-    link = studio.ledger.link_at(request.path)
+    link = engine.store.link_at(request.path)
     if link is None:
         return Answer.text(404, b"The specified blob does not exist.", "text/plain")
-    task = studio.ledger.find(link.task_id)
+    task = engine.store.find(link.task_id)
     if task and hop < task.switches.redirect_hops:
-        return redirection(f"{studio.origin}/hop{hop + 1}{target}")
-    return _observed(studio, link.task_id, _decide(studio, request))
+        return redirection(f"{engine.origin}/hop{hop + 1}{target}")
+    return _observed(engine, link.task_id, _decide(engine, request))
 
 
 def _without_hop(target: str) -> tuple[int, str]:
@@ -46,9 +46,9 @@ def redirection(location: str) -> Answer:
     return Answer(302, {"Location": location, "Content-Length": "0"})
 
 
-def _observed(studio: Studio, task_id: str, answer: Answer) -> Answer:
+def _observed(engine: Engine, task_id: str, answer: Answer) -> Answer:
     delivery = Delivery(time.time(), answer.status)
-    studio.ledger.change(task_id, lambda task: task.deliveries.append(delivery))
+    engine.store.change(task_id, lambda task: task.deliveries.append(delivery))
 
     def count(sent: int) -> None:
         delivery.sent += sent
@@ -59,16 +59,16 @@ def _observed(studio: Studio, task_id: str, answer: Answer) -> Answer:
     return replace(answer, sent=count, over=end)
 
 
-def _decide(studio: Studio, request: Request) -> Answer:
-    if request.has_key and studio.settings.delivery_refuses_keys:
+def _decide(engine: Engine, request: Request) -> Answer:
+    if request.has_key and engine.settings.delivery_refuses_keys:
         return Answer.text(400, b"An API key has no business here.", "text/plain")
-    link = studio.ledger.find_link(request.target)
+    link = engine.store.find_link(request.target)
     if link is None or link.expired(time.time()):
         return expired()
-    task = studio.ledger.find(link.task_id)
+    task = engine.store.find(link.task_id)
     if task is None:
         return expired()
-    answer = _serve(task, link, request, _fault(task.switches, studio.ledger.next_try(task.id)))
+    answer = _serve(task, link, request, _fault(task.switches, engine.store.next_try(task.id)))
     switches = task.switches
     return replace(
         answer, pause=switches.hang, head_pace=switches.drip_headers, body_pace=switches.drip

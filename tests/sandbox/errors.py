@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.sandbox.fields import Misfit
-from tests.sandbox.wire import Answer
+from tests.sandbox.answers import Answer
+from tests.sandbox.fields import InvalidField
 
 NOT_AUTHENTICATED = {"detail": "Not authenticated - Invalid Authentication"}
 BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
@@ -16,7 +16,7 @@ EXPIRED = (
 
 
 class Refused(Exception):
-    """A submission that made no task, with the answer that says so."""
+    """A submission was refused; `answer` is the HTTP answer."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"{answer.status} {answer.body!r}")
@@ -29,7 +29,7 @@ def invalid(loc: list[Any], msg: str, kind: str) -> Answer:
 
 
 def extra_forbidden(names: list[str], body: Mapping[str, Any]) -> Answer:
-    """A strict model's answer; FastAPI repeats what was sent as `input`."""
+    """The 422 of a strict model; FastAPI repeats the value as `input`."""
     msg, kind = "Extra inputs are not permitted", "extra_forbidden"
     return Answer.json(
         422,
@@ -42,12 +42,12 @@ def extra_forbidden(names: list[str], body: Mapping[str, Any]) -> Answer:
     )
 
 
-def misfit(wrong: Misfit, *where: str) -> Answer:
+def invalid_field(wrong: InvalidField, *where: str) -> Answer:
     return invalid([*where, wrong.name], wrong.msg, wrong.kind)
 
 
 def refusal(status: int, retry_after: float | None = None) -> Answer:
-    """The answer BFL gives with `status`, whatever was asked."""
+    """Return BFL's answer with this status."""
     if status == 503 and retry_after is None:
         retry_after = 1
     headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
@@ -72,5 +72,5 @@ _BODIES: dict[int, dict[str, Any]] = {
 
 
 def expired() -> Answer:
-    """What Azure answers to a URL whose time is over or whose signature is not its own."""
+    """Azure's answer to a URL that expired or has a wrong signature."""
     return Answer.text(403, EXPIRED, "application/xml")

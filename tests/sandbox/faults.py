@@ -1,10 +1,10 @@
-"""Which of the faults that a task has ordered comes next."""
+"""Sequence of the faults that a task asks for."""
 
 from collections.abc import Iterable
 
 
 def nth_fault(ordered: Iterable[tuple[str, int]], n: int) -> str | None:
-    """Faults follow each other: the first one its number of times, then the second, then none."""
+    """Return the n-th fault: each occurs its number of times, in order; then None."""
     for name, times in ordered:
         if n < times:
             return name

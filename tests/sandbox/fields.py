@@ -1,4 +1,4 @@
-"""Reads a JSON object into the fields of a dataclass, and names the field that does not fit."""
+"""Validation of a JSON object against the fields of a dataclass."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -6,7 +6,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
-class Misfit(ValueError):
+class InvalidField(ValueError):
     """A field that is unknown or whose value has the wrong type."""
 
     def __init__(self, name: str, msg: str, kind: str) -> None:
@@ -15,18 +15,18 @@ class Misfit(ValueError):
 
 
 def read_fields(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked values of `given`, ready for the constructor of `kind`; raises Misfit."""
+    """The checked values of `given`, ready for the constructor of `kind`. Raises InvalidField."""
     hints = get_type_hints(kind)
     known = {field.name for field in fields(kind)}
     for name in given:
         if name not in known:
-            raise Misfit(name, "Extra inputs are not permitted", "extra_forbidden")
+            raise InvalidField(name, "Extra inputs are not permitted", "extra_forbidden")
     return {name: _read(name, value, hints[name]) for name, value in given.items()}
 
 
 def _read(name: str, value: Any, hint: Any) -> Any:
     if not _fits(value, hint):
-        raise Misfit(name, f"Input should be {_spell(hint)}", "type_error")
+        raise InvalidField(name, f"Input should be {_spell(hint)}", "type_error")
     return set(value) if get_origin(hint) is set else value
 
 

@@ -61,7 +61,7 @@ def _is_draft(task: Task, n: int) -> bool:
 
 
 def _literal(task: Task, n: int) -> bytes | None:
-    """What its submitter wants to be delivered instead."""
+    """The body that the switches give instead of generated media."""
     wanted = task.switches
     if wanted.draft_body is not None and _is_draft(task, n):
         return wanted.draft_body.encode()

@@ -1,4 +1,4 @@
-"""What BFL's strict models take: any other field is refused with 422."""
+"""Fields of BFL's strict models, which refuse any other field with 422."""
 
 from collections.abc import Mapping
 from typing import Any

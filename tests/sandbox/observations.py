@@ -1,4 +1,4 @@
-"""What the sandbox saw happen, kept so that a test or a person can look at it afterwards."""
+"""Observations of the sandbox: callbacks, deliveries, requests and peaks."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Callback:
-    """One attempt to call back; `outcome` is the HTTP status, or the error in words."""
+    """One callback attempt; `outcome` is the HTTP status or the error as text."""
 
     time: float
     outcome: int | str
@@ -19,7 +19,7 @@ class Callback:
 
 @dataclass
 class Delivery:
-    """One request for media; `sent` grows while the body is on its way."""
+    """One request for media; `sent` counts the bytes sent so far."""
 
     time: float
     status: int
@@ -32,7 +32,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it arrived, before anything was decided about it."""
+    """One HTTP request as received."""
 
     time: float
     method: str
@@ -62,7 +62,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Peak:
-    """The most tasks that were active at once, and how many were turned away with 429."""
+    """The largest number of active tasks, and the number of submissions refused with 429."""
 
     active: int
     peak: int

@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from tests.sandbox.news import MODERATED, news, seed, stamp
 from tests.sandbox.task import Task
+from tests.sandbox.task_status import MODERATED, seed, stamp, status_body
 
 LEGACY_WORDS = {
     "ready": "SUCCESS",
@@ -18,12 +18,12 @@ LEGACY_PENDING_WORDS = ("PENDING", "processing")
 
 
 def final_payload(task: Task, urls: list[str]) -> dict[str, Any]:
-    said = news(task, urls)
+    body = status_body(task, urls)
     if task.switches.payload == "legacy":
-        return _legacy(task, said)
+        return _legacy(task, body)
     if task.switches.payload == "skills":
-        return _skills(task, said)
-    return said | ({"cost": task.cost} if task.switches.cost_in_callback else {})
+        return _skills(task, body)
+    return body | ({"cost": task.cost} if task.switches.cost_in_callback else {})
 
 
 def progress_payload(task: Task, n: int, count: int) -> dict[str, Any]:
@@ -33,39 +33,39 @@ def progress_payload(task: Task, n: int, count: int) -> dict[str, Any]:
     if task.switches.payload == "legacy":
         word = word or LEGACY_PENDING_WORDS[n % 2]
         return {"task_id": task.id, "status": word, "result": None, "progress": progress}
-    said = {"id": task.id, "status": word or ("Generating" if n else "Pending"), "result": None}
+    body = {"id": task.id, "status": word or ("Generating" if n else "Pending"), "result": None}
     if task.switches.payload == "skills":
-        return said | {"timestamp": stamp(time.time())}
-    return said | {"progress": progress, "details": None, "preview": None}
+        return body | {"timestamp": stamp(time.time())}
+    return body | {"progress": progress, "details": None, "preview": None}
 
 
-def _legacy(task: Task, said: dict[str, Any]) -> dict[str, Any]:
-    switches, result = task.switches, said["result"]
+def _legacy(task: Task, body: dict[str, Any]) -> dict[str, Any]:
+    switches, result = task.switches, body["result"]
     end = task.finished_at or task.created_at
     times = {"start_time": task.created_at, "end_time": end, "duration": end - task.created_at}
     word = switches.status_word or LEGACY_WORDS[switches.outcome]
-    old = {"task_id": task.id, "status": word, "result": None, "progress": said["progress"]}
+    old = {"task_id": task.id, "status": word, "result": None, "progress": body["progress"]}
     if result is not None:
         old["result"] = {**result, **times}
         del old["result"]["prompt"]
     if switches.outcome in MODERATED:
-        old["details"] = said["details"]
+        old["details"] = body["details"]
     if switches.outcome in ("error", "failed"):
         old["error"] = switches.error_text
     return old
 
 
-def _skills(task: Task, said: dict[str, Any]) -> dict[str, Any]:
+def _skills(task: Task, body: dict[str, Any]) -> dict[str, Any]:
     switches = task.switches
-    told: dict[str, Any] = {"id": task.id, "status": switches.status_word or "Ready"}
-    if said["result"] is not None:
+    payload: dict[str, Any] = {"id": task.id, "status": switches.status_word or "Ready"}
+    if body["result"] is not None:
         skipped = ("start_time", "end_time", "duration")
-        told["result"] = {k: v for k, v in said["result"].items() if k not in skipped}
-        told["result"]["seed"] = seed(task)
+        payload["result"] = {k: v for k, v in body["result"].items() if k not in skipped}
+        payload["result"]["seed"] = seed(task)
     else:
-        told["status"] = switches.status_word or "Error"
-        told |= {"error": _skills_error(task), "message": _skills_message(task)}
-    return told | {"timestamp": stamp(time.time())}
+        payload["status"] = switches.status_word or "Error"
+        payload |= {"error": _skills_error(task), "message": _skills_message(task)}
+    return payload | {"timestamp": stamp(time.time())}
 
 
 def _skills_error(task: Task) -> str:

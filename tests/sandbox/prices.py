@@ -1,4 +1,4 @@
-"""What a generation costs in credits, near enough to BFL's list to look real."""
+"""Prices of generations in credits, close to BFL's price list."""
 
 BY_MODEL = {
     "flux-2-max": 7.000000000000001,

@@ -1,4 +1,4 @@
-"""The HTTP server: a thread per connection, and an end that leaves neither thread nor socket."""
+"""HTTP server with one thread per connection; `stop` ends all threads and sockets."""
 
 import socket
 import struct
@@ -12,19 +12,19 @@ from threading import Event, Lock, Thread, current_thread
 from typing import Any
 
 from tests.sandbox import routes
+from tests.sandbox.answers import Answer, Ending, play
+from tests.sandbox.engine import Engine
 from tests.sandbox.observations import Request
-from tests.sandbox.studio import Studio
-from tests.sandbox.wire import Answer, Ending, play
 
 LISTEN_BACKLOG = 1024
 IDLE_SECONDS = 300
 POLL_SECONDS = 0.02  # how soon a stop is noticed
-# Sends RST instead of FIN: linger is on, and for no time at all.
+# SO_LINGER with zero seconds sends RST instead of FIN.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads requests from one connection and plays the answers onto it."""
+    """Read the requests of one connection and send the answers."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         request = Request(time.time(), self.command, self.path, _lower(self.headers), self._body())
-        self._play(routes.answer(self.server.studio, request))
+        self._play(routes.answer(self.server.engine, request))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
@@ -61,18 +61,18 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: observations say what happened, and say it better."""
+        """Log nothing; observations record the requests."""
 
 
 class Server(ThreadingMixIn, TCPServer):
-    """TCPServer rather than HTTPServer, which looks its own name up in the DNS."""
+    """A TCPServer, because HTTPServer looks up its own name in the DNS."""
 
     allow_reuse_address = True
     request_queue_size = LISTEN_BACKLOG
 
-    def __init__(self, host: str, port: int, studio: Studio) -> None:
+    def __init__(self, host: str, port: int, engine: Engine) -> None:
         super().__init__((host, port), Handler)
-        self.studio = studio
+        self.engine = engine
         self._stopping = Event()
         self._lock = Lock()
         self._open: dict[Thread, socket.socket] = {}
@@ -88,12 +88,12 @@ class Server(ThreadingMixIn, TCPServer):
         self._thread.start()
 
     def wait(self, seconds: float) -> None:
-        """Sleeps, unless the sandbox stops: then nobody is kept waiting any longer."""
+        """Sleep; raises ConnectionAbortedError when the sandbox stops."""
         if seconds > 0 and self._stopping.wait(seconds):
             raise ConnectionAbortedError("the sandbox is stopping")
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        # Registered before it starts, so that a stop in this moment does not miss it.
+        # Registered before it starts, so that `stop` cannot miss it.
         thread = Thread(
             target=self.process_request_thread,
             args=(request, client_address),
@@ -112,14 +112,14 @@ class Server(ThreadingMixIn, TCPServer):
                 del self._open[current_thread()]
 
     def shutdown_request(self, request: Any) -> None:
-        # The usual shutdown sends a FIN, which would turn a reset into a polite end.
+        # The default shutdown would send a FIN before the RST.
         if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == RESET_ON_CLOSE:
             self.close_request(request)
         else:
             super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients come and go as they like; anything else is a mistake here and is shown."""
+        """Ignore disconnected clients; show any other error."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 

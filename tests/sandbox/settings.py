@@ -1,4 +1,4 @@
-"""What holds for the whole sandbox: the account, its limits, and how long things take."""
+"""Settings of the whole sandbox: the account, its limits, durations and faults."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -15,26 +15,28 @@ def _bfl_limits() -> dict[str, int]:
 
 @dataclass
 class Settings:
-    """Mutable while the sandbox runs; each change holds from the next request on."""
+    """Mutable at run time; a change takes effect with the next request."""
 
     credits: float = 100_000.0
     max_active: int = 24
     max_active_by_model: dict[str, int] = field(default_factory=_bfl_limits)
-    keys: set[str] = field(default_factory=set)  # empty: any key that is not empty will do
+    keys: set[str] = field(default_factory=set)  # empty: any non-empty key is accepted
     submit_fault: SubmitFault | None = None
     poll_fault: PollFault | None = None
     strict: bool = True  # FLUX 3 refuses fields that it does not know, a webhook among them
     generation_seconds: float = 0.5
-    delivery_refuses_keys: bool = True  # the real one ignores them; here a test shall notice
+    delivery_refuses_keys: bool = (
+        True  # the real host ignores them; a test must notice a leaked key
+    )
     url_life_seconds: float = 600.0
     video_url_life_seconds: float = 3600.0
     callback_retries: list[float] = field(default_factory=lambda: [1.0, 5.0, 30.0])
     callback_timeout: float = 30.0
-    webhook_url: str | None = None  # for tasks that were submitted without one
+    webhook_url: str | None = None  # for tasks submitted without one
     webhook_secret: str | None = None
 
     def change(self, changes: dict[str, Any]) -> None:
-        """Take over all of `changes` or none; raises Misfit."""
+        """Apply all changes or none. Raises InvalidField."""
         for name, value in read_fields(Settings, changes).items():
             setattr(self, name, value)
 

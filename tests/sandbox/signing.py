@@ -1,4 +1,4 @@
-"""The headers with which a callback says that it comes from BFL."""
+"""Authentication headers of a callback."""
 
 import hmac
 

@@ -1,12 +1,12 @@
-"""Reads what is asked of BFL, and refuses it in BFL's words where BFL would."""
+"""Validation of a submission, with BFL's error messages."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.sandbox.errors import Refused, extra_forbidden, invalid, misfit, refusal
-from tests.sandbox.fields import Misfit
+from tests.sandbox.errors import Refused, extra_forbidden, invalid, invalid_field, refusal
+from tests.sandbox.fields import InvalidField
 from tests.sandbox.models import DRAFT_ENHANCE, fields_of
 from tests.sandbox.switches import Switches, read_switches
 
@@ -17,7 +17,7 @@ PROMPTLESS = ("flux-tools/", "flux-pro-1.0-expand")
 
 @dataclass(frozen=True)
 class Submission:
-    """A submission that passed; `input` is what the generation itself needs."""
+    """A valid submission; `input` has the parameters of the generation."""
 
     model: str
     input: dict[str, Any]
@@ -27,7 +27,7 @@ class Submission:
 
     @property
     def fingerprint(self) -> str:
-        """The same for a submission that is tried again, wherever it wants to be called back."""
+        """Identity of a submission across retries; the webhook is not part of it."""
         return json.dumps([self.model, self.input, repr(self.switches)], sort_keys=True)
 
 
@@ -54,7 +54,7 @@ def read_submission(model: str, body: Any, *, strict: bool = True) -> Submission
 
 
 def _check_known(known: frozenset[str], body: Mapping[str, Any]) -> None:
-    """All unknown fields are named in one answer, as FastAPI does."""
+    """Refuse unknown fields, all named in one answer as by FastAPI."""
     unknown = [name for name in body if name not in known | {"sandbox"}]
     if unknown:
         raise Refused(extra_forbidden(unknown, body))
@@ -97,7 +97,7 @@ def _check_webhook(body: Mapping[str, Any]) -> None:
 
 
 def _check_draft(body: Mapping[str, Any]) -> None:
-    """To finish a draft takes its bundle, by URL or as base64."""
+    """Check that an `enhance` submission has its draft bundle, as URL or base64."""
     if body.get("mode") != DRAFT_ENHANCE:
         return
     if "draft_cache" not in body:
@@ -111,12 +111,12 @@ def _switches(body: Mapping[str, Any]) -> Switches:
         raise Refused(invalid(["sandbox"], "Input should be a valid dictionary", "dict_type"))
     try:
         return read_switches(_files(body) | given)
-    except Misfit as wrong:
-        raise Refused(misfit(wrong, "sandbox")) from None
+    except InvalidField as wrong:
+        raise Refused(invalid_field(wrong, "sandbox")) from None
 
 
 def _files(body: Mapping[str, Any]) -> dict[str, int]:
-    """How many videos `batch` asks for, each with a bundle where they are drafts."""
+    """Numbers of videos and of draft bundles that `batch` and `draft` request."""
     batch = body.get("batch", 1)
     if not isinstance(batch, int) or not 1 <= batch <= BATCH_MAX:
         return {}

@@ -1,54 +1,54 @@
-"""`POST /v1/<model>`: the HTTP side of taking a submission in."""
+"""`POST /v1/<model>`: submit a task over HTTP."""
 
 import json
 from dataclasses import replace
 from typing import Any
 
+from tests.sandbox.answers import Answer
+from tests.sandbox.engine import Engine
 from tests.sandbox.errors import Refused, invalid, refusal
 from tests.sandbox.models import NON_GENERATION_PATHS
 from tests.sandbox.observations import Request
 from tests.sandbox.polling import polling_url
-from tests.sandbox.studio import Studio
 from tests.sandbox.submission import read_submission
 from tests.sandbox.task import Task
-from tests.sandbox.wire import Answer
 
 
-def submit(studio: Studio, request: Request) -> Answer:
+def submit(engine: Engine, request: Request) -> Answer:
     try:
         body = json.loads(request.body)
     except ValueError:
         return invalid([0], "JSON decode error", "json_invalid")
     try:
-        model, strict = request.path.removeprefix("/v1/"), _is_strict(studio, body)
+        model, strict = request.path.removeprefix("/v1/"), _is_strict(engine, body)
         if model in NON_GENERATION_PATHS:
             return Answer.json(200, {"message": "Finetune accepted", "finetune_id": "f-1"})
-        task = studio.open(read_submission(model, body, strict=strict))
+        task = engine.open(read_submission(model, body, strict=strict))
     except Refused as refused:
         return refused.answer
     if task.cut:
         return Answer.silence()
-    if task.lie is not None:
-        return replace(refusal(task.lie), pause=task.switches.submit_hang)
+    if task.false_error is not None:
+        return replace(refusal(task.false_error), pause=task.switches.submit_hang)
     own_webhook = body.get("webhook_url") is not None
-    answer = Answer.json(200, _opened(studio, task, own_webhook=own_webhook))
+    answer = Answer.json(200, _opened(engine, task, own_webhook=own_webhook))
     return replace(answer, pause=task.switches.submit_hang)
 
 
-def _is_strict(studio: Studio, body: Any) -> bool:
-    """As the account has it, unless the task's own switch says otherwise."""
+def _is_strict(engine: Engine, body: Any) -> bool:
+    """Whether unknown fields are refused: the task's switch, else the setting."""
     switches = body.get("sandbox") if isinstance(body, dict) else None
     asked = switches.get("strict") if isinstance(switches, dict) else None
-    return asked if isinstance(asked, bool) else studio.settings.strict
+    return asked if isinstance(asked, bool) else engine.settings.strict
 
 
-def _opened(studio: Studio, task: Task, *, own_webhook: bool) -> dict[str, Any]:
-    said: dict[str, Any] = {"id": task.id}
+def _opened(engine: Engine, task: Task, *, own_webhook: bool) -> dict[str, Any]:
+    body: dict[str, Any] = {"id": task.id}
     if not own_webhook or task.switches.polling_url:
-        said["polling_url"] = polling_url(studio, task)
+        body["polling_url"] = polling_url(engine, task)
     if own_webhook:
-        said |= {"status": "Pending", "webhook_url": task.webhook_url}
-    return said | _cost(task)
+        body |= {"status": "Pending", "webhook_url": task.webhook_url}
+    return body | _cost(task)
 
 
 def _cost(task: Task) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""How one task is to behave: every thing BFL may do, as a switch in the submission's `sandbox`."""
+"""Switches of one task, in the submission's field `sandbox`: outcome, faults and timing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,18 +20,20 @@ Outcome = Literal[
 
 @dataclass(frozen=True)
 class Switches:
-    """The defaults are BFL on a good day; a count says how many attempts fail before one works."""
+    """The defaults are a BFL without faults; a count is the number of attempts that fail first."""
 
     # Submitting
     submit_status: SubmitFault | None = None
-    submit_times: int | None = None  # refuse, cut or deny only the first n equal submissions
-    submit_cut: bool = False  # the task is made, the connection closed without an answer
-    submit_hang: float = 0.0  # the task is made, the answer comes this much later
-    submit_lie: Literal[429, 500, 502, 503] | None = None  # the task is made, and this is answered
-    strict: bool | None = None  # whether unknown fields are refused; None: as the settings say
-    polling_url: bool = True  # False: not in the answer to a submission that has a webhook_url
+    submit_times: int | None = None  # only the first n equal submissions fail
+    submit_cut: bool = False  # the task is created, the connection closed without an answer
+    submit_hang: float = 0.0  # the task is created, the answer delayed by these seconds
+    submit_false_error: Literal[429, 500, 502, 503] | None = (
+        None  # the task is created, the answer is this error
+    )
+    strict: bool | None = None  # whether unknown fields are refused; None: as in the settings
+    polling_url: bool = True  # False: omitted from answers to submissions with a webhook_url
     null_cost: bool = False
-    retry_after: float | None = None  # sent with 429 and 503; 503 says 1 by itself
+    retry_after: float | None = None  # sent with 429 and 503; 503 sends 1 by default
 
     # The outcome
     seconds: float | None = None
@@ -39,16 +41,16 @@ class Switches:
     reasons: list[str] = field(default_factory=lambda: ["Violence"])
     details_as: Literal["dict", "string", "null"] | None = "dict"
     error_text: str = "Generation failed"
-    status_word: str | None = None  # said instead of the final status
-    pending_word: str | None = None  # said instead of Pending and Generating
+    status_word: str | None = None  # sent instead of the final status
+    pending_word: str | None = None  # sent instead of Pending and Generating
     samples: int = 1
     sample: Literal["present", "missing"] = "present"
     sample_url: str | None = None  # literal, for hostile URLs
     draft_cache: bool = False
-    drafts: int = 0  # bundles, told as `draft_cache` and `draft_caches`; with `samples` 0 alone
-    others: int = 0  # more files, in places of the result that no documentation names
+    drafts: int = 0  # draft bundles, in `draft_cache` and `draft_caches`
+    others: int = 0  # more files, in undocumented fields of the result
     elements: Literal["strings", "objects"] = "strings"  # of the lists in the result
-    extra_result: dict[str, Any] = field(default_factory=dict)  # members beside BFL's own
+    extra_result: dict[str, Any] = field(default_factory=dict)  # additional fields
     lists: bool | None = None  # `samples` and `draft_caches`; None: where there is more than one
     draft_body: str | None = None  # delivered as the draft cache
 
@@ -63,7 +65,7 @@ class Switches:
     event_order: Literal["natural", "shuffled", "reversed"] = "natural"
     cost_in_callback: bool = False
 
-    # Polling: failing polls follow each other in this order, `poll_hang` delays every one
+    # Polling: failing polls come in this order; `poll_hang` delays each poll
     poll_404: int = 0
     poll_status_not_found: int = 0
     poll_429: int = 0
@@ -79,7 +81,7 @@ class Switches:
     wrong_cluster: Literal["not_found", "404", "pending"] | None = None
     forget_after: float | None = None  # seconds after the end until the task is not found
 
-    # Delivering: failing deliveries follow each other in this order
+    # Delivering: failing deliveries come in this order
     delivery_500: int = 0
     reset: int = 0
     short_body: int = 0
@@ -92,18 +94,18 @@ class Switches:
     drip_headers: float | None = None  # bytes per second of status line and headers
     no_length: bool = False
     no_md5: bool = False
-    too_large: bool = False  # declares a tebibyte and sends for ever
+    too_large: bool = False  # declares one tebibyte and never stops sending
     gzip: bool = False
     content_type: str | None = None
     body: str | None = None  # delivered instead of media
-    body_base64: str | None = None  # the same for bytes that are no text
+    body_base64: str | None = None  # the same for binary bodies
     format: Literal["jpeg", "png", "webp", "mp4"] | None = None
-    size: int = 0  # bytes; a picture smaller than its natural size is not made
+    size: int = 0  # bytes; images are never smaller than their natural size
     path: Literal["results", "sharded", "durable"] = "results"
-    life: float | None = None  # seconds of the first URL; zero or less is born expired
-    resign: bool = True  # whether get_result gives a fresh URL for an expired one
+    life: float | None = None  # lifetime of the first URL in seconds; zero or less: expired at once
+    resign: bool = True  # whether get_result returns a fresh URL for an expired one
 
 
 def read_switches(given: Mapping[str, Any]) -> Switches:
-    """Raises Misfit for a switch that does not exist or has the wrong type."""
+    """Raises InvalidField for an unknown switch or a wrong type."""
     return Switches(**read_fields(Switches, given))

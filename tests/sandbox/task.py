@@ -1,4 +1,4 @@
-"""One generation as the sandbox knows it, with everything that was seen to happen to it."""
+"""A task: one generation with its callbacks and deliveries."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -10,7 +10,7 @@ from tests.sandbox.switches import Switches
 
 @dataclass
 class Task:
-    """Changed only under the ledger's lock; everybody else is given a copy."""
+    """Changed only under the lock of the task store, which gives out copies."""
 
     id: str
     model: str
@@ -22,7 +22,7 @@ class Task:
     created_at: float
     seconds: float
     cut: bool = False  # the answer to its submission is never sent
-    lie: int | None = None  # the error with which its submission is answered
+    false_error: int | None = None  # the error with which its submission is answered
     finished_at: float | None = None
     polls: int = 0
     callbacks: list[Callback] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Task:
 
     @property
     def active(self) -> bool:
-        """Whether it takes up one of the account's slots."""
+        """Whether the task occupies a concurrency slot."""
         return self.finished_at is None
 
     @property
@@ -54,7 +54,7 @@ class Task:
 
     @property
     def drafts_end(self) -> int:
-        """Files stand in this order: samples, drafts, others."""
+        """Index after the last draft; the order of files is samples, drafts, others."""
         return self.switches.samples + self.draft_count
 
     def copy(self) -> Self:

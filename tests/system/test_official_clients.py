@@ -51,7 +51,7 @@ def bfl_itself(sandbox: Sandbox) -> Api:
     # The AI SDK shows its key to the host of the media and knows no other word for in progress.
     sandbox.settings.delivery_refuses_keys = False
     sandbox.settings.generation_seconds = GENERATION_SECONDS
-    sandbox.behave(pending_word="Pending")
+    sandbox.set_default_switches(pending_word="Pending")
     return Api(sandbox.url, "bfl-key-of-a-client", sandbox)
 
 
@@ -67,7 +67,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def fluxkeep(stack: Stack) -> Api:
-    stack.box.forget_behaviour()
+    stack.box.reset_default_switches()
     return Api(stack.installation.url, KEYS["submit"], stack.box, len(stack.box.tasks()))
 
 
@@ -128,7 +128,7 @@ def test_nothing_is_warned_about(client: Foreign, api: Api) -> None:
 
 @every_client
 def test_a_refused_input_raises_the_clients_own_error(client: Foreign, api: Api) -> None:
-    api.bfl.behave(submit_status=422)
+    api.bfl.set_default_switches(submit_status=422)
     error = client.run(api.request())["error"]
     assert error["name"] in ("BFLError", "AI_APICallError")
     # The Python client reads no `detail`: where BFL sends no `message` it tells the status.
@@ -150,7 +150,7 @@ def test_a_wrong_key_raises_the_clients_own_error(client: Foreign, api: Api) -> 
 def test_a_moderated_request_gives_an_error_and_no_picture(
     client: Foreign, api: Api, outcome: str
 ) -> None:
-    api.bfl.behave(outcome=outcome)
+    api.bfl.set_default_switches(outcome=outcome)
     error = client.run(api.request(MODERATED_PATIENCE_SECONDS))["error"]
     assert _moderation(client, outcome) in error["message"]
     (task,) = api.tasks
@@ -171,7 +171,7 @@ def _moderation(client: Foreign, outcome: str) -> str:
 
 @every_client
 def test_a_failed_generation_gives_an_error(client: Foreign, either: Api) -> None:
-    either.bfl.behave(outcome="error")
+    either.bfl.set_default_switches(outcome="error")
     told = {
         "blackforest-async": "Error",
         "blackforest-sync": "Polling exceeded maximum retries",

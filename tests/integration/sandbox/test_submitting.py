@@ -88,9 +88,9 @@ def test_a_cut_submission_made_a_task_all_the_same(box: Sandbox) -> None:
 
 
 def test_clients_that_know_no_switches_meet_the_usual_ones(box: Sandbox) -> None:
-    box.behave(submit_status=422)
-    box.behave(null_cost=True)
+    box.set_default_switches(submit_status=422)
+    box.set_default_switches(null_cost=True)
     assert submitted(box).status_code == 422
     assert submitted(box, sandbox={"null_cost": False, "samples": 2}).status_code == 200
-    box.behave(submit_status=None)
+    box.set_default_switches(submit_status=None)
     assert submitted(box).json()["cost"] is None

@@ -12,7 +12,7 @@ from tests.sandbox import Settings
 from tests.system.submitting.environment import SubmissionEnvironment, events, running_environment
 
 GRACE_SECONDS, GIVE_UP_SECONDS = 1.5, 7.0
-LIE: dict[str, Any] = {"submit_lie": 500}
+FALSE_ERROR: dict[str, Any] = {"submit_false_error": 500}
 CASES: dict[str, dict[str, Any]] = {
     "one error": {"submit_status": 500, "submit_times": 1},
     "bad gateway": {"submit_status": 502, "submit_times": 1},
@@ -24,11 +24,16 @@ CASES: dict[str, dict[str, Any]] = {
         "outcome": "request_moderated",
         "callback_delay": 0.5,
     },
-    "lie": {**LIE, "seconds": 0.7},
-    "lie found out": {**LIE, "submit_hang": 1.0, "seconds": 4.0, "progress_events": 9},
-    "lie found out late": {**LIE, "seconds": 7.5, "submit_times": 1},
-    "lie of being busy": {
-        "submit_lie": 429,
+    "false error": {**FALSE_ERROR, "seconds": 0.7},
+    "false error, callback in time": {
+        **FALSE_ERROR,
+        "submit_hang": 1.0,
+        "seconds": 4.0,
+        "progress_events": 9,
+    },
+    "false error, late callback": {**FALSE_ERROR, "seconds": 7.5, "submit_times": 1},
+    "false 429": {
+        "submit_false_error": 429,
         "submit_hang": 1.0,
         "seconds": 3.0,
         "progress_events": 9,
@@ -83,7 +88,7 @@ def test_an_outage_is_survived(cases: Cases) -> None:
 
 @pytest.mark.parametrize(
     ("case", "status"),
-    [("cut", "stored"), ("cut and moderated", "moderated"), ("lie", "stored")],
+    [("cut", "stored"), ("cut and moderated", "moderated"), ("false error", "stored")],
 )
 def test_the_callback_of_an_unconfirmed_task_settles_it(
     cases: Cases, case: str, status: str
@@ -100,7 +105,7 @@ def test_what_was_sent_into_silence_is_never_sent_again_by_itself(cases: Cases) 
     assert cases.submissions("cut in silence") == 1
 
 
-@pytest.mark.parametrize("case", ["lie found out", "lie of being busy"])
+@pytest.mark.parametrize("case", ["false error, callback in time", "false 429"])
 def test_a_callback_is_believed_before_an_answer_that_denies_the_task(
     cases: Cases, case: str
 ) -> None:
@@ -111,7 +116,7 @@ def test_a_callback_is_believed_before_an_answer_that_denies_the_task(
 
 def test_a_job_submitted_twice_is_stored_once(cases: Cases) -> None:
     """The first task calls when the second is already at BFL."""
-    case = "lie found out late"
+    case = "false error, late callback"
     job = cases.ended(case)
     assert job["status"] == "stored" and len(job["media"]) == 1
     assert cases.submissions(case) == 2

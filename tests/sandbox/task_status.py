@@ -1,4 +1,4 @@
-"""What BFL says about a task when it is asked: the body of a poll, and of a callback of today."""
+"""Status of a task in BFL's current shape: the body of a poll and of a callback."""
 
 import time
 from datetime import UTC, datetime
@@ -33,16 +33,16 @@ def not_found(task_id: str) -> dict[str, Any]:
     return pending(task_id, "Task not found")
 
 
-def news(task: Task, urls: list[str]) -> dict[str, Any]:
-    """`urls` are the delivery URLs, in order, of a task that ended well."""
+def status_body(task: Task, urls: list[str]) -> dict[str, Any]:
+    """Return the status of a task; `urls` are its delivery URLs in order, if it succeeded."""
     if task.finished_at is None:
         return pending(task.id, *_stage(task))
-    said = pending(task.id, task.switches.status_word or FINAL_WORDS[task.switches.outcome])
-    said["details"] = _details(task)
+    body = pending(task.id, task.switches.status_word or FINAL_WORDS[task.switches.outcome])
+    body["details"] = _details(task)
     if task.switches.outcome == "ready":
-        said |= {"result": _result(task, urls), "progress": 1.0}
-        said |= {"cost": task.cost} if task.is_video else {}
-    return said
+        body |= {"result": _result(task, urls), "progress": 1.0}
+        body |= {"cost": task.cost} if task.is_video else {}
+    return body
 
 
 def _stage(task: Task) -> tuple[str, float | None]:
@@ -67,7 +67,7 @@ def _result(task: Task, urls: list[str]) -> dict[str, Any]:
     prompt, end = str(task.input.get("prompt") or ""), task.finished_at or task.created_at
     result: dict[str, Any] = {"start_time": task.created_at, "prompt": prompt, "seed": seed(task)}
     if task.model.startswith("flux-2"):
-        # FLUX.2 says which prompt it made of the caller's.
+        # FLUX.2 returns the prompt as it rewrote it.
         result["prompt"] = f"{prompt}, in fine detail".removeprefix(", ")
     else:
         result |= {"end_time": end, "duration": end - task.created_at}
@@ -86,7 +86,7 @@ def _samples(task: Task, urls: list[str]) -> dict[str, Any]:
 
 
 def _fields(name: str, urls: list[str], switches: Switches) -> dict[str, Any]:
-    """The first file in the singular; all of them in the plural, as FLUX 3 has it."""
+    """The first file in a singular field; all files in a plural field, as in FLUX 3."""
     listed = len(urls) > 1 if switches.lists is None else switches.lists
     objects = switches.elements == "objects"
     elements = [{"url": url, "index": n} if objects else url for n, url in enumerate(urls)]
@@ -95,7 +95,7 @@ def _fields(name: str, urls: list[str], switches: Switches) -> dict[str, Any]:
 
 
 def seed(task: Task) -> int:
-    """The caller's, or one that stays the same for the task."""
+    """The caller's seed, or one derived from the task id."""
     given = task.input.get("seed")
     return given if isinstance(given, int) else int(task.id[:8], 16)
 

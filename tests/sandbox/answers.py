@@ -1,4 +1,4 @@
-"""An HTTP answer as a value, and how it is played onto a connection, faults included."""
+"""HTTP answers as values, sent with faults such as pauses, slow bodies and resets."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ DRIPS_PER_SECOND = 20
 
 
 class Ending(Enum):
-    """What becomes of the connection after an answer."""
+    """State of the connection after an answer."""
 
     KEEP = "keep"
     CLOSE = "close"
@@ -21,16 +21,16 @@ class Ending(Enum):
 
 
 def _ignore(count: int) -> None:
-    """Nobody counts what is sent."""
+    """Count nothing (default)."""
 
 
 def _nothing() -> None:
-    """Nobody waits for the end."""
+    """Do nothing (default)."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status 0 sends nothing at all: the connection just ends."""
+    """An HTTP answer; status 0 closes the connection without one."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -39,8 +39,8 @@ class Answer:
     head_pace: float | None = None  # bytes per second
     body_pace: float | None = None
     ending: Ending = Ending.KEEP
-    sent: Callable[[int], None] = _ignore  # told of every piece of the body that went out
-    over: Callable[[], None] = _nothing  # called when it is played or was broken off
+    sent: Callable[[int], None] = _ignore  # called with the size of each chunk sent
+    over: Callable[[], None] = _nothing  # called when the answer ends, also early
 
     @classmethod
     def json(cls, status: int, value: Any, headers: Mapping[str, str] | None = None) -> Self:

@@ -14,7 +14,7 @@ from tests.sandbox.task import Task
 REQUESTS_KEPT = 100_000
 
 
-class Ledger:
+class TaskStore:
     """The only place where a task changes."""
 
     def __init__(self, settings: Settings) -> None:
@@ -32,7 +32,7 @@ class Ledger:
         self.requests: deque[Request] = deque(maxlen=REQUESTS_KEPT)
 
     def attempt(self, key: str) -> int:
-        """How often this very submission came before."""
+        """Count an equal submission; return how many came before it."""
         with self._lock:
             self._attempts[key] += 1
             return self._attempts[key] - 1
@@ -67,7 +67,7 @@ class Ledger:
             task = self._tasks[task_id]
             task.finished_at = time.time()
             self._active[task.model] -= 1
-            # What a film costs is only known once it is made.
+            # BFL charges a video when it is finished.
             if task.is_video:
                 self._settings.credits -= task.cost
             return task.copy()
@@ -82,7 +82,7 @@ class Ledger:
             return [task.copy() for task in self._tasks.values()]
 
     def change(self, task_id: str, act: Callable[[Task], None]) -> Task:
-        """Apply `act` to the task; returns what it looks like now."""
+        """Apply `act` to the task and return a copy of the task."""
         with self._lock:
             act(self._tasks[task_id])
             return self._tasks[task_id].copy()
@@ -96,7 +96,7 @@ class Ledger:
             return link
 
     def find_link(self, target: str) -> Link | None:
-        """Only the very bytes that were given out open anything."""
+        """Find a link by its exact target, byte for byte."""
         with self._lock:
             return self._links.get(target)
 
@@ -105,7 +105,7 @@ class Ledger:
             return self._paths.get(path)
 
     def next_try(self, task_id: str) -> int:
-        """How many valid requests for media of this task came before this one."""
+        """Count a valid request for media of this task; return how many came before it."""
         with self._lock:
             self._tries[task_id] += 1
             return self._tries[task_id] - 1

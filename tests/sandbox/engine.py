@@ -1,4 +1,4 @@
-"""Takes submissions in and brings each task to its end: the BFL behind the HTTP server."""
+"""Life of a task: accept a submission, report progress, finish, call back."""
 
 import json
 import random
@@ -10,54 +10,56 @@ from typing import Any
 from uuid import uuid4
 
 from tests.sandbox import prices, signing
-from tests.sandbox.clock import Clock
-from tests.sandbox.courier import Courier, Parcel
+from tests.sandbox.callback_sender import CallbackRequest, CallbackSender
 from tests.sandbox.errors import Refused, refusal
-from tests.sandbox.ledger import Ledger
 from tests.sandbox.links import Link, mint
 from tests.sandbox.observations import Callback
 from tests.sandbox.payloads import final_payload, progress_payload
+from tests.sandbox.scheduler import Scheduler
 from tests.sandbox.settings import Settings, SubmitFault
 from tests.sandbox.submission import Submission
 from tests.sandbox.switches import Switches
 from tests.sandbox.task import Task
+from tests.sandbox.task_store import TaskStore
 
 EVENT_GAP_SECONDS = 0.02
 
 
-class Studio:
-    """Everything of the sandbox but HTTP."""
+class Engine:
+    """The sandbox without its HTTP server."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.ledger = Ledger(settings)
-        self._clock = Clock()
-        self._courier = Courier(settings, self.ledger, self._clock)
+        self.store = TaskStore(settings)
+        self._scheduler = Scheduler()
+        self._callbacks = CallbackSender(settings, self.store, self._scheduler)
         self.origin = ""  # known once the server listens
-        self.usual = Switches()  # of submissions that bring none
+        self.default_switches = Switches()  # of submissions that bring none
 
     def start(self, origin: str) -> None:
         self.origin = origin
-        self._clock.start()
+        self._scheduler.start()
 
     def stop(self) -> None:
-        self._clock.stop()
-        self._courier.stop()
+        self._scheduler.stop()
+        self._callbacks.stop()
 
     def open(self, submission: Submission) -> Task:
-        """Make a task and set it going; raises Refused."""
+        """Create and start a task. Raises Refused."""
         if submission.switches == Switches():
-            submission = replace(submission, switches=self.usual)
+            submission = replace(submission, switches=self.default_switches)
         switches = submission.switches
         fault = self._fault(submission)
         if isinstance(fault, int):
             raise Refused(refusal(fault, switches.retry_after))
-        task = replace(self._task(submission, cut=fault == "cut"), lie=self._lie(submission))
-        self.ledger.open(task)
+        task = replace(
+            self._task(submission, cut=fault == "cut"), false_error=self._false_error(submission)
+        )
+        self.store.open(task)
         opened = task.copy()
         self._announce_progress(opened)
         if switches.outcome != "pending_forever":
-            self._clock.after(task.seconds, partial(self._finish, task.id))
+            self._scheduler.after(task.seconds, partial(self._finish, task.id))
         return opened
 
     def _fault(self, submission: Submission) -> SubmitFault | None:
@@ -66,14 +68,14 @@ class Studio:
         fault = fault if fault and self._is_early(submission) else None
         return fault or self.settings.submit_fault
 
-    def _lie(self, submission: Submission) -> int | None:
-        lie = submission.switches.submit_lie
-        return lie if lie and self._is_early(submission) else None
+    def _false_error(self, submission: Submission) -> int | None:
+        false_error = submission.switches.submit_false_error
+        return false_error if false_error and self._is_early(submission) else None
 
     def _is_early(self, submission: Submission) -> bool:
-        """Whether it is one of the first few that were to be refused, cut or denied."""
+        """Whether it is among the first `submit_times` equal submissions, which fail."""
         times = submission.switches.submit_times
-        return times is None or self.ledger.attempt(submission.fingerprint) < times
+        return times is None or self.store.attempt(submission.fingerprint) < times
 
     def _task(self, submission: Submission, *, cut: bool) -> Task:
         settings, switches = self.settings, submission.switches
@@ -99,7 +101,7 @@ class Studio:
                 self._call_back(task, event, task.seconds * share)
 
     def _finish(self, task_id: str) -> None:
-        task = self.ledger.finish(task_id)
+        task = self.store.finish(task_id)
         events = self._finals(task)
         if task.switches.event_order != "natural":
             events += self._progress(task)[::-1]
@@ -114,19 +116,19 @@ class Studio:
         return [progress_payload(task, n, count) for n in range(count)]
 
     def _finals(self, task: Task) -> list[dict[str, Any]]:
-        # Signed here even when nobody is called: a URL's life begins with the upload.
+        # Signed even without a callback: the lifetime of a URL begins at the upload.
         payload = final_payload(task, self.urls(task))
         silent = task.switches.outcome == "not_found" or task.switches.callback == "never"
         return [payload] * (0 if silent else _times(task.switches))
 
     def urls(self, task: Task) -> list[str]:
-        """The delivery URLs of a finished task, signed anew where they have expired."""
+        """Return the delivery URLs of a finished task; sign expired ones again."""
         if task.finished_at is None or task.switches.outcome != "ready":
             return []
         return [self._url(task, n) for n in range(task.media_count)]
 
     def _url(self, task: Task, n: int) -> str:
-        return self.origin + self.ledger.link(task.id, n, partial(self._renewed, task, n)).target
+        return self.origin + self.store.link(task.id, n, partial(self._renewed, task, n)).target
 
     def _renewed(self, task: Task, n: int, link: Link | None) -> Link:
         usual, switches = self._life(task), task.switches
@@ -147,21 +149,21 @@ class Studio:
 
     def _call_back(self, task: Task, event: dict[str, Any], delay: float) -> None:
         if task.webhook_url is not None and task.switches.callback != "never":
-            self._courier.send_after(delay, self._parcel(task, event))
+            self._callbacks.send_after(delay, self._callback_request(task, event))
 
-    def _parcel(self, task: Task, event: dict[str, Any]) -> Parcel:
+    def _callback_request(self, task: Task, event: dict[str, Any]) -> CallbackRequest:
         body = json.dumps(event).encode()
         headers = {"Content-Type": "application/json", "User-Agent": "bfl-sandbox"}
         headers |= signing.sign(body, task.webhook_secret, task.switches)
-        return Parcel(task.id, task.webhook_url or "", headers, body)
+        return CallbackRequest(task.id, task.webhook_url or "", headers, body)
 
     def call_back_now(self, task: Task, change: Callable[[Switches], Switches]) -> Callback:
-        """One more callback with what is true now; `change` may bend the task's switches."""
+        """Send one more callback with the current status; `change` may change the switches."""
         task = replace(task, switches=change(task.switches))
         event = (
             progress_payload(task, 0, 1) if task.active else final_payload(task, self.urls(task))
         )
-        return self._courier.send(self._parcel(task, event))
+        return self._callbacks.send(self._callback_request(task, event))
 
 
 def _times(switches: Switches) -> int:

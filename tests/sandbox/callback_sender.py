@@ -1,4 +1,4 @@
-"""Sends callbacks the way BFL does: a few tries, no redirects, then never again."""
+"""Callback sender: a few attempts as at BFL, without redirects."""
 
 import socket
 import time
@@ -10,17 +10,17 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from threading import Lock
 from urllib.parse import urlsplit
 
-from tests.sandbox.clock import Clock
-from tests.sandbox.ledger import Ledger
 from tests.sandbox.observations import Callback
+from tests.sandbox.scheduler import Scheduler
 from tests.sandbox.settings import Settings
+from tests.sandbox.task_store import TaskStore
 
 CALLBACKS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """One callback, the same bytes at every try."""
+class CallbackRequest:
+    """One callback; every attempt sends the same bytes."""
 
     task_id: str
     url: str
@@ -28,51 +28,51 @@ class Parcel:
     body: bytes
 
 
-class Courier:
-    """Built on http.client, which follows no redirect and asks no environment for a proxy."""
+class CallbackSender:
+    """A thread pool over http.client, which follows no redirects and reads no proxy settings."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, clock: Clock) -> None:
-        self._settings, self._ledger, self._clock = settings, ledger, clock
+    def __init__(self, settings: Settings, store: TaskStore, scheduler: Scheduler) -> None:
+        self._settings, self._store, self._scheduler = settings, store, scheduler
         self._pool = ThreadPoolExecutor(CALLBACKS_AT_ONCE, "sandbox-callback")
         self._open: set[socket.socket] = set()
         self._lock = Lock()
         self._stopped = False
 
-    def send_after(self, seconds: float, parcel: Parcel, tried: int = 0) -> None:
-        self._clock.after(seconds, lambda: self._queue(parcel, tried))
+    def send_after(self, seconds: float, request: CallbackRequest, tried: int = 0) -> None:
+        self._scheduler.after(seconds, lambda: self._queue(request, tried))
 
-    def _queue(self, parcel: Parcel, tried: int) -> None:
-        # A pool that was shut down in this moment takes nothing more, and nobody waits for it.
+    def _queue(self, request: CallbackRequest, tried: int) -> None:
+        # The pool may have been shut down in the meantime: the callback is dropped.
         with suppress(RuntimeError):
-            self._pool.submit(self._try, parcel, tried)
+            self._pool.submit(self._try, request, tried)
 
-    def _try(self, parcel: Parcel, tried: int) -> None:
+    def _try(self, request: CallbackRequest, tried: int) -> None:
         retries = list(self._settings.callback_retries)
-        if not _accepted(self.send(parcel)) and tried < len(retries):
-            self.send_after(retries[tried], parcel, tried + 1)
+        if not _accepted(self.send(request)) and tried < len(retries):
+            self.send_after(retries[tried], request, tried + 1)
 
-    def send(self, parcel: Parcel) -> Callback:
-        """One try, here and now, kept among the task's observations."""
+    def send(self, request: CallbackRequest) -> Callback:
+        """Make one attempt now and record it with the task."""
         began = time.time()
         try:
-            outcome: int | str = self._post(parcel)
+            outcome: int | str = self._post(request)
         except (OSError, HTTPException, ValueError) as error:
             outcome = f"{type(error).__name__}: {error}"
-        callback = Callback(began, outcome, parcel.headers, parcel.body)
-        self._ledger.change(parcel.task_id, lambda task: task.callbacks.append(callback))
+        callback = Callback(began, outcome, request.headers, request.body)
+        self._store.change(request.task_id, lambda task: task.callbacks.append(callback))
         return callback
 
-    def _post(self, parcel: Parcel) -> int:
-        parts = urlsplit(parcel.url)
+    def _post(self, request: CallbackRequest) -> int:
+        parts = urlsplit(request.url)
         connect: Callable[..., HTTPConnection] = (
             HTTPSConnection if parts.scheme == "https" else HTTPConnection
         )
         connection = connect(parts.hostname, parts.port, timeout=self._settings.callback_timeout)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         # Header values as bytes: a secret may hold any character.
-        headers = {name: value.encode() for name, value in parcel.headers.items()}
+        headers = {name: value.encode() for name, value in request.headers.items()}
         with closing(connection), self._open_socket(connection):
-            connection.request("POST", target, parcel.body, headers)
+            connection.request("POST", target, request.body, headers)
             response = connection.getresponse()
             response.read()
             return response.status
@@ -80,7 +80,7 @@ class Courier:
     @contextmanager
     def _open_socket(self, connection: HTTPConnection) -> Iterator[None]:
         connection.connect()
-        # Kept apart from its connection, which forgets it before the body is read.
+        # http.client drops its reference to the socket before the body is read.
         wire = connection.sock
         with self._lock:
             self._open.add(wire)
@@ -96,7 +96,7 @@ class Courier:
         with self._lock:
             self._stopped = True
             for wire in self._open:
-                # Wakes the thread that waits for the answer of a slow receiver.
+                # Wake the thread that waits for a slow receiver.
                 with suppress(OSError):
                     wire.shutdown(socket.SHUT_RDWR)
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Does things later: one thread and a heap, however many tasks there are."""
+"""Scheduler of delayed calls: one thread and a heap."""
 
 import heapq
 import time
@@ -8,15 +8,17 @@ from itertools import count
 from threading import Condition, Thread
 
 
-class Clock:
-    """What it calls must be quick; what takes time belongs to the courier's pool."""
+class Scheduler:
+    """Calls must be short; long work belongs in the callback sender's thread pool."""
 
     def __init__(self) -> None:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = count()  # the same moment: first come, first served
+        self._order = (
+            count()
+        )  # calls of the same time run in the order in which they were scheduled
         self._changed = Condition()
         self._stopped = False
-        self._thread = Thread(target=self._run, name="sandbox-clock", daemon=True)
+        self._thread = Thread(target=self._run, name="sandbox-scheduler", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -36,11 +38,11 @@ class Clock:
         while call := self._next():
             try:
                 call()
-            except Exception:  # noqa: BLE001 - one task that goes wrong must not stop the others
+            except Exception:  # noqa: BLE001 - one failing call must not stop the others
                 traceback.print_exc()
 
     def _next(self) -> Callable[[], None] | None:
-        """Waits for the next call; None once the clock is stopped."""
+        """Wait for the next call; None after `stop`."""
         with self._changed:
             while not self._stopped:
                 wait = self._due[0][0] - time.monotonic() if self._due else None

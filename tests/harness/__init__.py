@@ -1,4 +1,4 @@
-"""What tests run against: a real Redis, the Procfile's real processes, and faults between them."""
+"""Test environment: a real Redis, the Procfile's processes, and faults between them."""
 
 from tests.harness.client import Client
 from tests.harness.installation import Installation

@@ -28,7 +28,7 @@ SECRETS = {
 
 
 class Archive:
-    """What is written goes through the store and the storage of `services`."""
+    """Writer of ended jobs, through the store and the storage of `services`."""
 
     def __init__(self, services: Services) -> None:
         self.services = services

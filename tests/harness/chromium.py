@@ -45,7 +45,7 @@ class Window:
         page.context.on("weberror", lambda trouble: self.complaints.append(str(trouble.error)))
 
     def violations(self, within: str = "html") -> list[str]:
-        """What axe finds wrong with the page as it stands: rule, what to do, and where."""
+        """Accessibility violations that axe finds in the page: rule, remedy and element."""
         self.page.evaluate(_axe())
         asked = {"runOnly": {"type": "tag", "values": list(RULES)}}
         found = self.page.evaluate("([within, asked]) => axe.run(within, asked)", [within, asked])

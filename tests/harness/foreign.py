@@ -28,7 +28,7 @@ _FOREIGN = ("BFL_API_KEY", "BFL_ENV", "BFL_DEBUG", "NODE_OPTIONS", "PYTHONPATH")
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What a client is asked to do."""
+    """One generation that a client is to request."""
 
     url: str
     key: str
@@ -46,7 +46,7 @@ class Foreign:
     installed: Callable[[], list[str]]
 
     def run(self, request: GenerationRequest) -> dict[str, Any]:
-        """What came of the order, as tests/harness/clients says it; raises CalledProcessError."""
+        """Run the client and return its outcome (JSON). Raises CalledProcessError."""
         done = subprocess.run(
             self.installed(),
             input=json.dumps({"client": self.name, **vars(request)}),
@@ -71,7 +71,7 @@ def ai_sdk() -> list[str]:
 
 
 def verified(secret: str, headers: dict[str, str], body: str) -> dict[str, Any]:
-    """What the Standard Webhooks library for JavaScript makes of a call: `said` or `error`."""
+    """Result of the Standard Webhooks library for JavaScript: `said` or `error`."""
     done = subprocess.run(
         _javascript("verify.mjs"),
         input=json.dumps({"secret": secret, "headers": headers, "body": body}),

@@ -80,7 +80,7 @@ class Hook:
         return self.calls[times - 1]
 
     def release(self) -> None:
-        """Whoever waits for an answer gets it now."""
+        """Answer all waiting requests."""
         self.delay = 0.0
         self._released.set()
 

@@ -1,4 +1,4 @@
-"""What must hold whatever was killed, cut or delayed; read from Redis, the media and the logs."""
+"""Invariants after any fault, checked in Redis, the media and the logs."""
 
 import json
 import time
@@ -76,7 +76,7 @@ def _looked_at(installation: Installation, idle: bool) -> tuple[list[Job], list[
 
 
 def awaiting_thumbnails(installation: Installation) -> list[str]:
-    """Whose thumbnails are still to be made."""
+    """Ids of the jobs whose thumbnails are still to be made."""
     with installation.redis.client() as redis:
         return sorted(_members(redis, THUMBNAILS))
 
@@ -114,7 +114,7 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
 
 
 def _lines(redis: Redis, jobs: list[Job]) -> Iterator[str]:
-    """Who waits for a slot at BFL, and who has one: no place is leaked or lost."""
+    """Check that submission queues and concurrency slots agree with the records."""
     found, wanted = queues_in_redis(redis), queues_of_records(jobs)
     for key in sorted(found.keys() | wanted.keys()):
         yield from _differences(key, {*wanted.get(key, ())}, {*found.get(key, ())})
@@ -124,7 +124,7 @@ def _lines(redis: Redis, jobs: list[Job]) -> Iterator[str]:
 
 
 def _facets(redis: Redis, jobs: list[Job]) -> Iterator[str]:
-    """What jobs are searched for by says what their records say."""
+    """Check that the search indexes agree with the records."""
     wanted: dict[str, set[str]] = {}
     for job in jobs:
         for kind, value in (("model", job.model), ("source", job.source)):
@@ -152,7 +152,7 @@ def _names(redis: Redis, jobs: list[Job]) -> Iterator[str]:
 
 
 def _inputs(redis: Redis, jobs: list[Job]) -> Iterator[str]:
-    """What is to be submitted is kept until BFL has it, and for a day where it never had it."""
+    """Check that an input is stored until BFL has it, and for a day if it never had it."""
     known = {job.id: job for job in jobs}
     for key in redis.scan_iter(f"{INPUT_PREFIX}*"):
         job = known.get(_text(key).removeprefix(INPUT_PREFIX))

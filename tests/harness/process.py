@@ -91,5 +91,5 @@ class Process:
             processes.send(pid, number)
 
     def output(self) -> str:
-        """What it and its predecessors of the same log have said."""
+        """Output of this process and its predecessors with the same log."""
         return self.log.read_text(errors="replace")

@@ -72,7 +72,7 @@ def _run(*command: str, cwd: str) -> None:
 
 
 def promtool(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """What promtool says of something; raises PrometheusMissing."""
+    """Run promtool; return its output. Raises PrometheusMissing."""
     command = [find("promtool"), *arguments]
     return subprocess.run(
         command, input=given, capture_output=True, text=True, timeout=60, check=False

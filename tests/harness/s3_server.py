@@ -89,7 +89,7 @@ def _program(name: str) -> str:
 
 
 class TestBucket:
-    """What is in a bucket, seen past Fluxkeep."""
+    """Content of a bucket, read without Fluxkeep."""
 
     __test__ = False
 
@@ -123,10 +123,10 @@ class TestBucket:
         obstore.delete(self.store, key)
 
     def headers(self, key: str) -> Mapping[str, str]:
-        """What the bucket says of an object to whoever it serves it to."""
+        """Response headers of an object."""
         url = obstore.sign(self.store, "HEAD", key, timedelta(seconds=60))
         return requests.head(url, timeout=10).headers
 
     def unfinished_uploads(self) -> str:
-        """What the server says of uploads in parts that were begun."""
+        """Unfinished multipart uploads, as the server lists them."""
         return requests.get(f"{self.server.url}/{self.name}?uploads", timeout=10).text

@@ -1,4 +1,4 @@
-"""The books of an installation: every record, and every set that has to agree with them."""
+"""Snapshot of the store: all records, and the sets that must agree with them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -32,7 +32,7 @@ class StoreSnapshot(NamedTuple):
 
     @classmethod
     def read(cls, redis: Any, job_ids: Iterable[str]) -> Self:
-        """All of it in one transaction."""
+        """Read everything in one transaction."""
         with redis.pipeline() as pipe:
             pipe.mget([RECORD_PREFIX + job_id for job_id in job_ids])
             sets = (DUE, PENDING_RESCUES, PENDING_POLLS, THUMBNAILS, ENDED_MEDIA, ENDED)
@@ -55,7 +55,7 @@ class StoreSnapshot(NamedTuple):
 
 
 def aged(job: Job, now: float, moments: Mapping[str, float]) -> Job:
-    """The job with these times moved to so many seconds from now, where it has them."""
+    """Return the job with its times set to `moments` seconds from now, where it has them."""
     deadline = now + moments["deadline"] if "deadline" in moments else job.deadline
     check = {name: now + moments[name] for name in moments if getattr(job.check, name, None)}
     return replace(job, deadline=deadline).with_check(**check)

@@ -1,4 +1,4 @@
-"""What an installation's storage really holds, whatever kind it is."""
+"""Stored objects of an installation, read without Fluxkeep."""
 
 import hashlib
 from pathlib import Path
@@ -10,7 +10,7 @@ STAGING = ".staging"
 
 
 class StoredObjects(Protocol):
-    """Objects by their keys, seen past Fluxkeep; what is staged is none."""
+    """Objects by key; staged files are not among them."""
 
     def sizes(self) -> dict[str, int]: ...
     def sha256(self, key: str) -> str: ...

@@ -1,4 +1,4 @@
-"""The lines and slots as Redis has them, and as the records say that they should be."""
+"""Submission queues and slots: as Redis has them, and as the records imply."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -26,7 +26,7 @@ _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
 
 
 def queues_in_redis(redis: Any) -> Queues:
-    """Every line and every set of slots that is not empty, with its members and their scores."""
+    """Return each non-empty queue and slot set, with its members and scores."""
     keys = [
         key for kind in (QUEUE_PREFIX, ACTIVE, IN_FLIGHT) for key in redis.scan_iter(f"{kind}*")
     ]
@@ -38,7 +38,7 @@ def _members(redis: Any, key: bytes | str) -> dict[str, float]:
 
 
 def queues_of_records(jobs: Iterable[Job]) -> Queues:
-    """Written apart from `jobs.store.indexes`, so that the two can disagree."""
+    """Return the queues that the records imply, computed independently of `jobs.store.indexes`."""
     queues: Queues = {}
     for job in jobs:
         if job.submission.is_queued:
@@ -54,7 +54,7 @@ def queues_of_records(jobs: Iterable[Job]) -> Queues:
 
 
 class SubmissionQueueMachine(RuleBasedStateMachine):
-    """What must hold after each step of a machine that submits the jobs in `posted`."""
+    """State machine with the invariants of the submission queues of the jobs in `posted`."""
 
     services: ClassVar[Services]
 
@@ -92,7 +92,7 @@ class SubmissionQueueMachine(RuleBasedStateMachine):
             self._check_input(job)
 
     def _check_input(self, job: Job) -> None:
-        """Kept as long as it may be needed, and not for ever."""
+        """Check that an input expires once it is no longer needed."""
         ttl = self.redis.ttl(INPUT_PREFIX + job.id)
         if job.task_id is not None:
             assert ttl == -2

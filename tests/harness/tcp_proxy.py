@@ -49,7 +49,7 @@ class TcpProxy:
     # Switches.
 
     def lead_to(self, port: int) -> None:
-        """What connects from now on goes there; what is connected stays where it is."""
+        """Set the target of new connections; existing connections stay."""
         self._target = ("127.0.0.1", port)
 
     def pass_on(self) -> None:

@@ -64,7 +64,7 @@ class Watcher:
             self.ended.set()
 
     def _blocks(self) -> Iterator[list[str]]:
-        """What breaks off before its empty line never happened."""
+        """Split the stream into events; drop an event without its final empty line."""
         text = ""
         for chunk in self.answer.iter_content(chunk_size=None):
             *whole, text = (text + chunk.decode()).split("\n\n")

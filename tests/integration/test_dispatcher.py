@@ -29,7 +29,7 @@ def queued(worker_env: WorkerEnvironment, job_id: str) -> None:
 
 
 def at_the_same_score(worker_env: WorkerEnvironment) -> None:
-    """Whatever waits is equally urgent by its score."""
+    """Give all waiting jobs the same score."""
     redis: Any = worker_env.wired.redis
     for key in (PENDING_RESCUES, PENDING_POLLS):
         for member in redis.zrange(key, 0, -1):

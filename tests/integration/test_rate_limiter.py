@@ -1,4 +1,4 @@
-"""What is counted in Redis: requests by key, wrong keys by address, and what grows back."""
+"""Rate limiter in Redis: requests by key, wrong keys by address, and refill."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -63,7 +63,7 @@ def store(parts: Parts) -> JobStore:
 
 @pytest.fixture
 def wired(redis: Redis, tmp_path: Path) -> Services:
-    """What a sweeper is built from."""
+    """Services of a sweeper."""
     environment = {
         "WEBHOOK_SECRET": "webhook-secret-of-tests",
         "SECRET_KEY": "signing-key-of-tests",

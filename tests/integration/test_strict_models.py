@@ -40,7 +40,7 @@ def asked(**fields: Any) -> bytes:
 def submit(
     local_worker: LocalWorker, job_id: str, model: str, **fields: Any
 ) -> list[dict[str, Any]]:
-    """What BFL was sent for this job."""
+    """Submit the job and return the body that BFL received."""
     before = local_worker.posts()
     local_worker.post(job_id, model, asked(**fields))
     process_one(local_worker.wired)

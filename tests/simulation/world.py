@@ -46,7 +46,7 @@ SECRET = "webhook-secret-of-tests"
 
 @dataclass(frozen=True)
 class Faults:
-    """What may go wrong in a run, and how often."""
+    """Faults of a run, and how often each occurs."""
 
     kills: int = 0
     stalls: int = 0
@@ -61,7 +61,7 @@ class Faults:
 
 @dataclass
 class Outcome:
-    """What a run left: for the invariants."""
+    """Final state of a run, for the invariants."""
 
     world: "World"
     trace: list[str]

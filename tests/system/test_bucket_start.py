@@ -30,7 +30,7 @@ def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server
 
 
 def sentence(installation: Installation, process_name: str, **settings: str) -> str:
-    """What a process says that does not start."""
+    """Error message of a process that does not start."""
     installation.settings |= settings
     (process,) = installation.start(process_name)
     assert process.wait(30) != 0

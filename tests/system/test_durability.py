@@ -69,7 +69,7 @@ def test_with_replica_no_acknowledged_callback_is_lost_when_the_primary_is_kille
 def test_with_memory_what_the_replica_never_had_is_lost(
     redis: ReplicatedRedis, web: Installation
 ) -> None:
-    """What the other levels are for, and README says so."""
+    """README documents this loss; the other levels prevent it."""
     client = start(web, "memory")
     redis.link.hang()
     assert len(acknowledged(client, range(CALLBACKS))) == CALLBACKS

@@ -1,4 +1,4 @@
-"""What processes say: one line per event, the same shape everywhere, and no secret in it."""
+"""Logs: one line per event, the same format in all processes, no secrets."""
 
 import json
 import logging

@@ -99,7 +99,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 
 def complaints(installation: Installation, url: str) -> list[dict[str, str]]:
-    """What both ways to name a `notify_url` say to it; the same, or this fails."""
+    """Error of both ways to give a `notify_url`; fails if they differ."""
     client = installation.client("submit")
     order = {"model": "flux-2-pro", "input": {"prompt": "p"}, "notify_url": url}
     answers = [

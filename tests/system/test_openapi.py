@@ -61,7 +61,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 def against(document: dict[str, Any], schema: dict[str, Any], value: Any) -> list[str]:
-    """What is wrong with a value by a schema of the document."""
+    """Validation errors of a value against a schema of the document."""
     whole = Resource.from_contents(document, default_specification=DRAFT202012)
     registry: Registry[Any] = Registry().with_resource("urn:document", whole)
     absolute = json.loads(json.dumps(schema).replace('"#/', '"urn:document#/'))

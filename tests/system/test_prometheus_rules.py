@@ -1,4 +1,4 @@
-"""What fires when: a healthy installation with one thing changed, by promtool's own rule tests."""
+"""Alerts that fire when one thing changes in a healthy installation, by promtool's rule tests."""
 
 import json
 from pathlib import Path

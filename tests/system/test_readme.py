@@ -30,7 +30,7 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 def typed(run: Run, *scripts: str) -> list[str]:
-    """What each script prints; all of them in one shell without any settings."""
+    """Output of each script; all run in one shell without settings."""
     script = f"\necho; echo '{SEPARATOR}'\n".join(scripts)
     done = subprocess.run(
         ["/bin/sh", "-e", "-c", script],

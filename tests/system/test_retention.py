@@ -1,4 +1,4 @@
-"""What has ended is kept as long as its owner wants, and then cleared away: media, then records."""
+"""Retention: ended jobs lose their media and then their records after the configured days."""
 
 import threading
 from collections.abc import Callable, Iterator

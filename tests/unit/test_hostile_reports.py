@@ -1,4 +1,4 @@
-"""Whatever is sent as a report: it is read, or refused in the one way that is documented."""
+"""Hostile reports are parsed, or refused with the documented error."""
 
 from json import dumps
 from typing import Any
@@ -115,7 +115,7 @@ def test_depth_is_read_or_refused(frame: Any, depth: int) -> None:
 
 
 def keep(report: Report | None) -> None:
-    """What was accepted can be put on record and read back."""
+    """Check that an accepted report can be recorded and read back."""
     if report is not None:
         job = transition(Job.expected(report.task_id, 1.0, PATIENCE), report, 2.0, PATIENCE)
         assert codec.decode(codec.encode(job, job.version)) == job

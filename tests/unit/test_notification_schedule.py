@@ -1,4 +1,4 @@
-"""Who is notified of a job's end, when, how often, and when that is given up."""
+"""Notification schedule: targets, times, retries and the end of retries."""
 
 from itertools import pairwise
 

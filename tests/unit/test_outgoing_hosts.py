@@ -1,4 +1,4 @@
-"""What may be fetched: allowed at once, perhaps later, or never."""
+"""Hosts of delivery URLs: allowed, allowed by a setting, or never allowed."""
 
 import pytest
 

@@ -20,7 +20,7 @@ NEEDED = {
 
 
 def complaint(**values: str | None) -> str:
-    """What the start is stopped with; None takes a variable away."""
+    """Error message of a refused start; None removes a variable."""
     environment = {k: v for k, v in {**NEEDED, **values}.items() if v is not None}
     with pytest.raises(InvalidSettings) as caught:
         load(environment)

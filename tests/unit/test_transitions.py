@@ -1,4 +1,4 @@
-"""What a report, a look and a claim make of a job."""
+"""Transitions of a job by reports, checks and claims."""
 
 from dataclasses import replace
 from itertools import product

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.sandbox.customers import QUICK, App
+from tests.integration.sandbox.clients import QUICK, App
 from tests.sandbox import Sandbox, Settings
 
 

@@ -1,9 +1,9 @@
-"""What the sandbox says when it is asked."""
+"""Polling answers of the sandbox."""
 
 import pytest
 import requests
 
-from tests.integration.sandbox.customers import KEY, finished, polled, submitted, until
+from tests.integration.sandbox.clients import KEY, finished, polled, submitted, until
 from tests.sandbox import Sandbox
 
 

@@ -41,7 +41,7 @@ def pods() -> dict[str, dict[str, Any]]:
 
 
 def copied() -> list[str]:
-    """What the Dockerfile takes from here; the last word of a line is where it goes."""
+    """Sources of the Dockerfile's COPY lines; the last word of a line is the target."""
     lines = IMAGE_COPY.findall((DEPLOY / "Dockerfile").read_text())
     return [source for line in lines for source in shlex.split(line)[:-1]]
 

@@ -1,4 +1,4 @@
-"""What Heroku, Render, Fly, Railway and KEDA take, where no package carries their schema.
+"""Schemas of Heroku, Render, Fly, Railway and KEDA files, which no package provides.
 
 Written down from their documents for the parts that are used here; a name that is not among them
 is a mistake. Heroku: devcenter "app.json Schema". Render: "Blueprint YAML Reference". Fly: "App

@@ -1,4 +1,4 @@
-"""What a platform reads is valid by that platform's own schema."""
+"""Each platform's file is valid by that platform's schema."""
 
 import json
 import subprocess

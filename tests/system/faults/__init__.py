@@ -1,1 +1,1 @@
-"""What is killed, cut, filled up or set wrong here must cost no job and no image."""
+"""Fault tests: no fault loses a job or an image."""

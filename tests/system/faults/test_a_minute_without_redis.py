@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass
 class Outage:
-    """What was there before the minute, and what happened in it."""
+    """Jobs from before the outage, and events during it."""
 
     stack: Stack
     processes: list[Process]

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def wire(s3_server: S3Server) -> Iterator[TcpProxy]:
-    """What lies between Fluxkeep and the bucket."""
+    """A proxy between Fluxkeep and the bucket."""
     with TcpProxy(s3_server.port) as proxy:
         yield proxy
 

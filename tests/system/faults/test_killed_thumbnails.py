@@ -58,7 +58,7 @@ def is_drawing(pid: int) -> bool:
 
 
 def time_passes(stack: Stack, task: Task) -> None:
-    """Whoever had taken the drawing has it no more."""
+    """Let the lease of the thumbnail run out."""
 
     def now_due(job: Job | None, now: float) -> Job | None:
         return job and job.with_thumbnails(due_at=now)

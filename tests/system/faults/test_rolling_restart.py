@@ -45,7 +45,7 @@ class Platform:
         return self._retired(old)
 
     def _retired(self, old: Process) -> int:
-        """What is under way in the old one may end; more comes all the while."""
+        """Stop the old process gracefully, while callbacks keep coming."""
         self.load.goes_on()
         old.terminate()
         code = old.wait(EXIT_WITHIN_SECONDS)

@@ -31,7 +31,7 @@ BOTH = {name: f"{NEW[name]},{OLD[name]}" for name in OLD}
 
 @dataclass
 class Seen:
-    """What a user saw at one stage of the rotation."""
+    """Observations of a user at one stage of the rotation."""
 
     old_key: int
     new_key: int
@@ -84,7 +84,7 @@ def rotation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rotation]:
 
 
 def rotate(rotation: Rotation) -> None:
-    """What SECURITY.md tells the operator to do."""
+    """Rotate a secret as SECURITY.md describes."""
     load = rotation.load
     load.goes_on()
     rotation.keep_link("old", KEYS["admin"], load.tasks[0])

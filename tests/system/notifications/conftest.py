@@ -11,7 +11,7 @@ from tests.system.notifications.jobs import NEW, OLD
 
 @pytest.fixture(scope="module")
 def owner() -> Iterator[Hook]:
-    """What NOTIFY_URL leads to."""
+    """The receiver at NOTIFY_URL."""
     listening = Hook()
     yield listening
     listening.close()
@@ -30,7 +30,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, owner: Hook) -> Iterator[Sta
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    """What a job's `notify_url` leads to."""
+    """The receiver at a job's `notify_url`."""
     listening = Hook()
     yield listening
     listening.close()

@@ -50,7 +50,7 @@ def a_day_later(one: PendingNotification, now: float) -> PendingNotification:
 
 
 def told(stack: Stack, job_id: str) -> list[tuple[str, str]]:
-    """What the timeline says of each target."""
+    """Notification events of the timeline, by target."""
     lines = stack.client.job(job_id)["timeline"]
     return [(line["event"], line["detail"]["to"]) for line in lines if "to" in line["detail"]]
 

@@ -1,4 +1,4 @@
-"""What a caller may change of a job that Fluxkeep submits itself."""
+"""Fields that a caller may change in a job that Fluxkeep submits."""
 
 from typing import Any
 

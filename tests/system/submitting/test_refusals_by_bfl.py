@@ -1,4 +1,4 @@
-"""What BFL refuses for good fails at once, with BFL's own words."""
+"""Permanent refusals by BFL fail the job at once, with BFL's message."""
 
 from typing import Any
 

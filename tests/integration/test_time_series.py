@@ -1,4 +1,4 @@
-"""What the counters were, minute by minute, and how much rose when."""
+"""Time series of the counters: samples by the minute, and increases."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A stored draft bundle becomes the input of a later submission: a draft is finished next week."""
+"""A stored draft bundle can be the input of a later submission."""
 
 import base64
 import json
@@ -56,7 +56,7 @@ class Drafts:
         return self.client.post("/api/jobs", json={"model": model, "input": given}, headers=ADMIN)
 
     def sent(self) -> dict[str, Any]:
-        """What BFL is sent of the job that waits."""
+        """Return the body that BFL receives for the waiting job."""
         process_one(self.wired)
         posts = [seen for seen in self.local_worker.box.requests if seen.method == "POST"]
         body: dict[str, Any] = json.loads(posts[-1].body)

@@ -1,4 +1,4 @@
-"""What is stored can be seen small: made after the original is safe, and gone with it."""
+"""Thumbnails of stored media: made after the original is stored, deleted with it."""
 
 import json
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""What a file says about itself: how large a film or a picture is, and how long a film lasts."""
+"""Width and height of images and videos, and the duration of videos."""
 
 from itertools import product
 from pathlib import Path

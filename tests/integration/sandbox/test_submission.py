@@ -1,11 +1,11 @@
-"""What the sandbox says to a submission."""
+"""Answers of the sandbox to submissions."""
 
 from typing import Any
 
 import pytest
 import requests
 
-from tests.integration.sandbox.customers import KEY, App, submitted
+from tests.integration.sandbox.clients import KEY, App, submitted
 from tests.sandbox import Refused, Sandbox
 
 

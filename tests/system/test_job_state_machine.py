@@ -168,7 +168,7 @@ class Installation(RuleBasedStateMachine):
     @precondition(lambda self: self.abandoned)
     @rule(index=INDEXES)
     def wake_up_late(self, index: int) -> None:
-        """Whoever was thought dead commits after all."""
+        """Let a worker commit after its lease ran out."""
         claim = self.abandoned[index % len(self.abandoned)]
         self.commit(claim, lambda job, now: job.stored(now, (KEPT,)))
 
@@ -257,7 +257,7 @@ class Installation(RuleBasedStateMachine):
             self.check_the_end_of(job)
 
     def check_the_end_of(self, job: Job) -> None:
-        """What has ended stays as it ended, keeps nothing alive, and is stored at most once."""
+        """Check that an ended job stays as it is, holds no lease, and is stored at most once."""
         if job.status.terminal:
             end = self.ended.setdefault(job.id, job)
             assert (job.status, job.media, job.error) == (end.status, end.media, end.error)

@@ -36,7 +36,7 @@ def url(n: int) -> str:
 
 
 def told(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """What a client gets for a job with this result, and how many files it has."""
+    """Return a client's reply for a job with this result, and its number of files."""
     message = {"id": "t", "status": "Ready", "result": result}
     job = transition(
         Job.expected("t", NOW, PATIENCE), parse_report(message, "t", Source.POLL), NOW, PATIENCE

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.integration.sandbox.customers import KEY, App, finished, polled, sample, until
+from tests.integration.sandbox.clients import KEY, App, finished, polled, sample, until
 from tests.sandbox import Sandbox, Settings
 
 

@@ -1,4 +1,4 @@
-"""How the sandbox delivers, and how it fails to."""
+"""Deliveries of the sandbox, and their faults."""
 
 import hashlib
 from base64 import b64encode
@@ -11,7 +11,7 @@ from zlib import crc32
 import pytest
 import requests
 
-from tests.integration.sandbox.customers import KEY, fetched, finished, polled, sample, until
+from tests.integration.sandbox.clients import KEY, fetched, finished, polled, sample, until
 from tests.sandbox import Sandbox
 
 

@@ -1,4 +1,4 @@
-"""Who the sandbox has to do with: an app with a webhook, and BFL's clients."""
+"""Clients of the sandbox: an app with a webhook, and requests to the API."""
 
 import json
 import time
@@ -16,7 +16,7 @@ QUICK = 0.02
 
 
 class App(ThreadingHTTPServer):
-    """An app with a webhook: it keeps what it is sent and answers what it is told to."""
+    """An app with a webhook that records requests and answers with chosen statuses."""
 
     request_queue_size = 1024
 

@@ -52,7 +52,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def told(log: Path, after: int) -> float:
-    """What the process takes the time for: with a clock that is right the test proves nothing."""
+    """Return the time by the process's clock, to prove that the clock is wrong."""
 
     def said() -> re.Match[str] | None:
         return re.search(r"it is now ([0-9.]+)\n", log.read_bytes()[after:].decode())

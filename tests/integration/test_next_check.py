@@ -1,4 +1,4 @@
-"""Every unfinished job is looked at in time, whatever happened to its entry or its worker."""
+"""Every unfinished job is checked in time, also after the loss of its RQ job or worker."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,7 +36,7 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 @pytest.fixture
 def wired(redis: Redis, tmp_path: Path) -> Services:
-    """What a sweeper is built from."""
+    """Services of a sweeper."""
     environment = {
         "WEBHOOK_SECRET": "webhook-secret-of-tests",
         "SECRET_KEY": "signing-key-of-tests",

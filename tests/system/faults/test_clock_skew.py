@@ -25,7 +25,7 @@ time.time_ns = lambda: int(time.time() * 1e9)
 
 @pytest.fixture
 def wrong_clock(tmp_path: Path) -> str:
-    """What PYTHONPATH has to be for CLOCK_OFF_BY (seconds) to hold."""
+    """PYTHONPATH that shifts a process's clock by CLOCK_OFF_BY seconds."""
     directory = tmp_path / "wrong_clock"
     directory.mkdir()
     (directory / "sitecustomize.py").write_text(WRONG_CLOCK)

@@ -1,4 +1,4 @@
-"""Which jobs are at risk, and how many wait for a slot."""
+"""Jobs whose URLs expire soon, and the number of jobs waiting for a slot."""
 
 from collections.abc import Iterator
 

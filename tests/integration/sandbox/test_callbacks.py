@@ -1,4 +1,4 @@
-"""How the sandbox calls back."""
+"""Callbacks of the sandbox."""
 
 import hashlib
 import hmac
@@ -8,7 +8,7 @@ import time
 import pytest
 import requests
 
-from tests.integration.sandbox.customers import App, submitted, until
+from tests.integration.sandbox.clients import App, submitted, until
 from tests.sandbox import Sandbox
 
 

@@ -1,4 +1,4 @@
-"""What is kept of callbacks that proved nothing: little, and only beside jobs that exist."""
+"""Refused callbacks are recorded briefly, and only for jobs that exist."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Whatever is heard, looked at and claimed in whatever order: what holds for every job."""
+"""Invariants of a job under any sequence of reports, checks and claims."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""What bytes are by their own word, whether they are whole, and how large a picture is."""
+"""Media types by magic bytes, completeness of files, and sizes of images."""
 
 import warnings
 import zlib

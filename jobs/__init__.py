@@ -1,1 +1,1 @@
-"""What BFL owes us: records, states, BFL's dialect and the places where things are kept."""
+"""Domain of Fluxkeep and its adapters: BFL, network, storage, Redis, settings, logs."""

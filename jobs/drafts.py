@@ -1,6 +1,6 @@
 """Stored draft bundles as input: `{"draft_cache": {"job": "<id>", "n": 0}}` enhances a draft.
 
-The queue keeps the reference. The link, or the bytes, are put in its place when the job is sent.
+The queue stores the reference. The worker replaces it by a link, or by the bytes, when it submits.
 """
 
 import base64
@@ -18,7 +18,7 @@ from jobs.services import Services
 FIELD = "draft_cache"
 MODE = {"mode": "draft_enhance"}  # the only mode of flux-3-video that takes a bundle
 BASE64_MAX_BYTES = 128 * 2**20
-LINK_SECONDS = 3600.0  # at least: BFL fetches the bundle after the task has begun
+LINK_MIN_SECONDS = 3600.0  # BFL fetches the bundle after the task has begun
 
 
 class Reference(NamedTuple):
@@ -29,14 +29,14 @@ class Reference(NamedTuple):
 
 
 class Bundle(NamedTuple):
-    """A stored bundle by its position among the job's files."""
+    """A stored bundle: its job, and its position among the job's files."""
 
     job: Job
     position: int
 
 
 def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
-    """The bundle that an input refers to, None when it refers to none.
+    """Find the bundle that an input refers to; None when it refers to none.
 
     Raises Invalid when there is no such bundle, and StoreUnavailable.
     """
@@ -59,9 +59,9 @@ def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
 
 
 def insert(services: Services, given: dict[str, Any]) -> dict[str, Any]:
-    """The input as BFL takes it: with a link to the bundle, or with its bytes as base64.
+    """Replace the reference by a link to the bundle, or by its bytes as base64.
 
-    Raises Invalid when the bundle is gone, StorageFailed and StoreUnavailable.
+    Raises Invalid when the bundle is gone, StorageError and StoreUnavailable.
     """
     bundle = find(services, given)
     if bundle is None:
@@ -71,21 +71,21 @@ def insert(services: Services, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_reachable(services: Services) -> bool:
-    """Whether BFL can fetch our links: PUBLIC_URL is set and not plainly an inside address."""
+    """Whether BFL can fetch our links: PUBLIC_URL is set, and its host is not internal."""
     url = services.settings.public_url
     return bool(url) and not is_internal_host(parse(url).origin.host)
 
 
 def _link(services: Services, bundle: Bundle) -> str:
-    seconds = max(services.settings.link_ttl, LINK_SECONDS)
+    seconds = max(services.settings.link_ttl, LINK_MIN_SECONDS)
     return services.links_to(bundle.job, seconds=seconds)[bundle.position]
 
 
 def _bytes(services: Services, bundle: Bundle) -> str:
     key = bundle.job.media[bundle.position].key
-    if services.media.size(key) is None:
-        raise _invalid("", "the draft bundle is not in the storage any more")
-    return base64.b64encode(b"".join(services.media.read(key))).decode()
+    if services.storage.size(key) is None:
+        raise _invalid("", "the draft bundle is no longer in the storage")
+    return base64.b64encode(b"".join(services.storage.read(key))).decode()
 
 
 def _base64_bytes(bundle: Bundle) -> int:

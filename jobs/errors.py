@@ -1,6 +1,6 @@
-"""Everything that can go wrong, said once: the docstring is the message.
+"""Errors of Fluxkeep; the docstring is the default message.
 
-`receiver/problem_details.py` maps the first half to HTTP; the worker decides on the second.
+`receiver/problem_details.py` maps errors to HTTP status codes.
 """
 
 from enum import StrEnum
@@ -30,25 +30,25 @@ class ErrorCode(StrEnum):
 
 
 class FluxkeepError(Exception):
-    """Something went wrong."""
+    """An error of Fluxkeep."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or type(self).__doc__ or "")
 
 
 class InvalidSettings(FluxkeepError):
-    """A setting is missing or makes no sense."""
+    """A setting is missing or invalid."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
 
 
-# What a caller can do wrong.
+# Errors of the caller.
 
 
 class BadRequest(FluxkeepError):
-    """The request cannot be understood."""
+    """The request is malformed."""
 
 
 class InvalidReport(BadRequest):
@@ -56,7 +56,7 @@ class InvalidReport(BadRequest):
 
 
 class InvalidField(BadRequest):
-    """A parameter has a value it cannot have."""
+    """A parameter has an invalid value."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -68,11 +68,11 @@ class RequestTimeout(BadRequest):
 
 
 class BodyTooLarge(BadRequest):
-    """The body is larger than it may be."""
+    """The body is too large."""
 
 
 class Invalid(BadRequest):
-    """The body is well formed but says something it may not."""
+    """The body is well formed, but a field is invalid."""
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
         super().__init__()
@@ -80,15 +80,15 @@ class Invalid(BadRequest):
 
 
 class Unauthorized(FluxkeepError):
-    """Authentication is missing or wrong."""
+    """Authentication is missing or invalid."""
 
 
 class Forbidden(FluxkeepError):
-    """This key may not do that."""
+    """The scope of this key does not allow that."""
 
 
 class InvalidLink(FluxkeepError):
-    """The link was not signed here."""
+    """The signature of the link is invalid."""
 
 
 class UnknownJob(FluxkeepError):
@@ -96,11 +96,11 @@ class UnknownJob(FluxkeepError):
 
 
 class WrongStatus(FluxkeepError):
-    """The job's state does not allow that."""
+    """The job's status does not allow that."""
 
 
 class RateLimited(FluxkeepError):
-    """Too many requests: come again later."""
+    """Too many requests: try again later."""
 
     def __init__(self, detail: str = "", retry_after: float = 1.0) -> None:
         super().__init__(detail)
@@ -108,18 +108,18 @@ class RateLimited(FluxkeepError):
 
 
 class IdempotencyKeyReused(FluxkeepError):
-    """The same Idempotency-Key came with another request before."""
+    """The Idempotency-Key was used for another request."""
 
 
 class MediaGone(FluxkeepError):
-    """The link has expired or its media were deleted."""
+    """The link has expired, or its media were deleted."""
 
 
-# What can break under us: asking again later may help.
+# Errors that may be gone later.
 
 
 class TooManyWaiting(FluxkeepError):
-    """As many as this process can hold are waiting or watching already."""
+    """This process holds as many long-lived requests as it can."""
 
 
 class StoreUnavailable(FluxkeepError):
@@ -127,7 +127,7 @@ class StoreUnavailable(FluxkeepError):
 
 
 class QueueFull(FluxkeepError):
-    """Too many jobs wait in line for BFL; nothing was recorded, so come again later."""
+    """The submission queue is full; nothing was recorded. Try again later."""
 
 
 class UnreadableRecord(FluxkeepError):
@@ -135,30 +135,30 @@ class UnreadableRecord(FluxkeepError):
 
 
 class StorageError(FluxkeepError):
-    """The media storage refused."""
+    """The media storage failed."""
 
 
 class StorageMisconfigured(StorageError):
-    """The bucket does not exist, or does not let us in."""
+    """The bucket does not exist, or refuses access."""
 
 
 class TransferFailed(FluxkeepError):
-    """The download broke off, or its bytes are not the ones that were promised."""
+    """The download was cut off, or its bytes do not match its headers."""
 
 
 class ConnectionFailed(TransferFailed):
-    """No connection came about, so nothing was asked of anybody."""
+    """No connection was made, so no request was sent."""
 
 
 class BflUnavailable(FluxkeepError):
-    """BFL gave no usable answer."""
+    """BFL gave no valid answer."""
 
     def __init__(self, detail: str = "", retry_after: float | None = None) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
 
 
-# What asking again cannot mend.
+# Errors that stay.
 
 
 class UrlExpired(FluxkeepError):
@@ -168,13 +168,13 @@ class UrlExpired(FluxkeepError):
 
 
 class MediaRefused(FluxkeepError):
-    """The media may not be taken."""
+    """The media must not be stored."""
 
     code = ErrorCode.REFUSED_MEDIA
 
 
 class UrlRefused(MediaRefused):
-    """The URL does not lead to a host BFL is known to use."""
+    """The URL does not lead to a known host of BFL."""
 
     code = ErrorCode.REFUSED_URL
 
@@ -199,12 +199,12 @@ class MediaTooLarge(MediaRefused):
 
 
 class ForeignObject(FluxkeepError):
-    """What lies in the storage was not written by Fluxkeep."""
+    """The object in the storage was not written by Fluxkeep."""
 
 
 class NoFreeSlot(FluxkeepError):
-    """All slots at BFL are taken."""
+    """All concurrency slots at BFL are occupied."""
 
 
 class ClaimLost(FluxkeepError):
-    """Another worker took the job over, or it has ended."""
+    """Another worker claimed the job, or it has ended."""

@@ -14,11 +14,11 @@ from jobs.transitions import transition
 def apply_report(
     store: JobStore, report: Report, timeouts: Timeouts, job_id: str | None = None
 ) -> Job:
-    """Record a report and return its job; old news changes nothing.
+    """Record a report and return its job; a report that is out of date changes nothing.
 
     `job_id` names a job that has an id of its own beside BFL's. A callback about an unknown task
     makes a job: it proves that the task exists.
-    Raises UnknownJob when the job was forgotten, WrongState when the report is about a task of
+    Raises UnknownJob when the job was forgotten, WrongStatus when the report is about a task of
     another job, StoreUnavailable when nothing was recorded.
     """
     from_callback = report.source is Source.CALLBACK
@@ -36,7 +36,7 @@ def apply_report(
             return submission.note_late_callback(known, report, now)
         return transition(known, report, now, timeouts)
 
-    counts = {report_counter(report.source, report.news): 1}
+    counts = {report_counter(report.source, report.kind): 1}
     try:
         change = store.update(
             job_id or report.task_id, step, counts=counts, new=general, unless_deleted=True
@@ -52,13 +52,13 @@ def apply_report(
 
 
 def _check_brought_by_caller(job: Job | None) -> None:
-    """A job that Fluxkeep submitted has a secret of its own. Raises WrongState."""
+    """A job that Fluxkeep submitted has a secret of its own. Raises WrongStatus."""
     if job is not None and job.is_submission:
         raise WrongStatus("the report came to the general address, without this job's own secret")
 
 
 def _check_not_of_another(store: JobStore, task_id: str, job_id: str) -> None:
-    """A leaked secret of one job must not take the task of another. Raises WrongState.
+    """A leaked secret of one job must not take the task of another. Raises WrongStatus.
 
     No race: nobody can name a task before BFL has answered its own submission.
     """

@@ -11,7 +11,7 @@ from jobs.status import Status
 from jobs.timeline import EventCode
 
 CLAIM_SECONDS = 30.0  # after this a notification that was claimed counts as not sent
-# BFL calls a webhook that fails again after 1, 5 and 30 s.
+# BFL repeats a failed webhook after 1, 5 and 30 s.
 BFL_PAUSES_SECONDS = (1.0, 5.0, 30.0)
 PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0)  # the last repeats
 GIVE_UP_AFTER_SECONDS = 86400.0
@@ -89,9 +89,11 @@ def finish(job: Job, sent: PendingNotification, outcome: Outcome, now: float, ji
         )
     at = None if outcome.final else _next_attempt(notice, outcome, now, jitter)
     if at is None:
-        return _noted(_without(job, notice), now, EventCode.NOTIFICATION_ABANDONED, notice, outcome)
+        return _log_attempt(
+            _without(job, notice), now, EventCode.NOTIFICATION_ABANDONED, notice, outcome
+        )
     again = _with(job, replace(notice, at=at))
-    return _noted(again, now, EventCode.NOTIFICATION_RETRIED, notice, outcome)
+    return _log_attempt(again, now, EventCode.NOTIFICATION_RETRIED, notice, outcome)
 
 
 def _next_attempt(
@@ -109,13 +111,13 @@ def _next_attempt(
     return min(now + max(pause, asked), until)
 
 
-def _noted(
+def _log_attempt(
     job: Job, now: float, event: EventCode, notice: PendingNotification, outcome: Outcome
 ) -> Job:
-    """Add to the timeline, unless the last line about this target says the same."""
+    """Add an event to the timeline, unless the last one about this target is the same."""
     detail: dict[str, Any] = {"to": notice.to.value, "reason": outcome.problem}
-    lines = (line for line in reversed(job.timeline) if line.detail.get("to") == notice.to)
-    last = next(lines, None)
+    events = (one for one in reversed(job.timeline) if one.detail.get("to") == notice.to)
+    last = next(events, None)
     if last and (last.event, last.detail) == (event, detail):
         return job
     return job.with_event(now, event, **detail)

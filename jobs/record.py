@@ -174,7 +174,7 @@ class JobRecord:
         return self.updated_at if self.check.ended_at is None else self.check.ended_at
 
     @property
-    def kept(self) -> tuple[MediaFile, ...]:
+    def present_media(self) -> tuple[MediaFile, ...]:
         """The media that were not deleted."""
         return tuple(file for file in self.media if file.deleted_at is None)
 

@@ -8,29 +8,30 @@ from typing import Any, Literal
 
 from jobs.status import ReportKind, Source
 
-URL_LIFE_SECONDS = 600.0  # what BFL's docs promise when the URL itself does not say
-URL_LIFE_MAX_SECONDS = 7 * 86400.0  # an `se` in the year 9999 is no time to plan with
+URL_LIFE_SECONDS = 600.0  # by BFL's docs; for URLs without an expiry of their own
+URL_LIFE_MAX_SECONDS = 7 * 86400.0  # limits a stated expiry such as the year 9999
 
 
 class Role(StrEnum):
-    """The place of a file in its result."""
+    """Role of a file in its result."""
 
     SAMPLE = "sample"
     DRAFT_CACHE = "draft_cache"
-    OTHER = "other"  # a signed URL in a place that BFL's docs do not name
+    OTHER = "other"  # a signed URL in a field that BFL's docs do not name
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed: a short code, and BFL's own message or ours.
+    """Failure of a job: a short code, and a message of BFL or of Fluxkeep.
 
-    `status` and `said` are BFL's answer to a submission it refused, for clients that speak BFL.
+    `http_status` and `answer` (JSON) are BFL's response to a submission that it refused; the
+    BFL-compatible API repeats them.
     """
 
     code: str
     message: str
-    status: int | None = None
-    said: Any = None
+    http_status: int | None = None
+    answer: Any = None
 
 
 Stage = Literal["request", "content"]
@@ -38,7 +39,7 @@ Stage = Literal["request", "content"]
 
 @dataclass(frozen=True, slots=True)
 class Moderation:
-    """Why BFL refused: at which stage (`request` or `content`), with its reasons."""
+    """Refusal by BFL's moderation: its stage and its reasons."""
 
     stage: Stage
     reasons: tuple[str, ...] = ()
@@ -48,21 +49,21 @@ class Moderation:
 class Report:
     """One statement of BFL about one task.
 
-    `said` is BFL's own status word, for the timeline only. `urls` are delivery URLs, byte-exact,
-    each with its role, without the `left_out` ones beyond the most a job can have; `expires` is
-    the unix time at which the first of them dies, None if they do not say. `is_alive` means that
-    BFL is at work on the task, as far as its word can be trusted. In `result` a mark
-    stands for each URL (`jobs/bfl/results.py`).
+    `status_text` is BFL's own status, for the timeline only. `urls` are delivery URLs, byte-exact,
+    each with its role; `left_out` counts the URLs beyond a job's maximum. `stated_expiry` is the
+    unix time at which the first URL expires, None if the URLs do not state it. `is_alive` means
+    that BFL credibly reports work on the task. `result` has references in place of the URLs
+    (`jobs/media_references.py`).
     """
 
     task_id: str
-    news: ReportKind
+    kind: ReportKind
     source: Source
-    said: str = ""
+    status_text: str = ""
     urls: tuple[str, ...] = ()
     roles: tuple[Role, ...] = ()
     left_out: int = 0
-    expires: float | None = None
+    stated_expiry: float | None = None
     is_alive: bool = False
     progress: float | None = None
     cost: float | None = None
@@ -70,16 +71,17 @@ class Report:
     error: Failure | None = None
     moderation: Moderation | None = None
 
-    def death(self, now: float) -> float:
-        """When the first of its URLs dies, in unix seconds."""
-        expires = now + URL_LIFE_SECONDS if self.expires is None else self.expires
-        return min(expires, now + URL_LIFE_MAX_SECONDS)
+    def expires_at(self, now: float) -> float:
+        """The unix time at which the first URL expires, as stated or else as BFL's docs say."""
+        stated = now + URL_LIFE_SECONDS if self.stated_expiry is None else self.stated_expiry
+        return min(stated, now + URL_LIFE_MAX_SECONDS)
 
 
 def quoted(known: float | None, price: float | None, settled: float | None) -> float | None:
-    """The quote, where the settled price differs from it by more than rounding.
+    """The quote to record beside a job's cost: None once the settled price equals it.
 
-    Until a price is settled, the one on record is the quote, and none is known apart from it.
+    `known` is the quote on record, `price` the cost on record. Until BFL settles a price, the
+    cost on record is the quote.
     """
     quote = price if known is None else known
     if quote is None or settled is None:
@@ -88,8 +90,8 @@ def quoted(known: float | None, price: float | None, settled: float | None) -> f
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """BFL's answer to a submission: the task it made."""
+class SubmissionReceipt:
+    """BFL's answer to an accepted submission; megapixels are of the input and the output."""
 
     task_id: str
     polling_url: str | None = None

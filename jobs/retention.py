@@ -1,4 +1,4 @@
-"""How long what has ended is kept: one clock for media, another one for records."""
+"""Retention of ended jobs: separate periods for media and for records."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ _NEVER = float("-inf")
 
 
 class Cutoffs(NamedTuple):
-    """Whatever ended at or before these unix times has been kept long enough."""
+    """Unix times: media and records of jobs that ended by then are deleted."""
 
     media: float
     jobs: float
@@ -21,39 +21,39 @@ class Cutoffs(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Days after the end of a job; None is for ever."""
+    """Days after the end of a job; None means forever."""
 
     media_days: float | None = None
     jobs_days: float | None = 30.0
 
     def cutoffs(self, now: float) -> Cutoffs:
-        return Cutoffs(_horizon(now, self.media_days), _horizon(now, self.jobs_days))
+        return Cutoffs(_cutoff(now, self.media_days), _cutoff(now, self.jobs_days))
 
 
-def _horizon(now: float, days: float | None) -> float:
+def _cutoff(now: float, days: float | None) -> float:
     return _NEVER if days is None else now - days * DAY_SECONDS
 
 
 def media_deleted(job: Job, now: float) -> Job:
-    """The job stays what it is, and says since when its media are no longer kept."""
-    gone = without(job, {file.key for file in job.kept}, now)
+    """Mark all media as deleted; the status stays."""
+    gone = _mark_deleted(job, {file.key for file in job.present_media}, now)
     if gone is job:
         return job
     return gone.with_thumbnails(due_at=None).with_event(
-        now, EventCode.MEDIA_DELETED, files=len(job.kept)
+        now, EventCode.MEDIA_DELETED, files=len(job.present_media)
     )
 
 
 def media_missing(job: Job, now: float, keys: Collection[str]) -> Job:
-    """Somebody else took them."""
-    gone = without(job, keys, now)
+    """Mark media as deleted that are missing in the storage."""
+    gone = _mark_deleted(job, keys, now)
     return (
         gone if gone is job else gone.with_event(now, EventCode.MEDIA_MISSING, objects=sorted(keys))
     )
 
 
 def media_found(job: Job, now: float, key: str) -> Job:
-    """What was missing is there again; its thumbnail had gone with it."""
+    """Mark a missing file as present again; its thumbnail was deleted with it."""
 
     def mark(file: MediaFile) -> MediaFile:
         gone = file.key == key and file.deleted_at is not None
@@ -66,11 +66,15 @@ def media_found(job: Job, now: float, key: str) -> Job:
     )
 
 
-def without(job: Job, keys: Collection[str], now: float) -> Job:
-    """A file keeps its number, because links go by it; its entry says that it is gone."""
+def _mark_deleted(job: Job, keys: Collection[str], now: float) -> Job:
+    """Mark files as deleted. They stay in the list, because links name files by number."""
 
     def mark(file: MediaFile) -> MediaFile:
-        return replace(file, deleted_at=now) if file in job.kept and file.key in keys else file
+        return (
+            replace(file, deleted_at=now)
+            if file in job.present_media and file.key in keys
+            else file
+        )
 
     media = tuple(map(mark, job.media))
     return replace(job, media=media) if media != job.media else job

@@ -1,4 +1,4 @@
-"""Wiring: what a process needs, built once from its settings and handed around."""
+"""Services: settings, stores and clients, built once per process."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ from jobs.store.strict_models import StrictModels
 from jobs.store.submission_queue import SubmissionQueue
 from jobs.store.time_series import TimeSeries
 
-# A web process must answer 503 within 5 s; a background process sits an outage out.
+# A web process must answer 503 within 5 s; a background process waits.
 WEB_TIMEOUT_SECONDS = 2.0
 WEB_RETRIES = 1
 BACKGROUND_TIMEOUT_SECONDS = 20.0
@@ -47,7 +47,7 @@ BACKGROUND_RETRIES = 40  # about a minute
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The settings and the things built from them."""
+    """The settings, and the stores and clients built from them."""
 
     settings: Settings
     redis: Redis
@@ -64,36 +64,36 @@ class Services:
     rate_limiter: RateLimiter
     cleanup_queue: CleanupQueue
     consistency: Consistency
-    media: MediaStorage
-    trust: HostPolicy
-    api: BflClient
+    storage: MediaStorage
+    host_policy: HostPolicy
+    bfl: BflClient
     tokens: CallbackTokens
     links: LinkSigner
     notification_signer: NotificationSigner
 
     def base_url(self, job: Job) -> str:
-        """Where we are reached: PUBLIC_URL, or else where the job's submitter did reach us.
+        """Our own origin: PUBLIC_URL, or else the one that the job's caller used.
 
-        PORT would not do: platforms give each process one of its own.
+        PORT does not tell: platforms give each process its own.
         """
         return self.settings.public_url or job.submission.base_url or self.settings.base_url
 
     def origin_of(self, job: Job) -> Origin:
-        """The BFL host of the region that a job names; a sandbox stands in for all of them."""
-        if job.submission.region is None or self.api.origin == self.trust.sandbox:
-            return self.api.origin
+        """The BFL host of the region that a job names; a sandbox replaces all of them."""
+        if job.submission.region is None or self.bfl.origin == self.host_policy.sandbox:
+            return self.bfl.origin
         return parse(BFL_REGIONS[job.submission.region]).origin
 
     def links_to(
         self, job: Job, base_url: str | None = None, seconds: float | None = None
     ) -> list[str]:
-        """Links to a job's media, signed now, that live for so many seconds."""
+        """Links to a job's media, valid for so many seconds from now."""
         base, expires = self._base(job, base_url), self._expiry(seconds)
         tokens = (MediaLink(job.id, n, expires) for n in range(len(job.media)))
         return [base + self.links.sign(token) for token in tokens]
 
     def links_to_thumbnails(self, job: Job, seconds: float | None = None) -> list[str | None]:
-        """The same to their thumbnails; None where there is none."""
+        """Links to the thumbnails of a job's media; None for media without one."""
         base, expires = self._base(job), self._expiry(seconds)
         return [
             base + self.links.sign(MediaLink(job.id, n, expires, thumbnail=True))
@@ -115,7 +115,7 @@ def build(
     limits: RequestLimits = BACKGROUND_LIMITS,
     level: Durability = Durability.MEMORY,
 ) -> Services:
-    """Raises InvalidSettings when the media storage cannot be used."""
+    """Build services. Raises InvalidSettings when the media storage cannot be used."""
     rq_queue, clock, batching = RqQueue(redis), Clock(redis), Batching(redis, level)
     return Services(
         settings=settings,
@@ -142,21 +142,21 @@ def build(
         rate_limiter=RateLimiter(batching),
         cleanup_queue=CleanupQueue(redis),
         consistency=Consistency(redis),
-        media=storage(settings, limits),
-        trust=trusted(settings),
-        api=bfl(settings),
+        storage=build_storage(settings, limits),
+        host_policy=build_host_policy(settings),
+        bfl=build_bfl_client(settings),
         tokens=CallbackTokens(settings.secret_key),
         links=LinkSigner(settings.secret_key),
         notification_signer=NotificationSigner(settings.notify_secret),
     )
 
 
-def storage(settings: Settings, limits: RequestLimits = BACKGROUND_LIMITS) -> MediaStorage:
-    """Raises InvalidSettings when it cannot be used."""
+def build_storage(settings: Settings, limits: RequestLimits = BACKGROUND_LIMITS) -> MediaStorage:
+    """Build the media storage. Raises InvalidSettings when it cannot be used."""
     return open_storage(settings.storage_url, settings.media_options, limits)
 
 
-def trusted(settings: Settings) -> HostPolicy:
+def build_host_policy(settings: Settings) -> HostPolicy:
     return HostPolicy(
         settings.bfl_sandbox_url,
         settings.delivery_hosts,
@@ -166,27 +166,27 @@ def trusted(settings: Settings) -> HostPolicy:
     )
 
 
-def bfl(settings: Settings) -> BflClient:
-    return BflClient(settings.bfl_api_key, trusted(settings), settings.bfl_origin)
+def build_bfl_client(settings: Settings) -> BflClient:
+    return BflClient(settings.bfl_api_key, build_host_policy(settings), settings.bfl_origin)
 
 
 def for_web(settings: Settings) -> Services:
-    """Services that fail fast, so that BFL is told to come again."""
+    """Services that fail fast: BFL repeats a callback that was answered with 503."""
     return build(settings, redis_for_web(settings), WEB_LIMITS, Durability(settings.durability))
 
 
-def prove_durability(settings: Settings) -> None:
-    """Raises InvalidSettings when Redis can never give what DURABILITY asks for.
+def check_durability(settings: Settings) -> None:
+    """Check that Redis can provide DURABILITY. Raises InvalidSettings if it never can.
 
-    Nothing is proven while it does not answer: web processes start without it.
+    The check is skipped while Redis does not answer: web processes start without it.
     """
     with redis_for_web(settings) as redis, suppress(RedisError):
         durability.check(redis, Durability(settings.durability))
 
 
 def redis_for_web(settings: Settings) -> Redis:
-    """Raises InvalidSettings."""
-    # No second try after a timeout: the time to answer BFL is up.
+    """Connect with the time-outs of a web process. Raises InvalidSettings."""
+    # No retry after a timeout: too little time is left to answer BFL.
     backoff = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
     retry = LoggedRetry(backoff, WEB_RETRIES, (RedisConnectionError,))
     return connect(settings, retry, WEB_TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""JSON sidecars beside the objects: a storage explains itself without Redis."""
+"""JSON sidecars beside the objects: a storage can be restored from them without Redis."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,6 @@ from jobs.job import Job
 from jobs.net import strict_json
 from jobs.record import Check, MediaFile, Submission
 from jobs.report import Role
-from jobs.serializer import FORMAT, sidecar
 from jobs.status import Source, Status
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import (
@@ -37,12 +36,13 @@ from jobs.storage.layout import (
 )
 from jobs.store.job_store import JobStore
 from jobs.timeline import TIMELINE_MAX, EventCode, TimelineEvent
+from jobs.views import SIDECAR_FORMAT, sidecar
 
 RACES_MAX = 10
 
 
 def write(media: MediaStorage, job: Job) -> bytes:
-    """Write what a job looks like beside each object it has; returns what was written."""
+    """Write the sidecar of each object of a job, and return its bytes."""
     body = sidecar(job)
     for file in job.media:
         if file.deleted_at is None:
@@ -58,22 +58,22 @@ Run = Callable[[Callable[[], bytes]], bytes]
 def update(
     store: JobStore, media: MediaStorage, job_id: str, run: Run = lambda call: call()
 ) -> None:
-    """Describe a stored job again after its record was changed, as long as others change it.
+    """Rewrite the sidecars of a stored job, and repeat while others change its record.
 
-    `run` makes the calls that may wait for a bucket.
+    `run` runs the calls that may wait for a bucket.
     """
-    with_details, written = None, b""
+    previous, written = None, b""
     for _ in range(RACES_MAX):
         job = store.load(job_id)
-        if job is None and with_details:
-            run(partial(_take_back, media, with_details))
+        if job is None and previous:
+            run(partial(_delete, media, previous))
         if job is None or job.status is not Status.STORED or sidecar(job) == written:
             return
-        with_details, written = job, run(partial(_describe_again, media, job))
+        previous, written = job, run(partial(_rewrite, media, job))
 
 
-def _describe_again(media: MediaStorage, job: Job) -> bytes:
-    """Nothing is written beside an object that somebody has deleted meanwhile."""
+def _rewrite(media: MediaStorage, job: Job) -> bytes:
+    """Write the sidecars, except those of objects that were deleted meanwhile."""
     body = sidecar(job)
     for file in job.media:
         if media.size(file.key) is not None:
@@ -81,29 +81,29 @@ def _describe_again(media: MediaStorage, job: Job) -> bytes:
     return body
 
 
-def _take_back(media: MediaStorage, forgotten: Job) -> bytes:
-    for file in forgotten.media:
+def _delete(media: MediaStorage, job: Job) -> bytes:
+    for file in job.media:
         media.delete(sidecar_key(file.key))
     return b""
 
 
 SIDECAR_MAX_BYTES = 256 * 1024
 _OBJECTS_MAX = 64
-# No job was born outside of these years, and not every time can be written down.
+# Other times are not of a job, and some of them cannot be represented.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def _named(job_id: str) -> str:
+def _checked_id(job_id: str) -> str:
     if not TASK_ID.fullmatch(job_id):
-        raise ValueError("no id of a job")
+        raise ValueError("not the id of a job")
     return job_id
 
 
-def _kind(content_type: str) -> str:
+def _checked_type(content_type: str) -> str:
     if content_type not in EXTENSIONS:
-        raise ValueError("no type that is kept")
+        raise ValueError("not a type that is stored")
     return content_type
 
 
@@ -111,14 +111,14 @@ def _seconds(text: Any) -> float:
     """Unix seconds of an RFC 3339 time."""
     at = datetime.fromisoformat(text) if isinstance(text, str) else None
     if at is None or at.tzinfo is None:
-        raise ValueError("no time")
+        raise ValueError("not a time with its zone")
     seconds = at.timestamp()
     if not _EARLIEST <= seconds < _LATEST:
-        raise ValueError("no time of a job")
+        raise ValueError("not a time of a job")
     return seconds
 
 
-JobId = Annotated[str, AfterValidator(_named)]
+JobId = Annotated[str, AfterValidator(_checked_id)]
 Time = Annotated[float, BeforeValidator(_seconds)]
 Size = Annotated[int, Field(ge=0, le=2**53)]
 Pixels = Annotated[int, Field(ge=0, le=2**31)] | None
@@ -126,7 +126,7 @@ Pixels = Annotated[int, Field(ge=0, le=2**31)] | None
 
 class _File(BaseModel):
     key: Annotated[str, Field(max_length=512)]
-    content_type: Annotated[str, AfterValidator(_kind)]
+    content_type: Annotated[str, AfterValidator(_checked_type)]
     bytes: Size
     sha256: Annotated[str, Field(pattern=_SHA256.pattern, min_length=64, max_length=64)]
     width: Pixels = None
@@ -136,10 +136,10 @@ class _File(BaseModel):
     thumbnail: "_Thumbnail | None" = None
     deleted_at: Time | None = None
 
-    def kept(self) -> MediaFile:
-        known = self.model_dump(exclude={"duration", "thumbnail"})
-        small = MediaFile(**self.thumbnail.model_dump()) if self.thumbnail else None
-        return MediaFile(**known, seconds=self.duration, thumbnail=small)
+    def as_media_file(self) -> MediaFile:
+        fields = self.model_dump(exclude={"duration", "thumbnail"})
+        thumbnail = MediaFile(**self.thumbnail.model_dump()) if self.thumbnail else None
+        return MediaFile(**fields, seconds=self.duration, thumbnail=thumbnail)
 
 
 class _Thumbnail(BaseModel):
@@ -158,11 +158,11 @@ class _Event(BaseModel):
 
 
 class _Sidecar(BaseModel):
-    """What `jobs/serializer.py` writes; whatever else stands there is for people."""
+    """The fields that are read of a sidecar; `jobs/views.py` writes more, for people."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    format: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
+    format: Annotated[int, Field(ge=SIDECAR_FORMAT, le=SIDECAR_FORMAT)]
     id: JobId
     task_id: JobId | None = None
     status: Literal[Status.READY, Status.STORED]
@@ -183,7 +183,7 @@ class _Sidecar(BaseModel):
 
 
 def parse(body: bytes, key: str) -> Job:
-    """The stored job that a sidecar under this key describes. Raises NotOurs for anything else."""
+    """Parse the sidecar of a stored job. Raises ForeignObject for anything else."""
     job = _parse(body, key)
     if job.status is not Status.STORED:
         raise ForeignObject("its job was not stored yet")
@@ -191,33 +191,33 @@ def parse(body: bytes, key: str) -> Job:
 
 
 def _parse(body: bytes, key: str) -> Job:
-    """The job as a sidecar describes it. Raises NotOurs.
+    """Parse a sidecar. Raises ForeignObject.
 
-    Anybody who can write to the storage can write sidecars: one is believed only about the job
-    and the objects that its own key names.
+    Anybody who can write to the storage can write sidecars, so that a sidecar counts only for
+    the job and the objects that its own key names.
     """
     if len(body) > SIDECAR_MAX_BYTES:
         raise ForeignObject("it is too large")
     try:
-        note = _Sidecar.model_validate(strict_json.loads(body, ForeignObject))
+        document = _Sidecar.model_validate(strict_json.loads(body, ForeignObject))
     except ValidationError as error:
         raise ForeignObject(_why(error)) from None
-    job = _job(note)
+    job = _job(document)
     if key not in [sidecar_key(file.key) for file in job.media]:
-        raise ForeignObject("it tells of other objects than the one it stands beside")
+        raise ForeignObject("it describes other objects than its own")
     return job
 
 
 def read_job(media: MediaStorage, key: str) -> Job | None:
-    """The stored job that has this object, by its sidecar. Raises StorageFailed."""
+    """The stored job of an object, by its sidecar. Raises StorageError."""
     job = _load(media, key)
     return job if job and job.status is Status.STORED else None
 
 
 def read_file(media: MediaStorage, key: str) -> MediaFile | None:
-    """The file that this object is, by its sidecar, whether or not the job was stored."""
+    """The metadata of an object, by its sidecar, whether or not the job was stored."""
     job = _load(media, key)
-    return next(file for file in job.kept if file.key == key) if job else None
+    return next(file for file in job.present_media if file.key == key) if job else None
 
 
 def _load(media: MediaStorage, key: str) -> Job | None:
@@ -229,7 +229,7 @@ def _load(media: MediaStorage, key: str) -> Job | None:
         job = _parse(b"".join(media.read(sidecar)), sidecar)
     except ForeignObject:
         return None
-    return job if key in [file.key for file in job.kept] else None
+    return job if key in [file.key for file in job.present_media] else None
 
 
 def _why(error: ValidationError) -> str:
@@ -237,40 +237,40 @@ def _why(error: ValidationError) -> str:
     return f"its {'.'.join(map(str, first['loc'])) or 'whole'} is not what Fluxkeep writes"
 
 
-def _job(note: _Sidecar) -> Job:
-    _verify_names(note)
+def _job(document: _Sidecar) -> Job:
+    _verify_names(document)
     return Job(
-        id=note.id,
-        task_id=note.task_id,
-        status=note.status,
-        source=note.source,
-        model=note.model,
-        metadata=note.metadata,
-        progress=note.progress,
-        cost=note.cost,
-        quoted_cost=note.quoted_cost,
-        result=note.result or {},
-        created_at=note.created_at,
-        updated_at=note.updated_at,
-        deadline=note.deadline,
-        media=tuple(medium.kept() for medium in note.media),
-        timeline=tuple(TimelineEvent(line.at, line.event, line.detail) for line in note.timeline),
-        check=Check(ended_at=note.ended_at or note.updated_at),
-        submission=Submission(request_digest=note.request),
+        id=document.id,
+        task_id=document.task_id,
+        status=document.status,
+        source=document.source,
+        model=document.model,
+        metadata=document.metadata,
+        progress=document.progress,
+        cost=document.cost,
+        quoted_cost=document.quoted_cost,
+        result=document.result or {},
+        created_at=document.created_at,
+        updated_at=document.updated_at,
+        deadline=document.deadline,
+        media=tuple(file.as_media_file() for file in document.media),
+        timeline=tuple(TimelineEvent(one.at, one.event, one.detail) for one in document.timeline),
+        check=Check(ended_at=document.ended_at or document.updated_at),
+        submission=Submission(request_digest=document.request),
     )
 
 
-def _verify_names(note: _Sidecar) -> None:
-    """Objects are named by their job, the day and a number. Raises NotOurs."""
-    for medium in note.media:
-        if not _is_named_by(note, medium):
+def _verify_names(document: _Sidecar) -> None:
+    """Check that the job names its objects. Raises ForeignObject."""
+    for file in document.media:
+        if not _is_named_by(document, file):
             raise ForeignObject("it claims an object that is not its own")
-        if medium.thumbnail and medium.thumbnail.key != thumbnail_key(medium.key):
+        if file.thumbnail and file.thumbnail.key != thumbnail_key(file.key):
             raise ForeignObject("it claims a thumbnail that is not its own")
 
 
-def _is_named_by(note: _Sidecar, medium: _File) -> bool:
-    if kind_of(medium.key) is not ObjectKind.MEDIA:
+def _is_named_by(document: _Sidecar, file: _File) -> bool:
+    if kind_of(file.key) is not ObjectKind.MEDIA:
         return False
-    n, token = file_number_of(medium.key), fencing_token_of(medium.key)
-    return medium.key == object_key(note.id, note.created_at, n, token, medium.content_type)
+    n, token = file_number_of(file.key), fencing_token_of(file.key)
+    return file.key == object_key(document.id, document.created_at, n, token, file.content_type)

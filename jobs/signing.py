@@ -33,7 +33,7 @@ def callback_digest(secret: bytes, body: bytes) -> bytes:
 
 
 class CallbackVerifier:
-    """Knows BFL's two official authentications, compared over bytes and in constant time."""
+    """Verifier of BFL's two authentication headers; compares bytes in constant time."""
 
     def __init__(self, secrets: Iterable[SecretStr]) -> None:
         self._secrets = [secret.get_secret_value().encode() for secret in secrets]
@@ -41,7 +41,7 @@ class CallbackVerifier:
     def refusal(
         self, secret_header: str | None, signature_header: str | None, body: bytes
     ) -> str | None:
-        """Why neither of the two headers proves that the body is BFL's; None when one does."""
+        """The reason to refuse a body; None when one of the two headers authenticates it."""
         if self.knows_secret(secret_header) or self._signed(signature_header, body):
             return None
         if not (secret_header or signature_header):
@@ -51,7 +51,7 @@ class CallbackVerifier:
     def knows_secret(self, header: str | None) -> bool:
         """Whether the value of `X-Webhook-Secret` is one of the secrets."""
         given = _header_bytes(header)
-        # No short cut at the first match: the time must not tell which secret it was.
+        # Compare with every secret, so that the time taken does not tell which one matched.
         return bool(given) and sum(hmac.compare_digest(given, s) for s in self._secrets) > 0
 
     def _signed(self, header: str | None, body: bytes) -> bool:
@@ -72,14 +72,15 @@ def _signature_bytes(header: str | None) -> bytes:
 
 
 def _header_bytes(header: str | None) -> bytes:
-    # WSGI hands headers over as latin-1; this gives back the bytes that were sent.
+    # WSGI decodes headers as latin-1; this restores the bytes that were sent.
     return (header or "").encode("latin-1", "replace")
 
 
 class CallbackTokens:
-    """Names a job in the URL BFL calls, with a secret of its own: a leaked one opens one job only.
+    """Signed tokens that name a job in its webhook URL, and a webhook secret for each job.
 
-    The first key signs, all verify, so that keys can be rotated while jobs are at BFL.
+    A leaked secret is valid for one job only. The first key signs and all verify, so that keys
+    can be rotated while jobs are at BFL.
     """
 
     def __init__(self, keys: Iterable[SecretStr]) -> None:
@@ -90,14 +91,14 @@ class CallbackTokens:
         return str(self._serializer.dumps(job_id))
 
     def read(self, token: str) -> str:
-        """The job's id in a token. Raises BadLink when it is forged."""
+        """The job's id in a token. Raises InvalidLink when it is forged."""
         try:
             return str(self._serializer.loads(token))
         except BadData:
             raise InvalidLink from None
 
     def secret(self, job_id: str) -> str:
-        """What BFL proves itself with when it calls about this job."""
+        """The webhook secret of a job, derived from the first key."""
         return _derived(self._keys[0], job_id)
 
     def verifier(self, job_id: str) -> CallbackVerifier:
@@ -109,38 +110,38 @@ def _derived(key: str, job_id: str) -> str:
 
 
 def idempotent_id(secret: SecretStr, *seed: str) -> str:
-    """A job's id that follows from what asked for it, and that nobody else can foretell."""
-    said = "\0".join((_IDEMPOTENCY, *seed)).encode("utf-8", "replace")
-    digest = hmac.new(secret.get_secret_value().encode(), said, hashlib.sha256).digest()
+    """A job id that repeats for the same seed; without the secret it is unpredictable."""
+    message = "\0".join((_IDEMPOTENCY, *seed)).encode("utf-8", "replace")
+    digest = hmac.new(secret.get_secret_value().encode(), message, hashlib.sha256).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
 class MediaLink(NamedTuple):
-    """What a link names: the n-th file of a job or its thumbnail, until a unix time."""
+    """Content of a media link: the n-th file of a job or its thumbnail, and the expiry."""
 
     job_id: str
     n: int
-    expires: int
+    expires: int  # unix time
     thumbnail: bool = False
 
 
 class LinkSigner:
-    """Signs links with the first key and verifies them with all, so that keys can be rotated.
+    """Signer of media links: the first key signs, all verify, so that keys can be rotated.
 
-    The expiry is part of what is signed: links of different lives come from one installation.
+    The expiry is part of the signed content, because links differ in their lifetime.
     """
 
     def __init__(self, keys: Iterable[SecretStr]) -> None:
-        # itsdangerous wants the newest key last.
+        # itsdangerous expects the newest key last.
         ordered = [key.get_secret_value() for key in keys][::-1]
         self._serializer = URLSafeSerializer(ordered, salt=_LINK_SALT)
 
     def sign(self, link: MediaLink) -> str:
-        # A link to the file itself is as it was before there were thumbnails.
+        # Links to files are shorter without the field for thumbnails.
         return str(self._serializer.dumps(list(link) if link.thumbnail else list(link[:3])))
 
     def read(self, token: str, now: float) -> MediaLink:
-        """The link in a token. Raises BadLink when it is forged, Gone when it has expired."""
+        """The link in a token. Raises InvalidLink when it is forged, MediaGone when expired."""
         try:
             link = MediaLink(*self._serializer.loads(token))
         except (BadData, TypeError, ValueError):
@@ -151,7 +152,7 @@ class LinkSigner:
 
 
 class LoginToken(NamedTuple):
-    """The name of an API key, and a random id by which a second use is noticed."""
+    """Content of a login link: the name of an API key, and a random id for single use."""
 
     key_name: str
     id: str
@@ -168,7 +169,7 @@ class LoginSigner:
         return str(self._serializer.dumps(LoginToken(key_name, secrets.token_urlsafe(16))))
 
     def read(self, token: str) -> LoginToken:
-        """Raises BadLink when it is forged or too old."""
+        """The content of a token. Raises InvalidLink when it is forged or expired."""
         try:
             return LoginToken(*self._serializer.loads(token, max_age=LOGIN_SECONDS))
         except (BadData, TypeError, ValueError):
@@ -180,7 +181,7 @@ _WHSEC = "whsec_"
 
 
 def check_notification_secret(secret: str) -> None:
-    """Raises ValueError for a secret that not every verifier of the specification accepts."""
+    """Raises ValueError for a secret that some verifiers of Standard Webhooks refuse."""
     try:
         size = len(base64.b64decode(secret.removeprefix(_WHSEC), validate=True))
     except (binascii.Error, ValueError):
@@ -190,9 +191,9 @@ def check_notification_secret(secret: str) -> None:
 
 
 class NotificationSigner:
-    """Signs notifications by the Standard Webhooks specification.
+    """Signer of notifications by the Standard Webhooks specification.
 
-    Every secret signs, so that receivers can change theirs one by one.
+    Every secret signs, so that receivers can rotate theirs one by one.
     """
 
     def __init__(self, secrets: Iterable[SecretStr]) -> None:

@@ -1,10 +1,10 @@
-"""The states of a job and the one table that says which report moves it where."""
+"""Statuses of a job, and the table of transitions by reports."""
 
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a job stands. The last five are terminal."""
+    """Status of a job. The last five are terminal."""
 
     QUEUED = "queued"
     SUBMITTED = "submitted"
@@ -21,17 +21,17 @@ class Status(StrEnum):
 
 
 class ReportKind(StrEnum):
-    """What a report says, in our words."""
+    """Kind of a report, translated from BFL's status."""
 
     PROGRESS = "progress"
-    UNCLEAR = "unclear"
+    UNCLEAR = "unclear"  # "Ready" without a URL
     READY = "ready"
     MODERATED = "moderated"
     FAILED = "failed"
 
 
 class Source(StrEnum):
-    """Who brought a report."""
+    """Source of a report."""
 
     CALLBACK = "callback"
     POLL = "poll"
@@ -41,21 +41,20 @@ class Source(StrEnum):
 TERMINAL = frozenset({Status.STORED, Status.MODERATED, Status.FAILED, Status.EXPIRED, Status.LOST})
 REOPENABLE = frozenset({Status.FAILED, Status.EXPIRED, Status.LOST})
 
-# A pair that is not listed is old news and changes nothing; no row starts from a terminal state.
+# Every pair that is not listed changes nothing. No row starts from a terminal status.
 TRANSITIONS: dict[tuple[Status, ReportKind], Status] = {
-    # BFL can call before its answer to our submit is on record.
+    # A report about a queued job is real: BFL can call before its answer to the submission is
+    # on record.
     (Status.QUEUED, ReportKind.PROGRESS): Status.SUBMITTED,
     (Status.QUEUED, ReportKind.UNCLEAR): Status.SUBMITTED,
     (Status.QUEUED, ReportKind.READY): Status.READY,
     (Status.QUEUED, ReportKind.MODERATED): Status.MODERATED,
     (Status.QUEUED, ReportKind.FAILED): Status.FAILED,
     (Status.SUBMITTED, ReportKind.PROGRESS): Status.SUBMITTED,
-    # "Ready" without anything to fetch: BFL is asked at once.
-    (Status.SUBMITTED, ReportKind.UNCLEAR): Status.SUBMITTED,
+    (Status.SUBMITTED, ReportKind.UNCLEAR): Status.SUBMITTED,  # polled at once
     (Status.SUBMITTED, ReportKind.READY): Status.READY,
     (Status.SUBMITTED, ReportKind.MODERATED): Status.MODERATED,
     (Status.SUBMITTED, ReportKind.FAILED): Status.FAILED,
-    # Only a URL that lives longer than the one at hand is news. "Error" after "Ready" is not:
-    # a URL was given, and if it is dead, BFL is asked again.
-    (Status.READY, ReportKind.READY): Status.READY,
+    (Status.READY, ReportKind.READY): Status.READY,  # only if its URLs expire later
+    # (READY, FAILED) is left out: BFL gave URLs, and it is polled again once they expire.
 }

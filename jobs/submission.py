@@ -11,7 +11,7 @@ from typing import Any
 from jobs.errors import ErrorCode
 from jobs.job import LEASE_SECONDS, Job
 from jobs.record import Check, Notifications, Submission
-from jobs.report import Failure, Report, Taken, quoted
+from jobs.report import Failure, Report, SubmissionReceipt, quoted
 from jobs.status import REOPENABLE, Source, Status
 from jobs.timeline import EventCode
 from jobs.timeouts import Timeouts
@@ -68,7 +68,7 @@ def admit(job: Job, now: float, origin: str) -> Job:
 
 
 def requeue(job: Job, now: float, why: str, *, last: bool = False) -> Job:
-    """Back into the queue at its old position: BFL certainly has no task.
+    """Return a job to the queue at its old position: BFL certainly has no task.
 
     It goes `last` when the reason may be the job's own, so that it does not block the others.
     """
@@ -84,8 +84,10 @@ def _wait(job: Job, now: float, *, last: bool = False) -> Job:
     return waiting.with_submission(is_queued=True, queued_at=queued_at, slot=False, sent_at=None)
 
 
-def confirm(job: Job, now: float, answer: Taken, timeouts: Timeouts, *, calls: bool) -> Job:
-    """BFL's answer to the submission: it has the task.
+def confirm(
+    job: Job, now: float, answer: SubmissionReceipt, timeouts: Timeouts, *, calls: bool
+) -> Job:
+    """Record BFL's answer to the submission: it has the task.
 
     `calls` says whether BFL was given a webhook.
     """
@@ -120,7 +122,7 @@ def confirm(job: Job, now: float, answer: Taken, timeouts: Timeouts, *, calls: b
 
 
 def refuse(job: Job, now: float, failure: Failure) -> Job:
-    """End a job that BFL will never take."""
+    """End a job that BFL refuses for good."""
     if job.task_id is not None:
         return _release(job)
     failed = job.ended(now, Status.FAILED, error=failure).with_submission(sent_at=None)
@@ -150,7 +152,7 @@ def back_off(
 
 
 def await_confirmation(job: Job, now: float, why: str, timeouts: Timeouts, *, calls: bool) -> Job:
-    """No answer: BFL probably has the task, and only its callback can tell.
+    """Record that no answer came: BFL probably has the task, and only a callback can confirm it.
 
     Without a webhook there is nothing to wait for.
     """
@@ -175,7 +177,7 @@ def _note_unconfirmed(job: Job, now: float, why: str, *, calls: bool) -> Job:
 
 
 def _release(job: Job) -> Job:
-    """BFL's callback came first and proves that it has the task, whatever the answer says."""
+    """The callback came before the answer, which proves that BFL has the task."""
     return job.with_check(lease_until=None).with_submission(sent_at=None)
 
 
@@ -188,7 +190,7 @@ def note_late_callback(job: Job, report: Report, now: float) -> Job:
         return job
     known = replace(job, task_id=report.task_id)
     return known.with_event(
-        now, EventCode.CALLBACK_LATE, task_id=report.task_id, status=report.said
+        now, EventCode.CALLBACK_LATE, task_id=report.task_id, status=report.status_text
     )
 
 

@@ -1,64 +1,63 @@
-"""Thumbnails of a stored job: the pure steps, which change nothing else about it."""
+"""Schedule of a stored job's thumbnails: pure steps."""
 
 from dataclasses import replace
 
 from jobs.job import Job
 from jobs.record import MediaFile
 
-# Whoever draws has a job for so long; then somebody else may try.
-DRAWING_SECONDS = 120.0
-# A picture that costs a worker its life each time is left as it is. What the storage refused is
-# tried after 10, 40, 160 and 640 s.
-TRIES_MAX = 5
+CLAIM_SECONDS = 120.0  # after this another worker may try
+# A picture that crashes every worker is left without a thumbnail. After an error of the storage
+# the pauses are 10, 40, 160 and 640 s.
+ATTEMPTS_MAX = 5
 FIRST_PAUSE_SECONDS, PAUSE_GROWTH = 10.0, 4
 
 
-def taken(job: Job, now: float) -> Job:
-    """Taken by one worker, or given up; the others see that it is not due any more."""
+def claim(job: Job, now: float) -> Job:
+    """Claim the due thumbnails for one worker, or give up; the same job when none are due."""
     if job.thumbnails.due_at is None or job.thumbnails.due_at > now:
         return job
-    if job.thumbnails.attempts >= TRIES_MAX:
-        return finished(job, now)
-    return job.with_thumbnails(due_at=now + DRAWING_SECONDS, attempts=job.thumbnails.attempts + 1)
+    if job.thumbnails.attempts >= ATTEMPTS_MAX:
+        return finish(job, now)
+    return job.with_thumbnails(due_at=now + CLAIM_SECONDS, attempts=job.thumbnails.attempts + 1)
 
 
 def postpone(job: Job, now: float) -> Job:
-    """Given back by its worker, which could not read or write."""
+    """Schedule the next attempt after the storage failed."""
     if job.thumbnails.due_at is None:
         return job
     pause = FIRST_PAUSE_SECONDS * PAUSE_GROWTH ** (job.thumbnails.attempts - 1)
     return job.with_thumbnails(due_at=now + pause)
 
 
-def left(job: Job, now: float) -> Job:
-    """Given back by its worker, which has something better to do."""
+def release(job: Job, now: float) -> Job:
+    """Release the claim of a worker that has more urgent work."""
     return job.with_thumbnails(due_at=now) if job.thumbnails.due_at is not None else job
 
 
-def completed(job: Job, original: MediaFile, thumbnail: MediaFile) -> Job:
-    """With the thumbnail of an original that it still has."""
-    drawn = replace(original, thumbnail=thumbnail)
-    media = tuple(drawn if file == original else file for file in job.media)
+def add(job: Job, original: MediaFile, thumbnail: MediaFile) -> Job:
+    """Add a thumbnail to its original; the same job if it has this original no longer."""
+    with_thumbnail = replace(original, thumbnail=thumbnail)
+    media = tuple(with_thumbnail if file == original else file for file in job.media)
     if media == job.media:
         return job
-    # Tries are counted from the last one that came to something.
+    # A success restarts the count of attempts.
     return replace(job, media=media).with_thumbnails(attempts=min(job.thumbnails.attempts, 1))
 
 
-def finished(job: Job, _now: float) -> Job:
+def finish(job: Job, _now: float) -> Job:
     return job.with_thumbnails(due_at=None) if job.thumbnails.due_at is not None else job
 
 
-def lost(job: Job, now: float, thumbnail: MediaFile) -> Job:
-    """Without a thumbnail that is not there as it was drawn."""
+def remove(job: Job, now: float, thumbnail: MediaFile) -> Job:
+    """Remove a thumbnail that is missing or damaged in the storage, and schedule a new one."""
     media = tuple(
         replace(file, thumbnail=None) if file.thumbnail == thumbnail else file for file in job.media
     )
-    return wanted(replace(job, media=media), now) if media != job.media else job
+    return schedule(replace(job, media=media), now) if media != job.media else job
 
 
-def wanted(job: Job, now: float) -> Job:
-    """To be drawn where a picture that is still there has no thumbnail."""
-    if any(file.is_picture and file.thumbnail is None for file in job.kept):
+def schedule(job: Job, now: float) -> Job:
+    """Schedule thumbnails for the present pictures that have none."""
+    if any(file.is_picture and file.thumbnail is None for file in job.present_media):
         return job.with_thumbnails(due_at=now, attempts=0)
     return job

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 TIMELINE_MAX = 50
 TIMELINE_HEAD = 10  # the first events stay readable however many follow
+_TIME_MAX = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 class EventCode(StrEnum):
@@ -68,3 +70,14 @@ def extended(events: tuple[TimelineEvent, ...], new: TimelineEvent) -> tuple[Tim
     if len(longer) <= TIMELINE_MAX:
         return longer
     return (*longer[:TIMELINE_HEAD], *longer[TIMELINE_HEAD - TIMELINE_MAX :])
+
+
+def rfc3339(at: float) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    return utc(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def utc(at: float) -> datetime:
+    """Unix time as a datetime in UTC; the nearest possible one if it is out of range."""
+    # In this order NaN becomes 0.
+    return datetime.fromtimestamp(min(max(0.0, at), _TIME_MAX), UTC)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from jobs.bfl import models
 
-FINAL_POLL_SECONDS = 10.0  # the last question to BFL, this long before the deadline
+FINAL_POLL_SECONDS = 10.0  # the last poll is this long before the deadline
 GIVE_UP_AT_MOST_SECONDS = 86_400.0
 
 
@@ -21,7 +21,7 @@ class Timeouts:
     give_up_at_most: float = GIVE_UP_AT_MOST_SECONDS
 
     def grace(self, model: str | None) -> float:
-        """How long a callback may take, so that one poll is left before the job is given up."""
+        """Seconds to wait for a callback; one poll stays possible before the job is given up."""
         grace = self.callback_grace
         if grace is None:
             grace = models.callback_grace(model)
@@ -29,11 +29,11 @@ class Timeouts:
         return min(grace, last)
 
     def deadline(self, now: float) -> float:
-        """When a job that BFL has got now is given up, should there be no sign of life."""
+        """When a job that BFL has now is given up if there is no sign of life."""
         return now + min(self.give_up_after, self.give_up_at_most)
 
 
 def poll_time(now: float, pause: float, deadline: float) -> float:
-    """When to ask next: after the pause, but a last time shortly before the deadline."""
+    """Time of the next poll: after the pause, with a last one shortly before the deadline."""
     last = deadline - FINAL_POLL_SECONDS
     return min(now + pause, last) if now < last else min(now + pause, deadline)

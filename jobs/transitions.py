@@ -11,8 +11,8 @@ from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts, poll_time
 
 
 def transition(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
-    """The job after a report; the very same object when the report is old news."""
-    status = TRANSITIONS.get((job.status, report.news))
+    """The job after a report; the same object when the report changes nothing."""
+    status = TRANSITIONS.get((job.status, report.kind))
     if status is None or _is_of_duplicate(job, report):
         return job
     if job.status is Status.READY and not _has_fresher_urls(job, report, now):
@@ -29,7 +29,7 @@ def _is_of_duplicate(job: Job, report: Report) -> bool:
         job.task_id is None and job.submission.unconfirmed and job.submission.sent_at is not None
     )
     another = job.task_id not in (None, report.task_id)
-    wins = report.news is ReportKind.READY and job.status is not Status.READY
+    wins = report.kind is ReportKind.READY and job.status is not Status.READY
     return (sent_again or another) and not wins
 
 
@@ -56,13 +56,15 @@ def _confirm(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
 
 
 def _apply(job: Job, report: Report, status: Status, now: float, timeouts: Timeouts) -> Job:
-    if report.news is ReportKind.PROGRESS:
+    if report.kind is ReportKind.PROGRESS:
         job = _extend_deadline(job, now, timeouts) if report.is_alive else job
         return _apply_progress(job, report, now)
-    if report.news is ReportKind.UNCLEAR:
+    if report.kind is ReportKind.UNCLEAR:
         return _apply_unclear(job, report, now)
-    heard = _record_outcome(job, report, status, now)
-    return _apply_ready(heard, report, now, timeouts) if report.urls else heard.ended(now, status)
+    recorded = _record_outcome(job, report, status, now)
+    if report.urls:
+        return _apply_ready(recorded, report, now, timeouts)
+    return recorded.ended(now, status)
 
 
 def _extend_deadline(job: Job, now: float, timeouts: Timeouts) -> Job:
@@ -77,7 +79,7 @@ def _extend_deadline(job: Job, now: float, timeouts: Timeouts) -> Job:
 
 def _has_fresher_urls(job: Job, report: Report, now: float) -> bool:
     fresh = report.urls != job.delivery.urls
-    return fresh and report.death(now) > (job.delivery.expire_at or 0.0)
+    return fresh and report.expires_at(now) > (job.delivery.expire_at or 0.0)
 
 
 def _apply_progress(job: Job, report: Report, now: float) -> Job:
@@ -115,17 +117,17 @@ def _record_outcome(job: Job, report: Report, status: Status, now: float) -> Job
 def _log_report(job: Job, report: Report, now: float) -> Job:
     by_callback = report.source is Source.CALLBACK
     event = EventCode.CALLBACK_ACCEPTED if by_callback else EventCode.POLL_ANSWERED
-    return job.with_event(now, event, status=report.said)
+    return job.with_event(now, event, status=report.status_text)
 
 
 def _apply_ready(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
     """The rescue may take as long as the URL lives, but never more than GIVE_UP_AT_MOST."""
-    dies_at = report.death(now)
-    until = min(dies_at + FINAL_POLL_SECONDS, now + timeouts.give_up_at_most)
+    expire_at = report.expires_at(now)
+    until = min(expire_at + FINAL_POLL_SECONDS, now + timeouts.give_up_at_most)
     delivery = Delivery(
         urls=report.urls,
         roles=report.roles,
-        expire_at=dies_at,
+        expire_at=expire_at,
         ready_at=now,
         refreshed=job.delivery.refreshed or _is_refresh(job, report),
     )

@@ -1,67 +1,268 @@
-"""A job as its user gets it: its portrait, with refused callbacks and links that are signed now."""
+"""JSON views of a job: for the API, notifications and sidecars."""
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Generic, NotRequired, TypeVar
 
-from jobs import serializer, view_types
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from jobs.bfl.results import without_media_fields
 from jobs.job import Job
+from jobs.notifications import NotificationType
+from jobs.record import MediaFile
+from jobs.report import Role, Stage
 from jobs.services import Services
+from jobs.status import Source, Status
 from jobs.store.submission_queue import ALL_MODELS, Circuit
-from jobs.timeline import EventCode, TimelineEvent
+from jobs.timeline import EventCode, TimelineEvent, rfc3339
+
+SIDECAR_FORMAT = 1  # raised when readers must tell formats apart
+SHORT_ID_CHARS = 8
+MODEL_MAX_CHARS = 60
+
+# The types. The OpenAPI document is generated from them.
+
+ROLES = (
+    "its place in the result; a `draft_cache` is an opaque bundle that `flux-3-video` needs to "
+    "finish a draft (`draft_enhance`)"
+)
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Fraction = Annotated[float, Field(description="from 0 to 1, as far as BFL reports it")]
 
 
-def jobs(
-    services: Services, records: Sequence[Job], link_ttl: float | None = None
-) -> list[view_types.Job]:
-    """The JSON of several jobs; their links live for `link_ttl` seconds."""
-    refusals = (
-        services.refused_callbacks.latest([record.id for record in records]) if records else []
-    )
-    pauses = (
-        services.submission_queue.open_circuits()
-        if any(record.submission.is_queued for record in records)
-        else []
-    )
-    return [
-        _job(services, record, (*refused, *_held_up(record, pauses)), link_ttl)
-        for record, refused in zip(records, refusals, strict=True)
+class ErrorView(TypedDict):
+    """Why a job failed, expired or was lost."""
+
+    code: Annotated[str, Field(description="short and stable")]
+    message: Annotated[str, Field(description="the message of BFL or of Fluxkeep")]
+
+
+class ModerationView(TypedDict):
+    """The stage at which BFL refused the job, and its reasons."""
+
+    stage: Stage
+    reasons: list[str]
+
+
+class FileView(TypedDict):
+    """One file of a result."""
+
+    role: Annotated[Role, Field(description=ROLES)]
+    content_type: str
+    bytes: int
+    sha256: str
+    width: Annotated[int | None, Field(description="in pixels")]
+    height: Annotated[int | None, Field(description="in pixels")]
+    duration: Annotated[float | None, Field(description="of a film, in seconds")]
+    deleted_at: NotRequired[Annotated[Time, Field(description="when it was found deleted")]]
+
+
+class MediaView(FileView):
+    """One file of a result, with links that need no key."""
+
+    url: Annotated[str, Field(description="signed; expires after LINK_TTL or `link_ttl`")]
+    thumbnail_url: Annotated[
+        str | None, Field(description="a small WebP; null until it is made, and for films")
     ]
 
 
-def _held_up(record: Job, pauses: Sequence[Circuit]) -> list[TimelineEvent]:
-    """Why a job still waits in line, which is on no record of its own."""
-    scopes = (ALL_MODELS, record.model) if record.submission.is_queued else ()
-    return [
-        TimelineEvent(pause.since, EventCode.SUBMISSION_PAUSED, {"reason": pause.reason})
-        for pause in pauses
-        if pause.scope in scopes
+class TimelineEventView(TypedDict):
+    """An event of a job's timeline."""
+
+    at: Time
+    event: EventCode
+    detail: Mapping[str, Any]
+
+
+File = TypeVar("File")
+
+
+class BaseJobView(TypedDict, Generic[File]):
+    """A job and its outcome."""
+
+    id: Annotated[str, Field(description="the task's id, or a UUID if Fluxkeep submitted it")]
+    task_id: Annotated[str | None, Field(description="BFL's identifier, once there is one")]
+    status: Status
+    model: str | None
+    source: Annotated[Source | None, Field(description="the source of the final report")]
+    progress: Fraction | None
+    created_at: Time
+    updated_at: Time
+    deadline: Annotated[Time, Field(description="the job has ended by then")]
+    cost: Annotated[float | None, Field(description="in BFL's credits")]
+    quoted_cost: NotRequired[
+        Annotated[float, Field(description="on submission, where the settled cost differs")]
+    ]
+    metadata: Annotated[Mapping[str, Any], Field(description="as the caller gave it")]
+    result: Annotated[
+        Mapping[str, Any] | None, Field(description="BFL's result without its expiring URLs")
+    ]
+    error: ErrorView | None
+    moderation: ModerationView | None
+    media: list[File]
+    timeline: Annotated[
+        list[TimelineEventView], Field(description="oldest first, refused callbacks included")
     ]
 
 
-def waiting_reasons(services: Services, record: Job) -> list[str]:
-    """Why BFL does not work on a job yet; empty when nothing is wrong."""
-    if record.submission.is_queued:
-        return [
-            moment.detail["reason"]
-            for moment in _held_up(record, services.submission_queue.open_circuits())
-        ]
-    unconfirmed = record.timeline if record.submission.unconfirmed else ()
+JobView = BaseJobView[MediaView]
+
+
+class Notification(TypedDict):
+    """The body of the request that reports a job's end."""
+
+    type: NotificationType
+    timestamp: Annotated[Time, Field(description="when the job ended")]
+    data: JobView
+
+
+# With signed links, refused callbacks and open circuits.
+
+
+def job_view(services: Services, job: Job, link_ttl: float | None = None) -> JobView:
+    """The view of one job; its links live for `link_ttl` seconds."""
+    return job_views(services, [job], link_ttl)[0]
+
+
+def job_views(
+    services: Services, jobs: Sequence[Job], link_ttl: float | None = None
+) -> list[JobView]:
+    """The views of several jobs; their links live for `link_ttl` seconds."""
+    refusals = services.refused_callbacks.latest([job.id for job in jobs]) if jobs else []
+    is_any_queued = any(job.submission.is_queued for job in jobs)
+    circuits = services.submission_queue.open_circuits() if is_any_queued else []
     return [
-        one.detail["reason"] for one in unconfirmed if one.event is EventCode.SUBMISSION_UNCONFIRMED
-    ][-1:]
-
-
-def job(services: Services, record: Job, link_ttl: float | None = None) -> view_types.Job:
-    """The JSON of one job."""
-    return jobs(services, [record], link_ttl)[0]
-
-
-def _job(
-    services: Services, record: Job, beside: tuple[TimelineEvent, ...], link_ttl: float | None
-) -> view_types.Job:
-    urls = services.links_to(record, seconds=link_ttl)
-    small = services.links_to_thumbnails(record, link_ttl)
-    media: list[view_types.Medium] = [
-        {"url": url, "thumbnail_url": thumbnail_url, **serializer.file(kept)}
-        for url, thumbnail_url, kept in zip(urls, small, record.media, strict=True)
+        _job_view(services, job, (*refused, *_open_circuits(job, circuits)), link_ttl)
+        for job, refused in zip(jobs, refusals, strict=True)
     ]
-    return serializer.portrait(record, media, beside)
+
+
+def _job_view(
+    services: Services, job: Job, events: Sequence[TimelineEvent], link_ttl: float | None
+) -> JobView:
+    urls = services.links_to(job, seconds=link_ttl)
+    thumbnail_urls = services.links_to_thumbnails(job, link_ttl)
+    media: list[MediaView] = [
+        {"url": url, "thumbnail_url": thumbnail_url, **file_view(file)}
+        for url, thumbnail_url, file in zip(urls, thumbnail_urls, job.media, strict=True)
+    ]
+    return base_view(job, media, events)
+
+
+def _open_circuits(job: Job, circuits: Sequence[Circuit]) -> list[TimelineEvent]:
+    """Events for the open circuits that hold a queued job back; its record has none of them."""
+    scopes = (ALL_MODELS, job.model) if job.submission.is_queued else ()
+    return [
+        TimelineEvent(circuit.since, EventCode.SUBMISSION_PAUSED, {"reason": circuit.reason})
+        for circuit in circuits
+        if circuit.scope in scopes
+    ]
+
+
+def waiting_reasons(services: Services, job: Job) -> list[str]:
+    """Reasons why BFL does not work on a job yet; empty when nothing is wrong."""
+    if job.submission.is_queued:
+        events = _open_circuits(job, services.submission_queue.open_circuits())
+        return [event.detail["reason"] for event in events]
+    events = list(job.timeline) if job.submission.unconfirmed else []
+    unconfirmed = [one for one in events if one.event is EventCode.SUBMISSION_UNCONFIRMED]
+    return [event.detail["reason"] for event in unconfirmed[-1:]]
+
+
+# From the record alone.
+
+
+def base_view(
+    job: Job, media: list[File], events: Sequence[TimelineEvent] = ()
+) -> BaseJobView[File]:
+    """The view of a record with views of its media; `events` are added to its timeline."""
+    timeline = sorted((*job.timeline, *events), key=lambda event: event.at)
+    view: BaseJobView[File] = {
+        "id": job.id,
+        "task_id": job.task_id,
+        "status": job.status,
+        "model": job.model,
+        "source": job.source,
+        "progress": job.progress,
+        "created_at": rfc3339(job.created_at),
+        "updated_at": rfc3339(job.updated_at),
+        "deadline": rfc3339(job.deadline),
+        "cost": job.cost,
+        "metadata": job.metadata,
+        "result": without_media_fields(job.result) or None,
+        "error": _error_view(job) if job.status.terminal else None,
+        "moderation": _moderation_view(job) if job.status.terminal else None,
+        "media": media,
+        "timeline": [_event_view(event) for event in timeline],
+    }
+    if job.quoted_cost is not None:
+        view["quoted_cost"] = job.quoted_cost
+    return view
+
+
+def file_view(file: MediaFile) -> FileView:
+    view: FileView = {
+        "role": file.role,
+        "content_type": file.content_type,
+        "bytes": file.bytes,
+        "sha256": file.sha256,
+        "width": file.width,
+        "height": file.height,
+        "duration": file.seconds,
+    }
+    if file.deleted_at is not None:
+        view["deleted_at"] = rfc3339(file.deleted_at)
+    return view
+
+
+def _error_view(job: Job) -> ErrorView | None:
+    failure = job.error
+    return {"code": failure.code, "message": failure.message} if failure else None
+
+
+def _moderation_view(job: Job) -> ModerationView | None:
+    refusal = job.moderation
+    return {"stage": refusal.stage, "reasons": list(refusal.reasons)} if refusal else None
+
+
+def _event_view(event: TimelineEvent) -> TimelineEventView:
+    return {"at": rfc3339(event.at), "event": event.event, "detail": event.detail}
+
+
+def sidecar(job: Job) -> bytes:
+    """The JSON beside each object of a job; `jobs/sidecars.py` restores the record from it."""
+    document = {
+        "format": SIDECAR_FORMAT,
+        **base_view(job, [_sidecar_file(file) for file in job.media]),
+        "ended_at": rfc3339(job.end),
+        "request": job.submission.request_digest,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _sidecar_file(file: MediaFile) -> dict[str, Any]:
+    thumbnail = file.thumbnail and _sidecar_thumbnail(file.thumbnail)
+    return {"key": file.key, **file_view(file), "thumbnail": thumbnail}
+
+
+def _sidecar_thumbnail(thumbnail: MediaFile) -> dict[str, Any]:
+    fields = ("key", "content_type", "bytes", "sha256", "width", "height")
+    return {name: getattr(thumbnail, name) for name in fields}
+
+
+def file_name(job: Job, n: int, key: str) -> str:
+    """The name under which a browser saves the n-th file, in ASCII.
+
+    For example `flux-2-pro-2026-11-21-<short id>.jpg`, with the extension of its object key.
+    """
+    model = _slug(job.model or "")[:MODEL_MAX_CHARS] or "media"
+    day = rfc3339(job.created_at).partition("T")[0]
+    short_id = _slug(job.id)[:SHORT_ID_CHARS]
+    number = f"-{n + 1}" if n else ""
+    return f"{model}-{day}-{short_id}{number}.{key.partition('.')[2]}"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")

@@ -14,11 +14,11 @@ from werkzeug.wsgi import FileWrapper
 from jobs.errors import InvalidLink, MediaGone, StorageError
 from jobs.job import Job
 from jobs.record import MediaFile
-from jobs.serializer import file_name
 from jobs.signing import MediaLink
 from jobs.storage.base import MediaStorage, Verb
 from jobs.storage.layout import EXTENSIONS, OPAQUE
 from jobs.store.job_store import JobStore
+from jobs.views import file_name
 from receiver import cors, range_requests
 from receiver.auth import has_key
 from receiver.context import services
@@ -76,7 +76,7 @@ FILE_HEADERS = ("ETag", "Accept-Ranges", "Cache-Control", "Content-Disposition")
 )
 def serve(token: str) -> ResponseReturnValue:
     """A stored file, with Range and conditional requests; the ETag is its SHA-256."""
-    store, media = services().store, services().media
+    store, media = services().store, services().storage
     link = services().links.read(token, store.now())
     job, file = _load_file(store, link)
     seconds = int(link.expires - store.now())

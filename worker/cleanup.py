@@ -104,7 +104,7 @@ def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
         return True
     if job.notifications.pending:  # pending notifications name the media
         return False
-    media_due = bool(job.kept) and job.end <= cutoffs.media
+    media_due = bool(job.present_media) and job.end <= cutoffs.media
     after = _delete_media(services, job) if media_due else job
     if after and after.end <= cutoffs.jobs:
         return _delete_record(services, after)
@@ -113,11 +113,11 @@ def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
 
 def _delete_media(services: Services, job: Job) -> Job | None:
     """Delete the objects first: as long as the record names them, deletion is tried again."""
-    for file in job.kept:
-        services.media.delete_with_companions(file.key)
+    for file in job.present_media:
+        services.storage.delete_with_companions(file.key)
     change = services.store.update(job.id, lambda job, now: job and media_deleted(job, now))
-    for file in job.kept:
-        _delete_companions(services.media, file.key)
+    for file in job.present_media:
+        _delete_companions(services.storage, file.key)
     log.info("job %s: its media were deleted: their retention is over", job.id)
     return change.after
 
@@ -131,7 +131,7 @@ def _delete_companions(media: MediaStorage, key: str) -> None:
 def _delete_record(services: Services, job: Job) -> bool:
     """Delete the record; sidecars describe media that outlive it."""
     finite = services.settings.retain_media_days is not None
-    left = [file.key for file in job.kept] if finite else []
+    left = [file.key for file in job.present_media] if finite else []
     is_deleted = services.store.delete_unchanged(job, left)
     if is_deleted:
         log.info("job %s: its record was deleted: its retention is over", job.id)
@@ -141,7 +141,7 @@ def _delete_record(services: Services, job: Job) -> bool:
 def _delete_object(services: Services, key: str) -> bool:
     """Delete an object, unless a restored record names it."""
     job = services.store.load(job_id_of(key))
-    if job is None or key not in [file.key for file in job.kept]:
-        services.media.delete_with_companions(key)
+    if job is None or key not in [file.key for file in job.present_media]:
+        services.storage.delete_with_companions(key)
     services.cleanup_queue.remove_orphan(key)
     return True

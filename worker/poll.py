@@ -42,7 +42,9 @@ def poll_job(services: Services, claim: Claim) -> None:
     after = ingest.apply_report(services.store, report, timeouts, job.id)
     if after.status is Status.SUBMITTED:
         restarts_grace = report.is_alive and job.check.awaits_callback
-        _back_off(claim, report.said, grace=timeouts.grace(job.model) if restarts_grace else 0.0)
+        _back_off(
+            claim, report.status_text, grace=timeouts.grace(job.model) if restarts_grace else 0.0
+        )
 
 
 def is_first_or_last(job: Job, now: float) -> bool:
@@ -70,16 +72,16 @@ def fetch_report(services: Services, job: Job, *, everywhere: bool = True) -> Re
     pending one is no sign of life.
     """
     best, unavailable, polls = None, None, 0
-    with services.api.session as session:
+    with services.bfl.session as session:
         for url in polling_urls(services, job, everywhere=everywhere):
             polls += 1
             try:
-                report = _parse_answer(services.api.poll(session, url), job)
+                report = _parse_answer(services.bfl.poll(session, url), job)
             except BflUnavailable as error:
                 unavailable = error
                 continue
             best = report or best
-            if report and report.news in _DECISIVE:
+            if report and report.kind in _DECISIVE:
                 break
     with suppress(StoreUnavailable):
         services.store.increment({Counter.POLLS: polls})
@@ -92,8 +94,8 @@ def polling_urls(services: Services, job: Job, *, everywhere: bool) -> tuple[str
     """The task's own polling URL; without one, the host it was submitted to, then the others."""
     if job.check.polling_url:
         return (job.check.polling_url,)
-    origin = job.submission.origin or str(services.api.origin)
-    urls = parsing.polling_urls(origin, job.task_id or job.id, services.trust.region)
+    origin = job.submission.origin or str(services.bfl.origin)
+    urls = parsing.polling_urls(origin, job.task_id or job.id, services.host_policy.region)
     return urls if everywhere else urls[:1]
 
 

@@ -26,7 +26,7 @@ def find_stored(media: MediaStorage, job: Job) -> tuple[MediaFile, ...]:
     """All files of a job that was stored before its record was lost; empty if one is missing."""
     for key in reversed(_object_keys(media, job)):
         known = sidecars.read_job(media, key)
-        if known and all(is_intact(media, file) for file in known.kept):
+        if known and all(is_intact(media, file) for file in known.present_media):
             return known.media
     return ()
 
@@ -51,10 +51,12 @@ def delete_superseded(services: Services, job: Job) -> None:
     with suppress(StoreUnavailable, StorageError):
         after = services.store.load(job.id, exactly=True)
         if after is None or after.status.terminal:
-            named = {file.key for file in after.kept} if after else set[str]()
+            named = {file.key for file in after.present_media} if after else set[str]()
             if _may_be_restored(services, job, after):
-                named |= _described_as_stored(services.media, job)
-            services.media.delete_superseded(job.id, job.created_at, job.check.fencing_token, named)
+                named |= _described_as_stored(services.storage, job)
+            services.storage.delete_superseded(
+                job.id, job.created_at, job.check.fencing_token, named
+            )
 
 
 def _may_be_restored(services: Services, job: Job, after: Job | None) -> bool:

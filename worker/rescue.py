@@ -10,7 +10,7 @@ from pathlib import Path
 
 import requests
 
-from jobs import ingest, serializer, sidecars
+from jobs import ingest, sidecars, views
 from jobs.errors import (
     BflUnavailable,
     ClaimLost,
@@ -104,7 +104,7 @@ class Rescue:
         self._check_samples()
         if job.check.rescue_attempts > 1:
             self._claim.allow_silence(STORAGE_SECONDS)
-            self._files.published = recovery.find_files(self._services.media, job)
+            self._files.published = recovery.find_files(self._services.storage, job)
         for n in range(len(job.delivery.urls)):
             if n not in self._files.published:
                 self._rescue_or_leave_out(n, job.role(n))
@@ -114,7 +114,7 @@ class Rescue:
         for n, url in enumerate(self._claim.job.delivery.urls):
             if self._claim.job.role(n) is Role.SAMPLE:
                 with suppress(UnknownHost):
-                    self._services.trust.validate_delivery_url(url)
+                    self._services.host_policy.validate_delivery_url(url)
 
     def _rescue_or_leave_out(self, n: int, role: Role) -> None:
         """Leave out a file that is no sample when it fails: it must not cost the samples."""
@@ -128,7 +128,7 @@ class Rescue:
             self._files.left_out[n] = error.code
 
     def _rescue_file(self, n: int, role: Role) -> None:
-        address = self._services.trust.validate_delivery_url(self._claim.job.delivery.urls[n])
+        address = self._services.host_policy.validate_delivery_url(self._claim.job.delivery.urls[n])
         for attempt in range(QUICK_ATTEMPTS):
             try:
                 self._download_and_publish(n, role, address)
@@ -147,10 +147,10 @@ class Rescue:
             raise ClaimLost
         if seconds <= 0:
             raise TransferFailed("there is no time left")
-        with self._services.media.staging(job.id) as path:
-            session = _session(self._services.trust.sandbox)
+        with self._services.storage.staging(job.id) as path:
+            session = _session(self._services.host_policy.sandbox)
             limits = download.Limits(seconds, self._services.settings.max_media_bytes)
-            allow = self._services.trust.validate_delivery_url
+            allow = self._services.host_policy.validate_delivery_url
             progress = self._claim.report_progress
             progress()
             downloaded = download.download(
@@ -163,12 +163,12 @@ class Rescue:
 
     def _publish(self, n: int, path: Path, file: MediaFile) -> None:
         """Publish one object after its sidecar, so that any object can be recovered."""
-        job, media = self._claim.job, self._services.media
+        job, media = self._claim.job, self._services.storage
         self._claim.allow_silence(STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND)
         self._files.published[n] = file
         try:
             self._write_sidecar(file.key, self._sidecar(job))
-            media.publish(path, file.key, serializer.file_name(job, n, file.key))
+            media.publish(path, file.key, views.file_name(job, n, file.key))
         except BaseException:  # of any kind: only a published file may be committed
             del self._files.published[n]
             raise
@@ -177,12 +177,12 @@ class Rescue:
         """The sidecar of the job: of the stored job, as soon as no file is missing."""
         done = self._files.published.keys() | self._files.left_out.keys()
         if len(done) < len(job.delivery.urls):
-            return serializer.sidecar(replace(job, media=self._files.media))
+            return views.sidecar(replace(job, media=self._files.media))
         self._stored_at = self._services.store.now()
-        return serializer.sidecar(self._files.store(job, self._stored_at))
+        return views.sidecar(self._files.store(job, self._stored_at))
 
     def _write_sidecar(self, key: str, body: bytes) -> None:
-        self._services.media.write(sidecar_key(key), body)
+        self._services.storage.write(sidecar_key(key), body)
         self._sidecars[key] = body
 
     def _seconds_left(self) -> float:
@@ -196,18 +196,18 @@ class Rescue:
         """Commit the files; every object has its final sidecar before the record names it."""
         services, claim = self._services, self._claim
         now = self._stored_at or services.store.now()
-        body = serializer.sidecar(self._files.store(claim.job, now))
+        body = views.sidecar(self._files.store(claim.job, now))
         stale = [file.key for file in self._files.media if self._sidecars.get(file.key) != body]
         if stale:
             claim.commit(Job.renewed)  # another worker may be storing the same files by now
-            body = serializer.sidecar(self._files.store(claim.job, now))
+            body = views.sidecar(self._files.store(claim.job, now))
         for key in stale:
             self._write_sidecar(key, body)
         claim.commit(lambda job, _now: self._files.store(job, now), counts)
         log.info("job %s: stored", claim.job.id)
-        if body != serializer.sidecar(claim.job):  # the caller changed the metadata meanwhile
+        if body != views.sidecar(claim.job):  # the caller changed the metadata meanwhile
             with suppress(StoreUnavailable, StorageError):
-                sidecars.update(services.store, services.media, claim.job.id)
+                sidecars.update(services.store, services.storage, claim.job.id)
 
     def _counts(self) -> dict[str, int]:
         job, now = self._claim.job, self._services.store.now()
@@ -230,7 +230,7 @@ class Rescue:
         except BflUnavailable as error:
             self._back_off(f"{reason}; {error}", error.retry_after)
             return
-        if report and report.news is ReportKind.READY and report.urls != job.delivery.urls:
+        if report and report.kind is ReportKind.READY and report.urls != job.delivery.urls:
             after = ingest.apply_report(services.store, report, services.settings.timeouts, job.id)
             if after.delivery.urls != job.delivery.urls:
                 return
@@ -240,7 +240,7 @@ class Rescue:
         """Commit the end of the job, unless all samples are in the storage already."""
         job = self._claim.job
         self._claim.allow_silence(STORAGE_SECONDS)
-        found = recovery.find_files(self._services.media, job)
+        found = recovery.find_files(self._services.storage, job)
         samples = {n for n in range(len(job.delivery.urls)) if job.role(n) is Role.SAMPLE}
         if not found or not samples <= found.keys():
             self._claim.commit(step)

@@ -24,7 +24,7 @@ from jobs.errors import (
 )
 from jobs.job import Job
 from jobs.net import strict_json, watchdog
-from jobs.report import Failure, Taken
+from jobs.report import Failure, SubmissionReceipt
 from jobs.services import Services
 from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
 from worker.backoff import backoff_seconds
@@ -124,7 +124,7 @@ class Submission:
         origin = self._services.origin_of(self._claim.job)
         seconds = answer_seconds(body)
         self._claim.allow_silence(seconds + PROGRESS_SECONDS)
-        return self._services.api.submit(origin, self._model, body, seconds)
+        return self._services.bfl.submit(origin, self._model, body, seconds)
 
     def _webhook(self) -> Webhook | None:
         if not self._has_webhook:
@@ -151,14 +151,14 @@ class Submission:
         except InvalidReport:
             self._refuse(bfl_submissions.missing_task_failure(self._model))
             return
-        self._record(bfl_submissions.without_foreign_polling_url(task, self._services.trust))
+        self._record(bfl_submissions.without_foreign_polling_url(task, self._services.host_policy))
         self._update_circuits()
 
     def _refuse(self, failure: Failure) -> None:
         self._update_circuits()
         _fail(self._claim, failure)
 
-    def _record(self, task: Taken) -> None:
+    def _record(self, task: SubmissionReceipt) -> None:
         """Record the task without the fencing token: BFL has it, whoever holds the job now."""
         timeouts, calls = self._services.settings.timeouts, self._has_webhook
 
@@ -174,7 +174,7 @@ class Submission:
 
         The job goes last, so that another one probes next, unless the account is the cause.
         """
-        standing = account.check(self._services.api)
+        standing = account.check(self._services.bfl)
         scope = self._model if standing is AccountStatus.GOOD else ALL_MODELS
         self._requeue(scope, reason, HALF_OPEN_SECONDS, last=standing is not AccountStatus.BAD)
 

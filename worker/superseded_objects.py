@@ -51,6 +51,6 @@ class SupersededObjects:
         try:
             job = self._ended.get(timeout=POLL_SECONDS)
         except queue.Empty:
-            self._services.media.delete_abandoned()
+            self._services.storage.delete_abandoned()
         else:
             recovery.delete_superseded(self._services, job)

@@ -65,7 +65,7 @@ def _is_anything_urgent(services: Services) -> bool:
 def process_job(services: Services, job_id: str, stop: threading.Event = _NEVER) -> None:
     """Make the thumbnails of one job, unless another worker has it; back off after errors."""
     try:
-        change = services.store.update(job_id, lambda job, now: job and thumbnails.taken(job, now))
+        change = services.store.update(job_id, lambda job, now: job and thumbnails.claim(job, now))
         job = change.after
         if not change.written or job is None:
             services.store.schedule_thumbnails(job_id, job.thumbnails.due_at if job else None)
@@ -83,15 +83,15 @@ def process_job(services: Services, job_id: str, stop: threading.Event = _NEVER)
 def _complete(services: Services, job: Job, stop: threading.Event) -> None:
     """Make thumbnails, rewrite sidecars, then record that it is done: any step may be the last."""
     is_done = _make_all(services, job, stop)
-    sidecars.update(services.store, services.media, job.id)
-    step = thumbnails.finished if is_done else thumbnails.left
+    sidecars.update(services.store, services.storage, job.id)
+    step = thumbnails.finish if is_done else thumbnails.release
     services.store.update(job.id, lambda job, now: job and step(job, now))
 
 
 def _make_all(services: Services, job: Job, stop: threading.Event) -> bool:
     """Make each missing thumbnail; False when a job came that is more urgent."""
     until = time.monotonic() + JOB_SECONDS
-    for n, file in enumerate(filter(_needs_thumbnail, job.kept)):
+    for n, file in enumerate(filter(_needs_thumbnail, job.present_media)):
         if n and (stop.is_set() or _is_anything_urgent(services)):
             return False
         if time.monotonic() < until:
@@ -104,7 +104,7 @@ def _needs_thumbnail(file: MediaFile) -> bool:
 
 
 def _make_and_store(services: Services, job: Job, file: MediaFile, stop: threading.Event) -> None:
-    with services.media.local_copy(file.key) as original:
+    with services.storage.local_copy(file.key) as original:
         made = make(original, file.content_type, stop)
     if made is None:
         log.info("job %s: stored without a thumbnail of %s", job.id, file.key)
@@ -115,12 +115,12 @@ def _make_and_store(services: Services, job: Job, file: MediaFile, stop: threadi
 def store(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> None:
     """Write a thumbnail and record it; remove it again if the job was deleted meanwhile."""
     small = made.media_file(thumbnail_key(file.key))
-    services.media.write(small.key, made.body)
+    services.storage.write(small.key, made.body)
     change = services.store.update(
-        job_id, lambda job, _now: job and thumbnails.completed(job, file, small)
+        job_id, lambda job, _now: job and thumbnails.add(job, file, small)
     )
     if change.after is None or all(one.thumbnail != small for one in change.after.media):
-        services.media.delete(small.key)
+        services.storage.delete(small.key)
 
 
 def make(path: Path, content_type: str, stop: threading.Event = _NEVER) -> Thumbnail | None:

@@ -10,7 +10,7 @@ from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.signed_urls import strip_signatures_in
 from jobs.errors import BadRequest, ErrorCode, InvalidReport, UrlRefused
 from jobs.net import strict_json
-from jobs.report import Failure, Taken
+from jobs.report import Failure, SubmissionReceipt
 
 URL_MAX_CHARS = 2083
 DETAILS_MAX_CHARS = 8192
@@ -66,14 +66,14 @@ def build_body(given: Mapping[str, Any], webhook: Webhook | None) -> bytes:
     return json.dumps({**given, **fields}, ensure_ascii=False).encode()
 
 
-def parse_accepted(answer: bytes) -> Taken:
+def parse_accepted(answer: bytes) -> SubmissionReceipt:
     """Parse a successful response. Raises InvalidReport if it names no task.
 
     BFL's OpenAPI allows a response without `polling_url`, and null in place of numbers.
     """
     message = strict_json.load_object(answer, InvalidReport)
     url = message.get("polling_url")
-    return Taken(
+    return SubmissionReceipt(
         task_id=parsing.task_id(message),
         polling_url=url if isinstance(url, str) and len(url) <= URL_MAX_CHARS else None,
         cost=parsing.number(message.get("cost")),
@@ -84,10 +84,12 @@ def parse_accepted(answer: bytes) -> Taken:
     )
 
 
-def without_foreign_polling_url(task: Taken, trust: HostPolicy) -> Taken:
+def without_foreign_polling_url(
+    task: SubmissionReceipt, host_policy: HostPolicy
+) -> SubmissionReceipt:
     """Drop a polling URL that is not BFL's: the submit host can be polled instead."""
     try:
-        trust.validate_polling_url(task.polling_url or "")
+        host_policy.validate_polling_url(task.polling_url or "")
     except UrlRefused:
         return replace(task, polling_url=None)
     return task

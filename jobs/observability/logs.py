@@ -9,9 +9,9 @@ import os
 import re
 import sys
 
-from jobs import serializer
 from jobs.config.settings import Settings
 from jobs.observability.redaction import Redaction
+from jobs.timeline import rfc3339
 
 JOB_PREFIX = "job %s: "
 # At DEBUG these log whole URLs.
@@ -68,7 +68,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         job, message = _split_job(record)
         event = {
-            "time": serializer.time(record.created),
+            "time": rfc3339(record.created),
             "level": record.levelname.lower(),
             "process": self._process,
             "pid": os.getpid(),

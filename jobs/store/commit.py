@@ -156,7 +156,7 @@ class Commit:
             yield "HSET", INPUT_SIZES, self.after.id, self.after.submission.input_bytes
 
     def _request_ttl(self) -> int:
-        is_refused = self.after.error and self.after.error.status
+        is_refused = self.after.error and self.after.error.http_status
         is_large = self.after.submission.input_bytes > LARGE_REQUEST_BYTES
         return LARGE_REQUEST_TTL_SECONDS if is_refused and is_large else REQUEST_TTL_SECONDS
 

@@ -125,7 +125,9 @@ class Consistency:
     def schedule_deletion(self, job: Job) -> bool:
         """Have media without a record deleted when their time is over. False if it is known."""
         with unavailable():
-            return bool(self._redis.zadd(ORPHANS, {file.key: job.end for file in job.kept}))
+            return bool(
+                self._redis.zadd(ORPHANS, {file.key: job.end for file in job.present_media})
+            )
 
     def is_scheduled(self, key: str) -> bool:
         with unavailable():

@@ -59,7 +59,7 @@ def indexes(job: Job) -> dict[str, float]:
     if job.thumbnails.due_at is not None:
         scores[THUMBNAILS] = job.thumbnails.due_at
     if job.status.terminal:
-        scores[ENDED_MEDIA if job.kept else ENDED] = job.end
+        scores[ENDED_MEDIA if job.present_media else ENDED] = job.end
     return scores
 
 

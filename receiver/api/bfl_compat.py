@@ -117,15 +117,15 @@ def submit(model: str) -> ResponseReturnValue:
         raise BadRequest(bfl_submissions.explain_no_generation(model))
     raw = request_body.read(BODY_MAX_BYTES)
     given = strict_json.load_object(raw)
-    webhook = validate(WebhookFields, given).client_webhook(services().trust)
+    webhook = validate(WebhookFields, given).client_webhook(services().host_policy)
     input_fields = {
         name: value for name, value in given.items() if name not in bfl_submissions.WEBHOOK_FIELDS
     }
     body = validate(SubmissionBody, {"model": model, "input": input_fields})
     submitted = SubmissionRequest.of(body, webhook)
     job = _wait_for_acceptance(submissions.enqueue_request(services(), submitted, raw))
-    if job.error and job.error.status:
-        return _refusal(job.error, job.error.status)
+    if job.error and job.error.http_status:
+        return _refusal(job.error, job.error.http_status)
     return compat.submission(job, base_url())
 
 
@@ -141,7 +141,7 @@ def _wait_for_acceptance(job: Job) -> Job:
 
 
 def _refusal(failure: Failure, status: int) -> ResponseReturnValue:
-    body = failure.said if isinstance(failure.said, dict) else {"detail": failure.message}
+    body = failure.answer if isinstance(failure.answer, dict) else {"detail": failure.message}
     return {"message": failure.message, **body}, status
 
 
@@ -202,7 +202,7 @@ def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> Respons
 def credits_left() -> ResponseReturnValue:
     """Credits of the operator's BFL account, relayed from BFL."""
     try:
-        answer = services().api.credits()
+        answer = services().bfl.credits()
     except BflUnavailable as error:
         return compat.error(str(error), str(error)), HTTPStatus.SERVICE_UNAVAILABLE
     if answer.is_key_refused:

@@ -36,7 +36,7 @@ def replay_job(services: Services, job_id: str) -> Job:
 
 def delete_job(services: Services, job: Job) -> None:
     """Delete a job's media, then its record; after an interruption it can be repeated."""
-    media = services.media
+    media = services.storage
     for file in job.media:
         run_in_thread(partial(media.delete, file.key))
     services.store.delete(job)

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
 
-from jobs import sidecars, view_types, views
+from jobs import sidecars, views
 from jobs.bfl import parsing
 from jobs.errors import (
     InvalidField,
@@ -22,6 +22,7 @@ from jobs.errors import (
 from jobs.job import Job
 from jobs.status import Status
 from jobs.timeline import EventCode
+from jobs.views import JobView
 from receiver.api.job_actions import delete_job, load_job, replay_job
 from receiver.api.long_poll import LongPoll
 from receiver.auth import requires
@@ -58,12 +59,12 @@ log = logging.getLogger(__name__)
     responses={
         200: ResponseSpec(
             "The existing job.",
-            view_types.Job,
+            JobView,
             example=examples.submitted,
         ),
         201: ResponseSpec(
             "The new job.",
-            view_types.Job,
+            JobView,
             example=examples.submitted,
         ),
     },
@@ -74,7 +75,7 @@ def expect(job_id: str) -> ResponseReturnValue:
     """Record a job that its caller submitted to BFL. The callback may have come first."""
     if not parsing.TASK_ID.fullmatch(job_id):
         raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
-    details = Expectation.read(services().trust).given()
+    details = Expectation.read(services().host_policy).given()
 
     def merge(job: Job | None, now: float) -> Job:
         known = job or _announced(job_id, now, details.get("model"))
@@ -91,7 +92,7 @@ def expect(job_id: str) -> ResponseReturnValue:
     log.info("job %s: announced, %s", change.after.id, change.after.status)
     if change.after.status is Status.STORED:
         _update_sidecar(change.after.id)
-    return views.job(services(), change.after), 200 if change.before else 201
+    return views.job_view(services(), change.after), 200 if change.before else 201
 
 
 def _announced(job_id: str, now: float, model: str | None) -> Job:
@@ -104,7 +105,7 @@ def _announced(job_id: str, now: float, model: str | None) -> Job:
 def _update_sidecar(job_id: str) -> None:
     """A failure leaves a stale sidecar, which `repair` rewrites; the record is changed anyway."""
     try:
-        sidecars.update(services().store, services().media, job_id, run_in_thread)
+        sidecars.update(services().store, services().storage, job_id, run_in_thread)
     except (StorageError, StoreUnavailable) as error:
         log.warning("job %s: its sidecar is stale: %s", job_id, error)
 
@@ -128,7 +129,7 @@ def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
     summary="Get a job, or wait until it ends",
     tag=Tag.JOBS,
     query=ShowQuery,
-    responses={200: ResponseSpec("The job.", view_types.Job, example=examples.stored)},
+    responses={200: ResponseSpec("The job.", JobView, example=examples.stored)},
     errors=(UnknownJob, TooManyWaiting),
 )
 def show(job_id: str) -> ResponseReturnValue:
@@ -136,7 +137,7 @@ def show(job_id: str) -> ResponseReturnValue:
     query = ShowQuery.read()
     link_seconds = query.link_seconds(services().settings)
     if not query.wait:
-        return views.job(services(), load_job(services(), job_id), link_seconds)
+        return views.job_view(services(), load_job(services(), job_id), link_seconds)
     poll = LongPoll(services(), app_state().broker, ClientSocket(), link_seconds)
     return poll.run(job_id, query.wait)
 
@@ -156,7 +157,7 @@ def list_jobs() -> ResponseReturnValue:
     link_seconds = query.link_seconds(services().settings)
     page = services().listing.page(query.search(), query.limit, query.cursor)
     body: JobPage = {
-        "jobs": views.jobs(services(), page.jobs, link_seconds),
+        "jobs": views.job_views(services(), page.jobs, link_seconds),
         "next_cursor": format_cursor(page.last) if page.last else None,
     }
     return body
@@ -171,7 +172,7 @@ def list_jobs() -> ResponseReturnValue:
     responses={
         202: ResponseSpec(
             "The reopened job.",
-            view_types.Job,
+            JobView,
             example=examples.submitted,
         )
     },
@@ -179,7 +180,7 @@ def list_jobs() -> ResponseReturnValue:
 )
 def replay(job_id: str) -> ResponseReturnValue:
     """Ask BFL again and store the result; only for `failed`, `expired` and `lost` jobs."""
-    return views.job(services(), replay_job(services(), job_id)), 202
+    return views.job_view(services(), replay_job(services(), job_id)), 202
 
 
 @blueprint.delete("/<job_id>")

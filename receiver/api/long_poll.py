@@ -3,9 +3,10 @@
 import time
 from dataclasses import dataclass
 
-from jobs import view_types, views
+from jobs import views
 from jobs.job import Job
 from jobs.services import Services
+from jobs.views import JobView
 from receiver.api.job_actions import load_job
 from receiver.feed.broker import Broker, Subscriber
 from receiver.feed.client_socket import ClientSocket
@@ -22,7 +23,7 @@ class LongPoll:
     client: ClientSocket
     link_seconds: float
 
-    def run(self, job_id: str, seconds: float) -> view_types.Job:
+    def run(self, job_id: str, seconds: float) -> JobView:
         """Return the job when it has ended, after the time, or when this process stops.
 
         Raises UnknownJob, TooManyWaiting, StoreUnavailable.
@@ -40,8 +41,8 @@ class LongPoll:
                 job = load_job(self.services, job.id)
         return self._render(job)
 
-    def _render(self, job: Job) -> view_types.Job:
-        return views.job(self.services, job, self.link_seconds)
+    def _render(self, job: Job) -> JobView:
+        return views.job_view(self.services, job, self.link_seconds)
 
     def _is_woken(self, subscriber: Subscriber, until: float) -> bool:
         while (left := until - time.monotonic()) > 0 and not self.client.is_disconnected():

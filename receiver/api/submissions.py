@@ -12,7 +12,7 @@ from flask import Blueprint, has_request_context, request
 from flask.typing import ResponseReturnValue
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
-from jobs import drafts, submission, view_types, views
+from jobs import drafts, submission, views
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import region_of
 from jobs.config.settings import BFL_REGIONS
@@ -23,6 +23,7 @@ from jobs.record import ClientWebhook, Submission
 from jobs.services import Services
 from jobs.signing import idempotent_id
 from jobs.timeline import EventCode
+from jobs.views import JobView
 from receiver import request_body
 from receiver.auth import request_key, requires
 from receiver.context import services
@@ -97,7 +98,7 @@ class SubmissionRequest(NamedTuple):
     responses={
         202: ResponseSpec(
             "The queued job.",
-            view_types.Job,
+            JobView,
             headers=("Location",),
             example=examples.queued,
         )
@@ -109,9 +110,9 @@ def submit() -> ResponseReturnValue:
     """Queue a job for BFL; a repeated `Idempotency-Key` returns the same job."""
     raw = request_body.read(BODY_MAX_BYTES)
     body = validate_body(SubmissionBody, raw)
-    check_host("notify_url", body.notify_url, services().trust.notify_url_endpoint)
+    check_host("notify_url", body.notify_url, services().host_policy.notify_url_endpoint)
     job = enqueue_request(services(), SubmissionRequest.of(body), raw)
-    return views.job(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
+    return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
 
 
 def enqueue_request(services: Services, submitted: SubmissionRequest, raw: bytes) -> Job:

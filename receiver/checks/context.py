@@ -5,7 +5,7 @@ from typing import Any
 
 from jobs.bfl.client import BflClient
 from jobs.config.settings import Settings
-from jobs.services import Services, bfl, redis_for_web, storage
+from jobs.services import Services, build_bfl_client, build_storage, redis_for_web
 from jobs.storage.base import MediaStorage
 from jobs.store.clock import Clock
 from jobs.store.expiring_urls import ExpiringUrls
@@ -32,11 +32,11 @@ class Context:
 
     @cached_property
     def media(self) -> MediaStorage:
-        return self._services.media if self._services else storage(self.settings)
+        return self._services.storage if self._services else build_storage(self.settings)
 
     @cached_property
     def bfl(self) -> BflClient:
-        return self._services.api if self._services else bfl(self.settings)
+        return self._services.bfl if self._services else build_bfl_client(self.settings)
 
     @cached_property
     def clock(self) -> Clock:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from jobs.bfl import outgoing_hosts
-from jobs.services import trusted
+from jobs.services import build_host_policy
 from receiver.checks.context import Context
 from receiver.checks.result import Result, ok, warning
 
@@ -12,7 +12,7 @@ NAME = "outgoing"
 
 def check(context: Context) -> Iterator[Result]:
     """Connect to one host of each kind; any HTTP answer counts."""
-    trust = trusted(context.settings)
+    trust = build_host_policy(context.settings)
     found = outgoing_hosts.destinations(trust, context.settings.bfl_origin)
     if context.settings.bfl_api_key is None and trust.sandbox is None:
         hosts = ", ".join(host for one in found for host in one.patterns)

@@ -3,7 +3,7 @@
 import click
 
 from jobs.config import settings
-from jobs.services import bfl
+from jobs.services import build_bfl_client
 from receiver.cli.command import Command
 from receiver.credits import amount, balance
 
@@ -20,4 +20,4 @@ def credits_left() -> None:
     Example:
       flask --app receiver credits
     """
-    click.echo(amount(balance(bfl(settings.load()))))
+    click.echo(amount(balance(build_bfl_client(settings.load()))))

@@ -43,7 +43,7 @@ def list_jobs(status: tuple[str, ...], limit: int, *, as_json: bool) -> None:
     """
     built = services()
     page = built.listing.page(Search(statuses=tuple(map(Status, status))), limit, None)
-    found = views.jobs(built, page.jobs)
+    found = views.job_views(built, page.jobs)
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -68,7 +68,7 @@ def show(job_id: str) -> None:
       flask --app receiver jobs show 5c1f0a2e
     """
     built = services()
-    click.echo(json.dumps(views.job(built, load_job(built, job_id)), indent=2))
+    click.echo(json.dumps(views.job_view(built, load_job(built, job_id)), indent=2))
 
 
 @jobs.command("rescue", cls=Command, short_help="Ask BFL again and store the media.")

@@ -87,7 +87,7 @@ def submit(
         click.get_current_context().exit(INTERRUPTED)
     if job.status is not Status.STORED:
         raise click.ClickException(plain(_reason(job)))
-    for medium in views.job(built, job)["media"]:
+    for medium in views.job_view(built, job)["media"]:
         click.echo(medium["url"])
 
 

@@ -8,8 +8,8 @@ from flask import Flask
 from jinja2 import StrictUndefined
 from markupsafe import Markup, escape
 
-from jobs import serializer
 from jobs.store.search_indexes import as_text
+from jobs.timeline import rfc3339, utc
 from receiver.context import services
 from receiver.dashboard.assets import asset
 from receiver.dashboard.event_texts import event_text
@@ -59,18 +59,14 @@ def clock(seconds: float) -> str:
     )
 
 
-def rfc3339(at: float) -> str:
-    return serializer.time(at)
-
-
 def utc_text(at: float) -> str:
     """`21 Nov 2026, 13:05:09 UTC`; times.js shows it in the viewer's time zone."""
-    return serializer.utc(at).strftime("%-d %b %Y, %H:%M:%S UTC")
+    return utc(at).strftime("%-d %b %Y, %H:%M:%S UTC")
 
 
 def utc_minute(at: float) -> str:
     """`2026-11-21T13:05`, the value of a date field."""
-    return serializer.utc(at).strftime("%Y-%m-%dT%H:%M")
+    return utc(at).strftime("%Y-%m-%dT%H:%M")
 
 
 def age(at: float) -> str:

@@ -99,7 +99,7 @@ class JobCard:
 
     @property
     def status_text(self) -> str:
-        is_deleted = self.status is Status.STORED and self.media and not self.record.kept
+        is_deleted = self.status is Status.STORED and self.media and not self.record.present_media
         text = STATUS_TEXTS.get(self.status, self.status.capitalize())
         return "Media deleted" if is_deleted else text
 
@@ -127,7 +127,7 @@ class JobCard:
 def cards(services: Services, jobs: list[Job]) -> list[JobCard]:
     now = services.store.now()
     link_ttl = _rounded_ttl(now, services.settings.link_ttl)
-    found = views.jobs(services, jobs, link_ttl)
+    found = views.job_views(services, jobs, link_ttl)
     return [JobCard(job, json, now) for job, json in zip(jobs, found, strict=True)]
 
 

@@ -31,7 +31,7 @@ class SecurityHeaders:
     """Content-Security-Policy and the like, for the storage of this installation."""
 
     def __init__(self, services: Services) -> None:
-        self._media = services.media
+        self._media = services.storage
         self._is_redirected = services.settings.media_serve == "redirect"
         self._media_sources = ""
 

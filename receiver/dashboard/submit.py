@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from jobs import view_types, views
+from jobs import views
 from jobs.errors import (
     FluxkeepError,
     IdempotencyKeyReused,
@@ -21,6 +21,7 @@ from jobs.errors import (
     StoreUnavailable,
 )
 from jobs.job import Job
+from jobs.views import JobView
 from receiver import rate_limits
 from receiver.api.submissions import SubmissionBody, SubmissionRequest, enqueue_once
 from receiver.context import services
@@ -134,11 +135,11 @@ def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) ->
     )
 
 
-def _submitted_job() -> view_types.Job | None:
+def _submitted_job() -> JobView | None:
     """The job that this form made; None if it was deleted since."""
     job_id = request.args.get("job")
     try:
         job = services().store.load(job_id) if job_id else None
-        return views.job(services(), job) if job else None
+        return views.job_view(services(), job) if job else None
     except FluxkeepError:
         return None

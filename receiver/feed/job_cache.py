@@ -5,11 +5,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from jobs import view_types, views
+from jobs import views
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store.events import Event, EventPosition
+from jobs.views import JobView
 
 CACHED_MAX = 256
 WAIT_SECONDS = 2.0
@@ -43,7 +44,7 @@ class JobCache:
 
     def document(self, job: Job) -> str:
         """Raises StoreUnavailable."""
-        return _json(views.job(self._services, job))
+        return _json(views.job_view(self._services, job))
 
     def _find(self, events: Sequence[Event]) -> Documents:
         cached, positions = self._cached, [event.position for event in events]
@@ -52,10 +53,10 @@ class JobCache:
     def _render(self, events: Sequence[Event]) -> Documents:
         ids = list(dict.fromkeys(event.job_id for event in events if not event.is_deleted))
         jobs = self._services.listing.loaded(ids)
-        rendered = map(_json, views.jobs(self._services, list(jobs.values())))
+        rendered = map(_json, views.job_views(self._services, list(jobs.values())))
         documents = dict(zip(jobs, rendered, strict=True))
         return {event.position: documents.get(event.job_id) for event in events}
 
 
-def _json(job: view_types.Job) -> str:
+def _json(job: JobView) -> str:
     return json.dumps(job, separators=(",", ":"))

@@ -3,16 +3,16 @@
 import json
 from dataclasses import replace
 
-from jobs import serializer, submission, view_types
+from jobs import submission, views
 from jobs.bfl import compat, parsing
 from jobs.job import Job
 from jobs.notifications import NotificationType
 from jobs.record import MediaFile
-from jobs.serializer import file
 from jobs.store.listing import Position
-from jobs.timeline import EventCode
+from jobs.timeline import EventCode, rfc3339
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
+from jobs.views import JobView, MediaView, Notification
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.responses import Alive, CallbackAccepted, JobPage, Readiness
 
@@ -58,7 +58,7 @@ def _expected() -> Job:
 
 def _stored() -> Job:
     report = parsing.parse_callback(json.dumps(CALLBACK).encode())
-    stored_file = MediaFile(
+    file = MediaFile(
         key=f"2026/11/21/{TASK}-0.jpg",
         content_type="image/jpeg",
         bytes=1_048_576,
@@ -67,30 +67,30 @@ def _stored() -> Job:
         height=1024,
     )
     job = transition(replace(_expected(), cost=3.0), report, NOW + 9.5, TIMEOUTS)
-    return job.stored(NOW + 10.2, (stored_file,))
+    return job.stored(NOW + 10.2, (file,))
 
 
-def _view(job: Job) -> view_types.Job:
-    media: list[view_types.Medium] = [
+def _view(job: Job) -> JobView:
+    media: list[MediaView] = [
         {
             "url": f"{HOST}/media/WyI1YzFm….k3Yx",
             "thumbnail_url": f"{HOST}/media/WyI1YzFm….9Qa0",
-            **file(stored_file),
+            **views.file_view(file),
         }
-        for stored_file in job.media
+        for file in job.media
     ]
-    return serializer.portrait(job, media)
+    return views.base_view(job, media)
 
 
-def submitted() -> view_types.Job:
+def submitted() -> JobView:
     return _view(_expected())
 
 
-def stored() -> view_types.Job:
+def stored() -> JobView:
     return _view(_stored())
 
 
-def queued() -> view_types.Job:
+def queued() -> JobView:
     return _view(submission.create(OURS, MODEL, NOW, metadata=METADATA))
 
 
@@ -98,10 +98,10 @@ def page() -> JobPage:
     return {"jobs": [stored()], "next_cursor": format_cursor(Position(NOW, TASK))}
 
 
-def notification() -> view_types.Notification:
+def notification() -> Notification:
     return {
         "type": NotificationType.STORED,
-        "timestamp": serializer.time(NOW + 10.2),
+        "timestamp": rfc3339(NOW + 10.2),
         "data": stored(),
     }
 

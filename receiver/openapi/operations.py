@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from jobs import view_types
+from jobs.views import JobView
 from receiver.feed.sse import NAMES
 from receiver.openapi import parameters, responses, webhooks
 from receiver.openapi.schemas import Schema, Schemas
@@ -137,7 +137,7 @@ def _content(spec: ResponseSpec, schemas: Schemas) -> dict[str, Any]:
 
 def _event(schemas: Schemas) -> Schema:
     """Schema of one event: validators read a stream event by event."""
-    kinds = [schemas.of_response(kind) for kind in (view_types.Job, Forgotten, Reset)]
+    kinds = [schemas.of_response(kind) for kind in (JobView, Forgotten, Reset)]
     data = {"contentMediaType": JSON, "contentSchema": {"anyOf": kinds}}
     return {
         "type": "object",

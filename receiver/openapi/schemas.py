@@ -42,7 +42,7 @@ FIELDS: dict[str, Schema] = {
     "link_ttl": {"type": "integer", "minimum": 1, "maximum": 7 * 86400},
 }
 # Pydantic names a generic type after all its arguments.
-_NAMES = {"Portrait_Medium_": "Job"}
+_NAMES = {"BaseJobView_MediaView_": "Job"}
 
 T = TypeVar("T")
 

@@ -1,8 +1,8 @@
 """Outgoing requests when a job has ended, as webhooks and as callbacks of operations."""
 
-from jobs import view_types
 from jobs.bfl import compat
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS
+from jobs.views import Notification
 from receiver.openapi import examples
 from receiver.openapi.schemas import Schema, Schemas
 from receiver.schemas.endpoint import JSON, Tag
@@ -35,7 +35,7 @@ def _notification(schemas: Schemas) -> Schema:
         "for a day; 410 ends the retries. A notification may arrive twice."
     )
     content = {
-        "schema": schemas.of_response(view_types.Notification),
+        "schema": schemas.of_response(Notification),
         "example": examples.notification(),
     }
     return _post("A job has ended", description, _STANDARD_WEBHOOKS_HEADERS, content)

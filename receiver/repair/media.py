@@ -6,10 +6,10 @@ from functools import partial
 from jobs import retention, sidecars, thumbnails
 from jobs.job import Job
 from jobs.record import MediaFile
-from jobs.serializer import sidecar
 from jobs.services import Services
 from jobs.status import Status
 from jobs.storage.layout import companion_keys, sidecar_key
+from jobs.views import sidecar
 from receiver.repair.finding import Finding
 
 
@@ -18,7 +18,7 @@ def check(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
         for job in page.values():
             if job is None or job.status is not Status.STORED:
                 continue
-            for file in job.kept:
+            for file in job.present_media:
                 yield from _check_file(services, job, file, verify_bytes=verify_bytes)
 
 
@@ -45,24 +45,24 @@ def _check_file(
 
 def _problem(services: Services, file: MediaFile, *, verify_bytes: bool) -> str:
     """The problem with a file; empty when it is as recorded."""
-    size = services.media.size(file.key)
+    size = services.storage.size(file.key)
     if size is None:
         return "is gone"
     if size != file.bytes:
         return f"has {size} bytes instead of {file.bytes}"
-    if verify_bytes and services.media.sha256(file.key) != file.sha256:
+    if verify_bytes and services.storage.sha256(file.key) != file.sha256:
         return "has a wrong SHA-256"
     return ""
 
 
 def _is_recorded(services: Services, job_id: str, key: str) -> bool:
     job = services.store.load(job_id)
-    return job is not None and key in [file.key for file in job.kept]
+    return job is not None and key in [file.key for file in job.present_media]
 
 
 def _mark_missing(services: Services, job_id: str, key: str) -> bool:
     """Record that a file is missing, and remove its companions."""
-    if services.media.size(key) is not None:
+    if services.storage.size(key) is not None:
         return False
 
     def mark(job: Job | None, now: float) -> Job | None:
@@ -70,7 +70,7 @@ def _mark_missing(services: Services, job_id: str, key: str) -> bool:
 
     change = services.store.update(job_id, mark)
     for companion in companion_keys(key):
-        services.media.delete(companion)
+        services.storage.delete(companion)
     _write_sidecars(services, job_id)
     return change.written
 
@@ -80,7 +80,7 @@ def _redo_thumbnail(services: Services, job_id: str, thumbnail: MediaFile) -> bo
     if not _problem(services, thumbnail, verify_bytes=True):
         return False
     change = services.store.update(
-        job_id, lambda job, now: job and thumbnails.lost(job, now, thumbnail)
+        job_id, lambda job, now: job and thumbnails.remove(job, now, thumbnail)
     )
     _write_sidecars(services, job_id)
     return change.written
@@ -89,14 +89,14 @@ def _redo_thumbnail(services: Services, job_id: str, thumbnail: MediaFile) -> bo
 def _has_current_sidecar(services: Services, job_id: str, key: str) -> bool:
     """Compare the sidecar with the current record, which may have changed since it was listed."""
     job = services.store.load(job_id)
-    if job is None or key not in [file.key for file in job.kept]:
+    if job is None or key not in [file.key for file in job.present_media]:
         return True
     body = sidecar(job)
-    if services.media.size(sidecar_key(key)) != len(body):
+    if services.storage.size(sidecar_key(key)) != len(body):
         return False
-    return b"".join(services.media.read(sidecar_key(key))) == body
+    return b"".join(services.storage.read(sidecar_key(key))) == body
 
 
 def _write_sidecars(services: Services, job_id: str) -> bool:
-    sidecars.update(services.store, services.media, job_id)
+    sidecars.update(services.store, services.storage, job_id)
     return True

@@ -17,12 +17,12 @@ PAGE_SIZE = 200
 
 
 def check(services: Services) -> Iterator[Finding]:
-    listing = services.media.list_objects()
+    listing = services.storage.list_objects()
     while page := list(islice(listing, PAGE_SIZE)):
         yield from _check_page(services, page)
-    if abandoned := services.media.list_abandoned():
+    if abandoned := services.storage.list_abandoned():
         problem = f"{len(abandoned)} abandoned files"
-        yield Finding("staging", problem, lambda: services.media.delete_abandoned() > 0)
+        yield Finding("staging", problem, lambda: services.storage.delete_abandoned() > 0)
 
 
 def _check_page(services: Services, page: list[ListedObject]) -> Iterator[Finding]:
@@ -42,12 +42,12 @@ def _check(services: Services, found: ListedObject, job: Job | None) -> Iterator
         yield from _check_companion(services, found.key, job)
     elif job is None:
         yield from _check_unrecorded(services, found.key)
-    elif found.key not in [file.key for file in job.kept]:
+    elif found.key not in [file.key for file in job.present_media]:
         yield from _check_unlisted(services, found, job)
 
 
 def _check_companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
-    recorded = {file.key for file in job.kept} if job else set[str]()
+    recorded = {file.key for file in job.present_media} if job else set[str]()
     # `media` reports a recorded object that is missing.
     if recorded.isdisjoint(possible_object_keys(key)) and _is_orphan(services, key):
         yield Finding(
@@ -58,21 +58,21 @@ def _check_companion(services: Services, key: str, job: Job | None) -> Iterator[
 def _is_orphan(services: Services, key: str) -> bool:
     """Whether there is no object, and no active job that could publish one."""
     job = services.store.load(job_id_of(key), exactly=True)
-    if services.media.size(key) is None or (job and not job.status.terminal):
+    if services.storage.size(key) is None or (job and not job.status.terminal):
         return False
-    return all(services.media.size(each) is None for each in possible_object_keys(key))
+    return all(services.storage.size(each) is None for each in possible_object_keys(key))
 
 
 def _remove_orphan(services: Services, key: str) -> bool:
     if not _is_orphan(services, key):
         return False
-    services.media.delete(key)
+    services.storage.delete(key)
     return True
 
 
 def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     """An object without a record: restore the record unless its retention has ended."""
-    if services.media.size(key) is None or services.store.load(job_id_of(key), exactly=True):
+    if services.storage.size(key) is None or services.store.load(job_id_of(key), exactly=True):
         return  # deleted, or recorded, since it was listed
     try:
         job = restore.read_sidecar(services, key)
@@ -97,9 +97,9 @@ def _are_media_expired(services: Services, job: Job) -> bool:
 def _delete_unrecorded(services: Services, key: str) -> bool:
     """Delete an object and its companions, unless a record names it by now."""
     job = services.store.load(job_id_of(key), exactly=True)
-    if job and (not job.status.terminal or key in [file.key for file in job.kept]):
+    if job and (not job.status.terminal or key in [file.key for file in job.present_media]):
         return False
-    services.media.delete_with_companions(key)
+    services.storage.delete_with_companions(key)
     services.cleanup_queue.remove_orphan(key)
     return True
 
@@ -110,7 +110,7 @@ def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterat
     if returned and not _are_media_expired(services, job):
         repair = partial(_mark_found, services, job.id, found.key)
         yield Finding(found.key, "exists, but its record marks it as missing", repair)
-    elif returned or not job.kept:
+    elif returned or not job.present_media:
         repair = partial(_delete_unrecorded, services, found.key)
         yield Finding(found.key, f"belongs to a job that has no media ({job.status})", repair)
     else:
@@ -120,8 +120,8 @@ def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterat
 def _mark_found(services: Services, job_id: str, key: str) -> bool:
     def mark(job: Job | None, now: float) -> Job | None:
         found = job and retention.media_found(job, now, key)
-        return thumbnails.wanted(found, now) if found and found is not job else job
+        return thumbnails.schedule(found, now) if found and found is not job else job
 
     change = services.store.update(job_id, mark)
-    sidecars.update(services.store, services.media, job_id)
+    sidecars.update(services.store, services.storage, job_id)
     return change.written

@@ -12,13 +12,13 @@ from jobs.storage.layout import sidecar_key
 def read_sidecar(services: Services, key: str) -> Job:
     """The job in the sidecar of an object. Raises ForeignObject."""
     sidecar = sidecar_key(key)
-    size = services.media.size(sidecar)
+    size = services.storage.size(sidecar)
     if size is None:
         raise ForeignObject("there is none")
     if size > sidecars.SIDECAR_MAX_BYTES:
         raise ForeignObject("it is too large")
-    job = sidecars.parse(b"".join(services.media.read(sidecar)), sidecar)
-    if key not in [file.key for file in job.kept]:
+    job = sidecars.parse(b"".join(services.storage.read(sidecar)), sidecar)
+    if key not in [file.key for file in job.present_media]:
         raise ForeignObject("it does not name this object")
     return job
 
@@ -33,7 +33,7 @@ def restore(services: Services, job: Job) -> bool:
     restored = _without_foreign_task_id(services, job)
 
     def create(known: Job | None, now: float) -> Job:
-        return known or thumbnails.wanted(replace(restored, version=int(now * 1e6)), now)
+        return known or thumbnails.schedule(replace(restored, version=int(now * 1e6)), now)
 
     # Not by `load`, which would find another job that has this id as its task id.
     return services.store.update(job.id, create, new=True).written

@@ -5,13 +5,13 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from jobs import view_types
+from jobs.views import JobView
 
 
 class JobPage(TypedDict):
     """A page of jobs, newest first."""
 
-    jobs: list[view_types.Job]
+    jobs: list[JobView]
     next_cursor: Annotated[str | None, Field(description="opaque; null at the end of the list")]
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from jobs import submission, thumbnails
 from jobs.job import Job
 from jobs.record import MediaFile
-from jobs.report import Report, Taken
+from jobs.report import Report, SubmissionReceipt
 from jobs.status import ReportKind, Source
 from jobs.storage.layout import object_key, thumbnail_key
 from jobs.store.listing import Position
@@ -46,7 +46,7 @@ def _template(n: int) -> Job:
     created = submission.create(job_id, model, at, metadata=METADATA)
     sent = submission.admit(created, at + 0.128431, ORIGIN)
     task_id = _uuid("task", n)
-    answer = Taken(
+    answer = SubmissionReceipt(
         task_id=task_id,
         polling_url=f"https://{ORIGIN}/v1/get_result?id={task_id}",
         cost=3.0,
@@ -62,15 +62,17 @@ def _template(n: int) -> Job:
 
 def _progress(task_id: str) -> Report:
     source, said = Source.CALLBACK, "Generating"
-    return Report(task_id=task_id, news=ReportKind.PROGRESS, source=source, said=said, progress=0.5)
+    return Report(
+        task_id=task_id, kind=ReportKind.PROGRESS, source=source, status_text=said, progress=0.5
+    )
 
 
 def _ready(task_id: str, n: int, at: float) -> Report:
     return Report(
         task_id=task_id,
-        news=ReportKind.READY,
+        kind=ReportKind.READY,
         source=Source.CALLBACK,
-        said="Ready",
+        status_text="Ready",
         urls=(f"https://delivery.eu2.bfl.ai/results/{task_id}/sample.jpeg?sig=a",),
         result={
             "prompt": PROMPT,
@@ -106,7 +108,7 @@ def _with_thumbnail(job: Job) -> Job:
         height=512,
     )
     attempted = job.with_thumbnails(attempts=1)
-    return thumbnails.finished(thumbnails.completed(attempted, file, thumbnail), job.end)
+    return thumbnails.finish(thumbnails.add(attempted, file, thumbnail), job.end)
 
 
 def _uuid(kind: str, n: int) -> str:

@@ -45,7 +45,7 @@ class Archive:
         job = self._begun(days_ago, facts)
         media = tuple(self._published(job, n) for n in range(files))
         ended = self._ended(job, lambda job, at: job.stored(at, media))
-        sidecars.write(self.services.media, ended)
+        sidecars.write(self.services.storage, ended)
         return ended
 
     def failed(self, days_ago: float = 0.0, **facts: Any) -> Job:
@@ -73,9 +73,9 @@ class Archive:
     def _published(self, job: Job, n: int) -> MediaFile:
         body = f"{job.id} {n}".encode() * 100
         key = object_key(job.id, job.created_at, n, 1, "image/jpeg")
-        with self.services.media.staging(job.id) as path:
+        with self.services.storage.staging(job.id) as path:
             path.write_bytes(body)
-            self.services.media.publish(path, key)
+            self.services.storage.publish(path, key)
         digest = hashlib.sha256(body).hexdigest()
         return MediaFile(key=key, content_type="image/jpeg", bytes=len(body), sha256=digest)
 
@@ -94,7 +94,7 @@ class Archive:
 
     def objects(self) -> list[str]:
         """Every key in the storage, notes included."""
-        return sorted(found.key for found in self.services.media.list_objects())
+        return sorted(found.key for found in self.services.storage.list_objects())
 
     def keys(self) -> list[str]:
         """Every key of Redis that grows with the jobs; RQ's entries end by themselves."""

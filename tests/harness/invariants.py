@@ -9,7 +9,6 @@ from redis import Redis
 
 from jobs.job import LEASE_SECONDS, Job
 from jobs.record import MediaFile
-from jobs.serializer import sidecar
 from jobs.status import Status
 from jobs.storage.layout import companion_keys, job_id_of
 from jobs.store import codec
@@ -30,6 +29,7 @@ from jobs.store.keys import (
     TASK_PREFIX,
     THUMBNAILS,
 )
+from jobs.views import sidecar
 from tests.harness.installation import Installation
 from tests.harness.stored_objects import StoredObjects
 from tests.harness.submission_queue import queues_in_redis, queues_of_records
@@ -101,7 +101,7 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     awaiting_thumbnails = {job.id for job in jobs if job.thumbnails.due_at}
     yield from _differences("drawings", awaiting_thumbnails, _members(redis, THUMBNAILS))
     ended = {job.id for job in jobs if job.status.terminal}
-    with_media = {job.id for job in jobs if job.kept}
+    with_media = {job.id for job in jobs if job.present_media}
     yield from _differences("ended, with media", with_media, _members(redis, ENDED_MEDIA))
     yield from _differences("ended, without", ended - with_media, _members(redis, ENDED))
     owed = {job.id for job in jobs if job.notifications.pending}
@@ -204,12 +204,12 @@ def _media(
     for job in jobs:
         if (job.status is Status.STORED) is not bool(job.media):
             yield f"{job.id} is {job.status} with {len(job.media)} files"
-        for kept in job.kept:
+        for kept in job.present_media:
             yield from _object(stored_objects, sizes, kept)
             yield from _sidecar(stored_objects, sizes, job, kept)
             if kept.thumbnail:
                 yield from _object(stored_objects, sizes, kept.thumbnail)
-    recorded = {kept.key for job in jobs for kept in job.kept} | left
+    recorded = {kept.key for job in jobs for kept in job.present_media} | left
     recorded |= {companion for key in recorded for companion in companion_keys(key)}
     under_way = {job.id for job in jobs if not job.status.terminal}
     for key in sizes:

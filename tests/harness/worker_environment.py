@@ -54,8 +54,8 @@ class WorkerEnvironment:
 
     @property
     def media_root(self) -> Path:
-        assert isinstance(self.wired.media, LocalStorage)
-        return self.wired.media.root
+        assert isinstance(self.wired.storage, LocalStorage)
+        return self.wired.storage.root
 
     def finished(self, **switches: Any) -> Task:
         """A task that BFL is done with; nobody was called."""
@@ -65,7 +65,7 @@ class WorkerEnvironment:
 
     def unclear(self, task: Task) -> None:
         """A callback that has BFL asked at once."""
-        report = Report(task_id=task.id, news=ReportKind.UNCLEAR, source=Source.CALLBACK)
+        report = Report(task_id=task.id, kind=ReportKind.UNCLEAR, source=Source.CALLBACK)
         ingest.apply_report(self.wired.store, report, self.wired.settings.timeouts)
 
     def ready(self, **switches: Any) -> Task:

@@ -37,7 +37,7 @@ def store(redis: Redis) -> JobStore:
 
 def ready(store: JobStore, *task_ids: str) -> None:
     for task_id in task_ids:
-        report = Report(task_id=task_id, news=ReportKind.READY, source=Source.CALLBACK, urls=(URL,))
+        report = Report(task_id=task_id, kind=ReportKind.READY, source=Source.CALLBACK, urls=(URL,))
         ingest.apply_report(store, report, PATIENCE)
 
 

@@ -12,7 +12,7 @@ from jobs import submission
 from jobs.errors import UnreadableRecord
 from jobs.job import Job
 from jobs.record import Check, ClientWebhook, Delivery, MediaFile, Submission
-from jobs.report import Failure, Moderation, Report, Stage, Taken
+from jobs.report import Failure, Moderation, Report, Stage, SubmissionReceipt
 from jobs.status import ReportKind, Source, Status
 from jobs.store import codec
 from jobs.timeline import EventCode, TimelineEvent
@@ -91,7 +91,7 @@ def typical(parts: Parts) -> str:
     """A job as most are: submitted, called back, stored; six lines, one medium."""
     job_id, task_id = str(uuid.uuid4()), str(uuid.uuid4())
     url = f"https://api.eu2.bfl.ai/v1/get_result?id={task_id}"
-    taken = Taken(task_id=task_id, polling_url=url, cost=3.0, megapixels=(0.0, 1.0))
+    taken = SubmissionReceipt(task_id=task_id, polling_url=url, cost=3.0, megapixels=(0.0, 1.0))
     media = MediaFile(
         key=f"2026/11/21/{job_id}-0.jpg",
         content_type="image/jpeg",
@@ -102,9 +102,9 @@ def typical(parts: Parts) -> str:
     )
     report = Report(
         task_id=task_id,
-        news=ReportKind.READY,
+        kind=ReportKind.READY,
         source=Source.CALLBACK,
-        said="Ready",
+        status_text="Ready",
         urls=("https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a",),
         result={"prompt": PROMPT, "seed": 42, "duration": 8.25},
     )

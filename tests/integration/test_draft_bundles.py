@@ -54,7 +54,7 @@ def test_a_bundle_of_which_nothing_tells_that_it_is_whole_is_not_stored(
     task = worker_env.ready(samples=0, drafts=1, **switches)
     assert worker_env.take(task)
     assert worker_env.job(task).status is Status.READY
-    assert list(worker_env.wired.media.list_objects()) == []
+    assert list(worker_env.wired.storage.list_objects()) == []
 
 
 @pytest.mark.parametrize("samples", [0, 2])

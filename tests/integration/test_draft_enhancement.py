@@ -39,7 +39,7 @@ class Drafts:
         self.sent()
         task = local_worker.box.tasks()[0]
         wait_for("BFL is done", lambda: local_worker.box.task(task.id).finished_at)
-        report = Report(task_id=task.id, news=ReportKind.UNCLEAR, source=Source.CALLBACK)
+        report = Report(task_id=task.id, kind=ReportKind.UNCLEAR, source=Source.CALLBACK)
         ingest.apply_report(self.wired.store, report, self.wired.settings.timeouts, self.id)
         for _ in range(2):  # a poll, then the rescue
             process_one(self.wired)
@@ -50,7 +50,7 @@ class Drafts:
 
     def bundle(self, n: int) -> bytes:
         files = [file for file in self.job.media if file.role is Role.DRAFT_CACHE]
-        return b"".join(self.wired.media.read(files[n].key))
+        return b"".join(self.wired.storage.read(files[n].key))
 
     def post(self, given: dict[str, Any], model: str = "flux-3-video") -> Any:
         return self.client.post("/api/jobs", json={"model": model, "input": given}, headers=ADMIN)

@@ -25,7 +25,7 @@ def test_every_file_is_stored_in_its_order(worker_env: WorkerEnvironment, shape:
     worker_env.take(task)
     job = worker_env.job(task)
     assert job.status is Status.STORED
-    stored = [b"".join(worker_env.wired.media.read(file.key)) for file in job.media]
+    stored = [b"".join(worker_env.wired.storage.read(file.key)) for file in job.media]
     assert stored == [worker_env.box.picture(task.id, n) for n in range(task.media_count)]
     assert [file.role for file in job.media].count(Role.SAMPLE) == SHAPES[shape].get("samples", 1)
 

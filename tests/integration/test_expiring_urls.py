@@ -38,9 +38,9 @@ def ready(store: JobStore, job_id: str, life: float) -> None:
     report = Report(
         task_id=job_id,
         source=Source.CALLBACK,
-        news=ReportKind.READY,
+        kind=ReportKind.READY,
         urls=(f"https://delivery-eu1.bfl.ai/{job_id}",),
-        expires=store.now() + life,
+        stated_expiry=store.now() + life,
     )
     ingest.apply_report(store, report, PATIENCE)
 

@@ -24,7 +24,7 @@ def store(redis_server: RedisServer) -> Iterator[JobStore]:
 
 
 def test_a_callback_proves_that_there_is_a_task(store: JobStore) -> None:
-    report = Report(task_id="job", news=ReportKind.PROGRESS, source=Source.CALLBACK)
+    report = Report(task_id="job", kind=ReportKind.PROGRESS, source=Source.CALLBACK)
     assert ingest.apply_report(store, report, PATIENCE) == store.load("job")
 
 
@@ -32,7 +32,7 @@ def test_a_callback_proves_that_there_is_a_task(store: JobStore) -> None:
 def test_an_answer_about_a_forgotten_job_does_not_bring_it_back(
     store: JobStore, source: Source
 ) -> None:
-    report = Report(task_id="job", news=ReportKind.PROGRESS, source=source)
+    report = Report(task_id="job", kind=ReportKind.PROGRESS, source=source)
     with pytest.raises(UnknownJob):
         ingest.apply_report(store, report, PATIENCE)
     assert store.load("job") is None
@@ -52,13 +52,13 @@ def submitted(store: JobStore) -> Job:
 
 
 @pytest.mark.parametrize(
-    "news", [ReportKind.PROGRESS, ReportKind.FAILED, ReportKind.READY, ReportKind.UNCLEAR]
+    "kind", [ReportKind.PROGRESS, ReportKind.FAILED, ReportKind.READY, ReportKind.UNCLEAR]
 )
 @pytest.mark.parametrize("named", ["task", "own"])
 def test_a_callback_at_the_general_address_changes_no_job_that_fluxkeep_submitted(
-    store: JobStore, submitted: Job, news: ReportKind, named: str
+    store: JobStore, submitted: Job, kind: ReportKind, named: str
 ) -> None:
-    report = Report(task_id=named, news=news, source=Source.CALLBACK, urls=("https://a/b",))
+    report = Report(task_id=named, kind=kind, source=Source.CALLBACK, urls=("https://a/b",))
     with pytest.raises(WrongStatus):
         ingest.apply_report(store, report, PATIENCE)
     assert store.load(named) == store.load("own") == submitted
@@ -66,6 +66,6 @@ def test_a_callback_at_the_general_address_changes_no_job_that_fluxkeep_submitte
 
 
 def test_its_own_address_still_reaches_a_submitted_job(store: JobStore, submitted: Job) -> None:
-    report = Report(task_id="task", news=ReportKind.FAILED, source=Source.CALLBACK)
+    report = Report(task_id="task", kind=ReportKind.FAILED, source=Source.CALLBACK)
     ended = ingest.apply_report(store, report, PATIENCE, submitted.id)
     assert ended.status is Status.FAILED and store.load("task") == ended

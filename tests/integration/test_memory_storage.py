@@ -5,9 +5,9 @@ from flask.testing import FlaskClient
 
 from jobs import services
 from jobs.config import settings
-from jobs.serializer import sidecar
 from jobs.storage.bucket import BucketStorage
 from jobs.storage.layout import sidecar_key
+from jobs.views import sidecar
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.worker_environment import WorkerEnvironment
@@ -61,7 +61,7 @@ def test_links_stream_where_nobody_can_sign(
 def test_a_job_in_memory_is_explained_and_forgotten_as_elsewhere(
     worker_env: WorkerEnvironment, client: FlaskClient, stored: Task
 ) -> None:
-    job, media = worker_env.job(stored), worker_env.wired.media
+    job, media = worker_env.job(stored), worker_env.wired.storage
     assert isinstance(media, BucketStorage)
     key = job.media[0].key
     assert b"".join(media.read(sidecar_key(key))) == sidecar(job)

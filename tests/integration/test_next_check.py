@@ -46,13 +46,13 @@ def wired(redis: Redis, tmp_path: Path) -> Services:
     return services.build(settings.load(environment), redis)
 
 
-def heard(wired: Services, news: ReportKind, task_id: str = "job") -> Job:
+def heard(wired: Services, kind: ReportKind, task_id: str = "job") -> Job:
     report = Report(
         task_id=task_id,
-        news=news,
+        kind=kind,
         source=Source.CALLBACK,
-        urls=(URL,) if news is ReportKind.READY else (),
-        error=Failure("bfl_error", "no") if news is ReportKind.FAILED else None,
+        urls=(URL,) if kind is ReportKind.READY else (),
+        error=Failure("bfl_error", "no") if kind is ReportKind.FAILED else None,
     )
     return ingest.apply_report(wired.store, report, PATIENCE)
 
@@ -67,20 +67,20 @@ def entries(redis: Redis) -> list[str]:
     return sorted(entry.args[0] for entry in queue.jobs)
 
 
-@pytest.mark.parametrize("news", [ReportKind.PROGRESS, ReportKind.UNCLEAR, ReportKind.READY])
+@pytest.mark.parametrize("kind", [ReportKind.PROGRESS, ReportKind.UNCLEAR, ReportKind.READY])
 def test_an_unfinished_job_is_due_when_its_record_says(
-    wired: Services, redis: Redis, news: ReportKind
+    wired: Services, redis: Redis, kind: ReportKind
 ) -> None:
-    job = heard(wired, news)
+    job = heard(wired, kind)
     assert job.check.next_check_at is not None and due(redis) == {
         "job": pytest.approx(job.check.next_check_at)
     }
 
 
-@pytest.mark.parametrize("news", [ReportKind.FAILED, ReportKind.MODERATED])
-def test_an_ended_job_is_never_due(wired: Services, redis: Redis, news: ReportKind) -> None:
+@pytest.mark.parametrize("kind", [ReportKind.FAILED, ReportKind.MODERATED])
+def test_an_ended_job_is_never_due(wired: Services, redis: Redis, kind: ReportKind) -> None:
     heard(wired, ReportKind.UNCLEAR)
-    heard(wired, news)
+    heard(wired, kind)
     assert due(redis) == {} and redis.zcard(PENDING_RESCUES) == redis.zcard(PENDING_POLLS) == 0
 
 

@@ -15,10 +15,10 @@ from jobs.config import settings
 from jobs.errors import ClaimLost, TransferFailed
 from jobs.job import Job
 from jobs.report import Report
-from jobs.serializer import sidecar
 from jobs.status import ReportKind, Source, Status
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, fencing_token_of, kind_of, sidecar_key
+from jobs.views import sidecar
 from tests.harness import RedisServer, TestBucket
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import WorkerEnvironment
@@ -67,14 +67,14 @@ def published_by_a_dead_worker(worker_env: WorkerEnvironment, task: Task) -> str
 
 
 def objects(worker_env: WorkerEnvironment, task: Task) -> list[str]:
-    job, media = worker_env.job(task), worker_env.wired.media
+    job, media = worker_env.job(task), worker_env.wired.storage
     found = [one.key for one in media.list_job_objects(job.id, job.created_at)]
     return [key for key in found if kind_of(key) is ObjectKind.MEDIA]
 
 
 def assert_stored(worker_env: WorkerEnvironment, task: Task) -> None:
     """The storage has the files of the record, with their sidecars, and nothing else."""
-    job, media = worker_env.job(task), worker_env.wired.media
+    job, media = worker_env.job(task), worker_env.wired.storage
     assert job.status is Status.STORED
     assert sorted(objects(worker_env, task)) == sorted(file.key for file in job.media)
     for n, file in enumerate(job.media):
@@ -125,7 +125,7 @@ def test_what_is_not_intact_is_downloaded_again_and_deleted(
 ) -> None:
     task = worker_env.ready()
     key = published_by_a_dead_worker(worker_env, task)
-    spoil(worker_env.wired.media, key)
+    spoil(worker_env.wired.storage, key)
     assert worker_env.take(task)
     assert_stored(worker_env, task)
     assert key not in objects(worker_env, task) and worker_env.downloads(task) == 2
@@ -200,7 +200,7 @@ def test_a_late_worker_of_a_forgotten_job_leaves_nothing(worker_env: WorkerEnvir
     worker_env.wired.store.delete(claim.job)
     with pytest.raises(ClaimLost):
         rescue.rescue(worker_env.wired, claim)
-    assert list(worker_env.wired.media.list_objects()) == []
+    assert list(worker_env.wired.storage.list_objects()) == []
 
 
 # After Redis was lost.
@@ -209,7 +209,7 @@ def test_a_late_worker_of_a_forgotten_job_leaves_nothing(worker_env: WorkerEnvir
 def called_with_a_dead_url(worker_env: WorkerEnvironment, task: Task) -> None:
     """BFL has no fresh one either."""
     url = f"{worker_env.box.url}/gone/sample.jpeg"
-    report = Report(task_id=task.id, news=ReportKind.READY, source=Source.CALLBACK, urls=(url,))
+    report = Report(task_id=task.id, kind=ReportKind.READY, source=Source.CALLBACK, urls=(url,))
     ingest.apply_report(worker_env.wired.store, report, worker_env.wired.settings.timeouts)
     worker_env.wired.store.update(
         task.id, lambda job, _now: job and job.with_delivery(refreshed=True)
@@ -252,14 +252,14 @@ def test_what_a_sidecar_says_is_stored_is_deleted_only_with_its_job(
     job: Job = worker_env.job(task)
     worker_env.wired.redis.flushall()
     recovery.delete_superseded(worker_env.wired, job)
-    assert worker_env.wired.media.size(job.media[0].key) is not None
+    assert worker_env.wired.storage.size(job.media[0].key) is not None
     worker_env.wired.store.delete(job)
     recovery.delete_superseded(worker_env.wired, job)
-    assert list(worker_env.wired.media.list_objects()) == []
+    assert list(worker_env.wired.storage.list_objects()) == []
 
 
 def test_a_download_that_breaks_off_publishes_nothing(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready(short_body=9)
     with pytest.raises(TransferFailed):
         Rescue(worker_env.wired, claimed(worker_env, task)).rescue_files()
-    assert list(worker_env.wired.media.list_objects()) == []
+    assert list(worker_env.wired.storage.list_objects()) == []

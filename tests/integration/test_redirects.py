@@ -22,7 +22,7 @@ def test_media_behind_redirects_are_stored(worker_env: WorkerEnvironment, hops: 
     worker_env.take(task)
     job = worker_env.job(task)
     assert job.status is Status.STORED
-    assert b"".join(worker_env.wired.media.read(job.media[0].key)) == worker_env.box.picture(
+    assert b"".join(worker_env.wired.storage.read(job.media[0].key)) == worker_env.box.picture(
         task.id
     )
     fetched = [

@@ -28,7 +28,7 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 def parts(redis: Redis) -> Parts:
     """One job is known."""
     parts = Parts.over(redis)
-    report = Report(task_id="known", news=ReportKind.PROGRESS, source=Source.CALLBACK)
+    report = Report(task_id="known", kind=ReportKind.PROGRESS, source=Source.CALLBACK)
     ingest.apply_report(parts.store, report, PATIENCE)
     return parts
 

@@ -180,7 +180,7 @@ def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(
     assert claim is not None
     rescue.rescue(worker_env.wired, claim)
     job = worker_env.job(task)
-    worker_env.wired.media.delete_with_companions(job.media[0].key)
+    worker_env.wired.storage.delete_with_companions(job.media[0].key)
     worker_env.wired.store.delete(job)
     thumbnails.store(worker_env.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     assert [path for path in worker_env.media_root.rglob("*") if path.is_file()] == []

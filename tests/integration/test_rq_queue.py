@@ -30,7 +30,7 @@ HOSTILE_URL = "https://delivery.example.com/sample.jpeg?sig=canary"
 
 def ready(task_id: str) -> Report:
     return Report(
-        task_id=task_id, news=ReportKind.READY, source=Source.CALLBACK, urls=(HOSTILE_URL,)
+        task_id=task_id, kind=ReportKind.READY, source=Source.CALLBACK, urls=(HOSTILE_URL,)
     )
 
 
@@ -114,7 +114,7 @@ def test_each_job_that_newly_waits_gets_one_entry(store: JobStore, queue: Queue)
 
 
 def test_a_job_nobody_waits_for_gets_none(store: JobStore, queue: Queue) -> None:
-    failed = Report(task_id="job", news=ReportKind.FAILED, source=Source.CALLBACK)
+    failed = Report(task_id="job", kind=ReportKind.FAILED, source=Source.CALLBACK)
     ingest.apply_report(store, failed, PATIENCE)
     assert len(queue) == 0
 

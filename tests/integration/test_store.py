@@ -37,19 +37,19 @@ class CountingConnection(Connection):
 
 
 def report(
-    task_id: str, news: ReportKind = ReportKind.READY, source: Source = Source.CALLBACK
+    task_id: str, kind: ReportKind = ReportKind.READY, source: Source = Source.CALLBACK
 ) -> Report:
     return Report(
         task_id=task_id,
-        news=news,
+        kind=kind,
         source=source,
-        urls=(URL,) if news is ReportKind.READY else (),
+        urls=(URL,) if kind is ReportKind.READY else (),
     )
 
 
-def accepted(store: JobStore, *task_ids: str, news: ReportKind = ReportKind.READY) -> None:
+def accepted(store: JobStore, *task_ids: str, kind: ReportKind = ReportKind.READY) -> None:
     for task_id in task_ids:
-        ingest.apply_report(store, report(task_id, news), PATIENCE)
+        ingest.apply_report(store, report(task_id, kind), PATIENCE)
 
 
 def born(store: JobStore, job_id: str, at: float, state: Status = Status.SUBMITTED) -> None:
@@ -163,9 +163,9 @@ def test_a_fresh_callback_costs_one_round_trip(a_counted_store: JobStore) -> Non
 def test_a_callback_for_a_known_job_costs_two_round_trips(
     a_counted_store: JobStore, first: ReportKind, second: ReportKind
 ) -> None:
-    accepted(a_counted_store, "job", news=first)
+    accepted(a_counted_store, "job", kind=first)
     CountingConnection.sent = 0
-    accepted(a_counted_store, "job", news=second)
+    accepted(a_counted_store, "job", kind=second)
     assert CountingConnection.sent <= 2
 
 
@@ -206,7 +206,7 @@ def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: 
 
 def test_a_page_shows_only_the_states_that_were_asked_for(parts: Parts) -> None:
     accepted(parts.store, "ready")
-    accepted(parts.store, "failed", news=ReportKind.FAILED)
+    accepted(parts.store, "failed", kind=ReportKind.FAILED)
     assert [
         job.id for job in parts.listing.page(Search(statuses=(Status.FAILED,)), 10, None).jobs
     ] == ["failed"]

@@ -31,10 +31,10 @@ PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 
 
-def accepted(store: JobStore, *task_ids: str, news: ReportKind = ReportKind.READY) -> None:
-    urls = (URL,) if news is ReportKind.READY else ()
+def accepted(store: JobStore, *task_ids: str, kind: ReportKind = ReportKind.READY) -> None:
+    urls = (URL,) if kind is ReportKind.READY else ()
     for task_id in task_ids:
-        report = Report(task_id=task_id, news=news, source=Source.CALLBACK, urls=urls)
+        report = Report(task_id=task_id, kind=kind, source=Source.CALLBACK, urls=urls)
         ingest.apply_report(store, report, PATIENCE)
 
 
@@ -91,7 +91,7 @@ def test_without_memory_nothing_is_recorded_not_even_in_part(
 def test_without_memory_a_known_job_stays_as_it_was(
     store: JobStore, redis: Redis, redis_server: RedisServer
 ) -> None:
-    accepted(store, "job", news=ReportKind.PROGRESS)
+    accepted(store, "job", kind=ReportKind.PROGRESS)
     before = redis.get(RECORD_PREFIX + "job")
     redis_server.set_maxmemory(1)
     with pytest.raises(StoreUnavailable):
@@ -152,11 +152,11 @@ def test_a_due_id_without_a_record_is_cleared_away(wired: Services, redis: Redis
 # Forgetting.
 
 
-@pytest.mark.parametrize("news", ReportKind)
+@pytest.mark.parametrize("kind", ReportKind)
 def test_a_forgotten_job_leaves_no_trace(
-    parts: Parts, store: JobStore, redis: Redis, news: ReportKind
+    parts: Parts, store: JobStore, redis: Redis, kind: ReportKind
 ) -> None:
-    accepted(store, "job", news=news)
+    accepted(store, "job", kind=kind)
     parts.refused_callbacks.record("job", "wrong secret")
     job = store.load("job")
     assert job

@@ -86,7 +86,7 @@ def test_a_422_about_the_callers_own_field_is_the_callers(
     job = local_worker.job("a")
     assert job.status is Status.FAILED and job.error and job.error.code == "invalid_input"
     assert len(sent) == 1 and not local_worker.box.tasks()
-    said = json.dumps(job.error.said)
+    said = json.dumps(job.error.answer)
     assert all(f'"{name}"' in said for name in fields)
     assert "webhook" not in said + job.error.message, "only its own mistakes are told"
 
@@ -97,7 +97,7 @@ def test_a_refusal_never_repeats_the_secret_of_our_webhook(local_worker: LocalWo
     body = {"prompt": 5, "webhook_secret": "canary"}
     missing = {"loc": ["body", "width"], "msg": "Field required", "input": body}
     failure = bfl_submissions.parse_rejection(422, json.dumps({"detail": [missing]}).encode())
-    assert "canary" not in repr(failure) and "width" in repr(failure.said)
+    assert "canary" not in repr(failure) and "width" in repr(failure.answer)
 
 
 def test_the_rest_of_an_input_reaches_a_strict_model_as_it_was_meant(

@@ -21,7 +21,7 @@ from jobs import services as wiring
 from jobs.config.settings import load
 from jobs.errors import ClaimLost
 from jobs.job import Job
-from jobs.report import Failure, Report, Taken
+from jobs.report import Failure, Report, SubmissionReceipt
 from jobs.status import REOPENABLE, ReportKind, Source
 from jobs.store.keys import CIRCUITS, QUEUE_PREFIX, QUEUES
 from jobs.store.submission_queue import ALL_MODELS
@@ -151,7 +151,7 @@ class Line(SubmissionQueueMachine):
             self.tasks.append((claim.job.id, task_id))
             if heard:  # the callback is quicker than the answer
                 self._hear(claim.job.id, task_id, ReportKind.PROGRESS)
-        answer = Taken(task_id=task_id, cost=3.0)
+        answer = SubmissionReceipt(task_id=task_id, cost=3.0)
 
         def take(job: Job | None, now: float) -> Job | None:
             return submission.confirm(job, now, answer, self.timeouts, calls=True) if job else None
@@ -214,22 +214,22 @@ class Line(SubmissionQueueMachine):
     # BFL.
 
     @precondition(lambda self: self.tasks)
-    @rule(index=INDEXES, news=NEWS)
-    def call_back(self, index: int, news: ReportKind) -> None:
+    @rule(index=INDEXES, kind=NEWS)
+    def call_back(self, index: int, kind: ReportKind) -> None:
         """For the task on record or for a twin of it."""
         job_id, task_id = self.tasks[index % len(self.tasks)]
         if self.store.load(job_id):
-            self._hear(job_id, task_id, news)
+            self._hear(job_id, task_id, kind)
 
-    def _hear(self, job_id: str, task_id: str, news: ReportKind) -> None:
+    def _hear(self, job_id: str, task_id: str, kind: ReportKind) -> None:
         before = self.store.load(job_id)
-        ready = news is ReportKind.READY
+        ready = kind is ReportKind.READY
         report = Report(
             task_id=task_id,
-            news=news,
+            kind=kind,
             source=Source.CALLBACK,
             urls=("https://delivery.bfl.ai/a",) if ready else (),
-            error=Failure("bfl_error", "no") if news is ReportKind.FAILED else None,
+            error=Failure("bfl_error", "no") if kind is ReportKind.FAILED else None,
         )
         after = ingest.apply_report(self.store, report, self.timeouts, job_id)
         assert before is not None

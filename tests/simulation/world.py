@@ -82,7 +82,7 @@ class World:
         f = self.faults
         self.scheduler = Scheduler(self.chooser, START, kills=f.kills, stalls=f.stalls)
         self.redis = RedisModel(START, flaws=self.flaws)
-        self.media = services.storage(_settings())
+        self.media = services.build_storage(_settings())
         self.acknowledged: set[str] = set()
         self.deleted: set[str] = set()
         self.terminal: dict[str, str] = {}
@@ -101,8 +101,8 @@ class World:
         redis = client(self.redis, self._before)
         built = services.build(_settings(), redis)
         media: Any = _SteppedMedia(self, self.media)
-        api: Any = _Api(self, built.api)
-        return replace(built, media=media, api=api)
+        api: Any = _Api(self, built.bfl)
+        return replace(built, storage=media, bfl=api)
 
     def _before(self, words: list[bytes]) -> None:
         self.scheduler.step(self.redis.describe(words))
@@ -294,7 +294,7 @@ class World:
                 self._violate(f"job {task} ended as {job.status}: {job.error}")
 
     def _check_objects(self, job: Job) -> None:
-        for file in job.kept:
+        for file in job.present_media:
             if self.media.size(file.key) != file.bytes:
                 self._violate(f"job {job.id} is stored and its object {file.key} is not there")
 

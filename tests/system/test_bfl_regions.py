@@ -11,7 +11,7 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy, region_of
 from jobs.config.settings import load
 from jobs.errors import UrlRefused
-from jobs.report import Taken
+from jobs.report import SubmissionReceipt
 from jobs.services import Services
 from receiver import create_app
 from tests.harness import RedisServer
@@ -140,7 +140,7 @@ def test_a_host_of_two_regions_is_of_none() -> None:
 
 @pytest.mark.parametrize(("host", "kept"), [("api.eu2", True), ("api.us1", False), ("api", False)])
 def test_a_polling_url_that_leads_out_of_the_region_is_not_kept(host: str, kept: bool) -> None:
-    task = Taken(task_id="a", polling_url=poll(f"{host}.bfl.ai"), cost=1.0)
+    task = SubmissionReceipt(task_id="a", polling_url=poll(f"{host}.bfl.ai"), cost=1.0)
     found = bfl_submissions.without_foreign_polling_url(task, EU)
     assert (found.polling_url is not None) is kept
     assert (found.task_id, found.cost) == ("a", 1.0)

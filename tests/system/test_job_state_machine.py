@@ -73,19 +73,19 @@ class Installation(RuleBasedStateMachine):
 
     # What BFL and callers do.
 
-    @rule(task_id=IDS, news=NEWS, source=SOURCES, life=LIVES, url=st.integers(0, 2))
+    @rule(task_id=IDS, kind=NEWS, source=SOURCES, life=LIVES, url=st.integers(0, 2))
     def deliver(
-        self, task_id: str, news: ReportKind, source: Source, life: float | None, url: int
+        self, task_id: str, kind: ReportKind, source: Source, life: float | None, url: int
     ) -> None:
-        ready = news is ReportKind.READY
+        ready = kind is ReportKind.READY
         report = Report(
             task_id=task_id,
-            news=news,
+            kind=kind,
             source=source,
             urls=(f"https://delivery.bfl.ai/{url}",) if ready else (),
-            expires=self.store.now() + life if ready and life is not None else None,
-            error=Failure("bfl_error", "no") if news is ReportKind.FAILED else None,
-            moderation=Moderation("content") if news is ReportKind.MODERATED else None,
+            stated_expiry=self.store.now() + life if ready and life is not None else None,
+            error=Failure("bfl_error", "no") if kind is ReportKind.FAILED else None,
+            moderation=Moderation("content") if kind is ReportKind.MODERATED else None,
         )
         self.apply_report(report)
 
@@ -247,8 +247,8 @@ class Installation(RuleBasedStateMachine):
         assert snapshot.rescues.keys() == wanted.keys() & ready
         drawings = {job.id: job.thumbnails.due_at for job in jobs if job.thumbnails.due_at}
         assert snapshot.thumbnails == drawings
-        kept = {job.id: job.end for job in jobs if job.kept}
-        rest = {job.id: job.end for job in jobs if job.status.terminal and not job.kept}
+        kept = {job.id: job.end for job in jobs if job.present_media}
+        rest = {job.id: job.end for job in jobs if job.status.terminal and not job.present_media}
         assert snapshot.ended == (kept, rest)
         for state, index in snapshot.indexes.items():
             assert index == {job.id: job.created_at for job in jobs if job.status is state}

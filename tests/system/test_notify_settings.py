@@ -7,7 +7,7 @@ import pytest
 
 from jobs.config.settings import Settings, load
 from jobs.net.urls import parse
-from jobs.services import trusted
+from jobs.services import build_host_policy
 from tests.harness.installation import Installation
 from tests.harness.redis_server import RedisServer
 from tests.unit.test_settings import CANARY, NEEDED, complaint
@@ -72,16 +72,16 @@ def settings(**values: str) -> Settings:
 def test_private_and_plain_http_urls_are_the_operators_to_name() -> None:
     url = "http://10.0.0.7:8080/told?token=canary"
     given = settings(NOTIFY_URL=url, NOTIFY_SECRET=secret())
-    assert trusted(given).operator_endpoint().url == parse(url)
+    assert build_host_policy(given).operator_endpoint().url == parse(url)
     assert CANARY not in repr(given) + given.model_dump_json()
 
 
 def test_hosts_may_be_names_addresses_and_any() -> None:
     hosts = ("app", "app.example", "10.0.0.1", "[::1]", "*")
     given = settings(NOTIFY_SECRET=secret(), NOTIFY_HOSTS=",".join(hosts))
-    assert trusted(given).notify_hosts == hosts
-    assert trusted(settings(NOTIFY_SECRET=secret())).notify_hosts == ("*",)
-    assert trusted(settings()).notify_hosts is None
+    assert build_host_policy(given).notify_hosts == hosts
+    assert build_host_policy(settings(NOTIFY_SECRET=secret())).notify_hosts == ("*",)
+    assert build_host_policy(settings()).notify_hosts is None
 
 
 # The callers' side.

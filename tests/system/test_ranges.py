@@ -61,7 +61,7 @@ def test_a_bucket_is_asked_for_a_range_and_for_nothing_behind_it(stack: Stack, l
     variables = {name: value for name, value in stack.installation.settings.items() if value}
     wired = services.for_web(settings.load(variables))
     media = Asked(stack.installation.media)
-    browser = create_app(replace(wired, media=media)).test_client()
+    browser = create_app(replace(wired, storage=media)).test_client()
     answer = browser.get(link.removeprefix(stack.installation.url), headers={"Range": MIDDLE})
     assert answer.status_code == 206 and len(answer.data) == 1_000_000
     assert media.spans == [(9_000_000, 10_000_000)]

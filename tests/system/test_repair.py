@@ -49,23 +49,23 @@ def forget_record(archive: Archive, job: Job) -> None:
 
 
 def remove_object(archive: Archive, job: Job) -> None:
-    archive.services.media.delete(key(job))
+    archive.services.storage.delete(key(job))
 
 
 def remove_note(archive: Archive, job: Job) -> None:
-    archive.services.media.delete(sidecar_key(key(job)))
+    archive.services.storage.delete(sidecar_key(key(job)))
 
 
 def stale_note(archive: Archive, job: Job) -> None:
-    archive.services.media.write(sidecar_key(key(job)), b"{}\n")
+    archive.services.storage.write(sidecar_key(key(job)), b"{}\n")
 
 
 def orphaned_note(archive: Archive, _job: Job) -> None:
-    archive.services.media.write("2026/01/01/nobody-0-1.json", b"{}")
+    archive.services.storage.write("2026/01/01/nobody-0-1.json", b"{}")
 
 
 def only_the_note(archive: Archive, job: Job) -> None:
-    archive.services.media.delete(key(job))
+    archive.services.storage.delete(key(job))
     archive.services.store.delete(job)
 
 
@@ -152,18 +152,18 @@ def test_a_missing_file_is_said_on_its_job(archive: Archive, shell: CommandLine)
     shell.run("repair")
     after = archive.job(job)
     assert after and after.status == "stored" and events(after)[-1] == "media.missing"
-    assert after.kept == job.media[1:] and after.media[0].sha256 == job.media[0].sha256
+    assert after.present_media == job.media[1:] and after.media[0].sha256 == job.media[0].sha256
     assert len(archive.objects()) == 2
 
 
 def test_a_file_that_is_back_is_taken_back(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored()
-    body = b"".join(archive.services.media.read(key(job)))
+    body = b"".join(archive.services.storage.read(key(job)))
     remove_object(archive, job)
     shell.run("repair")
-    with archive.services.media.staging(job.id) as path:
+    with archive.services.storage.staging(job.id) as path:
         path.write_bytes(body)
-        archive.services.media.publish(path, key(job))
+        archive.services.storage.publish(path, key(job))
     assert shell.run("repair").out.splitlines()[-1] == "1 found, 1 repaired"
     assert (after := archive.job(job)) and after.media == job.media
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
@@ -174,8 +174,8 @@ def drawn(archive: Archive) -> Job:
     job = archive.stored()
     thumbnails.store(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     store = archive.services.store
-    store.update(job.id, lambda job, now: job and thumbnail_steps.finished(job, now))
-    sidecars.update(store, archive.services.media, job.id)
+    store.update(job.id, lambda job, now: job and thumbnail_steps.finish(job, now))
+    sidecars.update(store, archive.services.storage, job.id)
     after = archive.job(job)
     assert after and after.media[0].thumbnail and after.thumbnails.due_at is None
     return after
@@ -185,7 +185,7 @@ def drawn(archive: Archive) -> Job:
 def test_a_thumbnail_that_is_not_as_it_was_drawn_is_drawn_again(
     archive: Archive, shell: CommandLine, body: bytes | None
 ) -> None:
-    job, media = drawn(archive), archive.services.media
+    job, media = drawn(archive), archive.services.storage
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
     small = thumbnail_key(key(job))
     media.delete(small) if body is None else media.write(small, body)
@@ -197,7 +197,7 @@ def test_a_thumbnail_that_is_not_as_it_was_drawn_is_drawn_again(
 
 
 def test_a_file_that_is_back_is_drawn_again(archive: Archive, shell: CommandLine) -> None:
-    job, media = drawn(archive), archive.services.media
+    job, media = drawn(archive), archive.services.storage
     body = b"".join(media.read(key(job)))
     media.delete(key(job))
     shell.run("repair")
@@ -206,7 +206,7 @@ def test_a_file_that_is_back_is_drawn_again(archive: Archive, shell: CommandLine
     after = archive.job(job)
     assert (
         after
-        and after.kept
+        and after.present_media
         and after.media[0].thumbnail is None
         and after.thumbnails.due_at is not None
     )
@@ -228,7 +228,7 @@ def test_other_bytes_are_found_and_left_to_a_person(archive: Archive, shell: Com
         (b"x" * size, ("--verify-bytes",), "has a wrong SHA-256"),
         (b"x", (), "has 1 bytes instead of"),
     ):
-        archive.services.media.write(key(job), body)
+        archive.services.storage.write(key(job), body)
         assert (size == len(body)) is (shell.run("repair", "--dry-run").code == 0)
         found = shell.run("repair", *options)
         assert found.code == 1 and said in found.out and "1 found, 0 repaired" in found.out
@@ -258,9 +258,9 @@ def test_media_that_outlive_their_record_are_no_damage(
 def test_what_is_left_of_a_job_that_failed_is_removed(archive: Archive, shell: CommandLine) -> None:
     job = archive.failed()
     left = f"{time.strftime('%Y/%m/%d', time.gmtime(job.created_at))}/{job.id}-0-1.jpg"
-    with archive.services.media.staging(job.id) as path:
+    with archive.services.storage.staging(job.id) as path:
         path.write_bytes(b"x")
-        archive.services.media.publish(path, left)
+        archive.services.storage.publish(path, left)
     assert "belongs to a job that has no media (failed)" in shell.run("repair").out
     assert archive.objects() == []
 
@@ -274,7 +274,7 @@ def test_jobs_under_way_are_left_alone(archive: Archive, shell: CommandLine) -> 
 
 def test_abandoned_bytes_are_found(archive: Archive, shell: CommandLine) -> None:
     archive.stored()
-    staging = getattr(archive.services.media, "root", None)
+    staging = getattr(archive.services.storage, "root", None)
     if staging is None:
         pytest.skip("an upload counts as abandoned after an hour, by the bucket's clock")
     (left := staging / ".staging" / "half").write_bytes(b"half")

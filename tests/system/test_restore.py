@@ -11,10 +11,11 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs import serializer, sidecars
+from jobs import sidecars
 from jobs.errors import ForeignObject
-from jobs.serializer import sidecar
 from jobs.storage.layout import sidecar_key
+from jobs.timeline import rfc3339
+from jobs.views import sidecar
 from tests.harness import RedisServer, S3Server
 from tests.harness.archive import Archive
 from tests.harness.command_line import CommandLine, Said
@@ -222,7 +223,7 @@ def test_a_note_whose_file_was_deleted_in_another_millennium_is_not_believed(
 
 @pytest.mark.parametrize("at", [-1e20, 1e20, float("inf"), float("nan")])
 def test_a_time_out_of_all_bounds_can_be_shown(at: float) -> None:
-    assert serializer.time(at).endswith("Z")
+    assert rfc3339(at).endswith("Z")
 
 
 @settings(deadline=None)

@@ -53,7 +53,7 @@ def test_media_go_when_their_time_is_over_and_the_job_says_so(opened: Open) -> N
     old, young = archive.stored(8, files=2), archive.stored(6)
     clear(archive)
     job = archive.job(old)
-    assert job and job.status == "stored" and job.kept == () and len(job.media) == 2
+    assert job and job.status == "stored" and job.present_media == () and len(job.media) == 2
     assert events(job)[-1] == "media.deleted" and all(file.deleted_at for file in job.media)
     assert archive.job(young) == young
     (kept,) = young.media
@@ -100,7 +100,7 @@ def test_a_changed_setting_holds_for_what_has_ended_before(opened: Open) -> None
     old = opened().stored(8)
     archive = opened(RETAIN_MEDIA_DAYS="7")
     clear(archive)
-    assert (job := archive.job(old)) and job.kept == () and archive.objects() == []
+    assert (job := archive.job(old)) and job.present_media == () and archive.objects() == []
 
 
 def test_a_job_that_has_not_ended_is_never_touched(opened: Open) -> None:
@@ -133,16 +133,16 @@ def test_a_clearance_that_was_cut_off_is_finished_by_the_next(opened: Open, step
         return job and retention.media_deleted(job, now)
 
     done: list[Callable[[], Any]] = [
-        lambda: services.media.delete(companion_keys(first.key)[0]),
-        lambda: services.media.delete(first.key),
-        lambda: services.media.delete_with_companions(second.key),
+        lambda: services.storage.delete(companion_keys(first.key)[0]),
+        lambda: services.storage.delete(first.key),
+        lambda: services.storage.delete_with_companions(second.key),
         lambda: services.store.update(old.id, mark),
     ]
     for step in done[: steps + 1]:
         step()
     clear(archive)
     job = archive.job(old)
-    assert job and job.kept == () and events(job).count("media.deleted") == 1
+    assert job and job.present_media == () and events(job).count("media.deleted") == 1
     assert archive.objects() == []
 
 
@@ -201,7 +201,7 @@ def test_what_is_said_of_a_job_later_describes_no_deleted_media(opened: Open) ->
     clear(archive)
     services = archive.services
     services.store.update(job.id, lambda job, now: job and job.with_details(now, {"model": "x"}))
-    sidecars.update(services.store, services.media, job.id)
+    sidecars.update(services.store, services.storage, job.id)
     assert archive.objects() == []
 
 

@@ -62,17 +62,17 @@ def skills_era(status: str, **more: Any) -> dict[str, Any]:
 )
 def test_ready_is_understood_in_every_era(message: dict[str, Any]) -> None:
     report = heard(message)
-    assert (report.task_id, report.news, report.source) == (ID, ReportKind.READY, Source.CALLBACK)
-    assert (report.urls, report.expires) == ((URL,), DIES_AT)
+    assert (report.task_id, report.kind, report.source) == (ID, ReportKind.READY, Source.CALLBACK)
+    assert (report.urls, report.stated_expiry) == ((URL,), DIES_AT)
     assert report.result["prompt"] == "a cat" and report.result["seed"] == 42
-    assert report.said == message["status"]
+    assert report.status_text == message["status"]
     assert (report.error, report.moderation) == (None, None)
 
 
 @pytest.mark.parametrize("result", [None, {}, {"sample": None}, {"sample": ""}, {"seed": 1}, "x"])
 def test_ready_without_anything_to_fetch_is_unclear(result: Any) -> None:
     report = heard(now_era("Ready", result))
-    assert (report.news, report.urls, report.expires) == (ReportKind.UNCLEAR, (), None)
+    assert (report.kind, report.urls, report.stated_expiry) == (ReportKind.UNCLEAR, (), None)
 
 
 def test_all_media_of_a_result_are_found_once_each_and_in_order() -> None:
@@ -85,7 +85,7 @@ def test_all_media_of_a_result_are_found_once_each_and_in_order() -> None:
 
 def test_the_first_of_several_deaths_counts() -> None:
     sooner = URL.replace("19%3A22%3A20", "19%3A22%3A19")
-    assert heard(now_era("Ready", {"samples": [URL, sooner]})).expires == DIES_AT - 1
+    assert heard(now_era("Ready", {"samples": [URL, sooner]})).stated_expiry == DIES_AT - 1
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_first_of_several_deaths_counts() -> None:
 )
 def test_the_url_says_when_it_dies(expiry: str, dies_at: float | None) -> None:
     url = f"https://delivery.bfl.ai/x?sp=r&se={expiry}&sig=a"
-    assert heard(now_era("Ready", {"sample": url})).expires == dies_at
+    assert heard(now_era("Ready", {"sample": url})).stated_expiry == dies_at
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def a_machine_in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("a_machine_in_tokyo")
 def test_a_death_without_a_time_zone_is_in_utc_wherever_we_are() -> None:
     url = "https://delivery.bfl.ai/x?se=2026-08-15T19:22:20&sig=a"
-    assert heard(now_era("Ready", {"sample": url})).expires == DIES_AT
+    assert heard(now_era("Ready", {"sample": url})).stated_expiry == DIES_AT
 
 
 def test_a_url_that_does_not_say_when_it_dies_is_no_obstacle() -> None:
@@ -157,7 +157,7 @@ def test_a_refusal_names_its_stage_and_its_reasons(
 ) -> None:
     for message in (now_era(status, details=details), old_era(status, details=details)):
         report = heard(message)
-        assert (report.news, report.urls) == (ReportKind.MODERATED, ())
+        assert (report.kind, report.urls) == (ReportKind.MODERATED, ())
         assert report.moderation == Moderation(stage, reasons)
 
 
@@ -181,7 +181,7 @@ def test_a_refusal_names_its_stage_and_its_reasons(
 )
 def test_a_failure_says_why(message: dict[str, Any], failure: Failure) -> None:
     report = heard(message)
-    assert (report.news, report.error) == (ReportKind.FAILED, failure)
+    assert (report.kind, report.error) == (ReportKind.FAILED, failure)
 
 
 def test_a_long_explanation_is_cut() -> None:
@@ -208,16 +208,16 @@ def test_a_long_explanation_is_cut() -> None:
 def test_a_word_that_is_not_final_is_progress(status: str) -> None:
     for message in (now_era(status), old_era(status), now_era(status, RESULT)):
         report = heard(message)
-        assert (report.news, report.urls) == (ReportKind.PROGRESS, ())
+        assert (report.kind, report.urls) == (ReportKind.PROGRESS, ())
 
 
 @pytest.mark.parametrize("status", [None, 7, True, ["Ready"], {"Ready": 1}, ""])
 def test_a_status_that_is_no_word_decides_nothing(status: Any) -> None:
-    assert heard({"id": ID, "status": status, "result": RESULT}).news is ReportKind.PROGRESS
+    assert heard({"id": ID, "status": status, "result": RESULT}).kind is ReportKind.PROGRESS
 
 
 def test_a_message_without_a_status_decides_nothing() -> None:
-    assert heard({"id": ID, "result": RESULT}).news is ReportKind.PROGRESS
+    assert heard({"id": ID, "result": RESULT}).kind is ReportKind.PROGRESS
 
 
 # Polling answers.
@@ -225,7 +225,7 @@ def test_a_message_without_a_status_decides_nothing() -> None:
 
 def test_polling_answers_are_read_by_the_same_rules() -> None:
     pending = polled(progress=0.4)
-    assert (pending.news, pending.source, pending.progress) == (
+    assert (pending.kind, pending.source, pending.progress) == (
         ReportKind.PROGRESS,
         Source.POLL,
         0.4,
@@ -233,8 +233,8 @@ def test_polling_answers_are_read_by_the_same_rules() -> None:
     flux_1 = polled(status="Ready", result={**RESULT, "start_time": 1.0, "duration": 2.0})
     flux_2 = polled(status="Ready", result={**RESULT, "start_time": 1.0})
     assert flux_1.urls == flux_2.urls == (URL,)
-    assert polled(status="Failed").news is ReportKind.FAILED
-    assert polled(status="Request Moderated").news is ReportKind.MODERATED
+    assert polled(status="Failed").kind is ReportKind.FAILED
+    assert polled(status="Request Moderated").kind is ReportKind.MODERATED
 
 
 @pytest.mark.parametrize("word", ["Task not found", "task not found", "TASK NOT FOUND"])

@@ -50,7 +50,7 @@ SAMPLES_AND_DRAFTS = {
 def test_samples_and_drafts_are_found_in_every_shape(shape: str) -> None:
     result, samples, drafts = SAMPLES_AND_DRAFTS[shape]
     report = report_of(result)
-    assert report.news is ReportKind.READY
+    assert report.kind is ReportKind.READY
     assert list(report.urls) == samples + drafts
     assert list(report.roles) == ["sample"] * len(samples) + ["draft_cache"] * len(drafts)
 
@@ -88,14 +88,14 @@ def test_other_text_is_not_taken_for_a_file(text: str) -> None:
 
 def test_a_result_with_files_in_unknown_places_alone_is_ready() -> None:
     report = report_of({"videos": [{"href": E}]})
-    assert (report.news, report.urls, report.roles) == (ReportKind.READY, (E,), ("other",))
+    assert (report.kind, report.urls, report.roles) == (ReportKind.READY, (E,), ("other",))
 
 
 def test_a_url_in_an_unknown_place_does_not_shorten_the_life_of_the_others() -> None:
     callers_own = url("mine.png", "2020-01-01T00%3A00%3A00Z")
     assert (
-        report_of({"sample": A, "input_image": callers_own}).expires
-        == report_of({"sample": A}).expires
+        report_of({"sample": A, "input_image": callers_own}).stated_expiry
+        == report_of({"sample": A}).stated_expiry
     )
 
 
@@ -107,7 +107,7 @@ def test_files_beyond_the_cap_are_counted() -> None:
 
 def test_an_expiry_in_the_year_9999_is_brought_down_to_a_week() -> None:
     report = report_of({"sample": url("a.png", "9999-12-31T23%3A59%3A59Z")})
-    assert report.death(1_000.0) == 1_000.0 + URL_LIFE_MAX_SECONDS
+    assert report.expires_at(1_000.0) == 1_000.0 + URL_LIFE_MAX_SECONDS
 
 
 @pytest.mark.parametrize(("given", "read"), [(1e308, 1.0), (-3, 0.0), (0.5, 0.5), (None, None)])

@@ -165,9 +165,9 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
 def test_a_report_holds_together(message: dict[str, Any]) -> None:
     report = read(dumps(message).encode())
     if report:
-        assert bool(report.urls) is (report.news is ReportKind.READY)
-        assert (report.error is not None) is (report.news is ReportKind.FAILED)
-        assert (report.moderation is not None) is (report.news is ReportKind.MODERATED)
+        assert bool(report.urls) is (report.kind is ReportKind.READY)
+        assert (report.error is not None) is (report.kind is ReportKind.FAILED)
+        assert (report.moderation is not None) is (report.kind is ReportKind.MODERATED)
         assert report.source is Source.CALLBACK
 
 

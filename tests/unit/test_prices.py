@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from jobs import serializer, submission
+from jobs import submission, views
 from jobs.job import Job
-from jobs.report import Report, Taken
+from jobs.report import Report, SubmissionReceipt
 from jobs.status import ReportKind, Source
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
@@ -19,14 +19,14 @@ def prices(quote: float | None, settled: float | None, *, callback_first: bool) 
     job = submission.admit(submission.create("a", "m", NOW), NOW, "https://api.bfl.ai")
     report = Report(
         task_id="t",
-        news=ReportKind.READY,
+        kind=ReportKind.READY,
         source=Source.CALLBACK,
         cost=settled,
         urls=("https://delivery.bfl.ai/a",),
     )
 
     def confirm(job: Job) -> Job:
-        answer = Taken(task_id="t", cost=quote)
+        answer = SubmissionReceipt(task_id="t", cost=quote)
         return submission.confirm(job, NOW, answer, PATIENCE, calls=True)
 
     def apply_report(job: Job) -> Job:
@@ -34,7 +34,7 @@ def prices(quote: float | None, settled: float | None, *, callback_first: bool) 
 
     for step in (apply_report, confirm) if callback_first else (confirm, apply_report):
         job = step(job)
-    shown: Any = serializer.portrait(job, [])
+    shown: Any = views.base_view(job, [])
     return shown["cost"], shown.get("quoted_cost")
 
 

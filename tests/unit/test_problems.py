@@ -46,8 +46,8 @@ def all_errors() -> dict[str, type[FluxkeepError]]:
 def of_the_caller() -> list[type[FluxkeepError]]:
     """The error classes for mistakes of callers."""
     source = inspect.getsource(errors)
-    begin = source.index("# What a caller can do wrong.")
-    end = source.index("# What can break under us")
+    begin = source.index("# Errors of the caller.")
+    end = source.index("# Errors that may be gone later")
     return [
         error
         for name, error in all_errors().items()

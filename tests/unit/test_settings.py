@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from jobs.config.settings import Settings, load
 from jobs.errors import FluxkeepError, InvalidSettings
 from jobs.net.urls import Origin
-from jobs.services import for_background, for_web, storage
+from jobs.services import build_storage, for_background, for_web
 from jobs.timeouts import Timeouts
 
 CANARY = "canary"
@@ -175,7 +175,7 @@ def test_a_directory_that_cannot_be_made_is_answered_with_what_to_do() -> None:
     with pytest.raises(
         InvalidSettings, match=r"^MEDIA_URL: .*\. Name a directory that exists or can be created"
     ):
-        storage(settings)
+        build_storage(settings)
 
 
 def test_secrets_and_keys_are_lists() -> None:

@@ -34,30 +34,30 @@ def test_a_film_is_not_to_be_drawn() -> None:
 
 
 def test_one_worker_draws_and_the_others_find_nothing_to_do(stored: Job) -> None:
-    taken = thumbnails.taken(stored, NOW)
-    assert taken.thumbnails.due_at == NOW + thumbnails.DRAWING_SECONDS
-    assert thumbnails.taken(taken, NOW + 1) is taken
+    taken = thumbnails.claim(stored, NOW)
+    assert taken.thumbnails.due_at == NOW + thumbnails.CLAIM_SECONDS
+    assert thumbnails.claim(taken, NOW + 1) is taken
 
 
 def test_what_its_worker_did_not_finish_is_tried_again_but_not_for_ever(stored: Job) -> None:
     job, now = stored, NOW
-    for _ in range(thumbnails.TRIES_MAX):
-        job = thumbnails.taken(job, now)
+    for _ in range(thumbnails.ATTEMPTS_MAX):
+        job = thumbnails.claim(job, now)
         assert job.thumbnails.due_at is not None
         now = job.thumbnails.due_at
-    assert thumbnails.taken(job, now).thumbnails.due_at is None
+    assert thumbnails.claim(job, now).thumbnails.due_at is None
 
 
 def test_what_the_storage_refused_is_tried_again_later_each_time(stored: Job) -> None:
-    first = thumbnails.postpone(thumbnails.taken(stored, NOW), NOW)
+    first = thumbnails.postpone(thumbnails.claim(stored, NOW), NOW)
     assert first.thumbnails.due_at == NOW + 10
-    second = thumbnails.postpone(thumbnails.taken(first, NOW + 10), NOW + 10)
+    second = thumbnails.postpone(thumbnails.claim(first, NOW + 10), NOW + 10)
     assert second.thumbnails.due_at == NOW + 50
-    assert thumbnails.postpone(thumbnails.finished(second, NOW), NOW).thumbnails.due_at is None
+    assert thumbnails.postpone(thumbnails.finish(second, NOW), NOW).thumbnails.due_at is None
 
 
 def test_a_thumbnail_changes_nothing_else(stored: Job) -> None:
-    drawn = thumbnails.finished(thumbnails.completed(stored, ORIGINAL, SMALL), NOW)
+    drawn = thumbnails.finish(thumbnails.add(stored, ORIGINAL, SMALL), NOW)
     assert drawn.media == (replace(ORIGINAL, thumbnail=SMALL), FILM)
     assert (
         replace(
@@ -67,16 +67,16 @@ def test_a_thumbnail_changes_nothing_else(stored: Job) -> None:
         )
         == stored
     )
-    assert thumbnails.completed(drawn, ORIGINAL, FILM) is drawn
+    assert thumbnails.add(drawn, ORIGINAL, FILM) is drawn
 
 
 def test_a_file_that_took_the_place_of_the_original_does_not_get_its_thumbnail(
     stored: Job,
 ) -> None:
     other = replace(ORIGINAL, sha256="33")
-    assert thumbnails.completed(stored, other, SMALL) is stored
+    assert thumbnails.add(stored, other, SMALL) is stored
 
 
 def test_a_record_is_read_as_it_was_written(stored: Job) -> None:
-    drawn = thumbnails.completed(stored, ORIGINAL, SMALL)
+    drawn = thumbnails.add(stored, ORIGINAL, SMALL)
     assert codec.decode(codec.encode(drawn, 7)) == replace(drawn, version=7)

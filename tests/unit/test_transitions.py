@@ -21,23 +21,23 @@ OPEN = [state for state in Status if not state.terminal]
 
 
 def told(
-    news: ReportKind,
+    kind: ReportKind,
     source: Source = Source.CALLBACK,
     url: str = URL,
     dies_at: float | None = NOW + 600,
 ) -> Report:
     """A report as `jobs.bfl.parsing` makes it: only `ready` has URLs."""
-    ready = news is ReportKind.READY
+    ready = kind is ReportKind.READY
     return Report(
         task_id="job",
-        news=news,
+        kind=kind,
         source=source,
-        said=news.title(),
+        status_text=kind.title(),
         urls=(url,) if ready else (),
-        expires=dies_at if ready else None,
+        stated_expiry=dies_at if ready else None,
         result={"seed": 1} if ready else {},
-        error=Failure("bfl_error", "no") if news is ReportKind.FAILED else None,
-        moderation=Moderation("content", ("Violence",)) if news is ReportKind.MODERATED else None,
+        error=Failure("bfl_error", "no") if kind is ReportKind.FAILED else None,
+        moderation=Moderation("content", ("Violence",)) if kind is ReportKind.MODERATED else None,
     )
 
 
@@ -80,7 +80,7 @@ def test_a_job_that_is_awaited_has_a_row_for_everything_bfl_can_say() -> None:
 
 
 def test_a_job_with_a_url_listens_only_to_another_url() -> None:
-    assert [news for state, news in TRANSITIONS if state is Status.READY] == [ReportKind.READY]
+    assert [kind for state, kind in TRANSITIONS if state is Status.READY] == [ReportKind.READY]
 
 
 def test_no_row_leads_back_to_a_state_that_came_before() -> None:
@@ -96,11 +96,11 @@ def test_the_last_five_states_are_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "news"), sorted(set(product(Status, ReportKind)) - set(TRANSITIONS))
+    ("state", "kind"), sorted(set(product(Status, ReportKind)) - set(TRANSITIONS))
 )
-def test_a_pair_that_is_not_listed_changes_nothing(state: Status, news: ReportKind) -> None:
+def test_a_pair_that_is_not_listed_changes_nothing(state: Status, kind: ReportKind) -> None:
     job = replace(Job.expected("job", NOW, PATIENCE), status=state)
-    assert transition(job, told(news, dies_at=NOW + 9000), NOW + 1, PATIENCE) is job
+    assert transition(job, told(kind, dies_at=NOW + 9000), NOW + 1, PATIENCE) is job
 
 
 @pytest.mark.parametrize("row", sorted(TRANSITIONS))
@@ -164,14 +164,14 @@ def test_a_fresh_url_takes_the_job_from_the_worker_that_has_the_old_one(
 
 
 def test_an_error_after_ready_does_not_end_the_rescue(a_job_being_rescued: Job) -> None:
-    for news in (ReportKind.FAILED, ReportKind.MODERATED, ReportKind.PROGRESS, ReportKind.UNCLEAR):
-        assert heard(a_job_being_rescued, told(news)) is a_job_being_rescued
+    for kind in (ReportKind.FAILED, ReportKind.MODERATED, ReportKind.PROGRESS, ReportKind.UNCLEAR):
+        assert heard(a_job_being_rescued, told(kind)) is a_job_being_rescued
 
 
-@pytest.mark.parametrize("news", ReportKind)
-def test_a_late_callback_does_not_reopen_a_lost_job(a_lost_job: Job, news: ReportKind) -> None:
+@pytest.mark.parametrize("kind", ReportKind)
+def test_a_late_callback_does_not_reopen_a_lost_job(a_lost_job: Job, kind: ReportKind) -> None:
     assert a_lost_job.status is Status.LOST
-    assert heard(a_lost_job, told(news)) is a_lost_job
+    assert heard(a_lost_job, told(kind)) is a_lost_job
 
 
 def test_moderated_and_failed_jobs_say_so(a_job_awaiting_its_callback: Job) -> None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
-from jobs import notifications, serializer, views
+from jobs import notifications, views
 from jobs.bfl import compat
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.errors import TransferFailed, UrlRefused
@@ -18,7 +18,8 @@ from jobs.record import NotificationTarget, PendingNotification
 from jobs.services import Services
 from jobs.signing import callback_digest
 from jobs.store.counters import Counter
-from jobs.view_types import Notification
+from jobs.timeline import rfc3339
+from jobs.views import Notification
 
 ANSWER_SECONDS = 20.0
 GONE = 410
@@ -103,7 +104,7 @@ class Request(NamedTuple):
 
 def recipient_of(services: Services, job: Job, to: NotificationTarget) -> NotificationEndpoint:
     """The URL of a target. Raises UrlRefused."""
-    trust = services.trust
+    trust = services.host_policy
     if to is NotificationTarget.OWNER:
         return trust.operator_endpoint()
     url = (
@@ -137,8 +138,8 @@ def _as_standard_webhook(
     """The job as in the status API, signed for this attempt (Standard Webhooks)."""
     content: Notification = {
         "type": NotificationType.of(job.status),
-        "timestamp": serializer.time(notice.since),
-        "data": views.job(services, job),
+        "timestamp": rfc3339(notice.since),
+        "data": views.job_view(services, job),
     }
     body = json.dumps(content)
     signature = services.notification_signer.headers(notice.id(job.id), services.store.now(), body)

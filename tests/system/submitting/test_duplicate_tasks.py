@@ -10,7 +10,7 @@ import pytest
 from jobs import ingest, submission
 from jobs.errors import UnknownJob
 from jobs.job import Job
-from jobs.report import Failure, Moderation, Report, Taken
+from jobs.report import Failure, Moderation, Report, SubmissionReceipt
 from jobs.status import ReportKind, Source, Status
 from receiver.api.job_actions import replay_job
 from tests.system.submitting.local_worker import LocalWorker
@@ -43,19 +43,19 @@ class Resubmission:
 
     def confirm(self, task_id: str) -> None:
         def step(job: Job | None, now: float) -> Job | None:
-            answer = Taken(task_id=task_id, polling_url=POLLING_URL)
+            answer = SubmissionReceipt(task_id=task_id, polling_url=POLLING_URL)
             return job and submission.confirm(job, now, answer, self.timeouts, calls=True)
 
         self.wired.store.update("job", step)
 
-    def call(self, task_id: str, news: ReportKind) -> Job:
+    def call(self, task_id: str, kind: ReportKind) -> Job:
         report = Report(
             task_id=task_id,
-            news=news,
+            kind=kind,
             source=Source.CALLBACK,
-            urls=("https://delivery.bfl.ai/a",) if news is ReportKind.READY else (),
-            error=Failure("bfl_error", task_id) if news is ReportKind.FAILED else None,
-            moderation=Moderation("content") if news is ReportKind.MODERATED else None,
+            urls=("https://delivery.bfl.ai/a",) if kind is ReportKind.READY else (),
+            error=Failure("bfl_error", task_id) if kind is ReportKind.FAILED else None,
+            moderation=Moderation("content") if kind is ReportKind.MODERATED else None,
         )
         return ingest.apply_report(self.wired.store, report, self.timeouts, "job")
 
@@ -100,8 +100,8 @@ def test_the_first_ready_task_wins(resubmission: Resubmission, confirmed: bool) 
         resubmission.confirm("b")
         assert resubmission.job.timeline[-1].event == "submission.duplicated"
     before = resubmission.job
-    for news in (ReportKind.READY, ReportKind.FAILED, ReportKind.MODERATED):
-        assert resubmission.call("b", news) == before
+    for kind in (ReportKind.READY, ReportKind.FAILED, ReportKind.MODERATED):
+        assert resubmission.call("b", kind) == before
     found = resubmission.wired.store.load("a")
     assert found and found.id == "job"
 
@@ -127,7 +127,7 @@ def test_the_failure_of_the_only_task_ends_a_job_that_waits_to_be_sent_again(
     )
     report = Report(
         task_id="a",
-        news=bad,
+        kind=bad,
         source=Source.CALLBACK,
         error=Failure("bfl_error", "no"),
         moderation=Moderation("content"),
@@ -168,13 +168,13 @@ GIVEN_UP: dict[str, Callable[[Job, float], Job]] = {
 
 
 @pytest.mark.parametrize("code", GIVEN_UP)
-@pytest.mark.parametrize("news", [ReportKind.PROGRESS, ReportKind.READY, ReportKind.FAILED])
+@pytest.mark.parametrize("kind", [ReportKind.PROGRESS, ReportKind.READY, ReportKind.FAILED])
 def test_a_late_callback_of_a_job_that_was_given_up_names_the_task_to_ask_about(
-    resubmission: Resubmission, code: str, news: ReportKind
+    resubmission: Resubmission, code: str, kind: ReportKind
 ) -> None:
     resubmission.claim.commit(GIVEN_UP[code])
     end = resubmission.job.status
-    late = resubmission.call("late", news)
+    late = resubmission.call("late", kind)
     assert (late.status, late.task_id) == (end, "late")
     assert late.timeline[-1].event == "callback.late"
     assert resubmission.call("late", ReportKind.READY) == late, "an end is an end"

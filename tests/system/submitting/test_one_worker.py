@@ -94,7 +94,7 @@ def test_without_a_key_nothing_is_sent_to_bfl(
     wired = built(redis_server, tmp_path)
     local_worker = LocalWorker(wired, sandbox)
     with pytest.raises(ConnectionFailed, match="BFL_API_KEY"):
-        wired.api.submit(wired.api.origin, "flux-2-pro", b"{}", 5.0)
+        wired.bfl.submit(wired.bfl.origin, "flux-2-pro", b"{}", 5.0)
     local_worker.post("a")
     process_one(wired)
     assert local_worker.job("a").submission.is_queued and "BFL_API_KEY" in str(
@@ -107,7 +107,7 @@ def test_where_nobody_listens_nothing_was_sent(redis_server: RedisServer, tmp_pa
     nowhere = f"http://127.0.0.1:{free_port()}"
     wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=nowhere)
     with pytest.raises(ConnectionFailed):
-        wired.api.submit(wired.api.origin, "flux-2-pro", b"{}", 5.0)
+        wired.bfl.submit(wired.bfl.origin, "flux-2-pro", b"{}", 5.0)
     wired.redis.close()
 
 
@@ -116,7 +116,7 @@ def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(
 ) -> None:
     late = b'{"prompt": "a", "sandbox": {"submit_hang": 5}}'
     with pytest.raises(TransferFailed) as caught:
-        local_worker.wired.api.submit(local_worker.wired.api.origin, "flux-2-pro", late, 0.5)
+        local_worker.wired.bfl.submit(local_worker.wired.bfl.origin, "flux-2-pro", late, 0.5)
     assert not isinstance(caught.value, ConnectionFailed)
 
 

@@ -290,7 +290,7 @@ def test_a_key_that_cannot_be_sent_leaves_no_job_unconfirmed(
 ) -> None:
     wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url)
     # The settings refuse such a key; it stands for whatever we may get wrong ourselves.
-    wired = replace(wired, api=BflClient(SecretStr("ключ"), wired.trust, wired.api.origin))
+    wired = replace(wired, bfl=BflClient(SecretStr("ключ"), wired.host_policy, wired.bfl.origin))
     local_worker = LocalWorker(wired, sandbox)
     local_worker.post("a")
     process_one(wired)

@@ -95,7 +95,7 @@ def test_what_goes_back_in_line_takes_its_room_again(local_worker: LocalWorker) 
 
 def test_a_full_line_is_said_as_a_reason_to_come_again() -> None:
     assert problem_details.STATUS[QueueFull] == 503
-    assert "wait in line" in str(QueueFull())
+    assert "queue is full" in str(QueueFull())
 
 
 @pytest.mark.parametrize(

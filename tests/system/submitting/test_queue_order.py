@@ -59,7 +59,7 @@ def test_what_bfl_has_called_about_is_not_denied_by_its_answer(
 ) -> None:
     local_worker.post("a")
     claim, timeouts = local_worker.admit(), local_worker.wired.settings.timeouts
-    report = Report(task_id="t", news=ReportKind.PROGRESS, source=Source.CALLBACK)
+    report = Report(task_id="t", kind=ReportKind.PROGRESS, source=Source.CALLBACK)
     ingest.apply_report(local_worker.wired.store, report, timeouts, "a")
     claim.commit(lambda job, now: STEPS[step](job, now, timeouts))
     job = local_worker.job("a")

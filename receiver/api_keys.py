@@ -24,6 +24,6 @@ class Keyring:
         return matches[0]
 
     def _matches(self, key: str) -> list[ApiKey]:
-        """Compare with every key, so that the time taken does not tell which one matched."""
+        """Compare with every key, so that the time taken does not reveal which one matched."""
         presented = digest(key)
         return [api_key for known, api_key in self._keys if hmac.compare_digest(presented, known)]

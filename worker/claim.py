@@ -87,7 +87,7 @@ class Claim:
         """Claim the next queued submission together with a slot; None when that failed.
 
         If the reply to our own write was lost, the write is found on record and counts as ours:
-        otherwise a job that nobody sends would look as if BFL might have it.
+        otherwise a job that is never sent would look as if BFL might have it.
         """
         own: Job | None = None
 

@@ -157,7 +157,7 @@ class _Body:
         """Without a known format only HTTP framing or an MD5 proves that the body is complete."""
         is_framed = self._length is not None or self._raw.chunked or self._expected_md5
         if self._received == 0 or not is_framed:
-            raise TransferFailed("nothing tells whether the file is whole")
+            raise TransferFailed("it cannot be proven that the file is complete")
 
 
 def _media_type(head: bytes, role: Role) -> str:

@@ -159,7 +159,7 @@ class Submission:
         _fail(self._claim, failure)
 
     def _record(self, task: SubmissionReceipt) -> None:
-        """Record the task without the fencing token: BFL has it, whoever holds the job now."""
+        """Record the task without the fencing token: the task exists even if the claim is lost."""
         timeouts, calls = self._services.settings.timeouts, self._has_webhook
 
         def confirm(job: Job | None, now: float) -> Job | None:

@@ -1,4 +1,4 @@
-"""Everything the operator decides: frozen, validated, and loud when something is wrong."""
+"""Settings from the environment: frozen, and validated before the start."""
 
 import re
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ BFL_REGIONS = {
 
 
 class Settings(SettingFields):
-    """Everything the operator decides, validated."""
+    """All settings, validated."""
 
     @field_validator("redis_url")
     @classmethod
@@ -154,7 +154,7 @@ class Settings(SettingFields):
     @field_validator("notify_url", "notify_hosts")
     @classmethod
     def _can_be_signed(cls, value: Any, info: ValidationInfo) -> Any:
-        # When the secret itself is wrong, that is the one thing to say.
+        # An invalid secret has its own error, which is enough.
         if value and not info.data.get("notify_secret", True):
             raise ValueError("needs NOTIFY_SECRET, which signs what is sent")
         return value
@@ -173,7 +173,7 @@ class Settings(SettingFields):
 
     @property
     def base_url(self) -> str:
-        """Where users reach this installation."""
+        """The URL at which users reach this installation."""
         return self.public_url or f"http://127.0.0.1:{self.port}"
 
     @property
@@ -186,7 +186,7 @@ class Settings(SettingFields):
 
     @property
     def bfl_origin(self) -> Origin:
-        """Where BFL is asked: the sandbox stands in for it unless another host is named."""
+        """BFL's API: the sandbox replaces it unless BFL_API_URL names a host."""
         if not self.bfl_api_url and self.bfl_sandbox_url:
             return self.bfl_sandbox_url
         url = self.bfl_api_url or "global"
@@ -194,7 +194,7 @@ class Settings(SettingFields):
 
     @property
     def region(self) -> str | None:
-        """The region BFL_API_URL names, which nothing of a job leaves."""
+        """The region that BFL_API_URL names; no data of a job leaves it."""
         return region_of(self.bfl_origin.host)
 
     @property

@@ -42,7 +42,7 @@ def open_storage(
 def verify_access(url: str, variables: Mapping[str, SecretStr]) -> None:
     """Check at the start that a bucket accepts us. Raises InvalidSettings if it refuses.
 
-    A bucket that does not answer stops nobody: callbacks can be recorded without it. A child
+    A bucket that does not answer stops no process: callbacks can be recorded without it. A child
     process asks, because obstore's threads would be missing in processes forked from this one.
     """
     if isinstance(open_storage(url, variables, START_LIMITS), LocalStorage):

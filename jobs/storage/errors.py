@@ -31,7 +31,7 @@ def translate_errors() -> Iterator[None]:
 
 
 def is_missing_bucket(error: Exception) -> bool:
-    """Tell a missing bucket from a missing object: obstore raises FileNotFoundError for both."""
+    """Whether the bucket is missing: obstore raises FileNotFoundError for an object too."""
     return any(word in str(error) for word in _NO_SUCH_BUCKET)
 
 

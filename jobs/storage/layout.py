@@ -1,4 +1,4 @@
-"""Object keys: `YYYY/MM/DD/<job id>-<n>-<fencing token>.<extension>`, and companions beside them.
+"""Object keys: `YYYY/MM/DD/<job id>-<n>-<fencing token>.<extension>`, and their companions.
 
 No two workers have the same fencing token, so no worker writes the key of another one.
 """
@@ -76,12 +76,12 @@ def fencing_token_of(key: str) -> int:
 
 
 def sidecar_key(key: str) -> str:
-    """Return the key of the JSON beside an object, which describes its job."""
+    """Return the key of an object's sidecar, the JSON that describes its job."""
     return f"{_stem(key)}.json"
 
 
 def thumbnail_key(key: str) -> str:
-    """Return the key of the thumbnail beside an object."""
+    """Return the key of an object's thumbnail."""
     return f"{_stem(key)}.thumb.webp"
 
 

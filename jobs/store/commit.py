@@ -210,7 +210,7 @@ def flat(commands: list[Command]) -> list[Any]:
 
 
 def deletion(job: Job) -> list[Command]:
-    """The commands that delete a record and everything beside it."""
+    """The commands that delete a record and all keys of its job."""
     # The indexes may have changed since the record was read, so every possible one is cleared.
     prefixes = (RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX, INPUT_PREFIX)
     return [

@@ -24,7 +24,7 @@ class Histogram(NamedTuple):
         return {f"{self.name}_{bucket}": 1, f"{self.name}_sum_ms": round(seconds * 1000)}
 
     def buckets(self, counts: Mapping[str, int]) -> list[tuple[str, float]]:
-        """Cumulative counts by upper bound, as Prometheus wants them."""
+        """Cumulative counts by upper bound, in Prometheus's form."""
         total, found = 0, []
         for n, bound in enumerate((*self.bounds, float("inf"))):
             total += counts.get(f"{self.name}_{n}", 0)
@@ -32,9 +32,9 @@ class Histogram(NamedTuple):
         return found
 
     def quantile(self, counts: Mapping[str, int], share: float) -> float | None:
-        """The seconds under which this share of all observations stayed, by the buckets.
+        """Estimate a quantile in seconds from the buckets; `share` is from 0 to 1.
 
-        Evenly spread within a bucket; above the last bound no more is known than that.
+        It interpolates within a bucket, and never exceeds the last bound. None without data.
         """
         number = [counts.get(f"{self.name}_{n}", 0) for n in range(len(self.bounds) + 1)]
         rank, below, lower = share * sum(number), 0, 0.0

@@ -29,7 +29,7 @@ from jobs.store.keys import (
 from jobs.store.rq_queue import RqQueue
 
 RACES_MAX = 100
-SUBMISSION_TRIES = 3  # nobody else writes a new job: when it fails, Redis is too slow for its input
+SUBMISSION_TRIES = 3  # there are no races for a new job: Redis is too slow for its input
 
 _ERRORS = {
     Outcome.NO_FREE_SLOT: NoFreeSlot,
@@ -185,7 +185,7 @@ class JobStore:
         return found
 
     def delete(self, job: Job) -> None:
-        """Delete a job, whatever its state now, and leave a tombstone."""
+        """Delete a job in any state, and leave a tombstone."""
         self._delete(job, "any", [*commit.deletion(job), *commit.tombstones(job)])
 
     def delete_unchanged(self, job: Job, orphans: Iterable[str] = ()) -> bool:
@@ -259,11 +259,11 @@ class JobStore:
             return _decoded(self._redis.zrangebyscore(key, "-inf", self.now(), 0, limit))
 
     def schedule_notification(self, job_id: str, at: float | None) -> None:
-        """Set or (None) remove the time of a job's next notification, whatever its record says."""
+        """Set or (None) remove the time of a job's next notification; the record is not read."""
         self._schedule(NOTIFICATIONS, job_id, at)
 
     def schedule_thumbnails(self, job_id: str, at: float | None) -> None:
-        """Set or (None) remove the time of a job's thumbnails, whatever its record says."""
+        """Set or (None) remove the time of a job's thumbnails; the record is not read."""
         self._schedule(THUMBNAILS, job_id, at)
 
     def _schedule(self, key: str, job_id: str, at: float | None) -> None:
@@ -274,7 +274,7 @@ class JobStore:
                 self._redis.zadd(key, {job_id: at})
 
     def postpone(self, job_id: str, seconds: float) -> None:
-        """Check a job later, whatever its record says: a broken one must not block the others."""
+        """Postpone the check of a job, also of an unreadable one, which must not block others."""
         with unavailable(), self._redis.pipeline() as pipe:
             pipe.zadd(DUE, {job_id: self.now() + seconds}, xx=True)
             pipe.zrem(PENDING_RESCUES, job_id)

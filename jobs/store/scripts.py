@@ -1,6 +1,6 @@
 """Lua scripts, read from `lua/`: each is one round trip and one atomic step.
 
-A script's header tells its KEYS, ARGV and return value. Replies about jobs begin with the Redis
+A script's header documents its KEYS, ARGV and return value. Replies about jobs begin with the Redis
 time, by which leases and deadlines are measured.
 """
 

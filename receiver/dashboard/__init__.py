@@ -44,7 +44,7 @@ PAGES = (assets, login, theme, event_stream, gallery, job, health, submit, start
 
 
 def install(app: Flask, services: Services) -> None:
-    """Serve the dashboard beside the API."""
+    """Register the dashboard's pages."""
     session.install(app, services.settings)
     headers = SecurityHeaders(services)
     dashboard = Blueprint("dashboard", __name__, template_folder="templates")

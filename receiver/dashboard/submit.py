@@ -58,7 +58,7 @@ def show() -> ResponseReturnValue:
 @blueprint.post("/submit")
 @requires_scope("submit")
 def send() -> ResponseReturnValue:
-    """Enqueue the job and show the form again, with the job beside it."""
+    """Enqueue the job and show the form again, with the job next to it."""
     fields = {name: value.strip() for name, value in forms.form().items()}
     try:
         job = _enqueue(fields)

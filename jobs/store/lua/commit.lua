@@ -1,4 +1,4 @@
--- Write one job record if nobody wrote it first, together with everything that follows from it.
+-- Write one job record by compare-and-set, together with its index updates, event and counters.
 --
 -- KEYS  1  job record
 --       2  set of the submission queues that are not empty
@@ -20,7 +20,7 @@ local time = redis.call('TIME')
 local found = redis.call('MGET', KEYS[1], unpack(KEYS, 4))
 local current = found[1]
 
--- Compare and set: whoever wrote first has won, and the loser starts over from their record.
+-- Compare and set: the first writer wins, and the loser starts over from that record.
 if version_of(current) ~= next_argument() then return {time, 0, current} end
 for i = 2, #found do
   if found[i] then return {time, 4, current} end

@@ -1,4 +1,4 @@
--- Count a refused callback, and record it beside its job when that is known.
+-- Count a refused callback, and record it in a list of its job when that is known.
 --
 -- KEYS  job record, refused callbacks of the job, counters
 -- ARGV  reason, most entries to keep, seconds to keep them, name of the counter

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from jobs.errors import ErrorCode
-from jobs.media_references import drop_marks
+from jobs.media_references import drop_references
 from jobs.record import Check, Delivery, JobRecord, MediaFile, Thumbnails
 from jobs.report import URL_LIFE_SECONDS, Failure, Role
 from jobs.status import REOPENABLE, Status
@@ -193,7 +193,7 @@ class Job(JobRecord):
             media=media,
             error=None,
             thumbnails=Thumbnails(due_at=due_at),
-            result=drop_marks(self.result, left_out) if left_out else self.result,
+            result=drop_references(self.result, left_out) if left_out else self.result,
         )
         size = sum(file.bytes for file in media)
         return stored.with_event(now, EventCode.JOB_STORED, bytes=size)

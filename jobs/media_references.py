@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_MARK = re.compile(r"media:([0-9]{1,3})", re.ASCII)
+_REFERENCE = re.compile(r"media:([0-9]{1,3})", re.ASCII)
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -27,9 +27,9 @@ def replace_texts(value: Any, replacements: Mapping[str, Any]) -> Any:
     return value
 
 
-def drop_marks(result: Mapping[str, Any], left_out: Sequence[int]) -> dict[str, Any]:
-    """The result after some of its files were left out: their marks go, the others move up."""
-    numbers = [int(mark[1]) for text in texts(result) if (mark := _MARK.fullmatch(text))]
+def drop_references(result: Mapping[str, Any], left_out: Sequence[int]) -> dict[str, Any]:
+    """Drop the references to files that were left out, and renumber the others."""
+    numbers = [int(found[1]) for text in texts(result) if (found := _REFERENCE.fullmatch(text))]
     moved = {
         f"media:{n}": None if n in left_out else f"media:{n - sum(gone < n for gone in left_out)}"
         for n in numbers
@@ -38,5 +38,5 @@ def drop_marks(result: Mapping[str, Any], left_out: Sequence[int]) -> dict[str, 
 
 
 def with_links(result: Mapping[str, Any], links: Sequence[str]) -> dict[str, Any]:
-    """The result as BFL sent it, with our links in the places of its URLs."""
+    """Replace references by links: the result as BFL sent it, with our links."""
     return dict(replace_texts(result, {f"media:{n}": link for n, link in enumerate(links)}))

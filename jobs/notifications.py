@@ -49,7 +49,7 @@ def schedule(before: Job | None, after: Job, now: float, *, owner: bool) -> Job:
         return after.with_notifications(pending=()) if after.notifications.pending else after
     new = [PendingNotification(to, now, now) for to in _targets(before, after, owner=owner)]
     targets = {one.to for one in new}
-    others = [notice for notice in after.notifications.pending if notice.to not in targets]
+    others = [one for one in after.notifications.pending if one.to not in targets]
     return after.with_notifications(pending=(*others, *new)) if new else after
 
 
@@ -67,10 +67,12 @@ def _targets(before: Job | None, after: Job, *, owner: bool) -> Iterator[Notific
 
 def claim(job: Job, to: NotificationTarget, now: float) -> Job:
     """Claim a due notification for one sender; the same job when it is not due."""
-    notice = find(job, to)
-    if notice is None or notice.at > now:
+    notification = find(job, to)
+    if notification is None or notification.at > now:
         return job
-    return _with(job, replace(notice, at=now + CLAIM_SECONDS, attempts=notice.attempts + 1))
+    return _with(
+        job, replace(notification, at=now + CLAIM_SECONDS, attempts=notification.attempts + 1)
+    )
 
 
 def find(job: Job, to: NotificationTarget) -> PendingNotification | None:
@@ -79,57 +81,63 @@ def find(job: Job, to: NotificationTarget) -> PendingNotification | None:
 
 def finish(job: Job, sent: PendingNotification, outcome: Outcome, now: float, jitter: float) -> Job:
     """Remove a delivered notification, schedule the next attempt, or give up."""
-    notice = find(job, sent.to)
+    notification = find(job, sent.to)
     # Another sender was faster, or the job was replayed and this end of it is superseded.
-    if notice is None or notice.since != sent.since:
+    if notification is None or notification.since != sent.since:
         return job
     if not outcome.problem:
-        return _without(job, notice).with_event(
-            now, EventCode.NOTIFICATION_DELIVERED, to=notice.to.value
+        return _without(job, notification).with_event(
+            now, EventCode.NOTIFICATION_DELIVERED, to=notification.to.value
         )
-    at = None if outcome.final else _next_attempt(notice, outcome, now, jitter)
+    at = None if outcome.final else _next_attempt(notification, outcome, now, jitter)
     if at is None:
         return _log_attempt(
-            _without(job, notice), now, EventCode.NOTIFICATION_ABANDONED, notice, outcome
+            _without(job, notification),
+            now,
+            EventCode.NOTIFICATION_ABANDONED,
+            notification,
+            outcome,
         )
-    again = _with(job, replace(notice, at=at))
-    return _log_attempt(again, now, EventCode.NOTIFICATION_RETRIED, notice, outcome)
+    again = _with(job, replace(notification, at=at))
+    return _log_attempt(again, now, EventCode.NOTIFICATION_RETRIED, notification, outcome)
 
 
 def _next_attempt(
-    notice: PendingNotification, outcome: Outcome, now: float, jitter: float
+    notification: PendingNotification, outcome: Outcome, now: float, jitter: float
 ) -> float | None:
     """Time of the next attempt; jitter spreads those that failed together. None: give up."""
-    if notice.to is NotificationTarget.CALLER:
-        late = notice.attempts > len(BFL_PAUSES_SECONDS)
-        return None if late else now + BFL_PAUSES_SECONDS[notice.attempts - 1]
-    until = notice.since + GIVE_UP_AFTER_SECONDS
+    if notification.to is NotificationTarget.CALLER:
+        late = notification.attempts > len(BFL_PAUSES_SECONDS)
+        return None if late else now + BFL_PAUSES_SECONDS[notification.attempts - 1]
+    until = notification.since + GIVE_UP_AFTER_SECONDS
     if now >= until:
         return None
-    pause = PAUSES_SECONDS[min(notice.attempts, len(PAUSES_SECONDS)) - 1] * jitter
+    pause = PAUSES_SECONDS[min(notification.attempts, len(PAUSES_SECONDS)) - 1] * jitter
     asked = min(outcome.retry_after, RETRY_AFTER_MAX_SECONDS)
     return min(now + max(pause, asked), until)
 
 
 def _log_attempt(
-    job: Job, now: float, event: EventCode, notice: PendingNotification, outcome: Outcome
+    job: Job, now: float, event: EventCode, notification: PendingNotification, outcome: Outcome
 ) -> Job:
     """Add an event to the timeline, unless the last one about this target is the same."""
-    detail: dict[str, Any] = {"to": notice.to.value, "reason": outcome.problem}
-    events = (one for one in reversed(job.timeline) if one.detail.get("to") == notice.to)
+    detail: dict[str, Any] = {"to": notification.to.value, "reason": outcome.problem}
+    events = (one for one in reversed(job.timeline) if one.detail.get("to") == notification.to)
     last = next(events, None)
     if last and (last.event, last.detail) == (event, detail):
         return job
     return job.with_event(now, event, **detail)
 
 
-def _with(job: Job, notice: PendingNotification) -> Job:
+def _with(job: Job, notification: PendingNotification) -> Job:
     pending = job.notifications.pending
     return job.with_notifications(
-        pending=tuple(notice if one.to is notice.to else one for one in pending)
+        pending=tuple(notification if one.to is notification.to else one for one in pending)
     )
 
 
-def _without(job: Job, notice: PendingNotification) -> Job:
+def _without(job: Job, notification: PendingNotification) -> Job:
     pending = job.notifications.pending
-    return job.with_notifications(pending=tuple(one for one in pending if one.to is not notice.to))
+    return job.with_notifications(
+        pending=tuple(one for one in pending if one.to is not notification.to)
+    )

@@ -128,7 +128,7 @@ class Notifications:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thumbnails:
-    """When thumbnails are to be drawn next."""
+    """Schedule of the thumbnails."""
 
     due_at: float | None = None
     attempts: int = 0

@@ -55,7 +55,7 @@ def indexes(job: Job) -> dict[str, float]:
     if job.submission.sent_at is not None:
         scores[IN_FLIGHT] = job.submission.sent_at
     if job.notifications.pending:
-        scores[NOTIFICATIONS] = min(notice.at for notice in job.notifications.pending)
+        scores[NOTIFICATIONS] = min(notification.at for notification in job.notifications.pending)
     if job.thumbnails.due_at is not None:
         scores[THUMBNAILS] = job.thumbnails.due_at
     if job.status.terminal:

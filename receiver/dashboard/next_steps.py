@@ -83,6 +83,6 @@ def _report(job: Job, now: float) -> Iterator[NextStep]:
 def _after_the_end(job: Job) -> Iterator[NextStep]:
     if job.thumbnails.due_at is not None:
         yield NextStep("Its thumbnail is made when no other work waits")
-    for notice in job.notifications.pending:
-        again = "is notified again" if notice.attempts else "is notified"
-        yield NextStep(f"{notice.to} {again}", notice.at)
+    for notification in job.notifications.pending:
+        again = "is notified again" if notification.attempts else "is notified"
+        yield NextStep(f"{notification.to} {again}", notification.at)

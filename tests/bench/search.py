@@ -23,7 +23,7 @@ SIZES = (1_000, 100_000, 1_000_000)
 TURNS = 20
 LIMIT = 50
 START = 1_700_000_000.0
-PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 
 SEARCHES = {
     "everything": Search(),
@@ -75,14 +75,14 @@ def stored_job(n: int) -> Job:
     )
     events = (EventCode.JOB_EXPECTED, EventCode.CALLBACK_ACCEPTED, EventCode.JOB_STORED)
     return replace(
-        Job.expected(f"{n:036}", at, PATIENCE),
+        Job.expected(f"{n:036}", at, TIMEOUTS),
         status=Status.STORED,
         model=f"model-{n % 10}",
         source=Source.POLL if n % 100 == 0 else Source.CALLBACK,
         metadata={"user": n % 1000, "half": n % 2},
         media=(image,),
         timeline=tuple(TimelineEvent(at, event) for event in events),
-        check=replace(Job.expected(f"{n:036}", at, PATIENCE).check, next_check_at=None),
+        check=replace(Job.expected(f"{n:036}", at, TIMEOUTS).check, next_check_at=None),
     )
 
 

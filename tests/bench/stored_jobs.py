@@ -23,7 +23,7 @@ SHARED_BY = 100
 ORIGIN = "api.eu2.bfl.ai"
 PROMPT = "a lighthouse in the fog, seen from a small boat, " * 4 + "oil."
 METADATA = {"user": "00042", "order": "4711-2026", "ok": True}
-PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 
 
 def position(n: int) -> Position:
@@ -52,9 +52,9 @@ def _template(n: int) -> Job:
         cost=3.0,
         megapixels=(0.0, 1.05),
     )
-    confirmed = submission.confirm(sent, at + 0.513297, answer, PATIENCE, calls=True)
-    progressed = transition(confirmed, _progress(task_id), at + 5.214553, PATIENCE)
-    ready = transition(progressed, _ready(task_id, n, at), done - 1.048219, PATIENCE).claimed(
+    confirmed = submission.confirm(sent, at + 0.513297, answer, TIMEOUTS, calls=True)
+    progressed = transition(confirmed, _progress(task_id), at + 5.214553, TIMEOUTS)
+    ready = transition(progressed, _ready(task_id, n, at), done - 1.048219, TIMEOUTS).claimed(
         done - 0.761123
     )
     return _with_thumbnail(ready.stored(done, (_image(ready),)))

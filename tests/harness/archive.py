@@ -19,7 +19,7 @@ from jobs.timeouts import Timeouts
 from tests.harness.redis_server import RedisServer
 
 DAY_SECONDS = 86400.0
-PATIENCE = Timeouts(60.0, 3600.0)
+TIMEOUTS = Timeouts(60.0, 3600.0)
 SECRETS = {
     "WEBHOOK_SECRET": "webhook-secret-of-tests",
     "SECRET_KEY": "signing-key-of-tests",
@@ -60,7 +60,7 @@ class Archive:
 
         def begin(_job: Job | None, now: float) -> Job:
             at = now - days_ago * DAY_SECONDS
-            job = Job.expected(task_id, at, PATIENCE, job_id).with_event(at, EventCode.JOB_EXPECTED)
+            job = Job.expected(task_id, at, TIMEOUTS, job_id).with_event(at, EventCode.JOB_EXPECTED)
             return replace(
                 job,
                 deadline=now + 3600,

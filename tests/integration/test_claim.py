@@ -20,7 +20,7 @@ from tests.harness.parts import Parts
 from worker import claim as claim_module
 from worker.claim import Claim, Claims
 
-PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 
 
@@ -38,7 +38,7 @@ def store(redis: Redis) -> JobStore:
 def ready(store: JobStore, *task_ids: str) -> None:
     for task_id in task_ids:
         report = Report(task_id=task_id, kind=ReportKind.READY, source=Source.CALLBACK, urls=(URL,))
-        ingest.apply_report(store, report, PATIENCE)
+        ingest.apply_report(store, report, TIMEOUTS)
 
 
 def taken(store: JobStore, job_id: str = "job") -> Claim:

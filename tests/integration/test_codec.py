@@ -21,7 +21,7 @@ from jobs.transitions import transition
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
-PATIENCE = Timeouts(60.0, 3600.0)
+TIMEOUTS = Timeouts(60.0, 3600.0)
 BYTES_PER_JOB_MAX = 1900
 JOBS = 300
 PROMPT = (
@@ -112,8 +112,8 @@ def typical(parts: Parts) -> str:
     steps: list[Any] = [
         lambda _, now: submission.create(job_id, "flux-2-pro", now, metadata=metadata),
         lambda job, now: submission.admit(job, now, "https://api.bfl.ai"),
-        lambda job, now: submission.confirm(job, now, taken, PATIENCE, calls=True),
-        lambda job, now: transition(job, report, now, PATIENCE),
+        lambda job, now: submission.confirm(job, now, taken, TIMEOUTS, calls=True),
+        lambda job, now: transition(job, report, now, TIMEOUTS),
         lambda job, now: job.claimed(now).stored(now, (media,)),
         lambda job, now: job.with_event(now, EventCode.NOTIFICATION_DELIVERED),
     ]

@@ -19,7 +19,7 @@ from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
-PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def ready(store: JobStore, job_id: str, life: float) -> None:
         urls=(f"https://delivery-eu1.bfl.ai/{job_id}",),
         stated_expiry=store.now() + life,
     )
-    ingest.apply_report(store, report, PATIENCE)
+    ingest.apply_report(store, report, TIMEOUTS)
 
 
 def put_in_line(store: JobStore, job_id: str, model: str) -> None:

@@ -14,7 +14,7 @@ from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
-PATIENCE = Timeouts(60.0, 3600.0)
+TIMEOUTS = Timeouts(60.0, 3600.0)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def store(redis_server: RedisServer) -> Iterator[JobStore]:
 
 def test_a_callback_proves_that_there_is_a_task(store: JobStore) -> None:
     report = Report(task_id="job", kind=ReportKind.PROGRESS, source=Source.CALLBACK)
-    assert ingest.apply_report(store, report, PATIENCE) == store.load("job")
+    assert ingest.apply_report(store, report, TIMEOUTS) == store.load("job")
 
 
 @pytest.mark.parametrize("source", [Source.POLL, Source.REPLAY])
@@ -34,7 +34,7 @@ def test_an_answer_about_a_forgotten_job_does_not_bring_it_back(
 ) -> None:
     report = Report(task_id="job", kind=ReportKind.PROGRESS, source=source)
     with pytest.raises(UnknownJob):
-        ingest.apply_report(store, report, PATIENCE)
+        ingest.apply_report(store, report, TIMEOUTS)
     assert store.load("job") is None
 
 
@@ -43,7 +43,7 @@ def submitted(store: JobStore) -> Job:
     """A job that Fluxkeep submitted, and that BFL knows as `task`."""
 
     def begin(_job: Job | None, now: float) -> Job:
-        return Job.expected("task", now, PATIENCE, "own").with_submission(queued_at=now)
+        return Job.expected("task", now, TIMEOUTS, "own").with_submission(queued_at=now)
 
     store.update("own", begin, new=True)
     found = store.load("own")
@@ -60,12 +60,12 @@ def test_a_callback_at_the_general_address_changes_no_job_that_fluxkeep_submitte
 ) -> None:
     report = Report(task_id=named, kind=kind, source=Source.CALLBACK, urls=("https://a/b",))
     with pytest.raises(WrongStatus):
-        ingest.apply_report(store, report, PATIENCE)
+        ingest.apply_report(store, report, TIMEOUTS)
     assert store.load(named) == store.load("own") == submitted
     assert store.load("task", exactly=True) is None
 
 
 def test_its_own_address_still_reaches_a_submitted_job(store: JobStore, submitted: Job) -> None:
     report = Report(task_id="task", kind=ReportKind.FAILED, source=Source.CALLBACK)
-    ended = ingest.apply_report(store, report, PATIENCE, submitted.id)
+    ended = ingest.apply_report(store, report, TIMEOUTS, submitted.id)
     assert ended.status is Status.FAILED and store.load("task") == ended

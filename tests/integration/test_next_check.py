@@ -24,7 +24,7 @@ from tests.harness.redis_server import RQ_KEYS
 from worker.claim import Claim
 from worker.sweep import sweep
 
-PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 
 
@@ -54,7 +54,7 @@ def heard(wired: Services, kind: ReportKind, task_id: str = "job") -> Job:
         urls=(URL,) if kind is ReportKind.READY else (),
         error=Failure("bfl_error", "no") if kind is ReportKind.FAILED else None,
     )
-    return ingest.apply_report(wired.store, report, PATIENCE)
+    return ingest.apply_report(wired.store, report, TIMEOUTS)
 
 
 def due(redis: Redis) -> dict[str, float]:

@@ -14,7 +14,7 @@ from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
-PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 COUNTER = "callback_refused"
 
 
@@ -29,7 +29,7 @@ def parts(redis: Redis) -> Parts:
     """One job is known."""
     parts = Parts.over(redis)
     report = Report(task_id="known", kind=ReportKind.PROGRESS, source=Source.CALLBACK)
-    ingest.apply_report(parts.store, report, PATIENCE)
+    ingest.apply_report(parts.store, report, TIMEOUTS)
     return parts
 
 

@@ -23,7 +23,7 @@ from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from worker import startup, tasks
 
-PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 # Refused before anything is fetched: what shows is that the task was run.
 HOSTILE_URL = "https://delivery.example.com/sample.jpeg?sig=canary"
 
@@ -75,7 +75,7 @@ def a_worker_process(
 
 
 def test_rq_reads_back_the_entry_that_the_store_wrote(store: JobStore, queue: Queue) -> None:
-    ingest.apply_report(store, ready("job"), PATIENCE)
+    ingest.apply_report(store, ready("job"), TIMEOUTS)
     assert len(queue) == 1
     entry = queue.jobs[0]
     fetched = RqJob.fetch(entry.id, connection=queue.connection, serializer=JSONSerializer)
@@ -87,7 +87,7 @@ def test_rq_reads_back_the_entry_that_the_store_wrote(store: JobStore, queue: Qu
 
 
 def test_an_entry_names_the_job_and_nothing_else_of_it(store: JobStore, redis: Redis) -> None:
-    ingest.apply_report(store, ready("job"), PATIENCE)
+    ingest.apply_report(store, ready("job"), TIMEOUTS)
     entry = RqJob.fetch(
         Queue(QUEUE_NAME, connection=redis).job_ids[0],
         connection=redis,
@@ -100,7 +100,7 @@ def test_an_entry_names_the_job_and_nothing_else_of_it(store: JobStore, redis: R
 def test_rq_knows_the_queue_and_forgets_an_entry_nobody_takes(
     store: JobStore, redis: Redis
 ) -> None:
-    ingest.apply_report(store, ready("job"), PATIENCE)
+    ingest.apply_report(store, ready("job"), TIMEOUTS)
     queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
     assert Queue.all(connection=redis, serializer=JSONSerializer) == [queue]
     left = redis.ttl(queue.jobs[0].key)
@@ -109,18 +109,18 @@ def test_rq_knows_the_queue_and_forgets_an_entry_nobody_takes(
 
 def test_each_job_that_newly_waits_gets_one_entry(store: JobStore, queue: Queue) -> None:
     for task_id in ("one", "two", "one", "two"):
-        ingest.apply_report(store, ready(task_id), PATIENCE)
+        ingest.apply_report(store, ready(task_id), TIMEOUTS)
     assert sorted(list(entry.args) for entry in queue.jobs) == [["one"], ["two"]]
 
 
 def test_a_job_nobody_waits_for_gets_none(store: JobStore, queue: Queue) -> None:
     failed = Report(task_id="job", kind=ReportKind.FAILED, source=Source.CALLBACK)
-    ingest.apply_report(store, failed, PATIENCE)
+    ingest.apply_report(store, failed, TIMEOUTS)
     assert len(queue) == 0
 
 
 def test_an_entry_that_got_lost_is_written_again(store: JobStore, queue: Queue) -> None:
-    ingest.apply_report(store, ready("job"), PATIENCE)
+    ingest.apply_report(store, ready("job"), TIMEOUTS)
     queue.delete(delete_jobs=True)
     store.enqueue(store.due(10).without_rq_job)
     assert [list(entry.args) for entry in queue.jobs] == [["job"]]
@@ -130,7 +130,7 @@ def test_an_entry_that_got_lost_is_written_again(store: JobStore, queue: Queue) 
 @pytest.mark.usefixtures("a_worker_process")
 def test_a_worker_of_rq_runs_the_entries(store: JobStore, queue: Queue) -> None:
     for task_id in ("one", "two"):
-        ingest.apply_report(store, ready(task_id), PATIENCE)
+        ingest.apply_report(store, ready(task_id), TIMEOUTS)
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
     worker.work(burst=True)
     for task_id in ("one", "two"):
@@ -150,7 +150,7 @@ def test_a_worker_of_rq_runs_the_entries(store: JobStore, queue: Queue) -> None:
 
 @pytest.mark.usefixtures("a_worker_process")
 def test_an_entry_for_work_that_is_done_does_no_harm(store: JobStore, queue: Queue) -> None:
-    ingest.apply_report(store, ready("job"), PATIENCE)
+    ingest.apply_report(store, ready("job"), TIMEOUTS)
     store.enqueue(["job", "job", "nobody"])
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
     worker.work(burst=True)

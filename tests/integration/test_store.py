@@ -22,7 +22,7 @@ from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from worker.claim import Claim
 
-PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 
 
@@ -49,12 +49,12 @@ def report(
 
 def accepted(store: JobStore, *task_ids: str, kind: ReportKind = ReportKind.READY) -> None:
     for task_id in task_ids:
-        ingest.apply_report(store, report(task_id, kind), PATIENCE)
+        ingest.apply_report(store, report(task_id, kind), TIMEOUTS)
 
 
 def born(store: JobStore, job_id: str, at: float, state: Status = Status.SUBMITTED) -> None:
     """A job with a given time of creation."""
-    job = replace(Job.expected(job_id, at, PATIENCE), status=state)
+    job = replace(Job.expected(job_id, at, TIMEOUTS), status=state)
     store.update(job_id, lambda _job, _now: job, new=True)
 
 
@@ -130,7 +130,7 @@ def test_a_claim_on_a_forgotten_job_is_not_good_for_its_namesake(store: JobStore
     old = Claim.acquire(store, "job")
     assert old
     store.delete(old.job)
-    store.update("job", lambda _job, now: Job.expected("job", now, PATIENCE), new=True)
+    store.update("job", lambda _job, now: Job.expected("job", now, TIMEOUTS), new=True)
     accepted(store, "job")
     new = Claim.acquire(store, "job")
     assert new

@@ -27,7 +27,7 @@ from tests.harness.parts import Parts
 from tests.harness.redis_server import RQ_KEYS
 from worker.sweep import sweep
 
-PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 
 
@@ -35,7 +35,7 @@ def accepted(store: JobStore, *task_ids: str, kind: ReportKind = ReportKind.READ
     urls = (URL,) if kind is ReportKind.READY else ()
     for task_id in task_ids:
         report = Report(task_id=task_id, kind=kind, source=Source.CALLBACK, urls=urls)
-        ingest.apply_report(store, report, PATIENCE)
+        ingest.apply_report(store, report, TIMEOUTS)
 
 
 def score(redis: Redis, job_id: str) -> float:
@@ -192,7 +192,7 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
         lambda parts: parts.store.due(1),
         lambda parts: parts.store.most_urgent(),
         lambda parts: parts.listing.page(Search(), 1, None),
-        lambda parts: parts.store.delete(Job.expected("job", 0.0, PATIENCE)),
+        lambda parts: parts.store.delete(Job.expected("job", 0.0, TIMEOUTS)),
         lambda parts: parts.store.enqueue(["job"]),
         lambda parts: parts.store.postpone("job", 1.0),
         lambda parts: parts.store.increment({"x": 1}),

@@ -23,7 +23,7 @@ from tests.harness.invariants import check
 from tests.harness.parts import Parts
 from tests.harness.redis_server import RedisServer
 
-PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 BEGAN = 1_700_000_000.0
 ALL = [f"job-{n:02}" for n in range(24)]
 ARRIVING = 1000
@@ -184,7 +184,7 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 
 def job_of(n: int, **facts: Any) -> Job:
-    return replace(Job.expected(f"job-{n}", BEGAN + n, PATIENCE), **facts)
+    return replace(Job.expected(f"job-{n}", BEGAN + n, TIMEOUTS), **facts)
 
 
 def create_job(parts: Parts, n: int, **facts: Any) -> None:

@@ -13,7 +13,7 @@ from jobs.status import Source, Status
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 
-NOW, PATIENCE = 1_795_255_200.0, Timeouts(callback_grace=60.0, give_up_after=3600.0)
+NOW, TIMEOUTS = 1_795_255_200.0, Timeouts(callback_grace=60.0, give_up_after=3600.0)
 HOSTS = ["delivery-eu1.bfl.ai", "delivery.us4.bfl.ai", "delivery.bfl.ml", "delivery.bfl.ai"]
 BARE = [
     *(f"https://{host}/results/ab/sample.jpeg" for host in HOSTS),
@@ -35,11 +35,11 @@ def url(n: int) -> str:
     return f"https://delivery-eu1.bfl.ai/results/ab/{n}.jpeg?se=2026-11-21T10%3A10%3A00Z&sig=a{n}"
 
 
-def told(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
+def reply_of(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Return a client's reply for a job with this result, and its number of files."""
     message = {"id": "t", "status": "Ready", "result": result}
     job = transition(
-        Job.expected("t", NOW, PATIENCE), parse_report(message, "t", Source.POLL), NOW, PATIENCE
+        Job.expected("t", NOW, TIMEOUTS), parse_report(message, "t", Source.POLL), NOW, TIMEOUTS
     )
     media = tuple(
         MediaFile(key=f"{n}.jpg", content_type="image/jpeg", bytes=1, sha256="", role=job.role(n))
@@ -66,7 +66,7 @@ def told(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
     ],
 )
 def test_each_url_is_replaced_by_our_link_where_it_stands(result: dict[str, Any]) -> None:
-    found, count = told(result)
+    found, count = reply_of(result)
     expected = json.dumps(result)
     for n in range(count):
         expected = expected.replace(url(n), f"https://keep.example/media/{n}")
@@ -85,7 +85,7 @@ def test_no_url_of_bfl_is_handed_on_even_without_its_query(bare: str) -> None:
         "nested": {"deep": [{"href": bare}]},
         "prompt": f"like {bare}, but blue",
     }
-    found, _ = told(result)
+    found, _ = reply_of(result)
     assert bare not in json.dumps(found)
     assert found["list"] == ["x", None] and "preview" not in found
     assert found["prompt"].startswith("like (URL removed)")
@@ -93,5 +93,5 @@ def test_no_url_of_bfl_is_handed_on_even_without_its_query(bare: str) -> None:
 
 @pytest.mark.parametrize("other", OTHERS)
 def test_other_urls_stay(other: str) -> None:
-    found, _ = told({"sample": url(0), "about": other, "prompt": f"see {other}"})
+    found, _ = reply_of({"sample": url(0), "about": other, "prompt": f"see {other}"})
     assert (found["about"], found["prompt"]) == (other, f"see {other}")

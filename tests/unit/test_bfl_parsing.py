@@ -23,7 +23,7 @@ DIES_AT = datetime(2026, 8, 15, 19, 22, 20, tzinfo=UTC).timestamp()
 RESULT = {"sample": URL, "prompt": "a cat", "seed": 42}
 
 
-def heard(message: dict[str, Any]) -> Report:
+def parsed(message: dict[str, Any]) -> Report:
     return parsing.parse_callback(dumps(message).encode())
 
 
@@ -61,7 +61,7 @@ def skills_era(status: str, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_ready_is_understood_in_every_era(message: dict[str, Any]) -> None:
-    report = heard(message)
+    report = parsed(message)
     assert (report.task_id, report.kind, report.source) == (ID, ReportKind.READY, Source.CALLBACK)
     assert (report.urls, report.stated_expiry) == ((URL,), DIES_AT)
     assert report.result["prompt"] == "a cat" and report.result["seed"] == 42
@@ -71,21 +71,21 @@ def test_ready_is_understood_in_every_era(message: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("result", [None, {}, {"sample": None}, {"sample": ""}, {"seed": 1}, "x"])
 def test_ready_without_anything_to_fetch_is_unclear(result: Any) -> None:
-    report = heard(now_era("Ready", result))
+    report = parsed(now_era("Ready", result))
     assert (report.kind, report.urls, report.stated_expiry) == (ReportKind.UNCLEAR, (), None)
 
 
 def test_all_media_of_a_result_are_found_once_each_and_in_order() -> None:
     first, second, draft = (URL.replace("sample", name) for name in ("0", "1", "draft"))
     result = {"samples": [first, second, first, None, 7], "draft_cache": draft, "sample": first}
-    report = heard(now_era("Ready", result))
+    report = parsed(now_era("Ready", result))
     assert report.urls == (first, second, draft)
     assert results.without_media_fields(report.result) == {}
 
 
 def test_the_first_of_several_deaths_counts() -> None:
     sooner = URL.replace("19%3A22%3A20", "19%3A22%3A19")
-    assert heard(now_era("Ready", {"samples": [URL, sooner]})).stated_expiry == DIES_AT - 1
+    assert parsed(now_era("Ready", {"samples": [URL, sooner]})).stated_expiry == DIES_AT - 1
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_first_of_several_deaths_counts() -> None:
 )
 def test_the_url_says_when_it_dies(expiry: str, dies_at: float | None) -> None:
     url = f"https://delivery.bfl.ai/x?sp=r&se={expiry}&sig=a"
-    assert heard(now_era("Ready", {"sample": url})).stated_expiry == dies_at
+    assert parsed(now_era("Ready", {"sample": url})).stated_expiry == dies_at
 
 
 @pytest.fixture
@@ -119,12 +119,12 @@ def a_machine_in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("a_machine_in_tokyo")
 def test_a_death_without_a_time_zone_is_in_utc_wherever_we_are() -> None:
     url = "https://delivery.bfl.ai/x?se=2026-08-15T19:22:20&sig=a"
-    assert heard(now_era("Ready", {"sample": url})).stated_expiry == DIES_AT
+    assert parsed(now_era("Ready", {"sample": url})).stated_expiry == DIES_AT
 
 
 def test_a_url_that_does_not_say_when_it_dies_is_no_obstacle() -> None:
     for url in ("https://delivery.bfl.ai/x", "https://[", "https://delivery.bfl.ai/?se", "\\"):
-        assert heard(now_era("Ready", {"sample": url})).urls == (url,)
+        assert parsed(now_era("Ready", {"sample": url})).urls == (url,)
 
 
 # What was not.
@@ -156,7 +156,7 @@ def test_a_refusal_names_its_stage_and_its_reasons(
     status: str, stage: Stage, details: Any, reasons: tuple[str, ...]
 ) -> None:
     for message in (now_era(status, details=details), old_era(status, details=details)):
-        report = heard(message)
+        report = parsed(message)
         assert (report.kind, report.urls) == (ReportKind.MODERATED, ())
         assert report.moderation == Moderation(stage, reasons)
 
@@ -180,12 +180,12 @@ def test_a_refusal_names_its_stage_and_its_reasons(
     ],
 )
 def test_a_failure_says_why(message: dict[str, Any], failure: Failure) -> None:
-    report = heard(message)
+    report = parsed(message)
     assert (report.kind, report.error) == (ReportKind.FAILED, failure)
 
 
 def test_a_long_explanation_is_cut() -> None:
-    report = heard(now_era("Error", details="x" * 10_000))
+    report = parsed(now_era("Error", details="x" * 10_000))
     assert report.error is not None
     assert len(report.error.message) == parsing.MESSAGE_MAX_CHARS
 
@@ -207,17 +207,17 @@ def test_a_long_explanation_is_cut() -> None:
 )
 def test_a_word_that_is_not_final_is_progress(status: str) -> None:
     for message in (now_era(status), old_era(status), now_era(status, RESULT)):
-        report = heard(message)
+        report = parsed(message)
         assert (report.kind, report.urls) == (ReportKind.PROGRESS, ())
 
 
 @pytest.mark.parametrize("status", [None, 7, True, ["Ready"], {"Ready": 1}, ""])
 def test_a_status_that_is_no_word_decides_nothing(status: Any) -> None:
-    assert heard({"id": ID, "status": status, "result": RESULT}).kind is ReportKind.PROGRESS
+    assert parsed({"id": ID, "status": status, "result": RESULT}).kind is ReportKind.PROGRESS
 
 
 def test_a_message_without_a_status_decides_nothing() -> None:
-    assert heard({"id": ID, "result": RESULT}).kind is ReportKind.PROGRESS
+    assert parsed({"id": ID, "result": RESULT}).kind is ReportKind.PROGRESS
 
 
 # Polling answers.
@@ -250,18 +250,18 @@ def test_an_unknown_task_is_recognised(word: str) -> None:
     ("given", "read"), [(3, 3.0), (7.000000000000001, 7.000000000000001), (0, 0.0), (None, None)]
 )
 def test_the_cost_is_found_where_it_stands(given: Any, read: float | None) -> None:
-    assert heard(now_era("Ready", RESULT, cost=given)).cost == read
-    assert heard(now_era("Ready", {**RESULT, "cost": given})).cost == read
+    assert parsed(now_era("Ready", RESULT, cost=given)).cost == read
+    assert parsed(now_era("Ready", {**RESULT, "cost": given})).cost == read
 
 
 @pytest.mark.parametrize("odd", [True, "3", [3], {"a": 3}, 10**400])
 def test_a_number_that_is_none_is_not_taken_for_one(odd: Any) -> None:
-    report = heard(now_era("Pending", cost=odd, progress=odd))
+    report = parsed(now_era("Pending", cost=odd, progress=odd))
     assert (report.cost, report.progress) == (None, None)
 
 
 def test_the_newer_name_of_the_id_wins() -> None:
-    assert heard({"id": "new", "task_id": "old", "status": "Pending"}).task_id == "new"
+    assert parsed({"id": "new", "task_id": "old", "status": "Pending"}).task_id == "new"
 
 
 @pytest.mark.parametrize(
@@ -271,11 +271,11 @@ def test_the_newer_name_of_the_id_wins() -> None:
 @pytest.mark.parametrize("name", ["id", "task_id"])
 def test_an_id_that_is_not_plain_is_refused(name: str, bad: Any) -> None:
     with pytest.raises(InvalidReport):
-        heard({name: bad, "status": "Ready", "result": RESULT})
+        parsed({name: bad, "status": "Ready", "result": RESULT})
 
 
 def test_an_id_of_128_characters_is_plain() -> None:
-    assert heard({"id": "a" * 128}).task_id == "a" * 128
+    assert parsed({"id": "a" * 128}).task_id == "a" * 128
 
 
 @pytest.mark.parametrize("body", [b"[" + b"1," * 100_000 + b"1]", b"[" + b"[[]]," * 50_000 + b"1]"])

@@ -157,5 +157,5 @@ def test_facts_about_each_sample_are_shown() -> None:
 
 def test_the_marks_of_files_move_up_when_one_is_left_out() -> None:
     marked = report_of({"sample": A, "first": C, "second": D}).result
-    moved = media_references.drop_marks(marked, [1])
+    moved = media_references.drop_references(marked, [1])
     assert moved == {"sample": "media:0", "first": None, "second": "media:1"}

@@ -17,7 +17,7 @@ from jobs.store import codec
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 
-PATIENCE = Timeouts(60.0, 3600.0)
+TIMEOUTS = Timeouts(60.0, 3600.0)
 SIGNED = "https://delivery.eu2.bfl.ai/a/sample.png?se=2026-08-15T19%3A22%3A20Z&sig=CANARY%2Fx"
 
 
@@ -117,7 +117,7 @@ def test_depth_is_read_or_refused(frame: Any, depth: int) -> None:
 def keep(report: Report | None) -> None:
     """Check that an accepted report can be recorded and read back."""
     if report is not None:
-        job = transition(Job.expected(report.task_id, 1.0, PATIENCE), report, 2.0, PATIENCE)
+        job = transition(Job.expected(report.task_id, 1.0, TIMEOUTS), report, 2.0, TIMEOUTS)
         assert codec.decode(codec.encode(job, job.version)) == job
 
 

@@ -16,13 +16,13 @@ from jobs.timeline import EventCode
 from jobs.timeouts import Timeouts
 
 NOW = 1_790_000_000.0
-PATIENCE = Timeouts(60, 3600)
+TIMEOUTS = Timeouts(60, 3600)
 DOWN = Outcome("it answered 503")
 APP = "https://app.example/told"
 
 
 def at_work(notify_url: str | None = None, client_webhook: ClientWebhook | None = None) -> Job:
-    job = Job.expected("abc", NOW - 10, PATIENCE).with_notifications(notify_url=notify_url)
+    job = Job.expected("abc", NOW - 10, TIMEOUTS).with_notifications(notify_url=notify_url)
     return job.with_submission(client_webhook=client_webhook)
 
 
@@ -106,7 +106,7 @@ def test_who_says_only_after_the_end_where_to_be_told_is_told_once() -> None:
 def test_a_replayed_job_takes_back_what_was_not_told_yet_and_ends_anew() -> None:
     first = ended(notify_url=APP)
     reopen = notifications.schedule(
-        first, submission.reopen(first, NOW + 50, PATIENCE), NOW, owner=False
+        first, submission.reopen(first, NOW + 50, TIMEOUTS), NOW, owner=False
     )
     assert reopen.notifications.pending == ()
     second = notifications.schedule(reopen, failed(reopen, NOW + 60), NOW + 60, owner=False)

@@ -11,7 +11,7 @@ from jobs.status import ReportKind, Source
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 
-NOW, PATIENCE = 1_795_255_200.0, Timeouts(callback_grace=60.0, give_up_after=3600.0)
+NOW, TIMEOUTS = 1_795_255_200.0, Timeouts(callback_grace=60.0, give_up_after=3600.0)
 
 
 def prices(quote: float | None, settled: float | None, *, callback_first: bool) -> Any:
@@ -27,10 +27,10 @@ def prices(quote: float | None, settled: float | None, *, callback_first: bool) 
 
     def confirm(job: Job) -> Job:
         answer = SubmissionReceipt(task_id="t", cost=quote)
-        return submission.confirm(job, NOW, answer, PATIENCE, calls=True)
+        return submission.confirm(job, NOW, answer, TIMEOUTS, calls=True)
 
     def apply_report(job: Job) -> Job:
-        return transition(job, report, NOW, PATIENCE)
+        return transition(job, report, NOW, TIMEOUTS)
 
     for step in (apply_report, confirm) if callback_first else (confirm, apply_report):
         job = step(job)

@@ -13,7 +13,7 @@ from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts
 from jobs.transitions import transition
 
 NOW = 1_700_000_000.0
-PATIENCE = Timeouts(callback_grace=None, give_up_after=3600.0, give_up_at_most=86_400.0)
+TIMEOUTS = Timeouts(callback_grace=None, give_up_after=3600.0, give_up_at_most=86_400.0)
 WORDS = ("Pending", "Reasoning", "Generating", "PENDING", "processing")
 
 
@@ -22,15 +22,15 @@ def report(status: str, source: Source = Source.CALLBACK, **more: Any) -> Report
 
 
 def job(model: str | None = None) -> Job:
-    return Job.expected("task", NOW, PATIENCE, model=model)
+    return Job.expected("task", NOW, TIMEOUTS, model=model)
 
 
 @pytest.mark.parametrize("source", [Source.CALLBACK, Source.POLL])
 @pytest.mark.parametrize("word", WORDS)
 def test_what_bfl_is_at_work_on_is_not_given_up(word: str, source: Source) -> None:
     later = NOW + 3000
-    alive = transition(job(), report(word, source), later, PATIENCE)
-    assert alive.deadline == later + PATIENCE.give_up_after
+    alive = transition(job(), report(word, source), later, TIMEOUTS)
+    assert alive.deadline == later + TIMEOUTS.give_up_after
     assert alive.recheck(NOW + 3601).status is Status.SUBMITTED
 
 
@@ -44,19 +44,19 @@ def test_what_bfl_is_at_work_on_is_not_given_up(word: str, source: Source) -> No
     ],
 )
 def test_other_words_are_no_sign_of_life(word: str, source: Source) -> None:
-    heard = transition(job(), report(word, source), NOW + 3000, PATIENCE)
-    assert heard.deadline == NOW + 3600
-    lost = heard.recheck(heard.deadline)
+    after = transition(job(), report(word, source), NOW + 3000, TIMEOUTS)
+    assert after.deadline == NOW + 3600
+    lost = after.recheck(after.deadline)
     assert (lost.status, lost.error and lost.error.code) == (Status.LOST, "no_final_word")
 
 
 def test_a_job_that_bfl_calls_pending_for_ever_is_lost_after_a_day_and_says_so() -> None:
     now, known = NOW, job()
     while not known.status.terminal:
-        known = transition(known, report("Pending", Source.POLL), now, PATIENCE).recheck(now)
+        known = transition(known, report("Pending", Source.POLL), now, TIMEOUTS).recheck(now)
         now += 1800
         known = known if now < known.deadline else known.recheck(known.deadline)
-    assert known.check.ended_at == NOW + PATIENCE.give_up_at_most
+    assert known.check.ended_at == NOW + TIMEOUTS.give_up_at_most
     assert known.error is not None and known.error.code == "still_pending"
     assert "pending" in known.error.message and "24 hours" in known.error.message
 
@@ -86,20 +86,20 @@ def test_each_progress_callback_begins_the_grace_anew() -> None:
     for n in range(6):  # an hour, a callback every ten minutes
         now = NOW + 600 * (n + 1)
         assert known.check.next_check_at is not None and known.check.next_check_at > now
-        known = transition(known, report("Generating", progress=n / 10), now, PATIENCE)
+        known = transition(known, report("Generating", progress=n / 10), now, TIMEOUTS)
         assert known.check.next_check_at == now + grace
 
 
 def test_a_sign_of_life_moves_no_job_that_a_worker_has_or_shall_take() -> None:
     claimed = job().enqueue(NOW).claimed(NOW)
-    heard = transition(claimed, report("Generating"), NOW + 1, PATIENCE)
-    assert (heard.check.lease_until, heard.check.next_check_at) == (
+    after = transition(claimed, report("Generating"), NOW + 1, TIMEOUTS)
+    assert (after.check.lease_until, after.check.next_check_at) == (
         claimed.check.lease_until,
         claimed.check.next_check_at,
     )
     wanted = job().enqueue(NOW)
     assert (
-        transition(wanted, report("Generating"), NOW + 1, PATIENCE).check.work_deadline
+        transition(wanted, report("Generating"), NOW + 1, TIMEOUTS).check.work_deadline
         == wanted.check.work_deadline
     )
 

@@ -11,12 +11,12 @@ from jobs.job import Job
 from jobs.report import Report
 from jobs.status import ReportKind, Source, Status
 from jobs.transitions import transition
-from tests.unit.test_transitions import FRESH_URL, NOW, PATIENCE, URL, told
+from tests.unit.test_transitions import FRESH_URL, NOW, TIMEOUTS, URL, report_of
 
 Walk = list[tuple[float, Callable[[Job, float], Job]]]
 
 REPORTS = st.builds(
-    told,
+    report_of,
     st.sampled_from(ReportKind),
     st.sampled_from(Source),
     st.sampled_from([URL, FRESH_URL]),
@@ -24,8 +24,8 @@ REPORTS = st.builds(
 )
 
 
-def _hear(report: Report, job: Job, now: float) -> Job:
-    return transition(job, report, now, PATIENCE)
+def _apply(report: Report, job: Job, now: float) -> Job:
+    return transition(job, report, now, TIMEOUTS)
 
 
 def _claim(job: Job, now: float) -> Job:
@@ -43,7 +43,7 @@ def _rest(pause: float, firm: bool, job: Job, now: float) -> Job:
 
 PAUSES = st.floats(0, 4000)
 STEPS = st.one_of(
-    REPORTS.map(lambda report: partial(_hear, report)),
+    REPORTS.map(lambda report: partial(_apply, report)),
     st.sampled_from([Job.recheck, _claim]),
     st.sampled_from([Job.renewed, Job.release]).map(lambda step: partial(_held, step)),
     st.builds(partial, st.just(_rest), PAUSES, st.booleans()).map(lambda s: partial(_held, s)),
@@ -54,7 +54,7 @@ WALKS: st.SearchStrategy[Walk] = st.lists(st.tuples(DELAYS, STEPS), min_size=1, 
 
 def walked(walk: Walk) -> list[tuple[float, Job]]:
     """The job after each step, and when that was."""
-    now, job = NOW, Job.expected("job", NOW, PATIENCE)
+    now, job = NOW, Job.expected("job", NOW, TIMEOUTS)
     passed = [(now, job)]
     for delay, step in walk:
         now += delay

@@ -14,13 +14,13 @@ from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts
 from jobs.transitions import transition
 
 NOW = 1_700_000_000.0
-PATIENCE = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 FRESH_URL = URL.replace("sig=a", "sig=b")
 OPEN = [state for state in Status if not state.terminal]
 
 
-def told(
+def report_of(
     kind: ReportKind,
     source: Source = Source.CALLBACK,
     url: str = URL,
@@ -41,20 +41,20 @@ def told(
     )
 
 
-def heard(job: Job, *reports: Report, now: float = NOW + 1) -> Job:
+def after_reports(job: Job, *reports: Report, now: float = NOW + 1) -> Job:
     for report in reports:
-        job = transition(job, report, now, PATIENCE)
+        job = transition(job, report, now, TIMEOUTS)
     return job
 
 
 @pytest.fixture
 def a_job_awaiting_its_callback() -> Job:
-    return Job.expected("job", NOW, PATIENCE)
+    return Job.expected("job", NOW, TIMEOUTS)
 
 
 @pytest.fixture
 def a_job_to_be_rescued(a_job_awaiting_its_callback: Job) -> Job:
-    return heard(a_job_awaiting_its_callback, told(ReportKind.READY))
+    return after_reports(a_job_awaiting_its_callback, report_of(ReportKind.READY))
 
 
 @pytest.fixture
@@ -99,21 +99,21 @@ def test_the_last_five_states_are_terminal() -> None:
     ("state", "kind"), sorted(set(product(Status, ReportKind)) - set(TRANSITIONS))
 )
 def test_a_pair_that_is_not_listed_changes_nothing(state: Status, kind: ReportKind) -> None:
-    job = replace(Job.expected("job", NOW, PATIENCE), status=state)
-    assert transition(job, told(kind, dies_at=NOW + 9000), NOW + 1, PATIENCE) is job
+    job = replace(Job.expected("job", NOW, TIMEOUTS), status=state)
+    assert transition(job, report_of(kind, dies_at=NOW + 9000), NOW + 1, TIMEOUTS) is job
 
 
 @pytest.mark.parametrize("row", sorted(TRANSITIONS))
 def test_a_listed_pair_leads_where_the_table_says(row: tuple[Status, ReportKind]) -> None:
-    job = replace(Job.expected("job", NOW, PATIENCE), status=row[0])
-    assert transition(job, told(row[1]), NOW + 1, PATIENCE).status is TRANSITIONS[row]
+    job = replace(Job.expected("job", NOW, TIMEOUTS), status=row[0])
+    assert transition(job, report_of(row[1]), NOW + 1, TIMEOUTS).status is TRANSITIONS[row]
 
 
 # Sentences.
 
 
 def test_a_job_is_expected_until_its_deadline_and_polled_after_the_grace() -> None:
-    job = Job.expected("job", NOW, PATIENCE)
+    job = Job.expected("job", NOW, TIMEOUTS)
     assert (job.status, job.check.next_check_at, job.deadline) == (
         Status.SUBMITTED,
         NOW + 60,
@@ -138,23 +138,27 @@ def test_a_url_that_outlives_the_deadline_moves_it_but_not_for_ever(
     a_job_awaiting_its_callback: Job,
 ) -> None:
     late = a_job_awaiting_its_callback.deadline - 1
-    job = heard(a_job_awaiting_its_callback, told(ReportKind.READY, dies_at=late + 9e9), now=late)
-    assert job.deadline == late + PATIENCE.give_up_at_most
+    job = after_reports(
+        a_job_awaiting_its_callback, report_of(ReportKind.READY, dies_at=late + 9e9), now=late
+    )
+    assert job.deadline == late + TIMEOUTS.give_up_at_most
 
 
 def test_the_same_callback_twice_changes_nothing(a_job_being_rescued: Job) -> None:
-    assert heard(a_job_being_rescued, told(ReportKind.READY)) is a_job_being_rescued
+    assert after_reports(a_job_being_rescued, report_of(ReportKind.READY)) is a_job_being_rescued
 
 
-def test_a_url_that_dies_sooner_is_old_news(a_job_being_rescued: Job) -> None:
-    older = told(ReportKind.READY, url=FRESH_URL, dies_at=NOW + 599)
-    assert heard(a_job_being_rescued, older) is a_job_being_rescued
+def test_a_url_that_expires_sooner_changes_nothing(a_job_being_rescued: Job) -> None:
+    older = report_of(ReportKind.READY, url=FRESH_URL, dies_at=NOW + 599)
+    assert after_reports(a_job_being_rescued, older) is a_job_being_rescued
 
 
 def test_a_fresh_url_takes_the_job_from_the_worker_that_has_the_old_one(
     a_job_being_rescued: Job,
 ) -> None:
-    job = heard(a_job_being_rescued, told(ReportKind.READY, Source.POLL, FRESH_URL, NOW + 900))
+    job = after_reports(
+        a_job_being_rescued, report_of(ReportKind.READY, Source.POLL, FRESH_URL, NOW + 900)
+    )
     assert (job.delivery.urls, job.check.lease_until, job.check.work_deadline) == (
         (FRESH_URL,),
         None,
@@ -165,40 +169,42 @@ def test_a_fresh_url_takes_the_job_from_the_worker_that_has_the_old_one(
 
 def test_an_error_after_ready_does_not_end_the_rescue(a_job_being_rescued: Job) -> None:
     for kind in (ReportKind.FAILED, ReportKind.MODERATED, ReportKind.PROGRESS, ReportKind.UNCLEAR):
-        assert heard(a_job_being_rescued, told(kind)) is a_job_being_rescued
+        assert after_reports(a_job_being_rescued, report_of(kind)) is a_job_being_rescued
 
 
 @pytest.mark.parametrize("kind", ReportKind)
 def test_a_late_callback_does_not_reopen_a_lost_job(a_lost_job: Job, kind: ReportKind) -> None:
     assert a_lost_job.status is Status.LOST
-    assert heard(a_lost_job, told(kind)) is a_lost_job
+    assert after_reports(a_lost_job, report_of(kind)) is a_lost_job
 
 
 def test_moderated_and_failed_jobs_say_so(a_job_awaiting_its_callback: Job) -> None:
-    moderated = heard(a_job_awaiting_its_callback, told(ReportKind.MODERATED))
-    failed = heard(a_job_awaiting_its_callback, told(ReportKind.FAILED))
+    moderated = after_reports(a_job_awaiting_its_callback, report_of(ReportKind.MODERATED))
+    failed = after_reports(a_job_awaiting_its_callback, report_of(ReportKind.FAILED))
     assert moderated.moderation == Moderation("content", ("Violence",))
     assert failed.error == Failure("bfl_error", "no")
     assert failed.moderation is None and moderated.error is None
 
 
 def test_ready_without_a_url_has_bfl_asked_at_once(a_job_awaiting_its_callback: Job) -> None:
-    job = heard(a_job_awaiting_its_callback, told(ReportKind.UNCLEAR))
+    job = after_reports(a_job_awaiting_its_callback, report_of(ReportKind.UNCLEAR))
     assert job.status is Status.SUBMITTED and job.check.work_deadline is not None
 
 
 def test_an_unclear_answer_to_a_question_is_not_asked_about_again(
     a_job_awaiting_its_callback: Job,
 ) -> None:
-    asked = heard(a_job_awaiting_its_callback, told(ReportKind.UNCLEAR)).claimed(NOW + 2)
-    assert heard(asked, told(ReportKind.UNCLEAR, Source.POLL)) is asked
+    asked = after_reports(a_job_awaiting_its_callback, report_of(ReportKind.UNCLEAR)).claimed(
+        NOW + 2
+    )
+    assert after_reports(asked, report_of(ReportKind.UNCLEAR, Source.POLL)) is asked
 
 
-def test_progress_told_twice_is_old_news(a_job_awaiting_its_callback: Job) -> None:
+def test_a_repeated_progress_changes_nothing(a_job_awaiting_its_callback: Job) -> None:
     for source in Source:
-        report = told(ReportKind.PROGRESS, source)
-        once = heard(a_job_awaiting_its_callback, report)
-        assert heard(once, report) is once
+        report = report_of(ReportKind.PROGRESS, source)
+        once = after_reports(a_job_awaiting_its_callback, report)
+        assert after_reports(once, report) is once
 
 
 def test_a_job_whose_lease_ran_out_waits_for_a_worker_again(a_job_being_rescued: Job) -> None:
@@ -219,7 +225,9 @@ def test_a_claim_at_the_last_moment_does_not_put_off_the_deadline(
     a_job_awaiting_its_callback: Job,
 ) -> None:
     last = a_job_awaiting_its_callback.deadline - 1
-    job = heard(a_job_awaiting_its_callback, told(ReportKind.UNCLEAR), now=last).claimed(last)
+    job = after_reports(
+        a_job_awaiting_its_callback, report_of(ReportKind.UNCLEAR), now=last
+    ).claimed(last)
     assert job.check.next_check_at == job.deadline
 
 
@@ -236,15 +244,15 @@ def test_an_unfetched_job_expires_at_its_deadline(a_job_to_be_rescued: Job) -> N
 
 
 def test_a_replayed_job_is_asked_about_at_once_and_has_a_new_deadline(a_lost_job: Job) -> None:
-    job = submission.reopen(a_lost_job, NOW + 9000, PATIENCE)
+    job = submission.reopen(a_lost_job, NOW + 9000, TIMEOUTS)
     assert (job.status, job.deadline, job.error) == (Status.SUBMITTED, NOW + 12600, None)
     assert job.check.work_deadline is not None and job.check.is_replay
 
 
 @pytest.mark.parametrize("state", [Status.STORED, Status.MODERATED, *OPEN])
 def test_what_is_stored_refused_or_under_way_is_not_replayed(state: Status) -> None:
-    job = replace(Job.expected("job", NOW, PATIENCE), status=state)
-    assert submission.reopen(job, NOW, PATIENCE) is job
+    job = replace(Job.expected("job", NOW, TIMEOUTS), status=state)
+    assert submission.reopen(job, NOW, TIMEOUTS) is job
 
 
 def test_a_long_timeline_keeps_its_beginning_and_its_end(a_lost_job: Job) -> None:

@@ -65,9 +65,9 @@ def _counter(after: Job, to: NotificationTarget, outcome: Outcome) -> Counter:
     return Counter.NOTIFICATION_GIVEN_UP
 
 
-def _send(services: Services, job: Job, notice: PendingNotification) -> Outcome:
+def _send(services: Services, job: Job, notification: PendingNotification) -> Outcome:
     try:
-        request = Request.of(services, job, notice)
+        request = Request.of(services, job, notification)
     except UrlRefused as error:
         return Outcome(str(error), final=True)
     return request.send()
@@ -81,11 +81,13 @@ class Request(NamedTuple):
     body: bytes
 
     @classmethod
-    def of(cls, services: Services, job: Job, notice: PendingNotification) -> Self:
+    def of(cls, services: Services, job: Job, notification: PendingNotification) -> Self:
         """Build the request. Raises UrlRefused when its URL is not allowed."""
-        recipient = recipient_of(services, job, notice.to)
-        write = _in_bfl_format if notice.to is NotificationTarget.CALLER else _as_standard_webhook
-        return cls(recipient, *write(services, job, notice))
+        recipient = recipient_of(services, job, notification.to)
+        write = (
+            _in_bfl_format if notification.to is NotificationTarget.CALLER else _as_standard_webhook
+        )
+        return cls(recipient, *write(services, job, notification))
 
     def send(self) -> Outcome:
         """Send it; the outcome follows from the status, the body is not read."""
@@ -133,16 +135,18 @@ def _in_bfl_format(
 
 
 def _as_standard_webhook(
-    services: Services, job: Job, notice: PendingNotification
+    services: Services, job: Job, notification: PendingNotification
 ) -> tuple[dict[str, str], bytes]:
     """The job as in the status API, signed for this attempt (Standard Webhooks)."""
     content: Notification = {
         "type": NotificationType.of(job.status),
-        "timestamp": rfc3339(notice.since),
+        "timestamp": rfc3339(notification.since),
         "data": views.job_view(services, job),
     }
     body = json.dumps(content)
-    signature = services.notification_signer.headers(notice.id(job.id), services.store.now(), body)
+    signature = services.notification_signer.headers(
+        notification.id(job.id), services.store.now(), body
+    )
     return _JSON | signature, body.encode()
 
 

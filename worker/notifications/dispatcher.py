@@ -118,11 +118,10 @@ def _dispatch(services: Services, dispatcher: Dispatcher, job_id: str) -> None:
     except UnreadableRecord:
         job = None
     now = services.store.now()
-    due = [notice.to for notice in job.notifications.pending if notice.at <= now] if job else []
+    pending = job.notifications.pending if job else ()
+    due = [one.to for one in pending if one.at <= now]
     if job is None or not due:
-        next_at = (
-            min((notice.at for notice in job.notifications.pending), default=None) if job else None
-        )
+        next_at = min((one.at for one in pending), default=None)
         services.store.schedule_notification(job_id, next_at)
         return
     services.store.schedule_notification(job_id, now + HELD_SECONDS)

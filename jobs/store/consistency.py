@@ -41,10 +41,10 @@ class Consistency:
     def records(self) -> Iterator[dict[str, Job | None]]:
         """Every record by id, in pages of no order; one that changes meanwhile may come twice."""
         for keys in self._scan(RECORD_PREFIX):
-            yield self.known(key.removeprefix(RECORD_PREFIX) for key in keys)
+            yield self.load_jobs(key.removeprefix(RECORD_PREFIX) for key in keys)
 
-    def known(self, job_ids: Iterable[str]) -> dict[str, Job | None]:
-        """The records among these ids."""
+    def load_jobs(self, job_ids: Iterable[str]) -> dict[str, Job | None]:
+        """Load the records with these ids; None stands for an unreadable one."""
         ids = list(dict.fromkeys(job_ids))
         with unavailable():
             found = self._redis.mget([RECORD_PREFIX + job_id for job_id in ids]) if ids else []
@@ -79,7 +79,7 @@ class Consistency:
 
     def compare(self, job_id: str) -> tuple[Job | None, list[str]]:
         """A job, and the keys where it is not as its record says."""
-        job = self.known([job_id]).get(job_id)
+        job = self.load_jobs([job_id]).get(job_id)
         if job is None:
             return None, []
         expected, keys = indexes.indexes(job), indexes.every(job)
@@ -101,7 +101,7 @@ class Consistency:
         """Whether an id is still in a set, and its record is still what was examined."""
         with unavailable():
             score = self._redis.zscore(key, job_id)
-        current = self.known([job_id]).get(job_id)
+        current = self.load_jobs([job_id]).get(job_id)
         versions = {one.version if one else None for one in (job, current)}
         return score is not None and len(versions) == 1
 

@@ -42,7 +42,7 @@ class _Span(NamedTuple):
     bottom: float | str
 
     @classmethod
-    def of(cls, search: Search, before: Position | None) -> "_Span":
+    def older_than(cls, search: Search, before: Position | None) -> "_Span":
         bottom = "-inf" if search.since is None else search.since
         if before and (search.until is None or before.created_at < search.until):
             return cls(before.created_at, bottom)
@@ -67,14 +67,14 @@ class JobListing:
         A page that is not full can have a successor: then too many jobs were read for it.
         """
         with unavailable():
-            walked, *others = self._fewest_first(search, before)
+            walked, *others = self._smallest_first(search, before)
             found: list[tuple[Position, Job]] = []
             jobs_read, position = 0, before
             while True:
                 needed = limit - len(found) + 1
                 count = max(needed, STRIDE if others or search.metadata else 0)
                 run = self._positions(walked, count, position, search)
-                found += self._fitting(search, self._narrowed(run, others), needed)
+                found += self._load_matching(search, self._filter_members(run, others), needed)
                 jobs_read += len(run)
                 if len(found) > limit:
                     return Page([job for _, job in found[:limit]], found[limit - 1][0])
@@ -82,12 +82,12 @@ class JobListing:
                 if position is None or jobs_read >= JOBS_READ_MAX:
                     return Page([job for _, job in found], position)
 
-    def _fewest_first(self, search: Search, before: Position | None) -> list[Group]:
+    def _smallest_first(self, search: Search, before: Position | None) -> list[Group]:
         """Order the groups by size: the first is read, the others only checked for membership."""
         groups = search.groups()
         if len(groups) == 1:
             return groups
-        top, bottom = _Span.of(search, before)
+        top, bottom = _Span.older_than(search, before)
         with self._redis.pipeline(transaction=False) as pipe:
             for key in (key for group in groups for key in group):
                 pipe.zcount(key, bottom, top)
@@ -101,7 +101,7 @@ class JobListing:
         """The sets of a group are read in one transaction and merged."""
         count = limit
         while True:
-            answers = self._read(group, _Span.of(search, before), count)
+            answers = self._read(group, _Span.older_than(search, before), count)
             # Behind the end of a set that was not read to its end, jobs could be missing.
             horizon = max((rows[-1] for rows in answers if len(rows) == count), default=_END)
             merged = sorted({position for rows in answers for position in rows}, reverse=True)
@@ -122,7 +122,7 @@ class JobListing:
             answers = pipe.execute()
         return [[Position(at, job_id.decode()) for job_id, at in rows] for rows in answers]
 
-    def _narrowed(self, run: list[Position], others: Sequence[Group]) -> list[Position]:
+    def _filter_members(self, run: list[Position], others: Sequence[Group]) -> list[Position]:
         """The positions that are in at least one set of each of these groups."""
         for group in others if run else ():
             with self._redis.pipeline(transaction=False) as pipe:
@@ -136,21 +136,21 @@ class JobListing:
                 break
         return run
 
-    def _fitting(
+    def _load_matching(
         self, search: Search, run: list[Position], needed: int
     ) -> list[tuple[Position, Job]]:
         """The first jobs whose records match too, at least `wanted` if there are so many."""
         found: list[tuple[Position, Job]] = []
         for start in range(0, len(run), needed):
             indexes = run[start : start + needed]
-            jobs = self.loaded([position.id for position in indexes])
+            jobs = self.load_jobs([position.id for position in indexes])
             read = ((position, jobs.get(position.id)) for position in indexes)
-            found += [(position, job) for position, job in read if job and search.fits(job)]
+            found += [(position, job) for position, job in read if job and search.matches(job)]
             if len(found) >= needed:
                 break
         return found
 
-    def loaded(self, job_ids: Sequence[str]) -> dict[str, Job]:
+    def load_jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Load jobs by their ids; missing and unreadable ones are left out."""
         with unavailable():
             raw = (

@@ -35,7 +35,7 @@ class Search:
             found.append(tuple(STATUS_PREFIX + status for status in self.statuses or Status))
         return found
 
-    def fits(self, job: Job) -> bool:
+    def matches(self, job: Job) -> bool:
         """Whether a record matches; an index can be a moment older than the record."""
         return (
             (not self.statuses or job.status in self.statuses)

@@ -52,7 +52,7 @@ class JobCache:
 
     def _render(self, events: Sequence[Event]) -> Documents:
         ids = list(dict.fromkeys(event.job_id for event in events if not event.is_deleted))
-        jobs = self._services.listing.loaded(ids)
+        jobs = self._services.listing.load_jobs(ids)
         rendered = map(_json, views.job_views(self._services, list(jobs.values())))
         documents = dict(zip(jobs, rendered, strict=True))
         return {event.position: documents.get(event.job_id) for event in events}

@@ -27,7 +27,7 @@ def check(services: Services) -> Iterator[Finding]:
 
 def _check_page(services: Services, page: list[ListedObject]) -> Iterator[Finding]:
     ours = [found for found in page if kind_of(found.key)]
-    known = services.consistency.known(job_id_of(found.key) for found in ours)
+    known = services.consistency.load_jobs(job_id_of(found.key) for found in ours)
     for found in ours:
         job_id = job_id_of(found.key)
         job = known.get(job_id)

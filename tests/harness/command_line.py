@@ -21,8 +21,8 @@ FOX = ("submit", "--model", "flux-2-pro", "--prompt", "a fox")
 
 
 @dataclass(frozen=True)
-class Said:
-    """How a command ended and what it said; `words` is all of it with single spaces."""
+class CommandResult:
+    """Exit code and output of a command; `words` is all output with single spaces."""
 
     code: int
     out: str
@@ -34,25 +34,27 @@ class Said:
 
 
 class CommandLine:
-    """Commands run in the installation's own directory, where nobody's `.env` is."""
+    """Commands in the installation's directory, which has no `.env`."""
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._directory: Path = installation.directory
 
-    def run(self, *arguments: str, stdin: str | bytes = "", **settings: str | None) -> Said:
-        """Settings of one command alone; None takes a variable away. No secret may be said."""
+    def run(
+        self, *arguments: str, stdin: str | bytes = "", **settings: str | None
+    ) -> CommandResult:
+        """Run one command; None removes a setting. Fails if the output has a secret."""
         typed = Typed(arguments, self.environment(**settings), self._directory)
         given = stdin.encode() if isinstance(stdin, str) else stdin
         done = warm_shell.run(typed, given, TIMEOUT_SECONDS)
-        said = Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+        result = CommandResult(done.returncode, done.stdout.decode(), done.stderr.decode())
         for secret in self._installation.secrets():
-            assert secret not in said.out + said.err
-        assert "Traceback" not in said.err, said.err
-        return said
+            assert secret not in result.out + result.err
+        assert "Traceback" not in result.err, result.err
+        return result
 
     def start(self, *arguments: str, log: Path) -> Process:
-        """One that is still at work when this returns; both its outputs go into the log."""
+        """Start a command in the background; stdout and stderr go into the log."""
         command: Sequence[str] = [*FLASK, *arguments]
         return Process("command", command, self.environment(), log, self._directory)
 
@@ -65,9 +67,9 @@ class CommandLine:
 
     def submitted(self, *options: str, **switches: Any) -> str:
         """The id of a new job."""
-        said = self.run(*FOX, *options, *quick(**switches))
-        assert said.code == 0, said
-        return said.out.strip()
+        result = self.run(*FOX, *options, *quick(**switches))
+        assert result.code == 0, result
+        return result.out.strip()
 
 
 def quick(**switches: Any) -> tuple[str, str]:

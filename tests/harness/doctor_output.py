@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from receiver.checks import Grade, Result
-from tests.harness.command_line import Said
+from tests.harness.command_line import CommandResult
 
 REDIS = ["redis", "redis_disk", "redis_memory"]
 BEFORE_START = ["settings", *REDIS, "durability", "storage"]
@@ -19,19 +19,19 @@ NEEDED = {
 }
 
 
-def names(said: Said, grade: str) -> list[str]:
+def names(command: CommandResult, grade: str) -> list[str]:
     """Names of the checks with this grade; all but `ok` must come with a remedy."""
-    lines = said.out.splitlines()
+    lines = command.out.splitlines()
     found = [line for line in lines if line.startswith(f"{grade} ")]
     for line in found:
         assert grade == "ok" or lines[lines.index(line) + 1].startswith(" " * 24)
     return [line[9:24].strip() for line in found]
 
 
-def failed(said: Said) -> list[str]:
-    wrong = names(said, "FAILED")
-    assert said.code == (1 if wrong else 0), said
-    assert f"{len(wrong)} failed" in said.out
+def failed(command: CommandResult) -> list[str]:
+    wrong = names(command, "FAILED")
+    assert command.code == (1 if wrong else 0), command
+    assert f"{len(wrong)} failed" in command.out
     return wrong
 
 

@@ -71,7 +71,7 @@ def ai_sdk() -> list[str]:
 
 
 def verified(secret: str, headers: dict[str, str], body: str) -> dict[str, Any]:
-    """Result of the Standard Webhooks library for JavaScript: `said` or `error`."""
+    """Result of the Standard Webhooks library for JavaScript: `payload` or `error`."""
     done = subprocess.run(
         _javascript("verify.mjs"),
         input=json.dumps({"secret": secret, "headers": headers, "body": body}),

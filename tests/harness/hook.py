@@ -16,9 +16,9 @@ class Call(NamedTuple):
     at: float
 
     @property
-    def said(self) -> dict[str, Any]:
-        said: dict[str, Any] = json.loads(self.body)
-        return said
+    def payload(self) -> dict[str, Any]:
+        payload: dict[str, Any] = json.loads(self.body)
+        return payload
 
     @property
     def id(self) -> str:

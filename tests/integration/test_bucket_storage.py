@@ -116,8 +116,8 @@ def test_a_refusal_tells_no_secret_host_or_path(tmp_path: Path) -> None:
             store.check(8)
     finally:
         server.close()
-    told = str(caught.value)
-    assert not [word for word in ("canary", "127.0.0.1", "s3-key-id") if word in told]
+    message = str(caught.value)
+    assert not [word for word in ("canary", "127.0.0.1", "s3-key-id") if word in message]
 
 
 # How it is entered.

@@ -45,7 +45,7 @@ def ready(store: JobStore, job_id: str, life: float) -> None:
     ingest.apply_report(store, report, TIMEOUTS)
 
 
-def put_in_line(store: JobStore, job_id: str, model: str) -> None:
+def enqueue_submission(store: JobStore, job_id: str, model: str) -> None:
     store.update(job_id, lambda _, now: create(job_id, model, now), submission=b"{}")
 
 
@@ -81,7 +81,7 @@ def test_a_broken_record_hides_nobody(store: JobStore, redis: Redis) -> None:
 
 def test_who_waits_for_a_slot_is_counted_by_model(store: JobStore, redis: Redis) -> None:
     for job_id, model in {"a": "flux-dev", "b": "flux-dev", "c": "flux-tools/vto-v2"}.items():
-        put_in_line(store, job_id, model)
+        enqueue_submission(store, job_id, model)
     slot_usage = SubmissionQueue(
         redis, Clock(redis), ConcurrencyLimits(4, {"flux-dev": 2, "flux-3-video": 1})
     ).slot_usage()

@@ -46,7 +46,7 @@ def wired(redis: Redis, tmp_path: Path) -> Services:
     return services.build(settings.load(environment), redis)
 
 
-def heard(wired: Services, kind: ReportKind, task_id: str = "job") -> Job:
+def reported(wired: Services, kind: ReportKind, task_id: str = "job") -> Job:
     report = Report(
         task_id=task_id,
         kind=kind,
@@ -71,7 +71,7 @@ def entries(redis: Redis) -> list[str]:
 def test_an_unfinished_job_is_due_when_its_record_says(
     wired: Services, redis: Redis, kind: ReportKind
 ) -> None:
-    job = heard(wired, kind)
+    job = reported(wired, kind)
     assert job.check.next_check_at is not None and due(redis) == {
         "job": pytest.approx(job.check.next_check_at)
     }
@@ -79,13 +79,13 @@ def test_an_unfinished_job_is_due_when_its_record_says(
 
 @pytest.mark.parametrize("kind", [ReportKind.FAILED, ReportKind.MODERATED])
 def test_an_ended_job_is_never_due(wired: Services, redis: Redis, kind: ReportKind) -> None:
-    heard(wired, ReportKind.UNCLEAR)
-    heard(wired, kind)
+    reported(wired, ReportKind.UNCLEAR)
+    reported(wired, kind)
     assert due(redis) == {} and redis.zcard(PENDING_RESCUES) == redis.zcard(PENDING_POLLS) == 0
 
 
 def test_a_job_in_hand_is_due_when_its_lease_ends(wired: Services, redis: Redis) -> None:
-    heard(wired, ReportKind.READY)
+    reported(wired, ReportKind.READY)
     claim = Claim.acquire(wired.store, "job")
     assert claim is not None and due(redis) == {"job": pytest.approx(claim.job.check.lease_until)}
     assert claim.job.check.lease_until == pytest.approx(wired.store.now() + LEASE_SECONDS, abs=2)
@@ -94,7 +94,7 @@ def test_a_job_in_hand_is_due_when_its_lease_ends(wired: Services, redis: Redis)
 
 def test_the_sweep_writes_the_entries_that_rq_has_lost(wired: Services, redis: Redis) -> None:
     for task_id in ("one", "two"):
-        heard(wired, ReportKind.READY, task_id)
+        reported(wired, ReportKind.READY, task_id)
     for key in redis.scan_iter(RQ_KEYS):
         redis.delete(key)
     sweep(wired)
@@ -102,13 +102,13 @@ def test_the_sweep_writes_the_entries_that_rq_has_lost(wired: Services, redis: R
 
 
 def test_the_sweep_writes_no_entry_that_rq_has(wired: Services, redis: Redis) -> None:
-    heard(wired, ReportKind.READY)
+    reported(wired, ReportKind.READY)
     sweep(wired)
     assert entries(redis) == ["job"]
 
 
 def test_the_sweep_takes_over_a_job_whose_worker_has_died(wired: Services, redis: Redis) -> None:
-    heard(wired, ReportKind.READY)
+    reported(wired, ReportKind.READY)
     dead = Claim.acquire(wired.store, "job")
     assert dead is not None
 
@@ -122,7 +122,7 @@ def test_the_sweep_takes_over_a_job_whose_worker_has_died(wired: Services, redis
 
 
 def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(wired: Services, redis: Redis) -> None:
-    heard(wired, ReportKind.READY)
+    reported(wired, ReportKind.READY)
     assert Claim.acquire(wired.store, "job") is not None
     redis.zadd(DUE, {"job": 1.0})
     sweep(wired)
@@ -131,7 +131,7 @@ def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(wired: Services, redis
 
 
 def test_the_sweep_ends_what_is_past_its_deadline(wired: Services, redis: Redis) -> None:
-    heard(wired, ReportKind.PROGRESS)
+    reported(wired, ReportKind.PROGRESS)
 
     def too_late(job: Job | None, now: float) -> Job | None:
         return job and replace(job, deadline=now - 1).with_check(next_check_at=now - 1)

@@ -41,8 +41,10 @@ def client(local_worker: LocalWorker) -> FlaskClient:
 def test_the_drop_in_names_bfls_own_host(client: FlaskClient, path: str, method: str) -> None:
     answer = client.open(f"/v1/{path}", method=method, json={"finetune_id": "f"}, headers=ADMIN)
     assert 400 <= answer.status_code < 500
-    said = answer.get_json()
-    assert f"https://api.bfl.ai/v1/{path}" in said["message"] and said["detail"] == said["message"]
+    reply = answer.get_json()
+    assert (
+        f"https://api.bfl.ai/v1/{path}" in reply["message"] and reply["detail"] == reply["message"]
+    )
 
 
 @pytest.mark.parametrize("model", [*ELSEWHERE, "get_result", "credits", "finetune/x"])

@@ -46,8 +46,8 @@ def test_details_name_the_reason(
 ) -> None:
     local_worker.post("a", given=json.dumps({"prompt": "a", "sandbox": switches}).encode())
     process_one(local_worker.wired)
-    said = polled(local_worker, "a")
-    assert said["status"] == "Pending" and reason in said["details"]["Waiting"][0]
+    body = polled(local_worker, "a")
+    assert body["status"] == "Pending" and reason in body["details"]["Waiting"][0]
 
 
 def test_others_of_the_model_wait_for_the_same_reason(local_worker: LocalWorker) -> None:

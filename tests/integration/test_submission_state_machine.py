@@ -65,7 +65,7 @@ def answered_503(job: Job, now: float, timeouts: Timeouts) -> Job:
 UNCONFIRMED = (unanswered, answered_500, answered_503)
 
 
-class Line(SubmissionQueueMachine):
+class Submissions(SubmissionQueueMachine):
     """Callers, workers that submit, BFL and misfortune, one step at a time."""
 
     def __init__(self) -> None:
@@ -134,23 +134,23 @@ class Line(SubmissionQueueMachine):
         self.sending.append(first)
 
     @precondition(lambda self: self.sending)
-    @rule(index=INDEXES, heard=st.booleans())
-    def taken(self, index: int, heard: bool) -> None:
+    @rule(index=INDEXES, early=st.booleans())
+    def taken(self, index: int, early: bool) -> None:
         """BFL's answer, which is true whoever holds the job by now."""
         claim = self.sending.pop(index % len(self.sending))
-        self._take(claim, heard=heard)
+        self._take(claim, early=early)
 
     @precondition(lambda self: self.crashed)
     @rule(index=INDEXES)
     def taken_by_one_thought_dead(self, index: int) -> None:
-        self._take(self.crashed.pop(index % len(self.crashed)), heard=False)
+        self._take(self.crashed.pop(index % len(self.crashed)), early=False)
 
-    def _take(self, claim: Claim, *, heard: bool) -> None:
+    def _take(self, claim: Claim, *, early: bool) -> None:
         task_id = f"task-{next(self.numbers)}"
         if claim.job.id in self.posted:
             self.tasks.append((claim.job.id, task_id))
-            if heard:  # the callback is quicker than the answer
-                self._hear(claim.job.id, task_id, ReportKind.PROGRESS)
+            if early:  # the callback is quicker than the answer
+                self._apply_report(claim.job.id, task_id, ReportKind.PROGRESS)
         answer = SubmissionReceipt(task_id=task_id, cost=3.0)
 
         def take(job: Job | None, now: float) -> Job | None:
@@ -175,14 +175,14 @@ class Line(SubmissionQueueMachine):
         self._commit(claim, lambda job, now: submission.refuse(job, now, Failure("bad", "no")))
 
     @precondition(lambda self: self.sending)
-    @rule(index=INDEXES, step=st.sampled_from(UNCONFIRMED), took=st.booleans(), heard=st.booleans())
-    def unconfirmed(self, index: int, step: Any, took: bool, heard: bool) -> None:
+    @rule(index=INDEXES, step=st.sampled_from(UNCONFIRMED), took=st.booleans(), early=st.booleans())
+    def unconfirmed(self, index: int, step: Any, took: bool, early: bool) -> None:
         claim = self.sending.pop(index % len(self.sending))
         job_id = claim.job.id
         if took and job_id in self.posted:
             self.tasks.append((job_id, f"task-{next(self.numbers)}"))
-            if heard:
-                self._hear(*self.tasks[-1], ReportKind.PROGRESS)
+            if early:
+                self._apply_report(*self.tasks[-1], ReportKind.PROGRESS)
         self._commit(claim, lambda job, now: step(job, now, self.timeouts))
         if step is unanswered:
             self.unanswered.add(job_id)
@@ -219,9 +219,9 @@ class Line(SubmissionQueueMachine):
         """For the task on record or for a twin of it."""
         job_id, task_id = self.tasks[index % len(self.tasks)]
         if self.store.load(job_id):
-            self._hear(job_id, task_id, kind)
+            self._apply_report(job_id, task_id, kind)
 
-    def _hear(self, job_id: str, task_id: str, kind: ReportKind) -> None:
+    def _apply_report(self, job_id: str, task_id: str, kind: ReportKind) -> None:
         before = self.store.load(job_id)
         ready = kind is ReportKind.READY
         report = Report(
@@ -263,7 +263,7 @@ class Line(SubmissionQueueMachine):
         self.store.update(job_id, step)
 
     @rule()
-    def pauses_end(self) -> None:
+    def circuits_close(self) -> None:
         for pause in self.submission_queue.open_circuits():
             self.redis.hset(CIRCUITS, pause.scope, '1.000 [1.0, 1, "no"]')
 
@@ -275,8 +275,8 @@ class Line(SubmissionQueueMachine):
 
     @precondition(lambda self: self.posted)
     @rule(index=INDEXES)
-    def lose_a_place(self, index: int) -> None:
-        """And the next look at the job puts it right."""
+    def lose_queue_entry(self, index: int) -> None:
+        """The next check of the job repairs the queue."""
         job = self.job(index)
         if job.submission.is_queued:
             self.redis.zrem(f"{QUEUE_PREFIX}{job.model}", job.id)
@@ -286,14 +286,14 @@ class Line(SubmissionQueueMachine):
 
 
 @pytest.fixture
-def a_line(redis_server: RedisServer, tmp_path: Path) -> type[Line]:
+def machine(redis_server: RedisServer, tmp_path: Path) -> type[Submissions]:
     """Everything but the network, on a Redis of its own."""
     media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
     redis: Redis = redis_server.client()
-    Line.services = wiring.build(load(ENVIRONMENT | media), redis)
-    return Line
+    Submissions.services = wiring.build(load(ENVIRONMENT | media), redis)
+    return Submissions
 
 
-def test_whatever_happens_to_submissions_the_lines_and_slots_are_right(a_line: type[Line]) -> None:
-    run_state_machine_as_test(a_line, settings=PROFILE)
-    a_line.services.redis.close()
+def test_queues_and_slots_agree_with_the_records(machine: type[Submissions]) -> None:
+    run_state_machine_as_test(machine, settings=PROFILE)
+    machine.services.redis.close()

@@ -21,12 +21,12 @@ QUICK = Histogram("quick", (1, 2, 4))
 
 def course(*samples: tuple[float, int]) -> Series:
     """Samples by the minute at which they were taken."""
-    return Series(tuple(Sample(BEGIN + 60 * at, {"heard": n}) for at, n in samples))
+    return Series(tuple(Sample(BEGIN + 60 * at, {"callbacks": n}) for at, n in samples))
 
 
 def rises(given: Series) -> list[float]:
     """The last ones, up to the first before which nothing rose."""
-    found = given.per_minute(["heard"])
+    found = given.per_minute(["callbacks"])
     assert len(found) == SAMPLES_MAX
     first = next((n for n, rise in enumerate(found) if rise), len(found))
     return found[first:]
@@ -59,14 +59,14 @@ def test_what_rose_while_nobody_took_samples_is_spread_evenly() -> None:
 
 
 def test_what_is_older_than_an_hour_is_not_shown() -> None:
-    found = course((0, 0), (100, 1000), (100.5, 1005)).per_minute(["heard"])
+    found = course((0, 0), (100, 1000), (100.5, 1005)).per_minute(["callbacks"])
     assert found == [10.0] * 59 + [5]
 
 
 def test_counters_that_redis_lost_began_anew() -> None:
     given = course((0, 50), (1, 3), (1.1, 5))
     assert rises(given) == [3, 2]
-    assert given.increases() == {"heard": 5}
+    assert given.increases() == {"callbacks": 5}
 
 
 def test_several_counters_rise_together() -> None:
@@ -102,8 +102,8 @@ def test_a_share_of_what_was_observed_stayed_under(
 
 def test_a_rise_is_seen_at_once(time_series: TimeSeries, redis: Redis) -> None:
     time_series.sample()
-    Parts.over(redis).store.increment({"heard": 7})
-    assert time_series.last_hour().per_minute(["heard"])[-2:] in ([0, 7], [7, 0])
+    Parts.over(redis).store.increment({"callbacks": 7})
+    assert time_series.last_hour().per_minute(["callbacks"])[-2:] in ([0, 7], [7, 0])
 
 
 def test_each_minute_has_one_sample_whoever_takes_it(time_series: TimeSeries, redis: Redis) -> None:
@@ -118,15 +118,17 @@ def test_a_sample_that_is_an_hour_old_goes(time_series: TimeSeries, redis: Redis
     period = now // MINUTE_SECONDS * MINUTE_SECONDS
     redis.zadd(
         TIME_SERIES,
-        {f"{period - 60 * ago:.0f} heard {ago}": period - 60 * ago for ago in range(1, 70)},
+        {f"{period - 60 * ago:.0f} callbacks {ago}": period - 60 * ago for ago in range(1, 70)},
     )
     time_series.sample()
     assert SAMPLES_MAX - 1 <= redis.zcard(TIME_SERIES) <= SAMPLES_MAX
 
 
-def test_the_whole_pulse_does_without_samples(redis: Redis) -> None:
+def test_metrics_need_no_samples(redis: Redis) -> None:
     assert Metrics(redis, Clock(redis), RqQueue(redis)).totals().counts == {}
-    assert TimeSeries(redis, Clock(redis)).last_hour().per_minute(["heard"]) == [0] * SAMPLES_MAX
+    assert (
+        TimeSeries(redis, Clock(redis)).last_hour().per_minute(["callbacks"]) == [0] * SAMPLES_MAX
+    )
 
 
 def test_without_redis_nothing_is_known(time_series: TimeSeries, redis_server: RedisServer) -> None:

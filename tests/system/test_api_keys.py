@@ -53,9 +53,9 @@ def test_a_new_key_is_shown_once_and_its_entry_opens_the_door(
     stopped_installation: Installation,
 ) -> None:
     shell = CommandLine(stopped_installation)
-    said = shell.run("keys", "new", "--name", "app", "--scope", "read")
-    key, entry = (line.split()[1] for line in said.out.splitlines())
-    assert said.code == 0 and len(key) >= 43 and key not in entry
+    result = shell.run("keys", "new", "--name", "app", "--scope", "read")
+    key, entry = (line.split()[1] for line in result.out.splitlines())
+    assert result.code == 0 and len(key) >= 43 and key not in entry
     stopped_installation.settings["API_KEYS"] = entry
     stopped_installation.start("web")
     stopped_installation.wait_until_ready()
@@ -68,5 +68,5 @@ def test_a_new_key_is_shown_once_and_its_entry_opens_the_door(
 def test_a_name_that_would_break_the_list_is_refused(
     stopped_installation: Installation, name: str
 ) -> None:
-    said = CommandLine(stopped_installation).run("keys", "new", "--name", name, "--scope", "read")
-    assert said.code == 2 and not said.out
+    result = CommandLine(stopped_installation).run("keys", "new", "--name", name, "--scope", "read")
+    assert result.code == 2 and not result.out

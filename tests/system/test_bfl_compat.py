@@ -33,40 +33,40 @@ def submit(
 def poll(stack: Stack, job_id: str) -> dict[str, Any]:
     answer = stack.client.get("/v1/get_result", id=job_id)
     assert answer.headers["Retry-After"] == "1"
-    said: dict[str, Any] = answer.json()
-    return said
+    reply: dict[str, Any] = answer.json()
+    return reply
 
 
 def ended(stack: Stack, job_id: str) -> dict[str, Any]:
     def final() -> dict[str, Any] | None:
-        said = poll(stack, job_id)
-        return said if said["status"] != "Pending" else None
+        reply = poll(stack, job_id)
+        return reply if reply["status"] != "Pending" else None
 
     return wait_for(f"the end of {job_id}", final, 20)
 
 
 def test_a_submission_is_answered_as_bfl_answers_it(stack: Stack) -> None:
-    said = submit(stack).json()
-    url = f"{stack.installation.url}/v1/get_result?id={said['id']}"
-    assert set(said) == {"id", "polling_url", "cost", "input_mp", "output_mp"}
-    assert (said["polling_url"], said["cost"]) == (url, 3.0)
-    assert said["output_mp"] > 0
+    reply = submit(stack).json()
+    url = f"{stack.installation.url}/v1/get_result?id={reply['id']}"
+    assert set(reply) == {"id", "polling_url", "cost", "input_mp", "output_mp"}
+    assert (reply["polling_url"], reply["cost"]) == (url, 3.0)
+    assert reply["output_mp"] > 0
 
 
 def test_the_job_is_known_by_both_ids(stack: Stack) -> None:
-    said = submit(stack).json()
-    job = stack.client.wait_for(said["id"])
-    assert job["task_id"] != job["id"] == said["id"]
-    assert stack.client.job(job["task_id"])["id"] == said["id"]
-    assert poll(stack, job["task_id"])["id"] == said["id"]
+    reply = submit(stack).json()
+    job = stack.client.wait_for(reply["id"])
+    assert job["task_id"] != job["id"] == reply["id"]
+    assert stack.client.job(job["task_id"])["id"] == reply["id"]
+    assert poll(stack, job["task_id"])["id"] == reply["id"]
 
 
 def test_ready_comes_only_after_the_media_are_stored(stack: Stack) -> None:
-    said = submit(stack, sandbox={"hang": 1.5}).json()
-    ready = stack.client.wait_for(said["id"], "ready")
-    early = poll(stack, said["id"])
+    reply = submit(stack, sandbox={"hang": 1.5}).json()
+    ready = stack.client.wait_for(reply["id"], "ready")
+    early = poll(stack, reply["id"])
     assert (early["status"], early["result"]) == ("Pending", None)
-    final = ended(stack, said["id"])
+    final = ended(stack, reply["id"])
     assert final["status"] == "Ready"
     sample = final["result"]["sample"]
     assert sample.startswith(f"{stack.installation.url}/media/")
@@ -165,12 +165,12 @@ def test_an_unknown_id_is_not_found_in_bfls_shape(stack: Stack) -> None:
 
 def test_an_id_that_comes_twice_is_answered_where_it_is_the_same(stack: Stack) -> None:
     """BFL's guide appends `id` to a polling URL that already has it."""
-    said = submit(stack).json()
+    reply = submit(stack).json()
     key = {"x-key": KEYS["read"]}
-    twice = requests.get(said["polling_url"], params={"id": said["id"]}, headers=key, timeout=5)
+    twice = requests.get(reply["polling_url"], params={"id": reply["id"]}, headers=key, timeout=5)
     assert twice.url.count("id=") == 2
-    assert (twice.status_code, twice.json()["id"]) == (200, said["id"])
-    other = requests.get(said["polling_url"], params={"id": UNKNOWN}, headers=key, timeout=5)
+    assert (twice.status_code, twice.json()["id"]) == (200, reply["id"])
+    other = requests.get(reply["polling_url"], params={"id": UNKNOWN}, headers=key, timeout=5)
     assert other.status_code == 400 and "id:" in other.json()["detail"]
 
 
@@ -211,8 +211,8 @@ def test_the_same_idempotency_key_is_one_generation(stack: Stack) -> None:
         headers = {"x-key": KEYS["submit"], "Idempotency-Key": "one"}
         url = f"{stack.installation.url}/v1/flux-2-pro"
         answer = requests.post(url, json={"prompt": "p"}, headers=headers, timeout=15)
-        said: dict[str, Any] = answer.json()
-        return said
+        reply: dict[str, Any] = answer.json()
+        return reply
 
     assert again()["id"] == again()["id"]
 

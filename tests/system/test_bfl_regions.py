@@ -173,11 +173,15 @@ def test_a_caller_may_name_no_polling_url_outside_the_region(
 def test_media_outside_the_region_are_not_fetched_and_the_timeline_says_why(
     client: FlaskClient, in_europe: Services
 ) -> None:
-    said = {"id": "a", "status": "Ready", "result": {"sample": sample("delivery-us1.bfl.ai")}}
-    heard = client.post(
-        "/webhooks/bfl", json=said, headers={"X-Webhook-Secret": "webhook-secret-of-tests"}
+    callback_body = {
+        "id": "a",
+        "status": "Ready",
+        "result": {"sample": sample("delivery-us1.bfl.ai")},
+    }
+    accepted = client.post(
+        "/webhooks/bfl", json=callback_body, headers={"X-Webhook-Secret": "webhook-secret-of-tests"}
     )
-    assert heard.status_code == 200
+    assert accepted.status_code == 200
     assert process_one(in_europe)
     job = client.get("/api/jobs/a", headers=KEY).json
     assert job is not None and job["status"] == "ready"

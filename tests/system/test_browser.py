@@ -64,8 +64,8 @@ def test_what_is_wrong_with_a_page_is_found(window: Window, site: str) -> None:
     window.page.goto(f"{site}/bad")
     rules = {violation.split(":")[0] for violation in window.violations()}
     assert {"html-has-lang", "image-alt"} <= rules
-    said = " ".join(window.complaints)
-    assert "so it is" in said and "missing is not defined" in said
+    text = " ".join(window.complaints)
+    assert "so it is" in text and "missing is not defined" in text
 
 
 def test_without_a_chromium_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

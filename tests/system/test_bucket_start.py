@@ -29,7 +29,7 @@ def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server
     server.close()
 
 
-def sentence(installation: Installation, process_name: str, **settings: str) -> str:
+def start_error(installation: Installation, process_name: str, **settings: str) -> str:
     """Error message of a process that does not start."""
     installation.settings |= settings
     (process,) = installation.start(process_name)
@@ -40,27 +40,27 @@ def sentence(installation: Installation, process_name: str, **settings: str) -> 
 
 @EVERY_PROCESS
 def test_a_bucket_that_does_not_exist_stops_the_start(stopped: Installation, name: str) -> None:
-    said = sentence(stopped, name, MEDIA_URL="s3://no-such-bucket")
-    assert said == "Fluxkeep cannot start: MEDIA_URL: the bucket does not exist"
+    message = start_error(stopped, name, MEDIA_URL="s3://no-such-bucket")
+    assert message == "Fluxkeep cannot start: MEDIA_URL: the bucket does not exist"
 
 
 @EVERY_PROCESS
 def test_wrong_credentials_stop_the_start(
     stopped: Installation, strict_server: S3Server, name: str
 ) -> None:
-    said = sentence(stopped, name, AWS_ENDPOINT_URL=strict_server.url)
-    assert said.startswith("Fluxkeep cannot start: MEDIA_URL: the bucket denies access")
-    assert "s3-key-id" not in said
+    message = start_error(stopped, name, AWS_ENDPOINT_URL=strict_server.url)
+    assert message.startswith("Fluxkeep cannot start: MEDIA_URL: the bucket denies access")
+    assert "s3-key-id" not in message
 
 
 def test_half_a_credential_stops_the_start(stopped: Installation) -> None:
     stopped.settings["AWS_SECRET_ACCESS_KEY"] = None
-    assert "MEDIA_URL: the bucket cannot be used" in sentence(stopped, "sweep")
+    assert "MEDIA_URL: the bucket cannot be used" in start_error(stopped, "sweep")
 
 
 def test_plain_http_to_another_machine_stops_the_start(stopped: Installation) -> None:
-    said = sentence(stopped, "worker", AWS_ENDPOINT_URL="http://minio.internal:9000")
-    assert "AWS_ENDPOINT_URL: plain http" in said
+    message = start_error(stopped, "worker", AWS_ENDPOINT_URL="http://minio.internal:9000")
+    assert "AWS_ENDPOINT_URL: plain http" in message
 
 
 def test_a_secret_may_lie_in_a_file(stopped: Installation, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_bucket_that_does_not_answer_is_said_and_waited_for(stopped: Installat
     stopped.settings["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
     stopped.start()
     stopped.wait_until_ready()
-    said = "storage: the bucket does not answer"
+    message = "storage: the bucket does not answer"
     for name in ("worker", "sweep"):
-        wait_for(name, lambda name=name: said in stopped.logs(name))  # type: ignore[misc]
+        wait_for(name, lambda name=name: message in stopped.logs(name))  # type: ignore[misc]
     assert stopped.worker and stopped.sweep and stopped.web

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local_redis import free_port
-from tests.harness.command_line import CommandLine, Said, submitting_stack
+from tests.harness.command_line import CommandLine, CommandResult, submitting_stack
 from tests.harness.stack import Stack
 
 
@@ -27,18 +27,18 @@ def test_a_job_is_shown_by_either_of_its_ids_as_the_api_shows_it(
 ) -> None:
     job = stack.client.wait_for(shell.submitted("--metadata", "note=\x1b[31mred"), "stored")
     for job_id in (job["id"], job["task_id"]):
-        said = shell.run("jobs", "show", job_id)
-        shown = json.loads(said.out)
+        result = shell.run("jobs", "show", job_id)
+        shown = json.loads(result.out)
         assert {**shown, "media": None} == {**job, "media": None}
         assert stack.client.get(shown["media"][0]["url"]).content == stack.client.media(job)
-        assert "\x1b" not in said.out and "sig=" not in said.out
+        assert "\x1b" not in result.out and "sig=" not in result.out
 
 
 @pytest.mark.parametrize("command", ["show", "rescue"])
 @pytest.mark.parametrize("job_id", ["nobody", "../odd id", "x" * 200])
 def test_an_unknown_job_is_an_error(shell: CommandLine, command: str, job_id: str) -> None:
-    said = shell.run("jobs", command, job_id)
-    assert (said.code, said.out) == (1, "") and "No job has this id." in said.err
+    result = shell.run("jobs", command, job_id)
+    assert (result.code, result.out) == (1, "") and "No job has this id." in result.err
 
 
 def test_jobs_are_listed_newest_first(stack: Stack, shell: CommandLine) -> None:
@@ -68,10 +68,10 @@ def test_a_rescue_brings_back_what_can_be_brought_back(stack: Stack, shell: Comm
     good = stack.stored(stack.generate())["id"]
     job_id = shell.submitted(submit_status=422, submit_times=1)
     assert stack.client.wait_for(job_id)["status"] == "failed"
-    said = shell.run("jobs", "rescue", good, job_id)
-    assert said.code == 1
-    assert said.out == f"{job_id}  queued\n"
-    assert said.err.startswith(f"{good}  only a job that failed")
+    result = shell.run("jobs", "rescue", good, job_id)
+    assert result.code == 1
+    assert result.out == f"{job_id}  queued\n"
+    assert result.err.startswith(f"{good}  only a job that failed")
     assert stack.client.wait_for(job_id, "stored")["media"]
     assert shell.run("jobs", "rescue").code == 2
 
@@ -82,7 +82,7 @@ def test_a_rescue_brings_back_what_can_be_brought_back(stack: Stack, shell: Comm
 def test_credits_are_shown(stack: Stack, shell: CommandLine) -> None:
     before, stack.box.settings.credits = stack.box.settings.credits, 1234.5
     try:
-        assert shell.run("credits") == Said(0, "1,234.50 credits ($12.35)\n", "")
+        assert shell.run("credits") == CommandResult(0, "1,234.50 credits ($12.35)\n", "")
     finally:
         stack.box.settings.credits = before
 
@@ -90,10 +90,10 @@ def test_credits_are_shown(stack: Stack, shell: CommandLine) -> None:
 def test_a_refused_key_is_said(stack: Stack, shell: CommandLine) -> None:
     stack.box.settings.keys = {"another"}
     try:
-        said = shell.run("credits")
+        result = shell.run("credits")
     finally:
         stack.box.settings.keys = set()
-    assert said == Said(1, "", "Error: BFL refuses the key in BFL_API_KEY\n")
+    assert result == CommandResult(1, "", "Error: BFL refuses the key in BFL_API_KEY\n")
 
 
 def test_a_missing_key_and_a_bfl_that_is_not_there_are_said(shell: CommandLine) -> None:

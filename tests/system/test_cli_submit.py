@@ -53,8 +53,8 @@ def bytes_at_bfl(stack: Stack, job: dict[str, Any]) -> list[bytes]:
 
 
 def test_the_help_lists_what_fluxkeep_can_do_and_nothing_else(shell: CommandLine) -> None:
-    said = shell.run("--help")
-    listed = re.findall(r"^  (\w+)  ", said.out.partition("Commands:")[2], re.MULTILINE)
+    result = shell.run("--help")
+    listed = re.findall(r"^  (\w+)  ", result.out.partition("Commands:")[2], re.MULTILINE)
     assert listed == ["credits", "doctor", "jobs", "keys", "repair", "submit"]
 
 
@@ -62,26 +62,26 @@ def test_the_help_lists_what_fluxkeep_can_do_and_nothing_else(shell: CommandLine
 def test_each_command_shows_an_example_even_when_the_settings_are_wrong(
     shell: CommandLine, command: str
 ) -> None:
-    said = shell.run(*command.split(), "--help", SECRET_KEY=None, REDIS_URL="planted-canary")
-    assert said.code == 0 and "Example" in said.out
-    assert f"flask --app receiver {command}" in said.out
+    result = shell.run(*command.split(), "--help", SECRET_KEY=None, REDIS_URL="planted-canary")
+    assert result.code == 0 and "Example" in result.out
+    assert f"flask --app receiver {command}" in result.out
 
 
 @pytest.mark.parametrize("command", [FOX, ("jobs", "list"), ("credits",)], ids=" ".join)
 def test_wrong_settings_are_said_in_a_sentence(shell: CommandLine, command: tuple[str]) -> None:
-    said = shell.run(*command, SECRET_KEY=None)
-    assert said.code == 1 and said.out == ""
-    assert "Error: SECRET_KEY: is missing. See: flask --app receiver doctor" in said.words
+    result = shell.run(*command, SECRET_KEY=None)
+    assert result.code == 1 and result.out == ""
+    assert "Error: SECRET_KEY: is missing. See: flask --app receiver doctor" in result.words
 
 
 def test_the_application_itself_is_not_built_from_wrong_settings(shell: CommandLine) -> None:
-    said = shell.run("routes", SECRET_KEY=None)
-    assert said.code == 3 and "Fluxkeep cannot start: SECRET_KEY: is missing" in said.err
+    result = shell.run("routes", SECRET_KEY=None)
+    assert result.code == 3 and "Fluxkeep cannot start: SECRET_KEY: is missing" in result.err
 
 
 def test_flasks_own_variables_are_in_nobodys_way(shell: CommandLine) -> None:
-    said = shell.run("jobs", "list", FLASK_DEBUG="1", FLASK_APP="nobody", FLASK_RUN_PORT="1")
-    assert said.code == 0
+    result = shell.run("jobs", "list", FLASK_DEBUG="1", FLASK_APP="nobody", FLASK_RUN_PORT="1")
+    assert result.code == 0
 
 
 def test_a_dotenv_file_is_read_and_the_environment_is_stronger(
@@ -109,8 +109,8 @@ def test_a_submission_prints_the_id_of_a_job_that_is_stored(
 
 def test_values_that_are_json_are_sent_as_json(stack: Stack, shell: CommandLine) -> None:
     options = ("width=256", "seed=42", "name=NaN", 'tag="7"', "say=hello = world")
-    said = shell.run(*FOX, *(part for one in options for part in ("--input", one)), *quick())
-    job = stack.client.wait_for(said.out.strip(), "stored")
+    result = shell.run(*FOX, *(part for one in options for part in ("--input", one)), *quick())
+    job = stack.client.wait_for(result.out.strip(), "stored")
     given = {"width": 256, "seed": 42, "name": "NaN", "tag": "7", "say": "hello = world"}
     assert stack.box.task(job["task_id"]).input == {"prompt": "a fox", **given}
 
@@ -123,28 +123,28 @@ def test_the_input_can_be_json(
     path = tmp_path / "input.json"
     path.write_text(text)
     name = "-" if source == "stdin" else str(path)
-    said = shell.run(
+    result = shell.run(
         "submit", "--model", "flux-dev", "--json", name, "--input", "seed=2", stdin=text
     )
-    job = stack.client.wait_for(said.out.strip(), "stored")
+    job = stack.client.wait_for(result.out.strip(), "stored")
     assert stack.box.task(job["task_id"]).input == {"prompt": "ein Füchschen", "seed": 2}
 
 
 def test_waiting_ends_with_links_to_every_byte(stack: Stack, shell: CommandLine) -> None:
-    said = shell.run(*FOX, *quick(samples=2), "--wait")
-    assert said.code == 0, said
-    job_id, *links = said.out.splitlines()
+    result = shell.run(*FOX, *quick(samples=2), "--wait")
+    assert result.code == 0, result
+    job_id, *links = result.out.splitlines()
     job = stack.client.job(job_id)
     originals = bytes_at_bfl(stack, job)
     assert [stack.client.get(link).content for link in links] == originals
 
 
 def test_what_happens_is_said_line_by_line_where_nobody_watches(shell: CommandLine) -> None:
-    said = shell.run(*FOX, *quick(seconds=1.5), "--wait")
-    assert "\r" not in said.err and "\x1b" not in said.err
-    assert re.search(r"s  submitted", said.err)
-    assert re.search(r"s  stored 100%", said.err)
-    assert len(said.err.splitlines()) < 10
+    result = shell.run(*FOX, *quick(seconds=1.5), "--wait")
+    assert "\r" not in result.err and "\x1b" not in result.err
+    assert re.search(r"s  submitted", result.err)
+    assert re.search(r"s  stored 100%", result.err)
+    assert len(result.err.splitlines()) < 10
 
 
 def test_a_terminal_gets_one_line_that_is_rewritten(shell: CommandLine) -> None:
@@ -157,12 +157,12 @@ def test_a_terminal_gets_one_line_that_is_rewritten(shell: CommandLine) -> None:
             stderr=theirs,
         )
         assert command.wait(60) == 0
-        said = os.read(ours, 65536).decode()
+        result = os.read(ours, 65536).decode()
     finally:
         os.close(ours)
         os.close(theirs)
-    assert said.startswith("\r  0 s  ") and said.count("\n") == 1
-    assert re.search(r"\r[^\r]*stored 100%\x1b\[K\r\n$", said)
+    assert result.startswith("\r  0 s  ") and result.count("\n") == 1
+    assert re.search(r"\r[^\r]*stored 100%\x1b\[K\r\n$", result)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,10 @@ def test_a_terminal_gets_one_line_that_is_rewritten(shell: CommandLine) -> None:
 def test_a_job_that_ends_badly_is_an_error_with_its_reason(
     shell: CommandLine, switches: dict[str, Any], reason: str
 ) -> None:
-    said = shell.run(*FOX, *quick(**switches), "--wait")
-    assert said.code == 1
-    assert re.search(f"Error: {reason}", said.words)
-    assert "\x1b" not in said.err
+    result = shell.run(*FOX, *quick(**switches), "--wait")
+    assert result.code == 1
+    assert re.search(f"Error: {reason}", result.words)
+    assert "\x1b" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -199,12 +199,12 @@ def test_a_mistake_is_explained_and_makes_no_job(
     stack: Stack, shell: CommandLine, arguments: list[str], code: int, complaint: str
 ) -> None:
     before = len(stack.client.jobs(limit=200))
-    said = shell.run("submit", *arguments, stdin="{")
-    assert (said.code, said.out) == (code, "") and complaint in said.words
+    result = shell.run("submit", *arguments, stdin="{")
+    assert (result.code, result.out) == (code, "") and complaint in result.words
     assert len(stack.client.jobs(limit=200)) == before
 
 
 def test_without_redis_nothing_is_promised(shell: CommandLine) -> None:
-    said = shell.run(*FOX, REDIS_URL=f"redis://:canary@127.0.0.1:{free_port()}/0")
-    assert (said.code, said.out) == (1, "")
-    assert said.err == "Error: Redis: ConnectionError\n"
+    result = shell.run(*FOX, REDIS_URL=f"redis://:canary@127.0.0.1:{free_port()}/0")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == "Error: Redis: ConnectionError\n"

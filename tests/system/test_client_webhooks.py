@@ -44,16 +44,16 @@ def timeline(stack: Stack, job_id: str) -> list[str]:
 
 
 def test_it_is_called_with_the_stored_media_and_both_headers(stack: Stack, hook: Hook) -> None:
-    said = submit(stack, webhook_url=hook.url, webhook_secret=SECRET).json()
-    assert (said["status"], said["webhook_url"]) == ("Pending", hook.url)
+    reply = submit(stack, webhook_url=hook.url, webhook_secret=SECRET).json()
+    assert (reply["status"], reply["webhook_url"]) == ("Pending", hook.url)
     call = hook.called()
     digest = hmac.new(SECRET.encode(), call.body, hashlib.sha256).hexdigest()
     assert call.headers["X-Webhook-Secret"] == SECRET
     assert call.headers["X-BFL-Signature"] == f"sha256={digest}"
-    assert (call.said["id"], call.said["status"]) == (said["id"], "Ready")
-    job = stack.client.job(said["id"])
+    assert (call.payload["id"], call.payload["status"]) == (reply["id"], "Ready")
+    job = stack.client.job(reply["id"])
     assert job["status"] == "stored"
-    sample = requests.get(call.said["result"]["sample"], timeout=5)
+    sample = requests.get(call.payload["result"]["sample"], timeout=5)
     assert sample.content == stack.box.picture(job["task_id"], 0)
 
 
@@ -73,7 +73,7 @@ def test_without_a_secret_there_is_no_proof(stack: Stack, hook: Hook) -> None:
 @pytest.mark.parametrize("outcome", ["error", "request_moderated"])
 def test_it_is_called_for_a_failed_job_too(stack: Stack, hook: Hook, outcome: str) -> None:
     submit(stack, webhook_url=hook.url, sandbox={"outcome": outcome})
-    assert hook.called().said["status"] in ("Error", "Request Moderated")
+    assert hook.called().payload["status"] in ("Error", "Request Moderated")
 
 
 @pytest.mark.slow
@@ -82,7 +82,7 @@ def test_a_failed_delivery_is_retried_after_1_and_5_seconds(stack: Stack, hook: 
     job_id = submit(stack, webhook_url=hook.url).json()["id"]
     hook.called(3)
     wait_for("a word on the timeline", lambda: "notification.delivered" in timeline(stack, job_id))
-    assert {call.said["id"] for call in hook.calls} == {job_id}
+    assert {call.payload["id"] for call in hook.calls} == {job_id}
 
 
 @pytest.mark.slow
@@ -142,4 +142,4 @@ def test_a_dead_webhook_delays_no_rescue_and_survives_the_end_of_its_sender(
     stack.installation.kill("sweep")
     stack.installation.running["sweep"].clear()
     stack.installation.start("sweep")
-    assert hook.called(2, timeout=45).said["id"] == job_id
+    assert hook.called(2, timeout=45).payload["id"] == job_id

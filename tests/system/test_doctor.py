@@ -31,9 +31,9 @@ def shell(stack: Stack) -> CommandLine:
 
 
 def test_an_installation_that_works_is_well(shell: CommandLine) -> None:
-    said = shell.run("doctor")
-    assert names(said, "ok") == ALL
-    assert failed(said) == names(said, "warning") == []
+    result = shell.run("doctor")
+    assert names(result, "ok") == ALL
+    assert failed(result) == names(result, "warning") == []
 
 
 def test_it_changes_no_job_and_leaves_no_file(stack: Stack, shell: CommandLine) -> None:
@@ -49,15 +49,15 @@ def test_it_changes_no_job_and_leaves_no_file(stack: Stack, shell: CommandLine) 
 
 
 def test_every_wrong_variable_has_a_line_of_its_own(shell: CommandLine) -> None:
-    said = shell.run(
+    result = shell.run(
         "doctor",
         SECRET_KEY=None,
         PORT="planted-canary",
         BFL_API_URL="http://planted-canary.example",
         REDIS_URL="planted-canary",
     )
-    assert sorted(failed(said)) == ["BFL_API_URL", "PORT", "REDIS_URL", "SECRET_KEY"]
-    assert "planted-canary" not in said.words
+    assert sorted(failed(result)) == ["BFL_API_URL", "PORT", "REDIS_URL", "SECRET_KEY"]
+    assert "planted-canary" not in result.words
 
 
 def test_a_long_name_stands_apart_from_what_is_said_of_it(shell: CommandLine) -> None:
@@ -73,9 +73,9 @@ def test_a_file_that_cannot_be_read_is_named_by_its_variable(shell: CommandLine)
 def test_an_odd_option_for_redis_does_not_stop_the_other_checks(
     stack: Stack, shell: CommandLine
 ) -> None:
-    said = shell.run("doctor", REDIS_URL=f"{stack.installation.redis.url}?planted=canary")
-    assert failed(said) == ["REDIS_URL"]
-    assert names(said, "ok") == ["settings", "storage", *REMOTE]
+    result = shell.run("doctor", REDIS_URL=f"{stack.installation.redis.url}?planted=canary")
+    assert failed(result) == ["REDIS_URL"]
+    assert names(result, "ok") == ["settings", "storage", *REMOTE]
 
 
 # Storage and BFL.
@@ -86,20 +86,20 @@ def test_a_storage_that_cannot_be_used_does_not_stop_the_other_checks(
 ) -> None:
     # A file where a directory should be stops root too, as permissions would not.
     (tmp_path / "file").touch()
-    said = shell.run("doctor", MEDIA_URL=(tmp_path / "file/media").as_uri())
-    assert failed(said) == ["storage"]
-    assert names(said, "ok") == [name for name in ALL if name != "storage"]
-    assert "Not a directory" in said.words
+    result = shell.run("doctor", MEDIA_URL=(tmp_path / "file/media").as_uri())
+    assert failed(result) == ["storage"]
+    assert names(result, "ok") == [name for name in ALL if name != "storage"]
+    assert "Not a directory" in result.words
 
 
 def test_a_key_that_bfl_refuses_is_named(stack: Stack, shell: CommandLine) -> None:
     stack.box.settings.keys = {"another"}
     try:
-        said = shell.run("doctor")
+        result = shell.run("doctor")
     finally:
         stack.box.settings.keys = set()
-    assert failed(said) == ["bfl"]
-    assert "BFL refuses the key in BFL_API_KEY" in said.words
+    assert failed(result) == ["bfl"]
+    assert "BFL refuses the key in BFL_API_KEY" in result.words
 
 
 def test_an_account_without_credits_is_named(stack: Stack, shell: CommandLine) -> None:
@@ -111,14 +111,14 @@ def test_an_account_without_credits_is_named(stack: Stack, shell: CommandLine) -
 
 
 def test_a_bfl_that_cannot_be_reached_is_named(shell: CommandLine) -> None:
-    said = shell.run("doctor", BFL_SANDBOX_URL=f"http://127.0.0.1:{free_port()}")
-    assert failed(said) == ["bfl"]
+    result = shell.run("doctor", BFL_SANDBOX_URL=f"http://127.0.0.1:{free_port()}")
+    assert failed(result) == ["bfl"]
 
 
 def test_without_a_key_and_an_address_there_are_only_warnings(shell: CommandLine) -> None:
-    said = shell.run("doctor", BFL_SANDBOX_URL=None, BFL_API_KEY=None)
-    assert failed(said) == []
-    assert names(said, "warning") == REMOTE
+    result = shell.run("doctor", BFL_SANDBOX_URL=None, BFL_API_KEY=None)
+    assert failed(result) == []
+    assert names(result, "warning") == REMOTE
 
 
 # PUBLIC_URL.
@@ -136,15 +136,15 @@ def test_the_trial_callbacks_are_counted_as_what_they_are(stack: Stack, shell: C
 
 
 def test_another_secret_in_the_web_process_is_found_out(shell: CommandLine) -> None:
-    said = shell.run("doctor", WEBHOOK_SECRET="planted-canary-of-the-doctor")
-    assert failed(said) == ["public_url"]
-    assert "the same WEBHOOK_SECRET" in said.words and "planted-canary" not in said.words
+    result = shell.run("doctor", WEBHOOK_SECRET="planted-canary-of-the-doctor")
+    assert failed(result) == ["public_url"]
+    assert "the same WEBHOOK_SECRET" in result.words and "planted-canary" not in result.words
 
 
 def test_somebody_else_at_the_address_is_found_out(stack: Stack, shell: CommandLine) -> None:
-    said = shell.run("doctor", PUBLIC_URL=stack.box.url)
-    assert failed(said) == ["public_url"]
-    assert "answers 404" in said.words
+    result = shell.run("doctor", PUBLIC_URL=stack.box.url)
+    assert failed(result) == ["public_url"]
+    assert "answers 404" in result.words
 
 
 class Careless(BaseHTTPRequestHandler):
@@ -161,22 +161,22 @@ class Careless(BaseHTTPRequestHandler):
 def test_a_receiver_that_does_not_verify_is_found_out(shell: CommandLine) -> None:
     with HTTPServer(("127.0.0.1", 0), Careless) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        said = shell.run("doctor", PUBLIC_URL=f"http://127.0.0.1:{server.server_port}")
+        result = shell.run("doctor", PUBLIC_URL=f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
-    assert failed(said) == ["public_url"]
-    assert "wrongly signed callback is not refused" in said.words
+    assert failed(result) == ["public_url"]
+    assert "wrongly signed callback is not refused" in result.words
 
 
 def test_a_name_that_leads_inside_is_an_address_bfl_cannot_call(shell: CommandLine) -> None:
-    said = shell.run("doctor", PUBLIC_URL="https://localhost")
-    assert failed(said) == ["public_url"]
-    assert "not on the internet" in said.words
+    result = shell.run("doctor", PUBLIC_URL="https://localhost")
+    assert failed(result) == ["public_url"]
+    assert "not on the internet" in result.words
 
 
 def test_nobody_at_the_address_is_named(shell: CommandLine) -> None:
-    said = shell.run("doctor", PUBLIC_URL=f"http://127.0.0.1:{free_port()}")
-    assert failed(said) == ["public_url"]
-    assert "cannot be reached" in said.words
+    result = shell.run("doctor", PUBLIC_URL=f"http://127.0.0.1:{free_port()}")
+    assert failed(result) == ["public_url"]
+    assert "cannot be reached" in result.words
 
 
 # Worker and sweep.
@@ -191,16 +191,16 @@ def test_a_silent_process_is_named(
     with installation.redis.client() as client:
         over = Parts.over(client)
         over.metrics.record_heartbeat(process, over.store.now() - limit - 5)
-        said = shell.run("doctor")
+        result = shell.run("doctor")
         installation.start(process)
         wait_for("it is seen again", lambda: over.metrics.heartbeat_ages()[process] < limit, 30)
-    assert failed(said) == [process]
-    assert "was last seen" in said.words
+    assert failed(result) == [process]
+    assert "was last seen" in result.words
 
 
 def test_where_nothing_was_ever_started_all_of_it_is_named(
     stopped_installation: Installation,
 ) -> None:
-    said = CommandLine(stopped_installation).run("doctor")
-    assert failed(said) == ["worker", "sweep", "public_url"]
-    assert said.words.count("was never seen") == 2
+    result = CommandLine(stopped_installation).run("doctor")
+    assert failed(result) == ["worker", "sweep", "public_url"]
+    assert result.words.count("was never seen") == 2

@@ -25,9 +25,9 @@ def shell(stack: Stack) -> CommandLine:
 
 def test_without_redis_the_rest_is_still_checked(shell: CommandLine) -> None:
     port = free_port()
-    said = shell.run("doctor", REDIS_URL=f"redis://:planted-canary@127.0.0.1:{port}/0")
-    assert failed(said) == ["redis"]
-    assert names(said, "warning") == [
+    result = shell.run("doctor", REDIS_URL=f"redis://:planted-canary@127.0.0.1:{port}/0")
+    assert failed(result) == ["redis"]
+    assert names(result, "warning") == [
         "durability",
         "worker",
         "sweep",
@@ -35,16 +35,16 @@ def test_without_redis_the_rest_is_still_checked(shell: CommandLine) -> None:
         "submissions",
         "regions",
     ]
-    assert names(said, "ok") == ["settings", "storage", *REMOTE]
-    assert "planted-canary" not in said.words
+    assert names(result, "ok") == ["settings", "storage", *REMOTE]
+    assert "planted-canary" not in result.words
 
 
 def test_a_wrong_password_is_named(stack: Stack, shell: CommandLine) -> None:
-    said = shell.run(
+    result = shell.run(
         "doctor", REDIS_URL=f"redis://:canary@127.0.0.1:{stack.installation.redis.port}"
     )
-    assert failed(said) == ["redis"]
-    assert "right user and password" in said.words and "canary" not in said.words
+    assert failed(result) == ["redis"]
+    assert "right user and password" in result.words and "canary" not in result.words
 
 
 @contextmanager
@@ -64,25 +64,25 @@ def configured(stack: Stack, **options: Any) -> Iterator[None]:
 
 def test_a_redis_that_evicts_jobs_fails(stack: Stack, shell: CommandLine) -> None:
     with configured(stack, maxmemory=2**30, maxmemory_policy="allkeys-lru", appendonly="no"):
-        said = shell.run("doctor")
-    assert failed(said) == ["redis_memory"]
-    assert names(said, "warning") == ["redis_disk"]
+        result = shell.run("doctor")
+    assert failed(result) == ["redis_memory"]
+    assert names(result, "warning") == ["redis_disk"]
 
 
 def test_a_redis_that_is_full_is_named(stack: Stack, shell: CommandLine) -> None:
     with configured(stack, maxmemory=1):
-        said = shell.run("doctor")
-    assert "redis" in failed(said) and "more memory" in said.words
+        result = shell.run("doctor")
+    assert "redis" in failed(result) and "more memory" in result.words
 
 
 def test_a_replica_is_named(stack: Stack, shell: CommandLine) -> None:
     with stack.installation.redis.client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", str(free_port()))
         try:
-            said = shell.run("doctor")
+            result = shell.run("doctor")
         finally:
             client.execute_command("REPLICAOF", "NO", "ONE")
-    assert "redis" in failed(said) and "replica" in said.words
+    assert "redis" in failed(result) and "replica" in result.words
 
 
 def test_a_provider_that_forbids_info_causes_warnings_only(
@@ -94,7 +94,9 @@ def test_a_provider_that_forbids_info_causes_warnings_only(
         client.acl_setuser(
             "hosted", enabled=True, passwords=["+planted-canary"], keys=["*"], commands=commands
         )
-    said = shell.run("doctor", REDIS_URL=f"redis://hosted:planted-canary@127.0.0.1:{server.port}/0")
-    assert failed(said) == []
-    assert names(said, "warning") == ["redis_disk", "redis_memory"]
-    assert said.words.count("cannot be known") == 2 and "planted-canary" not in said.words
+    result = shell.run(
+        "doctor", REDIS_URL=f"redis://hosted:planted-canary@127.0.0.1:{server.port}/0"
+    )
+    assert failed(result) == []
+    assert names(result, "warning") == ["redis_disk", "redis_memory"]
+    assert result.words.count("cannot be known") == 2 and "planted-canary" not in result.words

@@ -140,7 +140,7 @@ def test_every_command_and_option_exists(stack: Stack) -> None:
     for command in commands():
         words = command.split()[3:]
         # Two words where the first is a group of commands.
-        said = shell.run(*words[: 2 if words[0] in ("jobs", "keys") else 1], "--help")
-        assert said.code == 0, command
+        result = shell.run(*words[: 2 if words[0] in ("jobs", "keys") else 1], "--help")
+        assert result.code == 0, command
         options = {word for word in words if word.startswith("--")}
-        assert not {option for option in options if option not in said.out}, command
+        assert not {option for option in options if option not in result.out}, command

@@ -36,9 +36,9 @@ def visitor(target: TargetServer) -> Visitor:
     return Visitor(target.installation.url)
 
 
-def is_shown(target: TargetServer, visitor: Visitor, **said: Any) -> None:
+def is_shown(target: TargetServer, visitor: Visitor, **fields: Any) -> None:
     job_id = new_id()
-    answer = target.authentic(json.dumps({"id": job_id, **said}).encode())
+    answer = target.authentic(json.dumps({"id": job_id, **fields}).encode())
     assert answer.status in (200, 400)
     found = [visitor.get(path.format(job_id)) for path in PAGES]
     headers = {"x-key": KEYS["admin"]}

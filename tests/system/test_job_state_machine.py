@@ -102,8 +102,8 @@ class Installation(RuleBasedStateMachine):
     def apply_report(self, report: Report) -> None:
         if report.source is not Source.CALLBACK and self.record(report.task_id) is None:
             return  # only BFL's own call proves that there is such a task
-        heard = ingest.apply_report(self.store, report, Timeouts(60.0, 3600.0))
-        assert self.record(report.task_id) == heard
+        reported = ingest.apply_report(self.store, report, Timeouts(60.0, 3600.0))
+        assert self.record(report.task_id) == reported
         self.delivered.append(report)
 
     @rule(task_id=IDS, model=st.none() | st.just("flux-2-pro"))

@@ -222,8 +222,8 @@ def test_a_wait_sees_an_end_that_came_while_the_wire_to_redis_was_cut(
         fail(far, "outage")
         time.sleep(1)
         wire.pass_on()
-        seconds, told = answer.result(40)
-    assert told.json()["status"] == "failed" and seconds < SOON_SECONDS
+        seconds, response = answer.result(40)
+    assert response.json()["status"] == "failed" and seconds < SOON_SECONDS
 
 
 @pytest.mark.parametrize("fault", ["refuse", "hang"])

@@ -103,11 +103,11 @@ def test_a_rescue_is_seen_in_both_histograms_and_as_an_end(stack: Stack) -> None
 
 
 def test_the_processes_and_the_slots_are_told(stack: Stack) -> None:
-    told = samples(stack)
-    assert told["fluxkeep_redis_up"] == told["fluxkeep_workers"] == 1
-    assert told["fluxkeep_heartbeat_age_seconds process=sweep"] < 30
-    assert (told["fluxkeep_slots"], told["fluxkeep_slots_used"]) == (24, 0)
-    assert told["fluxkeep_storage_refuses"] == told["fluxkeep_notifications_pending"] == 0
+    exposed = samples(stack)
+    assert exposed["fluxkeep_redis_up"] == exposed["fluxkeep_workers"] == 1
+    assert exposed["fluxkeep_heartbeat_age_seconds process=sweep"] < 30
+    assert (exposed["fluxkeep_slots"], exposed["fluxkeep_slots_used"]) == (24, 0)
+    assert exposed["fluxkeep_storage_refuses"] == exposed["fluxkeep_notifications_pending"] == 0
 
 
 def test_a_rescue_that_waits_for_a_worker_is_told_with_its_age_and_life(stack: Stack) -> None:
@@ -116,9 +116,9 @@ def test_a_rescue_that_waits_for_a_worker_is_told_with_its_age_and_life(stack: S
     task = stack.generate()
     assert stack.outcomes(task) == [200]
     wait_for("its age", lambda: samples(stack)["fluxkeep_oldest_waiting_rescue_seconds"] > 0)
-    told = samples(stack)
-    assert 500 < told["fluxkeep_urgent_rescue_life_left_seconds"] < 610
-    assert told["fluxkeep_waiting_jobs"] == told["fluxkeep_queue_entries"] == 1
+    exposed = samples(stack)
+    assert 500 < exposed["fluxkeep_urgent_rescue_life_left_seconds"] < 610
+    assert exposed["fluxkeep_waiting_jobs"] == exposed["fluxkeep_queue_entries"] == 1
     stack.installation.start("worker")
     stack.stored(task)
 
@@ -127,14 +127,14 @@ def test_every_metric_of_the_rules_and_the_dashboard_exists(stack: Stack) -> Non
     stack.installation.redis.client().hset(
         "fluxkeep:circuits", "*", '9999999999.000 [0, 1, "tried"]'
     )
-    told = {family.name for family in text_string_to_metric_families(page(stack))}
+    exposed = {family.name for family in text_string_to_metric_families(page(stack))}
     stack.installation.redis.client().delete("fluxkeep:circuits")
     for file in (RULES, DASHBOARD):
         named = set(re.findall(r"\bfluxkeep_\w+", file.read_text()))
         assert len(named) > 10
         for suffix in (*SUFFIXES, "_total"):
             named = {name.removesuffix(suffix) for name in named}
-        assert named <= told | {"fluxkeep_urgent_rescue_life_left_seconds"}, file
+        assert named <= exposed | {"fluxkeep_urgent_rescue_life_left_seconds"}, file
 
 
 def test_the_dashboard_uses_only_recorded_series_that_the_rules_make() -> None:
@@ -144,17 +144,17 @@ def test_the_dashboard_uses_only_recorded_series_that_the_rules_make() -> None:
 
 @pytest.mark.prometheus
 def test_promtool_finds_nothing_wrong_with_the_page(stack: Stack) -> None:
-    said = promtool("check", "metrics", given=page(stack))
-    assert (said.returncode, said.stdout + said.stderr) == (0, "")
+    output = promtool("check", "metrics", given=page(stack))
+    assert (output.returncode, output.stdout + output.stderr) == (0, "")
 
 
 def test_without_redis_the_page_says_so_and_nothing_else(stack: Stack) -> None:
     stack.installation.redis.pause()
     try:
-        said = [line for line in page(stack).splitlines() if not line.startswith("#")]
+        output = [line for line in page(stack).splitlines() if not line.startswith("#")]
     finally:
         stack.installation.redis.resume()
-    assert said == ["fluxkeep_redis_up 0.0"]
+    assert output == ["fluxkeep_redis_up 0.0"]
     wait_for("Redis", lambda: "fluxkeep_redis_up 1.0" in page(stack))
 
 
@@ -194,5 +194,5 @@ def all_evaluated(prometheus: Prometheus) -> bool:
 
 
 def test_each_refusal_has_a_counter(stack: Stack) -> None:
-    told = samples(stack)
-    assert all(f"fluxkeep_callbacks_refused_total why={why}" in told for why in REFUSALS)
+    exposed = samples(stack)
+    assert all(f"fluxkeep_callbacks_refused_total why={why}" in exposed for why in REFUSALS)

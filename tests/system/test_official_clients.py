@@ -172,11 +172,11 @@ def _moderation(client: Foreign, outcome: str) -> str:
 @every_client
 def test_a_failed_generation_gives_an_error(client: Foreign, either: Api) -> None:
     either.bfl.set_default_switches(outcome="error")
-    told = {
+    expected_error = {
         "blackforest-async": "Error",
         "blackforest-sync": "Polling exceeded maximum retries",
         "ai-sdk-6": "generation failed",
         "ai-sdk-7": "generation failed",
     }
     error = client.run(either.request(MODERATED_PATIENCE_SECONDS))["error"]
-    assert told[client.name] in error["message"]
+    assert expected_error[client.name] in error["message"]

@@ -95,10 +95,16 @@ def test_operations_have_a_name_of_their_own_and_words(document: dict[str, Any])
 
 def examples(content: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
     """Each example with the schema it must fit."""
-    for kind, said in content.items():
+    for kind, described in content.items():
         if kind != "text/event-stream":
-            yield from ((said["schema"], one["value"]) for one in said.get("examples", {}).values())
-            yield from ((said["schema"], said["example"]) for _ in range(int("example" in said)))
+            yield from (
+                (described["schema"], one["value"])
+                for one in described.get("examples", {}).values()
+            )
+            yield from (
+                (described["schema"], described["example"])
+                for _ in range(int("example" in described))
+            )
 
 
 def test_bodies_have_examples_and_each_is_what_it_shows(document: dict[str, Any]) -> None:
@@ -115,9 +121,11 @@ def test_bodies_have_examples_and_each_is_what_it_shows(document: dict[str, Any]
 def test_every_status_of_the_table_of_errors_that_a_caller_can_see_is_said(
     document: dict[str, Any],
 ) -> None:
-    said = {status for _, _, operation in operations(document) for status in operation["responses"]}
+    described = {
+        status for _, _, operation in operations(document) for status in operation["responses"]
+    }
     table: dict[type[FluxkeepError], Any] = problem_details.STATUS
-    assert {str(int(status)) for status in table.values()} - said <= {"500"}
+    assert {str(int(status)) for status in table.values()} - described <= {"500"}
 
 
 def test_refusals_are_problem_documents_and_bfls_own_under_v1(document: dict[str, Any]) -> None:
@@ -145,18 +153,18 @@ def test_what_needs_a_key_names_its_scope(document: dict[str, Any]) -> None:
 
 def test_only_who_shows_a_good_key_is_told_its_rate(document: dict[str, Any]) -> None:
     answers = document["paths"]["/api/jobs"]["get"]["responses"]
-    told = {
+    answered = {
         status for status, answer in answers.items() if "RateLimit" in answer.get("headers", {})
     }
-    assert told == {"200", "400", "403", "429", "503"}
+    assert answered == {"200", "400", "403", "429", "503"}
 
 
 def test_who_is_called_later_is_said_where_it_is_asked_for(document: dict[str, Any]) -> None:
     paths = document["paths"]
     for operation in (paths["/api/jobs"]["post"], paths["/api/jobs/{job_id}"]["put"]):
-        (told,) = operation["callbacks"]["jobEnded"].items()
-        assert told[0] == "{$request.body#/notify_url}"
-        names = {parameter["name"] for parameter in told[1]["post"]["parameters"]}
+        (answered,) = operation["callbacks"]["jobEnded"].items()
+        assert answered[0] == "{$request.body#/notify_url}"
+        names = {parameter["name"] for parameter in answered[1]["post"]["parameters"]}
         assert names == {"webhook-id", "webhook-timestamp", "webhook-signature"}
     (address,) = paths["/v1/{model}"]["post"]["callbacks"]["jobEnded"]
     assert address == "{$request.body#/webhook_url}"
@@ -245,5 +253,5 @@ def test_jobs_in_every_state_are_what_the_document_says(jobs_of_every_kind: Stac
 
     wait_for("a job in every state", every_state, 45)
     for job in client.jobs():
-        told = client.get("/v1/get_result", id=job["id"]).json()
-        assert against(document, kinds["Told"], told) == []
+        answered = client.get("/v1/get_result", id=job["id"]).json()
+        assert against(document, kinds["Told"], answered) == []

@@ -120,19 +120,19 @@ def tried(directory: Path, *cases: dict[str, object]) -> tuple[int, str]:
     file.write_text(
         json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": list(cases)})
     )
-    said = promtool("test", "rules", str(file))
-    return said.returncode, said.stdout + said.stderr
+    output = promtool("test", "rules", str(file))
+    return output.returncode, output.stdout + output.stderr
 
 
 def test_each_alert_fires_when_it_should_and_no_other(tmp_path: Path) -> None:
-    code, said = tried(tmp_path, *(case(name, *told) for name, told in CASES.items()))
-    assert code == 0, said
+    code, output = tried(tmp_path, *(case(name, *rule) for name, rule in CASES.items()))
+    assert code == 0, output
 
 
 def test_these_tests_can_fail(tmp_path: Path) -> None:
-    code, said = tried(tmp_path, case("wrong", {}, {"JobsLost"}))
+    code, output = tried(tmp_path, case("wrong", {}, {"JobsLost"}))
     assert code == 1
-    assert "FluxkeepJobsLost" in said
+    assert "FluxkeepJobsLost" in output
 
 
 def test_every_alert_has_been_seen_to_fire() -> None:
@@ -143,5 +143,5 @@ def test_every_alert_has_been_seen_to_fire() -> None:
 
 def test_promtool_finds_nothing_wrong_with_the_files() -> None:
     for what, file in (("rules", RULES), ("config", RULES.with_name("prometheus.yml"))):
-        said = promtool("check", what, str(file))
-        assert said.returncode == 0, said.stdout + said.stderr
+        output = promtool("check", what, str(file))
+        assert output.returncode == 0, output.stdout + output.stderr

@@ -183,8 +183,10 @@ def test_refused_requests_are_counted(two_webs: Installation, address: str) -> N
 
 
 def refused(here: Installation) -> dict[str, int]:
-    told = here.client("").get("/metrics").text
-    found = re.findall(r'^fluxkeep_requests_refused_total{why="(\w+)"} (\d+)', told, re.MULTILINE)
+    metrics = here.client("").get("/metrics").text
+    found = re.findall(
+        r'^fluxkeep_requests_refused_total{why="(\w+)"} (\d+)', metrics, re.MULTILINE
+    )
     return {why: int(number) for why, number in found}
 
 
@@ -193,5 +195,5 @@ def test_no_key_and_no_guess_is_in_redis_or_in_a_log(two_webs: Installation) -> 
     with two_webs.redis.client() as redis:
         names = [name.decode() for name in redis.scan_iter("fluxkeep:*")]
     assert "fluxkeep:wrong_keys:2001:db8::/64" in names
-    said = json.dumps(names) + two_webs.logs()
-    assert not [key for key in (*KEYS.values(), *MORE_KEYS.values(), "guess-0") if key in said]
+    log_text = json.dumps(names) + two_webs.logs()
+    assert not [key for key in (*KEYS.values(), *MORE_KEYS.values(), "guess-0") if key in log_text]

@@ -34,7 +34,7 @@ def readiness(installation: Installation) -> requests.Response:
 def wrong_parts(installation: Installation) -> dict[str, str]:
     answer = readiness(installation)
     body: dict[str, Any] = answer.json()
-    wrong = {part: said for part, said in body["checks"].items() if said != "ok"}
+    wrong = {part: message for part, message in body["checks"].items() if message != "ok"}
     assert answer.status_code == (503 if wrong else 200)
     return wrong
 
@@ -143,7 +143,7 @@ def test_without_worker_and_sweep_nothing_is_ready(tmp_path: Any) -> None:
         stack.installation.wait_until_ready()
         wrong = wrong_parts(stack.installation)
         assert sorted(wrong) == ["sweep", "worker"]
-        assert all("never seen" in said for said in wrong.values())
+        assert all("never seen" in message for message in wrong.values())
 
 
 @pytest.mark.parametrize("fault", ["down", "hung"])

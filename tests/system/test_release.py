@@ -31,15 +31,15 @@ def shell(stopped_installation: Installation) -> CommandLine:
 
 
 def test_a_release_needs_nothing_that_it_starts(shell: CommandLine) -> None:
-    said = shell.run("doctor", "--release", BFL_API_KEY=None, BFL_SANDBOX_URL=None)
-    assert failed(said) == []
-    assert names(said, "ok") == BEFORE_START
+    result = shell.run("doctor", "--release", BFL_API_KEY=None, BFL_SANDBOX_URL=None)
+    assert failed(result) == []
+    assert names(result, "ok") == BEFORE_START
 
 
 def test_a_release_that_cannot_start_names_each_variable(shell: CommandLine) -> None:
     wrong = {"SECRET_KEY": None, "WORKER_CONCURRENCY": "0", "REDIS_VERIFY": "perhaps"}
-    said = shell.run("doctor", "--release", stdin="", **wrong)
-    assert said.code == 1 and all(name in said.words for name in wrong)
+    result = shell.run("doctor", "--release", stdin="", **wrong)
+    assert result.code == 1 and all(name in result.words for name in wrong)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_a_release_that_cannot_start_names_each_variable(shell: CommandLine) -> 
 def test_a_release_without_its_surroundings_names_the_variable(
     shell: CommandLine, named: str, value: str
 ) -> None:
-    said = shell.run("doctor", "--release", stdin="", **{named: value})
-    assert said.code == 1 and named in said.words
+    result = shell.run("doctor", "--release", stdin="", **{named: value})
+    assert result.code == 1 and named in result.words
 
 
 def test_a_redis_that_would_forget_jobs_fails_a_release(

@@ -11,12 +11,12 @@ from jobs import thumbnails as thumbnail_steps
 from jobs.job import Job
 from jobs.storage.layout import sidecar_key, thumbnail_key
 from tests.harness.archive import Archive, events
-from tests.harness.command_line import CommandLine, Said
+from tests.harness.command_line import CommandLine, CommandResult
 from tests.harness.installation import Installation
 from worker import thumbnails
 from worker.thumbnails import Thumbnail
 
-CLEAN = Said(0, "all is well\n", "")
+CLEAN = CommandResult(0, "all is well\n", "")
 Damage = Callable[[Archive, Job], object]
 
 pytestmark = pytest.mark.slow  # a process or three for each test
@@ -126,13 +126,13 @@ CASES += [("bucket", damage) for damage in IN_THE_STORAGE]
 
 @pytest.mark.parametrize(("at_rest", "damage"), CASES, indirect=["at_rest"])
 def test_damage_is_found_and_repaired(archive: Archive, shell: CommandLine, damage: str) -> None:
-    harm, said = DAMAGES[damage]
+    harm, message = DAMAGES[damage]
     job, other = archive.stored(), archive.stored(files=2)
     archive.failed()
     harm(archive, job)
     before = archive.objects(), archive.keys()
     found = shell.run("repair", "--dry-run")
-    assert (found.code, found.err) == (1, "") and said in found.out, found
+    assert (found.code, found.err) == (1, "") and message in found.out, found
     assert found.out.splitlines()[-1] == "1 found, 0 repaired"
     assert (archive.objects(), archive.keys()) == before
     mended = shell.run("repair")
@@ -169,7 +169,7 @@ def test_a_file_that_is_back_is_taken_back(archive: Archive, shell: CommandLine)
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
 
 
-def drawn(archive: Archive) -> Job:
+def job_with_thumbnail(archive: Archive) -> Job:
     """A job whose thumbnail is kept."""
     job = archive.stored()
     thumbnails.store(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
@@ -185,7 +185,7 @@ def drawn(archive: Archive) -> Job:
 def test_a_thumbnail_that_is_not_as_it_was_drawn_is_drawn_again(
     archive: Archive, shell: CommandLine, body: bytes | None
 ) -> None:
-    job, media = drawn(archive), archive.services.storage
+    job, media = job_with_thumbnail(archive), archive.services.storage
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
     small = thumbnail_key(key(job))
     media.delete(small) if body is None else media.write(small, body)
@@ -197,7 +197,7 @@ def test_a_thumbnail_that_is_not_as_it_was_drawn_is_drawn_again(
 
 
 def test_a_file_that_is_back_is_drawn_again(archive: Archive, shell: CommandLine) -> None:
-    job, media = drawn(archive), archive.services.storage
+    job, media = job_with_thumbnail(archive), archive.services.storage
     body = b"".join(media.read(key(job)))
     media.delete(key(job))
     shell.run("repair")
@@ -224,14 +224,14 @@ def test_a_job_that_is_back_before_it_was_drawn_is_drawn(
 def test_other_bytes_are_found_and_left_to_a_person(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored()
     size = job.media[0].bytes
-    for body, options, said in (
+    for body, options, message in (
         (b"x" * size, ("--verify-bytes",), "has a wrong SHA-256"),
         (b"x", (), "has 1 bytes instead of"),
     ):
         archive.services.storage.write(key(job), body)
         assert (size == len(body)) is (shell.run("repair", "--dry-run").code == 0)
         found = shell.run("repair", *options)
-        assert found.code == 1 and said in found.out and "1 found, 0 repaired" in found.out
+        assert found.code == 1 and message in found.out and "1 found, 0 repaired" in found.out
 
 
 def test_an_object_that_nothing_explains_is_never_deleted(
@@ -296,4 +296,4 @@ def test_without_redis_or_storage_it_cannot_look(archive: Archive, shell: Comman
         shell.run("repair", "--dry-run", REDIS_URL="redis://127.0.0.1:1/0"),
         shell.run("repair", "--dry-run", SECRET_KEY=None),
     )
-    assert [said.code for said in unable] == [2, 2]
+    assert [message.code for message in unable] == [2, 2]

@@ -18,13 +18,13 @@ from jobs.timeline import rfc3339
 from jobs.views import sidecar
 from tests.harness import RedisServer, S3Server
 from tests.harness.archive import Archive
-from tests.harness.command_line import CommandLine, Said
+from tests.harness.command_line import CommandLine, CommandResult
 from tests.harness.installation import Installation
 from tests.harness.patience import wait_for
 from tests.harness.stack import Stack, running_stack, without_links
 from tests.harness.stored_objects import StoredInDirectory
 
-CLEAN = Said(0, "all is well\n", "")
+CLEAN = CommandResult(0, "all is well\n", "")
 KEY = "2026/01/01/someone-0-1.json"
 
 
@@ -48,15 +48,15 @@ def test_every_stored_job_comes_back_and_its_links_work(stack: Stack) -> None:
     with stack.installation.redis.client() as redis:
         redis.flushall()
     shell = CommandLine(stack.installation)
-    said = shell.run("repair")
-    assert said.code == 0 and said.out.endswith("3 found, 3 repaired\n"), said
+    result = shell.run("repair")
+    assert result.code == 0 and result.out.endswith("3 found, 3 repaired\n"), result
     assert [without_links(stack.client.job(task.id)) for task in tasks] == [
         without_links(job) for job in before
     ]
     for task in tasks:
         stack.stored(task)
     assert stack.client.find(moderated.id) is None  # nothing is kept of it but its record
-    assert shell.run("repair", "--verify-bytes") == Said(0, "all is well\n", "")
+    assert shell.run("repair", "--verify-bytes") == CommandResult(0, "all is well\n", "")
     stack.settled()
 
 
@@ -126,8 +126,8 @@ def test_a_record_that_exists_is_never_changed(archive: Archive, shell: CommandL
 def test_what_is_too_old_for_a_record_stays_without(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored(31)
     archive.redis.flushall()
-    said = shell.run("repair", RETAIN_MEDIA_DAYS="90")
-    assert "has outlived its record" in said.out and archive.job(job) is None
+    result = shell.run("repair", RETAIN_MEDIA_DAYS="90")
+    assert "has outlived its record" in result.out and archive.job(job) is None
     assert archive.redis.zcard("fluxkeep:orphans") == 1
     assert shell.run("repair", "--dry-run", RETAIN_MEDIA_DAYS="90") == CLEAN
     assert "1 repaired" in shell.run("repair", RETAIN_JOBS_DAYS="forever").out
@@ -157,15 +157,15 @@ def test_hostile_sidecars_are_not_trusted_and_foreign_files_left_alone(
     elsewhere.write_bytes(b"x")
     (stored_objects.root / sidecar_key(file.key).replace(job.id, "thief")).write_bytes(good)
     note.write_text("[" * 100_000)
-    said = shell.run("repair")
-    assert said.code == 1 and said.out.endswith("2 found, 0 repaired\n"), said
-    assert said.out.count("cannot be restored from its sidecar") == 2
+    result = shell.run("repair")
+    assert result.code == 1 and result.out.endswith("2 found, 0 repaired\n"), result
+    assert result.out.count("cannot be restored from its sidecar") == 2
     assert archive.keys() == [] and (stored_objects.root / "package.json").exists()
 
 
 def test_without_redis_it_says_so(shell: CommandLine) -> None:
-    said = shell.run("repair", REDIS_URL="redis://127.0.0.1:1/0")
-    assert said.code == 2 and "Error" in said.err
+    result = shell.run("repair", REDIS_URL="redis://127.0.0.1:1/0")
+    assert result.code == 2 and "Error" in result.err
 
 
 # What a note may say.
@@ -175,8 +175,8 @@ def test_without_redis_it_says_so(shell: CommandLine) -> None:
 def note(tmp_path: Path, redis_server: RedisServer) -> dict[str, Any]:
     """A good one; its job and key go by it."""
     archive = Archive.over(redis_server, {"MEDIA_URL": (tmp_path / "media").as_uri()})
-    said: dict[str, Any] = json.loads(sidecar(archive.stored()))
-    return said
+    result: dict[str, Any] = json.loads(sidecar(archive.stored()))
+    return result
 
 
 @pytest.mark.parametrize(

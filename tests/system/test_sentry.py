@@ -49,10 +49,10 @@ def events(sentry: Hook) -> list[dict[str, Any]]:
 
 
 def event_of(sentry: Hook, process: str) -> dict[str, Any]:
-    def told() -> dict[str, Any] | None:
+    def reported() -> dict[str, Any] | None:
         return next((one for one in events(sentry) if one["tags"]["process"] == process), None)
 
-    return wait_for(f"an event of {process}", told, 20)
+    return wait_for(f"an event of {process}", reported, 20)
 
 
 def test_a_mistake_in_a_request_is_told_without_what_was_in_it(stack: Stack, sentry: Hook) -> None:
@@ -88,9 +88,9 @@ def test_a_mistake_in_a_fork_of_the_worker_is_told_before_it_ends(
 
 def test_nothing_secret_was_in_any_envelope(stack: Stack, sentry: Hook) -> None:
     assert events(sentry)
-    said = json.dumps(events(sentry))
+    text = json.dumps(events(sentry))
     for canary in (*stack.installation.secrets(), DSN_KEY, "query-canary"):
-        assert canary not in said
+        assert canary not in text
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,8 @@ def test_a_bomb_is_stored_as_it_is_and_not_drawn(stack: Stack) -> None:
     task = delivering(stack, png(60_000, 60_000, (b"IDAT", b"")))
     (file,) = stack.stored_with_thumbnails(task)["media"]
     assert (file["width"], file["height"], file["thumbnail_url"]) == (60_000, 60_000, None)
-    said = [line for line in stack.installation.logs("worker").splitlines() if task.id in line]
-    assert any("stored without a thumbnail" in line for line in said)
+    messages = [line for line in stack.installation.logs("worker").splitlines() if task.id in line]
+    assert any("stored without a thumbnail" in line for line in messages)
 
 
 def test_a_film_has_its_size_and_duration_and_no_thumbnail(stack: Stack) -> None:
@@ -107,7 +107,7 @@ def test_all_samples_and_the_draft_cache_are_kept_and_told_apart(stack: Stack) -
     assert job["media"][3]["thumbnail_url"] is None
 
 
-def told(stack: Stack, task: Task) -> dict[str, Any]:
+def delivered_result(stack: Stack, task: Task) -> dict[str, Any]:
     """The result as BFL's clients see it, each link replaced by what it leads to."""
     result: dict[str, Any] = stack.client.get("/v1/get_result", id=task.id).json()["result"]
     pictures = {stack.box.picture(task.id, n): n for n in range(task.media_count)}
@@ -139,7 +139,7 @@ def test_clients_of_bfl_find_each_file_where_bfl_has_it(
 ) -> None:
     task = stack.generate(**switches)
     stack.stored(task)
-    assert told(stack, task) == wanted
+    assert delivered_result(stack, task) == wanted
 
 
 # What goes with what.

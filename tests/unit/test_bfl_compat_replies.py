@@ -70,8 +70,8 @@ def test_each_url_is_replaced_by_our_link_where_it_stands(result: dict[str, Any]
     expected = json.dumps(result)
     for n in range(count):
         expected = expected.replace(url(n), f"https://keep.example/media/{n}")
-    said = json.dumps(found)
-    assert "bfl.ai" not in said
+    text = json.dumps(found)
+    assert "bfl.ai" not in text
     for name, value in json.loads(expected).items():
         assert found[name] == value
 

@@ -33,8 +33,8 @@ def test_a_length_that_the_chunks_contradict_is_a_failed_transfer(
 
 
 def test_a_length_that_is_too_small_is_a_failed_transfer(host: DeliveryHost) -> None:
-    for told in (len(JPEG) - 1, len(JPEG) // 2):
-        host.serves(JPEG, Content_Length=told)
+    for length in (len(JPEG) - 1, len(JPEG) // 2):
+        host.serves(JPEG, Content_Length=length)
         host.fails(TransferFailed, "breaks off")
         host.path.unlink()
 

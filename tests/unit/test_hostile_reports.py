@@ -111,10 +111,10 @@ def test_a_refusal_does_not_repeat_what_was_sent() -> None:
 @pytest.mark.parametrize("depth", [100, 190, 300, 400, 500, 700, 900, 980, 5000])
 def test_depth_is_read_or_refused(frame: Any, depth: int) -> None:
     for value in (nested(depth), nested(depth, '{"a":', "}").replace(":}", ":1}")):
-        keep(read(frame(value)))
+        check_recorded(read(frame(value)))
 
 
-def keep(report: Report | None) -> None:
+def check_recorded(report: Report | None) -> None:
     """Check that an accepted report can be recorded and read back."""
     if report is not None:
         job = transition(Job.expected(report.task_id, 1.0, TIMEOUTS), report, 2.0, TIMEOUTS)
@@ -123,7 +123,7 @@ def keep(report: Report | None) -> None:
 
 @pytest.mark.parametrize("digits", [100, 1000, 4300])
 def test_a_number_of_many_digits_can_be_put_on_record(digits: int) -> None:
-    keep(read(in_result("9" * digits)))
+    check_recorded(read(in_result("9" * digits)))
 
 
 # Anything at all.
@@ -153,12 +153,12 @@ MESSAGES = st.fixed_dictionaries(
 @given(st.binary(max_size=400))
 @example(b'{"id":"a","result":{"sample":"//["}}')
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
-    keep(read(body))
+    check_recorded(read(body))
 
 
 @given(JSON | MESSAGES)
 def test_any_json_is_read_or_refused(value: Any) -> None:
-    keep(read(dumps(value).encode()))
+    check_recorded(read(dumps(value).encode()))
 
 
 @given(MESSAGES)

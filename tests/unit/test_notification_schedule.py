@@ -141,9 +141,9 @@ def test_a_sender_that_died_is_followed_by_another_with_the_same_id() -> None:
 
 
 def test_what_was_told_leaves_a_line_on_the_timeline_and_nothing_else() -> None:
-    told = tried(ended(notify_url=APP), Outcome())
-    assert (told.notifications.pending, events(told)) == ((), ["notification.delivered"])
-    assert b"pending" not in codec.encode(told, 1)
+    notified = tried(ended(notify_url=APP), Outcome())
+    assert (notified.notifications.pending, events(notified)) == ((), ["notification.delivered"])
+    assert b"pending" not in codec.encode(notified, 1)
 
 
 def test_the_pauses_grow_over_a_day_and_then_it_is_given_up_where_that_can_be_seen() -> None:

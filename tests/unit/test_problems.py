@@ -127,8 +127,8 @@ def test_each_row_becomes_a_problem_document(
     assert answer.content_type == "application/problem+json"
     document = answer.get_json()
     assert (document["status"], document["title"]) == (status, status.phrase)
-    said = {errors.Invalid: error.__doc__, errors.InvalidField: "limit: too large"}
-    assert document["detail"] == said.get(error, "the sentence")
+    sentences = {errors.Invalid: error.__doc__, errors.InvalidField: "limit: too large"}
+    assert document["detail"] == sentences.get(error, "the sentence")
 
 
 def test_invalid_fields_are_named(an_app_whose_views_fail: FlaskClient) -> None:

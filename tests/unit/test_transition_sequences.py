@@ -37,7 +37,7 @@ def _held(step: Callable[[Job, float], Job], job: Job, now: float) -> Job:
     return step(job, now) if job.check.lease_until is not None else job
 
 
-def _rest(pause: float, firm: bool, job: Job, now: float) -> Job:
+def _back_off(pause: float, firm: bool, job: Job, now: float) -> Job:
     return job.back_off(now, pause, firm=firm)
 
 
@@ -46,7 +46,7 @@ STEPS = st.one_of(
     REPORTS.map(lambda report: partial(_apply, report)),
     st.sampled_from([Job.recheck, _claim]),
     st.sampled_from([Job.renewed, Job.release]).map(lambda step: partial(_held, step)),
-    st.builds(partial, st.just(_rest), PAUSES, st.booleans()).map(lambda s: partial(_held, s)),
+    st.builds(partial, st.just(_back_off), PAUSES, st.booleans()).map(lambda s: partial(_held, s)),
 )
 DELAYS = st.floats(0, 60) | st.floats(0, 5000)
 WALKS: st.SearchStrategy[Walk] = st.lists(st.tuples(DELAYS, STEPS), min_size=1, max_size=25)

@@ -4,7 +4,7 @@ import { Webhook } from 'standardwebhooks';
 
 const { secret, headers, body } = JSON.parse(readFileSync(0, 'utf8'));
 try {
-  console.log(JSON.stringify({ said: new Webhook(secret).verify(body, headers) }));
+  console.log(JSON.stringify({ payload: new Webhook(secret).verify(body, headers) }));
 } catch ({ name, message }) {
   console.log(JSON.stringify({ error: { name, message } }));
 }

@@ -23,12 +23,12 @@ class App(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), AppHandler)
         self.url = f"http://127.0.0.1:{self.server_port}/hook?a=1"
-        self.heard: list[tuple[dict[str, str], bytes]] = []
+        self.received: list[tuple[dict[str, str], bytes]] = []
         self.statuses: list[int] = []
         self.delay = 0.0
 
-    def said(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body in self.heard]
+    def payloads(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.received]
 
 
 class AppHandler(BaseHTTPRequestHandler):
@@ -36,7 +36,7 @@ class AppHandler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.heard.append(({k.lower(): v for k, v in self.headers.items()}, body))
+        self.server.received.append(({k.lower(): v for k, v in self.headers.items()}, body))
         time.sleep(self.server.delay)
         self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.send_header("Location", "http://127.0.0.1:1/elsewhere")

@@ -19,12 +19,12 @@ def test_callbacks_have_every_shape_and_authentication(
 ) -> None:
     switches = {"payload": payload, "auth": auth}
     task = box.submit(webhook_url=app.url, webhook_secret="s\u00e9cret", switches=switches)
-    until(lambda: app.heard)
-    headers, body = app.heard[0]
-    said = json.loads(body)
-    assert said["task_id" if payload == "legacy" else "id"] == task.id
-    assert said["status"] == ("SUCCESS" if payload == "legacy" else "Ready")
-    assert requests.get(said["result"]["sample"], timeout=5).content == box.picture(task.id)
+    until(lambda: app.received)
+    headers, body = app.received[0]
+    message = json.loads(body)
+    assert message["task_id" if payload == "legacy" else "id"] == task.id
+    assert message["status"] == ("SUCCESS" if payload == "legacy" else "Ready")
+    assert requests.get(message["result"]["sample"], timeout=5).content == box.picture(task.id)
     digest = hmac.new("s\u00e9cret".encode(), body, hashlib.sha256).hexdigest()
     signed = f"sha256={digest}" if auth in ("signature", "both") else None
     assert headers.get("x-bfl-signature") == signed
@@ -38,8 +38,8 @@ def test_signatures_are_spelled_in_more_than_one_way(
 ) -> None:
     spelling = {"auth": "signature", "signature_prefix": prefix, "signature_upper": upper}
     box.submit(webhook_url=app.url, webhook_secret="s", switches=spelling)
-    until(lambda: app.heard)
-    headers, body = app.heard[0]
+    until(lambda: app.received)
+    headers, body = app.received[0]
     digest = hmac.new(b"s", body, hashlib.sha256).hexdigest()
     spelled = digest.upper() if upper else digest
     assert headers["x-bfl-signature"] == (f"sha256={spelled}" if prefix else spelled)
@@ -59,36 +59,40 @@ def test_a_callback_is_tried_again_and_then_abandoned(box: Sandbox, app: App) ->
     until(lambda: len(box.task(task.id).callbacks) == 3)
     time.sleep(0.15)
     assert [callback.outcome for callback in box.task(task.id).callbacks] == [503, 302, 500]
-    assert len({body for _, body in app.heard}) == 1
+    assert len({body for _, body in app.received}) == 1
 
 
 def test_duplicates_and_progress_are_sent_when_they_are_asked_for(box: Sandbox, app: App) -> None:
     switches = {"callback": 3, "progress_events": 2, "payload": "legacy", "seconds": 0.15}
     box.submit(webhook_url=app.url, switches=switches)
-    until(lambda: len(app.heard) == 5)
-    assert [said["status"] for said in app.said()] == ["PENDING", "processing", *["SUCCESS"] * 3]
+    until(lambda: len(app.received) == 5)
+    assert [message["status"] for message in app.payloads()] == [
+        "PENDING",
+        "processing",
+        *["SUCCESS"] * 3,
+    ]
 
 
 def test_events_can_come_in_the_wrong_order(box: Sandbox, app: App) -> None:
     switches = {"progress_events": 2, "event_order": "reversed"}
     box.submit(webhook_url=app.url, switches=switches)
-    until(lambda: len(app.heard) == 3)
-    assert [said["status"] for said in app.said()] == ["Ready", "Generating", "Pending"]
+    until(lambda: len(app.received) == 3)
+    assert [message["status"] for message in app.payloads()] == ["Ready", "Generating", "Pending"]
 
 
 def test_one_more_callback_can_be_fired_with_another_authentication(box: Sandbox, app: App) -> None:
     task = box.submit(webhook_url=app.url, webhook_secret="s", switches={"callback": "never"})
     until(lambda: not box.task(task.id).active)
-    assert app.heard == []
+    assert app.received == []
     url = f"{box.url}/sandbox/tasks/{task.id}/callback"
     fired = requests.post(url, json={"auth": "wrong"}, timeout=5).json()
     assert fired["outcome"] == 200
-    assert app.heard[0][0]["x-webhook-secret"] == "not-the-secret"
+    assert app.received[0][0]["x-webhook-secret"] == "not-the-secret"
     assert box.call_back(task.id).headers["X-Webhook-Secret"] == "s"
 
 
 def test_tasks_without_a_webhook_call_the_one_of_the_settings(box: Sandbox, app: App) -> None:
     box.settings.webhook_url, box.settings.webhook_secret = app.url, "shared"
     assert "polling_url" in submitted(box, sandbox={"polling_url": False}).json()
-    until(lambda: app.heard)
-    assert app.heard[0][0]["x-webhook-secret"] == "shared"
+    until(lambda: app.received)
+    assert app.received[0][0]["x-webhook-secret"] == "shared"

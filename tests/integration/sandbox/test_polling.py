@@ -20,10 +20,10 @@ def test_a_task_goes_from_pending_to_ready(box: Sandbox) -> None:
 
 
 def test_the_cost_of_a_film_is_settled_when_it_is_ready(box: Sandbox) -> None:
-    said = submitted(box, "flux-3-video", sandbox={"draft_cache": True}).json()
-    assert said["cost"] is None
-    until(lambda: not box.task(said["id"]).active)
-    late = polled(box, said["id"]).json()
+    body = submitted(box, "flux-3-video", sandbox={"draft_cache": True}).json()
+    assert body["cost"] is None
+    until(lambda: not box.task(body["id"]).active)
+    late = polled(box, body["id"]).json()
     assert late["cost"] == 50.0 and "draft_cache" in late["result"]
     film = requests.get(late["result"]["sample"], timeout=5)
     assert film.headers["Content-Type"] == "video/mp4" and film.content[4:8] == b"ftyp"
@@ -39,8 +39,8 @@ def test_the_cost_of_a_film_is_settled_when_it_is_ready(box: Sandbox) -> None:
     ],
 )
 def test_a_task_can_end_badly(box: Sandbox, outcome: str, word: str, details: object) -> None:
-    said = polled(box, finished(box, outcome=outcome).id).json()
-    assert (said["status"], said["details"], said["result"]) == (word, details, None)
+    body = polled(box, finished(box, outcome=outcome).id).json()
+    assert (body["status"], body["details"], body["result"]) == (word, details, None)
 
 
 def test_failing_polls_follow_each_other_and_then_stop(box: Sandbox) -> None:
@@ -63,8 +63,8 @@ def test_a_poll_can_be_cut_refused_or_forgotten(box: Sandbox) -> None:
 
 
 def test_a_task_is_only_known_to_its_own_cluster(box: Sandbox) -> None:
-    said = submitted(box, sandbox={"wrong_cluster": "not_found"}).json()
-    until(lambda: not box.task(said["id"]).active)
-    assert polled(box, said["id"]).json()["status"] == "Task not found"
-    own = requests.get(said["polling_url"], headers=KEY, timeout=5).json()
+    body = submitted(box, sandbox={"wrong_cluster": "not_found"}).json()
+    until(lambda: not box.task(body["id"]).active)
+    assert polled(box, body["id"]).json()["status"] == "Task not found"
+    own = requests.get(body["polling_url"], headers=KEY, timeout=5).json()
     assert own["status"] == "Ready"

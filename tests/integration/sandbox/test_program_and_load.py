@@ -34,8 +34,8 @@ def test_a_thousand_tasks_at_once_all_call_back(box: Sandbox, app: App) -> None:
     tasks = [box.submit(webhook_url=app.url, switches={"seconds": 3.0}) for _ in range(1000)]
     assert box.peak.active == 1000
     assert threading.active_count() < 200
-    until(lambda: len(app.heard) >= len(tasks), seconds=40)
-    assert {said["id"] for said in app.said()} == {task.id for task in tasks}
+    until(lambda: len(app.received) >= len(tasks), seconds=40)
+    assert {payload["id"] for payload in app.payloads()} == {task.id for task in tasks}
 
 
 def test_a_few_hundred_polls_a_second_are_answered(box: Sandbox) -> None:
@@ -52,7 +52,7 @@ def test_stopping_leaves_no_thread_and_no_open_file(app: App) -> None:
     with requests.Session() as session, Sandbox(Settings(generation_seconds=0)) as box:
         slow = finished(box, hang=30)
         box.submit(webhook_url=app.url)
-        until(lambda: app.heard)
+        until(lambda: app.received)
         url = sample(box, slow)
         session.get(f"{box.url}/v1/credits", headers=KEY, timeout=5)
         waiting = threading.Thread(target=hung_up_on, args=(url,))

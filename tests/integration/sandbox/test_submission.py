@@ -11,18 +11,18 @@ from tests.sandbox import Refused, Sandbox
 
 def test_a_submission_is_answered_as_bfl_answers_it(box: Sandbox) -> None:
     answer = submitted(box)
-    said = answer.json()
+    reply = answer.json()
     assert answer.status_code == 200
-    assert said["polling_url"] == f"{box.url}/v1/get_result?id={said['id']}"
-    assert (said["cost"], said["input_mp"], said["output_mp"]) == (3.0, 0.0, 1.05)
+    assert reply["polling_url"] == f"{box.url}/v1/get_result?id={reply['id']}"
+    assert (reply["cost"], reply["input_mp"], reply["output_mp"]) == (3.0, 0.0, 1.05)
     assert not any(name.lower().startswith("x-ratelimit") for name in answer.headers)
 
 
 def test_a_submission_with_a_webhook_may_lack_its_polling_url(box: Sandbox, app: App) -> None:
     hook = {"webhook_url": app.url}
     assert "polling_url" in submitted(box, **hook).json()
-    said = submitted(box, **hook, sandbox={"polling_url": False}).json()
-    assert said["webhook_url"] == app.url and "polling_url" not in said
+    reply = submitted(box, **hook, sandbox={"polling_url": False}).json()
+    assert reply["webhook_url"] == app.url and "polling_url" not in reply
 
 
 @pytest.mark.parametrize(

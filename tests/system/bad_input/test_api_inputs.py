@@ -39,9 +39,9 @@ def problem(answer: Answer, status: int) -> str:
     """The text of a problem document of this status."""
     assert answer.status == status, answer
     assert answer.headers["content-type"] == "application/problem+json"
-    told = json.loads(answer.body)
-    assert told["status"] == status and told["title"]
-    return json.dumps(told, ensure_ascii=False)
+    problem_body = json.loads(answer.body)
+    assert problem_body["status"] == status and problem_body["title"]
+    return json.dumps(problem_body, ensure_ascii=False)
 
 
 # Keys.

@@ -140,11 +140,11 @@ def refusal(target: TargetServer) -> Answer:
 
 def _same(answer: Answer, refusal: Answer) -> bool:
     """Whether two responses are equal except for the Date header."""
-    told = [
+    details = [
         (one.status, one.body, one.headers | {"date": "", "connection": ""})
         for one in (answer, refusal)
     ]
-    return told[0] == told[1]
+    return details[0] == details[1]
 
 
 @pytest.mark.parametrize("proof", WRONG.values(), ids=WRONG)

@@ -66,8 +66,8 @@ def test_a_nested_report_is_refused_or_stays_readable(
 ) -> None:
     for depth in DEPTHS:
         job_id = fresh_id()
-        said = PLACES[place] % {"url": SAMPLE, "nest": _nest(kind, depth)}
-        answer = server.authentic(f'{{"id":"{job_id}",{said}}}'.encode())
+        fields = PLACES[place] % {"url": SAMPLE, "nest": _nest(kind, depth)}
+        answer = server.authentic(f'{{"id":"{job_id}",{fields}}}'.encode())
         assert answer.status in (200, 400), f"{answer.status} at depth {depth}"
         if answer.status == 200:
             _readable(server, job_id)

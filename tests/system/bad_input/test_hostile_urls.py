@@ -106,8 +106,8 @@ def test_a_hostile_sample_url_is_never_fetched(attacked: Attacked, name: str) ->
 
 
 def test_a_refused_url_is_not_repeated_to_users(attacked: Attacked) -> None:
-    told = [json.dumps(job) for job in attacked.jobs.values()]
-    assert not [text for text in told if "a.jpeg" in text or f":{attacked.trap.port}" in text]
+    job_texts = [json.dumps(job) for job in attacked.jobs.values()]
+    assert not [text for text in job_texts if "a.jpeg" in text or f":{attacked.trap.port}" in text]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.2", "127.2"])

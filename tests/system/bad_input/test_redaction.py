@@ -76,9 +76,9 @@ def test_no_secret_is_in_an_answer(storm: Storm) -> None:
 
 
 def test_no_traceback_is_in_a_log_or_an_answer(storm: Storm) -> None:
-    said = storm.target.installation.logs("web", "sweep")
-    said += "".join(answer.everything for answer in storm.answers)
-    assert "Traceback" not in said and 'File "' not in said
+    log_text = storm.target.installation.logs("web", "sweep")
+    log_text += "".join(answer.everything for answer in storm.answers)
+    assert "Traceback" not in log_text and 'File "' not in log_text
 
 
 def test_never_an_answer_is_our_fault(storm: Storm) -> None:

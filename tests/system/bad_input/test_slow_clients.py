@@ -114,14 +114,14 @@ def _watched(port: int) -> dict[str, Ending]:
         while len(found) < len(wires) and time.monotonic() - began < END_SECONDS:
             wires["dripping"].send(b" ")
             for name, wire in wires.items():
-                if name not in found and (heard := wire.ended()) is not None:
-                    found[name] = Ending(_statuses(heard), time.monotonic() - began)
+                if name not in found and (received := wire.ended()) is not None:
+                    found[name] = Ending(_statuses(received), time.monotonic() - began)
             time.sleep(DRIP_SECONDS)
     return found
 
 
-def _statuses(heard: list[Answer]) -> list[int]:
-    return [answer.status for answer in heard if answer.status >= 200]
+def _statuses(received: list[Answer]) -> list[int]:
+    return [answer.status for answer in received if answer.status >= 200]
 
 
 @pytest.mark.parametrize("name", [*STALLS, "dripping"])

@@ -59,11 +59,11 @@ def test_the_address_is_the_one_the_visitor_came_by(stack: Stack) -> None:
 
 
 def test_the_test_shows_every_check_and_leaves_nothing(stack: Stack) -> None:
-    said = shown_test(stack.installation)
-    indexes = [said.index(f" {name} ") for name in ALL]
+    result_text = shown_test(stack.installation)
+    indexes = [result_text.index(f" {name} ") for name in ALL]
     assert indexes == sorted(indexes)
-    assert "accepts a signed callback and refuses a forged one" in said
-    assert "Everything works" in said
+    assert "accepts a signed callback and refuses a forged one" in result_text
+    assert "Everything works" in result_text
     assert stack.client.jobs() == []
 
 
@@ -72,11 +72,11 @@ def test_a_silent_worker_is_named(without_sandbox: Installation) -> None:
         redis.hset("fluxkeep:heartbeats", "worker", "1")
         without_sandbox.pause("worker")
         try:
-            said = shown_test(without_sandbox)
+            result_text = shown_test(without_sandbox)
         finally:
             without_sandbox.resume("worker")
-    assert "worker was last seen" in said
-    assert "failed. Each failed check says what to do" in said
+    assert "worker was last seen" in result_text
+    assert "failed. Each failed check says what to do" in result_text
 
 
 @pytest.mark.browser

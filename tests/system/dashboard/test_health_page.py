@@ -37,12 +37,12 @@ def redis(stack: Stack) -> Iterator[Redis]:
         yield client
 
 
-def says(visitor: Visitor, *texts: str) -> str:
+def wait_for_texts(visitor: Visitor, *texts: str) -> str:
     """The page once it says all of this: it may be a second old."""
 
     def probe() -> str | None:
-        said = visitor.text("/health")
-        return said if all(text in said for text in texts) else None
+        page_text = visitor.text("/health")
+        return page_text if all(text in page_text for text in texts) else None
 
     return wait_for(f"the page to say {texts}", probe)
 
@@ -53,9 +53,9 @@ def test_it_is_for_visitors_alone(stack: Stack) -> None:
 
 
 def test_an_installation_that_works_is_well(visitor: Visitor) -> None:
-    said = says(visitor, "All checks passed", "sweep was seen")
-    assert "worker was seen" in said and "storage publishes, reads" in said
-    assert "Submitting is not paused" in said
+    page_text = wait_for_texts(visitor, "All checks passed", "sweep was seen")
+    assert "worker was seen" in page_text and "storage publishes, reads" in page_text
+    assert "Submitting is not paused" in page_text
 
 
 def test_what_happened_shows_at_once_in_words_and_as_a_chart(
@@ -63,9 +63,9 @@ def test_what_happened_shows_at_once_in_words_and_as_a_chart(
 ) -> None:
     for task in [stack.generate() for _ in range(3)]:
         stack.stored(task)
-    said = says(visitor, "3 jobs in the last hour", "stored 3")
-    assert "Median" in said and "95th percentile" in said
-    assert "100 % 3 final reports in the last hour: 3 by callback, 0 by poll" in said
+    page_text = wait_for_texts(visitor, "3 jobs in the last hour", "stored 3")
+    assert "Median" in page_text and "95th percentile" in page_text
+    assert "100 % 3 final reports in the last hour: 3 by callback, 0 by poll" in page_text
     page = visitor.get("/health").text
     assert 'aria-label="3 callbacks accepted in the last hour' in page
     assert 'aria-label="3 jobs stored in the last hour' in page
@@ -74,17 +74,17 @@ def test_what_happened_shows_at_once_in_words_and_as_a_chart(
 def test_refused_callbacks_are_counted(stack: Stack, visitor: Visitor) -> None:
     for _ in range(2):
         assert stack.client.callback({"id": "nobody"}, auth="wrong").status_code == 401
-    says(visitor, "Callbacks refused 2 2")
+    wait_for_texts(visitor, "Callbacks refused 2 2")
 
 
 def test_the_job_with_the_least_life_left_is_named_first(stack: Stack, visitor: Visitor) -> None:
     slow = [stack.generate(drip=500) for _ in range(2)]
-    said = says(visitor, "URL expires in", *(task.id[:8] for task in slow))
-    assert "None: everything that BFL has finished is stored" not in said
+    page_text = wait_for_texts(visitor, "URL expires in", *(task.id[:8] for task in slow))
+    assert "None: everything that BFL has finished is stored" not in page_text
     for task in slow:
         stack.change_switches(task, drip=None)
         stack.client.request("DELETE", f"/api/jobs/{task.id}")
-    says(visitor, "None: everything that BFL has finished is stored")
+    wait_for_texts(visitor, "None: everything that BFL has finished is stored")
 
 
 def test_a_pause_says_why_and_who_waits_behind_it(
@@ -95,10 +95,10 @@ def test_a_pause_says_why_and_who_waits_behind_it(
     for _ in range(2):
         body = {"model": "flux-dev", "input": {"prompt": "x"}}
         assert stack.client.request("POST", "/api/jobs", json=body).status_code == 202
-    said = says(
+    page_text = wait_for_texts(
         visitor, f"submissions: submitting is paused: {NO_CREDITS}", "flux-dev 0 of 2, 2 queued"
     )
-    assert "1 check failed" in said
+    assert "1 check failed" in page_text
     submission_queue.close_circuits(["*"])
     wait_for("it goes on", lambda: "All checks passed" in visitor.text("/health"), 30)
 
@@ -110,11 +110,11 @@ def test_a_sweep_that_fell_silent_is_said_first(
     try:
         parts = Parts.over(redis)
         parts.metrics.record_heartbeat("sweep", parts.store.now() - 600)
-        said = says(visitor, "sweep: was last seen 60")
-        assert "failed" in said
+        page_text = wait_for_texts(visitor, "sweep: was last seen 60")
+        assert "failed" in page_text
     finally:
         stack.installation.resume("sweep")
-    says(visitor, "All checks passed")
+    wait_for_texts(visitor, "All checks passed")
 
 
 def test_many_who_look_at_once_ask_redis_once(stack: Stack, redis: Redis) -> None:

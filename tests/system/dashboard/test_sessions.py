@@ -58,8 +58,8 @@ def test_who_guesses_is_soon_let_guess_no_more(make_app: MakeApp) -> None:
 
 
 def test_the_cookie_holds_no_key_and_no_script_reads_it(visitor: InProcessVisitor) -> None:
-    said = visitor.log_in("admin").headers["Set-Cookie"]
-    assert "HttpOnly" in said and "SameSite=Lax" in said and "Secure" not in said
+    set_cookie = visitor.log_in("admin").headers["Set-Cookie"]
+    assert "HttpOnly" in set_cookie and "SameSite=Lax" in set_cookie and "Secure" not in set_cookie
     payload = URLSafeTimedSerializer("any").loads_unsafe(visitor.cookie)[1]
     assert KEYS["admin"] not in str(payload) and KEYS["admin"] not in visitor.cookie
 

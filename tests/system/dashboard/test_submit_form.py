@@ -101,12 +101,12 @@ def test_the_form_is_asked_for_again_when_it_was_sent_with_other_words(visitor: 
     ],
 )
 def test_what_is_wrong_is_said_at_its_field(
-    visitor: Visitor, field: str, value: str, said: str
+    visitor: Visitor, field: str, value: str, message: str
 ) -> None:
     answer = send(visitor, **{field: value})
     assert answer.status_code == 422
     found = re.search(f'id="{field}-error">(.*?)</p>', answer.text)
-    assert found and said in found[1]
+    assert found and message in found[1]
     assert 'aria-invalid="true"' in answer.text
     assert 'aria-describedby="' in answer.text
 

@@ -15,7 +15,7 @@ def test_gunicorn_learns_its_processes_where_all_else_is_read(tmp_path: Path) ->
     # In a process of its own: it replaces what would block.
     read = f"import runpy; print(runpy.run_path({str(CONFIGURATION)!r})['workers'])"
     given = {name: value for name, value in DEFAULTS.items() if value and name != "WEB_CONCURRENCY"}
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", read],
         env=environment({**given, "PYTHONPATH": str(ROOT), "ENV_FILE": ""}),
         cwd=tmp_path,
@@ -23,4 +23,4 @@ def test_gunicorn_learns_its_processes_where_all_else_is_read(tmp_path: Path) ->
         text=True,
         check=True,
     )
-    assert said.stdout == "3\n"
+    assert output.stdout == "3\n"

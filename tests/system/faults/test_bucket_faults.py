@@ -54,8 +54,8 @@ def postpone(stack: Stack, task: Task) -> str:
 
     def reason() -> str | None:
         lines = (stack.client.find(task.id) or {"timeline": []})["timeline"]
-        said = [line["detail"]["reason"] for line in lines if line["event"] == "rescue.retried"]
-        return said[-1] if said else None
+        reasons = [line["detail"]["reason"] for line in lines if line["event"] == "rescue.retried"]
+        return reasons[-1] if reasons else None
 
     return wait_for("the rescue is put off", reason, 60)
 

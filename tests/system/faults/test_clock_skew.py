@@ -55,8 +55,8 @@ def test_the_store_tells_the_time_of_redis(
 
 def assert_clock_is_off(process: Process, off_by: float) -> None:
     """By the time its log tells: else a test with a wrong clock proves nothing."""
-    told = json.loads(process.output().splitlines()[0])["time"]
-    assert abs(datetime.fromisoformat(told).timestamp() - time.time() - off_by) < 60
+    logged = json.loads(process.output().splitlines()[0])["time"]
+    assert abs(datetime.fromisoformat(logged).timestamp() - time.time() - off_by) < 60
 
 
 @pytest.mark.parametrize("off_by", [TEN_MINUTES, -TEN_MINUTES])

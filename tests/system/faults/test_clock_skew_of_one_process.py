@@ -51,13 +51,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-def told(log: Path, after: int) -> float:
+def logged_time(log: Path, after: int) -> float:
     """Return the time by the process's clock, to prove that the clock is wrong."""
 
-    def said() -> re.Match[str] | None:
+    def match() -> re.Match[str] | None:
         return re.search(r"it is now ([0-9.]+)\n", log.read_bytes()[after:].decode())
 
-    found = wait_for("the clock is told", said)
+    found = wait_for("the clock is told", match)
     return float(found[1])
 
 
@@ -71,7 +71,7 @@ def odd(stack: Stack, process: str, request: pytest.FixtureRequest) -> Iterator[
     installation.start(
         process, PYTHONPATH=str(installation.directory), CLOCK_OFF_BY=str(request.param)
     )
-    assert abs(told(log, before) - time.time() - request.param) < 60
+    assert abs(logged_time(log, before) - time.time() - request.param) < 60
     installation.wait_until_ready(path="/readyz")
     yield stack
     installation.kill(process)

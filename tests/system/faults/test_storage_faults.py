@@ -39,8 +39,8 @@ def postpone(stack: Stack, task: Task) -> str:
 
     def reason() -> str | None:
         lines = (stack.client.find(task.id) or {"timeline": []})["timeline"]
-        said = [line["detail"]["reason"] for line in lines if line["event"] == "rescue.retried"]
-        return said[-1] if said else None
+        reasons = [line["detail"]["reason"] for line in lines if line["event"] == "rescue.retried"]
+        return reasons[-1] if reasons else None
 
     return wait_for("the rescue is put off", reason)
 
@@ -68,9 +68,9 @@ def test_a_storage_that_takes_nothing_in_is_said_in_readiness_until_it_heals(sta
     with a_file_in_place_of(stack.installation.media / ".staging"):
         task = stack.generate()
         assert "storage" in postpone(stack, task)
-        said = readiness(stack)
-        assert said["status"] == "not ready"
-        assert [part for part, words in said["checks"].items() if words != "ok"] == ["storage"]
+        reasons = readiness(stack)
+        assert reasons["status"] == "not ready"
+        assert [part for part, words in reasons["checks"].items() if words != "ok"] == ["storage"]
     assert readiness(stack)["status"] == "ready"
     stack.stored(task, STORED_WITHIN_SECONDS)
     stack.settled()

@@ -49,7 +49,7 @@ def a_day_later(one: PendingNotification, now: float) -> PendingNotification:
     return replace(one, at=now, since=one.since - GIVE_UP_AFTER_SECONDS)
 
 
-def told(stack: Stack, job_id: str) -> list[tuple[str, str]]:
+def notification_events(stack: Stack, job_id: str) -> list[tuple[str, str]]:
     """Notification events of the timeline, by target."""
     lines = stack.client.job(job_id)["timeline"]
     return [(line["event"], line["detail"]["to"]) for line in lines if "to" in line["detail"]]
@@ -61,7 +61,7 @@ def is_why(stack: Stack, job_id: str, reason: str) -> bool:
 
 
 def wait_until_told(stack: Stack, job_id: str, what: str, to: str = "notify_url") -> None:
-    wait_for(f"{what} ({to})", lambda: (what, to) in told(stack, job_id), 40)
+    wait_for(f"{what} ({to})", lambda: (what, to) in notification_events(stack, job_id), 40)
 
 
 def by_python(call: Call, secret: str) -> Any:
@@ -69,4 +69,4 @@ def by_python(call: Call, secret: str) -> Any:
 
 
 def about(hook: Hook, job_id: str) -> list[Call]:
-    return [call for call in hook.calls if call.said["data"]["id"] == job_id]
+    return [call for call in hook.calls if call.payload["data"]["id"] == job_id]

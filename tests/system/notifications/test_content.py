@@ -27,13 +27,15 @@ def test_app_and_operator_are_told_of_the_end_with_the_job_as_the_api_shows_it(
     job_id = notified(stack, hook.url)
     calls = hook.called(), wait_for("the owner is told", partial(about, owner, job_id))[0]
     for call in calls:
-        said = by_python(call, NEW)
-        assert said["type"] == "job.stored"
+        message = by_python(call, NEW)
+        assert message["type"] == "job.stored"
         job = stack.client.job(job_id)
-        ours = {**said["data"], "timeline": job["timeline"], "updated_at": job["updated_at"]}
+        ours = {**message["data"], "timeline": job["timeline"], "updated_at": job["updated_at"]}
         assert without_links(ours) == without_links(job)
-        assert stack.client.media(said["data"]) == stack.box.picture(job["task_id"], 0)
-        assert said["timestamp"][:19] <= job["updated_at"][:19] and said["timestamp"][-1] == "Z"
+        assert stack.client.media(message["data"]) == stack.box.picture(job["task_id"], 0)
+        assert (
+            message["timestamp"][:19] <= job["updated_at"][:19] and message["timestamp"][-1] == "Z"
+        )
         assert call.headers["Content-Type"] == "application/json"
     assert calls[0].id != calls[1].id and all(
         call.id.isascii() and "." not in call.id for call in calls
@@ -46,7 +48,7 @@ def test_the_specifications_own_verifiers_agree_in_python(stack: Stack, hook: Ho
     notified(stack, hook.url)
     call = hook.called()
     for secret in (NEW, OLD):  # receivers change over whenever they like
-        assert by_python(call, secret) == call.said
+        assert by_python(call, secret) == call.payload
     forged = call._replace(body=call.body.replace(b"job.stored", b"job.failed"))
     for wrong in (forged, call._replace(headers={**call.headers, "webhook-id": "msg_1"})):
         with pytest.raises(WebhookVerificationError):
@@ -61,7 +63,7 @@ def test_the_specifications_own_verifier_agrees_in_javascript(stack: Stack, hook
     call = hook.called()
     headers = {name.lower(): value for name, value in call.headers.items()}
     for secret in (NEW, OLD):
-        assert verified(secret, headers, call.body.decode()) == {"said": call.said}
+        assert verified(secret, headers, call.body.decode()) == {"payload": call.payload}
     assert "error" in verified(OTHER, headers, call.body.decode())
     assert "error" in verified(NEW, headers, call.body.decode() + " ")
 
@@ -73,14 +75,14 @@ def test_it_is_called_for_a_failed_job_too(
     stack: Stack, hook: Hook, outcome: str, kind: str
 ) -> None:
     notified(stack, hook.url, outcome=outcome)
-    assert hook.called().said["type"] == kind
+    assert hook.called().payload["type"] == kind
 
 
 def test_a_job_that_its_caller_submitted_is_told_of_too(stack: Stack, hook: Hook) -> None:
     task = stack.expected()
     stack.expect(task, notify_url=hook.url)
     stack.client.callback({"id": task.id, "status": "Error"})
-    assert hook.called().said["data"]["id"] == task.id
+    assert hook.called().payload["data"]["id"] == task.id
 
 
 def test_who_comes_after_the_end_is_told_once(stack: Stack, hook: Hook) -> None:

@@ -91,7 +91,7 @@ def test_a_silent_receiver_is_left_in_time_and_holds_up_nobody(stack: Stack, hoo
     stuck = [notified(stack, slow.url.replace("127.0.0.1", "localhost")) for _ in range(12)]
     slow.called()
     job_id = notified(stack, hook.url)
-    assert hook.called(timeout=10).said["data"]["id"] == job_id
+    assert hook.called(timeout=10).payload["data"]["id"] == job_id
     assert len(slow.calls) <= PER_HOST_THREADS
     wait_until_told(stack, stuck[0], "notification.retried")
     assert 14 < time.monotonic() - begun < 60

@@ -34,8 +34,8 @@ def test_what_is_the_callers_own_can_be_announced_of_a_job_of_ours(
     env: SubmissionEnvironment,
 ) -> None:
     job = env.posted()
-    said = {"model": "flux-2-pro", "metadata": {"a": 1}}
-    answer = env.client.put_job(job["id"], **said)
+    changes = {"model": "flux-2-pro", "metadata": {"a": 1}}
+    answer = env.client.put_job(job["id"], **changes)
     assert (answer.status_code, answer.json()["metadata"]) == (200, {"a": 1})
     env.stored(job)
 
@@ -72,8 +72,8 @@ def test_the_secret_of_an_unconfirmed_job_takes_no_name_of_another(
     other = env.posted(callback="never")
     task_id = env.submitted(other)["task_id"]
     mine = env.task(unconfirmed)
-    told = Task(**{**vars(mine), "id": task_id if "task" in named else other["id"]})
-    answer = called(mine.webhook_url, mine.webhook_secret, told)
+    named_task = Task(**{**vars(mine), "id": task_id if "task" in named else other["id"]})
+    answer = called(mine.webhook_url, mine.webhook_secret, named_task)
     assert answer.status_code == 401
     assert env.client.job(task_id)["id"] == other["id"]
     assert env.client.job(unconfirmed["id"])["task_id"] is None

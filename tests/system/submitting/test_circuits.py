@@ -44,7 +44,7 @@ def test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through(
     jobs = [two_workers.posted("flux-2-pro" if n % 2 else "flux-dev") for n in range(JOBS)]
     wait_for("a pause", two_workers.pauses)
     assert reason in two_workers.pauses()["*"]
-    wait_for("it is told", lambda: "submission.requeued" in _told(two_workers, jobs))
+    wait_for("it is told", lambda: "submission.requeued" in _events_of_all(two_workers, jobs))
     assert {two_workers.client.job(job["id"])["status"] for job in jobs} == {"queued"}
     first = len(two_workers.requests()) - seen
     assert first <= 2, "one a worker, before the first was answered"
@@ -64,7 +64,7 @@ def test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through(
     assert two_workers.pauses() == {} and two_workers.queue_keys() == []
 
 
-def _told(env: SubmissionEnvironment, jobs: list[dict[str, str]]) -> list[str]:
+def _events_of_all(env: SubmissionEnvironment, jobs: list[dict[str, str]]) -> list[str]:
     return [what for job in jobs for what in events(env.client.job(job["id"]))]
 
 
@@ -104,8 +104,8 @@ def test_without_a_connection_a_job_stays_in_line(tmp_path: Path) -> None:
         installation.start()
         installation.wait_until_ready()
         job = env.posted()
-        told = lambda: "submission.requeued" in events(env.client.job(job["id"]))  # noqa: E731
-        wait_for("it is put off", told)
+        is_requeued = lambda: "submission.requeued" in events(env.client.job(job["id"]))  # noqa: E731
+        wait_for("it is put off", is_requeued)
         assert env.client.job(job["id"])["status"] == "queued"
         with Sandbox(port=port) as box:
             env.box = box

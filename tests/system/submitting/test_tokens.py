@@ -44,8 +44,8 @@ def called(url: str | None, secret: str | None, task: Task, auth: str = "secret"
     assert url and secret
     origin, slash, path = url.partition("/webhooks/")
     client = Client(origin, secret=secret)
-    said = {"id": task.id, "status": "Error", "result": None}
-    answer = client.callback(said, auth, path=slash + path)
+    text = {"id": task.id, "status": "Error", "result": None}
+    answer = client.callback(text, auth, path=slash + path)
     client.close()
     return answer
 
@@ -116,10 +116,10 @@ def test_a_forged_token_is_refused_like_everything_that_proves_nothing(
 def test_the_token_and_the_secret_are_told_nobody(pair: Pair) -> None:
     env = pair.env
     shown = json.dumps([env.client.job(job["id"]) for job in pair.jobs])
-    said = shown + env.stack.installation.logs()
+    text = shown + env.stack.installation.logs()
     for task in (pair.a, pair.b):
         token = (task.webhook_url or "").rpartition("/")[2]
-        assert token not in said and str(task.webhook_secret) not in said
+        assert token not in text and str(task.webhook_secret) not in text
 
 
 def test_a_callback_that_came_before_the_answer_of_bfl_counts(env: SubmissionEnvironment) -> None:
@@ -159,8 +159,8 @@ def test_a_callback_is_good_while_the_key_of_its_submission_is_known(
 ) -> None:
     refused = called(doors.url(doors.new, pair.a), pair.a.webhook_secret, pair.a)
     assert refused.status_code == 401 and pair.state(0) == "submitted"
-    heard = called(doors.url(doors.both, pair.a), pair.a.webhook_secret, pair.a, "signature")
-    assert heard.status_code == requests.codes.ok and pair.state(0) == "failed"
+    accepted = called(doors.url(doors.both, pair.a), pair.a.webhook_secret, pair.a, "signature")
+    assert accepted.status_code == requests.codes.ok and pair.state(0) == "failed"
 
 
 @pytest.mark.parametrize("auth", ["secret", "signature"])

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.harness.installation import DEFAULTS, KEYS, WEBHOOK_SECRET
@@ -24,6 +25,9 @@ SIGNATURE_CANARY = "c2lnbmF0dXJlLWNhbmFyeQ"
 SIGNED = f"se=2199-01-01T00%3A00%3A00Z&sp=r&sr=b&sig={SIGNATURE_CANARY}%3D"
 OUTAGE_SECONDS = 2.0
 
+# What a refused host or redirect is worth trying for: an operator may allow it meanwhile.
+SHORT_LIFE_SECONDS = 10.0
+
 # How BFL treats a task, by name; each must end in some way.
 FATES: dict[str, dict[str, Any]] = {
     "good": {},
@@ -36,8 +40,12 @@ FATES: dict[str, dict[str, Any]] = {
     "wrong bytes": {"wrong_md5": 1},
     "cut short": {"short_body": 1},
     "unavailable": {"delivery_500": 1},
-    "redirected": {"redirect": f"http://127.0.0.1:9/a.jpeg?{SIGNED}"},
-    "elsewhere": {"sample_url": f"https://evil.test/a.jpeg?{SIGNED}"},
+    "redirected": {
+        "redirect": f"http://127.0.0.1:9/a.jpeg?{SIGNED}",
+        "life": SHORT_LIFE_SECONDS,
+        "resign": False,
+    },
+    "elsewhere": {"sample_url": "https://evil.test/a.jpeg?"},  # its query is added when it is sent
     "no medium": {"body": "<html>this is not a picture</html>"},
     "expired": {"delivery_status": 403, "resign": False},
 }
@@ -79,6 +87,8 @@ class Storm:
         self.ask("DELETE", f"/api/jobs/{ids['signed']}")
 
     def _submitted(self, switches: dict[str, Any]) -> str:
+        if "sample_url" in switches:
+            switches = {**switches, "sample_url": switches["sample_url"] + _short_lived_query()}
         task = self.sandbox.submit(
             webhook_url=f"{self.target.installation.url}/webhooks/bfl",
             webhook_secret=WEBHOOK_SECRET,
@@ -107,6 +117,11 @@ class Storm:
                 self.links.append(path)
                 for target in (path, f"{path}x", f"{path}?{SIGNED}"):
                     self.ask("GET", target)
+
+
+def _short_lived_query() -> str:
+    expires_at = datetime.fromtimestamp(time.time() + SHORT_LIFE_SECONDS, UTC)
+    return f"se={expires_at:%Y-%m-%dT%H%%3A%M%%3A%SZ}&sp=r&sr=b&sig={SIGNATURE_CANARY}%3D"
 
 
 def callbacks() -> Iterator[bytes]:
@@ -143,6 +158,7 @@ def callbacks() -> Iterator[bytes]:
         yield request(coded, chunked(pending(new_id())), length=None)
         yield request(coded, b"zz\r\n" + WEBHOOK_SECRET.encode(), length=None)
         yield request(headers, b"", method="PUT")
+    yield request([PROOF], b" " * (2**20 + 1))
     for url in (f"https://delivery-eu1.bfl.ai.evil.test/a?{SIGNED}", f"http://[::1/?{SIGNED}"):
         result = {"sample": url, "draft_cache": url, "mask": url, "more": [{"url": url}]}
         body = json.dumps({"id": new_id(), "status": "Ready", "result": result}).encode()

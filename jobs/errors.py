@@ -115,7 +115,7 @@ class MediaGone(FluxkeepError):
     """The link has expired, or its media were deleted."""
 
 
-# Errors that may be gone later.
+# Errors that may pass: the caller can try again.
 
 
 class TooManyWaiting(FluxkeepError):
@@ -158,7 +158,7 @@ class BflUnavailable(FluxkeepError):
         self.retry_after = retry_after
 
 
-# Errors that stay.
+# Errors that stay: another attempt has the same end.
 
 
 class UrlExpired(FluxkeepError):

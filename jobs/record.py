@@ -27,7 +27,7 @@ class MediaFile:
     seconds: float | None = None  # a film's duration
     role: Role = Role.SAMPLE
     thumbnail: "MediaFile | None" = None
-    deleted_at: float | None = None  # since when it is known to be gone
+    deleted_at: float | None = None  # when it was found deleted
 
     @property
     def is_picture(self) -> bool:

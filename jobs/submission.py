@@ -38,7 +38,7 @@ def create(
     metadata: Mapping[str, Any] | None = None,
     notify_url: str | None = None,
 ) -> Job:
-    """A new job that waits for a concurrency slot."""
+    """Create a job that waits for a concurrency slot."""
     job = Job(
         id=job_id,
         status=Status.QUEUED,
@@ -85,11 +85,11 @@ def _wait(job: Job, now: float, *, last: bool = False) -> Job:
 
 
 def confirm(
-    job: Job, now: float, answer: SubmissionReceipt, timeouts: Timeouts, *, calls: bool
+    job: Job, now: float, answer: SubmissionReceipt, timeouts: Timeouts, *, has_webhook: bool
 ) -> Job:
     """Record BFL's answer to the submission: it has the task.
 
-    `calls` says whether BFL was given a webhook.
+    `has_webhook` says whether BFL was given a webhook.
     """
     if job.task_id not in (None, answer.task_id):  # a duplicate was ready first
         answered = job.with_submission(sent_at=None)
@@ -104,7 +104,7 @@ def confirm(
     )
     if job.task_id or job.status.terminal:  # the callback came before the answer
         return known if known != job else job
-    grace = timeouts.grace(job.model) if calls else FIRST_POLL_SECONDS
+    grace = timeouts.grace(job.model) if has_webhook else FIRST_POLL_SECONDS
     submitted = replace(
         known,
         status=Status.SUBMITTED,
@@ -112,7 +112,7 @@ def confirm(
         check=replace(
             known.check,
             ends_by=now + timeouts.give_up_at_most,
-            awaits_callback=calls,
+            awaits_callback=has_webhook,
             next_check_at=now + grace,
             lease_until=None,
         ),
@@ -130,28 +130,31 @@ def refuse(job: Job, now: float, failure: Failure) -> Job:
 
 
 def back_off(
-    job: Job, now: float, why: str, timeouts: Timeouts, *, calls: bool, counts: bool
+    job: Job, now: float, why: str, timeouts: Timeouts, *, has_webhook: bool, is_counted: bool
 ) -> Job:
-    """A 5xx usually means that no task was created: submit again unless a callback comes first.
+    """Back off after a 5xx: submit again unless a callback comes first.
 
-    `counts` limits how often: the error may be about this one job.
+    A 5xx usually means that no task was created. `is_counted` limits the
+    attempts: the error may be about this one job.
     """
     if job.task_id is not None:
         return _release(job)
     attempts = job.submission.attempts
-    if counts and attempts >= RESUBMITS_MAX:
+    if is_counted and attempts >= RESUBMITS_MAX:
         message = "BFL answered with errors each time"
         return refuse(job, now, Failure(ErrorCode.BFL_UNAVAILABLE, message))
-    grace = timeouts.grace(job.model) if calls else 0.0
+    grace = timeouts.grace(job.model) if has_webhook else 0.0
     pause = min(grace * 2**attempts, RESUBMIT_PAUSE_MAX_SECONDS)
     waiting = job.with_check(lease_until=None, next_check_at=min(now + pause, job.deadline))
     unconfirmed = waiting.with_submission(
-        unconfirmed=True, slot=False, sent_at=None, attempts=attempts + counts
+        unconfirmed=True, slot=False, sent_at=None, attempts=attempts + is_counted
     )
-    return _note_unconfirmed(unconfirmed, now, why, calls=calls)
+    return _note_unconfirmed(unconfirmed, now, why, has_webhook=has_webhook)
 
 
-def await_confirmation(job: Job, now: float, why: str, timeouts: Timeouts, *, calls: bool) -> Job:
+def await_confirmation(
+    job: Job, now: float, why: str, timeouts: Timeouts, *, has_webhook: bool
+) -> Job:
     """Record that no answer came: BFL probably has the task, and only a callback can confirm it.
 
     Without a webhook there is nothing to wait for.
@@ -159,7 +162,7 @@ def await_confirmation(job: Job, now: float, why: str, timeouts: Timeouts, *, ca
     if job.task_id is not None:
         return _release(job)
     grace = timeouts.grace(job.model)
-    deadline = now + (timeouts.give_up_after if calls else grace)
+    deadline = now + (timeouts.give_up_after if has_webhook else grace)
     slot_until = now + max(grace, UNANSWERED_SLOT_SECONDS)
     waiting = replace(
         job,
@@ -168,11 +171,11 @@ def await_confirmation(job: Job, now: float, why: str, timeouts: Timeouts, *, ca
         check=replace(job.check, next_check_at=min(slot_until, deadline), lease_until=None),
         submission=replace(job.submission, unconfirmed=True, sent_at=None),
     )
-    return _note_unconfirmed(waiting, now, why, calls=calls)
+    return _note_unconfirmed(waiting, now, why, has_webhook=has_webhook)
 
 
-def _note_unconfirmed(job: Job, now: float, why: str, *, calls: bool) -> Job:
-    detail = {} if calls else {"callback": NO_CALLBACK}
+def _note_unconfirmed(job: Job, now: float, why: str, *, has_webhook: bool) -> Job:
+    detail = {} if has_webhook else {"callback": NO_CALLBACK}
     return job.with_event(now, EventCode.SUBMISSION_UNCONFIRMED, reason=why, **detail)
 
 
@@ -182,9 +185,9 @@ def _release(job: Job) -> Job:
 
 
 def note_late_callback(job: Job, report: Report, now: float) -> Job:
-    """Keep the task id of a job that ended without one.
+    """Record the task id of a callback for a job that ended without one.
 
-    The end stands. A replay now asks BFL about this task instead of paying for another.
+    The job stays ended. A replay polls this task instead of paying for another.
     """
     if not job.is_submission or job.task_id is not None or report.source is not Source.CALLBACK:
         return job
@@ -194,10 +197,10 @@ def note_late_callback(job: Job, report: Report, now: float) -> Job:
     )
 
 
-def check(job: Job, now: float, timeouts: Timeouts, *, calls: bool = True) -> Job:
-    """The sweep's step for a job that is due, whether BFL has it or not."""
+def check(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool = True) -> Job:
+    """Check a due job, whether BFL has it or not: the step of the sweep."""
     if job.status is Status.QUEUED:
-        return _check_queued(job, now, timeouts, calls=calls)
+        return _check_queued(job, now, timeouts, has_webhook=has_webhook)
     if job.submission.unconfirmed and now < job.deadline:
         return job.with_check(next_check_at=job.deadline).with_submission(slot=False)
     if job.submission.unconfirmed:
@@ -205,12 +208,12 @@ def check(job: Job, now: float, timeouts: Timeouts, *, calls: bool = True) -> Jo
     return job.recheck(now)
 
 
-def _check_queued(job: Job, now: float, timeouts: Timeouts, *, calls: bool) -> Job:
+def _check_queued(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> Job:
     if job.is_leased(now):
         return job.with_check(next_check_at=job.check.lease_until)
     if job.submission.sent_at is not None:
         why = "the worker that sent it has stopped"
-        return await_confirmation(job, now, why, timeouts, calls=calls)
+        return await_confirmation(job, now, why, timeouts, has_webhook=has_webhook)
     if now >= job.deadline:
         return _give_up_queued(job, now)
     if job.submission.is_queued:
@@ -232,7 +235,7 @@ def _give_up_queued(job: Job, now: float) -> Job:
 
 
 def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:
-    """An operator's replay: ask BFL again, or submit again where BFL is not known to have it."""
+    """Replay a job for an operator: poll BFL, or submit again if BFL may not have the task."""
     if job.status not in REOPENABLE:
         return job
     if job.task_id is not None:

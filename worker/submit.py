@@ -160,10 +160,14 @@ class Submission:
 
     def _record(self, task: SubmissionReceipt) -> None:
         """Record the task without the fencing token: the task exists even if the claim is lost."""
-        timeouts, calls = self._services.settings.timeouts, self._has_webhook
+        timeouts, has_webhook = self._services.settings.timeouts, self._has_webhook
 
         def confirm(job: Job | None, now: float) -> Job | None:
-            return submission.confirm(job, now, task, timeouts, calls=calls) if job else None
+            return (
+                submission.confirm(job, now, task, timeouts, has_webhook=has_webhook)
+                if job
+                else None
+            )
 
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
@@ -180,21 +184,24 @@ class Submission:
 
     def _back_off(self, answer: BflResponse) -> None:
         """After a server error (5xx, 408): open the model's circuit, submit again later."""
-        reason, counts = f"BFL answered {answer.status}", answer.status == INTERNAL_ERROR
-        timeouts, calls = self._services.settings.timeouts, self._has_webhook
+        reason = f"BFL answered {answer.status}"
+        is_counted = answer.status == INTERNAL_ERROR
+        timeouts, has_webhook = self._services.settings.timeouts, self._has_webhook
         self._open_circuit(reason, answer.retry_after)
         self._claim.commit(
             lambda job, now: submission.back_off(
-                job, now, reason, timeouts, calls=calls, counts=counts
+                job, now, reason, timeouts, has_webhook=has_webhook, is_counted=is_counted
             )
         )
 
     def _await_confirmation(self, reason: str) -> None:
         """After a timeout: open the model's circuit, wait for BFL's callback."""
-        timeouts, calls = self._services.settings.timeouts, self._has_webhook
+        timeouts, has_webhook = self._services.settings.timeouts, self._has_webhook
         self._open_circuit(reason)
         self._claim.commit(
-            lambda job, now: submission.await_confirmation(job, now, reason, timeouts, calls=calls)
+            lambda job, now: submission.await_confirmation(
+                job, now, reason, timeouts, has_webhook=has_webhook
+            )
         )
 
     def _open_circuit(self, reason: str, retry_after: float | None = None) -> None:

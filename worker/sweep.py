@@ -117,10 +117,10 @@ def check_job(services: Services, job_id: str, on_ended: OnEnded = _ignore) -> N
 
     `on_ended` gets a job whose deadline has passed, as it was before.
     """
-    timeouts, calls = services.settings.timeouts, services.settings.bfl_reaches_us
+    timeouts, has_webhook = services.settings.timeouts, services.settings.bfl_reaches_us
 
     def step(job: Job | None, now: float) -> Job | None:
-        return submission.check(job, now, timeouts, calls=calls) if job else None
+        return submission.check(job, now, timeouts, has_webhook=has_webhook) if job else None
 
     try:
         change = services.store.update(job_id, step)

@@ -112,7 +112,7 @@ def typical(parts: Parts) -> str:
     steps: list[Any] = [
         lambda _, now: submission.create(job_id, "flux-2-pro", now, metadata=metadata),
         lambda job, now: submission.admit(job, now, "https://api.bfl.ai"),
-        lambda job, now: submission.confirm(job, now, taken, TIMEOUTS, calls=True),
+        lambda job, now: submission.confirm(job, now, taken, TIMEOUTS, has_webhook=True),
         lambda job, now: transition(job, report, now, TIMEOUTS),
         lambda job, now: job.claimed(now).stored(now, (media,)),
         lambda job, now: job.with_event(now, EventCode.NOTIFICATION_DELIVERED),

@@ -47,19 +47,19 @@ PROFILE = settings(
 )
 MODELS = ("small", "large", "other")
 INDEXES = st.integers(0, 1000)
-NEWS = st.sampled_from(ReportKind)
+REPORT_KINDS = st.sampled_from(ReportKind)
 
 
 def unanswered(job: Job, now: float, timeouts: Timeouts) -> Job:
-    return submission.await_confirmation(job, now, "why", timeouts, calls=True)
+    return submission.await_confirmation(job, now, "why", timeouts, has_webhook=True)
 
 
 def answered_500(job: Job, now: float, timeouts: Timeouts) -> Job:
-    return submission.back_off(job, now, "500", timeouts, calls=True, counts=True)
+    return submission.back_off(job, now, "500", timeouts, has_webhook=True, is_counted=True)
 
 
 def answered_503(job: Job, now: float, timeouts: Timeouts) -> Job:
-    return submission.back_off(job, now, "503", timeouts, calls=True, counts=False)
+    return submission.back_off(job, now, "503", timeouts, has_webhook=True, is_counted=False)
 
 
 UNCONFIRMED = (unanswered, answered_500, answered_503)
@@ -154,7 +154,11 @@ class Submissions(SubmissionQueueMachine):
         answer = SubmissionReceipt(task_id=task_id, cost=3.0)
 
         def take(job: Job | None, now: float) -> Job | None:
-            return submission.confirm(job, now, answer, self.timeouts, calls=True) if job else None
+            return (
+                submission.confirm(job, now, answer, self.timeouts, has_webhook=True)
+                if job
+                else None
+            )
 
         self.store.update(claim.job.id, take)
         self.submission_queue.close_circuits(claim.half_open)
@@ -214,7 +218,7 @@ class Submissions(SubmissionQueueMachine):
     # BFL.
 
     @precondition(lambda self: self.tasks)
-    @rule(index=INDEXES, kind=NEWS)
+    @rule(index=INDEXES, kind=REPORT_KINDS)
     def call_back(self, index: int, kind: ReportKind) -> None:
         """For the task on record or for a twin of it."""
         job_id, task_id = self.tasks[index % len(self.tasks)]

@@ -51,7 +51,7 @@ PROFILE = settings(
 
 NAMES = ("one", "two", "three")
 IDS = st.sampled_from(NAMES)
-NEWS, SOURCES = st.sampled_from(ReportKind), st.sampled_from(Source)
+REPORT_KINDS, SOURCES = st.sampled_from(ReportKind), st.sampled_from(Source)
 LIVES, INDEXES = st.none() | st.floats(-60, 7200), st.integers(0, 1000)
 
 
@@ -73,7 +73,7 @@ class Installation(RuleBasedStateMachine):
 
     # What BFL and callers do.
 
-    @rule(task_id=IDS, kind=NEWS, source=SOURCES, life=LIVES, url=st.integers(0, 2))
+    @rule(task_id=IDS, kind=REPORT_KINDS, source=SOURCES, life=LIVES, url=st.integers(0, 2))
     def deliver(
         self, task_id: str, kind: ReportKind, source: Source, life: float | None, url: int
     ) -> None:

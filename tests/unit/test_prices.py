@@ -27,7 +27,7 @@ def prices(quote: float | None, settled: float | None, *, callback_first: bool) 
 
     def confirm(job: Job) -> Job:
         answer = SubmissionReceipt(task_id="t", cost=quote)
-        return submission.confirm(job, NOW, answer, TIMEOUTS, calls=True)
+        return submission.confirm(job, NOW, answer, TIMEOUTS, has_webhook=True)
 
     def apply_report(job: Job) -> Job:
         return transition(job, report, NOW, TIMEOUTS)

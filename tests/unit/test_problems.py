@@ -47,7 +47,7 @@ def of_the_caller() -> list[type[FluxkeepError]]:
     """The error classes for mistakes of callers."""
     source = inspect.getsource(errors)
     begin = source.index("# Errors of the caller.")
-    end = source.index("# Errors that may be gone later")
+    end = source.index("# Errors that may pass")
     return [
         error
         for name, error in all_errors().items()

@@ -31,7 +31,7 @@ class Resubmission:
         claim = local_worker.admit()
         claim.commit(
             lambda job, now: submission.back_off(
-                job, now, "500", self.timeouts, calls=True, counts=True
+                job, now, "500", self.timeouts, has_webhook=True, is_counted=True
             )
         )
         self.due()
@@ -44,7 +44,7 @@ class Resubmission:
     def confirm(self, task_id: str) -> None:
         def step(job: Job | None, now: float) -> Job | None:
             answer = SubmissionReceipt(task_id=task_id, polling_url=POLLING_URL)
-            return job and submission.confirm(job, now, answer, self.timeouts, calls=True)
+            return job and submission.confirm(job, now, answer, self.timeouts, has_webhook=True)
 
         self.wired.store.update("job", step)
 
@@ -123,7 +123,9 @@ def test_the_failure_of_the_only_task_ends_a_job_that_waits_to_be_sent_again(
     local_worker.post("job")
     timeouts = local_worker.wired.settings.timeouts
     local_worker.admit().commit(
-        lambda job, now: submission.back_off(job, now, "500", timeouts, calls=True, counts=True)
+        lambda job, now: submission.back_off(
+            job, now, "500", timeouts, has_webhook=True, is_counted=True
+        )
     )
     report = Report(
         task_id="a",

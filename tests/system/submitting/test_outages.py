@@ -179,7 +179,7 @@ def test_one_worker_is_left_for_rescues(local_worker: LocalWorker) -> None:
     local_worker.redis.srem(local_worker.wired.rq_queue.workers_key, "three")
     timeouts = local_worker.wired.settings.timeouts
     claim.commit(
-        lambda job, now: submission.await_confirmation(job, now, "why", timeouts, calls=True)
+        lambda job, now: submission.await_confirmation(job, now, "why", timeouts, has_webhook=True)
     )
     assert local_worker.next() == "b", "it is not being sent any more"
 
@@ -190,7 +190,7 @@ def test_an_unanswered_submission_keeps_its_slot_as_long_as_a_generation_takes(
     local_worker.post("a")
     claim, timeouts = local_worker.admit(), local_worker.wired.settings.timeouts
     claim.commit(
-        lambda job, now: submission.await_confirmation(job, now, "why", timeouts, calls=True)
+        lambda job, now: submission.await_confirmation(job, now, "why", timeouts, has_webhook=True)
     )
     job, now = local_worker.job("a"), local_worker.wired.store.now()
     is_queued = submission.UNANSWERED_SLOT_SECONDS

@@ -20,10 +20,10 @@ STEPS: dict[str, Callable[[Job, float, Timeouts], Job]] = {
     "busy": lambda job, now, _: submission.requeue(job, now, "busy"),
     "refused": lambda job, now, _: submission.refuse(job, now, Failure("a", "b")),
     "an error": lambda job, now, timeouts: submission.back_off(
-        job, now, "why", timeouts, calls=True, counts=True
+        job, now, "why", timeouts, has_webhook=True, is_counted=True
     ),
     "no answer": lambda job, now, timeouts: submission.await_confirmation(
-        job, now, "why", timeouts, calls=True
+        job, now, "why", timeouts, has_webhook=True
     ),
 }
 

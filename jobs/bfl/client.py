@@ -49,18 +49,18 @@ UNKNOWN_MODEL = BflResponse(
 class BflClient:
     """Client with the operator's key, which is sent to BFL's API hosts only."""
 
-    def __init__(self, key: SecretStr | None, trust: HostPolicy, origin: Origin) -> None:
+    def __init__(self, key: SecretStr | None, host_policy: HostPolicy, origin: Origin) -> None:
         self._key = key
-        self._trust = trust
+        self._host_policy = host_policy
         self.origin = origin
 
     @property
     def session(self) -> requests.Session:
-        return http_client.create_session(self._trust.sandbox)
+        return http_client.create_session(self._host_policy.sandbox)
 
     def poll(self, session: requests.Session, url: str) -> BflResponse:
         """GET a polling URL through redirects. Raises BflUnavailable."""
-        allow, headers = self._trust.validate_polling_url, self._headers
+        allow, headers = self._host_policy.validate_polling_url, self._headers
         try:
             with http_client.get_following_redirects(
                 session, allow(url), seconds=ANSWER_SECONDS, allow=allow, headers=headers
@@ -108,7 +108,7 @@ class BflClient:
             return _read(response)
 
     def _headers(self, address: ParsedUrl) -> dict[str, str]:
-        if self._key is None and address.origin != self._trust.sandbox:
+        if self._key is None and address.origin != self._host_policy.sandbox:
             raise BflUnavailable("BFL_API_KEY is not set, so BFL cannot be called")
         return {"x-key": self._key.get_secret_value() if self._key else ANY_KEY}
 

@@ -19,20 +19,26 @@ class Destination(NamedTuple):
     sample: ParsedUrl
 
 
-def destinations(trust: HostPolicy, origin: Origin) -> tuple[Destination, ...]:
+def destinations(host_policy: HostPolicy, origin: Origin) -> tuple[Destination, ...]:
     """List the BFL hosts that Fluxkeep connects to, by kind."""
-    if origin == trust.sandbox:
+    if origin == host_policy.sandbox:
         return (Destination("sandbox", (str(origin),), ParsedUrl(origin, "/")),)
     azure = [f"{account}.blob.core.windows.net" for account in AZURE_ACCOUNTS]
-    in_region = [host for host in azure if trust.region is None or regions(host) == {trust.region}]
-    region = trust.region or "*"
+    in_region = [
+        host
+        for host in azure
+        if host_policy.region is None or regions(host) == {host_policy.region}
+    ]
+    region = host_policy.region or "*"
     delivery = (f"delivery-{region}*.bfl.ai", f"delivery.{region}*.bfl.ai")
     found = [
         _destination("submissions", (origin.host,), origin.host),
-        _destination("polls", (f"api.{region}*.bfl.ai",), f"api.{trust.region or 'us'}.bfl.ai"),
-        _destination("delivery", delivery, f"delivery-{trust.region or 'eu'}1.bfl.ai"),
+        _destination(
+            "polls", (f"api.{region}*.bfl.ai",), f"api.{host_policy.region or 'us'}.bfl.ai"
+        ),
+        _destination("delivery", delivery, f"delivery-{host_policy.region or 'eu'}1.bfl.ai"),
         *(_destination("delivery (Azure)", tuple(in_region), host) for host in in_region[:1]),
-        *(_destination("DELIVERY_HOSTS", (host,), host) for host in trust.delivery_hosts),
+        *(_destination("DELIVERY_HOSTS", (host,), host) for host in host_policy.delivery_hosts),
     ]
     return tuple(found)
 
@@ -46,11 +52,11 @@ def has_concrete_sample(destination: Destination) -> bool:
     return ANY_LABEL not in destination.sample.origin.host
 
 
-def unreachable_reason(trust: HostPolicy, destination: Destination) -> str | None:
+def unreachable_reason(host_policy: HostPolicy, destination: Destination) -> str | None:
     """Connect to the sample without a key; None for any HTTP response, else the error."""
     try:
         with (
-            http_client.create_session(trust.sandbox) as session,
+            http_client.create_session(host_policy.sandbox) as session,
             http_client.send_request(session, destination.sample, seconds=REACH_SECONDS),
         ):
             return None

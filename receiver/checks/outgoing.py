@@ -12,9 +12,9 @@ NAME = "outgoing"
 
 def check(context: Context) -> Iterator[Result]:
     """Connect to one host of each kind; any HTTP answer counts."""
-    trust = build_host_policy(context.settings)
-    found = outgoing_hosts.destinations(trust, context.settings.bfl_origin)
-    if context.settings.bfl_api_key is None and trust.sandbox is None:
+    host_policy = build_host_policy(context.settings)
+    found = outgoing_hosts.destinations(host_policy, context.settings.bfl_origin)
+    if context.settings.bfl_api_key is None and host_policy.sandbox is None:
         hosts = ", ".join(host for one in found for host in one.patterns)
         yield warning(NAME, "not tried without BFL_API_KEY", f"Allow port 443 to {hosts}.")
         return
@@ -22,7 +22,7 @@ def check(context: Context) -> Iterator[Result]:
         hosts = " and ".join(destination.patterns)
         if not outgoing_hosts.has_concrete_sample(destination):
             yield ok(NAME, f"{destination.kind}, {hosts}: not tried, it is a pattern")
-        elif why := outgoing_hosts.unreachable_reason(trust, destination):
+        elif why := outgoing_hosts.unreachable_reason(host_policy, destination):
             tried = destination.sample.origin.host
             yield warning(
                 NAME, f"{destination.kind}, {tried}: {why}", f"Allow port 443 to {hosts}."

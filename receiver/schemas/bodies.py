@@ -80,12 +80,12 @@ class Expectation(BaseModel):
     notify_url: NotifyUrl = None
 
     @classmethod
-    def read(cls, trust: HostPolicy) -> Self:
+    def read(cls, host_policy: HostPolicy) -> Self:
         """Read and validate the request's body, which may be empty. Raises BadRequest, Invalid."""
         raw = request_body.read(BODY_MAX_BYTES)
         body = validate_body(cls, raw or b"{}")
-        check_host("polling_url", body.polling_url, trust.validate_polling_url)
-        check_host("notify_url", body.notify_url, trust.notify_url_endpoint)
+        check_host("polling_url", body.polling_url, host_policy.validate_polling_url)
+        check_host("notify_url", body.notify_url, host_policy.notify_url_endpoint)
         return body
 
     def given(self) -> dict[str, Any]:

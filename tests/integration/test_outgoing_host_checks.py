@@ -19,33 +19,34 @@ EU = Origin("https", "api.eu.bfl.ai", 443)
 
 
 @pytest.mark.parametrize(
-    ("trust", "origin"), [(HostPolicy(), GLOBAL), (HostPolicy(region="eu"), EU)]
+    ("host_policy", "origin"), [(HostPolicy(), GLOBAL), (HostPolicy(region="eu"), EU)]
 )
-def test_each_sample_is_a_host_that_would_be_used(trust: HostPolicy, origin: Origin) -> None:
-    found = destinations(trust, origin)
+def test_each_sample_is_a_host_that_would_be_used(host_policy: HostPolicy, origin: Origin) -> None:
+    found = destinations(host_policy, origin)
     assert [one.kind for one in found][:3] == ["submissions", "polls", "delivery"]
     for one in found:
         host = one.sample.origin.host
         if one.kind.startswith("delivery"):
-            assert trust.validate_delivery_url(f"https://{host}/a").origin.host == host
+            assert host_policy.validate_delivery_url(f"https://{host}/a").origin.host == host
         else:
             assert (
-                trust.validate_polling_url(f"https://{host}/v1/get_result?id=a").origin.host == host
+                host_policy.validate_polling_url(f"https://{host}/v1/get_result?id=a").origin.host
+                == host
             )
 
 
 def test_hosts_of_the_operator_are_listed_and_patterns_are_not_tried() -> None:
-    trust = HostPolicy(delivery_hosts=("cdn.example.com", "*.cdn.example.com"))
-    own = [one for one in destinations(trust, GLOBAL) if one.kind == "DELIVERY_HOSTS"]
+    host_policy = HostPolicy(delivery_hosts=("cdn.example.com", "*.cdn.example.com"))
+    own = [one for one in destinations(host_policy, GLOBAL) if one.kind == "DELIVERY_HOSTS"]
     assert [has_concrete_sample(one) for one in own] == [True, False]
 
 
 def test_a_host_that_answers_anything_is_reached_without_a_key(sandbox: Sandbox) -> None:
     host, port = sandbox.url.removeprefix("http://").split(":")
     origin = Origin("http", host, int(port))
-    trust = HostPolicy(sandbox=origin)
-    (found,) = destinations(trust, origin)
-    assert unreachable_reason(trust, found) is None
+    host_policy = HostPolicy(sandbox=origin)
+    (found,) = destinations(host_policy, origin)
+    assert unreachable_reason(host_policy, found) is None
     assert not [seen for seen in sandbox.requests if seen.has_key]
 
 

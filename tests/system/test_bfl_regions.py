@@ -120,18 +120,18 @@ def test_a_delivery_url_outside_the_region_is_refused(host: str) -> None:
         EU.validate_delivery_url(sample(host))
 
 
-@pytest.mark.parametrize("trust", [EU, GLOBAL], ids=["eu", "global"])
+@pytest.mark.parametrize("host_policy", [EU, GLOBAL], ids=["eu", "global"])
 @pytest.mark.parametrize("host", LOOK_ALIKES)
-def test_a_look_alike_is_refused_anywhere(trust: HostPolicy, host: str) -> None:
+def test_a_look_alike_is_refused_anywhere(host_policy: HostPolicy, host: str) -> None:
     with pytest.raises(UrlRefused):
-        trust.validate_polling_url(poll(host))
+        host_policy.validate_polling_url(poll(host))
     with pytest.raises(UrlRefused):
-        trust.validate_delivery_url(sample(host))
+        host_policy.validate_delivery_url(sample(host))
 
 
 def test_what_the_operator_added_may_be_anywhere() -> None:
-    trust = HostPolicy(delivery_hosts=("cdn.us.example",), region="eu")
-    assert trust.validate_delivery_url(sample("cdn.us.example"))
+    host_policy = HostPolicy(delivery_hosts=("cdn.us.example",), region="eu")
+    assert host_policy.validate_delivery_url(sample("cdn.us.example"))
 
 
 def test_a_host_of_two_regions_is_of_none() -> None:

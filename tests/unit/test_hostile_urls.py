@@ -173,11 +173,11 @@ def test_another_host_is_refused(host: str) -> None:
     ],
 )
 def test_a_url_that_is_not_plain_is_refused(url: str) -> None:
-    for trust in (BFL, SANDBOX):
+    for host_policy in (BFL, SANDBOX):
         with pytest.raises(UrlRefused):
-            trust.validate_delivery_url(url)
+            host_policy.validate_delivery_url(url)
         with pytest.raises(UrlRefused):
-            trust.validate_polling_url(url)
+            host_policy.validate_polling_url(url)
 
 
 @pytest.mark.parametrize(

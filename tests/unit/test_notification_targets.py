@@ -53,9 +53,9 @@ def test_a_host_that_the_operator_named_may_be_a_private_one(host: str) -> None:
     ],
 )
 def test_what_is_no_plain_https_url_is_refused_wherever_it_leads(url: str) -> None:
-    for trust in (ANYBODY, NAMED):
+    for host_policy in (ANYBODY, NAMED):
         with pytest.raises(UrlRefused):
-            trust.notify_url_endpoint(url)
+            host_policy.notify_url_endpoint(url)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_what_is_no_plain_https_url_is_refused_wherever_it_leads(url: str) -> No
     ],
 )
 def test_a_host_that_says_itself_that_it_is_inside_is_refused_at_once(host: str) -> None:
-    for trust in (ANYBODY, BESIDE_A_SANDBOX):
+    for host_policy in (ANYBODY, BESIDE_A_SANDBOX):
         with pytest.raises(UrlRefused, match="not a public one"):
-            trust.notify_url_endpoint(f"https://{host}/told")
+            host_policy.notify_url_endpoint(f"https://{host}/told")
         with pytest.raises(UrlRefused, match="not a public one"):
-            trust.client_webhook_endpoint(f"https://{host}:8443/told")
+            host_policy.client_webhook_endpoint(f"https://{host}:8443/told")
 
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "[2606:4700::1111]", "localhost.example"])
@@ -97,11 +97,11 @@ def test_plain_http_on_this_machine_is_for_those_who_develop_beside_a_sandbox() 
 
 
 def test_without_a_secret_nobody_is_told() -> None:
-    trust = HostPolicy(notify_url=parse("https://owner.example/"))
+    host_policy = HostPolicy(notify_url=parse("https://owner.example/"))
     with pytest.raises(UrlRefused, match="NOTIFY_SECRET"):
-        trust.notify_url_endpoint("https://app.example/")
+        host_policy.notify_url_endpoint("https://app.example/")
     with pytest.raises(UrlRefused):
-        trust.operator_endpoint()
+        host_policy.operator_endpoint()
 
 
 @pytest.mark.parametrize("url", ["http://10.0.0.1/x", "https://owner.example/", "http://web:80/"])

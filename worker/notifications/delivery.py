@@ -106,16 +106,18 @@ class Request(NamedTuple):
 
 def recipient_of(services: Services, job: Job, to: NotificationTarget) -> NotificationEndpoint:
     """The URL of a target. Raises UrlRefused."""
-    trust = services.host_policy
+    host_policy = services.host_policy
     if to is NotificationTarget.OWNER:
-        return trust.operator_endpoint()
+        return host_policy.operator_endpoint()
     url = (
         job.notifications.notify_url
         if to is NotificationTarget.APP
         else job.submission.client_webhook and job.submission.client_webhook.url
     )
     find: Callable[[str], NotificationEndpoint] = (
-        trust.notify_url_endpoint if to is NotificationTarget.APP else trust.client_webhook_endpoint
+        host_policy.notify_url_endpoint
+        if to is NotificationTarget.APP
+        else host_policy.client_webhook_endpoint
     )
     return find(url or "")
 

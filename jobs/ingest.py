@@ -16,21 +16,21 @@ def apply_report(
 ) -> Job:
     """Record a report and return its job; a report that is out of date changes nothing.
 
-    `job_id` names a job that has an id of its own beside BFL's. A callback about an unknown task
-    makes a job: it proves that the task exists.
-    Raises UnknownJob when the job was forgotten, WrongStatus when the report is about a task of
+    `job_id` is given for a job whose id differs from its task id. A callback about an unknown task
+    creates a job, because it proves that the task exists.
+    Raises UnknownJob when the job was deleted, WrongStatus when the report is about a task of
     another job, StoreUnavailable when nothing was recorded.
     """
     from_callback = report.source is Source.CALLBACK
-    general = from_callback and job_id is None
+    is_general = from_callback and job_id is None
 
     def step(job: Job | None, now: float) -> Job:
         if job is None and not from_callback:
             raise UnknownJob
-        if general:
-            _check_brought_by_caller(job)
+        if is_general:
+            _check_not_a_submission(job)
         elif not (job and report.task_id == job.task_id):
-            _check_not_of_another(store, report.task_id, job_id or report.task_id)
+            _check_task_is_not_taken(store, report.task_id, job_id or report.task_id)
         known = job or Job.expected(report.task_id, now, timeouts, job_id)
         if known.status.terminal:
             return submission.note_late_callback(known, report, now)
@@ -39,11 +39,11 @@ def apply_report(
     counts = {report_counter(report.source, report.kind): 1}
     try:
         change = store.update(
-            job_id or report.task_id, step, counts=counts, new=general, unless_deleted=True
+            job_id or report.task_id, step, counts=counts, new=is_general, unless_deleted=True
         )
     except UnknownJob:
-        if general:
-            _check_brought_by_caller(store.load(report.task_id))
+        if is_general:
+            _check_not_a_submission(store.load(report.task_id))
         raise
     if not change.written:
         store.increment({report_counter(report.source, None): 1})
@@ -51,16 +51,16 @@ def apply_report(
     return change.after
 
 
-def _check_brought_by_caller(job: Job | None) -> None:
-    """A job that Fluxkeep submitted has a secret of its own. Raises WrongStatus."""
+def _check_not_a_submission(job: Job | None) -> None:
+    """Refuse a job that Fluxkeep submitted: it has its own secret. Raises WrongStatus."""
     if job is not None and job.is_submission:
         raise WrongStatus("the report came to the general address, without this job's own secret")
 
 
-def _check_not_of_another(store: JobStore, task_id: str, job_id: str) -> None:
-    """A leaked secret of one job must not take the task of another. Raises WrongStatus.
+def _check_task_is_not_taken(store: JobStore, task_id: str, job_id: str) -> None:
+    """Refuse a task of another job: a leaked secret is valid for one job. Raises WrongStatus.
 
-    No race: nobody can name a task before BFL has answered its own submission.
+    There is no race: a task id is unknown until BFL has answered its submission.
     """
     named = store.load(task_id)
     if named is not None and named.id != job_id:

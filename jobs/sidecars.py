@@ -39,6 +39,12 @@ from jobs.timeline import TIMELINE_MAX, EventCode, TimelineEvent
 from jobs.views import SIDECAR_FORMAT, sidecar
 
 RACES_MAX = 10
+SIDECAR_MAX_BYTES = 256 * 1024
+_OBJECTS_MAX = 64
+# Other times are not of a job, and some of them cannot be represented.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def write(media: MediaStorage, job: Job) -> bytes:
@@ -85,14 +91,6 @@ def _delete(media: MediaStorage, job: Job) -> bytes:
     for file in job.media:
         media.delete(sidecar_key(file.key))
     return b""
-
-
-SIDECAR_MAX_BYTES = 256 * 1024
-_OBJECTS_MAX = 64
-# Other times are not of a job, and some of them cannot be represented.
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
-_LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def _checked_id(job_id: str) -> str:
@@ -261,7 +259,7 @@ def _job(document: _Sidecar) -> Job:
 
 
 def _verify_names(document: _Sidecar) -> None:
-    """Check that the job names its objects. Raises ForeignObject."""
+    """Check that each object key is one of the job's own. Raises ForeignObject."""
     for file in document.media:
         if not _is_named_by(document, file):
             raise ForeignObject("it claims an object that is not its own")

@@ -21,9 +21,10 @@ def transition(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
 
 
 def _is_of_duplicate(job: Job, report: Report) -> bool:
-    """Of a job that was submitted twice the first ready task wins; other failures are ignored.
+    """Whether a report is about another task of the job and must be ignored.
 
-    While it is sent again, nobody knows yet which of its tasks a report is about.
+    The first ready task of a job that was submitted twice wins; failures of other tasks are
+    ignored. While the job is submitted again, its task id is not known yet.
     """
     sent_again = (
         job.task_id is None and job.submission.unconfirmed and job.submission.sent_at is not None
@@ -34,7 +35,7 @@ def _is_of_duplicate(job: Job, report: Report) -> bool:
 
 
 def _confirm(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
-    """The first report proves that BFL has the job, sent by us or announced by its caller."""
+    """Record that BFL has the job: its first report proves it."""
     if job.task_id == task_id:
         return job.with_check(announced_by=None) if job.check.announced_by else job
     if job.task_id is not None:
@@ -68,12 +69,12 @@ def _apply(job: Job, report: Report, status: Status, now: float, timeouts: Timeo
 
 
 def _extend_deadline(job: Job, now: float, timeouts: Timeouts) -> Job:
-    """A sign of life begins the grace anew and moves the deadline, within the absolute end."""
+    """Restart the grace after a sign of life, and move the deadline up to `ends_by` at most."""
     ends_by = job.check.ends_by or job.created_at + timeouts.give_up_at_most
     deadline = min(max(job.deadline, now + timeouts.give_up_after), ends_by)
     alive = replace(job, deadline=deadline).with_check(alive_at=now, ends_by=ends_by)
     if alive.check.work_deadline is not None or alive.check.lease_until is not None:
-        return alive  # a worker is to ask, or asks now, and decides what follows
+        return alive  # a worker polls, now or soon, and sets the next check
     return alive.with_check(next_check_at=poll_time(now, timeouts.grace(job.model), deadline))
 
 
@@ -91,7 +92,7 @@ def _apply_progress(job: Job, report: Report, now: float) -> Job:
 
 
 def _apply_unclear(job: Job, report: Report, now: float) -> Job:
-    """A callback that is not clear is settled by asking; an answer to that can only wait."""
+    """Poll at once after an unclear callback; an unclear poll changes nothing."""
     is_polled = job.check.work_deadline or job.check.lease_until
     if report.source is not Source.CALLBACK or is_polled:
         return job
@@ -121,7 +122,7 @@ def _log_report(job: Job, report: Report, now: float) -> Job:
 
 
 def _apply_ready(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
-    """The rescue may take as long as the URL lives, but never more than GIVE_UP_AT_MOST."""
+    """Start the rescue. It may last until the URL expires, at most GIVE_UP_AT_MOST."""
     expire_at = report.expires_at(now)
     until = min(expire_at + FINAL_POLL_SECONDS, now + timeouts.give_up_at_most)
     delivery = Delivery(

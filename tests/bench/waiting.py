@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from tests.harness import Installation, RedisServer
 from tests.harness.crowd import LongPollClients
 from tests.harness.installation import KEYS
-from tests.system.test_long_poll import CROWD, SETTLED_SECONDS, Calls, put_jobs, redis_connections
+from tests.harness.waiting_jobs import CROWD, SETTLED_SECONDS, Calls, put_jobs, redis_connections
 
 WAITING = (0, 100, CROWD)
 CALLS = 500

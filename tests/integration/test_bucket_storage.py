@@ -13,7 +13,7 @@ from jobs.storage import staging
 from jobs.storage.bucket import BucketStorage
 from jobs.storage.providers import Provider
 from tests.harness import S3Server, TestBucket
-from tests.integration.test_media_store import KEY, LARGE, QUICK, published
+from tests.harness.publishing import KEY, LARGE, QUICK, published
 from worker.worker import RescueWorker
 
 

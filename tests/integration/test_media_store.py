@@ -11,7 +11,7 @@ import pytest
 
 from jobs.errors import StorageError
 from jobs.storage.base import MediaStorage
-from jobs.storage.bucket import PART_BYTES, SINGLE_UPLOAD_MAX_BYTES, BucketStorage
+from jobs.storage.bucket import BucketStorage
 from jobs.storage.layout import (
     EXTENSIONS,
     ObjectKind,
@@ -22,12 +22,10 @@ from jobs.storage.layout import (
     sidecar_key,
 )
 from jobs.storage.local import ABANDONED_AFTER_SECONDS, LocalStorage
-from jobs.storage.providers import Provider, RequestLimits
+from jobs.storage.providers import Provider
+from tests.harness.publishing import KEY, LARGE, QUICK, published
 
-KEY = "2026/01/01/job-0-1.jpg"
 CREATED_AT = 1_767_225_600.0  # that day
-LARGE = SINGLE_UPLOAD_MAX_BYTES + PART_BYTES + 1
-QUICK = RequestLimits(5.0, 0)
 
 
 @pytest.fixture
@@ -42,12 +40,6 @@ def store(request: pytest.FixtureRequest, temporary: Path) -> MediaStorage:
         return BucketStorage(Provider("memory://", {}, QUICK))
     chosen: MediaStorage = request.getfixturevalue(request.param)
     return chosen
-
-
-def published(store: MediaStorage, body: bytes, key: str = KEY, name: str = "") -> None:
-    with store.staging("job") as path:
-        path.write_bytes(body)
-        store.publish(path, key, name)
 
 
 def read(store: MediaStorage, key: str = KEY) -> bytes:

@@ -11,7 +11,7 @@ from jobs.errors import Unauthorized
 from receiver.api_keys import Keyring
 from tests.harness.command_line import CommandLine
 from tests.harness.installation import Installation
-from tests.unit.test_settings import CANARY, NEEDED, complaint
+from tests.harness.required_settings import CANARY, NEEDED, complaint
 
 KEY = "the-app-key-canary-ü"
 HASH = f"sha256${hashlib.sha256(KEY.encode()).hexdigest()}"

@@ -14,8 +14,8 @@ from tests.harness import Client, Installation, RedisServer, TcpProxy
 from tests.harness.installation import KEYS
 from tests.harness.lone_web import as_new, lone_web
 from tests.harness.patience import wait_for
+from tests.harness.waiting_jobs import fail, open_files, put_jobs
 from tests.harness.watcher import Seen, Watcher
-from tests.system.test_long_poll import fail, open_files, put_jobs
 
 READ = KEYS["read"]
 

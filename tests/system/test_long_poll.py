@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -15,12 +14,17 @@ from tests.harness.crowd import LongPollClients
 from tests.harness.installation import KEYS
 from tests.harness.lone_web import as_new, lone_web
 from tests.harness.patience import wait_for
+from tests.harness.waiting_jobs import (
+    CROWD,
+    SETTLED_SECONDS,
+    Calls,
+    fail,
+    open_files,
+    put_jobs,
+    redis_connections,
+)
 
-CROWD = 500
 SOON_SECONDS = 20.0  # far less than is waited for, on a slow machine too
-SETTLED_SECONDS = 2.0  # the last to come has been looked up
-CALLERS = 4
-CALLS_PER_SECOND = 50
 CONNECTIONS_MAX = 10  # of a whole web process: what small hosted Redis plans allow
 
 
@@ -50,21 +54,6 @@ def wire(redis_server: RedisServer) -> Iterator[TcpProxy]:
         yield proxy
 
 
-def put_jobs(client: Client, count: int) -> list[str]:
-    names = [f"job-{n:03}" for n in range(count)]
-    with ThreadPoolExecutor(4) as pool:
-        answers = pool.map(lambda name: client.put_job(name).status_code, names)
-        assert set(answers) == {201}
-    return names
-
-
-def fail(client: Client, job_id: str) -> float:
-    """Send the callback that ends a job, and return the seconds until the response."""
-    began = time.monotonic()
-    client.callback({"id": job_id, "status": "Error"}).raise_for_status()
-    return time.monotonic() - began
-
-
 def later(seconds: float, client: Client, job_id: str) -> None:
     timer = threading.Timer(seconds, fail, (client, job_id))
     timer.daemon = True
@@ -75,32 +64,6 @@ def timed(client: Client, job_id: str, wait: float | str) -> tuple[float, Any]:
     began = time.monotonic()
     answer = client.request("GET", f"/api/jobs/{job_id}", params={"wait": wait}, timeout=70)
     return time.monotonic() - began, answer
-
-
-class Calls:
-    """Callbacks at a steady rate; `ended` has the time of each response."""
-
-    def __init__(self, client: Client, names: list[str]) -> None:
-        self.ended: dict[str, float] = {}
-        self.seconds: list[float] = []
-        self._client = client
-        shares = [names[first::CALLERS] for first in range(CALLERS)]
-        self._threads = [
-            threading.Thread(target=self._call, args=(mine,), daemon=True) for mine in shares
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def join(self) -> None:
-        for thread in self._threads:
-            thread.join()
-
-    def _call(self, names: list[str]) -> None:
-        began = time.monotonic()
-        for n, name in enumerate(names):
-            time.sleep(max(0.0, began + n * CALLERS / CALLS_PER_SECOND - time.monotonic()))
-            self.seconds.append(fail(self._client, name))
-            self.ended[name] = time.monotonic()
 
 
 def test_the_answer_comes_when_the_job_ends(client: Client) -> None:
@@ -244,14 +207,3 @@ def test_without_redis_a_wait_ends_in_time_with_503(
         answered = [asker.answered_at or 0 for asker in clients.askers.values()]
         assert {asker.status for asker in clients.askers.values()} == {503}
     assert max(answered) - began < 9 + 5 + SOON_SECONDS
-
-
-def open_files(installation: Installation) -> int:
-    """Number of open files of gunicorn's worker."""
-    (serving,) = installation.web[0].children()
-    return sum(1 for _ in Path(f"/proc/{serving}/fd").iterdir())
-
-
-def redis_connections(installation: Installation) -> int:
-    with installation.redis.client() as redis:
-        return len(redis.client_list()) - 1

@@ -10,7 +10,7 @@ from jobs.net.urls import parse
 from jobs.services import build_host_policy
 from tests.harness.installation import Installation
 from tests.harness.redis_server import RedisServer
-from tests.unit.test_settings import CANARY, NEEDED, complaint
+from tests.harness.required_settings import CANARY, NEEDED, complaint
 
 
 def secret(size: int = 32, prefix: str = "whsec_") -> str:

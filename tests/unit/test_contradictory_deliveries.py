@@ -7,8 +7,8 @@ import pytest
 
 from jobs.errors import TransferFailed
 from jobs.net import http_client
+from tests.harness.delivery_host import JPEG, DeliveryHost, chunked, md5
 from tests.harness.raw_server import RawServer
-from tests.unit.test_download import JPEG, DeliveryHost, chunked, md5
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from jobs.config.environment import RUN_FILE
 from jobs.config.settings import Settings, load
 from jobs.errors import InvalidSettings
-from tests.unit.test_short_secrets import NEEDED
+from tests.harness.required_settings import NEEDED
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.config.settings import load
 from jobs.errors import InvalidSettings
-from tests.unit.test_short_secrets import NEEDED
+from tests.harness.required_settings import NEEDED
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "192.168.1.5"])  # noqa: S104

@@ -9,8 +9,8 @@ from jobs.bfl.hosts import HostPolicy
 from jobs.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import AddressScope, NotificationEndpoint, Origin, ParsedUrl, parse
+from tests.harness.dns import Names
 from tests.harness.raw_server import RawServer
-from tests.unit.test_vetted_address import Names
 
 ANYBODY = HostPolicy(notify_hosts=("*",))
 NAMED = HostPolicy(notify_hosts=("app.internal", "10.1.2.3", "[::1]"))

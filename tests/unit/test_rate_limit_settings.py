@@ -5,7 +5,7 @@ import pytest
 from jobs.config.proxies import TrustedProxies
 from jobs.config.rate_limits import DEFAULT, RateLimit, RateLimits
 from jobs.config.settings import load
-from tests.unit.test_settings import CANARY, NEEDED, complaint
+from tests.harness.required_settings import CANARY, NEEDED, complaint
 
 TWO_KEYS = {**NEEDED, "API_KEYS": "app:the-first-key-of-two:submit,a=b:the-second-key-of-two:read"}
 

@@ -10,23 +10,7 @@ from jobs.errors import FluxkeepError, InvalidSettings
 from jobs.net.urls import Origin
 from jobs.services import build_storage, for_background, for_web
 from jobs.timeouts import Timeouts
-
-CANARY = "canary"
-NEEDED = {
-    "WEBHOOK_SECRET": "webhook-secret-canary",
-    "SECRET_KEY": "signing-key-canary",
-    "API_KEYS": "app:the-app-key-canary:submit",
-}
-
-
-def complaint(**values: str | None) -> str:
-    """Error message of a refused start; None removes a variable."""
-    environment = {k: v for k, v in {**NEEDED, **values}.items() if v is not None}
-    with pytest.raises(InvalidSettings) as caught:
-        load(environment)
-    assert caught.value.__cause__ is None and caught.value.__suppress_context__
-    return str(caught.value)
-
+from tests.harness.required_settings import CANARY, NEEDED, complaint
 
 # What must be there.
 

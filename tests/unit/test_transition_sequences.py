@@ -11,7 +11,7 @@ from jobs.job import Job
 from jobs.report import Report
 from jobs.status import ReportKind, Source, Status
 from jobs.transitions import transition
-from tests.unit.test_transitions import FRESH_URL, NOW, TIMEOUTS, URL, report_of
+from tests.harness.reports import FRESH_URL, NOW, TIMEOUTS, URL, report_of
 
 Walk = list[tuple[float, Callable[[Job, float], Job]]]
 

@@ -12,33 +12,9 @@ from jobs.status import REOPENABLE, TERMINAL, TRANSITIONS, ReportKind, Source, S
 from jobs.timeline import TIMELINE_MAX, EventCode
 from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts
 from jobs.transitions import transition
+from tests.harness.reports import FRESH_URL, NOW, TIMEOUTS, URL, report_of
 
-NOW = 1_700_000_000.0
-TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
-URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
-FRESH_URL = URL.replace("sig=a", "sig=b")
 OPEN = [state for state in Status if not state.terminal]
-
-
-def report_of(
-    kind: ReportKind,
-    source: Source = Source.CALLBACK,
-    url: str = URL,
-    dies_at: float | None = NOW + 600,
-) -> Report:
-    """A report as `jobs.bfl.parsing` makes it: only `ready` has URLs."""
-    ready = kind is ReportKind.READY
-    return Report(
-        task_id="job",
-        kind=kind,
-        source=source,
-        status_text=kind.title(),
-        urls=(url,) if ready else (),
-        stated_expiry=dies_at if ready else None,
-        result={"seed": 1} if ready else {},
-        error=Failure("bfl_error", "no") if kind is ReportKind.FAILED else None,
-        moderation=Moderation("content", ("Violence",)) if kind is ReportKind.MODERATED else None,
-    )
 
 
 def after_reports(job: Job, *reports: Report, now: float = NOW + 1) -> Job:

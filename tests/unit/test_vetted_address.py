@@ -9,24 +9,10 @@ import pytest
 from jobs.errors import UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl
+from tests.harness.dns import Names
 from tests.harness.raw_server import RawServer
 
 PUBLIC = "93.184.215.14"
-
-
-class Names:
-    """Answers for one name as the test says, each time with the next list of addresses."""
-
-    def __init__(self, name: str, *answers: list[str]) -> None:
-        self.name, self.answers, self.asked = name, answers, 0
-        self._right = socket.getaddrinfo
-
-    def __call__(self, host: Any, port: Any, *args: Any, **options: Any) -> list[Any]:
-        if host != self.name:
-            return self._right(host, port, *args, **options)
-        answer = self.answers[min(self.asked, len(self.answers) - 1)]
-        self.asked += 1
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, port)) for text in answer]
 
 
 @pytest.fixture

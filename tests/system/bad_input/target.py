@@ -117,3 +117,8 @@ def signed(body: bytes, secret: str = WEBHOOK_SECRET, of: bytes | None = None) -
 
 def statuses(answers: Iterable[Answer]) -> list[int]:
     return [answer.status for answer in answers]
+
+
+def raised(before: dict[str, int], after: dict[str, int]) -> int:
+    """Increase of the counters."""
+    return sum(after.values()) - sum(before.values())

@@ -5,8 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.system.bad_input.target import PROOF, TargetServer, signed
-from tests.system.bad_input.test_refused_callbacks import raised
+from tests.system.bad_input.target import PROOF, TargetServer, raised, signed
 
 UUID = "0b5a1c9e-7a70-4d0c-9a6f-0d3f0c1b2a3d"
 

@@ -10,6 +10,7 @@ from tests.system.bad_input.target import (
     TargetServer,
     failed,
     new_id,
+    raised,
 )
 from tests.system.bad_input.wire import Header
 
@@ -66,8 +67,3 @@ def test_a_flood_of_refused_callbacks_does_not_hide_how_the_job_began(
     job = server.client.job(job_id)
     assert job["timeline"][0] == first and len(job["timeline"]) <= TIMELINE_MAX
     assert job["status"] == "submitted"
-
-
-def raised(before: dict[str, int], after: dict[str, int]) -> int:
-    """Increase of the counters."""
-    return sum(after.values()) - sum(before.values())

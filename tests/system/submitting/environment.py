@@ -10,6 +10,7 @@ from typing import Any
 import requests
 
 from jobs.store.keys import ACTIVE, CIRCUITS, INPUT_PREFIX, QUEUE_PREFIX, QUEUES
+from tests.harness.client import Client
 from tests.harness.patience import wait_for
 from tests.harness.stack import QUICK_SECONDS, Stack, stopped_stack
 from tests.sandbox import Request, Settings, Task
@@ -123,3 +124,14 @@ def running_environment(
         installation.start("worker", n=workers)
         installation.wait_until_ready(path="/readyz")
         yield env
+
+
+def called(url: str | None, secret: str | None, task: Task, auth: str = "secret") -> Any:
+    """A failure told about a task, with somebody's proof."""
+    assert url and secret
+    origin, slash, path = url.partition("/webhooks/")
+    client = Client(origin, secret=secret)
+    text = {"id": task.id, "status": "Error", "result": None}
+    answer = client.callback(text, auth, path=slash + path)
+    client.close()
+    return answer

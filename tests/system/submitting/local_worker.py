@@ -1,5 +1,6 @@
 """One worker in this process and its submission queue."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from jobs import submission
 from jobs.config.settings import load
 from jobs.job import Job
 from jobs.services import Services
+from jobs.store.keys import CIRCUITS
 from tests.harness import RedisServer
 from tests.sandbox import Sandbox
 from worker.claim import Claim
@@ -64,3 +66,22 @@ class LocalWorker:
 def built(redis_server: RedisServer, tmp_path: Path, **more: str) -> Services:
     media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
     return wiring.build(load(BASE | media | more), redis_server.client())
+
+
+def asked(**switches: Any) -> bytes:
+    return json.dumps({"prompt": "a", "sandbox": {"callback": "never", **switches}}).encode()
+
+
+def pauses(local_worker: LocalWorker) -> dict[str, float]:
+    """By scope, the seconds that are left."""
+    now = local_worker.wired.store.now()
+    return {
+        pause.scope: pause.until - now
+        for pause in local_worker.wired.submission_queue.open_circuits()
+    }
+
+
+def end_circuits(local_worker: LocalWorker) -> None:
+    for pause in local_worker.wired.submission_queue.open_circuits():
+        rest = json.dumps([pause.since, pause.attempts, pause.reason])
+        local_worker.redis.hset(CIRCUITS, pause.scope, f"1.000 {rest}")

@@ -5,8 +5,7 @@ import pytest
 from jobs.store.submission_queue import ALL_MODELS
 from receiver.checks import Context, bfl
 from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import LocalWorker
-from tests.system.submitting.test_outages import asked, end_circuits, pauses
+from tests.system.submitting.local_worker import LocalWorker, asked, end_circuits, pauses
 
 REFUSALS = [401, 402, 403]
 

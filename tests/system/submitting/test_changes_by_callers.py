@@ -6,9 +6,8 @@ import pytest
 
 from tests.harness.worker_environment import process_one
 from tests.sandbox import Task
-from tests.system.submitting.environment import SubmissionEnvironment
+from tests.system.submitting.environment import SubmissionEnvironment, called
 from tests.system.submitting.local_worker import LocalWorker
-from tests.system.submitting.test_tokens import called
 
 
 @pytest.mark.parametrize(

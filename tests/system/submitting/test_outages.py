@@ -1,6 +1,5 @@
 """Errors and silence of BFL: circuits open, and no task is lost."""
 
-import json
 import logging
 import threading
 from dataclasses import replace
@@ -14,36 +13,16 @@ from jobs import submission
 from jobs.bfl.client import BflClient
 from jobs.job import Job
 from jobs.status import Status
-from jobs.store.keys import CIRCUITS
 from jobs.store.submission_queue import ALL_MODELS
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
-from tests.system.submitting.local_worker import LocalWorker, built
+from tests.system.submitting.local_worker import LocalWorker, asked, built, end_circuits, pauses
 from worker.submit import BACKOFF_MIN_SECONDS
 from worker.sweep import check_job, sweep
 
 SOON_SECONDS = 5.0
-
-
-def asked(**switches: Any) -> bytes:
-    return json.dumps({"prompt": "a", "sandbox": {"callback": "never", **switches}}).encode()
-
-
-def pauses(local_worker: LocalWorker) -> dict[str, float]:
-    """By scope, the seconds that are left."""
-    now = local_worker.wired.store.now()
-    return {
-        pause.scope: pause.until - now
-        for pause in local_worker.wired.submission_queue.open_circuits()
-    }
-
-
-def end_circuits(local_worker: LocalWorker) -> None:
-    for pause in local_worker.wired.submission_queue.open_circuits():
-        rest = json.dumps([pause.since, pause.attempts, pause.reason])
-        local_worker.redis.hset(CIRCUITS, pause.scope, f"1.000 {rest}")
 
 
 def later(local_worker: LocalWorker, job_id: str, seconds: float, **check: Any) -> None:

@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import requests
 
-from tests.harness.client import Client
 from tests.harness.installation import DEFAULTS
 from tests.sandbox import Task
-from tests.system.submitting.environment import SubmissionEnvironment
+from tests.system.submitting.environment import SubmissionEnvironment, called
 
 OLD_KEY = str(DEFAULTS["SECRET_KEY"])
 NEW_KEY = "rotated-signing-key-canary-93e0"
@@ -37,17 +35,6 @@ def pair(env: SubmissionEnvironment) -> Iterator[Pair]:
     for task, job in zip((found.a, found.b), found.jobs, strict=True):
         env.box.call_back(task.id)
         env.ended(job)
-
-
-def called(url: str | None, secret: str | None, task: Task, auth: str = "secret") -> Any:
-    """A failure told about a task, with somebody's proof."""
-    assert url and secret
-    origin, slash, path = url.partition("/webhooks/")
-    client = Client(origin, secret=secret)
-    text = {"id": task.id, "status": "Error", "result": None}
-    answer = client.callback(text, auth, path=slash + path)
-    client.close()
-    return answer
 
 
 @pytest.mark.parametrize("auth", ["secret", "signature"])

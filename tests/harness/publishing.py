@@ -1,0 +1,15 @@
+"""Publishing objects in a storage."""
+
+from jobs.storage.base import MediaStorage
+from jobs.storage.bucket import PART_BYTES, SINGLE_UPLOAD_MAX_BYTES
+from jobs.storage.providers import RequestLimits
+
+KEY = "2026/01/01/job-0-1.jpg"
+LARGE = SINGLE_UPLOAD_MAX_BYTES + PART_BYTES + 1
+QUICK = RequestLimits(5.0, 0)
+
+
+def published(store: MediaStorage, body: bytes, key: str = KEY, name: str = "") -> None:
+    with store.staging("job") as path:
+        path.write_bytes(body)
+        store.publish(path, key, name)

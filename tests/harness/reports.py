@@ -1,0 +1,31 @@
+"""Reports about one job, for tests of the domain."""
+
+from jobs.report import Failure, Moderation, Report
+from jobs.status import ReportKind, Source
+from jobs.timeouts import Timeouts
+
+NOW = 1_700_000_000.0
+TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
+URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
+FRESH_URL = URL.replace("sig=a", "sig=b")
+
+
+def report_of(
+    kind: ReportKind,
+    source: Source = Source.CALLBACK,
+    url: str = URL,
+    dies_at: float | None = NOW + 600,
+) -> Report:
+    """A report as `jobs.bfl.parsing` makes it: only `ready` has URLs."""
+    ready = kind is ReportKind.READY
+    return Report(
+        task_id="job",
+        kind=kind,
+        source=source,
+        status_text=kind.title(),
+        urls=(url,) if ready else (),
+        stated_expiry=dies_at if ready else None,
+        result={"seed": 1} if ready else {},
+        error=Failure("bfl_error", "no") if kind is ReportKind.FAILED else None,
+        moderation=Moderation("content", ("Violence",)) if kind is ReportKind.MODERATED else None,
+    )

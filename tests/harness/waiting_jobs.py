@@ -1,0 +1,65 @@
+"""Jobs that clients wait for, the callbacks that end them, and the connections they cost."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.harness import Client, Installation
+
+CROWD = 500
+SETTLED_SECONDS = 2.0  # the last to come has been looked up
+CALLERS = 4
+CALLS_PER_SECOND = 50
+
+
+def put_jobs(client: Client, count: int) -> list[str]:
+    names = [f"job-{n:03}" for n in range(count)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(lambda name: client.put_job(name).status_code, names)
+        assert set(answers) == {201}
+    return names
+
+
+def fail(client: Client, job_id: str) -> float:
+    """Send the callback that ends a job, and return the seconds until the response."""
+    began = time.monotonic()
+    client.callback({"id": job_id, "status": "Error"}).raise_for_status()
+    return time.monotonic() - began
+
+
+class Calls:
+    """Callbacks at a steady rate; `ended` has the time of each response."""
+
+    def __init__(self, client: Client, names: list[str]) -> None:
+        self.ended: dict[str, float] = {}
+        self.seconds: list[float] = []
+        self._client = client
+        shares = [names[first::CALLERS] for first in range(CALLERS)]
+        self._threads = [
+            threading.Thread(target=self._call, args=(mine,), daemon=True) for mine in shares
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self, names: list[str]) -> None:
+        began = time.monotonic()
+        for n, name in enumerate(names):
+            time.sleep(max(0.0, began + n * CALLERS / CALLS_PER_SECOND - time.monotonic()))
+            self.seconds.append(fail(self._client, name))
+            self.ended[name] = time.monotonic()
+
+
+def open_files(installation: Installation) -> int:
+    """Number of open files of gunicorn's worker."""
+    (serving,) = installation.web[0].children()
+    return sum(1 for _ in Path(f"/proc/{serving}/fd").iterdir())
+
+
+def redis_connections(installation: Installation) -> int:
+    with installation.redis.client() as redis:
+        return len(redis.client_list()) - 1

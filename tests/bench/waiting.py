@@ -8,9 +8,15 @@ from tempfile import TemporaryDirectory
 from tests.harness import Installation, RedisServer
 from tests.harness.crowd import LongPollClients
 from tests.harness.installation import KEYS
-from tests.harness.waiting_jobs import CROWD, SETTLED_SECONDS, Calls, put_jobs, redis_connections
+from tests.harness.waiting_jobs import (
+    CLIENTS,
+    SETTLED_SECONDS,
+    SteadyCallbacks,
+    put_jobs,
+    redis_connections,
+)
 
-WAITING = (0, 100, CROWD)
+WAITING = (0, 100, CLIENTS)
 CALLS = 500
 
 
@@ -46,7 +52,7 @@ def _measured(web: Installation, waiting: int) -> tuple[list[float], list[float]
     with LongPollClients(web.url, KEYS["read"]) as clients:
         clients.ask(paths.values())
         time.sleep(SETTLED_SECONDS)
-        calls = Calls(client, names)
+        calls = SteadyCallbacks(client, names)
         clients.gather(60)
         calls.join()
         late = [

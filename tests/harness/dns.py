@@ -4,8 +4,8 @@ import socket
 from typing import Any
 
 
-class Names:
-    """Answers for one name as the test says, each time with the next list of addresses."""
+class FakeResolver:
+    """Replacement of socket.getaddrinfo that resolves one name to the next list of addresses."""
 
     def __init__(self, name: str, *answers: list[str]) -> None:
         self.name, self.answers, self.asked = name, answers, 0

@@ -6,16 +6,16 @@ from jobs.config.settings import load
 from jobs.errors import InvalidSettings
 
 CANARY = "canary"
-NEEDED = {
+REQUIRED = {
     "WEBHOOK_SECRET": "webhook-secret-canary",
     "SECRET_KEY": "signing-key-canary",
     "API_KEYS": "app:the-app-key-canary:submit",
 }
 
 
-def complaint(**values: str | None) -> str:
+def start_error(**values: str | None) -> str:
     """Error message of a refused start; None removes a variable."""
-    environment = {k: v for k, v in {**NEEDED, **values}.items() if v is not None}
+    environment = {k: v for k, v in {**REQUIRED, **values}.items() if v is not None}
     with pytest.raises(InvalidSettings) as caught:
         load(environment)
     assert caught.value.__cause__ is None and caught.value.__suppress_context__

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.harness import Client, Installation
 
-CROWD = 500
+CLIENTS = 500
 SETTLED_SECONDS = 2.0  # the last to come has been looked up
 CALLERS = 4
 CALLS_PER_SECOND = 50
@@ -28,7 +28,7 @@ def fail(client: Client, job_id: str) -> float:
     return time.monotonic() - began
 
 
-class Calls:
+class SteadyCallbacks:
     """Callbacks at a steady rate; `ended` has the time of each response."""
 
     def __init__(self, client: Client, names: list[str]) -> None:

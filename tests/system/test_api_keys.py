@@ -11,14 +11,14 @@ from jobs.errors import Unauthorized
 from receiver.api_keys import Keyring
 from tests.harness.command_line import CommandLine
 from tests.harness.installation import Installation
-from tests.harness.required_settings import CANARY, NEEDED, complaint
+from tests.harness.required_settings import CANARY, REQUIRED, start_error
 
 KEY = "the-app-key-canary-ü"
 HASH = f"sha256${hashlib.sha256(KEY.encode()).hexdigest()}"
 
 
 def keyring(entries: str) -> Keyring:
-    return Keyring(load({**NEEDED, "API_KEYS": entries}).api_keys)
+    return Keyring(load({**REQUIRED, "API_KEYS": entries}).api_keys)
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -35,12 +35,12 @@ def test_a_hash_opens_nothing_by_itself(shown: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "canary", "00", HASH[7:].upper(), HASH[7:] + "0", "g" * 64])
 def test_what_is_no_hash_stops_the_start(value: str) -> None:
-    text = complaint(API_KEYS=f"app:sha256${value}:read")
+    text = start_error(API_KEYS=f"app:sha256${value}:read")
     assert text.startswith("API_KEYS: ") and CANARY not in text
 
 
 def test_a_key_and_its_own_hash_are_the_same_key_twice() -> None:
-    assert "twice" in complaint(API_KEYS=f"a:{KEY}:read,b:{HASH}:admin")
+    assert "twice" in start_error(API_KEYS=f"a:{KEY}:read,b:{HASH}:admin")
 
 
 def test_an_entry_is_read_as_it_was_written() -> None:

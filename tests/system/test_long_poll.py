@@ -15,9 +15,9 @@ from tests.harness.installation import KEYS
 from tests.harness.lone_web import as_new, lone_web
 from tests.harness.patience import wait_for
 from tests.harness.waiting_jobs import (
-    CROWD,
+    CLIENTS,
     SETTLED_SECONDS,
-    Calls,
+    SteadyCallbacks,
     fail,
     open_files,
     put_jobs,
@@ -122,13 +122,13 @@ def test_five_hundred_wait_at_once_and_callbacks_do_not_notice(
     client: Client, installation: Installation
 ) -> None:
     """Each receives its response within a second after its job's end."""
-    names = put_jobs(client, CROWD)
+    names = put_jobs(client, CLIENTS)
     paths = {name: f"/api/jobs/{name}?wait=60" for name in names}
     with LongPollClients(installation.url, KEYS["read"]) as clients:
         clients.ask(paths.values())
-        wait_for("all are waiting", lambda: open_files(installation) > CROWD, 30)
+        wait_for("all are waiting", lambda: open_files(installation) > CLIENTS, 30)
         time.sleep(SETTLED_SECONDS)
-        calling = Calls(client, names)
+        calling = SteadyCallbacks(client, names)
         clients.gather(60)
         calling.join()
         ended, callbacks = calling.ended, calling.seconds

@@ -10,7 +10,7 @@ from jobs.net.urls import parse
 from jobs.services import build_host_policy
 from tests.harness.installation import Installation
 from tests.harness.redis_server import RedisServer
-from tests.harness.required_settings import CANARY, NEEDED, complaint
+from tests.harness.required_settings import CANARY, REQUIRED, start_error
 
 
 def secret(size: int = 32, prefix: str = "whsec_") -> str:
@@ -34,14 +34,16 @@ def secret(size: int = 32, prefix: str = "whsec_") -> str:
     ],
 )
 def test_a_secret_that_some_verifier_could_not_read_stops_the_start(value: str) -> None:
-    text = complaint(NOTIFY_SECRET=value, NOTIFY_URL="https://owner.example/")
+    text = start_error(NOTIFY_SECRET=value, NOTIFY_URL="https://owner.example/")
     assert text.startswith("NOTIFY_SECRET: ") and "NOTIFY_URL" not in text
     assert CANARY not in text and f"{value}," not in f"{text},"
 
 
 def test_what_could_not_be_signed_stops_the_start() -> None:
-    assert complaint(NOTIFY_URL="https://owner.example/").startswith("NOTIFY_URL: needs NOTIFY_SEC")
-    assert complaint(NOTIFY_HOSTS="app.example").startswith("NOTIFY_HOSTS: needs NOTIFY_SECRET")
+    assert start_error(NOTIFY_URL="https://owner.example/").startswith(
+        "NOTIFY_URL: needs NOTIFY_SEC"
+    )
+    assert start_error(NOTIFY_HOSTS="app.example").startswith("NOTIFY_HOSTS: needs NOTIFY_SECRET")
 
 
 @pytest.mark.parametrize(
@@ -61,12 +63,12 @@ def test_what_could_not_be_signed_stops_the_start() -> None:
     ],
 )
 def test_a_wrong_value_names_its_variable_and_not_itself(name: str, value: str) -> None:
-    text = complaint(NOTIFY_SECRET=secret(), **{name: value})
+    text = start_error(NOTIFY_SECRET=secret(), **{name: value})
     assert text.startswith(f"{name}: ") and CANARY not in text.lower()
 
 
 def settings(**values: str) -> Settings:
-    return load({**NEEDED, **values})
+    return load({**REQUIRED, **values})
 
 
 def test_private_and_plain_http_urls_are_the_operators_to_name() -> None:

@@ -7,7 +7,7 @@ import pytest
 from jobs.config.environment import RUN_FILE
 from jobs.config.settings import Settings, load
 from jobs.errors import InvalidSettings
-from tests.harness.required_settings import NEEDED
+from tests.harness.required_settings import REQUIRED
 
 
 @pytest.fixture
@@ -18,13 +18,13 @@ def made_by_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     path = tmp_path / RUN_FILE
     path.parent.mkdir()
-    path.write_text("".join(f"{name}='{value}'\n" for name, value in NEEDED.items()))
+    path.write_text("".join(f"{name}='{value}'\n" for name, value in REQUIRED.items()))
     return path
 
 
 @pytest.mark.usefixtures("made_by_run")
 def test_a_command_needs_nothing_but_what_run_made() -> None:
-    assert load().secret_key[0].get_secret_value() == NEEDED["SECRET_KEY"]
+    assert load().secret_key[0].get_secret_value() == REQUIRED["SECRET_KEY"]
 
 
 def test_the_environment_wins_over_dotenv_and_dotenv_over_run(

@@ -9,7 +9,7 @@ from jobs.bfl.hosts import HostPolicy
 from jobs.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import AddressScope, NotificationEndpoint, Origin, ParsedUrl, parse
-from tests.harness.dns import Names
+from tests.harness.dns import FakeResolver
 from tests.harness.raw_server import RawServer
 
 ANYBODY = HostPolicy(notify_hosts=("*",))
@@ -138,7 +138,7 @@ def at(server: RawServer, host: str = "app.internal", scheme: str = "http") -> P
 def test_who_was_named_is_reached_at_the_address_that_was_vetted(
     server: RawServer, monkeypatch: pytest.MonkeyPatch, reach: AddressScope
 ) -> None:
-    names = Names("app.internal", ["127.0.0.1"], ["192.0.2.1"])
+    names = FakeResolver("app.internal", ["127.0.0.1"], ["192.0.2.1"])
     monkeypatch.setattr("socket.getaddrinfo", names)
     assert reached(NotificationEndpoint(at(server), reach)) == 200
     assert names.asked == 1
@@ -151,7 +151,7 @@ def test_no_setting_opens_what_is_neither_public_nor_private(
     server: RawServer, monkeypatch: pytest.MonkeyPatch, bad: str, reach: AddressScope, scheme: str
 ) -> None:
     for addresses in ([bad], ["127.0.0.1", bad], [bad, "127.0.0.1"]):
-        monkeypatch.setattr("socket.getaddrinfo", Names("app.internal", addresses))
+        monkeypatch.setattr("socket.getaddrinfo", FakeResolver("app.internal", addresses))
         with pytest.raises(UrlRefused):
             reached(NotificationEndpoint(at(server, scheme=scheme), reach))
     assert not server.heads
@@ -163,7 +163,7 @@ def test_no_setting_opens_what_is_neither_public_nor_private(
 def test_a_stranger_cannot_lead_us_inside(
     server: RawServer, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setattr("socket.getaddrinfo", Names("app.example", [address]))
+    monkeypatch.setattr("socket.getaddrinfo", FakeResolver("app.example", [address]))
     with pytest.raises(UrlRefused):
         reached(ANYBODY.notify_url_endpoint(f"https://app.example:{server.port}/told"))
 
@@ -171,7 +171,7 @@ def test_a_stranger_cannot_lead_us_inside(
 def test_plain_http_to_a_named_host_never_leaves_for_the_internet(
     server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socket.getaddrinfo", Names("app.internal", ["93.184.215.14"]))
+    monkeypatch.setattr("socket.getaddrinfo", FakeResolver("app.internal", ["93.184.215.14"]))
     with pytest.raises(UrlRefused):
         reached(NAMED.notify_url_endpoint(f"http://app.internal:{server.port}/"))
 
@@ -195,7 +195,7 @@ def test_only_a_few_addresses_of_a_name_are_tried(monkeypatch: pytest.MonkeyPatc
         tried.append(where)
         raise TimeoutError
 
-    monkeypatch.setattr("socket.getaddrinfo", Names("app.example", ["93.184.215.14"] * 50))
+    monkeypatch.setattr("socket.getaddrinfo", FakeResolver("app.example", ["93.184.215.14"] * 50))
     monkeypatch.setattr("socket.create_connection", silent)
     with pytest.raises(TransferFailed):
         reached(ANYBODY.notify_url_endpoint("https://app.example/"))

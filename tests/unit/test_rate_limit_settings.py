@@ -5,9 +5,12 @@ import pytest
 from jobs.config.proxies import TrustedProxies
 from jobs.config.rate_limits import DEFAULT, RateLimit, RateLimits
 from jobs.config.settings import load
-from tests.harness.required_settings import CANARY, NEEDED, complaint
+from tests.harness.required_settings import CANARY, REQUIRED, start_error
 
-TWO_KEYS = {**NEEDED, "API_KEYS": "app:the-first-key-of-two:submit,a=b:the-second-key-of-two:read"}
+TWO_KEYS = {
+    **REQUIRED,
+    "API_KEYS": "app:the-first-key-of-two:submit,a=b:the-second-key-of-two:read",
+}
 
 
 def quotas(text: str) -> RateLimits:
@@ -43,12 +46,12 @@ def test_a_key_has_the_rate_that_names_it_or_the_usual_one(
     ],
 )
 def test_a_rate_that_makes_no_sense_stops_the_start(value: str) -> None:
-    text = complaint(**{**TWO_KEYS, "RATE_LIMITS": value})
+    text = start_error(**{**TWO_KEYS, "RATE_LIMITS": value})
     assert text.startswith("RATE_LIMITS: ") and CANARY not in text
 
 
 def test_when_the_keys_themselves_are_wrong_only_they_are_named() -> None:
-    text = complaint(API_KEYS="canary", RATE_LIMITS="app=1/day")
+    text = start_error(API_KEYS="canary", RATE_LIMITS="app=1/day")
     assert text.startswith("API_KEYS: ") and "RATE_LIMITS" not in text
 
 
@@ -69,11 +72,11 @@ def test_our_proxies_are_known_by_their_addresses(
 
 
 def test_only_loopback_peers_are_proxies_by_default() -> None:
-    usual = load(NEEDED).forwarded_allow_ips
+    usual = load(REQUIRED).forwarded_allow_ips
     assert usual.trust("127.0.0.1") and not usual.trust("10.0.0.1")
 
 
 @pytest.mark.parametrize("value", ["canary", "10.0.0.1/8", "10.0.0", "*,canary", "1.2.3.4:80"])
 def test_a_proxy_without_an_address_stops_the_start(value: str) -> None:
-    text = complaint(FORWARDED_ALLOW_IPS=value)
+    text = start_error(FORWARDED_ALLOW_IPS=value)
     assert text.startswith("FORWARDED_ALLOW_IPS: ") and CANARY not in text

@@ -10,15 +10,15 @@ from jobs.errors import FluxkeepError, InvalidSettings
 from jobs.net.urls import Origin
 from jobs.services import build_storage, for_background, for_web
 from jobs.timeouts import Timeouts
-from tests.harness.required_settings import CANARY, NEEDED, complaint
+from tests.harness.required_settings import CANARY, REQUIRED, start_error
 
 # What must be there.
 
 
-@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("name", REQUIRED)
 @pytest.mark.parametrize("value", [None, "", " ", ",", " , ,"])
 def test_nothing_secret_has_a_default(name: str, value: str | None) -> None:
-    text = complaint(**{name: value})
+    text = start_error(**{name: value})
     assert text.startswith(f"{name}: ")
     assert CANARY not in text
 
@@ -26,12 +26,12 @@ def test_nothing_secret_has_a_default(name: str, value: str | None) -> None:
 def test_everything_that_is_missing_is_named_at_once() -> None:
     with pytest.raises(InvalidSettings) as caught:
         load({"PORT": "x"})
-    for name in (*NEEDED, "PORT"):
+    for name in (*REQUIRED, "PORT"):
         assert f"{name}: " in str(caught.value)
 
 
 def test_the_rest_has_sensible_defaults() -> None:
-    settings = load(NEEDED)
+    settings = load(REQUIRED)
     assert settings.timeouts == Timeouts(None, 3600, 86_400)
     assert settings.bfl_origin == Origin("https", "api.bfl.ai", 443)
     assert settings.storage_url.startswith("file:///")
@@ -44,10 +44,10 @@ def test_the_rest_has_sensible_defaults() -> None:
     [("7", 7.0), ("0.5", 0.5), ("forever", None), ("FOREVER", None), ("", None), (" ", None)],
 )
 def test_media_and_records_have_clocks_of_their_own(value: str, days: float | None) -> None:
-    usual = load(NEEDED).retention
+    usual = load(REQUIRED).retention
     assert (usual.media_days, usual.jobs_days) == (None, 30.0)
-    media = load(NEEDED | {"RETAIN_MEDIA_DAYS": value}).retention
-    jobs = load(NEEDED | {"RETAIN_JOBS_DAYS": value}).retention
+    media = load(REQUIRED | {"RETAIN_MEDIA_DAYS": value}).retention
+    jobs = load(REQUIRED | {"RETAIN_JOBS_DAYS": value}).retention
     assert (media.media_days, media.jobs_days) == (days, 30.0)
     assert (jobs.media_days, jobs.jobs_days) == (None, days)
 
@@ -131,7 +131,7 @@ def test_media_and_records_have_clocks_of_their_own(value: str, days: float | No
     ],
 )
 def test_a_wrong_value_names_its_variable_and_not_itself(name: str, value: str) -> None:
-    text = complaint(**{name: value})
+    text = start_error(**{name: value})
     assert text.startswith(f"{name}: ")
     assert CANARY not in text.lower()
     others = set(Settings.model_fields) - {name.lower()}
@@ -139,7 +139,7 @@ def test_a_wrong_value_names_its_variable_and_not_itself(name: str, value: str) 
 
 
 def test_a_name_that_is_no_region_is_answered_with_those_there_are() -> None:
-    assert "global, eu, us" in complaint(BFL_API_URL="asia")
+    assert "global, eu, us" in start_error(BFL_API_URL="asia")
 
 
 def test_what_is_left_to_the_wiring_is_said_in_the_same_way() -> None:
@@ -147,7 +147,7 @@ def test_what_is_left_to_the_wiring_is_said_in_the_same_way() -> None:
     for values in ({"MEDIA_URL": "s3://canary/x", **half}, {"MEDIA_URL": "az://canary"}):
         for wire in (for_web, for_background):
             with pytest.raises(FluxkeepError, match=r"^MEDIA_URL: ") as caught:
-                wire(load({**NEEDED, **values}))
+                wire(load({**REQUIRED, **values}))
             assert CANARY not in str(caught.value)
 
 
@@ -155,7 +155,7 @@ def test_what_is_left_to_the_wiring_is_said_in_the_same_way() -> None:
 
 
 def test_a_directory_that_cannot_be_made_is_answered_with_what_to_do() -> None:
-    settings = load(NEEDED | {"MEDIA_URL": "file:///dev/null/media"})
+    settings = load(REQUIRED | {"MEDIA_URL": "file:///dev/null/media"})
     with pytest.raises(
         InvalidSettings, match=r"^MEDIA_URL: .*\. Name a directory that exists or can be created"
     ):
@@ -167,14 +167,14 @@ def test_secrets_and_keys_are_lists() -> None:
         "SECRET_KEY": f"{'n' * 16}, {'o' * 16},",
         "API_KEYS": f"a:{'k' * 16}:read, b:x:{'y' * 16}:admin",
     }
-    settings = load({**NEEDED, **secrets})
+    settings = load({**REQUIRED, **secrets})
     assert [key.get_secret_value() for key in settings.secret_key] == ["n" * 16, "o" * 16]
     keys = [(key.name, key.key.get_secret_value(), key.scope) for key in settings.api_keys]
     assert keys == [("a", "k" * 16, "read"), ("b", f"x:{'y' * 16}", "admin")]
 
 
 def test_delivery_hosts_are_a_list() -> None:
-    settings = load({**NEEDED, "DELIVERY_HOSTS": "cdn.example.com, media-1.example.com"})
+    settings = load({**REQUIRED, "DELIVERY_HOSTS": "cdn.example.com, media-1.example.com"})
     assert settings.delivery_hosts == ("cdn.example.com", "media-1.example.com")
 
 
@@ -189,13 +189,13 @@ def test_delivery_hosts_are_a_list() -> None:
     ],
 )
 def test_bfl_has_regions(value: str, host: str) -> None:
-    assert load({**NEEDED, "BFL_API_URL": value}).bfl_origin.host == host
+    assert load({**REQUIRED, "BFL_API_URL": value}).bfl_origin.host == host
 
 
 def test_the_sandbox_stands_in_for_bfl_unless_another_host_is_named() -> None:
     sandbox = {"BFL_SANDBOX_URL": "http://127.0.0.1:9009"}
-    assert load({**NEEDED, **sandbox}).bfl_origin == Origin("http", "127.0.0.1", 9009)
-    named = load({**NEEDED, **sandbox, "BFL_API_URL": "eu"})
+    assert load({**REQUIRED, **sandbox}).bfl_origin == Origin("http", "127.0.0.1", 9009)
+    named = load({**REQUIRED, **sandbox, "BFL_API_URL": "eu"})
     assert named.bfl_origin.host == "api.eu.bfl.ai"
 
 
@@ -203,13 +203,13 @@ def test_the_sandbox_stands_in_for_bfl_unless_another_host_is_named() -> None:
 
 
 def test_each_name_may_be_a_file_instead(tmp_path: Path) -> None:
-    for name in (*NEEDED, "REDIS_URL", "PORT"):
-        value = {**NEEDED, "REDIS_URL": "redis://elsewhere/1", "PORT": "9"}[name]
+    for name in (*REQUIRED, "REDIS_URL", "PORT"):
+        value = {**REQUIRED, "REDIS_URL": "redis://elsewhere/1", "PORT": "9"}[name]
         path = tmp_path / name
         path.write_text(f"{value}\n")
-        environment = {k: v for k, v in NEEDED.items() if k != name} | {f"{name}_FILE": str(path)}
+        environment = {k: v for k, v in REQUIRED.items() if k != name} | {f"{name}_FILE": str(path)}
         got = getattr(load(environment), name.lower())
-        assert got == getattr(load({**NEEDED, name: value}), name.lower())
+        assert got == getattr(load({**REQUIRED, name: value}), name.lower())
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
@@ -219,7 +219,7 @@ def test_a_file_that_cannot_be_read_names_its_variable(
     path = tmp_path / "canary"
     if content is not None:
         path.write_bytes(content)
-    text = complaint(SECRET_KEY=None, SECRET_KEY_FILE=str(path))
+    text = start_error(SECRET_KEY=None, SECRET_KEY_FILE=str(path))
     assert text.startswith("SECRET_KEY_FILE: ")
     assert CANARY not in text
 
@@ -227,7 +227,7 @@ def test_a_file_that_cannot_be_read_names_its_variable(
 def test_an_empty_file_is_no_value(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     path.write_text("\n")
-    assert complaint(SECRET_KEY=None, SECRET_KEY_FILE=str(path)).startswith("SECRET_KEY: ")
+    assert start_error(SECRET_KEY=None, SECRET_KEY_FILE=str(path)).startswith("SECRET_KEY: ")
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def a_development_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("ENV_FILE")
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    lines = [f"{name}={value}" for name, value in NEEDED.items()]
+    lines = [f"{name}={value}" for name, value in REQUIRED.items()]
     (tmp_path / ".env").write_text("\n".join([*lines, "PORT=1111", "LINK_TTL="]))
     return tmp_path
 
@@ -265,12 +265,12 @@ def test_a_name_of_the_environment_is_not_overruled_by_a_file_of_dot_env(
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
-        load(NEEDED).port = 1
+        load(REQUIRED).port = 1
 
 
 def test_settings_do_not_show_their_secrets() -> None:
     settings = load(
-        {**NEEDED, "REDIS_URL": "redis://:canary@localhost", "BFL_API_KEY": "bfl-canary"}
+        {**REQUIRED, "REDIS_URL": "redis://:canary@localhost", "BFL_API_KEY": "bfl-canary"}
     )
     assert CANARY not in repr(settings) + str(settings) + str(settings.model_dump())
     assert CANARY not in settings.model_dump_json()

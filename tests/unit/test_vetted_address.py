@@ -9,7 +9,7 @@ import pytest
 from jobs.errors import UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl
-from tests.harness.dns import Names
+from tests.harness.dns import FakeResolver
 from tests.harness.raw_server import RawServer
 
 PUBLIC = "93.184.215.14"
@@ -25,7 +25,7 @@ def server() -> Iterator[RawServer]:
 def test_a_name_is_not_resolved_again_after_it_was_vetted(
     server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = Names("localhost", ["127.0.0.1"], ["192.0.2.1"])
+    names = FakeResolver("localhost", ["127.0.0.1"], ["192.0.2.1"])
     monkeypatch.setattr(socket, "getaddrinfo", names)
     origin = Origin("http", "localhost", server.port)
     with (
@@ -42,7 +42,7 @@ def test_one_bad_address_among_good_ones_spoils_a_name(
     monkeypatch: pytest.MonkeyPatch, addresses: list[str]
 ) -> None:
     tried: list[Any] = []
-    monkeypatch.setattr(socket, "getaddrinfo", Names("delivery.bfl.ai", addresses))
+    monkeypatch.setattr(socket, "getaddrinfo", FakeResolver("delivery.bfl.ai", addresses))
     monkeypatch.setattr(socket, "create_connection", lambda where, *_: tried.append(where))
     address = ParsedUrl(Origin("https", "delivery.bfl.ai", 443), "/")
     with (
@@ -57,7 +57,7 @@ def test_one_bad_address_among_good_ones_spoils_a_name(
 def test_the_name_of_the_sandbox_may_only_lead_to_this_machine(
     server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", Names("localhost", [PUBLIC]))
+    monkeypatch.setattr(socket, "getaddrinfo", FakeResolver("localhost", [PUBLIC]))
     origin = Origin("http", "localhost", server.port)
     with (
         http_client.create_session(origin) as session,

@@ -119,6 +119,6 @@ def statuses(answers: Iterable[Answer]) -> list[int]:
     return [answer.status for answer in answers]
 
 
-def raised(before: dict[str, int], after: dict[str, int]) -> int:
+def increase(before: dict[str, int], after: dict[str, int]) -> int:
     """Increase of the counters."""
     return sum(after.values()) - sum(before.values())

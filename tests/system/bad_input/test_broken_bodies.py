@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.system.bad_input.target import PROOF, TargetServer, raised, signed
+from tests.system.bad_input.target import PROOF, TargetServer, increase, signed
 
 UUID = "0b5a1c9e-7a70-4d0c-9a6f-0d3f0c1b2a3d"
 
@@ -156,7 +156,7 @@ def test_a_broken_report_is_refused_counted_and_not_recorded(
         assert answer.status == 400, answer
         assert answer.headers["content-type"] == "application/problem+json"
         assert json.loads(answer.body)["status"] == 400
-        assert raised(counted, server.counts()) == 1
+        assert increase(counted, server.counts()) == 1
         assert server.records() == kept
 
 

@@ -9,8 +9,8 @@ from tests.system.bad_input.target import (
     SIGNATURE_HEADER,
     TargetServer,
     failed,
+    increase,
     new_id,
-    raised,
 )
 from tests.system.bad_input.wire import Header
 
@@ -40,13 +40,13 @@ def test_a_refused_callback_is_shown_on_the_jobs_timeline_with_the_reason(
 def test_a_refused_callback_is_counted(server: TargetServer, headers: list[Header]) -> None:
     before = server.counts()
     assert server.call_back(failed(new_id()), *headers).status == 401
-    assert raised(before, server.counts()) == 1
+    assert increase(before, server.counts()) == 1
 
 
 def test_an_unreadable_refused_callback_is_counted_too(server: TargetServer) -> None:
     before = server.counts()
     assert server.call_back(b"\xff{").status == 401
-    assert raised(before, server.counts()) == 1
+    assert increase(before, server.counts()) == 1
 
 
 def test_refused_credentials_are_not_stored(server: TargetServer, job_id: str) -> None:

@@ -126,8 +126,8 @@ def running_environment(
         yield env
 
 
-def called(url: str | None, secret: str | None, task: Task, auth: str = "secret") -> Any:
-    """A failure told about a task, with somebody's proof."""
+def send_failure(url: str | None, secret: str | None, task: Task, auth: str = "secret") -> Any:
+    """Send the callback of a failure for the task, with this URL and secret."""
     assert url and secret
     origin, slash, path = url.partition("/webhooks/")
     client = Client(origin, secret=secret)

@@ -68,12 +68,12 @@ def built(redis_server: RedisServer, tmp_path: Path, **more: str) -> Services:
     return wiring.build(load(BASE | media | more), redis_server.client())
 
 
-def asked(**switches: Any) -> bytes:
+def submission_body(**switches: Any) -> bytes:
     return json.dumps({"prompt": "a", "sandbox": {"callback": "never", **switches}}).encode()
 
 
-def pauses(local_worker: LocalWorker) -> dict[str, float]:
-    """By scope, the seconds that are left."""
+def circuit_seconds(local_worker: LocalWorker) -> dict[str, float]:
+    """Remaining seconds of the open circuits, by scope."""
     now = local_worker.wired.store.now()
     return {
         pause.scope: pause.until - now
@@ -81,7 +81,7 @@ def pauses(local_worker: LocalWorker) -> dict[str, float]:
     }
 
 
-def end_circuits(local_worker: LocalWorker) -> None:
+def close_circuits(local_worker: LocalWorker) -> None:
     for pause in local_worker.wired.submission_queue.open_circuits():
         rest = json.dumps([pause.since, pause.attempts, pause.reason])
         local_worker.redis.hset(CIRCUITS, pause.scope, f"1.000 {rest}")

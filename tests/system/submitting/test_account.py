@@ -5,7 +5,12 @@ import pytest
 from jobs.store.submission_queue import ALL_MODELS
 from receiver.checks import Context, bfl
 from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import LocalWorker, asked, end_circuits, pauses
+from tests.system.submitting.local_worker import (
+    LocalWorker,
+    circuit_seconds,
+    close_circuits,
+    submission_body,
+)
 
 REFUSALS = [401, 402, 403]
 
@@ -14,11 +19,14 @@ REFUSALS = [401, 402, 403]
 def test_a_refusal_of_one_model_leaves_the_others_going(
     local_worker: LocalWorker, status: int
 ) -> None:
-    local_worker.post("a", "dear", asked(submit_status=status))
-    local_worker.post("b", "cheap", asked())
+    local_worker.post("a", "dear", submission_body(submit_status=status))
+    local_worker.post("b", "cheap", submission_body())
     for _ in range(2):
         process_one(local_worker.wired)
-    assert list(pauses(local_worker)) == ["dear"] and local_worker.job("a").submission.is_queued
+    assert (
+        list(circuit_seconds(local_worker)) == ["dear"]
+        and local_worker.job("a").submission.is_queued
+    )
     assert local_worker.job("b").task_id
     (result,) = bfl.check_submissions(Context(local_worker.wired.settings, local_worker.wired))
     assert not result.ok and "paused" in result.why
@@ -28,13 +36,13 @@ def test_a_refusal_of_one_model_leaves_the_others_going(
 def test_a_job_that_alone_is_refused_lets_those_behind_it_go(
     local_worker: LocalWorker, status: int
 ) -> None:
-    local_worker.post("a", given=asked(submit_status=status))
-    local_worker.post("b", given=asked())
+    local_worker.post("a", given=submission_body(submit_status=status))
+    local_worker.post("b", given=submission_body())
     process_one(local_worker.wired)
-    end_circuits(local_worker)
+    close_circuits(local_worker)
     process_one(local_worker.wired)
     assert local_worker.job("a").submission.is_queued and local_worker.job("b").task_id
-    assert pauses(local_worker) == {}
+    assert circuit_seconds(local_worker) == {}
 
 
 @pytest.mark.parametrize("status", REFUSALS)
@@ -43,20 +51,20 @@ def test_a_refusal_of_the_account_pauses_everything_and_keeps_the_order(
 ) -> None:
     local_worker.box.settings.change({"submit_fault": status})
     for job_id in "ab":
-        local_worker.post(job_id, job_id, asked())
+        local_worker.post(job_id, job_id, submission_body())
     process_one(local_worker.wired)
-    assert list(pauses(local_worker)) == [ALL_MODELS]
-    end_circuits(local_worker)
+    assert list(circuit_seconds(local_worker)) == [ALL_MODELS]
+    close_circuits(local_worker)
     assert local_worker.next() == "a"
 
 
 def test_where_it_is_not_clear_the_next_probe_is_another(local_worker: LocalWorker) -> None:
     """A few credits are left: enough for a picture, and not for a video."""
     local_worker.box.settings.change({"credits": 20.0})
-    local_worker.post("a", "video", asked(submit_status=402))
-    local_worker.post("b", "picture", asked())
+    local_worker.post("a", "video", submission_body(submit_status=402))
+    local_worker.post("b", "picture", submission_body())
     process_one(local_worker.wired)
-    assert list(pauses(local_worker)) == [ALL_MODELS]
-    end_circuits(local_worker)
+    assert list(circuit_seconds(local_worker)) == [ALL_MODELS]
+    close_circuits(local_worker)
     process_one(local_worker.wired)
-    assert local_worker.job("b").task_id and pauses(local_worker) == {}
+    assert local_worker.job("b").task_id and circuit_seconds(local_worker) == {}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.harness.worker_environment import process_one
 from tests.sandbox import Task
-from tests.system.submitting.environment import SubmissionEnvironment, called
+from tests.system.submitting.environment import SubmissionEnvironment, send_failure
 from tests.system.submitting.local_worker import LocalWorker
 
 
@@ -72,7 +72,7 @@ def test_the_secret_of_an_unconfirmed_job_takes_no_name_of_another(
     task_id = env.submitted(other)["task_id"]
     mine = env.task(unconfirmed)
     named_task = Task(**{**vars(mine), "id": task_id if "task" in named else other["id"]})
-    answer = called(mine.webhook_url, mine.webhook_secret, named_task)
+    answer = send_failure(mine.webhook_url, mine.webhook_secret, named_task)
     assert answer.status_code == 401
     assert env.client.job(task_id)["id"] == other["id"]
     assert env.client.job(unconfirmed["id"])["task_id"] is None

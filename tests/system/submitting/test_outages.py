@@ -18,7 +18,13 @@ from tests.harness import RedisServer
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
-from tests.system.submitting.local_worker import LocalWorker, asked, built, end_circuits, pauses
+from tests.system.submitting.local_worker import (
+    LocalWorker,
+    built,
+    circuit_seconds,
+    close_circuits,
+    submission_body,
+)
 from worker.submit import BACKOFF_MIN_SECONDS
 from worker.sweep import check_job, sweep
 
@@ -45,8 +51,8 @@ def test_an_outage_pauses_the_model_and_only_one_job_is_unconfirmed(
     local_worker: LocalWorker, status: int
 ) -> None:
     for job_id in "abc":
-        local_worker.post(job_id, given=asked(submit_status=status))
-    local_worker.post("d", "other", asked())
+        local_worker.post(job_id, given=submission_body(submit_status=status))
+    local_worker.post("d", "other", submission_body())
     for _ in range(4):
         process_one(local_worker.wired)
     assert [local_worker.job(name).submission.unconfirmed for name in "abc"] == [True, False, False]
@@ -56,23 +62,23 @@ def test_an_outage_pauses_the_model_and_only_one_job_is_unconfirmed(
 def test_a_job_that_always_gets_a_500_holds_the_others_up_for_seconds_only(
     local_worker: LocalWorker,
 ) -> None:
-    local_worker.post("poisoned", "small", asked(submit_status=500))
-    local_worker.post("next", "small", asked())
+    local_worker.post("poisoned", "small", submission_body(submit_status=500))
+    local_worker.post("next", "small", submission_body())
     process_one(local_worker.wired)
-    assert pauses(local_worker)["small"] < 2 * BACKOFF_MIN_SECONDS
-    end_circuits(local_worker)
+    assert circuit_seconds(local_worker)["small"] < 2 * BACKOFF_MIN_SECONDS
+    close_circuits(local_worker)
     process_one(local_worker.wired)
-    assert local_worker.job("next").task_id and pauses(local_worker) == {}
+    assert local_worker.job("next").task_id and circuit_seconds(local_worker) == {}
 
 
 def test_a_job_that_always_gets_a_500_is_submitted_ever_more_rarely_and_fails(
     local_worker: LocalWorker,
 ) -> None:
-    local_worker.post("a", given=asked(submit_status=500))
+    local_worker.post("a", given=submission_body(submit_status=500))
     is_queued: list[float] = []
     while not local_worker.job("a").status.terminal:
         assert len(is_queued) <= submission.RESUBMITS_MAX
-        end_circuits(local_worker)
+        close_circuits(local_worker)
         process_one(local_worker.wired)
         job = local_worker.job("a")
         if not job.status.terminal:
@@ -87,10 +93,10 @@ def test_a_job_that_always_gets_a_500_is_submitted_ever_more_rarely_and_fails(
 
 
 def test_an_outage_uses_up_none_of_a_jobs_tries(local_worker: LocalWorker) -> None:
-    local_worker.post("a", given=asked(submit_status=503))
+    local_worker.post("a", given=submission_body(submit_status=503))
     deadline = local_worker.job("a").deadline
     for _ in range(submission.RESUBMITS_MAX + 2):
-        end_circuits(local_worker)
+        close_circuits(local_worker)
         process_one(local_worker.wired)
         assert (
             local_worker.job("a").submission.unconfirmed
@@ -107,12 +113,15 @@ def test_an_outage_uses_up_none_of_a_jobs_tries(local_worker: LocalWorker) -> No
 def test_a_probe_without_success_does_not_make_a_short_pause_long(
     local_worker: LocalWorker, switches: dict[str, Any]
 ) -> None:
-    local_worker.post("a", given=asked(**switches))
+    local_worker.post("a", given=submission_body(**switches))
     local_worker.wired.submission_queue.open_circuit("large", "busy", -1.0)
     local_worker.wired.submission_queue.open_circuit(ALL_MODELS, "not reached", -1.0)
     process_one(local_worker.wired)
     assert local_worker.job("a").submission.unconfirmed
-    assert list(pauses(local_worker)) == ["large"] and pauses(local_worker)["large"] < SOON_SECONDS
+    assert (
+        list(circuit_seconds(local_worker)) == ["large"]
+        and circuit_seconds(local_worker)["large"] < SOON_SECONDS
+    )
 
 
 def test_a_probe_that_was_never_sent_lets_the_next_one_go(local_worker: LocalWorker) -> None:
@@ -130,16 +139,16 @@ def test_a_pause_that_nobody_waits_to_probe_ends(local_worker: LocalWorker) -> N
         local_worker.wired.submission_queue.open_circuit(scope, "no", -2.0)
     local_worker.wired.submission_queue.open_circuit("other", "no", 60.0)
     sweep(local_worker.wired)
-    assert set(pauses(local_worker)) == {"large", ALL_MODELS, "other"}
+    assert set(circuit_seconds(local_worker)) == {"large", ALL_MODELS, "other"}
     local_worker.wired.store.delete(local_worker.job("a"))
     local_worker.redis.delete("fluxkeep:queues")
     sweep(local_worker.wired)
-    assert set(pauses(local_worker)) == {"other"}, "its time is not over"
+    assert set(circuit_seconds(local_worker)) == {"other"}, "its time is not over"
 
 
 def test_a_time_out_pauses_the_model(local_worker: LocalWorker) -> None:
     for job_id in "ab":
-        local_worker.post(job_id, given=asked(submit_cut=True))
+        local_worker.post(job_id, given=submission_body(submit_cut=True))
     for _ in range(2):
         process_one(local_worker.wired)
     assert (
@@ -186,13 +195,13 @@ def test_what_is_ours_to_blame_and_never_left_goes_back_in_line_behind_the_other
     local_worker: LocalWorker,
 ) -> None:
     local_worker.post("a", given=b"no json")
-    local_worker.post("b", given=asked())
+    local_worker.post("b", given=submission_body())
     process_one(local_worker.wired)
     job = local_worker.job("a")
     assert job.submission.is_queued and not job.submission.unconfirmed and local_worker.posts() == 0
     assert "before anything was sent" in str(job.timeline[-1].detail)
-    assert "large" in pauses(local_worker)
-    end_circuits(local_worker)
+    assert "large" in circuit_seconds(local_worker)
+    close_circuits(local_worker)
     assert local_worker.next() == "b"
 
 
@@ -212,7 +221,7 @@ def test_without_anybody_to_call_silence_is_not_waited_for(
     local_worker: LocalWorker, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     local_worker = silent_worker(local_worker, redis_server, tmp_path)
-    local_worker.post("a", given=asked(submit_cut=True))
+    local_worker.post("a", given=submission_body(submit_cut=True))
     process_one(local_worker.wired)
     assert "not given a webhook" in str(local_worker.job("a").timeline[-1].detail)
     later(local_worker, "a", local_worker.wired.settings.timeouts.grace(None) + 1)
@@ -224,14 +233,14 @@ def test_without_anybody_to_call_an_error_is_followed_by_another_try_after_a_pau
     local_worker: LocalWorker, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     local_worker = silent_worker(local_worker, redis_server, tmp_path)
-    local_worker.post("a", given=asked(submit_status=500))
+    local_worker.post("a", given=submission_body(submit_status=500))
     process_one(local_worker.wired)
     check_job(local_worker.wired, "a")
     assert (
         local_worker.job("a").submission.is_queued
         and local_worker.job("a").submission.attempts == 1
     )
-    assert "large" in pauses(local_worker)
+    assert "large" in circuit_seconds(local_worker)
 
 
 def test_without_anybody_to_call_a_dead_workers_job_is_not_waited_for(
@@ -249,7 +258,7 @@ def test_a_task_that_cannot_be_put_on_record_is_named_in_the_log(
     local_worker: LocalWorker, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Redis goes away between BFL's taking the task and its answer."""
-    local_worker.post("a", given=asked(submit_hang=1.5))
+    local_worker.post("a", given=submission_body(submit_hang=1.5))
 
     def break_down() -> None:
         wait_for("BFL has it", local_worker.box.tasks)
@@ -274,5 +283,9 @@ def test_a_key_that_cannot_be_sent_leaves_no_job_unconfirmed(
     local_worker.post("a")
     process_one(wired)
     job = local_worker.job("a")
-    assert job.submission.is_queued and not job.submission.unconfirmed and pauses(local_worker)
+    assert (
+        job.submission.is_queued
+        and not job.submission.unconfirmed
+        and circuit_seconds(local_worker)
+    )
     wired.redis.close()

@@ -8,7 +8,7 @@ import requests
 
 from tests.harness.installation import DEFAULTS
 from tests.sandbox import Task
-from tests.system.submitting.environment import SubmissionEnvironment, called
+from tests.system.submitting.environment import SubmissionEnvironment, send_failure
 
 OLD_KEY = str(DEFAULTS["SECRET_KEY"])
 NEW_KEY = "rotated-signing-key-canary-93e0"
@@ -39,14 +39,14 @@ def pair(env: SubmissionEnvironment) -> Iterator[Pair]:
 
 @pytest.mark.parametrize("auth", ["secret", "signature"])
 def test_the_secret_of_another_job_proves_nothing(pair: Pair, auth: str) -> None:
-    answer = called(pair.b.webhook_url, pair.a.webhook_secret, pair.b, auth)
+    answer = send_failure(pair.b.webhook_url, pair.a.webhook_secret, pair.b, auth)
     assert answer.status_code == 401 and pair.state(1) == "submitted"
 
 
 @pytest.mark.parametrize("auth", ["secret", "signature"])
 def test_the_secret_of_all_other_callbacks_proves_nothing(pair: Pair, auth: str) -> None:
     shared = str(DEFAULTS["WEBHOOK_SECRET"])
-    assert called(pair.a.webhook_url, shared, pair.a, auth).status_code == 401
+    assert send_failure(pair.a.webhook_url, shared, pair.a, auth).status_code == 401
     assert pair.state(0) == "submitted"
 
 
@@ -55,7 +55,7 @@ def test_the_general_address_makes_no_second_job_of_a_task_that_fluxkeep_submitt
     pair: Pair, auth: str
 ) -> None:
     shared = str(DEFAULTS["WEBHOOK_SECRET"])
-    assert called(pair.env.stack.webhook_url, shared, pair.a, auth).status_code == 401
+    assert send_failure(pair.env.stack.webhook_url, shared, pair.a, auth).status_code == 401
     assert pair.env.client.job(pair.a.id)["id"] == pair.jobs[0]["id"]
     assert pair.a.id not in [job["id"] for job in pair.env.client.jobs(limit=20)]
     assert pair.state(0) == "submitted"
@@ -63,12 +63,12 @@ def test_the_general_address_makes_no_second_job_of_a_task_that_fluxkeep_submitt
 
 def test_the_secret_of_a_job_opens_no_other_door(pair: Pair) -> None:
     shared = pair.env.stack.webhook_url
-    assert called(shared, pair.a.webhook_secret, pair.a).status_code == 401
+    assert send_failure(shared, pair.a.webhook_secret, pair.a).status_code == 401
     assert pair.state(0) == "submitted"
 
 
 def test_what_proves_one_job_tells_of_no_other_whatever_the_body_says(pair: Pair) -> None:
-    answer = called(pair.a.webhook_url, pair.a.webhook_secret, pair.b)
+    answer = send_failure(pair.a.webhook_url, pair.a.webhook_secret, pair.b)
     assert answer.status_code == 401
     assert [pair.state(0), pair.state(1)] == ["submitted", "submitted"]
 
@@ -92,9 +92,9 @@ def test_a_forged_token_is_refused_like_everything_that_proves_nothing(
     pair: Pair, name: str
 ) -> None:
     assert pair.a.webhook_url
-    answer = called(forged(pair.a.webhook_url)[name], pair.a.webhook_secret, pair.a)
-    plain = called(pair.env.stack.webhook_url, "wrong", pair.a)
-    wrong = called(pair.a.webhook_url, "wrong", pair.a)
+    answer = send_failure(forged(pair.a.webhook_url)[name], pair.a.webhook_secret, pair.a)
+    plain = send_failure(pair.env.stack.webhook_url, "wrong", pair.a)
+    wrong = send_failure(pair.a.webhook_url, "wrong", pair.a)
     assert (answer.status_code, answer.content) == (401, plain.content)
     assert (wrong.status_code, wrong.content) == (401, plain.content)
     assert pair.state(0) == "submitted"
@@ -144,9 +144,11 @@ def doors(env: SubmissionEnvironment) -> Iterator[Doors]:
 def test_a_callback_is_good_while_the_key_of_its_submission_is_known(
     pair: Pair, doors: Doors
 ) -> None:
-    refused = called(doors.url(doors.new, pair.a), pair.a.webhook_secret, pair.a)
+    refused = send_failure(doors.url(doors.new, pair.a), pair.a.webhook_secret, pair.a)
     assert refused.status_code == 401 and pair.state(0) == "submitted"
-    accepted = called(doors.url(doors.both, pair.a), pair.a.webhook_secret, pair.a, "signature")
+    accepted = send_failure(
+        doors.url(doors.both, pair.a), pair.a.webhook_secret, pair.a, "signature"
+    )
     assert accepted.status_code == requests.codes.ok and pair.state(0) == "failed"
 
 
@@ -156,9 +158,9 @@ def test_the_views_alone_tell_jobs_apart_like_the_accelerator(
 ) -> None:
     own, shared = doors.url(doors.views, pair.a), str(DEFAULTS["WEBHOOK_SECRET"])
     for secret in (shared, pair.b.webhook_secret, "wrong"):
-        assert called(own, secret, pair.a, auth).status_code == 401
+        assert send_failure(own, secret, pair.a, auth).status_code == 401
     for forgery in forged(own).values():
-        assert called(forgery, pair.a.webhook_secret, pair.a, auth).status_code == 401
+        assert send_failure(forgery, pair.a.webhook_secret, pair.a, auth).status_code == 401
     assert pair.state(0) == "submitted"
-    assert called(own, pair.a.webhook_secret, pair.a, auth).status_code == requests.codes.ok
+    assert send_failure(own, pair.a.webhook_secret, pair.a, auth).status_code == requests.codes.ok
     assert pair.state(0) == "failed"

@@ -89,7 +89,7 @@ def test_the_form_is_asked_for_again_when_it_was_sent_with_other_words(visitor: 
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("model", "", "a path of A-Z a-z 0-9"),
         ("model", "../../v1/credits", "a path of A-Z a-z 0-9"),

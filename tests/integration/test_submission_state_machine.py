@@ -27,17 +27,13 @@ from jobs.store.keys import CIRCUITS, QUEUE_PREFIX, QUEUES
 from jobs.store.submission_queue import ALL_MODELS
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
+from tests.harness.archive import SECRETS
 from tests.harness.store_snapshot import aged
 from tests.harness.submission_queue import SMALL_MAX, TOTAL_MAX, SubmissionQueueMachine
 from worker.claim import Claim
 from worker.sweep import check_job, sweep
 
-ENVIRONMENT = {
-    "WEBHOOK_SECRET": "webhook-secret-of-tests",
-    "SECRET_KEY": "signing-key-of-tests",
-    "API_KEYS": "a:admin-key-of-tests:admin",
-    "MAX_ACTIVE": f"{TOTAL_MAX},small={SMALL_MAX}",
-}
+ENVIRONMENT = SECRETS | {"MAX_ACTIVE": f"{TOTAL_MAX},small={SMALL_MAX}"}
 PROFILE = settings(
     max_examples=60,
     stateful_step_count=40,

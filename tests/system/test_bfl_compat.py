@@ -217,7 +217,7 @@ def test_the_same_idempotency_key_is_one_generation(stack: Stack) -> None:
     assert again()["id"] == again()["id"]
 
 
-def test_while_a_model_is_busy_its_clients_wait_in_line(stack: Stack) -> None:
+def test_while_a_model_is_busy_its_jobs_stay_queued(stack: Stack) -> None:
     slow = submit(stack, "busy-model", sandbox={"seconds": 6.0}).json()
     next_one = submit(stack, "busy-model").json()
     assert next_one["cost"] is None

@@ -87,7 +87,7 @@ def test_credits_are_shown(stack: Stack, shell: CommandLine) -> None:
         stack.box.settings.credits = before
 
 
-def test_a_refused_key_is_said(stack: Stack, shell: CommandLine) -> None:
+def test_a_refused_key_is_reported(stack: Stack, shell: CommandLine) -> None:
     stack.box.settings.keys = {"another"}
     try:
         result = shell.run("credits")

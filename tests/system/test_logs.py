@@ -91,7 +91,7 @@ def test_no_secret_of_the_settings_is_said(secret: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "GET https://delivery.bfl.ai/a/sample.jpeg?se=1&sig=canary HTTP/1.1",
         "GET /media/canary.canary.canary?download=1",
@@ -101,15 +101,15 @@ def test_no_secret_of_the_settings_is_said(secret: str) -> None:
         "amqp://user:canary@host/",
     ],
 )
-def test_what_looks_like_a_token_or_a_signed_query_is_not_said(said: str) -> None:
-    assert "canary" not in REDACTION(said)
+def test_what_looks_like_a_token_or_a_signed_query_is_not_said(text: str) -> None:
+    assert "canary" not in REDACTION(text)
 
 
 @pytest.mark.parametrize(
-    "said", ["job abc: stored", "a/b/c?", "see https://bfl.ai/docs", "50 % off"]
+    "text", ["job abc: stored", "a/b/c?", "see https://bfl.ai/docs", "50 % off"]
 )
-def test_what_is_harmless_is_said_as_it_is(said: str) -> None:
-    assert REDACTION(said) == said
+def test_what_is_harmless_is_said_as_it_is(text: str) -> None:
+    assert REDACTION(text) == text
 
 
 def test_a_traceback_is_a_field_and_its_secrets_are_hidden() -> None:

@@ -67,7 +67,7 @@ def test_a_mistake_in_a_request_is_told_without_what_was_in_it(stack: Stack, sen
     assert "request" not in event and "breadcrumbs" not in event
 
 
-def test_a_broken_record_is_told_by_the_sweep(stack: Stack, sentry: Hook) -> None:
+def test_a_broken_record_is_reported_by_the_sweep(stack: Stack, sentry: Hook) -> None:
     with stack.installation.redis.client() as redis:
         redis.set(f"{RECORD_PREFIX}broken", b"1 {")
         redis.zadd(DUE, {"broken": 1.0})

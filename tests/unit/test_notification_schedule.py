@@ -76,7 +76,7 @@ def test_each_who_wants_to_hear_of_the_end_is_owed_a_notice_of_its_own() -> None
     assert {one.at for one in job.notifications.pending} == {NOW}
 
 
-def test_nobody_is_told_of_a_job_that_has_not_ended_or_that_nobody_asked_about() -> None:
+def test_nobody_is_notified_of_a_job_that_has_not_ended_or_that_nobody_asked_about() -> None:
     job = at_work(notify_url=APP)
     assert notifications.schedule(None, job, NOW, owner=True) is job
     assert ended().notifications.pending == ()
@@ -88,7 +88,7 @@ def test_what_happens_to_a_job_after_its_end_is_not_another_end() -> None:
     assert notifications.schedule(job, later, NOW + 5, owner=True) is later
 
 
-def test_who_says_only_after_the_end_where_to_be_told_is_told_once() -> None:
+def test_a_target_named_after_the_end_is_notified_once() -> None:
     job = ended()
     late = notifications.schedule(
         job, job.with_details(NOW + 9, {"notify_url": APP}), NOW + 9, owner=True

@@ -81,7 +81,7 @@ def test_a_host_that_may_be_a_public_one_is_looked_up_later(host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["app.example", "app.internal.evil.example", "xapp.internal", "10.1.2.4", "127.0.0.1"]
 )
-def test_where_hosts_are_named_no_other_is_told(host: str) -> None:
+def test_with_named_hosts_no_other_is_notified(host: str) -> None:
     for scheme in ("http", "https"):
         with pytest.raises(UrlRefused, match="NOTIFY_HOSTS"):
             NAMED.notify_url_endpoint(f"{scheme}://{host}/")
@@ -96,7 +96,7 @@ def test_plain_http_on_this_machine_is_for_those_who_develop_beside_a_sandbox() 
         BESIDE_A_SANDBOX._replace(notify_hosts=("app.example",)).notify_url_endpoint(url)
 
 
-def test_without_a_secret_nobody_is_told() -> None:
+def test_without_a_secret_nobody_is_notified() -> None:
     host_policy = HostPolicy(notify_url=parse("https://owner.example/"))
     with pytest.raises(UrlRefused, match="NOTIFY_SECRET"):
         host_policy.notify_url_endpoint("https://app.example/")

@@ -78,14 +78,14 @@ def test_it_is_called_for_a_failed_job_too(
     assert hook.called().payload["type"] == kind
 
 
-def test_a_job_that_its_caller_submitted_is_told_of_too(stack: Stack, hook: Hook) -> None:
+def test_a_job_that_its_caller_submitted_is_notified_too(stack: Stack, hook: Hook) -> None:
     task = stack.expected()
     stack.expect(task, notify_url=hook.url)
     stack.client.callback({"id": task.id, "status": "Error"})
     assert hook.called().payload["data"]["id"] == task.id
 
 
-def test_who_comes_after_the_end_is_told_once(stack: Stack, hook: Hook) -> None:
+def test_a_target_added_after_the_end_is_notified_once(stack: Stack, hook: Hook) -> None:
     task = stack.generate()
     stack.stored(task)
     for _ in range(3):

@@ -25,7 +25,7 @@ from worker.notifications.dispatcher import PER_HOST_THREADS
 STORM = 60
 
 
-def test_a_receiver_that_was_down_for_a_while_is_told_afterwards(stack: Stack) -> None:
+def test_a_receiver_that_was_down_is_notified_afterwards(stack: Stack) -> None:
     hook = Hook(500, 404, 429, listening=False)
     job_id = notified(stack, hook.url)
     wait_until_told(stack, job_id, "notification.retried")

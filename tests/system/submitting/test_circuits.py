@@ -68,7 +68,7 @@ def _events_of_all(env: SubmissionEnvironment, jobs: list[dict[str, str]]) -> li
     return [what for job in jobs for what in events(env.client.job(job["id"]))]
 
 
-def test_too_many_active_tasks_are_waited_for_and_nobody_loses_a_place(
+def test_too_many_active_tasks_are_waited_for_and_no_job_loses_its_position(
     two_workers: SubmissionEnvironment,
 ) -> None:
     two_workers.box.settings.change({"max_active": 1})
@@ -96,7 +96,7 @@ def test_bfls_own_pause_is_kept(two_workers: SubmissionEnvironment) -> None:
     two_workers.stored(job)
 
 
-def test_without_a_connection_a_job_stays_in_line(tmp_path: Path) -> None:
+def test_without_a_connection_a_job_stays_queued(tmp_path: Path) -> None:
     port = free_port()
     with stopped_environment(tmp_path) as env:
         installation = env.stack.installation

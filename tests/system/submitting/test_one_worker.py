@@ -23,7 +23,7 @@ from tests.system.submitting.local_worker import BASE, KEY, LocalWorker, built
 STOPS = 30
 
 
-def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_line(
+def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_queue(
     local_worker: LocalWorker,
 ) -> None:
     for job_id in "abc":

@@ -191,7 +191,7 @@ def test_an_unanswered_submission_keeps_its_slot_as_long_as_a_generation_takes(
     )
 
 
-def test_what_is_ours_to_blame_and_never_left_goes_back_in_line_behind_the_others(
+def test_what_is_ours_to_blame_and_never_left_is_requeued_behind_the_others(
     local_worker: LocalWorker,
 ) -> None:
     local_worker.post("a", given=b"no json")

@@ -44,7 +44,7 @@ def refused_by_bfl(local_worker: LocalWorker, job_id: str, status: int | None) -
     local_worker.wired.store.update(job_id, step)
 
 
-def test_a_line_takes_so_many_jobs_and_no_more_until_one_has_left(
+def test_a_queue_takes_so_many_jobs_and_no_more_until_one_has_left(
     local_worker: LocalWorker,
 ) -> None:
     small = Small(local_worker, QueueCapacity(inputs=2))
@@ -59,7 +59,7 @@ def test_a_line_takes_so_many_jobs_and_no_more_until_one_has_left(
     assert small.post("c")
 
 
-def test_a_line_takes_so_many_bytes(local_worker: LocalWorker) -> None:
+def test_a_queue_takes_so_many_bytes(local_worker: LocalWorker) -> None:
     small = Small(local_worker, QueueCapacity(bytes=100))
     small.post("a", b"x" * 60)
     with pytest.raises(QueueFull):
@@ -79,7 +79,7 @@ def test_whoever_is_deleted_or_taken_by_bfl_gives_its_room_back(local_worker: Lo
     assert local_worker.redis.exists(INPUT_SIZES) == 0
 
 
-def test_what_goes_back_in_line_takes_its_room_again(local_worker: LocalWorker) -> None:
+def test_a_requeued_job_counts_against_the_limit_again(local_worker: LocalWorker) -> None:
     small = Small(local_worker, QueueCapacity())
     small.post("a", b"x" * 60)
     refused_by_bfl(local_worker, "a", 422)
@@ -93,7 +93,7 @@ def test_what_goes_back_in_line_takes_its_room_again(local_worker: LocalWorker) 
     assert sizes == {b"a": b"60"}
 
 
-def test_a_full_line_is_said_as_a_reason_to_come_again() -> None:
+def test_a_full_queue_is_a_reason_to_retry_later() -> None:
     assert problem_details.STATUS[QueueFull] == 503
     assert "queue is full" in str(QueueFull())
 

@@ -36,7 +36,7 @@ def test_the_longest_waiting_of_those_who_may_goes_first(local_worker: LocalWork
     assert local_worker.next() is None
 
 
-def test_a_slot_that_is_given_back_goes_to_the_head_of_the_line(local_worker: LocalWorker) -> None:
+def test_a_released_slot_goes_to_the_head_of_the_queue(local_worker: LocalWorker) -> None:
     for job_id in "abcd":
         local_worker.post(job_id)
     claim, _ = local_worker.admit(), local_worker.admit()
@@ -46,7 +46,7 @@ def test_a_slot_that_is_given_back_goes_to_the_head_of_the_line(local_worker: Lo
     assert local_worker.next() == "c" and local_worker.rq_jobs() == 1
 
 
-def test_who_was_put_off_keeps_its_place(local_worker: LocalWorker) -> None:
+def test_a_postponed_job_keeps_its_position(local_worker: LocalWorker) -> None:
     for job_id in "ab":
         local_worker.post(job_id)
     local_worker.admit().commit(lambda job, now: submission.requeue(job, now, "busy"))
@@ -96,7 +96,7 @@ def test_a_slot_is_not_given_twice_by_workers_that_looked_at_the_same_time(
     assert local_worker.redis.zcard(f"{ACTIVE}:small") == 1
 
 
-def test_who_came_back_to_the_line_is_not_taken_out_by_one_who_was_late(
+def test_a_late_worker_does_not_remove_a_requeued_job(
     local_worker: LocalWorker,
 ) -> None:
     local_worker.post("a")
@@ -107,7 +107,7 @@ def test_who_came_back_to_the_line_is_not_taken_out_by_one_who_was_late(
     assert local_worker.next() == "a"
 
 
-def test_a_name_in_line_without_a_record_holds_nobody_up(local_worker: LocalWorker) -> None:
+def test_a_queue_entry_without_a_record_blocks_no_other(local_worker: LocalWorker) -> None:
     local_worker.redis.zadd(f"{QUEUE_PREFIX}large", {"ghost": 1.0})
     local_worker.post("a")
     process_one(local_worker.wired)
@@ -122,7 +122,7 @@ def test_a_record_that_cannot_be_read_holds_nobody_up(local_worker: LocalWorker)
     assert local_worker.job("a").status is Status.SUBMITTED
 
 
-def test_a_place_that_was_lost_is_found_again(local_worker: LocalWorker) -> None:
+def test_a_lost_queue_entry_is_restored(local_worker: LocalWorker) -> None:
     local_worker.post("a")
     local_worker.redis.delete(f"{QUEUE_PREFIX}large", QUEUES)
     assert local_worker.next() is None

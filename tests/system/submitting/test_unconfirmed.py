@@ -123,7 +123,7 @@ def test_a_job_submitted_twice_is_stored_once(cases: Cases) -> None:
     assert "submission.retried" in events(job)
 
 
-def test_in_the_end_nothing_is_left_in_line(cases: Cases) -> None:
+def test_in_the_end_the_queue_is_empty(cases: Cases) -> None:
     for case in CASES:
         cases.ended(case)
     cases.env.stack.settled(30)

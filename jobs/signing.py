@@ -183,10 +183,10 @@ _WHSEC = "whsec_"
 def check_notification_secret(secret: str) -> None:
     """Raises ValueError for a secret that some verifiers of Standard Webhooks refuse."""
     try:
-        size = len(base64.b64decode(secret.removeprefix(_WHSEC), validate=True))
+        decoded = base64.b64decode(secret.removeprefix(_WHSEC), validate=True)
     except (binascii.Error, ValueError):
-        size = 0
-    if size not in NOTIFICATION_SECRET_BYTES:
+        decoded = b""
+    if len(decoded) not in NOTIFICATION_SECRET_BYTES:
         raise ValueError("each is whsec_ and the base64 of 24 to 64 random bytes")
 
 

@@ -15,7 +15,8 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from tests.simulation.redis_model import RedisModel, ReplyError
+from tests.simulation.redis_errors import ReplyError
+from tests.simulation.redis_model import RedisModel
 
 BeforeCommand = Callable[[list[bytes]], None]
 _ERRORS = {"NOSCRIPT": NoScriptError, "READONLY": ReadOnlyError}

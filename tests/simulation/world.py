@@ -1,46 +1,40 @@
 """A whole installation over models: web, workers, sweep, BFL and storage in one thread."""
 
-import hashlib
 import json
-import logging
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-import jobs.store.clock
-import jobs.store.rq_queue
-import worker.claim
-import worker.rescue
-from jobs import ingest, services
-from jobs.bfl import parsing
+from jobs import services
 from jobs.bfl.client import BflResponse
-from jobs.config import settings
-from jobs.errors import StorageError, StoreUnavailable, UnknownJob, UrlExpired
+from jobs.errors import StorageError, UrlExpired
 from jobs.job import Job
 from jobs.services import Services
-from jobs.store import codec
-from receiver.api.job_actions import delete_job
+from tests.simulation import processes
+from tests.simulation.boundaries import (
+    SimulatedBfl,
+    SteppedStorage,
+    decode,
+    load_test_settings,
+    sha256,
+    simulated_download,
+    simulated_time,
+)
 from tests.simulation.connection import client
 from tests.simulation.redis_model import Flaws, RedisModel
 from tests.simulation.scheduler import Chooser, Process, Scheduler
 from worker import download
-from worker.dispatcher import Dispatcher
-from worker.sweep import sweep
 
 START = 1_790_000_000.0
 URL_SECONDS = 600.0
 HORIZON_SECONDS = 3 * 3600.0
 SETTLE_SECONDS = 70.0  # longer than a stalled process sleeps
-IDLE_SECONDS = 5.0
-CALLBACK_PAUSES = (1.0, 5.0, 30.0)  # BFL repeats a callback after these
 SECRET = "webhook-secret-of-tests"
 
 
@@ -82,7 +76,7 @@ class World:
         f = self.faults
         self.scheduler = Scheduler(self.chooser, START, kills=f.kills, stalls=f.stalls)
         self.redis = RedisModel(START, flaws=self.flaws)
-        self.media = services.build_storage(_settings())
+        self.media = services.build_storage(load_test_settings())
         self.acknowledged: set[str] = set()
         self.deleted: set[str] = set()
         self.terminal: dict[str, str] = {}
@@ -99,9 +93,9 @@ class World:
     def services(self) -> Services:
         """The real services of a process, its connections leading to the models."""
         redis = client(self.redis, self._before)
-        built = services.build(_settings(), redis)
-        media: Any = _SteppedMedia(self, self.media)
-        api: Any = _Api(self, built.bfl)
+        built = services.build(load_test_settings(), redis)
+        media: Any = SteppedStorage(self, self.media)
+        api: Any = SimulatedBfl(self, built.bfl)
         return replace(built, storage=media, bfl=api)
 
     def _before(self, words: list[bytes]) -> None:
@@ -161,14 +155,14 @@ class World:
         """All jobs on record."""
         for key, value in list(self.redis.data.items()):
             if key.startswith(b"fluxkeep:job:"):
-                yield _decode(value)
+                yield decode(value)
 
     # The run.
 
     def run(self) -> Outcome:
         """Let everything happen until long after each job's deadline; check what is left."""
         random.seed(1)
-        with _simulated_time(self.scheduler), _simulated_download(self):
+        with simulated_time(self.scheduler), simulated_download(self):
             self._start()
             self.scheduler.run(START + HORIZON_SECONDS, self._is_over)
         self._observe()
@@ -187,93 +181,19 @@ class World:
         for task in self.tasks:
             copies = 0 if self.faults.lost_callbacks else 1 + self.faults.duplicates
             for n in range(copies):
-                run = self._caller(task)
+                run = processes.caller(self, task)
                 self.scheduler.add(Process(f"web {task} {n}", run, wakes_at=START + 1 + n))
-            self.scheduler.add(Process(f"app {task}", self._announcer(task), wakes_at=START))
+            self.scheduler.add(
+                Process(f"app {task}", processes.announcer(self, task), wakes_at=START)
+            )
         if self.faults.deleted_at is not None:
             at = START + self.faults.deleted_at
-            self.scheduler.add(Process("operator", self._operator, wakes_at=at))
+            self.scheduler.add(Process("operator", partial(processes.operator, self), wakes_at=at))
         for n in range(self.workers):
-            self.scheduler.add(Process(f"worker {n}", self._worker(), restart=2.0, wakes_at=START))
-        self.scheduler.add(Process("sweep", self._sweeper(), restart=2.0, wakes_at=START))
-
-    def _caller(self, task: str) -> Callable[[], None]:
-        """BFL's callback: repeated until it is answered with 2xx, or abandoned."""
-
-        def run() -> None:
-            for pause in (0.0, *CALLBACK_PAUSES):
-                self.scheduler.sleep(pause)
-                with suppress(StoreUnavailable, UnknownJob):
-                    wired = self.services()
-                    report = parsing.parse_callback(self._message(task))
-                    ingest.apply_report(wired.store, report, wired.settings.timeouts)
-                    if task not in self.deleted:
-                        self.acknowledged.add(task)
-                    return
-
-        return run
-
-    def _announcer(self, task: str) -> Callable[[], None]:
-        """PUT /api/jobs/<task>, repeated until it is on record."""
-
-        def run() -> None:
-            wired = self.services()
-
-            def expect(job: Job | None, now: float) -> Job:
-                return job or Job.expected(task, now, wired.settings.timeouts)
-
-            for _ in range(100):
-                try:
-                    wired.store.update(task, expect)
-                except StoreUnavailable:
-                    self.scheduler.sleep(5.0)
-                else:
-                    return
-
-        return run
-
-    def _operator(self) -> None:
-        """DELETE /api/jobs/<id>, repeated until it is done."""
-        wired = self.services()
-        for task in self.tasks:
-            while True:
-                try:
-                    job = wired.store.load(task)
-                    if job:
-                        delete_job(wired, job)
-                except (StoreUnavailable, StorageError):
-                    self.scheduler.sleep(5.0)
-                else:
-                    break
-            self.acknowledged.discard(task)
-            self.terminal.pop(task, None)
-            self.deleted.add(task)
-
-    def _worker(self) -> Callable[[], None]:
-        def run() -> None:
-            dispatcher = Dispatcher(self.services())
-            while True:
-                try:
-                    claim = dispatcher._claim_next()  # noqa: SLF001 - without the threads around it
-                    if claim is not None:
-                        dispatcher._process(claim)  # noqa: SLF001
-                        continue
-                except StoreUnavailable:
-                    pass
-                self.scheduler.sleep(IDLE_SECONDS)
-
-        return run
-
-    def _sweeper(self) -> Callable[[], None]:
-        def run() -> None:
-            wired = self.services()
-            while True:
-                pause = 5.0
-                with suppress(StoreUnavailable):
-                    pause = sweep(wired)
-                self.scheduler.sleep(max(pause, 1.0))
-
-        return run
+            self.scheduler.add(
+                Process(f"worker {n}", processes.worker(self), restart=2.0, wakes_at=START)
+            )
+        self.scheduler.add(Process("sweep", processes.sweeper(self), restart=2.0, wakes_at=START))
 
     # What is checked when all is over.
 
@@ -303,7 +223,8 @@ class World:
 
     # BFL.
 
-    def _message(self, task: str) -> bytes:
+    def message(self, task: str) -> bytes:
+        """BFL's final message about a task."""
         at = datetime.fromtimestamp(START + URL_SECONDS, UTC).strftime("%Y-%m-%dT%H%%3A%M%%3A%SZ")
         url = f"https://delivery.eu1.bfl.ai/{task}/sample.jpeg?se={at}&sig=s"
         message = {"id": task, "status": "Ready", "result": {"sample": url}}
@@ -312,7 +233,7 @@ class World:
     def answer_poll(self) -> BflResponse:
         """BFL's answer to a poll."""
         self.scheduler.step("GET get_result")
-        return BflResponse(200, None, self._message(self.tasks[0]))
+        return BflResponse(200, None, self.message(self.tasks[0]))
 
     def download(self, path: Path) -> download.Download:
         """A picture from BFL's delivery host. Raises UrlExpired, TransferFailed."""
@@ -324,106 +245,10 @@ class World:
         if self.faults.download_seconds:
             self.scheduler.sleep(self.faults.download_seconds)
         self.scheduler.step("downloaded")
-        return download.Download("image/jpeg", len(body), _sha256(body))
+        return download.Download("image/jpeg", len(body), sha256(body))
 
     def storage_step(self, name: str) -> None:
         self.scheduler.step(f"storage {name}")
         if self._storage_errors and name in ("publish", "write"):
             self._storage_errors -= 1
             raise StorageError("refused")
-
-
-class _SteppedMedia:
-    """The storage, with a step before each operation."""
-
-    def __init__(self, world: World, media: Any) -> None:
-        self._world, self._media = world, media
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._media, name)
-        if name == "staging" or not callable(found):
-            return found
-
-        def stepped(*args: Any, **options: Any) -> Any:
-            self._world.storage_step(name)
-            return found(*args, **options)
-
-        return stepped
-
-
-class _Api:
-    """BFL's API as a poll sees it."""
-
-    def __init__(self, world: World, real: Any) -> None:
-        self._world = world
-        self.origin = real.origin
-        self.session = real.session
-
-    def poll(self, _session: Any, _url: str) -> BflResponse:
-        return self._world.answer_poll()
-
-
-@lru_cache(maxsize=100)
-def _decode(record: bytes) -> Job:
-    return codec.decode(record)
-
-
-@cache
-def _settings() -> settings.Settings:
-    return settings.load(_environment())
-
-
-def _environment() -> dict[str, str]:
-    return {
-        "WEBHOOK_SECRET": SECRET,
-        "SECRET_KEY": "signing-key-of-tests",
-        "API_KEYS": "a:admin-key-of-tests:admin",
-        "BFL_API_KEY": "bfl-key-of-the-tests",
-        "MEDIA_URL": "memory://",
-        "PUBLIC_URL": "https://keep.example",
-        "WORKER_CONCURRENCY": "1",
-    }
-
-
-@contextmanager
-def _simulated_time(scheduler: Scheduler) -> Iterator[None]:
-    """Give the modules that read a clock the scheduler's, and silence their logs."""
-    clock = SimpleNamespace(
-        monotonic=lambda: scheduler.now,
-        time=lambda: scheduler.now,
-        time_ns=lambda: int(scheduler.now * 1e9),
-        sleep=scheduler.sleep,
-    )
-    modules: list[Any] = [jobs.store.clock, jobs.store.rq_queue, worker.claim, worker.rescue]
-    before = [module.time for module in modules]
-    logging.disable(logging.CRITICAL)
-    try:
-        for module in modules:
-            module.time = clock
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
-        for module, real in zip(modules, before, strict=True):
-            module.time = real
-
-
-@contextmanager
-def _simulated_download(world: World) -> Iterator[None]:
-    """Replace the transfer over the network, which is the one thing that is not modelled."""
-    real = download.download
-
-    def simulated(
-        _session: Any, _address: Any, path: Path, *_args: Any, **_options: Any
-    ) -> download.Download:
-        return world.download(path)
-
-    module: Any = download
-    module.download = simulated
-    try:
-        yield
-    finally:
-        module.download = real
-
-
-def _sha256(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()

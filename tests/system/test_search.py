@@ -11,8 +11,8 @@ import pytest
 from redis import Redis
 
 from jobs.job import Job
-from jobs.status import Source, Status
-from jobs.store.keys import BY, STATUS_PREFIX
+from jobs.status import Source
+from jobs.store.keys import BY
 from jobs.store.listing import JOBS_READ_MAX, Position
 from jobs.store.search import Search
 from jobs.timeouts import Timeouts
@@ -35,7 +35,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     redis = RedisServer(directory / "redis")
     own = Installation(directory, redis)
     try:
-        own.start("web")
+        own.start("web", MAX_UNCONFIRMED="5000")
         own.wait_until_ready()
         yield own
         check(own)
@@ -212,15 +212,6 @@ def test_a_set_that_is_older_than_the_record_finds_nothing_wrong(redis: Redis) -
     create_job(parts, 1, model="a")
     redis.zadd(f"{BY}model:b", {"job-1": BEGAN, "gone": BEGAN})
     assert parts.listing.page(Search(model="b"), 10, None).jobs == []
-
-
-def test_a_job_from_before_searching_is_found_from_its_next_state_on(redis: Redis) -> None:
-    parts = Parts.over(redis)
-    create_job(parts, 1, model="a")
-    redis.delete(f"{BY}model:a")
-    parts.store.update("job-1", lambda job, now: job and job.give_up(now))
-    assert [job.id for job in parts.listing.page(Search(model="a"), 10, None).jobs] == ["job-1"]
-    assert redis.zcard(STATUS_PREFIX + Status.LOST) == 1
 
 
 def test_a_forgotten_job_is_in_no_set(redis: Redis) -> None:

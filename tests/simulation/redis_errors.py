@@ -1,0 +1,5 @@
+"""Error replies of the model."""
+
+
+class ReplyError(Exception):
+    """An error reply; its text begins with the error's code."""

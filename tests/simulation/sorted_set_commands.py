@@ -1,0 +1,83 @@
+"""The commands of the model of Redis for sorted sets."""
+
+from collections.abc import Sequence
+
+from tests.simulation.redis_data import RedisData, slice_of
+from tests.simulation.sorted_set import SortedSet, bound
+
+
+class SortedSetCommands(RedisData):
+    """Sorted sets, in Redis's order."""
+
+    def _zset(self, key: bytes) -> SortedSet:
+        found = self.data.get(key)
+        return found if isinstance(found, SortedSet) else SortedSet()
+
+    def _zadd(self, key: bytes, *words: bytes) -> int:
+        flags = [word.upper() for word in words[: len(words) % 2 + 2]]
+        only_known = b"XX" in flags
+        only_new = b"NX" in flags
+        rest = [word for word in words if word.upper() not in (b"XX", b"NX", b"CH")]
+        found: SortedSet = self._typed(key, SortedSet)
+        added = 0
+        for score, member in zip(rest[::2], rest[1::2], strict=True):
+            known = member in found
+            if (only_known and not known) or (only_new and known):
+                continue
+            found[member] = float(score)
+            added += not known
+        self._drop_if_empty(key)
+        return added
+
+    def _zrem(self, key: bytes, *members: bytes) -> int:
+        found = self._zset(key)
+        removed = sum(found.pop(member, None) is not None for member in members)
+        self._drop_if_empty(key)
+        return removed
+
+    def _zscore(self, key: bytes, member: bytes) -> bytes | None:
+        score = self._zset(key).get(member)
+        return None if score is None else _score(score)
+
+    def _zcard(self, key: bytes) -> int:
+        return len(self._zset(key))
+
+    def _zcount(self, key: bytes, low: bytes, high: bytes) -> int:
+        return len(self._zset(key).between(bound(low), bound(high)))
+
+    def _zrange(self, key: bytes, start: bytes, stop: bytes, *options: bytes) -> list[bytes]:
+        pairs = slice_of(self._zset(key).ordered(), int(start), int(stop))
+        return _flat(pairs, with_scores=b"WITHSCORES" in [word.upper() for word in options])
+
+    def _zrangebyscore(self, key: bytes, low: bytes, high: bytes, *options: bytes) -> list[bytes]:
+        pairs = self._zset(key).between(bound(low), bound(high))
+        return _limited(pairs, options)
+
+    def _zrevrangebyscore(
+        self, key: bytes, high: bytes, low: bytes, *options: bytes
+    ) -> list[bytes]:
+        pairs = self._zset(key).between(bound(low), bound(high))[::-1]
+        return _limited(pairs, options)
+
+    def _zremrangebyscore(self, key: bytes, low: bytes, high: bytes) -> int:
+        gone = [member for member, _ in self._zset(key).between(bound(low), bound(high))]
+        return self._zrem(key, *gone) if gone else 0
+
+
+def _score(score: float) -> bytes:
+    return b"%d" % score if score == int(score) else repr(score).encode()
+
+
+def _flat(pairs: Sequence[tuple[bytes, float]], *, with_scores: bool) -> list[bytes]:
+    if with_scores:
+        return [word for member, score in pairs for word in (member, _score(score))]
+    return [member for member, _ in pairs]
+
+
+def _limited(pairs: list[tuple[bytes, float]], options: Sequence[bytes]) -> list[bytes]:
+    words = [word.upper() for word in options]
+    if b"LIMIT" in words:
+        at = words.index(b"LIMIT")
+        offset, count = int(words[at + 1]), int(words[at + 2])
+        pairs = pairs[offset : None if count < 0 else offset + count]
+    return _flat(pairs, with_scores=b"WITHSCORES" in words)

@@ -98,9 +98,10 @@ UNCLEAR: dict[str, object] = {
     "null": {"sample": None},
     "empty": {"sample": ""},
     "a number": {"sample": 5},
-    "an object": {"sample": {"url": SAMPLE}},
-    "a list in a list": {"samples": [[SAMPLE]]},
+    "an object without a URL": {"sample": {"seed": 1}},
+    "an object with an empty URL": {"sample": {"url": ""}},
     "an empty list": {"samples": []},
+    "an empty list in a list": {"samples": [[]]},
 }
 
 
@@ -110,6 +111,22 @@ def test_ready_without_a_sample_waits_to_be_settled_by_asking(
 ) -> None:
     assert _taken(server, id=job_id, status="Ready", result=result)["status"] == "submitted"
     assert b'"work_deadline":' in server.records()[f"fluxkeep:job:{job_id}".encode()]
+
+
+NESTED: dict[str, dict[str, Any]] = {
+    "an object": {"sample": {"url": SAMPLE}},
+    "a list of objects": {"samples": [{"url": SAMPLE, "seed": 1}]},
+    "a list in a list": {"samples": [[SAMPLE]]},
+    "an object in a list in a list": {"samples": [[{"url": SAMPLE}]]},
+}
+
+
+@pytest.mark.parametrize("result", NESTED.values(), ids=NESTED)
+def test_a_sample_in_an_object_or_a_nested_list_is_found(
+    server: TargetServer, job_id: str, result: dict[str, Any]
+) -> None:
+    assert _taken(server, id=job_id, status="Ready", result=result)["status"] == "ready"
+    assert json.dumps(SAMPLE).encode() in server.records()[f"fluxkeep:job:{job_id}".encode()]
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,14 @@ class Submission:
 
 
 def read_submission(model: str, body: Any, *, strict: bool = True) -> Submission:
-    """Raises Refused."""
+    """Raises Refused. `strict` applies unless the task's own switch says otherwise."""
     if model.startswith("unknown"):
         raise Refused(refusal(404))
     if not isinstance(body, dict):
         raise Refused(invalid([], "Input should be a valid dictionary", "model_attributes_type"))
-    if strict and (known := fields_of(model, body)):
+    switches = _switches(body)
+    is_strict = strict if switches.strict is None else switches.strict
+    if is_strict and (known := fields_of(model, body)):
         _check_known(known, body)
     _check_prompt(model, body)
     _check_whole_numbers(body)
@@ -47,7 +49,7 @@ def read_submission(model: str, body: Any, *, strict: bool = True) -> Submission
     return Submission(
         model=model,
         input={name: value for name, value in body.items() if name not in own},
-        switches=_switches(body),
+        switches=switches,
         webhook_url=body.get("webhook_url"),
         webhook_secret=body.get("webhook_secret"),
     )

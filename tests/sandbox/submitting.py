@@ -20,10 +20,10 @@ def submit(engine: Engine, request: Request) -> Answer:
     except ValueError:
         return invalid([0], "JSON decode error", "json_invalid")
     try:
-        model, strict = request.path.removeprefix("/v1/"), _is_strict(engine, body)
+        model = request.path.removeprefix("/v1/")
         if model in NON_GENERATION_PATHS:
             return Answer.json(200, {"message": "Finetune accepted", "finetune_id": "f-1"})
-        task = engine.open(read_submission(model, body, strict=strict))
+        task = engine.open(read_submission(model, body, strict=engine.settings.strict))
     except Refused as refused:
         return refused.answer
     if task.cut:
@@ -33,13 +33,6 @@ def submit(engine: Engine, request: Request) -> Answer:
     own_webhook = body.get("webhook_url") is not None
     answer = Answer.json(200, _opened(engine, task, own_webhook=own_webhook))
     return replace(answer, pause=task.switches.submit_hang)
-
-
-def _is_strict(engine: Engine, body: Any) -> bool:
-    """Whether unknown fields are refused: the task's switch, else the setting."""
-    switches = body.get("sandbox") if isinstance(body, dict) else None
-    asked = switches.get("strict") if isinstance(switches, dict) else None
-    return asked if isinstance(asked, bool) else engine.settings.strict
 
 
 def _opened(engine: Engine, task: Task, *, own_webhook: bool) -> dict[str, Any]:

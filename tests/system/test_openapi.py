@@ -254,4 +254,4 @@ def test_jobs_in_every_state_are_what_the_document_says(jobs_of_every_kind: Stac
     wait_for("a job in every state", every_state, 45)
     for job in client.jobs():
         answered = client.get("/v1/get_result", id=job["id"]).json()
-        assert against(document, kinds["Told"], answered) == []
+        assert against(document, kinds["BflTask"], answered) == []

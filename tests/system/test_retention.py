@@ -10,6 +10,7 @@ import requests
 
 from jobs import retention, sidecars, submission
 from jobs.job import Job
+from jobs.record import Notifications
 from jobs.storage.layout import companion_keys
 from jobs.timeouts import Timeouts
 from tests.harness import Client, RedisServer, S3Server
@@ -168,9 +169,10 @@ def test_a_bite_is_bounded(opened: Open) -> None:
     assert clearance.step() and not clearance.step()
 
 
-def test_who_waits_to_be_told_of_stops_nobody_behind_him(opened: Open) -> None:
+def test_pending_notifications_do_not_stop_the_cleanup_of_other_jobs(opened: Open) -> None:
     archive = opened(**WEEK)
-    waiting = [archive.failed(40, notify_url="https://app.example") for _ in range(BATCH)]
+    awaited = Notifications(notify_url="https://app.example")
+    waiting = [archive.failed(40, notifications=awaited) for _ in range(BATCH)]
     old = archive.failed(31)
     clear(archive)
     assert archive.job(old) is None and None not in map(archive.job, waiting)

@@ -31,7 +31,7 @@ def test_the_sandbox_is_watched_and_changed_over_http(box: Sandbox) -> None:
 def test_a_thousand_tasks_at_once_all_call_back(box: Sandbox, app: App) -> None:
     box.settings.max_active = 1000
     box.settings.credits = 1e6
-    tasks = [box.submit(webhook_url=app.url, switches={"seconds": 3.0}) for _ in range(1000)]
+    tasks = [box.submit(webhook_url=app.url, switches={"seconds": 6.0}) for _ in range(1000)]
     assert box.peak.active == 1000
     assert threading.active_count() < 200
     until(lambda: len(app.received) >= len(tasks), seconds=40)

@@ -1,4 +1,4 @@
-"""A power cut cannot be had in a test; what must be on the disk before what, can be seen."""
+"""Order of fsync calls: the state on the disk at any moment of a power cut."""
 
 import json
 from pathlib import Path
@@ -31,29 +31,31 @@ def syncs(stopped_installation: Installation, sandbox: Sandbox, tmp_path: Path) 
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def test_the_bytes_are_on_the_disk_before_the_object_appears(syncs: list[Any]) -> None:
-    first = syncs[0]
-    assert "/.staging/" in first["path"]
-    assert first["published"] == []
+def test_bytes_are_on_the_disk_before_an_object_appears(syncs: list[Any]) -> None:
+    picture, sidecar = syncs[0], syncs[1]
+    assert "/.staging/" in picture["path"] and "/.staging/" in sidecar["path"]
+    assert picture["published"] == sidecar["published"] == []
 
 
-def test_every_directory_down_to_the_object_is_on_the_disk_before_the_commit(
+def test_a_sidecar_and_its_directories_are_on_the_disk_before_the_object_appears(
     syncs: list[Any], stopped_installation: Installation
 ) -> None:
     alone = [sync for sync in syncs if len(sync["published"]) == 1]
-    after = [sync["path"] for sync in alone if "/.staging/" not in sync["path"]]
+    sidecar = Path(alone[0]["published"][0])
     media = stopped_installation.media
-    published = Path(alone[0]["published"][0])
-    wanted = [path for path in published.parents if path.is_relative_to(media)]
-    assert published.suffix == ".jpg"
-    assert after == [str(path) for path in wanted]
+    directories = [str(path) for path in sidecar.parents if path.is_relative_to(media)]
+    assert sidecar.suffix == ".json"
+    assert [sync["path"] for sync in alone] == directories
 
 
-def test_what_explains_the_object_is_on_the_disk_before_the_commit(syncs: list[Any]) -> None:
-    staged = [n for n, sync in enumerate(syncs) if "/.staging/" in sync["path"]]
-    # The picture's bytes were first; what follows the explanation is its thumbnail.
-    bytes_of_it, name_of_it = syncs[staged[1] : staged[1] + 2]
-    assert "/.staging/" in bytes_of_it["path"] and len(bytes_of_it["published"]) == 1
-    note, picture = sorted(name_of_it["published"], key=lambda path: path.endswith(".jpg"))
-    assert note == str(Path(picture).with_suffix(".json"))
-    assert name_of_it["path"] == str(Path(note).parent)
+def test_an_object_is_on_the_disk_before_the_commit(syncs: list[Any]) -> None:
+    # Its thumbnail follows the commit.
+    both = [
+        sync for sync in syncs if len(sync["published"]) == 2 and ".staging" not in sync["path"]
+    ]
+    picture, sidecar = sorted(
+        map(Path, both[0]["published"]), key=lambda path: path.suffix == ".json"
+    )
+    assert (picture.suffix, sidecar.stem) == (".jpg", picture.stem)
+    # Its other directories were new with the sidecar, and are on the disk since then.
+    assert [sync["path"] for sync in both][:2] == [str(picture.parent), str(picture.parents[1])]

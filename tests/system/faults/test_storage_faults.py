@@ -2,6 +2,7 @@
 
 import resource
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from tests.harness.stack import Stack
 from tests.sandbox import Task
 
 STORED_WITHIN_SECONDS = 30.0
+READINESS_CACHE_SECONDS = 1.0
 
 
 @contextmanager
@@ -64,13 +66,15 @@ def test_a_directory_that_refuses_is_tried_again_and_said_on_the_job(stack: Stac
     stack.settled()
 
 
-def test_a_storage_that_takes_nothing_in_is_said_in_readiness_until_it_heals(stack: Stack) -> None:
+def test_readiness_names_a_storage_that_refuses_writes_until_it_accepts_them(stack: Stack) -> None:
     with a_file_in_place_of(stack.installation.media / ".staging"):
         task = stack.generate()
         assert "storage" in postpone(stack, task)
+        time.sleep(READINESS_CACHE_SECONDS)
         reasons = readiness(stack)
         assert reasons["status"] == "not ready"
         assert [part for part, words in reasons["checks"].items() if words != "ok"] == ["storage"]
+    time.sleep(READINESS_CACHE_SECONDS)
     assert readiness(stack)["status"] == "ready"
     stack.stored(task, STORED_WITHIN_SECONDS)
     stack.settled()

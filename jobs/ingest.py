@@ -14,7 +14,7 @@ from jobs.transitions import transition
 def apply_report(
     store: JobStore, report: Report, timeouts: Timeouts, job_id: str | None = None
 ) -> Job:
-    """Record a report and return its job; a report that is out of date changes nothing.
+    """Record a report and return its job; a report that is out of date changes nothing (I1, I17).
 
     `job_id` is given for a job whose id differs from its task id. A callback about an unknown task
     creates a job, because it proves that the task exists.
@@ -52,13 +52,13 @@ def apply_report(
 
 
 def _check_not_a_submission(job: Job | None) -> None:
-    """Refuse a job that Fluxkeep submitted: it has its own secret. Raises WrongStatus."""
+    """Refuse a job that Fluxkeep submitted: it has its own secret (I16). Raises WrongStatus."""
     if job is not None and job.is_submission:
         raise WrongStatus("the report came to the general address, without this job's own secret")
 
 
 def _check_task_is_not_taken(store: JobStore, task_id: str, job_id: str) -> None:
-    """Refuse a task of another job: a leaked secret is valid for one job. Raises WrongStatus.
+    """Refuse a task of another job (I16): a leaked secret is valid for one job. Raises WrongStatus.
 
     There is no race: a task id is unknown until BFL has answered its submission.
     """

@@ -94,7 +94,7 @@ class Job(JobRecord):
         )
 
     def recheck(self, now: float) -> Self:
-        """The sweep's step for a due job that BFL is known to have."""
+        """The sweep's step for a due job that BFL is known to have (I6, I7)."""
         if self.status.terminal:
             return self
         if now >= self.deadline:
@@ -122,7 +122,7 @@ class Job(JobRecord):
     # A worker's claim.
 
     def claimed(self, now: float) -> Self:
-        """Claim the job: a lease, and a fencing token that every commit must show."""
+        """Claim the job: a lease (I7), and a fencing token that every commit must show (I8)."""
         until = now + LEASE_SECONDS
         return self.with_check(
             work_deadline=None,
@@ -133,7 +133,7 @@ class Job(JobRecord):
         )
 
     def next_fencing_token(self, now: float) -> int:
-        """The next token; from the Redis clock, so that a lost history cannot repeat one."""
+        """The next token (I8, I9); by the Redis clock, so that a lost history cannot repeat one."""
         return max(self.check.fencing_token + 1, int(now * 1e6))
 
     def renewed(self, now: float) -> Self:
@@ -170,7 +170,7 @@ class Job(JobRecord):
     # Ends.
 
     def ended(self, now: float, status: Status, **facts: Any) -> Self:
-        """End the job: no more checks, and no signed URL stays on record."""
+        """End the job: no more checks (I3), and no signed URL stays on record."""
         check = Check(
             ended_at=now,
             fencing_token=self.check.fencing_token,

@@ -41,7 +41,7 @@ class Source(StrEnum):
 TERMINAL = frozenset({Status.STORED, Status.MODERATED, Status.FAILED, Status.EXPIRED, Status.LOST})
 REOPENABLE = frozenset({Status.FAILED, Status.EXPIRED, Status.LOST})
 
-# Every pair that is not listed changes nothing. No row starts from a terminal status.
+# Every pair that is not listed changes nothing. I5: no row starts from a terminal status.
 TRANSITIONS: dict[tuple[Status, ReportKind], Status] = {
     # A report about a queued job is real: BFL can call before its answer to the submission is
     # on record.

@@ -1,7 +1,7 @@
 """Lifecycle of a job that Fluxkeep submits: queued, sent, then confirmed, refused or unconfirmed.
 
 All steps are pure. "Sent" is on record before the request leaves: if the worker dies, the next
-one knows that BFL may have the task. Such a job is not sent again without an operator.
+one knows that BFL may have the task. Such a job is not sent again without an operator (I13).
 """
 
 from collections.abc import Mapping
@@ -211,7 +211,7 @@ def check(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool = True)
 def _check_queued(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> Job:
     if job.is_leased(now):
         return job.with_check(next_check_at=job.check.lease_until)
-    if job.submission.sent_at is not None:
+    if job.submission.sent_at is not None:  # I13
         why = "the worker that sent it has stopped"
         return await_confirmation(job, now, why, timeouts, has_webhook=has_webhook)
     if now >= job.deadline:
@@ -235,7 +235,7 @@ def _give_up_queued(job: Job, now: float) -> Job:
 
 
 def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:
-    """Replay a job for an operator: poll BFL, or submit again if BFL may not have the task."""
+    """Replay a job for an operator (I5): poll BFL, or submit again if it may not have the task."""
     if job.status not in REOPENABLE:
         return job
     if job.task_id is not None:

@@ -11,7 +11,7 @@ from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts, poll_time
 
 
 def transition(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
-    """The job after a report; the same object when the report changes nothing."""
+    """The job after a report; the same object when the report changes nothing (I5, I17)."""
     status = TRANSITIONS.get((job.status, report.kind))
     if status is None or _is_of_duplicate(job, report):
         return job
@@ -69,7 +69,7 @@ def _apply(job: Job, report: Report, status: Status, now: float, timeouts: Timeo
 
 
 def _extend_deadline(job: Job, now: float, timeouts: Timeouts) -> Job:
-    """Restart the grace after a sign of life, and move the deadline up to `ends_by` at most."""
+    """Restart the grace after a sign of life; I6: the deadline moves up to `ends_by` at most."""
     ends_by = job.check.ends_by or job.created_at + timeouts.give_up_at_most
     deadline = min(max(job.deadline, now + timeouts.give_up_after), ends_by)
     alive = replace(job, deadline=deadline).with_check(alive_at=now, ends_by=ends_by)

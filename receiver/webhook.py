@@ -81,13 +81,13 @@ def receive_callback_for_submission(token: str) -> CallbackAccepted:
 def accept_callback(
     services: Services, environ: Mapping[str, Any], token: str | None = None
 ) -> CallbackAccepted:
-    """Record the report of an authentic callback.
+    """Record the report of an authentic callback before it is answered (I1).
 
     Raises Unauthorized, BadRequest and its subclasses, and TooManyWaiting or StoreUnavailable
     (503: BFL sends the callback again).
     """
     verifier, job_id = _verifier_for(services, token)
-    body = _verify(services, environ, verifier, job_id)  # only a verified body is parsed
+    body = _verify(services, environ, verifier, job_id)  # I15: only a verified body is parsed
     report = _parse(services, body)
     return _apply(services, report, job_id)
 
@@ -175,7 +175,7 @@ def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAc
 
 
 def _record_refusal(services: Services, job_id: str | None, reason: str) -> None:
-    """Outside the job's record, which an unverified body must not change."""
+    """Outside the job's record, which an unverified body must not change (I15)."""
     with suppress(StoreUnavailable):
         services.refused_callbacks.record(job_id, reason)
 

@@ -118,7 +118,7 @@ class Claim:
     def commit(
         self, step: Callable[[Job, float], Job], counts: Mapping[str, int] = NO_COUNTS
     ) -> Job:
-        """Apply a step under our fencing token. Raises ClaimLost, StoreUnavailable."""
+        """Apply a step under our fencing token (I8). Raises ClaimLost, StoreUnavailable."""
 
         def guarded(job: Job | None, now: float) -> Job:
             if job is None or job.check.lease_until is None or _holder(job) != _holder(self.job):
@@ -146,7 +146,7 @@ class Claim:
     # Supervision, by the thread that checks all claims of the process.
 
     def check(self, now: float) -> None:
-        """Renew the lease when that is due; abort the work when it makes no progress."""
+        """Renew the lease when that is due; abort the work when it makes no progress (I7)."""
         if self.is_lost:
             return
         if now > min(self._progress_by, self._ends_by):

@@ -1,4 +1,4 @@
-"""Retention: delete media and records whose time is over, in small batches.
+"""Retention: delete media and records whose time is over (I11), in small batches.
 
 It runs in a thread of the sweep process, so that a storage that hangs delays no job that is due.
 An interrupted deletion is repeated: a record says that its media are deleted only once they are.

@@ -105,7 +105,7 @@ class Dispatcher:
         return True
 
     def _claim_next(self) -> Claim | None:
-        """Rescues go before submissions, submissions before polls."""
+        """Rescues go before submissions, submissions before polls (I21)."""
         store = self._services.store
         if claim := self._claim_most_urgent(store.pending_rescues):
             return claim

@@ -43,7 +43,7 @@ def _object_keys(media: MediaStorage, job: Job) -> list[str]:
 
 
 def delete_superseded(services: Services, job: Job) -> None:
-    """Delete the objects of a job that has ended, except for those on its record.
+    """Delete the objects of a job that has ended, except for those on its record (I11).
 
     `job` is as its last worker knew it: objects of later claims are not deleted. `repair` deletes
     what is left after a failure.

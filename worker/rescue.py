@@ -162,7 +162,7 @@ class Rescue:
             self._publish(n, path, describe_file(key, path, downloaded, role))
 
     def _publish(self, n: int, path: Path, file: MediaFile) -> None:
-        """Publish one object after its sidecar, so that any object can be recovered."""
+        """Publish a verified object (I10) after its sidecar, so that any object can be restored."""
         job, media = self._claim.job, self._services.storage
         self._claim.allow_silence(STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND)
         self._files.published[n] = file
@@ -193,7 +193,7 @@ class Rescue:
     # The outcome.
 
     def _commit_stored(self, counts: Mapping[str, int]) -> None:
-        """Commit the files; every object has its final sidecar before the record names it."""
+        """Commit the files; every object has its final sidecar before the record names it (I10)."""
         services, claim = self._services, self._claim
         now = self._stored_at or services.store.now()
         body = views.sidecar(self._files.store(claim.job, now))
@@ -215,7 +215,7 @@ class Rescue:
         return {**LIFE_LEFT.observed(life), **TIME_TO_STORED.observed(took)}
 
     def _retry(self, reason: str) -> None:
-        """Try again while the URLs live; then ask BFL for fresh ones."""
+        """Try again while the URLs live (I21); then ask BFL for fresh ones."""
         if self._services.store.now() < (self._claim.job.delivery.expire_at or 0.0):
             self._back_off(reason)
         else:

@@ -13,5 +13,5 @@ def dispatcher() -> Dispatcher:
 
 
 def process_waiting_jobs(_job_id: str) -> None:
-    """Process all waiting jobs: which one is the most urgent is decided when a thread is free."""
+    """Process all waiting jobs, whichever id RQ names (I18): a thread takes the most urgent."""
     dispatcher().drain()

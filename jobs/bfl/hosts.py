@@ -1,4 +1,4 @@
-"""Allow-list of BFL's hosts: delivery hosts, and API hosts that may receive the key.
+"""Allow-list of BFL's hosts: delivery hosts, and API hosts that may receive the key (I19).
 
 The patterns come from BFL's docs (`delivery.*.bfl.ai`, names change) and recorded traffic.
 """

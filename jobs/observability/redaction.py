@@ -1,6 +1,6 @@
 """Redaction of secrets, tokens and URL queries in logs and error reports.
 
-This is a second line of defence: no code logs them on purpose.
+This is a second line of defence (I19): no code logs them on purpose.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Object keys: `YYYY/MM/DD/<job id>-<n>-<fencing token>.<extension>`, and their companions.
 
-No two workers have the same fencing token, so no worker writes the key of another one.
+I9: no two workers have the same fencing token, so no worker writes the key of another one.
 """
 
 import re

@@ -44,7 +44,7 @@ class LocalStorage(MediaStorage):
                 path.unlink(missing_ok=True)
 
     def publish(self, staged: Path, key: str, name: str = "") -> None:
-        """Rename a staged file into place and sync its directories; `name` is not stored."""
+        """Rename a whole file into place (I20) and sync its directories; `name` is not stored."""
         del name
         with translate_errors():
             self._rename_into_place(staged, self._path(key))

@@ -19,7 +19,7 @@ ABANDONED_AFTER_SECONDS = 60.0  # a new directory is not locked yet
 
 @contextmanager
 def staged(job_id: str) -> Iterator[Path]:
-    """Yield a path for one file; a lock marks it as used while its process lives."""
+    """Yield a path for one file (I20); a lock marks it as used while its process lives."""
     with translate_errors():
         delete_abandoned()
         directory = _private_directory() / f"{job_id}.{secrets.token_hex(4)}"

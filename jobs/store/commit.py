@@ -1,4 +1,4 @@
-"""One change of a job record as arguments of `lua/commit.lua`, which writes it atomically."""
+"""One change of a job record as arguments of `lua/commit.lua`, which writes it atomically (I2)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -222,5 +222,5 @@ def deletion(job: Job) -> list[Command]:
 
 
 def tombstones(job: Job) -> list[Command]:
-    """The commands that prevent later callbacks from making a deleted job anew."""
+    """The commands that prevent later callbacks from making a deleted job anew (I12)."""
     return [("SET", TOMBSTONE_PREFIX + name, "", "EX", TOMBSTONE_SECONDS) for name in _ids(job)]

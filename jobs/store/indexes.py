@@ -41,7 +41,7 @@ _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
 def indexes(job: Job) -> dict[str, float]:
     """The sorted sets that a job belongs to, with its score in each."""
     scores = dict.fromkeys((STATUS_PREFIX + job.status, *facets(job)), job.created_at)
-    if job.check.next_check_at is not None:
+    if job.check.next_check_at is not None:  # I3: set until the job ends
         scores[DUE] = job.check.next_check_at
     if job.check.work_deadline is not None:
         # A URL expires and a poll can wait, so that rescues and polls have a set each.
@@ -89,7 +89,7 @@ def active(model: str) -> str:
 def capacities(
     before: Job | None, after: Job, limits: ConcurrencyLimits, room: QueueCapacity
 ) -> Mapping[str, int]:
-    """Capacity of each limited set that the job newly enters."""
+    """Capacity of each limited set that the job newly enters (I14)."""
     if after.check.announced_by and not before:
         return {EXPECTED_PREFIX + after.check.announced_by: room.unconfirmed}
     takes_slot = after.submission.slot and not (before and before.submission.slot)

@@ -1,4 +1,4 @@
-"""Job records in Redis: every change is one compare-and-set, its follow-up work included."""
+"""Job records in Redis: every change is one compare-and-set, its follow-up work included (I2)."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -139,11 +139,11 @@ class JobStore:
         for _ in range(RACES_MAX if options.submission is None else SUBMISSION_TRIES):
             now = self.now()
             after = step(before, now)
-            if after is before or after is None:
+            if after is before or after is None:  # I17: an old report is not written
                 self._confirm(before)
                 return Change(before, before)
             after = notifications.schedule(before, after, now, owner=self._notifies_owner)
-            # From the clock, so that a record that Redis has lost never had the same version.
+            # I4: from the clock, so that a record that Redis has lost never had the same version.
             version = max(after.version + 1, int(now * 1e6))
             planned = Commit(before, replace(after, version=version), options)
             written, current = self._commit(planned, now)
@@ -185,7 +185,7 @@ class JobStore:
         return found
 
     def delete(self, job: Job) -> None:
-        """Delete a job in any state, and leave a tombstone."""
+        """Delete a job in any state, and leave a tombstone (I12)."""
         self._delete(job, "any", [*commit.deletion(job), *commit.tombstones(job)])
 
     def delete_unchanged(self, job: Job, orphans: Iterable[str] = ()) -> bool:

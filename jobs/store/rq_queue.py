@@ -1,8 +1,8 @@
 """The RQ queue: RQ jobs as RQ's own classes build them, written and removed by Lua scripts.
 
-An RQ job announces that work is pending. It carries a job id and nothing else, and may be lost,
-duplicated or late without harm. `commit.lua` writes it together with the record that needs the
-work, in one step.
+An RQ job announces that work is pending. It carries a job id and nothing else (I19), and may be
+lost, duplicated or late without harm (I18). `commit.lua` writes it together with the record that
+needs the work, in one step.
 """
 
 import json

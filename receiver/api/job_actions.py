@@ -35,7 +35,7 @@ def replay_job(services: Services, job_id: str) -> Job:
 
 
 def delete_job(services: Services, job: Job) -> None:
-    """Delete a job's media, then its record; after an interruption it can be repeated."""
+    """Delete a job's media (I11), then its record; after an interruption it can be repeated."""
     media = services.storage
     for file in job.media:
         run_in_thread(partial(media.delete, file.key))

@@ -1,4 +1,7 @@
-"""Invariants after any fault, checked in Redis, the media and the logs."""
+"""Invariants after any fault, checked in Redis, the media and the logs.
+
+Each message begins with the number of the invariant in docs/correctness.md that is broken.
+"""
 
 import json
 import time
@@ -71,7 +74,7 @@ def _looked_at(installation: Installation, idle: bool) -> tuple[list[Job], list[
         ]
     found += _secrets_in_logs(installation)
     if idle:
-        found += [f"{job.id} is still {job.status}" for job in jobs if not job.status.terminal]
+        found += [f"I6: {job.id} is still {job.status}" for job in jobs if not job.status.terminal]
     return jobs, found
 
 
@@ -90,26 +93,26 @@ def all_jobs(redis: Redis) -> list[Job]:
 def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     """Every unfinished job is due and nothing else is; each index tells the truth."""
     unfinished = {job.id for job in jobs if not job.status.terminal}
-    yield from _differences("due", unfinished, _members(redis, DUE))
+    yield from _differences("I3: due", unfinished, _members(redis, DUE))
     for key, is_rescue in ((PENDING_RESCUES, True), (PENDING_POLLS, False)):
         wanted = {
             job.id
             for job in jobs
             if job.check.work_deadline and (job.status is Status.READY) is is_rescue
         }
-        yield from _differences(key, wanted, _members(redis, key))
+        yield from _differences(f"I18: {key}", wanted, _members(redis, key))
     awaiting_thumbnails = {job.id for job in jobs if job.thumbnails.due_at}
-    yield from _differences("drawings", awaiting_thumbnails, _members(redis, THUMBNAILS))
+    yield from _differences("I2: drawings", awaiting_thumbnails, _members(redis, THUMBNAILS))
     ended = {job.id for job in jobs if job.status.terminal}
     with_media = {job.id for job in jobs if job.present_media}
-    yield from _differences("ended, with media", with_media, _members(redis, ENDED_MEDIA))
-    yield from _differences("ended, without", ended - with_media, _members(redis, ENDED))
+    yield from _differences("I2: ended, with media", with_media, _members(redis, ENDED_MEDIA))
+    yield from _differences("I2: ended, without", ended - with_media, _members(redis, ENDED))
     owed = {job.id for job in jobs if job.notifications.pending}
-    yield from _differences("notices", owed, _members(redis, NOTIFICATIONS))
+    yield from _differences("I2: notices", owed, _members(redis, NOTIFICATIONS))
     for state in Status:
         ids = {job.id for job in jobs if job.status is state}
         yield from _differences(
-            f"the index of {state}", ids, _members(redis, STATUS_PREFIX + state)
+            f"I2: the index of {state}", ids, _members(redis, STATUS_PREFIX + state)
         )
 
 
@@ -117,10 +120,10 @@ def _lines(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     """Check that submission queues and concurrency slots agree with the records."""
     found, wanted = queues_in_redis(redis), queues_of_records(jobs)
     for key in sorted(found.keys() | wanted.keys()):
-        yield from _differences(key, {*wanted.get(key, ())}, {*found.get(key, ())})
+        yield from _differences(f"I14: {key}", {*wanted.get(key, ())}, {*found.get(key, ())})
     named = {_text(name) for name in redis.smembers(QUEUES)}
     lines = {key for key in found if key.startswith(QUEUE_PREFIX)}
-    yield from (f"{key} is not among the lines" for key in sorted(lines - named))
+    yield from (f"I2: {key} is not among the lines" for key in sorted(lines - named))
 
 
 def _facets(redis: Redis, jobs: list[Job]) -> Iterator[str]:
@@ -133,10 +136,10 @@ def _facets(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     found = {_text(key): _members(redis, _text(key)) for key in redis.scan_iter(f"{BY}*")}
     single = {key: ids for key, ids in found.items() if key.startswith((f"{BY}model:", f"{BY}sou"))}
     for key in sorted(single.keys() | wanted.keys()):
-        yield from _differences(key, wanted.get(key, set()), single.get(key, set()))
+        yield from _differences(f"I2: {key}", wanted.get(key, set()), single.get(key, set()))
     known = {job.id for job in jobs if job.metadata}
     for key in sorted(found.keys() - single.keys()):
-        yield from (f"{name} should not be in {key}" for name in sorted(found[key] - known))
+        yield from (f"I2: {name} should not be in {key}" for name in sorted(found[key] - known))
 
 
 def _names(redis: Redis, jobs: list[Job]) -> Iterator[str]:
@@ -145,7 +148,7 @@ def _names(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     own = {key: job_id for key, job_id in own.items() if key != TASK_PREFIX + job_id}
     found = {_text(key): _text(redis.get(key)) for key in redis.scan_iter(f"{TASK_PREFIX}*")}
     yield from (
-        f"{key} should lead to {own.get(key)}"
+        f"I16: {key} should lead to {own.get(key)}"
         for key in own.keys() | found.keys()
         if own.get(key) != found.get(key)
     )
@@ -157,9 +160,9 @@ def _inputs(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     for key in redis.scan_iter(f"{INPUT_PREFIX}*"):
         job = known.get(_text(key).removeprefix(INPUT_PREFIX))
         if job is None or job.task_id is not None:
-            yield f"{_text(key)} is of no use any more"
+            yield f"I2: {_text(key)} is of no use any more"
         elif job.status.terminal and redis.ttl(key) < 0:
-            yield f"{_text(key)} is kept for ever"
+            yield f"I2: {_text(key)} is kept for ever"
 
 
 def _members(redis: Redis, key: str) -> set[str]:
@@ -171,8 +174,8 @@ def _text(value: object) -> str:
 
 
 def _differences(where: str, wanted: set[str], found: set[str]) -> Iterator[str]:
-    yield from (f"{job_id} is missing in {where}" for job_id in sorted(wanted - found))
-    yield from (f"{job_id} should not be in {where}" for job_id in sorted(found - wanted))
+    yield from (f"{where} lacks {job_id}" for job_id in sorted(wanted - found))
+    yield from (f"{where} should not have {job_id}" for job_id in sorted(found - wanted))
 
 
 def _leases(redis: Redis, jobs: list[Job]) -> Iterator[str]:
@@ -184,16 +187,16 @@ def _leases(redis: Redis, jobs: list[Job]) -> Iterator[str]:
             job.check.lease_until
             and not now - SWEEP_SECONDS < job.check.lease_until <= now + LEASE_SECONDS + 1
         ):
-            yield f"{job.id} has a lease until {job.check.lease_until - now:+.1f} s from now"
+            yield f"I7: {job.id} has a lease until {job.check.lease_until - now:+.1f} s from now"
         if job.status.terminal and (
             job.check.lease_until
             or job.check.work_deadline
             or job.check.next_check_at
             or job.delivery.urls
         ):
-            yield f"{job.id} is {job.status} and still holds a lease, a wish or a URL"
+            yield f"I5: {job.id} is {job.status} and still holds a lease, a wish or a URL"
         if not job.status.terminal and now > job.deadline + SWEEP_SECONDS:
-            yield f"{job.id} is {job.status} and {now - job.deadline:.1f} s past its deadline"
+            yield f"I6: {job.id} is {job.status} and {now - job.deadline:.1f} s past its deadline"
 
 
 def _media(
@@ -203,7 +206,7 @@ def _media(
     sizes = stored_objects.sizes()
     for job in jobs:
         if (job.status is Status.STORED) is not bool(job.media):
-            yield f"{job.id} is {job.status} with {len(job.media)} files"
+            yield f"I10: {job.id} is {job.status} with {len(job.media)} files"
         for kept in job.present_media:
             yield from _object(stored_objects, sizes, kept)
             yield from _sidecar(stored_objects, sizes, job, kept)
@@ -216,19 +219,19 @@ def _media(
         # A worker may have published it and not said so yet, or have died in between.
         belongs = job_id_of(key) in under_way
         if not belongs and key not in recorded:
-            yield f"{key} belongs to no job"
+            yield f"I9: {key} belongs to no job"
     horizon = time.time() - (0 if idle else STAGED_SECONDS)
-    yield from (f"{name} was left in the staging" for name in stored_objects.staged(horizon))
+    yield from (f"I20: {name} was left in the staging" for name in stored_objects.staged(horizon))
 
 
 def _object(stored_objects: StoredObjects, sizes: dict[str, int], kept: MediaFile) -> Iterator[str]:
     if kept.key not in sizes:
-        yield f"{kept.key} is recorded and not there"
+        yield f"I11: {kept.key} is recorded and not there"
         return
     if sizes[kept.key] != kept.bytes:
-        yield f"{kept.key} has {sizes[kept.key]} bytes instead of {kept.bytes}"
+        yield f"I10: {kept.key} has {sizes[kept.key]} bytes instead of {kept.bytes}"
     if stored_objects.sha256(kept.key) != kept.sha256:
-        yield f"{kept.key} has other bytes than recorded"
+        yield f"I10: {kept.key} has other bytes than recorded"
 
 
 def _sidecar(
@@ -240,16 +243,16 @@ def _sidecar(
     """
     key = str(PurePosixPath(kept.key).with_suffix(".json"))
     if key not in sizes:
-        yield f"{kept.key} has nothing beside it that explains it"
+        yield f"I10: {kept.key} has nothing beside it that explains it"
     elif not job.thumbnails.due_at and stored_objects.read(key) != sidecar(job):
-        yield f"{key} says something else than the record"
+        yield f"I10: {key} says something else than the record"
 
 
 def _secrets_in_rq(redis: Redis, installation: Installation) -> Iterator[str]:
     for key in redis.scan_iter("rq:*"):
         kept = _dump(redis, key)
         if any(secret in kept for secret in _canaries(installation)):
-            yield f"a secret is in {key!r}"
+            yield f"I19: a secret is in {key!r}"
 
 
 def _dump(redis: Redis, key: bytes) -> str:
@@ -271,7 +274,7 @@ def _secrets_in_logs(installation: Installation) -> Iterator[str]:
     for secret in _canaries(installation):
         if (at := logs.find(secret)) >= 0:
             line = logs[logs.rfind("\n", 0, at) + 1 :].partition("\n")[0]
-            yield f"a secret is in a log: {json.dumps(line)}"
+            yield f"I19: a secret is in a log: {json.dumps(line)}"
 
 
 def _canaries(installation: Installation) -> list[str]:

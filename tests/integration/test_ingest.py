@@ -1,4 +1,4 @@
-"""Reports are applied to the one job that they are about, or to none."""
+"""Reports are applied to the one job that they are about, or to none (I16)."""
 
 from collections.abc import Iterator
 

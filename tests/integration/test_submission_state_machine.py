@@ -1,4 +1,4 @@
-"""Submissions, refusals, crashes and callbacks in any order, on a real Redis (stateful test)."""
+"""Submissions, refusals, crashes and callbacks in any order, on a real Redis (I13, I14)."""
 
 import os
 from collections.abc import Callable

@@ -1,11 +1,13 @@
 """Search for a schedule that violates an invariant: all with few deviations, then random ones."""
 
+import time
 from collections.abc import Callable, Iterator
 
 from tests.simulation.scheduler import Chooser
 from tests.simulation.world import Outcome, World
 
 MakeWorld = Callable[[Chooser], World]
+SHORTEN_SECONDS = 15.0
 
 
 def systematic(make: MakeWorld, positions: int) -> Iterator[Outcome]:
@@ -31,17 +33,38 @@ def first_violation(outcomes: Iterator[Outcome]) -> Outcome | None:
     return next((one for one in outcomes if one.world.violations), None)
 
 
-def shortened(make: MakeWorld, failing: Outcome) -> Outcome:
-    """A run with as few deviations as possible that still violates an invariant."""
-    choices = [index for index, _ in failing.choices]
-    for at in [n for n, index in enumerate(choices) if index]:
-        fewer = [*choices[:at], 0, *choices[at + 1 :]]
-        outcome = make(Chooser(0, fewer, boldness=0.0)).run()
-        if outcome.world.violations:
-            choices, failing = fewer, outcome
+def shortened(make: MakeWorld, failing: Outcome, seconds: float = SHORTEN_SECONDS) -> Outcome:
+    """A run with few deviations that still violates an invariant, by delta debugging.
+
+    It drops half of the deviations, a quarter, and so on down to single ones.
+    """
+    until = time.monotonic() + seconds
+    size = len(_deviations(failing))
+    while size and time.monotonic() < until:
+        size //= 2
+        failing = _without_chunks(make, failing, max(size, 1), until)
     return failing
 
 
-def report(failing: Outcome) -> str:
-    """The violations and the trace that leads to them."""
-    return "\n".join([*failing.world.violations, *failing.trace])
+def _without_chunks(make: MakeWorld, failing: Outcome, size: int, until: float) -> Outcome:
+    at = 0
+    while at < len(_deviations(failing)) and time.monotonic() < until:
+        dropped = _deviations(failing)[at : at + size]
+        choices = [0 if n in dropped else index for n, (index, _) in enumerate(failing.choices)]
+        outcome = make(Chooser(failing.seed, choices, boldness=0.0)).run()
+        if outcome.world.violations:
+            failing = outcome
+        else:
+            at += size
+    return failing
+
+
+def _deviations(outcome: Outcome) -> list[int]:
+    return [n for n, (index, _) in enumerate(outcome.choices) if index]
+
+
+def report(make: MakeWorld, failing: Outcome) -> str:
+    """The violations, and the shortest trace found that leads to one of them."""
+    found = shortened(make, failing)
+    origin = f"seed {failing.seed}, {len(found.trace)} of {len(failing.trace)} steps are needed:"
+    return "\n".join([*found.world.violations, origin, *found.trace])

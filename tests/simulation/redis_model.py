@@ -139,7 +139,7 @@ def _bytes(word: Any) -> bytes:
 
 def _title(source: bytes) -> str:
     comments = [line[3:] for line in source.decode().splitlines() if line.startswith("-- ")]
-    return next((line for line in comments if not line.startswith(("version_of", "next_"))), "?")
+    return next((line for line in comments if line[0].isupper()), "?")
 
 
 def _first_line(error: Exception) -> str:

@@ -20,6 +20,7 @@ class Chooser:
     """
 
     def __init__(self, seed: int, prefix: Sequence[int] = (), *, boldness: float = 0.15) -> None:
+        self.seed = seed
         self._random = random.Random(seed)
         self._prefix = list(prefix)
         self._boldness = boldness
@@ -59,6 +60,7 @@ class Scheduler:
     def __init__(self, chooser: Chooser, now: float, *, kills: int = 0, stalls: int = 0) -> None:
         self.now = now
         self.trace: list[str] = []
+        self.killed_at: dict[str, float] = {}
         self._chooser = chooser
         self._kills, self._stalls = kills, stalls
         self._processes: list[Process] = []
@@ -134,6 +136,7 @@ class Scheduler:
 
     def _kill(self, process: Process) -> None:
         process.dead = True
+        self.killed_at[process.name] = self.now
         again = Process(process.name, process.run, process.restart)
         again.wakes_at = self.now + (process.restart or 0.0)
         self.add(again)

@@ -35,7 +35,7 @@ START = 1_790_000_000.0
 URL_SECONDS = 600.0
 HORIZON_SECONDS = 3 * 3600.0
 SETTLE_SECONDS = 70.0  # longer than a stalled process sleeps
-SECRET = "webhook-secret-of-tests"
+TAKEN_OVER_SECONDS = 180.0  # a lease, a stall of the sweep, and a minute without Redis
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Outcome:
     """Final state of a run, for the invariants."""
 
     world: "World"
+    seed: int
     trace: list[str]
     choices: list[tuple[int, int]]
 
@@ -127,25 +128,30 @@ class World:
         due = self.redis.data.get(b"fluxkeep:due", {})
         for job in self.jobs():
             if not job.status.terminal and job.id.encode() not in due:
-                self._violate(f"job {job.id} is {job.status} and not in due")
+                self._violate(f"I3: job {job.id} is {job.status} and not in due")
             self._check_writer(job)
             before = self.terminal.get(job.id)
             if before is not None and before != job.status:
-                self._violate(f"job {job.id} went from {before} to {job.status}")
+                self._violate(f"I5: job {job.id} went from {before} to {job.status}")
             if job.status.terminal:
                 self.terminal[job.id] = job.status
         for task in self.acknowledged:
             if f"fluxkeep:job:{task}".encode() not in self.redis.data:
-                self._violate(f"the acknowledged callback of {task} is not on record")
+                self._violate(f"I1: the acknowledged callback of {task} is not on record")
 
     def _check_writer(self, job: Job) -> None:
         """Only the worker with the latest claim may end a job by its own word."""
         token, holder = self._holders.get(job.id, (0, ""))
         if job.check.fencing_token != token:
             self._holders[job.id] = job.check.fencing_token, self._writer
+        claimed_at = job.check.fencing_token / 1e6
+        died_at = self.scheduler.killed_at.get(holder, 0.0)
+        is_over = self.scheduler.now > died_at + TAKEN_OVER_SECONDS
+        if job.check.lease_until and died_at >= claimed_at and is_over:
+            self._violate(f"I7: {holder} died with job {job.id}, and no worker takes it over")
         ends = job.status in ("stored", "expired") and job.id not in self.terminal
         if ends and self._writer.startswith("worker") and self._writer != holder:
-            self._violate(f"{self._writer} ended job {job.id}, which {holder} has claimed")
+            self._violate(f"I8: {self._writer} ended job {job.id}, which {holder} has claimed")
 
     def _violate(self, text: str) -> None:
         if text not in self.violations:
@@ -166,11 +172,14 @@ class World:
             self._start()
             self.scheduler.run(START + HORIZON_SECONDS, self._is_over)
         self._observe()
-        self._check_end()
-        return Outcome(self, self.scheduler.trace, self.chooser.taken)
+        if not self.violations:
+            self._check_end()
+        return Outcome(self, self.chooser.seed, self.scheduler.trace, self.chooser.taken)
 
     def _is_over(self) -> bool:
-        """All jobs have ended, and a while has passed in which a late worker may come back."""
+        """All jobs have ended and late workers had time to come back, or an invariant is broken."""
+        if self.violations:
+            return True
         ended = {job.id for job in self.jobs() if job.status.terminal} | self.deleted
         if len(ended) < len(self.tasks):
             self._ended_at = self.scheduler.now
@@ -203,20 +212,20 @@ class World:
             job = found.get(task)
             if task in self.deleted:
                 if job is not None:
-                    self._violate(f"job {task} was deleted and is on record again")
+                    self._violate(f"I12: job {task} was deleted and is on record again")
             elif job is None:
-                self._violate(f"job {task} has no record in the end")
+                self._violate(f"I2: job {task} has no record in the end")
             elif not job.status.terminal:
-                self._violate(f"job {task} is {job.status} in the end")
+                self._violate(f"I6: job {task} is {job.status} in the end")
             elif job.status == "stored":
                 self._check_objects(job)
             elif not self._may_fail():
-                self._violate(f"job {task} ended as {job.status}: {job.error}")
+                self._violate(f"I21: job {task} ended as {job.status}: {job.error}")
 
     def _check_objects(self, job: Job) -> None:
         for file in job.present_media:
             if self.media.size(file.key) != file.bytes:
-                self._violate(f"job {job.id} is stored and its object {file.key} is not there")
+                self._violate(f"I10: job {job.id} is stored and its object {file.key} is not there")
 
     def _may_fail(self) -> bool:
         return self.faults.outage is not None and self.faults.outage[1] > URL_SECONDS / 2

@@ -120,7 +120,7 @@ def test_a_url_that_outlives_the_deadline_moves_it_but_not_for_ever(
     assert job.deadline == late + TIMEOUTS.give_up_at_most
 
 
-def test_the_same_callback_twice_changes_nothing(a_job_being_rescued: Job) -> None:
+def test_the_same_callback_twice_changes_nothing(a_job_being_rescued: Job) -> None:  # I17
     assert after_reports(a_job_being_rescued, report_of(ReportKind.READY)) is a_job_being_rescued
 
 

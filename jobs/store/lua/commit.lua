@@ -20,9 +20,9 @@ local time = redis.call('TIME')
 local found = redis.call('MGET', KEYS[1], unpack(KEYS, 4))
 local current = found[1]
 
--- Compare and set: the first writer wins, and the loser starts over from that record.
+-- I4: compare and set; the first writer wins, and the loser starts over from that record.
 if version_of(current) ~= next_argument() then return {time, 0, current} end
-for i = 2, #found do
+for i = 2, #found do  -- I12
   if found[i] then return {time, 4, current} end
 end
 local record = next_argument()
@@ -39,14 +39,15 @@ if requests_max >= 0 then
   if #sizes >= requests_max or bytes > bytes_max then return {time, 3, current} end
 end
 
-for _ = 1, next_number() do
+for _ = 1, next_number() do  -- I14
   local set, member, capacity = next_argument(), next_argument(), next_number()
   if not redis.call('ZSCORE', set, member) and redis.call('ZCARD', set) >= capacity then
     return {time, 2, current}
   end
 end
 
--- The record is written first: when memory is short, Redis refuses here and nothing is half done.
+-- I2: the record is written first; when memory is short, Redis refuses here and nothing is half
+-- done.
 redis.call('SET', KEYS[1], record)
 run_commands()
 

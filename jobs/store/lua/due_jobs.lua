@@ -1,4 +1,4 @@
--- Jobs to check now, oldest first, and pending work for which RQ has no job.
+-- Jobs to check now, oldest first, and pending work for which RQ has no job (I3, I18).
 --
 -- KEYS  due, pending rescues, pending polls, RQ queue, thumbnails
 -- ARGV  most ids

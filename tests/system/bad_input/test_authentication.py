@@ -1,4 +1,4 @@
-"""Unauthenticated callbacks change nothing, reveal nothing and are visible to the operator."""
+"""Unauthenticated callbacks change nothing (I15), tell nothing, and are visible to the operator."""
 
 import base64
 import hashlib

@@ -1,0 +1,39 @@
+"""Each invariant of docs/correctness.md is cited by the code that keeps it and by its checks."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from deploy.procfile import ROOT
+from tests.harness.documents import page, prose
+
+CITATION = re.compile(r"\bI([1-9][0-9]*)\b")
+DEFINITION = re.compile(r"^\*\*I([1-9][0-9]*)\. [^*]+\.\*\* \S", re.MULTILINE)
+PRODUCT = ("jobs", "receiver", "worker")
+SUFFIXES = (".py", ".lua")
+
+
+def defined() -> list[int]:
+    return [int(number) for number in DEFINITION.findall(prose(page("docs/correctness.md")))]
+
+
+def files(directories: Iterable[str]) -> list[Path]:
+    found = [path for name in directories for path in sorted((ROOT / name).rglob("*"))]
+    return [path for path in found if path.suffix in SUFFIXES and path != Path(__file__)]
+
+
+def cited(directories: Iterable[str]) -> set[int]:
+    texts = (path.read_text() for path in files(directories))
+    return {int(number) for text in texts for number in CITATION.findall(text)}
+
+
+def test_invariants_are_numbered_in_order() -> None:
+    assert defined() == [*range(1, len(defined()) + 1)]
+
+
+def test_the_product_cites_each_invariant_and_no_other() -> None:
+    assert cited(PRODUCT) == {*defined()}
+
+
+def test_the_checks_and_tests_cite_each_invariant_and_no_other() -> None:
+    assert cited(["tests"]) == {*defined()}

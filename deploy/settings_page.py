@@ -43,6 +43,7 @@ GROUPS = {
         "max_media_bytes",
         "link_ttl",
         "link_ttl_max",
+        "keep_inputs",
         "retain_media_days",
         "retain_jobs_days",
     ),

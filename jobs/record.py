@@ -112,6 +112,8 @@ class Submission:
     origin: str | None = None  # the host of BFL that it was sent to
     region: str | None = None  # the region of BFL that the caller named
     input_bytes: int = 0
+    kept_input: Mapping[str, Any] | None = None  # `jobs/inputs.py`
+    input_files: tuple[MediaFile, ...] = ()
     megapixels: tuple[float | None, float | None] = (None, None)  # in and out, as BFL bills them
     client_webhook: ClientWebhook | None = None
     request_digest: str | None = None  # of the request with the idempotency key

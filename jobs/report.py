@@ -17,6 +17,7 @@ class Role(StrEnum):
 
     SAMPLE = "sample"
     DRAFT_CACHE = "draft_cache"
+    INPUT = "input"  # given to BFL with the submission
     OTHER = "other"  # a signed URL in a field that BFL's docs do not name
 
 

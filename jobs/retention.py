@@ -35,8 +35,10 @@ def _cutoff(now: float, days: float | None) -> float:
 
 
 def media_deleted(job: Job, now: float) -> Job:
-    """Mark all media as deleted; the status stays."""
+    """Mark all media as deleted, the input's objects too; the status stays."""
     gone = _mark_deleted(job, {file.key for file in job.present_media}, now)
+    if job.submission.input_files:
+        gone = gone.with_submission(input_files=())
     if gone is job:
         return job
     return gone.with_thumbnails(due_at=None).with_event(

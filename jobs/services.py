@@ -102,6 +102,14 @@ class Services:
             for n, file in enumerate(job.media)
         ]
 
+    def links_to_input(self, job: Job, seconds: float | None = None) -> list[str]:
+        """Links to the objects of a job's input."""
+        base, expires = self._base(job), self._expiry(seconds)
+        return [
+            base + self.links.sign(MediaLink(job.id, n, expires, is_input=True))
+            for n in range(len(job.submission.input_files))
+        ]
+
     def _base(self, job: Job, base_url: str | None = None) -> str:
         return f"{base_url or self.base_url(job)}/media/"
 

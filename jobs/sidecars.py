@@ -29,6 +29,7 @@ from jobs.storage.layout import (
     ObjectKind,
     fencing_token_of,
     file_number_of,
+    input_key,
     kind_of,
     object_key,
     sidecar_key,
@@ -178,6 +179,8 @@ class _Sidecar(BaseModel):
     result: dict[str, JsonValue] | None = None
     media: Annotated[list[_File], Field(min_length=1, max_length=_OBJECTS_MAX)]
     timeline: Annotated[list[_Event], Field(max_length=TIMELINE_MAX)]
+    input: dict[str, JsonValue] | None = None
+    input_files: Annotated[list[_File], Field(max_length=_OBJECTS_MAX)] = []
 
 
 def parse(body: bytes, key: str) -> Job:
@@ -254,7 +257,11 @@ def _job(document: _Sidecar) -> Job:
         media=tuple(file.as_media_file() for file in document.media),
         timeline=tuple(TimelineEvent(one.at, one.event, one.detail) for one in document.timeline),
         check=Check(ended_at=document.ended_at or document.updated_at),
-        submission=Submission(request_digest=document.request),
+        submission=Submission(
+            request_digest=document.request,
+            kept_input=document.input,
+            input_files=tuple(file.as_media_file() for file in document.input_files),
+        ),
     )
 
 
@@ -265,6 +272,10 @@ def _verify_names(document: _Sidecar) -> None:
             raise ForeignObject("it claims an object that is not its own")
         if file.thumbnail and file.thumbnail.key != thumbnail_key(file.key):
             raise ForeignObject("it claims a thumbnail that is not its own")
+    for file in document.input_files:
+        own = input_key(document.id, document.created_at, file.sha256, file.content_type)
+        if file.key != own:
+            raise ForeignObject("it claims an input that is not its own")
 
 
 def _is_named_by(document: _Sidecar, file: _File) -> bool:

@@ -117,12 +117,13 @@ def idempotent_id(secret: SecretStr, *seed: str) -> str:
 
 
 class MediaLink(NamedTuple):
-    """Content of a media link: the n-th file of a job or its thumbnail, and the expiry."""
+    """Content of a media link: the n-th file of a job's result or input, and the expiry."""
 
     job_id: str
     n: int
     expires: int  # unix time
     thumbnail: bool = False
+    is_input: bool = False
 
 
 class LinkSigner:
@@ -137,8 +138,9 @@ class LinkSigner:
         self._serializer = URLSafeSerializer(ordered, salt=_LINK_SALT)
 
     def sign(self, link: MediaLink) -> str:
-        # Links to files are shorter without the field for thumbnails.
-        return str(self._serializer.dumps(list(link) if link.thumbnail else list(link[:3])))
+        # Links to files are shorter without the fields for other objects.
+        is_file = not (link.thumbnail or link.is_input)
+        return str(self._serializer.dumps(list(link[:3]) if is_file else list(link)))
 
     def read(self, token: str, now: float) -> MediaLink:
         """The link in a token. Raises InvalidLink when it is forged, MediaGone when expired."""

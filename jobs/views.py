@@ -8,6 +8,7 @@ from typing import Annotated, Any, Generic, NotRequired, TypeVar
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from jobs import inputs
 from jobs.bfl.results import without_media_fields
 from jobs.job import Job
 from jobs.notifications import NotificationType
@@ -92,6 +93,12 @@ class BaseJobView(TypedDict, Generic[File]):
     updated_at: Time
     deadline: Annotated[Time, Field(description="the job has ended by then")]
     cost: Annotated[float | None, Field(description="in BFL's credits")]
+    input: NotRequired[
+        Annotated[
+            Mapping[str, Any],
+            Field(description="as BFL got it, with links to its images; for scope `submit`"),
+        ]
+    ]
     quoted_cost: NotRequired[
         Annotated[float, Field(description="on submission, where the settled cost differs")]
     ]
@@ -124,6 +131,14 @@ class Notification(TypedDict):
 def job_view(services: Services, job: Job, link_ttl: float | None = None) -> JobView:
     """The view of one job; its links live for `link_ttl` seconds."""
     return job_views(services, [job], link_ttl)[0]
+
+
+def job_view_with_input(services: Services, job: Job, link_ttl: float | None = None) -> JobView:
+    """The view of one job for callers who may submit, with its input if that was kept."""
+    view, kept = job_view(services, job, link_ttl), job.submission.kept_input
+    if kept is not None:
+        view["input"] = inputs.with_links(kept, services.links_to_input(job, link_ttl))
+    return view
 
 
 def job_views(
@@ -239,6 +254,9 @@ def sidecar(job: Job) -> bytes:
         "ended_at": rfc3339(job.end),
         "request": job.submission.request_digest,
     }
+    if job.submission.kept_input is not None:
+        files = [{"key": file.key, **file_view(file)} for file in job.submission.input_files]
+        document |= {"input": job.submission.kept_input, "input_files": files}
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
 

@@ -43,7 +43,7 @@ def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             api_key = authenticate(request_key())
-            g.key_name = api_key.name
+            g.key_name, g.key_scope = api_key.name, api_key.scope
             if SCOPES.index(api_key.scope) < SCOPES.index(scope):
                 raise Forbidden(f"this needs a key with scope {scope}")
             return view(*args, **kwargs)
@@ -52,6 +52,11 @@ def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return guarded
 
     return decorate
+
+
+def may_submit() -> bool:
+    """Whether the key of this request has scope `submit` or `admin`."""
+    return SCOPES.index(g.key_scope) >= SCOPES.index("submit")
 
 
 def request_key() -> str:

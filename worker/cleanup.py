@@ -104,7 +104,8 @@ def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
         return True
     if job.notifications.pending:  # pending notifications name the media
         return False
-    media_due = bool(job.present_media) and job.end <= cutoffs.media
+    has_objects = bool(job.present_media or job.submission.input_files)
+    media_due = has_objects and job.end <= cutoffs.media
     after = _delete_media(services, job) if media_due else job
     if after and after.end <= cutoffs.jobs:
         return _delete_record(services, after)
@@ -115,11 +116,17 @@ def _delete_media(services: Services, job: Job) -> Job | None:
     """Delete the objects first: as long as the record names them, deletion is tried again."""
     for file in job.present_media:
         services.storage.delete_with_companions(file.key)
+    _delete_input(services, job)
     change = services.store.update(job.id, lambda job, now: job and media_deleted(job, now))
     for file in job.present_media:
         _delete_companions(services.storage, file.key)
     log.info("job %s: its media were deleted: their retention is over", job.id)
     return change.after
+
+
+def _delete_input(services: Services, job: Job) -> None:
+    for file in job.submission.input_files:
+        services.storage.delete(file.key)
 
 
 def _delete_companions(media: MediaStorage, key: str) -> None:
@@ -129,19 +136,27 @@ def _delete_companions(media: MediaStorage, key: str) -> None:
 
 
 def _delete_record(services: Services, job: Job) -> bool:
-    """Delete the record; sidecars describe media that outlive it."""
+    """Delete the record; sidecars describe media that outlive it, and their input."""
     finite = services.settings.retain_media_days is not None
     left = [file.key for file in job.present_media] if finite else []
+    if not job.present_media:
+        _delete_input(services, job)
+    elif finite:
+        left += [file.key for file in job.submission.input_files]
     is_deleted = services.store.delete_unchanged(job, left)
     if is_deleted:
         log.info("job %s: its record was deleted: its retention is over", job.id)
     return is_deleted
 
 
+def _object_keys(job: Job) -> list[str]:
+    return [file.key for file in (*job.present_media, *job.submission.input_files)]
+
+
 def _delete_object(services: Services, key: str) -> bool:
     """Delete an object, unless a restored record names it."""
     job = services.store.load(job_id_of(key))
-    if job is None or key not in [file.key for file in job.present_media]:
+    if job is None or key not in _object_keys(job):
         services.storage.delete_with_companions(key)
     services.cleanup_queue.remove_orphan(key)
     return True

@@ -12,6 +12,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from jobs.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpired, UrlRefused
+from jobs.media_types import HEAD_BYTES, content_type
 from jobs.net import http_client
 from jobs.net.urls import ParsedUrl
 from jobs.report import Role
@@ -123,8 +124,8 @@ class _Body:
 
     def _take(self, chunk: bytes) -> None:
         if not self._kind:
-            self._head += chunk[: sniff.HEAD_BYTES]
-            if len(self._head) >= sniff.HEAD_BYTES:
+            self._head += chunk[:HEAD_BYTES]
+            if len(self._head) >= HEAD_BYTES:
                 self._kind = _media_type(self._head, self._role)
         self._received += len(chunk)
         if self._received > self._max:
@@ -165,7 +166,7 @@ def _media_type(head: bytes, role: Role) -> str:
     if role is Role.DRAFT_CACHE:
         return OPAQUE
     try:
-        return sniff.content_type(head)
+        return content_type(head)
     except NotMedia:
         if role is Role.OTHER:
             return OPAQUE

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from jobs import drafts, submission
+from jobs import drafts, inputs, submission
 from jobs.bfl import account
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.account import AccountStatus
@@ -62,9 +62,10 @@ def answer_seconds(body: bytes) -> float:
 
 
 def _send(services: Services, claim: Claim, body: bytes) -> None:
-    attempt = Submission(services, claim)
+    attempt, fields = Submission(services, claim), strict_json.loads(body)
+    _keep_input(services, claim, fields)
     try:
-        given = drafts.insert(services, strict_json.loads(body))
+        given = drafts.insert(services, fields)
     except Invalid as error:
         services.submission_queue.release_half_open(claim.half_open)
         _fail(claim, Failure(ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
@@ -72,6 +73,19 @@ def _send(services: Services, claim: Claim, body: bytes) -> None:
         attempt.requeue_last(f"the draft bundle cannot be read: {error}")
     else:
         attempt.send(given)
+
+
+def _keep_input(services: Services, claim: Claim, fields: Mapping[str, Any]) -> None:
+    """Keep an input with images before it is sent: a refusal may be about one of them."""
+    if not services.settings.keep_inputs or claim.job.submission.kept_input is not None:
+        return
+    try:
+        kept = inputs.store(services.storage, claim.job, fields)
+    except StorageError as error:
+        log.warning("job %s: its input is not kept: %s", claim.job.id, error)
+        return
+    if kept:
+        claim.commit(lambda job, _now: kept.on_record(job))
 
 
 def _enqueue_next(services: Services) -> None:

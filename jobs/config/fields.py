@@ -155,6 +155,11 @@ class SettingFields(ObservabilitySettings):
         description="Days from the end of a job until its record is deleted; `forever` or "
         "empty keeps all.",
     )
+    keep_inputs: bool = Field(
+        True,
+        description="`no` forgets the input of a job (prompt, parameters, images) once BFL has it. "
+        "Otherwise it is deleted with the job's media.",
+    )
     delivery_hosts: StringList = Field(
         (),
         description="List of further hosts that media may come from; `*` stands for one "

@@ -13,7 +13,14 @@ from typing import Literal, NamedTuple
 
 from jobs.errors import StorageError
 from jobs.storage.errors import translate_errors
-from jobs.storage.layout import companion_keys, day_of, fencing_token_of, job_id_of
+from jobs.storage.layout import (
+    ObjectKind,
+    companion_keys,
+    day_of,
+    fencing_token_of,
+    job_id_of,
+    kind_of,
+)
 
 Verb = Literal["GET", "HEAD"]
 
@@ -130,11 +137,13 @@ class MediaStorage(ABC):
     def delete_superseded(
         self, job_id: str, created_at: float, token: int, named: Collection[str]
     ) -> None:
-        """Delete a job's objects of fencing tokens up to `token`, except those in `named`.
+        """Delete a job's media of fencing tokens up to `token`, except those in `named`.
 
         A later claim has a higher token: its objects are never deleted here.
         """
         retained = {each for key in named for each in (key, *companion_keys(key))}
         for found in list(self.list_job_objects(job_id, created_at)):
-            if fencing_token_of(found.key) <= token and found.key not in retained:
+            if kind_of(found.key) is ObjectKind.INPUT or found.key in retained:
+                continue
+            if fencing_token_of(found.key) <= token:
                 self.delete(found.key)

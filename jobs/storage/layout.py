@@ -1,6 +1,7 @@
 """Object keys: `YYYY/MM/DD/<job id>-<n>-<fencing token>.<extension>`, and their companions.
 
 I9: no two workers have the same fencing token, so no worker writes the key of another one.
+Objects of an input are named `<job id>-input-<SHA-256>.<extension>`.
 """
 
 import re
@@ -19,6 +20,10 @@ _KEY = re.compile(
     r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[A-Za-z0-9_-]{1,128}-[0-9]{1,3}-[0-9]{1,20}"
     rf"\.({'|'.join(EXTENSIONS.values())}|json|thumb\.webp)"
 )
+_INPUT = re.compile(
+    r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[A-Za-z0-9_-]{1,128}-input-[0-9a-f]{64}"
+    rf"\.({'|'.join(EXTENSIONS.values())})"
+)
 
 
 class ObjectKind(StrEnum):
@@ -27,11 +32,18 @@ class ObjectKind(StrEnum):
     MEDIA = "media"
     SIDECAR = "sidecar"
     THUMBNAIL = "thumbnail"
+    INPUT = "input"
 
 
 def object_key(job_id: str, created_at: float, n: int, token: int, content_type: str) -> str:
     """Build the key of a job's n-th file; `created_at` is in unix seconds."""
     return f"{job_key_prefix(job_id, created_at)}{n}-{token}.{EXTENSIONS[content_type]}"
+
+
+def input_key(job_id: str, created_at: float, sha256: str, content_type: str) -> str:
+    """Build the key of an object of a job's input."""
+    prefix = job_key_prefix(job_id, created_at)
+    return f"{prefix}input-{sha256}.{EXTENSIONS[content_type]}"
 
 
 def job_key_prefix(job_id: str, created_at: float) -> str:
@@ -46,6 +58,8 @@ def day_of(at: float) -> str:
 
 def kind_of(key: str) -> ObjectKind | None:
     """Classify a key; None if Fluxkeep does not write such keys."""
+    if _INPUT.fullmatch(key):
+        return ObjectKind.INPUT
     if not _KEY.fullmatch(key):
         return None
     if key.endswith(".json"):

@@ -59,7 +59,8 @@ def indexes(job: Job) -> dict[str, float]:
     if job.thumbnails.due_at is not None:
         scores[THUMBNAILS] = job.thumbnails.due_at
     if job.status.terminal:
-        scores[ENDED_MEDIA if job.present_media else ENDED] = job.end
+        has_objects = job.present_media or job.submission.input_files
+        scores[ENDED_MEDIA if has_objects else ENDED] = job.end
     return scores
 
 

@@ -28,11 +28,11 @@ from jobs.record import ClientWebhook
 from jobs.report import Failure
 from receiver import request_body
 from receiver.api import submissions
-from receiver.api.submissions import BODY_MAX_BYTES, SubmissionBody, SubmissionRequest
+from receiver.api.submissions import SubmissionBody, SubmissionRequest
 from receiver.auth import requires
 from receiver.context import services
 from receiver.openapi import examples
-from receiver.schemas.bodies import check_host, validate
+from receiver.schemas.bodies import INPUT_BODY_MAX_BYTES, check_host, validate
 from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
 from receiver.schemas.formats import anchored, json_schema
 from receiver.schemas.query import Query, TaskId
@@ -115,7 +115,7 @@ def submit(model: str) -> ResponseReturnValue:
     """Submit to BFL, and respond as BFL does; a refusal is relayed if it comes at once."""
     if not bfl_submissions.is_generation(model):
         raise BadRequest(bfl_submissions.explain_no_generation(model))
-    raw = request_body.read(BODY_MAX_BYTES)
+    raw = request_body.read(INPUT_BODY_MAX_BYTES)
     given = strict_json.load_object(raw)
     webhook = validate(WebhookFields, given).client_webhook(services().host_policy)
     input_fields = {

@@ -37,7 +37,7 @@ def replay_job(services: Services, job_id: str) -> Job:
 def delete_job(services: Services, job: Job) -> None:
     """Delete a job's media (I11), then its record; after an interruption it can be repeated."""
     media = services.storage
-    for file in job.media:
+    for file in (*job.media, *job.submission.input_files):
         run_in_thread(partial(media.delete, file.key))
     services.store.delete(job)
     # A running rescue may have published an object; without the record it cannot commit.

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
 
-from jobs import sidecars, views
+from jobs import inputs, sidecars, views
 from jobs.bfl import parsing
 from jobs.errors import (
     InvalidField,
@@ -25,7 +26,7 @@ from jobs.timeline import EventCode
 from jobs.views import JobView
 from receiver.api.job_actions import delete_job, load_job, replay_job
 from receiver.api.long_poll import LongPoll
-from receiver.auth import requires
+from receiver.auth import may_submit, requires
 from receiver.context import app_state, services
 from receiver.feed.client_socket import ClientSocket
 from receiver.openapi import examples
@@ -68,17 +69,20 @@ log = logging.getLogger(__name__)
             example=examples.submitted,
         ),
     },
-    errors=(WrongStatus, RateLimited),
+    errors=(WrongStatus, RateLimited, StorageError),
     callback_field="notify_url",
 )
 def expect(job_id: str) -> ResponseReturnValue:
     """Record a job that its caller submitted to BFL. The callback may have come first."""
     if not parsing.TASK_ID.fullmatch(job_id):
         raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
-    details = Expectation.read(services().host_policy).given()
+    body = Expectation.read(services().host_policy)
+    details = body.given()
 
     def merge(job: Job | None, now: float) -> Job:
         known = job or _announced(job_id, now, details.get("model"))
+        if known.is_submission and body.input is not None:
+            raise WrongStatus("Fluxkeep submits this job itself: it has its input")
         _check_fixed_fields(known, details)
         return known.with_details(now, details)
 
@@ -90,6 +94,8 @@ def expect(job_id: str) -> ResponseReturnValue:
         raise RateLimited(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
     assert change.after is not None  # `merge` always returns a job
     log.info("job %s: announced, %s", change.after.id, change.after.status)
+    if body.input is not None:
+        _keep_input(change.after, body.input)
     if change.after.status is Status.STORED:
         _update_sidecar(change.after.id)
     return views.job_view(services(), change.after), 200 if change.before else 201
@@ -100,6 +106,15 @@ def _announced(job_id: str, now: float, model: str | None) -> Job:
     timeouts = services().settings.timeouts
     job = Job.expected(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_EXPECTED)
     return job.with_check(announced_by=g.key_name)
+
+
+def _keep_input(job: Job, given: Mapping[str, Any]) -> None:
+    """Raises StorageError; the caller repeats the request."""
+    if not services().settings.keep_inputs or job.submission.kept_input is not None:
+        return
+    kept = run_in_thread(partial(inputs.store, services().storage, job, given))
+    if kept:
+        services().store.update(job.id, lambda job, _now: job and kept.on_record(job))
 
 
 def _update_sidecar(job_id: str) -> None:
@@ -135,10 +150,11 @@ def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
 def show(job_id: str) -> ResponseReturnValue:
     """One job; with `wait` the response comes when it ends, or after so many seconds."""
     query = ShowQuery.read()
-    link_seconds = query.link_seconds(services().settings)
+    view = views.job_view_with_input if may_submit() else views.job_view
+    render = partial(view, services(), link_ttl=query.link_seconds(services().settings))
     if not query.wait:
-        return views.job_view(services(), load_job(services(), job_id), link_seconds)
-    poll = LongPoll(services(), app_state().broker, ClientSocket(), link_seconds)
+        return render(load_job(services(), job_id))
+    poll = LongPoll(services(), app_state().broker, ClientSocket(), render)
     return poll.run(job_id, query.wait)
 
 

@@ -1,9 +1,9 @@
 """Long polling: `?wait=` answers when a job ends."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from jobs import views
 from jobs.job import Job
 from jobs.services import Services
 from jobs.views import JobView
@@ -21,7 +21,7 @@ class LongPoll:
     services: Services
     broker: Broker
     client: ClientSocket
-    link_seconds: float
+    render: Callable[[Job], JobView]
 
     def run(self, job_id: str, seconds: float) -> JobView:
         """Return the job when it has ended, after the time, or when this process stops.
@@ -31,7 +31,7 @@ class LongPoll:
         until = time.monotonic() + seconds
         job = load_job(self.services, job_id)
         if job.status.terminal:
-            return self._render(job)
+            return self.render(job)
         with self.broker.subscribed(job.id, final_only=True) as subscriber:
             # Read again: changes before the subscription are in the record, later ones wake us.
             job = load_job(self.services, job.id)
@@ -39,10 +39,7 @@ class LongPoll:
             while waiting and not job.status.terminal:
                 waiting = self._is_woken(subscriber, until)
                 job = load_job(self.services, job.id)
-        return self._render(job)
-
-    def _render(self, job: Job) -> JobView:
-        return views.job_view(self.services, job, self.link_seconds)
+        return self.render(job)
 
     def _is_woken(self, subscriber: Subscriber, until: float) -> bool:
         while (left := until - time.monotonic()) > 0 and not self.client.is_disconnected():

@@ -12,7 +12,7 @@ from flask import Blueprint, has_request_context, request
 from flask.typing import ResponseReturnValue
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
-from jobs import drafts, submission, views
+from jobs import drafts, inputs, submission, views
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import region_of
 from jobs.config.settings import BFL_REGIONS
@@ -28,11 +28,16 @@ from receiver import request_body
 from receiver.auth import request_key, requires
 from receiver.context import services
 from receiver.openapi import examples
-from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, check_host, validate_body
+from receiver.schemas.bodies import (
+    INPUT_BODY_MAX_BYTES,
+    Metadata,
+    ModelPath,
+    NotifyUrl,
+    check_host,
+    validate_body,
+)
 from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
 
-# An input may hold images in base64, up to 20 MB (BFL's docs).
-BODY_MAX_BYTES = 32 * 2**20
 IDEMPOTENCY_SECONDS = 86400.0
 REUSES_MAX = 400  # days; a record is deleted before
 
@@ -108,7 +113,7 @@ class SubmissionRequest(NamedTuple):
 )
 def submit() -> ResponseReturnValue:
     """Queue a job for BFL; a repeated `Idempotency-Key` returns the same job."""
-    raw = request_body.read(BODY_MAX_BYTES)
+    raw = request_body.read(INPUT_BODY_MAX_BYTES)
     body = validate_body(SubmissionBody, raw)
     check_host("notify_url", body.notify_url, services().host_policy.notify_url_endpoint)
     job = enqueue_request(services(), SubmissionRequest.of(body), raw)
@@ -136,6 +141,7 @@ def enqueue(
     """
     _check_region(services, submitted.details.region)
     draft = drafts.find(services, submitted.input)
+    kept = inputs.of_small(submitted.input) if services.settings.keep_inputs else None
     own_id = job_id or str(uuid.uuid4())
     input_json = json.dumps(submitted.input, ensure_ascii=False).encode()
     details = replace(
@@ -143,6 +149,7 @@ def enqueue(
         request_digest=request_digest,
         base_url=_callback_base_url(services),
         input_bytes=len(input_json),
+        kept_input=kept.values if kept else None,
     )
 
     def create(job: Job | None, now: float) -> Job:

@@ -10,10 +10,10 @@ from jobs.errors import BadRequest, BodyTooLarge
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.status import Status
-from receiver.api.submissions import BODY_MAX_BYTES, SubmissionBody, SubmissionRequest, enqueue
+from receiver.api.submissions import SubmissionBody, SubmissionRequest, enqueue
 from receiver.cli.command import Command, plain, services
 from receiver.cli.progress import wait_until_ended
-from receiver.schemas.bodies import validate_body
+from receiver.schemas.bodies import INPUT_BODY_MAX_BYTES, validate_body
 
 INTERRUPTED = 130  # exit status after Ctrl-C (128 + SIGINT)
 
@@ -73,7 +73,7 @@ def submit(
     if not given:
         raise click.UsageError("Give the input: --prompt, --input or --json.")
     raw = json.dumps({"model": model, "input": given, "metadata": dict(metadata)}).encode()
-    if len(raw) > BODY_MAX_BYTES:
+    if len(raw) > INPUT_BODY_MAX_BYTES:
         raise BodyTooLarge
     built = services()
     job = enqueue(built, SubmissionRequest.of(validate_body(SubmissionBody, raw)))
@@ -94,8 +94,8 @@ def submit(
 def _read_file(file: BinaryIO | None) -> dict[str, Any]:
     if file is None:
         return {}
-    raw = file.read(BODY_MAX_BYTES + 1)
-    if len(raw) > BODY_MAX_BYTES:
+    raw = file.read(INPUT_BODY_MAX_BYTES + 1)
+    if len(raw) > INPUT_BODY_MAX_BYTES:
         raise BodyTooLarge
     try:
         given = strict_json.loads(raw)

@@ -3,24 +3,22 @@
 import json
 import re
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs import drafts
-from jobs.errors import BadRequest
+from jobs import drafts, inputs
 from jobs.job import Job
-from jobs.net import strict_json
 from receiver.api.job_actions import delete_job, load_job, replay_job
 from receiver.context import services
-from receiver.dashboard import forms
+from receiver.dashboard import forms, session
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.job_card import JobCard, cards
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, METADATA, submit_as_visitor
 
 ENHANCING_MODEL = "flux-3-video"  # for a draft whose job names no model
-INPUT_VIEW_MAX_BYTES = 64 * 1024  # longer inputs hold images as base64
 
 blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
 
@@ -92,12 +90,9 @@ def _redirect_to(job: Job) -> ResponseReturnValue:
     return redirect(url_for("dashboard.job.show", job_id=job.id), 303)
 
 
-def _input(job: Job) -> dict[str, Any]:
-    """The input of a job that is still to be submitted, unless it is too long to read."""
-    if not 0 < job.submission.input_bytes <= INPUT_VIEW_MAX_BYTES:
+def _input(job: Job) -> Mapping[str, Any]:
+    """The input of a job, for visitors who may submit."""
+    visitor, kept = session.current_visitor(), job.submission.kept_input
+    if kept is None or visitor is None or not visitor.has_scope("submit"):
         return {}
-    text = services().store.submission(job.id)
-    try:
-        return strict_json.load_object(text) if text else {}
-    except BadRequest:
-        return {}
+    return inputs.with_links(kept, services().links_to_input(job))

@@ -38,12 +38,34 @@ def _check_page(services: Services, page: list[ListedObject]) -> Iterator[Findin
 
 
 def _check(services: Services, found: ListedObject, job: Job | None) -> Iterator[Finding]:
-    if kind_of(found.key) is not ObjectKind.MEDIA:
+    if kind_of(found.key) is ObjectKind.INPUT:
+        yield from _check_input(services, found.key, job)
+    elif kind_of(found.key) is not ObjectKind.MEDIA:
         yield from _check_companion(services, found.key, job)
     elif job is None:
         yield from _check_unrecorded(services, found.key)
     elif found.key not in [file.key for file in job.present_media]:
         yield from _check_unlisted(services, found, job)
+
+
+def _check_input(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
+    """An object of an input that no record lists; without a record it may belong to media."""
+    is_deleted = job is None and services.store.is_deleted(job_id_of(key))
+    if is_deleted or (job and not _lists_input(job, key)):
+        repair = partial(_delete_unlisted_input, services, key)
+        yield Finding(key, "is not part of its job's input", repair)
+
+
+def _lists_input(job: Job, key: str) -> bool:
+    return key in [file.key for file in job.submission.input_files]
+
+
+def _delete_unlisted_input(services: Services, key: str) -> bool:
+    job = services.store.load(job_id_of(key), exactly=True)
+    if job and (not job.status.terminal or _lists_input(job, key)):
+        return False
+    services.storage.delete(key)
+    return True
 
 
 def _check_companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:

@@ -8,13 +8,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 
 from jobs.bfl.hosts import HostPolicy
 from jobs.config.concurrency import MODEL, is_model
-from jobs.errors import Invalid, UrlRefused
+from jobs.errors import BodyTooLarge, Invalid, UrlRefused
 from jobs.net import strict_json
 from jobs.net.urls import parse
 from receiver import request_body
 from receiver.schemas.formats import anchored, json_schema
 
 BODY_MAX_BYTES = 64 * 1024
+INPUT_BODY_MAX_BYTES = 32 * 2**20  # an input may hold images in base64, up to 20 MB (BFL's docs)
 METADATA_MAX_CHARS = 8192
 MODEL_MAX_CHARS = 200
 URL_MAX_CHARS = 2083  # as BFL has it
@@ -78,19 +79,24 @@ class Expectation(BaseModel):
     model: ModelPath | None = None
     metadata: Metadata = None
     notify_url: NotifyUrl = None
+    input: dict[str, JsonValue] | None = Field(
+        default=None, description="what BFL was given, kept with the job; the first one stays"
+    )
 
     @classmethod
     def read(cls, host_policy: HostPolicy) -> Self:
         """Read and validate the request's body, which may be empty. Raises BadRequest, Invalid."""
-        raw = request_body.read(BODY_MAX_BYTES)
+        raw = request_body.read(INPUT_BODY_MAX_BYTES)
         body = validate_body(cls, raw or b"{}")
+        if body.input is None and len(raw) > BODY_MAX_BYTES:
+            raise BodyTooLarge
         check_host("polling_url", body.polling_url, host_policy.validate_polling_url)
         check_host("notify_url", body.notify_url, host_policy.notify_url_endpoint)
         return body
 
     def given(self) -> dict[str, Any]:
-        """Only the fields that were set."""
-        return self.model_dump(exclude_unset=True, exclude_none=True)
+        """Only the details that were set."""
+        return self.model_dump(exclude_unset=True, exclude_none=True, exclude={"input"})
 
 
 def check_host(field: str, url: str | None, check: Callable[[str], object]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs import media_types
 from jobs.errors import NotMedia
 from tests.sandbox.formats import JPEGS, MP4, PICTURES, WEBP
 from tests.sandbox.gradient import gradient
@@ -52,12 +53,12 @@ def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
 
 @KINDS
 def test_the_type_is_what_the_first_bytes_say(kind: str) -> None:
-    assert sniff.content_type(FORMATS[kind][: sniff.HEAD_BYTES]) == kind
+    assert media_types.content_type(FORMATS[kind][: media_types.HEAD_BYTES]) == kind
 
 
 @pytest.mark.parametrize("picture", sorted(PICTURES.iterdir()), ids=lambda path: path.name)
 def test_every_picture_of_the_sandbox_is_complete_and_of_its_type(picture: Path) -> None:
-    kind = sniff.content_type(picture.read_bytes()[: sniff.HEAD_BYTES])
+    kind = media_types.content_type(picture.read_bytes()[: media_types.HEAD_BYTES])
     assert kind.endswith(picture.suffix[1:])
     assert sniff.is_complete(picture, kind)
 
@@ -88,13 +89,13 @@ def test_every_picture_of_the_sandbox_is_complete_and_of_its_type(picture: Path)
 )
 def test_what_none_of_the_four_formats_begins_with_is_no_medium(head: bytes) -> None:
     with pytest.raises(NotMedia):
-        sniff.content_type(head)
+        media_types.content_type(head)
 
 
-@given(st.binary(max_size=sniff.HEAD_BYTES))
+@given(st.binary(max_size=media_types.HEAD_BYTES))
 def test_any_bytes_have_a_known_type_or_none(head: bytes) -> None:
     with suppress(NotMedia):
-        assert sniff.content_type(head) in FORMATS
+        assert media_types.content_type(head) in FORMATS
 
 
 # Whole or not.

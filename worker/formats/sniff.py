@@ -1,7 +1,4 @@
-"""Media formats by their bytes: type by magic bytes, completeness, and dimensions.
-
-BFL delivers JPEG, PNG, WebP and MP4.
-"""
+"""Media formats by their bytes: completeness and dimensions."""
 
 import re
 from collections.abc import Callable
@@ -10,11 +7,10 @@ from itertools import islice
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from jobs.errors import NotMedia
+from jobs.media_types import HEAD_BYTES
 from jobs.storage.layout import OPAQUE
 from worker.formats import image, mp4
 
-HEAD_BYTES = 16
 WINDOW_BYTES = 64 * 1024
 # A hundred times what real files have: bounds the time that a hostile file can take.
 MARKERS_MAX = BOXES_MAX = 200_000
@@ -35,19 +31,6 @@ class Dimensions:
 
 
 UNKNOWN = Dimensions()
-
-
-def content_type(head: bytes) -> str:
-    """Return the media type for the first HEAD_BYTES of a file. Raises NotMedia."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "image/webp"
-    if head[4:8] == b"ftyp":
-        return "video/mp4"
-    raise NotMedia
 
 
 def is_complete(path: Path, kind: str) -> bool:

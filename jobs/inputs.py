@@ -1,0 +1,153 @@
+"""Inputs kept with their jobs: values on the record, images and long texts as objects.
+
+In the values `input:<n>` stands for the n-th object as base64, and `text:<n>` for its text.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+from jobs.bfl.submissions import WEBHOOK_FIELDS
+from jobs.errors import NotMedia
+from jobs.job import Job
+from jobs.media_references import replace_texts, texts
+from jobs.media_types import HEAD_BYTES, content_type
+from jobs.record import MediaFile
+from jobs.report import Role
+from jobs.storage.base import MediaStorage
+from jobs.storage.layout import OPAQUE, input_key
+
+TEXT_MAX_CHARS = 2048  # a longer text becomes an object
+VALUES_MAX_BYTES = 8192  # of JSON, on the record
+FILES_MAX = 32
+
+_REFERENCE = re.compile(r"(input|text):([0-9]{1,2})", re.ASCII)
+_DATA_URL = re.compile(r"data:[a-z0-9.+/-]{0,64};base64,", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptInput:
+    """An input without what authenticates callbacks, and its objects."""
+
+    values: Mapping[str, Any]
+    files: tuple[MediaFile, ...] = ()
+
+    def on_record(self, job: Job) -> Job:
+        return job.with_submission(kept_input=self.values, input_files=self.files)
+
+
+class _Object(NamedTuple):
+    body: bytes
+    encoding: str  # `input` or `text`
+    sha256: str
+
+    @classmethod
+    def of(cls, body: bytes, encoding: str) -> Self:
+        return cls(body, encoding, hashlib.sha256(body).hexdigest())
+
+    def as_file(self, job: Job) -> MediaFile:
+        try:
+            kind = content_type(self.body[:HEAD_BYTES])
+        except NotMedia:
+            kind = OPAQUE
+        return MediaFile(
+            key=input_key(job.id, job.created_at, self.sha256, kind),
+            content_type=kind,
+            bytes=len(self.body),
+            sha256=self.sha256,
+            role=Role.INPUT,
+        )
+
+
+def of_small(given: Mapping[str, Any]) -> KeptInput | None:
+    """The input that needs no objects; None if it does, or is too long."""
+    values = _without_secrets(given)
+    return None if any(_large_texts(values)) else _bounded(values)
+
+
+def store(storage: MediaStorage, job: Job, given: Mapping[str, Any]) -> KeptInput | None:
+    """Store the objects of an input; None if it is too long. Raises StorageError.
+
+    Equal objects are stored once. Their names hold their SHA-256, so that a second worker
+    writes the same bytes.
+    """
+    values = _without_secrets(given)
+    found = {text: _object(text) for text in _large_texts(values)}
+    files = {one.sha256: one.as_file(job) for one in found.values()}
+    numbers = {sha256: n for n, sha256 in enumerate(files)}
+    references = {text: f"{one.encoding}:{numbers[one.sha256]}" for text, one in found.items()}
+    kept = _bounded(replace_texts(values, references), tuple(files.values()))
+    if kept is None or len(files) > FILES_MAX:
+        return None
+    for one in found.values():
+        file = files[one.sha256]
+        if storage.size(file.key) != file.bytes:
+            storage.write(file.key, one.body)
+    return kept
+
+
+def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
+    """The input as it was given; None if it was not kept or is deleted. Raises StorageError."""
+    kept = job.submission.kept_input
+    if kept is None:
+        return None
+    contents: dict[str, str] = {}
+    for reference, encoding, n in _references(kept):
+        if n >= len(job.submission.input_files):
+            return None
+        key = job.submission.input_files[n].key
+        if storage.size(key) is None:
+            return None
+        body = b"".join(storage.read(key))
+        contents[reference] = (
+            body.decode("utf-8", "replace")
+            if encoding == "text"
+            else base64.b64encode(body).decode()
+        )
+    return dict(replace_texts(kept, contents))
+
+
+def with_links(values: Mapping[str, Any], links: list[str]) -> dict[str, Any]:
+    """The values with links in place of references; None in place of what was deleted."""
+    found = {
+        reference: links[n] if n < len(links) else None for reference, _, n in _references(values)
+    }
+    return dict(replace_texts(values, found))
+
+
+def _references(values: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    for text in texts(values):
+        if found := _REFERENCE.fullmatch(text):
+            yield text, found[1], int(found[2])
+
+
+def _without_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in WEBHOOK_FIELDS}
+
+
+def _large_texts(values: Mapping[str, Any]) -> Iterator[str]:
+    """Long strings, and strings that would be mistaken for references."""
+    for text in texts(values):
+        if len(text) > TEXT_MAX_CHARS or _REFERENCE.fullmatch(text):
+            yield text
+
+
+def _object(text: str) -> _Object:
+    prefix = _DATA_URL.match(text)
+    encoded = text[prefix.end() :] if prefix else text
+    try:
+        body = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return _Object.of(text.encode(), "text")
+    is_canonical = base64.b64encode(body).decode() == encoded
+    return _Object.of(body, "input") if is_canonical else _Object.of(text.encode(), "text")
+
+
+def _bounded(values: Mapping[str, Any], files: tuple[MediaFile, ...] = ()) -> KeptInput | None:
+    size = len(json.dumps(values, ensure_ascii=False).encode())
+    return KeptInput(values, files) if size <= VALUES_MAX_BYTES else None

@@ -1,0 +1,117 @@
+"""The input of a job is kept with it, shown to callers who may submit, and deleted with it."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from tests.harness.patience import wait_for
+from tests.sandbox import Task
+from tests.sandbox.gradient import gradient
+from tests.system.submitting.environment import SubmissionEnvironment, running_environment
+
+PICTURE = gradient(3)
+ENCODED = base64.b64encode(PICTURE).decode()
+
+
+def with_picture(env: SubmissionEnvironment) -> dict[str, Any]:
+    body = env.request_body()
+    body["input"] |= {"input_image": ENCODED, "seed": 7}
+    answer = env.post(body)
+    assert answer.status_code == 202, answer.text
+    return {**answer.json(), "body": body}
+
+
+def objects(env: SubmissionEnvironment, job_id: str) -> list[str]:
+    return [key for key in env.stack.installation.stored_objects.sizes() if job_id in key]
+
+
+def test_a_prompt_is_kept_and_shown_to_who_may_submit(env: SubmissionEnvironment) -> None:
+    job = env.posted()
+    env.stored(job)
+    installation = env.stack.installation
+    assert installation.client("submit").job(job["id"])["input"] == job["body"]["input"]
+    assert "input" not in installation.client("read").job(job["id"])
+    assert "input" not in installation.client("submit").jobs()[0]
+
+
+def test_a_picture_is_kept_beside_the_media_and_served_by_a_link(
+    env: SubmissionEnvironment,
+) -> None:
+    job = with_picture(env)
+    env.stored(job)
+    assert env.task(job).input["input_image"] == ENCODED
+    shown = env.client.job(job["id"])
+    given = job["body"]["input"]
+    assert {**shown["input"], "input_image": ENCODED} == given
+    assert requests.get(shown["input"]["input_image"], timeout=9).content == PICTURE
+    assert len(shown["media"]) == 1 and shown["media"][0]["role"] == "sample"
+    (key,) = [key for key in objects(env, job["id"]) if "-input-" in key]
+    assert key.endswith(".png")
+    (sidecar,) = [key for key in objects(env, job["id"]) if key.endswith(".json")]
+    described = json.loads(env.stack.installation.stored_objects.read(sidecar))
+    assert described["input"] == {**given, "input_image": "input:0"}
+    assert [(file["key"], file["role"]) for file in described["input_files"]] == [(key, "input")]
+    with env.stack.installation.redis.client() as redis:
+        record: Any = redis.get(f"fluxkeep:job:{job['id']}")
+    assert record and len(record) < 4096 and env.inputs() == 0
+
+
+def test_the_input_is_deleted_with_its_job(env: SubmissionEnvironment) -> None:
+    job = with_picture(env)
+    env.stored(job)
+    wait_for("the thumbnail", lambda: len(objects(env, job["id"])) == 4)
+    assert env.client.request("DELETE", f"/api/jobs/{job['id']}").status_code == 204
+    assert objects(env, job["id"]) == []
+
+
+def test_the_input_of_a_refused_submission_is_kept(env: SubmissionEnvironment) -> None:
+    body = env.request_body()
+    body["input"] |= {"input_image": ENCODED, "width": 1}
+    job = env.post(body).json()
+    assert env.ended(job)["status"] == "failed"
+    assert env.client.job(job["id"])["input"]["width"] == 1
+
+
+def test_a_caller_may_bring_the_input_of_its_own_submission(env: SubmissionEnvironment) -> None:
+    task = announced(env)
+    given = {"prompt": "mine", "webhook_secret": "canary-7", "input_image": ENCODED}
+    assert env.client.put_job(task.id, input=given).status_code == 200
+    assert env.client.put_job(task.id, input={"prompt": "another"}).status_code == 200
+    shown = env.client.job(task.id)["input"]
+    assert shown.keys() == {"prompt", "input_image"} and shown["prompt"] == "mine"
+    assert env.client.media({"media": [{"url": shown["input_image"]}]}) == PICTURE
+
+
+def announced(env: SubmissionEnvironment) -> Task:
+    task = env.stack.generate()
+    env.stack.expect(task)
+    env.stack.stored(task)
+    return task
+
+
+def test_the_input_of_our_own_submission_cannot_be_replaced(env: SubmissionEnvironment) -> None:
+    job = env.posted()
+    assert env.client.put_job(job["id"], input={"prompt": "another"}).status_code == 409
+    env.ended(job)
+    assert env.client.job(job["id"])["input"] == job["body"]["input"]
+
+
+@pytest.fixture(scope="module")
+def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
+    directory = tmp_path_factory.mktemp("forgetful")
+    with running_environment(directory, KEEP_INPUTS="no") as opened:
+        yield opened
+
+
+def test_nothing_is_kept_where_the_operator_says_so(forgetful: SubmissionEnvironment) -> None:
+    job = with_picture(forgetful)
+    forgetful.stored(job)
+    assert "input" not in forgetful.client.job(job["id"])
+    assert not [key for key in objects(forgetful, job["id"]) if "-input-" in key]
+    task = announced(forgetful)
+    assert forgetful.client.put_job(task.id, input={"prompt": "mine"}).status_code == 200
+    assert "input" not in forgetful.client.job(task.id)

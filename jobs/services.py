@@ -1,7 +1,6 @@
 """Services: settings, stores and clients, built once per process."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
@@ -26,15 +25,16 @@ from jobs.store.connection import connect
 from jobs.store.consistency import Consistency
 from jobs.store.durability import Durability
 from jobs.store.events import Events
+from jobs.store.expiring_names import ExpiringNames
 from jobs.store.expiring_urls import ExpiringUrls
 from jobs.store.job_store import JobStore
+from jobs.store.keys import ENDED_SESSION_PREFIX, STRICT_MODEL_PREFIX, USED_LOGIN_PREFIX
 from jobs.store.listing import JobListing
 from jobs.store.metrics import Metrics
 from jobs.store.outage import LoggedRetry
 from jobs.store.rate_limiter import RateLimiter
 from jobs.store.refused_callbacks import RefusedCallbacks
 from jobs.store.rq_queue import RqQueue
-from jobs.store.strict_models import StrictModels
 from jobs.store.submission_queue import SubmissionQueue
 from jobs.store.time_series import TimeSeries
 
@@ -45,31 +45,56 @@ BACKGROUND_TIMEOUT_SECONDS = 20.0
 BACKGROUND_RETRIES = 40  # about a minute
 
 
-@dataclass(frozen=True, slots=True)
 class Services:
-    """The settings, and the stores and clients built from them."""
+    """The settings, and the stores and clients built from them.
 
-    settings: Settings
-    redis: Redis
-    rq_queue: RqQueue
-    store: JobStore
-    submission_queue: SubmissionQueue
-    strict_models: StrictModels
-    listing: JobListing
-    events: Events
-    metrics: Metrics
-    time_series: TimeSeries
-    expiring_urls: ExpiringUrls
-    refused_callbacks: RefusedCallbacks
-    rate_limiter: RateLimiter
-    cleanup_queue: CleanupQueue
-    consistency: Consistency
-    storage: MediaStorage
-    host_policy: HostPolicy
-    bfl: BflClient
-    tokens: CallbackTokens
-    links: LinkSigner
-    notification_signer: NotificationSigner
+    Raises InvalidSettings when the media storage cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        redis: Redis,
+        limits: RequestLimits = BACKGROUND_LIMITS,
+        level: Durability = Durability.MEMORY,
+    ) -> None:
+        clock, batching = Clock(redis), Batching(redis, level)
+        self.settings = settings
+        self.redis = redis
+        self.rq_queue = RqQueue(redis)
+        self.store = JobStore(
+            batching,
+            self.rq_queue,
+            clock,
+            settings.max_active,
+            QueueCapacity(unconfirmed=settings.max_unconfirmed),
+            notifies_owner=settings.notify_url is not None,
+        )
+        self.submission_queue = SubmissionQueue(
+            redis,
+            clock,
+            settings.max_active,
+            self.rq_queue.workers_key,
+            settings.worker_concurrency,
+        )
+        self.strict_models = ExpiringNames(redis, STRICT_MODEL_PREFIX)
+        self.used_logins = ExpiringNames(redis, USED_LOGIN_PREFIX)
+        self.ended_sessions = ExpiringNames(redis, ENDED_SESSION_PREFIX)
+        self.listing = JobListing(redis)
+        self.events = Events(redis)
+        self.metrics = Metrics(redis, clock, self.rq_queue)
+        self.time_series = TimeSeries(redis, clock)
+        self.expiring_urls = ExpiringUrls(redis)
+        self.refused_callbacks = RefusedCallbacks(batching)
+        self.rate_limiter = RateLimiter(batching)
+        self.cleanup_queue = CleanupQueue(redis)
+        self.consistency = Consistency(redis)
+        self.storage = build_storage(settings, limits)
+        self.host_policy = build_host_policy(settings)
+        self.bfl = build_bfl_client(settings)
+        self.tokens = CallbackTokens(settings.secret_key)
+        self.links = LinkSigner(settings.secret_key)
+        self.notification_signer = NotificationSigner(settings.notify_secret)
 
     def base_url(self, job: Job) -> str:
         """Our own origin: PUBLIC_URL, or else the one that the job's caller used.
@@ -117,48 +142,6 @@ class Services:
         return int(self.store.now() + (seconds or self.settings.link_ttl))
 
 
-def build(
-    settings: Settings,
-    redis: Redis,
-    limits: RequestLimits = BACKGROUND_LIMITS,
-    level: Durability = Durability.MEMORY,
-) -> Services:
-    """Build services. Raises InvalidSettings when the media storage cannot be used."""
-    rq_queue, clock, batching = RqQueue(redis), Clock(redis), Batching(redis, level)
-    return Services(
-        settings=settings,
-        redis=redis,
-        rq_queue=rq_queue,
-        store=JobStore(
-            batching,
-            rq_queue,
-            clock,
-            settings.max_active,
-            QueueCapacity(unconfirmed=settings.max_unconfirmed),
-            notifies_owner=settings.notify_url is not None,
-        ),
-        submission_queue=SubmissionQueue(
-            redis, clock, settings.max_active, rq_queue.workers_key, settings.worker_concurrency
-        ),
-        strict_models=StrictModels(redis),
-        listing=JobListing(redis),
-        events=Events(redis),
-        metrics=Metrics(redis, clock, rq_queue),
-        time_series=TimeSeries(redis, clock),
-        expiring_urls=ExpiringUrls(redis),
-        refused_callbacks=RefusedCallbacks(batching),
-        rate_limiter=RateLimiter(batching),
-        cleanup_queue=CleanupQueue(redis),
-        consistency=Consistency(redis),
-        storage=build_storage(settings, limits),
-        host_policy=build_host_policy(settings),
-        bfl=build_bfl_client(settings),
-        tokens=CallbackTokens(settings.secret_key),
-        links=LinkSigner(settings.secret_key),
-        notification_signer=NotificationSigner(settings.notify_secret),
-    )
-
-
 def build_storage(settings: Settings, limits: RequestLimits = BACKGROUND_LIMITS) -> MediaStorage:
     """Build the media storage. Raises InvalidSettings when it cannot be used."""
     return open_storage(settings.storage_url, settings.media_options, limits)
@@ -180,7 +163,7 @@ def build_bfl_client(settings: Settings) -> BflClient:
 
 def for_web(settings: Settings) -> Services:
     """Services that fail fast: BFL repeats a callback that was answered with 503."""
-    return build(settings, redis_for_web(settings), WEB_LIMITS, Durability(settings.durability))
+    return Services(settings, redis_for_web(settings), WEB_LIMITS, Durability(settings.durability))
 
 
 def check_durability(settings: Settings) -> None:
@@ -206,4 +189,4 @@ def for_background(settings: Settings) -> Services:
     They do not wait for durability: without a replica no media would be rescued.
     """
     retry = LoggedRetry(ExponentialWithJitterBackoff(cap=2, base=0.1), BACKGROUND_RETRIES)
-    return build(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))
+    return Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))

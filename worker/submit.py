@@ -31,6 +31,7 @@ from worker.backoff import backoff_seconds
 from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, Claim
 
 ANSWER_SECONDS = 20.0  # less than a platform waits before SIGKILL
+STRICT_MODEL_SECONDS = 86400  # BFL may change a model
 UPLOAD_BYTES_PER_SECOND = 250_000  # a slow uplink, for inputs with pictures
 BACKOFF_MIN_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
@@ -129,7 +130,7 @@ class Submission:
             and answer.status in CLIENT_ERRORS
             and bfl_submissions.is_webhook_rejected(answer.body)
         ):
-            self._services.strict_models.remember(self._model)
+            self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
             self._has_webhook = False
             answer = self._post_once(bfl_submissions.build_body(given, None))
         return answer

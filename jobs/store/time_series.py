@@ -1,12 +1,12 @@
 """Time series of the counters: one sample a minute, for an hour."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs.store import scripts
 from jobs.store.clock import Clock, unavailable
 from jobs.store.keys import COUNTERS, TIME_SERIES
 
@@ -71,29 +71,25 @@ class TimeSeries:
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock
-        self._script = redis.register_script(scripts.SAMPLE_COUNTERS)
 
-    def sample(self) -> float:
-        """Take the sample of this minute if there is none yet; returns the Redis time."""
-        retention_seconds = SAMPLES_MAX * MINUTE_SECONDS
-        with unavailable():
-            answer = self._script(
-                keys=[TIME_SERIES, COUNTERS], args=[MINUTE_SECONDS, retention_seconds]
-            )
-        return self._clock.synchronize(answer)
+    def sample(self) -> Sample:
+        """Read all counters, and store them if this minute has no sample yet."""
+        now = self._clock.now()
+        minute = now - now % MINUTE_SECONDS
+        with unavailable(), self._redis.pipeline() as pipe:
+            pipe.hgetall(COUNTERS)
+            pipe.zcount(TIME_SERIES, minute, "+inf")
+            counters, is_stored = pipe.execute()
+            counts = {name.decode(): int(value) for name, value in counters.items()}
+            if not is_stored:  # two processes may store one each, which does no harm
+                pipe.zadd(TIME_SERIES, {json.dumps([minute, counts]): minute})
+                pipe.zremrangebyscore(TIME_SERIES, "-inf", minute - SAMPLES_MAX * MINUTE_SECONDS)
+                pipe.execute()
+        return Sample(now, counts)
 
     def last_hour(self) -> Series:
         """The samples of the last hour, and one of now."""
-        now = self.sample()
-        with unavailable(), self._redis.pipeline() as pipe:
-            pipe.zrange(TIME_SERIES, 0, -1)
-            pipe.hgetall(COUNTERS)
-            taken, counts = pipe.execute()
-        latest = {name.decode(): int(value) for name, value in counts.items()}
-        return Series((*map(_read, taken), Sample(now, latest)))
-
-
-def _read(sample: bytes) -> Sample:
-    at, *words = sample.decode().split()
-    pairs = zip(words[::2], words[1::2], strict=True)
-    return Sample(float(at), {name: int(value) for name, value in pairs})
+        latest = self.sample()
+        with unavailable():
+            stored = self._redis.zrange(TIME_SERIES, 0, -1)
+        return Series((*(Sample(*json.loads(one)) for one in stored), latest))

@@ -5,9 +5,8 @@ import math
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import Forbidden, InvalidLink, MediaGone, RateLimited, Unauthorized
-from jobs.signing import LoginSigner
-from jobs.store.login_links import LoginLinks
+from jobs.errors import Forbidden, InvalidLink, RateLimited, Unauthorized
+from jobs.signing import LOGIN_SECONDS, LoginSigner
 from receiver.auth import authenticate
 from receiver.context import services
 from receiver.dashboard import csrf, forms, session
@@ -45,10 +44,13 @@ def log_in_by_link(token: str) -> ResponseReturnValue:
         return ""  # a link preview must not use it up
     settings = services().settings
     try:
-        name = LoginLinks(services().redis, LoginSigner(settings.secret_key)).use(token)
-    except (InvalidLink, MediaGone):
+        login = LoginSigner(settings.secret_key).read(token)
+        is_first = services().used_logins.add(login.id, LOGIN_SECONDS)
+    except InvalidLink:
+        is_first = False
+    if not is_first:
         return _page("This link was used before or is too old. Log in with a key."), 403
-    key = next((key for key in settings.api_keys if key.name == name), None)
+    key = next((key for key in settings.api_keys if key.name == login.key_name), None)
     if key is None:
         return _page("The key of this link is no longer in API_KEYS."), 403
     session.start(key)

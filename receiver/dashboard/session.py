@@ -19,7 +19,6 @@ from flask.sessions import SecureCookieSessionInterface
 from jobs.config.api_keys import SCOPES, ApiKey, Scope
 from jobs.config.settings import Settings
 from jobs.errors import StoreUnavailable
-from jobs.store.ended_sessions import EndedSessions
 from receiver.context import services
 from receiver.dashboard import csrf
 
@@ -127,7 +126,7 @@ def end() -> None:
     Raises StoreUnavailable, and the session then stays.
     """
     if session_id := session.get("id"):
-        _ended_sessions().add(str(session_id), LIFE_MAX_SECONDS)
+        services().ended_sessions.add(str(session_id), LIFE_MAX_SECONDS)
     session.clear()
     session.permanent = True
     g.pop("visitor", None)
@@ -142,16 +141,12 @@ def _is_valid() -> bool:
     if not session_id or _now() - int(session.get("since", 0)) >= LIFE_MAX_SECONDS:
         return False
     with suppress(StoreUnavailable):  # without Redis no page has anything to show or to change
-        return str(session_id) not in _ended_sessions()
+        return str(session_id) not in services().ended_sessions
     return True
 
 
 def _keys() -> SessionKeys:
     return cast(SessionKeys, current_app.extensions[_EXTENSION])
-
-
-def _ended_sessions() -> EndedSessions:
-    return EndedSessions(services().redis)
 
 
 def _now() -> int:

@@ -38,7 +38,7 @@ class Archive:
     def over(cls, redis: RedisServer, settings: Mapping[str, str | None]) -> Self:
         """As a process with these settings has it."""
         given = {name: value for name, value in {**SECRETS, **settings}.items() if value}
-        return cls(wiring.build(load(given), redis.client(), RequestLimits(5.0, 0)))
+        return cls(wiring.Services(load(given), redis.client(), RequestLimits(5.0, 0)))
 
     def stored(self, days_ago: float = 0.0, files: int = 1, **facts: Any) -> Job:
         """A job that was stored so many days ago."""

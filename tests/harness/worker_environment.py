@@ -50,7 +50,7 @@ class WorkerEnvironment:
             "MEDIA_URL": (directory / "media").as_uri(),
             **extra,
         }
-        return cls(services.build(settings.load(environment), redis), box)
+        return cls(services.Services(settings.load(environment), redis), box)
 
     @property
     def media_root(self) -> Path:

@@ -43,7 +43,7 @@ def wired(redis: Redis, tmp_path: Path) -> Services:
         "API_KEYS": "a:admin-key-of-tests:admin",
         "MEDIA_URL": (tmp_path / "media").as_uri(),
     }
-    return services.build(settings.load(environment), redis)
+    return services.Services(settings.load(environment), redis)
 
 
 def reported(wired: Services, kind: ReportKind, task_id: str = "job") -> Job:

@@ -47,7 +47,7 @@ def worker_env(
     }
     redis: Redis
     with redis_server.client() as redis:
-        yield WorkerEnvironment(services.build(settings.load(environment), redis), sandbox)
+        yield WorkerEnvironment(services.Services(settings.load(environment), redis), sandbox)
 
 
 def claimed(worker_env: WorkerEnvironment, task: Task) -> Claim:

@@ -290,7 +290,7 @@ def machine(redis_server: RedisServer, tmp_path: Path) -> type[Submissions]:
     """Everything but the network, on a Redis of its own."""
     media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
     redis: Redis = redis_server.client()
-    Submissions.services = wiring.build(load(ENVIRONMENT | media), redis)
+    Submissions.services = wiring.Services(load(ENVIRONMENT | media), redis)
     return Submissions
 
 

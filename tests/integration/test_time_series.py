@@ -107,18 +107,21 @@ def test_a_rise_is_seen_at_once(time_series: TimeSeries, redis: Redis) -> None:
 
 
 def test_each_minute_has_one_sample_whoever_takes_it(time_series: TimeSeries, redis: Redis) -> None:
-    at = [time_series.sample() for _ in range(20)]
+    at = [time_series.sample().at for _ in range(20)]
     periods = {moment // MINUTE_SECONDS for moment in at}
     assert redis.zcard(TIME_SERIES) == len(periods)
 
 
 def test_a_sample_that_is_an_hour_old_goes(time_series: TimeSeries, redis: Redis) -> None:
-    now = time_series.sample()
+    now = time_series.sample().at
     redis.delete(TIME_SERIES)
     period = now // MINUTE_SECONDS * MINUTE_SECONDS
     redis.zadd(
         TIME_SERIES,
-        {f"{period - 60 * ago:.0f} callbacks {ago}": period - 60 * ago for ago in range(1, 70)},
+        {
+            f'[{period - 60 * ago}, {{"callbacks": {ago}}}]': period - 60 * ago
+            for ago in range(1, 70)
+        },
     )
     time_series.sample()
     assert SAMPLES_MAX - 1 <= redis.zcard(TIME_SERIES) <= SAMPLES_MAX

@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -94,10 +94,11 @@ class World:
     def services(self) -> Services:
         """The real services of a process, its connections leading to the models."""
         redis = client(self.redis, self._before)
-        built = services.build(load_test_settings(), redis)
-        media: Any = SteppedStorage(self, self.media)
-        api: Any = SimulatedBfl(self, built.bfl)
-        return replace(built, storage=media, bfl=api)
+        built = services.Services(load_test_settings(), redis)
+        replaced: Any = built
+        replaced.storage = SteppedStorage(self, self.media)
+        replaced.bfl = SimulatedBfl(self, built.bfl)
+        return built
 
     def _before(self, words: list[bytes]) -> None:
         self.scheduler.step(self.redis.describe(words))

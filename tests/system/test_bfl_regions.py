@@ -150,7 +150,7 @@ def test_a_polling_url_that_leads_out_of_the_region_is_not_kept(host: str, kept:
 def in_europe(redis_server: RedisServer, tmp_path: Path) -> Iterator[Services]:
     """An installation that submits to BFL's European host."""
     here = {"BFL_API_URL": "eu", "MEDIA_URL": (tmp_path / "media").as_uri()}
-    built = wiring.build(load(ENVIRONMENT | here), redis_server.client())
+    built = wiring.Services(load(ENVIRONMENT | here), redis_server.client())
     yield built
     built.redis.close()
 

@@ -287,7 +287,7 @@ def an_installation(redis_server: RedisServer, tmp_path: Path) -> type[Installat
     """Everything but the network, on a Redis of its own."""
     (tmp_path / "media" / KEPT.key).parent.mkdir(parents=True)
     media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
-    Installation.services = wiring.build(load(ENVIRONMENT | media), redis_server.client())
+    Installation.services = wiring.Services(load(ENVIRONMENT | media), redis_server.client())
     Installation.client = create_app(Installation.services).test_client()
     return Installation
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,8 +59,8 @@ def test_what_lies_before_a_range_is_not_read_from_the_disk(stack: Stack, link: 
 def test_a_bucket_is_asked_for_a_range_and_for_nothing_behind_it(stack: Stack, link: str) -> None:
     variables = {name: value for name, value in stack.installation.settings.items() if value}
     wired = services.for_web(settings.load(variables))
-    media = Asked(stack.installation.media)
-    browser = create_app(replace(wired, storage=media)).test_client()
+    wired.storage = media = Asked(stack.installation.media)
+    browser = create_app(wired).test_client()
     answer = browser.get(link.removeprefix(stack.installation.url), headers={"Range": MIDDLE})
     assert answer.status_code == 206 and len(answer.data) == 1_000_000
     assert media.spans == [(9_000_000, 10_000_000)]

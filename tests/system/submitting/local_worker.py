@@ -65,7 +65,7 @@ class LocalWorker:
 
 def built(redis_server: RedisServer, tmp_path: Path, **more: str) -> Services:
     media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
-    return wiring.build(load(BASE | media | more), redis_server.client())
+    return wiring.Services(load(BASE | media | more), redis_server.client())
 
 
 def submission_body(**switches: Any) -> bytes:

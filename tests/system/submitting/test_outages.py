@@ -214,7 +214,8 @@ def silent_worker(
     """As without PUBLIC_URL."""
     deaf = built(redis_server, tmp_path)
     assert not deaf.settings.bfl_reaches_us
-    return LocalWorker(replace(local_worker.wired, settings=deaf.settings), local_worker.box)
+    local_worker.wired.settings = deaf.settings
+    return local_worker
 
 
 def test_without_anybody_to_call_silence_is_not_waited_for(
@@ -278,7 +279,7 @@ def test_a_key_that_cannot_be_sent_leaves_no_job_unconfirmed(
 ) -> None:
     wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url)
     # The settings refuse such a key; it stands for whatever we may get wrong ourselves.
-    wired = replace(wired, bfl=BflClient(SecretStr("ключ"), wired.host_policy, wired.bfl.origin))
+    wired.bfl = BflClient(SecretStr("ключ"), wired.host_policy, wired.bfl.origin)
     local_worker = LocalWorker(wired, sandbox)
     local_worker.post("a")
     process_one(wired)

@@ -25,10 +25,9 @@ from jobs.store.connection import connect
 from jobs.store.consistency import Consistency
 from jobs.store.durability import Durability
 from jobs.store.events import Events
-from jobs.store.expiring_names import ExpiringNames
+from jobs.store.expiring_names import EndedSessions, StrictModels, UsedLogins
 from jobs.store.expiring_urls import ExpiringUrls
 from jobs.store.job_store import JobStore
-from jobs.store.keys import ENDED_SESSION_PREFIX, STRICT_MODEL_PREFIX, USED_LOGIN_PREFIX
 from jobs.store.listing import JobListing
 from jobs.store.metrics import Metrics
 from jobs.store.outage import LoggedRetry
@@ -77,9 +76,9 @@ class Services:
             self.rq_queue.workers_key,
             settings.worker_concurrency,
         )
-        self.strict_models = ExpiringNames(redis, STRICT_MODEL_PREFIX)
-        self.used_logins = ExpiringNames(redis, USED_LOGIN_PREFIX)
-        self.ended_sessions = ExpiringNames(redis, ENDED_SESSION_PREFIX)
+        self.strict_models = StrictModels(redis)
+        self.used_logins = UsedLogins(redis)
+        self.ended_sessions = EndedSessions(redis)
         self.listing = JobListing(redis)
         self.events = Events(redis)
         self.metrics = Metrics(redis, clock, self.rq_queue)

@@ -173,9 +173,9 @@ class Dispatcher:
         """Try again after an unexpected error; its text is not logged, it may hold secrets."""
         kind = type(error).__name__
         log.error("job %s: unexpected %s", claim.job.id, kind)
-        unsent = not watchdog.current.get(watchdog.Connections()).is_sent
+        exchange = watchdog.current.get()
         with suppress(ClaimLost, StoreUnavailable):
-            if claim.job.status is Status.QUEUED and unsent:
+            if claim.job.status is Status.QUEUED and not (exchange and exchange.is_sent):
                 submit.requeue_unsent(self._services, claim, kind)
                 return
             claim.commit(

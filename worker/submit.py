@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 def submit_job(services: Services, claim: Claim) -> None:
     """Submit a job that was just admitted to a slot, and record the outcome."""
-    watchdog.current.set(watchdog.Connections())  # nothing was sent yet
+    watchdog.current.set(None)  # nothing was sent yet
     body = services.store.submission(claim.job.id)
     if body is None:
         services.submission_queue.release_half_open(claim.half_open)

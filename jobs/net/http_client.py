@@ -27,7 +27,7 @@ from jobs.errors import ConnectionFailed, TransferFailed, UrlRefused
 from jobs.net import watchdog
 from jobs.net.ip import is_private, is_public
 from jobs.net.urls import AddressScope, NotificationEndpoint, Origin, ParsedUrl
-from jobs.net.watchdog import Connections, Watchdog
+from jobs.net.watchdog import Exchange
 
 CONNECT_SECONDS = 5.0
 ADDRESSES_TRIED_MAX = 4  # a name may have many, and each may be silent
@@ -92,9 +92,9 @@ class _Connection(HTTPConnection):
         """Record that bytes left: a request that was never sent is safe to repeat."""
         if self.sock is None:
             self.connect()
-        connections = watchdog.current.get()
-        connections.add(self.sock)
-        connections.is_sent = True
+        if exchange := watchdog.current.get():
+            exchange.add(self.sock)
+            exchange.is_sent = True
         super().send(data)
 
 
@@ -163,23 +163,21 @@ def send_request(
     Everything must end within `seconds`. Raises ConnectionFailed if no request was sent,
     TransferFailed for any other network error, UrlRefused for an address out of scope.
     """
-    connections = Connections()
-    deadline = Watchdog(connections, seconds)
+    method = "GET" if body is None else "POST"
+    request = requests.Request(method, str(url), headers=headers, data=body)
     _target.set(url.target)
-    watchdog.current.set(connections)
-    try:
-        with deadline, session.send(_request(session, url, headers, body), **_OPTIONS) as response:
-            yield response
-    except (requests.RequestException, HTTPError, OSError) as error:
-        # The error's text can hold the URL, so that only its type is named.
-        kind = TransferFailed if connections.is_sent else ConnectionFailed
-        raise kind(f"the connection failed: {type(error).__name__}") from None
-    finally:
-        # A body that was cut off can look complete: report the deadline instead.
-        if deadline.reason:
-            raise (TransferFailed if connections.is_sent else ConnectionFailed)(
-                deadline.reason
-            ) from None
+    problem = ""
+    with Exchange(seconds) as exchange:
+        try:
+            with session.send(session.prepare_request(request), **_OPTIONS) as response:
+                yield response
+        except (requests.RequestException, HTTPError, OSError) as error:
+            # The error's text can hold the URL, so that only its type is named.
+            problem = f"the connection failed: {type(error).__name__}"
+        finally:
+            # A body that was cut off can look complete: report the deadline instead.
+            if problem := exchange.problem or problem:
+                raise (TransferFailed if exchange.is_sent else ConnectionFailed)(problem) from None
 
 
 @contextmanager
@@ -226,14 +224,3 @@ _OPTIONS: dict[str, Any] = {
     "allow_redirects": False,
     "timeout": (CONNECT_SECONDS, READ_TIMEOUT_SECONDS),
 }
-
-
-def _request(
-    session: requests.Session,
-    url: ParsedUrl,
-    headers: Mapping[str, str] | None,
-    body: bytes | None,
-) -> requests.PreparedRequest:
-    method = "GET" if body is None else "POST"
-    prepared = requests.Request(method, str(url), headers=headers, data=body)
-    return session.prepare_request(prepared)

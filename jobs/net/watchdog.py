@@ -11,16 +11,29 @@ import weakref
 from contextlib import suppress
 from contextvars import ContextVar
 
-SHUT_DOWN_AGAIN_SECONDS = 0.2
-IDLE_SECONDS = 60.0  # the thread sleeps for so long while there is no exchange
+TICK_SECONDS = 0.05
 
 
-class Connections:
-    """The sockets of one exchange, and whether any bytes were sent."""
+class Exchange:
+    """One HTTP exchange of one thread: its sockets, its deadline, and whether any bytes were sent.
 
-    def __init__(self) -> None:
+    `problem` is not empty once the deadline has passed.
+    """
+
+    def __init__(self, seconds: float) -> None:
         self.is_sent = False
+        self.problem = ""
+        self._ends_at = time.monotonic() + seconds
         self._sockets: list[weakref.ref[socket.socket]] = []
+
+    def __enter__(self) -> "Exchange":
+        current.set(self)
+        _under_way[threading.get_ident()] = self
+        _wake_watchdog()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _under_way.pop(threading.get_ident(), None)
 
     def add(self, opened: socket.socket) -> None:
         self._sockets.append(weakref.ref(opened))
@@ -32,74 +45,40 @@ class Connections:
                 if opened := reference():
                     opened.shutdown(socket.SHUT_RDWR)
 
-
-# Each thread (and each greenlet of the web process) has an exchange of its own.
-current: ContextVar[Connections] = ContextVar("connections")
-_by_thread: dict[int, Connections] = {}
-
-
-class Watchdog:
-    """Shut connections down at a deadline; `reason` is not empty once that happened."""
-
-    def __init__(self, connections: Connections, seconds: float) -> None:
-        self.reason = ""
-        self.ends_at = time.monotonic() + max(seconds, 0.0)
-        self._connections = connections
-        self._thread = threading.get_ident()
-
-    def __enter__(self) -> "Watchdog":
-        _by_thread[self._thread] = self._connections
-        _timer.add(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _timer.remove(self)
-        _by_thread.pop(self._thread, None)
-
-    def expire(self, now: float) -> None:
-        """Shut down now, and again soon: another connection may open at the same time."""
-        self.reason = "the transfer took too long"
-        self.ends_at = now + SHUT_DOWN_AGAIN_SECONDS
-        self._connections.shut_down()
+    def check(self) -> None:
+        """Shut down after the deadline, each time: another connection may have opened since."""
+        if time.monotonic() >= self._ends_at:
+            self.problem = "the transfer took too long"
+            self.shut_down()
 
 
-class _Timer:
-    """The thread that waits for the next deadline in this process."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._watchdogs: set[Watchdog] = set()
-        self._thread: threading.Thread | None = None
-        self._wakes_at = 0.0
-
-    def add(self, watchdog: Watchdog) -> None:
-        with self._changed:
-            self._watchdogs.add(watchdog)
-            if self._thread is None or not self._thread.is_alive():  # or it was lost in a fork
-                self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-                self._thread.start()
-            elif watchdog.ends_at < self._wakes_at:
-                self._changed.notify()
-
-    def remove(self, watchdog: Watchdog) -> None:
-        with self._changed:
-            self._watchdogs.discard(watchdog)
-
-    def _run(self) -> None:
-        with self._changed:
-            while True:
-                now = time.monotonic()
-                for watchdog in [one for one in self._watchdogs if one.ends_at <= now]:
-                    watchdog.expire(now)
-                ends = min((one.ends_at for one in self._watchdogs), default=now + IDLE_SECONDS)
-                self._wakes_at = ends
-                self._changed.wait(max(ends - now, 0.0))
-
-
-_timer = _Timer()
+# The last exchange of each thread, or of each greenlet of the web process.
+current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+_under_way: dict[int, Exchange] = {}  # by thread
+_has_work = threading.Event()
+_thread: threading.Thread | None = None
 
 
 def abort_transfer(thread: int) -> None:
     """Shut down the exchange of a thread, as when another worker took its job over."""
-    if connections := _by_thread.get(thread):
-        connections.shut_down()
+    if exchange := _under_way.get(thread):
+        exchange.shut_down()
+
+
+def _wake_watchdog() -> None:
+    global _thread  # noqa: PLW0603 - one for the process
+    _has_work.set()
+    if _thread is None or not _thread.is_alive():  # or it was lost in a fork
+        _thread = threading.Thread(target=_watch, name="watchdog", daemon=True)
+        _thread.start()
+
+
+def _watch() -> None:
+    while True:
+        _has_work.wait()
+        time.sleep(TICK_SECONDS)
+        for exchange in list(_under_way.values()):
+            exchange.check()
+        _has_work.clear()
+        if _under_way:
+            _has_work.set()

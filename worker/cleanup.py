@@ -5,10 +5,9 @@ An interrupted deletion is repeated: a record says that its media are deleted on
 """
 
 import logging
-import threading
 import time
 
-from jobs.errors import StorageError, StoreUnavailable, UnreadableRecord
+from jobs.errors import StorageError, UnreadableRecord
 from jobs.job import Job
 from jobs.retention import Cutoffs, media_deleted
 from jobs.services import Services
@@ -26,31 +25,16 @@ STORAGE_ERRORS_MAX = 3  # of one batch; then the next one waits for POLL_SECONDS
 log = logging.getLogger(__name__)
 
 
-def start(services: Services, stop: threading.Event) -> threading.Thread:
-    """Clean up in a thread until `stop` is set."""
-    thread = threading.Thread(
-        target=_run, args=(RetentionCleanup(services), stop), name="retention", daemon=True
-    )
-    thread.start()
-    return thread
-
-
-def _run(retention_cleanup: "RetentionCleanup", stop: threading.Event) -> None:
-    wait_seconds = 0.0
-    while not stop.wait(wait_seconds):
-        try:
-            wait_seconds = BATCH_INTERVAL_SECONDS if retention_cleanup.step() else POLL_SECONDS
-        except StoreUnavailable as error:
-            log.warning("%s", error)
-            wait_seconds = POLL_SECONDS
-
-
 class RetentionCleanup:
     """Cleanup of one sweep process; several may run at once. Raises StoreUnavailable."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._retry_at: dict[str, float] = {}  # by job id or key; the others come first
+
+    def run_batch(self) -> float:
+        """Process one batch; return the seconds until the next one."""
+        return BATCH_INTERVAL_SECONDS if self.step() else POLL_SECONDS
 
     def step(self) -> bool:
         """Process one batch; return whether more may be due."""

@@ -6,16 +6,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from types import FrameType
+from functools import partial
 
 from jobs import submission
 from jobs.errors import StoreUnavailable, UnreadableRecord
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store.job_store import Due
-from worker import cleanup, startup
+from worker import background, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
-from worker.notifications import dispatcher
+from worker.cleanup import RetentionCleanup
+from worker.notifications.dispatcher import Dispatcher, dispatch_due
 from worker.superseded_objects import SupersededObjects
 
 SWEEP_EVERY_SECONDS = 5.0
@@ -27,53 +28,30 @@ log = logging.getLogger(__name__)
 OnEnded = Callable[[Job], None]
 
 
-def _ignore(_job: Job) -> None:
-    pass
-
-
 def main() -> int:
-    services, stop = startup.start("sweep"), _stop_on_signals()
-    superseded = SupersededObjects(services)
+    services, stop = startup.start("sweep"), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    superseded, notifications = SupersededObjects(services), Dispatcher.of(services)
+    retention = RetentionCleanup(services)
     threads = [
-        superseded.start(stop),
-        dispatcher.start(services, stop),
-        cleanup.start(services, stop),
+        background.start(superseded.step, stop, "superseded", at_end=superseded.process_queue),
+        background.start(
+            partial(dispatch_due, services, notifications),
+            stop,
+            "notifications",
+            at_end=notifications.close,
+        ),
+        background.start(retention.run_batch, stop, "retention"),
     ]
-    run(services, stop, superseded.add)
-    _join(threads)
+    background.repeat(partial(sweep, services, superseded.add), stop)
+    until = time.monotonic() + JOIN_SECONDS
+    for thread in threads:  # one that a storage blocks for longer ends with the process
+        thread.join(max(until - time.monotonic(), 0))
     return 0
 
 
-def _join(threads: list[threading.Thread]) -> None:
-    """Wait for the threads; one that a storage blocks for longer ends with the process."""
-    until = time.monotonic() + JOIN_SECONDS
-    for thread in threads:
-        thread.join(max(until - time.monotonic(), 0))
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
-    return stop
-
-
-def run(services: Services, stop: threading.Event, on_ended: OnEnded) -> None:
-    """Sweep until `stop` is set, through outages of Redis too."""
-    wait_seconds = 0.0
-    while not stop.wait(wait_seconds):
-        try:
-            wait_seconds = sweep(services, on_ended)
-        except StoreUnavailable as error:
-            log.warning("%s", error)
-            wait_seconds = SWEEP_EVERY_SECONDS
-
-
-def sweep(services: Services, on_ended: OnEnded = _ignore) -> float:
+def sweep(services: Services, on_ended: OnEnded = lambda _job: None) -> float:
     """Check every job that is due; return the seconds until the next sweep.
 
     Calls no storage, which could block.
@@ -112,7 +90,7 @@ def _check(services: Services, job_id: str, on_ended: OnEnded) -> None:
         log.error("job %s: unexpected %s. Put off.", job_id, type(error).__name__)  # noqa: TRY400
 
 
-def check_job(services: Services, job_id: str, on_ended: OnEnded = _ignore) -> None:
+def check_job(services: Services, job_id: str, on_ended: OnEnded = lambda _job: None) -> None:
     """Apply the next step to one due job; postpone it if its record cannot be read.
 
     `on_ended` gets a job whose deadline has passed, as it was before.

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from jobs.errors import StoreUnavailable, UnreadableRecord, UrlRefused
 from jobs.job import Job
@@ -48,6 +49,10 @@ class Dispatcher:
         self._hosts: dict[str, HostQueue] = {}
         self._lock = threading.Lock()
 
+    @classmethod
+    def of(cls, services: Services) -> "Dispatcher":
+        return cls(partial(_deliver, services))
+
     def submit(self, host: str, job_id: str, target: NotificationTarget) -> bool:
         """Queue one notification, unless it is queued. False when there is no room for it."""
         with self._lock:
@@ -84,31 +89,12 @@ class Dispatcher:
             queue.pool.shutdown(wait=True)
 
 
-def start(services: Services, stop: threading.Event) -> threading.Thread:
-    """Dispatch in a thread until `stop` is set."""
-    thread = threading.Thread(target=_run, args=(services, stop), name="notifications", daemon=True)
-    thread.start()
-    return thread
-
-
-def _run(services: Services, stop: threading.Event) -> None:
-    dispatcher = Dispatcher(lambda job_id, target: _deliver(services, job_id, target))
-    wait_seconds = 0.0
-    while not stop.wait(wait_seconds):
-        wait_seconds = 0.0 if dispatch_due(services, dispatcher) else POLL_SECONDS
-    dispatcher.close()
-
-
-def dispatch_due(services: Services, dispatcher: Dispatcher) -> bool:
-    """Submit one batch of due notifications; True when more may be due."""
-    try:
-        due = services.store.due_notifications(BATCH)
-        for job_id in due:
-            _dispatch(services, dispatcher, job_id)
-    except StoreUnavailable as error:
-        log.warning("%s", error)
-        return False
-    return len(due) == BATCH
+def dispatch_due(services: Services, dispatcher: Dispatcher) -> float:
+    """Submit one batch of due notifications; return the seconds until the next one."""
+    due = services.store.due_notifications(BATCH)
+    for job_id in due:
+        _dispatch(services, dispatcher, job_id)
+    return 0.0 if len(due) == BATCH else POLL_SECONDS
 
 
 def _dispatch(services: Services, dispatcher: Dispatcher, job_id: str) -> None:

@@ -9,47 +9,12 @@ from pydantic.fields import FieldInfo
 
 from deploy.procfile import ROOT
 from jobs.config.concurrency import ConcurrencyLimits
+from jobs.config.fields import SettingGroup
 from jobs.config.proxies import TrustedProxies
 from jobs.config.rate_limits import RateLimits
 from jobs.config.settings import Settings
 
 PAGE = ROOT / "docs/settings.md"
-GROUPS = {
-    "Secrets and keys": ("webhook_secret", "secret_key", "api_keys", "rate_limits"),
-    "Web": (
-        "public_url",
-        "listen_host",
-        "port",
-        "web_concurrency",
-        "forwarded_allow_ips",
-        "cors_origins",
-        "callback_accelerator",
-    ),
-    "Redis and workers": ("redis_url", "redis_verify", "durability", "worker_concurrency"),
-    "BFL": (
-        "bfl_api_key",
-        "bfl_api_url",
-        "max_active",
-        "max_unconfirmed",
-        "callback_grace",
-        "give_up_after",
-        "give_up_at_most",
-        "delivery_hosts",
-        "bfl_sandbox_url",
-    ),
-    "Media": (
-        "media_url",
-        "media_serve",
-        "max_media_bytes",
-        "link_ttl",
-        "link_ttl_max",
-        "keep_inputs",
-        "retain_media_days",
-        "retain_jobs_days",
-    ),
-    "Notifications": ("notify_secret", "notify_url", "notify_hosts"),
-    "Logs": ("log_level", "log_format", "sentry_dsn"),
-}
 # Read by libraries: the heading under which each stands, its name, default and description.
 FOREIGN = (
     ("Media", "AWS_…", "none", "Access to a bucket in `s3://` ([storage](storage.md))."),
@@ -85,21 +50,24 @@ FORMATS: dict[type, Callable[[Any], str]] = {
 
 
 def page() -> str:
-    return "\n".join([OPENING, *(_table(heading) for heading in GROUPS)])
+    return "\n".join([OPENING, *map(_table, reversed(Settings.__bases__))])
 
 
-def _table(heading: str) -> str:
-    rows = [(name.upper(), *_row(Settings.model_fields[name])) for name in GROUPS[heading]]
+def _table(group: type[SettingGroup]) -> str:
+    heading = str(group.__doc__).removesuffix(".")
+    fields = [(name, field) for name, field in group.model_fields.items() if field.description]
+    rows = [(name.upper(), *_row(field)) for name, field in fields]
     rows += [(name, default, text) for under, name, default, text in FOREIGN if under == heading]
     lines = [f"| `{name}` | {default} | {text} |" for name, default, text in rows]
     return "\n".join([f"## {heading}", "", "| variable | default | |", "|---|---|---|", *lines, ""])
 
 
 def _row(field: FieldInfo) -> tuple[str, str]:
+    description = " ".join((field.description or "").split())
     if field.is_required():
-        return "required", field.description or ""
+        return "required", description
     default = _text(field.get_default(call_default_factory=True))
-    return f"`{default}`" if default else "none", field.description or ""
+    return f"`{default}`" if default else "none", description
 
 
 def _text(value: Any) -> str:

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Self
 
+from jobs.config.values import parse_named
+
 ACTIVE_MAX = 100_000
 
 # A path of safe segments, none of which is dots alone.
@@ -25,17 +27,11 @@ class ConcurrencyLimits:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse `24,flux-kontext-max=6`; BFL's limits are the defaults. Raises ValueError."""
-        totals, models = [], dict(BFL_MODELS)
-        for part in filter(None, map(str.strip, text.split(","))):
-            model, equals, number = part.rpartition("=")
-            most = _number(number.strip())
-            if equals:
-                models[_model(model.strip())] = most
-            else:
-                totals.append(most)
-        if len(totals) > 1:
-            raise ValueError("only one number is the total; the others need a model")
-        return cls(totals[0] if totals else BFL_TOTAL, models)
+        too_many = "only one number is the total; the others need a model"
+        totals, models = parse_named(text, _number, too_many)
+        if not all(map(is_model, models)):
+            raise ValueError("each is a number, or model=number")
+        return cls(totals[0] if totals else BFL_TOTAL, BFL_MODELS | models)
 
     def for_model(self, model: str) -> int:
         return self.models.get(model, self.total)
@@ -53,12 +49,6 @@ class QueueCapacity:
 def is_model(name: str) -> bool:
     """Whether a name is a path of safe segments; BFL decides whether the model exists."""
     return re.fullmatch(MODEL, name) is not None
-
-
-def _model(name: str) -> str:
-    if not is_model(name):
-        raise ValueError("each is a number, or model=number")
-    return name
 
 
 def _number(text: str) -> int:

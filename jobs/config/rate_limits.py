@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
+from jobs.config.values import parse_named
+
 REQUESTS_MAX = 1_000_000
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 OFF = "off"
@@ -46,16 +48,8 @@ class RateLimits:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse `600/minute,alice=60/minute,bob=off`. Raises ValueError."""
-        default, named = [], {}
-        for part in filter(None, map(str.strip, text.split(","))):
-            name, equals, rate = part.rpartition("=")
-            quota = RateLimit.parse(rate.strip())
-            if equals:
-                named[name.strip()] = quota
-            else:
-                default.append(quota)
-        if len(default) > 1:
-            raise ValueError("only one default rate is allowed; the others need the name of a key")
+        too_many = "only one default rate is allowed; the others need the name of a key"
+        default, named = parse_named(text, RateLimit.parse, too_many)
         return cls(default[0] if default else DEFAULT, named)
 
     def for_key(self, name: str) -> RateLimit | None:

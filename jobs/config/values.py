@@ -1,12 +1,24 @@
 """Types of settings, with the validation that belongs to each."""
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-SECRET_MIN_CHARS = 16
+from jobs.bfl.hosts import ANY_HOST
+from jobs.errors import UrlRefused
+from jobs.net.http_client import is_header_value
+from jobs.net.urls import PORT_MAX, is_host, is_host_pattern, parse
+from jobs.signing import is_notification_secret
+
+Value = TypeVar("Value")
+
+_DSN = re.compile(r"https?://[^@/\s]+@[^@/:\s]+(?::([0-9]{1,5}))?(?:/[^\s?#]*)?/[0-9]+")
+_STORAGE = re.compile(r"(file:///|memory://$|(s3|gs|az)://[^/?#@]+(/|$))")
+_CORS_ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
 def split_list(value: Any) -> Any:
@@ -16,25 +28,46 @@ def split_list(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-def parsed_by(parse: Callable[[str], Any]) -> BeforeValidator:
+def parse_named(
+    text: str, parse_value: Callable[[str], Value], too_many: str
+) -> tuple[list[Value], dict[str, Value]]:
+    """Parse `600/minute,alice=10/second`: at most one value without a name, and values by name.
+
+    Raises ValueError.
+    """
+    unnamed, named = [], {}
+    for part in split_list(text):
+        name, equals, value = part.rpartition("=")
+        if equals:
+            named[name.strip()] = parse_value(value.strip())
+        else:
+            unnamed.append(parse_value(part))
+    if len(unnamed) > 1:
+        raise ValueError(too_many)
+    return unnamed, named
+
+
+def parsed_by(parse_value: Callable[[str], Any]) -> BeforeValidator:
     """Build a validator that parses text and accepts parsed values."""
-    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+    return BeforeValidator(lambda value: parse_value(value) if isinstance(value, str) else value)
+
+
+def require(is_valid: Callable[[str], object], message: str) -> AfterValidator:
+    """Build a validator of a text, or of each text in a list; none and empty ones are valid."""
+
+    def check(value: Any) -> Any:
+        for one in value if isinstance(value, tuple) else filter(None, [value]):
+            if not is_valid(one.get_secret_value() if isinstance(one, SecretStr) else one):
+                raise ValueError(message)
+        return value
+
+    return AfterValidator(check)
 
 
 def parse_days(value: Any) -> Any:
     """Translate `forever` and an empty text to None."""
     never = isinstance(value, str) and value.strip().lower() in ("", "forever")
     return None if never else value
-
-
-def require_min_length(secrets: Iterable[SecretStr], given: Mapping[str, Any]) -> None:
-    """Refuse secrets that can be guessed, except with a sandbox for BFL. Raises ValueError."""
-    shortest = min((len(secret.get_secret_value()) for secret in secrets), default=SECRET_MIN_CHARS)
-    if shortest < SECRET_MIN_CHARS and given.get("bfl_sandbox_url") is None:
-        raise ValueError(
-            f"must have at least {SECRET_MIN_CHARS} characters; make one with "
-            "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-        )
 
 
 def normalize_address(text: str) -> str:
@@ -45,11 +78,53 @@ def normalize_address(text: str) -> str:
         raise ValueError("must be an IP address, e.g. 127.0.0.1") from None
 
 
+def _is_url(text: str) -> bool:
+    try:
+        parse(text)
+    except UrlRefused:
+        return False
+    return True
+
+
+def _is_dsn(text: str) -> bool:
+    found = _DSN.fullmatch(text)
+    return bool(found and int(found[1] or 0) <= PORT_MAX)
+
+
 IpAddress = Annotated[str, AfterValidator(normalize_address)]
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(split_list), Field(min_length=1)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(split_list)]
 StringList = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400, allow_inf_nan=False)]
 Days = Annotated[
     Annotated[float, Field(gt=0, le=100 * 366, allow_inf_nan=False)] | None,
     BeforeValidator(parse_days),
 ]
+
+SENT_AS_HEADER = require(
+    is_header_value, "cannot be an HTTP header: it holds control characters or odd letters"
+)
+PUBLIC_URL = require(
+    lambda url: _is_url(url.lower()) and "?" not in url,
+    "must be an http or https URL without user, query or fragment",
+)
+NOTIFY_URL = require(_is_url, "must be a plain http or https URL, its host in lower case")
+STORAGE_URL = require(
+    _STORAGE.match, "must be file:///…, s3://, gs:// or az:// with a bucket, or memory://"
+)
+PRINTABLE = require(lambda url: unquote(url).isprintable(), "must not hold control characters")
+CORS_ORIGIN = require(
+    _CORS_ORIGIN.fullmatch, "each is * or an origin like https://app.example, in lower case"
+)
+HOST_PATTERN = require(
+    is_host_pattern,
+    "each is a lower-case host name without scheme or port; "
+    "* stands for a whole label before the last two",
+)
+HOST_OR_ANY = require(
+    lambda host: host == ANY_HOST or is_host(host),
+    "each is * or a lower-case host name, without scheme or port",
+)
+NOTIFICATION_SECRET = require(
+    is_notification_secret, "each is whsec_ and the base64 of 24 to 64 random bytes"
+)
+SENTRY_DSN = require(_is_dsn, "must be a DSN as Sentry shows it, https://key@host/number")

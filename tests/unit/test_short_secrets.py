@@ -2,8 +2,7 @@
 
 import pytest
 
-from jobs.config.settings import load
-from jobs.config.values import SECRET_MIN_CHARS
+from jobs.config.settings import SECRET_MIN_CHARS, load
 from jobs.errors import InvalidSettings
 
 LONG = "x" * SECRET_MIN_CHARS

@@ -11,7 +11,15 @@ import pytest
 
 from jobs.storage.bucket import BucketStorage
 from jobs.storage.providers import Provider, RequestLimits
-from tests.harness import Client, Installation, RedisServer, S3Server, TestBucket, prometheus
+from tests.harness import (
+    Client,
+    Installation,
+    RedisServer,
+    S3Server,
+    TestBucket,
+    forked,
+    prometheus,
+)
 from tests.harness.chromium import Chromium, Window
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox
@@ -21,6 +29,7 @@ def pytest_sessionstart() -> None:
     """Make tests independent of the shell and the directory that they are started in."""
     # A shell has what it runs in the background ignore Ctrl-C, and so would what tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    forked.enabled = True
     os.environ["ENV_FILE"] = os.devnull  # neither a developer's `.env` nor what `make run` made
 
 

@@ -1,21 +1,20 @@
 """`flask --app receiver …` as a person types it, beside an installation and with its settings."""
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from deploy.procfile import ROOT
-from tests.harness import warm_shell
+from tests.harness import forked
 from tests.harness.installation import Installation
 from tests.harness.process import Process
 from tests.harness.stack import Stack, stopped_stack
-from tests.harness.warm_shell import Typed
 
-FLASK = (sys.executable, "-m", "flask", "--app", "receiver")
+FLASK = ("flask", "--app", "receiver")
 TIMEOUT_SECONDS = 240
 FOX = ("submit", "--model", "flux-2-pro", "--prompt", "a fox")
 
@@ -44,14 +43,26 @@ class CommandLine:
         self, *arguments: str, stdin: str | bytes = "", **settings: str | None
     ) -> CommandResult:
         """Run one command; None removes a setting. Fails if the output has a secret."""
-        typed = Typed(arguments, self.environment(**settings), self._directory)
         given = stdin.encode() if isinstance(stdin, str) else stdin
-        done = warm_shell.run(typed, given, TIMEOUT_SECONDS)
-        result = CommandResult(done.returncode, done.stdout.decode(), done.stderr.decode())
+        result = self._run(arguments, given, self.environment(**settings))
         for secret in self._installation.secrets():
             assert secret not in result.out + result.err
         assert "Traceback" not in result.err, result.err
         return result
+
+    def _run(
+        self, arguments: Sequence[str], stdin: bytes, environment: Mapping[str, str]
+    ) -> CommandResult:
+        with TemporaryDirectory(prefix="fluxkeep-shell-") as name:
+            streams = given, out, err = Path(name, "in"), Path(name, "out"), Path(name, "err")
+            given.write_bytes(stdin)
+            process = forked.fork([*FLASK, *arguments], environment, self._directory, streams)
+            assert process is not None
+            try:
+                code = process.wait(TIMEOUT_SECONDS)
+            finally:
+                process.kill()
+            return CommandResult(code, out.read_text(), err.read_text())
 
     def start(self, *arguments: str, log: Path) -> Process:
         """Start a command in the background; stdout and stderr go into the log."""

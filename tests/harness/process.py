@@ -1,11 +1,14 @@
 """One running program, in a session of its own, with what it says kept in a file."""
 
+import os
 import signal
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.procfile import ROOT
-from tests.harness import processes
+from tests.harness import forked, processes
+from tests.harness.forked import ForkedProcess
 
 DRAWING = "worker.thumbnail_child"
 
@@ -24,8 +27,17 @@ class Process:
         self.name = name
         self.environment = dict(environment)
         self.log = log
-        with log.open("ab") as output:
-            self._popen = processes.launch(command, output, environment, directory)
+        self._popen = self._forked(command, directory) or self._started(command, directory)
+
+    def _forked(self, command: Sequence[str], directory: Path) -> ForkedProcess | None:
+        if not forked.enabled:
+            return None
+        streams = (Path(os.devnull), self.log, self.log)
+        return forked.fork(command, self.environment, directory, streams)
+
+    def _started(self, command: Sequence[str], directory: Path) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as output:
+            return processes.launch(command, output, self.environment, directory)
 
     @property
     def pid(self) -> int:

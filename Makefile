@@ -18,7 +18,7 @@ run: $(VENV)/.run ## Run Redis, web, worker and sweep; without BFL_API_KEY also 
 	@exec $(BIN)/python -m deploy.run
 
 # Otherwise each of hundreds of processes may compile our modules again.
-test: export PYTHONDONTWRITEBYTECODE :=
+test unit check: export PYTHONDONTWRITEBYTECODE :=
 test: style ## Everything that CI runs: format, lint, types, every test
 	@$(BIN)/python -m tests.harness.browser
 	@$(BIN)/python -m tests.harness.prometheus

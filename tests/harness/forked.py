@@ -54,9 +54,8 @@ def fork(
 
 
 def _changes_the_interpreter(environment: Mapping[str, str]) -> bool:
-    kept = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), **os.environ}
-    changed = (name for name, value in environment.items() if kept.get(name) != value)
-    return any(name.startswith(AT_START) for name in changed)
+    usual = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}.items() | os.environ.items()
+    return any(name.startswith(AT_START) for name, _ in environment.items() - usual)
 
 
 class Zygote:

@@ -16,7 +16,7 @@ blueprint = Blueprint("health", __name__)
     operation_id="isAlive",
     summary="Liveness",
     tag=Tag.OPERATION,
-    responses={200: ResponseSpec("The process answers.", Alive, example=examples.alive)},
+    responses={200: ResponseSpec("The process answers.", Alive, example=examples.ALIVE)},
     uses_redis=False,
 )
 def alive() -> ResponseReturnValue:
@@ -30,8 +30,8 @@ def alive() -> ResponseReturnValue:
     summary="Readiness",
     tag=Tag.OPERATION,
     responses={
-        200: ResponseSpec("No check failed.", Readiness, example=examples.readiness),
-        503: ResponseSpec("A check failed.", Readiness, example=examples.unreadiness),
+        200: ResponseSpec("No check failed.", Readiness, example=examples.READY),
+        503: ResponseSpec("A check failed.", Readiness, example=examples.NOT_READY),
     },
     uses_redis=False,
 )

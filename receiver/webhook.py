@@ -28,7 +28,7 @@ from jobs.store.counters import Counter
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.request_body import declares_at_most, declares_more_than, read_environ
-from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.responses import CallbackAccepted
 
 PATH = "/webhooks/bfl"
@@ -43,12 +43,11 @@ _HEADERS = tuple(
 _REFUSE_ALL = CallbackVerifier(())
 _SPEC: dict[str, Any] = {
     "tag": Tag.CALLBACKS,
-    "body": RequestBodySpec(body_type=parsing.CALLBACK, examples={"a picture": examples.CALLBACK}),
+    "body": parsing.CALLBACK,
+    "body_example": examples.CALLBACK,
     "responses": {
         200: ResponseSpec(
-            "The report is on record.",
-            CallbackAccepted,
-            example=examples.callback_accepted,
+            "The report is on record.", CallbackAccepted, example=examples.CALLBACK_ACCEPTED
         )
     },
     "errors": (Unauthorized, InvalidReport),

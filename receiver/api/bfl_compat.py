@@ -32,9 +32,9 @@ from receiver.api.submissions import SubmissionBody, SubmissionRequest
 from receiver.auth import requires
 from receiver.context import services
 from receiver.openapi import examples
-from receiver.schemas.bodies import INPUT_BODY_MAX_BYTES, check_host, validate
-from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
-from receiver.schemas.formats import anchored, json_schema
+from receiver.schemas.bodies import INPUT_BODY_MAX_BYTES, Url, check_host, validate
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.formats import PUBLIC_URL, documented_pattern
 from receiver.schemas.query import Query, TaskId
 from receiver.schemas.responses import Relayed
 
@@ -58,9 +58,9 @@ class WebhookFields(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    webhook_url: str | None = Field(default=None, min_length=1, max_length=2083)
+    webhook_url: Annotated[Url, Field(min_length=1), documented_pattern(PUBLIC_URL)] | None = None
     webhook_secret: (
-        Annotated[str, Field(max_length=1024), json_schema(pattern=anchored(HEADER_VALUE))] | None
+        Annotated[str, Field(max_length=1024), documented_pattern(HEADER_VALUE)] | None
     ) = None
 
     @field_validator("webhook_secret")
@@ -103,9 +103,10 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
     summary="Submit as to BFL",
     tag=Tag.BFL,
     headers=("Idempotency-Key",),
-    body=RequestBodySpec(body_type=WebhookFields, examples={"a picture": examples.INPUT}),
+    body=WebhookFields,
+    body_example=examples.INPUT,
     responses={
-        200: ResponseSpec("The task.", compat.BflSubmission, example=examples.taken),
+        200: ResponseSpec("The task.", compat.BflSubmission, example=examples.BFL_SUBMISSION),
         **REFUSALS,
     },
     errors=(IdempotencyKeyReused, QueueFull),
@@ -154,16 +155,13 @@ def _refusal(failure: Failure, status: int) -> ResponseReturnValue:
     query=ResultQuery,
     responses={
         200: ResponseSpec(
-            "The task.",
-            compat.BflTask,
-            headers=("Retry-After",),
-            example=examples.finished,
+            "The task.", compat.BflTask, headers=("Retry-After",), example=examples.BFL_TASK
         ),
         404: ResponseSpec(
             "No such task.",
             compat.BflTask,
             headers=("Retry-After",),
-            example=examples.unknown,
+            example=examples.BFL_UNKNOWN_TASK,
         ),
     },
     uses_redis=False,

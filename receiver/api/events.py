@@ -19,7 +19,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 EVENTS = ResponseSpec(
     "Server-Sent Events: `job` with each changed job, `forgotten` with the id of a deleted one.",
     content_types=(STREAM,),
-    example=examples.stream,
+    example=examples.STREAM,
 )
 
 blueprint = Blueprint("events", __name__, url_prefix="/api")

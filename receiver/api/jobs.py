@@ -31,7 +31,7 @@ from receiver.context import app_state, services
 from receiver.feed.client_socket import ClientSocket
 from receiver.openapi import examples
 from receiver.schemas.bodies import Expectation
-from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
 from receiver.schemas.responses import JobPage
@@ -54,20 +54,12 @@ log = logging.getLogger(__name__)
     operation_id="expectJob",
     summary="Announce a job",
     tag=Tag.JOBS,
-    body=RequestBodySpec(
-        body_type=Expectation, required=False, examples={"all of it": examples.EXPECTATION}
-    ),
+    body=Expectation,
+    body_example=examples.EXPECTATION,
+    is_body_required=False,
     responses={
-        200: ResponseSpec(
-            "The existing job.",
-            JobView,
-            example=examples.submitted,
-        ),
-        201: ResponseSpec(
-            "The new job.",
-            JobView,
-            example=examples.submitted,
-        ),
+        200: ResponseSpec("The existing job.", JobView, example=examples.SUBMITTED),
+        201: ResponseSpec("The new job.", JobView, example=examples.SUBMITTED),
     },
     errors=(WrongStatus, RateLimited, StorageError),
     callback_field="notify_url",
@@ -144,7 +136,7 @@ def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
     summary="Get a job, or wait until it ends",
     tag=Tag.JOBS,
     query=ShowQuery,
-    responses={200: ResponseSpec("The job.", JobView, example=examples.stored)},
+    responses={200: ResponseSpec("The job.", JobView, example=examples.STORED)},
     errors=(UnknownJob, TooManyWaiting),
 )
 def show(job_id: str) -> ResponseReturnValue:
@@ -165,7 +157,7 @@ def show(job_id: str) -> ResponseReturnValue:
     summary="List and search",
     tag=Tag.JOBS,
     query=ListQuery,
-    responses={200: ResponseSpec("A page of jobs.", JobPage, example=examples.page)},
+    responses={200: ResponseSpec("A page of jobs.", JobPage, example=examples.PAGE)},
 )
 def list_jobs() -> ResponseReturnValue:
     """Jobs, newest first. The cursor is the last job's position: new jobs do not shift pages."""
@@ -185,13 +177,7 @@ def list_jobs() -> ResponseReturnValue:
     operation_id="rescueJob",
     summary="Replay a job",
     tag=Tag.JOBS,
-    responses={
-        202: ResponseSpec(
-            "The reopened job.",
-            JobView,
-            example=examples.submitted,
-        )
-    },
+    responses={202: ResponseSpec("The reopened job.", JobView, example=examples.SUBMITTED)},
     errors=(UnknownJob, WrongStatus),
 )
 def replay(job_id: str) -> ResponseReturnValue:

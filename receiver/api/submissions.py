@@ -36,7 +36,7 @@ from receiver.schemas.bodies import (
     check_host,
     validate_body,
 )
-from receiver.schemas.endpoint import EndpointSpec, RequestBodySpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 
 IDEMPOTENCY_SECONDS = 86400.0
 REUSES_MAX = 400  # days; a record is deleted before
@@ -99,13 +99,11 @@ class SubmissionRequest(NamedTuple):
     summary="Submit to BFL",
     tag=Tag.JOBS,
     headers=("Idempotency-Key",),
-    body=RequestBodySpec(body_type=SubmissionBody, examples={"a picture": examples.SUBMISSION}),
+    body=SubmissionBody,
+    body_example=examples.SUBMISSION,
     responses={
         202: ResponseSpec(
-            "The queued job.",
-            JobView,
-            headers=("Location",),
-            example=examples.queued,
+            "The queued job.", JobView, headers=("Location",), example=examples.QUEUED
         )
     },
     errors=(IdempotencyKeyReused, QueueFull),

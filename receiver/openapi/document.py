@@ -10,7 +10,6 @@ from receiver.openapi.schemas import Schema, Schemas
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag, endpoint_of
 
 VERSION = "0.1.0"
-IMPLIED_METHODS = {"HEAD", "OPTIONS"}
 _CACHE = "fluxkeep.openapi"
 
 blueprint = Blueprint("openapi", __name__)
@@ -64,14 +63,14 @@ def build(app: Flask, public_url: str) -> Schema:
 
 
 def _paths(app: Flask, schemas: Schemas) -> dict[str, Schema]:
-    found = []
-    for rule in app.url_map.iter_rules():
-        endpoint = endpoint_of(app.view_functions[rule.endpoint])
-        if endpoint.spec:
-            operation = operations.build(rule.rule, endpoint, endpoint.spec, schemas)
-            found.append((list(Tag).index(endpoint.spec.tag), rule.rule, rule, operation))
+    found = [
+        (list(Tag).index(endpoint.spec.tag), rule.rule, sorted(rule.methods or ()), endpoint)
+        for rule in app.url_map.iter_rules()
+        if (endpoint := endpoint_of(app.view_functions[rule.endpoint]))
+    ]
     paths: dict[str, Schema] = {}
-    for _, text, rule, operation in sorted(found, key=lambda item: item[:2]):
-        for method in sorted((rule.methods or set()) - IMPLIED_METHODS):
-            paths.setdefault(operations.path(text), {})[method.lower()] = operation
+    for _, rule, methods, endpoint in sorted(found, key=lambda one: one[:3]):
+        operation = operations.build(rule, endpoint, schemas)
+        for method in set(methods) - {"HEAD", "OPTIONS"}:
+            paths.setdefault(operations.path(rule), {})[method.lower()] = operation
     return paths

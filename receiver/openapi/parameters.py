@@ -1,5 +1,6 @@
 """Headers, path parameters and security schemes that operations share."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS, TASK_ID
@@ -9,7 +10,6 @@ from receiver.api.submissions import IDEMPOTENCY_KEY
 from receiver.schemas.bodies import MODEL_MAX_CHARS
 from receiver.schemas.formats import anchored
 
-_TEXT = {"type": "string"}
 _SECRET, _SIGNATURE = AUTHENTICATION_HEADERS
 
 INTRODUCTION = """\
@@ -21,51 +21,50 @@ of each operation, any path can answer 404, 405 with `Allow`, and 400 or 431 to 
 `GET` implies `HEAD`; `OPTIONS` lists the allowed methods.
 """
 
-PATH: dict[str, dict[str, Any]] = {
-    "job_id": {
-        "description": "its own id or BFL's task id",
-        "schema": {**_TEXT, "pattern": anchored(TASK_ID.pattern)},
-    },
-    "token": {"description": "signed by this installation", "schema": {**_TEXT, "minLength": 1}},
-    "model": {
-        "description": "a path at BFL; slashes need no escaping",
-        "schema": {**_TEXT, "pattern": anchored(MODEL), "maxLength": MODEL_MAX_CHARS},
-    },
-}
 
-REQUEST_HEADERS: dict[str, dict[str, Any]] = {
+def _text(description: str = "", **schema: Any) -> dict[str, Any]:
+    """A parameter or header that is a string."""
+    described = {"description": description} if description else {}
+    return {**described, "schema": {"type": "string", **schema}}
+
+
+PATH = {
+    "job_id": _text("its own id or BFL's task id", pattern=anchored(TASK_ID.pattern)),
+    "token": _text("signed by this installation", minLength=1),
+    "model": _text(
+        "a path at BFL; slashes need no escaping",
+        pattern=anchored(MODEL),
+        maxLength=MODEL_MAX_CHARS,
+    ),
+}
+REQUEST_HEADERS = {
     "Idempotency-Key": {
-        "description": "a repetition within a day returns the same job",
-        "schema": {**_TEXT, "pattern": anchored(IDEMPOTENCY_KEY)},
+        **_text(
+            "a repetition within a day returns the same job", pattern=anchored(IDEMPOTENCY_KEY)
+        ),
         "example": "order-4711",
     },
-    "Last-Event-ID": {
-        "description": "the last event received; `0-0` starts at the first one",
-        "schema": {**_TEXT, "pattern": f"^({POSITION_FORM})?$"},
-    },
-    "Range": {"schema": _TEXT, "example": "bytes=0-1023"},
-    "If-None-Match": {"schema": _TEXT},
-    "If-Range": {"schema": _TEXT},
+    "Last-Event-ID": _text(
+        "the last event received; `0-0` starts at the first one", pattern=f"^({POSITION_FORM})?$"
+    ),
+    "Range": {**_text(), "example": "bytes=0-1023"},
+    "If-None-Match": _text(),
+    "If-Range": _text(),
 }
-
-RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
-    "Location": {
-        "description": "address of the resource",
-        "schema": {**_TEXT, "format": "uri-reference"},
-    },
+RESPONSE_HEADERS = {
+    "Location": _text("address of the resource", format="uri-reference"),
     "Retry-After": {"description": "in seconds", "schema": {"type": "integer", "minimum": 0}},
-    "WWW-Authenticate": {"description": "how to send a key", "schema": _TEXT},
-    "ETag": {"description": "changes with the bytes", "schema": _TEXT},
-    "Accept-Ranges": {"schema": {**_TEXT, "const": "bytes"}},
-    "Cache-Control": {"schema": _TEXT},
-    "Content-Disposition": {"description": "a readable file name", "schema": _TEXT},
-    "Content-Range": {"description": "the range sent, and the whole size", "schema": _TEXT},
+    "WWW-Authenticate": _text("how to send a key"),
+    "ETag": _text("changes with the bytes"),
+    "Accept-Ranges": _text(const="bytes"),
+    "Cache-Control": _text(),
+    "Content-Disposition": _text("a readable file name"),
+    "Content-Range": _text("the range sent, and the whole size"),
 }
-
 # Sent with every answer to a valid key, unless `RATE_LIMITS` is off.
-RATE_LIMIT_HEADERS: dict[str, dict[str, Any]] = {
-    "RateLimit-Policy": {"description": "requests (q) per seconds (w)", "schema": _TEXT},
-    "RateLimit": {"description": "requests left (r), reset after seconds (t)", "schema": _TEXT},
+RATE_LIMIT_HEADERS = {
+    "RateLimit-Policy": _text("requests (q) per seconds (w)"),
+    "RateLimit": _text("requests left (r), reset after seconds (t)"),
 }
 BEFORE_AUTHENTICATION = {"401", "414"}  # responses that no accepted key has preceded
 
@@ -99,3 +98,9 @@ URI_TOO_LONG = {
     "description": "The URL is longer than 4094 characters.",
     "content": {"text/html": {"schema": {"type": "string"}}},
 }
+
+
+def response_headers(names: Iterable[str]) -> dict[str, Any]:
+    """The `headers` of a response object; empty without any."""
+    found = {name: RESPONSE_HEADERS[name] for name in names}
+    return {"headers": found} if found else {}

@@ -12,7 +12,7 @@ from jobs.errors import BodyTooLarge, Invalid, UrlRefused
 from jobs.net import strict_json
 from jobs.net.urls import parse
 from receiver import request_body
-from receiver.schemas.formats import anchored, json_schema
+from receiver.schemas.formats import POLLING_URL, PUBLIC_URL, documented_pattern
 
 BODY_MAX_BYTES = 64 * 1024
 INPUT_BODY_MAX_BYTES = 32 * 2**20  # an input may hold images in base64, up to 20 MB (BFL's docs)
@@ -45,27 +45,24 @@ ModelPath = Annotated[
     str,
     Field(max_length=MODEL_MAX_CHARS, examples=["flux-2-pro"]),
     AfterValidator(_check_model),
-    json_schema(pattern=anchored(MODEL)),
+    documented_pattern(MODEL),
 ]
-Metadata = (
-    Annotated[
-        dict[str, JsonValue],
-        AfterValidator(_limit_size),
-        Field(
-            description=f"stored with the job; up to {METADATA_MAX_CHARS} characters of JSON",
-            examples=[{"user": "42"}],
-        ),
-    ]
-    | None
-)
-NotifyUrl = (
-    Annotated[
-        str,
-        Field(max_length=URL_MAX_CHARS, description="receives a notification when the job ends"),
-        AfterValidator(_check_url),
-    ]
-    | None
-)
+Metadata = Annotated[
+    Annotated[dict[str, JsonValue], AfterValidator(_limit_size)] | None,
+    Field(
+        description=f"stored with the job; up to {METADATA_MAX_CHARS} characters of JSON",
+        examples=[{"user": "42"}],
+    ),
+]
+Url = Annotated[str, Field(max_length=URL_MAX_CHARS)]
+NotifyUrl = Annotated[
+    Annotated[Url, AfterValidator(_check_url), documented_pattern(PUBLIC_URL)] | None,
+    Field(description="receives a notification when the job ends"),
+]
+PollingUrl = Annotated[
+    Annotated[Url, documented_pattern(POLLING_URL)] | None,
+    Field(description="from BFL's response to the submission"),
+]
 
 
 class Expectation(BaseModel):
@@ -73,9 +70,7 @@ class Expectation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    polling_url: str | None = Field(
-        default=None, max_length=URL_MAX_CHARS, description="from BFL's response to the submission"
-    )
+    polling_url: PollingUrl = None
     model: ModelPath | None = None
     metadata: Metadata = None
     notify_url: NotifyUrl = None

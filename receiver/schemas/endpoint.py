@@ -4,7 +4,7 @@ Nothing is validated by it at run time. Schemathesis compares it with a running 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -15,8 +15,10 @@ from jobs.errors import FluxkeepError
 from receiver.schemas.query import Query
 
 JSON = "application/json"
+PROBLEM = "application/problem+json"
 STREAM = "text/event-stream"
 
+BodyType = type[BaseModel] | Mapping[str, Any]  # a JSON Schema where no model parses it
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -42,16 +44,7 @@ class ResponseSpec:
     body_type: Any = None
     content_types: tuple[str, ...] = ()  # besides JSON
     headers: tuple[str, ...] = ()
-    example: Callable[[], Any] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestBodySpec:
-    """A request body: a model, or a JSON Schema where no model parses it."""
-
-    body_type: type[BaseModel] | Mapping[str, Any]
-    required: bool = True
-    examples: Mapping[str, Any] = field(default_factory=dict)
+    example: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +57,9 @@ class EndpointSpec:
     responses: Mapping[int | str, ResponseSpec]  # `4XX` and `default` are statuses, too
     query: type[Query] | None = None
     headers: tuple[str, ...] = ()
-    body: RequestBodySpec | None = None
+    body: BodyType | None = None
+    body_example: Any = None
+    is_body_required: bool = True
     errors: tuple[type[FluxkeepError], ...] = ()
     security: tuple[str, ...] = ()
     callback_field: str | None = None  # the field of the body that names a receiver of callbacks
@@ -79,12 +74,13 @@ class EndpointSpec:
 class Endpoint:
     """A view's specification, scope and description."""
 
-    spec: EndpointSpec | None
+    spec: EndpointSpec
     scope: Scope | None
     description: str
 
 
-def endpoint_of(view: Callable[..., Any]) -> Endpoint:
+def endpoint_of(view: Callable[..., Any]) -> Endpoint | None:
     """Endpoint of a view; `functools.wraps` carries the attributes through every decorator."""
     attributes = vars(view)
-    return Endpoint(attributes.get("endpoint_spec"), attributes.get("scope"), view.__doc__ or "")
+    spec = attributes.get("endpoint_spec")
+    return Endpoint(spec, attributes.get("scope"), view.__doc__ or "") if spec else None

@@ -22,6 +22,16 @@ _RFC_3339 = re.compile(
 _CURSOR_TIME_DIGITS = 16
 _DOUBLE = struct.Struct(">d")
 
+# URLs as `jobs.net.urls.parse` accepts them: no segment that a parser could read as dots.
+_PORT = "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+_UNESCAPED = r"A-Za-z0-9_~!$&'()*+,;=:@-"
+_ESCAPED = "%([013-9A-Fa-f][0-9A-Fa-f]|2[0-9A-DFa-df])"
+_PATH = rf"(/(\.*([{_UNESCAPED}]|{_ESCAPED})([.{_UNESCAPED}]|{_ESCAPED})*)?)*"
+_QUERY = rf"(\?[.%/?{_UNESCAPED}]*)?"
+_HOST = r"([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])"
+PUBLIC_URL = f"https://{_HOST}{_PORT}{_PATH}{_QUERY}"
+POLLING_URL = rf"https://(api|gateway)(\.[a-z0-9-]{{1,63}})*\.bfl\.ai(:443)?/v1/get_result{_QUERY}"
+
 
 def parse_time(text: str) -> float:
     """Parse RFC 3339 or unix seconds to unix seconds. Raises ValueError."""
@@ -54,6 +64,11 @@ def parse_cursor(text: str) -> Position:
 def json_schema(**extra: Any) -> FieldInfo:
     """Add to the JSON Schema of a field what pydantic cannot derive from its type."""
     return cast(FieldInfo, Field(json_schema_extra=extra))
+
+
+def documented_pattern(pattern: str) -> FieldInfo:
+    """Document the pattern of a field that the server checks otherwise, and maybe more strictly."""
+    return json_schema(pattern=anchored(pattern))
 
 
 def anchored(pattern: str) -> str:

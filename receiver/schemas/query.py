@@ -25,7 +25,7 @@ from jobs.store.listing import Position
 from jobs.store.search import Search
 from receiver.schemas import formats
 from receiver.schemas.bodies import MODEL_MAX_CHARS, field_error
-from receiver.schemas.formats import anchored, json_schema
+from receiver.schemas.formats import anchored, documented_pattern, json_schema
 
 NAME_MAX_CHARS = 50
 LINK_TTL_DIGITS = 9
@@ -103,6 +103,7 @@ LinkSeconds = Annotated[
     int,
     Field(ge=1),
     _matching(f"[0-9]{{1,{LINK_TTL_DIGITS}}}", "a whole number of seconds"),
+    json_schema(maximum=7 * 86400),  # the default of LINK_TTL_MAX
 ]
 # A number as in JSON.
 Seconds = Annotated[
@@ -134,7 +135,7 @@ EventId = Annotated[
 TaskId = Annotated[
     str,
     _matching(parsing.TASK_ID.pattern, "1 to 128 of A-Z a-z 0-9 _ -"),
-    json_schema(pattern=anchored(parsing.TASK_ID.pattern)),
+    documented_pattern(parsing.TASK_ID.pattern),
 ]
 Filters = Annotated[
     dict[
@@ -142,6 +143,12 @@ Filters = Annotated[
         Annotated[str, Field(max_length=FILTER_VALUE_MAX_CHARS)],
     ],
     Field(max_length=FILTERS_MAX),
+    json_schema(
+        propertyNames={
+            "pattern": rf"^{METADATA}\.[\s\S]+$",
+            "maxLength": len(f"{METADATA}.") + FILTER_NAME_MAX_CHARS,
+        }
+    ),
 ]
 
 

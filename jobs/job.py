@@ -56,41 +56,42 @@ class Job(JobRecord):
         """Add an event to the timeline, unless it repeats the last one."""
         timeline = extended(self.timeline, TimelineEvent(now, event, detail))
         same = timeline is self.timeline
-        return self if same else replace(self, updated_at=now, timeline=timeline)
+        return self if same else self.evolve(updated_at=now, timeline=timeline)
 
     def with_check(self, **changes: Any) -> Self:
-        return replace(self, check=replace(self.check, **changes))
+        return self.evolve(check=replace(self.check, **changes))
 
     def with_delivery(self, **changes: Any) -> Self:
-        return replace(self, delivery=replace(self.delivery, **changes))
+        return self.evolve(delivery=replace(self.delivery, **changes))
 
     def with_submission(self, **changes: Any) -> Self:
-        return replace(self, submission=replace(self.submission, **changes))
+        return self.evolve(submission=replace(self.submission, **changes))
 
     def with_notifications(self, **changes: Any) -> Self:
-        return replace(self, notifications=replace(self.notifications, **changes))
+        return self.evolve(notifications=replace(self.notifications, **changes))
 
     def with_thumbnails(self, **changes: Any) -> Self:
-        return replace(self, thumbnails=replace(self.thumbnails, **changes))
+        return self.evolve(thumbnails=replace(self.thumbnails, **changes))
 
     def with_details(self, now: float, details: Mapping[str, Any]) -> Self:
         """Add what its caller says: `model`, `metadata`, `polling_url`, `notify_url`."""
         check = {"polling_url"} & details.keys()
         notifications = {"notify_url"} & details.keys()
         public = details.keys() - check - notifications
-        after = replace(self, **{name: details[name] for name in public})
+        after = self.evolve(**{name: details[name] for name in public})
         after = after.with_check(**{name: details[name] for name in check})
         after = after.with_notifications(**{name: details[name] for name in notifications})
-        return self if after == self else replace(after, updated_at=now)
+        return self if after == self else after.evolve(updated_at=now)
 
     # Waiting for a worker.
 
-    def enqueue(self, now: float) -> Self:
+    def enqueue(self, now: float, **check: Any) -> Self:
         """Wait for a worker. Before the first report the media may be new: assume a short life."""
         expire_at = self.delivery.expire_at if self.status is Status.READY else None
         return self.with_check(
             work_deadline=expire_at or now + URL_LIFE_SECONDS,
             next_check_at=min(now + RECHECK_SECONDS, self.deadline),
+            **check,
         )
 
     def recheck(self, now: float) -> Self:
@@ -178,9 +179,14 @@ class Job(JobRecord):
             polling_url=self.check.polling_url if status in REOPENABLE else None,
             awaits_callback=self.check.awaits_callback,
         )
-        ended = replace(self, status=status, updated_at=now, check=check, delivery=Delivery())
-        freed = ended.with_submission(is_queued=False, slot=False, unconfirmed=False)
-        return replace(freed, **facts)
+        return self.evolve(
+            status=status,
+            updated_at=now,
+            check=check,
+            delivery=Delivery(),
+            submission=replace(self.submission, is_queued=False, slot=False, unconfirmed=False),
+            **facts,
+        )
 
     def stored(
         self, now: float, media: tuple[MediaFile, ...], left_out: Sequence[int] = ()

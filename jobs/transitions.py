@@ -1,6 +1,7 @@
 """Apply a report to a job: pure steps, decided by the transition table."""
 
 from dataclasses import replace
+from typing import Any
 
 from jobs.job import Job
 from jobs.record import Delivery
@@ -39,10 +40,9 @@ def _confirm(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
     if job.task_id == task_id:
         return job.with_check(announced_by=None) if job.check.announced_by else job
     if job.task_id is not None:
-        known = replace(job, task_id=task_id)
+        known = job.evolve(task_id=task_id)
         return known.with_check(polling_url=None, announced_by=None)
-    return replace(
-        job,
+    return job.evolve(
         task_id=task_id,
         status=Status.SUBMITTED,
         deadline=timeouts.deadline(now),
@@ -62,17 +62,20 @@ def _apply(job: Job, report: Report, status: Status, now: float, timeouts: Timeo
         return _apply_progress(job, report, now)
     if report.kind is ReportKind.UNCLEAR:
         return _apply_unclear(job, report, now)
-    recorded = _record_outcome(job, report, status, now)
-    if report.urls:
-        return _apply_ready(recorded, report, now, timeouts)
-    return recorded.ended(now, status)
+    if report.left_out:
+        job = job.with_event(now, EventCode.RESULT_TRUNCATED, count=report.left_out)
+    logged = _log_report(job, report, now)
+    if not report.urls:
+        return logged.ended(now, status, **_outcome(job, report))
+    changes = {"status": status, **_outcome(job, report), **_delivery(job, report, now, timeouts)}
+    return logged.evolve(**changes).enqueue(now, attempts=0, lease_until=None)
 
 
 def _extend_deadline(job: Job, now: float, timeouts: Timeouts) -> Job:
     """Restart the grace after a sign of life; I6: the deadline moves up to `ends_by` at most."""
     ends_by = job.check.ends_by or job.created_at + timeouts.give_up_at_most
     deadline = min(max(job.deadline, now + timeouts.give_up_after), ends_by)
-    alive = replace(job, deadline=deadline).with_check(alive_at=now, ends_by=ends_by)
+    alive = job.evolve(deadline=deadline).with_check(alive_at=now, ends_by=ends_by)
     if alive.check.work_deadline is not None or alive.check.lease_until is not None:
         return alive  # a worker polls, now or soon, and sets the next check
     return alive.with_check(next_check_at=poll_time(now, timeouts.grace(job.model), deadline))
@@ -85,7 +88,7 @@ def _has_fresher_urls(job: Job, report: Report, now: float) -> bool:
 
 def _apply_progress(job: Job, report: Report, now: float) -> Job:
     progress = report.progress if report.progress is not None else job.progress
-    after = replace(job, status=Status.SUBMITTED, progress=progress)
+    after = job.evolve(status=Status.SUBMITTED, progress=progress)
     if after == job and (job.timeline or report.source is not Source.CALLBACK):
         return job
     return _log_report(after, report, now) if report.source is Source.CALLBACK else after
@@ -96,23 +99,18 @@ def _apply_unclear(job: Job, report: Report, now: float) -> Job:
     is_polled = job.check.work_deadline or job.check.lease_until
     if report.source is not Source.CALLBACK or is_polled:
         return job
-    return _log_report(replace(job, status=Status.SUBMITTED), report, now).enqueue(now)
+    return _log_report(job.evolve(status=Status.SUBMITTED), report, now).enqueue(now)
 
 
-def _record_outcome(job: Job, report: Report, status: Status, now: float) -> Job:
-    job = replace(
-        job,
-        status=status,
-        source=report.source,
-        cost=report.cost if report.cost is not None else job.cost,
-        quoted_cost=quoted(job.quoted_cost, job.cost, report.cost),
-        result=report.result or job.result,
-        error=report.error,
-        moderation=report.moderation,
-    )
-    if report.left_out:
-        job = job.with_event(now, EventCode.RESULT_TRUNCATED, count=report.left_out)
-    return _log_report(job, report, now)
+def _outcome(job: Job, report: Report) -> dict[str, Any]:
+    return {
+        "source": report.source,
+        "cost": report.cost if report.cost is not None else job.cost,
+        "quoted_cost": quoted(job.quoted_cost, job.cost, report.cost),
+        "result": report.result or job.result,
+        "error": report.error,
+        "moderation": report.moderation,
+    }
 
 
 def _log_report(job: Job, report: Report, now: float) -> Job:
@@ -121,8 +119,8 @@ def _log_report(job: Job, report: Report, now: float) -> Job:
     return job.with_event(now, event, status=report.status_text)
 
 
-def _apply_ready(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
-    """Start the rescue. It may last until the URL expires, at most GIVE_UP_AT_MOST."""
+def _delivery(job: Job, report: Report, now: float, timeouts: Timeouts) -> dict[str, Any]:
+    """The rescue may last until the URL expires, at most GIVE_UP_AT_MOST."""
     expire_at = report.expires_at(now)
     until = min(expire_at + FINAL_POLL_SECONDS, now + timeouts.give_up_at_most)
     delivery = Delivery(
@@ -132,9 +130,13 @@ def _apply_ready(job: Job, report: Report, now: float, timeouts: Timeouts) -> Jo
         ready_at=now,
         refreshed=job.delivery.refreshed or _is_refresh(job, report),
     )
-    ready = replace(job, progress=1.0, deadline=max(job.deadline, until), delivery=delivery)
-    freed = ready.with_check(attempts=0, lease_until=None).with_submission(slot=False)
-    return freed.enqueue(now)
+    slot = replace(job.submission, slot=False) if job.submission.slot else job.submission
+    return {
+        "progress": 1.0,
+        "deadline": max(job.deadline, until),
+        "delivery": delivery,
+        "submission": slot,
+    }
 
 
 def _is_refresh(job: Job, report: Report) -> bool:

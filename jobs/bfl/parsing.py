@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.bfl.hosts import region_of
-from jobs.bfl.results import find_files, replace_file_urls
+from jobs.bfl.results import Files, find_files, replace_file_urls
 from jobs.bfl.signed_urls import strip_signatures
 from jobs.errors import ErrorCode, InvalidReport
 from jobs.net import strict_json
@@ -87,23 +87,23 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
     kind = _STATUSES.get(status.lower(), ReportKind.PROGRESS)
     result = message.get("result")
     result = result if isinstance(result, dict) else {}
-    files = find_files(result)
-    if kind is ReportKind.READY and not files.urls:
+    found = find_files(result)
+    if kind is ReportKind.READY and not found.urls:
         kind = ReportKind.UNCLEAR
-    ready = kind is ReportKind.READY
+    files = found if kind is ReportKind.READY else Files()
     return Report(
         task_id=task_id,
         source=source,
         kind=kind,
         status_text=status,
-        urls=files.urls if ready else (),
-        roles=files.roles if ready else (),
-        left_out=files.left_out if ready else 0,
-        stated_expiry=files.expires_at if ready else None,
+        urls=files.urls,
+        roles=files.roles,
+        left_out=len(files.left_out),
+        stated_expiry=files.expires_at,
         is_alive=kind is ReportKind.PROGRESS and _is_at_work(status, source),
         progress=_fraction(message.get("progress")),
         cost=number(message.get("cost", result.get("cost"))),
-        result=replace_file_urls(result, files.urls if ready else ()),
+        result=replace_file_urls(result, found, files),
         error=_failure(message) if kind is ReportKind.FAILED else None,
         moderation=_moderation(message, status) if kind is ReportKind.MODERATED else None,
     )

@@ -4,8 +4,7 @@ A job's record has `media:<n>` in place of the URL of its n-th file.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from jobs.bfl.signed_urls import expires_at, is_signed_url, strip_signatures_in
@@ -27,12 +26,12 @@ _ROLES = {
 class Files(NamedTuple):
     """Delivery URLs of a result, byte-exact, each once and with its role.
 
-    `left_out` is the number of those beyond FILES_MAX.
+    `left_out` are those beyond FILES_MAX.
     """
 
-    urls: tuple[str, ...]
-    roles: tuple[Role, ...]
-    left_out: int = 0
+    urls: tuple[str, ...] = ()
+    roles: tuple[Role, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def expires_at(self) -> float | None:
@@ -48,8 +47,8 @@ _KNOWN = frozenset(_ROLES.values())
 def find_files(result: Mapping[str, Any]) -> Files:
     """Find the files of a result: samples, then draft bundles, then other signed URLs."""
     found = _find(result)
-    limited = dict(islice(found.items(), FILES_MAX))
-    return Files(tuple(limited), tuple(limited.values()), len(found) - len(limited))
+    urls = tuple(found)
+    return Files(urls[:FILES_MAX], tuple(found.values())[:FILES_MAX], urls[FILES_MAX:])
 
 
 def _find(result: Mapping[str, Any]) -> dict[str, Role]:
@@ -58,8 +57,8 @@ def _find(result: Mapping[str, Any]) -> dict[str, Role]:
         for url in _urls(result.get(name)):
             found.setdefault(url, role)
     for text in texts(result):
-        if is_signed_url(text):
-            found.setdefault(text, Role.OTHER)
+        if text not in found and is_signed_url(text):
+            found[text] = Role.OTHER
     return found
 
 
@@ -74,9 +73,10 @@ def _urls(value: Any) -> Iterator[str]:
         yield value
 
 
-def replace_file_urls(result: Mapping[str, Any], urls: Sequence[str]) -> dict[str, Any]:
-    """Replace these URLs by `media:<n>`, and remove all other URLs of files."""
-    marks = dict.fromkeys(_find(result)) | {url: f"media:{n}" for n, url in enumerate(urls)}
+def replace_file_urls(result: Mapping[str, Any], found: Files, kept: Files) -> dict[str, Any]:
+    """Replace the URLs of kept files by `media:<n>`, and remove those of all files found."""
+    marks = dict.fromkeys(found.urls + found.left_out)
+    marks |= {url: f"media:{n}" for n, url in enumerate(kept.urls)}
     marked: dict[str, Any] = strip_signatures_in(replace_texts(result, marks))
     return marked if len(json.dumps(marked)) <= RESULT_MAX_CHARS else {"truncated": True}
 

@@ -4,7 +4,6 @@ Records of ended jobs are compressed: they are stored for weeks and rarely read.
 """
 
 import zlib
-from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,6 +25,6 @@ def decode(record: bytes) -> Job:
     version, _, body = record.partition(b" ")
     try:
         text = body if body.startswith(_BRACE) else zlib.decompress(body)
-        return replace(_ADAPTER.validate_json(text), version=int(version))
+        return _ADAPTER.validate_json(text).evolve(version=int(version))
     except (ValidationError, ValueError, zlib.error):
         raise UnreadableRecord from None

@@ -1,7 +1,7 @@
 """Job records in Redis: every change is one compare-and-set, its follow-up work included (I2)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from jobs import notifications
@@ -145,7 +145,7 @@ class JobStore:
             after = notifications.schedule(before, after, now, owner=self._notifies_owner)
             # I4: from the clock, so that a record that Redis has lost never had the same version.
             version = max(after.version + 1, int(now * 1e6))
-            planned = Commit(before, replace(after, version=version), options)
+            planned = Commit(before, after.evolve(version=version), options)
             written, current = self._commit(planned, now)
             if written:
                 return Change(before, planned.after)

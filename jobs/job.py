@@ -4,7 +4,7 @@ Clock, Redis and HTTP stay outside: times and reports are arguments.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 from jobs.errors import ErrorCode
@@ -59,19 +59,19 @@ class Job(JobRecord):
         return self if same else self.evolve(updated_at=now, timeline=timeline)
 
     def with_check(self, **changes: Any) -> Self:
-        return self.evolve(check=replace(self.check, **changes))
+        return self.evolve(check=self.check.evolve(**changes))
 
     def with_delivery(self, **changes: Any) -> Self:
-        return self.evolve(delivery=replace(self.delivery, **changes))
+        return self.evolve(delivery=self.delivery.evolve(**changes))
 
     def with_submission(self, **changes: Any) -> Self:
-        return self.evolve(submission=replace(self.submission, **changes))
+        return self.evolve(submission=self.submission.evolve(**changes))
 
     def with_notifications(self, **changes: Any) -> Self:
-        return self.evolve(notifications=replace(self.notifications, **changes))
+        return self.evolve(notifications=self.notifications.evolve(**changes))
 
     def with_thumbnails(self, **changes: Any) -> Self:
-        return self.evolve(thumbnails=replace(self.thumbnails, **changes))
+        return self.evolve(thumbnails=self.thumbnails.evolve(**changes))
 
     def with_details(self, now: float, details: Mapping[str, Any]) -> Self:
         """Add what its caller says: `model`, `metadata`, `polling_url`, `notify_url`."""
@@ -184,7 +184,7 @@ class Job(JobRecord):
             updated_at=now,
             check=check,
             delivery=Delivery(),
-            submission=replace(self.submission, is_queued=False, slot=False, unconfirmed=False),
+            submission=self.submission.evolve(is_queued=False, slot=False, unconfirmed=False),
             **facts,
         )
 

@@ -14,6 +14,18 @@ from jobs.status import Source, Status
 from jobs.timeline import TimelineEvent
 
 
+class Evolving:
+    """Base of frozen dataclasses without slots that are changed by making copies."""
+
+    def evolve(self, **changes: Any) -> Self:
+        """A changed copy; `dataclasses.replace` takes ten times as long."""
+        if not changes.keys() <= vars(self).keys():
+            raise TypeError(f"fields that do not exist: {changes.keys() - vars(self).keys()}")
+        copy = object.__new__(type(self))
+        vars(copy).update(vars(self), **changes)
+        return copy
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaFile:
     """A stored file: its key in the storage, and the facts about its bytes."""
@@ -65,8 +77,8 @@ class PendingNotification:
         return f"msg_{hashlib.sha256(named).hexdigest()[:32]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+@dataclass(frozen=True, kw_only=True)
+class Check(Evolving):
     """The next check by the sweep, and the claim of a worker.
 
     `work_deadline` is set while the job waits for a worker: the time by which one should be done.
@@ -88,8 +100,8 @@ class Check:
     is_replay: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+@dataclass(frozen=True, kw_only=True)
+class Delivery(Evolving):
     """BFL's delivery URLs and their roles, while the job is `ready`."""
 
     urls: tuple[str, ...] = ()
@@ -99,8 +111,8 @@ class Delivery:
     refreshed: bool = False  # BFL was asked for fresh URLs; it is asked once
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
+@dataclass(frozen=True, kw_only=True)
+class Submission(Evolving):
     """The state of a submission by Fluxkeep; `queued_at` is None if the caller submitted it."""
 
     queued_at: float | None = None  # position in the submission queue
@@ -120,16 +132,16 @@ class Submission:
     base_url: str | None = None  # our own origin as the caller reaches it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notifications:
+@dataclass(frozen=True, kw_only=True)
+class Notifications(Evolving):
     """The app's own URL, and the notifications that are still to be delivered."""
 
     notify_url: str | None = None
     pending: tuple[PendingNotification, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thumbnails:
+@dataclass(frozen=True, kw_only=True)
+class Thumbnails(Evolving):
     """Schedule of the thumbnails."""
 
     due_at: float | None = None
@@ -137,7 +149,7 @@ class Thumbnails:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobRecord:
+class JobRecord(Evolving):
     """Public fields, then the parts that only the processes need."""
 
     id: str
@@ -164,10 +176,6 @@ class JobRecord:
     notifications: Notifications = Notifications()
     thumbnails: Thumbnails = Thumbnails()
     version: int = 0  # rises with each write; the store compares it
-
-    def evolve(self, **changes: Any) -> Self:
-        """A changed copy, made in a third of the time that `dataclasses.replace` takes."""
-        return type(self)(**{**vars(self), **changes})
 
     @property
     def is_submission(self) -> bool:

@@ -1,6 +1,5 @@
 """Apply a report to a job: pure steps, decided by the transition table."""
 
-from dataclasses import replace
 from typing import Any
 
 from jobs.job import Job
@@ -46,13 +45,12 @@ def _confirm(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
         task_id=task_id,
         status=Status.SUBMITTED,
         deadline=timeouts.deadline(now),
-        check=replace(
-            job.check,
+        check=job.check.evolve(
             announced_by=None,
             ends_by=now + timeouts.give_up_at_most,
             next_check_at=job.check.lease_until or now + timeouts.grace(job.model),
         ),
-        submission=replace(job.submission, is_queued=False, unconfirmed=False),
+        submission=job.submission.evolve(is_queued=False, unconfirmed=False),
     )
 
 
@@ -130,12 +128,11 @@ def _delivery(job: Job, report: Report, now: float, timeouts: Timeouts) -> dict[
         ready_at=now,
         refreshed=job.delivery.refreshed or _is_refresh(job, report),
     )
-    slot = replace(job.submission, slot=False) if job.submission.slot else job.submission
     return {
         "progress": 1.0,
         "deadline": max(job.deadline, until),
         "delivery": delivery,
-        "submission": slot,
+        "submission": job.submission.evolve(slot=False),
     }
 
 

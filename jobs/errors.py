@@ -145,6 +145,8 @@ class StorageMisconfigured(StorageError):
 class TransferFailed(FluxkeepError):
     """The download was cut off, or its bytes do not match its headers."""
 
+    code = ErrorCode.UNAVAILABLE
+
 
 class ConnectionFailed(TransferFailed):
     """No connection was made, so no request was sent."""

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -38,7 +38,7 @@ from jobs.timeline import EventCode
 from worker import download, poll, recovery
 from worker.backoff import backoff_seconds
 from worker.claim import Claim
-from worker.rescued_files import Files, describe_file
+from worker.rescued_files import FileError, Files, describe_file, is_final
 
 QUICK_ATTEMPTS = 3  # of one file, under one claim
 QUICK_BACKOFF_SECONDS = 0.4
@@ -99,33 +99,38 @@ class Rescue:
     # The files.
 
     def rescue_files(self) -> None:
-        """Publish every file that is not in the storage yet, and record nothing."""
+        """Publish every file that is not in the storage yet, and record nothing.
+
+        Every file is tried before one failure counts: all their URLs expire.
+        """
         job = self._claim.job
-        self._check_samples()
         if job.check.rescue_attempts > 1:
             self._claim.allow_silence(STORAGE_SECONDS)
             self._files.published = recovery.find_files(self._services.storage, job)
+        failures: dict[int, FileError] = {}
         for n in range(len(job.delivery.urls)):
             if n not in self._files.published:
-                self._rescue_or_leave_out(n, job.role(n))
+                try:
+                    self._rescue_file(n, job.role(n))
+                except (TransferFailed, MediaRefused, UrlExpired) as error:
+                    failures[n] = error
+        self._leave_out(failures)
 
-    def _check_samples(self) -> None:
-        """Refuse the job before its first byte when a sample can never be a delivery URL."""
-        for n, url in enumerate(self._claim.job.delivery.urls):
-            if self._claim.job.role(n) is Role.SAMPLE:
-                with suppress(UnknownHost):
-                    self._services.host_policy.validate_delivery_url(url)
+    def _leave_out(self, failures: Mapping[int, FileError]) -> None:
+        """Leave out the files that will never come. Raises an error that may pass, if any."""
+        final = {n: e for n, e in failures.items() if is_final(e, self._claim.job.role(n))}
+        passing = [error for n, error in failures.items() if n not in final]
+        if passing:  # fresh URLs are requested once, so after all else was fetched
+            raise min(passing, key=lambda error: isinstance(error, UrlExpired))
+        if final and not self._is_worth_storing(self._files.published):
+            raise next(iter(final.values()))
+        self._files.left_out = {n: error.code for n, error in final.items()}
 
-    def _rescue_or_leave_out(self, n: int, role: Role) -> None:
-        """Leave out a file that is no sample when it fails: it must not cost the samples."""
-        try:
-            self._rescue_file(n, role)
-        except (MediaRefused, UrlExpired) as error:
-            is_required = role is Role.SAMPLE or not self._files.published
-            may_recover = isinstance(error, UrlExpired | UnknownHost) and role is not Role.OTHER
-            if is_required or may_recover:
-                raise
-            self._files.left_out[n] = error.code
+    def _is_worth_storing(self, files: Collection[int]) -> bool:
+        """Whether a sample or bundle is among the files, or the result has neither."""
+        job = self._claim.job
+        known = {n for n in range(len(job.delivery.urls)) if job.role(n) is not Role.OTHER}
+        return not known.isdisjoint(files) if known else bool(files)
 
     def _rescue_file(self, n: int, role: Role) -> None:
         address = self._services.host_policy.validate_delivery_url(self._claim.job.delivery.urls[n])
@@ -237,12 +242,11 @@ class Rescue:
         self._give_up(lambda job, now: job.expired(now, f"{reason}, and BFL gave no fresh URL"))
 
     def _give_up(self, step: Callable[[Job, float], Job]) -> None:
-        """Commit the end of the job, unless all samples are in the storage already."""
+        """Commit the end of the job, unless samples or bundles are in the storage already."""
         job = self._claim.job
         self._claim.allow_silence(STORAGE_SECONDS)
         found = recovery.find_files(self._services.storage, job)
-        samples = {n for n in range(len(job.delivery.urls)) if job.role(n) is Role.SAMPLE}
-        if not found or not samples <= found.keys():
+        if not self._is_worth_storing(found):
             self._claim.commit(step)
             return
         missing = set(range(len(job.delivery.urls))) - found.keys()

@@ -3,13 +3,25 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs.errors import ErrorCode
+from jobs.errors import ErrorCode, MediaRefused, TransferFailed, UnknownHost, UrlExpired
 from jobs.job import Job
 from jobs.record import MediaFile
 from jobs.report import Role
 from jobs.timeline import EventCode
 from worker import download
 from worker.formats import sniff
+
+FileError = TransferFailed | MediaRefused | UrlExpired
+
+
+def is_final(error: FileError, role: Role) -> bool:
+    """Whether another attempt at this file has the same end.
+
+    A fresh URL is requested for samples and bundles only.
+    """
+    if isinstance(error, UrlExpired | UnknownHost):
+        return role is Role.OTHER
+    return isinstance(error, MediaRefused)
 
 
 @dataclass

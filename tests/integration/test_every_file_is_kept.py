@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from jobs.bfl.results import without_media_fields
+from jobs.job import Job
 from jobs.report import Role
 from jobs.status import Status
 from tests.harness.worker_environment import WorkerEnvironment
+from tests.sandbox import Task
 
 SHAPES: dict[str, dict[str, Any]] = {
     "a list of one": {"lists": True},
@@ -50,3 +52,66 @@ def test_a_foreign_url_in_an_unknown_place_does_not_cost_the_samples(
     assert (job.status, len(job.media)) == (Status.STORED, 3)
     assert "rescue.file_skipped" in [moment.event for moment in job.timeline]
     assert job.result["input_image"] is None
+
+
+def _with_url(worker_env: WorkerEnvironment, n: int, url: str, **delivery: Any) -> Task:
+    """A ready task of three samples with another URL in place of the n-th."""
+    task = worker_env.ready(samples=3)
+
+    def replaced(job: Job | None, _now: float) -> Job | None:
+        urls = job.delivery.urls if job else ()
+        return job and job.with_delivery(urls=(*urls[:n], url, *urls[n + 1 :]), **delivery)
+
+    worker_env.wired.store.update(task.id, replaced)
+    return task
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [("not a URL", "refused_url"), ("http://10.0.0.1/sample.png", "refused_url")],
+)
+def test_a_sample_that_is_refused_does_not_cost_the_others(
+    worker_env: WorkerEnvironment, n: int, url: str, reason: str
+) -> None:
+    task = _with_url(worker_env, n, url)
+    worker_env.take(task)
+    _assert_stored_without(worker_env, task, n, reason)
+
+
+def test_a_sample_that_is_no_media_does_not_cost_the_others(worker_env: WorkerEnvironment) -> None:
+    page = worker_env.ready(body="<html>" * 99, no_md5=True)
+    task = _with_url(worker_env, 0, worker_env.job(page).delivery.urls[0])
+    worker_env.take(page)
+    worker_env.take(task)
+    _assert_stored_without(worker_env, task, 0, "not_media")
+
+
+def test_a_sample_whose_url_is_dead_does_not_cost_the_others(worker_env: WorkerEnvironment) -> None:
+    dead = f"{worker_env.box.url}/results/gone/sample.png"
+    task = _with_url(worker_env, 0, dead, refreshed=True)
+    worker_env.take(task)
+    _assert_stored_without(worker_env, task, 0, "unavailable")
+
+
+def test_the_others_are_fetched_before_a_sample_is_tried_again(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task = _with_url(worker_env, 0, "https://pictures.example.com/a.png?sig=x")
+    worker_env.take(task)
+    assert worker_env.job(task).status is Status.READY
+    assert [worker_env.box.picture(task.id, n) for n in (1, 2)] == [
+        file.read_bytes() for file in sorted(worker_env.media_root.rglob("*.jpg"))
+    ]
+
+
+def _assert_stored_without(
+    worker_env: WorkerEnvironment, task: Task, left_out: int, reason: str
+) -> None:
+    job = worker_env.job(task)
+    assert job.status is Status.STORED
+    stored = [b"".join(worker_env.wired.storage.read(file.key)) for file in job.media]
+    kept = [n for n in range(3) if n != left_out]
+    assert stored == [worker_env.box.picture(task.id, n) for n in kept]
+    skipped = [line.detail for line in job.timeline if line.event == "rescue.file_skipped"]
+    assert skipped == [{"file": left_out, "role": "sample", "reason": reason}]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.job import Job
+from jobs.report import Role
 from jobs.status import Status
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import WorkerEnvironment
@@ -60,7 +61,8 @@ def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay
 
     def half_there(job: Job | None, _now: float) -> Job | None:
         nowhere = f"{worker_env.box.url}/results/nowhere/sample.jpeg"
-        return job and job.with_delivery(urls=(*job.delivery.urls, nowhere))
+        urls = (*job.delivery.urls, nowhere) if job else ()
+        return job and job.with_delivery(urls=urls, roles=(Role.OTHER, Role.SAMPLE))
 
     worker_env.wired.store.update(task.id, half_there)
     assert worker_env.take(task)

@@ -10,11 +10,11 @@ from typing import Any
 
 from deploy.procfile import ROOT
 from tests.harness import forked
+from tests.harness.forked import FLASK
 from tests.harness.installation import Installation
 from tests.harness.process import Process
 from tests.harness.stack import Stack, stopped_stack
 
-FLASK = ("flask", "--app", "receiver")
 TIMEOUT_SECONDS = 240
 FOX = ("submit", "--model", "flux-2-pro", "--prompt", "a fox")
 

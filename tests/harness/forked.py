@@ -17,11 +17,12 @@ from signal import SIGKILL, SIGTERM, Signals
 from deploy.procfile import ROOT
 
 POLL_SECONDS = 0.005
+FLASK = ("flask", "--app", "receiver")
 PROGRAMS = {
-    "python -m worker": ("plain", "worker.__main__:main"),
-    "python -m worker.sweep": ("plain", "worker.sweep:main"),
-    "flask --app receiver": ("plain", "flask.cli:main"),
-    "gunicorn --config deploy/gunicorn.conf.py receiver:create_app()": (
+    ("python", "-m", "worker"): ("plain", "worker.__main__:main"),
+    ("python", "-m", "worker.sweep"): ("plain", "worker.sweep:main"),
+    FLASK: ("plain", "flask.cli:main"),
+    ("gunicorn", "--config", "deploy/gunicorn.conf.py", "receiver:create_app()"): (
         "gevent",
         "gunicorn.app.wsgiapp:run",
     ),
@@ -38,8 +39,10 @@ def fork(
     streams: tuple[Path, Path, Path],
 ) -> "ForkedProcess | None":
     """Run a command with these files as its standard streams; None when it must be started."""
-    found = PROGRAMS.get(" ".join(command)) or PROGRAMS.get(" ".join(command[:3]))
-    if not found or _changes_the_interpreter(environment):
+    is_typed = tuple(command[:3]) == FLASK
+    found = PROGRAMS.get(FLASK if is_typed else tuple(command))
+    runs_here = is_typed or directory == ROOT
+    if not found or not runs_here or _changes_the_interpreter(environment):
         return None
     kind, program = found
     zygote = _zygote(kind)

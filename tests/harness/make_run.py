@@ -102,7 +102,7 @@ def _unusable_redis(directory: Path) -> Path:
 
 def copy(directory: Path) -> Path:
     """A directory with what a clone would hold, without data and keys."""
-    made_here = shutil.ignore_patterns(".*", "var", "__pycache__", "node_modules")
+    made_here = shutil.ignore_patterns(".*", "var", "node_modules")
     return Path(shutil.copytree(ROOT, directory / "fluxkeep", ignore=made_here))
 
 

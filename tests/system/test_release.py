@@ -68,7 +68,7 @@ def test_a_redis_that_would_forget_jobs_fails_a_release(
 @contextmanager
 def honcho(directory: Path, **settings: str) -> Iterator[Process]:
     """In a directory of its own, where nobody's `.env` is, with these settings and no others."""
-    made_here = shutil.ignore_patterns(".*", "var", "__pycache__", "tests")
+    made_here = shutil.ignore_patterns(".*", "var", "tests")
     clone = shutil.copytree(ROOT, directory / "clone", ignore=made_here)
     path = environment({})["PATH"]
     own = {"PATH": path, "PYTHONUNBUFFERED": "1", **settings}

@@ -12,13 +12,8 @@ from typing import Any
 import pytest
 
 from deploy.local_redis import free_port
-from tests.harness.command_line import (
-    FLASK,
-    FOX,
-    CommandLine,
-    quick,
-    submitting_stack,
-)
+from tests.harness.command_line import FOX, CommandLine, quick, submitting_stack
+from tests.harness.forked import FLASK
 from tests.harness.stack import Stack
 
 COMMANDS = (

@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit check style bench soak screenshots docs format pins clean
+.PHONY: help setup run test unit check style bench soak mutants screenshots docs format pins clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -39,8 +39,11 @@ style: $(VENV)/.dev ## Format, lint, types, and the syntax of Lua scripts
 bench: $(VENV)/.dev ## Print the tables of BENCHMARKS.md
 	$(BIN)/python -m tests.bench
 
-soak: $(VENV)/.dev ## Run a thousand jobs with random faults for minutes; prints its seed
+soak: $(VENV)/.dev ## Run 10,000 jobs with random faults, check every byte; prints its seed
 	$(BIN)/python -m tests.bench.soak
+
+mutants: $(VENV)/.dev ## Run the quick tests against generated mutants; list those that survive
+	@nice $(BIN)/python -m tests.mutation $(MUTANTS)
 
 screenshots: $(VENV)/.dev ## Take the pictures of the dashboard that README.md and docs/ show
 	@$(BIN)/python -m tests.harness.screenshots

@@ -45,6 +45,13 @@ class ReplicatedRedis:
             client.replicaof("NO", "ONE")
         self.address.lead_to(self.primary.port)
 
+    def rejoin(self) -> None:
+        """Start the killed primary again, as the replica of the new one."""
+        self.replica.start()
+        with self.replica.client() as client:
+            client.config_set("masterauth", self.primary.local.password)
+        self._follow(self.replica, self.primary.port)
+
     def close(self) -> None:
         self.address.close()
         self.link.close()

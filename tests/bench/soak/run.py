@@ -1,127 +1,183 @@
-"""Soak run: no callbacks, processes killed at random, Redis down for a while."""
+"""Soak run: jobs from BFL, processes killed at random, Redis away for a while and failed over."""
 
-import math
 import random
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from pathlib import Path
 
 import requests
+from redis import RedisError
 
-from jobs.job import Job
 from jobs.status import Status
-from tests.harness import Client, Installation, invariants
+from jobs.store.keys import STATUS_PREFIX
+from tests.bench.soak import faults
+from tests.bench.soak.check import TRIPLICATE, check
+from tests.bench.soak.plan import Plan, Report
+from tests.harness import Installation, invariants
 from tests.harness.invariants import STAGED_SECONDS, SWEEP_SECONDS
 from tests.harness.patience import wait_for
-from tests.sandbox import Sandbox
+from tests.harness.replication import ReplicatedRedis
+from tests.sandbox import Sandbox, Task
 
-KILL_EVERY_SECONDS = (1.0, 5.0)
-BEFORE_OUTAGE_SECONDS = 5.0
-VICTIMS = ("web", "worker", "sweep")
+SETTINGS = {"CALLBACK_GRACE": "2", "GIVE_UP_AFTER": "3600", "DURABILITY": "replica"}
+UNFINISHED = (Status.QUEUED, Status.SUBMITTED, Status.READY)
+ATTEMPTS = 4  # of a callback, until BFL abandons it
+PACE_SECONDS = 0.02
 
 
-@dataclass
+@contextmanager
+def soak_run(directory: Path, plan: Plan) -> Iterator["SoakRun"]:
+    """A replicated Redis, two workers, a sandbox without limits."""
+    with ReplicatedRedis(directory / "redis") as redis, Sandbox() as sandbox:
+        sandbox.settings.max_active = plan.jobs + 1
+        settings = SETTINGS | {"REDIS_URL": redis.url}
+        installation = Installation(directory, redis.primary, sandbox.url, **settings)
+        try:
+            installation.start("web", "sweep")
+            installation.start("worker", n=2)
+            installation.wait_until_ready()
+            yield SoakRun(installation, sandbox, redis, plan)
+        finally:
+            installation.close()
+
+
 class SoakRun:
-    """Number of jobs, length of the outage of Redis, and the seed of the random faults.
+    """The processes are supervised: what dies is started again."""
 
-    Processes are killed until every job has ended, or for `faults_seconds`.
-    """
+    def __init__(
+        self, installation: Installation, sandbox: Sandbox, redis: ReplicatedRedis, plan: Plan
+    ) -> None:
+        self.installation = installation
+        self.sandbox = sandbox
+        self.redis = redis
+        self.plan = plan
+        self.report = Report()
+        self._tasks: list[Task] = []
+        self._random = random.Random(plan.seed)
+        self._client = installation.client("admin")
 
-    installation: Installation
-    sandbox: Sandbox
-    jobs: int
-    outage_seconds: float
-    seed: int
-    faults_seconds: float = math.inf
-    ids: list[str] = field(default_factory=list)
-    kills: dict[str, int] = field(default_factory=dict)
-
-    def run(self, timeout_seconds: float) -> list[Job]:
-        """Run, check the invariants, and return the jobs."""
-        stopped = threading.Event()
+    def run(self) -> Report:
+        """Run, and check every job. Raises AssertionError, TimeoutError."""
+        began, stopped = time.monotonic(), threading.Event()
         with self.installation.supervised(), ThreadPoolExecutor(2) as others:
-            killing = others.submit(self._kill, stopped)
+            killing = others.submit(faults.kill_at_random, self.installation, self.plan, stopped)
             submitting = others.submit(self._submit)
             try:
-                self._interrupt_redis()
-                submitting.result(timeout_seconds)
-                wait_for("all jobs ended", self._all_ended, timeout_seconds)
+                self._wait_for_jobs(1 / 3)
+                faults.interrupt(self.redis, self.plan.outage_seconds)
+                self._wait_for_jobs(2 / 3)
+                faults.fail_over(self.redis, self.installation)
+                submitting.result(self.plan.timeout_seconds)
+                self._announce_unacknowledged()
+                wait_for("all jobs ended", self._all_ended, self.plan.timeout_seconds)
             finally:
                 stopped.set()
-            killing.result()
-        return self._checked_jobs()
+            self.report.kills = killing.result()
+            self._settle()
+        self.report.seconds = time.monotonic() - began
+        check(self.installation, self.sandbox, self._tasks, self.report)
+        return self.report
+
+    def _wait_for_jobs(self, part: float) -> None:
+        wanted, timeout = part * self.plan.jobs, self.plan.timeout_seconds
+        wait_for("jobs are submitted", lambda: len(self._tasks) >= wanted, timeout)
+
+    # The jobs.
 
     def _submit(self) -> None:
-        """Register jobs that an app submitted itself; repeat unacknowledged requests."""
-        client = self.installation.client("submit")
-        for _ in range(self.jobs):
+        """Submit jobs to BFL as an app does; it announces those that BFL does not call about."""
+        for n in range(self.plan.jobs):
             task = self.sandbox.submit(
-                "flux-2-pro", prompt="a lighthouse", switches={"callback": "never"}
+                webhook_url=f"{self.installation.url}/webhooks/bfl",
+                webhook_secret=self.installation.settings["WEBHOOK_SECRET"],
+                switches=self._switches(n),
             )
-            self.ids.append(task.id)
-            polling_url = f"{self.sandbox.url}/v1/get_result?id={task.id}"
-            wait_for("PUT", lambda: _acknowledged(client, task.id, polling_url), 120)  # noqa: B023 - called before the next iteration
+            self._tasks.append(task)
+            if task.switches.callback == "never":
+                self._announce(task)
+            time.sleep(PACE_SECONDS)
+            if n % 20 == 0:
+                wait_for("few jobs are under way", self._has_room, self.plan.timeout_seconds)
 
-    def _kill(self, stopped: threading.Event) -> None:
-        generator = random.Random(self.seed)
-        until = time.monotonic() + self.faults_seconds
-        while not stopped.wait(generator.uniform(*KILL_EVERY_SECONDS)) and time.monotonic() < until:
-            victim = generator.choice(VICTIMS)
-            if self._kill_one(victim, generator):
-                self.kills[victim] = self.kills.get(victim, 0) + 1
+    def _switches(self, n: int) -> dict[str, object]:
+        callback = "never" if n % 3 == 0 else TRIPLICATE if n % 10 == 1 else "once"
+        # A thumbnail is drawn in a process of its own: one picture among nine videos.
+        return {
+            "callback": callback,
+            "seconds": self._random.uniform(0.05, 1.0),
+            "format": "jpeg" if n % 10 == 0 else "mp4",
+            "size": self._random.randrange(2_000, 200_000),
+        }
 
-    def _kill_one(self, victim: str, generator: random.Random) -> bool:
-        found = [process for process in self.installation.running[victim] if process.alive]
-        if found:
-            generator.choice(found).kill()
-        return bool(found)
+    def _announce(self, task: Task) -> None:
+        url = f"{self.sandbox.url}/v1/get_result?id={task.id}"
+        wait_for("PUT", lambda: self._is_announced(task, url), self.plan.timeout_seconds)
 
-    def _interrupt_redis(self) -> None:
-        """Call in the main thread: on Linux the new Redis ends with the thread that started it."""
-        time.sleep(BEFORE_OUTAGE_SECONDS)
-        self.installation.redis.kill()
-        time.sleep(self.outage_seconds)
-        self.installation.redis.start()
+    def _is_announced(self, task: Task, polling_url: str) -> bool:
+        try:
+            answer = self._client.put_job(task.id, polling_url=polling_url)
+        except requests.RequestException:
+            return False
+        assert answer.status_code in (200, 201, 503), answer.text
+        return answer.ok
+
+    def _announce_unacknowledged(self) -> None:
+        """Announce what BFL could not call about: the app asks for a result that it misses."""
+        for task in self._tasks:
+            if task.switches.callback != "never" and self._is_abandoned(task):
+                self._announce(task)
+                self.report.announced_afterwards += 1
+
+    def _is_abandoned(self, task: Task) -> bool:
+        """Whether no attempt to call back was acknowledged, and none will follow."""
+
+        def is_settled() -> bool:
+            outcomes = [callback.outcome for callback in self.sandbox.task(task.id).callbacks]
+            return 200 in outcomes or len(outcomes) >= ATTEMPTS
+
+        wait_for(f"callbacks of {task.id}", is_settled, 300)
+        return all(one.outcome != 200 for one in self.sandbox.task(task.id).callbacks)
+
+    # The end.
+
+    def _has_room(self) -> bool:
+        unfinished = self._unfinished()
+        return unfinished is None or unfinished < self.plan.in_flight
+
+    def _unfinished(self) -> int | None:
+        """None while Redis is away."""
+        try:
+            with self.redis.primary.client() as redis:
+                return sum(int(redis.zcard(STATUS_PREFIX + status)) for status in UNFINISHED)
+        except RedisError:
+            return None
+
+    def _all_ended(self) -> bool:
+        self._replay_blamed()
+        return self._unfinished() == 0 and self._known() >= self.plan.jobs
+
+    def _known(self) -> int:
+        with self.redis.primary.client() as redis:
+            return sum(int(redis.zcard(STATUS_PREFIX + status)) for status in Status)
+
+    def _replay_blamed(self) -> None:
+        """Replay jobs that three workers died with, as an operator would: here it is chance."""
+        try:
+            for job in self._client.jobs(status="failed", limit=200):
+                assert job["error"]["code"] == "poison", job
+                self._client.request("POST", f"/api/jobs/{job['id']}/rescues").raise_for_status()
+                self.report.replayed += 1
+        except requests.RequestException:
+            return
+
+    def _settle(self) -> None:
+        """Wait for thumbnails, and for the files of killed processes to be deleted."""
+        waiting = self.installation
+        wait_for("thumbnails", lambda: not invariants.awaiting_thumbnails(waiting), 1200)
+        wait_for("no staged file", self._is_staging_empty, STAGED_SECONDS + SWEEP_SECONDS)
 
     def _is_staging_empty(self) -> bool:
         return not any((self.installation.media / ".staging").iterdir())
-
-    def _all_ended(self) -> bool:
-        try:
-            page = self.installation.client("read").get("/metrics").text
-        except requests.RequestException:
-            return False
-        ended = [line for line in page.splitlines() if line.startswith("fluxkeep_jobs{")]
-        return _sum(ended, {str(state) for state in Status if state.terminal}) >= self.jobs
-
-    def _checked_jobs(self) -> list[Job]:
-        wait_for(
-            "no thumbnail to make",
-            lambda: not invariants.awaiting_thumbnails(self.installation),
-            600,
-        )
-        wait_for("no staged file", self._is_staging_empty, STAGED_SECONDS + SWEEP_SECONDS)
-        jobs = invariants.check(self.installation, idle=True)
-        assert {job.id for job in jobs} == set(self.ids)
-        wrong = [(job.id, job.status) for job in jobs if job.status is not Status.STORED]
-        assert not wrong, wrong
-        return jobs
-
-
-def _acknowledged(client: Client, task_id: str, polling_url: str) -> bool:
-    try:
-        answer = client.put_job(task_id, polling_url=polling_url)
-    except requests.RequestException:
-        return False
-    assert answer.status_code in (200, 201, 503), answer.text
-    return answer.ok
-
-
-def _sum(lines: list[str], statuses: set[str]) -> float:
-    total = 0.0
-    for line in lines:
-        labels, _, value = line.rpartition(" ")
-        if labels.partition('"')[2].partition('"')[0] in statuses:
-            total += float(value)
-    return total

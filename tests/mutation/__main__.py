@@ -1,0 +1,154 @@
+"""`make mutants`: run the quick tests against generated mutants, and list those that survive.
+
+Each mutant runs in a forked process that has imported the libraries already, and with the tests
+that run its line. A mutant that makes the tests hang counts as killed.
+"""
+
+import argparse
+import importlib
+import multiprocessing
+import os
+import pickle
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from deploy.procfile import ROOT
+from tests.mutation.baseline import STORE, Recorder, Run, caller_lines, covering
+from tests.mutation.operators import Mutant, mutants
+
+# The quick tests that run the mutated code in their own process.
+UNIT = (
+    *("transitions", "transition_sequences", "contradictory_deliveries", "signs_of_life"),
+    *("signing", "notification_schedule", "thumbnails", "files_of_a_result", "bfl_parsing"),
+)
+INTEGRATION = (
+    *("ingest", "store", "claim", "dispatcher", "next_check", "rescue", "recovery", "sweep"),
+    *("rate_limiter", "rq_queue", "refused_callbacks", "store_faults", "reasons_for_waiting"),
+    *("submission_state_machine", "simulation", "draft_bundles", "time_series", "codec"),
+    *("polling_answers", "expiring_urls", "every_file_is_kept", "strict_models"),
+)
+TESTS = (
+    *(f"tests/unit/test_{name}.py" for name in UNIT),
+    *(f"tests/integration/test_{name}.py" for name in INTEGRATION),
+)
+OWN = ("jobs", "receiver", "worker", "deploy", "tests")
+OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow and not browser")
+HANGS_SECONDS = 120.0
+PYTHON = (*(f"jobs/{path.name}" for path in sorted((ROOT / "jobs").glob("*.py"))),)
+TARGETS = (
+    *(path for path in PYTHON if path != "jobs/__init__.py"),
+    "jobs/store/commit.py",
+    "receiver/webhook.py",
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "jobs/store/lua").rglob("*.lua"))),
+)
+Runs = dict[str, Run]
+
+
+def main() -> None:
+    options = _arguments()
+    with TemporaryDirectory(prefix="fluxkeep-mutants-") as directory:
+        saved = options.baseline or Path(directory) / "baseline"
+        if not saved.exists():
+            assert _forked(_record, saved) == 0, "the tests fail without a mutant"
+        runs, libraries = pickle.loads(saved.read_bytes())  # noqa: S301 - written a moment ago
+    for name in libraries:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    chosen = [one for path in options.only or TARGETS for one in _mutants(path)][:: options.every]
+    print(f"{len(chosen)} mutants, {len(runs)} tests", flush=True)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        survived = [
+            mutant for mutant in pool.map(lambda one: _survivor(one, runs), chosen) if mutant
+        ]
+    score = 100 * (1 - len(survived) / len(chosen))
+    print(f"killed {len(chosen) - len(survived)} of {len(chosen)}: {score:.1f} %")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at a time")
+    parser.add_argument("--every", type=int, default=1, help="run every n-th mutant only")
+    parser.add_argument("--only", nargs="+", metavar="FILE", help="mutate these files only")
+    parser.add_argument("--baseline", type=Path, help="file to keep the baseline in")
+    return parser.parse_args()
+
+
+def _mutants(path: str) -> Iterable[Mutant]:
+    return mutants(path, (ROOT / path).read_text())
+
+
+def _record(saved: Path) -> None:
+    recorder = Recorder([*TARGETS, *(str(path.relative_to(ROOT)) for path in STORE.glob("*.py"))])
+    code = pytest.main([*OPTIONS, *TESTS], plugins=[recorder])
+    libraries = [name for name in sys.modules if name.partition(".")[0] not in OWN]
+    libraries = [name for name in libraries if not name.startswith(("_", "conftest"))]
+    saved.write_bytes(pickle.dumps((recorder.runs, libraries)))
+    os._exit(int(code))
+
+
+def _survivor(mutant: Mutant, runs: Runs) -> Mutant | None:
+    """The mutant if no test notices it."""
+    tests = covering(runs, _lines(mutant))
+    began = time.monotonic()
+    if tests and _forked(_test, mutant, tests):
+        return None
+    why = f"{len(tests)} tests, {time.monotonic() - began:.0f} s" if tests else "no test"
+    print(f"survived: {mutant.path}:{mutant.line}: {mutant.change} ({why})", flush=True)
+    return mutant
+
+
+def _lines(mutant: Mutant) -> set[str]:
+    """The lines of Python by which tests are chosen: for a script, those of its callers."""
+    if mutant.path.endswith(".lua"):
+        return caller_lines(mutant.path)
+    return {f"{mutant.path}:{line}" for line in (mutant.line, mutant.statement)}
+
+
+def _forked(run: Any, *arguments: Any) -> int:
+    process = multiprocessing.get_context("fork").Process(target=_quietly, args=(run, *arguments))
+    process.start()
+    process.join(HANGS_SECONDS if run is _test else None)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    return process.exitcode or 0
+
+
+def _quietly(run: Any, *arguments: Any) -> None:
+    if run is _test:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
+    run(*arguments)
+
+
+def _test(mutant: Mutant, tests: list[str]) -> None:
+    """Run the tests with the mutant in place of its file; exit with 1 when one fails."""
+    changed = str(ROOT / mutant.path)
+    read_data, read_text = SourceFileLoader.get_data, Path.read_text
+
+    def get_data(loader: SourceFileLoader, path: str) -> bytes:
+        if path.endswith(".pyc") and Path(mutant.path).stem == Path(path).name.split(".")[0]:
+            raise OSError("compiled from the file without the mutant")
+        return mutant.text.encode() if path == changed else read_data(loader, path)
+
+    def read(path: Path, *args: Any, **options: Any) -> str:
+        is_script = path.suffix == ".lua" and str(path) == changed
+        return mutant.text if is_script else read_text(path, *args, **options)
+
+    sys.dont_write_bytecode = True
+    SourceFileLoader.get_data = get_data  # type: ignore[assignment,method-assign]
+    Path.read_text = read  # type: ignore[assignment, method-assign]
+    os._exit(1 if pytest.main([*OPTIONS, "-x", *tests]) else 0)
+
+
+if __name__ == "__main__":
+    main()

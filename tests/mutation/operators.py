@@ -1,0 +1,168 @@
+"""Generator of mutants: one small fault each, by the syntax tree of Python and by lines of Lua.
+
+Left out: log calls, messages, annotations, and constants at the top of a module, which are
+measured and not right or wrong.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+}
+LUA_SWAPS = (
+    *((" == ", " ~= "), (" ~= ", " == "), (" >= ", " > "), (" > ", " >= "), (" <= ", " < ")),
+    *((" < ", " <= "), (" and ", " or "), (" or ", " and "), ("not ", ""), (" + ", " - ")),
+    *((" - ", " + "), (" * ", " / "), (" / ", " * "), ("math.max", "math.min")),
+)
+# A line that can go alone: neither opens nor closes a block, and declares nothing.
+LUA_STATEMENT = re.compile(r"(?!local|end|else|for|function|if .* then$|return\b).+")
+
+
+class Mutant(NamedTuple):
+    """A line of a file, its statement's, the change, and the whole changed file."""
+
+    path: str
+    line: int
+    statement: int
+    change: str
+    text: str
+
+
+class Edit(NamedTuple):
+    """A change of a syntax tree in place, and how to undo it."""
+
+    apply: Callable[[], None]
+    undo: Callable[[], None]
+
+
+def mutants(path: str, source: str) -> Iterator[Mutant]:
+    """All mutants of a file."""
+    found = _of_lua(source) if path.endswith(".lua") else _of_python(source)
+    for line, statement, change, text in found:
+        yield Mutant(path, line, statement, change, text)
+
+
+def _of_python(source: str) -> Iterator[tuple[int, int, str, str]]:
+    tree = ast.parse(source)
+    for function in _functions(tree):
+        statement = function.lineno
+        for node in _within(function):
+            statement = node.lineno if isinstance(node, ast.stmt) else statement
+            for edit in _edits(node):
+                before = ast.unparse(node)
+                edit.apply()
+                after, text = ast.unparse(node), ast.unparse(tree)
+                edit.undo()
+                line = getattr(node, "lineno", statement)
+                yield line, statement, _change(before, after), text
+
+
+def _functions(tree: ast.Module) -> list[ast.FunctionDef]:
+    """The outermost functions and methods."""
+    bodies = [tree.body, *(node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]
+    return [node for body in bodies for node in body if isinstance(node, ast.FunctionDef)]
+
+
+def _within(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all below it that a test could notice."""
+    if isinstance(node, ast.Raise | ast.Assert | ast.JoinedStr) or _is_log_call(node):
+        return
+    yield node
+    for name, value in ast.iter_fields(node):
+        if name not in ("annotation", "returns", "decorator_list"):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from _within(child)
+
+
+def _is_log_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and ast.unparse(node).startswith("log.")
+
+
+def _edits(node: ast.AST) -> Iterator[Edit]:
+    yield from _swaps(node)
+    if isinstance(node, ast.If | ast.IfExp | ast.While):
+        yield _attribute(node, "test", ast.UnaryOp(ast.Not(), node.test))
+    if isinstance(node, ast.Call):
+        for n, keyword in enumerate(node.keywords):
+            if keyword.arg not in (None, "key"):
+                yield _slice(node.keywords, n, [])
+    for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+        for n, statement in enumerate(body if isinstance(body, list) else ()):
+            if _can_go(statement):
+                yield _slice(body or [], n, [ast.Pass()])
+
+
+def _swaps(node: ast.AST) -> Iterator[Edit]:
+    if isinstance(node, ast.Compare):
+        for n, operator in enumerate(node.ops):
+            yield _slice(node.ops, n, [SWAPPED[type(operator)]()])
+    if isinstance(node, ast.BoolOp | ast.BinOp) and type(node.op) in SWAPPED:
+        yield _attribute(node, "op", SWAPPED[type(node.op)]())
+    if isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield _attribute(node, "value", not node.value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        yield _attribute(node, "value", node.value + 1)
+
+
+def _can_go(statement: ast.AST) -> bool:
+    """Whether a statement can be dropped: a call, or an assignment to what exists already."""
+    if isinstance(statement, ast.Expr):
+        return isinstance(
+            statement.value, ast.Call | ast.Yield | ast.YieldFrom
+        ) and not _is_log_call(statement)
+    return isinstance(statement, ast.AugAssign | ast.Raise | ast.Continue | ast.Break)
+
+
+def _attribute(node: ast.AST, name: str, new: object) -> Edit:
+    old = getattr(node, name)
+    return Edit(lambda: setattr(node, name, new), lambda: setattr(node, name, old))
+
+
+def _slice(items: list, n: int, new: list) -> Edit:  # type: ignore[type-arg]
+    old, size = items[n], len(new)
+
+    def apply() -> None:
+        items[n : n + 1] = new
+
+    def undo() -> None:
+        items[n : n + size] = [old]
+
+    return Edit(apply, undo)
+
+
+def _change(before: str, after: str) -> str:
+    """The part that differs, in one line."""
+    pairs = list(zip(before.splitlines(), after.splitlines(), strict=False))
+    old, new = next((pair for pair in pairs if pair[0] != pair[1]), (before, after))
+    return f"{old.strip()[:90]}  ->  {new.strip()[:90]}"
+
+
+def _of_lua(source: str) -> Iterator[tuple[int, int, str, str]]:
+    lines = source.splitlines(keepends=True)
+    for n, line in enumerate(lines):
+        code, comment, rest = line.partition("--")
+        changed = [code.replace(old, new, 1) for old, new in LUA_SWAPS if old in code]
+        if LUA_STATEMENT.fullmatch(code.strip()):
+            changed.append("")
+        for new in changed:
+            text = "".join([*lines[:n], new + comment + rest if new else "\n", *lines[n + 1 :]])
+            yield n + 1, n + 1, f"{code.strip()}  ->  {new.strip() or 'nothing'}", text

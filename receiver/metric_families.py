@@ -143,7 +143,9 @@ def _urgency(services: Services) -> Iterator[Metric]:
 
 def _submitting(submission_queue: SubmissionQueue, limit: int) -> Iterator[Metric]:
     yield _gauge("slots", "Tasks that may be active at BFL at once (MAX_ACTIVE).", limit)
-    yield _gauge("slots_used", "Submitted tasks that are active at BFL.", submission_queue.active())
+    yield _gauge(
+        "slots_used", "Submitted tasks that are active at BFL.", submission_queue.slot_usage().used
+    )
     paused = GaugeMetricFamily(
         "fluxkeep_submitting_paused",
         "1 for each model (* is all of them) whose submissions are paused, with the reason.",

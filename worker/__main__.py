@@ -6,7 +6,7 @@ import time
 
 from redis.exceptions import RedisError
 
-from jobs import observability
+from jobs.observability import sentry
 from jobs.services import Services
 from worker import startup, tasks
 from worker.worker import RescueWorker
@@ -20,7 +20,7 @@ def main() -> int:
     services = startup.start("worker")
     while not _ran_until_stop_signal(services):
         time.sleep(RESTART_DELAY_SECONDS)
-    observability.flush()
+    sentry.flush()
     return 0
 
 

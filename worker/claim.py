@@ -110,9 +110,7 @@ class Claim:
         if change.after and own and _lease(change.after) == _lease(own):
             return cls(services.store, change.after, found.half_open)
         # Another worker has it, or it was deleted.
-        services.submission_queue.remove_unchanged(
-            found, change.after.version if change.after else 0
-        )
+        services.submission_queue.remove(found, change.after.version if change.after else 0)
         return None
 
     def commit(

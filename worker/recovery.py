@@ -22,15 +22,6 @@ def find_files(media: MediaStorage, job: Job) -> dict[int, MediaFile]:
     return found
 
 
-def find_stored(media: MediaStorage, job: Job) -> tuple[MediaFile, ...]:
-    """All files of a job that was stored before its record was lost; empty if one is missing."""
-    for key in reversed(_object_keys(media, job)):
-        known = sidecars.read_job(media, key)
-        if known and all(is_intact(media, file) for file in known.present_media):
-            return known.media
-    return ()
-
-
 def is_intact(media: MediaStorage, file: MediaFile) -> bool:
     return media.size(file.key) == file.bytes and media.sha256(file.key) == file.sha256
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from jobs import observability
+from jobs.observability import sentry
 from worker.claim import Claim, Claims
 
 # Platforms send SIGKILL 30 s after SIGTERM.
@@ -52,7 +52,7 @@ class Shutdown:
         until = time.monotonic() + UNWIND_SECONDS
         while others & set(self._claims.all()) and time.monotonic() < until:
             time.sleep(TICK_SECONDS)
-        observability.flush()
+        sentry.flush()
         os._exit(1)
 
 

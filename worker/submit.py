@@ -5,7 +5,8 @@ is unconfirmed until BFL calls back: no generation is paid twice without a timel
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from jobs import drafts, inputs, submission
@@ -106,6 +107,8 @@ class Submission:
     def __init__(self, services: Services, claim: Claim) -> None:
         self._services = services
         self._claim = claim
+        self._circuits = services.submission_queue
+        self._timeouts = services.settings.timeouts
         self._model = claim.job.model or ""
         self._has_webhook = (
             services.settings.bfl_reaches_us and self._model not in services.strict_models
@@ -116,7 +119,7 @@ class Submission:
         try:
             answer = self._post(given)
         except ConnectionFailed as error:
-            self._requeue(ALL_MODELS, f"BFL cannot be reached: {error}", self._backoff(ALL_MODELS))
+            self._requeue(ALL_MODELS, f"BFL cannot be reached: {error}")
         except TransferFailed as error:
             self._await_confirmation(f"no answer from BFL: {error}")
         else:
@@ -154,7 +157,7 @@ class Submission:
         elif reason := account.REASONS.get(answer.status):
             self._requeue_for_account(reason)
         elif answer.status == bfl_submissions.TOO_MANY_REQUESTS:
-            self._requeue(self._model, BUSY, self._backoff(self._model, answer.retry_after))
+            self._requeue(self._model, BUSY, answer.retry_after)
         elif answer.status in CLIENT_ERRORS and answer.status != bfl_submissions.REQUEST_TIMEOUT:
             self._refuse(bfl_submissions.parse_rejection(answer.status, answer.body))
         else:
@@ -167,26 +170,20 @@ class Submission:
             self._refuse(bfl_submissions.missing_task_failure(self._model))
             return
         self._record(bfl_submissions.without_foreign_polling_url(task, self._services.host_policy))
-        self._update_circuits()
+        self._circuits.close_circuits(self._claim.half_open)
 
     def _refuse(self, failure: Failure) -> None:
-        self._update_circuits()
+        self._circuits.close_circuits(self._claim.half_open)
         _fail(self._claim, failure)
 
     def _record(self, task: SubmissionReceipt) -> None:
         """Record the task without the fencing token: the task exists even if the claim is lost."""
-        timeouts, has_webhook = self._services.settings.timeouts, self._has_webhook
-
-        def confirm(job: Job | None, now: float) -> Job | None:
-            return (
-                submission.confirm(job, now, task, timeouts, has_webhook=has_webhook)
-                if job
-                else None
-            )
-
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
-        self._services.store.update(self._claim.job.id, confirm)
+        confirm = partial(
+            submission.confirm, answer=task, timeouts=self._timeouts, has_webhook=self._has_webhook
+        )
+        self._services.store.update(self._claim.job.id, lambda job, now: job and confirm(job, now))
 
     def _requeue_for_account(self, reason: str) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.
@@ -195,66 +192,48 @@ class Submission:
         """
         standing = account.check(self._services.bfl)
         scope = self._model if standing is AccountStatus.GOOD else ALL_MODELS
-        self._requeue(scope, reason, HALF_OPEN_SECONDS, last=standing is not AccountStatus.BAD)
+        is_last = standing is not AccountStatus.BAD
+        self._requeue(scope, reason, HALF_OPEN_SECONDS, last=is_last)
 
     def _back_off(self, answer: BflResponse) -> None:
         """After a server error (5xx, 408): open the model's circuit, submit again later."""
-        reason = f"BFL answered {answer.status}"
         is_counted = answer.status == INTERNAL_ERROR
-        timeouts, has_webhook = self._services.settings.timeouts, self._has_webhook
-        self._open_circuit(reason, answer.retry_after)
-        self._claim.commit(
-            lambda job, now: submission.back_off(
-                job, now, reason, timeouts, has_webhook=has_webhook, is_counted=is_counted
-            )
-        )
+        step = partial(submission.back_off, is_counted=is_counted)
+        self._commit_unconfirmed(step, f"BFL answered {answer.status}", answer.retry_after)
 
     def _await_confirmation(self, reason: str) -> None:
         """After a timeout: open the model's circuit, wait for BFL's callback."""
-        timeouts, has_webhook = self._services.settings.timeouts, self._has_webhook
-        self._open_circuit(reason)
-        self._claim.commit(
-            lambda job, now: submission.await_confirmation(
-                job, now, reason, timeouts, has_webhook=has_webhook
-            )
-        )
+        self._commit_unconfirmed(submission.await_confirmation, reason)
 
-    def _open_circuit(self, reason: str, retry_after: float | None = None) -> None:
+    def _commit_unconfirmed(
+        self, step: Callable[..., Job], reason: str, retry_after: float | None = None
+    ) -> None:
         log.warning("job %s: unconfirmed: %s", self._claim.job.id, reason)
-        self._update_circuits(self._model, reason, self._backoff(self._model, retry_after))
+        self._open_circuit(self._model, reason, retry_after)
+        self._claim.commit(
+            partial(step, why=reason, timeouts=self._timeouts, has_webhook=self._has_webhook)
+        )
 
     def requeue_last(self, reason: str) -> None:
-        self._requeue(self._model, reason, self._backoff(self._model), last=True)
+        self._requeue(self._model, reason, last=True)
 
-    def _requeue(self, scope: str, reason: str, seconds: float, *, last: bool = False) -> None:
-        """Open a circuit for all jobs of the scope, and requeue this one."""
-        self._update_circuits(scope, reason, seconds)
-        self._claim.commit(lambda job, now: submission.requeue(job, now, reason, last=last))
-
-    def _update_circuits(
-        self, scope: str | None = None, reason: str = "", seconds: float = 0.0
+    def _requeue(
+        self, scope: str, reason: str, retry_after: float | None = None, *, last: bool = False
     ) -> None:
-        """Close the circuits that this job probed; open the one of `scope`."""
-        self._services.submission_queue.close_circuits(
-            [each for each in self._claim.half_open if each != scope]
-        )
-        if scope:
-            log.warning("submitting %s pauses for %.0f s: %s", scope, seconds, reason)
-            self._services.submission_queue.open_circuit(scope, reason, seconds)
+        """Open a circuit for all jobs of the scope, and requeue this one."""
+        self._open_circuit(scope, reason, retry_after)
+        self._claim.commit(partial(submission.requeue, why=reason, last=last))
 
-    def _backoff(self, scope: str, retry_after: float | None = None) -> float:
-        attempts = next(
-            (
-                one.attempts
-                for one in self._services.submission_queue.open_circuits()
-                if one.scope == scope
-            ),
-            0,
-        )
-        seconds = backoff_seconds(attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
-        return max(seconds, retry_after or 0.0)
+    def _open_circuit(self, scope: str, reason: str, retry_after: float | None) -> None:
+        """Open the circuit of `scope`; close the others that this job probed."""
+        self._circuits.close_circuits([each for each in self._claim.half_open if each != scope])
+        attempts = (one.attempts for one in self._circuits.open_circuits() if one.scope == scope)
+        backoff = backoff_seconds(next(attempts, 0), BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
+        seconds = max(backoff, retry_after or 0.0)
+        log.warning("submitting %s pauses for %.0f s: %s", scope, seconds, reason)
+        self._circuits.open_circuit(scope, reason, seconds)
 
 
 def _fail(claim: Claim, failure: Failure) -> None:
     log.info("job %s: BFL refuses it: %s", claim.job.id, failure.code)
-    claim.commit(lambda job, now: submission.refuse(job, now, failure))
+    claim.commit(partial(submission.refuse, failure=failure))

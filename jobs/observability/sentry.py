@@ -1,31 +1,37 @@
 """Error reports to Sentry; the SDK is loaded only when SENTRY_DSN is set."""
 
-import importlib
+import sys
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from jobs.config.settings import Settings
 from jobs.errors import InvalidSettings
 from jobs.observability.redaction import HIDDEN, Redaction
 
+SDK = "sentry_sdk"
 REQUIREMENTS = "deploy/requirements-reporting.txt"
 FLUSH_SECONDS = 2.0
 # Fields that can hold requests, variables or messages.
 _REMOVED_FIELDS = ("request", "extra", "user", "modules", "breadcrumbs")
 
-_sdk: Any = None
+
+def missing_package(settings: Settings) -> str | None:
+    """The problem, as in InvalidSettings, when SENTRY_DSN is set and its package is missing."""
+    if settings.sentry_dsn is None or find_spec(SDK):
+        return None
+    return f"SENTRY_DSN: needs packages that are not installed; pip install -r {REQUIREMENTS}"
 
 
 def configure(settings: Settings, process: str) -> None:
     """Initialize the SDK. Raises InvalidSettings when its package is missing."""
-    global _sdk  # noqa: PLW0603 - one for the process, as the SDK itself has it
+    if problem := missing_package(settings):
+        raise InvalidSettings(problem)
     if settings.sentry_dsn is None:
         return
-    _sdk = load("sentry_sdk")
-    integrations = "sentry_sdk.integrations"
-    logs = load(f"{integrations}.logging")
-    hook = load(f"{integrations}.excepthook")
+    logs, hook = (import_module(f"{SDK}.integrations.{name}") for name in ("logging", "excepthook"))
     redacted = Redaction.of(settings)
-    _sdk.init(
+    import_module(SDK).init(
         dsn=settings.sentry_dsn.get_secret_value(),
         default_integrations=False,
         integrations=[logs.LoggingIntegration(level=None), hook.ExcepthookIntegration()],
@@ -35,16 +41,6 @@ def configure(settings: Settings, process: str) -> None:
         max_request_body_size="never",
         before_send=lambda event, _hint: scrub(event, process, redacted),
     )
-
-
-def load(module: str) -> Any:
-    """Import a module of the SDK. Raises InvalidSettings when the package is missing."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise InvalidSettings(
-            f"SENTRY_DSN: needs packages that are not installed; pip install -r {REQUIREMENTS}"
-        ) from None
 
 
 def scrub(event: dict[str, Any], process: str, redacted: Redaction) -> dict[str, Any]:
@@ -69,5 +65,5 @@ def _redact(value: Any, redacted: Redaction) -> Any:
 
 def flush() -> None:
     """Send buffered events before the process exits."""
-    if _sdk:
-        _sdk.flush(timeout=FLUSH_SECONDS)
+    if sdk := sys.modules.get(SDK):
+        sdk.flush(timeout=FLUSH_SECONDS)

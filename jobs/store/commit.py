@@ -35,6 +35,7 @@ LARGE_REQUEST_TTL_SECONDS = 600  # after a refusal, which a replay would only re
 
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 Command = tuple[Any, ...]
+ANY_VERSION = "any"
 
 
 class Outcome(IntEnum):

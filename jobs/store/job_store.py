@@ -186,7 +186,7 @@ class JobStore:
 
     def delete(self, job: Job) -> None:
         """Delete a job in any state, and leave a tombstone (I12)."""
-        self._delete(job, "any", [*commit.deletion(job), *commit.tombstones(job)])
+        self._delete(job, commit.ANY_VERSION, [*commit.deletion(job), *commit.tombstones(job)])
 
     def delete_unchanged(self, job: Job, orphans: Iterable[str] = ()) -> bool:
         """Delete a job unless its record has changed; `orphans` are keys of objects that stay."""

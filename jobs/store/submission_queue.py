@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from jobs.config.concurrency import ConcurrencyLimits
-from jobs.store import indexes, scripts
+from jobs.store import commit, indexes, scripts
 from jobs.store.clock import Clock, unavailable
 from jobs.store.keys import ACTIVE, CIRCUITS, IN_FLIGHT, QUEUE_PREFIX, QUEUES, RECORD_PREFIX
 
@@ -71,7 +71,7 @@ class SubmissionQueue:
         self._workers_key = workers_key
         self._threads = threads  # of each worker
         self._next_script = redis.register_script(scripts.NEXT_SUBMISSION)
-        self._remove_script = redis.register_script(scripts.REMOVE_FROM_QUEUE)
+        self._run_if_unchanged = redis.register_script(scripts.RUN_IF_UNCHANGED)
         self._close_idle_script = redis.register_script(scripts.CLOSE_IDLE_CIRCUITS)
 
     def next(self, *, peek: bool = False) -> NextSubmission | None:
@@ -98,21 +98,16 @@ class SubmissionQueue:
             job_id.decode(), model.decode(), tuple(scope.decode() for scope in half_open)
         )
 
-    def remove_unchanged(self, found: NextSubmission, version: int = 0) -> None:
-        """Remove a job from the queue unless its record is newer than this version (0: no record).
+    def remove(self, found: NextSubmission, version: int | str = commit.ANY_VERSION) -> None:
+        """Remove a job from the queue unless its record has another version (0: no record).
 
         A job that no worker can send must not block those behind it.
         """
+        command = ("ZREM", QUEUE_PREFIX + found.model, found.job_id)
         with unavailable():
-            self._remove_script(
-                keys=[RECORD_PREFIX + found.job_id, QUEUE_PREFIX + found.model],
-                args=[found.job_id, version],
+            self._run_if_unchanged(
+                keys=[RECORD_PREFIX + found.job_id], args=[version, *commit.flat([command])]
             )
-
-    def remove(self, found: NextSubmission) -> None:
-        """Remove a job from the queue although its record cannot be read."""
-        with unavailable():
-            self._redis.zrem(QUEUE_PREFIX + found.model, found.job_id)
 
     def open_circuit(self, scope: str, reason: str, seconds: float) -> None:
         """Open the circuit of a model, or of all; after `seconds` one job probes it."""
@@ -150,16 +145,6 @@ class SubmissionQueue:
         with unavailable():
             found = self._redis.hgetall(CIRCUITS)
         return [_circuit(scope.decode(), value.decode()) for scope, value in found.items()]
-
-    def is_any_waiting(self) -> bool:
-        """Whether there is a job in any queue."""
-        with unavailable():
-            return bool(self._redis.exists(QUEUES))
-
-    def active(self) -> int:
-        """Number of slots in use."""
-        with unavailable():
-            return int(self._redis.zcard(ACTIVE))
 
     def slot_usage(self) -> SlotUsage:
         """Slots in use and lengths of the queues."""

@@ -41,7 +41,7 @@ def check_submissions(context: Context) -> Iterator[Result]:
     Raises StoreUnavailable.
     """
     queue = context.submission_queue
-    circuits = queue.open_circuits() if queue.is_any_waiting() else ()
+    circuits = queue.open_circuits() if queue.slot_usage().waiting else ()
     paused = next((circuit for circuit in circuits if _stops_all(circuit)), None)
     if paused is None:
         yield ok(SUBMISSIONS, "are not paused")

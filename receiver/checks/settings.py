@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from jobs import observability
 from jobs.config.settings import Settings
 from jobs.net.urls import parse
+from jobs.observability import sentry
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
@@ -15,7 +15,8 @@ def check(context: Context) -> Iterator[Result]:
     """One result for the settings as a whole, and one for each warning or missing package."""
     yield ok(NAME, "every variable is valid")
     yield from check_values(context.settings)
-    yield from map(invalid, observability.missing_packages(context.settings))
+    if problem := sentry.missing_package(context.settings):
+        yield invalid(problem)
 
 
 def invalid(problem: str) -> Result:

@@ -3,8 +3,6 @@
 import json
 import logging
 import random
-from collections.abc import Callable
-from typing import NamedTuple, Self
 
 from jobs import notifications, views
 from jobs.bfl import compat
@@ -66,60 +64,34 @@ def _counter(after: Job, to: NotificationTarget, outcome: Outcome) -> Counter:
 
 
 def _send(services: Services, job: Job, notification: PendingNotification) -> Outcome:
+    """POST a notification; the outcome follows from the status, the body is not read."""
     try:
-        request = Request.of(services, job, notification)
+        endpoint = recipient_of(services, job, notification.to)
     except UrlRefused as error:
         return Outcome(str(error), final=True)
-    return request.send()
-
-
-class Request(NamedTuple):
-    """A POST request."""
-
-    recipient: NotificationEndpoint
-    headers: dict[str, str]
-    body: bytes
-
-    @classmethod
-    def of(cls, services: Services, job: Job, notification: PendingNotification) -> Self:
-        """Build the request. Raises UrlRefused when its URL is not allowed."""
-        recipient = recipient_of(services, job, notification.to)
-        write = (
-            _in_bfl_format if notification.to is NotificationTarget.CALLER else _as_standard_webhook
-        )
-        return cls(recipient, *write(services, job, notification))
-
-    def send(self) -> Outcome:
-        """Send it; the outcome follows from the status, the body is not read."""
-        address = self.recipient.url
-        try:
-            with (
-                http_client.create_endpoint_session(self.recipient) as session,
-                http_client.send_request(
-                    session, address, seconds=ANSWER_SECONDS, headers=self.headers, body=self.body
-                ) as response,
-            ):
-                return _outcome(response.status_code, response.headers.get("Retry-After", ""))
-        except (TransferFailed, UrlRefused) as error:
-            return Outcome(str(error))
+    is_caller = notification.to is NotificationTarget.CALLER
+    build = _in_bfl_format if is_caller else _as_standard_webhook
+    headers, body = build(services, job, notification)
+    try:
+        with (
+            http_client.create_endpoint_session(endpoint) as session,
+            http_client.send_request(
+                session, endpoint.url, seconds=ANSWER_SECONDS, headers=headers, body=body
+            ) as response,
+        ):
+            return _outcome(response.status_code, response.headers.get("Retry-After", ""))
+    except (TransferFailed, UrlRefused) as error:
+        return Outcome(str(error))
 
 
 def recipient_of(services: Services, job: Job, to: NotificationTarget) -> NotificationEndpoint:
     """The URL of a target. Raises UrlRefused."""
-    host_policy = services.host_policy
+    host_policy, webhook = services.host_policy, job.submission.client_webhook
     if to is NotificationTarget.OWNER:
         return host_policy.operator_endpoint()
-    url = (
-        job.notifications.notify_url
-        if to is NotificationTarget.APP
-        else job.submission.client_webhook and job.submission.client_webhook.url
-    )
-    find: Callable[[str], NotificationEndpoint] = (
-        host_policy.notify_url_endpoint
-        if to is NotificationTarget.APP
-        else host_policy.client_webhook_endpoint
-    )
-    return find(url or "")
+    if to is NotificationTarget.APP:
+        return host_policy.notify_url_endpoint(job.notifications.notify_url or "")
+    return host_policy.client_webhook_endpoint(webhook.url if webhook else "")
 
 
 def _in_bfl_format(

@@ -59,7 +59,7 @@ class Families(Collector):
         yield from _jobs(totals)
         yield from _work(totals)
         yield from _urgency(self._services)
-        yield from _submitting(submission_queue, self._services.settings.max_active.total)
+        yield from _submitting(submission_queue)
         yield from _notifications(totals)
         yield from _processes(metrics)
         yield _histogram(totals, LIFE_LEFT, "Remaining life of a URL when its media were stored.")
@@ -141,11 +141,10 @@ def _urgency(services: Services) -> Iterator[Metric]:
     )
 
 
-def _submitting(submission_queue: SubmissionQueue, limit: int) -> Iterator[Metric]:
-    yield _gauge("slots", "Tasks that may be active at BFL at once (MAX_ACTIVE).", limit)
-    yield _gauge(
-        "slots_used", "Submitted tasks that are active at BFL.", submission_queue.slot_usage().used
-    )
+def _submitting(submission_queue: SubmissionQueue) -> Iterator[Metric]:
+    slots = submission_queue.slot_usage()
+    yield _gauge("slots", "Tasks that may be active at BFL at once (MAX_ACTIVE).", slots.most)
+    yield _gauge("slots_used", "Submitted tasks that are active at BFL.", slots.used)
     paused = GaugeMetricFamily(
         "fluxkeep_submitting_paused",
         "1 for each model (* is all of them) whose submissions are paused, with the reason.",

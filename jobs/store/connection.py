@@ -8,12 +8,7 @@ from typing import Any
 
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
-from redis.connection import (
-    Connection,
-    SSLConnection,
-    UnixDomainSocketConnection,
-    parse_url,
-)
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
@@ -67,22 +62,9 @@ class _PrimaryConnection:
             raise NotPrimary(found[0]) from None
 
 
-class _TcpConnection(_PrimaryConnection, Connection):
-    pass
-
-
-class _TlsConnection(_PrimaryConnection, SSLConnection):
-    pass
-
-
-class _SocketConnection(_PrimaryConnection, UnixDomainSocketConnection):
-    pass
-
-
 _CLASSES = {
-    Connection: _TcpConnection,
-    SSLConnection: _TlsConnection,
-    UnixDomainSocketConnection: _SocketConnection,
+    base: type(f"_Primary{base.__name__}", (_PrimaryConnection, base), {})
+    for base in (Connection, SSLConnection, UnixDomainSocketConnection)
 }
 
 

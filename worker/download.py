@@ -73,7 +73,7 @@ def download(  # noqa: PLR0913 - the limits and hooks of a transfer
 
 
 def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> None:
-    with translate_errors(), path.open("xb") as file:
+    with translate_errors(), path.open("wb") as file:
         for chunk in body.chunks():
             file.write(chunk)
             progress()

@@ -34,7 +34,7 @@ class SupersededObjects:
     def step(self) -> float:
         """Process the queue, then delete abandoned staged files."""
         self.process_queue()
-        self._services.storage.delete_abandoned()
+        self._services.storage.staging_directory.delete_abandoned()
         return POLL_SECONDS
 
     def process_queue(self) -> None:

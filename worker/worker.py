@@ -14,7 +14,6 @@ from rq.serializers import JSONSerializer
 
 from jobs.errors import StorageError, StoreUnavailable
 from jobs.services import Services
-from jobs.storage import staging
 from worker.dispatcher import Dispatcher
 
 WORKER_TTL_SECONDS = 30
@@ -39,6 +38,7 @@ class RescueWorker(SimpleWorker):
             log_job_description=False,
         )
         self._metrics = services.metrics
+        self.storage = services.storage
         self._dispatcher = dispatcher
         self._heartbeat_at = 0.0
         dispatcher.may_poll = self._may_poll
@@ -78,7 +78,7 @@ class RescueWorker(SimpleWorker):
         """Also delete what dead workers staged on this machine's disk."""
         super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
         with suppress(StorageError):
-            staging.delete_abandoned()
+            self.storage.staging_directory.delete_abandoned()
 
     def _may_poll(self) -> bool:
         """Of several workers with one thread each, the first is reserved for rescues."""

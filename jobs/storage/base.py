@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import secrets
 import time
 from abc import ABC, abstractmethod
@@ -21,6 +20,7 @@ from jobs.storage.layout import (
     job_id_of,
     kind_of,
 )
+from jobs.storage.staging import StagingDirectory, write_synced
 
 Verb = Literal["GET", "HEAD"]
 
@@ -35,9 +35,14 @@ class ListedObject(NamedTuple):
 class MediaStorage(ABC):
     """Media objects by key. Every operation raises StorageError when the storage refuses."""
 
+    @property
     @abstractmethod
+    def staging_directory(self) -> StagingDirectory:
+        """The directory of files that are not published yet."""
+
     def staging(self, job_id: str) -> AbstractContextManager[Path]:
         """Yield a local path for unverified bytes; the file is deleted afterwards."""
+        return self.staging_directory.file(job_id)
 
     @abstractmethod
     def publish(self, staged: Path, key: str, name: str = "") -> None:
@@ -71,14 +76,6 @@ class MediaStorage(ABC):
     def delete(self, key: str) -> None:
         """Delete one object; a missing one is not an error."""
 
-    @abstractmethod
-    def list_abandoned(self) -> list[str]:
-        """Return names of staged files whose writer died."""
-
-    @abstractmethod
-    def delete_abandoned(self) -> int:
-        """Delete staged files whose writer died; return their number."""
-
     def local_path(self, key: str) -> Path | None:
         """Return an object's path on the local disk, if it has one."""
         del key
@@ -93,10 +90,8 @@ class MediaStorage(ABC):
         """Publish, read back and delete `size` bytes."""
         body, key = bytes(size), f"{day_of(time.time())}/.check-{secrets.token_hex(8)}"
         with self.staging("check") as path:
-            with translate_errors(), path.open("xb") as file:
-                file.write(body)
-                file.flush()
-                os.fsync(file.fileno())
+            with translate_errors():
+                write_synced(path, body)
             self.publish(path, key)
         try:
             self._compare(key, body)
@@ -124,7 +119,7 @@ class MediaStorage(ABC):
             yield path
             return
         with self.staging(job_id_of(key)) as copy:
-            with translate_errors(), copy.open("xb") as file:
+            with translate_errors(), copy.open("wb") as file:
                 file.writelines(self.read(key))
             yield copy
 

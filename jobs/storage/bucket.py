@@ -1,7 +1,6 @@
 """Media in a bucket: uploaded from the local disk to their final keys."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,11 @@ from typing import Any
 import obstore
 from obstore.exceptions import GenericError
 
-from jobs.storage import staging
 from jobs.storage.base import ListedObject, MediaStorage, Verb
 from jobs.storage.errors import is_missing_bucket, translate_errors
 from jobs.storage.layout import OPAQUE, content_type_of, job_id_of, job_key_prefix, kind_of
 from jobs.storage.providers import Provider
+from jobs.storage.staging import StagingDirectory, temporary_directory
 
 SINGLE_UPLOAD_MAX_BYTES = 8 * 2**20
 PART_BYTES = 5 * 2**20  # the least that S3 accepts
@@ -32,8 +31,10 @@ class BucketStorage(MediaStorage):
         self._objects = provider.open()
         self._streams = provider.open(streaming=True)
 
-    def staging(self, job_id: str) -> AbstractContextManager[Path]:
-        return staging.staged(job_id)
+    @property
+    def staging_directory(self) -> StagingDirectory:
+        """On this machine's disk."""
+        return temporary_directory()
 
     def publish(self, staged: Path, key: str, name: str = "") -> None:
         """Upload a small file in one request, a large one as a multipart upload."""
@@ -113,13 +114,6 @@ class BucketStorage(MediaStorage):
             except FileNotFoundError as error:
                 if is_missing_bucket(error):
                     raise
-
-    def list_abandoned(self) -> list[str]:
-        """Return staged files on this machine's disk; a bucket holds none."""
-        return staging.list_abandoned()
-
-    def delete_abandoned(self) -> int:
-        return staging.delete_abandoned()
 
 
 def cut_range(chunks: Iterator[bytes], start: int, stop: int | None) -> Iterator[bytes]:

@@ -5,18 +5,16 @@ import errno
 import logging
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from jobs.storage.base import ListedObject, MediaStorage
 from jobs.storage.errors import translate_errors
 from jobs.storage.layout import day_of, job_id_of, job_key_prefix, kind_of
+from jobs.storage.staging import StagingDirectory, write_synced
 
-ABANDONED_AFTER_SECONDS = 60.0
 CHUNK_BYTES = 256 * 1024
 RENAMES_MAX = 3
 STAGING = ".staging"
@@ -33,15 +31,10 @@ class LocalStorage(MediaStorage):
         with translate_errors():
             (self.root / STAGING).mkdir(parents=True, exist_ok=True)
 
-    @contextmanager
-    def staging(self, job_id: str) -> Iterator[Path]:
-        """Yield a path in the same file system as the objects."""
-        path = self.root / STAGING / f"{job_id}.{secrets.token_hex(4)}"
-        try:
-            yield path
-        finally:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+    @property
+    def staging_directory(self) -> StagingDirectory:
+        """In the same file system as the objects."""
+        return StagingDirectory(self.root / STAGING)
 
     def publish(self, staged: Path, key: str, name: str = "") -> None:
         """Rename a whole file into place (I20) and sync its directories; `name` is not stored."""
@@ -63,10 +56,7 @@ class LocalStorage(MediaStorage):
     def write(self, key: str, body: bytes) -> None:
         with translate_errors(), self.staging(Path(key).stem) as staged:
             path = self._path(key)
-            with staged.open("xb") as file:
-                file.write(body)
-                file.flush()
-                os.fsync(file.fileno())
+            write_synced(staged, body)
             self._rename_into_place(staged, path)
 
     def size(self, key: str) -> int | None:
@@ -124,30 +114,6 @@ class LocalStorage(MediaStorage):
                 with contextlib.suppress(OSError):
                     path.rmdir()
                     _synced.clear()  # a new directory may get the same inode
-
-    def delete_abandoned(self) -> int:
-        names = self.list_abandoned()
-        for name in names:
-            with translate_errors():
-                (self.root / STAGING / name).unlink(missing_ok=True)
-        return len(names)
-
-    def list_abandoned(self) -> list[str]:
-        """Return names of staged files without a write for a minute."""
-        found = []
-        with translate_errors():
-            horizon = self._now() - ABANDONED_AFTER_SECONDS
-            for path in (self.root / STAGING).iterdir():
-                with contextlib.suppress(FileNotFoundError):
-                    if path.stat().st_mtime < horizon:
-                        found.append(path.name)
-        return found
-
-    def _now(self) -> float:
-        """Read the clock of the file system: it may differ from this machine's."""
-        with self.staging("clock") as path:
-            path.touch()
-            return path.stat().st_mtime
 
 
 def _files(

@@ -1,86 +1,95 @@
-"""Private directory under TMPDIR for files before their upload to a bucket."""
+"""Staging directory: files before they are verified and published.
+
+A process that dies leaves its files behind. They are abandoned once nobody has written to them for
+a minute; where the volume has locks, only if their process has ended.
+"""
 
 import fcntl
 import os
 import secrets
-import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from jobs.errors import StorageError
 from jobs.storage.errors import translate_errors
 
-ABANDONED_AFTER_SECONDS = 60.0  # a new directory is not locked yet
+ABANDONED_AFTER_SECONDS = 60.0
 
 
-@contextmanager
-def staged(job_id: str) -> Iterator[Path]:
-    """Yield a path for one file (I20); a lock marks it as used while its process lives."""
-    with translate_errors():
-        delete_abandoned()
-        directory = _private_directory() / f"{job_id}.{secrets.token_hex(4)}"
-        directory.mkdir(mode=0o700)
-        lock = os.open(directory, os.O_RDONLY)
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+class StagingDirectory:
+    """Files of all processes that stage in this directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[Path]:
+        """Yield the path of a new, empty file; it is deleted afterwards unless it was renamed."""
+        path = self.path / f"{name}.{secrets.token_hex(4)}"
+        with translate_errors():
+            file = path.open("xb")
+        with file:
+            _lock(file)
+            try:
+                yield path
+            finally:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+    def list_abandoned(self) -> list[Path]:
+        with translate_errors(), self.file("clock") as probe:
+            # The clock of the file system: it may differ from this machine's.
+            horizon = probe.stat().st_mtime - ABANDONED_AFTER_SECONDS
+            return [path for path in self.path.iterdir() if _is_abandoned(path, horizon)]
+
+    def delete_abandoned(self) -> int:
+        """Delete abandoned files; return their number."""
+        found = self.list_abandoned()
+        with translate_errors():
+            for path in found:
+                path.unlink(missing_ok=True)
+        return len(found)
+
+
+def _is_abandoned(path: Path, horizon: float) -> bool:
     try:
-        yield directory / "body"
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-        os.close(lock)
+        if path.stat().st_mtime >= horizon:
+            return False
+        with path.open("r+b") as file:
+            return _lock(file)
+    except FileNotFoundError:
+        return False
 
 
-def list_abandoned() -> list[str]:
-    """Return names of files staged by processes that died."""
-    return [directory.name for directory in _abandoned()]
+def _lock(file: IO[bytes]) -> bool:
+    """Lock a file until it is closed; False if another process has locked it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a network volume without locks
+        return True
+    return True
 
 
-def delete_abandoned() -> int:
-    """Delete files staged by processes that died; return their number."""
-    found = _abandoned()
-    for directory in found:
-        shutil.rmtree(directory, ignore_errors=True)
-    return len(found)
-
-
-def _abandoned() -> list[Path]:
+def temporary_directory() -> StagingDirectory:
+    """Create a directory under TMPDIR that only this user can enter."""
     with translate_errors():
-        horizon = time.time() - ABANDONED_AFTER_SECONDS
-        old = [
-            directory
-            for directory in _private_directory().iterdir()
-            if _changed_at(directory) < horizon
-        ]
-        return [directory for directory in old if not _is_locked(directory)]
-
-
-def _is_locked(directory: Path) -> bool:
-    """Whether its process lives: the kernel frees the locks of a dead one."""
-    with suppress(FileNotFoundError):
-        lock = os.open(directory, os.O_RDONLY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-    return False
-
-
-def _changed_at(directory: Path) -> float:
-    with suppress(FileNotFoundError):
-        return directory.stat().st_mtime
-    return time.time()
-
-
-def _private_directory() -> Path:
-    """Create a directory that only this user can enter, even where all users may write."""
-    directory = Path(tempfile.gettempdir()) / f"fluxkeep-{os.getuid()}"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    found = directory.lstat()
+        directory = Path(tempfile.gettempdir()) / f"fluxkeep-{os.getuid()}"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise StorageError("the staging directory under TMPDIR belongs to another user")
-    return directory
+    return StagingDirectory(directory)
+
+
+def write_synced(path: Path, body: bytes) -> None:
+    """Write a staged file, and sync it to the disk."""
+    with path.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())

@@ -20,9 +20,10 @@ def check(services: Services) -> Iterator[Finding]:
     listing = services.storage.list_objects()
     while page := list(islice(listing, PAGE_SIZE)):
         yield from _check_page(services, page)
-    if abandoned := services.storage.list_abandoned():
+    staging = services.storage.staging_directory
+    if abandoned := staging.list_abandoned():
         problem = f"{len(abandoned)} abandoned files"
-        yield Finding("staging", problem, lambda: services.storage.delete_abandoned() > 0)
+        yield Finding("staging", problem, lambda: staging.delete_abandoned() > 0)
 
 
 def _check_page(services: Services, page: list[ListedObject]) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """The storage: objects appear whole, and nothing is left beside them."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -21,8 +22,9 @@ from jobs.storage.layout import (
     object_key,
     sidecar_key,
 )
-from jobs.storage.local import ABANDONED_AFTER_SECONDS, LocalStorage
+from jobs.storage.local import LocalStorage
 from jobs.storage.providers import Provider
+from jobs.storage.staging import ABANDONED_AFTER_SECONDS
 from tests.harness.publishing import KEY, LARGE, QUICK, published
 
 CREATED_AT = 1_767_225_600.0  # that day
@@ -128,7 +130,7 @@ def test_what_is_staged_is_gone_when_the_work_breaks_off(store: MediaStorage) ->
 def test_two_workers_stage_the_same_job_apart(store: MediaStorage) -> None:
     with store.staging("job") as one, store.staging("job") as other:
         one.write_bytes(b"one")
-        assert not other.exists()
+        assert other.read_bytes() == b""
 
 
 @pytest.mark.parametrize("content_type", EXTENSIONS)
@@ -232,14 +234,25 @@ def test_what_a_link_leads_to_is_no_object(
         assert [path.name for path in (tmp_path / "elsewhere").rglob("*.*")] == ["job-0-1.jpg"]
 
 
-def test_a_staged_file_is_dropped_a_minute_after_its_last_byte(directory: LocalStorage) -> None:
-    abandoned, in_work = (directory.root / ".staging" / name for name in ("old", "new"))
-    for path in (abandoned, in_work):
-        path.write_bytes(b"half")
-    past = time.time() - ABANDONED_AFTER_SECONDS - 1
-    os.utime(abandoned, (past, past))
-    assert directory.delete_abandoned() == 1
-    assert staged(directory) == [in_work]
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_a_staged_file_is_dropped_a_minute_after_its_last_byte(
+    directory: LocalStorage, monkeypatch: pytest.MonkeyPatch, has_locks: bool
+) -> None:
+    """Where there are locks, only if its process has ended."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    if not has_locks:
+        monkeypatch.setattr(fcntl, "flock", refused)
+    with directory.staging("slow") as slow:
+        old, new = slow.with_name("old"), slow.with_name("new")
+        past = time.time() - ABANDONED_AFTER_SECONDS - 1
+        for path, written_at in ((old, past), (slow, past), (new, time.time())):
+            path.write_bytes(b"half")
+            os.utime(path, (written_at, written_at))
+        assert directory.staging_directory.delete_abandoned() == (1 if has_locks else 2)
+        assert set(staged(directory)) == ({new, slow} if has_locks else {new})
 
 
 def test_a_volume_without_hard_links_will_do(

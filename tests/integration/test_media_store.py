@@ -133,6 +133,17 @@ def test_two_workers_stage_the_same_job_apart(store: MediaStorage) -> None:
         assert other.read_bytes() == b""
 
 
+def test_a_staged_file_is_never_written_over(
+    store: MediaStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda _bytes: "the same")
+    with store.staging("job") as path:
+        path.write_bytes(b"another worker's")
+        with pytest.raises(StorageError), store.staging("job"):
+            pass
+        assert path.read_bytes() == b"another worker's"
+
+
 @pytest.mark.parametrize("content_type", EXTENSIONS)
 def test_the_objects_of_one_job_are_listed(store: MediaStorage, content_type: str) -> None:
     assert list(store.list_job_objects("job", CREATED_AT)) == []

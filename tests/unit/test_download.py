@@ -182,13 +182,6 @@ def test_a_missing_directory_is_said_to_be_the_storages_fault(host: DeliveryHost
     host.fails(StorageError)
 
 
-def test_a_staged_file_is_never_written_over(host: DeliveryHost) -> None:
-    host.path.write_bytes(b"another worker's")
-    host.serves(JPEG)
-    host.fails(StorageError)
-    assert host.path.read_bytes() == b"another worker's"
-
-
 @contextmanager
 def a_full_disk() -> Iterator[None]:
     """No file may grow: around one call only, for the test's own report may go to a file."""

@@ -126,6 +126,8 @@ class Submission(Evolving):
     input_bytes: int = 0
     kept_input: Mapping[str, Any] | None = None  # `jobs/inputs.py`
     input_files: tuple[MediaFile, ...] = ()
+    repeats: str | None = None  # the job whose input was submitted again
+    key: str | None = None  # name of the API key that submitted or announced it
     megapixels: tuple[float | None, float | None] = (None, None)  # in and out, as BFL bills them
     client_webhook: ClientWebhook | None = None
     request_digest: str | None = None  # of the request with the idempotency key
@@ -181,6 +183,13 @@ class JobRecord(Evolving):
     def is_submission(self) -> bool:
         """Whether Fluxkeep submits the job to BFL."""
         return self.submission.queued_at is not None
+
+    @property
+    def is_paid_and_not_kept(self) -> bool:
+        """Whether the job ended without media although BFL probably made and billed them."""
+        is_made = self.check.rescue_attempts > 0 or self.status in (Status.EXPIRED, Status.LOST)
+        is_without_media = self.status.terminal and self.status is not Status.STORED
+        return bool(self.cost) and is_made and is_without_media
 
     @property
     def end(self) -> float:

@@ -23,6 +23,7 @@ from jobs.store.cleanup_queue import CleanupQueue
 from jobs.store.clock import Clock
 from jobs.store.connection import connect
 from jobs.store.consistency import Consistency
+from jobs.store.costs import Costs
 from jobs.store.durability import Durability
 from jobs.store.events import Events
 from jobs.store.expiring_names import EndedSessions, StrictModels, UsedLogins
@@ -83,6 +84,7 @@ class Services:
         self.events = Events(redis)
         self.metrics = Metrics(redis, clock, self.rq_queue)
         self.time_series = TimeSeries(redis, clock)
+        self.costs = Costs(redis, clock)
         self.expiring_urls = ExpiringUrls(redis)
         self.refused_callbacks = RefusedCallbacks(batching)
         self.rate_limiter = RateLimiter(batching)

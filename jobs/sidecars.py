@@ -179,6 +179,7 @@ class _Sidecar(BaseModel):
     result: dict[str, JsonValue] | None = None
     media: Annotated[list[_File], Field(min_length=1, max_length=_OBJECTS_MAX)]
     timeline: Annotated[list[_Event], Field(max_length=TIMELINE_MAX)]
+    repeats: JobId | None = None
     input: dict[str, JsonValue] | None = None
     input_files: Annotated[list[_File], Field(max_length=_OBJECTS_MAX)] = []
 
@@ -259,6 +260,7 @@ def _job(document: _Sidecar) -> Job:
         check=Check(ended_at=document.ended_at or document.updated_at),
         submission=Submission(
             request_digest=document.request,
+            repeats=document.repeats,
             kept_input=document.input,
             input_files=tuple(file.as_media_file() for file in document.input_files),
         ),

@@ -99,6 +99,7 @@ class BaseJobView(TypedDict, Generic[File]):
             Field(description="as BFL got it, with links to its images; for scope `submit`"),
         ]
     ]
+    repeats: NotRequired[Annotated[str, Field(description="the job whose input it repeats")]]
     quoted_cost: NotRequired[
         Annotated[float, Field(description="on submission, where the settled cost differs")]
     ]
@@ -212,6 +213,8 @@ def base_view(
         "media": media,
         "timeline": [_event_view(event) for event in timeline],
     }
+    if job.submission.repeats is not None:
+        view["repeats"] = job.submission.repeats
     if job.quoted_cost is not None:
         view["quoted_cost"] = job.quoted_cost
     return view

@@ -10,13 +10,17 @@ from jobs.errors import FluxkeepError
 from jobs.services import Services, for_web
 from receiver import cli, dashboard, health, media, metrics, problem_details, rate_limits, webhook
 from receiver.accelerator import CallbackAccelerator
-from receiver.api import bfl_compat, events, jobs, submissions
+from receiver.api import bfl_compat, costs, events, jobs, repeats, submissions
 from receiver.context import AppState
 from receiver.openapi import document as openapi
 
 # gunicorn's exit status for a failed boot; after any other it starts the worker again for ever.
 BOOT_FAILED = 3
 HSTS_SECONDS = 365 * 86400
+PARTS = (
+    *(webhook, submissions, repeats, bfl_compat, jobs, events, costs, media),
+    *(health, metrics, openapi),
+)
 
 
 def create_app(services: Services | None = None) -> Flask:
@@ -33,7 +37,7 @@ def create_app(services: Services | None = None) -> Flask:
     app.url_map.converters["model"] = bfl_compat.ModelPath
     AppState.build(built).install(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
-    for part in (webhook, submissions, bfl_compat, jobs, events, media, health, metrics, openapi):
+    for part in PARTS:
         app.register_blueprint(part.blueprint)
     dashboard.install(app, built)
     problem_details.register(app)

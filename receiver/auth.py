@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from flask import g, request
+from flask import g, has_request_context, request
 
 from jobs.config.api_keys import SCOPES, ApiKey, Scope
 from jobs.errors import Forbidden, StoreUnavailable, Unauthorized
@@ -52,6 +52,11 @@ def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return guarded
 
     return decorate
+
+
+def current_key_name() -> str | None:
+    """Name of the key or session of this request; None for the command line."""
+    return g.get("key_name") if has_request_context() else None
 
 
 def may_submit() -> bool:

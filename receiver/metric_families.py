@@ -61,6 +61,7 @@ class Families(Collector):
         yield from _urgency(self._services)
         yield from _submitting(submission_queue)
         yield from _notifications(totals)
+        yield from _costs(self._services)
         yield from _processes(metrics)
         yield _histogram(totals, LIFE_LEFT, "Remaining life of a URL when its media were stored.")
         yield _histogram(
@@ -161,6 +162,19 @@ def _notifications(totals: Totals) -> Iterator[Metric]:
     for counter in NOTIFICATION_OUTCOMES:
         tried.add_metric((counter.label,), totals.counts.get(counter, 0))
     yield tried
+
+
+def _costs(services: Services) -> Iterator[Metric]:
+    spent = GaugeMetricFamily(
+        "fluxkeep_credits_today",
+        "Credits of the jobs created today (UTC), as quoted or settled.",
+        labels=("model", "key"),
+    )
+    for cost in services.costs.days(1)[0].costs:
+        spent.add_metric((cost.model or "", cost.key or ""), cost.credits)
+    yield spent
+    unkept, _ = services.costs.unkept(0)
+    yield _gauge("paid_and_not_kept_jobs", "Billed jobs on record without stored media.", unkept)
 
 
 def _processes(metrics: Metrics) -> Iterator[Metric]:

@@ -10,6 +10,7 @@ from jobs.config.concurrency import ConcurrencyLimits, QueueCapacity
 from jobs.job import Job
 from jobs.status import Status
 from jobs.store import codec, events
+from jobs.store.costs import cost_updates
 from jobs.store.counters import ended_counter
 from jobs.store.indexes import capacities, every, index_updates, indexes, queue_key
 from jobs.store.keys import (
@@ -121,6 +122,7 @@ class Commit:
         return [
             *index_updates(self.after.id, before, indexes(self.after)),
             *(("HINCRBY", COUNTERS, name, by) for name, by in counts.items()),
+            *cost_updates(self.before, self.after),
             *self._task_alias(),
             *self._request(),
             *self._removed_tombstone(),

@@ -18,6 +18,7 @@ from jobs.store.keys import (
     QUEUE_PREFIX,
     STATUS_PREFIX,
     THUMBNAILS,
+    UNKEPT,
 )
 from jobs.store.search_indexes import facets, possible_facets
 
@@ -33,6 +34,7 @@ FIXED_KEYS = (
     ENDED_MEDIA,
     ACTIVE,
     IN_FLIGHT,
+    UNKEPT,
     *(STATUS_PREFIX + status for status in Status),
 )
 _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
@@ -58,6 +60,8 @@ def indexes(job: Job) -> dict[str, float]:
         scores[NOTIFICATIONS] = min(notification.at for notification in job.notifications.pending)
     if job.thumbnails.due_at is not None:
         scores[THUMBNAILS] = job.thumbnails.due_at
+    if job.is_paid_and_not_kept:
+        scores[UNKEPT] = job.end
     if job.status.terminal:
         has_objects = job.present_media or job.submission.input_files
         scores[ENDED_MEDIA if has_objects else ENDED] = job.end

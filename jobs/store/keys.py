@@ -37,6 +37,7 @@ BY = "fluxkeep:by:"
 BY_MODEL = f"{BY}model:"  # + model
 BY_SOURCE = f"{BY}source:"  # + source
 BY_META = f"{BY}meta:"  # + name=value of an indexed metadata entry
+BY_REPEATS = f"{BY}repeats:"  # + id of the job that is repeated
 BY_UNINDEXED = f"{BY}unindexed"  # jobs with further metadata entries
 
 # Sorted sets for retention, by the end of the job
@@ -45,6 +46,8 @@ ENDED_MEDIA = "fluxkeep:ended:media"  # jobs with media
 ORPHANS = "fluxkeep:orphans"  # object keys whose job record is gone
 
 # Other structures
+UNKEPT = "fluxkeep:unkept"  # sorted set: paid jobs whose media were not kept, by their end
+COSTS_PREFIX = "fluxkeep:costs:"  # + day: hash of 1/10000 credits by model and key
 QUEUES = "fluxkeep:queues"  # set: keys of the submission queues that are not empty
 CIRCUITS = "fluxkeep:circuits"  # hash: open circuit breakers by model, or "*"
 INPUT_SIZES = "fluxkeep:input_sizes"  # hash: bytes of each waiting submission request

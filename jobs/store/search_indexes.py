@@ -1,4 +1,4 @@
-"""Search indexes of a job: its model, its source, and short scalar metadata entries."""
+"""Search indexes of a job: model, source, the job it repeats, short scalar metadata entries."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs.job import Job
 from jobs.status import Source
-from jobs.store.keys import BY_META, BY_MODEL, BY_SOURCE, BY_UNINDEXED
+from jobs.store.keys import BY_META, BY_MODEL, BY_REPEATS, BY_SOURCE, BY_UNINDEXED
 
 # Each entry costs Redis about 100 bytes for as long as the job is kept.
 METADATA_FACETS_MAX = 4
@@ -19,6 +19,8 @@ def facets(job: Job) -> Iterator[str]:
         yield BY_MODEL + job.model
     if job.source:
         yield BY_SOURCE + job.source
+    if job.submission.repeats:
+        yield BY_REPEATS + job.submission.repeats
     if job.metadata:
         yield from _of_metadata(job)
 

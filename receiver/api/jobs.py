@@ -97,7 +97,7 @@ def _announced(job_id: str, now: float, model: str | None) -> Job:
     """A new job that counts against MAX_UNCONFIRMED of its key until BFL confirms it."""
     timeouts = services().settings.timeouts
     job = Job.expected(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_EXPECTED)
-    return job.with_check(announced_by=g.key_name)
+    return job.with_check(announced_by=g.key_name).with_submission(key=g.key_name)
 
 
 def _keep_input(job: Job, given: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from jobs.signing import idempotent_id
 from jobs.timeline import EventCode
 from jobs.views import JobView
 from receiver import request_body
-from receiver.auth import request_key, requires
+from receiver.auth import current_key_name, request_key, requires
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import (
@@ -82,13 +82,18 @@ class SubmissionRequest(NamedTuple):
     details: Submission
 
     @classmethod
-    def of(cls, body: SubmissionBody, webhook: ClientWebhook | None = None) -> Self:
+    def of(
+        cls,
+        body: SubmissionBody,
+        webhook: ClientWebhook | None = None,
+        repeats: str | None = None,
+    ) -> Self:
         """Raises Invalid for a webhook in the input: BFL calls Fluxkeep instead."""
         if wrong := [name for name in bfl_submissions.WEBHOOK_FIELDS if name in body.input]:
             raise Invalid(
                 [{"field": f"input.{name}", "message": WEBHOOK_IN_INPUT} for name in wrong]
             )
-        details = Submission(region=body.region, client_webhook=webhook)
+        details = Submission(region=body.region, client_webhook=webhook, repeats=repeats)
         return cls(body.model, body.input, body.metadata, body.notify_url, details)
 
 
@@ -148,6 +153,7 @@ def enqueue(
         base_url=_callback_base_url(services),
         input_bytes=len(input_json),
         kept_input=kept.values if kept else None,
+        key=current_key_name(),
     )
 
     def create(job: Job | None, now: float) -> Job:

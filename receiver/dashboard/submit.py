@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from jobs import views
@@ -85,6 +85,7 @@ def submit_as_visitor(body: dict[str, Any], idempotency_key: str, sent: str) -> 
     assert visitor is not None  # requires_scope made sure of it
     submission = SubmissionRequest.of(validate(SubmissionBody, body))
     rate_limits.count_request(visitor.name)
+    g.key_name = visitor.name
     key = (f"visitor {visitor.name}", idempotency_key)
     return enqueue_once(services(), submission, key, sent.encode())
 

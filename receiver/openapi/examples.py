@@ -39,6 +39,7 @@ INPUT = {"prompt": "a lighthouse in the fog", "width": 1024}
 EXPECTATION = {"model": MODEL, "metadata": METADATA}
 SUBMISSION = {"model": MODEL, "input": INPUT, "metadata": METADATA}
 _SAMPLE = "https://delivery-eu1.bfl.ai/results/8e/sample.jpeg?se=…&sig=…"
+REPEAT = {"input": {"seed": 43}}
 CALLBACK = {
     "id": TASK,
     "status": parsing.DONE,

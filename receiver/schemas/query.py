@@ -175,6 +175,9 @@ class ListQuery(LinksQuery):
     source: Source | None = Field(default=None, description="where the final report came from")
     since: Time | None = Field(default=None, description="created then or later: RFC 3339 or unix")
     until: Time | None = Field(default=None, description="created before: RFC 3339 or unix")
+    repeats: str | None = Field(
+        default=None, pattern=anchored(parsing.TASK_ID.pattern), description="repeats of this job"
+    )
     metadata: Filters = Field(default_factory=dict, description="as metadata.<name>=<value>")
     limit: PageSize = PAGE_DEFAULT
     cursor: Cursor | None = Field(default=None, description="`next_cursor` of the page before")
@@ -186,6 +189,7 @@ class ListQuery(LinksQuery):
             source=self.source,
             since=self.since,
             until=self.until,
+            repeats=self.repeats,
             metadata=tuple(self.metadata.items()),
         )
 

@@ -31,6 +31,8 @@ NEEDED: dict[str, Scope] = {
     "GET /api/events": "read",
     "GET /api/jobs": "read",
     "POST /api/jobs": "submit",
+    "POST /api/jobs/<job_id>/repeats": "submit",
+    "GET /api/costs": "read",
     "GET /api/jobs/<job_id>": "read",
     "PUT /api/jobs/<job_id>": "submit",
     "DELETE /api/jobs/<job_id>": "admin",

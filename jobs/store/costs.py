@@ -1,0 +1,93 @@
+"""Books of costs: credits per day, model and key, and paid jobs whose media were not kept.
+
+Quotes are booked when BFL accepts a job, and corrected when it settles the price. The day is that
+of the job's creation (UTC).
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from jobs.job import Job
+from jobs.status import Status
+from jobs.store.clock import Clock, unavailable
+from jobs.store.keys import COSTS_PREFIX, UNKEPT
+
+UNITS_PER_CREDIT = 10_000  # integers do not drift
+DAYS_MAX = 366
+_SECONDS = DAYS_MAX * 86400
+_SEPARATOR = "\t"  # in no model and no key name
+
+
+class Cost(NamedTuple):
+    """Credits that one key spent on one model; None where it is not known."""
+
+    model: str | None
+    key: str | None
+    credits: float
+
+
+class Day(NamedTuple):
+    """The costs of jobs created on one day, the largest first."""
+
+    day: str
+    costs: tuple[Cost, ...]
+
+    @property
+    def credits(self) -> float:
+        return round(sum(cost.credits for cost in self.costs), 4)
+
+
+def cost_updates(before: Job | None, after: Job) -> Iterator[tuple[Any, ...]]:
+    """The commands that book a changed cost; a restored job was booked before."""
+    if before is None and after.status is Status.STORED:
+        return
+    units = _units(after) - (_units(before) if before else 0)
+    if units:
+        key = COSTS_PREFIX + _day(after.created_at)
+        name = f"{after.model or ''}{_SEPARATOR}{after.submission.key or ''}"
+        yield "HINCRBY", key, name, units
+        yield "EXPIRE", key, _SECONDS
+
+
+def _units(job: Job) -> int:
+    return round((job.cost or 0.0) * UNITS_PER_CREDIT)
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+
+
+class Costs:
+    """Reader of the books. Raises StoreUnavailable."""
+
+    def __init__(self, redis: Redis, clock: Clock) -> None:
+        self._redis: Any = redis  # its types leave open whether replies are bytes
+        self._clock = clock
+
+    def days(self, count: int) -> list[Day]:
+        """The last days, the oldest first, today included."""
+        today = datetime.fromtimestamp(self._clock.now(), UTC)
+        days = [(today - timedelta(days=n)).strftime("%Y-%m-%d") for n in reversed(range(count))]
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            for day in days:
+                pipe.hgetall(COSTS_PREFIX + day)
+            found = pipe.execute()
+        return [Day(day, _costs(booked)) for day, booked in zip(days, found, strict=True)]
+
+    def unkept(self, most: int) -> tuple[int, list[str]]:
+        """The number of paid jobs whose media were not kept, and the ids of the latest."""
+        with unavailable():
+            ids = self._redis.zrevrange(UNKEPT, 0, most - 1) if most else []
+            return self._redis.zcard(UNKEPT), [job_id.decode() for job_id in ids]
+
+
+def _costs(booked: dict[bytes, bytes]) -> tuple[Cost, ...]:
+    found = []
+    for name, units in booked.items():
+        model, _, key = name.decode().partition(_SEPARATOR)
+        if int(units):
+            found.append(Cost(model or None, key or None, int(units) / UNITS_PER_CREDIT))
+    return tuple(sorted(found, key=lambda cost: -cost.credits))

@@ -1,0 +1,81 @@
+"""Costs: `GET /api/costs`, credits per day, model and key."""
+
+from typing import Annotated
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from jobs.store.costs import DAYS_MAX
+from receiver.auth import requires
+from receiver.context import services
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.query import Query
+
+DAYS_DEFAULT = 30
+UNKEPT_IDS_MAX = 50
+
+blueprint = Blueprint("costs", __name__, url_prefix="/api/costs")
+
+
+class CostView(TypedDict):
+    """Credits of one key on one model."""
+
+    model: str | None
+    key: Annotated[str | None, Field(description="name of the API key that brought the jobs")]
+    credits: float
+
+
+class DayView(TypedDict):
+    """The costs of jobs created on a day (UTC)."""
+
+    day: Annotated[str, Field(json_schema_extra={"format": "date"})]
+    credits: float
+    costs: list[CostView]
+
+
+class Unkept(TypedDict):
+    """Jobs on record that BFL billed and whose media were not stored; should be 0."""
+
+    count: int
+    jobs: Annotated[list[str], Field(description=f"ids, the latest {UNKEPT_IDS_MAX}")]
+
+
+class CostsView(TypedDict):
+    """Costs by BFL's quotes, corrected by the prices that it settles."""
+
+    days: Annotated[list[DayView], Field(description="the oldest first, today included")]
+    paid_and_not_kept: Unkept
+
+
+class CostsQuery(Query):
+    """Parameters of the costs."""
+
+    days: Annotated[int, Field(ge=1, le=DAYS_MAX, description="so many days up to today")] = (
+        DAYS_DEFAULT
+    )
+
+
+@blueprint.get("")
+@requires("read")
+@EndpointSpec(
+    operation_id="getCosts",
+    summary="Credits per day, model and key",
+    tag=Tag.OPERATION,
+    query=CostsQuery,
+    responses={200: ResponseSpec("The costs.", CostsView)},
+)
+def show() -> ResponseReturnValue:
+    """What jobs cost, in BFL's credits, and the paid jobs whose media were not kept."""
+    count, ids = services().costs.unkept(UNKEPT_IDS_MAX)
+    days: list[DayView] = [
+        {
+            "day": day.day,
+            "credits": day.credits,
+            "costs": [{"model": m, "key": k, "credits": spent} for m, k, spent in day.costs],
+        }
+        for day in services().costs.days(CostsQuery.read().days)
+    ]
+    body: CostsView = {"days": days, "paid_and_not_kept": {"count": count, "jobs": ids}}
+    return body

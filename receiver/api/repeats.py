@@ -1,0 +1,92 @@
+"""Repeats: `POST /api/jobs/<id>/repeats` submits the input of a job again, with changes."""
+
+from functools import partial
+from typing import Annotated, Any
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from jobs import inputs, views
+from jobs.errors import IdempotencyKeyReused, QueueFull, StorageError, UnknownJob, WrongStatus
+from jobs.job import Job
+from jobs.services import Services
+from jobs.views import JobView
+from receiver import request_body
+from receiver.api.job_actions import load_job
+from receiver.api.submissions import Region, SubmissionBody, SubmissionRequest, enqueue_request
+from receiver.auth import requires
+from receiver.context import services
+from receiver.openapi import examples
+from receiver.schemas.bodies import (
+    INPUT_BODY_MAX_BYTES,
+    Metadata,
+    ModelPath,
+    NotifyUrl,
+    check_host,
+    validate,
+    validate_body,
+)
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.thread_pool import run_in_thread
+
+NOT_KEPT = "the input of this job is not kept, so that it cannot be repeated"
+
+blueprint = Blueprint("repeats", __name__, url_prefix="/api/jobs")
+
+
+class RepeatBody(BaseModel):
+    """Body of `POST /api/jobs/<id>/repeats`: what differs from the job that is repeated."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: ModelPath | None = None
+    input: Annotated[
+        dict[str, JsonValue], Field(description="replaces these values; null removes one")
+    ] = {}
+    metadata: Metadata = None
+    notify_url: NotifyUrl = None
+    region: Region = None
+
+
+@blueprint.post("/<job_id>/repeats")
+@requires("submit")
+@EndpointSpec(
+    operation_id="repeatJob",
+    summary="Submit a job's input again",
+    tag=Tag.JOBS,
+    headers=("Idempotency-Key",),
+    body=RepeatBody,
+    body_example=examples.REPEAT,
+    is_body_required=False,
+    responses={
+        202: ResponseSpec("The new job.", JobView, headers=("Location",), example=examples.QUEUED)
+    },
+    errors=(UnknownJob, WrongStatus, IdempotencyKeyReused, QueueFull, StorageError),
+    callback_field="notify_url",
+)
+def repeat(job_id: str) -> ResponseReturnValue:
+    """Queue a new job with the same model, input, metadata and region, but for what is given."""
+    raw = request_body.read(INPUT_BODY_MAX_BYTES)
+    body = validate_body(RepeatBody, raw or b"{}")
+    check_host("notify_url", body.notify_url, services().host_policy.notify_url_endpoint)
+    original = load_job(services(), job_id)
+    submission = validate(SubmissionBody, repeat_fields(services(), original, body.model_dump()))
+    request = SubmissionRequest.of(submission, repeats=original.id)
+    job = enqueue_request(services(), request, raw)
+    return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
+
+
+def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a submission that repeats a job. Raises WrongStatus, StorageError."""
+    known = run_in_thread(partial(inputs.load, services.storage, job))
+    if known is None:
+        raise WrongStatus(NOT_KEPT)
+    merged = {**known, **(changes.get("input") or {})}
+    return {
+        "model": changes.get("model") or job.model or "",
+        "input": {name: value for name, value in merged.items() if value is not None},
+        "metadata": changes.get("metadata") or dict(job.metadata) or None,
+        "notify_url": changes.get("notify_url"),
+        "region": changes.get("region") or job.submission.region,
+    }

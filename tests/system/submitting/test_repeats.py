@@ -1,0 +1,101 @@
+"""A job is made again from its kept input, with changes."""
+
+import base64
+from typing import Any
+
+import requests
+
+from tests.sandbox.gradient import gradient
+from tests.system.submitting.environment import SubmissionEnvironment
+
+ENCODED = base64.b64encode(gradient(5)).decode()
+
+
+def repeat(
+    env: SubmissionEnvironment,
+    job_id: str,
+    body: dict[str, Any] | None = None,
+    key: str | None = None,
+    scope: str = "submit",
+) -> requests.Response:
+    headers = {"Idempotency-Key": key} if key else {}
+    caller = env.stack.installation.client(scope)
+    return caller.request("POST", f"/api/jobs/{job_id}/repeats", json=body or {}, headers=headers)
+
+
+def original(env: SubmissionEnvironment) -> dict[str, Any]:
+    body = env.request_body() | {"metadata": {"album": "fog"}}
+    body["input"] |= {"input_image": ENCODED, "seed": 7}
+    answer = env.post(body)
+    assert answer.status_code == 202, answer.text
+    job = {**answer.json(), "body": body}
+    env.stored(job)
+    return job
+
+
+def sent(env: SubmissionEnvironment, job_id: str) -> dict[str, Any]:
+    """The input that BFL got for a job, without our webhook."""
+    job = env.client.wait_for(job_id)
+    assert job["status"] == "stored", job
+    return dict(env.box.task(job["task_id"]).input)
+
+
+def test_a_repeat_sends_the_same_input(env: SubmissionEnvironment) -> None:
+    job = original(env)
+    answer = repeat(env, job["id"])
+    assert answer.status_code == 202, answer.text
+    again = answer.json()
+    assert again["id"] != job["id"] and again["repeats"] == job["id"]
+    assert (again["model"], again["metadata"]) == ("flux-2-pro", {"album": "fog"})
+    assert answer.headers["Location"] == f"/api/jobs/{again['id']}"
+    assert sent(env, again["id"])["input_image"] == ENCODED
+    assert sent(env, again["id"]) == sent(env, job["id"])
+
+
+def test_changes_replace_values_and_null_removes_one(env: SubmissionEnvironment) -> None:
+    job = original(env)
+    changes = {"model": "flux-2-max", "input": {"seed": 8, "input_image": None}, "metadata": {}}
+    again = repeat(env, job["id"], changes).json()
+    expected = {**job["body"]["input"], "seed": 8}
+    del expected["input_image"]
+    assert {**sent(env, again["id"]), "sandbox": 0} == {**expected, "sandbox": 0}
+    assert env.client.job(again["id"])["model"] == "flux-2-max"
+
+
+def test_repeats_are_listed_by_the_job_that_they_repeat(env: SubmissionEnvironment) -> None:
+    job = original(env)
+    ids = {repeat(env, job["id"], {"input": {"seed": n}}).json()["id"] for n in range(3)}
+    assert {found["id"] for found in env.client.jobs(repeats=job["id"])} == ids
+    for job_id in ids:
+        sent(env, job_id)
+
+
+def test_the_same_idempotency_key_repeats_once(env: SubmissionEnvironment) -> None:
+    job = original(env)
+    first, second = (repeat(env, job["id"], key="again-1").json() for _ in range(2))
+    assert first["id"] == second["id"]
+    sent(env, first["id"])
+    other = repeat(env, job["id"], {"input": {"seed": 9}}, key="again-1")
+    assert other.status_code == 422
+
+
+def test_what_cannot_be_repeated_says_why(env: SubmissionEnvironment) -> None:
+    assert repeat(env, "no-such-job").status_code == 404
+    task = env.stack.generate()
+    env.stack.stored(task)
+    answer = repeat(env, task.id)
+    assert answer.status_code == 409 and "is not kept" in answer.json()["detail"]
+    job = original(env)
+    assert repeat(env, job["id"], scope="read").status_code == 403
+    wrong = repeat(env, job["id"], {"input": {"webhook_url": "https://app.example"}})
+    assert wrong.status_code == 422 and "notify_url" in wrong.text
+
+
+def test_an_announced_job_is_repeated_from_the_input_that_it_was_given(
+    env: SubmissionEnvironment,
+) -> None:
+    task = env.stack.generate()
+    env.stack.expect(task, model="flux-2-pro", input={"prompt": "mine", "seed": 3})
+    env.stack.stored(task)
+    again = repeat(env, task.id).json()
+    assert sent(env, again["id"])["prompt"] == "mine"

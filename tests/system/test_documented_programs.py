@@ -1,5 +1,6 @@
 """The programs and commands of docs/ work as they stand there."""
 
+import json
 import re
 import subprocess
 import sys
@@ -96,6 +97,17 @@ def test_an_image_is_edited(stack: Stack, tmp_path: Path) -> None:
     (task,) = stack.box.tasks()[before:]
     assert task.input["input_image"].startswith("/9gg")
     stack.client.wait_for(task.id)
+
+
+def test_a_job_is_made_again(stack: Stack, tmp_path: Path) -> None:
+    body = {"model": "flux-2-pro", "input": {"prompt": "a lighthouse", "seed": 42}}
+    job_id = stack.client.request("POST", "/api/jobs", json=body).json()["id"]
+    stack.client.wait_for(job_id)
+    (program,) = under(CLIENTS, "Make it again", "sh")
+    again = json.loads(run(stack, tmp_path, "sh", program, JOB_ID=job_id))
+    job = stack.client.wait_for(again["id"])
+    assert again["repeats"] == job_id
+    assert stack.box.task(job["task_id"]).input == {"prompt": "a lighthouse", "seed": 43}
 
 
 def test_a_draft_is_finished_later(stack: Stack, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ RUN = {
     ("clients.md", "Let Fluxkeep submit"),
     ("clients.md", "Submit yourself"),
     ("clients.md", "Edit an image"),
+    ("clients.md", "Make it again"),
     ("clients.md", "Make a video, and finish a draft later"),
     ("api.md", "Watch"),
     ("operate.md", "Is it healthy?"),

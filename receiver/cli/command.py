@@ -35,6 +35,11 @@ def services() -> Services:
     return for_web(settings.load())
 
 
+def example(command: str) -> str:
+    """The epilog of a command's help."""
+    return f"Example: flask --app receiver {command}"
+
+
 def plain(text: str) -> str:
     """Replace characters of untrusted text that could control a terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -1,8 +1,6 @@
 """`doctor`: run the checks and print their results."""
 
-import shutil
 import signal
-import textwrap
 from collections import Counter
 from collections.abc import Iterator
 
@@ -13,27 +11,23 @@ from jobs.errors import InvalidSettings
 from receiver import checks
 from receiver.checks import Grade, Result
 from receiver.checks.settings import invalid
-from receiver.cli.command import Command, plain
+from receiver.cli.command import Command, example, plain
 
 GRADE_WIDTH = 9
 NAME_WIDTH = 15
+MARGIN = " " * (GRADE_WIDTH + NAME_WIDTH)
 LINE_MAX_CHARS = 100
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 COLOURS = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.FAILED: "red"}
 
 
-@click.command(cls=Command, short_help="Check this installation and show remedies: doctor")
+@click.command(cls=Command, epilog=example("doctor"))
 @click.option("--release", is_flag=True, help="Only the checks that matter before a start.")
 def doctor(*, release: bool) -> None:
     """Check settings, Redis, storage, BFL, callbacks, worker and sweep.
 
     Each line starts with ok, warning or FAILED and ends with the remedy. The exit status is 1 when
     a check failed. Nothing is changed and no secret is shown.
-
-    \b
-    Examples:
-      flask --app receiver doctor
-      flask --app receiver doctor --release    before the processes are started
     """
     grades: Counter[Grade] = Counter()
     for result in _results(checks.BEFORE_START if release else checks.CHECKS):
@@ -64,11 +58,7 @@ def _wait_for_stop_signal() -> None:
 
 def _lines(result: Result) -> str:
     grade = click.style(result.grade.ljust(GRADE_WIDTH), COLOURS[result.grade])
-    name = f"{result.name} ".ljust(NAME_WIDTH)
-    return "\n".join([f"{grade}{name}{plain(result.why)}", *_indented(result.remedy)])
-
-
-def _indented(text: str) -> list[str]:
-    width = min(shutil.get_terminal_size().columns, LINE_MAX_CHARS) - GRADE_WIDTH - NAME_WIDTH
-    margin = " " * (GRADE_WIDTH + NAME_WIDTH)
-    return [f"{margin}{line}" for line in textwrap.wrap(text, max(width, 40))]
+    line = f"{grade}{result.name} ".ljust(NAME_WIDTH + len(grade)) + plain(result.why)
+    return "\n".join(
+        [line, click.wrap_text(result.remedy, LINE_MAX_CHARS, MARGIN, MARGIN)]
+    ).rstrip()

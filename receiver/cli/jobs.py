@@ -11,36 +11,24 @@ from jobs.errors import FluxkeepError
 from jobs.status import Status
 from jobs.store.search import Search
 from receiver.api.job_actions import load_job, replay_job
-from receiver.cli.command import Command, plain, sentence, services
+from receiver.cli.command import Command, example, plain, sentence, services
 from receiver.schemas.query import PAGE_MAX
 
 LIST_DEFAULT = 20
 COLUMN_WIDTHS = {"id": 36, "status": 9, "model": 20, "created_at": 24}
 
 
-@click.group(short_help="List, show and rescue jobs: jobs list, jobs show ID, jobs rescue ID")
+@click.group(epilog=example("jobs list --status failed"))
 def jobs() -> None:
-    """List jobs, show one, rescue lost ones.
-
-    \b
-    Examples:
-      flask --app receiver jobs list --status failed
-      flask --app receiver jobs show 5c1f0a2e
-      flask --app receiver jobs rescue 5c1f0a2e
-    """
+    """List jobs, show one, rescue lost ones."""
 
 
-@jobs.command("list", cls=Command, short_help="List jobs, newest first.")
+@jobs.command("list", cls=Command, epilog=example("jobs list --status failed --limit 50"))
 @click.option("--status", type=click.Choice([*map(str, Status)]), multiple=True, help="Repeatable.")
 @click.option("--limit", type=click.IntRange(1, PAGE_MAX), default=LIST_DEFAULT, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs as a JSON list.")
 def list_jobs(status: tuple[str, ...], limit: int, *, as_json: bool) -> None:
-    """List jobs, newest first.
-
-    \b
-    Example:
-      flask --app receiver jobs list --status failed --status lost --limit 50
-    """
+    """List jobs, newest first."""
     built = services()
     page = built.listing.page(Search(statuses=tuple(map(Status, status))), limit, None)
     found = views.job_views(built, page.jobs)
@@ -58,28 +46,18 @@ def _row(job: Mapping[str, Any]) -> str:
     return "  ".join(cells).rstrip()
 
 
-@jobs.command("show", cls=Command, short_help="Print a job with its timeline as JSON.")
+@jobs.command("show", cls=Command, epilog=example("jobs show 5c1f0a2e"))
 @click.argument("job_id", metavar="ID")
 def show(job_id: str) -> None:
-    """Print a job with its timeline as JSON, as the API does. ID is its own id or BFL's task id.
-
-    \b
-    Example:
-      flask --app receiver jobs show 5c1f0a2e
-    """
+    """Print a job with its timeline as JSON, as the API does. ID is its own id or BFL's task id."""
     built = services()
-    click.echo(json.dumps(views.job_view(built, load_job(built, job_id)), indent=2))
+    click.echo(json.dumps(views.job_view_with_input(built, load_job(built, job_id)), indent=2))
 
 
-@jobs.command("rescue", cls=Command, short_help="Ask BFL again and store the media.")
+@jobs.command("rescue", cls=Command, epilog=example("jobs rescue 5c1f0a2e 77aa01bc"))
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 def rescue(job_ids: tuple[str, ...]) -> None:
-    """Ask BFL again for jobs that failed, expired or were lost, and store their media.
-
-    \b
-    Example:
-      flask --app receiver jobs rescue 5c1f0a2e 77aa01bc
-    """
+    """Ask BFL again for jobs that failed, expired or were lost, and store their media."""
     built = services()
     failed = 0
     for job_id in job_ids:

@@ -6,20 +6,16 @@ import secrets
 import click
 
 from jobs.config.api_keys import SCOPES, ApiKey, Scope
-from receiver.cli.command import Command
+from receiver.cli.command import Command, example
 
 KEY_BYTES = 32
 _NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_EXAMPLE = example("keys new --name app --scope submit")
 
 
-@click.group(short_help="Create API keys: keys new --name app --scope submit")
+@click.group(epilog=_EXAMPLE)
 def keys() -> None:
-    """Create keys for the HTTP API.
-
-    \b
-    Example:
-      flask --app receiver keys new --name app --scope submit
-    """
+    """Create keys for the HTTP API."""
 
 
 def _valid_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
@@ -28,7 +24,7 @@ def _valid_name(_context: click.Context, _option: click.Parameter, name: str) ->
     return name
 
 
-@keys.command("new", cls=Command, short_help="Create a key and its entry for API_KEYS.")
+@keys.command("new", cls=Command, epilog=_EXAMPLE)
 @click.option("--name", required=True, callback=_valid_name, help="Name of the app.")
 @click.option("--scope", required=True, type=click.Choice(SCOPES), help="Permissions of the key.")
 def new(name: str, scope: Scope) -> None:
@@ -36,10 +32,6 @@ def new(name: str, scope: Scope) -> None:
 
     The key is shown only once: give it to the app that will use it. The entry holds its hash. Add
     the entry to API_KEYS of the web process, and restart that process.
-
-    \b
-    Example:
-      flask --app receiver keys new --name app --scope submit
     """
     key = secrets.token_urlsafe(KEY_BYTES)
     click.echo(f"key    {key}")

@@ -6,10 +6,10 @@ import time
 
 import click
 
+from jobs import views
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
-from jobs.store.submission_queue import ALL_MODELS
 from receiver.api.job_actions import load_job
 from receiver.checks import Context
 from receiver.checks.processes import check_worker
@@ -17,64 +17,48 @@ from receiver.cli.command import plain
 
 POLL_SECONDS = 0.5
 OUTAGE_SECONDS = 120.0
-
 _CLEAR_LINE = "\x1b[K"
-
-
-class ProgressLine:
-    """One line that is rewritten on a terminal; elsewhere a new line for each change."""
-
-    def __init__(self) -> None:
-        self._began_at = time.monotonic()
-        self._last = ""
-
-    def show(self, text: str) -> None:
-        line = f"{time.monotonic() - self._began_at:3.0f} s  {plain(text)}"
-        if sys.stderr.isatty():
-            line = line[: shutil.get_terminal_size().columns - 1]
-            click.echo(f"\r{line}{_CLEAR_LINE}", err=True, nl=False, color=True)
-        elif text != self._last:
-            click.echo(line, err=True)
-        self._last = text
-
-    def close(self) -> None:
-        if sys.stderr.isatty():
-            click.echo(err=True)
 
 
 def wait_until_ended(services: Services, job: Job) -> Job:
     """Raises UnknownJob when the job was deleted, StoreUnavailable after a long outage."""
-    line, answered_at = ProgressLine(), time.monotonic()
+    began_at = answered_at = time.monotonic()
+    shown = ""
     try:
         while True:
             try:
                 job = load_job(services, job.id)
-                line.show(_progress(services, job))
-                answered_at = time.monotonic()
+                text, answered_at = _progress(services, job), time.monotonic()
             except StoreUnavailable as error:
                 if time.monotonic() - answered_at > OUTAGE_SECONDS:
                     raise
-                line.show(f"{error}; trying again")
+                text = f"{error}; trying again"
+            _show(f"{time.monotonic() - began_at:3.0f} s  {plain(text)}", is_new=text != shown)
             if job.status.terminal:
                 return job
+            shown = text
             time.sleep(POLL_SECONDS)
     finally:
-        line.close()
+        if sys.stderr.isatty():
+            click.echo(err=True)
+
+
+def _show(line: str, *, is_new: bool) -> None:
+    """Rewrite the line on a terminal; elsewhere print a new line for each change."""
+    if sys.stderr.isatty():
+        line = line[: shutil.get_terminal_size().columns - 1]
+        click.echo(f"\r{line}{_CLEAR_LINE}", err=True, nl=False, color=True)
+    elif is_new:
+        click.echo(line, err=True)
 
 
 def _progress(services: Services, job: Job) -> str:
     """Status and percentage, and why a queued job waits."""
     percent = f" {job.progress:.0%}" if job.progress is not None else ""
-    reason = f": {_wait_reason(services, job)}" if job.submission.is_queued else ""
-    return f"{job.status}{percent}{reason}"
-
-
-def _wait_reason(services: Services, job: Job) -> str:
+    if not job.submission.is_queued:
+        return f"{job.status}{percent}"
     (worker,) = check_worker(Context(services.settings, services))
     if not worker.ok:
-        return f"the worker {worker.why}"
-    circuits = services.submission_queue.open_circuits()
-    paused = next(
-        (circuit for circuit in circuits if circuit.scope in (ALL_MODELS, job.model)), None
-    )
-    return f"paused: {paused.reason}" if paused else "waits for a slot at BFL"
+        return f"{job.status}: the worker {worker.why}"
+    reasons = [f"paused: {reason}" for reason in views.waiting_reasons(services, job)]
+    return f"{job.status}: {'; '.join(reasons) or 'waits for a slot at BFL'}"

@@ -3,13 +3,13 @@
 import click
 
 from jobs.errors import FluxkeepError
-from receiver.cli.command import Command, plain, sentence, services
+from receiver.cli.command import Command, example, plain, sentence, services
 from receiver.repair import Finding, examine
 
 CLEAN, LEFT, UNAVAILABLE = 0, 1, 2
 
 
-@click.command(cls=Command, short_help="Repair records, indexes and sidecars: repair --dry-run")
+@click.command(cls=Command, epilog=example("repair --dry-run"))
 @click.option("--dry-run", is_flag=True, help="Report only; end with 1 if there is a finding.")
 @click.option("--verify-bytes", is_flag=True, help="Read every object, and compare its SHA-256.")
 def repair(*, dry_run: bool, verify_bytes: bool) -> None:
@@ -19,11 +19,6 @@ def repair(*, dry_run: bool, verify_bytes: bool) -> None:
     media. It is safe while Fluxkeep runs; it can be interrupted and repeated. Media that a record
     names are never deleted. Ends with 0 when nothing is wrong, 1 when a finding is left, 2 when
     Redis or the storage cannot be used.
-
-    \b
-    Examples:
-      flask --app receiver repair --dry-run
-      flask --app receiver repair --verify-bytes
     """
     found = repaired = 0
     try:

@@ -11,47 +11,57 @@ from jobs.job import Job
 from jobs.net import strict_json
 from jobs.status import Status
 from receiver.api.submissions import SubmissionBody, SubmissionRequest, enqueue
-from receiver.cli.command import Command, plain, services
+from receiver.cli.command import Command, example, plain, services
 from receiver.cli.progress import wait_until_ended
 from receiver.schemas.bodies import INPUT_BODY_MAX_BYTES, validate_body
 
 INTERRUPTED = 130  # exit status after Ctrl-C (128 + SIGINT)
 
 
-class Pair(click.ParamType[tuple[str, str]]):
-    """`name=value`."""
-
-    name = "name=value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        name, equals, rest = value.partition("=")
+def _pairs(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, str]:
+    """Parse `name=value`."""
+    pairs = [text.partition("=") for text in texts]
+    for text, (name, equals, _) in zip(texts, pairs, strict=True):
         if not (name and equals):
-            self.fail(f"{value!r} is not name=value", param, ctx)
-        return name, rest
+            raise click.BadParameter(f"{text!r} is not name=value")
+    return {name: value for name, _, value in pairs}
 
 
-Pairs = tuple[tuple[str, str], ...]
+def _object(
+    _context: click.Context, _option: click.Parameter, file: BinaryIO | None
+) -> dict[str, Any]:
+    """Parse a JSON file; empty without one."""
+    try:
+        return strict_json.load_object(file.read()) if file else {}
+    except BadRequest as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command(
-    cls=Command, short_help="Generate: submit --model flux-2-pro --prompt 'a fox' --wait"
+    cls=Command, epilog=example('submit --model flux-2-pro --prompt "a fox" --input seed=42 --wait')
 )
 @click.option("--model", required=True, help="BFL's name of the model, as in flux-2-pro.")
 @click.option("--prompt", help="The prompt.")
-@click.option("--input", "fields", type=Pair(), multiple=True, help="Any field of BFL's input.")
 @click.option(
-    "--json", "file", type=click.File("rb"), help="The input as a JSON file; - reads stdin."
+    "--input", "fields", multiple=True, callback=_pairs, help="name=value: any field of the input."
 )
-@click.option("--metadata", type=Pair(), multiple=True, help="Stored with the job.")
+@click.option(
+    "--json",
+    "given",
+    type=click.File("rb"),
+    callback=_object,
+    help="The input as a JSON file; - reads stdin.",
+)
+@click.option("--metadata", multiple=True, callback=_pairs, help="name=value, kept with the job.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
 def submit(
     model: str,
     prompt: str | None,
-    fields: Pairs,
-    file: BinaryIO | None,
-    metadata: Pairs,
+    fields: dict[str, str],
+    given: dict[str, Any],
+    metadata: dict[str, str],
     *,
     wait: bool,
 ) -> None:
@@ -60,19 +70,13 @@ def submit(
     Prints the id of the job. With --wait it also prints links to the media; if there are none, it
     prints the reason and ends with 1. --input may be repeated: a value that is valid JSON is read
     as JSON (width=1024), any other value as text.
-
-    \b
-    Examples:
-      flask --app receiver submit --model flux-2-pro --prompt "a fox" --wait
-      echo '{"prompt": "a fox"}' | \\
-          flask --app receiver submit --model flux-2-pro --json - --input seed=42
     """
-    given = _read_file(file) | {name: _value(text) for name, text in fields}
+    given |= {name: _value(text) for name, text in fields.items()}
     if prompt is not None:
         given["prompt"] = prompt
     if not given:
         raise click.UsageError("Give the input: --prompt, --input or --json.")
-    raw = json.dumps({"model": model, "input": given, "metadata": dict(metadata)}).encode()
+    raw = json.dumps({"model": model, "input": given, "metadata": metadata}).encode()
     if len(raw) > INPUT_BODY_MAX_BYTES:
         raise BodyTooLarge
     built = services()
@@ -89,21 +93,6 @@ def submit(
         raise click.ClickException(plain(_reason(job)))
     for medium in views.job_view(built, job)["media"]:
         click.echo(medium["url"])
-
-
-def _read_file(file: BinaryIO | None) -> dict[str, Any]:
-    if file is None:
-        return {}
-    raw = file.read(INPUT_BODY_MAX_BYTES + 1)
-    if len(raw) > INPUT_BODY_MAX_BYTES:
-        raise BodyTooLarge
-    try:
-        given = strict_json.loads(raw)
-    except BadRequest as error:
-        raise click.UsageError(f"--json: {error}") from None
-    if not isinstance(given, dict):
-        raise click.UsageError("--json: must hold a JSON object with the input")
-    return given
 
 
 def _value(text: str) -> Any:

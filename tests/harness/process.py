@@ -27,6 +27,7 @@ class Process:
         self.name = name
         self.environment = dict(environment)
         self.log = log
+        self.log.touch()  # a forked program opens it later than a test reads it
         self._popen = self._forked(command, directory) or self._started(command, directory)
 
     def _forked(self, command: Sequence[str], directory: Path) -> ForkedProcess | None:

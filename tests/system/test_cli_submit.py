@@ -185,7 +185,7 @@ def test_a_job_that_ends_badly_is_an_error_with_its_reason(
         (["--model", "../x", "--prompt", "a fox"], 1, "model: a path of"),
         (["--model", "flux-2-pro", "--input", "width"], 2, "'width' is not name=value"),
         (["--model", "flux-2-pro", "--input", "=1"], 2, "is not name=value"),
-        (["--model", "flux-2-pro", "--json", "-"], 2, "--json: the body is not strict JSON"),
+        (["--model", "flux-2-pro", "--json", "-"], 2, "'--json': the body is not strict JSON"),
         (["--model", "flux-2-pro", "--json", "/nowhere"], 2, "No such file"),
         (["--model", "m", "--prompt", "a", "--metadata", f"a={'b' * 9000}"], 1, "metadata: may"),
     ],

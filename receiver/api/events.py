@@ -1,5 +1,7 @@
 """Event streams: `GET /api/events` and `GET /api/jobs/<id>/events` (Server-Sent Events)."""
 
+from typing import Any
+
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
@@ -9,7 +11,6 @@ from jobs.store.events import EventPosition
 from receiver.api.job_actions import load_job
 from receiver.auth import requires
 from receiver.context import app_state
-from receiver.feed.client_socket import ClientSocket
 from receiver.feed.sse import EventStream
 from receiver.openapi import examples
 from receiver.schemas.endpoint import STREAM, EndpointSpec, ResponseSpec, Tag
@@ -21,6 +22,11 @@ EVENTS = ResponseSpec(
     content_types=(STREAM,),
     example=examples.STREAM,
 )
+_SPEC: dict[str, Any] = {
+    "tag": Tag.WATCHING,
+    "query": EventsQuery,
+    "headers": ("Last-Event-ID",),
+}
 
 blueprint = Blueprint("events", __name__, url_prefix="/api")
 
@@ -30,15 +36,13 @@ blueprint = Blueprint("events", __name__, url_prefix="/api")
 @EndpointSpec(
     operation_id="watchAll",
     summary="Watch all jobs",
-    tag=Tag.WATCHING,
-    query=EventsQuery,
-    headers=("Last-Event-ID",),
     responses={200: EVENTS},
     errors=(TooManyWaiting,),
+    **_SPEC,
 )
 def stream_all() -> ResponseReturnValue:
     """Every change of every job. A `reset` event: some missed events are no longer stored."""
-    return endless_stream(None)
+    return stream(None)
 
 
 @blueprint.get("/jobs/<job_id>/events")
@@ -46,11 +50,9 @@ def stream_all() -> ResponseReturnValue:
 @EndpointSpec(
     operation_id="watchJob",
     summary="Watch one job",
-    tag=Tag.WATCHING,
-    query=EventsQuery,
-    headers=("Last-Event-ID",),
     responses={200: EVENTS, 204: ResponseSpec("The job has ended, and there are no more events.")},
     errors=(UnknownJob, TooManyWaiting),
+    **_SPEC,
 )
 def stream_one(job_id: str) -> ResponseReturnValue:
     """Changes of one job until it ends. A 204 after that stops a browser's reconnects."""
@@ -58,15 +60,7 @@ def stream_one(job_id: str) -> ResponseReturnValue:
     job = load_job(app_state().services, job_id)
     if position and job.status.terminal and not _has_events_after(position, job):
         return "", 204
-    return _stream(job.id, position, until_final=True)
-
-
-def endless_stream(job_id: str | None) -> Response:
-    """Stream changes of one job, also after its end, or of all jobs (None).
-
-    Raises TooManyWaiting, StoreUnavailable.
-    """
-    return _stream(job_id, EventsQuery.read().position)
+    return stream(job.id, until_final=True)
 
 
 def _has_events_after(position: EventPosition, job: Job) -> bool:
@@ -74,29 +68,22 @@ def _has_events_after(position: EventPosition, job: Job) -> bool:
     return bool(batch.events) or not batch.complete
 
 
-def _stream(
-    job_id: str | None, position: EventPosition | None, *, until_final: bool = False
-) -> Response:
-    """Raises TooManyWaiting, StoreUnavailable, UnknownJob."""
-    state = app_state()
-    broker, services = state.broker, state.services
-    subscriber = broker.subscribe(job_id)
+def stream(job_id: str | None, *, until_final: bool = False) -> Response:
+    """Stream changes of one job, also after its end unless `until_final`, or of all jobs (None).
+
+    Raises InvalidField, TooManyWaiting, StoreUnavailable, UnknownJob.
+    """
+    state, position = app_state(), EventsQuery.read().position
+    subscriber = state.broker.subscribe(job_id)
     try:
-        start = position or services.events.end()
+        start = position or state.services.events.end()
         # Read again: the stream has every change after `start`.
-        job = load_job(services, job_id) if job_id and until_final else None
+        job = load_job(state.services, job_id) if job_id and until_final else None
     except FluxkeepError:
-        broker.unsubscribe(subscriber)
+        state.broker.unsubscribe(subscriber)
         raise
-    stream = EventStream(
-        broker=broker,
-        cache=state.job_cache,
-        subscriber=subscriber,
-        client=ClientSocket(),
-        position=start,
-        job=job,
-        resumes=position is not None,
-    )
-    response = Response(iter(stream), mimetype=STREAM, headers=HEADERS)
-    response.call_on_close(lambda: broker.unsubscribe(subscriber))
+    resumes = position is not None
+    events = EventStream(state.broker, state.job_cache, subscriber, start, job, resumes=resumes)
+    response = Response(iter(events), mimetype=STREAM, headers=HEADERS)
+    response.call_on_close(lambda: state.broker.unsubscribe(subscriber))
     return response

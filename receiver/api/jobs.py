@@ -25,10 +25,9 @@ from jobs.status import Status
 from jobs.timeline import EventCode
 from jobs.views import JobView
 from receiver.api.job_actions import delete_job, load_job, replay_job
-from receiver.api.long_poll import LongPoll
+from receiver.api.long_poll import wait_for_end
 from receiver.auth import may_submit, requires
 from receiver.context import app_state, services
-from receiver.feed.client_socket import ClientSocket
 from receiver.openapi import examples
 from receiver.schemas.bodies import Expectation
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
@@ -143,11 +142,12 @@ def show(job_id: str) -> ResponseReturnValue:
     """One job; with `wait` the response comes when it ends, or after so many seconds."""
     query = ShowQuery.read()
     view = views.job_view_with_input if may_submit() else views.job_view
-    render = partial(view, services(), link_ttl=query.link_seconds(services().settings))
-    if not query.wait:
-        return render(load_job(services(), job_id))
-    poll = LongPoll(services(), app_state().broker, ClientSocket(), render)
-    return poll.run(job_id, query.wait)
+    link_seconds = query.link_seconds(services().settings)
+    if query.wait:
+        job = wait_for_end(services(), app_state().broker, job_id, query.wait)
+    else:
+        job = load_job(services(), job_id)
+    return view(services(), job, link_seconds)
 
 
 @blueprint.get("")

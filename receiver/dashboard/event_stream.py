@@ -13,4 +13,4 @@ blueprint = Blueprint("event_stream", __name__)
 @blueprint.get("/live/<job_id>")
 def stream(job_id: str | None) -> ResponseReturnValue:
     """Events of one job or of all; 401 without a session, and the page then reloads itself."""
-    return events.endless_stream(job_id) if session.current_visitor() else ("", 401)
+    return events.stream(job_id) if session.current_visitor() else ("", 401)

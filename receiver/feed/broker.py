@@ -3,16 +3,15 @@
 import threading
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from itertools import chain
 from operator import attrgetter
 
 from jobs.errors import StoreUnavailable, TooManyWaiting
 from jobs.store.events import BATCH_MAX, Event, EventBatch, EventPosition, Events
 
-SUBSCRIBERS_MAX = (
-    1000  # of gunicorn's 2000 worker_connections; the rest stays free for other requests
-)
+# Of gunicorn's 2000 worker_connections; the rest stays free for other requests.
+SUBSCRIBERS_MAX = 1000
 RECENT_MAX = 2000
 ALL_JOBS_BATCH_MAX = 100  # each event of all jobs is sent with its job
 RETRY_SECONDS = 0.5
@@ -21,14 +20,9 @@ RETRY_SECONDS = 0.5
 class Subscriber:
     """Waits for events of one job, or of all jobs (None), without a thread or connection."""
 
-    def __init__(self, job_id: str | None, *, final_only: bool) -> None:
+    def __init__(self, job_id: str | None) -> None:
         self.job_id = job_id
-        self._final_only = final_only
         self._woken = threading.Event()
-
-    def notify(self, event: Event) -> None:
-        if event.is_final or not self._final_only:
-            self.wake()
 
     def wake(self) -> None:
         self._woken.set()
@@ -62,26 +56,17 @@ class Broker:
         """Wake all subscribers: the process stops."""
         self._closed.set()
         with self._lock:
-            self._wake_all()
+            _wake(chain(*self._subscribers.values()))
 
     # Subscriptions.
 
-    @contextmanager
-    def subscribed(self, job_id: str | None, *, final_only: bool = False) -> Iterator[Subscriber]:
-        """Raises TooManyWaiting, StoreUnavailable."""
-        subscriber = self.subscribe(job_id, final_only=final_only)
-        try:
-            yield subscriber
-        finally:
-            self.unsubscribe(subscriber)
-
-    def subscribe(self, job_id: str | None, *, final_only: bool = False) -> Subscriber:
+    def subscribe(self, job_id: str | None) -> Subscriber:
         """Raises TooManyWaiting, StoreUnavailable."""
         self._ensure_started()
         with self._lock:
             if sum(map(len, self._subscribers.values())) >= SUBSCRIBERS_MAX:
                 raise TooManyWaiting
-            subscriber = Subscriber(job_id, final_only=final_only)
+            subscriber = Subscriber(job_id)
             self._subscribers[job_id].add(subscriber)
         return subscriber
 
@@ -135,21 +120,20 @@ class Broker:
             self._end = batch.end
             if not batch.complete:
                 self._recent, self._start = [], batch.end
-                self._wake_all()
+                _wake(chain(*self._subscribers.values()))
                 return
             self._recent += batch.events
             self._drop_old()
             for event in batch.events:
                 for job_id in (event.job_id, None):
-                    for subscriber in self._subscribers.get(job_id, ()):
-                        subscriber.notify(event)
+                    _wake(self._subscribers.get(job_id, ()))
 
     def _drop_old(self) -> None:
         if len(self._recent) > 2 * RECENT_MAX:
             self._start = self._recent[-RECENT_MAX - 1].position
             del self._recent[:-RECENT_MAX]
 
-    def _wake_all(self) -> None:
-        for subscribers in self._subscribers.values():
-            for subscriber in subscribers:
-                subscriber.wake()
+
+def _wake(subscribers: Iterable[Subscriber]) -> None:
+    for subscriber in subscribers:
+        subscriber.wake()

@@ -1,9 +1,8 @@
-"""Cache of changed jobs as JSON: serialized once for all readers of the feed."""
+"""Cache of changed jobs as Server-Sent Events: rendered once for all readers of the feed."""
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Sequence
 
 from jobs import views
 from jobs.errors import StoreUnavailable
@@ -11,52 +10,55 @@ from jobs.job import Job
 from jobs.services import Services
 from jobs.store.events import Event, EventPosition
 from jobs.views import JobView
+from receiver.schemas.responses import Forgotten
 
 CACHED_MAX = 256
 WAIT_SECONDS = 2.0
 
-Documents = Mapping[EventPosition, str | None]
-
 
 class JobCache:
-    """The latest documents by the position of their event."""
+    """The latest messages by the position of their event."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._lock = threading.Lock()
-        self._cached: Documents = {}  # replaced, never mutated: read without the lock
+        self._cached: dict[EventPosition, str] = {}
 
-    def documents(self, events: Sequence[Event]) -> Documents:
-        """The current job of each event, None when it was deleted. Raises StoreUnavailable."""
-        found = self._find(events)
-        if len(found) == len(events):
-            return found
+    def messages(self, events: Sequence[Event]) -> str:
+        """The current job of each event, or that it was deleted. Raises StoreUnavailable."""
         if not self._lock.acquire(timeout=WAIT_SECONDS):
             raise StoreUnavailable("Redis does not answer")
         try:
-            found = self._find(events)
-            fresh = self._render([event for event in events if event.position not in found])
-            merged = {**self._cached, **fresh}
-            self._cached = dict(islice(merged.items(), max(0, len(merged) - CACHED_MAX), None))
+            self._render([event for event in events if event.position not in self._cached])
+            found = "".join(self._cached[event.position] for event in events)
+            for oldest in [*self._cached][:-CACHED_MAX]:
+                del self._cached[oldest]
+            return found
         finally:
             self._lock.release()
-        return {**found, **fresh}
 
-    def document(self, job: Job) -> str:
-        """Raises StoreUnavailable."""
-        return _json(views.job_view(self._services, job))
-
-    def _find(self, events: Sequence[Event]) -> Documents:
-        cached, positions = self._cached, [event.position for event in events]
-        return {position: cached[position] for position in positions if position in cached}
-
-    def _render(self, events: Sequence[Event]) -> Documents:
+    def _render(self, events: Sequence[Event]) -> None:
         ids = list(dict.fromkeys(event.job_id for event in events if not event.is_deleted))
         jobs = self._services.listing.load_jobs(ids)
-        rendered = map(_json, views.job_views(self._services, list(jobs.values())))
-        documents = dict(zip(jobs, rendered, strict=True))
-        return {event.position: documents.get(event.job_id) for event in events}
+        rendered = views.job_views(self._services, list(jobs.values()))
+        by_id = dict(zip(jobs, rendered, strict=True))
+        self._cached |= {event.position: _message(event, by_id) for event in events}
+
+    def first_message(self, job: Job, position: EventPosition) -> str:
+        """The job as it is at the beginning of a stream. Raises StoreUnavailable."""
+        return message("job", views.job_view(self._services, job), position)
 
 
-def _json(job: JobView) -> str:
-    return json.dumps(job, separators=(",", ":"))
+def _message(event: Event, jobs: dict[str, JobView]) -> str:
+    if event.is_deleted:
+        forgotten: Forgotten = {"id": event.job_id}
+        return message("forgotten", forgotten, event.position)
+    job = jobs.get(event.job_id)
+    # A job that was deleted meanwhile has a later event for that.
+    return message("job", job, event.position) if job else ""
+
+
+def message(name: str, data: object, position: EventPosition | None = None) -> str:
+    """One Server-Sent Event; without a position the client keeps the last one."""
+    id_line = f"id: {position}\n" if position else ""
+    return f"event: {name}\n{id_line}data: {json.dumps(data, separators=(',', ':'))}\n\n"

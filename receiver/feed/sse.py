@@ -1,17 +1,16 @@
 """Server-Sent Events: one client's stream of changes of one job or of all."""
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
-from jobs.store.events import Event, EventBatch, EventPosition
+from jobs.store.events import EventPosition
 from receiver.feed.broker import Broker, Subscriber
 from receiver.feed.client_socket import ClientSocket
-from receiver.feed.job_cache import Documents, JobCache
-from receiver.schemas.responses import Forgotten, Reset
+from receiver.feed.job_cache import JobCache, message
+from receiver.schemas.responses import Reset
 
 RETRY_MILLISECONDS = 2000
 HEARTBEAT_SECONDS = 15.0  # routers close connections that are silent for 30 to 60 s
@@ -31,10 +30,10 @@ class EventStream:
     broker: Broker
     cache: JobCache
     subscriber: Subscriber
-    client: ClientSocket
     position: EventPosition
     job: Job | None
     resumes: bool
+    _client: ClientSocket = field(default_factory=ClientSocket)
     _has_ended: bool = False
     _sent_at: float = field(default_factory=time.monotonic)
 
@@ -43,7 +42,7 @@ class EventStream:
         yield f"retry: {RETRY_MILLISECONDS}\nid: {self.position}\n\n".encode()
         if self.job and not self.resumes:
             self._has_ended = self.job.status.terminal
-            yield _event("job", self.position, self.cache.document(self.job)).encode()
+            yield self.cache.first_message(self.job, self.position).encode()
         while not self._is_done():
             before = self.position
             if text := self._next_events() or self._heartbeat():
@@ -54,38 +53,20 @@ class EventStream:
         yield b": the end\n\n"
 
     def _is_done(self) -> bool:
-        return self._has_ended or self.broker.closed or self.client.is_disconnected()
+        return self._has_ended or self.broker.closed or self._client.is_disconnected()
 
     def _next_events(self) -> str:
         """Empty while Redis is down: the client stays connected and receives the events later."""
         try:
             batch = self.broker.after(self.position, self.subscriber.job_id)
-            documents = self.cache.documents(batch.events)
+            text = self.cache.messages(batch.events)
         except StoreUnavailable:
             return ""
-        return self._render(batch, documents)
-
-    def _render(self, batch: EventBatch, documents: Documents) -> str:
         self.position = batch.end
         self._has_ended = self.job is not None and bool(batch.events) and batch.events[-1].is_final
-        reset = [] if batch.complete else [_event("reset", None, json.dumps(RESET))]
-        return "".join((*reset, *(_job_event(event, documents) for event in batch.events)))
+        return text if batch.complete else message("reset", RESET) + text
 
     def _heartbeat(self) -> str:
         """A comment with the position, so that a client of a quiet job can resume after hours."""
         due = time.monotonic() - self._sent_at >= HEARTBEAT_SECONDS
         return f": still here\nid: {self.position}\n\n" if due else ""
-
-
-def _job_event(event: Event, documents: Documents) -> str:
-    if event.is_deleted:
-        forgotten: Forgotten = {"id": event.job_id}
-        return _event("forgotten", event.position, json.dumps(forgotten))
-    document = documents[event.position]
-    # A job that was deleted meanwhile has a later event for that.
-    return _event("job", event.position, document) if document else ""
-
-
-def _event(name: str, position: EventPosition | None, data: str) -> str:
-    id_line = f"id: {position}\n" if position else ""
-    return f"event: {name}\n{id_line}data: {data}\n\n"

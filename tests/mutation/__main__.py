@@ -41,7 +41,10 @@ TESTS = (
     *(f"tests/integration/test_{name}.py" for name in INTEGRATION),
 )
 OWN = ("jobs", "receiver", "worker", "deploy", "tests")
-OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow and not browser")
+OPTIONS = (
+    *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow and not browser"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # plugins are imported already
+)
 HANGS_SECONDS = 120.0
 PYTHON = (*(f"jobs/{path.name}" for path in sorted((ROOT / "jobs").glob("*.py"))),)
 TARGETS = (
@@ -64,6 +67,8 @@ def main() -> None:
         with suppress(ImportError):
             importlib.import_module(name)
     chosen = [one for path in options.only or TARGETS for one in _mutants(path)][:: options.every]
+    unchanged = Mutant("", 0, 0, "", "")
+    assert not _forked(_test, unchanged, list(runs)), "the tests fail without a mutant"
     print(f"{len(chosen)} mutants, {len(runs)} tests", flush=True)
     with ThreadPoolExecutor(options.jobs) as pool:
         survived = [
@@ -116,7 +121,8 @@ def _lines(mutant: Mutant) -> set[str]:
 def _forked(run: Any, *arguments: Any) -> int:
     process = multiprocessing.get_context("fork").Process(target=_quietly, args=(run, *arguments))
     process.start()
-    process.join(HANGS_SECONDS if run is _test else None)
+    is_mutant = run is _test and arguments[0].path
+    process.join(HANGS_SECONDS if is_mutant else None)
     if process.exitcode is None:
         process.kill()
         process.join()

@@ -45,7 +45,7 @@ def test_a_connection_that_was_cut_is_made_again(redis: Redis, redis_server: Red
     assert batching.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
 
 
-def test_what_a_script_complains_of_is_said_and_costs_no_connection(redis: Redis) -> None:
+def test_an_error_of_a_script_is_raised_and_keeps_the_connection(redis: Redis) -> None:
     batching, script = Batching(redis), redis.register_script("return redis.call('NONSENSE')")
     before = redis.info("clients")["connected_clients"]
     for _ in range(5):
@@ -54,7 +54,7 @@ def test_what_a_script_complains_of_is_said_and_costs_no_connection(redis: Redis
     assert redis.info("clients")["connected_clients"] <= before + 1
 
 
-def test_those_who_run_scripts_at_once_get_their_own_answers(redis: Redis) -> None:
+def test_concurrent_scripts_get_their_own_answers(redis: Redis) -> None:
     batching, script = Batching(redis), redis.register_script(ECHO)
 
     def asked(n: int) -> bool:
@@ -77,7 +77,9 @@ def test_a_child_process_does_not_talk_over_the_connection_of_its_parent(redis: 
     assert batching.run(script, ["key"], ["parent"]) == [b"key", b"parent", 1]
 
 
-def test_when_redis_dies_everybody_is_told(redis: Redis, redis_server: RedisServer) -> None:
+def test_the_end_of_redis_is_an_error_for_every_caller(
+    redis: Redis, redis_server: RedisServer
+) -> None:
     batching, script = Batching(redis), redis.register_script(ECHO)
     batching.run(script, ["key"], ["word"])
     redis_server.kill()
@@ -99,7 +101,7 @@ class Stop(BaseException):
     """The process was told to stop."""
 
 
-def test_whoever_is_told_to_stop_leaves_no_answer_for_the_next(redis: Redis) -> None:
+def test_an_interrupted_call_leaves_no_answer_for_the_next(redis: Redis) -> None:
     batching, script = Batching(redis), redis.register_script(ECHO)
     slow = redis.register_script("local n = 0 for i = 1, 1e8 do n = n + i end return 'late'")
 

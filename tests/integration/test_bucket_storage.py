@@ -62,7 +62,7 @@ def test_the_bucket_knows_type_and_name_of_what_it_serves(
     assert headers["Content-Disposition"] == 'inline; filename="flux.mp4"'
 
 
-def test_a_large_file_goes_in_parts_and_leaves_none_behind(
+def test_a_large_file_is_uploaded_in_parts_and_no_part_remains(
     s3: BucketStorage, bucket: TestBucket
 ) -> None:
     published(s3, bytes(LARGE))
@@ -88,7 +88,7 @@ def test_an_upload_that_breaks_off_in_the_middle_is_called_off(
     assert "<Upload>" not in bucket.unfinished_uploads()
 
 
-def test_a_bucket_that_is_not_there_is_told_from_an_object_that_is_not(
+def test_a_missing_bucket_and_a_missing_object_are_different_errors(
     s3: BucketStorage, s3_server: S3Server
 ) -> None:
     nowhere = BucketStorage(Provider("s3://no-such-bucket", s3_server.variables, QUICK))
@@ -123,7 +123,7 @@ def test_a_refusal_tells_no_secret_host_or_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3"])
-def test_plain_http_is_for_loopback_or_for_those_who_ask(name: str) -> None:
+def test_plain_http_needs_loopback_or_the_setting(name: str) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
     for host in ("127.0.0.1:9000", "localhost", "[::1]:9000"):
         Provider("s3://keep", {**keys, name: f"http://{host}"}, QUICK).open()

@@ -163,7 +163,7 @@ def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
     assert claim.is_lost
 
 
-def test_a_process_that_was_stopped_judges_nobody_by_the_time_it_missed(store: JobStore) -> None:
+def test_a_process_that_was_paused_ends_no_claim_for_the_time_it_missed(store: JobStore) -> None:
     ready(store, "job")
     claims, claim = held(store)
     claim.allow_silence(-60.0)

@@ -72,7 +72,7 @@ def test_the_most_urgent_is_found_among_very_many(store: JobStore, redis: Redis)
     assert at_risk(redis, 2) == [f"job-{3 * JOBS_READ_MAX - 1}", f"job-{3 * JOBS_READ_MAX - 2}"]
 
 
-def test_a_broken_record_hides_nobody(store: JobStore, redis: Redis) -> None:
+def test_a_broken_record_hides_no_other_job(store: JobStore, redis: Redis) -> None:
     ready(store, "broken", 5)
     ready(store, "whole", 50)
     redis.set(RECORD_PREFIX + "broken", "1 {")

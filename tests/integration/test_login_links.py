@@ -98,6 +98,6 @@ def test_a_link_expires(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     assert status(app, token) == 403
 
 
-def test_without_redis_a_link_logs_nobody_in(app: Flask, redis_server: RedisServer) -> None:
+def test_without_redis_a_login_link_is_refused(app: Flask, redis_server: RedisServer) -> None:
     redis_server.kill()
     assert status(app, SIGNER.sign("me")) == 503

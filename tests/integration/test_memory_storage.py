@@ -48,7 +48,7 @@ def link(client: FlaskClient, task: Task) -> str:
     return url[url.index("/media/") :]
 
 
-def test_links_stream_where_nobody_can_sign(
+def test_links_stream_from_a_storage_that_cannot_sign(
     worker_env: WorkerEnvironment, client: FlaskClient, stored: Task
 ) -> None:
     picture = worker_env.box.picture(stored.id)

@@ -50,7 +50,7 @@ def test_a_host_that_answers_anything_is_reached_without_a_key(sandbox: Sandbox)
     assert not [seen for seen in sandbox.requests if seen.has_key]
 
 
-def test_a_host_that_does_not_answer_is_told() -> None:
+def test_a_host_that_does_not_answer_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     origin = Origin("http", "127.0.0.1", port)

@@ -50,7 +50,7 @@ def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
         ("request_moderated", Status.MODERATED),
     ],
 )
-def test_a_failed_task_told_as_a_server_error_ends_with_bfls_reason(
+def test_a_failed_task_reported_as_a_server_error_ends_with_bfls_reason(
     worker_env: WorkerEnvironment, status: int, outcome: str, state: Status
 ) -> None:
     task = worker_env.finished(
@@ -94,7 +94,7 @@ def test_a_poll_that_says_pending_begins_the_grace_anew(worker_env: WorkerEnviro
     assert job.check.next_check_at is not None and job.check.next_check_at - now > 1500
 
 
-def test_a_job_whose_callback_nobody_sends_is_polled_at_short_intervals(
+def test_a_job_without_a_callback_url_is_polled_at_short_intervals(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})

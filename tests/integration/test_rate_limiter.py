@@ -74,7 +74,7 @@ def test_without_a_quota_nothing_is_counted(rate_limiter: RateLimiter, redis: Re
     assert not list(redis.scan_iter(f"{RATE_PREFIX}*"))
 
 
-def test_a_rate_that_was_too_low_for_a_moment_locks_nobody_out(rate_limiter: RateLimiter) -> None:
+def test_a_rate_that_was_briefly_too_low_locks_no_client_out(rate_limiter: RateLimiter) -> None:
     while rate_limiter.admit("app", RateLimit(1, 86400), HOME).retry_after_seconds == 0:
         pass
     assert rate_limiter.admit("app", RateLimit(600, 60), HOME).remaining == 599
@@ -123,7 +123,7 @@ def test_a_redis_that_is_full_counts_nothing_and_lets_in(
     assert rate_limiter.record_wrong_key(HOME).retry_after_seconds == 0
 
 
-def test_a_redis_that_is_gone_is_said(rate_limiter: RateLimiter, redis_server: RedisServer) -> None:
+def test_a_lost_redis_is_an_error(rate_limiter: RateLimiter, redis_server: RedisServer) -> None:
     redis_server.kill()
     with pytest.raises(StoreUnavailable):
         rate_limiter.admit("app", FIVE_A_DAY, HOME)

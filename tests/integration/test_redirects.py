@@ -17,7 +17,7 @@ def trap() -> Iterator[Trap]:
 
 
 @pytest.mark.parametrize("hops", [1, 3])
-def test_media_behind_redirects_are_stored(worker_env: WorkerEnvironment, hops: int) -> None:
+def test_media_after_redirects_are_stored(worker_env: WorkerEnvironment, hops: int) -> None:
     task = worker_env.ready(redirect_hops=hops)
     worker_env.take(task)
     job = worker_env.job(task)
@@ -86,7 +86,7 @@ def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(
     assert job.error is not None and "cdn.example.com" in job.error.message
 
 
-def test_a_polling_answer_behind_redirects_is_read(worker_env: WorkerEnvironment) -> None:
+def test_a_polling_answer_after_redirects_is_read(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready(poll_redirect_hops=3)
     assert worker_env.job(task).delivery.urls
     polls = [seen for seen in worker_env.box.requests if seen.path == "/v1/get_result"]

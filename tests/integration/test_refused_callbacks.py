@@ -46,7 +46,7 @@ def test_a_refusal_for_a_known_job_is_kept_beside_its_record(parts: Parts) -> No
 
 
 @pytest.mark.parametrize("job_id", ["stranger", None])
-def test_a_refusal_for_a_job_nobody_knows_is_only_counted(
+def test_a_refusal_for_an_unknown_job_is_only_counted(
     parts: Parts, redis: Redis, job_id: str | None
 ) -> None:
     parts.refused_callbacks.record(job_id, "wrong secret")

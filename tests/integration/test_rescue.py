@@ -158,7 +158,7 @@ def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
     assert all(worker_env.thumbnails(many)) and worker_env.job(many).thumbnails.due_at is None
 
 
-def test_thumbnails_that_nobody_draws_get_a_hint_of_their_own(
+def test_waiting_thumbnails_get_an_rq_job(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()

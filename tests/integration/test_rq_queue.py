@@ -97,9 +97,7 @@ def test_an_entry_names_the_job_and_nothing_else_of_it(store: JobStore, redis: R
     assert "canary" not in known and "example.com" not in known
 
 
-def test_rq_knows_the_queue_and_forgets_an_entry_nobody_takes(
-    store: JobStore, redis: Redis
-) -> None:
+def test_rq_knows_the_queue_and_expires_an_rq_job(store: JobStore, redis: Redis) -> None:
     ingest.apply_report(store, ready("job"), TIMEOUTS)
     queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
     assert Queue.all(connection=redis, serializer=JSONSerializer) == [queue]
@@ -113,7 +111,7 @@ def test_each_job_that_newly_waits_gets_one_entry(store: JobStore, queue: Queue)
     assert sorted(list(entry.args) for entry in queue.jobs) == [["one"], ["two"]]
 
 
-def test_a_job_nobody_waits_for_gets_none(store: JobStore, queue: Queue) -> None:
+def test_a_job_without_work_gets_no_rq_job(store: JobStore, queue: Queue) -> None:
     failed = Report(task_id="job", kind=ReportKind.FAILED, source=Source.CALLBACK)
     ingest.apply_report(store, failed, TIMEOUTS)
     assert len(queue) == 0

@@ -91,7 +91,7 @@ def test_no_route_without_a_guard_is_open_by_mistake(app: Flask, client: FlaskCl
     assert not unguarded, "either guard it by `requires`, or name it in OPEN"
 
 
-def test_a_key_that_nobody_holds_opens_no_more_than_none(app: Flask, client: FlaskClient) -> None:
+def test_an_unknown_key_has_no_more_access_than_no_key(app: Flask, client: FlaskClient) -> None:
     for route in routes(app):
         if route[1] not in OPEN:
             assert status(client, *route, key="wrong") == status(client, *route), route

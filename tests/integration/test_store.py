@@ -100,7 +100,7 @@ def test_only_one_of_many_workers_gets_a_job(store: JobStore) -> None:
     assert len([claim for claim in claims if claim]) == 1
 
 
-def test_a_writer_who_comes_second_starts_from_what_the_first_one_wrote(store: JobStore) -> None:
+def test_a_second_writer_starts_from_the_record_of_the_first(store: JobStore) -> None:
     accepted(store, "job")
     seen: list[int] = []
 

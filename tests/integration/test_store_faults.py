@@ -114,7 +114,7 @@ def a_broken_record_before_a_good_one(wired: Services, redis: Redis) -> Services
     return wired
 
 
-def test_a_broken_record_is_put_off_and_the_next_one_looked_after(
+def test_a_broken_record_is_postponed_and_the_next_one_checked(
     a_broken_record_before_a_good_one: Services, redis: Redis
 ) -> None:
     wired = a_broken_record_before_a_good_one

@@ -54,7 +54,7 @@ def test_nothing_is_known_of_what_was_counted_before_the_first_sample() -> None:
     assert rises(course((0, 1_000_000), (0.5, 1_000_000))) == []
 
 
-def test_what_rose_while_nobody_took_samples_is_spread_evenly() -> None:
+def test_an_increase_without_samples_is_spread_evenly() -> None:
     assert rises(course((0, 0), (4, 8), (4.2, 8))) == [2, 2, 2, 2, 0]
 
 

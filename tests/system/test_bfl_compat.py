@@ -1,6 +1,5 @@
 """BFL-compatible API: fields, status words and errors as at BFL."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,10 +13,7 @@ from tests.harness.stack import QUICK_SECONDS, Stack, running_stack
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("dropin"), MAX_ACTIVE="24,busy-model=1") as running:
-        yield running
+SETTINGS = {"MAX_ACTIVE": "24,busy-model=1"}
 
 
 def submit(

@@ -41,9 +41,7 @@ def site() -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_good_page_asks_nobody_else_and_nothing_is_wrong_with_it(
-    window: Window, site: str
-) -> None:
+def test_a_good_page_has_no_foreign_requests_and_no_errors(window: Window, site: str) -> None:
     window.page.goto(site)
     assert window.violations() == []
     assert (window.strangers, window.complaints) == ([], [])
@@ -68,7 +66,7 @@ def test_what_is_wrong_with_a_page_is_found(window: Window, site: str) -> None:
     assert "so it is" in text and "missing is not defined" in text
 
 
-def test_without_a_chromium_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_chromium_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert browser.find() is None
     with pytest.raises(ChromiumMissing, match="apt-get install chromium"):

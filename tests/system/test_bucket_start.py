@@ -71,7 +71,7 @@ def test_a_secret_may_lie_in_a_file(stopped: Installation, tmp_path: Path) -> No
     stopped.wait_until_ready()
 
 
-def test_a_bucket_that_does_not_answer_is_said_and_waited_for(stopped: Installation) -> None:
+def test_a_bucket_that_does_not_answer_is_reported_and_awaited(stopped: Installation) -> None:
     stopped.settings["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
     stopped.start()
     stopped.wait_until_ready()

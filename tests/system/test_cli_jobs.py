@@ -17,11 +17,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         running.settled()
 
 
-@pytest.fixture
-def shell(stack: Stack) -> CommandLine:
-    return CommandLine(stack.installation)
-
-
 def test_a_job_is_shown_by_either_of_its_ids_as_the_api_shows_it(
     stack: Stack, shell: CommandLine
 ) -> None:
@@ -96,7 +91,7 @@ def test_a_refused_key_is_reported(stack: Stack, shell: CommandLine) -> None:
     assert result == CommandResult(1, "", "Error: BFL refuses the key in BFL_API_KEY\n")
 
 
-def test_a_missing_key_and_a_bfl_that_is_not_there_are_said(shell: CommandLine) -> None:
+def test_a_missing_key_and_an_unreachable_bfl_are_errors(shell: CommandLine) -> None:
     missing = shell.run("credits", BFL_API_KEY=None, BFL_SANDBOX_URL=None)
     assert missing.code == 1 and "BFL_API_KEY is not set" in missing.err
     nobody = shell.run("credits", BFL_SANDBOX_URL=f"http://127.0.0.1:{free_port()}")

@@ -35,11 +35,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         running.settled()
 
 
-@pytest.fixture
-def shell(stack: Stack) -> CommandLine:
-    return CommandLine(stack.installation)
-
-
 def bytes_at_bfl(stack: Stack, job: dict[str, Any]) -> list[bytes]:
     return [stack.box.picture(job["task_id"], n) for n in range(len(job["media"]))]
 
@@ -63,7 +58,7 @@ def test_each_command_shows_an_example_even_when_the_settings_are_wrong(
 
 
 @pytest.mark.parametrize("command", [FOX, ("jobs", "list"), ("credits",)], ids=" ".join)
-def test_wrong_settings_are_said_in_a_sentence(shell: CommandLine, command: tuple[str]) -> None:
+def test_wrong_settings_are_one_sentence(shell: CommandLine, command: tuple[str]) -> None:
     result = shell.run(*command, SECRET_KEY=None)
     assert result.code == 1 and result.out == ""
     assert "Error: SECRET_KEY: is missing. See: flask --app receiver doctor" in result.words
@@ -74,7 +69,7 @@ def test_the_application_itself_is_not_built_from_wrong_settings(shell: CommandL
     assert result.code == 3 and "Fluxkeep cannot start: SECRET_KEY: is missing" in result.err
 
 
-def test_flasks_own_variables_are_in_nobodys_way(shell: CommandLine) -> None:
+def test_flasks_own_variables_change_nothing(shell: CommandLine) -> None:
     result = shell.run("jobs", "list", FLASK_DEBUG="1", FLASK_APP="nobody", FLASK_RUN_PORT="1")
     assert result.code == 0
 
@@ -134,7 +129,7 @@ def test_waiting_ends_with_links_to_every_byte(stack: Stack, shell: CommandLine)
     assert [stack.client.get(link).content for link in links] == originals
 
 
-def test_what_happens_is_said_line_by_line_where_nobody_watches(shell: CommandLine) -> None:
+def test_progress_is_printed_line_by_line_without_a_terminal(shell: CommandLine) -> None:
     result = shell.run(*FOX, *quick(seconds=1.5), "--wait")
     assert "\r" not in result.err and "\x1b" not in result.err
     assert re.search(r"s  submitted", result.err)

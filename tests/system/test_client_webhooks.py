@@ -11,15 +11,9 @@ import requests
 from tests.harness.hook import Hook
 from tests.harness.installation import KEYS
 from tests.harness.patience import wait_for
-from tests.harness.stack import QUICK_SECONDS, Stack, running_stack
+from tests.harness.stack import QUICK_SECONDS, Stack
 
 SECRET = "the client's own secret"
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("hooks")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 import select
 import socket
 import time
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 from tests.system.bad_input.target import PROOF, new_id, pending
 from tests.system.bad_input.wire import Wire, request
 
@@ -23,10 +22,7 @@ GOOD_SECONDS = 15.0  # BFL waits 30 s for its answer
 _GONE = select.POLLHUP | select.POLLERR
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("never_read"), WEB_CONCURRENCY="1") as running:
-        yield running
+SETTINGS = {"WEB_CONCURRENCY": "1"}
 
 
 @pytest.fixture(scope="module")

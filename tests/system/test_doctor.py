@@ -1,6 +1,5 @@
 """`doctor` finds what is wrong, says what to do and shows no secret."""
 
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,18 +15,7 @@ from tests.harness.command_line import CommandLine
 from tests.harness.doctor_output import ALL, REMOTE, failed, names
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("doctor")) as running:
-        yield running
-
-
-@pytest.fixture
-def shell(stack: Stack) -> CommandLine:
-    return CommandLine(stack.installation)
+from tests.harness.stack import Stack
 
 
 def test_an_installation_that_works_is_well(shell: CommandLine) -> None:
@@ -60,7 +48,7 @@ def test_every_wrong_variable_has_a_line_of_its_own(shell: CommandLine) -> None:
     assert "planted-canary" not in result.words
 
 
-def test_a_long_name_stands_apart_from_what_is_said_of_it(shell: CommandLine) -> None:
+def test_a_long_name_is_separate_from_its_message(shell: CommandLine) -> None:
     assert (
         "BFL_SANDBOX_URL must be" in shell.run("doctor", BFL_SANDBOX_URL="http://a.example").words
     )
@@ -173,7 +161,7 @@ def test_a_name_that_leads_inside_is_an_address_bfl_cannot_call(shell: CommandLi
     assert "not on the internet" in result.words
 
 
-def test_nobody_at_the_address_is_named(shell: CommandLine) -> None:
+def test_an_address_without_a_server_is_named(shell: CommandLine) -> None:
     result = shell.run("doctor", PUBLIC_URL=f"http://127.0.0.1:{free_port()}")
     assert failed(result) == ["public_url"]
     assert "cannot be reached" in result.words

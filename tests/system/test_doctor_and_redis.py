@@ -4,23 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
-
 from deploy.local_redis import free_port
 from tests.harness.command_line import CommandLine
 from tests.harness.doctor_output import REMOTE, failed, names
-from tests.harness.stack import Stack, running_stack
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("doctor")) as running:
-        yield running
-
-
-@pytest.fixture
-def shell(stack: Stack) -> CommandLine:
-    return CommandLine(stack.installation)
+from tests.harness.stack import Stack
 
 
 def test_without_redis_the_rest_is_still_checked(shell: CommandLine) -> None:

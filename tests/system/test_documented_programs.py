@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from tests.harness.documents import PAGES, page, under
 from tests.harness.installation import KEYS, WEBHOOK_SECRET
 from tests.harness.patience import wait_for
 from tests.harness.process import Process
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 
 # The first test may have to install BFL's SDK and the AI SDK.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -31,12 +30,6 @@ KEYS_GIVEN = {
     "BFL_API_KEY": "bfl",
     "WEBHOOK_SECRET": WEBHOOK_SECRET,
 }
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("documents")) as running:
-        yield running
 
 
 def interpreter(language: str) -> list[str]:

@@ -226,7 +226,9 @@ def test_a_web_process_that_stops_ends_its_streams_cleanly(
     assert time.monotonic() - began < 25
 
 
-def test_who_hangs_up_leaves_nothing_behind(client: Client, installation: Installation) -> None:
+def test_a_client_that_disconnects_leaves_nothing(
+    client: Client, installation: Installation
+) -> None:
     with all_events(installation):
         client.put_job("job")
     time.sleep(1.5)

@@ -3,7 +3,6 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from jobs.observability.logs import JsonFormatter, TextFormatter
 from jobs.observability.redaction import HIDDEN, Redaction
 from tests.harness.installation import WEBHOOK_SECRET
 from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 
 SECRETS = {
     "WEBHOOK_SECRET": "the-own-webhook-secret,an-older-webhook-secret",
@@ -82,7 +81,7 @@ def test_text_is_one_line_whatever_somebody_else_wrote_into_it() -> None:
 
 
 @pytest.mark.parametrize("secret", PLANTED)
-def test_no_secret_of_the_settings_is_said(secret: str) -> None:
+def test_no_secret_of_the_settings_is_logged(secret: str) -> None:
     for said in (
         json.dumps(as_json(line("job %s: %s", "abc", f"it was {secret}, indeed"))),
         TextFormatter(REDACTION).format(line(f"it was {secret}, indeed")),
@@ -101,14 +100,14 @@ def test_no_secret_of_the_settings_is_said(secret: str) -> None:
         "amqp://user:canary@host/",
     ],
 )
-def test_what_looks_like_a_token_or_a_signed_query_is_not_said(text: str) -> None:
+def test_text_like_a_token_or_a_signed_query_is_redacted(text: str) -> None:
     assert "canary" not in REDACTION(text)
 
 
 @pytest.mark.parametrize(
     "text", ["job abc: stored", "a/b/c?", "see https://bfl.ai/docs", "50 % off"]
 )
-def test_what_is_harmless_is_said_as_it_is(text: str) -> None:
+def test_harmless_text_is_logged_unchanged(text: str) -> None:
     assert REDACTION(text) == text
 
 
@@ -140,12 +139,7 @@ def test_a_format_that_does_not_exist_stops_the_start() -> None:
 # All processes.
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    directory = tmp_path_factory.mktemp("logs")
-    access = {"GUNICORN_CMD_ARGS": "--access-logfile -"}
-    with running_stack(directory, LOG_LEVEL="INFO", GIVE_UP_AFTER="600", **access) as running:  # type: ignore[arg-type]
-        yield running
+SETTINGS = {"LOG_LEVEL": "INFO", "GIVE_UP_AFTER": "600", "GUNICORN_CMD_ARGS": "--access-logfile -"}
 
 
 def events(stack: Stack, process: str) -> list[dict[str, Any]]:

@@ -141,7 +141,9 @@ def test_five_hundred_wait_at_once_and_callbacks_do_not_notice(
     assert redis_connections(installation) <= CONNECTIONS_MAX
 
 
-def test_who_hangs_up_leaves_nothing_behind(client: Client, installation: Installation) -> None:
+def test_a_client_that_disconnects_leaves_nothing(
+    client: Client, installation: Installation
+) -> None:
     put_jobs(client, 1)
     timed(client, "job-000", "0.1")
     before = open_files(installation)
@@ -151,7 +153,7 @@ def test_who_hangs_up_leaves_nothing_behind(client: Client, installation: Instal
     wait_for("all are forgotten", lambda: open_files(installation) <= before + 8)
 
 
-def test_a_web_process_that_stops_answers_those_who_wait(
+def test_a_web_process_that_stops_answers_its_long_polls(
     client: Client, installation: Installation
 ) -> None:
     before = open_files(installation)

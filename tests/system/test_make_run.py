@@ -102,7 +102,7 @@ def test_no_command_line_holds_a_secret(a_run: Run) -> None:
         assert not [line for line in lines if secret in line]
 
 
-def test_nobody_else_can_read_what_a_run_writes(a_run: Run) -> None:
+def test_only_this_user_can_read_the_files_of_a_run(a_run: Run) -> None:
     written = [path for path in (a_run.directory / "var").rglob("*") if path.is_file()]
     assert {"run.env", "redis.conf"} < {path.name for path in written}
     for path in written:
@@ -111,7 +111,7 @@ def test_nobody_else_can_read_what_a_run_writes(a_run: Run) -> None:
         assert any(private), path
 
 
-def test_a_second_run_on_the_same_data_is_told_what_is_in_the_way(a_run: Run) -> None:
+def test_a_second_run_on_the_same_data_names_the_first(a_run: Run) -> None:
     second = Run(a_run.directory, free_port())
     assert second.process.wait() == 1
     assert "cannot start: another `make run`" in second.process.output()
@@ -128,7 +128,7 @@ def test_it_listens_elsewhere_when_asked(tmp_path: Path) -> None:
         socket.create_connection(("127.0.0.2", port), timeout=5).close()
 
 
-def test_a_busy_port_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_a_busy_port_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         run = Run(copy(tmp_path), port)

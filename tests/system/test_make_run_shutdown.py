@@ -41,7 +41,9 @@ def test_one_signal_stops_everything_without_an_error(
 
 
 @pytest.mark.parametrize("part", ["web", "redis"])
-def test_when_one_process_dies_all_end_and_its_name_is_said(a_run_to_end: Run, part: str) -> None:
+def test_when_one_process_dies_all_end_and_its_name_is_printed(
+    a_run_to_end: Run, part: str
+) -> None:
     run = a_run_to_end
     before = run.offspring()
     processes.send(run.pid(part), signal.SIGKILL)

@@ -1,23 +1,18 @@
 """Headers of media links: caching, file name, CORS."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 from tests.sandbox import Task
 
 ORIGIN = "https://app.example"
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    origins, directory = f"{ORIGIN},http://localhost:3000", tmp_path_factory.mktemp("manners")
-    with running_stack(directory, CORS_ORIGINS=origins, LINK_TTL_MAX="200000") as running:
-        yield running
+SETTINGS = {"CORS_ORIGINS": f"{ORIGIN},http://localhost:3000", "LINK_TTL_MAX": "200000"}
 
 
 @pytest.fixture(scope="module")

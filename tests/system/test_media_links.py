@@ -1,30 +1,20 @@
 """Media links, `GET /media/<token>`: content, safety headers and expiry."""
 
-from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import requests
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 
-from tests.harness import S3Server
 from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 from tests.sandbox import Task
 
 SIZE_BYTES = 300_000
 
 
-@pytest.fixture(scope="module", params=["directory", "bucket"])
-def stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server
-) -> Iterator[Stack]:
-    """Media on disk, and in a bucket, streamed by the web process."""
-    bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
-    directory = tmp_path_factory.mktemp("links")
-    with running_stack(directory, bucket=bucket, MEDIA_SERVE="stream") as running:
-        yield running
+STORAGES = ("directory", "bucket")
+SETTINGS = {"MEDIA_SERVE": "stream"}
 
 
 @pytest.fixture(scope="module")

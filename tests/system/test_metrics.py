@@ -15,7 +15,7 @@ from receiver.metric_families import REFUSALS
 from tests.harness.installation import WEBHOOK_SECRET
 from tests.harness.patience import wait_for
 from tests.harness.prometheus import Prometheus, promtool
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "fluxkeep.json"
@@ -26,12 +26,8 @@ SUFFIXES = ("_bucket", "_sum", "_count")
 Samples = dict[str, float]
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Two gunicorn workers take callbacks; nothing is polled."""
-    directory = tmp_path_factory.mktemp("metrics")
-    with running_stack(directory, CALLBACK_GRACE="600", WEB_CONCURRENCY="2") as running:
-        yield running
+# Two gunicorn workers take callbacks; nothing is polled.
+SETTINGS = {"CALLBACK_GRACE": "600", "WEB_CONCURRENCY": "2"}
 
 
 def page(stack: Stack) -> str:
@@ -102,7 +98,7 @@ def test_a_rescue_is_seen_in_both_histograms_and_as_an_end(stack: Stack) -> None
     assert risen(before, after, "fluxkeep_jobs_ended_total source=callback status=stored") == 1
 
 
-def test_the_processes_and_the_slots_are_told(stack: Stack) -> None:
+def test_processes_and_slots_are_metrics(stack: Stack) -> None:
     exposed = samples(stack)
     assert exposed["fluxkeep_redis_up"] == exposed["fluxkeep_workers"] == 1
     assert exposed["fluxkeep_heartbeat_age_seconds process=sweep"] < 30
@@ -110,7 +106,7 @@ def test_the_processes_and_the_slots_are_told(stack: Stack) -> None:
     assert exposed["fluxkeep_storage_refuses"] == exposed["fluxkeep_notifications_pending"] == 0
 
 
-def test_a_rescue_that_waits_for_a_worker_is_told_with_its_age_and_life(stack: Stack) -> None:
+def test_a_waiting_rescue_is_a_metric_with_its_age_and_life(stack: Stack) -> None:
     assert "fluxkeep_urgent_rescue_life_left_seconds" not in samples(stack)
     stack.installation.kill("worker")
     task = stack.generate()

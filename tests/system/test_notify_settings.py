@@ -122,7 +122,7 @@ def restarted(installation: Installation, **given: str) -> None:
     installation.wait_until_ready()
 
 
-def test_a_url_that_could_not_be_told_is_refused_at_once(installation: Installation) -> None:
+def test_a_url_that_cannot_be_notified_is_refused_at_once(installation: Installation) -> None:
     restarted(installation)
     (error,) = complaints(installation, "https://app.example/")
     assert error["field"] == "notify_url" and "NOTIFY_SECRET" in error["message"]

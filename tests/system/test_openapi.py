@@ -25,7 +25,7 @@ from receiver.openapi.document import VERSION
 from receiver.openapi.operations import path
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 
 ENVIRONMENT = {
     "WEBHOOK_SECRET": "webhook-secret-of-tests",
@@ -118,7 +118,7 @@ def test_bodies_have_examples_and_each_is_what_it_shows(document: dict[str, Any]
     assert seen > 50
 
 
-def test_every_status_of_the_table_of_errors_that_a_caller_can_see_is_said(
+def test_every_status_that_a_caller_can_see_is_documented(
     document: dict[str, Any],
 ) -> None:
     described = {
@@ -151,7 +151,7 @@ def test_what_needs_a_key_names_its_scope(document: dict[str, Any]) -> None:
     assert scopes["forgetJob"] == {"admin"} and all(scopes.values())
 
 
-def test_only_who_shows_a_good_key_is_told_its_rate(document: dict[str, Any]) -> None:
+def test_only_a_good_key_gets_its_rate(document: dict[str, Any]) -> None:
     answers = document["paths"]["/api/jobs"]["get"]["responses"]
     answered = {
         status for status, answer in answers.items() if "RateLimit" in answer.get("headers", {})
@@ -159,7 +159,7 @@ def test_only_who_shows_a_good_key_is_told_its_rate(document: dict[str, Any]) ->
     assert answered == {"200", "400", "403", "429", "503"}
 
 
-def test_who_is_called_later_is_said_where_it_is_asked_for(document: dict[str, Any]) -> None:
+def test_callbacks_are_documented_where_they_are_requested(document: dict[str, Any]) -> None:
     paths = document["paths"]
     for operation in (paths["/api/jobs"]["post"], paths["/api/jobs/{job_id}"]["put"]):
         (answered,) = operation["callbacks"]["jobEnded"].items()
@@ -188,7 +188,7 @@ def test_who_has_it_is_not_sent_it_again(app: Flask) -> None:
     assert client.head("/openapi.json").headers["ETag"] == first.headers["ETag"]
 
 
-def test_people_find_all_of_it_on_a_page_that_asks_nobody_else(
+def test_the_docs_page_shows_all_of_it_without_foreign_requests(
     app: Flask, document: dict[str, Any]
 ) -> None:
     answer = app.test_client().get("/docs")
@@ -213,12 +213,8 @@ def test_bfls_own_paths_are_no_models(app: Flask, path: str) -> None:
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Jobs are given up after some seconds, and one alone is active at BFL."""
-    directory = tmp_path_factory.mktemp("stack")
-    with running_stack(directory, GIVE_UP_AFTER="6", CALLBACK_GRACE="1", MAX_ACTIVE="1") as stack:
-        yield stack
+# Jobs are given up after some seconds, and one alone is active at BFL.
+SETTINGS = {"GIVE_UP_AFTER": "6", "CALLBACK_GRACE": "1", "MAX_ACTIVE": "1"}
 
 
 @pytest.fixture

@@ -1,23 +1,15 @@
 """Presigned links: redirects to the bucket that expire no later than the media link."""
 
 import re
-from collections.abc import Iterator
-from uuid import uuid4
 
 import pytest
 import requests
 
-from tests.harness import S3Server
 from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 from tests.sandbox import Task
 
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Iterator[Stack]:
-    bucket = s3_server.bucket(f"keep-{uuid4()}")
-    with running_stack(tmp_path_factory.mktemp("presigned"), bucket=bucket) as running:
-        yield running
+STORAGES = ("bucket",)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from jobs.config import settings
 from jobs.storage.local import LocalStorage
 from receiver import create_app
 from tests.harness import Installation
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 
 SIZE_BYTES = 20_000_000
 LAST = "bytes=19999000-19999999"
@@ -36,12 +36,6 @@ class Asked(LocalStorage):
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("ranges")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def link(stack: Stack) -> str:
     task = stack.generate("flux-3-video", format="mp4", size=SIZE_BYTES)
     url: str = stack.client.wait_for(task.id, "stored")["media"][0]["url"]
@@ -56,7 +50,7 @@ def test_what_lies_before_a_range_is_not_read_from_the_disk(stack: Stack, link: 
     assert bytes_read(stack.installation) - before < FEW_BYTES
 
 
-def test_a_bucket_is_asked_for_a_range_and_for_nothing_behind_it(stack: Stack, link: str) -> None:
+def test_a_bucket_is_asked_for_a_range_and_for_nothing_after_it(stack: Stack, link: str) -> None:
     variables = {name: value for name, value in stack.installation.settings.items() if value}
     wired = services.for_web(settings.load(variables))
     wired.storage = media = Asked(stack.installation.media)

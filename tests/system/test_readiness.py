@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,15 +13,9 @@ from tests.harness.doctor_output import PROBES
 from tests.harness.installation import Installation
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack, stopped_stack
+from tests.harness.stack import Stack, stopped_stack
 
 ANSWER_WITHIN_SECONDS = 15.0
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("health")) as running:
-        yield running
 
 
 def readiness(installation: Installation) -> requests.Response:

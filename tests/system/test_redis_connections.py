@@ -35,7 +35,7 @@ from tests.sandbox import Sandbox
         ),
     ],
 )
-def test_every_way_is_told_to_redis_py_in_its_own_words(url: str, plain: str) -> None:
+def test_every_way_becomes_options_of_redis_py(url: str, plain: str) -> None:
     assert load(NEEDED | {"REDIS_URL": url}).redis.plain == plain
 
 
@@ -120,7 +120,7 @@ def test_a_server_without_tls_is_not_answered_in_the_clear(redis_server: RedisSe
     assert not answers(redis_server.url.replace("redis://", "rediss://"), REDIS_VERIFY="no")
 
 
-def test_the_doctor_warns_where_nobody_is_checked() -> None:
+def test_the_doctor_warns_of_unverified_connections() -> None:
     url = "rediss://:long-password@redis.example.invalid:1"
     assert [one.grade for one in redis_access.check(load(NEEDED | {"REDIS_URL": url}))] == [
         Grade.OK

@@ -146,7 +146,7 @@ def test_nothing_is_found_where_nothing_is_wrong(archive: Archive, shell: Comman
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
 
 
-def test_a_missing_file_is_said_on_its_job(archive: Archive, shell: CommandLine) -> None:
+def test_a_missing_file_is_recorded_on_its_job(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored(files=2)
     remove_object(archive, job)
     shell.run("repair")

@@ -95,7 +95,7 @@ def test_a_job_under_way_cannot_be_replayed(stack: Stack) -> None:
     assert replay(stack, task).status_code == 409
 
 
-def test_a_forgotten_job_leaves_nothing_behind(stack: Stack) -> None:
+def test_a_deleted_job_leaves_nothing(stack: Stack) -> None:
     task = stack.generate(samples=2)
     job = stack.stored(task)
     links = [file["url"] for file in job["media"]]
@@ -126,7 +126,7 @@ def test_a_late_callback_does_not_bring_a_forgotten_job_back_until_it_is_expecte
     stack.stored(task)
 
 
-def test_a_job_forgotten_during_its_download_leaves_nothing_behind(stack: Stack) -> None:
+def test_a_job_deleted_during_its_download_leaves_nothing(stack: Stack) -> None:
     task = stack.generate(size=300_000, drip=150_000)
     stack.wait_for_download(task)
     assert forget(stack, task).status_code == 204
@@ -138,7 +138,7 @@ def test_a_job_forgotten_during_its_download_leaves_nothing_behind(stack: Stack)
     stack.settled()
 
 
-def test_a_job_forgotten_between_two_downloads_leaves_nothing_behind(stack: Stack) -> None:
+def test_a_job_deleted_between_two_downloads_leaves_nothing(stack: Stack) -> None:
     task = stack.generate(samples=2, size=60_000, drip=40_000)
     wait_for("the first object", lambda: stack.objects(task))
     assert forget(stack, task).status_code == 204

@@ -1,10 +1,8 @@
 """Redis was lost: `repair` restores the records from the sidecars beside the media."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import requests
@@ -16,25 +14,19 @@ from jobs.errors import ForeignObject
 from jobs.storage.layout import sidecar_key
 from jobs.timeline import rfc3339
 from jobs.views import sidecar
-from tests.harness import RedisServer, S3Server
+from tests.harness import RedisServer
 from tests.harness.archive import Archive
 from tests.harness.command_line import CommandLine, CommandResult
 from tests.harness.installation import Installation
 from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack, without_links
+from tests.harness.stack import Stack, without_links
 from tests.harness.stored_objects import StoredInDirectory
 
 CLEAN = CommandResult(0, "all is well\n", "")
 KEY = "2026/01/01/someone-0-1.json"
 
 
-@pytest.fixture(scope="module", params=["directory", "bucket"])
-def stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server
-) -> Iterator[Stack]:
-    bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
-    with running_stack(tmp_path_factory.mktemp("repair"), bucket=bucket) as running:
-        yield running
+STORAGES = ("directory", "bucket")
 
 
 def test_every_stored_job_comes_back_and_its_links_work(stack: Stack) -> None:

@@ -189,7 +189,7 @@ def test_its_cost_follows_what_is_due_and_not_what_is_kept(opened: Open) -> None
     assert archive.redis.info("stats")["total_commands_processed"] - before < 8
 
 
-def test_a_broken_record_stops_nobody_else(opened: Open) -> None:
+def test_a_broken_record_stops_no_other_job(opened: Open) -> None:
     archive = opened(**WEEK)
     broken, old = archive.stored(40), archive.stored(31)
     archive.redis.set(f"fluxkeep:job:{broken.id}", "7 nonsense")
@@ -197,7 +197,7 @@ def test_a_broken_record_stops_nobody_else(opened: Open) -> None:
     assert archive.job(old) is None and len(archive.objects()) == 2
 
 
-def test_what_is_said_of_a_job_later_describes_no_deleted_media(opened: Open) -> None:
+def test_later_changes_of_a_job_describe_no_deleted_media(opened: Open) -> None:
     archive = opened(**WEEK)
     job = archive.stored(8)
     clear(archive)

@@ -80,5 +80,5 @@ def test_the_document_is_true_for_keys_of_smaller_scope(
     assert not found(stack, tmp_path, *key, *FROM[scope], *WITHOUT_STREAMS, *little)
 
 
-def test_who_has_no_key_finds_nothing_untrue(stack: Stack, tmp_path: Path) -> None:
+def test_the_document_is_true_without_a_key(stack: Stack, tmp_path: Path) -> None:
     assert not found(stack, tmp_path, *WITHOUT_STREAMS, "--max-examples", "3")

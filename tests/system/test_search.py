@@ -69,7 +69,7 @@ def test_jobs_are_found_by_their_model(client: Client) -> None:
     assert found(client, model="model") == []
 
 
-def test_jobs_are_found_by_who_brought_their_end(client: Client) -> None:
+def test_jobs_are_found_by_the_source_of_their_end(client: Client) -> None:
     assert found(client, source="callback") == expected(5, 0)
     assert found(client, source="poll") == []
 

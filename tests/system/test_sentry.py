@@ -55,7 +55,7 @@ def event_of(sentry: Hook, process: str) -> dict[str, Any]:
     return wait_for(f"an event of {process}", reported, 20)
 
 
-def test_a_mistake_in_a_request_is_told_without_what_was_in_it(stack: Stack, sentry: Hook) -> None:
+def test_an_error_in_a_request_is_reported_without_its_content(stack: Stack, sentry: Hook) -> None:
     with stack.installation.redis.client() as redis:
         redis.hset("fluxkeep:circuits", "*", f"{WEBHOOK_SECRET} []")
         answer = requests.get(f"{stack.installation.url}/metrics?sig=query-canary", timeout=10)
@@ -76,9 +76,7 @@ def test_a_broken_record_is_reported_by_the_sweep(stack: Stack, sentry: Hook) ->
     assert event["level"] == "error"
 
 
-def test_a_mistake_in_a_fork_of_the_worker_is_told_before_it_ends(
-    stack: Stack, sentry: Hook
-) -> None:
+def test_an_error_in_the_worker_is_reported_before_it_ends(stack: Stack, sentry: Hook) -> None:
     with stack.installation.redis.client() as redis:
         redis.set(f"{RECORD_PREFIX}broken-too", b"1 {")
         redis.zadd("fluxkeep:pending_rescues", {"broken-too": 1.0})

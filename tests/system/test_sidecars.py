@@ -1,24 +1,12 @@
 """Beside each object a small `.json`, so that a storage explains itself without Redis."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
-import pytest
-
-from tests.harness import S3Server
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 from tests.sandbox import Task
 
-
-@pytest.fixture(scope="module", params=["directory", "bucket"])
-def stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server
-) -> Iterator[Stack]:
-    bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
-    with running_stack(tmp_path_factory.mktemp("sidecars"), bucket=bucket) as running:
-        yield running
+STORAGES = ("directory", "bucket")
 
 
 def beside(stack: Stack, task: Task) -> list[dict[str, Any]]:
@@ -62,7 +50,7 @@ def test_nothing_in_it_dies_or_opens_anything(stack: Stack) -> None:
         assert word not in text
 
 
-def test_what_is_said_of_a_stored_job_is_said_beside_it_too(stack: Stack) -> None:
+def test_changes_of_a_stored_job_are_in_its_sidecar(stack: Stack) -> None:
     task = stack.generate()
     stack.stored(task)
     stack.expect(task, metadata={"album": "fog"}, model="flux-2-pro")

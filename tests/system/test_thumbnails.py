@@ -97,7 +97,7 @@ def test_a_film_has_its_size_and_duration_and_no_thumbnail(stack: Stack) -> None
     assert file["width"] > 0 and file["height"] > 0 and file["duration"] > 0
 
 
-def test_a_picture_lasts_for_no_time_that_could_be_told(stack: Stack) -> None:
+def test_a_picture_has_no_duration(stack: Stack) -> None:
     (file,) = stack.stored(stack.generate())["media"]
     assert file["duration"] is None
 
@@ -105,7 +105,7 @@ def test_a_picture_lasts_for_no_time_that_could_be_told(stack: Stack) -> None:
 # All of a result.
 
 
-def test_all_samples_and_the_draft_cache_are_kept_and_told_apart(stack: Stack) -> None:
+def test_all_samples_and_the_draft_cache_are_kept_with_their_roles(stack: Stack) -> None:
     job = stack.stored_with_thumbnails(stack.generate(samples=3, drafts=1))
     assert [file["role"] for file in job["media"]] == ["sample"] * 3 + ["draft_cache"]
     for n in range(3):

@@ -176,7 +176,7 @@ def test_what_is_no_image_or_video_is_refused_whatever_the_header_says(
 # Disks.
 
 
-def test_a_missing_directory_is_said_to_be_the_storages_fault(host: DeliveryHost) -> None:
+def test_a_missing_directory_is_an_error_of_the_storage(host: DeliveryHost) -> None:
     host.path = host.path / "nowhere" / "staged"
     host.serves(JPEG)
     host.fails(StorageError)
@@ -194,7 +194,7 @@ def a_full_disk() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("size", [4096, MEBIBYTE], ids=["less than a buffer", "a lot"])
-def test_a_full_disk_is_said_to_be_the_storages_fault(host: DeliveryHost, size: int) -> None:
+def test_a_full_disk_is_an_error_of_the_storage(host: DeliveryHost, size: int) -> None:
     host.serves(b"\xff\xd8\xff" + bytes(size))
     with a_full_disk():
         host.fails(StorageError)

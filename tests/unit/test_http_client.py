@@ -90,9 +90,7 @@ def test_a_name_that_leads_nowhere_is_a_failed_transfer(host: str) -> None:
         pass
 
 
-def test_plain_http_reaches_the_sandbox_and_nobody_else(
-    server: RawServer, session: requests.Session
-) -> None:
+def test_plain_http_reaches_only_the_sandbox(server: RawServer, session: requests.Session) -> None:
     assert server.get(session) == b"ok"
     with http_client.create_session(None) as strict, pytest.raises(TransferFailed):
         server.get(strict)

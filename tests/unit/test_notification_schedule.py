@@ -65,7 +65,7 @@ def events(job: Job) -> list[str]:
 # Who is told.
 
 
-def test_each_who_wants_to_hear_of_the_end_is_owed_a_notice_of_its_own() -> None:
+def test_each_target_gets_a_notification_of_its_own() -> None:
     job = ended(owner=True, notify_url=APP, client_webhook=ClientWebhook("https://client.example/"))
     assert [one.to for one in job.notifications.pending] == [
         NotificationTarget.CALLER,
@@ -76,7 +76,7 @@ def test_each_who_wants_to_hear_of_the_end_is_owed_a_notice_of_its_own() -> None
     assert {one.at for one in job.notifications.pending} == {NOW}
 
 
-def test_nobody_is_notified_of_a_job_that_has_not_ended_or_that_nobody_asked_about() -> None:
+def test_only_the_end_of_a_job_with_a_target_is_notified() -> None:
     job = at_work(notify_url=APP)
     assert notifications.schedule(None, job, NOW, owner=True) is job
     assert ended().notifications.pending == ()
@@ -103,7 +103,7 @@ def test_a_target_named_after_the_end_is_notified_once() -> None:
     )
 
 
-def test_a_replayed_job_takes_back_what_was_not_told_yet_and_ends_anew() -> None:
+def test_a_replayed_job_drops_its_pending_notifications_and_ends_anew() -> None:
     first = ended(notify_url=APP)
     reopen = notifications.schedule(
         first, submission.reopen(first, NOW + 50, TIMEOUTS), NOW, owner=False
@@ -140,7 +140,7 @@ def test_a_sender_that_died_is_followed_by_another_with_the_same_id() -> None:
     assert second.id("abc") == first.id("abc") and second.attempts == 2
 
 
-def test_what_was_told_leaves_a_line_on_the_timeline_and_nothing_else() -> None:
+def test_a_delivered_notification_leaves_a_timeline_event_only() -> None:
     notified = tried(ended(notify_url=APP), Outcome())
     assert (notified.notifications.pending, events(notified)) == ((), ["notification.delivered"])
     assert b"pending" not in codec.encode(notified, 1)
@@ -195,7 +195,7 @@ def test_one_targets_trouble_is_not_anothers() -> None:
     assert [line.detail["to"] for line in job.timeline] == ["notify_url", "NOTIFY_URL"]
 
 
-def test_the_same_trouble_of_two_targets_is_not_told_over_and_over() -> None:
+def test_the_same_failure_of_two_targets_is_recorded_once() -> None:
     job = ended(owner=True, notify_url=APP)
     for _ in range(5):
         job = tried(tried(job, DOWN), DOWN, NotificationTarget.OWNER)

@@ -22,7 +22,7 @@ METADATA = ["169.254.169.254", "fe80::1", "168.63.129.16", "0.0.0.0", "224.0.0.1
 
 
 @pytest.mark.parametrize("url", ["https://app.example/told?a=b", "https://app.example:8443/"])
-def test_any_https_host_may_be_told_but_only_at_a_public_address(url: str) -> None:
+def test_any_https_host_may_be_notified_at_a_public_address(url: str) -> None:
     assert ANYBODY.notify_url_endpoint(url) == NotificationEndpoint(parse(url), AddressScope.PUBLIC)
 
 
@@ -87,7 +87,7 @@ def test_with_named_hosts_no_other_is_notified(host: str) -> None:
             NAMED.notify_url_endpoint(f"{scheme}://{host}/")
 
 
-def test_plain_http_on_this_machine_is_for_those_who_develop_beside_a_sandbox() -> None:
+def test_plain_http_on_this_machine_needs_a_sandbox() -> None:
     url = "http://127.0.0.1:8080/told"
     assert BESIDE_A_SANDBOX.notify_url_endpoint(url).scope is AddressScope.LOOPBACK
     with pytest.raises(UrlRefused):
@@ -96,7 +96,7 @@ def test_plain_http_on_this_machine_is_for_those_who_develop_beside_a_sandbox() 
         BESIDE_A_SANDBOX._replace(notify_hosts=("app.example",)).notify_url_endpoint(url)
 
 
-def test_without_a_secret_nobody_is_notified() -> None:
+def test_without_a_secret_no_target_is_notified() -> None:
     host_policy = HostPolicy(notify_url=parse("https://owner.example/"))
     with pytest.raises(UrlRefused, match="NOTIFY_SECRET"):
         host_policy.notify_url_endpoint("https://app.example/")

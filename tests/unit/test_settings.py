@@ -142,7 +142,7 @@ def test_a_name_that_is_no_region_is_answered_with_those_there_are() -> None:
     assert "global, eu, us" in start_error(BFL_API_URL="asia")
 
 
-def test_what_is_left_to_the_wiring_is_said_in_the_same_way() -> None:
+def test_errors_of_the_wiring_have_the_same_form() -> None:
     half = {"AWS_ACCESS_KEY_ID": "x"}
     for values in ({"MEDIA_URL": "s3://canary/x", **half}, {"MEDIA_URL": "az://canary"}):
         for wire in (for_web, for_background):

@@ -77,7 +77,7 @@ def test_a_job_that_has_not_ended_is_looked_at_by_its_deadline(walk: Walk) -> No
 
 
 @given(WALKS)
-def test_a_job_that_has_ended_is_nobodys_business(walk: Walk) -> None:
+def test_a_job_that_has_ended_has_no_work(walk: Walk) -> None:
     for _, job in walked(walk):
         if job.status.terminal:
             assert (job.check.next_check_at, job.check.work_deadline, job.check.lease_until) == (

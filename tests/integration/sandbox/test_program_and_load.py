@@ -69,7 +69,7 @@ def hung_up_on(url: str) -> None:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_it_runs_alone_until_it_is_told_to_stop(end: signal.Signals) -> None:
+def test_it_runs_as_a_program_until_sigterm(end: signal.Signals) -> None:
     command = [sys.executable, "-m", "tests.sandbox", "--port", "0", "--key", "one", "two"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -192,7 +192,7 @@ def test_a_secret_in_a_form_proves_nothing(server: TargetServer, refusal: Answer
     assert _same(server.call_back(body, form), refusal)
 
 
-def test_a_secret_behind_the_body_proves_nothing(server: TargetServer, job_id: str) -> None:
+def test_a_secret_after_the_body_is_no_proof(server: TargetServer, job_id: str) -> None:
     parts = chunked(failed(job_id)).removesuffix(b"\r\n")
     trailer = f"{SECRET_HEADER}: {WEBHOOK_SECRET}\r\n\r\n".encode()
     headers = [("Transfer-Encoding", "chunked"), ("Trailer", SECRET_HEADER)]

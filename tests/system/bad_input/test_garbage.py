@@ -41,15 +41,15 @@ NO_REQUEST: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("data", NO_REQUEST.values(), ids=NO_REQUEST)
-def test_what_is_no_request_is_refused_or_hung_up_on(server: TargetServer, data: bytes) -> None:
+def test_bytes_that_are_no_request_are_refused_or_disconnected(
+    server: TargetServer, data: bytes
+) -> None:
     answer = exchange(server.port, data)
     assert answer is None or 400 <= answer.status < 500
 
 
 @pytest.mark.parametrize("data", NO_REQUEST.values(), ids=NO_REQUEST)
-def test_who_sends_no_request_and_vanishes_leaves_nothing(
-    server: TargetServer, data: bytes
-) -> None:
+def test_a_sender_of_no_request_may_reset_the_connection(server: TargetServer, data: bytes) -> None:
     with Wire(server.port) as wire:
         wire.send(data)
         wire.reset()
@@ -81,7 +81,7 @@ def test_a_version_that_is_none_is_refused(server: TargetServer, job_id: str, ve
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_http_1_0_is_served_and_hung_up_on(server: TargetServer) -> None:
+def test_http_1_0_is_served_and_the_connection_closed(server: TargetServer) -> None:
     with Wire(server.port) as wire:
         wire.send(request([PROOF], pending(new_id()), version="HTTP/1.0"))
         began = time.monotonic()

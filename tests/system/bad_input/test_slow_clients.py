@@ -125,7 +125,7 @@ def _statuses(received: list[Answer]) -> list[int]:
 
 
 @pytest.mark.parametrize("name", [*STALLS, "dripping"])
-def test_a_sender_that_stalls_is_hung_up_on(endings: dict[str, Ending], name: str) -> None:
+def test_a_sender_that_stalls_is_disconnected(endings: dict[str, Ending], name: str) -> None:
     assert name in endings, f"still connected after {END_SECONDS} s"
     assert endings[name].seconds <= END_SECONDS
     assert set(endings[name].answers) <= {200, 400, 408, 413}, endings[name]

@@ -14,14 +14,8 @@ from tests.harness.chromium import Window
 from tests.harness.doctor_output import ALL
 from tests.harness.installation import Installation
 from tests.harness.redis_server import RedisServer
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("first-run")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -12,18 +12,13 @@ from jobs.store.submission_queue import SubmissionQueue
 from tests.harness.chromium import Window
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
 
 NO_CREDITS = "BFL says that the credits are used up"
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(
-        tmp_path_factory.mktemp("health-page"), MAX_ACTIVE="3,flux-dev=2"
-    ) as running:
-        yield running
+SETTINGS = {"MAX_ACTIVE": "3,flux-dev=2"}
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +82,7 @@ def test_the_job_with_the_least_life_left_is_named_first(stack: Stack, visitor: 
     wait_for_texts(visitor, "None: everything that BFL has finished is stored")
 
 
-def test_a_pause_says_why_and_who_waits_behind_it(
+def test_an_open_circuit_shows_its_reason_and_its_waiting_jobs(
     stack: Stack, visitor: Visitor, redis: Redis
 ) -> None:
     submission_queue = SubmissionQueue(redis, Clock(redis), ConcurrencyLimits())
@@ -103,9 +98,7 @@ def test_a_pause_says_why_and_who_waits_behind_it(
     wait_for("it goes on", lambda: "All checks passed" in visitor.text("/health"), 30)
 
 
-def test_a_sweep_that_fell_silent_is_said_first(
-    stack: Stack, visitor: Visitor, redis: Redis
-) -> None:
+def test_a_silent_sweep_is_shown_first(stack: Stack, visitor: Visitor, redis: Redis) -> None:
     stack.installation.pause("sweep")
     try:
         parts = Parts.over(redis)
@@ -117,7 +110,7 @@ def test_a_sweep_that_fell_silent_is_said_first(
     wait_for_texts(visitor, "All checks passed")
 
 
-def test_many_who_look_at_once_ask_redis_once(stack: Stack, redis: Redis) -> None:
+def test_concurrent_readers_ask_redis_once(stack: Stack, redis: Redis) -> None:
     visitors = [Visitor(stack.installation.url, "read") for _ in range(8)]
     before = commands(redis)
     threads = [Thread(target=one.get, args=("/health",)) for one in visitors for _ in range(10)]

@@ -62,7 +62,7 @@ def card(page: Page, job_id: str) -> Any:
     return page.locator(f"#job-{job_id}")
 
 
-def test_a_wrong_key_is_told_so_and_a_right_one_leads_on(window: Window, stack: Stack) -> None:
+def test_a_wrong_key_is_an_error_and_a_right_one_logs_in(window: Window, stack: Stack) -> None:
     page = window.page
     page.goto(f"{stack.installation.url}/?view=list")
     expect(page.get_by_label("API key")).to_be_focused()

@@ -1,7 +1,6 @@
 """Submitting from the dashboard: the API's own path, with a form in front of it."""
 
 import re
-from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,16 +11,10 @@ from jobs.services import for_web
 from receiver.app import create_app
 from tests.harness.chromium import Window
 from tests.harness.installation import KEYS
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
 
 HOSTILE = "<script>alert(1)</script> & \"a\" 'b'"
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("submit-form")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +93,7 @@ def test_the_form_is_asked_for_again_when_it_was_sent_with_other_words(visitor: 
         ("seed", "٣", "Enter a whole number."),
     ],
 )
-def test_what_is_wrong_is_said_at_its_field(
+def test_an_error_is_shown_at_its_field(
     visitor: Visitor, field: str, value: str, message: str
 ) -> None:
     answer = send(visitor, **{field: value})
@@ -111,7 +104,7 @@ def test_what_is_wrong_is_said_at_its_field(
     assert 'aria-describedby="' in answer.text
 
 
-def test_everything_wrong_is_said_at_once_and_nothing_typed_is_lost(visitor: Visitor) -> None:
+def test_all_errors_are_shown_at_once_and_no_input_is_lost(visitor: Visitor) -> None:
     answer = send(visitor, model="a b", width="wide", aspect_ratio="16:9", prompt=HOSTILE)
     marked = set(re.findall(r'id="(\w+)-error"', answer.text))
     assert marked == {"form", "model", "width", "aspect_ratio"}
@@ -119,7 +112,7 @@ def test_everything_wrong_is_said_at_once_and_nothing_typed_is_lost(visitor: Vis
     assert 'value="wide"' in answer.text and "<option selected>16:9" in answer.text
 
 
-def test_what_bfl_refuses_is_said_in_its_own_words(stack: Stack, visitor: Visitor) -> None:
+def test_a_refusal_is_shown_in_bfls_words(stack: Stack, visitor: Visitor) -> None:
     answer = send(visitor, width="10")
     job = stack.client.wait_for(job_of(answer))
     assert "greater than or equal to 64" in job["error"]["message"]

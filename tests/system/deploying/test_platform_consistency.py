@@ -67,7 +67,7 @@ def test_heroku_sizes_every_process_of_the_procfile() -> None:
     assert read("app.json")["formation"].keys() == RUNNING.keys()
 
 
-def test_the_image_serves_unless_told_otherwise() -> None:
+def test_the_image_runs_the_web_process_by_default() -> None:
     (command,) = re.findall(r"^CMD (\[.+\])$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
     assert yaml.safe_load(command) == LINES["web"]
 
@@ -128,7 +128,7 @@ def test_every_process_on_render_has_what_production_needs() -> None:
 # Safety.
 
 
-def test_every_pod_is_nobody_and_can_write_nothing_but_its_tmp() -> None:
+def test_every_pod_is_unprivileged_and_writes_only_its_tmp() -> None:
     for pod in pods().values():
         assert pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"]
         for one in [*pod["containers"], *pod.get("initContainers", [])]:
@@ -161,7 +161,7 @@ def test_what_the_image_copies_is_there_and_is_sent() -> None:
     assert not let_through(".env") and not let_through("var") and not let_through("tests")
 
 
-def test_the_image_has_what_gunicorn_is_told_to_import() -> None:
+def test_the_image_has_what_gunicorn_imports() -> None:
     named = re.findall(r'"deploy\.(\w+)\.', (DEPLOY / "gunicorn.conf.py").read_text())
     assert named and {f"deploy/{module}.py" for module in named} <= set(copied())
 

@@ -54,7 +54,7 @@ def test_keda_understands_its_scaler() -> None:
     assert complaints(Draft202012Validator(platforms.KEDA), scaler) == []
 
 
-def test_kustomize_is_told_of_every_file_and_of_no_other() -> None:
+def test_kustomize_lists_exactly_the_files() -> None:
     known = read("kubernetes/kustomization.yaml")["resources"]
     there = {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
     assert set(known) == there

@@ -83,7 +83,7 @@ def test_what_was_in_hand_is_finished_afterwards(outage: Outage) -> None:
     assert len(outage.stack.objects(outage.in_hand)) == 1
 
 
-def test_a_process_that_is_told_to_stop_meanwhile_leaves_in_time(outage: Outage) -> None:
+def test_a_process_that_gets_sigterm_meanwhile_ends_in_time(outage: Outage) -> None:
     assert outage.exits == [0, 0, 0]
 
 

@@ -108,7 +108,7 @@ def test_what_was_published_before_the_commit_is_adopted(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("fault", ["refuse", "hang"])
-def test_a_bucket_that_is_away_for_a_while_kills_nobody_and_costs_nothing(
+def test_an_outage_of_the_bucket_ends_no_process_and_loses_no_job(
     proxied_stack: Stack, wire: TcpProxy, fault: str
 ) -> None:
     stack, installation = proxied_stack, proxied_stack.installation
@@ -132,7 +132,7 @@ def test_a_bucket_that_is_away_for_a_while_kills_nobody_and_costs_nothing(
     stack.settled()
 
 
-def test_a_bucket_that_hangs_holds_nobody_else_up(proxied_stack: Stack, wire: TcpProxy) -> None:
+def test_a_bucket_that_hangs_delays_no_other_job(proxied_stack: Stack, wire: TcpProxy) -> None:
     stack = proxied_stack
     kept = stack.generate()
     stack.stored(kept)
@@ -151,7 +151,7 @@ def test_a_bucket_that_hangs_holds_nobody_else_up(proxied_stack: Stack, wire: Tc
     wire.pass_on()
 
 
-def test_a_bucket_that_hangs_stops_no_deadline_and_keeps_nobody_from_leaving(
+def test_a_bucket_that_hangs_delays_no_deadline_and_no_shutdown(
     stack: Stack, wire: TcpProxy
 ) -> None:
     installation = stack.installation
@@ -177,7 +177,7 @@ def test_a_bucket_that_hangs_stops_no_deadline_and_keeps_nobody_from_leaving(
         process.wait(max(began + seconds - time.monotonic(), 0.1))
 
 
-def test_what_is_said_of_a_stored_job_while_the_bucket_hangs_is_on_record(
+def test_changes_of_a_stored_job_while_the_bucket_hangs_are_on_record(
     proxied_stack: Stack, wire: TcpProxy
 ) -> None:
     stack = proxied_stack

@@ -97,7 +97,7 @@ def test_a_worker_killed_while_it_draws_leaves_the_job_stored(stack: Stack) -> N
     check(stack.installation)
 
 
-def test_a_worker_told_to_stop_while_it_draws_leaves_at_once_and_nothing_behind(
+def test_sigterm_while_a_thumbnail_is_made_ends_the_worker_at_once_and_cleanly(
     stack: Stack,
 ) -> None:
     worker, task = a_worker_that_draws_for_ever(stack)

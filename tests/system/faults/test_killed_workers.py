@@ -167,7 +167,7 @@ def test_a_worker_that_was_stopped_for_long_commits_nothing_when_it_goes_on(
     wreckage.stored("stopped")
 
 
-def test_what_killed_workers_left_behind_is_swept_away(wreckage: Wreckage) -> None:
+def test_files_of_killed_workers_are_removed(wreckage: Wreckage) -> None:
     stack = wreckage.stack
     stack.settled(idle=False)
     assert wreckage.left >= 3

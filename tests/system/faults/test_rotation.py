@@ -109,7 +109,7 @@ def test_every_callback_is_acknowledged_in_the_end(rotation: Rotation) -> None:
     assert all(load.with_secret(secrets["WEBHOOK_SECRET"]) for secrets in (OLD, NEW))
 
 
-def test_every_job_ends_stored_and_no_secret_old_or_new_is_told(rotation: Rotation) -> None:
+def test_every_job_ends_stored_and_no_secret_old_or_new_is_logged(rotation: Rotation) -> None:
     installation = rotation.stack.installation
     user = installation.client(NEW_API_KEY)
     wait_for_none("every job ends", lambda: user.jobs(status=UNFINISHED, limit=200), 60)

@@ -86,7 +86,7 @@ def test_a_download_that_would_take_too_long_is_handed_back(stack: Stack) -> Non
     finished_after_restart(stack, tasks)
 
 
-def test_a_callback_that_finds_nobody_during_a_restart_is_stored(stack: Stack) -> None:
+def test_a_callback_without_a_receiver_during_a_restart_is_stored(stack: Stack) -> None:
     processes = everything(stack)
     for process in processes:
         process.terminate()

@@ -52,7 +52,7 @@ def readiness(stack: Stack) -> dict[str, Any]:
     return body
 
 
-def test_a_directory_that_refuses_is_tried_again_and_said_on_the_job(stack: Stack) -> None:
+def test_a_directory_that_refuses_is_retried_and_recorded_on_the_job(stack: Stack) -> None:
     year = stack.installation.media / datetime.now(UTC).strftime("%Y")
     with a_file_in_place_of(year):
         task = stack.generate()

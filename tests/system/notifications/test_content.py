@@ -21,7 +21,7 @@ from tests.system.notifications.jobs import (
 )
 
 
-def test_app_and_operator_are_told_of_the_end_with_the_job_as_the_api_shows_it(
+def test_app_and_operator_are_notified_with_the_job_as_the_api_shows_it(
     stack: Stack, hook: Hook, owner: Hook
 ) -> None:
     job_id = notified(stack, hook.url)

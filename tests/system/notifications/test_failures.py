@@ -84,7 +84,7 @@ def test_a_receiver_may_say_when_to_come_again(stack: Stack, hook: Hook) -> None
 
 
 @pytest.mark.slow
-def test_a_silent_receiver_is_left_in_time_and_holds_up_nobody(stack: Stack, hook: Hook) -> None:
+def test_a_silent_receiver_times_out_and_delays_no_other(stack: Stack, hook: Hook) -> None:
     slow = Hook()
     slow.delay = 60
     begun = time.monotonic()

@@ -33,7 +33,7 @@ def test_a_refusal_of_one_model_leaves_the_others_going(
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_a_job_that_alone_is_refused_lets_those_behind_it_go(
+def test_a_job_that_alone_is_refused_blocks_no_later_job(
     local_worker: LocalWorker, status: int
 ) -> None:
     local_worker.post("a", given=submission_body(submit_status=status))

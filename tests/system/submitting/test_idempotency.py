@@ -121,6 +121,6 @@ def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(
     env.stored(first | {"body": body})
 
 
-def test_nobody_foretells_the_id_without_the_signing_key() -> None:
+def test_the_id_is_unpredictable_without_the_signing_key() -> None:
     one, two = (idempotent_id(SecretStr(secret), "a", "b", "0") for secret in ("k1", "k2"))
     assert one != two == idempotent_id(SecretStr("k2"), "a", "b", "0")

@@ -29,7 +29,7 @@ def objects(env: SubmissionEnvironment, job_id: str) -> list[str]:
     return [key for key in env.stack.installation.stored_objects.sizes() if job_id in key]
 
 
-def test_a_prompt_is_kept_and_shown_to_who_may_submit(env: SubmissionEnvironment) -> None:
+def test_a_prompt_is_kept_and_shown_to_the_submit_scope(env: SubmissionEnvironment) -> None:
     job = env.posted()
     env.stored(job)
     installation = env.stack.installation

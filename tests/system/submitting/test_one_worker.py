@@ -55,7 +55,7 @@ def test_each_that_is_submitted_calls_the_next(local_worker: LocalWorker) -> Non
     assert local_worker.rq_jobs() == 0, "there is no slot for another"
 
 
-def test_nobody_is_woken_for_a_slot_that_nobody_waits_for(local_worker: LocalWorker) -> None:
+def test_a_free_slot_without_waiting_jobs_enqueues_nothing(local_worker: LocalWorker) -> None:
     local_worker.post("a")
     claim = local_worker.admit()
     local_worker.without_rq_jobs()
@@ -103,7 +103,7 @@ def test_without_a_key_nothing_is_sent_to_bfl(
     wired.redis.close()
 
 
-def test_where_nobody_listens_nothing_was_sent(redis_server: RedisServer, tmp_path: Path) -> None:
+def test_a_refused_connection_means_not_sent(redis_server: RedisServer, tmp_path: Path) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=nowhere)
     with pytest.raises(ConnectionFailed):

@@ -133,7 +133,7 @@ def test_a_probe_that_was_never_sent_lets_the_next_one_go(local_worker: LocalWor
     assert local_worker.job("a").status is Status.FAILED and local_worker.next() == "b"
 
 
-def test_a_pause_that_nobody_waits_to_probe_ends(local_worker: LocalWorker) -> None:
+def test_an_open_circuit_without_jobs_to_probe_closes(local_worker: LocalWorker) -> None:
     local_worker.post("a", "large")
     for scope in ("large", "small", ALL_MODELS):
         local_worker.wired.submission_queue.open_circuit(scope, "no", -2.0)
@@ -191,7 +191,7 @@ def test_an_unanswered_submission_keeps_its_slot_as_long_as_a_generation_takes(
     )
 
 
-def test_what_is_ours_to_blame_and_never_left_is_requeued_behind_the_others(
+def test_a_request_that_never_left_is_requeued_last(
     local_worker: LocalWorker,
 ) -> None:
     local_worker.post("a", given=b"no json")

@@ -28,7 +28,7 @@ STEPS: dict[str, Callable[[Job, float, Timeouts], Job]] = {
 }
 
 
-def test_the_longest_waiting_of_those_who_may_goes_first(local_worker: LocalWorker) -> None:
+def test_the_longest_waiting_job_that_may_start_goes_first(local_worker: LocalWorker) -> None:
     for job_id, model in (("a", "small"), ("b", "small"), ("c", "large"), ("d", "other")):
         local_worker.post(job_id, model)
     assert local_worker.admit().job.id == "a"
@@ -114,7 +114,7 @@ def test_a_queue_entry_without_a_record_blocks_no_other(local_worker: LocalWorke
     assert local_worker.job("a").status is Status.SUBMITTED
 
 
-def test_a_record_that_cannot_be_read_holds_nobody_up(local_worker: LocalWorker) -> None:
+def test_an_unreadable_record_blocks_no_other_job(local_worker: LocalWorker) -> None:
     local_worker.post("broken")
     local_worker.redis.set(f"{RECORD_PREFIX}broken", "1 {")
     local_worker.post("a")

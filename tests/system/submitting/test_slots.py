@@ -101,7 +101,7 @@ def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(
     assert three_workers.queue_keys() == [] and three_workers.inputs() == 0
 
 
-def test_a_rescue_does_not_wait_behind_submissions_that_hang(tmp_path: Path) -> None:
+def test_a_rescue_does_not_wait_for_submissions_that_hang(tmp_path: Path) -> None:
     with running_environment(tmp_path, workers=2, WORKER_CONCURRENCY="1") as env:
         urgent = env.posted(seconds=2.0)
         env.submitted(urgent)

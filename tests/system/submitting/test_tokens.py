@@ -100,7 +100,7 @@ def test_a_forged_token_is_refused_like_everything_that_proves_nothing(
     assert pair.state(0) == "submitted"
 
 
-def test_the_token_and_the_secret_are_told_nobody(pair: Pair) -> None:
+def test_the_token_and_the_secret_are_never_shown(pair: Pair) -> None:
     env = pair.env
     shown = json.dumps([env.client.job(job["id"]) for job in pair.jobs])
     text = shown + env.stack.installation.logs()

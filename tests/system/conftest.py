@@ -1,0 +1,35 @@
+"""The product as it runs for one module of tests, and the command line beside it."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests.harness.command_line import CommandLine
+from tests.harness.stack import Stack, running_stack
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module with each of its STORAGES, a directory or a bucket."""
+    storages = getattr(metafunc.module, "STORAGES", None)
+    if storages and "stack" in metafunc.fixturenames:
+        metafunc.parametrize("stack", storages, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """A sandbox and an installation with the SETTINGS of the module."""
+    bucket = None
+    if getattr(request, "param", None) == "bucket":
+        bucket = request.getfixturevalue("s3_server").bucket(f"keep-{uuid4()}")
+    settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
+    with running_stack(tmp_path_factory.mktemp("stack"), None, bucket, **settings) as running:
+        yield running
+
+
+@pytest.fixture
+def shell(stack: Stack) -> CommandLine:
+    """The command line with the settings of the stack."""
+    return CommandLine(stack.installation)

@@ -7,9 +7,12 @@ import errno
 import logging
 import socket
 import struct
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 import gevent
 from gunicorn import util
@@ -50,37 +53,29 @@ class TimeoutSocket:
             unsent = unsent[self._client.send(unsent) :]
 
 
-class _SendBuffer:
-    """Stands in for a socket and collects what is sent."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    def sendall(self, data: bytes) -> None:
-        self.parts.append(data)
-
-
 class SingleSendResponse(wsgi.Response):
     """Send a short body together with its headers; gunicorn sends twice."""
 
     def write(self, arg: bytes) -> None:
-        if (
-            self.headers_sent
-            or self.response_length != len(arg)
-            or len(arg) > SINGLE_SEND_MAX_BYTES
-        ):
+        omits_body: bool = self._omits_body  # type: ignore[attr-defined]  # its stubs are older
+        is_whole = not omits_body and self.response_length == len(arg)
+        if self.headers_sent or not is_whole or len(arg) > SINGLE_SEND_MAX_BYTES:
             super().write(arg)
             return
-        buffer, client = _SendBuffer(), self.sock
-        self.sock = cast(Any, buffer)
-        try:
-            super().write(arg)
-        finally:
-            self.sock = client
-        client.sendall(b"".join(buffer.parts))
+        fields = (f"{name}: {value}\r\n" for name, value in self.headers)
+        head = "".join([*self.default_headers(), *fields, "\r\n"])
+        self.headers_sent, self.sent = True, len(arg)
+        self.sock.sendall(head.encode("latin-1") + arg)
 
 
-wsgi.Response = SingleSendResponse  # type: ignore[misc]  # `wsgi.create` has no parameter for it
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
+# `wsgi.create` has no parameter for it, and `default_headers` formats the date of each response.
+wsgi.Response = SingleSendResponse  # type: ignore[misc]
+util.http_date = lambda timestamp=None: _date(int(timestamp or time.time()))
 
 
 class Worker(GeventWorker):

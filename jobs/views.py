@@ -1,11 +1,11 @@
 """JSON views of a job: for the API, notifications and sidecars."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, NotRequired, TypeVar
 
 from pydantic import Field
+from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 from jobs import inputs
@@ -260,7 +260,7 @@ def sidecar(job: Job) -> bytes:
     if job.submission.kept_input is not None:
         files = [{"key": file.key, **file_view(file)} for file in job.submission.input_files]
         document |= {"input": job.submission.kept_input, "input_files": files}
-    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+    return to_json(document, indent=2) + b"\n"
 
 
 def _sidecar_file(file: MediaFile) -> dict[str, Any]:

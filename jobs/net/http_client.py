@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urljoin
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
@@ -32,6 +32,7 @@ from jobs.net.watchdog import Exchange
 CONNECT_SECONDS = 5.0
 ADDRESSES_TRIED_MAX = 4  # a name may have many, and each may be silent
 READ_TIMEOUT_SECONDS = 15.0
+_TIMEOUTS = (CONNECT_SECONDS, READ_TIMEOUT_SECONDS)
 DEADLINE_MIN_SECONDS = 0.1
 REDIRECTS_MAX = 3
 # Clients differ over everything else: control characters, what is not latin-1, spaces at the ends.
@@ -123,11 +124,6 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _pools(self._scope)
 
 
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Follow none: requests would read the whole body of a redirect first."""
-
-
 def create_endpoint_session(endpoint: NotificationEndpoint) -> requests.Session:
     """Create a session for public https, and for an endpoint's origin within its scope."""
     session = create_session(None)
@@ -137,13 +133,11 @@ def create_endpoint_session(endpoint: NotificationEndpoint) -> requests.Session:
 
 def create_session(sandbox: Origin | None) -> requests.Session:
     """Create a session for public https, and for plain http to the sandbox's origin."""
-    session = _Session()
-    session.trust_env = False
+    session = requests.Session()
     session.adapters.clear()
     session.mount("https://", _Adapter(AddressScope.PUBLIC))
     if sandbox:
         session.mount(f"{sandbox}/", _Adapter(AddressScope.LOOPBACK))
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers.clear()
     session.headers.update({"User-Agent": "Fluxkeep", "Accept-Encoding": "identity"})
     return session
@@ -163,13 +157,13 @@ def send_request(
     Everything must end within `seconds`. Raises ConnectionFailed if no request was sent,
     TransferFailed for any other network error, UrlRefused for an address out of scope.
     """
-    method = "GET" if body is None else "POST"
-    request = requests.Request(method, str(url), headers=headers, data=body)
+    request = _request(url, {**session.headers, **(headers or {})}, body)
     _target.set(url.target)
     problem = ""
     with Exchange(seconds) as exchange:
         try:
-            with session.send(session.prepare_request(request), **_OPTIONS) as response:
+            adapter = session.get_adapter(str(url))
+            with adapter.send(request, stream=True, timeout=_TIMEOUTS) as response:
                 yield response
         except (requests.RequestException, HTTPError, OSError) as error:
             # The error's text can hold the URL, so that only its type is named.
@@ -219,8 +213,13 @@ def _next_hop(url: ParsedUrl, location: str, allow: Callable[[str], ParsedUrl]) 
     return found
 
 
-_OPTIONS: dict[str, Any] = {
-    "stream": True,
-    "allow_redirects": False,
-    "timeout": (CONNECT_SECONDS, READ_TIMEOUT_SECONDS),
-}
+def _request(
+    url: ParsedUrl, headers: Mapping[str, Any], body: bytes | None
+) -> requests.PreparedRequest:
+    """A request for an adapter: a session would add cookies, redirects and half a millisecond."""
+    request = requests.PreparedRequest()
+    request.method, request.url, request.body = "GET" if body is None else "POST", str(url), body
+    request.headers = CaseInsensitiveDict(headers)
+    if body is not None:
+        request.headers["Content-Length"] = str(len(body))
+    return request

@@ -28,9 +28,18 @@ _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 # or a transaction's error has the code in the middle.
 _NOT_PRIMARY = re.compile(r"\b(READONLY|MASTERDOWN|NOREPLICAS|UNBLOCKED|LOADING)\b")
 
+_DEMOTED = frozenset({"READONLY", "MASTERDOWN", "UNBLOCKED"})
+
 
 class NotPrimary(RedisConnectionError):
     """The server cannot take writes now: connect anew and try again."""
+
+
+class _Failovers:
+    """Count of the failovers that the connections of one pool have noticed."""
+
+    def __init__(self) -> None:
+        self.count = 0
 
 
 class _PrimaryConnection:
@@ -38,18 +47,38 @@ class _PrimaryConnection:
 
     redis-py's own retries then make a new connection, whichever client is used. Its
     SentinelManagedConnection would reconnect to the old address in the middle of a retry.
+
+    The other connections of its pool are closed with it when they are used next: a demoted server
+    still answers reads, and for ever with old data if it cannot follow the new primary.
     """
 
     def __init__(
-        self, *, find_primary: Callable[[], tuple[str, int]] | None = None, **options: Any
+        self,
+        *,
+        failovers: _Failovers,
+        find_primary: Callable[[], tuple[str, int]] | None = None,
+        **options: Any,
     ) -> None:
+        self._failovers = failovers
+        self._failovers_before = failovers.count
         self._find_primary = find_primary
         super().__init__(**options)
 
     def _connect(self) -> Any:
+        self._failovers_before = self._failovers.count
         if self._find_primary:
             self.host, self.port = self._find_primary()
         return super()._connect()  # type: ignore[misc]
+
+    def send_packed_command(self, *args: Any, **options: Any) -> None:
+        """Raises NotPrimary on a connection from before a failover.
+
+        Reconnecting here would lose a WATCH; redis-py's retries handle it.
+        """
+        if self._sock and self._failovers_before != self._failovers.count:  # type: ignore[attr-defined]
+            self.disconnect()  # type: ignore[attr-defined]
+            raise NotPrimary("a failover has happened")
+        super().send_packed_command(*args, **options)  # type: ignore[misc]
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         try:
@@ -59,6 +88,8 @@ class _PrimaryConnection:
             if not found:
                 raise
             self.disconnect()  # type: ignore[attr-defined]
+            if found[0] in _DEMOTED and self._failovers_before == self._failovers.count:
+                self._failovers.count += 1
             raise NotPrimary(found[0]) from None
 
 
@@ -99,6 +130,7 @@ def _options(
         "retry": retry,
         # Each costs a round trip per connection: a name in CLIENT LIST, a service of Redis Cloud.
         "driver_info": None,
+        "failovers": _Failovers(),
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
         **parse_url(address.plain),  # type: ignore[no-untyped-call]
     }

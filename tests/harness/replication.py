@@ -29,11 +29,17 @@ class ReplicatedRedis:
         with self.primary.client() as client:
             return bool(client.wait(1, 500))
 
-    def switch_over(self) -> None:
-        """A planned failover: the old primary follows the new one, its connections stay open."""
+    def switch_over(self, *, can_follow: bool = True) -> None:
+        """A planned failover: the old primary becomes a replica, its connections stay open.
+
+        If it cannot follow the new primary, for want of its password, its data stay as they are.
+        """
         self.primary, self.replica = self.replica, self.primary
         with self.primary.client() as client:
             client.replicaof("NO", "ONE")
+        if not can_follow:
+            with self.replica.client() as client:
+                client.config_set("masterauth", "wrong")
         self._follow(self.replica, self.primary.port)
         self.address.lead_to(self.primary.port)
 

@@ -8,6 +8,7 @@ import pytest
 from redis import Redis
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import WatchError
 from redis.retry import Retry
 
 from jobs.config.settings import load
@@ -15,6 +16,7 @@ from jobs.store.batching import Batching
 from jobs.store.connection import CONNECTIONS_MAX, NotPrimary, connect
 from tests.harness import RedisServer
 from tests.harness.doctor_output import NEEDED
+from tests.harness.replication import ReplicatedRedis
 from tests.harness.sentinel import Watched
 
 CODES = ("READONLY", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED", "LOADING")
@@ -129,3 +131,32 @@ def test_a_kept_connection_follows_the_new_primary(tmp_path: Path) -> None:
             assert batching.run(script, [], []) == 1
     finally:
         watched.close()
+
+
+def test_after_a_failover_no_kept_connection_reads_from_a_server_that_cannot_follow(
+    tmp_path: Path,
+) -> None:
+    with ReplicatedRedis(tmp_path / "redis") as replicated:
+        settings = load(NEEDED | {"REDIS_URL": replicated.url, "MEDIA_URL": "memory://"})
+        with connect(settings, Retry(NoBackoff(), 1), 5.0) as client:
+            kept = [client.client() for _ in range(3)]  # each has a connection of its own
+            assert [each.get("key") for each in (client, *kept)] == [None] * 4
+            replicated.switch_over(can_follow=False)
+            assert client.set("key", "new")
+            assert [each.get("key") for each in kept] == [b"new"] * len(kept)
+
+
+def test_a_connection_from_before_a_failover_does_not_forget_what_it_watches(
+    tmp_path: Path,
+) -> None:
+    with ReplicatedRedis(tmp_path / "redis") as replicated:
+        settings = load(NEEDED | {"REDIS_URL": replicated.url, "MEDIA_URL": "memory://"})
+        with connect(settings, Retry(NoBackoff(), 1), 5.0) as client, client.pipeline() as pipe:
+            pipe.watch("key")
+            assert client.get("key") is None
+            replicated.switch_over(can_follow=False)
+            assert client.set("key", "new")
+            pipe.multi()
+            pipe.set("key", "old")
+            with pytest.raises(WatchError):
+                pipe.execute()

@@ -27,7 +27,19 @@ _SPECIAL = tuple(
 
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # IANA has assigned nothing else
 
-# Excludes link-local addresses, where clouds serve machine credentials.
+# Clouds serve machine credentials at these and at link-local addresses, which _PRIVATE lacks.
+_METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        (
+            "100.100.100.200",  # Alibaba
+            "fd00:42::42",  # Scaleway
+            "fd00:ec2::254",  # Amazon
+            "fd20:ce::254",  # Google
+        ),
+    )
+)
+
 _PRIVATE = tuple(
     map(
         ipaddress.ip_network,
@@ -55,8 +67,9 @@ def is_public(text: str) -> bool:
 
 
 def is_private(text: str) -> bool:
-    """Whether an address belongs to a private network or this machine."""
-    return any(_unmapped(text) in network for network in _PRIVATE)
+    """Whether an address belongs to a private network or this machine, and serves no metadata."""
+    address = _unmapped(text)
+    return address not in _METADATA and any(address in network for network in _PRIVATE)
 
 
 def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -15,7 +15,10 @@ from tests.harness.raw_server import RawServer
 ANYBODY = HostPolicy(notify_hosts=("*",))
 NAMED = HostPolicy(notify_hosts=("app.internal", "10.1.2.3", "[::1]"))
 BESIDE_A_SANDBOX = HostPolicy(sandbox=Origin("http", "127.0.0.1", 9009), notify_hosts=("*",))
-METADATA = ["169.254.169.254", "fe80::1", "168.63.129.16", "0.0.0.0", "224.0.0.1"]  # noqa: S104
+METADATA = [
+    *("169.254.169.254", "fe80::1", "168.63.129.16", "0.0.0.0", "224.0.0.1"),  # noqa: S104
+    *("100.100.100.200", "fd00:ec2::254", "fd20:ce::254", "fd00:42::42", "192.0.0.192"),
+]
 
 
 # What a URL may name.

@@ -27,7 +27,6 @@ _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 # A server that is not the primary (any more) answers so and leaves the connection open. A script's
 # or a transaction's error has the code in the middle.
 _NOT_PRIMARY = re.compile(r"\b(READONLY|MASTERDOWN|NOREPLICAS|UNBLOCKED|LOADING)\b")
-
 _DEMOTED = frozenset({"READONLY", "MASTERDOWN", "UNBLOCKED"})
 
 

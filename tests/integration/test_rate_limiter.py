@@ -129,3 +129,15 @@ def test_a_lost_redis_is_an_error(rate_limiter: RateLimiter, redis_server: Redis
         rate_limiter.admit("app", FIVE_A_DAY, HOME)
     with pytest.raises(StoreUnavailable):
         rate_limiter.record_wrong_key(HOME)
+
+
+def test_a_server_that_was_demoted_is_noticed(
+    rate_limiter: RateLimiter, redis_server: RedisServer
+) -> None:
+    """It admits everybody otherwise, and its other answers are old."""
+    with redis_server.client() as client:
+        client.replicaof("127.0.0.1", "1")
+    with pytest.raises(StoreUnavailable):
+        rate_limiter.admit("app", FIVE_A_DAY, HOME)
+    with pytest.raises(StoreUnavailable):
+        rate_limiter.record_wrong_key(HOME)

@@ -13,12 +13,12 @@
 local wait = seconds_to_wait(KEYS[2], ARGV[3], ARGV[4])
 local known_seconds = redis.call('TTL', KEYS[3])
 if wait > 0 and known_seconds < 0 then
-  redis.pcall('HINCRBY', KEYS[4], ARGV[6], 1)
+  write('HINCRBY', KEYS[4], ARGV[6], 1)
   return {0, '0', as_text(wait), 1}
 end
-if known_seconds < ARGV[5] / 2 then redis.pcall('SET', KEYS[3], '', 'EX', ARGV[5]) end
+if known_seconds < ARGV[5] / 2 then write('SET', KEYS[3], '', 'EX', ARGV[5]) end
 
 if tonumber(ARGV[1]) == 0 then return {0, '0', '0', 0} end
 local remaining, reset, retry_after = take_request(KEYS[1], ARGV[1], ARGV[2])
-if tonumber(retry_after) > 0 then redis.pcall('HINCRBY', KEYS[4], ARGV[7], 1) end
+if tonumber(retry_after) > 0 then write('HINCRBY', KEYS[4], ARGV[7], 1) end
 return {remaining, reset, retry_after, 0}

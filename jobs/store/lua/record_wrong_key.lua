@@ -5,5 +5,5 @@
 -- Returns {requests that remain, seconds until the whole quota is back, seconds to wait}
 -- Needs shared/gcra.lua
 
-redis.pcall('HINCRBY', KEYS[2], ARGV[3], 1)
+write('HINCRBY', KEYS[2], ARGV[3], 1)
 return {take_request(KEYS[1], ARGV[1], ARGV[2])}

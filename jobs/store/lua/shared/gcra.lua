@@ -1,12 +1,18 @@
 -- Generic cell rate algorithm (GCRA). A key holds the time at which its whole quota is back and
 -- does not exist when all of it is there. When Redis is full, nothing is counted and nothing fails.
 --
+-- write(command ...): run a command unless Redis is full; other errors, such as READONLY, are raised.
 -- seconds_to_wait(key, requests, seconds): until another request fits the quota; 0: now.
 -- take_request(key, requests, seconds): take one request from the quota; returns the requests
 -- that remain, seconds until the whole quota is back, seconds to wait ("0": admitted).
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
+
+local function write(...)
+  local reply = redis.pcall(...)
+  if type(reply) == 'table' and reply.err and not reply.err:find('OOM') then redis.call(...) end
+end
 
 local function full_at(key)
   return math.max(tonumber(redis.call('GET', key) or 0), now)
@@ -24,7 +30,7 @@ local function take_request(key, requests, seconds)
   local full, wait = full_at(key), seconds_to_wait(key, requests, seconds)
   if wait > 0 then return 0, as_text(full - now), as_text(wait) end
   full = full + seconds / requests
-  redis.pcall('SET', key, as_text(full), 'PX', math.ceil((full - now) * 1000))
+  write('SET', key, as_text(full), 'PX', math.ceil((full - now) * 1000))
   local remaining = math.floor((now + seconds - full) * requests / seconds + 1e-3)
   return remaining, as_text(full - now), '0'
 end

@@ -1,6 +1,7 @@
 """Stored draft bundles as input: `{"draft_cache": {"job": "<id>", "n": 0}}` enhances a draft.
 
-The queue stores the reference. The worker replaces it by a link, or by the bytes, when it submits.
+So does our own link to a bundle, which a client of BFL's API got with a draft, expired or not. The
+queue stores the reference. The worker replaces it by a link, or by the bytes, when it submits.
 """
 
 import base64
@@ -8,12 +9,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jobs.bfl.parsing import TASK_ID
-from jobs.errors import Invalid
+from jobs.errors import Invalid, InvalidLink
 from jobs.job import Job
 from jobs.net.ip import is_internal_host
-from jobs.net.urls import parse
+from jobs.net.urls import URL_MAX_CHARS, parse
 from jobs.report import Role
 from jobs.services import Services
+from jobs.signing import MediaLink
 
 FIELD = "draft_cache"
 MODE = {"mode": "draft_enhance"}  # the only mode of flux-3-video that takes a bundle
@@ -40,22 +42,50 @@ def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
 
     Raises Invalid when there is no such bundle, and StoreUnavailable.
     """
-    if not isinstance(given.get(FIELD), dict):
+    value = given.get(FIELD)
+    if isinstance(value, dict):
+        bundle = _find_by_reference(services, _read(value))
+    elif isinstance(value, str) and (link := _read_link(services, value)):
+        bundle = _find_by_link(services, link)
+    else:
         return None
-    reference = _read(given[FIELD])
+    if bundle.job.media[bundle.position].deleted_at is not None:
+        raise _invalid("", "the draft bundle was deleted")
+    if not is_reachable(services) and _base64_bytes(bundle) > BASE64_MAX_BYTES:
+        why = "the draft bundle is too large for base64; BFL needs a public PUBLIC_URL to fetch it"
+        raise _invalid("", why)
+    return bundle
+
+
+def _find_by_reference(services: Services, reference: Reference) -> Bundle:
     job = services.store.load(reference.job_id)
     if job is None:
         raise _invalid(".job", "no job has this id")
     found = [n for n, file in enumerate(job.media) if file.role is Role.DRAFT_CACHE]
     if reference.n >= len(found):
         raise _invalid(".n", f"the job has {len(found)} draft bundles, counted from 0")
-    bundle = Bundle(job, found[reference.n])
-    if job.media[bundle.position].deleted_at is not None:
-        raise _invalid("", "the draft bundle was deleted")
-    if not is_reachable(services) and _base64_bytes(bundle) > BASE64_MAX_BYTES:
-        why = "the draft bundle is too large for base64; BFL needs a public PUBLIC_URL to fetch it"
-        raise _invalid("", why)
-    return bundle
+    return Bundle(job, found[reference.n])
+
+
+def _read_link(services: Services, text: str) -> MediaLink | None:
+    """Read a link of ours, whenever it expires; None for any other text."""
+    before, marker, token = text[:URL_MAX_CHARS].rpartition("/media/")
+    if not (marker and before.startswith(("https://", "http://"))):
+        return None
+    try:
+        return services.links.read(token, now=0.0)
+    except InvalidLink:
+        return None
+
+
+def _find_by_link(services: Services, link: MediaLink) -> Bundle:
+    job = services.store.load(link.job_id)
+    file = job.media[link.n] if job and link.n < len(job.media) else None
+    if job is None or file is None:
+        raise _invalid("", "the job of this link was deleted")
+    if file.role is not Role.DRAFT_CACHE or link.thumbnail or link.is_input:
+        raise _invalid("", "this link leads to no draft bundle")
+    return Bundle(job, link.n)
 
 
 def insert(services: Services, given: dict[str, Any]) -> dict[str, Any]:

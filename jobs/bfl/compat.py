@@ -185,7 +185,7 @@ def _details(job: Job, waiting: Sequence[str]) -> dict[str, Any] | None:
     if waiting:
         return {"Waiting": list(waiting)}
     if job.moderation and job.moderation.reasons:
-        return {"Moderation Reasons": list(job.moderation.reasons)}
+        return {"Moderation Reasons": list(map(_without_bfl_urls, job.moderation.reasons))}
     return None
 
 

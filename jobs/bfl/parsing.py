@@ -56,7 +56,7 @@ CALLBACK: dict[str, Any] = {
     },
     "anyOf": [
         {"required": ["id"], "properties": {"id": _IDENTIFIER}},
-        {"required": ["task_id"], "properties": {"task_id": _IDENTIFIER, "id": False}},
+        {"required": ["task_id"], "properties": {"task_id": _IDENTIFIER, "id": {"type": "null"}}},
     ],
 }
 
@@ -75,7 +75,8 @@ def claimed_task_id(body: bytes) -> str | None:
 
 def task_id(message: Mapping[str, Any]) -> str:
     """Return `id`, or `task_id` as before 2026-02. Raises InvalidReport if malformed."""
-    found = message.get("id", message.get("task_id"))
+    found = message.get("id")
+    found = message.get("task_id") if found is None else found
     if not isinstance(found, str) or not TASK_ID.fullmatch(found):
         raise InvalidReport("the task id is missing or malformed")
     return found
@@ -131,7 +132,7 @@ def polling_urls(origin: str, task_id: str, region: str | None = None) -> tuple[
     A `region` restricts the hosts to its own; a sandbox has no others.
     """
     origins = [f"https://{host}" for host in API_HOSTS if region in (None, region_of(host))]
-    unique = dict.fromkeys([origin, *origins]) if origin in origins else [origin]
+    unique = dict.fromkeys([origin, *origins]) if origin.startswith("https://") else [origin]
     return tuple(f"{each}/v1/get_result?id={task_id}" for each in unique)
 
 

@@ -78,7 +78,10 @@ def replace_file_urls(result: Mapping[str, Any], found: Files, kept: Files) -> d
     marks = dict.fromkeys(found.urls + found.left_out)
     marks |= {url: f"media:{n}" for n, url in enumerate(kept.urls)}
     marked: dict[str, Any] = strip_signatures_in(replace_texts(result, marks))
-    return marked if len(json.dumps(marked)) <= RESULT_MAX_CHARS else {"truncated": True}
+    if len(json.dumps(marked)) <= RESULT_MAX_CHARS:
+        return marked
+    media = {name: value for name, value in marked.items() if name in _ROLES}
+    return (media if len(json.dumps(media)) <= RESULT_MAX_CHARS else {}) | {"truncated": True}
 
 
 def without_media_fields(result: Mapping[str, Any]) -> dict[str, Any]:

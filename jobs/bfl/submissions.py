@@ -142,8 +142,7 @@ def _complaints(message: Mapping[str, Any]) -> list[Any]:
 def _is_about_webhook(complaint: Any) -> bool:
     """Check `loc`: a list such as ["body", "webhook_url"], or a text with dots."""
     where = complaint.get("loc") if isinstance(complaint, dict) else None
-    names = list(_names(where))
-    return bool(names) and names[-1] in WEBHOOK_FIELDS
+    return any(name in WEBHOOK_FIELDS for name in _names(where))
 
 
 def _names(where: Any) -> Iterator[str]:

@@ -15,6 +15,7 @@ from jobs import drafts, ingest
 from jobs.errors import Invalid
 from jobs.job import Job
 from jobs.report import Report, Role
+from jobs.signing import MediaLink
 from jobs.status import ReportKind, Source, Status
 from receiver.app import create_app
 from tests.harness import RedisServer
@@ -116,6 +117,28 @@ def test_where_bfl_reaches_us_it_is_given_a_link_that_works(
     got = found.client.get(link.removeprefix(public), buffered=True)
     assert (got.status_code, got.data) == (200, found.bundle(0))
     found.wired.redis.close()
+
+
+@pytest.mark.parametrize("seconds", [60.0, -60.0])
+def test_our_own_link_is_a_reference_even_when_it_has_expired(
+    local: Drafts, seconds: float
+) -> None:
+    link = local.wired.links_to(local.job, seconds=seconds)[1]
+    local.post({"mode": "draft_enhance", "draft_cache": link})
+    assert base64.b64decode(local.sent()["draft_cache"]) == local.bundle(0)
+
+
+@pytest.mark.parametrize("n", [0, 9])
+def test_our_own_link_to_no_bundle_is_refused(local: Drafts, n: int) -> None:
+    token = local.wired.links.sign(MediaLink(local.id, n, 2_000_000_000))
+    ((field, _),) = errors(local.post({"draft_cache": f"https://keep.example/media/{token}"}))
+    assert field == "input.draft_cache"
+
+
+@pytest.mark.parametrize("text", ["https://keep.example/media/x", "a/media/b", "AAAA", ""])
+def test_other_bundles_reach_bfl_as_they_are(local: Drafts, text: str) -> None:
+    local.post({"mode": "draft_enhance", "draft_cache": text})
+    assert local.sent()["draft_cache"] == text
 
 
 def errors(answer: Any) -> list[tuple[str, str]]:

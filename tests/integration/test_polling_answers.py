@@ -119,6 +119,12 @@ def hosts(*urls: str) -> list[str]:
         ("https://api.us1.bfl.ai", None, ["api.us1", "api", "api.eu", "api.us", "api.eu1"]),
         (EU, "eu", ["api.eu", "api.eu1"]),
         ("https://api.us1.bfl.ai", "us", ["api.us1", "api.us"]),
+        ("https://api.us7.bfl.ai", "us", ["api.us7", "api.us", "api.us1"]),
+        (
+            "https://gateway.bfl.ai",
+            None,
+            ["gateway", "api", "api.eu", "api.us", "api.eu1", "api.us1"],
+        ),
     ],
 )
 def test_all_regions_are_asked_the_submit_host_first(

@@ -130,7 +130,9 @@ THEIRS = {"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}
         (None, False),
         ([{"loc": ["body", "webhook_url", 0]}], True),
         ([{"loc": [0, None]}], False),
-        ([{"loc": ["body", "webhook_url", "host"]}], False),
+        ([{"loc": ["body", "webhook_url", "url"]}], True),
+        ([{"loc": "body.webhook_url.url"}], True),
+        ([{"loc": ["body", "my_webhook_url"]}], False),
     ],
 )
 def test_only_a_complaint_about_nothing_but_the_webhook_is_ours(

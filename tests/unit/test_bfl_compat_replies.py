@@ -91,6 +91,14 @@ def test_no_url_of_bfl_is_handed_on_even_without_its_query(bare: str) -> None:
     assert found["prompt"].startswith("like (URL removed)")
 
 
+@pytest.mark.parametrize("bare", BARE)
+def test_no_url_of_bfl_is_handed_on_in_reasons(bare: str) -> None:
+    message = {"status": "Content Moderated", "details": {"Moderation Reasons": [f"at {bare}"]}}
+    report = parse_report(message, "t", Source.POLL)
+    job = transition(Job.expected("t", NOW, TIMEOUTS), report, NOW, TIMEOUTS)
+    assert compat.task(job, [])["details"] == {"Moderation Reasons": ["at (URL removed)"]}
+
+
 @pytest.mark.parametrize("other", OTHERS)
 def test_other_urls_stay(other: str) -> None:
     found, _ = reply_of({"sample": url(0), "about": other, "prompt": f"see {other}"})

@@ -264,6 +264,10 @@ def test_the_newer_name_of_the_id_wins() -> None:
     assert parsed({"id": "new", "task_id": "old", "status": "Pending"}).task_id == "new"
 
 
+def test_an_id_of_null_is_absent() -> None:
+    assert parsed({"id": None, "task_id": "old", "status": "Pending"}).task_id == "old"
+
+
 def test_an_id_of_128_characters_is_plain() -> None:
     assert parsed({"id": "a" * 128}).task_id == "a" * 128
 

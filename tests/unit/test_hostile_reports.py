@@ -156,4 +156,4 @@ def test_a_signed_query_never_survives_in_an_explanation(name: str) -> None:
 
 def test_a_result_that_is_too_large_is_not_kept() -> None:
     report = parsing.parse_callback(in_result(dumps("x" * 20_000)))
-    assert report.result == {"truncated": True} and report.urls == ("x",)
+    assert report.result == {"sample": "media:0", "truncated": True} and report.urls == ("x",)

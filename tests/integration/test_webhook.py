@@ -1,0 +1,137 @@
+"""Callbacks accepted in this process: what is verified, parsed, recorded and counted (I1, I15)."""
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jobs import submission
+from jobs.errors import BodyTooLarge, InvalidReport, TooManyWaiting, Unauthorized
+from jobs.services import Services
+from jobs.signing import callback_digest
+from jobs.store.counters import Counter
+from jobs.store.keys import COUNTERS
+from receiver import webhook
+from tests.harness import RedisServer
+from tests.simulation.boundaries import load_test_settings
+
+SECRET = "webhook-secret-of-tests"
+PENDING = {"id": "task", "status": "Pending"}
+READY = b'{"id": "task", "status": "Content Moderated"}'
+
+
+@pytest.fixture
+def services(redis_server: RedisServer) -> Iterator[Services]:
+    with redis_server.client() as redis:
+        yield Services(load_test_settings(), redis)
+
+
+def environ(body: bytes, **headers: str) -> dict[str, Any]:
+    given = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
+    return {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), **given}
+
+
+def with_secret(report: object, secret: str = SECRET) -> dict[str, Any]:
+    return environ(json.dumps(report).encode(), x_webhook_secret=secret)
+
+
+def signed(body: bytes, secret: str = SECRET) -> dict[str, Any]:
+    digest = callback_digest(secret.encode(), body).decode()
+    return environ(body, x_bfl_signature=f"sha256={digest}")
+
+
+def count(services: Services, counter: Counter) -> int:
+    found: Any = services.redis.hget(COUNTERS, counter)
+    return int(found or 0)
+
+
+def refusals(services: Services, job_id: str) -> list[str]:
+    (events,) = services.refused_callbacks.latest([job_id])
+    return [event.detail["reason"] for event in events]
+
+
+def test_a_callback_is_on_record_when_it_is_answered(services: Services) -> None:
+    assert webhook.accept_callback(services, with_secret(PENDING)) == {
+        "id": "task",
+        "status": "submitted",
+    }
+    job = services.store.load("task")
+    assert job is not None and job.status == "submitted"
+
+
+def test_a_signature_is_enough_however_large_the_body(services: Services) -> None:
+    large = {**PENDING, "prompt": "a" * webhook.UNVERIFIED_BODY_MAX_BYTES}
+    answer = webhook.accept_callback(services, signed(json.dumps(large).encode()))
+    assert answer["status"] == "submitted"
+
+
+def test_large_bodies_wait_for_each_other(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "LARGE_BODY_WAIT_SECONDS", 0.01)
+    body = json.dumps({**PENDING, "prompt": "a" * webhook.UNVERIFIED_BODY_MAX_BYTES}).encode()
+    for _ in range(webhook.LARGE_BODIES_MAX):
+        webhook._large_bodies.acquire()  # noqa: SLF001 - as many requests would
+    try:
+        with pytest.raises(TooManyWaiting):
+            webhook.accept_callback(services, signed(body))
+        webhook.accept_callback(services, signed(json.dumps(PENDING).encode()))
+    finally:
+        webhook._large_bodies.release(webhook.LARGE_BODIES_MAX)  # noqa: SLF001 - the same
+    assert webhook.accept_callback(services, signed(body))["id"] == "task"
+
+
+@pytest.mark.parametrize("headers", [{}, {"x_webhook_secret": "another"}])
+def test_a_body_without_proof_changes_nothing_and_is_noted(
+    services: Services, headers: dict[str, str]
+) -> None:
+    webhook.accept_callback(services, with_secret(PENDING))
+    before = services.store.load("task")
+    with pytest.raises(Unauthorized):
+        webhook.accept_callback(services, environ(READY, **headers))
+    assert services.store.load("task") == before
+    assert refusals(services, "task") == ["wrong secret" if headers else "no authentication"]
+
+
+def test_a_large_body_without_proof_is_refused_unread(services: Services) -> None:
+    half = {**PENDING, "prompt": "a" * webhook.UNVERIFIED_BODY_MAX_BYTES}
+    with pytest.raises(Unauthorized):
+        webhook.accept_callback(services, environ(json.dumps(half).encode()))
+    with pytest.raises(BodyTooLarge):
+        webhook.accept_callback(services, environ(b" " * (webhook.BODY_MAX_BYTES + 1)))
+
+
+def test_what_cannot_be_read_or_parsed_is_counted(services: Services) -> None:
+    with pytest.raises(InvalidReport):
+        webhook.accept_callback(services, environ(b"{", x_webhook_secret=SECRET))
+    assert count(services, Counter.CALLBACK_MALFORMED) == 1
+    too_large = environ(b" " * (webhook.BODY_MAX_BYTES + 1), x_webhook_secret=SECRET)
+    with pytest.raises(BodyTooLarge):
+        webhook.accept_callback(services, too_large)
+    assert count(services, Counter.CALLBACK_UNREADABLE) == 1
+
+
+def test_a_deleted_job_is_forgotten(services: Services) -> None:
+    webhook.accept_callback(services, with_secret(PENDING))
+    job = services.store.load("task")
+    assert job is not None
+    services.store.delete(job)
+    answer = webhook.accept_callback(services, with_secret(PENDING))
+    assert answer == {"id": "task", "status": "forgotten"}
+
+
+def test_a_token_names_the_job_and_has_its_own_secret(services: Services) -> None:
+    services.store.update(
+        "own", lambda job, now: job or submission.create("own", "flux-2-pro", now), new=True
+    )
+    token, secret = services.tokens.sign("own"), services.tokens.secret("own")
+    answer = webhook.accept_callback(services, with_secret(PENDING, secret), token)
+    assert answer == {"id": "own", "status": "submitted"}
+    for given, key in ((token, SECRET), (f"{token}x", secret), (f"{token}x", SECRET)):
+        with pytest.raises(Unauthorized):
+            webhook.accept_callback(services, with_secret(PENDING, key), given)
+    with pytest.raises(Unauthorized):
+        webhook.accept_callback(services, with_secret({**PENDING, "id": "own"}))
+    assert len(refusals(services, "own")) == 2

@@ -70,9 +70,8 @@ def claim(job: Job, to: NotificationTarget, now: float) -> Job:
     notification = find(job, to)
     if notification is None or notification.at > now:
         return job
-    return _with(
-        job, replace(notification, at=now + CLAIM_SECONDS, attempts=notification.attempts + 1)
-    )
+    attempts = notification.attempts + 1
+    return _replaced(job, to, replace(notification, at=now + CLAIM_SECONDS, attempts=attempts))
 
 
 def find(job: Job, to: NotificationTarget) -> PendingNotification | None:
@@ -86,20 +85,12 @@ def finish(job: Job, sent: PendingNotification, outcome: Outcome, now: float, ji
     if notification is None or notification.since != sent.since:
         return job
     if not outcome.problem:
-        return _without(job, notification).with_event(
-            now, EventCode.NOTIFICATION_DELIVERED, to=notification.to.value
-        )
+        delivered = _replaced(job, sent.to, None)
+        return delivered.with_event(now, EventCode.NOTIFICATION_DELIVERED, to=sent.to.value)
     at = None if outcome.final else _next_attempt(notification, outcome, now, jitter)
-    if at is None:
-        return _log_attempt(
-            _without(job, notification),
-            now,
-            EventCode.NOTIFICATION_ABANDONED,
-            notification,
-            outcome,
-        )
-    again = _with(job, replace(notification, at=at))
-    return _log_attempt(again, now, EventCode.NOTIFICATION_RETRIED, notification, outcome)
+    after = _replaced(job, sent.to, None if at is None else replace(notification, at=at))
+    event = EventCode.NOTIFICATION_ABANDONED if at is None else EventCode.NOTIFICATION_RETRIED
+    return _log_attempt(after, now, event, sent.to, outcome)
 
 
 def _next_attempt(
@@ -118,26 +109,17 @@ def _next_attempt(
 
 
 def _log_attempt(
-    job: Job, now: float, event: EventCode, notification: PendingNotification, outcome: Outcome
+    job: Job, now: float, event: EventCode, to: NotificationTarget, outcome: Outcome
 ) -> Job:
     """Add an event to the timeline, unless the last one about this target is the same."""
-    detail: dict[str, Any] = {"to": notification.to.value, "reason": outcome.problem}
-    events = (one for one in reversed(job.timeline) if one.detail.get("to") == notification.to)
+    detail: dict[str, Any] = {"to": to.value, "reason": outcome.problem}
+    events = (one for one in reversed(job.timeline) if one.detail.get("to") == to)
     last = next(events, None)
     if last and (last.event, last.detail) == (event, detail):
         return job
     return job.with_event(now, event, **detail)
 
 
-def _with(job: Job, notification: PendingNotification) -> Job:
-    pending = job.notifications.pending
-    return job.with_notifications(
-        pending=tuple(notification if one.to is notification.to else one for one in pending)
-    )
-
-
-def _without(job: Job, notification: PendingNotification) -> Job:
-    pending = job.notifications.pending
-    return job.with_notifications(
-        pending=tuple(one for one in pending if one.to is not notification.to)
-    )
+def _replaced(job: Job, to: NotificationTarget, new: PendingNotification | None) -> Job:
+    pending = (new if one.to is to else one for one in job.notifications.pending)
+    return job.with_notifications(pending=tuple(filter(None, pending)))

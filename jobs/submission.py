@@ -204,7 +204,8 @@ def check(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool = True)
     if job.submission.unconfirmed and now < job.deadline:
         return job.with_check(next_check_at=job.deadline).with_submission(slot=False)
     if job.submission.unconfirmed:
-        return _give_up_unconfirmed(job, now)
+        why = "it was sent to BFL, which neither answered nor called; it may have been paid for"
+        return _give_up(job, now, Status.LOST, ErrorCode.SUBMISSION_UNCONFIRMED, why)
     return job.recheck(now)
 
 
@@ -215,23 +216,16 @@ def _check_queued(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool
         why = "the worker that sent it has stopped"
         return await_confirmation(job, now, why, timeouts, has_webhook=has_webhook)
     if now >= job.deadline:
-        return _give_up_queued(job, now)
+        why = "BFL did not take it within a week"
+        return _give_up(job, now, Status.FAILED, ErrorCode.NOT_SUBMITTED, why)
     if job.submission.is_queued:
         return job.with_check(next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))
     why = "BFL answered with an error and did not call; if it has the task, this one is paid too"
     return _wait(job, now).with_event(now, EventCode.SUBMISSION_RETRIED, reason=why)
 
 
-def _give_up_unconfirmed(job: Job, now: float) -> Job:
-    why = "it was sent to BFL, which neither answered nor called; it may have been paid for"
-    lost = job.ended(now, Status.LOST, error=Failure(ErrorCode.SUBMISSION_UNCONFIRMED, why))
-    return lost.with_event(now, EventCode.JOB_GIVEN_UP)
-
-
-def _give_up_queued(job: Job, now: float) -> Job:
-    failure = Failure(ErrorCode.NOT_SUBMITTED, "BFL did not take it within a week")
-    failed = job.ended(now, Status.FAILED, error=failure)
-    return failed.with_event(now, EventCode.JOB_GIVEN_UP)
+def _give_up(job: Job, now: float, status: Status, code: ErrorCode, why: str) -> Job:
+    return job.ended(now, status, error=Failure(code, why)).with_event(now, EventCode.JOB_GIVEN_UP)
 
 
 def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:

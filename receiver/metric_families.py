@@ -186,7 +186,7 @@ def _processes(metrics: Metrics) -> Iterator[Metric]:
     for process, age in metrics.heartbeat_ages().items():
         beats.add_metric((process,), age)
     yield beats
-    yield _gauge("workers", "Worker processes that are alive.", metrics.workers())
+    yield _gauge("workers", "Worker processes that are alive.", len(metrics.worker_keys()))
     refuses = metrics.problem("storage") is not None
     yield _gauge("storage_refuses", "1 if the storage refused a write this minute.", refuses)
 

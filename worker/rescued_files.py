@@ -52,8 +52,6 @@ def describe_file(key: str, path: Path, downloaded: download.Download, role: Rol
         content_type=downloaded.content_type,
         bytes=downloaded.bytes,
         sha256=downloaded.sha256,
-        width=dimensions.width,
-        height=dimensions.height,
-        seconds=dimensions.seconds,
         role=role,
+        **dimensions._asdict(),
     )

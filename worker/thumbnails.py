@@ -21,7 +21,6 @@ from worker.formats import image
 CONTENT_TYPE = "image/webp"
 JOB_SECONDS = 30.0  # files that are left then have no thumbnail
 WALL_SECONDS = 30.0  # for one image; the child limits its CPU time to 10 s
-TICK_SECONDS = 0.2
 ORIGINAL_MAX_BYTES = 128 * 2**20  # a bucket's objects have to be fetched again
 # By a platform that stops every process, or by the OOM killer; not by limits of the child.
 KILLED_FROM_OUTSIDE = (-signal.SIGTERM, -signal.SIGKILL)
@@ -95,7 +94,7 @@ def _make_all(services: Services, job: Job, stop: threading.Event) -> bool:
         if n and (stop.is_set() or _is_anything_urgent(services)):
             return False
         if time.monotonic() < until:
-            _make_and_store(services, job, file, stop)
+            _make_and_store(services, job, file)
     return True
 
 
@@ -103,9 +102,9 @@ def _needs_thumbnail(file: MediaFile) -> bool:
     return file.is_picture and file.thumbnail is None and file.bytes <= ORIGINAL_MAX_BYTES
 
 
-def _make_and_store(services: Services, job: Job, file: MediaFile, stop: threading.Event) -> None:
+def _make_and_store(services: Services, job: Job, file: MediaFile) -> None:
     with services.storage.local_copy(file.key) as original:
-        made = make(original, file.content_type, stop)
+        made = make(original, file.content_type)
     if made is None:
         log.info("job %s: stored without a thumbnail of %s", job.id, file.key)
         return
@@ -123,50 +122,40 @@ def store(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> 
         services.storage.delete(small.key)
 
 
-def make(path: Path, content_type: str, stop: threading.Event = _NEVER) -> Thumbnail | None:
+def make(path: Path, content_type: str) -> Thumbnail | None:
     """Make a thumbnail; None for a film, or (logged) for an image that cannot be decoded.
 
     Raises OSError when the original cannot be opened or the child was killed from outside.
     """
     if not content_type.startswith("image/"):
         return None
-    body = _run_child(path, content_type, stop)
+    body = _run_child(path, content_type)
     size = image.size(body, CONTENT_TYPE)
     return Thumbnail(body, *size) if size else None
 
 
-def _run_child(path: Path, content_type: str, stop: threading.Event) -> bytes:
-    """The bytes of the thumbnail; empty when the image cannot be decoded."""
-    with path.open("rb") as original:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "worker.thumbnail_child", content_type],
-            stdin=original,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=_ROOT,
-            env={},
-        )
-    with child:
-        body, reason = _communicate(child, stop)
+def _run_child(path: Path, content_type: str) -> bytes:
+    """The bytes of the thumbnail; empty when the image cannot be decoded in time."""
+    command = [sys.executable, "-m", "worker.thumbnail_child", content_type]
+    try:
+        with path.open("rb") as original:
+            child = subprocess.run(
+                command,
+                stdin=original,
+                capture_output=True,
+                check=False,
+                timeout=WALL_SECONDS,
+                cwd=_ROOT,
+                env={},
+            )
+    except subprocess.TimeoutExpired:
+        log.warning("no thumbnail of %s: it takes too long", path.name)
+        return b""
     if child.returncode in KILLED_FROM_OUTSIDE:
         raise InterruptedError
     if child.returncode:
         ending = signal.strsignal(-child.returncode) if child.returncode < 0 else None
+        reason = child.stderr.decode("ascii", errors="replace")
         log.warning("no thumbnail of %s: %s", path.name, ending or reason)
         return b""
-    return body
-
-
-def _communicate(child: subprocess.Popen[bytes], stop: threading.Event) -> tuple[bytes, str]:
-    """Standard output and error of the child, which is ended at its time limit or at `stop`."""
-    until = time.monotonic() + WALL_SECONDS
-    while True:
-        try:
-            body, reason = child.communicate(timeout=TICK_SECONDS)
-        except subprocess.TimeoutExpired:
-            if stop.is_set():
-                child.kill()
-            elif time.monotonic() > until:
-                child.send_signal(signal.SIGXCPU)
-        else:
-            return body, reason.decode("ascii", errors="replace")
+    return child.stdout

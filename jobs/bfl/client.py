@@ -72,8 +72,7 @@ class BflClient:
     def credits(self) -> BflResponse:
         """GET the account's credits. Raises BflUnavailable."""
         try:
-            with self.session as session:
-                return self._call(session, ParsedUrl(self.origin, "/v1/credits"))
+            return self._call(ParsedUrl(self.origin, "/v1/credits"))
         except (TransferFailed, UrlRefused) as error:
             raise BflUnavailable(str(error)) from None
 
@@ -85,26 +84,22 @@ class BflClient:
         if not is_model(model):
             return UNKNOWN_MODEL
         try:
-            with self.session as session:
-                return self._call(session, ParsedUrl(origin, f"/v1/{model}"), body, seconds)
-        except UrlRefused as error:
-            raise ConnectionFailed(str(error)) from None
-        except BflUnavailable as error:
+            return self._call(ParsedUrl(origin, f"/v1/{model}"), body, seconds)
+        except (UrlRefused, BflUnavailable) as error:
             raise ConnectionFailed(str(error)) from None
 
     def _call(
-        self,
-        session: requests.Session,
-        address: ParsedUrl,
-        body: bytes | None = None,
-        seconds: float = ANSWER_SECONDS,
+        self, address: ParsedUrl, body: bytes | None = None, seconds: float = ANSWER_SECONDS
     ) -> BflResponse:
         headers = self._headers(address)
         if body is not None:
             headers["Content-Type"] = "application/json"
-        with http_client.send_request(
-            session, address, seconds=seconds, headers=headers, body=body
-        ) as response:
+        with (
+            self.session as session,
+            http_client.send_request(
+                session, address, seconds=seconds, headers=headers, body=body
+            ) as response,
+        ):
             return _read(response)
 
     def _headers(self, address: ParsedUrl) -> dict[str, str]:

@@ -67,12 +67,8 @@ class Metrics:
             notifications=notifications,
         )
 
-    def workers(self) -> int:
-        """Number of registered RQ workers whose heartbeat has not expired."""
-        return len(self.worker_keys())
-
     def worker_keys(self) -> list[str]:
-        """RQ's keys of these workers, sorted."""
+        """RQ's keys of the registered workers whose heartbeat has not expired, sorted."""
         with unavailable():
             keys = sorted(self._redis.smembers(self._rq_queue.workers_key))
             return [key.decode() for key in keys if self._redis.exists(key)]

@@ -12,7 +12,7 @@ COMMANDS = {"worker": "python -m worker", "sweep": "python -m worker.sweep"}
 def check_worker(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
     result = _heartbeat("worker", context.metrics.heartbeat_ages().get("worker"))
-    number = context.metrics.workers() if result.ok else 0
+    number = len(context.metrics.worker_keys()) if result.ok else 0
     yield ok("worker", f"{number} running, {result.why}") if number > 1 else result
 
 

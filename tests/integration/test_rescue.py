@@ -1,6 +1,5 @@
 """A worker in this process, one job after the other, against the sandbox."""
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -145,9 +144,9 @@ def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
     many = worker_env.ready(samples=3)
     make = thumbnails.make
 
-    def make_slowly(path: Path, content_type: str, stop: threading.Event) -> Thumbnail | None:
+    def make_slowly(path: Path, content_type: str) -> Thumbnail | None:
         worker_env.unclear(worker_env.finished())
-        return make(path, content_type, stop)
+        return make(path, content_type)
 
     monkeypatch.setattr(thumbnails, "make", make_slowly)
     worker_env.take(many)

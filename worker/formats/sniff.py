@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import NamedTuple
 
 from jobs.media_types import HEAD_BYTES
 from jobs.storage.layout import OPAQUE
@@ -21,8 +21,7 @@ _END_OF_IMAGE = 0xD9
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
-@dataclass(frozen=True, slots=True)
-class Dimensions:
+class Dimensions(NamedTuple):
     """Size in pixels and duration of a film; None where the file does not say."""
 
     width: int | None = None

@@ -63,18 +63,15 @@ class RetentionCleanup:
     def _try_delete(self, name: str, cutoffs: Cutoffs, *, is_object: bool) -> bool:
         """Delete one entry, or try again later; False after a storage error."""
         try:
-            if not self._delete(name, cutoffs, is_object=is_object):
+            if is_object:
+                _delete_object(self._services, name)
+            elif not _clean_up_job(self._services, name, cutoffs):
                 self._retry_at[name] = time.monotonic() + NOT_READY_RETRY_SECONDS
         except StorageError as error:
             log.warning("retention: %s: storage error: %s", name, error)
             self._retry_at[name] = time.monotonic() + STORAGE_RETRY_SECONDS
             return False
         return True
-
-    def _delete(self, name: str, cutoffs: Cutoffs, *, is_object: bool) -> bool:
-        if is_object:
-            return _delete_object(self._services, name)
-        return _clean_up_job(self._services, name, cutoffs)
 
 
 def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
@@ -137,10 +134,9 @@ def _object_keys(job: Job) -> list[str]:
     return [file.key for file in (*job.present_media, *job.submission.input_files)]
 
 
-def _delete_object(services: Services, key: str) -> bool:
+def _delete_object(services: Services, key: str) -> None:
     """Delete an object, unless a restored record names it."""
     job = services.store.load(job_id_of(key))
     if job is None or key not in _object_keys(job):
         services.storage.delete_with_companions(key)
     services.cleanup_queue.remove_orphan(key)
-    return True

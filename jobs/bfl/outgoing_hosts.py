@@ -29,8 +29,9 @@ def destinations(host_policy: HostPolicy, origin: Origin) -> tuple[Destination, 
         for host in azure
         if host_policy.region is None or regions(host) == {host_policy.region}
     ]
-    region = host_policy.region or "*"
-    delivery = (f"delivery-{region}*.bfl.ai", f"delivery.{region}*.bfl.ai")
+    region = host_policy.region or ""
+    dashed = f"delivery-{region}*.bfl.ai" if region else "delivery*.bfl.ai"
+    delivery = (dashed, f"delivery.{region}*.bfl.ai")
     found = [
         _destination("submissions", (origin.host,), origin.host),
         _destination(

@@ -35,6 +35,20 @@ def test_each_sample_is_a_host_that_would_be_used(host_policy: HostPolicy, origi
             )
 
 
+@pytest.mark.parametrize(
+    ("region", "polls", "delivery"),
+    [
+        (None, "api.*.bfl.ai", ("delivery*.bfl.ai", "delivery.*.bfl.ai")),
+        ("eu", "api.eu*.bfl.ai", ("delivery-eu*.bfl.ai", "delivery.eu*.bfl.ai")),
+    ],
+)
+def test_patterns_are_those_of_a_firewall(
+    region: str | None, polls: str, delivery: tuple[str, ...]
+) -> None:
+    found = {one.kind: one.patterns for one in destinations(HostPolicy(region=region), GLOBAL)}
+    assert (found["polls"], found["delivery"]) == ((polls,), delivery)
+
+
 def test_hosts_of_the_operator_are_listed_and_patterns_are_not_tried() -> None:
     host_policy = HostPolicy(delivery_hosts=("cdn.example.com", "*.cdn.example.com"))
     own = [one for one in destinations(host_policy, GLOBAL) if one.kind == "DELIVERY_HOSTS"]

@@ -20,7 +20,6 @@ from tests.harness import (
     forked,
     prometheus,
 )
-from tests.harness.chromium import Chromium, Window
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox
 
@@ -128,19 +127,3 @@ def at_rest(
     if request.param == "bucket":
         stopped_installation.keep_in(request.getfixturevalue("bucket"))
     return stopped_installation
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Chromium]:
-    """A real browser, started once; mark what uses it `browser`."""
-    running = Chromium()
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def window(chromium: Chromium) -> Iterator[Window]:
-    """A fresh window, without cookies and with nothing remembered."""
-    opened = chromium.window()
-    yield opened
-    opened.page.context.close()

@@ -6,7 +6,6 @@ from typing import Self
 
 from deploy.procfile import ROOT
 from tests.harness.installation import Installation
-from tests.harness.process import Process
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import TestBucket
 from tests.harness.tcp_proxy import TcpProxy
@@ -24,17 +23,12 @@ class Machine(Installation):
         for package in PROGRAM:
             shutil.copytree(ROOT / package, self.program / package)
         super().__init__(directory, redis, sandbox_url)
+        self.code = self.program
         self.keep_in(bucket)
         self.cables = (TcpProxy(redis.port), TcpProxy(bucket.server.port))
         to_redis, to_bucket = self.cables
         self.settings["REDIS_URL"] = redis.url_through(to_redis.port)
         self.settings["AWS_ENDPOINT_URL"] = to_bucket.url
-
-    def _run(self, name: str, environment: dict[str, str]) -> Process:
-        log = self.directory / f"{name}.log"
-        process = Process(name, self.commands[name], environment, log, self.program)
-        self.running[name].append(process)
-        return process
 
     def cut_off(self) -> None:
         for cable in self.cables:

@@ -56,8 +56,6 @@ def _answer(engine: Engine, task: Task, *, in_cluster: bool, hop: int) -> Answer
         return _fault(str(fault), task)
     if switches.poll_redirect is not None or hop < switches.poll_redirect_hops:
         return redirection(switches.poll_redirect or f"/v1/get_result?id={task.id}&hop={hop + 1}")
-    if switches.poll_pending_forever:
-        return _fault("pending", task)
     if _forgotten(task):
         return _fault("not_found", task)
     failed = task.finished_at is not None and switches.outcome != "ready"

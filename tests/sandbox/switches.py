@@ -73,7 +73,6 @@ class Switches:
     poll_500: int = 0
     poll_html: int = 0
     poll_cut: int = 0
-    poll_pending_forever: bool = False
     poll_hang: float = 0.0
     poll_redirect: str | None = None
     poll_redirect_hops: int = 0

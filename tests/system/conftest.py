@@ -1,10 +1,11 @@
-"""The product as it runs for one module of tests, and the command line beside it."""
+"""The product as it runs for one module of tests, its command line, and a browser."""
 
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
+from tests.harness.chromium import Chromium, Window
 from tests.harness.command_line import CommandLine
 from tests.harness.stack import Stack, running_stack
 
@@ -33,3 +34,19 @@ def stack(
 def shell(stack: Stack) -> CommandLine:
     """The command line with the settings of the stack."""
     return CommandLine(stack.installation)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """A real browser, started once; mark what uses it `browser`."""
+    running = Chromium()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def window(chromium: Chromium) -> Iterator[Window]:
+    """A fresh window, without cookies and with nothing remembered."""
+    opened = chromium.window()
+    yield opened
+    opened.page.context.close()

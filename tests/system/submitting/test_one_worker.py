@@ -20,8 +20,6 @@ from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
 from tests.system.submitting.local_worker import BASE, KEY, LocalWorker, built
 
-STOPS = 30
-
 
 def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_queue(
     local_worker: LocalWorker,

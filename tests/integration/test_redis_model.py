@@ -1,4 +1,4 @@
-"""The model of Redis answers as a real server does."""
+"""The model of Redis answers as a real server does, and ends in the same records (I2)."""
 
 import random
 from typing import Any
@@ -10,6 +10,9 @@ from redis.exceptions import ResponseError
 from tests.harness import RedisServer
 from tests.simulation.connection import client
 from tests.simulation.redis_model import RedisModel
+from tests.simulation.replay import content, content_of_model, recorded, replay
+from tests.simulation.scheduler import Chooser
+from tests.simulation.world import Faults, World
 
 HISTORIES = 30
 STEPS = 60
@@ -83,3 +86,19 @@ def test_random_histories_are_answered_alike(real: Redis) -> None:
         for _ in range(STEPS):
             words = command(chance)
             assert answer(model, words) == answer(real, words), (seed, words)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "faults",
+    [Faults(kills=2, stalls=1, duplicates=2), Faults(kills=1, duplicates=3, deleted_at=2.5)],
+    ids=["kills", "deletion"],
+)
+def test_a_simulated_run_ends_in_the_same_records_on_a_real_server(
+    real: Redis, faults: Faults, seed: int
+) -> None:
+    world = World(Chooser(seed), faults)
+    log = recorded(world)
+    world.run()
+    replay(log, real)
+    assert content(real) == content_of_model(world)

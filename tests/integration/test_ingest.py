@@ -69,3 +69,16 @@ def test_its_own_address_still_reaches_a_submitted_job(store: JobStore, submitte
     report = Report(task_id="task", kind=ReportKind.FAILED, source=Source.CALLBACK)
     ended = ingest.apply_report(store, report, TIMEOUTS, submitted.id)
     assert ended.status is Status.FAILED and store.load("task") == ended
+
+
+def test_the_secret_of_one_job_does_not_report_the_task_of_another(
+    store: JobStore, submitted: Job
+) -> None:
+    taken = Report(task_id="other", kind=ReportKind.PROGRESS, source=Source.CALLBACK)
+    ingest.apply_report(store, taken, TIMEOUTS)
+    before = store.load("other")
+    with pytest.raises(WrongStatus):
+        ingest.apply_report(store, taken, TIMEOUTS, "own")
+    assert store.load("own") == submitted and store.load("other") == before
+    own = Report(task_id="task", kind=ReportKind.PROGRESS, source=Source.CALLBACK)
+    assert ingest.apply_report(store, own, TIMEOUTS, "own").id == "own"

@@ -137,3 +137,10 @@ def test_a_job_that_bfl_answered_with_an_error_says_why_it_is_sent_again(a_sent_
     assert code is EventCode.SUBMISSION_RETRIED and "did not call" in str(detail["reason"])
     assert again.submission.is_queued and again.submission.unconfirmed
     assert again.check.next_check_at == due + QUEUE_CHECK_SECONDS
+
+
+def test_a_job_that_ends_while_it_waits_is_in_no_queue() -> None:
+    queued = submission.create("own", "flux-2-pro", NOW)
+    ended = submission.check(queued, queued.deadline, TIMEOUTS)
+    assert ended.error and ended.error.code == ErrorCode.NOT_SUBMITTED
+    assert not ended.submission.is_queued and not ended.submission.slot

@@ -237,3 +237,24 @@ def test_a_long_timeline_keeps_its_beginning_and_its_end(a_lost_job: Job) -> Non
         job = job.with_event(NOW + n, EventCode.POLL_RETRIED, n=n)
     assert len(job.timeline) == TIMELINE_MAX
     assert job.timeline[1].detail == {"n": 0} and job.timeline[-1].detail == {"n": 199}
+
+
+# Fields that nothing else reads.
+
+
+def test_a_job_that_bfl_has_ends_within_a_day(a_job_awaiting_its_callback: Job) -> None:
+    assert a_job_awaiting_its_callback.check.ends_by == NOW + TIMEOUTS.give_up_at_most
+
+
+def test_details_of_a_caller_move_the_time_of_the_last_change(
+    a_job_awaiting_its_callback: Job,
+) -> None:
+    after = a_job_awaiting_its_callback.with_details(NOW + 7, {"model": "flux-2-pro"})
+    assert after.updated_at == NOW + 7
+    assert after.with_details(NOW + 9, {"model": "flux-2-pro"}) is after
+
+
+def test_a_fencing_token_rises_even_when_the_clock_goes_back(a_job_to_be_rescued: Job) -> None:
+    first = a_job_to_be_rescued.claimed(NOW + 100).check.fencing_token
+    again = a_job_to_be_rescued.with_check(fencing_token=first)
+    assert again.claimed(NOW).check.fencing_token == first + 1

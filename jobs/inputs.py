@@ -98,18 +98,36 @@ def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
         return None
     contents: dict[str, str] = {}
     for reference, encoding, n in _references(kept):
-        if n >= len(job.submission.input_files):
+        body = read_file(storage, job, n)
+        if body is None:
             return None
-        key = job.submission.input_files[n].key
-        if storage.size(key) is None:
-            return None
-        body = b"".join(storage.read(key))
         contents[reference] = (
             body.decode("utf-8", "replace")
             if encoding == "text"
             else base64.b64encode(body).decode()
         )
     return dict(replace_texts(kept, contents))
+
+
+def read_file(storage: MediaStorage, job: Job, n: int) -> bytes | None:
+    """The n-th object of a job's input; None if there is none. Raises StorageError."""
+    if n >= len(job.submission.input_files):
+        return None
+    key = job.submission.input_files[n].key
+    return None if storage.size(key) is None else b"".join(storage.read(key))
+
+
+def file_numbers(values: Mapping[str, Any]) -> list[int]:
+    """The numbers of the objects that the values hold as base64, in order."""
+    return [n for _, encoding, n in _references(values) if encoding == "input"]
+
+
+def text_of(storage: MediaStorage, job: Job, value: str) -> str:
+    """A text of kept values, read from its object if it is long. Raises StorageError."""
+    for _, encoding, n in _references({"": value}):
+        if encoding == "text":
+            return (read_file(storage, job, n) or b"").decode("utf-8", "replace")
+    return value
 
 
 def with_links(values: Mapping[str, Any], links: list[str]) -> dict[str, Any]:

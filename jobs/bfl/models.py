@@ -1,7 +1,10 @@
-"""Typical duration of BFL's models, and the grace before the first poll.
+"""BFL's models: typical duration, grace before the first poll, and fields for forms.
 
 The list of models grows: an unknown model gets the default duration.
 """
+
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, NamedTuple
 
 GRACE_FACTOR = 6  # long enough that a job with a callback is rarely polled
 GRACE_MIN_SECONDS = 10.0
@@ -27,3 +30,164 @@ def typical_seconds(model: str | None) -> float:
 def callback_grace(model: str | None) -> float:
     """Return the seconds to wait for a callback before the first poll."""
     return max(typical_seconds(model) * GRACE_FACTOR, GRACE_MIN_SECONDS)
+
+
+# Fields by model, for forms and help only: a field that is not listed may be sent all the same.
+
+RATIOS = ("1:1", "16:9", "3:2", "4:3", "21:9", "9:16", "2:3", "3:4", "9:21")
+
+
+class InputField(NamedTuple):
+    """A field of a model's input; texts of the range and default are for people."""
+
+    name: str
+    kind: Literal["integer", "number", "choice", "flag"]
+    choices: tuple[str, ...] = ()
+    range: str = ""
+    default: str = ""
+
+
+class InputForm(NamedTuple):
+    """The fields that a model takes besides its prompt, and those for its images in order."""
+
+    fields: tuple[InputField, ...]
+    images: tuple[str, ...] = ()
+    advice: str = ""
+
+
+def _flag(name: str, default: str = "no") -> InputField:
+    return InputField(name, "flag", default=default)
+
+
+def _number(name: str, limits: str, default: str) -> InputField:
+    return InputField(name, "number", range=limits, default=default)
+
+
+def _integer(name: str, limits: str = "", default: str = "") -> InputField:
+    return InputField(name, "integer", range=limits, default=default)
+
+
+def _choice(name: str, *choices: str, default: str = "") -> InputField:
+    return InputField(name, "choice", choices, default=default)
+
+
+def _references(most: int) -> tuple[str, ...]:
+    return ("input_image", *(f"input_image_{n}" for n in range(2, most + 1)))
+
+
+_RATIO = _choice("aspect_ratio", *RATIOS)
+_SEED = _integer("seed", default="random")
+_SIZE = (
+    _integer("width", "64 or more", "as the input"),
+    _integer("height", "64 or more", "as the input"),
+)
+_OLD_SIZE = (
+    _integer("width", "256 to 1440, in steps of 32", "1024"),
+    _integer("height", "256 to 1440, in steps of 32", "768"),
+)
+_FORMAT = _choice("output_format", "jpeg", "png", "webp", default="jpeg")
+_SAFETY_5, _SAFETY_6 = (_integer("safety_tolerance", f"0 strict to {most}", "2") for most in (5, 6))
+_UPSAMPLING = _flag("prompt_upsampling")
+_NEW = (_SEED, _FORMAT, _SAFETY_5)
+_OLD = (_SEED, _FORMAT, _SAFETY_6, _UPSAMPLING)
+_MARGINS = tuple(_integer(side, "0 to 2048", "0") for side in ("top", "bottom", "left", "right"))
+
+# By prefix, most specific first; from BFL's OpenAPI of 2026-05 and later texts for FLUX 3.
+_FORMS = {
+    "flux-2-flex": InputForm(
+        (
+            *_SIZE,
+            _flag("prompt_upsampling", "yes"),
+            _integer("steps", "1 to 50", "50"),
+            _number("guidance", "1.5 to 10", "5"),
+            *_NEW,
+        ),
+        _references(8),
+        "for typography and control",
+    ),
+    "flux-2-klein": InputForm((*_SIZE, *_NEW), _references(4), "for volume: below a second"),
+    "flux-2-max": InputForm((*_SIZE, *_NEW), _references(8), "for the best quality"),
+    "flux-2": InputForm((*_SIZE, *_NEW), _references(8), "for most work"),
+    "flux-kontext": InputForm((_RATIO, *_OLD), _references(4), "deprecated by BFL"),
+    "flux-pro-1.1-ultra": InputForm(
+        (_RATIO, _flag("raw"), _number("image_prompt_strength", "0 to 1", "0.1"), *_OLD),
+        ("image_prompt",),
+    ),
+    "flux-pro-1.0-fill": InputForm(
+        (_integer("steps", "15 to 50", "50"), _number("guidance", "1.5 to 100", "60"), *_OLD),
+        ("image", "mask"),
+    ),
+    "flux-pro-1.0-expand": InputForm(
+        (
+            *_MARGINS,
+            _integer("steps", "15 to 50", "50"),
+            _number("guidance", "1.5 to 100", "60"),
+            *_OLD,
+        ),
+        ("image",),
+    ),
+    "flux-pro": InputForm((*_OLD_SIZE, *_OLD), ("image_prompt",)),
+    "flux-dev": InputForm(
+        (
+            *_OLD_SIZE,
+            _integer("steps", "1 to 50", "28"),
+            _number("guidance", "1.5 to 5", "3"),
+            *_OLD,
+        ),
+        ("image_prompt",),
+    ),
+    "flux-3-image": InputForm(
+        (
+            _RATIO,
+            _choice("resolution", "768sq", "1k", "1.5k", "2k", "4k"),
+            _flag("grounding"),
+            _SAFETY_5,
+        ),
+        ("images",) * 10,
+    ),
+    "flux-3-video": InputForm(
+        (
+            _choice("mode", "t2v", "i2v", "v2v"),
+            _RATIO,
+            _choice("resolution", "hd", "fhd", "qhd", "uhd"),
+            _integer("duration", "5 to 20 s"),
+            _flag("draft"),
+            _integer("batch", "1 to 4", "1"),
+            _SEED,
+        ),
+        ("input_image",),
+        "minutes; a draft can be enhanced later on its job's page",
+    ),
+    "flux-tools/video-edit": InputForm((), ("video",)),
+}
+_UNKNOWN = InputForm((*_SIZE, _RATIO, *_NEW), _references(8))
+KINDS = {field.name: field.kind for form in (*_FORMS.values(), _UNKNOWN) for field in form.fields}
+FIELD_NAMES = tuple(KINDS)
+
+# Suggestions; any other model may be typed, and BFL decides.
+NAMES = (
+    *("flux-2-pro", "flux-2-max", "flux-2-flex", "flux-2-klein-9b", "flux-2-klein-4b"),
+    *("flux-2-pro-preview", "flux-2-klein-9b-preview", "flux-3-image", "flux-3-video"),
+    *("flux-pro-1.1-ultra", "flux-pro-1.1", "flux-dev", "flux-kontext-max", "flux-kontext-pro"),
+    *("flux-pro-1.0-fill", "flux-pro-1.0-expand"),
+)
+
+
+def input_form(model: str) -> InputForm:
+    """The fields to offer for a model, also for one that is not known."""
+    found = (form for prefix, form in _FORMS.items() if model.startswith(prefix))
+    return next(found, _UNKNOWN)
+
+
+def has_seed(model: str | None) -> bool:
+    return _SEED in input_form(model or "").fields
+
+
+def place_images(model: str, images: Sequence[str], taken: Collection[str]) -> dict[str, Any]:
+    """Images in the fields of a model, in order; more than it takes go into fields of FLUX.2."""
+    names = input_form(model).images
+    if names[:1] == ("images",):
+        return {"images": list(images)} if images else {}
+    more = _references(len(images) + len(names) + len(taken))
+    order = [name for name in dict.fromkeys((*names, *more)) if name not in taken]
+    return dict(zip(order, images, strict=False))

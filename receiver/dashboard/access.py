@@ -9,14 +9,16 @@ from flask.typing import ResponseReturnValue
 
 from jobs.config.api_keys import Scope
 from jobs.errors import Forbidden
-from receiver.dashboard import csrf, session
+from receiver.dashboard import csrf, forms, session
 from receiver.dashboard.redirects import login_url
 
 P = ParamSpec("P")
 View = Callable[P, ResponseReturnValue]
 
 
-def requires_scope(scope: Scope) -> Callable[[View[P]], View[P]]:
+def requires_scope(
+    scope: Scope, form_bytes: int = forms.FORM_MAX_BYTES
+) -> Callable[[View[P]], View[P]]:
     """Let a view answer only sessions with at least this scope; a POST also needs a CSRF token.
 
     Without a session the visitor is redirected to the login page. Raises Forbidden.
@@ -32,6 +34,7 @@ def requires_scope(scope: Scope) -> Callable[[View[P]], View[P]]:
                 raise Forbidden(f"This needs a key with scope {scope}.")
             session.renew()
             if request.method == "POST":
+                forms.form(form_bytes)
                 csrf.check()
             return view(*args, **kwargs)
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from math import ceil, log10
 from typing import NamedTuple
 
+from jobs.store.costs import Day
+
 WIDTH, HEIGHT = 360, 72  # SVG units
 GAP = 1.5
 SCALE_TOP_MIN = 4.0
@@ -39,6 +41,19 @@ def draw(per_minute: Sequence[float], unit: str) -> Chart:
         if value > 0
     ]
     return Chart(bars, top, round(sum(per_minute)), _summary(per_minute, unit))
+
+
+def draw_days(days: Sequence[Day]) -> Chart:
+    """A chart of credits per day."""
+    spent = [day.credits for day in days]
+    top, step = _round_up(max(spent)), WIDTH / len(days)
+    bars = [
+        _bar(n, day.credits, step, top, f"{day.credits:,.4g} credits on {day.day}")
+        for n, day in enumerate(days)
+        if day.credits > 0
+    ]
+    total = round(sum(spent))
+    return Chart(bars, top, total, f"{total:,} credits in the last {len(days)} days")
 
 
 def _bar(n: int, value: float, step: float, top: float, label: str) -> Bar:

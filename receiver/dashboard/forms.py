@@ -1,22 +1,47 @@
 """HTML forms, read like any other body: with a time limit and a size limit."""
 
+from io import BytesIO
 from typing import cast
 from urllib.parse import parse_qsl
 
-from flask import g
+from flask import g, request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
 
 from jobs.errors import BadRequest
 from receiver import request_body
 
 FORM_MAX_BYTES = 256 * 1024
+UPLOAD_MAX_BYTES = 24 * 2**20  # as base64 it fits into an input
 FIELDS_MAX = 100
+_MULTIPART = "multipart/form-data"
 
 
-def form() -> dict[str, str]:
+def form(max_bytes: int = FORM_MAX_BYTES) -> dict[str, str]:
     """The fields of this request, the last of each name. Raises BadRequest."""
     if "form" not in g:
-        g.form = _read()
+        is_multipart = request.mimetype == _MULTIPART and max_bytes > FORM_MAX_BYTES
+        g.form, g.files = _read_multipart(max_bytes) if is_multipart else (_read(), [])
     return cast(dict[str, str], g.form)
+
+
+def files() -> list[bytes]:
+    """The uploaded files in their order."""
+    return cast(list[bytes], g.files)
+
+
+def _read_multipart(max_bytes: int) -> tuple[dict[str, str], list[bytes]]:
+    raw = request_body.read(max_bytes)
+    parser = FormDataParser(max_form_memory_size=FORM_MAX_BYTES, max_form_parts=FIELDS_MAX)
+    try:
+        _, fields, uploads = parser.parse(
+            BytesIO(raw), _MULTIPART, len(raw), request.mimetype_params
+        )
+    except RequestEntityTooLarge:
+        raise BadRequest("The form has too many fields.") from None
+    sent = (one for _, found in uploads.lists() for one in found if one.filename)
+    last = {name: values[-1] for name, values in fields.lists()}
+    return last, [body for one in sent if (body := one.read())]
 
 
 def _read() -> dict[str, str]:

@@ -13,6 +13,7 @@ from jobs.store.counters import REFUSED_CALLBACKS, TIME_TO_STORED, Counter, repo
 from receiver.context import app_state
 from receiver.dashboard import charts
 from receiver.dashboard.access import requires_scope
+from receiver.dashboard.account import Account
 from receiver.dashboard.health_snapshot import HealthSnapshot
 from receiver.ttl_cache import TtlCache
 
@@ -21,12 +22,16 @@ FINAL = (ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED)
 ABANDONED = (Counter.NOTIFICATION_GIVEN_UP,)
 STORED = tuple(f"{TIME_TO_STORED.name}_{n}" for n in range(len(TIME_TO_STORED.bounds) + 1))
 
+PACE_DAYS = 7
+
 _EXTENSION = "fluxkeep-health-snapshot"
+_ACCOUNT = "fluxkeep-account"
 
 blueprint = Blueprint("health", __name__)
 
 
 def install(app: Flask, services: Services) -> None:
+    app.extensions[_ACCOUNT] = Account(services.bfl)
     app.extensions[_EXTENSION] = TtlCache(lambda: HealthSnapshot.read(services))
 
 
@@ -62,7 +67,23 @@ def _numbers(snapshot: HealthSnapshot) -> dict[str, Any]:
         "callback_share": _callback_share(hour) or _callback_share(total),
         "latency": _latency(hour) or _latency(total),
         "refused": (_sum(hour, REFUSED_CALLBACKS), _sum(total, REFUSED_CALLBACKS)),
+        "costs": _costs(snapshot),
         "abandoned": (_sum(hour, ABANDONED), _sum(total, ABANDONED)),
+    }
+
+
+def _costs(snapshot: HealthSnapshot) -> dict[str, Any]:
+    """Credits per day, what the account has left, and paid jobs whose media were not kept."""
+    balance = cast(Account, current_app.extensions[_ACCOUNT]).balance()
+    unkept, ids = snapshot.unkept
+    return {
+        "days": snapshot.days,
+        "chart": charts.draw_days(snapshot.days),
+        "today": snapshot.days[-1].costs,
+        "balance": balance,
+        "warning": balance.warning(snapshot.days[-PACE_DAYS:]),
+        "unkept": unkept,
+        "unkept_ids": ids,
     }
 
 

@@ -5,11 +5,14 @@ from typing import NamedTuple, Self
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
+from jobs.store.costs import Day
 from jobs.store.metrics import Totals
 from jobs.store.submission_queue import Circuit, SlotUsage
 from jobs.store.time_series import Series
 
 EXPIRING_MAX = 8
+COST_DAYS = 30
+UNKEPT_MAX = 8
 
 
 class HealthSnapshot(NamedTuple):
@@ -21,6 +24,8 @@ class HealthSnapshot(NamedTuple):
     open_circuits: list[Circuit]
     expiring: list[Job]
     series: Series
+    days: list[Day]
+    unkept: tuple[int, list[str]]
 
     @classmethod
     def read(cls, services: Services) -> Self | StoreUnavailable:
@@ -34,6 +39,8 @@ class HealthSnapshot(NamedTuple):
                 open_circuits=services.submission_queue.open_circuits(),
                 expiring=services.expiring_urls.most_urgent(EXPIRING_MAX),
                 series=series,
+                days=services.costs.days(COST_DAYS),
+                unkept=services.costs.unkept(UNKEPT_MAX),
             )
         except StoreUnavailable as error:
             return error

@@ -1,5 +1,6 @@
 """`/jobs/<id>`: one job with its media, next steps, timeline and actions."""
 
+import hashlib
 import json
 import re
 import uuid
@@ -10,11 +11,14 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs import drafts, inputs
+from jobs.bfl import models
 from jobs.job import Job
 from receiver.api.job_actions import delete_job, load_job, replay_job
+from receiver.api.repeats import repeat_fields
 from receiver.context import services
 from receiver.dashboard import forms, session
 from receiver.dashboard.access import requires_scope
+from receiver.dashboard.again import related_jobs
 from receiver.dashboard.job_card import JobCard, cards
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, METADATA, submit_as_visitor
 
@@ -32,6 +36,7 @@ def show(job_id: str) -> ResponseReturnValue:
         "job.html",
         job=_card(job),
         input=_input(job),
+        related=cards(services(), related_jobs(services(), job)),
         idempotency_key=str(uuid.uuid4()),
         curl=f'curl -s {services().base_url(job)}/api/jobs/{job.id} -H "x-key: $FLUXKEEP_KEY"',
     )
@@ -52,6 +57,21 @@ def enhance(job_id: str) -> ResponseReturnValue:
     return _redirect_to(
         submit_as_visitor(body, fields.get(IDEMPOTENCY_FIELD, ""), json.dumps(body))
     )
+
+
+@blueprint.post("/variants")
+@requires_scope("submit")
+def make_variants(job_id: str) -> ResponseReturnValue:
+    """Submit the job's input with other seeds; a repeated click makes no more jobs."""
+    job, fields = load_job(services(), job_id), forms.form()
+    key = fields.get(IDEMPOTENCY_FIELD, "")
+    count = int(fields["n"]) if re.fullmatch(r"[1-8]", fields.get("n", ""), re.ASCII) else 1
+    for n in range(count):
+        seed = int.from_bytes(hashlib.sha256(f"{key} {n}".encode()).digest()[:4], "big")
+        changes = {"input": {"seed": seed}} if models.has_seed(job.model) else {}
+        body = repeat_fields(services(), job, changes)
+        submit_as_visitor(body, f"{key}-{n}", json.dumps([body, n]), job.id)
+    return _redirect_to(job)
 
 
 @blueprint.get("/replay")

@@ -84,6 +84,13 @@ class JobCard:
         return prompt.strip() if isinstance(prompt, str) else ""
 
     @property
+    def seed(self) -> int | None:
+        """The seed of the result, or of the input."""
+        given = self.record.submission.kept_input or {}
+        seed = self.record.result.get("seed", given.get("seed"))
+        return seed if isinstance(seed, int) else None
+
+    @property
     def media(self) -> list[MediaItem]:
         drafts = count()
         return [

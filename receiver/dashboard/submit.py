@@ -1,49 +1,52 @@
 """`/submit`: a form that submits a generation as `POST /api/jobs` does."""
 
+import base64
 import json
 import re
 import uuid
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from jobs import views
+from jobs import inputs, views
+from jobs.bfl import models
 from jobs.errors import (
+    BadRequest,
     FluxkeepError,
     IdempotencyKeyReused,
     Invalid,
     InvalidField,
     QueueFull,
     RateLimited,
+    StorageError,
     StoreUnavailable,
 )
 from jobs.job import Job
+from jobs.net import strict_json
 from jobs.views import JobView
 from receiver import rate_limits
+from receiver.api.job_actions import load_job
 from receiver.api.submissions import SubmissionBody, SubmissionRequest, enqueue_once
 from receiver.context import services
 from receiver.dashboard import forms, session
 from receiver.dashboard.access import requires_scope
+from receiver.dashboard.again import fields_of, kept_images
 from receiver.schemas.bodies import validate
+from receiver.thread_pool import run_in_thread
 
-# Suggestions from BFL's documentation; any other model may be typed, and BFL decides.
-MODELS = (
-    *("flux-2-max", "flux-2-pro", "flux-2-pro-preview", "flux-2-flex"),
-    *("flux-2-klein-9b", "flux-2-klein-9b-preview", "flux-2-klein-4b"),
-    *("flux-kontext-max", "flux-kontext-pro", "flux-pro-1.1-ultra", "flux-pro-1.1"),
-    *("flux-pro", "flux-dev", "flux-3-image", "flux-3-video"),
-)
-RATIOS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4", "21:9", "9:21")
-NUMBERS = ("width", "height", "seed")
-FIELDS = ("model", "prompt", "aspect_ratio", *NUMBERS)
-PRIVATE_FIELDS = ("prompt",)  # never in a URL: proxies log URLs
+FIELDS = ("model", "prompt", *models.FIELD_NAMES, "more", "metadata", "repeats")
+PRIVATE_FIELDS = ("prompt", "more", "metadata")  # never in a URL: proxies log URLs
 IDEMPOTENCY_FIELD = "idempotency_key"
 METADATA = {"made by": "the dashboard"}
+DEFAULT_MODEL = "flux-2-pro"
+KEPT = "kept-"
 
-_NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
+_INTEGER = re.compile(r"[0-9]{1,15}", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _FORM_CHANGED = "This form was sent before with other values. Submit again to make another job."
 
 blueprint = Blueprint("submit", __name__)
@@ -52,14 +55,19 @@ blueprint = Blueprint("submit", __name__)
 @blueprint.get("/submit")
 @requires_scope("submit")
 def show() -> ResponseReturnValue:
+    """The form; `again` names a job whose input fills it."""
+    if again := request.args.get("again"):
+        return _page(fields_of(services(), load_job(services(), again)))
     return _page({name: request.args.get(name, "") for name in FIELDS})
 
 
 @blueprint.post("/submit")
-@requires_scope("submit")
+@requires_scope("submit", form_bytes=forms.UPLOAD_MAX_BYTES)
 def send() -> ResponseReturnValue:
     """Enqueue the job and show the form again, with the job next to it."""
     fields = {name: value.strip() for name, value in forms.form().items()}
+    if "show" in fields:  # without a script: the fields of another model
+        return _page(fields)
     try:
         job = _enqueue(fields)
     except Invalid as error:
@@ -68,14 +76,16 @@ def send() -> ResponseReturnValue:
         return _page(fields | {IDEMPOTENCY_FIELD: ""}, {"": _FORM_CHANGED}), 409
     except RateLimited as error:
         return _page(fields, {"": str(error)}), 429
-    except (QueueFull, StoreUnavailable) as error:
+    except (QueueFull, StoreUnavailable, StorageError) as error:
         return _page(fields, {"": str(error)}), 503
     public = [name for name in FIELDS if fields.get(name) and name not in PRIVATE_FIELDS]
-    query = {"job": job.id, **{name: fields[name] for name in public}}
+    query = {"job": job.id, **{name: fields[name] for name in public if name != "repeats"}}
     return redirect(f"/submit?{urlencode(query)}", 303)
 
 
-def submit_as_visitor(body: dict[str, Any], idempotency_key: str, sent: str) -> Job:
+def submit_as_visitor(
+    body: dict[str, Any], idempotency_key: str, sent: str, repeats: str | None = None
+) -> Job:
     """Submit a body of the API with the key of the session.
 
     `sent` is the form as it was sent: the same key with another form is refused.
@@ -83,7 +93,7 @@ def submit_as_visitor(body: dict[str, Any], idempotency_key: str, sent: str) -> 
     """
     visitor = session.current_visitor()
     assert visitor is not None  # requires_scope made sure of it
-    submission = SubmissionRequest.of(validate(SubmissionBody, body))
+    submission = SubmissionRequest.of(validate(SubmissionBody, body), repeats=repeats)
     rate_limits.count_request(visitor.name)
     g.key_name = visitor.name
     key = (f"visitor {visitor.name}", idempotency_key)
@@ -92,12 +102,41 @@ def submit_as_visitor(body: dict[str, Any], idempotency_key: str, sent: str) -> 
 
 def _enqueue(fields: Mapping[str, str]) -> Job:
     """Raises Invalid with every wrong field, and what the API's own submission raises."""
-    filled: dict[str, Any] = {name: fields[name] for name in FIELDS[1:] if fields.get(name)}
-    body = {"model": fields.get("model", ""), "input": filled, "metadata": METADATA}
-    if errors := [*_body_errors(body), *_input_errors(filled)]:
+    given = {name: fields[name] for name in ("prompt", *models.FIELD_NAMES) if fields.get(name)}
+    model, errors = fields.get("model", ""), list(_input_errors(given))
+    more = _parsed(fields.get("more", ""), "more", errors)
+    metadata = _parsed(fields.get("metadata", ""), "metadata", errors) or METADATA
+    body = {"model": model, "input": given, "metadata": metadata}
+    if errors := [*_body_errors(body), *errors]:
         raise Invalid(errors)
-    filled |= {name: int(filled[name]) for name in NUMBERS if name in filled}
-    return submit_as_visitor(body, fields.get(IDEMPOTENCY_FIELD, ""), json.dumps(body))
+    images = models.place_images(model, _images(fields), more.keys())
+    body["input"] = {name: _value(name, text) for name, text in given.items()} | images | more
+    original = fields.get("repeats") or None
+    return submit_as_visitor(body, fields.get(IDEMPOTENCY_FIELD, ""), json.dumps(body), original)
+
+
+def _images(fields: Mapping[str, str]) -> list[str]:
+    """Images as base64, in the order of the form; raises UnknownJob and StorageError."""
+    found = {f"file-{n}": body for n, body in enumerate(forms.files())}
+    kept = [name for name in fields if re.fullmatch(KEPT + "[0-9]{1,2}", name)]
+    if kept and fields.get("repeats"):
+        original = load_job(services(), fields["repeats"])
+        for name in kept:
+            n = int(name.removeprefix(KEPT))
+            read = partial(inputs.read_file, services().storage, original, n)
+            if (body := run_in_thread(read)) is not None:
+                found[name] = body
+    ordered = [name for name in fields.get("order", "").split() if name in found]
+    names = dict.fromkeys((*ordered, *(name for name in kept if name in found), *found))
+    return [base64.b64encode(found[name]).decode() for name in names]
+
+
+def _parsed(text: str, field: str, errors: list[dict[str, str]]) -> dict[str, Any]:
+    try:
+        return strict_json.load_object(text.encode()) if text else {}
+    except BadRequest:
+        errors.append({"field": field, "message": 'Enter a JSON object, such as {"key": 1}.'})
+        return {}
 
 
 def _body_errors(body: dict[str, Any]) -> list[dict[str, str]]:
@@ -108,30 +147,39 @@ def _body_errors(body: dict[str, Any]) -> list[dict[str, str]]:
     return []
 
 
-def _input_errors(filled: Mapping[str, str]) -> Iterator[dict[str, str]]:
+def _input_errors(given: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Errors that hold for every model; BFL checks the rest."""
-    if "prompt" not in filled:
+    if "prompt" not in given:
         yield {"field": "prompt", "message": "Describe the picture."}
-    for name in NUMBERS:
-        if not _is_number(filled.get(name)):
+    for name, text in given.items():
+        kind = models.KINDS.get(name)
+        if kind == "integer" and not _INTEGER.fullmatch(text):
             yield {"field": name, "message": "Enter a whole number."}
-    if "aspect_ratio" in filled and {"width", "height"} & filled.keys():
+        if kind == "number" and not _NUMBER.fullmatch(text):
+            yield {"field": name, "message": "Enter a number."}
+    if "aspect_ratio" in given and {"width", "height"} & given.keys():
         message = "Choose either an aspect ratio, or width and height."
         yield {"field": "aspect_ratio", "message": message}
 
 
-def _is_number(text: str | None) -> bool:
-    return text is None or bool(_NUMBER.fullmatch(text))
+def _value(name: str, text: str) -> Any:
+    kind = models.KINDS.get(name)
+    if kind == "flag":
+        return text == "yes"
+    return {"integer": int, "number": float}.get(kind or "", str)(text)
 
 
 def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) -> str:
+    model = fields.get("model") or DEFAULT_MODEL
+    original = fields.get("repeats", "")
     return render_template(
         "submit.html",
-        values={name: fields.get(name, "") for name in FIELDS},
+        values={name: fields.get(name, "") for name in FIELDS} | {"model": model},
         errors=errors or {},
         idempotency_key=fields.get(IDEMPOTENCY_FIELD) or str(uuid.uuid4()),
-        models=MODELS,
-        ratios=RATIOS,
+        models=models.NAMES,
+        input_form=models.input_form(model),
+        kept=kept_images(services(), original) if original else [],
         job=_submitted_job() if request.method == "GET" else None,
     )
 

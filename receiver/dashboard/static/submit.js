@@ -1,36 +1,153 @@
-// Submits the form without leaving the page; the server renders the result.
+// Submits the form without leaving the page, and collects images; the server renders the rest.
 
 import { refreshSoon } from "./live.js";
 
+const PREVIEW_PIXELS = 192;
 const parser = new DOMParser();
+const files = new Map(); // the chosen images by the id of their list item
+let count = 0;
+
+const byId = (id) => document.getElementById(id);
+const items = () => [...byId("image-list").children];
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
   if (form.id !== "submit-form") return;
   event.preventDefault();
-  const button = form.querySelector("button");
+  const button = byId("submit");
   if (button.disabled) return;
   button.disabled = true;
   try {
-    const response = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    const response = await fetch(form.action, { method: "POST", body: formData(form) });
     showResponse(response, parser.parseFromString(await response.text(), "text/html"), form);
   } catch {
     // The idempotency key makes a second attempt safe even if the first one arrived.
-    document.getElementById("form-error").textContent = "No connection. Submit again; it makes at most one job.";
+    byId("form-error").textContent = "No connection. Submit again; it makes at most one job.";
   } finally {
     button.disabled = false;
   }
 });
 
+function formData(form) {
+  const data = new FormData(form);
+  data.delete("files");
+  const order = [];
+  let n = 0;
+  for (const item of items()) {
+    const file = files.get(item.id);
+    if (file) data.append("files", file);
+    order.push(file ? `file-${n++}` : item.querySelector("input").name);
+  }
+  data.set("order", order.join(" "));
+  return data;
+}
+
 function showResponse(response, page, form) {
   const newForm = page.getElementById("submit-form");
   if (!newForm) return location.assign(response.url);
   const imported = document.importNode(newForm, true);
-  if (response.ok) imported.querySelector("#prompt").value = form.querySelector("#prompt").value;
+  if (response.ok) for (const name of ["prompt", "more", "metadata"]) imported.elements[name].value = form.elements[name].value;
+  const repeats = form.elements.repeats;
+  if (repeats && !imported.elements.repeats) imported.append(repeats.cloneNode());
+  const list = byId("image-list");
   form.replaceWith(imported);
+  byId("image-list").replaceWith(list);
+  prepare();
   if (!response.ok) return imported.querySelector("[aria-invalid]")?.focus();
-  document.getElementById("result").replaceWith(document.importNode(page.getElementById("result"), true));
+  byId("result").replaceWith(document.importNode(page.getElementById("result"), true));
   history.replaceState(null, "", response.url);
-  imported.querySelector("button").focus({ preventScroll: true });
+  byId("submit").focus({ preventScroll: true });
   refreshSoon(); // the job may have ended before the page watched it
 }
+
+// Images: chosen, dropped or pasted; moved and removed with buttons.
+
+function add(chosen) {
+  const mostBytes = Number(byId("images").dataset.mostBytes);
+  byId("images-error").textContent = "";
+  for (const file of chosen) {
+    if (!file.type.startsWith("image/")) continue;
+    if (file.size > mostBytes) {
+      byId("images-error").textContent = `${file.name} is larger than ${mostBytes / 2 ** 20} MiB.`;
+      continue;
+    }
+    const item = document.createElement("li");
+    item.id = `image-${++count}`;
+    files.set(item.id, file);
+    const preview = document.createElement("canvas");
+    preview.setAttribute("role", "img");
+    preview.setAttribute("aria-label", file.name || "Pasted image");
+    draw(preview, file).catch(() => (byId("images-error").textContent = `${file.name} cannot be shown.`));
+    item.append(preview);
+    byId("image-list").append(item);
+  }
+  number();
+}
+
+// On a canvas: the Content-Security-Policy allows no images but the server's.
+async function draw(canvas, file) {
+  const image = await createImageBitmap(file);
+  const scale = Math.min(1, PREVIEW_PIXELS / Math.max(image.width, image.height));
+  canvas.width = image.width * scale;
+  canvas.height = image.height * scale;
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+}
+
+function number() {
+  items().forEach((item, n) => {
+    item.querySelector(".image-actions")?.remove();
+    const actions = document.createElement("span");
+    actions.className = "image-actions";
+    if (n > 0) actions.append(button("←", `Move image ${n + 1} forward`, () => item.previousElementSibling.before(item)));
+    actions.append(`${n + 1}`, button("×", `Remove image ${n + 1}`, () => item.remove()));
+    item.append(actions);
+  });
+}
+
+function button(text, label, act) {
+  const found = document.createElement("button");
+  found.type = "button";
+  found.className = "subtle";
+  found.textContent = text;
+  found.setAttribute("aria-label", label);
+  found.addEventListener("click", () => (act(), number()));
+  return found;
+}
+
+document.addEventListener("paste", (event) => {
+  const pasted = [...(event.clipboardData?.files ?? [])];
+  if (!pasted.length) return;
+  event.preventDefault();
+  add(pasted);
+});
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  add(event.dataTransfer.files);
+});
+
+// Another model has other fields; what was typed into the same fields stays.
+
+async function showModel() {
+  const query = new URLSearchParams({ model: byId("model").value });
+  const page = parser.parseFromString(await (await fetch(`/submit?${query}`)).text(), "text/html");
+  const form = byId("submit-form");
+  const typed = new FormData(form);
+  for (const id of ["model-fields", "images-hint"]) byId(id).replaceWith(document.importNode(page.getElementById(id), true));
+  for (const [name, value] of typed) {
+    const field = form.elements[name];
+    if (field && typeof value === "string" && byId("model-fields").querySelector(`[name="${CSS.escape(name)}"]`)) field.value = value;
+  }
+}
+
+function prepare() {
+  for (const label of document.querySelectorAll("#image-list label")) label.hidden = true;
+  byId("files").addEventListener("change", (event) => {
+    add(event.target.files);
+    event.target.value = "";
+  });
+  byId("model").addEventListener("change", () => showModel().catch(() => {}));
+  number();
+}
+
+prepare();

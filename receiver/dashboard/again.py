@@ -1,0 +1,72 @@
+"""Form fields from the kept input of a job, and the jobs that repeat one another."""
+
+import json
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from jobs import inputs
+from jobs.bfl import models
+from jobs.errors import FluxkeepError
+from jobs.job import Job
+from jobs.services import Services
+from jobs.store.search import Search
+from receiver.api.job_actions import load_job
+
+RELATED_MAX = 24
+
+
+class KeptImage(NamedTuple):
+    """An image of the input that fills the form: its number, and the path of a link to it."""
+
+    n: int
+    src: str
+
+
+def fields_of(services: Services, job: Job) -> dict[str, str]:
+    """The form as it would have made this job; images are named by `kept_images`."""
+    kept = dict(job.submission.kept_input or {})
+    known = {"prompt", *models.FIELD_NAMES}
+    simple = {name: value for name, value in kept.items() if name in known and _is_plain(value)}
+    more = {
+        name: value
+        for name, value in kept.items()
+        if name not in simple and not inputs.file_numbers({name: value})
+    }
+    return {
+        "model": job.model or "",
+        **{name: _text(value) for name, value in simple.items()},
+        "prompt": inputs.text_of(services.storage, job, str(kept.get("prompt", ""))),
+        "more": json.dumps(more, indent=1, ensure_ascii=False) if more else "",
+        "metadata": json.dumps(dict(job.metadata), ensure_ascii=False) if job.metadata else "",
+        "repeats": job.id,
+    }
+
+
+def kept_images(services: Services, job_id: str) -> list[KeptImage]:
+    """The images of a job's input in their order; empty if the job is unknown."""
+    try:
+        job = load_job(services, job_id)
+    except FluxkeepError:
+        return []
+    links = services.links_to_input(job)
+    numbers = inputs.file_numbers(job.submission.kept_input or {})
+    return [KeptImage(n, urlsplit(links[n]).path) for n in numbers if n < len(links)]
+
+
+def related_jobs(services: Services, job: Job) -> list[Job]:
+    """The job that this one repeats, other repeats of it, and repeats of this one; oldest first."""
+    original = job.submission.repeats
+    parent = services.store.load(original, exactly=True) if original else None
+    found = {one.id: one for one in (parent, job) if one}
+    for job_id in filter(None, (original, job.id)):
+        page = services.listing.page(Search(repeats=job_id), RELATED_MAX, None)
+        found |= {one.id: one for one in page.jobs}
+    return sorted(found.values(), key=lambda one: one.created_at)[-RELATED_MAX:]
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _text(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -1,0 +1,162 @@
+"""An edit in a browser: paste a picture, submit, use it again, and compare the variants."""
+
+import base64
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.harness.chromium import Window
+from tests.harness.installation import KEYS
+from tests.harness.stack import Stack, running_stack
+from tests.sandbox.gradient import gradient
+from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
+
+PICTURE, OTHER = gradient(3), gradient(4)
+PASTE = """encoded => {
+    const bytes = Uint8Array.from(atob(encoded), letter => letter.charCodeAt(0));
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
+    document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+}"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("again")) as running:
+        yield running
+
+
+def encoded(body: bytes) -> str:
+    return base64.b64encode(body).decode()
+
+
+def paste(page: Page, picture: bytes) -> None:
+    before = page.locator("#image-list li").count()
+    page.evaluate(PASTE, encoded(picture))
+    expect(page.locator("#image-list li")).to_have_count(before + 1)
+
+
+def save(page: Page, name: str) -> None:
+    """Save pictures of the page where SCREENSHOTS names a folder, to look at."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        for width in (360, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.screenshot(path=str(Path(folder) / f"{name}-{width}.png"), full_page=True)
+
+
+def tasks(stack: Stack, prompt: str) -> list[dict[str, object]]:
+    return [dict(task.input) for task in stack.box.tasks() if task.input.get("prompt") == prompt]
+
+
+@pytest.mark.browser
+def test_a_pasted_picture_is_edited_used_again_and_compared(stack: Stack, window: Window) -> None:
+    page = log_in(window, stack.installation.url, "/submit", "submit")
+    paste(page, OTHER)
+    paste(page, PICTURE)
+    page.get_by_label("Move image 2 forward").click()
+    page.fill("#prompt", "the same at night")
+    page.fill("#seed", "7")
+    save(page, "submit-images")
+    assert problems_seen(window) == []
+    page.click("#submit")
+    page.wait_for_selector("#result img")
+    (first,) = tasks(stack, "the same at night")
+    assert first["input_image"] == encoded(PICTURE) and first["input_image_2"] == encoded(OTHER)
+    save(page, "submit-result")
+
+    page.get_by_role("link", name="Open the job").click()
+    page.get_by_role("link", name="Use again").click()
+    expect(page.locator("#prompt")).to_have_value("the same at night")
+    expect(page.locator("#image-list img")).to_have_count(2)
+    save(page, "use-again")
+    page.fill("#seed", "8")
+    page.click("#submit")
+    page.wait_for_selector("#result img")
+    again = tasks(stack, "the same at night")[-1]
+    assert again == {**first, "seed": 8}
+
+    page.get_by_role("link", name="Open the job").click()
+    compared = page.locator("#variants li")
+    expect(compared).to_have_count(2)
+    expect(compared.locator("img")).to_have_count(2)
+    assert {"seed 7", "seed 8"} <= set(compared.locator("small").all_inner_texts())
+    page.locator("#count").select_option("2")
+    page.get_by_role("button", name="Make variants").click()
+    expect(page.locator("#variants li img")).to_have_count(4)
+    save(page, "variants")
+    assert problems_seen(window) == []
+    assert (window.complaints, window.strangers) == ([], [])
+    assert len({str(one["seed"]) for one in tasks(stack, "the same at night")}) == 4
+
+
+@pytest.mark.browser
+def test_the_form_shows_the_fields_of_the_model(stack: Stack, window: Window) -> None:
+    page = log_in(window, stack.installation.url, "/submit", "submit")
+    page.fill("#prompt", "kept")
+    page.fill("#seed", "5")
+    page.fill("#model", "flux-2-flex")
+    page.locator("#model").press("Tab")
+    expect(page.locator("#guidance")).to_be_visible()
+    assert (page.input_value("#seed"), page.input_value("#prompt")) == ("5", "kept")
+    save(page, "submit-flex")
+    page.fill("#model", "flux-pro-1.1-ultra")
+    page.locator("#model").press("Tab")
+    page.locator(".shape", has_text="16:9").click()
+    save(page, "submit-shapes")
+    assert problems_seen(window) == []
+    page.click("#submit")
+    page.wait_for_selector("#result img")
+    (sent,) = tasks(stack, "kept")
+    assert sent == {"prompt": "kept", "aspect_ratio": "16:9", "seed": 5}
+
+
+def test_without_a_script_images_and_other_fields_are_sent_too(stack: Stack) -> None:
+    visitor = Visitor(stack.installation.url, "submit")
+    page = visitor.get("/submit", model="flux-2-flex").text
+    assert 'name="guidance"' in page and "<noscript>" in page
+    found = re.search(r'name="idempotency_key" value="([^"]+)"', page)
+    assert found
+    fields = {
+        "csrf_token": visitor.token("/submit"),
+        "idempotency_key": found[1],
+        "model": "flux-2-flex",
+        "prompt": "plain",
+        "guidance": "2.5",
+        "prompt_upsampling": "no",
+        "more": '{"new_field": [1]}',
+        "metadata": '{"album": "fog"}',
+    }
+    answer = visitor.session.post(
+        f"{stack.installation.url}/submit",
+        data=fields,
+        files=[("files", ("a.png", PICTURE)), ("files", ("", b""))],
+        allow_redirects=False,
+        timeout=30,
+    )
+    assert answer.status_code == 303, answer.text
+    job = stack.client.wait_for(answer.headers["Location"].partition("job=")[2].partition("&")[0])
+    assert job["metadata"] == {"album": "fog"}
+    assert tasks(stack, "plain") == [
+        {
+            "prompt": "plain",
+            "guidance": 2.5,
+            "prompt_upsampling": False,
+            "input_image": encoded(PICTURE),
+            "new_field": [1],
+        }
+    ]
+
+
+@pytest.mark.browser
+def test_the_health_page_shows_credits_and_the_account(stack: Stack, window: Window) -> None:
+    spent = sum(day["credits"] for day in stack.client.get("/api/costs").json()["days"])
+    page = log_in(window, stack.installation.url, "/health", "read")
+    expect(page.locator("#costs .big-number")).to_contain_text(f"{round(spent):,}")
+    expect(page.locator("#account")).to_contain_text("credits ($")
+    save(page, "health")
+    assert problems_seen(window) == []
+    assert KEYS["read"] not in page.content()

@@ -64,11 +64,11 @@ function showResponse(response, page, form) {
 
 function add(chosen) {
   const mostBytes = Number(byId("images").dataset.mostBytes);
-  byId("images-error").textContent = "";
+  byId("images-problem").textContent = "";
   for (const file of chosen) {
     if (!file.type.startsWith("image/")) continue;
     if (file.size > mostBytes) {
-      byId("images-error").textContent = `${file.name} is larger than ${mostBytes / 2 ** 20} MiB.`;
+      byId("images-problem").textContent = `${file.name} is larger than ${mostBytes / 2 ** 20} MiB.`;
       continue;
     }
     const item = document.createElement("li");
@@ -77,7 +77,7 @@ function add(chosen) {
     const preview = document.createElement("canvas");
     preview.setAttribute("role", "img");
     preview.setAttribute("aria-label", file.name || "Pasted image");
-    draw(preview, file).catch(() => (byId("images-error").textContent = `${file.name} cannot be shown.`));
+    draw(preview, file).catch(() => (byId("images-problem").textContent = `${file.name} cannot be shown.`));
     item.append(preview);
     byId("image-list").append(item);
   }
@@ -133,7 +133,7 @@ async function showModel() {
   const page = parser.parseFromString(await (await fetch(`/submit?${query}`)).text(), "text/html");
   const form = byId("submit-form");
   const typed = new FormData(form);
-  for (const id of ["model-fields", "images-hint"]) byId(id).replaceWith(document.importNode(page.getElementById(id), true));
+  for (const id of ["model-fields", "images-hint", "model-advice"]) byId(id).replaceWith(document.importNode(page.getElementById(id), true));
   for (const [name, value] of typed) {
     const field = form.elements[name];
     if (field && typeof value === "string" && byId("model-fields").querySelector(`[name="${CSS.escape(name)}"]`)) field.value = value;

@@ -17,7 +17,10 @@ def main() -> None:
         TemporaryDirectory(prefix="fluxkeep-soak-") as directory,
         soak_run(Path(directory), plan) as soak,
     ):
-        print(soak.run().table())
+        try:
+            soak.run()
+        finally:
+            print(soak.report.table(), flush=True)
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""What surrounds the simulated processes: storage, BFL's API, time, and the network."""
+"""Models of the surroundings of the simulated processes: storage, BFL, time and network."""
 
 import hashlib
 import logging

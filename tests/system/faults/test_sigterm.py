@@ -43,7 +43,7 @@ def leased(stack: Stack) -> list[str]:
 
 
 def finished_after_restart(stack: Stack, tasks: list[Task]) -> None:
-    assert leased(stack) == [], "what was in hand was handed back"
+    assert leased(stack) == [], "its work was released"
     for task in tasks:
         stack.change_switches(task, drip=None)
     stack.installation.start()

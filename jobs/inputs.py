@@ -16,11 +16,11 @@ from jobs.bfl.submissions import WEBHOOK_FIELDS
 from jobs.errors import NotMedia
 from jobs.job import Job
 from jobs.media_references import replace_texts, texts
-from jobs.media_types import HEAD_BYTES, content_type
 from jobs.record import MediaFile
 from jobs.report import Role
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import OPAQUE, input_key
+from jobs.storage.media_types import HEAD_BYTES, content_type
 
 TEXT_MAX_CHARS = 2048  # a longer text becomes an object
 VALUES_MAX_BYTES = 8192  # of JSON, on the record

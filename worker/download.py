@@ -12,12 +12,12 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from jobs.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpired, UrlRefused
-from jobs.media_types import HEAD_BYTES, content_type
 from jobs.net import http_client
 from jobs.net.urls import ParsedUrl
 from jobs.report import Role
 from jobs.storage.errors import translate_errors
 from jobs.storage.layout import OPAQUE
+from jobs.storage.media_types import HEAD_BYTES, content_type
 from worker.formats import sniff
 
 CHUNK_BYTES = 256 * 1024

@@ -46,7 +46,7 @@ client = BFLClient(api_key=FLUXKEEP_KEY, base_url="https://keep.example")""",
        "webhook_url": "https://keep.example/webhooks/bfl",
        "webhook_secret": "'"$WEBHOOK_SECRET"'"}'""",
         "WEBHOOK_SECRET is in the settings of the web process; after make run it is in "
-        "var/dev.env. This page never shows it.",
+        "var/run.env. This page never shows it.",
     ),
 )
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs import media_types
 from jobs.errors import NotMedia
+from jobs.storage import media_types
 from tests.sandbox.formats import JPEGS, MP4, PICTURES, WEBP
 from tests.sandbox.gradient import gradient
 from worker.formats import sniff

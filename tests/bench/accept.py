@@ -71,6 +71,7 @@ def handlers(bench: BenchEnvironment) -> Iterator[dict[str, str]]:
         }
         for handler in (
             alternatives.express_bullmq(),
+            alternatives.express_bullmq(records=True),
             alternatives.fastapi_arq(),
             alternatives.sample_flask(),
         ):

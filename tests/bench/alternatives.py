@@ -33,10 +33,14 @@ class Handler(NamedTuple):
     name: str
     command: list[str]
     directory: Path = ROOT
+    settings: Mapping[str, str] = {}
 
 
-def express_bullmq() -> Handler:
-    """Raises NodeMissing."""
+def express_bullmq(*, records: bool = False) -> Handler:
+    """Verify and enqueue; `records` also writes a record, indexes and an event before.
+
+    Raises NodeMissing.
+    """
     directory = _BUILT / "javascript"
     names = ("package.json", "package-lock.json", ".npmrc", "express_bullmq.mjs")
     if _is_new(directory, "package-lock.json"):
@@ -45,7 +49,10 @@ def express_bullmq() -> Handler:
         subprocess.run(node.ci(), cwd=directory, check=True, timeout=INSTALL_SECONDS)
         _installed(directory, "package-lock.json")
     shutil.copy(HERE / names[-1], directory / names[-1])
-    return Handler("Express + BullMQ", [node.find("node"), str(directory / names[-1])], directory)
+    command = [node.find("node"), str(directory / names[-1])]
+    if records:
+        return Handler("Express + BullMQ that records", command, directory, {"RECORDS": "1"})
+    return Handler("Express + BullMQ", command, directory)
 
 
 def fastapi_arq() -> Handler:
@@ -72,11 +79,13 @@ def sample_flask() -> Handler:
 def running(handler: Handler, directory: Path, settings: Mapping[str, str]) -> Iterator[str]:
     """Run the handler; yields its URL."""
     port = str(free_port())
-    environment = procfile.environment({**settings, "PORT": port, "WEB_CONCURRENCY": "2"})
+    environment = procfile.environment(
+        {**settings, **handler.settings, "PORT": port, "WEB_CONCURRENCY": "2"}
+    )
     command = (
         [*handler.command, "--port", port] if "uvicorn" in handler.command else handler.command
     )
-    log = directory / f"{handler.name.split()[0]}.log"
+    log = directory / f"{handler.name}.log"
     process = Process(handler.name, command, environment, log, handler.directory)
     url = f"http://127.0.0.1:{port}"
     try:

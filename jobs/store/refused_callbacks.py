@@ -1,7 +1,6 @@
 """Refused callbacks: counted, and the latest stored for the job that they name."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from jobs.store import scripts
 from jobs.store.batching import Batching
@@ -18,26 +17,26 @@ class RefusedCallbacks:
     """Stored apart from the records, which an unauthenticated body must not change."""
 
     def __init__(self, batching: Batching) -> None:
-        self._redis: Any = batching.redis  # its types leave open whether replies are bytes
         self._batching = batching
-        self._script = batching.redis.register_script(scripts.RECORD_REFUSED_CALLBACK)
+        self._record_script = batching.redis.register_script(scripts.RECORD_REFUSED_CALLBACK)
+        self._latest_script = batching.redis.register_script(scripts.REFUSED_CALLBACKS)
 
     def record(self, job_id: str | None, reason: str) -> None:
         """Count a refused callback, and store the reason if its job is known."""
         keys = [RECORD_PREFIX + (job_id or ""), REFUSED_CALLBACKS_PREFIX + (job_id or ""), COUNTERS]
         with unavailable():
             self._batching.run(
-                self._script,
+                self._record_script,
                 keys,
                 [reason, CALLBACKS_MAX, RETENTION_SECONDS, Counter.CALLBACK_REFUSED],
             )
 
     def latest(self, job_ids: Sequence[str]) -> list[tuple[TimelineEvent, ...]]:
         """The latest refused callbacks of each of these jobs, oldest first."""
-        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
-            for job_id in job_ids:
-                pipe.lrange(REFUSED_CALLBACKS_PREFIX + job_id, 0, -1)
-            return [tuple(_event(item) for item in reversed(items)) for items in pipe.execute()]
+        keys = [REFUSED_CALLBACKS_PREFIX + job_id for job_id in job_ids]
+        with unavailable():
+            found = self._batching.run(self._latest_script, keys, [])
+        return [tuple(_event(item) for item in reversed(items)) for items in found]
 
 
 def _event(item: bytes) -> TimelineEvent:

@@ -57,7 +57,8 @@ def skills_era(status: str, **more: Any) -> dict[str, Any]:
         old_era("SUCCESS", {**RESULT, "start_time": 1.5, "end_time": 2.5, "duration": 1.0}),
         skills_era("Ready", result=RESULT),
         now_era("ready", RESULT),
-        now_era("READY", RESULT),
+        now_era("rEaDy", RESULT),
+        now_era("success", RESULT),
     ],
 )
 def test_ready_is_understood_in_every_era(message: dict[str, Any]) -> None:

@@ -43,6 +43,8 @@ SAMPLES_AND_DRAFTS = {
     "in both roles": ({"samples": [A], "draft_caches": [A, C]}, [A], [C]),
     "a list in the singular": ({"sample": [A, B]}, [A, B], []),
     "a string in the plural": ({"samples": A}, [A], []),
+    "a nested list": ({"samples": [[A]]}, [A], []),
+    "an object in a nested list": ({"samples": [[{"url": A}]]}, [A], []),
 }
 
 

@@ -52,41 +52,8 @@ def test_a_callback_for_an_unknown_task_creates_a_job(server: TargetServer) -> N
     assert _taken(server, id=new_id(), **READY)["status"] == "ready"
 
 
-WORDS = {
-    "unknown word": "Levitating",
-    "empty": "",
-    "a number": 200,
-    "null": None,
-    "true": True,
-    "a list": ["Ready"],
-    "an object": {"status": "Ready"},
-    "10,000 letters": "R" * 10_000,
-    "markup": "<b>Ready</b>",
-    "control characters": "Ready\0\r\n\x1b[2J",
-    "almost ready": "Ready ",
-    "lookalike": "R\u0435ady",
-    "an emoji": "\U0001f680",
-    "a task that is not found": "Task not found",
-}
-
-
-@pytest.mark.parametrize("word", WORDS.values(), ids=WORDS)
-def test_an_unknown_status_means_in_progress(
-    server: TargetServer, job_id: str, word: object
-) -> None:
-    assert _taken(server, id=job_id, status=word, result={"sample": SAMPLE})["status"] in (
-        "submitted",
-        "ready",  # where a word is only untidy, its meaning is clear
-    )
-
-
 def test_no_word_at_all_means_still_in_progress(server: TargetServer, job_id: str) -> None:
     assert _taken(server, id=job_id)["status"] == "submitted"
-
-
-@pytest.mark.parametrize("word", ["ready", "READY", "rEaDy", "SUCCESS", "success"])
-def test_words_are_known_in_any_case(server: TargetServer, word: str) -> None:
-    assert _taken(server, id=new_id(), status=word, result=READY["result"])["status"] == "ready"
 
 
 UNCLEAR: dict[str, object] = {
@@ -111,22 +78,6 @@ def test_ready_without_a_sample_waits_to_be_settled_by_asking(
 ) -> None:
     assert _taken(server, id=job_id, status="Ready", result=result)["status"] == "submitted"
     assert b'"work_deadline":' in server.records()[f"fluxkeep:job:{job_id}".encode()]
-
-
-NESTED: dict[str, dict[str, Any]] = {
-    "an object": {"sample": {"url": SAMPLE}},
-    "a list of objects": {"samples": [{"url": SAMPLE, "seed": 1}]},
-    "a list in a list": {"samples": [[SAMPLE]]},
-    "an object in a list in a list": {"samples": [[{"url": SAMPLE}]]},
-}
-
-
-@pytest.mark.parametrize("result", NESTED.values(), ids=NESTED)
-def test_a_sample_in_an_object_or_a_nested_list_is_found(
-    server: TargetServer, job_id: str, result: dict[str, Any]
-) -> None:
-    assert _taken(server, id=job_id, status="Ready", result=result)["status"] == "ready"
-    assert json.dumps(SAMPLE).encode() in server.records()[f"fluxkeep:job:{job_id}".encode()]
 
 
 @pytest.mark.parametrize(
@@ -213,6 +164,13 @@ def test_details_may_have_any_shape(
 
 
 ODD: dict[str, dict[str, Any]] = {
+    "an unknown status": {"status": "Levitating"},
+    "a number for a status": {"status": 200},
+    "a list for a status": {"status": ["Ready"]},
+    "a status of 10,000 letters": {"status": "R" * 10_000},
+    "markup in the status": {"status": "<b>Ready</b>"},
+    "control characters in the status": {"status": "Ready\0\r\n\x1b[2J"},
+    "a status like Ready": {"status": "R\u0435ady"},
     "progress as text": {"progress": "half"},
     "progress beyond 1": {"progress": 55},
     "progress below 0": {"progress": -1},
@@ -236,7 +194,7 @@ RESULTS: dict[str, dict[str, Any]] = {
     "a NUL in the prompt": {"prompt": "a\0b"},
     "a long prompt": {"prompt": "p" * 50_000},
     "a prompt of emoji": {"prompt": "\U0001f680" * 1000},
-    "a prompt that turns round": {"prompt": "\u202e\u2066abc"},
+    "a right-to-left prompt": {"prompt": "\u202e\u2066abc"},
     "a prompt of markup": {"prompt": "</script><img src=x onerror=alert(1)>"},
     "noncharacters": {"prompt": "\ufffe\uffff\U0010ffff"},
     "a thousand samples": {"samples": [f"{SAMPLE}{n}" for n in range(300)]},
@@ -244,7 +202,7 @@ RESULTS: dict[str, dict[str, Any]] = {
     "an expiry in the year 1": {"sample": "https://x.test/?se=0001-01-01T00:00:00%2B23:59"},
     "an expiry in the year 9999": {"sample": "https://x.test/?se=9999-12-31T23:59:59-23:59"},
     "an expiry that is none": {"sample": "https://x.test/?se=tomorrow&se=2026"},
-    "a URL no parser likes": {"sample": "https://[::1/?se=2030-01-01T00:00:00Z"},
+    "a URL that is malformed": {"sample": "https://[::1/?se=2030-01-01T00:00:00Z"},
     "times as text": {"start_time": "now", "duration": [1]},
 }
 
@@ -253,7 +211,9 @@ RESULTS: dict[str, dict[str, Any]] = {
 def test_odd_fields_are_taken_and_the_job_stays_readable(
     server: TargetServer, fields: dict[str, Any]
 ) -> None:
-    assert _taken(server, id=new_id(), status="Pending", **fields)["status"] == "submitted"
+    assert (
+        _taken(server, **{"id": new_id(), "status": "Pending", **fields})["status"] == "submitted"
+    )
 
 
 @pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)

@@ -196,10 +196,9 @@ class JobStore:
     def _delete(self, job: Job, version: int | str, commands: list[Command]) -> bool:
         event = events.deletion_event(job.id)
         arguments = [version, *commit.flat([*commands, event])]
+        script, keys = self._run_if_unchanged_script, [RECORD_PREFIX + job.id]
         with unavailable():
-            return bool(
-                self._run_if_unchanged_script(keys=[RECORD_PREFIX + job.id], args=arguments)
-            )
+            return bool(self._batching.commits.run(script, keys, arguments))
 
     def is_deleted(self, job_id: str) -> bool:
         """Whether a job was deleted on request, and not lost with Redis."""

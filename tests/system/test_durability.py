@@ -94,6 +94,13 @@ def test_a_cut_replication_link_is_503_in_time_until_it_is_back(
     wait_for("it is acknowledged", lambda: call(client, 1) == 200)
 
 
+def test_a_deletion_that_no_replica_has_is_503(redis: ReplicatedRedis, web: Installation) -> None:
+    client = start(web, "replica")
+    assert call(client, 0) == 200
+    redis.link.hang()
+    assert client.request("DELETE", "/api/jobs/job-0").status_code == 503
+
+
 @pytest.fixture
 def alone(tmp_path: Path, redis_server: RedisServer) -> Iterator[Installation]:
     with closing(Installation(tmp_path, redis_server)) as installation:

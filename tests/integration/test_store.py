@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from redis import Connection, ConnectionPool, Redis
 
-from jobs import ingest
+from jobs import ingest, submission
 from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.report import Report
 from jobs.status import ReportKind, Source, Status
+from jobs.store.commit import REQUEST_TTL_SECONDS
 from jobs.store.job_store import JobStore
-from jobs.store.keys import RECORD_PREFIX
+from jobs.store.keys import INPUT_PREFIX, RECORD_PREFIX
 from jobs.store.search import Search
 from jobs.timeline import EventCode
 from jobs.timeouts import Timeouts
@@ -219,3 +220,20 @@ def test_a_record_reads_back_the_same(store: JobStore) -> None:
         lambda job, now: job and job.claimed(now).with_event(now, EventCode.JOB_EXPECTED, y=[1]),
     )
     assert change.written and store.load("job") == change.after
+
+
+def test_a_submission_request_expires_only_once_its_job_has_ended(
+    store: JobStore, redis_server: RedisServer
+) -> None:
+    key = INPUT_PREFIX + "own"
+    with redis_server.client() as redis:
+        store.update(
+            "own",
+            lambda job, now: job or submission.create("own", "flux-2-pro", now),
+            new=True,
+            submission=b"{}",
+        )
+        store.update("own", lambda job, now: job and job.with_details(now, {"metadata": {"a": 1}}))
+        assert (redis.get(key), redis.ttl(key)) == (b"{}", -1)
+        store.update("own", lambda job, _now: job and submission.check(job, job.deadline, TIMEOUTS))
+        assert 0 < int(redis.ttl(key)) <= REQUEST_TTL_SECONDS

@@ -9,7 +9,7 @@ from jobs.errors import ErrorCode
 from jobs.job import LEASE_SECONDS, Job
 from jobs.report import SubmissionReceipt
 from jobs.status import ReportKind, Source, Status
-from jobs.submission import QUEUE_CHECK_SECONDS
+from jobs.submission import FIRST_POLL_SECONDS, QUEUE_CHECK_SECONDS, QUEUE_SECONDS
 from jobs.timeline import EventCode
 from jobs.transitions import transition
 from tests.harness.reports import NOW, TIMEOUTS, report_of
@@ -144,3 +144,43 @@ def test_a_job_that_ends_while_it_waits_is_in_no_queue() -> None:
     ended = submission.check(queued, queued.deadline, TIMEOUTS)
     assert ended.error and ended.error.code == ErrorCode.NOT_SUBMITTED
     assert not ended.submission.is_queued and not ended.submission.slot
+
+
+def test_a_new_job_waits_a_week_at_most_and_is_checked_meanwhile() -> None:
+    queued = submission.create("own", "flux-2-pro", NOW)
+    assert queued.check.next_check_at == NOW + QUEUE_CHECK_SECONDS
+    assert queued.deadline == NOW + QUEUE_SECONDS
+
+
+def test_a_sent_job_says_where_it_was_sent(a_sent_job: Job) -> None:
+    sent = (EventCode.SUBMISSION_SENT, {"origin": "https://api.bfl.ai"})
+    assert last_event(a_sent_job) == sent
+    assert a_sent_job.submission.origin == "https://api.bfl.ai"
+
+
+@pytest.mark.parametrize("has_webhook", [True, False])
+def test_an_accepted_job_waits_for_its_callback_or_is_polled_soon(
+    a_sent_job: Job, has_webhook: bool
+) -> None:
+    answer = SubmissionReceipt(task_id="task", polling_url="https://api.bfl.ai/poll", cost=3.0)
+    after = submission.confirm(a_sent_job, LATER, answer, TIMEOUTS, has_webhook=has_webhook)
+    pause = TIMEOUTS.grace("flux-2-pro") if has_webhook else FIRST_POLL_SECONDS
+    assert (after.status, after.deadline) == (Status.SUBMITTED, TIMEOUTS.deadline(LATER))
+    assert after.check.ends_by == LATER + TIMEOUTS.give_up_at_most
+    assert after.check.next_check_at == LATER + pause and after.check.lease_until is None
+    assert after.check.awaits_callback is has_webhook
+    assert (after.cost, after.check.polling_url) == (3.0, answer.polling_url)
+    assert last_event(after) == (EventCode.SUBMISSION_ACCEPTED, {"task_id": "task"})
+
+
+def test_a_replay_of_a_job_without_a_task_submits_it_again_as_new(a_sent_job: Job) -> None:
+    waiting = submission.await_confirmation(a_sent_job, NOW, "?", TIMEOUTS, has_webhook=True)
+    lost = submission.check(waiting, waiting.deadline, TIMEOUTS)
+    again = submission.reopen(lost, LATER, TIMEOUTS)
+    assert (again.status, again.error) == (Status.QUEUED, None)
+    assert again.deadline == LATER + QUEUE_SECONDS
+    assert again.check.next_check_at == LATER + QUEUE_CHECK_SECONDS
+    assert again.check.ended_at is None and again.submission.attempts == 0
+    assert again.submission.is_queued and again.submission.queued_at == lost.created_at
+    assert again.submission.unconfirmed
+    assert last_event(again) == (EventCode.SUBMISSION_REPLAYED, {})

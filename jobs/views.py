@@ -1,11 +1,10 @@
-"""JSON views of a job: for the API, notifications and sidecars."""
+"""JSON views of a job: for the API and notifications; sidecars extend them."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Generic, NotRequired, TypeVar
 
 from pydantic import Field
-from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 from jobs import inputs
@@ -19,7 +18,6 @@ from jobs.status import Source, Status
 from jobs.store.submission_queue import ALL_MODELS, Circuit
 from jobs.timeline import EventCode, TimelineEvent, rfc3339
 
-SIDECAR_FORMAT = 1  # raised when readers must tell formats apart
 SHORT_ID_CHARS = 8
 MODEL_MAX_CHARS = 60
 
@@ -30,6 +28,8 @@ ROLES = (
     "finish a draft (`draft_enhance`)"
 )
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Size = Annotated[int, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Fraction = Annotated[float, Field(description="from 0 to 1, as far as BFL reports it")]
 
 
@@ -52,8 +52,8 @@ class FileView(TypedDict):
 
     role: Annotated[Role, Field(description=ROLES)]
     content_type: str
-    bytes: int
-    sha256: str
+    bytes: Size
+    sha256: Sha256
     width: Annotated[int | None, Field(description="in pixels")]
     height: Annotated[int | None, Field(description="in pixels")]
     duration: Annotated[float | None, Field(description="of a film, in seconds")]
@@ -247,30 +247,6 @@ def _moderation_view(job: Job) -> ModerationView | None:
 
 def _event_view(event: TimelineEvent) -> TimelineEventView:
     return {"at": rfc3339(event.at), "event": event.event, "detail": event.detail}
-
-
-def sidecar(job: Job) -> bytes:
-    """The JSON beside each object of a job; `jobs/sidecars.py` restores the record from it."""
-    document = {
-        "format": SIDECAR_FORMAT,
-        **base_view(job, [_sidecar_file(file) for file in job.media]),
-        "ended_at": rfc3339(job.end),
-        "request": job.submission.request_digest,
-    }
-    if job.submission.kept_input is not None:
-        files = [{"key": file.key, **file_view(file)} for file in job.submission.input_files]
-        document |= {"input": job.submission.kept_input, "input_files": files}
-    return to_json(document, indent=2) + b"\n"
-
-
-def _sidecar_file(file: MediaFile) -> dict[str, Any]:
-    thumbnail = file.thumbnail and _sidecar_thumbnail(file.thumbnail)
-    return {"key": file.key, **file_view(file), "thumbnail": thumbnail}
-
-
-def _sidecar_thumbnail(thumbnail: MediaFile) -> dict[str, Any]:
-    fields = ("key", "content_type", "bytes", "sha256", "width", "height")
-    return {name: getattr(thumbnail, name) for name in fields}
 
 
 def file_name(job: Job, n: int, key: str) -> str:

@@ -58,4 +58,4 @@ def _may_be_restored(services: Services, job: Job, after: Job | None) -> bool:
 
 
 def _described_as_stored(media: MediaStorage, job: Job) -> set[str]:
-    return {key for key in _object_keys(media, job) if sidecars.read_job(media, key)}
+    return {key for key in _object_keys(media, job) if sidecars.is_stored(media, key)}

@@ -182,9 +182,9 @@ class Rescue:
         """The sidecar of the job: of the stored job, as soon as no file is missing."""
         done = self._files.published.keys() | self._files.left_out.keys()
         if len(done) < len(job.delivery.urls):
-            return views.sidecar(replace(job, media=self._files.media))
+            return sidecars.render(replace(job, media=self._files.media))
         self._stored_at = self._services.store.now()
-        return views.sidecar(self._files.store(job, self._stored_at))
+        return sidecars.render(self._files.store(job, self._stored_at))
 
     def _write_sidecar(self, key: str, body: bytes) -> None:
         self._services.storage.write(sidecar_key(key), body)
@@ -201,16 +201,16 @@ class Rescue:
         """Commit the files; every object has its final sidecar before the record names it (I10)."""
         services, claim = self._services, self._claim
         now = self._stored_at or services.store.now()
-        body = views.sidecar(self._files.store(claim.job, now))
+        body = sidecars.render(self._files.store(claim.job, now))
         stale = [file.key for file in self._files.media if self._sidecars.get(file.key) != body]
         if stale:
             claim.commit(Job.renewed)  # another worker may be storing the same files by now
-            body = views.sidecar(self._files.store(claim.job, now))
+            body = sidecars.render(self._files.store(claim.job, now))
         for key in stale:
             self._write_sidecar(key, body)
         claim.commit(lambda job, _now: self._files.store(job, now), counts)
         log.info("job %s: stored", claim.job.id)
-        if body != views.sidecar(claim.job):  # the caller changed the metadata meanwhile
+        if body != sidecars.render(claim.job):  # the caller changed the metadata meanwhile
             with suppress(StoreUnavailable, StorageError):
                 sidecars.update(services.store, services.storage, claim.job.id)
 

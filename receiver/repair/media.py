@@ -9,7 +9,6 @@ from jobs.record import MediaFile
 from jobs.services import Services
 from jobs.status import Status
 from jobs.storage.layout import companion_keys, sidecar_key
-from jobs.views import sidecar
 from receiver.repair.finding import Finding
 
 
@@ -91,7 +90,7 @@ def _has_current_sidecar(services: Services, job_id: str, key: str) -> bool:
     job = services.store.load(job_id)
     if job is None or key not in [file.key for file in job.present_media]:
         return True
-    body = sidecar(job)
+    body = sidecars.render(job)
     if services.storage.size(sidecar_key(key)) != len(body):
         return False
     return b"".join(services.storage.read(sidecar_key(key))) == body

@@ -98,7 +98,7 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     if services.storage.size(key) is None or services.store.load(job_id_of(key), exactly=True):
         return  # deleted, or recorded, since it was listed
     try:
-        job = restore.read_sidecar(services, key)
+        job = sidecars.read(services.storage, key)
     except ForeignObject as error:
         yield Finding(key, f"has no record, and cannot be restored from its sidecar: {error}")
         return

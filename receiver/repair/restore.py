@@ -2,25 +2,9 @@
 
 from dataclasses import replace
 
-from jobs import sidecars, thumbnails
-from jobs.errors import ForeignObject
+from jobs import thumbnails
 from jobs.job import Job
 from jobs.services import Services
-from jobs.storage.layout import sidecar_key
-
-
-def read_sidecar(services: Services, key: str) -> Job:
-    """The job in the sidecar of an object. Raises ForeignObject."""
-    sidecar = sidecar_key(key)
-    size = services.storage.size(sidecar)
-    if size is None:
-        raise ForeignObject("there is none")
-    if size > sidecars.SIDECAR_MAX_BYTES:
-        raise ForeignObject("it is too large")
-    job = sidecars.parse(b"".join(services.storage.read(sidecar)), sidecar)
-    if key not in [file.key for file in job.present_media]:
-        raise ForeignObject("it does not name this object")
-    return job
 
 
 def is_expired(services: Services, job: Job) -> bool:

@@ -12,7 +12,7 @@ from jobs.config.settings import load
 from jobs.job import Job
 from jobs.record import MediaFile
 from jobs.services import Services
-from jobs.storage.layout import object_key
+from jobs.storage.layout import object_key, sidecar_key
 from jobs.storage.providers import RequestLimits
 from jobs.timeline import EventCode, TimelineEvent
 from jobs.timeouts import Timeouts
@@ -45,7 +45,8 @@ class Archive:
         job = self._begun(days_ago, facts)
         media = tuple(self._published(job, n) for n in range(files))
         ended = self._ended(job, lambda job, at: job.stored(at, media))
-        sidecars.write(self.services.storage, ended)
+        for file in media:
+            self.services.storage.write(sidecar_key(file.key), sidecars.render(ended))
         return ended
 
     def failed(self, days_ago: float = 0.0, **facts: Any) -> Job:

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from redis import Redis
 
+from jobs import sidecars
 from jobs.job import LEASE_SECONDS, Job
 from jobs.record import MediaFile
 from jobs.status import Status
@@ -32,7 +33,6 @@ from jobs.store.keys import (
     TASK_PREFIX,
     THUMBNAILS,
 )
-from jobs.views import sidecar
 from tests.harness.installation import Installation
 from tests.harness.stored_objects import StoredObjects
 from tests.harness.submission_queue import queues_in_redis, queues_of_records
@@ -244,7 +244,7 @@ def _sidecar(
     key = str(PurePosixPath(kept.key).with_suffix(".json"))
     if key not in sizes:
         yield f"I10: {kept.key} has nothing beside it that explains it"
-    elif not job.thumbnails.due_at and stored_objects.read(key) != sidecar(job):
+    elif not job.thumbnails.due_at and stored_objects.read(key) != sidecars.render(job):
         yield f"I10: {key} says something else than the record"
 
 

@@ -3,11 +3,10 @@
 import pytest
 from flask.testing import FlaskClient
 
-from jobs import services
+from jobs import services, sidecars
 from jobs.config import settings
 from jobs.storage.bucket import BucketStorage
 from jobs.storage.layout import sidecar_key
-from jobs.views import sidecar
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.worker_environment import WorkerEnvironment
@@ -64,6 +63,6 @@ def test_a_job_in_memory_is_explained_and_forgotten_as_elsewhere(
     job, media = worker_env.job(stored), worker_env.wired.storage
     assert isinstance(media, BucketStorage)
     key = job.media[0].key
-    assert b"".join(media.read(sidecar_key(key))) == sidecar(job)
+    assert b"".join(media.read(sidecar_key(key))) == sidecars.render(job)
     assert client.delete(f"/api/jobs/{stored.id}", headers=KEY).status_code == 204
     assert media.size(key) is None and media.size(sidecar_key(key)) is None

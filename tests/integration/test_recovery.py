@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from redis import Redis
 
-from jobs import ingest, services
+from jobs import ingest, services, sidecars
 from jobs.config import settings
 from jobs.errors import ClaimLost, TransferFailed
 from jobs.job import Job
@@ -18,7 +18,6 @@ from jobs.report import Report
 from jobs.status import ReportKind, Source, Status
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, fencing_token_of, kind_of, sidecar_key
-from jobs.views import sidecar
 from tests.harness import RedisServer, TestBucket
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import WorkerEnvironment
@@ -79,7 +78,7 @@ def assert_stored(worker_env: WorkerEnvironment, task: Task) -> None:
     assert sorted(objects(worker_env, task)) == sorted(file.key for file in job.media)
     for n, file in enumerate(job.media):
         assert b"".join(media.read(file.key)) == worker_env.box.picture(task.id, n)
-        assert b"".join(media.read(sidecar_key(file.key))) == sidecar(job)
+        assert b"".join(media.read(sidecar_key(file.key))) == sidecars.render(job)
         assert media.sha256(file.key) == file.sha256
     listed = {one.key for one in media.list_job_objects(job.id, job.created_at)}
     assert {key for key in listed if key.endswith(".json")} == {

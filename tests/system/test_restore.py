@@ -13,7 +13,6 @@ from jobs import sidecars
 from jobs.errors import ForeignObject
 from jobs.storage.layout import sidecar_key
 from jobs.timeline import rfc3339
-from jobs.views import sidecar
 from tests.harness import RedisServer
 from tests.harness.archive import Archive
 from tests.harness.command_line import CommandLine, CommandResult
@@ -78,7 +77,7 @@ def test_a_job_is_found_by_both_its_ids_again(archive: Archive, shell: CommandLi
     archive.redis.flushall()
     shell.run("repair")
     assert (back := archive.job(job)) and archive.services.store.load(job.task_id or "") == back
-    assert back.media == job.media and sidecar(back) == sidecar(job)
+    assert back.media == job.media and sidecars.render(back) == sidecars.render(job)
 
 
 def test_a_note_takes_no_name_of_another_job(
@@ -167,7 +166,7 @@ def test_without_redis_it_says_so(shell: CommandLine) -> None:
 def note(tmp_path: Path, redis_server: RedisServer) -> dict[str, Any]:
     """A good one; its job and key go by it."""
     archive = Archive.over(redis_server, {"MEDIA_URL": (tmp_path / "media").as_uri()})
-    result: dict[str, Any] = json.loads(sidecar(archive.stored()))
+    result: dict[str, Any] = json.loads(sidecars.render(archive.stored()))
     return result
 
 

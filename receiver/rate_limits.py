@@ -4,7 +4,9 @@ Redis counts (`jobs/store/rate_limiter.py`), so that a limit holds over all web 
 """
 
 import math
-from ipaddress import ip_address, ip_network
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
 
 from flask import Response, g, request
 
@@ -46,7 +48,7 @@ def client_address() -> str:
     peer = request.remote_addr or ""
     forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
     is_trusted = services().settings.forwarded_allow_ips.trust(peer)
-    return _network(_without_port(forwarded) if forwarded and is_trusted else peer)
+    return _network(forwarded if forwarded and is_trusted else peer)
 
 
 def _check(status: RateStatus) -> None:
@@ -64,20 +66,19 @@ def _headers(quota: RateLimit, status: RateStatus) -> dict[str, str]:
     }
 
 
-def _without_port(text: str) -> str:
-    """Some proxies write `ip:port`, and `[v6]` or `[v6]:port`."""
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0] if text.count(":") == 1 else text
-
-
 def _network(text: str) -> str:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return ""
-    if address.version == 4:
-        return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(ip_network((address, IPV6_PREFIX_BITS), strict=False))
+    """An IPv4 address, or an IPv6 network."""
+    address = _parse(text)
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    bits = IPV6_PREFIX_BITS if isinstance(address, IPv6Address) else 32
+    return str(ip_network((address, bits), strict=False)) if address else ""
+
+
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    """Some proxies write `ip:port`, and `[v6]` or `[v6]:port`."""
+    with suppress(ValueError):
+        return ip_address(text)
+    with suppress(ValueError):
+        return ip_address(urlsplit(f"//{text}").hostname or "")
+    return None

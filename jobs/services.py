@@ -1,6 +1,7 @@
 """Services: settings, stores and clients, built once per process."""
 
 from contextlib import suppress
+from functools import cached_property
 
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
@@ -46,10 +47,7 @@ BACKGROUND_RETRIES = 40  # about a minute
 
 
 class Services:
-    """The settings, and the stores and clients built from them.
-
-    Raises InvalidSettings when the media storage cannot be used.
-    """
+    """The settings, and the stores and clients built from them."""
 
     def __init__(
         self,
@@ -90,12 +88,17 @@ class Services:
         self.rate_limiter = RateLimiter(batching)
         self.cleanup_queue = CleanupQueue(redis)
         self.consistency = Consistency(redis)
-        self.storage = build_storage(settings, limits)
+        self._limits = limits
         self.host_policy = build_host_policy(settings)
         self.bfl = build_bfl_client(settings)
         self.tokens = CallbackTokens(settings.secret_key)
         self.links = LinkSigner(settings.secret_key)
         self.notification_signer = NotificationSigner(settings.notify_secret)
+
+    @cached_property
+    def storage(self) -> MediaStorage:
+        """Raises InvalidSettings when it cannot be used; processes open it when they start."""
+        return build_storage(self.settings, self._limits)
 
     def base_url(self, job: Job) -> str:
         """Our own origin: PUBLIC_URL, or else the one that the job's caller used.
@@ -163,8 +166,18 @@ def build_bfl_client(settings: Settings) -> BflClient:
 
 
 def for_web(settings: Settings) -> Services:
-    """Services that fail fast: BFL repeats a callback that was answered with 503."""
-    return Services(settings, redis_for_web(settings), WEB_LIMITS, Durability(settings.durability))
+    """Services that fail fast: BFL repeats a callback that was answered with 503.
+
+    Raises InvalidSettings.
+    """
+    redis, level = redis_for_web(settings), Durability(settings.durability)
+    return _checked(Services(settings, redis, WEB_LIMITS, level))
+
+
+def _checked(services: Services) -> Services:
+    """Open the storage now and not at the first request. Raises InvalidSettings."""
+    _ = services.storage
+    return services
 
 
 def check_durability(settings: Settings) -> None:
@@ -190,4 +203,4 @@ def for_background(settings: Settings) -> Services:
     They do not wait for durability: without a replica no media would be rescued.
     """
     retry = LoggedRetry(ExponentialWithJitterBackoff(cap=2, base=0.1), BACKGROUND_RETRIES)
-    return Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))
+    return _checked(Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS)))

@@ -40,7 +40,7 @@ def check_submissions(context: Context) -> Iterator[Result]:
 
     Raises StoreUnavailable.
     """
-    queue = context.submission_queue
+    queue = context.services.submission_queue
     circuits = queue.open_circuits() if queue.slot_usage().waiting else ()
     paused = next((circuit for circuit in circuits if _stops_all(circuit)), None)
     if paused is None:
@@ -56,7 +56,7 @@ def check_regions(context: Context) -> Iterator[Result]:
     """
     misdirected = [
         model
-        for model in context.listing.models(bfl_submissions.FINETUNED)
+        for model in context.services.listing.models(bfl_submissions.FINETUNED)
         if _is_misdirected(context, model)
     ]
     for model in misdirected:
@@ -70,7 +70,7 @@ def _is_misdirected(context: Context, model: str) -> bool:
     if not bfl_submissions.is_bound_to_region(model):
         return False
     default = "global" if context.settings.bfl_origin.host == bfl_submissions.BFL_HOST else None
-    newest = context.listing.page(Search(model=model), 1, None).jobs
+    newest = context.services.listing.page(Search(model=model), 1, None).jobs
     return any(
         job.is_submission and (job.submission.region or default) == "global" for job in newest
     )

@@ -24,7 +24,7 @@ def check(context: Context) -> Iterator[Result]:
     """Raises InvalidSettings, StoreUnavailable."""
     level = Durability(context.settings.durability)
     with unavailable():
-        is_reached = durability.check(context.redis, level)
+        is_reached = durability.check(context.services.redis, level)
     if is_reached:
         yield ok(NAME, _MEANINGS[level])
     else:

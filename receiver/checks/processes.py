@@ -11,15 +11,15 @@ COMMANDS = {"worker": "python -m worker", "sweep": "python -m worker.sweep"}
 
 def check_worker(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
-    result = _heartbeat("worker", context.metrics.heartbeat_ages().get("worker"))
-    number = len(context.metrics.worker_keys()) if result.ok else 0
+    result = _heartbeat("worker", context.services.metrics.heartbeat_ages().get("worker"))
+    number = len(context.services.metrics.worker_keys()) if result.ok else 0
     yield ok("worker", f"{number} running, {result.why}") if number > 1 else result
 
 
 def check_sweep(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
-    result = _heartbeat("sweep", context.metrics.heartbeat_ages().get("sweep"))
-    overdue = context.metrics.totals().overdue if result.ok else 0
+    result = _heartbeat("sweep", context.services.metrics.heartbeat_ages().get("sweep"))
+    overdue = context.services.metrics.totals().overdue if result.ok else 0
     if overdue:
         why = f"{overdue:,} jobs have been due for more than 30 s"
         result = failed("sweep", why, "Start a second sweep process: this one cannot keep up.")

@@ -9,14 +9,13 @@ address, cannot be reached by BFL either.
 
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.config.settings import Settings
 from jobs.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
-from jobs.net.urls import ParsedUrl, parse
+from jobs.net.urls import Origin, ParsedUrl, parse
 from jobs.signing import callback_digest
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
@@ -27,15 +26,6 @@ ANSWER_SECONDS = 10.0
 
 _SIGNATURE = AUTHENTICATION_HEADERS[1]
 _RUNNING = "Check that the web process runs and that PUBLIC_URL leads to it."
-
-
-class Callback(NamedTuple):
-    """A test callback, its expected status, and the meaning of another status."""
-
-    signature: bytes
-    expected: int
-    problem: str
-    remedy: str
 
 
 def check(context: Context) -> Iterator[Result]:
@@ -57,42 +47,32 @@ def _address(settings: Settings) -> ParsedUrl:
 
 
 def _try_callbacks(address: ParsedUrl, settings: Settings) -> Result:
+    secret = settings.webhook_secret[0].get_secret_value().encode()
     try:
-        results = [_send(address, callback) for callback in _callbacks(settings)]
+        signed = _post(address, callback_digest(secret, BODY))
+        forged = _post(address, callback_digest(secret, b"something else"))
     except UrlRefused:
         why = f"{address.origin} leads to an address that is not on the internet"
         return failed(NAME, why, "Give it a public address, or BFL cannot call.")
     except TransferFailed as error:
         return failed(NAME, f"{address.origin} cannot be reached: {error}", _RUNNING)
-    passed = ok(NAME, f"{address.origin} accepts a signed callback and refuses a forged one")
-    return next(filter(None, results), passed)
+    return _result(address.origin, signed, forged)
 
 
-def _callbacks(settings: Settings) -> tuple[Callback, Callback]:
-    secret = settings.webhook_secret[0].get_secret_value().encode()
-    signed = Callback(
-        callback_digest(secret, BODY),
-        HTTPStatus.BAD_REQUEST,
-        "a callback signed with WEBHOOK_SECRET is not accepted as one",
-        "Give every web process the same WEBHOOK_SECRET as here.",
-    )
-    forged = Callback(
-        callback_digest(secret, b"something else"),
-        HTTPStatus.UNAUTHORIZED,
-        "a wrongly signed callback is not refused as one",
-        "Check which server answers there: it does not seem to be Fluxkeep.",
-    )
-    return signed, forged
-
-
-def _send(address: ParsedUrl, callback: Callback) -> Result | None:
-    """A failure, or None when the status is the expected one. Raises UrlRefused, TransferFailed."""
-    status = _post(address, callback.signature)
-    if status == callback.expected:
-        return None
-    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
-        return failed(NAME, f"{callback.problem} (answer {status})", callback.remedy)
-    return failed(NAME, f"{address.origin} answers {status}, unlike Fluxkeep", _RUNNING)
+def _result(origin: Origin, signed: int, forged: int) -> Result:
+    """The result by the statuses that answered the two callbacks."""
+    for status in (signed, forged):
+        if status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
+            return failed(NAME, f"{origin} answers {status}, unlike Fluxkeep", _RUNNING)
+    if signed != HTTPStatus.BAD_REQUEST:
+        why = f"a callback signed with WEBHOOK_SECRET is not accepted as one (answer {signed})"
+        return failed(NAME, why, "Give every web process the same WEBHOOK_SECRET as here.")
+    if forged != HTTPStatus.UNAUTHORIZED:
+        why = f"a wrongly signed callback is not refused as one (answer {forged})"
+        return failed(
+            NAME, why, "Check which server answers there: it does not seem to be Fluxkeep."
+        )
+    return ok(NAME, f"{origin} accepts a signed callback and refuses a forged one")
 
 
 def _post(address: ParsedUrl, signature: bytes) -> int:

@@ -28,14 +28,14 @@ _NO_EVICTION = "Set maxmemory-policy to noeviction."
 def check(context: Context) -> Iterator[Result]:
     """A single failure when Redis does not answer or refuses writes: the rest is unknown."""
     try:
-        context.metrics.ping()
-        context.metrics.report_problem("check", "a test write")  # expires within a minute
+        context.services.metrics.ping()
+        context.services.metrics.report_problem("check", "a test write")  # expires within a minute
     except StoreUnavailable as error:
         kind = str(error).removeprefix("Redis: ")
         yield failed(NAME, f"does not answer ({kind})", _REMEDIES.get(kind, _START))
         return
     context.redis_answers = True
-    yield from check_info(_info(context.redis))
+    yield from check_info(_info(context.services.redis))
     yield from redis_access.check(context.settings)
 
 

@@ -13,8 +13,8 @@ WAIT_SECONDS = 60.0
 
 def check(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
-    now = context.clock.now()
-    ready = context.expiring_urls.most_urgent(JOBS_READ_MAX)
+    now = context.services.store.now()
+    ready = context.services.expiring_urls.most_urgent(JOBS_READ_MAX)
     waited = now - (waiting_since(ready) or now)
     if waited > WAIT_SECONDS:
         why = f"the oldest has waited {waited:.0f} s for a worker"

@@ -17,7 +17,7 @@ REMEDY = "Check that the storage in MEDIA_URL exists, is writable and has free s
 
 def check(context: Context) -> Iterator[Result]:
     try:
-        media, size = context.media, _size(context)
+        media, size = context.storage, _size(context)
         run_in_thread(lambda: media.check(size))
     except (InvalidSettings, StorageError) as error:
         yield failed(NAME, f"cannot be used: {str(error).removeprefix('MEDIA_URL: ')}", REMEDY)
@@ -28,7 +28,7 @@ def check(context: Context) -> Iterator[Result]:
 def _size(context: Context) -> int:
     """More bytes if the storage refused a write within the last minute."""
     try:
-        refused = context.redis_answers and context.metrics.problem(NAME) is not None
+        refused = context.redis_answers and context.services.metrics.problem(NAME) is not None
     except StoreUnavailable:
         refused = False
     return AFTER_REFUSAL_BYTES if refused else SMALL_BYTES

@@ -103,7 +103,7 @@ class SoakRun:
                 wait_for("few jobs are under way", self._has_room, self.plan.timeout_seconds)
 
     def _switches(self, n: int) -> dict[str, object]:
-        callback = "never" if n % 3 == 0 else TRIPLICATE if n % 10 == 1 else "once"
+        callback = "never" if n % 3 == 0 else TRIPLICATE if n % 30 in (1, 11, 22) else "once"
         # A thumbnail is drawn in a process of its own: one picture among nine videos.
         return {
             "callback": callback,

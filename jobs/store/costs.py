@@ -16,6 +16,7 @@ from jobs.store.clock import Clock, unavailable
 from jobs.store.keys import COSTS_PREFIX, UNKEPT
 
 UNITS_PER_CREDIT = 10_000  # integers do not drift
+CREDITS_MAX = 1_000_000.0  # of one job: an absurd cost must not overflow the sum of a day
 DAYS_MAX = 366
 _SECONDS = DAYS_MAX * 86400
 _SEPARATOR = "\t"  # in no model and no key name
@@ -53,7 +54,7 @@ def cost_updates(before: Job | None, after: Job) -> Iterator[tuple[Any, ...]]:
 
 
 def _units(job: Job) -> int:
-    return round((job.cost or 0.0) * UNITS_PER_CREDIT)
+    return round(max(-CREDITS_MAX, min(job.cost or 0.0, CREDITS_MAX)) * UNITS_PER_CREDIT)
 
 
 def _day(at: float) -> str:

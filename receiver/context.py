@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 from flask import Flask, current_app
+from prometheus_client import CollectorRegistry, generate_latest
 
 from jobs.services import Services
 from receiver import checks
 from receiver.api_keys import Keyring
 from receiver.feed.broker import Broker
 from receiver.feed.job_cache import JobCache
+from receiver.metric_families import Families
+from receiver.single_flight import SingleFlight
 from receiver.ttl_cache import TtlCache
 
 _NAME = "fluxkeep"
@@ -24,6 +27,7 @@ class AppState:
     broker: Broker
     job_cache: JobCache
     check_results: TtlCache[list[checks.Result]]
+    metrics_text: SingleFlight[bytes]
 
     @classmethod
     def build(cls, services: Services) -> Self:
@@ -34,6 +38,7 @@ class AppState:
             broker=Broker(services.events),
             job_cache=JobCache(services),
             check_results=TtlCache(lambda: _check(services)),
+            metrics_text=SingleFlight(lambda: _scrape(services)),
         )
 
     def install(self, app: Flask) -> None:
@@ -46,6 +51,12 @@ class AppState:
 
 def _check(services: Services) -> list[checks.Result]:
     return list(checks.run(checks.Context(services.settings, services), checks.READINESS_CHECKS))
+
+
+def _scrape(services: Services) -> bytes:
+    registry = CollectorRegistry()
+    registry.register(Families(services))
+    return generate_latest(registry)
 
 
 def app_state() -> AppState:

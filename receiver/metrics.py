@@ -1,10 +1,9 @@
-"""`/metrics` for Prometheus, read from Redis at each scrape: totals of all processes."""
+"""`/metrics` for Prometheus: totals of all processes, as Redis has them."""
 
 from flask import Blueprint, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from receiver.context import services
-from receiver.metric_families import Families
+from receiver.context import app_state
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 
 blueprint = Blueprint("metrics", __name__)
@@ -18,7 +17,5 @@ blueprint = Blueprint("metrics", __name__)
     responses={200: ResponseSpec("The text format of Prometheus.", content_types=("text/plain",))},
 )
 def scrape() -> Response:
-    """Totals of all processes, read from Redis at each scrape."""
-    registry = CollectorRegistry()
-    registry.register(Families(services()))
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    """Totals of all processes; requests at the same time share one reading of Redis."""
+    return Response(app_state().metrics_text.get(), content_type=CONTENT_TYPE_LATEST)

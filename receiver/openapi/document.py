@@ -11,6 +11,7 @@ from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag, endpoint_
 
 VERSION = "0.1.0"
 _CACHE = "fluxkeep.openapi"
+_BODY = "fluxkeep.openapi.json"
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -29,7 +30,10 @@ blueprint = Blueprint("openapi", __name__)
 )
 def show() -> Response:
     """The OpenAPI document; with `If-None-Match` only when it has changed."""
-    response = Response(json.dumps(current_document()), mimetype="application/json")
+    cache = current_app.extensions
+    if _BODY not in cache:
+        cache[_BODY] = json.dumps(current_document())
+    response = Response(cache[_BODY], mimetype="application/json")
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
     response.make_conditional(request)

@@ -1,0 +1,55 @@
+"""Computations shared by the requests that wait for them."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from receiver.single_flight import SingleFlight
+
+REQUESTS = 20
+
+
+def test_requests_that_wait_share_one_computation_that_began_after_they_came() -> None:
+    is_computing, may_end = threading.Event(), threading.Event()
+    computed: list[float] = []
+
+    def compute() -> int:
+        computed.append(time.monotonic())
+        is_computing.set()
+        assert may_end.wait(10)
+        return len(computed)
+
+    flight = SingleFlight(compute)
+    with ThreadPoolExecutor(REQUESTS + 1) as pool:
+        first = pool.submit(flight.get)
+        assert is_computing.wait(10)
+        others = [pool.submit(flight.get) for _ in range(REQUESTS)]
+        while not all(one.running() for one in others):
+            time.sleep(0.001)
+        time.sleep(0.05)  # until each has noted when it came
+        may_end.set()
+        assert first.result(10) == 1
+        assert {one.result(10) for one in others} == {2}
+
+
+def test_a_later_request_gets_a_new_value() -> None:
+    values = iter((1, 2))
+    flight = SingleFlight(lambda: next(values))
+    assert [flight.get(), flight.get()] == [1, 2]
+
+
+def test_a_failed_computation_is_not_shared() -> None:
+    values = iter((ValueError("first"), "second"))
+
+    def compute() -> str:
+        value = next(values)
+        if isinstance(value, ValueError):
+            raise value
+        return str(value)
+
+    flight = SingleFlight(compute)
+    with pytest.raises(ValueError, match="first"):
+        flight.get()
+    assert flight.get() == "second"

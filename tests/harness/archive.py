@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
+from jobs import inputs, sidecars
 from jobs import services as wiring
-from jobs import sidecars
 from jobs.config.settings import load
 from jobs.job import Job
 from jobs.record import MediaFile
@@ -47,6 +47,16 @@ class Archive:
         ended = self._ended(job, lambda job, at: job.stored(at, media))
         for file in media:
             self.services.storage.write(sidecar_key(file.key), sidecars.render(ended))
+        return ended
+
+    def stored_with_input(self, days_ago: float, given: Mapping[str, Any]) -> Job:
+        """A stored job whose caller brought its input."""
+        job = self._begun(days_ago, {})
+        kept = inputs.store(self.services.storage, job, given)
+        assert kept is not None
+        media = (self._published(job, 0),)
+        ended = self._ended(job, lambda job, at: kept.on_record(job).stored(at, media))
+        self.services.storage.write(sidecar_key(media[0].key), sidecars.render(ended))
         return ended
 
     def failed(self, days_ago: float = 0.0, **facts: Any) -> Job:

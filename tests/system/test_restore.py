@@ -1,6 +1,7 @@
 """Redis was lost: `repair` restores the records from the sidecars beside the media."""
 
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs import sidecars
+from jobs import inputs, sidecars
 from jobs.errors import ForeignObject
 from jobs.storage.layout import sidecar_key
 from jobs.timeline import rfc3339
@@ -70,6 +71,19 @@ def archive(stopped_installation: Installation) -> Archive:
 @pytest.fixture
 def shell(stopped_installation: Installation) -> CommandLine:
     return CommandLine(stopped_installation)
+
+
+def test_a_kept_input_comes_back_with_its_images(archive: Archive, shell: CommandLine) -> None:
+    image = b64encode(b"\xff\xd8\xff" + bytes(range(256)) * 10).decode()
+    given = {"prompt": "add fog", "input_image": image, "seed": 7}
+    job = archive.stored_with_input(0, given)
+    assert [file.content_type for file in job.submission.input_files] == ["image/jpeg"]
+    archive.redis.flushall()
+    shell.run("repair")
+    back = archive.job(job)
+    assert back and back.submission.kept_input == job.submission.kept_input
+    assert inputs.load(archive.services.storage, back) == given
+    assert shell.run("repair", "--verify-bytes") == CLEAN
 
 
 def test_a_job_is_found_by_both_its_ids_again(archive: Archive, shell: CommandLine) -> None:

@@ -1,6 +1,7 @@
 """Retention: ended jobs lose their media and then their records after the configured days."""
 
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from jobs import retention, sidecars, submission
+from jobs import inputs, retention, sidecars, submission
 from jobs.job import Job
 from jobs.record import Notifications
 from jobs.storage.layout import companion_keys
@@ -21,6 +22,8 @@ from tests.harness.tcp_proxy import TcpProxy
 from worker.cleanup import BATCH, RetentionCleanup
 
 WEEK = {"RETAIN_MEDIA_DAYS": "7", "RETAIN_JOBS_DAYS": "30"}
+IMAGE = b"\xff\xd8\xff" + bytes(range(256)) * 10
+INPUT = {"prompt": "add fog", "input_image": b64encode(IMAGE).decode()}
 Open = Callable[..., Archive]
 
 
@@ -158,6 +161,20 @@ def test_two_sweepers_at_once_do_no_harm(opened: Open) -> None:
     for thread in threads:
         thread.join()
     assert archive.keys() == before and archive.objects() == []
+
+
+def test_images_of_an_input_are_deleted_with_the_media(opened: Open) -> None:
+    archive = opened(**WEEK)
+    old, young = (archive.stored_with_input(days, INPUT) for days in (8, 6))
+    image = young.submission.input_files[0].key
+    clear(archive)
+    after = archive.job(old)
+    assert after and after.submission.input_files == ()
+    assert after.submission.kept_input == old.submission.kept_input
+    assert archive.job(young) == young and image in archive.objects()
+    assert not [key for key in archive.objects() if old.id in key]
+    assert inputs.load(archive.services.storage, young) == INPUT
+    assert inputs.load(archive.services.storage, after) is None
 
 
 def test_a_bite_is_bounded(opened: Open) -> None:

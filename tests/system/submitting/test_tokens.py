@@ -78,7 +78,8 @@ def forged(url: str) -> dict[str, str]:
     payload, _, signature = token.rpartition(".")
     return {
         "another job's name": f"{base}/{payload[:-2]}AA.{signature}",
-        "a bit off": f"{base}/{token[:-1]}{'A' if token[-1] != 'A' else 'B'}",
+        # Not the last character: its low bits are no part of the signature.
+        "a bit off": f"{base}/{token[:-2]}{'A' if token[-2] != 'A' else 'B'}{token[-1]}",
         "no signature": f"{base}/{payload}",
         "an empty one": f"{base}/{payload}.",
         "nothing": f"{base}/x",

@@ -99,7 +99,7 @@ _CLASSES = {
 
 
 def connect(settings: Settings, retry: Retry, timeout_seconds: float) -> Redis:
-    """A client whose commands wait this long for a connection, and again for the answer.
+    """A client whose commands wait half this long for a connection, and this long for the answer.
 
     Raises InvalidSettings for options of the URL that make no sense.
     """
@@ -121,7 +121,9 @@ def _options(
     """Of the pool and of its connections; what the URL says comes before our own."""
     options: dict[str, Any] = {
         "max_connections": CONNECTIONS_MAX,
-        "timeout": timeout_seconds,
+        # Shorter than the time of a command: while Redis hangs, a connection that times out must
+        # not go to a request that has waited as long already.
+        "timeout": timeout_seconds / 2,
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": min(timeout_seconds, CONNECT_SECONDS),
         "socket_keepalive": True,

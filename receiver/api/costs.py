@@ -67,7 +67,7 @@ class CostsQuery(Query):
     responses={200: ResponseSpec("The costs.", CostsView)},
 )
 def show() -> ResponseReturnValue:
-    """What jobs cost, in BFL's credits, and the paid jobs whose media were not kept."""
+    """Costs of jobs in BFL's credits, and the paid jobs whose media were not kept."""
     count, ids = services().costs.unkept(UNKEPT_IDS_MAX)
     days: list[DayView] = [
         {

@@ -133,7 +133,12 @@ class Claim:
     # Progress, reported by the thread that works.
 
     def report_progress(self) -> None:
-        """Bytes have moved: the lease may be renewed for PROGRESS_SECONDS."""
+        """Bytes have moved: the lease may be renewed for PROGRESS_SECONDS.
+
+        Raises ClaimLost: the connection may have opened after `abort` cut those that were open.
+        """
+        if self.is_lost:
+            raise ClaimLost
         self._progress_by = time.monotonic() + PROGRESS_SECONDS
 
     def allow_silence(self, seconds: float) -> None:

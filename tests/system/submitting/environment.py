@@ -97,6 +97,11 @@ class SubmissionEnvironment:
         with self.stack.installation.redis.client() as redis:
             return len(list(redis.scan_iter(f"{INPUT_PREFIX}*")))
 
+    def has_input(self, job: dict[str, Any]) -> bool:
+        """Whether the submission request of a job still waits in Redis."""
+        with self.stack.installation.redis.client() as redis:
+            return bool(redis.exists(INPUT_PREFIX + job["id"]))
+
 
 def events(job: dict[str, Any]) -> list[str]:
     """The codes of a timeline."""

@@ -49,7 +49,7 @@ screenshots: $(VENV)/.dev ## Take the pictures of the dashboard that README.md a
 	@$(BIN)/python -m tests.harness.screenshots
 
 docs: $(VENV)/.dev ## Write docs/settings.md from the settings' own descriptions
-	@$(BIN)/python -m deploy.settings_page
+	@$(BIN)/python -m tests.harness.settings_page
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .

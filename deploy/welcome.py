@@ -1,4 +1,4 @@
-"""Welcome message of `make run`: addresses, keys, three examples, and one sample generation."""
+"""Welcome message of `make run`: addresses and keys, then one sample generation."""
 
 import threading
 from typing import Any
@@ -69,8 +69,10 @@ class Welcome:
 
 def message(dev: DevSettings) -> str:
     # Only generated keys are shown: a given key may be in use elsewhere.
-    admin, app = (dev.key("admin"), dev.key("submit")) if dev.has_generated_keys else ("", "")
-    keys = [f"  admin key   {admin}", f"  app key     {app} (scope submit)"]
+    keys = [
+        f"  admin key   {dev.key('admin')}",
+        f"  app key     {dev.key('submit')} (scope submit)",
+    ]
     bfl = f"simulated by a sandbox at {dev.sandbox_url}, because BFL_API_KEY is not set"
     return "\n".join(
         [
@@ -80,36 +82,13 @@ def message(dev: DevSettings) -> str:
             *(keys if dev.has_generated_keys else ["  keys        as set in API_KEYS"]),
             *([f"  BFL         {bfl}"] if dev.sandbox_url else []),
             "  commands    .venv/bin/flask --app receiver jobs list",
-            "  shell       . var/run.env (sets the variables of README.md)",
-            "",
-            *_examples(dev, app or "$FLUXKEEP_KEY"),
-            "",
+            "  examples    README.md; `. var/run.env` sets its variables in another shell",
             f"  dashboard   {_login_link(dev)}",
+            "",
             "Ctrl-C stops everything.",
             "",
         ]
     )
-
-
-def _examples(dev: DevSettings, app: str) -> list[str]:
-    """One curl for each way to use Fluxkeep."""
-    secret = dev.settings.webhook_secret[0].get_secret_value() if dev.has_generated_keys else "…"
-    bfl = dev.sandbox_url or dev.settings.bfl_origin
-    bfl_key = "any" if dev.sandbox_url else "$BFL_API_KEY"
-    webhook = f'"webhook_url": "{dev.settings.base_url}/webhooks/bfl", "webhook_secret": "{secret}"'
-    json = "-H 'content-type: application/json'"
-    return [
-        "1. Submit to BFL yourself with Fluxkeep as the webhook; optionally announce the task:",
-        f"""  curl -H "x-key: {bfl_key}" {json} {bfl}/v1/{MODEL} \\""",
-        f"""    -d '{{"prompt": "{PROMPT}", {webhook}}}'""",
-        f"""  curl -X PUT -H "x-key: {app}" {dev.url}/api/jobs/<id>""",
-        "2. Let Fluxkeep submit:",
-        f"""  curl -H "x-key: {app}" {json} {dev.url}/api/jobs \\""",
-        f"""    -d '{{"model": "{MODEL}", "input": {{"prompt": "{PROMPT}"}}}}'""",
-        "3. Use any BFL client with its base URL changed:",
-        f"""  curl -H "x-key: {app}" {json} {dev.url}/v1/{MODEL} \\""",
-        f"""    -d '{{"prompt": "{PROMPT}"}}'""",
-    ]
 
 
 def _login_link(dev: DevSettings) -> str:

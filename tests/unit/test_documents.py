@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from deploy import settings_page
 from deploy.procfile import ROOT
 from jobs.config import settings
 from jobs.config.settings import Settings
 from jobs.errors import ErrorCode
 from jobs.status import Status
 from receiver.dashboard.event_texts import TEXTS
+from tests.harness import settings_page
 from tests.harness.documents import PAGES, README, blocks, page, prose
 
 README_LINES_MAX = 180

@@ -12,8 +12,9 @@ from receiver.api_keys import Keyring
 from receiver.feed.broker import Broker
 from receiver.feed.job_cache import JobCache
 from receiver.metric_families import Families
-from receiver.single_flight import SingleFlight
-from receiver.ttl_cache import TtlCache
+from receiver.shared_value import SharedValue
+
+CHECKS_MAX_AGE_SECONDS = 1.0
 
 _NAME = "fluxkeep"
 
@@ -26,8 +27,8 @@ class AppState:
     keyring: Keyring
     broker: Broker
     job_cache: JobCache
-    check_results: TtlCache[list[checks.Result]]
-    metrics_text: SingleFlight[bytes]
+    check_results: SharedValue[list[checks.Result]]
+    metrics_text: SharedValue[bytes]
 
     @classmethod
     def build(cls, services: Services) -> Self:
@@ -37,8 +38,8 @@ class AppState:
             keyring=Keyring(settings.api_keys),
             broker=Broker(services.events),
             job_cache=JobCache(services),
-            check_results=TtlCache(lambda: _check(services)),
-            metrics_text=SingleFlight(lambda: _scrape(services)),
+            check_results=SharedValue(lambda: _check(services), CHECKS_MAX_AGE_SECONDS),
+            metrics_text=SharedValue(lambda: _scrape(services)),
         )
 
     def install(self, app: Flask) -> None:

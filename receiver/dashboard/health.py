@@ -15,13 +15,14 @@ from receiver.dashboard import charts
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.account import Account
 from receiver.dashboard.health_snapshot import HealthSnapshot
-from receiver.ttl_cache import TtlCache
+from receiver.shared_value import SharedValue
 
 ACCEPTED = tuple(report_counter(Source.CALLBACK, kind) for kind in ReportKind)
 FINAL = (ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED)
 ABANDONED = (Counter.NOTIFICATION_GIVEN_UP,)
 STORED = tuple(f"{TIME_TO_STORED.name}_{n}" for n in range(len(TIME_TO_STORED.bounds) + 1))
 
+MAX_AGE_SECONDS = 1.0
 PACE_DAYS = 7
 
 _EXTENSION = "fluxkeep-health-snapshot"
@@ -32,14 +33,16 @@ blueprint = Blueprint("health", __name__)
 
 def install(app: Flask, services: Services) -> None:
     app.extensions[_ACCOUNT] = Account(services.bfl)
-    app.extensions[_EXTENSION] = TtlCache(lambda: HealthSnapshot.read(services))
+    app.extensions[_EXTENSION] = SharedValue(lambda: HealthSnapshot.read(services), MAX_AGE_SECONDS)
 
 
 @blueprint.get("/health")
 @requires_scope("read")
 def show() -> ResponseReturnValue:
     """503 without Redis; the page then shows the checks alone."""
-    cached = cast(TtlCache[HealthSnapshot | StoreUnavailable], current_app.extensions[_EXTENSION])
+    cached = cast(
+        SharedValue[HealthSnapshot | StoreUnavailable], current_app.extensions[_EXTENSION]
+    )
     snapshot, results = cached.get(), app_state().check_results.get()
     failed = [result for result in results if not result.ok]
     if isinstance(snapshot, StoreUnavailable):

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
-from receiver.ttl_cache import TTL_SECONDS
+from receiver.context import CHECKS_MAX_AGE_SECONDS
 from tests.harness.doctor_output import PROBES
 from tests.harness.installation import Installation
 from tests.harness.parts import Parts
@@ -20,7 +20,7 @@ ANSWER_WITHIN_SECONDS = 15.0
 
 def readiness(installation: Installation) -> requests.Response:
     """The answer to a probe, which has no key, once no result is cached."""
-    time.sleep(TTL_SECONDS)
+    time.sleep(CHECKS_MAX_AGE_SECONDS)
     return requests.get(f"{installation.url}/readyz", timeout=30)
 
 

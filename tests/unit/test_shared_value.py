@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from receiver.single_flight import SingleFlight
+from receiver.shared_value import SharedValue
 
 REQUESTS = 20
 
@@ -21,11 +21,11 @@ def test_requests_that_wait_share_one_computation_that_began_after_they_came() -
         assert may_end.wait(10)
         return len(computed)
 
-    flight = SingleFlight(compute)
+    shared = SharedValue(compute)
     with ThreadPoolExecutor(REQUESTS + 1) as pool:
-        first = pool.submit(flight.get)
+        first = pool.submit(shared.get)
         assert is_computing.wait(10)
-        others = [pool.submit(flight.get) for _ in range(REQUESTS)]
+        others = [pool.submit(shared.get) for _ in range(REQUESTS)]
         while not all(one.running() for one in others):
             time.sleep(0.001)
         time.sleep(0.05)  # until each has noted when it came
@@ -36,8 +36,8 @@ def test_requests_that_wait_share_one_computation_that_began_after_they_came() -
 
 def test_a_later_request_gets_a_new_value() -> None:
     values = iter((1, 2))
-    flight = SingleFlight(lambda: next(values))
-    assert [flight.get(), flight.get()] == [1, 2]
+    shared = SharedValue(lambda: next(values))
+    assert [shared.get(), shared.get()] == [1, 2]
 
 
 def test_a_failed_computation_is_not_shared() -> None:
@@ -49,7 +49,7 @@ def test_a_failed_computation_is_not_shared() -> None:
             raise value
         return str(value)
 
-    flight = SingleFlight(compute)
+    shared = SharedValue(compute)
     with pytest.raises(ValueError, match="first"):
-        flight.get()
-    assert flight.get() == "second"
+        shared.get()
+    assert shared.get() == "second"

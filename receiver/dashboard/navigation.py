@@ -1,4 +1,4 @@
-"""Template context of every page: links of the header, the visitor, theme and CSRF token."""
+"""Template context of every page: links of the header, the visitor and CSRF token."""
 
 import time
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from flask import request
 from jobs.config.api_keys import Scope
 from jobs.errors import StoreUnavailable
 from receiver.context import services
-from receiver.dashboard import csrf, session, theme
+from receiver.dashboard import csrf, session
 from receiver.dashboard.redirects import current_path
 
 
@@ -38,7 +38,6 @@ def context() -> dict[str, Any]:
     return {
         "visitor": visitor,
         "links": [link for link in LINKS if visitor and visitor.has_scope(link.scope)],
-        "theme": theme.current(),
         "current_path": current_path(),
         "now": _now,
         "csrf_token": csrf.token,

@@ -29,7 +29,7 @@ def test_the_header_takes_two_lines_on_a_phone_and_one_on_a_tablet(
     for width, lines in ((320, 2), (360, 2), (390, 2), (768, 1), (1440, 1)):
         page.set_viewport_size({"width": width, "height": 800})
         middles = page.evaluate(
-            """() => [".brand", ".site-header nav a", ".header-actions > *"].flatMap(
+            """() => [".brand", ".site-header nav a", ".account"].flatMap(
                 selector => [...document.querySelectorAll(selector)].map(element => {
                     const box = element.getBoundingClientRect();
                     return Math.round((box.top + box.bottom) / 20);

@@ -16,6 +16,7 @@ from jobs import errors
 from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.errors import FluxkeepError
+from receiver.schemas.endpoint import JSON, PROBLEM
 from receiver.schemas.responses import Problem
 
 STATUS: dict[type[FluxkeepError], HTTPStatus] = {
@@ -56,7 +57,7 @@ def register(app: Flask) -> None:
     """Register the error handlers of an application."""
     app.register_error_handler(FluxkeepError, _product_error)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, unexpected_error)
+    app.register_error_handler(Exception, _unexpected_error)
 
 
 def _product_error(error: FluxkeepError) -> Response:
@@ -79,18 +80,14 @@ def _fields(error: FluxkeepError) -> dict[str, Any]:
 
 def _http_error(error: HTTPException) -> Response:
     """Errors that werkzeug raises, such as 404 and 405."""
-    return with_headers(problem(HTTPStatus(error.code or 500), error.description or ""), error)
-
-
-def with_headers(response: Response, error: HTTPException) -> Response:
-    """Copy the headers of an error (Allow, Content-Range) to its response."""
-    for name, value in error.get_headers():
+    response = problem(HTTPStatus(error.code or 500), error.description or "")
+    for name, value in error.get_headers():  # Allow, Content-Range
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
     return response
 
 
-def unexpected_error(error: Exception) -> Response:
+def _unexpected_error(error: Exception) -> Response:
     """500 for a defect. Only its type and line are logged: its text could hold a secret."""
     trace = error.__traceback__
     while trace and trace.tb_next:
@@ -105,7 +102,7 @@ def problem(status: HTTPStatus, detail: str, **extra: Any) -> Response:
     if request.path.startswith(BFL_PATHS):
         return _bfl_problem(status, detail, **extra)
     body = {**document(status, detail), **extra}
-    response = Response(json.dumps(body), status, mimetype="application/problem+json")
+    response = Response(json.dumps(body), status, mimetype=PROBLEM)
     response.headers.update(HEADERS.get(status, {}))
     return response
 
@@ -131,6 +128,6 @@ def _bfl_problem(
     if status is HTTPStatus.METHOD_NOT_ALLOWED and (path := _bfl_only_path()):
         detail = bfl_submissions.explain_no_generation(path)
     body = compat.error(compat.validation_errors(errors) or detail, detail)
-    response = Response(json.dumps(body), status, mimetype="application/json")
+    response = Response(json.dumps(body), status, mimetype=JSON)
     response.headers.update(HEADERS.get(status, {}))
     return response

@@ -36,11 +36,10 @@ from receiver.dashboard import (
     session,
     start,
     submit,
-    theme,
 )
 from receiver.dashboard.security_headers import SecurityHeaders
 
-PAGES = (assets, login, theme, event_stream, gallery, job, health, submit, start, docs)
+PAGES = (assets, login, event_stream, gallery, job, health, submit, start, docs)
 
 
 def install(app: Flask, services: Services) -> None:
@@ -52,7 +51,7 @@ def install(app: Flask, services: Services) -> None:
         dashboard.register_blueprint(page.blueprint)
     dashboard.after_request(headers.apply)
     dashboard.context_processor(navigation.context)
-    errors.install(app, dashboard, headers)
+    errors.install(app, headers)
     filters.install(app)
     health.install(app, services)
     app.register_blueprint(dashboard)

@@ -29,7 +29,8 @@ def requires_scope(
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
             visitor = session.current_visitor()
             if visitor is None:
-                return redirect_to_login()
+                # By GET: a change is not repeated after the login.
+                return redirect(login_url(), 303)
             if not visitor.has_scope(scope):
                 raise Forbidden(f"This needs a key with scope {scope}.")
             session.renew()
@@ -41,8 +42,3 @@ def requires_scope(
         return guarded
 
     return decorate
-
-
-def redirect_to_login() -> ResponseReturnValue:
-    """Redirect to the login page and back by GET: a change is not repeated after the login."""
-    return redirect(login_url(), 303)

@@ -1,17 +1,17 @@
 """Media types by magic bytes, completeness of files, and sizes of images."""
 
-import warnings
 import zlib
 from contextlib import suppress
 from pathlib import Path
 from tracemalloc import get_traced_memory, start, stop
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import NotMedia
 from jobs.storage import media_types
+from tests.harness.pictures import png
 from tests.sandbox.formats import JPEGS, MP4, PICTURES, WEBP
 from tests.sandbox.gradient import gradient
 from worker.formats import sniff
@@ -36,16 +36,6 @@ def is_complete(path: Path, body: bytes, kind: str) -> bool:
 def box(kind: bytes, body: bytes = b"") -> bytes:
     """A box of an MP4."""
     return (8 + len(body)).to_bytes(4, "big") + kind + body
-
-
-def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG that says it is so large; its picture is never drawn."""
-    size = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
-    parts = [(b"IHDR", size), *chunks, (b"IDAT", zlib.compress(b"\0")), (b"IEND", b"")]
-    return PNG[:8] + b"".join(
-        len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-        for kind, data in parts
-    )
 
 
 # Types.
@@ -152,24 +142,6 @@ def pixels(path: Path, kind: str) -> tuple[int | None, int | None]:
     return known.width, known.height
 
 
-@pytest.mark.parametrize("name", ["dawn.jpeg", "dawn.webp"])
-def test_a_picture_tells_its_size(name: str) -> None:
-    kind = f"image/{name.rpartition('.')[2]}"
-    width, height = pixels(PICTURES / name, kind)
-    assert width and height
-
-
-def test_a_png_tells_its_size(path: Path) -> None:
-    path.write_bytes(png(300, 200))
-    assert pixels(path, "image/png") == (300, 200)
-
-
-def test_a_broken_picture_has_no_size(path: Path) -> None:
-    for kind in ("image/jpeg", "image/png", "image/webp"):
-        path.write_bytes(FORMATS[kind][:16])
-        assert pixels(path, kind) == (None, None)
-
-
 def test_other_formats_are_not_even_tried(path: Path) -> None:
     path.write_bytes(b"GIF89a\x10\0\x10\0\0\0\0")
     assert pixels(path, "image/png") == (None, None)
@@ -192,7 +164,7 @@ def test_a_picture_that_would_fill_the_memory_is_not_drawn(path: Path) -> None:
 
 
 def test_text_that_would_fill_the_memory_is_not_unpacked(path: Path) -> None:
-    bomb = zlib.compress(bytes(200 * MEBIBYTE))
+    bomb = zlib.compress(bytes(64 * MEBIBYTE))
     path.write_bytes(png(10, 10, (b"zTXt", b"Comment\0\0" + bomb)))
     assert cost_of_looking_at(path, "image/png") < 4 * MEBIBYTE
 
@@ -205,27 +177,3 @@ def test_a_large_file_is_not_read_whole_for_its_size(path: Path, kind: str) -> N
         filler = b"FKPD" + len(filler).to_bytes(4, "little") + filler
     path.write_bytes(body + filler)
     assert cost_of_looking_at(path, kind) < 4 * MEBIBYTE
-
-
-@settings(deadline=None)
-@given(
-    kind=st.sampled_from(["image/jpeg", "image/png", "image/webp"]),
-    spots=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8),
-    length=st.integers(0, 5000),
-)
-def test_a_damaged_picture_does_no_harm(
-    tmp_path_factory: pytest.TempPathFactory,
-    kind: str,
-    spots: list[tuple[int, int]],
-    length: int,
-) -> None:
-    body = bytearray(FORMATS[kind][:length])
-    for at, value in spots:
-        if at < len(body):
-            body[at] = value
-    path = tmp_path_factory.getbasetemp() / "damaged"
-    path.write_bytes(body)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow grumbles about damage
-        pixels(path, kind)
-        sniff.is_complete(path, kind)

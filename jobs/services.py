@@ -21,23 +21,20 @@ from jobs.storage.providers import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
 from jobs.store import durability
 from jobs.store.batching import Batching
 from jobs.store.cleanup_queue import CleanupQueue
-from jobs.store.clock import Clock
+from jobs.store.clock import Clock, LoggedRetry
 from jobs.store.connection import connect
 from jobs.store.consistency import Consistency
 from jobs.store.costs import Costs
 from jobs.store.durability import Durability
 from jobs.store.events import Events
 from jobs.store.expiring_names import EndedSessions, StrictModels, UsedLogins
-from jobs.store.expiring_urls import ExpiringUrls
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
 from jobs.store.metrics import Metrics
-from jobs.store.outage import LoggedRetry
 from jobs.store.rate_limiter import RateLimiter
 from jobs.store.refused_callbacks import RefusedCallbacks
 from jobs.store.rq_queue import RqQueue
 from jobs.store.submission_queue import SubmissionQueue
-from jobs.store.time_series import TimeSeries
 
 # A web process must answer 503 within 5 s; a background process waits.
 WEB_TIMEOUT_SECONDS = 2.0
@@ -81,9 +78,7 @@ class Services:
         self.listing = JobListing(redis)
         self.events = Events(redis)
         self.metrics = Metrics(redis, clock, self.rq_queue)
-        self.time_series = TimeSeries(redis, clock)
         self.costs = Costs(redis, clock)
-        self.expiring_urls = ExpiringUrls(redis)
         self.refused_callbacks = RefusedCallbacks(batching)
         self.rate_limiter = RateLimiter(batching)
         self.cleanup_queue = CleanupQueue(redis)

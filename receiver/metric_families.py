@@ -26,7 +26,7 @@ from jobs.store.counters import (
     ended_counter,
     report_counter,
 )
-from jobs.store.expiring_urls import JOBS_READ_MAX, waiting_since
+from jobs.store.listing import waiting_since
 from jobs.store.metrics import Metrics, Totals
 from jobs.store.submission_queue import SubmissionQueue
 
@@ -127,7 +127,7 @@ def _urgency(services: Services) -> Iterator[Metric]:
 
     The latter has no sample while no rescue waits.
     """
-    ready = services.expiring_urls.most_urgent(JOBS_READ_MAX)
+    ready = services.listing.expiring()
     urgent = next((job for job in ready if job.check.work_deadline is not None), None)
     now = services.store.now()
     yield _gauge(

@@ -62,7 +62,7 @@ def sweep(services: Services, on_ended: OnEnded = lambda _job: None) -> float:
     services.submission_queue.close_idle_circuits()
     services.store.enqueue(due.without_rq_job or _next_submission(services, due))
     services.metrics.record_heartbeat("sweep")
-    services.time_series.sample()
+    services.metrics.sample()
     if due.ids:
         return INTERVAL_MIN_SECONDS
     until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now

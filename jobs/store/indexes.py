@@ -20,7 +20,7 @@ from jobs.store.keys import (
     THUMBNAILS,
     UNKEPT,
 )
-from jobs.store.search_indexes import facets, possible_facets
+from jobs.store.search import facets, possible_facets
 
 # Other scripts write to these, so that each commit sets them whether they changed or not.
 ALWAYS_WRITTEN = (DUE, PENDING_RESCUES, PENDING_POLLS)

@@ -1,21 +1,27 @@
-"""Paginated lists of jobs, newest first; the cost follows the page, not the number of jobs."""
+"""Lists of jobs: pages, newest first, and the jobs whose URLs expire first.
 
-from collections.abc import Sequence
+The cost follows the page, not the number of jobs.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from redis import Redis
 
 from jobs.errors import UnreadableRecord
 from jobs.job import Job
+from jobs.status import Status
 from jobs.store import codec
 from jobs.store.clock import unavailable
-from jobs.store.keys import BY_MODEL, RECORD_PREFIX
+from jobs.store.keys import BY_MODEL, PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX
 from jobs.store.search import Group, Search
 
 # A page ends after so many jobs, matching or not, so that its cost is bounded.
 JOBS_READ_MAX = 2000
 STRIDE = 500
 SCANNED = 5000  # keys for each answer
+# Of those that workers would take next, and of the oldest ones: jobs at risk are among them.
+EXPIRING_READ_MAX = 50
 
 
 class Position(NamedTuple):
@@ -150,6 +156,15 @@ class JobListing:
                 break
         return found
 
+    def expiring(self, limit: int = EXPIRING_READ_MAX) -> list[Job]:
+        """Jobs that are `ready`, those whose URLs expire first."""
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            for key in (PENDING_RESCUES, STATUS_PREFIX + Status.READY):
+                pipe.zrange(key, 0, EXPIRING_READ_MAX - 1)
+            ids = dict.fromkeys(job_id.decode() for found in pipe.execute() for job_id in found)
+        ready = [job for job in self.load_jobs([*ids]).values() if job.status is Status.READY]
+        return sorted(ready, key=lambda job: job.delivery.expire_at or job.deadline)[:limit]
+
     def load_jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Load jobs by their ids; missing and unreadable ones are left out."""
         with unavailable():
@@ -166,3 +181,11 @@ def _readable(record: bytes) -> Job | None:
         return codec.decode(record)
     except UnreadableRecord:
         return None
+
+
+def waiting_since(ready: Iterable[Job]) -> float | None:
+    """Since when the oldest rescue has waited that no worker has begun; None when none waits."""
+    waiting = (
+        job for job in ready if job.check.work_deadline is not None and not job.check.attempts
+    )
+    return min((job.delivery.ready_at for job in waiting if job.delivery.ready_at), default=None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jobs.store.expiring_urls import JOBS_READ_MAX, waiting_since
+from jobs.store.listing import waiting_since
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
 
@@ -14,7 +14,7 @@ WAIT_SECONDS = 60.0
 def check(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
     now = context.services.store.now()
-    ready = context.services.expiring_urls.most_urgent(JOBS_READ_MAX)
+    ready = context.services.listing.expiring()
     waited = now - (waiting_since(ready) or now)
     if waited > WAIT_SECONDS:
         why = f"the oldest has waited {waited:.0f} s for a worker"

@@ -8,7 +8,7 @@ from flask import Flask
 from jinja2 import StrictUndefined
 from markupsafe import Markup, escape
 
-from jobs.store.search_indexes import as_text
+from jobs.store.search import as_text
 from jobs.timeline import rfc3339, utc
 from receiver.context import services
 from receiver.dashboard.assets import asset

@@ -6,9 +6,8 @@ from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store.costs import Day
-from jobs.store.metrics import Totals
+from jobs.store.metrics import Series, Totals
 from jobs.store.submission_queue import Circuit, SlotUsage
-from jobs.store.time_series import Series
 
 EXPIRING_MAX = 8
 COST_DAYS = 30
@@ -31,13 +30,13 @@ class HealthSnapshot(NamedTuple):
     def read(cls, services: Services) -> Self | StoreUnavailable:
         """Return the error instead of raising it, so that it can be cached too."""
         try:
-            series = services.time_series.last_hour()
+            series = services.metrics.last_hour()
             return cls(
                 at=series.now.at,
                 totals=services.metrics.totals(),
                 slot_usage=services.submission_queue.slot_usage(),
                 open_circuits=services.submission_queue.open_circuits(),
-                expiring=services.expiring_urls.most_urgent(EXPIRING_MAX),
+                expiring=services.listing.expiring(EXPIRING_MAX),
                 series=series,
                 days=services.costs.days(COST_DAYS),
                 unkept=services.costs.unkept(UNKEPT_MAX),

@@ -10,9 +10,9 @@ from jobs.config.concurrency import ConcurrencyLimits
 from jobs.report import Report
 from jobs.status import ReportKind, Source
 from jobs.store.clock import Clock
-from jobs.store.expiring_urls import JOBS_READ_MAX, ExpiringUrls
 from jobs.store.job_store import JobStore
 from jobs.store.keys import RECORD_PREFIX
+from jobs.store.listing import EXPIRING_READ_MAX, JobListing
 from jobs.store.submission_queue import ModelQueue, SubmissionQueue
 from jobs.submission import create
 from jobs.timeouts import Timeouts
@@ -50,7 +50,7 @@ def enqueue_submission(store: JobStore, job_id: str, model: str) -> None:
 
 
 def at_risk(redis: Redis, limit: int = 10) -> list[str]:
-    return [job.id for job in ExpiringUrls(redis).most_urgent(limit)]
+    return [job.id for job in JobListing(redis).expiring(limit)]
 
 
 def test_the_job_whose_url_dies_first_is_named_first(store: JobStore, redis: Redis) -> None:
@@ -67,9 +67,13 @@ def test_a_job_that_a_worker_is_at_is_at_risk_as_well(store: JobStore, redis: Re
 
 
 def test_the_most_urgent_is_found_among_very_many(store: JobStore, redis: Redis) -> None:
-    for n in range(3 * JOBS_READ_MAX):
+    count = 3 * EXPIRING_READ_MAX
+    for n in range(count):
         ready(store, f"job-{n}", 400 - n)
-    assert at_risk(redis, 2) == [f"job-{3 * JOBS_READ_MAX - 1}", f"job-{3 * JOBS_READ_MAX - 2}"]
+    assert at_risk(redis, 2) == [
+        f"job-{3 * EXPIRING_READ_MAX - 1}",
+        f"job-{3 * EXPIRING_READ_MAX - 2}",
+    ]
 
 
 def test_a_broken_record_hides_no_other_job(store: JobStore, redis: Redis) -> None:

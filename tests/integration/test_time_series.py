@@ -6,12 +6,9 @@ import pytest
 from redis import Redis
 
 from jobs.errors import StoreUnavailable
-from jobs.store.clock import Clock
 from jobs.store.counters import Histogram
 from jobs.store.keys import TIME_SERIES
-from jobs.store.metrics import Metrics
-from jobs.store.rq_queue import RqQueue
-from jobs.store.time_series import MINUTE_SECONDS, SAMPLES_MAX, Sample, Series, TimeSeries
+from jobs.store.metrics import MINUTE_SECONDS, SAMPLES_MAX, Metrics, Sample, Series
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
@@ -39,8 +36,8 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def time_series(redis: Redis) -> TimeSeries:
-    return TimeSeries(redis, Clock(redis))
+def time_series(redis: Redis) -> Metrics:
+    return Parts.over(redis).metrics
 
 
 # Pure.
@@ -100,19 +97,19 @@ def test_a_share_of_what_was_observed_stayed_under(
 # In Redis.
 
 
-def test_a_rise_is_seen_at_once(time_series: TimeSeries, redis: Redis) -> None:
+def test_a_rise_is_seen_at_once(time_series: Metrics, redis: Redis) -> None:
     time_series.sample()
     Parts.over(redis).store.increment({"callbacks": 7})
     assert time_series.last_hour().per_minute(["callbacks"])[-2:] in ([0, 7], [7, 0])
 
 
-def test_each_minute_has_one_sample_whoever_takes_it(time_series: TimeSeries, redis: Redis) -> None:
+def test_each_minute_has_one_sample_whoever_takes_it(time_series: Metrics, redis: Redis) -> None:
     at = [time_series.sample().at for _ in range(20)]
     periods = {moment // MINUTE_SECONDS for moment in at}
     assert redis.zcard(TIME_SERIES) == len(periods)
 
 
-def test_a_sample_that_is_an_hour_old_goes(time_series: TimeSeries, redis: Redis) -> None:
+def test_a_sample_that_is_an_hour_old_goes(time_series: Metrics, redis: Redis) -> None:
     now = time_series.sample().at
     redis.delete(TIME_SERIES)
     period = now // MINUTE_SECONDS * MINUTE_SECONDS
@@ -128,13 +125,11 @@ def test_a_sample_that_is_an_hour_old_goes(time_series: TimeSeries, redis: Redis
 
 
 def test_metrics_need_no_samples(redis: Redis) -> None:
-    assert Metrics(redis, Clock(redis), RqQueue(redis)).totals().counts == {}
-    assert (
-        TimeSeries(redis, Clock(redis)).last_hour().per_minute(["callbacks"]) == [0] * SAMPLES_MAX
-    )
+    assert Parts.over(redis).metrics.totals().counts == {}
+    assert Parts.over(redis).metrics.last_hour().per_minute(["callbacks"]) == [0] * SAMPLES_MAX
 
 
-def test_without_redis_nothing_is_known(time_series: TimeSeries, redis_server: RedisServer) -> None:
+def test_without_redis_nothing_is_known(time_series: Metrics, redis_server: RedisServer) -> None:
     redis_server.kill()
     with pytest.raises(StoreUnavailable):
         time_series.last_hour()

@@ -1,21 +1,15 @@
 """API key authentication: read the key of a request, verify it, and check its scope."""
 
-from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 from flask import g, has_request_context, request
 
-from jobs.config.api_keys import SCOPES, ApiKey, Scope
+from jobs.config.api_keys import ApiKey, Scope
 from jobs.errors import Forbidden, StoreUnavailable, Unauthorized
 from receiver import rate_limits
 from receiver.context import app_state
 
 BEARER, BASIC = "bearer", "basic"
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 def authenticate(key: str) -> ApiKey:
@@ -36,32 +30,16 @@ def authenticate(key: str) -> ApiKey:
     return api_key
 
 
-def requires(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorate a view: only keys with at least this scope may call it."""
-
-    def decorate(view: Callable[P, R]) -> Callable[P, R]:
-        @wraps(view)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            api_key = authenticate(request_key())
-            g.key_name, g.key_scope = api_key.name, api_key.scope
-            if SCOPES.index(api_key.scope) < SCOPES.index(scope):
-                raise Forbidden(f"this needs a key with scope {scope}")
-            return view(*args, **kwargs)
-
-        vars(guarded)["scope"] = scope
-        return guarded
-
-    return decorate
+def require_scope(scope: Scope) -> None:
+    """Raises Unauthorized, RateLimited, and Forbidden for a key without this scope."""
+    g.api_key = authenticate(request_key())
+    if not g.api_key.has_scope(scope):
+        raise Forbidden(f"this needs a key with scope {scope}")
 
 
 def current_key_name() -> str | None:
     """Name of the key or session of this request; None for the command line."""
-    return g.get("key_name") if has_request_context() else None
-
-
-def may_submit() -> bool:
-    """Whether the key of this request has scope `submit` or `admin`."""
-    return SCOPES.index(g.key_scope) >= SCOPES.index("submit")
+    return g.api_key.name if has_request_context() else None
 
 
 def request_key() -> str:

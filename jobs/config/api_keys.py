@@ -36,6 +36,10 @@ class ApiKey(NamedTuple):
     def hashed(cls, name: str, key: str, scope: Scope) -> Self:
         return cls(name, SecretStr(_HASHED + digest(key).hex()), scope)
 
+    def has_scope(self, scope: Scope) -> bool:
+        """Whether the key may do what needs this scope."""
+        return SCOPES.index(self.scope) >= SCOPES.index(scope)
+
     @property
     def is_hashed(self) -> bool:
         return self.key.get_secret_value().startswith(_HASHED)

@@ -29,7 +29,6 @@ from jobs.report import Failure
 from receiver import request_body
 from receiver.api import submissions
 from receiver.api.submissions import SubmissionBody, SubmissionRequest
-from receiver.auth import requires
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import INPUT_BODY_MAX_BYTES, Url, check_host, validate
@@ -97,8 +96,8 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
 
 
 @blueprint.post("/<model:model>")
-@requires("submit")
 @EndpointSpec(
+    scope="submit",
     operation_id="bflSubmit",
     summary="Submit as to BFL",
     tag=Tag.BFL,
@@ -147,8 +146,8 @@ def _refusal(failure: Failure, status: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/get_result")
-@requires("read")
 @EndpointSpec(
+    scope="read",
     operation_id="bflResult",
     summary="Poll as at BFL",
     tag=Tag.BFL,
@@ -184,8 +183,8 @@ def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> Respons
 
 
 @blueprint.get("/credits")
-@requires("read")
 @EndpointSpec(
+    scope="read",
     operation_id="bflCredits",
     summary="Credits left at BFL",
     tag=Tag.BFL,

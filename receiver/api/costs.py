@@ -8,7 +8,6 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from jobs.store.costs import DAYS_MAX
-from receiver.auth import requires
 from receiver.context import services
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.query import Query
@@ -58,8 +57,8 @@ class CostsQuery(Query):
 
 
 @blueprint.get("")
-@requires("read")
 @EndpointSpec(
+    scope="read",
     operation_id="getCosts",
     summary="Credits per day, model and key",
     tag=Tag.OPERATION,

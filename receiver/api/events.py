@@ -9,7 +9,6 @@ from jobs.errors import FluxkeepError, TooManyWaiting, UnknownJob
 from jobs.job import Job
 from jobs.store.events import EventPosition
 from receiver.api.job_actions import load_job
-from receiver.auth import requires
 from receiver.context import app_state
 from receiver.feed.sse import EventStream
 from receiver.openapi import examples
@@ -32,8 +31,8 @@ blueprint = Blueprint("events", __name__, url_prefix="/api")
 
 
 @blueprint.get("/events")
-@requires("read")
 @EndpointSpec(
+    scope="read",
     operation_id="watchAll",
     summary="Watch all jobs",
     responses={200: EVENTS},
@@ -46,8 +45,8 @@ def stream_all() -> ResponseReturnValue:
 
 
 @blueprint.get("/jobs/<job_id>/events")
-@requires("read")
 @EndpointSpec(
+    scope="read",
     operation_id="watchJob",
     summary="Watch one job",
     responses={200: EVENTS, 204: ResponseSpec("The job has ended, and there are no more events.")},

@@ -26,7 +26,6 @@ from jobs.timeline import EventCode
 from jobs.views import JobView
 from receiver.api.job_actions import delete_job, load_job, replay_job
 from receiver.api.long_poll import wait_for_end
-from receiver.auth import may_submit, requires
 from receiver.context import app_state, services
 from receiver.openapi import examples
 from receiver.schemas.bodies import Expectation
@@ -48,8 +47,8 @@ log = logging.getLogger(__name__)
 
 
 @blueprint.put("/<job_id>")
-@requires("submit")
 @EndpointSpec(
+    scope="submit",
     operation_id="expectJob",
     summary="Announce a job",
     tag=Tag.JOBS,
@@ -96,7 +95,7 @@ def _announced(job_id: str, now: float, model: str | None) -> Job:
     """A new job that counts against MAX_UNCONFIRMED of its key until BFL confirms it."""
     timeouts = services().settings.timeouts
     job = Job.expected(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_EXPECTED)
-    return job.with_check(announced_by=g.key_name).with_submission(key=g.key_name)
+    return job.with_check(announced_by=g.api_key.name).with_submission(key=g.api_key.name)
 
 
 def _keep_input(job: Job, given: Mapping[str, Any]) -> None:
@@ -129,8 +128,8 @@ def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
 
 
 @blueprint.get("/<job_id>")
-@requires("read")
 @EndpointSpec(
+    scope="read",
     operation_id="getJob",
     summary="Get a job, or wait until it ends",
     tag=Tag.JOBS,
@@ -141,7 +140,7 @@ def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
 def show(job_id: str) -> ResponseReturnValue:
     """One job; with `wait` the response comes when it ends, or after so many seconds."""
     query = ShowQuery.read()
-    view = views.job_view_with_input if may_submit() else views.job_view
+    view = views.job_view_with_input if g.api_key.has_scope("submit") else views.job_view
     link_seconds = query.link_seconds(services().settings)
     if query.wait:
         job = wait_for_end(services(), app_state().broker, job_id, query.wait)
@@ -151,8 +150,8 @@ def show(job_id: str) -> ResponseReturnValue:
 
 
 @blueprint.get("")
-@requires("read")
 @EndpointSpec(
+    scope="read",
     operation_id="listJobs",
     summary="List and search",
     tag=Tag.JOBS,
@@ -172,8 +171,8 @@ def list_jobs() -> ResponseReturnValue:
 
 
 @blueprint.post("/<job_id>/rescues")
-@requires("admin")
 @EndpointSpec(
+    scope="admin",
     operation_id="rescueJob",
     summary="Replay a job",
     tag=Tag.JOBS,
@@ -186,8 +185,8 @@ def replay(job_id: str) -> ResponseReturnValue:
 
 
 @blueprint.delete("/<job_id>")
-@requires("admin")
 @EndpointSpec(
+    scope="admin",
     operation_id="forgetJob",
     summary="Delete a job and its media",
     tag=Tag.JOBS,

@@ -15,7 +15,6 @@ from jobs.views import JobView
 from receiver import request_body
 from receiver.api.job_actions import load_job
 from receiver.api.submissions import Region, SubmissionBody, SubmissionRequest, enqueue_request
-from receiver.auth import requires
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import (
@@ -50,8 +49,8 @@ class RepeatBody(BaseModel):
 
 
 @blueprint.post("/<job_id>/repeats")
-@requires("submit")
 @EndpointSpec(
+    scope="submit",
     operation_id="repeatJob",
     summary="Submit a job's input again",
     tag=Tag.JOBS,

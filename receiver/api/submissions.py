@@ -25,7 +25,7 @@ from jobs.signing import idempotent_id
 from jobs.timeline import EventCode
 from jobs.views import JobView
 from receiver import request_body
-from receiver.auth import current_key_name, request_key, requires
+from receiver.auth import current_key_name, request_key
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import (
@@ -98,8 +98,8 @@ class SubmissionRequest(NamedTuple):
 
 
 @blueprint.post("")
-@requires("submit")
 @EndpointSpec(
+    scope="submit",
     operation_id="submitJob",
     summary="Submit to BFL",
     tag=Tag.JOBS,

@@ -11,12 +11,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple, cast
+from typing import cast
 
 from flask import Flask, current_app, g, request, session
 from flask.sessions import SecureCookieSessionInterface
 
-from jobs.config.api_keys import SCOPES, ApiKey, Scope
+from jobs.config.api_keys import ApiKey
 from jobs.config.settings import Settings
 from jobs.errors import StoreUnavailable
 from receiver.context import services
@@ -31,32 +31,18 @@ _COOKIE = "fluxkeep-session"
 _HASH_CONTEXT = "fluxkeep session 1"
 
 
-class Visitor(NamedTuple):
-    """The name and scope of the key that a session was started with."""
-
-    name: str
-    scope: Scope
-
-    def has_scope(self, scope: Scope) -> bool:
-        return SCOPES.index(self.scope) >= SCOPES.index(scope)
-
-
 @dataclass(frozen=True, slots=True)
 class SessionKeys:
-    """The visitors by their key's hash, as session cookies hold it."""
+    """The API keys by their hash, as session cookies hold it."""
 
-    visitors: dict[str, Visitor]
+    by_hash: dict[str, ApiKey]
     secret: bytes
 
     @classmethod
     def of(cls, settings: Settings) -> "SessionKeys":
         secrets_ = [secret.get_secret_value().encode() for secret in settings.secret_key]
-        visitors = {
-            _key_hash(secret, key): Visitor(key.name, key.scope)
-            for secret in secrets_
-            for key in settings.api_keys
-        }
-        return cls(visitors, secrets_[0])
+        by_hash = {_key_hash(secret, key): key for secret in secrets_ for key in settings.api_keys}
+        return cls(by_hash, secrets_[0])
 
     def hash(self, key: ApiKey) -> str:
         return _key_hash(self.secret, key)
@@ -99,11 +85,12 @@ def cookie_name(settings: Settings) -> str:
     return f"__Host-{_COOKIE}" if settings.base_url.startswith("https:") else _COOKIE
 
 
-def current_visitor() -> Visitor | None:
-    """The visitor of this request, or None without a valid session."""
+def current_visitor() -> ApiKey | None:
+    """The key that this request's session was started with, or None without a valid session."""
     if "visitor" not in g:
-        g.visitor = _visitor() if _is_valid() else None
-    return cast(Visitor | None, g.visitor)
+        known = _keys().by_hash.get(str(session.get("key")))
+        g.visitor = known if known and _is_valid() else None
+    return cast(ApiKey | None, g.visitor)
 
 
 def start(key: ApiKey) -> None:
@@ -130,10 +117,6 @@ def end() -> None:
     session.clear()
     session.permanent = True
     g.pop("visitor", None)
-
-
-def _visitor() -> Visitor | None:
-    return _keys().visitors.get(str(session.get("key")))
 
 
 def _is_valid() -> bool:

@@ -95,7 +95,7 @@ def submit_as_visitor(
     assert visitor is not None  # requires_scope made sure of it
     submission = SubmissionRequest.of(validate(SubmissionBody, body), repeats=repeats)
     rate_limits.count_request(visitor.name)
-    g.key_name = visitor.name
+    g.api_key = visitor
     key = (f"visitor {visitor.name}", idempotency_key)
     return enqueue_once(services(), submission, key, sent.encode())
 

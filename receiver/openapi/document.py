@@ -7,7 +7,7 @@ from flask import Blueprint, Flask, Response, current_app, json, request
 from receiver.context import services
 from receiver.openapi import operations, parameters, webhooks
 from receiver.openapi.schemas import Schema, Schemas
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag, endpoint_of
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag, spec_of
 
 VERSION = "0.1.0"
 _CACHE = "fluxkeep.openapi"
@@ -68,13 +68,13 @@ def build(app: Flask, public_url: str) -> Schema:
 
 def _paths(app: Flask, schemas: Schemas) -> dict[str, Schema]:
     found = [
-        (list(Tag).index(endpoint.spec.tag), rule.rule, sorted(rule.methods or ()), endpoint)
+        (list(Tag).index(spec.tag), rule.rule, sorted(rule.methods or ()), spec, view.__doc__ or "")
         for rule in app.url_map.iter_rules()
-        if (endpoint := endpoint_of(app.view_functions[rule.endpoint]))
+        if (spec := spec_of(view := app.view_functions[rule.endpoint]))
     ]
     paths: dict[str, Schema] = {}
-    for _, rule, methods, endpoint in sorted(found, key=lambda one: one[:3]):
-        operation = operations.build(rule, endpoint, schemas)
+    for _, rule, methods, spec, description in sorted(found, key=lambda one: one[:3]):
+        operation = operations.build(rule, spec, description, schemas)
         for method in set(methods) - {"HEAD", "OPTIONS"}:
             paths.setdefault(operations.path(rule), {})[method.lower()] = operation
     return paths

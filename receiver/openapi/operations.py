@@ -14,7 +14,6 @@ from receiver.schemas.endpoint import (
     PROBLEM,
     STREAM,
     BodyType,
-    Endpoint,
     EndpointSpec,
     ResponseSpec,
 )
@@ -29,19 +28,18 @@ def path(rule: str) -> str:
     return _VARIABLE.sub(r"{\1}", rule)
 
 
-def build(rule: str, endpoint: Endpoint, schemas: Schemas) -> Schema:
-    spec = endpoint.spec
+def build(rule: str, spec: EndpointSpec, description: str, schemas: Schemas) -> Schema:
     found = list(_parameters(rule, spec))
     has_input = any(parameter["in"] != "path" for parameter in found)
-    raised = responses.raised_by(endpoint, has_input=has_input)
+    raised = responses.raised_by(spec, has_input=has_input)
     errors = responses.of_errors(raised, schemas, as_bfl=rule.startswith(BFL_PATHS))
     operation: Schema = {
         "operationId": spec.operation_id,
         "summary": spec.summary,
-        "description": endpoint.description,
+        "description": description,
         "tags": [spec.tag],
-        "security": _security(endpoint),
-        "responses": _responses(endpoint, schemas, errors),
+        "security": _security(spec),
+        "responses": _responses(spec, schemas, errors),
     }
     if found:
         operation["parameters"] = found
@@ -73,11 +71,11 @@ def _query(model: type[Query]) -> Iterator[Schema]:
         yield parameter
 
 
-def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
+def _security(spec: EndpointSpec) -> list[dict[str, list[str]]]:
     """Alternatives, each sufficient by itself; a key comes with its scope."""
-    if endpoint.scope:
-        return [{name: [endpoint.scope]} for name in parameters.KEYS]
-    return [{name: []} for name in endpoint.spec.security]
+    if spec.scope:
+        return [{name: [spec.scope]} for name in parameters.KEYS]
+    return [{name: []} for name in spec.security]
 
 
 def _body(spec: EndpointSpec, body: BodyType, schemas: Schemas) -> Schema:
@@ -87,13 +85,12 @@ def _body(spec: EndpointSpec, body: BodyType, schemas: Schemas) -> Schema:
 
 
 def _responses(
-    endpoint: Endpoint, schemas: Schemas, errors: dict[str, Schema]
+    spec: EndpointSpec, schemas: Schemas, errors: dict[str, Schema]
 ) -> dict[str, Schema]:
-    spec = endpoint.spec
     described = {str(status): _response(one, schemas) for status, one in spec.responses.items()}
     too_long = {"414": parameters.URI_TOO_LONG} if spec.query else {}
     found = errors | too_long | described
-    if endpoint.scope:
+    if spec.scope:
         for status in found.keys() - parameters.BEFORE_AUTHENTICATION:
             headers = found[status].get("headers", {})
             found[status]["headers"] = headers | parameters.RATE_LIMIT_HEADERS

@@ -10,7 +10,7 @@ from jobs.errors import FluxkeepError
 from receiver import problem_details
 from receiver.openapi import parameters
 from receiver.openapi.schemas import Schema, Schemas
-from receiver.schemas.endpoint import JSON, PROBLEM, Endpoint
+from receiver.schemas.endpoint import JSON, PROBLEM, EndpointSpec
 from receiver.schemas.responses import Problem
 
 HEADERS: dict[HTTPStatus, Collection[str]] = {
@@ -25,11 +25,10 @@ _FIELDS: dict[type[FluxkeepError], list[dict[str, str]]] = {
 Errors = Collection[type[FluxkeepError]]
 
 
-def raised_by(endpoint: Endpoint, *, has_input: bool) -> Errors:
+def raised_by(spec: EndpointSpec, *, has_input: bool) -> Errors:
     """Errors of a view, and those that a key, a body, a parameter or Redis can raise."""
-    spec = endpoint.spec
     found = list(spec.errors)
-    if endpoint.scope:
+    if spec.scope:
         found += [errors.Unauthorized, errors.Forbidden, errors.RateLimited]
     if spec.body:
         found += [errors.BadRequest, errors.RequestTimeout, errors.BodyTooLarge]

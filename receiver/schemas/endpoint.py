@@ -1,17 +1,19 @@
 """Endpoint specification: parameters, body, responses and errors of a view, for OpenAPI.
 
-Nothing is validated by it at run time. Schemathesis compares it with a running installation.
+Only the scope is enforced by it. Schemathesis compares the rest with a running installation.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel
 
 from jobs.config.api_keys import Scope
 from jobs.errors import FluxkeepError
+from receiver.auth import require_scope
 from receiver.schemas.query import Query
 
 JSON = "application/json"
@@ -19,7 +21,8 @@ PROBLEM = "application/problem+json"
 STREAM = "text/event-stream"
 
 BodyType = type[BaseModel] | Mapping[str, Any]  # a JSON Schema where no model parses it
-View = TypeVar("View", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Tag(StrEnum):
@@ -49,11 +52,15 @@ class ResponseSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSpec:
-    """Decorator of a view. `errors` are its own; authentication, body and Redis add theirs."""
+    """Decorator of a view: only keys with at least this scope may call it.
+
+    `errors` are its own; authentication, body and Redis add theirs.
+    """
 
     operation_id: str
     summary: str
     tag: Tag
+    scope: Scope | None = None
     responses: Mapping[int | str, ResponseSpec]  # `4XX` and `default` are statuses, too
     query: type[Query] | None = None
     headers: tuple[str, ...] = ()
@@ -65,22 +72,17 @@ class EndpointSpec:
     callback_field: str | None = None  # the field of the body that names a receiver of callbacks
     uses_redis: bool = True
 
-    def __call__(self, view: View) -> View:
-        vars(view)["endpoint_spec"] = self
-        return view
+    def __call__(self, view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            if self.scope:
+                require_scope(self.scope)
+            return view(*args, **kwargs)
+
+        vars(guarded)["endpoint_spec"] = self
+        return guarded
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A view's specification, scope and description."""
-
-    spec: EndpointSpec
-    scope: Scope | None
-    description: str
-
-
-def endpoint_of(view: Callable[..., Any]) -> Endpoint | None:
-    """Endpoint of a view; `functools.wraps` carries the attributes through every decorator."""
-    attributes = vars(view)
-    spec = attributes.get("endpoint_spec")
-    return Endpoint(spec, attributes.get("scope"), view.__doc__ or "") if spec else None
+def spec_of(view: Callable[..., Any]) -> EndpointSpec | None:
+    spec: EndpointSpec | None = vars(view).get("endpoint_spec")
+    return spec

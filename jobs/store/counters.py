@@ -31,22 +31,6 @@ class Histogram(NamedTuple):
             found.append(("+Inf" if bound == float("inf") else f"{bound:g}", float(total)))
         return found
 
-    def quantile(self, counts: Mapping[str, int], share: float) -> float | None:
-        """Estimate a quantile in seconds from the buckets; `share` is from 0 to 1.
-
-        It interpolates within a bucket, and never exceeds the last bound. None without data.
-        """
-        number = [counts.get(f"{self.name}_{n}", 0) for n in range(len(self.bounds) + 1)]
-        rank, below, lower = share * sum(number), 0, 0.0
-        for upper, here in zip(self.bounds, number, strict=False):
-            if here and below + here >= rank:
-                return lower + (upper - lower) * (rank - below) / here
-            below, lower = below + here, upper
-        return self.bounds[-1] if sum(number) else None
-
-    def observations(self, counts: Mapping[str, int]) -> int:
-        return sum(counts.get(f"{self.name}_{n}", 0) for n in range(len(self.bounds) + 1))
-
     def sum(self, counts: Mapping[str, int]) -> float:
         return counts.get(f"{self.name}_sum_ms", 0) / 1000
 

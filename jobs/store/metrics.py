@@ -76,11 +76,6 @@ class Series:
                     found[minute - this - 1] += risen / (end - first)
         return found
 
-    def increases(self) -> dict[str, int]:
-        """The increase of each counter within the hour."""
-        first, now = self.samples[0], self.now
-        return {name: _rise(first.counts.get(name, 0), n) for name, n in now.counts.items()}
-
 
 def _minute(at: float) -> int:
     return int(at // MINUTE_SECONDS)

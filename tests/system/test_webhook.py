@@ -13,7 +13,6 @@ from tests.system.bad_input.target import (
     SECRET_HEADER,
     SIGNATURE_HEADER,
     TargetServer,
-    failed,
     new_id,
     pending,
     signed,
@@ -142,11 +141,3 @@ def test_a_refusal_is_noted_on_the_job_that_the_body_names(
     assert target.call_back(body).status == 401
     (line,) = [one for one in target.client.job(job_id)["timeline"] if "refused" in one["event"]]
     assert line["detail"] == {"reason": "no authentication"}
-
-
-@pytest.mark.parametrize("where", ["//webhooks/bfl", "///webhooks/bfl"])
-def test_doubled_slashes_are_never_an_error_of_ours(target: TargetServer, where: str) -> None:
-    job_id = target.expected_job()
-    assert target.call_back(failed(job_id), target=where).status in (401, 404)
-    assert target.authentic(pending(job_id), target=where).status in (200, 404)
-    assert target.authentic(pending(job_id), target=f"{where}/token").status in (401, 404)

@@ -29,8 +29,21 @@ def in_result(value: str) -> bytes:
     return f'{{"id":"a","status":"Ready","result":{{"sample":"x","y":{value}}}}}'.encode()
 
 
+def in_samples(value: str) -> bytes:
+    return f'{{"id":"a","status":"Ready","result":{{"sample":"x","samples":{value}}}}}'.encode()
+
+
 def in_details(value: str) -> bytes:
     return f'{{"id":"a","status":"Error","details":{value}}}'.encode()
+
+
+def in_error(value: str) -> bytes:
+    return f'{{"id":"a","status":"Error","error":{value},"x":{value}}}'.encode()
+
+
+def in_reasons(value: str) -> bytes:
+    details = f'{{"Moderation Reasons":{value}}}'
+    return f'{{"id":"a","status":"Content Moderated","details":{details}}}'.encode()
 
 
 def read(body: bytes) -> Report | None:
@@ -58,7 +71,7 @@ def test_a_refusal_does_not_repeat_what_was_sent() -> None:
     assert caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize("frame", [in_result, in_details])
+@pytest.mark.parametrize("frame", [in_result, in_samples, in_details, in_error, in_reasons])
 @pytest.mark.parametrize("depth", [100, 190, 300, 400, 500, 700, 900, 980, 5000])
 def test_depth_is_read_or_refused(frame: Any, depth: int) -> None:
     for value in (nested(depth), nested(depth, '{"a":', "}").replace(":}", ":1}")):

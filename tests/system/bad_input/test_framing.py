@@ -58,15 +58,6 @@ def test_a_length_that_is_too_large_is_refused_before_any_of_it_comes(
     assert time.monotonic() - began < AT_ONCE_SECONDS
 
 
-def test_expect_100_continue_for_too_large_a_body_is_refused(server: TargetServer) -> None:
-    with Wire(server.port) as wire:
-        wire.send(request([PROOF, ("Expect", "100-continue")], length="5000000000"))
-        answer = wire.answer()
-        if answer and answer.status == 100:
-            answer = wire.answer()
-    assert answer and answer.status == 413
-
-
 def test_an_upload_without_end_is_refused_while_it_still_comes(server: TargetServer) -> None:
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     with Wire(server.port) as wire:
@@ -80,28 +71,14 @@ def test_an_upload_without_end_is_refused_while_it_still_comes(server: TargetSer
 
 LENGTHS: dict[str, str | bytes] = {
     "negative": "-1",
-    "minus nought": "-0",
-    "plus": "+80",
     "hexadecimal": "0x50",
-    "octal": "0o120",
     "fraction": "80.0",
-    "exponent": "8e1",
     "underscore": "8_0",
-    "space inside": "8 0",
-    "tab inside": "8\t0",
     "a list of equals": "80, 80",
-    "a list of others": "80, 3",
-    "trailing comma": "80,",
     "semicolon": "80;q=1",
-    "words": "eighty",
-    "infinity": "inf",
-    "quoted": '"80"',
-    "superscript": b"8\xb2",
     "a fraction sign": b"\xbd",
-    "arabic digits": "\u0668\u0660",
     "5000 digits": "9" * 5000,
     "a control byte": b"8\x010",
-    "vertical tab": b"\x0b80",
 }
 
 
@@ -111,11 +88,6 @@ def test_a_length_that_is_no_number_is_refused(
 ) -> None:
     assert server.authentic(failed(job_id), length=length).status in (400, 413)
     assert server.client.job(job_id)["status"] == "submitted"
-
-
-def test_an_empty_length_is_refused(server: TargetServer, job_id: str) -> None:
-    answer = server.authentic(failed(job_id), ("Content-Length", ""), length=None)
-    assert answer.status == 400 and server.client.job(job_id)["status"] == "submitted"
 
 
 @pytest.mark.parametrize("second", ["{0}", "3", "0", "-1", "999"])
@@ -143,27 +115,17 @@ CHUNKS: dict[str, bytes] = {
     "not hexadecimal": b"zz\r\n%b\r\n0\r\n\r\n",
     "negative": b"-3\r\n%b\r\n0\r\n\r\n",
     "plus": b"+3\r\n%b\r\n0\r\n\r\n",
-    "with a prefix": b"0x%x\r\n%b\r\n0\r\n\r\n",
     "no size": b"\r\n%b\r\n0\r\n\r\n",
-    "a space before": b" %x\r\n%b\r\n0\r\n\r\n",
     "an underscore": b"0_%x\r\n%b\r\n0\r\n\r\n",
     "beyond 64 bits": b"FFFFFFFFFFFFFFFFF\r\n%b\r\n0\r\n\r\n",
     "a gigabyte that never comes": b"40000000\r\n%b",
     "no end of line": b"%x%b\r\n0\r\n\r\n",
     "bare line feeds": b"%x\n%b\n0\n\n",
-    "too long a size": b"0" * 20_000 + b"%x\r\n%b\r\n0\r\n\r\n",
     "size too small": b"5\r\n%b\r\n0\r\n\r\n",
-    "no end of chunk": b"%x\r\n%b0\r\n\r\n",
     "no last chunk": b"%x\r\n%b\r\n",
-    "last chunk cut": b"%x\r\n%b\r\n0\r\n",
     "extension with a bare CR": b"%x;a\rb\r\n%b\r\n0\r\n\r\n",
-    "extension of 200 KB": b"%x;" + b"a" * 200_000 + b"\r\n%b\r\n0\r\n\r\n",
-    "a NUL in the size": b"%x\0\r\n%b\r\n0\r\n\r\n",
-    "length in the trailer": b"%x\r\n%b\r\n0\r\nContent-Length: 3\r\n\r\n",
     "trailer without colon": b"%x\r\n%b\r\n0\r\nnonsense\r\n\r\n",
     "101 trailers": b"%x\r\n%b\r\n0\r\n" + b"X-A: b\r\n" * 101 + b"\r\n",
-    "a trailer of 9 KB": b"%x\r\n%b\r\n0\r\nX-A: " + b"a" * 9000 + b"\r\n\r\n",
-    "nothing": b"",
 }
 
 
@@ -184,12 +146,6 @@ def test_a_chunk_that_is_malformed_is_refused(
 def test_a_body_that_breaks_off_is_refused(server: TargetServer, job_id: str, missing: int) -> None:
     body = failed(job_id)
     assert server.authentic(body, length=str(len(body) + missing)).status == 400
-    assert server.client.job(job_id)["status"] == "submitted"
-
-
-def test_a_body_cut_where_it_is_still_json_is_refused(server: TargetServer, job_id: str) -> None:
-    body = failed(job_id)
-    assert server.call_back(body, signed(body), length=str(len(body) + 2)).status == 400
     assert server.client.job(job_id)["status"] == "submitted"
 
 

@@ -11,31 +11,16 @@ END_SECONDS = 5.0
 
 NO_REQUEST: dict[str, bytes] = {
     "an empty line": b"\r\n",
-    "empty lines": b"\r\n" * 50,
-    "line feeds": b"\n" * 50,
     "every byte": bytes(range(256)) * 16,
-    "NULs": b"\0" * 4096,
-    "high bytes": b"\xff" * 4096,
     "TLS hello": bytes.fromhex("16030100f5010000f10303") + b"\x55" * 240,
-    "TLS hello with line ends": bytes.fromhex("16030100f5010000f10303") + b"\r\n\r\n" * 60,
-    "SSL 2 hello": bytes.fromhex("802e0100020015000000100100800200800300800400800500800600"),
     "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0",
     "HTTP/0.9": b"GET /healthz\r\n\r\n",
-    "HTTP/0.9 callback": b"POST /webhooks/bfl\r\n\r\n",
-    "SSH": b"SSH-2.0-OpenSSH_9.7\r\n",
     "Redis": b"*1\r\n$4\r\nPING\r\n",
-    "SMTP": b"EHLO fluxkeep.test\r\nMAIL FROM:<a@b.test>\r\n",
-    "SOCKS": b"\x05\x01\x00",
-    "PROXY protocol 1": b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nGET /healthz HTTP/1.1\r\n\r\n",
     "PROXY protocol 2": b"\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c" + b"\x7f\0\0\1" * 3,
-    "memcached": b"stats\r\n",
-    "JSON": pending("naked") + b"\r\n\r\n",
     "an answer": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-    "half a method": b"PO",
     "half a head": request([PROOF])[:40],
     "a line of 100 KB": b"A" * 100_000,
     "a header of 1 MB": b"GET / HTTP/1.1\r\nX-A: " + b"a" * 1_000_000,
-    "headers of 1 MB": b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 130_000,
     "request in UTF-16": request([PROOF]).decode("latin-1").encode("utf-16"),
 }
 
@@ -46,18 +31,8 @@ def test_bytes_that_are_no_request_are_refused_or_disconnected(
 ) -> None:
     answer = exchange(server.port, data)
     assert answer is None or 400 <= answer.status < 500
-
-
-@pytest.mark.parametrize("data", NO_REQUEST.values(), ids=NO_REQUEST)
-def test_a_sender_of_no_request_may_reset_the_connection(server: TargetServer, data: bytes) -> None:
     with Wire(server.port) as wire:
         wire.send(data)
-        wire.reset()
-
-
-def test_a_connection_that_says_nothing_is_no_harm(server: TargetServer) -> None:
-    assert exchange(server.port, b"") is None
-    with Wire(server.port) as wire:
         wire.reset()
 
 
@@ -69,9 +44,16 @@ def test_a_hundred_connections_that_say_nothing_and_go_are_no_harm(
             pass
 
 
-VERSIONS = ("HTTP/2.0", "HTTP/3", "HTTP/0.9", "HTTP/1", "HTTP/1.", "HTTP/1.11", "HTTP/11",
-            "http/1.1", "HTTP/-1.1", "HTTP/1.1 x", "HTTPS/1.1", "XTTP/1.1", "HTTP 1.1", "HTTP/", "",
-            "HTTP/\u0661.1", "HTTP/1.1\0", "HTTP/9.9")  # fmt: skip
+VERSIONS = (
+    "HTTP/2.0",
+    "HTTP/0.9",
+    "HTTP/1.",
+    "http/1.1",
+    "HTTP/1.1 x",
+    "HTTPS/1.1",
+    "HTTP/\u0661.1",
+    "",
+)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -94,25 +76,16 @@ def test_http_1_0_is_served_and_the_connection_closed(server: TargetServer) -> N
 
 HEADS: dict[str, bytes] = {
     "no colon": b"X-A b",
-    "no name": b": b",
     "a space before the colon": b"X-A : b",
-    "a space in the name": b"X A: b",
     "a space before the name": b" X-A: b",
     "a folded value": b"X-A: b\r\n c",
     "a NUL in the value": b"X-A: b\0c",
-    "a NUL in the name": b"X-\0: b",
     "a bare return": b"X-A: b\rX-B: c",
     "a bare line feed": b"X-A: b\nX-B: c",
-    "a bell": b"X-A: \x07",
-    "DEL": b"X-A: \x7f",
     "a name beyond ascii": b"X-\xc3\xa4: b",
-    "a bracket in the name": b"X-(A): b",
     "host twice": b"Host: other.test",
-    "content type twice": b"Content-Type: a/b\r\nContent-Type: c/d",
     "a header of 9 KB": b"X-A: " + b"a" * 9000,
-    "a name of 9 KB": b"X-" + b"a" * 9000 + b": b",
     "101 headers": b"\r\n".join(b"X-%d: a" % n for n in range(101)),
-    "the same 101 times": b"\r\n".join([b"X-A: a"] * 101),
     "10,000 headers": b"\r\n".join(b"X-%d: a" % n for n in range(10_000)),
     "a strange expectation": b"Expect: 200-ok",
 }
@@ -142,11 +115,6 @@ def test_as_many_headers_as_allowed_are_taken(server: TargetServer) -> None:
 
 def test_a_header_as_large_as_allowed_is_taken(server: TargetServer) -> None:
     assert server.authentic(pending(new_id()), ("X-A", "a" * 8000)).status == 200
-
-
-def test_a_callback_without_host_is_no_harm(server: TargetServer) -> None:
-    data = request([PROOF], pending(new_id())).replace(b"Host: fluxkeep.test\r\n", b"")
-    assert server.exchange(data).status in (200, 400)
 
 
 def test_expect_100_continue_is_answered(server: TargetServer) -> None:

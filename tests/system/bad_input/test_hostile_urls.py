@@ -141,21 +141,6 @@ def _good_url(sandbox: Sandbox) -> str:
     return str(answer.json()["result"]["sample"])
 
 
-def test_a_redirect_to_another_host_is_not_followed(attacked: Attacked) -> None:
-    task = attacked.sandbox.submit(
-        webhook_url=f"{attacked.target.installation.url}/webhooks/bfl",
-        webhook_secret=attacked.target.secret,
-        switches={
-            "redirect": f"http://127.0.0.1:{attacked.trap.port}/a.jpeg",
-            "seconds": 0.01,
-            "life": 2,
-            "resign": False,
-        },
-    )
-    assert refused(attacked.target.client.wait_for(task.id))
-    assert attacked.trap.visits == []
-
-
 def test_a_hostile_url_in_a_polling_answer_is_refused_too(attacked: Attacked) -> None:
     url = f"http://127.0.0.1:{attacked.trap.port}/a.jpeg"
     task = attacked.sandbox.submit(
@@ -164,25 +149,6 @@ def test_a_hostile_url_in_a_polling_answer_is_refused_too(attacked: Attacked) ->
     attacked.target.client.put_job(task.id, polling_url=polling_url(attacked.sandbox, task.id))
     assert refused(attacked.target.client.wait_for(task.id))
     assert attacked.trap.visits == []
-
-
-def test_the_key_goes_to_the_api_alone(attacked: Attacked) -> None:
-    task = attacked.sandbox.submit(switches={"callback": "never", "seconds": 0.01})
-    attacked.target.client.put_job(task.id, polling_url=polling_url(attacked.sandbox, task.id))
-    assert attacked.target.client.wait_for(task.id)["status"] == Status.STORED
-    shown = {request.path for request in attacked.sandbox.requests if request.has_key}
-    assert shown == {"/v1/get_result"} and attacked.trap.visits == []
-
-
-def test_ready_without_a_sample_is_settled_by_asking(attacked: Attacked) -> None:
-    task = attacked.sandbox.submit(switches={"callback": "never", "seconds": 0.01})
-    body = json.dumps({"id": task.id, "status": "Ready", "result": {}}).encode()
-    assert attacked.target.authentic(body).status == 200
-    job = attacked.target.client.wait_for(task.id)
-    assert (job["status"], job["source"]) == (Status.STORED, "poll")
-    error = json.dumps({"id": task.id, "status": "Error"}).encode()
-    assert attacked.target.authentic(error).status == 200
-    assert attacked.target.client.job(task.id) == job
 
 
 def polling_url(sandbox: Sandbox, task_id: str) -> str:
@@ -205,12 +171,6 @@ def test_a_hostile_polling_url_is_refused_by_name(attacked: Attacked, name: str)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == ["polling_url"]
     assert client.find(job_id) is None and attacked.trap.visits == []
-
-
-@pytest.mark.parametrize("host", ["api.bfl.ai", "api.eu.bfl.ai", "api.us7.bfl.ai"])
-def test_a_polling_url_of_bfl_is_taken(server: TargetServer, host: str) -> None:
-    url = f"https://{host}/v1/get_result?id={(job_id := new_id())}"
-    assert server.client.put_job(job_id, polling_url=url).status_code == 201
 
 
 def test_afterwards_all_invariants_hold(attacked: Attacked) -> None:

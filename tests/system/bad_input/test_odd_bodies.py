@@ -48,14 +48,6 @@ def test_the_content_type_is_of_no_concern(server: TargetServer, kind: str | byt
     assert server.job(job_id)
 
 
-def test_a_callback_for_an_unknown_task_creates_a_job(server: TargetServer) -> None:
-    assert _taken(server, id=new_id(), **READY)["status"] == "ready"
-
-
-def test_no_word_at_all_means_still_in_progress(server: TargetServer, job_id: str) -> None:
-    assert _taken(server, id=job_id)["status"] == "submitted"
-
-
 UNCLEAR: dict[str, object] = {
     "no result": None,
     "an empty result": {},
@@ -117,12 +109,6 @@ def test_an_outdated_report_changes_nothing(
     assert server.records() == before
 
 
-def test_either_name_of_the_id_is_read_and_both_together_too(server: TargetServer) -> None:
-    one, other = new_id(), new_id()
-    assert _taken(server, task_id=one, status="Error")["status"] == "failed"
-    assert _taken(server, id=other, task_id=other, status="Error")["status"] == "failed"
-
-
 def test_a_body_with_two_different_ids_changes_one_job_only(server: TargetServer) -> None:
     one, other = server.expected_job(), server.expected_job()
     body = json.dumps({"id": one, "task_id": other, "status": "Error"}).encode()
@@ -134,33 +120,6 @@ def test_a_body_with_two_different_ids_changes_one_job_only(server: TargetServer
 @pytest.mark.parametrize("job_id", ["a" * 128, "-", "_", "0", "con", "__proto__", "null", "-1-"])
 def test_every_plain_identifier_is_an_id(server: TargetServer, job_id: str) -> None:
     assert _taken(server, id=job_id, status="Pending")["id"] == job_id
-
-
-DETAILS = {
-    "a string": "Violence",
-    "null": None,
-    "a number": 5,
-    "a list": ["Violence", 5, None, {"a": "b"}],
-    "an object of another shape": {"reason": {"a": "b"}},
-    "reasons as a string": {"Moderation Reasons": "Violence"},
-    "reasons as an object": {"Moderation Reasons": {"a": "b"}},
-    "reasons as null": {"Moderation Reasons": None},
-    "a thousand reasons": {"Moderation Reasons": ["Violence"] * 1000},
-    "a long reason": {"Moderation Reasons": ["V" * 50_000]},
-    "markup": {"Moderation Reasons": ["<script>alert(1)</script>"]},
-    "an empty name": {"": "Violence"},
-}
-
-
-@pytest.mark.parametrize("details", DETAILS.values(), ids=DETAILS)
-@pytest.mark.parametrize(
-    ("word", "status"), [("Content Moderated", "moderated"), ("Error", "failed")]
-)
-def test_details_may_have_any_shape(
-    server: TargetServer, details: object, word: str, status: str
-) -> None:
-    job = _taken(server, id=new_id(), status=word, details=details)
-    assert job["status"] == status and len(json.dumps(job)) < 20_000
 
 
 ODD: dict[str, dict[str, Any]] = {

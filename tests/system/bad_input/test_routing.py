@@ -37,10 +37,6 @@ def test_a_method_that_is_none_is_refused(server: TargetServer, job_id: str, met
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_the_server_is_no_proxy(server: TargetServer) -> None:
-    assert 400 <= server.authentic(b"", method="CONNECT", target="127.0.0.1:6379").status < 500
-
-
 OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-Method")
 
 
@@ -51,14 +47,6 @@ def test_a_method_is_not_overridden(server: TargetServer, job_id: str, name: str
     shown = server.exchange(request([ADMIN, (name, "DELETE")], method="GET", target=where))
     assert shown.status == 200 and json.loads(shown.body)["status"] == "submitted"
     assert server.authentic(pending(job_id), (name, "GET")).status == 200
-
-
-@pytest.mark.parametrize("query", ["_method=POST", "method=POST", "X-HTTP-Method-Override=POST"])
-def test_a_method_is_not_overridden_by_the_query(
-    server: TargetServer, job_id: str, query: str
-) -> None:
-    answer = server.authentic(failed(job_id), method="GET", target=f"{CALLBACKS}?{query}")
-    assert answer.status == 405 and server.client.job(job_id)["status"] == "submitted"
 
 
 # Headers that speak of the path, the host or the sender.
@@ -104,11 +92,6 @@ def test_forwarding_headers_open_nothing_and_turn_up_nowhere(
     assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_schemes_that_contradict_each_other_are_refused(server: TargetServer) -> None:
-    pair: list[Header] = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "off")]
-    assert server.authentic(pending(new_id()), *pair).status in (200, 400)
-
-
 HOSTS = ("", "evil.test", "a b", "evil.test:99999999", "/../", "[::1", "a" * 5000, b"\xff", "*")
 
 
@@ -130,27 +113,15 @@ def test_a_strange_host_changes_nothing(server: TargetServer, host: str | bytes)
 NO_CALLBACK = [
     "/webhooks/bfl/",
     "/webhooks/bfl%00",
-    "/webhooks/bfl%20",
-    "/webhooks/bfl%0A",
     "/webhooks/bfl%0d%0aX-Webhook-Secret:%20x",
-    "/webhooks/bfl;a=b",
-    "/webhooks/bfl%3Fa",
     "/webhooks%2Fbfl%2F..",
     "/webhooks/bfl/../bfl",
-    "/x/../webhooks/bfl",
     "/x/%2e%2e/webhooks/bfl",
-    "/./webhooks/bfl",
-    "/webhooks/./bfl",
-    "/webhooks/bfl/.",
     "/webhooks\\bfl",
     "/webhooks/bfl%zz",
-    "/webhooks/%ff%fe",
     "/webhooks/%c0%afbfl",
-    "/webhooks/b%EF%AC%82",
     "/WEBHOOKS/BFL",
-    "/api/webhooks/bfl",
     "/",
-    "/webhooks",
 ]
 
 
@@ -189,16 +160,6 @@ def test_a_path_that_flask_normalises_is_served_or_refused(
 ) -> None:
     assert server.authentic(pending(job_id), target=where).status in (200, 401, 404)
     assert server.call_back(failed(job_id), target=where).status in (401, 404)
-    assert server.client.job(job_id)["status"] == "submitted"
-
-
-@pytest.mark.parametrize("where", ["/webhooks//bfl", "//evil.test/webhooks/bfl", "///webhooks"])
-def test_doubled_slashes_lead_to_no_other_host(
-    server: TargetServer, job_id: str, where: str
-) -> None:
-    answer = server.authentic(failed(job_id), target=where)
-    assert 300 <= answer.status < 500
-    assert "evil.test" not in answer.headers.get("location", "")
     assert server.client.job(job_id)["status"] == "submitted"
 
 

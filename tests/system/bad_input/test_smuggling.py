@@ -13,7 +13,7 @@ from tests.system.bad_input.target import (
     pending,
     statuses,
 )
-from tests.system.bad_input.wire import Header, Wire, chunked, conversation, request
+from tests.system.bad_input.wire import Header, chunked, conversation, request
 
 CHUNKED: Header = ("Transfer-Encoding", "chunked")
 ADMIN: Header = ("x-key", KEYS["admin"])
@@ -22,28 +22,15 @@ ADMIN: Header = ("x-key", KEYS["admin"])
 CODINGS: dict[str, list[Header]] = {
     "beside a length": [CHUNKED],
     "unknown": [("Transfer-Encoding", "xchunked")],
-    "cow": [("Transfer-Encoding", "chunked"), ("Transfer-Encoding", "cow")],
-    "identity first": [("Transfer-Encoding", "identity"), CHUNKED],
     "identity last": [("Transfer-Encoding", "chunked, identity")],
-    "twice": [CHUNKED, CHUNKED],
     "twice in one": [("Transfer-Encoding", "chunked, chunked")],
     "space before the colon": [("Transfer-Encoding ", "chunked")],
-    "tab before the colon": [("Transfer-Encoding\t", "chunked")],
     "tab before the value": [("Transfer-Encoding", "\tchunked")],
-    "vertical tab": [("Transfer-Encoding", "\x0bchunked")],
-    "form feed": [("Transfer-Encoding", "chunked\x0c")],
     "no-break space": [("Transfer-Encoding", b"\xa0chunked")],
-    "NUL": [("Transfer-Encoding", "chunked\0")],
-    "quoted": [("Transfer-Encoding", '"chunked"')],
-    "in brackets": [("Transfer-Encoding", "[chunked]")],
     "folded": [("Transfer-Encoding", "\r\n chunked")],
     "after a bare line feed": [("X-A", "b\nTransfer-Encoding: chunked")],
     "after a bare return": [("X-A", "b\rTransfer-Encoding: chunked")],
-    "with a parameter": [("Transfer-Encoding", "chunked;q=1")],
     "with a comma": [("Transfer-Encoding", "chunked,")],
-    "empty": [("Transfer-Encoding", "")],
-    "capitals": [("TRANSFER-ENCODING", "CHUNKED")],
-    "long s": [("Transfer-Encoding", "chunked"), ("Tran\u017ffer-Encoding", "x")],
 }
 
 
@@ -99,8 +86,6 @@ REFUSED: dict[str, tuple[int, list[Header], dict[str, str]]] = {
     "not authentic": (401, [], {}),
     "not JSON": (400, [PROOF], {}),
     "a body that is not read": (200, [], {"method": "GET", "target": "/healthz"}),
-    "a body for a list": (200, [ADMIN], {"method": "GET", "target": "/api/jobs"}),
-    "no key": (401, [], {"method": "PUT", "target": "/api/jobs/x"}),
     "a link": (403, [], {"method": "GET", "target": "/media/x"}),
 }
 
@@ -132,16 +117,6 @@ def test_the_rest_of_a_body_that_was_too_large_is_not_the_next_request(
         request([PROOF, CHUNKED], chunked(filling, inner(job_id)), length=None),
     ):
         assert set(statuses(conversation(server.port, [data]))) <= {413}
-    assert server.client.job(job_id)["status"] == "submitted"
-
-
-@pytest.mark.parametrize("size", [b"zz", b"-1", b"", b"0x1", b"FFFFFFFFFFFFFFFFF"])
-def test_what_follows_a_bad_chunk_is_not_read(
-    server: TargetServer, job_id: str, size: bytes
-) -> None:
-    body = size + b"\r\n" + inner(job_id)
-    answers = conversation(server.port, [request([PROOF, CHUNKED], body, length=None)])
-    assert statuses(answers) == [400]
     assert server.client.job(job_id)["status"] == "submitted"
 
 
@@ -185,11 +160,3 @@ def test_proof_is_asked_for_with_each_request_of_a_connection(
     sent = [request([PROOF], pending(new_id())), request([], failed(job_id))]
     assert statuses(conversation(server.port, sent)) == [200, 401]
     assert server.client.job(job_id)["status"] == "submitted"
-
-
-def test_a_callback_in_single_bytes_is_taken(server: TargetServer) -> None:
-    with Wire(server.port) as wire:
-        for byte in request([PROOF], pending(new_id())):
-            wire.send(bytes([byte]))
-        answer = wire.answer()
-    assert answer and answer.status == 200

@@ -112,33 +112,25 @@ class Services:
         self, job: Job, base_url: str | None = None, seconds: float | None = None
     ) -> list[str]:
         """Links to a job's media, valid for so many seconds from now."""
-        base, expires = self._base(job, base_url), self._expiry(seconds)
-        tokens = (MediaLink(job.id, n, expires) for n in range(len(job.media)))
-        return [base + self.links.sign(token) for token in tokens]
+        return self._links(job, len(job.media), seconds, base_url)
 
     def links_to_thumbnails(self, job: Job, seconds: float | None = None) -> list[str | None]:
         """Links to the thumbnails of a job's media; None for media without one."""
-        base, expires = self._base(job), self._expiry(seconds)
+        links = self._links(job, len(job.media), seconds, thumbnail=True)
         return [
-            base + self.links.sign(MediaLink(job.id, n, expires, thumbnail=True))
-            if file.thumbnail
-            else None
-            for n, file in enumerate(job.media)
+            link if file.thumbnail else None for link, file in zip(links, job.media, strict=True)
         ]
 
     def links_to_input(self, job: Job, seconds: float | None = None) -> list[str]:
         """Links to the objects of a job's input."""
-        base, expires = self._base(job), self._expiry(seconds)
-        return [
-            base + self.links.sign(MediaLink(job.id, n, expires, is_input=True))
-            for n in range(len(job.submission.input_files))
-        ]
+        return self._links(job, len(job.submission.input_files), seconds, is_input=True)
 
-    def _base(self, job: Job, base_url: str | None = None) -> str:
-        return f"{base_url or self.base_url(job)}/media/"
-
-    def _expiry(self, seconds: float | None) -> int:
-        return int(self.store.now() + (seconds or self.settings.link_ttl))
+    def _links(
+        self, job: Job, count: int, seconds: float | None, base_url: str | None = None, **kind: bool
+    ) -> list[str]:
+        base = f"{base_url or self.base_url(job)}/media/"
+        expires = int(self.store.now() + (seconds or self.settings.link_ttl))
+        return [base + self.links.sign(MediaLink(job.id, n, expires, **kind)) for n in range(count)]
 
 
 def build_storage(settings: Settings, limits: RequestLimits = BACKGROUND_LIMITS) -> MediaStorage:

@@ -11,7 +11,6 @@ from jobs.errors import StorageError, UnreadableRecord
 from jobs.job import Job
 from jobs.retention import Cutoffs, media_deleted
 from jobs.services import Services
-from jobs.storage.base import MediaStorage
 from jobs.storage.layout import companion_keys, job_id_of
 
 POLL_SECONDS = 5.0
@@ -38,20 +37,15 @@ class RetentionCleanup:
 
     def step(self) -> bool:
         """Process one batch; return whether more may be due."""
-        self._drop_past_retries()
-        retention = self._services.settings.retention
-        cutoffs = retention.cutoffs(self._services.store.now())
-        until, errors, count = time.monotonic() + BATCH_SECONDS, 0, 0
+        cutoffs = self._services.settings.retention.cutoffs(self._services.store.now())
+        now, errors, count = time.monotonic(), 0, 0
+        self._retry_at = {name: at for name, at in self._retry_at.items() if at > now}
         for name, is_object in self._due(cutoffs):
-            if time.monotonic() > until or errors == STORAGE_ERRORS_MAX:
+            if time.monotonic() > now + BATCH_SECONDS or errors == STORAGE_ERRORS_MAX:
                 break
             errors += not self._try_delete(name, cutoffs, is_object=is_object)
             count += 1
         return count > 0 and not errors
-
-    def _drop_past_retries(self) -> None:
-        now = time.monotonic()
-        self._retry_at = {name: at for name, at in self._retry_at.items() if at > now}
 
     def _due(self, cutoffs: Cutoffs) -> list[tuple[str, bool]]:
         """Ids of jobs, then (True) keys of objects that have no record any more."""
@@ -99,8 +93,9 @@ def _delete_media(services: Services, job: Job) -> Job | None:
         services.storage.delete_with_companions(file.key)
     _delete_input(services, job)
     change = services.store.update(job.id, lambda job, now: job and media_deleted(job, now))
-    for file in job.present_media:
-        _delete_companions(services.storage, file.key)
+    for file in job.present_media:  # a concurrent change may have rewritten the sidecars
+        for key in companion_keys(file.key):
+            services.storage.delete(key)
     log.info("job %s: its media were deleted: their retention is over", job.id)
     return change.after
 
@@ -108,12 +103,6 @@ def _delete_media(services: Services, job: Job) -> Job | None:
 def _delete_input(services: Services, job: Job) -> None:
     for file in job.submission.input_files:
         services.storage.delete(file.key)
-
-
-def _delete_companions(media: MediaStorage, key: str) -> None:
-    """Delete sidecars again: a concurrent change of the record may have rewritten them."""
-    for each in companion_keys(key):
-        media.delete(each)
 
 
 def _delete_record(services: Services, job: Job) -> bool:

@@ -1,5 +1,7 @@
 """Recovery: find objects that other workers published, and delete superseded ones."""
 
+import logging
+import queue
 from contextlib import suppress
 
 from jobs import sidecars
@@ -10,6 +12,11 @@ from jobs.services import Services
 from jobs.status import Status
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, fencing_token_of, file_number_of, kind_of
+
+POLL_SECONDS = 2.0
+QUEUE_MAX_JOBS = 1000
+
+log = logging.getLogger(__name__)
 
 
 def find_files(media: MediaStorage, job: Job) -> dict[int, MediaFile]:
@@ -59,3 +66,32 @@ def _may_be_restored(services: Services, job: Job, after: Job | None) -> bool:
 
 def _described_as_stored(media: MediaStorage, job: Job) -> set[str]:
     return {key for key in _object_keys(media, job) if sidecars.is_stored(media, key)}
+
+
+class SupersededObjects:
+    """Queue of jobs that ended in the sweep and whose superseded objects are to be deleted.
+
+    A thread of its own processes it, so that a storage that hangs delays no job that is due.
+    `repair` deletes what it misses, because it was full or the process ended.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._ended: queue.Queue[Job] = queue.Queue(QUEUE_MAX_JOBS)
+
+    def add(self, job: Job) -> None:
+        """Queue a job without blocking."""
+        try:
+            self._ended.put_nowait(job)
+        except queue.Full:
+            log.warning("job %s: its superseded objects are left to `repair`", job.id)
+
+    def step(self) -> float:
+        """Process the queue, then delete abandoned staged files."""
+        self.process_queue()
+        self._services.storage.staging_directory.delete_abandoned()
+        return POLL_SECONDS
+
+    def process_queue(self) -> None:
+        while not self._ended.empty():
+            delete_superseded(self._services, self._ended.get())

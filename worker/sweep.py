@@ -9,15 +9,14 @@ from collections.abc import Callable
 from functools import partial
 
 from jobs import submission
-from jobs.errors import StoreUnavailable, UnreadableRecord
+from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store.job_store import Due
-from worker import background, startup
+from worker import background, recovery, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
 from worker.notifications.dispatcher import Dispatcher, dispatch_due
-from worker.superseded_objects import SupersededObjects
 
 SWEEP_EVERY_SECONDS = 5.0
 INTERVAL_MIN_SECONDS = 0.5
@@ -32,7 +31,7 @@ def main() -> int:
     services, stop = startup.start("sweep"), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    superseded, notifications = SupersededObjects(services), Dispatcher.of(services)
+    superseded, notifications = recovery.SupersededObjects(services), Dispatcher.of(services)
     retention = RetentionCleanup(services)
     threads = [
         background.start(superseded.step, stop, "superseded", at_end=superseded.process_queue),
@@ -79,7 +78,7 @@ def _next_submission(services: Services, due: Due) -> tuple[str, ...]:
 
 
 def _check(services: Services, job_id: str, on_ended: OnEnded) -> None:
-    """Check one job; postpone it after an unexpected error, so that it does not stop the others."""
+    """Check one job; postpone one that fails or is unreadable, so that it does not stop others."""
     try:
         check_job(services, job_id, on_ended)
     except StoreUnavailable:
@@ -91,7 +90,7 @@ def _check(services: Services, job_id: str, on_ended: OnEnded) -> None:
 
 
 def check_job(services: Services, job_id: str, on_ended: OnEnded = lambda _job: None) -> None:
-    """Apply the next step to one due job; postpone it if its record cannot be read.
+    """Apply the next step to one due job. Raises StoreUnavailable, UnreadableRecord.
 
     `on_ended` gets a job whose deadline has passed, as it was before.
     """
@@ -100,12 +99,7 @@ def check_job(services: Services, job_id: str, on_ended: OnEnded = lambda _job: 
     def step(job: Job | None, now: float) -> Job | None:
         return submission.check(job, now, timeouts, has_webhook=has_webhook) if job else None
 
-    try:
-        change = services.store.update(job_id, step)
-    except UnreadableRecord as error:
-        services.store.postpone(job_id, UNREADABLE_POSTPONED_SECONDS)
-        log.error("job %s: %s Put off.", job_id, error)  # noqa: TRY400 - the trace says no more
-        return
+    change = services.store.update(job_id, step)
     if change.before is None:
         services.store.remove_due(job_id)
     elif change.written and change.after and change.after.status.terminal:

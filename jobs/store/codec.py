@@ -28,3 +28,11 @@ def decode(record: bytes) -> Job:
         return _ADAPTER.validate_json(text).evolve(version=int(version))
     except (ValidationError, ValueError, zlib.error):
         raise UnreadableRecord from None
+
+
+def decode_if_readable(record: bytes) -> Job | None:
+    """The job in a record; None where a broken record must not hide the others."""
+    try:
+        return decode(record)
+    except UnreadableRecord:
+        return None

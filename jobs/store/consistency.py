@@ -9,7 +9,6 @@ from typing import Any
 
 from redis import Redis
 
-from jobs.errors import UnreadableRecord
 from jobs.job import Job
 from jobs.store import codec, commit, indexes, scripts
 from jobs.store.clock import unavailable
@@ -24,6 +23,7 @@ from jobs.store.keys import (
     STATUS_PREFIX,
     TASK_PREFIX,
 )
+from jobs.store.listing import load_records
 
 PAGE = 200
 # Only scores in these sets never change by themselves.
@@ -44,11 +44,7 @@ class Consistency:
             yield self.load_jobs(key.removeprefix(RECORD_PREFIX) for key in keys)
 
     def load_jobs(self, job_ids: Iterable[str]) -> dict[str, Job | None]:
-        """Load the records with these ids; None stands for an unreadable one."""
-        ids = list(dict.fromkeys(job_ids))
-        with unavailable():
-            found = self._redis.mget([RECORD_PREFIX + job_id for job_id in ids]) if ids else []
-        return {job_id: _decode(raw) for job_id, raw in zip(ids, found, strict=True) if raw}
+        return load_records(self._redis, job_ids)
 
     def task_ids(self) -> Iterator[dict[str, str]]:
         """Task ids of BFL, each with the id of its job."""
@@ -89,7 +85,7 @@ class Consistency:
             for key in keys:
                 pipe.zscore(key, job_id)
             raw, owner, *scores = pipe.execute()
-        current = _decode(raw) if raw else None
+        current = codec.decode_if_readable(raw) if raw else None
         if current is None or current.version != job.version:  # a process has just written it
             return job, []
         pairs = zip(keys, scores, strict=True)
@@ -143,10 +139,3 @@ def _differs(key: str, at: float | None, score: float | None) -> bool:
     if at is None or score is None:
         return at is not score
     return key.startswith(_FIXED) and abs(at - score) > _SLACK_SECONDS
-
-
-def _decode(raw: bytes) -> Job | None:
-    try:
-        return codec.decode(raw)
-    except UnreadableRecord:
-        return None

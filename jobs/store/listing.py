@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs.errors import UnreadableRecord
 from jobs.job import Job
 from jobs.status import Status
 from jobs.store import codec
@@ -167,20 +166,17 @@ class JobListing:
 
     def load_jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Load jobs by their ids; missing and unreadable ones are left out."""
-        with unavailable():
-            raw = (
-                self._redis.mget([RECORD_PREFIX + job_id for job_id in job_ids]) if job_ids else []
-            )
-        found = zip(job_ids, raw, strict=True)
-        return {name: job for name, record in found if record and (job := _readable(record))}
+        found = load_records(self._redis, job_ids).items()
+        return {job_id: job for job_id, job in found if job}
 
 
-def _readable(record: bytes) -> Job | None:
-    """A broken record must not hide the others."""
-    try:
-        return codec.decode(record)
-    except UnreadableRecord:
-        return None
+def load_records(redis: Any, job_ids: Iterable[str]) -> dict[str, Job | None]:
+    """Load the records with these ids; None stands for an unreadable one."""
+    ids = list(dict.fromkeys(job_ids))
+    with unavailable():
+        found = redis.mget([RECORD_PREFIX + job_id for job_id in ids]) if ids else []
+    records = ((job_id, raw) for job_id, raw in zip(ids, found, strict=True) if raw)
+    return {job_id: codec.decode_if_readable(raw) for job_id, raw in records}
 
 
 def waiting_since(ready: Iterable[Job]) -> float | None:

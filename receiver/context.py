@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from jobs.services import Services
 from receiver import checks
+from receiver.account import Account
 from receiver.api_keys import Keyring
 from receiver.feed.broker import Broker
 from receiver.feed.job_cache import JobCache
@@ -27,18 +28,20 @@ class AppState:
     keyring: Keyring
     broker: Broker
     job_cache: JobCache
+    account: Account
     check_results: SharedValue[list[checks.Result]]
     metrics_text: SharedValue[bytes]
 
     @classmethod
     def build(cls, services: Services) -> Self:
-        settings = services.settings
+        settings, account = services.settings, Account(services.bfl)
         return cls(
             services=services,
             keyring=Keyring(settings.api_keys),
             broker=Broker(services.events),
             job_cache=JobCache(services),
-            check_results=SharedValue(lambda: _check(services), CHECKS_MAX_AGE_SECONDS),
+            account=account,
+            check_results=SharedValue(lambda: _check(services, account), CHECKS_MAX_AGE_SECONDS),
             metrics_text=SharedValue(lambda: _scrape(services)),
         )
 
@@ -50,8 +53,9 @@ class AppState:
         self.broker.close()
 
 
-def _check(services: Services) -> list[checks.Result]:
-    return list(checks.run(checks.Context(services.settings, services), checks.READINESS_CHECKS))
+def _check(services: Services, account: Account) -> list[checks.Result]:
+    context = checks.Context(services.settings, services, account)
+    return list(checks.run(context, checks.READINESS_CHECKS))
 
 
 def _scrape(services: Services) -> bytes:

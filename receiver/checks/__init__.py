@@ -10,6 +10,7 @@ from typing import NamedTuple
 from jobs.errors import InvalidSettings, StoreUnavailable
 from receiver.checks import (
     bfl,
+    credits_left,
     durability,
     outgoing,
     processes,
@@ -53,6 +54,7 @@ CHECKS = (
     Check("sweep", processes.check_sweep, needs_redis=True),
     Check("rescues", rescues.check, needs_redis=True),
     Check("submissions", bfl.check_submissions, needs_redis=True),
+    Check("credits", credits_left.check, needs_redis=True),
     Check("regions", bfl.check_regions, needs_redis=True, on_demand=True),
     Check("bfl", bfl.check_account, on_demand=True),
     Check("outgoing", outgoing.check, on_demand=True),

@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from jobs.bfl import account
 from jobs.bfl import submissions as bfl_submissions
 from jobs.config.settings import Settings
-from jobs.errors import BflUnavailable
 from jobs.store.search import Search
 from jobs.store.submission_queue import ALL_MODELS, Circuit
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
-from receiver.credits import amount, balance
 
 ACCOUNT = "bfl"
 SUBMISSIONS = "submissions"
@@ -19,18 +17,17 @@ REGIONS = "regions"
 
 def check_account(context: Context) -> Iterator[Result]:
     """Ask BFL for the credits that are left."""
-    if context.settings.bfl_api_key is None and not _is_sandbox(context.settings):
+    if not has_account(context.settings):
         why = "BFL_API_KEY is not set: nothing can be submitted or polled"
         yield warning(ACCOUNT, why, "Set it to a key from BFL's dashboard.")
         return
-    try:
-        left = balance(context.bfl)
-    except BflUnavailable as error:
-        yield failed(ACCOUNT, str(error), _remedy(str(error)))
+    balance = context.balance
+    if balance.credits is None:
+        yield failed(ACCOUNT, balance.reason, remedy(balance.reason))
         return
     name = "the sandbox" if _is_sandbox(context.settings) else str(context.bfl.origin)
-    if left > 0:
-        yield ok(ACCOUNT, f"{name} accepts the key: {amount(left)}")
+    if balance.credits > 0:
+        yield ok(ACCOUNT, f"{name} accepts the key: {balance.text}")
     else:
         yield failed(ACCOUNT, f"{name} has no credits left", "Buy credits on BFL's dashboard.")
 
@@ -76,11 +73,15 @@ def _is_misdirected(context: Context, model: str) -> bool:
     )
 
 
+def has_account(settings: Settings) -> bool:
+    return settings.bfl_api_key is not None or _is_sandbox(settings)
+
+
 def _is_sandbox(settings: Settings) -> bool:
     return settings.bfl_origin == settings.bfl_sandbox_url
 
 
-def _remedy(error: str) -> str:
+def remedy(error: str) -> str:
     if "refuses" in error:
         return "Put a key from BFL's dashboard into BFL_API_KEY of every process."
     return "Check that this machine can connect to BFL_API_URL and that BFL has no outage."

@@ -7,18 +7,24 @@ from jobs.config.settings import Settings
 from jobs.services import Services, build_bfl_client, build_storage, redis_for_web
 from jobs.storage.base import MediaStorage
 from jobs.storage.providers import WEB_LIMITS
+from receiver.account import Account, Balance
 
 
 class Context:
     """Settings, and services that are built at first use: a broken part fails its own check only.
 
-    The web process passes its services instead.
+    The web process passes its services and its account instead.
     """
 
-    def __init__(self, settings: Settings, services: Services | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        services: Services | None = None,
+        account: Account | None = None,
+    ) -> None:
         self.settings = settings
         self.redis_answers = False  # set by the check of Redis, which runs first
-        self._services = services
+        self._services, self._account = services, account
 
     @cached_property
     def services(self) -> Services:
@@ -35,3 +41,8 @@ class Context:
     @cached_property
     def bfl(self) -> BflClient:
         return build_bfl_client(self.settings)
+
+    @cached_property
+    def balance(self) -> Balance:
+        """The last known in the web process, else asked for now."""
+        return self._account.balance() if self._account else Balance.ask(self.bfl)

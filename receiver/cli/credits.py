@@ -3,12 +3,16 @@
 import click
 
 from jobs.config import settings
+from jobs.errors import BflUnavailable
 from jobs.services import build_bfl_client
+from receiver.account import Balance
 from receiver.cli.command import Command, example
-from receiver.credits import amount, balance
 
 
 @click.command("credits", cls=Command, epilog=example("credits"))
 def credits_left() -> None:
     """Show the remaining credits at BFL for the key in BFL_API_KEY."""
-    click.echo(amount(balance(build_bfl_client(settings.load()))))
+    balance = Balance.ask(build_bfl_client(settings.load()))
+    if balance.credits is None:
+        raise BflUnavailable(balance.reason)
+    click.echo(balance.text)

@@ -12,7 +12,6 @@ from jobs.store.counters import TIME_TO_STORED, report_counter
 from receiver.context import app_state
 from receiver.dashboard import charts
 from receiver.dashboard.access import requires_scope
-from receiver.dashboard.account import Account
 from receiver.shared_value import SharedValue
 
 ACCEPTED = tuple(report_counter(Source.CALLBACK, kind) for kind in ReportKind)
@@ -21,7 +20,6 @@ MAX_AGE_SECONDS = 1.0
 EXPIRING_MAX = 8
 UNKEPT_MAX = 8
 COST_DAYS = 30
-PACE_DAYS = 7
 
 _EXTENSION = "fluxkeep-health-numbers"
 
@@ -29,9 +27,7 @@ blueprint = Blueprint("health", __name__)
 
 
 def install(app: Flask, services: Services) -> None:
-    account = Account(services.bfl)
-    numbers = SharedValue(lambda: _numbers(services, account), MAX_AGE_SECONDS)
-    app.extensions[_EXTENSION] = numbers
+    app.extensions[_EXTENSION] = SharedValue(lambda: _numbers(services), MAX_AGE_SECONDS)
 
 
 @blueprint.get("/health")
@@ -45,7 +41,7 @@ def show() -> ResponseReturnValue:
     return page if numbers else (page, 503, {"Retry-After": "5"})
 
 
-def _numbers(services: Services, account: Account) -> dict[str, Any]:
+def _numbers(services: Services) -> dict[str, Any]:
     """The numbers of the installation at one moment; empty while Redis does not answer."""
     try:
         series, totals = services.metrics.last_hour(), services.metrics.totals()
@@ -58,22 +54,20 @@ def _numbers(services: Services, account: Account) -> dict[str, Any]:
             "expiring": services.listing.expiring(EXPIRING_MAX),
             "accepted": charts.draw(series.per_minute(ACCEPTED), "callbacks accepted"),
             "stored": charts.draw(series.per_minute(STORED), "jobs stored"),
-            "costs": _costs(services, account),
+            "costs": _costs(services),
         }
     except StoreUnavailable:
         return {}
 
 
-def _costs(services: Services, account: Account) -> dict[str, Any]:
-    """Credits per day, what the account has left, and paid jobs whose media were not kept."""
-    days, balance = services.costs.days(COST_DAYS), account.balance()
+def _costs(services: Services) -> dict[str, Any]:
+    """Credits per day, and paid jobs whose media were not kept."""
+    days = services.costs.days(COST_DAYS)
     unkept, ids = services.costs.unkept(UNKEPT_MAX)
     return {
         "days": days,
         "chart": charts.draw_days(days),
         "today": days[-1].costs,
-        "balance": balance,
-        "warning": balance.warning(days[-PACE_DAYS:]),
         "unkept": unkept,
         "unkept_ids": ids,
     }

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from deploy.local_redis import free_port
+from receiver.checks.credits_left import LOW_CREDITS
 from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
 from tests.harness import Installation
 from tests.harness.command_line import CommandLine
@@ -16,6 +17,9 @@ from tests.harness.doctor_output import ALL, REMOTE, failed, names
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
 from tests.harness.stack import Stack
+from tests.system.dashboard.visitor import Visitor
+
+LOW = "20 credits ($0.20) left"
 
 
 def test_an_installation_that_works_is_well(shell: CommandLine) -> None:
@@ -96,6 +100,44 @@ def test_an_account_without_credits_is_named(stack: Stack, shell: CommandLine) -
         assert failed(shell.run("doctor")) == ["bfl"]
     finally:
         stack.box.settings.credits = before
+
+
+def test_low_credits_are_a_warning_in_every_list(stack: Stack, shell: CommandLine) -> None:
+    before, stack.box.settings.credits = stack.box.settings.credits, 20.0
+    web = stack.installation
+    try:
+        restart_web(web)
+        wait_for("the warning", lambda: LOW in Visitor(web.url, "read").text("/health"), 30)
+        ready = requests.get(f"{web.url}/readyz", timeout=10)
+        assert (ready.status_code, ready.json()["checks"]["credits"]) == (200, "ok")
+        result = shell.run("doctor")
+    finally:
+        stack.box.settings.credits = before
+        restart_web(web)
+    assert (failed(result), names(result, "warning")) == ([], ["credits"])
+    assert LOW in result.words
+
+
+def test_the_warning_follows_the_credits_of_a_day(stack: Stack, shell: CommandLine) -> None:
+    before = stack.box.settings.credits
+    for n in range(6):
+        body = {"model": "flux-2-max", "input": {"prompt": f"costly {n}"}}
+        job = stack.client.request("POST", "/api/jobs", json=body).json()
+        stack.client.wait_for(job["id"])
+    spent = sum(day["credits"] for day in stack.client.get("/api/costs").json()["days"])
+    assert spent * 2 > LOW_CREDITS
+    for days, warned in ((2.0, ["credits"]), (4.0, [])):
+        stack.box.settings.credits = spent * days
+        result = shell.run("doctor")
+        assert names(result, "warning") == warned
+        assert ("enough for 2.0 days" in result.words) == bool(warned)
+    stack.box.settings.credits = before
+
+
+def restart_web(installation: Installation) -> None:
+    installation.kill("web")
+    installation.start("web")
+    installation.wait_until_ready()
 
 
 def test_a_bfl_that_cannot_be_reached_is_named(shell: CommandLine) -> None:

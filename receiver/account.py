@@ -1,0 +1,65 @@
+"""Credits of the BFL account, for the command line, the checks and the health page."""
+
+import time
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import gevent
+
+from jobs.bfl import parsing
+from jobs.bfl.client import BflClient
+from jobs.errors import BflUnavailable, InvalidReport
+
+REFRESH_SECONDS = 60.0
+
+
+class Balance(NamedTuple):
+    """Credits that are left, or why they are not known."""
+
+    credits: float | None = None
+    reason: str = ""
+
+    @property
+    def text(self) -> str:
+        """`1,234 credits ($12.34)`; a credit is a US cent (BFL's docs)."""
+        if self.credits is None:
+            return self.reason
+        sign, dollars = "-" * (self.credits < 0), f"{abs(self.credits) / 100:,.2f}"
+        return f"{self.credits:,.2f}".removesuffix(".00") + f" credits ({sign}${dollars})"
+
+    @classmethod
+    def ask(cls, bfl: BflClient) -> Self:
+        """The reason is a sentence for the operator."""
+        try:
+            answer = bfl.credits()
+        except BflUnavailable as error:
+            return cls(reason=f"no answer from {bfl.origin}: {error}")
+        if answer.is_key_refused:
+            return cls(reason="BFL refuses the key in BFL_API_KEY")
+        if not answer.is_ok:
+            return cls(reason=f"BFL answered {answer.status}")
+        try:
+            return cls(parsing.credits_left(answer.body))
+        except InvalidReport as error:
+            return cls(reason=f"BFL's answer is not valid: {error}")
+
+
+ASKING = Balance(reason="asking BFL …")
+
+
+@dataclass(slots=True)
+class Account:
+    """The last balance, asked for again in the background: neither page nor probe waits for BFL."""
+
+    bfl: BflClient
+    _balance: Balance = ASKING
+    _refresh_at: float = 0.0
+
+    def balance(self) -> Balance:
+        if time.monotonic() >= self._refresh_at:
+            self._refresh_at = time.monotonic() + REFRESH_SECONDS
+            gevent.spawn(self._refresh)
+        return self._balance
+
+    def _refresh(self) -> None:
+        self._balance = Balance.ask(self.bfl)

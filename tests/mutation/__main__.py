@@ -26,21 +26,15 @@ from tests.mutation.baseline import STORE, Recorder, Run, caller_lines, covering
 from tests.mutation.operators import Mutant, mutants
 
 # The quick tests that run the mutated code in their own process.
-UNIT = (
-    *("transitions", "transition_sequences", "contradictory_deliveries", "signs_of_life"),
-    *("signing", "notification_schedule", "thumbnails", "files_of_a_result", "bfl_parsing"),
-    *("submission_steps", "retention_steps"),
-)
 INTEGRATION = (
     *("ingest", "store", "claim", "dispatcher", "next_check", "rescue", "recovery", "sweep"),
     *("rate_limiter", "rq_queue", "refused_callbacks", "store_faults", "reasons_for_waiting"),
     *("submission_state_machine", "simulation", "draft_bundles", "time_series", "codec"),
     *("polling_answers", "expiring_urls", "every_file_is_kept", "strict_models", "webhook"),
+    *("draft_enhancement", "kept_inputs", "login_links", "memory_storage", "scopes"),
+    *("non_generation_endpoints", "redirects"),
 )
-TESTS = (
-    *(f"tests/unit/test_{name}.py" for name in UNIT),
-    *(f"tests/integration/test_{name}.py" for name in INTEGRATION),
-)
+TESTS = ("tests/unit", *(f"tests/integration/test_{name}.py" for name in INTEGRATION))
 OWN = ("jobs", "receiver", "worker", "deploy", "tests")
 OPTIONS = (
     *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow and not browser"),

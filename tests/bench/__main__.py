@@ -1,24 +1,8 @@
-"""`make bench` prints the tables of BENCHMARKS.md, `python -m tests.bench NAME...` any table."""
+"""`make bench` prints the tables of BENCHMARKS.md, `python -m tests.bench NAME...` some of them."""
 
 import argparse
 
-from tests.bench import (
-    accept,
-    burst,
-    costs,
-    dyno,
-    growth,
-    idle,
-    pages,
-    polls,
-    rescues,
-    search,
-    serving,
-    slow_clients,
-    submitting,
-    video,
-    waiting,
-)
+from tests.bench import accept, burst, dyno, growth, polls, rescues, slow_clients
 
 BENCHMARKS = {
     "accept": accept.main,
@@ -26,25 +10,15 @@ BENCHMARKS = {
     "slow-clients": slow_clients.main,
     "rescues": rescues.main,
     "polls": polls.main,
-    "idle": idle.main,
-    "submitting": submitting.main,
-    "growth": growth.main,
-    "serving": serving.main,
-    "video": video.main,
-    "waiting": waiting.main,
-    "search": search.main,
-    "pages": pages.main,
     "dyno": dyno.main,
-    "costs": costs.main,
+    "growth": growth.main,
 }
-
-OF_THE_PAGE = ("accept", "burst", "rescues", "growth", "dyno")  # within ten minutes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    for name in parser.parse_args().names or OF_THE_PAGE:
+    for name in parser.parse_args().names or BENCHMARKS:
         print(f"\n### {name}\n", flush=True)
         BENCHMARKS[name]()
 

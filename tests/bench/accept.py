@@ -7,99 +7,84 @@ are the same for each. It takes about two minutes.
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from tests.bench import alternatives, constant_rate, delivery, load
-from tests.bench.environment import (
-    FLASK_VIEW,
-    FLUXKEEP,
-    WITHOUT_RECORDING,
-    BenchEnvironment,
-    bench_environment,
-)
-from tests.bench.load import Result
+from tests.bench import alternatives, constant_rate, load
+from tests.bench.environment import BenchEnvironment, bench_environment
 from tests.bench.slow_clients import STALLED, stalled
 from tests.harness.installation import WEBHOOK_SECRET
+from tests.harness.process import Process
+from tests.harness.processes import cpu_seconds
 
-ROUNDS = 3
-ROUND_SECONDS = 2
+ROUNDS = 5
+ROUND_SECONDS = 3
 PACED_SECONDS = 4
-OWN, CEILING = "Fluxkeep", "Fluxkeep without recording"
-FLASK_CEILING = "the same as a view of Flask"
-SAMPLE = "BFL's sample in Flask"
+OWN = "Fluxkeep"
 
 
-class Measured(NamedTuple):
-    """Medians of a handler's rounds, and its latency at half of its own rate."""
+class Running(NamedTuple):
+    """A handler that runs."""
 
+    url: str
+    process: Process
+
+
+class Round(NamedTuple):
+    """Processor milliseconds per callback, callbacks per second, and latency in milliseconds."""
+
+    cpu: float
     rate: float
     p99: float
-    half: constant_rate.Measurement
 
 
 def main() -> None:
-    with bench_environment() as bench, handlers(bench) as urls:
-        found = _measure_in_rounds(bench, urls)
-        own = found[OWN].rate
-        print("| handler, two processes | callbacks/s | ours to it | p99 ms | at half its rate |")
-        print("|---|---|---|---|---|")
+    with bench_environment() as bench, handlers(bench) as running:
+        found = _measure_in_rounds(bench, running)
+        own, web = found[OWN], running[OWN]
+        print("| handler | CPU ms per callback | to ours | callbacks/s | to ours | p99 ms |")
+        print("|---|---|---|---|---|---|")
         for name, one in found.items():
-            print(
-                f"| {name} | {one.rate:,.0f} | {own / one.rate:.2f} | {one.p99:.0f} "
-                f"| {one.half.p99:.0f} |"
-            )
-        print(f"\n{_with_stalled_clients(bench, urls[OWN], own / 2)}")
-        print(f"Redis round trips per fresh callback: {_round_trips(bench, urls[OWN]):.2f}")
+            cpu, rate = f"{one.cpu:.2f} | {one.cpu / own.cpu:.2f}", f"{one.rate:,.0f}"
+            print(f"| {name} | {cpu} | {rate} | {one.rate / own.rate:.2f} | {one.p99:.0f} |")
+        print(f"\n{_with_stalled_clients(bench, web.url, own.rate / 2)}")
+        print(f"Redis round trips per fresh callback: {_round_trips(bench, web.url):.2f}")
 
 
 @contextmanager
-def handlers(bench: BenchEnvironment) -> Iterator[dict[str, str]]:
-    """URLs of all handlers by name."""
+def handlers(bench: BenchEnvironment) -> Iterator[dict[str, Running]]:
+    """All handlers by name, each with two processes."""
+    settings = {"REDIS_URL": bench.redis.url, "WEBHOOK_SECRET": WEBHOOK_SECRET}
     with ExitStack() as stack:
-        pictures = stack.enter_context(delivery.serving(bench.directory))
-        settings = {
-            "REDIS_URL": bench.redis.url,
-            "WEBHOOK_SECRET": WEBHOOK_SECRET,
-            "BENCH_MEDIA": str(bench.directory),
-        }
-        found = {
-            OWN: stack.enter_context(bench.web(FLUXKEEP)).url,
-            CEILING: stack.enter_context(bench.web(WITHOUT_RECORDING)).url,
-            FLASK_CEILING: stack.enter_context(bench.web(FLASK_VIEW)).url,
-        }
-        for handler in (
-            alternatives.express_bullmq(),
-            alternatives.express_bullmq(records=True),
-            alternatives.fastapi_arq(),
-            alternatives.sample_flask(),
-        ):
-            running = alternatives.running(handler, bench.directory, settings)
-            found[handler.name] = stack.enter_context(running)
-        bench.pictures = pictures
+        web = stack.enter_context(bench.web())
+        found = {OWN: Running(web.url, web.web[0])}
+        for handler in (alternatives.express_bullmq(), alternatives.express_bullmq(records=True)):
+            one = alternatives.running(handler, bench.directory, settings)
+            found[handler.name] = Running(*stack.enter_context(one))
         yield found
 
 
-def _measure_in_rounds(bench: BenchEnvironment, urls: dict[str, str]) -> dict[str, Measured]:
-    """Warm up each handler, measure each in rounds, then each at half of its own rate."""
-    rounds: dict[str, list[Result]] = {name: [] for name in urls}
+def _measure_in_rounds(bench: BenchEnvironment, running: dict[str, Running]) -> dict[str, Round]:
+    """Medians of each handler's rounds, after one to warm up."""
+    rounds: dict[str, list[Round]] = {name: [] for name in running}
     for n in range(1 + ROUNDS):
-        for name, url in urls.items():
-            result = load.run(url, _callbacks(bench, name), seconds=ROUND_SECONDS)
-            if result.refused:
-                raise RuntimeError(f"{name} refused {result.refused} callbacks")
-            rounds[name] += [result] if n else []
-    found = {}
-    for name, url in urls.items():
-        rate = median(one.rate for one in rounds[name])
-        half = constant_rate.run(url, _callbacks(bench, name), rate=rate / 2, seconds=PACED_SECONDS)
-        found[name] = Measured(rate, median(one.p99 for one in rounds[name]), half)
-    return found
+        for name, one in running.items():
+            measured = _round(bench, one)
+            rounds[name] += [measured] if n else []
+    return {
+        name: Round(*(median(values) for values in zip(*taken, strict=True)))
+        for name, taken in rounds.items()
+    }
 
 
-def _callbacks(bench: BenchEnvironment, name: str) -> Path:
-    return bench.callbacks(delivery=bench.pictures if name == SAMPLE else load.DELIVERY)
+def _round(bench: BenchEnvironment, one: Running) -> Round:
+    pids = [one.process.pid, *one.process.offspring(), bench.redis.pid]
+    before = sum(map(cpu_seconds, pids))
+    result = load.run(one.url, bench.callbacks(), seconds=ROUND_SECONDS)
+    if result.refused:
+        raise RuntimeError(f"{one.process.name} refused {result.refused} callbacks")
+    spent = sum(map(cpu_seconds, pids)) - before
+    return Round(spent * 1000 / (result.rate * ROUND_SECONDS), result.rate, result.p99)
 
 
 def _with_stalled_clients(bench: BenchEnvironment, url: str, rate: float) -> str:

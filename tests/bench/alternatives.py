@@ -1,10 +1,7 @@
 """Handlers that users would write instead of using Fluxkeep, installed once under var/."""
 
-import hashlib
 import shutil
 import subprocess
-import sys
-import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -20,11 +17,11 @@ from tests.harness import node
 from tests.harness.patience import wait_for
 from tests.harness.process import Process
 
-HERE = ROOT / "tests" / "bench" / "handlers"
-_BUILT = ROOT / "var" / "bench"
+HANDLERS = ROOT / "tests" / "bench" / "handlers"
+INSTALLED = ROOT / "var" / "bench"
+PROGRAM, LOCK = "express_bullmq.mjs", "package-lock.json"
 INSTALL_SECONDS = 300
 START_SECONDS = 30.0
-PROCESSES = 2
 
 
 class Handler(NamedTuple):
@@ -32,8 +29,7 @@ class Handler(NamedTuple):
 
     name: str
     command: list[str]
-    directory: Path = ROOT
-    settings: Mapping[str, str] = {}
+    settings: Mapping[str, str]
 
 
 def express_bullmq(*, records: bool = False) -> Handler:
@@ -41,56 +37,37 @@ def express_bullmq(*, records: bool = False) -> Handler:
 
     Raises NodeMissing.
     """
-    directory = _BUILT / "javascript"
-    names = ("package.json", "package-lock.json", ".npmrc", "express_bullmq.mjs")
-    if _is_new(directory, "package-lock.json"):
-        for name in names:
-            shutil.copy(HERE / name, directory / name)
-        subprocess.run(node.ci(), cwd=directory, check=True, timeout=INSTALL_SECONDS)
-        _installed(directory, "package-lock.json")
-    shutil.copy(HERE / names[-1], directory / names[-1])
-    command = [node.find("node"), str(directory / names[-1])]
+    if not _is_installed():
+        shutil.rmtree(INSTALLED, ignore_errors=True)
+        shutil.copytree(HANDLERS, INSTALLED)
+        subprocess.run(node.ci(), cwd=INSTALLED, check=True, timeout=INSTALL_SECONDS)
+    shutil.copy(HANDLERS / PROGRAM, INSTALLED / PROGRAM)
+    command = [node.find("node"), str(INSTALLED / PROGRAM)]
     if records:
-        return Handler("Express + BullMQ that records", command, directory, {"RECORDS": "1"})
-    return Handler("Express + BullMQ", command, directory)
+        return Handler("Express + BullMQ that records", command, {"RECORDS": "1"})
+    return Handler("Express + BullMQ", command, {})
 
 
-def fastapi_arq() -> Handler:
-    directory = _BUILT / "python"
-    python = directory / "bin" / "python"
-    if _is_new(directory, "requirements.txt"):
-        venv.create(directory, with_pip=True)
-        requirements = ["-r", str(HERE / "requirements.txt")]
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, *requirements], check=True, timeout=INSTALL_SECONDS)
-        _installed(directory, "requirements.txt")
-    options = ["--workers", str(PROCESSES), "--no-access-log", "--log-level", "warning"]
-    app = ["uvicorn", "--app-dir", str(HERE), "fastapi_arq:app"]
-    return Handler("FastAPI + arq", [str(python), "-m", *app, *options])
-
-
-def sample_flask() -> Handler:
-    options = ["--workers", str(PROCESSES), "--threads", "16", "--log-level", "warning"]
-    app = ["gunicorn", "tests.bench.handlers.sample_flask:app"]
-    return Handler("BFL's sample in Flask", [sys.executable, "-m", *app, *options])
+def _is_installed() -> bool:
+    lock, is_complete = INSTALLED / LOCK, (INSTALLED / "node_modules/.package-lock.json").exists()
+    return is_complete and lock.read_text() == (HANDLERS / LOCK).read_text()
 
 
 @contextmanager
-def running(handler: Handler, directory: Path, settings: Mapping[str, str]) -> Iterator[str]:
-    """Run the handler; yields its URL."""
+def running(
+    handler: Handler, directory: Path, settings: Mapping[str, str]
+) -> Iterator[tuple[str, Process]]:
+    """Run the handler; yields its URL and its process."""
     port = str(free_port())
     environment = procfile.environment(
         {**settings, **handler.settings, "PORT": port, "WEB_CONCURRENCY": "2"}
     )
-    command = (
-        [*handler.command, "--port", port] if "uvicorn" in handler.command else handler.command
-    )
     log = directory / f"{handler.name}.log"
-    process = Process(handler.name, command, environment, log, handler.directory)
+    process = Process(handler.name, handler.command, environment, log, INSTALLED)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(handler.name, partial(_answers, url, process), START_SECONDS)
-        yield url
+        yield url, process
     finally:
         process.kill_all()
 
@@ -102,20 +79,3 @@ def _answers(url: str, process: Process) -> bool:
         return requests.get(f"{url}/healthz", timeout=5).ok
     except requests.ConnectionError:
         return False
-
-
-def _is_new(directory: Path, lock: str) -> bool:
-    stamp = directory / ".installed"
-    if stamp.exists() and stamp.read_text() == _digest(lock):
-        return False
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    return True
-
-
-def _installed(directory: Path, lock: str) -> None:
-    (directory / ".installed").write_text(_digest(lock))
-
-
-def _digest(lock: str) -> str:
-    return hashlib.sha256((HERE / lock).read_bytes()).hexdigest()

@@ -1,14 +1,14 @@
 """Ten thousand callbacks at once: all must be answered and recorded. Takes half a minute."""
 
 from tests.bench import constant_rate
-from tests.bench.environment import FLUXKEEP, bench_environment
+from tests.bench.environment import bench_environment
 
 CALLBACKS = 10_000
 RATE = 1e6  # per second: each is sent as soon as a connection is free
 
 
 def main() -> None:
-    with bench_environment() as bench, bench.web(FLUXKEEP) as web, bench.redis.client() as redis:
+    with bench_environment() as bench, bench.web() as web, bench.redis.client() as redis:
         path = bench.callbacks(count=CALLBACKS)
         done = constant_rate.run(web.url, path, rate=RATE, seconds=CALLBACKS / RATE)
         recorded = redis.zcard("fluxkeep:jobs:ready")

@@ -10,28 +10,22 @@ from tests.bench import load
 from tests.harness import Installation, RedisServer
 from tests.harness.installation import WEBHOOK_SECRET
 
-FLUXKEEP = "receiver:create_app()"
-WITHOUT_RECORDING = "tests.bench.baseline:create_app()"
-FLASK_VIEW = "tests.bench.baseline:create_flask_view_app()"
 ROUNDS = 3
 WARM_UP_SECONDS = 2
 
 
 class BenchEnvironment:
-    """Start web processes of different applications over the same Redis."""
+    """A Redis, and web processes over it."""
 
     def __init__(self, directory: Path) -> None:
         self.redis = RedisServer(directory / "redis")
         self.directory = directory
-        self.pictures = ""  # URL of a delivery host, if one runs
 
     @contextmanager
-    def web(self, app: str, **settings: str) -> Iterator[Installation]:
-        """Run an application by the Procfile's `web` command, with two processes by default."""
+    def web(self, **settings: str) -> Iterator[Installation]:
+        """Run the Procfile's `web` command, with two processes."""
         variables = {"WEB_CONCURRENCY": "2", "LOG_LEVEL": "WARNING", **settings}
         installation = Installation(self.directory, self.redis, **variables)
-        command = installation.commands["web"]
-        installation.commands["web"] = [app if part == FLUXKEEP else part for part in command]
         installation.start("web")
         installation.wait_until_ready()
         try:
@@ -46,10 +40,10 @@ class BenchEnvironment:
         rounds = [self.round(installation, connections, 5) for _ in range(ROUNDS)]
         return load.Result(*(median(values) for values in zip(*rounds, strict=True)))
 
-    def callbacks(self, delivery: str = load.DELIVERY, count: int = load.BODIES) -> Path:
+    def callbacks(self, count: int = load.BODIES) -> Path:
         """A file of new callbacks."""
         path = self.directory / "callbacks"
-        load.write_callbacks(path, WEBHOOK_SECRET, count, delivery)
+        load.write_callbacks(path, WEBHOOK_SECRET, count)
         return path
 
     def round(self, installation: Installation, connections: int, seconds: int) -> load.Result:

@@ -1,4 +1,4 @@
-"""Load generator wrk: distinct pre-signed callbacks, or one file repeatedly."""
+"""Load generator wrk with distinct signed callbacks."""
 
 import hashlib
 import hmac
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 BODIES = 15_000
 DELIVERY = "https://delivery-eu1.bfl.ai"
 SIGNED = "se=2036-01-31T00%3A10%3A00Z&sp=r&sv=2024-11-04&sr=b&rsct=image/jpeg&sig=MTIzNDU2Nzg5"
-BYTES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}
 SCRIPT = Path(__file__).with_name("callbacks.lua")
 
 
@@ -25,13 +24,6 @@ class Result(NamedTuple):
     p50: float
     p99: float
     refused: int
-
-
-class Fetched(NamedTuple):
-    """Complete answers per second, and bytes per second including incomplete ones."""
-
-    rate: float
-    bytes: float
 
 
 def write_callbacks(path: Path, secret: str, count: int = BODIES, delivery: str = DELIVERY) -> None:
@@ -67,17 +59,6 @@ def run(url: str, callbacks: Path, *, connections: int = 16, seconds: int = 5) -
         p99=_milliseconds(text, "99%"),
         refused=_refused(text),
     )
-
-
-def fetch(url: str, *, connections: int, seconds: int, span: str = "") -> Fetched:
-    """Download a file, or a range of it, repeatedly. Raises SystemExit without wrk."""
-    ranged = ["-H", f"Range: bytes={span}"] if span else []
-    text = _wrk(f"-c{connections}", f"-d{seconds}s", *ranged, url)
-    if _refused(text):
-        raise RuntimeError(text)
-    found = re.search(r"Transfer/sec:\s+([\d.]+)([KMG]?B)", text)
-    assert found is not None, text
-    return Fetched(_rate(text), float(found[1]) * BYTES[found[2]])
 
 
 def _wrk(*options: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from tests.bench.environment import FLUXKEEP, bench_environment
+from tests.bench.environment import bench_environment
 from tests.bench.load import Result
 
 STALLED = 300
@@ -22,7 +22,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     with bench_environment() as bench:
         for name, arguments in CLASSES.items():
-            with bench.web(FLUXKEEP, GUNICORN_CMD_ARGS=arguments) as web:
+            with bench.web(GUNICORN_CMD_ARGS=arguments) as web:
                 alone = bench.measured(web)
                 with stalled(web.url):
                     print(_row(name, alone, bench.measured(web)))

@@ -114,3 +114,9 @@ def _ps_table() -> Iterator[tuple[int, str, int, str]]:
     for line in listing.stdout.splitlines():
         pid, state, parent, *command = line.split(maxsplit=3)
         yield int(pid), state, int(parent), "".join(command)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process and of its ended children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")

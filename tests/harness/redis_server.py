@@ -35,6 +35,11 @@ class RedisServer:
     def url(self) -> str:
         return self.local.url
 
+    @property
+    def pid(self) -> int:
+        assert self._popen is not None
+        return self._popen.pid
+
     def url_through(self, port: int) -> str:
         """The same Redis by another loopback port, where a TcpProxy stands before it."""
         return self.url.replace(f":{self.port}/", f":{port}/")

@@ -1,1 +1,0 @@
-"""Alternative handlers: each verifies a callback, drops duplicates and enqueues work."""

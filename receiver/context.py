@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 from flask import Flask, current_app
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 
 from jobs.services import Services
 from receiver import checks
@@ -42,7 +42,7 @@ class AppState:
             job_cache=JobCache(services),
             account=account,
             check_results=SharedValue(lambda: _check(services, account), CHECKS_MAX_AGE_SECONDS),
-            metrics_text=SharedValue(lambda: _scrape(services)),
+            metrics_text=SharedValue(lambda: generate_latest(Families(services))),
         )
 
     def install(self, app: Flask) -> None:
@@ -56,12 +56,6 @@ class AppState:
 def _check(services: Services, account: Account) -> list[checks.Result]:
     context = checks.Context(services.settings, services, account)
     return list(checks.run(context, checks.READINESS_CHECKS))
-
-
-def _scrape(services: Services) -> bytes:
-    registry = CollectorRegistry()
-    registry.register(Families(services))
-    return generate_latest(registry)
 
 
 def app_state() -> AppState:

@@ -27,10 +27,11 @@ from jobs.store.counters import (
     report_counter,
 )
 from jobs.store.listing import waiting_since
-from jobs.store.metrics import Metrics, Totals
-from jobs.store.submission_queue import SubmissionQueue
+from jobs.store.metrics import Totals
 
 REFUSALS = dict(zip(("unauthorized", "unreadable", "malformed"), REFUSED_CALLBACKS, strict=True))
+
+Samples = Mapping[tuple[str, ...], float]  # values by the values of the labels
 
 
 class Families(Collector):
@@ -39,87 +40,72 @@ class Families(Collector):
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def describe(self) -> Iterator[Metric]:
-        """Empty: a registry would otherwise collect once when the collector is registered."""
-        return iter(())
-
     def collect(self) -> Iterator[Metric]:
         try:
-            found = list(self._from_redis())
+            found = list(_from_redis(self._services))
         except StoreUnavailable:
             found = []
         yield _gauge("redis_up", "Whether Redis answers this web process.", bool(found))
         yield from found
 
-    def _from_redis(self) -> Iterator[Metric]:
-        metrics, submission_queue = self._services.metrics, self._services.submission_queue
-        totals = metrics.totals()
-        yield from _callbacks(totals.counts)
-        yield _requests(totals.counts)
-        yield from _jobs(totals)
-        yield from _work(totals)
-        yield from _urgency(self._services)
-        yield from _submitting(submission_queue)
-        yield from _notifications(totals)
-        yield from _costs(self._services)
-        yield from _processes(metrics)
-        yield _histogram(totals, LIFE_LEFT, "Remaining life of a URL when its media were stored.")
-        yield _histogram(
-            totals,
-            TIME_TO_STORED,
-            "Time from ready to stored.",
-        )
+
+def _from_redis(services: Services) -> Iterator[Metric]:
+    totals = services.metrics.totals()
+    yield from _callbacks(totals.counts)
+    yield from _jobs(totals)
+    yield from _urgency(services)
+    yield from _submitting(services)
+    yield from _costs(services)
+    yield from _processes(services)
+    yield _histogram(totals, LIFE_LEFT, "Remaining life of a URL when its media were stored.")
+    yield _histogram(totals, TIME_TO_STORED, "Time from ready to stored.")
 
 
 def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
     """Duplicate and late reports have the kind `old`; such callbacks the outcome `duplicate`."""
-    reports = _counter("reports", "Reports of BFL by source and kind.", "source", "kind")
-    for source in Source:
-        for kind in (*ReportKind, None):
-            reports.add_metric(
-                (source, kind or OLD_REPORT), counts.get(report_counter(source, kind), 0)
-            )
-    refused = _counter("callbacks_refused", "Refused callbacks by reason.", "why")
-    for why, name in REFUSALS.items():
-        refused.add_metric((why,), counts.get(name, 0))
-    outcomes = _counter("callbacks", "Callbacks by outcome.", "outcome")
-    accepted = sum(counts.get(report_counter(Source.CALLBACK, kind), 0) for kind in ReportKind)
-    outcomes.add_metric(("accepted",), accepted)
-    outcomes.add_metric(("duplicate",), counts.get(report_counter(Source.CALLBACK, None), 0))
-    outcomes.add_metric(("refused",), sum(counts.get(name, 0) for name in REFUSED_CALLBACKS))
-    polls = _counter("polls", "Polls of tasks whose callback did not come.")
-    polls.add_metric((), counts.get(Counter.POLLS, 0))
-    yield from (outcomes, refused, reports, polls)
+    reports: Samples = {
+        (source, kind or OLD_REPORT): counts.get(report_counter(source, kind), 0)
+        for source in Source
+        for kind in (*ReportKind, None)
+    }
+    refused: Samples = {(why,): counts.get(name, 0) for why, name in REFUSALS.items()}
+    duplicates = reports[Source.CALLBACK, OLD_REPORT]
+    callbacks = sum(number for (source, _), number in reports.items() if source == Source.CALLBACK)
+    outcomes: Samples = {
+        ("accepted",): callbacks - duplicates,
+        ("duplicate",): duplicates,
+        ("refused",): sum(refused.values()),
+    }
+    yield _counters("callbacks", "Callbacks by outcome.", ("outcome",), outcomes)
+    yield _counters("callbacks_refused", "Refused callbacks by reason.", ("why",), refused)
+    yield _counters("reports", "Reports of BFL by source and kind.", ("source", "kind"), reports)
+    polls: Samples = {(): counts.get(Counter.POLLS, 0)}
+    yield _counters("polls", "Polls of tasks whose callback did not come.", (), polls)
+    text = "Requests refused because of their key or its rate limit."
+    yield _counters("requests_refused", text, ("why",), _labelled(counts, REFUSED_REQUESTS))
+    text = "Attempts to deliver a notification by outcome."
+    yield _counters("notifications", text, ("outcome",), _labelled(counts, NOTIFICATION_OUTCOMES))
 
 
-def _requests(counts: Mapping[str, int]) -> Metric:
-    refused = _counter(
-        "requests_refused", "Requests refused because of their key or its rate limit.", "why"
-    )
-    for counter in REFUSED_REQUESTS:
-        refused.add_metric((counter.label,), counts.get(counter, 0))
-    return refused
+def _labelled(counts: Mapping[str, int], counters: tuple[Counter, ...]) -> Samples:
+    return {(counter.label,): counts.get(counter, 0) for counter in counters}
 
 
 def _jobs(totals: Totals) -> Iterator[Metric]:
-    on_record = GaugeMetricFamily("fluxkeep_jobs", "Jobs on record.", labels=("status",))
-    for state, number in totals.jobs.items():
-        on_record.add_metric((state,), number)
-    ended = _counter(
-        "jobs_ended", "Ended jobs by status and source of the final report.", "status", "source"
-    )
-    for state in sorted(TERMINAL):
-        for source in (*Source, None):
-            number = totals.counts.get(ended_counter(state, source), 0)
-            ended.add_metric((state, source or NO_SOURCE), number)
-    yield from (on_record, ended)
-
-
-def _work(totals: Totals) -> Iterator[Metric]:
+    on_record: Samples = {(status,): number for status, number in totals.jobs.items()}
+    ended: Samples = {
+        (status, source or NO_SOURCE): totals.counts.get(ended_counter(status, source), 0)
+        for status in sorted(TERMINAL)
+        for source in (*Source, None)
+    }
+    yield _gauges("jobs", "Jobs on record.", ("status",), on_record)
+    text = "Ended jobs by status and source of the final report."
+    yield _counters("jobs_ended", text, ("status", "source"), ended)
     yield _gauge("due_jobs", "Jobs that are due for a check.", totals.due)
     yield _gauge("overdue_jobs", "Jobs that have been due for 30 s or longer.", totals.overdue)
     yield _gauge("waiting_jobs", "Jobs that wait for a worker.", totals.waiting)
     yield _gauge("queue_entries", "RQ jobs in the queue.", totals.rq_jobs)
+    yield _gauge("notifications_pending", "Notifications to be delivered.", totals.notifications)
 
 
 def _urgency(services: Services) -> Iterator[Metric]:
@@ -142,52 +128,39 @@ def _urgency(services: Services) -> Iterator[Metric]:
     )
 
 
-def _submitting(submission_queue: SubmissionQueue) -> Iterator[Metric]:
-    slots = submission_queue.slot_usage()
+def _submitting(services: Services) -> Iterator[Metric]:
+    slots = services.submission_queue.slot_usage()
+    circuits = services.submission_queue.open_circuits()
     yield _gauge("slots", "Tasks that may be active at BFL at once (MAX_ACTIVE).", slots.most)
     yield _gauge("slots_used", "Submitted tasks that are active at BFL.", slots.used)
-    paused = GaugeMetricFamily(
-        "fluxkeep_submitting_paused",
+    yield _gauges(
+        "submitting_paused",
         "1 for each model (* is all of them) whose submissions are paused, with the reason.",
-        labels=("model", "reason"),
+        ("model", "reason"),
+        {(circuit.scope, circuit.reason): 1 for circuit in circuits},
     )
-    for circuit in submission_queue.open_circuits():
-        paused.add_metric((circuit.scope, circuit.reason), 1)
-    yield paused
-
-
-def _notifications(totals: Totals) -> Iterator[Metric]:
-    yield _gauge("notifications_pending", "Notifications to be delivered.", totals.notifications)
-    tried = _counter("notifications", "Attempts to deliver a notification by outcome.", "outcome")
-    for counter in NOTIFICATION_OUTCOMES:
-        tried.add_metric((counter.label,), totals.counts.get(counter, 0))
-    yield tried
 
 
 def _costs(services: Services) -> Iterator[Metric]:
-    spent = GaugeMetricFamily(
-        "fluxkeep_credits_today",
-        "Credits of the jobs created today (UTC), as quoted or settled.",
-        labels=("model", "key"),
-    )
-    for cost in services.costs.days(1)[0].costs:
-        spent.add_metric((cost.model or "", cost.key or ""), cost.credits)
-    yield spent
+    spent = services.costs.days(1)[0].costs
     unkept, _ = services.costs.unkept(0)
+    yield _gauges(
+        "credits_today",
+        "Credits of the jobs created today (UTC), as quoted or settled.",
+        ("model", "key"),
+        {(cost.model or "", cost.key or ""): cost.credits for cost in spent},
+    )
     yield _gauge("paid_and_not_kept_jobs", "Billed jobs on record without stored media.", unkept)
 
 
-def _processes(metrics: Metrics) -> Iterator[Metric]:
-    beats = GaugeMetricFamily(
-        "fluxkeep_heartbeat_age_seconds",
-        "Seconds since the last heartbeat of a process.",
-        labels=("process",),
-    )
-    for process, age in metrics.heartbeat_ages().items():
-        beats.add_metric((process,), age)
-    yield beats
-    yield _gauge("workers", "Worker processes that are alive.", len(metrics.worker_keys()))
-    refuses = metrics.problem("storage") is not None
+def _processes(services: Services) -> Iterator[Metric]:
+    ages = services.metrics.heartbeat_ages()
+    workers = len(services.metrics.worker_keys())
+    refuses = services.metrics.problem("storage") is not None
+    text = "Seconds since the last heartbeat of a process."
+    beats: Samples = {(process,): age for process, age in ages.items()}
+    yield _gauges("heartbeat_age_seconds", text, ("process",), beats)
+    yield _gauge("workers", "Worker processes that are alive.", workers)
     yield _gauge("storage_refuses", "1 if the storage refused a write this minute.", refuses)
 
 
@@ -195,8 +168,18 @@ def _gauge(name: str, text: str, value: float | None) -> Metric:
     return GaugeMetricFamily(f"fluxkeep_{name}", text, value)
 
 
-def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
-    return CounterMetricFamily(f"fluxkeep_{name}", text, labels=labels)
+def _gauges(name: str, text: str, labels: tuple[str, ...], samples: Samples) -> Metric:
+    return _with(GaugeMetricFamily(f"fluxkeep_{name}", text, labels=labels), samples)
+
+
+def _counters(name: str, text: str, labels: tuple[str, ...], samples: Samples) -> Metric:
+    return _with(CounterMetricFamily(f"fluxkeep_{name}", text, labels=labels), samples)
+
+
+def _with(family: GaugeMetricFamily | CounterMetricFamily, samples: Samples) -> Metric:
+    for labels, value in samples.items():
+        family.add_metric(labels, value)
+    return family
 
 
 def _histogram(totals: Totals, histogram: Histogram, text: str) -> Metric:

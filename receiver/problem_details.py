@@ -17,7 +17,6 @@ from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.errors import FluxkeepError
 from receiver.schemas.endpoint import JSON, PROBLEM
-from receiver.schemas.responses import Problem
 
 STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.BadRequest: HTTPStatus.BAD_REQUEST,
@@ -101,14 +100,10 @@ def problem(status: HTTPStatus, detail: str, **extra: Any) -> Response:
     """A problem document; `type` is about:blank, so `title` is the status phrase."""
     if request.path.startswith(BFL_PATHS):
         return _bfl_problem(status, detail, **extra)
-    body = {**document(status, detail), **extra}
+    body = {"title": status.phrase, "status": int(status), "detail": detail, **extra}
     response = Response(json.dumps(body), status, mimetype=PROBLEM)
     response.headers.update(HEADERS.get(status, {}))
     return response
-
-
-def document(status: HTTPStatus, detail: str) -> Problem:
-    return {"title": status.phrase, "status": int(status), "detail": detail}
 
 
 def _bfl_only_path() -> str | None:

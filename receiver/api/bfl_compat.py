@@ -109,7 +109,6 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
         **REFUSALS,
     },
     errors=(IdempotencyKeyReused, QueueFull),
-    callback_field="webhook_url",
 )
 def submit(model: str) -> ResponseReturnValue:
     """Submit to BFL, and respond as BFL does; a refusal is relayed if it comes at once."""

@@ -60,7 +60,6 @@ log = logging.getLogger(__name__)
         201: ResponseSpec("The new job.", JobView, example=examples.SUBMITTED),
     },
     errors=(WrongStatus, RateLimited, StorageError),
-    callback_field="notify_url",
 )
 def expect(job_id: str) -> ResponseReturnValue:
     """Record a job that its caller submitted to BFL. The callback may have come first."""

@@ -62,7 +62,6 @@ class RepeatBody(BaseModel):
         202: ResponseSpec("The new job.", JobView, headers=("Location",), example=examples.QUEUED)
     },
     errors=(UnknownJob, WrongStatus, IdempotencyKeyReused, QueueFull, StorageError),
-    callback_field="notify_url",
 )
 def repeat(job_id: str) -> ResponseReturnValue:
     """Queue a new job with the same model, input, metadata and region, but for what is given."""

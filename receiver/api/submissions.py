@@ -112,7 +112,6 @@ class SubmissionRequest(NamedTuple):
         )
     },
     errors=(IdempotencyKeyReused, QueueFull),
-    callback_field="notify_url",
 )
 def submit() -> ResponseReturnValue:
     """Queue a job for BFL; a repeated `Idempotency-Key` returns the same job."""

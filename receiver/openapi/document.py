@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, json, request
+from flask import Blueprint, Flask, Response, current_app, jsonify, request
 
 from receiver.context import services
 from receiver.openapi import operations, parameters, webhooks
@@ -11,7 +11,6 @@ from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag, spec_of
 
 VERSION = "0.1.0"
 _CACHE = "fluxkeep.openapi"
-_BODY = "fluxkeep.openapi.json"
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -30,10 +29,7 @@ blueprint = Blueprint("openapi", __name__)
 )
 def show() -> Response:
     """The OpenAPI document; with `If-None-Match` only when it has changed."""
-    cache = current_app.extensions
-    if _BODY not in cache:
-        cache[_BODY] = json.dumps(current_document())
-    response = Response(cache[_BODY], mimetype="application/json")
+    response = jsonify(current_document())
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
     response.make_conditional(request)
@@ -58,7 +54,7 @@ def build(app: Flask, public_url: str) -> Schema:
         "servers": [{"url": public_url or "/"}],
         "tags": [{"name": tag} for tag in Tag],
         "paths": _paths(app, schemas),
-        "webhooks": webhooks.notifications(schemas),
+        "webhooks": webhooks.build(schemas),
         "components": {
             "schemas": dict(sorted(schemas.components.items())),
             "securitySchemes": parameters.SECURITY,

@@ -1,4 +1,4 @@
-"""Operation object of a route: parameters, request body, responses, callbacks."""
+"""Operation object of a route: parameters, request body, responses."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs.views import JobView
 from receiver.feed.sse import NAMES
-from receiver.openapi import parameters, responses, webhooks
+from receiver.openapi import parameters, responses
 from receiver.openapi.schemas import Schema, Schemas, query_parameters
 from receiver.problem_details import BFL_PATHS
 from receiver.schemas.endpoint import (
@@ -45,8 +45,6 @@ def build(rule: str, spec: EndpointSpec, description: str, schemas: Schemas) -> 
         operation["parameters"] = found
     if spec.body:
         operation["requestBody"] = _body(spec, spec.body, schemas)
-    if spec.callback_field:
-        operation["callbacks"] = webhooks.callbacks(spec.callback_field, schemas)
     return operation
 
 

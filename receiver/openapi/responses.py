@@ -17,10 +17,6 @@ HEADERS: dict[HTTPStatus, Collection[str]] = {
     **problem_details.HEADERS,
     HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
 }
-_FIELDS: dict[type[FluxkeepError], list[dict[str, str]]] = {
-    errors.Invalid: [{"field": "metadata", "message": "Input should be an object"}],
-    errors.InvalidField: [{"field": "limit", "message": "a whole number from 1 to 200"}],
-}
 
 Errors = Collection[type[FluxkeepError]]
 
@@ -43,7 +39,7 @@ def raised_by(spec: EndpointSpec, *, has_input: bool) -> Errors:
 
 def of_errors(raised: Errors, schemas: Schemas, *, as_bfl: bool) -> dict[str, Schema]:
     """Responses by status. The docstring of an error is its description."""
-    bfl_content = {JSON: {"schema": schemas.of(compat.BflError)}}
+    schema = schemas.of(compat.BflError if as_bfl else Problem)
     by_status = defaultdict(list)
     for error in raised:
         status = problem_details.STATUS[error]
@@ -52,18 +48,8 @@ def of_errors(raised: Errors, schemas: Schemas, *, as_bfl: bool) -> dict[str, Sc
     return {
         str(int(status)): {
             "description": " ".join(dict.fromkeys(error.__doc__ or "" for error in group)),
-            "content": bfl_content if as_bfl else _content(status, group, schemas),
+            "content": {JSON if as_bfl else PROBLEM: {"schema": schema}},
             **parameters.response_headers(HEADERS.get(status, ())),
         }
         for status, group in by_status.items()
     }
-
-
-def _content(status: HTTPStatus, group: Errors, schemas: Schemas) -> Schema:
-    examples = {error.__name__: {"value": _problem(status, error)} for error in group}
-    return {PROBLEM: {"schema": schemas.of(Problem), "examples": examples}}
-
-
-def _problem(status: HTTPStatus, error: type[FluxkeepError]) -> Schema:
-    fields = {"errors": _FIELDS[error]} if error in _FIELDS else {}
-    return {**problem_details.document(status, error.__doc__ or ""), **fields}

@@ -69,7 +69,6 @@ class EndpointSpec:
     is_body_required: bool = True
     errors: tuple[type[FluxkeepError], ...] = ()
     security: tuple[str, ...] = ()
-    callback_field: str | None = None  # the field of the body that names a receiver of callbacks
     uses_redis: bool = True
 
     def __call__(self, view: Callable[P, R]) -> Callable[P, R]:

@@ -1,7 +1,5 @@
-"""Progress line on stderr while a command waits for a job."""
+"""Progress on stderr while a command waits for a job."""
 
-import shutil
-import sys
 import time
 
 import click
@@ -17,39 +15,29 @@ from receiver.cli.command import plain
 
 POLL_SECONDS = 0.5
 OUTAGE_SECONDS = 120.0
-_CLEAR_LINE = "\x1b[K"
 
 
 def wait_until_ended(services: Services, job: Job) -> Job:
-    """Raises UnknownJob when the job was deleted, StoreUnavailable after a long outage."""
+    """Print a line for each change.
+
+    Raises UnknownJob when the job was deleted, StoreUnavailable after a long outage.
+    """
     began_at = answered_at = time.monotonic()
     shown = ""
-    try:
-        while True:
-            try:
-                job = load_job(services, job.id)
-                text, answered_at = _progress(services, job), time.monotonic()
-            except StoreUnavailable as error:
-                if time.monotonic() - answered_at > OUTAGE_SECONDS:
-                    raise
-                text = f"{error}; trying again"
-            _show(f"{time.monotonic() - began_at:3.0f} s  {plain(text)}", is_new=text != shown)
-            if job.status.terminal:
-                return job
+    while True:
+        try:
+            job = load_job(services, job.id)
+            text, answered_at = _progress(services, job), time.monotonic()
+        except StoreUnavailable as error:
+            if time.monotonic() - answered_at > OUTAGE_SECONDS:
+                raise
+            text = f"{error}; trying again"
+        if text != shown:
+            click.echo(f"{time.monotonic() - began_at:3.0f} s  {plain(text)}", err=True)
             shown = text
-            time.sleep(POLL_SECONDS)
-    finally:
-        if sys.stderr.isatty():
-            click.echo(err=True)
-
-
-def _show(line: str, *, is_new: bool) -> None:
-    """Rewrite the line on a terminal; elsewhere print a new line for each change."""
-    if sys.stderr.isatty():
-        line = line[: shutil.get_terminal_size().columns - 1]
-        click.echo(f"\r{line}{_CLEAR_LINE}", err=True, nl=False, color=True)
-    elif is_new:
-        click.echo(line, err=True)
+        if job.status.terminal:
+            return job
+        time.sleep(POLL_SECONDS)
 
 
 def _progress(services: Services, job: Job) -> str:

@@ -1,10 +1,7 @@
 """`flask --app receiver`: help, and `submit`."""
 
 import json
-import os
-import pty
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,6 @@ import pytest
 
 from deploy.local_redis import free_port
 from tests.harness.command_line import FOX, CommandLine, quick, submitting_stack
-from tests.harness.forked import FLASK
 from tests.harness.stack import Stack
 
 COMMANDS = (
@@ -129,30 +125,12 @@ def test_waiting_ends_with_links_to_every_byte(stack: Stack, shell: CommandLine)
     assert [stack.client.get(link).content for link in links] == originals
 
 
-def test_progress_is_printed_line_by_line_without_a_terminal(shell: CommandLine) -> None:
+def test_progress_is_printed_line_by_line(shell: CommandLine) -> None:
     result = shell.run(*FOX, *quick(seconds=1.5), "--wait")
     assert "\r" not in result.err and "\x1b" not in result.err
     assert re.search(r"s  submitted", result.err)
     assert re.search(r"s  stored 100%", result.err)
     assert len(result.err.splitlines()) < 10
-
-
-def test_a_terminal_gets_one_line_that_is_rewritten(shell: CommandLine) -> None:
-    ours, theirs = pty.openpty()
-    try:
-        command = subprocess.Popen(
-            [*FLASK, *FOX, *quick(), "--wait"],
-            env=shell.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=theirs,
-        )
-        assert command.wait(60) == 0
-        result = os.read(ours, 65536).decode()
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    assert result.startswith("\r  0 s  ") and result.count("\n") == 1
-    assert re.search(r"\r[^\r]*stored 100%\x1b\[K\r\n$", result)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def read(max_bytes: int) -> bytes:
 
 def read_environ(environ: Mapping[str, Any], max_bytes: int) -> bytes:
     """The raw body of a WSGI request. Raises the same errors as `read`."""
-    length = _length(environ)
+    length = declared_length(environ)
     if length is not None and length > max_bytes:
         raise BodyTooLarge
     # One byte more than allowed: werkzeug cuts a chunked body at the limit without an error.
@@ -37,19 +37,8 @@ def read_environ(environ: Mapping[str, Any], max_bytes: int) -> bytes:
     return body
 
 
-def declares_more_than(environ: Mapping[str, Any], max_bytes: int) -> bool:
-    """Whether Content-Length is larger; a chunked request has none."""
-    length = _length(environ)
-    return length is not None and length > max_bytes
-
-
-def declares_at_most(environ: Mapping[str, Any], max_bytes: int) -> bool:
-    """Whether there is a Content-Length, and it is not larger."""
-    length = _length(environ)
-    return length is not None and length <= max_bytes
-
-
-def _length(environ: Mapping[str, Any]) -> int | None:
+def declared_length(environ: Mapping[str, Any]) -> int | None:
+    """Content-Length; a chunked request has none."""
     return get_content_length(
         http_content_length=environ.get("CONTENT_LENGTH"),
         http_transfer_encoding=environ.get("HTTP_TRANSFER_ENCODING"),

@@ -27,7 +27,7 @@ from jobs.signing import CallbackVerifier, is_signature
 from jobs.store.counters import Counter
 from receiver.context import services
 from receiver.openapi import examples
-from receiver.request_body import declares_at_most, declares_more_than, read_environ
+from receiver.request_body import declared_length, read_environ
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.responses import CallbackAccepted
 
@@ -125,7 +125,8 @@ def _verify(
 @contextmanager
 def _limit_large_bodies(environ: Mapping[str, Any]) -> Iterator[None]:
     """Bound the memory of bodies whose signature may turn out to be wrong."""
-    if declares_at_most(environ, UNVERIFIED_BODY_MAX_BYTES):
+    length = declared_length(environ)
+    if length is not None and length <= UNVERIFIED_BODY_MAX_BYTES:
         yield
         return
     if not _large_bodies.acquire(timeout=LARGE_BODY_WAIT_SECONDS):
@@ -138,7 +139,7 @@ def _limit_large_bodies(environ: Mapping[str, Any]) -> Iterator[None]:
 
 def _read_unverified(services: Services, environ: Mapping[str, Any]) -> bytes:
     """A small body without valid authentication; a larger one is not read."""
-    if declares_more_than(environ, BODY_MAX_BYTES):
+    if (declared_length(environ) or 0) > BODY_MAX_BYTES:
         raise BodyTooLarge
     with suppress(BodyTooLarge):
         return _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)

@@ -1,6 +1,10 @@
-"""Check objects in the storage: each has a record, and no companion lacks its object."""
+"""Check objects in the storage: each has a record, and no companion lacks its object.
+
+A record that was lost is restored from the sidecar next to its media.
+"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -10,7 +14,6 @@ from jobs.job import Job
 from jobs.services import Services
 from jobs.storage.base import ListedObject
 from jobs.storage.layout import ObjectKind, job_id_of, kind_of, possible_object_keys
-from receiver.repair import restore
 from receiver.repair.finding import Finding
 
 PAGE_SIZE = 200
@@ -102,8 +105,8 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     except ForeignObject as error:
         yield Finding(key, f"has no record, and cannot be restored from its sidecar: {error}")
         return
-    if not restore.is_expired(services, job):
-        yield Finding(key, "has no record", partial(restore.restore, services, job))
+    if not _is_record_expired(services, job):
+        yield Finding(key, "has no record", partial(_restore, services, job))
     elif _are_media_expired(services, job):
         problem = "has no record, and its retention has ended"
         yield Finding(key, problem, partial(_delete_unrecorded, services, key))
@@ -111,6 +114,28 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
         problem = "has outlived its record, and its deletion is not scheduled"
         repair = partial(services.consistency.schedule_deletion, job)
         yield Finding(key, problem, repair)
+
+
+def _is_record_expired(services: Services, job: Job) -> bool:
+    """Whether retention would delete the record at once."""
+    return job.end <= services.settings.retention.cutoffs(services.store.now()).jobs
+
+
+def _restore(services: Services, job: Job) -> bool:
+    """Write the record unless there is one. Returns whether it was written."""
+    restored = _without_foreign_task_id(services, job)
+
+    def create(known: Job | None, now: float) -> Job:
+        return known or thumbnails.schedule(replace(restored, version=int(now * 1e6)), now)
+
+    # Not by `load`, which would find another job that has this id as its task id.
+    return services.store.update(job.id, create, new=True).written
+
+
+def _without_foreign_task_id(services: Services, job: Job) -> Job:
+    """Drop the task id if another job has it: a sidecar may name any task."""
+    owner = services.store.load(job.task_id) if job.task_id else None
+    return job if owner is None or owner.id == job.id else replace(job, task_id=None)
 
 
 def _are_media_expired(services: Services, job: Job) -> bool:

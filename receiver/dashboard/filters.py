@@ -1,4 +1,4 @@
-"""Template filters for sizes, durations, times and JSON."""
+"""Template filters for durations, times and JSON."""
 
 import json
 import re
@@ -14,7 +14,6 @@ from receiver.context import services
 from receiver.dashboard.assets import asset
 from receiver.dashboard.event_texts import event_text
 
-KILO = 1024
 MINUTE, HOUR, DAY = 60, 3600, 86400
 CLOCK_MAX_SECONDS = 2 * HOUR
 _CODE_SPAN = re.compile(r"`([^`]+)`")
@@ -26,19 +25,10 @@ def install(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.add_template_global(asset)
     for function in (
-        *(bytes_, duration, clock, rfc3339, utc_text, utc_minute, age, remaining),
+        *(duration, clock, rfc3339, utc_text, utc_minute, age, remaining),
         *(number, percent, as_json, as_text, code_spans, event_text),
     ):
-        app.add_template_filter(function, function.__name__.strip("_"))
-
-
-def bytes_(size: float) -> str:
-    """`1.4 MB`."""
-    for unit in ("B", "KB", "MB"):
-        if size < KILO:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
-        size /= KILO
-    return f"{size:.1f} GB"
+        app.add_template_filter(function, function.__name__)
 
 
 def duration(seconds: float) -> str:

@@ -1,28 +1,46 @@
 """`GET /`: the jobs, newest first, as pictures or as a table."""
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs.bfl import parsing
-from jobs.status import Source, Status
+from jobs.status import TERMINAL, Source, Status
+from jobs.store.search import Search
 from receiver.context import services
-from receiver.dashboard import gallery_query, start
+from receiver.dashboard import start
 from receiver.dashboard.access import requires_scope
-from receiver.dashboard.gallery_query import GalleryQuery, Layout, address
 from receiver.dashboard.job_card import cards
 from receiver.schemas.formats import format_cursor
+from receiver.schemas.query import METADATA, ListQuery, PageSize
 
 ID_FIELD = "find"  # the form field that takes a job id or a task id
-TABS: Mapping[str, tuple[Status, ...]] = {
-    "All": (),
-    "Active": gallery_query.ACTIVE_STATUSES,
-    **{status.capitalize(): (status,) for status in Status if status.terminal},
+PAGE_SIZE = 48
+TABS: Mapping[str, list[Status]] = {
+    "All": [],
+    "Active": [status for status in Status if status not in TERMINAL],
+    **{status.capitalize(): [status] for status in Status if status.terminal},
 }
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}")
+
 blueprint = Blueprint("gallery", __name__)
+
+
+class GalleryQuery(ListQuery):
+    """The query parameters of `GET /api/jobs`, and the layout."""
+
+    view: Literal["gallery", "list"] = "gallery"
+    limit: PageSize = PAGE_SIZE
+
+    @property
+    def is_filtered(self) -> bool:
+        return self.search() != Search()
 
 
 class Tab(NamedTuple):
@@ -47,8 +65,10 @@ def show() -> ResponseReturnValue:
     """List jobs by the API's filters; redirect a form to the address that can be shared."""
     if job_id := request.args.get(ID_FIELD, "").strip():
         return _redirect_to_job(job_id)
-    if (normalized := gallery_query.normalized_address()) is not None:
-        return redirect(normalized, 303)
+    given = list(request.args.items(multi=True))
+    normalized = [pair for name, value in given for pair in _normalize(name, value.strip())]
+    if normalized != given:
+        return redirect(f"/?{urlencode(normalized)}".rstrip("?"), 303)
     query = GalleryQuery.read()
     page = services().listing.page(query.search(), query.limit, query.cursor)
     if not (page.jobs or page.last or query.cursor or query.is_filtered):
@@ -57,13 +77,13 @@ def show() -> ResponseReturnValue:
         "gallery.html",
         query=query,
         cards=cards(services(), page.jobs),
-        older=address(cursor=format_cursor(page.last)) if page.last else None,
-        newest=address() if query.cursor else None,
+        older=_address(cursor=format_cursor(page.last)) if page.last else None,
+        newest=_address() if query.cursor else None,
         tabs=list(_tabs(query)),
         filters=list(_filters()),
-        layouts={"gallery": address(view=None), "list": address(view="list")},
+        layouts={"gallery": _address(view=None), "list": _address(view="list")},
         sources=list(Source),
-        unfiltered=_unfiltered(query.view),
+        unfiltered=url_for("dashboard.gallery.show", view=request.args.get("view")),
     )
 
 
@@ -72,8 +92,24 @@ def _redirect_to_job(job_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.job.show", job_id=job_id) if is_id else "/", 303)
 
 
-def _unfiltered(layout: Layout) -> str:
-    return gallery_query.address_of([("view", layout)] if layout == "list" else [])
+def _normalize(name: str, value: str) -> Iterator[tuple[str, str]]:
+    """A field of the form as the API takes it; none if it is empty."""
+    if not value:
+        return
+    if name == METADATA:  # the form has one field for all metadata: `user=42`
+        key, _, text = value.partition("=")
+        yield f"{METADATA}.{key.strip()}", text.strip()
+    elif name in ("since", "until"):
+        yield name, _utc_time(value)
+    else:
+        yield name, value
+
+
+def _utc_time(text: str) -> str:
+    """RFC 3339 for the day or minute of a date field; any other text is left as it is."""
+    if _DAY.fullmatch(text):
+        return f"{text}T00:00:00Z"
+    return f"{text}:00Z" if _MINUTE.fullmatch(text) else text
 
 
 def _tabs(query: GalleryQuery) -> Iterator[Tab]:
@@ -82,12 +118,18 @@ def _tabs(query: GalleryQuery) -> Iterator[Tab]:
     for text, statuses in TABS.items():
         jobs = sum(counts[status] for status in statuses or Status)
         is_current = set(statuses) == set(query.status)
-        yield Tab(text, jobs, address(status=tuple(statuses)), is_current)
+        yield Tab(text, jobs, _address(status=statuses), is_current)
 
 
 def _filters() -> Iterator[Filter]:
     """All active filters except the status, which the tabs show."""
     for name, value in request.args.items(multi=True):
         if name not in ("status", "view", "limit", "cursor"):
-            label = name.removeprefix("metadata.")
-            yield Filter(f"{label}: {value}", gallery_query.address_without(name, value))
+            others = [one for one in request.args.getlist(name) if one != value]
+            yield Filter(f"{name.removeprefix('metadata.')}: {value}", _address(**{name: others}))
+
+
+def _address(**changes: Any) -> str:
+    """The first page with changed parameters; None or an empty list removes one."""
+    given: dict[str, Any] = request.args.to_dict(flat=False)
+    return url_for("dashboard.gallery.show", **(given | {"cursor": None} | changes))

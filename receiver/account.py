@@ -11,6 +11,7 @@ from jobs.bfl.client import BflClient
 from jobs.errors import BflUnavailable, InvalidReport
 
 REFRESH_SECONDS = 60.0
+WAIT_SECONDS = 0.5
 
 
 class Balance(NamedTuple):
@@ -49,7 +50,7 @@ ASKING = Balance(reason="asking BFL …")
 
 @dataclass(slots=True)
 class Account:
-    """The last balance, asked for again in the background: neither page nor probe waits for BFL."""
+    """The last balance. It is asked for again in the background: nobody waits long for BFL."""
 
     bfl: BflClient
     _balance: Balance = ASKING
@@ -58,7 +59,7 @@ class Account:
     def balance(self) -> Balance:
         if time.monotonic() >= self._refresh_at:
             self._refresh_at = time.monotonic() + REFRESH_SECONDS
-            gevent.spawn(self._refresh)
+            gevent.spawn(self._refresh).join(WAIT_SECONDS)
         return self._balance
 
     def _refresh(self) -> None:

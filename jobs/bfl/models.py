@@ -41,7 +41,7 @@ class InputField(NamedTuple):
     """A field of a model's input; texts of the range and default are for people."""
 
     name: str
-    kind: Literal["integer", "number", "choice", "flag"]
+    kind: Literal["integer", "number", "choice", "flag", "text", "draft"]
     choices: tuple[str, ...] = ()
     range: str = ""
     default: str = ""
@@ -147,21 +147,27 @@ _FORMS = {
     ),
     "flux-3-video": InputForm(
         (
-            _choice("mode", "t2v", "i2v", "v2v"),
+            _choice("mode", "t2v", "i2v", "v2v", "draft_enhance"),
             _RATIO,
             _choice("resolution", "hd", "fhd", "qhd", "uhd"),
             _integer("duration", "5 to 20 s"),
             _flag("draft"),
             _integer("batch", "1 to 4", "1"),
             _SEED,
+            InputField("draft_cache", "draft", range="id of the draft's job, to enhance it"),
         ),
         ("input_image",),
-        "minutes; a draft can be enhanced later on its job's page",
+        "minutes; a draft can be enhanced later",
     ),
     "flux-tools/video-edit": InputForm((), ("video",)),
 }
+_FINETUNED = (
+    InputField("finetune_id", "text"),
+    _number("finetune_strength", "0 to 2", "1.1 or 1.2"),
+)
 _UNKNOWN = InputForm((*_SIZE, _RATIO, *_NEW), _references(8))
-KINDS = {field.name: field.kind for form in (*_FORMS.values(), _UNKNOWN) for field in form.fields}
+_ALL = (*(field for form in _FORMS.values() for field in form.fields), *_FINETUNED)
+KINDS = {field.name: field.kind for field in _ALL}
 FIELD_NAMES = tuple(KINDS)
 
 # Suggestions; any other model may be typed, and BFL decides.
@@ -176,7 +182,9 @@ NAMES = (
 def input_form(model: str) -> InputForm:
     """The fields to offer for a model, also for one that is not known."""
     found = (form for prefix, form in _FORMS.items() if model.startswith(prefix))
-    return next(found, _UNKNOWN)
+    form = next(found, _UNKNOWN)
+    is_finetuned = model.endswith("-finetuned")
+    return form._replace(fields=_FINETUNED + form.fields) if is_finetuned else form
 
 
 def has_seed(model: str | None) -> bool:

@@ -26,7 +26,8 @@ def fields_of(services: Services, job: Job) -> dict[str, str]:
     """The form as it would have made this job; images are named by `kept_images`."""
     kept = dict(job.submission.kept_input or {})
     known = {"prompt", *models.FIELD_NAMES}
-    simple = {name: value for name, value in kept.items() if name in known and _is_plain(value)}
+    texts = {name: _text(value) for name, value in kept.items() if name in known}
+    simple = {name: text for name, text in texts.items() if text is not None}
     more = {
         name: value
         for name, value in kept.items()
@@ -34,7 +35,7 @@ def fields_of(services: Services, job: Job) -> dict[str, str]:
     }
     return {
         "model": job.model or "",
-        **{name: _text(value) for name, value in simple.items()},
+        **simple,
         "prompt": inputs.text_of(services.storage, job, str(kept.get("prompt", ""))),
         "more": json.dumps(more, indent=1, ensure_ascii=False) if more else "",
         "metadata": json.dumps(dict(job.metadata), ensure_ascii=False) if job.metadata else "",
@@ -64,9 +65,13 @@ def related_jobs(services: Services, job: Job) -> list[Job]:
     return sorted(found.values(), key=lambda one: one.created_at)[-RELATED_MAX:]
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, str | int | float)
-
-
-def _text(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def _text(value: Any) -> str | None:
+    """A value as it is typed into the form, None if that cannot be."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case str() | int() | float():
+            return str(value)
+        case {"job": str(job_id), **rest}:  # a draft
+            return f"{job_id} {rest.get('n', 0)}"
+    return None

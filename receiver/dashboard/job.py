@@ -71,7 +71,7 @@ def make_variants(job_id: str) -> ResponseReturnValue:
         changes = {"input": {"seed": seed}} if models.has_seed(job.model) else {}
         body = repeat_fields(services(), job, changes)
         submit_as_visitor(body, f"{key}-{n}", json.dumps([body, n]), job.id)
-    return _redirect_to(job)
+    return redirect(url_for("dashboard.job.show", job_id=job.id, _anchor="variants"), 303)
 
 
 @blueprint.get("/replay")

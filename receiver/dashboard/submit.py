@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from jobs import inputs, views
+from jobs import drafts, inputs, views
 from jobs.bfl import models
 from jobs.errors import (
     BadRequest,
@@ -42,11 +42,11 @@ FIELDS = ("model", "prompt", *models.FIELD_NAMES, "more", "metadata", "repeats")
 PRIVATE_FIELDS = ("prompt", "more", "metadata")  # never in a URL: proxies log URLs
 IDEMPOTENCY_FIELD = "idempotency_key"
 METADATA = {"made by": "the dashboard"}
-DEFAULT_MODEL = "flux-2-pro"
 KEPT = "kept-"
 
 _INTEGER = re.compile(r"[0-9]{1,15}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+_DRAFT = re.compile(r"([A-Za-z0-9_-]{1,128})(?: ([0-9]{1,3}))?", re.ASCII)
 _FORM_CHANGED = "This form was sent before with other values. Submit again to make another job."
 
 blueprint = Blueprint("submit", __name__)
@@ -71,7 +71,7 @@ def send() -> ResponseReturnValue:
     try:
         job = _enqueue(fields)
     except Invalid as error:
-        return _page(fields, {one["field"]: one["message"] for one in error.errors}), 422
+        return _page(fields, _messages(error)), 422
     except (IdempotencyKeyReused, InvalidField):
         return _page(fields | {IDEMPOTENCY_FIELD: ""}, {"": _FORM_CHANGED}), 409
     except RateLimited as error:
@@ -105,6 +105,8 @@ def _enqueue(fields: Mapping[str, str]) -> Job:
     given = {name: fields[name] for name in ("prompt", *models.FIELD_NAMES) if fields.get(name)}
     model, errors = fields.get("model", ""), list(_input_errors(given))
     more = _parsed(fields.get("more", ""), "more", errors)
+    if not {"prompt", drafts.FIELD} & {*given, *more}:
+        errors.append({"field": "prompt", "message": "Describe the picture."})
     metadata = _parsed(fields.get("metadata", ""), "metadata", errors) or METADATA
     body = {"model": model, "input": given, "metadata": metadata}
     if errors := [*_body_errors(body), *errors]:
@@ -113,6 +115,14 @@ def _enqueue(fields: Mapping[str, str]) -> Job:
     body["input"] = {name: _value(name, text) for name, text in given.items()} | images | more
     original = fields.get("repeats") or None
     return submit_as_visitor(body, fields.get(IDEMPOTENCY_FIELD, ""), json.dumps(body), original)
+
+
+def _messages(error: Invalid) -> dict[str, str]:
+    """Messages by the field of the form that each is about."""
+    return {
+        one["field"].removeprefix("input.").partition(".")[0]: one["message"]
+        for one in error.errors
+    }
 
 
 def _images(fields: Mapping[str, str]) -> list[str]:
@@ -149,8 +159,6 @@ def _body_errors(body: dict[str, Any]) -> list[dict[str, str]]:
 
 def _input_errors(given: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Errors that hold for every model; BFL checks the rest."""
-    if "prompt" not in given:
-        yield {"field": "prompt", "message": "Describe the picture."}
     for name, text in given.items():
         kind = models.KINDS.get(name)
         if kind == "integer" and not _INTEGER.fullmatch(text):
@@ -166,11 +174,13 @@ def _value(name: str, text: str) -> Any:
     kind = models.KINDS.get(name)
     if kind == "flag":
         return text == "yes"
+    if kind == "draft" and (found := _DRAFT.fullmatch(text)):
+        return {"job": found[1], "n": int(found[2] or 0)}
     return {"integer": int, "number": float}.get(kind or "", str)(text)
 
 
 def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) -> str:
-    model = fields.get("model") or DEFAULT_MODEL
+    model = fields.get("model") or models.NAMES[0]
     original = fields.get("repeats", "")
     return render_template(
         "submit.html",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from jobs.bfl import models
 from jobs.bfl.hosts import HostPolicy
 from jobs.config.concurrency import MODEL, is_model
 from jobs.errors import BodyTooLarge, Invalid, UrlRefused
@@ -43,7 +44,7 @@ def _check_model(value: str) -> str:
 
 ModelPath = Annotated[
     str,
-    Field(max_length=MODEL_MAX_CHARS, examples=["flux-2-pro"]),
+    Field(max_length=MODEL_MAX_CHARS, examples=list(models.NAMES)),
     AfterValidator(_check_model),
     documented_pattern(MODEL),
 ]

@@ -16,6 +16,7 @@ from tests.sandbox.gradient import gradient
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
 
 PICTURE, OTHER = gradient(3), gradient(4)
+ROLES = ["sample", "draft_cache"]
 PASTE = """encoded => {
     const bytes = Uint8Array.from(atob(encoded), letter => letter.charCodeAt(0));
     const clipboardData = new DataTransfer();
@@ -112,6 +113,30 @@ def test_the_form_shows_the_fields_of_the_model(stack: Stack, window: Window) ->
     page.wait_for_selector("#result img")
     (sent,) = tasks(stack, "kept")
     assert sent == {"prompt": "kept", "aspect_ratio": "16:9", "seed": 5}
+
+
+@pytest.mark.browser
+def test_a_draft_is_enhanced_from_the_form_and_again(stack: Stack, window: Window) -> None:
+    body = {"model": "flux-3-video", "input": {"mode": "t2v", "prompt": "waves", "draft": True}}
+    draft = stack.client.request("POST", "/api/jobs", json=body).json()["id"]
+    assert [file["role"] for file in stack.client.wait_for(draft)["media"]] == ROLES
+    page = log_in(window, stack.installation.url, "/submit?model=flux-3-video", "submit")
+    page.fill("#draft_cache", "nothing")
+    page.click("#submit")
+    expect(page.locator("#draft_cache-error")).to_have_text("no job has this id")
+    page.fill("#draft_cache", draft)
+    page.click("#submit")
+    page.wait_for_selector("#result video")
+    page.get_by_role("link", name="Open the job").click()
+    expect(page.get_by_role("button", name="Make variants")).to_have_count(0)
+    page.get_by_role("link", name="Use again").click()
+    expect(page.locator("#draft_cache")).to_have_value(f"{draft} 0")
+    save(page, "use-draft-again")
+    page.click("#submit")
+    page.wait_for_selector("#result video")
+    assert problems_seen(window) == []
+    enhanced = [task for task in stack.box.tasks() if "draft_cache" in task.input]
+    assert [set(task.input) for task in enhanced] == [{"mode", "draft_cache"}] * 2
 
 
 def test_without_a_script_images_and_other_fields_are_sent_too(stack: Stack) -> None:

@@ -83,6 +83,17 @@ class Job(JobRecord):
         after = after.with_notifications(**{name: details[name] for name in notifications})
         return self if after == self else after.evolve(updated_at=now)
 
+    # At BFL.
+
+    def submitted(self, now: float, timeouts: Timeouts, **check: Any) -> Self:
+        """BFL has the task: the time without a sign of life begins now."""
+        return self.evolve(
+            status=Status.SUBMITTED,
+            deadline=timeouts.deadline(now),
+            check=self.check.evolve(ends_by=now + timeouts.give_up_at_most, **check),
+            submission=self.submission.evolve(is_queued=False, unconfirmed=False),
+        )
+
     # Waiting for a worker.
 
     def enqueue(self, now: float, **check: Any) -> Self:

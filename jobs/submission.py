@@ -5,7 +5,6 @@ one knows that BFL may have the task. Such a job is not sent again without an op
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from jobs.errors import ErrorCode
@@ -48,7 +47,7 @@ def create(
         updated_at=now,
         deadline=now + QUEUE_SECONDS,
         check=Check(next_check_at=now + QUEUE_CHECK_SECONDS),
-        submission=replace(details or Submission(), queued_at=now, is_queued=True),
+        submission=(details or Submission()).evolve(queued_at=now, is_queued=True),
         notifications=Notifications(notify_url=notify_url),
         version=int(now * 1e6),
     )
@@ -94,29 +93,18 @@ def confirm(
     if job.task_id not in (None, answer.task_id):  # a duplicate was ready first
         answered = job.with_submission(sent_at=None)
         return answered.with_event(now, EventCode.SUBMISSION_DUPLICATED, task_id=answer.task_id)
-    known = replace(
-        job,
+    known = job.evolve(
         task_id=answer.task_id,
         cost=job.cost if job.cost is not None else answer.cost,
         quoted_cost=quoted(None, answer.cost, job.cost),
-        check=replace(job.check, polling_url=job.check.polling_url or answer.polling_url),
-        submission=replace(job.submission, megapixels=answer.megapixels, sent_at=None),
+        check=job.check.evolve(polling_url=job.check.polling_url or answer.polling_url),
+        submission=job.submission.evolve(megapixels=answer.megapixels, sent_at=None),
     )
     if job.task_id or job.status.terminal:  # the callback came before the answer
         return known if known != job else job
     grace = timeouts.grace(job.model) if has_webhook else FIRST_POLL_SECONDS
-    submitted = replace(
-        known,
-        status=Status.SUBMITTED,
-        deadline=timeouts.deadline(now),
-        check=replace(
-            known.check,
-            ends_by=now + timeouts.give_up_at_most,
-            awaits_callback=has_webhook,
-            next_check_at=now + grace,
-            lease_until=None,
-        ),
-        submission=replace(known.submission, is_queued=False, unconfirmed=False),
+    submitted = known.submitted(
+        now, timeouts, awaits_callback=has_webhook, next_check_at=now + grace, lease_until=None
     )
     return submitted.with_event(now, EventCode.SUBMISSION_ACCEPTED, task_id=answer.task_id)
 
@@ -164,12 +152,11 @@ def await_confirmation(
     grace = timeouts.grace(job.model)
     deadline = now + (timeouts.give_up_after if has_webhook else grace)
     slot_until = now + max(grace, UNANSWERED_SLOT_SECONDS)
-    waiting = replace(
-        job,
+    waiting = job.evolve(
         status=Status.SUBMITTED,
         deadline=deadline,
-        check=replace(job.check, next_check_at=min(slot_until, deadline), lease_until=None),
-        submission=replace(job.submission, unconfirmed=True, sent_at=None),
+        check=job.check.evolve(next_check_at=min(slot_until, deadline), lease_until=None),
+        submission=job.submission.evolve(unconfirmed=True, sent_at=None),
     )
     return _note_unconfirmed(waiting, now, why, has_webhook=has_webhook)
 
@@ -191,8 +178,7 @@ def note_late_callback(job: Job, report: Report, now: float) -> Job:
     """
     if not job.is_submission or job.task_id is not None or report.source is not Source.CALLBACK:
         return job
-    known = replace(job, task_id=report.task_id)
-    return known.with_event(
+    return job.evolve(task_id=report.task_id).with_event(
         now, EventCode.CALLBACK_LATE, task_id=report.task_id, status=report.status_text
     )
 
@@ -233,15 +219,15 @@ def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:
     if job.status not in REOPENABLE:
         return job
     if job.task_id is not None:
-        return _poll_again(job, now, timeouts)
-    again = replace(
-        job,
+        known = job.evolve(error=None)
+        reopened = known.submitted(now, timeouts, ended_at=None, is_replay=True)
+        return reopened.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
+    again = job.evolve(
         status=Status.QUEUED,
         error=None,
         deadline=now + QUEUE_SECONDS,
-        check=replace(job.check, ended_at=None, next_check_at=now + QUEUE_CHECK_SECONDS),
-        submission=replace(
-            job.submission,
+        check=job.check.evolve(ended_at=None, next_check_at=now + QUEUE_CHECK_SECONDS),
+        submission=job.submission.evolve(
             is_queued=True,
             queued_at=job.created_at,
             attempts=0,
@@ -249,19 +235,3 @@ def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:
         ),
     )
     return again.with_event(now, EventCode.SUBMISSION_REPLAYED)
-
-
-def _poll_again(job: Job, now: float, timeouts: Timeouts) -> Job:
-    reopened = replace(
-        job,
-        status=Status.SUBMITTED,
-        error=None,
-        deadline=timeouts.deadline(now),
-        check=replace(
-            job.check,
-            ends_by=now + timeouts.give_up_at_most,
-            ended_at=None,
-            is_replay=True,
-        ),
-    )
-    return reopened.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)

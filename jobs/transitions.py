@@ -41,17 +41,9 @@ def _confirm(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
     if job.task_id is not None:
         known = job.evolve(task_id=task_id)
         return known.with_check(polling_url=None, announced_by=None)
-    return job.evolve(
-        task_id=task_id,
-        status=Status.SUBMITTED,
-        deadline=timeouts.deadline(now),
-        check=job.check.evolve(
-            announced_by=None,
-            ends_by=now + timeouts.give_up_at_most,
-            next_check_at=job.check.lease_until or now + timeouts.grace(job.model),
-        ),
-        submission=job.submission.evolve(is_queued=False, unconfirmed=False),
-    )
+    next_check_at = job.check.lease_until or now + timeouts.grace(job.model)
+    submitted = job.submitted(now, timeouts, announced_by=None, next_check_at=next_check_at)
+    return submitted.evolve(task_id=task_id)
 
 
 def _apply(job: Job, report: Report, status: Status, now: float, timeouts: Timeouts) -> Job:

@@ -14,8 +14,7 @@ from jobs.storage.layout import OPAQUE, content_type_of, job_id_of, job_key_pref
 from jobs.storage.providers import Provider
 from jobs.storage.staging import StagingDirectory, temporary_directory
 
-SINGLE_UPLOAD_MAX_BYTES = 8 * 2**20
-PART_BYTES = 5 * 2**20  # the least that S3 accepts
+PART_BYTES = 8 * 2**20  # S3 accepts 5 MiB or more
 PARALLEL_PARTS = 2
 CHUNK_BYTES = 256 * 1024
 PAGE_SIZE = 1000
@@ -37,19 +36,13 @@ class BucketStorage(MediaStorage):
         return temporary_directory()
 
     def publish(self, staged: Path, key: str, name: str = "") -> None:
-        """Upload a small file in one request, a large one as a multipart upload."""
-        headers = _headers(key, name)
-        with translate_errors():
-            if staged.stat().st_size <= SINGLE_UPLOAD_MAX_BYTES:
-                body = staged.read_bytes()
-                obstore.put(self._objects, key, body, attributes=headers, use_multipart=False)
-                return
+        """Upload a file of up to PART_BYTES in one request, a larger one as a multipart upload."""
+        with translate_errors(), staged.open("rb") as file:
             obstore.put(
                 self._objects,
                 key,
-                _chunks(staged),
-                attributes=headers,
-                use_multipart=True,
+                file,
+                attributes=_headers(key, name),
                 chunk_size=PART_BYTES,
                 max_concurrency=PARALLEL_PARTS,
             )
@@ -135,10 +128,3 @@ def _headers(key: str, name: str = "") -> dict[str, str]:
         disposition = "attachment" if kind == OPAQUE else "inline"
         headers["Content-Disposition"] = f'{disposition}; filename="{name}"'
     return headers
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    """Read a file while it is sent; an error aborts the whole upload."""
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk

@@ -12,7 +12,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 
 from jobs.errors import StorageError, StorageMisconfigured
 
-_OS_ERROR = re.compile(r"\(os error ([0-9]+)\)")
+_OS_ERROR = re.compile(r"(?:\(os error |\[Errno )([0-9]+)[)\]]")  # of Rust, of Python
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 # Clouds serve credentials of a machine here; obstore asks when it was given none.

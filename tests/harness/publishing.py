@@ -1,11 +1,11 @@
 """Publishing objects in a storage."""
 
 from jobs.storage.base import MediaStorage
-from jobs.storage.bucket import PART_BYTES, SINGLE_UPLOAD_MAX_BYTES
+from jobs.storage.bucket import PART_BYTES
 from jobs.storage.providers import RequestLimits
 
 KEY = "2026/01/01/job-0-1.jpg"
-LARGE = SINGLE_UPLOAD_MAX_BYTES + PART_BYTES + 1
+LARGE = PART_BYTES + 1
 QUICK = RequestLimits(5.0, 0)
 
 

@@ -1,8 +1,9 @@
 """A bucket: how it is entered, what it is told, and what it says when it refuses."""
 
+import errno
 import os
 import time
-from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from rq import SimpleWorker
 
 from jobs.errors import InvalidSettings, StorageError, StorageMisconfigured
 from jobs.storage import staging
-from jobs.storage.bucket import BucketStorage
+from jobs.storage.bucket import PART_BYTES, BucketStorage
 from jobs.storage.providers import Provider
 from tests.harness import S3Server, TestBucket
 from tests.harness.publishing import KEY, LARGE, QUICK, published
@@ -71,19 +72,23 @@ def test_a_large_file_is_uploaded_in_parts_and_no_part_remains(
     assert "<Upload>" not in bucket.unfinished_uploads()
 
 
+class BreakingFile(FileIO):
+    """A file on a disk that fails after the first part."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() >= PART_BYTES:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().read(size)
+
+
 def test_an_upload_that_breaks_off_in_the_middle_is_called_off(
     s3: BucketStorage, bucket: TestBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class ToldToStopError(Exception):
-        pass
-
-    def breaking_off(path: Path) -> Iterator[bytes]:
-        yield bytes(path.stat().st_size - 1)
-        raise ToldToStopError
-
-    monkeypatch.setattr("jobs.storage.bucket._chunks", breaking_off)
-    with pytest.raises(ToldToStopError):
-        published(s3, bytes(LARGE))
+    with s3.staging("job") as path:
+        path.write_bytes(bytes(LARGE))
+        monkeypatch.setattr(Path, "open", lambda path, mode: BreakingFile(str(path), mode))
+        with pytest.raises(StorageError, match="Input/output error"):
+            s3.publish(path, KEY)
     assert bucket.sizes() == {}
     assert "<Upload>" not in bucket.unfinished_uploads()
 

@@ -16,6 +16,7 @@ from tests.harness.tripwire import Tripwire
 from tests.sandbox import Task
 
 STORED_WITHIN_SECONDS = 75.0
+WHOLE_BYTES, IN_PARTS_BYTES = 1_000_000, 12_000_000
 TRICKLE = 200_000  # bytes per second
 
 pytestmark = pytest.mark.slow
@@ -60,9 +61,8 @@ def postpone(stack: Stack, task: Task) -> str:
     return wait_for("the rescue is put off", reason, 60)
 
 
-@pytest.mark.parametrize("size", [1_000_000, 12_000_000], ids=["whole", "in parts"])
-def test_a_worker_killed_in_the_middle_of_an_upload_leaves_one_whole_object(
-    stack: Stack, wire: TcpProxy, size: int
+def test_workers_killed_in_the_middle_of_an_upload_leave_one_whole_object(
+    stack: Stack, wire: TcpProxy
 ) -> None:
     installation = stack.installation
     installation.start("web", "sweep")
@@ -71,22 +71,23 @@ def test_a_worker_killed_in_the_middle_of_an_upload_leaves_one_whole_object(
     kept = stack.generate(size=50_000)
     stack.client.wait_for(kept.id, "stored")
     wire.slow(TRICKLE)
-    task = stack.generate(size=size)
-    wait_for("the upload is under way", lambda: under_way(stack, wire), 60)
-    time.sleep(1)  # some of its bytes are there
+    tasks = {size: stack.generate(size=size) for size in (WHOLE_BYTES, IN_PARTS_BYTES)}
+    wait_for("both uploads are under way", lambda: staged(stack) == 2 <= wire.connections, 60)
+    time.sleep(1)  # some of their bytes are there
     worker.kill_all()
-    assert stack.keys(task) == [], "half an object is none"
+    for task in tasks.values():
+        assert stack.keys(task) == [], "half an object is none"
     installation.start("worker")
-    job = stack.stored(task, STORED_WITHIN_SECONDS)
-    assert len(stack.keys(task)) == 1
-    assert job["media"][0]["bytes"] == size
+    for size, task in tasks.items():
+        job = stack.stored(task, STORED_WITHIN_SECONDS)
+        assert len(stack.keys(task)) == 1
+        assert job["media"][0]["bytes"] == size
     # What its dead worker had staged is dropped a minute after it was written.
     check(installation)
 
 
-def under_way(stack: Stack, wire: TcpProxy) -> bool:
-    staged = stack.installation.stored_objects.staged(time.time() + 1)
-    return bool(staged) and wire.connections > 0
+def staged(stack: Stack) -> int:
+    return len(stack.installation.stored_objects.staged(time.time() + 1))
 
 
 def test_what_was_published_before_the_commit_is_adopted(stack: Stack) -> None:

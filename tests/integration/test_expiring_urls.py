@@ -83,7 +83,7 @@ def test_a_broken_record_hides_no_other_job(store: JobStore, redis: Redis) -> No
     assert at_risk(redis) == ["whole"]
 
 
-def test_who_waits_for_a_slot_is_counted_by_model(store: JobStore, redis: Redis) -> None:
+def test_jobs_that_wait_for_a_slot_are_counted_by_model(store: JobStore, redis: Redis) -> None:
     for job_id, model in {"a": "flux-dev", "b": "flux-dev", "c": "flux-tools/vto-v2"}.items():
         enqueue_submission(store, job_id, model)
     slot_usage = SubmissionQueue(

@@ -83,7 +83,7 @@ def test_what_cannot_be_read_is_a_refusal(store: MediaStorage) -> None:
         read(store)
 
 
-def test_what_stands_beside_an_object_is_replaced_whole(store: MediaStorage) -> None:
+def test_a_sidecar_is_replaced_atomically(store: MediaStorage) -> None:
     published(store, b"bytes")
     for body in (b'{"a": 1}', b"{}"):
         store.write(sidecar_key(KEY), body)
@@ -91,7 +91,7 @@ def test_what_stands_beside_an_object_is_replaced_whole(store: MediaStorage) -> 
     assert staged(store) == []
 
 
-def test_what_stands_beside_an_object_goes_with_it(store: MediaStorage) -> None:
+def test_companions_are_deleted_with_their_object(store: MediaStorage) -> None:
     published(store, b"bytes")
     store.write(sidecar_key(KEY), b"{}")
     store.delete_with_companions(KEY)

@@ -80,7 +80,7 @@ def test_a_rate_that_was_briefly_too_low_locks_no_client_out(rate_limiter: RateL
     assert rate_limiter.admit("app", RateLimit(600, 60), HOME).remaining == 599
 
 
-def test_who_guesses_too_often_has_to_wait_even_with_a_key_that_is_right(
+def test_an_address_with_too_many_wrong_keys_is_refused_even_with_a_right_key(
     rate_limiter: RateLimiter,
 ) -> None:
     statuses = [rate_limiter.record_wrong_key(ABROAD) for _ in range(WRONG_KEYS_MAX.requests + 1)]
@@ -94,7 +94,7 @@ def test_who_guesses_too_often_has_to_wait_even_with_a_key_that_is_right(
     assert rate_limiter.admit("app", FIVE_A_DAY, HOME).remaining == 4
 
 
-def test_a_guesser_does_not_lock_out_whoever_came_from_there_before(
+def test_wrong_keys_do_not_lock_out_a_key_that_was_used_from_the_same_address(
     rate_limiter: RateLimiter,
 ) -> None:
     rate_limiter.admit("app", FIVE_A_DAY, ABROAD)

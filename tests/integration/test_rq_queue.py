@@ -147,7 +147,7 @@ def test_a_worker_of_rq_runs_the_entries(store: JobStore, queue: Queue) -> None:
 
 
 @pytest.mark.usefixtures("a_worker_process")
-def test_an_entry_for_work_that_is_done_does_no_harm(store: JobStore, queue: Queue) -> None:
+def test_an_rq_job_without_work_changes_nothing(store: JobStore, queue: Queue) -> None:
     ingest.apply_report(store, ready("job"), TIMEOUTS)
     store.enqueue(["job", "job", "nobody"])
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)

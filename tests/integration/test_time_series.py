@@ -41,7 +41,7 @@ def time_series(redis: Redis) -> Metrics:
 # Pure.
 
 
-def test_what_rose_within_a_minute_stands_there_and_this_minute_is_last() -> None:
+def test_an_increase_is_counted_in_its_minute_and_the_current_minute_is_last() -> None:
     assert rises(course((0, 10), (1, 14), (2, 14), (2.5, 21))) == [4, 0, 7]
 
 

@@ -33,7 +33,7 @@ def said_by(process: Process, pattern: str) -> re.Match[str]:
     return wait_for(pattern, lambda: re.search(pattern, process.output()), 30)
 
 
-def test_ctrl_c_leaves_the_job_alone_and_says_how_to_look_at_it(
+def test_ctrl_c_leaves_the_job_alone_and_prints_how_to_show_it(
     stopped_installation: Installation, sandbox: Sandbox, waiting: Process
 ) -> None:
     said_by(waiting, r"paused: BFL says that too many tasks are active")
@@ -58,7 +58,7 @@ def test_waiting_outlasts_a_redis_that_is_gone_for_a_while(
     said_by(waiting, r"/media/")
 
 
-def test_without_a_worker_the_line_says_so(stopped_installation: Installation) -> None:
+def test_waiting_without_a_worker_says_that_none_runs(stopped_installation: Installation) -> None:
     log = stopped_installation.directory / "command.log"
     process = CommandLine(stopped_installation).start(*FOX, "--wait", log=log)
     try:

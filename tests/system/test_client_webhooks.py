@@ -118,7 +118,7 @@ def test_a_secret_that_can_be_no_header_is_refused_at_once(
     assert "canary" not in answer.text
 
 
-def test_a_name_that_leads_inside_is_never_called(stack: Stack, hook: Hook) -> None:
+def test_a_name_of_a_private_address_is_never_called(stack: Stack, hook: Hook) -> None:
     inside = hook.url.replace("http://127.0.0.1", "https://localtest.me")
     job_id = submit(stack, webhook_url=inside).json()["id"]
     wait_for("the attempt", lambda: "notification.retried" in timeline(stack, job_id), 20)

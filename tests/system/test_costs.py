@@ -31,7 +31,7 @@ def total(env: SubmissionEnvironment) -> float:
     return sum(float(day["credits"]) for day in costs(env)["days"])
 
 
-def test_the_costs_of_a_day_agree_with_the_books_of_bfl(env: SubmissionEnvironment) -> None:
+def test_the_costs_of_a_day_equal_what_bfl_charged(env: SubmissionEnvironment) -> None:
     before = credits_left(env)
     for model in ("flux-2-pro", "flux-2-pro", "flux-2-max", "flux-2-klein-4b"):
         env.stored(env.posted(model))

@@ -171,7 +171,7 @@ def test_another_secret_in_the_web_process_is_found_out(shell: CommandLine) -> N
     assert "the same WEBHOOK_SECRET" in result.words and "planted-canary" not in result.words
 
 
-def test_somebody_else_at_the_address_is_found_out(stack: Stack, shell: CommandLine) -> None:
+def test_another_server_at_public_url_is_found(stack: Stack, shell: CommandLine) -> None:
     result = shell.run("doctor", PUBLIC_URL=stack.box.url)
     assert failed(result) == ["public_url"]
     assert "answers 404" in result.words
@@ -197,7 +197,7 @@ def test_a_receiver_that_does_not_verify_is_found_out(shell: CommandLine) -> Non
     assert "wrongly signed callback is not refused" in result.words
 
 
-def test_a_name_that_leads_inside_is_an_address_bfl_cannot_call(shell: CommandLine) -> None:
+def test_a_public_url_of_a_private_address_is_named(shell: CommandLine) -> None:
     result = shell.run("doctor", PUBLIC_URL="https://localhost")
     assert failed(result) == ["public_url"]
     assert "not on the internet" in result.words
@@ -213,7 +213,7 @@ def test_an_address_without_a_server_is_named(shell: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(("process", "limit"), HEARTBEAT_MAX_SECONDS.items())
-def test_a_silent_process_is_named(
+def test_a_process_without_a_recent_heartbeat_is_named(
     stack: Stack, shell: CommandLine, process: str, limit: float
 ) -> None:
     installation = stack.installation

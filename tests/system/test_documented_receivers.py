@@ -17,7 +17,7 @@ from tests.harness.documents import page, under
 from tests.harness.foreign import PROGRAMS, javascript
 from tests.harness.patience import wait_for
 from tests.harness.stack import running_stack
-from tests.system.notifications.jobs import notified, wait_until_told
+from tests.system.notifications.jobs import notified, wait_for_event
 
 pytestmark = pytest.mark.slow
 
@@ -73,4 +73,4 @@ def test_it_takes_what_is_signed_and_nothing_else(
         receiving(command, program, tmp_path / "receiver.log") as url,
     ):
         wait_for("it listens", lambda: refuses(url), 30)
-        wait_until_told(stack, notified(stack, url), "notification.delivered")
+        wait_for_event(stack, notified(stack, url), "notification.delivered")

@@ -257,7 +257,9 @@ def test_a_redis_that_goes_and_comes_costs_no_event(
 
 
 @pytest.mark.slow
-def test_silence_is_broken_before_a_router_cuts_it(installation: Installation) -> None:
+def test_a_keepalive_comes_before_a_router_closes_an_idle_stream(
+    installation: Installation,
+) -> None:
     with all_events(installation) as watcher:
         wait_for("a heartbeat", lambda: watcher.comments, 25)
 

@@ -292,7 +292,7 @@ def an_installation(redis_server: RedisServer, tmp_path: Path) -> type[Installat
     return Installation
 
 
-def test_whatever_happens_in_whatever_order_the_books_are_right(
+def test_records_and_indexes_agree_after_any_sequence_of_events(
     an_installation: type[Installation],
 ) -> None:
     run_state_machine_as_test(an_installation, settings=PROFILE)

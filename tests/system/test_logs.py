@@ -72,7 +72,7 @@ def test_a_line_about_no_job_has_none() -> None:
     assert "job" not in as_json(line("Redis is available again, after %.0f s", 3))
 
 
-def test_text_is_one_line_whatever_somebody_else_wrote_into_it() -> None:
+def test_text_is_one_line_even_with_line_breaks_in_its_arguments() -> None:
     said = TextFormatter(REDACTION).format(
         line("job %s: %s", "abc", "one\n2026-01-01 ERROR forged\x1b[31m")
     )
@@ -173,7 +173,7 @@ def test_paths_that_are_secrets_are_hidden_even_from_an_access_log(stack: Stack)
     assert token not in said and WEBHOOK_SECRET not in said
 
 
-def test_an_order_is_one_line_with_its_id(stack: Stack) -> None:
+def test_a_submission_is_one_line_with_its_id(stack: Stack) -> None:
     order = {"model": "flux-2-pro", "input": {"prompt": "a fox"}}
     job = stack.client.request("POST", "/api/jobs", json=order).json()
     lines = [one for one in events(stack, "web") if one.get("job") == job["id"]]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import requests
-from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
+from itsdangerous import URLSafeSerializer
 
 from tests.harness.patience import wait_for
 from tests.harness.stack import Stack
@@ -87,28 +87,6 @@ def test_a_range_is_given_as_asked(
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("asked", [f"bytes={SIZE_BYTES}-", "bytes=400000-400001"])
-def test_a_range_beyond_the_end_cannot_be_given(link: str, asked: str) -> None:
-    answer = fetch(link, Range=asked)
-    assert answer.status_code == 416
-    assert answer.headers["Content-Range"] == f"bytes */{SIZE_BYTES}"
-
-
-def test_an_etag_saves_the_second_download(link: str, picture: bytes) -> None:
-    etag = fetch(link).headers["ETag"]
-    again = fetch(link, **{"If-None-Match": etag})
-    assert again.status_code == 304 and again.content == b""
-    assert fetch(link, **{"If-None-Match": '"another"'}).content == picture
-
-
-def test_a_range_of_another_file_is_not_mixed_in(link: str, picture: bytes) -> None:
-    etag = fetch(link).headers["ETag"]
-    same = fetch(link, Range="bytes=0-9", **{"If-Range": etag})
-    other = fetch(link, Range="bytes=0-9", **{"If-Range": '"another"'})
-    assert (same.status_code, same.content) == (206, picture[:10])
-    assert (other.status_code, other.content) == (200, picture)
-
-
 WHOLE, PART = f"bytes 0-{SIZE_BYTES - 1}/{SIZE_BYTES}", f"bytes 0-9/{SIZE_BYTES}"
 BEYOND, FEW = f"bytes */{SIZE_BYTES}", "bytes=0-9"
 DATE = "Wed, 01 Jan 2099 00:00:00 GMT"
@@ -127,6 +105,7 @@ DATE = "Wed, 01 Jan 2099 00:00:00 GMT"
         ({"Range": "bytes=-"}, 200, None),
         ({"Range": "bytes=-0"}, 416, BEYOND),
         ({"Range": f"bytes={SIZE_BYTES}-"}, 416, BEYOND),
+        ({"If-None-Match": "{etag}"}, 304, None),
         ({"Range": FEW, "If-None-Match": "{etag}"}, 304, None),
         ({"Range": FEW, "If-None-Match": '"another"'}, 206, PART),
         ({"Range": FEW, "If-Range": "{etag}"}, 206, PART),
@@ -174,29 +153,6 @@ def test_a_link_with_any_character_changed_is_refused(link: str) -> None:
         assert fetch(with_token(link, changed)).status_code == 403, changed
 
 
-@pytest.mark.parametrize("token", ["x", "a.b", ".", "%00", "a" * 2000])
-def test_a_token_that_was_never_given_out_is_refused(link: str, token: str) -> None:
-    assert fetch(f"{link.rpartition('/')[0]}/{token}").status_code in (403, 404)
-
-
-def test_a_link_signed_with_another_key_or_for_another_use_is_refused(
-    stack: Stack, task: Task, link: str
-) -> None:
-    key = str(stack.installation.settings["SECRET_KEY"])
-    payload = [task.id, 0, 2**40]
-    salt = "fluxkeep media link 1"
-    forged = [
-        URLSafeSerializer("another key", salt=salt).dumps(payload),
-        URLSafeSerializer(key, salt="another use").dumps(payload),
-        URLSafeSerializer(key).dumps(payload),
-        URLSafeTimedSerializer(key, salt=salt).dumps(payload),
-    ]
-    for token in forged:
-        assert fetch(with_token(link, token)).status_code == 403
-    genuine = URLSafeSerializer(key, salt=salt).dumps(payload)
-    assert fetch(with_token(link, genuine)).status_code == 200, "else the others prove nothing"
-
-
 def test_a_link_to_a_file_that_a_job_does_not_have_is_gone(
     stack: Stack, task: Task, link: str
 ) -> None:
@@ -222,21 +178,3 @@ def test_a_file_that_is_no_longer_there_is_gone(stack: Stack) -> None:
     answer = fetch(link)
     assert answer.status_code == 410
     assert answer.headers["Content-Type"] == "application/problem+json"
-
-
-def test_links_stay_valid_after_a_rotation_of_the_signing_key(stack: Stack, task: Task) -> None:
-    installation = stack.installation
-    old = str(installation.settings["SECRET_KEY"])
-    before = token_of(media_link(stack.client.job(task.id)))
-
-    def restarted(keys: str) -> str:
-        (web,) = installation.start("web", SECRET_KEY=keys)
-        installation.wait_until_ready()
-        return f"http://127.0.0.1:{web.environment['PORT']}"
-
-    rotated = restarted(f"a new key,{old}")
-    assert fetch(f"{rotated}/media/{before}").status_code == 200
-    after = token_of(media_link(installation.client(url=rotated).job(task.id)))
-    retired = restarted("a new key")
-    assert fetch(f"{retired}/media/{after}").status_code == 200, "the new key signs"
-    assert fetch(f"{retired}/media/{before}").status_code == 403, "the old key is gone"

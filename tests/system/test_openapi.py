@@ -172,7 +172,7 @@ def test_its_version_is_the_projects(document: dict[str, Any]) -> None:
     assert document["info"]["version"] == VERSION == project["version"]
 
 
-def test_who_has_it_is_not_sent_it_again(app: Flask) -> None:
+def test_a_conditional_request_is_answered_with_304(app: Flask) -> None:
     client = app.test_client()
     first = client.get("/openapi.json")
     again = client.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]})

@@ -103,7 +103,9 @@ def test_wrong_keys_block_their_address_for_a_while(two_webs: Installation, addr
     assert "RateLimit" not in refused.headers
 
 
-def test_a_right_guess_looks_like_a_wrong_one(two_webs: Installation, address: str) -> None:
+def test_a_blocked_address_gets_the_same_answer_for_a_right_and_a_wrong_key(
+    two_webs: Installation, address: str
+) -> None:
     guess(two_webs, address)
     right, wrong = (shown(two_webs, key, address) for key in (KEYS["admin"], "wrong"))
     assert (right.status_code, right.json()) == (wrong.status_code, wrong.json())
@@ -163,7 +165,7 @@ def test_a_proxy_may_append_the_port_to_the_address(
     assert shown(two_webs, KEYS["admin"], form.format(address)).status_code == 429
 
 
-def test_ports_do_not_make_one_ipv6_household_many(two_webs: Installation) -> None:
+def test_addresses_of_one_ipv6_network_share_a_quota(two_webs: Installation) -> None:
     home = "2001:db8:7:8"
     for n in range(WRONG_KEYS_ALLOWED):
         shown(two_webs, f"guess-{n}", f"[{home}::{n + 1:x}]:{n + 1}")

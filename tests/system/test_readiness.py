@@ -65,7 +65,7 @@ def test_readiness_leaves_nothing_in_the_storage(stack: Stack) -> None:
     ("process", "limit"),
     HEARTBEAT_MAX_SECONDS.items(),
 )
-def test_a_process_that_has_stopped_is_named_once_it_was_silent_for_long(
+def test_a_stopped_process_is_named_when_its_last_heartbeat_is_too_old(
     stack: Stack, process: str, limit: float
 ) -> None:
     installation = stack.installation
@@ -140,7 +140,7 @@ def test_without_worker_and_sweep_nothing_is_ready(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("fault", ["down", "hung"])
-def test_without_redis_it_lives_and_is_not_ready(stack: Stack, fault: str) -> None:
+def test_without_redis_it_is_alive_and_not_ready(stack: Stack, fault: str) -> None:
     installation = stack.installation
     redis = installation.redis
     redis.kill() if fault == "down" else redis.pause()

@@ -118,25 +118,21 @@ DAMAGES = {
 }
 
 
-# What is only in Redis is the same over every storage.
-IN_THE_STORAGE = tuple(DAMAGES)[:6]
-CASES = [("directory", damage) for damage in DAMAGES]
-CASES += [("bucket", damage) for damage in IN_THE_STORAGE]
-
-
-@pytest.mark.parametrize(("at_rest", "damage"), CASES, indirect=["at_rest"])
-def test_damage_is_found_and_repaired(archive: Archive, shell: CommandLine, damage: str) -> None:
-    harm, message = DAMAGES[damage]
-    job, other = archive.stored(), archive.stored(files=2)
-    archive.failed()
-    harm(archive, job)
-    before = archive.objects(), archive.keys()
+def test_every_damage_is_found_and_repaired(archive: Archive, shell: CommandLine) -> None:
+    other, _ = archive.stored(files=2), archive.failed()
+    damaged = {name: archive.stored() for name in DAMAGES}
+    for name, (harm, _) in DAMAGES.items():
+        harm(archive, damaged[name])
+    before, number = (archive.objects(), archive.keys()), len(DAMAGES)
     found = shell.run("repair", "--dry-run")
-    assert (found.code, found.err) == (1, "") and message in found.out, found
-    assert found.out.splitlines()[-1] == "1 found, 0 repaired"
+    lines = found.out.splitlines()
+    assert (found.code, found.err, lines[-1]) == (1, "", f"{number} found, 0 repaired"), found
+    for name, (_, message) in DAMAGES.items():
+        assert message in found.out, name
     assert (archive.objects(), archive.keys()) == before
-    mended = shell.run("repair")
-    assert mended.code == 0 and mended.out.splitlines()[-1] == "1 found, 1 repaired", mended
+    repaired = shell.run("repair")
+    assert repaired.code == 0, repaired
+    assert repaired.out.splitlines()[-1] == f"{number} found, {number} repaired"
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
     assert archive.job(other) == other
 
@@ -156,7 +152,7 @@ def test_a_missing_file_is_recorded_on_its_job(archive: Archive, shell: CommandL
     assert len(archive.objects()) == 2
 
 
-def test_a_file_that_is_back_is_taken_back(archive: Archive, shell: CommandLine) -> None:
+def test_a_file_that_was_restored_is_recorded_again(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored()
     body = b"".join(archive.services.storage.read(key(job)))
     remove_object(archive, job)
@@ -182,21 +178,21 @@ def job_with_thumbnail(archive: Archive) -> Job:
 
 
 @pytest.mark.parametrize("body", [None, b"larger", b"other"])
-def test_a_thumbnail_that_is_not_as_it_was_drawn_is_drawn_again(
+def test_a_missing_or_changed_thumbnail_is_made_again(
     archive: Archive, shell: CommandLine, body: bytes | None
 ) -> None:
     job, media = job_with_thumbnail(archive), archive.services.storage
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
     small = thumbnail_key(key(job))
     media.delete(small) if body is None else media.write(small, body)
-    mended = shell.run("repair", "--verify-bytes")
-    assert mended.out.startswith(small) and "1 found, 1 repaired" in mended.out, mended
+    repaired = shell.run("repair", "--verify-bytes")
+    assert repaired.out.startswith(small) and "1 found, 1 repaired" in repaired.out, repaired
     after = archive.job(job)
     assert after and after.media[0].thumbnail is None and after.thumbnails.due_at is not None
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
 
 
-def test_a_file_that_is_back_is_drawn_again(archive: Archive, shell: CommandLine) -> None:
+def test_a_file_that_was_restored_gets_a_thumbnail(archive: Archive, shell: CommandLine) -> None:
     job, media = job_with_thumbnail(archive), archive.services.storage
     body = b"".join(media.read(key(job)))
     media.delete(key(job))
@@ -212,9 +208,7 @@ def test_a_file_that_is_back_is_drawn_again(archive: Archive, shell: CommandLine
     )
 
 
-def test_a_job_that_is_back_before_it_was_drawn_is_drawn(
-    archive: Archive, shell: CommandLine
-) -> None:
+def test_a_restored_job_without_a_thumbnail_gets_one(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored()
     forget_record(archive, job)
     shell.run("repair")

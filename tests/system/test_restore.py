@@ -94,7 +94,7 @@ def test_a_job_is_found_by_both_its_ids_again(archive: Archive, shell: CommandLi
     assert back.media == job.media and sidecars.render(back) == sidecars.render(job)
 
 
-def test_a_note_takes_no_name_of_another_job(
+def test_a_sidecar_takes_no_task_id_of_another_job(
     archive: Archive, shell: CommandLine, stopped_installation: Installation
 ) -> None:
     victim, thief, other = archive.stored(), archive.stored(), archive.stored()
@@ -147,7 +147,7 @@ def test_an_interrupted_repair_is_repeated(archive: Archive, shell: CommandLine)
     assert shell.run("repair").out.endswith("3 found, 3 repaired\n")
 
 
-def test_hostile_sidecars_are_not_trusted_and_foreign_files_left_alone(
+def test_hostile_sidecars_are_refused_and_foreign_files_left_alone(
     archive: Archive, shell: CommandLine, stopped_installation: Installation
 ) -> None:
     job = archive.stored()
@@ -208,7 +208,7 @@ def note(tmp_path: Path, redis_server: RedisServer) -> dict[str, Any]:
         ("metadata", "x"),
     ],
 )
-def test_a_note_that_fluxkeep_would_not_write_is_not_believed(
+def test_a_sidecar_that_fluxkeep_would_not_write_is_refused(
     note: dict[str, Any], name: str, value: Any
 ) -> None:
     key = sidecar_key(note["media"][0]["key"])
@@ -217,7 +217,7 @@ def test_a_note_that_fluxkeep_would_not_write_is_not_believed(
         sidecars.parse(json.dumps({**note, name: value}).encode(), key)
 
 
-def test_a_note_whose_file_was_deleted_in_another_millennium_is_not_believed(
+def test_a_sidecar_with_an_impossible_deletion_time_is_refused(
     note: dict[str, Any],
 ) -> None:
     key = sidecar_key(note["media"][0]["key"])

@@ -150,7 +150,7 @@ def test_a_clearance_that_was_cut_off_is_finished_by_the_next(opened: Open, step
     assert archive.objects() == []
 
 
-def test_two_sweepers_at_once_do_no_harm(opened: Open) -> None:
+def test_two_sweepers_at_once_delete_each_job_once(opened: Open) -> None:
     archive, other = opened(**WEEK), opened(**WEEK)
     before = archive.keys()
     for n in range(30):
@@ -177,7 +177,7 @@ def test_images_of_an_input_are_deleted_with_the_media(opened: Open) -> None:
     assert inputs.load(archive.services.storage, after) is None
 
 
-def test_a_bite_is_bounded(opened: Open) -> None:
+def test_a_batch_is_bounded(opened: Open) -> None:
     archive = opened(**WEEK)
     for _ in range(BATCH + 10):
         archive.failed(31)

@@ -192,7 +192,7 @@ def create_job(parts: Parts, n: int, **facts: Any) -> None:
     parts.store.update(job.id, lambda _job, _now: job, new=True)
 
 
-def test_a_page_looks_at_so_many_jobs_and_no_more(redis: Redis) -> None:
+def test_a_page_of_a_search_reads_a_bounded_number_of_jobs(redis: Redis) -> None:
     """Two conditions that many jobs match, but no job matches both."""
     parts = Parts.over(redis)
     kinds: tuple[dict[str, Any], ...] = ({"source": Source.POLL}, {"model": "a"})

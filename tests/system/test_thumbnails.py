@@ -83,7 +83,7 @@ def test_a_picture_that_was_turned_is_shown_upright(stack: Stack) -> None:
     assert small(job).size == (SIDE // 2, SIDE)
 
 
-def test_a_bomb_is_stored_as_it_is_and_not_drawn(stack: Stack) -> None:
+def test_a_decompression_bomb_is_stored_as_it_is_without_a_thumbnail(stack: Stack) -> None:
     task = delivering(stack, png(60_000, 60_000, (b"IDAT", b"")))
     (file,) = stack.stored_with_thumbnails(task)["media"]
     assert (file["width"], file["height"], file["thumbnail_url"]) == (60_000, 60_000, None)
@@ -153,7 +153,7 @@ def test_clients_of_bfl_find_each_file_where_bfl_has_it(
 # What goes with what.
 
 
-def test_what_stands_beside_an_object_names_its_thumbnail_and_opens_nothing(stack: Stack) -> None:
+def test_a_sidecar_names_the_thumbnail_and_holds_no_link(stack: Stack) -> None:
     task = stack.generate(samples=2)
     stack.stored_with_thumbnails(task)
     sizes = stack.installation.stored_objects.sizes()

@@ -77,7 +77,7 @@ def test_each_url_is_replaced_by_our_link_where_it_stands(result: dict[str, Any]
 
 
 @pytest.mark.parametrize("bare", BARE)
-def test_no_url_of_bfl_is_handed_on_even_without_its_query(bare: str) -> None:
+def test_no_url_of_bfl_is_shown_even_without_its_query(bare: str) -> None:
     result = {
         "sample": url(0),
         "preview": bare,
@@ -92,7 +92,7 @@ def test_no_url_of_bfl_is_handed_on_even_without_its_query(bare: str) -> None:
 
 
 @pytest.mark.parametrize("bare", BARE)
-def test_no_url_of_bfl_is_handed_on_in_reasons(bare: str) -> None:
+def test_no_url_of_bfl_is_shown_in_reasons(bare: str) -> None:
     message = {"status": "Content Moderated", "details": {"Moderation Reasons": [f"at {bare}"]}}
     report = parse_report(message, "t", Source.POLL)
     job = transition(Job.expected("t", NOW, TIMEOUTS), report, NOW, TIMEOUTS)

@@ -47,7 +47,7 @@ def tree_of(file: str) -> ast.Module:
 
 
 @every_file
-def test_nothing_is_compared_in_haste(file: str) -> None:
+def test_no_secret_is_compared_with_an_operator(file: str) -> None:
     assert list(hasty(tree_of(file))) == []
 
 
@@ -71,5 +71,5 @@ def test_what_is_compared_is_compared_in_constant_time(file: str) -> None:
         "match given:\n    case 'secret': pass",
     ],
 )
-def test_haste_is_seen(source: str) -> None:
+def test_a_comparison_with_an_operator_is_found(source: str) -> None:
     assert list(hasty(ast.parse(source)))

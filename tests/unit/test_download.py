@@ -82,7 +82,9 @@ def test_a_short_body_is_a_failed_transfer(host: DeliveryHost, missing: int) -> 
     host.fails(TransferFailed)
 
 
-def test_a_body_shorter_than_its_length_is_short_however_whole_it_looks(host: DeliveryHost) -> None:
+def test_a_body_shorter_than_its_length_is_a_failed_transfer_even_if_its_format_is_complete(
+    host: DeliveryHost,
+) -> None:
     host.serves(JPEG, Content_Length=len(JPEG) + 1)
     host.fails(TransferFailed)
 

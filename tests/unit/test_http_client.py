@@ -67,7 +67,7 @@ def test_any_other_address_is_not(address: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]"])
-def test_a_name_that_leads_inside_is_not_connected_to(host: str) -> None:
+def test_a_name_of_a_private_address_is_not_connected_to(host: str) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as inside,
         http_client.create_session(None) as session,
@@ -146,7 +146,7 @@ def test_neither_proxy_nor_netrc_of_the_environment_is_used(
     assert b"uthorization" not in server.heads[0]
 
 
-def test_a_cookie_is_not_brought_back(server: RawServer, session: requests.Session) -> None:
+def test_a_cookie_is_not_sent_back(server: RawServer, session: requests.Session) -> None:
     head = b"HTTP/1.1 200 OK\r\nSet-Cookie: canary=1; Path=/\r\nContent-Length: 2\r\n\r\nok"
     server.answer = lambda peer: peer.sendall(head)
     server.get(session)
@@ -155,7 +155,7 @@ def test_a_cookie_is_not_brought_back(server: RawServer, session: requests.Sessi
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_handed_over_and_not_followed(
+def test_a_redirect_is_returned_and_not_followed(
     server: RawServer, session: requests.Session, status: int
 ) -> None:
     elsewhere = b"HTTP/1.1 %d X\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n" % status
@@ -209,7 +209,7 @@ def test_a_dripped_body_is_cut_at_the_deadline(
     assert 0.3 <= cut_short(server, session, 0.3) < CUT_WITHIN_SECONDS
 
 
-def test_a_silent_server_is_cut_at_the_deadline(
+def test_a_server_that_does_not_answer_is_cut_at_the_deadline(
     server: RawServer, session: requests.Session
 ) -> None:
     server.answer = server.stall

@@ -160,14 +160,14 @@ def test_boxes_in_boxes_are_not_followed_into_the_deep(tmp_path: Path) -> None:
     assert known(tmp_path, FTYP + nested) == sniff.UNKNOWN
 
 
-def test_a_swarm_of_boxes_is_not_looked_through() -> None:
+def test_a_video_of_many_boxes_is_not_scanned_to_its_end() -> None:
     small = box(b"free") * 100_000
     recheck = _Watched(FTYP + box(b"moov", *[box(b"trak", small)] * 3) + small)
     assert mp4.size(recheck) is None and mp4.seconds(recheck) is None
     assert recheck.reads < 20 * mp4.BOXES_MAX
 
 
-def test_a_swarm_of_tracks_is_not_looked_through() -> None:
+def test_a_video_of_many_tracks_is_not_scanned_to_its_end() -> None:
     tracks = box(b"trak", box(b"mdia", box(b"free") * 1000)) * 1000
     recheck = _Watched(FTYP + box(b"moov", tracks))
     assert mp4.size(recheck) is None
@@ -185,12 +185,12 @@ class _Watched(bytes):
 
 
 @pytest.mark.parametrize("length", range(0, 1100, 7))
-def test_a_film_that_breaks_off_does_no_harm(tmp_path: Path, length: int) -> None:
+def test_a_truncated_video_raises_nothing(tmp_path: Path, length: int) -> None:
     assert known(tmp_path, MP4[:length]) in (sniff.UNKNOWN, Dimensions(320, 320, 2.0))
 
 
 @given(st.lists(st.tuples(st.integers(0, 1100), st.integers(0, 255)), max_size=12))
-def test_a_damaged_film_does_no_harm(spots: list[tuple[int, int]]) -> None:
+def test_a_damaged_video_raises_nothing(spots: list[tuple[int, int]]) -> None:
     body = bytearray(MP4)
     for at, value in spots:
         body[at] = value
@@ -199,7 +199,7 @@ def test_a_damaged_film_does_no_harm(spots: list[tuple[int, int]]) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_in_a_film_do_no_harm(content: bytes) -> None:
+def test_any_bytes_in_a_video_raise_nothing(content: bytes) -> None:
     mp4.size(FTYP + box(b"moov", content))
     mp4.seconds(FTYP + box(b"moov", box(b"mvhd", content), extends(7)))
 
@@ -247,7 +247,7 @@ def test_a_picture_of_no_pixels_has_no_size(tmp_path: Path) -> None:
     assert known(tmp_path, png(0, 100), "image/png") == sniff.UNKNOWN
 
 
-def test_a_jpeg_of_a_million_segments_is_not_looked_through(tmp_path: Path) -> None:
+def test_a_jpeg_of_a_million_segments_is_not_scanned(tmp_path: Path) -> None:
     body = encoded(corners(300, 200), "image/jpeg")
     swarm = body[:2] + b"\xff\xfe\0\2" * 1_000_000 + body[2:]
     assert known(tmp_path, swarm, "image/jpeg") == sniff.UNKNOWN
@@ -258,7 +258,7 @@ def test_a_jpeg_of_a_million_segments_is_not_looked_through(tmp_path: Path) -> N
     spots=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8),
     length=st.integers(0, 3000),
 )
-def test_a_damaged_picture_does_no_harm(
+def test_a_damaged_picture_raises_nothing(
     tmp_path_factory: pytest.TempPathFactory, kind: str, spots: list[tuple[int, int]], length: int
 ) -> None:
     body = bytearray(PICTURES[kind][:length])

@@ -128,7 +128,7 @@ def test_the_end_of_an_older_life_is_not_taken_for_that_of_a_newer_one() -> None
 # How it goes on.
 
 
-def test_two_senders_do_not_tell_the_same_at_once() -> None:
+def test_two_senders_do_not_send_the_same_notification_at_once() -> None:
     taken, one = sent(ended(notify_url=APP), NotificationTarget.APP, NOW)
     assert notifications.claim(taken, NotificationTarget.APP, NOW + 1) is taken
     assert one.at == NOW + notifications.CLAIM_SECONDS
@@ -160,7 +160,7 @@ def test_the_pauses_grow_over_a_day_and_then_it_is_given_up_where_that_can_be_se
     assert job.timeline[-1].detail == {"to": "notify_url", "reason": "it answered 503"}
 
 
-def test_who_failed_together_does_not_come_back_together() -> None:
+def test_notifications_that_failed_together_are_retried_at_different_times() -> None:
     early, late = (
         tried(ended(notify_url=APP), DOWN, jitter=j).notifications.pending[0].at for j in (0.9, 1.1)
     )
@@ -170,7 +170,7 @@ def test_who_failed_together_does_not_come_back_together() -> None:
 @pytest.mark.parametrize(
     ("asked", "pause"), [(2, 5), (90, 90), (10**9, 3600), (float("inf"), 3600)]
 )
-def test_a_receiver_may_ask_for_patience_but_not_for_ever(asked: float, pause: float) -> None:
+def test_a_retry_after_header_is_respected_up_to_a_limit(asked: float, pause: float) -> None:
     job = tried(ended(notify_url=APP), Outcome("it answered 429", retry_after=asked))
     assert job.notifications.pending[0].at == NOW + pause
 
@@ -188,7 +188,7 @@ def test_a_client_of_bfls_api_is_called_at_bfls_pace() -> None:
     assert times == [0, 1, 6, 36]
 
 
-def test_one_targets_trouble_is_not_anothers() -> None:
+def test_a_failure_of_one_target_does_not_affect_another() -> None:
     job = ended(owner=True, notify_url=APP)
     job = tried(tried(job, DOWN), Outcome(), NotificationTarget.OWNER)
     assert [one.to for one in job.notifications.pending] == [NotificationTarget.APP]
@@ -202,7 +202,7 @@ def test_the_same_failure_of_two_targets_is_recorded_once() -> None:
     assert events(job) == ["notification.retried"] * 2
 
 
-def test_a_job_stands_among_the_notices_by_the_earliest_of_them() -> None:
+def test_a_job_is_due_for_notification_at_its_earliest_notification() -> None:
     job = tried(ended(owner=True, notify_url=APP), DOWN)
     assert indexes(job)["fluxkeep:notifications"] == NOW
     assert "fluxkeep:notifications" not in indexes(tried(ended(notify_url=APP), Outcome()))

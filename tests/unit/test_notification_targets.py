@@ -138,7 +138,7 @@ def at(server: RawServer, host: str = "app.internal", scheme: str = "http") -> P
 @pytest.mark.parametrize(
     "reach", [AddressScope.PRIVATE, AddressScope.PUBLIC_OR_PRIVATE, AddressScope.LOOPBACK]
 )
-def test_who_was_named_is_reached_at_the_address_that_was_vetted(
+def test_a_named_host_is_connected_to_at_its_vetted_address(
     server: RawServer, monkeypatch: pytest.MonkeyPatch, reach: AddressScope
 ) -> None:
     names = FakeResolver("app.internal", ["127.0.0.1"], ["192.0.2.1"])
@@ -163,7 +163,7 @@ def test_no_setting_opens_what_is_neither_public_nor_private(
 @pytest.mark.parametrize(
     "address", ["10.0.0.1", "127.0.0.1", "192.168.1.1", "fd00::1", "100.64.0.1"]
 )
-def test_a_stranger_cannot_lead_us_inside(
+def test_a_callers_url_is_not_connected_to_a_private_address(
     server: RawServer, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setattr("socket.getaddrinfo", FakeResolver("app.example", [address]))

@@ -150,7 +150,7 @@ def _seconds(call: Callable[[int], Any], size: int) -> float:
     return time.thread_time() - began
 
 
-def test_there_are_patterns_to_look_at() -> None:
+def test_patterns_are_found() -> None:
     assert len(every_pattern()) > 40
 
 

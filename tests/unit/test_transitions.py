@@ -207,7 +207,7 @@ def test_a_claim_at_the_last_moment_does_not_put_off_the_deadline(
     assert job.check.next_check_at == job.deadline
 
 
-def test_a_job_in_the_queue_is_looked_at_again_in_case_its_entry_got_lost(
+def test_a_queued_job_is_checked_again_in_case_its_rq_job_was_lost(
     a_job_to_be_rescued: Job,
 ) -> None:
     assert a_job_to_be_rescued.check.next_check_at == NOW + 1 + RECHECK_SECONDS

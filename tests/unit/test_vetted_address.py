@@ -38,7 +38,7 @@ def test_a_name_is_not_resolved_again_after_it_was_vetted(
 
 
 @pytest.mark.parametrize("addresses", [[PUBLIC, "127.0.0.1"], ["127.0.0.1", PUBLIC]])
-def test_one_bad_address_among_good_ones_spoils_a_name(
+def test_a_name_with_one_refused_address_is_refused(
     monkeypatch: pytest.MonkeyPatch, addresses: list[str]
 ) -> None:
     tried: list[Any] = []

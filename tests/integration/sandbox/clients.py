@@ -68,11 +68,3 @@ def finished(box: Sandbox, **switches: Any) -> Task:
     task = box.submit(switches=switches)
     until(lambda: not box.task(task.id).active)
     return box.task(task.id)
-
-
-def sample(box: Sandbox, task: Task) -> str:
-    return str(polled(box, task.id).json()["result"]["sample"])
-
-
-def fetched(box: Sandbox, task: Task, **headers: str) -> requests.Response:
-    return requests.get(sample(box, task), headers=headers, timeout=5, allow_redirects=False)

@@ -193,7 +193,7 @@ def test_a_secret_after_the_body_is_no_proof(server: TargetServer, job_id: str) 
 
 
 @pytest.mark.parametrize("body", BROKEN_BODIES, ids=lambda body: repr(body[:10]))
-def test_a_stranger_does_not_learn_what_is_wrong_with_a_body(
+def test_an_unauthenticated_sender_gets_the_same_answer_for_any_body(
     server: TargetServer, refusal: Answer, body: bytes
 ) -> None:
     assert _same(server.call_back(body, (SECRET_HEADER, "wrong")), refusal)

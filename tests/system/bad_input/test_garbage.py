@@ -36,7 +36,7 @@ def test_bytes_that_are_no_request_are_refused_or_disconnected(
         wire.reset()
 
 
-def test_a_hundred_connections_that_say_nothing_and_go_are_no_harm(
+def test_a_hundred_empty_connections_are_closed_without_an_error(
     server: TargetServer,
 ) -> None:
     for _ in range(100):

@@ -183,7 +183,7 @@ def test_odd_results_are_taken_and_the_job_stays_readable(
     assert job["status"] == "ready" and len(json.dumps(job)) < 100_000
 
 
-def test_white_space_around_a_report_is_no_harm(server: TargetServer) -> None:
+def test_white_space_around_a_report_is_accepted(server: TargetServer) -> None:
     assert server.authentic(b" \r\n\t" + pending(new_id()) + b"\n\n").status == 200
 
 

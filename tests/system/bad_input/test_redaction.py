@@ -49,7 +49,7 @@ def leaks(text: str, planted: list[str]) -> list[str]:
     return [line[:300] for line in text.splitlines() if any(one in line for one in planted)]
 
 
-def test_the_storm_reached_every_kind_of_end(storm: Storm) -> None:
+def test_the_requests_lead_to_every_kind_of_end(storm: Storm) -> None:
     ends = {name: job["status"] for name, job in storm.jobs.items()}
     assert set(ends) == set(FATES) and set(ends.values()) >= {"stored", "failed", "moderated"}
     assert {answer.status for answer in storm.answers} >= {200, 400, 401, 403, 404, 413, 422, 503}
@@ -105,7 +105,7 @@ def test_no_secret_of_ours_is_in_a_record(storm: Storm) -> None:
     assert not [secret for secret in planted if secret in kept]
 
 
-def test_after_the_storm_all_invariants_hold(storm: Storm) -> None:
+def test_after_all_requests_the_invariants_hold(storm: Storm) -> None:
     check(storm.target.installation)
 
 

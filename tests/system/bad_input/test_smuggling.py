@@ -145,7 +145,7 @@ def test_pipelined_callbacks_are_answered_in_their_order(server: TargetServer) -
     assert [json.loads(answer.body)["id"] for answer in answers] == ids
 
 
-def test_one_bad_callback_in_a_pipeline_spoils_no_other(server: TargetServer) -> None:
+def test_a_refused_callback_in_a_pipeline_does_not_affect_the_others(server: TargetServer) -> None:
     ids = [new_id() for _ in range(3)]
     sent = [request([PROOF], pending(ids[0])), request([], failed(ids[1]))]
     sent += [request([PROOF], b"{"), request([PROOF], pending(ids[2]))]

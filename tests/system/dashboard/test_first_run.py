@@ -61,7 +61,7 @@ def test_the_test_shows_every_check_and_leaves_nothing(stack: Stack) -> None:
     assert stack.client.jobs() == []
 
 
-def test_a_silent_worker_is_named(without_sandbox: Installation) -> None:
+def test_a_worker_without_a_heartbeat_is_named(without_sandbox: Installation) -> None:
     with without_sandbox.redis.client() as redis:
         redis.hset("fluxkeep:heartbeats", "worker", "1")
         without_sandbox.pause("worker")

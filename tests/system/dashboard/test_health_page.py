@@ -90,7 +90,9 @@ def test_an_open_circuit_shows_its_reason_and_its_waiting_jobs(
     wait_for("it goes on", lambda: "All checks passed" in visitor.text("/health"), 30)
 
 
-def test_a_silent_sweep_is_shown_first(stack: Stack, visitor: Visitor, redis: Redis) -> None:
+def test_a_sweep_without_a_heartbeat_is_shown_first(
+    stack: Stack, visitor: Visitor, redis: Redis
+) -> None:
     stack.installation.pause("sweep")
     try:
         parts = Parts.over(redis)

@@ -23,7 +23,9 @@ AWAY = (
 )
 
 
-def test_who_has_no_session_logs_in_and_comes_back(visitor: InProcessVisitor) -> None:
+def test_a_visitor_without_a_session_logs_in_and_returns_to_the_page(
+    visitor: InProcessVisitor,
+) -> None:
     asked = visitor.get("/?status=stored&metadata.user=42")
     assert asked.status_code == 303
     login = asked.headers["Location"]
@@ -47,7 +49,7 @@ def test_a_wrong_key_opens_nothing(visitor: InProcessVisitor, key: str) -> None:
     assert visitor.get("/").status_code == 303
 
 
-def test_who_guesses_is_soon_let_guess_no_more(make_app: MakeApp) -> None:
+def test_logins_with_wrong_keys_are_rate_limited(make_app: MakeApp) -> None:
     visitor = InProcessVisitor(make_app())
     visitor.client.environ_base["REMOTE_ADDR"] = "192.0.2.9"
     guesses = (visitor.log_in(f"guess {n}") for n in range(4 * WRONG_KEYS_MAX.requests))
@@ -106,7 +108,7 @@ def test_a_new_secret_key_keeps_sessions_and_a_dropped_one_ends_them(
     )
 
 
-def test_a_session_is_over_after_hours_without_a_look(make_app: MakeApp) -> None:
+def test_a_session_expires_after_hours_without_a_request(make_app: MakeApp) -> None:
     app = make_app()
     visitor = InProcessVisitor(app)
     visitor.log_in("read")
@@ -130,7 +132,9 @@ def _of_another_time(app: Flask, visitor: InProcessVisitor, seconds: float) -> s
     return signer.sign(payload).decode()
 
 
-def test_a_look_renews_the_session_now_and_then_and_the_api_never_does(make_app: MakeApp) -> None:
+def test_opening_a_page_renews_the_session_sometimes_and_the_api_never_does(
+    make_app: MakeApp,
+) -> None:
     visitor = InProcessVisitor(make_app())
     visitor.log_in("read")
     assert "Set-Cookie" not in visitor.get("/").headers

@@ -60,7 +60,7 @@ def test_the_result_is_on_the_page_that_comes_after(stack: Stack, visitor: Visit
     assert "<script>alert" not in page
 
 
-def test_a_prompt_stands_in_no_url(visitor: Visitor) -> None:
+def test_no_url_contains_a_prompt(visitor: Visitor) -> None:
     answer = send(visitor, prompt="my secret lighthouse")
     assert "secret" not in answer.headers["Location"]
 

@@ -87,7 +87,7 @@ def test_a_process_that_gets_sigterm_meanwhile_ends_in_time(outage: Outage) -> N
     assert outage.exits == [0, 0, 0]
 
 
-def test_every_other_process_has_sat_it_out(outage: Outage) -> None:
+def test_every_other_process_survives_the_outage(outage: Outage) -> None:
     assert all(process.alive for process in outage.processes)
     outage.stack.stored(outage.stack.generate())
     outage.stack.settled(idle=False)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.timeout(900)
-def test_no_job_is_lost_in_a_storm(tmp_path: Path) -> None:
+def test_no_job_is_lost_among_random_faults(tmp_path: Path) -> None:
     with soak_run(tmp_path, PLAN) as soak:
         report = soak.run()
     assert report.jobs == report.objects == PLAN.jobs

@@ -1,110 +1,124 @@
 """Clocks that are wrong by ten minutes, and odd time zones: leases and deadlines follow Redis."""
 
-import json
+import re
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from tests.harness import Process, RedisServer
-from tests.harness.parts import Parts
+from tests.harness import Process
+from tests.harness.patience import wait_for
 from tests.harness.stack import Stack, stopped_stack
 
+pytestmark = pytest.mark.slow
+
+JOBS = 5
 TEN_MINUTES = 600.0
-# Python runs a module of this name before anything else.
-WRONG_CLOCK = """
+STORED_WITHIN_SECONDS = 25.0
+# Python runs a module of this name before anything else; RQ goes by datetime, the rest by time.
+WRONG_CLOCK = '''
+"""Loaded by a process under test: it believes another time."""
+
+import datetime
 import os
+import sys
 import time
 
-_right, _off = time.time, float(os.environ["CLOCK_OFF_BY"])
-time.time = lambda: _right() + _off
+off_by = float(os.environ["CLOCK_OFF_BY"])
+right = time.time
+
+
+class Wrong(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(time.time(), tz)
+
+
+time.time = lambda: right() + off_by
 time.time_ns = lambda: int(time.time() * 1e9)
-"""
+datetime.datetime = Wrong
+print("it is now", datetime.datetime.now().timestamp(), file=sys.stderr)
+'''
 
 
-@pytest.fixture
-def wrong_clock(tmp_path: Path) -> str:
-    """PYTHONPATH that shifts a process's clock by CLOCK_OFF_BY seconds."""
-    directory = tmp_path / "wrong_clock"
-    directory.mkdir()
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    directory = tmp_path_factory.mktemp("wrong_clock")
     (directory / "sitecustomize.py").write_text(WRONG_CLOCK)
-    return str(directory)
+    with stopped_stack(directory, CALLBACK_GRACE="1", LINK_TTL="60") as stack:
+        stack.installation.start()
+        stack.installation.wait_until_ready(path="/readyz")
+        yield stack
 
 
-def now_by(redis: RedisServer) -> float:
-    with redis.client() as client:
-        seconds, microseconds = client.time()
-        return float(seconds) + float(microseconds) / 1e6
+def logged_time(log: Path, after: int) -> float:
+    """Return the time by the process's clock, to prove that the clock is wrong."""
+
+    def match() -> re.Match[str] | None:
+        return re.search(r"it is now ([0-9.]+)\n", log.read_bytes()[after:].decode())
+
+    found = wait_for("the process prints its time", match)
+    return float(found[1])
 
 
-@pytest.mark.parametrize("off_by", [TEN_MINUTES, -TEN_MINUTES])
-def test_the_store_tells_the_time_of_redis(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, off_by: float
-) -> None:
-    right = time.time
-    monkeypatch.setattr(time, "time", lambda: right() + off_by)
-    with redis_server.client() as client:
-        store = Parts.over(client).store
-        assert abs(store.now() - now_by(redis_server)) < 1
-        monkeypatch.setattr(time, "time", lambda: right() - off_by)  # it jumps
-        assert abs(store.now() - now_by(redis_server)) < 1
-        store.load("anything")
-        assert abs(store.now() - now_by(redis_server)) < 1
+def start_skewed(stack: Stack, process: str, off_by: float) -> Process:
+    directory = str(stack.installation.directory)
+    (started,) = stack.installation.start(process, PYTHONPATH=directory, CLOCK_OFF_BY=str(off_by))
+    return started
 
 
-def assert_clock_is_off(process: Process, off_by: float) -> None:
-    """By the time its log tells: else a test with a wrong clock proves nothing."""
-    logged = json.loads(process.output().splitlines()[0])["time"]
-    assert abs(datetime.fromisoformat(logged).timestamp() - time.time() - off_by) < 60
-
-
-@pytest.mark.parametrize("off_by", [TEN_MINUTES, -TEN_MINUTES])
-def test_a_wrong_clock_in_every_process_loses_nothing(
-    stack_before_start: Stack, wrong_clock: str, off_by: float
-) -> None:
-    stack, installation = stack_before_start, stack_before_start.installation
-    installation.settings |= {"CALLBACK_GRACE": "1", "CLOCK_OFF_BY": str(off_by)}
-    installation.start(PYTHONPATH=wrong_clock)
+@pytest.fixture(params=[TEN_MINUTES, -TEN_MINUTES], ids=["fast", "slow"])
+def skewed(
+    stack: Stack, processes: tuple[str, ...], request: pytest.FixtureRequest
+) -> Iterator[Stack]:
+    """All run; those of `processes` were started with a wrong clock and are the only ones."""
+    installation = stack.installation
+    installation.kill(*processes)
+    for process in processes:
+        log = installation.directory / f"{process}.log"
+        before = log.stat().st_size
+        start_skewed(stack, process, request.param)
+        assert abs(logged_time(log, before) - time.time() - request.param) < 60
     installation.wait_until_ready(path="/readyz")
-    assert_clock_is_off(installation.worker[0], off_by)
-    called, silent, short = stack.generate(), stack.expected(), stack.generate(life=5)
-    for task in (called, silent, short):
-        stack.stored(task)
-        assert len(stack.deliveries(task)) == 1
-    job = stack.client.job(called.id)
-    assert abs(datetime.fromisoformat(job["created_at"]).timestamp() - time.time()) < 60
-    stack.settled()
+    yield stack
+    installation.kill(*processes)
+    installation.start(*processes)
+    installation.wait_until_ready()
 
 
-def test_a_sweeper_whose_clock_is_fast_takes_nothing_from_a_worker(
-    stack_before_start: Stack, wrong_clock: str
-) -> None:
-    stack, installation = stack_before_start, stack_before_start.installation
-    installation.start("web", "worker")
-    installation.start("sweep", PYTHONPATH=wrong_clock, CLOCK_OFF_BY=str(TEN_MINUTES))
-    installation.wait_until_ready(path="/readyz")
-    # Longer than the pause between two sweeps.
-    task = stack.generate(size=600_000, drip=100_000)
-    job = stack.stored(task)
-    assert "rescue.retried" not in [line["event"] for line in job["timeline"]]
-    assert len(stack.deliveries(task)) == 1
-    stack.settled()
+@pytest.mark.parametrize(
+    "processes",
+    [("web",), ("worker",), ("sweep",), ("web", "worker", "sweep")],
+    ids=["web", "worker", "sweep", "all"],
+)
+def test_a_wrong_clock_loses_nothing(skewed: Stack) -> None:
+    # Longer than the pause between two sweeps: nobody takes it from its worker.
+    slow = skewed.generate(size=600_000, drip=100_000)
+    called = [skewed.generate() for _ in range(JOBS)] + [skewed.generate(life=5), slow]
+    silent = [skewed.expected() for _ in range(JOBS)]
+    for source, tasks in (("callback", called), ("poll", silent)):
+        for task in tasks:
+            job = skewed.stored(task, STORED_WITHIN_SECONDS)  # its links live for a minute
+            assert job["source"] == source
+            assert len(skewed.objects(task)) == len(skewed.deliveries(task)) == 1
+            assert abs(datetime.fromisoformat(job["created_at"]).timestamp() - time.time()) < 60
+    skewed.settled()
 
 
-def test_a_link_lives_by_the_clock_of_redis(stack_before_start: Stack, wrong_clock: str) -> None:
-    stack, installation = stack_before_start, stack_before_start.installation
-    installation.settings["LINK_TTL"] = "60"
-    installation.start()
-    installation.start("web", PYTHONPATH=wrong_clock, CLOCK_OFF_BY=str(TEN_MINUTES))
+def test_a_link_lives_by_the_clock_of_redis(stack: Stack) -> None:
+    installation = stack.installation
+    fast_web = start_skewed(stack, "web", TEN_MINUTES)
     installation.wait_until_ready()
     task = stack.generate()
     stack.stored(task)
-    right, fast = installation.urls
+    right, fast = installation.url, f"http://127.0.0.1:{fast_web.environment['PORT']}"
     for signed_by, read_by in ((right, fast), (fast, right)):
         job = installation.client(url=signed_by).job(task.id)
         link = job["media"][0]["url"].replace(signed_by, read_by)
         assert stack.client.get(link).status_code == 200
+    fast_web.kill_all()
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])

@@ -43,7 +43,7 @@ def test_a_callback_during_three_seconds_without_redis_is_stored_when_bfl_comes_
     stack.settled()
 
 
-def test_without_redis_every_answer_is_503_and_asks_for_patience(stack: Stack) -> None:
+def test_without_redis_every_answer_is_503_with_retry_after(stack: Stack) -> None:
     stack.installation.redis.stop()
     client = stack.client
     answers = [

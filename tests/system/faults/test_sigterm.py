@@ -1,6 +1,7 @@
 """SIGTERM to everything during downloads, as a platform restarts: over in time, nothing lost."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -65,22 +66,15 @@ def test_a_short_download_is_finished_before_the_worker_leaves(stack: Stack) -> 
     assert all(len(stack.deliveries(task)) == 1 for task in tasks)
 
 
-def test_a_platform_that_tells_every_process_gets_its_work_handed_back(stack: Stack) -> None:
-    tasks = downloads(stack, drip=4_000)
-    processes = everything(stack)
-    for process in processes:
-        process.terminate_all()
-    assert exits(processes) == [0] * 4
-    assert stack.staged() == []
-    finished_after_restart(stack, tasks)
-
-
 @pytest.mark.slow
-def test_a_download_that_would_take_too_long_is_handed_back(stack: Stack) -> None:
+@pytest.mark.parametrize("how", [Process.terminate, Process.terminate_all])
+def test_a_download_that_would_take_too_long_is_released(
+    stack: Stack, how: Callable[[Process], None]
+) -> None:
     tasks = downloads(stack, drip=4_000)
     processes = everything(stack)
     for process in processes:
-        process.terminate()
+        how(process)
     assert exits(processes) == [0] * 4
     assert stack.staged() == []
     finished_after_restart(stack, tasks)
@@ -97,7 +91,7 @@ def test_a_callback_without_a_receiver_during_a_restart_is_stored(stack: Stack) 
     finished_after_restart(stack, [task])
 
 
-def test_a_second_sigterm_does_no_harm(stack: Stack) -> None:
+def test_a_second_sigterm_changes_nothing(stack: Stack) -> None:
     tasks = downloads(stack, drip=200_000)
     processes = everything(stack)
     for process in processes * 2:

@@ -37,6 +37,6 @@ def hook() -> Iterator[Hook]:
 
 
 @pytest.fixture(autouse=True)
-def each_test_hears_of_its_own_jobs_alone(owner: Hook) -> Iterator[None]:
+def each_test_sees_only_its_own_jobs(owner: Hook) -> Iterator[None]:
     yield
     owner.calls.clear()

@@ -60,7 +60,7 @@ def is_why(stack: Stack, job_id: str, reason: str) -> bool:
     return reason in [line["detail"].get("reason") for line in lines]
 
 
-def wait_until_told(stack: Stack, job_id: str, what: str, to: str = "notify_url") -> None:
+def wait_for_event(stack: Stack, job_id: str, what: str, to: str = "notify_url") -> None:
     wait_for(f"{what} ({to})", lambda: (what, to) in notification_events(stack, job_id), 40)
 
 

@@ -17,7 +17,7 @@ from tests.system.notifications.jobs import (
     about,
     by_python,
     notified,
-    wait_until_told,
+    wait_for_event,
 )
 
 
@@ -41,8 +41,8 @@ def test_app_and_operator_are_notified_with_the_job_as_the_api_shows_it(
     assert calls[0].id != calls[1].id and all(
         call.id.isascii() and "." not in call.id for call in calls
     )
-    wait_until_told(stack, job_id, "notification.delivered")
-    wait_until_told(stack, job_id, "notification.delivered", "NOTIFY_URL")
+    wait_for_event(stack, job_id, "notification.delivered")
+    wait_for_event(stack, job_id, "notification.delivered", "NOTIFY_URL")
 
 
 def test_the_specifications_own_verifiers_agree_in_python(stack: Stack, hook: Hook) -> None:
@@ -92,14 +92,14 @@ def test_a_target_added_after_the_end_is_notified_once(stack: Stack, hook: Hook)
     for _ in range(3):
         stack.expect(task, notify_url=hook.url)
     hook.called()
-    wait_until_told(stack, task.id, "notification.delivered")
+    wait_for_event(stack, task.id, "notification.delivered")
     assert len(hook.calls) == 1
 
 
 def test_a_job_that_ends_again_after_a_replay_is_another_event(stack: Stack, hook: Hook) -> None:
     job_id = notified(stack, hook.url, outcome="error")
     first = hook.called()
-    wait_until_told(stack, job_id, "notification.delivered")
+    wait_for_event(stack, job_id, "notification.delivered")
     assert stack.client.request("POST", f"/api/jobs/{job_id}/rescues").status_code == 202
     assert hook.called(2, timeout=30).id != first.id
 
@@ -107,7 +107,7 @@ def test_a_job_that_ends_again_after_a_replay_is_another_event(stack: Stack, hoo
 def test_no_secret_is_in_any_log(stack: Stack, hook: Hook) -> None:
     job_id = notified(stack, hook.url)
     hook.called()
-    wait_until_told(stack, job_id, "notification.delivered")
+    wait_for_event(stack, job_id, "notification.delivered")
     logs = stack.installation.logs()
     for secret in (OLD, NEW):
         assert secret not in logs and secret.removeprefix("whsec_") not in logs

@@ -18,7 +18,7 @@ from tests.system.notifications.jobs import (
     is_why,
     moved,
     notified,
-    wait_until_told,
+    wait_for_event,
 )
 from worker.notifications.dispatcher import PER_HOST_THREADS
 
@@ -28,13 +28,13 @@ STORM = 60
 def test_a_receiver_that_was_down_is_notified_afterwards(stack: Stack) -> None:
     hook = Hook(500, 404, 429, listening=False)
     job_id = notified(stack, hook.url)
-    wait_until_told(stack, job_id, "notification.retried")
+    wait_for_event(stack, job_id, "notification.retried")
     hook.listen()
     for status in tuple(hook.answers):
         moved(stack, job_id, due_now)
         wait_for(f"a {status}", partial(is_why, stack, job_id, f"it answered {status}"))
     moved(stack, job_id, due_now)
-    wait_until_told(stack, job_id, "notification.delivered")
+    wait_for_event(stack, job_id, "notification.delivered")
     hook.close()
     assert len(hook.calls) == 4 and len({call.id for call in hook.calls}) == 1
     for call in hook.calls:
@@ -45,7 +45,7 @@ def test_a_redirect_is_a_failure_and_is_not_followed(stack: Stack, hook: Hook) -
     other = Hook()
     hook.answers, hook.headers = [307], {"Location": other.url}
     job_id = notified(stack, hook.url)
-    wait_until_told(stack, job_id, "notification.retried")
+    wait_for_event(stack, job_id, "notification.retried")
     moved(stack, job_id, due_now)
     hook.called(2)
     other.close()
@@ -55,7 +55,7 @@ def test_a_redirect_is_a_failure_and_is_not_followed(stack: Stack, hook: Hook) -
 def test_a_receiver_that_says_it_is_gone_is_not_called_again(stack: Stack, hook: Hook) -> None:
     hook.answers = [410]
     job_id = notified(stack, hook.url)
-    wait_until_told(stack, job_id, "notification.abandoned")
+    wait_for_event(stack, job_id, "notification.abandoned")
     moved(stack, job_id, due_now)
     time.sleep(1.5)
     assert len(hook.calls) == 1
@@ -66,9 +66,9 @@ def test_a_receiver_that_says_it_is_gone_is_not_called_again(stack: Stack, hook:
 def test_after_a_day_it_is_given_up_where_that_can_be_seen(stack: Stack, hook: Hook) -> None:
     hook.answers = [500, 500]
     job_id = notified(stack, hook.url)
-    wait_until_told(stack, job_id, "notification.retried")
+    wait_for_event(stack, job_id, "notification.retried")
     moved(stack, job_id, a_day_later)
-    wait_until_told(stack, job_id, "notification.abandoned")
+    wait_for_event(stack, job_id, "notification.abandoned")
     line = stack.client.job(job_id)["timeline"][-1]
     assert line["detail"] == {"to": "notify_url", "reason": "it answered 500"}
 
@@ -76,7 +76,7 @@ def test_after_a_day_it_is_given_up_where_that_can_be_seen(stack: Stack, hook: H
 def test_a_receiver_may_say_when_to_come_again(stack: Stack, hook: Hook) -> None:
     hook.answers, hook.headers = [503], {"Retry-After": "600"}
     job_id = notified(stack, hook.url)
-    wait_until_told(stack, job_id, "notification.retried")
+    wait_for_event(stack, job_id, "notification.retried")
     with stack.installation.redis.client() as redis:
         store = Parts.over(redis).store
         job = store.load(job_id)
@@ -84,7 +84,9 @@ def test_a_receiver_may_say_when_to_come_again(stack: Stack, hook: Hook) -> None
 
 
 @pytest.mark.slow
-def test_a_silent_receiver_times_out_and_delays_no_other(stack: Stack, hook: Hook) -> None:
+def test_a_receiver_that_does_not_answer_times_out_and_delays_no_other(
+    stack: Stack, hook: Hook
+) -> None:
     slow = Hook()
     slow.delay = 60
     begun = time.monotonic()
@@ -93,7 +95,7 @@ def test_a_silent_receiver_times_out_and_delays_no_other(stack: Stack, hook: Hoo
     job_id = notified(stack, hook.url)
     assert hook.called(timeout=10).payload["data"]["id"] == job_id
     assert len(slow.calls) <= PER_HOST_THREADS
-    wait_until_told(stack, stuck[0], "notification.retried")
+    wait_for_event(stack, stuck[0], "notification.retried")
     assert 14 < time.monotonic() - begun < 60
     slow.close()
     for one in stuck:
@@ -114,11 +116,11 @@ def test_a_sender_that_is_killed_is_followed_by_another_with_the_same_id(
     # Nobody moved the time: what the dead one had taken is due again by itself.
     second = hook.called(2, timeout=60)
     assert second.id == first.id and by_python(second, NEW)["data"]["id"] == job_id
-    wait_until_told(stack, job_id, "notification.delivered")
+    wait_for_event(stack, job_id, "notification.delivered")
 
 
 @pytest.mark.slow
-def test_a_storm_of_notices_does_not_delay_a_rescue(stack: Stack, owner: Hook) -> None:
+def test_many_notifications_do_not_delay_a_rescue(stack: Stack, owner: Hook) -> None:
     alone = rescue_seconds(stack)
     dead = Hook()
     dead.delay = 60

@@ -218,7 +218,7 @@ def silent_worker(
     return local_worker
 
 
-def test_without_anybody_to_call_silence_is_not_waited_for(
+def test_without_a_webhook_an_unanswered_submission_fails_after_the_grace(
     local_worker: LocalWorker, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     local_worker = silent_worker(local_worker, redis_server, tmp_path)
@@ -230,7 +230,7 @@ def test_without_anybody_to_call_silence_is_not_waited_for(
     assert failure and failure.code == "submission_unconfirmed"
 
 
-def test_without_anybody_to_call_an_error_is_followed_by_another_try_after_a_pause(
+def test_without_a_webhook_an_error_is_retried_after_a_pause(
     local_worker: LocalWorker, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     local_worker = silent_worker(local_worker, redis_server, tmp_path)
@@ -244,7 +244,7 @@ def test_without_anybody_to_call_an_error_is_followed_by_another_try_after_a_pau
     assert "large" in circuit_seconds(local_worker)
 
 
-def test_without_anybody_to_call_a_dead_workers_job_is_not_waited_for(
+def test_without_a_webhook_the_job_of_a_dead_worker_ends_after_the_grace(
     local_worker: LocalWorker, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     local_worker = silent_worker(local_worker, redis_server, tmp_path)

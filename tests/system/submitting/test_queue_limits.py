@@ -67,7 +67,7 @@ def test_a_queue_takes_so_many_bytes(local_worker: LocalWorker) -> None:
     small.post("c", b"x" * 40)
 
 
-def test_whoever_is_deleted_or_taken_by_bfl_gives_its_room_back(local_worker: LocalWorker) -> None:
+def test_a_deleted_or_submitted_job_frees_its_place_in_the_queue(local_worker: LocalWorker) -> None:
     local_worker.post("a")
     local_worker.post("b")
     assert local_worker.redis.hlen(INPUT_SIZES) == 2

@@ -83,7 +83,7 @@ def test_the_slot_of_a_worker_that_died_is_given_back_and_nothing_sent_again(
     assert local_worker.job("a").submission.unconfirmed and local_worker.next() == "b"
 
 
-def test_a_slot_is_not_given_twice_by_workers_that_looked_at_the_same_time(
+def test_two_concurrent_workers_do_not_take_the_same_slot(
     local_worker: LocalWorker,
 ) -> None:
     for job_id in "abc":

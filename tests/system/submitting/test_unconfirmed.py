@@ -99,7 +99,7 @@ def test_the_callback_of_an_unconfirmed_task_settles_it(
     assert job["task_id"] == cases.env.task(cases.jobs[case]).id
 
 
-def test_what_was_sent_into_silence_is_never_sent_again_by_itself(cases: Cases) -> None:
+def test_an_unanswered_submission_is_never_sent_again_by_itself(cases: Cases) -> None:
     job = cases.ended("cut in silence")
     assert (job["status"], job["error"]["code"]) == ("lost", "submission_unconfirmed")
     assert cases.submissions("cut in silence") == 1

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from PIL import Image
 
@@ -13,7 +14,13 @@ from deploy.procfile import ROOT
 from tests.harness.chromium import Chromium
 from tests.harness.installation import KEYS
 from tests.harness.patience import wait_for
-from tests.harness.screenshots.sample_jobs import finish_job, start_job, store_picture
+from tests.harness.screenshots.sample_jobs import (
+    book_past_costs,
+    finish_job,
+    make_variants,
+    start_job,
+    store_picture,
+)
 from tests.harness.stack import Stack, running_stack
 
 FOLDER = ROOT / "deploy" / "screenshots"
@@ -21,8 +28,9 @@ TOTAL_MAX_BYTES = 300_000
 WEBP_QUALITY = 52  # enough, because README shows the pictures at half their size
 WIDE = {"width": 1280, "height": 832}
 TALL = {"width": 1280, "height": 1080}
+HEALTH = {"width": 1280, "height": 1140}
+MARGIN_PIXELS = 24
 PHONE = {"width": 390, "height": 780}
-THEMES = ("light", "dark")
 # Browsers load images below the window lazily.
 VISIBLE_IMAGES_LOADED = """() => [...document.images].every(
     image => image.complete || image.getBoundingClientRect().top > innerHeight)"""
@@ -64,13 +72,30 @@ def main() -> None:
         sys.exit(f"that is more than {TOTAL_MAX_BYTES:,} bytes")
 
 
+class Screenshot(NamedTuple):
+    """A page to take a picture of, or one element of it, in the light and perhaps the dark."""
+
+    name: str
+    path: str
+    viewport: dict[str, int] = WIDE
+    themes: tuple[str, ...] = ("light", "dark")
+    element: str = ""
+
+
 def _take_all(chromium: Chromium, stack: Stack) -> Iterator[Path]:
-    yield from _take(chromium, stack, "first-run", "/", WIDE)
-    job_id = make_sample_jobs(stack)
-    pages = {"gallery": "/", "job": f"/jobs/{job_id}", "health": "/health", "submit": "/submit"}
-    for name, path in pages.items():
-        yield from _take(chromium, stack, name, path, TALL if name == "job" else WIDE)
-    yield from _take(chromium, stack, "phone", "/", PHONE)
+    light = ("light",)
+    yield from _take(chromium, stack, Screenshot("first-run", "/", themes=light))
+    job_id, edited = make_sample_jobs(stack), make_variants(stack)
+    book_past_costs(stack, edited)
+    for screenshot in (
+        Screenshot("gallery", "/"),
+        Screenshot("job", f"/jobs/{job_id}", TALL),
+        Screenshot("variants", f"/jobs/{edited}", themes=light, element="#variants"),
+        Screenshot("submit", f"/submit?again={edited}", TALL, light),
+        Screenshot("health", "/health", HEALTH, light),
+        Screenshot("phone", "/", PHONE),
+    ):
+        yield from _take(chromium, stack, screenshot)
 
 
 def make_sample_jobs(stack: Stack) -> str:
@@ -89,23 +114,29 @@ def make_sample_jobs(stack: Stack) -> str:
     return job_id
 
 
-def _take(
-    chromium: Chromium, stack: Stack, name: str, path: str, viewport: dict[str, int]
-) -> Iterator[Path]:
-    for theme in THEMES:
-        window = chromium.window(viewport=viewport, color_scheme=theme)
+def _take(chromium: Chromium, stack: Stack, wanted: Screenshot) -> Iterator[Path]:
+    for theme in wanted.themes:
+        window = chromium.window(viewport=wanted.viewport, color_scheme=theme)
         page = window.page
-        page.goto(f"{stack.installation.url}/login?next={path}")
+        page.goto(f"{stack.installation.url}/login?{urlencode({'next': wanted.path})}")
         page.fill("#key", KEYS["admin"])
         page.click("main button")
         page.wait_for_load_state("load")
         page.wait_for_function(VISIBLE_IMAGES_LOADED)
-        yield _save(page, FOLDER / f"{name}-{theme}.webp")
+        clip = _box(page.locator(wanted.element)) if wanted.element else None
+        png = page.screenshot(clip=clip, full_page=bool(clip))
+        yield _save(png, FOLDER / f"{wanted.name}-{theme}.webp")
         page.context.close()
 
 
-def _save(page: Any, path: Path) -> Path:
-    with Image.open(BytesIO(page.screenshot())) as image:
+def _box(element: Any) -> dict[str, float]:
+    box = element.bounding_box()
+    sides = {side: box[side] - MARGIN_PIXELS for side in ("x", "y")}
+    return sides | {side: box[side] + 2 * MARGIN_PIXELS for side in ("width", "height")}
+
+
+def _save(png: bytes, path: Path) -> Path:
+    with Image.open(BytesIO(png)) as image:
         image.convert("RGB").save(path, "WEBP", quality=WEBP_QUALITY, method=6)
     return path
 

@@ -62,9 +62,7 @@ def _run_processes(dev: DevSettings, redis: subprocess.Popen[bytes] | None) -> s
     for name, command in procfile.commands().items():
         runner.add_process(name, f"exec {shlex.join(command)}", env=procfile.environment({}))
     if dev.sandbox_port:
-        runner.add_process(
-            "sandbox", f"exec {shlex.join(_sandbox_command(dev))}", env=_sandbox_environment(dev)
-        )
+        runner.add_process("sandbox", _sandbox_command(dev), env=_sandbox_environment(dev))
     try:
         runner.loop()
     finally:
@@ -79,15 +77,9 @@ def _watch_redis(redis: subprocess.Popen[bytes] | None, runner: Runner) -> None:
         runner.terminate()
 
 
-def _sandbox_command(dev: DevSettings) -> list[str]:
-    webhook = f"{dev.url}/webhooks/bfl"
-    return [
-        "python",
-        "-m",
-        "tests.sandbox",
-        f"--port={dev.sandbox_port}",
-        f"--webhook-url={webhook}",
-    ]
+def _sandbox_command(dev: DevSettings) -> str:
+    options = f"--port={dev.sandbox_port} --webhook-url={dev.url}/webhooks/bfl"
+    return f"exec python -m tests.sandbox {options}"
 
 
 def _sandbox_environment(dev: DevSettings) -> dict[str, str]:

@@ -9,11 +9,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from jobs.bfl.client import BflClient
-from jobs.bfl.hosts import HostPolicy
+from jobs.bfl.hosts import HostPolicy, api_origin
 from jobs.config.concurrency import QueueCapacity
-from jobs.config.settings import BFL_REGIONS, Settings
+from jobs.config.settings import Settings
 from jobs.job import Job
-from jobs.net.urls import Origin, parse
+from jobs.net.urls import Origin
 from jobs.signing import CallbackTokens, LinkSigner, MediaLink, NotificationSigner
 from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
@@ -106,7 +106,7 @@ class Services:
         """The BFL host of the region that a job names; a sandbox replaces all of them."""
         if job.submission.region is None or self.bfl.origin == self.host_policy.sandbox:
             return self.bfl.origin
-        return parse(BFL_REGIONS[job.submission.region]).origin
+        return api_origin(job.submission.region)
 
     def links_to(
         self, job: Job, base_url: str | None = None, seconds: float | None = None

@@ -10,10 +10,8 @@ from functools import partial
 from typing import Any
 
 from jobs import drafts, inputs, submission
-from jobs.bfl import account
 from jobs.bfl import submissions as bfl_submissions
-from jobs.bfl.account import AccountStatus
-from jobs.bfl.client import BflResponse
+from jobs.bfl.client import AccountStatus, BflResponse
 from jobs.bfl.submissions import Webhook
 from jobs.errors import (
     ConnectionFailed,
@@ -154,7 +152,7 @@ class Submission:
     def _handle_answer(self, answer: BflResponse) -> None:
         if answer.status in ACCEPTED:
             self._accept(answer)
-        elif reason := account.REASONS.get(answer.status):
+        elif reason := bfl_submissions.ACCOUNT_REASONS.get(answer.status):
             self._requeue_for_account(reason)
         elif answer.status == bfl_submissions.TOO_MANY_REQUESTS:
             self._requeue(self._model, BUSY, answer.retry_after)
@@ -190,7 +188,7 @@ class Submission:
 
         The job goes last, so that another one probes next, unless the account is the cause.
         """
-        standing = account.check(self._services.bfl)
+        standing = self._services.bfl.account_status()
         scope = self._model if standing is AccountStatus.GOOD else ALL_MODELS
         is_last = standing is not AccountStatus.BAD
         self._requeue(scope, reason, HALF_OPEN_SECONDS, last=is_last)

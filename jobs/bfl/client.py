@@ -2,21 +2,25 @@
 
 import time
 from email.utils import parsedate_to_datetime
+from enum import Enum, auto
 from http import HTTPStatus
 from typing import NamedTuple
 
 import requests
 from pydantic import SecretStr
 
+from jobs.bfl import parsing
 from jobs.bfl.hosts import HostPolicy
 from jobs.config.concurrency import is_model
-from jobs.errors import BflUnavailable, ConnectionFailed, TransferFailed, UrlRefused
+from jobs.errors import BflUnavailable, ConnectionFailed, InvalidReport, TransferFailed, UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl
 
 ANSWER_SECONDS = 10.0
 ANSWER_MAX_BYTES = 1_048_576
 RETRY_AFTER_MAX_SECONDS = 3600.0
+# With this many credits, a 402 concerns an expensive model or prompt, not the account.
+AMPLE_CREDITS = 100.0
 ANY_KEY = "any"  # a sandbox accepts any key that is not empty
 
 
@@ -44,6 +48,14 @@ class BflResponse(NamedTuple):
 UNKNOWN_MODEL = BflResponse(
     HTTPStatus.NOT_FOUND, None, b'{"detail": "the model is not a path of plain names"}'
 )
+
+
+class AccountStatus(Enum):
+    """Status of the account after a 401, 402 or 403, derived from its credits."""
+
+    GOOD = auto()  # the refusal concerns one model
+    BAD = auto()  # it concerns all submissions
+    UNCLEAR = auto()
 
 
 class BflClient:
@@ -75,6 +87,20 @@ class BflClient:
             return self._call(ParsedUrl(self.origin, "/v1/credits"))
         except (TransferFailed, UrlRefused) as error:
             raise BflUnavailable(str(error)) from None
+
+    def account_status(self) -> AccountStatus:
+        """Request the credits before one refusal blocks all submissions."""
+        try:
+            answer = self.credits()
+            if answer.is_key_refused:
+                return AccountStatus.BAD
+            left = parsing.credits_left(answer.body)
+        except (BflUnavailable, InvalidReport):
+            return AccountStatus.UNCLEAR
+        if left <= 0:
+            return AccountStatus.BAD
+        is_ample = answer.is_ok and left >= AMPLE_CREDITS
+        return AccountStatus.GOOD if is_ample else AccountStatus.UNCLEAR
 
     def submit(self, origin: Origin, model: str, body: bytes, seconds: float) -> BflResponse:
         """POST a submission to one of BFL's hosts.

@@ -20,6 +20,14 @@ from jobs.net.urls import (
 )
 
 ANY_HOST = "*"
+GLOBAL_HOST = "api.bfl.ai"
+API_HOSTS = {  # by the name of their region
+    "global": GLOBAL_HOST,
+    "eu": "api.eu.bfl.ai",
+    "us": "api.us.bfl.ai",
+    "eu1": "api.eu1.bfl.ai",
+    "us1": "api.us1.bfl.ai",
+}
 # Excludes `api.bfl.ml`, which is dead: a later owner of the domain must not get the key.
 _BFL_API = re.compile(r"(api|gateway)(\.[a-z0-9-]{1,63})*\.bfl\.ai")
 # Anybody can register an account at Azure: only recorded ones belong to BFL.
@@ -30,7 +38,7 @@ _BFL_DELIVERY = re.compile(
 )
 # As in `api.eu2.`, `delivery-eu1.`, `bfldeliveryprodeu4.`
 _REGION = re.compile(r"(?:[.-]|prod)(eu|us)[0-9]*(?=[.-])")
-_NO_API = "must be global, eu, us, eu1, us1, or the https URL of a BFL API host"
+_NO_API = f"must be {', '.join(API_HOSTS)}, or the https URL of a BFL API host"
 _POLL_PATH = "/v1/get_result"
 
 
@@ -137,10 +145,14 @@ def _is_https_to(address: ParsedUrl, hosts: re.Pattern[str]) -> bool:
     return (scheme, port) == ("https", 443) and hosts.fullmatch(host) is not None
 
 
-def api_origin(url: str, sandbox: Origin | None) -> Origin:
-    """Parse the URL of a BFL API host or of the sandbox. Raises ValueError for any other."""
+def api_origin(text: str, sandbox: Origin | None = None) -> Origin:
+    """Parse the name of a region, or the URL of a BFL API host or of the sandbox.
+
+    Raises ValueError for any other.
+    """
+    host = API_HOSTS.get(text.lower())
     try:
-        origin = parse_origin(url)
+        origin = parse_origin(f"https://{host}" if host else text)
     except ValueError:
         raise ValueError(_NO_API) from None
     if origin != sandbox and not _is_https_to(ParsedUrl(origin, "/"), _BFL_API):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.bfl.hosts import region_of
+from jobs.bfl.hosts import API_HOSTS, region_of
 from jobs.bfl.results import Files, find_files, replace_file_urls
 from jobs.bfl.signed_urls import strip_signatures
 from jobs.errors import ErrorCode, InvalidReport
@@ -37,7 +37,6 @@ DONE = "Ready"
 _NOT_FOUND = "task not found"
 # Any other status in a poll is progress as well, but no proof that BFL has the task.
 _AT_WORK = frozenset({"pending", "reasoning", "generating", "processing"})
-API_HOSTS = ("api.bfl.ai", "api.eu.bfl.ai", "api.us.bfl.ai", "api.eu1.bfl.ai", "api.us1.bfl.ai")
 
 _IDENTIFIER = {"type": "string", "pattern": f"^{TASK_ID.pattern}$"}
 # The minimum that every version of a callback fulfils; other members are allowed.
@@ -131,7 +130,8 @@ def polling_urls(origin: str, task_id: str, region: str | None = None) -> tuple[
 
     A `region` restricts the hosts to its own; a sandbox has no others.
     """
-    origins = [f"https://{host}" for host in API_HOSTS if region in (None, region_of(host))]
+    hosts = (host for host in API_HOSTS.values() if region in (None, region_of(host)))
+    origins = [f"https://{host}" for host in hosts]
     unique = dict.fromkeys([origin, *origins]) if origin.startswith("https://") else [origin]
     return tuple(f"{each}/v1/get_result?id={task_id}" for each in unique)
 

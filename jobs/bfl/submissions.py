@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from jobs.bfl import parsing
-from jobs.bfl.hosts import HostPolicy
+from jobs.bfl.hosts import GLOBAL_HOST, HostPolicy
 from jobs.bfl.signed_urls import strip_signatures_in
 from jobs.errors import BadRequest, ErrorCode, InvalidReport, UrlRefused
 from jobs.net import strict_json
@@ -24,9 +24,13 @@ NO_CREDITS = 402
 TOO_MANY_REQUESTS = 429
 KEY_REFUSED = (401, 403)
 REQUEST_TIMEOUT = 408
+# Refusals that may concern the account and not this job.
+ACCOUNT_REASONS = {
+    NO_CREDITS: "BFL says that the credits are used up",
+    **dict.fromkeys(KEY_REFUSED, "BFL refuses the API key"),
+}
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
 
-BFL_HOST = "api.bfl.ai"
 # Paths of BFL's API whose answers have no task to wait for.
 BFL_ONLY_PATHS = frozenset({"finetune", "my_finetunes", "finetune_details", "delete_finetune"})
 NON_GENERATION_PATHS = BFL_ONLY_PATHS | {"get_result", "credits"}
@@ -52,7 +56,7 @@ def is_generation(model: str) -> bool:
 
 def explain_no_generation(path: str) -> str:
     """Explain a path that Fluxkeep does not relay."""
-    return f"{path} is no generation: send it to BFL itself, https://{BFL_HOST}/v1/{path}"
+    return f"{path} is no generation: send it to BFL itself, https://{GLOBAL_HOST}/v1/{path}"
 
 
 def is_bound_to_region(model: str) -> bool:

@@ -26,13 +26,6 @@ from jobs.retention import Retention
 from jobs.timeouts import Timeouts
 
 SECRET_MIN_CHARS = 16
-BFL_REGIONS = {
-    "global": "https://api.bfl.ai",
-    "eu": "https://api.eu.bfl.ai",
-    "us": "https://api.us.bfl.ai",
-    "eu1": "https://api.eu1.bfl.ai",
-    "us1": "https://api.us1.bfl.ai",
-}
 
 
 class Settings(
@@ -77,7 +70,7 @@ class Settings(
     @classmethod
     def _bfl_host(cls, url: str, info: ValidationInfo) -> str:
         if url:
-            api_origin(BFL_REGIONS.get(url.lower(), url), info.data.get("bfl_sandbox_url"))
+            api_origin(url, info.data.get("bfl_sandbox_url"))
         return url
 
     @field_validator("notify_url", "notify_hosts")
@@ -118,8 +111,7 @@ class Settings(
         """BFL's API: the sandbox replaces it unless BFL_API_URL names a host."""
         if not self.bfl_api_url and self.bfl_sandbox_url:
             return self.bfl_sandbox_url
-        url = self.bfl_api_url or "global"
-        return api_origin(BFL_REGIONS.get(url.lower(), url), self.bfl_sandbox_url)
+        return api_origin(self.bfl_api_url or "global", self.bfl_sandbox_url)
 
     @property
     def region(self) -> str | None:

@@ -14,8 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Se
 
 from jobs import drafts, inputs, submission, views
 from jobs.bfl import submissions as bfl_submissions
-from jobs.bfl.hosts import region_of
-from jobs.config.settings import BFL_REGIONS
+from jobs.bfl.hosts import API_HOSTS, GLOBAL_HOST, region_of
 from jobs.errors import IdempotencyKeyReused, Invalid, InvalidField, QueueFull, UrlRefused
 from jobs.job import Job
 from jobs.net.urls import parse
@@ -168,7 +167,7 @@ def enqueue(
 def _check_region(services: Services, region: str | None) -> None:
     """A regional BFL_API_URL binds all jobs to its region. Raises Invalid."""
     required = services.settings.region
-    if region and required and region_of(parse(BFL_REGIONS[region]).origin.host) != required:
+    if region and required and region_of(API_HOSTS[region]) != required:
         raise Invalid(
             [{"field": "region", "message": f"this Fluxkeep keeps its jobs in {required}"}]
         )
@@ -187,10 +186,7 @@ def _new_job(
         job = job.with_event(
             now, EventCode.SUBMISSION_DRAFT_REFERENCED, job=draft.job.id, file=draft.position
         )
-    if (
-        bfl_submissions.is_bound_to_region(model)
-        and services.origin_of(job).host == bfl_submissions.BFL_HOST
-    ):
+    if bfl_submissions.is_bound_to_region(model) and services.origin_of(job).host == GLOBAL_HOST:
         return job.with_event(
             now, EventCode.SUBMISSION_REGION_DOUBTFUL, reason=bfl_submissions.REGION_BOUND_REMEDY
         )

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from jobs.bfl import account
 from jobs.bfl import submissions as bfl_submissions
+from jobs.bfl.hosts import GLOBAL_HOST
 from jobs.config.settings import Settings
 from jobs.store.search import Search
 from jobs.store.submission_queue import ALL_MODELS, Circuit
@@ -66,7 +66,7 @@ def check_regions(context: Context) -> Iterator[Result]:
 def _is_misdirected(context: Context, model: str) -> bool:
     if not bfl_submissions.is_bound_to_region(model):
         return False
-    default = "global" if context.settings.bfl_origin.host == bfl_submissions.BFL_HOST else None
+    default = "global" if context.settings.bfl_origin.host == GLOBAL_HOST else None
     newest = context.services.listing.page(Search(model=model), 1, None).jobs
     return any(
         job.is_submission and (job.submission.region or default) == "global" for job in newest
@@ -92,7 +92,7 @@ def _stops_all(circuit: Circuit) -> bool:
 
 
 def _is_about_account(circuit: Circuit) -> bool:
-    return circuit.reason in account.REASONS.values()
+    return circuit.reason in bfl_submissions.ACCOUNT_REASONS.values()
 
 
 def _circuit_remedy(circuit: Circuit) -> str:

@@ -32,7 +32,7 @@ class RescueWorker(SimpleWorker):
             [services.rq_queue.queue],
             connection=services.redis,
             serializer=JSONSerializer,
-            default_worker_ttl=WORKER_TTL_SECONDS,
+            worker_ttl=WORKER_TTL_SECONDS,
             maintenance_interval=MAINTENANCE_SECONDS,
             job_monitoring_interval=MONITORING_SECONDS,
             log_job_description=False,

@@ -7,7 +7,6 @@ from io import FileIO
 from pathlib import Path
 
 import pytest
-from rq import SimpleWorker
 
 from jobs.errors import InvalidSettings, StorageError, StorageMisconfigured
 from jobs.storage import staging
@@ -15,6 +14,8 @@ from jobs.storage.bucket import PART_BYTES, BucketStorage
 from jobs.storage.providers import Provider
 from tests.harness import S3Server, TestBucket
 from tests.harness.publishing import KEY, LARGE, QUICK, published
+from tests.harness.worker_environment import WorkerEnvironment
+from worker.dispatcher import Dispatcher
 from worker.worker import RescueWorker
 
 
@@ -36,15 +37,14 @@ def test_only_what_the_dead_have_staged_is_dropped(s3: BucketStorage, temporary:
 
 
 def test_maintenance_of_an_idle_worker_deletes_what_dead_ones_staged(
-    s3: BucketStorage, temporary: Path, monkeypatch: pytest.MonkeyPatch
+    s3: BucketStorage, temporary: Path, worker_env: WorkerEnvironment
 ) -> None:
+    services = worker_env.wired
+    services.storage = s3
     dead = s3.staging_directory.path / "dead.1234"
     dead.write_bytes(b"half")
     age(dead)
-    monkeypatch.setattr(SimpleWorker, "run_maintenance_tasks", lambda _worker: None)
-    idle = RescueWorker.__new__(RescueWorker)
-    idle.storage = s3
-    RescueWorker.run_maintenance_tasks(idle)
+    RescueWorker(services, Dispatcher(services)).run_maintenance_tasks()
     assert list(temporary.glob("fluxkeep-*/*")) == []
 
 

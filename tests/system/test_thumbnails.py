@@ -75,14 +75,6 @@ def test_its_longest_side_has_512_pixels_and_the_original_stays_as_it_was(stack:
     assert stack.client.media(job) == stack.box.picture(task.id)
 
 
-def test_a_picture_that_was_turned_is_shown_upright(stack: Stack) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = UPRIGHT
-    body = encoded(corners(800, 400), "image/jpeg", exif=exif)
-    job = stack.stored_with_thumbnails(delivering(stack, body))
-    assert small(job).size == (SIDE // 2, SIDE)
-
-
 def test_a_decompression_bomb_is_stored_as_it_is_without_a_thumbnail(stack: Stack) -> None:
     task = delivering(stack, png(60_000, 60_000, (b"IDAT", b"")))
     (file,) = stack.stored_with_thumbnails(task)["media"]
@@ -95,11 +87,6 @@ def test_a_film_has_its_size_and_duration_and_no_thumbnail(stack: Stack) -> None
     (file,) = stack.stored_with_thumbnails(stack.generate("flux-3-video"))["media"]
     assert (file["content_type"], file["thumbnail_url"]) == ("video/mp4", None)
     assert file["width"] > 0 and file["height"] > 0 and file["duration"] > 0
-
-
-def test_a_picture_has_no_duration(stack: Stack) -> None:
-    (file,) = stack.stored(stack.generate())["media"]
-    assert file["duration"] is None
 
 
 # All of a result.

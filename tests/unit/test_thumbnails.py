@@ -77,11 +77,6 @@ def test_a_thumbnail_is_a_webp_of_512_pixels_and_says_what_it_is(tmp_path: Path,
 
 
 @KINDS
-def test_every_picture_of_the_sandbox_has_a_thumbnail(tmp_path: Path, kind: str) -> None:
-    assert made(tmp_path, PICTURES[kind], kind)
-
-
-@KINDS
 @pytest.mark.parametrize("size", [(1, 1), (40, 30), (512, 512), (1, 512)])
 def test_a_small_picture_is_not_enlarged(kind: str, size: tuple[int, int]) -> None:
     assert drawn(encoded(corners(*size), kind), kind).size == size

@@ -61,51 +61,48 @@ def postpone(stack: Stack, task: Task) -> str:
     return wait_for("the rescue is put off", reason, 60)
 
 
-def test_workers_killed_in_the_middle_of_an_upload_leave_one_whole_object(
-    stack: Stack, wire: TcpProxy
-) -> None:
+def test_jobs_of_killed_workers_end_with_one_whole_object(stack: Stack, wire: TcpProxy) -> None:
+    """One worker is killed during two uploads, another between its upload and the commit."""
     installation = stack.installation
     installation.start("web", "sweep")
     (worker,) = installation.start("worker", AWS_ENDPOINT_URL=wire.url)
     installation.wait_until_ready()
-    kept = stack.generate(size=50_000)
-    stack.client.wait_for(kept.id, "stored")
+    stack.stored(stack.generate(size=50_000))
     wire.slow(TRICKLE)
-    tasks = {size: stack.generate(size=size) for size in (WHOLE_BYTES, IN_PARTS_BYTES)}
+    uploading = {size: stack.generate(size=size) for size in (WHOLE_BYTES, IN_PARTS_BYTES)}
     wait_for("both uploads are under way", lambda: staged(stack) == 2 <= wire.connections, 60)
     time.sleep(1)  # some of their bytes are there
     worker.kill_all()
-    for task in tasks.values():
+    published = killed_before_the_commit(stack)
+    for task in uploading.values():
         assert stack.keys(task) == [], "half an object is none"
     installation.start("worker")
-    for size, task in tasks.items():
+    for size, task in uploading.items():
         job = stack.stored(task, STORED_WITHIN_SECONDS)
         assert len(stack.keys(task)) == 1
         assert job["media"][0]["bytes"] == size
+    stack.stored(published, STORED_WITHIN_SECONDS)
+    assert len(stack.deliveries(published)) == 1, "it was not fetched again"
     # What its dead worker had staged is dropped a minute after it was written.
     check(installation)
 
 
-def staged(stack: Stack) -> int:
-    return len(stack.installation.stored_objects.staged(time.time() + 1))
-
-
-def test_what_was_published_before_the_commit_is_adopted(stack: Stack) -> None:
+def killed_before_the_commit(stack: Stack) -> Task:
+    """A task whose worker was killed when its object was published and not on record."""
     installation = stack.installation
-    installation.start("web", "sweep")
     with Tripwire(installation.redis.port) as redis_wire:
         redis_wire.arm(b"fluxkeep:jobs:stored")
         url = installation.redis.url_through(redis_wire.port)
         (worker,) = installation.start("worker", REDIS_URL=url)
-        installation.wait_until_ready()
         task = stack.generate()
         redis_wire.wait()
         assert len(stack.keys(task)) == 1
         worker.kill_all()
-    installation.start("worker")
-    stack.stored(task, STORED_WITHIN_SECONDS)
-    assert len(stack.deliveries(task)) == 1, "it was not fetched again"
-    stack.settled()
+    return task
+
+
+def staged(stack: Stack) -> int:
+    return len(stack.installation.stored_objects.staged(time.time() + 1))
 
 
 @pytest.mark.parametrize("fault", ["refuse", "hang"])

@@ -37,7 +37,8 @@ INTEGRATION = (
 TESTS = ("tests/unit", *(f"tests/integration/test_{name}.py" for name in INTEGRATION))
 OWN = ("jobs", "receiver", "worker", "deploy", "tests")
 OPTIONS = (
-    *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow and not browser"),
+    *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"),
+    *("-m", "not slow and not browser"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # plugins are imported already
 )
 TESTS_SECONDS = 15.0  # of tests for one mutant

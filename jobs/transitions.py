@@ -42,7 +42,7 @@ def _confirm(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
         known = job.evolve(task_id=task_id)
         return known.with_check(polling_url=None, announced_by=None)
     next_check_at = job.check.lease_until or now + timeouts.grace(job.model)
-    submitted = job.submitted(now, timeouts, announced_by=None, next_check_at=next_check_at)
+    submitted = job.submitted(now, timeouts, next_check_at=next_check_at)
     return submitted.evolve(task_id=task_id)
 
 

@@ -1,11 +1,9 @@
 """Recovery: find objects that other workers published, and delete superseded ones."""
 
-import logging
-import queue
 from contextlib import suppress
 
 from jobs import sidecars
-from jobs.errors import StorageError, StoreUnavailable
+from jobs.errors import StorageError, StoreUnavailable, UnreadableRecord
 from jobs.job import Job
 from jobs.record import MediaFile
 from jobs.services import Services
@@ -14,9 +12,8 @@ from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, fencing_token_of, file_number_of, kind_of
 
 POLL_SECONDS = 2.0
-QUEUE_MAX_JOBS = 1000
-
-log = logging.getLogger(__name__)
+BATCH = 100
+LATE_WORKER_SECONDS = 60.0  # after the end of a job: a worker that was stopped may still publish
 
 
 def find_files(media: MediaStorage, job: Job) -> dict[int, MediaFile]:
@@ -43,18 +40,20 @@ def _object_keys(media: MediaStorage, job: Job) -> list[str]:
 def delete_superseded(services: Services, job: Job) -> None:
     """Delete the objects of a job that has ended, except for those on its record (I11).
 
-    `job` is as its last worker knew it: objects of later claims are not deleted. `repair` deletes
+    `job` is as its last worker knew it: objects of later claims are not deleted. The sweep deletes
     what is left after a failure.
     """
     with suppress(StoreUnavailable, StorageError):
-        after = services.store.load(job.id, exactly=True)
-        if after is None or after.status.terminal:
-            named = {file.key for file in after.present_media} if after else set[str]()
-            if _may_be_restored(services, job, after):
-                named |= _described_as_stored(services.storage, job)
-            services.storage.delete_superseded(
-                job.id, job.created_at, job.check.fencing_token, named
-            )
+        _delete_superseded(services, job)
+
+
+def _delete_superseded(services: Services, job: Job) -> None:
+    after = services.store.load(job.id, exactly=True)
+    if after is None or after.status.terminal:
+        named = {file.key for file in after.present_media} if after else set[str]()
+        if _may_be_restored(services, job, after):
+            named |= _described_as_stored(services.storage, job)
+        services.storage.delete_superseded(job.id, job.created_at, job.check.fencing_token, named)
 
 
 def _may_be_restored(services: Services, job: Job, after: Job | None) -> bool:
@@ -68,30 +67,19 @@ def _described_as_stored(media: MediaStorage, job: Job) -> set[str]:
     return {key for key in _object_keys(media, job) if sidecars.is_stored(media, key)}
 
 
-class SupersededObjects:
-    """Queue of jobs that ended in the sweep and whose superseded objects are to be deleted.
+def delete_left_objects(services: Services) -> float:
+    """Delete what killed or late workers left of jobs that have ended; return a pause in seconds.
 
-    A thread of its own processes it, so that a storage that hangs delays no job that is due.
-    `repair` deletes what it misses, because it was full or the process ended.
+    The last worker deletes it too, at once, but may be killed before it does.
     """
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._ended: queue.Queue[Job] = queue.Queue(QUEUE_MAX_JOBS)
-
-    def add(self, job: Job) -> None:
-        """Queue a job without blocking."""
+    now, cleanup = services.store.now(), services.cleanup_queue
+    for job_id in cleanup.superseded(now - LATE_WORKER_SECONDS, BATCH):
         try:
-            self._ended.put_nowait(job)
-        except queue.Full:
-            log.warning("job %s: its superseded objects are left to `repair`", job.id)
-
-    def step(self) -> float:
-        """Process the queue, then delete abandoned staged files."""
-        self.process_queue()
-        self._services.storage.staging_directory.delete_abandoned()
-        return POLL_SECONDS
-
-    def process_queue(self) -> None:
-        while not self._ended.empty():
-            delete_superseded(self._services, self._ended.get())
+            if job := services.store.load(job_id):
+                _delete_superseded(services, job)
+        except (StorageError, UnreadableRecord):
+            cleanup.postpone_superseded(job_id, now)
+            raise
+        cleanup.remove_superseded(job_id)
+    services.storage.staging_directory.delete_abandoned()
+    return POLL_SECONDS

@@ -5,7 +5,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 
 from jobs import submission
@@ -24,17 +23,15 @@ BATCH = 500
 JOIN_SECONDS = 20.0  # for all threads: platforms send SIGKILL 30 s after SIGTERM
 
 log = logging.getLogger(__name__)
-OnEnded = Callable[[Job], None]
 
 
 def main() -> int:
     services, stop = startup.start("sweep"), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    superseded, notifications = recovery.SupersededObjects(services), Dispatcher.of(services)
-    retention = RetentionCleanup(services)
+    notifications, retention = Dispatcher.of(services), RetentionCleanup(services)
     threads = [
-        background.start(superseded.step, stop, "superseded", at_end=superseded.process_queue),
+        background.start(partial(recovery.delete_left_objects, services), stop, "superseded"),
         background.start(
             partial(dispatch_due, services, notifications),
             stop,
@@ -43,21 +40,21 @@ def main() -> int:
         ),
         background.start(retention.run_batch, stop, "retention"),
     ]
-    background.repeat(partial(sweep, services, superseded.add), stop)
+    background.repeat(partial(sweep, services), stop)
     until = time.monotonic() + JOIN_SECONDS
     for thread in threads:  # one that a storage blocks for longer ends with the process
         thread.join(max(until - time.monotonic(), 0))
     return 0
 
 
-def sweep(services: Services, on_ended: OnEnded = lambda _job: None) -> float:
+def sweep(services: Services) -> float:
     """Check every job that is due; return the seconds until the next sweep.
 
     Calls no storage, which could block.
     """
     due = services.store.due(BATCH)
     for job_id in due.ids:
-        _check(services, job_id, on_ended)
+        _check(services, job_id)
     services.submission_queue.close_idle_circuits()
     services.store.enqueue(due.without_rq_job or _next_submission(services, due))
     services.metrics.record_heartbeat("sweep")
@@ -77,10 +74,10 @@ def _next_submission(services: Services, due: Due) -> tuple[str, ...]:
     return (found.job_id,) if found else ()
 
 
-def _check(services: Services, job_id: str, on_ended: OnEnded) -> None:
+def _check(services: Services, job_id: str) -> None:
     """Check one job; postpone one that fails or is unreadable, so that it does not stop others."""
     try:
-        check_job(services, job_id, on_ended)
+        check_job(services, job_id)
     except StoreUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - it concerns this job alone
@@ -89,7 +86,7 @@ def _check(services: Services, job_id: str, on_ended: OnEnded) -> None:
         log.error("job %s: unexpected %s. Put off.", job_id, type(error).__name__)  # noqa: TRY400
 
 
-def check_job(services: Services, job_id: str, on_ended: OnEnded = lambda _job: None) -> None:
+def check_job(services: Services, job_id: str) -> None:
     """Apply the next step to one due job. Raises StoreUnavailable, UnreadableRecord.
 
     `on_ended` gets a job whose deadline has passed, as it was before.
@@ -104,7 +101,6 @@ def check_job(services: Services, job_id: str, on_ended: OnEnded = lambda _job: 
         services.store.remove_due(job_id)
     elif change.written and change.after and change.after.status.terminal:
         log.warning("job %s: %s, its deadline has passed", job_id, change.after.status)
-        on_ended(change.before)
 
 
 if __name__ == "__main__":

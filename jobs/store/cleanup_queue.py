@@ -10,7 +10,7 @@ from redis import Redis
 
 from jobs.retention import Cutoffs
 from jobs.store.clock import unavailable
-from jobs.store.keys import ENDED, ENDED_MEDIA, ORPHANS
+from jobs.store.keys import ENDED, ENDED_MEDIA, ORPHANS, SUPERSEDED
 
 
 class CleanupQueue:
@@ -44,3 +44,18 @@ class CleanupQueue:
         """Remove an object that was deleted or has a record again."""
         with unavailable():
             self._redis.zrem(ORPHANS, key)
+
+    def superseded(self, until: float, limit: int) -> tuple[str, ...]:
+        """Ids of jobs that ended by then, and of which an earlier worker may have left objects."""
+        with unavailable():
+            found = self._redis.zrangebyscore(SUPERSEDED, "-inf", until, 0, limit)
+        return tuple(job_id.decode() for job_id in found)
+
+    def postpone_superseded(self, job_id: str, now: float) -> None:
+        """Treat a job as if it had ended now."""
+        with unavailable():
+            self._redis.zadd(SUPERSEDED, {job_id: now}, xx=True)
+
+    def remove_superseded(self, job_id: str) -> None:
+        with unavailable():
+            self._redis.zrem(SUPERSEDED, job_id)

@@ -20,6 +20,7 @@ from jobs.store.keys import (
     QUEUES,
     RECORD_PREFIX,
     REFUSED_CALLBACKS_PREFIX,
+    SUPERSEDED,
     TASK_PREFIX,
     TOMBSTONE_PREFIX,
 )
@@ -126,6 +127,7 @@ class Commit:
             *self._task_alias(),
             *self._request(),
             *self._removed_tombstone(),
+            *self._superseded(),
             *events.change_event(self.before, self.after),
         ]
 
@@ -167,6 +169,12 @@ class Commit:
         """Remove the tombstone: the caller requested this job again."""
         if self.before is None and not self.options.unless_deleted:
             yield "DEL", TOMBSTONE_PREFIX + self.after.id
+
+    def _superseded(self) -> Iterable[Command]:
+        """Have the sweep delete what earlier claims may have left: this worker may be killed."""
+        ends = self.after.status.terminal and self.before and not self.before.status.terminal
+        if ends and self.after.check.rescue_attempts > (self.after.status is Status.STORED):
+            yield "ZADD", SUPERSEDED, self.after.end, self.after.id
 
     def _rq_arguments(self, rq_queue: RqQueue) -> tuple[int | str, ...]:
         needs_worker, frees_slot = self._needs_worker(), self._frees_slot()

@@ -44,6 +44,7 @@ BY_UNINDEXED = f"{BY}unindexed"  # jobs with further metadata entries
 ENDED = "fluxkeep:ended"  # jobs without media
 ENDED_MEDIA = "fluxkeep:ended:media"  # jobs with media
 ORPHANS = "fluxkeep:orphans"  # object keys whose job record is gone
+SUPERSEDED = "fluxkeep:superseded"  # jobs of which an earlier worker may have left objects
 
 # Other structures
 UNKEPT = "fluxkeep:unkept"  # sorted set: paid jobs whose media were not kept, by their end

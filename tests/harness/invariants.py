@@ -30,6 +30,7 @@ from jobs.store.keys import (
     QUEUES,
     RECORD_PREFIX,
     STATUS_PREFIX,
+    SUPERSEDED,
     TASK_PREFIX,
     THUMBNAILS,
 )
@@ -70,7 +71,7 @@ def _looked_at(installation: Installation, idle: bool) -> tuple[list[Job], list[
             *_names(redis, jobs),
             *_inputs(redis, jobs),
             *_secrets_in_rq(redis, installation),
-            *_media(installation.stored_objects, jobs, _members(redis, ORPHANS), idle=idle),
+            *_media(installation.stored_objects, jobs, redis, idle=idle),
         ]
     found += _secrets_in_logs(installation)
     if idle:
@@ -200,7 +201,7 @@ def _leases(redis: Redis, jobs: list[Job]) -> Iterator[str]:
 
 
 def _media(
-    stored_objects: StoredObjects, jobs: list[Job], left: set[str], *, idle: bool
+    stored_objects: StoredObjects, jobs: list[Job], redis: Redis, *, idle: bool
 ) -> Iterator[str]:
     """Stored if and only if each of its objects is there, as recorded; and no other object."""
     sizes = stored_objects.sizes()
@@ -212,9 +213,10 @@ def _media(
             yield from _sidecar(stored_objects, sizes, job, kept)
             if kept.thumbnail:
                 yield from _object(stored_objects, sizes, kept.thumbnail)
-    recorded = {kept.key for job in jobs for kept in job.present_media} | left
+    recorded = {kept.key for job in jobs for kept in job.present_media}
+    recorded |= _members(redis, ORPHANS)
     recorded |= {companion for key in recorded for companion in companion_keys(key)}
-    under_way = {job.id for job in jobs if not job.status.terminal}
+    under_way = {job.id for job in jobs if not job.status.terminal} | _members(redis, SUPERSEDED)
     for key in sizes:
         # A worker may have published it and not said so yet, or have died in between.
         belongs = job_id_of(key) in under_way

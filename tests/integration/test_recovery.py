@@ -257,6 +257,34 @@ def test_what_a_sidecar_says_is_stored_is_deleted_only_with_its_job(
     assert list(worker_env.wired.storage.list_objects()) == []
 
 
+def test_the_sweep_deletes_what_is_left_when_the_last_worker_dies_too(
+    worker_env: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is killed between a sidecar and its object, the second right after its commit."""
+    task, wired = worker_env.ready(), worker_env.wired
+    left = published_by_a_dead_worker(worker_env, task)
+    wired.storage.delete(left)
+    Rescue(wired, claimed(worker_env, task)).run()
+    recovery.delete_left_objects(wired)
+    assert wired.storage.size(sidecar_key(left)) is not None  # a late worker may still be at it
+    monkeypatch.setattr(recovery, "LATE_WORKER_SECONDS", 0.0)
+    recovery.delete_left_objects(wired)
+    assert wired.storage.size(sidecar_key(left)) is None
+    assert_stored(worker_env, task)
+    assert wired.cleanup_queue.superseded(wired.store.now(), 9) == ()
+
+
+@pytest.mark.parametrize("kills", [0, 1])
+def test_only_a_job_that_had_an_earlier_worker_is_checked_again(
+    worker_env: WorkerEnvironment, kills: int
+) -> None:
+    task, wired = worker_env.ready(), worker_env.wired
+    for _ in range(kills):
+        worker_env.die_with(claimed(worker_env, task))
+    assert worker_env.take(task)
+    assert wired.cleanup_queue.superseded(wired.store.now(), 9) == (task.id,) * kills
+
+
 def test_a_download_that_breaks_off_publishes_nothing(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready(short_body=9)
     with pytest.raises(TransferFailed):

@@ -14,6 +14,7 @@ from tests.simulation import exploration
 from tests.simulation.redis_model import Flaws
 from tests.simulation.scheduler import Chooser
 from tests.simulation.world import Faults, World
+from worker import recovery
 
 VERSION_CHECK = b"if version_of(current) ~= next_argument() then return {time, 0, current} end"
 SYSTEMATIC_POSITIONS = 24
@@ -87,6 +88,11 @@ PROTECTIONS = {
         "I8",
         SITUATIONS["a download longer than a lease"],
         patch=(worker.claim, "_holder", lambda _job: None),
+    ),
+    "the deletion of superseded objects": Protection(
+        "I9",
+        SITUATIONS["a download longer than a lease"],
+        patch=(recovery, "_delete_superseded", lambda _services, _job: None),
     ),
 }
 

@@ -12,7 +12,10 @@ from worker.sweep import sweep
     "error", [KeyError("x"), RecursionError(), ValueError("secret"), OSError()]
 )
 def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
-    worker_env: WorkerEnvironment, caplog: pytest.LogCaptureFixture, error: Exception
+    worker_env: WorkerEnvironment,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
 ) -> None:
     """The job raises an error that nobody foresaw when its deadline has passed."""
     store, timeouts = worker_env.wired.store, worker_env.wired.settings.timeouts
@@ -23,25 +26,32 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
             new=True,
         )
 
-    def ended(job: Job) -> None:
+    give_up = Job.give_up
+
+    def fail(job: Job, now: float) -> Job:
         if job.id == "bad":
             raise error
+        return give_up(job, now)
 
-    sweep(worker_env.wired, ended)
+    monkeypatch.setattr(Job, "give_up", fail)
+    sweep(worker_env.wired)
     good = store.load("good")
     assert good and good.status.terminal
     assert store.due(10).ids == ()
     assert "job bad: unexpected" in caplog.text and "secret" not in caplog.text
 
 
-def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(worker_env: WorkerEnvironment) -> None:
+def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(
+    worker_env: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     timeouts = worker_env.wired.settings.timeouts
     worker_env.wired.store.update(
         "job", lambda _job, now: Job.expected("job", now - 7200, timeouts), new=True
     )
 
-    def ended(_job: Job) -> None:
+    def fail(_job: Job, _now: float) -> Job:
         raise StoreUnavailable
 
+    monkeypatch.setattr(Job, "give_up", fail)
     with pytest.raises(StoreUnavailable):
-        sweep(worker_env.wired, ended)
+        sweep(worker_env.wired)

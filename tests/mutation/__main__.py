@@ -6,9 +6,9 @@ that run its line, quickest first. A mutant with which they hang is listed and c
 
 import argparse
 import importlib
-import multiprocessing
 import os
 import pickle
+import signal
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +42,7 @@ OPTIONS = (
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # plugins are imported already
 )
 TESTS_SECONDS = 15.0  # of tests for one mutant
-HANGS_SECONDS = 300.0
+HANGS_SECONDS = 300
 PYTHON = (*(f"jobs/{path.name}" for path in sorted((ROOT / "jobs").glob("*.py"))),)
 TARGETS = (
     *(path for path in PYTHON if path != "jobs/__init__.py"),
@@ -122,18 +122,19 @@ def _lines(mutant: Mutant) -> set[str]:
 
 
 def _forked(run: Any, *arguments: Any) -> int:
-    process = multiprocessing.get_context("fork").Process(target=_quietly, args=(run, *arguments))
-    process.start()
-    is_mutant = run is _test and arguments[0].path
-    process.join(HANGS_SECONDS if is_mutant else None)
-    if process.exitcode is None:
-        process.kill()
-        process.join()
-    return process.exitcode or 0
+    """The exit code of a forked process; negative when a signal ended it."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _run(run, *arguments)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _quietly(run: Any, *arguments: Any) -> None:
+def _run(run: Any, *arguments: Any) -> None:
     if run is _test:
+        signal.alarm(HANGS_SECONDS if arguments[0].path else 0)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(1, 2)
     run(*arguments)

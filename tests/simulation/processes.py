@@ -9,6 +9,7 @@ from jobs.bfl import parsing
 from jobs.errors import StorageError, StoreUnavailable, UnknownJob
 from jobs.job import Job
 from receiver.api.job_actions import delete_job
+from worker import recovery
 from worker.dispatcher import Dispatcher
 from worker.sweep import sweep
 
@@ -92,8 +93,9 @@ def sweeper(world: Any) -> Callable[[], None]:
         wired = world.services()
         while True:
             pause = 5.0
-            with suppress(StoreUnavailable):
+            with suppress(StoreUnavailable, StorageError):
                 pause = sweep(wired)
+                recovery.delete_left_objects(wired)
             world.scheduler.sleep(max(pause, 1.0))
 
     return run

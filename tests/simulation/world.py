@@ -16,6 +16,7 @@ from jobs.bfl.client import BflResponse
 from jobs.errors import StorageError, UrlExpired
 from jobs.job import Job
 from jobs.services import Services
+from jobs.storage.layout import companion_keys
 from tests.simulation import processes
 from tests.simulation.boundaries import (
     SimulatedBfl,
@@ -34,7 +35,7 @@ from worker import download
 START = 1_790_000_000.0
 URL_SECONDS = 600.0
 HORIZON_SECONDS = 3 * 3600.0
-SETTLE_SECONDS = 70.0  # longer than a stalled process sleeps
+SETTLE_SECONDS = 240.0  # longer than stalled processes sleep and left objects stay
 TAKEN_OVER_SECONDS = 180.0  # a lease, a stall of the sweep, and a minute without Redis
 
 
@@ -227,6 +228,12 @@ class World:
         for file in job.present_media:
             if self.media.size(file.key) != file.bytes:
                 self._violate(f"I10: job {job.id} is stored and its object {file.key} is not there")
+        named = {
+            each for file in job.present_media for each in (file.key, *companion_keys(file.key))
+        }
+        found = {one.key for one in self.media.list_job_objects(job.id, job.created_at)}
+        if found - named and not self._failed_over:  # which may take claims back
+            self._violate(f"I9: job {job.id} does not name {sorted(found - named)}")
 
     def _may_fail(self) -> bool:
         return self.faults.outage is not None and self.faults.outage[1] > URL_SECONDS / 2

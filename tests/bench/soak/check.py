@@ -4,10 +4,8 @@ import hashlib
 
 from jobs.job import Job
 from jobs.status import Source, Status
-from jobs.storage.layout import companion_keys, job_id_of
 from tests.bench.soak.plan import Report
 from tests.harness import Installation, invariants
-from tests.harness.command_line import CommandLine
 from tests.sandbox import Sandbox, Task
 
 TRIPLICATE = 3
@@ -15,7 +13,6 @@ TRIPLICATE = 3
 
 def check(installation: Installation, sandbox: Sandbox, tasks: list[Task], report: Report) -> None:
     """Compare records and objects with what BFL has. Raises AssertionError."""
-    report.left_behind = _repair(installation)
     jobs = {job.id: job for job in invariants.check(installation, idle=True)}
     lost = [task.id for task in tasks if task.id not in jobs]
     assert not lost, f"I1: {len(lost)} of {len(tasks)} jobs have no record: {lost[:5]}"
@@ -26,22 +23,6 @@ def check(installation: Installation, sandbox: Sandbox, tasks: list[Task], repor
     assert len(media) == len(tasks), f"I9: {len(media)} objects for {len(tasks)} jobs"
     _count(jobs, sandbox.tasks(), report)
     report.objects = len(media)
-
-
-def _repair(installation: Installation) -> int:
-    """Count what was left of jobs of which two workers were killed, and run `repair`.
-
-    The second one was killed after its commit, before it deleted what the first one left.
-    """
-    with installation.redis.client() as redis:
-        jobs = {job.id: job for job in invariants.all_jobs(redis)}
-    named = {file.key for job in jobs.values() for file in job.present_media}
-    named |= {companion for key in named for companion in companion_keys(key)}
-    left = installation.stored_objects.sizes().keys() - named
-    assert all(jobs[job_id_of(key)].check.rescue_attempts > 1 for key in left), f"I9: {left}"
-    repaired = CommandLine(installation).run("repair")
-    assert repaired.code == 0, repaired
-    return len(left)
 
 
 def _check_job(installation: Installation, sandbox: Sandbox, job: Job, report: Report) -> None:

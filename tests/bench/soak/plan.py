@@ -30,7 +30,6 @@ class Report:
     polled_only: int = 0
     rescued_again: int = 0
     replayed: int = 0
-    left_behind: int = 0
     objects: int = 0
     bytes_compared: int = 0
     thumbnails: int = 0

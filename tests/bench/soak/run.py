@@ -12,7 +12,7 @@ import requests
 from redis import RedisError
 
 from jobs.status import Status
-from jobs.store.keys import STATUS_PREFIX
+from jobs.store.keys import STATUS_PREFIX, SUPERSEDED
 from tests.bench.soak import faults
 from tests.bench.soak.check import TRIPLICATE, check
 from tests.bench.soak.plan import Plan, Report
@@ -21,6 +21,7 @@ from tests.harness.invariants import STAGED_SECONDS, SWEEP_SECONDS
 from tests.harness.patience import wait_for
 from tests.harness.replication import ReplicatedRedis
 from tests.sandbox import Sandbox, Task
+from worker.recovery import LATE_WORKER_SECONDS
 
 SETTINGS = {"CALLBACK_GRACE": "2", "GIVE_UP_AFTER": "3600", "DURABILITY": "replica"}
 UNFINISHED = (Status.QUEUED, Status.SUBMITTED, Status.READY)
@@ -177,7 +178,12 @@ class SoakRun:
         """Wait for thumbnails, and for the files of killed processes to be deleted."""
         waiting = self.installation
         wait_for("thumbnails", lambda: not invariants.awaiting_thumbnails(waiting), 1200)
+        wait_for("left objects", self._is_left_deleted, LATE_WORKER_SECONDS + SWEEP_SECONDS)
         wait_for("no staged file", self._is_staging_empty, STAGED_SECONDS + SWEEP_SECONDS)
+
+    def _is_left_deleted(self) -> bool:
+        with self.redis.primary.client() as redis:
+            return not redis.exists(SUPERSEDED)
 
     def _is_staging_empty(self) -> bool:
         return not any((self.installation.media / ".staging").iterdir())

@@ -16,7 +16,7 @@ from jobs.storage.layout import day_of, job_id_of, job_key_prefix, kind_of
 from jobs.storage.staging import StagingDirectory, write_synced
 
 CHUNK_BYTES = 256 * 1024
-RENAMES_MAX = 3
+RENAMES_MAX = 4
 STAGING = ".staging"
 _DAY = tuple(map(re.compile, (r"[0-9]{4}", r"[0-9]{2}", r"[0-9]{2}")))
 
@@ -44,13 +44,14 @@ class LocalStorage(MediaStorage):
 
     def _rename_into_place(self, staged: Path, path: Path) -> None:
         for attempt in range(RENAMES_MAX):
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 staged.rename(path)
                 break
-            except FileNotFoundError:  # `check` removed the empty directory
+            except FileNotFoundError:  # a new day, or `check` removed the empty directory
                 if attempt == RENAMES_MAX - 1:
                     raise
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _synced.clear()  # a new directory may get the inode of a removed one
         _sync_directories(path, self.root)
 
     def write(self, key: str, body: bytes) -> None:
@@ -113,7 +114,7 @@ class LocalStorage(MediaStorage):
             for path in new:
                 with contextlib.suppress(OSError):
                     path.rmdir()
-                    _synced.clear()  # a new directory may get the same inode
+            _synced.clear()  # another process may remove them, too
 
 
 def _files(
@@ -154,12 +155,12 @@ _synced: set[tuple[int, int]] = set()  # device and inode of directories whose a
 def _sync_directories(path: Path, root: Path) -> None:
     """Sync each directory above a new file: its name is durable only then.
 
-    The ancestors of a directory and of its parent need it only once.
+    The ancestors of a directory need it only once.
     """
     new: list[tuple[int, int]] = []
     for directory in path.parents:
         identity = _sync(directory)
-        if new and identity in _synced:
+        if identity in _synced:
             break
         new.append(identity)
         if directory == root:

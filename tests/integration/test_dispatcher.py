@@ -95,12 +95,12 @@ def slow(worker_env: WorkerEnvironment, n: int) -> list[Task]:
     return [worker_env.ready(size=200_000, drip=100_000) for _ in range(n)]
 
 
-def test_four_rescues_are_under_way_at_once(worker_env: WorkerEnvironment) -> None:
-    tasks = slow(worker_env, 5)
+def test_each_thread_has_a_rescue_under_way(worker_env: WorkerEnvironment) -> None:
     dispatcher = Dispatcher(worker_env.wired)
+    tasks = slow(worker_env, dispatcher.size + 1)
     draining = threading.Thread(target=dispatcher.drain)
     draining.start()
-    wait_for("four claims", lambda: len(dispatcher.claims.all()) == 4)
+    wait_for("every claim", lambda: len(dispatcher.claims.all()) == dispatcher.size)
     assert Status.STORED not in {worker_env.job(task).status for task in tasks}
     draining.join()
     assert {worker_env.job(task).status for task in tasks} == {Status.STORED}
@@ -210,16 +210,16 @@ def test_a_job_that_its_worker_gave_back_is_no_poison(worker_env: WorkerEnvironm
 def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
     worker_env: WorkerEnvironment,
 ) -> None:
-    tasks = [worker_env.ready(size=400_000, drip=20_000) for _ in range(6)]
     dispatcher = Dispatcher(worker_env.wired)
+    tasks = [worker_env.ready(size=400_000, drip=20_000) for _ in range(dispatcher.size + 2)]
     draining = threading.Thread(target=dispatcher.drain)
     draining.start()
-    wait_for("four downloads", lambda: len(dispatcher.claims.all()) == 4)
+    wait_for("every download", lambda: len(dispatcher.claims.all()) == dispatcher.size)
     dispatcher.shutdown.requested.set()
     dispatcher.shutdown.release_claims()
     draining.join(10)
     assert not draining.is_alive()
     assert {worker_env.job(task).status for task in tasks} == {Status.READY}
     assert [task.id for task in tasks if worker_env.job(task).check.lease_until] == []
-    assert worker_env.wired.redis.zcard(PENDING_RESCUES) == 6
+    assert worker_env.wired.redis.zcard(PENDING_RESCUES) == len(tasks)
     assert list((worker_env.media_root / ".staging").iterdir()) == []

@@ -47,10 +47,11 @@ class Mutant(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """A change of a syntax tree in place, and how to undo it."""
+    """A change of a syntax tree in place, and how to undo it; the line if not the node's own."""
 
     apply: Callable[[], None]
     undo: Callable[[], None]
+    line: int | None = None
 
 
 def mutants(path: str, source: str) -> Iterator[Mutant]:
@@ -71,7 +72,7 @@ def _of_python(source: str) -> Iterator[tuple[int, int, str, str]]:
                 edit.apply()
                 after, text = ast.unparse(node), ast.unparse(tree)
                 edit.undo()
-                line = getattr(node, "lineno", statement)
+                line = int(edit.line or getattr(node, "lineno", statement))
                 yield line, statement, _change(before, after), text
 
 
@@ -108,7 +109,7 @@ def _edits(node: ast.AST) -> Iterator[Edit]:
     for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
         for n, statement in enumerate(body if isinstance(body, list) else ()):
             if _can_go(statement):
-                yield _slice(body or [], n, [ast.Pass()])
+                yield _slice(body or [], n, [ast.Pass()])._replace(line=statement.lineno)
 
 
 def _swaps(node: ast.AST) -> Iterator[Edit]:

@@ -72,7 +72,7 @@ def _of_python(source: str) -> Iterator[tuple[int, int, str, str]]:
                 edit.apply()
                 after, text = ast.unparse(node), ast.unparse(tree)
                 edit.undo()
-                line = int(edit.line or getattr(node, "lineno", statement))
+                line = getattr(node, "lineno", statement) if edit.line is None else edit.line
                 yield line, statement, _change(before, after), text
 
 

@@ -116,6 +116,8 @@ class Services:
 
     def links_to_thumbnails(self, job: Job, seconds: float | None = None) -> list[str | None]:
         """Links to the thumbnails of a job's media; None for media without one."""
+        if not any(file.thumbnail for file in job.media):
+            return [None] * len(job.media)
         links = self._links(job, len(job.media), seconds, thumbnail=True)
         return [
             link if file.thumbnail else None for link, file in zip(links, job.media, strict=True)

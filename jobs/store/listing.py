@@ -103,7 +103,7 @@ class JobListing:
     def _positions(
         self, group: Group, limit: int, before: Position | None, search: Search
     ) -> list[Position]:
-        """The sets of a group are read in one transaction and merged."""
+        """The sets of a group are read at one moment and merged."""
         count = limit
         while True:
             answers = self._read(group, _Span.older_than(search, before), count)
@@ -121,7 +121,7 @@ class JobListing:
             count += limit
 
     def _read(self, group: Group, span: _Span, count: int) -> list[list[Position]]:
-        with self._redis.pipeline() as pipe:
+        with self._redis.pipeline(transaction=len(group) > 1) as pipe:
             for key in group:
                 pipe.zrevrangebyscore(key, span.top, span.bottom, 0, count, withscores=True)
             answers = pipe.execute()

@@ -164,7 +164,6 @@ class JobRecord(Evolving):
     updated_at: float
     deadline: float
     cost: float | None = None
-    quoted_cost: float | None = None  # on submission, where the settled cost differs
     metadata: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
     error: Failure | None = None

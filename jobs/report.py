@@ -1,6 +1,5 @@
 """Report: one statement of BFL about a task, from a callback, a poll or a replay."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -76,18 +75,6 @@ class Report:
         """The unix time at which the first URL expires, as stated or else as BFL's docs say."""
         stated = now + URL_LIFE_SECONDS if self.stated_expiry is None else self.stated_expiry
         return min(stated, now + URL_LIFE_MAX_SECONDS)
-
-
-def quoted(known: float | None, price: float | None, settled: float | None) -> float | None:
-    """The quote to record beside a job's cost: None once the settled price equals it.
-
-    `known` is the quote on record, `price` the cost on record. Until BFL settles a price, the
-    cost on record is the quote.
-    """
-    quote = price if known is None else known
-    if quote is None or settled is None:
-        return known
-    return None if math.isclose(quote, settled) else quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

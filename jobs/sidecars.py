@@ -199,7 +199,6 @@ def _job(document: dict[str, Any]) -> Job:
     return Job(
         **times,
         **{name: document[name] for name in _UNCHANGED},
-        quoted_cost=document.get("quoted_cost"),
         result=document["result"] or {},
         media=tuple(map(_file, document["media"])),
         timeline=tuple(

@@ -10,7 +10,7 @@ from typing import Any
 from jobs.errors import ErrorCode
 from jobs.job import LEASE_SECONDS, Job
 from jobs.record import Check, Notifications, Submission
-from jobs.report import Failure, Report, SubmissionReceipt, quoted
+from jobs.report import Failure, Report, SubmissionReceipt
 from jobs.status import REOPENABLE, Source, Status
 from jobs.timeline import EventCode
 from jobs.timeouts import Timeouts
@@ -96,7 +96,6 @@ def confirm(
     known = job.evolve(
         task_id=answer.task_id,
         cost=job.cost if job.cost is not None else answer.cost,
-        quoted_cost=quoted(None, answer.cost, job.cost),
         check=job.check.evolve(polling_url=job.check.polling_url or answer.polling_url),
         submission=job.submission.evolve(megapixels=answer.megapixels, sent_at=None),
     )

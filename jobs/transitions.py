@@ -4,7 +4,7 @@ from typing import Any
 
 from jobs.job import Job
 from jobs.record import Delivery
-from jobs.report import Report, quoted
+from jobs.report import Report
 from jobs.status import TRANSITIONS, ReportKind, Source, Status
 from jobs.timeline import EventCode
 from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts, poll_time
@@ -96,7 +96,6 @@ def _outcome(job: Job, report: Report) -> dict[str, Any]:
     return {
         "source": report.source,
         "cost": report.cost if report.cost is not None else job.cost,
-        "quoted_cost": quoted(job.quoted_cost, job.cost, report.cost),
         "result": report.result or job.result,
         "error": report.error,
         "moderation": report.moderation,

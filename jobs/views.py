@@ -92,7 +92,7 @@ class BaseJobView(TypedDict, Generic[File]):
     created_at: Time
     updated_at: Time
     deadline: Annotated[Time, Field(description="the job has ended by then")]
-    cost: Annotated[float | None, Field(description="in BFL's credits")]
+    cost: Annotated[float | None, Field(description="in BFL's credits: quoted, then settled")]
     input: NotRequired[
         Annotated[
             Mapping[str, Any],
@@ -100,9 +100,6 @@ class BaseJobView(TypedDict, Generic[File]):
         ]
     ]
     repeats: NotRequired[Annotated[str, Field(description="the job whose input it repeats")]]
-    quoted_cost: NotRequired[
-        Annotated[float, Field(description="on submission, where the settled cost differs")]
-    ]
     metadata: Annotated[Mapping[str, Any], Field(description="as the caller gave it")]
     result: Annotated[
         Mapping[str, Any] | None, Field(description="BFL's result without its expiring URLs")
@@ -215,8 +212,6 @@ def base_view(
     }
     if job.submission.repeats is not None:
         view["repeats"] = job.submission.repeats
-    if job.quoted_cost is not None:
-        view["quoted_cost"] = job.quoted_cost
     return view
 
 

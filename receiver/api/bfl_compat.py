@@ -24,11 +24,11 @@ from jobs.errors import (
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.net.http_client import HEADER_VALUE, is_header_value
-from jobs.record import ClientWebhook
+from jobs.record import ClientWebhook, Submission
 from jobs.report import Failure
 from receiver import request_body
 from receiver.api import submissions
-from receiver.api.submissions import SubmissionBody, SubmissionRequest
+from receiver.api.submissions import SubmissionBody
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import INPUT_BODY_MAX_BYTES, Url, check_host, validate
@@ -121,8 +121,8 @@ def submit(model: str) -> ResponseReturnValue:
         name: value for name, value in given.items() if name not in bfl_submissions.WEBHOOK_FIELDS
     }
     body = validate(SubmissionBody, {"model": model, "input": input_fields})
-    submitted = SubmissionRequest.of(body, webhook)
-    job = _wait_for_acceptance(submissions.enqueue_request(services(), submitted, raw))
+    details = Submission(client_webhook=webhook)
+    job = _wait_for_acceptance(submissions.enqueue_request(services(), body, details, raw))
     if job.error and job.error.http_status:
         return _refusal(job.error, job.error.http_status)
     return compat.submission(job, base_url())

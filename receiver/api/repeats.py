@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from jobs import inputs, views
 from jobs.errors import IdempotencyKeyReused, QueueFull, StorageError, UnknownJob, WrongStatus
 from jobs.job import Job
+from jobs.record import Submission
 from jobs.services import Services
 from jobs.views import JobView
 from receiver import request_body
 from receiver.api.job_actions import load_job
-from receiver.api.submissions import Region, SubmissionBody, SubmissionRequest, enqueue_request
+from receiver.api.submissions import Region, SubmissionBody, enqueue_request
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import (
@@ -70,8 +71,7 @@ def repeat(job_id: str) -> ResponseReturnValue:
     check_host("notify_url", body.notify_url, services().host_policy.notify_url_endpoint)
     original = load_job(services(), job_id)
     submission = validate(SubmissionBody, repeat_fields(services(), original, body.model_dump()))
-    request = SubmissionRequest.of(submission, repeats=original.id)
-    job = enqueue_request(services(), request, raw)
+    job = enqueue_request(services(), submission, Submission(repeats=original.id), raw)
     return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
 
 

@@ -6,7 +6,7 @@ import logging
 import re
 import uuid
 from dataclasses import replace
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Literal
 
 from flask import Blueprint, has_request_context, request
 from flask.typing import ResponseReturnValue
@@ -18,7 +18,7 @@ from jobs.bfl.hosts import API_HOSTS, GLOBAL_HOST, region_of
 from jobs.errors import IdempotencyKeyReused, Invalid, InvalidField, QueueFull, UrlRefused
 from jobs.job import Job
 from jobs.net.urls import parse
-from jobs.record import ClientWebhook, Submission
+from jobs.record import Submission
 from jobs.services import Services
 from jobs.signing import idempotent_id
 from jobs.timeline import EventCode
@@ -57,43 +57,25 @@ def _check_generation(model: str) -> str:
     return model
 
 
+def _refuse_webhook(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Raises Invalid: BFL calls Fluxkeep instead."""
+    if wrong := [name for name in bfl_submissions.WEBHOOK_FIELDS if name in value]:
+        raise Invalid([{"field": f"input.{name}", "message": WEBHOOK_IN_INPUT} for name in wrong])
+    return value
+
+
 class SubmissionBody(BaseModel):
     """Body of `POST /api/jobs`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     model: Annotated[ModelPath, AfterValidator(_check_generation)]
-    input: dict[str, JsonValue]
+    input: Annotated[dict[str, JsonValue], AfterValidator(_refuse_webhook)]
     metadata: Metadata = None
     notify_url: NotifyUrl = None
     region: Annotated[Region, Field(description="BFL's region; BFL_API_URL decides if absent")] = (
         None
     )
-
-
-class SubmissionRequest(NamedTuple):
-    """A submission request: the input for BFL, and the details for the record."""
-
-    model: str
-    input: dict[str, Any]
-    metadata: dict[str, JsonValue] | None
-    notify_url: str | None
-    details: Submission
-
-    @classmethod
-    def of(
-        cls,
-        body: SubmissionBody,
-        webhook: ClientWebhook | None = None,
-        repeats: str | None = None,
-    ) -> Self:
-        """Raises Invalid for a webhook in the input: BFL calls Fluxkeep instead."""
-        if wrong := [name for name in bfl_submissions.WEBHOOK_FIELDS if name in body.input]:
-            raise Invalid(
-                [{"field": f"input.{name}", "message": WEBHOOK_IN_INPUT} for name in wrong]
-            )
-        details = Submission(region=body.region, client_webhook=webhook, repeats=repeats)
-        return cls(body.model, body.input, body.metadata, body.notify_url, details)
 
 
 @blueprint.post("")
@@ -117,37 +99,36 @@ def submit() -> ResponseReturnValue:
     raw = request_body.read(INPUT_BODY_MAX_BYTES)
     body = validate_body(SubmissionBody, raw)
     check_host("notify_url", body.notify_url, services().host_policy.notify_url_endpoint)
-    job = enqueue_request(services(), SubmissionRequest.of(body), raw)
+    job = enqueue_request(services(), body, Submission(), raw)
     return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
 
 
-def enqueue_request(services: Services, submitted: SubmissionRequest, raw: bytes) -> Job:
+def enqueue_request(
+    services: Services, body: SubmissionBody, details: Submission, raw: bytes
+) -> Job:
     """Queue the job of this request, unless its `Idempotency-Key` already made one."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return enqueue(services, submitted)
-    return enqueue_once(services, submitted, (request_key(), key), raw)
+        return enqueue(services, body, details)
+    return enqueue_once(services, body, details, (request_key(), key), raw)
 
 
 def enqueue(
-    services: Services,
-    submitted: SubmissionRequest,
-    job_id: str | None = None,
-    request_digest: str | None = None,
+    services: Services, body: SubmissionBody, details: Submission, job_id: str | None = None
 ) -> Job:
     """Record and queue a new job with its input, or return the job with this id.
 
     Raises Invalid for a region that BFL_API_URL excludes and for a missing draft, QueueFull, and
     StoreUnavailable.
     """
-    _check_region(services, submitted.details.region)
-    draft = drafts.find(services, submitted.input)
-    kept = inputs.of_small(submitted.input) if services.settings.keep_inputs else None
+    _check_region(services, body.region)
+    draft = drafts.find(services, body.input)
+    kept = inputs.of_small(body.input) if services.settings.keep_inputs else None
     own_id = job_id or str(uuid.uuid4())
-    input_json = json.dumps(submitted.input, ensure_ascii=False).encode()
+    input_json = json.dumps(body.input, ensure_ascii=False).encode()
     details = replace(
-        submitted.details,
-        request_digest=request_digest,
+        details,
+        region=body.region,
         base_url=_callback_base_url(services),
         input_bytes=len(input_json),
         kept_input=kept.values if kept else None,
@@ -155,12 +136,15 @@ def enqueue(
     )
 
     def create(job: Job | None, now: float) -> Job:
-        return job or _new_job(services, own_id, submitted._replace(details=details), now, draft)
+        if job:
+            return job
+        new = submission.create(own_id, body.model, now, details, body.metadata, body.notify_url)
+        return _with_remarks(services, new, now, draft)
 
     change = services.store.update(own_id, create, new=True, submission=input_json)
     assert change.after is not None  # `create` always returns a job
     if change.written:
-        log.info("job %s: queued for %s", own_id, submitted.model)
+        log.info("job %s: queued for %s", own_id, body.model)
     return change.after
 
 
@@ -173,20 +157,16 @@ def _check_region(services: Services, region: str | None) -> None:
         )
 
 
-def _new_job(
-    services: Services,
-    job_id: str,
-    submitted: SubmissionRequest,
-    now: float,
-    draft: drafts.Bundle | None,
-) -> Job:
-    model, _, metadata, notify_url, details = submitted
-    job = submission.create(job_id, model, now, details, metadata, notify_url)
+def _with_remarks(services: Services, job: Job, now: float, draft: drafts.Bundle | None) -> Job:
+    """Note on the timeline which draft is used, and that the region may be wrong."""
     if draft:
         job = job.with_event(
             now, EventCode.SUBMISSION_DRAFT_REFERENCED, job=draft.job.id, file=draft.position
         )
-    if bfl_submissions.is_bound_to_region(model) and services.origin_of(job).host == GLOBAL_HOST:
+    if (
+        bfl_submissions.is_bound_to_region(job.model or "")
+        and services.origin_of(job).host == GLOBAL_HOST
+    ):
         return job.with_event(
             now, EventCode.SUBMISSION_REGION_DOUBTFUL, reason=bfl_submissions.REGION_BOUND_REMEDY
         )
@@ -214,7 +194,7 @@ def base_url(services: Services) -> str | None:
 
 
 def enqueue_once(
-    services: Services, submitted: SubmissionRequest, key: IdempotencyKey, raw: bytes
+    services: Services, body: SubmissionBody, details: Submission, key: IdempotencyKey, raw: bytes
 ) -> Job:
     """Return the job that this key created within a day, or create one.
 
@@ -224,9 +204,9 @@ def enqueue_once(
         raise InvalidField("Idempotency-Key", "1 to 255 printable ASCII characters without spaces")
     digest = hashlib.sha256(f"{request.path}\0".encode())  # under /v1 the path names the model
     digest.update(raw)
-    request_digest = digest.hexdigest()[:32]
-    job = enqueue(services, submitted, _idempotent_job_id(services, key), request_digest)
-    if job.submission.request_digest != request_digest:
+    details = replace(details, request_digest=digest.hexdigest()[:32])
+    job = enqueue(services, body, details, _idempotent_job_id(services, key))
+    if job.submission.request_digest != details.request_digest:
         raise IdempotencyKeyReused
     return job
 

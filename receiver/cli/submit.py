@@ -9,8 +9,9 @@ from jobs import views
 from jobs.errors import BadRequest, BodyTooLarge
 from jobs.job import Job
 from jobs.net import strict_json
+from jobs.record import Submission
 from jobs.status import Status
-from receiver.api.submissions import SubmissionBody, SubmissionRequest, enqueue
+from receiver.api.submissions import SubmissionBody, enqueue
 from receiver.cli.command import Command, example, plain, services
 from receiver.cli.progress import wait_until_ended
 from receiver.schemas.bodies import INPUT_BODY_MAX_BYTES, validate_body
@@ -80,7 +81,7 @@ def submit(
     if len(raw) > INPUT_BODY_MAX_BYTES:
         raise BodyTooLarge
     built = services()
-    job = enqueue(built, SubmissionRequest.of(validate_body(SubmissionBody, raw)))
+    job = enqueue(built, validate_body(SubmissionBody, raw), Submission())
     click.echo(job.id)
     if not wait:
         return

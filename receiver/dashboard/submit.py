@@ -27,10 +27,11 @@ from jobs.errors import (
 )
 from jobs.job import Job
 from jobs.net import strict_json
+from jobs.record import Submission
 from jobs.views import JobView
 from receiver import rate_limits
 from receiver.api.job_actions import load_job
-from receiver.api.submissions import SubmissionBody, SubmissionRequest, enqueue_once
+from receiver.api.submissions import SubmissionBody, enqueue_once
 from receiver.context import services
 from receiver.dashboard import forms, session
 from receiver.dashboard.access import requires_scope
@@ -93,11 +94,12 @@ def submit_as_visitor(
     """
     visitor = session.current_visitor()
     assert visitor is not None  # requires_scope made sure of it
-    submission = SubmissionRequest.of(validate(SubmissionBody, body), repeats=repeats)
+    submission = validate(SubmissionBody, body)
     rate_limits.count_request(visitor.name)
     g.api_key = visitor
     key = (f"visitor {visitor.name}", idempotency_key)
-    return enqueue_once(services(), submission, key, sent.encode())
+    details = Submission(repeats=repeats)
+    return enqueue_once(services(), submission, details, key, sent.encode())
 
 
 def _enqueue(fields: Mapping[str, str]) -> Job:

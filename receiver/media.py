@@ -1,15 +1,16 @@
 """Media by signed, expiring link: streamed from disk or bucket, or redirected to the bucket."""
 
+import errno
+import logging
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import RawIOBase
-from typing import IO, cast
 
 from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
 from pydantic import ConfigDict, Field
 from werkzeug.exceptions import HTTPException
-from werkzeug.wsgi import FileWrapper
 
 from jobs.errors import InvalidLink, MediaGone, StorageError
 from jobs.job import Job
@@ -22,7 +23,6 @@ from jobs.views import file_name
 from receiver import cors, range_requests
 from receiver.auth import has_key
 from receiver.context import services
-from receiver.object_reader import ObjectReader
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.query import Query
 from receiver.schemas.responses import Problem
@@ -47,6 +47,7 @@ class MediaQuery(Query):
     download: str | None = Field(default=None, description="if present, as an attachment")
 
 
+log = logging.getLogger(__name__)
 blueprint = Blueprint("media", __name__)
 blueprint.after_request(cors.add_headers)
 
@@ -142,31 +143,45 @@ def _stream_from_disk(media: MediaStorage, file: MediaFile) -> Response | None:
     except FileNotFoundError:
         raise MediaGone("the media were deleted") from None
     stat = os.fstat(body.fileno())
-    return _conditional(file, body, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC))
-
-
-def _stream_from_bucket(media: MediaStorage, file: MediaFile) -> Response:
-    size = _size(media, file)
-    reader = ObjectReader(media, file.key, size)
-    response = _conditional(file, reader, size)
-    reader.limit(response.content_range.stop or size)
-    return response
-
-
-def _conditional(
-    file: MediaFile, body: RawIOBase, size: int, modified: datetime | None = None
-) -> Response:
-    # Not gunicorn's wrapper, which send_file takes: it cannot seek, so it would read a range from
-    # the beginning of the file, and gevent sends it in blocks of 8 KB.
-    blocks = FileWrapper(cast(IO[bytes], body), BLOCK_BYTES)
-    response = Response(blocks, mimetype=file.content_type, direct_passthrough=True)
-    response.content_length = size
-    response.last_modified = modified
-    response.set_etag(file.sha256)
+    response = _response(file)
+    response.last_modified = datetime.fromtimestamp(stat.st_mtime, UTC)
+    response.call_on_close(body.close)
     try:
-        environ = range_requests.normalized_environ(request, response, size)
-        response.make_conditional(environ, accept_ranges=True, complete_length=size)
+        start, stop = range_requests.prepare(response, request, stat.st_size)
     except HTTPException:
         response.close()
         raise
+    response.response = _blocks(body, start, stop)
+    return response
+
+
+def _blocks(body: RawIOBase, start: int, stop: int) -> Iterator[bytes]:
+    body.seek(start)
+    while block := body.read(min(BLOCK_BYTES, stop - body.tell())):
+        yield block
+
+
+def _stream_from_bucket(media: MediaStorage, file: MediaFile) -> Response:
+    response = _response(file)
+    start, stop = range_requests.prepare(response, request, _size(media, file))
+    response.response = _chunks(media, file.key, start, stop)
+    return response
+
+
+def _chunks(media: MediaStorage, key: str, start: int, stop: int) -> Iterator[bytes]:
+    """Download from the bucket as the client reads; holds one chunk in memory."""
+    try:
+        chunks = run_in_thread(lambda: media.read(key, start, stop))
+        while chunk := run_in_thread(lambda: next(chunks, b"")):
+            yield chunk
+    except StorageError as error:
+        log.warning("storage: %s, during a download", error)
+        # gunicorn treats this error as a closed connection. It would log any other with the
+        # path, which is the signed link.
+        raise ConnectionResetError(errno.ECONNRESET, "storage failed") from None
+
+
+def _response(file: MediaFile) -> Response:
+    response = Response(mimetype=file.content_type)
+    response.set_etag(file.sha256)
     return response

@@ -1,4 +1,4 @@
-// Buttons that copy a text; without scripts they stay hidden and the text can be selected.
+// Buttons that copy their `data-copy`, or the text before them; without scripts they stay hidden and the text can be selected.
 
 const showButtons = () => {
   if (!navigator.clipboard) return; // browsers offer it over https only
@@ -10,7 +10,7 @@ showButtons();
 addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(button.dataset.copy);
+  await navigator.clipboard.writeText(button.dataset.copy || button.previousElementSibling.textContent.trim());
   const label = button.textContent;
   button.textContent = "Copied";
   document.getElementById("announcements").textContent = "Copied";

@@ -11,12 +11,10 @@ from jobs.errors import InvalidSettings, StoreUnavailable
 from receiver.checks import (
     bfl,
     credits_left,
-    durability,
     outgoing,
     processes,
     public_url,
     redis,
-    rescues,
     settings,
     storage,
 )
@@ -48,11 +46,11 @@ class Check(NamedTuple):
 CHECKS = (
     Check("settings", settings.check, before_start=True),
     Check("redis", redis.check, before_start=True),
-    Check("durability", durability.check, needs_redis=True, before_start=True),
+    Check("durability", redis.check_durability, needs_redis=True, before_start=True),
     Check("storage", storage.check, before_start=True),
     Check("worker", processes.check_worker, needs_redis=True),
     Check("sweep", processes.check_sweep, needs_redis=True),
-    Check("rescues", rescues.check, needs_redis=True),
+    Check("rescues", processes.check_rescues, needs_redis=True),
     Check("submissions", bfl.check_submissions, needs_redis=True),
     Check("credits", credits_left.check, needs_redis=True),
     Check("regions", bfl.check_regions, needs_redis=True, on_demand=True),

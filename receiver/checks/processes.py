@@ -1,11 +1,14 @@
-"""Checks of worker and sweep: heartbeats and overdue jobs."""
+"""Checks of worker and sweep: heartbeats, overdue jobs, and rescues that wait too long."""
 
 from collections.abc import Iterator
 
+from jobs.store.listing import waiting_since
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
 
 HEARTBEAT_MAX_SECONDS = {"worker": 60.0, "sweep": 30.0}
+URGENT_SECONDS = 60.0
+WAIT_SECONDS = 60.0
 COMMANDS = {"worker": "python -m worker", "sweep": "python -m worker.sweep"}
 
 
@@ -24,6 +27,27 @@ def check_sweep(context: Context) -> Iterator[Result]:
         why = f"{overdue:,} jobs have been due for more than 30 s"
         result = failed("sweep", why, "Start a second sweep process: this one cannot keep up.")
     yield result
+
+
+def check_rescues(context: Context) -> Iterator[Result]:
+    """Find rescues that wait long for a worker, and URLs that are about to expire.
+
+    Raises StoreUnavailable.
+    """
+    now = context.services.store.now()
+    ready = context.services.listing.expiring()
+    waited = now - (waiting_since(ready) or now)
+    if waited > WAIT_SECONDS:
+        why = f"the oldest has waited {waited:.0f} s for a worker"
+        yield failed("rescues", why, "Start another worker, or check why the workers are busy.")
+        return
+    urgent = sum((job.delivery.expire_at or 0.0) - now < URGENT_SECONDS for job in ready)
+    if urgent:
+        jobs = "1 job loses its" if urgent == 1 else f"{urgent} jobs lose their"
+        why = f"{jobs} media within a minute"
+        yield failed("rescues", why, "See the health page for the jobs; start another worker.")
+    else:
+        yield ok("rescues", "none waits long, and no URL is about to expire")
 
 
 def _heartbeat(name: str, age: float | None) -> Result:

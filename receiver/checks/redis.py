@@ -1,10 +1,12 @@
-"""Checks of Redis: reachable, writable, persistent, and without eviction."""
+"""Checks of Redis: reachable, writable, persistent, without eviction, and as durable as set."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jobs.errors import StoreUnavailable
+from jobs.store import durability
 from jobs.store.clock import unavailable
+from jobs.store.durability import Durability
 from receiver.checks import redis_access
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
@@ -12,6 +14,7 @@ from receiver.checks.result import Result, failed, ok, warning
 NAME = "redis"
 DISK = "redis_disk"
 MEMORY = "redis_memory"
+DURABILITY = "durability"
 
 _START = "Check that it runs and that REDIS_URL names its host and port."
 _REMEDIES = {
@@ -23,6 +26,15 @@ _REMEDIES = {
 }
 _APPEND_ONLY = "Set appendonly to yes, or choose a plan of your provider that is durable."
 _NO_EVICTION = "Set maxmemory-policy to noeviction."
+_DURABILITY = {
+    Durability.MEMORY: "memory: a power cut or a failover can lose the last second",
+    Durability.FSYNC: "fsync: acknowledged writes are on the disk of the primary",
+    Durability.REPLICA: "replica: acknowledged writes are on a replica",
+}
+_NOT_DURABLE = {
+    Durability.FSYNC: ("the disk did not confirm a write", "Check the disk of Redis."),
+    Durability.REPLICA: ("no replica confirmed a write", "Check that a replica is connected."),
+}
 
 
 def check(context: Context) -> Iterator[Result]:
@@ -88,3 +100,17 @@ def _eviction(info: Mapping[str, Any]) -> Result:
         why = f"maxmemory-policy is {policy}, harmless only while there is no maxmemory"
         return warning(MEMORY, why, _NO_EVICTION)
     return failed(MEMORY, f"maxmemory-policy is {policy}: jobs will vanish", _NO_EVICTION)
+
+
+def check_durability(context: Context) -> Iterator[Result]:
+    """Confirm a write by disk or replica, as callbacks do. Raises StoreUnavailable."""
+    level = Durability(context.settings.durability)
+    with unavailable():
+        is_reached = durability.check(context.services.redis, level)
+    if is_reached:
+        yield ok(DURABILITY, _DURABILITY[level])
+    else:
+        why, remedy = _NOT_DURABLE[level]
+        yield failed(
+            DURABILITY, f"{level}: {why} in time, so callbacks are answered with 503", remedy
+        )

@@ -1,17 +1,8 @@
 """Dashboard: HTML pages over the same records as the API, behind a login with an API key.
 
-A page is a module with a blueprint, listed in PAGES:
-
-    blueprint = Blueprint("health", __name__)
-
-    @blueprint.get("/health")
-    @requires_scope("read")                 # redirects to the login without a session
-    def show() -> ResponseReturnValue:
-        return render_template("health.html")   # {% extends "base.html" %}, autoescaped
-
-Changes are POST requests to `@requires_scope(...)` views, from a form with `{{ csrf_field() }}`;
-`forms.form()` has its fields. Scripts send the token in `<meta name="csrf-token">` as the header
-`X-CSRF-Token`. Each such path also answers GET, because a login leads back to it.
+A page is a module with a blueprint, listed in PAGES. `@requires_scope(...)` guards its views, and
+redirects to the login without a session. Changes are POST requests from a form with
+`{{ csrf_field() }}`; each such path also answers GET, because a login leads back to it.
 
 Styles and scripts are files under static/, linked by `asset(name)`; the Content-Security-Policy
 allows nothing inline and nothing from other hosts. static/live.js updates elements with an id and

@@ -1,19 +1,25 @@
-"""Access to pages: a session whose key has the scope, and a CSRF token for every change."""
+"""Access to pages: a session whose key has the scope, and a CSRF token for every change.
 
+A login leads back to where it was asked for, and to paths of this origin only.
+"""
+
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
-from flask import redirect, request
+from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs.config.api_keys import Scope
 from jobs.errors import Forbidden
 from receiver.dashboard import csrf, forms, session
-from receiver.dashboard.redirects import login_url
 
 P = ParamSpec("P")
 View = Callable[P, ResponseReturnValue]
+
+# Browsers read a backslash as a slash, and skip control characters.
+_LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}")
 
 
 def requires_scope(
@@ -30,7 +36,7 @@ def requires_scope(
             visitor = session.current_visitor()
             if visitor is None:
                 # By GET: a change is not repeated after the login.
-                return redirect(login_url(), 303)
+                return redirect(url_for("dashboard.login.show", next=current_path()), 303)
             if not visitor.has_scope(scope):
                 raise Forbidden(f"This needs a key with scope {scope}.")
             session.renew()
@@ -42,3 +48,13 @@ def requires_scope(
         return guarded
 
     return decorate
+
+
+def local_path(target: str | None) -> str:
+    """`target` if it is a path of this origin, else the first page."""
+    return target if target and _LOCAL_PATH.fullmatch(target) else "/"
+
+
+def current_path() -> str:
+    """Path and query of the current request, as a form may send them back."""
+    return local_path(request.full_path.removesuffix("?"))

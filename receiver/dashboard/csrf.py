@@ -10,7 +10,6 @@ from jobs.errors import Forbidden
 from receiver.dashboard import forms
 
 FIELD = "csrf_token"
-HEADER = "X-CSRF-Token"
 
 _SESSION_FIELD = "csrf"
 
@@ -30,7 +29,7 @@ def hidden_field() -> Markup:
 
 def check() -> None:
     """Raises Forbidden for a request that another site may have sent."""
-    given = request.headers.get(HEADER) or forms.form().get(FIELD, "")
+    given = forms.form().get(FIELD, "")
     is_known = hmac.compare_digest(given.encode("utf-8", "replace"), token().encode())
     if not is_known or not _is_same_origin():
         raise Forbidden(

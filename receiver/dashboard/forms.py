@@ -2,7 +2,6 @@
 
 from io import BytesIO
 from typing import cast
-from urllib.parse import parse_qsl
 
 from flask import g, request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -14,14 +13,12 @@ from receiver import request_body
 FORM_MAX_BYTES = 256 * 1024
 UPLOAD_MAX_BYTES = 24 * 2**20  # as base64 it fits into an input
 FIELDS_MAX = 100
-_MULTIPART = "multipart/form-data"
 
 
 def form(max_bytes: int = FORM_MAX_BYTES) -> dict[str, str]:
     """The fields of this request, the last of each name. Raises BadRequest."""
     if "form" not in g:
-        is_multipart = request.mimetype == _MULTIPART and max_bytes > FORM_MAX_BYTES
-        g.form, g.files = _read_multipart(max_bytes) if is_multipart else (_read(), [])
+        g.form, g.files = _read(max_bytes)
     return cast(dict[str, str], g.form)
 
 
@@ -30,23 +27,16 @@ def files() -> list[bytes]:
     return cast(list[bytes], g.files)
 
 
-def _read_multipart(max_bytes: int) -> tuple[dict[str, str], list[bytes]]:
-    raw = request_body.read(max_bytes)
+def _read(max_bytes: int) -> tuple[dict[str, str], list[bytes]]:
+    is_multipart = request.mimetype == "multipart/form-data"
+    raw = request_body.read(max_bytes if is_multipart else FORM_MAX_BYTES)
     parser = FormDataParser(max_form_memory_size=FORM_MAX_BYTES, max_form_parts=FIELDS_MAX)
     try:
         _, fields, uploads = parser.parse(
-            BytesIO(raw), _MULTIPART, len(raw), request.mimetype_params
+            BytesIO(raw), request.mimetype, len(raw), request.mimetype_params
         )
     except RequestEntityTooLarge:
-        raise BadRequest("The form has too many fields.") from None
+        raise BadRequest("The form is too large or has too many fields.") from None
     sent = (one for _, found in uploads.lists() for one in found if one.filename)
     last = {name: values[-1] for name, values in fields.lists()}
     return last, [body for one in sent if (body := one.read())]
-
-
-def _read() -> dict[str, str]:
-    text = request_body.read(FORM_MAX_BYTES).decode("utf-8", "replace")
-    try:
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX))
-    except ValueError:
-        raise BadRequest("The form has too many fields.") from None

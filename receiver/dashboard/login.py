@@ -1,16 +1,14 @@
 """Login with an API key or a login link, and logout."""
 
-import math
-
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import Forbidden, InvalidLink, RateLimited, Unauthorized
+from jobs.errors import Forbidden, InvalidLink, Unauthorized
 from jobs.signing import LOGIN_SECONDS, LoginSigner
 from receiver.auth import authenticate
 from receiver.context import services
 from receiver.dashboard import csrf, forms, session
-from receiver.dashboard.redirects import HOME, local_path
+from receiver.dashboard.access import local_path
 
 blueprint = Blueprint("login", __name__)
 
@@ -32,8 +30,6 @@ def log_in() -> ResponseReturnValue:
         return _page("The form is too old, or your browser refuses cookies. Try again."), 403
     except Unauthorized:
         return _page("This key is not valid."), 401
-    except RateLimited as error:
-        return _page(str(error)), 429, {"Retry-After": str(math.ceil(error.retry_after))}
     return redirect(local_path(forms.form().get("next")), 303)
 
 
@@ -54,7 +50,7 @@ def log_in_by_link(token: str) -> ResponseReturnValue:
     if key is None:
         return _page("The key of this link is no longer in API_KEYS."), 403
     session.start(key)
-    return redirect(HOME, 303)
+    return redirect("/", 303)
 
 
 @blueprint.get("/logout")

@@ -9,7 +9,7 @@ from jobs.config.api_keys import Scope
 from jobs.errors import StoreUnavailable
 from receiver.context import services
 from receiver.dashboard import csrf, session
-from receiver.dashboard.redirects import current_path
+from receiver.dashboard.access import current_path
 
 
 class Link(NamedTuple):
@@ -40,7 +40,6 @@ def context() -> dict[str, Any]:
         "links": [link for link in LINKS if visitor and visitor.has_scope(link.scope)],
         "current_path": current_path(),
         "now": _now,
-        "csrf_token": csrf.token,
         "csrf_field": csrf.hidden_field,
     }
 

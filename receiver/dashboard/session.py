@@ -9,12 +9,12 @@ import hmac
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 
-from flask import Flask, current_app, g, request, session
+from flask import Flask, g, request, session
 from flask.sessions import SecureCookieSessionInterface
+from pydantic import SecretStr
 
 from jobs.config.api_keys import ApiKey
 from jobs.config.settings import Settings
@@ -26,32 +26,8 @@ IDLE_SECONDS = 12 * 3600
 RENEWED_AFTER_SECONDS = 3600
 LIFE_MAX_SECONDS = 7 * 86400
 
-_EXTENSION = "fluxkeep-session-keys"
 _COOKIE = "fluxkeep-session"
 _HASH_CONTEXT = "fluxkeep session 1"
-
-
-@dataclass(frozen=True, slots=True)
-class SessionKeys:
-    """The API keys by their hash, as session cookies hold it."""
-
-    by_hash: dict[str, ApiKey]
-    secret: bytes
-
-    @classmethod
-    def of(cls, settings: Settings) -> "SessionKeys":
-        secrets_ = [secret.get_secret_value().encode() for secret in settings.secret_key]
-        by_hash = {_key_hash(secret, key): key for secret in secrets_ for key in settings.api_keys}
-        return cls(by_hash, secrets_[0])
-
-    def hash(self, key: ApiKey) -> str:
-        return _key_hash(self.secret, key)
-
-
-def _key_hash(secret: bytes, key: ApiKey) -> str:
-    """HMAC-SHA256 of key and scope; without SECRET_KEY it does not help to guess the key."""
-    message = _HASH_CONTEXT.encode() + key.digest + key.scope.encode()
-    return hmac.new(secret, message, hashlib.sha256).hexdigest()
 
 
 class CookieSession(SecureCookieSessionInterface):
@@ -77,7 +53,6 @@ def install(app: Flask, settings: Settings) -> None:
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=IDLE_SECONDS),
     )
     app.session_interface = CookieSession()
-    app.extensions[_EXTENSION] = SessionKeys.of(settings)
 
 
 def cookie_name(settings: Settings) -> str:
@@ -88,7 +63,7 @@ def cookie_name(settings: Settings) -> str:
 def current_visitor() -> ApiKey | None:
     """The key that this request's session was started with, or None without a valid session."""
     if "visitor" not in g:
-        known = _keys().by_hash.get(str(session.get("key")))
+        known = _find_key(str(session.get("key")))
         g.visitor = known if known and _is_valid() else None
     return cast(ApiKey | None, g.visitor)
 
@@ -97,7 +72,8 @@ def start(key: ApiKey) -> None:
     """Start a new session; the one before ends, so that no session can be planted."""
     end()
     now = _now()
-    session.update(key=_keys().hash(key), id=secrets.token_urlsafe(16), since=now, seen=now)
+    secret = services().settings.secret_key[0]
+    session.update(key=_key_hash(secret, key), id=secrets.token_urlsafe(16), since=now, seen=now)
     csrf.token()  # now, so that the first page need not set the cookie again
 
 
@@ -128,8 +104,19 @@ def _is_valid() -> bool:
     return True
 
 
-def _keys() -> SessionKeys:
-    return cast(SessionKeys, current_app.extensions[_EXTENSION])
+def _find_key(key_hash: str) -> ApiKey | None:
+    """The API key with this hash, by any of the SECRET_KEYs; None if it is no longer valid."""
+    settings = services().settings
+    hashes = (
+        (_key_hash(secret, key), key) for secret in settings.secret_key for key in settings.api_keys
+    )
+    return next((key for known, key in hashes if known == key_hash), None)
+
+
+def _key_hash(secret: SecretStr, key: ApiKey) -> str:
+    """HMAC-SHA256 of key and scope; without SECRET_KEY it does not help to guess the key."""
+    message = _HASH_CONTEXT.encode() + key.digest + key.scope.encode()
+    return hmac.new(secret.get_secret_value().encode(), message, hashlib.sha256).hexdigest()
 
 
 def _now() -> int:

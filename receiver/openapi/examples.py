@@ -14,7 +14,7 @@ from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 from jobs.views import JobView, MediaView, Notification
 from receiver.schemas.formats import format_cursor
-from receiver.schemas.responses import Alive, CallbackAccepted, JobPage, Readiness
+from receiver.schemas.responses import CallbackAccepted, JobPage, Readiness
 
 HOST = "https://keep.example"
 NOW = 1_795_255_200.0  # 2026-11-21T10:00:00Z
@@ -73,7 +73,6 @@ STORED = _view(_stored())
 QUEUED = _view(submission.create(OURS, MODEL, NOW, metadata=METADATA))
 PAGE: JobPage = {"jobs": [STORED], "next_cursor": format_cursor(Position(NOW, TASK))}
 CALLBACK_ACCEPTED: CallbackAccepted = {"id": TASK, "status": "ready"}
-ALIVE: Alive = {"status": "ok"}
 READY: Readiness = {"status": "ready", "checks": {"redis": "ok", "storage": "ok", "sweep": "ok"}}
 NOT_READY: Readiness = {
     "status": "not ready",

@@ -34,12 +34,6 @@ class CallbackAccepted(TypedDict):
     status: Annotated[str, Field(description="of the job, or `forgotten`")]
 
 
-class Alive(TypedDict):
-    """Liveness of this process."""
-
-    status: str
-
-
 class Readiness(TypedDict):
     """Readiness of the installation."""
 

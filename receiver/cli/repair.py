@@ -1,10 +1,13 @@
 """`repair`: make records, indexes and storage consistent."""
 
+from collections.abc import Iterator
+
 import click
 
 from jobs.errors import FluxkeepError
+from jobs.services import Services
 from receiver.cli.command import Command, example, plain, sentence, services
-from receiver.repair import Finding, examine
+from receiver.repair import Finding, indexes, media, objects
 
 CLEAN, LEFT, UNAVAILABLE = 0, 1, 2
 
@@ -22,7 +25,7 @@ def repair(*, dry_run: bool, verify_bytes: bool) -> None:
     """
     found = repaired = 0
     try:
-        for finding in examine(services(), verify_bytes=verify_bytes):
+        for finding in _examine(services(), verify_bytes=verify_bytes):
             done = not dry_run and finding.repair is not None and finding.repair()
             click.echo(_line(finding, done=done, dry_run=dry_run))
             found, repaired = found + 1, repaired + done
@@ -31,6 +34,16 @@ def repair(*, dry_run: bool, verify_bytes: bool) -> None:
         click.get_current_context().exit(UNAVAILABLE)
     click.echo(f"{found} found, {repaired} repaired" if found else "all is well")
     click.get_current_context().exit(CLEAN if found == repaired else LEFT)
+
+
+def _examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
+    """Yield each finding at once. Raises StoreUnavailable, StorageError."""
+    services.metrics.ping()  # fail early: an empty storage would cause no request to Redis
+    yield from indexes.check_records(services)
+    yield from indexes.check_members(services)
+    yield from indexes.check_task_ids(services)
+    yield from media.check(services, verify_bytes=verify_bytes)
+    yield from objects.check(services)
 
 
 def _line(finding: Finding, *, done: bool, dry_run: bool) -> str:

@@ -3,20 +3,17 @@
 It is safe while the processes run.
 """
 
-from collections.abc import Iterator
-
-from jobs.services import Services
-from receiver.repair import indexes, media, objects
-from receiver.repair.finding import Finding
-
-__all__ = ["Finding", "examine"]
+from collections.abc import Callable
+from typing import NamedTuple
 
 
-def examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
-    """Yield each finding at once. Raises StoreUnavailable, StorageError."""
-    services.metrics.ping()  # fail early: an empty storage would cause no request to Redis
-    yield from indexes.check_records(services)
-    yield from indexes.check_members(services)
-    yield from indexes.check_task_ids(services)
-    yield from media.check(services, verify_bytes=verify_bytes)
-    yield from objects.check(services)
+class Finding(NamedTuple):
+    """An inconsistency between records, indexes and storage.
+
+    The subject is a job, a task or an object. `repair` checks again before it changes anything,
+    and returns False if the problem is gone; None where a person must decide.
+    """
+
+    subject: str
+    problem: str
+    repair: Callable[[], bool] | None = None

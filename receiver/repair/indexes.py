@@ -5,7 +5,7 @@ from functools import partial
 
 from jobs.services import Services
 from jobs.store.indexes import every
-from receiver.repair.finding import Finding
+from receiver.repair import Finding
 
 
 def check_records(services: Services) -> Iterator[Finding]:

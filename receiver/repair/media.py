@@ -9,7 +9,7 @@ from jobs.record import MediaFile
 from jobs.services import Services
 from jobs.status import Status
 from jobs.storage.layout import companion_keys, sidecar_key
-from receiver.repair.finding import Finding
+from receiver.repair import Finding
 
 
 def check(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:

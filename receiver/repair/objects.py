@@ -14,7 +14,7 @@ from jobs.job import Job
 from jobs.services import Services
 from jobs.storage.base import ListedObject
 from jobs.storage.layout import ObjectKind, job_id_of, kind_of, possible_object_keys
-from receiver.repair.finding import Finding
+from receiver.repair import Finding
 
 PAGE_SIZE = 200
 

@@ -23,13 +23,10 @@ def next_steps(job: Job, json: Mapping[str, Any], now: float) -> list[NextStep]:
     if job.status.terminal:
         return list(_after_the_end(job))
     if job.status is Status.READY:
-        return [*_rescue(job, now), *_url_expiry(job)]
+        return list(_rescue(job, now))
     if job.status is Status.QUEUED:
-        return [*_submission(job, json, now)]
-    return [
-        *_report(job, now),
-        NextStep("Without a report the job is lost", job.deadline, "deadline"),
-    ]
+        return list(_submission(job, json, now))
+    return list(_report(job, now))
 
 
 def _rescue(job: Job, now: float) -> Iterator[NextStep]:
@@ -39,9 +36,6 @@ def _rescue(job: Job, now: float) -> Iterator[NextStep]:
         yield NextStep("Waits for a worker to download the media")
     else:
         yield NextStep("The download is tried again", job.check.next_check_at)
-
-
-def _url_expiry(job: Job) -> Iterator[NextStep]:
     if job.delivery.expire_at is not None:
         yield NextStep("BFL's URL expires", job.delivery.expire_at, "deadline")
 
@@ -55,16 +49,10 @@ def _submission(job: Job, json: Mapping[str, Any], now: float) -> Iterator[NextS
         yield NextStep("A worker is submitting it to BFL")
     else:
         yield NextStep("Waits for a free slot at BFL")
-        yield from (
-            NextStep(f"Submitting is paused: {reason}") for reason in _circuit_reasons(json)
-        )
+        for event in json["timeline"]:
+            if event["event"] == EventCode.SUBMISSION_PAUSED:
+                yield NextStep(f"Submitting is paused: {event['detail']['reason']}")
     yield NextStep("If it is not submitted, it fails", job.deadline, "deadline")
-
-
-def _circuit_reasons(json: Mapping[str, Any]) -> list[str]:
-    events = json["timeline"]
-    paused = [event for event in events if event["event"] == EventCode.SUBMISSION_PAUSED]
-    return [event["detail"]["reason"] for event in paused]
 
 
 def _report(job: Job, now: float) -> Iterator[NextStep]:
@@ -78,6 +66,7 @@ def _report(job: Job, now: float) -> Iterator[NextStep]:
         yield NextStep("Fluxkeep polls BFL again", job.check.next_check_at)
     else:
         yield NextStep("Waits for BFL's callback; Fluxkeep polls BFL", job.check.next_check_at)
+    yield NextStep("Without a report the job is lost", job.deadline, "deadline")
 
 
 def _after_the_end(job: Job) -> Iterator[NextStep]:

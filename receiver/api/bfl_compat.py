@@ -209,5 +209,4 @@ def credits_left() -> ResponseReturnValue:
 
 def base_url() -> str:
     """The origin that the client uses: some clients send their key to no other origin."""
-    settings = services().settings
-    return settings.public_url or submissions.base_url(services()) or settings.base_url
+    return submissions.base_url(services()) or services().settings.base_url

@@ -1,19 +1,23 @@
-"""Checks of Redis: reachable, writable, persistent, without eviction, and as durable as set."""
+"""Checks of Redis: reachable, writable, private, persistent, without eviction, durable as set."""
 
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from jobs.config.redis_url import RedisUrl
+from jobs.config.settings import Settings
 from jobs.errors import StoreUnavailable
+from jobs.net.ip import is_loopback_host, is_public
 from jobs.store import durability
 from jobs.store.clock import unavailable
 from jobs.store.durability import Durability
-from receiver.checks import redis_access
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
 NAME = "redis"
 DISK = "redis_disk"
 MEMORY = "redis_memory"
+ACCESS = "redis_access"
 DURABILITY = "durability"
 
 _START = "Check that it runs and that REDIS_URL names its host and port."
@@ -48,7 +52,7 @@ def check(context: Context) -> Iterator[Result]:
         return
     context.redis_answers = True
     yield from check_info(_info(context.services.redis))
-    yield from redis_access.check(context.settings)
+    yield from check_access(context.settings)
 
 
 def _info(redis: Any) -> dict[str, Any]:
@@ -100,6 +104,42 @@ def _eviction(info: Mapping[str, Any]) -> Result:
         why = f"maxmemory-policy is {policy}, harmless only while there is no maxmemory"
         return warning(MEMORY, why, _NO_EVICTION)
     return failed(MEMORY, f"maxmemory-policy is {policy}: jobs will vanish", _NO_EVICTION)
+
+
+def check_access(settings: Settings) -> Iterator[Result]:
+    """No result for a Redis on this machine."""
+    url = settings.redis
+    if url.is_socket or all(map(is_loopback_host, url.hosts)):
+        return
+    found = [*_password(url), *_encryption(url), *_certificate(url, settings)]
+    yield from found or [ok(ACCESS, "needs a password and is encrypted or private")]
+
+
+def _password(url: RedisUrl) -> Iterator[Result]:
+    if not url.password:
+        why = "needs no password: anybody who can connect can run code in the workers"
+        yield warning(ACCESS, why, "Set one (requirepass or an ACL) and put it into REDIS_URL.")
+
+
+def _encryption(url: RedisUrl) -> Iterator[Result]:
+    if not url.is_encrypted and any(map(_is_on_internet, url.hosts)):
+        why = "crosses the internet without TLS"
+        yield warning(ACCESS, why, "Use a rediss:// URL, or a private network.")
+
+
+def _certificate(url: RedisUrl, settings: Settings) -> Iterator[Result]:
+    if url.is_encrypted and not settings.redis_verify:
+        why = "is encrypted, but REDIS_VERIFY is off: another server could pose as Redis"
+        remedy = "Leave it off only where the provider's certificate cannot be checked (Heroku)."
+        yield warning(ACCESS, why, remedy)
+
+
+def _is_on_internet(host: str) -> bool:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return any(is_public(str(address[0])) for *_, address in found)
 
 
 def check_durability(context: Context) -> Iterator[Result]:

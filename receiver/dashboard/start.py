@@ -4,7 +4,7 @@ from flask import Blueprint, Response, redirect, render_template, stream_templat
 from flask.typing import ResponseReturnValue
 
 from receiver import checks
-from receiver.api.submissions import base_url
+from receiver.api.bfl_compat import base_url
 from receiver.context import services
 from receiver.dashboard.access import requires_scope
 
@@ -21,9 +21,8 @@ def show() -> ResponseReturnValue:
 
 def page() -> str:
     """The page, which the gallery also shows while there are no jobs."""
-    settings = services().settings
-    base = base_url(services()) or settings.base_url
-    return render_template("start.html", base=base, is_unreachable=not settings.bfl_reaches_us)
+    is_unreachable = not services().settings.bfl_reaches_us
+    return render_template("start.html", base=base_url(), is_unreachable=is_unreachable)
 
 
 @blueprint.get("/start/test")

@@ -10,7 +10,8 @@ from deploy.local_redis import free_port
 from jobs.config.settings import load
 from jobs.errors import InvalidSettings, StoreUnavailable
 from jobs.services import for_web, redis_for_web
-from receiver.checks import Grade, redis_access
+from receiver.checks import Grade
+from receiver.checks.redis import check_access
 from tests.harness import Installation, RedisServer
 from tests.harness.doctor_output import NEEDED
 from tests.harness.patience import wait_for
@@ -122,11 +123,9 @@ def test_a_server_without_tls_is_not_answered_in_the_clear(redis_server: RedisSe
 
 def test_the_doctor_warns_of_unverified_connections() -> None:
     url = "rediss://:long-password@redis.example.invalid:1"
-    assert [one.grade for one in redis_access.check(load(NEEDED | {"REDIS_URL": url}))] == [
-        Grade.OK
-    ]
+    assert [one.grade for one in check_access(load(NEEDED | {"REDIS_URL": url}))] == [Grade.OK]
     unchecked = load(NEEDED | {"REDIS_URL": url, "REDIS_VERIFY": "no"})
-    (found,) = redis_access.check(unchecked)
+    (found,) = check_access(unchecked)
     assert found.grade is Grade.WARNING and "REDIS_VERIFY" in found.why
 
 

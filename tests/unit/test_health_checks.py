@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobs.config.settings import load
-from receiver.checks import Context, Grade, public_url, redis, redis_access, settings
+from receiver.checks import Context, Grade, public_url, redis, settings
 from tests.harness.doctor_output import NEEDED, grades
 
 
@@ -79,7 +79,7 @@ def test_an_eviction_policy_without_a_limit_is_only_a_warning() -> None:
 def test_access_to_a_remote_redis_is_checked(url: str, warnings: list[str]) -> None:
     found = [
         one
-        for one in redis_access.check(load(NEEDED | {"REDIS_URL": url}))
+        for one in redis.check_access(load(NEEDED | {"REDIS_URL": url}))
         if one.grade != Grade.OK
     ]
     assert len(found) == len(warnings)

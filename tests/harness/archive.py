@@ -17,14 +17,10 @@ from jobs.storage.providers import RequestLimits
 from jobs.timeline import EventCode, TimelineEvent
 from jobs.timeouts import Timeouts
 from tests.harness.redis_server import RedisServer
+from tests.harness.required_settings import SECRETS
 
 DAY_SECONDS = 86400.0
 TIMEOUTS = Timeouts(60.0, 3600.0)
-SECRETS = {
-    "WEBHOOK_SECRET": "webhook-secret-of-tests",
-    "SECRET_KEY": "signing-key-of-tests",
-    "API_KEYS": "a:admin-key-of-tests:admin",
-}
 
 
 class Archive:

@@ -5,6 +5,11 @@ import pytest
 from jobs.config.settings import load
 from jobs.errors import InvalidSettings
 
+SECRETS = {
+    "WEBHOOK_SECRET": "webhook-secret-of-tests",
+    "SECRET_KEY": "signing-key-of-tests",
+    "API_KEYS": "a:admin-key-of-tests:admin",
+}
 CANARY = "canary"
 REQUIRED = {
     "WEBHOOK_SECRET": "webhook-secret-canary",

@@ -16,6 +16,7 @@ from jobs.services import Services
 from jobs.status import ReportKind, Source, Status
 from jobs.storage.local import LocalStorage
 from tests.harness.patience import wait_for
+from tests.harness.required_settings import SECRETS
 from tests.sandbox import Sandbox, Task
 from worker import poll
 from worker.claim import Claim
@@ -42,9 +43,7 @@ class WorkerEnvironment:
     @classmethod
     def over(cls, redis: Redis, box: Sandbox, directory: Path, **extra: str) -> Self:
         environment = {
-            "WEBHOOK_SECRET": "webhook-secret-of-tests",
-            "SECRET_KEY": "signing-key-of-tests",
-            "API_KEYS": "a:admin-key-of-tests:admin",
+            **SECRETS,
             "BFL_API_KEY": "k",
             "BFL_SANDBOX_URL": box.url,
             "MEDIA_URL": (directory / "media").as_uri(),

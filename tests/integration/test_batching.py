@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
@@ -14,12 +13,6 @@ from jobs.store.batching import Batching
 from tests.harness import RedisServer
 
 ECHO = "return {KEYS[1], ARGV[1], #ARGV}"
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with redis_server.client() as client:
-        yield client
 
 
 def test_a_script_gets_its_keys_and_arguments_of_every_kind(redis: Redis) -> None:

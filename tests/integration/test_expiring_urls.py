@@ -1,8 +1,5 @@
 """Jobs whose URLs expire soon, and the number of jobs waiting for a slot."""
 
-from collections.abc import Iterator
-
-import pytest
 from redis import Redis
 
 from jobs import ingest
@@ -16,21 +13,8 @@ from jobs.store.listing import EXPIRING_READ_MAX, JobListing
 from jobs.store.submission_queue import ModelQueue, SubmissionQueue
 from jobs.submission import create
 from jobs.timeouts import Timeouts
-from tests.harness import RedisServer
-from tests.harness.parts import Parts
 
 TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with redis_server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def store(redis: Redis) -> JobStore:
-    return Parts.over(redis).store
 
 
 def ready(store: JobStore, job_id: str, life: float) -> None:

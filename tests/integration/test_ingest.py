@@ -1,7 +1,5 @@
 """Reports are applied to the one job that they are about, or to none (I16)."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from jobs import ingest
@@ -11,16 +9,8 @@ from jobs.report import Report
 from jobs.status import ReportKind, Source, Status
 from jobs.store.job_store import JobStore
 from jobs.timeouts import Timeouts
-from tests.harness import RedisServer
-from tests.harness.parts import Parts
 
 TIMEOUTS = Timeouts(60.0, 3600.0)
-
-
-@pytest.fixture
-def store(redis_server: RedisServer) -> Iterator[JobStore]:
-    with redis_server.client() as client:
-        yield Parts.over(client).store
 
 
 def test_a_callback_proves_that_there_is_a_task(store: JobStore) -> None:

@@ -9,6 +9,7 @@ from jobs.storage.bucket import BucketStorage
 from jobs.storage.layout import sidecar_key
 from receiver.app import create_app
 from tests.harness import RedisServer
+from tests.harness.required_settings import SECRETS
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox, Task
 
@@ -18,9 +19,7 @@ KEY = {"x-key": "admin-key-of-tests"}
 @pytest.fixture
 def worker_env(redis_server: RedisServer, sandbox: Sandbox) -> WorkerEnvironment:
     environment = {
-        "WEBHOOK_SECRET": "webhook-secret-of-tests",
-        "SECRET_KEY": "signing-key-of-tests",
-        "API_KEYS": "a:admin-key-of-tests:admin",
+        **SECRETS,
         "BFL_API_KEY": "k",
         "BFL_SANDBOX_URL": sandbox.url,
         "REDIS_URL": redis_server.url,

@@ -1,8 +1,6 @@
 """Every unfinished job is checked in time, also after the loss of its RQ job or worker."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +8,7 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from jobs import ingest, services
-from jobs.config import settings
+from jobs import ingest
 from jobs.job import LEASE_SECONDS, Job
 from jobs.report import Failure, Report
 from jobs.services import Services
@@ -19,31 +16,12 @@ from jobs.status import ReportKind, Source, Status
 from jobs.store.keys import DUE, PENDING_POLLS, PENDING_RESCUES
 from jobs.store.rq_queue import QUEUE_NAME
 from jobs.timeouts import Timeouts
-from tests.harness import RedisServer
 from tests.harness.redis_server import RQ_KEYS
 from worker.claim import Claim
 from worker.sweep import sweep
 
 TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with redis_server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def wired(redis: Redis, tmp_path: Path) -> Services:
-    """Services of a sweeper."""
-    environment = {
-        "WEBHOOK_SECRET": "webhook-secret-of-tests",
-        "SECRET_KEY": "signing-key-of-tests",
-        "API_KEYS": "a:admin-key-of-tests:admin",
-        "MEDIA_URL": (tmp_path / "media").as_uri(),
-    }
-    return services.Services(settings.load(environment), redis)
 
 
 def reported(wired: Services, kind: ReportKind, task_id: str = "job") -> Job:

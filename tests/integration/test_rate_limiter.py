@@ -1,6 +1,5 @@
 """Rate limiter in Redis: requests by key, wrong keys by address, and refill."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,12 +15,6 @@ from tests.harness.patience import wait_for
 
 FIVE_A_DAY = RateLimit(5, 86400)
 HOME, ABROAD = "192.0.2.1", "2001:db8::/64"
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with redis_server.client() as client:
-        yield client
 
 
 @pytest.fixture

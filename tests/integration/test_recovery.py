@@ -20,6 +20,7 @@ from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, fencing_token_of, kind_of, sidecar_key
 from tests.harness import RedisServer, TestBucket
 from tests.harness.patience import wait_for
+from tests.harness.required_settings import SECRETS
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox, Task
 from worker import recovery, rescue
@@ -37,9 +38,7 @@ def worker_env(
 ) -> Iterator[WorkerEnvironment]:
     storage = {"MEDIA_URL": (temporary / "media").as_uri()}
     environment = {
-        "WEBHOOK_SECRET": "webhook-secret-of-tests",
-        "SECRET_KEY": "signing-key-of-tests",
-        "API_KEYS": "a:admin-key-of-tests:admin",
+        **SECRETS,
         "BFL_API_KEY": "k",
         "BFL_SANDBOX_URL": sandbox.url,
         **(bucket.settings if request.param == "bucket" else storage),

@@ -1,7 +1,5 @@
 """Refused callbacks are recorded briefly, and only for jobs that exist."""
 
-from collections.abc import Iterator
-
 import pytest
 from redis import Redis
 
@@ -11,17 +9,10 @@ from jobs.status import ReportKind, Source
 from jobs.store.keys import REFUSED_CALLBACKS_PREFIX
 from jobs.store.refused_callbacks import CALLBACKS_MAX, RETENTION_SECONDS
 from jobs.timeouts import Timeouts
-from tests.harness import RedisServer
 from tests.harness.parts import Parts
 
 TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 COUNTER = "callback_refused"
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with redis_server.client() as client:
-        yield client
 
 
 @pytest.fixture

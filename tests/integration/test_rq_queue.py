@@ -20,7 +20,7 @@ from jobs.store.job_store import JobStore
 from jobs.store.rq_queue import QUEUE_NAME, RQ_JOB_TTL_SECONDS
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
-from tests.harness.parts import Parts
+from tests.harness.required_settings import SECRETS
 from worker import startup, tasks
 
 TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
@@ -32,17 +32,6 @@ def ready(task_id: str) -> Report:
     return Report(
         task_id=task_id, kind=ReportKind.READY, source=Source.CALLBACK, urls=(HOSTILE_URL,)
     )
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with redis_server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def store(redis: Redis) -> JobStore:
-    return Parts.over(redis).store
 
 
 @pytest.fixture
@@ -59,9 +48,7 @@ def a_worker_process(
     environment = {
         "REDIS_URL": redis_server.url,
         "MEDIA_URL": (tmp_path / "media").as_uri(),
-        "WEBHOOK_SECRET": "webhook-secret-of-tests",
-        "SECRET_KEY": "signing-key-of-tests",
-        "API_KEYS": "a:admin-key-of-tests:admin",
+        **SECRETS,
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -12,6 +12,7 @@ from jobs.config.settings import load
 from jobs.services import for_web
 from receiver.app import create_app
 from tests.harness import RedisServer
+from tests.harness.required_settings import SECRETS
 
 # What anybody may call: it proves who it is in another way, or says nothing of any job.
 OPEN = {
@@ -48,20 +49,13 @@ KEYS = {scope: f"the-key-for-{scope}-tests" for scope in SCOPES}
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    directory = tmp_path_factory.mktemp("scopes")
-    redis = RedisServer(directory / "redis")
+def app(module_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    media = tmp_path_factory.mktemp("media").as_uri()
     entries = ",".join(f"{scope}:{key}:{scope}" for scope, key in KEYS.items())
-    given = {
-        "WEBHOOK_SECRET": "webhook-secret-of-tests",
-        "SECRET_KEY": "signing-key-of-tests",
-        "API_KEYS": entries,
-    }
-    environment = {**given, "REDIS_URL": redis.url, "MEDIA_URL": directory.as_uri()}
-    made = create_app(for_web(load(environment)))
+    own = {"API_KEYS": entries, "REDIS_URL": module_redis.url, "MEDIA_URL": media}
+    made = create_app(for_web(load(SECRETS | own)))
     yield made
     made.extensions["fluxkeep"].close()
-    redis.kill()
 
 
 @pytest.fixture

@@ -59,22 +59,6 @@ def born(store: JobStore, job_id: str, at: float, state: Status = Status.SUBMITT
     store.update(job_id, lambda _job, _now: job, new=True)
 
 
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with redis_server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def parts(redis: Redis) -> Parts:
-    return Parts.over(redis)
-
-
-@pytest.fixture
-def store(parts: Parts) -> JobStore:
-    return parts.store
-
-
 # Races.
 
 

@@ -5,14 +5,12 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
 
-from jobs import ingest, services
-from jobs.config import settings
+from jobs import ingest
 from jobs.errors import StoreUnavailable, UnreadableRecord
 from jobs.job import Job
 from jobs.report import Report
@@ -43,34 +41,6 @@ def score(redis: Redis, job_id: str) -> float:
     found = redis.zscore(DUE, job_id)
     assert isinstance(found, float)
     return found
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with redis_server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def parts(redis: Redis) -> Parts:
-    return Parts.over(redis)
-
-
-@pytest.fixture
-def store(parts: Parts) -> JobStore:
-    return parts.store
-
-
-@pytest.fixture
-def wired(redis: Redis, tmp_path: Path) -> Services:
-    """Services of a sweeper."""
-    environment = {
-        "WEBHOOK_SECRET": "webhook-secret-of-tests",
-        "SECRET_KEY": "signing-key-of-tests",
-        "API_KEYS": "a:admin-key-of-tests:admin",
-        "MEDIA_URL": (tmp_path / "media").as_uri(),
-    }
-    return services.Services(settings.load(environment), redis)
 
 
 # Memory.

@@ -27,7 +27,7 @@ from jobs.store.keys import CIRCUITS, QUEUE_PREFIX, QUEUES
 from jobs.store.submission_queue import ALL_MODELS
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
-from tests.harness.archive import SECRETS
+from tests.harness.required_settings import SECRETS
 from tests.harness.store_snapshot import aged
 from tests.harness.submission_queue import SMALL_MAX, TOTAL_MAX, SubmissionQueueMachine
 from worker.claim import Claim

@@ -1,7 +1,5 @@
 """Time series of the counters: samples by the minute, and increases."""
 
-from collections.abc import Iterator
-
 import pytest
 from redis import Redis
 
@@ -25,12 +23,6 @@ def rises(given: Series) -> list[float]:
     assert len(found) == SAMPLES_MAX
     first = next((n for n, rise in enumerate(found) if rise), len(found))
     return found[first:]
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with redis_server.client() as client:
-        yield client
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.harness import Installation, RedisServer
 from tests.harness.chromium import Chromium, Window
 from tests.harness.command_line import CommandLine
 from tests.harness.stack import Stack, running_stack
@@ -28,6 +29,16 @@ def stack(
     settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
     with running_stack(tmp_path_factory.mktemp("stack"), None, bucket, **settings) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def module_installation(
+    module_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """An installation without a sandbox, of which nothing runs yet, for a module of tests."""
+    installation = Installation(tmp_path_factory.mktemp("installation"), module_redis)
+    yield installation
+    installation.close()
 
 
 @pytest.fixture

@@ -15,13 +15,12 @@ from jobs.report import SubmissionReceipt
 from jobs.services import Services
 from receiver import create_app
 from tests.harness import RedisServer
+from tests.harness.required_settings import SECRETS
 from tests.harness.worker_environment import process_one
 
 KEY = {"x-key": "admin-key-of-tests"}
 ENVIRONMENT = {
-    "WEBHOOK_SECRET": "webhook-secret-of-tests",
-    "SECRET_KEY": "signing-key-of-tests",
-    "API_KEYS": "a:admin-key-of-tests:admin",
+    **SECRETS,
     "BFL_API_KEY": "b",
     "PUBLIC_URL": "https://fluxkeep.example",
 }

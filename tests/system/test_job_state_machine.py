@@ -30,15 +30,14 @@ from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
 from jobs.timeouts import Timeouts
 from receiver import create_app
 from tests.harness import RedisServer
+from tests.harness.required_settings import SECRETS
 from tests.harness.store_snapshot import StoreSnapshot, aged
 from worker.claim import Claim
 from worker.sweep import check_job, sweep
 
 KEY = {"x-key": "admin-key-of-tests"}
 ENVIRONMENT = {
-    "WEBHOOK_SECRET": "webhook-secret-of-tests",
-    "SECRET_KEY": "signing-key-of-tests",
-    "API_KEYS": "a:admin-key-of-tests:admin",
+    **SECRETS,
 }
 KEPT = MediaFile(key="2026/01/01/job-0.jpg", content_type="image/jpeg", bytes=1, sha256="00")
 PROFILE = settings(

@@ -8,7 +8,6 @@ import pytest
 from tests.harness.client import Client
 from tests.harness.installation import Installation
 from tests.harness.invariants import check
-from tests.harness.redis_server import RedisServer
 
 NEWEST_FIRST = [f"job-{n:02}" for n in reversed(range(12))]
 FAILED = [job_id for n, job_id in enumerate(NEWEST_FIRST) if n % 4 == 0]
@@ -16,26 +15,19 @@ MODERATED = [job_id for n, job_id in enumerate(NEWEST_FIRST) if n % 4 == 1]
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def client(module_installation: Installation) -> Iterator[Client]:
     """Client of an installation with twelve jobs: failed, moderated and waiting; no worker."""
-    directory = tmp_path_factory.mktemp("listing")
-    redis = RedisServer(directory / "redis")
-    installation = Installation(directory, redis)
-    try:
-        installation.start("web")
-        installation.wait_until_ready()
-        client = installation.client()
-        for job_id in reversed(NEWEST_FIRST):
-            client.put_job(job_id).raise_for_status()
-        for job_id in FAILED:
-            client.callback({"id": job_id, "status": "Error"}).raise_for_status()
-        for job_id in MODERATED:
-            client.callback({"id": job_id, "status": "Content Moderated"}).raise_for_status()
-        yield client
-        check(installation)
-    finally:
-        installation.close()
-        redis.kill()
+    module_installation.start("web")
+    module_installation.wait_until_ready()
+    client = module_installation.client()
+    for job_id in reversed(NEWEST_FIRST):
+        client.put_job(job_id).raise_for_status()
+    for job_id in FAILED:
+        client.callback({"id": job_id, "status": "Error"}).raise_for_status()
+    for job_id in MODERATED:
+        client.callback({"id": job_id, "status": "Content Moderated"}).raise_for_status()
+    yield client
+    check(module_installation)
 
 
 def ids(jobs: list[dict[str, Any]]) -> list[str]:

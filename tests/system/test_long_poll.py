@@ -29,10 +29,8 @@ CONNECTIONS_MAX = 10  # of a whole web process: what small hosted Redis plans al
 
 
 @pytest.fixture(scope="module")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.kill()
+def redis_server(module_redis: RedisServer) -> RedisServer:
+    return module_redis
 
 
 @pytest.fixture(scope="module")

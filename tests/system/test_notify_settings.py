@@ -1,7 +1,6 @@
 """NOTIFY_URL, NOTIFY_SECRET and NOTIFY_HOSTS: what they may say, and what callers are told."""
 
 import base64
-from collections.abc import Iterator
 
 import pytest
 
@@ -9,7 +8,6 @@ from jobs.config.settings import Settings, load
 from jobs.net.urls import parse
 from jobs.services import build_host_policy
 from tests.harness.installation import Installation
-from tests.harness.redis_server import RedisServer
 from tests.harness.required_settings import CANARY, REQUIRED, start_error
 
 
@@ -90,14 +88,9 @@ def test_hosts_may_be_names_addresses_and_any() -> None:
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """A web process alone, without a sandbox."""
-    directory = tmp_path_factory.mktemp("notify")
-    redis = RedisServer(directory / "redis")
-    made = Installation(directory, redis)
-    yield made
-    made.close()
-    redis.kill()
+def installation(module_installation: Installation) -> Installation:
+    """A web process alone."""
+    return module_installation
 
 
 def complaints(installation: Installation, url: str) -> list[dict[str, str]]:

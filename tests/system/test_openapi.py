@@ -25,12 +25,11 @@ from receiver.openapi.document import VERSION
 from receiver.openapi.operations import path
 from tests.harness import RedisServer
 from tests.harness.patience import wait_for
+from tests.harness.required_settings import SECRETS
 from tests.harness.stack import Stack
 
 ENVIRONMENT = {
-    "WEBHOOK_SECRET": "webhook-secret-of-tests",
-    "SECRET_KEY": "signing-key-of-tests",
-    "API_KEYS": "a:admin-key-of-tests:admin",
+    **SECRETS,
     "PUBLIC_URL": "https://keep.example",
     "NOTIFY_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
@@ -38,12 +37,9 @@ PAGES = ("dashboard.",)
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    directory = tmp_path_factory.mktemp("reference")
-    redis = RedisServer(directory / "redis")
-    here = {"REDIS_URL": redis.url, "MEDIA_URL": (directory / "media").as_uri()}
-    yield create_app(services.for_web(settings.load(ENVIRONMENT | here)))
-    redis.kill()
+def app(module_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    here = {"REDIS_URL": module_redis.url, "MEDIA_URL": tmp_path_factory.mktemp("media").as_uri()}
+    return create_app(services.for_web(settings.load(ENVIRONMENT | here)))
 
 
 @pytest.fixture(scope="module")

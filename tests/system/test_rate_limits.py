@@ -3,12 +3,11 @@
 import itertools
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 import requests
 
-from tests.harness import Client, Installation, RedisServer
+from tests.harness import Client, Installation
 from tests.harness.installation import KEYS
 
 FORWARDED = "X-Forwarded-For"
@@ -19,19 +18,15 @@ _addresses = (f"198.51.100.{n}" for n in itertools.count(1))
 
 
 @pytest.fixture(scope="module")
-def two_webs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def two_webs(module_installation: Installation) -> Installation:
     """Two web processes, and keys whose small quotas do not refill during a test."""
-    directory = tmp_path_factory.mktemp("limits")
-    redis = RedisServer(directory / "redis")
-    here = Installation(directory, redis)
+    here = module_installation
     more = ",".join(f"{name}:{key}:submit" for name, key in MORE_KEYS.items())
     here.settings["API_KEYS"] = f"{here.settings['API_KEYS']},{more}"
     here.settings["RATE_LIMITS"] = "9000/minute,five=5/day,bfl=1/day,few=1/day,one=1/day,free=off"
     here.start("web", n=2)
     here.wait_until_ready()
-    yield here
-    here.close()
-    redis.kill()
+    return here
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from tests.harness.client import Client
 from tests.harness.installation import Installation
 from tests.harness.invariants import check
 from tests.harness.parts import Parts
-from tests.harness.redis_server import RedisServer
 
 TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 BEGAN = 1_700_000_000.0
@@ -30,18 +29,11 @@ ARRIVING = 1000
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    directory = tmp_path_factory.mktemp("search")
-    redis = RedisServer(directory / "redis")
-    own = Installation(directory, redis)
-    try:
-        own.start("web", MAX_UNCONFIRMED="5000")
-        own.wait_until_ready()
-        yield own
-        check(own)
-    finally:
-        own.close()
-        redis.kill()
+def installation(module_installation: Installation) -> Iterator[Installation]:
+    module_installation.start("web", MAX_UNCONFIRMED="5000")
+    module_installation.wait_until_ready()
+    yield module_installation
+    check(module_installation)
 
 
 @pytest.fixture(scope="module")
@@ -175,12 +167,6 @@ def test_pages_walked_while_a_thousand_jobs_arrive(client: Client) -> None:
 
 
 # By the store alone.
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with redis_server.client() as client:
-        yield client
 
 
 def job_of(n: int, **facts: Any) -> Job:

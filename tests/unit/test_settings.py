@@ -181,17 +181,6 @@ def test_delivery_hosts_are_a_list() -> None:
 # BFL's hosts by their names.
 
 
-@pytest.mark.parametrize(
-    ("value", "host"),
-    [
-        *(("global", "api.bfl.ai"), ("eu", "api.eu.bfl.ai"), ("US", "api.us.bfl.ai")),
-        *(("https://api.eu1.bfl.ai", "api.eu1.bfl.ai"), ("https://api.bfl.ai/v1", "api.bfl.ai")),
-    ],
-)
-def test_bfl_has_regions(value: str, host: str) -> None:
-    assert load({**REQUIRED, "BFL_API_URL": value}).bfl_origin.host == host
-
-
 def test_the_sandbox_stands_in_for_bfl_unless_another_host_is_named() -> None:
     sandbox = {"BFL_SANDBOX_URL": "http://127.0.0.1:9009"}
     assert load({**REQUIRED, **sandbox}).bfl_origin == Origin("http", "127.0.0.1", 9009)

@@ -74,7 +74,7 @@ def test_duplicates_and_progress_are_sent_when_they_are_asked_for(box: Sandbox, 
 
 
 def test_events_can_come_in_the_wrong_order(box: Sandbox, app: App) -> None:
-    switches = {"progress_events": 2, "event_order": "reversed"}
+    switches = {"progress_events": 2, "event_order": "reversed", "seconds": 0.6}
     box.submit(webhook_url=app.url, switches=switches)
     until(lambda: len(app.received) == 3)
     assert [message["status"] for message in app.payloads()] == ["Ready", "Generating", "Pending"]

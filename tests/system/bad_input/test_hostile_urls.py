@@ -10,8 +10,9 @@ import pytest
 import requests
 
 from jobs.status import Status
-from tests.harness import Installation, RedisServer, check
+from tests.harness import check
 from tests.harness.patience import wait_for
+from tests.harness.stack import stopped_stack
 from tests.sandbox import Sandbox
 from tests.system.bad_input.target import TargetServer, new_id
 from tests.system.bad_input.trap import ELSEWHERE, Trap, spellings
@@ -48,19 +49,15 @@ class Attacked:
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     """All hostile URLs were sent in authentic callbacks, and their jobs have ended."""
     directory = tmp_path_factory.mktemp("hostile_urls")
-    redis = RedisServer(directory / "redis")
-    with Sandbox() as sandbox, Trap() as trap:
-        installation = Installation(
-            directory, redis, sandbox.url, DELIVERY_HOSTS="127.0.0.2,127.2", CALLBACK_GRACE="1"
-        )
-        try:
-            installation.start()
-            installation.wait_until_ready()
-            target = TargetServer(installation)
-            yield Attacked(target, trap, sandbox, _ended(target, _urls(trap, sandbox)))
-        finally:
-            installation.close()
-            redis.kill()
+    hosts = "127.0.0.2,127.2"
+    with (
+        stopped_stack(directory, DELIVERY_HOSTS=hosts, CALLBACK_GRACE="1") as stack,
+        Trap() as trap,
+    ):
+        stack.installation.start()
+        stack.installation.wait_until_ready()
+        target = TargetServer(stack.installation)
+        yield Attacked(target, trap, stack.box, _ended(target, _urls(trap, stack.box)))
 
 
 def _urls(trap: Trap, sandbox: Sandbox) -> dict[str, str]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from jobs.store.codec import decode
-from tests.harness import Installation, RedisServer, check
-from tests.sandbox import Sandbox
+from tests.harness import Installation, check
+from tests.harness.stack import stopped_stack
 from tests.system.bad_input.storm import FATES, SIGNATURE_CANARY, Storm
 from tests.system.bad_input.target import TargetServer
 from tests.system.bad_input.wire import exchange
@@ -23,21 +23,13 @@ LOG_SECONDS = 0.2
 def storm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
     """All requests were sent, with all processes at log level DEBUG."""
     directory = tmp_path_factory.mktemp("redaction")
-    redis = RedisServer(directory / "redis")
-    with Sandbox() as sandbox:
-        installation = Installation(
-            directory, redis, sandbox.url, LOG_LEVEL="DEBUG", CALLBACK_GRACE="1"
-        )
-        try:
-            installation.start()
-            installation.wait_until_ready()
-            raging = Storm(TargetServer(installation), sandbox)
-            with installation.supervised():
-                raging.run_storm()
-            yield raging
-        finally:
-            installation.close()
-            redis.kill()
+    with stopped_stack(directory, LOG_LEVEL="DEBUG", CALLBACK_GRACE="1") as stack:
+        stack.installation.start()
+        stack.installation.wait_until_ready()
+        raging = Storm(TargetServer(stack.installation), stack.box)
+        with stack.installation.supervised():
+            raging.run_storm()
+        yield raging
 
 
 def canaries(installation: Installation) -> list[str]:

@@ -1,6 +1,6 @@
 """An application in this process, whose settings a test may change."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,13 +13,6 @@ from tests.harness import RedisServer
 from tests.system.dashboard.in_process_visitor import KEYS, InProcessVisitor
 
 MakeApp = Callable[..., Flask]
-
-
-@pytest.fixture(scope="module")
-def module_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("dashboard"))
-    yield server
-    server.kill()
 
 
 @pytest.fixture

@@ -13,23 +13,18 @@ from receiver.checks import Context, Grade, Result, run
 from tests.harness.chromium import Window
 from tests.harness.doctor_output import ALL
 from tests.harness.installation import Installation
-from tests.harness.redis_server import RedisServer
 from tests.harness.stack import Stack
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
 
 
 @pytest.fixture(scope="module")
-def without_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def without_sandbox(module_installation: Installation) -> Installation:
     """BFL is the real one, which nobody here can reach."""
-    directory = tmp_path_factory.mktemp("first-run-for-real")
-    redis = RedisServer(directory / "redis")
-    installation = Installation(directory, redis)
+    installation = module_installation
     installation.settings["PUBLIC_URL"] = installation.url
     installation.start()
     installation.wait_until_ready(path="/readyz")
-    yield installation
-    installation.close()
-    redis.kill()
+    return installation
 
 
 def shown_test(installation: Installation) -> str:

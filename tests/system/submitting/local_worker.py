@@ -11,13 +11,12 @@ from jobs.job import Job
 from jobs.services import Services
 from jobs.store.keys import CIRCUITS
 from tests.harness import RedisServer
+from tests.harness.required_settings import SECRETS
 from tests.sandbox import Sandbox
 from worker.claim import Claim
 
 BASE = {
-    "WEBHOOK_SECRET": "webhook-secret-of-tests",
-    "SECRET_KEY": "signing-key-of-tests",
-    "API_KEYS": "a:admin-key-of-tests:admin",
+    **SECRETS,
     "MAX_ACTIVE": "2,small=1",
     "WORKER_CONCURRENCY": "1",
 }

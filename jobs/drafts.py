@@ -23,13 +23,6 @@ BASE64_MAX_BYTES = 128 * 2**20
 LINK_MIN_SECONDS = 3600.0  # BFL fetches the bundle after the task has begun
 
 
-class Reference(NamedTuple):
-    """The n-th draft bundle of a job."""
-
-    job_id: str
-    n: int
-
-
 class Bundle(NamedTuple):
     """A stored bundle: its job, and its position among the job's files."""
 
@@ -44,7 +37,7 @@ def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
     """
     value = given.get(FIELD)
     if isinstance(value, dict):
-        bundle = _find_by_reference(services, _read(value))
+        bundle = _find_by_reference(services, *_read_reference(value))
     elif isinstance(value, str) and (link := _read_link(services, value)):
         bundle = _find_by_link(services, link)
     else:
@@ -57,14 +50,14 @@ def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
     return bundle
 
 
-def _find_by_reference(services: Services, reference: Reference) -> Bundle:
-    job = services.store.load(reference.job_id)
+def _find_by_reference(services: Services, job_id: str, n: int) -> Bundle:
+    job = services.store.load(job_id)
     if job is None:
         raise _invalid(".job", "no job has this id")
-    found = [n for n, file in enumerate(job.media) if file.role is Role.DRAFT_CACHE]
-    if reference.n >= len(found):
+    found = [at for at, file in enumerate(job.media) if file.role is Role.DRAFT_CACHE]
+    if n >= len(found):
         raise _invalid(".n", f"the job has {len(found)} draft bundles, counted from 0")
-    return Bundle(job, found[reference.n])
+    return Bundle(job, found[n])
 
 
 def _read_link(services: Services, text: str) -> MediaLink | None:
@@ -122,7 +115,8 @@ def _base64_bytes(bundle: Bundle) -> int:
     return -(-bundle.job.media[bundle.position].bytes // 3) * 4
 
 
-def _read(value: dict[str, Any]) -> Reference:
+def _read_reference(value: dict[str, Any]) -> tuple[str, int]:
+    """The id of a job, and the number among its draft bundles. Raises Invalid."""
     job_id, n = value.get("job"), value.get("n", 0)
     if unknown := value.keys() - {"job", "n"}:
         raise _invalid(f".{min(unknown)}", "no such field: name a job and n")
@@ -130,7 +124,7 @@ def _read(value: dict[str, Any]) -> Reference:
         raise _invalid(".job", "the id of the job whose draft is to be enhanced")
     if type(n) is not int or n < 0:
         raise _invalid(".n", "a whole number from 0")
-    return Reference(job_id, n)
+    return job_id, n
 
 
 def _invalid(where: str, message: str) -> Invalid:

@@ -54,7 +54,8 @@ class HostPolicy(NamedTuple):
     def validate_polling_url(self, url: str) -> ParsedUrl:
         """Parse a polling URL. Raises UrlRefused unless it is one of BFL's."""
         address = parse(url)
-        if not self._is_allowed(address, _BFL_API) or address.path != _POLL_PATH:
+        is_bfl = _is_https_to(address, _BFL_API) and self._is_in_region(address.origin.host)
+        if not (is_bfl or self._is_sandbox(address)) or address.path != _POLL_PATH:
             raise UrlRefused("the polling URL is not one of BFL's")
         return address
 
@@ -117,10 +118,6 @@ class HostPolicy(NamedTuple):
         if self.notify_url is None or self.notify_hosts is None:
             raise UrlRefused("there is no NOTIFY_URL any more")
         return NotificationEndpoint(self.notify_url, AddressScope.PUBLIC_OR_PRIVATE)
-
-    def _is_allowed(self, address: ParsedUrl, hosts: re.Pattern[str]) -> bool:
-        in_region = self._is_in_region(address.origin.host)
-        return self._is_sandbox(address) or (in_region and _is_https_to(address, hosts))
 
     def _is_in_region(self, host: str) -> bool:
         return self.region is None or regions(host) == {self.region}

@@ -40,18 +40,15 @@ class Page(NamedTuple):
     last: Position | None
 
 
-class _Span(NamedTuple):
-    """Bounds of a sorted set as Redis reads them, newest first."""
+Bound = float | str  # of a sorted set's scores, as Redis reads it
 
-    top: float | str
-    bottom: float | str
 
-    @classmethod
-    def older_than(cls, search: Search, before: Position | None) -> "_Span":
-        bottom = "-inf" if search.since is None else search.since
-        if before and (search.until is None or before.created_at < search.until):
-            return cls(before.created_at, bottom)
-        return cls("+inf" if search.until is None else f"({search.until!r}", bottom)
+def _bounds(search: Search, before: Position | None) -> tuple[Bound, Bound]:
+    """The newest and the oldest creation time of a search's jobs older than a position."""
+    oldest = "-inf" if search.since is None else search.since
+    if before and (search.until is None or before.created_at < search.until):
+        return before.created_at, oldest
+    return "+inf" if search.until is None else f"({search.until!r}", oldest
 
 
 class JobListing:
@@ -92,10 +89,10 @@ class JobListing:
         groups = search.groups()
         if len(groups) == 1:
             return groups
-        top, bottom = _Span.older_than(search, before)
+        newest, oldest = _bounds(search, before)
         with self._redis.pipeline(transaction=False) as pipe:
             for key in (key for group in groups for key in group):
-                pipe.zcount(key, bottom, top)
+                pipe.zcount(key, oldest, newest)
             sizes = iter(pipe.execute())
         ranked = [(sum(next(sizes) for _ in group), n) for n, group in enumerate(groups)]
         return [groups[n] for _, n in sorted(ranked)]
@@ -106,7 +103,7 @@ class JobListing:
         """The sets of a group are read at one moment and merged."""
         count = limit
         while True:
-            answers = self._read(group, _Span.older_than(search, before), count)
+            answers = self._read(group, _bounds(search, before), count)
             # Behind the end of a set that was not read to its end, jobs could be missing.
             horizon = max((rows[-1] for rows in answers if len(rows) == count), default=_END)
             merged = sorted({position for rows in answers for position in rows}, reverse=True)
@@ -120,10 +117,10 @@ class JobListing:
                 return found[:limit]
             count += limit
 
-    def _read(self, group: Group, span: _Span, count: int) -> list[list[Position]]:
+    def _read(self, group: Group, bounds: tuple[Bound, Bound], count: int) -> list[list[Position]]:
         with self._redis.pipeline(transaction=len(group) > 1) as pipe:
             for key in group:
-                pipe.zrevrangebyscore(key, span.top, span.bottom, 0, count, withscores=True)
+                pipe.zrevrangebyscore(key, *bounds, 0, count, withscores=True)
             answers = pipe.execute()
         return [[Position(at, job_id.decode()) for job_id, at in rows] for rows in answers]
 

@@ -4,6 +4,7 @@ The list of models grows: an unknown model gets the default duration.
 """
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 GRACE_FACTOR = 6  # long enough that a job with a callback is rarely polled
@@ -41,10 +42,10 @@ class InputField(NamedTuple):
     """A field of a model's input; texts of the range and default are for people."""
 
     name: str
-    kind: Literal["integer", "number", "choice", "flag", "text", "draft"]
-    choices: tuple[str, ...] = ()
     range: str = ""
     default: str = ""
+    choices: tuple[str, ...] = ()
+    kind: Literal["integer", "number", "choice", "flag", "text", "draft"] = "text"
 
 
 class InputForm(NamedTuple):
@@ -55,27 +56,17 @@ class InputForm(NamedTuple):
     advice: str = ""
 
 
-def _flag(name: str, default: str = "no") -> InputField:
-    return InputField(name, "flag", default=default)
-
-
-def _number(name: str, limits: str, default: str) -> InputField:
-    return InputField(name, "number", range=limits, default=default)
-
-
-def _integer(name: str, limits: str = "", default: str = "") -> InputField:
-    return InputField(name, "integer", range=limits, default=default)
-
-
-def _choice(name: str, *choices: str, default: str = "") -> InputField:
-    return InputField(name, "choice", choices, default=default)
+_integer = partial(InputField, kind="integer")
+_number = partial(InputField, kind="number")
+_flag = partial(InputField, kind="flag", default="no")
+_choice = partial(InputField, kind="choice")
 
 
 def _references(most: int) -> tuple[str, ...]:
     return ("input_image", *(f"input_image_{n}" for n in range(2, most + 1)))
 
 
-_RATIO = _choice("aspect_ratio", *RATIOS)
+_RATIO = _choice("aspect_ratio", choices=RATIOS)
 _SEED = _integer("seed", default="random")
 _SIZE = (
     _integer("width", "64 or more", "as the input"),
@@ -85,7 +76,7 @@ _OLD_SIZE = (
     _integer("width", "256 to 1440, in steps of 32", "1024"),
     _integer("height", "256 to 1440, in steps of 32", "768"),
 )
-_FORMAT = _choice("output_format", "jpeg", "png", "webp", default="jpeg")
+_FORMAT = _choice("output_format", default="jpeg", choices=("jpeg", "png", "webp"))
 _SAFETY_5, _SAFETY_6 = (_integer("safety_tolerance", f"0 strict to {most}", "2") for most in (5, 6))
 _UPSAMPLING = _flag("prompt_upsampling")
 _NEW = (_SEED, _FORMAT, _SAFETY_5)
@@ -97,7 +88,7 @@ _FORMS = {
     "flux-2-flex": InputForm(
         (
             *_SIZE,
-            _flag("prompt_upsampling", "yes"),
+            _flag("prompt_upsampling", default="yes"),
             _integer("steps", "1 to 50", "50"),
             _number("guidance", "1.5 to 10", "5"),
             *_NEW,
@@ -139,7 +130,7 @@ _FORMS = {
     "flux-3-image": InputForm(
         (
             _RATIO,
-            _choice("resolution", "768sq", "1k", "1.5k", "2k", "4k"),
+            _choice("resolution", choices=("768sq", "1k", "1.5k", "2k", "4k")),
             _flag("grounding"),
             _SAFETY_5,
         ),
@@ -147,14 +138,14 @@ _FORMS = {
     ),
     "flux-3-video": InputForm(
         (
-            _choice("mode", "t2v", "i2v", "v2v", "draft_enhance"),
+            _choice("mode", choices=("t2v", "i2v", "v2v", "draft_enhance")),
             _RATIO,
-            _choice("resolution", "hd", "fhd", "qhd", "uhd"),
+            _choice("resolution", choices=("hd", "fhd", "qhd", "uhd")),
             _integer("duration", "5 to 20 s"),
             _flag("draft"),
             _integer("batch", "1 to 4", "1"),
             _SEED,
-            InputField("draft_cache", "draft", range="id of the draft's job, to enhance it"),
+            InputField("draft_cache", "id of the draft's job, to enhance it", kind="draft"),
         ),
         ("input_image",),
         "minutes; a draft can be enhanced later",
@@ -162,7 +153,7 @@ _FORMS = {
     "flux-tools/video-edit": InputForm((), ("video",)),
 }
 _FINETUNED = (
-    InputField("finetune_id", "text"),
+    InputField("finetune_id"),
     _number("finetune_strength", "0 to 2", "1.1 or 1.2"),
 )
 _UNKNOWN = InputForm((*_SIZE, _RATIO, *_NEW), _references(8))

@@ -23,7 +23,7 @@ class Bar(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """Counts per minute from left to right; the last minute is not over."""
+    """Counts per minute or day from left to right; the last one is not over."""
 
     bars: list[Bar]
     top: float
@@ -33,33 +33,27 @@ class Chart(NamedTuple):
 
 def draw(per_minute: Sequence[float], unit: str) -> Chart:
     """A chart of counts; `unit` names what is counted, such as "jobs stored"."""
-    top = _round_up(max(per_minute))
-    step = WIDTH / len(per_minute)
-    bars = [
-        _bar(n, value, step, top, _label(len(per_minute) - 1 - n, value, unit))
-        for n, value in enumerate(per_minute)
-        if value > 0
-    ]
-    return Chart(bars, top, round(sum(per_minute)), _summary(per_minute, unit))
+    last = len(per_minute) - 1
+    labels = [_label(last - n, value, unit) for n, value in enumerate(per_minute)]
+    return _chart(per_minute, labels, _summary(per_minute, unit))
 
 
 def draw_days(days: Sequence[Day]) -> Chart:
     """A chart of credits per day."""
     spent = [day.credits for day in days]
-    top, step = _round_up(max(spent)), WIDTH / len(days)
-    bars = [
-        _bar(n, day.credits, step, top, f"{day.credits:,.4g} credits on {day.day}")
-        for n, day in enumerate(days)
-        if day.credits > 0
-    ]
-    total = round(sum(spent))
-    return Chart(bars, top, total, f"{total:,} credits in the last {len(days)} days")
+    labels = [f"{day.credits:,.4g} credits on {day.day}" for day in days]
+    return _chart(spent, labels, f"{sum(spent):,.0f} credits in the last {len(days)} days")
 
 
-def _bar(n: int, value: float, step: float, top: float, label: str) -> Bar:
-    height = max(value / top * HEIGHT, BAR_HEIGHT_MIN)
-    x, y = round(n * step, 2), round(HEIGHT - height, 2)
-    return Bar(x, y, round(step - GAP, 2), round(height, 2), label)
+def _chart(values: Sequence[float], labels: Sequence[str], summary: str) -> Chart:
+    top, step = _round_up(max(values)), WIDTH / len(values)
+    bars = []
+    for n, (value, label) in enumerate(zip(values, labels, strict=True)):
+        if value > 0:
+            height = max(value / top * HEIGHT, BAR_HEIGHT_MIN)
+            x, y = round(n * step, 2), round(HEIGHT - height, 2)
+            bars.append(Bar(x, y, round(step - GAP, 2), round(height, 2), label))
+    return Chart(bars, top, round(sum(values)), summary)
 
 
 def _label(minutes_ago: int, value: float, unit: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs import drafts, inputs
+from jobs import inputs
 from jobs.bfl import models
 from jobs.job import Job
 from receiver.api.job_actions import delete_job, load_job, replay_job
@@ -20,9 +20,7 @@ from receiver.dashboard import forms, session
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.again import related_jobs
 from receiver.dashboard.job_card import JobCard, cards
-from receiver.dashboard.submit import IDEMPOTENCY_FIELD, METADATA, submit_as_visitor
-
-ENHANCING_MODEL = "flux-3-video"  # for a draft whose job names no model
+from receiver.dashboard.submit import IDEMPOTENCY_FIELD, submit_as_visitor
 
 blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
 
@@ -39,23 +37,6 @@ def show(job_id: str) -> ResponseReturnValue:
         related=cards(services(), related_jobs(services(), job)),
         idempotency_key=str(uuid.uuid4()),
         curl=f'curl -s {services().base_url(job)}/api/jobs/{job.id} -H "x-key: $FLUXKEEP_KEY"',
-    )
-
-
-@blueprint.post("/enhance")
-@requires_scope("submit")
-def enhance(job_id: str) -> ResponseReturnValue:
-    """Submit the final version of a draft; a repeated click makes no second job."""
-    job = load_job(services(), job_id)
-    fields = forms.form()
-    n = int(fields["n"]) if re.fullmatch(r"[0-9]{1,3}", fields.get("n", ""), re.ASCII) else 0
-    body = {
-        "model": job.model or ENHANCING_MODEL,
-        "input": {drafts.FIELD: {"job": job.id, "n": n}},
-        "metadata": METADATA,
-    }
-    return _redirect_to(
-        submit_as_visitor(body, fields.get(IDEMPOTENCY_FIELD, ""), json.dumps(body))
     )
 
 

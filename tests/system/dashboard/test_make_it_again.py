@@ -120,7 +120,10 @@ def test_a_draft_is_enhanced_from_the_form_and_again(stack: Stack, window: Windo
     body = {"model": "flux-3-video", "input": {"mode": "t2v", "prompt": "waves", "draft": True}}
     draft = stack.client.request("POST", "/api/jobs", json=body).json()["id"]
     assert [file["role"] for file in stack.client.wait_for(draft)["media"]] == ROLES
-    page = log_in(window, stack.installation.url, "/submit?model=flux-3-video", "submit")
+    page = log_in(window, stack.installation.url, f"/jobs/{draft}", "submit")
+    save(page, "draft")
+    page.get_by_role("link", name="Enhance this draft").click()
+    expect(page.locator("#draft_cache")).to_have_value(f"{draft} 0")
     page.fill("#draft_cache", "nothing")
     page.click("#submit")
     expect(page.locator("#draft_cache-error")).to_have_text("no job has this id")

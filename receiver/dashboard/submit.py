@@ -40,7 +40,8 @@ from receiver.schemas.bodies import validate
 from receiver.thread_pool import run_in_thread
 
 FIELDS = ("model", "prompt", *models.FIELD_NAMES, "more", "metadata", "repeats")
-PRIVATE_FIELDS = ("prompt", "more", "metadata")  # never in a URL: proxies log URLs
+# Never in a URL: proxies log URLs.
+PRIVATE_FIELDS = ("prompt", "more", "metadata", drafts.FIELD)
 IDEMPOTENCY_FIELD = "idempotency_key"
 METADATA = {"made by": "the dashboard"}
 KEPT = "kept-"

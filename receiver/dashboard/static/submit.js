@@ -46,7 +46,9 @@ function showResponse(response, page, form) {
   const newForm = page.getElementById("submit-form");
   if (!newForm) return location.assign(response.url);
   const imported = document.importNode(newForm, true);
-  if (response.ok) for (const name of ["prompt", "more", "metadata"]) imported.elements[name].value = form.elements[name].value;
+  for (const name of response.ok ? ["prompt", "more", "metadata", "draft_cache"] : []) {
+    if (imported.elements[name] && form.elements[name]) imported.elements[name].value = form.elements[name].value;
+  }
   const repeats = form.elements.repeats;
   if (repeats && !imported.elements.repeats) imported.append(repeats.cloneNode());
   const list = byId("image-list");

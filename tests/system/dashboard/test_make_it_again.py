@@ -130,6 +130,7 @@ def test_a_draft_is_enhanced_from_the_form_and_again(stack: Stack, window: Windo
     page.fill("#draft_cache", draft)
     page.click("#submit")
     page.wait_for_selector("#result video")
+    assert "draft_cache" not in page.url and page.input_value("#draft_cache") == draft
     page.get_by_role("link", name="Open the job").click()
     expect(page.get_by_role("button", name="Make variants")).to_have_count(0)
     page.get_by_role("link", name="Use again").click()

@@ -13,6 +13,16 @@ CALLERS = 4
 CALLS_PER_SECOND = 50
 
 
+def emptied(installation: Installation) -> Installation:
+    """A web process runs, whatever an earlier test did to it, and knows of no job."""
+    with installation.redis.client() as redis:
+        redis.flushall()
+    if not installation.web:
+        installation.start("web")
+    installation.wait_until_ready()
+    return installation
+
+
 def put_jobs(client: Client, count: int) -> list[str]:
     names = [f"job-{n:03}" for n in range(count)]
     with ThreadPoolExecutor(4) as pool:

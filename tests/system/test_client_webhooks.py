@@ -79,16 +79,6 @@ def test_a_failed_delivery_is_retried_after_1_and_5_seconds(stack: Stack, hook: 
     assert {call.payload["id"] for call in hook.calls} == {job_id}
 
 
-@pytest.mark.slow
-def test_a_redirect_is_not_followed(stack: Stack, hook: Hook) -> None:
-    other = Hook()
-    hook.answers, hook.headers = [307], {"Location": other.url}
-    submit(stack, webhook_url=hook.url, webhook_secret=SECRET)
-    hook.called(2)
-    other.close()
-    assert not other.calls
-
-
 @pytest.mark.parametrize(
     "url",
     [
@@ -123,17 +113,3 @@ def test_a_name_of_a_private_address_is_never_called(stack: Stack, hook: Hook) -
     job_id = submit(stack, webhook_url=inside).json()["id"]
     wait_for("the attempt", lambda: "notification.retried" in timeline(stack, job_id), 20)
     assert not hook.calls
-
-
-@pytest.mark.slow
-def test_a_dead_webhook_delays_no_rescue_and_survives_the_end_of_its_sender(
-    stack: Stack, hook: Hook
-) -> None:
-    hook.answers = [500]
-    job_id = submit(stack, webhook_url=hook.url).json()["id"]
-    stack.client.wait_for(job_id)
-    hook.called(1)
-    stack.installation.kill("sweep")
-    stack.installation.running["sweep"].clear()
-    stack.installation.start("sweep")
-    assert hook.called(2, timeout=45).payload["id"] == job_id

@@ -12,9 +12,8 @@ from jobs.store.events import EVENTS_MAX
 from jobs.store.keys import EVENTS
 from tests.harness import Client, Installation, RedisServer, TcpProxy
 from tests.harness.installation import KEYS
-from tests.harness.lone_web import as_new, lone_web
 from tests.harness.patience import wait_for
-from tests.harness.waiting_jobs import fail, open_files, put_jobs
+from tests.harness.waiting_jobs import emptied, fail, open_files, put_jobs
 from tests.harness.watcher import Seen, Watcher
 
 READ = KEYS["read"]
@@ -25,17 +24,9 @@ def redis_server(module_redis: RedisServer) -> RedisServer:
     return module_redis
 
 
-@pytest.fixture(scope="module")
-def alone(
-    tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
-) -> Iterator[Installation]:
-    with lone_web(tmp_path_factory.mktemp("web"), redis_server) as running:
-        yield running
-
-
 @pytest.fixture
-def installation(alone: Installation) -> Installation:
-    return as_new(alone)
+def installation(module_installation: Installation) -> Installation:
+    return emptied(module_installation)
 
 
 @pytest.fixture

@@ -66,11 +66,6 @@ def test_the_cookie_holds_no_key_and_no_script_reads_it(visitor: InProcessVisito
     assert KEYS["admin"] not in str(payload) and KEYS["admin"] not in visitor.cookie
 
 
-def test_over_https_the_cookie_stays_there(make_app: MakeApp) -> None:
-    visitor = InProcessVisitor(make_app(PUBLIC_URL="https://keep.example"))
-    assert "Secure" in visitor.get("/login").headers["Set-Cookie"]
-
-
 def test_a_login_begins_a_new_session(visitor: InProcessVisitor) -> None:
     before = visitor.csrf_token()
     visitor.log_in("read")

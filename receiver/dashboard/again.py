@@ -26,13 +26,10 @@ def fields_of(services: Services, job: Job) -> dict[str, str]:
     """The form as it would have made this job; images are named by `kept_images`."""
     kept = dict(job.submission.kept_input or {})
     known = {"prompt", *models.FIELD_NAMES}
-    texts = {name: _text(value) for name, value in kept.items() if name in known}
+    values = {name: value for name, value in kept.items() if not inputs.file_numbers({"": value})}
+    texts = {name: _text(value) for name, value in values.items() if name in known}
     simple = {name: text for name, text in texts.items() if text is not None}
-    more = {
-        name: value
-        for name, value in kept.items()
-        if name not in simple and not inputs.file_numbers({name: value})
-    }
+    more = {name: value for name, value in values.items() if name not in simple}
     return {
         "model": job.model or "",
         **simple,

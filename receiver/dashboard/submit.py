@@ -14,17 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs import drafts, inputs, views
 from jobs.bfl import models
-from jobs.errors import (
-    BadRequest,
-    FluxkeepError,
-    IdempotencyKeyReused,
-    Invalid,
-    InvalidField,
-    QueueFull,
-    RateLimited,
-    StorageError,
-    StoreUnavailable,
-)
+from jobs.errors import BadRequest, FluxkeepError, IdempotencyKeyReused, Invalid, InvalidField
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.record import Submission
@@ -36,6 +26,7 @@ from receiver.context import services
 from receiver.dashboard import forms, session
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.again import fields_of, kept_images
+from receiver.problem_details import STATUS
 from receiver.schemas.bodies import validate
 from receiver.thread_pool import run_in_thread
 
@@ -76,10 +67,8 @@ def send() -> ResponseReturnValue:
         return _page(fields, _messages(error)), 422
     except (IdempotencyKeyReused, InvalidField):
         return _page(fields | {IDEMPOTENCY_FIELD: ""}, {"": _FORM_CHANGED}), 409
-    except RateLimited as error:
-        return _page(fields, {"": str(error)}), 429
-    except (QueueFull, StoreUnavailable, StorageError) as error:
-        return _page(fields, {"": str(error)}), 503
+    except FluxkeepError as error:
+        return _page(fields, {"": str(error)}), STATUS[type(error)]
     public = [name for name in FIELDS if fields.get(name) and name not in PRIVATE_FIELDS]
     query = {"job": job.id, **{name: fields[name] for name in public if name != "repeats"}}
     return redirect(f"/submit?{urlencode(query)}", 303)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from redis import Redis
 
@@ -30,6 +31,9 @@ def pytest_sessionstart() -> None:
     # A shell has what it runs in the background ignore Ctrl-C, and so would what tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     forked.enabled = True
+    # A busy machine may stop a process for longer than Hypothesis allows an example.
+    hypothesis.settings.register_profile("any machine", deadline=None)
+    hypothesis.settings.load_profile("any machine")
     os.environ["ENV_FILE"] = os.devnull  # neither a developer's `.env` nor what `make run` made
 
 

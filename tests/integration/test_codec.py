@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs import submission
@@ -70,7 +70,6 @@ RECORDS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(job=RECORDS, version=st.integers(1, 2**60))
 def test_what_is_written_is_read_again(job: Job, version: int) -> None:
     record = codec.encode(job, version)
@@ -79,7 +78,6 @@ def test_what_is_written_is_read_again(job: Job, version: int) -> None:
     assert record.partition(b" ")[0] == b"%d" % version
 
 
-@settings(deadline=None)
 @given(rest=st.binary(max_size=200))
 def test_a_broken_record_is_called_broken(rest: bytes) -> None:
     for start in (b"12 z", b"12 {", b"", b"z"):

@@ -37,7 +37,6 @@ ENVIRONMENT = SECRETS | {"MAX_ACTIVE": f"{TOTAL_MAX},small={SMALL_MAX}"}
 PROFILE = settings(
     max_examples=60,
     stateful_step_count=40,
-    deadline=None,
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

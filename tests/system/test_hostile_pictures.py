@@ -139,9 +139,7 @@ def test_one_pixel_more_than_the_limit_is_too_many(tmp_path: Path) -> None:
 DAMAGE = st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), max_size=8)
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kind=st.sampled_from(sorted(PICTURES)), spots=DAMAGE, length=st.integers(0, 6000))
 def test_a_damaged_picture_has_a_thumbnail_or_none(
     tmp_path: Path, kind: str, spots: list[tuple[int, int]], length: int

@@ -43,7 +43,6 @@ KEPT = MediaFile(key="2026/01/01/job-0.jpg", content_type="image/jpeg", bytes=1,
 PROFILE = settings(
     max_examples=200,
     stateful_step_count=30,
-    deadline=None,
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

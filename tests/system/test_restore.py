@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs import inputs, sidecars
@@ -231,7 +231,6 @@ def test_a_time_out_of_all_bounds_can_be_shown(at: float) -> None:
     assert rfc3339(at).endswith("Z")
 
 
-@settings(deadline=None)
 @given(body=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 def test_whatever_lies_there_raises_nothing_else(body: bytes) -> None:
     with pytest.raises(ForeignObject):

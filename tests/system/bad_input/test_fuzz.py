@@ -25,7 +25,6 @@ pytestmark = pytest.mark.slow
 
 # At 2 to 4 ms each, all of them together take about 9 s.
 _bounded = settings(
-    deadline=None,
     print_blob=True,
     max_examples=500,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -127,7 +127,7 @@ class ProcessSettings(SettingGroup):
     """Where a callback or request must be on record before it gets a 2xx: in the `memory` of
     Redis, on its disk (`fsync`, needs Redis or Valkey 7.2) or on a `replica`. 503 when that is
     not reached within 2 s."""
-    worker_concurrency: int = Field(8, ge=1, le=100)
+    worker_concurrency: int = Field(4, ge=1, le=100)
     """Jobs that one worker process works on at once, each in a thread."""
 
 

@@ -87,10 +87,7 @@ def _check(services: Services, job_id: str) -> None:
 
 
 def check_job(services: Services, job_id: str) -> None:
-    """Apply the next step to one due job. Raises StoreUnavailable, UnreadableRecord.
-
-    `on_ended` gets a job whose deadline has passed, as it was before.
-    """
+    """Apply the next step to one due job. Raises StoreUnavailable, UnreadableRecord."""
     timeouts, has_webhook = services.settings.timeouts, services.settings.bfl_reaches_us
 
     def step(job: Job | None, now: float) -> Job | None:

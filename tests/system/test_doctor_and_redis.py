@@ -20,6 +20,7 @@ def test_without_redis_the_rest_is_still_checked(shell: CommandLine) -> None:
         "sweep",
         "rescues",
         "submissions",
+        "credits",
         "regions",
     ]
     assert names(result, "ok") == ["settings", "storage", *REMOTE]

@@ -6,7 +6,7 @@ One for a test run, a fresh window with cookies and storage of its own for each 
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Error, Request, sync_playwright
+from playwright.sync_api import ConsoleMessage, Error, Request, expect, sync_playwright
 
 from tests.harness import browser
 from tests.harness.foreign import npm_package
@@ -72,6 +72,7 @@ class Chromium:
         program = browser.find()
         if program is None:
             raise ChromiumMissing(browser.ADVICE)
+        expect.set_options(timeout=PATIENCE_MILLISECONDS)
         self._playwright = sync_playwright().start()
         try:
             self._browser = self._playwright.chromium.launch(

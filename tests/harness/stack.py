@@ -1,6 +1,7 @@
 """A whole stack for tests: a sandbox of BFL and an installation that it calls back."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -128,12 +129,17 @@ class Stack:
         """Files that are not verified yet, or were left by somebody who died."""
         return sorted(path for path in (self.installation.media / ".staging").iterdir())
 
+    def _staged_objects(self) -> list[str]:
+        return self.installation.stored_objects.staged(time.time())
+
     def settled(self, timeout: float = 60.0, *, idle: bool = True) -> list[Job]:
         """All jobs, once each has ended and the invariants hold."""
         client = self.client
         wait_for_none("every job ends", lambda: client.jobs(status=UNFINISHED, limit=200), timeout)
         if self.installation.worker:
             wait_for_none("every thumbnail is made", self.awaiting_thumbnails, timeout)
+        if idle:  # what killed workers staged is deleted once it is a minute old
+            wait_for("no file is staged", lambda: not self._staged_objects(), 90)
         return check(self.installation, idle=idle)
 
 

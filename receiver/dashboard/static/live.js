@@ -7,6 +7,7 @@ import { localizeTimes } from "./times.js";
 const REFRESH_INTERVAL_MS = 1500; // at least, between two refreshes
 const DEBOUNCE_MS = 120; // one job often changes several times in a row
 const RETRY_MS = 5000;
+const TIMEOUT_MS = 10_000;
 
 const renderedHtml = new WeakMap(); // the HTML of an element as the server sent it
 const parser = new DOMParser();
@@ -54,7 +55,8 @@ async function refresh() {
   refreshedAt = Date.now();
   let isCurrent = false;
   try {
-    const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const response = await fetch(location.href, { headers: { Accept: "text/html" }, signal });
     if (response.redirected && new URL(response.url).pathname === "/login") return location.reload();
     if (response.status === 404) return location.reload();
     const page = parser.parseFromString(await response.text(), "text/html");

@@ -229,7 +229,7 @@ def test_a_page_that_is_open_says_that_it_is_old(visit: Visit, stack: Stack) -> 
         expect(page.get_by_text("This page may be out of date")).to_be_visible()
     finally:
         stack.installation.redis.resume()
-    expect(page.get_by_text("This page may be out of date")).to_be_hidden(timeout=30_000)
+    expect(page.get_by_text("This page may be out of date")).to_be_hidden()
 
 
 def test_what_is_long_stays_in_its_place(visit: Visit, stack: Stack) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -108,6 +109,7 @@ class Batching:
 
     def _run_together(self, run: _Run) -> None:
         self._waiting.append(run)
+        time.sleep(0)  # under gevent: all requests that have arrived get ready to be sent along
         try:
             with self._round_trip:
                 while not run.done:

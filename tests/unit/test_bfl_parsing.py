@@ -281,3 +281,11 @@ def test_a_body_of_more_values_than_anybody_sends_is_not_parsed(body: bytes) -> 
 
 def test_a_body_with_much_text_is_parsed() -> None:
     assert strict_json.loads(b'["' + b"QUJD" * 1_000_000 + b'"]')
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"id":"job", "status": ', '{"task_id" : "job"', '{"x":[1],\n"id"\t:\r\n"job"', '"id":5'],
+)
+def test_an_unproven_body_names_its_job_without_being_parsed(text: str) -> None:
+    assert parsing.claimed_task_id(text.encode()) == ("job" if "job" in text else None)

@@ -8,15 +8,22 @@ from tests.harness.installation import WEBHOOK_SECRET
 from tests.system.bad_input.target import SECOND_SECRET, TargetServer, web_alone
 
 
-@pytest.fixture(scope="package", params=["on", "off"], ids="accelerator_{}".format)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module with each of its ACCELERATORS; by default the accelerator is on."""
+    if ways := getattr(metafunc.module, "ACCELERATORS", None):
+        ids = [f"accelerator {way}" for way in ways]
+        metafunc.parametrize("target", ways, indirect=True, scope="package", ids=ids)
+
+
+@pytest.fixture(scope="package")
 def target(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[TargetServer]:
-    """Web alone, with two secrets, with and without the callback accelerator."""
+    """Web alone, with two secrets."""
     directory = tmp_path_factory.mktemp("bad_input")
     settings = {
         "WEBHOOK_SECRET": f"{WEBHOOK_SECRET},{SECOND_SECRET}",
-        "CALLBACK_ACCELERATOR": request.param,
+        "CALLBACK_ACCELERATOR": getattr(request, "param", "on"),
     }
     with web_alone(directory, **settings) as target:
         yield target
@@ -30,6 +37,8 @@ def server(target: TargetServer) -> Iterator[TargetServer]:
 
 
 @pytest.fixture
-def job_id(target: TargetServer) -> str:
-    """Id of a job that awaits its callback."""
-    return target.expected_job()
+def job_id(target: TargetServer) -> Iterator[str]:
+    """Id of a job that awaits its callback, and still does so after the test."""
+    job_id = target.expected_job()
+    yield job_id
+    assert target.client.job(job_id)["status"] == "submitted"

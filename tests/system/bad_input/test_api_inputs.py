@@ -49,27 +49,18 @@ def problem(answer: Answer, status: int) -> str:
 WRONG_KEYS: dict[str, list[Header]] = {
     "none": [],
     "empty": [("x-key", "")],
-    "empty bearer": [("Authorization", "Bearer ")],
     "bearer alone": [("Authorization", "Bearer")],
-    "unknown": [("x-key", "nobody")],
     "cut short": [("x-key", KEYS["admin"][:-1])],
-    "and more": [("x-key", KEYS["admin"] + "x")],
-    "in capitals": [("x-key", KEYS["admin"].upper())],
-    "with its name": [("x-key", f"adminer:{KEYS['admin']}")],
     "with its scope": [("x-key", f"{KEYS['read']}:admin")],
     "twice": [key("admin"), key("admin")],
     "two keys": [key("admin"), key("read")],
-    "a list": [("x-key", f"{KEYS['read']},{KEYS['admin']}")],
     "bytes beyond ascii": [("x-key", b"\xff\xfe\x80")],
     "half a character": [("Authorization", b"Bearer \xc3")],
-    "a surrogate": [("x-key", b"\xed\xa0\x80")],
     "basic": [("Authorization", "Basic " + base64.b64encode(KEYS["admin"].encode()).decode())],
-    "token": [("Authorization", f"Token {KEYS['admin']}")],
     "no scheme": [("Authorization", KEYS["admin"])],
     "a cookie": [("Cookie", f"key={KEYS['admin']}; x-key={KEYS['admin']}")],
     "the webhook's secret": [("x-key", WEBHOOK_SECRET)],
     "underscore": [("X_Key", KEYS["admin"])],
-    "8000 characters": [("x-key", "a" * 8000)],
 }
 
 
@@ -89,7 +80,7 @@ def test_without_a_key_nothing_is_shown_or_done(
     assert server.job(job_id)
 
 
-@pytest.mark.parametrize("where", ["key", "x-key", "api_key", "access_token", "authorization"])
+@pytest.mark.parametrize("where", ["key", "x-key"])
 def test_a_key_in_the_query_opens_nothing(server: TargetServer, where: str) -> None:
     assert ask(server, f"/api/jobs?{where}={KEYS['admin']}").status == 401
 
@@ -97,9 +88,8 @@ def test_a_key_in_the_query_opens_nothing(server: TargetServer, where: str) -> N
 # Ids.
 
 IDS = (
-    "a" * 129, "a" * 3000, "%00", "a%00", "a%0a", "%0aa", "a%0d%0ab", "a%2fb", "..%2f..", "%2e%2e",
-    "a:b", "a.json", "%c3%a9", "%ff", "%d9%a1", "%ef%bc%91", "a%20", "%20a", "*", "%3f", "a+b",
-    "%7bx%7d", "urn:uuid:1", "~", "a%e2%80%8bb", "fluxkeep:job:x", "a%27%20or%201=1",
+    "a" * 129, "%00", "a%0a", "a%0d%0ab", "a%2fb", "..%2f..", "a:b", "a.json", "%ff", "%d9%a1",
+    "%20a", "%7bx%7d", "fluxkeep:job:x",
 )  # fmt: skip
 
 
@@ -128,18 +118,13 @@ def _cursor(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-NUMBERS = ("", "0", "-1", "201", "1000", "99999999999999999999", "1.5", "1e2", "0x10", "1_0", "+5",
-           "%205", "5%20", "5%0a", "%00", "ten", "%d9%a3", "%c2%b2", "NaN", "null", "true",
+NUMBERS = ("", "0", "-1", "201", "1.5", "1e2", "1_0", "+5", "%205", "5%0a", "ten", "%d9%a3",
            "9" * 3000)  # fmt: skip
-CURSORS = ("", "x", "%00", "%ff", "null", "..", "a" * 3000, "===", _cursor(""), _cursor("null"),
-           _cursor("{}"), _cursor("[]"), _cursor("[1]"), _cursor('[1,"a"]'), _cursor('["1","a"]'),
-           _cursor('[NaN,"a"]'), _cursor('[1e999,"a"]'), _cursor('[-1e999,"a"]'),
-           _cursor('[1.5,5]'), _cursor('[1.5,null]'), _cursor('[1.5,"a:b"]'), _cursor('[1.5,""]'),
-           _cursor('[1.5,"a","b"]'), _cursor('[1.5,"a\\n"]'), _cursor('[true,"a"]'),
-           _cursor("[" * 2000), _cursor(f'[{"1" * 2900},"a"]'),
-           _cursor('[1.5,"a"]') + "%0a", _cursor('[1.5,"a"]') + "*")  # fmt: skip
-STATUSES = ("", "Stored", "STORED", "Ready", "done", "stored,lost", "stored%00", "stored%20", "%ff",
-            "s" * 3000, "*", "TERMINAL", "%f0%9f%92%a5", "__class__")  # fmt: skip
+CURSORS = ("", "x", "%ff", "a" * 3000, "===", _cursor("null"), _cursor("[]"), _cursor("[1]"),
+           _cursor('["1","a"]'), _cursor('[NaN,"a"]'), _cursor('[1e999,"a"]'), _cursor('[1.5,5]'),
+           _cursor('[1.5,"a:b"]'), _cursor('[1.5,"a","b"]'), _cursor("[" * 2000),
+           _cursor(f'[{"1" * 2900},"a"]'), _cursor('[1.5,"a"]') + "*")  # fmt: skip
+STATUSES = ("", "Stored", "stored,lost", "stored%00", "%ff", "__class__")
 WRONG_QUERY = [
     *(("limit", value) for value in NUMBERS),
     *(("cursor", value) for value in CURSORS),
@@ -154,12 +139,12 @@ def test_a_wrong_parameter_is_named(server: TargetServer, name: str, value: str)
     assert name in problem(ask(server, f"/api/jobs?{name}={value}", ADMIN), 400)
 
 
-@pytest.mark.parametrize("query", ["limit=5&limit=x", "limit=x&limit=5", "limit=5&limit=6"])
+@pytest.mark.parametrize("query", ["limit=5&limit=x", "limit=5&limit=6"])
 def test_a_parameter_that_is_given_twice_is_named(server: TargetServer, query: str) -> None:
     assert "limit" in problem(ask(server, f"/api/jobs?{query}", ADMIN), 400)
 
 
-@pytest.mark.parametrize("name", ["Limit", "offset", "page", "limit[]", "limit%00", "%ff", "_"])
+@pytest.mark.parametrize("name", ["Limit", "limit[]", "limit%00", "%ff"])
 def test_an_unknown_parameter_is_named(server: TargetServer, name: str) -> None:
     text = problem(ask(server, f"/api/jobs?{name}=5", ADMIN), 400)
     assert name.partition("%")[0] in text
@@ -171,16 +156,10 @@ def test_the_name_of_an_unknown_parameter_is_not_repeated_at_length(
     assert len(problem(ask(server, f"/api/jobs?{'a' * 3000}=1", ADMIN), 400)) < 500
 
 
-def test_many_repeated_parameters_are_accepted_or_refused(server: TargetServer) -> None:
-    query = "&".join(["status=lost"] * 300)
-    assert ask(server, f"/api/jobs?{query}", ADMIN).status in (200, 400)
-
-
 # Bodies.
 
-NOT_JSON = (b"{", b"[]", b"null", b'"x"', b"5", b"\xff", b"\xef\xbb\xbf{}", b'{"a":NaN}', b" ",
-            b'{"model":"a","model":"b"}', b"model=a", "{}".encode("utf-16"), b"{}{}", b"[" * 60_000,
-            b'{"metadata":{"a":1e999}}', b'{"metadata":{"a":"\\ud800"}}')  # fmt: skip
+NOT_JSON = (b"{", b"[]", b"\xff", b'{"a":NaN}', b'{"model":"a","model":"b"}', b"model=a",
+            b"[" * 60_000, b'{"metadata":{"a":"\\ud800"}}')  # fmt: skip
 
 
 @pytest.mark.parametrize("body", NOT_JSON, ids=lambda body: repr(body[:30]))
@@ -194,7 +173,7 @@ NESTS = {"lists": "[", "objects": '{"a":'}
 
 @pytest.mark.parametrize("opening", NESTS.values(), ids=NESTS)
 def test_nested_metadata_are_refused_or_stay_readable(server: TargetServer, opening: str) -> None:
-    for depth in (50, 150, 199, 200, 256, 300, 490, 600, 950, 990):
+    for depth in (50, 199, 200, 490, 990):
         closing = ("]" if opening == "[" else "}") * depth
         body = f'{{"metadata":{{"x":{opening * depth}1{closing}}}}}'.encode()
         answer = put(server, job_id := new_id(), body)
@@ -205,29 +184,15 @@ def test_nested_metadata_are_refused_or_stay_readable(server: TargetServer, open
 
 WRONG_FIELDS: dict[str, tuple[str, object]] = {
     "model a number": ("model", 5),
-    "model a list": ("model", ["a"]),
-    "model empty": ("model", ""),
     "model with a newline": ("model", "flux\n"),
-    "model with a space": ("model", "flux 2"),
-    "model with a NUL": ("model", "a\0"),
-    "model with a query": ("model", "a?b=c"),
-    "model beyond ascii": ("model", "fl\xfcx"),
     "model too long": ("model", "a" * 201),
     "metadata a list": ("metadata", [1]),
-    "metadata a string": ("metadata", "{}"),
     "metadata too large": ("metadata", {"a": "b" * 9000}),
-    "notify_url a number": ("notify_url", 5),
-    "notify_url empty": ("notify_url", ""),
     "notify_url relative": ("notify_url", "/hook"),
-    "notify_url of another scheme": ("notify_url", "ftp://example.com/"),
     "notify_url with a password": ("notify_url", "https://a:b@example.com/"),
-    "notify_url with a newline": ("notify_url", "https://example.com/\n"),
-    "notify_url too long": ("notify_url", "https://example.com/" + "a" * 2083),
     "polling_url a number": ("polling_url", 5),
-    "polling_url empty": ("polling_url", ""),
     "an unknown field": ("priority", 5),
     "a field of ours": ("state", "stored"),
-    "the id": ("id", "x"),
     "a field in capitals": ("Model", "a"),
     "an empty name": ("", 1),
     "a name beyond ascii": ("m\xf6del", "a"),
@@ -271,6 +236,6 @@ def test_a_body_that_is_too_large_is_refused(
     assert server.job(job_id) is None
 
 
-@pytest.mark.parametrize("token", ["x", "a.b", "%00", "%ff", ".", "e30.x", "a" * 3000, "WyJhIl0.x"])
+@pytest.mark.parametrize("token", ["x", "a.b", "%ff", "a" * 3000, "WyJhIl0.x"])
 def test_a_link_that_was_not_signed_here_is_refused(server: TargetServer, token: str) -> None:
     assert ask(server, f"/media/{token}").status in (403, 404)

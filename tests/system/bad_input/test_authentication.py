@@ -1,7 +1,5 @@
 """Unauthenticated callbacks change nothing (I15), tell nothing, and are visible to the operator."""
 
-import base64
-import hashlib
 import hmac
 import json
 from collections.abc import Callable, Sequence
@@ -23,6 +21,7 @@ from tests.system.bad_input.target import (
 )
 from tests.system.bad_input.wire import Answer, Header, chunked, request, signature
 
+ACCELERATORS = ("on", "off")
 Proof = Callable[[bytes], Sequence[Header]]
 
 
@@ -39,34 +38,17 @@ def _mac(secret: str, kind: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, kind).hexdigest()
 
 
+# The whole table of malformed proofs is in tests/unit/test_signing.py: here is what the wire and
+# the server's reading of headers add, and one of each kind.
 WRONG: dict[str, Proof] = {
     "nothing": lambda _: [],
-    "empty secret": _secret(""),
-    "blank secret": _secret("   "),
-    "empty signature": _digest(lambda _: ""),
     "both empty": lambda _: [(SECRET_HEADER, ""), (SIGNATURE_HEADER, "")],
     "prefix alone": _digest(lambda _: "sha256="),
     "sha1": lambda body: [(SIGNATURE_HEADER, f"sha1={_mac(WEBHOOK_SECRET, 'sha1', body)}")],
-    "sha512": lambda body: [(SIGNATURE_HEADER, f"sha256={_mac(WEBHOOK_SECRET, 'sha512', body)}")],
-    "no key in the digest": lambda body: [
-        (SIGNATURE_HEADER, f"sha256={hashlib.sha256(body).hexdigest()}")
-    ],
     "63 hex": _digest(lambda digest: f"sha256={digest[:-1]}"),
     "65 hex": _digest(lambda digest: f"sha256={digest}0"),
     "not hex": _digest(lambda _: f"sha256={'z' * 64}"),
-    "all zeros": _digest(lambda _: f"sha256={'0' * 64}"),
     "space inside": _digest(lambda digest: f"sha256={digest[:32]} {digest[32:]}"),
-    "space after the prefix": _digest(lambda digest: f"sha256= {digest}"),
-    "space for a digit": _digest(lambda digest: f"sha256={digest[:-1]} x"),
-    "prefix twice": _digest(lambda digest: f"sha256=sha256={digest}"),
-    "another prefix": _digest(lambda digest: f"v1={digest}"),
-    "quoted": _digest(lambda digest: f'"sha256={digest}"'),
-    "hex marker": _digest(lambda digest: f"sha256=0x{digest}"),
-    "base64": _digest(lambda digest: base64.b64encode(bytes.fromhex(digest)).decode()),
-    "a list of two": _digest(lambda digest: f"sha256={'0' * 64},sha256={digest}"),
-    "raw digest bytes": _digest(
-        lambda digest: b"sha256=" + bytes(b | 0x80 for b in bytes.fromhex(digest)) * 2
-    ),
     "full-width digits": _digest(lambda _: "sha256=" + "\uff11" * 64),
     "64 bytes beyond ascii": _digest(lambda _: b"sha256=" + b"\xff" * 64),
     "one bit off": _digest(lambda digest: f"sha256={digest[:-1]}{int(digest[-1], 16) ^ 1:x}"),
@@ -75,59 +57,32 @@ WRONG: dict[str, Proof] = {
         signed(body, of=json.dumps(json.loads(body), separators=(",", ":")).encode())
     ],
     "of the body and a newline": lambda body: [signed(body, of=body + b"\n")],
-    "of another job's body": lambda body: [signed(body, of=failed(new_id()))],
-    "with another secret": lambda body: [signed(body, "not the secret")],
-    "with no secret": lambda body: [signed(body, "")],
     "with the signing key": lambda body: [signed(body, DEFAULTS["SECRET_KEY"])],
-    "with the whole setting": lambda body: [signed(body, f"{WEBHOOK_SECRET},{SECOND_SECRET}")],
     "with the retired secret": lambda body: [signed(body, RETIRED_SECRET)],
     "the retired secret": _secret(RETIRED_SECRET),
     "the whole setting": _secret(f"{WEBHOOK_SECRET},{SECOND_SECRET}"),
-    "the name of the setting": _secret("WEBHOOK_SECRET"),
     "the admin key": _secret(KEYS["admin"]),
-    "the key for BFL": _secret(DEFAULTS["BFL_API_KEY"]),
-    "a secret cut short": _secret(WEBHOOK_SECRET[:-1]),
-    "a secret and more": _secret(WEBHOOK_SECRET + "x"),
-    "a secret in capitals": _secret(WEBHOOK_SECRET.upper()),
-    "a secret in quotes": _secret(f'"{WEBHOOK_SECRET}"'),
     "a secret and a latin-1 byte": _secret(WEBHOOK_SECRET.encode() + b"\xe9"),
     "bytes beyond ascii": _secret(b"\xff\xfe\x80"),
-    "secret as utf-16": _secret(WEBHOOK_SECRET.encode("utf-16-le").replace(b"\0", b"\xa0")),
     "secret twice": lambda _: [PROOF, PROOF],
     "right and wrong secret": lambda _: [PROOF, (SECRET_HEADER, "x")],
     "wrong and right secret": lambda _: [(SECRET_HEADER, "x"), PROOF],
-    "both secrets": lambda _: [PROOF, (SECRET_HEADER, SECOND_SECRET)],
-    "signature twice": lambda body: [signed(body), signed(body)],
     "wrong and right signature": lambda body: [signed(body, "x"), signed(body)],
-    "secret in the signature": lambda _: [(SIGNATURE_HEADER, WEBHOOK_SECRET)],
-    "signature in the secret": lambda body: [(SECRET_HEADER, signed(body)[1])],
     "secret in a cookie": lambda _: [("Cookie", f"{SECRET_HEADER}={WEBHOOK_SECRET}")],
     "secret as bearer": lambda _: [("Authorization", f"Bearer {WEBHOOK_SECRET}")],
-    "secret as password": lambda _: [
-        ("Authorization", "Basic " + base64.b64encode(f"bfl:{WEBHOOK_SECRET}".encode()).decode())
-    ],
-    "secret as API key": lambda _: [("x-key", WEBHOOK_SECRET)],
-    "admin key as API key": lambda _: [("Authorization", f"Bearer {KEYS['admin']}")],
     "underscores for dashes": lambda _: [("X_Webhook_Secret", WEBHOOK_SECRET)],
-    "another header": lambda _: [("Webhook-Secret", WEBHOOK_SECRET)],
-    "another signature header": lambda body: [("X-Hub-Signature-256", signed(body)[1])],
     "as the server's own variable": lambda _: [("HTTP-X-Webhook-Secret", WEBHOOK_SECRET)],
 }
 RIGHT: dict[str, Proof] = {
-    "secret": lambda _: [PROOF],
     "second secret": _secret(SECOND_SECRET),
     "secret among blanks": _secret(f"  {WEBHOOK_SECRET}\t "),
     "header in small letters": lambda _: [(SECRET_HEADER.lower(), WEBHOOK_SECRET)],
-    "signature": lambda body: [signed(body)],
     "signature with the second secret": lambda body: [signed(body, SECOND_SECRET)],
-    "no prefix": _digest(lambda digest: digest),
-    "capitals": _digest(lambda digest: f"sha256={digest.upper()}"),
     "capitals and no prefix": _digest(lambda digest: digest.upper()),
     "right secret, wrong signature": lambda body: [PROOF, signed(body, "x")],
     "wrong secret, right signature": lambda body: [(SECRET_HEADER, "x"), signed(body)],
-    "another secret each": lambda body: [PROOF, signed(body, SECOND_SECRET)],
 }
-BROKEN_BODIES = (b"", b"{", b"\xff", b"[]", b'{"id": 5}', b"[" * 60_000, b"NaN")
+BROKEN_BODIES = (b"", b"{", b"\xff", b"[" * 60_000)
 
 
 @pytest.fixture(scope="module")
@@ -165,23 +120,20 @@ def test_each_official_proof_is_taken(server: TargetServer, proof: Proof) -> Non
     assert server.job(job_id)
 
 
-@pytest.mark.parametrize(
-    "where", ["secret", "X-Webhook-Secret", "x-webhook-secret", "token", "webhook_secret", "sig"]
-)
+@pytest.mark.parametrize("where", ["secret", "X-Webhook-Secret"])
 def test_a_secret_in_the_query_proves_nothing(
     server: TargetServer, refusal: Answer, job_id: str, where: str
 ) -> None:
     answer = server.call_back(failed(job_id), target=f"/webhooks/bfl?{where}={WEBHOOK_SECRET}")
-    assert _same(answer, refusal) and server.client.job(job_id)["status"] == "submitted"
+    assert _same(answer, refusal)
 
 
-@pytest.mark.parametrize("field", ["secret", "webhook_secret", "X-Webhook-Secret", "signature"])
+@pytest.mark.parametrize("field", ["secret", "X-Webhook-Secret"])
 def test_a_secret_in_the_body_proves_nothing(
     server: TargetServer, refusal: Answer, job_id: str, field: str
 ) -> None:
     body = json.dumps({"id": job_id, "status": "Error", field: WEBHOOK_SECRET}).encode()
     assert _same(server.call_back(body), refusal)
-    assert server.client.job(job_id)["status"] == "submitted"
 
 
 def test_a_secret_after_the_body_is_no_proof(server: TargetServer, job_id: str) -> None:
@@ -189,7 +141,6 @@ def test_a_secret_after_the_body_is_no_proof(server: TargetServer, job_id: str) 
     trailer = f"{SECRET_HEADER}: {WEBHOOK_SECRET}\r\n\r\n".encode()
     headers = [("Transfer-Encoding", "chunked"), ("Trailer", SECRET_HEADER)]
     assert server.exchange(request(headers, parts + trailer, length=None)).status in (400, 401)
-    assert server.client.job(job_id)["status"] == "submitted"
 
 
 @pytest.mark.parametrize("body", BROKEN_BODIES, ids=lambda body: repr(body[:10]))

@@ -6,6 +6,7 @@ import pytest
 
 from tests.system.bad_input.target import PROOF, TargetServer, increase, signed
 
+ACCELERATORS = ("on", "off")
 UUID = "0b5a1c9e-7a70-4d0c-9a6f-0d3f0c1b2a3d"
 # One of each kind that tests/unit/test_broken_reports.py lists in full.
 BROKEN: dict[str, bytes] = {

@@ -13,31 +13,20 @@ ADMIN: Header = ("x-key", KEYS["admin"])
 # Methods.
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "BREW"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "TRACE", "BREW"])
 def test_a_callback_by_another_method_is_refused(
     server: TargetServer, job_id: str, method: str
 ) -> None:
     answer = server.authentic(failed(job_id), method=method)
     assert answer.status == 405 and "POST" in answer.headers["allow"]
-    assert server.client.job(job_id)["status"] == "submitted"
 
 
-def test_options_says_what_is_allowed_and_does_nothing(server: TargetServer, job_id: str) -> None:
-    answer = server.authentic(failed(job_id), method="OPTIONS")
-    assert answer.status in (200, 204, 405) and "POST" in answer.headers["allow"]
-    assert server.client.job(job_id)["status"] == "submitted"
-
-
-@pytest.mark.parametrize(
-    "method", ["post", "Post", "POST\x00", "PO ST", "", "P\xd6ST", "POST/", "A" * 3000, "<POST>"]
-)
+@pytest.mark.parametrize("method", ["post", "POST\x00", "", "P\xd6ST", "A" * 3000])
 def test_a_method_that_is_none_is_refused(server: TargetServer, job_id: str, method: str) -> None:
-    answer = server.authentic(failed(job_id), method=method.encode("latin-1"))
-    assert answer.status in (400, 405)
-    assert server.client.job(job_id)["status"] == "submitted"
+    assert server.authentic(failed(job_id), method=method.encode("latin-1")).status in (400, 405)
 
 
-OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-Method")
+OVERRIDES = ("X-HTTP-Method-Override", "X-Original-Method")
 
 
 @pytest.mark.parametrize("name", OVERRIDES)
@@ -51,56 +40,47 @@ def test_a_method_is_not_overridden(server: TargetServer, job_id: str, name: str
 
 # Headers that speak of the path, the host or the sender.
 
-ROUTES = (
-    "PATH_INFO", "PATH-INFO", "SCRIPT_NAME", "SCRIPT-NAME", "REQUEST_URI", "RAW_URI",
-    "X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Forwarded-Prefix", "X-Script-Name",
-    "X-Forwarded-Path", "X-Envoy-Original-Path", "HTTP_PATH_INFO", "REQUEST_METHOD", "Destination",
-)  # fmt: skip
+ROUTES = ("PATH_INFO", "PATH-INFO", "SCRIPT_NAME", "RAW_URI", "X-Original-URL", "X-Rewrite-URL",
+          "X-Forwarded-Prefix", "REQUEST_METHOD")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ROUTES)
 def test_a_header_does_not_lead_a_request_elsewhere(
     server: TargetServer, job_id: str, name: str
 ) -> None:
-    for value in ("/healthz", "/api/jobs", "/webhooks", "http://other.test/healthz", "DELETE"):
+    for value in ("/healthz", "http://other.test/healthz", "DELETE"):
         answer = server.authentic(pending(job_id), (name, value))
         assert answer.status == 200 and json.loads(answer.body)["id"] == job_id
         health = server.exchange(request([(name, CALLBACKS)], method="GET", target="/healthz"))
         assert health.status == 200 and json.loads(health.body) == {"status": "ok"}
 
 
-SENDERS: dict[str, list[Header]] = {
-    "host": [("X-Forwarded-Host", "evil.test")],
-    "port": [("X-Forwarded-Port", "1")],
-    "prefix": [("X-Forwarded-Prefix", "//evil.test")],
-    "scheme": [("X-Forwarded-Proto", "javascript")],
-    "address": [("X-Forwarded-For", "127.0.0.1, evil.test")],
-    "RFC 7239": [("Forwarded", "for=127.0.0.1;host=evil.test;proto=https")],
-    "real address": [("X-Real-IP", "evil.test"), ("CF-Connecting-IP", "evil.test")],
-    "server name": [("SERVER_NAME", "evil.test"), ("SERVER-NAME", "evil.test")],
-}
+FORWARDED: list[Header] = [
+    ("X-Forwarded-Host", "evil.test"),
+    ("X-Forwarded-Port", "1"),
+    ("X-Forwarded-Proto", "javascript"),
+    ("X-Forwarded-For", "127.0.0.1, evil.test"),
+    ("Forwarded", "for=127.0.0.1;host=evil.test;proto=https"),
+    ("X-Real-IP", "evil.test"),
+    ("SERVER_NAME", "evil.test"),
+]
 
 
-@pytest.mark.parametrize("headers", SENDERS.values(), ids=SENDERS)
+@pytest.mark.parametrize("header", FORWARDED, ids=lambda header: header[0])
 def test_forwarding_headers_open_nothing_and_turn_up_nowhere(
-    server: TargetServer, job_id: str, headers: list[Header]
+    server: TargetServer, job_id: str, header: Header
 ) -> None:
-    assert server.call_back(failed(job_id), *headers).status == 401
+    assert server.call_back(failed(job_id), header).status == 401
     for where in (f"/api/jobs/{job_id}", "/api/jobs?limit=1", "/webhooks//bfl", "/healthz/", "/"):
-        answer = server.exchange(request([ADMIN, *headers], method="GET", target=where))
+        answer = server.exchange(request([ADMIN, header], method="GET", target=where))
         assert answer.status < 500 and "evil.test" not in answer.everything
-    assert server.client.job(job_id)["status"] == "submitted"
 
 
-HOSTS = ("", "evil.test", "a b", "evil.test:99999999", "/../", "[::1", "a" * 5000, b"\xff", "*")
-
-
-@pytest.mark.parametrize("host", HOSTS, ids=lambda host: repr(host[:20]))
+@pytest.mark.parametrize("host", ["", "evil.test", "[::1", "a" * 5000, b"\xff"], ids=repr)
 def test_a_strange_host_changes_nothing(server: TargetServer, host: str | bytes) -> None:
     name = host if isinstance(host, bytes) else host.encode()
     for data in (
         request([PROOF], pending(new_id())),
-        request([ADMIN], method="GET", target="/api/jobs?limit=1"),
         request([ADMIN], method="GET", target="/webhooks//bfl"),
     ):
         answer = server.exchange(data.replace(b"Host: fluxkeep.test", b"Host: " + name))
@@ -114,14 +94,10 @@ NO_CALLBACK = [
     "/webhooks/bfl/",
     "/webhooks/bfl%00",
     "/webhooks/bfl%0d%0aX-Webhook-Secret:%20x",
-    "/webhooks%2Fbfl%2F..",
     "/webhooks/bfl/../bfl",
-    "/x/%2e%2e/webhooks/bfl",
-    "/webhooks\\bfl",
     "/webhooks/bfl%zz",
     "/webhooks/%c0%afbfl",
     "/WEBHOOKS/BFL",
-    "/",
 ]
 
 
@@ -132,46 +108,23 @@ def test_a_path_similar_to_that_of_callbacks_is_refused(
     answer = server.authentic(failed(job_id), target=where)
     # 401 and 403 are the answers of the paths that carry a token.
     assert answer.status in (400, 401, 403, 404, 405), answer
-    assert server.client.job(job_id)["status"] == "submitted"
 
 
-MALFORMED = [
-    "webhooks/bfl",
-    "",
-    "/webhooks/bfl x",
-    "/webhooks/\xff\xfe",
-    "/web\thooks/bfl",
-    "/web\x00hooks/bfl",
-    "\\webhooks\\bfl",
-    "mailto:webhooks@bfl",
-]
-
-
-@pytest.mark.parametrize("where", MALFORMED, ids=repr)
+@pytest.mark.parametrize("where", ["webhooks/bfl", "", "/webhooks/bfl x", "/web\x00hooks/bfl"])
 def test_a_target_that_is_none_is_refused(server: TargetServer, job_id: str, where: str) -> None:
-    answer = server.authentic(failed(job_id), target=where.encode("latin-1"))
-    assert answer.status in (400, 404)
-    assert server.client.job(job_id)["status"] == "submitted"
+    assert server.authentic(failed(job_id), target=where.encode("latin-1")).status in (400, 404)
 
 
-@pytest.mark.parametrize("where", ["//webhooks/bfl", "///webhooks/bfl", "//webhooks/bfl/token"])
+@pytest.mark.parametrize("where", ["//webhooks/bfl", "//webhooks/bfl/token"])
 def test_a_path_that_flask_normalises_is_served_or_refused(
     server: TargetServer, job_id: str, where: str
 ) -> None:
     assert server.authentic(pending(job_id), target=where).status in (200, 401, 404)
     assert server.call_back(failed(job_id), target=where).status in (401, 404)
-    assert server.client.job(job_id)["status"] == "submitted"
 
 
-@pytest.mark.parametrize("size", [4095, 5000, 100_000, 1_000_000])
+@pytest.mark.parametrize("size", [4095, 1_000_000])
 def test_a_very_long_url_is_refused(server: TargetServer, job_id: str, size: int) -> None:
     for path in (f"{CALLBACKS}?", "/api/jobs/", "/media/"):
         answer = server.authentic(failed(job_id), target=path + "a" * size)
         assert answer.status in (400, 404, 405, 414)
-    assert server.client.job(job_id)["status"] == "submitted"
-
-
-@pytest.mark.parametrize("where", ["/media/..%2f..%2fetc%2fpasswd", "/media/../../etc/passwd"])
-def test_a_media_link_is_no_way_into_the_file_system(server: TargetServer, where: str) -> None:
-    answer = server.exchange(request([ADMIN], method="GET", target=where))
-    assert answer.status in (400, 403, 404) and b"root:" not in answer.body

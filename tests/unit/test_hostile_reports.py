@@ -16,6 +16,7 @@ from jobs.status import ReportKind, Source
 from jobs.store import codec
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
+from jobs.views import base_view
 
 TIMEOUTS = Timeouts(60.0, 3600.0)
 SIGNED = "https://delivery.eu2.bfl.ai/a/sample.png?se=2026-08-15T19%3A22%3A20Z&sig=CANARY%2Fx"
@@ -79,10 +80,11 @@ def test_depth_is_read_or_refused(frame: Any, depth: int) -> None:
 
 
 def check_recorded(report: Report | None) -> None:
-    """Check that an accepted report can be recorded and read back."""
+    """Check that an accepted report can be recorded, read back and shown."""
     if report is not None:
         job = transition(Job.expected(report.task_id, 1.0, TIMEOUTS), report, 2.0, TIMEOUTS)
         assert codec.decode(codec.encode(job, job.version)) == job
+        assert dumps(base_view(job, []), allow_nan=False).encode()
 
 
 @pytest.mark.parametrize("digits", [100, 1000, 4300])

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import requests
 
 from deploy import procfile
-from deploy.local_redis import free_port
 from deploy.procfile import ROOT
 from tests.harness import node
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 from tests.harness.process import Process
 
 HANDLERS = ROOT / "tests" / "bench" / "handlers"

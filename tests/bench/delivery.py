@@ -10,8 +10,8 @@ from pathlib import Path
 
 import requests
 
-from deploy.local_redis import free_port
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 from tests.harness.process import Process
 from tests.sandbox.formats import JPEGS
 

@@ -6,8 +6,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-from deploy.local_redis import free_port
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 
 
 class Call(NamedTuple):

@@ -8,9 +8,9 @@ from pathlib import Path
 import requests
 
 from deploy import procfile
-from deploy.local_redis import free_port
 from tests.harness.client import Client
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 from tests.harness.process import Process
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import TestBucket

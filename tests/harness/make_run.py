@@ -12,11 +12,11 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from deploy.local_redis import free_port
 from deploy.procfile import ROOT, environment
 from tests.harness import processes
 from tests.harness.client import Client
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 from tests.harness.process import Process
 
 SETTINGS = ("REDIS_URL", "BFL_API_KEY", "BFL_SANDBOX_URL", "MEDIA_URL", "PUBLIC_URL", "API_KEYS")

@@ -14,8 +14,8 @@ from typing import Any
 
 import requests
 
-from deploy.local_redis import free_port
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 from tests.harness.process import Process
 
 CACHE = Path(sys.prefix) / "share" / "prometheus"

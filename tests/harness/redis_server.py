@@ -10,6 +10,7 @@ from deploy.local_redis import LocalRedis
 from deploy.procfile import environment
 from tests.harness import processes
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 
 RQ_KEYS = "rq:*"
 
@@ -21,7 +22,7 @@ class RedisServer:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.local = LocalRedis(directory)
+        self.local = LocalRedis(directory, free_port())
         self.log = directory / "redis.log"
         self._popen: subprocess.Popen[bytes] | None = None
         self.local.prepare()

@@ -10,8 +10,8 @@ import obstore
 import requests
 from obstore.store import S3Store
 
-from deploy.local_redis import free_port
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 from tests.harness.process import Process
 
 CREDENTIALS = {

@@ -6,9 +6,10 @@ from typing import Any
 
 from redis import Redis
 
-from deploy.local_redis import free_port, server_program
+from deploy.local_redis import server_program
 from deploy.procfile import environment
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 from tests.harness.process import Process
 from tests.harness.redis_server import RedisServer
 

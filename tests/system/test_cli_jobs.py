@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.local_redis import free_port
 from tests.harness.command_line import CommandLine, CommandResult, submitting_stack
+from tests.harness.ports import free_port
 from tests.harness.stack import Stack
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from deploy.local_redis import free_port
 from tests.harness.command_line import FOX, CommandLine, quick, submitting_stack
+from tests.harness.ports import free_port
 from tests.harness.stack import Stack
 
 COMMANDS = (

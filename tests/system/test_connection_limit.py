@@ -12,7 +12,7 @@ from tests.harness import Client, Installation, RedisServer, TcpProxy
 from tests.harness.patience import wait_for
 
 BURST = 400
-AT_ONCE = 100
+AT_ONCE = 5 * CONNECTIONS_MAX
 UNHINDERED_SECONDS = 5.0
 HUNG_SECONDS = 5.0
 HUNG_REQUESTS = 40

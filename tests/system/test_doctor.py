@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import requests
 
-from deploy.local_redis import free_port
 from receiver.checks.credits_left import LOW_CREDITS
 from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
 from tests.harness import Installation
@@ -16,6 +15,7 @@ from tests.harness.command_line import CommandLine
 from tests.harness.doctor_output import ALL, REMOTE, failed, names
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 from tests.harness.stack import Stack
 from tests.system.dashboard.visitor import Visitor
 

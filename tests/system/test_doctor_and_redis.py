@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from deploy.local_redis import free_port
 from tests.harness.command_line import CommandLine
 from tests.harness.doctor_output import REMOTE, failed, names
+from tests.harness.ports import free_port
 from tests.harness.stack import Stack
 
 

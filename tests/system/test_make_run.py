@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from deploy.local_redis import free_port
 from tests.harness import Client, processes
 from tests.harness.make_run import Run, copy, running
+from tests.harness.ports import free_port
 
 pytestmark = pytest.mark.slow
 

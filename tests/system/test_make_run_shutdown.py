@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local_redis import free_port
 from tests.harness import processes
 from tests.harness.make_run import Run, copy, running
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local_redis import free_port
 from jobs.config.settings import load
 from jobs.errors import InvalidSettings, StoreUnavailable
 from jobs.services import for_web, redis_for_web
@@ -15,6 +14,7 @@ from receiver.checks.redis import check_access
 from tests.harness import Installation, RedisServer
 from tests.harness.doctor_output import NEEDED
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 from tests.harness.sentinel import Watched
 from tests.harness.stack import Stack
 from tests.harness.tls import TlsFront

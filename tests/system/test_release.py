@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from deploy import procfile
-from deploy.local_redis import free_port
 from deploy.procfile import ROOT, environment
 from tests.harness import Client, Installation, Process, RedisServer, processes
 from tests.harness.command_line import CommandLine
 from tests.harness.doctor_output import BEFORE_START, failed, names
 from tests.harness.installation import DEFAULTS, KEYS, WEBHOOK_SECRET
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 from tests.harness.stack import Stack
 from tests.sandbox import Sandbox
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local_redis import free_port
 from tests.harness.client import Client
 from tests.harness.invariants import check
 from tests.harness.load import CALLBACKS_PER_SECOND, Load
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 from tests.harness.process import Process
 from tests.harness.stack import Stack, running_stack
 from tests.harness.tcp_proxy import TcpProxy

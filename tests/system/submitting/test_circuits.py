@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local_redis import free_port
 from tests.harness.patience import wait_for
+from tests.harness.ports import free_port
 from tests.sandbox import Sandbox, Settings
 from tests.system.submitting.environment import (
     SubmissionEnvironment,

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local_redis import free_port
 from jobs import services as wiring
 from jobs import submission
 from jobs.config.settings import load
@@ -15,6 +14,7 @@ from jobs.report import Failure
 from jobs.status import Status
 from jobs.store.keys import INPUT_PREFIX
 from tests.harness import RedisServer, TcpProxy
+from tests.harness.ports import free_port
 from tests.harness.tripwire import Tripwire
 from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox

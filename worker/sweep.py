@@ -58,7 +58,6 @@ def sweep(services: Services) -> float:
     services.submission_queue.close_idle_circuits()
     services.store.enqueue(due.without_rq_job or _next_submission(services, due))
     services.metrics.record_heartbeat("sweep")
-    services.metrics.sample()
     if due.ids:
         return INTERVAL_MIN_SECONDS
     until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now

@@ -54,6 +54,5 @@ CIRCUITS = "fluxkeep:circuits"  # hash: open circuit breakers by model, or "*"
 INPUT_SIZES = "fluxkeep:input_sizes"  # hash: bytes of each waiting submission request
 COUNTERS = "fluxkeep:counters"  # hash
 HEARTBEATS = "fluxkeep:heartbeats"  # hash: time of the last heartbeat by kind of process
-TIME_SERIES = "fluxkeep:time_series"  # sorted set: samples of the counters, one a minute
 EVENTS = "fluxkeep:events"  # stream: job id and status of each visible change
 REFUSED_CALLBACKS_PREFIX = "fluxkeep:refused_callbacks:"  # list; + job id the callback named

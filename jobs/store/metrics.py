@@ -1,8 +1,6 @@
-"""Counters, their time series, queue lengths and heartbeats of the whole installation."""
+"""Counters, queue lengths and heartbeats of the whole installation."""
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -18,14 +16,11 @@ from jobs.store.keys import (
     PENDING_RESCUES,
     PROBLEM_PREFIX,
     STATUS_PREFIX,
-    TIME_SERIES,
 )
 from jobs.store.rq_queue import RqQueue
 
 TROUBLE_SECONDS = 60
 OVERDUE_SECONDS = 30.0  # six sweeps
-MINUTE_SECONDS = 60
-SAMPLES_MAX = 60  # one a minute
 
 
 class Totals(NamedTuple):
@@ -38,52 +33,6 @@ class Totals(NamedTuple):
     waiting: int  # for a worker
     rq_jobs: int  # in RQ's queue
     notifications: int  # jobs with notifications to send
-
-
-class Sample(NamedTuple):
-    """The counters when a minute began (unix seconds), or a few seconds later."""
-
-    at: float
-    counts: Mapping[str, int]
-
-    def total(self, names: Iterable[str]) -> int:
-        return sum(self.counts.get(name, 0) for name in names)
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Samples of the last hour, oldest first; the last one is of this moment."""
-
-    samples: tuple[Sample, ...]
-
-    @property
-    def now(self) -> Sample:
-        return self.samples[-1]
-
-    def per_minute(self, names: Iterable[str]) -> list[float]:
-        """The increase of these counters in each of the last 60 minutes, oldest first.
-
-        An increase during a time without samples is spread evenly over that time.
-        """
-        counters = tuple(names)
-        this = _minute(self.now.at)
-        found = [0.0] * SAMPLES_MAX
-        for before, after in zip(self.samples, self.samples[1:], strict=False):
-            first, end = _minute(before.at), max(_minute(after.at), _minute(before.at) + 1)
-            risen = _rise(before.total(counters), after.total(counters))
-            for minute in range(first, end):
-                if 0 <= this - minute < SAMPLES_MAX:
-                    found[minute - this - 1] += risen / (end - first)
-        return found
-
-
-def _minute(at: float) -> int:
-    return int(at // MINUTE_SECONDS)
-
-
-def _rise(before: int, after: int) -> int:
-    """The increase; a counter only falls when Redis lost it and it started again from 0."""
-    return after - before if after >= before else after
 
 
 class Metrics:
@@ -109,7 +58,7 @@ class Metrics:
             pipe.zcard(NOTIFICATIONS)
             counts, *jobs, due, overdue, rescues, polls, rq_jobs, notifications = pipe.execute()
         return Totals(
-            counts=_decoded(counts),
+            counts={name.decode(): int(value) for name, value in counts.items()},
             jobs=dict(zip(Status, jobs, strict=True)),
             due=due,
             overdue=overdue,
@@ -117,28 +66,6 @@ class Metrics:
             rq_jobs=rq_jobs,
             notifications=notifications,
         )
-
-    def sample(self) -> Sample:
-        """Read all counters, and store them if this minute has no sample yet."""
-        now = self._clock.now()
-        minute = now - now % MINUTE_SECONDS
-        with unavailable(), self._redis.pipeline() as pipe:
-            pipe.hgetall(COUNTERS)
-            pipe.zcount(TIME_SERIES, minute, "+inf")
-            counters, is_stored = pipe.execute()
-            counts = _decoded(counters)
-            if not is_stored:  # two processes may store one each, which does no harm
-                pipe.zadd(TIME_SERIES, {json.dumps([minute, counts]): minute})
-                pipe.zremrangebyscore(TIME_SERIES, "-inf", minute - SAMPLES_MAX * MINUTE_SECONDS)
-                pipe.execute()
-        return Sample(now, counts)
-
-    def last_hour(self) -> Series:
-        """The samples of the last hour, and one of now."""
-        latest = self.sample()
-        with unavailable():
-            stored = self._redis.zrange(TIME_SERIES, 0, -1)
-        return Series((*(Sample(*json.loads(one)) for one in stored), latest))
 
     def worker_keys(self) -> list[str]:
         """RQ's keys of the registered workers whose heartbeat has not expired, sorted."""
@@ -171,7 +98,3 @@ class Metrics:
     def ping(self) -> None:
         with unavailable():
             self._redis.ping()
-
-
-def _decoded(counters: Mapping[bytes, bytes]) -> dict[str, int]:
-    return {name.decode(): int(value) for name, value in counters.items()}

@@ -1,4 +1,4 @@
-"""`GET /health`: the checks, the current numbers, and the last hour."""
+"""`GET /health`: the checks, the current numbers, and what jobs cost."""
 
 from typing import Any, cast
 
@@ -7,15 +7,12 @@ from flask.typing import ResponseReturnValue
 
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
-from jobs.status import ReportKind, Source, Status
-from jobs.store.counters import TIME_TO_STORED, report_counter
+from jobs.status import Status
 from receiver.context import app_state
 from receiver.dashboard import charts
 from receiver.dashboard.access import requires_scope
 from receiver.shared_value import SharedValue
 
-ACCEPTED = tuple(report_counter(Source.CALLBACK, kind) for kind in ReportKind)
-STORED = tuple(f"{TIME_TO_STORED.name}_{n}" for n in range(len(TIME_TO_STORED.bounds) + 1))
 MAX_AGE_SECONDS = 1.0
 EXPIRING_MAX = 8
 UNKEPT_MAX = 8
@@ -44,16 +41,14 @@ def show() -> ResponseReturnValue:
 def _numbers(services: Services) -> dict[str, Any]:
     """The numbers of the installation at one moment; empty while Redis does not answer."""
     try:
-        series, totals = services.metrics.last_hour(), services.metrics.totals()
+        totals = services.metrics.totals()
         return {
-            "at": series.now.at,
+            "at": services.store.now(),
             "totals": totals,
             "statuses": [(status, totals.jobs[status]) for status in Status],
             "slots": services.submission_queue.slot_usage(),
             "open_circuits": services.submission_queue.open_circuits(),
             "expiring": services.listing.expiring(EXPIRING_MAX),
-            "accepted": charts.draw(series.per_minute(ACCEPTED), "callbacks accepted"),
-            "stored": charts.draw(series.per_minute(STORED), "jobs stored"),
             "costs": _costs(services),
         }
     except StoreUnavailable:
@@ -66,7 +61,7 @@ def _costs(services: Services) -> dict[str, Any]:
     unkept, ids = services.costs.unkept(UNKEPT_MAX)
     return {
         "days": days,
-        "chart": charts.draw_days(days),
+        "chart": charts.draw(days),
         "today": days[-1].costs,
         "unkept": unkept,
         "unkept_ids": ids,

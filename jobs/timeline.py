@@ -14,7 +14,7 @@ _TIME_MAX = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 class EventCode(StrEnum):
-    """Codes of timeline events; receiver/dashboard/filters.py has a sentence for each."""
+    """Codes of timeline events; docs/api.md explains each."""
 
     JOB_EXPECTED = "job.expected"
     JOB_STORED = "job.stored"

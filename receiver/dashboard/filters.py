@@ -9,7 +9,7 @@ from jinja2 import StrictUndefined
 from markupsafe import Markup, escape
 
 from jobs.store.search import as_text
-from jobs.timeline import EventCode, rfc3339, utc
+from jobs.timeline import rfc3339, utc
 from receiver.context import services
 from receiver.dashboard.assets import asset
 
@@ -17,42 +17,6 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 CLOCK_MAX_SECONDS = 2 * HOUR
 _CODE_SPAN = re.compile(r"`([^`]+)`")
 NOW_SECONDS = 10  # the first seconds read "now"
-EVENT_TEXTS = {
-    EventCode.JOB_EXPECTED: "Announced by its caller",
-    EventCode.JOB_STORED: "Media stored",
-    EventCode.JOB_EXPIRED: "URL expired",
-    EventCode.JOB_GIVEN_UP: "Given up",
-    EventCode.JOB_REPLAYED: "Replay requested",
-    EventCode.SUBMISSION_QUEUED: "Queued",
-    EventCode.SUBMISSION_DRAFT_REFERENCED: "Uses a stored draft",
-    EventCode.SUBMISSION_REGION_DOUBTFUL: "The region may be wrong",
-    EventCode.SUBMISSION_PAUSED: "Submitting is paused",
-    EventCode.SUBMISSION_SENT: "Sent to BFL",
-    EventCode.SUBMISSION_ACCEPTED: "BFL accepted it",
-    EventCode.SUBMISSION_REFUSED: "BFL refused it",
-    EventCode.SUBMISSION_UNCONFIRMED: "BFL did not confirm it",
-    EventCode.SUBMISSION_DUPLICATED: "BFL has a duplicate task",
-    EventCode.SUBMISSION_REQUEUED: "Queued again",
-    EventCode.SUBMISSION_RETRIED: "Sent again without a callback",
-    EventCode.SUBMISSION_REPLAYED: "Submitted again by an operator",
-    EventCode.CALLBACK_ACCEPTED: "Callback accepted",
-    EventCode.CALLBACK_REFUSED: "Callback refused",
-    EventCode.CALLBACK_LATE: "Callback after the job had ended",
-    EventCode.POLL_ANSWERED: "BFL answered a poll",
-    EventCode.POLL_RETRIED: "Poll without a final answer",
-    EventCode.RESCUE_RETRIED: "Rescue failed, to be retried",
-    EventCode.RESCUE_REFUSED: "Media refused",
-    EventCode.RESCUE_RECOVERED: "Media recovered from the storage",
-    EventCode.RESCUE_FILE_SKIPPED: "File skipped",
-    EventCode.RESULT_TRUNCATED: "Too many files, some skipped",
-    EventCode.WORKER_FAILED: "Unexpected error of a worker",
-    EventCode.MEDIA_DELETED: "Media deleted",
-    EventCode.MEDIA_MISSING: "Media missing from the storage",
-    EventCode.MEDIA_FOUND: "Media found in the storage again",
-    EventCode.NOTIFICATION_DELIVERED: "Notification delivered",
-    EventCode.NOTIFICATION_RETRIED: "Notification failed, to be retried",
-    EventCode.NOTIFICATION_ABANDONED: "Notification given up",
-}
 
 
 def install(app: Flask) -> None:
@@ -130,5 +94,5 @@ def as_json(value: Any) -> str:
 
 
 def event_text(code: str) -> str:
-    """The sentence for an event code of a timeline."""
-    return EVENT_TEXTS[EventCode(code)]
+    """`rescue.file_skipped` as `Rescue file skipped`."""
+    return re.sub(r"[._]", " ", code).capitalize()

@@ -1,8 +1,8 @@
-"""`GET /`: the jobs, newest first, as pictures or as a table."""
+"""`GET /`: the jobs as pictures, newest first."""
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -33,9 +33,8 @@ blueprint = Blueprint("gallery", __name__)
 
 
 class GalleryQuery(ListQuery):
-    """The query parameters of `GET /api/jobs`, and the layout."""
+    """The query parameters of `GET /api/jobs`."""
 
-    view: Literal["gallery", "list"] = "gallery"
     limit: PageSize = PAGE_SIZE
 
     @property
@@ -81,9 +80,7 @@ def show() -> ResponseReturnValue:
         newest=_address() if query.cursor else None,
         tabs=list(_tabs(query)),
         filters=list(_filters()),
-        layouts={"gallery": _address(view=None), "list": _address(view="list")},
         sources=list(Source),
-        unfiltered=url_for("dashboard.gallery.show", view=request.args.get("view")),
     )
 
 
@@ -124,7 +121,7 @@ def _tabs(query: GalleryQuery) -> Iterator[Tab]:
 def _filters() -> Iterator[Filter]:
     """All active filters except the status, which the tabs show."""
     for name, value in request.args.items(multi=True):
-        if name not in ("status", "view", "limit", "cursor"):
+        if name not in ("status", "limit", "cursor"):
             others = [one for one in request.args.getlist(name) if one != value]
             yield Filter(f"{name.removeprefix('metadata.')}: {value}", _address(**{name: others}))
 

@@ -64,14 +64,14 @@ def card(page: Page, job_id: str) -> Any:
 
 def test_a_wrong_key_is_an_error_and_a_right_one_logs_in(window: Window, stack: Stack) -> None:
     page = window.page
-    page.goto(f"{stack.installation.url}/?view=list")
+    page.goto(f"{stack.installation.url}/?limit=9")
     expect(page.get_by_label("API key")).to_be_focused()
     page.keyboard.type("a wrong key")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_have_text("This key is not valid.")
     assert window.violations() == []
     log_in(page, "read")
-    assert page.url.endswith("/?view=list")
+    assert page.url.endswith("/?limit=9")
     page.get_by_role("button", name="Log out").click()
     page.goto(f"{stack.installation.url}/")
     expect(page.get_by_label("API key")).to_be_visible()
@@ -149,7 +149,7 @@ def test_an_admin_replays_and_deletes_and_a_reader_cannot(visit: Visit, stack: S
     page.get_by_role("link", name="Replay").click()
     page.get_by_role("button", name="Replay").click()
     expect(page.get_by_text("The replay has started")).to_be_visible()
-    expect(page.locator("#timeline")).to_contain_text("Replay requested")
+    expect(page.locator("#timeline")).to_contain_text("Job replayed")
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("link", name="Cancel").click()
     page.get_by_role("link", name="Delete").click()
@@ -159,12 +159,12 @@ def test_an_admin_replays_and_deletes_and_a_reader_cannot(visit: Visit, stack: S
 
 
 def test_a_session_that_is_over_leads_to_the_login_and_back(visit: Visit, stack: Stack) -> None:
-    page = visit("/?view=list").page
+    page = visit("/?limit=9").page
     page.context.clear_cookies()
     finish_job(stack)  # news, which the page may not look at any more
     expect(page.get_by_label("API key")).to_be_visible()
     log_in(page, "read")
-    assert page.url.endswith("/?view=list")
+    assert page.url.endswith("/?limit=9")
 
 
 def test_whatever_looks_like_html_is_text(visit: Visit, stack: Stack) -> None:
@@ -179,7 +179,7 @@ def test_whatever_looks_like_html_is_text(visit: Visit, stack: Stack) -> None:
     for job_id in (stored, failed, moderated):
         page.goto(f"{stack.installation.url}/jobs/{job_id}")
         expect(page.locator("main")).to_contain_text(EVIL)
-    page.goto(f"{stack.installation.url}/?view=list&metadata.x={EVIL}&model={EVIL}")
+    page.goto(f"{stack.installation.url}/?metadata.x={EVIL}&model={EVIL}")
     expect(page.locator(".active-filters")).to_contain_text(EVIL[:28])
     assert "taken" not in page.title() and window.complaints == []
     assert page.locator("img[src=x]").count() == 0
@@ -214,7 +214,7 @@ def test_every_page_fits_and_is_for_everybody(
     page = window.page
     under_way = start_job(stack, seconds=600, callback="never")
     stored = stack.client.jobs(status="stored")[0]["id"]
-    for path in ("/", "/?view=list", f"/jobs/{stored}", f"/jobs/{under_way}"):
+    for path in ("/", f"/jobs/{stored}", f"/jobs/{under_way}"):
         page.goto(stack.installation.url + path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert window.violations() == [], path

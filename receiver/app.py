@@ -8,7 +8,7 @@ from jobs import observability
 from jobs.config import settings
 from jobs.errors import FluxkeepError
 from jobs.services import Services, for_web
-from receiver import cli, dashboard, health, media, metrics, problem_details, rate_limits, webhook
+from receiver import cli, dashboard, health, media, metrics, problem_details, webhook
 from receiver.accelerator import CallbackAccelerator
 from receiver.api import bfl_compat, costs, events, jobs, repeats, submissions
 from receiver.context import AppState
@@ -41,7 +41,6 @@ def create_app(services: Services | None = None) -> Flask:
         app.register_blueprint(part.blueprint)
     dashboard.install(app, built)
     problem_details.register(app)
-    app.after_request(rate_limits.add_headers)
     if built.settings.public_url.startswith("https:"):
         app.after_request(_add_hsts)
     if built.settings.callback_accelerator:

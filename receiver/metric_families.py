@@ -19,7 +19,6 @@ from jobs.store.counters import (
     NOTIFICATION_OUTCOMES,
     OLD_REPORT,
     REFUSED_CALLBACKS,
-    REFUSED_REQUESTS,
     TIME_TO_STORED,
     Counter,
     Histogram,
@@ -81,8 +80,6 @@ def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
     yield _counters("reports", "Reports of BFL by source and kind.", ("source", "kind"), reports)
     polls: Samples = {(): counts.get(Counter.POLLS, 0)}
     yield _counters("polls", "Polls of tasks whose callback did not come.", (), polls)
-    text = "Requests refused because of their key or its rate limit."
-    yield _counters("requests_refused", text, ("why",), _labelled(counts, REFUSED_REQUESTS))
     text = "Attempts to deliver a notification by outcome."
     yield _counters("notifications", text, ("outcome",), _labelled(counts, NOTIFICATION_OUTCOMES))
 

@@ -3,40 +3,28 @@
 Redis counts (`jobs/store/rate_limiter.py`), so that a limit holds over all web processes.
 """
 
-import math
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
-from flask import Response, g, request
+from flask import request
 
-from jobs.config.rate_limits import RateLimit
 from jobs.errors import RateLimited
 from jobs.store.rate_limiter import RateStatus
 from receiver.context import services
 
-POLICY = "key"
 IPV6_PREFIX_BITS = 64  # one household; it can choose the other bits for each request
 
 
 def count_request(key_name: str) -> None:
     """Count a request against the quota of a key. Raises RateLimited, StoreUnavailable."""
     quota = services().settings.rate_limits.for_key(key_name)
-    status = services().rate_limiter.admit(key_name, quota, client_address())
-    if quota and not status.is_blocked_address:
-        g.rate_limit_headers = _headers(quota, status)
-    _check(status)
+    _check(services().rate_limiter.admit(key_name, quota, client_address()))
 
 
 def count_wrong_key() -> None:
     """Count an unknown key against its sender. Raises RateLimited, StoreUnavailable."""
     _check(services().rate_limiter.record_wrong_key(client_address()))
-
-
-def add_headers(response: Response) -> Response:
-    """Add the remaining quota to the response to an authenticated request, errors included."""
-    response.headers.update(g.get("rate_limit_headers", {}))
-    return response
 
 
 def client_address() -> str:
@@ -56,14 +44,6 @@ def _check(status: RateStatus) -> None:
         blocked = status.is_blocked_address
         kind = "wrong keys from your address" if blocked else "requests with this key"
         raise RateLimited(f"Too many {kind}: come again later.", status.retry_after_seconds)
-
-
-def _headers(quota: RateLimit, status: RateStatus) -> dict[str, str]:
-    """The fields of draft-ietf-httpapi-ratelimit-headers."""
-    return {
-        "RateLimit-Policy": f'"{POLICY}";q={quota.requests};w={quota.seconds}',
-        "RateLimit": f'"{POLICY}";r={status.remaining};t={math.ceil(status.reset_seconds)}',
-    }
 
 
 def _network(text: str) -> str:

@@ -48,16 +48,13 @@ class Counter(StrEnum):
     CALLBACK_REFUSED = "callback_refused"
     CALLBACK_UNREADABLE = "callback_unreadable"
     CALLBACK_MALFORMED = "callback_malformed"
-    KEY_UNKNOWN = "key_unknown"
-    KEY_FROM_A_GUESSER = "key_from_a_guesser"
-    KEY_OVER_ITS_RATE = "key_over_its_rate"
     NOTIFICATION_DELIVERED = "notification_told"
     NOTIFICATION_POSTPONED = "notification_put_off"
     NOTIFICATION_GIVEN_UP = "notification_given_up"
 
     @property
     def label(self) -> str:
-        """The name without its first word: the label of refused requests and notifications."""
+        """The name without its first word: the label of notifications."""
         return self.partition("_")[2]
 
 
@@ -66,7 +63,6 @@ REFUSED_CALLBACKS = (
     Counter.CALLBACK_UNREADABLE,
     Counter.CALLBACK_MALFORMED,
 )
-REFUSED_REQUESTS = (Counter.KEY_UNKNOWN, Counter.KEY_FROM_A_GUESSER, Counter.KEY_OVER_ITS_RATE)
 NOTIFICATION_OUTCOMES = (
     Counter.NOTIFICATION_DELIVERED,
     Counter.NOTIFICATION_POSTPONED,

@@ -1,13 +1,12 @@
 """Rate limiter in Redis (GCRA), shared by all web processes."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobs.config.rate_limits import RateLimit
 from jobs.store import scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import unavailable
-from jobs.store.counters import Counter
-from jobs.store.keys import COUNTERS, KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
+from jobs.store.keys import KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
 
 # Per address: more than a person mistypes, too few to find a key by guessing.
 WRONG_KEYS_MAX = RateLimit(30, 60)
@@ -16,12 +15,10 @@ NO_QUOTA = RateLimit(0, 0)
 
 
 class RateStatus(NamedTuple):
-    """Requests that remain, and seconds to wait before the next (0: admitted)."""
+    """Seconds to wait before the next request (0: admitted)."""
 
-    remaining: int
-    reset_seconds: float  # until the whole quota is back
     retry_after_seconds: float
-    is_blocked_address: bool = False  # the wait is for wrong keys, and not for too many requests
+    is_blocked_address: bool  # the wait is for wrong keys, and not for too many requests
 
 
 class RateLimiter:
@@ -42,26 +39,22 @@ class RateLimiter:
             rate_key(name, rate),
             WRONG_KEYS_PREFIX + address,
             f"{KNOWN_CLIENT_PREFIX}{address} {name}",
-            COUNTERS,
         ]
-        args: list[Any] = [*rate, *WRONG_KEYS_MAX, KNOWN_CLIENT_SECONDS]
-        args += [Counter.KEY_FROM_A_GUESSER, Counter.KEY_OVER_ITS_RATE]
         with unavailable():
-            return _reading(*self._batching.run(self._admit, keys, args))
+            wait, is_blocked = self._batching.run(
+                self._admit, keys, [*rate, *WRONG_KEYS_MAX, KNOWN_CLIENT_SECONDS]
+            )
+        return RateStatus(float(wait), bool(is_blocked))
 
     def record_wrong_key(self, address: str) -> RateStatus:
         """Count an API key that does not exist."""
-        keys, args = [WRONG_KEYS_PREFIX + address, COUNTERS], [*WRONG_KEYS_MAX, Counter.KEY_UNKNOWN]
         with unavailable():
-            return _reading(*self._batching.run(self._wrong_key, keys, args))
+            wait, _ = self._batching.run(
+                self._wrong_key, [WRONG_KEYS_PREFIX + address], WRONG_KEYS_MAX
+            )
+        return RateStatus(float(wait), is_blocked_address=True)
 
 
 def rate_key(name: str, quota: RateLimit) -> str:
     """The Redis key of a quota; a changed quota starts anew."""
     return f"{RATE_PREFIX}{quota.requests}/{quota.seconds}:{name}"
-
-
-def _reading(
-    left: int, reset_seconds: bytes, retry_after: bytes, is_blocked: int = 1
-) -> RateStatus:
-    return RateStatus(left, float(reset_seconds), float(retry_after), bool(is_blocked))

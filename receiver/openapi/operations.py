@@ -87,12 +87,7 @@ def _responses(
 ) -> dict[str, Schema]:
     described = {str(status): _response(one, schemas) for status, one in spec.responses.items()}
     too_long = {"414": parameters.URI_TOO_LONG} if spec.query else {}
-    found = errors | too_long | described
-    if spec.scope:
-        for status in found.keys() - parameters.BEFORE_AUTHENTICATION:
-            headers = found[status].get("headers", {})
-            found[status]["headers"] = headers | parameters.RATE_LIMIT_HEADERS
-    return dict(sorted(found.items()))
+    return dict(sorted((errors | too_long | described).items()))
 
 
 def _response(spec: ResponseSpec, schemas: Schemas) -> Schema:

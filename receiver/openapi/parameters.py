@@ -61,12 +61,6 @@ RESPONSE_HEADERS = {
     "Content-Disposition": _text("a readable file name"),
     "Content-Range": _text("the range sent, and the whole size"),
 }
-# Sent with every answer to a valid key, unless `RATE_LIMITS` is off.
-RATE_LIMIT_HEADERS = {
-    "RateLimit-Policy": _text("requests (q) per seconds (w)"),
-    "RateLimit": _text("requests left (r), reset after seconds (t)"),
-}
-BEFORE_AUTHENTICATION = {"401", "414"}  # responses that no accepted key has preceded
 
 SECURITY: dict[str, dict[str, Any]] = {
     "bearer": {

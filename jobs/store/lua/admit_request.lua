@@ -2,23 +2,15 @@
 -- An address that sent too many wrong keys is refused even with a valid one, so that a guess
 -- cannot be recognized; but not where the same key was valid within the last days.
 --
--- KEYS  rate of the key, wrong keys of the address, known client, counters
+-- KEYS  rate of the key, wrong keys of the address, known client
 -- ARGV  quota: requests (0: unlimited), seconds; wrong keys: requests, seconds,
---       seconds for which a client stays known,
---       names of the counters for blocked addresses and exceeded rates
--- Returns {requests that remain, seconds until the whole quota is back, seconds to wait,
---          1 if the address is blocked}
+--       seconds for which a client stays known
+-- Returns {seconds to wait ("0": admitted), 1 if the address is blocked}
 -- Needs shared/gcra.lua
 
 local wait = seconds_to_wait(KEYS[2], ARGV[3], ARGV[4])
 local known_seconds = redis.call('TTL', KEYS[3])
-if wait > 0 and known_seconds < 0 then
-  write('HINCRBY', KEYS[4], ARGV[6], 1)
-  return {0, '0', as_text(wait), 1}
-end
+if wait > 0 and known_seconds < 0 then return {as_text(wait), 1} end
 if known_seconds < ARGV[5] / 2 then write('SET', KEYS[3], '', 'EX', ARGV[5]) end
-
-if tonumber(ARGV[1]) == 0 then return {0, '0', '0', 0} end
-local remaining, reset, retry_after = take_request(KEYS[1], ARGV[1], ARGV[2])
-if tonumber(retry_after) > 0 then write('HINCRBY', KEYS[4], ARGV[7], 1) end
-return {remaining, reset, retry_after, 0}
+if tonumber(ARGV[1]) == 0 then return {'0', 0} end
+return {take_request(KEYS[1], ARGV[1], ARGV[2]), 0}

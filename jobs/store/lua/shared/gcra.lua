@@ -3,8 +3,8 @@
 --
 -- write(command ...): run a command unless Redis is full; other errors, such as READONLY, are raised.
 -- seconds_to_wait(key, requests, seconds): until another request fits the quota; 0: now.
--- take_request(key, requests, seconds): take one request from the quota; returns the requests
--- that remain, seconds until the whole quota is back, seconds to wait ("0": admitted).
+-- take_request(key, requests, seconds): take one request from the quota; returns seconds to wait
+-- ("0": admitted).
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
@@ -27,10 +27,9 @@ local function as_text(seconds)
 end
 
 local function take_request(key, requests, seconds)
-  local full, wait = full_at(key), seconds_to_wait(key, requests, seconds)
-  if wait > 0 then return 0, as_text(full - now), as_text(wait) end
-  full = full + seconds / requests
+  local wait = seconds_to_wait(key, requests, seconds)
+  if wait > 0 then return as_text(wait) end
+  local full = full_at(key) + seconds / requests
   write('SET', key, as_text(full), 'PX', math.ceil((full - now) * 1000))
-  local remaining = math.floor((now + seconds - full) * requests / seconds + 1e-3)
-  return remaining, as_text(full - now), '0'
+  return '0'
 end

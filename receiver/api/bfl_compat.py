@@ -152,13 +152,10 @@ def _refusal(failure: Failure, status: int) -> ResponseReturnValue:
     tag=Tag.BFL,
     query=ResultQuery,
     responses={
-        200: ResponseSpec(
-            "The task.", compat.BflTask, headers=("Retry-After",), example=examples.BFL_TASK
-        ),
+        200: ResponseSpec("The task.", compat.BflTask, example=examples.BFL_TASK),
         404: ResponseSpec(
             "No such task.",
             compat.BflTask,
-            headers=("Retry-After",),
             example=examples.BFL_UNKNOWN_TASK,
         ),
     },

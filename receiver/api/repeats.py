@@ -59,9 +59,7 @@ class RepeatBody(BaseModel):
     body=RepeatBody,
     body_example=examples.REPEAT,
     is_body_required=False,
-    responses={
-        202: ResponseSpec("The new job.", JobView, headers=("Location",), example=examples.QUEUED)
-    },
+    responses={202: ResponseSpec("The new job.", JobView, example=examples.QUEUED)},
     errors=(UnknownJob, WrongStatus, IdempotencyKeyReused, QueueFull, StorageError),
 )
 def repeat(job_id: str) -> ResponseReturnValue:

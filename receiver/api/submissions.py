@@ -87,11 +87,7 @@ class SubmissionBody(BaseModel):
     headers=("Idempotency-Key",),
     body=SubmissionBody,
     body_example=examples.SUBMISSION,
-    responses={
-        202: ResponseSpec(
-            "The queued job.", JobView, headers=("Location",), example=examples.QUEUED
-        )
-    },
+    responses={202: ResponseSpec("The queued job.", JobView, example=examples.QUEUED)},
     errors=(IdempotencyKeyReused, QueueFull),
 )
 def submit() -> ResponseReturnValue:

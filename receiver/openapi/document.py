@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, jsonify, request
+from flask import Blueprint, Flask, Response, current_app, jsonify
 
 from receiver.context import services
-from receiver.openapi import operations, parameters, webhooks
+from receiver.openapi import operations, parameters
 from receiver.openapi.schemas import Schema, Schemas
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag, spec_of
 
@@ -20,20 +20,12 @@ blueprint = Blueprint("openapi", __name__)
     operation_id="getDocument",
     summary="This document",
     tag=Tag.OPERATION,
-    headers=("If-None-Match",),
-    responses={
-        200: ResponseSpec("OpenAPI 3.1.", dict[str, Any], headers=("ETag", "Cache-Control")),
-        304: ResponseSpec("It has not changed.", headers=("ETag", "Cache-Control")),
-    },
+    responses={200: ResponseSpec("OpenAPI 3.1.", dict[str, Any])},
     uses_redis=False,
 )
 def show() -> Response:
-    """The OpenAPI document; with `If-None-Match` only when it has changed."""
-    response = jsonify(current_document())
-    response.headers["Cache-Control"] = "no-cache"
-    response.add_etag()
-    response.make_conditional(request)
-    return response
+    """The OpenAPI document of this installation."""
+    return jsonify(current_document())
 
 
 def current_document() -> Schema:
@@ -54,7 +46,6 @@ def build(app: Flask, public_url: str) -> Schema:
         "servers": [{"url": public_url or "/"}],
         "tags": [{"name": tag} for tag in Tag],
         "paths": _paths(app, schemas),
-        "webhooks": webhooks.build(schemas),
         "components": {
             "schemas": dict(sorted(schemas.components.items())),
             "securitySchemes": parameters.SECURITY,

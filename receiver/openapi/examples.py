@@ -6,13 +6,12 @@ from dataclasses import replace
 from jobs import submission, views
 from jobs.bfl import compat, parsing
 from jobs.job import Job
-from jobs.notifications import NotificationType
 from jobs.record import MediaFile
 from jobs.store.listing import Position
-from jobs.timeline import EventCode, rfc3339
+from jobs.timeline import EventCode
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
-from jobs.views import JobView, MediaView, Notification
+from jobs.views import JobView, MediaView
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.responses import CallbackAccepted, JobPage, Readiness
 
@@ -90,10 +89,3 @@ data: {"id":"5c1f9a52-4f0b-4c55-9d0e-2f6a1f6a7c11","status":"stored",…}
 
 : still here
 """
-
-# Outgoing requests.
-NOTIFICATION: Notification = {
-    "type": NotificationType.STORED,
-    "timestamp": rfc3339(NOW + 10.2),
-    "data": STORED,
-}

@@ -92,8 +92,7 @@ def _responses(
 
 def _response(spec: ResponseSpec, schemas: Schemas) -> Schema:
     content = {"content": found} if (found := _content(spec, schemas)) else {}
-    headers = parameters.response_headers(spec.headers)
-    return {"description": spec.description, **content, **headers}
+    return {"description": spec.description, **content}
 
 
 def _content(spec: ResponseSpec, schemas: Schemas) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Headers, path parameters and security schemes that operations share."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS, TASK_ID
@@ -51,17 +50,6 @@ REQUEST_HEADERS = {
     "If-None-Match": _text(),
     "If-Range": _text(),
 }
-RESPONSE_HEADERS = {
-    "Location": _text("address of the resource", format="uri-reference"),
-    "Retry-After": {"description": "in seconds", "schema": {"type": "integer", "minimum": 0}},
-    "WWW-Authenticate": _text("how to send a key"),
-    "ETag": _text("changes with the bytes"),
-    "Accept-Ranges": _text(const="bytes"),
-    "Cache-Control": _text(),
-    "Content-Disposition": _text("a readable file name"),
-    "Content-Range": _text("the range sent, and the whole size"),
-}
-
 SECURITY: dict[str, dict[str, Any]] = {
     "bearer": {
         "type": "http",
@@ -92,9 +80,3 @@ URI_TOO_LONG = {
     "description": "The URL is longer than 4094 characters.",
     "content": {"text/html": {"schema": {"type": "string"}}},
 }
-
-
-def response_headers(names: Iterable[str]) -> dict[str, Any]:
-    """The `headers` of a response object; empty without any."""
-    found = {name: RESPONSE_HEADERS[name] for name in names}
-    return {"headers": found} if found else {}

@@ -8,15 +8,9 @@ from jobs import errors
 from jobs.bfl import compat
 from jobs.errors import FluxkeepError
 from receiver import problem_details
-from receiver.openapi import parameters
 from receiver.openapi.schemas import Schema, Schemas
 from receiver.schemas.endpoint import JSON, PROBLEM, EndpointSpec
 from receiver.schemas.responses import Problem
-
-HEADERS: dict[HTTPStatus, Collection[str]] = {
-    **problem_details.HEADERS,
-    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
-}
 
 Errors = Collection[type[FluxkeepError]]
 
@@ -49,7 +43,6 @@ def of_errors(raised: Errors, schemas: Schemas, *, as_bfl: bool) -> dict[str, Sc
         str(int(status)): {
             "description": " ".join(dict.fromkeys(error.__doc__ or "" for error in group)),
             "content": {JSON if as_bfl else PROBLEM: {"schema": schema}},
-            **parameters.response_headers(HEADERS.get(status, ())),
         }
         for status, group in by_status.items()
     }

@@ -38,7 +38,7 @@ class Tag(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResponseSpec:
-    """One response: the type of its JSON body, and headers that are always there.
+    """One response and the type of its JSON body.
 
     `body_type` is anything that pydantic can describe, None for a response without JSON.
     """
@@ -46,7 +46,6 @@ class ResponseSpec:
     description: str
     body_type: Any = None
     content_types: tuple[str, ...] = ()  # besides JSON
-    headers: tuple[str, ...] = ()
     example: Any = None
 
 

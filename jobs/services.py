@@ -36,11 +36,13 @@ from jobs.store.refused_callbacks import RefusedCallbacks
 from jobs.store.rq_queue import RqQueue
 from jobs.store.submission_queue import SubmissionQueue
 
-# A web process must answer 503 within 5 s; a background process waits.
+# A web process must answer 503 within 5 s; a background process waits for about a minute.
 WEB_TIMEOUT_SECONDS = 2.0
 WEB_RETRIES = 1
+WEB_BACKOFF = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
 BACKGROUND_TIMEOUT_SECONDS = 20.0
-BACKGROUND_RETRIES = 40  # about a minute
+BACKGROUND_RETRIES = 40
+BACKGROUND_BACKOFF = ExponentialWithJitterBackoff(cap=2, base=0.1)
 
 
 class Services:
@@ -181,8 +183,7 @@ def check_durability(settings: Settings) -> None:
 def redis_for_web(settings: Settings) -> Redis:
     """Connect with the time-outs of a web process. Raises InvalidSettings."""
     # No retry after a timeout: too little time is left to answer BFL.
-    backoff = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
-    retry = LoggedRetry(backoff, WEB_RETRIES, (RedisConnectionError,))
+    retry = LoggedRetry(WEB_BACKOFF, WEB_RETRIES, (RedisConnectionError,))
     return connect(settings, retry, WEB_TIMEOUT_SECONDS)
 
 
@@ -191,5 +192,5 @@ def for_background(settings: Settings) -> Services:
 
     They do not wait for durability: without a replica no media would be rescued.
     """
-    retry = LoggedRetry(ExponentialWithJitterBackoff(cap=2, base=0.1), BACKGROUND_RETRIES)
+    retry = LoggedRetry(BACKGROUND_BACKOFF, BACKGROUND_RETRIES)
     return _checked(Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS)))

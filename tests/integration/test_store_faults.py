@@ -11,10 +11,11 @@ import pytest
 from redis import Redis
 
 from jobs import ingest
-from jobs.errors import StoreUnavailable, UnreadableRecord
+from jobs.config.settings import load
+from jobs.errors import InvalidSettings, StoreUnavailable, UnreadableRecord
 from jobs.job import Job
 from jobs.report import Report
-from jobs.services import Services
+from jobs.services import Services, check_durability
 from jobs.status import ReportKind, Source
 from jobs.store.job_store import JobStore
 from jobs.store.keys import DUE, PENDING_RESCUES, RECORD_PREFIX
@@ -23,6 +24,7 @@ from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from tests.harness.redis_server import RQ_KEYS
+from tests.harness.required_settings import SECRETS
 from worker.sweep import sweep
 
 TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
@@ -41,6 +43,18 @@ def score(redis: Redis, job_id: str) -> float:
     found = redis.zscore(DUE, job_id)
     assert isinstance(found, float)
     return found
+
+
+def test_a_server_that_cannot_flush_its_disk_is_no_place_for_durability(
+    redis: Redis, redis_server: RedisServer
+) -> None:
+    settings = load(SECRETS | {"REDIS_URL": redis_server.url, "DURABILITY": "fsync"})
+    check_durability(settings)
+    redis.config_set("appendonly", "no")
+    with pytest.raises(InvalidSettings, match="a server with appendonly yes"):
+        check_durability(settings)
+    redis_server.kill()
+    check_durability(settings)  # web processes start without Redis
 
 
 # Memory.

@@ -1,5 +1,6 @@
 """Services: settings, stores and clients, built once per process."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 
@@ -54,8 +55,9 @@ class Services:
         redis: Redis,
         limits: RequestLimits = BACKGROUND_LIMITS,
         level: Durability = Durability.MEMORY,
+        pause: Callable[[], object] = lambda: None,
     ) -> None:
-        clock, batching = Clock(redis), Batching(redis, level)
+        clock, batching = Clock(redis), Batching(redis, level, pause)
         self.settings = settings
         self.redis = redis
         self.rq_queue = RqQueue(redis)
@@ -156,13 +158,13 @@ def build_bfl_client(settings: Settings) -> BflClient:
     return BflClient(settings.bfl_api_key, build_host_policy(settings), settings.bfl_origin)
 
 
-def for_web(settings: Settings) -> Services:
+def for_web(settings: Settings, pause: Callable[[], object] = lambda: None) -> Services:
     """Services that fail fast: BFL repeats a callback that was answered with 503.
 
-    Raises InvalidSettings.
+    `pause` lets other requests run before a round trip to Redis. Raises InvalidSettings.
     """
     redis, level = redis_for_web(settings), Durability(settings.durability)
-    return _checked(Services(settings, redis, WEB_LIMITS, level))
+    return _checked(Services(settings, redis, WEB_LIMITS, level, pause))
 
 
 def _checked(services: Services) -> Services:

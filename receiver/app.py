@@ -2,6 +2,7 @@
 
 import sys
 
+import gevent
 from flask import Flask, Response
 
 from jobs import observability
@@ -57,7 +58,7 @@ def _services_from_environment() -> Services:
     try:
         loaded = settings.load()
         observability.configure(loaded, "web")
-        return for_web(loaded)
+        return for_web(loaded, pause=gevent.sleep)
     except FluxkeepError as error:
         sys.stderr.write(f"Fluxkeep cannot start: {error}\n")
         sys.exit(BOOT_FAILED)

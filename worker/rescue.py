@@ -190,9 +190,7 @@ class Rescue:
         self, key: str, body: bytes, *, is_published_with_object: bool = False
     ) -> None:
         storage = self._services.storage
-        storage.write(
-            sidecar_key(key), body, is_published_with_object=is_published_with_object
-        )
+        storage.write(sidecar_key(key), body, is_published_with_object=is_published_with_object)
         self._sidecars[key] = body
 
     def _seconds_left(self) -> float:

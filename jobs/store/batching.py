@@ -11,9 +11,8 @@ import contextlib
 import logging
 import os
 import threading
-import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import hiredis
@@ -52,21 +51,24 @@ class Batching:
     """Runs scripts over one connection of the client's pool.
 
     `commits` is for what callers must be able to rely on. With a `durability` it has a connection
-    of its own, where each round trip ends with one wait for all of its writes.
+    of its own, where each round trip ends with one wait for all of its writes. `pause` is called
+    before each round trip: gevent then runs the requests that have arrived, and they join it.
     """
 
     def __init__(
         self,
         redis: Redis,
         durability: Durability = Durability.MEMORY,
+        pause: Callable[[], object] = lambda: None,
         *,
         waits_for_durability: bool = False,
     ) -> None:
         self.redis = redis
+        self._pause = pause
         self.waits_for_durability = waits_for_durability
         self.commits = self
         if durability is not Durability.MEMORY and not waits_for_durability:
-            self.commits = Batching(redis, durability, waits_for_durability=True)
+            self.commits = Batching(redis, durability, pause, waits_for_durability=True)
         self._durability = durability
         self._wait = hiredis.pack_command(durability.command) if waits_for_durability else b""
         self._batch_max = DURABLE_BATCH_MAX if waits_for_durability else BATCH_MAX
@@ -109,10 +111,10 @@ class Batching:
 
     def _run_together(self, run: _Run) -> None:
         self._waiting.append(run)
-        time.sleep(0)  # under gevent: all requests that have arrived get ready to be sent along
         try:
             with self._round_trip:
                 while not run.done:
+                    self._pause()
                     self._send_batch(run)
         finally:
             if not run.done:  # interrupted: it must not be sent

@@ -32,13 +32,16 @@ def main() -> None:
 
 
 def _warm_up(stack: Stack) -> None:
-    for task in [stack.generate() for _ in range(2 * RESCUES)]:
+    for task in [stack.generate(format="jpeg") for _ in range(2 * RESCUES)]:
         stack.stored_with_thumbnails(task, 60)
 
 
 def _measured(stack: Stack) -> dict[str, tuple[int, int, int]]:
     idle = {name: _memory(stack, name) for name in KINDS}
-    tasks = [stack.generate(drip=BYTES_PER_SECOND, size=PICTURE_BYTES) for _ in range(RESCUES)]
+    tasks = [
+        stack.generate(format="jpeg", drip=BYTES_PER_SECOND, size=PICTURE_BYTES)
+        for _ in range(RESCUES)
+    ]
     for task in tasks:
         stack.wait_for_download(task)
     under_way = {name: _memory(stack, name) for name in KINDS}

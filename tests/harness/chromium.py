@@ -10,6 +10,7 @@ from playwright.sync_api import ConsoleMessage, Error, Request, expect, sync_pla
 
 from tests.harness import browser
 from tests.harness.foreign import npm_package
+from tests.harness.patience import SLOWEST
 
 ARGUMENTS = (
     "--no-sandbox",  # tests run as root in containers, and visit nobody but us
@@ -24,7 +25,7 @@ ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
-PATIENCE_MILLISECONDS = 30_000.0
+PATIENCE_MILLISECONDS = 15_000.0 * SLOWEST
 # What WCAG 2.2 AA asks for and a program can see.
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 

@@ -17,6 +17,9 @@ class ReplicatedRedis:
         self.replica = RedisServer(directory / "replica")
         self.link = TcpProxy(self.primary.port)
         self.address = TcpProxy(self.primary.port)
+        for server in (self.primary, self.replica):
+            with server.client() as client:  # it would wait five seconds for more replicas
+                client.config_set("repl-diskless-sync-delay", 0)
         self._share_password()
         self._follow(self.replica, self.link.port)
         wait_for("the replica is in step", self.is_replicated)

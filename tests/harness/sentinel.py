@@ -52,13 +52,14 @@ class Watched:
     def _follow(self) -> None:
         """One password for both: after a change nobody tells the clients another one."""
         password = self.primary.local.password
+        with self.primary.client() as client:
+            client.config_set("masterauth", password)
+            client.config_set("repl-diskless-sync-delay", 0)  # no other replica will come
         with self.replica.client() as client:
             client.config_set("masterauth", password)
             client.replicaof("127.0.0.1", str(self.primary.port))
             client.config_set("requirepass", password)
         self.replica.local = replace(self.replica.local, password=password)
-        with self.primary.client() as client:
-            client.config_set("masterauth", password)
 
     def _watch(self, directory: Path) -> Process:
         directory.mkdir()

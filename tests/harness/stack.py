@@ -38,12 +38,15 @@ class Stack:
     def generate(
         self, model: str = "flux-2-pro", *, webhook_url: str | None = None, **switches: Any
     ) -> Task:
-        """A task that is done in a moment and calls back, even one of a strict model."""
+        """A task that is done in a moment and calls back, even one of a strict model.
+
+        It makes a film unless told otherwise: a thumbnail would cost more than the whole job.
+        """
         return self.box.submit(
             model,
             webhook_url=webhook_url or self.webhook_url,
             webhook_secret=self.installation.settings["WEBHOOK_SECRET"],
-            switches={"seconds": QUICK_SECONDS, "strict": False, **switches},
+            switches={"seconds": QUICK_SECONDS, "strict": False, "format": "mp4", **switches},
         )
 
     def expect(self, task: Task, **body: Any) -> dict[str, Any]:

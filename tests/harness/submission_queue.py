@@ -1,6 +1,7 @@
 """Submission queues and slots: as Redis has them, and as the records imply."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
@@ -51,6 +52,13 @@ def queues_of_records(jobs: Iterable[Job]) -> Queues:
             for key in (ACTIVE, f"{ACTIVE}:{job.model}"):
                 queues.setdefault(key, {})[job.id] = job.deadline
     return queues
+
+
+def aged(job: Job, now: float, moments: Mapping[str, float]) -> Job:
+    """Return the job with its times set to `moments` seconds from now, where it has them."""
+    deadline = now + moments["deadline"] if "deadline" in moments else job.deadline
+    check = {name: now + moments[name] for name in moments if getattr(job.check, name, None)}
+    return replace(job, deadline=deadline).with_check(**check)
 
 
 class SubmissionQueueMachine(RuleBasedStateMachine):

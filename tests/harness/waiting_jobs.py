@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.harness import Client, Installation
 
-CLIENTS = 500
+CLIENTS = 200
 SETTLED_SECONDS = 2.0  # the last to come has been looked up
 CALLERS = 4
 CALLS_PER_SECOND = 50

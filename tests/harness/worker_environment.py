@@ -1,6 +1,5 @@
 """A worker in the process of a test, against a sandbox of BFL."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -8,7 +7,6 @@ from redis import Redis
 
 from jobs import ingest, services
 from jobs.config import settings
-from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.record import MediaFile
 from jobs.report import Report
@@ -25,13 +23,8 @@ from worker.sweep import sweep
 
 
 def process_one(services: Services) -> bool:
-    """One thread of a worker does one piece of work, then draws when nothing else waits."""
-    dispatcher = Dispatcher(services)
-    found = dispatcher.process_next()
-    with suppress(StoreUnavailable):
-        while dispatcher.make_thumbnails():
-            pass
-    return found
+    """One thread of a worker does one piece of work; it makes no thumbnails, which take long."""
+    return Dispatcher(services).process_next()
 
 
 class WorkerEnvironment:
@@ -77,8 +70,13 @@ class WorkerEnvironment:
         assert self.job(task).status is Status.READY
         return task
 
-    def take(self, _task: Task) -> bool:
-        return process_one(self.wired)
+    def take(self, _task: Task, *, draws: bool = False) -> bool:
+        """One piece of work, and with `draws` the thumbnails, when nothing else waits."""
+        found = process_one(self.wired)
+        dispatcher = Dispatcher(self.wired)
+        while draws and dispatcher.make_thumbnails():
+            pass
+        return found
 
     def job(self, task: Task) -> Job:
         job = self.wired.store.load(task.id)

@@ -132,9 +132,9 @@ def until_dead(worker_env: WorkerEnvironment, job: Job) -> None:
 def test_thumbnails_wait_until_no_job_does(worker_env: WorkerEnvironment) -> None:
     later = worker_env.ready(life=3000)
     sooner = worker_env.ready(life=30)
-    assert worker_env.take(later)
+    assert worker_env.take(later, draws=True)
     assert worker_env.thumbnails(sooner) == [None] and worker_env.job(later).status is Status.READY
-    assert worker_env.take(later)
+    assert worker_env.take(later, draws=True)
     assert all(worker_env.thumbnails(sooner)) and all(worker_env.thumbnails(later))
 
 
@@ -149,11 +149,11 @@ def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
         return make(path, content_type)
 
     monkeypatch.setattr(thumbnails, "make", make_slowly)
-    worker_env.take(many)
+    worker_env.take(many, draws=True)
     assert [bool(one) for one in worker_env.thumbnails(many)] == [True, False, False]
     monkeypatch.setattr(thumbnails, "make", make)
-    worker_env.take(many)
-    worker_env.take(many)
+    worker_env.take(many, draws=True)
+    worker_env.take(many, draws=True)
     assert all(worker_env.thumbnails(many)) and worker_env.job(many).thumbnails.due_at is None
 
 
@@ -167,7 +167,7 @@ def test_waiting_thumbnails_get_an_rq_job(
     worker_env.wired.redis.delete(worker_env.wired.rq_queue.queue_key)
     sweep(worker_env.wired)
     assert worker_env.wired.redis.llen(worker_env.wired.rq_queue.queue_key) == 1
-    assert not worker_env.take(task)
+    assert not worker_env.take(task, draws=True)
     assert all(worker_env.thumbnails(task))
     sweep(worker_env.wired)
     assert worker_env.wired.redis.llen(worker_env.wired.rq_queue.queue_key) == 1

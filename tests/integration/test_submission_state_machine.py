@@ -28,14 +28,13 @@ from jobs.store.submission_queue import ALL_MODELS
 from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.required_settings import SECRETS
-from tests.harness.store_snapshot import aged
-from tests.harness.submission_queue import SMALL_MAX, TOTAL_MAX, SubmissionQueueMachine
+from tests.harness.submission_queue import SMALL_MAX, TOTAL_MAX, SubmissionQueueMachine, aged
 from worker.claim import Claim
 from worker.sweep import check_job, sweep
 
 ENVIRONMENT = SECRETS | {"MAX_ACTIVE": f"{TOTAL_MAX},small={SMALL_MAX}"}
 PROFILE = settings(
-    max_examples=60,
+    max_examples=40,
     stateful_step_count=40,
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

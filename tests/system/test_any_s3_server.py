@@ -50,7 +50,7 @@ def streamed(url: str, **headers: str) -> requests.Response:
 
 
 def test_a_picture_is_stored_linked_and_deleted(stack: Stack) -> None:
-    task = stack.generate()
+    task = stack.generate(format="jpeg")
     job = stack.stored_with_thumbnails(task)
     picture = stack.box.picture(task.id)
     assert redirected(link(stack, task)).content == picture
@@ -97,7 +97,7 @@ def test_two_workers_that_both_believe_to_own_a_job_leave_one_object(stack: Stac
 
 
 def test_jobs_come_back_when_redis_was_lost(stack: Stack) -> None:
-    task = stack.generate(samples=2)
+    task = stack.generate(format="jpeg", samples=2)
     before = stack.stored_with_thumbnails(task)
     wait_for("all thumbnails", lambda: not stack.awaiting_thumbnails())
     with stack.installation.redis.client() as redis:

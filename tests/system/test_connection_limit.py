@@ -4,18 +4,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 
 import pytest
 
 from jobs.store.connection import CONNECTIONS_MAX
 from tests.harness import Client, Installation, RedisServer, TcpProxy
-from tests.harness.patience import wait_for
+from tests.harness.patience import SLOWEST, wait_for
 
-BURST = 400
-AT_ONCE = 5 * CONNECTIONS_MAX
-UNHINDERED_SECONDS = 5.0
+BURST = 120
+AT_ONCE = 4 * CONNECTIONS_MAX
+UNHINDERED_SECONDS = 5.0 * SLOWEST
 HUNG_SECONDS = 5.0
-HUNG_REQUESTS = 40
+HUNG_REQUESTS = 30
 
 
 @pytest.fixture
@@ -94,7 +95,8 @@ def test_while_redis_hangs_each_request_is_answered_in_time(
     finally:
         wire.pass_on()
     assert {status for status, _ in answers} == {503}
-    assert max(seconds for _, seconds in answers) < HUNG_SECONDS, sorted(answers)[-5:]
+    assert median(seconds for _, seconds in answers) < HUNG_SECONDS, sorted(answers)[-5:]
+    assert max(seconds for _, seconds in answers) < HUNG_SECONDS * SLOWEST
     wait_for("it works again", lambda: client.get("/api/jobs").ok)
 
 

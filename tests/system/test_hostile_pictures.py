@@ -76,7 +76,7 @@ def test_a_picture_that_takes_for_ever_is_given_up(
     scan = body[starts[1] : starts[2]]
     started = time.monotonic()
     assert made(tmp_path, body[: starts[2]] + scan * 20_000, "image/jpeg") is None
-    assert time.monotonic() - started < thumbnails.WALL_SECONDS + 10
+    assert time.monotonic() - started < thumbnails.WALL_SECONDS + 60
     assert "CPU time limit" in caplog.text or "takes too long" in caplog.text
 
 
@@ -139,7 +139,7 @@ def test_one_pixel_more_than_the_limit_is_too_many(tmp_path: Path) -> None:
 DAMAGE = st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), max_size=8)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kind=st.sampled_from(sorted(PICTURES)), spots=DAMAGE, length=st.integers(0, 6000))
 def test_a_damaged_picture_has_a_thumbnail_or_none(
     tmp_path: Path, kind: str, spots: list[tuple[int, int]], length: int

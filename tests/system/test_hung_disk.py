@@ -38,4 +38,4 @@ def test_a_worker_with_a_hung_rescue_exits_and_its_successor_does_all_the_work(
         installation.start("worker")
         stack.stored(slow, 60)
         stack.stored(hung, 60)
-        stack.settled()
+        stack.settled(idle=False)

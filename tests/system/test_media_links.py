@@ -20,7 +20,7 @@ SETTINGS = {"MEDIA_SERVE": "stream"}
 @pytest.fixture(scope="module")
 def task(stack: Stack) -> Task:
     """A stored task; its delivery host declared the picture as a web page."""
-    task = stack.generate(size=SIZE_BYTES, content_type="text/html")
+    task = stack.generate(format="jpeg", size=SIZE_BYTES, content_type="text/html")
     stack.stored(task)
     return task
 

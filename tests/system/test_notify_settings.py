@@ -7,7 +7,7 @@ import pytest
 from jobs.config.settings import Settings, load
 from jobs.net.urls import parse
 from jobs.services import build_host_policy
-from tests.harness.installation import Installation
+from tests.harness import Client, Installation
 from tests.harness.required_settings import CANARY, REQUIRED, start_error
 
 
@@ -87,15 +87,8 @@ def test_hosts_may_be_names_addresses_and_any() -> None:
 # The callers' side.
 
 
-@pytest.fixture(scope="module")
-def installation(module_installation: Installation) -> Installation:
-    """A web process alone."""
-    return module_installation
-
-
-def complaints(installation: Installation, url: str) -> list[dict[str, str]]:
+def complaints(client: Client, url: str) -> list[dict[str, str]]:
     """Error of both ways to give a `notify_url`; fails if they differ."""
-    client = installation.client("submit")
     order = {"model": "flux-2-pro", "input": {"prompt": "p"}, "notify_url": url}
     answers = [
         client.request("POST", "/api/jobs", json=order),
@@ -108,24 +101,20 @@ def complaints(installation: Installation, url: str) -> list[dict[str, str]]:
     return found
 
 
-def restarted(installation: Installation, **given: str) -> None:
-    installation.stop("web")
-    installation.settings |= {"NOTIFY_SECRET": None, "NOTIFY_HOSTS": None, **given}
-    installation.start("web")
-    installation.wait_until_ready()
-
-
-def test_a_url_that_cannot_be_notified_is_refused_at_once(installation: Installation) -> None:
-    restarted(installation)
-    (error,) = complaints(installation, "https://app.example/")
+def test_a_url_that_cannot_be_notified_is_refused_at_once(
+    stopped_installation: Installation,
+) -> None:
+    own = stopped_installation
+    own.settings["BFL_SANDBOX_URL"] = None  # with it plain http to this machine is allowed
+    own.start("web")
+    own.start("web", NOTIFY_SECRET=secret(), NOTIFY_HOSTS="app.example")
+    own.start("web", NOTIFY_SECRET=secret())
+    own.wait_until_ready()
+    without, named, anybody = (own.client("submit", url) for url in own.urls)
+    (error,) = complaints(without, "https://app.example/")
     assert error["field"] == "notify_url" and "NOTIFY_SECRET" in error["message"]
-
-    restarted(installation, NOTIFY_SECRET=secret(), NOTIFY_HOSTS="app.example")
-    (error,) = complaints(installation, "https://other.example/")
+    (error,) = complaints(named, "https://other.example/")
     assert error["field"] == "notify_url" and "NOTIFY_HOSTS" in error["message"]
-    answer = installation.client("submit").put_job("abc", notify_url="https://app.example/")
-    assert answer.status_code == 201
-
-    restarted(installation, NOTIFY_SECRET=secret())
+    assert named.put_job("abc", notify_url="https://app.example/").status_code == 201
     for url in ("http://app.example/", "http://127.0.0.1/", "http://169.254.169.254/"):
-        assert [error["field"] for error in complaints(installation, url)] == ["notify_url"]
+        assert [error["field"] for error in complaints(anybody, url)] == ["notify_url"]

@@ -15,6 +15,7 @@ GRACE_SECONDS = 1
 GIVE_UP_SECONDS = 25
 GIVE_UP_AT_MOST_SECONDS = 40  # of what BFL calls pending all the while
 SWEEP_SECONDS = 5
+LATE_SECONDS = 30  # what a busy machine may add to it
 RETRY_AFTER_SECONDS = 6
 
 # All of them begin at once, each on its own task that never calls back.
@@ -92,7 +93,7 @@ def test_a_job_without_a_callback_is_polled_once_its_grace_is_over(
     job = kept(stack, tasks["silent"])
     (asked,) = stack.polls(tasks["silent"])
     waited = asked.time - datetime.fromisoformat(job["created_at"]).timestamp()
-    assert GRACE_SECONDS <= waited <= GRACE_SECONDS + SWEEP_SECONDS + 2
+    assert GRACE_SECONDS <= waited <= GRACE_SECONDS + SWEEP_SECONDS + LATE_SECONDS
 
 
 @pytest.mark.parametrize("situation", ["404 twice", "not found in words"])
@@ -171,7 +172,7 @@ def test_a_job_that_gets_no_final_word_is_lost_at_its_deadline(
     job = ended(stack, tasks[situation])
     assert (job["status"], job["error"]["code"]) == ("lost", code)
     assert seconds_between(job["created_at"], job["deadline"]) == seconds
-    assert 0 <= seconds_between(job["deadline"], job["updated_at"]) <= SWEEP_SECONDS + 1
+    assert 0 <= seconds_between(job["deadline"], job["updated_at"]) <= SWEEP_SECONDS + LATE_SECONDS
     asked = len(stack.polls(tasks[situation]))
     assert 2 <= asked <= 10, "it is asked again, but not without a pause"
 
@@ -191,14 +192,14 @@ def test_a_callback_that_comes_late_changes_nothing(stack: Stack, tasks: dict[st
 def test_a_result_without_a_sample_is_settled_by_asking_at_once(stack: Stack) -> None:
     # This web process gives callbacks so much grace that only an immediate question counts.
     installation = stack.installation
-    installation.start("web", CALLBACK_GRACE="20")
+    installation.start("web", CALLBACK_GRACE="60")
     installation.wait_until_ready()
     patient = installation.client(url=installation.urls[1])
     task = stack.finished()
     body = {"id": task.id, "status": "Ready", "result": {}}
     assert patient.callback(body).status_code == 200
     job = kept(stack, task)
-    assert seconds_between(job["created_at"], job["updated_at"]) < SWEEP_SECONDS
+    assert seconds_between(job["created_at"], job["updated_at"]) < SWEEP_SECONDS + LATE_SECONDS
     assert len(stack.polls(task)) == 1
 
 

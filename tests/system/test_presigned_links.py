@@ -14,7 +14,7 @@ STORAGES = ("bucket",)
 
 @pytest.fixture(scope="module")
 def task(stack: Stack) -> Task:
-    task = stack.generate()
+    task = stack.generate(format="jpeg")
     job = stack.client.wait_for(task.id, "stored")
     assert job["media"]
     return task

@@ -25,7 +25,7 @@ from tests.harness.parts import Parts
 TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 BEGAN = 1_700_000_000.0
 ALL = [f"job-{n:02}" for n in range(24)]
-ARRIVING = 1000
+ARRIVING = 250
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def ids_on_all_pages(client: Client, limit: int) -> list[str]:
     return seen
 
 
-def test_pages_walked_while_a_thousand_jobs_arrive(client: Client) -> None:
+def test_pages_walked_while_jobs_arrive(client: Client) -> None:
     """Repeatedly: no initial job is missing, none comes twice, all are in order."""
     with ThreadPoolExecutor(4) as pool:
         arriving = [

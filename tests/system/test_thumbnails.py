@@ -19,6 +19,7 @@ from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Task
 
 SIDE = 512
+PICTURE: dict[str, Any] = {"format": "jpeg"}
 UPRIGHT = 6  # EXIF orientation of a camera that was held on its side
 COLOUR_TOLERANCE = 12  # between mean colours: WebP and JPEG are lossy
 
@@ -93,7 +94,7 @@ def test_a_film_has_its_size_and_duration_and_no_thumbnail(stack: Stack) -> None
 
 
 def test_all_samples_and_the_draft_cache_are_kept_with_their_roles(stack: Stack) -> None:
-    job = stack.stored_with_thumbnails(stack.generate(samples=3, drafts=1))
+    job = stack.stored_with_thumbnails(stack.generate(samples=3, drafts=1, **PICTURE))
     assert [file["role"] for file in job["media"]] == ["sample"] * 3 + ["draft_cache"]
     for n in range(3):
         original = Image.open(BytesIO(stack.client.media(job, n)))
@@ -141,7 +142,7 @@ def test_clients_of_bfl_find_each_file_where_bfl_has_it(
 
 
 def test_a_sidecar_names_the_thumbnail_and_holds_no_link(stack: Stack) -> None:
-    task = stack.generate(samples=2)
+    task = stack.generate(samples=2, **PICTURE)
     stack.stored_with_thumbnails(task)
     sizes = stack.installation.stored_objects.sizes()
     notes = [key for key in sizes if f"/{task.id}-" in key and key.endswith(".json")]
@@ -155,7 +156,7 @@ def test_a_sidecar_names_the_thumbnail_and_holds_no_link(stack: Stack) -> None:
 
 
 def test_a_forgotten_job_leaves_neither_pictures_nor_thumbnails(stack: Stack) -> None:
-    task = stack.generate(samples=2, draft_cache=True)
+    task = stack.generate(samples=2, draft_cache=True, **PICTURE)
     link = stack.stored_with_thumbnails(task)["media"][0]["thumbnail_url"]
     assert len([key for key in stack.installation.stored_objects.sizes() if task.id in key]) == 8
     assert stack.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
@@ -167,7 +168,7 @@ def test_a_forgotten_job_leaves_neither_pictures_nor_thumbnails(stack: Stack) ->
 
 
 def test_a_thumbnail_is_served_as_safely_as_its_original(stack: Stack) -> None:
-    job = stack.stored_with_thumbnails(stack.generate())
+    job = stack.stored_with_thumbnails(stack.generate(**PICTURE))
     # Who has a key is not sent to the bucket.
     answer = stack.client.request("GET", job["media"][0]["thumbnail_url"])
     original = stack.client.request("GET", job["media"][0]["url"])
@@ -180,7 +181,7 @@ def test_a_thumbnail_is_served_as_safely_as_its_original(stack: Stack) -> None:
 
 
 def test_a_link_to_a_thumbnail_dies_in_its_time(stack: Stack) -> None:
-    task = stack.generate()
+    task = stack.generate(**PICTURE)
     stack.stored_with_thumbnails(task)
     job = stack.client.get(f"/api/jobs/{task.id}", link_ttl=1).json()
     link = job["media"][0]["thumbnail_url"]
@@ -188,7 +189,7 @@ def test_a_link_to_a_thumbnail_dies_in_its_time(stack: Stack) -> None:
 
 
 def test_a_link_to_a_thumbnail_cannot_be_made_up(stack: Stack) -> None:
-    file = stack.stored_with_thumbnails(stack.generate())["media"][0]
+    file = stack.stored_with_thumbnails(stack.generate(**PICTURE))["media"][0]
     before, _, token = file["thumbnail_url"].rpartition("/")
     named, _, proof = token.rpartition(".")
     for forged in (named, f"{named}.{proof[::-1]}", f"{named[:-4]}.{proof}"):

@@ -17,7 +17,7 @@ from tests.sandbox import Task
 
 STORED_WITHIN_SECONDS = 75.0
 WHOLE_BYTES, IN_PARTS_BYTES = 1_000_000, 12_000_000
-TRICKLE = 200_000  # bytes per second
+TRICKLE = 40_000  # bytes per second: the smaller upload takes 25 s
 
 pytestmark = pytest.mark.slow
 

@@ -1,7 +1,6 @@
 """SIGTERM to everything during downloads, as a platform restarts: over in time, nothing lost."""
 
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -67,14 +66,11 @@ def test_a_short_download_is_finished_before_the_worker_leaves(stack: Stack) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [Process.terminate, Process.terminate_all])
-def test_a_download_that_would_take_too_long_is_released(
-    stack: Stack, how: Callable[[Process], None]
-) -> None:
+def test_a_download_that_would_take_too_long_is_released(stack: Stack) -> None:
     tasks = downloads(stack, drip=4_000)
     processes = everything(stack)
     for process in processes:
-        how(process)
+        process.terminate_all()
     assert exits(processes) == [0] * 4
     assert stack.staged() == []
     finished_after_restart(stack, tasks)

@@ -33,7 +33,7 @@ class SubmissionEnvironment:
 
     def request_body(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
         """A body with a prompt that nobody else has."""
-        asked = {"seconds": QUICK_SECONDS, **switches}
+        asked = {"seconds": QUICK_SECONDS, "format": "mp4", **switches}
         return {"model": model, "input": {"prompt": f"no. {uuid.uuid4()}", "sandbox": asked}}
 
     def posted(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:

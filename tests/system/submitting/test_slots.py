@@ -1,4 +1,4 @@
-"""Two hundred jobs at once: within the limits of BFL, in body, and no slot is lost."""
+"""A hundred jobs at once: within the limits of BFL, in order, and no slot is lost."""
 
 import time
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from tests.harness.patience import wait_for
 from tests.sandbox import Settings, Task
 from tests.system.submitting.environment import SubmissionEnvironment, running_environment
 
-JOBS, AT_ONCE = 200, 8
+JOBS, AT_ONCE = 100, 8
 TOTAL_MAX, NARROW_MAX = 24, 6  # what both sides hold by default
 NARROW, WIDE = "flux-kontext-max", "flux-2-pro"
 WORKERS = 3
 GENERATION_SECONDS = 3.0  # long enough to fill every slot on a slow machine
-HANG_SECONDS = 15.0
+HANG_SECONDS = 60.0
 SENDERS = WORKERS - 1  # one is left for rescues
 # Workers that were told of different jobs reach BFL in any order.
 OVERTAKING_MAX = 5 * WORKERS
@@ -59,7 +59,7 @@ def displacement(env: SubmissionEnvironment, jobs: list[dict[str, Any]]) -> int:
 def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(
     three_workers: SubmissionEnvironment,
 ) -> None:
-    jobs = flood(three_workers, *[NARROW] * 40, *[WIDE] * (JOBS - 40))
+    jobs = flood(three_workers, *[NARROW] * 20, *[WIDE] * (JOBS - 20))
     settled = three_workers.stack.settled(90)
     assert {job.status for job in settled} == {"stored"} and len(settled) == JOBS
     peak = three_workers.box.peak
@@ -67,7 +67,7 @@ def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(
     assert peak.peak == TOTAL_MAX, "no slot stays empty while somebody waits"
     assert peak.refused <= 3
     assert len(three_workers.requests()) == JOBS + peak.refused
-    wide, narrow = jobs[40:], jobs[:40]
+    wide, narrow = jobs[20:], jobs[:20]
     for kind in (wide, narrow):
         assert displacement(three_workers, kind) <= OVERTAKING_MAX
     first_wide = made(three_workers, wide)[0].created_at
@@ -83,14 +83,14 @@ def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(
     """Two workers wait for BFL's answer to tasks that it has made; all three are killed."""
     before = len(three_workers.requests())
     hung = [three_workers.posted(submit_hang=HANG_SECONDS, seconds=0.5) for _ in range(SENDERS)]
-    jobs = flood(three_workers, *[WIDE] * 60)
+    jobs = flood(three_workers, *[WIDE] * 30)
     wait_for("the workers hang", lambda: all(three_workers.tasks(job) for job in hung))
     youngest = max(task.created_at for job in hung for task in three_workers.tasks(job))
     for worker in three_workers.stack.installation.worker:
         worker.kill_all()
     assert time.time() < youngest + HANG_SECONDS, "else BFL had answered"
     three_workers.stack.installation.start("worker", n=WORKERS)
-    settled = three_workers.stack.settled(90)
+    settled = three_workers.stack.settled(90, idle=False)
     assert {job.status for job in settled} == {"stored"}
     assert [len(three_workers.requests(job)) for job in hung] == [1] * SENDERS
     assert (

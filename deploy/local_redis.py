@@ -5,7 +5,6 @@ import secrets
 import socket
 import subprocess
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +32,6 @@ daemonize no
 
 FIRST_PORT, PORTS = 12_000, 20_000
 FREE_PORT_TRIES = 100
-RESERVED_PORTS_MAX = 100
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 
@@ -59,36 +57,17 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         return True
 
 
-_reserved = deque[socket.socket]()
-
-
 def free_port() -> int:
     """A port that is free on all addresses.
 
-    It is below the ephemeral range, so that no outgoing connection takes it meanwhile. Until a
-    server listens on it, this process holds the UDP port of that number, so that no other process
-    finds the same port.
+    It is below the ephemeral range, so that no outgoing connection takes it meanwhile.
     """
     for _ in range(FREE_PORT_TRIES):
         port = FIRST_PORT + secrets.randbelow(PORTS)
-        with contextlib.suppress(OSError), socket.socket() as listener:
+        with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("0.0.0.0", port))  # noqa: S104 - probed only
-            _reserve(port)
             return port
     raise OSError("no port is free")
-
-
-def _reserve(port: int) -> None:
-    """Raises OSError if another process has reserved the port."""
-    reservation = socket.socket(type=socket.SOCK_DGRAM)
-    try:
-        reservation.bind(("127.0.0.1", port))
-    except OSError:
-        reservation.close()
-        raise
-    _reserved.append(reservation)
-    if len(_reserved) > RESERVED_PORTS_MAX:
-        _reserved.popleft().close()
 
 
 def reusable_port(url: str) -> int:

@@ -3,24 +3,24 @@
 import time
 from collections.abc import Callable, Sized
 from functools import partial
-from itertools import chain, repeat
 from typing import TypeVar
 
 T = TypeVar("T")
 
-PAUSES_SECONDS = (0.005, 0.01, 0.02, 0.05)  # the last is repeated
+PAUSE_MIN_SECONDS, PAUSE_MAX_SECONDS = 0.005, 0.25
+PAUSE_SHARE = 0.05  # of the time that was waited: who waits for long need not ask often
 # Limits are those of an idle machine; a busy or a slow one may take so many times as long.
 SLOWEST = 5.0
 
 
 def wait_for(what: str, probe: Callable[[], T | None], timeout: float = 15.0) -> T:
     """The first truthy answer of `probe`. Raises TimeoutError naming `what`."""
-    deadline = time.monotonic() + timeout * SLOWEST
-    pauses = chain(PAUSES_SECONDS, repeat(PAUSES_SECONDS[-1]))
+    began = time.monotonic()
     while not (answer := probe()):
-        if time.monotonic() >= deadline:
+        waited = time.monotonic() - began
+        if waited >= timeout * SLOWEST:
             raise TimeoutError(f"{what}: not within {timeout * SLOWEST:g} s")
-        time.sleep(next(pauses))
+        time.sleep(min(max(waited * PAUSE_SHARE, PAUSE_MIN_SECONDS), PAUSE_MAX_SECONDS))
     return answer
 
 

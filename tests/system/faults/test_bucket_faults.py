@@ -155,14 +155,14 @@ def test_a_bucket_that_hangs_delays_no_deadline_and_no_shutdown(
     installation = stack.installation
     installation.settings |= {
         "AWS_ENDPOINT_URL": wire.url,
-        "GIVE_UP_AFTER": "15",
-        "GIVE_UP_AT_MOST": "15",
+        "GIVE_UP_AFTER": "8",
+        "GIVE_UP_AT_MOST": "8",
     }
     installation.start()
     installation.wait_until_ready(path="/readyz")
     wire.hang()
     first = stack.generate()
-    time.sleep(5)  # its own deadline passes before the next one's
+    time.sleep(3)  # its own deadline passes before the next one's
     second = stack.generate()
     for task in (first, second):
         assert stack.client.wait_for(task.id, timeout=40)["media"] == []

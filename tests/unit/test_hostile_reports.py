@@ -97,7 +97,7 @@ def test_a_number_of_many_digits_can_be_put_on_record(digits: int) -> None:
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
-    max_leaves=20,
+    max_leaves=6,
 )
 WORDS = st.sampled_from(["Ready", "SUCCESS", "Error", "Pending", "Content Moderated", "???"])
 MESSAGES = st.fixed_dictionaries(

@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from urllib3.util import parse_url
 
@@ -133,6 +133,7 @@ TARGETS = st.from_regex(r"[/?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,20}", fullmatch=
 URLS = st.builds("https://{}{}{}{}".format, NOISE, HOSTS, NOISE, st.just("") | TARGETS | NOISE)
 
 
+@settings(max_examples=60)
 @given(URLS | st.text(max_size=60))
 @example(f"https://delivery.bfl.ai//{EVIL}/a")
 @example(f"https://delivery.bfl.ai/a@{EVIL}")

@@ -28,18 +28,12 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submission
         yield env
 
 
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        (402, "BFL says that the credits are used up"),
-        (401, "BFL refuses the API key"),
-        (403, "BFL refuses the API key"),
-    ],
-)
+# tests/system/submitting/test_account.py has the other refusals.
 def test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through(
-    two_workers: SubmissionEnvironment, fault: int, reason: str
+    two_workers: SubmissionEnvironment,
 ) -> None:
-    two_workers.box.settings.change({"submit_fault": fault})
+    reason = "BFL says that the credits are used up"
+    two_workers.box.settings.change({"submit_fault": 402})
     seen = len(two_workers.requests())
     jobs = [two_workers.posted("flux-2-pro" if n % 2 else "flux-dev") for n in range(JOBS)]
     wait_for("a pause", two_workers.pauses)

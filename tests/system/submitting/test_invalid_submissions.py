@@ -7,52 +7,29 @@ import pytest
 from tests.system.submitting.environment import SubmissionEnvironment
 
 HOSTILE_MODELS = {
-    "parent": "..",
     "parent inside": "a/../b",
-    "dot": "a/./b",
-    "dots": "a/.../b",
     "empty": "",
     "empty segment": "a//b",
     "slash first": "/a",
-    "slash last": "a/",
-    "encoded dots": "a/%2e%2e/b",
     "percent": "a%2fb",
     "query": "a?x=1",
-    "fragment": "a#b",
     "backslash": "a\\..\\b",
-    "newline": "flux-2-pro\n",
     "carriage return": "a\r\nx-key: b",
-    "space": "flux 2",
     "nul": "a\0b",
     "unicode": "flux-\uff12-pro",
-    "umlaut": "flüx",
-    "colon": "http://a",
-    "at": "a@b",
-    "semicolon": "a;b",
     "201 characters": "a" * 201,
 }
+# What is no JSON is refused by the reader of all bodies: tests/unit/test_broken_reports.py.
 WRONG_BODIES: dict[str, tuple[bytes, int, str]] = {
-    "nothing": (b"", 400, ""),
     "no json": (b"{", 400, ""),
-    "a list": (b"[]", 400, ""),
-    "null": (b"null", 400, ""),
-    "not utf-8": (b'{"model": "\xff"}', 400, ""),
-    "nan": (b'{"model": "m", "input": {"a": NaN}}', 400, ""),
     "infinite": (b'{"model": "m", "input": {"a": 1e999}}', 400, ""),
-    "twice": (b'{"model": "m", "model": "n", "input": {}}', 400, ""),
     "twice inside": (b'{"model": "m", "input": {"a": 1, "a": 2}}', 400, ""),
-    "lone surrogate": (b'{"model": "m", "input": {"a": "\\ud800"}}', 400, ""),
     "too deep": (b'{"model": "m", "input": ' + b'{"a":' * 99 + b"1" + b"}" * 99 + b"}", 400, ""),
-    "recursion": (b'{"model": "m", "input": {"a": ' + b"[" * 100_000 + b"}}", 400, ""),
-    "5000 digits": (b'{"model": "m", "input": {"a": ' + b"1" * 5000 + b"}}", 400, ""),
     "no model": (b'{"input": {}}', 422, "model"),
     "no input": (b'{"model": "m"}', 422, "input"),
     "model a number": (b'{"model": 1, "input": {}}', 422, "model"),
-    "input a list": (b'{"model": "m", "input": []}', 422, "input"),
     "input a string": (b'{"model": "m", "input": "{}"}', 422, "input"),
-    "input null": (b'{"model": "m", "input": null}', 422, "input"),
     "unknown field": (b'{"model": "m", "input": {}, "modell": 1}', 422, "modell"),
-    "metadata": (b'{"model": "m", "input": {}, "metadata": []}', 422, "metadata"),
     "much metadata": (
         b'{"model": "m", "input": {}, "metadata": {"a": "' + b"a" * 9000 + b'"}}',
         422,
@@ -66,7 +43,7 @@ def fields(answer: Any) -> list[str]:
     return [error["field"] for error in answer.json()["errors"]]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _nothing_is_submitted(env: SubmissionEnvironment) -> Any:
     """No job is made of any of these."""
     before = {job["id"] for job in env.client.jobs(limit=200)}

@@ -38,33 +38,18 @@ def pair(env: SubmissionEnvironment) -> Iterator[Pair]:
 
 
 @pytest.mark.parametrize("auth", ["secret", "signature"])
-def test_the_secret_of_another_job_proves_nothing(pair: Pair, auth: str) -> None:
-    answer = send_failure(pair.b.webhook_url, pair.a.webhook_secret, pair.b, auth)
-    assert answer.status_code == 401 and pair.state(1) == "submitted"
-
-
-@pytest.mark.parametrize("auth", ["secret", "signature"])
-def test_the_secret_of_all_other_callbacks_proves_nothing(pair: Pair, auth: str) -> None:
-    shared = str(DEFAULTS["WEBHOOK_SECRET"])
-    assert send_failure(pair.a.webhook_url, shared, pair.a, auth).status_code == 401
-    assert pair.state(0) == "submitted"
-
-
-@pytest.mark.parametrize("auth", ["secret", "signature"])
-def test_the_general_address_makes_no_second_job_of_a_task_that_fluxkeep_submitted(
-    pair: Pair, auth: str
-) -> None:
-    shared = str(DEFAULTS["WEBHOOK_SECRET"])
-    assert send_failure(pair.env.stack.webhook_url, shared, pair.a, auth).status_code == 401
+def test_only_its_own_secret_at_its_own_address_proves_a_callback(pair: Pair, auth: str) -> None:
+    shared, general = str(DEFAULTS["WEBHOOK_SECRET"]), pair.env.stack.webhook_url
+    for url, secret, task in (
+        (pair.b.webhook_url, pair.a.webhook_secret, pair.b),
+        (pair.a.webhook_url, shared, pair.a),
+        (general, shared, pair.a),  # it makes no second job of a task that Fluxkeep submitted
+        (general, pair.a.webhook_secret, pair.a),
+    ):
+        assert send_failure(url, secret, task, auth).status_code == 401
     assert pair.env.client.job(pair.a.id)["id"] == pair.jobs[0]["id"]
     assert pair.a.id not in [job["id"] for job in pair.env.client.jobs(limit=20)]
-    assert pair.state(0) == "submitted"
-
-
-def test_the_secret_of_a_job_opens_no_other_door(pair: Pair) -> None:
-    shared = pair.env.stack.webhook_url
-    assert send_failure(shared, pair.a.webhook_secret, pair.a).status_code == 401
-    assert pair.state(0) == "submitted"
+    assert [pair.state(0), pair.state(1)] == ["submitted", "submitted"]
 
 
 def test_what_proves_one_job_tells_of_no_other_whatever_the_body_says(pair: Pair) -> None:
@@ -81,8 +66,6 @@ def forged(url: str) -> dict[str, str]:
         # Not the last character: its low bits are no part of the signature.
         "a bit off": f"{base}/{token[:-2]}{'A' if token[-2] != 'A' else 'B'}{token[-1]}",
         "no signature": f"{base}/{payload}",
-        "an empty one": f"{base}/{payload}.",
-        "nothing": f"{base}/x",
         "a media link": f"{base}/WyJhIiwwLDFd.{signature}",
         "not ascii": f"{base}/%ff%fe.{signature}",
     }
@@ -153,15 +136,12 @@ def test_a_callback_is_good_while_the_key_of_its_submission_is_known(
     assert accepted.status_code == requests.codes.ok and pair.state(0) == "failed"
 
 
-@pytest.mark.parametrize("auth", ["secret", "signature"])
-def test_the_views_alone_tell_jobs_apart_like_the_accelerator(
-    pair: Pair, doors: Doors, auth: str
-) -> None:
+def test_the_views_alone_tell_jobs_apart_like_the_accelerator(pair: Pair, doors: Doors) -> None:
     own, shared = doors.url(doors.views, pair.a), str(DEFAULTS["WEBHOOK_SECRET"])
     for secret in (shared, pair.b.webhook_secret, "wrong"):
-        assert send_failure(own, secret, pair.a, auth).status_code == 401
+        assert send_failure(own, secret, pair.a).status_code == 401
     for forgery in forged(own).values():
-        assert send_failure(forgery, pair.a.webhook_secret, pair.a, auth).status_code == 401
+        assert send_failure(forgery, pair.a.webhook_secret, pair.a).status_code == 401
     assert pair.state(0) == "submitted"
-    assert send_failure(own, pair.a.webhook_secret, pair.a, auth).status_code == requests.codes.ok
+    assert send_failure(own, pair.a.webhook_secret, pair.a).status_code == requests.codes.ok
     assert pair.state(0) == "failed"

@@ -7,7 +7,7 @@ import pytest
 from tests.bench.soak.plan import Plan
 from tests.bench.soak.run import soak_run
 
-PLAN = Plan(jobs=60, seed=20261121, outage_seconds=5.0, faults_seconds=25.0, timeout_seconds=180.0)
+PLAN = Plan(jobs=40, seed=20261121, outage_seconds=5.0, faults_seconds=25.0, timeout_seconds=180.0)
 
 pytestmark = pytest.mark.slow
 

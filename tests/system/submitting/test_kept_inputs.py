@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness.patience import wait_for
 from tests.sandbox import Task
 from tests.sandbox.gradient import gradient
 from tests.system.submitting.environment import SubmissionEnvironment, running_environment
@@ -63,7 +62,7 @@ def test_a_picture_is_kept_beside_the_media_and_served_by_a_link(
 def test_the_input_is_deleted_with_its_job(env: SubmissionEnvironment) -> None:
     job = with_picture(env)
     env.stored(job)
-    wait_for("the thumbnail", lambda: len(objects(env, job["id"])) == 4)
+    assert len(objects(env, job["id"])) == 3
     assert env.client.request("DELETE", f"/api/jobs/{job['id']}").status_code == 204
     assert objects(env, job["id"]) == []
 

@@ -119,6 +119,7 @@ class Submission(Evolving):
     is_queued: bool = False
     slot: bool = False  # occupies a concurrency slot
     sent_at: float | None = None  # a worker waits for the answer since then
+    sent_by: str | None = None  # random, of the claim that sent it last: two can share an instant
     unconfirmed: bool = False  # it was sent, and BFL may have a task whose id is unknown
     attempts: int = 0
     origin: str | None = None  # the host of BFL that it was sent to

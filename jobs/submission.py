@@ -54,7 +54,7 @@ def create(
     return job.with_event(now, EventCode.SUBMISSION_QUEUED)
 
 
-def admit(job: Job, now: float, origin: str) -> Job:
+def admit(job: Job, now: float, origin: str, sent_by: str | None = None) -> Job:
     """Move a job from the queue into a slot; the worker that does so sends it at once."""
     if not job.submission.is_queued:
         return job
@@ -62,7 +62,9 @@ def admit(job: Job, now: float, origin: str) -> Job:
     leased = job.with_check(
         lease_until=until, next_check_at=until, fencing_token=job.next_fencing_token(now)
     )
-    sent = leased.with_submission(is_queued=False, slot=True, sent_at=now, origin=origin)
+    sent = leased.with_submission(
+        is_queued=False, slot=True, sent_at=now, sent_by=sent_by, origin=origin
+    )
     return sent.with_event(now, EventCode.SUBMISSION_SENT, origin=origin)
 
 

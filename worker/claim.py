@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from secrets import token_hex
 from typing import Self
 
 from jobs import submission
@@ -90,12 +91,13 @@ class Claim:
         otherwise a job that is never sent would look as if BFL might have it.
         """
         own: Job | None = None
+        sent_by = token_hex(4)
 
         def admit(job: Job | None, now: float) -> Job | None:
             nonlocal own
             if job is None or not job.submission.is_queued:
                 return job
-            own = submission.admit(job, now, str(services.origin_of(job)))
+            own = submission.admit(job, now, str(services.origin_of(job)), sent_by)
             return own
 
         try:
@@ -222,9 +224,9 @@ def _postpone(store: JobStore, job_id: str, error: UnreadableRecord) -> None:
     store.postpone(job_id, UNREADABLE_POSTPONED_SECONDS)
 
 
-def _lease(job: Job) -> tuple[int, float | None]:
-    """Unique to each claim."""
-    return job.check.fencing_token, job.check.lease_until
+def _lease(job: Job) -> tuple[int, float | None, str | None]:
+    """Unique to each claim of a submission, even of those that wanted it in the same instant."""
+    return job.check.fencing_token, job.check.lease_until, job.submission.sent_by
 
 
 def _holder(job: Job) -> tuple[int, float]:

@@ -1,6 +1,7 @@
 """The model of Redis answers as a real server does, and ends in the same records (I2)."""
 
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -88,16 +89,21 @@ def test_random_histories_are_answered_alike(real: Redis) -> None:
             assert answer(model, words) == answer(real, words), (seed, words)
 
 
+SITUATIONS = {
+    "kills": partial(World, Faults(kills=2, stalls=1, duplicates=2)),
+    "deletion": partial(World, Faults(kills=1, duplicates=3, deleted_at=2.5)),
+    "submissions": partial(
+        World, Faults(kills=1, clocks=1, bfl=3, duplicates=1), models=("flux-dev", "flux-2-pro")
+    ),
+}
+
+
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(
-    "faults",
-    [Faults(kills=2, stalls=1, duplicates=2), Faults(kills=1, duplicates=3, deleted_at=2.5)],
-    ids=["kills", "deletion"],
-)
+@pytest.mark.parametrize("name", SITUATIONS)
 def test_a_simulated_run_ends_in_the_same_records_on_a_real_server(
-    real: Redis, faults: Faults, seed: int
+    real: Redis, name: str, seed: int
 ) -> None:
-    world = World(Chooser(seed), faults)
+    world = SITUATIONS[name](Chooser(seed))
     log = recorded(world)
     world.run()
     replay(log, real)

@@ -4,12 +4,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
 
 import jobs.job
+import jobs.submission
 import worker.claim
+from jobs.job import Job
 from tests.simulation import exploration
 from tests.simulation.redis_model import Flaws
 from tests.simulation.scheduler import Chooser
@@ -17,44 +20,57 @@ from tests.simulation.world import Faults, World
 from worker import recovery
 
 VERSION_CHECK = b"if version_of(current) ~= next_argument() then return {time, 0, current} end"
+CAPACITY_CHECK = (
+    b"if not redis.call('ZSCORE', set, member) and redis.call('ZCARD', set) >= capacity then"
+)
+CLOCK_CHECK = b"if math.abs(difference) > next_number() then"
 SYSTEMATIC_POSITIONS = 24
 SEEDS = range(6)
 SEEDS_FOR_FLAWS = range(40)
 SECONDS_TO_FIND = 60.0
 
+MODELS = ("flux-dev", "flux-dev", "flux-2-pro")
+submissions = partial(World, models=MODELS)
+
 SITUATIONS = {
-    "kills and stalls": Faults(kills=2, stalls=1, duplicates=2),
-    "no callback": Faults(kills=3, lost_callbacks=True),
-    "a storage that refuses": Faults(stalls=1, storage_errors=2, duplicates=1),
-    "a minute without Redis": Faults(kills=1, outage=(1.5, 65.0), duplicates=1),
-    "a failover that loses a second": Faults(kills=1, failover_at=2.5, duplicates=1),
-    "a download longer than a lease": Faults(download_seconds=40.0, duplicates=1),
-    "a deletion among callbacks": Faults(kills=1, duplicates=3, deleted_at=2.5),
+    "kills and stalls": partial(World, Faults(kills=2, stalls=1, duplicates=2)),
+    "no callback": partial(World, Faults(kills=3, lost_callbacks=True)),
+    "a storage that refuses": partial(World, Faults(stalls=1, storage_errors=2, duplicates=1)),
+    "a minute without Redis": partial(World, Faults(kills=1, outage=(1.5, 65.0), duplicates=1)),
+    "a failover that loses a second": partial(
+        World, Faults(kills=1, failover_at=2.5, duplicates=1)
+    ),
+    "a download longer than a lease": partial(World, Faults(download_seconds=40.0, duplicates=1)),
+    "a deletion among callbacks": partial(World, Faults(kills=1, duplicates=3, deleted_at=2.5)),
+    "wrong clocks": partial(World, Faults(kills=2, clocks=2, lost_callbacks=True)),
+    "submissions": partial(submissions, Faults(kills=2, stalls=1, bfl=3, duplicates=1)),
+    "submissions without callbacks": partial(
+        submissions, Faults(kills=1, bfl=2, lost_callbacks=True)
+    ),
+    "submissions and wrong clocks": partial(submissions, Faults(kills=1, clocks=1, bfl=2)),
+    "submissions and a minute without Redis": partial(
+        submissions, Faults(bfl=2, outage=(1.5, 65.0))
+    ),
+    "submissions and a failover": partial(submissions, Faults(bfl=2, failover_at=2.5)),
+    "submissions and a deletion": partial(submissions, Faults(kills=1, bfl=2, deleted_at=12.5)),
 }
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_random_schedules_keep_every_invariant(name: str) -> None:
-    faults = SITUATIONS[name]
-
-    def make(chooser: Chooser) -> World:
-        return World(chooser, faults)
-
-    found = exploration.first_violation(exploration.seeded(make, SEEDS))
-    assert not found, exploration.report(make, found)
+    found = exploration.first_violation(exploration.seeded(SITUATIONS[name], SEEDS))
+    assert not found, exploration.report(SITUATIONS[name], found)
 
 
-def test_every_schedule_with_one_deviation_keeps_every_invariant() -> None:
-    def make(chooser: Chooser) -> World:
-        return World(chooser, Faults(kills=1, stalls=1, duplicates=1))
-
+@pytest.mark.parametrize("models", [(), ("flux-dev",)], ids=["announced", "submitted"])
+def test_every_schedule_with_one_deviation_keeps_every_invariant(models: tuple[str, ...]) -> None:
+    make = partial(World, Faults(kills=1, stalls=1, duplicates=1), models=models)
     found = exploration.first_violation(exploration.systematic(make, SYSTEMATIC_POSITIONS))
     assert not found, exploration.report(make, found)
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:
-    faults = SITUATIONS["kills and stalls"]
-    first, second = (World(Chooser(3), faults).run() for _ in range(2))
+    first, second = (SITUATIONS["submissions"](Chooser(3)).run() for _ in range(2))
     assert len(first.trace) > 50
     assert first.trace == second.trace
 
@@ -64,9 +80,17 @@ class Protection:
     """One protection, the invariant that breaks without it, a situation, how it is taken out."""
 
     breaks: str
-    faults: Faults
+    situation: partial[World]
     flaws: Flaws = field(default_factory=Flaws)
     patch: tuple[Any, str, Any] | None = None
+
+
+admit = jobs.submission.admit
+
+
+def admit_without_record(*args: Any) -> Job:
+    """Send without a note on record."""
+    return admit(*args).with_submission(sent_at=None)
 
 
 PROTECTIONS = {
@@ -82,7 +106,9 @@ PROTECTIONS = {
         "I12", SITUATIONS["a deletion among callbacks"], Flaws(lost_keys=b"fluxkeep:tombstone:")
     ),
     "the lease": Protection(
-        "I7", Faults(kills=2, stalls=2, duplicates=2), patch=(jobs.job, "LEASE_SECONDS", 1e7)
+        "I7",
+        partial(World, Faults(kills=2, stalls=2, duplicates=2)),
+        patch=(jobs.job, "LEASE_SECONDS", 1e7),
     ),
     "the fencing token": Protection(
         "I8",
@@ -93,6 +119,18 @@ PROTECTIONS = {
         "I9",
         SITUATIONS["a download longer than a lease"],
         patch=(recovery, "_delete_superseded", lambda _services, _job: None),
+    ),
+    "the record of what is sent": Protection(
+        "I13", SITUATIONS["submissions"], patch=(jobs.submission, "admit", admit_without_record)
+    ),
+    "the name of the claim that sends": Protection(
+        "I13", SITUATIONS["submissions"], patch=(worker.claim, "token_hex", lambda _bytes: "")
+    ),
+    "the capacity check": Protection(
+        "I14", partial(submissions, Faults(bfl=3)), Flaws(lua=(CAPACITY_CHECK, b"if false then"))
+    ),
+    "the clock check": Protection(
+        "I21", SITUATIONS["wrong clocks"], Flaws(lua=(CLOCK_CHECK, b"if next_number() < 0 then"))
     ),
 }
 
@@ -114,10 +152,7 @@ def taken_out(protection: Protection) -> Iterator[None]:
 @pytest.mark.parametrize("name", PROTECTIONS)
 def test_the_simulation_notices_that_a_protection_is_missing(name: str) -> None:
     protection = PROTECTIONS[name]
-
-    def make(chooser: Chooser) -> World:
-        return World(chooser, protection.faults, flaws=protection.flaws)
-
+    make = partial(protection.situation, flaws=protection.flaws)
     began = time.monotonic()
     with taken_out(protection):
         found = exploration.first_violation(exploration.seeded(make, SEEDS_FOR_FLAWS))

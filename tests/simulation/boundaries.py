@@ -1,4 +1,4 @@
-"""Models of the surroundings of the simulated processes: storage, BFL, time and network."""
+"""Surroundings of the simulated processes: settings, storage, time and network."""
 
 import hashlib
 import logging
@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import jobs.store.clock
 import jobs.store.rq_queue
 import worker.claim
 import worker.rescue
-from jobs.bfl.client import BflResponse
 from jobs.config import settings
 from jobs.job import Job
 from jobs.store import codec
@@ -39,19 +38,6 @@ class SteppedStorage:
         return stepped
 
 
-class SimulatedBfl:
-    """BFL's API as a poll sees it."""
-
-    def __init__(self, world: Any, real: Any) -> None:
-        self._world = world
-        self.origin = real.origin
-        self.session = real.session
-
-    def poll(self, _session: Any, _url: str) -> BflResponse:
-        answer: BflResponse = self._world.answer_poll()
-        return answer
-
-
 @lru_cache(maxsize=100)
 def decode(record: bytes) -> Job:
     return codec.decode(record)
@@ -71,16 +57,18 @@ def _environment() -> dict[str, str]:
         "MEDIA_URL": "memory://",
         "PUBLIC_URL": "https://keep.example",
         "WORKER_CONCURRENCY": "1",
+        "MAX_ACTIVE": "1",
+        "GIVE_UP_AFTER": "900",
     }
 
 
 @contextmanager
 def simulated_time(scheduler: Scheduler) -> Iterator[None]:
-    """Give the modules that read a clock the scheduler's, and silence their logs."""
+    """Give the modules that read a clock that of the process at work, and silence their logs."""
     clock = SimpleNamespace(
-        monotonic=lambda: scheduler.now,
-        time=lambda: scheduler.now,
-        time_ns=lambda: int(scheduler.now * 1e9),
+        monotonic=scheduler.clock,
+        time=scheduler.clock,
+        time_ns=lambda: int(scheduler.clock() * 1e9),
         sleep=scheduler.sleep,
     )
     modules: list[Any] = [jobs.store.clock, jobs.store.rq_queue, worker.claim, worker.rescue]
@@ -97,17 +85,16 @@ def simulated_time(scheduler: Scheduler) -> Iterator[None]:
 
 
 @contextmanager
-def simulated_download(world: Any) -> Iterator[None]:
+def simulated_download(bfl: Any) -> Iterator[None]:
     """Replace the transfer over the network, which is the one thing that is not modelled."""
-    real = download.download
+    module, real = cast("Any", download), download.download
 
     def simulated(
-        _session: Any, _address: Any, path: Path, *_args: Any, **_options: Any
+        _session: Any, address: Any, path: Path, *_args: Any, **_options: Any
     ) -> download.Download:
-        found: download.Download = world.download(path)
+        found: download.Download = bfl.download(address, path)
         return found
 
-    module: Any = download
     module.download = simulated
     try:
         yield

@@ -1,101 +1,100 @@
-"""The virtual processes: BFL's callbacks, an app, an operator, workers and the sweep."""
+"""The virtual processes: BFL's callbacks, apps, an operator, workers and the sweep."""
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from jobs import ingest
-from jobs.bfl import parsing
-from jobs.errors import StorageError, StoreUnavailable, UnknownJob
+from redis.exceptions import RedisError
+
+from jobs.errors import StorageError, StoreUnavailable
 from jobs.job import Job
+from jobs.record import Submission
+from receiver import webhook
+from receiver.api import submissions
 from receiver.api.job_actions import delete_job
+from tests.simulation.bfl import Task
 from worker import recovery
 from worker.dispatcher import Dispatcher
 from worker.sweep import sweep
 
-IDLE_SECONDS = 5.0
+RETRY_SECONDS = 5.0
 CALLBACK_INTERVALS_SECONDS = (1.0, 5.0, 30.0)  # BFL repeats a callback after these
 
 
-def caller(world: Any, task: str) -> Callable[[], None]:
+def caller(world: Any, task: Task) -> None:
     """BFL's callback: repeated until it is answered with 2xx, or abandoned."""
-
-    def run() -> None:
-        for seconds in (0.0, *CALLBACK_INTERVALS_SECONDS):
-            world.scheduler.sleep(seconds)
-            with suppress(StoreUnavailable, UnknownJob):
-                wired = world.services()
-                report = parsing.parse_callback(world.message(task))
-                ingest.apply_report(wired.store, report, wired.settings.timeouts)
-                if task not in world.deleted:
-                    world.acknowledged.add(task)
-                return
-
-    return run
+    for seconds in (0.0, *CALLBACK_INTERVALS_SECONDS):
+        world.scheduler.sleep(seconds)
+        with suppress(StoreUnavailable):
+            webhook.accept_callback(world.services(), world.bfl.callback(task), task.token)
+            if task.job_id not in world.deleted:
+                world.acknowledged.add(task.job_id)
+            return
 
 
-def announcer(world: Any, task: str) -> Callable[[], None]:
+def announcer(world: Any, task_id: str) -> None:
     """PUT /api/jobs/<task>, repeated until it is on record."""
+    wired = world.services()
 
-    def run() -> None:
-        wired = world.services()
+    def expect(job: Job | None, now: float) -> Job:
+        return job or Job.expected(task_id, now, wired.settings.timeouts)
 
-        def expect(job: Job | None, now: float) -> Job:
-            return job or Job.expected(task, now, wired.settings.timeouts)
+    _until_done(world, lambda: wired.store.update(task_id, expect))
 
-        for _ in range(100):
-            try:
-                wired.store.update(task, expect)
-            except StoreUnavailable:
-                world.scheduler.sleep(5.0)
-            else:
-                return
 
-    return run
+def submitter(world: Any, job_id: str, model: str) -> None:
+    """POST /api/jobs with an idempotency key, repeated until it is on record."""
+    wired = world.services()
+    body = submissions.SubmissionBody(model=model, input={"prompt": job_id})
+    _until_done(world, lambda: submissions.enqueue(wired, body, Submission(), job_id))
 
 
 def operator(world: Any) -> None:
     """DELETE /api/jobs/<id>, repeated until it is done."""
     wired = world.services()
-    for task in world.tasks:
-        while True:
-            try:
-                job = wired.store.load(task)
-                if job:
-                    delete_job(wired, job)
-            except (StoreUnavailable, StorageError):
-                world.scheduler.sleep(5.0)
-            else:
-                break
-        world.acknowledged.discard(task)
-        world.terminal.pop(task, None)
-        world.deleted.add(task)
+
+    def delete(job_id: str) -> None:
+        if job := wired.store.load(job_id):
+            delete_job(wired, job)
+
+    for job_id in world.job_ids:
+        _until_done(world, partial(delete, job_id))
+        world.acknowledged.discard(job_id)
+        world.terminal.pop(job_id, None)
+        world.deleted.add(job_id)
 
 
-def worker(world: Any) -> Callable[[], None]:
-    def run() -> None:
-        dispatcher = Dispatcher(world.services())
-        while True:
-            try:
-                claim = dispatcher._claim_next()  # noqa: SLF001 - without the threads around it
-                if claim is not None:
-                    dispatcher._process(claim)  # noqa: SLF001
-                    continue
-            except StoreUnavailable:
+def _until_done(world: Any, request: Callable[[], object]) -> None:
+    while True:
+        try:
+            request()
+        except (StoreUnavailable, StorageError):
+            world.scheduler.sleep(RETRY_SECONDS)
+        else:
+            return
+
+
+def worker(world: Any) -> None:
+    """An RQ worker: each RQ job makes it process all that waits."""
+    wired = world.services()
+    dispatcher, queue = Dispatcher(wired), wired.rq_queue.queue_key
+    while True:
+        world.scheduler.wait(lambda: world.redis.data.get(queue.encode()))
+        try:
+            wired.redis.lpop(queue)
+            dispatcher._has_rq_job = True  # noqa: SLF001 - `drain` without its threads
+            while dispatcher.process_next():
                 pass
-            world.scheduler.sleep(IDLE_SECONDS)
+        except (RedisError, StoreUnavailable):
+            world.scheduler.sleep(RETRY_SECONDS)
 
-    return run
 
-
-def sweeper(world: Any) -> Callable[[], None]:
-    def run() -> None:
-        wired = world.services()
-        while True:
-            pause = 5.0
-            with suppress(StoreUnavailable, StorageError):
-                pause = sweep(wired)
-                recovery.delete_left_objects(wired)
-            world.scheduler.sleep(max(pause, 1.0))
-
-    return run
+def sweeper(world: Any) -> None:
+    wired = world.services()
+    while True:
+        pause = RETRY_SECONDS
+        with suppress(StoreUnavailable, StorageError):
+            pause = sweep(wired)
+            recovery.delete_left_objects(wired)
+        world.scheduler.sleep(max(pause, 1.0))

@@ -1,12 +1,21 @@
 """A deterministic scheduler: virtual processes as greenlets, and a clock that only it advances."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 STEPS_MAX = 20_000
+STALL_SECONDS = 65.0  # longer than a lease
+SUSPEND_SECONDS = 120.0
+CLOCK_STEP_SECONDS = 600.0
+# Seconds that each fault of a clock adds to it; during a suspend it stands still.
+CLOCK_FAULTS = {
+    "clock forward": CLOCK_STEP_SECONDS,
+    "clock back": -CLOCK_STEP_SECONDS,
+    "suspend": -SUSPEND_SECONDS,
+}
 
 
 class Killed(GreenletExit):
@@ -26,11 +35,11 @@ class Chooser:
         self._boldness = boldness
         self.taken: list[tuple[int, int]] = []
 
-    def choose(self, alternatives: int) -> int:
-        """An index below `alternatives`."""
+    def choose(self, alternatives: int, weight: float = 1.0) -> int:
+        """An index below `alternatives`; `weight` makes a random deviation more likely."""
         if self._prefix:
             index = min(self._prefix.pop(0), alternatives - 1)
-        elif alternatives > 1 and self._random.random() < self._boldness:
+        elif alternatives > 1 and self._random.random() < self._boldness * weight:
             index = self._random.randrange(1, alternatives)
         else:
             index = 0
@@ -46,6 +55,8 @@ class Process:
     run: Callable[[], None]
     restart: float | None = None
     wakes_at: float = 0.0
+    awaits: Callable[[], object] = lambda: True  # what it waits for besides
+    clock_error: float = 0.0  # seconds
     dead: bool = False
     task: greenlet = field(init=False)
 
@@ -57,12 +68,12 @@ class Process:
 class Scheduler:
     """Runs processes step by step; every step is a decision and a line of the trace."""
 
-    def __init__(self, chooser: Chooser, now: float, *, kills: int = 0, stalls: int = 0) -> None:
+    def __init__(self, chooser: Chooser, now: float, faults: Mapping[str, int]) -> None:
         self.now = now
         self.trace: list[str] = []
         self.killed_at: dict[str, float] = {}
         self._chooser = chooser
-        self._kills, self._stalls = kills, stalls
+        self._faults = dict(faults)
         self._processes: list[Process] = []
         self._current: Process | None = None
         self._loop = getcurrent()
@@ -86,9 +97,9 @@ class Scheduler:
         alive = [one for one in self._processes if not one.task.dead]
         if not alive:
             return False
-        ready = [one for one in alive if one.wakes_at <= self.now]
+        ready = [one for one in alive if one.wakes_at <= self.now and one.awaits()]
         if not ready:
-            self.now = min(one.wakes_at for one in alive)
+            self.now = min(one.wakes_at for one in alive if one.wakes_at > self.now)
             return self.now <= until
         if self._current in ready:  # first, so that choice 0 goes on with it
             ready.remove(self._current)
@@ -112,26 +123,22 @@ class Scheduler:
         if process.dead:
             raise Killed
         self.trace.append(f"{self.now:.3f} {process.name}: {label}")
-        fault = self._fault(process)
+        fault = self._fault(process, ("kill", "stall") if process.restart is not None else ())
         if fault == "kill":
             self._kill(process)
         elif fault == "stall":
-            self.sleep(65.0)
+            self.sleep(STALL_SECONDS)
         else:
             self._loop.switch()
 
-    def _fault(self, process: Process) -> str | None:
-        faults = ["kill"] * (self._kills > 0 and process.restart is not None)
-        faults += ["stall"] * (self._stalls > 0 and process.restart is not None)
-        index = self._chooser.choose(len(faults) + 1) if faults else 0
+    def _fault(self, process: Process, kinds: Iterable[str]) -> str | None:
+        possible = [fault for fault in kinds if self._faults.get(fault)]
+        index = self._chooser.choose(len(possible) + 1) if possible else 0
         if index == 0:
             return None
-        fault = faults[index - 1]
+        fault = possible[index - 1]
         self.trace.append(f"{self.now:.3f} {process.name}: {fault}")
-        if fault == "kill":
-            self._kills -= 1
-        else:
-            self._stalls -= 1
+        self._faults[fault] -= 1
         return fault
 
     def _kill(self, process: Process) -> None:
@@ -152,3 +159,25 @@ class Scheduler:
             raise Killed
         process.wakes_at = self.now + max(seconds, 0.001)
         self._loop.switch()
+
+    def wait(self, awaits: Callable[[], object]) -> None:
+        """Let the others run until something has happened."""
+        process = self._current
+        assert process is not None
+        process.awaits = awaits
+        try:
+            self.sleep(0.0)
+        finally:
+            process.awaits = lambda: True
+
+    def clock(self) -> float:
+        """Read the clock of the process at work, which may be wrong from now on."""
+        process = self._current
+        if process is None or getcurrent() is not process.task:
+            return self.now
+        fault = self._fault(process, CLOCK_FAULTS)
+        if fault is not None:
+            process.clock_error += CLOCK_FAULTS[fault]
+        if fault == "suspend":
+            self.sleep(SUSPEND_SECONDS)
+        return self.now + process.clock_error

@@ -1,42 +1,35 @@
 """A whole installation over models: web, workers, sweep, BFL and storage in one thread."""
 
-import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs import services
-from jobs.bfl.client import BflResponse
-from jobs.errors import StorageError, UrlExpired
+from jobs.errors import StorageError
 from jobs.job import Job
 from jobs.services import Services
 from jobs.storage.layout import companion_keys
 from tests.simulation import processes
+from tests.simulation.bfl import URL_SECONDS, Bfl, SimulatedBflClient, Task
 from tests.simulation.boundaries import (
-    SimulatedBfl,
     SteppedStorage,
     decode,
     load_test_settings,
-    sha256,
     simulated_download,
     simulated_time,
 )
 from tests.simulation.connection import client
 from tests.simulation.redis_model import Flaws, RedisModel
-from tests.simulation.scheduler import Chooser, Process, Scheduler
-from worker import download
+from tests.simulation.scheduler import CLOCK_FAULTS, Chooser, Process, Scheduler
 
 START = 1_790_000_000.0
-URL_SECONDS = 600.0
 HORIZON_SECONDS = 3 * 3600.0
 SETTLE_SECONDS = 240.0  # longer than stalled processes sleep and left objects stay
-TAKEN_OVER_SECONDS = 180.0  # a lease, a stall of the sweep, and a minute without Redis
+TAKEN_OVER_SECONDS = 240.0  # a lease, and a stall and a suspend of the sweep
 
 
 @dataclass(frozen=True)
@@ -45,6 +38,8 @@ class Faults:
 
     kills: int = 0
     stalls: int = 0
+    clocks: int = 0  # of each kind: steps forward, steps back, suspends
+    bfl: int = 0  # answers of BFL other than plain acceptance
     outage: tuple[float, float] | None = None  # Redis is away: from, to (seconds after the start)
     failover_at: float | None = None  # Redis loses its last second
     storage_errors: int = 0
@@ -68,17 +63,21 @@ class Outcome:
 class World:
     """One run: the same seed and choices give the same trace."""
 
+    faults: Faults
     chooser: Chooser
-    faults: Faults = field(default_factory=Faults)
-    tasks: tuple[str, ...] = ("task-1",)
+    models: tuple[str, ...] = ()  # one job that Fluxkeep submits for each; else one announced job
     workers: int = 2
     flaws: Flaws = field(default_factory=Flaws)
 
     def __post_init__(self) -> None:
         f = self.faults
-        self.scheduler = Scheduler(self.chooser, START, kills=f.kills, stalls=f.stalls)
+        faults = {"kill": f.kills, "stall": f.stalls, **dict.fromkeys(CLOCK_FAULTS, f.clocks)}
+        self.scheduler = Scheduler(self.chooser, START, faults)
         self.redis = RedisModel(START, flaws=self.flaws)
         self.media = services.build_storage(load_test_settings())
+        self.bfl = Bfl(self)
+        self.bfl_faults = f.bfl
+        self.job_ids = [f"job-{n}" for n, _ in enumerate(self.models)] or ["task-1"]
         self.acknowledged: set[str] = set()
         self.deleted: set[str] = set()
         self.terminal: dict[str, str] = {}
@@ -98,7 +97,7 @@ class World:
         built = services.Services(load_test_settings(), redis)
         replaced: Any = built
         replaced.storage = SteppedStorage(self, self.media)
-        replaced.bfl = SimulatedBfl(self, built.bfl)
+        replaced.bfl = SimulatedBflClient(self.bfl)
         return built
 
     def _before(self, words: list[bytes]) -> None:
@@ -122,6 +121,7 @@ class World:
             self.terminal.clear()
             self._holders.clear()
             self.acknowledged.clear()
+            self.bfl.forget()
             self.scheduler.trace.append(f"{self.scheduler.now:.3f} Redis loses its last second")
 
     # Invariants that must hold after every step.
@@ -130,16 +130,16 @@ class World:
         due = self.redis.data.get(b"fluxkeep:due", {})
         for job in self.jobs():
             if not job.status.terminal and job.id.encode() not in due:
-                self._violate(f"I3: job {job.id} is {job.status} and not in due")
+                self.violate(f"I3: job {job.id} is {job.status} and not in due")
             self._check_writer(job)
             before = self.terminal.get(job.id)
             if before is not None and before != job.status:
-                self._violate(f"I5: job {job.id} went from {before} to {job.status}")
+                self.violate(f"I5: job {job.id} went from {before} to {job.status}")
             if job.status.terminal:
                 self.terminal[job.id] = job.status
-        for task in self.acknowledged:
-            if f"fluxkeep:job:{task}".encode() not in self.redis.data:
-                self._violate(f"I1: the acknowledged callback of {task} is not on record")
+        for job_id in self.acknowledged:
+            if f"fluxkeep:job:{job_id}".encode() not in self.redis.data:
+                self.violate(f"I1: the acknowledged callback of {job_id} is not on record")
 
     def _check_writer(self, job: Job) -> None:
         """Only the worker with the latest claim may end a job by its own word."""
@@ -150,12 +150,13 @@ class World:
         died_at = self.scheduler.killed_at.get(holder, 0.0)
         is_over = self.scheduler.now > died_at + TAKEN_OVER_SECONDS
         if job.check.lease_until and died_at >= claimed_at and is_over:
-            self._violate(f"I7: {holder} died with job {job.id}, and no worker takes it over")
+            self.violate(f"I7: {holder} died with job {job.id}, and no worker takes it over")
         ends = job.status in ("stored", "expired") and job.id not in self.terminal
         if ends and self._writer.startswith("worker") and self._writer != holder:
-            self._violate(f"I8: {self._writer} ended job {job.id}, which {holder} has claimed")
+            self.violate(f"I8: {self._writer} ended job {job.id}, which {holder} has claimed")
 
-    def _violate(self, text: str) -> None:
+    def violate(self, text: str) -> None:
+        """Note that an invariant is broken."""
         if text not in self.violations:
             self.violations.append(text)
 
@@ -170,7 +171,7 @@ class World:
     def run(self) -> Outcome:
         """Let everything happen until long after each job's deadline; check what is left."""
         random.seed(1)
-        with simulated_time(self.scheduler), simulated_download(self):
+        with simulated_time(self.scheduler), simulated_download(self.bfl):
             self._start()
             self.scheduler.run(START + HORIZON_SECONDS, self._is_over)
         self._observe()
@@ -183,86 +184,81 @@ class World:
         if self.violations:
             return True
         ended = {job.id for job in self.jobs() if job.status.terminal} | self.deleted
-        if len(ended) < len(self.tasks):
+        if len(ended) < len(self.job_ids):
             self._ended_at = self.scheduler.now
             return False
         return self.scheduler.now > self._ended_at + SETTLE_SECONDS
 
     def _start(self) -> None:
-        for task in self.tasks:
-            copies = 0 if self.faults.lost_callbacks else 1 + self.faults.duplicates
-            for n in range(copies):
-                run = processes.caller(self, task)
-                self.scheduler.add(Process(f"web {task} {n}", run, wakes_at=START + 1 + n))
-            self.scheduler.add(
-                Process(f"app {task}", processes.announcer(self, task), wakes_at=START)
-            )
+        if self.models:
+            for job_id, model in zip(self.job_ids, self.models, strict=True):
+                self._add(f"app {job_id}", processes.submitter, job_id, model)
+        else:
+            self._announce("task-1")
         if self.faults.deleted_at is not None:
-            at = START + self.faults.deleted_at
-            self.scheduler.add(Process("operator", partial(processes.operator, self), wakes_at=at))
+            self._add("operator", processes.operator, at=self.faults.deleted_at)
         for n in range(self.workers):
-            self.scheduler.add(
-                Process(f"worker {n}", processes.worker(self), restart=2.0, wakes_at=START)
-            )
-        self.scheduler.add(Process("sweep", processes.sweeper(self), restart=2.0, wakes_at=START))
+            self._add(f"worker {n}", processes.worker, restart=2.0)
+        self._add("sweep", processes.sweeper, restart=2.0)
+
+    def _announce(self, task_id: str) -> None:
+        """A task that an app has submitted itself."""
+        self.bfl.tasks[task_id] = Task(task_id, task_id, START)
+        self.call_back(self.bfl.tasks[task_id])
+        self._add(f"app {task_id}", processes.announcer, task_id)
+
+    def call_back(self, task: Task) -> None:
+        """Start BFL's callbacks about a task, the first a second after it is ready."""
+        copies = 0 if self.faults.lost_callbacks else 1 + self.faults.duplicates
+        for n in range(copies):
+            at = task.ready_at - START + 1.0 + n
+            self._add(f"web {task.id} {n}", processes.caller, task, at=at)
+
+    def _add(
+        self, name: str, run: Any, *args: Any, at: float = 0.0, restart: float | None = None
+    ) -> None:
+        self.scheduler.add(Process(name, partial(run, self, *args), restart, START + at))
 
     # What is checked when all is over.
 
     def _check_end(self) -> None:
         found = {job.id: job for job in self.jobs()}
-        for task in self.tasks:
-            job = found.get(task)
-            if task in self.deleted:
+        for job_id in self.job_ids:
+            job = found.get(job_id)
+            if job_id in self.deleted:
                 if job is not None:
-                    self._violate(f"I12: job {task} was deleted and is on record again")
+                    self.violate(f"I12: job {job_id} was deleted and is on record again")
             elif job is None:
-                self._violate(f"I2: job {task} has no record in the end")
+                self.violate(f"I2: job {job_id} has no record in the end")
             elif not job.status.terminal:
-                self._violate(f"I6: job {task} is {job.status} in the end")
+                self.violate(f"I6: job {job_id} is {job.status} in the end")
             elif job.status == "stored":
                 self._check_objects(job)
-            elif not self._may_fail():
-                self._violate(f"I21: job {task} ended as {job.status}: {job.error}")
+            elif not self._may_fail(job):
+                self.violate(f"I21: job {job_id} ended as {job.status}: {job.error}")
 
     def _check_objects(self, job: Job) -> None:
         for file in job.present_media:
             if self.media.size(file.key) != file.bytes:
-                self._violate(f"I10: job {job.id} is stored and its object {file.key} is not there")
+                self.violate(f"I10: job {job.id} is stored and its object {file.key} is not there")
         named = {
             each for file in job.present_media for each in (file.key, *companion_keys(file.key))
         }
         found = {one.key for one in self.media.list_job_objects(job.id, job.created_at)}
         if found - named and not self._failed_over:  # which may take claims back
-            self._violate(f"I9: job {job.id} does not name {sorted(found - named)}")
+            self.violate(f"I9: job {job.id} does not name {sorted(found - named)}")
 
-    def _may_fail(self) -> bool:
-        return self.faults.outage is not None and self.faults.outage[1] > URL_SECONDS / 2
+    def _may_fail(self, job: Job) -> bool:
+        """Whether its URL may have died, or Fluxkeep may not know that BFL made it."""
+        faults = self.faults
+        if faults.outage is not None and faults.outage[1] > URL_SECONDS / 2:
+            return True
+        is_known = job.id in self.acknowledged or (
+            job.id in self.bfl.accepted and not (faults.kills or faults.outage)
+        )
+        return bool(self.models) and not is_known
 
-    # BFL.
-
-    def message(self, task: str) -> bytes:
-        """BFL's final message about a task."""
-        at = datetime.fromtimestamp(START + URL_SECONDS, UTC).strftime("%Y-%m-%dT%H%%3A%M%%3A%SZ")
-        url = f"https://delivery.eu1.bfl.ai/{task}/sample.jpeg?se={at}&sig=s"
-        message = {"id": task, "status": "Ready", "result": {"sample": url}}
-        return json.dumps(message).encode()
-
-    def answer_poll(self) -> BflResponse:
-        """BFL's answer to a poll."""
-        self.scheduler.step("GET get_result")
-        return BflResponse(200, None, self.message(self.tasks[0]))
-
-    def download(self, path: Path) -> download.Download:
-        """A picture from BFL's delivery host. Raises UrlExpired, TransferFailed."""
-        self.scheduler.step("GET sample")
-        if self.scheduler.now > START + URL_SECONDS:
-            raise UrlExpired("the delivery host answered 403")
-        body = b"\xff\xd8" + b"picture" * 10 + b"\xff\xd9"
-        path.write_bytes(body)
-        if self.faults.download_seconds:
-            self.scheduler.sleep(self.faults.download_seconds)
-        self.scheduler.step("downloaded")
-        return download.Download("image/jpeg", len(body), sha256(body))
+    # The storage.
 
     def storage_step(self, name: str) -> None:
         self.scheduler.step(f"storage {name}")

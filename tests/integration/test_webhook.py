@@ -73,14 +73,16 @@ def test_large_bodies_wait_for_each_other(
     monkeypatch.setattr(webhook, "LARGE_BODY_WAIT_SECONDS", 0.01)
     body = json.dumps({**PENDING, "prompt": "a" * webhook.UNVERIFIED_BODY_MAX_BYTES}).encode()
     for _ in range(webhook.LARGE_BODIES_MAX):
-        webhook._large_bodies.acquire()  # noqa: SLF001 - as many requests would
+        assert webhook._large_bodies.acquire(timeout=1)  # noqa: SLF001 - as many requests would
     try:
         with pytest.raises(TooManyWaiting):
             webhook.accept_callback(services, signed(body))
-        webhook.accept_callback(services, signed(json.dumps(PENDING).encode()))
+        small = json.dumps(PENDING).encode().ljust(webhook.UNVERIFIED_BODY_MAX_BYTES)
+        webhook.accept_callback(services, signed(small))
     finally:
         webhook._large_bodies.release(webhook.LARGE_BODIES_MAX)  # noqa: SLF001 - the same
-    assert webhook.accept_callback(services, signed(body))["id"] == "task"
+    for _ in range(webhook.LARGE_BODIES_MAX + 1):  # one after the other
+        assert webhook.accept_callback(services, signed(body))["id"] == "task"
 
 
 @pytest.mark.parametrize("headers", [{}, {"x_webhook_secret": "another"}])
@@ -96,9 +98,9 @@ def test_a_body_without_proof_changes_nothing_and_is_noted(
 
 
 def test_a_large_body_without_proof_is_refused_unread(services: Services) -> None:
-    half = {**PENDING, "prompt": "a" * webhook.UNVERIFIED_BODY_MAX_BYTES}
-    with pytest.raises(Unauthorized):
-        webhook.accept_callback(services, environ(json.dumps(half).encode()))
+    for size in (webhook.UNVERIFIED_BODY_MAX_BYTES + 1, webhook.BODY_MAX_BYTES):
+        with pytest.raises(Unauthorized):
+            webhook.accept_callback(services, environ(json.dumps(PENDING).encode().ljust(size)))
     with pytest.raises(BodyTooLarge):
         webhook.accept_callback(services, environ(b" " * (webhook.BODY_MAX_BYTES + 1)))
 

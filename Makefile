@@ -22,7 +22,7 @@ test unit check: export PYTHONDONTWRITEBYTECODE :=
 test: style ## Everything that CI runs: format, lint, types, every test
 	@$(BIN)/python -m tests.harness.browser
 	@$(BIN)/python -m tests.harness.prometheus
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/.dev ## The unit tests, which start no process: seconds
 	$(BIN)/python -m pytest -q -n 2 tests/unit

@@ -14,6 +14,7 @@ from tests.harness.patience import wait_for
 from tests.harness.ports import free_port
 from tests.harness.process import Process
 
+PAGE_KEYS = 100  # of a listing; a real server has a thousand
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "s3-key-id",
     "AWS_SECRET_ACCESS_KEY": "s3-secret-canary-77c1",
@@ -41,7 +42,8 @@ class S3Server:
 
     def start(self) -> None:
         """It keeps all in memory: what it had is gone."""
-        environment = {"PATH": str(Path(sys.executable).parent), **self._strict}
+        paging = {"MOTO_S3_DEFAULT_MAX_KEYS": str(PAGE_KEYS)}
+        environment = {"PATH": str(Path(sys.executable).parent), **paging, **self._strict}
         self.process = Process("s3", self._command(), environment, self.log, self._directory)
         wait_for("the S3 server", self._answers, 30)
 

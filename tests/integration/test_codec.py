@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs import submission
@@ -23,7 +23,7 @@ from tests.harness.parts import Parts
 
 TIMEOUTS = Timeouts(60.0, 3600.0)
 BYTES_PER_JOB_MAX = 1900
-JOBS = 300
+JOBS = 100
 PROMPT = (
     "A weathered lighthouse on a granite cliff at dawn, heavy fog rolling in from the sea, warm "
     "light in a single window, gulls circling above, shot on medium format film with soft grain "
@@ -34,7 +34,7 @@ TIMES = st.floats(0, 4e9)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
-    max_leaves=10,
+    max_leaves=4,
 )
 OBJECTS = st.dictionaries(TEXT, JSON, max_size=5)
 MEDIA = st.builds(
@@ -70,6 +70,7 @@ RECORDS = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(job=RECORDS, version=st.integers(1, 2**60))
 def test_what_is_written_is_read_again(job: Job, version: int) -> None:
     record = codec.encode(job, version)

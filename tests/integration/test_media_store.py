@@ -26,6 +26,7 @@ from jobs.storage.local import LocalStorage
 from jobs.storage.providers import Provider
 from jobs.storage.staging import ABANDONED_AFTER_SECONDS
 from tests.harness.publishing import KEY, LARGE, QUICK, published
+from tests.harness.s3_server import PAGE_KEYS
 
 CREATED_AT = 1_767_225_600.0  # that day
 
@@ -183,9 +184,9 @@ def test_all_objects_are_listed_and_nothing_that_is_staged(store: MediaStorage) 
 
 
 def test_a_long_listing_is_complete(store: MediaStorage) -> None:
-    for n in range(1100):
+    for n in range(PAGE_KEYS + 10):
         store.write(f"2026/01/01/job{n}-0-1.json", b"{}")
-    assert len({found.key for found in store.list_objects()}) == 1100
+    assert len({found.key for found in store.list_objects()}) == PAGE_KEYS + 10
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ ALL = ("--checks", "all", "--continue-on-failure", "--seed", SEED)
 PLAIN = ("--no-color", "--generation-database", "none", "--request-timeout", REQUEST_SECONDS)
 # It tries wrong keys, too, and has an address of its own to do so from.
 FROM = ("--header", "X-Forwarded-For: 192.0.2.1")
-WITHOUT_STREAMS = ("--exclude-path-regex", "/events$")
 
 pytestmark = pytest.mark.slow
 
@@ -62,13 +61,9 @@ def proof(name: str, value: str) -> tuple[str, str]:
     return "--header", f"{name}: {value}"
 
 
-def test_the_document_is_true_for_an_admin_key(stack: Stack, tmp_path: Path) -> None:
+# One of the checks repeats requests without the key and with a wrong one; what each scope may do is
+# the table of tests/integration/test_scopes.py.
+def test_the_document_is_true(stack: Stack, tmp_path: Path) -> None:
     key = proof("Authorization", f"Bearer {KEYS['admin']}")
     secret = proof("X-Webhook-Secret", WEBHOOK_SECRET)
     assert not found(stack, tmp_path, *key, *secret, *FROM, "--max-examples", "3")
-
-
-# What the smaller scopes may do is the table of tests/integration/test_scopes.py.
-def test_the_document_is_true_without_a_key(stack: Stack, tmp_path: Path) -> None:
-    little = ("--phases", "examples,coverage", "--max-examples", "2")
-    assert not found(stack, tmp_path, *WITHOUT_STREAMS, *little)

@@ -26,7 +26,7 @@ def shown(stack: Stack, task: Task) -> dict[str, Any]:
 
 
 def test_an_object_is_explained_as_its_user_sees_it(stack: Stack) -> None:
-    task = stack.generate(webhook_url=stack.webhook_url)
+    task = stack.generate(format="jpeg")
     stack.expect(task, model="flux-2-pro", metadata={"user": "Zoë"})
     stack.stored_with_thumbnails(task)
     (note,) = beside(stack, task)

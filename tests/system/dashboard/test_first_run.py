@@ -1,15 +1,9 @@
 """The page /start: the installation's own addresses, and a test of all its parts."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from html import unescape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
-from jobs.config.settings import load
-from receiver.checks import Context, Grade, Result, run
 from tests.harness.chromium import Window
 from tests.harness.doctor_output import ALL
 from tests.harness.installation import Installation
@@ -80,67 +74,6 @@ def test_it_is_the_first_page_until_there_is_a_job(
     page.wait_for_selector('a[href*="/jobs/the-first"]')
     admin.request("DELETE", "/api/jobs/the-first").raise_for_status()
     assert (window.complaints, window.strangers) == ([], [])
-
-
-@contextmanager
-def another_server(status: int) -> Iterator[str]:
-    class Answer(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def public_url(installation: Installation, public_url: str) -> Result:
-    """The result of the check in a process with this PUBLIC_URL."""
-    given = {**installation.settings, "PUBLIC_URL": public_url}
-    settings = load({name: value for name, value in given.items() if value is not None})
-    (result,) = [one for one in run(Context(settings)) if one.name == "public_url"]
-    return result
-
-
-@pytest.mark.parametrize(
-    ("status", "why"),
-    [
-        (401, "a callback signed with WEBHOOK_SECRET is not accepted"),
-        (302, "answers 302, unlike Fluxkeep"),
-        (200, "answers 200, unlike Fluxkeep"),
-    ],
-)
-def test_another_server_at_the_address_is_found(
-    without_sandbox: Installation, status: int, why: str
-) -> None:
-    with another_server(status) as url:
-        result = public_url(without_sandbox, url)
-    assert why in result.why and not result.ok
-    assert without_sandbox.client().jobs() == []
-
-
-def test_without_a_public_address_nothing_is_tried(without_sandbox: Installation) -> None:
-    result = public_url(without_sandbox, "")
-    assert result.grade is Grade.WARNING and "PUBLIC_URL is not set" in result.why
-
-
-@pytest.mark.parametrize(
-    ("address", "why"),
-    [
-        ("http://127.0.0.1:1", "http://127.0.0.1:1 cannot be reached"),
-        ("https://localhost", "an address that is not on the internet"),
-    ],
-)
-def test_an_address_that_bfl_cannot_call_fails(
-    without_sandbox: Installation, address: str, why: str
-) -> None:
-    result = public_url(without_sandbox, address)
-    assert why in result.why and not result.ok
 
 
 def test_only_admins_may_test_and_only_from_here(stack: Stack) -> None:

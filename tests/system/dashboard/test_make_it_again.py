@@ -1,10 +1,8 @@
 """An edit in a browser: paste a picture, submit, use it again, and compare the variants."""
 
 import base64
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -41,14 +39,6 @@ def paste(page: Page, picture: bytes) -> None:
     expect(page.locator("#image-list li")).to_have_count(before + 1)
 
 
-def save(page: Page, name: str) -> None:
-    """Save pictures of the page where SCREENSHOTS names a folder, to look at."""
-    if folder := os.environ.get("SCREENSHOTS"):
-        for width in (360, 1280):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.screenshot(path=str(Path(folder) / f"{name}-{width}.png"), full_page=True)
-
-
 def tasks(stack: Stack, prompt: str) -> list[dict[str, object]]:
     return [dict(task.input) for task in stack.box.tasks() if task.input.get("prompt") == prompt]
 
@@ -61,19 +51,16 @@ def test_a_pasted_picture_is_edited_used_again_and_compared(stack: Stack, window
     page.get_by_label("Move image 2 forward").click()
     page.fill("#prompt", "the same at night")
     page.fill("#seed", "7")
-    save(page, "submit-images")
     assert problems_seen(window) == []
     page.click("#submit")
     page.wait_for_selector("#result img")
     (first,) = tasks(stack, "the same at night")
     assert first["input_image"] == encoded(PICTURE) and first["input_image_2"] == encoded(OTHER)
-    save(page, "submit-result")
 
     page.get_by_role("link", name="Open the job").click()
     page.get_by_role("link", name="Use again").click()
     expect(page.locator("#prompt")).to_have_value("the same at night")
     expect(page.locator("#image-list img")).to_have_count(2)
-    save(page, "use-again")
     page.fill("#seed", "8")
     page.click("#submit")
     page.wait_for_selector("#result img")
@@ -88,7 +75,6 @@ def test_a_pasted_picture_is_edited_used_again_and_compared(stack: Stack, window
     page.locator("#count").select_option("2")
     page.get_by_role("button", name="Make variants").click()
     expect(page.locator("#variants li img")).to_have_count(4)
-    save(page, "variants")
     assert problems_seen(window) == []
     assert (window.complaints, window.strangers) == ([], [])
     assert len({str(one["seed"]) for one in tasks(stack, "the same at night")}) == 4
@@ -103,11 +89,9 @@ def test_the_form_shows_the_fields_of_the_model(stack: Stack, window: Window) ->
     page.locator("#model").press("Tab")
     expect(page.locator("#guidance")).to_be_visible()
     assert (page.input_value("#seed"), page.input_value("#prompt")) == ("5", "kept")
-    save(page, "submit-flex")
     page.fill("#model", "flux-pro-1.1-ultra")
     page.locator("#model").press("Tab")
     page.locator(".shape", has_text="16:9").click()
-    save(page, "submit-shapes")
     assert problems_seen(window) == []
     page.click("#submit")
     page.wait_for_selector("#result img")
@@ -121,7 +105,6 @@ def test_a_draft_is_enhanced_from_the_form_and_again(stack: Stack, window: Windo
     draft = stack.client.request("POST", "/api/jobs", json=body).json()["id"]
     assert [file["role"] for file in stack.client.wait_for(draft)["media"]] == ROLES
     page = log_in(window, stack.installation.url, f"/jobs/{draft}", "submit")
-    save(page, "draft")
     page.get_by_role("link", name="Enhance this draft").click()
     expect(page.locator("#draft_cache")).to_have_value(f"{draft} 0")
     page.fill("#draft_cache", "nothing")
@@ -135,7 +118,6 @@ def test_a_draft_is_enhanced_from_the_form_and_again(stack: Stack, window: Windo
     expect(page.get_by_role("button", name="Make variants")).to_have_count(0)
     page.get_by_role("link", name="Use again").click()
     expect(page.locator("#draft_cache")).to_have_value(f"{draft} 0")
-    save(page, "use-draft-again")
     page.click("#submit")
     page.wait_for_selector("#result video")
     assert problems_seen(window) == []
@@ -186,6 +168,5 @@ def test_the_health_page_shows_credits_and_the_account(stack: Stack, window: Win
     page = log_in(window, stack.installation.url, "/health", "read")
     expect(page.locator("#costs .big-number")).to_contain_text(f"{round(spent):,}")
     expect(page.locator("#account")).to_contain_text("credits ($")
-    save(page, "health")
     assert problems_seen(window) == []
     assert KEYS["read"] not in page.content()

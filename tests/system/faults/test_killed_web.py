@@ -83,18 +83,3 @@ def test_a_record_whose_entry_never_came_to_be_is_picked_up_soon(
     assert time.monotonic() - began < REBUILT_WITHIN_SECONDS
     assert len(stack.objects(task)) == len(stack.deliveries(task)) == 1
     stack.settled()
-
-
-def test_one_of_two_web_processes_is_enough(stack: Stack) -> None:
-    installation = stack.installation
-    installation.start("web")
-    installation.wait_until_ready()
-    installation.web[0].kill_all()
-    survivor = f"{installation.urls[1]}/webhooks/bfl"
-    task = stack.generate(webhook_url=survivor)
-    assert stack.outcomes(task) == [200]
-    installation.start("web")
-    wait_for("the first is back", lambda: len(installation.web) == 2)
-    installation.wait_until_ready()
-    stack.stored(task)
-    stack.settled()

@@ -2,22 +2,18 @@
 
 import resource
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
 from tests.harness.patience import wait_for
 from tests.harness.stack import Stack
 from tests.sandbox import Task
 
 STORED_WITHIN_SECONDS = 30.0
-READINESS_CACHE_SECONDS = 1.0
 
 
 @contextmanager
@@ -47,11 +43,6 @@ def postpone(stack: Stack, task: Task) -> str:
     return wait_for("the rescue is put off", reason)
 
 
-def readiness(stack: Stack) -> dict[str, Any]:
-    body: dict[str, Any] = requests.get(f"{stack.installation.url}/readyz", timeout=10).json()
-    return body
-
-
 def test_a_directory_that_refuses_is_retried_and_recorded_on_the_job(stack: Stack) -> None:
     year = stack.installation.media / datetime.now(UTC).strftime("%Y")
     with a_file_in_place_of(year):
@@ -63,20 +54,6 @@ def test_a_directory_that_refuses_is_retried_and_recorded_on_the_job(stack: Stac
     job = stack.stored(task, STORED_WITHIN_SECONDS)
     assert job["source"] == "callback" and stack.polls(task) == []
     assert len(stack.objects(task)) == 1
-    stack.settled()
-
-
-def test_readiness_names_a_storage_that_refuses_writes_until_it_accepts_them(stack: Stack) -> None:
-    with a_file_in_place_of(stack.installation.media / ".staging"):
-        task = stack.generate()
-        assert "storage" in postpone(stack, task)
-        time.sleep(READINESS_CACHE_SECONDS)
-        reasons = readiness(stack)
-        assert reasons["status"] == "not ready"
-        assert [part for part, words in reasons["checks"].items() if words != "ok"] == ["storage"]
-    time.sleep(READINESS_CACHE_SECONDS)
-    assert readiness(stack)["status"] == "ready"
-    stack.stored(task, STORED_WITHIN_SECONDS)
     stack.settled()
 
 

@@ -16,8 +16,8 @@ from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX
 from jobs.store.search import Group, Search
 
 # A page ends after so many jobs, matching or not, so that its cost is bounded.
-JOBS_READ_MAX = 2000
-STRIDE = 500
+JOBS_READ_MAX = 1000
+STRIDE = 250
 # Of those that workers would take next, and of the oldest ones: jobs at risk are among them.
 EXPIRING_READ_MAX = 50
 
@@ -62,14 +62,16 @@ class JobListing:
         A page that is not full can have a successor: then too many jobs were read for it.
         """
         with unavailable():
-            walked, *others = self._smallest_first(search, before)
+            walked, is_exact = self._smallest(search, before)
             found: list[tuple[Position, Job]] = []
             jobs_read, position = 0, before
             while True:
                 needed = limit - len(found) + 1
-                count = max(needed, STRIDE if others or search.metadata else 0)
+                count = needed if is_exact else max(needed, STRIDE)
                 run = self._positions(walked, count, position, search)
-                found += self._load_matching(search, self._filter_members(run, others), needed)
+                jobs = self.load_jobs([one.id for one in run])
+                known = ((one, jobs.get(one.id)) for one in run)
+                found += [(one, job) for one, job in known if job and search.matches(job)]
                 jobs_read += len(run)
                 if len(found) > limit:
                     return Page([job for _, job in found[:limit]], found[limit - 1][0])
@@ -77,18 +79,18 @@ class JobListing:
                 if position is None or jobs_read >= JOBS_READ_MAX:
                     return Page([job for _, job in found], position)
 
-    def _smallest_first(self, search: Search, before: Position | None) -> list[Group]:
-        """Order the groups by size: the first is read, the others only checked for membership."""
+    def _smallest(self, search: Search, before: Position | None) -> tuple[Group, bool]:
+        """The group with the fewest jobs, and whether all of its jobs match the search."""
         groups = search.groups()
         if len(groups) == 1:
-            return groups
+            return groups[0], not search.metadata
         newest, oldest = _bounds(search, before)
         with self._redis.pipeline(transaction=False) as pipe:
             for key in (key for group in groups for key in group):
                 pipe.zcount(key, oldest, newest)
             sizes = iter(pipe.execute())
         ranked = [(sum(next(sizes) for _ in group), n) for n, group in enumerate(groups)]
-        return [groups[n] for _, n in sorted(ranked)]
+        return groups[min(ranked)[1]], False
 
     def _positions(
         self, group: Group, limit: int, before: Position | None, search: Search
@@ -116,34 +118,6 @@ class JobListing:
                 pipe.zrevrangebyscore(key, *bounds, 0, count, withscores=True)
             answers = pipe.execute()
         return [[Position(at, job_id.decode()) for job_id, at in rows] for rows in answers]
-
-    def _filter_members(self, run: list[Position], others: Sequence[Group]) -> list[Position]:
-        """The positions that are in at least one set of each of these groups."""
-        for group in others if run else ():
-            with self._redis.pipeline(transaction=False) as pipe:
-                for key in group:
-                    pipe.zmscore(key, [position.id for position in run])
-                answers = pipe.execute()
-            scores = zip(*answers, strict=True)
-            known = [any(score is not None for score in one) for one in scores]
-            run = [position for position, is_known in zip(run, known, strict=True) if is_known]
-            if not run:
-                break
-        return run
-
-    def _load_matching(
-        self, search: Search, run: list[Position], needed: int
-    ) -> list[tuple[Position, Job]]:
-        """The first jobs whose records match too, at least `wanted` if there are so many."""
-        found: list[tuple[Position, Job]] = []
-        for start in range(0, len(run), needed):
-            indexes = run[start : start + needed]
-            jobs = self.load_jobs([position.id for position in indexes])
-            read = ((position, jobs.get(position.id)) for position in indexes)
-            found += [(position, job) for position, job in read if job and search.matches(job)]
-            if len(found) >= needed:
-                break
-        return found
 
     def expiring(self, limit: int = EXPIRING_READ_MAX) -> list[Job]:
         """Jobs that are `ready`, those whose URLs expire first."""

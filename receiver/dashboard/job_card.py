@@ -64,11 +64,10 @@ class MediaItem:
 
 @dataclass(frozen=True, slots=True)
 class JobCard:
-    """A job, its public JSON, and the time of the page (unix seconds)."""
+    """A job and its public JSON."""
 
     record: Job
     json: Mapping[str, Any]
-    now: float
 
     @property
     def id(self) -> str:
@@ -128,14 +127,14 @@ class JobCard:
 
     @property
     def next_steps(self) -> list[NextStep]:
-        return next_steps(self.record, self.json, self.now)
+        return list(next_steps(self.record, self.json))
 
 
 def cards(services: Services, jobs: list[Job]) -> list[JobCard]:
     now = services.store.now()
     link_ttl = _rounded_ttl(now, services.settings.link_ttl)
     found = views.job_views(services, jobs, link_ttl)
-    return [JobCard(job, json, now) for job, json in zip(jobs, found, strict=True)]
+    return [JobCard(job, json) for job, json in zip(jobs, found, strict=True)]
 
 
 def _rounded_ttl(now: float, link_ttl: float) -> float:

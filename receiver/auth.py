@@ -4,10 +4,11 @@ from contextlib import suppress
 
 from flask import g, has_request_context, request
 
+from jobs.config import api_keys
 from jobs.config.api_keys import ApiKey, Scope
 from jobs.errors import Forbidden, StoreUnavailable, Unauthorized
 from receiver import rate_limits
-from receiver.context import app_state
+from receiver.context import services
 
 BEARER, BASIC = "bearer", "basic"
 
@@ -18,13 +19,12 @@ def authenticate(key: str) -> ApiKey:
     Raises Unauthorized, and RateLimited for this key or for wrong keys from the same address.
     While Redis is down nothing is counted.
     """
-    try:
-        api_key = app_state().keyring.find(key)
-    except Unauthorized:
+    api_key = _find(key)
+    if api_key is None:
         if key:
             with suppress(StoreUnavailable):
                 rate_limits.count_wrong_key()
-        raise
+        raise Unauthorized
     with suppress(StoreUnavailable):
         rate_limits.count_request(api_key.name)
     return api_key
@@ -45,8 +45,12 @@ def current_key_name() -> str | None:
 def request_key() -> str:
     """The key in `Authorization: Bearer` or `x-key`; when there are two, a wrong one wins."""
     keys = [_decode(key) for key in _key_headers()]
-    wrong = (key for key in keys if not app_state().keyring.contains(key))
+    wrong = (key for key in keys if not _find(key))
     return next(wrong, keys[0] if keys else "")
+
+
+def _find(key: str) -> ApiKey | None:
+    return api_keys.find(services().settings.api_keys, key)
 
 
 def has_key() -> bool:

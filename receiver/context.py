@@ -9,7 +9,6 @@ from prometheus_client import generate_latest
 from jobs.services import Services
 from receiver import checks
 from receiver.account import Account
-from receiver.api_keys import Keyring
 from receiver.feed.broker import Broker
 from receiver.feed.job_cache import JobCache
 from receiver.metric_families import Families
@@ -25,7 +24,6 @@ class AppState:
     """Built once per application, from its settings."""
 
     services: Services
-    keyring: Keyring
     broker: Broker
     job_cache: JobCache
     account: Account
@@ -34,10 +32,9 @@ class AppState:
 
     @classmethod
     def build(cls, services: Services) -> Self:
-        settings, account = services.settings, Account(services.bfl)
+        account = Account(services.bfl)
         return cls(
             services=services,
-            keyring=Keyring(settings.api_keys),
             broker=Broker(services.events),
             job_cache=JobCache(services),
             account=account,

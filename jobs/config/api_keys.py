@@ -1,7 +1,9 @@
 """API key: name, scope, and a hash to compare it with."""
 
 import hashlib
+import hmac
 import re
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, Self, get_args
 
 from pydantic import SecretStr
@@ -59,3 +61,10 @@ class ApiKey(NamedTuple):
 def digest(key: str) -> bytes:
     """Hash a key. It is long and random, so that salt and stretching would add nothing."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+def find(keys: Iterable[ApiKey], presented: str) -> ApiKey | None:
+    """The API key that was presented, compared with every one in constant time."""
+    given = digest(presented)
+    found = [key for key in keys if hmac.compare_digest(given, key.digest)]
+    return found[0] if presented and found else None

@@ -5,10 +5,8 @@ import hashlib
 import pytest
 from pydantic import SecretStr
 
-from jobs.config.api_keys import SCOPES, ApiKey, Scope
+from jobs.config.api_keys import SCOPES, ApiKey, Scope, find
 from jobs.config.settings import load
-from jobs.errors import Unauthorized
-from receiver.api_keys import Keyring
 from tests.harness.command_line import CommandLine
 from tests.harness.installation import Installation
 from tests.harness.required_settings import CANARY, REQUIRED, start_error
@@ -17,20 +15,20 @@ KEY = "the-app-key-canary-ü"
 HASH = f"sha256${hashlib.sha256(KEY.encode()).hexdigest()}"
 
 
-def keyring(entries: str) -> Keyring:
-    return Keyring(load({**REQUIRED, "API_KEYS": entries}).api_keys)
+def found(entries: str, presented: str) -> ApiKey | None:
+    return find(load({**REQUIRED, "API_KEYS": entries}).api_keys, presented)
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_key_opens_the_same_whether_it_or_its_hash_is_known(scope: Scope) -> None:
     for entry in (f"app:{KEY}:{scope}", f"app:{HASH}:{scope}"):
-        assert keyring(entry).find(KEY).scope == scope
+        known = found(entry, KEY)
+        assert known and known.scope == scope
 
 
 @pytest.mark.parametrize("shown", ["", HASH, HASH.removeprefix("sha256$"), KEY + " ", "other"])
 def test_a_hash_opens_nothing_by_itself(shown: str) -> None:
-    with pytest.raises(Unauthorized):
-        keyring(f"app:{HASH}:admin,b:another-key-of-tests:read").find(shown)
+    assert found(f"app:{HASH}:admin,b:another-key-of-tests:read", shown) is None
 
 
 @pytest.mark.parametrize("value", ["", "canary", "00", HASH[7:].upper(), HASH[7:] + "0", "g" * 64])

@@ -1,12 +1,12 @@
 """`submit`: submit a job as `POST /api/jobs` does, and wait until it has ended."""
 
 import json
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
 from jobs import views
-from jobs.errors import BadRequest, BodyTooLarge
+from jobs.errors import BadRequest
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.record import Submission
@@ -14,7 +14,7 @@ from jobs.status import Status
 from receiver.api.submissions import SubmissionBody, enqueue
 from receiver.cli.command import Command, example, plain, services
 from receiver.cli.progress import wait_until_ended
-from receiver.schemas.bodies import INPUT_BODY_MAX_BYTES, validate_body
+from receiver.schemas.bodies import validate_body
 
 INTERRUPTED = 130  # exit status after Ctrl-C (128 + SIGINT)
 
@@ -30,16 +30,6 @@ def _pairs(
     return {name: value for name, _, value in pairs}
 
 
-def _object(
-    _context: click.Context, _option: click.Parameter, file: BinaryIO | None
-) -> dict[str, Any]:
-    """Parse a JSON file; empty without one."""
-    try:
-        return strict_json.load_object(file.read()) if file else {}
-    except BadRequest as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.command(
     cls=Command, epilog=example('submit --model flux-2-pro --prompt "a fox" --input seed=42 --wait')
 )
@@ -48,20 +38,12 @@ def _object(
 @click.option(
     "--input", "fields", multiple=True, callback=_pairs, help="name=value: any field of the input."
 )
-@click.option(
-    "--json",
-    "given",
-    type=click.File("rb"),
-    callback=_object,
-    help="The input as a JSON file; - reads stdin.",
-)
 @click.option("--metadata", multiple=True, callback=_pairs, help="name=value, kept with the job.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
 def submit(
     model: str,
     prompt: str | None,
     fields: dict[str, str],
-    given: dict[str, Any],
     metadata: dict[str, str],
     *,
     wait: bool,
@@ -72,14 +54,12 @@ def submit(
     prints the reason and ends with 1. --input may be repeated: a value that is valid JSON is read
     as JSON (width=1024), any other value as text.
     """
-    given |= {name: _value(text) for name, text in fields.items()}
+    given = {name: _value(text) for name, text in fields.items()}
     if prompt is not None:
         given["prompt"] = prompt
     if not given:
-        raise click.UsageError("Give the input: --prompt, --input or --json.")
+        raise click.UsageError("Give the input: --prompt or --input.")
     raw = json.dumps({"model": model, "input": given, "metadata": metadata}).encode()
-    if len(raw) > INPUT_BODY_MAX_BYTES:
-        raise BodyTooLarge
     built = services()
     job = enqueue(built, validate_body(SubmissionBody, raw), Submission())
     click.echo(job.id)

@@ -1,9 +1,7 @@
 """`flask --app receiver`: help, and `submit`."""
 
-import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,21 +99,6 @@ def test_values_that_are_json_are_sent_as_json(stack: Stack, shell: CommandLine)
     assert stack.box.task(job["task_id"]).input == {"prompt": "a fox", **given}
 
 
-@pytest.mark.parametrize("source", ["stdin", "file"])
-def test_the_input_can_be_json(
-    stack: Stack, shell: CommandLine, tmp_path: Path, source: str
-) -> None:
-    text = json.dumps({"prompt": "ein Füchschen", "seed": 1, "sandbox": {"seconds": 0.02}})
-    path = tmp_path / "input.json"
-    path.write_text(text)
-    name = "-" if source == "stdin" else str(path)
-    result = shell.run(
-        "submit", "--model", "flux-dev", "--json", name, "--input", "seed=2", stdin=text
-    )
-    job = stack.client.wait_for(result.out.strip(), "stored")
-    assert stack.box.task(job["task_id"]).input == {"prompt": "ein Füchschen", "seed": 2}
-
-
 def test_waiting_ends_with_links_to_every_byte(stack: Stack, shell: CommandLine) -> None:
     result = shell.run(*FOX, *quick(samples=2), "--wait")
     assert result.code == 0, result
@@ -158,8 +141,6 @@ def test_a_job_that_ends_badly_is_an_error_with_its_reason(
         (["--model", "../x", "--prompt", "a fox"], 1, "model: a path of"),
         (["--model", "flux-2-pro", "--input", "width"], 2, "'width' is not name=value"),
         (["--model", "flux-2-pro", "--input", "=1"], 2, "is not name=value"),
-        (["--model", "flux-2-pro", "--json", "-"], 2, "'--json': the body is not strict JSON"),
-        (["--model", "flux-2-pro", "--json", "/nowhere"], 2, "No such file"),
         (["--model", "m", "--prompt", "a", "--metadata", f"a={'b' * 9000}"], 1, "metadata: may"),
     ],
 )

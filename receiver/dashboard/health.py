@@ -9,7 +9,6 @@ from jobs.errors import StoreUnavailable
 from jobs.services import Services
 from jobs.status import Status
 from receiver.context import app_state
-from receiver.dashboard import charts
 from receiver.dashboard.access import requires_scope
 from receiver.shared_value import SharedValue
 
@@ -61,7 +60,8 @@ def _costs(services: Services) -> dict[str, Any]:
     unkept, ids = services.costs.unkept(UNKEPT_MAX)
     return {
         "days": days,
-        "chart": charts.draw(days),
+        "total": sum(day.credits for day in days),
+        "top": max(1.0, *(day.credits for day in days)),
         "today": days[-1].costs,
         "unkept": unkept,
         "unkept_ids": ids,

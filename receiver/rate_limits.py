@@ -18,7 +18,7 @@ IPV6_PREFIX_BITS = 64  # one household; it can choose the other bits for each re
 
 def count_request(key_name: str) -> None:
     """Count a request against the quota of a key. Raises RateLimited, StoreUnavailable."""
-    quota = services().settings.rate_limits.for_key(key_name)
+    quota = services().settings.rate_limit
     _check(services().rate_limiter.admit(key_name, quota, client_address()))
 
 

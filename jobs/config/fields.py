@@ -13,7 +13,7 @@ from jobs.config import values
 from jobs.config.api_keys import ApiKey
 from jobs.config.concurrency import ConcurrencyLimits
 from jobs.config.proxies import TrustedProxies
-from jobs.config.rate_limits import RateLimits
+from jobs.config.rate_limit import DEFAULT, RateLimit
 from jobs.config.redis_url import RedisUrl
 from jobs.config.values import Days, IpAddress, Seconds, Secrets, StringList, parsed_by, split_list
 from jobs.net.urls import PORT_MAX, Origin, parse_loopback_origin
@@ -80,11 +80,8 @@ class KeySettings(SettingGroup):
     ] = Field(min_length=1)
     """List of `name:key:scope`; a scope is `read`, `submit` or `admin`. `flask --app receiver
     keys new` makes an entry that holds a hash instead of the key."""
-    rate_limits: Annotated[RateLimits, parsed_by(RateLimits.parse)] = Field(
-        default_factory=RateLimits
-    )
-    """Requests that each key may make per `second`, `minute`, `hour` or `day`; others by the
-    name of a key: `600/minute,alice=10/second,batch=off`."""
+    rate_limit: Annotated[RateLimit | None, parsed_by(RateLimit.parse)] = DEFAULT
+    """Requests that each key may make per `second`, `minute`, `hour` or `day`; or `off`."""
 
 
 class WebSettings(SettingGroup):

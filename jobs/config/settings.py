@@ -18,7 +18,6 @@ from jobs.config.fields import (
     ProcessSettings,
     WebSettings,
 )
-from jobs.config.rate_limits import RateLimits
 from jobs.config.redis_url import RedisUrl
 from jobs.errors import InvalidSettings
 from jobs.net.urls import Origin, ParsedUrl, parse
@@ -58,13 +57,6 @@ class Settings(
         if len({key.digest for key in keys}) != len(keys):
             raise ValueError("the same key stands there twice")
         return keys
-
-    @field_validator("rate_limits")
-    @classmethod
-    def _for_known_keys(cls, limits: RateLimits, info: ValidationInfo) -> RateLimits:
-        if "api_keys" in info.data:
-            limits.check([key.name for key in info.data["api_keys"]])
-        return limits
 
     @field_validator("bfl_api_url")
     @classmethod

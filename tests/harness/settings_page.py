@@ -11,7 +11,7 @@ from deploy.procfile import ROOT
 from jobs.config.concurrency import ConcurrencyLimits
 from jobs.config.fields import SettingGroup
 from jobs.config.proxies import TrustedProxies
-from jobs.config.rate_limits import RateLimits
+from jobs.config.rate_limit import RateLimit
 from jobs.config.settings import Settings
 
 PAGE = ROOT / "docs/settings.md"
@@ -45,7 +45,7 @@ FORMATS: dict[type, Callable[[Any], str]] = {
     ConcurrencyLimits: lambda value: ",".join(
         [str(value.total), *map("{0[0]}={0[1]}".format, value.models.items())]
     ),
-    RateLimits: lambda value: f"{value.default.requests}/minute",
+    RateLimit: lambda value: f"{value.requests}/minute",
 }
 
 

@@ -35,7 +35,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         directory,
         brisk,
         GIVE_UP_AFTER="1",
-        RATE_LIMITS="off",
+        RATE_LIMIT="off",
         LOG_LEVEL="INFO",
         NOTIFY_SECRET="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     ) as stack:

@@ -135,7 +135,7 @@ def test_a_form_of_another_page_changes_nothing(stack: Stack, visitor: Visitor) 
 
 
 def test_the_form_counts_against_the_rate_of_its_key(stack: Stack) -> None:
-    given = {**stack.installation.settings, "RATE_LIMITS": "9000/minute,submiter=1/day"}
+    given = {**stack.installation.settings, "RATE_LIMIT": "1/day"}
     parts = for_web(load({name: value for name, value in given.items() if value is not None}))
     with create_app(parts).test_client() as client:
         token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/login").text)

@@ -100,13 +100,13 @@ class Prometheus:
         if not self._process.alive:
             raise RuntimeError(f"it has ended: {self._log.read_text()[-2000:]}")
         try:
-            return requests.get(f"{self.url}/-/ready", timeout=5).ok
+            return requests.get(f"{self.url}/-/ready", timeout=30).ok
         except requests.RequestException:
             return False
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The samples of an instant query, each with `metric` and `value`."""
-        answer = requests.get(f"{self.url}/api/v1/query", {"query": expression}, timeout=10).json()
+        answer = requests.get(f"{self.url}/api/v1/query", {"query": expression}, timeout=30).json()
         assert answer["status"] == "success", answer
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found
@@ -118,7 +118,7 @@ class Prometheus:
 
     def alerts(self) -> dict[str, Any]:
         """Every rule by its name, as it stands."""
-        groups = requests.get(f"{self.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
+        groups = requests.get(f"{self.url}/api/v1/rules", timeout=30).json()["data"]["groups"]
         return {rule["name"]: rule for group in groups for rule in group["rules"]}
 
     def close(self) -> None:

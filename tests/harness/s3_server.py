@@ -54,14 +54,14 @@ class S3Server:
         if not self.process.alive:
             raise RuntimeError(f"it has ended: {self.log.read_text()[-2000:]}")
         try:
-            requests.get(self.url, timeout=5)
+            requests.get(self.url, timeout=30)
         except requests.RequestException:
             return False
         return True
 
     def bucket(self, name: str) -> "TestBucket":
         """A new bucket, or the one that was made before."""
-        requests.put(f"{self.url}/{name}", timeout=5)
+        requests.put(f"{self.url}/{name}", timeout=30)
         return TestBucket(self, name)
 
     def close(self) -> None:
@@ -127,8 +127,8 @@ class TestBucket:
     def headers(self, key: str) -> Mapping[str, str]:
         """Response headers of an object."""
         url = obstore.sign(self.store, "HEAD", key, timedelta(seconds=60))
-        return requests.head(url, timeout=10).headers
+        return requests.head(url, timeout=30).headers
 
     def unfinished_uploads(self) -> str:
         """Unfinished multipart uploads, as the server lists them."""
-        return requests.get(f"{self.server.url}/{self.name}?uploads", timeout=10).text
+        return requests.get(f"{self.server.url}/{self.name}?uploads", timeout=30).text

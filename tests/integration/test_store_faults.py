@@ -256,10 +256,10 @@ def test_the_clock_is_that_of_redis_and_not_of_this_machine(
     with Redis(port=server.server_address[1], protocol=2) as client:
         parts = Parts.over(client)
         store = parts.store
-        assert store.now() == pytest.approx(1_000_000_000.0, abs=5)
+        assert store.now() == pytest.approx(1_000_000_000.0, abs=60)
         server.clock += 600
         parts.metrics.heartbeat_ages()  # any answer of Redis brings its clock along
-        assert store.now() == pytest.approx(1_000_000_600.0, abs=5)
+        assert store.now() == pytest.approx(1_000_000_600.0, abs=60)
 
 
 def test_the_clock_goes_on_between_two_answers(store: JobStore) -> None:
@@ -276,4 +276,4 @@ def test_a_machine_that_slept_does_not_write_deadlines_that_are_over(
     parts.store._clock._offset -= 7200  # type: ignore[operator]  # noqa: SLF001 - as after a sleep of two hours
     accepted(parts.store, "after")
     job = parts.store.load("after")
-    assert job is not None and job.created_at == pytest.approx(float(redis.time()[0]), abs=2)
+    assert job is not None and job.created_at == pytest.approx(float(redis.time()[0]), abs=60)

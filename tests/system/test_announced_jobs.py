@@ -72,7 +72,7 @@ def test_ten_announcements_at_once_make_one_job(stack: Stack, task_id: str) -> N
     url, key = f"{stack.installation.url}/api/jobs/{task_id}", {"x-key": KEYS["submit"]}
 
     def announce(_: int) -> int:
-        return requests.put(url, json={"model": MODEL}, headers=key, timeout=15).status_code
+        return requests.put(url, json={"model": MODEL}, headers=key, timeout=30).status_code
 
     with ThreadPoolExecutor(10) as pool:
         answers = sorted(pool.map(announce, range(10)))
@@ -119,4 +119,4 @@ def test_a_key_may_come_in_either_header(
     stack: Stack, task_id: str, headers: dict[str, str]
 ) -> None:
     url = f"{stack.installation.url}/api/jobs/{task_id}"
-    assert requests.put(url, headers=headers, timeout=10).status_code == 201
+    assert requests.put(url, headers=headers, timeout=30).status_code == 201

@@ -29,7 +29,7 @@ def submit(stack: Stack, **body: Any) -> requests.Response:
         f"{stack.installation.url}/v1/flux-2-pro",
         json={"prompt": "p", "sandbox": switches, **body},
         headers={"x-key": KEYS["submit"]},
-        timeout=15,
+        timeout=30,
     )
 
 
@@ -47,7 +47,7 @@ def test_it_is_called_with_the_stored_media_and_both_headers(stack: Stack, hook:
     assert (call.payload["id"], call.payload["status"]) == (reply["id"], "Ready")
     job = stack.client.job(reply["id"])
     assert job["status"] == "stored"
-    sample = requests.get(call.payload["result"]["sample"], timeout=5)
+    sample = requests.get(call.payload["result"]["sample"], timeout=30)
     assert sample.content == stack.box.picture(job["task_id"], 0)
 
 

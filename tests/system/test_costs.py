@@ -49,7 +49,7 @@ def test_the_costs_of_a_day_equal_what_bfl_charged(env: SubmissionEnvironment) -
 
 def test_metrics_show_the_costs_of_today(env: SubmissionEnvironment) -> None:
     env.stored(env.posted("flux-2-flex"))
-    page = requests.get(f"{env.stack.installation.url}/metrics", timeout=10).text
+    page = requests.get(f"{env.stack.installation.url}/metrics", timeout=30).text
     assert 'fluxkeep_credits_today{key="submiter",model="flux-2-flex"} 5.0' in page
     assert "fluxkeep_paid_and_not_kept_jobs 0.0" in page
 

@@ -107,7 +107,7 @@ def test_low_credits_are_a_warning_in_every_list(stack: Stack, shell: CommandLin
     try:
         restart_web(web)
         wait_for("the warning", lambda: LOW in Visitor(web.url, "read").text("/health"), 30)
-        ready = requests.get(f"{web.url}/readyz", timeout=10)
+        ready = requests.get(f"{web.url}/readyz", timeout=30)
         assert (ready.status_code, ready.json()["checks"]["credits"]) == (200, "ok")
         result = shell.run("doctor")
     finally:
@@ -155,7 +155,7 @@ def test_without_a_key_and_an_address_there_are_only_warnings(shell: CommandLine
 
 def test_the_trial_callbacks_are_counted_as_what_they_are(stack: Stack, shell: CommandLine) -> None:
     def counted(why: str) -> float:
-        text = requests.get(f"{stack.installation.url}/metrics", timeout=10).text
+        text = requests.get(f"{stack.installation.url}/metrics", timeout=30).text
         name = f'fluxkeep_callbacks_refused_total{{why="{why}"}} '
         return float(text.partition(name)[2].partition("\n")[0])
 

@@ -56,7 +56,7 @@ def receiving(command: list[str], program: str, log: Path) -> Iterator[str]:
 def refuses(url: str) -> bool:
     """Whether it listens, and turns away what proves nothing."""
     try:
-        answer = requests.post(url, json={"type": "job.stored", "data": {"id": "x"}}, timeout=5)
+        answer = requests.post(url, json={"type": "job.stored", "data": {"id": "x"}}, timeout=30)
     except requests.ConnectionError:
         return False
     assert answer.status_code == 400

@@ -260,7 +260,7 @@ def test_a_reader_that_does_not_read_costs_no_memory(
     put_jobs(client, 1)
     with all_events(installation) as quick, requests.Session() as session:
         stalled = session.get(
-            f"{installation.url}/api/events", headers={"x-key": READ}, stream=True, timeout=10
+            f"{installation.url}/api/events", headers={"x-key": READ}, stream=True, timeout=30
         )
         before = memory(installation)
         with redis_server.client() as redis, redis.pipeline() as pipe:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 
@@ -67,18 +66,7 @@ def test_an_original_that_is_gone_is_an_error_of_the_disk(tmp_path: Path) -> Non
         thumbnails.make(tmp_path / "original", "image/jpeg")
 
 
-@pytest.mark.slow
-def test_a_picture_that_takes_for_ever_is_given_up(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    body = encoded(Image.new("L", (5000, 5000), 128), "image/jpeg", progressive=True)
-    starts = [at for at in range(len(body)) if body[at : at + 2] == b"\xff\xda"]
-    scan = body[starts[1] : starts[2]]
-    started = time.monotonic()
-    assert made(tmp_path, body[: starts[2]] + scan * 20_000, "image/jpeg") is None
-    assert time.monotonic() - started < thumbnails.WALL_SECONDS + 60
-    assert "CPU time limit" in caplog.text or "takes too long" in caplog.text
-
+# tests/system/faults/test_killed_thumbnails.py has the picture that takes for ever.
 
 # Memory, measured in a process of its own: what its children used is known once they have ended.
 

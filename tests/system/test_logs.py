@@ -166,7 +166,7 @@ def test_every_process_says_json_and_a_job_is_followed_by_its_id(stack: Stack) -
 def test_paths_that_are_secrets_are_hidden_even_from_an_access_log(stack: Stack) -> None:
     task = stack.generate()
     token = stack.stored(task)["media"][0]["url"].rpartition("/")[2]
-    requests.post(f"{stack.webhook_url}/{WEBHOOK_SECRET}", data=b"{}", timeout=10)
+    requests.post(f"{stack.webhook_url}/{WEBHOOK_SECRET}", data=b"{}", timeout=30)
     access = [one["message"] for one in events(stack, "web") if one["logger"] == "gunicorn.access"]
     assert any(f"/media/{HIDDEN}" in said for said in access)
     said = stack.installation.logs()

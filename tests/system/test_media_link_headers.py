@@ -26,7 +26,7 @@ def link(stack: Stack, task: Task) -> str:
 
 
 def ask(url: str, method: str = "GET", **headers: str) -> requests.Response:
-    return requests.request(method, url, headers=headers, timeout=10)
+    return requests.request(method, url, headers=headers, timeout=30)
 
 
 # How long.

@@ -42,7 +42,7 @@ def media_link(job: dict[str, Any]) -> str:
 
 def fetch(url: str, method: str = "GET", **headers: str) -> requests.Response:
     """Fetch without a key, as a browser does."""
-    return requests.request(method, url, headers=headers, timeout=10)
+    return requests.request(method, url, headers=headers, timeout=30)
 
 
 def token_of(link: str) -> str:

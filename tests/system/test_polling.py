@@ -61,7 +61,7 @@ def tasks(stack: Stack) -> dict[str, Task]:
 def _announced(stack: Stack, **switches: Any) -> Task:
     body = {"prompt": "a lighthouse", "sandbox": {"seconds": 0, "callback": "never", **switches}}
     submitted = requests.post(
-        f"{stack.box.url}/v1/flux-2-pro", json=body, headers={"x-key": "caller"}, timeout=10
+        f"{stack.box.url}/v1/flux-2-pro", json=body, headers={"x-key": "caller"}, timeout=30
     ).json()
     task = stack.box.task(submitted["id"])
     stack.expect(task, polling_url=submitted["polling_url"])

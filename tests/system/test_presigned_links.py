@@ -27,11 +27,11 @@ def link(stack: Stack, task: Task) -> str:
 
 
 def ask(url: str, method: str = "GET", **headers: str) -> requests.Response:
-    return requests.request(method, url, headers=headers, timeout=10, allow_redirects=False)
+    return requests.request(method, url, headers=headers, timeout=30, allow_redirects=False)
 
 
 def follow(url: str, method: str = "GET", **headers: str) -> requests.Response:
-    return requests.request(method, url, headers=headers, timeout=10)
+    return requests.request(method, url, headers=headers, timeout=30)
 
 
 def test_the_bytes_come_from_the_bucket_with_their_own_type(stack: Stack, task: Task) -> None:
@@ -49,7 +49,7 @@ def test_the_redirect_is_not_cached_and_expires_with_the_link(stack: Stack, task
         answer = ask(brief_link(stack.installation, task.id, asked))
         assert answer.headers["Cache-Control"] == "private, no-store"
         found = re.search(r"X-Amz-Expires=([0-9]+)", answer.headers["Location"])
-        assert found and most - 10 <= int(found[1]) <= most
+        assert found and most - 60 <= int(found[1]) <= most
 
 
 def test_ranges_and_conditions_reach_the_bucket(stack: Stack, task: Task) -> None:
@@ -64,7 +64,7 @@ def test_ranges_and_conditions_reach_the_bucket(stack: Stack, task: Task) -> Non
 
 
 def test_a_head_request_is_signed_as_one(stack: Stack, task: Task) -> None:
-    head = requests.head(link(stack, task), timeout=10, allow_redirects=True)
+    head = requests.head(link(stack, task), timeout=30, allow_redirects=True)
     assert head.status_code == 200 and head.content == b""
     assert int(head.headers["Content-Length"]) == len(stack.box.picture(task.id))
 

@@ -44,7 +44,7 @@ def address() -> str:
 def shown(here: Installation, key: str, address: str, path: str = "/api/jobs") -> requests.Response:
     """Response to a request with a key, forwarded by a trusted proxy for an address."""
     headers = {"x-key": key, FORWARDED: f"203.0.113.9, {address}"}
-    return requests.get(here.url + path, headers=headers, timeout=10)
+    return requests.get(here.url + path, headers=headers, timeout=30)
 
 
 def guess(here: Installation, address: str, times: int = WRONG_KEYS_ALLOWED) -> list[int]:
@@ -131,7 +131,7 @@ def test_forwarded_headers_of_an_untrusted_peer_are_ignored(two_webs: Installati
     last = two_webs.urls[-1]
     statuses = [
         requests.get(
-            f"{last}/api/jobs", headers={"x-key": "x", FORWARDED: next(_addresses)}, timeout=10
+            f"{last}/api/jobs", headers={"x-key": "x", FORWARDED: next(_addresses)}, timeout=30
         ).status_code
         for _ in range(WRONG_KEYS_ALLOWED + 1)
     ]

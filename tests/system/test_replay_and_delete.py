@@ -15,7 +15,7 @@ from tests.sandbox import Task
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Short timeouts: a job without any report is lost soon."""
     directory = tmp_path_factory.mktemp("replay")
-    with running_stack(directory, CALLBACK_GRACE="1", GIVE_UP_AFTER="8") as running:
+    with running_stack(directory, CALLBACK_GRACE="1", GIVE_UP_AFTER="15") as running:
         yield running
         running.settled()
 
@@ -105,7 +105,7 @@ def test_a_deleted_job_leaves_nothing(stack: Stack) -> None:
     assert stack.objects(task) == []
     assert stack.client.find(task.id) is None
     assert task.id not in [one["id"] for one in stack.client.jobs(limit=200)]
-    assert [requests.get(link, timeout=10).status_code for link in links] == [410, 410]
+    assert [requests.get(link, timeout=30).status_code for link in links] == [410, 410]
     with stack.installation.redis.client() as redis:
         left = [key for key in redis.scan_iter("*") if task.id.encode() in key]
         assert left == [f"fluxkeep:tombstone:{task.id}".encode()] and redis.ttl(left[0]) > 0

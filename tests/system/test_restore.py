@@ -57,7 +57,7 @@ def test_links_made_before_work_again(stack: Stack) -> None:
     job = stack.stored(task)
     with stack.installation.redis.client() as redis:
         redis.flushall()
-    assert requests.get(job["media"][0]["url"], timeout=10).status_code == 410
+    assert requests.get(job["media"][0]["url"], timeout=30).status_code == 410
     CommandLine(stack.installation).run("repair")
     assert stack.client.media(job) == stack.box.picture(task.id)
 

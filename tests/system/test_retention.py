@@ -250,13 +250,15 @@ def short_memory(tmp_path: Path) -> Iterator[Client]:
         task = stack.generate()
         job = stack.client.wait_for(task.id)
         link = job["media"][0]["url"]
-        wait_for("the media are gone", lambda: requests.get(link, timeout=5).status_code == 410, 30)
+        wait_for(
+            "the media are gone", lambda: requests.get(link, timeout=30).status_code == 410, 30
+        )
         shown = stack.client.find(task.id)
         if shown:  # a machine under load may be late
             assert shown["status"] == "stored"
             wait_for("no object", lambda: stack.installation.stored_objects.sizes() == {})
         wait_for("the record is gone", lambda: stack.client.find(task.id) is None, 30)
-        assert requests.get(link, timeout=5).status_code == 410
+        assert requests.get(link, timeout=30).status_code == 410
         with stack.installation.redis.client() as redis:
             assert not [key for key in redis.scan_iter("*") if task.id.encode() in key]
         yield stack.client

@@ -42,7 +42,7 @@ def delivering(stack: Stack, body: bytes, **switches: Any) -> Task:
 
 def fetch(url: str, **headers: str) -> requests.Response:
     """As a browser does: no key, and on to the bucket."""
-    return requests.get(url, headers=headers, timeout=10)
+    return requests.get(url, headers=headers, timeout=30)
 
 
 def mean_colour(picture: Image.Image) -> list[float]:

@@ -56,12 +56,12 @@ def until(ask: Callable[[], T], seconds: float = 25.0) -> T:
 
 def submitted(box: Sandbox, model: str = "flux-2-pro", **body: Any) -> requests.Response:
     body = {"prompt": "a heron"} | body
-    return requests.post(f"{box.url}/v1/{model}", json=body, headers=KEY, timeout=5)
+    return requests.post(f"{box.url}/v1/{model}", json=body, headers=KEY, timeout=30)
 
 
 def polled(box: Sandbox, task_id: str) -> requests.Response:
     url = f"{box.url}/v1/get_result?id={task_id}"
-    return requests.get(url, headers=KEY, timeout=5)
+    return requests.get(url, headers=KEY, timeout=30)
 
 
 def finished(box: Sandbox, **switches: Any) -> Task:

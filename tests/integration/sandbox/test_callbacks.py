@@ -24,7 +24,7 @@ def test_callbacks_have_every_shape_and_authentication(
     message = json.loads(body)
     assert message["task_id" if payload == "legacy" else "id"] == task.id
     assert message["status"] == ("SUCCESS" if payload == "legacy" else "Ready")
-    assert requests.get(message["result"]["sample"], timeout=5).content == box.picture(task.id)
+    assert requests.get(message["result"]["sample"], timeout=30).content == box.picture(task.id)
     digest = hmac.new("s\u00e9cret".encode(), body, hashlib.sha256).hexdigest()
     signed = f"sha256={digest}" if auth in ("signature", "both") else None
     assert headers.get("x-bfl-signature") == signed
@@ -85,7 +85,7 @@ def test_one_more_callback_can_be_fired_with_another_authentication(box: Sandbox
     until(lambda: not box.task(task.id).active)
     assert app.received == []
     url = f"{box.url}/sandbox/tasks/{task.id}/callback"
-    fired = requests.post(url, json={"auth": "wrong"}, timeout=5).json()
+    fired = requests.post(url, json={"auth": "wrong"}, timeout=30).json()
     assert fired["outcome"] == 200
     assert app.received[0][0]["x-webhook-secret"] == "not-the-secret"
     assert box.call_back(task.id).headers["X-Webhook-Secret"] == "s"

@@ -50,14 +50,14 @@ def test_errors_have_the_recorded_bodies(box: Sandbox) -> None:
     assert refused.json() == {"detail": "Not authenticated - Invalid Authentication"}
     box.settings.keys = set()
     assert submitted(box, "unknown-model").json() == {"detail": "Not Found"}
-    tool = requests.post(f"{box.url}/v1/flux-tools/erase-v1", json={}, headers=KEY, timeout=5)
+    tool = requests.post(f"{box.url}/v1/flux-tools/erase-v1", json={}, headers=KEY, timeout=30)
     assert tool.status_code == 200
 
 
 def test_credits_run_out_and_come_back(box: Sandbox) -> None:
     box.settings.credits = 4
     assert [submitted(box).status_code for _ in range(2)] == [200, 402]
-    left = requests.get(f"{box.url}/v1/credits", headers=KEY, timeout=5).json()
+    left = requests.get(f"{box.url}/v1/credits", headers=KEY, timeout=30).json()
     assert left == {"credits": 1.0}
     box.settings.credits = 10
     assert submitted(box).status_code == 200

@@ -124,7 +124,7 @@ def _good_url(sandbox: Sandbox) -> str:
     task = sandbox.submit(switches={"callback": "never", "seconds": 0})
     wait_for("BFL is done", lambda: sandbox.task(task.id).finished_at)
     url = f"{sandbox.url}/v1/get_result?id={task.id}"
-    answer = requests.get(url, headers={"x-key": "any"}, timeout=10)
+    answer = requests.get(url, headers={"x-key": "any"}, timeout=30)
     return str(answer.json()["result"]["sample"])
 
 

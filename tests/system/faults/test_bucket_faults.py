@@ -141,7 +141,7 @@ def test_a_bucket_that_hangs_delays_no_other_job(proxied_stack: Stack, wire: Tcp
         waiting = [visitors.submit(requests.get, link, timeout=30) for _ in range(4)]
         while not any(visitor.done() for visitor in waiting):
             began = time.monotonic()
-            assert requests.get(f"{stack.installation.url}/healthz", timeout=15).ok
+            assert requests.get(f"{stack.installation.url}/healthz", timeout=30).ok
             slowest, answered = max(slowest, time.monotonic() - began), answered + 1
             time.sleep(0.05)
     assert [visitor.result().status_code for visitor in waiting] == [503] * 4

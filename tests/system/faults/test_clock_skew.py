@@ -105,7 +105,7 @@ def test_a_wrong_clock_loses_nothing(skewed: Stack) -> None:
             job = skewed.stored(task, STORED_WITHIN_SECONDS)  # its links live for a minute
             assert job["source"] == source
             assert len(skewed.objects(task)) == len(skewed.deliveries(task)) == 1
-            assert abs(datetime.fromisoformat(job["created_at"]).timestamp() - time.time()) < 60
+            assert abs(datetime.fromisoformat(job["created_at"]).timestamp() - time.time()) < 300
     skewed.settled()
 
 

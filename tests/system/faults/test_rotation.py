@@ -62,7 +62,7 @@ class Rotation:
         self.links[name] = job["media"][0]["url"]
 
     def look(self, stage: str) -> None:
-        fetched = {name: requests.get(url, timeout=10) for name, url in self.links.items()}
+        fetched = {name: requests.get(url, timeout=30) for name, url in self.links.items()}
         links = {name: answer.status_code for name, answer in fetched.items()}
         self.seen[stage] = Seen(self._opens(KEYS["admin"]), self._opens(NEW_API_KEY), links)
 

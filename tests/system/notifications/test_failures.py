@@ -93,7 +93,7 @@ def test_a_receiver_that_does_not_answer_times_out_and_delays_no_other(
     stuck = [notified(stack, slow.url.replace("127.0.0.1", "localhost")) for _ in range(12)]
     slow.called()
     job_id = notified(stack, hook.url)
-    assert hook.called(timeout=10).payload["data"]["id"] == job_id
+    assert hook.called(timeout=30).payload["data"]["id"] == job_id
     assert len(slow.calls) <= PER_HOST_THREADS
     wait_for_event(stack, stuck[0], "notification.retried")
     assert time.monotonic() - begun > 14

@@ -46,7 +46,7 @@ def test_a_picture_is_kept_beside_the_media_and_served_by_a_link(
     shown = env.client.job(job["id"])
     given = job["body"]["input"]
     assert {**shown["input"], "input_image": ENCODED} == given
-    assert requests.get(shown["input"]["input_image"], timeout=9).content == PICTURE
+    assert requests.get(shown["input"]["input_image"], timeout=30).content == PICTURE
     assert len(shown["media"]) == 1 and shown["media"][0]["role"] == "sample"
     (key,) = [key for key in objects(env, job["id"]) if "-input-" in key]
     assert key.endswith(".png")

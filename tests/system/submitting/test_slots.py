@@ -65,7 +65,7 @@ def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(
     peak = three_workers.box.peak
     assert peak.peak <= TOTAL_MAX and peak.peak_by_model[NARROW] <= NARROW_MAX
     assert peak.peak == TOTAL_MAX, "no slot stays empty while somebody waits"
-    assert peak.refused <= 3
+    assert peak.refused <= 10  # each is tried again
     assert len(three_workers.requests()) == JOBS + peak.refused
     wide, narrow = jobs[20:], jobs[:20]
     for kind in (wide, narrow):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from jobs.errors import InvalidSettings, StoreUnavailable
-from receiver.checks import bfl, credits_left, processes, public_url, redis, settings, storage
+from receiver.checks import bfl, processes, public_url, redis, settings, storage
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result, warning
 
@@ -43,7 +43,7 @@ CHECKS = (
     Check("sweep", processes.check_sweep, needs_redis=True),
     Check("rescues", processes.check_rescues, needs_redis=True),
     Check("submissions", bfl.check_submissions, needs_redis=True),
-    Check("credits", credits_left.check, needs_redis=True),
+    Check("credits", bfl.check_credits, needs_redis=True),
     Check("bfl", bfl.check_account, on_demand=True),
     Check("public_url", public_url.check, on_demand=True),
 )

@@ -1,32 +1,66 @@
 """Checks of BFL: key, credits, paused submissions."""
 
 from collections.abc import Iterator
+from itertools import dropwhile
 
 from jobs.bfl import submissions as bfl_submissions
 from jobs.config.settings import Settings
 from jobs.store.submission_queue import ALL_MODELS, Circuit
+from receiver.account import ASKING
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
 ACCOUNT = "bfl"
 SUBMISSIONS = "submissions"
+CREDITS = "credits"
+LOW_CREDITS = 25.0  # a handful of pictures
+LOW_DAYS = 3.0
+PACE_DAYS = 7
+
+_BUY = "Buy more on BFL's dashboard: without credits submissions wait."
 
 
 def check_account(context: Context) -> Iterator[Result]:
     """Ask BFL for the credits that are left."""
-    if not has_account(context.settings):
+    if not _has_account(context.settings):
         why = "BFL_API_KEY is not set: nothing can be submitted or polled"
         yield warning(ACCOUNT, why, "Set it to a key from BFL's dashboard.")
         return
     balance = context.balance
     if balance.credits is None:
-        yield failed(ACCOUNT, balance.reason, remedy(balance.reason))
+        yield failed(ACCOUNT, balance.reason, _remedy(balance.reason))
         return
     name = "the sandbox" if _is_sandbox(context.settings) else str(context.bfl.origin)
     if balance.credits > 0:
         yield ok(ACCOUNT, f"{name} accepts the key: {balance.text}")
     else:
         yield failed(ACCOUNT, f"{name} has no credits left", "Buy credits on BFL's dashboard.")
+
+
+def check_credits(context: Context) -> Iterator[Result]:
+    """Raises StoreUnavailable."""
+    if not _has_account(context.settings):
+        return
+    balance = context.balance
+    if balance is ASKING:
+        yield ok(CREDITS, balance.reason)
+    elif balance.credits is None:
+        yield warning(CREDITS, f"not known: {balance.reason}", _remedy(balance.reason))
+    elif balance.credits > max(LOW_CREDITS, LOW_DAYS * (pace := _credits_per_day(context))):
+        yield ok(CREDITS, f"{balance.text} left")
+    else:
+        yield warning(CREDITS, f"{balance.text} left{_until_empty(balance.credits, pace)}", _BUY)
+
+
+def _credits_per_day(context: Context) -> float:
+    """The mean of the last days since the first that cost anything."""
+    days = [day.credits for day in context.services.costs.days(PACE_DAYS)]
+    spent = list(dropwhile(lambda credits_spent: not credits_spent, days))
+    return sum(spent) / max(len(spent), 1)
+
+
+def _until_empty(left: float, pace: float) -> str:
+    return f", enough for {left / pace:.1f} days at the present pace" if pace > 0 < left else ""
 
 
 def check_submissions(context: Context) -> Iterator[Result]:
@@ -43,7 +77,7 @@ def check_submissions(context: Context) -> Iterator[Result]:
         yield failed(SUBMISSIONS, f"submitting is paused: {paused.reason}", _circuit_remedy(paused))
 
 
-def has_account(settings: Settings) -> bool:
+def _has_account(settings: Settings) -> bool:
     return settings.bfl_api_key is not None or _is_sandbox(settings)
 
 
@@ -51,7 +85,7 @@ def _is_sandbox(settings: Settings) -> bool:
     return settings.bfl_origin == settings.bfl_sandbox_url
 
 
-def remedy(error: str) -> str:
+def _remedy(error: str) -> str:
     if "refuses" in error:
         return "Put a key from BFL's dashboard into BFL_API_KEY of every process."
     return "Check that this machine can connect to BFL_API_URL and that BFL has no outage."

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from receiver.checks.credits_left import LOW_CREDITS
+from receiver.checks.bfl import LOW_CREDITS
 from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
 from tests.harness import Installation
 from tests.harness.command_line import CommandLine

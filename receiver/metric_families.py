@@ -16,9 +16,7 @@ from jobs.status import TERMINAL, ReportKind, Source
 from jobs.store.counters import (
     LIFE_LEFT,
     NO_SOURCE,
-    NOTIFICATION_OUTCOMES,
     OLD_REPORT,
-    REFUSED_CALLBACKS,
     TIME_TO_STORED,
     Counter,
     Histogram,
@@ -28,7 +26,16 @@ from jobs.store.counters import (
 from jobs.store.listing import waiting_since
 from jobs.store.metrics import Totals
 
-REFUSALS = dict(zip(("unauthorized", "unreadable", "malformed"), REFUSED_CALLBACKS, strict=True))
+REFUSALS = {
+    "unauthorized": Counter.CALLBACK_REFUSED,
+    "unreadable": Counter.CALLBACK_UNREADABLE,
+    "malformed": Counter.CALLBACK_MALFORMED,
+}
+NOTIFICATIONS = {
+    "delivered": Counter.NOTIFICATION_DELIVERED,
+    "postponed": Counter.NOTIFICATION_POSTPONED,
+    "given_up": Counter.NOTIFICATION_GIVEN_UP,
+}
 
 Samples = Mapping[tuple[str, ...], float]  # values by the values of the labels
 
@@ -67,7 +74,7 @@ def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
         for source in Source
         for kind in (*ReportKind, None)
     }
-    refused: Samples = {(why,): counts.get(name, 0) for why, name in REFUSALS.items()}
+    refused = _labelled(counts, REFUSALS)
     duplicates = reports[Source.CALLBACK, OLD_REPORT]
     callbacks = sum(number for (source, _), number in reports.items() if source == Source.CALLBACK)
     outcomes: Samples = {
@@ -81,11 +88,11 @@ def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
     polls: Samples = {(): counts.get(Counter.POLLS, 0)}
     yield _counters("polls", "Polls of tasks whose callback did not come.", (), polls)
     text = "Attempts to deliver a notification by outcome."
-    yield _counters("notifications", text, ("outcome",), _labelled(counts, NOTIFICATION_OUTCOMES))
+    yield _counters("notifications", text, ("outcome",), _labelled(counts, NOTIFICATIONS))
 
 
-def _labelled(counts: Mapping[str, int], counters: tuple[Counter, ...]) -> Samples:
-    return {(counter.label,): counts.get(counter, 0) for counter in counters}
+def _labelled(counts: Mapping[str, int], counters: Mapping[str, Counter]) -> Samples:
+    return {(label,): counts.get(counter, 0) for label, counter in counters.items()}
 
 
 def _jobs(totals: Totals) -> Iterator[Metric]:

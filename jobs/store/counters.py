@@ -42,32 +42,15 @@ TIME_TO_STORED = Histogram("time_to_stored", (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 
 
 class Counter(StrEnum):
-    """Fields of the counters hash that have no labels."""
+    """Fields of the counters hash that are counted under one name."""
 
     POLLS = "polls"
     CALLBACK_REFUSED = "callback_refused"
     CALLBACK_UNREADABLE = "callback_unreadable"
     CALLBACK_MALFORMED = "callback_malformed"
-    NOTIFICATION_DELIVERED = "notification_told"
-    NOTIFICATION_POSTPONED = "notification_put_off"
+    NOTIFICATION_DELIVERED = "notification_delivered"
+    NOTIFICATION_POSTPONED = "notification_postponed"
     NOTIFICATION_GIVEN_UP = "notification_given_up"
-
-    @property
-    def label(self) -> str:
-        """The name without its first word: the label of notifications."""
-        return self.partition("_")[2]
-
-
-REFUSED_CALLBACKS = (
-    Counter.CALLBACK_REFUSED,
-    Counter.CALLBACK_UNREADABLE,
-    Counter.CALLBACK_MALFORMED,
-)
-NOTIFICATION_OUTCOMES = (
-    Counter.NOTIFICATION_DELIVERED,
-    Counter.NOTIFICATION_POSTPONED,
-    Counter.NOTIFICATION_GIVEN_UP,
-)
 
 
 def report_counter(source: Source, kind: ReportKind | None) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import requests
 
 from deploy.dev_settings import DevSettings
+from jobs.signing import LOGIN_SECONDS, LoginSigner
 
 MODEL = "flux-2-pro"
 PROMPT = "a lighthouse at dawn"
@@ -76,14 +77,25 @@ def message(dev: DevSettings) -> str:
     return "\n".join(
         [
             "",
-            f"Fluxkeep is running at {dev.url} (log in with a key)",
+            f"Fluxkeep is running at {dev.url}",
             "",
             *(keys if dev.has_generated_keys else ["  keys        as set in API_KEYS"]),
             *([f"  BFL         {bfl}"] if dev.sandbox_url else []),
             "  commands    .venv/bin/flask --app receiver jobs list",
             "  examples    README.md; `. var/run.env` sets its variables in another shell",
+            f"  dashboard   {_login_link(dev)}",
             "",
             "Ctrl-C stops everything.",
             "",
         ]
     )
+
+
+def _login_link(dev: DevSettings) -> str:
+    """A link for a single login."""
+    admin = next((key for key in dev.settings.api_keys if key.scope == "admin"), None)
+    if admin is None:
+        return dev.url
+    token = LoginSigner(dev.settings.secret_key).sign(admin.name)
+    minutes = LOGIN_SECONDS // 60
+    return f"{dev.settings.base_url}/login/{token} (for one login within {minutes} minutes)"

@@ -28,7 +28,7 @@ from jobs.store.consistency import Consistency
 from jobs.store.costs import Costs
 from jobs.store.durability import Durability
 from jobs.store.events import Events
-from jobs.store.expiring_names import EndedSessions, StrictModels
+from jobs.store.expiring_names import EndedSessions, StrictModels, UsedLogins
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
 from jobs.store.metrics import Metrics
@@ -77,6 +77,7 @@ class Services:
             settings.worker_concurrency,
         )
         self.strict_models = StrictModels(redis)
+        self.used_logins = UsedLogins(redis)
         self.ended_sessions = EndedSessions(redis)
         self.listing = JobListing(redis)
         self.events = Events(redis)

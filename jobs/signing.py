@@ -1,16 +1,17 @@
-"""Signatures of callbacks, callback tokens, media links and notifications."""
+"""Signatures of callbacks, callback tokens, media links, login links and notifications."""
 
 import base64
 import hashlib
 import hmac
 import json
 import re
+import secrets
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
@@ -18,10 +19,13 @@ from jobs.errors import InvalidLink, MediaGone
 
 _LINK_SALT = "fluxkeep media link 1"
 _CALLBACK_SALT = "fluxkeep callback token 1"
+_LOGIN_SALT = "fluxkeep login link 1"
 _IDEMPOTENCY = "fluxkeep idempotency 2"
 _DERIVATION = "fluxkeep callback secret 1"
 _JSON = json.JSONEncoder(separators=(",", ":"))
 _SIGNATURE = re.compile(rb"[0-9a-f]{64}")
+
+LOGIN_SECONDS = 900
 
 
 def callback_digest(secret: bytes, body: bytes) -> bytes:
@@ -163,6 +167,31 @@ class LinkSigner:
 
 def _base64(data: bytes) -> bytes:
     return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+class LoginToken(NamedTuple):
+    """Content of a login link: the name of an API key, and a random id for single use."""
+
+    key_name: str
+    id: str
+
+
+class LoginSigner:
+    """Tokens of login links, valid for LOGIN_SECONDS; the first key signs, all verify."""
+
+    def __init__(self, keys: Iterable[SecretStr]) -> None:
+        ordered = [key.get_secret_value() for key in keys][::-1]
+        self._serializer = URLSafeTimedSerializer(ordered, salt=_LOGIN_SALT)
+
+    def sign(self, key_name: str) -> str:
+        return str(self._serializer.dumps(LoginToken(key_name, secrets.token_urlsafe(16))))
+
+    def read(self, token: str) -> LoginToken:
+        """The content of a token. Raises InvalidLink when it is forged or expired."""
+        try:
+            return LoginToken(*self._serializer.loads(token, max_age=LOGIN_SECONDS))
+        except (BadData, TypeError, ValueError):
+            raise InvalidLink from None
 
 
 NOTIFICATION_SECRET_BYTES = range(24, 65)

@@ -23,7 +23,7 @@ def _hide_query(url: re.Match[str]) -> str:
 
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (re.compile(r"(/(?:media|webhooks/bfl)/)[^\s?\"'<>]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(/(?:media|webhooks/bfl|login)/)[^\s?\"'<>]+"), rf"\1{HIDDEN}"),
     (re.compile(r"(://)[^\s/@\"']+@"), rf"\1{HIDDEN}@"),
     # Also matches URLs without a query, so that no text is scanned twice: linear time.
     (re.compile(r"(://[^\s?\"'<>]*)(\?[^\s\"'<>]*)?"), _hide_query),

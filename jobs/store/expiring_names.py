@@ -1,11 +1,11 @@
-"""Names that expire: ended sessions, models that take no webhook."""
+"""Names that expire: ended sessions, used login links, models that take no webhook."""
 
 from functools import partial
 
 from redis import Redis
 
 from jobs.store.clock import unavailable
-from jobs.store.keys import ENDED_SESSION_PREFIX, STRICT_MODEL_PREFIX
+from jobs.store.keys import ENDED_SESSION_PREFIX, STRICT_MODEL_PREFIX, USED_LOGIN_PREFIX
 
 
 class ExpiringNames:
@@ -15,9 +15,10 @@ class ExpiringNames:
         self._prefix = prefix
         self._redis = redis
 
-    def add(self, name: str, seconds: int) -> None:
+    def add(self, name: str, seconds: int) -> bool:
+        """Add a name for so many seconds; False if the set has it already."""
         with unavailable():
-            self._redis.set(self._prefix + name, "", ex=seconds)
+            return bool(self._redis.set(self._prefix + name, "", nx=True, ex=seconds))
 
     def __contains__(self, name: str) -> bool:
         with unavailable():
@@ -26,3 +27,4 @@ class ExpiringNames:
 
 EndedSessions = partial(ExpiringNames, ENDED_SESSION_PREFIX)
 StrictModels = partial(ExpiringNames, STRICT_MODEL_PREFIX)
+UsedLogins = partial(ExpiringNames, USED_LOGIN_PREFIX)

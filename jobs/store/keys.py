@@ -14,6 +14,7 @@ PROBLEM_PREFIX = "fluxkeep:problem:"  # + component: why it failed a moment ago
 RATE_PREFIX = "fluxkeep:rate:"  # + quota and key name: when the whole quota is back
 WRONG_KEYS_PREFIX = "fluxkeep:wrong_keys:"  # + client address: the same for wrong keys
 KNOWN_CLIENT_PREFIX = "fluxkeep:known_client:"  # + client address and key name that were valid
+USED_LOGIN_PREFIX = "fluxkeep:login:"  # + id of a login link that was used
 ENDED_SESSION_PREFIX = "fluxkeep:ended_session:"  # + id of a dashboard session that was ended
 BARRIER = "fluxkeep:barrier"  # written to wait until earlier writes are durable
 

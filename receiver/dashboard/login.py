@@ -1,10 +1,12 @@
-"""Login with an API key, and logout."""
+"""Login with an API key or a login link, and logout."""
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import Forbidden, Unauthorized
+from jobs.errors import Forbidden, InvalidLink, Unauthorized
+from jobs.signing import LOGIN_SECONDS, LoginSigner
 from receiver.auth import authenticate
+from receiver.context import services
 from receiver.dashboard import csrf, forms, session
 from receiver.dashboard.access import local_path
 
@@ -29,6 +31,26 @@ def log_in() -> ResponseReturnValue:
     except Unauthorized:
         return _page("This key is not valid."), 401
     return redirect(local_path(forms.form().get("next")), 303)
+
+
+@blueprint.get("/login/<token>")
+def log_in_by_link(token: str) -> ResponseReturnValue:
+    """Log in by a link that `make run` printed; it works once."""
+    if request.method == "HEAD":
+        return ""  # a link preview must not use it up
+    settings = services().settings
+    try:
+        login = LoginSigner(settings.secret_key).read(token)
+        is_first = services().used_logins.add(login.id, LOGIN_SECONDS)
+    except InvalidLink:
+        is_first = False
+    if not is_first:
+        return _page("This link was used before or is too old. Log in with a key."), 403
+    key = next((key for key in settings.api_keys if key.name == login.key_name), None)
+    if key is None:
+        return _page("The key of this link is no longer in API_KEYS."), 403
+    session.start(key)
+    return redirect("/", 303)
 
 
 @blueprint.get("/logout")

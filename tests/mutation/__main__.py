@@ -31,7 +31,7 @@ INTEGRATION = (
     *("rate_limiter", "rq_queue", "refused_callbacks", "store_faults", "reasons_for_waiting"),
     *("submission_state_machine", "simulation", "draft_bundles", "codec"),
     *("polling_answers", "expiring_urls", "every_file_is_kept", "strict_models", "webhook"),
-    *("draft_enhancement", "kept_inputs", "memory_storage", "scopes"),
+    *("draft_enhancement", "kept_inputs", "login_links", "memory_storage", "scopes"),
     *("non_generation_endpoints", "redirects"),
 )
 TESTS = ("tests/unit", *(f"tests/integration/test_{name}.py" for name in INTEGRATION))

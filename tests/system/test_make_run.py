@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.harness import Client, processes
 from tests.harness.make_run import Run, copy, running
@@ -32,6 +33,14 @@ def test_a_run_shows_a_stored_job_and_its_media(a_run: Run) -> None:
     assert job["source"] == "callback"
     assert len(client.media(job)) == job["media"][0]["bytes"]
     assert a_run.printed(r"Sample: stored, (\S+)")[1].startswith(f"{a_run.url}/media/")
+
+
+def test_the_login_link_logs_in_once(a_run: Run) -> None:
+    link = a_run.printed(r"dashboard +(\S+)")[1]
+    with requests.Session() as browser:
+        page = browser.get(link, timeout=10)
+        assert page.status_code == 200 and page.url == f"{a_run.url}/"
+    assert requests.get(link, timeout=10).status_code == 403
 
 
 def test_the_app_key_may_submit_and_no_more(a_run: Run) -> None:

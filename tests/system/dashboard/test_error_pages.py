@@ -15,6 +15,7 @@ PROBLEM = "application/problem+json"
         ("/unknown", 404),
         ("/jobs/some/unknown", 404),
         ("/media/forged", 403),
+        ("/login/", 404),
     ],
 )
 @pytest.mark.parametrize("is_logged_in", [False, True])

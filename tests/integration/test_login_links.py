@@ -1,0 +1,111 @@
+"""Login links: each logs in once, soon, and only with our signature."""
+
+import time
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from itsdangerous import TimestampSigner, URLSafeSerializer, URLSafeTimedSerializer
+from pydantic import SecretStr
+
+from jobs import services, signing
+from jobs.config import settings
+from jobs.signing import LOGIN_SECONDS, LoginSigner
+from receiver import create_app
+from tests.harness import RedisServer
+
+KEY = "signing-key-canary-1f"
+SIGNER = LoginSigner([SecretStr(KEY)])
+
+
+@pytest.fixture
+def app(redis_server: RedisServer, tmp_path: Path) -> Flask:
+    environment = {
+        "WEBHOOK_SECRET": "webhook-secret-canary",
+        "SECRET_KEY": f"{KEY},older-signing-key-2e",
+        "API_KEYS": "me:an-admin-key-canary:admin,app:an-app-key-canary-3:submit",
+        "REDIS_URL": redis_server.url,
+        "MEDIA_URL": tmp_path.as_uri(),
+    }
+    return create_app(services.for_web(settings.load(environment)))
+
+
+def status(app: Flask, token: str) -> int:
+    """Answer to a new browser that follows this link."""
+    return app.test_client().get(f"/login/{token}").status_code
+
+
+def test_a_link_logs_in_once(app: Flask) -> None:
+    token = SIGNER.sign("me")
+    browser = app.test_client()
+    answer = browser.get(f"/login/{token}")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    assert browser.get("/").status_code == 200
+    again = app.test_client().get(f"/login/{token}")
+    assert again.status_code == 403 and "used before" in again.text
+    assert "Set-Cookie" not in again.headers or app.test_client().get("/").status_code == 303
+
+
+def test_a_preview_does_not_use_a_link_up(app: Flask) -> None:
+    token = SIGNER.sign("me")
+    assert app.test_client().head(f"/login/{token}").status_code == 200
+    assert status(app, token) == 303
+
+
+def test_two_links_are_two_logins(app: Flask) -> None:
+    assert [status(app, SIGNER.sign("me")) for _ in range(2)] == [303, 303]
+
+
+def test_a_link_gives_the_scope_of_its_key(app: Flask) -> None:
+    browser = app.test_client()
+    browser.get(f"/login/{SIGNER.sign('app')}")
+    assert browser.post("/jobs/none/forget").status_code in (403, 404, 405)
+
+
+def test_a_link_that_an_older_key_signed_works(app: Flask) -> None:
+    assert status(app, LoginSigner([SecretStr("older-signing-key-2e")]).sign("me")) == 303
+
+
+def test_a_link_of_a_key_that_was_removed_opens_nothing(app: Flask) -> None:
+    assert status(app, SIGNER.sign("nobody")) == 403
+
+
+def forged() -> dict[str, str]:
+    good = SIGNER.sign("me")
+    timed = URLSafeTimedSerializer(KEY, salt=signing._LOGIN_SALT)  # noqa: SLF001 - an attacker's
+    return {
+        "empty payload": str(timed.dumps([])),
+        "another shape": str(timed.dumps({"key": "me"})),
+        "a number": str(timed.dumps(7)),
+        "another key": LoginSigner([SecretStr("another-signing-key")]).sign("me"),
+        "another salt": str(URLSafeTimedSerializer(KEY, salt="x").dumps(["me", "1"])),
+        "without time": str(URLSafeSerializer(KEY, salt=signing._LOGIN_SALT).dumps(["me", "1"])),  # noqa: SLF001
+        "cut": good[:-1],
+        "extended": good + "A",
+        "nonsense": "%00",
+    }
+
+
+@pytest.mark.parametrize("kind", forged())
+def test_a_forged_link_opens_nothing(app: Flask, kind: str) -> None:
+    assert status(app, forged()[kind]) == 403
+
+
+class EarlierSigner(TimestampSigner):
+    """A signer of links that have just expired."""
+
+    def get_timestamp(self) -> int:
+        return int(time.time()) - LOGIN_SECONDS - 2
+
+
+def test_a_link_expires(app: Flask) -> None:
+    salt = signing._LOGIN_SALT  # noqa: SLF001 - as the link was signed
+    payload = URLSafeTimedSerializer(KEY, salt=salt).loads(SIGNER.sign("me"))
+    earlier = URLSafeTimedSerializer(KEY, salt=salt, signer=EarlierSigner)
+    assert status(app, str(earlier.dumps(payload))) == 403
+    assert status(app, str(URLSafeTimedSerializer(KEY, salt=salt).dumps(payload))) == 303
+
+
+def test_without_redis_a_login_link_is_refused(app: Flask, redis_server: RedisServer) -> None:
+    redis_server.kill()
+    assert status(app, SIGNER.sign("me")) == 503

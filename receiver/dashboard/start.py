@@ -1,11 +1,14 @@
-"""`/start`: how to connect an app to this installation."""
+"""`/start`: how to connect an app to this installation, and a test of all its parts."""
 
-from flask import Blueprint, render_template
+from flask import Blueprint, Response, redirect, render_template, stream_template
 from flask.typing import ResponseReturnValue
 
+from receiver import checks
 from receiver.api.bfl_compat import base_url
 from receiver.context import services
 from receiver.dashboard.access import requires_scope
+
+STREAMED = {"X-Accel-Buffering": "no"}
 
 blueprint = Blueprint("start", __name__)
 
@@ -20,3 +23,17 @@ def page() -> str:
     """The page, which the gallery also shows while there are no jobs."""
     is_unreachable = not services().settings.bfl_reaches_us
     return render_template("start.html", base=base_url(), is_unreachable=is_unreachable)
+
+
+@blueprint.get("/start/test")
+@requires_scope("read")
+def redirect_to_start() -> ResponseReturnValue:
+    return redirect("/start", 303)
+
+
+@blueprint.post("/start/test")
+@requires_scope("admin")
+def run_checks() -> ResponseReturnValue:
+    """Run all checks, also the test callbacks, and stream each result to the page."""
+    context = checks.Context(services().settings, services())
+    return Response(stream_template("test.html", results=checks.run(context)), headers=STREAMED)

@@ -1,13 +1,14 @@
-"""The page /start with the installation's own addresses."""
+"""The page /start: the installation's own addresses, and a test of all its parts."""
 
 from html import unescape
 
 import pytest
 
 from tests.harness.chromium import Window
+from tests.harness.doctor_output import ALL
 from tests.harness.installation import Installation
 from tests.harness.stack import Stack
-from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
+from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +19,12 @@ def without_sandbox(module_installation: Installation) -> Installation:
     installation.start()
     installation.wait_until_ready(path="/readyz")
     return installation
+
+
+def shown_test(installation: Installation) -> str:
+    answer = Visitor(installation.url).post("/start/test")
+    assert answer.status_code == 200
+    return readable(answer.text)
 
 
 def test_the_steps_name_this_installation_and_none_of_its_secrets(stack: Stack) -> None:
@@ -34,6 +41,27 @@ def test_the_address_is_the_one_the_visitor_came_by(stack: Stack) -> None:
     assert f"{url}/webhooks/bfl" in Visitor(url).get("/start").text
 
 
+def test_the_test_shows_every_check_and_leaves_nothing(stack: Stack) -> None:
+    result_text = shown_test(stack.installation)
+    indexes = [result_text.index(f" {name} ") for name in ALL]
+    assert indexes == sorted(indexes)
+    assert "accepts a signed callback and refuses a forged one" in result_text
+    assert "Everything works" in result_text
+    assert stack.client.jobs() == []
+
+
+def test_a_worker_without_a_heartbeat_is_named(without_sandbox: Installation) -> None:
+    with without_sandbox.redis.client() as redis:
+        redis.hset("fluxkeep:heartbeats", "worker", "1")
+        without_sandbox.pause("worker")
+        try:
+            result_text = shown_test(without_sandbox)
+        finally:
+            without_sandbox.resume("worker")
+    assert "worker was last seen" in result_text
+    assert "failed. Each failed check says what to do" in result_text
+
+
 @pytest.mark.browser
 def test_it_is_the_first_page_until_there_is_a_job(
     without_sandbox: Installation, window: Window
@@ -45,4 +73,26 @@ def test_it_is_the_first_page_until_there_is_a_job(
     admin.put_job("the-first").raise_for_status()
     page.wait_for_selector('a[href*="/jobs/the-first"]')
     admin.request("DELETE", "/api/jobs/the-first").raise_for_status()
+    assert (window.complaints, window.strangers) == ([], [])
+
+
+def test_only_admins_may_test_and_only_from_here(stack: Stack) -> None:
+    for scope in ("read", "submit"):
+        visitor = Visitor(stack.installation.url, scope)
+        assert "/start/test" not in visitor.get("/start").text
+        assert visitor.post("/start/test").status_code == 403
+    admin = Visitor(stack.installation.url)
+    assert admin.post("/start/test", csrf_token="made up").status_code == 403
+    assert admin.get("/start/test").status_code == 303
+
+
+@pytest.mark.browser
+def test_each_result_shows_as_it_is_known(stack: Stack, window: Window) -> None:
+    page = log_in(window, stack.installation.url, "/start")
+    assert problems_seen(window) == []
+    page.click("text=Test all parts")
+    page.wait_for_selector("#test-summary")
+    assert page.locator("#check-results li").count() == len(ALL)
+    assert "Everything works" in page.inner_text("#test-summary")
+    assert problems_seen(window) == []
     assert (window.complaints, window.strangers) == ([], [])

@@ -36,6 +36,7 @@ class MediaFile:
     sha256: str
     width: int | None = None
     height: int | None = None
+    seconds: float | None = None  # a film's duration
     role: Role = Role.SAMPLE
     thumbnail: "MediaFile | None" = None
     deleted_at: float | None = None  # when it was found deleted

@@ -220,6 +220,7 @@ def _file(view: dict[str, Any]) -> MediaFile:
     return MediaFile(
         **{name: view[name] for name in _FILE_FIELDS},
         role=view["role"],
+        seconds=view["duration"],
         thumbnail=MediaFile(**thumbnail) if thumbnail else None,
         deleted_at=_seconds(deleted_at) if deleted_at else None,
     )

@@ -56,6 +56,7 @@ class FileView(TypedDict):
     sha256: Sha256
     width: Annotated[int | None, Field(description="in pixels")]
     height: Annotated[int | None, Field(description="in pixels")]
+    duration: Annotated[float | None, Field(description="of a film, in seconds")]
     deleted_at: NotRequired[Annotated[Time, Field(description="when it was found deleted")]]
 
 
@@ -221,6 +222,7 @@ def file_view(file: MediaFile) -> FileView:
         "sha256": file.sha256,
         "width": file.width,
         "height": file.height,
+        "duration": file.seconds,
     }
     if file.deleted_at is not None:
         view["deleted_at"] = rfc3339(file.deleted_at)

@@ -45,7 +45,7 @@ class Files:
 
 
 def describe_file(key: str, path: Path, downloaded: download.Download, role: Role) -> MediaFile:
-    """A verified file under its object key, with its size in pixels."""
+    """A verified file under its object key, with its size in pixels and seconds."""
     dimensions = sniff.dimensions(path, downloaded.content_type)
     return MediaFile(
         key=key,

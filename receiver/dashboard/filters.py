@@ -24,7 +24,7 @@ def install(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.add_template_global(asset)
     for function in (
-        *(duration, rfc3339, utc_text, utc_minute, age, remaining),
+        *(duration, clock, rfc3339, utc_text, utc_minute, age, remaining),
         *(number, percent, as_json, as_text, code_spans, event_text),
     ):
         app.add_template_filter(function, function.__name__)

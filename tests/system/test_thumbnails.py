@@ -85,10 +85,10 @@ def test_a_decompression_bomb_is_stored_as_it_is_without_a_thumbnail(stack: Stac
     assert any("stored without a thumbnail" in line for line in messages)
 
 
-def test_a_film_has_its_size_and_no_thumbnail(stack: Stack) -> None:
+def test_a_film_has_its_size_and_duration_and_no_thumbnail(stack: Stack) -> None:
     (file,) = stack.stored_with_thumbnails(stack.generate("flux-3-video"))["media"]
     assert (file["content_type"], file["thumbnail_url"]) == ("video/mp4", None)
-    assert file["width"] > 0 and file["height"] > 0
+    assert file["width"] > 0 and file["height"] > 0 and file["duration"] > 0
 
 
 # All of a result.

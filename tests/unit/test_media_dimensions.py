@@ -1,4 +1,4 @@
-"""Width and height of images and videos."""
+"""Width and height of images and videos, and the duration of videos."""
 
 import warnings
 from itertools import product
@@ -44,6 +44,12 @@ def film(*movie: bytes, large: bool = False, moov_first: bool = True) -> bytes:
     return FTYP + b"".join(parts if moov_first else reversed(parts))
 
 
+def extends(duration: int, version: int = 0) -> bytes:
+    """`mvex`: there are fragments, this long altogether."""
+    size = 8 if version else 4
+    return box(b"mvex", box(b"mehd", bytes([version, 0, 0, 0]), duration.to_bytes(size, "big")))
+
+
 SOUND = track(0, 0, b"soun")
 
 
@@ -59,10 +65,10 @@ def known(tmp_path: Path, body: bytes, kind: str = "video/mp4") -> Dimensions:
 
 
 @pytest.mark.parametrize("size", [0, 100_000])
-def test_a_film_of_the_sandbox_tells_its_size(tmp_path: Path, size: int) -> None:
+def test_a_film_of_the_sandbox_tells_its_size_and_duration(tmp_path: Path, size: int) -> None:
     parts = FORMATS["mp4"]("a film", size, lambda noise: [bytes(len(noise))])
     body = b"".join(part if isinstance(part, bytes) else bytes(len(part)) for part in parts)
-    assert known(tmp_path, body) == Dimensions(320, 320)
+    assert known(tmp_path, body) == Dimensions(320, 320, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -73,12 +79,41 @@ def test_every_way_to_write_a_film_is_read(
 ) -> None:
     movie = (header(5042, version=version), SOUND, track(1920, 1080, version=version))
     body = film(*movie, large=large, moov_first=moov_first)
-    assert known(tmp_path, body) == Dimensions(1920, 1080)
+    assert known(tmp_path, body) == Dimensions(1920, 1080, 5.042)
 
 
 def test_a_last_box_may_reach_to_the_end_of_the_file(tmp_path: Path) -> None:
     movie = header(1000) + track(640, 360)
-    assert known(tmp_path, FTYP + b"\0\0\0\0moov" + movie) == Dimensions(640, 360)
+    assert known(tmp_path, FTYP + b"\0\0\0\0moov" + movie) == Dimensions(640, 360, 1.0)
+
+
+def test_a_fragmented_film_tells_its_duration_with_all_fragments(tmp_path: Path) -> None:
+    for version, own in product((0, 1), (0, 1000)):
+        body = film(header(own), track(640, 360), extends(7000, version))
+        assert known(tmp_path, body) == Dimensions(640, 360, 7.0)
+
+
+@pytest.mark.parametrize(
+    "movie",
+    [
+        header(0),
+        header(0) + box(b"mvex"),
+        header(0) + extends(0),
+        header(2**32 - 1),
+        header(2**64 - 1, version=1),
+        header(1000, scale=0),
+        box(b"mvhd"),
+        header(1000)[:20],
+        b"",
+    ],
+)
+def test_a_film_may_not_know_its_duration(tmp_path: Path, movie: bytes) -> None:
+    assert known(tmp_path, film(track(640, 360), movie)).seconds is None
+
+
+def test_the_longest_duration_there_can_be_is_a_number(tmp_path: Path) -> None:
+    body = film(header(2**64 - 2, scale=1, version=1))
+    assert known(tmp_path, body).seconds == pytest.approx(2**64)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +129,7 @@ def test_a_last_box_may_reach_to_the_end_of_the_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_film_may_have_no_picture(tmp_path: Path, tracks: bytes) -> None:
-    assert known(tmp_path, film(header(1000), tracks)) == sniff.UNKNOWN
+    assert known(tmp_path, film(header(1000), tracks)) == Dimensions(None, None, 1.0)
 
 
 def test_parts_of_a_pixel_are_not_counted(tmp_path: Path) -> None:
@@ -113,7 +148,7 @@ def test_a_length_beyond_the_end_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_box_does_not_reach_out_of_the_box_that_holds_it(tmp_path: Path) -> None:
-    whole = track(640, 360)
+    whole = header(1000)
     body = FTYP + box(b"moov", whole[:20]) + whole[20:] + box(b"mdat")
     assert known(tmp_path, body) == sniff.UNKNOWN
 
@@ -128,7 +163,7 @@ def test_boxes_in_boxes_are_not_followed_into_the_deep(tmp_path: Path) -> None:
 def test_a_video_of_many_boxes_is_not_scanned_to_its_end() -> None:
     small = box(b"free") * 100_000
     recheck = _Watched(FTYP + box(b"moov", *[box(b"trak", small)] * 3) + small)
-    assert mp4.size(recheck) is None
+    assert mp4.size(recheck) is None and mp4.seconds(recheck) is None
     assert recheck.reads < 20 * mp4.BOXES_MAX
 
 
@@ -151,7 +186,7 @@ class _Watched(bytes):
 
 @pytest.mark.parametrize("length", range(0, 1100, 7))
 def test_a_truncated_video_raises_nothing(tmp_path: Path, length: int) -> None:
-    assert known(tmp_path, MP4[:length]) in (sniff.UNKNOWN, Dimensions(320, 320))
+    assert known(tmp_path, MP4[:length]) in (sniff.UNKNOWN, Dimensions(320, 320, 2.0))
 
 
 @given(st.lists(st.tuples(st.integers(0, 1100), st.integers(0, 255)), max_size=12))
@@ -160,11 +195,13 @@ def test_a_damaged_video_raises_nothing(spots: list[tuple[int, int]]) -> None:
     for at, value in spots:
         body[at] = value
     mp4.size(bytes(body))
+    mp4.seconds(bytes(body))
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_in_a_video_raise_nothing(content: bytes) -> None:
     mp4.size(FTYP + box(b"moov", content))
+    mp4.seconds(FTYP + box(b"moov", box(b"mvhd", content), extends(7)))
 
 
 # Pictures.
@@ -172,7 +209,9 @@ def test_any_bytes_in_a_video_raise_nothing(content: bytes) -> None:
 
 @pytest.mark.parametrize("kind", PICTURES)
 @pytest.mark.parametrize("size", [(1, 1), (300, 200), (17, 4097)])
-def test_a_picture_tells_its_size(tmp_path: Path, kind: str, size: tuple[int, int]) -> None:
+def test_a_picture_tells_its_size_and_no_duration(
+    tmp_path: Path, kind: str, size: tuple[int, int]
+) -> None:
     assert known(tmp_path, encoded(corners(*size), kind), kind) == Dimensions(*size)
 
 

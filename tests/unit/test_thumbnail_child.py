@@ -14,7 +14,7 @@ NOW = 1_767_225_600.0
 ORIGINAL = MediaFile(
     key="a-0.png", content_type="image/png", bytes=9, sha256="00", width=9, height=9
 )
-FILM = MediaFile(key="a-1.mp4", content_type="video/mp4", bytes=9, sha256="11")
+FILM = MediaFile(key="a-1.mp4", content_type="video/mp4", bytes=9, sha256="11", seconds=2.5)
 SMALL = MediaFile(key="a-0.thumb.webp", content_type="image/webp", bytes=3, sha256="22")
 
 

@@ -1,4 +1,4 @@
-"""MP4 (ISO/IEC 14496-12): boxes, and the frame size from the headers.
+"""MP4 (ISO/IEC 14496-12): boxes, frame size and duration from the headers.
 
 No library fits: tinytag and mutagen give no frame size (and mutagen is under the GPL, as is
 hachoir); pymp4 has had no release since 2023; pymediainfo and PyAV add 15 and 35 MB of C code that
@@ -14,6 +14,7 @@ BOXES_MAX = 256  # at each level; a real film has a few
 
 Data = bytes | mmap
 _TO_THE_END, _LARGE = 0, 1  # special lengths of a box
+_UNKNOWN = frozenset({0, 2**32 - 1, 2**64 - 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,27 @@ def boxes(data: Data, start: int, end: int) -> Iterator[Box]:
 
 def size(data: Data) -> tuple[int, int] | None:
     """Display width and height of the first video track, in whole pixels."""
-    for movie in _children(data, Box(b"", 0, len(data)), b"moov"):
+    for movie in _children(data, _file_box(data), b"moov"):
         for track in _children(data, movie, b"trak"):
             if _handler(data, track) == b"vide":
                 return _track_size(data, track)
     return None
+
+
+def seconds(data: Data) -> float | None:
+    """Duration by the movie header; None for a fragmented film whose header does not say."""
+    movie = next(_children(data, _file_box(data), b"moov"), None)
+    header = movie and next(_children(data, movie, b"mvhd"), None)
+    if not movie or not header:
+        return None
+    dates = 16 if _version(data, header) == 1 else 8
+    scale = _number(data, header, 4 + dates, 4)
+    duration = _fragmented_duration(data, movie) or _duration(data, header, 8 + dates)
+    return round(duration / scale, 3) if duration and scale else None
+
+
+def _file_box(data: Data) -> Box:
+    return Box(b"", 0, len(data))
 
 
 def _children(data: Data, parent: Box, kind: bytes) -> Iterator[Box]:
@@ -68,6 +85,20 @@ def _track_size(data: Data, track: Box) -> tuple[int, int] | None:
         height = _number(data, header, at + 4, 4) >> 16
         return (width, height) if width and height else None
     return None
+
+
+def _fragmented_duration(data: Data, movie: Box) -> int | None:
+    """The duration with all fragments; the movie header leaves them out."""
+    for extends in _children(data, movie, b"mvex"):
+        for header in _children(data, extends, b"mehd"):
+            return _duration(data, header, 4)
+    return None
+
+
+def _duration(data: Data, box: Box, at: int) -> int | None:
+    """A duration of 64 bits (version 1) or 32; all bits set means unknown."""
+    found = _number(data, box, at, 8 if _version(data, box) == 1 else 4)
+    return None if found in _UNKNOWN else found
 
 
 def _version(data: Data, box: Box) -> int:

@@ -22,10 +22,11 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 class Dimensions(NamedTuple):
-    """Size in pixels; None where the file does not say."""
+    """Size in pixels and duration of a film; None where the file does not say."""
 
     width: int | None = None
     height: int | None = None
+    seconds: float | None = None
 
 
 UNKNOWN = Dimensions()
@@ -45,8 +46,11 @@ def dimensions(path: Path, kind: str) -> Dimensions:
         return UNKNOWN
     try:
         with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-            size = mp4.size(data) if kind == "video/mp4" else image.size(data, kind)
-            return Dimensions(*size) if size else UNKNOWN
+            if kind == "video/mp4":
+                width, height = mp4.size(data) or (None, None)
+                return Dimensions(width, height, mp4.seconds(data))
+            width, height = image.size(data, kind) or (None, None)
+            return Dimensions(width, height)
     except (OSError, ValueError):  # mmap raises ValueError for an empty file
         return UNKNOWN
 

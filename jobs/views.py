@@ -63,7 +63,7 @@ class FileView(TypedDict):
 class MediaView(FileView):
     """One file of a result, with links that need no key."""
 
-    url: Annotated[str, Field(description="signed; expires after LINK_TTL")]
+    url: Annotated[str, Field(description="signed; expires after LINK_TTL or `link_ttl`")]
     thumbnail_url: Annotated[
         str | None, Field(description="a small WebP; null until it is made, and for films")
     ]
@@ -126,15 +126,16 @@ class Notification(TypedDict):
 # With signed links, refused callbacks and open circuits.
 
 
-def job_view(services: Services, job: Job) -> JobView:
-    return job_views(services, [job])[0]
+def job_view(services: Services, job: Job, link_ttl: float | None = None) -> JobView:
+    """The view of one job; its links live for `link_ttl` seconds."""
+    return job_views(services, [job], link_ttl)[0]
 
 
-def job_view_with_input(services: Services, job: Job) -> JobView:
+def job_view_with_input(services: Services, job: Job, link_ttl: float | None = None) -> JobView:
     """The view of one job for callers who may submit, with its input if that was kept."""
-    view, kept = job_view(services, job), job.submission.kept_input
+    view, kept = job_view(services, job, link_ttl), job.submission.kept_input
     if kept is not None:
-        view["input"] = inputs.with_links(kept, services.links_to_input(job))
+        view["input"] = inputs.with_links(kept, services.links_to_input(job, link_ttl))
     return view
 
 

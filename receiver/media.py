@@ -20,7 +20,7 @@ from jobs.storage.base import MediaStorage, Verb
 from jobs.storage.layout import EXTENSIONS, OPAQUE
 from jobs.store.job_store import JobStore
 from jobs.views import file_name
-from receiver import range_requests
+from receiver import cors, range_requests
 from receiver.auth import has_key
 from receiver.context import services
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
@@ -49,6 +49,7 @@ class MediaQuery(Query):
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("media", __name__)
+blueprint.after_request(cors.add_headers)
 
 CONTENT_TYPES = tuple(EXTENSIONS)
 

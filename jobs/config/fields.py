@@ -101,6 +101,8 @@ class WebSettings(SettingGroup):
     )
     """List of addresses or networks of the proxies whose `X-Forwarded-` headers are believed;
     `*` where only the platform's router can connect."""
+    cors_origins: Annotated[StringList, values.CORS_ORIGIN] = ()
+    """List of the origins whose pages may read media by script, or `*`."""
     callback_accelerator: bool = True
     """`no` leaves all callbacks to Flask, which takes longer for each."""
 
@@ -140,6 +142,8 @@ class MediaSettings(SettingGroup):
     """Larger files are refused."""
     link_ttl: Seconds = 86400.0
     """Seconds that a media link lives."""
+    link_ttl_max: Seconds = 7 * 86400.0
+    """The most seconds that `?link_ttl=` may ask for."""
     keep_inputs: bool = True
     """`no` forgets the input of a job (prompt, parameters, images) once BFL has it. Otherwise it
     is deleted with the job's media."""

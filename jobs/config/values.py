@@ -18,6 +18,7 @@ Value = TypeVar("Value")
 
 _DSN = re.compile(r"https?://[^@/\s]+@[^@/:\s]+(?::([0-9]{1,5}))?(?:/[^\s?#]*)?/[0-9]+")
 _STORAGE = re.compile(r"(file:///|memory://$|(s3|gs|az)://[^/?#@]+(/|$))")
+_CORS_ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
 def split_list(value: Any) -> Any:
@@ -111,6 +112,9 @@ STORAGE_URL = require(
     _STORAGE.match, "must be file:///…, s3://, gs:// or az:// with a bucket, or memory://"
 )
 PRINTABLE = require(lambda url: unquote(url).isprintable(), "must not hold control characters")
+CORS_ORIGIN = require(
+    _CORS_ORIGIN.fullmatch, "each is * or an origin like https://app.example, in lower case"
+)
 HOST_PATTERN = require(
     is_host_pattern,
     "each is a lower-case host name without scheme or port; "

@@ -140,11 +140,12 @@ def show(job_id: str) -> ResponseReturnValue:
     """One job; with `wait` the response comes when it ends, or after so many seconds."""
     query = ShowQuery.read()
     view = views.job_view_with_input if g.api_key.has_scope("submit") else views.job_view
+    link_seconds = query.link_seconds(services().settings)
     if query.wait:
         job = wait_for_end(services(), app_state().broker, job_id, query.wait)
     else:
         job = load_job(services(), job_id)
-    return view(services(), job)
+    return view(services(), job, link_seconds)
 
 
 @blueprint.get("")
@@ -159,9 +160,10 @@ def show(job_id: str) -> ResponseReturnValue:
 def list_jobs() -> ResponseReturnValue:
     """Jobs, newest first. The cursor is the last job's position: new jobs do not shift pages."""
     query = ListQuery.read()
+    link_seconds = query.link_seconds(services().settings)
     page = services().listing.page(query.search(), query.limit, query.cursor)
     body: JobPage = {
-        "jobs": views.job_views(services(), page.jobs),
+        "jobs": views.job_views(services(), page.jobs, link_seconds),
         "next_cursor": format_cursor(page.last) if page.last else None,
     }
     return body

@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from jobs.bfl import parsing
+from jobs.config.settings import Settings
 from jobs.errors import InvalidField
 from jobs.status import Source, Status
 from jobs.store.events import POSITION_FORM, EventPosition
@@ -27,6 +28,7 @@ from receiver.schemas.bodies import MODEL_MAX_CHARS, field_error
 from receiver.schemas.formats import anchored, documented_pattern, json_schema
 
 NAME_MAX_CHARS = 50
+LINK_TTL_DIGITS = 9
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
 FILTERS_MAX = 8
@@ -97,6 +99,12 @@ def _matching(pattern: str, message: str) -> BeforeValidator:
 PageSize = Annotated[
     int, Field(ge=1, le=PAGE_MAX), _matching("[0-9]{1,3}", f"a whole number from 1 to {PAGE_MAX}")
 ]
+LinkSeconds = Annotated[
+    int,
+    Field(ge=1),
+    _matching(f"[0-9]{{1,{LINK_TTL_DIGITS}}}", "a whole number of seconds"),
+    json_schema(maximum=7 * 86400),  # the default of LINK_TTL_MAX
+]
 # A number as in JSON.
 Seconds = Annotated[
     float,
@@ -144,7 +152,22 @@ Filters = Annotated[
 ]
 
 
-class ListQuery(Query):
+class LinksQuery(Query):
+    """How long the media links in the response are valid."""
+
+    link_ttl: LinkSeconds | None = Field(default=None, description="seconds, to LINK_TTL_MAX")
+
+    def link_seconds(self, settings: Settings) -> float:
+        """Validity of links in seconds. Raises InvalidField."""
+        if self.link_ttl is None:
+            return settings.link_ttl
+        most = max(settings.link_ttl, settings.link_ttl_max)
+        if self.link_ttl > most:
+            raise InvalidField("link_ttl", f"a whole number of seconds from 1 to {most:.0f}")
+        return self.link_ttl
+
+
+class ListQuery(LinksQuery):
     """Filters of the job list; a job must match all of them."""
 
     status: list[Status] = Field(default_factory=list, description="any of these; may be repeated")
@@ -171,7 +194,7 @@ class ListQuery(Query):
         )
 
 
-class ShowQuery(Query):
+class ShowQuery(LinksQuery):
     """Parameters of one job."""
 
     wait: Seconds | None = Field(

@@ -1,6 +1,7 @@
-"""Headers of media links: caching, file name, and none for pages of other origins."""
+"""Headers of media links: caching, file name, CORS."""
 
 import re
+from typing import Any
 
 import pytest
 import requests
@@ -9,6 +10,9 @@ from tests.harness.stack import Stack
 from tests.sandbox import Task
 
 ORIGIN = "https://app.example"
+
+
+SETTINGS = {"CORS_ORIGINS": f"{ORIGIN},http://localhost:3000", "LINK_TTL_MAX": "200000"}
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +43,31 @@ def lives(answer: requests.Response) -> int:
     return int(found[1])
 
 
-def test_a_response_is_cached_for_an_hour(link: str) -> None:
-    assert lives(ask(link)) == 3600
+@pytest.mark.parametrize("path", ["/api/jobs/{}", "/api/jobs"])
+def test_links_of_another_life_can_be_asked_for(stack: Stack, task: Task, path: str) -> None:
+    def shown(**query: Any) -> str:
+        body = stack.client.get(path.format(task.id), **query).json()
+        job = body if "media" in body else body["jobs"][0]
+        return str(job["media"][0]["url"])
+
+    assert lives(ask(shown(link_ttl=120))) <= 120
+    assert lives(ask(shown(link_ttl=200_000))) == 3600
+    assert lives(ask(shown())) == 3600
+
+
+@pytest.mark.parametrize("path", ["/api/jobs/{}", "/api/jobs"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "1_0", "", "abc", "200001", "9" * 30, "٣"])
+def test_a_life_that_makes_no_sense_is_named(
+    stack: Stack, task: Task, path: str, value: str
+) -> None:
+    answer = stack.client.get(path.format(task.id), link_ttl=value)
+    assert answer.status_code == 400
+    assert "link_ttl" in answer.json()["detail"]
+
+
+def test_a_life_is_given_once(stack: Stack, task: Task) -> None:
+    answer = stack.client.get(f"/api/jobs/{task.id}", link_ttl=["60", "120"])
+    assert answer.status_code == 400
 
 
 # What to call it.
@@ -54,9 +81,51 @@ def test_a_browser_shows_it_and_saves_it_under_a_readable_name(task: Task, link:
     assert re.fullmatch(f"attachment; {name}", saved)
 
 
-def test_nothing_is_open_to_scripts_of_other_origins(stack: Stack, link: str) -> None:
-    urls = (link, *(stack.installation.url + path for path in ("/api/jobs", "/healthz")))
-    for url in urls:
-        for method in ("GET", "OPTIONS"):
-            answer = ask(url, method, Origin=ORIGIN)
-            assert "Access-Control-Allow-Origin" not in answer.headers
+# Who may read it by script.
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:3000"])
+def test_a_page_that_was_named_may_read_it(link: str, origin: str) -> None:
+    answer = ask(link, Origin=origin, Range="bytes=0-9")
+    assert answer.status_code == 206
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert "Origin" in answer.headers["Vary"]
+    exposed = answer.headers["Access-Control-Expose-Headers"]
+    assert "ETag" in exposed and "Content-Range" in exposed
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "https://app.example.evil", "null"])
+def test_a_page_that_was_not_named_may_not(link: str, origin: str) -> None:
+    for method in ("GET", "OPTIONS"):
+        answer = ask(link, method, Origin=origin)
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_browser_may_ask_beforehand(link: str) -> None:
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range"}
+    answer = ask(link, "OPTIONS", Origin=ORIGIN, **asked)
+    assert answer.ok and answer.content == b""
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "Range" in answer.headers["Access-Control-Allow-Headers"]
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
+
+
+def test_a_page_also_learns_why_it_gets_nothing(link: str) -> None:
+    answer = ask(f"{link}x", Origin=ORIGIN)
+    assert answer.status_code == 403
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+
+
+def test_nothing_but_media_is_open_to_pages(stack: Stack) -> None:
+    for path in ("/api/jobs", "/healthz", "/metrics"):
+        answer = stack.client.request("GET", path, headers={"Origin": ORIGIN})
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_every_origin_is_allowed_by_a_star(stack: Stack, task: Task) -> None:
+    stack.installation.start("web", CORS_ORIGINS="*")
+    stack.installation.wait_until_ready()
+    open_to_all = stack.installation.client(url=stack.installation.urls[1])
+    token = open_to_all.job(task.id)["media"][0]["url"].rpartition("/")[2]
+    answer = ask(f"{stack.installation.urls[1]}/media/{token}", Origin="https://any.example")
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"

@@ -5,7 +5,6 @@ import re
 import pytest
 import requests
 
-from tests.harness.media_links import brief_link
 from tests.harness.patience import wait_for
 from tests.harness.stack import Stack
 from tests.sandbox import Task
@@ -21,8 +20,9 @@ def task(stack: Stack) -> Task:
     return task
 
 
-def link(stack: Stack, task: Task) -> str:
-    url: str = stack.client.job(task.id)["media"][0]["url"]
+def link(stack: Stack, task: Task, **query: int) -> str:
+    job = stack.client.get(f"/api/jobs/{task.id}", **query).json()
+    url: str = job["media"][0]["url"]
     return url
 
 
@@ -46,7 +46,7 @@ def test_the_bytes_come_from_the_bucket_with_their_own_type(stack: Stack, task: 
 
 def test_the_redirect_is_not_cached_and_expires_with_the_link(stack: Stack, task: Task) -> None:
     for asked, most in ((90, 90), (86_400, 3600)):
-        answer = ask(brief_link(stack.installation, task.id, asked))
+        answer = ask(link(stack, task, link_ttl=asked))
         assert answer.headers["Cache-Control"] == "private, no-store"
         found = re.search(r"X-Amz-Expires=([0-9]+)", answer.headers["Location"])
         assert found and most - 60 <= int(found[1]) <= most
@@ -78,7 +78,7 @@ def test_a_named_download_is_streamed_instead_of_redirected(stack: Stack, task: 
 def test_forged_expired_and_deleted_links_are_not_redirected(stack: Stack, task: Task) -> None:
     good = link(stack, task)
     assert ask(f"{good[:-5]}AAAAA").status_code == 403
-    brief = brief_link(stack.installation, task.id, 1)
+    brief = link(stack, task, link_ttl=1)
     wait_for("the link has expired", lambda: ask(brief).status_code == 410)
     gone = stack.generate()
     stack.client.wait_for(gone.id, "stored")

@@ -13,7 +13,6 @@ import requests
 from PIL import Image, ImageStat
 
 from tests.harness import S3Server
-from tests.harness.media_links import brief_link
 from tests.harness.patience import wait_for
 from tests.harness.pictures import corners, encoded, png
 from tests.harness.stack import Stack, running_stack
@@ -184,7 +183,8 @@ def test_a_thumbnail_is_served_as_safely_as_its_original(stack: Stack) -> None:
 def test_a_link_to_a_thumbnail_dies_in_its_time(stack: Stack) -> None:
     task = stack.generate(**PICTURE)
     stack.stored_with_thumbnails(task)
-    link = brief_link(stack.installation, task.id, 1, thumbnail=True)
+    job = stack.client.get(f"/api/jobs/{task.id}", link_ttl=1).json()
+    link = job["media"][0]["thumbnail_url"]
     wait_for("its end", lambda: fetch(link).status_code == 410, 10)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from jobs.errors import InvalidSettings, StoreUnavailable
-from receiver.checks import bfl, processes, public_url, redis, settings, storage
+from receiver.checks import bfl, outgoing, processes, public_url, redis, settings, storage
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result, warning
 
@@ -31,7 +31,7 @@ class Check(NamedTuple):
     run: Callable[[Context], Iterator[Result]]
     needs_redis: bool = False
     before_start: bool = False  # `doctor --release` runs it before any process is started
-    on_demand: bool = False  # it calls other hosts: not for a probe
+    on_demand: bool = False  # it calls other hosts or reads many jobs: not for a probe
 
 
 CHECKS = (
@@ -44,7 +44,9 @@ CHECKS = (
     Check("rescues", processes.check_rescues, needs_redis=True),
     Check("submissions", bfl.check_submissions, needs_redis=True),
     Check("credits", bfl.check_credits, needs_redis=True),
+    Check("regions", bfl.check_regions, needs_redis=True, on_demand=True),
     Check("bfl", bfl.check_account, on_demand=True),
+    Check("outgoing", outgoing.check, on_demand=True),
     Check("public_url", public_url.check, on_demand=True),
 )
 BEFORE_START = tuple(check for check in CHECKS if check.before_start)

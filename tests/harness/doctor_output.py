@@ -7,9 +7,9 @@ from tests.harness.command_line import CommandResult
 
 REDIS = ["redis", "redis_disk", "redis_memory"]
 BEFORE_START = ["settings", *REDIS, "durability", "storage"]
-REMOTE = ["bfl", "public_url"]
+REMOTE = ["bfl", "outgoing", "public_url"]
 PROBES = [*BEFORE_START, "worker", "sweep", "rescues", "submissions", "credits"]
-ALL = [*PROBES, *REMOTE]
+ALL = [*PROBES, "regions", *REMOTE]
 NEEDED = {
     "WEBHOOK_SECRET": "a-webhook-secret-that-is-long",
     "SECRET_KEY": "a-signing-key-that-is-long",

@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 from jobs.bfl import submissions as bfl_submissions
 from jobs.status import Status
 from receiver.app import create_app
+from receiver.checks import Context, Grade
+from receiver.checks.bfl import check_regions
 from tests.harness import RedisServer
 from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
@@ -98,6 +100,24 @@ def test_a_fine_tuned_model_on_the_global_host_is_warned_about(
     more = {"region": region} if region else {}
     job = submitted(client, model, **more).get_json()
     assert ("submission.region_doubtful" in [line["event"] for line in job["timeline"]]) is warned
+
+
+@pytest.mark.parametrize(
+    ("model", "region", "grade"),
+    [
+        ("flux-pro-1.1-ultra-finetuned", None, Grade.WARNING),
+        ("flux-pro-1.1-ultra-finetuned", "us1", Grade.OK),
+        ("flux-2-klein-9b-kv-finetuned", None, Grade.OK),
+        ("flux-2-pro", None, Grade.OK),
+    ],
+)
+def test_doctor_names_fine_tuned_models_that_go_to_the_global_host(
+    redis_server: RedisServer, tmp_path: Path, model: str, region: str | None, grade: Grade
+) -> None:
+    wired = built(redis_server, tmp_path, BFL_API_KEY=KEY)
+    submitted(create_app(wired).test_client(), model, **({"region": region} if region else {}))
+    (result,) = check_regions(Context(wired.settings, wired))
+    assert result.grade is grade and (grade is Grade.OK or model in result.why)
 
 
 REGIONS = {

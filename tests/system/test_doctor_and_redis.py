@@ -21,6 +21,7 @@ def test_without_redis_the_rest_is_still_checked(shell: CommandLine) -> None:
         "rescues",
         "submissions",
         "credits",
+        "regions",
     ]
     assert names(result, "ok") == ["settings", "storage", *REMOTE]
     assert "planted-canary" not in result.words

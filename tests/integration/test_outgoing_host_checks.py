@@ -1,0 +1,72 @@
+"""Outgoing hosts are listed for a firewall, and one of each kind is tried."""
+
+import socket
+
+import pytest
+
+from jobs.bfl.hosts import HostPolicy
+from jobs.bfl.outgoing_hosts import (
+    Destination,
+    destinations,
+    has_concrete_sample,
+    unreachable_reason,
+)
+from jobs.net.urls import Origin, ParsedUrl
+from tests.sandbox import Sandbox
+
+GLOBAL = Origin("https", "api.bfl.ai", 443)
+EU = Origin("https", "api.eu.bfl.ai", 443)
+
+
+@pytest.mark.parametrize(
+    ("host_policy", "origin"), [(HostPolicy(), GLOBAL), (HostPolicy(region="eu"), EU)]
+)
+def test_each_sample_is_a_host_that_would_be_used(host_policy: HostPolicy, origin: Origin) -> None:
+    found = destinations(host_policy, origin)
+    assert [one.kind for one in found][:3] == ["submissions", "polls", "delivery"]
+    for one in found:
+        host = one.sample.origin.host
+        if one.kind.startswith("delivery"):
+            assert host_policy.validate_delivery_url(f"https://{host}/a").origin.host == host
+        else:
+            assert (
+                host_policy.validate_polling_url(f"https://{host}/v1/get_result?id=a").origin.host
+                == host
+            )
+
+
+@pytest.mark.parametrize(
+    ("region", "polls", "delivery"),
+    [
+        (None, "api.*.bfl.ai", ("delivery*.bfl.ai", "delivery.*.bfl.ai")),
+        ("eu", "api.eu*.bfl.ai", ("delivery-eu*.bfl.ai", "delivery.eu*.bfl.ai")),
+    ],
+)
+def test_patterns_are_those_of_a_firewall(
+    region: str | None, polls: str, delivery: tuple[str, ...]
+) -> None:
+    found = {one.kind: one.patterns for one in destinations(HostPolicy(region=region), GLOBAL)}
+    assert (found["polls"], found["delivery"]) == ((polls,), delivery)
+
+
+def test_hosts_of_the_operator_are_listed_and_patterns_are_not_tried() -> None:
+    host_policy = HostPolicy(delivery_hosts=("cdn.example.com", "*.cdn.example.com"))
+    own = [one for one in destinations(host_policy, GLOBAL) if one.kind == "DELIVERY_HOSTS"]
+    assert [has_concrete_sample(one) for one in own] == [True, False]
+
+
+def test_a_host_that_answers_anything_is_reached_without_a_key(sandbox: Sandbox) -> None:
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    origin = Origin("http", host, int(port))
+    host_policy = HostPolicy(sandbox=origin)
+    (found,) = destinations(host_policy, origin)
+    assert unreachable_reason(host_policy, found) is None
+    assert not [seen for seen in sandbox.requests if seen.has_key]
+
+
+def test_a_host_that_does_not_answer_is_reported() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    origin = Origin("http", "127.0.0.1", port)
+    closed = Destination("sandbox", (str(origin),), ParsedUrl(origin, "/"))
+    assert unreachable_reason(HostPolicy(sandbox=origin), closed)

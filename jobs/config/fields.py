@@ -101,7 +101,7 @@ class WebSettings(SettingGroup):
     )
     """List of addresses or networks of the proxies whose `X-Forwarded-` headers are believed;
     `*` where only the platform's router can connect."""
-    cors_origins: Annotated[StringList, values.CORS_ORIGIN] = ()
+    cors_origins: Annotated[StringList, values.CORS_ORIGINS] = ()
     """List of the origins whose pages may read media by script, or `*`."""
     callback_accelerator: bool = True
     """`no` leaves all callbacks to Flask, which takes longer for each."""

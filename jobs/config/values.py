@@ -112,7 +112,7 @@ STORAGE_URL = require(
     _STORAGE.match, "must be file:///…, s3://, gs:// or az:// with a bucket, or memory://"
 )
 PRINTABLE = require(lambda url: unquote(url).isprintable(), "must not hold control characters")
-CORS_ORIGIN = require(
+CORS_ORIGINS = require(
     _CORS_ORIGIN.fullmatch, "each is * or an origin like https://app.example, in lower case"
 )
 HOST_PATTERN = require(

@@ -26,7 +26,7 @@ CAPACITY_CHECK = (
 CLOCK_CHECK = b"if math.abs(difference) > next_number() then"
 SYSTEMATIC_POSITIONS = 24
 SEEDS = range(6)
-SEEDS_FOR_FLAWS = range(40)
+SEEDS_FOR_FLAWS = range(100)
 SECONDS_TO_FIND = 60.0
 
 MODELS = ("flux-dev", "flux-dev", "flux-2-pro")
@@ -42,7 +42,7 @@ SITUATIONS = {
     ),
     "a download longer than a lease": partial(World, Faults(download_seconds=40.0, duplicates=1)),
     "a deletion among callbacks": partial(World, Faults(kills=1, duplicates=3, deleted_at=2.5)),
-    "wrong clocks": partial(World, Faults(kills=2, clocks=2, lost_callbacks=True)),
+    "wrong clocks": partial(World, Faults(clocks=3, storage_errors=2, lost_callbacks=True)),
     "submissions": partial(submissions, Faults(kills=2, stalls=1, bfl=3, duplicates=1)),
     "submissions without callbacks": partial(
         submissions, Faults(kills=1, bfl=2, lost_callbacks=True)
@@ -123,11 +123,13 @@ PROTECTIONS = {
     "the record of what is sent": Protection(
         "I13", SITUATIONS["submissions"], patch=(jobs.submission, "admit", admit_without_record)
     ),
-    "the name of the claim that sends": Protection(
-        "I13", SITUATIONS["submissions"], patch=(worker.claim, "token_hex", lambda _bytes: "")
+    "the mark of the claim that sends": Protection(
+        "I13", partial(submissions, Faults()), patch=(worker.claim, "token_hex", lambda _bytes: "")
     ),
     "the capacity check": Protection(
-        "I14", partial(submissions, Faults(bfl=3)), Flaws(lua=(CAPACITY_CHECK, b"if false then"))
+        "I14",
+        partial(submissions, Faults(bfl=2), workers=3),
+        Flaws(lua=(CAPACITY_CHECK, b"if false then")),
     ),
     "the clock check": Protection(
         "I21", SITUATIONS["wrong clocks"], Flaws(lua=(CLOCK_CHECK, b"if next_number() < 0 then"))

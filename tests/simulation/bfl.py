@@ -32,6 +32,7 @@ class Answer(NamedTuple):
 
 
 UNREACHABLE = Answer("cannot be reached")
+TOO_LATE = Answer("accepts, but the worker is killed", makes_task=True)
 WEBHOOK_REFUSED = b'{"detail": [{"loc": ["body", "webhook_url"], "msg": "extra"}]}'
 ANSWERS = (
     Answer("accepts", 200, makes_task=True),  # the first one is no fault
@@ -46,6 +47,7 @@ ANSWERS = (
     Answer("is silent"),
     Answer("is silent and makes a task", makes_task=True),
     UNREACHABLE,
+    TOO_LATE,
 )
 
 
@@ -86,6 +88,8 @@ class Bfl:
         self.sent.add(job_id)
         task = self._make_task(job_id, model, sent, answer) if answer.makes_task else None
         self.world.scheduler.step("BFL has the submission")
+        if answer is TOO_LATE:
+            self.world.scheduler.kill(self.world.scheduler.current)
         if answer.seconds:
             self.world.scheduler.sleep(answer.seconds)
         if answer.status is None:

@@ -92,7 +92,9 @@ class ModelConnection(Connection):
 
 def client(model: RedisModel, before: BeforeCommand = lambda _words: None) -> Redis:
     """A client of its own connection pool, as each process has one."""
-    pool = ConnectionPool(connection_class=ModelConnection, model=model, before=before, protocol=2)
+    pool = ConnectionPool(
+        connection_class=ModelConnection, model=model, before=before, protocol=2, driver_info=None
+    )
     return Redis(connection_pool=pool)
 
 

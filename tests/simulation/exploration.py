@@ -65,6 +65,6 @@ def _deviations(outcome: Outcome) -> list[int]:
 
 def report(make: MakeWorld, failing: Outcome) -> str:
     """The violations, and the shortest trace found that leads to one of them."""
-    found = shortened(make, failing)
+    found = min(failing, shortened(make, failing), key=lambda outcome: len(outcome.trace))
     origin = f"seed {failing.seed}, {len(found.trace)} of {len(failing.trace)} steps are needed:"
     return "\n".join([*found.world.violations, origin, *found.trace])

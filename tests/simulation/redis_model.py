@@ -36,12 +36,15 @@ class RedisModel(SortedSetCommands):
         self._lua = create_runtime(self._call)
 
     def execute(self, command: Sequence[bytes]) -> Reply:
-        """Run one command. Raises ReplyError."""
+        """Run one command of a client. Raises ReplyError."""
+        self._purge_expired()
+        return self._run(command)
+
+    def _run(self, command: Sequence[bytes]) -> Reply:
         name = command[0].decode().upper()
         handler = getattr(self, f"_{name.lower()}", None)
         if handler is None:
             raise ReplyError(f"ERR unknown command '{name}'")
-        self._purge_expired()
         lost = self.flaws.lost_keys
         if lost and name in ("ZADD", "SET") and command[1].startswith(lost):
             return 0
@@ -117,7 +120,7 @@ class RedisModel(SortedSetCommands):
         return from_lua(answer)
 
     def _call(self, *words: Any) -> Any:
-        return self.execute([_bytes(word) for word in words])
+        return self._run([_bytes(word) for word in words])
 
     # Streams.
 

@@ -17,17 +17,10 @@ def recorded(world: World) -> list[Command]:
     """The list that fills with the commands of a run, those inside scripts left out."""
     log: list[Command] = []
     real: Callable[[list[bytes]], Any] = world.redis.execute
-    depth = 0
 
     def execute(command: list[bytes]) -> Any:
-        nonlocal depth
-        if not depth:
-            log.append((world.redis.now, list(command)))
-        depth += 1
-        try:
-            return real(command)
-        finally:
-            depth -= 1
+        log.append((world.redis.now, list(command)))
+        return real(command)
 
     world.redis.execute = execute  # type: ignore[assignment, method-assign]
     return log

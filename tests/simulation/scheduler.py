@@ -109,9 +109,10 @@ class Scheduler:
         return True
 
     @property
-    def current(self) -> str:
-        """The name of the process at work."""
-        return self._current.name if self._current else ""
+    def current(self) -> Process:
+        """The process at work."""
+        assert self._current is not None
+        return self._current
 
     # Called by processes.
 
@@ -125,7 +126,7 @@ class Scheduler:
         self.trace.append(f"{self.now:.3f} {process.name}: {label}")
         fault = self._fault(process, ("kill", "stall") if process.restart is not None else ())
         if fault == "kill":
-            self._kill(process)
+            self.kill(process)
         elif fault == "stall":
             self.sleep(STALL_SECONDS)
         else:
@@ -141,7 +142,8 @@ class Scheduler:
         self._faults[fault] -= 1
         return fault
 
-    def _kill(self, process: Process) -> None:
+    def kill(self, process: Process) -> None:
+        """End the process at work; its supervisor starts it again."""
         process.dead = True
         self.killed_at[process.name] = self.now
         again = Process(process.name, process.run, process.restart)
@@ -162,8 +164,7 @@ class Scheduler:
 
     def wait(self, awaits: Callable[[], object]) -> None:
         """Let the others run until something has happened."""
-        process = self._current
-        assert process is not None
+        process = self.current
         process.awaits = awaits
         try:
             self.sleep(0.0)

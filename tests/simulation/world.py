@@ -28,7 +28,7 @@ from tests.simulation.scheduler import CLOCK_FAULTS, Chooser, Process, Scheduler
 
 START = 1_790_000_000.0
 HORIZON_SECONDS = 3 * 3600.0
-SETTLE_SECONDS = 240.0  # longer than stalled processes sleep and left objects stay
+SETTLE_SECONDS = 190.0  # longer than stalled processes sleep and left objects stay
 TAKEN_OVER_SECONDS = 240.0  # a lease, and a stall and a suspend of the sweep
 
 
@@ -108,7 +108,7 @@ class World:
             raise RedisConnectionError("away")
         self._fail_over(since)
         self._observe()
-        self._writer = self.scheduler.current
+        self._writer = self.scheduler.current.name
 
     def _fail_over(self, since: float) -> None:
         if self.faults.failover_at is None or self._failed_over:
@@ -183,8 +183,7 @@ class World:
         """All jobs have ended and late workers had time to come back, or an invariant is broken."""
         if self.violations:
             return True
-        ended = {job.id for job in self.jobs() if job.status.terminal} | self.deleted
-        if len(ended) < len(self.job_ids):
+        if not self.terminal.keys() | self.deleted >= {*self.job_ids}:
             self._ended_at = self.scheduler.now
             return False
         return self.scheduler.now > self._ended_at + SETTLE_SECONDS

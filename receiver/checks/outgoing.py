@@ -1,31 +1,75 @@
 """Check of outgoing connections: the hosts that a firewall must allow, one tried of each kind."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from jobs.bfl import outgoing_hosts
+from jobs.bfl.hosts import AZURE_ACCOUNTS, HostPolicy, regions
+from jobs.errors import TransferFailed, UrlRefused
+from jobs.net import http_client
+from jobs.net.urls import ANY_LABEL, Origin, ParsedUrl
 from jobs.services import build_host_policy
 from receiver.checks.context import Context
 from receiver.checks.result import Result, ok, warning
 
 NAME = "outgoing"
+REACH_SECONDS = 5.0
+HTTPS_PORT = 443
+
+
+class Destination(NamedTuple):
+    """Hosts of one kind as patterns, and one of them to try (or a pattern, which cannot be)."""
+
+    kind: str
+    patterns: tuple[str, ...]
+    sample: str
 
 
 def check(context: Context) -> Iterator[Result]:
     """Connect to one host of each kind; any HTTP answer counts."""
-    host_policy = build_host_policy(context.settings)
-    found = outgoing_hosts.destinations(host_policy, context.settings.bfl_origin)
-    if context.settings.bfl_api_key is None and host_policy.sandbox is None:
+    policy, origin = build_host_policy(context.settings), context.settings.bfl_origin
+    if origin == policy.sandbox:
+        yield _try("sandbox", (str(origin),), origin, policy)
+        return
+    found = list(destinations(policy, origin))
+    if context.settings.bfl_api_key is None and policy.sandbox is None:
         hosts = ", ".join(host for one in found for host in one.patterns)
         yield warning(NAME, "not tried without BFL_API_KEY", f"Allow port 443 to {hosts}.")
         return
-    for destination in found:
-        hosts = " and ".join(destination.patterns)
-        if not outgoing_hosts.has_concrete_sample(destination):
-            yield ok(NAME, f"{destination.kind}, {hosts}: not tried, it is a pattern")
-        elif why := outgoing_hosts.unreachable_reason(host_policy, destination):
-            tried = destination.sample.origin.host
-            yield warning(
-                NAME, f"{destination.kind}, {tried}: {why}", f"Allow port 443 to {hosts}."
-            )
-        else:
-            yield ok(NAME, f"{destination.kind}, {hosts}: reached")
+    for kind, patterns, sample in found:
+        yield _try(kind, patterns, Origin("https", sample, HTTPS_PORT), policy)
+
+
+def destinations(policy: HostPolicy, origin: Origin) -> Iterator[Destination]:
+    """List the BFL hosts that Fluxkeep connects to, by kind."""
+    region = policy.region or ""
+    yield Destination("submissions", (origin.host,), origin.host)
+    yield Destination("polls", (f"api.{region}*.bfl.ai",), f"api.{region or 'us'}.bfl.ai")
+    dashed = f"delivery-{region}*.bfl.ai" if region else "delivery*.bfl.ai"
+    delivery = (dashed, f"delivery.{region}*.bfl.ai")
+    yield Destination("delivery", delivery, f"delivery-{region or 'eu'}1.bfl.ai")
+    azure = [f"{account}.blob.core.windows.net" for account in AZURE_ACCOUNTS]
+    if inside := [host for host in azure if not region or regions(host) == {region}]:
+        yield Destination("delivery (Azure)", tuple(inside), inside[0])
+    for host in policy.delivery_hosts:
+        yield Destination("DELIVERY_HOSTS", (host,), host)
+
+
+def _try(kind: str, patterns: tuple[str, ...], sample: Origin, policy: HostPolicy) -> Result:
+    hosts = " and ".join(patterns)
+    if ANY_LABEL in sample.host:
+        return ok(NAME, f"{kind}, {hosts}: not tried, it is a pattern")
+    if why := unreachable_reason(policy, sample):
+        return warning(NAME, f"{kind}, {sample.host}: {why}", f"Allow port 443 to {hosts}.")
+    return ok(NAME, f"{kind}, {hosts}: reached")
+
+
+def unreachable_reason(policy: HostPolicy, sample: Origin) -> str | None:
+    """Connect to a host without a key; None for any HTTP response, else the error."""
+    try:
+        with (
+            http_client.create_session(policy.sandbox) as session,
+            http_client.send_request(session, ParsedUrl(sample, "/"), seconds=REACH_SECONDS),
+        ):
+            return None
+    except (TransferFailed, UrlRefused) as error:
+        return str(error)

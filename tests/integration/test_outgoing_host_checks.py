@@ -5,13 +5,11 @@ import socket
 import pytest
 
 from jobs.bfl.hosts import HostPolicy
-from jobs.bfl.outgoing_hosts import (
-    Destination,
-    destinations,
-    has_concrete_sample,
-    unreachable_reason,
-)
-from jobs.net.urls import Origin, ParsedUrl
+from jobs.config.settings import load
+from jobs.net.urls import Origin
+from receiver.checks import Context, Grade
+from receiver.checks.outgoing import check, destinations, unreachable_reason
+from tests.harness.doctor_output import NEEDED
 from tests.sandbox import Sandbox
 
 GLOBAL = Origin("https", "api.bfl.ai", 443)
@@ -22,10 +20,10 @@ EU = Origin("https", "api.eu.bfl.ai", 443)
     ("host_policy", "origin"), [(HostPolicy(), GLOBAL), (HostPolicy(region="eu"), EU)]
 )
 def test_each_sample_is_a_host_that_would_be_used(host_policy: HostPolicy, origin: Origin) -> None:
-    found = destinations(host_policy, origin)
+    found = list(destinations(host_policy, origin))
     assert [one.kind for one in found][:3] == ["submissions", "polls", "delivery"]
     for one in found:
-        host = one.sample.origin.host
+        host = one.sample
         if one.kind.startswith("delivery"):
             assert host_policy.validate_delivery_url(f"https://{host}/a").origin.host == host
         else:
@@ -49,24 +47,28 @@ def test_patterns_are_those_of_a_firewall(
     assert (found["polls"], found["delivery"]) == ((polls,), delivery)
 
 
-def test_hosts_of_the_operator_are_listed_and_patterns_are_not_tried() -> None:
+def test_hosts_of_the_operator_are_listed_too() -> None:
     host_policy = HostPolicy(delivery_hosts=("cdn.example.com", "*.cdn.example.com"))
     own = [one for one in destinations(host_policy, GLOBAL) if one.kind == "DELIVERY_HOSTS"]
-    assert [has_concrete_sample(one) for one in own] == [True, False]
+    assert [one.patterns for one in own] == [("cdn.example.com",), ("*.cdn.example.com",)]
 
 
 def test_a_host_that_answers_anything_is_reached_without_a_key(sandbox: Sandbox) -> None:
-    host, port = sandbox.url.removeprefix("http://").split(":")
-    origin = Origin("http", host, int(port))
-    host_policy = HostPolicy(sandbox=origin)
-    (found,) = destinations(host_policy, origin)
-    assert unreachable_reason(host_policy, found) is None
+    settings = load(NEEDED | {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": "planted-canary"})
+    (result,) = check(Context(settings))
+    assert result.grade is Grade.OK and "reached" in result.why
     assert not [seen for seen in sandbox.requests if seen.has_key]
+
+
+def test_without_a_key_every_host_is_named_and_none_is_tried() -> None:
+    (result,) = check(Context(load(NEEDED | {"DELIVERY_HOSTS": "*.cdn.example.com"})))
+    assert result.grade is Grade.WARNING and "not tried" in result.why
+    for host in ("api.bfl.ai", "delivery.*.bfl.ai", "bfldeliverysc.blob", "*.cdn.example.com"):
+        assert host in result.remedy
 
 
 def test_a_host_that_does_not_answer_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     origin = Origin("http", "127.0.0.1", port)
-    closed = Destination("sandbox", (str(origin),), ParsedUrl(origin, "/"))
-    assert unreachable_reason(HostPolicy(sandbox=origin), closed)
+    assert unreachable_reason(HostPolicy(sandbox=origin), origin)

@@ -82,6 +82,16 @@ class Stack:
         wait_for("its thumbnails", lambda: task.id not in self.awaiting_thumbnails(), timeout)
         return self.client.job(task.id)
 
+    def retry_reason(self, task: Task) -> str:
+        """Why the rescue of a job is tried again, once its timeline says so."""
+
+        def reason() -> str | None:
+            lines = (self.client.find(task.id) or {"timeline": []})["timeline"]
+            retries = [line["detail"] for line in lines if line["event"] == "rescue.retried"]
+            return retries[-1]["reason"] if retries else None
+
+        return wait_for("the rescue is put off", reason, 60)
+
     def awaiting_thumbnails(self) -> list[str]:
         return awaiting_thumbnails(self.installation)
 

@@ -92,21 +92,6 @@ def test_an_announcement_needs_no_body(stack: Stack, task_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "https://api.bfl.ai/v1/get_result?id=x",
-        "https://api.eu2.bfl.ai/v1/get_result?id=x",
-        "https://api.us1.bfl.ai/v1/get_result?id=x&more=%2F",
-        "https://api.eu.west.1.bfl.ai/v1/get_result?id=x",
-        "https://gateway.us4.bfl.ai/v1/get_result?id=x",
-        "https://api.bfl.ai:443/v1/get_result?id=x",
-    ],
-)
-def test_the_polling_urls_bfl_gives_are_taken(stack: Stack, task_id: str, url: str) -> None:
-    assert stack.client.put_job(task_id, polling_url=url).status_code == 201
-
-
-@pytest.mark.parametrize(
     "headers",
     [
         {"Authorization": f"Bearer {KEYS['submit']}"},

@@ -79,18 +79,9 @@ def test_a_failed_delivery_is_retried_after_1_and_5_seconds(stack: Stack, hook: 
     assert {call.payload["id"] for call in hook.calls} == {job_id}
 
 
+# tests/unit/test_notification_targets.py has the other URLs.
 @pytest.mark.parametrize(
-    "url",
-    [
-        "http://10.0.0.1/x",
-        "http://example.com/x",
-        "https://user:pw@example.com/",
-        "ftp://example.com/",
-        "http://127.0.0.1@example.com/",
-        "javascript:alert(1)",
-        "",
-        "x" * 3000,
-    ],
+    "url", ["http://10.0.0.1/x", "https://user:pw@example.com/", "", "x" * 3000]
 )
 def test_a_webhook_that_may_not_be_called_is_refused_at_once(stack: Stack, url: str) -> None:
     answer = submit(stack, webhook_url=url)
@@ -98,7 +89,7 @@ def test_a_webhook_that_may_not_be_called_is_refused_at_once(stack: Stack, url: 
     assert answer.json()["detail"][0]["loc"] == ["body", "webhook_url"]
 
 
-@pytest.mark.parametrize("secret", ["canary\n", "a\r\nb: c", "\u20ac", " a", "a\x7f"])
+@pytest.mark.parametrize("secret", ["canary\n", "\u20ac", " a"])
 def test_a_secret_that_can_be_no_header_is_refused_at_once(
     stack: Stack, hook: Hook, secret: str
 ) -> None:

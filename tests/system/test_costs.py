@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness.stack import Stack, running_stack
 from tests.system.submitting.environment import SubmissionEnvironment, running_environment
 
 
@@ -54,13 +53,10 @@ def test_metrics_show_the_costs_of_today(env: SubmissionEnvironment) -> None:
     assert "fluxkeep_paid_and_not_kept_jobs 0.0" in page
 
 
-@pytest.fixture(scope="module")
-def losing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("losing")) as running:
-        yield running
-
-
-def test_a_paid_job_whose_media_expired_is_listed_until_it_is_deleted(losing: Stack) -> None:
+def test_a_paid_job_whose_media_expired_is_listed_until_it_is_deleted(
+    env: SubmissionEnvironment,
+) -> None:
+    losing = env.stack
     task = losing.generate(life=0.0, resign=False, cost_in_callback=True)
     losing.expect(task)
     assert losing.client.wait_for(task.id)["status"] == "expired"
@@ -71,5 +67,5 @@ def test_a_paid_job_whose_media_expired_is_listed_until_it_is_deleted(losing: St
 
 
 @pytest.mark.parametrize("days", ["0", "367", "x"])
-def test_a_wrong_number_of_days_is_refused(losing: Stack, days: str) -> None:
-    assert losing.client.get("/api/costs", days=days).status_code == 400
+def test_a_wrong_number_of_days_is_refused(env: SubmissionEnvironment, days: str) -> None:
+    assert env.client.get("/api/costs", days=days).status_code == 400

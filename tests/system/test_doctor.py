@@ -1,9 +1,6 @@
 """`doctor` finds what is wrong, says what to do and shows no secret."""
 
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import requests
 
@@ -12,6 +9,7 @@ from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
 from tests.harness import Installation
 from tests.harness.command_line import CommandLine
 from tests.harness.doctor_output import ALL, REMOTE, failed, names
+from tests.harness.hook import Hook
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
 from tests.harness.ports import free_port
@@ -176,22 +174,10 @@ def test_another_server_at_public_url_is_found(stack: Stack, shell: CommandLine)
     assert "answers 404" in result.words
 
 
-class Careless(BaseHTTPRequestHandler):
-    """Refuses every body in the same way, whoever signed it."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_error(400)
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing."""
-
-
 def test_a_receiver_that_does_not_verify_is_found_out(shell: CommandLine) -> None:
-    with HTTPServer(("127.0.0.1", 0), Careless) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        result = shell.run("doctor", PUBLIC_URL=f"http://127.0.0.1:{server.server_port}")
-        server.shutdown()
+    careless = Hook(*[400] * 9)  # it refuses every body in the same way, whoever signed it
+    result = shell.run("doctor", PUBLIC_URL=careless.url.partition("/hook")[0])
+    careless.close()
     assert failed(result) == ["public_url"]
     assert "wrongly signed callback is not refused" in result.words
 

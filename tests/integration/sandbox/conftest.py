@@ -1,11 +1,11 @@
 """A quick sandbox, and an app it can call."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.sandbox.clients import QUICK, App
+from tests.harness.hook import Hook
+from tests.integration.sandbox.clients import QUICK
 from tests.sandbox import Sandbox, Settings
 
 
@@ -16,10 +16,7 @@ def box() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def app() -> Iterator[App]:
-    with App() as app:
-        thread = threading.Thread(target=app.serve_forever, args=(0.02,))
-        thread.start()
-        yield app
-        app.shutdown()
-        thread.join()
+def app() -> Iterator[Hook]:
+    hook = Hook()
+    yield hook
+    hook.close()

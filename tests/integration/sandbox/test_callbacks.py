@@ -8,91 +8,92 @@ import time
 import pytest
 import requests
 
-from tests.integration.sandbox.clients import App, submitted, until
+from tests.harness.hook import Hook
+from tests.harness.patience import wait_for
+from tests.integration.sandbox.clients import submitted
 from tests.sandbox import Sandbox
 
 
 @pytest.mark.parametrize("payload", ["current", "legacy", "skills"])
 @pytest.mark.parametrize("auth", ["secret", "signature", "both", "none"])
 def test_callbacks_have_every_shape_and_authentication(
-    box: Sandbox, app: App, payload: str, auth: str
+    box: Sandbox, app: Hook, payload: str, auth: str
 ) -> None:
     switches = {"payload": payload, "auth": auth}
     task = box.submit(webhook_url=app.url, webhook_secret="s\u00e9cret", switches=switches)
-    until(lambda: app.received)
-    headers, body = app.received[0]
+    headers, body, _ = app.called()
     message = json.loads(body)
     assert message["task_id" if payload == "legacy" else "id"] == task.id
     assert message["status"] == ("SUCCESS" if payload == "legacy" else "Ready")
     assert requests.get(message["result"]["sample"], timeout=30).content == box.picture(task.id)
     digest = hmac.new("s\u00e9cret".encode(), body, hashlib.sha256).hexdigest()
     signed = f"sha256={digest}" if auth in ("signature", "both") else None
-    assert headers.get("x-bfl-signature") == signed
-    secret = headers.get("x-webhook-secret", "").encode("latin-1").decode()
+    assert headers.get("X-BFL-Signature") == signed
+    secret = headers.get("X-Webhook-Secret", "").encode("latin-1").decode()
     assert secret == ("s\u00e9cret" if auth in ("secret", "both") else "")
 
 
 @pytest.mark.parametrize(("prefix", "upper"), [(True, True), (False, False), (False, True)])
 def test_signatures_are_spelled_in_more_than_one_way(
-    box: Sandbox, app: App, prefix: bool, upper: bool
+    box: Sandbox, app: Hook, prefix: bool, upper: bool
 ) -> None:
     spelling = {"auth": "signature", "signature_prefix": prefix, "signature_upper": upper}
     box.submit(webhook_url=app.url, webhook_secret="s", switches=spelling)
-    until(lambda: app.received)
-    headers, body = app.received[0]
+    headers, body, _ = app.called()
     digest = hmac.new(b"s", body, hashlib.sha256).hexdigest()
     spelled = digest.upper() if upper else digest
-    assert headers["x-bfl-signature"] == (f"sha256={spelled}" if prefix else spelled)
+    assert headers["X-BFL-Signature"] == (f"sha256={spelled}" if prefix else spelled)
 
 
-def test_a_late_callback_is_late(box: Sandbox, app: App) -> None:
+def test_a_late_callback_is_late(box: Sandbox, app: Hook) -> None:
     task = box.submit(webhook_url=app.url, switches={"callback_delay": 0.3})
-    until(lambda: box.task(task.id).callbacks)
+    wait_for("the callback", lambda: box.task(task.id).callbacks)
     ended = box.task(task.id)
     assert ended.finished_at is not None
     assert ended.callbacks[0].time - ended.finished_at >= 0.3
 
 
-def test_a_callback_is_tried_again_and_then_abandoned(box: Sandbox, app: App) -> None:
-    app.statuses = [503, 302, 500, 500]
+def test_a_callback_is_tried_again_and_then_abandoned(box: Sandbox, app: Hook) -> None:
+    app.answers, app.headers = [503, 302, 500, 500], {"Location": "http://127.0.0.1:1/elsewhere"}
     task = box.submit(webhook_url=app.url)
-    until(lambda: len(box.task(task.id).callbacks) == 3)
+    wait_for("three attempts", lambda: len(box.task(task.id).callbacks) == 3)
     time.sleep(0.15)
     assert [callback.outcome for callback in box.task(task.id).callbacks] == [503, 302, 500]
-    assert len({body for _, body in app.received}) == 1
+    assert len({call.body for call in app.calls}) == 1
 
 
-def test_duplicates_and_progress_are_sent_when_they_are_asked_for(box: Sandbox, app: App) -> None:
+def test_duplicates_and_progress_are_sent_when_they_are_asked_for(box: Sandbox, app: Hook) -> None:
     switches = {"callback": 3, "progress_events": 2, "payload": "legacy", "seconds": 0.15}
     box.submit(webhook_url=app.url, switches=switches)
-    until(lambda: len(app.received) == 5)
-    assert [message["status"] for message in app.payloads()] == [
+    app.called(5)
+    assert [call.payload["status"] for call in app.calls] == [
         "PENDING",
         "processing",
         *["SUCCESS"] * 3,
     ]
 
 
-def test_events_can_come_in_the_wrong_order(box: Sandbox, app: App) -> None:
+def test_events_can_come_in_the_wrong_order(box: Sandbox, app: Hook) -> None:
     switches = {"progress_events": 2, "event_order": "reversed", "seconds": 0.6}
     box.submit(webhook_url=app.url, switches=switches)
-    until(lambda: len(app.received) == 3)
-    assert [message["status"] for message in app.payloads()] == ["Ready", "Generating", "Pending"]
+    app.called(3)
+    assert [call.payload["status"] for call in app.calls] == ["Ready", "Generating", "Pending"]
 
 
-def test_one_more_callback_can_be_fired_with_another_authentication(box: Sandbox, app: App) -> None:
+def test_one_more_callback_can_be_fired_with_another_authentication(
+    box: Sandbox, app: Hook
+) -> None:
     task = box.submit(webhook_url=app.url, webhook_secret="s", switches={"callback": "never"})
-    until(lambda: not box.task(task.id).active)
-    assert app.received == []
+    wait_for("BFL is done", lambda: not box.task(task.id).active)
+    assert app.calls == []
     url = f"{box.url}/sandbox/tasks/{task.id}/callback"
     fired = requests.post(url, json={"auth": "wrong"}, timeout=30).json()
     assert fired["outcome"] == 200
-    assert app.received[0][0]["x-webhook-secret"] == "not-the-secret"
+    assert app.calls[0].headers["X-Webhook-Secret"] == "not-the-secret"
     assert box.call_back(task.id).headers["X-Webhook-Secret"] == "s"
 
 
-def test_tasks_without_a_webhook_call_the_one_of_the_settings(box: Sandbox, app: App) -> None:
+def test_tasks_without_a_webhook_call_the_one_of_the_settings(box: Sandbox, app: Hook) -> None:
     box.settings.webhook_url, box.settings.webhook_secret = app.url, "shared"
     assert "polling_url" in submitted(box, sandbox={"polling_url": False}).json()
-    until(lambda: app.received)
-    assert app.received[0][0]["x-webhook-secret"] == "shared"
+    assert app.called().headers["X-Webhook-Secret"] == "shared"

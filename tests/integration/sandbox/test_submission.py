@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.integration.sandbox.clients import KEY, App, submitted
+from tests.harness.hook import Hook
+from tests.integration.sandbox.clients import KEY, submitted
 from tests.sandbox import Refused, Sandbox
 
 
@@ -18,7 +19,7 @@ def test_a_submission_is_answered_as_bfl_answers_it(box: Sandbox) -> None:
     assert not any(name.lower().startswith("x-ratelimit") for name in answer.headers)
 
 
-def test_a_submission_with_a_webhook_may_lack_its_polling_url(box: Sandbox, app: App) -> None:
+def test_a_submission_with_a_webhook_may_lack_its_polling_url(box: Sandbox, app: Hook) -> None:
     hook = {"webhook_url": app.url}
     assert "polling_url" in submitted(box, **hook).json()
     reply = submitted(box, **hook, sandbox={"polling_url": False}).json()

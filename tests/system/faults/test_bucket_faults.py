@@ -50,17 +50,6 @@ def storage_says(stack: Stack) -> str:
     return str(body["checks"]["storage"])
 
 
-def postpone(stack: Stack, task: Task) -> str:
-    """The reason on the timeline of a job whose rescue did not work."""
-
-    def reason() -> str | None:
-        lines = (stack.client.find(task.id) or {"timeline": []})["timeline"]
-        reasons = [line["detail"]["reason"] for line in lines if line["event"] == "rescue.retried"]
-        return reasons[-1] if reasons else None
-
-    return wait_for("the rescue is put off", reason, 60)
-
-
 def test_jobs_of_killed_workers_end_with_one_whole_object(stack: Stack, wire: TcpProxy) -> None:
     """One worker is killed during two uploads, another between its upload and the commit."""
     installation = stack.installation
@@ -120,7 +109,7 @@ def test_an_outage_of_the_bucket_ends_no_process_and_loses_no_job(
     link = stack.client.job(kept.id)["media"][0]["url"]
     assert requests.get(link, timeout=30).status_code == 503
     if fault == "refuse":
-        assert "the bucket does not answer" in postpone(stack, task)
+        assert "the bucket does not answer" in stack.retry_reason(task)
     wire.pass_on()
     wire.cut()
     stack.stored(task, STORED_WITHIN_SECONDS + 60)

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.patience import wait_for
 from tests.harness.stack import Stack
-from tests.sandbox import Task
 
 STORED_WITHIN_SECONDS = 30.0
 
@@ -32,22 +30,11 @@ def a_file_in_place_of(directory: Path) -> Iterator[None]:
             aside.rename(directory)
 
 
-def postpone(stack: Stack, task: Task) -> str:
-    """The reason on the timeline of a job whose rescue did not work."""
-
-    def reason() -> str | None:
-        lines = (stack.client.find(task.id) or {"timeline": []})["timeline"]
-        reasons = [line["detail"]["reason"] for line in lines if line["event"] == "rescue.retried"]
-        return reasons[-1] if reasons else None
-
-    return wait_for("the rescue is put off", reason)
-
-
 def test_a_directory_that_refuses_is_retried_and_recorded_on_the_job(stack: Stack) -> None:
     year = stack.installation.media / datetime.now(UTC).strftime("%Y")
     with a_file_in_place_of(year):
         task = stack.generate()
-        reason = postpone(stack, task)
+        reason = stack.retry_reason(task)
         assert "storage" in reason and str(stack.installation.media) not in reason
         assert stack.client.job(task.id)["status"] == "ready"
         assert stack.staged() == []
@@ -63,7 +50,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_file_leaves_no_partial_one(stack
     unlimited = resource.prlimit(worker.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (1_000_000, unlimited[1]))
     task = stack.generate(size=1_500_000)
-    assert "storage" in postpone(stack, task)
+    assert "storage" in stack.retry_reason(task)
     assert stack.staged() == [] and stack.objects(task) == []
     stack.stored(stack.generate(size=50_000))
     assert stack.client.job(task.id)["status"] == "ready"
@@ -79,7 +66,7 @@ def test_a_storage_that_is_missing_for_a_while_costs_nothing(stack: Stack) -> No
     aside = media.rename(media.with_name("unmounted"))
     media.write_bytes(b"")  # as when a mount is gone and nothing may be made in its place
     task = stack.generate()
-    postpone(stack, task)
+    stack.retry_reason(task)
     media.unlink()
     aside.rename(media)
     stack.stored(task, STORED_WITHIN_SECONDS)

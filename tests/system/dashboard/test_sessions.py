@@ -56,7 +56,6 @@ def test_logins_with_wrong_keys_are_rate_limited(make_app: MakeApp) -> None:
     refused = next(answer for answer in guesses if answer.status_code != 401)
     assert refused.status_code == 429 and int(refused.headers["Retry-After"]) > 0
     assert "come again later" in refused.text
-    assert visitor.log_in("read").status_code == 429
 
 
 def test_the_cookie_holds_no_key_and_no_script_reads_it(visitor: InProcessVisitor) -> None:

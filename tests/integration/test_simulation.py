@@ -51,6 +51,7 @@ SITUATIONS = {
     "submissions and a minute without Redis": partial(
         submissions, Faults(bfl=2, outage=(1.5, 65.0))
     ),
+    "submissions and lost replies": partial(submissions, Faults(bfl=1, lost_replies=4)),
     "submissions and a failover": partial(submissions, Faults(bfl=2, failover_at=2.5)),
     "submissions and a deletion": partial(submissions, Faults(kills=1, bfl=2, deleted_at=12.5)),
 }

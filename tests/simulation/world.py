@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ from tests.simulation.boundaries import (
     simulated_time,
 )
 from tests.simulation.connection import client
+from tests.simulation.redis_errors import ReplyError
 from tests.simulation.redis_model import Flaws, RedisModel
 from tests.simulation.scheduler import CLOCK_FAULTS, Chooser, Process, Scheduler
 
@@ -42,6 +44,7 @@ class Faults:
     bfl: int = 0  # answers of BFL other than plain acceptance
     outage: tuple[float, float] | None = None  # Redis is away: from, to (seconds after the start)
     failover_at: float | None = None  # Redis loses its last second
+    lost_replies: int = 0  # scripts that run although their caller sees an error
     storage_errors: int = 0
     download_seconds: float = 0.0  # without a renewal: longer than a lease is a stalled worker
     lost_callbacks: bool = False
@@ -84,6 +87,7 @@ class World:
         self.violations: list[str] = []
         self._snapshots: list[tuple[float, Any]] = []
         self._storage_errors = f.storage_errors
+        self._unanswered: list[list[bytes]] = []
         self._failed_over = False
         self._holders: dict[str, tuple[int, str]] = {}
         self._writer = ""
@@ -109,6 +113,18 @@ class World:
         self._fail_over(since)
         self._observe()
         self._writer = self.scheduler.current.name
+        if len(self._unanswered) < self.faults.lost_replies and words[0] == b"EVALSHA":
+            self._lose_reply(words)
+
+    def _lose_reply(self, words: list[bytes]) -> None:
+        """Sometimes run a script and lose the reply; the caller tries again at once."""
+        if words in self._unanswered or not self.chooser.choose(2):
+            return
+        self._unanswered.append(words)
+        self.scheduler.trace.append(f"{self.scheduler.now:.3f} the reply is lost")
+        with suppress(ReplyError):
+            self.redis.execute(words)
+        raise RedisConnectionError("away")
 
     def _fail_over(self, since: float) -> None:
         if self.faults.failover_at is None or self._failed_over:
@@ -248,14 +264,18 @@ class World:
             self.violate(f"I9: job {job.id} does not name {sorted(found - named)}")
 
     def _may_fail(self, job: Job) -> bool:
-        """Whether its URL may have died, or Fluxkeep may not know that BFL made it."""
+        """Whether its URL may have died, or Fluxkeep may not know what BFL did.
+
+        That a reply of Redis was lost must not make a job look as if it had been sent.
+        """
         faults = self.faults
         if faults.outage is not None and faults.outage[1] > URL_SECONDS / 2:
             return True
         is_known = job.id in self.acknowledged or (
             job.id in self.bfl.accepted and not (faults.kills or faults.outage)
         )
-        return bool(self.models) and not is_known
+        is_unsent = job.status == "lost" and job.id not in self.bfl.sent
+        return bool(self.models) and not (is_known or (is_unsent and faults.lost_replies))
 
     # The storage.
 

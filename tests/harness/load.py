@@ -41,7 +41,7 @@ class Load:
             task = self.stack.box.submit(
                 webhook_url=self.webhook_url or self.stack.webhook_url,
                 webhook_secret=self.secret,
-                switches={"seconds": 0.01, "callback": self.duplicates},
+                switches={"seconds": 0.01, "callback": self.duplicates, "format": "mp4"},
             )
             self.tasks.append(task)
 

@@ -27,6 +27,8 @@ VALUES_MAX_BYTES = 8192  # of JSON, on the record
 FILES_MAX = 32
 
 _REFERENCE = re.compile(r"(input|text):([0-9]{1,2})", re.ASCII)
+# How PNG, JPEG, WebP and GIF begin as base64: however small, images are no values of a record.
+_IMAGE = re.compile(r"data:image/|iVBORw0KGgo|/9j/|UklGR|R0lGOD", re.ASCII)
 _DATA_URL = re.compile(r"data:[a-z0-9.+/-]{0,64};base64,", re.ASCII | re.IGNORECASE)
 
 
@@ -117,6 +119,12 @@ def read_file(storage: MediaStorage, job: Job, n: int) -> bytes | None:
     return None if storage.size(key) is None else b"".join(storage.read(key))
 
 
+def is_complete(job: Job) -> bool:
+    """Whether the objects of the kept input, if there is one, were not deleted with the media."""
+    known = len(job.submission.input_files)
+    return all(n < known for _, _, n in _references(job.submission.kept_input or {}))
+
+
 def file_numbers(values: Mapping[str, Any]) -> list[int]:
     """The numbers of the objects that the values hold as base64, in order."""
     return [n for _, encoding, n in _references(values) if encoding == "input"]
@@ -149,9 +157,9 @@ def _without_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _large_texts(values: Mapping[str, Any]) -> Iterator[str]:
-    """Long strings, and strings that would be mistaken for references."""
+    """Images, long strings, and strings that would be mistaken for references."""
     for text in texts(values):
-        if len(text) > TEXT_MAX_CHARS or _REFERENCE.fullmatch(text):
+        if len(text) > TEXT_MAX_CHARS or _REFERENCE.fullmatch(text) or _IMAGE.match(text):
             yield text
 
 

@@ -145,8 +145,8 @@ class MediaSettings(SettingGroup):
     link_ttl_max: Seconds = 7 * 86400.0
     """The most seconds that `?link_ttl=` may ask for."""
     keep_inputs: bool = True
-    """`no` forgets the input of a job (prompt, parameters, images) once BFL has it. Otherwise it
-    is deleted with the job's media."""
+    """`no` forgets the input of a job (prompt, parameters, images) once BFL has it; what BFL
+    repeats of it in the result stays. Otherwise it is deleted with the job's media."""
     retain_media_days: Days = None
     """Days from the end of a job until its media are deleted; fractions count. If not set, they
     stay."""

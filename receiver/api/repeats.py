@@ -79,10 +79,11 @@ def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict
     if known is None:
         raise WrongStatus(NOT_KEPT)
     merged = {**known, **(changes.get("input") or {})}
+    metadata = changes.get("metadata")
     return {
         "model": changes.get("model") or job.model or "",
         "input": {name: value for name, value in merged.items() if value is not None},
-        "metadata": changes.get("metadata") or dict(job.metadata) or None,
+        "metadata": dict(job.metadata) if metadata is None else metadata,
         "notify_url": changes.get("notify_url"),
         "region": changes.get("region") or job.submission.region,
     }

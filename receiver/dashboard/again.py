@@ -52,14 +52,20 @@ def kept_images(services: Services, job_id: str) -> list[KeptImage]:
 
 
 def related_jobs(services: Services, job: Job) -> list[Job]:
-    """The job that this one repeats, other repeats of it, and repeats of this one; oldest first."""
+    """The job that this one repeats, other repeats of it, and repeats of this one; oldest first.
+
+    Of the repeats the newest are shown.
+    """
     original = job.submission.repeats
     parent = services.store.load(original, exactly=True) if original else None
     found = {one.id: one for one in (parent, job) if one}
     for job_id in filter(None, (original, job.id)):
         page = services.listing.page(Search(repeats=job_id), RELATED_MAX, None)
         found |= {one.id: one for one in page.jobs}
-    return sorted(found.values(), key=lambda one: one.created_at)[-RELATED_MAX:]
+    newest_first = sorted(found.values(), key=lambda one: one.created_at, reverse=True)
+    others = [one for one in newest_first if one not in (parent, job)]
+    shown = [one for one in newest_first if one not in others[RELATED_MAX:]]
+    return shown[::-1]
 
 
 def _text(value: Any) -> str | None:

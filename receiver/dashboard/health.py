@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
 from jobs.status import Status
+from receiver.checks.result import Grade
 from receiver.context import app_state
 from receiver.dashboard.access import requires_scope
 from receiver.shared_value import SharedValue
@@ -33,7 +34,10 @@ def show() -> ResponseReturnValue:
     numbers = cast(SharedValue[dict[str, Any]], current_app.extensions[_EXTENSION]).get()
     results = app_state().check_results.get()
     failed = [result for result in results if not result.ok]
-    page = render_template("health.html", numbers=numbers, results=results, failed=failed)
+    warnings = [result for result in results if result.grade is Grade.WARNING]
+    page = render_template(
+        "health.html", numbers=numbers, results=results, failed=failed, warnings=warnings
+    )
     return page if numbers else (page, 503, {"Retry-After": "5"})
 
 

@@ -14,7 +14,15 @@ from flask.typing import ResponseReturnValue
 
 from jobs import drafts, inputs, views
 from jobs.bfl import models
-from jobs.errors import BadRequest, FluxkeepError, IdempotencyKeyReused, Invalid, InvalidField
+from jobs.errors import (
+    BadRequest,
+    FluxkeepError,
+    IdempotencyKeyReused,
+    Invalid,
+    InvalidField,
+    UnknownJob,
+    WrongStatus,
+)
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.record import Submission
@@ -40,6 +48,7 @@ KEPT = "kept-"
 _INTEGER = re.compile(r"[0-9]{1,15}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _DRAFT = re.compile(r"([A-Za-z0-9_-]{1,128})(?: ([0-9]{1,3}))?", re.ASCII)
+_INPUT_DELETED = "Images or long texts of that job were deleted. Add them again."
 _FORM_CHANGED = "This form was sent before with other values. Submit again to make another job."
 
 blueprint = Blueprint("submit", __name__)
@@ -50,7 +59,9 @@ blueprint = Blueprint("submit", __name__)
 def show() -> ResponseReturnValue:
     """The form; `again` names a job whose input fills it."""
     if again := request.args.get("again"):
-        return _page(fields_of(services(), load_job(services(), again)))
+        job = load_job(services(), again)
+        errors = {} if inputs.is_complete(job) else {"": _INPUT_DELETED}
+        return _page(fields_of(services(), job), errors)
     return _page({name: request.args.get(name, "") for name in FIELDS})
 
 
@@ -105,8 +116,21 @@ def _enqueue(fields: Mapping[str, str]) -> Job:
         raise Invalid(errors)
     images = models.place_images(model, _images(fields), more.keys())
     body["input"] = {name: _value(name, text) for name, text in given.items()} | images | more
-    original = fields.get("repeats") or None
-    return submit_as_visitor(body, fields.get(IDEMPOTENCY_FIELD, ""), json.dumps(body), original)
+    original = _original(fields)
+    return submit_as_visitor(
+        body,
+        fields.get(IDEMPOTENCY_FIELD, ""),
+        json.dumps(body),
+        original.id if original else None,
+    )
+
+
+def _original(fields: Mapping[str, str]) -> Job | None:
+    """The job that the form repeats; None if it repeats none, or one that was deleted."""
+    try:
+        return load_job(services(), fields.get("repeats", ""))
+    except UnknownJob:
+        return None
 
 
 def _messages(error: Invalid) -> dict[str, str]:
@@ -118,19 +142,24 @@ def _messages(error: Invalid) -> dict[str, str]:
 
 
 def _images(fields: Mapping[str, str]) -> list[str]:
-    """Images as base64, in the order of the form; raises UnknownJob and StorageError."""
+    """Images as base64, in the order of the form; raises WrongStatus and StorageError."""
     found = {f"file-{n}": body for n, body in enumerate(forms.files())}
     kept = [name for name in fields if re.fullmatch(KEPT + "[0-9]{1,2}", name)]
-    if kept and fields.get("repeats"):
-        original = load_job(services(), fields["repeats"])
-        for name in kept:
-            n = int(name.removeprefix(KEPT))
-            read = partial(inputs.read_file, services().storage, original, n)
-            if (body := run_in_thread(read)) is not None:
-                found[name] = body
+    original = _original(fields) if kept else None
+    found |= {name: _kept_image(original, int(name.removeprefix(KEPT))) for name in kept}
     ordered = [name for name in fields.get("order", "").split() if name in found]
     names = dict.fromkeys((*ordered, *(name for name in kept if name in found), *found))
     return [base64.b64encode(found[name]).decode() for name in names]
+
+
+def _kept_image(original: Job | None, n: int) -> bytes:
+    """An image of the job that the form repeats. Raises WrongStatus, StorageError."""
+    body = None
+    if original is not None:
+        body = run_in_thread(partial(inputs.read_file, services().storage, original, n))
+    if body is None:
+        raise WrongStatus(_INPUT_DELETED)
+    return body
 
 
 def _parsed(text: str, field: str, errors: list[dict[str, str]]) -> dict[str, Any]:
@@ -173,17 +202,29 @@ def _value(name: str, text: str) -> Any:
 
 def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) -> str:
     model = fields.get("model") or models.NAMES[0]
-    original = fields.get("repeats", "")
+    input_form, original = models.input_form(model), fields.get("repeats", "")
     return render_template(
         "submit.html",
         values={name: fields.get(name, "") for name in FIELDS} | {"model": model},
-        errors=errors or {},
+        errors=_placed(errors or {}, input_form),
         idempotency_key=fields.get(IDEMPOTENCY_FIELD) or str(uuid.uuid4()),
         models=models.NAMES,
-        input_form=models.input_form(model),
+        input_form=input_form,
         kept=kept_images(services(), original) if original else [],
         job=_submitted_job() if request.method == "GET" else None,
     )
+
+
+def _placed(errors: Mapping[str, str], input_form: models.InputForm) -> dict[str, str]:
+    """Messages about fields that the form does not show stand at "Other fields"."""
+    shown = {"", "model", "prompt", "metadata", *(field.name for field in input_form.fields)}
+    found = {name: message for name, message in errors.items() if name in shown}
+    others = [
+        message if name == "more" else f"{name}: {message}"
+        for name, message in errors.items()
+        if name not in shown
+    ]
+    return found | ({"more": " ".join(others)} if others else {})
 
 
 def _submitted_job() -> JobView | None:

@@ -44,7 +44,7 @@ function formData(form) {
 
 function showResponse(response, page, form) {
   const newForm = page.getElementById("submit-form");
-  if (!newForm) return location.assign(response.url);
+  if (!newForm) return byId("form-error").replaceChildren(reason(response, page));
   const imported = document.importNode(newForm, true);
   for (const name of response.ok ? ["prompt", "more", "metadata", "draft_cache"] : []) {
     if (imported.elements[name] && form.elements[name]) imported.elements[name].value = form.elements[name].value;
@@ -62,15 +62,25 @@ function showResponse(response, page, form) {
   refreshSoon(); // the job may have ended before the page watched it
 }
 
+// Another page came, such as an error or the login: what was typed stays.
+function reason(response, page) {
+  if (new URL(response.url).pathname === "/login") return "Your session has ended. Log in in another tab, copy your text, and load this page again.";
+  return `Not submitted: ${page.querySelector(".status-code ~ p")?.textContent ?? response.status}`;
+}
+
 // Images: chosen, dropped or pasted; moved and removed with buttons.
 
 function add(chosen) {
   const mostBytes = Number(byId("images").dataset.mostBytes);
-  byId("images-problem").textContent = "";
+  const problem = byId("images-problem");
+  problem.textContent = "";
   for (const file of chosen) {
-    if (!file.type.startsWith("image/")) continue;
-    if (file.size > mostBytes) {
-      byId("images-problem").textContent = `${file.name} is larger than ${mostBytes / 2 ** 20} MiB.`;
+    if (!file.type.startsWith("image/")) {
+      problem.textContent = `${file.name} is no image.`;
+      continue;
+    }
+    if (file.size + chosenBytes() > mostBytes) {
+      problem.textContent = `${file.name} is too large: all images together may have ${mostBytes / 2 ** 20} MiB.`;
       continue;
     }
     const item = document.createElement("li");
@@ -79,12 +89,18 @@ function add(chosen) {
     const preview = document.createElement("canvas");
     preview.setAttribute("role", "img");
     preview.setAttribute("aria-label", file.name || "Pasted image");
-    draw(preview, file).catch(() => (byId("images-problem").textContent = `${file.name} cannot be shown.`));
+    draw(preview, file).catch(() => {
+      item.remove();
+      problem.textContent = `${file.name} is left out: it is no image that can be shown.`;
+      number();
+    });
     item.append(preview);
     byId("image-list").append(item);
   }
   number();
 }
+
+const chosenBytes = () => items().reduce((sum, item) => sum + (files.get(item.id)?.size ?? 0), 0);
 
 // On a canvas: the Content-Security-Policy allows no images but the server's.
 async function draw(canvas, file) {
@@ -118,7 +134,7 @@ function button(text, label, act) {
 
 document.addEventListener("paste", (event) => {
   const pasted = [...(event.clipboardData?.files ?? [])];
-  if (!pasted.length) return;
+  if (!pasted.length || event.clipboardData.types.includes("text/plain")) return;
   event.preventDefault();
   add(pasted);
 });

@@ -17,6 +17,7 @@ from jobs.storage.providers import BACKGROUND_LIMITS
 from tests.sandbox.gradient import gradient
 
 PICTURE = gradient(7)
+DOT = b"GIF89a\x01\x00\x01\x00\x00\x00\x00;"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=9) | st.just("input:0"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
@@ -72,6 +73,14 @@ def test_equal_pictures_are_one_object(storage: MediaStorage) -> None:
     assert (file.role, file.content_type, file.bytes) == ("input", "image/png", len(PICTURE))
     assert set(job.submission.kept_input.values()) == {"input:0"}
     assert kind_of(file.key) is ObjectKind.INPUT and job_id_of(file.key) == job.id
+
+
+def test_the_smallest_picture_is_an_object_too(storage: MediaStorage) -> None:
+    job = kept(storage, {"input_image": encoded(DOT), "prompt": "grow"})
+    assert job and job.submission.kept_input == {"input_image": "input:0", "prompt": "grow"}
+    assert inputs.of_small({"input_image": encoded(DOT)}) is None
+    assert inputs.is_complete(job)
+    assert not inputs.is_complete(job.with_submission(input_files=()))  # as retention leaves it
 
 
 def test_a_data_url_is_kept_as_its_picture(storage: MediaStorage) -> None:

@@ -2,10 +2,12 @@
 
 import base64
 import re
+import secrets
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
+from requests import Response
 
 from tests.harness.chromium import Window
 from tests.harness.installation import KEYS
@@ -170,3 +172,38 @@ def test_the_health_page_shows_credits_and_the_account(stack: Stack, window: Win
     expect(page.locator("#account")).to_contain_text("credits ($")
     assert problems_seen(window) == []
     assert KEYS["read"] not in page.content()
+
+
+@pytest.mark.browser
+def test_what_is_refused_stays_in_the_form_with_a_reason(stack: Stack, window: Window) -> None:
+    page = log_in(window, stack.installation.url, "/submit", "submit")
+    page.fill("#prompt", "x" * 300_000)  # more than a form may have
+    page.click("#submit")
+    expect(page.locator("#form-error")).to_contain_text("The form is too large")
+    assert len(page.locator("#prompt").input_value()) == 300_000
+    page.evaluate(PASTE, encoded(b"no picture"))
+    expect(page.locator("#images-problem")).to_contain_text("pasted.png is left out")
+    expect(page.locator("#image-list li")).to_have_count(0)
+
+
+def test_errors_about_fields_that_the_form_does_not_show_stand_at_other_fields(
+    stack: Stack,
+) -> None:
+    answer = sent(stack, prompt="fog", more='{"webhook_url": "https://app.example"}')
+    assert answer.status_code == 422 and 'id="more-error"' in answer.text
+    assert "notify_url" in answer.text
+
+
+def test_a_form_may_outlive_the_job_and_the_images_that_filled_it(stack: Stack) -> None:
+    answer = sent(stack, prompt="alone", repeats="../../nobody")
+    job = stack.client.wait_for(answer.headers["Location"].partition("job=")[2].partition("&")[0])
+    assert "repeats" not in job
+    gone = sent(stack, prompt="with a picture", repeats=job["id"], **{"kept-0": "1"})
+    assert gone.status_code == 409 and "were deleted. Add them again." in gone.text
+
+
+def sent(stack: Stack, **fields: str) -> Response:
+    """The answer to a form that is sent without a script."""
+    visitor = Visitor(stack.installation.url, "submit")
+    common = {"model": "flux-2-pro", "idempotency_key": secrets.token_hex(8)}
+    return visitor.post("/submit", page="/submit", **common, **fields)

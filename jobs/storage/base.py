@@ -53,10 +53,10 @@ class MediaStorage(ABC):
         """
 
     @abstractmethod
-    def write(self, key: str, body: bytes, *, durable: bool = True) -> None:
+    def write(self, key: str, body: bytes, *, is_published_with_object: bool = False) -> None:
         """Write a small companion atomically, replacing an older one.
 
-        Unless it is `durable` at once, it is when the next object of its day is published.
+        It is durable when this returns, or with its object when that is published next.
         """
 
     @abstractmethod

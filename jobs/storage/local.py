@@ -55,12 +55,12 @@ class LocalStorage(MediaStorage):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _synced.clear()  # a new directory may get the inode of a removed one
 
-    def write(self, key: str, body: bytes, *, durable: bool = True) -> None:
+    def write(self, key: str, body: bytes, *, is_published_with_object: bool = False) -> None:
         with translate_errors(), self.staging(Path(key).stem) as staged:
             path = self._path(key)
             write_synced(staged, body)
             self._rename_into_place(staged, path)
-            if durable:
+            if not is_published_with_object:
                 _sync_directories(path, self.root)
 
     def size(self, key: str) -> int | None:

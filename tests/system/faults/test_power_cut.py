@@ -37,9 +37,18 @@ def test_bytes_are_on_the_disk_before_an_object_appears(syncs: list[Any]) -> Non
     assert picture["published"] == sidecar["published"] == []
 
 
-def test_an_object_its_sidecar_and_their_directories_are_on_the_disk_before_the_commit(
+def test_a_sidecar_and_its_directories_are_on_the_disk_before_the_object_appears(
     syncs: list[Any], stopped_installation: Installation
 ) -> None:
+    alone = [sync for sync in syncs if len(sync["published"]) == 1]
+    sidecar = Path(alone[0]["published"][0])
+    media = stopped_installation.media
+    directories = [str(path) for path in sidecar.parents if path.is_relative_to(media)]
+    assert sidecar.suffix == ".json"
+    assert [sync["path"] for sync in alone] == directories
+
+
+def test_an_object_is_on_the_disk_before_the_commit(syncs: list[Any]) -> None:
     # Its thumbnail follows the commit.
     both = [
         sync for sync in syncs if len(sync["published"]) == 2 and ".staging" not in sync["path"]
@@ -48,6 +57,5 @@ def test_an_object_its_sidecar_and_their_directories_are_on_the_disk_before_the_
         map(Path, both[0]["published"]), key=lambda path: path.suffix == ".json"
     )
     assert (picture.suffix, sidecar.stem) == (".jpg", picture.stem)
-    media = stopped_installation.media
-    directories = [str(path) for path in picture.parents if path.is_relative_to(media)]
-    assert [sync["path"] for sync in both[: len(directories)]] == directories
+    # Its other directories were new with the sidecar, and are on the disk since then.
+    assert both[0]["path"] == str(picture.parent)

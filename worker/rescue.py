@@ -172,7 +172,7 @@ class Rescue:
         self._claim.allow_silence(STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND)
         self._files.published[n] = file
         try:
-            self._write_sidecar(file.key, self._sidecar(job), is_published_with_object=True)
+            self._write_sidecar(file.key, self._sidecar(job))
             media.publish(path, file.key, views.file_name(job, n, file.key))
         except BaseException:  # of any kind: only a published file may be committed
             del self._files.published[n]
@@ -186,11 +186,8 @@ class Rescue:
         self._stored_at = self._services.store.now()
         return sidecars.render(self._files.store(job, self._stored_at))
 
-    def _write_sidecar(
-        self, key: str, body: bytes, *, is_published_with_object: bool = False
-    ) -> None:
-        storage = self._services.storage
-        storage.write(sidecar_key(key), body, is_published_with_object=is_published_with_object)
+    def _write_sidecar(self, key: str, body: bytes) -> None:
+        self._services.storage.write(sidecar_key(key), body)
         self._sidecars[key] = body
 
     def _seconds_left(self) -> float:

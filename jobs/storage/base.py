@@ -53,11 +53,8 @@ class MediaStorage(ABC):
         """
 
     @abstractmethod
-    def write(self, key: str, body: bytes, *, is_published_with_object: bool = False) -> None:
-        """Write a small companion atomically, replacing an older one.
-
-        It is durable when this returns, or with its object when that is published next.
-        """
+    def write(self, key: str, body: bytes) -> None:
+        """Write a small companion atomically, replacing an older one."""
 
     @abstractmethod
     def size(self, key: str) -> int | None:

@@ -47,8 +47,7 @@ class BucketStorage(MediaStorage):
                 max_concurrency=PARALLEL_PARTS,
             )
 
-    def write(self, key: str, body: bytes, *, is_published_with_object: bool = False) -> None:
-        del is_published_with_object
+    def write(self, key: str, body: bytes) -> None:
         with translate_errors():
             obstore.put(self._objects, key, body, attributes=_headers(key), use_multipart=False)
 

@@ -40,9 +40,7 @@ class LocalStorage(MediaStorage):
         """Rename a whole file into place (I20) and sync its directories; `name` is not stored."""
         del name
         with translate_errors():
-            path = self._path(key)
-            self._rename_into_place(staged, path)
-            _sync_directories(path, self.root)
+            self._rename_into_place(staged, self._path(key))
 
     def _rename_into_place(self, staged: Path, path: Path) -> None:
         for attempt in range(RENAMES_MAX):
@@ -54,14 +52,13 @@ class LocalStorage(MediaStorage):
                     raise
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _synced.clear()  # a new directory may get the inode of a removed one
+        _sync_directories(path, self.root)
 
-    def write(self, key: str, body: bytes, *, is_published_with_object: bool = False) -> None:
+    def write(self, key: str, body: bytes) -> None:
         with translate_errors(), self.staging(Path(key).stem) as staged:
             path = self._path(key)
             write_synced(staged, body)
             self._rename_into_place(staged, path)
-            if not is_published_with_object:
-                _sync_directories(path, self.root)
 
     def size(self, key: str) -> int | None:
         with translate_errors():

@@ -58,14 +58,17 @@ def related_jobs(services: Services, job: Job) -> list[Job]:
     """
     original = job.submission.repeats
     parent = services.store.load(original, exactly=True) if original else None
-    found = {one.id: one for one in (parent, job) if one}
+    own = {one.id: one for one in (parent, job) if one}
+    repeats: dict[str, Job] = {}
     for job_id in filter(None, (original, job.id)):
         page = services.listing.page(Search(repeats=job_id), RELATED_MAX, None)
-        found |= {one.id: one for one in page.jobs}
-    newest_first = sorted(found.values(), key=lambda one: one.created_at, reverse=True)
-    others = [one for one in newest_first if one not in (parent, job)]
-    shown = [one for one in newest_first if one not in others[RELATED_MAX:]]
-    return shown[::-1]
+        repeats |= {one.id: one for one in page.jobs if one.id not in own}
+    newest = sorted(repeats.values(), key=_created_at)[-RELATED_MAX:]
+    return sorted((*own.values(), *newest), key=_created_at)
+
+
+def _created_at(job: Job) -> float:
+    return job.created_at
 
 
 def _text(value: Any) -> str | None:

@@ -1,11 +1,14 @@
 """A job is made again from its kept input, with changes."""
 
 import base64
+import re
 from typing import Any
 
 import requests
 
+from receiver.dashboard.again import RELATED_MAX
 from tests.sandbox.gradient import gradient
+from tests.system.dashboard.visitor import Visitor
 from tests.system.submitting.environment import SubmissionEnvironment
 
 ENCODED = base64.b64encode(gradient(5)).decode()
@@ -60,6 +63,7 @@ def test_changes_replace_values_and_null_removes_one(env: SubmissionEnvironment)
     del expected["input_image"]
     assert {**sent(env, again["id"]), "sandbox": 0} == {**expected, "sandbox": 0}
     assert env.client.job(again["id"])["model"] == "flux-2-max"
+    assert again["metadata"] == {}
 
 
 def test_repeats_are_listed_by_the_job_that_they_repeat(env: SubmissionEnvironment) -> None:
@@ -68,6 +72,17 @@ def test_repeats_are_listed_by_the_job_that_they_repeat(env: SubmissionEnvironme
     assert {found["id"] for found in env.client.jobs(repeats=job["id"])} == ids
     for job_id in ids:
         sent(env, job_id)
+
+
+def test_a_job_stands_among_its_variants_however_many_there_are(env: SubmissionEnvironment) -> None:
+    job = original(env)
+    ids = [repeat(env, job["id"]).json()["id"] for _ in range(RELATED_MAX + 1)]
+    for job_id in ids:
+        sent(env, job_id)
+    page = Visitor(env.stack.installation.url).get(f"/jobs/{job['id']}").text
+    assert page.count('aria-label="Variant ') == 1 + RELATED_MAX
+    assert len(re.findall(r"<li[^>]*aria-current", page)) == 1
+    assert f"/jobs/{ids[0]}" not in page and f"/jobs/{ids[-1]}" in page
 
 
 def test_the_same_idempotency_key_repeats_once(env: SubmissionEnvironment) -> None:

@@ -43,6 +43,8 @@ MEDIA = st.builds(
     content_type=st.just("image/png"),
     bytes=st.integers(0, 2**40),
     sha256=TEXT,
+    thumbnail=st.none()
+    | st.just(MediaFile(key="k", content_type="image/webp", bytes=1, sha256="")),
     deleted_at=st.none() | TIMES,
 )
 RECORDS = st.builds(

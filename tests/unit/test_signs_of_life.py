@@ -9,7 +9,7 @@ from jobs.bfl.models import callback_grace
 from jobs.job import Job
 from jobs.report import Report
 from jobs.status import Source, Status
-from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts
+from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 
 NOW = 1_700_000_000.0
@@ -88,23 +88,3 @@ def test_each_progress_callback_begins_the_grace_anew() -> None:
         assert known.check.next_check_at is not None and known.check.next_check_at > now
         known = transition(known, report("Generating", progress=n / 10), now, TIMEOUTS)
         assert known.check.next_check_at == now + grace
-
-
-def test_a_sign_of_life_moves_no_job_that_a_worker_has_or_shall_take() -> None:
-    claimed = job().enqueue(NOW).claimed(NOW)
-    after = transition(claimed, report("Generating"), NOW + 1, TIMEOUTS)
-    assert (after.check.lease_until, after.check.next_check_at) == (
-        claimed.check.lease_until,
-        claimed.check.next_check_at,
-    )
-    wanted = job().enqueue(NOW)
-    assert (
-        transition(wanted, report("Generating"), NOW + 1, TIMEOUTS).check.work_deadline
-        == wanted.check.work_deadline
-    )
-
-
-def test_a_grace_that_is_too_long_leaves_time_for_one_poll() -> None:
-    timeouts = Timeouts(callback_grace=9000.0, give_up_after=100.0)
-    assert timeouts.grace(None) == 100 - FINAL_POLL_SECONDS
-    assert Job.expected("task", NOW, timeouts).check.next_check_at == NOW + 90

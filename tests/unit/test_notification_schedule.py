@@ -34,7 +34,7 @@ def tried(job: Job, outcome: Outcome, to: NotificationTarget = APP) -> Job:
 
 
 def attempted_at(job: Job, to: NotificationTarget) -> tuple[list[float], Job]:
-    """Seconds after the end at which each attempt is made while all fail, and the job afterwards."""
+    """Seconds from the end to each attempt while all fail, and the job afterwards."""
     times = []
     while job.notifications.pending:
         times.append(job.notifications.pending[0].at - NOW)

@@ -1,16 +1,32 @@
 """The settings: complete or loud, naming the variable and never its value."""
 
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
-from jobs.config.settings import Settings, load
+from jobs.config.proxies import TrustedProxies
+from jobs.config.rate_limit import DEFAULT, RateLimit
+from jobs.config.settings import SECRET_MIN_CHARS, Settings, load
 from jobs.errors import FluxkeepError, InvalidSettings
 from jobs.net.urls import Origin
 from jobs.services import build_storage, for_background, for_web
 from jobs.timeouts import Timeouts
 from tests.harness.required_settings import CANARY, REQUIRED, start_error
+
+LONG = "x" * SECRET_MIN_CHARS
+SHORT = LONG[1:]
+TOO_SHORT = [
+    *((name, value) for name in ("WEBHOOK_SECRET", "SECRET_KEY") for value in (SHORT, "x")),
+    ("WEBHOOK_SECRET", f"{LONG},{SHORT}"),  # a retired secret still opens the door
+    ("SECRET_KEY", f"{SHORT},{LONG}"),
+    ("API_KEYS", f"app:{SHORT}:read"),
+    ("API_KEYS", f"app:{LONG}:read,me:{SHORT}:admin"),
+]
+SENSELESS_RATES = (
+    *("canary", "600", "600/canary", "/minute", "0/minute", "-1/minute", "1.5/minute"),
+    *("1000001/minute", "600/Minute", "600 / minute", "1/minute,2/minute", "app=1/minute"),
+    *("=1/minute", "\u0661/minute"),
+)
+
 
 # What must be there.
 
@@ -37,6 +53,8 @@ def test_the_rest_has_sensible_defaults() -> None:
     assert settings.storage_url.startswith("file:///")
     assert settings.base_url == "http://127.0.0.1:8000"
     assert settings.bfl_api_key is None and settings.delivery_hosts == ()
+    assert settings.forwarded_allow_ips.trust("127.0.0.1")
+    assert not settings.forwarded_allow_ips.trust("10.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -128,6 +146,12 @@ def test_media_and_records_have_clocks_of_their_own(value: str, days: float | No
         ("RETAIN_JOBS_DAYS", "nan"),
         ("RETAIN_JOBS_DAYS", "30d"),
         ("LOG_LEVEL", "canary"),
+        *(("LISTEN_HOST", host) for host in ("localhost", "127.1", "0.0.0.0:8000", "[::1]")),
+        *(("RATE_LIMIT", rate) for rate in SENSELESS_RATES),
+        *(
+            ("FORWARDED_ALLOW_IPS", proxy)
+            for proxy in ("canary", "10.0.0.1/8", "10.0.0", "*,canary", "1.2.3.4:80")
+        ),
     ],
 )
 def test_a_wrong_value_names_its_variable_and_not_itself(name: str, value: str) -> None:
@@ -140,6 +164,21 @@ def test_a_wrong_value_names_its_variable_and_not_itself(name: str, value: str) 
 
 def test_a_name_that_is_no_region_is_answered_with_those_there_are() -> None:
     assert "global, eu, us" in start_error(BFL_API_URL="asia")
+
+
+@pytest.mark.parametrize(("name", "value"), TOO_SHORT)
+def test_a_secret_that_could_be_guessed_stops_the_start_except_with_a_sandbox(
+    name: str, value: str
+) -> None:
+    with pytest.raises(InvalidSettings, match=f"^{name}: must have at least 16 characters") as e:
+        load(REQUIRED | {name: value})
+    assert SHORT not in str(e.value)
+    load(REQUIRED | {name: value, "BFL_SANDBOX_URL": "http://127.0.0.1:9100"})
+
+
+def test_sixteen_characters_are_enough_and_the_length_of_a_hashed_key_is_not_known() -> None:
+    load({"WEBHOOK_SECRET": LONG, "SECRET_KEY": LONG, "API_KEYS": f"app:{LONG}:submit"})
+    load(REQUIRED | {"API_KEYS": f"app:sha256${'0' * 64}:submit"})
 
 
 def test_errors_of_the_wiring_have_the_same_form() -> None:
@@ -162,19 +201,52 @@ def test_a_directory_that_cannot_be_made_is_answered_with_what_to_do() -> None:
         build_storage(settings)
 
 
-def test_secrets_and_keys_are_lists() -> None:
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("", DEFAULT),
+        ("10/second", RateLimit(10, 1)),
+        ("600/minute", RateLimit(600, 60)),
+        ("5/hour", RateLimit(5, 3600)),
+        ("1/day", RateLimit(1, 86400)),
+        ("off", None),
+    ],
+)
+def test_a_rate_has_a_number_and_a_period(text: str, limit: RateLimit | None) -> None:
+    assert load(REQUIRED | {"RATE_LIMIT": text}).rate_limit == limit
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "192.168.1.5"])  # noqa: S104
+def test_the_web_process_listens_on_any_ip_address(host: str) -> None:
+    assert load(REQUIRED | {"LISTEN_HOST": host}).listen_host == host
+
+
+@pytest.mark.parametrize(
+    ("text", "ours", "not_ours"),
+    [
+        ("127.0.0.1,::1", ("127.0.0.1", "::1"), ("10.0.0.1", "::2", "")),
+        ("10.0.0.0/8, fd00::/8", ("10.1.2.3", "fd00::7"), ("11.0.0.1", "fe80::1")),
+        ("*", ("192.0.2.1", "2001:db8::1", "a socket"), ()),
+    ],
+)
+def test_our_proxies_are_known_by_their_addresses(
+    text: str, ours: tuple[str, ...], not_ours: tuple[str, ...]
+) -> None:
+    proxies = TrustedProxies.parse(text)
+    assert [peer for peer in (*ours, *not_ours) if proxies.trust(peer)] == list(ours)
+    assert TrustedProxies.parse(proxies.setting) == proxies
+
+
+def test_secrets_keys_and_delivery_hosts_are_lists() -> None:
     secrets = {
         "SECRET_KEY": f"{'n' * 16}, {'o' * 16},",
         "API_KEYS": f"a:{'k' * 16}:read, b:x:{'y' * 16}:admin",
+        "DELIVERY_HOSTS": "cdn.example.com, media-1.example.com",
     }
     settings = load({**REQUIRED, **secrets})
     assert [key.get_secret_value() for key in settings.secret_key] == ["n" * 16, "o" * 16]
     keys = [(key.name, key.key.get_secret_value(), key.scope) for key in settings.api_keys]
     assert keys == [("a", "k" * 16, "read"), ("b", f"x:{'y' * 16}", "admin")]
-
-
-def test_delivery_hosts_are_a_list() -> None:
-    settings = load({**REQUIRED, "DELIVERY_HOSTS": "cdn.example.com, media-1.example.com"})
     assert settings.delivery_hosts == ("cdn.example.com", "media-1.example.com")
 
 
@@ -186,67 +258,6 @@ def test_the_sandbox_stands_in_for_bfl_unless_another_host_is_named() -> None:
     assert load({**REQUIRED, **sandbox}).bfl_origin == Origin("http", "127.0.0.1", 9009)
     named = load({**REQUIRED, **sandbox, "BFL_API_URL": "eu"})
     assert named.bfl_origin.host == "api.eu.bfl.ai"
-
-
-# Files.
-
-
-def test_each_name_may_be_a_file_instead(tmp_path: Path) -> None:
-    for name in (*REQUIRED, "REDIS_URL", "PORT"):
-        value = {**REQUIRED, "REDIS_URL": "redis://elsewhere/1", "PORT": "9"}[name]
-        path = tmp_path / name
-        path.write_text(f"{value}\n")
-        environment = {k: v for k, v in REQUIRED.items() if k != name} | {f"{name}_FILE": str(path)}
-        got = getattr(load(environment), name.lower())
-        assert got == getattr(load({**REQUIRED, name: value}), name.lower())
-
-
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_a_file_that_cannot_be_read_names_its_variable(
-    tmp_path: Path, content: bytes | None
-) -> None:
-    path = tmp_path / "canary"
-    if content is not None:
-        path.write_bytes(content)
-    text = start_error(SECRET_KEY=None, SECRET_KEY_FILE=str(path))
-    assert text.startswith("SECRET_KEY_FILE: ")
-    assert CANARY not in text
-
-
-def test_an_empty_file_is_no_value(tmp_path: Path) -> None:
-    path = tmp_path / "empty"
-    path.write_text("\n")
-    assert start_error(SECRET_KEY=None, SECRET_KEY_FILE=str(path)).startswith("SECRET_KEY: ")
-
-
-@pytest.fixture
-def a_development_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a process is started, with an environment that says nothing."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ENV_FILE")
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    lines = [f"{name}={value}" for name, value in REQUIRED.items()]
-    (tmp_path / ".env").write_text("\n".join([*lines, "PORT=1111", "LINK_TTL="]))
-    return tmp_path
-
-
-@pytest.mark.usefixtures("a_development_directory")
-def test_a_dot_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (load().port, load().link_ttl) == (1111, 86400)
-    monkeypatch.setenv("PORT", "2222")
-    assert load().port == 2222
-
-
-def test_a_name_of_the_environment_is_not_overruled_by_a_file_of_dot_env(
-    a_development_directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    secret = a_development_directory / "port"
-    secret.write_text("3333")
-    with (a_development_directory / ".env").open("a") as file:
-        file.write(f"\nPORT_FILE={secret}\n")
-    monkeypatch.setenv("PORT", "2222")
-    assert load().port == 2222
 
 
 # Once read.

@@ -1,4 +1,4 @@
-"""`var/run.env` and `.env`: settings of a developer's directory."""
+"""Settings from files: `NAME_FILE`, and `var/run.env` and `.env` of a developer's directory."""
 
 from pathlib import Path
 
@@ -7,7 +7,38 @@ import pytest
 from jobs.config.environment import RUN_FILE
 from jobs.config.settings import Settings, load
 from jobs.errors import InvalidSettings
-from tests.harness.required_settings import REQUIRED
+from tests.harness.required_settings import CANARY, REQUIRED, start_error
+
+
+def test_each_name_may_be_a_file_instead(tmp_path: Path) -> None:
+    for name in (*REQUIRED, "REDIS_URL", "PORT"):
+        value = {**REQUIRED, "REDIS_URL": "redis://elsewhere/1", "PORT": "9"}[name]
+        path = tmp_path / name
+        path.write_text(f"{value}\n")
+        environment = {k: v for k, v in REQUIRED.items() if k != name} | {f"{name}_FILE": str(path)}
+        got = getattr(load(environment), name.lower())
+        assert got == getattr(load({**REQUIRED, name: value}), name.lower())
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_file_that_cannot_be_read_names_its_variable(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "canary"
+    if content is not None:
+        path.write_bytes(content)
+    text = start_error(SECRET_KEY=None, SECRET_KEY_FILE=str(path))
+    assert text.startswith("SECRET_KEY_FILE: ")
+    assert CANARY not in text
+
+
+def test_an_empty_file_is_no_value(tmp_path: Path) -> None:
+    path = tmp_path / "empty"
+    path.write_text("\n")
+    assert start_error(SECRET_KEY=None, SECRET_KEY_FILE=str(path)).startswith("SECRET_KEY: ")
+
+
+# A developer's directory.
 
 
 @pytest.fixture
@@ -36,6 +67,17 @@ def test_the_environment_wins_over_dotenv_and_dotenv_over_run(
     monkeypatch.setenv("PORT", "3333")
     read = load()
     assert (read.port, read.link_ttl, read.max_media_bytes) == (3333, 22, 1)
+
+
+def test_a_name_of_the_environment_is_not_overruled_by_a_file_of_dot_env(
+    made_by_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = made_by_run.with_name("port")
+    secret.write_text("3333")
+    Path(".env").write_text(f"PORT_FILE={secret}\n")
+    assert load().port == 3333
+    monkeypatch.setenv("PORT", "2222")
+    assert load().port == 2222
 
 
 @pytest.mark.usefixtures("made_by_run")

@@ -7,7 +7,6 @@ import socket
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -18,9 +17,7 @@ from jobs.errors import (
     TransferFailed,
     UrlExpired,
 )
-from jobs.net import http_client
 from tests.harness.delivery_host import JPEG, MEBIBYTE, DeliveryHost, chunked, md5
-from tests.harness.raw_server import RawServer
 from tests.sandbox.formats import MP4, WEBP
 from tests.sandbox.gradient import gradient
 from worker.download import Download
@@ -28,14 +25,6 @@ from worker.download import Download
 FULL_AT_BYTES = 2048
 BIG_MEBIBYTES = 100
 FLAT_BYTES = 4 * MEBIBYTE
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[DeliveryHost]:
-    server = RawServer()
-    with http_client.create_session(server.origin) as session:
-        yield DeliveryHost(server, session, tmp_path)
-    server.close()
 
 
 # What is whole.
@@ -80,12 +69,7 @@ def test_a_chunked_body_is_put_together(host: DeliveryHost, first: int) -> None:
 def test_a_short_body_is_a_failed_transfer(host: DeliveryHost, missing: int) -> None:
     host.serves(JPEG[:-missing], Content_Length=len(JPEG))
     host.fails(TransferFailed)
-
-
-def test_a_body_shorter_than_its_length_is_a_failed_transfer_even_if_its_format_is_complete(
-    host: DeliveryHost,
-) -> None:
-    host.serves(JPEG, Content_Length=len(JPEG) + 1)
+    host.serves(JPEG, Content_Length=len(JPEG) + missing)  # although its format is complete
     host.fails(TransferFailed)
 
 
@@ -130,10 +114,56 @@ def test_an_expired_url_is_dead(host: DeliveryHost, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_to_another_host_is_not_followed(host: DeliveryHost, status: int) -> None:
-    host.serves(b"", status=status, Location="http://127.0.0.1:1/")
-    host.fails(TransferFailed, "a redirect is not followed")
+@pytest.mark.parametrize(
+    "location",
+    ["http://127.0.0.1:1/", "https://evil.test/", "http://[", "\xff", "javascript:1"],
+)
+def test_a_redirect_that_leads_elsewhere_is_not_followed(
+    host: DeliveryHost, status: int, location: str
+) -> None:
+    host.serves(b"", status=status, Location=location)
+    host.fails(TransferFailed)
     assert len(host.server.heads) == 1
+
+
+@pytest.mark.parametrize("status", [302, 403, 500])
+def test_the_body_of_a_refusal_is_not_read(host: DeliveryHost, status: int) -> None:
+    sent = []
+
+    def answer(peer: socket.socket) -> None:
+        head = f"HTTP/1.1 {status} X\r\nLocation: //\r\nContent-Length: {2**28}\r\n\r\n"
+        peer.sendall(head.encode())
+        for _ in range(256):
+            peer.sendall(bytes(MEBIBYTE))
+            sent.append(MEBIBYTE)
+
+    host.server.answer = answer
+    with pytest.raises((TransferFailed, UrlExpired)):
+        host.fetch()
+    assert len(sent) < 64
+
+
+@pytest.mark.parametrize("off_by", [-1, 1, 1000])
+def test_a_length_that_the_chunks_contradict_is_a_failed_transfer(
+    host: DeliveryHost, off_by: int
+) -> None:
+    body, length = chunked(JPEG) + b"0\r\n\r\n", len(JPEG) + off_by
+    host.serves(body, Content_Length=length, Transfer_Encoding="chunked", Content_MD5=md5(JPEG))
+    host.fails(TransferFailed, "bytes arrived")
+
+
+@pytest.mark.parametrize("length", [len(JPEG) - 1, len(JPEG) // 2])
+def test_a_length_that_is_too_small_is_a_failed_transfer(host: DeliveryHost, length: int) -> None:
+    host.serves(JPEG, Content_Length=length)
+    host.fails(TransferFailed, "breaks off")
+    host.path.unlink()
+    host.serves(JPEG, Content_Length=length, Content_MD5=md5(JPEG))
+    host.fails(TransferFailed, "Content-MD5")
+
+
+def test_a_length_of_five_thousand_digits_is_no_length(host: DeliveryHost) -> None:
+    host.serves(b"\xff\xd8\xff", Content_Length="9" * 5000)
+    host.fails(TransferFailed)
 
 
 def test_a_body_that_is_too_large_is_refused_by_its_length(host: DeliveryHost) -> None:
@@ -178,10 +208,14 @@ def test_what_is_no_image_or_video_is_refused_whatever_the_header_says(
 # Disks.
 
 
-def test_a_missing_directory_is_an_error_of_the_storage(host: DeliveryHost) -> None:
-    host.path = host.path / "nowhere" / "staged"
+def test_a_missing_directory_is_an_error_of_the_storage_that_names_no_path(
+    host: DeliveryHost,
+) -> None:
+    host.path = host.path / "canary" / "staged"
     host.serves(JPEG)
-    host.fails(StorageError)
+    with pytest.raises(StorageError) as caught:
+        host.fetch()
+    assert "canary" not in str(caught.value)
 
 
 @contextmanager
@@ -200,14 +234,6 @@ def test_a_full_disk_is_an_error_of_the_storage(host: DeliveryHost, size: int) -
     host.serves(b"\xff\xd8\xff" + bytes(size))
     with a_full_disk():
         host.fails(StorageError)
-
-
-def test_the_reason_names_no_path(host: DeliveryHost) -> None:
-    host.path = host.path / "canary" / "staged"
-    host.serves(JPEG)
-    with pytest.raises(StorageError) as caught:
-        host.fetch()
-    assert "canary" not in str(caught.value)
 
 
 # Memory and descriptors.

@@ -1,6 +1,5 @@
 """Where a job's end may be told: what each setting opens, and what stays shut whatever is set."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -114,13 +113,6 @@ def test_the_operators_own_url_is_taken_as_it_is(url: str) -> None:
 
 
 # Where its name may lead.
-
-
-@pytest.fixture
-def server() -> Iterator[RawServer]:
-    server = RawServer()
-    yield server
-    server.close()
 
 
 def reached(recipient: NotificationEndpoint) -> int:

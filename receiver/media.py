@@ -114,7 +114,7 @@ def _redirect(media: MediaStorage, file: MediaFile, seconds: int) -> ResponseRet
     valid_seconds = min(seconds, PRESIGNED_SECONDS)
     # The method is part of what is signed.
     verb: Verb = "HEAD" if request.method == "HEAD" else "GET"
-    url = run_in_thread(lambda: media.presign(verb, file.key, valid_seconds))
+    url = run_in_thread(media.presign, verb, file.key, valid_seconds)
     if url is None:
         return None
     _size(media, file)
@@ -126,7 +126,7 @@ def _redirect(media: MediaStorage, file: MediaFile, seconds: int) -> ResponseRet
 
 
 def _size(media: MediaStorage, file: MediaFile) -> int:
-    size = run_in_thread(lambda: media.size(file.key))
+    size = run_in_thread(media.size, file.key)
     if size is None:
         raise MediaGone("the media were deleted")
     return size
@@ -169,8 +169,8 @@ def _stream_from_bucket(media: MediaStorage, file: MediaFile) -> Response:
 def _chunks(media: MediaStorage, key: str, start: int, stop: int) -> Iterator[bytes]:
     """Download from the bucket as the client reads; holds one chunk in memory."""
     try:
-        chunks = run_in_thread(lambda: media.read(key, start, stop))
-        while chunk := run_in_thread(lambda: next(chunks, b"")):
+        chunks = run_in_thread(media.read, key, start, stop)
+        while chunk := run_in_thread(next, chunks, b""):
             yield chunk
     except StorageError as error:
         log.warning("storage: %s, during a download", error)

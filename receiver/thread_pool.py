@@ -2,23 +2,24 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from gevent.threadpool import ThreadPool
 
 THREADS = 32
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def run_in_thread(call: Callable[[], T]) -> T:
+def run_in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking call in a thread; the process serves other requests meanwhile.
 
     obstore works in native threads and releases the interpreter lock, but its caller blocks the
     one thread that all requests of a gevent process share. Never call Redis in here: its
     connections belong to that thread.
     """
-    result: T = _pool().apply(call)
+    result: T = _pool().apply(call, args, kwargs)
     return result
 
 

@@ -68,13 +68,8 @@ class CostsQuery(Query):
 def show() -> ResponseReturnValue:
     """Costs of jobs in BFL's credits, and the paid jobs whose media were not kept."""
     count, ids = services().costs.unkept(UNKEPT_IDS_MAX)
-    days: list[DayView] = [
-        {
-            "day": day.day,
-            "credits": day.credits,
-            "costs": [{"model": m, "key": k, "credits": spent} for m, k, spent in day.costs],
-        }
+    days = [
+        {**day._asdict(), "credits": day.credits, "costs": [cost._asdict() for cost in day.costs]}
         for day in services().costs.days(CostsQuery.read().days)
     ]
-    body: CostsView = {"days": days, "paid_and_not_kept": {"count": count, "jobs": ids}}
-    return body
+    return {"days": days, "paid_and_not_kept": {"count": count, "jobs": ids}}

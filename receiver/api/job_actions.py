@@ -1,7 +1,5 @@
 """Load, replay and delete one job: shared by the API, the dashboard and the command line."""
 
-from functools import partial
-
 from jobs import submission
 from jobs.bfl import parsing
 from jobs.errors import UnknownJob, WrongStatus
@@ -38,9 +36,9 @@ def delete_job(services: Services, job: Job) -> None:
     """Delete a job's media (I11), then its record; after an interruption it can be repeated."""
     media = services.storage
     for file in (*job.media, *job.submission.input_files):
-        run_in_thread(partial(media.delete, file.key))
+        run_in_thread(media.delete, file.key)
     services.store.delete(job)
     # A running rescue may have published an object; without the record it cannot commit.
     run_in_thread(
-        lambda: media.delete_superseded(job.id, job.created_at, job.check.fencing_token, named=())
+        media.delete_superseded, job.id, job.created_at, job.check.fencing_token, named=()
     )

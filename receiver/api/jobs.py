@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from flask import Blueprint, g
@@ -101,7 +100,7 @@ def _keep_input(job: Job, given: Mapping[str, Any]) -> None:
     """Raises StorageError; the caller repeats the request."""
     if not services().settings.keep_inputs or job.submission.kept_input is not None:
         return
-    kept = run_in_thread(partial(inputs.store, services().storage, job, given))
+    kept = run_in_thread(inputs.store, services().storage, job, given)
     if kept:
         services().store.update(job.id, lambda job, _now: job and kept.on_record(job))
 

@@ -1,6 +1,5 @@
 """Repeats: `POST /api/jobs/<id>/repeats` submits the input of a job again, with changes."""
 
-from functools import partial
 from typing import Annotated, Any
 
 from flask import Blueprint
@@ -75,7 +74,7 @@ def repeat(job_id: str) -> ResponseReturnValue:
 
 def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict[str, Any]:
     """The fields of a submission that repeats a job. Raises WrongStatus, StorageError."""
-    known = run_in_thread(partial(inputs.load, services.storage, job))
+    known = run_in_thread(inputs.load, services.storage, job)
     if known is None:
         raise WrongStatus(NOT_KEPT)
     merged = {**known, **(changes.get("input") or {})}

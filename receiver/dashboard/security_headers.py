@@ -31,9 +31,9 @@ class SecurityHeaders:
     """Content-Security-Policy and the like, for the storage of this installation."""
 
     def __init__(self, services: Services) -> None:
-        self._media = services.storage
-        self._is_redirected = services.settings.media_serve == "redirect"
-        self._media_sources = ""
+        self._storage = services.storage
+        is_redirected = services.settings.media_serve == "redirect"
+        self._media_sources = None if is_redirected else "'self'"
 
     def apply(self, response: Response) -> Response:
         policy = POLICY | dict.fromkeys(("img-src", "media-src"), self._sources_of_media())
@@ -44,18 +44,12 @@ class SecurityHeaders:
         return response
 
     def _sources_of_media(self) -> str:
-        """This origin, and the bucket if media links redirect to it."""
-        if not self._media_sources:
+        """This origin, and that of presigned URLs if media links redirect to them."""
+        if self._media_sources is None:
             try:
-                self._media_sources = f"'self' {self._bucket_origin()}".rstrip()
+                link = run_in_thread(self._storage.presign, "GET", "any", SAMPLE_LINK_SECONDS)
             except StorageError:
                 return "'self'"
+            bucket = urlsplit(link or "")
+            self._media_sources = f"'self' {bucket.scheme}://{bucket.netloc}" if link else "'self'"
         return self._media_sources
-
-    def _bucket_origin(self) -> str:
-        """The origin of a presigned URL; it is the same for every object."""
-        if not self._is_redirected:
-            return ""
-        link = run_in_thread(lambda: self._media.presign("GET", "any", SAMPLE_LINK_SECONDS))
-        parts = urlsplit(link or "")
-        return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

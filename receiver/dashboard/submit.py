@@ -5,7 +5,6 @@ import json
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -156,7 +155,7 @@ def _kept_image(original: Job | None, n: int) -> bytes:
     """An image of the job that the form repeats. Raises WrongStatus, StorageError."""
     body = None
     if original is not None:
-        body = run_in_thread(partial(inputs.read_file, services().storage, original, n))
+        body = run_in_thread(inputs.read_file, services().storage, original, n)
     if body is None:
         raise WrongStatus(_INPUT_DELETED)
     return body

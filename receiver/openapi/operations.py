@@ -1,14 +1,19 @@
 """Operation object of a route: parameters, request body, responses."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
+from jobs import errors
+from jobs.bfl import compat
+from jobs.errors import FluxkeepError
 from jobs.views import JobView
 from receiver.feed.sse import NAMES
-from receiver.openapi import parameters, responses
+from receiver.openapi import parameters
 from receiver.openapi.schemas import Schema, Schemas, query_parameters
-from receiver.problem_details import BFL_PATHS
+from receiver.problem_details import BFL_PATHS, STATUS
 from receiver.schemas.endpoint import (
     JSON,
     PROBLEM,
@@ -19,6 +24,8 @@ from receiver.schemas.endpoint import (
 )
 from receiver.schemas.query import METADATA, Query
 from receiver.schemas.responses import Forgotten, Problem, Reset
+
+Responses = dict[str, Schema]  # by status
 
 _VARIABLE = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
 
@@ -31,15 +38,15 @@ def path(rule: str) -> str:
 def build(rule: str, spec: EndpointSpec, description: str, schemas: Schemas) -> Schema:
     found = list(_parameters(rule, spec))
     has_input = any(parameter["in"] != "path" for parameter in found)
-    raised = responses.raised_by(spec, has_input=has_input)
-    errors = responses.of_errors(raised, schemas, as_bfl=rule.startswith(BFL_PATHS))
+    as_bfl = rule.startswith(BFL_PATHS)
+    refusals = _refusals(spec, schemas, has_input=has_input, as_bfl=as_bfl)
     operation: Schema = {
         "operationId": spec.operation_id,
         "summary": spec.summary,
         "description": description,
         "tags": [spec.tag],
         "security": _security(spec),
-        "responses": _responses(spec, schemas, errors),
+        "responses": _responses(spec, schemas, refusals),
     }
     if found:
         operation["parameters"] = found
@@ -82,12 +89,10 @@ def _body(spec: EndpointSpec, body: BodyType, schemas: Schemas) -> Schema:
     return {"required": spec.is_body_required, "content": content}
 
 
-def _responses(
-    spec: EndpointSpec, schemas: Schemas, errors: dict[str, Schema]
-) -> dict[str, Schema]:
+def _responses(spec: EndpointSpec, schemas: Schemas, refusals: Responses) -> Responses:
     described = {str(status): _response(one, schemas) for status, one in spec.responses.items()}
     too_long = {"414": parameters.URI_TOO_LONG} if spec.query else {}
-    return dict(sorted((errors | too_long | described).items()))
+    return dict(sorted((refusals | too_long | described).items()))
 
 
 def _response(spec: ResponseSpec, schemas: Schemas) -> Schema:
@@ -119,3 +124,34 @@ def _event(schemas: Schemas) -> Schema:
             "data": {"type": "string", **data},
         },
     }
+
+
+def _refusals(spec: EndpointSpec, schemas: Schemas, *, has_input: bool, as_bfl: bool) -> Responses:
+    """Error responses by status. The docstring of an error is its description."""
+    content = {JSON: {"schema": schemas.of(compat.BflError)}}
+    if not as_bfl:
+        content = {PROBLEM: {"schema": schemas.of(Problem)}}
+    descriptions = defaultdict[int, list[str]](list)
+    for error in dict.fromkeys(_raised_by(spec, has_input=has_input)):
+        is_wrong_key = STATUS[error] is HTTPStatus.UNAUTHORIZED
+        status = HTTPStatus.FORBIDDEN if as_bfl and is_wrong_key else STATUS[error]
+        descriptions[status].append(error.__doc__ or "")
+    return {
+        str(int(status)): {"description": " ".join(dict.fromkeys(texts)), "content": content}
+        for status, texts in descriptions.items()
+    }
+
+
+def _raised_by(spec: EndpointSpec, *, has_input: bool) -> Iterator[type[FluxkeepError]]:
+    """Errors of a view, and those that a key, a body, a parameter or Redis can raise."""
+    yield from spec.errors
+    if spec.scope:
+        yield from (errors.Unauthorized, errors.Forbidden, errors.RateLimited)
+    if spec.body:
+        yield from (errors.BadRequest, errors.RequestTimeout, errors.BodyTooLarge)
+    if isinstance(spec.body, type):
+        yield errors.Invalid
+    if has_input:
+        yield errors.InvalidField
+    if spec.uses_redis:
+        yield errors.StoreUnavailable

@@ -9,7 +9,7 @@ from jobs import observability
 from jobs.config import settings
 from jobs.errors import FluxkeepError
 from jobs.services import Services, for_web
-from receiver import cli, dashboard, health, media, metrics, problem_details, webhook
+from receiver import cli, dashboard, health, media, problem_details, webhook
 from receiver.accelerator import CallbackAccelerator
 from receiver.api import bfl_compat, costs, events, jobs, repeats, submissions
 from receiver.context import AppState
@@ -18,10 +18,7 @@ from receiver.openapi import document as openapi
 # gunicorn's exit status for a failed boot; after any other it starts the worker again for ever.
 BOOT_FAILED = 3
 HSTS_SECONDS = 365 * 86400
-PARTS = (
-    *(webhook, submissions, repeats, bfl_compat, jobs, events, costs, media),
-    *(health, metrics, openapi),
-)
+PARTS = (webhook, submissions, repeats, bfl_compat, jobs, events, costs, media, health, openapi)
 
 
 def create_app(services: Services | None = None) -> Flask:

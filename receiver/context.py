@@ -11,7 +11,7 @@ from receiver import checks
 from receiver.account import Account
 from receiver.feed.broker import Broker
 from receiver.feed.job_cache import JobCache
-from receiver.metric_families import Families
+from receiver.metrics import Families
 from receiver.shared_value import SharedValue
 
 CHECKS_MAX_AGE_SECONDS = 1.0

@@ -1,7 +1,8 @@
-"""Liveness of this process and readiness of the installation."""
+"""Liveness of this process, readiness and metrics of the installation."""
 
-from flask import Blueprint
+from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from receiver.context import app_state
 from receiver.openapi import examples
@@ -42,3 +43,15 @@ def ready() -> ResponseReturnValue:
     # Warnings about settings are not public: this endpoint needs no key.
     checks = {result.name: "ok" if result.ok else result.why for result in results}
     return {"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503
+
+
+@blueprint.get("/metrics")
+@EndpointSpec(
+    operation_id="getMetrics",
+    summary="Metrics for Prometheus",
+    tag=Tag.OPERATION,
+    responses={200: ResponseSpec("The text format of Prometheus.", content_types=("text/plain",))},
+)
+def scrape() -> Response:
+    """Totals of all processes; requests at the same time share one reading of Redis."""
+    return Response(app_state().metrics_text.get(), content_type=CONTENT_TYPE_LATEST)

@@ -1,21 +1,192 @@
-"""`/metrics` for Prometheus: totals of all processes, as Redis has them."""
+"""Metrics from counters in Redis; deploy/prometheus and deploy/grafana use their names."""
 
-from flask import Blueprint, Response
-from prometheus_client import CONTENT_TYPE_LATEST
+from collections.abc import Iterator, Mapping
 
-from receiver.context import app_state
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
-
-blueprint = Blueprint("metrics", __name__)
-
-
-@blueprint.get("/metrics")
-@EndpointSpec(
-    operation_id="getMetrics",
-    summary="Metrics for Prometheus",
-    tag=Tag.OPERATION,
-    responses={200: ResponseSpec("The text format of Prometheus.", content_types=("text/plain",))},
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
 )
-def scrape() -> Response:
-    """Totals of all processes; requests at the same time share one reading of Redis."""
-    return Response(app_state().metrics_text.get(), content_type=CONTENT_TYPE_LATEST)
+from prometheus_client.registry import Collector
+
+from jobs.errors import StoreUnavailable
+from jobs.services import Services
+from jobs.status import TERMINAL, ReportKind, Source
+from jobs.store.counters import (
+    LIFE_LEFT,
+    NO_SOURCE,
+    OLD_REPORT,
+    TIME_TO_STORED,
+    Counter,
+    Histogram,
+    ended_counter,
+    report_counter,
+)
+from jobs.store.listing import waiting_since
+from jobs.store.metrics import Totals
+
+REFUSALS = {
+    "unauthorized": Counter.CALLBACK_REFUSED,
+    "unreadable": Counter.CALLBACK_UNREADABLE,
+    "malformed": Counter.CALLBACK_MALFORMED,
+}
+NOTIFICATIONS = {
+    "delivered": Counter.NOTIFICATION_DELIVERED,
+    "postponed": Counter.NOTIFICATION_POSTPONED,
+    "given_up": Counter.NOTIFICATION_GIVEN_UP,
+}
+
+Samples = Mapping[tuple[str, ...], float]  # values by the values of the labels
+
+
+class Families(Collector):
+    """Collector of all families; only `fluxkeep_redis_up` while Redis does not answer."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            found = list(_from_redis(self._services))
+        except StoreUnavailable:
+            found = []
+        yield _gauge("redis_up", "Whether Redis answers this web process.", bool(found))
+        yield from found
+
+
+def _from_redis(services: Services) -> Iterator[Metric]:
+    totals = services.metrics.totals()
+    yield from _callbacks(totals.counts)
+    yield from _jobs(totals)
+    yield from _urgency(services)
+    yield from _submitting(services)
+    yield from _costs(services)
+    yield from _processes(services)
+    yield _histogram(totals, LIFE_LEFT, "Remaining life of a URL when its media were stored.")
+    yield _histogram(totals, TIME_TO_STORED, "Time from ready to stored.")
+
+
+def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
+    """Duplicate and late reports have the kind `old`; such callbacks the outcome `duplicate`."""
+    reports: Samples = {
+        (source, kind or OLD_REPORT): counts.get(report_counter(source, kind), 0)
+        for source in Source
+        for kind in (*ReportKind, None)
+    }
+    refused = _labelled(counts, REFUSALS)
+    duplicates = reports[Source.CALLBACK, OLD_REPORT]
+    callbacks = sum(number for (source, _), number in reports.items() if source == Source.CALLBACK)
+    outcomes: Samples = {
+        ("accepted",): callbacks - duplicates,
+        ("duplicate",): duplicates,
+        ("refused",): sum(refused.values()),
+    }
+    yield _counters("callbacks", "Callbacks by outcome.", ("outcome",), outcomes)
+    yield _counters("callbacks_refused", "Refused callbacks by reason.", ("why",), refused)
+    yield _counters("reports", "Reports of BFL by source and kind.", ("source", "kind"), reports)
+    polls: Samples = {(): counts.get(Counter.POLLS, 0)}
+    yield _counters("polls", "Polls of tasks whose callback did not come.", (), polls)
+    text = "Attempts to deliver a notification by outcome."
+    yield _counters("notifications", text, ("outcome",), _labelled(counts, NOTIFICATIONS))
+
+
+def _labelled(counts: Mapping[str, int], counters: Mapping[str, Counter]) -> Samples:
+    return {(label,): counts.get(counter, 0) for label, counter in counters.items()}
+
+
+def _jobs(totals: Totals) -> Iterator[Metric]:
+    on_record: Samples = {(status,): number for status, number in totals.jobs.items()}
+    ended: Samples = {
+        (status, source or NO_SOURCE): totals.counts.get(ended_counter(status, source), 0)
+        for status in sorted(TERMINAL)
+        for source in (*Source, None)
+    }
+    yield _gauges("jobs", "Jobs on record.", ("status",), on_record)
+    text = "Ended jobs by status and source of the final report."
+    yield _counters("jobs_ended", text, ("status", "source"), ended)
+    yield _gauge("due_jobs", "Jobs that are due for a check.", totals.due)
+    yield _gauge("overdue_jobs", "Jobs that have been due for 30 s or longer.", totals.overdue)
+    yield _gauge("waiting_jobs", "Jobs that wait for a worker.", totals.waiting)
+    yield _gauge("queue_entries", "RQ jobs in the queue.", totals.rq_jobs)
+    yield _gauge("notifications_pending", "Notifications to be delivered.", totals.notifications)
+
+
+def _urgency(services: Services) -> Iterator[Metric]:
+    """Age of the oldest waiting rescue, and the remaining life of the most urgent URL.
+
+    The latter has no sample while no rescue waits.
+    """
+    ready = services.listing.expiring()
+    urgent = next((job for job in ready if job.check.work_deadline is not None), None)
+    now = services.store.now()
+    yield _gauge(
+        "oldest_waiting_rescue_seconds",
+        "Age of the oldest rescue that no worker has begun.",
+        max(now - (waiting_since(ready) or now), 0.0),
+    )
+    yield _gauge(
+        "urgent_rescue_life_left_seconds",
+        "Remaining life of the URL that expires first among the waiting rescues.",
+        (urgent.delivery.expire_at or now) - now if urgent else None,
+    )
+
+
+def _submitting(services: Services) -> Iterator[Metric]:
+    slots = services.submission_queue.slot_usage()
+    circuits = services.submission_queue.open_circuits()
+    yield _gauge("slots", "Tasks that may be active at BFL at once (MAX_ACTIVE).", slots.most)
+    yield _gauge("slots_used", "Submitted tasks that are active at BFL.", slots.used)
+    yield _gauges(
+        "submitting_paused",
+        "1 for each model (* is all of them) whose submissions are paused, with the reason.",
+        ("model", "reason"),
+        {(circuit.scope, circuit.reason): 1 for circuit in circuits},
+    )
+
+
+def _costs(services: Services) -> Iterator[Metric]:
+    spent = services.costs.days(1)[0].costs
+    unkept, _ = services.costs.unkept(0)
+    yield _gauges(
+        "credits_today",
+        "Credits of the jobs created today (UTC), as quoted or settled.",
+        ("model", "key"),
+        {(cost.model or "", cost.key or ""): cost.credits for cost in spent},
+    )
+    yield _gauge("paid_and_not_kept_jobs", "Billed jobs on record without stored media.", unkept)
+
+
+def _processes(services: Services) -> Iterator[Metric]:
+    ages = services.metrics.heartbeat_ages()
+    workers = len(services.metrics.worker_keys())
+    refuses = services.metrics.problem("storage") is not None
+    text = "Seconds since the last heartbeat of a process."
+    beats: Samples = {(process,): age for process, age in ages.items()}
+    yield _gauges("heartbeat_age_seconds", text, ("process",), beats)
+    yield _gauge("workers", "Worker processes that are alive.", workers)
+    yield _gauge("storage_refuses", "1 if the storage refused a write this minute.", refuses)
+
+
+def _gauge(name: str, text: str, value: float | None) -> Metric:
+    return GaugeMetricFamily(f"fluxkeep_{name}", text, value)
+
+
+def _gauges(name: str, text: str, labels: tuple[str, ...], samples: Samples) -> Metric:
+    return _with(GaugeMetricFamily(f"fluxkeep_{name}", text, labels=labels), samples)
+
+
+def _counters(name: str, text: str, labels: tuple[str, ...], samples: Samples) -> Metric:
+    return _with(CounterMetricFamily(f"fluxkeep_{name}", text, labels=labels), samples)
+
+
+def _with(family: GaugeMetricFamily | CounterMetricFamily, samples: Samples) -> Metric:
+    for labels, value in samples.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def _histogram(totals: Totals, histogram: Histogram, text: str) -> Metric:
+    family = HistogramMetricFamily(f"fluxkeep_{histogram.name}_seconds", text)
+    family.add_metric((), histogram.buckets(totals.counts), histogram.sum(totals.counts))
+    return family

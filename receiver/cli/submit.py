@@ -1,6 +1,7 @@
 """`submit`: submit a job as `POST /api/jobs` does, and wait until it has ended."""
 
 import json
+import time
 from typing import Any
 
 import click
@@ -10,13 +11,15 @@ from jobs.errors import BadRequest
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.record import Submission
+from jobs.services import Services
 from jobs.status import Status
+from receiver.api.job_actions import load_job
 from receiver.api.submissions import SubmissionBody, enqueue
 from receiver.cli.command import Command, example, plain, services
-from receiver.cli.progress import wait_until_ended
 from receiver.schemas.bodies import validate_body
 
 INTERRUPTED = 130  # exit status after Ctrl-C (128 + SIGINT)
+POLL_SECONDS = 0.5
 
 
 def _pairs(
@@ -66,7 +69,7 @@ def submit(
     if not wait:
         return
     try:
-        job = wait_until_ended(built, job)
+        job = _wait_until_ended(built, job)
     except KeyboardInterrupt:
         click.echo(f"The job continues: flask --app receiver jobs show {job.id}", err=True)
         click.get_current_context().exit(INTERRUPTED)
@@ -82,6 +85,25 @@ def _value(text: str) -> Any:
         return strict_json.loads(text.encode("utf-8", "surrogateescape"))
     except BadRequest:
         return text
+
+
+def _wait_until_ended(services: Services, job: Job) -> Job:
+    """Print a line for each change. Raises UnknownJob when it was deleted, StoreUnavailable."""
+    began_at, shown = time.monotonic(), ""
+    while True:
+        job = load_job(services, job.id)
+        if (text := _progress(services, job)) != shown:
+            click.echo(f"{time.monotonic() - began_at:3.0f} s  {plain(text)}", err=True)
+            shown = text
+        if job.status.terminal:
+            return job
+        time.sleep(POLL_SECONDS)
+
+
+def _progress(services: Services, job: Job) -> str:
+    """Status and percentage, and why BFL does not work on the job yet."""
+    percent = f" {job.progress:.0%}" if job.progress is not None else ""
+    return ": ".join([f"{job.status}{percent}", *views.waiting_reasons(services, job)])
 
 
 def _reason(job: Job) -> str:

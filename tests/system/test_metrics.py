@@ -11,7 +11,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.procfile import ROOT
-from receiver.metric_families import REFUSALS
+from receiver.metrics import REFUSALS
 from tests.harness.installation import WEBHOOK_SECRET
 from tests.harness.patience import wait_for
 from tests.harness.prometheus import Prometheus, promtool

@@ -21,6 +21,7 @@ from jobs.config import settings
 from jobs.config.api_keys import Scope
 from jobs.config.environment import RUN_FILE
 from jobs.config.settings import Settings
+from jobs.net.urls import Origin
 
 VAR = ROOT / "var"
 # Saved for the command line in another shell, which does not see the environment of `make run`.
@@ -37,12 +38,8 @@ class DevSettings:
 
     settings: Settings
     redis: LocalRedis | None  # None when REDIS_URL is given
-    sandbox_port: int | None  # None when BFL_API_KEY or BFL_SANDBOX_URL is given
+    sandbox: Origin | None  # None when BFL_API_KEY or BFL_SANDBOX_URL is given
     has_generated_keys: bool  # False when API_KEYS is given
-
-    @property
-    def sandbox_url(self) -> str | None:
-        return f"http://127.0.0.1:{self.sandbox_port}" if self.sandbox_port else None
 
     def key(self, scope: Scope) -> str:
         """The first key with this scope; the first key of all when there is none."""
@@ -84,16 +81,17 @@ def prepare() -> DevSettings:
     if not is_set(given, "REDIS_URL"):
         redis = LocalRedis.at(VAR / "redis", saved.get("REDIS_URL", ""))
         generated["REDIS_URL"] = redis.url
-    sandbox_port = None
-    if not is_set(given, "BFL_API_KEY") and not is_set(given, "BFL_SANDBOX_URL"):
-        sandbox_port = reusable_port(saved.get("BFL_SANDBOX_URL", ""))
-        generated["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{sandbox_port}"
+    has_sandbox = not is_set(given, "BFL_API_KEY") and not is_set(given, "BFL_SANDBOX_URL")
+    if has_sandbox:
+        port = reusable_port(saved.get("BFL_SANDBOX_URL", ""))
+        generated["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
     generated |= {name: given[name] for name in SAVED if given.get(name)}
     missing = {name: value for name, value in generated.items() if not is_set(given, name)}
     loaded = settings.load(given | missing)
     if loaded.port == 0 or not is_free(loaded.port, loaded.listen_host):
         raise CannotStart(f"port {loaded.port} cannot be used; name another: make run PORT=8001")
-    dev = DevSettings(loaded, redis, sandbox_port, has_generated_keys="API_KEYS" in missing)
+    sandbox = loaded.bfl_sandbox_url if has_sandbox else None
+    dev = DevSettings(loaded, redis, sandbox, has_generated_keys="API_KEYS" in missing)
     _write(path, generated | _shell_variables(dev))
     return dev
 
@@ -117,7 +115,7 @@ def _shell_variables(dev: DevSettings) -> dict[str, str]:
     """Variables of README's examples. A key that was given is not copied to the file."""
     variables = {
         "FLUXKEEP_URL": dev.settings.base_url,
-        "BFL_URL": dev.sandbox_url or str(dev.settings.bfl_origin),
+        "BFL_URL": str(dev.sandbox or dev.settings.bfl_origin),
     }
     return variables | ({"FLUXKEEP_KEY": dev.key("submit")} if dev.has_generated_keys else {})
 

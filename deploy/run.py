@@ -5,7 +5,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import nullcontext
 from types import FrameType
 
@@ -52,40 +51,20 @@ def run(dev: DevSettings, lock: int) -> int:
 def _run_processes(dev: DevSettings, redis: subprocess.Popen[bytes] | None) -> str | None:
     """The reason why they stopped, or None after a signal."""
     welcome = Welcome(dev)
-    watcher = threading.Thread(target=lambda: _watch_redis(redis, runner), daemon=True)
-
-    def start_threads() -> None:
-        welcome.start()
-        watcher.start()
-
-    runner = Runner(start_threads)
+    runner = Runner(redis, on_start=welcome.start)
     for name, command in procfile.commands().items():
         runner.add_process(name, f"exec {shlex.join(command)}", env=procfile.environment({}))
-    if dev.sandbox_port:
-        runner.add_process("sandbox", _sandbox_command(dev), env=_sandbox_environment(dev))
+    if dev.sandbox:
+        options = f"--port={dev.sandbox.port} --webhook-url={dev.url}/webhooks/bfl"
+        # Not an argument: every user of this machine can see a command line.
+        secret = {"WEBHOOK_SECRET": dev.settings.webhook_secret[0].get_secret_value()}
+        sandbox = f"exec python -m tests.sandbox {options}"
+        runner.add_process("sandbox", sandbox, env=procfile.environment(secret))
     try:
         runner.loop()
     finally:
         welcome.stop()
     return runner.failure
-
-
-def _watch_redis(redis: subprocess.Popen[bytes] | None, runner: Runner) -> None:
-    """Stop everything when the embedded Redis ends."""
-    if redis is not None:
-        runner.console.record_end("redis", redis.wait())
-        runner.terminate()
-
-
-def _sandbox_command(dev: DevSettings) -> str:
-    options = f"--port={dev.sandbox_port} --webhook-url={dev.url}/webhooks/bfl"
-    return f"exec python -m tests.sandbox {options}"
-
-
-def _sandbox_environment(dev: DevSettings) -> dict[str, str]:
-    # Not an argument: every user of this machine can see a command line.
-    secret = dev.settings.webhook_secret[0].get_secret_value()
-    return procfile.environment({"WEBHOOK_SECRET": secret})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -17,41 +18,43 @@ _STOPPED = re.compile(r"(\w+) stopped \(rc=(-?\d+)\)")
 
 
 class Runner(Manager):
-    """Run processes until one of them ends or a signal arrives."""
+    """Run processes until one of them or the embedded Redis ends, or a signal arrives."""
 
-    def __init__(self, on_start: Callable[[], None]) -> None:
+    def __init__(self, redis: subprocess.Popen[bytes] | None, on_start: Callable[[], None]) -> None:
         """`on_start` is called once, when all processes have been forked."""
-        self.console = Console(self._process_started)
-        super().__init__(self.console)
-        self._on_start: Callable[[], None] | None = on_start
+        self._console = Console()
+        super().__init__(self._console)
+        self._redis, self._on_start = redis, on_start
 
     @property
     def failure(self) -> str | None:
         """The process that ended by itself, and why; None when a signal stopped everything."""
-        return None if self.console.was_signalled else self.console.first_end
+        return None if self._console.was_signalled else self._console.first_end
+
+    def _start(self) -> None:
+        super()._start()
+        self._on_start()
+
+    def _any_stopped(self) -> bool:
+        """Whether honcho must stop all processes; it asks several times a second."""
+        if self._redis and (code := self._redis.poll()) is not None:
+            self._console.record_end("redis", code)
+        return self._console.was_signalled or self._console.first_end is not None
 
     def terminate(self) -> None:
-        # honcho can signal only the processes whose ids it has read: after an early signal,
-        # `_process_started` calls this again.
+        # honcho can signal only processes whose ids it has read. After an early signal it calls
+        # this again, when all have started.
         if self._all_started():
             super().terminate()
-
-    def _process_started(self) -> None:
-        if self.console.was_signalled:
-            self.terminate()
-        elif on_start := self._on_start:
-            self._on_start = None
-            on_start()
 
 
 class Console(Printer):
     """Print the output of all processes; record which process ended first, and how."""
 
-    def __init__(self, on_process_start: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         super().__init__(sys.stdout, colour="NO_COLOR" not in os.environ)
         self.was_signalled = False
         self.first_end: str | None = None
-        self._on_process_start = on_process_start
         self._last_lines: dict[str, str] = {}
         self._queue: deque[Message] = deque()
         self._is_writing = False
@@ -78,8 +81,6 @@ class Console(Printer):
             self.was_signalled = True
         elif found := _STOPPED.fullmatch(event):
             self.record_end(found[1], int(found[2]))
-        elif " started " in event:
-            self._on_process_start()
 
     def record_end(self, name: str, code: int) -> None:
         """Record the first process that ended; the others are stopped because of it."""

@@ -15,28 +15,24 @@ TIMEOUT_SECONDS = 5.0
 POLL_SECONDS = 0.25
 
 
-class Welcome:
-    """Thread that prints the message once the web process answers."""
+class Welcome(threading.Thread):
+    """Print the message once the web process answers."""
 
     def __init__(self, dev: DevSettings) -> None:
-        self._dev = dev
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="welcome", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
+        super().__init__(name="welcome", daemon=True)
+        self._dev, self._stopped = dev, threading.Event()
 
     def stop(self) -> None:
         self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        if self.ident is not None:
+            self.join()
 
-    def _run(self) -> None:
+    def run(self) -> None:
         while not self._is_healthy():
             if self._stopped.wait(POLL_SECONDS):
                 return
         print(message(self._dev), flush=True)  # noqa: T201 - output for the terminal
-        if self._dev.sandbox_url:
+        if self._dev.sandbox:
             print(self._sample(), flush=True)  # noqa: T201 - output for the terminal
 
     def _is_healthy(self) -> bool:
@@ -68,27 +64,25 @@ class Welcome:
 
 
 def message(dev: DevSettings) -> str:
+    lines = ["", f"Fluxkeep is running at {dev.url}", ""]
     # Only generated keys are shown: a given key may be in use elsewhere.
-    keys = [
-        f"  admin key   {dev.key('admin')}",
-        f"  app key     {dev.key('submit')} (scope submit)",
+    if dev.has_generated_keys:
+        lines.append(f"  admin key   {dev.key('admin')}")
+        lines.append(f"  app key     {dev.key('submit')} (scope submit)")
+    else:
+        lines.append("  keys        as set in API_KEYS")
+    if dev.sandbox:
+        why = "because BFL_API_KEY is not set"
+        lines.append(f"  BFL         simulated by a sandbox at {dev.sandbox}, {why}")
+    lines += [
+        "  commands    .venv/bin/flask --app receiver jobs list",
+        "  examples    README.md; `. var/run.env` sets its variables in another shell",
+        f"  dashboard   {_login_link(dev)}",
+        "",
+        "Ctrl-C stops everything.",
+        "",
     ]
-    bfl = f"simulated by a sandbox at {dev.sandbox_url}, because BFL_API_KEY is not set"
-    return "\n".join(
-        [
-            "",
-            f"Fluxkeep is running at {dev.url}",
-            "",
-            *(keys if dev.has_generated_keys else ["  keys        as set in API_KEYS"]),
-            *([f"  BFL         {bfl}"] if dev.sandbox_url else []),
-            "  commands    .venv/bin/flask --app receiver jobs list",
-            "  examples    README.md; `. var/run.env` sets its variables in another shell",
-            f"  dashboard   {_login_link(dev)}",
-            "",
-            "Ctrl-C stops everything.",
-            "",
-        ]
-    )
+    return "\n".join(lines)
 
 
 def _login_link(dev: DevSettings) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from enum import Enum
-from http import HTTPStatus
+from http.client import responses
 from io import BufferedIOBase
 from typing import Any, Self
 
@@ -58,7 +58,8 @@ class Answer:
         return cls(0, ending=Ending.CLOSE)
 
     def head(self) -> bytes:
-        lines = [f"HTTP/1.1 {self.status} {_phrase(self.status)}"]
+        phrase = responses.get(self.status, "Unknown")
+        lines = [f"HTTP/1.1 {self.status} {phrase}"]
         lines.append(f"Date: {formatdate(usegmt=True)}")
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if self.ending is Ending.CLOSE and "Content-Length" not in self.headers:
@@ -104,10 +105,3 @@ def _drip(
         sent(len(piece))
         if pace is not None:
             wait(len(piece) / pace)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"

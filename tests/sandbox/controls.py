@@ -1,16 +1,14 @@
 """`/sandbox/...`: inspect and control a running sandbox from another process."""
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from pydantic import ValidationError
 
 from tests.sandbox.answers import Answer
 from tests.sandbox.engine import Engine
-from tests.sandbox.errors import invalid_field
-from tests.sandbox.fields import InvalidField, read_fields
+from tests.sandbox.errors import invalid
 from tests.sandbox.observations import Request
-from tests.sandbox.switches import Switches
 
 NOT_FOUND = Answer.json(404, {"detail": "Not Found"})
 
@@ -18,8 +16,8 @@ NOT_FOUND = Answer.json(404, {"detail": "Not Found"})
 def control(engine: Engine, request: Request) -> Answer:
     try:
         return _control(engine, request)
-    except InvalidField as wrong:
-        return invalid_field(wrong)
+    except ValidationError as error:
+        return invalid(error)
     except ValueError as error:
         return Answer.json(400, {"detail": str(error)})
 
@@ -56,10 +54,4 @@ def _call_back(engine: Engine, task_id: str, switches: dict[str, Any]) -> Answer
     task = engine.store.find(task_id)
     if task is None or task.webhook_url is None:
         return NOT_FOUND
-    return Answer.json(200, engine.call_back_now(task, switch_update(switches)).as_json())
-
-
-def switch_update(changes: dict[str, Any]) -> Callable[[Switches], Switches]:
-    """Return a function that applies these changes. Raises InvalidField."""
-    checked = read_fields(Switches, changes)
-    return lambda switches: replace(switches, **checked)
+    return Answer.json(200, engine.call_back_now(task, switches).as_json())

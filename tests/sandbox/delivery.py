@@ -7,21 +7,31 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from email.utils import formatdate
 from itertools import chain, repeat
+from typing import NamedTuple
+
+from werkzeug.http import parse_range_header
 
 from tests.sandbox.answers import Answer, Ending
 from tests.sandbox.engine import Engine
 from tests.sandbox.errors import expired, refusal
-from tests.sandbox.faults import nth_fault
 from tests.sandbox.links import Link
 from tests.sandbox.media import BLOCK, Media, media_of
 from tests.sandbox.observations import Delivery, Request
-from tests.sandbox.ranges import Span, read_range
-from tests.sandbox.switches import Switches
+from tests.sandbox.switches import Switches, nth_fault
 from tests.sandbox.task import Task
 
 HOP = re.compile(r"/hop([0-9])")
+FAULTS = ("delivery_500", "reset", "short_body", "wrong_md5")
 TEBIBYTE = 2**40
 WRONG_MD5 = "AAAAAAAAAAAAAAAAAAAAAA=="
+
+
+class Span(NamedTuple):
+    """From `start` up to but not including `stop`."""
+
+    start: int
+    stop: int
+    partial: bool
 
 
 def deliver(engine: Engine, request: Request) -> Answer:
@@ -68,16 +78,12 @@ def _decide(engine: Engine, request: Request) -> Answer:
     task = engine.store.find(link.task_id)
     if task is None:
         return expired()
-    answer = _serve(task, link, request, _fault(task.switches, engine.store.next_try(task.id)))
     switches = task.switches
+    fault = nth_fault(switches, FAULTS, engine.store.next_try(task.id))
+    answer = _serve(task, link, request, fault)
     return replace(
         answer, pause=switches.hang, head_pace=switches.drip_headers, body_pace=switches.drip
     )
-
-
-def _fault(switches: Switches, tried: int) -> str | None:
-    ordered = ("delivery_500", "reset", "short_body", "wrong_md5")
-    return nth_fault([(name, getattr(switches, name)) for name in ordered], tried)
 
 
 def _serve(task: Task, link: Link, request: Request, fault: str | None) -> Answer:
@@ -89,12 +95,21 @@ def _serve(task: Task, link: Link, request: Request, fault: str | None) -> Answe
     if switches.redirect is not None:
         return redirection(switches.redirect)
     media = media_of(task, link.n)
-    span = read_range(request.headers.get("range"), media.size)
+    span = _span(request.headers.get("range"), media.size)
     if span is None:
         return Answer(416, {"Content-Range": f"bytes */{media.size}", "Content-Length": "0"})
     headers = _headers(task, media, span, fault)
     body = _body(switches, media, span, fault)
     return Answer(206 if span.partial else 200, headers, body, ending=_ending(switches, fault))
+
+
+def _span(header: str | None, size: int) -> Span | None:
+    """The whole for a header that is missing or odd; None for one that cannot be satisfied."""
+    asked = parse_range_header(header)
+    if asked is None or asked.units != "bytes":
+        return Span(0, size, partial=False)
+    found = asked.range_for_length(size)
+    return found and Span(*found, partial=True)
 
 
 def _headers(task: Task, media: Media, span: Span, fault: str | None) -> dict[str, str]:

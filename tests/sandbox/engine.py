@@ -3,11 +3,13 @@
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from threading import Timer
 from typing import Any
 from uuid import uuid4
+from weakref import WeakSet
 
 from tests.sandbox import prices, signing
 from tests.sandbox.callback_sender import CallbackRequest, CallbackSender
@@ -15,7 +17,6 @@ from tests.sandbox.errors import Refused, refusal
 from tests.sandbox.links import Link, mint
 from tests.sandbox.observations import Callback
 from tests.sandbox.payloads import final_payload, progress_payload
-from tests.sandbox.scheduler import Scheduler
 from tests.sandbox.settings import Settings, SubmitFault
 from tests.sandbox.submission import Submission
 from tests.sandbox.switches import Switches
@@ -31,18 +32,20 @@ class Engine:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = TaskStore(settings)
-        self._scheduler = Scheduler()
-        self._callbacks = CallbackSender(settings, self.store, self._scheduler)
+        self._timers = WeakSet[Timer]()
+        self._callbacks = CallbackSender(settings, self.store, self._after)
         self.origin = ""  # known once the server listens
         self.default_switches = Switches()  # of submissions that bring none
 
-    def start(self, origin: str) -> None:
-        self.origin = origin
-        self._scheduler.start()
-
     def stop(self) -> None:
-        self._scheduler.stop()
-        self._callbacks.stop()
+        for timer in list(self._timers):
+            timer.cancel()
+
+    def _after(self, seconds: float, call: Callable[[], None]) -> None:
+        timer = Timer(seconds, call)
+        timer.daemon = True
+        self._timers.add(timer)
+        timer.start()
 
     def open(self, submission: Submission) -> Task:
         """Create and start a task. Raises Refused."""
@@ -59,7 +62,7 @@ class Engine:
         opened = task.copy()
         self._announce_progress(opened)
         if switches.outcome != "pending_forever":
-            self._scheduler.after(task.seconds, partial(self._finish, task.id))
+            self._after(task.seconds, partial(self._finish, task.id))
         return opened
 
     def _fault(self, submission: Submission) -> SubmitFault | None:
@@ -157,9 +160,9 @@ class Engine:
         headers |= signing.sign(body, task.webhook_secret, task.switches)
         return CallbackRequest(task.id, task.webhook_url or "", headers, body)
 
-    def call_back_now(self, task: Task, change: Callable[[Switches], Switches]) -> Callback:
-        """Send one more callback with the current status; `change` may change the switches."""
-        task = replace(task, switches=change(task.switches))
+    def call_back_now(self, task: Task, switches: Mapping[str, Any]) -> Callback:
+        """Send one more callback with the current status, with some switches changed."""
+        task = replace(task, switches=replace(task.switches, **switches))
         event = (
             progress_payload(task, 0, 1) if task.active else final_payload(task, self.urls(task))
         )

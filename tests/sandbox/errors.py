@@ -1,10 +1,10 @@
 """BFL's refusals with the exact bodies it sends."""
 
-from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from tests.sandbox.answers import Answer
-from tests.sandbox.fields import InvalidField
 
 NOT_AUTHENTICATED = {"detail": "Not authenticated - Invalid Authentication"}
 BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
@@ -24,39 +24,27 @@ class Refused(Exception):
         self.status = answer.status
 
 
-def invalid(loc: list[Any], msg: str, kind: str) -> Answer:
-    return Answer.json(422, {"detail": [{"loc": ["body", *loc], "msg": msg, "type": kind}]})
-
-
-def extra_forbidden(names: list[str], body: Mapping[str, Any]) -> Answer:
-    """The 422 of a strict model; FastAPI repeats the value as `input`."""
-    msg, kind = "Extra inputs are not permitted", "extra_forbidden"
-    return Answer.json(
-        422,
+def invalid(error: ValidationError, *where: str) -> Answer:
+    """The 422 of FastAPI: what pydantic says about each field, with the value that it got."""
+    detail = [
         {
-            "detail": [
-                {"loc": ["body", name], "msg": msg, "type": kind, "input": body[name]}
-                for name in names
-            ]
-        },
-    )
-
-
-def invalid_field(wrong: InvalidField, *where: str) -> Answer:
-    return invalid([*where, wrong.name], wrong.msg, wrong.kind)
+            "loc": ["body", *where, *one["loc"][:1]],
+            **{name: one[name] for name in ("msg", "type", "input")},
+        }
+        for one in error.errors()
+    ]
+    return Answer.json(422, {"detail": detail})
 
 
 def refusal(status: int, retry_after: float | None = None) -> Answer:
     """Return BFL's answer with this status."""
-    if status == 503 and retry_after is None:
-        retry_after = 1
-    headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
     if status == 500:
         return Answer.text(500, b"Internal Server Error", "text/plain; charset=utf-8")
     if status == 502:
         return Answer.text(502, BAD_GATEWAY, "text/html")
-    if status == 422:
-        return invalid(["width"], "Input should be a multiple of 16", "multiple_of")
+    if status == 503 and retry_after is None:
+        retry_after = 1
+    headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
     return Answer.json(status, _BODIES[status], headers)
 
 
@@ -66,6 +54,7 @@ _BODIES: dict[int, dict[str, Any]] = {
     402: {"detail": "Insufficient credits"},
     403: NOT_AUTHENTICATED,
     404: {"detail": "Not Found"},
+    422: {"detail": [{"loc": ["body", "width"], "msg": "Input should be a multiple of 16"}]},
     429: {"detail": "Rate limit exceeded: too many active tasks"},
     503: {"detail": "Service temporarily unavailable"},
 }

@@ -9,14 +9,17 @@ from tests.sandbox.answers import Answer
 from tests.sandbox.delivery import redirection
 from tests.sandbox.engine import Engine
 from tests.sandbox.errors import refusal
-from tests.sandbox.faults import nth_fault
 from tests.sandbox.observations import Request
-from tests.sandbox.switches import Switches
+from tests.sandbox.switches import nth_fault
 from tests.sandbox.task import Task
 from tests.sandbox.task_status import not_found, pending, status_body
 
 CLUSTER = "eu2"  # stands for the regional host of a real polling URL
 RATE_LIMIT = 1200  # polls a minute
+FAULTS = (
+    *("poll_404", "poll_status_not_found", "poll_429", "poll_503", "poll_500"),
+    *("poll_html", "poll_cut"),
+)
 HTML = b"<!doctype html><title>Just a moment...</title><p>Checking your browser.</p>"
 
 
@@ -52,8 +55,8 @@ def _answer(engine: Engine, task: Task, *, in_cluster: bool, hop: int) -> Answer
     switches = task.switches
     if switches.wrong_cluster and not in_cluster:
         return _fault(switches.wrong_cluster, task)
-    if fault := nth_fault(_ordered(switches), task.polls - 1) or engine.settings.poll_fault:
-        return _fault(str(fault), task)
+    if fault := nth_fault(switches, FAULTS, task.polls - 1) or engine.settings.poll_fault:
+        return _fault(str(fault).removeprefix("poll_"), task)
     if switches.poll_redirect is not None or hop < switches.poll_redirect_hops:
         return redirection(switches.poll_redirect or f"/v1/get_result?id={task.id}&hop={hop + 1}")
     if _forgotten(task):
@@ -63,21 +66,10 @@ def _answer(engine: Engine, task: Task, *, in_cluster: bool, hop: int) -> Answer
     return Answer.json(status or 200, status_body(task, engine.urls(task)))
 
 
-def _ordered(switches: Switches) -> list[tuple[str, int]]:
-    return [
-        ("404", switches.poll_404),
-        ("not_found", switches.poll_status_not_found),
-        ("429", switches.poll_429),
-        ("503", switches.poll_503),
-        ("500", switches.poll_500),
-        ("html", switches.poll_html),
-        ("cut", switches.poll_cut),
-    ]
-
-
 def _fault(name: str, task: Task) -> Answer:
     answers: dict[str, tuple[int, dict[str, Any]]] = {
         "404": (404, not_found(task.id)),
+        "status_not_found": (200, not_found(task.id)),
         "not_found": (200, not_found(task.id)),
         "pending": (200, pending(task.id, task.switches.pending_word or "Pending")),
     }

@@ -1,10 +1,9 @@
 """The sandbox as one object: start it, submit tasks, read its observations."""
 
 from collections.abc import Mapping
-from types import TracebackType
+from dataclasses import replace
 from typing import Any, Self
 
-from tests.sandbox.controls import switch_update
 from tests.sandbox.engine import Engine
 from tests.sandbox.media import media_of
 from tests.sandbox.observations import Callback, Peak, Request
@@ -28,7 +27,7 @@ class Sandbox:
         self.url = f"http://{name}:{self._server.port}"
 
     def start(self) -> Self:
-        self._engine.start(self.url)
+        self._engine.origin = self.url
         self._server.start()
         return self
 
@@ -39,12 +38,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def submit(
@@ -65,7 +59,7 @@ class Sandbox:
 
     def set_default_switches(self, **switches: Any) -> None:
         """Set the switches of submissions that have none, such as those of third-party clients."""
-        self._engine.default_switches = switch_update(switches)(self._engine.default_switches)
+        self._engine.default_switches = replace(self._engine.default_switches, **switches)
 
     def reset_default_switches(self) -> None:
         """Remove the default switches."""
@@ -73,7 +67,7 @@ class Sandbox:
 
     def call_back(self, task_id: str, **switches: Any) -> Callback:
         """Send one more callback now, with some switches changed for this callback."""
-        return self._engine.call_back_now(self.task(task_id), switch_update(switches))
+        return self._engine.call_back_now(self.task(task_id), switches)
 
     def task(self, task_id: str) -> Task:
         task = self._engine.store.find(task_id)

@@ -7,9 +7,12 @@ import time
 from contextlib import suppress
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
+from io import BufferedReader
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Event, Lock, Thread, current_thread
-from typing import Any
+from typing import IO, Any, cast
+
+from werkzeug.serving import DechunkedInput
 
 from tests.sandbox import routes
 from tests.sandbox.answers import Answer, Ending, play
@@ -39,16 +42,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            return self._chunks()
+            chunks: Any = DechunkedInput(cast("IO[bytes]", self.rfile))
+            return BufferedReader(chunks).read()
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-
-    def _chunks(self) -> bytes:
-        body = b""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
 
     def _play(self, answer: Answer) -> None:
         try:

@@ -1,10 +1,12 @@
 """Settings of the whole sandbox: the account, its limits, durations and faults."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, field, replace
+from typing import Annotated, Any, Literal
 
-from tests.sandbox.fields import read_fields
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
+CHECKED = ConfigDict(extra="forbid", strict=True)
 SubmitFault = Literal[400, 401, 402, 403, 404, 422, 429, 500, 502, 503, "cut"]
 PollFault = Literal[404, 429, 500, 503, "not_found", "html", "pending", "cut"]
 
@@ -13,14 +15,15 @@ def _bfl_limits() -> dict[str, int]:
     return {"flux-kontext-max": 6, "flux-3-video": 5}
 
 
-@dataclass
+@dataclass(config=CHECKED)
 class Settings:
     """Mutable at run time; a change takes effect with the next request."""
 
     credits: float = 100_000.0
     max_active: int = 24
     max_active_by_model: dict[str, int] = field(default_factory=_bfl_limits)
-    keys: set[str] = field(default_factory=set)  # empty: any non-empty key is accepted
+    # Empty: any non-empty key is accepted. JSON has them as a list.
+    keys: Annotated[set[str], Field(strict=False)] = field(default_factory=set)
     submit_fault: SubmitFault | None = None
     poll_fault: PollFault | None = None
     strict: bool = True  # FLUX 3 refuses fields that it does not know, a webhook among them
@@ -36,9 +39,8 @@ class Settings:
     webhook_secret: str | None = None
 
     def change(self, changes: dict[str, Any]) -> None:
-        """Apply all changes or none. Raises InvalidField."""
-        for name, value in read_fields(Settings, changes).items():
-            setattr(self, name, value)
+        """Apply all changes or none. Raises ValidationError."""
+        self.__dict__.update(vars(replace(self, **changes)))
 
     def as_json(self) -> dict[str, Any]:
         shown = asdict(self) | {"keys": sorted(self.keys)}

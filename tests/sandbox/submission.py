@@ -1,18 +1,44 @@
-"""Validation of a submission, with BFL's error messages."""
+"""Validation of a submission, with the errors of BFL's FastAPI: those of pydantic."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.sandbox.errors import Refused, extra_forbidden, invalid, invalid_field, refusal
-from tests.sandbox.fields import InvalidField
-from tests.sandbox.models import DRAFT_ENHANCE, fields_of
-from tests.sandbox.switches import Switches, read_switches
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-WEBHOOK_URL_LENGTH = 2083
+from tests.sandbox.errors import Refused, invalid, refusal
+from tests.sandbox.models import DRAFT_ENHANCE, accepted_fields
+from tests.sandbox.switches import Switches
+
 BATCH_MAX = 4
 PROMPTLESS = ("flux-tools/", "flux-pro-1.0-expand")
+
+
+class Input(BaseModel):
+    """What BFL checks of each submission; it ignores other fields unless the model is strict."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    prompt: str
+    width: int | None = Field(None, ge=64)
+    height: int | None = Field(None, ge=64)
+    seed: int | None = None
+    webhook_url: str | None = Field(None, min_length=1, max_length=2083, pattern="^https?://")
+    webhook_secret: str | None = None
+    sandbox: dict[str, Any] = Field(default_factory=dict)
+
+
+class PromptlessInput(Input):
+    """Input of a tool that needs no prompt."""
+
+    prompt: str = ""
+
+
+class EnhanceInput(PromptlessInput):
+    """A draft bundle to finish, as URL or base64."""
+
+    draft_cache: str
 
 
 @dataclass(frozen=True)
@@ -35,86 +61,42 @@ def read_submission(model: str, body: Any, *, strict: bool = True) -> Submission
     """Raises Refused. `strict` applies unless the task's own switch says otherwise."""
     if model.startswith("unknown"):
         raise Refused(refusal(404))
-    if not isinstance(body, dict):
-        raise Refused(invalid([], "Input should be a valid dictionary", "model_attributes_type"))
-    switches = _switches(body)
-    is_strict = strict if switches.strict is None else switches.strict
-    if is_strict and (known := fields_of(model, body)):
-        _check_known(known, body)
-    _check_prompt(model, body)
-    _check_whole_numbers(body)
-    _check_webhook(body)
-    _check_draft(body)
+    try:
+        given = _kind(model, body).model_validate(body)
+    except ValidationError as error:
+        raise Refused(invalid(error)) from None
+    switches = _switches(given.sandbox, body)
+    if strict if switches.strict is None else switches.strict:
+        _refuse_unknown(model, body)
     own = ("sandbox", "webhook_url", "webhook_secret")
     return Submission(
         model=model,
         input={name: value for name, value in body.items() if name not in own},
         switches=switches,
-        webhook_url=body.get("webhook_url"),
-        webhook_secret=body.get("webhook_secret"),
+        webhook_url=given.webhook_url,
+        webhook_secret=given.webhook_secret,
     )
 
 
-def _check_known(known: frozenset[str], body: Mapping[str, Any]) -> None:
-    """Refuse unknown fields, all named in one answer as by FastAPI."""
-    unknown = [name for name in body if name not in known | {"sandbox"}]
-    if unknown:
-        raise Refused(extra_forbidden(unknown, body))
+def _kind(model: str, body: Any) -> type[Input]:
+    if isinstance(body, dict) and body.get("mode") == DRAFT_ENHANCE:
+        return EnhanceInput
+    return PromptlessInput if model.startswith(PROMPTLESS) else Input
 
 
-def _check_prompt(model: str, body: Mapping[str, Any]) -> None:
-    if "prompt" not in body:
-        if model.startswith(PROMPTLESS) or body.get("mode") == DRAFT_ENHANCE:
-            return
-        raise Refused(invalid(["prompt"], "Field required", "missing"))
-    _check_string(body, "prompt")
-
-
-def _check_string(body: Mapping[str, Any], name: str) -> None:
-    if not isinstance(body[name], str):
-        raise Refused(invalid([name], "Input should be a valid string", "string_type"))
-
-
-def _check_whole_numbers(body: Mapping[str, Any]) -> None:
-    for name in ("width", "height", "seed"):
-        if body.get(name) is not None and type(body[name]) is not int:
-            raise Refused(invalid([name], "Input should be a valid integer", "int_type"))
-    for name in ("width", "height"):
-        if body.get(name) is not None and body[name] < 64:
-            msg = "Input should be greater than or equal to 64"
-            raise Refused(invalid([name], msg, "greater_than_equal"))
-
-
-def _check_webhook(body: Mapping[str, Any]) -> None:
-    for name in ("webhook_url", "webhook_secret"):
-        if body.get(name) is not None:
-            _check_string(body, name)
-    url = body.get("webhook_url")
-    if url is not None and not 1 <= len(url) <= WEBHOOK_URL_LENGTH:
-        raise Refused(
-            invalid(["webhook_url"], "URL should have 1 to 2083 characters", "url_length")
-        )
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise Refused(invalid(["webhook_url"], "Input should be a valid URL", "url_parsing"))
-
-
-def _check_draft(body: Mapping[str, Any]) -> None:
-    """Check that an `enhance` submission has its draft bundle, as URL or base64."""
-    if body.get("mode") != DRAFT_ENHANCE:
-        return
-    if "draft_cache" not in body:
-        raise Refused(invalid(["draft_cache"], "Field required", "missing"))
-    _check_string(body, "draft_cache")
-
-
-def _switches(body: Mapping[str, Any]) -> Switches:
-    given = body.get("sandbox", {})
-    if not isinstance(given, dict):
-        raise Refused(invalid(["sandbox"], "Input should be a valid dictionary", "dict_type"))
+def _refuse_unknown(model: str, body: Mapping[str, Any]) -> None:
+    """Name all fields at once that a strict model does not know."""
     try:
-        return read_switches(_files(body) | given)
-    except InvalidField as wrong:
-        raise Refused(invalid_field(wrong, "sandbox")) from None
+        accepted_fields(model, body)(**{n: v for n, v in body.items() if n != "sandbox"})
+    except ValidationError as error:
+        raise Refused(invalid(error)) from None
+
+
+def _switches(given: dict[str, Any], body: Mapping[str, Any]) -> Switches:
+    try:
+        return Switches(**_files(body) | given)
+    except ValidationError as error:
+        raise Refused(invalid(error, "sandbox")) from None
 
 
 def _files(body: Mapping[str, Any]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.sandbox.answers import Answer
 from tests.sandbox.engine import Engine
-from tests.sandbox.errors import Refused, invalid, refusal
+from tests.sandbox.errors import Refused, refusal
 from tests.sandbox.models import NON_GENERATION_PATHS
 from tests.sandbox.observations import Request
 from tests.sandbox.polling import polling_url
@@ -18,7 +18,7 @@ def submit(engine: Engine, request: Request) -> Answer:
     try:
         body = json.loads(request.body)
     except ValueError:
-        return invalid([0], "JSON decode error", "json_invalid")
+        return refusal(400)
     try:
         model = request.path.removeprefix("/v1/")
         if model in NON_GENERATION_PATHS:

@@ -1,11 +1,12 @@
 """Switches of one task, in the submission's field `sandbox`: outcome, faults and timing."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import field
 from typing import Any, Literal
 
-from tests.sandbox.fields import read_fields
-from tests.sandbox.settings import SubmitFault
+from pydantic.dataclasses import dataclass
+
+from tests.sandbox.settings import CHECKED, SubmitFault
 
 Outcome = Literal[
     "ready",
@@ -18,9 +19,12 @@ Outcome = Literal[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=CHECKED)
 class Switches:
-    """The defaults are a BFL without faults; a count is the number of attempts that fail first."""
+    """The defaults are a BFL without faults; a count is the number of attempts that fail first.
+
+    Raises ValidationError.
+    """
 
     # Submitting
     submit_status: SubmitFault | None = None
@@ -105,6 +109,10 @@ class Switches:
     resign: bool = True  # whether get_result returns a fresh URL for an expired one
 
 
-def read_switches(given: Mapping[str, Any]) -> Switches:
-    """Raises InvalidField for an unknown switch or a wrong type."""
-    return Switches(**read_fields(Switches, given))
+def nth_fault(switches: Switches, names: Sequence[str], n: int) -> str | None:
+    """Return the n-th fault: each occurs its number of times, in order; then None."""
+    for name in names:
+        if n < getattr(switches, name):
+            return name
+        n -= getattr(switches, name)
+    return None

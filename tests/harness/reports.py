@@ -1,7 +1,12 @@
-"""Reports about one job, for tests of the domain."""
+"""Reports about one job, and jobs about which BFL has called."""
 
+from dataclasses import replace
+
+from jobs import ingest
+from jobs.job import Job
 from jobs.report import Failure, Moderation, Report
 from jobs.status import ReportKind, Source
+from jobs.store.job_store import JobStore
 from jobs.timeouts import Timeouts
 
 NOW = 1_700_000_000.0
@@ -29,3 +34,23 @@ def report_of(
         error=Failure("bfl_error", "no") if kind is ReportKind.FAILED else None,
         moderation=Moderation("content", ("Violence",)) if kind is ReportKind.MODERATED else None,
     )
+
+
+def call_back(
+    store: JobStore,
+    *task_ids: str,
+    kind: ReportKind = ReportKind.READY,
+    url: str = URL,
+    life: float = 600.0,
+) -> None:
+    """Apply a callback about each task; a URL lives so many seconds from now."""
+    for task_id in task_ids:
+        report = report_of(kind, url=url, dies_at=store.now() + life)
+        ingest.apply_report(store, replace(report, task_id=task_id), TIMEOUTS)
+
+
+def load(store: JobStore, job_id: str = "job") -> Job:
+    """The job on record."""
+    job = store.load(job_id)
+    assert job is not None
+    return job

@@ -2,31 +2,14 @@
 
 from redis import Redis
 
-from jobs import ingest
 from jobs.config.concurrency import ConcurrencyLimits
-from jobs.report import Report
-from jobs.status import ReportKind, Source
 from jobs.store.clock import Clock
 from jobs.store.job_store import JobStore
 from jobs.store.keys import RECORD_PREFIX
 from jobs.store.listing import EXPIRING_READ_MAX, JobListing
 from jobs.store.submission_queue import ModelQueue, SubmissionQueue
 from jobs.submission import create
-from jobs.timeouts import Timeouts
-
-TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
-
-
-def ready(store: JobStore, job_id: str, life: float) -> None:
-    """BFL has called: the URL lives so many seconds from now."""
-    report = Report(
-        task_id=job_id,
-        source=Source.CALLBACK,
-        kind=ReportKind.READY,
-        urls=(f"https://delivery-eu1.bfl.ai/{job_id}",),
-        stated_expiry=store.now() + life,
-    )
-    ingest.apply_report(store, report, TIMEOUTS)
+from tests.harness.reports import call_back
 
 
 def enqueue_submission(store: JobStore, job_id: str, model: str) -> None:
@@ -39,13 +22,13 @@ def at_risk(redis: Redis, limit: int = 10) -> list[str]:
 
 def test_the_job_whose_url_dies_first_is_named_first(store: JobStore, redis: Redis) -> None:
     for name, life in {"calm": 500, "urgent": 5, "dead": -20, "middle": 90}.items():
-        ready(store, name, life)
+        call_back(store, name, life=life)
     assert at_risk(redis) == ["dead", "urgent", "middle", "calm"]
     assert at_risk(redis, 2) == ["dead", "urgent"]
 
 
 def test_a_job_that_a_worker_is_at_is_at_risk_as_well(store: JobStore, redis: Redis) -> None:
-    ready(store, "in hand", 5)
+    call_back(store, "in hand", life=5)
     store.update("in hand", lambda job, now: job and job.claimed(now))
     assert at_risk(redis) == ["in hand"]
 
@@ -53,16 +36,13 @@ def test_a_job_that_a_worker_is_at_is_at_risk_as_well(store: JobStore, redis: Re
 def test_the_most_urgent_is_found_among_very_many(store: JobStore, redis: Redis) -> None:
     count = 3 * EXPIRING_READ_MAX
     for n in range(count):
-        ready(store, f"job-{n}", 400 - n)
-    assert at_risk(redis, 2) == [
-        f"job-{3 * EXPIRING_READ_MAX - 1}",
-        f"job-{3 * EXPIRING_READ_MAX - 2}",
-    ]
+        call_back(store, f"job-{n}", life=400 - n)
+    assert at_risk(redis, 2) == [f"job-{count - 1}", f"job-{count - 2}"]
 
 
 def test_a_broken_record_hides_no_other_job(store: JobStore, redis: Redis) -> None:
-    ready(store, "broken", 5)
-    ready(store, "whole", 50)
+    call_back(store, "broken", life=5)
+    call_back(store, "whole", life=50)
     redis.set(RECORD_PREFIX + "broken", "1 {")
     assert at_risk(redis) == ["whole"]
 

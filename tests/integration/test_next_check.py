@@ -8,31 +8,15 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from jobs import ingest
 from jobs.job import LEASE_SECONDS, Job
-from jobs.report import Failure, Report
 from jobs.services import Services
-from jobs.status import ReportKind, Source, Status
+from jobs.status import ReportKind, Status
 from jobs.store.keys import DUE, PENDING_POLLS, PENDING_RESCUES
 from jobs.store.rq_queue import QUEUE_NAME
-from jobs.timeouts import Timeouts
 from tests.harness.redis_server import RQ_KEYS
+from tests.harness.reports import call_back, load
 from worker.claim import Claim
 from worker.sweep import sweep
-
-TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
-URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
-
-
-def reported(wired: Services, kind: ReportKind, task_id: str = "job") -> Job:
-    report = Report(
-        task_id=task_id,
-        kind=kind,
-        source=Source.CALLBACK,
-        urls=(URL,) if kind is ReportKind.READY else (),
-        error=Failure("bfl_error", "no") if kind is ReportKind.FAILED else None,
-    )
-    return ingest.apply_report(wired.store, report, TIMEOUTS)
 
 
 def due(redis: Redis) -> dict[str, float]:
@@ -49,21 +33,20 @@ def entries(redis: Redis) -> list[str]:
 def test_an_unfinished_job_is_due_when_its_record_says(
     wired: Services, redis: Redis, kind: ReportKind
 ) -> None:
-    job = reported(wired, kind)
-    assert job.check.next_check_at is not None and due(redis) == {
-        "job": pytest.approx(job.check.next_check_at)
-    }
+    call_back(wired.store, "job", kind=kind)
+    next_check_at = load(wired.store).check.next_check_at
+    assert next_check_at is not None and due(redis) == {"job": pytest.approx(next_check_at)}
 
 
 @pytest.mark.parametrize("kind", [ReportKind.FAILED, ReportKind.MODERATED])
 def test_an_ended_job_is_never_due(wired: Services, redis: Redis, kind: ReportKind) -> None:
-    reported(wired, ReportKind.UNCLEAR)
-    reported(wired, kind)
+    call_back(wired.store, "job", kind=ReportKind.UNCLEAR)
+    call_back(wired.store, "job", kind=kind)
     assert due(redis) == {} and redis.zcard(PENDING_RESCUES) == redis.zcard(PENDING_POLLS) == 0
 
 
 def test_a_job_in_hand_is_due_when_its_lease_ends(wired: Services, redis: Redis) -> None:
-    reported(wired, ReportKind.READY)
+    call_back(wired.store, "job")
     claim = Claim.acquire(wired.store, "job")
     assert claim is not None and due(redis) == {"job": pytest.approx(claim.job.check.lease_until)}
     assert claim.job.check.lease_until == pytest.approx(wired.store.now() + LEASE_SECONDS, abs=20)
@@ -71,8 +54,7 @@ def test_a_job_in_hand_is_due_when_its_lease_ends(wired: Services, redis: Redis)
 
 
 def test_the_sweep_writes_the_entries_that_rq_has_lost(wired: Services, redis: Redis) -> None:
-    for task_id in ("one", "two"):
-        reported(wired, ReportKind.READY, task_id)
+    call_back(wired.store, "one", "two")
     for key in redis.scan_iter(RQ_KEYS):
         redis.delete(key)
     sweep(wired)
@@ -80,13 +62,13 @@ def test_the_sweep_writes_the_entries_that_rq_has_lost(wired: Services, redis: R
 
 
 def test_the_sweep_writes_no_entry_that_rq_has(wired: Services, redis: Redis) -> None:
-    reported(wired, ReportKind.READY)
+    call_back(wired.store, "job")
     sweep(wired)
     assert entries(redis) == ["job"]
 
 
 def test_the_sweep_takes_over_a_job_whose_worker_has_died(wired: Services, redis: Redis) -> None:
-    reported(wired, ReportKind.READY)
+    call_back(wired.store, "job")
     dead = Claim.acquire(wired.store, "job")
     assert dead is not None
 
@@ -100,7 +82,7 @@ def test_the_sweep_takes_over_a_job_whose_worker_has_died(wired: Services, redis
 
 
 def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(wired: Services, redis: Redis) -> None:
-    reported(wired, ReportKind.READY)
+    call_back(wired.store, "job")
     assert Claim.acquire(wired.store, "job") is not None
     redis.zadd(DUE, {"job": 1.0})
     sweep(wired)
@@ -109,13 +91,12 @@ def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(wired: Services, redis
 
 
 def test_the_sweep_ends_what_is_past_its_deadline(wired: Services, redis: Redis) -> None:
-    reported(wired, ReportKind.PROGRESS)
+    call_back(wired.store, "job", kind=ReportKind.PROGRESS)
 
     def too_late(job: Job | None, now: float) -> Job | None:
         return job and replace(job, deadline=now - 1).with_check(next_check_at=now - 1)
 
     wired.store.update("job", too_late)
     sweep(wired)
-    job = wired.store.load("job")
-    assert job is not None and job.status is Status.LOST
+    assert load(wired.store).status is Status.LOST
     assert due(redis) == {}

@@ -3,15 +3,11 @@
 import pytest
 from redis import Redis
 
-from jobs import ingest
-from jobs.report import Report
-from jobs.status import ReportKind, Source
 from jobs.store.keys import REFUSED_CALLBACKS_PREFIX
 from jobs.store.refused_callbacks import CALLBACKS_MAX, RETENTION_SECONDS
-from jobs.timeouts import Timeouts
 from tests.harness.parts import Parts
+from tests.harness.reports import call_back
 
-TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 COUNTER = "callback_refused"
 
 
@@ -19,8 +15,7 @@ COUNTER = "callback_refused"
 def parts(redis: Redis) -> Parts:
     """One job is known."""
     parts = Parts.over(redis)
-    report = Report(task_id="known", kind=ReportKind.PROGRESS, source=Source.CALLBACK)
-    ingest.apply_report(parts.store, report, TIMEOUTS)
+    call_back(parts.store, "known")
     return parts
 
 

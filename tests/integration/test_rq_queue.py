@@ -12,26 +12,17 @@ from rq.job import Job as RqJob
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
-from jobs import ingest
-from jobs.report import Report
-from jobs.status import ReportKind, Source
+from jobs.status import ReportKind
 from jobs.store import rq_queue
 from jobs.store.job_store import JobStore
 from jobs.store.rq_queue import QUEUE_NAME, RQ_JOB_TTL_SECONDS
-from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
+from tests.harness.reports import call_back, load
 from tests.harness.required_settings import SECRETS
 from worker import startup, tasks
 
-TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 # Refused before anything is fetched: what shows is that the task was run.
 HOSTILE_URL = "https://delivery.example.com/sample.jpeg?sig=canary"
-
-
-def ready(task_id: str) -> Report:
-    return Report(
-        task_id=task_id, kind=ReportKind.READY, source=Source.CALLBACK, urls=(HOSTILE_URL,)
-    )
 
 
 @pytest.fixture
@@ -62,7 +53,7 @@ def a_worker_process(
 
 
 def test_rq_reads_back_the_entry_that_the_store_wrote(store: JobStore, queue: Queue) -> None:
-    ingest.apply_report(store, ready("job"), TIMEOUTS)
+    call_back(store, "job", url=HOSTILE_URL)
     assert len(queue) == 1
     entry = queue.jobs[0]
     fetched = RqJob.fetch(entry.id, connection=queue.connection, serializer=JSONSerializer)
@@ -71,41 +62,31 @@ def test_rq_reads_back_the_entry_that_the_store_wrote(store: JobStore, queue: Qu
         assert (list(found.args), found.kwargs) == (["job"], {})
         assert (found.origin, found.get_status()) == (QUEUE_NAME, JobStatus.QUEUED)
         assert found.timeout == rq_queue.TASK_TIMEOUT_SECONDS
+        known = f"{queue.connection.hgetall(found.key)}{found.data!r}{found.meta}"
+        assert "canary" not in known and "example.com" not in known
 
 
-def test_an_entry_names_the_job_and_nothing_else_of_it(store: JobStore, redis: Redis) -> None:
-    ingest.apply_report(store, ready("job"), TIMEOUTS)
-    entry = RqJob.fetch(
-        Queue(QUEUE_NAME, connection=redis).job_ids[0],
-        connection=redis,
-        serializer=JSONSerializer,
-    )
-    known = str(redis.hgetall(entry.key)) + str(entry.data) + str(entry.meta)
-    assert "canary" not in known and "example.com" not in known
-
-
-def test_rq_knows_the_queue_and_expires_an_rq_job(store: JobStore, redis: Redis) -> None:
-    ingest.apply_report(store, ready("job"), TIMEOUTS)
-    queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
+def test_rq_knows_the_queue_and_expires_an_rq_job(
+    store: JobStore, queue: Queue, redis: Redis
+) -> None:
+    call_back(store, "job")
     assert Queue.all(connection=redis, serializer=JSONSerializer) == [queue]
     left = redis.ttl(queue.jobs[0].key)
     assert left in range(1, RQ_JOB_TTL_SECONDS + 1)
 
 
 def test_each_job_that_newly_waits_gets_one_entry(store: JobStore, queue: Queue) -> None:
-    for task_id in ("one", "two", "one", "two"):
-        ingest.apply_report(store, ready(task_id), TIMEOUTS)
+    call_back(store, "one", "two", "one", "two")
     assert sorted(list(entry.args) for entry in queue.jobs) == [["one"], ["two"]]
 
 
 def test_a_job_without_work_gets_no_rq_job(store: JobStore, queue: Queue) -> None:
-    failed = Report(task_id="job", kind=ReportKind.FAILED, source=Source.CALLBACK)
-    ingest.apply_report(store, failed, TIMEOUTS)
+    call_back(store, "job", kind=ReportKind.FAILED)
     assert len(queue) == 0
 
 
 def test_an_entry_that_got_lost_is_written_again(store: JobStore, queue: Queue) -> None:
-    ingest.apply_report(store, ready("job"), TIMEOUTS)
+    call_back(store, "job", url=HOSTILE_URL)
     queue.delete(delete_jobs=True)
     store.enqueue(store.due(10).without_rq_job)
     assert [list(entry.args) for entry in queue.jobs] == [["job"]]
@@ -113,9 +94,8 @@ def test_an_entry_that_got_lost_is_written_again(store: JobStore, queue: Queue) 
 
 
 def test_only_as_many_entries_are_written_as_rq_lacks(store: JobStore, queue: Queue) -> None:
-    unclear = Report(task_id="poll", kind=ReportKind.UNCLEAR, source=Source.CALLBACK)
-    for report in (unclear, ready("rescue")):
-        ingest.apply_report(store, report, TIMEOUTS)
+    call_back(store, "poll", kind=ReportKind.UNCLEAR)
+    call_back(store, "rescue")
     assert store.due(10).without_rq_job == ()
     queue.jobs[0].delete()
     assert store.due(10).without_rq_job == ("rescue",)
@@ -126,33 +106,23 @@ def test_only_as_many_entries_are_written_as_rq_lacks(store: JobStore, queue: Qu
 
 @pytest.mark.usefixtures("a_worker_process")
 def test_a_worker_of_rq_runs_the_entries(store: JobStore, queue: Queue) -> None:
-    for task_id in ("one", "two"):
-        ingest.apply_report(store, ready(task_id), TIMEOUTS)
+    call_back(store, "one", "two", url=HOSTILE_URL)
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
     worker.work(burst=True)
     for task_id in ("one", "two"):
-        job = store.load(task_id)
-        assert job is not None and (
-            job.check.rescue_attempts,
-            job.check.work_deadline,
-            job.check.lease_until,
-        ) == (
-            1,
-            None,
-            None,
-        )
+        check = load(store, task_id).check
+        assert (check.rescue_attempts, check.work_deadline, check.lease_until) == (1, None, None)
     assert len(queue) == 0
     assert queue.failed_job_registry.get_job_ids() == []
 
 
 @pytest.mark.usefixtures("a_worker_process")
 def test_an_rq_job_without_work_changes_nothing(store: JobStore, queue: Queue) -> None:
-    ingest.apply_report(store, ready("job"), TIMEOUTS)
+    call_back(store, "job", url=HOSTILE_URL)
     store.enqueue(["job", "job", "nobody"])
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
     worker.work(burst=True)
-    job = store.load("job")
-    assert job is not None and job.check.rescue_attempts == 1
+    assert load(store).check.rescue_attempts == 1
     assert store.load("nobody") is None
     assert queue.failed_job_registry.get_job_ids() == []
 

@@ -8,23 +8,19 @@ from typing import Any
 import pytest
 from redis import Connection, ConnectionPool, Redis
 
-from jobs import ingest, submission
+from jobs import submission
 from jobs.errors import ClaimLost
 from jobs.job import Job
-from jobs.report import Report
-from jobs.status import ReportKind, Source, Status
+from jobs.status import ReportKind, Status
 from jobs.store.commit import REQUEST_TTL_SECONDS
 from jobs.store.job_store import JobStore
 from jobs.store.keys import INPUT_PREFIX, RECORD_PREFIX
 from jobs.store.search import Search
 from jobs.timeline import EventCode
-from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
+from tests.harness.reports import TIMEOUTS, call_back, load
 from worker.claim import Claim
-
-TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
-URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
 
 
 class CountingConnection(Connection):
@@ -37,22 +33,6 @@ class CountingConnection(Connection):
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
 
-def report(
-    task_id: str, kind: ReportKind = ReportKind.READY, source: Source = Source.CALLBACK
-) -> Report:
-    return Report(
-        task_id=task_id,
-        kind=kind,
-        source=source,
-        urls=(URL,) if kind is ReportKind.READY else (),
-    )
-
-
-def accepted(store: JobStore, *task_ids: str, kind: ReportKind = ReportKind.READY) -> None:
-    for task_id in task_ids:
-        ingest.apply_report(store, report(task_id, kind), TIMEOUTS)
-
-
 def born(store: JobStore, job_id: str, at: float, state: Status = Status.SUBMITTED) -> None:
     """A job with a given time of creation."""
     job = replace(Job.expected(job_id, at, TIMEOUTS), status=state)
@@ -63,7 +43,7 @@ def born(store: JobStore, job_id: str, at: float, state: Status = Status.SUBMITT
 
 
 def test_no_update_is_lost_between_writers(store: JobStore) -> None:
-    accepted(store, "job")
+    call_back(store, "job")
 
     def add_one(_: int) -> None:
         def step(job: Job | None, now: float) -> Job | None:
@@ -74,19 +54,11 @@ def test_no_update_is_lost_between_writers(store: JobStore) -> None:
 
     with ThreadPoolExecutor(4) as writers:
         list(writers.map(add_one, range(200)))
-    job = store.load("job")
-    assert job is not None and job.metadata == {"count": 200}
-
-
-def test_only_one_of_many_workers_gets_a_job(store: JobStore) -> None:
-    accepted(store, "job")
-    with ThreadPoolExecutor(8) as workers:
-        claims = list(workers.map(lambda _: Claim.acquire(store, "job"), range(16)))
-    assert len([claim for claim in claims if claim]) == 1
+    assert load(store).metadata == {"count": 200}
 
 
 def test_a_second_writer_starts_from_the_record_of_the_first(store: JobStore) -> None:
-    accepted(store, "job")
+    call_back(store, "job")
     seen: list[int] = []
 
     def step(job: Job | None, now: float) -> Job | None:
@@ -104,19 +76,19 @@ def test_a_second_writer_starts_from_the_record_of_the_first(store: JobStore) ->
 
 
 def test_a_step_that_changes_nothing_writes_nothing(store: JobStore, redis: Redis) -> None:
-    accepted(store, "job")
+    call_back(store, "job")
     before = redis.get(RECORD_PREFIX + "job")
     assert not store.update("job", lambda job, _now: job).written
     assert redis.get(RECORD_PREFIX + "job") == before
 
 
 def test_a_claim_on_a_forgotten_job_is_not_good_for_its_namesake(store: JobStore) -> None:
-    accepted(store, "job")
+    call_back(store, "job")
     old = Claim.acquire(store, "job")
     assert old
     store.delete(old.job)
     store.update("job", lambda _job, now: Job.expected("job", now, TIMEOUTS), new=True)
-    accepted(store, "job")
+    call_back(store, "job")
     new = Claim.acquire(store, "job")
     assert new
     with pytest.raises(ClaimLost):
@@ -132,14 +104,14 @@ def a_counted_store(redis_server: RedisServer) -> Iterator[JobStore]:
     pool = ConnectionPool.from_url(redis_server.url, connection_class=CountingConnection)
     with Redis(connection_pool=pool) as client:
         store = Parts.over(client).store
-        accepted(store, "warm", "warm")
+        call_back(store, "warm", "warm")
         CountingConnection.sent = 0
         yield store
     pool.disconnect()
 
 
 def test_a_fresh_callback_costs_one_round_trip(a_counted_store: JobStore) -> None:
-    accepted(a_counted_store, "job")
+    call_back(a_counted_store, "job")
     assert CountingConnection.sent == 1
 
 
@@ -148,9 +120,9 @@ def test_a_fresh_callback_costs_one_round_trip(a_counted_store: JobStore) -> Non
 def test_a_callback_for_a_known_job_costs_two_round_trips(
     a_counted_store: JobStore, first: ReportKind, second: ReportKind
 ) -> None:
-    accepted(a_counted_store, "job", kind=first)
+    call_back(a_counted_store, "job", kind=first)
     CountingConnection.sent = 0
-    accepted(a_counted_store, "job", kind=second)
+    call_back(a_counted_store, "job", kind=second)
     assert CountingConnection.sent <= 2
 
 
@@ -166,7 +138,7 @@ def pages(parts: Parts, limit: int, meanwhile: int = 0) -> list[list[str]]:
         found.append([job.id for job in jobs])
         if position is None:
             return found
-        accepted(parts.store, *(f"new-{len(found)}-{n}" for n in range(meanwhile)))
+        call_back(parts.store, *(f"new-{len(found)}-{n}" for n in range(meanwhile)))
 
 
 def test_pages_stay_where_they_are_while_jobs_arrive(parts: Parts) -> None:
@@ -190,15 +162,15 @@ def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: 
 
 
 def test_a_page_shows_only_the_states_that_were_asked_for(parts: Parts) -> None:
-    accepted(parts.store, "ready")
-    accepted(parts.store, "failed", kind=ReportKind.FAILED)
+    call_back(parts.store, "ready")
+    call_back(parts.store, "failed", kind=ReportKind.FAILED)
     assert [
         job.id for job in parts.listing.page(Search(statuses=(Status.FAILED,)), 10, None).jobs
     ] == ["failed"]
 
 
 def test_a_record_reads_back_the_same(store: JobStore) -> None:
-    accepted(store, "job")
+    call_back(store, "job")
     change = store.update(
         "job",
         lambda job, now: job and job.claimed(now).with_event(now, EventCode.JOB_EXPECTED, y=[1]),

@@ -10,32 +10,20 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from jobs import ingest
-from jobs.config.settings import load
+from jobs.config import settings
 from jobs.errors import InvalidSettings, StoreUnavailable, UnreadableRecord
 from jobs.job import Job
-from jobs.report import Report
 from jobs.services import Services, check_durability
-from jobs.status import ReportKind, Source
+from jobs.status import ReportKind
 from jobs.store.job_store import JobStore
 from jobs.store.keys import DUE, PENDING_RESCUES, RECORD_PREFIX
 from jobs.store.search import Search
-from jobs.timeouts import Timeouts
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from tests.harness.redis_server import RQ_KEYS
+from tests.harness.reports import TIMEOUTS, call_back, load
 from tests.harness.required_settings import SECRETS
 from worker.sweep import sweep
-
-TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
-URL = "https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a"
-
-
-def accepted(store: JobStore, *task_ids: str, kind: ReportKind = ReportKind.READY) -> None:
-    urls = (URL,) if kind is ReportKind.READY else ()
-    for task_id in task_ids:
-        report = Report(task_id=task_id, kind=kind, source=Source.CALLBACK, urls=urls)
-        ingest.apply_report(store, report, TIMEOUTS)
 
 
 def score(redis: Redis, job_id: str) -> float:
@@ -48,13 +36,13 @@ def score(redis: Redis, job_id: str) -> float:
 def test_a_server_that_cannot_flush_its_disk_is_no_place_for_durability(
     redis: Redis, redis_server: RedisServer
 ) -> None:
-    settings = load(SECRETS | {"REDIS_URL": redis_server.url, "DURABILITY": "fsync"})
-    check_durability(settings)
+    durable = settings.load(SECRETS | {"REDIS_URL": redis_server.url, "DURABILITY": "fsync"})
+    check_durability(durable)
     redis.config_set("appendonly", "no")
     with pytest.raises(InvalidSettings, match="a server with appendonly yes"):
-        check_durability(settings)
+        check_durability(durable)
     redis_server.kill()
-    check_durability(settings)  # web processes start without Redis
+    check_durability(durable)  # web processes start without Redis
 
 
 # Memory.
@@ -65,21 +53,21 @@ def test_without_memory_nothing_is_recorded_not_even_in_part(
 ) -> None:
     redis_server.set_maxmemory(1)
     with pytest.raises(StoreUnavailable):
-        accepted(store, "job")
+        call_back(store, "job")
     assert list(redis.scan_iter("*")) == []
     redis_server.set_maxmemory(0)
-    accepted(store, "job")
+    call_back(store, "job")
     assert store.most_urgent() == "job"
 
 
 def test_without_memory_a_known_job_stays_as_it_was(
     store: JobStore, redis: Redis, redis_server: RedisServer
 ) -> None:
-    accepted(store, "job", kind=ReportKind.PROGRESS)
+    call_back(store, "job", kind=ReportKind.PROGRESS)
     before = redis.get(RECORD_PREFIX + "job")
     redis_server.set_maxmemory(1)
     with pytest.raises(StoreUnavailable):
-        accepted(store, "job")
+        call_back(store, "job")
     redis_server.set_maxmemory(0)
     assert redis.get(RECORD_PREFIX + "job") == before
     assert redis.zcard(PENDING_RESCUES) == 0 and list(redis.scan_iter(RQ_KEYS)) == []
@@ -91,7 +79,7 @@ def test_without_memory_a_known_job_stays_as_it_was(
 @pytest.fixture
 def a_broken_record_before_a_good_one(wired: Services, redis: Redis) -> Services:
     """Both wait for a worker and are due, the broken one first."""
-    accepted(wired.store, "broken", "good")
+    call_back(wired.store, "broken", "good")
     redis.set(RECORD_PREFIX + "broken", b"1 {")
     redis.zadd(DUE, {"broken": 1.0, "good": 2.0})
     redis.zadd(PENDING_RESCUES, {"broken": 1.0})
@@ -140,11 +128,9 @@ def test_a_due_id_without_a_record_is_cleared_away(wired: Services, redis: Redis
 def test_a_forgotten_job_leaves_no_trace(
     parts: Parts, store: JobStore, redis: Redis, kind: ReportKind
 ) -> None:
-    accepted(store, "job", kind=kind)
+    call_back(store, "job", kind=kind)
     parts.refused_callbacks.record("job", "wrong secret")
-    job = store.load("job")
-    assert job
-    store.delete(job)
+    store.delete(load(store))
     assert store.load("job") is None
     assert {bytes(key) for key in redis.scan_iter("fluxkeep:*")} <= {
         b"fluxkeep:counters",
@@ -172,7 +158,7 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
     "ask",
     [
         lambda parts: parts.store.now(),
-        lambda parts: accepted(parts.store, "job"),
+        lambda parts: call_back(parts.store, "job"),
         lambda parts: parts.store.due(1),
         lambda parts: parts.store.most_urgent(),
         lambda parts: parts.listing.page(Search(), 1, None),
@@ -201,7 +187,7 @@ def test_every_question_to_a_missing_redis_ends_the_same_way(
 def test_what_is_recorded_survives_the_death_of_redis(
     store: JobStore, redis_server: RedisServer
 ) -> None:
-    accepted(store, "job")
+    call_back(store, "job")
     redis_server.kill()
     redis_server.start()
     assert store.most_urgent() == "job"
@@ -272,8 +258,8 @@ def test_the_clock_goes_on_between_two_answers(store: JobStore) -> None:
 def test_a_machine_that_slept_does_not_write_deadlines_that_are_over(
     parts: Parts, redis: Redis
 ) -> None:
-    accepted(parts.store, "before")
+    call_back(parts.store, "before")
     parts.store._clock._offset -= 7200  # type: ignore[operator]  # noqa: SLF001 - as after a sleep of two hours
-    accepted(parts.store, "after")
-    job = parts.store.load("after")
-    assert job is not None and job.created_at == pytest.approx(float(redis.time()[0]), abs=60)
+    call_back(parts.store, "after")
+    now = float(redis.time()[0])
+    assert load(parts.store, "after").created_at == pytest.approx(now, abs=60)

@@ -103,7 +103,7 @@ class JobListing:
         self, group: Group, limit: int, before: Position | None, search: Search
     ) -> list[Position]:
         """The sets of a group are read at one moment and merged."""
-        count = limit
+        count = limit + bool(before)  # the bound itself is read again
         while True:
             answers = self._read(group, _bounds(search, before), count)
             # Behind the end of a set that was not read to its end, jobs could be missing.

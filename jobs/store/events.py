@@ -98,7 +98,9 @@ class Events:
             newest = self._redis.xrevrange(EVENTS, count=1)
             if newest:
                 return _position(newest[0][0])
-            return EventPosition(int(self._redis.time()[0]) * 1000, 0)
+            seconds, microseconds = self._redis.time()
+            # The first event may come in this very millisecond, and it gets the number 0.
+            return EventPosition(seconds * 1000 + microseconds // 1000 - 1, 0)
 
     def wait(self, position: EventPosition) -> None:
         """Return when there is an event after a position, or after a second."""

@@ -18,14 +18,8 @@ def keys() -> None:
     """Create keys for the HTTP API."""
 
 
-def _valid_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
-    if not _NAME_PATTERN.fullmatch(name):
-        raise click.BadParameter("1 to 64 of A-Z a-z 0-9 . _ -")
-    return name
-
-
 @keys.command("new", cls=Command, epilog=_EXAMPLE)
-@click.option("--name", required=True, callback=_valid_name, help="Name of the app.")
+@click.option("--name", required=True, help="Name of the app.")
 @click.option("--scope", required=True, type=click.Choice(SCOPES), help="Permissions of the key.")
 def new(name: str, scope: Scope) -> None:
     """Create a key and its entry for API_KEYS.
@@ -33,6 +27,8 @@ def new(name: str, scope: Scope) -> None:
     The key is shown only once: give it to the app that will use it. The entry holds its hash. Add
     the entry to API_KEYS of the web process, and restart that process.
     """
+    if not _NAME_PATTERN.fullmatch(name):
+        raise click.BadParameter("1 to 64 of A-Z a-z 0-9 . _ -", param_hint="'--name'")
     key = secrets.token_urlsafe(KEY_BYTES)
     click.echo(f"key    {key}")
     click.echo(f"entry  {ApiKey.hashed(name, key, scope).setting}")

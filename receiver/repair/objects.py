@@ -48,27 +48,28 @@ def _check(services: Services, found: ListedObject, job: Job | None) -> Iterator
         yield from _check_companion(services, found.key, job)
     elif job is None:
         yield from _check_unrecorded(services, found.key)
-    elif found.key not in [file.key for file in job.present_media]:
+    elif found.key not in _listed_by(job):
         yield from _check_unlisted(services, found, job)
 
 
 def _check_input(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
     """An object of an input that no record lists; without a record it may belong to media."""
     is_deleted = job is None and services.store.is_deleted(job_id_of(key))
-    if is_deleted or (job and not _lists_input(job, key)):
-        repair = partial(_delete_unlisted_input, services, key)
-        yield Finding(key, "is not part of its job's input", repair)
+    if is_deleted or (job and key not in _listed_by(job)):
+        yield Finding(key, "is not part of its job's input", partial(_delete, services, key))
 
 
-def _lists_input(job: Job, key: str) -> bool:
-    return key in [file.key for file in job.submission.input_files]
+def _listed_by(job: Job) -> list[str]:
+    return [file.key for file in (*job.present_media, *job.submission.input_files)]
 
 
-def _delete_unlisted_input(services: Services, key: str) -> bool:
+def _delete(services: Services, key: str) -> bool:
+    """Delete an object and its companions, unless a record lists it by now."""
     job = services.store.load(job_id_of(key), exactly=True)
-    if job and (not job.status.terminal or _lists_input(job, key)):
+    if job and (not job.status.terminal or key in _listed_by(job)):
         return False
-    services.storage.delete(key)
+    services.storage.delete_with_companions(key)
+    services.cleanup_queue.remove_orphan(key)
     return True
 
 
@@ -109,7 +110,7 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
         yield Finding(key, "has no record", partial(_restore, services, job))
     elif _are_media_expired(services, job):
         problem = "has no record, and its retention has ended"
-        yield Finding(key, problem, partial(_delete_unrecorded, services, key))
+        yield Finding(key, problem, partial(_delete, services, key))
     elif services.settings.retain_media_days and not services.consistency.is_scheduled(key):
         problem = "has outlived its record, and its deletion is not scheduled"
         repair = partial(services.consistency.schedule_deletion, job)
@@ -142,16 +143,6 @@ def _are_media_expired(services: Services, job: Job) -> bool:
     return job.end <= services.settings.retention.cutoffs(services.store.now()).media
 
 
-def _delete_unrecorded(services: Services, key: str) -> bool:
-    """Delete an object and its companions, unless a record names it by now."""
-    job = services.store.load(job_id_of(key), exactly=True)
-    if job and (not job.status.terminal or key in [file.key for file in job.present_media]):
-        return False
-    services.storage.delete_with_companions(key)
-    services.cleanup_queue.remove_orphan(key)
-    return True
-
-
 def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterator[Finding]:
     """An object of an ended job whose record does not list it."""
     returned = [file for file in job.media if file.key == found.key and file.bytes == found.bytes]
@@ -159,8 +150,8 @@ def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterat
         repair = partial(_mark_found, services, job.id, found.key)
         yield Finding(found.key, "exists, but its record marks it as missing", repair)
     elif returned or not job.present_media:
-        repair = partial(_delete_unrecorded, services, found.key)
-        yield Finding(found.key, f"belongs to a job that has no media ({job.status})", repair)
+        problem = f"belongs to a job that has no media ({job.status})"
+        yield Finding(found.key, problem, partial(_delete, services, found.key))
     else:
         yield Finding(found.key, "is not a file of its job")
 

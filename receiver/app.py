@@ -12,10 +12,9 @@ from jobs import observability
 from jobs.config import settings
 from jobs.errors import FluxkeepError
 from jobs.services import Services, for_web
-from receiver import cli, dashboard, health, media, problem_details, webhook
+from receiver import cli, context, dashboard, health, media, problem_details, webhook
 from receiver.accelerator import CallbackAccelerator
 from receiver.api import bfl_compat, costs, events, jobs, repeats, submissions
-from receiver.context import AppState
 from receiver.openapi import document as openapi
 
 # gunicorn's exit status for a failed boot; after any other it starts the worker again for ever.
@@ -36,7 +35,7 @@ def create_app(services: Services | None = None) -> Flask:
     built = services or _services_from_environment()
     app.url_map.merge_slashes = False  # it would answer with a redirect in HTML
     app.url_map.converters["model"] = bfl_compat.ModelPath
-    AppState.build(built).install(app)
+    app.extensions[context.NAME] = context.AppState.build(built)
     app.json = _Json(app)
     for part in PARTS:
         app.register_blueprint(part.blueprint)

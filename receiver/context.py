@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Self, cast
 
-from flask import Flask, current_app
+from flask import current_app
 from prometheus_client import generate_latest
 
 from jobs.services import Services
 from receiver import checks
 from receiver.account import Account
+from receiver.checks.context import Context
+from receiver.checks.result import Result
 from receiver.feed.broker import Broker
 from receiver.feed.job_cache import JobCache
 from receiver.metrics import Families
@@ -16,7 +18,7 @@ from receiver.shared_value import SharedValue
 
 CHECKS_MAX_AGE_SECONDS = 1.0
 
-_NAME = "fluxkeep"
+NAME = "fluxkeep"  # in the extensions of the Flask application
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class AppState:
     broker: Broker
     job_cache: JobCache
     account: Account
-    check_results: SharedValue[list[checks.Result]]
+    check_results: SharedValue[list[Result]]
     metrics_text: SharedValue[bytes]
 
     @classmethod
@@ -42,22 +44,19 @@ class AppState:
             metrics_text=SharedValue(lambda: generate_latest(Families(services))),
         )
 
-    def install(self, app: Flask) -> None:
-        app.extensions[_NAME] = self
-
     def close(self) -> None:
         """Answer all waiting requests and end all event streams: the process stops."""
         self.broker.close()
 
 
-def _check(services: Services, account: Account) -> list[checks.Result]:
-    context = checks.Context(services.settings, services, account)
+def _check(services: Services, account: Account) -> list[Result]:
+    context = Context(services.settings, services, account)
     return list(checks.run(context, checks.READINESS_CHECKS))
 
 
 def app_state() -> AppState:
     """The state of the current Flask application."""
-    return cast(AppState, current_app.extensions[_NAME])
+    return cast(AppState, current_app.extensions[NAME])
 
 
 def services() -> Services:

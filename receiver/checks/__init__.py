@@ -10,18 +10,7 @@ from typing import NamedTuple
 from jobs.errors import InvalidSettings, StoreUnavailable
 from receiver.checks import bfl, outgoing, processes, public_url, redis, settings, storage
 from receiver.checks.context import Context
-from receiver.checks.result import Grade, Result, warning
-
-__all__ = [
-    "BEFORE_START",
-    "CHECKS",
-    "READINESS_CHECKS",
-    "Check",
-    "Context",
-    "Grade",
-    "Result",
-    "run",
-]
+from receiver.checks.result import Result, warning
 
 
 class Check(NamedTuple):

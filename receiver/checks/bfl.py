@@ -7,7 +7,7 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import GLOBAL_HOST
 from jobs.config.settings import Settings
 from jobs.store.search import Search
-from jobs.store.submission_queue import ALL_MODELS, Circuit
+from jobs.store.submission_queue import ALL_MODELS
 from receiver.account import ASKING
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
@@ -21,6 +21,10 @@ LOW_DAYS = 3.0
 PACE_DAYS = 7
 
 _BUY = "Buy more on BFL's dashboard: without credits submissions wait."
+_PAUSED = "Fluxkeep tries one job when the pause is over, and resumes by itself."
+_ACCOUNT_PAUSED = (
+    "Check your account at BFL. Fluxkeep tries one job a minute and resumes by itself."
+)
 
 
 def check_account(context: Context) -> Iterator[Result]:
@@ -73,11 +77,13 @@ def check_submissions(context: Context) -> Iterator[Result]:
     """
     queue = context.services.submission_queue
     circuits = queue.open_circuits() if queue.slot_usage().waiting else ()
-    paused = next((circuit for circuit in circuits if _stops_all(circuit)), None)
-    if paused is None:
-        yield ok(SUBMISSIONS, "are not paused")
-    else:
-        yield failed(SUBMISSIONS, f"submitting is paused: {paused.reason}", _circuit_remedy(paused))
+    for circuit in circuits:
+        is_about_account = circuit.reason in bfl_submissions.ACCOUNT_REASONS.values()
+        if circuit.scope == ALL_MODELS or is_about_account:
+            why = f"submitting is paused: {circuit.reason}"
+            yield failed(SUBMISSIONS, why, _ACCOUNT_PAUSED if is_about_account else _PAUSED)
+            return
+    yield ok(SUBMISSIONS, "are not paused")
 
 
 def check_regions(context: Context) -> Iterator[Result]:
@@ -119,17 +125,3 @@ def _remedy(error: str) -> str:
     if "refuses" in error:
         return "Put a key from BFL's dashboard into BFL_API_KEY of every process."
     return "Check that this machine can connect to BFL_API_URL and that BFL has no outage."
-
-
-def _stops_all(circuit: Circuit) -> bool:
-    return circuit.scope == ALL_MODELS or _is_about_account(circuit)
-
-
-def _is_about_account(circuit: Circuit) -> bool:
-    return circuit.reason in bfl_submissions.ACCOUNT_REASONS.values()
-
-
-def _circuit_remedy(circuit: Circuit) -> str:
-    if _is_about_account(circuit):
-        return "Check your account at BFL. Fluxkeep tries one job a minute and resumes by itself."
-    return "Fluxkeep tries one job when the pause is over, and resumes by itself."

@@ -14,14 +14,14 @@ COMMANDS = {"worker": "python -m worker", "sweep": "python -m worker.sweep"}
 
 def check_worker(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
-    result = _heartbeat("worker", context.services.metrics.heartbeat_ages().get("worker"))
+    result = _heartbeat("worker", context)
     number = len(context.services.metrics.worker_keys()) if result.ok else 0
     yield ok("worker", f"{number} running, {result.why}") if number > 1 else result
 
 
 def check_sweep(context: Context) -> Iterator[Result]:
     """Raises StoreUnavailable."""
-    result = _heartbeat("sweep", context.services.metrics.heartbeat_ages().get("sweep"))
+    result = _heartbeat("sweep", context)
     overdue = context.services.metrics.totals().overdue if result.ok else 0
     if overdue:
         why = f"{overdue:,} jobs have been due for more than 30 s"
@@ -50,7 +50,8 @@ def check_rescues(context: Context) -> Iterator[Result]:
         yield ok("rescues", "none waits long, and no URL is about to expire")
 
 
-def _heartbeat(name: str, age: float | None) -> Result:
+def _heartbeat(name: str, context: Context) -> Result:
+    age = context.services.metrics.heartbeat_ages().get(name)
     if age is not None and age <= HEARTBEAT_MAX_SECONDS[name]:
         return ok(name, f"was seen {max(age, 0.0):.0f} s ago")
     why = "was never seen" if age is None else f"was last seen {age:.0f} s ago"

@@ -111,24 +111,18 @@ def check_access(settings: Settings) -> Iterator[Result]:
     url = settings.redis
     if url.is_socket or all(map(is_loopback_host, url.hosts)):
         return
-    found = [*_password(url), *_encryption(url), *_certificate(url, settings)]
+    found = list(_weaknesses(url, is_verified=settings.redis_verify))
     yield from found or [ok(ACCESS, "needs a password and is encrypted or private")]
 
 
-def _password(url: RedisUrl) -> Iterator[Result]:
+def _weaknesses(url: RedisUrl, *, is_verified: bool) -> Iterator[Result]:
     if not url.password:
         why = "needs no password: anybody who can connect can run code in the workers"
         yield warning(ACCESS, why, "Set one (requirepass or an ACL) and put it into REDIS_URL.")
-
-
-def _encryption(url: RedisUrl) -> Iterator[Result]:
     if not url.is_encrypted and any(map(_is_on_internet, url.hosts)):
         why = "crosses the internet without TLS"
         yield warning(ACCESS, why, "Use a rediss:// URL, or a private network.")
-
-
-def _certificate(url: RedisUrl, settings: Settings) -> Iterator[Result]:
-    if url.is_encrypted and not settings.redis_verify:
+    if url.is_encrypted and not is_verified:
         why = "is encrypted, but REDIS_VERIFY is off: another server could pose as Redis"
         remedy = "Leave it off only where the provider's certificate cannot be checked (Heroku)."
         yield warning(ACCESS, why, remedy)

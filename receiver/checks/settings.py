@@ -14,7 +14,8 @@ NAME = "settings"
 def check(context: Context) -> Iterator[Result]:
     """One result for the settings as a whole, and one for each warning or missing package."""
     yield ok(NAME, "every variable is valid")
-    yield from check_values(context.settings)
+    yield from _public_url(context.settings)
+    yield from _defaults(context.settings)
     if problem := sentry.missing_package(context.settings):
         yield invalid(problem)
 
@@ -23,11 +24,6 @@ def invalid(problem: str) -> Result:
     """Failure for a variable that prevents the start; `problem` is "NAME: reason"."""
     name, _, why = problem.partition(": ")
     return failed(name, why, "Correct it (docs/settings.md lists all variables) and check again.")
-
-
-def check_values(settings: Settings) -> Iterator[Result]:
-    yield from _public_url(settings)
-    yield from _defaults(settings)
 
 
 def _public_url(settings: Settings) -> Iterator[Result]:

@@ -9,7 +9,8 @@ import click
 from jobs.config import environment, settings
 from jobs.errors import InvalidSettings
 from receiver import checks
-from receiver.checks import Grade, Result
+from receiver.checks.context import Context
+from receiver.checks.result import Grade, Result
 from receiver.checks.settings import invalid
 from receiver.cli.command import Command, example, plain
 
@@ -42,7 +43,7 @@ def doctor(*, release: bool) -> None:
 def _results(selected: tuple[checks.Check, ...]) -> Iterator[Result]:
     """Results of the checks, or one for each invalid setting."""
     try:
-        context = checks.Context(settings.load())
+        context = Context(settings.load())
     except InvalidSettings as error:
         yield from map(invalid, error.problems)
     else:

@@ -1,6 +1,7 @@
 """Form fields from the kept input of a job, and the jobs that repeat one another."""
 
 import json
+from operator import attrgetter
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -63,12 +64,9 @@ def related_jobs(services: Services, job: Job) -> list[Job]:
     for job_id in filter(None, (original, job.id)):
         page = services.listing.page(Search(repeats=job_id), RELATED_MAX, None)
         repeats |= {one.id: one for one in page.jobs if one.id not in own}
-    newest = sorted(repeats.values(), key=_created_at)[-RELATED_MAX:]
-    return sorted((*own.values(), *newest), key=_created_at)
-
-
-def _created_at(job: Job) -> float:
-    return job.created_at
+    oldest_first = attrgetter("created_at")
+    newest = sorted(repeats.values(), key=oldest_first)[-RELATED_MAX:]
+    return sorted((*own.values(), *newest), key=oldest_first)
 
 
 def _text(value: Any) -> str | None:

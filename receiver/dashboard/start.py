@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from receiver import checks
 from receiver.api.bfl_compat import base_url
+from receiver.checks.context import Context
 from receiver.context import services
 from receiver.dashboard.access import requires_scope
 
@@ -35,5 +36,5 @@ def redirect_to_start() -> ResponseReturnValue:
 @requires_scope("admin")
 def run_checks() -> ResponseReturnValue:
     """Run all checks, also the test callbacks, and stream each result to the page."""
-    context = checks.Context(services().settings, services())
+    context = Context(services().settings, services())
     return Response(stream_template("test.html", results=checks.run(context)), headers=STREAMED)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from receiver.checks import Grade, Result
+from receiver.checks.result import Grade, Result
 from tests.harness.command_line import CommandResult
 
 REDIS = ["redis", "redis_disk", "redis_memory"]

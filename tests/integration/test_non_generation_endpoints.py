@@ -11,8 +11,9 @@ from flask.testing import FlaskClient
 from jobs.bfl import submissions as bfl_submissions
 from jobs.status import Status
 from receiver.app import create_app
-from receiver.checks import Context, Grade
 from receiver.checks.bfl import check_regions
+from receiver.checks.context import Context
+from receiver.checks.result import Grade
 from tests.harness import RedisServer
 from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox

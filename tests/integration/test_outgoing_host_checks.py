@@ -7,8 +7,9 @@ import pytest
 from jobs.bfl.hosts import HostPolicy
 from jobs.config.settings import load
 from jobs.net.urls import Origin
-from receiver.checks import Context, Grade
+from receiver.checks.context import Context
 from receiver.checks.outgoing import check, destinations, unreachable_reason
+from receiver.checks.result import Grade
 from tests.harness.doctor_output import NEEDED
 from tests.sandbox import Sandbox
 

@@ -9,8 +9,8 @@ import pytest
 from jobs.config.settings import load
 from jobs.errors import InvalidSettings, StoreUnavailable
 from jobs.services import for_web, redis_for_web
-from receiver.checks import Grade
 from receiver.checks.redis import check_access
+from receiver.checks.result import Grade
 from tests.harness import Installation, RedisServer
 from tests.harness.doctor_output import NEEDED
 from tests.harness.patience import wait_for

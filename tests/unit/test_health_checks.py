@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from jobs.config.settings import load
-from receiver.checks import Context, Grade, public_url, redis, settings
+from receiver.checks import public_url, redis, settings
+from receiver.checks.context import Context
+from receiver.checks.result import Grade
 from tests.harness.doctor_output import NEEDED, grades
 
 

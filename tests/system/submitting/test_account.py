@@ -3,7 +3,8 @@
 import pytest
 
 from jobs.store.submission_queue import ALL_MODELS
-from receiver.checks import Context, bfl
+from receiver.checks import bfl
+from receiver.checks.context import Context
 from tests.harness.worker_environment import process_one
 from tests.system.submitting.local_worker import (
     LocalWorker,

@@ -13,6 +13,7 @@ from jobs.errors import Invalid, InvalidLink
 from jobs.job import Job
 from jobs.net.ip import is_internal_host
 from jobs.net.urls import URL_MAX_CHARS, parse
+from jobs.record import MediaFile
 from jobs.report import Role
 from jobs.services import Services
 from jobs.signing import MediaLink
@@ -29,6 +30,10 @@ class Bundle(NamedTuple):
     job: Job
     position: int
 
+    @property
+    def file(self) -> MediaFile:
+        return self.job.media[self.position]
+
 
 def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
     """Find the bundle that an input refers to; None when it refers to none.
@@ -37,20 +42,27 @@ def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
     """
     value = given.get(FIELD)
     if isinstance(value, dict):
-        bundle = _find_by_reference(services, *_read_reference(value))
+        bundle = _find_by_reference(services, value)
     elif isinstance(value, str) and (link := _read_link(services, value)):
         bundle = _find_by_link(services, link)
     else:
         return None
-    if bundle.job.media[bundle.position].deleted_at is not None:
+    if bundle.file.deleted_at is not None:
         raise _invalid("", "the draft bundle was deleted")
-    if not is_reachable(services) and _base64_bytes(bundle) > BASE64_MAX_BYTES:
+    if not is_reachable(services) and -(-bundle.file.bytes // 3) * 4 > BASE64_MAX_BYTES:
         why = "the draft bundle is too large for base64; BFL needs a public PUBLIC_URL to fetch it"
         raise _invalid("", why)
     return bundle
 
 
-def _find_by_reference(services: Services, job_id: str, n: int) -> Bundle:
+def _find_by_reference(services: Services, value: Mapping[str, Any]) -> Bundle:
+    job_id, n = value.get("job"), value.get("n", 0)
+    if unknown := value.keys() - {"job", "n"}:
+        raise _invalid(f".{min(unknown)}", "no such field: name a job and n")
+    if not isinstance(job_id, str) or not TASK_ID.fullmatch(job_id):
+        raise _invalid(".job", "the id of the job whose draft is to be enhanced")
+    if type(n) is not int or n < 0:
+        raise _invalid(".n", "a whole number from 0")
     job = services.store.load(job_id)
     if job is None:
         raise _invalid(".job", "no job has this id")
@@ -89,7 +101,13 @@ def insert(services: Services, given: dict[str, Any]) -> dict[str, Any]:
     bundle = find(services, given)
     if bundle is None:
         return given
-    inserted = _link(services, bundle) if is_reachable(services) else _bytes(services, bundle)
+    if is_reachable(services):
+        seconds = max(services.settings.link_ttl, LINK_MIN_SECONDS)
+        inserted = services.links_to(bundle.job, seconds=seconds)[bundle.position]
+    elif services.storage.size(bundle.file.key) is None:
+        raise _invalid("", "the draft bundle is no longer in the storage")
+    else:
+        inserted = base64.b64encode(b"".join(services.storage.read(bundle.file.key))).decode()
     return MODE | given | {FIELD: inserted}
 
 
@@ -97,34 +115,6 @@ def is_reachable(services: Services) -> bool:
     """Whether BFL can fetch our links: PUBLIC_URL is set, and its host is not internal."""
     url = services.settings.public_url
     return bool(url) and not is_internal_host(parse(url).origin.host)
-
-
-def _link(services: Services, bundle: Bundle) -> str:
-    seconds = max(services.settings.link_ttl, LINK_MIN_SECONDS)
-    return services.links_to(bundle.job, seconds=seconds)[bundle.position]
-
-
-def _bytes(services: Services, bundle: Bundle) -> str:
-    key = bundle.job.media[bundle.position].key
-    if services.storage.size(key) is None:
-        raise _invalid("", "the draft bundle is no longer in the storage")
-    return base64.b64encode(b"".join(services.storage.read(key))).decode()
-
-
-def _base64_bytes(bundle: Bundle) -> int:
-    return -(-bundle.job.media[bundle.position].bytes // 3) * 4
-
-
-def _read_reference(value: dict[str, Any]) -> tuple[str, int]:
-    """The id of a job, and the number among its draft bundles. Raises Invalid."""
-    job_id, n = value.get("job"), value.get("n", 0)
-    if unknown := value.keys() - {"job", "n"}:
-        raise _invalid(f".{min(unknown)}", "no such field: name a job and n")
-    if not isinstance(job_id, str) or not TASK_ID.fullmatch(job_id):
-        raise _invalid(".job", "the id of the job whose draft is to be enhanced")
-    if type(n) is not int or n < 0:
-        raise _invalid(".n", "a whole number from 0")
-    return job_id, n
 
 
 def _invalid(where: str, message: str) -> Invalid:

@@ -5,8 +5,8 @@ from jobs.errors import UnknownJob, WrongStatus
 from jobs.job import Job
 from jobs.report import Report
 from jobs.status import Source
-from jobs.store.counters import report_counter
 from jobs.store.job_store import JobStore
+from jobs.store.metrics import report_counter
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 

@@ -4,13 +4,13 @@ In the values `input:<n>` stands for the n-th object as base64, and `text:<n>` f
 """
 
 import base64
-import binascii
 import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal
 
 from jobs.bfl.submissions import WEBHOOK_FIELDS
 from jobs.errors import NotMedia
@@ -43,29 +43,6 @@ class KeptInput:
         return job.with_submission(kept_input=self.values, input_files=self.files)
 
 
-class _Object(NamedTuple):
-    body: bytes
-    encoding: str  # `input` or `text`
-    sha256: str
-
-    @classmethod
-    def of(cls, body: bytes, encoding: str) -> Self:
-        return cls(body, encoding, hashlib.sha256(body).hexdigest())
-
-    def as_file(self, job: Job) -> MediaFile:
-        try:
-            kind = content_type(self.body[:HEAD_BYTES])
-        except NotMedia:
-            kind = OPAQUE
-        return MediaFile(
-            key=input_key(job.id, job.created_at, self.sha256, kind),
-            content_type=kind,
-            bytes=len(self.body),
-            sha256=self.sha256,
-            role=Role.INPUT,
-        )
-
-
 def of_small(given: Mapping[str, Any]) -> KeptInput | None:
     """The input that needs no objects; None if it does, or is too long."""
     values = _without_secrets(given)
@@ -79,18 +56,27 @@ def store(storage: MediaStorage, job: Job, given: Mapping[str, Any]) -> KeptInpu
     writes the same bytes.
     """
     values = _without_secrets(given)
-    found = {text: _object(text) for text in _large_texts(values)}
-    files = {one.sha256: one.as_file(job) for one in found.values()}
-    numbers = {sha256: n for n, sha256 in enumerate(files)}
-    references = {text: f"{one.encoding}:{numbers[one.sha256]}" for text, one in found.items()}
-    kept = _bounded(replace_texts(values, references), tuple(files.values()))
+    found = {text: _decode(text) for text in _large_texts(values)}
+    bodies = list(dict.fromkeys(body for _, body in found.values()))
+    files = [_describe(job, body) for body in bodies]
+    references = {text: f"{kind}:{bodies.index(body)}" for text, (kind, body) in found.items()}
+    kept = _bounded(replace_texts(values, references), tuple(files))
     if kept is None or len(files) > FILES_MAX:
         return None
-    for one in found.values():
-        file = files[one.sha256]
+    for file, body in zip(files, bodies, strict=True):
         if storage.size(file.key) != file.bytes:
-            storage.write(file.key, one.body)
+            storage.write(file.key, body)
     return kept
+
+
+def _describe(job: Job, body: bytes) -> MediaFile:
+    try:
+        kind = content_type(body[:HEAD_BYTES])
+    except NotMedia:
+        kind = OPAQUE
+    sha256 = hashlib.sha256(body).hexdigest()
+    key = input_key(job.id, job.created_at, sha256, kind)
+    return MediaFile(key=key, content_type=kind, bytes=len(body), sha256=sha256, role=Role.INPUT)
 
 
 def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
@@ -103,11 +89,8 @@ def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
         body = read_file(storage, job, n)
         if body is None:
             return None
-        contents[reference] = (
-            body.decode("utf-8", "replace")
-            if encoding == "text"
-            else base64.b64encode(body).decode()
-        )
+        plain = body if encoding == "text" else base64.b64encode(body)
+        contents[reference] = plain.decode("utf-8", "replace")
     return dict(replace_texts(kept, contents))
 
 
@@ -163,15 +146,15 @@ def _large_texts(values: Mapping[str, Any]) -> Iterator[str]:
             yield text
 
 
-def _object(text: str) -> _Object:
+def _decode(text: str) -> tuple[Literal["input", "text"], bytes]:
+    """The bytes of an object, from base64 if encoding them again gives the same text."""
     prefix = _DATA_URL.match(text)
     encoded = text[prefix.end() :] if prefix else text
-    try:
+    with suppress(ValueError):
         body = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        return _Object.of(text.encode(), "text")
-    is_canonical = base64.b64encode(body).decode() == encoded
-    return _Object.of(body, "input") if is_canonical else _Object.of(text.encode(), "text")
+        if base64.b64encode(body).decode() == encoded:
+            return "input", body
+    return "text", text.encode()
 
 
 def _bounded(values: Mapping[str, Any], files: tuple[MediaFile, ...] = ()) -> KeptInput | None:

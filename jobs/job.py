@@ -3,7 +3,7 @@
 Clock, Redis and HTTP stay outside: times and reports are arguments.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -73,14 +73,19 @@ class Job(JobRecord):
     def with_thumbnails(self, **changes: Any) -> Self:
         return self.evolve(thumbnails=self.thumbnails.evolve(**changes))
 
+    def with_files(self, change: Callable[[MediaFile], MediaFile]) -> Self:
+        """Change each file of the result; the same job if none differs afterwards."""
+        media = tuple(map(change, self.media))
+        return self.evolve(media=media) if media != self.media else self
+
     def with_details(self, now: float, details: Mapping[str, Any]) -> Self:
         """Add what its caller says: `model`, `metadata`, `polling_url`, `notify_url`."""
-        check = {"polling_url"} & details.keys()
-        notifications = {"notify_url"} & details.keys()
-        public = details.keys() - check - notifications
-        after = self.evolve(**{name: details[name] for name in public})
-        after = after.with_check(**{name: details[name] for name in check})
-        after = after.with_notifications(**{name: details[name] for name in notifications})
+        public, parts = dict(details), dict[str, Any]()
+        if "polling_url" in public:
+            parts["check"] = self.check.evolve(polling_url=public.pop("polling_url"))
+        if "notify_url" in public:
+            parts["notifications"] = self.notifications.evolve(notify_url=public.pop("notify_url"))
+        after = self.evolve(**public, **parts)
         return self if after == self else after.evolve(updated_at=now)
 
     # At BFL.

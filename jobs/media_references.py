@@ -1,7 +1,7 @@
 """References to files in a result: `media:<n>` in each place where BFL had the n-th file's URL."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 _REFERENCE = re.compile(r"media:([0-9]{1,3})", re.ASCII)
@@ -16,15 +16,20 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(item)
 
 
+def map_texts(value: Any, change: Callable[[str], Any]) -> Any:
+    """A JSON value with each of its strings changed; names of members stay."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list | tuple):
+        return [map_texts(item, change) for item in value]
+    if isinstance(value, Mapping):
+        return {name: map_texts(item, change) for name, item in value.items()}
+    return value
+
+
 def replace_texts(value: Any, replacements: Mapping[str, Any]) -> Any:
     """A JSON value with some of its strings replaced."""
-    if isinstance(value, str):
-        return replacements.get(value, value)
-    if isinstance(value, list):
-        return [replace_texts(item, replacements) for item in value]
-    if isinstance(value, Mapping):
-        return {name: replace_texts(item, replacements) for name, item in value.items()}
-    return value
+    return map_texts(value, lambda text: replacements.get(text, text))
 
 
 def drop_references(result: Mapping[str, Any], left_out: Sequence[int]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Retention of ended jobs: separate periods for media and for records."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
+from typing import NamedTuple, Self
 
 from jobs.job import Job
 from jobs.record import MediaFile
@@ -18,20 +18,11 @@ class Cutoffs(NamedTuple):
     media: float
     jobs: float
 
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """Days after the end of a job; None means forever."""
-
-    media_days: float | None = None
-    jobs_days: float | None = 30.0
-
-    def cutoffs(self, now: float) -> Cutoffs:
-        return Cutoffs(_cutoff(now, self.media_days), _cutoff(now, self.jobs_days))
-
-
-def _cutoff(now: float, days: float | None) -> float:
-    return _NEVER if days is None else now - days * DAY_SECONDS
+    @classmethod
+    def of(cls, now: float, media_days: float | None, jobs_days: float | None) -> Self:
+        """The cutoffs so many days after the end of a job; None means forever."""
+        periods = (media_days, jobs_days)
+        return cls(*(_NEVER if days is None else now - days * DAY_SECONDS for days in periods))
 
 
 def media_deleted(job: Job, now: float) -> Job:
@@ -49,9 +40,8 @@ def media_deleted(job: Job, now: float) -> Job:
 def media_missing(job: Job, now: float, keys: Collection[str]) -> Job:
     """Mark media as deleted that are missing in the storage."""
     gone = _mark_deleted(job, keys, now)
-    return (
-        gone if gone is job else gone.with_event(now, EventCode.MEDIA_MISSING, objects=sorted(keys))
-    )
+    event = EventCode.MEDIA_MISSING
+    return gone if gone is job else gone.with_event(now, event, objects=sorted(keys))
 
 
 def media_found(job: Job, now: float, key: str) -> Job:
@@ -61,22 +51,11 @@ def media_found(job: Job, now: float, key: str) -> Job:
         gone = file.key == key and file.deleted_at is not None
         return replace(file, deleted_at=None, thumbnail=None) if gone else file
 
-    media = tuple(map(mark, job.media))
-    found = replace(job, media=media)
-    return (
-        found.with_event(now, EventCode.MEDIA_FOUND, objects=[key]) if media != job.media else job
-    )
+    found = job.with_files(mark)
+    return found if found is job else found.with_event(now, EventCode.MEDIA_FOUND, objects=[key])
 
 
 def _mark_deleted(job: Job, keys: Collection[str], now: float) -> Job:
     """Mark files as deleted. They stay in the list, because links name files by number."""
-
-    def mark(file: MediaFile) -> MediaFile:
-        return (
-            replace(file, deleted_at=now)
-            if file in job.present_media and file.key in keys
-            else file
-        )
-
-    media = tuple(map(mark, job.media))
-    return replace(job, media=media) if media != job.media else job
+    gone = [file for file in job.present_media if file.key in keys]
+    return job.with_files(lambda file: replace(file, deleted_at=now) if file in gone else file)

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from jobs.bfl.client import BflClient
 from jobs.bfl.hosts import HostPolicy, api_origin
-from jobs.config.concurrency import QueueCapacity
+from jobs.config.limits import QueueCapacity
 from jobs.config.settings import Settings
 from jobs.job import Job
 from jobs.net.urls import Origin
@@ -21,20 +21,19 @@ from jobs.storage.base import MediaStorage
 from jobs.storage.providers import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
 from jobs.store import durability
 from jobs.store.batching import Batching
-from jobs.store.cleanup_queue import CleanupQueue
 from jobs.store.clock import Clock, LoggedRetry
 from jobs.store.connection import connect
 from jobs.store.consistency import Consistency
 from jobs.store.costs import Costs
 from jobs.store.durability import Durability
 from jobs.store.events import Events
-from jobs.store.expiring_names import EndedSessions, StrictModels, UsedLogins
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
 from jobs.store.metrics import Metrics
 from jobs.store.rate_limiter import RateLimiter
 from jobs.store.refused_callbacks import RefusedCallbacks
 from jobs.store.rq_queue import RqQueue
+from jobs.store.sets import DueSets, EndedSessions, StrictModels, UsedLogins
 from jobs.store.submission_queue import SubmissionQueue
 
 # A web process must answer 503 within 5 s; a background process waits for about a minute.
@@ -76,6 +75,7 @@ class Services:
             self.rq_queue.workers_key,
             settings.worker_concurrency,
         )
+        self.due = DueSets(redis)
         self.strict_models = StrictModels(redis)
         self.used_logins = UsedLogins(redis)
         self.ended_sessions = EndedSessions(redis)
@@ -85,8 +85,7 @@ class Services:
         self.costs = Costs(redis, clock)
         self.refused_callbacks = RefusedCallbacks(batching)
         self.rate_limiter = RateLimiter(batching)
-        self.cleanup_queue = CleanupQueue(redis)
-        self.consistency = Consistency(redis)
+        self.consistency = Consistency(redis, self.store)
         self._limits = limits
         self.host_policy = build_host_policy(settings)
         self.bfl = build_bfl_client(settings)
@@ -113,30 +112,20 @@ class Services:
         return api_origin(job.submission.region)
 
     def links_to(
-        self, job: Job, base_url: str | None = None, seconds: float | None = None
+        self,
+        job: Job,
+        base_url: str | None = None,
+        seconds: float | None = None,
+        *,
+        thumbnail: bool = False,
+        is_input: bool = False,
     ) -> list[str]:
-        """Links to a job's media, valid for so many seconds from now."""
-        return self._links(job, len(job.media), seconds, base_url)
-
-    def links_to_thumbnails(self, job: Job, seconds: float | None = None) -> list[str | None]:
-        """Links to the thumbnails of a job's media; None for media without one."""
-        if not any(file.thumbnail for file in job.media):
-            return [None] * len(job.media)
-        links = self._links(job, len(job.media), seconds, thumbnail=True)
-        return [
-            link if file.thumbnail else None for link, file in zip(links, job.media, strict=True)
-        ]
-
-    def links_to_input(self, job: Job, seconds: float | None = None) -> list[str]:
-        """Links to the objects of a job's input."""
-        return self._links(job, len(job.submission.input_files), seconds, is_input=True)
-
-    def _links(
-        self, job: Job, count: int, seconds: float | None, base_url: str | None = None, **kind: bool
-    ) -> list[str]:
+        """Links to a job's media, their thumbnails or its input, valid for so many seconds."""
         base = f"{base_url or self.base_url(job)}/media/"
         expires = int(self.store.now() + (seconds or self.settings.link_ttl))
-        return [base + self.links.sign(MediaLink(job.id, n, expires, **kind)) for n in range(count)]
+        files = job.submission.input_files if is_input else job.media
+        links = (MediaLink(job.id, n, expires, thumbnail, is_input) for n in range(len(files)))
+        return [base + self.links.sign(link) for link in links]
 
 
 def build_storage(settings: Settings, limits: RequestLimits = BACKGROUND_LIMITS) -> MediaStorage:

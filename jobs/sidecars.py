@@ -16,18 +16,8 @@ from jobs.job import Job
 from jobs.net import strict_json
 from jobs.record import Check, MediaFile, Submission
 from jobs.status import Status
+from jobs.storage import layout
 from jobs.storage.base import MediaStorage
-from jobs.storage.layout import (
-    EXTENSIONS,
-    ObjectKind,
-    fencing_token_of,
-    file_number_of,
-    input_key,
-    kind_of,
-    object_key,
-    sidecar_key,
-    thumbnail_key,
-)
 from jobs.store.job_store import JobStore
 from jobs.timeline import TIMELINE_MAX, TimelineEvent, rfc3339
 
@@ -92,11 +82,11 @@ def _sidecar_file(file: MediaFile) -> SidecarFile:
     return {"key": file.key, **views.file_view(file), "thumbnail": thumbnail}
 
 
-Run = Callable[[Callable[[], bytes]], bytes]
-
-
 def update(
-    store: JobStore, media: MediaStorage, job_id: str, run: Run = lambda call: call()
+    store: JobStore,
+    media: MediaStorage,
+    job_id: str,
+    run: Callable[[Callable[[], None]], None] = lambda call: call(),
 ) -> None:
     """Rewrite the sidecars of a stored job, and repeat while others change its record.
 
@@ -109,22 +99,20 @@ def update(
             run(partial(_delete, media, previous))
         if job is None or job.status is not Status.STORED or render(job) == written:
             return
-        previous, written = job, run(partial(_rewrite, media, job))
+        previous, written = job, render(job)
+        run(partial(_rewrite, media, job, written))
 
 
-def _rewrite(media: MediaStorage, job: Job) -> bytes:
+def _rewrite(media: MediaStorage, job: Job, body: bytes) -> None:
     """Write the sidecars, except those of objects that were deleted meanwhile."""
-    body = render(job)
     for file in job.media:
         if media.size(file.key) is not None:
-            media.write(sidecar_key(file.key), body)
-    return body
+            media.write(layout.sidecar_key(file.key), body)
 
 
-def _delete(media: MediaStorage, job: Job) -> bytes:
+def _delete(media: MediaStorage, job: Job) -> None:
     for file in job.media:
-        media.delete(sidecar_key(file.key))
-    return b""
+        media.delete(layout.sidecar_key(file.key))
 
 
 def read(media: MediaStorage, key: str) -> Job:
@@ -154,7 +142,7 @@ def is_stored(media: MediaStorage, key: str) -> bool:
 
 
 def _read(media: MediaStorage, key: str) -> Job:
-    name = sidecar_key(key)
+    name = layout.sidecar_key(key)
     size = media.size(name)
     if size is None:
         raise ForeignObject("there is none")
@@ -176,20 +164,17 @@ def parse(body: bytes, key: str) -> Job:
         document = _ADAPTER.validate_python(strict_json.loads(body, ForeignObject))
         job = _job(document)
     except ValidationError as error:
-        raise ForeignObject(_why(error)) from None
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(map(str, first["loc"])) or "whole"
+        raise ForeignObject(f"its {name} is not what Fluxkeep writes") from None
     except ValueError:
         raise ForeignObject("its times are not what Fluxkeep writes") from None
     if job.status not in (Status.READY, Status.STORED) or len(job.timeline) > TIMELINE_MAX:
         raise ForeignObject("it is not of a stored job")
     _verify_names(job)
-    if key not in [sidecar_key(file.key) for file in job.media]:
+    if key not in [layout.sidecar_key(file.key) for file in job.media]:
         raise ForeignObject("it describes other objects than its own")
     return job
-
-
-def _why(error: ValidationError) -> str:
-    first = error.errors(include_input=False, include_url=False)[0]
-    return f"its {'.'.join(map(str, first['loc'])) or 'whole'} is not what Fluxkeep writes"
 
 
 def _job(document: dict[str, Any]) -> Job:
@@ -240,23 +225,19 @@ def _verify_names(job: Job) -> None:
     ids = (job.id, job.task_id or job.id, job.submission.repeats or job.id)
     if not all(map(TASK_ID.fullmatch, ids)):
         raise ForeignObject("it has an id that is not of a job")
-    for file in job.media:
-        if not _is_named_by(job, file):
+    for file in (*job.media, *job.submission.input_files):
+        kind = layout.ObjectKind.MEDIA if file in job.media else layout.ObjectKind.INPUT
+        if layout.kind_of(file.key) is not kind or file.key != _own_key(job, file, kind):
             raise ForeignObject("it claims an object that is not its own")
-        if file.thumbnail and file.thumbnail.key != thumbnail_key(file.key):
+        if file.thumbnail and file.thumbnail.key != layout.thumbnail_key(file.key):
             raise ForeignObject("it claims a thumbnail that is not its own")
-    for file in job.submission.input_files:
-        if file.key != _own_key(file, partial(input_key, job.id, job.created_at, file.sha256)):
-            raise ForeignObject("it claims an input that is not its own")
 
 
-def _is_named_by(job: Job, file: MediaFile) -> bool:
-    if kind_of(file.key) is not ObjectKind.MEDIA:
-        return False
-    n, token = file_number_of(file.key), fencing_token_of(file.key)
-    return file.key == _own_key(file, partial(object_key, job.id, job.created_at, n, token))
-
-
-def _own_key(file: MediaFile, key_of: Callable[[str], str]) -> str | None:
-    """None for a content type that is not stored."""
-    return key_of(file.content_type) if file.content_type in EXTENSIONS else None
+def _own_key(job: Job, file: MediaFile, kind: layout.ObjectKind) -> str | None:
+    """The key that a file of this job has; None for a content type that is not stored."""
+    if file.content_type not in layout.EXTENSIONS:
+        return None
+    if kind is layout.ObjectKind.INPUT:
+        return layout.input_key(job.id, job.created_at, file.sha256, file.content_type)
+    n, token = layout.file_number_of(file.key), layout.fencing_token_of(file.key)
+    return layout.object_key(job.id, job.created_at, n, token, file.content_type)

@@ -36,12 +36,12 @@ def release(job: Job, now: float) -> Job:
 
 def add(job: Job, original: MediaFile, thumbnail: MediaFile) -> Job:
     """Add a thumbnail to its original; the same job if it has this original no longer."""
-    with_thumbnail = replace(original, thumbnail=thumbnail)
-    media = tuple(with_thumbnail if file == original else file for file in job.media)
-    if media == job.media:
+    drawn = replace(original, thumbnail=thumbnail)
+    after = job.with_files(lambda file: drawn if file == original else file)
+    if after is job:
         return job
     # A success restarts the count of attempts.
-    return replace(job, media=media).with_thumbnails(attempts=min(job.thumbnails.attempts, 1))
+    return after.with_thumbnails(attempts=min(job.thumbnails.attempts, 1))
 
 
 def finish(job: Job, _now: float) -> Job:
@@ -50,10 +50,10 @@ def finish(job: Job, _now: float) -> Job:
 
 def remove(job: Job, now: float, thumbnail: MediaFile) -> Job:
     """Remove a thumbnail that is missing or damaged in the storage, and schedule a new one."""
-    media = tuple(
-        replace(file, thumbnail=None) if file.thumbnail == thumbnail else file for file in job.media
+    after = job.with_files(
+        lambda file: replace(file, thumbnail=None) if file.thumbnail == thumbnail else file
     )
-    return schedule(replace(job, media=media), now) if media != job.media else job
+    return job if after is job else schedule(after, now)
 
 
 def schedule(job: Job, now: float) -> Job:

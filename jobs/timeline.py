@@ -60,13 +60,10 @@ class TimelineEvent:
     event: EventCode
     detail: Mapping[str, Any] = field(default_factory=dict)
 
-    def repeats(self, other: "TimelineEvent") -> bool:
-        return (self.event, self.detail) == (other.event, other.detail)
-
 
 def extended(events: tuple[TimelineEvent, ...], new: TimelineEvent) -> tuple[TimelineEvent, ...]:
     """The timeline with one more event; the same object when it repeats the last one."""
-    if events and new.repeats(events[-1]):
+    if events and (new.event, new.detail) == (events[-1].event, events[-1].detail):
         return events
     longer = (*events, new)
     if len(longer) <= TIMELINE_MAX:

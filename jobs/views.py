@@ -135,7 +135,8 @@ def job_view_with_input(services: Services, job: Job, link_ttl: float | None = N
     """The view of one job for callers who may submit, with its input if that was kept."""
     view, kept = job_view(services, job, link_ttl), job.submission.kept_input
     if kept is not None:
-        view["input"] = inputs.with_links(kept, services.links_to_input(job, link_ttl))
+        links = services.links_to(job, seconds=link_ttl, is_input=True)
+        view["input"] = inputs.with_links(kept, links)
     return view
 
 
@@ -147,21 +148,23 @@ def job_views(
     is_any_queued = any(job.submission.is_queued for job in jobs)
     circuits = services.submission_queue.open_circuits() if is_any_queued else []
     return [
-        _job_view(services, job, (*refused, *_open_circuits(job, circuits)), link_ttl)
+        base_view(
+            job,
+            _media_views(services, job, link_ttl),
+            (*refused, *_open_circuits(job, circuits)),
+        )
         for job, refused in zip(jobs, refusals, strict=True)
     ]
 
 
-def _job_view(
-    services: Services, job: Job, events: Sequence[TimelineEvent], link_ttl: float | None
-) -> JobView:
-    urls = services.links_to(job, seconds=link_ttl)
-    thumbnail_urls = services.links_to_thumbnails(job, link_ttl)
-    media: list[MediaView] = [
-        {"url": url, "thumbnail_url": thumbnail_url, **file_view(file)}
-        for url, thumbnail_url, file in zip(urls, thumbnail_urls, job.media, strict=True)
+def _media_views(services: Services, job: Job, link_ttl: float | None) -> list[MediaView]:
+    urls = thumbnail_urls = services.links_to(job, seconds=link_ttl)
+    if any(file.thumbnail for file in job.media):
+        thumbnail_urls = services.links_to(job, seconds=link_ttl, thumbnail=True)
+    return [
+        {"url": url, "thumbnail_url": small if file.thumbnail else None, **file_view(file)}
+        for url, small, file in zip(urls, thumbnail_urls, job.media, strict=True)
     ]
-    return base_view(job, media, events)
 
 
 def _open_circuits(job: Job, circuits: Sequence[Circuit]) -> list[TimelineEvent]:
@@ -205,11 +208,21 @@ def base_view(
         "cost": job.cost,
         "metadata": job.metadata,
         "result": without_media_fields(job.result) or None,
-        "error": _error_view(job) if job.status.terminal else None,
-        "moderation": _moderation_view(job) if job.status.terminal else None,
+        "error": None,
+        "moderation": None,
         "media": media,
-        "timeline": [_event_view(event) for event in timeline],
+        "timeline": [
+            {"at": rfc3339(event.at), "event": event.event, "detail": event.detail}
+            for event in timeline
+        ],
     }
+    if job.error and job.status.terminal:
+        view["error"] = {"code": job.error.code, "message": job.error.message}
+    if job.moderation and job.status.terminal:
+        view["moderation"] = {
+            "stage": job.moderation.stage,
+            "reasons": list(job.moderation.reasons),
+        }
     if job.submission.repeats is not None:
         view["repeats"] = job.submission.repeats
     return view
@@ -228,20 +241,6 @@ def file_view(file: MediaFile) -> FileView:
     if file.deleted_at is not None:
         view["deleted_at"] = rfc3339(file.deleted_at)
     return view
-
-
-def _error_view(job: Job) -> ErrorView | None:
-    failure = job.error
-    return {"code": failure.code, "message": failure.message} if failure else None
-
-
-def _moderation_view(job: Job) -> ModerationView | None:
-    refusal = job.moderation
-    return {"stage": refusal.stage, "reasons": list(refusal.reasons)} if refusal else None
-
-
-def _event_view(event: TimelineEvent) -> TimelineEventView:
-    return {"at": rfc3339(event.at), "event": event.event, "detail": event.detail}
 
 
 def file_name(job: Job, n: int, key: str) -> str:

@@ -13,18 +13,18 @@ from prometheus_client.registry import Collector
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
 from jobs.status import TERMINAL, ReportKind, Source
-from jobs.store.counters import (
+from jobs.store.listing import waiting_since
+from jobs.store.metrics import (
     LIFE_LEFT,
     NO_SOURCE,
     OLD_REPORT,
     TIME_TO_STORED,
     Counter,
     Histogram,
+    Totals,
     ended_counter,
     report_counter,
 )
-from jobs.store.listing import waiting_since
-from jobs.store.metrics import Totals
 
 REFUSALS = {
     "unauthorized": Counter.CALLBACK_REFUSED,

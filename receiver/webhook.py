@@ -24,7 +24,7 @@ from jobs.errors import (
 from jobs.report import Report
 from jobs.services import Services
 from jobs.signing import CallbackVerifier, is_signature
-from jobs.store.counters import Counter
+from jobs.store.metrics import Counter
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.request_body import declared_length, read_environ

@@ -37,7 +37,7 @@ class RetentionCleanup:
 
     def step(self) -> bool:
         """Process one batch; return whether more may be due."""
-        cutoffs = self._services.settings.retention.cutoffs(self._services.store.now())
+        cutoffs = self._services.settings.cutoffs(self._services.store.now())
         now, errors, count = time.monotonic(), 0, 0
         self._retry_at = {name: at for name, at in self._retry_at.items() if at > now}
         for name, is_object in self._due(cutoffs):
@@ -49,9 +49,11 @@ class RetentionCleanup:
 
     def _due(self, cutoffs: Cutoffs) -> list[tuple[str, bool]]:
         """Ids of jobs, then (True) keys of objects that have no record any more."""
-        ended, most = self._services.cleanup_queue, BATCH + len(self._retry_at)
-        found = [(job_id, False) for job_id in ended.due(cutoffs, most)]
-        found += [(key, True) for key in ended.orphans(cutoffs, most)]
+        services, most = self._services, BATCH + len(self._retry_at)
+        job_ids = services.due.ended_with_media.until(max(cutoffs), most)
+        job_ids += services.due.ended.until(cutoffs.jobs, most)
+        found = [(job_id, False) for job_id in job_ids[:most]]
+        found += [(key, True) for key in services.due.orphans.until(cutoffs.media, most)]
         return [one for one in found if one[0] not in self._retry_at]
 
     def _try_delete(self, name: str, cutoffs: Cutoffs, *, is_object: bool) -> bool:
@@ -75,7 +77,8 @@ def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
         job = None
         log.error("job %s: %s It is kept.", job_id, error)  # noqa: TRY400 - the trace says no more
     if job is None or not job.status.terminal:
-        services.cleanup_queue.remove(job_id)
+        services.due.ended_with_media.remove(job_id)
+        services.due.ended.remove(job_id)
         return True
     if job.notifications.pending:  # pending notifications name the media
         return False
@@ -128,4 +131,4 @@ def _delete_object(services: Services, key: str) -> None:
     job = services.store.load(job_id_of(key))
     if job is None or key not in _object_keys(job):
         services.storage.delete_with_companions(key)
-    services.cleanup_queue.remove_orphan(key)
+    services.due.orphans.remove(key)

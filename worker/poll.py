@@ -12,7 +12,7 @@ from jobs.net import strict_json
 from jobs.report import Report
 from jobs.services import Services
 from jobs.status import ReportKind, Source, Status
-from jobs.store.counters import Counter
+from jobs.store.metrics import Counter
 from jobs.timeline import EventCode
 from jobs.timeouts import FINAL_POLL_SECONDS
 from worker.backoff import backoff_seconds

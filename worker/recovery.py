@@ -72,14 +72,14 @@ def delete_left_objects(services: Services) -> float:
 
     The last worker deletes it too, at once, but may be killed before it does.
     """
-    now, cleanup = services.store.now(), services.cleanup_queue
-    for job_id in cleanup.superseded(now - LATE_WORKER_SECONDS, BATCH):
+    now = services.store.now()
+    for job_id in services.due.superseded.until(now - LATE_WORKER_SECONDS, BATCH):
         try:
             if job := services.store.load(job_id):
                 _delete_superseded(services, job)
         except (StorageError, UnreadableRecord):
-            cleanup.postpone_superseded(job_id, now)
+            services.due.superseded.schedule(job_id, now)
             raise
-        cleanup.remove_superseded(job_id)
+        services.due.superseded.remove(job_id)
     services.storage.staging_directory.delete_abandoned()
     return POLL_SECONDS

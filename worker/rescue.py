@@ -33,7 +33,7 @@ from jobs.services import Services
 from jobs.status import ReportKind, Status
 from jobs.storage.layout import object_key, sidecar_key
 from jobs.store.commit import NO_COUNTS
-from jobs.store.counters import LIFE_LEFT, TIME_TO_STORED
+from jobs.store.metrics import LIFE_LEFT, TIME_TO_STORED
 from jobs.timeline import EventCode
 from worker import download, poll, recovery
 from worker.backoff import backoff_seconds

@@ -50,10 +50,10 @@ class Thumbnail:
 
 def process_next(services: Services, stop: threading.Event = _NEVER) -> bool:
     """Make the thumbnails of the job that waits longest; return whether there was one."""
-    job_id = services.store.due_thumbnails()
-    if job_id is None or stop.is_set() or _is_anything_urgent(services):
+    due = services.due.thumbnails.until(services.store.now(), limit=1)
+    if not due or stop.is_set() or _is_anything_urgent(services):
         return False
-    process_job(services, job_id, stop)
+    process_job(services, due[0], stop)
     return True
 
 
@@ -67,13 +67,13 @@ def process_job(services: Services, job_id: str, stop: threading.Event = _NEVER)
         change = services.store.update(job_id, lambda job, now: job and thumbnails.claim(job, now))
         job = change.after
         if not change.written or job is None:
-            services.store.schedule_thumbnails(job_id, job.thumbnails.due_at if job else None)
+            services.due.thumbnails.schedule(job_id, job.thumbnails.due_at if job else None)
         elif job.thumbnails.due_at is None:
             log.warning("job %s: thumbnails given up", job_id)
         else:
             _complete(services, job, stop)
     except UnreadableRecord:
-        services.store.schedule_thumbnails(job_id, None)
+        services.due.thumbnails.remove(job_id)
     except (StorageError, OSError) as error:
         log.warning("job %s: thumbnails put off: %s", job_id, type(error).__name__)
         services.store.update(job_id, lambda job, now: job and thumbnails.postpone(job, now))

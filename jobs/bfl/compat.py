@@ -100,14 +100,11 @@ def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask
 
     `waiting` are the reasons why the job is still queued.
     """
-    body: BflTask = {
-        "id": job.id,
-        "status": _status(job),
-        "result": _result(job, links) if job.status is Status.STORED else None,
-        "progress": job.progress,
-        "details": _details(job, waiting),
-        "preview": None,
-    }
+    body = _task_without_result(job.id, _status(job))
+    body["progress"] = job.progress
+    body["details"] = _details(job, waiting)
+    if job.status is Status.STORED:
+        body["result"] = _result(job, links)
     if job.cost is not None:
         body["cost"] = job.cost
     if job.error and job.status.terminal and job.status is not Status.STORED:
@@ -171,14 +168,11 @@ def _media_fields(job: Job, links: Sequence[str]) -> dict[str, Any]:
     """Build media fields for a result that was truncated or restored from a sidecar."""
     media: dict[str, Any] = {}
     for name, role in (("sample", Role.SAMPLE), ("draft_cache", Role.DRAFT_CACHE)):
-        found = _links(job, links, role)
+        pairs = zip(links, job.media, strict=True)
+        found = [link for link, file in pairs if file.role is role]
         media |= {name: found[0]} if found else {}
         media |= {f"{name}s": found} if len(found) > 1 else {}
     return media
-
-
-def _links(job: Job, links: Sequence[str], role: Role) -> list[str]:
-    return [link for link, file in zip(links, job.media, strict=True) if file.role is role]
 
 
 def _details(job: Job, waiting: Sequence[str]) -> dict[str, Any] | None:

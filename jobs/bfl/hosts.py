@@ -54,7 +54,7 @@ class HostPolicy(NamedTuple):
     def validate_polling_url(self, url: str) -> ParsedUrl:
         """Parse a polling URL. Raises UrlRefused unless it is one of BFL's."""
         address = parse(url)
-        is_bfl = _is_https_to(address, _BFL_API) and self._is_in_region(address.origin.host)
+        is_bfl = _is_api(address.origin) and self._is_in_region(address.origin.host)
         if not (is_bfl or self._is_sandbox(address)) or address.path != _POLL_PATH:
             raise UrlRefused("the polling URL is not one of BFL's")
         return address
@@ -65,21 +65,17 @@ class HostPolicy(NamedTuple):
         Raises UnknownHost for a host that an operator may allow, else UrlRefused.
         """
         address = parse(url)
-        if self._is_sandbox(address) or self._is_named_by_operator(address.origin):
+        is_https, host = address.origin.is_https, address.origin.host
+        is_named = any(matches_host_pattern(pattern, host) for pattern in self.delivery_hosts)
+        if self._is_sandbox(address) or (is_https and is_named):
             return address
-        if address.origin[::2] != ("https", 443) or not is_public_name(address.origin.host):
+        if not is_https or not is_public_name(host):
             raise UrlRefused("the delivery URL is not an https one of a public host")
-        if not _BFL_DELIVERY.fullmatch(address.origin.host):
-            raise UnknownHost(address.origin.host, "is not known to be BFL's")
-        if not self._is_in_region(address.origin.host):
-            raise UnknownHost(address.origin.host, f"is not in the region {self.region}")
+        if not _BFL_DELIVERY.fullmatch(host):
+            raise UnknownHost(host, "is not known to be BFL's")
+        if not self._is_in_region(host):
+            raise UnknownHost(host, f"is not in the region {self.region}")
         return address
-
-    def _is_named_by_operator(self, origin: Origin) -> bool:
-        https = origin[::2] == ("https", 443)
-        return https and any(
-            matches_host_pattern(host, origin.host) for host in self.delivery_hosts
-        )
 
     def client_webhook_endpoint(self, url: str) -> NotificationEndpoint:
         """Parse a client's webhook URL. Raises UrlRefused unless it is https and may be public.
@@ -137,9 +133,8 @@ def region_of(host: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _is_https_to(address: ParsedUrl, hosts: re.Pattern[str]) -> bool:
-    scheme, host, port = address.origin
-    return (scheme, port) == ("https", 443) and hosts.fullmatch(host) is not None
+def _is_api(origin: Origin) -> bool:
+    return origin.is_https and _BFL_API.fullmatch(origin.host) is not None
 
 
 def api_origin(text: str, sandbox: Origin | None = None) -> Origin:
@@ -152,6 +147,6 @@ def api_origin(text: str, sandbox: Origin | None = None) -> Origin:
         origin = parse_origin(f"https://{host}" if host else text)
     except ValueError:
         raise ValueError(_NO_API) from None
-    if origin != sandbox and not _is_https_to(ParsedUrl(origin, "/"), _BFL_API):
+    if origin != sandbox and not _is_api(origin):
         raise ValueError(_NO_API)
     return origin

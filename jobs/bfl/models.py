@@ -22,15 +22,11 @@ _TYPICAL_SECONDS = {
 }
 
 
-def typical_seconds(model: str | None) -> float:
-    """Return a model's typical time from submission to `ready`."""
-    found = (s for prefix, s in _TYPICAL_SECONDS.items() if model and model.startswith(prefix))
-    return next(found, TYPICAL_SECONDS)
-
-
 def callback_grace(model: str | None) -> float:
     """Return the seconds to wait for a callback before the first poll."""
-    return max(typical_seconds(model) * GRACE_FACTOR, GRACE_MIN_SECONDS)
+    known = _TYPICAL_SECONDS.items()
+    found = (seconds for prefix, seconds in known if model and model.startswith(prefix))
+    return max(next(found, TYPICAL_SECONDS) * GRACE_FACTOR, GRACE_MIN_SECONDS)
 
 
 # Fields by model, for forms and help only: a field that is not listed may be sent all the same.
@@ -81,6 +77,7 @@ _SAFETY_5, _SAFETY_6 = (_integer("safety_tolerance", f"0 strict to {most}", "2")
 _UPSAMPLING = _flag("prompt_upsampling")
 _NEW = (_SEED, _FORMAT, _SAFETY_5)
 _OLD = (_SEED, _FORMAT, _SAFETY_6, _UPSAMPLING)
+_EDITING = (_integer("steps", "15 to 50", "50"), _number("guidance", "1.5 to 100", "60"))
 _MARGINS = tuple(_integer(side, "0 to 2048", "0") for side in ("top", "bottom", "left", "right"))
 
 # By prefix, most specific first; from BFL's OpenAPI of 2026-05 and later texts for FLUX 3.
@@ -104,19 +101,8 @@ _FORMS = {
         (_RATIO, _flag("raw"), _number("image_prompt_strength", "0 to 1", "0.1"), *_OLD),
         ("image_prompt",),
     ),
-    "flux-pro-1.0-fill": InputForm(
-        (_integer("steps", "15 to 50", "50"), _number("guidance", "1.5 to 100", "60"), *_OLD),
-        ("image", "mask"),
-    ),
-    "flux-pro-1.0-expand": InputForm(
-        (
-            *_MARGINS,
-            _integer("steps", "15 to 50", "50"),
-            _number("guidance", "1.5 to 100", "60"),
-            *_OLD,
-        ),
-        ("image",),
-    ),
+    "flux-pro-1.0-fill": InputForm((*_EDITING, *_OLD), ("image", "mask")),
+    "flux-pro-1.0-expand": InputForm((*_MARGINS, *_EDITING, *_OLD), ("image",)),
     "flux-pro": InputForm((*_OLD_SIZE, *_OLD), ("image_prompt",)),
     "flux-dev": InputForm(
         (

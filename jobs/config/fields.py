@@ -11,11 +11,18 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from jobs.bfl.hosts import ANY_HOST
 from jobs.config import values
 from jobs.config.api_keys import ApiKey
-from jobs.config.concurrency import ConcurrencyLimits
-from jobs.config.proxies import TrustedProxies
-from jobs.config.rate_limit import DEFAULT, RateLimit
+from jobs.config.limits import DEFAULT_RATE, ConcurrencyLimits, RateLimit
 from jobs.config.redis_url import RedisUrl
-from jobs.config.values import Days, IpAddress, Seconds, Secrets, StringList, parsed_by, split_list
+from jobs.config.values import (
+    Days,
+    IpAddress,
+    Seconds,
+    Secrets,
+    StringList,
+    TrustedProxies,
+    parsed_by,
+    split_list,
+)
 from jobs.net.urls import PORT_MAX, Origin, parse_loopback_origin
 from jobs.timeouts import GIVE_UP_AT_MOST_SECONDS
 
@@ -80,7 +87,7 @@ class KeySettings(SettingGroup):
     ] = Field(min_length=1)
     """List of `name:key:scope`; a scope is `read`, `submit` or `admin`. `flask --app receiver
     keys new` makes an entry that holds a hash instead of the key."""
-    rate_limit: Annotated[RateLimit | None, parsed_by(RateLimit.parse)] = DEFAULT
+    rate_limit: Annotated[RateLimit | None, parsed_by(RateLimit.parse)] = DEFAULT_RATE
     """Requests that each key may make per `second`, `minute`, `hour` or `day`; or `off`."""
 
 

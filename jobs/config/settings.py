@@ -7,34 +7,25 @@ from typing import Any
 from pydantic import ValidationError, ValidationInfo, field_validator
 
 from jobs.bfl.hosts import api_origin, region_of
-from jobs.config import environment
+from jobs.config import environment, fields
 from jobs.config.api_keys import ApiKey
-from jobs.config.fields import (
-    BflSettings,
-    KeySettings,
-    LogSettings,
-    MediaSettings,
-    NotificationSettings,
-    ProcessSettings,
-    WebSettings,
-)
 from jobs.config.redis_url import RedisUrl
 from jobs.errors import InvalidSettings
 from jobs.net.urls import Origin, ParsedUrl, parse
-from jobs.retention import Retention
+from jobs.retention import Cutoffs
 from jobs.timeouts import Timeouts
 
 SECRET_MIN_CHARS = 16
 
 
 class Settings(
-    LogSettings,
-    NotificationSettings,
-    MediaSettings,
-    ProcessSettings,
-    WebSettings,
-    KeySettings,
-    BflSettings,
+    fields.LogSettings,
+    fields.NotificationSettings,
+    fields.MediaSettings,
+    fields.ProcessSettings,
+    fields.WebSettings,
+    fields.KeySettings,
+    fields.BflSettings,
 ):
     """All settings, validated; pydantic takes the fields of the last base class first."""
 
@@ -77,9 +68,8 @@ class Settings(
     def timeouts(self) -> Timeouts:
         return Timeouts(self.callback_grace, self.give_up_after, self.give_up_at_most)
 
-    @property
-    def retention(self) -> Retention:
-        return Retention(self.retain_media_days, self.retain_jobs_days)
+    def cutoffs(self, now: float) -> Cutoffs:
+        return Cutoffs.of(now, self.retain_media_days, self.retain_jobs_days)
 
     @property
     def redis(self) -> RedisUrl:

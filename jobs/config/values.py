@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
-from typing import Annotated, Any, TypeVar
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated, Any, Self
 from urllib.parse import unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -14,7 +15,7 @@ from jobs.net.http_client import is_header_value
 from jobs.net.urls import PORT_MAX, is_host, is_host_pattern, parse
 from jobs.signing import is_notification_secret
 
-Value = TypeVar("Value")
+ANY = "*"
 
 _DSN = re.compile(r"https?://[^@/\s]+@[^@/:\s]+(?::([0-9]{1,5}))?(?:/[^\s?#]*)?/[0-9]+")
 _STORAGE = re.compile(r"(file:///|memory://$|(s3|gs|az)://[^/?#@]+(/|$))")
@@ -26,25 +27,6 @@ def split_list(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def parse_named(
-    text: str, parse_value: Callable[[str], Value], too_many: str
-) -> tuple[list[Value], dict[str, Value]]:
-    """Parse `600/minute,alice=10/second`: at most one value without a name, and values by name.
-
-    Raises ValueError.
-    """
-    unnamed, named = [], {}
-    for part in split_list(text):
-        name, equals, value = part.rpartition("=")
-        if equals:
-            named[name.strip()] = parse_value(value.strip())
-        else:
-            unnamed.append(parse_value(part))
-    if len(unnamed) > 1:
-        raise ValueError(too_many)
-    return unnamed, named
 
 
 def parsed_by(parse_value: Callable[[str], Any]) -> BeforeValidator:
@@ -76,6 +58,35 @@ def normalize_address(text: str) -> str:
         return str(ip_address(text))
     except ValueError:
         raise ValueError("must be an IP address, e.g. 127.0.0.1") from None
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedProxies:
+    """Networks of the proxies whose X-Forwarded headers are used; `any` trusts every peer."""
+
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    any: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse `*`, or a list of addresses and networks. Raises ValueError."""
+        parts = split_list(text)
+        try:
+            networks = tuple(ip_network(part) for part in parts if part != ANY)
+        except ValueError:
+            raise ValueError("each is *, an IP address or a network like 10.0.0.0/8") from None
+        return cls(networks, ANY in parts)
+
+    def trust(self, peer: str) -> bool:
+        try:
+            return self.any or any(ip_address(peer) in network for network in self.networks)
+        except ValueError:
+            return False
+
+    @property
+    def setting(self) -> str:
+        """The value in gunicorn's syntax."""
+        return ",".join([*([ANY] if self.any else []), *map(str, self.networks)])
 
 
 def _is_url(text: str) -> bool:

@@ -2,27 +2,16 @@
 
 import ipaddress
 
+
+def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(map(ipaddress.ip_network, text.split()))
+
+
 # Global for `ipaddress` of some Python versions, but special in IANA's registries: protocol
 # assignments, translations to private networks, and Azure's platform address.
-_SPECIAL = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            "168.63.129.16/32",
-            "192.0.0.0/24",
-            "192.31.196.0/24",
-            "192.52.193.0/24",
-            "192.88.99.0/24",
-            "192.175.48.0/24",
-            "64:ff9b::/96",
-            "64:ff9b:1::/48",
-            "2001::/23",
-            "2002::/16",
-            "2620:4f:8000::/48",
-            "3fff::/20",
-            "fec0::/10",
-        ),
-    )
+_SPECIAL = _networks(
+    "168.63.129.16/32 192.0.0.0/24 192.31.196.0/24 192.52.193.0/24 192.88.99.0/24 192.175.48.0/24"
+    " 64:ff9b::/96 64:ff9b:1::/48 2001::/23 2002::/16 2620:4f:8000::/48 3fff::/20 fec0::/10"
 )
 
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # IANA has assigned nothing else
@@ -40,19 +29,8 @@ _METADATA = frozenset(
     )
 )
 
-_PRIVATE = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            "10.0.0.0/8",
-            "100.64.0.0/10",
-            "127.0.0.0/8",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "::1/128",
-            "fc00::/7",
-        ),
-    )
+_PRIVATE = _networks(
+    "10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 172.16.0.0/12 192.168.0.0/16 ::1/128 fc00::/7"
 )
 
 

@@ -37,6 +37,11 @@ class Origin(NamedTuple):
         return f"{self.scheme}://{self.host}{port}"
 
     @property
+    def is_https(self) -> bool:
+        """Whether it is https on the standard port."""
+        return (self.scheme, self.port) == ("https", 443)
+
+    @property
     def is_loopback(self) -> bool:
         return is_loopback_host(self.host)
 

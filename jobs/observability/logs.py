@@ -53,7 +53,7 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - name given by logging
         """Escape control characters: a message is one line."""
-        record.message = _one_line(record.message)
+        record.message = _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], record.message)
         return super().formatMessage(record)
 
 
@@ -89,7 +89,3 @@ def _split_job(record: logging.LogRecord) -> tuple[str | None, str]:
         job, _, text = message.removeprefix("job ").partition(": ")
         return job, text
     return None, message
-
-
-def _one_line(text: str) -> str:
-    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)

@@ -18,15 +18,14 @@ HIDDEN = "[hidden]"
 _REDIS_PASSWORDS = ("password", "sentinel_password")
 
 
-def _hide_query(url: re.Match[str]) -> str:
-    return f"{url[1]}?{HIDDEN}" if url[2] else url[1]
-
-
 _PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"(/(?:media|webhooks/bfl|login)/)[^\s?\"'<>]+"), rf"\1{HIDDEN}"),
     (re.compile(r"(://)[^\s/@\"']+@"), rf"\1{HIDDEN}@"),
     # Also matches URLs without a query, so that no text is scanned twice: linear time.
-    (re.compile(r"(://[^\s?\"'<>]*)(\?[^\s\"'<>]*)?"), _hide_query),
+    (
+        re.compile(r"(://[^\s?\"'<>]*)(\?[^\s\"'<>]*)?"),
+        lambda url: f"{url[1]}?{HIDDEN}" if url[2] else url[1],
+    ),
     (
         re.compile(r"((?:Bearer|x-key:?|X-Webhook-Secret:?)\s+)[^\s\"']+", re.IGNORECASE),
         rf"\1{HIDDEN}",

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.config.settings import Settings
 from jobs.errors import InvalidSettings
+from jobs.media_references import map_texts
 from jobs.observability.redaction import HIDDEN, Redaction
 
 SDK = "sentry_sdk"
@@ -49,18 +50,7 @@ def scrub(event: dict[str, Any], process: str, redacted: Redaction) -> dict[str,
     for exception in (remaining.get("exception") or {}).get("values", ()):
         exception["value"] = HIDDEN
     remaining["tags"] = {"process": process}
-    redacted_event: dict[str, Any] = _redact(remaining, redacted)
-    return redacted_event
-
-
-def _redact(value: Any, redacted: Redaction) -> Any:
-    if isinstance(value, str):
-        return redacted(value)
-    if isinstance(value, dict):
-        return {name: _redact(item, redacted) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redact(item, redacted) for item in value]
-    return value
+    return dict(map_texts(remaining, redacted))
 
 
 def flush() -> None:

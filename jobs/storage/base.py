@@ -11,15 +11,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from jobs.errors import StorageError
+from jobs.storage import layout
 from jobs.storage.errors import translate_errors
-from jobs.storage.layout import (
-    ObjectKind,
-    companion_keys,
-    day_of,
-    fencing_token_of,
-    job_id_of,
-    kind_of,
-)
 from jobs.storage.staging import StagingDirectory, write_synced
 
 Verb = Literal["GET", "HEAD"]
@@ -88,21 +81,19 @@ class MediaStorage(ABC):
 
     def check(self, size: int) -> None:
         """Publish, read back and delete `size` bytes."""
-        body, key = bytes(size), f"{day_of(time.time())}/.check-{secrets.token_hex(8)}"
+        body, key = bytes(size), f"{layout.day_of(time.time())}/.check-{secrets.token_hex(8)}"
         with self.staging("check") as path:
             with translate_errors():
                 write_synced(path, body)
             self.publish(path, key)
         try:
-            self._compare(key, body)
+            is_intact = b"".join(self.read(key)) == body
         except StorageError:
             with contextlib.suppress(StorageError):
                 self.delete(key)
             raise
         self.delete(key)
-
-    def _compare(self, key: str, body: bytes) -> None:
-        if b"".join(self.read(key)) != body:
+        if not is_intact:
             raise StorageError("the bytes that were read differ from those written")
 
     def sha256(self, key: str) -> str:
@@ -118,7 +109,7 @@ class MediaStorage(ABC):
         if path := self.local_path(key):
             yield path
             return
-        with self.staging(job_id_of(key)) as copy:
+        with self.staging(layout.job_id_of(key)) as copy:
             with translate_errors(), copy.open("wb") as file:
                 file.writelines(self.read(key))
             yield copy
@@ -126,7 +117,7 @@ class MediaStorage(ABC):
     def delete_with_companions(self, key: str) -> None:
         """Delete an object, its sidecar and its thumbnail; missing ones are not an error."""
         # The object goes last: while it exists, an interrupted deletion can be detected.
-        for each in (*companion_keys(key), key):
+        for each in (*layout.companion_keys(key), key):
             self.delete(each)
 
     def delete_superseded(
@@ -136,9 +127,9 @@ class MediaStorage(ABC):
 
         A later claim has a higher token: its objects are never deleted here.
         """
-        retained = {each for key in named for each in (key, *companion_keys(key))}
+        retained = {each for key in named for each in (key, *layout.companion_keys(key))}
         for found in list(self.list_job_objects(job_id, created_at)):
-            if kind_of(found.key) is ObjectKind.INPUT or found.key in retained:
+            if layout.kind_of(found.key) is layout.ObjectKind.INPUT or found.key in retained:
                 continue
-            if fencing_token_of(found.key) <= token:
+            if layout.fencing_token_of(found.key) <= token:
                 self.delete(found.key)

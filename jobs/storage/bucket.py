@@ -76,23 +76,24 @@ class BucketStorage(MediaStorage):
                 yield from got.stream(min_chunk_size=CHUNK_BYTES)
 
     def list_objects(self) -> Iterator[ListedObject]:
+        for found in self._list():
+            if not found.key.rpartition("/")[2].startswith("."):
+                yield found
+
+    def _list(self, *directory: str, **options: Any) -> Iterator[ListedObject]:
         with translate_errors():
-            for page in obstore.list(self._objects, chunk_size=PAGE_SIZE):
+            for page in obstore.list(self._objects, *directory, chunk_size=PAGE_SIZE, **options):
                 for meta in page:
-                    if not meta["path"].rpartition("/")[2].startswith("."):
-                        yield ListedObject(meta["path"], meta["size"])
+                    yield ListedObject(meta["path"], meta["size"])
 
     def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
         """List from the job's prefix on, usually in one request: listings are sorted."""
         prefix = job_key_prefix(job_id, created_at)
-        day = prefix.rpartition("/")[0]
-        with translate_errors():
-            for page in obstore.list(self._objects, day, offset=prefix, chunk_size=PAGE_SIZE):
-                for meta in page:
-                    if not meta["path"].startswith(prefix):
-                        return
-                    if kind_of(meta["path"]) and job_id_of(meta["path"]) == job_id:
-                        yield ListedObject(meta["path"], meta["size"])
+        for found in self._list(prefix.rpartition("/")[0], offset=prefix):
+            if not found.key.startswith(prefix):
+                return
+            if kind_of(found.key) and job_id_of(found.key) == job_id:
+                yield found
 
     def presign(self, method: Verb, key: str, seconds: int) -> str | None:
         if self._provider.scheme not in _SIGNING:

@@ -11,9 +11,9 @@ from obstore.store import MemoryStore, from_url
 from jobs.errors import InvalidSettings
 from jobs.net.ip import is_loopback_host
 
-CONNECT_SECONDS = 5
-STREAM_SECONDS = 86400  # a client may read slowly; READ_TIMEOUT_SECONDS bounds the bucket
-READ_TIMEOUT_SECONDS = 20
+CONNECT_TIMEOUT = timedelta(seconds=5)
+STREAM_TIMEOUT = timedelta(days=1)  # a client may read slowly; READ_TIMEOUT bounds the bucket
+READ_TIMEOUT = timedelta(seconds=20)
 
 # Options of each provider and their variables; the first variable that is set counts.
 # obstore finds roles and tokens of the platform by itself.
@@ -69,8 +69,16 @@ class Provider:
         """Open an obstore store; a streaming one limits silence instead of the whole request."""
         if self._memory:
             return self._memory
-        client = self._client(streaming=streaming)
-        options: dict[str, Any] = {"client_options": client, "retry_config": self._retries()}
+        longest = timedelta(seconds=self._limits.seconds)
+        client: dict[str, Any] = {
+            "allow_http": self._allow_http,
+            "connect_timeout": min(CONNECT_TIMEOUT, longest),
+            "timeout": STREAM_TIMEOUT if streaming else longest,
+        }
+        if streaming:
+            client["read_timeout"] = min(READ_TIMEOUT, longest)
+        retries: Any = {"max_retries": self._limits.retries, "retry_timeout": longest}
+        options: dict[str, Any] = {"client_options": client, "retry_config": retries}
         try:
             return from_url(self._url, config=cast(Any, self._config), **options)
         except (BaseError, ValueError, OSError) as error:
@@ -81,20 +89,6 @@ class Provider:
         why = str(error).partition("\n")[0]
         quotes = any(str(value) in why for value in self._config.values())
         return f"the bucket cannot be used{'' if quotes else f': {why}'}"
-
-    def _client(self, *, streaming: bool) -> dict[str, Any]:
-        limits: dict[str, Any] = {"timeout": timedelta(seconds=self._limits.seconds)}
-        if streaming:
-            limits = {
-                "timeout": timedelta(seconds=STREAM_SECONDS),
-                "read_timeout": timedelta(seconds=min(READ_TIMEOUT_SECONDS, self._limits.seconds)),
-            }
-        connect = timedelta(seconds=min(CONNECT_SECONDS, self._limits.seconds))
-        return {"allow_http": self._allow_http, "connect_timeout": connect, **limits}
-
-    def _retries(self) -> Any:
-        longest = timedelta(seconds=self._limits.seconds)
-        return {"max_retries": self._limits.retries, "retry_timeout": longest}
 
 
 def _config(scheme: str, variables: Mapping[str, str]) -> dict[str, Any]:

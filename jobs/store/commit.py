@@ -6,12 +6,11 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from jobs.config.concurrency import ConcurrencyLimits, QueueCapacity
+from jobs.config.limits import ConcurrencyLimits, QueueCapacity
 from jobs.job import Job
 from jobs.status import Status
 from jobs.store import codec, events
 from jobs.store.costs import cost_updates
-from jobs.store.counters import ended_counter
 from jobs.store.indexes import capacities, every, index_updates, indexes, queue_key
 from jobs.store.keys import (
     COUNTERS,
@@ -24,6 +23,7 @@ from jobs.store.keys import (
     TASK_PREFIX,
     TOMBSTONE_PREFIX,
 )
+from jobs.store.metrics import ended_counter
 from jobs.store.rq_queue import RqQueue
 
 CLOCK_DIFFERENCE_SECONDS = 5.0

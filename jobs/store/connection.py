@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,11 @@ class NotPrimary(RedisConnectionError):
     """The server cannot take writes now: connect anew and try again."""
 
 
+@dataclass
 class _Failovers:
     """Count of the failovers that the connections of one pool have noticed."""
 
-    def __init__(self) -> None:
-        self.count = 0
+    count: int = 0
 
 
 class _PrimaryConnection:

@@ -5,7 +5,7 @@ of the job's creation (UTC).
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -14,6 +14,7 @@ from jobs.job import Job
 from jobs.status import Status
 from jobs.store.clock import Clock, unavailable
 from jobs.store.keys import COSTS_PREFIX, UNKEPT
+from jobs.timeline import utc
 
 UNITS_PER_CREDIT = 10_000  # integers do not drift
 CREDITS_MAX = 1_000_000.0  # of one job: an absurd cost must not overflow the sum of a day
@@ -47,7 +48,7 @@ def cost_updates(before: Job | None, after: Job) -> Iterator[tuple[Any, ...]]:
         return
     units = _units(after) - (_units(before) if before else 0)
     if units:
-        key = COSTS_PREFIX + _day(after.created_at)
+        key = f"{COSTS_PREFIX}{utc(after.created_at):%Y-%m-%d}"
         name = f"{after.model or ''}{_SEPARATOR}{after.submission.key or ''}"
         yield "HINCRBY", key, name, units
         yield "EXPIRE", key, _SECONDS
@@ -55,10 +56,6 @@ def cost_updates(before: Job | None, after: Job) -> Iterator[tuple[Any, ...]]:
 
 def _units(job: Job) -> int:
     return round(max(-CREDITS_MAX, min(job.cost or 0.0, CREDITS_MAX)) * UNITS_PER_CREDIT)
-
-
-def _day(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
 
 
 class Costs:
@@ -70,8 +67,8 @@ class Costs:
 
     def days(self, count: int) -> list[Day]:
         """The last days, the oldest first, today included."""
-        today = datetime.fromtimestamp(self._clock.now(), UTC)
-        days = [(today - timedelta(days=n)).strftime("%Y-%m-%d") for n in reversed(range(count))]
+        today = utc(self._clock.now())
+        days = [f"{today - timedelta(days=n):%Y-%m-%d}" for n in reversed(range(count))]
         with unavailable(), self._redis.pipeline(transaction=False) as pipe:
             for day in days:
                 pipe.hgetall(COSTS_PREFIX + day)

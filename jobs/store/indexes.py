@@ -2,69 +2,55 @@
 
 from collections.abc import Iterator, Mapping
 
-from jobs.config.concurrency import ConcurrencyLimits, QueueCapacity
+from jobs.config.limits import ConcurrencyLimits, QueueCapacity
 from jobs.job import Job
 from jobs.status import Status
-from jobs.store.keys import (
-    ACTIVE,
-    DUE,
-    ENDED,
-    ENDED_MEDIA,
-    EXPECTED_PREFIX,
-    IN_FLIGHT,
-    NOTIFICATIONS,
-    PENDING_POLLS,
-    PENDING_RESCUES,
-    QUEUE_PREFIX,
-    STATUS_PREFIX,
-    THUMBNAILS,
-    UNKEPT,
-)
+from jobs.store import keys
 from jobs.store.search import facets, possible_facets
 
 # Other scripts write to these, so that each commit sets them whether they changed or not.
-ALWAYS_WRITTEN = (DUE, PENDING_RESCUES, PENDING_POLLS)
+ALWAYS_WRITTEN = (keys.DUE, keys.PENDING_RESCUES, keys.PENDING_POLLS)
 FIXED_KEYS = (
-    DUE,
-    PENDING_RESCUES,
-    PENDING_POLLS,
-    NOTIFICATIONS,
-    THUMBNAILS,
-    ENDED,
-    ENDED_MEDIA,
-    ACTIVE,
-    IN_FLIGHT,
-    UNKEPT,
-    *(STATUS_PREFIX + status for status in Status),
+    keys.DUE,
+    keys.PENDING_RESCUES,
+    keys.PENDING_POLLS,
+    keys.NOTIFICATIONS,
+    keys.THUMBNAILS,
+    keys.ENDED,
+    keys.ENDED_MEDIA,
+    keys.ACTIVE,
+    keys.IN_FLIGHT,
+    keys.UNKEPT,
+    *(keys.STATUS_PREFIX + status for status in Status),
 )
 _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
 
 
 def indexes(job: Job) -> dict[str, float]:
     """The sorted sets that a job belongs to, with its score in each."""
-    scores = dict.fromkeys((STATUS_PREFIX + job.status, *facets(job)), job.created_at)
+    scores = dict.fromkeys((keys.STATUS_PREFIX + job.status, *facets(job)), job.created_at)
     if job.check.next_check_at is not None:  # I3: set until the job ends
-        scores[DUE] = job.check.next_check_at
+        scores[keys.DUE] = job.check.next_check_at
     if job.check.work_deadline is not None:
         # A URL expires and a poll can wait, so that rescues and polls have a set each.
-        scores[PENDING_RESCUES if job.status is Status.READY else PENDING_POLLS] = (
+        scores[keys.PENDING_RESCUES if job.status is Status.READY else keys.PENDING_POLLS] = (
             job.check.work_deadline
         )
     if job.is_submission:
         scores |= _of_submission(job)
     if job.check.announced_by:
-        scores[EXPECTED_PREFIX + job.check.announced_by] = job.created_at
+        scores[keys.EXPECTED_PREFIX + job.check.announced_by] = job.created_at
     if job.submission.sent_at is not None:
-        scores[IN_FLIGHT] = job.submission.sent_at
+        scores[keys.IN_FLIGHT] = job.submission.sent_at
     if job.notifications.pending:
-        scores[NOTIFICATIONS] = min(notification.at for notification in job.notifications.pending)
+        scores[keys.NOTIFICATIONS] = min(one.at for one in job.notifications.pending)
     if job.thumbnails.due_at is not None:
-        scores[THUMBNAILS] = job.thumbnails.due_at
+        scores[keys.THUMBNAILS] = job.thumbnails.due_at
     if job.is_paid_and_not_kept:
-        scores[UNKEPT] = job.end
+        scores[keys.UNKEPT] = job.end
     if job.status.terminal:
         has_objects = job.present_media or job.submission.input_files
-        scores[ENDED_MEDIA if has_objects else ENDED] = job.end
+        scores[keys.ENDED_MEDIA if has_objects else keys.ENDED] = job.end
     return scores
 
 
@@ -72,23 +58,23 @@ def _of_submission(job: Job) -> dict[str, float]:
     if job.submission.is_queued:
         return {queue_key(job): job.submission.queued_at or job.created_at}
     if job.submission.slot and job.status in _AT_BFL:
-        return {ACTIVE: job.deadline, active(job.model or ""): job.deadline}
+        return {keys.ACTIVE: job.deadline, active(job.model or ""): job.deadline}
     return {}
 
 
 def queue_key(job: Job) -> str:
-    return f"{QUEUE_PREFIX}{job.model}"
+    return f"{keys.QUEUE_PREFIX}{job.model}"
 
 
 def every(job: Job) -> tuple[str, ...]:
     """All sorted sets that a job may ever belong to."""
     model = job.model or ""
-    expected = (EXPECTED_PREFIX + job.check.announced_by,) if job.check.announced_by else ()
+    expected = (keys.EXPECTED_PREFIX + job.check.announced_by,) if job.check.announced_by else ()
     return (*FIXED_KEYS, active(model), queue_key(job), *expected, *possible_facets(job))
 
 
 def active(model: str) -> str:
-    return f"{ACTIVE}:{model}"
+    return f"{keys.ACTIVE}:{model}"
 
 
 def capacities(
@@ -96,12 +82,12 @@ def capacities(
 ) -> Mapping[str, int]:
     """Capacity of each limited set that the job newly enters (I14)."""
     if after.check.announced_by and not before:
-        return {EXPECTED_PREFIX + after.check.announced_by: room.unconfirmed}
+        return {keys.EXPECTED_PREFIX + after.check.announced_by: room.unconfirmed}
     takes_slot = after.submission.slot and not (before and before.submission.slot)
     if not takes_slot:
         return {}
     model = after.model or ""
-    return {ACTIVE: limits.total, active(model): limits.for_model(model)}
+    return {keys.ACTIVE: limits.total, active(model): limits.for_model(model)}
 
 
 def index_updates(
@@ -112,5 +98,5 @@ def index_updates(
         if key not in after:
             yield "ZREM", key, job_id
     for key, score in after.items():
-        if key in ALWAYS_WRITTEN or key.startswith(QUEUE_PREFIX) or before.get(key) != score:
+        if key in ALWAYS_WRITTEN or key.startswith(keys.QUEUE_PREFIX) or before.get(key) != score:
             yield "ZADD", key, score, job_id

@@ -1,31 +1,19 @@
 """Job records in Redis: every change is one compare-and-set, its follow-up work included (I2)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from redis.commands.core import Script
+
 from jobs import notifications
-from jobs.config.concurrency import ConcurrencyLimits, QueueCapacity
+from jobs.config.limits import ConcurrencyLimits, QueueCapacity
 from jobs.errors import NoFreeSlot, QueueFull, StoreUnavailable, UnknownJob
 from jobs.job import Job
-from jobs.store import codec, commit, events, scripts
+from jobs.store import codec, commit, events, keys, scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock, unavailable
 from jobs.store.commit import NO_COUNTS, Change, Command, Commit, CommitOptions, Outcome
-from jobs.store.keys import (
-    BARRIER,
-    COUNTERS,
-    DUE,
-    INPUT_PREFIX,
-    NOTIFICATIONS,
-    ORPHANS,
-    PENDING_POLLS,
-    PENDING_RESCUES,
-    RECORD_PREFIX,
-    TASK_PREFIX,
-    THUMBNAILS,
-    TOMBSTONE_PREFIX,
-)
 from jobs.store.rq_queue import RqQueue
 
 RACES_MAX = 100
@@ -93,13 +81,19 @@ class JobStore:
 
         Raises UnreadableRecord too.
         """
-        aliases = [] if exactly else [TASK_PREFIX + job_id]
-        with unavailable():
-            clock, record = self._batching.run(
-                self._load_script, [RECORD_PREFIX + job_id, *aliases], [RECORD_PREFIX]
-            )
-        self._clock.synchronize(clock)
+        aliases = [] if exactly else [keys.TASK_PREFIX + job_id]
+        names = [keys.RECORD_PREFIX + job_id, *aliases]
+        (record,) = self._run(self._batching, self._load_script, names, [keys.RECORD_PREFIX])
         return codec.decode(record) if record else None
+
+    def _run(
+        self, batching: Batching, script: Script, names: Sequence[str], args: Sequence[Any]
+    ) -> list[Any]:
+        """Run a script; the Redis time, with which its answer begins, sets the clock."""
+        with unavailable():
+            time, *answer = list(batching.run(script, names, args))
+        self._clock.synchronize(time)
+        return answer
 
     def update(
         self,
@@ -155,11 +149,9 @@ class JobStore:
 
     def _commit(self, planned: Commit, now: float) -> tuple[bool, Job | None]:
         arguments = planned.arguments(now, self._limits, self._room, self._rq_queue)
-        with unavailable():
-            clock, outcome, current = self._batching.commits.run(
-                self._commit_script, planned.keys(), arguments
-            )
-        self._clock.synchronize(clock)
+        outcome, current = self._run(
+            self._batching.commits, self._commit_script, planned.keys(), arguments
+        )
         if outcome in _ERRORS:
             raise _ERRORS[outcome]
         return outcome == Outcome.WRITTEN, codec.decode(current) if current else None
@@ -169,19 +161,27 @@ class JobStore:
 
         A request that was answered with 503 for want of durability may have written it.
         """
-        if self._batching.commits.waits_for_durability and job:
-            keys, barrier = [RECORD_PREFIX + job.id], commit.flat([("SET", BARRIER, "")])
-            with unavailable():
-                is_unchanged = self._batching.commits.run(
-                    self._run_if_unchanged_script, keys, [job.version, *barrier]
+        if not (self._batching.commits.waits_for_durability and job):
+            return
+        if not self.run_if_unchanged(job.id, job.version, [("SET", keys.BARRIER, "")]):
+            raise StoreUnavailable("a record changed while it was confirmed")
+
+    def run_if_unchanged(
+        self, job_id: str, version: int | str, commands: Sequence[Command]
+    ) -> bool:
+        """Run commands if a record still has this version; 0 means that there is none."""
+        arguments = [version, *commit.flat(list(commands))]
+        with unavailable():
+            return bool(
+                self._batching.commits.run(
+                    self._run_if_unchanged_script, [keys.RECORD_PREFIX + job_id], arguments
                 )
-            if not is_unchanged:
-                raise StoreUnavailable("a record changed while it was confirmed")
+            )
 
     def submission(self, job_id: str) -> bytes | None:
         """The submission request of a job, until BFL has it."""
         with unavailable():
-            found: bytes | None = self._redis.get(INPUT_PREFIX + job_id)
+            found: bytes | None = self._redis.get(keys.INPUT_PREFIX + job_id)
         return found
 
     def delete(self, job: Job) -> None:
@@ -190,20 +190,16 @@ class JobStore:
 
     def delete_unchanged(self, job: Job, orphans: Iterable[str] = ()) -> bool:
         """Delete a job unless its record has changed; `orphans` are keys of objects that stay."""
-        orphan_commands = [("ZADD", ORPHANS, job.end, key) for key in orphans]
+        orphan_commands = [("ZADD", keys.ORPHANS, job.end, key) for key in orphans]
         return self._delete(job, job.version, [*commit.deletion(job), *orphan_commands])
 
     def _delete(self, job: Job, version: int | str, commands: list[Command]) -> bool:
-        event = events.deletion_event(job.id)
-        arguments = [version, *commit.flat([*commands, event])]
-        script, keys = self._run_if_unchanged_script, [RECORD_PREFIX + job.id]
-        with unavailable():
-            return bool(self._batching.commits.run(script, keys, arguments))
+        return self.run_if_unchanged(job.id, version, [*commands, events.deletion_event(job.id)])
 
     def is_deleted(self, job_id: str) -> bool:
         """Whether a job was deleted on request, and not lost with Redis."""
         with unavailable():
-            return bool(self._redis.exists(TOMBSTONE_PREFIX + job_id))
+            return bool(self._redis.exists(keys.TOMBSTONE_PREFIX + job_id))
 
     def most_urgent(self) -> str | None:
         """The id of the job whose work comes first, or None when none is pending."""
@@ -211,32 +207,25 @@ class JobStore:
 
     def pending_rescues(self, limit: int) -> PendingWork:
         """Jobs whose media are to be downloaded, by the expiry of their URLs."""
-        return self._pending(PENDING_RESCUES, limit)
+        return self._pending(keys.PENDING_RESCUES, limit)
 
     def pending_polls(self, limit: int) -> PendingWork:
         """Jobs that BFL is to be asked about, by their deadline."""
-        return self._pending(PENDING_POLLS, limit)
+        return self._pending(keys.PENDING_POLLS, limit)
 
     def _pending(self, key: str, limit: int) -> PendingWork:
-        with unavailable():
-            clock, ids, record = self._batching.run(
-                self._pending_script, [key], [RECORD_PREFIX, limit]
-            )
-        self._clock.synchronize(clock)
+        ids, record = self._run(
+            self._batching, self._pending_script, [key], [keys.RECORD_PREFIX, limit]
+        )
         return PendingWork(_decoded(ids), record)
 
     def due(self, limit: int) -> Due:
         """Jobs to check now, oldest first; the cost follows the number due."""
-        keys = [DUE, PENDING_RESCUES, PENDING_POLLS, self._rq_queue.queue_key, THUMBNAILS]
-        with unavailable():
-            clock, ids, without_rq_job, next_at, rq_jobs = self._due_script(keys=keys, args=[limit])
-        return Due(
-            now=self._clock.synchronize(clock),
-            ids=_decoded(ids),
-            without_rq_job=_decoded(without_rq_job),
-            next_at=float(next_at) if next_at else None,
-            rq_jobs=rq_jobs,
-        )
+        sets = [keys.DUE, keys.PENDING_RESCUES, keys.PENDING_POLLS]
+        sets += [self._rq_queue.queue_key, keys.THUMBNAILS]
+        ids, missing, next_at, rq_jobs = self._run(self._batching, self._due_script, sets, [limit])
+        next_at = float(next_at) if next_at else None
+        return Due(self.now(), _decoded(ids), _decoded(missing), rq_jobs, next_at)
 
     def enqueue(self, job_ids: Iterable[str]) -> None:
         """Add RQ jobs for pending work that has none, for example after RQ's keys were lost."""
@@ -245,45 +234,18 @@ class JobStore:
             with unavailable():
                 self._enqueue_script(args=arguments)
 
-    def due_notifications(self, limit: int) -> tuple[str, ...]:
-        """Jobs with a notification to send now, oldest first."""
-        return self._due_in(NOTIFICATIONS, limit)
-
-    def due_thumbnails(self) -> str | None:
-        """The job whose thumbnails have waited longest, or None."""
-        return next(iter(self._due_in(THUMBNAILS, 1)), None)
-
-    def _due_in(self, key: str, limit: int) -> tuple[str, ...]:
-        with unavailable():
-            return _decoded(self._redis.zrangebyscore(key, "-inf", self.now(), 0, limit))
-
-    def schedule_notification(self, job_id: str, at: float | None) -> None:
-        """Set or (None) remove the time of a job's next notification; the record is not read."""
-        self._schedule(NOTIFICATIONS, job_id, at)
-
-    def schedule_thumbnails(self, job_id: str, at: float | None) -> None:
-        """Set or (None) remove the time of a job's thumbnails; the record is not read."""
-        self._schedule(THUMBNAILS, job_id, at)
-
-    def _schedule(self, key: str, job_id: str, at: float | None) -> None:
-        with unavailable():
-            if at is None:
-                self._redis.zrem(key, job_id)
-            else:
-                self._redis.zadd(key, {job_id: at})
-
     def postpone(self, job_id: str, seconds: float) -> None:
         """Postpone the check of a job, also of an unreadable one, which must not block others."""
         with unavailable(), self._redis.pipeline() as pipe:
-            pipe.zadd(DUE, {job_id: self.now() + seconds}, xx=True)
-            pipe.zrem(PENDING_RESCUES, job_id)
-            pipe.zrem(PENDING_POLLS, job_id)
+            pipe.zadd(keys.DUE, {job_id: self.now() + seconds}, xx=True)
+            pipe.zrem(keys.PENDING_RESCUES, job_id)
+            pipe.zrem(keys.PENDING_POLLS, job_id)
             pipe.execute()
 
     def remove_due(self, job_id: str) -> None:
         """Remove an id that has no record from all work."""
         with unavailable(), self._redis.pipeline() as pipe:
-            for key in (DUE, PENDING_RESCUES, PENDING_POLLS):
+            for key in (keys.DUE, keys.PENDING_RESCUES, keys.PENDING_POLLS):
                 pipe.zrem(key, job_id)
             pipe.execute()
 
@@ -291,7 +253,7 @@ class JobStore:
         """Increment counters."""
         with unavailable(), self._redis.pipeline() as pipe:
             for name, by in counts.items():
-                pipe.hincrby(COUNTERS, name, by)
+                pipe.hincrby(keys.COUNTERS, name, by)
             pipe.execute()
 
 

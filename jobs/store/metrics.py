@@ -1,26 +1,73 @@
-"""Counters, queue lengths and heartbeats of the whole installation."""
+"""Metrics of the whole installation, in Redis: counters, histograms, queue lengths, heartbeats."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs.status import Status
+from jobs.status import ReportKind, Source, Status
+from jobs.store import keys
 from jobs.store.clock import Clock, unavailable
-from jobs.store.keys import (
-    COUNTERS,
-    DUE,
-    HEARTBEATS,
-    NOTIFICATIONS,
-    PENDING_POLLS,
-    PENDING_RESCUES,
-    PROBLEM_PREFIX,
-    STATUS_PREFIX,
-)
 from jobs.store.rq_queue import RqQueue
 
 TROUBLE_SECONDS = 60
 OVERDUE_SECONDS = 30.0  # six sweeps
+# Labels in Prometheus.
+NO_SOURCE = "none"  # no final report
+OLD_REPORT = "old"  # a duplicate or late one
+
+
+class Histogram(NamedTuple):
+    """Named buckets with upper bounds in seconds; one more catches what is above them all."""
+
+    name: str
+    bounds: tuple[float, ...]
+
+    def observed(self, seconds: float) -> dict[str, int]:
+        """The increments for one observation; the sum is kept in milliseconds."""
+        bucket = bisect_left(self.bounds, seconds)
+        return {f"{self.name}_{bucket}": 1, f"{self.name}_sum_ms": round(seconds * 1000)}
+
+    def buckets(self, counts: Mapping[str, int]) -> list[tuple[str, float]]:
+        """Cumulative counts by upper bound, in Prometheus's form."""
+        total, found = 0, []
+        for n, bound in enumerate((*self.bounds, float("inf"))):
+            total += counts.get(f"{self.name}_{n}", 0)
+            found.append(("+Inf" if bound == float("inf") else f"{bound:g}", float(total)))
+        return found
+
+    def sum(self, counts: Mapping[str, int]) -> float:
+        return counts.get(f"{self.name}_sum_ms", 0) / 1000
+
+
+# Seconds that a delivery URL was still valid when its media were stored.
+LIFE_LEFT = Histogram("life_left", (0, 10, 30, 60, 120, 300, 420, 540, 600, 3600))
+# Seconds from BFL's report that the media are ready to the committed record.
+TIME_TO_STORED = Histogram("time_to_stored", (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300))
+
+
+class Counter(StrEnum):
+    """Fields of the counters hash that are counted under one name."""
+
+    POLLS = "polls"
+    CALLBACK_REFUSED = "callback_refused"
+    CALLBACK_UNREADABLE = "callback_unreadable"
+    CALLBACK_MALFORMED = "callback_malformed"
+    NOTIFICATION_DELIVERED = "notification_delivered"
+    NOTIFICATION_POSTPONED = "notification_postponed"
+    NOTIFICATION_GIVEN_UP = "notification_given_up"
+
+
+def report_counter(source: Source, kind: ReportKind | None) -> str:
+    """The counter of BFL's reports by source and kind; None counts those that changed nothing."""
+    return f"{source}_{kind or OLD_REPORT}"
+
+
+def ended_counter(status: Status, source: Source | None) -> str:
+    """The counter of jobs that ended with this status, by the source of the final report."""
+    return f"ended_{status}_{source or NO_SOURCE}"
 
 
 class Totals(NamedTuple):
@@ -47,15 +94,15 @@ class Metrics:
         """All counters, jobs by status, and lengths of the queues."""
         now = self._clock.now()
         with unavailable(), self._redis.pipeline() as pipe:
-            pipe.hgetall(COUNTERS)
+            pipe.hgetall(keys.COUNTERS)
             for state in Status:
-                pipe.zcard(STATUS_PREFIX + state)
-            pipe.zcount(DUE, "-inf", now)
-            pipe.zcount(DUE, "-inf", now - OVERDUE_SECONDS)
-            pipe.zcard(PENDING_RESCUES)
-            pipe.zcard(PENDING_POLLS)
+                pipe.zcard(keys.STATUS_PREFIX + state)
+            pipe.zcount(keys.DUE, "-inf", now)
+            pipe.zcount(keys.DUE, "-inf", now - OVERDUE_SECONDS)
+            pipe.zcard(keys.PENDING_RESCUES)
+            pipe.zcard(keys.PENDING_POLLS)
             pipe.llen(self._rq_queue.queue_key)
-            pipe.zcard(NOTIFICATIONS)
+            pipe.zcard(keys.NOTIFICATIONS)
             counts, *jobs, due, overdue, rescues, polls, rq_jobs, notifications = pipe.execute()
         return Totals(
             counts={name.decode(): int(value) for name, value in counts.items()},
@@ -70,28 +117,28 @@ class Metrics:
     def worker_keys(self) -> list[str]:
         """RQ's keys of the registered workers whose heartbeat has not expired, sorted."""
         with unavailable():
-            keys = sorted(self._redis.smembers(self._rq_queue.workers_key))
-            return [key.decode() for key in keys if self._redis.exists(key)]
+            found = sorted(self._redis.smembers(self._rq_queue.workers_key))
+            return [key.decode() for key in found if self._redis.exists(key)]
 
     def report_problem(self, part: str, reason: str) -> None:
         """Store why a component failed, for readiness; it expires after a minute."""
         with unavailable():
-            self._redis.set(PROBLEM_PREFIX + part, reason, ex=TROUBLE_SECONDS)
+            self._redis.set(keys.PROBLEM_PREFIX + part, reason, ex=TROUBLE_SECONDS)
 
     def problem(self, part: str) -> str | None:
         with unavailable():
-            reason = self._redis.get(PROBLEM_PREFIX + part)
+            reason = self._redis.get(keys.PROBLEM_PREFIX + part)
         return reason.decode() if reason else None
 
     def record_heartbeat(self, process: str, at: float | None = None) -> None:
         """Store the heartbeat of a kind of process; `at` is in unix seconds."""
         with unavailable():
-            self._redis.hset(HEARTBEATS, process, str(at or self._clock.now()))
+            self._redis.hset(keys.HEARTBEATS, process, str(at or self._clock.now()))
 
     def heartbeat_ages(self) -> dict[str, float]:
         """Seconds since the last heartbeat, by kind of process."""
         with unavailable():
-            beats = self._redis.hgetall(HEARTBEATS)
+            beats = self._redis.hgetall(keys.HEARTBEATS)
             now = self._clock.synchronize(self._redis.time())
         return {name.decode(): now - float(at) for name, at in beats.items()}
 

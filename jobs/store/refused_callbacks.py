@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from jobs.store import scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import unavailable
-from jobs.store.counters import Counter
 from jobs.store.keys import COUNTERS, RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX
+from jobs.store.metrics import Counter
 from jobs.timeline import EventCode, TimelineEvent
 
 CALLBACKS_MAX = 10

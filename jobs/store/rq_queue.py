@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
 from secrets import token_hex
 
 from redis import Redis
@@ -85,11 +84,5 @@ def _escape(text: str) -> str:
 
 
 def _now() -> str:
-    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
-    return f"{_second(seconds)}.{microseconds:06}Z"
-
-
-@lru_cache(maxsize=2)
-def _second(seconds: int) -> str:
-    """Most RQ jobs are made in the same second as another."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    now = datetime.fromtimestamp(time.time(), UTC)
+    return now.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -10,14 +10,7 @@ from typing import Any
 
 from jobs.job import Job
 from jobs.status import Source, Status
-from jobs.store.keys import (
-    BY_META,
-    BY_MODEL,
-    BY_REPEATS,
-    BY_SOURCE,
-    BY_UNINDEXED,
-    STATUS_PREFIX,
-)
+from jobs.store import keys
 
 Group = tuple[str, ...]
 
@@ -29,37 +22,29 @@ FACET_MAX_CHARS = 128
 def facets(job: Job) -> Iterator[str]:
     """The search indexes that a job belongs to."""
     if job.model:
-        yield BY_MODEL + job.model
+        yield keys.BY_MODEL + job.model
     if job.source:
-        yield BY_SOURCE + job.source
+        yield keys.BY_SOURCE + job.source
     if job.submission.repeats:
-        yield BY_REPEATS + job.submission.repeats
+        yield keys.BY_REPEATS + job.submission.repeats
     if job.metadata:
         yield from _of_metadata(job)
 
 
 def _of_metadata(job: Job) -> Iterator[str]:
-    scalars = [pair for name, value in job.metadata.items() if (pair := _pair(name, value))]
+    texts = {name: as_text(value) for name, value in job.metadata.items()}
+    scalars = [f"{name}={text}" for name, text in texts.items() if text is not None]
     short = [pair for pair in scalars if len(pair) <= FACET_MAX_CHARS][:METADATA_FACETS_MAX]
-    yield from (BY_META + pair for pair in short)
+    yield from (keys.BY_META + pair for pair in short)
     if len(short) < len(scalars):
-        yield BY_UNINDEXED
+        yield keys.BY_UNINDEXED
 
 
 def possible_facets(job: Job) -> Iterator[str]:
     """The search indexes that a job may belong to after a later change of its record."""
     yield from facets(job)
-    yield from (BY_SOURCE + source for source in Source)
-    yield BY_UNINDEXED
-
-
-def with_metadata(name: str, text: str) -> tuple[str, ...]:
-    """The sets that together hold every job with this entry; they hold others as well."""
-    return BY_META + f"{name}={text}", BY_UNINDEXED
-
-
-def has_metadata(job: Job, name: str, text: str) -> bool:
-    return name in job.metadata and as_text(job.metadata[name]) == text
+    yield from (keys.BY_SOURCE + source for source in Source)
+    yield keys.BY_UNINDEXED
 
 
 def as_text(value: Any) -> str | None:
@@ -67,11 +52,6 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
     return None if isinstance(value, dict | list | tuple) else json.dumps(value)
-
-
-def _pair(name: str, value: Any) -> str | None:
-    text = as_text(value)
-    return None if text is None else f"{name}={text}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +71,17 @@ class Search:
 
     def groups(self) -> list[Group]:
         """Groups of sorted sets; a matching job is in at least one set of each group."""
-        found = [with_metadata(name, text) for name, text in self.metadata]
+        # An entry may be one that is not indexed; other jobs are found as well.
+        pairs = (f"{name}={text}" for name, text in self.metadata)
+        found: list[Group] = [(keys.BY_META + pair, keys.BY_UNINDEXED) for pair in pairs]
         if self.model is not None:
-            found.append((BY_MODEL + self.model,))
+            found.append((keys.BY_MODEL + self.model,))
         if self.source is not None:
-            found.append((BY_SOURCE + self.source,))
+            found.append((keys.BY_SOURCE + self.source,))
         if self.repeats is not None:
-            found.append((BY_REPEATS + self.repeats,))
+            found.append((keys.BY_REPEATS + self.repeats,))
         if self.statuses or not found:
-            found.append(tuple(STATUS_PREFIX + status for status in self.statuses or Status))
+            found.append(tuple(keys.STATUS_PREFIX + status for status in self.statuses or Status))
         return found
 
     def matches(self, job: Job) -> bool:
@@ -111,5 +93,8 @@ class Search:
             and self.repeats in (None, job.submission.repeats)
             and (self.since is None or job.created_at >= self.since)
             and (self.until is None or job.created_at < self.until)
-            and all(has_metadata(job, name, text) for name, text in self.metadata)
+            and all(
+                name in job.metadata and as_text(job.metadata[name]) == text
+                for name, text in self.metadata
+            )
         )

@@ -47,7 +47,7 @@ def kept_images(services: Services, job_id: str) -> list[KeptImage]:
         job = load_job(services, job_id)
     except FluxkeepError:
         return []
-    links = services.links_to_input(job)
+    links = services.links_to(job, is_input=True)
     numbers = inputs.file_numbers(job.submission.kept_input or {})
     return [KeptImage(n, urlsplit(links[n]).path) for n in numbers if n < len(links)]
 

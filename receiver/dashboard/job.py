@@ -97,4 +97,4 @@ def _input(job: Job) -> Mapping[str, Any]:
     visitor, kept = session.current_visitor(), job.submission.kept_input
     if kept is None or visitor is None or not visitor.has_scope("submit"):
         return {}
-    return inputs.with_links(kept, services().links_to_input(job))
+    return inputs.with_links(kept, services().links_to(job, is_input=True))

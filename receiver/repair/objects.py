@@ -69,7 +69,7 @@ def _delete(services: Services, key: str) -> bool:
     if job and (not job.status.terminal or key in _listed_by(job)):
         return False
     services.storage.delete_with_companions(key)
-    services.cleanup_queue.remove_orphan(key)
+    services.due.orphans.remove(key)
     return True
 
 
@@ -111,15 +111,22 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     elif _are_media_expired(services, job):
         problem = "has no record, and its retention has ended"
         yield Finding(key, problem, partial(_delete, services, key))
-    elif services.settings.retain_media_days and not services.consistency.is_scheduled(key):
+    elif services.settings.retain_media_days and key not in services.due.orphans:
         problem = "has outlived its record, and its deletion is not scheduled"
-        repair = partial(services.consistency.schedule_deletion, job)
-        yield Finding(key, problem, repair)
+        yield Finding(key, problem, partial(_schedule_deletion, services, job, key))
+
+
+def _schedule_deletion(services: Services, job: Job, key: str) -> bool:
+    """Have a job's media deleted when their time is over. False if this file has been already."""
+    is_known = key in services.due.orphans
+    for file in job.present_media:
+        services.due.orphans.schedule(file.key, job.end)
+    return not is_known
 
 
 def _is_record_expired(services: Services, job: Job) -> bool:
     """Whether retention would delete the record at once."""
-    return job.end <= services.settings.retention.cutoffs(services.store.now()).jobs
+    return job.end <= services.settings.cutoffs(services.store.now()).jobs
 
 
 def _restore(services: Services, job: Job) -> bool:
@@ -140,7 +147,7 @@ def _without_foreign_task_id(services: Services, job: Job) -> Job:
 
 
 def _are_media_expired(services: Services, job: Job) -> bool:
-    return job.end <= services.settings.retention.cutoffs(services.store.now()).media
+    return job.end <= services.settings.cutoffs(services.store.now()).media
 
 
 def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterator[Finding]:

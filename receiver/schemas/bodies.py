@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 
 from jobs.bfl import models
 from jobs.bfl.hosts import HostPolicy
-from jobs.config.concurrency import MODEL, is_model
+from jobs.config.limits import MODEL, is_model
 from jobs.errors import BodyTooLarge, Invalid, UrlRefused
 from jobs.net import strict_json
 from jobs.net.urls import parse

@@ -8,11 +8,10 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from deploy.procfile import ROOT
-from jobs.config.concurrency import ConcurrencyLimits
 from jobs.config.fields import SettingGroup
-from jobs.config.proxies import TrustedProxies
-from jobs.config.rate_limit import RateLimit
+from jobs.config.limits import ConcurrencyLimits, RateLimit
 from jobs.config.settings import Settings
+from jobs.config.values import TrustedProxies
 
 PAGE = ROOT / "docs/settings.md"
 # Read by libraries: the heading under which each stands, its name, default and description.

@@ -2,7 +2,7 @@
 
 from redis import Redis
 
-from jobs.config.concurrency import ConcurrencyLimits
+from jobs.config.limits import ConcurrencyLimits
 from jobs.store.clock import Clock
 from jobs.store.job_store import JobStore
 from jobs.store.keys import RECORD_PREFIX

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 
-from jobs.config.rate_limit import RateLimit
+from jobs.config.limits import RateLimit
 from jobs.errors import StoreUnavailable
 from jobs.store.batching import Batching
 from jobs.store.keys import KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX

@@ -270,7 +270,7 @@ def test_the_sweep_deletes_what_is_left_when_the_last_worker_dies_too(
     recovery.delete_left_objects(wired)
     assert wired.storage.size(sidecar_key(left)) is None
     assert_stored(worker_env, task)
-    assert wired.cleanup_queue.superseded(wired.store.now(), 9) == ()
+    assert wired.due.superseded.until(wired.store.now(), 9) == ()
 
 
 @pytest.mark.parametrize("kills", [0, 1])
@@ -281,7 +281,7 @@ def test_only_a_job_that_had_an_earlier_worker_is_checked_again(
     for _ in range(kills):
         worker_env.die_with(claimed(worker_env, task))
     assert worker_env.take(task)
-    assert wired.cleanup_queue.superseded(wired.store.now(), 9) == (task.id,) * kills
+    assert wired.due.superseded.until(wired.store.now(), 9) == (task.id,) * kills
 
 
 def test_a_download_that_breaks_off_publishes_nothing(worker_env: WorkerEnvironment) -> None:

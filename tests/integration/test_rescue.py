@@ -185,4 +185,4 @@ def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(
     worker_env.wired.store.delete(job)
     thumbnails.store(worker_env.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     assert [path for path in worker_env.media_root.rglob("*") if path.is_file()] == []
-    assert worker_env.wired.store.due_thumbnails() is None
+    assert worker_env.wired.due.thumbnails.until(worker_env.wired.store.now(), 1) == ()

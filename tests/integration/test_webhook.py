@@ -11,8 +11,8 @@ from jobs import submission
 from jobs.errors import BodyTooLarge, InvalidReport, TooManyWaiting, Unauthorized
 from jobs.services import Services
 from jobs.signing import callback_digest
-from jobs.store.counters import Counter
 from jobs.store.keys import COUNTERS
+from jobs.store.metrics import Counter
 from receiver import webhook
 from tests.harness import RedisServer
 from tests.simulation.boundaries import load_test_settings

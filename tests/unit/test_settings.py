@@ -3,9 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from jobs.config.proxies import TrustedProxies
-from jobs.config.rate_limit import DEFAULT, RateLimit
+from jobs.config.limits import DEFAULT_RATE, RateLimit
 from jobs.config.settings import SECRET_MIN_CHARS, Settings, load
+from jobs.config.values import TrustedProxies
 from jobs.errors import FluxkeepError, InvalidSettings
 from jobs.net.urls import Origin
 from jobs.services import build_storage, for_background, for_web
@@ -62,12 +62,12 @@ def test_the_rest_has_sensible_defaults() -> None:
     [("7", 7.0), ("0.5", 0.5), ("forever", None), ("FOREVER", None), ("", None), (" ", None)],
 )
 def test_media_and_records_have_clocks_of_their_own(value: str, days: float | None) -> None:
-    usual = load(REQUIRED).retention
-    assert (usual.media_days, usual.jobs_days) == (None, 30.0)
-    media = load(REQUIRED | {"RETAIN_MEDIA_DAYS": value}).retention
-    jobs = load(REQUIRED | {"RETAIN_JOBS_DAYS": value}).retention
-    assert (media.media_days, media.jobs_days) == (days, 30.0)
-    assert (jobs.media_days, jobs.jobs_days) == (None, days)
+    usual = load(REQUIRED)
+    assert (usual.retain_media_days, usual.retain_jobs_days) == (None, 30.0)
+    media = load(REQUIRED | {"RETAIN_MEDIA_DAYS": value})
+    jobs = load(REQUIRED | {"RETAIN_JOBS_DAYS": value})
+    assert (media.retain_media_days, media.retain_jobs_days) == (days, 30.0)
+    assert (jobs.retain_media_days, jobs.retain_jobs_days) == (None, days)
 
 
 # What makes no sense.
@@ -204,7 +204,7 @@ def test_a_directory_that_cannot_be_made_is_answered_with_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("text", "limit"),
     [
-        ("", DEFAULT),
+        ("", DEFAULT_RATE),
         ("10/second", RateLimit(10, 1)),
         ("600/minute", RateLimit(600, 60)),
         ("5/hour", RateLimit(5, 3600)),

@@ -15,7 +15,7 @@ from jobs.notifications import NotificationType, Outcome
 from jobs.record import NotificationTarget, PendingNotification
 from jobs.services import Services
 from jobs.signing import callback_digest
-from jobs.store.counters import Counter
+from jobs.store.metrics import Counter
 from jobs.timeline import rfc3339
 from jobs.views import Notification
 

@@ -91,7 +91,7 @@ class Dispatcher:
 
 def dispatch_due(services: Services, dispatcher: Dispatcher) -> float:
     """Submit one batch of due notifications; return the seconds until the next one."""
-    due = services.store.due_notifications(BATCH)
+    due = services.due.notifications.until(services.store.now(), BATCH)
     for job_id in due:
         _dispatch(services, dispatcher, job_id)
     return 0.0 if len(due) == BATCH else POLL_SECONDS
@@ -108,13 +108,13 @@ def _dispatch(services: Services, dispatcher: Dispatcher, job_id: str) -> None:
     due = [one.to for one in pending if one.at <= now]
     if job is None or not due:
         next_at = min((one.at for one in pending), default=None)
-        services.store.schedule_notification(job_id, next_at)
+        services.due.notifications.schedule(job_id, next_at)
         return
-    services.store.schedule_notification(job_id, now + HELD_SECONDS)
+    services.due.notifications.schedule(job_id, now + HELD_SECONDS)
     accepted = [dispatcher.submit(_host(services, job, to), job_id, to) for to in due]
     if not all(accepted):
         wait_seconds = random.uniform(*DEFERRED_SECONDS)  # noqa: S311 - no secret depends on it
-        services.store.schedule_notification(job_id, now + wait_seconds)
+        services.due.notifications.schedule(job_id, now + wait_seconds)
 
 
 def _host(services: Services, job: Job, to: NotificationTarget) -> str:

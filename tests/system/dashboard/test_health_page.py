@@ -6,7 +6,7 @@ from threading import Thread
 import pytest
 from redis import Redis
 
-from jobs.config.concurrency import ConcurrencyLimits
+from jobs.config.limits import ConcurrencyLimits
 from jobs.store.clock import Clock
 from jobs.store.submission_queue import SubmissionQueue
 from tests.harness.chromium import Window

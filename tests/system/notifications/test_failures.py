@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from jobs.store.counters import Counter
+from jobs.store.metrics import Counter
 from tests.harness.hook import Hook
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for

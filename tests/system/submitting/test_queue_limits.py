@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobs import submission
-from jobs.config.concurrency import QueueCapacity
+from jobs.config.limits import QueueCapacity
 from jobs.errors import QueueFull
 from jobs.job import Job
 from jobs.record import Submission

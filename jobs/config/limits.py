@@ -1,0 +1,94 @@
+"""Limits: tasks at BFL (`MAX_ACTIVE`), waiting submissions, requests of a key (`RATE_LIMIT`)."""
+
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+from jobs.config.values import split_list
+
+ACTIVE_MAX = 100_000
+REQUESTS_MAX = 1_000_000
+PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+OFF = "off"
+
+# A path of safe segments, none of which is dots alone.
+_SEGMENT = r"\.*[A-Za-z0-9_-][A-Za-z0-9._-]*"
+MODEL = f"{_SEGMENT}(/{_SEGMENT})*"
+_NUMBER = re.compile(r"[0-9]{1,7}")
+# From BFL's docs, per organisation.
+BFL_TOTAL = 24
+BFL_MODELS = {"flux-kontext-max": 6, "flux-3-video": 5}
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrencyLimits:
+    """Maximum of active tasks in total, and by model where it is lower."""
+
+    total: int = BFL_TOTAL
+    models: dict[str, int] = field(default_factory=lambda: dict(BFL_MODELS))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse `24,flux-kontext-max=6`; BFL's limits are the defaults. Raises ValueError."""
+        totals, models = [], {}
+        for part in split_list(text):
+            model, equals, number = part.rpartition("=")
+            most = _number(number.strip(), ACTIVE_MAX)
+            if not most:
+                raise ValueError(f"each number is from 1 to {ACTIVE_MAX}")
+            if not equals:
+                totals.append(most)
+            elif is_model(model.strip()):
+                models[model.strip()] = most
+            else:
+                raise ValueError("each is a number, or model=number")
+        if len(totals) > 1:
+            raise ValueError("only one number is the total; the others need a model")
+        return cls(totals[0] if totals else BFL_TOTAL, BFL_MODELS | models)
+
+    def for_model(self, model: str) -> int:
+        return self.models.get(model, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCapacity:
+    """Maximum of waiting submissions and unconfirmed jobs: Redis holds them in memory."""
+
+    inputs: int = 10_000
+    bytes: int = 512 * 2**20
+    unconfirmed: int = 1000  # jobs that one key announced and BFL has never confirmed
+
+
+class RateLimit(NamedTuple):
+    """Requests in a period. A burst may use them all; the quota refills steadily (GCRA)."""
+
+    requests: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Parse `600/minute`; None for `off`. Raises ValueError."""
+        if text == OFF:
+            return None
+        number, _, period = text.partition("/")
+        requests = _number(number, REQUESTS_MAX)
+        if not requests or period not in PERIODS:
+            raise ValueError(
+                f"must be number/second, /minute, /hour or /day, from 1 to {REQUESTS_MAX}, or off"
+            )
+        return cls(requests, PERIODS[period])
+
+
+# Enough for a BFL client that polls each of 24 active jobs twice a second.
+DEFAULT_RATE = RateLimit(6000, 60)
+
+
+def is_model(name: str) -> bool:
+    """Whether a name is a path of safe segments; BFL decides whether the model exists."""
+    return re.fullmatch(MODEL, name) is not None
+
+
+def _number(text: str, most: int) -> int | None:
+    """A number from 1 to `most`, else None."""
+    number = int(text) if _NUMBER.fullmatch(text) else 0
+    return number if 1 <= number <= most else None

@@ -1,0 +1,77 @@
+"""Sets of ids and names in Redis: by the time at which each is due, and until each expires."""
+
+from functools import partial
+from typing import Any
+
+from redis import Redis
+
+from jobs.store import keys
+from jobs.store.clock import unavailable
+
+
+class DueSet:
+    """Ids by the time at which each is due, in unix seconds. Raises StoreUnavailable.
+
+    In the sets for retention this is the time at which the job ended, and not a deadline, so that
+    a changed setting applies to all jobs at once.
+    """
+
+    def __init__(self, key: str, redis: Redis) -> None:
+        self._key = key
+        self._redis: Any = redis  # its types leave open whether replies are bytes
+
+    def until(self, at: float, limit: int) -> tuple[str, ...]:
+        """The ids that are due by then, the earliest first; the cost follows their number."""
+        with unavailable():
+            found = self._redis.zrangebyscore(self._key, "-inf", at, 0, limit)
+        return tuple(name.decode() for name in found)
+
+    def schedule(self, name: str, at: float | None) -> None:
+        """Set the time of one id; None removes it."""
+        if at is None:
+            self.remove(name)
+            return
+        with unavailable():
+            self._redis.zadd(self._key, {name: at})
+
+    def __contains__(self, name: str) -> bool:
+        with unavailable():
+            return self._redis.zscore(self._key, name) is not None
+
+    def remove(self, name: str) -> None:
+        with unavailable():
+            self._redis.zrem(self._key, name)
+
+
+class DueSets:
+    """All sets of what is due besides the checks of jobs."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.notifications = DueSet(keys.NOTIFICATIONS, redis)
+        self.thumbnails = DueSet(keys.THUMBNAILS, redis)
+        self.ended = DueSet(keys.ENDED, redis)
+        self.ended_with_media = DueSet(keys.ENDED_MEDIA, redis)
+        self.orphans = DueSet(keys.ORPHANS, redis)
+        self.superseded = DueSet(keys.SUPERSEDED, redis)
+
+
+class ExpiringSet:
+    """A set of names, each for a time of its own. Raises StoreUnavailable."""
+
+    def __init__(self, prefix: str, redis: Redis) -> None:
+        self._prefix = prefix
+        self._redis = redis
+
+    def add(self, name: str, seconds: int) -> bool:
+        """Add a name for so many seconds; False if the set has it already."""
+        with unavailable():
+            return bool(self._redis.set(self._prefix + name, "", nx=True, ex=seconds))
+
+    def __contains__(self, name: str) -> bool:
+        with unavailable():
+            return bool(self._redis.exists(self._prefix + name))
+
+
+EndedSessions = partial(ExpiringSet, keys.ENDED_SESSION_PREFIX)
+StrictModels = partial(ExpiringSet, keys.STRICT_MODEL_PREFIX)
+UsedLogins = partial(ExpiringSet, keys.USED_LOGIN_PREFIX)

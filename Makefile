@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit check style bench soak mutants screenshots docs format pins clean
+.PHONY: help setup run test programs unit check style bench soak mutants screenshots docs format pins clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -19,10 +19,13 @@ run: $(VENV)/.run ## Run Redis, web, worker and sweep; without BFL_API_KEY also 
 
 # Otherwise each of hundreds of processes may compile our modules again.
 test unit check: export PYTHONDONTWRITEBYTECODE :=
-test: style ## Everything that CI runs: format, lint, types, every test
+test: $(VENV)/.dev ## Everything that CI runs: format, lint, types, every test
+	@$(MAKE) --no-print-directory --jobs=2 style programs
+	$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder
+
+programs: $(VENV)/.dev
 	@$(BIN)/python -m tests.harness.browser
 	@$(BIN)/python -m tests.harness.prometheus
-	$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder
 
 unit: $(VENV)/.dev ## The unit tests, which start no process: seconds
 	$(BIN)/python -m pytest -q -n 2 tests/unit
@@ -80,7 +83,7 @@ $(VENV)/.run: $(VENV)/.made requirements.txt deploy/requirements-local.txt
 
 $(VENV)/.dev: $(VENV)/.made requirements-dev.txt deploy/requirements-reporting.txt
 	@echo "Installing the requirements of Fluxkeep and its tests ..."
-	@$(INSTALL) -r requirements-dev.txt
+	@$(INSTALL) --no-compile -r requirements-dev.txt
 	@$(INSTALL) --no-deps --upgrade --target $(VENV)/share/reporting \
 	  -r deploy/requirements-reporting.txt
 	@touch $@

@@ -14,9 +14,10 @@ import jobs.submission
 import worker.claim
 from jobs.job import Job
 from tests.simulation import exploration
+from tests.simulation.faults import Faults
 from tests.simulation.redis_model import Flaws
 from tests.simulation.scheduler import Chooser
-from tests.simulation.world import Faults, World
+from tests.simulation.world import World
 from worker import recovery
 
 VERSION_CHECK = b"if version_of(current) ~= next_argument() then return {time, 0, current} end"
@@ -53,6 +54,7 @@ SITUATIONS = {
     ),
     "submissions and lost replies": partial(submissions, Faults(bfl=1, lost_replies=4)),
     "submissions and a failover": partial(submissions, Faults(bfl=2, failover_at=2.5)),
+    "submissions and replays": partial(submissions, Faults(kills=1, bfl=6, replays=True)),
     "submissions and a deletion": partial(submissions, Faults(kills=1, bfl=2, deleted_at=12.5)),
 }
 

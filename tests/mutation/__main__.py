@@ -29,7 +29,7 @@ from tests.mutation.operators import Mutant, mutants
 INTEGRATION = (
     *("ingest", "store", "claim", "dispatcher", "next_check", "rescue", "recovery", "sweep"),
     *("rate_limiter", "rq_queue", "refused_callbacks", "store_faults", "reasons_for_waiting"),
-    *("submission_state_machine", "simulation", "draft_bundles", "codec"),
+    *("simulation", "draft_bundles", "codec"),
     *("polling_answers", "expiring_urls", "every_file_is_kept", "strict_models", "webhook"),
     *("draft_enhancement", "kept_inputs", "login_links", "memory_storage", "scopes"),
     *("non_generation_endpoints", "redirects"),

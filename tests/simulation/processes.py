@@ -7,12 +7,13 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from jobs.errors import StorageError, StoreUnavailable
+from jobs.errors import StorageError, StoreUnavailable, WrongStatus
 from jobs.job import Job
 from jobs.record import Submission
+from jobs.status import REOPENABLE
 from receiver import webhook
 from receiver.api import submissions
-from receiver.api.job_actions import delete_job
+from receiver.api.job_actions import delete_job, replay_job
 from tests.simulation.bfl import Task
 from worker import recovery
 from worker.dispatcher import Dispatcher
@@ -63,6 +64,19 @@ def operator(world: Any) -> None:
         world.acknowledged.discard(job_id)
         world.terminal.pop(job_id, None)
         world.deleted.add(job_id)
+
+
+def replayer(world: Any) -> None:
+    """POST /api/jobs/<id>/rescues for each job that was not stored, once."""
+    wired = world.services()
+    while True:
+        world.scheduler.sleep(60.0)
+        reopenable = [job_id for job_id, status in world.terminal.items() if status in REOPENABLE]
+        for job_id in sorted(set(reopenable) - world.replayed):
+            world.replayed.add(job_id)
+            world.bfl.sent.discard(job_id)  # the operator decides that it may be paid twice
+            with suppress(WrongStatus):
+                _until_done(world, partial(replay_job, wired, job_id))
 
 
 def _until_done(world: Any, request: Callable[[], object]) -> None:

@@ -13,7 +13,10 @@ from jobs import services
 from jobs.errors import StorageError
 from jobs.job import Job
 from jobs.services import Services
+from jobs.status import REOPENABLE
 from jobs.storage.layout import companion_keys
+from jobs.store.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
+from tests.harness.submission_queue import Queues, queues_of_records
 from tests.simulation import processes
 from tests.simulation.bfl import URL_SECONDS, Bfl, SimulatedBflClient, Task
 from tests.simulation.boundaries import (
@@ -24,6 +27,7 @@ from tests.simulation.boundaries import (
     simulated_time,
 )
 from tests.simulation.connection import client
+from tests.simulation.faults import Faults
 from tests.simulation.redis_errors import ReplyError
 from tests.simulation.redis_model import Flaws, RedisModel
 from tests.simulation.scheduler import CLOCK_FAULTS, Chooser, Process, Scheduler
@@ -32,24 +36,6 @@ START = 1_790_000_000.0
 HORIZON_SECONDS = 3 * 3600.0
 SETTLE_SECONDS = 190.0  # longer than stalled processes sleep and left objects stay
 TAKEN_OVER_SECONDS = 240.0  # a lease, and a stall and a suspend of the sweep
-
-
-@dataclass(frozen=True)
-class Faults:
-    """Faults of a run, and how often each occurs."""
-
-    kills: int = 0
-    stalls: int = 0
-    clocks: int = 0  # of each kind: steps forward, steps back, suspends
-    bfl: int = 0  # answers of BFL other than plain acceptance
-    outage: tuple[float, float] | None = None  # Redis is away: from, to (seconds after the start)
-    failover_at: float | None = None  # Redis loses its last second
-    lost_replies: int = 0  # scripts that run although their caller sees an error
-    storage_errors: int = 0
-    download_seconds: float = 0.0  # without a renewal: longer than a lease is a stalled worker
-    lost_callbacks: bool = False
-    duplicates: int = 0
-    deleted_at: float | None = None  # an operator deletes the jobs
 
 
 @dataclass
@@ -83,6 +69,7 @@ class World:
         self.job_ids = [f"job-{n}" for n, _ in enumerate(self.models)] or ["task-1"]
         self.acknowledged: set[str] = set()
         self.deleted: set[str] = set()
+        self.replayed: set[str] = set()
         self.terminal: dict[str, str] = {}
         self.violations: list[str] = []
         self._snapshots: list[tuple[float, Any]] = []
@@ -144,18 +131,32 @@ class World:
 
     def _observe(self) -> None:
         due = self.redis.data.get(b"fluxkeep:due", {})
-        for job in self.jobs():
+        jobs = list(self.jobs())
+        if self._queues() != queues_of_records(jobs):
+            self.violate("I2: queues and slots are not those of the records")
+        for job in jobs:
             if not job.status.terminal and job.id.encode() not in due:
                 self.violate(f"I3: job {job.id} is {job.status} and not in due")
             self._check_writer(job)
             before = self.terminal.get(job.id)
-            if before is not None and before != job.status:
+            is_reopened = before in REOPENABLE and job.id in self.replayed
+            if before is not None and before != job.status and not is_reopened:
                 self.violate(f"I5: job {job.id} went from {before} to {job.status}")
             if job.status.terminal:
                 self.terminal[job.id] = job.status
+            else:
+                self.terminal.pop(job.id, None)
         for job_id in self.acknowledged:
             if f"fluxkeep:job:{job_id}".encode() not in self.redis.data:
                 self.violate(f"I1: the acknowledged callback of {job_id} is not on record")
+
+    def _queues(self) -> Queues:
+        """The queues of submissions and the sets of slots, as Redis has them."""
+        return {
+            key.decode(): {member.decode(): score for member, score in value.items()}
+            for key, value in self.redis.data.items()
+            if key.startswith((QUEUE_PREFIX.encode(), ACTIVE.encode(), IN_FLIGHT.encode()))
+        }
 
     def _check_writer(self, job: Job) -> None:
         """Only the worker with the latest claim may end a job by its own word."""
@@ -212,6 +213,8 @@ class World:
             self._announce("task-1")
         if self.faults.deleted_at is not None:
             self._add("operator", processes.operator, at=self.faults.deleted_at)
+        if self.faults.replays:
+            self._add("operator", processes.replayer)
         for n in range(self.workers):
             self._add(f"worker {n}", processes.worker, restart=2.0)
         self._add("sweep", processes.sweeper, restart=2.0)
@@ -270,6 +273,8 @@ class World:
         """
         faults = self.faults
         if faults.outage is not None and faults.outage[1] > URL_SECONDS / 2:
+            return True
+        if job.id in self.replayed:  # BFL may refuse it once more
             return True
         is_known = job.id in self.acknowledged or (
             job.id in self.bfl.accepted and not (faults.kills or faults.outage)

@@ -1,15 +1,21 @@
-"""The store over a Redis of the test's own, and the services of a sweeper."""
+"""The store, the services of a sweeper and a worker that submits, over a Redis of each test."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 from redis import Redis
 
 from jobs.config import settings
 from jobs.services import Services
 from jobs.store.job_store import JobStore
+from receiver.app import create_app
+from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from tests.harness.required_settings import SECRETS
+from tests.sandbox import Sandbox
+from tests.system.submitting.local_worker import KEY, LocalWorker, built
 
 
 @pytest.fixture
@@ -26,3 +32,28 @@ def store(parts: Parts) -> JobStore:
 def wired(redis: Redis, tmp_path: Path) -> Services:
     media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
     return Services(settings.load(SECRETS | media), redis)
+
+
+@pytest.fixture
+def worker_settings() -> dict[str, str]:
+    """More settings of the local worker."""
+    return {}
+
+
+@pytest.fixture
+def local_worker(
+    redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox, worker_settings: dict[str, str]
+) -> Iterator[LocalWorker]:
+    """A worker that submits to a sandbox, in the process of the test."""
+    settings = {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": KEY, "MAX_ACTIVE": "9"}
+    services = built(redis_server, tmp_path, **settings, **worker_settings)
+    yield LocalWorker(services, sandbox)
+    services.redis.close()
+
+
+@pytest.fixture
+def api(local_worker: LocalWorker) -> FlaskClient:
+    """The API over the same services, for an administrator."""
+    client = create_app(local_worker.wired).test_client()
+    client.environ_base["HTTP_X_KEY"] = "admin-key-of-tests"
+    return client

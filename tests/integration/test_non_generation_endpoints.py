@@ -1,7 +1,6 @@
 """Requests that make no task: refused with BFL's own host, and never a job that is unconfirmed."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +14,17 @@ from receiver.checks.bfl import check_regions
 from receiver.checks.context import Context
 from receiver.checks.result import Grade
 from tests.harness import RedisServer
+from tests.harness.reports import load
 from tests.harness.worker_environment import process_one
-from tests.sandbox import Sandbox
 from tests.system.submitting.local_worker import KEY, LocalWorker, built
 
-ADMIN = {"x-key": "admin-key-of-tests"}
 ELSEWHERE = ["finetune", "delete_finetune", "my_finetunes", "finetune_details"]
-
-
-@pytest.fixture
-def local_worker(
-    redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
-) -> Iterator[LocalWorker]:
-    wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url, BFL_API_KEY=KEY)
-    yield LocalWorker(wired, sandbox)
-    wired.redis.close()
-
-
-@pytest.fixture
-def client(local_worker: LocalWorker) -> FlaskClient:
-    return create_app(local_worker.wired).test_client()
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ELSEWHERE)
-def test_the_drop_in_names_bfls_own_host(client: FlaskClient, path: str, method: str) -> None:
-    answer = client.open(f"/v1/{path}", method=method, json={"finetune_id": "f"}, headers=ADMIN)
+def test_the_drop_in_names_bfls_own_host(api: FlaskClient, path: str, method: str) -> None:
+    answer = api.open(f"/v1/{path}", method=method, json={"finetune_id": "f"})
     assert 400 <= answer.status_code < 500
     reply = answer.get_json()
     assert (
@@ -49,8 +33,8 @@ def test_the_drop_in_names_bfls_own_host(client: FlaskClient, path: str, method:
 
 
 @pytest.mark.parametrize("model", [*ELSEWHERE, "get_result", "credits", "finetune/x"])
-def test_a_submission_names_bfls_own_host(client: FlaskClient, model: str) -> None:
-    answer = client.post("/api/jobs", json={"model": model, "input": {}}, headers=ADMIN)
+def test_a_submission_names_bfls_own_host(api: FlaskClient, model: str) -> None:
+    answer = api.post("/api/jobs", json={"model": model, "input": {}})
     assert answer.status_code == 422
     (error,) = answer.get_json()["errors"]
     assert error["field"] == "model" and "https://api.bfl.ai/v1/" in error["message"]
@@ -74,14 +58,22 @@ def test_an_answer_without_a_task_fails_the_job(local_worker: LocalWorker) -> No
 # Fine-tuned models and regions.
 
 
-def submitted(client: FlaskClient, model: str, **more: Any) -> Any:
-    body = {"model": model, "input": {"prompt": "a"}, **more}
-    return client.post("/api/jobs", json=body, headers=ADMIN)
+class Submitting:
+    """A web process that submits to the real BFL, which takes nothing here."""
+
+    def __init__(self, redis_server: RedisServer, directory: Path, url: str = "global") -> None:
+        self.wired = built(redis_server, directory, BFL_API_KEY=KEY, BFL_API_URL=url)
+
+    def post(self, model: str, region: Any = None) -> Any:
+        body = {"model": model, "input": {"prompt": "a"}}
+        body |= {} if region is None else {"region": region}
+        headers = {"x-key": "admin-key-of-tests"}
+        return create_app(self.wired).test_client().post("/api/jobs", json=body, headers=headers)
 
 
-def with_region(redis_server: RedisServer, tmp_path: Path, url: str) -> FlaskClient:
-    wired = built(redis_server, tmp_path, BFL_API_KEY=KEY, BFL_API_URL=url)
-    return create_app(wired).test_client()
+@pytest.fixture
+def submitting(redis_server: RedisServer, tmp_path: Path) -> Submitting:
+    return Submitting(redis_server, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -95,11 +87,9 @@ def with_region(redis_server: RedisServer, tmp_path: Path, url: str) -> FlaskCli
     ],
 )
 def test_a_fine_tuned_model_on_the_global_host_is_warned_about(
-    redis_server: RedisServer, tmp_path: Path, model: str, region: str | None, *, warned: bool
+    submitting: Submitting, model: str, region: str | None, *, warned: bool
 ) -> None:
-    client = with_region(redis_server, tmp_path, "global")
-    more = {"region": region} if region else {}
-    job = submitted(client, model, **more).get_json()
+    job = submitting.post(model, region).get_json()
     assert ("submission.region_doubtful" in [line["event"] for line in job["timeline"]]) is warned
 
 
@@ -113,11 +103,10 @@ def test_a_fine_tuned_model_on_the_global_host_is_warned_about(
     ],
 )
 def test_doctor_names_fine_tuned_models_that_go_to_the_global_host(
-    redis_server: RedisServer, tmp_path: Path, model: str, region: str | None, grade: Grade
+    submitting: Submitting, model: str, region: str | None, grade: Grade
 ) -> None:
-    wired = built(redis_server, tmp_path, BFL_API_KEY=KEY)
-    submitted(create_app(wired).test_client(), model, **({"region": region} if region else {}))
-    (result,) = check_regions(Context(wired.settings, wired))
+    submitting.post(model, region)
+    (result,) = check_regions(Context(submitting.wired.settings, submitting.wired))
     assert result.grade is grade and (grade is Grade.OK or model in result.why)
 
 
@@ -131,21 +120,14 @@ REGIONS = {
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_a_job_goes_to_the_region_that_it_names(
-    redis_server: RedisServer, tmp_path: Path, region: str
-) -> None:
-    wired = built(redis_server, tmp_path, BFL_API_KEY=KEY)
-    job_id = submitted(create_app(wired).test_client(), "m", region=region).get_json()["id"]
-    job = wired.store.load(job_id)
-    assert job and str(wired.origin_of(job)) == REGIONS[region]
+def test_a_job_goes_to_the_region_that_it_names(submitting: Submitting, region: str) -> None:
+    job = load(submitting.wired.store, submitting.post("m", region).get_json()["id"])
+    assert str(submitting.wired.origin_of(job)) == REGIONS[region]
 
 
 @pytest.mark.parametrize("region", ["", "asia", "EU", "https://api.eu.bfl.ai", 1])
-def test_a_region_that_bfl_does_not_have_is_refused(
-    redis_server: RedisServer, tmp_path: Path, region: Any
-) -> None:
-    client = with_region(redis_server, tmp_path, "global")
-    answer = submitted(client, "m", region=region)
+def test_a_region_that_bfl_does_not_have_is_refused(submitting: Submitting, region: Any) -> None:
+    answer = submitting.post("m", region)
     assert answer.status_code == 422 and "region" in json.dumps(answer.get_json()["errors"])
 
 
@@ -155,6 +137,4 @@ def test_a_region_that_bfl_does_not_have_is_refused(
 def test_nothing_of_a_job_leaves_the_region_of_bfl_api_url(
     redis_server: RedisServer, tmp_path: Path, region: str, status: int
 ) -> None:
-    client = with_region(redis_server, tmp_path, "eu")
-    answer = submitted(client, "m", region=region)
-    assert answer.status_code == status
+    assert Submitting(redis_server, tmp_path, "eu").post("m", region).status_code == status

@@ -1,36 +1,22 @@
 """Models that refuse a webhook as an unknown field: FLUX 3, as BFL has it."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs.bfl import submissions as bfl_submissions
 from jobs.status import Status
-from tests.harness import RedisServer
 from tests.harness.worker_environment import process_one
-from tests.sandbox import Sandbox
-from tests.system.submitting.local_worker import KEY, LocalWorker, built
+from tests.system.submitting.local_worker import LocalWorker
 
 STRICT = ["flux-3-image", "flux-3-video", "flux-tools/video-edit-v1"]
 PUBLIC = "https://keep.example"
 
 
 @pytest.fixture
-def local_worker(
-    redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
-) -> Iterator[LocalWorker]:
-    here = {
-        "BFL_SANDBOX_URL": sandbox.url,
-        "BFL_API_KEY": KEY,
-        "PUBLIC_URL": PUBLIC,
-        "MAX_ACTIVE": "9",
-    }
-    wired = built(redis_server, tmp_path, **here)
-    yield LocalWorker(wired, sandbox)
-    wired.redis.close()
+def worker_settings() -> dict[str, str]:
+    return {"PUBLIC_URL": PUBLIC}
 
 
 def asked(**fields: Any) -> bytes:

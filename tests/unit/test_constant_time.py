@@ -17,8 +17,6 @@ HASTY_METHODS = {"count", "endswith", "find", "get", "index", "pop", "rfind", "s
 # These stop at the first match: the time would tell which secret of a list it was.
 HASTY_FUNCTIONS = {"any", "all", "next", "filter"}
 
-every_file = pytest.mark.parametrize("file", FILES)
-
 
 def hasty(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
@@ -49,28 +47,20 @@ def tree_of(place: str) -> ast.AST:
     return next(named) if function else tree
 
 
-@every_file
-def test_no_secret_is_compared_with_an_operator(file: str) -> None:
-    assert list(hasty(tree_of(file))) == []
-
-
-@every_file
-def test_what_is_compared_is_compared_in_constant_time(file: str) -> None:
-    called = [node for node in ast.walk(tree_of(file)) if isinstance(node, ast.Call)]
-    assert "compare_digest" in {_name(node.func) for node in called}
+@pytest.mark.parametrize("file", FILES)
+def test_secrets_are_compared_in_constant_time_alone(file: str) -> None:
+    tree = tree_of(file)
+    assert list(hasty(tree)) == []
+    called = [_name(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert "compare_digest" in called
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        "given == secret",
-        "given != secret",
-        "given in secrets",
-        "given not in secrets",
+        *("given == secret", "given != secret", "given in secrets", "given not in secrets"),
+        *("secrets.get(given)", "secrets.index(given)", "secret.startswith(given)"),
         "any(compare_digest(given, secret) for secret in secrets)",
-        "secrets.get(given)",
-        "secrets.index(given)",
-        "secret.startswith(given)",
         "match given:\n    case 'secret': pass",
     ],
 )

@@ -70,6 +70,12 @@ class WorkerEnvironment:
         assert self.job(task).status is Status.READY
         return task
 
+    def claim(self, task: Task) -> Claim:
+        """A worker takes the job, and nothing more."""
+        claim = Claim.acquire(self.wired.store, task.id)
+        assert claim is not None
+        return claim
+
     def take(self, _task: Task, *, draws: bool = False) -> bool:
         """One piece of work, and with `draws` the thumbnails, when nothing else waits."""
         found = process_one(self.wired)

@@ -11,6 +11,7 @@ from jobs.job import Job
 from jobs.status import Status
 from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
 from tests.harness.patience import wait_for
+from tests.harness.reports import load
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
 from worker.claim import Claim
@@ -57,11 +58,9 @@ def test_a_rescue_comes_before_a_submission_and_a_submission_before_any_poll(
     at_the_same_score(worker_env)
     dispatcher = Dispatcher(worker_env.wired)
     assert dispatcher.process_next() and worker_env.job(rescued).status is Status.STORED
-    ours = worker_env.wired.store.load("ours")
-    assert ours and ours.status is Status.QUEUED
-    assert dispatcher.process_next()
-    ours = worker_env.wired.store.load("ours")
-    assert ours and ours.task_id, "the submission is next"
+    store = worker_env.wired.store
+    assert load(store, "ours").status is Status.QUEUED
+    assert dispatcher.process_next() and load(store, "ours").task_id, "the submission is next"
     assert worker_env.wired.redis.zcard(PENDING_POLLS) == POLLS_WAITING
     assert dispatcher.process_next()
     assert worker_env.wired.redis.zcard(PENDING_POLLS) == POLLS_WAITING - 1
@@ -146,12 +145,6 @@ def test_a_worker_that_is_kept_from_polls_still_rescues(worker_env: WorkerEnviro
     assert (worker_env.job(rescued).status, worker_env.polls(asked)) == (Status.STORED, 0)
 
 
-def crash(worker_env: WorkerEnvironment, task: Task) -> None:
-    claim = Claim.acquire(worker_env.wired.store, task.id)
-    assert claim is not None
-    worker_env.die_with(claim)
-
-
 @pytest.mark.parametrize("state", [Status.READY, Status.SUBMITTED])
 def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
     worker_env: WorkerEnvironment, state: Status
@@ -160,16 +153,16 @@ def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
     if state is Status.SUBMITTED:
         worker_env.unclear(task)
     for _ in range(2):
-        crash(worker_env, task)
+        worker_env.die_with(worker_env.claim(task))
         assert worker_env.job(task).status is state
-    crash(worker_env, task)
+    worker_env.die_with(worker_env.claim(task))
     job = worker_env.job(task)
     assert job.status is Status.FAILED and job.error and job.error.code == "poison"
     timeouts = worker_env.wired.settings.timeouts
     worker_env.wired.store.update(
         task.id, lambda job, now: job and submission.reopen(job, now, timeouts)
     )
-    crash(worker_env, task)
+    worker_env.die_with(worker_env.claim(task))
     assert worker_env.job(task).status is Status.SUBMITTED, "its workers are counted anew"
     Dispatcher(worker_env.wired).drain()
     assert worker_env.job(task).status is Status.STORED
@@ -181,10 +174,9 @@ def test_a_process_takes_one_job_at_a_time_with_which_a_worker_died(
     """The jobs that were in the same process do not die again with the one to blame."""
     suspects = [worker_env.ready(life=life) for life in (1000, 2000)]
     for task in suspects:
-        crash(worker_env, task)
+        worker_env.die_with(worker_env.claim(task))
     dispatcher = Dispatcher(worker_env.wired)
-    first = Claim.acquire(worker_env.wired.store, suspects[0].id)
-    assert first is not None
+    first = worker_env.claim(suspects[0])
     dispatcher.claims.add(first)
     fresh = worker_env.ready(life=3000)
     assert dispatcher.process_next() and not dispatcher.process_next()
@@ -197,9 +189,7 @@ def test_a_process_takes_one_job_at_a_time_with_which_a_worker_died(
 def test_a_job_that_its_worker_gave_back_is_no_poison(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready()
     for _ in range(5):
-        claim = Claim.acquire(worker_env.wired.store, task.id)
-        assert claim is not None
-        claim.commit(lambda job, now: job.back_off(now, 0.0))
+        worker_env.claim(task).commit(lambda job, now: job.back_off(now, 0.0))
         worker_env.wired.store.update(
             task.id, lambda job, now: job and job.with_check(next_check_at=now)
         )

@@ -10,7 +10,6 @@ from jobs.status import Status
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
 from worker import poll
-from worker.claim import Claim
 
 
 def expected(
@@ -71,36 +70,34 @@ def test_a_server_error_without_a_final_word_is_asked_again(
     assert asked(worker_env, task).status is Status.SUBMITTED
 
 
-def test_pending_on_its_own_host_keeps_a_job_alive(worker_env: WorkerEnvironment) -> None:
-    task = worker_env.box.submit(switches={"seconds": 600, "callback": "never"})
-    expected(worker_env, task)
-    before = worker_env.job(task)
-    job = asked(worker_env, task)
-    assert job.check.alive_at is not None and job.deadline > before.deadline
+@pytest.fixture
+def a_long_task(worker_env: WorkerEnvironment) -> Task:
+    """BFL says that it is pending."""
+    return worker_env.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
 
 
-def test_pending_on_another_host_is_no_sign_of_life(worker_env: WorkerEnvironment) -> None:
-    task = worker_env.box.submit(switches={"seconds": 600, "callback": "never"})
-    expected(worker_env, task, own_host=False)
-    before = worker_env.job(task)
-    job = asked(worker_env, task)
-    assert (job.check.alive_at, job.deadline) == (None, before.deadline)
-
-
-def test_a_poll_that_says_pending_begins_the_grace_anew(worker_env: WorkerEnvironment) -> None:
-    task = worker_env.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
-    expected(worker_env, task, model="flux-3-video")
-    job, now = asked(worker_env, task), worker_env.wired.store.now()
-    assert job.check.next_check_at is not None and job.check.next_check_at - now > 1500
-
-
-def test_a_job_without_a_callback_url_is_polled_at_short_intervals(
-    worker_env: WorkerEnvironment,
+@pytest.mark.parametrize("own_host", [True, False])
+def test_only_pending_on_its_own_host_keeps_a_job_alive(
+    worker_env: WorkerEnvironment, a_long_task: Task, own_host: bool
 ) -> None:
-    task = worker_env.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
-    expected(worker_env, task, model="flux-3-video", awaits_callback=False)
-    job, now = asked(worker_env, task), worker_env.wired.store.now()
-    assert job.check.next_check_at is not None and job.check.next_check_at - now < 15
+    expected(worker_env, a_long_task, own_host=own_host)
+    before = worker_env.job(a_long_task)
+    job = asked(worker_env, a_long_task)
+    assert (job.check.alive_at is not None, job.deadline > before.deadline) == (own_host, own_host)
+
+
+@pytest.mark.parametrize(("awaits_callback", "least", "most"), [(True, 1500, 1e9), (False, 0, 15)])
+def test_a_poll_that_says_pending_begins_the_grace_anew_unless_no_callback_can_come(
+    worker_env: WorkerEnvironment,
+    a_long_task: Task,
+    awaits_callback: bool,
+    least: float,
+    most: float,
+) -> None:
+    expected(worker_env, a_long_task, model="flux-3-video", awaits_callback=awaits_callback)
+    job, now = asked(worker_env, a_long_task), worker_env.wired.store.now()
+    assert job.check.next_check_at is not None
+    assert least < job.check.next_check_at - now < most
 
 
 # Without a polling URL.
@@ -145,8 +142,7 @@ def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
 ) -> None:
     task = worker_env.finished()
     expected(worker_env, task, own_host=False, origin=GLOBAL)
-    claim = Claim.acquire(worker_env.wired.store, task.id)
-    assert claim is not None
+    claim = worker_env.claim(task)
     now = worker_env.wired.store.now()
     job = replace(
         claim.job, deadline=now + remaining, check=replace(claim.job.check, attempts=attempts)

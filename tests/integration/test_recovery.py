@@ -3,28 +3,24 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from redis import Redis
 
-from jobs import ingest, services, sidecars
-from jobs.config import settings
+from jobs import sidecars
 from jobs.errors import ClaimLost, TransferFailed
 from jobs.job import Job
-from jobs.report import Report
-from jobs.status import ReportKind, Source, Status
+from jobs.status import Status
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, fencing_token_of, kind_of, sidecar_key
 from tests.harness import RedisServer, TestBucket
 from tests.harness.patience import wait_for
-from tests.harness.required_settings import SECRETS
+from tests.harness.reports import call_back
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox, Task
+from tests.sandbox.formats import JPEGS
 from worker import recovery, rescue
-from worker.claim import Claim
 from worker.rescue import Rescue
 
 
@@ -36,27 +32,16 @@ def worker_env(
     temporary: Path,
     bucket: TestBucket,
 ) -> Iterator[WorkerEnvironment]:
-    storage = {"MEDIA_URL": (temporary / "media").as_uri()}
-    environment = {
-        **SECRETS,
-        "BFL_API_KEY": "k",
-        "BFL_SANDBOX_URL": sandbox.url,
-        **(bucket.settings if request.param == "bucket" else storage),
-    }
+    """A worker, and either kind of storage."""
+    settings = bucket.settings if request.param == "bucket" else {}
     redis: Redis
     with redis_server.client() as redis:
-        yield WorkerEnvironment(services.Services(settings.load(environment), redis), sandbox)
-
-
-def claimed(worker_env: WorkerEnvironment, task: Task) -> Claim:
-    claim = Claim.acquire(worker_env.wired.store, task.id)
-    assert claim is not None
-    return claim
+        yield WorkerEnvironment.over(redis, sandbox, temporary, **settings)
 
 
 def published_by_a_dead_worker(worker_env: WorkerEnvironment, task: Task) -> str:
     """The key of an object whose worker was killed before it committed."""
-    claim = claimed(worker_env, task)
+    claim = worker_env.claim(task)
     Rescue(worker_env.wired, claim).rescue_files()
     worker_env.die_with(claim)
     (key,) = objects(worker_env, task)
@@ -85,12 +70,6 @@ def assert_stored(worker_env: WorkerEnvironment, task: Task) -> None:
     }
 
 
-def another_picture() -> bytes:
-    file = BytesIO()
-    Image.new("RGB", (8, 8), "red").save(file, "JPEG")
-    return file.getvalue()
-
-
 def put(media: MediaStorage, key: str, body: bytes) -> None:
     with media.staging("job") as path:
         path.write_bytes(body)
@@ -113,7 +92,7 @@ def test_what_a_dead_worker_published_is_recovered_without_a_download(
         lambda media, key: media.delete(sidecar_key(key)),
         lambda media, key: media.write(sidecar_key(key), b"{"),
         lambda media, key: media.delete(key),
-        lambda media, key: put(media, key, another_picture()),
+        lambda media, key: put(media, key, JPEGS[1]),
         lambda media, key: put(media, key, b"x" * (media.size(key) or 0)),
     ],
     ids=["no sidecar", "broken sidecar", "no object", "another object", "damaged object"],
@@ -132,7 +111,7 @@ def test_what_is_not_intact_is_downloaded_again_and_deleted(
 def test_each_file_of_several_is_downloaded_once(worker_env: WorkerEnvironment) -> None:
     """The first one was published when the connection of the second was cut."""
     task = worker_env.ready(samples=2, size=60_000, drip=60_000)
-    claim = claimed(worker_env, task)
+    claim = worker_env.claim(task)
 
     def lose() -> None:
         wait_for("the second file", lambda: worker_env.downloads(task) == 2)
@@ -155,9 +134,9 @@ def test_two_workers_that_both_believe_to_own_a_job_leave_one_object(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()
-    late = claimed(worker_env, task)
+    late = worker_env.claim(task)
     worker_env.die_with(late)
-    quick = claimed(worker_env, task)
+    quick = worker_env.claim(task)
     with ThreadPoolExecutor(2) as workers:
         begun = [workers.submit(rescue.rescue, worker_env.wired, claim) for claim in (late, quick)]
     assert [type(one.exception()) for one in begun] == [ClaimLost, type(None)]
@@ -168,7 +147,7 @@ def test_a_late_worker_deletes_its_own_file_of_a_job_that_has_ended(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()
-    late = claimed(worker_env, task)
+    late = worker_env.claim(task)
     worker_env.die_with(late)
     assert worker_env.take(task)
     with pytest.raises(ClaimLost):
@@ -181,9 +160,9 @@ def test_a_late_worker_leaves_its_file_to_the_job_that_is_under_way(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()
-    late = claimed(worker_env, task)
+    late = worker_env.claim(task)
     worker_env.die_with(late)
-    claim = claimed(worker_env, task)
+    claim = worker_env.claim(task)
     with pytest.raises(ClaimLost):
         rescue.rescue(worker_env.wired, late)
     assert len(objects(worker_env, task)) == 1
@@ -194,7 +173,7 @@ def test_a_late_worker_leaves_its_file_to_the_job_that_is_under_way(
 
 def test_a_late_worker_of_a_forgotten_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready()
-    claim = claimed(worker_env, task)
+    claim = worker_env.claim(task)
     worker_env.wired.store.delete(claim.job)
     with pytest.raises(ClaimLost):
         rescue.rescue(worker_env.wired, claim)
@@ -206,9 +185,7 @@ def test_a_late_worker_of_a_forgotten_job_leaves_nothing(worker_env: WorkerEnvir
 
 def called_with_a_dead_url(worker_env: WorkerEnvironment, task: Task) -> None:
     """BFL has no fresh one either."""
-    url = f"{worker_env.box.url}/gone/sample.jpeg"
-    report = Report(task_id=task.id, kind=ReportKind.READY, source=Source.CALLBACK, urls=(url,))
-    ingest.apply_report(worker_env.wired.store, report, worker_env.wired.settings.timeouts)
+    call_back(worker_env.wired.store, task.id, url=f"{worker_env.box.url}/gone/sample.jpeg")
     worker_env.wired.store.update(
         task.id, lambda job, _now: job and job.with_delivery(refreshed=True)
     )
@@ -263,7 +240,7 @@ def test_the_sweep_deletes_what_is_left_when_the_last_worker_dies_too(
     task, wired = worker_env.ready(), worker_env.wired
     left = published_by_a_dead_worker(worker_env, task)
     wired.storage.delete(left)
-    Rescue(wired, claimed(worker_env, task)).run()
+    Rescue(wired, worker_env.claim(task)).run()
     recovery.delete_left_objects(wired)
     assert wired.storage.size(sidecar_key(left)) is not None  # a late worker may still be at it
     monkeypatch.setattr(recovery, "LATE_WORKER_SECONDS", 0.0)
@@ -279,7 +256,7 @@ def test_only_a_job_that_had_an_earlier_worker_is_checked_again(
 ) -> None:
     task, wired = worker_env.ready(), worker_env.wired
     for _ in range(kills):
-        worker_env.die_with(claimed(worker_env, task))
+        worker_env.die_with(worker_env.claim(task))
     assert worker_env.take(task)
     assert wired.due.superseded.until(wired.store.now(), 9) == (task.id,) * kills
 
@@ -287,5 +264,5 @@ def test_only_a_job_that_had_an_earlier_worker_is_checked_again(
 def test_a_download_that_breaks_off_publishes_nothing(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready(short_body=9)
     with pytest.raises(TransferFailed):
-        Rescue(worker_env.wired, claimed(worker_env, task)).rescue_files()
+        Rescue(worker_env.wired, worker_env.claim(task)).rescue_files()
     assert list(worker_env.wired.storage.list_objects()) == []

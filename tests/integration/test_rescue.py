@@ -10,7 +10,6 @@ from jobs.status import Status
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import WorkerEnvironment
 from worker import rescue, thumbnails
-from worker.claim import Claim
 from worker.sweep import sweep
 from worker.thumbnails import Thumbnail
 
@@ -31,16 +30,6 @@ def test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names(
         Status.STORED,
         Status.READY,
     )
-
-
-def test_a_question_to_bfl_does_not_come_before_a_url_that_dies_soon(
-    worker_env: WorkerEnvironment,
-) -> None:
-    dying = worker_env.ready(life=60)
-    asked = worker_env.finished()
-    worker_env.unclear(asked)
-    assert worker_env.take(asked)
-    assert (worker_env.job(dying).status, worker_env.polls(asked)) == (Status.STORED, 0)
 
 
 def test_a_turn_without_any_work_does_nothing(worker_env: WorkerEnvironment) -> None:
@@ -161,9 +150,7 @@ def test_waiting_thumbnails_get_an_rq_job(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()
-    claim = Claim.acquire(worker_env.wired.store, task.id)
-    assert claim is not None
-    rescue.rescue(worker_env.wired, claim)  # and then its worker was killed
+    rescue.rescue(worker_env.wired, worker_env.claim(task))  # and then its worker was killed
     worker_env.wired.redis.delete(worker_env.wired.rq_queue.queue_key)
     sweep(worker_env.wired)
     assert worker_env.wired.redis.llen(worker_env.wired.rq_queue.queue_key) == 1
@@ -177,9 +164,7 @@ def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()
-    claim = Claim.acquire(worker_env.wired.store, task.id)
-    assert claim is not None
-    rescue.rescue(worker_env.wired, claim)
+    rescue.rescue(worker_env.wired, worker_env.claim(task))
     job = worker_env.job(task)
     worker_env.wired.storage.delete_with_companions(job.media[0].key)
     worker_env.wired.store.delete(job)

@@ -146,13 +146,13 @@ def _submitting(services: Services) -> Iterator[Metric]:
 
 
 def _costs(services: Services) -> Iterator[Metric]:
-    spent = services.costs.days(1)[0].costs
+    spent = services.costs.days(1)[0]["costs"]
     unkept, _ = services.costs.unkept(0)
     yield _gauges(
         "credits_today",
         "Credits of the jobs created today (UTC), as quoted or settled.",
         ("model", "key"),
-        {(cost.model or "", cost.key or ""): cost.credits for cost in spent},
+        {(cost["model"] or "", cost["key"] or ""): cost["credits"] for cost in spent},
     )
     yield _gauge("paid_and_not_kept_jobs", "Billed jobs on record without stored media.", unkept)
 

@@ -6,9 +6,11 @@ of the job's creation (UTC).
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Annotated, Any
 
+from pydantic import Field
 from redis import Redis
+from typing_extensions import TypedDict
 
 from jobs.job import Job
 from jobs.status import Status
@@ -23,23 +25,20 @@ _SECONDS = DAYS_MAX * 86400
 _SEPARATOR = "\t"  # in no model and no key name
 
 
-class Cost(NamedTuple):
-    """Credits that one key spent on one model; None where it is not known."""
+class CostView(TypedDict):
+    """Credits of one key on one model."""
 
     model: str | None
-    key: str | None
+    key: Annotated[str | None, Field(description="name of the API key that brought the jobs")]
     credits: float
 
 
-class Day(NamedTuple):
-    """The costs of jobs created on one day, the largest first."""
+class DayView(TypedDict):
+    """The costs of jobs created on a day (UTC)."""
 
-    day: str
-    costs: tuple[Cost, ...]
-
-    @property
-    def credits(self) -> float:
-        return round(sum(cost.credits for cost in self.costs), 4)
+    day: Annotated[str, Field(json_schema_extra={"format": "date"})]
+    credits: float
+    costs: list[CostView]
 
 
 def cost_updates(before: Job | None, after: Job) -> Iterator[tuple[Any, ...]]:
@@ -65,15 +64,15 @@ class Costs:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock
 
-    def days(self, count: int) -> list[Day]:
-        """The last days, the oldest first, today included."""
+    def days(self, count: int) -> list[DayView]:
+        """The last days, the oldest first, today included; the largest costs of each first."""
         today = utc(self._clock.now())
         days = [f"{today - timedelta(days=n):%Y-%m-%d}" for n in reversed(range(count))]
         with unavailable(), self._redis.pipeline(transaction=False) as pipe:
             for day in days:
                 pipe.hgetall(COSTS_PREFIX + day)
             found = pipe.execute()
-        return [Day(day, _costs(booked)) for day, booked in zip(days, found, strict=True)]
+        return [_day_view(day, booked) for day, booked in zip(days, found, strict=True)]
 
     def unkept(self, most: int) -> tuple[int, list[str]]:
         """The number of paid jobs whose media were not kept, and the ids of the latest."""
@@ -82,10 +81,13 @@ class Costs:
             return self._redis.zcard(UNKEPT), [job_id.decode() for job_id in ids]
 
 
-def _costs(booked: dict[bytes, bytes]) -> tuple[Cost, ...]:
-    found = []
+def _day_view(day: str, booked: dict[bytes, bytes]) -> DayView:
+    costs: list[CostView] = []
     for name, units in booked.items():
         model, _, key = name.decode().partition(_SEPARATOR)
         if int(units):
-            found.append(Cost(model or None, key or None, int(units) / UNITS_PER_CREDIT))
-    return tuple(sorted(found, key=lambda cost: -cost.credits))
+            spent = int(units) / UNITS_PER_CREDIT
+            costs.append({"model": model or None, "key": key or None, "credits": spent})
+    costs.sort(key=lambda cost: -cost["credits"])
+    total = round(sum(cost["credits"] for cost in costs), 4)
+    return {"day": day, "credits": total, "costs": costs}

@@ -3,11 +3,10 @@
 from typing import Annotated
 
 from flask import Blueprint
-from flask.typing import ResponseReturnValue
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from jobs.store.costs import DAYS_MAX
+from jobs.store.costs import DAYS_MAX, DayView
 from receiver.context import services
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.query import Query
@@ -16,22 +15,6 @@ DAYS_DEFAULT = 30
 UNKEPT_IDS_MAX = 50
 
 blueprint = Blueprint("costs", __name__, url_prefix="/api/costs")
-
-
-class CostView(TypedDict):
-    """Credits of one key on one model."""
-
-    model: str | None
-    key: Annotated[str | None, Field(description="name of the API key that brought the jobs")]
-    credits: float
-
-
-class DayView(TypedDict):
-    """The costs of jobs created on a day (UTC)."""
-
-    day: Annotated[str, Field(json_schema_extra={"format": "date"})]
-    credits: float
-    costs: list[CostView]
 
 
 class Unkept(TypedDict):
@@ -65,11 +48,8 @@ class CostsQuery(Query):
     query=CostsQuery,
     responses={200: ResponseSpec("The costs.", CostsView)},
 )
-def show() -> ResponseReturnValue:
+def show() -> CostsView:
     """Costs of jobs in BFL's credits, and the paid jobs whose media were not kept."""
     count, ids = services().costs.unkept(UNKEPT_IDS_MAX)
-    days = [
-        {**day._asdict(), "credits": day.credits, "costs": [cost._asdict() for cost in day.costs]}
-        for day in services().costs.days(CostsQuery.read().days)
-    ]
+    days = services().costs.days(CostsQuery.read().days)
     return {"days": days, "paid_and_not_kept": {"count": count, "jobs": ids}}

@@ -156,16 +156,15 @@ def show(job_id: str) -> ResponseReturnValue:
     query=ListQuery,
     responses={200: ResponseSpec("A page of jobs.", JobPage, example=examples.PAGE)},
 )
-def list_jobs() -> ResponseReturnValue:
+def list_jobs() -> JobPage:
     """Jobs, newest first. The cursor is the last job's position: new jobs do not shift pages."""
     query = ListQuery.read()
     link_seconds = query.link_seconds(services().settings)
     page = services().listing.page(query.search(), query.limit, query.cursor)
-    body: JobPage = {
+    return {
         "jobs": views.job_views(services(), page.jobs, link_seconds),
         "next_cursor": format_cursor(page.last) if page.last else None,
     }
-    return body
 
 
 @blueprint.post("/<job_id>/rescues")

@@ -61,7 +61,7 @@ def check_credits(context: Context) -> Iterator[Result]:
 
 def _credits_per_day(context: Context) -> float:
     """The mean of the last days since the first that cost anything."""
-    days = [day.credits for day in context.services.costs.days(PACE_DAYS)]
+    days = [day["credits"] for day in context.services.costs.days(PACE_DAYS)]
     spent = list(dropwhile(lambda credits_spent: not credits_spent, days))
     return sum(spent) / max(len(spent), 1)
 

@@ -64,9 +64,9 @@ def _costs(services: Services) -> dict[str, Any]:
     unkept, ids = services.costs.unkept(UNKEPT_MAX)
     return {
         "days": days,
-        "total": sum(day.credits for day in days),
-        "top": max(1.0, *(day.credits for day in days)),
-        "today": days[-1].costs,
+        "total": sum(day["credits"] for day in days),
+        "top": max(1.0, *(day["credits"] for day in days)),
+        "today": days[-1]["costs"],
         "unkept": unkept,
         "unkept_ids": ids,
     }

@@ -6,9 +6,7 @@ from jobs.job import Job
 from jobs.services import Services
 from receiver.api.job_actions import load_job
 from receiver.feed.broker import Broker, Subscriber
-from receiver.feed.client_socket import ClientSocket
-
-CHECK_SECONDS = 1.0  # between two checks of the connection and of the process's shutdown
+from receiver.feed.client_socket import CHECK_SECONDS, ClientSocket
 
 
 def wait_for_end(services: Services, broker: Broker, job_id: str, seconds: float) -> Job:

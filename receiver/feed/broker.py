@@ -41,7 +41,6 @@ class Broker:
     def __init__(self, events: Events) -> None:
         self._events = events
         self._lock = threading.Lock()
-        self._starting = threading.Lock()
         self._started = False
         self._closed = threading.Event()
         self._subscribers: defaultdict[str | None, set[Subscriber]] = defaultdict(set)
@@ -62,8 +61,8 @@ class Broker:
 
     def subscribe(self, job_id: str | None) -> Subscriber:
         """Raises TooManyWaiting, StoreUnavailable."""
-        self._ensure_started()
         with self._lock:
+            self._ensure_started()
             if sum(map(len, self._subscribers.values())) >= SUBSCRIBERS_MAX:
                 raise TooManyWaiting
             subscriber = Subscriber(job_id)
@@ -99,11 +98,10 @@ class Broker:
 
     def _ensure_started(self) -> None:
         """Start with the first subscriber: gunicorn has forked by then."""
-        with self._starting:
-            if not self._started:
-                self._start = self._end = self._events.end()
-                threading.Thread(target=self._listen, name="events", daemon=True).start()
-                self._started = True
+        if not self._started:
+            self._start = self._end = self._events.end()
+            threading.Thread(target=self._listen, name="events", daemon=True).start()
+            self._started = True
 
     def _listen(self) -> None:
         while not self.closed:

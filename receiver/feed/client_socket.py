@@ -7,6 +7,8 @@ from typing import Any
 from flask import request
 from gevent import monkey
 
+CHECK_SECONDS = 1.0  # between two checks of the connection and of the process's shutdown
+
 # Only poll: gunicorn reads from this socket. gevent's own poll would switch greenlets.
 _poll: Any = monkey.get_original("select", "poll")
 _DISCONNECTED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | select.POLLNVAL

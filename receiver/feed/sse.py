@@ -8,13 +8,12 @@ from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.store.events import EventPosition
 from receiver.feed.broker import Broker, Subscriber
-from receiver.feed.client_socket import ClientSocket
+from receiver.feed.client_socket import CHECK_SECONDS, ClientSocket
 from receiver.feed.job_cache import JobCache, message
 from receiver.schemas.responses import Reset
 
 RETRY_MILLISECONDS = 2000
 HEARTBEAT_SECONDS = 15.0  # routers close connections that are silent for 30 to 60 s
-CHECK_SECONDS = 1.0  # between two checks of the connection and of the process's shutdown
 RESET: Reset = {"reason": "too long away"}
 NAMES = ("job", "forgotten", "reset")
 

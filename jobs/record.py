@@ -7,11 +7,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import Field
 
 from jobs.report import Failure, Moderation, Role
 from jobs.status import Source, Status
 from jobs.timeline import TimelineEvent
+
+Size = Annotated[int, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Evolving:
@@ -32,8 +37,8 @@ class MediaFile:
 
     key: str
     content_type: str
-    bytes: int
-    sha256: str
+    bytes: Size
+    sha256: Sha256
     width: int | None = None
     height: int | None = None
     seconds: float | None = None  # a film's duration

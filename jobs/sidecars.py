@@ -3,23 +3,23 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Generic, Literal, NotRequired
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import to_json
-from typing_extensions import TypedDict
 
 from jobs import views
 from jobs.bfl.parsing import TASK_ID
 from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.net import strict_json
-from jobs.record import Check, MediaFile, Submission
+from jobs.record import MediaFile
 from jobs.status import Status
 from jobs.storage import layout
 from jobs.storage.base import MediaStorage
+from jobs.store import codec
 from jobs.store.job_store import JobStore
-from jobs.timeline import TIMELINE_MAX, TimelineEvent, rfc3339
+from jobs.timeline import TIMELINE_MAX, rfc3339
 
 RACES_MAX = 10
 SIDECAR_MAX_BYTES = 256 * 1024
@@ -28,35 +28,6 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
 
-class SidecarThumbnail(TypedDict):
-    """The thumbnail of a file and its object."""
-
-    key: str
-    content_type: Literal["image/webp"]
-    bytes: views.Size
-    sha256: views.Sha256
-    width: int | None
-    height: int | None
-
-
-class SidecarFile(views.FileView):
-    """One file of a result or of an input, and its object."""
-
-    key: str
-    thumbnail: SidecarThumbnail | None
-
-
-class _Sidecar(views.BaseJobView[views.File], Generic[views.File]):
-    """The JSON beside each object of a job; the record is restored from it."""
-
-    format: Literal[1]
-    ended_at: views.Time
-    request: str | None
-    input_files: NotRequired[list[SidecarFile]]
-
-
-# Pydantic binds the type of the files only in an alias.
-_ADAPTER: TypeAdapter[Any] = TypeAdapter(_Sidecar[SidecarFile])
 _UNCHANGED = ("id", "task_id", "status", "model", "source", "progress", "cost", "metadata")
 _FILE_FIELDS = ("key", "content_type", "bytes", "sha256", "width", "height")
 
@@ -75,10 +46,8 @@ def render(job: Job) -> bytes:
     return to_json(document, indent=2) + b"\n"
 
 
-def _sidecar_file(file: MediaFile) -> SidecarFile:
-    thumbnail: Any = file.thumbnail and {
-        name: getattr(file.thumbnail, name) for name in _FILE_FIELDS
-    }
+def _sidecar_file(file: MediaFile) -> dict[str, Any]:
+    thumbnail = file.thumbnail and {name: getattr(file.thumbnail, name) for name in _FILE_FIELDS}
     return {"key": file.key, **views.file_view(file), "thumbnail": thumbnail}
 
 
@@ -161,12 +130,13 @@ def parse(body: bytes, key: str) -> Job:
     the job and the objects that its own key names.
     """
     try:
-        document = _ADAPTER.validate_python(strict_json.loads(body, ForeignObject))
-        job = _job(document)
+        job = codec.ADAPTER.validate_python(_record(strict_json.load_object(body, ForeignObject)))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(map(str, first["loc"])) or "whole"
         raise ForeignObject(f"its {name} is not what Fluxkeep writes") from None
+    except (AttributeError, LookupError, TypeError):
+        raise ForeignObject("it lacks what Fluxkeep writes") from None
     except ValueError:
         raise ForeignObject("its times are not what Fluxkeep writes") from None
     if job.status not in (Status.READY, Status.STORED) or len(job.timeline) > TIMELINE_MAX:
@@ -177,38 +147,37 @@ def parse(body: bytes, key: str) -> Job:
     return job
 
 
-def _job(document: dict[str, Any]) -> Job:
-    """Raises ValueError for times that are not of a job."""
-    names = ("created_at", "updated_at", "deadline")
-    times: dict[str, Any] = {name: _seconds(document[name]) for name in names}
-    return Job(
-        **times,
-        **{name: document[name] for name in _UNCHANGED},
-        result=document["result"] or {},
-        media=tuple(map(_file, document["media"])),
-        timeline=tuple(
-            TimelineEvent(_seconds(one["at"]), one["event"], one["detail"])
-            for one in document["timeline"]
-        ),
-        check=Check(ended_at=_seconds(document["ended_at"])),
-        submission=Submission(
-            request_digest=document["request"],
-            repeats=document.get("repeats"),
-            kept_input=document.get("input"),
-            input_files=tuple(map(_file, document.get("input_files", ()))),
-        ),
-    )
+def _record(view: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a record, whose types are not checked yet.
+
+    Raises LookupError, TypeError and AttributeError for other JSON, ValueError for times that are
+    not of a job.
+    """
+    if view["format"] != 1:
+        raise ForeignObject("its format is not what Fluxkeep writes")
+    return {
+        **{name: view[name] for name in _UNCHANGED},
+        **{name: _seconds(view[name]) for name in ("created_at", "updated_at", "deadline")},
+        "result": view["result"] or {},
+        "media": [_file(one) for one in view["media"]],
+        "timeline": [{**event, "at": _seconds(event["at"])} for event in view["timeline"]],
+        "check": {"ended_at": _seconds(view["ended_at"])},
+        "submission": {
+            "request_digest": view["request"],
+            "repeats": view.get("repeats"),
+            "kept_input": view.get("input"),
+            "input_files": [_file(one) for one in view.get("input_files", ())],
+        },
+    }
 
 
-def _file(view: dict[str, Any]) -> MediaFile:
-    thumbnail, deleted_at = view["thumbnail"], view.get("deleted_at")
-    return MediaFile(
-        **{name: view[name] for name in _FILE_FIELDS},
-        role=view["role"],
-        seconds=view["duration"],
-        thumbnail=MediaFile(**thumbnail) if thumbnail else None,
-        deleted_at=_seconds(deleted_at) if deleted_at else None,
-    )
+def _file(view: dict[str, Any]) -> dict[str, Any]:
+    deleted_at = view.get("deleted_at")
+    return {
+        **{name: view[name] for name in (*_FILE_FIELDS, "role", "thumbnail")},
+        "seconds": view["duration"],
+        "deleted_at": _seconds(deleted_at) if deleted_at else None,
+    }
 
 
 def _seconds(text: str) -> float:
@@ -229,7 +198,8 @@ def _verify_names(job: Job) -> None:
         kind = layout.ObjectKind.MEDIA if file in job.media else layout.ObjectKind.INPUT
         if layout.kind_of(file.key) is not kind or file.key != _own_key(job, file, kind):
             raise ForeignObject("it claims an object that is not its own")
-        if file.thumbnail and file.thumbnail.key != layout.thumbnail_key(file.key):
+        own = (layout.thumbnail_key(file.key), layout.THUMBNAIL_TYPE)
+        if file.thumbnail and (file.thumbnail.key, file.thumbnail.content_type) != own:
             raise ForeignObject("it claims a thumbnail that is not its own")
 
 

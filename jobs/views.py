@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Generic, NotRequired, TypeVar
+from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -11,7 +11,7 @@ from jobs import inputs
 from jobs.bfl.results import without_media_fields
 from jobs.job import Job
 from jobs.notifications import NotificationType
-from jobs.record import MediaFile
+from jobs.record import MediaFile, Sha256, Size
 from jobs.report import Role, Stage
 from jobs.services import Services
 from jobs.status import Source, Status
@@ -28,8 +28,6 @@ ROLES = (
     "finish a draft (`draft_enhance`)"
 )
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-Size = Annotated[int, Field(ge=0)]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Fraction = Annotated[float, Field(description="from 0 to 1, as far as BFL reports it")]
 
 
@@ -77,10 +75,7 @@ class TimelineEventView(TypedDict):
     detail: Mapping[str, Any]
 
 
-File = TypeVar("File")
-
-
-class BaseJobView(TypedDict, Generic[File]):
+class JobView(TypedDict):
     """A job and its outcome."""
 
     id: Annotated[str, Field(description="the task's id, or a UUID if Fluxkeep submitted it")]
@@ -106,13 +101,10 @@ class BaseJobView(TypedDict, Generic[File]):
     ]
     error: ErrorView | None
     moderation: ModerationView | None
-    media: list[File]
+    media: list[MediaView]
     timeline: Annotated[
         list[TimelineEventView], Field(description="oldest first, refused callbacks included")
     ]
-
-
-JobView = BaseJobView[MediaView]
 
 
 class Notification(TypedDict):
@@ -190,12 +182,10 @@ def waiting_reasons(services: Services, job: Job) -> list[str]:
 # From the record alone.
 
 
-def base_view(
-    job: Job, media: list[File], events: Sequence[TimelineEvent] = ()
-) -> BaseJobView[File]:
+def base_view(job: Job, media: list[Any], events: Sequence[TimelineEvent] = ()) -> JobView:
     """The view of a record with views of its media; `events` are added to its timeline."""
     timeline = sorted((*job.timeline, *events), key=lambda event: event.at)
-    view: BaseJobView[File] = {
+    view: JobView = {
         "id": job.id,
         "task_id": job.task_id,
         "status": job.status,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 OPAQUE = "application/octet-stream"  # stored whole without parsing, never shown inline
+THUMBNAIL_TYPE = "image/webp"
 EXTENSIONS = {
     "image/jpeg": "jpg",
     "image/png": "png",

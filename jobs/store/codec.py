@@ -11,14 +11,14 @@ from pydantic import TypeAdapter, ValidationError
 from jobs.errors import UnreadableRecord
 from jobs.job import Job
 
-_ADAPTER = TypeAdapter(Job)
+ADAPTER = TypeAdapter(Job)
 _BRACE = b"{"
 RECORDS_CACHED = 256  # about 1.5 MiB
 
 
 def encode(job: Job, version: int) -> bytes:
     """A record; the scripts compare its version and read nothing else of it."""
-    body = _ADAPTER.dump_json(job, exclude_defaults=True, exclude={"version"})
+    body = ADAPTER.dump_json(job, exclude_defaults=True, exclude={"version"})
     return b"%d %b" % (version, zlib.compress(body) if job.status.terminal else body)
 
 
@@ -27,7 +27,7 @@ def decode(record: bytes) -> Job:
     version, _, body = record.partition(b" ")
     try:
         text = body if body.startswith(_BRACE) else zlib.decompress(body)
-        return _ADAPTER.validate_json(text).evolve(version=int(version))
+        return ADAPTER.validate_json(text).evolve(version=int(version))
     except (ValidationError, ValueError, zlib.error):
         raise UnreadableRecord from None
 

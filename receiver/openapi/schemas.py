@@ -21,9 +21,9 @@ class _Generator(GenerateJsonSchema):
         return False
 
     def normalize_name(self, name: str) -> str:
-        """Pydantic names a generic type after all its arguments."""
+        """Name the view of a job for its readers."""
         normalized = super().normalize_name(name)
-        return "Job" if normalized.startswith("BaseJobView_") else normalized
+        return "Job" if normalized == "JobView" else normalized
 
 
 class Schemas:

@@ -29,6 +29,7 @@ PROMPT = (
     "light in a single window, gulls circling above, shot on medium format film with soft grain "
     "and muted blues"
 )
+SHA256 = "0" * 64
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 TIMES = st.floats(0, 4e9)
 JSON = st.recursive(
@@ -42,9 +43,9 @@ MEDIA = st.builds(
     key=TEXT,
     content_type=st.just("image/png"),
     bytes=st.integers(0, 2**40),
-    sha256=TEXT,
+    sha256=st.just(SHA256),
     thumbnail=st.none()
-    | st.just(MediaFile(key="k", content_type="image/webp", bytes=1, sha256="")),
+    | st.just(MediaFile(key="k", content_type="image/webp", bytes=1, sha256=SHA256)),
     deleted_at=st.none() | TIMES,
 )
 RECORDS = st.builds(

@@ -14,7 +14,7 @@ from jobs.bfl.hosts import HostPolicy, api_origin
 from jobs.config.limits import QueueCapacity
 from jobs.config.settings import Settings
 from jobs.job import Job
-from jobs.net.urls import Origin
+from jobs.net.urls import Origin, parse
 from jobs.signing import CallbackTokens, LinkSigner, MediaLink, NotificationSigner
 from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
@@ -139,7 +139,7 @@ def build_host_policy(settings: Settings) -> HostPolicy:
         settings.delivery_hosts,
         settings.region,
         settings.notify_hosts if settings.notify_secret else None,
-        settings.notify_address,
+        parse(settings.notify_url.get_secret_value()) if settings.notify_url else None,
     )
 
 

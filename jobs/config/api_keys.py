@@ -43,14 +43,11 @@ class ApiKey(NamedTuple):
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
 
     @property
-    def is_hashed(self) -> bool:
-        return self.key.get_secret_value().startswith(_HASHED)
-
-    @property
     def digest(self) -> bytes:
         """SHA-256 of the key, to compare with that of a presented key."""
         key = self.key.get_secret_value()
-        return bytes.fromhex(key.removeprefix(_HASHED)) if self.is_hashed else digest(key)
+        is_hashed = key.startswith(_HASHED)
+        return bytes.fromhex(key.removeprefix(_HASHED)) if is_hashed else digest(key)
 
     @property
     def setting(self) -> str:

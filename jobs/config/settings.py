@@ -11,7 +11,7 @@ from jobs.config import environment, fields
 from jobs.config.api_keys import ApiKey
 from jobs.config.redis_url import RedisUrl
 from jobs.errors import InvalidSettings
-from jobs.net.urls import Origin, ParsedUrl, parse
+from jobs.net.urls import Origin
 from jobs.retention import Cutoffs
 from jobs.timeouts import Timeouts
 
@@ -79,10 +79,6 @@ class Settings(
     def base_url(self) -> str:
         """The URL at which users reach this installation."""
         return self.public_url or f"http://127.0.0.1:{self.port}"
-
-    @property
-    def notify_address(self) -> ParsedUrl | None:
-        return parse(self.notify_url.get_secret_value()) if self.notify_url else None
 
     @property
     def storage_url(self) -> str:

@@ -75,7 +75,7 @@ def prepare() -> DevSettings:
     path = ROOT / RUN_FILE
     given = {name: value or "" for name, value in (dotenv_values(".env") | os.environ).items()}
     saved = {name: value for name, value in dotenv_values(path).items() if value}
-    generated = _secrets() | {name: saved[name] for name in _secrets().keys() & saved.keys()}
+    generated = {name: saved.get(name, value) for name, value in _secrets().items()}
     generated |= {"LISTEN_HOST": "127.0.0.1", "LOG_FORMAT": "text"}
     redis = None
     if not is_set(given, "REDIS_URL"):

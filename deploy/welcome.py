@@ -10,7 +10,7 @@ from jobs.signing import LOGIN_SECONDS, LoginSigner
 
 MODEL = "flux-2-pro"
 PROMPT = "a lighthouse at dawn"
-ACTIVE_STATUSES = ("queued", "submitted", "ready")
+SAMPLE_SECONDS = 60
 TIMEOUT_SECONDS = 5.0
 POLL_SECONDS = 0.25
 
@@ -46,8 +46,7 @@ class Welcome(threading.Thread):
         body = {"model": MODEL, "input": {"prompt": PROMPT}, "metadata": {"sample": "make run"}}
         try:
             job = self._request("POST", "/api/jobs", body)
-            while job["status"] in ACTIVE_STATUSES and not self._stopped.wait(POLL_SECONDS):
-                job = self._request("GET", f"/api/jobs/{job['id']}")
+            job = self._request("GET", f"/api/jobs/{job['id']}?wait={SAMPLE_SECONDS}")
         except requests.RequestException as error:
             return f"Sample: interrupted ({type(error).__name__})"
         return (
@@ -57,7 +56,8 @@ class Welcome(threading.Thread):
     def _request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         headers = {"x-key": self._dev.key("submit")}
         url = self._dev.url + path
-        answer = requests.request(method, url, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
+        timeout = SAMPLE_SECONDS + TIMEOUT_SECONDS
+        answer = requests.request(method, url, json=body, headers=headers, timeout=timeout)
         answer.raise_for_status()
         job: dict[str, Any] = answer.json()
         return job

@@ -14,20 +14,18 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/healthz")
 @EndpointSpec(
-    operation_id="isAlive",
     summary="Liveness",
     tag=Tag.OPERATION,
     responses={200: ResponseSpec("The process answers.", dict[str, str], example={"status": "ok"})},
     uses_redis=False,
 )
-def alive() -> ResponseReturnValue:
+def is_alive() -> ResponseReturnValue:
     """Liveness of this process, for load balancers."""
     return {"status": "ok"}
 
 
 @blueprint.get("/readyz")
 @EndpointSpec(
-    operation_id="isReady",
     summary="Readiness",
     tag=Tag.OPERATION,
     responses={
@@ -36,7 +34,7 @@ def alive() -> ResponseReturnValue:
     },
     uses_redis=False,
 )
-def ready() -> ResponseReturnValue:
+def is_ready() -> ResponseReturnValue:
     """503 as long as a check fails; each check is `ok` or the reason of its failure."""
     results = app_state().check_results.get()
     ready = all(result.ok for result in results)
@@ -47,11 +45,10 @@ def ready() -> ResponseReturnValue:
 
 @blueprint.get("/metrics")
 @EndpointSpec(
-    operation_id="getMetrics",
     summary="Metrics for Prometheus",
     tag=Tag.OPERATION,
     responses={200: ResponseSpec("The text format of Prometheus.", content_types=("text/plain",))},
 )
-def scrape() -> Response:
+def get_metrics() -> Response:
     """Totals of all processes; requests at the same time share one reading of Redis."""
     return Response(app_state().metrics_text.get(), content_type=CONTENT_TYPE_LATEST)

@@ -56,7 +56,6 @@ CONTENT_TYPES = tuple(EXTENSIONS)
 
 @blueprint.get("/media/<token>")
 @EndpointSpec(
-    operation_id="getMedia",
     summary="Fetch a file",
     tag=Tag.MEDIA,
     query=MediaQuery,
@@ -73,7 +72,7 @@ CONTENT_TYPES = tuple(EXTENSIONS)
     },
     errors=(InvalidLink, MediaGone, StorageError),
 )
-def serve(token: str) -> ResponseReturnValue:
+def get_media(token: str) -> ResponseReturnValue:
     """A stored file, with Range and conditional requests; the ETag is its SHA-256."""
     store, media = services().store, services().storage
     link = services().links.read(token, store.now())

@@ -89,7 +89,6 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
 @blueprint.post("/<model:model>")
 @EndpointSpec(
     scope="submit",
-    operation_id="bflSubmit",
     summary="Submit as to BFL",
     tag=Tag.BFL,
     headers=("Idempotency-Key",),
@@ -101,7 +100,7 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
     },
     errors=(IdempotencyKeyReused, QueueFull),
 )
-def submit(model: str) -> ResponseReturnValue:
+def bfl_submit(model: str) -> ResponseReturnValue:
     """Submit to BFL, and respond as BFL does; a refusal is relayed if it comes at once."""
     if not bfl_submissions.is_generation(model):
         raise BadRequest(bfl_submissions.explain_no_generation(model))
@@ -138,7 +137,6 @@ def _refusal(failure: Failure, status: int) -> ResponseReturnValue:
 @blueprint.get("/get_result")
 @EndpointSpec(
     scope="read",
-    operation_id="bflResult",
     summary="Poll as at BFL",
     tag=Tag.BFL,
     query=ResultQuery,
@@ -152,7 +150,7 @@ def _refusal(failure: Failure, status: int) -> ResponseReturnValue:
     },
     uses_redis=False,
 )
-def get_result() -> ResponseReturnValue:
+def bfl_result() -> ResponseReturnValue:
     """Status and result of a job, by its own id or BFL's."""
     task_id = ResultQuery.read().id
     try:
@@ -172,7 +170,6 @@ def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> Respons
 @blueprint.get("/credits")
 @EndpointSpec(
     scope="read",
-    operation_id="bflCredits",
     summary="Credits left at BFL",
     tag=Tag.BFL,
     responses={
@@ -183,7 +180,7 @@ def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> Respons
     },
     uses_redis=False,
 )
-def credits_left() -> ResponseReturnValue:
+def bfl_credits() -> ResponseReturnValue:
     """Credits of the operator's BFL account, relayed from BFL."""
     try:
         answer = services().bfl.credits()

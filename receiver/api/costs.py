@@ -42,13 +42,12 @@ class CostsQuery(Query):
 @blueprint.get("")
 @EndpointSpec(
     scope="read",
-    operation_id="getCosts",
     summary="Credits per day, model and key",
     tag=Tag.OPERATION,
     query=CostsQuery,
     responses={200: ResponseSpec("The costs.", CostsView)},
 )
-def show() -> CostsView:
+def get_costs() -> CostsView:
     """Costs of jobs in BFL's credits, and the paid jobs whose media were not kept."""
     count, ids = services().costs.unkept(UNKEPT_IDS_MAX)
     days = services().costs.days(CostsQuery.read().days)

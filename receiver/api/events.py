@@ -33,13 +33,12 @@ blueprint = Blueprint("events", __name__, url_prefix="/api")
 @blueprint.get("/events")
 @EndpointSpec(
     scope="read",
-    operation_id="watchAll",
     summary="Watch all jobs",
     responses={200: EVENTS},
     errors=(TooManyWaiting,),
     **_SPEC,
 )
-def stream_all() -> ResponseReturnValue:
+def watch_all() -> ResponseReturnValue:
     """Every change of every job. A `reset` event: some missed events are no longer stored."""
     return stream(None)
 
@@ -47,13 +46,12 @@ def stream_all() -> ResponseReturnValue:
 @blueprint.get("/jobs/<job_id>/events")
 @EndpointSpec(
     scope="read",
-    operation_id="watchJob",
     summary="Watch one job",
     responses={200: EVENTS, 204: ResponseSpec("The job has ended, and there are no more events.")},
     errors=(UnknownJob, TooManyWaiting),
     **_SPEC,
 )
-def stream_one(job_id: str) -> ResponseReturnValue:
+def watch_job(job_id: str) -> ResponseReturnValue:
     """Changes of one job until it ends. A 204 after that stops a browser's reconnects."""
     position = EventsQuery.read().position
     job = load_job(app_state().services, job_id)

@@ -48,7 +48,6 @@ log = logging.getLogger(__name__)
 @blueprint.put("/<job_id>")
 @EndpointSpec(
     scope="submit",
-    operation_id="expectJob",
     summary="Announce a job",
     tag=Tag.JOBS,
     body=Expectation,
@@ -60,7 +59,7 @@ log = logging.getLogger(__name__)
     },
     errors=(WrongStatus, RateLimited, StorageError),
 )
-def expect(job_id: str) -> ResponseReturnValue:
+def expect_job(job_id: str) -> ResponseReturnValue:
     """Record a job that its caller submitted to BFL. The callback may have come first."""
     if not parsing.TASK_ID.fullmatch(job_id):
         raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
@@ -128,14 +127,13 @@ def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
 @blueprint.get("/<job_id>")
 @EndpointSpec(
     scope="read",
-    operation_id="getJob",
     summary="Get a job, or wait until it ends",
     tag=Tag.JOBS,
     query=ShowQuery,
     responses={200: ResponseSpec("The job.", JobView, example=examples.STORED)},
     errors=(UnknownJob, TooManyWaiting),
 )
-def show(job_id: str) -> ResponseReturnValue:
+def get_job(job_id: str) -> ResponseReturnValue:
     """One job; with `wait` the response comes when it ends, or after so many seconds."""
     query = ShowQuery.read()
     view = views.job_view_with_input if g.api_key.has_scope("submit") else views.job_view
@@ -150,7 +148,6 @@ def show(job_id: str) -> ResponseReturnValue:
 @blueprint.get("")
 @EndpointSpec(
     scope="read",
-    operation_id="listJobs",
     summary="List and search",
     tag=Tag.JOBS,
     query=ListQuery,
@@ -170,13 +167,12 @@ def list_jobs() -> JobPage:
 @blueprint.post("/<job_id>/rescues")
 @EndpointSpec(
     scope="admin",
-    operation_id="rescueJob",
     summary="Replay a job",
     tag=Tag.JOBS,
     responses={202: ResponseSpec("The reopened job.", JobView, example=examples.SUBMITTED)},
     errors=(UnknownJob, WrongStatus),
 )
-def replay(job_id: str) -> ResponseReturnValue:
+def rescue_job(job_id: str) -> ResponseReturnValue:
     """Ask BFL again and store the result; only for `failed`, `expired` and `lost` jobs."""
     return views.job_view(services(), replay_job(services(), job_id)), 202
 
@@ -184,13 +180,12 @@ def replay(job_id: str) -> ResponseReturnValue:
 @blueprint.delete("/<job_id>")
 @EndpointSpec(
     scope="admin",
-    operation_id="forgetJob",
     summary="Delete a job and its media",
     tag=Tag.JOBS,
     responses={204: ResponseSpec("The job was deleted.")},
     errors=(UnknownJob, StorageError),
 )
-def delete(job_id: str) -> ResponseReturnValue:
+def forget_job(job_id: str) -> ResponseReturnValue:
     """Delete a job and its media for ever."""
     delete_job(services(), load_job(services(), job_id))
     return "", 204

@@ -51,7 +51,6 @@ class RepeatBody(BaseModel):
 @blueprint.post("/<job_id>/repeats")
 @EndpointSpec(
     scope="submit",
-    operation_id="repeatJob",
     summary="Submit a job's input again",
     tag=Tag.JOBS,
     headers=("Idempotency-Key",),
@@ -61,7 +60,7 @@ class RepeatBody(BaseModel):
     responses={202: ResponseSpec("The new job.", JobView, example=examples.QUEUED)},
     errors=(UnknownJob, WrongStatus, IdempotencyKeyReused, QueueFull, StorageError),
 )
-def repeat(job_id: str) -> ResponseReturnValue:
+def repeat_job(job_id: str) -> ResponseReturnValue:
     """Queue a new job with the same model, input, metadata and region, but for what is given."""
     raw = request_body.read(INPUT_BODY_MAX_BYTES)
     body = validate_body(RepeatBody, raw or b"{}")

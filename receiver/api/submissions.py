@@ -81,7 +81,6 @@ class SubmissionBody(BaseModel):
 @blueprint.post("")
 @EndpointSpec(
     scope="submit",
-    operation_id="submitJob",
     summary="Submit to BFL",
     tag=Tag.JOBS,
     headers=("Idempotency-Key",),
@@ -90,7 +89,7 @@ class SubmissionBody(BaseModel):
     responses={202: ResponseSpec("The queued job.", JobView, example=examples.QUEUED)},
     errors=(IdempotencyKeyReused, QueueFull),
 )
-def submit() -> ResponseReturnValue:
+def submit_job() -> ResponseReturnValue:
     """Queue a job for BFL; a repeated `Idempotency-Key` returns the same job."""
     raw = request_body.read(INPUT_BODY_MAX_BYTES)
     body = validate_body(SubmissionBody, raw)

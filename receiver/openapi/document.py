@@ -17,13 +17,12 @@ blueprint = Blueprint("openapi", __name__)
 
 @blueprint.get("/openapi.json")
 @EndpointSpec(
-    operation_id="getDocument",
     summary="This document",
     tag=Tag.OPERATION,
     responses={200: ResponseSpec("OpenAPI 3.1.", dict[str, Any])},
     uses_redis=False,
 )
-def show() -> Response:
+def get_document() -> Response:
     """The OpenAPI document of this installation."""
     return jsonify(current_document())
 
@@ -55,13 +54,13 @@ def build(app: Flask, public_url: str) -> Schema:
 
 def _paths(app: Flask, schemas: Schemas) -> dict[str, Schema]:
     found = [
-        (list(Tag).index(spec.tag), rule.rule, sorted(rule.methods or ()), spec, view.__doc__ or "")
+        (list(Tag).index(spec.tag), rule.rule, sorted(rule.methods or ()), view, spec)
         for rule in app.url_map.iter_rules()
         if (spec := spec_of(view := app.view_functions[rule.endpoint]))
     ]
     paths: dict[str, Schema] = {}
-    for _, rule, methods, spec, description in sorted(found, key=lambda one: one[:3]):
-        operation = operations.build(rule, spec, description, schemas)
+    for _, rule, methods, view, spec in sorted(found, key=lambda one: one[:3]):
+        operation = operations.build(rule, view, spec, schemas)
         for method in set(methods) - {"HEAD", "OPTIONS"}:
             paths.setdefault(operations.path(rule), {})[method.lower()] = operation
     return paths

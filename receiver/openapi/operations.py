@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -35,15 +35,15 @@ def path(rule: str) -> str:
     return _VARIABLE.sub(r"{\1}", rule)
 
 
-def build(rule: str, spec: EndpointSpec, description: str, schemas: Schemas) -> Schema:
+def build(rule: str, view: Callable[..., Any], spec: EndpointSpec, schemas: Schemas) -> Schema:
     found = list(_parameters(rule, spec))
     has_input = any(parameter["in"] != "path" for parameter in found)
     as_bfl = rule.startswith(BFL_PATHS)
     refusals = _refusals(spec, schemas, has_input=has_input, as_bfl=as_bfl)
     operation: Schema = {
-        "operationId": spec.operation_id,
+        "operationId": spec.operation_id or _camel_case(view.__name__),
         "summary": spec.summary,
-        "description": description,
+        "description": view.__doc__ or "",
         "tags": [spec.tag],
         "security": _security(spec),
         "responses": _responses(spec, schemas, refusals),
@@ -53,6 +53,11 @@ def build(rule: str, spec: EndpointSpec, description: str, schemas: Schemas) -> 
     if spec.body:
         operation["requestBody"] = _body(spec, spec.body, schemas)
     return operation
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 def _parameters(rule: str, spec: EndpointSpec) -> Iterator[Schema]:

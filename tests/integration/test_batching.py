@@ -4,6 +4,7 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -15,27 +16,41 @@ from tests.harness import RedisServer
 ECHO = "return {KEYS[1], ARGV[1], #ARGV}"
 
 
+class Echo:
+    """A script that answers with what it was given."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.batching, self.script = Batching(redis), redis.register_script(ECHO)
+
+    def answers(self, word: Any = "word") -> bool:
+        answer = self.batching.run(self.script, ["key"], [word])
+        return bool(answer == [b"key", str(word).encode(), 1])
+
+
+@pytest.fixture
+def echo(redis: Redis) -> Echo:
+    echo = Echo(redis)
+    assert echo.answers()
+    return echo
+
+
 def test_a_script_gets_its_keys_and_arguments_of_every_kind(redis: Redis) -> None:
     batching, script = Batching(redis), redis.register_script("return {KEYS[1], unpack(ARGV)}")
     answer = batching.run(script, ["key"], ["é", b"\0\xff", 7, 0.1, 1795267466.2749913])
     assert answer == [b"key", "é".encode(), b"\0\xff", b"7", b"0.1", b"1795267466.2749913"]
 
 
-def test_a_script_that_redis_has_lost_is_loaded_again(redis: Redis) -> None:
-    batching, script = Batching(redis), redis.register_script(ECHO)
-    for _ in range(2):
-        assert batching.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
-        redis.script_flush()
+def test_a_script_that_redis_has_lost_is_loaded_again(redis: Redis, echo: Echo) -> None:
+    redis.script_flush()
+    assert echo.answers()
 
 
-def test_a_connection_that_was_cut_is_made_again(redis: Redis, redis_server: RedisServer) -> None:
-    batching, script = Batching(redis), redis.register_script(ECHO)
-    batching.run(script, ["key"], ["word"])
+def test_a_connection_that_was_cut_is_made_again(echo: Echo, redis_server: RedisServer) -> None:
     with redis_server.client() as other:
         for client in other.client_list(_type="normal"):
             if client["cmd"] != "client|list":
                 other.client_kill_filter(_id=client["id"])
-    assert batching.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
+    assert echo.answers()
 
 
 def test_an_error_of_a_script_is_raised_and_keeps_the_connection(redis: Redis) -> None:
@@ -47,55 +62,40 @@ def test_an_error_of_a_script_is_raised_and_keeps_the_connection(redis: Redis) -
     assert redis.info("clients")["connected_clients"] <= before + 1
 
 
-def test_concurrent_scripts_get_their_own_answers(redis: Redis) -> None:
-    batching, script = Batching(redis), redis.register_script(ECHO)
-
-    def asked(n: int) -> bool:
-        return bool(batching.run(script, ["key"], [n]) == [b"key", b"%d" % n, 1])
-
+def test_concurrent_scripts_get_their_own_answers(echo: Echo) -> None:
     with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(asked, range(400)))
+        assert all(pool.map(echo.answers, range(400)))
 
 
-def test_a_child_process_does_not_talk_over_the_connection_of_its_parent(redis: Redis) -> None:
-    batching, script = Batching(redis), redis.register_script(ECHO)
-    batching.run(script, ["key"], ["parent"])
+def test_a_child_process_does_not_talk_over_the_connection_of_its_parent(
+    redis: Redis, echo: Echo
+) -> None:
     before = redis.info("clients")["connected_clients"]
     child = os.fork()
     if child == 0:
-        answer = batching.run(script, ["key"], ["child"])
+        answers = echo.answers("child")
         is_own = redis.info("clients")["connected_clients"] == before + 2
-        os._exit(0 if is_own and answer == [b"key", b"child", 1] else 1)
+        os._exit(0 if is_own and answers else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert batching.run(script, ["key"], ["parent"]) == [b"key", b"parent", 1]
+    assert echo.answers("parent")
 
 
 def test_the_end_of_redis_is_an_error_for_every_caller(
-    redis: Redis, redis_server: RedisServer
+    echo: Echo, redis_server: RedisServer
 ) -> None:
-    batching, script = Batching(redis), redis.register_script(ECHO)
-    batching.run(script, ["key"], ["word"])
     redis_server.kill()
-
-    def failed(_n: int) -> bool:
-        try:
-            batching.run(script, ["key"], ["word"])
-        except RedisError:
-            return True
-        return False
-
     with ThreadPoolExecutor(16) as pool:
-        assert all(pool.map(failed, range(64)))
+        calls = [pool.submit(echo.answers) for _ in range(64)]
+    assert all(isinstance(call.exception(), RedisError) for call in calls)
     redis_server.start()
-    assert batching.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
+    assert echo.answers()
 
 
 class Stop(BaseException):
     """The process was told to stop."""
 
 
-def test_an_interrupted_call_leaves_no_answer_for_the_next(redis: Redis) -> None:
-    batching, script = Batching(redis), redis.register_script(ECHO)
+def test_an_interrupted_call_leaves_no_answer_for_the_next(redis: Redis, echo: Echo) -> None:
     slow = redis.register_script("local n = 0 for i = 1, 1e8 do n = n + i end return 'late'")
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -103,12 +103,11 @@ def test_an_interrupted_call_leaves_no_answer_for_the_next(redis: Redis) -> None
 
     before = signal.signal(signal.SIGALRM, stop)
     try:
-        batching.run(script, [], ["word"])
         slow.sha = redis.script_load(slow.script)
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(Stop):
-            batching.run(slow, [], [])
-        assert batching.run(script, ["key"], ["word"]) == [b"key", b"word", 1]
+            echo.batching.run(slow, [], [])
+        assert echo.answers()
     finally:
         signal.signal(signal.SIGALRM, before)
 

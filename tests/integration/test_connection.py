@@ -27,11 +27,25 @@ return calls == 1 and redis.error_reply(ARGV[1] .. ' the reason') or calls
 """
 
 
+def connected(url: str, retry: Retry, seconds: float = 5.0) -> Redis:
+    """A client as a process of Fluxkeep has it."""
+    return connect(load(NEEDED | {"REDIS_URL": url, "MEDIA_URL": "memory://"}), retry, seconds)
+
+
+def once_more() -> Retry:
+    return Retry(NoBackoff(), 1)
+
+
 @pytest.fixture
 def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    settings = load(NEEDED | {"REDIS_URL": redis_server.url, "MEDIA_URL": "memory://"})
-    with connect(settings, Retry(NoBackoff(), 1), 5.0) as client:
+    with connected(redis_server.url, once_more()) as client:
         yield client
+
+
+@pytest.fixture
+def replicated(tmp_path: Path) -> Iterator[ReplicatedRedis]:
+    with ReplicatedRedis(tmp_path / "redis") as replicated:
+        yield replicated
 
 
 def by_command(redis: Any, code: str) -> Any:
@@ -93,8 +107,7 @@ def test_a_real_replica_refuses_a_write_within_a_transaction(
 def test_the_pool_is_bounded_and_the_url_can_make_it_smaller(redis_server: RedisServer) -> None:
     url = f"{redis_server.url}?max_connections=4"
     for address, most in ((redis_server.url, CONNECTIONS_MAX), (url, 4)):
-        settings = load(NEEDED | {"REDIS_URL": address, "MEDIA_URL": "memory://"})
-        with connect(settings, Retry(NoBackoff(), 0), 0.1) as client:
+        with connected(address, Retry(NoBackoff(), 0), 0.1) as client:
             pool = client.connection_pool
             taken = [pool.get_connection() for _ in range(most)]
             with pytest.raises(Exception, match="No connection available"):
@@ -112,8 +125,7 @@ def test_a_socket_in_the_file_system_is_a_way_to_redis(tmp_path: Path) -> None:
             configuration.write("unixsocket redis.sock\n")
         server.start()
         url = f"unix://:{server.local.password}@{server.local.directory}/redis.sock"
-        settings = load(NEEDED | {"REDIS_URL": url, "MEDIA_URL": "memory://"})
-        with connect(settings, Retry(NoBackoff(), 0), 5.0) as client:
+        with connected(url, once_more()) as client:
             assert client.ping()
     finally:
         server.kill()
@@ -123,8 +135,7 @@ def test_a_kept_connection_follows_the_new_primary(tmp_path: Path) -> None:
     """redis-py's own SentinelManagedConnection goes back to the address that died."""
     watched = Watched(tmp_path / "redis")
     try:
-        settings = load(NEEDED | {"REDIS_URL": watched.url, "MEDIA_URL": "memory://"})
-        with connect(settings, Retry(ConstantBackoff(0.5), 60), 2.0) as client:
+        with connected(watched.url, Retry(ConstantBackoff(0.5), 60), 2.0) as client:
             batching, script = Batching(client), client.register_script("return 1")
             assert batching.run(script, [], []) == 1
             watched.primary.kill()
@@ -134,29 +145,25 @@ def test_a_kept_connection_follows_the_new_primary(tmp_path: Path) -> None:
 
 
 def test_after_a_failover_no_kept_connection_reads_from_a_server_that_cannot_follow(
-    tmp_path: Path,
+    replicated: ReplicatedRedis,
 ) -> None:
-    with ReplicatedRedis(tmp_path / "redis") as replicated:
-        settings = load(NEEDED | {"REDIS_URL": replicated.url, "MEDIA_URL": "memory://"})
-        with connect(settings, Retry(NoBackoff(), 1), 5.0) as client:
-            kept = [client.client() for _ in range(3)]  # each has a connection of its own
-            assert [each.get("key") for each in (client, *kept)] == [None] * 4
-            replicated.switch_over(can_follow=False)
-            assert client.set("key", "new")
-            assert [each.get("key") for each in kept] == [b"new"] * len(kept)
+    with connected(replicated.url, once_more()) as client:
+        kept = [client.client() for _ in range(3)]  # each has a connection of its own
+        assert [each.get("key") for each in (client, *kept)] == [None] * 4
+        replicated.switch_over(can_follow=False)
+        assert client.set("key", "new")
+        assert [each.get("key") for each in kept] == [b"new"] * len(kept)
 
 
 def test_a_connection_from_before_a_failover_does_not_forget_what_it_watches(
-    tmp_path: Path,
+    replicated: ReplicatedRedis,
 ) -> None:
-    with ReplicatedRedis(tmp_path / "redis") as replicated:
-        settings = load(NEEDED | {"REDIS_URL": replicated.url, "MEDIA_URL": "memory://"})
-        with connect(settings, Retry(NoBackoff(), 1), 5.0) as client, client.pipeline() as pipe:
-            pipe.watch("key")
-            assert client.get("key") is None
-            replicated.switch_over(can_follow=False)
-            assert client.set("key", "new")
-            pipe.multi()
-            pipe.set("key", "old")
-            with pytest.raises(WatchError):
-                pipe.execute()
+    with connected(replicated.url, once_more()) as client, client.pipeline() as pipe:
+        pipe.watch("key")
+        assert client.get("key") is None
+        replicated.switch_over(can_follow=False)
+        assert client.set("key", "new")
+        pipe.multi()
+        pipe.set("key", "old")
+        with pytest.raises(WatchError):
+            pipe.execute()

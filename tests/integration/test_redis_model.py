@@ -55,7 +55,6 @@ def command(chance: random.Random) -> list[Any]:
             ["SMEMBERS", f"set{key}"],
             ["RPUSH", f"l{key}", member, score],
             ["LPOP", f"l{key}"],
-            ["LREM", f"l{key}", 0, member],
             ["LRANGE", f"l{key}", low, high],
             ["ZADD", f"z{key}", score + 0.5, member],
             ["ZADD", f"z{key}", "XX", score, member],
@@ -63,9 +62,7 @@ def command(chance: random.Random) -> list[Any]:
             ["ZSCORE", f"z{key}", member],
             ["ZRANGE", f"z{key}", low, high, "WITHSCORES"],
             ["ZRANGEBYSCORE", f"z{key}", "-inf", f"({high}", "LIMIT", 0, 2],
-            ["ZREVRANGEBYSCORE", f"z{key}", "+inf", low],
             ["ZCOUNT", f"z{key}", low, "+inf"],
-            ["ZREMRANGEBYSCORE", f"z{key}", "-inf", low],
             ["EVAL", LUA, 2, f"s{key}", f"z{key}", score, high],
         ]
     )

@@ -1,6 +1,5 @@
 """The data of the model of Redis, and its commands for strings, hashes, sets and lists."""
 
-import fnmatch
 from typing import Any
 
 from tests.simulation.redis_errors import ReplyError
@@ -50,22 +49,14 @@ class RedisData:
             self.expiry.pop(key, None)
         return len(found)
 
-    _unlink = _del
-
     def _exists(self, *keys: bytes) -> int:
         return sum(key in self.data for key in keys)
 
     def _expire(self, key: bytes, seconds: bytes) -> int:
-        return self._expire_in(key, int(seconds))
-
-    def _expire_in(self, key: bytes, seconds: float) -> int:
         if key not in self.data:
             return 0
-        self.expiry[key] = self.now + seconds
+        self.expiry[key] = self.now + int(seconds)
         return 1
-
-    def _pexpire(self, key: bytes, milliseconds: bytes) -> int:
-        return self._expire_in(key, int(milliseconds) / 1000)
 
     def _persist(self, key: bytes) -> int:
         return int(self.expiry.pop(key, None) is not None)
@@ -75,24 +66,11 @@ class RedisData:
             return -2
         return round(self.expiry[key] - self.now) if key in self.expiry else -1
 
-    def _incr(self, key: bytes) -> int:
-        value = int(self.data.get(key, b"0")) + 1
-        self.data[key] = b"%d" % value
-        return value
-
-    def _scan(self, _cursor: bytes, *words: bytes) -> list[Any]:
-        options = dict(zip(words[::2], words[1::2], strict=True))
-        pattern = options.get(b"MATCH", b"*").decode()
-        return [b"0", [key for key in self.data if fnmatch.fnmatchcase(key.decode(), pattern)]]
-
     # Hashes.
 
     def _hget(self, key: bytes, field: bytes) -> bytes | None:
         found: bytes | None = self.data.get(key, {}).get(field)
         return found
-
-    def _hmget(self, key: bytes, *fields: bytes) -> list[bytes | None]:
-        return [self._hget(key, field) for field in fields]
 
     def _hgetall(self, key: bytes) -> list[bytes]:
         return [word for pair in self.data.get(key, {}).items() for word in pair]
@@ -100,16 +78,11 @@ class RedisData:
     def _hvals(self, key: bytes) -> list[bytes]:
         return list(self.data.get(key, {}).values())
 
-    def _hlen(self, key: bytes) -> int:
-        return len(self.data.get(key, {}))
-
     def _hset(self, key: bytes, *pairs: bytes) -> int:
         fields = self._typed(key, dict)
         new = [name for name in pairs[::2] if name not in fields]
         fields.update(zip(pairs[::2], pairs[1::2], strict=True))
         return len(new)
-
-    _hmset = _hset
 
     def _hdel(self, key: bytes, *fields: bytes) -> int:
         found = self._typed(key, dict)
@@ -152,40 +125,17 @@ class RedisData:
         found.extend(values)
         return len(found)
 
-    def _lpush(self, key: bytes, *values: bytes) -> int:
-        found = self._typed(key, list)
-        found[:0] = reversed(values)
-        return len(found)
-
     def _lpop(self, key: bytes) -> bytes | None:
         found = self.data.get(key)
         value: bytes | None = found.pop(0) if found else None
         self._drop_if_empty(key)
         return value
 
-    def _lrem(self, key: bytes, count: bytes, value: bytes) -> int:
-        found, removed = self.data.get(key, []), 0
-        while value in found and (removed < abs(int(count)) or int(count) == 0):
-            found.remove(value)
-            removed += 1
-        self._drop_if_empty(key)
-        return removed
-
     def _llen(self, key: bytes) -> int:
         return len(self.data.get(key, []))
 
     def _lrange(self, key: bytes, start: bytes, stop: bytes) -> list[bytes]:
         return slice_of(self.data.get(key, []), int(start), int(stop))
-
-    def _lpos(self, key: bytes, value: bytes) -> int | None:
-        found = self.data.get(key, [])
-        return found.index(value) if value in found else None
-
-    def _ltrim(self, key: bytes, start: bytes, stop: bytes) -> bytes:
-        if key in self.data:
-            self.data[key] = slice_of(self.data[key], int(start), int(stop))
-            self._drop_if_empty(key)
-        return b"OK"
 
 
 def slice_of(items: list[Any], start: int, stop: int) -> list[Any]:

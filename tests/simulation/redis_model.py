@@ -76,24 +76,6 @@ class RedisModel(SortedSetCommands):
         micros = round(self.now * 1e6)
         return [b"%d" % (micros // 1_000_000), b"%d" % (micros % 1_000_000)]
 
-    def _ping(self) -> bytes:
-        return b"PONG"
-
-    def _client(self, *_words: bytes) -> bytes:
-        return b"OK"
-
-    def _select(self, _database: bytes) -> bytes:
-        return b"OK"
-
-    def _info(self, *_section: bytes) -> bytes:
-        return b"redis_version:7.2.0\r\nrole:master\r\n"
-
-    def _wait(self, _replicas: bytes, _milliseconds: bytes) -> int:
-        return 0
-
-    def _publish(self, _channel: bytes, _message: bytes) -> int:
-        return 0
-
     def _script(self, _load: bytes, source: bytes) -> bytes:
         digest = sha1(source, usedforsecurity=False).hexdigest().encode()
         old, new = self.flaws.lua

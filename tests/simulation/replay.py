@@ -9,7 +9,7 @@ from redis import Redis
 from tests.simulation.world import World
 
 Command = tuple[float, list[bytes]]
-UNIQUE = (b"TIME", b"CLIENT", b"INFO", b"WAIT", b"PUBLISH", b"XADD")  # by time or connection
+UNIQUE = (b"TIME", b"XADD")  # by time
 CALL_OF_TIME = b"redis.call('TIME')"
 
 

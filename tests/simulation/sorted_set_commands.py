@@ -51,17 +51,11 @@ class SortedSetCommands(RedisData):
 
     def _zrangebyscore(self, key: bytes, low: bytes, high: bytes, *options: bytes) -> list[bytes]:
         pairs = self._zset(key).between(bound(low), bound(high))
-        return _limited(pairs, options)
-
-    def _zrevrangebyscore(
-        self, key: bytes, high: bytes, low: bytes, *options: bytes
-    ) -> list[bytes]:
-        pairs = self._zset(key).between(bound(low), bound(high))[::-1]
-        return _limited(pairs, options)
-
-    def _zremrangebyscore(self, key: bytes, low: bytes, high: bytes) -> int:
-        gone = [member for member, _ in self._zset(key).between(bound(low), bound(high))]
-        return self._zrem(key, *gone) if gone else 0
+        words = [word.upper() for word in options]
+        if b"LIMIT" in words:
+            offset, count = map(int, words[words.index(b"LIMIT") + 1 :][:2])
+            pairs = pairs[offset : None if count < 0 else offset + count]
+        return _flat(pairs, with_scores=b"WITHSCORES" in words)
 
 
 def _score(score: float) -> bytes:
@@ -72,12 +66,3 @@ def _flat(pairs: Sequence[tuple[bytes, float]], *, with_scores: bool) -> list[by
     if with_scores:
         return [word for member, score in pairs for word in (member, _score(score))]
     return [member for member, _ in pairs]
-
-
-def _limited(pairs: list[tuple[bytes, float]], options: Sequence[bytes]) -> list[bytes]:
-    words = [word.upper() for word in options]
-    if b"LIMIT" in words:
-        at = words.index(b"LIMIT")
-        offset, count = int(words[at + 1]), int(words[at + 2])
-        pairs = pairs[offset : None if count < 0 else offset + count]
-    return _flat(pairs, with_scores=b"WITHSCORES" in words)

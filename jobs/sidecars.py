@@ -26,8 +26,7 @@ SIDECAR_MAX_BYTES = 256 * 1024
 # Other times are not of a job, and some of them cannot be represented.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
-
-
+# Fields that a record and its view have alike.
 _UNCHANGED = ("id", "task_id", "status", "model", "source", "progress", "cost", "metadata")
 _FILE_FIELDS = ("key", "content_type", "bytes", "sha256", "width", "height")
 

@@ -37,7 +37,7 @@ def formatter(settings: Settings, process: str) -> logging.Formatter:
     kind = settings.log_format
     if kind == "auto":
         kind = "text" if sys.stderr.isatty() else "json"
-    redacted = Redaction.of(settings)
+    redacted = Redaction(settings)
     return JsonFormatter(process, redacted) if kind == "json" else TextFormatter(redacted)
 
 

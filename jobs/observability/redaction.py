@@ -4,7 +4,7 @@ This is a second line of defence (I19): no code logs them on purpose.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
@@ -36,15 +36,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
 class Redaction:
     """Replace an installation's secrets, and anything in the form of its tokens."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted(
-            {one for one in secrets if len(one) >= SECRET_MIN_CHARS}, key=len, reverse=True
-        )
+    def __init__(self, settings: Settings) -> None:
+        long = {one for one in _secrets(settings) if len(one) >= SECRET_MIN_CHARS}
+        known = sorted(long, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Redaction":
-        return cls(_secrets(settings))
 
     def __call__(self, text: str) -> str:
         found = self._known.sub(HIDDEN, text) if self._known else text

@@ -31,7 +31,7 @@ def configure(settings: Settings, process: str) -> None:
     if settings.sentry_dsn is None:
         return
     logs, hook = (import_module(f"{SDK}.integrations.{name}") for name in ("logging", "excepthook"))
-    redacted = Redaction.of(settings)
+    redacted = Redaction(settings)
     import_module(SDK).init(
         dsn=settings.sentry_dsn.get_secret_value(),
         default_integrations=False,

@@ -42,7 +42,7 @@ PLANTED = [
     ),
     "the-dsn-key",
 ]
-REDACTION = Redaction.of(settings.load(SECRETS))
+REDACTION = Redaction(settings.load(SECRETS))
 
 
 def line(message: str, *arguments: object, level: int = logging.INFO) -> logging.LogRecord:

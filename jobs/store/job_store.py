@@ -170,13 +170,10 @@ class JobStore:
         self, job_id: str, version: int | str, commands: Sequence[Command]
     ) -> bool:
         """Run commands if a record still has this version; 0 means that there is none."""
-        arguments = [version, *commit.flat(list(commands))]
+        names, arguments = [keys.RECORD_PREFIX + job_id], [version, *commit.flat(list(commands))]
+        script = self._run_if_unchanged_script
         with unavailable():
-            return bool(
-                self._batching.commits.run(
-                    self._run_if_unchanged_script, [keys.RECORD_PREFIX + job_id], arguments
-                )
-            )
+            return bool(self._batching.commits.run(script, names, arguments))
 
     def submission(self, job_id: str) -> bytes | None:
         """The submission request of a job, until BFL has it."""

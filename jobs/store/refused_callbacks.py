@@ -24,12 +24,9 @@ class RefusedCallbacks:
     def record(self, job_id: str | None, reason: str) -> None:
         """Count a refused callback, and store the reason if its job is known."""
         keys = [RECORD_PREFIX + (job_id or ""), REFUSED_CALLBACKS_PREFIX + (job_id or ""), COUNTERS]
+        arguments = [reason, CALLBACKS_MAX, RETENTION_SECONDS, Counter.CALLBACK_REFUSED]
         with unavailable():
-            self._batching.run(
-                self._record_script,
-                keys,
-                [reason, CALLBACKS_MAX, RETENTION_SECONDS, Counter.CALLBACK_REFUSED],
-            )
+            self._batching.run(self._record_script, keys, arguments)
 
     def latest(self, job_ids: Sequence[str]) -> list[tuple[TimelineEvent, ...]]:
         """The latest refused callbacks of each of these jobs, oldest first."""

@@ -76,27 +76,18 @@ class SubmissionQueue:
 
     def next(self, *, peek: bool = False) -> NextSubmission | None:
         """The oldest job that may be submitted now; `peek` starts no probe."""
-        models = [part for pair in self._limits.models.items() for part in pair]
-        mode = "peek" if peek else "claim"
+        keys = [QUEUES, ACTIVE, CIRCUITS, IN_FLIGHT, self._workers_key]
+        arguments: list[Any] = [self._limits.total, QUEUE_PREFIX, "peek" if peek else "claim"]
+        arguments += [HALF_OPEN_SECONDS, self._threads]
+        arguments += [part for pair in self._limits.models.items() for part in pair]
         with unavailable():
-            clock, job_id, *more = self._next_script(
-                keys=[QUEUES, ACTIVE, CIRCUITS, IN_FLIGHT, self._workers_key],
-                args=[
-                    self._limits.total,
-                    QUEUE_PREFIX,
-                    mode,
-                    HALF_OPEN_SECONDS,
-                    self._threads,
-                    *models,
-                ],
-            )
+            clock, job_id, *more = self._next_script(keys=keys, args=arguments)
         self._clock.synchronize(clock)
         if not job_id:
             return None
         model, half_open = more
-        return NextSubmission(
-            job_id.decode(), model.decode(), tuple(scope.decode() for scope in half_open)
-        )
+        scopes = tuple(scope.decode() for scope in half_open)
+        return NextSubmission(job_id.decode(), model.decode(), scopes)
 
     def remove(self, found: NextSubmission, version: int | str = commit.ANY_VERSION) -> None:
         """Remove a job from the queue unless its record has another version (0: no record).
@@ -117,11 +108,9 @@ class SubmissionQueue:
         self._put(Circuit(scope, reason, since, now + seconds, attempts))
 
     def _put(self, circuit: Circuit) -> None:
-        value = (
-            f"{circuit.until:.3f} {json.dumps([circuit.since, circuit.attempts, circuit.reason])}"
-        )
+        rest = json.dumps([circuit.since, circuit.attempts, circuit.reason])
         with unavailable():
-            self._redis.hset(CIRCUITS, circuit.scope, value)
+            self._redis.hset(CIRCUITS, circuit.scope, f"{circuit.until:.3f} {rest}")
 
     def close_circuits(self, scopes: Sequence[str]) -> None:
         """Close circuits: their probe did not fail for the reason that had opened them."""

@@ -65,12 +65,13 @@ class JobStore:
         self._notifies_owner = notifies_owner
         self._room = room or QueueCapacity()
         self._batching = batching
-        self._commit_script = self._redis.register_script(rq_queue.lua + scripts.COMMIT)
-        self._enqueue_script = self._redis.register_script(rq_queue.lua + scripts.ENQUEUE)
-        self._load_script = self._redis.register_script(scripts.LOAD_JOB)
-        self._run_if_unchanged_script = self._redis.register_script(scripts.RUN_IF_UNCHANGED)
-        self._due_script = self._redis.register_script(scripts.DUE_JOBS)
-        self._pending_script = self._redis.register_script(scripts.PENDING_WORK)
+        register = self._redis.register_script
+        self._commit_script = register(scripts.read("commit", rq=rq_queue.lua))
+        self._enqueue_script = register(scripts.read("enqueue", rq=rq_queue.lua))
+        self._load_script = register(scripts.read("load_job"))
+        self._run_if_unchanged_script = register(scripts.read("run_if_unchanged"))
+        self._due_script = register(scripts.read("due_jobs"))
+        self._pending_script = register(scripts.read("pending_work"))
 
     def now(self) -> float:
         """Unix seconds of the Redis clock."""

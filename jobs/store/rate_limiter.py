@@ -26,8 +26,8 @@ class RateLimiter:
 
     def __init__(self, batching: Batching) -> None:
         self._batching = batching
-        self._admit = batching.redis.register_script(scripts.ADMIT_REQUEST)
-        self._wrong_key = batching.redis.register_script(scripts.RECORD_WRONG_KEY)
+        self._admit = batching.redis.register_script(scripts.read("admit_request"))
+        self._wrong_key = batching.redis.register_script(scripts.read("record_wrong_key"))
 
     def admit(self, name: str, quota: RateLimit | None, address: str) -> RateStatus:
         """Take one request from a key's quota, unless its address sent too many wrong keys.

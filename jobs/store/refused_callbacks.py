@@ -18,8 +18,9 @@ class RefusedCallbacks:
 
     def __init__(self, batching: Batching) -> None:
         self._batching = batching
-        self._record_script = batching.redis.register_script(scripts.RECORD_REFUSED_CALLBACK)
-        self._latest_script = batching.redis.register_script(scripts.REFUSED_CALLBACKS)
+        register = batching.redis.register_script
+        self._record_script = register(scripts.read("record_refused_callback"))
+        self._latest_script = register(scripts.read("refused_callbacks"))
 
     def record(self, job_id: str | None, reason: str) -> None:
         """Count a refused callback, and store the reason if its job is known."""

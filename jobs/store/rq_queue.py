@@ -55,7 +55,7 @@ class RqQueue:
             "QUEUE": self.queue_key,
             "QUEUES": Queue.redis_queues_keys,
         }
-        lua = scripts.RQ_TEMPLATE
+        lua = scripts.read("shared/rq")
         for name, value in values.items():
             lua = lua.replace(f"@{name}@", _escape(value))
         return lua.replace("@CONSTANT_FIELDS@", "', '".join(map(_escape, self._constant_fields())))

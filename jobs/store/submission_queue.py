@@ -70,9 +70,9 @@ class SubmissionQueue:
         self._limits = limits
         self._workers_key = workers_key
         self._threads = threads  # of each worker
-        self._next_script = redis.register_script(scripts.NEXT_SUBMISSION)
-        self._run_if_unchanged = redis.register_script(scripts.RUN_IF_UNCHANGED)
-        self._close_idle_script = redis.register_script(scripts.CLOSE_IDLE_CIRCUITS)
+        self._next_script = redis.register_script(scripts.read("next_submission"))
+        self._run_if_unchanged = redis.register_script(scripts.read("run_if_unchanged"))
+        self._close_idle_script = redis.register_script(scripts.read("close_idle_circuits"))
 
     def next(self, *, peek: bool = False) -> NextSubmission | None:
         """The oldest job that may be submitted now; `peek` starts no probe."""

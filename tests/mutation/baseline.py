@@ -13,6 +13,7 @@ import pytest
 from deploy.procfile import ROOT
 
 STORE = ROOT / "jobs/store"
+LUA = STORE / "lua"
 DOCTESTS = "tests/unit/test_steps.py"
 
 
@@ -60,20 +61,18 @@ class Recorder:
 
 
 def caller_lines(script: str) -> set[str]:
-    """The lines of the store that call a script, or one that a shared script is a part of."""
+    """The lines of the store that call a script, or one that needs this shared script."""
     name = script.removeprefix("jobs/store/lua/").removesuffix(".lua")
-    read = re.findall(r"^(\w+) = _read\((.+)\)$", (STORE / "scripts.py").read_text(), re.MULTILINE)
-    wanted = [constant for constant, names in read if f'"{name}"' in names]
-    if name == "shared/rq":
-        wanted = ["COMMIT", "ENQUEUE"]
-    return {line for path in STORE.glob("*.py") for line in _calls(path, "|".join(wanted))}
+    callers = [path for path in LUA.glob("*.lua") if f"{name}.lua" in path.read_text()]
+    names = "|".join([name, *(path.stem for path in callers)])
+    return {line for path in STORE.glob("*.py") for line in _calls(path, names)}
 
 
-def _calls(path: Path, constants: str) -> Iterator[str]:
+def _calls(path: Path, names: str) -> Iterator[str]:
     text = path.read_text()
-    scripts = re.findall(rf"self\.(\w+) = .*scripts\.(?:{constants})\b", text)
+    scripts = re.findall(rf'self\.(\w+) = .*scripts\.read\("(?:{names})"', text)
     for n, line in enumerate(text.splitlines(), 1):
-        if any(f"self.{name}" in line for name in scripts) and "register_script" not in line:
+        if any(f"self.{name}" in line for name in scripts) and "scripts.read" not in line:
             yield f"{path.relative_to(ROOT)}:{n}"
 
 

@@ -6,13 +6,12 @@ import signal
 import subprocess
 import sys
 from contextlib import nullcontext
-from types import FrameType
 
 from deploy import procfile
 from deploy.dev_settings import CannotStart, DevSettings, locked_data_directory, prepare
 from deploy.local_redis import RedisNotStarted
 from deploy.procfile import ROOT
-from deploy.runner import Runner
+from deploy.runner import STOP_SIGNALS, Runner
 from deploy.welcome import Welcome
 from jobs.errors import InvalidSettings
 
@@ -22,8 +21,8 @@ PRIVATE_UMASK = 0o077
 def main() -> int:
     os.chdir(ROOT)
     os.umask(PRIVATE_UMASK)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, _terminate)  # the terminal is closed
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.default_int_handler)
     try:
         with locked_data_directory() as lock:
             return run(prepare(), lock)
@@ -32,10 +31,6 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 0
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGTERM)
 
 
 def run(dev: DevSettings, lock: int) -> int:

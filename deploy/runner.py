@@ -2,9 +2,9 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Callable
 
 import honcho.manager
@@ -13,6 +13,8 @@ from honcho.printer import Message, Printer
 
 # Long enough to finish work in hand; platforms send SIGKILL after 30 s.
 honcho.manager.KILL_WAIT = 24
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal is closed
 
 _STOPPED = re.compile(r"(\w+) stopped \(rc=(-?\d+)\)")
 
@@ -25,27 +27,34 @@ class Runner(Manager):
         self._console = Console()
         super().__init__(self._console)
         self._redis, self._on_start = redis, on_start
+        self._was_signalled = False
 
     @property
     def failure(self) -> str | None:
         """The process that ended by itself, and why; None when a signal stopped everything."""
-        return None if self._console.was_signalled else self._console.first_end
+        return None if self._was_signalled else self._console.first_end
 
     def _start(self) -> None:
+        # honcho's own handlers print, which fails while the interrupted code prints.
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._record_signal)
         super()._start()
         self._on_start()
+
+    def _record_signal(self, *_: object) -> None:
+        self._was_signalled = True
 
     def _any_stopped(self) -> bool:
         """Whether honcho must stop all processes; it asks several times a second."""
         if self._redis and (code := self._redis.poll()) is not None:
             self._console.record_end("redis", code)
-        return self._console.was_signalled or self._console.first_end is not None
+        return self._was_signalled or self._console.first_end is not None
 
     def terminate(self) -> None:
-        # honcho can signal only processes whose ids it has read. After an early signal it calls
-        # this again, when all have started.
         if self._all_started():
             super().terminate()
+        else:  # by a signal; honcho does not know the ids of all processes yet
+            self._was_signalled = True
 
 
 class Console(Printer):
@@ -53,33 +62,14 @@ class Console(Printer):
 
     def __init__(self) -> None:
         super().__init__(sys.stdout, colour="NO_COLOR" not in os.environ)
-        self.was_signalled = False
         self.first_end: str | None = None
         self._last_lines: dict[str, str] = {}
-        self._queue: deque[Message] = deque()
-        self._is_writing = False
 
     def write(self, message: Message) -> None:
-        self._queue.append(message)
-        if self._is_writing:
-            return  # a signal handler interrupted the loop below, which will print the message
-        self._is_writing = True
-        while self._queue:
-            self._write(self._queue.popleft())
-        self._is_writing = False
-
-    def _write(self, message: Message) -> None:
         super().write(message)
         if message.name != SYSTEM_PRINTER_NAME:
             self._last_lines[message.name] = message.data.decode(errors="replace").strip()
-        else:
-            self._handle_event(message.data.strip())
-
-    def _handle_event(self, event: str) -> None:
-        """Handle honcho's message about a process or a signal."""
-        if event.endswith(" received"):
-            self.was_signalled = True
-        elif found := _STOPPED.fullmatch(event):
+        elif found := _STOPPED.fullmatch(message.data.strip()):
             self.record_end(found[1], int(found[2]))
 
     def record_end(self, name: str, code: int) -> None:

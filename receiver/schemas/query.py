@@ -12,7 +12,6 @@ from pydantic import (
     Field,
     PlainValidator,
     ValidationError,
-    WithJsonSchema,
 )
 from pydantic.fields import FieldInfo
 
@@ -114,23 +113,17 @@ Seconds = Annotated[
         f"seconds from 0 to {WAIT_MAX_SECONDS:g}",
     ),
 ]
-Time = Annotated[
-    float,
-    PlainValidator(formats.parse_time, json_schema_input_type=str),
-    WithJsonSchema(
-        {"type": "string"}
-        | {"anyOf": [{"format": "date-time"}, {"pattern": anchored(formats.UNIX_TIME)}]}
-    ),
+_TimeText = Annotated[
+    str, json_schema(anyOf=[{"format": "date-time"}, {"pattern": anchored(formats.UNIX_TIME)}])
 ]
+Time = Annotated[float, PlainValidator(formats.parse_time, _TimeText)]
 Cursor = Annotated[
     Position,
-    PlainValidator(formats.parse_cursor, json_schema_input_type=str),
-    WithJsonSchema({"type": "string", "pattern": anchored(formats.CURSOR)}),
+    PlainValidator(formats.parse_cursor, Annotated[str, documented_pattern(formats.CURSOR)]),
 ]
 EventId = Annotated[
     EventPosition,
-    PlainValidator(EventPosition.parse, json_schema_input_type=str),
-    WithJsonSchema({"type": "string", "pattern": anchored(POSITION_FORM)}),
+    PlainValidator(EventPosition.parse, Annotated[str, documented_pattern(POSITION_FORM)]),
 ]
 TaskId = Annotated[
     str,

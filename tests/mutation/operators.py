@@ -64,9 +64,10 @@ def mutants(path: str, source: str) -> Iterator[Mutant]:
 def _of_python(source: str) -> Iterator[tuple[int, int, str, str]]:
     tree = ast.parse(source)
     for function in _functions(tree):
-        statement = function.lineno
+        statement = _first_line(function)  # runs whenever a default of the function counts
         for node in _within(function):
-            statement = node.lineno if isinstance(node, ast.stmt) else statement
+            if isinstance(node, ast.stmt) and node is not function:
+                statement = node.lineno
             for edit in _edits(node):
                 before = ast.unparse(node)
                 edit.apply()
@@ -74,6 +75,12 @@ def _of_python(source: str) -> Iterator[tuple[int, int, str, str]]:
                 edit.undo()
                 line = getattr(node, "lineno", statement) if edit.line is None else edit.line
                 yield line, statement, _change(before, after), text
+
+
+def _first_line(function: ast.FunctionDef) -> int:
+    """The line of the first statement behind the docstring."""
+    has_more = ast.get_docstring(function) is not None and len(function.body) > 1
+    return function.body[has_more].lineno
 
 
 def _functions(tree: ast.Module) -> list[ast.FunctionDef]:

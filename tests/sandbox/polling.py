@@ -59,8 +59,6 @@ def _answer(engine: Engine, task: Task, *, in_cluster: bool, hop: int) -> Answer
         return _fault(str(fault).removeprefix("poll_"), task)
     if switches.poll_redirect is not None or hop < switches.poll_redirect_hops:
         return redirection(switches.poll_redirect or f"/v1/get_result?id={task.id}&hop={hop + 1}")
-    if _forgotten(task):
-        return _fault("not_found", task)
     failed = task.finished_at is not None and switches.outcome != "ready"
     status = switches.failed_status if failed else None
     return Answer.json(status or 200, status_body(task, engine.urls(task)))
@@ -79,11 +77,6 @@ def _fault(name: str, task: Task) -> Answer:
         # With 200, as bot protection in front of an API does.
         return Answer.text(200, HTML, "text/html; charset=utf-8")
     return Answer.silence() if name == "cut" else refusal(int(name), task.switches.retry_after)
-
-
-def _forgotten(task: Task) -> bool:
-    end, after = task.finished_at, task.switches.forget_after
-    return end is not None and after is not None and time.time() >= end + after
 
 
 def _limited(answer: Answer, polls: int) -> Answer:

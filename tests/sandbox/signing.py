@@ -16,11 +16,5 @@ def sign(body: bytes, secret: str | None, switches: Switches) -> dict[str, str]:
     if switches.auth in ("secret", "both", "wrong"):
         headers["X-Webhook-Secret"] = word
     if switches.auth in ("signature", "both", "wrong"):
-        headers["X-BFL-Signature"] = _signature(body, word, switches)
+        headers["X-BFL-Signature"] = f"sha256={hmac.new(word.encode(), body, 'sha256').hexdigest()}"
     return headers
-
-
-def _signature(body: bytes, secret: str, switches: Switches) -> str:
-    digest = hmac.new(secret.encode(), body, "sha256").hexdigest()
-    digest = digest.upper() if switches.signature_upper else digest
-    return f"sha256={digest}" if switches.signature_prefix else digest

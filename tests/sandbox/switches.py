@@ -36,7 +36,6 @@ class Switches:
     )
     strict: bool | None = None  # whether unknown fields are refused; None: as in the settings
     polling_url: bool = True  # False: omitted from answers to submissions with a webhook_url
-    null_cost: bool = False
     retry_after: float | None = None  # sent with 429 and 503; 503 sends 1 by default
 
     # The outcome
@@ -61,8 +60,6 @@ class Switches:
     # Calling back
     payload: Literal["current", "legacy", "skills"] = "current"
     auth: Literal["secret", "signature", "both", "none", "wrong"] = "secret"
-    signature_prefix: bool = True
-    signature_upper: bool = False
     callback: Literal["once", "never"] | int = "once"
     callback_delay: float = 0.0
     progress_events: int = 0
@@ -82,7 +79,6 @@ class Switches:
     poll_redirect_hops: int = 0
     failed_status: Literal[500, 502, 503] | None = None  # HTTP status of a failed task's answer
     wrong_cluster: Literal["not_found", "404", "pending"] | None = None
-    forget_after: float | None = None  # seconds after the end until the task is not found
 
     # Delivering: failing deliveries come in this order
     delivery_500: int = 0

@@ -56,25 +56,11 @@ def test_every_picture_of_the_sandbox_is_complete_and_of_its_type(picture: Path)
 @pytest.mark.parametrize(
     "head",
     [
-        b"",
-        b"\xff\xd8",
-        b"\xff\xd9\xff\xe0",
-        b"\x89PNG\n\x1a\n\0",
-        b" \x89PNG\r\n\x1a\n",
-        b"RIFF\0\0\0\0WAVEfmt ",
-        b"RIFF\0\0\0\0",
-        b"WEBPRIFF\0\0\0\0",
-        b"\0\0\0\x20moovmvhd",
-        b"<svg xmlns='http",
-        b"<?xml version='1",
-        b"<!doctype html><",
-        b"GIF89a\0\0\0\0\0\0\0\0\0\0",
-        b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n\n",
-        b"PK\x03\x04" + bytes(12),
-        b"BM" + bytes(14),
-        b"\x7fELF" + bytes(12),
-        b"MZ" + bytes(14),
-        bytes(16),
+        *(b"", b"\xff\xd8", b"\xff\xd9\xff\xe0", b"\x89PNG\n\x1a\n\0", b" \x89PNG\r\n\x1a\n"),
+        *(b"RIFF\0\0\0\0WAVEfmt ", b"RIFF\0\0\0\0", b"WEBPRIFF\0\0\0\0", b"\0\0\0\x20moovmvhd"),
+        *(b"<svg xmlns='http", b"<?xml version='1", b"<!doctype html><"),
+        *(b"GIF89a" + bytes(10), b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n\n", b"PK\x03\x04" + bytes(12)),
+        *(b"BM" + bytes(14), b"\x7fELF" + bytes(12), b"MZ" + bytes(14), bytes(16)),
     ],
 )
 def test_what_none_of_the_four_formats_begins_with_is_no_medium(head: bytes) -> None:
@@ -92,13 +78,9 @@ def test_any_bytes_have_a_known_type_or_none(head: bytes) -> None:
 
 
 @KINDS
-def test_a_whole_file_is_complete(path: Path, kind: str) -> None:
-    assert is_complete(path, FORMATS[kind], kind)
-
-
-@KINDS
-def test_a_file_that_breaks_off_is_not(path: Path, kind: str) -> None:
+def test_only_a_whole_file_is_complete(path: Path, kind: str) -> None:
     body = FORMATS[kind]
+    assert is_complete(path, body, kind)
     for length in (16, 30, len(body) // 3, len(body) // 2, len(body) - 5, len(body) - 1):
         assert not is_complete(path, body[:length], kind), length
 

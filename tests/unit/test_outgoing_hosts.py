@@ -25,12 +25,8 @@ def test_an_unknown_public_host_may_be_allowed_later(host: str) -> None:
     with pytest.raises(UnknownHost, match=f"the delivery host {host} is not known") as caught:
         HostPolicy().validate_delivery_url(f"https://{host}{PATH}")
     assert "CANARY" not in str(caught.value)
-    assert (
-        HostPolicy(delivery_hosts=(host,))
-        .validate_delivery_url(f"https://{host}{PATH}")
-        .origin.host
-        == host
-    )
+    allowed = HostPolicy(delivery_hosts=(host,)).validate_delivery_url(f"https://{host}{PATH}")
+    assert allowed.origin.host == host
 
 
 @pytest.mark.parametrize(
@@ -41,12 +37,7 @@ def test_an_unknown_public_host_may_be_allowed_later(host: str) -> None:
         *("https://0x7f.0.0.1", "https://0177.0.0.0x1", "https://[::1]", "https://10.0.0.0.1"),
         *("https://localhost", "https://delivery.bfl.ai.localhost", "https://nas.local"),
         *("https://metadata.google.internal", "https://cdn.example.com.", "https://host"),
-        *(
-            "https://-a.example.com",
-            "https://a-.example.com",
-            "https://a..example.com",
-            "ftp://a.b",
-        ),
+        *("https://-a.example.com", "https://a-.example.com", "https://a..b.com", "ftp://a.b"),
     ],
 )
 def test_what_can_never_be_a_delivery_url_is_refused_for_good(origin: str) -> None:

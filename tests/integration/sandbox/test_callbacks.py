@@ -33,26 +33,6 @@ def test_callbacks_have_every_shape_and_authentication(
     assert secret == ("s\u00e9cret" if auth in ("secret", "both") else "")
 
 
-@pytest.mark.parametrize(("prefix", "upper"), [(True, True), (False, False), (False, True)])
-def test_signatures_are_spelled_in_more_than_one_way(
-    box: Sandbox, app: Hook, prefix: bool, upper: bool
-) -> None:
-    spelling = {"auth": "signature", "signature_prefix": prefix, "signature_upper": upper}
-    box.submit(webhook_url=app.url, webhook_secret="s", switches=spelling)
-    headers, body, _ = app.called()
-    digest = hmac.new(b"s", body, hashlib.sha256).hexdigest()
-    spelled = digest.upper() if upper else digest
-    assert headers["X-BFL-Signature"] == (f"sha256={spelled}" if prefix else spelled)
-
-
-def test_a_late_callback_is_late(box: Sandbox, app: Hook) -> None:
-    task = box.submit(webhook_url=app.url, switches={"callback_delay": 0.3})
-    wait_for("the callback", lambda: box.task(task.id).callbacks)
-    ended = box.task(task.id)
-    assert ended.finished_at is not None
-    assert ended.callbacks[0].time - ended.finished_at >= 0.3
-
-
 def test_a_callback_is_tried_again_and_then_abandoned(box: Sandbox, app: Hook) -> None:
     app.answers, app.headers = [503, 302, 500, 500], {"Location": "http://127.0.0.1:1/elsewhere"}
     task = box.submit(webhook_url=app.url)
@@ -71,13 +51,6 @@ def test_duplicates_and_progress_are_sent_when_they_are_asked_for(box: Sandbox, 
         "processing",
         *["SUCCESS"] * 3,
     ]
-
-
-def test_events_can_come_in_the_wrong_order(box: Sandbox, app: Hook) -> None:
-    switches = {"progress_events": 2, "event_order": "reversed", "seconds": 0.6}
-    box.submit(webhook_url=app.url, switches=switches)
-    app.called(3)
-    assert [call.payload["status"] for call in app.calls] == ["Ready", "Generating", "Pending"]
 
 
 def test_one_more_callback_can_be_fired_with_another_authentication(

@@ -44,6 +44,11 @@ def test_bad_input_is_named_in_a_422(box: Sandbox, body: dict[str, Any], loc: li
     assert answer.json()["detail"][0]["loc"] == loc
 
 
+def test_a_refusal_is_an_error_in_this_process(box: Sandbox) -> None:
+    with pytest.raises(Refused, match="429"):
+        box.submit(switches={"submit_status": 429})
+
+
 def test_errors_have_the_recorded_bodies(box: Sandbox) -> None:
     box.settings.keys = {"right"}
     refused = submitted(box)
@@ -71,27 +76,3 @@ def test_active_tasks_are_limited_in_total_and_per_model(box: Sandbox) -> None:
     assert (kontext.count(200), others.count(200)) == (6, 18)
     assert box.peak.peak == 24 and box.peak.peak_by_model["flux-kontext-max"] == 6
     assert box.peak.refused == 2
-
-
-def test_a_refused_submission_works_when_it_is_tried_again(box: Sandbox) -> None:
-    switches = {"submit_status": 503, "submit_times": 2}
-    answers = [submitted(box, sandbox=switches) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [503, 503, 200]
-    assert answers[0].headers["Retry-After"] == "1"
-    with pytest.raises(Refused):
-        box.submit(switches={"submit_status": 429})
-
-
-def test_a_cut_submission_made_a_task_all_the_same(box: Sandbox) -> None:
-    with pytest.raises(requests.ConnectionError):
-        submitted(box, sandbox={"submit_cut": True})
-    assert len(box.tasks()) == 1
-
-
-def test_clients_that_know_no_switches_meet_the_usual_ones(box: Sandbox) -> None:
-    box.set_default_switches(submit_status=422)
-    box.set_default_switches(null_cost=True)
-    assert submitted(box).status_code == 422
-    assert submitted(box, sandbox={"null_cost": False, "samples": 2}).status_code == 200
-    box.set_default_switches(submit_status=None)
-    assert submitted(box).json()["cost"] is None

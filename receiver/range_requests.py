@@ -5,7 +5,7 @@ import re
 from flask import Request, Response
 from werkzeug.datastructures import ContentRange
 from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
-from werkzeug.http import is_resource_modified
+from werkzeug.sansio.http import is_resource_modified
 
 _SINGLE = re.compile(
     r"bytes=[ \t]*(?:([0-9]{1,40})-([0-9]{1,40})?|-([0-9]{1,40}))[ \t]*", re.IGNORECASE
@@ -39,10 +39,12 @@ def prepare(response: Response, request: Request, size: int) -> tuple[int, int]:
 
 def _has_changed(response: Response, request: Request) -> bool:
     """A client that has the current file gets 304 instead of a range of it."""
-    ignored = ("HTTP_IF_MATCH", "HTTP_IF_RANGE", "HTTP_RANGE")
-    environ = {name: value for name, value in request.environ.items() if name not in ignored}
-    etag = response.headers["ETag"]
-    return is_resource_modified(environ, etag, last_modified=response.last_modified)
+    return is_resource_modified(
+        http_if_none_match=request.headers.get("If-None-Match"),
+        http_if_modified_since=request.headers.get("If-Modified-Since"),
+        etag=response.headers["ETag"],
+        last_modified=response.last_modified,
+    )
 
 
 def _span(header: str, size: int) -> tuple[int, int] | None:

@@ -31,7 +31,7 @@ from receiver.api import submissions
 from receiver.api.submissions import SubmissionBody
 from receiver.context import services
 from receiver.openapi import examples
-from receiver.schemas.bodies import INPUT_BODY_MAX_BYTES, Url, check_host, validate
+from receiver.schemas.bodies import INPUT_BODY_MAX_BYTES, Url, accepted_by, validate
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.formats import PUBLIC_URL, anchored, documented_pattern
 from receiver.schemas.query import Query, TaskId
@@ -57,17 +57,19 @@ class WebhookFields(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    webhook_url: Annotated[Url, Field(min_length=1), documented_pattern(PUBLIC_URL)] | None = None
+    webhook_url: (
+        Annotated[
+            Url, accepted_by(HostPolicy.client_webhook_endpoint), documented_pattern(PUBLIC_URL)
+        ]
+        | None
+    ) = None
     webhook_secret: (
         Annotated[str, Field(max_length=1024, pattern=anchored(HEADER_VALUE))] | None
     ) = None
 
-    def client_webhook(self, policy: HostPolicy) -> ClientWebhook | None:
-        """Raises Invalid."""
-        if self.webhook_url is None:
-            return None
-        check_host("webhook_url", self.webhook_url, policy.client_webhook_endpoint)
-        return ClientWebhook(self.webhook_url, self.webhook_secret)
+    @property
+    def client_webhook(self) -> ClientWebhook | None:
+        return ClientWebhook(self.webhook_url, self.webhook_secret) if self.webhook_url else None
 
 
 class ResultQuery(Query):
@@ -106,7 +108,7 @@ def bfl_submit(model: str) -> ResponseReturnValue:
         raise BadRequest(bfl_submissions.explain_no_generation(model))
     raw = request_body.read(INPUT_BODY_MAX_BYTES)
     given = strict_json.load_object(raw)
-    webhook = validate(WebhookFields, given).client_webhook(services().host_policy)
+    webhook = validate(WebhookFields, given).client_webhook
     input_fields = {
         name: value for name, value in given.items() if name not in bfl_submissions.WEBHOOK_FIELDS
     }

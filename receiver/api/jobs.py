@@ -63,7 +63,7 @@ def expect_job(job_id: str) -> ResponseReturnValue:
     """Record a job that its caller submitted to BFL. The callback may have come first."""
     if not parsing.TASK_ID.fullmatch(job_id):
         raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
-    body = Expectation.read(services().host_policy)
+    body = Expectation.read()
     details = body.given()
 
     def merge(job: Job | None, now: float) -> Job:

@@ -22,7 +22,6 @@ from receiver.schemas.bodies import (
     Metadata,
     ModelPath,
     NotifyUrl,
-    check_host,
     validate,
     validate_body,
 )
@@ -64,7 +63,6 @@ def repeat_job(job_id: str) -> ResponseReturnValue:
     """Queue a new job with the same model, input, metadata and region, but for what is given."""
     raw = request_body.read(INPUT_BODY_MAX_BYTES)
     body = validate_body(RepeatBody, raw or b"{}")
-    check_host("notify_url", body.notify_url, services().host_policy.notify_url_endpoint)
     original = load_job(services(), job_id)
     submission = validate(SubmissionBody, repeat_fields(services(), original, body.model_dump()))
     job = enqueue_request(services(), submission, Submission(repeats=original.id), raw)

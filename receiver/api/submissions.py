@@ -32,7 +32,6 @@ from receiver.schemas.bodies import (
     Metadata,
     ModelPath,
     NotifyUrl,
-    check_host,
     validate_body,
 )
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
@@ -93,7 +92,6 @@ def submit_job() -> ResponseReturnValue:
     """Queue a job for BFL; a repeated `Idempotency-Key` returns the same job."""
     raw = request_body.read(INPUT_BODY_MAX_BYTES)
     body = validate_body(SubmissionBody, raw)
-    check_host("notify_url", body.notify_url, services().host_policy.notify_url_endpoint)
     job = enqueue_request(services(), body, Submission(), raw)
     return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
 

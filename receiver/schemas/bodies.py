@@ -11,8 +11,8 @@ from jobs.bfl.hosts import HostPolicy
 from jobs.config.limits import MODEL, is_model
 from jobs.errors import BodyTooLarge, Invalid, UrlRefused
 from jobs.net import strict_json
-from jobs.net.urls import parse
 from receiver import request_body
+from receiver.context import services
 from receiver.schemas.formats import POLLING_URL, PUBLIC_URL, documented_pattern
 
 BODY_MAX_BYTES = 64 * 1024
@@ -28,12 +28,17 @@ def _limit_size(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return value
 
 
-def _check_url(value: str) -> str:
-    try:
-        parse(value)
-    except UrlRefused as error:
-        raise ValueError(str(error)) from None
-    return value
+def accepted_by(check: Callable[[HostPolicy, str], object]) -> AfterValidator:
+    """Check a URL with a method of HostPolicy."""
+
+    def validate_url(value: str) -> str:
+        try:
+            check(services().host_policy, value)
+        except UrlRefused as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    return AfterValidator(validate_url)
 
 
 def _check_model(value: str) -> str:
@@ -57,11 +62,13 @@ Metadata = Annotated[
 ]
 Url = Annotated[str, Field(max_length=URL_MAX_CHARS)]
 NotifyUrl = Annotated[
-    Annotated[Url, AfterValidator(_check_url), documented_pattern(PUBLIC_URL)] | None,
+    Annotated[Url, accepted_by(HostPolicy.notify_url_endpoint), documented_pattern(PUBLIC_URL)]
+    | None,
     Field(description="receives a notification when the job ends"),
 ]
 PollingUrl = Annotated[
-    Annotated[Url, documented_pattern(POLLING_URL)] | None,
+    Annotated[Url, accepted_by(HostPolicy.validate_polling_url), documented_pattern(POLLING_URL)]
+    | None,
     Field(description="from BFL's response to the submission"),
 ]
 
@@ -80,27 +87,17 @@ class Expectation(BaseModel):
     )
 
     @classmethod
-    def read(cls, host_policy: HostPolicy) -> Self:
+    def read(cls) -> Self:
         """Read and validate the request's body, which may be empty. Raises BadRequest, Invalid."""
         raw = request_body.read(INPUT_BODY_MAX_BYTES)
         body = validate_body(cls, raw or b"{}")
         if body.input is None and len(raw) > BODY_MAX_BYTES:
             raise BodyTooLarge
-        check_host("polling_url", body.polling_url, host_policy.validate_polling_url)
-        check_host("notify_url", body.notify_url, host_policy.notify_url_endpoint)
         return body
 
     def given(self) -> dict[str, Any]:
         """Only the details that were set."""
         return self.model_dump(exclude_unset=True, exclude_none=True, exclude={"input"})
-
-
-def check_host(field: str, url: str | None, check: Callable[[str], object]) -> None:
-    """Check the host of a URL with a method of HostPolicy. Raises Invalid with the field."""
-    try:
-        _ = url is None or check(url)
-    except UrlRefused as error:
-        raise Invalid([{"field": field, "message": str(error)}]) from None
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from jobs.job import Job
 from jobs.record import NotificationTarget, PendingNotification
-from jobs.status import Status
 from jobs.timeline import EventCode
 
 CLAIM_SECONDS = 30.0  # after this a notification that was claimed counts as not sent
@@ -16,20 +14,6 @@ BFL_PAUSES_SECONDS = (1.0, 5.0, 30.0)
 PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0)  # the last repeats
 GIVE_UP_AFTER_SECONDS = 86400.0
 RETRY_AFTER_MAX_SECONDS = 3600.0  # of a receiver's Retry-After
-
-
-class NotificationType(StrEnum):
-    """Types of notifications: one for each terminal status."""
-
-    STORED = "job.stored"
-    MODERATED = "job.moderated"
-    FAILED = "job.failed"
-    EXPIRED = "job.expired"
-    LOST = "job.lost"
-
-    @classmethod
-    def of(cls, status: Status) -> Self:
-        return cls(f"job.{status}")
 
 
 class Outcome(NamedTuple):

@@ -10,7 +10,6 @@ from typing_extensions import TypedDict
 from jobs import inputs
 from jobs.bfl.results import without_media_fields
 from jobs.job import Job
-from jobs.notifications import NotificationType
 from jobs.record import MediaFile, Sha256, Size
 from jobs.report import Role, Stage
 from jobs.services import Services
@@ -107,10 +106,13 @@ class JobView(TypedDict):
     ]
 
 
+_TYPES: Any = {"enum": [f"job.{status}" for status in Status if status.terminal]}
+
+
 class Notification(TypedDict):
     """The body of the request that reports a job's end."""
 
-    type: NotificationType
+    type: Annotated[str, Field(description="the final status", json_schema_extra=_TYPES)]
     timestamp: Annotated[Time, Field(description="when the job ended")]
     data: JobView
 

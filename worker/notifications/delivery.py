@@ -11,7 +11,7 @@ from jobs.errors import TransferFailed, UrlRefused
 from jobs.job import Job
 from jobs.net import http_client
 from jobs.net.urls import NotificationEndpoint
-from jobs.notifications import NotificationType, Outcome
+from jobs.notifications import Outcome
 from jobs.record import NotificationTarget, PendingNotification
 from jobs.services import Services
 from jobs.signing import callback_digest
@@ -113,7 +113,7 @@ def _as_standard_webhook(
 ) -> tuple[dict[str, str], bytes]:
     """The job as in the status API, signed for this attempt (Standard Webhooks)."""
     content: Notification = {
-        "type": NotificationType.of(job.status),
+        "type": f"job.{job.status}",
         "timestamp": rfc3339(notification.since),
         "data": views.job_view(services, job),
     }

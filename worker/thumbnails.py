@@ -15,10 +15,9 @@ from jobs.errors import StorageError, UnreadableRecord
 from jobs.job import Job
 from jobs.record import MediaFile
 from jobs.services import Services
-from jobs.storage.layout import thumbnail_key
+from jobs.storage.layout import THUMBNAIL_TYPE, thumbnail_key
 from worker.formats import image
 
-CONTENT_TYPE = "image/webp"
 JOB_SECONDS = 30.0  # files that are left then have no thumbnail
 WALL_SECONDS = 30.0  # for one image; the child limits its CPU time to 10 s
 ORIGINAL_MAX_BYTES = 128 * 2**20  # a bucket's objects have to be fetched again
@@ -40,7 +39,7 @@ class Thumbnail:
     def media_file(self, key: str) -> MediaFile:
         return MediaFile(
             key=key,
-            content_type=CONTENT_TYPE,
+            content_type=THUMBNAIL_TYPE,
             bytes=len(self.body),
             sha256=hashlib.sha256(self.body).hexdigest(),
             width=self.width,
@@ -130,7 +129,7 @@ def make(path: Path, content_type: str) -> Thumbnail | None:
     if not content_type.startswith("image/"):
         return None
     body = _run_child(path, content_type)
-    size = image.size(body, CONTENT_TYPE)
+    size = image.size(body, THUMBNAIL_TYPE)
     return Thumbnail(body, *size) if size else None
 
 

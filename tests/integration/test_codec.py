@@ -1,34 +1,25 @@
 """How a job is written down: whole, small once it has ended, and readable for later versions."""
 
-import uuid
 from dataclasses import replace
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from redis import Redis
 
-from jobs import submission
 from jobs.errors import UnreadableRecord
 from jobs.job import Job
 from jobs.record import Check, ClientWebhook, Delivery, MediaFile, Submission
-from jobs.report import Failure, Moderation, Report, Stage, SubmissionReceipt
-from jobs.status import ReportKind, Source, Status
+from jobs.report import Failure, Moderation, Stage
+from jobs.status import Source, Status
 from jobs.store import codec
 from jobs.timeline import EventCode, TimelineEvent
-from jobs.timeouts import Timeouts
-from jobs.transitions import transition
-from tests.harness import RedisServer
-from tests.harness.parts import Parts
+from tests.bench import stored_jobs
+from tests.harness import stock
 
-TIMEOUTS = Timeouts(60.0, 3600.0)
 BYTES_PER_JOB_MAX = 1900
-JOBS = 100
-PROMPT = (
-    "A weathered lighthouse on a granite cliff at dawn, heavy fog rolling in from the sea, warm "
-    "light in a single window, gulls circling above, shot on medium format film with soft grain "
-    "and muted blues"
-)
+JOBS = 4096
 SHA256 = "0" * 64
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 TIMES = st.floats(0, 4e9)
@@ -89,57 +80,10 @@ def test_a_broken_record_is_called_broken(rest: bytes) -> None:
             codec.decode(start + rest)
 
 
-def typical(parts: Parts) -> str:
-    """A job as most are: submitted, called back, stored; six lines, one medium."""
-    job_id, task_id = str(uuid.uuid4()), str(uuid.uuid4())
-    url = f"https://api.eu2.bfl.ai/v1/get_result?id={task_id}"
-    taken = SubmissionReceipt(task_id=task_id, polling_url=url, cost=3.0, megapixels=(0.0, 1.0))
-    media = MediaFile(
-        key=f"2026/11/21/{job_id}-0.jpg",
-        content_type="image/jpeg",
-        bytes=1_048_576,
-        sha256=(uuid.uuid4().hex + uuid.uuid4().hex),
-        width=1024,
-        height=1024,
-    )
-    report = Report(
-        task_id=task_id,
-        kind=ReportKind.READY,
-        source=Source.CALLBACK,
-        status_text="Ready",
-        urls=("https://delivery.eu2.bfl.ai/results/ab/sample.jpeg?sig=a",),
-        result={"prompt": PROMPT, "seed": 42, "duration": 8.25},
-    )
-    metadata = {"user": "4711", "album": "fog and lighthouses 12345"}
-    steps: list[Any] = [
-        lambda _, now: submission.create(job_id, "flux-2-pro", now, metadata=metadata),
-        lambda job, now: submission.admit(job, now, "https://api.bfl.ai"),
-        lambda job, now: submission.confirm(job, now, taken, TIMEOUTS, has_webhook=True),
-        lambda job, now: transition(job, report, now, TIMEOUTS),
-        lambda job, now: job.claimed(now).stored(now, (media,)),
-        lambda job, now: job.with_event(now, EventCode.NOTIFICATION_DELIVERED),
-    ]
-    for step in steps:
-        parts.store.update(job_id, step)
-    return job_id
-
-
-@pytest.mark.slow
-def test_a_job_that_has_ended_takes_little_memory(redis_server: RedisServer) -> None:
-    """Its record and every other trace of it, RQ's entries apart: those end by themselves."""
-    with redis_server.client() as redis:
-        parts = Parts.over(redis)
-        (job,) = [parts.store.load(typical(parts))]
-        assert job and len(job.timeline) == 6
-        used = [_used(redis)]
-        for _ in range(JOBS):
-            typical(parts)
-        used.append(_used(redis))
+def test_a_job_that_has_ended_takes_little_memory(redis: Redis) -> None:
+    """Its record and every index, as the store writes them."""
+    used = []
+    for jobs in (range(JOBS), range(JOBS, 2 * JOBS)):
+        stock.put_in(redis, map(stored_jobs.stored, jobs))
+        used.append(int(redis.info("memory")["used_memory"]))
     assert (used[1] - used[0]) / JOBS < BYTES_PER_JOB_MAX
-
-
-def _used(redis: Any) -> int:
-    redis.delete("fluxkeep:events")  # bounded, whatever the number of jobs
-    for key in redis.scan_iter("rq:*", count=1000):
-        redis.delete(key)
-    return int(redis.info("memory")["used_memory"])

@@ -90,6 +90,12 @@ def test_a_claim_takes_one_rq_job_off_the_list_and_leaves_the_others(
     assert len(redis.keys("rq:job:*")) == before - 1
 
 
+def in_background(dispatcher: Dispatcher) -> threading.Thread:
+    draining = threading.Thread(target=dispatcher.drain)
+    draining.start()
+    return draining
+
+
 def slow(worker_env: WorkerEnvironment, n: int) -> list[Task]:
     return [worker_env.ready(size=200_000, drip=100_000) for _ in range(n)]
 
@@ -97,8 +103,7 @@ def slow(worker_env: WorkerEnvironment, n: int) -> list[Task]:
 def test_each_thread_has_a_rescue_under_way(worker_env: WorkerEnvironment) -> None:
     dispatcher = Dispatcher(worker_env.wired)
     tasks = slow(worker_env, dispatcher.size + 1)
-    draining = threading.Thread(target=dispatcher.drain)
-    draining.start()
+    draining = in_background(dispatcher)
     wait_for("every claim", lambda: len(dispatcher.claims.all()) == dispatcher.size)
     assert Status.STORED not in {worker_env.job(task).status for task in tasks}
     draining.join()
@@ -110,8 +115,7 @@ def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(
 ) -> None:
     (first,), later = slow(worker_env, 1), worker_env.finished()
     dispatcher = Dispatcher(worker_env.wired)
-    draining = threading.Thread(target=dispatcher.drain)
-    draining.start()
+    draining = in_background(dispatcher)
     wait_for("the slow download", dispatcher.claims.all)
     worker_env.unclear(later)
     wait_for("the later one is stored", lambda: worker_env.job(later).status is Status.STORED)
@@ -202,8 +206,7 @@ def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
 ) -> None:
     dispatcher = Dispatcher(worker_env.wired)
     tasks = [worker_env.ready(size=400_000, drip=20_000) for _ in range(dispatcher.size + 2)]
-    draining = threading.Thread(target=dispatcher.drain)
-    draining.start()
+    draining = in_background(dispatcher)
     wait_for("every download", lambda: len(dispatcher.claims.all()) == dispatcher.size)
     dispatcher.shutdown.requested.set()
     dispatcher.shutdown.release_claims()

@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from jobs import sidecars
-from jobs.errors import ClaimLost, TransferFailed
+from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.status import Status
 from jobs.storage.base import MediaStorage
@@ -259,10 +259,3 @@ def test_only_a_job_that_had_an_earlier_worker_is_checked_again(
         worker_env.die_with(worker_env.claim(task))
     assert worker_env.take(task)
     assert wired.due.superseded.until(wired.store.now(), 9) == (task.id,) * kills
-
-
-def test_a_download_that_breaks_off_publishes_nothing(worker_env: WorkerEnvironment) -> None:
-    task = worker_env.ready(short_body=9)
-    with pytest.raises(TransferFailed):
-        Rescue(worker_env.wired, worker_env.claim(task)).rescue_files()
-    assert list(worker_env.wired.storage.list_objects()) == []

@@ -32,13 +32,6 @@ def test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names(
     )
 
 
-def test_a_turn_without_any_work_does_nothing(worker_env: WorkerEnvironment) -> None:
-    task = worker_env.ready()
-    assert worker_env.take(task)
-    assert not worker_env.take(task)
-    assert worker_env.downloads(task) == 1
-
-
 # Without success.
 
 

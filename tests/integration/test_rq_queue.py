@@ -93,17 +93,6 @@ def test_an_entry_that_got_lost_is_written_again(store: JobStore, queue: Queue) 
     assert store.due(10).without_rq_job == ()
 
 
-def test_only_as_many_entries_are_written_as_rq_lacks(store: JobStore, queue: Queue) -> None:
-    call_back(store, "poll", kind=ReportKind.UNCLEAR)
-    call_back(store, "rescue")
-    assert store.due(10).without_rq_job == ()
-    queue.jobs[0].delete()
-    assert store.due(10).without_rq_job == ("rescue",)
-    queue.delete(delete_jobs=True)
-    assert store.due(10).without_rq_job == ("rescue", "poll")
-    assert store.due(1).without_rq_job == ("rescue",)
-
-
 @pytest.mark.usefixtures("a_worker_process")
 def test_a_worker_of_rq_runs_the_entries(store: JobStore, queue: Queue) -> None:
     call_back(store, "one", "two", url=HOSTILE_URL)

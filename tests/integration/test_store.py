@@ -16,7 +16,6 @@ from jobs.store.commit import REQUEST_TTL_SECONDS
 from jobs.store.job_store import JobStore
 from jobs.store.keys import INPUT_PREFIX, RECORD_PREFIX
 from jobs.store.search import Search
-from jobs.timeline import EventCode
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from tests.harness.reports import TIMEOUTS, call_back, load
@@ -55,24 +54,6 @@ def test_no_update_is_lost_between_writers(store: JobStore) -> None:
     with ThreadPoolExecutor(4) as writers:
         list(writers.map(add_one, range(200)))
     assert load(store).metadata == {"count": 200}
-
-
-def test_a_second_writer_starts_from_the_record_of_the_first(store: JobStore) -> None:
-    call_back(store, "job")
-    seen: list[int] = []
-
-    def step(job: Job | None, now: float) -> Job | None:
-        assert job is not None
-        seen.append(job.version)
-        if len(seen) == 1:
-            store.update(
-                "job", lambda other, at: other and other.with_event(at, EventCode.MEDIA_MISSING)
-            )
-        return job.with_event(now, EventCode.MEDIA_FOUND)
-
-    after = store.update("job", step).after
-    assert after is not None and len(set(seen)) == 2
-    assert [moment.event for moment in after.timeline][-2:] == ["media.missing", "media.found"]
 
 
 def test_a_step_that_changes_nothing_writes_nothing(store: JobStore, redis: Redis) -> None:
@@ -159,23 +140,6 @@ def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: 
     assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
     newest = [f"job-{n:02}" for n in reversed(range(25))]
     assert [job_id for page in found for job_id in page] == [*newest, "older", "oldest"]
-
-
-def test_a_page_shows_only_the_states_that_were_asked_for(parts: Parts) -> None:
-    call_back(parts.store, "ready")
-    call_back(parts.store, "failed", kind=ReportKind.FAILED)
-    assert [
-        job.id for job in parts.listing.page(Search(statuses=(Status.FAILED,)), 10, None).jobs
-    ] == ["failed"]
-
-
-def test_a_record_reads_back_the_same(store: JobStore) -> None:
-    call_back(store, "job")
-    change = store.update(
-        "job",
-        lambda job, now: job and job.claimed(now).with_event(now, EventCode.JOB_EXPECTED, y=[1]),
-    )
-    assert change.written and store.load("job") == change.after
 
 
 def test_a_submission_request_expires_only_once_its_job_has_ended(

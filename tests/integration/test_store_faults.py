@@ -1,10 +1,7 @@
 """The store when memory, a record or Redis itself is missing, and whose clock it goes by."""
 
-import socketserver
-import threading
 import time
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,6 +20,8 @@ from tests.harness.parts import Parts
 from tests.harness.redis_server import RQ_KEYS
 from tests.harness.reports import TIMEOUTS, call_back, load
 from tests.harness.required_settings import SECRETS
+from tests.simulation.connection import client
+from tests.simulation.redis_model import RedisModel
 from worker.sweep import sweep
 
 
@@ -143,8 +142,8 @@ def test_a_forgotten_job_leaves_no_trace(
 
 
 def test_an_unavailable_redis_is_reported_without_its_address(redis_server: RedisServer) -> None:
-    with redis_server.client() as client:
-        store = Parts.over(client).store
+    with redis_server.client() as redis:
+        store = Parts.over(redis).store
         redis_server.kill()
         with pytest.raises(StoreUnavailable) as caught:
             store.load("job")
@@ -177,8 +176,8 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
 def test_every_question_to_a_missing_redis_ends_the_same_way(
     redis_server: RedisServer, ask: Any
 ) -> None:
-    with redis_server.client() as client:
-        parts = Parts.over(client)
+    with redis_server.client() as redis:
+        parts = Parts.over(redis)
         redis_server.kill()
         with pytest.raises(StoreUnavailable):
             ask(parts)
@@ -196,56 +195,13 @@ def test_what_is_recorded_survives_the_death_of_redis(
 # The clock.
 
 
-class RedisOfAnotherTime(socketserver.ThreadingTCPServer):
-    """Speaks as much of Redis' protocol as TIME and PING need; its clock is set by the test."""
-
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self, clock: float) -> None:
-        super().__init__(("127.0.0.1", 0), _Teller)
-        self.clock = clock
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-
-class _Teller(socketserver.StreamRequestHandler):
-    server: RedisOfAnotherTime
-
-    def handle(self) -> None:
-        while head := self.rfile.readline():
-            parts = []
-            for _ in range(int(head[1:])):
-                length = int(self.rfile.readline()[1:])
-                parts.append(self.rfile.read(length + 2)[:-2])
-            self.wfile.write(self._answer(parts[0].upper()))
-
-    def _answer(self, command: bytes) -> bytes:
-        if command == b"HGETALL":
-            return b"*0\r\n"
-        if command != b"TIME":
-            return b"+PONG\r\n"
-        seconds = b"%d" % int(self.server.clock)
-        return b"*2\r\n$%d\r\n%b\r\n$1\r\n0\r\n" % (len(seconds), seconds)
-
-
-@pytest.fixture
-def a_redis_of_another_time() -> Iterator[RedisOfAnotherTime]:
-    with RedisOfAnotherTime(1_000_000_000.0) as server:
-        yield server
-        server.shutdown()
-
-
-def test_the_clock_is_that_of_redis_and_not_of_this_machine(
-    a_redis_of_another_time: RedisOfAnotherTime,
-) -> None:
-    server = a_redis_of_another_time
-    with Redis(port=server.server_address[1], protocol=2) as client:
-        parts = Parts.over(client)
-        store = parts.store
-        assert store.now() == pytest.approx(1_000_000_000.0, abs=60)
-        server.clock += 600
-        parts.metrics.heartbeat_ages()  # any answer of Redis brings its clock along
-        assert store.now() == pytest.approx(1_000_000_600.0, abs=60)
+def test_the_clock_is_that_of_redis_and_not_of_this_machine() -> None:
+    model = RedisModel(1_000_000_000.0)
+    parts = Parts.over(client(model))
+    assert parts.store.now() == pytest.approx(1_000_000_000.0, abs=60)
+    model.now += 600
+    parts.metrics.heartbeat_ages()  # any answer of Redis brings its clock along
+    assert parts.store.now() == pytest.approx(1_000_000_600.0, abs=60)
 
 
 def test_the_clock_goes_on_between_two_answers(store: JobStore) -> None:

@@ -1,10 +1,19 @@
-"""The sweep: whatever is wrong with one job, the others are checked."""
+"""The sweep: it writes what RQ has lost, and whatever is wrong with one job, checks the others."""
 
 import pytest
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
 
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
+from jobs.services import Services
+from jobs.store.keys import DUE
+from jobs.store.rq_queue import QUEUE_NAME
+from tests.harness.redis_server import RQ_KEYS
+from tests.harness.reports import call_back
 from tests.harness.worker_environment import WorkerEnvironment
+from worker.claim import Claim
 from worker.sweep import sweep
 
 
@@ -55,3 +64,20 @@ def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(
     monkeypatch.setattr(Job, "give_up", fail)
     with pytest.raises(StoreUnavailable):
         sweep(worker_env.wired)
+
+
+def test_the_sweep_writes_the_entries_that_rq_has_lost(wired: Services, redis: Redis) -> None:
+    call_back(wired.store, "one", "two")
+    for key in redis.scan_iter(RQ_KEYS):
+        redis.delete(key)
+    sweep(wired)
+    queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
+    assert sorted(entry.args[0] for entry in queue.jobs) == ["one", "two"]
+
+
+def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(wired: Services, redis: Redis) -> None:
+    call_back(wired.store, "job")
+    assert Claim.acquire(wired.store, "job") is not None
+    redis.zadd(DUE, {"job": 1.0})
+    sweep(wired)
+    assert wired.store.most_urgent() is None and wired.store.due(10).ids == ()

@@ -130,13 +130,13 @@ class World:
     # Invariants that must hold after every step.
 
     def _observe(self) -> None:
-        due = self.redis.data.get(b"fluxkeep:due", {})
         jobs = list(self.jobs())
+        due = set(self.redis.data.get(b"fluxkeep:due", {}))
+        if due != {job.id.encode() for job in jobs if not job.status.terminal}:
+            self.violate(f"I3: in due are {due}, jobs are {[(job.id, job.status) for job in jobs]}")
         if self._queues() != queues_of_records(jobs):
             self.violate("I2: queues and slots are not those of the records")
         for job in jobs:
-            if not job.status.terminal and job.id.encode() not in due:
-                self.violate(f"I3: job {job.id} is {job.status} and not in due")
             self._check_writer(job)
             before = self.terminal.get(job.id)
             is_reopened = before in REOPENABLE and job.id in self.replayed

@@ -129,20 +129,6 @@ def test_a_result_that_is_cut_keeps_its_media_fields() -> None:
 
 # In their places.
 
-RESULTS: list[dict[str, Any]] = [
-    {"sample": A, "seed": 42},
-    {"sample": A, "samples": [A, B], "draft_cache": C, "draft_caches": [C, D], "prompt": "a cat"},
-    {"samples": [{"url": A, "seed": 1}, {"url": B, "seed": 2}]},
-    {"draft_caches": [C]},
-    {"sample": A, "extras": [{"file": {"href": E}}]},
-]
-
-
-@pytest.mark.parametrize("result", RESULTS)
-@pytest.mark.parametrize("status", ["Ready", "Pending", "Error", "Content Moderated"])
-def test_no_url_of_bfl_stays_in_a_result(result: dict[str, Any], status: str) -> None:
-    assert "bfl.ai" not in dumps(report_of(result, status).result)
-
 
 def test_the_status_api_shows_a_result_without_plain_media_fields() -> None:
     result = {"sample": A, "samples": [A, B], "draft_caches": [C], "seed": 42, "mask": E}

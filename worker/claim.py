@@ -107,12 +107,13 @@ class Claim:
             return None
         except UnreadableRecord as error:
             _postpone(services.store, found.job_id, error)
-            services.submission_queue.remove(found)
+            services.store.remove_queued(found.job_id, found.model)
             return None
         if change.after and own and _lease(change.after) == _lease(own):
             return cls(services.store, change.after, found.half_open)
         # Another worker has it, or it was deleted.
-        services.submission_queue.remove(found, change.after.version if change.after else 0)
+        version = change.after.version if change.after else 0
+        services.store.remove_queued(found.job_id, found.model, version)
         return None
 
     def commit(

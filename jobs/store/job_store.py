@@ -247,6 +247,15 @@ class JobStore:
                 pipe.zrem(key, job_id)
             pipe.execute()
 
+    def remove_queued(
+        self, job_id: str, model: str, version: int | str = commit.ANY_VERSION
+    ) -> None:
+        """Remove a job from its queue unless its record has another version (0: no record).
+
+        A job that no worker can send must not block those behind it.
+        """
+        self.run_if_unchanged(job_id, version, [("ZREM", keys.QUEUE_PREFIX + model, job_id)])
+
     def increment(self, counts: Mapping[str, int]) -> None:
         """Increment counters."""
         with unavailable(), self._redis.pipeline() as pipe:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from jobs.config.limits import ConcurrencyLimits
-from jobs.store import commit, indexes, scripts
+from jobs.store import indexes, scripts
 from jobs.store.clock import Clock, unavailable
-from jobs.store.keys import ACTIVE, CIRCUITS, IN_FLIGHT, QUEUE_PREFIX, QUEUES, RECORD_PREFIX
+from jobs.store.keys import ACTIVE, CIRCUITS, IN_FLIGHT, QUEUE_PREFIX, QUEUES
 
 ALL_MODELS = "*"  # scope of a circuit that is open for all models
 HALF_OPEN_SECONDS = 60.0
@@ -71,7 +71,6 @@ class SubmissionQueue:
         self._workers_key = workers_key
         self._threads = threads  # of each worker
         self._next_script = redis.register_script(scripts.read("next_submission"))
-        self._run_if_unchanged = redis.register_script(scripts.read("run_if_unchanged"))
         self._close_idle_script = redis.register_script(scripts.read("close_idle_circuits"))
 
     def next(self, *, peek: bool = False) -> NextSubmission | None:
@@ -88,17 +87,6 @@ class SubmissionQueue:
         model, half_open = more
         scopes = tuple(scope.decode() for scope in half_open)
         return NextSubmission(job_id.decode(), model.decode(), scopes)
-
-    def remove(self, found: NextSubmission, version: int | str = commit.ANY_VERSION) -> None:
-        """Remove a job from the queue unless its record has another version (0: no record).
-
-        A job that no worker can send must not block those behind it.
-        """
-        command = ("ZREM", QUEUE_PREFIX + found.model, found.job_id)
-        with unavailable():
-            self._run_if_unchanged(
-                keys=[RECORD_PREFIX + found.job_id], args=[version, *commit.flat([command])]
-            )
 
     def open_circuit(self, scope: str, reason: str, seconds: float) -> None:
         """Open the circuit of a model, or of all; after `seconds` one job probes it."""

@@ -103,7 +103,7 @@ def test_a_late_worker_does_not_remove_a_requeued_job(
     claim = local_worker.admit()
     seen = local_worker.job("a").version  # what the late one sees: another worker has it
     claim.commit(lambda job, now: submission.requeue(job, now, "busy"))
-    local_worker.wired.submission_queue.remove(NextSubmission("a", "large", ()), seen)
+    local_worker.wired.store.remove_queued("a", "large", seen)
     assert local_worker.next() == "a"
 
 

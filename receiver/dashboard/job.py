@@ -56,10 +56,10 @@ def make_variants(job_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.job.show", job_id=job.id, _anchor="variants"), 303)
 
 
-@blueprint.get("/replay")
+@blueprint.get("/<any(replay, delete):action>")
 @requires_scope("admin")
-def confirm_replay(job_id: str) -> ResponseReturnValue:
-    return render_template("replay.html", job=_card(load_job(services(), job_id)))
+def confirm(job_id: str, action: str) -> ResponseReturnValue:
+    return render_template(f"{action}.html", job=_card(load_job(services(), job_id)))
 
 
 @blueprint.post("/replay")
@@ -67,13 +67,7 @@ def confirm_replay(job_id: str) -> ResponseReturnValue:
 def replay(job_id: str) -> ResponseReturnValue:
     job = replay_job(services(), job_id)
     flash("The replay has started: Fluxkeep polls BFL for this job again.")
-    return _redirect_to(job)
-
-
-@blueprint.get("/delete")
-@requires_scope("admin")
-def confirm_deletion(job_id: str) -> ResponseReturnValue:
-    return render_template("delete.html", job=_card(load_job(services(), job_id)))
+    return redirect(url_for("dashboard.job.show", job_id=job.id), 303)
 
 
 @blueprint.post("/delete")
@@ -86,10 +80,6 @@ def delete(job_id: str) -> ResponseReturnValue:
 
 def _card(job: Job) -> JobCard:
     return cards(services(), [job])[0]
-
-
-def _redirect_to(job: Job) -> ResponseReturnValue:
-    return redirect(url_for("dashboard.job.show", job_id=job.id), 303)
 
 
 def _input(job: Job) -> Mapping[str, Any]:

@@ -111,7 +111,11 @@ def _enqueue(fields: Mapping[str, str]) -> Job:
         errors.append({"field": "prompt", "message": "Describe the picture."})
     metadata = _parsed(fields.get("metadata", ""), "metadata", errors) or METADATA
     body = {"model": model, "input": given, "metadata": metadata}
-    if errors := [*_body_errors(body), *errors]:
+    try:
+        validate(SubmissionBody, body)
+    except Invalid as error:
+        errors = [*error.errors, *errors]
+    if errors:
         raise Invalid(errors)
     images = models.place_images(model, _images(fields), more.keys())
     body["input"] = {name: _value(name, text) for name, text in given.items()} | images | more
@@ -167,14 +171,6 @@ def _parsed(text: str, field: str, errors: list[dict[str, str]]) -> dict[str, An
     except BadRequest:
         errors.append({"field": field, "message": 'Enter a JSON object, such as {"key": 1}.'})
         return {}
-
-
-def _body_errors(body: dict[str, Any]) -> list[dict[str, str]]:
-    try:
-        validate(SubmissionBody, body)
-    except Invalid as error:
-        return error.errors
-    return []
 
 
 def _input_errors(given: Mapping[str, str]) -> Iterator[dict[str, str]]:

@@ -56,7 +56,8 @@ def make_variants(job_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.job.show", job_id=job.id, _anchor="variants"), 303)
 
 
-@blueprint.get("/<any(replay, delete):action>")
+@blueprint.get("/replay", defaults={"action": "replay"})
+@blueprint.get("/delete", defaults={"action": "delete"})
 @requires_scope("admin")
 def confirm(job_id: str, action: str) -> ResponseReturnValue:
     return render_template(f"{action}.html", job=_card(load_job(services(), job_id)))

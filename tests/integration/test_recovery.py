@@ -16,6 +16,7 @@ from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, fencing_token_of, kind_of, sidecar_key
 from tests.harness import RedisServer, TestBucket
 from tests.harness.patience import wait_for
+from tests.harness.publishing import published
 from tests.harness.reports import call_back
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox, Task
@@ -70,12 +71,6 @@ def assert_stored(worker_env: WorkerEnvironment, task: Task) -> None:
     }
 
 
-def put(media: MediaStorage, key: str, body: bytes) -> None:
-    with media.staging("job") as path:
-        path.write_bytes(body)
-        media.publish(path, key)
-
-
 def test_what_a_dead_worker_published_is_recovered_without_a_download(
     worker_env: WorkerEnvironment,
 ) -> None:
@@ -92,8 +87,8 @@ def test_what_a_dead_worker_published_is_recovered_without_a_download(
         lambda media, key: media.delete(sidecar_key(key)),
         lambda media, key: media.write(sidecar_key(key), b"{"),
         lambda media, key: media.delete(key),
-        lambda media, key: put(media, key, JPEGS[1]),
-        lambda media, key: put(media, key, b"x" * (media.size(key) or 0)),
+        lambda media, key: published(media, JPEGS[1], key),
+        lambda media, key: published(media, b"x" * (media.size(key) or 0), key),
     ],
     ids=["no sidecar", "broken sidecar", "no object", "another object", "damaged object"],
 )

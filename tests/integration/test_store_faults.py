@@ -183,15 +183,6 @@ def test_every_question_to_a_missing_redis_ends_the_same_way(
             ask(parts)
 
 
-def test_what_is_recorded_survives_the_death_of_redis(
-    store: JobStore, redis_server: RedisServer
-) -> None:
-    call_back(store, "job")
-    redis_server.kill()
-    redis_server.start()
-    assert store.most_urgent() == "job"
-
-
 # The clock.
 
 

@@ -7,14 +7,13 @@ import sys
 import pytest
 import requests
 
-from tests.integration.sandbox.clients import finished, polled
+from tests.integration.sandbox.clients import KEY
 from tests.sandbox import Sandbox
 
 
 def test_the_sandbox_is_watched_and_changed_over_http(box: Sandbox) -> None:
-    task = finished(box)
-    polled(box, task.id)
-    control = f"{box.url}/sandbox"
+    task, control = box.submit(), f"{box.url}/sandbox"
+    requests.get(f"{box.url}/v1/get_result?id={task.id}", headers=KEY, timeout=30)
     assert requests.get(f"{control}/tasks/{task.id}", timeout=30).json()["polls"] == 1
     assert requests.get(f"{control}/tasks", timeout=30).json()[0]["id"] == task.id
     assert requests.get(f"{control}/requests", timeout=30).json()[0]["headers"]["x-key"] != "any"

@@ -22,13 +22,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """A sandbox and an installation with the SETTINGS of the module."""
+    """A sandbox and an installation with the SETTINGS of the module; `afterwards` judges it."""
     bucket = None
     if getattr(request, "param", None) == "bucket":
         bucket = request.getfixturevalue("s3_server").bucket(f"keep-{uuid4()}")
     settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
     with running_stack(tmp_path_factory.mktemp("stack"), None, bucket, **settings) as running:
         yield running
+        getattr(request.module, "afterwards", lambda _: None)(running)
 
 
 @pytest.fixture(scope="module")

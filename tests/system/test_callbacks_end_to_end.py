@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.harness.patience import wait_for
 from tests.harness.stack import Stack, running_stack, without_links
 
 ERAS = ("current", "legacy", "skills")
@@ -43,32 +42,6 @@ def test_progress_is_acknowledged_and_uses_up_nothing(stack: Stack) -> None:
     job = stack.stored(task)
     assert stack.outcomes(task, 4) == [200] * 4
     assert job["source"] == "callback"
-    assert len(stack.deliveries(task)) == 1
-
-
-def test_progress_is_shown_while_the_job_waits(stack: Stack) -> None:
-    task = stack.generate(callback="never", seconds=0.2)
-    assert stack.box.call_back(task.id, pending_word="Generating").outcome == 200
-    job = stack.client.job(task.id)
-    assert (job["status"], job["progress"]) == ("submitted", 0.5)
-    wait_for("BFL is done", lambda: stack.box.task(task.id).finished_at)
-    stack.box.call_back(task.id)
-    assert stack.stored(task)["progress"] == 1.0
-
-
-def test_an_unknown_status_word_means_still_in_progress(stack: Stack) -> None:
-    task = stack.finished()
-    assert stack.box.call_back(task.id, status_word="Defragmenting").outcome == 200
-    assert stack.client.job(task.id)["status"] == "submitted"
-    stack.box.call_back(task.id)
-    assert stack.stored(task)["source"] == "callback"
-
-
-def test_progress_after_the_result_changes_nothing(stack: Stack) -> None:
-    task = stack.generate(progress_events=2, event_order="reversed")
-    stack.stored(task)
-    assert stack.outcomes(task, 3) == [200] * 3
-    assert stack.stored(task)["progress"] == 1.0
     assert len(stack.deliveries(task)) == 1
 
 
@@ -132,21 +105,6 @@ def test_a_refused_callback_shows_on_the_timeline_of_a_known_job_alone(stack: St
     *lines, refused = after["timeline"]
     assert refused["event"] == "callback.refused" and refused["detail"]["reason"]
     assert without_links({**after, "timeline": lines}) == without_links(before)
-
-
-def test_every_sample_of_a_result_is_stored_in_order(stack: Stack) -> None:
-    task = stack.generate(samples=3)
-    job = stack.stored(task)
-    assert len(job["media"]) == len(stack.objects(task)) == 3
-    assert len({file["sha256"] for file in job["media"]}) == 3
-    assert len(stack.deliveries(task)) == 3
-
-
-def test_the_draft_cache_of_a_video_is_stored(stack: Stack) -> None:
-    job = stack.stored(stack.generate("flux-tools/video-upscale-v1", draft_cache=True))
-    types = [file["content_type"] for file in job["media"]]
-    assert types == ["video/mp4", "application/octet-stream"]
-    assert job["cost"] > 0
 
 
 @pytest.mark.parametrize("form", EXTENSIONS)

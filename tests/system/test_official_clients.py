@@ -1,7 +1,6 @@
 """Third-party clients of BFL's API work with only the base URL changed."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ import pytest
 
 from tests.harness.foreign import CLIENTS, Foreign, GenerationRequest
 from tests.harness.installation import KEYS
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 from tests.sandbox import Sandbox, Task
 
 pytestmark = pytest.mark.slow
@@ -54,19 +53,16 @@ def bfl_itself(sandbox: Sandbox) -> Api:
     return Api(sandbox.url, "bfl-key-of-a-client", sandbox)
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Fluxkeep in front of a sandbox whose delivery hosts refuse API keys."""
-    with running_stack(tmp_path_factory.mktemp("clients")) as running:
-        running.box.settings.generation_seconds = GENERATION_SECONDS
-        yield running
-        # Whoever stands between a client and BFL keeps the client's key to himself.
-        assert not [seen for seen in running.box.requests if KEYS["submit"] in str(seen)]
+def afterwards(stack: Stack) -> None:
+    """Nobody between a client and BFL passes the client's key on."""
+    assert not [seen for seen in stack.box.requests if KEYS["submit"] in str(seen)]
 
 
 @pytest.fixture
 def fluxkeep(stack: Stack) -> Api:
+    """Fluxkeep in front of a sandbox whose delivery hosts refuse API keys."""
     stack.box.reset_default_switches()
+    stack.box.settings.generation_seconds = GENERATION_SECONDS
     return Api(stack.installation.url, KEYS["submit"], stack.box, len(stack.box.tasks()))
 
 

@@ -7,17 +7,12 @@ import pytest
 import requests
 
 from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack, without_links
+from tests.harness.stack import Stack, without_links
 from tests.sandbox import Task
 
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Short timeouts: a job without any report is lost soon."""
-    directory = tmp_path_factory.mktemp("replay")
-    with running_stack(directory, CALLBACK_GRACE="1", GIVE_UP_AFTER="15") as running:
-        yield running
-        running.settled()
+# A job without any report is lost soon.
+SETTINGS = {"CALLBACK_GRACE": "1", "GIVE_UP_AFTER": "15"}
+afterwards = Stack.settled
 
 
 @pytest.fixture
@@ -163,14 +158,3 @@ def test_a_poll_under_way_does_not_bring_a_forgotten_job_back(stack: Stack) -> N
 @pytest.mark.parametrize("act", [replay, forget])
 def test_an_unknown_job_cannot_be_replayed_or_deleted(stack: Stack, act: Any) -> None:
     assert act(stack, stack.finished()).status_code == 404
-
-
-@pytest.mark.parametrize("scope", ["read", "submit", ""])
-def test_only_an_admin_may_replay_or_forget(stack: Stack, scope: str) -> None:
-    task = stack.generate(outcome="error")
-    before = stack.client.wait_for(task.id)
-    caller = stack.installation.client(scope)
-    status = 403 if scope else 401
-    assert caller.request("POST", f"/api/jobs/{task.id}/rescues").status_code == status
-    assert caller.request("DELETE", f"/api/jobs/{task.id}").status_code == status
-    assert stack.client.job(task.id) == before

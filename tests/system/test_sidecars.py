@@ -57,16 +57,3 @@ def test_changes_of_a_stored_job_are_in_its_sidecar(stack: Stack) -> None:
     (note,) = beside(stack, task)
     assert (note["metadata"], note["model"]) == ({"album": "fog"}, "flux-2-pro")
     stack.settled()
-
-
-def test_a_forgotten_job_leaves_nothing(stack: Stack) -> None:
-    task = stack.generate()
-    stack.stored_with_thumbnails(task)
-    assert stack.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
-    assert [key for key in stack.installation.stored_objects.sizes() if task.id in key] == []
-
-
-def test_a_job_that_is_not_stored_has_none(stack: Stack) -> None:
-    task = stack.generate(outcome="content_moderated")
-    stack.client.wait_for(task.id)
-    assert [key for key in stack.installation.stored_objects.sizes() if task.id in key] == []

@@ -1,37 +1,24 @@
 """Thumbnails of stored media: made after the original is stored, deleted with it."""
 
-import json
 import math
 from base64 import b64encode
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import requests
 from PIL import Image, ImageStat
 
-from tests.harness import S3Server
 from tests.harness.patience import wait_for
 from tests.harness.pictures import corners, encoded, png
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 from tests.sandbox import Task
 
+STORAGES = ("directory", "bucket")
+afterwards = Stack.settled
 SIDE = 512
 PICTURE: dict[str, Any] = {"format": "jpeg"}
-UPRIGHT = 6  # EXIF orientation of a camera that was held on its side
 COLOUR_TOLERANCE = 12  # between mean colours: WebP and JPEG are lossy
-
-
-@pytest.fixture(scope="module", params=["directory", "bucket"])
-def stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server
-) -> Iterator[Stack]:
-    bucket = s3_server.bucket(f"keep-{uuid4()}") if request.param == "bucket" else None
-    with running_stack(tmp_path_factory.mktemp("thumbnails"), bucket=bucket) as running:
-        yield running
-        running.settled()
 
 
 def delivering(stack: Stack, body: bytes, **switches: Any) -> Task:
@@ -139,20 +126,6 @@ def test_clients_of_bfl_find_each_file_where_bfl_has_it(
 
 
 # What goes with what.
-
-
-def test_a_sidecar_names_the_thumbnail_and_holds_no_link(stack: Stack) -> None:
-    task = stack.generate(samples=2, **PICTURE)
-    stack.stored_with_thumbnails(task)
-    sizes = stack.installation.stored_objects.sizes()
-    notes = [key for key in sizes if f"/{task.id}-" in key and key.endswith(".json")]
-    assert len(notes) == 2
-    for note in notes:
-        media = json.loads(stack.installation.stored_objects.read(note))["media"]
-        for file in media:
-            assert file["thumbnail"]["key"] == f"{file['key'].rpartition('.')[0]}.thumb.webp"
-            assert sizes[file["thumbnail"]["key"]] == file["thumbnail"]["bytes"]
-            assert "url" not in file and "thumbnail_url" not in file
 
 
 def test_a_forgotten_job_leaves_neither_pictures_nor_thumbnails(stack: Stack) -> None:

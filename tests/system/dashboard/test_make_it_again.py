@@ -3,7 +3,6 @@
 import base64
 import re
 import secrets
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,7 +10,7 @@ from requests import Response
 
 from tests.harness.chromium import Window
 from tests.harness.installation import KEYS
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import Stack
 from tests.sandbox.gradient import gradient
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
 
@@ -23,12 +22,6 @@ PASTE = """encoded => {
     clipboardData.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
     document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
 }"""
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("again")) as running:
-        yield running
 
 
 def encoded(body: bytes) -> str:

@@ -12,6 +12,7 @@ from jobs.services import Services
 from jobs.store.keys import CIRCUITS
 from tests.harness import RedisServer
 from tests.harness.required_settings import SECRETS
+from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
 from worker.claim import Claim
 
@@ -30,6 +31,7 @@ class LocalWorker:
     def __init__(self, wired: Services, box: Sandbox) -> None:
         self.wired, self.box = wired, box
         self.redis: Any = wired.redis
+        self.queue = wired.submission_queue
 
     def post(self, job_id: str, model: str = "large", given: bytes = INPUT) -> None:
         def begin(job: Job | None, now: float) -> Job:
@@ -37,14 +39,19 @@ class LocalWorker:
 
         self.wired.store.update(job_id, begin, new=True, submission=given)
 
+    def work(self, times: int = 1) -> None:
+        """One piece of work, or several."""
+        for _ in range(times):
+            process_one(self.wired)
+
     def admit(self) -> Claim:
-        found = self.wired.submission_queue.next()
+        found = self.queue.next()
         claim = Claim.admit(self.wired, found) if found else None
         assert claim
         return claim
 
     def next(self) -> str | None:
-        found = self.wired.submission_queue.next(peek=True)
+        found = self.queue.next(peek=True)
         return found.job_id if found else None
 
     def job(self, job_id: str) -> Job:
@@ -58,6 +65,17 @@ class LocalWorker:
     def without_rq_jobs(self) -> None:
         self.redis.delete(self.wired.rq_queue.queue_key)
 
+    def circuits(self) -> dict[str, float]:
+        """Remaining seconds of the open circuits, by scope."""
+        now = self.wired.store.now()
+        return {circuit.scope: circuit.until - now for circuit in self.queue.open_circuits()}
+
+    def close_circuits(self) -> None:
+        """Their time is over; the next job is a probe."""
+        for circuit in self.queue.open_circuits():
+            rest = json.dumps([circuit.since, circuit.attempts, circuit.reason])
+            self.redis.hset(CIRCUITS, circuit.scope, f"1.000 {rest}")
+
     def posts(self) -> int:
         return len([seen for seen in self.box.requests if seen.method == "POST"])
 
@@ -69,18 +87,3 @@ def built(redis_server: RedisServer, tmp_path: Path, **more: str) -> Services:
 
 def submission_body(**switches: Any) -> bytes:
     return json.dumps({"prompt": "a", "sandbox": {"callback": "never", **switches}}).encode()
-
-
-def circuit_seconds(local_worker: LocalWorker) -> dict[str, float]:
-    """Remaining seconds of the open circuits, by scope."""
-    now = local_worker.wired.store.now()
-    return {
-        pause.scope: pause.until - now
-        for pause in local_worker.wired.submission_queue.open_circuits()
-    }
-
-
-def close_circuits(local_worker: LocalWorker) -> None:
-    for pause in local_worker.wired.submission_queue.open_circuits():
-        rest = json.dumps([pause.since, pause.attempts, pause.reason])
-        local_worker.redis.hset(CIRCUITS, pause.scope, f"1.000 {rest}")

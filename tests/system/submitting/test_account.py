@@ -5,57 +5,47 @@ import pytest
 from jobs.store.submission_queue import ALL_MODELS
 from receiver.checks import bfl
 from receiver.checks.context import Context
-from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import (
-    LocalWorker,
-    circuit_seconds,
-    close_circuits,
-    submission_body,
-)
+from tests.system.submitting.local_worker import LocalWorker, submission_body
 
-REFUSALS = [401, 402, 403]
+each_refusal = pytest.mark.parametrize("status", [401, 402, 403])
 
 
-@pytest.mark.parametrize("status", REFUSALS)
+@each_refusal
 def test_a_refusal_of_one_model_leaves_the_others_going(
     local_worker: LocalWorker, status: int
 ) -> None:
     local_worker.post("a", "dear", submission_body(submit_status=status))
     local_worker.post("b", "cheap", submission_body())
-    for _ in range(2):
-        process_one(local_worker.wired)
-    assert (
-        list(circuit_seconds(local_worker)) == ["dear"]
-        and local_worker.job("a").submission.is_queued
-    )
+    local_worker.work(2)
+    assert list(local_worker.circuits()) == ["dear"] and local_worker.job("a").submission.is_queued
     assert local_worker.job("b").task_id
     (result,) = bfl.check_submissions(Context(local_worker.wired.settings, local_worker.wired))
     assert not result.ok and "paused" in result.why
 
 
-@pytest.mark.parametrize("status", REFUSALS)
+@each_refusal
 def test_a_job_that_alone_is_refused_blocks_no_later_job(
     local_worker: LocalWorker, status: int
 ) -> None:
     local_worker.post("a", given=submission_body(submit_status=status))
     local_worker.post("b", given=submission_body())
-    process_one(local_worker.wired)
-    close_circuits(local_worker)
-    process_one(local_worker.wired)
+    local_worker.work()
+    local_worker.close_circuits()
+    local_worker.work()
     assert local_worker.job("a").submission.is_queued and local_worker.job("b").task_id
-    assert circuit_seconds(local_worker) == {}
+    assert local_worker.circuits() == {}
 
 
-@pytest.mark.parametrize("status", REFUSALS)
+@each_refusal
 def test_a_refusal_of_the_account_pauses_everything_and_keeps_the_order(
     local_worker: LocalWorker, status: int
 ) -> None:
     local_worker.box.settings.change({"submit_fault": status})
     for job_id in "ab":
         local_worker.post(job_id, job_id, submission_body())
-    process_one(local_worker.wired)
-    assert list(circuit_seconds(local_worker)) == [ALL_MODELS]
-    close_circuits(local_worker)
+    local_worker.work()
+    assert list(local_worker.circuits()) == [ALL_MODELS]
+    local_worker.close_circuits()
     assert local_worker.next() == "a"
 
 
@@ -64,8 +54,8 @@ def test_where_it_is_not_clear_the_next_probe_is_another(local_worker: LocalWork
     local_worker.box.settings.change({"credits": 20.0})
     local_worker.post("a", "video", submission_body(submit_status=402))
     local_worker.post("b", "picture", submission_body())
-    process_one(local_worker.wired)
-    assert list(circuit_seconds(local_worker)) == [ALL_MODELS]
-    close_circuits(local_worker)
-    process_one(local_worker.wired)
-    assert local_worker.job("b").task_id and circuit_seconds(local_worker) == {}
+    local_worker.work()
+    assert list(local_worker.circuits()) == [ALL_MODELS]
+    local_worker.close_circuits()
+    local_worker.work()
+    assert local_worker.job("b").task_id and local_worker.circuits() == {}

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.harness.worker_environment import process_one
 from tests.sandbox import Task
 from tests.system.submitting.environment import SubmissionEnvironment, send_failure
 from tests.system.submitting.local_worker import LocalWorker
@@ -52,7 +51,7 @@ def test_a_model_that_is_no_path_fails_its_job_and_nothing_is_sent(
     local_worker: LocalWorker,
 ) -> None:
     local_worker.post("a", model="../../internal")
-    process_one(local_worker.wired)
+    local_worker.work()
     failure = local_worker.job("a").error
     assert failure and failure.code == "unknown_model"
     assert local_worker.posts() == 0

@@ -4,10 +4,7 @@ import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from pydantic import SecretStr
-
 from jobs.job import Job
-from jobs.signing import idempotent_id
 from tests.harness.installation import DEFAULTS
 from tests.harness.parts import Parts
 from tests.system.submitting.environment import SubmissionEnvironment
@@ -70,14 +67,6 @@ def test_the_key_of_another_holder_is_another_key(env: SubmissionEnvironment) ->
         assert env.ended(job)["status"] == "stored"
 
 
-def test_without_a_key_each_order_is_a_job(env: SubmissionEnvironment) -> None:
-    body = env.request_body()
-    first, second = (env.post(body).json() for _ in range(2))
-    assert first["id"] != second["id"]
-    for job in (first, second):
-        assert env.ended(job)["status"] == "stored"
-
-
 def test_a_key_is_free_again_after_a_day(env: SubmissionEnvironment) -> None:
     key, body, other = fresh_key(), env.request_body(), env.request_body()
     first = env.post(body, key=key).json()
@@ -119,8 +108,3 @@ def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(
         del installation.ports[1:]
     assert again.json()["id"] == first["id"]
     env.stored(first | {"body": body})
-
-
-def test_the_id_is_unpredictable_without_the_signing_key() -> None:
-    one, two = (idempotent_id(SecretStr(secret), "a", "b", "0") for secret in ("k1", "k2"))
-    assert one != two == idempotent_id(SecretStr("k2"), "a", "b", "0")

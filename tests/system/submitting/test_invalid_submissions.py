@@ -6,19 +6,8 @@ import pytest
 
 from tests.system.submitting.environment import SubmissionEnvironment
 
-HOSTILE_MODELS = {
-    "parent inside": "a/../b",
-    "empty": "",
-    "empty segment": "a//b",
-    "slash first": "/a",
-    "percent": "a%2fb",
-    "query": "a?x=1",
-    "backslash": "a\\..\\b",
-    "carriage return": "a\r\nx-key: b",
-    "nul": "a\0b",
-    "unicode": "flux-\uff12-pro",
-    "201 characters": "a" * 201,
-}
+HOSTILE_MODELS = ("a/../b", "", "a//b", "/a", "a%2fb", "a?x=1", "a\\..\\b", "a\r\nx-key: b", "a\0b",
+                  "flux-\uff12-pro", "a" * 201)  # fmt: skip
 # What is no JSON is refused by the reader of all bodies: tests/unit/test_broken_reports.py.
 WRONG_BODIES: dict[str, tuple[bytes, int, str]] = {
     "no json": (b"{", 400, ""),
@@ -30,11 +19,6 @@ WRONG_BODIES: dict[str, tuple[bytes, int, str]] = {
     "model a number": (b'{"model": 1, "input": {}}', 422, "model"),
     "input a string": (b'{"model": "m", "input": "{}"}', 422, "input"),
     "unknown field": (b'{"model": "m", "input": {}, "modell": 1}', 422, "modell"),
-    "much metadata": (
-        b'{"model": "m", "input": {}, "metadata": {"a": "' + b"a" * 9000 + b'"}}',
-        422,
-        "metadata",
-    ),
     "notify_url": (b'{"model": "m", "input": {}, "notify_url": "a b"}', 422, "notify_url"),
 }
 
@@ -51,20 +35,19 @@ def _nothing_is_submitted(env: SubmissionEnvironment) -> Any:
     assert {job["id"] for job in env.client.jobs(limit=200)} == before
 
 
-@pytest.mark.parametrize("name", HOSTILE_MODELS)
+@pytest.mark.parametrize("model", HOSTILE_MODELS, ids=lambda model: repr(model[:20]))
 def test_a_model_that_is_no_path_of_plain_names_is_refused(
-    env: SubmissionEnvironment, name: str
+    env: SubmissionEnvironment, model: str
 ) -> None:
-    answer = env.post({"model": HOSTILE_MODELS[name], "input": {}})
+    answer = env.post({"model": model, "input": {}})
     assert answer.status_code == 422, answer.text
     assert fields(answer) == ["model"]
 
 
-@pytest.mark.parametrize("name", WRONG_BODIES)
+@pytest.mark.parametrize(("body", "status", "field"), WRONG_BODIES.values(), ids=WRONG_BODIES)
 def test_a_wrong_body_is_refused_with_the_name_of_its_field(
-    env: SubmissionEnvironment, name: str
+    env: SubmissionEnvironment, body: bytes, status: int, field: str
 ) -> None:
-    body, status, field = WRONG_BODIES[name]
     answer = env.post(body)
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -74,13 +57,6 @@ def test_a_wrong_body_is_refused_with_the_name_of_its_field(
 def test_a_body_that_is_too_large_is_refused(env: SubmissionEnvironment) -> None:
     answer = env.post(b'{"model": "m", "input": {"a": "' + b"a" * (32 * 2**20) + b'"}}')
     assert answer.status_code == 413
-
-
-@pytest.mark.parametrize(("scope", "status"), [("read", 403), ("nobody's key", 401)])
-def test_a_key_that_may_not_submit_is_refused(
-    env: SubmissionEnvironment, scope: str, status: int
-) -> None:
-    assert env.post(env.request_body(), scope=scope).status_code == status
 
 
 @pytest.mark.parametrize("key", ["a b", "a" * 256, "é", "a\tb"])

@@ -8,11 +8,12 @@ import pytest
 from jobs import services as wiring
 from jobs import submission
 from jobs.config.settings import load
-from jobs.errors import ConnectionFailed, TransferFailed
+from jobs.errors import ConnectionFailed, QueueFull, TransferFailed
 from jobs.job import Job
-from jobs.report import Failure
 from jobs.status import Status
-from jobs.store.keys import INPUT_PREFIX
+from jobs.store.keys import INPUT_PREFIX, QUEUE_PREFIX, RECORD_PREFIX
+from jobs.store.submission_queue import NextSubmission
+from receiver import problem_details
 from tests.harness import RedisServer, TcpProxy
 from tests.harness.ports import free_port
 from tests.harness.tripwire import Tripwire
@@ -26,19 +27,17 @@ def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_queue(
 ) -> None:
     for job_id in "abc":
         local_worker.post(job_id)
-    for _ in range(2):
-        assert process_one(local_worker.wired)
+    local_worker.work(2)
     local_worker.without_rq_jobs()
-    local_worker.box.call_back(
-        local_worker.job("a").task_id or ""
-    )  # nobody listens, but BFL is done
+    local_worker.box.call_back(local_worker.job("a").task_id or "")  # nobody listens
 
     def ready(job: Job | None, now: float) -> Job | None:
         return job and job.recheck(now + 61)
 
     local_worker.wired.store.update("a", ready)
     local_worker.without_rq_jobs()
-    assert process_one(local_worker.wired) and local_worker.job("a").status is Status.READY
+    local_worker.work()
+    assert local_worker.job("a").status is Status.READY
     assert local_worker.rq_jobs() == 2
 
 
@@ -46,19 +45,11 @@ def test_each_that_is_submitted_calls_the_next(local_worker: LocalWorker) -> Non
     for job_id in "abc":
         local_worker.post(job_id)
     local_worker.without_rq_jobs()
-    process_one(local_worker.wired)
+    local_worker.work()
     assert local_worker.rq_jobs() == 1
     local_worker.without_rq_jobs()
-    process_one(local_worker.wired)
+    local_worker.work()
     assert local_worker.rq_jobs() == 0, "there is no slot for another"
-
-
-def test_a_free_slot_without_waiting_jobs_enqueues_nothing(local_worker: LocalWorker) -> None:
-    local_worker.post("a")
-    claim = local_worker.admit()
-    local_worker.without_rq_jobs()
-    claim.commit(lambda job, now: submission.refuse(job, now, Failure("a", "b")))
-    assert local_worker.rq_jobs() == 0
 
 
 def test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost(
@@ -94,10 +85,9 @@ def test_without_a_key_nothing_is_sent_to_bfl(
     with pytest.raises(ConnectionFailed, match="BFL_API_KEY"):
         wired.bfl.submit(wired.bfl.origin, "flux-2-pro", b"{}", 5.0)
     local_worker.post("a")
-    process_one(wired)
-    assert local_worker.job("a").submission.is_queued and "BFL_API_KEY" in str(
-        local_worker.job("a").timeline[-1].detail
-    )
+    local_worker.work()
+    job = local_worker.job("a")
+    assert job.submission.is_queued and "BFL_API_KEY" in str(job.timeline[-1].detail)
     wired.redis.close()
 
 
@@ -121,22 +111,48 @@ def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(
 def test_an_input_that_is_gone_fails_the_job(local_worker: LocalWorker) -> None:
     local_worker.post("a")
     local_worker.redis.delete(f"{INPUT_PREFIX}a")
-    process_one(local_worker.wired)
+    local_worker.work()
     failure = local_worker.job("a").error
     assert failure and failure.code == "input_lost" and local_worker.posts() == 0
 
 
-def test_a_refused_input_is_kept_for_a_day(local_worker: LocalWorker) -> None:
-    local_worker.post("a")
-    claim = local_worker.admit()
-    assert local_worker.redis.ttl(f"{INPUT_PREFIX}a") == -1
-    claim.commit(lambda job, now: submission.refuse(job, now, Failure("a", "b")))
-    assert 86_000 < local_worker.redis.ttl(f"{INPUT_PREFIX}a") <= 86_400
-
-
 def test_only_the_key_of_the_operator_goes_to_bfl(local_worker: LocalWorker) -> None:
     local_worker.post("a")
-    process_one(local_worker.wired)
+    local_worker.work()
     (seen,) = local_worker.box.requests
     assert seen.headers["x-key"] == KEY and seen.headers["content-type"] == "application/json"
     assert "authorization" not in seen.headers and KEY.encode() not in seen.body
+
+
+# The head of a queue.
+
+
+def test_a_late_worker_does_not_remove_a_requeued_job(
+    local_worker: LocalWorker,
+) -> None:
+    local_worker.post("a")
+    claim = local_worker.admit()
+    seen = local_worker.job("a").version  # what the late one sees: another worker has it
+    claim.commit(lambda job, now: submission.requeue(job, now, "busy"))
+    local_worker.queue.remove(NextSubmission("a", "large", ()), seen)
+    assert local_worker.next() == "a"
+
+
+def test_a_queue_entry_without_a_record_blocks_no_other(local_worker: LocalWorker) -> None:
+    local_worker.redis.zadd(f"{QUEUE_PREFIX}large", {"ghost": 1.0})
+    local_worker.post("a")
+    local_worker.work()
+    assert local_worker.job("a").status is Status.SUBMITTED
+
+
+def test_an_unreadable_record_blocks_no_other_job(local_worker: LocalWorker) -> None:
+    local_worker.post("broken")
+    local_worker.redis.set(f"{RECORD_PREFIX}broken", "1 {")
+    local_worker.post("a")
+    local_worker.work()
+    assert local_worker.job("a").status is Status.SUBMITTED
+
+
+def test_a_full_queue_is_a_reason_to_retry_later() -> None:
+    assert problem_details.STATUS[QueueFull] == 503
+    assert "queue is full" in str(QueueFull())

@@ -45,11 +45,6 @@ def test_the_field_that_bfl_does_not_like_is_named(
     assert failed["status"] == "failed" and failed["error"]["message"] == message
 
 
-def test_a_model_that_bfl_does_not_know_fails(env: SubmissionEnvironment) -> None:
-    failed = env.ended(env.posted("unknown-model"), SECONDS)
-    assert failed["error"] == {"code": "unknown_model", "message": "Not Found"}
-
-
 def test_a_refused_job_is_submitted_again_by_a_replay(env: SubmissionEnvironment) -> None:
     job = env.posted(submit_status=422, submit_times=1)
     assert env.ended(job)["status"] == "failed"

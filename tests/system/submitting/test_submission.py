@@ -44,21 +44,12 @@ def test_a_job_is_queued_then_submitted_then_stored(env: SubmissionEnvironment) 
     assert stored["source"] == "callback" and stored["cost"] == 3.0
 
 
-def test_the_answer_says_where_the_job_is(env: SubmissionEnvironment) -> None:
-    answer = env.post(env.request_body())
-    assert answer.status_code == 202
-    assert answer.headers["Location"] == f"/api/jobs/{answer.json()['id']}"
-
-
-def test_both_ids_find_the_job(env: SubmissionEnvironment) -> None:
-    job = env.posted()
-    env.stored(job)
-    assert env.client.job(env.task(job).id)["id"] == job["id"]
-
-
-def test_metadata_and_the_model_path_are_kept(env: SubmissionEnvironment) -> None:
+def test_a_job_has_its_address_its_metadata_and_the_path_of_its_model(
+    env: SubmissionEnvironment,
+) -> None:
     body = env.request_body("flux-tools/vto-v2") | {"metadata": {"customer": "é", "n": [1, 2.0]}}
     answer = env.post(body)
+    assert answer.headers["Location"] == f"/api/jobs/{answer.json()['id']}"
     job = env.stored(answer.json() | {"body": body})
     assert job["metadata"] == {"customer": "é", "n": [1, 2.0]}
     assert env.task({"body": body}).model == "flux-tools/vto-v2"
@@ -108,19 +99,5 @@ def test_each_job_has_a_token_and_a_secret_of_its_own(env: SubmissionEnvironment
         env.stored(job)
 
 
-def test_what_was_submitted_is_not_kept_once_bfl_has_it(env: SubmissionEnvironment) -> None:
-    job = env.posted()
-    env.stored(job)
-    assert not env.has_input(job)
-
-
 def test_a_job_whose_model_lives_in_one_region_is_stored(env: SubmissionEnvironment) -> None:
     env.stored(env.posted("flux-pro-1.1-ultra-finetuned"))
-
-
-def test_the_id_of_its_task_finds_a_job_under_way(env: SubmissionEnvironment) -> None:
-    job = env.posted(callback="never", polling_url=False)
-    task_id = env.submitted(job)["task_id"]
-    assert env.client.job(task_id)["id"] == job["id"]
-    env.box.call_back(task_id)
-    env.stored(job)

@@ -93,13 +93,6 @@ def test_the_token_and_the_secret_are_never_shown(pair: Pair) -> None:
         assert token not in text and str(task.webhook_secret) not in text
 
 
-def test_a_callback_that_came_before_the_answer_of_bfl_counts(env: SubmissionEnvironment) -> None:
-    job = env.posted(submit_hang=1.5)
-    stored = env.stored(job)
-    assert stored["task_id"] == env.task(job).id
-    assert len(env.requests(job)) == 1
-
-
 class Doors:
     """The same installation with the new key beside the old one, and with the new one alone."""
 

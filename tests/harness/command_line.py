@@ -1,8 +1,7 @@
 """`flask --app receiver …` as a person types it, beside an installation and with its settings."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +12,6 @@ from tests.harness import forked
 from tests.harness.forked import FLASK
 from tests.harness.installation import Installation
 from tests.harness.process import Process
-from tests.harness.stack import Stack, stopped_stack
 
 TIMEOUT_SECONDS = 240
 FOX = ("submit", "--model", "flux-2-pro", "--prompt", "a fox")
@@ -86,18 +84,3 @@ class CommandLine:
 def quick(**switches: Any) -> tuple[str, str]:
     """The option that tells the sandbox how the task goes."""
     return "--input", f"sandbox={json.dumps({'seconds': 0.02, **switches})}"
-
-
-@contextmanager
-def submitting_stack(directory: Path) -> Iterator[Stack]:
-    """Everything runs, and BFL can call about jobs that were submitted here."""
-    with stopped_stack(directory) as stack:
-        started(stack.installation)
-        yield stack
-
-
-def started(installation: Installation) -> None:
-    """The worker tells BFL where to call, so it must know where the web process is."""
-    installation.settings["PUBLIC_URL"] = installation.url
-    installation.start()
-    installation.wait_until_ready()

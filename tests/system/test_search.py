@@ -1,4 +1,4 @@
-"""Search with `GET /api/jobs`: results, and a cost that depends on the page only."""
+"""`GET /api/jobs`: newest first, in pages, by conditions, at the cost of a page."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +54,24 @@ def found(client: Client, **query: Any) -> list[str]:
 
 def expected(step: int, rest: int) -> list[str]:
     return [job_id for n, job_id in reversed([*enumerate(ALL)]) if n % step == rest]
+
+
+def test_a_listed_job_is_the_same_as_the_job_itself(client: Client) -> None:
+    assert client.jobs(limit=200) == [client.job(job["id"]) for job in client.jobs(limit=200)]
+
+
+def test_jobs_are_found_by_one_status_or_several_newest_first(client: Client) -> None:
+    assert found(client, status="failed") == expected(5, 0)
+    assert found(client, status=["submitted", "failed"]) == found(client) == ALL[::-1]
+    assert client.jobs(status="stored") == []
+
+
+@pytest.mark.parametrize("limit", [1, 5, len(ALL), 200])
+def test_the_pages_hold_every_job_once(client: Client, limit: int) -> None:
+    seen = ids_on_all_pages(client, limit)
+    assert [job_id for job_id in seen if job_id in ALL] == ALL[::-1] and len({*seen}) == len(seen)
+    failed = ids_on_all_pages(client, limit, status="failed")
+    assert failed == expected(5, 0)
 
 
 def test_jobs_are_found_by_their_model(client: Client) -> None:
@@ -136,14 +154,16 @@ def test_a_condition_that_cannot_be_is_named(client: Client, name: str, value: A
     assert [error["field"] for error in answer.json()["errors"]] == [name]
 
 
-def ids_on_all_pages(client: Client, limit: int) -> list[str]:
+def ids_on_all_pages(client: Client, limit: int, **query: str) -> list[str]:
     """The ids on all pages, from the newest job to the oldest."""
-    page = client.get("/api/jobs", limit=limit).json()
-    seen = [job["id"] for job in page["jobs"]]
-    while page["next_cursor"] is not None:
-        page = client.get("/api/jobs", limit=limit, cursor=page["next_cursor"]).json()
+    seen, cursor = list[str](), dict[str, str]()
+    while True:
+        page = client.get("/api/jobs", limit=limit, **query, **cursor).json()
+        assert len(page["jobs"]) == limit or page["next_cursor"] is None
         seen += [job["id"] for job in page["jobs"]]
-    return seen
+        if page["next_cursor"] is None:
+            return seen
+        cursor = {"cursor": page["next_cursor"]}
 
 
 def test_pages_walked_while_jobs_arrive(client: Client) -> None:

@@ -17,7 +17,6 @@ from tests.harness.doctor_output import BEFORE_START, failed, names
 from tests.harness.installation import DEFAULTS, KEYS, WEBHOOK_SECRET
 from tests.harness.patience import wait_for
 from tests.harness.ports import free_port
-from tests.harness.stack import Stack
 from tests.sandbox import Sandbox
 
 # The variables that README calls required, and where things are.
@@ -40,26 +39,6 @@ def test_a_release_that_cannot_start_names_each_variable(shell: CommandLine) -> 
     wrong = {"SECRET_KEY": None, "WORKER_CONCURRENCY": "0", "REDIS_VERIFY": "perhaps"}
     result = shell.run("doctor", "--release", stdin="", **wrong)
     assert result.code == 1 and all(name in result.words for name in wrong)
-
-
-@pytest.mark.parametrize(
-    ("named", "value"),
-    [("REDIS_URL", "redis://127.0.0.1:1/0"), ("MEDIA_URL", "file:///dev/null/media")],
-)
-def test_a_release_without_its_surroundings_names_the_variable(
-    shell: CommandLine, named: str, value: str
-) -> None:
-    result = shell.run("doctor", "--release", stdin="", **{named: value})
-    assert result.code == 1 and named in result.words
-
-
-def test_a_redis_that_would_forget_jobs_fails_a_release(
-    shell: CommandLine, redis_server: RedisServer
-) -> None:
-    with redis_server.client() as client:
-        client.config_set("maxmemory", 2**30)
-        client.config_set("maxmemory-policy", "allkeys-lru")
-    assert failed(shell.run("doctor", "--release")) == ["redis_memory"]
 
 
 # The whole Procfile, as honcho and foreman start it.
@@ -128,20 +107,3 @@ def _is_ready(client: Client) -> bool:
 
 
 # Several threads in one worker process.
-
-
-@pytest.mark.slow
-def test_a_worker_with_four_threads_rescues_four_at_once_and_stops(
-    stopped_installation: Installation, sandbox: Sandbox
-) -> None:
-    installation = stopped_installation
-    installation.start(WORKER_CONCURRENCY="4")
-    installation.wait_until_ready(path="/readyz")
-    (worker,) = installation.worker
-    stack = Stack(sandbox, installation)
-    tasks = [stack.generate(drip=20_000) for _ in range(4)]
-    for task in tasks:
-        stack.wait_for_download(task)
-    worker.terminate()
-    assert worker.wait(30) == 0
-    assert worker.offspring() == []

@@ -137,11 +137,6 @@ def test_every_damage_is_found_and_repaired(archive: Archive, shell: CommandLine
     assert archive.job(other) == other
 
 
-def test_nothing_is_found_where_nothing_is_wrong(archive: Archive, shell: CommandLine) -> None:
-    archive.stored(files=2), archive.failed(), archive.under_way()
-    assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
-
-
 def test_a_missing_file_is_recorded_on_its_job(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored(files=2)
     remove_object(archive, job)

@@ -74,13 +74,6 @@ def test_records_go_when_their_time_is_over_and_nothing_is_left_of_them(opened: 
     assert archive.keys() == before and archive.objects() == []
 
 
-def test_what_is_kept_for_ever_is_kept(opened: Open) -> None:
-    archive = opened(RETAIN_JOBS_DAYS="forever")
-    old = archive.stored(3000)
-    clear(archive)
-    assert archive.job(old) == old and len(archive.objects()) == 2
-
-
 def test_media_outlive_their_record_with_their_explanation(opened: Open) -> None:
     archive = opened()
     before, old = archive.keys(), archive.stored(31)
@@ -98,13 +91,6 @@ def test_media_without_a_record_go_by_their_own_clock(opened: Open) -> None:
     later = opened(RETAIN_MEDIA_DAYS="30.5")
     clear(later)
     assert archive.keys() == before and archive.objects() == []
-
-
-def test_a_changed_setting_holds_for_what_has_ended_before(opened: Open) -> None:
-    old = opened().stored(8)
-    archive = opened(RETAIN_MEDIA_DAYS="7")
-    clear(archive)
-    assert (job := archive.job(old)) and job.present_media == () and archive.objects() == []
 
 
 def test_a_job_that_has_not_ended_is_never_touched(opened: Open) -> None:

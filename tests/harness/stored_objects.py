@@ -1,6 +1,8 @@
 """Stored objects of an installation, read without Fluxkeep."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -69,3 +71,19 @@ class StoredInBucket:
     def staged(self, older_than: float) -> list[str]:
         local = self.temporary.glob("fluxkeep-*/*")
         return [path.name for path in local if path.stat().st_mtime < older_than]
+
+
+@contextmanager
+def a_file_in_place_of(directory: Path) -> Iterator[None]:
+    """Nothing can be written into it; unlike permissions that holds for root as well."""
+    aside = directory.with_name("aside")
+    there = directory.exists()
+    if there:
+        directory.rename(aside)
+    directory.write_bytes(b"")
+    try:
+        yield
+    finally:
+        directory.unlink()
+        if there:
+            aside.rename(directory)

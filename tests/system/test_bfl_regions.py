@@ -1,6 +1,6 @@
 """With BFL_API_URL in a region nothing of a job leaves it; without, any host of BFL will do."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy, region_of
 from jobs.config.settings import load
 from jobs.errors import UrlRefused
+from jobs.net.urls import ParsedUrl
 from jobs.report import SubmissionReceipt
 from jobs.services import Services
 from receiver import create_app
@@ -32,49 +33,19 @@ ORIGINS = {
     "https://api.us1.bfl.ai/v1": ("https://api.us1.bfl.ai", "us"),
 }
 EU_API = ("api.eu", "api.eu1", "api.eu2", "api.eu44", "gateway.eu")
-OTHER_API = (
-    "api",
-    "api.eu.us",
-    "api.us.eu",
-    "api.us",
-    "api.us1",
-    "api.us7",
-    "gateway",
-    "api.eus",
-    "api.eu1x",
-    "api.neu",
-)
-EU_DELIVERY = (
-    "delivery-eu1.bfl.ai",
-    "delivery.eu2.bfl.ai",
-    "delivery.eu.bfl.ai",
-    "delivery.cdn-eu3.bfl.ai",
-    "bfldeliveryprodeu4.blob.core.windows.net",
-)
+OTHER_API = ("api", "api.eu.us", "api.us.eu", "api.us", "api.us1", "api.us7", "gateway", "api.eus",
+             "api.eu1x", "api.neu")  # fmt: skip
+AZURE = "blob.core.windows.net"
+EU_DELIVERY = ("delivery-eu1.bfl.ai", "delivery.eu2.bfl.ai", "delivery.eu.bfl.ai",
+               "delivery.cdn-eu3.bfl.ai", f"bfldeliveryprodeu4.{AZURE}")  # fmt: skip
 OTHER_DELIVERY = (
-    "delivery.bfl.ai",
-    "delivery-us1.bfl.ai",
-    "delivery.us4.bfl.ai",
-    "delivery.eu-us.bfl.ai",
-    "delivery-eu-us.bfl.ai",
-    "delivery.eu.us4.bfl.ai",
-    "delivery.us-eu1.bfl.ai",
-    "delivery.eus1.bfl.ai",
-    "delivery.eu1a.bfl.ai",
-    "delivery.weu.bfl.ai",
-    "bfldeliverysc.blob.core.windows.net",
-    "bfldeliveryscus.blob.core.windows.net",
-    "bfldeliveryprod.blob.core.windows.net",
-)
-LOOK_ALIKES = (
-    "api.eu.bfl.ai.attacker.example",
-    "api-eu.bfl.ai",
-    "eu.api.bfl.ai",
-    "api.eu.bfl.aieu",
-    "api.eu.bflai.eu",
-    "bfldeliveryprodeu4x.blob.core.windows.net",
-    "delivery-eu1.bfl.ai.eu",
-)
+    "delivery.bfl.ai", "delivery-us1.bfl.ai", "delivery.us4.bfl.ai", "delivery.eu-us.bfl.ai",
+    "delivery-eu-us.bfl.ai", "delivery.eu.us4.bfl.ai", "delivery.us-eu1.bfl.ai",
+    "delivery.eus1.bfl.ai", "delivery.eu1a.bfl.ai", "delivery.weu.bfl.ai", f"bfldeliverysc.{AZURE}",
+    f"bfldeliveryscus.{AZURE}", f"bfldeliveryprod.{AZURE}",
+)  # fmt: skip
+LOOK_ALIKES = ("api.eu.bfl.ai.attacker.example", "api-eu.bfl.ai", "eu.api.bfl.ai",
+               "api.eu.bfl.aieu", "api.eu.bflai.eu", "delivery-eu1.bfl.ai.eu")  # fmt: skip
 EU = HostPolicy(region="eu")
 GLOBAL = HostPolicy()
 
@@ -93,30 +64,29 @@ def test_each_name_of_an_api_host_says_its_region(given: str) -> None:
     assert (str(settings.bfl_origin), settings.region) == ORIGINS[given]
 
 
-@pytest.mark.parametrize("host", EU_API)
-def test_a_polling_url_inside_the_region_is_followed(host: str) -> None:
-    assert EU.validate_polling_url(poll(f"{host}.bfl.ai")) == GLOBAL.validate_polling_url(
-        poll(f"{host}.bfl.ai")
-    )
+POLLING = (EU.validate_polling_url, GLOBAL.validate_polling_url)
+DELIVERY = (EU.validate_delivery_url, GLOBAL.validate_delivery_url)
+INSIDE = [(*POLLING, poll(f"{host}.bfl.ai")) for host in EU_API]
+INSIDE += [(*DELIVERY, sample(host)) for host in EU_DELIVERY]
+OUTSIDE = [(*POLLING, poll(f"{host}.bfl.ai")) for host in OTHER_API]
+OUTSIDE += [(*DELIVERY, sample(host)) for host in OTHER_DELIVERY]
+Validate = Callable[[str], ParsedUrl]
 
 
-@pytest.mark.parametrize("host", OTHER_API)
-def test_a_polling_url_outside_the_region_is_refused(host: str) -> None:
-    GLOBAL.validate_polling_url(poll(f"{host}.bfl.ai"))
+@pytest.mark.parametrize(("in_europe", "anywhere", "url"), INSIDE)
+def test_a_url_inside_the_region_is_followed(
+    in_europe: Validate, anywhere: Validate, url: str
+) -> None:
+    assert in_europe(url) == anywhere(url)
+
+
+@pytest.mark.parametrize(("in_europe", "anywhere", "url"), OUTSIDE)
+def test_a_url_outside_the_region_is_refused(
+    in_europe: Validate, anywhere: Validate, url: str
+) -> None:
+    anywhere(url)
     with pytest.raises(UrlRefused):
-        EU.validate_polling_url(poll(f"{host}.bfl.ai"))
-
-
-@pytest.mark.parametrize("host", EU_DELIVERY)
-def test_a_delivery_url_inside_the_region_is_followed(host: str) -> None:
-    assert EU.validate_delivery_url(sample(host)) == GLOBAL.validate_delivery_url(sample(host))
-
-
-@pytest.mark.parametrize("host", OTHER_DELIVERY)
-def test_a_delivery_url_outside_the_region_is_refused(host: str) -> None:
-    GLOBAL.validate_delivery_url(sample(host))
-    with pytest.raises(UrlRefused):
-        EU.validate_delivery_url(sample(host))
+        in_europe(url)
 
 
 @pytest.mark.parametrize("host_policy", [EU, GLOBAL], ids=["eu", "global"])

@@ -90,15 +90,9 @@ def test_a_cut_replication_link_is_503_in_time_until_it_is_back(
         assert call(client, n) == 503
         assert time.monotonic() - began < REFUSED_WITHIN_SECONDS
     assert client.get("/api/jobs").ok and client.get("/api/jobs/job-1").ok
+    assert client.request("DELETE", "/api/jobs/job-0").status_code == 503
     redis.link.pass_on()
     wait_for("it is acknowledged", lambda: call(client, 1) == 200)
-
-
-def test_a_deletion_that_no_replica_has_is_503(redis: ReplicatedRedis, web: Installation) -> None:
-    client = start(web, "replica")
-    assert call(client, 0) == 200
-    redis.link.hang()
-    assert client.request("DELETE", "/api/jobs/job-0").status_code == 503
 
 
 @pytest.fixture

@@ -64,24 +64,12 @@ def test_every_change_is_an_event_with_the_whole_job(
         watcher.wait_for(2)
         fail(client, "job")
         seen = watcher.wait_for(3)
-    assert [event.data["status"] for event in seen] == ["submitted", "submitted", "failed"]
-    assert {event.name for event in seen} == {"job"}
-    assert seen[-1].data == client.job("job")
-
-
-def test_the_stream_says_what_routers_and_browsers_need(installation: Installation) -> None:
-    with all_events(installation) as watcher:
         headers = watcher.answer.headers
     assert headers["Content-Type"].startswith("text/event-stream")
     assert (headers["Cache-Control"], headers["X-Accel-Buffering"]) == ("no-store", "no")
-
-
-def test_what_changes_nothing_for_the_user_is_no_event(
-    client: Client, redis_server: RedisServer
-) -> None:
-    client.put_job("job")
-    client.put_job("job")
-    assert len(held(redis_server)) == 1
+    assert [event.data["status"] for event in seen] == ["submitted", "submitted", "failed"]
+    assert {event.name for event in seen} == {"job"}
+    assert seen[-1].data == client.job("job")
 
 
 def test_a_stream_begins_with_the_current_job_and_ends_with_it(

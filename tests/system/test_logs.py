@@ -28,19 +28,9 @@ SECRETS = {
     "SENTRY_DSN": "https://the-dsn-key@sentry.example/1",
 }
 PLANTED = [
-    *(
-        "the-own-webhook-secret",
-        "an-older-webhook-secret",
-        "the-signing-key-of-logs",
-        "the-api-key-of-logs",
-        "the-bfl-key",
-    ),
-    *(
-        "the-redis-password",
-        "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
-        "the-storage-key",
-    ),
-    "the-dsn-key",
+    *SECRETS["WEBHOOK_SECRET"].split(","),
+    *(SECRETS[name] for name in ("SECRET_KEY", "BFL_API_KEY", "NOTIFY_SECRET")),
+    *("the-api-key-of-logs", "the-redis-password", "the-storage-key", "the-dsn-key"),
 ]
 REDACTION = Redaction(settings.load(SECRETS))
 

@@ -65,11 +65,6 @@ def test_a_life_that_makes_no_sense_is_named(
     assert "link_ttl" in answer.json()["detail"]
 
 
-def test_a_life_is_given_once(stack: Stack, task: Task) -> None:
-    answer = stack.client.get(f"/api/jobs/{task.id}", link_ttl=["60", "120"])
-    assert answer.status_code == 400
-
-
 # What to call it.
 
 

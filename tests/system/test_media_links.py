@@ -55,8 +55,10 @@ def with_token(link: str, token: str | bytes) -> str:
 
 
 def test_a_link_gives_the_very_bytes_bfl_made_without_a_key(link: str, picture: bytes) -> None:
-    answer = fetch(link)
+    answer, head = fetch(link), fetch(link, "HEAD")
     assert answer.status_code == 200 and answer.content == picture
+    for name in ("Content-Length", "Content-Type", "ETag", "Content-Security-Policy"):
+        assert head.headers[name] == answer.headers[name]
     assert len(picture) == SIZE_BYTES == int(answer.headers["Content-Length"])
 
 
@@ -70,12 +72,10 @@ def test_a_browser_can_neither_guess_a_type_nor_run_anything(link: str) -> None:
 @pytest.mark.parametrize(
     ("asked", "start", "stop"),
     [
-        ("bytes=0-9", 0, 10),
+        ("bytes=0-0", 0, 1),
         ("bytes=100-199", 100, 200),
-        ("bytes=299990-", 299_990, SIZE_BYTES),
         ("bytes=-5", SIZE_BYTES - 5, SIZE_BYTES),
         ("bytes=299990-999999", 299_990, SIZE_BYTES),
-        ("bytes=0-0", 0, 1),
     ],
 )
 def test_a_range_is_given_as_asked(
@@ -131,13 +131,6 @@ def test_ranges_and_conditions_are_read_as_the_standard_has_them(
     else:
         assert picture[:10] not in answer.content
     assert method == "GET" or answer.content == b""
-
-
-def test_a_head_request_tells_all_but_the_bytes(link: str) -> None:
-    head, whole = fetch(link, "HEAD"), fetch(link)
-    assert head.status_code == 200 and head.content == b""
-    for name in ("Content-Length", "Content-Type", "ETag", "Content-Security-Policy"):
-        assert head.headers[name] == whole.headers[name]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

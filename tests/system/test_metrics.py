@@ -98,12 +98,13 @@ def test_a_rescue_is_seen_in_both_histograms_and_as_an_end(stack: Stack) -> None
     assert risen(before, after, "fluxkeep_jobs_ended_total source=callback status=stored") == 1
 
 
-def test_processes_and_slots_are_metrics(stack: Stack) -> None:
+def test_processes_slots_and_each_refusal_are_metrics(stack: Stack) -> None:
     exposed = samples(stack)
     assert exposed["fluxkeep_redis_up"] == exposed["fluxkeep_workers"] == 1
     assert exposed["fluxkeep_heartbeat_age_seconds process=sweep"] < 30
     assert (exposed["fluxkeep_slots"], exposed["fluxkeep_slots_used"]) == (24, 0)
     assert exposed["fluxkeep_storage_refuses"] == exposed["fluxkeep_notifications_pending"] == 0
+    assert all(f"fluxkeep_callbacks_refused_total why={why}" in exposed for why in REFUSALS)
 
 
 def test_a_waiting_rescue_is_a_metric_with_its_age_and_life(stack: Stack) -> None:
@@ -187,8 +188,3 @@ def test_a_real_prometheus_scrapes_it_and_evaluates_the_rules(
 
 def all_evaluated(prometheus: Prometheus) -> bool:
     return all(rule["health"] != "unknown" for rule in prometheus.alerts().values())
-
-
-def test_each_refusal_has_a_counter(stack: Stack) -> None:
-    exposed = samples(stack)
-    assert all(f"fluxkeep_callbacks_refused_total why={why}" in exposed for why in REFUSALS)

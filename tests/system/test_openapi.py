@@ -4,7 +4,6 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -126,18 +125,6 @@ def test_refusals_are_problem_documents_and_bfls_own_under_v1(document: dict[str
         }
         wanted = "application/json" if where.startswith("/v1/") else "application/problem+json"
         assert kinds <= {wanted}, where
-
-
-def test_what_needs_a_key_names_its_scope(document: dict[str, Any]) -> None:
-    scopes = {
-        operation["operationId"]: set(
-            chain(*chain(*(one.values() for one in operation["security"])))
-        )
-        for where, _, operation in operations(document)
-        if where.startswith(("/api/", "/v1/"))
-    }
-    assert scopes["getJob"] == {"read"} and scopes["submitJob"] == {"submit"}
-    assert scopes["forgetJob"] == {"admin"} and all(scopes.values())
 
 
 def test_it_is_served_from_where_the_world_reaches_us(document: dict[str, Any]) -> None:

@@ -31,7 +31,6 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "other cluster": {"wrong_cluster": "404"},
     "moderated": {"outcome": "content_moderated"},
     "failed": {"outcome": "error", "error_text": "the model ran dry"},
-    "dead for good": {"life": -1, "resign": False},
     "pending for ever": {"outcome": "pending_forever"},
     "not found for ever": {"poll_404": 10_000},
     "hangs": {"poll_hang": 60},
@@ -131,31 +130,15 @@ def test_the_polling_url_bfl_gave_is_the_one_that_is_asked(
     ]
 
 
-def test_without_a_polling_url_the_host_that_is_submitted_to_is_asked(stack: Stack) -> None:
-    task = stack.expected()
-    kept(stack, task)
-    assert [poll.target for poll in stack.polls(task)] == [f"/v1/get_result?id={task.id}"]
-
-
-def test_a_moderated_answer_ends_the_job(stack: Stack, tasks: dict[str, Task]) -> None:
-    job = ended(stack, tasks["moderated"])
-    assert (job["status"], job["source"]) == ("moderated", "poll")
-    assert job["moderation"] == {"stage": "content", "reasons": ["Violence"]}
-
-
-def test_an_error_in_the_answer_ends_the_job(stack: Stack, tasks: dict[str, Task]) -> None:
-    job = ended(stack, tasks["failed"])
-    assert (job["status"], job["source"]) == ("failed", "poll")
-    assert "the model ran dry" in json.dumps(job["error"])
-
-
-def test_a_url_that_stays_dead_is_asked_about_once_and_expires(
-    stack: Stack, tasks: dict[str, Task]
+@pytest.mark.parametrize(
+    ("status", "reason"), [("moderated", "Violence"), ("failed", "the model ran dry")]
+)
+def test_a_final_answer_ends_the_job_with_its_reason(
+    stack: Stack, tasks: dict[str, Task], status: str, reason: str
 ) -> None:
-    job = ended(stack, tasks["dead for good"])
-    assert job["status"] == "expired" and job["error"]["code"] == "expired"
-    assert len(stack.polls(tasks["dead for good"])) == 2
-    assert job["media"] == stack.objects(tasks["dead for good"]) == []
+    job = ended(stack, tasks[status])
+    assert (job["status"], job["source"]) == (status, "poll")
+    assert reason in json.dumps(job["moderation"] or job["error"])
 
 
 @pytest.mark.parametrize(

@@ -91,13 +91,6 @@ def test_a_bfl_client_gets_the_429_in_bfls_shape(two_webs: Installation) -> None
     assert int(refused.headers["Retry-After"]) > 0
 
 
-def test_a_refused_request_has_done_nothing(two_webs: Installation) -> None:
-    few = strict_client(two_webs, "few")
-    statuses = [few.put_job(f"few-{n}").status_code for n in range(6)]
-    assert statuses == [201] * 5 + [429]
-    assert two_webs.client().find("few-5") is None
-
-
 def test_wrong_keys_block_their_address_for_a_while(two_webs: Installation, address: str) -> None:
     assert set(guess(two_webs, address)) == {401}
     more = (shown(two_webs, f"one more {n}", address) for n in range(WRONG_KEYS_ALLOWED))
@@ -112,15 +105,6 @@ def test_a_blocked_address_gets_the_same_answer_for_a_right_and_a_wrong_key(
     right, wrong = (shown(two_webs, key, address) for key in (KEYS["admin"], "wrong"))
     assert (right.status_code, right.json()) == (wrong.status_code, wrong.json())
     assert right.status_code == 429 and set(right.headers) == set(wrong.headers)
-
-
-def test_wrong_keys_from_one_address_block_no_other_address(
-    two_webs: Installation, address: str
-) -> None:
-    beside = shown(two_webs, KEYS["admin"], address)
-    block(two_webs, address)
-    assert beside.status_code == shown(two_webs, KEYS["admin"], address).status_code == 200
-    assert shown(two_webs, KEYS["read"], next(_addresses)).status_code == 200
 
 
 def test_requests_without_a_key_do_not_count_as_wrong_keys(

@@ -14,6 +14,7 @@ from tests.harness.installation import Installation
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
 from tests.harness.stack import Stack, stopped_stack
+from tests.harness.stored_objects import a_file_in_place_of
 
 ANSWER_WITHIN_SECONDS = 15.0
 
@@ -47,24 +48,14 @@ def ready_since(installation: Installation, job_id: str, seconds: float) -> None
         )
 
 
-def test_an_installation_that_works_is_ready(stack: Stack) -> None:
+def test_an_installation_that_works_is_ready_and_left_as_it_is(stack: Stack) -> None:
     answer = readiness(stack.installation)
     assert answer.status_code == 200
-    assert answer.json() == {
-        "status": "ready",
-        "checks": dict.fromkeys(PROBES, "ok"),
-    }
-
-
-def test_readiness_leaves_nothing_in_the_storage(stack: Stack) -> None:
-    readiness(stack.installation)
+    assert answer.json() == {"status": "ready", "checks": dict.fromkeys(PROBES, "ok")}
     assert stack.staged() == []
 
 
-@pytest.mark.parametrize(
-    ("process", "limit"),
-    HEARTBEAT_MAX_SECONDS.items(),
-)
+@pytest.mark.parametrize(("process", "limit"), HEARTBEAT_MAX_SECONDS.items())
 def test_a_stopped_process_is_named_when_its_last_heartbeat_is_too_old(
     stack: Stack, process: str, limit: float
 ) -> None:
@@ -103,30 +94,14 @@ def test_a_rescue_that_has_waited_for_a_worker_for_over_a_minute_is_reported(
     assert "fluxkeep_oldest_waiting_rescue_seconds 0.0" in stack.client.get("/metrics").text
 
 
-def test_a_storage_that_is_missing_is_named(stack: Stack) -> None:
-    media = stack.installation.media
-    aside = media.rename(media.with_name("aside"))
-    try:
-        assert list(wrong_parts(stack.installation)) == ["storage"]
-    finally:
-        if media.exists():
-            media.rename(media.with_name("made meanwhile"))
-        aside.rename(media)
-    assert wrong_parts(stack.installation) == {}
-
-
-def test_a_storage_that_cannot_be_written_is_named_without_its_path(stack: Stack) -> None:
-    # A file where a directory should be stops root too, as permissions would not.
-    staging = stack.installation.media / ".staging"
-    aside = staging.rename(staging.with_name("aside"))
-    staging.write_bytes(b"")
-    try:
+@pytest.mark.parametrize("directory", [".", ".staging"])
+def test_a_storage_that_is_missing_or_cannot_be_written_is_named_without_its_path(
+    stack: Stack, directory: str
+) -> None:
+    with a_file_in_place_of(stack.installation.media / directory):
         wrong = wrong_parts(stack.installation)
         assert list(wrong) == ["storage"]
         assert str(stack.installation.media) not in wrong["storage"]
-    finally:
-        staging.unlink()
-        aside.rename(staging)
     assert wrong_parts(stack.installation) == {}
 
 

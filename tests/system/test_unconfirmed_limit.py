@@ -40,10 +40,3 @@ def test_a_key_cannot_announce_more_jobs_than_bfl_is_asked_about(stack: Stack) -
     # A job that BFL has called about before it is announced takes none.
     assert client.callback({"id": "called", "status": "Pending"}).ok
     assert client.put_job("called").status_code == 200
-
-
-def test_each_key_has_its_own_limit(stack: Stack) -> None:
-    for n in range(MOST):
-        assert stack.client.put_job(f"made-up-{n}").status_code == 201
-    other = stack.installation.client("submit")
-    assert other.put_job("other").status_code == 201

@@ -3,7 +3,6 @@
 import base64
 import json
 import secrets
-from collections.abc import Callable
 
 import pytest
 
@@ -50,14 +49,12 @@ WRONG_KEYS: dict[str, list[Header]] = {
     "none": [],
     "empty": [("x-key", "")],
     "bearer alone": [("Authorization", "Bearer")],
-    "cut short": [("x-key", KEYS["admin"][:-1])],
     "with its scope": [("x-key", f"{KEYS['read']}:admin")],
     "twice": [key("admin"), key("admin")],
     "two keys": [key("admin"), key("read")],
     "bytes beyond ascii": [("x-key", b"\xff\xfe\x80")],
     "half a character": [("Authorization", b"Bearer \xc3")],
     "basic": [("Authorization", "Basic " + base64.b64encode(KEYS["admin"].encode()).decode())],
-    "no scheme": [("Authorization", KEYS["admin"])],
     "a cookie": [("Cookie", f"key={KEYS['admin']}; x-key={KEYS['admin']}")],
     "the webhook's secret": [("x-key", WEBHOOK_SECRET)],
     "underscore": [("X_Key", KEYS["admin"])],
@@ -107,10 +104,6 @@ def test_an_id_that_cannot_be_is_unknown_and_cannot_be_expected(
     assert server.records() == before
 
 
-def test_a_job_under_way_cannot_be_replayed(server: TargetServer, job_id: str) -> None:
-    problem(ask(server, f"/api/jobs/{job_id}/rescues", ADMIN, method="POST"), 409)
-
-
 # Query parameters.
 
 
@@ -129,6 +122,7 @@ WRONG_QUERY = [
     *(("limit", value) for value in NUMBERS),
     *(("cursor", value) for value in CURSORS),
     *(("status", value) for value in STATUSES),
+    *(("limit", value) for value in ("5&limit=x", "5&limit=6")),
 ]
 
 
@@ -137,11 +131,6 @@ WRONG_QUERY = [
 )
 def test_a_wrong_parameter_is_named(server: TargetServer, name: str, value: str) -> None:
     assert name in problem(ask(server, f"/api/jobs?{name}={value}", ADMIN), 400)
-
-
-@pytest.mark.parametrize("query", ["limit=5&limit=x", "limit=5&limit=6"])
-def test_a_parameter_that_is_given_twice_is_named(server: TargetServer, query: str) -> None:
-    assert "limit" in problem(ask(server, f"/api/jobs?{query}", ADMIN), 400)
 
 
 @pytest.mark.parametrize("name", ["Limit", "limit[]", "limit%00", "%ff"])
@@ -219,23 +208,11 @@ def test_every_wrong_field_is_named_at_once_and_a_known_job_is_left_alone(
     assert server.records() == before
 
 
-SIZES: dict[str, Callable[[bytes], tuple[list[Header], bytes]]] = {
-    "length": lambda body: ([("Content-Length", str(len(body)))], body),
-    "chunked": lambda body: ([("Transfer-Encoding", "chunked")], chunked(body)),
-}
-
-
-@pytest.mark.parametrize("framed", SIZES.values(), ids=SIZES)
-def test_a_body_that_is_too_large_is_refused(
-    server: TargetServer, framed: Callable[[bytes], tuple[list[Header], bytes]]
-) -> None:
-    headers, body = framed(b"{" + b" " * BODY_MAX_BYTES + b"}")
-    target = f"/api/jobs/{(job_id := new_id())}"
-    data = request([ADMIN, *headers], body, method="PUT", target=target, length=None)
-    problem(server.exchange(data), 413)
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
+def test_a_body_that_is_too_large_is_refused(server: TargetServer, is_chunked: bool) -> None:
+    body, target = b"{" + b" " * BODY_MAX_BYTES + b"}", f"/api/jobs/{(job_id := new_id())}"
+    coded = [ADMIN, ("Transfer-Encoding", "chunked")]
+    in_chunks = request(coded, chunked(body), method="PUT", target=target, length=None)
+    plain = request([ADMIN], body, method="PUT", target=target)
+    problem(server.exchange(in_chunks if is_chunked else plain), 413)
     assert server.job(job_id) is None
-
-
-@pytest.mark.parametrize("token", ["x", "a.b", "%ff", "a" * 3000, "WyJhIl0.x"])
-def test_a_link_that_was_not_signed_here_is_refused(server: TargetServer, token: str) -> None:
-    assert ask(server, f"/media/{token}").status in (403, 404)

@@ -1,12 +1,12 @@
 """Unauthenticated callbacks change nothing (I15), tell nothing, and are visible to the operator."""
 
-import hmac
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
-from tests.harness.installation import DEFAULTS, KEYS, WEBHOOK_SECRET
+from tests.harness.installation import KEYS, WEBHOOK_SECRET
 from tests.system.bad_input.target import (
     PROOF,
     RETIRED_SECRET,
@@ -34,36 +34,18 @@ def _digest(shape: Callable[[str], str | bytes]) -> Proof:
     return lambda body: [(SIGNATURE_HEADER, shape(signature(WEBHOOK_SECRET, body)))]
 
 
-def _mac(secret: str, kind: str, body: bytes) -> str:
-    return hmac.new(secret.encode(), body, kind).hexdigest()
-
-
 # The whole table of malformed proofs is in tests/unit/test_signing.py: here is what the wire and
 # the server's reading of headers add, and one of each kind.
 WRONG: dict[str, Proof] = {
     "nothing": lambda _: [],
     "both empty": lambda _: [(SECRET_HEADER, ""), (SIGNATURE_HEADER, "")],
     "prefix alone": _digest(lambda _: "sha256="),
-    "sha1": lambda body: [(SIGNATURE_HEADER, f"sha1={_mac(WEBHOOK_SECRET, 'sha1', body)}")],
-    "63 hex": _digest(lambda digest: f"sha256={digest[:-1]}"),
-    "65 hex": _digest(lambda digest: f"sha256={digest}0"),
-    "not hex": _digest(lambda _: f"sha256={'z' * 64}"),
-    "space inside": _digest(lambda digest: f"sha256={digest[:32]} {digest[32:]}"),
     "full-width digits": _digest(lambda _: "sha256=" + "\uff11" * 64),
     "64 bytes beyond ascii": _digest(lambda _: b"sha256=" + b"\xff" * 64),
     "one bit off": _digest(lambda digest: f"sha256={digest[:-1]}{int(digest[-1], 16) ^ 1:x}"),
-    "of an empty body": lambda body: [signed(body, of=b"")],
-    "of the same JSON written anew": lambda body: [
-        signed(body, of=json.dumps(json.loads(body), separators=(",", ":")).encode())
-    ],
-    "of the body and a newline": lambda body: [signed(body, of=body + b"\n")],
-    "with the signing key": lambda body: [signed(body, DEFAULTS["SECRET_KEY"])],
-    "with the retired secret": lambda body: [signed(body, RETIRED_SECRET)],
     "the retired secret": _secret(RETIRED_SECRET),
-    "the whole setting": _secret(f"{WEBHOOK_SECRET},{SECOND_SECRET}"),
     "the admin key": _secret(KEYS["admin"]),
     "a secret and a latin-1 byte": _secret(WEBHOOK_SECRET.encode() + b"\xe9"),
-    "bytes beyond ascii": _secret(b"\xff\xfe\x80"),
     "secret twice": lambda _: [PROOF, PROOF],
     "right and wrong secret": lambda _: [PROOF, (SECRET_HEADER, "x")],
     "wrong and right secret": lambda _: [(SECRET_HEADER, "x"), PROOF],
@@ -93,11 +75,9 @@ def refusal(target: TargetServer) -> Answer:
 
 def _same(answer: Answer, refusal: Answer) -> bool:
     """Whether two responses are equal except for the Date header."""
-    details = [
-        (one.status, one.body, one.headers | {"date": "", "connection": ""})
-        for one in (answer, refusal)
-    ]
-    return details[0] == details[1]
+    changing = {"date": "", "connection": ""}
+    one, other = (replace(each, headers=each.headers | changing) for each in (answer, refusal))
+    return one == other
 
 
 @pytest.mark.parametrize("proof", WRONG.values(), ids=WRONG)
@@ -120,20 +100,14 @@ def test_each_official_proof_is_taken(server: TargetServer, proof: Proof) -> Non
     assert server.job(job_id)
 
 
-@pytest.mark.parametrize("where", ["secret", "X-Webhook-Secret"])
-def test_a_secret_in_the_query_proves_nothing(
-    server: TargetServer, refusal: Answer, job_id: str, where: str
+@pytest.mark.parametrize("name", ["secret", SECRET_HEADER])
+def test_a_secret_in_the_query_or_in_the_body_proves_nothing(
+    server: TargetServer, refusal: Answer, job_id: str, name: str
 ) -> None:
-    answer = server.call_back(failed(job_id), target=f"/webhooks/bfl?{where}={WEBHOOK_SECRET}")
-    assert _same(answer, refusal)
-
-
-@pytest.mark.parametrize("field", ["secret", "X-Webhook-Secret"])
-def test_a_secret_in_the_body_proves_nothing(
-    server: TargetServer, refusal: Answer, job_id: str, field: str
-) -> None:
-    body = json.dumps({"id": job_id, "status": "Error", field: WEBHOOK_SECRET}).encode()
-    assert _same(server.call_back(body), refusal)
+    target = f"/webhooks/bfl?{name}={WEBHOOK_SECRET}"
+    body = json.dumps({"id": job_id, "status": "Error", name: WEBHOOK_SECRET}).encode()
+    for answer in (server.call_back(failed(job_id), target=target), server.call_back(body)):
+        assert _same(answer, refusal)
 
 
 def test_a_secret_after_the_body_is_no_proof(server: TargetServer, job_id: str) -> None:

@@ -36,9 +36,8 @@ VALUES = st.one_of(
     st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=60).map(_latin),
     st.binary(max_size=20),
     st.sampled_from(
-        [b"", b"0", b"-1", b"chunked", b"gzip", b"close", b"100-continue", b"*/*", b"bytes=0-",
-         b"multipart/form-data; boundary=x", b"application/json; charset=utf-16", b"a" * 8000,
-         b"Bearer", b"Basic Og==", b"W/\"x\"", b"127.0.0.1", b"/api/jobs", b"sha256="]
+        [b"", b"-1", b"chunked", b"gzip", b"100-continue", b"bytes=0-", b"multipart/form-data",
+         b"application/json; charset=utf-16", b"a" * 8000, b"Bearer", b"W/\"x\"", b"sha256="]
     ),
 )  # fmt: skip
 NAMES = st.one_of(

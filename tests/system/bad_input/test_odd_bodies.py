@@ -10,7 +10,6 @@ from tests.system.bad_input.target import TargetServer, new_id, pending
 ACCELERATORS = ("on", "off")
 SAMPLE = "https://delivery-eu1.bfl.ai/results/a/sample.jpeg?se=2199-01-01T00%3A00%3A00Z&sig=a/b"
 READY = {"status": "Ready", "result": {"sample": SAMPLE, "seed": 1}}
-TIMELINE_MAX = 50
 
 
 def _taken(server: TargetServer, **report: Any) -> dict[str, Any]:
@@ -44,25 +43,15 @@ def test_the_content_type_is_of_no_concern(server: TargetServer, kind: str | byt
 
 
 # tests/unit/test_bfl_parsing.py has all forms.
-UNCLEAR: dict[str, object] = {
-    "no result": None,
-    "no sample": {"seed": 1},
-    "an empty list": {"samples": []},
-}
-
-
-@pytest.mark.parametrize("result", UNCLEAR.values(), ids=UNCLEAR)
 def test_ready_without_a_sample_waits_to_be_settled_by_asking(
-    server: TargetServer, job_id: str, result: object
+    server: TargetServer, job_id: str
 ) -> None:
-    assert _taken(server, id=job_id, status="Ready", result=result)["status"] == "submitted"
+    assert _taken(server, id=job_id, status="Ready", result={"seed": 1})["status"] == "submitted"
     assert b'"work_deadline":' in server.records()[f"fluxkeep:job:{job_id}".encode()]
 
 
 @pytest.mark.parametrize(
-    "report",
-    [READY, {"status": "Error", "error": "x"}, {"status": "Content Moderated"}],
-    ids=lambda report: report["status"],
+    "report", [READY, {"status": "Error", "error": "x"}], ids=["Ready", "Error"]
 )
 def test_an_exact_duplicate_changes_nothing(server: TargetServer, report: dict[str, Any]) -> None:
     job_id = new_id()
@@ -110,15 +99,11 @@ ODD: dict[str, dict[str, Any]] = {
     "an unknown status": {"status": "Levitating"},
     "a list for a status": {"status": ["Ready"]},
     "control characters in the status": {"status": "Ready\0\r\n\x1b[2J"},
-    "progress of 400 digits": {"progress": 10**400},
-    "cost near the end of floats": {"cost": 1.7e308},
     "fields of ours": {"state": "stored", "media": [{"key": "x"}], "fencing_token": 9},
     "a thousand fields": {f"field {n}": n for n in range(1000)},
     "a long prompt": _ready(prompt="p" * 50_000),
-    "a prompt of markup": _ready(prompt="</script><img src=x onerror=alert(1)>"),
     "a 4000-digit seed": _ready(seed=10**4000 - 1),
     "300 samples": _ready(samples=[f"{SAMPLE}{n}" for n in range(300)]),
-    "an expiry in the year 1": _ready(sample="https://x.test/?se=0001-01-01T00:00:00%2B23:59"),
     "a URL that is malformed": _ready(sample="https://[::1/?se=2030-01-01T00:00:00Z"),
 }
 
@@ -130,11 +115,3 @@ def test_an_odd_report_is_taken_and_the_job_stays_readable(
     job = _taken(server, **{"id": new_id(), "status": "Pending", **fields})
     assert job["status"] == ("ready" if "result" in fields else "submitted")
     assert len(json.dumps(job)) < 100_000
-
-
-def test_a_stream_of_progress_does_not_grow_a_job(server: TargetServer, job_id: str) -> None:
-    for n in range(3 * TIMELINE_MAX):
-        server.authentic(pending(job_id, progress=n / 1000, status=f"Step {n}"))
-    job = server.client.job(job_id)
-    assert len(job["timeline"]) <= TIMELINE_MAX
-    assert job["timeline"][0]["event"] == "job.expected"

@@ -110,19 +110,6 @@ def test_a_path_similar_to_that_of_callbacks_is_refused(
     assert answer.status in (400, 401, 403, 404, 405), answer
 
 
-@pytest.mark.parametrize("where", ["webhooks/bfl", "", "/webhooks/bfl x", "/web\x00hooks/bfl"])
-def test_a_target_that_is_none_is_refused(server: TargetServer, job_id: str, where: str) -> None:
-    assert server.authentic(failed(job_id), target=where.encode("latin-1")).status in (400, 404)
-
-
-@pytest.mark.parametrize("where", ["//webhooks/bfl", "//webhooks/bfl/token"])
-def test_a_path_that_flask_normalises_is_served_or_refused(
-    server: TargetServer, job_id: str, where: str
-) -> None:
-    assert server.authentic(pending(job_id), target=where).status in (200, 401, 404)
-    assert server.call_back(failed(job_id), target=where).status in (401, 404)
-
-
 @pytest.mark.parametrize("size", [4095, 1_000_000])
 def test_a_very_long_url_is_refused(server: TargetServer, job_id: str, size: int) -> None:
     for path in (f"{CALLBACKS}?", "/api/jobs/", "/media/"):

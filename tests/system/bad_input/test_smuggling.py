@@ -45,15 +45,6 @@ def test_a_body_framed_in_two_ways_starts_no_second_request(
         conversation(server.port, data)
 
 
-@pytest.mark.parametrize("coding", CODINGS.values(), ids=CODINGS)
-def test_an_odd_transfer_coding_is_taken_or_refused_but_never_our_fault(
-    server: TargetServer, coding: list[Header]
-) -> None:
-    body = chunked(pending(new_id()))
-    answer = server.exchange(request([PROOF, *coding], body, length=None))
-    assert answer.status == 200 or 400 <= answer.status < 500
-
-
 def test_a_transfer_coding_in_http_1_0_or_with_an_underscore_is_refused(
     server: TargetServer, job_id: str
 ) -> None:

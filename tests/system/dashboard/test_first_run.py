@@ -50,18 +50,6 @@ def test_the_test_shows_every_check_and_leaves_nothing(stack: Stack) -> None:
     assert stack.client.jobs() == []
 
 
-def test_a_worker_without_a_heartbeat_is_named(without_sandbox: Installation) -> None:
-    with without_sandbox.redis.client() as redis:
-        redis.hset("fluxkeep:heartbeats", "worker", "1")
-        without_sandbox.pause("worker")
-        try:
-            result_text = shown_test(without_sandbox)
-        finally:
-            without_sandbox.resume("worker")
-    assert "worker was last seen" in result_text
-    assert "failed. Each failed check says what to do" in result_text
-
-
 @pytest.mark.browser
 def test_it_is_the_first_page_until_there_is_a_job(
     without_sandbox: Installation, window: Window
@@ -81,9 +69,7 @@ def test_only_admins_may_test_and_only_from_here(stack: Stack) -> None:
         visitor = Visitor(stack.installation.url, scope)
         assert "/start/test" not in visitor.get("/start").text
         assert visitor.post("/start/test").status_code == 403
-    admin = Visitor(stack.installation.url)
-    assert admin.post("/start/test", csrf_token="made up").status_code == 403
-    assert admin.get("/start/test").status_code == 303
+    assert Visitor(stack.installation.url).get("/start/test").status_code == 303
 
 
 @pytest.mark.browser

@@ -1,7 +1,6 @@
 """Health at a glance: what an operator sees at three in the morning."""
 
 from collections.abc import Iterator
-from threading import Thread
 
 import pytest
 from redis import Redis
@@ -10,7 +9,6 @@ from jobs.config.limits import ConcurrencyLimits
 from jobs.store.clock import Clock
 from jobs.store.submission_queue import SubmissionQueue
 from tests.harness.chromium import Window
-from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
 from tests.harness.stack import Stack
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
@@ -42,21 +40,10 @@ def wait_for_texts(visitor: Visitor, *texts: str) -> str:
     return wait_for(f"the page to say {texts}", probe)
 
 
-def test_it_is_for_visitors_alone(stack: Stack) -> None:
-    answer = stack.installation.client("").get("/health")
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/login?next=/health")
-
-
 def test_an_installation_that_works_is_well(visitor: Visitor) -> None:
     page_text = wait_for_texts(visitor, "All checks passed", "sweep was seen")
     assert "worker was seen" in page_text and "storage publishes, reads" in page_text
     assert "Submitting is not paused" in page_text
-
-
-def test_what_happened_shows_at_once(stack: Stack, visitor: Visitor) -> None:
-    for task in [stack.generate() for _ in range(3)]:
-        stack.stored(task)
-    wait_for_texts(visitor, "stored 3")
 
 
 def test_the_job_with_the_least_life_left_is_named_first(stack: Stack, visitor: Visitor) -> None:
@@ -83,46 +70,6 @@ def test_an_open_circuit_shows_its_reason_and_its_waiting_jobs(
     assert "1 check failed" in page_text
     submission_queue.close_circuits(["*"])
     wait_for("it goes on", lambda: "All checks passed" in visitor.text("/health"), 30)
-
-
-def test_a_sweep_without_a_heartbeat_is_shown_first(
-    stack: Stack, visitor: Visitor, redis: Redis
-) -> None:
-    stack.installation.pause("sweep")
-    try:
-        parts = Parts.over(redis)
-        parts.metrics.record_heartbeat("sweep", parts.store.now() - 600)
-        page_text = wait_for_texts(visitor, "sweep: was last seen 60")
-        assert "failed" in page_text
-    finally:
-        stack.installation.resume("sweep")
-    wait_for_texts(visitor, "All checks passed")
-
-
-def test_concurrent_readers_ask_redis_once(stack: Stack, redis: Redis) -> None:
-    visitors = [Visitor(stack.installation.url, "read") for _ in range(8)]
-    before = commands(redis)
-    threads = [Thread(target=one.get, args=("/health",)) for one in visitors for _ in range(10)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    # Worker and sweep ask as well; one look costs some forty commands.
-    assert commands(redis) - before < 80 * 20
-
-
-def commands(redis: Redis) -> int:
-    return int(redis.info("stats")["total_commands_processed"])
-
-
-def test_while_redis_is_away_the_page_says_so(stack: Stack, visitor: Visitor) -> None:
-    stack.installation.redis.kill()
-    try:
-        wait_for("503", lambda: visitor.get("/health").status_code == 503)
-        assert "Redis does not answer" in visitor.get("/health").text
-    finally:
-        stack.installation.redis.start()
-    wait_for("it comes back", lambda: visitor.get("/health").status_code == 200, 30)
 
 
 @pytest.mark.browser

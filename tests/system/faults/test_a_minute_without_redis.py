@@ -1,4 +1,4 @@
-"""A minute without Redis: every process sits it out, or leaves when it is told to."""
+"""A minute without Redis: every process sits it out or leaves, and no job or media are lost."""
 
 import time
 from collections.abc import Iterator
@@ -16,6 +16,8 @@ OUTAGE_SECONDS = 60.0
 RECOVERED_WITHIN_SECONDS = 180.0
 EXIT_WITHIN_SECONDS = 30.0
 SLOW: dict[str, Any] = {"size": 400_000, "drip": 4_000}
+# The last file is under way when Redis goes, is whole soon after, and dead when Redis is back.
+DYING: dict[str, Any] = {"size": 100_000, "drip": 40_000, "life": 45, "resign": False}
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +30,7 @@ class Outage:
     processes: list[Process]
     silent: list[Task]
     in_hand: Task
+    dying: list[Task]
     refused: set[int | str]
     exits: list[int]
     back_at: float
@@ -49,6 +52,9 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
         silent = [stack.finished() for _ in range(8)]
         for task in silent:
             stack.expect(task)
+        dying = [stack.generate(samples=samples, **DYING) for samples in (1, 2)]
+        for task in dying:
+            stack.wait_for_download(task, task.media_count)
         installation.redis.stop()
         down_at = time.monotonic()
         for process in leaving:
@@ -63,7 +69,8 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
         installation.redis.start()
         installation.start("web")
         installation.wait_until_ready()
-        yield Outage(stack, staying, silent, in_hand, refused, exits, time.monotonic())
+        back_at = time.monotonic()
+        yield Outage(stack, staying, silent, in_hand, dying, refused, exits, back_at)
 
 
 def test_polling_recovers_every_job_whose_callback_was_lost(outage: Outage) -> None:
@@ -81,6 +88,12 @@ def test_callbacks_in_that_minute_are_sent_away_to_come_again(outage: Outage) ->
 def test_what_was_in_hand_is_finished_afterwards(outage: Outage) -> None:
     outage.stack.stored(outage.in_hand, RECOVERED_WITHIN_SECONDS)
     assert len(outage.stack.objects(outage.in_hand)) == 1
+
+
+def test_media_that_were_verified_are_stored_although_their_urls_are_dead(outage: Outage) -> None:
+    for task in outage.dying:
+        job = outage.stack.stored(task, RECOVERED_WITHIN_SECONDS)
+        assert len(job["media"]) == len(outage.stack.deliveries(task)) == task.media_count
 
 
 def test_a_process_that_gets_sigterm_meanwhile_ends_in_time(outage: Outage) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.patience import wait_for
+from tests.harness.patience import wait_for_none
 from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Task
 
@@ -28,15 +28,7 @@ STORED_IN_THE_END: dict[str, dict[str, Any]] = {
 NEVER_PUBLISHED: dict[str, dict[str, Any]] = {
     "5xx": {"delivery_500": FOR_EVER},
     "short": {"short_body": FOR_EVER},
-    **{
-        f"short {form} without length or MD5": {
-            "no_length": True,
-            "no_md5": True,
-            "short_body": FOR_EVER,
-            "format": form,
-        }
-        for form in ("jpeg", "png", "webp", "mp4")
-    },
+    "short without length or MD5": {"no_length": True, "no_md5": True, "short_body": FOR_EVER},
     "reset": {"reset": FOR_EVER},
     "wrong MD5": {"wrong_md5": FOR_EVER},
     "gzip nobody asked for": {"gzip": True},
@@ -113,11 +105,8 @@ def test_a_transfer_that_crawls_is_cut_at_the_deadline(
 ) -> None:
     ended(stack, tasks[fault])
     task = tasks[fault]
-    wait_for(
-        "its worker is free",
-        lambda: not any(task.id in path.name for path in stack.staged()),
-        SWEEP_SECONDS,
-    )
+    staged = lambda: [path for path in stack.staged() if task.id in path.name]  # noqa: E731
+    wait_for_none("its worker is free", staged, SWEEP_SECONDS)
     assert 1 <= len(stack.deliveries(task)) <= 3
 
 

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from tests.harness.invariants import all_jobs
 from tests.harness.patience import wait_for
 from tests.harness.stack import Stack
@@ -17,50 +19,28 @@ def web_behind(stack: Stack, wire: Tripwire) -> None:
     stack.installation.wait_until_ready()
 
 
-def restart_web(stack: Stack) -> None:
-    stack.installation.start("web")
-    stack.installation.wait_until_ready()
-
-
 def known(stack: Stack) -> list[str]:
     """Of whom there is a record, before BFL comes again."""
     with stack.installation.redis.client() as redis:
         return [job.id for job in all_jobs(redis)]
 
 
-def test_killed_before_the_record_bfl_comes_again_and_the_job_is_stored(
-    stack_before_start: Stack,
-) -> None:
-    stack = stack_before_start
-    with Tripwire(stack.installation.redis.port) as wire:
-        web_behind(stack, wire)
-        wire.arm(b"fluxkeep:job:")
-        task = stack.generate()
-        wire.wait()
-        stack.installation.kill("web")
-        assert known(stack) == []
-        restart_web(stack)
-    wait_for("BFL is heard", lambda: stack.outcomes(task, 2)[-1] == 200, 45)
-    assert isinstance(stack.outcomes(task)[0], str)
-    stack.stored(task)
-    assert len(stack.objects(task)) == len(stack.deliveries(task)) == 1
-    stack.settled()
-
-
-def test_killed_after_the_record_bfl_comes_again_and_there_is_one_object(
-    stack_before_start: Stack,
+@pytest.mark.parametrize("is_on_record", [False, True], ids=["before", "after"])
+def test_killed_around_the_record_bfl_comes_again_and_there_is_one_object(
+    stack_before_start: Stack, is_on_record: bool
 ) -> None:
     stack = stack_before_start
     with Tripwire(stack.installation.redis.port) as wire:
         web_behind(stack, wire)
         # The first who writes has to bring the script, and is answered that Redis lacks it.
         stack.client.callback({"id": "first", "status": "Content Moderated"})
-        wire.arm(b"fluxkeep:job:", answer=True)
+        wire.arm(b"fluxkeep:job:", answer=is_on_record)
         task = stack.generate()
         wire.wait()
         stack.installation.kill("web")
-        assert task.id in known(stack)
-        restart_web(stack)
+        assert (task.id in known(stack)) is is_on_record
+        stack.installation.start("web")
+        stack.installation.wait_until_ready()
     wait_for("BFL is heard", lambda: stack.outcomes(task, 2)[-1] == 200, 45)
     assert isinstance(stack.outcomes(task)[0], str)
     stack.stored(task)

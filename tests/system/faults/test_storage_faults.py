@@ -2,32 +2,14 @@
 
 import resource
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from tests.harness.stack import Stack
+from tests.harness.stored_objects import a_file_in_place_of
 
 STORED_WITHIN_SECONDS = 30.0
-
-
-@contextmanager
-def a_file_in_place_of(directory: Path) -> Iterator[None]:
-    """Nothing can be written into it; unlike permissions that holds for root as well."""
-    aside = directory.with_name("aside")
-    there = directory.exists()
-    if there:
-        directory.rename(aside)
-    directory.write_bytes(b"")
-    try:
-        yield
-    finally:
-        directory.unlink()
-        if there:
-            aside.rename(directory)
 
 
 def test_a_directory_that_refuses_is_retried_and_recorded_on_the_job(stack: Stack) -> None:
@@ -62,13 +44,9 @@ def test_a_disk_that_is_full_in_the_middle_of_a_file_leaves_no_partial_one(stack
 def test_a_storage_that_is_missing_for_a_while_costs_nothing(stack: Stack) -> None:
     kept = stack.generate()
     stack.stored(kept)
-    media = stack.installation.media
-    aside = media.rename(media.with_name("unmounted"))
-    media.write_bytes(b"")  # as when a mount is gone and nothing may be made in its place
-    task = stack.generate()
-    stack.retry_reason(task)
-    media.unlink()
-    aside.rename(media)
+    with a_file_in_place_of(stack.installation.media):
+        task = stack.generate()
+        stack.retry_reason(task)
     stack.stored(task, STORED_WITHIN_SECONDS)
     stack.stored(kept)
     stack.settled()

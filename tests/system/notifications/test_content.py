@@ -86,24 +86,6 @@ def test_a_job_that_its_caller_submitted_is_notified_too(stack: Stack, hook: Hoo
     assert hook.called().payload["data"]["id"] == task.id
 
 
-def test_a_target_added_after_the_end_is_notified_once(stack: Stack, hook: Hook) -> None:
-    task = stack.generate()
-    stack.stored(task)
-    for _ in range(3):
-        stack.expect(task, notify_url=hook.url)
-    hook.called()
-    wait_for_event(stack, task.id, "notification.delivered")
-    assert len(hook.calls) == 1
-
-
-def test_a_job_that_ends_again_after_a_replay_is_another_event(stack: Stack, hook: Hook) -> None:
-    job_id = notified(stack, hook.url, outcome="error")
-    first = hook.called()
-    wait_for_event(stack, job_id, "notification.delivered")
-    assert stack.client.request("POST", f"/api/jobs/{job_id}/rescues").status_code == 202
-    assert hook.called(2, timeout=30).id != first.id
-
-
 def test_no_secret_is_in_any_log(stack: Stack, hook: Hook) -> None:
     job_id = notified(stack, hook.url)
     hook.called()

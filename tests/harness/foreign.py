@@ -47,17 +47,7 @@ class Foreign:
 
     def run(self, request: GenerationRequest) -> dict[str, Any]:
         """Run the client and return its outcome (JSON). Raises CalledProcessError."""
-        done = subprocess.run(
-            self.installed(),
-            input=json.dumps({"client": self.name, **vars(request)}),
-            env=environment(),
-            stdout=subprocess.PIPE,
-            timeout=RUN_SECONDS,
-            check=True,
-            text=True,
-        )
-        outcome: dict[str, Any] = json.loads(done.stdout)
-        return outcome
+        return _outcome(self.installed(), {"client": self.name, **vars(request)})
 
 
 def environment() -> dict[str, str]:
@@ -72,9 +62,15 @@ def ai_sdk() -> list[str]:
 
 def verified(secret: str, headers: dict[str, str], body: str) -> dict[str, Any]:
     """Result of the Standard Webhooks library for JavaScript: `payload` or `error`."""
+    given = {"secret": secret, "headers": headers, "body": body}
+    return _outcome(_javascript("verify.mjs"), given)
+
+
+def _outcome(command: list[str], given: dict[str, Any]) -> dict[str, Any]:
+    """What a program answers to its input, both JSON."""
     done = subprocess.run(
-        _javascript("verify.mjs"),
-        input=json.dumps({"secret": secret, "headers": headers, "body": body}),
+        command,
+        input=json.dumps(given),
         env=environment(),
         stdout=subprocess.PIPE,
         timeout=RUN_SECONDS,

@@ -17,11 +17,8 @@ class ReplicatedRedis:
         self.replica = RedisServer(directory / "replica")
         self.link = TcpProxy(self.primary.port)
         self.address = TcpProxy(self.primary.port)
-        for server in (self.primary, self.replica):
-            with server.client() as client:  # it would wait five seconds for more replicas
-                client.config_set("repl-diskless-sync-delay", 0)
-        self._share_password()
-        self._follow(self.replica, self.link.port)
+        pair(self.primary, self.replica)
+        follow(self.replica, self.link.port)
         wait_for("the replica is in step", self.is_replicated)
 
     @property
@@ -43,7 +40,7 @@ class ReplicatedRedis:
         if not can_follow:
             with self.replica.client() as client:
                 client.config_set("masterauth", "wrong")
-        self._follow(self.replica, self.primary.port)
+        follow(self.replica, self.primary.port)
         self.address.lead_to(self.primary.port)
 
     def fail_over(self) -> None:
@@ -59,7 +56,7 @@ class ReplicatedRedis:
         self.replica.start()
         with self.replica.client() as client:
             client.config_set("masterauth", self.primary.local.password)
-        self._follow(self.replica, self.primary.port)
+        follow(self.replica, self.primary.port)
 
     def close(self) -> None:
         self.address.close()
@@ -73,15 +70,18 @@ class ReplicatedRedis:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _share_password(self) -> None:
-        password = self.primary.local.password
-        with self.primary.client() as client:
-            client.config_set("masterauth", password)
-        with self.replica.client() as client:
+
+def pair(primary: RedisServer, replica: RedisServer) -> None:
+    """One password for both: after a failover nobody tells the clients another one."""
+    password = primary.local.password
+    for server in (primary, replica):
+        with server.client() as client:
+            client.config_set("repl-diskless-sync-delay", 0)  # no other replica will come
             client.config_set("masterauth", password)
             client.config_set("requirepass", password)
-        self.replica.local = replace(self.replica.local, password=password)
+    replica.local = replace(replica.local, password=password)
 
-    def _follow(self, server: RedisServer, port: int) -> None:
-        with server.client() as client:
-            client.replicaof("127.0.0.1", str(port))
+
+def follow(server: RedisServer, port: int) -> None:
+    with server.client() as client:
+        client.replicaof("127.0.0.1", str(port))

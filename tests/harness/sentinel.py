@@ -1,6 +1,5 @@
 """A Redis with a replica, and a Sentinel that makes the replica the primary when the first dies."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from tests.harness.patience import wait_for
 from tests.harness.ports import free_port
 from tests.harness.process import Process
 from tests.harness.redis_server import RedisServer
+from tests.harness.replication import follow, pair
 
 SERVICE = "keep"
 PASSWORD = "sentinel-password-canary"
@@ -32,7 +32,8 @@ class Watched:
     def __init__(self, directory: Path) -> None:
         self.primary = RedisServer(directory / "primary")
         self.replica = RedisServer(directory / "replica")
-        self._follow()
+        pair(self.primary, self.replica)
+        follow(self.replica, self.primary.port)
         self.port = free_port()
         self._sentinel = self._watch(directory / "sentinel")
         wait_for("Sentinel knows the replica", self._knows_the_replica)
@@ -48,18 +49,6 @@ class Watched:
         self._sentinel.kill_all()
         self.primary.kill()
         self.replica.kill()
-
-    def _follow(self) -> None:
-        """One password for both: after a change nobody tells the clients another one."""
-        password = self.primary.local.password
-        with self.primary.client() as client:
-            client.config_set("masterauth", password)
-            client.config_set("repl-diskless-sync-delay", 0)  # no other replica will come
-        with self.replica.client() as client:
-            client.config_set("masterauth", password)
-            client.replicaof("127.0.0.1", str(self.primary.port))
-            client.config_set("requirepass", password)
-        self.replica.local = replace(self.replica.local, password=password)
 
     def _watch(self, directory: Path) -> Process:
         directory.mkdir()

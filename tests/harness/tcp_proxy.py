@@ -124,22 +124,29 @@ class TcpProxy:
         far.settimeout(None)
         with self._lock:
             self._open |= {near, far}
-        there = threading.Thread(target=self._pump, args=(near, far), daemon=True)
+        there = threading.Thread(target=self._pump, args=(near, far, True), daemon=True)
         there.start()
-        self._pump(far, near)
+        self._pump(far, near, False)
         there.join()
         self._forget(near, far)
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, asks: bool) -> None:
         try:
             while data := source.recv(self._chunk()):
                 self._wait_while_hung()
-                sink.sendall(data)
+                if self._passes(data, source, sink, asks):
+                    sink.sendall(data)
                 self._throttle(len(data))
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             _reset(source)
             _reset(sink)
+
+    def _passes(
+        self, _data: bytes, _source: socket.socket, _sink: socket.socket, _asks: bool
+    ) -> bool:
+        """Whether data are passed on; `_asks` when they come from the one who connected."""
+        return True
 
     def _chunk(self) -> int:
         rate = self._rate

@@ -1,28 +1,24 @@
 """A wire to Redis that goes dead at a command the test names, to stop a process right there."""
 
-import contextlib
 import socket
 import threading
-from typing import Self
+
+from tests.harness.tcp_proxy import TcpProxy
 
 
-class Tripwire:
-    """Stands before a loopback port, on one of its own: `port`.
+class Tripwire(TcpProxy):
+    """A proxy that takes one command off the wire.
 
     Once armed, the first connection that sends `pattern` goes dead: the command is not passed on,
     or with `answer` it is, and its answer is not. Other connections go on. `close` resets all.
     """
 
     def __init__(self, target_port: int) -> None:
-        self._target = ("127.0.0.1", target_port)
         self._pattern = b""
         self._answer = False
         self._tripped = threading.Event()
-        self._closed = threading.Event()
-        self._ends: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, name="tripwire", daemon=True).start()
+        self._dead: set[socket.socket] = set()
+        super().__init__(target_port)
 
     def arm(self, pattern: bytes, *, answer: bool = False) -> None:
         """`pattern` must come in one piece: commands are far smaller than a read."""
@@ -35,49 +31,10 @@ class Tripwire:
         if not self._tripped.wait(timeout):
             raise TimeoutError(f"nobody sent {self._pattern!r} within {timeout:g} s")
 
-    def close(self) -> None:
-        self._closed.set()
-        for end in (self._listener, *self._ends):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _accept(self) -> None:
-        while not self._closed.is_set():
-            try:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(self._target, timeout=5)
-            except OSError:
-                continue  # closed, or Redis is away
-            far.settimeout(None)
-            self._ends += [near, far]
-            dead = threading.Event()
-            for source, sink, asks in ((near, far, True), (far, near, False)):
-                pump = (source, sink, dead, asks)
-                threading.Thread(target=self._pump, args=pump, daemon=True).start()
-
-    def _pump(
-        self, source: socket.socket, sink: socket.socket, dead: threading.Event, asks: bool
-    ) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(1_048_576):
-                if asks and self._trips(data):
-                    dead.set()
-                    if self._answer:
-                        sink.sendall(data)
-                    self._tripped.set()
-                elif not dead.is_set():
-                    sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-
-    def _trips(self, data: bytes) -> bool:
-        if not self._pattern or self._pattern not in data or self._tripped.is_set():
-            return False
-        self._pattern = b""
-        return True
+    def _passes(self, data: bytes, source: socket.socket, sink: socket.socket, asks: bool) -> bool:
+        if asks and self._pattern and self._pattern in data and not self._tripped.is_set():
+            self._dead |= {source, sink}
+            if self._answer:
+                sink.sendall(data)
+            self._tripped.set()
+        return source not in self._dead

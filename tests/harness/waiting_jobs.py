@@ -1,11 +1,17 @@
 """Jobs that clients wait for, the callbacks that end them, and the connections they cost."""
 
+import json
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Self
 
 from tests.harness import Client, Installation
+from tests.harness.installation import KEYS
+from tests.harness.patience import wait_for
+from tests.harness.wire import Answer, Wire, request
 
 CLIENTS = 200
 SETTLED_SECONDS = 2.0  # the last to come has been looked up
@@ -36,6 +42,48 @@ def fail(client: Client, job_id: str) -> float:
     began = time.monotonic()
     client.callback({"id": job_id, "status": "Error"}).raise_for_status()
     return time.monotonic() - began
+
+
+class LongPollClients:
+    """Hundreds of clients in one thread, each on a connection of its own: one for each path."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._port = installation.ports[0]
+        self._waiting: dict[str, Wire] = {}
+        self.answers: dict[str, Answer] = {}
+        self.answered_at: dict[str, float] = {}
+
+    def ask(self, paths: Iterable[str]) -> None:
+        """Send each request, without waiting for an answer."""
+        headers = [("x-key", KEYS["read"]), ("Connection", "close")]
+        for path in paths:
+            wire = self._waiting[path] = Wire(self._port)
+            wire.send(request(headers, method="GET", target=path))
+
+    def gather(self, timeout: float) -> None:
+        """Returns once each is answered. Raises TimeoutError."""
+        wait_for("each is answered", self._gathered, timeout)
+
+    def _gathered(self) -> bool:
+        for path, wire in tuple(self._waiting.items()):
+            if (answers := wire.ended()) is not None:
+                (self.answers[path],) = answers
+                self.answered_at[path] = time.monotonic()
+                self._waiting.pop(path).close()
+        return not self._waiting
+
+    def statuses(self) -> set[int]:
+        return {answer.status for answer in self.answers.values()}
+
+    def jobs(self) -> list[dict[str, Any]]:
+        return [json.loads(answer.body) for answer in self.answers.values()]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for wire in self._waiting.values():
+            wire.close()
 
 
 class SteadyCallbacks:

@@ -58,27 +58,6 @@ def test_wrong_settings_are_one_sentence(shell: CommandLine, command: tuple[str]
     assert "Error: SECRET_KEY: is missing. See: flask --app receiver doctor" in result.words
 
 
-def test_the_application_itself_is_not_built_from_wrong_settings(shell: CommandLine) -> None:
-    result = shell.run("routes", SECRET_KEY=None)
-    assert result.code == 3 and "Fluxkeep cannot start: SECRET_KEY: is missing" in result.err
-
-
-def test_flasks_own_variables_change_nothing(shell: CommandLine) -> None:
-    result = shell.run("jobs", "list", FLASK_DEBUG="1", FLASK_APP="nobody", FLASK_RUN_PORT="1")
-    assert result.code == 0
-
-
-def test_a_dotenv_file_is_read_and_the_environment_is_stronger(
-    stack: Stack, shell: CommandLine
-) -> None:
-    path = stack.installation.directory / ".env"
-    path.write_text("SECRET_KEY=from-the-file-which-is-long\nBFL_SANDBOX_URL=nonsense\n")
-    try:
-        assert shell.run("credits", SECRET_KEY=None, ENV_FILE=None).code == 0
-    finally:
-        path.unlink()
-
-
 # Submitting.
 
 

@@ -97,10 +97,3 @@ def test_a_secret_that_can_be_no_header_is_refused_at_once(
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["body", "webhook_secret"]
     assert "canary" not in answer.text
-
-
-def test_a_name_of_a_private_address_is_never_called(stack: Stack, hook: Hook) -> None:
-    inside = hook.url.replace("http://127.0.0.1", "https://localtest.me")
-    job_id = submit(stack, webhook_url=inside).json()["id"]
-    wait_for("the attempt", lambda: "notification.retried" in timeline(stack, job_id), 20)
-    assert not hook.calls

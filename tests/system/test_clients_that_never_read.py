@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.harness.stack import Stack
+from tests.harness.wire import Wire, request
 from tests.system.bad_input.target import PROOF, new_id, pending
-from tests.system.bad_input.wire import Wire, request
 
 pytestmark = pytest.mark.slow
 

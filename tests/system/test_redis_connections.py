@@ -103,16 +103,12 @@ def answers(url: str, **settings: str) -> bool:
     return True
 
 
-def test_a_certificate_that_signed_itself_is_not_trusted(secure_url: str) -> None:
+def test_a_certificate_that_signed_itself_is_trusted_when_it_is_named_or_not_to_be_checked(
+    secure_url: str, tls: TlsFront
+) -> None:
     assert not answers(secure_url)
-
-
-def test_it_is_trusted_when_it_is_named(secure_url: str, tls: TlsFront) -> None:
     assert answers(f"{secure_url}?ssl_ca_certs={tls.certificate}")
     assert answers(secure_url.replace("rediss:", "valkeys:") + f"?ssl_ca_certs={tls.certificate}")
-
-
-def test_it_can_be_left_unchecked_by_the_url_or_by_a_variable(secure_url: str) -> None:
     assert answers(f"{secure_url}?ssl_cert_reqs=none")
     assert answers(secure_url, REDIS_VERIFY="no")
 

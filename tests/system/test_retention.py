@@ -2,19 +2,18 @@
 
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from jobs import inputs, retention, sidecars, submission
+from jobs import inputs, retention
 from jobs.job import Job
 from jobs.record import Notifications
 from jobs.storage.layout import companion_keys
-from jobs.timeouts import Timeouts
-from tests.harness import Client, RedisServer, S3Server
+from tests.harness import RedisServer, S3Server
 from tests.harness.archive import Archive, events
 from tests.harness.patience import wait_for
 from tests.harness.stack import running_stack
@@ -91,24 +90,6 @@ def test_media_without_a_record_go_by_their_own_clock(opened: Open) -> None:
     later = opened(RETAIN_MEDIA_DAYS="30.5")
     clear(later)
     assert archive.keys() == before and archive.objects() == []
-
-
-def test_a_job_that_has_not_ended_is_never_touched(opened: Open) -> None:
-    archive = opened(**WEEK)
-    job = archive.under_way(400)
-    clear(archive)
-    assert archive.job(job) == job
-
-
-def test_a_job_that_was_opened_again_is_off_the_clock(opened: Open) -> None:
-    archive = opened(**WEEK)
-    job = archive.failed(400)
-    reopen = archive.services.store.update(
-        job.id, lambda job, now: job and submission.reopen(job, now, Timeouts(60, 3600))
-    ).after
-    clear(archive)
-    assert archive.job(job) == reopen and reopen and reopen.check.ended_at is None
-    assert archive.redis.zscore("fluxkeep:ended", job.id) is None
 
 
 @pytest.mark.parametrize("steps", range(4))
@@ -200,16 +181,6 @@ def test_a_broken_record_stops_no_other_job(opened: Open) -> None:
     assert archive.job(old) is None and len(archive.objects()) == 2
 
 
-def test_later_changes_of_a_job_describe_no_deleted_media(opened: Open) -> None:
-    archive = opened(**WEEK)
-    job = archive.stored(8)
-    clear(archive)
-    services = archive.services
-    services.store.update(job.id, lambda job, now: job and job.with_details(now, {"model": "x"}))
-    sidecars.update(services.store, services.storage, job.id)
-    assert archive.objects() == []
-
-
 def test_a_storage_that_refuses_only_postpones(
     redis_server: RedisServer, s3_server: S3Server, temporary: Path
 ) -> None:
@@ -227,9 +198,9 @@ def test_a_storage_that_refuses_only_postpones(
     assert archive.job(old) is None and bucket.sizes() == {}
 
 
-@pytest.fixture
-def short_memory(tmp_path: Path) -> Iterator[Client]:
-    """An installation that keeps media for two seconds, and records for eight."""
+@pytest.mark.slow
+def test_the_sweep_clears_away_by_both_clocks(tmp_path: Path) -> None:
+    """Media are kept for two seconds, and records for eight."""
     with running_stack(
         tmp_path, RETAIN_MEDIA_DAYS=str(2 / 86400), RETAIN_JOBS_DAYS=str(8 / 86400)
     ) as stack:
@@ -247,10 +218,5 @@ def short_memory(tmp_path: Path) -> Iterator[Client]:
         assert requests.get(link, timeout=30).status_code == 410
         with stack.installation.redis.client() as redis:
             assert not [key for key in redis.scan_iter("*") if task.id.encode() in key]
-        yield stack.client
+        assert stack.client.jobs() == []
         stack.settled()
-
-
-@pytest.mark.slow
-def test_the_sweep_clears_away_by_both_clocks(short_memory: Client) -> None:
-    assert short_memory.jobs() == []

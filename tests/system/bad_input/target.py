@@ -10,7 +10,7 @@ from typing import Any
 from jobs.store.keys import COUNTERS, RECORD_PREFIX
 from tests.harness import Installation, RedisServer
 from tests.harness.installation import WEBHOOK_SECRET
-from tests.system.bad_input.wire import Answer, Header, exchange, request, signature
+from tests.harness.wire import Answer, Header, exchange, request, signature
 
 SECOND_SECRET = "second-secret-canary-5d21"
 RETIRED_SECRET = "retired-secret-canary-77e0"

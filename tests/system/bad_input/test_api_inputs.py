@@ -7,8 +7,8 @@ import secrets
 import pytest
 
 from tests.harness.installation import KEYS, WEBHOOK_SECRET
+from tests.harness.wire import Answer, Header, chunked, request
 from tests.system.bad_input.target import TargetServer, new_id
-from tests.system.bad_input.wire import Answer, Header, chunked, request
 
 BODY_MAX_BYTES = 64 * 1024
 ADMIN: Header = ("Authorization", f"Bearer {KEYS['admin']}")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.harness.installation import KEYS, WEBHOOK_SECRET
+from tests.harness.wire import Answer, Header, chunked, request, signature
 from tests.system.bad_input.target import (
     PROOF,
     RETIRED_SECRET,
@@ -19,7 +20,6 @@ from tests.system.bad_input.target import (
     pending,
     signed,
 )
-from tests.system.bad_input.wire import Answer, Header, chunked, request, signature
 
 ACCELERATORS = ("on", "off")
 Proof = Callable[[bytes], Sequence[Header]]

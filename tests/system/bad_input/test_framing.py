@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.harness.wire import Header, Wire, chunked, request
 from tests.system.bad_input.target import (
     PROOF,
     SECRET_HEADER,
@@ -17,7 +18,6 @@ from tests.system.bad_input.target import (
     pending,
     signed,
 )
-from tests.system.bad_input.wire import Header, Wire, chunked, request
 
 ACCELERATORS = ("on", "off")
 UNPROVEN_MAX_BYTES, BODY_MAX_BYTES = 64 * 1024, 2**20

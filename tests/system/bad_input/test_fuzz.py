@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.harness.installation import KEYS
+from tests.harness.wire import Header, exchange, request
 from tests.system.bad_input.target import (
     PROOF,
     SECRET_HEADER,
@@ -16,7 +17,6 @@ from tests.system.bad_input.target import (
     pending,
     web_alone,
 )
-from tests.system.bad_input.wire import Header, exchange, request
 
 pytestmark = pytest.mark.slow
 

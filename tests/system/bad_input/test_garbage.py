@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from tests.harness.wire import Header, Wire, exchange, request
 from tests.system.bad_input.target import PROOF, TargetServer, failed, new_id, pending
-from tests.system.bad_input.wire import Header, Wire, exchange, request
 
 END_SECONDS = 5.0
 

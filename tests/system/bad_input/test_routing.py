@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.harness.installation import KEYS
+from tests.harness.wire import CALLBACKS, Header, request
 from tests.system.bad_input.target import PROOF, TargetServer, failed, new_id, pending
-from tests.system.bad_input.wire import CALLBACKS, Header, request
 
 ADMIN: Header = ("x-key", KEYS["admin"])
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.harness.wire import Answer, Wire, chunked, request
 from tests.system.bad_input.target import (
     PROOF,
     TargetServer,
@@ -15,7 +16,6 @@ from tests.system.bad_input.target import (
     pending,
     web_alone,
 )
-from tests.system.bad_input.wire import Answer, Wire, chunked, request
 
 pytestmark = pytest.mark.slow
 

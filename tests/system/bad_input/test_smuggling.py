@@ -3,6 +3,7 @@
 import pytest
 
 from tests.harness.installation import KEYS
+from tests.harness.wire import Header, chunked, conversation, request
 from tests.system.bad_input.target import (
     PROOF,
     TargetServer,
@@ -11,7 +12,6 @@ from tests.system.bad_input.target import (
     pending,
     statuses,
 )
-from tests.system.bad_input.wire import Header, chunked, conversation, request
 
 ACCELERATORS = ("on", "off")
 CHUNKED: Header = ("Transfer-Encoding", "chunked")

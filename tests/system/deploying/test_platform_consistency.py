@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -30,37 +30,41 @@ def split(commands: dict[str, str]) -> Commands:
 # Commands.
 
 
-def test_compose_runs_the_procfile() -> None:
+def of_compose() -> Commands:
     services = read("compose.yaml")["services"]
-    assert {name: services[name]["command"] for name in LINES} == LINES
     assert services.keys() - LINES.keys() == {"redis"}
+    return {name: services[name]["command"] for name in LINES}
 
 
-def test_render_runs_the_procfile() -> None:
+def of_render() -> Commands:
     services = [one for one in read("render.yaml")["services"] if one["type"] != "keyvalue"]
     found = {one["name"].removeprefix("fluxkeep-"): one["dockerCommand"] for one in services}
     release = next(one["preDeployCommand"] for one in services if one["type"] == "web")
-    assert split(found | {"release": release}) == LINES
+    return split(found | {"release": release})
 
 
-def test_fly_runs_the_procfile() -> None:
+def of_fly() -> Commands:
     fly = read("fly.toml")
-    assert split(fly["processes"] | {"release": fly["deploy"]["release_command"]}) == LINES
     assert int(fly["env"]["PORT"]) == fly["http_service"]["internal_port"]
+    return split(fly["processes"] | {"release": fly["deploy"]["release_command"]})
 
 
-def test_railway_runs_the_procfile() -> None:
+def of_railway() -> Commands:
     deploys = {name: read(f"railway/{name}/railway.json")["deploy"] for name in RUNNING}
     (release,) = deploys["web"]["preDeployCommand"]
     found = {name: deploy["startCommand"] for name, deploy in deploys.items()}
-    assert split(found | {"release": release}) == LINES
+    return split(found | {"release": release})
 
 
-def test_kubernetes_runs_the_procfile() -> None:
-    containers = {name: pod["containers"][0] for name, pod in pods().items()}
-    release = pods()["web"]["initContainers"][0]
-    found = {name: one["command"] for name, one in containers.items()}
-    assert found | {"release": release["command"]} == LINES
+def of_kubernetes() -> Commands:
+    release = pods()["web"]["initContainers"][0]["command"]
+    found = {name: pod["containers"][0]["command"] for name, pod in pods().items()}
+    return found | {"release": release}
+
+
+@pytest.mark.parametrize("commands", [of_compose, of_render, of_fly, of_railway, of_kubernetes])
+def test_a_platform_runs_the_procfile(commands: Callable[[], Commands]) -> None:
+    assert commands() == LINES
 
 
 def test_heroku_sizes_every_process_of_the_procfile() -> None:

@@ -164,19 +164,6 @@ def test_a_bucket_that_hangs_delays_no_deadline_and_no_shutdown(
         process.wait(max(began + seconds - time.monotonic(), 0.1))
 
 
-def test_changes_of_a_stored_job_while_the_bucket_hangs_are_on_record(
-    proxied_stack: Stack, wire: TcpProxy
-) -> None:
-    stack = proxied_stack
-    task = stack.generate()
-    stack.stored(task)
-    wire.hang()
-    stack.expect(task, metadata={"album": "fog"})
-    assert stack.client.job(task.id)["metadata"] == {"album": "fog"}
-    assert "its sidecar is stale" in stack.installation.logs("web")
-    wire.pass_on()
-
-
 def test_a_download_that_breaks_off_is_cut_and_its_link_stays_out_of_the_log(
     proxied_stack: Stack, wire: TcpProxy
 ) -> None:

@@ -1,5 +1,6 @@
 """Delivery hosts that fail, crawl, cut, lie or send elsewhere: stored whole in the end, or not."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,8 +36,8 @@ NEVER_PUBLISHED: dict[str, dict[str, Any]] = {
     "a byte a second": {"drip": 1},
     "headers at a byte a second": {"drip_headers": 1},
     "silence": {"hang": 120},
-    "redirected elsewhere": {"redirect": "http://127.0.0.1:9/sample.jpeg"},
-    "another host": {"sample_url": "https://example.com/sample.jpeg"},
+    "redirected elsewhere": {"redirect": "http://127.0.0.1:9/sample.jpeg?sig=canary"},
+    "another host": {"sample_url": "https://example.com/sample.jpeg?sig=canary"},
 }
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "html": ("not_media", {"body": "<!doctype html><p>Sorry, not a picture at all."}),
@@ -61,6 +62,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         running.installation.start("worker", n=5)
         yield running
         running.settled()
+        shown = json.dumps(running.client.jobs(limit=200))
+        assert "sig=" not in shown, "whatever failed, its signed URL is not shown"
 
 
 @pytest.fixture(scope="module")

@@ -87,14 +87,6 @@ def test_a_worker_killed_between_thumbnail_and_record_costs_nothing(stack: Stack
     stack.settled()
 
 
-def test_a_worker_killed_while_it_draws_leaves_the_job_stored(stack: Stack) -> None:
-    worker, task = a_worker_that_draws_for_ever(stack)
-    worker.kill_all()
-    stack.stored(task)
-    assert [key for key in stack.installation.stored_objects.sizes() if key.endswith(".webp")] == []
-    check(stack.installation)
-
-
 def test_sigterm_while_a_thumbnail_is_made_ends_the_worker_at_once_and_cleanly(
     stack: Stack,
 ) -> None:

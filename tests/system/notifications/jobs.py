@@ -9,7 +9,6 @@ from typing import Any
 from standardwebhooks import Webhook
 
 from jobs.job import Job
-from jobs.notifications import GIVE_UP_AFTER_SECONDS
 from jobs.record import PendingNotification
 from tests.harness.hook import Call, Hook
 from tests.harness.parts import Parts
@@ -43,10 +42,6 @@ def moved(stack: Stack, job_id: str, step: Telling) -> None:
 
 def due_now(one: PendingNotification, now: float) -> PendingNotification:
     return replace(one, at=now)
-
-
-def a_day_later(one: PendingNotification, now: float) -> PendingNotification:
-    return replace(one, at=now, since=one.since - GIVE_UP_AFTER_SECONDS)
 
 
 def notification_events(stack: Stack, job_id: str) -> list[tuple[str, str]]:

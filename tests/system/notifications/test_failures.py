@@ -12,7 +12,6 @@ from tests.harness.patience import wait_for
 from tests.harness.stack import Stack
 from tests.system.notifications.jobs import (
     NEW,
-    a_day_later,
     by_python,
     due_now,
     is_why,
@@ -21,8 +20,6 @@ from tests.system.notifications.jobs import (
     wait_for_event,
 )
 from worker.notifications.dispatcher import PER_HOST_THREADS
-
-STORM = 60
 
 
 def test_a_receiver_that_was_down_is_notified_afterwards(stack: Stack) -> None:
@@ -61,16 +58,6 @@ def test_a_receiver_that_says_it_is_gone_is_not_called_again(stack: Stack, hook:
     assert len(hook.calls) == 1
     with stack.installation.redis.client() as redis:
         assert Parts.over(redis).metrics.totals().counts[Counter.NOTIFICATION_GIVEN_UP] >= 1
-
-
-def test_after_a_day_it_is_given_up_where_that_can_be_seen(stack: Stack, hook: Hook) -> None:
-    hook.answers = [500, 500]
-    job_id = notified(stack, hook.url)
-    wait_for_event(stack, job_id, "notification.retried")
-    moved(stack, job_id, a_day_later)
-    wait_for_event(stack, job_id, "notification.abandoned")
-    line = stack.client.job(job_id)["timeline"][-1]
-    assert line["detail"] == {"to": "notify_url", "reason": "it answered 500"}
 
 
 def test_a_receiver_may_say_when_to_come_again(stack: Stack, hook: Hook) -> None:
@@ -117,23 +104,3 @@ def test_a_sender_that_is_killed_is_followed_by_another_with_the_same_id(
     second = hook.called(2, timeout=60)
     assert second.id == first.id and by_python(second, NEW)["data"]["id"] == job_id
     wait_for_event(stack, job_id, "notification.delivered")
-
-
-@pytest.mark.slow
-def test_many_notifications_do_not_delay_a_rescue(stack: Stack, owner: Hook) -> None:
-    alone = rescue_seconds(stack)
-    dead = Hook()
-    dead.delay = 60
-    for _ in range(STORM):
-        notified(stack, dead.url.replace("127.0.0.1", "localhost"), outcome="error")
-    dead.called()
-    during = max(rescue_seconds(stack) for _ in range(5))
-    assert during < alone + 30.0, "half of what a dead receiver takes"
-    wait_for("the owner is told of all", lambda: len(owner.calls) >= STORM, 60)
-    dead.close()
-
-
-def rescue_seconds(stack: Stack) -> float:
-    begun = time.monotonic()
-    stack.stored(stack.generate())
-    return time.monotonic() - begun

@@ -74,6 +74,9 @@ class Wire:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._end.close()
 
     def send(self, data: bytes) -> None:

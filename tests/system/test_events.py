@@ -181,16 +181,6 @@ def test_a_position_before_the_stored_events_gets_a_reset(
     assert watcher.seen[0].name == "reset" and watcher.statuses("early") == []
 
 
-def test_an_id_that_redis_no_longer_knows_of_is_reset(
-    client: Client, installation: Installation
-) -> None:
-    client.put_job("job")
-    with all_events(installation, "99999999999999-0") as watcher:
-        assert watcher.wait_for(1)[0].name == "reset"
-        progress(client, "job", 0.25)
-        wait_for("the next", lambda: watcher.statuses("job"))
-
-
 def test_a_web_process_that_stops_ends_its_streams_cleanly(
     client: Client, installation: Installation
 ) -> None:

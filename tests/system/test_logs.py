@@ -58,10 +58,6 @@ def test_a_line_about_a_job_has_its_id_as_a_field() -> None:
     }
 
 
-def test_a_line_about_no_job_has_none() -> None:
-    assert "job" not in as_json(line("Redis is available again, after %.0f s", 3))
-
-
 def test_text_is_one_line_even_with_line_breaks_in_its_arguments() -> None:
     said = TextFormatter(REDACTION).format(
         line("job %s: %s", "abc", "one\n2026-01-01 ERROR forged\x1b[31m")

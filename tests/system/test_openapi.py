@@ -81,13 +81,6 @@ def test_every_route_is_in_it_but_for_the_pages(app: Flask, document: dict[str, 
     assert routes == {(where, method) for where, method, _ in operations(document)}
 
 
-def test_operations_have_a_name_of_their_own_and_words(document: dict[str, Any]) -> None:
-    found = [operation for _, _, operation in operations(document)]
-    names = [operation["operationId"] for operation in found]
-    assert len(set(names)) == len(names) > 10
-    assert all(operation["summary"] and operation["description"] for operation in found)
-
-
 def examples(content: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
     """Each example with the schema it must fit."""
     for kind, described in content.items():

@@ -186,14 +186,6 @@ def test_a_result_without_a_sample_is_settled_by_asking_at_once(stack: Stack) ->
     assert len(stack.polls(task)) == 1
 
 
-def test_a_dead_url_in_a_callback_is_asked_about_once(stack: Stack) -> None:
-    fresh, dead = stack.generate(life=-1), stack.generate(life=-1, resign=False)
-    # Who brought the URL that could be fetched is who brought the final report.
-    kept(stack, fresh)
-    assert ended(stack, dead)["status"] == "expired"
-    assert len(stack.polls(fresh)) == len(stack.polls(dead)) == 1
-
-
 def test_the_api_key_goes_to_the_api_and_nowhere_else(stack: Stack, tasks: dict[str, Task]) -> None:
     kept(stack, tasks["silent"])
     kept(stack, stack.generate(life=-1))

@@ -35,12 +35,6 @@ def test_a_release_needs_nothing_that_it_starts(shell: CommandLine) -> None:
     assert names(result, "ok") == BEFORE_START
 
 
-def test_a_release_that_cannot_start_names_each_variable(shell: CommandLine) -> None:
-    wrong = {"SECRET_KEY": None, "WORKER_CONCURRENCY": "0", "REDIS_VERIFY": "perhaps"}
-    result = shell.run("doctor", "--release", stdin="", **wrong)
-    assert result.code == 1 and all(name in result.words for name in wrong)
-
-
 # The whole Procfile, as honcho and foreman start it.
 
 

@@ -187,22 +187,6 @@ def test_a_missing_or_changed_thumbnail_is_made_again(
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
 
 
-def test_a_file_that_was_restored_gets_a_thumbnail(archive: Archive, shell: CommandLine) -> None:
-    job, media = job_with_thumbnail(archive), archive.services.storage
-    body = b"".join(media.read(key(job)))
-    media.delete(key(job))
-    shell.run("repair")
-    media.write(key(job), body)
-    shell.run("repair")
-    after = archive.job(job)
-    assert (
-        after
-        and after.present_media
-        and after.media[0].thumbnail is None
-        and after.thumbnails.due_at is not None
-    )
-
-
 def test_a_restored_job_without_a_thumbnail_gets_one(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored()
     forget_record(archive, job)

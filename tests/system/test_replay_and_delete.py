@@ -41,18 +41,15 @@ def assert_replayed(stack: Stack, task: Task) -> None:
 
 
 @pytest.mark.usefixtures("unreachable_bfl")
-def test_a_lost_job_is_stored_by_a_replay(stack: Stack) -> None:
-    task = stack.finished()
+@pytest.mark.parametrize(
+    ("end", "switches"), [("lost", {"callback": "never"}), ("expired", {"life": -1})]
+)
+def test_a_job_that_bfl_did_not_help_is_stored_by_a_replay(
+    stack: Stack, end: str, switches: dict[str, Any]
+) -> None:
+    task = stack.generate(**switches)
     stack.expect(task)
-    stack.client.wait_for(task.id, "lost")
-    stack.box.settings.poll_fault = None
-    assert_replayed(stack, task)
-
-
-@pytest.mark.usefixtures("unreachable_bfl")
-def test_an_expired_job_is_stored_by_a_replay(stack: Stack) -> None:
-    task = stack.generate(life=-1)
-    stack.client.wait_for(task.id, "expired")
+    stack.client.wait_for(task.id, end)
     stack.box.settings.poll_fault = None
     assert_replayed(stack, task)
 
@@ -82,12 +79,6 @@ def test_a_job_that_is_stored_or_moderated_cannot_be_replayed(stack: Stack) -> N
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert without_links(stack.client.job(task.id)) == without_links(before)
     assert stack.polls(stored) == []
-
-
-def test_a_job_under_way_cannot_be_replayed(stack: Stack) -> None:
-    task = stack.generate(callback="never", outcome="pending_forever")
-    stack.expect(task)
-    assert replay(stack, task).status_code == 409
 
 
 def test_a_deleted_job_leaves_nothing(stack: Stack) -> None:
@@ -129,28 +120,6 @@ def test_a_job_deleted_during_its_download_leaves_nothing(stack: Stack) -> None:
     wait_for("the staged file is gone", lambda: stack.staged() == [])
     # What was verified is published at once, and deleted when the commit is refused.
     wait_for("its object is gone", lambda: stack.objects(task) == [])
-    assert stack.client.find(task.id) is None
-    stack.settled()
-
-
-def test_a_job_deleted_between_two_downloads_leaves_nothing(stack: Stack) -> None:
-    task = stack.generate(samples=2, size=60_000, drip=40_000)
-    wait_for("the first object", lambda: stack.objects(task))
-    assert forget(stack, task).status_code == 204
-    wait_for("the second download is over", lambda: stack.deliveries(task)[-1].over)
-    wait_for("the staged file is gone", lambda: stack.staged() == [])
-    wait_for("its objects are gone", lambda: stack.objects(task) == [])
-    assert stack.client.find(task.id) is None
-    stack.settled()
-
-
-def test_a_poll_under_way_does_not_bring_a_forgotten_job_back(stack: Stack) -> None:
-    task = stack.generate(callback="never", poll_hang=2)
-    stack.expect(task)
-    stack.client.callback({"id": task.id, "status": "Ready"})  # unclear: BFL is asked at once
-    wait_for("the poll", lambda: stack.polls(task))
-    assert forget(stack, task).status_code == 204
-    wait_for("the poll's end", lambda: stack.box.task(task.id).polls and not stack.staged())
     assert stack.client.find(task.id) is None
     stack.settled()
 

@@ -77,14 +77,6 @@ def test_a_kept_input_comes_back_with_its_images(archive: Archive, shell: Comman
     assert shell.run("repair", "--verify-bytes") == CLEAN
 
 
-def test_a_job_is_found_by_both_its_ids_again(archive: Archive, shell: CommandLine) -> None:
-    job = archive.stored()
-    archive.redis.flushall()
-    shell.run("repair")
-    assert (back := archive.job(job)) and archive.services.store.load(job.task_id or "") == back
-    assert back.media == job.media and sidecars.render(back) == sidecars.render(job)
-
-
 def test_a_sidecar_takes_no_task_id_of_another_job(
     archive: Archive, shell: CommandLine, stopped_installation: Installation
 ) -> None:
@@ -120,15 +112,6 @@ def test_what_is_too_old_for_a_record_stays_without(archive: Archive, shell: Com
     assert archive.redis.zcard("fluxkeep:orphans") == 1
     assert shell.run("repair", "--dry-run", RETAIN_MEDIA_DAYS="90") == CLEAN
     assert "1 repaired" in shell.run("repair", RETAIN_JOBS_DAYS="forever").out
-
-
-def test_an_interrupted_repair_is_repeated(archive: Archive, shell: CommandLine) -> None:
-    jobs = [archive.stored() for _ in range(5)]
-    archive.redis.flushall()
-    shell.run("repair")
-    for job in jobs[:3]:
-        archive.services.store.delete(job)
-    assert shell.run("repair").out.endswith("3 found, 3 repaired\n")
 
 
 def test_hostile_sidecars_are_refused_and_foreign_files_left_alone(

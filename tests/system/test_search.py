@@ -12,7 +12,6 @@ from redis import Redis
 
 from jobs.job import Job
 from jobs.status import Source
-from jobs.store.keys import BY
 from jobs.store.listing import JOBS_READ_MAX, Position
 from jobs.store.search import Search
 from jobs.timeouts import Timeouts
@@ -193,11 +192,6 @@ def job_of(n: int, **facts: Any) -> Job:
     return replace(Job.expected(f"job-{n}", BEGAN + n, TIMEOUTS), **facts)
 
 
-def create_job(parts: Parts, n: int, **facts: Any) -> None:
-    job = job_of(n, **facts)
-    parts.store.update(job.id, lambda _job, _now: job, new=True)
-
-
 def test_a_page_of_a_search_reads_a_bounded_number_of_jobs(redis: Redis) -> None:
     """Two conditions that many jobs match, but no job matches both."""
     parts = Parts.over(redis)
@@ -211,22 +205,6 @@ def test_a_page_of_a_search_reads_a_bounded_number_of_jobs(redis: Redis) -> None
         if place is None:
             break
     assert pages == 2
-
-
-def test_a_set_that_is_older_than_the_record_finds_nothing_wrong(redis: Redis) -> None:
-    parts = Parts.over(redis)
-    create_job(parts, 1, model="a")
-    redis.zadd(f"{BY}model:b", {"job-1": BEGAN, "gone": BEGAN})
-    assert parts.listing.page(Search(model="b"), 10, None).jobs == []
-
-
-def test_a_forgotten_job_is_in_no_set(redis: Redis) -> None:
-    parts = Parts.over(redis)
-    create_job(parts, 1, model="a", source=Source.POLL, metadata={str(n): n for n in range(9)})
-    job = parts.store.load("job-1")
-    assert job is not None
-    parts.store.delete(job)
-    assert list(redis.scan_iter(f"{BY}*")) == []
 
 
 def test_pages_of_a_search_go_on_where_they_stopped(redis: Redis) -> None:

@@ -102,8 +102,3 @@ def test_a_dsn_that_is_none_stops_the_start_with_its_name(dsn: str) -> None:
     with pytest.raises(InvalidSettings, match="SENTRY_DSN") as refused:
         settings.load({**DEFAULTS, "SENTRY_DSN": dsn})
     assert dsn not in str(refused.value)
-
-
-@pytest.mark.parametrize("dsn", ["https://k@o1.sentry.example/42", "http://k:s@h:65535/path/1"])
-def test_a_dsn_may_have_a_port_and_a_path(dsn: str) -> None:
-    assert settings.load({**DEFAULTS, "SENTRY_DSN": dsn}).sentry_dsn

@@ -53,19 +53,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-def logged_time(log: Path, after: int) -> float:
-    """Return the time by the process's clock, to prove that the clock is wrong."""
-
-    def match() -> re.Match[str] | None:
-        return re.search(r"it is now ([0-9.]+)\n", log.read_bytes()[after:].decode())
-
-    found = wait_for("the process prints its time", match)
-    return float(found[1])
-
-
-def start_skewed(stack: Stack, process: str, off_by: float) -> Process:
-    directory = str(stack.installation.directory)
-    (started,) = stack.installation.start(process, PYTHONPATH=directory, CLOCK_OFF_BY=str(off_by))
+def start_skewed(stack: Stack, name: str, off_by: float) -> Process:
+    """Start a process with a wrong clock, and see in its log that it is wrong."""
+    directory = stack.installation.directory
+    log = directory / f"{name}.log"
+    after, clock = log.stat().st_size, {"CLOCK_OFF_BY": str(off_by), "PYTHONPATH": str(directory)}
+    (started,) = stack.installation.start(name, **clock)
+    said = re.compile(rb"it is now ([0-9.]+)\n")
+    found = wait_for("the process prints its time", lambda: said.search(log.read_bytes(), after))
+    assert abs(float(found[1]) - time.time() - off_by) < 60
     return started
 
 
@@ -74,11 +70,8 @@ def skewed(stack: Stack, processes: tuple[str, ...], off_by: float) -> Iterator[
     """All run; those of `processes` were started with a wrong clock and are the only ones."""
     installation = stack.installation
     installation.kill(*processes)
-    for process in processes:
-        log = installation.directory / f"{process}.log"
-        before = log.stat().st_size
-        start_skewed(stack, process, off_by)
-        assert abs(logged_time(log, before) - time.time() - off_by) < 60
+    for name in processes:
+        start_skewed(stack, name, off_by)
     installation.wait_until_ready(path="/readyz")
     yield stack
     installation.kill(*processes)

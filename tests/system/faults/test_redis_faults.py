@@ -7,7 +7,6 @@ import requests
 
 from tests.harness.patience import wait_for
 from tests.harness.stack import Stack
-from tests.harness.tcp_proxy import TcpProxy
 
 ANSWER_WITHIN_SECONDS = 5.0
 SETTLED_WITHIN_SECONDS = 90.0
@@ -80,25 +79,6 @@ def test_a_redis_that_hangs_is_answered_for_in_time(stack: Stack) -> None:
     stack.settled()
 
 
-def test_a_wire_to_redis_that_is_cut_again_and_again_loses_nothing(
-    stack_before_start: Stack,
-) -> None:
-    stack, redis = stack_before_start, stack_before_start.installation.redis
-    with TcpProxy(redis.port) as wire:
-        stack.installation.settings["REDIS_URL"] = redis.url_through(wire.port)
-        with stack.installation.supervised():
-            stack.installation.start()
-            stack.installation.wait_until_ready()
-            tasks = []
-            for _ in range(6):
-                tasks.append(stack.generate())
-                wire.cut()
-            for task in tasks:
-                stack.stored(task, SETTLED_WITHIN_SECONDS)
-                assert len(stack.objects(task)) == 1
-            stack.settled()
-
-
 def test_an_acknowledged_callback_outlives_kill_9_of_redis(stack: Stack) -> None:
     installation = stack.installation
     installation.kill("worker")
@@ -146,6 +126,7 @@ def test_a_redis_that_is_full_takes_no_half_record(stack: Stack) -> None:
 
 
 def test_the_queue_is_rebuilt_when_the_keys_of_rq_are_gone(stack: Stack) -> None:
+    """As after kill -9 of a web process before the enqueue, if that were another write."""
     installation = stack.installation
     installation.pause("worker")
     tasks = [stack.generate() for _ in range(5)]

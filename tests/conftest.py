@@ -128,7 +128,6 @@ def stopped_installation(
 def installation(stopped_installation: Installation) -> Installation:
     """Web, worker and sweep are running."""
     stopped_installation.start()
-    stopped_installation.wait_until_ready()
     return stopped_installation
 
 

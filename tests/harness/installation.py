@@ -111,10 +111,16 @@ class Installation:
 
     # Its life.
 
-    def start(self, *names: str, n: int = 1, **settings: str) -> list[Process]:
-        """Start `n` of each process, all of the Procfile when none is named, without waiting."""
+    def start(self, *names: str, n: int = 1, wait: bool = True, **settings: str) -> list[Process]:
+        """Start `n` of each process, all of the Procfile when none is named.
+
+        Returns when each web process answers, unless it is not to `wait` for that.
+        """
         chosen = names or tuple(self.commands)
-        return [self._start(name, settings) for name in chosen for _ in range(n)]
+        started = [self._start(name, settings) for name in chosen for _ in range(n)]
+        if wait and "web" in chosen:
+            self.wait_until_ready()
+        return started
 
     def _start(self, name: str, settings: dict[str, str]) -> Process:
         environment = self._environment(settings)

@@ -25,7 +25,6 @@ def emptied(installation: Installation) -> Installation:
         redis.flushall()
     if not installation.web:
         installation.start("web")
-    installation.wait_until_ready()
     return installation
 
 

@@ -56,7 +56,6 @@ def test_a_new_key_is_shown_once_and_its_entry_opens_the_door(
     assert result.code == 0 and len(key) >= 43 and key not in entry
     stopped_installation.settings["API_KEYS"] = entry
     stopped_installation.start("web")
-    stopped_installation.wait_until_ready()
     assert stopped_installation.client(key).get("/api/jobs").status_code == 200
     assert stopped_installation.client(entry.split(":")[1]).get("/api/jobs").status_code == 401
     assert key not in stopped_installation.logs()

@@ -32,7 +32,7 @@ def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server
 def start_error(installation: Installation, process_name: str, **settings: str) -> str:
     """Error message of a process that does not start."""
     installation.settings |= settings
-    (process,) = installation.start(process_name)
+    (process,) = installation.start(process_name, wait=False)
     assert process.wait(30) != 0
     (line,) = [line for line in process.output().splitlines() if "cannot start" in line]
     return line
@@ -68,13 +68,11 @@ def test_a_secret_may_lie_in_a_file(stopped: Installation, tmp_path: Path) -> No
     secret.write_text(f"{stopped.settings['AWS_SECRET_ACCESS_KEY']}\n")
     stopped.settings["AWS_SECRET_ACCESS_KEY"] = None
     stopped.start("web", AWS_SECRET_ACCESS_KEY_FILE=str(secret))
-    stopped.wait_until_ready()
 
 
 def test_a_bucket_that_does_not_answer_is_reported_and_awaited(stopped: Installation) -> None:
     stopped.settings["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
     stopped.start()
-    stopped.wait_until_ready()
     message = "storage: the bucket does not answer"
     for name in ("worker", "sweep"):
         wait_for(name, lambda name=name: message in stopped.logs(name))  # type: ignore[misc]

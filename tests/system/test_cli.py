@@ -24,7 +24,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with stopped_stack(tmp_path_factory.mktemp("commands")) as stack:
         stack.installation.settings["PUBLIC_URL"] = stack.installation.url
         stack.installation.start()
-        stack.installation.wait_until_ready()
         yield stack
         stack.settled()
 

@@ -31,7 +31,6 @@ def web(
 ) -> Installation:
     """One web process, whose connections to Redis a TCP proxy counts."""
     stopped_installation.start("web", REDIS_URL=redis_server.url_through(wire.port))
-    stopped_installation.wait_until_ready()
     return stopped_installation
 
 

@@ -132,7 +132,6 @@ def test_low_credits_are_a_warning_in_every_list(stack: Stack, shell: CommandLin
 def restart_web(installation: Installation) -> None:
     installation.kill("web")
     installation.start("web")
-    installation.wait_until_ready()
 
 
 def test_the_warning_follows_the_credits_of_a_day(stack: Stack, shell: CommandLine) -> None:

@@ -32,7 +32,6 @@ def web(tmp_path: Path, redis: ReplicatedRedis) -> Iterator[Installation]:
 
 def start(web: Installation, durability: str) -> Client:
     web.start("web", DURABILITY=durability)
-    web.wait_until_ready()
     return web.client()
 
 
@@ -125,7 +124,7 @@ def test_a_server_that_cannot_wait_for_its_disk_stops_the_start(
     with (redis_server.local.directory / "redis.conf").open("a") as configuration:
         configuration.write(f"{line}\n")
     redis_server.start()
-    (web,) = alone.start("web", DURABILITY="fsync")
+    (web,) = alone.start("web", wait=False, DURABILITY="fsync")
     assert web.wait() != 0
     assert re.search(f"cannot start: {reason}", web.output())
 
@@ -133,6 +132,6 @@ def test_a_server_that_cannot_wait_for_its_disk_stops_the_start(
 def test_an_unknown_level_stops_the_start_with_the_name_of_the_variable(
     alone: Installation,
 ) -> None:
-    (web,) = alone.start("web", DURABILITY="certainly")
+    (web,) = alone.start("web", wait=False, DURABILITY="certainly")
     assert web.wait() != 0
     assert "DURABILITY" in web.output()

@@ -20,7 +20,6 @@ def test_a_worker_with_a_hung_rescue_exits_and_its_successor_does_all_the_work(
     with stopped_stack(tmp_path) as stack:
         installation = stack.installation
         installation.start("web", "sweep")
-        installation.wait_until_ready()
         (worker,) = installation.start("worker", PYTHONPATH=str(HUNG_DISK))
         hung = stack.generate(size=HUNG_BYTES)
         stack.wait_for_download(hung)

@@ -154,7 +154,6 @@ def test_a_wait_sees_an_end_that_came_while_the_wire_to_redis_was_cut(
     own = stopped_installation
     own.start("web", REDIS_URL=redis_server.url_through(wire.port))
     own.start("web")
-    own.wait_until_ready()
     near, far = own.client(url=own.urls[0]), own.client(url=own.urls[1])
     near.put_job("outage")
     with ThreadPoolExecutor(1) as pool:
@@ -176,7 +175,6 @@ def test_without_redis_a_wait_ends_in_time_with_503(
 ) -> None:
     own = stopped_installation
     own.start("web", REDIS_URL=redis_server.url_through(wire.port))
-    own.wait_until_ready()
     own.client().put_job(fault)
     with LongPollClients(own) as clients:
         clients.ask(f"/api/jobs/{fault}?wait=8.{n:03}" for n in range(100))

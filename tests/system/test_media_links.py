@@ -157,7 +157,6 @@ def test_a_link_to_a_file_that_a_job_does_not_have_is_gone(
 
 def test_an_expired_link_is_gone_and_a_new_one_works(stack: Stack, task: Task) -> None:
     stack.installation.start("web", LINK_TTL="1")
-    stack.installation.wait_until_ready()
     brief = stack.installation.client(url=stack.installation.urls[1])
     link = media_link(brief.job(task.id))
     wait_for("the link has expired", lambda: fetch(link).status_code == 410)

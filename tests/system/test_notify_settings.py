@@ -102,7 +102,6 @@ def test_a_url_that_cannot_be_notified_is_refused_at_once(
     own.start("web")
     own.start("web", NOTIFY_SECRET=secret(), NOTIFY_HOSTS="app.example")
     own.start("web", NOTIFY_SECRET=secret())
-    own.wait_until_ready()
     without, named, anybody = (own.client("submit", url) for url in own.urls)
     (error,) = complaints(without, "https://app.example/")
     assert error["field"] == "notify_url" and "NOTIFY_SECRET" in error["message"]

@@ -176,7 +176,6 @@ def test_a_result_without_a_sample_is_settled_by_asking_at_once(stack: Stack) ->
     # This web process gives callbacks so much grace that only an immediate question counts.
     installation = stack.installation
     installation.start("web", CALLBACK_GRACE="60")
-    installation.wait_until_ready()
     patient = installation.client(url=installation.urls[1])
     task = stack.finished()
     body = {"id": task.id, "status": "Ready", "result": {}}

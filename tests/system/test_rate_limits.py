@@ -29,7 +29,6 @@ def two_webs(module_installation: Installation) -> Installation:
     here.settings["RATE_LIMIT"] = "9000/minute"
     here.start("web", n=2)
     here.start("web", n=2, RATE_LIMIT="5/day")
-    here.wait_until_ready()
     return here
 
 
@@ -130,7 +129,6 @@ def test_forwarded_headers_of_an_untrusted_peer_are_ignored(two_webs: Installati
     """Otherwise each guess could come from a new invented address."""
     two_webs.settings["FORWARDED_ALLOW_IPS"] = "10.0.0.0/8"
     two_webs.start("web")
-    two_webs.wait_until_ready()
     last = two_webs.urls[-1]
     statuses = [
         requests.get(

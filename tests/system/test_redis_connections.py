@@ -73,7 +73,7 @@ def test_an_option_that_only_redis_py_can_judge_stops_the_web_process(
     stopped_installation: Installation,
 ) -> None:
     url = f"{stopped_installation.redis.url}?planted=canary"
-    (web,) = stopped_installation.start("web", REDIS_URL=url)
+    (web,) = stopped_installation.start("web", wait=False, REDIS_URL=url)
     assert web.wait() == 1  # gunicorn's master checks it, as all settings
     assert "cannot start: REDIS_URL: has an option that makes no sense" in web.output()
     assert "canary" not in web.output()

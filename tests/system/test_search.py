@@ -30,7 +30,6 @@ ARRIVING = 250
 @pytest.fixture(scope="module")
 def installation(module_installation: Installation) -> Iterator[Installation]:
     module_installation.start("web", MAX_UNCONFIRMED="5000")
-    module_installation.wait_until_ready()
     yield module_installation
     check(module_installation)
 

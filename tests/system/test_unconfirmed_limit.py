@@ -15,7 +15,6 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     """Only the web process runs."""
     with stopped_stack(tmp_path, MAX_UNCONFIRMED=str(MOST)) as stopped:
         stopped.installation.start("web")
-        stopped.installation.wait_until_ready()
         yield stopped
 
 

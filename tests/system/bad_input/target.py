@@ -89,7 +89,6 @@ def web_alone(directory: Path, **settings: str) -> Iterator[TargetServer]:
     installation = Installation(directory, redis, **settings)
     try:
         installation.start("web")
-        installation.wait_until_ready()
         yield TargetServer(installation)
     finally:
         installation.close()

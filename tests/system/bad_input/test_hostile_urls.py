@@ -54,7 +54,6 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
         Trap() as trap,
     ):
         stack.installation.start()
-        stack.installation.wait_until_ready()
         urls = spellings(trap.port, int(stack.box.url.rpartition(":")[2])) | ELSEWHERE
         yield Attacked(stack, trap, urls, {name: ready(stack, dead(urls[name])) for name in NAMES})
         check(stack.installation)

@@ -60,7 +60,6 @@ def start(stack: Stack, code: Path, *names: str) -> None:
     """Start processes of one version, as its own Procfile says."""
     stack.installation.code, stack.installation.commands = code, procfile.commands(code)
     stack.installation.start(*names)
-    stack.installation.wait_until_ready()
 
 
 def submit(stack: Stack) -> list[str]:

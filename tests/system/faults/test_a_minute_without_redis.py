@@ -48,7 +48,6 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
         stack.wait_for_download(in_hand)
         leaving = [*installation.worker, *installation.sweep, *installation.web]
         staying = installation.start()
-        installation.wait_until_ready()
         silent = [stack.finished() for _ in range(8)]
         for task in silent:
             stack.expect(task)
@@ -68,7 +67,6 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
         wait_for("a minute", lambda: time.monotonic() - down_at > OUTAGE_SECONDS, 90)
         installation.redis.start()
         installation.start("web")
-        installation.wait_until_ready()
         back_at = time.monotonic()
         yield Outage(stack, staying, silent, in_hand, dying, refused, exits, back_at)
 

@@ -55,7 +55,6 @@ def test_jobs_of_killed_workers_end_with_one_whole_object(stack: Stack, wire: Tc
     installation = stack.installation
     installation.start("web", "sweep")
     (worker,) = installation.start("worker", AWS_ENDPOINT_URL=wire.url)
-    installation.wait_until_ready()
     stack.stored(stack.generate(size=50_000))
     wire.slow(TRICKLE)
     uploading = {size: stack.generate(size=size) for size in (WHOLE_BYTES, IN_PARTS_BYTES)}

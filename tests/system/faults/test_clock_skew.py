@@ -57,8 +57,8 @@ def start_skewed(stack: Stack, name: str, off_by: float) -> Process:
     """Start a process with a wrong clock, and see in its log that it is wrong."""
     directory = stack.installation.directory
     log = directory / f"{name}.log"
-    after, clock = log.stat().st_size, {"CLOCK_OFF_BY": str(off_by), "PYTHONPATH": str(directory)}
-    (started,) = stack.installation.start(name, **clock)
+    after = log.stat().st_size
+    (started,) = stack.installation.start(name, PYTHONPATH=str(directory), CLOCK_OFF_BY=str(off_by))
     said = re.compile(rb"it is now ([0-9.]+)\n")
     found = wait_for("the process prints its time", lambda: said.search(log.read_bytes(), after))
     assert abs(float(found[1]) - time.time() - off_by) < 60
@@ -76,7 +76,6 @@ def skewed(stack: Stack, processes: tuple[str, ...], off_by: float) -> Iterator[
     yield stack
     installation.kill(*processes)
     installation.start(*processes)
-    installation.wait_until_ready()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +104,6 @@ def test_a_wrong_clock_loses_nothing(skewed: Stack) -> None:
 def test_a_link_lives_by_the_clock_of_redis(stack: Stack) -> None:
     installation = stack.installation
     fast_web = start_skewed(stack, "web", TEN_MINUTES)
-    installation.wait_until_ready()
     task = stack.generate()
     stack.stored(task)
     right, fast = installation.url, f"http://127.0.0.1:{fast_web.environment['PORT']}"
@@ -119,7 +117,6 @@ def test_a_link_lives_by_the_clock_of_redis(stack: Stack) -> None:
 def test_the_time_zone_of_a_machine_does_not_show(tmp_path: Path) -> None:
     with stopped_stack(tmp_path, TZ="Pacific/Kiritimati", GIVE_UP_AFTER="30") as stack:
         stack.installation.start()
-        stack.installation.wait_until_ready()
         task = stack.generate(life=5)
         job = stack.stored(task)
         for name, seconds in (("created_at", 0), ("updated_at", 0), ("deadline", 30)):

@@ -26,7 +26,6 @@ def stack(tmp_path: Path, bucket: TestBucket) -> Iterator[Stack]:
     """Nobody works yet; media are in a bucket."""
     with stopped_stack(tmp_path, bucket=bucket) as stopped:
         stopped.installation.start("web", "sweep")
-        stopped.installation.wait_until_ready()
         yield stopped
 
 

@@ -14,7 +14,6 @@ def web_behind(stack: Stack, wire: Tripwire) -> None:
     redis = stack.installation.redis
     stack.installation.start("web", REDIS_URL=redis.url_through(wire.port))
     stack.installation.start("worker", "sweep")
-    stack.installation.wait_until_ready()
 
 
 def known(stack: Stack) -> list[str]:
@@ -38,7 +37,6 @@ def test_killed_around_the_record_bfl_comes_again_and_there_is_one_object(
         stack.installation.kill("web")
         assert (task.id in known(stack)) is is_on_record
         stack.installation.start("web")
-        stack.installation.wait_until_ready()
     wait_for("BFL is heard", lambda: stack.outcomes(task, 2)[-1] == 200, 45)
     assert isinstance(stack.outcomes(task)[0], str)
     stack.stored(task)

@@ -54,7 +54,6 @@ class Wreckage:
 def wreckage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wreckage]:
     with stopped_stack(tmp_path_factory.mktemp("wreckage")) as stack:
         stack.installation.start("web", "sweep")
-        stack.installation.wait_until_ready()
         found = Wreckage(stack)
         for what, wreck in WRECKS.items():
             found.tasks[what] = wreck(found)

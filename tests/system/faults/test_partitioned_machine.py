@@ -54,8 +54,6 @@ def fleet(
             machine.settings |= {"CALLBACK_GRACE": "600", "PUBLIC_URL": machines[0].url}
             machine.start("web", "sweep")
         machines[-1].start("worker")
-        for machine in machines:
-            machine.wait_until_ready()
         machines[0].wait_until_ready(path="/readyz")
         yield Fleet(Stack(sandbox, machines[0]), machines)
 

@@ -19,7 +19,6 @@ def syncs(stopped_installation: Installation, sandbox: Sandbox, tmp_path: Path) 
     log = tmp_path / "fsyncs"
     stopped_installation.start("web", "sweep")
     stopped_installation.start("worker", PYTHONPATH=str(SPY), FSYNC_LOG=str(log))
-    stopped_installation.wait_until_ready()
     client = stopped_installation.client()
     task = sandbox.submit(
         "flux-2-pro",

@@ -34,7 +34,6 @@ def restart(stack: Stack, load: Load, secrets: dict[str, str]) -> None:
     load.goes_on(4)  # these find nobody
     stack.installation.settings |= secrets
     stack.installation.start("web")
-    stack.installation.wait_until_ready()
     load.goes_on()
 
 
@@ -56,7 +55,6 @@ def test_secrets_are_rotated_as_security_md_describes_it(tmp_path: Path) -> None
     with stopped_stack(tmp_path, patient) as stack:
         stack.installation.start("web", "sweep")
         stack.installation.start("worker", n=2)
-        stack.installation.wait_until_ready()
         load = Load(stack, per_second=CALLBACKS_PER_SECOND)
         with load.running():
             load.goes_on()

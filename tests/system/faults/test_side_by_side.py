@@ -16,7 +16,6 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     with running_stack(tmp_path, CALLBACK_GRACE="4") as running:
         running.box.settings.max_active = 1000
         running.installation.start()
-        running.installation.wait_until_ready()
         yield running
 
 

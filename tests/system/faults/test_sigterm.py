@@ -47,7 +47,6 @@ def finished_after_restart(stack: Stack, tasks: list[Task]) -> None:
     for task in tasks:
         stack.change_switches(task, drip=None)
     stack.installation.start()
-    stack.installation.wait_until_ready()
     for task in tasks:
         stack.stored(task)
         assert len(stack.objects(task)) == 1

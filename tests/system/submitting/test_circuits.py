@@ -96,7 +96,6 @@ def test_without_a_connection_a_job_stays_queued(tmp_path: Path) -> None:
         installation = env.stack.installation
         installation.settings["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
         installation.start()
-        installation.wait_until_ready()
         job = env.posted()
         is_requeued = lambda: "submission.requeued" in events(env.client.job(job["id"]))  # noqa: E731
         wait_for("it is put off", is_requeued)

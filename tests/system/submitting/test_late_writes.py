@@ -18,7 +18,6 @@ LONGER_THAN_THE_WEB_WAITS = services.WEB_TIMEOUT_SECONDS + 0.3
 def env(tmp_path: Path) -> Iterator[SubmissionEnvironment]:
     with stopped_environment(tmp_path) as opened:
         opened.stack.installation.start("web")
-        opened.stack.installation.wait_until_ready()
         yield opened
 
 

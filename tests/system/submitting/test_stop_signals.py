@@ -38,7 +38,6 @@ def test_a_stop_at_any_moment_leaves_each_submission_queued_or_confirmed(tmp_pat
     with stopped_environment(tmp_path, roomy, MAX_ACTIVE="1000") as env:
         installation, jobs = env.stack.installation, []
         installation.start("web", "sweep")
-        installation.wait_until_ready()
         for n in range(ROUNDS):
             jobs += [env.posted(submit_hang=ANSWER_SECONDS) for _ in range(JOBS_IN_A_ROUND)]
             seen = len(env.requests())

@@ -101,7 +101,6 @@ class Doors:
         installation.start("web", SECRET_KEY=f"{NEW_KEY},{OLD_KEY}")
         installation.start("web", SECRET_KEY=NEW_KEY)
         installation.start("web", CALLBACK_ACCELERATOR="off")
-        installation.wait_until_ready()
         self.both, self.new, self.views = installation.urls[1:4]
 
     def url(self, door: str, task: Task) -> str:

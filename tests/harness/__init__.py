@@ -1,21 +1,38 @@
 """Test environment: a real Redis, the Procfile's processes, and faults between them."""
 
 from tests.harness.client import Client
-from tests.harness.installation import Installation
-from tests.harness.invariants import check
+from tests.harness.command_line import CommandLine
+from tests.harness.installation import DEFAULTS, KEYS, WEBHOOK_SECRET, Installation
+from tests.harness.invariants import all_jobs, check
+from tests.harness.patience import SLOWEST, wait_for, wait_for_none
+from tests.harness.ports import free_port
 from tests.harness.process import Process
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import RcloneServer, S3Server, TestBucket
+from tests.harness.stack import Stack, running_stack, stopped_stack, without_links
 from tests.harness.tcp_proxy import TcpProxy
 
 __all__ = [
+    "DEFAULTS",
+    "KEYS",
+    "SLOWEST",
+    "WEBHOOK_SECRET",
     "Client",
+    "CommandLine",
     "Installation",
     "Process",
     "RcloneServer",
     "RedisServer",
     "S3Server",
+    "Stack",
     "TcpProxy",
     "TestBucket",
+    "all_jobs",
     "check",
+    "free_port",
+    "running_stack",
+    "stopped_stack",
+    "wait_for",
+    "wait_for_none",
+    "without_links",
 ]

@@ -5,10 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.harness import Installation, RedisServer
+from tests.harness import CommandLine, Installation, RedisServer, Stack, running_stack
 from tests.harness.chromium import Chromium, Window
-from tests.harness.command_line import CommandLine
-from tests.harness.stack import Stack, running_stack
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

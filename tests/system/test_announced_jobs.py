@@ -6,9 +6,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.harness.installation import KEYS
-from tests.harness.invariants import check
-from tests.harness.stack import Stack, without_links
+from tests.harness import KEYS, Stack, check, without_links
 
 MODEL = "flux-2-pro"
 METADATA = {"order": 7, "tags": ["a", "b"], "umlaut": "ä"}

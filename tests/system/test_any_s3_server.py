@@ -7,10 +7,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.harness import RcloneServer
-from tests.harness.command_line import CommandLine
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack, without_links
+from tests.harness import CommandLine, RcloneServer, Stack, running_stack, wait_for, without_links
 from tests.sandbox import Task
 
 LARGE_BYTES = 300_000_000

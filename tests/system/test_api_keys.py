@@ -7,8 +7,7 @@ from pydantic import SecretStr
 
 from jobs.config.api_keys import SCOPES, ApiKey, Scope, find
 from jobs.config.settings import load
-from tests.harness.command_line import CommandLine
-from tests.harness.installation import Installation
+from tests.harness import CommandLine, Installation
 from tests.harness.required_settings import CANARY, REQUIRED, start_error
 
 KEY = "the-app-key-canary-ü"

@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness import Client
-from tests.harness.installation import KEYS
-from tests.harness.patience import wait_for
+from tests.harness import KEYS, Client, wait_for
 from tests.harness.stack import QUICK_SECONDS, Stack, running_stack
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"

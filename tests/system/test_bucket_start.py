@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Installation, RedisServer, S3Server, TestBucket
-from tests.harness.patience import wait_for
+from tests.harness import Installation, RedisServer, S3Server, TestBucket, wait_for
 
 EVERY_PROCESS = pytest.mark.parametrize("name", ["web", "worker", "sweep"])
 

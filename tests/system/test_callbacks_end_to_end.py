@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.stack import Stack, running_stack, without_links
+from tests.harness import Stack, running_stack, without_links
 
 ERAS = ("current", "legacy", "skills")
 AUTHENTICATIONS = ("secret", "signature", "both")

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.harness import Stack, free_port, stopped_stack, wait_for
 from tests.harness.command_line import FOX, CommandLine, CommandResult, quick
-from tests.harness.patience import wait_for
-from tests.harness.ports import free_port
-from tests.harness.stack import Stack, stopped_stack
 
 GROUPS = ("submit", "jobs", "credits", "doctor", "repair")
 COMMANDS = (*GROUPS, "jobs list", "jobs show", "jobs rescue")

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import requests
 
+from tests.harness import KEYS, wait_for
 from tests.harness.hook import Hook
-from tests.harness.installation import KEYS
-from tests.harness.patience import wait_for
 from tests.harness.stack import QUICK_SECONDS, Stack
 
 SECRET = "the client's own secret"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.harness.stack import Stack
+from tests.harness import Stack
 from tests.harness.wire import Wire, request
 from tests.system.bad_input.target import PROOF, new_id, pending
 

@@ -9,8 +9,7 @@ from statistics import median
 import pytest
 
 from jobs.store.connection import CONNECTIONS_MAX
-from tests.harness import Client, Installation, RedisServer, TcpProxy
-from tests.harness.patience import SLOWEST, wait_for
+from tests.harness import SLOWEST, Client, Installation, RedisServer, TcpProxy, wait_for
 
 BURST = 120
 AT_ONCE = 4 * CONNECTIONS_MAX

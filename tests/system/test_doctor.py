@@ -8,13 +8,9 @@ import pytest
 import requests
 
 from receiver.checks.bfl import LOW_CREDITS
-from tests.harness import Installation
-from tests.harness.command_line import CommandLine
+from tests.harness import CommandLine, Installation, Stack, free_port, wait_for
 from tests.harness.doctor_output import ALL, REMOTE, failed, names
 from tests.harness.hook import Hook
-from tests.harness.patience import wait_for
-from tests.harness.ports import free_port
-from tests.harness.stack import Stack
 from tests.system.dashboard.visitor import Visitor
 
 LOW = "20 credits ($0.20) left"

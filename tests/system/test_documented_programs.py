@@ -8,13 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import foreign
-from tests.harness.command_line import CommandLine
+from tests.harness import KEYS, WEBHOOK_SECRET, CommandLine, Process, Stack, foreign, wait_for
 from tests.harness.documents import PAGES, page, under
-from tests.harness.installation import KEYS, WEBHOOK_SECRET
-from tests.harness.patience import wait_for
-from tests.harness.process import Process
-from tests.harness.stack import Stack
 
 # The first test may have to install BFL's SDK and the AI SDK.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]

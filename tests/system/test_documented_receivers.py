@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.harness import free_port, running_stack, wait_for
 from tests.harness.documents import page, under
 from tests.harness.foreign import PROGRAMS, javascript
-from tests.harness.patience import wait_for
-from tests.harness.ports import free_port
-from tests.harness.stack import running_stack
 from tests.system.notifications.jobs import notified, wait_for_event
 
 pytestmark = pytest.mark.slow

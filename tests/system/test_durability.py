@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Client, Installation, RedisServer
-from tests.harness.patience import wait_for
+from tests.harness import Client, Installation, RedisServer, wait_for
 from tests.harness.replication import ReplicatedRedis
 
 CALLBACKS = 24

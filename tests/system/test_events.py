@@ -10,9 +10,7 @@ import requests
 
 from jobs.store.events import EVENTS_MAX
 from jobs.store.keys import EVENTS
-from tests.harness import Client, Installation, RedisServer, TcpProxy
-from tests.harness.installation import KEYS
-from tests.harness.patience import wait_for
+from tests.harness import KEYS, Client, Installation, RedisServer, TcpProxy, wait_for
 from tests.harness.waiting_jobs import emptied, fail, open_files, put_jobs
 from tests.harness.watcher import Seen, Watcher
 

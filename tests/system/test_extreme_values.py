@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness.installation import KEYS
+from tests.harness import KEYS
 from tests.system.bad_input.target import TargetServer, new_id, web_alone
 from tests.system.dashboard.visitor import Visitor
 

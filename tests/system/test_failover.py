@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Installation
-from tests.harness.patience import wait_for
+from tests.harness import Installation, Stack, wait_for
 from tests.harness.replication import ReplicatedRedis
-from tests.harness.stack import Stack
 from tests.sandbox import Sandbox
 
 SURVIVED_WITHIN_SECONDS = 15.0

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.invariants import all_jobs
-from tests.harness.patience import wait_for
-from tests.harness.stack import stopped_stack
+from tests.harness import all_jobs, stopped_stack, wait_for
 
 pytestmark = pytest.mark.slow
 

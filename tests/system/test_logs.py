@@ -13,9 +13,7 @@ from jobs.errors import InvalidSettings
 from jobs.observability import logs
 from jobs.observability.logs import JsonFormatter, TextFormatter
 from jobs.observability.redaction import HIDDEN, Redaction
-from tests.harness.installation import WEBHOOK_SECRET
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack
+from tests.harness import WEBHOOK_SECRET, Stack, wait_for
 
 SECRETS = {
     "WEBHOOK_SECRET": "the-own-webhook-secret,an-older-webhook-secret",

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Client, Installation, RedisServer, TcpProxy
-from tests.harness.patience import wait_for
+from tests.harness import Client, Installation, RedisServer, TcpProxy, wait_for
 from tests.harness.waiting_jobs import (
     CLIENTS,
     SETTLED_SECONDS,

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.harness import processes
+from tests.harness import free_port, processes
 from tests.harness.make_run import Run, copy, running
-from tests.harness.ports import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import processes
+from tests.harness import free_port, processes, wait_for
 from tests.harness.make_run import Run, copy, running
-from tests.harness.patience import wait_for
-from tests.harness.ports import free_port
 
 pytestmark = pytest.mark.slow
 

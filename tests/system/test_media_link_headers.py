@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness.stack import Stack
+from tests.harness import Stack
 from tests.sandbox import Task
 
 ORIGIN = "https://app.example"

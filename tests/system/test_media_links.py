@@ -6,8 +6,7 @@ import pytest
 import requests
 from itsdangerous import URLSafeSerializer
 
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack
+from tests.harness import Stack, wait_for
 from tests.sandbox import Task
 
 SIZE_BYTES = 300_000

@@ -12,10 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.procfile import ROOT
 from receiver.metrics import REFUSALS
-from tests.harness.installation import WEBHOOK_SECRET
-from tests.harness.patience import wait_for
+from tests.harness import WEBHOOK_SECRET, Stack, wait_for
 from tests.harness.prometheus import Prometheus, promtool
-from tests.harness.stack import Stack
 
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "fluxkeep.json"

@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.harness import KEYS, Stack
 from tests.harness.foreign import CLIENTS, Foreign, GenerationRequest
-from tests.harness.installation import KEYS
-from tests.harness.stack import Stack
 from tests.sandbox import Sandbox, Task
 
 pytestmark = pytest.mark.slow

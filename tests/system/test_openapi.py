@@ -22,10 +22,8 @@ from jobs.status import Status
 from receiver import create_app, problem_details
 from receiver.openapi.document import VERSION
 from receiver.openapi.operations import path
-from tests.harness import RedisServer
-from tests.harness.patience import wait_for
+from tests.harness import RedisServer, Stack, wait_for
 from tests.harness.required_settings import SECRETS
-from tests.harness.stack import Stack
 
 ENVIRONMENT = {
     **SECRETS,

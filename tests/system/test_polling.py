@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness.stack import Stack, running_stack, without_links
+from tests.harness import Stack, running_stack, without_links
 from tests.sandbox import Task
 
 GRACE_SECONDS = 1

@@ -5,8 +5,7 @@ import re
 import pytest
 import requests
 
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack
+from tests.harness import Stack, wait_for
 from tests.sandbox import Task
 
 STORAGES = ("bucket",)

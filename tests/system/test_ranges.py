@@ -11,8 +11,7 @@ from jobs import services
 from jobs.config import settings
 from jobs.storage.local import LocalStorage
 from receiver import create_app
-from tests.harness import Installation
-from tests.harness.stack import Stack
+from tests.harness import Installation, Stack
 
 SIZE_BYTES = 20_000_000
 LAST = "bytes=19999000-19999999"

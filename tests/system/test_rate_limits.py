@@ -9,8 +9,7 @@ import requests
 
 from jobs.store.keys import WRONG_KEYS_PREFIX
 from jobs.store.rate_limiter import WRONG_KEYS_MAX
-from tests.harness import Client, Installation
-from tests.harness.installation import KEYS
+from tests.harness import KEYS, Client, Installation
 
 FORWARDED = "X-Forwarded-For"
 MORE_KEYS = {name: f"{name}-key-canary-1a" for name in ("five", "bfl", "few")}

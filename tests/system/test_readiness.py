@@ -9,11 +9,9 @@ import requests
 
 from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
 from receiver.context import CHECKS_MAX_AGE_SECONDS
+from tests.harness import Installation, Stack, stopped_stack, wait_for
 from tests.harness.doctor_output import PROBES
-from tests.harness.installation import Installation
 from tests.harness.parts import Parts
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, stopped_stack
 from tests.harness.stored_objects import a_file_in_place_of
 
 ANSWER_WITHIN_SECONDS = 15.0

@@ -11,12 +11,9 @@ from jobs.errors import InvalidSettings, StoreUnavailable
 from jobs.services import for_web, redis_for_web
 from receiver.checks.redis import check_access
 from receiver.checks.result import Grade
-from tests.harness import Installation, RedisServer
+from tests.harness import Installation, RedisServer, Stack, free_port, wait_for
 from tests.harness.doctor_output import NEEDED
-from tests.harness.patience import wait_for
-from tests.harness.ports import free_port
 from tests.harness.sentinel import Watched
-from tests.harness.stack import Stack
 from tests.harness.tls import TlsFront
 from tests.sandbox import Sandbox
 

@@ -10,9 +10,9 @@ from jobs import sidecars
 from jobs import thumbnails as thumbnail_steps
 from jobs.job import Job
 from jobs.storage.layout import sidecar_key, thumbnail_key
+from tests.harness import Installation
 from tests.harness.archive import Archive, events
 from tests.harness.command_line import CommandLine, CommandResult
-from tests.harness.installation import Installation
 from worker import thumbnails
 from worker.thumbnails import Thumbnail
 

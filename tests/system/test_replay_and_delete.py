@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, without_links
+from tests.harness import Stack, wait_for, without_links
 from tests.sandbox import Task
 
 # A job without any report is lost soon.

@@ -13,12 +13,9 @@ from hypothesis import strategies as st
 from jobs import inputs, sidecars
 from jobs.errors import ForeignObject
 from jobs.storage.layout import sidecar_key
-from tests.harness import RedisServer
+from tests.harness import Installation, RedisServer, Stack, wait_for, without_links
 from tests.harness.archive import Archive
 from tests.harness.command_line import CommandLine, CommandResult
-from tests.harness.installation import Installation
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, without_links
 from tests.harness.stored_objects import StoredInDirectory
 
 CLEAN = CommandResult(0, "all is well\n", "")

@@ -13,11 +13,8 @@ from jobs import inputs, retention
 from jobs.job import Job
 from jobs.record import Notifications
 from jobs.storage.layout import companion_keys
-from tests.harness import RedisServer, S3Server
+from tests.harness import RedisServer, S3Server, TcpProxy, running_stack, wait_for
 from tests.harness.archive import Archive, events
-from tests.harness.patience import wait_for
-from tests.harness.stack import running_stack
-from tests.harness.tcp_proxy import TcpProxy
 from worker.cleanup import BATCH, RetentionCleanup
 
 WEEK = {"RETAIN_MEDIA_DAYS": "7", "RETAIN_JOBS_DAYS": "30"}

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.procfile import ROOT
-from tests.harness.installation import KEYS, WEBHOOK_SECRET
-from tests.harness.stack import Stack, running_stack
+from tests.harness import KEYS, WEBHOOK_SECRET, Stack, running_stack
 from tests.sandbox import Settings as SandboxSettings
 
 COMMAND = Path(sys.executable).parent / "schemathesis"

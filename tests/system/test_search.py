@@ -15,10 +15,7 @@ from jobs.status import Source
 from jobs.store.listing import JOBS_READ_MAX, Position
 from jobs.store.search import Search
 from jobs.timeouts import Timeouts
-from tests.harness import stock
-from tests.harness.client import Client
-from tests.harness.installation import Installation
-from tests.harness.invariants import check
+from tests.harness import Client, Installation, check, stock
 from tests.harness.parts import Parts
 
 TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)

@@ -11,11 +11,8 @@ import requests
 from jobs.config import settings
 from jobs.errors import InvalidSettings
 from jobs.store.keys import DUE, RECORD_PREFIX
-from tests.harness import reporting
+from tests.harness import DEFAULTS, WEBHOOK_SECRET, Stack, reporting, running_stack, wait_for
 from tests.harness.hook import Hook
-from tests.harness.installation import DEFAULTS, WEBHOOK_SECRET
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack
 
 DSN_KEY = "dsn-key-canary-81b4"
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.harness.stack import Stack
+from tests.harness import Stack
 from tests.sandbox import Task
 
 STORAGES = ("directory", "bucket")

@@ -9,8 +9,8 @@ import pytest
 import requests
 from PIL import Image, ImageStat
 
+from tests.harness import Stack
 from tests.harness.pictures import png
-from tests.harness.stack import Stack
 from tests.sandbox import Task
 
 STORAGES = ("directory", "bucket")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.stack import Stack, stopped_stack
+from tests.harness import Stack, stopped_stack
 
 MOST = 3
 

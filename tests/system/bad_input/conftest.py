@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness.installation import WEBHOOK_SECRET
+from tests.harness import WEBHOOK_SECRET
 from tests.system.bad_input.target import SECOND_SECRET, TargetServer, web_alone
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.harness.installation import DEFAULTS, KEYS, WEBHOOK_SECRET
+from tests.harness import DEFAULTS, KEYS, WEBHOOK_SECRET
 from tests.harness.wire import Answer, Header, chunked, exchange, request
 from tests.system.bad_input.target import (
     PROOF,

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.store.keys import COUNTERS, RECORD_PREFIX
-from tests.harness import Installation, RedisServer
-from tests.harness.installation import WEBHOOK_SECRET
+from tests.harness import WEBHOOK_SECRET, Installation, RedisServer
 from tests.harness.wire import Answer, Header, exchange, request, signature
 
 SECOND_SECRET = "second-secret-canary-5d21"

@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from tests.harness.installation import KEYS, WEBHOOK_SECRET
+from tests.harness import KEYS, WEBHOOK_SECRET
 from tests.harness.wire import Answer, Header, chunked, request
 from tests.system.bad_input.target import TargetServer, new_id
 

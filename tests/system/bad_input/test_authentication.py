@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.harness.installation import KEYS, WEBHOOK_SECRET
+from tests.harness import KEYS, WEBHOOK_SECRET
 from tests.harness.wire import Answer, Header, chunked, request, signature
 from tests.system.bad_input.target import (
     PROOF,

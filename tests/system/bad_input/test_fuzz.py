@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.harness.installation import KEYS
+from tests.harness import KEYS
 from tests.harness.wire import Header, exchange, request
 from tests.system.bad_input.target import (
     PROOF,

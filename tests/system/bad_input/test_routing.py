@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.harness.installation import KEYS
+from tests.harness import KEYS
 from tests.harness.wire import CALLBACKS, Header, request
 from tests.system.bad_input.target import PROOF, TargetServer, failed, new_id, pending
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.harness.installation import KEYS
+from tests.harness import KEYS
 from tests.harness.wire import Header, chunked, conversation, request
 from tests.system.bad_input.target import (
     PROOF,

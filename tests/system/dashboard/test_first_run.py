@@ -4,10 +4,9 @@ from html import unescape
 
 import pytest
 
+from tests.harness import Installation, Stack
 from tests.harness.chromium import Window
 from tests.harness.doctor_output import ALL
-from tests.harness.installation import Installation
-from tests.harness.stack import Stack
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
 
 

@@ -8,9 +8,8 @@ from redis import Redis
 from jobs.config.limits import ConcurrencyLimits
 from jobs.store.clock import Clock
 from jobs.store.submission_queue import SubmissionQueue
+from tests.harness import Stack, wait_for
 from tests.harness.chromium import Window
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
 
 NO_CREDITS = "BFL says that the credits are used up"

@@ -8,11 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.harness import KEYS, Stack, running_stack, wait_for
 from tests.harness.chromium import Chromium, Window
-from tests.harness.installation import KEYS
-from tests.harness.patience import wait_for
 from tests.harness.screenshots.sample_jobs import finish_job, start_job, store_picture
-from tests.harness.stack import Stack, running_stack
 
 pytestmark = pytest.mark.browser
 

@@ -8,9 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 from requests import Response
 
+from tests.harness import KEYS, Stack
 from tests.harness.chromium import Window
-from tests.harness.installation import KEYS
-from tests.harness.stack import Stack
 from tests.sandbox.gradient import gradient
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
 

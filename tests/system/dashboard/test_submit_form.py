@@ -9,9 +9,8 @@ import requests
 from jobs.config.settings import load
 from jobs.services import for_web
 from receiver.app import create_app
+from tests.harness import KEYS, Stack
 from tests.harness.chromium import Window
-from tests.harness.installation import KEYS
-from tests.harness.stack import Stack
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
 
 HOSTILE = "<script>alert(1)</script> & \"a\" 'b'"

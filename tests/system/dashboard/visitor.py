@@ -6,8 +6,8 @@ from typing import Any
 
 import requests
 
+from tests.harness import KEYS
 from tests.harness.chromium import Window
-from tests.harness.installation import KEYS
 
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 

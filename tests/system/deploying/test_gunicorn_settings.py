@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from deploy.procfile import ROOT, environment
-from tests.harness.installation import DEFAULTS
+from tests.harness import DEFAULTS
 
 CONFIGURATION = ROOT / "deploy" / "gunicorn.conf.py"
 

@@ -12,7 +12,7 @@ from deploy import procfile
 from deploy.procfile import ROOT
 from jobs.config.environment import PROVIDER_PREFIXES
 from jobs.config.settings import Settings
-from tests.harness.stack import Stack, stopped_stack
+from tests.harness import Stack, stopped_stack
 from tests.system.deploying.files import DEPLOY, copied, image, let_through, manifests, pods, read
 
 LINES = procfile.entries()

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from deploy import procfile
+from tests.harness import Stack, stopped_stack, wait_for
 from tests.harness.load import Load
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, stopped_stack
 
 pytestmark = pytest.mark.slow
 

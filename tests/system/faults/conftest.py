@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.stack import Stack, running_stack, stopped_stack
+from tests.harness import Stack, running_stack, stopped_stack
 
 
 @pytest.fixture

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.patience import wait_for
-from tests.harness.process import Process
-from tests.harness.stack import Stack, running_stack
+from tests.harness import Process, Stack, running_stack, wait_for
 from tests.sandbox import Task
 
 OUTAGE_SECONDS = 60.0

@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.harness import S3Server, TcpProxy, TestBucket
-from tests.harness.invariants import check
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, stopped_stack
+from tests.harness import S3Server, Stack, TcpProxy, TestBucket, check, stopped_stack, wait_for
 from tests.harness.tripwire import Tripwire
 from tests.sandbox import Task
 

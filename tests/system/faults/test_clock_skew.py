@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Process
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, stopped_stack
+from tests.harness import Process, Stack, stopped_stack, wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.patience import wait_for_none
-from tests.harness.stack import Stack, running_stack
+from tests.harness import Stack, running_stack, wait_for_none
 from tests.sandbox import Task
 
 GIVE_UP_SECONDS = 30

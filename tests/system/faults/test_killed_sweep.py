@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.store.keys import DUE
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack
+from tests.harness import Stack, running_stack, wait_for
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests.harness.invariants import all_jobs
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack
+from tests.harness import Stack, all_jobs, wait_for
 from tests.harness.tripwire import Tripwire
 
 REBUILT_WITHIN_SECONDS = 30.0  # a sweep or two, and a slow machine

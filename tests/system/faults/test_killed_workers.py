@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.patience import wait_for
-from tests.harness.process import Process
-from tests.harness.stack import Stack, stopped_stack, without_links
+from tests.harness import Process, Stack, stopped_stack, wait_for, without_links
 from tests.harness.tripwire import Tripwire
 from tests.sandbox import Task
 

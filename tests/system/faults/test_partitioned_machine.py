@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import RedisServer, TestBucket
+from tests.harness import RedisServer, Stack, TestBucket, wait_for
 from tests.harness.machine import Machine
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack
 from tests.sandbox import Sandbox, Task
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,7 @@ from typing import Any
 
 import requests
 
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack
+from tests.harness import Stack, wait_for
 
 ANSWER_WITHIN_SECONDS = 5.0
 SETTLED_WITHIN_SECONDS = 90.0

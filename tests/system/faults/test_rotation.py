@@ -5,11 +5,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.harness.client import Client
-from tests.harness.installation import DEFAULTS, KEYS
+from tests.harness import DEFAULTS, KEYS, Client, wait_for, wait_for_none
 from tests.harness.invariants import awaiting_thumbnails, check
 from tests.harness.load import Load
-from tests.harness.patience import wait_for, wait_for_none
 from tests.harness.stack import UNFINISHED, Stack, stopped_stack
 from tests.sandbox import Settings, Task
 

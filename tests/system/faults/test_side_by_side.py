@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.stack import Stack, running_stack
+from tests.harness import Stack, running_stack
 
 JOBS = 40
 POLLED = 10

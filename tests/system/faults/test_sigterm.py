@@ -4,10 +4,7 @@ import time
 
 import pytest
 
-from tests.harness.invariants import all_jobs
-from tests.harness.patience import wait_for
-from tests.harness.process import Process
-from tests.harness.stack import Stack
+from tests.harness import Process, Stack, all_jobs, wait_for
 from tests.sandbox import Task
 
 EXIT_WITHIN_SECONDS = 30.0

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.harness.stack import Stack
+from tests.harness import Stack
 from tests.harness.stored_objects import a_file_in_place_of
 
 STORED_WITHIN_SECONDS = 30.0

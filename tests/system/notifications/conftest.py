@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.harness import Stack, running_stack
 from tests.harness.hook import Hook
-from tests.harness.stack import Stack, running_stack
 from tests.system.notifications.jobs import NEW, OLD
 
 

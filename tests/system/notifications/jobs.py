@@ -10,9 +10,9 @@ from standardwebhooks import Webhook
 
 from jobs.job import Job
 from jobs.record import PendingNotification
+from tests.harness import wait_for
 from tests.harness.hook import Call, Hook
 from tests.harness.parts import Parts
-from tests.harness.patience import wait_for
 from tests.harness.stack import QUICK_SECONDS, Stack
 
 OLD, NEW, OTHER = (f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}" for _ in range(3))

@@ -6,10 +6,9 @@ from functools import partial
 import pytest
 from standardwebhooks import WebhookVerificationError
 
+from tests.harness import Stack, wait_for, without_links
 from tests.harness.foreign import verified
 from tests.harness.hook import Hook
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, without_links
 from tests.system.notifications.jobs import (
     NEW,
     OLD,

@@ -6,10 +6,9 @@ from functools import partial
 import pytest
 
 from jobs.store.metrics import Counter
+from tests.harness import Stack, wait_for
 from tests.harness.hook import Hook
 from tests.harness.parts import Parts
-from tests.harness.patience import wait_for
-from tests.harness.stack import Stack
 from tests.system.notifications.jobs import (
     NEW,
     by_python,

@@ -10,8 +10,7 @@ from typing import Any
 import requests
 
 from jobs.store.keys import ACTIVE, CIRCUITS, INPUT_PREFIX, QUEUE_PREFIX, QUEUES
-from tests.harness.client import Client
-from tests.harness.patience import wait_for
+from tests.harness import Client, wait_for
 from tests.harness.stack import QUICK_SECONDS, Stack, stopped_stack
 from tests.sandbox import Request, Settings, Task
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.patience import wait_for
-from tests.harness.ports import free_port
+from tests.harness import free_port, wait_for
 from tests.sandbox import Sandbox, Settings
 from tests.system.submitting.environment import (
     SubmissionEnvironment,

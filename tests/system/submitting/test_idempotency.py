@@ -5,7 +5,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from jobs.job import Job
-from tests.harness.installation import DEFAULTS
+from tests.harness import DEFAULTS
 from tests.harness.parts import Parts
 from tests.system.submitting.environment import SubmissionEnvironment
 

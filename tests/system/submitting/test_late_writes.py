@@ -8,7 +8,7 @@ import pytest
 
 from jobs import services
 from jobs.store import commit
-from tests.harness.patience import wait_for
+from tests.harness import wait_for
 from tests.system.submitting.environment import SubmissionEnvironment, stopped_environment
 
 LONGER_THAN_THE_WEB_WAITS = services.WEB_TIMEOUT_SECONDS + 0.3

@@ -16,8 +16,7 @@ from jobs.bfl.client import BflClient
 from jobs.job import Job
 from jobs.status import Status
 from jobs.store.submission_queue import ALL_MODELS
-from tests.harness import RedisServer
-from tests.harness.patience import wait_for
+from tests.harness import RedisServer, wait_for
 from tests.sandbox import Sandbox
 from tests.system.submitting.local_worker import LocalWorker, built, submission_body
 from worker.submit import BACKOFF_MIN_SECONDS

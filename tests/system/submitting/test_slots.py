@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.patience import wait_for
+from tests.harness import wait_for
 from tests.sandbox import Settings, Task
 from tests.system.submitting.environment import SubmissionEnvironment, running_environment
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.harness.installation import DEFAULTS
+from tests.harness import DEFAULTS
 from tests.sandbox import Task
 from tests.system.submitting.environment import SubmissionEnvironment, send_failure
 

@@ -29,6 +29,7 @@ class Archive:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.redis: Any = services.redis
+        self.store, self.storage = services.store, services.storage
 
     @classmethod
     def over(cls, redis: RedisServer, settings: Mapping[str, str | None]) -> Self:
@@ -42,17 +43,17 @@ class Archive:
         media = tuple(self._published(job, n) for n in range(files))
         ended = self._ended(job, lambda job, at: job.stored(at, media))
         for file in media:
-            self.services.storage.write(sidecar_key(file.key), sidecars.render(ended))
+            self.storage.write(sidecar_key(file.key), sidecars.render(ended))
         return ended
 
     def stored_with_input(self, days_ago: float, given: Mapping[str, Any]) -> Job:
         """A stored job whose caller brought its input."""
         job = self._begun(days_ago, {})
-        kept = inputs.store(self.services.storage, job, given)
+        kept = inputs.store(self.storage, job, given)
         assert kept is not None
         media = (self._published(job, 0),)
         ended = self._ended(job, lambda job, at: kept.on_record(job).stored(at, media))
-        self.services.storage.write(sidecar_key(media[0].key), sidecars.render(ended))
+        self.storage.write(sidecar_key(media[0].key), sidecars.render(ended))
         return ended
 
     def failed(self, days_ago: float = 0.0, **facts: Any) -> Job:
@@ -80,9 +81,9 @@ class Archive:
     def _published(self, job: Job, n: int) -> MediaFile:
         body = f"{job.id} {n}".encode() * 100
         key = object_key(job.id, job.created_at, n, 1, "image/jpeg")
-        with self.services.storage.staging(job.id) as path:
+        with self.storage.staging(job.id) as path:
             path.write_bytes(body)
-            self.services.storage.publish(path, key)
+            self.storage.publish(path, key)
         digest = hashlib.sha256(body).hexdigest()
         return MediaFile(key=key, content_type="image/jpeg", bytes=len(body), sha256=digest)
 
@@ -90,18 +91,18 @@ class Archive:
         return self._changed(job.id, lambda job, _now: job and end(job, job.created_at + 5))
 
     def _changed(self, job_id: str, step: Any) -> Job:
-        after = self.services.store.update(job_id, step).after
+        after = self.store.update(job_id, step).after
         assert after is not None
         return after
 
     # What is there.
 
     def job(self, job: Job) -> Job | None:
-        return self.services.store.load(job.id)
+        return self.store.load(job.id)
 
     def objects(self) -> list[str]:
         """Every key in the storage, notes included."""
-        return sorted(found.key for found in self.services.storage.list_objects())
+        return sorted(found.key for found in self.storage.list_objects())
 
     def keys(self) -> list[str]:
         """Every key of Redis that grows with the jobs; RQ's entries end by themselves."""

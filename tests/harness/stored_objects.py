@@ -4,25 +4,14 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from tests.harness.s3_server import TestBucket
 
 STAGING = ".staging"
 
 
-class StoredObjects(Protocol):
-    """Objects by key; staged files are not among them."""
-
-    def sizes(self) -> dict[str, int]: ...
-    def sha256(self, key: str) -> str: ...
-    def read(self, key: str) -> bytes: ...
-    def remove(self, key: str) -> None: ...
-    def staged(self, older_than: float) -> list[str]: ...
-
-
 class StoredInDirectory:
-    """A directory of media."""
+    """A directory of media: objects by key; staged files are not among them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -71,6 +60,9 @@ class StoredInBucket:
     def staged(self, older_than: float) -> list[str]:
         local = self.temporary.glob("fluxkeep-*/*")
         return [path.name for path in local if path.stat().st_mtime < older_than]
+
+
+StoredObjects = StoredInDirectory | StoredInBucket
 
 
 @contextmanager

@@ -36,84 +36,69 @@ def key(job: Job) -> str:
     return job.media[0].key
 
 
-def set_score(name: str, score: float) -> Damage:
-    return lambda archive, job: archive.redis.zadd(name, {job.id: score})
-
-
-def take_from(name: str) -> Damage:
-    return lambda archive, job: archive.redis.zrem(name, job.id)
-
-
 def forget_record(archive: Archive, job: Job) -> None:
-    archive.services.store.delete(job)
+    archive.store.delete(job)
 
 
 def remove_object(archive: Archive, job: Job) -> None:
-    archive.services.storage.delete(key(job))
+    archive.storage.delete(key(job))
 
 
 def remove_note(archive: Archive, job: Job) -> None:
-    archive.services.storage.delete(sidecar_key(key(job)))
+    archive.storage.delete(sidecar_key(key(job)))
 
 
-def stale_note(archive: Archive, job: Job) -> None:
-    archive.services.storage.write(sidecar_key(key(job)), b"{}\n")
-
-
-def orphaned_note(archive: Archive, _job: Job) -> None:
-    archive.services.storage.write("2026/01/01/nobody-0-1.json", b"{}")
+def write_note(body: bytes, note: str = "") -> Damage:
+    return lambda archive, job: archive.storage.write(note or sidecar_key(key(job)), body)
 
 
 def only_the_note(archive: Archive, job: Job) -> None:
-    archive.services.storage.delete(key(job))
-    archive.services.store.delete(job)
+    remove_object(archive, job)
+    forget_record(archive, job)
+
+
+def set_score(name: str, score: float, member: str = "") -> Damage:
+    return lambda archive, job: archive.redis.zadd(f"fluxkeep:{name}", {member or job.id: score})
+
+
+def take_from(name: str) -> Damage:
+    return lambda archive, job: archive.redis.zrem(f"fluxkeep:{name}", job.id)
+
+
+def set_name(name: str, leads_to: str = "") -> Damage:
+    return lambda archive, job: archive.redis.set(f"fluxkeep:task:{name}", leads_to or job.id)
 
 
 def lost_name(archive: Archive, job: Job) -> None:
     archive.redis.delete(f"fluxkeep:task:{job.task_id}")
 
 
-def stray_name(archive: Archive, _job: Job) -> None:
-    archive.redis.set("fluxkeep:task:nothing", "nobody")
-
-
-def wrong_name(archive: Archive, job: Job) -> None:
-    archive.redis.set("fluxkeep:task:another", job.id)
-
-
-def stray_member(archive: Archive, _job: Job) -> None:
-    archive.redis.zadd("fluxkeep:due", {"nobody": 4e9})
-
-
-def stray_in_line(archive: Archive, _job: Job) -> None:
-    archive.redis.zadd("fluxkeep:queue:flux-2-pro", {"nobody": 1})
-
-
 def lost_under_way(archive: Archive, _job: Job) -> None:
     archive.redis.zrem("fluxkeep:due", archive.under_way().id)
 
 
-DAMAGES = {
+NO_OBJECT = "belongs to an object that does not exist"
+DAMAGES: dict[str, tuple[Damage, str]] = {
     "an object without a record": (forget_record, "has no record"),
     "a record without its object": (remove_object, "is gone"),
     "no note": (remove_note, "is missing or stale"),
-    "a stale note": (stale_note, "is missing or stale"),
-    "a note without an object": (orphaned_note, "belongs to an object that does not exist"),
-    "a note that is all there is": (only_the_note, "belongs to an object that does not exist"),
-    "not on its clock": (take_from("fluxkeep:ended:media"), "fluxkeep:ended:media"),
-    "on the wrong clock": (set_score("fluxkeep:ended", 5.0), "fluxkeep:ended"),
-    "at the wrong time": (set_score("fluxkeep:ended:media", 5.0), "fluxkeep:ended:media"),
-    "not in its index": (take_from("fluxkeep:jobs:stored"), "fluxkeep:jobs:stored"),
-    "in another index": (set_score("fluxkeep:jobs:lost", 5.0), "fluxkeep:jobs:lost"),
-    "due although it has ended": (set_score("fluxkeep:due", 4e9), "fluxkeep:due"),
-    "active although it has ended": (set_score("fluxkeep:active", 4e9), "fluxkeep:active"),
-    "active as another model": (set_score("fluxkeep:active:flux", 4e9), "does not belong"),
-    "in line as another model": (set_score("fluxkeep:queue:flux", 4e9), "does not belong"),
+    "a stale note": (write_note(b"{}\n"), "is missing or stale"),
+    "a note without an object": (write_note(b"{}", "2026/01/01/nobody-0-1.json"), NO_OBJECT),
+    "a note that is all there is": (only_the_note, NO_OBJECT),
+    "not on its clock": (take_from("ended:media"), "fluxkeep:ended:media"),
+    "on the wrong clock": (set_score("ended", 5.0), "fluxkeep:ended"),
+    "at the wrong time": (set_score("ended:media", 5.0), "fluxkeep:ended:media"),
+    "not in its index": (take_from("jobs:stored"), "fluxkeep:jobs:stored"),
+    "in another index": (set_score("jobs:lost", 5.0), "fluxkeep:jobs:lost"),
+    "due although it has ended": (set_score("due", 4e9), "fluxkeep:due"),
+    "active although it has ended": (set_score("active", 4e9), "fluxkeep:active"),
+    "active as another model": (set_score("active:flux", 4e9), "does not belong"),
+    "in line as another model": (set_score("queue:flux", 4e9), "does not belong"),
     "no name": (lost_name, "fluxkeep:task:"),
-    "a name of nobody": (stray_name, "which has no record"),
-    "a wrong name": (wrong_name, "which has another task"),
-    "somebody without a record": (stray_member, "has no record"),
-    "somebody in line without a record": (stray_in_line, "has no record"),
+    "a name of nobody": (set_name("nothing", "nobody"), "which has no record"),
+    "a wrong name": (set_name("another"), "which has another task"),
+    "somebody without a record": (set_score("due", 4e9, "nobody"), "has no record"),
+    "somebody in line without a record": (set_score("queue:flux-2-pro", 1, "nobody"), "no record"),
     "a job under way that nobody looks at": (lost_under_way, "fluxkeep:due"),
 }
 
@@ -149,12 +134,12 @@ def test_a_missing_file_is_recorded_on_its_job(archive: Archive, shell: CommandL
 
 def test_a_file_that_was_restored_is_recorded_again(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored()
-    body = b"".join(archive.services.storage.read(key(job)))
+    body = b"".join(archive.storage.read(key(job)))
     remove_object(archive, job)
     shell.run("repair")
-    with archive.services.storage.staging(job.id) as path:
+    with archive.storage.staging(job.id) as path:
         path.write_bytes(body)
-        archive.services.storage.publish(path, key(job))
+        archive.storage.publish(path, key(job))
     assert shell.run("repair").out.splitlines()[-1] == "1 found, 1 repaired"
     assert (after := archive.job(job)) and after.media == job.media
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
@@ -164,9 +149,9 @@ def job_with_thumbnail(archive: Archive) -> Job:
     """A job whose thumbnail is kept."""
     job = archive.stored()
     thumbnails.store(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
-    store = archive.services.store
+    store = archive.store
     store.update(job.id, lambda job, now: job and thumbnail_steps.finish(job, now))
-    sidecars.update(store, archive.services.storage, job.id)
+    sidecars.update(store, archive.storage, job.id)
     after = archive.job(job)
     assert after and after.media[0].thumbnail and after.thumbnails.due_at is None
     return after
@@ -176,7 +161,7 @@ def job_with_thumbnail(archive: Archive) -> Job:
 def test_a_missing_or_changed_thumbnail_is_made_again(
     archive: Archive, shell: CommandLine, body: bytes | None
 ) -> None:
-    job, media = job_with_thumbnail(archive), archive.services.storage
+    job, media = job_with_thumbnail(archive), archive.storage
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
     small = thumbnail_key(key(job))
     media.delete(small) if body is None else media.write(small, body)
@@ -201,7 +186,7 @@ def test_other_bytes_are_found_and_left_to_a_person(archive: Archive, shell: Com
         (b"x" * size, ("--verify-bytes",), "has a wrong SHA-256"),
         (b"x", (), "has 1 bytes instead of"),
     ):
-        archive.services.storage.write(key(job), body)
+        archive.storage.write(key(job), body)
         assert (size == len(body)) is (shell.run("repair", "--dry-run").code == 0)
         found = shell.run("repair", *options)
         assert found.code == 1 and message in found.out and "1 found, 0 repaired" in found.out
@@ -222,7 +207,7 @@ def test_media_that_outlive_their_record_are_no_damage(
     archive: Archive, shell: CommandLine
 ) -> None:
     job = archive.stored(31)
-    archive.services.store.delete(job)
+    archive.store.delete(job)
     assert shell.run("repair", "--dry-run") == CLEAN
     found = shell.run("repair", RETAIN_MEDIA_DAYS="30.5")
     assert "its retention has ended" in found.out and archive.objects() == []
@@ -231,9 +216,9 @@ def test_media_that_outlive_their_record_are_no_damage(
 def test_what_is_left_of_a_job_that_failed_is_removed(archive: Archive, shell: CommandLine) -> None:
     job = archive.failed()
     left = f"{time.strftime('%Y/%m/%d', time.gmtime(job.created_at))}/{job.id}-0-1.jpg"
-    with archive.services.storage.staging(job.id) as path:
+    with archive.storage.staging(job.id) as path:
         path.write_bytes(b"x")
-        archive.services.storage.publish(path, left)
+        archive.storage.publish(path, left)
     assert "belongs to a job that has no media (failed)" in shell.run("repair").out
     assert archive.objects() == []
 
@@ -247,7 +232,7 @@ def test_jobs_under_way_are_left_alone(archive: Archive, shell: CommandLine) -> 
 
 def test_abandoned_bytes_are_found(archive: Archive, shell: CommandLine) -> None:
     archive.stored()
-    staging = getattr(archive.services.storage, "root", None)
+    staging = getattr(archive.storage, "root", None)
     if staging is None:
         pytest.skip("an upload counts as abandoned after an hour, by the bucket's clock")
     (left := staging / ".staging" / "half").write_bytes(b"half")

@@ -70,7 +70,7 @@ def test_a_kept_input_comes_back_with_its_images(archive: Archive, shell: Comman
     shell.run("repair")
     back = archive.job(job)
     assert back and back.submission.kept_input == job.submission.kept_input
-    assert inputs.load(archive.services.storage, back) == given
+    assert inputs.load(archive.storage, back) == given
     assert shell.run("repair", "--verify-bytes") == CLEAN
 
 
@@ -86,7 +86,7 @@ def test_a_sidecar_takes_no_task_id_of_another_job(
         note.write_text(json.dumps({**json.loads(note.read_text()), "task_id": named}))
     shell.run("repair")
     for named in (victim.id, victim.task_id or ""):
-        assert archive.services.store.load(named) == victim
+        assert archive.store.load(named) == victim
     assert (back := archive.job(thief)) and back.id == thief.id and back.task_id is None
     assert (back := archive.job(other)) and back.task_id is None
 

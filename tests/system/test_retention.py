@@ -137,8 +137,8 @@ def test_images_of_an_input_are_deleted_with_the_media(opened: Open) -> None:
     assert after.submission.kept_input == old.submission.kept_input
     assert archive.job(young) == young and image in archive.objects()
     assert not [key for key in archive.objects() if old.id in key]
-    assert inputs.load(archive.services.storage, young) == INPUT
-    assert inputs.load(archive.services.storage, after) is None
+    assert inputs.load(archive.storage, young) == INPUT
+    assert inputs.load(archive.storage, after) is None
 
 
 def test_a_batch_is_bounded(opened: Open) -> None:

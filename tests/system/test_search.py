@@ -12,7 +12,7 @@ from redis import Redis
 
 from jobs.job import Job
 from jobs.status import Source
-from jobs.store.listing import JOBS_READ_MAX, Position
+from jobs.store.listing import JOBS_READ_MAX
 from jobs.store.search import Search
 from jobs.timeouts import Timeouts
 from tests.harness import Client, Installation, check, stock
@@ -201,20 +201,3 @@ def test_a_page_of_a_search_reads_a_bounded_number_of_jobs(redis: Redis) -> None
         if place is None:
             break
     assert pages == 2
-
-
-def test_pages_of_a_search_go_on_where_they_stopped(redis: Redis) -> None:
-    parts = Parts.over(redis)
-    stock.put_in(
-        redis, (job_of(n, model="ab"[n % 2], metadata={"user": n % 3}) for n in range(300))
-    )
-    search = Search(model="a", metadata=(("user", "1"),))
-    place: Position | None = None
-    seen: list[str] = []
-    for _ in range(60):
-        page = parts.listing.page(search, 7, place)
-        seen += [job.id for job in page.jobs]
-        place = page.last
-        if place is None:
-            break
-    assert seen == [f"job-{n}" for n in reversed(range(300)) if n % 2 == 0 and n % 3 == 1]

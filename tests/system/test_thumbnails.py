@@ -81,41 +81,6 @@ def test_all_samples_and_the_draft_cache_are_kept_with_their_roles(stack: Stack)
     assert job["media"][3]["thumbnail_url"] is None
 
 
-def delivered_result(stack: Stack, task: Task) -> dict[str, Any]:
-    """The result as BFL's clients see it, each link replaced by what it leads to."""
-    result: dict[str, Any] = stack.client.get("/v1/get_result", id=task.id).json()["result"]
-    pictures = {stack.box.picture(task.id, n): n for n in range(task.media_count)}
-
-    def leads_to(value: Any) -> Any:
-        if isinstance(value, list):
-            return [leads_to(item) for item in value]
-        return pictures[fetch(value).content]
-
-    named = {name: result[name] for name in ("sample", "samples", "draft_cache") if name in result}
-    return {name: leads_to(value) for name, value in named.items()}
-
-
-@pytest.mark.parametrize(
-    ("switches", "wanted"),
-    [
-        ({}, {"sample": 0}),
-        ({"samples": 2}, {"sample": 0, "samples": [0, 1]}),
-        ({"draft_cache": True}, {"sample": 0, "draft_cache": 1}),
-        (
-            {"samples": 2, "draft_cache": True},
-            {"sample": 0, "samples": [0, 1], "draft_cache": 2},
-        ),
-    ],
-    ids=lambda value: "+".join(value) or "one",
-)
-def test_clients_of_bfl_find_each_file_where_bfl_has_it(
-    stack: Stack, switches: dict[str, Any], wanted: dict[str, Any]
-) -> None:
-    task = stack.generate(**switches)
-    stack.stored(task)
-    assert delivered_result(stack, task) == wanted
-
-
 # What goes with what.
 
 

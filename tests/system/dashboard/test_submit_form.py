@@ -107,13 +107,6 @@ def test_all_errors_are_shown_at_once_and_no_input_is_lost(visitor: Visitor) -> 
     assert 'value="wide"' in answer.text and 'value="16:9" checked' in answer.text
 
 
-def test_a_refusal_is_shown_in_bfls_words(stack: Stack, visitor: Visitor) -> None:
-    answer = send(visitor, width="10")
-    job = stack.client.wait_for(job_of(answer))
-    assert "greater than or equal to 64" in job["error"]["message"]
-    assert job["error"]["message"] in readable(visitor.get(answer.headers["Location"]).text)
-
-
 def test_a_key_that_may_only_read_has_no_form(stack: Stack) -> None:
     reader = Visitor(stack.installation.url, "read")
     assert reader.get("/submit").status_code == 403

@@ -2,8 +2,8 @@
 
 import re
 import shlex
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import pytest
 import yaml
@@ -79,45 +79,34 @@ def test_the_image_runs_the_web_process_by_default() -> None:
 # Variables.
 
 
-def in_app_json() -> Iterator[str]:
-    yield from read("app.json")["env"]
-
-
-def in_render() -> Iterator[str]:
-    blueprint = read("render.yaml")
-    for one in [*blueprint["services"], *blueprint["envVarGroups"]]:
-        yield from (entry["key"] for entry in one.get("envVars", []) if "key" in entry)
-
-
-def in_fly() -> Iterator[str]:
-    yield from read("fly.toml")["env"]
-
-
-def in_compose() -> Iterator[str]:
-    for name in LINES:
-        yield from read("compose.yaml")["services"][name]["environment"]
-
-
-def in_kubernetes() -> Iterator[str]:
+def of_pods() -> Iterator[str]:
     (made,) = read("kubernetes/kustomization.yaml")["configMapGenerator"]
     yield from (entry.partition("=")[0] for entry in made["literals"])
     for pod in pods().values():
         yield from (entry["name"] for entry in pod["containers"][0].get("env", []))
 
 
-def in_env_example() -> Iterator[str]:
-    yield from re.findall(r"^#?([A-Z_]+)=", (DEPLOY / "env.example").read_text(), re.MULTILINE)
+def of_render_groups() -> Iterator[str]:
+    blueprint = read("render.yaml")
+    for one in [*blueprint["services"], *blueprint["envVarGroups"]]:
+        yield from (entry["key"] for entry in one.get("envVars", []) if "key" in entry)
 
 
-@pytest.mark.parametrize(
-    "names", [in_app_json, in_render, in_fly, in_compose, in_kubernetes, in_env_example]
-)
-def test_every_variable_that_is_set_is_one_that_exists(names: partial[Iterator[str]]) -> None:
+VARIABLES: dict[str, Iterable[str]] = {
+    "app.json": read("app.json")["env"],
+    "render.yaml": of_render_groups(),
+    "fly.toml": read("fly.toml")["env"],
+    "compose.yaml": chain(*(read("compose.yaml")["services"][n]["environment"] for n in LINES)),
+    "kubernetes": of_pods(),
+    "env.example": re.findall(r"^#?([A-Z_]+)=", (DEPLOY / "env.example").read_text(), re.MULTILINE),
+}
+
+
+@pytest.mark.parametrize("names", VARIABLES.values(), ids=VARIABLES)
+def test_every_variable_that_is_set_is_one_that_exists(names: Iterable[str]) -> None:
     known = {name.upper() for name in Settings.model_fields} | FOREIGN
-    unknown = {
-        name for name in names() if name not in known and not name.startswith(PROVIDER_PREFIXES)
-    }
-    assert unknown == set()
+    unknown = {*names} - known
+    assert not {name for name in unknown if not name.startswith(PROVIDER_PREFIXES)}
 
 
 def test_every_process_on_render_has_what_production_needs() -> None:

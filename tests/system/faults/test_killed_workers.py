@@ -132,23 +132,15 @@ WRECKS: dict[str, Callable[[Wreckage], Task]] = {
 }
 
 
-def test_a_job_whose_worker_was_killed_is_rescued_again(wreckage: Wreckage) -> None:
-    wreckage.stored("killed")
-    assert wreckage.downloads("killed") == 2
-
-
-def test_a_job_killed_between_fsync_and_rename_is_done_again(wreckage: Wreckage) -> None:
-    wreckage.stored("before rename")
-    assert wreckage.downloads("before rename") == 2
-
-
-def test_a_job_killed_between_rename_and_commit_is_adopted(wreckage: Wreckage) -> None:
-    wreckage.stored("before commit")
-    assert wreckage.downloads("before commit") == 1
-
-
-def test_a_job_that_found_redis_full_at_its_end_is_stored(wreckage: Wreckage) -> None:
-    wreckage.stored("redis full")
+@pytest.mark.parametrize(
+    ("what", "downloads"),
+    [("killed", 2), ("before rename", 2), ("before commit", 1), ("redis full", 1)],
+)
+def test_a_job_whose_rescue_was_broken_off_is_done_again_or_adopted(
+    wreckage: Wreckage, what: str, downloads: int
+) -> None:
+    wreckage.stored(what)
+    assert wreckage.downloads(what) == downloads
 
 
 def test_a_worker_that_was_stopped_for_long_commits_nothing_when_it_goes_on(

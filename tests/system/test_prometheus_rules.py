@@ -13,83 +13,69 @@ pytestmark = pytest.mark.prometheus
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 AT = "175m"
 
-UP = "redis_up{}"
-SWEEP = 'heartbeat_age_seconds{process="sweep"}'
-WORKERS = "workers{}"
-WAITING = "waiting_jobs{}"
-OVERDUE = "overdue_jobs{}"
-REFUSES = "storage_refuses{}"
-URGENT = "urgent_rescue_life_left_seconds{}"
-BY_CALLBACK = 'jobs_ended_total{status="stored",source="callback"}'
-BY_POLL = 'jobs_ended_total{status="stored",source="poll"}'
-LOST = 'jobs_ended_total{status="lost",source="none"}'
-EXPIRED = 'jobs_ended_total{status="expired",source="callback"}'
-ACCEPTED = 'callbacks_total{outcome="accepted"}'
-REFUSED = 'callbacks_total{outcome="refused"}'
-GIVEN_UP = 'notifications_total{outcome="given_up"}'
-SHORT_LIFE = 'life_left_seconds_bucket{le="120"}'
-PAUSED = 'submitting_paused{model="*",reason="no credits"}'
-
-# A value a minute, for three hours, in promtool's notation.
+# Each series, and a value a minute for three hours, in promtool's notation, when all is well.
 HEALTHY = {
-    UP: "1x180",
-    SWEEP: "2x180",
-    WORKERS: "2x180",
-    WAITING: "3x180",
-    OVERDUE: "0x180",
-    REFUSES: "0x180",
-    URGENT: "580x180",
-    BY_CALLBACK: "0+9x180",
-    BY_POLL: "0+1x180",
-    LOST: "4x180",
-    EXPIRED: "0x180",
-    ACCEPTED: "0+9x180",
-    REFUSED: "0x180",
-    GIVEN_UP: "1x180",
-    SHORT_LIFE: "0x180",
-    'life_left_seconds_bucket{le="600"}': "0+9x180",
-    'life_left_seconds_bucket{le="+Inf"}': "0+9x180",
+    "up": ("redis_up{}", "1x180"),
+    "sweep": ('heartbeat_age_seconds{process="sweep"}', "2x180"),
+    "workers": ("workers{}", "2x180"),
+    "waiting": ("waiting_jobs{}", "3x180"),
+    "overdue": ("overdue_jobs{}", "0x180"),
+    "refuses": ("storage_refuses{}", "0x180"),
+    "urgent": ("urgent_rescue_life_left_seconds{}", "580x180"),
+    "by_callback": ('jobs_ended_total{status="stored",source="callback"}', "0+9x180"),
+    "by_poll": ('jobs_ended_total{status="stored",source="poll"}', "0+1x180"),
+    "lost": ('jobs_ended_total{status="lost",source="none"}', "4x180"),
+    "expired": ('jobs_ended_total{status="expired",source="callback"}', "0x180"),
+    "accepted": ('callbacks_total{outcome="accepted"}', "0+9x180"),
+    "refused": ('callbacks_total{outcome="refused"}', "0x180"),
+    "given_up": ('notifications_total{outcome="given_up"}', "1x180"),
+    "short_life": ('life_left_seconds_bucket{le="120"}', "0x180"),
+    "life under 600": ('life_left_seconds_bucket{le="600"}', "0+9x180"),
+    "life under +Inf": ('life_left_seconds_bucket{le="+Inf"}', "0+9x180"),
+    "paused": ('submitting_paused{model="*",reason="no credits"}', ""),
+    "paused one": ('submitting_paused{model="flux-2-pro",reason="no credits"}', ""),
 }
 NOTHING = dict.fromkeys(HEALTHY, "")
 
 CASES: dict[str, tuple[dict[str, str], set[str]]] = {
     "nothing is wrong": ({}, set()),
-    "a job is lost": ({LOST: "4x170 5x10"}, {"JobsLost"}),
-    "media expire": ({EXPIRED: "0x170 1x10"}, {"MediaExpired"}),
-    "media are stored at the last minute": ({SHORT_LIFE: "0+1x180"}, {"LifeLeftShort"}),
-    "a rescue waits too long": ({URGENT: "580x170 100x10"}, {"RescueUrgent"}),
-    "no rescue waits": ({URGENT: ""}, set()),
-    "the sweep falls silent": ({SWEEP: "2x170 70+60x10"}, {"SweepSilent"}),
-    "there never was a sweep": ({SWEEP: ""}, {"SweepSilent"}),
-    "the last worker is gone": ({WORKERS: "2x170 0x10"}, {"NoWorker"}),
-    "Redis is away": ({**NOTHING, UP: "1x170 0x10"}, {"RedisDown"}),
+    "a job is lost": ({"lost": "4x170 5x10"}, {"JobsLost"}),
+    "media expire": ({"expired": "0x170 1x10"}, {"MediaExpired"}),
+    "media are stored at the last minute": ({"short_life": "0+1x180"}, {"LifeLeftShort"}),
+    "a rescue waits too long": ({"urgent": "580x170 100x10"}, {"RescueUrgent"}),
+    "no rescue waits": ({"urgent": ""}, set()),
+    "the sweep falls silent": ({"sweep": "2x170 70+60x10"}, {"SweepSilent"}),
+    "there never was a sweep": ({"sweep": ""}, {"SweepSilent"}),
+    "the last worker is gone": ({"workers": "2x170 0x10"}, {"NoWorker"}),
+    "Redis is away": ({**NOTHING, "up": "1x170 0x10"}, {"RedisDown"}),
     "nobody answers Prometheus": (NOTHING, {"NotScraped"}),
     "callbacks stop and BFL is polled": (
-        {BY_CALLBACK: "0+9x100 900x80", BY_POLL: "0+1x100 100+10x80"},
+        {"by_callback": "0+9x100 900x80", "by_poll": "0+1x100 100+10x80"},
         {"CallbackShareFalling"},
     ),
     "few jobs say nothing of a share": (
-        {BY_CALLBACK: "0+9x100 900x80", BY_POLL: "0+1x100 100x70 101+1x10"},
+        {"by_callback": "0+9x100 900x80", "by_poll": "0+1x100 100x70 101+1x10"},
         set(),
     ),
     "all callbacks are refused": (
-        {ACCEPTED: "9x180", REFUSED: "0+1x180"},
+        {"accepted": "9x180", "refused": "0+1x180"},
         {"CallbacksRefused"},
     ),
-    "forged callbacks among good ones": ({REFUSED: "0+1x180"}, set()),
-    "nothing is submitted": ({PAUSED: "_x160 1x20"}, {"SubmittingPaused"}),
-    "one model is busy": ({PAUSED.replace("*", "flux-2-pro"): "_x160 1x20"}, set()),
-    "the queue grows": ({WAITING: "3x150 25+5x30"}, {"QueueGrowing"}),
-    "a long queue gets shorter": ({WAITING: "3x150 225-5x30"}, set()),
-    "jobs are overdue": ({OVERDUE: "0x170 3x10"}, {"Overdue"}),
-    "the storage refuses": ({REFUSES: "0x170 1x10"}, {"StorageRefuses"}),
-    "a receiver was given up": ({GIVEN_UP: "1x170 2x10"}, {"NotificationsGivenUp"}),
+    "forged callbacks among good ones": ({"refused": "0+1x180"}, set()),
+    "nothing is submitted": ({"paused": "_x160 1x20"}, {"SubmittingPaused"}),
+    "one model is busy": ({"paused one": "_x160 1x20"}, set()),
+    "the queue grows": ({"waiting": "3x150 25+5x30"}, {"QueueGrowing"}),
+    "a long queue gets shorter": ({"waiting": "3x150 225-5x30"}, set()),
+    "jobs are overdue": ({"overdue": "0x170 3x10"}, {"Overdue"}),
+    "the storage refuses": ({"refuses": "0x170 1x10"}, {"StorageRefuses"}),
+    "a receiver was given up": ({"given_up": "1x170 2x10"}, {"NotificationsGivenUp"}),
 }
 
 
 def series(changed: dict[str, str]) -> list[dict[str, str]]:
     """Of two web processes, each of which tells of the whole installation."""
-    found = {name: values for name, values in (HEALTHY | changed).items() if values}
+    values = {name: changed.get(name, usual) for name, (_, usual) in HEALTHY.items()}
+    found = {HEALTHY[name][0]: value for name, value in values.items() if value}
     return [
         {"series": f'fluxkeep_{name[:-1]},instance="{one}"}}'.replace("{,", "{"), "values": values}
         for name, values in found.items()

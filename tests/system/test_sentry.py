@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,11 @@ import requests
 from jobs.config import settings
 from jobs.errors import InvalidSettings
 from jobs.store.keys import DUE, RECORD_PREFIX
-from tests.harness import DEFAULTS, WEBHOOK_SECRET, Stack, reporting, running_stack, wait_for
+from tests.harness import DEFAULTS, WEBHOOK_SECRET, Stack, running_stack, wait_for
 from tests.harness.hook import Hook
 
+# What SENTRY_DSN needs, installed apart from all others by `make setup`.
+PACKAGES = Path(sys.prefix) / "share" / "reporting"
 DSN_KEY = "dsn-key-canary-81b4"
 
 
@@ -28,7 +32,7 @@ def sentry() -> Iterator[Hook]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, sentry: Hook) -> Iterator[Stack]:
     dsn = f"http://{DSN_KEY}@127.0.0.1:{sentry.port}/42"
-    variables = {"SENTRY_DSN": dsn, **reporting.VARIABLES}
+    variables = {"SENTRY_DSN": dsn, "PYTHONPATH": str(PACKAGES)}
     with running_stack(tmp_path_factory.mktemp("sentry"), None, None, **variables) as running:
         yield running
 

@@ -9,9 +9,10 @@ from tests.harness import Stack, running_stack, stopped_stack
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    """Web, worker and sweep run."""
-    with running_stack(tmp_path) as running:
+def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
+    """Web, worker and sweep run, with the SETTINGS of the module."""
+    settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
+    with running_stack(tmp_path, None, None, **settings) as running:
         yield running
 
 

@@ -1,18 +1,9 @@
 """kill -9 and SIGSTOP of the sweeper: whoever looks after it brings it back, nothing is lost."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from jobs.store.keys import DUE
-from tests.harness import Stack, running_stack, wait_for
+from tests.harness import Stack, wait_for
 
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    with running_stack(tmp_path, CALLBACK_GRACE="1") as running:
-        yield running
+SETTINGS = {"CALLBACK_GRACE": "1"}
 
 
 def test_a_killed_sweeper_is_restarted_by_its_supervisor(stack: Stack) -> None:

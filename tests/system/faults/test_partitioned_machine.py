@@ -1,20 +1,67 @@
 """Three machines over one Redis and one bucket; one is cut off and comes back."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pytest
 
-from tests.harness import RedisServer, Stack, TestBucket, wait_for
-from tests.harness.machine import Machine
+from deploy.procfile import ROOT
+from tests.harness import Installation, RedisServer, Stack, TcpProxy, TestBucket, wait_for
 from tests.sandbox import Sandbox, Task
 
 pytestmark = pytest.mark.slow
 
 TASKS = 12
 SLOW_BYTES, SLOW_PER_SECOND = 60_000, 15_000  # four seconds of download
+
+
+PROGRAM = ("jobs", "receiver", "worker", "deploy")
+
+
+class Machine(Installation):
+    """One of several, with its own copy of the program and its own directories.
+
+    It reaches Redis and the bucket only over cables that can be pulled out.
+    """
+
+    def __init__(
+        self, directory: Path, redis: RedisServer, bucket: TestBucket, sandbox_url: str
+    ) -> None:
+        self.program = directory / "program"
+        for package in PROGRAM:
+            shutil.copytree(ROOT / package, self.program / package)
+        super().__init__(directory, redis, sandbox_url)
+        self.code = self.program
+        self.keep_in(bucket)
+        self.cables = (TcpProxy(redis.port), TcpProxy(bucket.server.port))
+        to_redis, to_bucket = self.cables
+        self.settings["REDIS_URL"] = redis.url_through(to_redis.port)
+        self.settings["AWS_ENDPOINT_URL"] = to_bucket.url
+
+    def cut_off(self) -> None:
+        for cable in self.cables:
+            cable.refuse()
+
+    def reconnect(self) -> None:
+        for cable in self.cables:
+            cable.pass_on()
+
+    @property
+    def left_behind(self) -> list[Path]:
+        """Files that were staged and are still there."""
+        return list((self.directory / "tmp").glob("fluxkeep-*/*"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        for cable in self.cables:
+            cable.close()
 
 
 @dataclass

@@ -33,7 +33,7 @@ class Platform:
         """The new one answers on a port of its own before the router leads to it."""
         (old,) = self.stack.installation.web
         port = free_port()
-        self.stack.installation.start("web", PORT=str(port))
+        self.stack.installation.start("web", wait=False, PORT=str(port))
         new = Client(f"http://127.0.0.1:{port}")
         wait_for("the new web process", lambda: answers(new), 30)
         self.router.lead_to(port)

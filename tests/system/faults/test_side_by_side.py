@@ -1,26 +1,18 @@
 """Two of each process at once do no double work."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.harness import Stack, running_stack
+from tests.harness import Stack
 
 JOBS = 40
 POLLED = 10
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    with running_stack(tmp_path, CALLBACK_GRACE="4") as running:
-        running.box.settings.max_active = 1000
-        running.installation.start()
-        yield running
+SETTINGS = {"CALLBACK_GRACE": "4"}
 
 
 def test_two_of_everything_download_each_picture_once(stack: Stack) -> None:
     installation = stack.installation
+    installation.start()
+    stack.box.settings.max_active = 1000
     hooks = [f"{url}/webhooks/bfl" for url in installation.urls]
     assert len(hooks) == len(installation.worker) == len(installation.sweep) == 2
     silent = [stack.expected() for _ in range(POLLED)]

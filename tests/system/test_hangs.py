@@ -1,17 +1,19 @@
-"""A rescue that no time-out reaches: its process hands the others back, says which, and exits."""
+"""What no time-out reaches, a hung disk or C code: the process exits and says where it hangs."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from deploy import procfile
 from tests.harness import all_jobs, stopped_stack, wait_for
-
-pytestmark = pytest.mark.slow
 
 HUNG_DISK = Path(__file__).with_name("hung_disk")
 HUNG_BYTES = 300_000
 
 
+@pytest.mark.slow
 def test_a_worker_with_a_hung_rescue_exits_and_its_successor_does_all_the_work(
     tmp_path: Path,
 ) -> None:
@@ -36,3 +38,30 @@ def test_a_worker_with_a_hung_rescue_exits_and_its_successor_does_all_the_work(
         stack.stored(slow, 60)
         stack.stored(hung, 60)
         stack.settled(idle=False)
+
+
+# C code that never releases the GIL.
+
+PROGRAM = """
+import ctypes, time
+from worker import startup
+startup.exit_when_interpreter_hangs(seconds={seconds})
+{call}({seconds} * 1.5)
+"""
+
+
+def run(call: str, seconds: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", PROGRAM.format(call=call, seconds=seconds)]
+    return subprocess.run(
+        command, cwd=procfile.ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_process_exits_when_c_code_holds_the_interpreter() -> None:
+    ended = run("ctypes.PyDLL(None).sleep(60) or time.sleep", seconds=2)
+    assert ended.returncode == 1
+    assert "Timeout" in ended.stderr and 'File "<string>", line 5' in ended.stderr
+
+
+def test_a_process_whose_threads_run_goes_on() -> None:
+    assert run("time.sleep", seconds=4).returncode == 0

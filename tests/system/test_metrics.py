@@ -116,6 +116,7 @@ def test_a_waiting_rescue_is_a_metric_with_its_age_and_life(stack: Stack) -> Non
     assert exposed["fluxkeep_waiting_jobs"] == exposed["fluxkeep_queue_entries"] == 1
     stack.installation.start("worker")
     stack.stored(task)
+    assert samples(stack)["fluxkeep_oldest_waiting_rescue_seconds"] == 0
 
 
 def test_every_metric_of_the_rules_and_the_dashboard_exists(stack: Stack) -> None:

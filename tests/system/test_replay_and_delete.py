@@ -60,15 +60,6 @@ def test_a_failed_job_is_stored_by_a_replay(stack: Stack) -> None:
     assert_replayed(stack, task)
 
 
-def test_a_replay_that_finds_the_same_error_fails_again(stack: Stack) -> None:
-    task = stack.generate(outcome="error", error_text="the model ran dry")
-    stack.client.wait_for(task.id, "failed")
-    assert replay(stack, task).status_code == 202
-    job = stack.client.wait_for(task.id)
-    assert (job["status"], job["source"]) == ("failed", "replay")
-    assert "the model ran dry" in job["error"]["message"]
-
-
 def test_a_job_that_is_stored_or_moderated_cannot_be_replayed(stack: Stack) -> None:
     stored, moderated = stack.generate(), stack.generate(outcome="request_moderated")
     for task in (stored, moderated):

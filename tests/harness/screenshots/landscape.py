@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from math import pi, sin
 
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 Colour = tuple[int, int, int]
 
@@ -22,7 +22,6 @@ PALETTES: tuple[tuple[Colour, Colour, Colour, Colour], ...] = (
 )
 HILLS = 6
 SUPERSAMPLING = 2  # for smooth edges
-GLOW_DOWNSAMPLING = 8  # blurred parts are painted smaller
 
 
 def jpeg(seed: int, width: int, height: int) -> bytes:
@@ -55,20 +54,15 @@ def _sky(size: tuple[int, int], above: Colour, horizon: Colour) -> Image.Image:
 
 
 def _sun(image: Image.Image, rng: random.Random, colour: Colour) -> None:
-    """Paint a sun with a blurred glow."""
+    """Paint a sun within a pale halo."""
     width, height = image.size
     radius = min(width, height) * rng.uniform(0.05, 0.1)
-    x, y = width * rng.uniform(0.2, 0.8), height * rng.uniform(0.22, 0.42)
-    for size, strength in ((4.5, 70), (2.0, 110)):
-        mask = Image.new("L", (width // GLOW_DOWNSAMPLING, height // GLOW_DOWNSAMPLING))
-        ImageDraw.Draw(mask).circle(
-            (x / GLOW_DOWNSAMPLING, y / GLOW_DOWNSAMPLING),
-            radius * size / GLOW_DOWNSAMPLING,
-            strength,
-        )
-        soft = mask.filter(ImageFilter.GaussianBlur(radius * (size - 0.9) / GLOW_DOWNSAMPLING / 2))
-        image.paste(colour, mask=soft.resize(image.size, Image.Resampling.BICUBIC))
-    ImageDraw.Draw(image).circle((x, y), radius, colour)
+    at = width * rng.uniform(0.2, 0.8), height * rng.uniform(0.22, 0.42)
+    halo = Image.new("L", image.size)
+    for size in range(40, 10, -1):
+        ImageDraw.Draw(halo).circle(at, radius * size / 10, 90 - 2 * size)
+    image.paste(colour, mask=halo)
+    ImageDraw.Draw(image).circle(at, radius, colour)
 
 
 def _ridge(

@@ -70,11 +70,8 @@ def callbacks() -> Iterator[bytes]:
         [(SECRET_HEADER, WEBHOOK_SECRET.encode() + b"\xff")],
         [(SIGNATURE_HEADER, WEBHOOK_SECRET)],
         [(SIGNATURE_HEADER, f"sha256={WEBHOOK_SECRET}")],
-        [("Authorization", f"Bearer {WEBHOOK_SECRET}")],
-        [("Cookie", f"secret={WEBHOOK_SECRET}")],
-        [(SECRET_HEADER, KEYS["admin"])],
-        [(SECRET_HEADER, DEFAULTS["SECRET_KEY"])],
-        [("x-key", DEFAULTS["BFL_API_KEY"])],
+        [("Authorization", f"Bearer {WEBHOOK_SECRET}"), ("Cookie", f"secret={WEBHOOK_SECRET}")],
+        [(SECRET_HEADER, KEYS["admin"]), ("x-key", DEFAULTS["BFL_API_KEY"])],
     ]
     shapes: list[Callable[[str], bytes]] = [
         pending,

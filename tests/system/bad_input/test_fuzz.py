@@ -31,7 +31,7 @@ def _latin(text: str) -> bytes:
     return text.encode("latin-1")
 
 
-# What a head may hold without being none: everything else is answered by gunicorn.
+# What a head may hold; everything else is answered by gunicorn.
 VALUES = st.one_of(
     st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=60).map(_latin),
     st.binary(max_size=20),
@@ -58,10 +58,11 @@ TARGETS = st.one_of(
          "/media/x.y", "/healthz", "/metrics", "/", "*", "/openapi.json", "/v1/flux-2-pro"]
     ),
     st.text(max_size=20).map(lambda text: "/" + text),
-    st.binary(max_size=40).map(lambda raw: "/" + quote(raw, safe="/?;:@&=+$,")),
-    st.binary(max_size=40).map(lambda raw: "/api/jobs/" + quote(raw)),
-    st.binary(max_size=40).map(lambda raw: "/api/jobs?" + quote(raw, safe="&=")),
-    st.binary(max_size=40).map(lambda raw: "/media/" + quote(raw, safe=".")),
+    st.builds(
+        lambda place, raw: place + quote(raw, safe="/?;:@&=+$,."),
+        st.sampled_from(["/", "/api/jobs/", "/api/jobs?", "/media/"]),
+        st.binary(max_size=40),
+    ),
 )  # fmt: skip
 METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "X"])
 
@@ -73,10 +74,9 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetServer]:
         yield target
 
 
-def _not_our_fault(target: TargetServer, data: bytes) -> int | None:
+def _not_our_fault(target: TargetServer, data: bytes) -> None:
     answer = exchange(target.port, data)
     assert answer is None or answer.status < 500, (answer, data[:2000])
-    return answer.status if answer else None
 
 
 @_bounded

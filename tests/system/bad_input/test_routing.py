@@ -26,10 +26,7 @@ def test_a_method_that_is_none_is_refused(server: TargetServer, job_id: str, met
     assert server.authentic(failed(job_id), method=method.encode("latin-1")).status in (400, 405)
 
 
-OVERRIDES = ("X-HTTP-Method-Override", "X-Original-Method")
-
-
-@pytest.mark.parametrize("name", OVERRIDES)
+@pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "X-Original-Method"])
 def test_a_method_is_not_overridden(server: TargetServer, job_id: str, name: str) -> None:
     where = f"/api/jobs/{job_id}"
     assert server.authentic(failed(job_id), (name, "POST"), method="GET").status == 405
@@ -57,7 +54,6 @@ def test_a_header_does_not_lead_a_request_elsewhere(
 
 FORWARDED: list[Header] = [
     ("X-Forwarded-Host", "evil.test"),
-    ("X-Forwarded-Port", "1"),
     ("X-Forwarded-Proto", "javascript"),
     ("X-Forwarded-For", "127.0.0.1, evil.test"),
     ("Forwarded", "for=127.0.0.1;host=evil.test;proto=https"),

@@ -1,16 +1,13 @@
 """A visitor of an application in this process: keeps cookies and fills in forms."""
 
-import re
-from html import unescape
-
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.system.dashboard.visitor import csrf_token
+
 KEYS = {"read": "read-canary-6f21", "submit": "submit-canary-9b02", "admin": "admin-canary-77d1"}
 COOKIE = "fluxkeep-session"
-
-_TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
 class InProcessVisitor:
@@ -26,10 +23,7 @@ class InProcessVisitor:
         return self.client.post(path, data={"csrf_token": token, **fields})
 
     def csrf_token(self) -> str:
-        page = self.client.get("/login", follow_redirects=True).text
-        found = _TOKEN.search(page)
-        assert found, page
-        return unescape(found[1])
+        return csrf_token(self.client.get("/login", follow_redirects=True).text)
 
     def log_in(self, scope: str, **fields: str) -> TestResponse:
         """With the key of a scope, or with any other key."""

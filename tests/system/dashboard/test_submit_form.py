@@ -11,7 +11,7 @@ from jobs.services import for_web
 from receiver.app import create_app
 from tests.harness import KEYS, Stack
 from tests.harness.chromium import Window
-from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
+from tests.system.dashboard.visitor import Visitor, csrf_token, log_in, problems_seen, readable
 
 HOSTILE = "<script>alert(1)</script> & \"a\" 'b'"
 
@@ -120,12 +120,10 @@ def test_the_form_counts_against_the_rate_of_its_key(stack: Stack) -> None:
     given = {**stack.installation.settings, "RATE_LIMIT": "1/day"}
     parts = for_web(load({name: value for name, value in given.items() if value is not None}))
     with create_app(parts).test_client() as client:
-        token = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/login").text)
-        assert token
-        client.post("/login", data={"key": KEYS["submit"], "csrf_token": token[1]})
-        found = re.search(r'name="csrf_token" value="([^"]+)"', client.get("/submit").text)
-        assert found
-        filled = {"model": "flux-2-pro", "prompt": "kept", "csrf_token": found[1]}
+        token = csrf_token(client.get("/login").text)
+        client.post("/login", data={"key": KEYS["submit"], "csrf_token": token})
+        token = csrf_token(client.get("/submit").text)
+        filled = {"model": "flux-2-pro", "prompt": "kept", "csrf_token": token}
         for n in range(3):
             answer = client.post("/submit", data={"idempotency_key": f"key-{n}", **filled})
     assert answer.status_code == 429

@@ -36,9 +36,14 @@ class Visitor:
         return self.session.post(self.url + path, data=fields, allow_redirects=False, timeout=30)
 
     def token(self, page: str) -> str:
-        found = _TOKEN.search(self.get(page).text)
-        assert found, f"{page} has no form"
-        return found[1]
+        return csrf_token(self.get(page).text)
+
+
+def csrf_token(page: str) -> str:
+    """The token of the form on a page."""
+    found = _TOKEN.search(page)
+    assert found, page
+    return unescape(found[1])
 
 
 def readable(html: str) -> str:

@@ -43,15 +43,3 @@ def test_what_was_answered_with_503_is_not_submitted_later(
     assert answer.status_code == 503
     wait_for("Redis", lambda: env.client.get("/api/jobs").status_code == 200)
     assert len(env.client.jobs()) == 1
-
-
-def test_the_same_key_after_a_503_makes_one_job(env: SubmissionEnvironment) -> None:
-    redis, body = env.stack.installation.redis, env.request_body()
-    env.post(env.request_body())
-    redis.pause()
-    try:
-        assert env.post(body, key="again").status_code == 503
-    finally:
-        redis.resume()
-    wait_for("it is taken", lambda: env.post(body, key="again").status_code == 202)
-    assert len(env.client.jobs()) == 2

@@ -41,6 +41,10 @@ class Client:
     def put_job(self, task_id: str, **body: Any) -> requests.Response:
         return self.request("PUT", f"/api/jobs/{task_id}", json=body)
 
+    def submit(self, model: str = "flux-2-pro", **given: Any) -> dict[str, Any]:
+        """The new job that Fluxkeep submits with this input."""
+        return _body(self.request("POST", "/api/jobs", json={"model": model, "input": given}))
+
     def job(self, job_id: str) -> dict[str, Any]:
         """Raises requests.HTTPError for anything but 200."""
         return _body(self.get(f"/api/jobs/{job_id}"))

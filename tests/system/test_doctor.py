@@ -132,9 +132,7 @@ def restart_web(installation: Installation) -> None:
 
 def test_the_warning_follows_the_credits_of_a_day(stack: Stack, shell: CommandLine) -> None:
     for n in range(6):
-        body = {"model": "flux-2-max", "input": {"prompt": f"costly {n}"}}
-        job = stack.client.request("POST", "/api/jobs", json=body).json()
-        stack.client.wait_for(job["id"])
+        stack.client.wait_for(stack.client.submit("flux-2-max", prompt=f"costly {n}")["id"])
     spent = sum(day["credits"] for day in stack.client.get("/api/costs").json()["days"])
     assert spent * 2 > LOW_CREDITS
     for days, warned in ((2.0, ["credits"]), (4.0, [])):

@@ -88,8 +88,7 @@ def test_an_image_is_edited(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_a_job_is_made_again(stack: Stack, tmp_path: Path) -> None:
-    body = {"model": "flux-2-pro", "input": {"prompt": "a lighthouse", "seed": 42}}
-    job_id = stack.client.request("POST", "/api/jobs", json=body).json()["id"]
+    job_id = stack.client.submit(prompt="a lighthouse", seed=42)["id"]
     stack.client.wait_for(job_id)
     (program,) = under(CLIENTS, "Make it again", "sh")
     again = json.loads(run(stack, tmp_path, "sh", program, JOB_ID=job_id))

@@ -15,7 +15,7 @@ import requests
 from tests.harness import free_port, running_stack, wait_for
 from tests.harness.documents import page, under
 from tests.harness.foreign import PROGRAMS, javascript
-from tests.system.notifications.jobs import notified, wait_for_event
+from tests.harness.notifications import notified, wait_for_event
 
 pytestmark = pytest.mark.slow
 

@@ -158,7 +158,6 @@ def test_paths_that_are_secrets_are_hidden_even_from_an_access_log(stack: Stack)
 
 
 def test_a_submission_is_one_line_with_its_id(stack: Stack) -> None:
-    order = {"model": "flux-2-pro", "input": {"prompt": "a fox"}}
-    job = stack.client.request("POST", "/api/jobs", json=order).json()
+    job = stack.client.submit(prompt="a fox")
     lines = [one for one in events(stack, "web") if one.get("job") == job["id"]]
     assert lines[0]["message"] == "queued for flux-2-pro"

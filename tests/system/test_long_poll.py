@@ -83,8 +83,7 @@ def test_progress_alone_does_not_end_the_wait(client: Client) -> None:
 
 
 def test_a_job_is_waited_for_by_the_name_that_bfl_gave_it(client: Client) -> None:
-    answer = client.request("POST", "/api/jobs", json={"model": "flux-2-pro", "input": {}})
-    own = answer.json()["id"]
+    own = client.submit()["id"]
     assert timed(client, own, "0.2")[1].json()["id"] == own
     assert timed(client, "unknown", 5)[1].status_code == 404
 

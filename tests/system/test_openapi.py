@@ -167,8 +167,7 @@ def jobs_of_every_kind(stack: Stack) -> Stack:
     stack.generate(hang=4.0)
     stack.client.put_job("nobody-knows", metadata={"user": "42"}).raise_for_status()
     for _ in range(2):
-        slow = {"prompt": "slowly", "sandbox": {"seconds": 30}}
-        stack.client.request("POST", "/api/jobs", json={"model": "flux-2-pro", "input": slow})
+        stack.client.submit(prompt="slowly", sandbox={"seconds": 30})
     return stack
 
 

@@ -1,14 +1,13 @@
 """When no callback comes BFL is asked, politely, until it gives its last word or time is up."""
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 import requests
 
-from tests.harness import Stack, running_stack, without_links
+from tests.harness import Stack, without_links
 from tests.sandbox import Task
 
 GRACE_SECONDS = 1
@@ -37,23 +36,21 @@ SITUATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Short of patience; three workers, because one of the tasks keeps a worker busy."""
-    with running_stack(
-        tmp_path_factory.mktemp("polling"),
-        CALLBACK_GRACE=str(GRACE_SECONDS),
-        GIVE_UP_AFTER=str(GIVE_UP_SECONDS),
-        GIVE_UP_AT_MOST=str(GIVE_UP_AT_MOST_SECONDS),
-    ) as running:
-        running.installation.start("worker", n=2)
-        yield running
-        running.settled(GIVE_UP_AT_MOST_SECONDS + SWEEP_SECONDS + 5)
+SETTINGS = {
+    "CALLBACK_GRACE": str(GRACE_SECONDS),
+    "GIVE_UP_AFTER": str(GIVE_UP_SECONDS),
+    "GIVE_UP_AT_MOST": str(GIVE_UP_AT_MOST_SECONDS),
+}
+
+
+def afterwards(stack: Stack) -> None:
+    stack.settled(GIVE_UP_AT_MOST_SECONDS + SWEEP_SECONDS + 5)
 
 
 @pytest.fixture(scope="module")
 def tasks(stack: Stack) -> dict[str, Task]:
     """One announced task for each situation, with the polling URL BFL gave if there is one."""
+    stack.installation.start("worker", n=2)  # one of the tasks keeps a worker busy
     return {name: _announced(stack, **switches) for name, switches in SITUATIONS.items()}
 
 

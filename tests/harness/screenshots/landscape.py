@@ -60,7 +60,7 @@ def _sun(image: Image.Image, rng: random.Random, colour: Colour) -> None:
     at = width * rng.uniform(0.2, 0.8), height * rng.uniform(0.22, 0.42)
     halo = Image.new("L", image.size)
     for size in range(40, 10, -1):
-        ImageDraw.Draw(halo).circle(at, radius * size / 10, 90 - 2 * size)
+        ImageDraw.Draw(halo).circle(at, radius * size / 10, 82 - 2 * size)
     image.paste(colour, mask=halo)
     ImageDraw.Draw(image).circle(at, radius, colour)
 

@@ -61,8 +61,7 @@ def test_an_open_circuit_shows_its_reason_and_its_waiting_jobs(
     submission_queue = SubmissionQueue(redis, Clock(redis), ConcurrencyLimits())
     submission_queue.open_circuit("*", NO_CREDITS, 600)
     for _ in range(2):
-        body = {"model": "flux-dev", "input": {"prompt": "x"}}
-        assert stack.client.request("POST", "/api/jobs", json=body).status_code == 202
+        stack.client.submit("flux-dev", prompt="x")
     page_text = wait_for_texts(
         visitor, f"submissions: submitting is paused: {NO_CREDITS}", "flux-dev 0 of 2, 2 queued"
     )

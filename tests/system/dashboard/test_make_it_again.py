@@ -95,8 +95,7 @@ def test_the_form_shows_the_fields_of_the_model(stack: Stack, window: Window) ->
 
 @pytest.mark.browser
 def test_a_draft_is_enhanced_from_the_form_and_again(stack: Stack, window: Window) -> None:
-    body = {"model": "flux-3-video", "input": {"mode": "t2v", "prompt": "waves", "draft": True}}
-    draft = stack.client.request("POST", "/api/jobs", json=body).json()["id"]
+    draft = stack.client.submit("flux-3-video", mode="t2v", prompt="waves", draft=True)["id"]
     assert [file["role"] for file in stack.client.wait_for(draft)["media"]] == ROLES
     page = log_in(window, stack.installation.url, f"/jobs/{draft}", "submit")
     page.get_by_role("link", name="Enhance this draft").click()

@@ -62,9 +62,7 @@ def start(stack: Stack, code: Path, *names: str) -> None:
 
 
 def submit(stack: Stack) -> list[str]:
-    body = {"model": "flux-2-pro", "input": {"prompt": "a lighthouse"}}
-    answers = [stack.client.request("POST", "/api/jobs", json=body) for _ in range(SUBMISSIONS)]
-    return [answer.json()["id"] for answer in answers]
+    return [stack.client.submit(prompt="a lighthouse")["id"] for _ in range(SUBMISSIONS)]
 
 
 @pytest.mark.timeout(600)

@@ -2,21 +2,18 @@
 
 import base64
 import secrets
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from standardwebhooks import Webhook
 
 from jobs.job import Job
-from jobs.record import PendingNotification
-from tests.harness import wait_for
 from tests.harness.hook import Call, Hook
 from tests.harness.parts import Parts
+from tests.harness.patience import wait_for
 from tests.harness.stack import QUICK_SECONDS, Stack
 
 OLD, NEW, OTHER = (f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}" for _ in range(3))
-Telling = Callable[[PendingNotification, float], PendingNotification]
 
 
 def notified(stack: Stack, url: str, **switches: Any) -> str:
@@ -28,20 +25,15 @@ def notified(stack: Stack, url: str, **switches: Any) -> str:
     return str(answer.json()["id"])
 
 
-def moved(stack: Stack, job_id: str, step: Telling) -> None:
+def make_due(stack: Stack, job_id: str) -> None:
     """Time passes for whoever is still owed a notice."""
 
-    def pass_time(job: Job | None, now: float) -> Job | None:
-        return job and job.with_notifications(
-            pending=tuple(step(one, now) for one in job.notifications.pending)
-        )
+    def step(job: Job | None, now: float) -> Job | None:
+        owed = job.notifications.pending if job else ()
+        return job and job.with_notifications(pending=tuple(replace(one, at=now) for one in owed))
 
     with stack.installation.redis.client() as redis:
-        Parts.over(redis).store.update(job_id, pass_time)
-
-
-def due_now(one: PendingNotification, now: float) -> PendingNotification:
-    return replace(one, at=now)
+        Parts.over(redis).store.update(job_id, step)
 
 
 def notification_events(stack: Stack, job_id: str) -> list[tuple[str, str]]:

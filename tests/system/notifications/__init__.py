@@ -1,1 +1,0 @@
-"""Notifications of ended jobs, with real receivers, senders and verifiers."""

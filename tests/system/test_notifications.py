@@ -1,0 +1,215 @@
+"""Notifications to apps and to the operator: content, signature and failures."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from standardwebhooks import WebhookVerificationError
+
+from jobs.store.metrics import Counter
+from tests.harness import Stack, running_stack, wait_for, without_links
+from tests.harness.foreign import verified
+from tests.harness.hook import Hook
+from tests.harness.notifications import (
+    NEW,
+    OLD,
+    OTHER,
+    about,
+    by_python,
+    is_why,
+    make_due,
+    notified,
+    wait_for_event,
+)
+from tests.harness.parts import Parts
+from worker.notifications.dispatcher import PER_HOST_THREADS
+
+
+@pytest.fixture(scope="module")
+def owner() -> Iterator[Hook]:
+    """The receiver at NOTIFY_URL."""
+    listening = Hook()
+    yield listening
+    listening.close()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, owner: Hook) -> Iterator[Stack]:
+    with running_stack(
+        tmp_path_factory.mktemp("notifications"),
+        NOTIFY_URL=owner.url,
+        NOTIFY_SECRET=f"{NEW},{OLD}",
+        NOTIFY_HOSTS="*,localhost",
+    ) as running:
+        yield running
+        logs = running.installation.logs()
+        assert not [
+            secret for secret in (*running.installation.secrets(), "/hook") if secret in logs
+        ]
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """The receiver at a job's `notify_url`."""
+    listening = Hook()
+    yield listening
+    listening.close()
+
+
+@pytest.fixture(autouse=True)
+def each_test_sees_only_its_own_jobs(owner: Hook) -> Iterator[None]:
+    yield
+    owner.calls.clear()
+
+
+def test_app_and_operator_are_notified_with_the_job_as_the_api_shows_it(
+    stack: Stack, hook: Hook, owner: Hook
+) -> None:
+    job_id = notified(stack, hook.url)
+    calls = hook.called(), wait_for("the owner is told", partial(about, owner, job_id))[0]
+    for call in calls:
+        message = by_python(call, NEW)
+        assert message["type"] == "job.stored"
+        job = stack.client.job(job_id)
+        assert job.pop("input")["prompt"] == "p"  # shown to keys that may submit, and not sent
+        ours = {**message["data"], "timeline": job["timeline"], "updated_at": job["updated_at"]}
+        assert without_links(ours) == without_links(job)
+        assert stack.client.media(message["data"]) == stack.box.picture(job["task_id"], 0)
+        assert (
+            message["timestamp"][:19] <= job["updated_at"][:19] and message["timestamp"][-1] == "Z"
+        )
+        assert call.headers["Content-Type"] == "application/json"
+    assert calls[0].id != calls[1].id and all(
+        call.id.isascii() and "." not in call.id for call in calls
+    )
+    wait_for_event(stack, job_id, "notification.delivered")
+    wait_for_event(stack, job_id, "notification.delivered", "NOTIFY_URL")
+
+
+def test_the_specifications_own_verifiers_agree_in_python(stack: Stack, hook: Hook) -> None:
+    notified(stack, hook.url)
+    call = hook.called()
+    for secret in (NEW, OLD):  # receivers change over whenever they like
+        assert by_python(call, secret) == call.payload
+    forged = call._replace(body=call.body.replace(b"job.stored", b"job.failed"))
+    for wrong in (forged, call._replace(headers={**call.headers, "webhook-id": "msg_1"})):
+        with pytest.raises(WebhookVerificationError):
+            by_python(wrong, NEW)
+    with pytest.raises(WebhookVerificationError):
+        by_python(call, OTHER)
+
+
+@pytest.mark.slow
+def test_the_specifications_own_verifier_agrees_in_javascript(stack: Stack, hook: Hook) -> None:
+    notified(stack, hook.url)
+    call = hook.called()
+    headers = {name.lower(): value for name, value in call.headers.items()}
+    for secret in (NEW, OLD):
+        assert verified(secret, headers, call.body.decode()) == {"payload": call.payload}
+    assert "error" in verified(OTHER, headers, call.body.decode())
+    assert "error" in verified(NEW, headers, call.body.decode() + " ")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"), [("error", "job.failed"), ("content_moderated", "job.moderated")]
+)
+def test_it_is_called_for_a_failed_job_too(
+    stack: Stack, hook: Hook, outcome: str, kind: str
+) -> None:
+    notified(stack, hook.url, outcome=outcome)
+    assert hook.called().payload["type"] == kind
+
+
+def test_a_job_that_its_caller_submitted_is_notified_too(stack: Stack, hook: Hook) -> None:
+    task = stack.expected()
+    stack.expect(task, notify_url=hook.url)
+    stack.client.callback({"id": task.id, "status": "Error"})
+    assert hook.called().payload["data"]["id"] == task.id
+
+
+# Receivers that are down, slow, gone or elsewhere, and senders that die.
+
+
+def test_a_receiver_that_was_down_is_notified_afterwards(stack: Stack) -> None:
+    hook = Hook(500, 404, 429, listening=False)
+    job_id = notified(stack, hook.url)
+    wait_for_event(stack, job_id, "notification.retried")
+    hook.listen()
+    for status in tuple(hook.answers):
+        make_due(stack, job_id)
+        wait_for(f"a {status}", partial(is_why, stack, job_id, f"it answered {status}"))
+    make_due(stack, job_id)
+    wait_for_event(stack, job_id, "notification.delivered")
+    hook.close()
+    assert len(hook.calls) == 4 and len({call.id for call in hook.calls}) == 1
+    for call in hook.calls:
+        by_python(call, NEW)
+
+
+def test_a_redirect_is_a_failure_and_is_not_followed(stack: Stack, hook: Hook) -> None:
+    other = Hook()
+    hook.answers, hook.headers = [307], {"Location": other.url}
+    job_id = notified(stack, hook.url)
+    wait_for_event(stack, job_id, "notification.retried")
+    make_due(stack, job_id)
+    hook.called(2)
+    other.close()
+    assert not other.calls
+
+
+def test_a_receiver_that_says_it_is_gone_is_not_called_again(stack: Stack, hook: Hook) -> None:
+    hook.answers = [410]
+    job_id = notified(stack, hook.url)
+    wait_for_event(stack, job_id, "notification.abandoned")
+    make_due(stack, job_id)
+    time.sleep(1.5)
+    assert len(hook.calls) == 1
+    with stack.installation.redis.client() as redis:
+        assert Parts.over(redis).metrics.totals().counts[Counter.NOTIFICATION_GIVEN_UP] >= 1
+
+
+def test_a_receiver_may_say_when_to_come_again(stack: Stack, hook: Hook) -> None:
+    hook.answers, hook.headers = [503], {"Retry-After": "600"}
+    job_id = notified(stack, hook.url)
+    wait_for_event(stack, job_id, "notification.retried")
+    with stack.installation.redis.client() as redis:
+        store = Parts.over(redis).store
+        job = store.load(job_id)
+        assert job and 500 < job.notifications.pending[0].at - store.now() <= 600
+
+
+@pytest.mark.slow
+def test_a_receiver_that_does_not_answer_times_out_and_delays_no_other(
+    stack: Stack, hook: Hook
+) -> None:
+    slow = Hook()
+    slow.delay = 60
+    begun = time.monotonic()
+    stuck = [notified(stack, slow.url.replace("127.0.0.1", "localhost")) for _ in range(12)]
+    slow.called()
+    job_id = notified(stack, hook.url)
+    assert hook.called(timeout=30).payload["data"]["id"] == job_id
+    assert len(slow.calls) <= PER_HOST_THREADS
+    wait_for_event(stack, stuck[0], "notification.retried")
+    assert time.monotonic() - begun > 14
+    slow.close()
+    for one in stuck:
+        stack.client.request("DELETE", f"/api/jobs/{one}")
+
+
+@pytest.mark.slow
+def test_a_sender_that_is_killed_is_followed_by_another_with_the_same_id(
+    stack: Stack, hook: Hook
+) -> None:
+    hook.delay = 60
+    job_id = notified(stack, hook.url)
+    first = hook.called()
+    stack.installation.kill("sweep")
+    stack.installation.running["sweep"].clear()
+    hook.delay = 0.0
+    stack.installation.start("sweep")
+    # Nobody moved the time: what the dead one had taken is due again by itself.
+    second = hook.called(2, timeout=60)
+    assert second.id == first.id and by_python(second, NEW)["data"]["id"] == job_id
+    wait_for_event(stack, job_id, "notification.delivered")

@@ -37,23 +37,22 @@ class Archive:
         given = {name: value for name, value in {**SECRETS, **settings}.items() if value}
         return cls(wiring.Services(load(given), redis.client(), RequestLimits(5.0, 0)))
 
-    def stored(self, days_ago: float = 0.0, files: int = 1, **facts: Any) -> Job:
-        """A job that was stored so many days ago."""
+    def stored(
+        self,
+        days_ago: float = 0.0,
+        files: int = 1,
+        given: Mapping[str, Any] | None = None,
+        **facts: Any,
+    ) -> Job:
+        """A job that was stored so many days ago, perhaps with an input that its caller brought."""
         job = self._begun(days_ago, facts)
+        kept = inputs.store(self.storage, job, given) if given else None
         media = tuple(self._published(job, n) for n in range(files))
-        ended = self._ended(job, lambda job, at: job.stored(at, media))
+        ended = self._ended(
+            job, lambda job, at: (kept.on_record(job) if kept else job).stored(at, media)
+        )
         for file in media:
             self.storage.write(sidecar_key(file.key), sidecars.render(ended))
-        return ended
-
-    def stored_with_input(self, days_ago: float, given: Mapping[str, Any]) -> Job:
-        """A stored job whose caller brought its input."""
-        job = self._begun(days_ago, {})
-        kept = inputs.store(self.storage, job, given)
-        assert kept is not None
-        media = (self._published(job, 0),)
-        ended = self._ended(job, lambda job, at: kept.on_record(job).stored(at, media))
-        self.storage.write(sidecar_key(media[0].key), sidecars.render(ended))
         return ended
 
     def failed(self, days_ago: float = 0.0, **facts: Any) -> Job:

@@ -42,15 +42,6 @@ def test_the_login_link_logs_in_once(a_run: Run) -> None:
     assert requests.get(link, timeout=10).status_code == 403
 
 
-def test_the_command_line_works_in_the_same_directory(a_run: Run) -> None:
-    sample = a_run.client().jobs()[-1]["id"]
-    listed = a_run.command("jobs", "list")
-    assert listed.returncode == 0 and sample in listed.stdout, listed
-    assert a_run.command("doctor").returncode == 0
-    submitted = a_run.command("submit", "--model", "flux-2-pro", "--prompt", "a fox", "--wait")
-    assert submitted.returncode == 0, submitted
-
-
 def test_only_this_machine_can_connect(a_run: Run) -> None:
     port = int(a_run.url.rpartition(":")[2])
     with pytest.raises(ConnectionRefusedError):  # another address of this machine

@@ -112,8 +112,3 @@ def test_a_job_deleted_during_its_download_leaves_nothing(stack: Stack) -> None:
     wait_for("its object is gone", lambda: stack.objects(task) == [])
     assert stack.client.find(task.id) is None
     stack.settled()
-
-
-@pytest.mark.parametrize("act", [replay, forget])
-def test_an_unknown_job_cannot_be_replayed_or_deleted(stack: Stack, act: Any) -> None:
-    assert act(stack, stack.finished()).status_code == 404

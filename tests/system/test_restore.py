@@ -64,7 +64,7 @@ def shell(stopped_installation: Installation) -> CommandLine:
 def test_a_kept_input_comes_back_with_its_images(archive: Archive, shell: CommandLine) -> None:
     image = b64encode(b"\xff\xd8\xff" + bytes(range(256)) * 10).decode()
     given = {"prompt": "add fog", "input_image": image, "seed": 7}
-    job = archive.stored_with_input(0, given)
+    job = archive.stored(given=given)
     assert [file.content_type for file in job.submission.input_files] == ["image/jpeg"]
     archive.redis.flushall()
     shell.run("repair")

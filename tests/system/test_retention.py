@@ -129,7 +129,7 @@ def test_two_sweepers_at_once_delete_each_job_once(opened: Open) -> None:
 
 def test_images_of_an_input_are_deleted_with_the_media(opened: Open) -> None:
     archive = opened(**WEEK)
-    old, young = (archive.stored_with_input(days, INPUT) for days in (8, 6))
+    old, young = (archive.stored(days, given=INPUT) for days in (8, 6))
     image = young.submission.input_files[0].key
     clear(archive)
     after = archive.job(old)

@@ -69,22 +69,23 @@ def test_the_pages_hold_every_job_once(client: Client, limit: int) -> None:
     assert failed == expected(5, 0)
 
 
-def test_jobs_are_found_by_their_model(client: Client) -> None:
-    assert found(client, model="model-1") == expected(3, 1)
-    assert found(client, model="model") == []
-
-
-def test_jobs_are_found_by_the_source_of_their_end(client: Client) -> None:
-    assert found(client, source="callback") == expected(5, 0)
-    assert found(client, source="poll") == []
-
-
-def test_jobs_are_found_by_their_metadata_whether_text_or_number(client: Client) -> None:
-    assert found(client, **{"metadata.user": "2"}) == expected(4, 2)
-    assert found(client, **{"metadata.kind": "odd"}) == expected(2, 1)
-    assert (
-        found(client, **{"metadata.kind": "Odd"}) == found(client, **{"metadata.tags": "a"}) == []
-    )
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("model", "model-1", expected(3, 1)),
+        ("model", "model", []),
+        ("source", "callback", expected(5, 0)),
+        ("source", "poll", []),
+        ("metadata.user", "2", expected(4, 2)),  # a number
+        ("metadata.kind", "odd", expected(2, 1)),
+        ("metadata.kind", "Odd", []),
+        ("metadata.tags", "a", []),  # a list
+    ],
+)
+def test_jobs_are_found_by_one_fact(
+    client: Client, name: str, value: str, wanted: list[str]
+) -> None:
+    assert found(client, **{name: value}) == wanted
 
 
 def test_every_condition_has_to_hold(client: Client) -> None:

@@ -2,17 +2,20 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from pathlib import Path
 
 import pytest
 import yaml
 
 from deploy import procfile
-from deploy.procfile import ROOT
+from deploy.procfile import ROOT, environment
 from jobs.config.environment import PROVIDER_PREFIXES
 from jobs.config.settings import Settings
-from tests.harness import Stack, stopped_stack
+from tests.harness import DEFAULTS, Stack, stopped_stack
 from tests.system.deploying.files import DEPLOY, copied, image, let_through, manifests, pods, read
 
 LINES = procfile.entries()
@@ -77,6 +80,22 @@ def test_the_image_runs_the_web_process_by_default() -> None:
 
 
 # Variables.
+
+
+def test_gunicorn_learns_its_processes_where_all_else_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("WEB_CONCURRENCY=3\n")
+    # In a process of its own: it replaces what would block.
+    read = f"import runpy; print(runpy.run_path('{DEPLOY}/gunicorn.conf.py')['workers'])"
+    given = {name: value for name, value in DEFAULTS.items() if value and name != "WEB_CONCURRENCY"}
+    output = subprocess.run(
+        [sys.executable, "-c", read],
+        env=environment({**given, "PYTHONPATH": str(ROOT), "ENV_FILE": ""}),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert output.stdout == "3\n"
 
 
 def of_pods() -> Iterator[str]:

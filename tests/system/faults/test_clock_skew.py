@@ -1,10 +1,9 @@
-"""Clocks that are wrong by ten minutes, and odd time zones: leases and deadlines follow Redis."""
+"""Clocks that are wrong by ten minutes: leases and deadlines follow Redis."""
 
 import re
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
@@ -110,17 +109,3 @@ def test_a_link_lives_by_the_clock_of_redis(stack: Stack) -> None:
         link = job["media"][0]["url"].replace(signed_by, read_by)
         assert stack.client.get(link).status_code == 200
     fast_web.kill_all()
-
-
-def test_the_time_zone_of_a_machine_does_not_show(tmp_path: Path) -> None:
-    with stopped_stack(tmp_path, TZ="Pacific/Kiritimati", GIVE_UP_AFTER="30") as stack:
-        stack.installation.start()
-        task = stack.generate(life=5)
-        job = stack.stored(task)
-        for name, seconds in (("created_at", 0), ("updated_at", 0), ("deadline", 30)):
-            at = datetime.fromisoformat(job[name])
-            assert job[name].endswith("Z") and abs(at.timestamp() - time.time() - seconds) < 600
-        (path,) = stack.objects(task)
-        day = str(path.relative_to(stack.installation.media).parent)
-        assert day == datetime.fromisoformat(job["created_at"]).strftime("%Y/%m/%d")
-        stack.settled()

@@ -111,16 +111,6 @@ def test_the_specifications_own_verifier_agrees_in_javascript(stack: Stack, hook
     assert "error" in verified(NEW, headers, call.body.decode() + " ")
 
 
-@pytest.mark.parametrize(
-    ("outcome", "kind"), [("error", "job.failed"), ("content_moderated", "job.moderated")]
-)
-def test_it_is_called_for_a_failed_job_too(
-    stack: Stack, hook: Hook, outcome: str, kind: str
-) -> None:
-    notified(stack, hook.url, outcome=outcome)
-    assert hook.called().payload["type"] == kind
-
-
 def test_a_job_that_its_caller_submitted_is_notified_too(stack: Stack, hook: Hook) -> None:
     task = stack.expected()
     stack.expect(task, notify_url=hook.url)

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.system.dashboard.conftest import MakeApp
-from tests.system.dashboard.in_process_visitor import InProcessVisitor
+from tests.system.dashboard.conftest import InProcessVisitor, MakeApp
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 PROBLEM = "application/problem+json"

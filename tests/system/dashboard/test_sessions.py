@@ -11,8 +11,7 @@ from itsdangerous import URLSafeTimedSerializer
 from jobs.store.rate_limiter import WRONG_KEYS_MAX
 from receiver.dashboard import session
 from tests.harness import RedisServer
-from tests.system.dashboard.conftest import MakeApp
-from tests.system.dashboard.in_process_visitor import KEYS, InProcessVisitor
+from tests.system.dashboard.conftest import KEYS, InProcessVisitor, MakeApp
 
 
 def test_a_visitor_without_a_session_logs_in_and_returns_to_the_page(

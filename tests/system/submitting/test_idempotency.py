@@ -58,15 +58,6 @@ def test_equal_orders_at_the_same_moment_make_one_job(env: SubmissionEnvironment
     assert len(env.requests({"body": body})) == 1
 
 
-def test_the_key_of_another_holder_is_another_key(env: SubmissionEnvironment) -> None:
-    key, body = fresh_key(), env.request_body()
-    first = env.post(body, key=key, scope="submit").json()
-    second = env.post(body, key=key, scope="admin").json()
-    assert first["id"] != second["id"]
-    for job in (first, second):
-        assert env.ended(job)["status"] == "stored"
-
-
 def test_a_key_is_free_again_after_a_day(env: SubmissionEnvironment) -> None:
     key, body, other = fresh_key(), env.request_body(), env.request_body()
     first = env.post(body, key=key).json()

@@ -1,11 +1,18 @@
-"""Authentic but unusual callbacks: 200, because a retry is pointless, and a readable record."""
+"""Authentic callbacks: 200 for unusual ones, as a retry is pointless, and 400 for broken ones."""
 
 import json
 from typing import Any
 
 import pytest
 
-from tests.system.bad_input.target import TargetServer, new_id, pending
+from tests.system.bad_input.target import (
+    PROOF,
+    TargetServer,
+    increase,
+    new_id,
+    pending,
+    signed,
+)
 
 ACCELERATORS = ("on", "off")
 SAMPLE = "https://delivery-eu1.bfl.ai/results/a/sample.jpeg?se=2199-01-01T00%3A00%3A00Z&sig=a/b"
@@ -110,3 +117,43 @@ def test_an_odd_report_is_taken_and_the_job_stays_readable(
     job = _taken(server, **{"id": new_id(), "status": "Pending", **fields})
     assert job["status"] == ("ready" if "result" in fields else "submitted")
     assert len(json.dumps(job)) < 100_000
+
+
+# Malformed: 400, counted, nothing recorded.
+
+UUID = "0b5a1c9e-7a70-4d0c-9a6f-0d3f0c1b2a3d"
+# One of each kind that tests/unit/test_broken_reports.py lists in full.
+BROKEN: dict[str, bytes] = {
+    "empty": b"",
+    "cut off": b'{"id":"%b","status":"Error"' % UUID.encode(),
+    "invalid UTF-8": b'{"id":"%b","status":"\xff"}' % UUID.encode(),
+    "UTF-16": f'{{"id":"{UUID}","status":"Error"}}'.encode("utf-16"),
+    "60,000 brackets": b"[" * 60_000,
+    "a 60,000-digit integer": b'{"id":"%b","seed":%b}' % (UUID.encode(), b"9" * 60_000),
+    "NaN": b'{"id":"%b","status":"Error","progress":NaN}' % UUID.encode(),
+    "a lone surrogate": b'{"id":"%b","status":"\\ud800"}' % UUID.encode(),
+    "a list": b"[]",
+    "a name twice": b'{"id":"a","id":"b","status":"Error"}',
+    "no id": b'{"status":"Error"}',
+    "a path for an id": b'{"id":"../../etc/passwd","status":"Error"}',
+    "a key of Redis for an id": b'{"task_id":"fluxkeep:job:x","status":"Error"}',
+}
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+def test_a_broken_report_is_refused_counted_and_not_recorded(
+    server: TargetServer, body: bytes
+) -> None:
+    for proof in (PROOF, signed(body)):
+        counted, kept = server.counts(), server.records()
+        answer = server.call_back(body, proof)
+        assert answer.status == 400, answer
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert json.loads(answer.body)["status"] == 400
+        assert increase(counted, server.counts()) == 1
+        assert server.records() == kept
+
+
+def test_an_answer_to_a_broken_report_does_not_repeat_it(server: TargetServer) -> None:
+    answer = server.authentic(b'{"id":"<script>alert(1)</script>"}')
+    assert answer.status == 400 and "script" not in answer.everything

@@ -1,11 +1,15 @@
-"""kill -9 of the web process around the moment in which it puts a callback on record."""
+"""kill -9 of the web process around the record of a callback, and of the sweep at any time."""
 
 import pytest
 
+from jobs.store.keys import DUE
 from tests.harness import Stack, all_jobs, wait_for
 from tests.harness.tripwire import Tripwire
 
 REBUILT_WITHIN_SECONDS = 30.0  # a sweep or two, and a slow machine
+
+
+SETTINGS = {"CALLBACK_GRACE": "1"}
 
 
 def web_behind(stack: Stack, wire: Tripwire) -> None:
@@ -40,3 +44,39 @@ def test_killed_around_the_record_bfl_comes_again_and_there_is_one_object(
     stack.stored(task)
     assert len(stack.objects(task)) == len(stack.deliveries(task)) == 1
     stack.settled()
+
+
+# The sweep.
+
+
+def test_a_killed_sweeper_is_restarted_by_its_supervisor(stack: Stack) -> None:
+    installation = stack.installation
+    (killed,) = installation.sweep
+    with installation.supervised():
+        killed.kill()
+        task = stack.expected()
+        assert stack.stored(task)["source"] == "poll"
+    (alive,) = installation.sweep
+    assert alive.pid != killed.pid
+    stack.settled()
+
+
+def test_what_became_due_without_a_sweeper_is_done_by_the_next_one(stack: Stack) -> None:
+    """The first one was stopped for a while, and goes on beside its successor."""
+    installation = stack.installation
+    installation.pause("sweep")
+    tasks = [stack.expected() for _ in range(3)]
+    wait_for("they are overdue", lambda: _overdue(stack) == len(tasks))
+    assert all(stack.polls(task) == [] for task in tasks)
+    installation.start("sweep")
+    for task in tasks:
+        assert stack.stored(task)["source"] == "poll"
+    installation.resume("sweep")
+    stack.stored(stack.expected())
+    stack.settled()
+
+
+def _overdue(stack: Stack) -> int:
+    with stack.installation.redis.client() as redis:
+        seconds, _ = redis.time()
+        return int(redis.zcount(DUE, "-inf", seconds))

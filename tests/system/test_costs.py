@@ -64,8 +64,3 @@ def test_a_paid_job_whose_media_expired_is_listed_until_it_is_deleted(
     assert found == {"count": 1, "jobs": [task.id]}
     losing.client.request("DELETE", f"/api/jobs/{task.id}")
     assert losing.client.get("/api/costs").json()["paid_and_not_kept"] == {"count": 0, "jobs": []}
-
-
-@pytest.mark.parametrize("days", ["0", "367", "x"])
-def test_a_wrong_number_of_days_is_refused(env: SubmissionEnvironment, days: str) -> None:
-    assert env.client.get("/api/costs", days=days).status_code == 400

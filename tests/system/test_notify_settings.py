@@ -5,7 +5,6 @@ import base64
 import pytest
 
 from jobs.config.settings import Settings, load
-from jobs.net.urls import parse
 from jobs.services import build_host_policy
 from tests.harness import Client, Installation
 from tests.harness.required_settings import CANARY, REQUIRED, start_error
@@ -60,13 +59,6 @@ def test_a_wrong_value_names_its_variable_and_not_itself(name: str, value: str) 
 
 def settings(**values: str) -> Settings:
     return load({**REQUIRED, **values})
-
-
-def test_private_and_plain_http_urls_are_the_operators_to_name() -> None:
-    url = "http://10.0.0.7:8080/told?token=canary"
-    given = settings(NOTIFY_URL=url, NOTIFY_SECRET=secret())
-    assert build_host_policy(given).operator_endpoint().url == parse(url)
-    assert CANARY not in repr(given) + given.model_dump_json()
 
 
 def test_hosts_may_be_names_addresses_and_any() -> None:

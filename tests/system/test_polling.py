@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness import Stack, without_links
+from tests.harness import Stack
 from tests.sandbox import Task
 
 GRACE_SECONDS = 1
@@ -155,18 +155,6 @@ def test_a_job_that_gets_no_final_word_is_lost_at_its_deadline(
     assert 0 <= seconds_between(job["deadline"], job["updated_at"]) <= SWEEP_SECONDS + LATE_SECONDS
     asked = len(stack.polls(tasks[situation]))
     assert 2 <= asked <= 10, "it is asked again, but not without a pause"
-
-
-def test_a_callback_that_comes_late_changes_nothing(stack: Stack, tasks: dict[str, Task]) -> None:
-    task = stack.finished()
-    stack.expect(task)
-    before = kept(stack, task)
-    assert stack.box.call_back(task.id, outcome="error").outcome == 200
-    assert without_links(stack.client.job(task.id)) == without_links(before)
-    lost = ended(stack, tasks["pending for ever"])
-    late = stack.client.callback({"id": lost["id"], "status": "Error", "error": "too_late"})
-    assert late.status_code == 200
-    assert stack.client.job(lost["id"]) == lost
 
 
 def test_a_result_without_a_sample_is_settled_by_asking_at_once(stack: Stack) -> None:

@@ -8,7 +8,7 @@ import requests
 
 from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
 from receiver.context import CHECKS_MAX_AGE_SECONDS
-from tests.harness import Installation, Stack, stopped_stack, wait_for
+from tests.harness import Installation, Stack, wait_for
 from tests.harness.doctor_output import PROBES
 from tests.harness.parts import Parts
 from tests.harness.stored_objects import a_file_in_place_of
@@ -96,14 +96,6 @@ def test_a_storage_that_is_missing_or_cannot_be_written_is_named_without_its_pat
         assert list(wrong) == ["storage"]
         assert str(stack.installation.media) not in wrong["storage"]
     assert wrong_parts(stack.installation) == {}
-
-
-def test_without_worker_and_sweep_nothing_is_ready(tmp_path: Any) -> None:
-    with stopped_stack(tmp_path) as stack:
-        stack.installation.start("web")
-        wrong = wrong_parts(stack.installation)
-        assert sorted(wrong) == ["sweep", "worker"]
-        assert all("never seen" in message for message in wrong.values())
 
 
 @pytest.mark.parametrize("fault", ["down", "hung"])

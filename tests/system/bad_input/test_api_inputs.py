@@ -157,20 +157,6 @@ def test_a_body_that_is_no_json_object_is_refused(server: TargetServer, body: by
     assert server.job(job_id) is None
 
 
-NESTS = {"lists": "[", "objects": '{"a":'}
-
-
-@pytest.mark.parametrize("opening", NESTS.values(), ids=NESTS)
-def test_nested_metadata_are_refused_or_stay_readable(server: TargetServer, opening: str) -> None:
-    for depth in (50, 199, 200, 490, 990):
-        closing = ("]" if opening == "[" else "}") * depth
-        body = f'{{"metadata":{{"x":{opening * depth}1{closing}}}}}'.encode()
-        answer = put(server, job_id := new_id(), body)
-        assert answer.status in (201, 400, 422)
-        shown = ask(server, f"/api/jobs/{job_id}", ADMIN)
-        assert shown.status == (200 if answer.status == 201 else 404)
-
-
 WRONG_FIELDS: dict[str, tuple[str, object]] = {
     "model a number": ("model", 5),
     "model with a newline": ("model", "flux\n"),

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,13 +98,3 @@ def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(
     )
     assert three_workers.box.peak.peak <= TOTAL_MAX
     assert three_workers.queue_keys() == [] and three_workers.inputs() == 0
-
-
-def test_a_rescue_does_not_wait_for_submissions_that_hang(tmp_path: Path) -> None:
-    with running_environment(tmp_path, workers=2, WORKER_CONCURRENCY="1") as env:
-        urgent = env.posted(seconds=2.0)
-        env.submitted(urgent)
-        hung = [env.posted("flux-dev", submit_hang=12.0, seconds=0.5) for _ in range(2)]
-        wait_for("a worker hangs", lambda: env.tasks(hung[0]))
-        env.stored(urgent, 9)
-        assert env.tasks(hung[1]) == [], "it waits for the first, as two workers must not"

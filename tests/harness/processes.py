@@ -16,10 +16,7 @@ _SETPRIV = shutil.which("setpriv")
 
 
 def launch(
-    command: Sequence[str],
-    output: IO[bytes] | int,
-    environment: Mapping[str, str],
-    directory: Path,
+    command: Sequence[str], output: IO[bytes] | int, environment: Mapping[str, str], directory: Path
 ) -> subprocess.Popen[bytes]:
     """Start a command; on Linux it is killed when the thread that called this is gone."""
     tied = [_SETPRIV, "--pdeathsig", "KILL"] if _SETPRIV else []

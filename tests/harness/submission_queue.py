@@ -5,11 +5,7 @@ from typing import Any
 
 from jobs.job import Job
 from jobs.status import Status
-from jobs.store.keys import (
-    ACTIVE,
-    IN_FLIGHT,
-    QUEUE_PREFIX,
-)
+from jobs.store.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
 
 Queues = dict[str, dict[str, float]]
 

@@ -20,11 +20,7 @@ from tests.harness.required_settings import SECRETS
 from tests.harness.worker_environment import process_one
 
 KEY = {"x-key": "admin-key-of-tests"}
-ENVIRONMENT = {
-    **SECRETS,
-    "BFL_API_KEY": "b",
-    "PUBLIC_URL": "https://fluxkeep.example",
-}
+ENVIRONMENT = {**SECRETS, "BFL_API_KEY": "b", "PUBLIC_URL": "https://fluxkeep.example"}
 ORIGINS = {
     "global": ("https://api.bfl.ai", None),
     "eu": ("https://api.eu.bfl.ai", "eu"),

@@ -54,12 +54,7 @@ def test_four_callbacks_give_one_download_and_one_object(stack: Stack) -> None:
 
 @pytest.mark.parametrize(
     "bent",
-    [
-        {},
-        {"outcome": "error"},
-        {"outcome": "content_moderated"},
-        {"status_word": "Pending"},
-    ],
+    [{}, {"outcome": "error"}, {"outcome": "content_moderated"}, {"status_word": "Pending"}],
     ids=["again", "error", "moderated", "pending"],
 )
 def test_nothing_that_comes_after_stored_changes_anything(

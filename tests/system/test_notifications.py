@@ -115,7 +115,8 @@ def test_a_job_that_its_caller_submitted_is_notified_too(stack: Stack, hook: Hoo
     task = stack.expected()
     stack.expect(task, notify_url=hook.url)
     stack.client.callback({"id": task.id, "status": "Error"})
-    assert hook.called().payload["data"]["id"] == task.id
+    payload = hook.called().payload
+    assert (payload["type"], payload["data"]["id"]) == ("job.failed", task.id)
 
 
 # Receivers that are down, slow, gone or elsewhere, and senders that die.

@@ -97,9 +97,7 @@ def test_bodies_have_examples_and_each_is_what_it_shows(document: dict[str, Any]
     assert seen > 20
 
 
-def test_every_status_that_a_caller_can_see_is_documented(
-    document: dict[str, Any],
-) -> None:
+def test_every_status_that_a_caller_can_see_is_documented(document: dict[str, Any]) -> None:
     described = {
         status for _, _, operation in operations(document) for status in operation["responses"]
     }

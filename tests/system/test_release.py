@@ -67,9 +67,7 @@ def test_honcho_start_runs_all_of_it_with_the_documented_variables_alone(
         client = Client(f"http://127.0.0.1:{port}", KEYS["admin"], WEBHOOK_SECRET)
         wait_for("it is ready", lambda: _is_ready(client), 60)
         task = sandbox.submit(
-            "flux-2-pro",
-            webhook_url=f"{client.url}/webhooks/bfl",
-            webhook_secret=WEBHOOK_SECRET,
+            "flux-2-pro", webhook_url=f"{client.url}/webhooks/bfl", webhook_secret=WEBHOOK_SECRET
         )
         assert client.wait_for(task.id, "stored")["media"]
         wait_for("the release waits", lambda: "Waiting for a stop signal" in running.output())

@@ -25,10 +25,7 @@ Open = Callable[..., Archive]
 
 @pytest.fixture(params=["directory", "bucket"])
 def opened(
-    request: pytest.FixtureRequest,
-    redis_server: RedisServer,
-    tmp_path: Path,
-    temporary: Path,
+    request: pytest.FixtureRequest, redis_server: RedisServer, tmp_path: Path, temporary: Path
 ) -> Open:
     """An archive over one Redis and one storage, with the settings of one process."""
     assert temporary.exists()

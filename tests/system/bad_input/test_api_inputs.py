@@ -19,11 +19,7 @@ def key(scope: str) -> Header:
 
 
 def ask(
-    server: TargetServer,
-    target: str,
-    *headers: Header,
-    method: str = "GET",
-    body: bytes = b"",
+    server: TargetServer, target: str, *headers: Header, method: str = "GET", body: bytes = b""
 ) -> Answer:
     return server.exchange(request(headers, body, method=method, target=target))
 
@@ -139,9 +135,7 @@ def test_an_unknown_parameter_is_named(server: TargetServer, name: str) -> None:
     assert name.partition("%")[0] in text
 
 
-def test_the_name_of_an_unknown_parameter_is_not_repeated_at_length(
-    server: TargetServer,
-) -> None:
+def test_the_name_of_an_unknown_parameter_is_not_repeated_at_length(server: TargetServer) -> None:
     assert len(problem(ask(server, f"/api/jobs?{'a' * 3000}=1", ADMIN), 400)) < 500
 
 

@@ -5,14 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.bad_input.target import (
-    PROOF,
-    TargetServer,
-    increase,
-    new_id,
-    pending,
-    signed,
-)
+from tests.system.bad_input.target import PROOF, TargetServer, increase, new_id, pending, signed
 
 ACCELERATORS = ("on", "off")
 SAMPLE = "https://delivery-eu1.bfl.ai/results/a/sample.jpeg?se=2199-01-01T00%3A00%3A00Z&sig=a/b"

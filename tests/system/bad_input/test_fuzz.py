@@ -84,12 +84,7 @@ def _not_our_fault(target: TargetServer, data: bytes) -> None:
     method=METHODS, where=TARGETS, headers=HEADERS, body=st.binary(max_size=100), key=st.booleans()
 )
 def test_any_head_is_answered(
-    target: TargetServer,
-    method: str,
-    where: str,
-    headers: list[Header],
-    body: bytes,
-    key: bool,
+    target: TargetServer, method: str, where: str, headers: list[Header], body: bytes, key: bool
 ) -> None:
     # With the admin key there is more to reach; without it a stranger must get nothing done.
     shown: list[Header] = [("x-key", KEYS["admin"])] if key else []

@@ -13,14 +13,7 @@ import pytest
 
 from tests.harness import Stack
 from tests.harness.wire import Answer, Wire, chunked, request
-from tests.system.bad_input.target import (
-    PROOF,
-    TargetServer,
-    failed,
-    new_id,
-    pending,
-    web_alone,
-)
+from tests.system.bad_input.target import PROOF, TargetServer, failed, new_id, pending, web_alone
 
 pytestmark = pytest.mark.slow
 

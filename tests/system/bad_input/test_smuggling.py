@@ -4,14 +4,7 @@ import pytest
 
 from tests.harness import KEYS
 from tests.harness.wire import Header, chunked, conversation, request
-from tests.system.bad_input.target import (
-    PROOF,
-    TargetServer,
-    failed,
-    new_id,
-    pending,
-    statuses,
-)
+from tests.system.bad_input.target import PROOF, TargetServer, failed, new_id, pending, statuses
 
 ACCELERATORS = ("on", "off")
 CHUNKED: Header = ("Transfer-Encoding", "chunked")
@@ -66,11 +59,7 @@ REFUSED: dict[str, tuple[int, list[Header], dict[str, str]]] = {
 
 @pytest.mark.parametrize(("status", "headers", "options"), REFUSED.values(), ids=REFUSED)
 def test_the_body_of_a_refused_request_is_not_the_next_request(
-    server: TargetServer,
-    job_id: str,
-    status: int,
-    headers: list[Header],
-    options: dict[str, str],
+    server: TargetServer, job_id: str, status: int, headers: list[Header], options: dict[str, str]
 ) -> None:
     hidden = inner(job_id)
     for data in (

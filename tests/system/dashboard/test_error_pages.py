@@ -10,12 +10,7 @@ PROBLEM = "application/problem+json"
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [
-        ("/unknown", 404),
-        ("/jobs/some/unknown", 404),
-        ("/media/forged", 403),
-        ("/login/", 404),
-    ],
+    [("/unknown", 404), ("/jobs/some/unknown", 404), ("/media/forged", 403), ("/login/", 404)],
 )
 @pytest.mark.parametrize("is_logged_in", [False, True])
 def test_a_browser_gets_a_page_with_a_way_back(

@@ -16,11 +16,7 @@ from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
 from worker.claim import Claim
 
-BASE = {
-    **SECRETS,
-    "MAX_ACTIVE": "2,small=1",
-    "WORKER_CONCURRENCY": "1",
-}
+BASE = {**SECRETS, "MAX_ACTIVE": "2,small=1", "WORKER_CONCURRENCY": "1"}
 KEY = "bfl-key-canary-71f0"
 INPUT = b'{"prompt": "a", "sandbox": {"callback": "never", "seconds": 0}}'
 

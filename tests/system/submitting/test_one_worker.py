@@ -118,9 +118,7 @@ def test_only_the_key_of_the_operator_goes_to_bfl(local_worker: LocalWorker) -> 
 # The head of a queue.
 
 
-def test_a_late_worker_does_not_remove_a_requeued_job(
-    local_worker: LocalWorker,
-) -> None:
+def test_a_late_worker_does_not_remove_a_requeued_job(local_worker: LocalWorker) -> None:
     local_worker.post("a")
     claim = local_worker.admit()
     seen = local_worker.job("a").version  # what the late one sees: another worker has it

@@ -57,6 +57,13 @@ def test_half_a_credential_stops_the_start(stopped: Installation) -> None:
     assert "MEDIA_URL: the bucket cannot be used" in start_error(stopped, "sweep")
 
 
+def test_a_secret_may_lie_in_a_file(stopped: Installation, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(f"{stopped.settings['AWS_SECRET_ACCESS_KEY']}\n")
+    stopped.settings["AWS_SECRET_ACCESS_KEY"] = None
+    stopped.start("web", AWS_SECRET_ACCESS_KEY_FILE=str(secret))
+
+
 def test_a_bucket_that_does_not_answer_is_reported_and_awaited(stopped: Installation) -> None:
     stopped.settings["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
     stopped.start()

@@ -77,6 +77,14 @@ def test_a_second_run_on_the_same_data_names_the_first(a_run: Run) -> None:
 # Before it runs.
 
 
+def test_it_listens_elsewhere_when_asked(tmp_path: Path) -> None:
+    every_address = "0.0.0.0"  # noqa: S104 - that is what is tested
+    with running(copy(tmp_path), LISTEN_HOST=every_address) as run:
+        run.printed("Ctrl-C stops")
+        port = int(run.url.rpartition(":")[2])
+        socket.create_connection(("127.0.0.2", port), timeout=5).close()
+
+
 def test_a_busy_port_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]

@@ -89,6 +89,11 @@ def test_a_body_with_two_different_ids_changes_one_job_only(server: TargetServer
     assert server.client.job(other)["status"] == "submitted"
 
 
+@pytest.mark.parametrize("job_id", ["a" * 128, "-", "__proto__", "null"])
+def test_every_plain_identifier_is_an_id(server: TargetServer, job_id: str) -> None:
+    assert _taken(server, id=job_id, status="Pending")["id"] == job_id
+
+
 # tests/unit/test_hostile_reports.py proves that any JSON is refused, or read and recorded.
 ODD: dict[str, dict[str, Any]] = {
     "an unknown status": {"status": "Levitating"},

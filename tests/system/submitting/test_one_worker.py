@@ -12,7 +12,6 @@ from jobs.errors import ConnectionFailed, QueueFull, TransferFailed
 from jobs.job import Job
 from jobs.status import Status
 from jobs.store.keys import INPUT_PREFIX, QUEUE_PREFIX, RECORD_PREFIX
-from jobs.store.submission_queue import NextSubmission
 from receiver import problem_details
 from tests.harness import RedisServer, TcpProxy
 from tests.harness.tripwire import Tripwire
@@ -123,7 +122,7 @@ def test_a_late_worker_does_not_remove_a_requeued_job(local_worker: LocalWorker)
     claim = local_worker.admit()
     seen = local_worker.job("a").version  # what the late one sees: another worker has it
     claim.commit(lambda job, now: submission.requeue(job, now, "busy"))
-    local_worker.queue.remove(NextSubmission("a", "large", ()), seen)
+    local_worker.wired.store.remove_queued("a", "large", seen)
     assert local_worker.next() == "a"
 
 

@@ -15,7 +15,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from tests.simulation.redis_errors import ReplyError
+from tests.simulation.redis_data import ReplyError
 from tests.simulation.redis_model import RedisModel
 
 BeforeCommand = Callable[[list[bytes]], None]

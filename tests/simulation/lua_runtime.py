@@ -5,7 +5,7 @@ from typing import Any
 
 from lupa import lua51
 
-from tests.simulation.redis_errors import ReplyError
+from tests.simulation.redis_data import ReplyError
 
 Reply = Any
 

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from tests.simulation.redis_errors import ReplyError
+
+class ReplyError(Exception):
+    """An error reply; its text begins with the error's code."""
 
 
 class RedisData:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from lupa import lua51
 
 from tests.simulation.lua_runtime import Reply, create_runtime, from_lua
-from tests.simulation.redis_errors import ReplyError
+from tests.simulation.redis_data import ReplyError
 from tests.simulation.sorted_set_commands import SortedSetCommands
 
 

@@ -28,7 +28,7 @@ from tests.simulation.boundaries import (
 )
 from tests.simulation.connection import client
 from tests.simulation.faults import Faults
-from tests.simulation.redis_errors import ReplyError
+from tests.simulation.redis_data import ReplyError
 from tests.simulation.redis_model import Flaws, RedisModel
 from tests.simulation.scheduler import CLOCK_FAULTS, Chooser, Process, Scheduler
 

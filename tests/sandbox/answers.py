@@ -20,6 +20,11 @@ class Ending(Enum):
     RESET = "reset"
 
 
+def _as_json(value: Any) -> Any:
+    """Bytes as text, and a dataclass as its fields."""
+    return value.decode() if isinstance(value, bytes) else vars(value)
+
+
 def _ignore(count: int) -> None:
     """Count nothing (default)."""
 
@@ -44,7 +49,8 @@ class Answer:
 
     @classmethod
     def json(cls, status: int, value: Any, headers: Mapping[str, str] | None = None) -> Self:
-        return cls.text(status, json.dumps(value).encode(), "application/json", headers)
+        body = json.dumps(value, default=_as_json).encode()
+        return cls.text(status, body, "application/json", headers)
 
     @classmethod
     def text(

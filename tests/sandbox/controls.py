@@ -39,7 +39,7 @@ def _control(engine: Engine, request: Request) -> Answer:  # noqa: PLR0911 - one
         case "GET", ["requests"]:
             return Answer.json(200, [seen.as_json() for seen in engine.store.requests.copy()])
         case "GET", ["peak"]:
-            return Answer.json(200, engine.store.peak().as_json())
+            return Answer.json(200, engine.store.peak())
     return NOT_FOUND
 
 
@@ -54,4 +54,4 @@ def _call_back(engine: Engine, task_id: str, switches: dict[str, Any]) -> Answer
     task = engine.store.find(task_id)
     if task is None or task.webhook_url is None:
         return NOT_FOUND
-    return Answer.json(200, engine.call_back_now(task, switches).as_json())
+    return Answer.json(200, engine.call_back_now(task, switches))

@@ -1,6 +1,6 @@
 """Observations of the sandbox: callbacks, deliveries, requests and peaks."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -13,9 +13,6 @@ class Callback:
     headers: dict[str, str]
     body: bytes
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"body": self.body.decode()}
-
 
 @dataclass
 class Delivery:
@@ -25,9 +22,6 @@ class Delivery:
     status: int
     sent: int = 0
     over: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -68,6 +62,3 @@ class Peak:
     peak: int
     peak_by_model: dict[str, int]
     refused: int
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)

@@ -73,6 +73,6 @@ class Task:
             "finished_at": self.finished_at,
             "active": self.active,
             "polls": self.polls,
-            "callbacks": [callback.as_json() for callback in self.callbacks],
-            "deliveries": [delivery.as_json() for delivery in self.deliveries],
+            "callbacks": self.callbacks,
+            "deliveries": self.deliveries,
         }

@@ -130,14 +130,6 @@ def test_a_server_that_cannot_wait_for_its_disk_stops_the_start(
     assert re.search(f"cannot start: {reason}", web.output())
 
 
-def test_an_unknown_level_stops_the_start_with_the_name_of_the_variable(
-    alone: Installation,
-) -> None:
-    (web,) = alone.start("web", wait=False, DURABILITY="certainly")
-    assert web.wait() != 0
-    assert "DURABILITY" in web.output()
-
-
 # A planned failover, which leaves connections open to the old primary.
 
 

@@ -62,6 +62,7 @@ WRONG = {
     "RETAIN_MEDIA_DAYS": ["canary", "-1"],
     "RETAIN_JOBS_DAYS": ["0", "nan", "30d"],
     "LOG_LEVEL": ["canary"],
+    "DURABILITY": ["canary"],
     "LISTEN_HOST": ["localhost", "127.1", "0.0.0.0:8000", "[::1]"],
     "FORWARDED_ALLOW_IPS": ["canary", "10.0.0.1/8", "10.0.0", "*,canary", "1.2.3.4:80"],
     "RATE_LIMIT": [

@@ -60,18 +60,14 @@ _large_bodies = threading.BoundedSemaphore(LARGE_BODIES_MAX)
 
 
 @blueprint.post(PATH)
-@EndpointSpec(operation_id="receiveCallback", summary="Receive a callback", **_SPEC)
+@EndpointSpec(summary="Receive a callback", **_SPEC)
 def receive_callback() -> CallbackAccepted:
     """Callback for a job that its caller submitted to BFL; `WEBHOOK_SECRET` authenticates it."""
     return accept_callback(services(), request.environ)
 
 
 @blueprint.post(f"{PATH}/<token>")
-@EndpointSpec(
-    operation_id="receiveCallbackForSubmission",
-    summary="Receive a callback for a submission",
-    **_SPEC,
-)
+@EndpointSpec(summary="Receive a callback for a submission", **_SPEC)
 def receive_callback_for_submission(token: str) -> CallbackAccepted:
     """Callback for a job that Fluxkeep submitted: the token names it."""
     return accept_callback(services(), request.environ, token)

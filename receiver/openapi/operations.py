@@ -41,7 +41,7 @@ def build(rule: str, view: Callable[..., Any], spec: EndpointSpec, schemas: Sche
     as_bfl = rule.startswith(BFL_PATHS)
     refusals = _refusals(spec, schemas, has_input=has_input, as_bfl=as_bfl)
     operation: Schema = {
-        "operationId": spec.operation_id or _camel_case(view.__name__),
+        "operationId": _camel_case(view.__name__),
         "summary": spec.summary,
         "description": view.__doc__ or "",
         "tags": [spec.tag],

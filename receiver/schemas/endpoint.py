@@ -56,7 +56,6 @@ class EndpointSpec:
     `errors` are its own; authentication, body and Redis add theirs.
     """
 
-    operation_id: str = ""  # the view's name in camel case
     summary: str
     tag: Tag
     scope: Scope | None = None

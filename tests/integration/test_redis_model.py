@@ -5,6 +5,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis import Redis
 from redis.exceptions import ResponseError
 
@@ -99,11 +101,14 @@ SITUATIONS = {
 }
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("name", SITUATIONS)
+@settings(
+    max_examples=12, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(name=st.sampled_from(sorted(SITUATIONS)), seed=st.integers(0, 2**16))
 def test_a_simulated_run_ends_in_the_same_records_on_a_real_server(
     real: Redis, name: str, seed: int
 ) -> None:
+    real.flushall()
     world = SITUATIONS[name](Chooser(seed))
     log = recorded(world)
     world.run()

@@ -7,9 +7,6 @@ import errno
 import logging
 import socket
 import struct
-import time
-from email.utils import formatdate
-from functools import lru_cache
 from http import HTTPStatus
 from types import FrameType
 from typing import Any
@@ -68,14 +65,8 @@ class SingleSendResponse(wsgi.Response):
         self.sock.sendall(head.encode("latin-1") + arg)
 
 
-@lru_cache(maxsize=1)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)
-
-
-# `wsgi.create` has no parameter for it, and `default_headers` formats the date of each response.
+# `wsgi.create` has no parameter for it.
 wsgi.Response = SingleSendResponse  # type: ignore[misc]
-util.http_date = lambda timestamp=None: _date(int(timestamp or time.time()))
 
 
 class Worker(GeventWorker):

@@ -50,18 +50,20 @@ def of_small(given: Mapping[str, Any]) -> KeptInput | None:
 
 
 def store(storage: MediaStorage, job: Job, given: Mapping[str, Any]) -> KeptInput | None:
-    """Store the objects of an input; None if it is too long. Raises StorageError.
+    """Store the objects of an input; None if it is too long or has too many.
 
     Equal objects are stored once. Their names hold their SHA-256, so that a second worker
-    writes the same bytes.
+    writes the same bytes. Raises StorageError.
     """
     values = _without_secrets(given)
     found = {text: _decode(text) for text in _large_texts(values)}
     bodies = list(dict.fromkeys(body for _, body in found.values()))
+    if len(bodies) > FILES_MAX:  # before any is searched or hashed
+        return None
     files = [_describe(job, body) for body in bodies]
     references = {text: f"{kind}:{bodies.index(body)}" for text, (kind, body) in found.items()}
     kept = _bounded(replace_texts(values, references), tuple(files))
-    if kept is None or len(files) > FILES_MAX:
+    if kept is None:
         return None
     for file, body in zip(files, bodies, strict=True):
         if storage.size(file.key) != file.bytes:

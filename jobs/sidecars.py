@@ -171,11 +171,12 @@ def _record(view: dict[str, Any]) -> dict[str, Any]:
 
 
 def _file(view: dict[str, Any]) -> dict[str, Any]:
-    deleted_at = view.get("deleted_at")
+    deleted_at, thumbnail = view.get("deleted_at"), view["thumbnail"]
     return {
-        **{name: view[name] for name in (*_FILE_FIELDS, "role", "thumbnail")},
+        **{name: view[name] for name in (*_FILE_FIELDS, "role")},
         "seconds": view["duration"],
-        "deleted_at": _seconds(deleted_at) if deleted_at else None,
+        "thumbnail": thumbnail and {name: thumbnail[name] for name in _FILE_FIELDS},
+        "deleted_at": None if deleted_at is None else _seconds(deleted_at),
     }
 
 

@@ -15,8 +15,11 @@ UNIX_TIME = r"[0-9]{1,11}(\.[0-9]{1,9})?"
 # The creation time as a big-endian double in hex: a first digit above 6 is no time.
 CURSOR = r"[0-6][0-9a-f]{15}[A-Za-z0-9_-]{1,128}"
 
-# A plus that was not escaped arrives in a query as a space.
-_UNESCAPED_PLUS = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)")
+# `fromisoformat` accepts more. A plus that was not escaped arrives in a query as a space.
+_RFC_3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
+    r"([Zz]|[ +-][0-9]{2}:[0-9]{2})"
+)
 _CURSOR_TIME_DIGITS = 16
 _DOUBLE = struct.Struct(">d")
 
@@ -35,10 +38,10 @@ def parse_time(text: str) -> float:
     """Parse RFC 3339 or unix seconds to unix seconds. Raises ValueError."""
     if re.fullmatch(UNIX_TIME, text):
         return float(text)
-    with suppress(ValueError):
-        at = datetime.fromisoformat(_UNESCAPED_PLUS.sub("+", text.upper()))
-        if at.tzinfo:
-            return at.timestamp()
+    if match := _RFC_3339.fullmatch(text):
+        with suppress(ValueError):
+            moment, offset = match.groups()
+            return datetime.fromisoformat(moment + offset.upper().replace(" ", "+")).timestamp()
     raise ValueError("a time as 2026-01-31T12:00:00Z or in unix seconds")
 
 

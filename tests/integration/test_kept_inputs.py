@@ -1,6 +1,7 @@
 """Inputs are kept as values and objects, and loaded as they were: limits in `steps/inputs.txt`."""
 
 import base64
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,21 @@ def test_the_smallest_picture_is_an_object_too(storage: MediaStorage) -> None:
     assert inputs.of_small({"input_image": DOT}) is None
     assert inputs.is_complete(job)
     assert not inputs.is_complete(job.with_submission(input_files=()))  # as retention leaves it
+
+
+def test_the_time_for_too_many_pictures_grows_with_their_number_alone(
+    storage: MediaStorage,
+) -> None:
+    job = submission.create("a-job", "flux-2-pro", 1_795_255_200.0)
+
+    def seconds(count: int) -> float:
+        fields = {"images": [f"/9j/{n:08}" for n in range(count)]}
+        started = time.process_time()
+        assert inputs.store(storage, job, fields) is None
+        return time.process_time() - started
+
+    few, many = (min(seconds(count) for _ in range(3)) for count in (4_000, 32_000))
+    assert many < 24 * few  # eight times as many: linear is 8 times as long, quadratic 64 times
 
 
 def test_nothing_that_authenticates_callbacks_is_kept(storage: MediaStorage) -> None:

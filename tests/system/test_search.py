@@ -132,6 +132,9 @@ def test_jobs_with_unindexed_metadata_are_found_too(client: Client) -> None:
     [
         ("since", "yesterday"),
         ("since", "2026-01-31"),
+        ("since", "2026-01-31T12:00:00xZ"),
+        ("since", "2026-01-31T12:00:00Z\0"),
+        ("since", "2026-W05-6T12:00:00Z"),
         ("until", "2026-02-30T00:00:00Z"),
         ("until", "nan"),
         ("until", "-1"),

@@ -53,7 +53,7 @@ def finished_after_restart(stack: Stack, tasks: list[Task]) -> None:
 def test_a_short_download_is_finished_before_the_worker_leaves(stack: Stack) -> None:
     tasks = downloads(stack, drip=200_000)
     processes = everything(stack)
-    for process in (*processes, *stack.installation.worker):  # a second SIGTERM changes nothing
+    for process in processes:
         process.terminate()
     assert exits(processes) == [0] * 4
     assert all(len(stack.objects(task)) == 1 for task in tasks)
@@ -81,3 +81,12 @@ def test_a_callback_without_a_receiver_during_a_restart_is_stored(stack: Stack) 
     (refused,) = stack.outcomes(task)
     assert isinstance(refused, str)
     finished_after_restart(stack, [task])
+
+
+def test_a_second_sigterm_loses_nothing(stack: Stack) -> None:
+    tasks = downloads(stack, drip=200_000)
+    processes = everything(stack)
+    for process in processes * 2:
+        process.terminate()
+    exits(processes)
+    finished_after_restart(stack, tasks)

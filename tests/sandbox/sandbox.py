@@ -1,5 +1,6 @@
 """The sandbox as one object: start it, submit tasks, read its observations."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
@@ -12,6 +13,9 @@ from tests.sandbox.settings import Settings
 from tests.sandbox.submission import read_submission
 from tests.sandbox.switches import Switches
 from tests.sandbox.task import Task
+
+END_SECONDS = 30.0
+POLL_SECONDS = 0.02
 
 
 class Sandbox:
@@ -66,7 +70,10 @@ class Sandbox:
         self._engine.default_switches = Switches()
 
     def call_back(self, task_id: str, **switches: Any) -> Callback:
-        """Send one more callback now, with some switches changed for this callback."""
+        """Send one more callback when the task has ended, with some switches changed for it."""
+        until = time.monotonic() + END_SECONDS
+        while self.task(task_id).active and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
         return self._engine.call_back_now(self.task(task_id), switches)
 
     def task(self, task_id: str) -> Task:

@@ -46,10 +46,11 @@ def test_duplicates_and_progress_are_sent_when_they_are_asked_for(box: Sandbox, 
     switches = {"callback": 3, "progress_events": 2, "payload": "legacy", "seconds": 0.15}
     box.submit(webhook_url=app.url, switches=switches)
     app.called(5)
-    assert [call.payload["status"] for call in app.calls] == [
+    # Each is sent by a thread of its own: one may overtake another, as BFL's may.
+    assert sorted(call.payload["status"] for call in app.calls) == [
         "PENDING",
-        "processing",
         *["SUCCESS"] * 3,
+        "processing",
     ]
 
 

@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
+import io
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -20,7 +22,8 @@ from jobs.storage.layout import OPAQUE
 from jobs.storage.media_types import HEAD_BYTES, content_type
 from worker.formats import sniff
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 256 * 1024  # the most that is read at once; TLS brings 16 KiB
+WRITE_BYTES = 2**20  # the most that is hashed and written at once
 PACE_WINDOW_SECONDS = 20.0
 PACE_BYTES_PER_SECOND = 2048  # below this a new connection is likely to be faster
 LENGTH_MAX_DIGITS = 19
@@ -66,19 +69,39 @@ def download(  # noqa: PLR0913 - the limits and hooks of a transfer
         ) as response:
             _check_status(response.status_code)
             body = _Body(response, role, limits.bytes)
-            _write(body, path, progress)
+            file = _write(body, path, progress)
     except UrlRefused as error:
         raise TransferFailed(str(error)) from None
-    return body.verify(path)
+    return body.verify(file)
 
 
-def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> None:
-    with translate_errors(), path.open("wb") as file:
-        for chunk in body.chunks():
-            file.write(chunk)
-            progress()
-        file.flush()
-        os.fsync(file.fileno())
+def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> "_HashedFile":
+    """Write a body in large pieces: with each one, other threads get Python's lock."""
+    with translate_errors():
+        hashed = _HashedFile(path, "wb")
+        with io.BufferedWriter(hashed, WRITE_BYTES) as file:
+            for chunk in body.chunks():
+                file.write(chunk)
+                progress()
+            file.flush()
+            os.fsync(file.fileno())
+    return hashed
+
+
+class _HashedFile(io.FileIO):
+    """A file whose bytes are hashed when they are written."""
+
+    def __init__(self, path: Path, mode: str) -> None:
+        super().__init__(path, mode)
+        self.path = path
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: Any, /) -> int:
+        count = super().write(data)
+        self.md5.update(data[:count])
+        self.sha256.update(data[:count])
+        return count
 
 
 def _check_status(status: int) -> None:
@@ -89,7 +112,7 @@ def _check_status(status: int) -> None:
 
 
 class _Body:
-    """The bytes of a response, counted and hashed while they are read."""
+    """The bytes of a response, counted and checked while they are read."""
 
     def __init__(self, response: requests.Response, role: Role, max_bytes: int) -> None:
         self._raw = response.raw
@@ -97,8 +120,6 @@ class _Body:
         self._max = max_bytes
         self._length = _length(response.headers.get("Content-Length"))
         self._expected_md5 = response.headers.get("Content-MD5")
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
         self._received = 0
         self._head = b""
         self._kind = ""
@@ -130,10 +151,8 @@ class _Body:
         self._received += len(chunk)
         if self._received > self._max:
             raise MediaTooLarge
-        self._md5.update(chunk)
-        self._sha256.update(chunk)
 
-    def verify(self, path: Path) -> Download:
+    def verify(self, file: "_HashedFile") -> Download:
         """Check length, then MD5, or else the format. Raises TransferFailed, NotMedia."""
         if self._length is not None and self._received != self._length:
             raise TransferFailed(f"{self._received} of {self._length} bytes arrived")
@@ -141,12 +160,12 @@ class _Body:
         if kind == OPAQUE:
             self._check_opaque()
         if self._expected_md5 is not None:
-            digest = base64.b64encode(self._md5.digest()).decode()
+            digest = base64.b64encode(file.md5.digest()).decode()
             if digest != self._expected_md5.strip():
                 raise TransferFailed("the bytes do not match their Content-MD5")
-        elif kind != OPAQUE and not sniff.is_complete(path, kind):
+        elif kind != OPAQUE and not sniff.is_complete(file.path, kind):
             raise TransferFailed("the file breaks off")
-        return Download(kind, self._received, self._sha256.hexdigest())
+        return Download(kind, self._received, file.sha256.hexdigest())
 
     def _type_of_short_body(self) -> str:
         """A body this short is no media file, or the beginning of one."""

@@ -38,7 +38,7 @@ from jobs.timeline import EventCode
 from worker import download, poll, recovery
 from worker.backoff import backoff_seconds
 from worker.claim import Claim
-from worker.rescued_files import FileError, Files, describe_file, is_final
+from worker.rescued_files import FileError, Files, Outcome, describe_file, is_final
 
 QUICK_ATTEMPTS = 3  # of one file, under one claim
 QUICK_BACKOFF_SECONDS = 0.4
@@ -74,6 +74,7 @@ class Rescue:
         self._files = Files()
         self._sidecars: dict[str, bytes] = {}
         self._stored_at: float | None = None
+        self._outcome: Outcome | None = None
 
     def run(self) -> None:
         """Rescue all files and commit the outcome. Raises ClaimLost, StoreUnavailable."""
@@ -183,8 +184,15 @@ class Rescue:
         done = self._files.published.keys() | self._files.left_out.keys()
         if len(done) < len(job.delivery.urls):
             return sidecars.render(replace(job, media=self._files.media))
-        self._stored_at = self._services.store.now()
-        return sidecars.render(self._files.store(job, self._stored_at))
+        return self._outcome_of(job).sidecar
+
+    def _outcome_of(self, job: Job) -> Outcome:
+        """The stored job and its sidecar, made once for each state of the record."""
+        if self._outcome is None or self._outcome.before is not job:
+            self._stored_at = self._stored_at or self._services.store.now()
+            after = self._files.store(job, self._stored_at)
+            self._outcome = Outcome(job, after, sidecars.render(after))
+        return self._outcome
 
     def _write_sidecar(self, key: str, body: bytes) -> None:
         self._services.storage.write(sidecar_key(key), body)
@@ -200,17 +208,16 @@ class Rescue:
     def _commit_stored(self, counts: Mapping[str, int]) -> None:
         """Commit the files; every object has its final sidecar before the record names it (I10)."""
         services, claim = self._services, self._claim
-        now = self._stored_at or services.store.now()
-        body = sidecars.render(self._files.store(claim.job, now))
+        body = self._outcome_of(claim.job).sidecar
         stale = [file.key for file in self._files.media if self._sidecars.get(file.key) != body]
         if stale:
             claim.commit(Job.renewed)  # another worker may be storing the same files by now
-            body = sidecars.render(self._files.store(claim.job, now))
+            body = self._outcome_of(claim.job).sidecar
         for key in stale:
             self._write_sidecar(key, body)
-        claim.commit(lambda job, _now: self._files.store(job, now), counts)
+        claim.commit(lambda job, _now: self._outcome_of(job).after, counts)
         log.info("job %s: stored", claim.job.id)
-        if body != sidecars.render(claim.job):  # the caller changed the metadata meanwhile
+        if self._outcome and self._outcome.sidecar != body:  # its metadata changed meanwhile
             with suppress(StoreUnavailable, StorageError):
                 sidecars.update(services.store, services.storage, claim.job.id)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from jobs.errors import ErrorCode, MediaRefused, TransferFailed, UnknownHost, UrlExpired
 from jobs.job import Job
@@ -42,6 +43,14 @@ class Files:
                 now, EventCode.RESCUE_FILE_SKIPPED, file=n, role=job.role(n), reason=code
             )
         return job.stored(now, self.media, tuple(self.left_out))
+
+
+class Outcome(NamedTuple):
+    """A job before and after its files were stored, and its sidecar."""
+
+    before: Job
+    after: Job
+    sidecar: bytes
 
 
 def describe_file(key: str, path: Path, downloaded: download.Download, role: Role) -> MediaFile:

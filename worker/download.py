@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import io
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from jobs.report import Role
 from jobs.storage.errors import translate_errors
 from jobs.storage.layout import OPAQUE
 from jobs.storage.media_types import HEAD_BYTES, content_type
+from jobs.storage.staging import sync
 from worker.formats import sniff
 
 CHUNK_BYTES = 256 * 1024  # the most that is read at once; TLS brings 16 KiB
@@ -83,8 +83,7 @@ def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> "_HashedF
             for chunk in body.chunks():
                 file.write(chunk)
                 progress()
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
     return hashed
 
 

@@ -173,7 +173,7 @@ class Rescue:
         self._claim.allow_silence(STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND)
         self._files.published[n] = file
         try:
-            self._write_sidecar(file.key, self._sidecar(job))
+            self._write_sidecar(file.key, self._sidecar(job), durable=False)
             media.publish(path, file.key, views.file_name(job, n, file.key))
         except BaseException:  # of any kind: only a published file may be committed
             del self._files.published[n]
@@ -194,8 +194,8 @@ class Rescue:
             self._outcome = Outcome(job, after, sidecars.render(after))
         return self._outcome
 
-    def _write_sidecar(self, key: str, body: bytes) -> None:
-        self._services.storage.write(sidecar_key(key), body)
+    def _write_sidecar(self, key: str, body: bytes, *, durable: bool = True) -> None:
+        self._services.storage.write(sidecar_key(key), body, durable=durable)
         self._sidecars[key] = body
 
     def _seconds_left(self) -> float:

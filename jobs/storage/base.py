@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from jobs.errors import StorageError
 from jobs.storage import layout
 from jobs.storage.errors import translate_errors
-from jobs.storage.staging import StagingDirectory, write_synced
+from jobs.storage.staging import StagingDirectory, sync
 
 Verb = Literal["GET", "HEAD"]
 
@@ -46,8 +46,11 @@ class MediaStorage(ABC):
         """
 
     @abstractmethod
-    def write(self, key: str, body: bytes) -> None:
-        """Write a small companion atomically, replacing an older one."""
+    def write(self, key: str, body: bytes, *, durable: bool = True) -> None:
+        """Write a small companion atomically, replacing an older one.
+
+        It is durable when this returns, or else when an object beside it is published.
+        """
 
     @abstractmethod
     def size(self, key: str) -> int | None:
@@ -83,8 +86,9 @@ class MediaStorage(ABC):
         """Publish, read back and delete `size` bytes."""
         body, key = bytes(size), f"{layout.day_of(time.time())}/.check-{secrets.token_hex(8)}"
         with self.staging("check") as path:
-            with translate_errors():
-                write_synced(path, body)
+            with translate_errors(), path.open("wb") as file:
+                file.write(body)
+                sync(file)
             self.publish(path, key)
         try:
             is_intact = b"".join(self.read(key)) == body

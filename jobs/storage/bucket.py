@@ -47,7 +47,8 @@ class BucketStorage(MediaStorage):
                 max_concurrency=PARALLEL_PARTS,
             )
 
-    def write(self, key: str, body: bytes) -> None:
+    def write(self, key: str, body: bytes, *, durable: bool = True) -> None:
+        del durable  # it always is
         with translate_errors():
             obstore.put(self._objects, key, body, attributes=_headers(key), use_multipart=False)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from jobs.storage.base import ListedObject, MediaStorage
 from jobs.storage.errors import translate_errors
 from jobs.storage.layout import day_of, job_id_of, job_key_prefix, kind_of
-from jobs.storage.staging import StagingDirectory, write_synced
+from jobs.storage.staging import StagingDirectory, sync
 
 CHUNK_BYTES = 256 * 1024
 RENAMES_MAX = 4
@@ -40,25 +40,19 @@ class LocalStorage(MediaStorage):
         """Rename a whole file into place (I20) and sync its directories; `name` is not stored."""
         del name
         with translate_errors():
-            self._rename_into_place(staged, self._path(key))
-
-    def _rename_into_place(self, staged: Path, path: Path) -> None:
-        for attempt in range(RENAMES_MAX):
-            try:
-                staged.rename(path)
-                break
-            except FileNotFoundError:  # a new day, or `check` removed the empty directory
-                if attempt == RENAMES_MAX - 1:
-                    raise
-                path.parent.mkdir(parents=True, exist_ok=True)
-                _synced.clear()  # a new directory may get the inode of a removed one
-        _sync_directories(path, self.root)
-
-    def write(self, key: str, body: bytes) -> None:
-        with translate_errors(), self.staging(Path(key).stem) as staged:
             path = self._path(key)
-            write_synced(staged, body)
-            self._rename_into_place(staged, path)
+            _rename_into_place(staged, path)
+            _sync_directories(path, self.root)
+
+    def write(self, key: str, body: bytes, *, durable: bool = True) -> None:
+        with translate_errors():
+            path = self._path(key)
+            with self.staging_directory.open(path.stem) as staged:
+                staged.write(body)
+                sync(staged)
+                _rename_into_place(Path(staged.name), path)
+            if durable:
+                _sync_directories(path, self.root)
 
     def size(self, key: str) -> int | None:
         with translate_errors():
@@ -115,6 +109,19 @@ class LocalStorage(MediaStorage):
                 with contextlib.suppress(OSError):
                     path.rmdir()
             _synced.clear()  # another process may remove them, too
+
+
+def _rename_into_place(staged: Path, path: Path) -> None:
+    for attempt in range(RENAMES_MAX):
+        try:
+            staged.rename(path)
+        except FileNotFoundError:  # a new day, or `check` removed the empty directory
+            if attempt == RENAMES_MAX - 1:
+                raise
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _synced.clear()  # a new directory may get the inode of a removed one
+        else:
+            return
 
 
 def _files(

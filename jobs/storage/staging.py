@@ -29,13 +29,19 @@ class StagingDirectory:
     @contextmanager
     def file(self, name: str) -> Iterator[Path]:
         """Yield the path of a new, empty file; it is deleted afterwards unless it was renamed."""
+        with self.open(name) as file:
+            yield Path(file.name)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """Yield a new file as `file` does, but open."""
         path = self.path / f"{name}.{secrets.token_hex(4)}"
         with translate_errors():
             file = path.open("xb")
         with file:
             _lock(file)
             try:
-                yield path
+                yield file
             finally:
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
@@ -87,9 +93,7 @@ def temporary_directory() -> StagingDirectory:
     return StagingDirectory(directory)
 
 
-def write_synced(path: Path, body: bytes) -> None:
-    """Write a staged file, and sync it to the disk."""
-    with path.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
+def sync(file: IO[bytes]) -> None:
+    """Sync what was written to a file to the disk."""
+    file.flush()
+    os.fsync(file.fileno())

@@ -22,24 +22,20 @@ def syncs_of_a_rescue(installation: Installation, sandbox: Sandbox, log: Path) -
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def test_bytes_then_their_sidecar_then_the_object_are_on_the_disk_before_the_commit(
+def test_bytes_then_names_are_on_the_disk_before_the_commit(
     stopped_installation: Installation, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     syncs = syncs_of_a_rescue(stopped_installation, sandbox, tmp_path / "fsyncs")
     for staged in syncs[:2]:
         assert "/.staging/" in staged["path"] and staged["published"] == []
 
-    alone = [sync for sync in syncs if len(sync["published"]) == 1]
-    sidecar = Path(alone[0]["published"][0])
+    # The thumbnail follows the commit. Before it, the directories are new and synced once.
+    both = [sync for sync in syncs[2:] if len(sync["published"]) == 2]
+    picture, sidecar = sorted(
+        map(Path, both[0]["published"]), key=lambda path: path.suffix != ".jpg"
+    )
+    assert (picture.suffix, sidecar) == (".jpg", picture.with_suffix(".json"))
     media = stopped_installation.media
-    directories = [str(path) for path in sidecar.parents if path.is_relative_to(media)]
-    assert sidecar.suffix == ".json"
-    assert [sync["path"] for sync in alone] == directories
-
-    # The thumbnail follows the commit.
-    both = [sync for sync in syncs if len(sync["published"]) == 2]
-    first = next(sync for sync in both if ".staging" not in sync["path"])
-    picture, beside = sorted(map(Path, first["published"]), key=lambda path: path.suffix == ".json")
-    assert (picture.suffix, beside) == (".jpg", sidecar) and picture.stem == sidecar.stem
-    # Its other directories were new with the sidecar, and are on the disk since then.
-    assert first["path"] == str(picture.parent)
+    directories = [str(path) for path in picture.parents if path.is_relative_to(media)]
+    assert [sync["path"] for sync in syncs[2 : 2 + len(directories)]] == directories
+    assert syncs[2] in both

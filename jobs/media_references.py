@@ -16,14 +16,16 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(item)
 
 
-def map_texts(value: Any, change: Callable[[str], Any]) -> Any:
-    """A JSON value with each of its strings changed; names of members stay."""
+def map_texts(
+    value: Any, change: Callable[[str], Any], change_name: Callable[[str], str] = str
+) -> Any:
+    """A JSON value with each of its strings changed, and the names of its members."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list | tuple):
-        return [map_texts(item, change) for item in value]
-    if isinstance(value, Mapping):
-        return {name: map_texts(item, change) for name, item in value.items()}
+        return [map_texts(item, change, change_name) for item in value]
+    if isinstance(value, dict):
+        return {change_name(k): map_texts(v, change, change_name) for k, v in value.items()}
     return value
 
 

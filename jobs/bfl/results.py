@@ -3,16 +3,17 @@
 A job's record has `media:<n>` in place of the URL of its n-th file.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from jobs.bfl.signed_urls import expires_at, is_signed_url, strip_signatures_in
-from jobs.media_references import replace_texts, texts
+from pydantic_core import to_json
+
+from jobs.bfl.signed_urls import expires_at, is_signed_url, strip_signatures
+from jobs.media_references import map_texts, texts
 from jobs.report import Role
 
 FILES_MAX = 256
-RESULT_MAX_CHARS = 16_384
+RESULT_MAX_BYTES = 16_384
 
 # FLUX 3 sends lists whose first item is also the singular; each may come alone.
 _ROLES = {
@@ -36,12 +37,10 @@ class Files(NamedTuple):
     @property
     def expires_at(self) -> float | None:
         """Return the earliest expiry; URLs in unknown places count only if there are no others."""
-        known = [url for url, role in zip(self.urls, self.roles, strict=True) if role in _KNOWN]
-        times = (expires_at(url) for url in known or self.urls)
-        return min((at for at in times if at is not None), default=None)
-
-
-_KNOWN = frozenset(_ROLES.values())
+        roles = zip(self.urls, self.roles, strict=True)
+        known = [url for url, role in roles if role is not Role.OTHER]
+        times = map(expires_at, known or self.urls)
+        return min([at for at in times if at is not None], default=None)
 
 
 def find_files(result: Mapping[str, Any]) -> Files:
@@ -54,7 +53,7 @@ def find_files(result: Mapping[str, Any]) -> Files:
 def _find(result: Mapping[str, Any]) -> dict[str, Role]:
     found: dict[str, Role] = {}
     for name, role in _ROLES.items():
-        for url in _urls(result.get(name)):
+        for url in _urls(result[name]) if name in result else ():
             found.setdefault(url, role)
     for text in texts(result):
         if text not in found and is_signed_url(text):
@@ -77,11 +76,19 @@ def replace_file_urls(result: Mapping[str, Any], found: Files, kept: Files) -> d
     """Replace the URLs of kept files by `media:<n>`, and remove those of all files found."""
     marks = dict.fromkeys(found.urls + found.left_out)
     marks |= {url: f"media:{n}" for n, url in enumerate(kept.urls)}
-    marked: dict[str, Any] = strip_signatures_in(replace_texts(result, marks))
-    if len(json.dumps(marked)) <= RESULT_MAX_CHARS:
+
+    def change(text: str) -> str | None:
+        return marks[text] if text in marks else strip_signatures(text)
+
+    marked: dict[str, Any] = map_texts(result, change, strip_signatures)
+    if _is_short(marked):
         return marked
     media = {name: value for name, value in marked.items() if name in _ROLES}
-    return (media if len(json.dumps(media)) <= RESULT_MAX_CHARS else {}) | {"truncated": True}
+    return (media if _is_short(media) else {}) | {"truncated": True}
+
+
+def _is_short(result: Mapping[str, Any]) -> bool:
+    return len(to_json(result)) <= RESULT_MAX_BYTES
 
 
 def without_media_fields(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,32 +8,34 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
+from jobs.media_references import map_texts
+
 _WORD = re.compile(r"\S+")
 _NOT_IN_URLS = re.compile(r"[\s#]")
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _SIGNATURE = re.compile(r"sig=[^\s&\"']*", re.IGNORECASE)
+_SIGNATURE_PARAMETER = re.compile(r"(?:^|&)sig(?:[=&]|$)")
+_EXPIRY_PARAMETER = re.compile(r"(?:^|&)se=([^&]*)")  # the first of repeated ones counts
 
 
 def is_signed_url(text: str) -> bool:
     """Whether the whole text is a URL with a signature, as BFL's delivery URLs (Azure SAS) are."""
     whole = text.startswith(("https://", "http://")) and _NOT_IN_URLS.search(text) is None
-    return whole and "sig" in _parameters(text)
+    return whole and _SIGNATURE_PARAMETER.search(_query(text)) is not None
 
 
 def expires_at(url: str) -> float | None:
     """Return a signed URL's expiry (`se`, RFC 3339) in unix seconds, or None."""
+    found = _EXPIRY_PARAMETER.search(_query(url))
     try:
-        at = datetime.fromisoformat(unquote_plus(_parameters(url).get("se", "")))
+        at = datetime.fromisoformat(unquote_plus(found[1] if found else ""))
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 
 
-def _parameters(url: str) -> dict[str, str]:
-    """Return query parameters, still encoded; the first of repeated ones counts."""
-    query = url.partition("#")[0].partition("?")[2]
-    pairs = (part.partition("=") for part in reversed(query.split("&")))
-    return {name: value for name, _, value in pairs}
+def _query(url: str) -> str:
+    return url.partition("#")[0].partition("?")[2]
 
 
 def strip_signatures(text: str) -> str:
@@ -53,10 +55,4 @@ def _strip_word(found: re.Match[str]) -> str:
 
 def strip_signatures_in(value: Any) -> Any:
     """Remove signatures from all texts and member names of a JSON value."""
-    if isinstance(value, str):
-        return strip_signatures(value)
-    if isinstance(value, list):
-        return [strip_signatures_in(item) for item in value]
-    if isinstance(value, dict):
-        return {strip_signatures(k): strip_signatures_in(v) for k, v in value.items()}
-    return value
+    return map_texts(value, strip_signatures, strip_signatures)

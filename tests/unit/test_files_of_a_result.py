@@ -120,10 +120,10 @@ def test_progress_is_a_fraction(given: Any, read: float | None) -> None:
 
 def test_a_result_that_is_cut_keeps_its_media_fields() -> None:
     media = {"sample": A, "samples": [{"url": A, "seed": 1}]}
-    shown = report_of(media | {"prompt": "a" * results.RESULT_MAX_CHARS}).result
+    shown = report_of(media | {"prompt": "a" * results.RESULT_MAX_BYTES}).result
     marked = {"sample": "media:0", "samples": [{"url": "media:0", "seed": 1}]}
     assert shown == marked | {"truncated": True}
-    long = {"samples": [{"url": A, "caption": "a" * results.RESULT_MAX_CHARS}]}
+    long = {"samples": [{"url": A, "caption": "a" * results.RESULT_MAX_BYTES}]}
     assert report_of(long).result == {"truncated": True}
 
 

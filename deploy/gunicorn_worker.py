@@ -14,6 +14,7 @@ from typing import Any
 import gevent
 from gunicorn import util
 from gunicorn.http import errors, wsgi
+from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
 STATUS: dict[type[Exception], HTTPStatus] = {
@@ -81,10 +82,14 @@ class Worker(GeventWorker):
                 # Not in the signal handler: the interrupted code may hold a lock.
                 gevent.spawn(close)
 
-    def handle_request(self, listener: Any, req: Any, sock: socket.socket, addr: Any) -> Any:
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        # Not by way of GeventWorker, which would remove the timeout.
+        timeout_client: Any = TimeoutSocket(client)
+        AsyncWorker.handle(self, listener, timeout_client, addr)
+
+    def handle_request(self, listener: Any, req: Any, sock: Any, addr: Any) -> Any:
         try:
-            client: Any = TimeoutSocket(sock)
-            return super().handle_request(listener, req, client, addr)
+            return super().handle_request(listener, req, sock, addr)
         except TimeoutError:
             # Unread data would keep the connection in the kernel.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

@@ -15,7 +15,7 @@ from jobs.config.limits import QueueCapacity
 from jobs.config.settings import Settings
 from jobs.job import Job
 from jobs.net.urls import Origin, parse
-from jobs.signing import CallbackTokens, LinkSigner, MediaLink, NotificationSigner
+from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink, NotificationSigner
 from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage.providers import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
@@ -89,6 +89,7 @@ class Services:
         self._limits = limits
         self.host_policy = build_host_policy(settings)
         self.bfl = build_bfl_client(settings)
+        self.callback_verifier = CallbackVerifier(settings.webhook_secret)
         self.tokens = CallbackTokens(settings.secret_key)
         self.links = LinkSigner(settings.secret_key)
         self.notification_signer = NotificationSigner(settings.notify_secret)

@@ -4,11 +4,11 @@ Callbacks come in bursts, and Flask's routing and responses take longer than the
 The middleware calls the same function as the Flask view; Flask's handlers respond to errors.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flask import Flask
+from pydantic_core import to_json
 
 from jobs.services import Services
 from receiver.schemas.endpoint import JSON
@@ -31,7 +31,7 @@ class CallbackAccelerator:
             return self._wsgi_app(environ, start_response)
         token = environ["PATH_INFO"][len(_TOKEN_PREFIX) :] or None
         try:
-            body = json.dumps(accept_callback(self._services, environ, token)).encode()
+            body = to_json(accept_callback(self._services, environ, token))
         except Exception as error:  # noqa: BLE001 - Flask's error handlers take every exception
             return self._error_response(error, environ, start_response)
         length = str(len(body))

@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, request
@@ -90,7 +90,7 @@ def accept_callback(
 def _verifier_for(services: Services, token: str | None) -> tuple[CallbackVerifier, str | None]:
     """Verifier and job id of a token; an invalid token has a verifier that refuses everything."""
     if token is None:
-        return CallbackVerifier(services.settings.webhook_secret), None
+        return services.callback_verifier, None
     try:
         job_id = services.tokens.read(token)
     except InvalidLink:
@@ -106,8 +106,7 @@ def _verify(
     if verifier.knows_secret(secret):
         return _read(services, environ, BODY_MAX_BYTES)
     if is_signature(signature):
-        with _limit_large_bodies(environ):
-            body = _read(services, environ, BODY_MAX_BYTES)
+        body = _read_signed(services, environ)
     else:
         body = _read_unverified(services, environ)
     if refusal := verifier.refusal(secret, signature, body):
@@ -118,17 +117,15 @@ def _verify(
     return body
 
 
-@contextmanager
-def _limit_large_bodies(environ: Mapping[str, Any]) -> Iterator[None]:
+def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
     """Bound the memory of bodies whose signature may turn out to be wrong."""
     length = declared_length(environ)
     if length is not None and length <= UNVERIFIED_BODY_MAX_BYTES:
-        yield
-        return
+        return _read(services, environ, BODY_MAX_BYTES)
     if not _large_bodies.acquire(timeout=LARGE_BODY_WAIT_SECONDS):
         raise TooManyWaiting("Too many large callbacks at once.")
     try:
-        yield
+        return _read(services, environ, BODY_MAX_BYTES)
     finally:
         _large_bodies.release()
 
@@ -167,7 +164,7 @@ def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAc
         _record_refusal(services, job_id or report.task_id, str(error))
         raise Unauthorized from None
     log.debug("job %s: callback accepted, %s", job.id, job.status)
-    return {"id": job.id, "status": job.status}
+    return {"id": job.id, "status": job.status.value}
 
 
 def _record_refusal(services: Services, job_id: str | None, reason: str) -> None:

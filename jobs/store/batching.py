@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hiredis
@@ -127,7 +127,7 @@ class Batching:
         When it fails, those that came meanwhile fail with it: each has waited for one time-out
         already and must not wait for a second.
         """
-        batch = list(self._take(self._batch_max)) or [own]
+        batch = self._take(self._batch_max) or [own]
         try:
             if self._connection is None:
                 self._connection = self.redis.connection_pool.get_connection()
@@ -139,10 +139,12 @@ class Batching:
             self._waiting.extendleft(run for run in reversed(batch) if not run.done)
             raise
 
-    def _take(self, most: int) -> Iterator[_Run]:
+    def _take(self, most: int) -> list[_Run]:
+        taken: list[_Run] = []
         with contextlib.suppress(IndexError):
-            for _ in range(most):
-                yield self._waiting.popleft()
+            while len(taken) < most:
+                taken.append(self._waiting.popleft())
+        return taken
 
     def _exchange(self, connection: Any, batch: list[_Run]) -> None:
         """Raises RedisError when the whole round trip failed."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from jobs.job import Job
 from jobs.status import Status
 from jobs.store import codec, events
 from jobs.store.costs import cost_updates
-from jobs.store.indexes import capacities, every, index_updates, indexes, queue_key
+from jobs.store.indexes import capacities, every, index_updates, queue_key
 from jobs.store.keys import (
     COUNTERS,
     INPUT_PREFIX,
@@ -95,16 +96,20 @@ class Commit:
     ) -> list[Any]:
         """ARGV of the script."""
         limited = capacities(self.before, self.after, limits, room)
+        left, added = index_updates(self.before, self.after)
         queues = {
             queue_key(job) for job in (self.before, self.after) if job and job.submission.is_queued
         }
         return [
             self.before.version if self.before else 0,
             codec.encode(self.after, self.after.version),
+            self.after.id,
             now,
             *self._request_limits(room),
-            len(limited),
-            *(part for key, most in limited.items() for part in (key, self.after.id, most)),
+            *_flat_items(limited),
+            len(left),
+            *left,
+            *_flat_items(added),
             *flat(self._commands()),
             len(queues),
             *queues,
@@ -119,9 +124,7 @@ class Commit:
 
     def _commands(self) -> list[Command]:
         counts = {**self.options.counts, **_count_end(self.before, self.after)}
-        before = indexes(self.before) if self.before else {}
         return [
-            *index_updates(self.after.id, before, indexes(self.after)),
             *(("HINCRBY", COUNTERS, name, by) for name, by in counts.items()),
             *cost_updates(self.before, self.after),
             *self._task_alias(),
@@ -178,7 +181,7 @@ class Commit:
 
     def _rq_arguments(self, rq_queue: RqQueue) -> tuple[int | str, ...]:
         needs_worker, frees_slot = self._needs_worker(), self._frees_slot()
-        new = rq_queue.arguments(self.after.id) if needs_worker or frees_slot else ()
+        new = rq_queue.arguments() if needs_worker or frees_slot else ()
         return int(needs_worker), int(frees_slot), int(self.options.takes_rq_job), *new
 
     def _needs_worker(self) -> bool:
@@ -213,6 +216,10 @@ def aliases(job: Job) -> frozenset[str]:
 
 def _ids(job: Job) -> tuple[str, ...]:
     return (job.id, *aliases(job))
+
+
+def _flat_items(mapping: Mapping[str, float]) -> list[Any]:
+    return [len(mapping), *chain.from_iterable(mapping.items())]
 
 
 def flat(commands: list[Command]) -> list[Any]:

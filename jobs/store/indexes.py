@@ -1,6 +1,6 @@
 """Index entries of a job: the sorted sets it belongs to, derived from its record alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from jobs.config.limits import ConcurrencyLimits, QueueCapacity
 from jobs.job import Job
@@ -90,13 +90,12 @@ def capacities(
     return {keys.ACTIVE: limits.total, active(model): limits.for_model(model)}
 
 
-def index_updates(
-    job_id: str, before: Mapping[str, float], after: Mapping[str, float]
-) -> Iterator[tuple[str | float, ...]]:
-    """The commands that turn the old index entries into the new ones."""
-    for key in {**before, **dict.fromkeys(ALWAYS_WRITTEN)}:
-        if key not in after:
-            yield "ZREM", key, job_id
-    for key, score in after.items():
-        if key in ALWAYS_WRITTEN or key.startswith(keys.QUEUE_PREFIX) or before.get(key) != score:
-            yield "ZADD", key, score, job_id
+def index_updates(before: Job | None, after: Job) -> tuple[list[str], dict[str, float]]:
+    """The sorted sets that a job leaves, and those to add it to with its score in each."""
+    old, new = indexes(before) if before else {}, indexes(after)
+    left = [key for key in {**old, **dict.fromkeys(ALWAYS_WRITTEN)} if key not in new]
+    return left, {key: at for key, at in new.items() if old.get(key) != at or _is_rewritten(key)}
+
+
+def _is_rewritten(key: str) -> bool:
+    return key in ALWAYS_WRITTEN or key.startswith(keys.QUEUE_PREFIX)

@@ -227,7 +227,7 @@ class JobStore:
 
     def enqueue(self, job_ids: Iterable[str]) -> None:
         """Add RQ jobs for pending work that has none, for example after RQ's keys were lost."""
-        arguments = [part for job_id in job_ids for part in self._rq_queue.arguments(job_id)]
+        arguments = [part for one in job_ids for part in (one, *self._rq_queue.arguments())]
         if arguments:
             with unavailable():
                 self._enqueue_script(args=arguments)

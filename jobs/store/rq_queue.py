@@ -6,10 +6,10 @@ needs the work, in one step.
 """
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from secrets import token_hex
 
 from redis import Redis
 from rq import Queue
@@ -38,9 +38,9 @@ class RqQueue:
         self.workers_key: str = WORKERS_BY_QUEUE_KEY % QUEUE_NAME
         self.lua = self._lua()
 
-    def arguments(self, job_id: str) -> tuple[str, str, str]:
-        """Arguments of the Lua function `add_rq_job`: a new RQ job id, the job id, the time."""
-        return token_hex(16), job_id, _now()
+    def arguments(self) -> tuple[str, str]:
+        """Arguments of the Lua function `add_rq_job`: a new RQ job id, and the time."""
+        return os.urandom(16).hex(), _now()
 
     def _lua(self) -> str:
         """`lua/shared/rq.lua` with the names and values that the installed RQ uses."""

@@ -22,7 +22,7 @@ from worker import recovery
 
 VERSION_CHECK = b"if version_of(current) ~= next_argument() then return {time, 0, current} end"
 CAPACITY_CHECK = (
-    b"if not redis.call('ZSCORE', set, member) and redis.call('ZCARD', set) >= capacity then"
+    b"if not redis.call('ZSCORE', set, job_id) and redis.call('ZCARD', set) >= capacity then"
 )
 CLOCK_CHECK = b"if math.abs(difference) > next_number() then"
 SYSTEMATIC_POSITIONS = 24

@@ -4,14 +4,16 @@
 --       2  set of the submission queues that are not empty
 --       3  hash of the sizes of waiting submission requests
 --       4, keys that must not exist: tombstones, and another job's task alias
--- ARGV  expected version ("0": no record), new record,
+-- ARGV  expected version ("0": no record), new record, job id,
 --       writer's time, tolerated difference from Redis time in seconds,
 --       most waiting requests (-1: this commit adds none), most bytes of them, bytes of the new one,
---       count, then capacity limits: sorted set, member, capacity
+--       count, then capacity limits: sorted set, capacity
+--       count, then sorted sets that the job leaves
+--       count, then sorted sets to add the job to, each followed by its score
 --       count, then Redis commands, each led by its number of words
 --       count, then keys of the submission queues that may have changed
 --       1 if the job newly needs a worker, 1 if it gave back its slot, 1 if an RQ job was claimed,
---       RQ job id, job id, RFC 3339 time (only when a worker is needed or a slot was given back)
+--       RQ job id, RFC 3339 time (only when a worker is needed or a slot was given back)
 -- Returns {Redis time, outcome, current record or false}; outcome is
 --       0 conflict or clock difference, 1 written, 2 no free slot, 3 too many requests, 4 deleted
 -- Needs shared/version.lua, shared/commands.lua, shared/rq.lua
@@ -25,7 +27,7 @@ if version_of(current) ~= next_argument() then return {time, 0, current} end
 for i = 2, #found do  -- I12
   if found[i] then return {time, 4, current} end
 end
-local record = next_argument()
+local record, job_id = next_argument(), next_argument()
 
 -- After a suspend the writer's clock is wrong, and its deadlines would already be over. A writer
 -- that is this late has also answered 503 to its caller, so nothing may happen any more.
@@ -40,8 +42,8 @@ if requests_max >= 0 then
 end
 
 for _ = 1, next_number() do  -- I14
-  local set, member, capacity = next_argument(), next_argument(), next_number()
-  if not redis.call('ZSCORE', set, member) and redis.call('ZCARD', set) >= capacity then
+  local set, capacity = next_argument(), next_number()
+  if not redis.call('ZSCORE', set, job_id) and redis.call('ZCARD', set) >= capacity then
     return {time, 2, current}
   end
 end
@@ -49,6 +51,11 @@ end
 -- I2: the record is written first; when memory is short, Redis refuses here and nothing is half
 -- done.
 redis.call('SET', KEYS[1], record)
+for _ = 1, next_number() do redis.call('ZREM', next_argument(), job_id) end
+for _ = 1, next_number() do
+  local set, score = next_argument(), next_argument()
+  redis.call('ZADD', set, score, job_id)
+end
 run_commands()
 
 for _ = 1, next_number() do
@@ -58,7 +65,7 @@ end
 
 local needs_worker, frees_slot = next_argument() == '1', next_argument() == '1'
 if next_argument() == '1' then remove_rq_job() end
-local rq_job_id, job_id, created_at = next_argument(), next_argument(), next_argument()
+local rq_job_id, created_at = next_argument(), next_argument()
 if needs_worker then add_rq_job(rq_job_id, job_id, created_at) end
 if frees_slot and redis.call('EXISTS', KEYS[2]) == 1 then
   add_rq_job(rq_job_id .. 's', job_id, created_at)  -- for the submission that takes the slot

@@ -61,8 +61,14 @@ def watch_job(job_id: str) -> ResponseReturnValue:
 
 
 def _has_events_after(position: EventPosition, job: Job) -> bool:
-    batch = app_state().broker.after(position, job.id)
-    return bool(batch.events) or not batch.complete
+    """Read on past the events of other jobs."""
+    while True:
+        batch = app_state().broker.after(position, job.id)
+        if batch.events or not batch.complete:
+            return True
+        if batch.end == position:
+            return False
+        position = batch.end
 
 
 def stream(job_id: str | None, *, until_final: bool = False) -> Response:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
-from jobs.store.events import EventPosition
+from jobs.store.events import EventBatch, EventPosition
 from receiver.feed.broker import Broker, Subscriber
 from receiver.feed.client_socket import CHECK_SECONDS, ClientSocket
 from receiver.feed.job_cache import JobCache, message
@@ -62,8 +62,16 @@ class EventStream:
         except StoreUnavailable:
             return ""
         self.position = batch.end
-        self._has_ended = self.job is not None and bool(batch.events) and batch.events[-1].is_final
+        self._has_ended = self._is_over(batch)
         return text if batch.complete else message("reset", RESET) + text
+
+    def _is_over(self, batch: EventBatch) -> bool:
+        """Whether the streamed job has ended, perhaps in an event that is no longer stored."""
+        if self.job is None:
+            return False
+        if batch.events:
+            return batch.events[-1].is_final
+        return self.job.status.terminal and not batch.complete
 
     def _heartbeat(self) -> str:
         """A comment with the position, so that a client of a quiet job can resume after hours."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from jobs.store.events import EVENTS_MAX
+from jobs.store.events import BATCH_MAX, EVENTS_MAX
 from jobs.store.keys import EVENTS
 from tests.harness import KEYS, Client, Installation, RedisServer, TcpProxy, wait_for
 from tests.harness.waiting_jobs import emptied, fail, open_files, put_jobs
@@ -92,6 +92,32 @@ def test_an_ended_job_is_sent_once(client: Client, installation: Installation) -
     again = events_of(installation, "job", watcher.last_id)
     assert again.answer.status_code == 204  # which stops a browser from coming again
     assert events_of(installation, "unknown").answer.status_code == 404
+
+
+def test_an_end_behind_many_events_of_others_is_delivered(
+    client: Client, installation: Installation, redis_server: RedisServer
+) -> None:
+    client.put_job("job")
+    with events_of(installation, "job") as watcher:
+        watcher.wait_for(1)
+    with redis_server.client() as redis, redis.pipeline() as pipe:
+        for _ in range(2 * BATCH_MAX):
+            pipe.xadd(EVENTS, {"id": "other", "status": "stored"})
+        pipe.execute()
+    fail(client, "job")
+    with events_of(installation, "job", watcher.last_id) as again:
+        assert again.ended.wait(50)
+    assert again.statuses("job") == ["failed"]
+
+
+def test_the_stream_of_an_ended_job_ends_after_a_reset(
+    client: Client, installation: Installation
+) -> None:
+    client.put_job("job")
+    fail(client, "job")
+    with events_of(installation, "job", "9999999999999-0") as watcher:
+        assert watcher.ended.wait(10)
+    assert [event.name for event in watcher.seen] == ["reset"]
 
 
 def test_a_deleted_job_sends_a_forgotten_event(client: Client, installation: Installation) -> None:

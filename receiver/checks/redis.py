@@ -25,8 +25,11 @@ _REMEDIES = {
     "AuthenticationError": "Put the right user and password into REDIS_URL.",
     "BusyLoadingError": "It is loading its data. Try again in a minute.",
     "NoPermissionError": "Allow the user in REDIS_URL every key and command that Fluxkeep uses.",
-    "OutOfMemoryError": "Give it more memory. Until then callbacks and submissions are refused.",
     "NotPrimary": "REDIS_URL leads to a replica, or to a primary that lacks a replica it needs.",
+}
+_REFUSALS = {
+    "OutOfMemoryError": "Give it more memory. Until then callbacks and submissions are refused.",
+    "ResponseError": "Read its log: its disk may be full. Until then callbacks are refused.",
 }
 _APPEND_ONLY = "Set appendonly to yes, or choose a plan of your provider that is durable."
 _NO_EVICTION = "Set maxmemory-policy to noeviction."
@@ -42,17 +45,24 @@ _NOT_DURABLE = {
 
 
 def check(context: Context) -> Iterator[Result]:
-    """A single failure when Redis does not answer or refuses writes: the rest is unknown."""
+    """Only failures when Redis does not answer or refuses writes: the rest is unknown."""
     try:
         context.services.metrics.ping()
         context.services.metrics.report_problem("check", "a test write")  # expires within a minute
     except StoreUnavailable as error:
-        kind = str(error).removeprefix("Redis: ")
-        yield failed(NAME, f"does not answer ({kind})", _REMEDIES.get(kind, _START))
+        yield from _unusable(context.services.redis, str(error).removeprefix("Redis: "))
         return
     context.redis_answers = True
     yield from check_info(_info(context.services.redis))
     yield from check_access(context.settings)
+
+
+def _unusable(redis: Any, kind: str) -> Iterator[Result]:
+    if kind in _REFUSALS:
+        yield failed(NAME, f"answers, but takes no writes ({kind})", _REFUSALS[kind])
+        yield from (result for result in check_info(_info(redis)) if not result.ok)
+    else:
+        yield failed(NAME, f"does not answer ({kind})", _REMEDIES.get(kind, _START))
 
 
 def _info(redis: Any) -> dict[str, Any]:

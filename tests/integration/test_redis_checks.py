@@ -1,0 +1,53 @@
+"""The checks of a Redis that answers and refuses writes: what is wrong, and not that it is away."""
+
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from jobs.config import settings
+from receiver.checks import redis as checks
+from receiver.checks.context import Context
+from receiver.checks.result import Result
+from tests.harness import RedisServer, wait_for
+from tests.harness.required_settings import SECRETS
+
+
+@pytest.fixture
+def context(redis_server: RedisServer) -> Context:
+    return Context(settings.load(SECRETS | {"REDIS_URL": redis_server.url}))
+
+
+def only_result(context: Context) -> Result:
+    (result,) = checks.check(context)
+    assert not result.ok and not context.redis_answers
+    return result
+
+
+def test_a_redis_that_cannot_write_its_disk_is_not_said_to_be_away(
+    context: Context, redis: Redis, redis_server: RedisServer
+) -> None:
+    untyped: Any = redis
+    (redis_server.local.directory / "dump.rdb").mkdir()  # a file of this name cannot be written
+    redis.config_set("save", "3600 1")
+    redis.set("unsaved", 1)
+    redis.bgsave()
+    wait_for("the failure", lambda: untyped.info()["rdb_last_bgsave_status"] == "err")
+    with pytest.raises(ResponseError, match="MISCONF"):
+        redis.set("unsaved", 2)
+    result = only_result(context)
+    assert result.why == "answers, but takes no writes (ResponseError)"
+    assert "disk may be full" in result.remedy
+
+
+def test_a_redis_without_memory_needs_more(context: Context, redis_server: RedisServer) -> None:
+    redis_server.set_maxmemory(1)
+    result = only_result(context)
+    assert result.why == "answers, but takes no writes (OutOfMemoryError)"
+    assert "more memory" in result.remedy
+
+
+def test_a_redis_that_is_away_does_not_answer(context: Context, redis_server: RedisServer) -> None:
+    redis_server.kill()
+    assert only_result(context).why == "does not answer (ConnectionError)"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from jobs import retention, sidecars, thumbnails
+from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.record import MediaFile
 from jobs.services import Services
@@ -86,14 +87,19 @@ def _redo_thumbnail(services: Services, job_id: str, thumbnail: MediaFile) -> bo
 
 
 def _has_current_sidecar(services: Services, job_id: str, key: str) -> bool:
-    """Compare the sidecar with the current record, which may have changed since it was listed."""
+    """Compare the sidecar with the current record, which may have changed since it was listed.
+
+    Its timeline may end earlier: notifications and late callbacks are not written into sidecars.
+    """
     job = services.store.load(job_id)
     if job is None or key not in [file.key for file in job.present_media]:
         return True
-    body = sidecars.render(job)
-    if services.storage.size(sidecar_key(key)) != len(body):
+    try:
+        described = sidecars.read(services.storage, key)
+    except ForeignObject:
         return False
-    return b"".join(services.storage.read(sidecar_key(key))) == body
+    same = described.evolve(timeline=job.timeline, updated_at=job.updated_at)
+    return sidecars.render(same) == sidecars.render(job)
 
 
 def _write_sidecars(services: Services, job_id: str) -> bool:

@@ -10,6 +10,7 @@ from jobs import sidecars
 from jobs import thumbnails as thumbnail_steps
 from jobs.job import Job
 from jobs.storage.layout import sidecar_key, thumbnail_key
+from jobs.timeline import EventCode
 from tests.harness import Installation
 from tests.harness.archive import Archive, events
 from tests.harness.command_line import CommandLine, CommandResult
@@ -221,6 +222,15 @@ def test_what_is_left_of_a_job_that_failed_is_removed(archive: Archive, shell: C
         archive.storage.publish(path, left)
     assert "belongs to a job that has no media (failed)" in shell.run("repair").out
     assert archive.objects() == []
+
+
+def test_what_happened_after_the_end_is_no_damage(archive: Archive, shell: CommandLine) -> None:
+    job = archive.stored()
+    archive.store.update(
+        job.id,
+        lambda job, now: job and job.with_event(now, EventCode.NOTIFICATION_DELIVERED),
+    )
+    assert shell.run("repair", "--dry-run") == CLEAN
 
 
 def test_jobs_under_way_are_left_alone(archive: Archive, shell: CommandLine) -> None:

@@ -195,9 +195,15 @@ def validation_errors(errors: Sequence[Mapping[str, str]]) -> list[BflValidation
     """Translate invalid fields to BFL's shape."""
     return [
         {
-            "loc": ["body", *error["field"].split(".")],
+            "loc": ["body", *_location(error["field"])],
             "msg": error["message"],
             "type": "value_error",
         }
         for error in errors
     ]
+
+
+def _location(field: str) -> list[str]:
+    """The body of BFL's API is what ours calls `input`."""
+    first, *rest = field.split(".")
+    return rest if first == "input" else [first, *rest]

@@ -103,3 +103,16 @@ def test_no_url_of_bfl_is_shown_in_reasons(bare: str) -> None:
 def test_other_urls_stay(other: str) -> None:
     found, _ = reply_of({"sample": url(0), "about": other, "prompt": f"see {other}"})
     assert (found["about"], found["prompt"]) == (other, f"see {other}")
+
+
+@pytest.mark.parametrize(
+    ("field", "location"),
+    [
+        ("input", ["body"]),
+        ("input.draft_cache.n", ["body", "draft_cache", "n"]),
+        ("webhook_url", ["body", "webhook_url"]),
+    ],
+)
+def test_an_invalid_field_is_named_where_bfl_has_it(field: str, location: list[str]) -> None:
+    (error,) = compat.validation_errors([{"field": field, "message": "no"}])
+    assert error["loc"] == location

@@ -13,7 +13,13 @@ from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.services import Services
 from jobs.storage.base import ListedObject
-from jobs.storage.layout import ObjectKind, job_id_of, kind_of, possible_object_keys
+from jobs.storage.layout import (
+    ObjectKind,
+    fencing_token_of,
+    job_id_of,
+    kind_of,
+    possible_object_keys,
+)
 from receiver.repair import Finding
 
 PAGE_SIZE = 200
@@ -158,6 +164,10 @@ def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterat
         yield Finding(found.key, "exists, but its record marks it as missing", repair)
     elif returned or not job.present_media:
         problem = f"belongs to a job that has no media ({job.status})"
+        yield Finding(found.key, problem, partial(_delete, services, found.key))
+    elif fencing_token_of(found.key) < job.check.fencing_token:
+        # A worker that was late for a job which was deleted and expected again published it (I11).
+        problem = "was superseded by what another worker stored"
         yield Finding(found.key, problem, partial(_delete, services, found.key))
     else:
         yield Finding(found.key, "is not a file of its job")

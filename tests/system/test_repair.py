@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -230,6 +231,18 @@ def test_what_happened_after_the_end_is_no_damage(archive: Archive, shell: Comma
         job.id,
         lambda job, now: job and job.with_event(now, EventCode.NOTIFICATION_DELIVERED),
     )
+    assert shell.run("repair", "--dry-run") == CLEAN
+
+
+def test_what_a_late_worker_left_is_deleted(archive: Archive, shell: CommandLine) -> None:
+    job = archive.stored()
+    late = archive._published(job, 1)  # noqa: SLF001 - as a worker does that lost its claim
+    assert "is not a file of its job" in shell.run("repair").out
+    archive.store.update(
+        job.id, lambda job, _now: job and replace(job, check=replace(job.check, fencing_token=2))
+    )
+    assert f"{late.key}: was superseded" in shell.run("repair").out
+    assert archive.objects() == sorted([key(job), sidecar_key(key(job))])
     assert shell.run("repair", "--dry-run") == CLEAN
 
 

@@ -39,7 +39,7 @@ REDIRECTS_MAX = 3
 HEADER_VALUE = r"([\x21-\x7e\xa1-\xff]([\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa1-\xff])?)?"
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
-_target: ContextVar[str] = ContextVar("target", default="")
+_target: ContextVar[str] = ContextVar("target")
 
 
 def is_header_value(value: str) -> bool:
@@ -81,9 +81,9 @@ class _Connection(HTTPConnection):
                 error = failure
         raise error
 
-    def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
+    def putrequest(self, method: str, _url: str, *args: Any, **options: Any) -> None:
         # urllib3 would normalize percent-encodings; a signature covers the bytes as given.
-        super().putrequest(method, _target.get() or url, *args, **options)
+        super().putrequest(method, _target.get(), *args, **options)
 
     def connect(self) -> None:
         super().connect()
@@ -122,6 +122,10 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _pools(self._scope)
+
+    def request_url(self, *_: Any) -> str:
+        """Nothing to parse and normalize: the connection sends the target as it was given."""
+        return "/"
 
 
 def create_endpoint_session(endpoint: NotificationEndpoint) -> requests.Session:

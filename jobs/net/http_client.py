@@ -81,8 +81,9 @@ class _Connection(HTTPConnection):
                 error = failure
         raise error
 
-    def putrequest(self, method: str, _url: str, *args: Any, **options: Any) -> None:
+    def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
         # urllib3 would normalize percent-encodings; a signature covers the bytes as given.
+        del url
         super().putrequest(method, _target.get(), *args, **options)
 
     def connect(self) -> None:

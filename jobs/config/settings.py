@@ -120,9 +120,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _sentences(error: ValidationError) -> list[str]:
-    sentences = []
+    """One for each variable: a wrong item of a list makes the list too short besides."""
+    sentences: dict[str, str] = {}
     for problem in error.errors(include_input=False, include_url=False):
         name = str(problem["loc"][0])
         what = "is missing" if problem["type"] == "missing" else problem["msg"]
-        sentences.append(f"{name}: {what.removeprefix('Value error, ')}")
-    return sentences
+        sentences.setdefault(name, f"{name}: {what.removeprefix('Value error, ')}")
+    return list(sentences.values())

@@ -129,6 +129,13 @@ def test_a_wrong_value_names_its_variable_and_not_itself(name: str, value: str) 
     assert not [other for other in others if f"{other.upper()}: " in text]
 
 
+def test_a_wrong_key_is_not_said_to_be_missing_as_well() -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        load(REQUIRED | {"API_KEYS": "app:key:reader"})
+    (problem,) = caught.value.problems
+    assert problem.startswith("API_KEYS: each key is name:key:scope")
+
+
 def test_a_name_that_is_no_region_is_answered_with_those_there_are() -> None:
     assert "global, eu, us" in start_error(BFL_API_URL="asia")
 

@@ -61,10 +61,10 @@ def watch_job(job_id: str) -> ResponseReturnValue:
 
 
 def _has_events_after(position: EventPosition, job: Job) -> bool:
-    """Read on past the events of other jobs."""
+    """Read on past the events of others; from Redis, as the broker may not know the last yet."""
     while True:
-        batch = app_state().broker.after(position, job.id)
-        if batch.events or not batch.complete:
+        batch = app_state().services.events.after(position)
+        if any(event.job_id == job.id for event in batch.events) or not batch.complete:
             return True
         if batch.end == position:
             return False

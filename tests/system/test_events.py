@@ -110,6 +110,22 @@ def test_an_end_behind_many_events_of_others_is_delivered(
     assert again.statuses("job") == ["failed"]
 
 
+def test_an_end_that_the_process_has_not_yet_been_told_of_is_delivered(
+    client: Client, installation: Installation, redis_server: RedisServer
+) -> None:
+    client.put_job("job")
+    with events_of(installation, "job") as watcher:
+        watcher.wait_for(1)
+    with redis_server.client() as redis:
+        for connection in redis.client_list():
+            if connection["cmd"] == "xread":  # the listener tries again after half a second
+                redis.client_kill_filter(_id=connection["id"])
+    fail(client, "job")
+    with events_of(installation, "job", watcher.last_id) as again:
+        assert again.ended.wait(50)
+    assert again.statuses("job") == ["failed"]
+
+
 def test_the_stream_of_an_ended_job_ends_after_a_reset(
     client: Client, installation: Installation
 ) -> None:

@@ -22,7 +22,7 @@ export function watch(watched) {
     if (document.hidden || stream) return;
     stream = new EventSource(watched === "all" ? "/live" : `/live/${encodeURIComponent(watched)}`);
     for (const name of ["job", "forgotten", "reset"]) stream.addEventListener(name, refreshSoon);
-    if (refreshedAt) stream.addEventListener("open", refreshSoon); // for events that were missed
+    stream.addEventListener("open", refreshSoon); // for what happened since this page was rendered
     stream.addEventListener("error", onError);
   };
   const close = () => {

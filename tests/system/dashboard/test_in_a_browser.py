@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.harness import KEYS, Stack, running_stack, wait_for
 from tests.harness.chromium import Chromium, Window
@@ -93,6 +93,21 @@ def test_a_job_appears_and_becomes_a_picture_while_the_page_is_open(
     stack.client.request("DELETE", f"/api/jobs/{job_id}").raise_for_status()
     expect(card(page, job_id)).to_have_count(0)
     assert page.evaluate("window.untouched")
+
+
+def test_a_job_that_came_before_the_stream_was_open_appears(visit: Visit, stack: Stack) -> None:
+    page = visit().page
+    job_ids: list[str] = []
+
+    def put_job_first(route: Route) -> None:
+        if not job_ids:
+            job_ids.append(start_job(stack, callback="never"))
+        route.continue_()
+
+    page.route("**/live", put_job_first)
+    with page.expect_response("**/live"):
+        page.reload()
+    expect(card(page, job_ids[0]).locator(".status")).to_have_text("submitted", timeout=5000)
 
 
 def test_filters_make_an_address_to_share(visit: Visit, stack: Stack) -> None:

@@ -27,7 +27,7 @@ CAUGHT = {
 }
 # What views call.
 CALLED = (
-    *("parsing", "hosts", "urls", "ingest", "rq_entries", "codec", "signing", "job_store"),
+    *("parsing", "hosts", "urls", "ingest", "rq_queue", "codec", "signing", "job_store"),
     *("strict_json", "clock", "bucket", "local", "base", "staging", "errors"),
 )
 

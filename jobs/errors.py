@@ -130,8 +130,8 @@ class QueueFull(FluxkeepError):
     """The submission queue is full; nothing was recorded. Try again later."""
 
 
-class UnreadableRecord(FluxkeepError):
-    """A record in Redis cannot be read."""
+class NoFreeSlot(FluxkeepError):
+    """All concurrency slots at BFL are occupied."""
 
 
 class StorageError(FluxkeepError):
@@ -200,12 +200,12 @@ class MediaTooLarge(MediaRefused):
     code = ErrorCode.MEDIA_TOO_LARGE
 
 
+class UnreadableRecord(FluxkeepError):
+    """A record in Redis cannot be read."""
+
+
 class ForeignObject(FluxkeepError):
     """The object in the storage was not written by Fluxkeep."""
-
-
-class NoFreeSlot(FluxkeepError):
-    """All concurrency slots at BFL are occupied."""
 
 
 class ClaimLost(FluxkeepError):

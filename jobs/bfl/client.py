@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from jobs.bfl import parsing
 from jobs.bfl.hosts import HostPolicy
-from jobs.config.limits import is_model
+from jobs.bfl.models import is_model
 from jobs.errors import BflUnavailable, ConnectionFailed, InvalidReport, TransferFailed, UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl

@@ -1,11 +1,16 @@
-"""BFL's models: typical duration, grace before the first poll, and fields for forms.
+"""BFL's models: form of a name, typical duration, grace before the first poll, fields for forms.
 
 The list of models grows: an unknown model gets the default duration.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
+
+# A path of safe segments, none of which is dots alone.
+_SEGMENT = r"\.*[A-Za-z0-9_-][A-Za-z0-9._-]*"
+MODEL = f"{_SEGMENT}(/{_SEGMENT})*"
 
 GRACE_FACTOR = 6  # long enough that a job with a callback is rarely polled
 GRACE_MIN_SECONDS = 10.0
@@ -20,6 +25,11 @@ _TYPICAL_SECONDS = {
     "flux-3-video": 300.0,
     "flux-tools/video": 300.0,
 }
+
+
+def is_model(name: str) -> bool:
+    """Whether a name is a path of safe segments; BFL decides whether the model exists."""
+    return re.fullmatch(MODEL, name) is not None
 
 
 def callback_grace(model: str | None) -> float:

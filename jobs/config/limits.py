@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
+from jobs.bfl.models import is_model
 from jobs.config.values import split_list
 
 ACTIVE_MAX = 100_000
@@ -11,9 +12,6 @@ REQUESTS_MAX = 1_000_000
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 OFF = "off"
 
-# A path of safe segments, none of which is dots alone.
-_SEGMENT = r"\.*[A-Za-z0-9_-][A-Za-z0-9._-]*"
-MODEL = f"{_SEGMENT}(/{_SEGMENT})*"
 _NUMBER = re.compile(r"[0-9]{1,7}")
 # From BFL's docs, per organisation.
 BFL_TOTAL = 24
@@ -81,11 +79,6 @@ class RateLimit(NamedTuple):
 
 # Enough for a BFL client that polls each of 24 active jobs twice a second.
 DEFAULT_RATE = RateLimit(6000, 60)
-
-
-def is_model(name: str) -> bool:
-    """Whether a name is a path of safe segments; BFL decides whether the model exists."""
-    return re.fullmatch(MODEL, name) is not None
 
 
 def _number(text: str, most: int) -> int | None:

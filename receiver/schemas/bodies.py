@@ -8,7 +8,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 
 from jobs.bfl import models
 from jobs.bfl.hosts import HostPolicy
-from jobs.config.limits import MODEL, is_model
 from jobs.errors import BodyTooLarge, Invalid, UrlRefused
 from jobs.net import strict_json
 from receiver import request_body
@@ -42,7 +41,7 @@ def accepted_by(check: Callable[[HostPolicy, str], object]) -> AfterValidator:
 
 
 def _check_model(value: str) -> str:
-    if not is_model(value):
+    if not models.is_model(value):
         raise ValueError("a path of A-Z a-z 0-9 . _ - segments, as in flux-tools/vto-v2")
     return value
 
@@ -51,7 +50,7 @@ ModelPath = Annotated[
     str,
     Field(max_length=MODEL_MAX_CHARS, examples=list(models.NAMES)),
     AfterValidator(_check_model),
-    documented_pattern(MODEL),
+    documented_pattern(models.MODEL),
 ]
 Metadata = Annotated[
     Annotated[dict[str, JsonValue], AfterValidator(_limit_size)] | None,

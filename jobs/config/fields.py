@@ -94,7 +94,7 @@ class KeySettings(SettingGroup):
 class WebSettings(SettingGroup):
     """Web."""
 
-    public_url: Annotated[str, values.PUBLIC_URL, AfterValidator(lambda url: url.rstrip("/"))] = ""
+    public_url: Annotated[str, values.PUBLIC_URL, AfterValidator(values.normalize_url)] = ""
     """Address under which BFL and your apps reach this installation; begins every media link.
     Without it links begin with `http://127.0.0.1:$PORT`, and BFL is polled."""
     listen_host: IpAddress = "0.0.0.0"  # noqa: S104 - the only one of use in a container

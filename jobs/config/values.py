@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Self
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -58,6 +58,12 @@ def normalize_address(text: str) -> str:
         return str(ip_address(text))
     except ValueError:
         raise ValueError("must be an IP address, e.g. 127.0.0.1") from None
+
+
+def normalize_url(url: str) -> str:
+    """Write scheme and host in lower case, as `jobs/net/urls.py` reads them, and no last slash."""
+    parts = urlsplit(url.rstrip("/"))
+    return parts._replace(netloc=parts.netloc.lower()).geturl()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ address, cannot be reached by BFL either.
 
 from collections.abc import Iterator
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.config.settings import Settings
@@ -30,7 +29,7 @@ _RUNNING = "Check that the web process runs and that PUBLIC_URL leads to it."
 
 def check(context: Context) -> Iterator[Result]:
     settings = context.settings
-    address = _address(settings)
+    address = parse(f"{settings.base_url}/webhooks/bfl")
     if not settings.bfl_reaches_us:
         yield warning(NAME, "not tried: PUBLIC_URL is not set", "Set it, and check again.")
     elif address.origin.scheme == "http" and not address.origin.is_loopback:
@@ -38,12 +37,6 @@ def check(context: Context) -> Iterator[Result]:
         yield warning(NAME, why, "Set PUBLIC_URL to an https address.")
     else:
         yield _try_callbacks(address, settings)
-
-
-def _address(settings: Settings) -> ParsedUrl:
-    """Callback address; lower-cased because `parse` accepts no upper-case host."""
-    base = settings.base_url
-    return ParsedUrl(parse(base.lower()).origin, f"{urlsplit(base).path}/webhooks/bfl")
 
 
 def _try_callbacks(address: ParsedUrl, settings: Settings) -> Result:

@@ -34,7 +34,7 @@ def _public_url(settings: Settings) -> Iterator[Result]:
         why = "is not set: jobs submitted here get no callbacks and are polled"
         yield warning("PUBLIC_URL", why, remedy)
         return
-    origin = parse(settings.public_url.lower()).origin
+    origin = parse(settings.public_url).origin
     if origin.is_loopback:
         yield warning("PUBLIC_URL", "is a loopback address, which BFL cannot call", remedy)
     elif origin.scheme != "https":

@@ -7,7 +7,7 @@ from jobs.config.limits import DEFAULT_RATE, RateLimit
 from jobs.config.settings import SECRET_MIN_CHARS, Settings, load
 from jobs.config.values import TrustedProxies
 from jobs.errors import FluxkeepError, InvalidSettings
-from jobs.net.urls import Origin
+from jobs.net.urls import Origin, parse
 from jobs.services import build_storage, for_background, for_web
 from jobs.timeouts import Timeouts
 from tests.harness.required_settings import CANARY, REQUIRED, start_error
@@ -100,6 +100,14 @@ def test_the_rest_has_sensible_defaults() -> None:
     assert settings.bfl_api_key is None and settings.delivery_hosts == ()
     assert settings.forwarded_allow_ips.trust("127.0.0.1")
     assert not settings.forwarded_allow_ips.trust("10.0.0.1")
+
+
+def test_the_host_of_a_public_url_is_read_in_lower_case() -> None:
+    """Our parser of URLs knows no other, and a cookie is secure if the URL begins with `https:`."""
+    settings = load(REQUIRED | {"PUBLIC_URL": "HTTPS://Keep.Example:8443/Media/"})
+    assert settings.public_url == "https://keep.example:8443/Media"
+    assert str(parse(settings.public_url)) == settings.public_url
+    assert load(REQUIRED | {"PUBLIC_URL": ""}).public_url == ""
 
 
 @pytest.mark.parametrize(

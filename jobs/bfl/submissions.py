@@ -12,7 +12,7 @@ from jobs.errors import BadRequest, ErrorCode, InvalidReport, UrlRefused
 from jobs.net import strict_json
 from jobs.report import Failure, SubmissionReceipt
 
-URL_MAX_CHARS = 2083
+URL_MAX_CHARS = 2083  # in BFL's OpenAPI
 DETAILS_MAX_CHARS = 8192
 CODES = {
     400: ErrorCode.INVALID_INPUT,

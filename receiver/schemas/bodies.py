@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 
 from jobs.bfl import models
 from jobs.bfl.hosts import HostPolicy
+from jobs.bfl.submissions import URL_MAX_CHARS
 from jobs.errors import BodyTooLarge, Invalid, UrlRefused
 from jobs.net import strict_json
 from receiver import request_body
@@ -18,7 +19,6 @@ BODY_MAX_BYTES = 64 * 1024
 INPUT_BODY_MAX_BYTES = 32 * 2**20  # an input may hold images in base64, up to 20 MB (BFL's docs)
 METADATA_MAX_CHARS = 8192
 MODEL_MAX_CHARS = 200
-URL_MAX_CHARS = 2083  # as BFL has it
 
 
 def _limit_size(value: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -26,6 +26,7 @@ from jobs.store.keys import (
 )
 from jobs.store.metrics import ended_counter
 from jobs.store.rq_queue import RqQueue
+from jobs.store.scripts import Command
 
 CLOCK_DIFFERENCE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
@@ -37,7 +38,6 @@ LARGE_REQUEST_BYTES = 64 * 1024
 LARGE_REQUEST_TTL_SECONDS = 600  # after a refusal, which a replay would only repeat
 
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
-Command = tuple[Any, ...]
 ANY_VERSION = "any"
 
 

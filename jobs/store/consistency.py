@@ -12,9 +12,9 @@ from redis import Redis
 from jobs.job import Job
 from jobs.store import codec, indexes, keys
 from jobs.store.clock import unavailable
-from jobs.store.commit import Command
 from jobs.store.job_store import JobStore
 from jobs.store.listing import load_records
+from jobs.store.scripts import Command
 
 PAGE = 200
 # Only scores in these sets never change by themselves.

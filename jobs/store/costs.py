@@ -16,6 +16,7 @@ from jobs.job import Job
 from jobs.status import Status
 from jobs.store.clock import Clock, unavailable
 from jobs.store.keys import COSTS_PREFIX, UNKEPT
+from jobs.store.scripts import Command
 from jobs.timeline import utc
 
 UNITS_PER_CREDIT = 10_000  # integers do not drift
@@ -41,7 +42,7 @@ class DayView(TypedDict):
     costs: list[CostView]
 
 
-def cost_updates(before: Job | None, after: Job) -> Iterator[tuple[Any, ...]]:
+def cost_updates(before: Job | None, after: Job) -> Iterator[Command]:
     """The commands that book a changed cost; a restored job was booked before."""
     if before is None and after.status is Status.STORED:
         return

@@ -7,6 +7,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from jobs.errors import InvalidSettings
 from jobs.store.keys import BARRIER
+from jobs.store.scripts import Command
 
 WAIT_MILLISECONDS = 1500  # less than the time-out of a web process's connection
 
@@ -23,7 +24,7 @@ class Durability(StrEnum):
     REPLICA = "replica"
 
     @property
-    def command(self) -> tuple[Any, ...]:
+    def command(self) -> Command:
         """The Redis command that waits; empty for `memory`."""
         return _COMMANDS[self]
 
@@ -33,7 +34,7 @@ class Durability(StrEnum):
         return bool(answer[0] if self is Durability.FSYNC else answer)
 
 
-_COMMANDS: dict[Durability, tuple[Any, ...]] = {
+_COMMANDS: dict[Durability, Command] = {
     Durability.MEMORY: (),
     Durability.FSYNC: ("WAITAOF", 1, 0, WAIT_MILLISECONDS),
     Durability.REPLICA: ("WAIT", 1, WAIT_MILLISECONDS),

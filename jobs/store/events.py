@@ -13,6 +13,7 @@ from jobs.record import PARTS
 from jobs.status import TERMINAL
 from jobs.store.clock import unavailable
 from jobs.store.keys import EVENTS
+from jobs.store.scripts import Command
 
 EVENTS_MAX = 20_000  # some megabytes, and hours of an ordinary day
 DELETED = "forgotten"  # instead of a status
@@ -24,8 +25,6 @@ POSITION_FORM = r"[0-9]{1,19}-[0-9]{1,19}"
 _FINAL = frozenset({*TERMINAL, DELETED})
 
 _public_part = attrgetter(*(one.name for one in fields(Job) if one.name not in PARTS))
-
-Command = tuple[Any, ...]
 
 
 def change_event(before: Job | None, after: Job) -> Iterator[Command]:

@@ -13,8 +13,9 @@ from jobs.job import Job
 from jobs.store import codec, commit, events, keys, scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock, unavailable
-from jobs.store.commit import NO_COUNTS, Change, Command, Commit, CommitOptions, Outcome
+from jobs.store.commit import NO_COUNTS, Change, Commit, CommitOptions, Outcome
 from jobs.store.rq_queue import RqQueue
+from jobs.store.scripts import Command
 
 RACES_MAX = 100
 SUBMISSION_TRIES = 3  # there are no races for a new job: Redis is too slow for its input

@@ -6,6 +6,9 @@ needs. Replies about jobs begin with the Redis time, by which leases and deadlin
 
 import re
 from pathlib import Path
+from typing import Any
+
+Command = tuple[Any, ...]  # one of Redis, word by word
 
 _DIRECTORY = Path(__file__).parent / "lua"
 _NEEDS = re.compile(r"^-- Needs (.+)$", re.MULTILINE)

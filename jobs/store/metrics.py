@@ -130,10 +130,10 @@ class Metrics:
             reason = self._redis.get(keys.PROBLEM_PREFIX + part)
         return reason.decode() if reason else None
 
-    def record_heartbeat(self, process: str, at: float | None = None) -> None:
-        """Store the heartbeat of a kind of process; `at` is in unix seconds."""
+    def record_heartbeat(self, process: str) -> None:
+        """Store the time as the last heartbeat of a kind of process."""
         with unavailable():
-            self._redis.hset(keys.HEARTBEATS, process, str(at or self._clock.now()))
+            self._redis.hset(keys.HEARTBEATS, process, self._clock.now())
 
     def heartbeat_ages(self) -> dict[str, float]:
         """Seconds since the last heartbeat, by kind of process."""

@@ -165,7 +165,7 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
         lambda parts: parts.store.enqueue(["job"]),
         lambda parts: parts.store.postpone("job", 1.0),
         lambda parts: parts.store.increment({"x": 1}),
-        lambda parts: parts.metrics.record_heartbeat("x", 1.0),
+        lambda parts: parts.metrics.record_heartbeat("x"),
         lambda parts: parts.metrics.heartbeat_ages(),
         lambda parts: parts.metrics.ping(),
         lambda parts: parts.metrics.totals(),

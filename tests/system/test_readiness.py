@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import requests
 
+from jobs.store.keys import HEARTBEATS
 from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
 from receiver.context import CHECKS_MAX_AGE_SECONDS
 from tests.harness import Installation, Stack, wait_for
@@ -33,8 +34,7 @@ def wrong_parts(installation: Installation) -> dict[str, str]:
 def silent_since(installation: Installation, process: str, seconds: float) -> None:
     """The process left its last sign of life so long ago."""
     with installation.redis.client() as redis:
-        parts = Parts.over(redis)
-        parts.metrics.record_heartbeat(process, parts.store.now() - seconds)
+        redis.hset(HEARTBEATS, process, str(Parts.over(redis).store.now() - seconds))
 
 
 def ready_since(installation: Installation, job_id: str, seconds: float) -> None:

@@ -54,17 +54,17 @@ class JobStore:
         batching: Batching,
         rq_queue: RqQueue,
         clock: Clock,
-        limits: ConcurrencyLimits | None = None,
-        room: QueueCapacity | None = None,
+        limits: ConcurrencyLimits,
+        room: QueueCapacity,
         *,
-        notifies_owner: bool = False,
+        notifies_owner: bool,
     ) -> None:
         self._redis: Any = batching.redis  # its types leave open whether replies are bytes
         self._rq_queue = rq_queue
         self._clock = clock
-        self._limits = limits or ConcurrencyLimits()
+        self._limits = limits
+        self._room = room
         self._notifies_owner = notifies_owner
-        self._room = room or QueueCapacity()
         self._batching = batching
         register = self._redis.register_script
         self._commit_script = register(scripts.read("commit", rq=rq_queue.lua))

@@ -62,8 +62,8 @@ class SubmissionQueue:
         redis: Redis,
         clock: Clock,
         limits: ConcurrencyLimits,
-        workers_key: str = "",
-        threads: int = 1,
+        workers_key: str,
+        threads: int,
     ) -> None:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock

@@ -5,6 +5,7 @@ from typing import Self
 
 from redis import Redis
 
+from jobs.config.limits import ConcurrencyLimits, QueueCapacity
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock
 from jobs.store.job_store import JobStore
@@ -27,5 +28,7 @@ class Parts:
     def over(cls, redis: Redis) -> Self:
         clock = Clock(redis)
         rq_queue, batching = RqQueue(redis), Batching(redis)
-        store, metrics = JobStore(batching, rq_queue, clock), Metrics(redis, clock, rq_queue)
+        limits, room = ConcurrencyLimits(), QueueCapacity()
+        store = JobStore(batching, rq_queue, clock, limits, room, notifies_owner=False)
+        metrics = Metrics(redis, clock, rq_queue)
         return cls(store, JobListing(redis), metrics, RefusedCallbacks(batching))

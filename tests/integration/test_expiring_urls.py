@@ -50,9 +50,8 @@ def test_a_broken_record_hides_no_other_job(store: JobStore, redis: Redis) -> No
 def test_jobs_that_wait_for_a_slot_are_counted_by_model(store: JobStore, redis: Redis) -> None:
     for job_id, model in {"a": "flux-dev", "b": "flux-dev", "c": "flux-tools/vto-v2"}.items():
         enqueue_submission(store, job_id, model)
-    slot_usage = SubmissionQueue(
-        redis, Clock(redis), ConcurrencyLimits(4, {"flux-dev": 2, "flux-3-video": 1})
-    ).slot_usage()
+    limits = ConcurrencyLimits(4, {"flux-dev": 2, "flux-3-video": 1})
+    slot_usage = SubmissionQueue(redis, Clock(redis), limits, "workers", 1).slot_usage()
     assert slot_usage.waiting == 3
     assert (slot_usage.used, slot_usage.most) == (0, 4)
     assert slot_usage.models == [

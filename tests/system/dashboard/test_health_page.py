@@ -58,7 +58,7 @@ def test_the_job_with_the_least_life_left_is_named_first(stack: Stack, visitor: 
 def test_an_open_circuit_shows_its_reason_and_its_waiting_jobs(
     stack: Stack, visitor: Visitor, redis: Redis
 ) -> None:
-    submission_queue = SubmissionQueue(redis, Clock(redis), ConcurrencyLimits())
+    submission_queue = SubmissionQueue(redis, Clock(redis), ConcurrencyLimits(), "workers", 1)
     submission_queue.open_circuit("*", NO_CREDITS, 600)
     for _ in range(2):
         stack.client.submit("flux-dev", prompt="x")

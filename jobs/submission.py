@@ -123,8 +123,8 @@ def back_off(
 ) -> Job:
     """Back off after a 5xx: submit again unless a callback comes first.
 
-    A 5xx usually means that no task was created. `is_counted` limits the
-    attempts: the error may be about this one job.
+    A 5xx usually means that no task was created. `is_counted` limits the attempts: the error may
+    be about this one job.
     """
     if job.task_id is not None:
         return _release(job)
@@ -184,7 +184,7 @@ def note_late_callback(job: Job, report: Report, now: float) -> Job:
     )
 
 
-def check(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool = True) -> Job:
+def check(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> Job:
     """Check a due job, whether BFL has it or not: the step of the sweep."""
     if job.status is Status.QUEUED:
         return _check_queued(job, now, timeouts, has_webhook=has_webhook)

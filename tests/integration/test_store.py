@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -155,5 +156,6 @@ def test_a_submission_request_expires_only_once_its_job_has_ended(
         )
         store.update("own", lambda job, now: job and job.with_details(now, {"metadata": {"a": 1}}))
         assert (redis.get(key), redis.ttl(key)) == (b"{}", -1)
-        store.update("own", lambda job, _now: job and submission.check(job, job.deadline, TIMEOUTS))
+        check = partial(submission.check, timeouts=TIMEOUTS, has_webhook=True)
+        store.update("own", lambda job, _now: job and check(job, job.deadline))
         assert 0 < int(redis.ttl(key)) <= REQUEST_TTL_SECONDS

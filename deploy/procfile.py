@@ -1,4 +1,4 @@
-"""Procfile parser: names and commands of the processes."""
+"""Processes of the Procfile: names, commands and environment."""
 
 import os
 import shlex

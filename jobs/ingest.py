@@ -16,8 +16,8 @@ def apply_report(
 ) -> Job:
     """Record a report and return its job; a report that is out of date changes nothing (I1, I17).
 
-    `job_id` is given for a job whose id differs from its task id. A callback about an unknown task
-    creates a job, because it proves that the task exists.
+    A callback to the general address has no `job_id`: its job has the id of the task. It creates a
+    job for an unknown task, because it proves that the task exists.
     Raises UnknownJob when the job was deleted, WrongStatus when the report is about a task of
     another job, StoreUnavailable when nothing was recorded.
     """

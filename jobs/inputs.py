@@ -82,7 +82,10 @@ def _describe(job: Job, body: bytes) -> MediaFile:
 
 
 def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
-    """The input as it was given; None if it was not kept or is deleted. Raises StorageError."""
+    """The input as it was given, `data:` URLs as plain base64; None if it is not kept any more.
+
+    Raises StorageError.
+    """
     kept = job.submission.kept_input
     if kept is None:
         return None

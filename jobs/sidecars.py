@@ -92,7 +92,10 @@ def read(media: MediaStorage, key: str) -> Job:
 
 
 def read_file(media: MediaStorage, key: str) -> MediaFile | None:
-    """The metadata of an object, by its sidecar, whether or not the job was stored."""
+    """The metadata of an object, by its sidecar, whether or not the job was stored.
+
+    None if the sidecar is missing or foreign. Raises StorageError.
+    """
     try:
         job = _read(media, key)
     except ForeignObject:

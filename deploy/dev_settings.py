@@ -75,16 +75,10 @@ def prepare() -> DevSettings:
     path = ROOT / RUN_FILE
     given = {name: value or "" for name, value in (dotenv_values(".env") | os.environ).items()}
     saved = {name: value for name, value in dotenv_values(path).items() if value}
-    generated = {name: saved.get(name, value) for name, value in _secrets().items()}
-    generated |= {"LISTEN_HOST": "127.0.0.1", "LOG_FORMAT": "text"}
-    redis = None
-    if not is_set(given, "REDIS_URL"):
-        redis = LocalRedis.at(VAR / "redis", saved.get("REDIS_URL", ""))
-        generated["REDIS_URL"] = redis.url
+    has_redis = not is_set(given, "REDIS_URL")
+    redis = LocalRedis.at(VAR / "redis", saved.get("REDIS_URL", "")) if has_redis else None
     has_sandbox = not is_set(given, "BFL_API_KEY") and not is_set(given, "BFL_SANDBOX_URL")
-    if has_sandbox:
-        port = reusable_port(saved.get("BFL_SANDBOX_URL", ""))
-        generated["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
+    generated = _generate(saved, redis, has_sandbox=has_sandbox)
     generated |= {name: given[name] for name in SAVED if given.get(name)}
     missing = {name: value for name, value in generated.items() if not is_set(given, name)}
     loaded = settings.load(given | missing)
@@ -99,6 +93,20 @@ def prepare() -> DevSettings:
 def is_set(given: Mapping[str, str], name: str) -> bool:
     """Whether a setting has a value or a file with its value."""
     return bool(given.get(name) or given.get(f"{name}_FILE"))
+
+
+def _generate(
+    saved: Mapping[str, str], redis: LocalRedis | None, *, has_sandbox: bool
+) -> dict[str, str]:
+    """Values for settings that are not given; secrets and a free port stay as they were saved."""
+    values = {name: saved.get(name, value) for name, value in _secrets().items()}
+    values |= {"LISTEN_HOST": "127.0.0.1", "LOG_FORMAT": "text"}
+    if redis:
+        values["REDIS_URL"] = redis.url
+    if has_sandbox:
+        port = reusable_port(saved.get("BFL_SANDBOX_URL", ""))
+        values["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
+    return values
 
 
 def _secrets() -> dict[str, str]:

@@ -12,7 +12,7 @@ import os
 import resource
 import sys
 import warnings
-from typing import Any, NoReturn
+from typing import Any
 
 from jobs.config import settings
 from jobs.errors import InvalidSettings
@@ -20,14 +20,10 @@ from jobs.services import check_durability
 from jobs.storage import verify_access
 
 GC_THRESHOLD = 10_000  # allocations minus deallocations before a collection
+FILES = 8192  # open at once, connections included
 
 # Each gunicorn worker patches once more, with child processes and signals.
 warnings.filterwarnings("ignore", category=monkey.MonkeyPatchWarning)
-
-
-def _stop(reason: object) -> NoReturn:
-    sys.exit(f"Fluxkeep cannot start: {reason}")
-
 
 os.umask(0o077)  # only this user may read media
 
@@ -37,13 +33,13 @@ try:
     verify_access(_settings.storage_url, _settings.media_options)
     check_durability(_settings)
 except InvalidSettings as error:
-    _stop(error)
+    sys.exit(f"Fluxkeep cannot start: {error}")
 
 # Each waiting client holds an open connection, and the usual limit is 1024 files.
 _files, _files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
-if _files_max == resource.RLIM_INFINITY or _files_max > _files:
-    _target = 8192 if _files_max == resource.RLIM_INFINITY else min(8192, _files_max)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(_files, _target), _files_max))
+_target = FILES if _files_max == resource.RLIM_INFINITY else min(FILES, _files_max)
+if _target > _files:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_target, _files_max))
 
 _host = _settings.listen_host
 bind = f"{f'[{_host}]' if ':' in _host else _host}:{_settings.port}"

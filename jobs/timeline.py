@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 TIMELINE_MAX = 50
-TIMES_CACHED = 4096
 TIMELINE_HEAD = 10  # the first events stay readable however many follow
+TIMES_CACHED = 4096
 _TIME_MAX = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 

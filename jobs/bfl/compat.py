@@ -16,6 +16,7 @@ from jobs.report import Role
 from jobs.status import Status
 
 RETRY_AFTER_SECONDS = 1
+NOT_AUTHENTICATED = "Not authenticated - Invalid Authentication"
 # Removed from responses: delivery URLs expire, polling URLs need BFL's key.
 _URL = re.compile(
     r"https?://(?:delivery[a-z0-9.-]{0,253}\.bfl\.(?:ai|ml)"
@@ -186,9 +187,6 @@ def _details(job: Job, waiting: Sequence[str]) -> dict[str, Any] | None:
 def error(detail: str | list[BflValidationError], message: str) -> BflError:
     """Build an error body; BFL's Python client shows `message`."""
     return {"detail": detail, "message": message}
-
-
-NOT_AUTHENTICATED = "Not authenticated - Invalid Authentication"
 
 
 def validation_errors(errors: Sequence[Mapping[str, str]]) -> list[BflValidationError]:

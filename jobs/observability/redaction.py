@@ -16,8 +16,6 @@ SECRET_MIN_CHARS = 6  # shorter secrets are words that can appear anywhere
 HIDDEN = "[hidden]"
 
 _REDIS_PASSWORDS = ("password", "sentinel_password")
-
-
 _PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"(/(?:media|webhooks/bfl|login)/)[^\s?\"'<>]+"), rf"\1{HIDDEN}"),
     (re.compile(r"(://)[^\s/@\"']+@"), rf"\1{HIDDEN}@"),

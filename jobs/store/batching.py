@@ -28,7 +28,6 @@ BATCH_MAX = 64
 DURABLE_BATCH_MAX = 1024  # a disk may be flushed only once a second
 LARGE_BYTES = 64 * 1024  # sent over a connection of its own, so that the others need not wait
 
-
 log = logging.getLogger(__name__)
 
 

@@ -36,9 +36,8 @@ TOMBSTONE_SECONDS = 8 * 86400  # as long as BFL could still call about the job
 REQUEST_TTL_SECONDS = 86400
 LARGE_REQUEST_BYTES = 64 * 1024
 LARGE_REQUEST_TTL_SECONDS = 600  # after a refusal, which a replay would only repeat
-
-NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 ANY_VERSION = "any"
+NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
 
 class Outcome(IntEnum):

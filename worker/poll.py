@@ -72,7 +72,7 @@ def fetch_report(services: Services, job: Job, *, everywhere: bool = True) -> Re
     pending one is no sign of life.
     """
     best, unavailable, polls = None, None, 0
-    with services.bfl.session as session:
+    with services.bfl.create_session() as session:
         for url in polling_urls(services, job, everywhere=everywhere):
             polls += 1
             try:

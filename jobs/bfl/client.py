@@ -66,8 +66,7 @@ class BflClient:
         self._host_policy = host_policy
         self.origin = origin
 
-    @property
-    def session(self) -> requests.Session:
+    def create_session(self) -> requests.Session:
         return http_client.create_session(self._host_policy.sandbox)
 
     def poll(self, session: requests.Session, url: str) -> BflResponse:
@@ -121,7 +120,7 @@ class BflClient:
         if body is not None:
             headers["Content-Type"] = "application/json"
         with (
-            self.session as session,
+            self.create_session() as session,
             http_client.send_request(
                 session, address, seconds=seconds, headers=headers, body=body
             ) as response,

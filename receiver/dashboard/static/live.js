@@ -120,7 +120,7 @@ function importLive(element) {
   return imported;
 }
 
-const liveElements = (root) => root.querySelectorAll("[data-live][id]:not(body)");
+const liveElements = (root) => root.querySelectorAll("[data-live][id]");
 
 function rememberHtml(element) {
   renderedHtml.set(element, comparableHtml(element));

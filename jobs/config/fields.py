@@ -37,7 +37,6 @@ class SettingGroup(BaseModel):
         frozen=True,
         hide_input_in_errors=True,
         alias_generator=str.upper,
-        populate_by_name=True,
         use_attribute_docstrings=True,
     )
 

@@ -102,6 +102,10 @@ def test_the_rest_has_sensible_defaults() -> None:
     assert not settings.forwarded_allow_ips.trust("10.0.0.1")
 
 
+def test_a_variable_in_lower_case_is_no_setting() -> None:
+    assert load(REQUIRED | {"port": "9", "log_level": "canary"}).port == 8000
+
+
 def test_the_host_of_a_public_url_is_read_in_lower_case() -> None:
     """Our parser of URLs knows no other, and a cookie is secure if the URL begins with `https:`."""
     settings = load(REQUIRED | {"PUBLIC_URL": "HTTPS://Keep.Example:8443/Media/"})

@@ -17,7 +17,7 @@ READ_TIMEOUT = timedelta(seconds=20)
 
 # Options of each provider and their variables; the first variable that is set counts.
 # obstore finds roles and tokens of the platform by itself.
-_OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "s3": {
         "aws_access_key_id": ("AWS_ACCESS_KEY_ID",),
         "aws_secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
@@ -94,7 +94,7 @@ class Provider:
 def _config(scheme: str, variables: Mapping[str, str]) -> dict[str, Any]:
     return {
         option: next(variables[name] for name in names if name in variables)
-        for option, names in _OPTIONS[scheme].items()
+        for option, names in OPTIONS[scheme].items()
         if not variables.keys().isdisjoint(names)
     }
 

@@ -1,5 +1,6 @@
 """Settings from files: `NAME_FILE`, and `var/run.env` and `.env` of a developer's directory."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,18 @@ import pytest
 from jobs.config.environment import RUN_FILE
 from jobs.config.settings import Settings, load
 from jobs.errors import InvalidSettings
+from jobs.observability.redaction import HIDDEN, Redaction
+from jobs.storage.providers import OPTIONS
 from tests.harness.required_settings import CANARY, REQUIRED, start_error
+
+SECRET_OPTION = re.compile(r".*_(key|key_id|token|secret)")
+PROVIDER_SECRET_VARIABLES = [
+    name
+    for options in OPTIONS.values()
+    for option, names in options.items()
+    if SECRET_OPTION.fullmatch(option)
+    for name in names
+]
 
 
 def test_each_name_may_be_a_file_instead(tmp_path: Path) -> None:
@@ -36,6 +48,14 @@ def test_an_empty_file_is_no_value(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     path.write_text("\n")
     assert start_error(SECRET_KEY=None, SECRET_KEY_FILE=str(path)).startswith("SECRET_KEY: ")
+
+
+@pytest.mark.parametrize("name", PROVIDER_SECRET_VARIABLES)
+def test_a_secret_of_a_bucket_may_be_a_file_and_is_not_logged(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text(CANARY)
+    redacted = Redaction(load(REQUIRED | {f"{name}_FILE": str(path)}))
+    assert redacted(f"the key {CANARY}") == f"the key {HIDDEN}"
 
 
 # A developer's directory.

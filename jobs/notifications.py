@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from jobs.job import Job
 from jobs.record import NotificationTarget, PendingNotification
+from jobs.status import Status
 from jobs.timeline import EventCode
 
 CLAIM_SECONDS = 30.0  # after this a notification that was claimed counts as not sent
@@ -27,10 +28,13 @@ class Outcome(NamedTuple):
 def schedule(before: Job | None, after: Job, now: float, *, owner: bool) -> Job:
     """Add a notification for each target when a job ends, or when a target is named afterwards.
 
-    A job that was reopened has not ended: its notifications are dropped.
+    A job that was reopened has not ended: its notifications are dropped. A job that is restored
+    from its sidecar ended long ago.
     """
     if not after.status.terminal:
         return after.with_notifications(pending=()) if after.notifications.pending else after
+    if before is None and after.status is Status.STORED:
+        return after
     new = [PendingNotification(to, now, now) for to in _targets(before, after, owner=owner)]
     targets = {one.to for one in new}
     others = [one for one in after.notifications.pending if one.to not in targets]

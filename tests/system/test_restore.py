@@ -16,6 +16,7 @@ from jobs.storage.layout import sidecar_key
 from tests.harness import Installation, RedisServer, Stack, wait_for, without_links
 from tests.harness.archive import Archive
 from tests.harness.command_line import CommandLine, CommandResult
+from tests.harness.notifications import NEW
 from tests.harness.stored_objects import StoredInDirectory
 
 CLEAN = CommandResult(0, "all is well\n", "")
@@ -72,6 +73,13 @@ def test_a_kept_input_comes_back_with_its_images(archive: Archive, shell: Comman
     assert back and back.submission.kept_input == job.submission.kept_input
     assert inputs.load(archive.storage, back) == given
     assert shell.run("repair", "--verify-bytes") == CLEAN
+
+
+def test_a_restored_job_notifies_nobody(archive: Archive, shell: CommandLine) -> None:
+    job = archive.stored()
+    archive.redis.flushall()
+    shell.run("repair", NOTIFY_URL="https://app.example/jobs", NOTIFY_SECRET=NEW)
+    assert (back := archive.job(job)) and back.notifications.pending == ()
 
 
 def test_a_sidecar_takes_no_task_id_of_another_job(

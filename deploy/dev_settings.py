@@ -13,11 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from deploy.local_redis import LocalRedis, is_free, reusable_port
 from deploy.procfile import ROOT
-from jobs.config import settings
+from jobs.config import environment, settings
 from jobs.config.api_keys import Scope
 from jobs.config.environment import RUN_FILE
 from jobs.config.settings import Settings
@@ -72,9 +70,8 @@ def locked_data_directory() -> Iterator[int]:
 
 def prepare() -> DevSettings:
     """Load the given settings and generate missing ones. Raises CannotStart, InvalidSettings."""
-    path = ROOT / RUN_FILE
-    given = {name: value or "" for name, value in (dotenv_values(".env") | os.environ).items()}
-    saved = {name: value for name, value in dotenv_values(path).items() if value}
+    given = environment.read_file(".env") | os.environ
+    saved = environment.read_file(RUN_FILE)
     has_redis = not is_set(given, "REDIS_URL")
     redis = LocalRedis.at(VAR / "redis", saved.get("REDIS_URL", "")) if has_redis else None
     has_sandbox = not is_set(given, "BFL_API_KEY") and not is_set(given, "BFL_SANDBOX_URL")
@@ -86,7 +83,7 @@ def prepare() -> DevSettings:
         raise CannotStart(f"port {loaded.port} cannot be used; name another: make run PORT=8001")
     sandbox = loaded.bfl_sandbox_url if has_sandbox else None
     dev = DevSettings(loaded, redis, sandbox, has_generated_keys="API_KEYS" in missing)
-    _write(path, generated | _shell_variables(dev))
+    _write(ROOT / RUN_FILE, generated | _shell_variables(dev))
     return dev
 
 
@@ -99,7 +96,7 @@ def _generate(
     saved: Mapping[str, str], redis: LocalRedis | None, *, has_sandbox: bool
 ) -> dict[str, str]:
     """Values for settings that are not given; secrets and a free port stay as they were saved."""
-    values = {name: saved.get(name, value) for name, value in _secrets().items()}
+    values = {name: saved.get(name) or value for name, value in _secrets().items()}
     values |= {"LISTEN_HOST": "127.0.0.1", "LOG_FORMAT": "text"}
     if redis:
         values["REDIS_URL"] = redis.url

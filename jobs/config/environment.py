@@ -44,17 +44,19 @@ def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, 
     other = os.environ.get(_OTHER_FILE)
     values: dict[str, str] = {}
     for path in (other,) if other else _FILES:
-        values |= _resolved(_dotenv(path), names)
+        values |= _resolved(read_file(path), names)
     return values | _resolved(os.environ, names)
 
 
-def _dotenv(path: str) -> dict[str, str | None]:
+def read_file(path: str) -> dict[str, str]:
+    """Read the variables of a development file; empty without one. Raises InvalidSettings."""
     try:
-        return dotenv_values(path)
+        found = dotenv_values(path)
     except UnicodeDecodeError:
         raise InvalidSettings(f"{path}: is not UTF-8") from None
     except OSError as error:
         raise InvalidSettings(f"{path}: {error.strerror}") from None
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def has_process_manager() -> bool:
@@ -62,9 +64,8 @@ def has_process_manager() -> bool:
     return any(name in os.environ for name in _PROCESS_MANAGERS) and "DYNO" not in os.environ
 
 
-def _resolved(environ: Mapping[str, str | None], names: Iterable[str]) -> dict[str, str]:
-    present = ((name, value) for name, value in environ.items() if value is not None)
-    values = {name: value for name, value in present if value or name in _EMPTY_IS_A_VALUE}
+def _resolved(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    values = {name: value for name, value in environ.items() if value or name in _EMPTY_IS_A_VALUE}
     for name in names:
         if path := values.get(f"{name}_FILE"):
             values[name] = _read(f"{name}_FILE", path)

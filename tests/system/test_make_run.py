@@ -95,6 +95,14 @@ def test_a_busy_port_is_one_line(tmp_path: Path) -> None:
     )
 
 
+def test_a_file_of_settings_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    directory = copy(tmp_path)
+    (directory / ".env").write_bytes("LOG_FORMAT=text # für alle".encode("latin-1"))
+    run = Run(directory, free_port())
+    assert run.process.wait() == 1
+    assert run.process.output() == "Fluxkeep cannot start: .env: is not UTF-8\n"
+
+
 def test_keys_that_are_given_are_not_shown_and_a_secret_may_begin_with_a_dash(
     tmp_path: Path,
 ) -> None:

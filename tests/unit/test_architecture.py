@@ -32,7 +32,7 @@ IMPORTERS = {
     "gevent": ("receiver", "deploy"),
     "itsdangerous": ("jobs.signing",),
     "standardwebhooks": ("jobs.signing",),
-    "dotenv": ("jobs.config", "deploy"),
+    "dotenv": ("jobs.config",),
     "prometheus_client": ("receiver",),
     "PIL": ("worker.thumbnail_child",),  # a process of its own: a picture can crash a decoder
 }

@@ -38,7 +38,7 @@ STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.NoFreeSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # raised in workers only
+    errors.NoFreeSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # its callers handle it
     errors.StorageMisconfigured: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UnreadableRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

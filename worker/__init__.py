@@ -1,1 +1,1 @@
-"""The background processes: they rescue media, ask BFL, and look after jobs that are due."""
+"""The background processes: they rescue media, submit and poll, and check jobs that are due."""

@@ -54,7 +54,10 @@ log = logging.getLogger(__name__)
 
 
 def rescue(services: Services, claim: Claim) -> None:
-    """Store every file of a job, or record why not. Raises ClaimLost, StoreUnavailable."""
+    """Store every file of a job, or record why not.
+
+    Raises ClaimLost, StoreUnavailable, and UnknownJob for a deleted one.
+    """
     try:
         Rescue(services, claim).run()
     except (ClaimLost, UnknownJob):
@@ -77,7 +80,7 @@ class Rescue:
         self._outcome: Outcome | None = None
 
     def run(self) -> None:
-        """Rescue all files and commit the outcome. Raises ClaimLost, StoreUnavailable."""
+        """Rescue all files and commit the outcome; a failing storage is a reason to try again."""
         try:
             self._run()
         except StorageError as error:

@@ -22,8 +22,8 @@ NAMES = ("job", "forgotten", "reset")
 class EventStream:
     """Iterator over the response body; stores only its position, so a slow client costs little.
 
-    `job` is the streamed job, None for all. Unless the client `resumes`, the first event is the
-    job's current state.
+    `job` is a job whose end also ends the stream, or None. Unless the client `resumes`, the first
+    event is its current state.
     """
 
     broker: Broker

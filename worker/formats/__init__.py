@@ -1,1 +1,1 @@
-"""Media formats: detection by magic bytes, completeness and dimensions."""
+"""Media formats: completeness and dimensions."""

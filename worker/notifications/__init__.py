@@ -1,1 +1,1 @@
-"""Notifications that a job has ended: when one is due, and how it is delivered."""
+"""Notifications that a job has ended: dispatched to threads of their hosts, and delivered."""

@@ -9,7 +9,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs.bfl import parsing
-from jobs.status import TERMINAL, Source, Status
+from jobs.status import Source, Status
 from jobs.store.search import Search
 from receiver.context import services
 from receiver.dashboard import start
@@ -22,7 +22,7 @@ ID_FIELD = "find"  # the form field that takes a job id or a task id
 PAGE_SIZE = 48
 TABS: Mapping[str, list[Status]] = {
     "All": [],
-    "Active": [status for status in Status if status not in TERMINAL],
+    "Active": [status for status in Status if not status.terminal],
     **{status.capitalize(): [status] for status in Status if status.terminal},
 }
 

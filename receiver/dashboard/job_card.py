@@ -10,7 +10,7 @@ from jobs import views
 from jobs.job import Job
 from jobs.report import Role
 from jobs.services import Services
-from jobs.status import Status
+from jobs.status import REOPENABLE, Status
 from receiver.dashboard.next_steps import NextStep, next_steps
 
 # Media links stay the same within a step, so that browsers can cache what they lead to.
@@ -123,7 +123,7 @@ class JobCard:
 
     @property
     def is_replayable(self) -> bool:
-        return self.status in (Status.FAILED, Status.EXPIRED, Status.LOST)
+        return self.status in REOPENABLE
 
     @property
     def next_steps(self) -> list[NextStep]:

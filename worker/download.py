@@ -78,7 +78,7 @@ def download(  # noqa: PLR0913 - the limits and hooks of a transfer
 def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> "_HashedFile":
     """Write a body in large pieces: with each one, other threads get Python's lock."""
     with translate_errors():
-        hashed = _HashedFile(path, "wb")
+        hashed = _HashedFile(path)
         with io.BufferedWriter(hashed, WRITE_BYTES) as file:
             for chunk in body.chunks():
                 file.write(chunk)
@@ -90,8 +90,8 @@ def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> "_HashedF
 class _HashedFile(io.FileIO):
     """A file whose bytes are hashed when they are written."""
 
-    def __init__(self, path: Path, mode: str) -> None:
-        super().__init__(path, mode)
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "wb")
         self.path = path
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.sha256 = hashlib.sha256()

@@ -53,7 +53,7 @@ def is_first_or_last(job: Job, now: float) -> bool:
 
 
 def _back_off(
-    claim: Claim, reason: str = "", *, retry_after: float | None = None, grace: float = 0.0
+    claim: Claim, reason: str, *, retry_after: float | None = None, grace: float = 0.0
 ) -> None:
     def back_off(job: Job, now: float) -> Job:
         seconds = backoff_seconds(job.check.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)

@@ -25,7 +25,6 @@ ORIGINAL_MAX_BYTES = 128 * 2**20  # a bucket's objects have to be fetched again
 KILLED_FROM_OUTSIDE = (-signal.SIGTERM, -signal.SIGKILL)
 
 _ROOT = Path(__file__).parents[1]
-_NEVER = threading.Event()
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class Thumbnail:
         )
 
 
-def process_next(services: Services, stop: threading.Event = _NEVER) -> bool:
+def process_next(services: Services, stop: threading.Event) -> bool:
     """Make the thumbnails of the job that waits longest; return whether there was one."""
     due = services.due.thumbnails.until(services.store.now(), limit=1)
     if not due or stop.is_set() or _is_anything_urgent(services):
@@ -60,7 +59,7 @@ def _is_anything_urgent(services: Services) -> bool:
     return bool(services.store.most_urgent() or services.submission_queue.next(peek=True))
 
 
-def process_job(services: Services, job_id: str, stop: threading.Event = _NEVER) -> None:
+def process_job(services: Services, job_id: str, stop: threading.Event) -> None:
     """Make the thumbnails of one job, unless another worker has it; back off after errors."""
     try:
         change = services.store.update(job_id, lambda job, now: job and thumbnails.claim(job, now))

@@ -206,5 +206,10 @@ class JobRecord(Evolving):
         """The media that were not deleted."""
         return tuple(file for file in self.media if file.deleted_at is None)
 
+    @property
+    def object_keys(self) -> list[str]:
+        """The keys of the media that were not deleted, and of the objects of the input."""
+        return [file.key for file in (*self.present_media, *self.submission.input_files)]
+
 
 PARTS = frozenset({"check", "delivery", "submission", "notifications", "thumbnails", "version"})

@@ -111,24 +111,18 @@ def _delete_input(services: Services, job: Job) -> None:
 def _delete_record(services: Services, job: Job) -> bool:
     """Delete the record; sidecars describe media that outlive it, and their input."""
     finite = services.settings.retain_media_days is not None
-    left = [file.key for file in job.present_media] if finite else []
+    left = job.object_keys if finite and job.present_media else []
     if not job.present_media:
         _delete_input(services, job)
-    elif finite:
-        left += [file.key for file in job.submission.input_files]
     is_deleted = services.store.delete_unchanged(job, left)
     if is_deleted:
         log.info("job %s: its record was deleted: its retention is over", job.id)
     return is_deleted
 
 
-def _object_keys(job: Job) -> list[str]:
-    return [file.key for file in (*job.present_media, *job.submission.input_files)]
-
-
 def _delete_object(services: Services, key: str) -> None:
     """Delete an object, unless a restored record names it."""
     job = services.store.load(job_id_of(key))
-    if job is None or key not in _object_keys(job):
+    if job is None or key not in job.object_keys:
         services.storage.delete_with_companions(key)
     services.due.orphans.remove(key)

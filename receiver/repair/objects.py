@@ -54,25 +54,21 @@ def _check(services: Services, found: ListedObject, job: Job | None) -> Iterator
         yield from _check_companion(services, found.key, job)
     elif job is None:
         yield from _check_unrecorded(services, found.key)
-    elif found.key not in _listed_by(job):
+    elif found.key not in job.object_keys:
         yield from _check_unlisted(services, found, job)
 
 
 def _check_input(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
     """An object of an input that no record lists; without a record it may belong to media."""
     is_deleted = job is None and services.store.is_deleted(job_id_of(key))
-    if is_deleted or (job and key not in _listed_by(job)):
+    if is_deleted or (job and key not in job.object_keys):
         yield Finding(key, "is not part of its job's input", partial(_delete, services, key))
-
-
-def _listed_by(job: Job) -> list[str]:
-    return [file.key for file in (*job.present_media, *job.submission.input_files)]
 
 
 def _delete(services: Services, key: str) -> bool:
     """Delete an object and its companions, unless a record lists it by now."""
     job = services.store.load(job_id_of(key), exactly=True)
-    if job and (not job.status.terminal or key in _listed_by(job)):
+    if job and (not job.status.terminal or key in job.object_keys):
         return False
     services.storage.delete_with_companions(key)
     services.due.orphans.remove(key)

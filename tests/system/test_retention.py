@@ -175,6 +175,18 @@ def test_a_broken_record_stops_no_other_job(opened: Open) -> None:
     assert archive.job(old) is None and len(archive.objects()) == 2
 
 
+def test_a_broken_record_keeps_its_media_and_stops_no_others(opened: Open) -> None:
+    archive = opened(RETAIN_MEDIA_DAYS="90")
+    broken, old = archive.stored(40), archive.stored(31)
+    clear(archive)
+    assert len(archive.objects()) == 4, "they outlive their records"
+    archive.redis.set(f"fluxkeep:job:{broken.id}", "7 nonsense")
+    clear(opened(RETAIN_MEDIA_DAYS="30.5"))
+    (kept,) = broken.media
+    assert archive.objects() == sorted((kept.key, *companion_keys(kept.key)[:1]))
+    assert archive.job(old) is None
+
+
 def test_a_storage_that_refuses_only_postpones(
     redis_server: RedisServer, s3_server: S3Server, temporary: Path
 ) -> None:

@@ -41,6 +41,12 @@ def show(job_id: str) -> ResponseReturnValue:
     )
 
 
+@blueprint.get("/variants")
+@requires_scope("read")
+def show_variants(job_id: str) -> ResponseReturnValue:
+    return _redirect_to_variants(job_id)
+
+
 @blueprint.post("/variants")
 @requires_scope("submit")
 def make_variants(job_id: str) -> ResponseReturnValue:
@@ -53,7 +59,7 @@ def make_variants(job_id: str) -> ResponseReturnValue:
         changes = {"input": {"seed": seed}} if models.has_seed(job.model) else {}
         body = repeat_fields(services(), job, changes)
         submit_as_visitor(body, f"{key}-{n}", json.dumps([body, n]), job.id)
-    return redirect(url_for("dashboard.job.show", job_id=job.id, _anchor="variants"), 303)
+    return _redirect_to_variants(job.id)
 
 
 @blueprint.get("/replay", defaults={"action": "replay"})
@@ -77,6 +83,10 @@ def delete(job_id: str) -> ResponseReturnValue:
     delete_job(services(), load_job(services(), job_id))
     flash("The job and its media are deleted.")
     return redirect(url_for("dashboard.gallery.show"), 303)
+
+
+def _redirect_to_variants(job_id: str) -> ResponseReturnValue:
+    return redirect(url_for("dashboard.job.show", job_id=job_id, _anchor="variants"), 303)
 
 
 def _card(job: Job) -> JobCard:

@@ -26,6 +26,14 @@ def test_a_visitor_without_a_session_logs_in_and_returns_to_the_page(
     assert visitor.get(wanted).status_code == 200
 
 
+def test_a_login_leads_back_to_each_path_that_a_form_posts_to(make_app: MakeApp) -> None:
+    rules = [one for one in make_app().url_map.iter_rules() if "dashboard." in one.endpoint]
+    posted, shown = (
+        {one.rule for one in rules if method in (one.methods or ())} for method in ("POST", "GET")
+    )
+    assert posted and posted <= shown
+
+
 @pytest.mark.parametrize(
     "wanted", ["//evil.example", "/\\evil.example", "https://evil.example", "/\tevil", "data:,x"]
 )

@@ -66,7 +66,7 @@ def age(at: float) -> str:
 
 def remaining(at: float) -> str:
     """`in 12 s`, `in 4:10`; times.js counts it down in the same words."""
-    seconds = at - services().store.now()
+    seconds = int(at - services().store.now())
     if seconds < 1:
         return "any moment"
     is_clock = MINUTE <= seconds < CLOCK_MAX_SECONDS

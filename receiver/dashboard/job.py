@@ -19,7 +19,7 @@ from receiver.context import services
 from receiver.dashboard import forms, session
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.again import related_jobs
-from receiver.dashboard.job_card import JobCard, cards
+from receiver.dashboard.job_card import card, cards
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, submit_as_visitor
 
 blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
@@ -32,7 +32,7 @@ def show(job_id: str) -> ResponseReturnValue:
     job = load_job(services(), job_id)
     return render_template(
         "job.html",
-        job=_card(job),
+        job=card(services(), job),
         input=_input(job),
         is_input_complete=inputs.is_complete(job),
         related=cards(services(), related_jobs(services(), job)),
@@ -66,7 +66,8 @@ def make_variants(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/delete", defaults={"action": "delete"})
 @requires_scope("admin")
 def confirm(job_id: str, action: str) -> ResponseReturnValue:
-    return render_template(f"{action}.html", job=_card(load_job(services(), job_id)))
+    job = load_job(services(), job_id)
+    return render_template(f"{action}.html", job=card(services(), job))
 
 
 @blueprint.post("/replay")
@@ -87,10 +88,6 @@ def delete(job_id: str) -> ResponseReturnValue:
 
 def _redirect_to_variants(job_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.job.show", job_id=job_id, _anchor="variants"), 303)
-
-
-def _card(job: Job) -> JobCard:
-    return cards(services(), [job])[0]
 
 
 def _input(job: Job) -> Mapping[str, Any]:

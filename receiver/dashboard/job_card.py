@@ -130,6 +130,10 @@ class JobCard:
         return list(next_steps(self.record, self.json))
 
 
+def card(services: Services, job: Job) -> JobCard:
+    return cards(services, [job])[0]
+
+
 def cards(services: Services, jobs: list[Job]) -> list[JobCard]:
     now = services.store.now()
     link_ttl = _rounded_ttl(now, services.settings.link_ttl)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from jobs import drafts, inputs, views
+from jobs import drafts, inputs
 from jobs.bfl import models
 from jobs.errors import (
     BadRequest,
@@ -25,7 +25,6 @@ from jobs.errors import (
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.record import Submission
-from jobs.views import JobView
 from receiver import rate_limits
 from receiver.api.job_actions import load_job
 from receiver.api.submissions import SubmissionBody, enqueue_once
@@ -33,6 +32,7 @@ from receiver.context import services
 from receiver.dashboard import forms, session
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.again import fields_of, kept_images
+from receiver.dashboard.job_card import JobCard, card
 from receiver.problem_details import STATUS
 from receiver.schemas.bodies import validate
 from receiver.thread_pool import run_in_thread
@@ -222,11 +222,9 @@ def _placed(errors: Mapping[str, str], input_form: models.InputForm) -> dict[str
     return found | ({"more": " ".join(others)} if others else {})
 
 
-def _submitted_job() -> JobView | None:
-    """The job that this form made; None if it was deleted since."""
-    job_id = request.args.get("job")
+def _submitted_job() -> JobCard | None:
+    """The job that this form made; None if there is none, or it was deleted since."""
     try:
-        job = services().store.load(job_id) if job_id else None
-        return views.job_view(services(), job) if job else None
+        return card(services(), load_job(services(), request.args.get("job", "")))
     except FluxkeepError:
         return None

@@ -11,6 +11,7 @@ from jobs.services import for_web
 from receiver.app import create_app
 from tests.harness import KEYS, Stack
 from tests.harness.chromium import Window
+from tests.harness.screenshots.sample_jobs import finish_job
 from tests.system.dashboard.visitor import Visitor, csrf_token, log_in, problems_seen, readable
 
 HOSTILE = "<script>alert(1)</script> & \"a\" 'b'"
@@ -58,6 +59,22 @@ def test_the_result_is_on_the_page_that_comes_after(stack: Stack, visitor: Visit
     assert f'href="/jobs/{job_of(answer)}"' in page
     assert "/media/" in page
     assert "<script>alert" not in page
+
+
+def test_the_result_is_shown_by_whichever_name_the_visitor_came(
+    stack: Stack, visitor: Visitor
+) -> None:
+    answer = send(visitor)
+    stack.client.wait_for(job_of(answer))
+    other = Visitor(stack.installation.url.replace("127.0.0.1", "localhost"), "submit")
+    page = other.get(answer.headers["Location"]).text
+    assert '<img src="/media/' in page, "the Content-Security-Policy allows no other origin"
+
+
+def test_a_result_without_a_prompt_is_shown_too(stack: Stack, visitor: Visitor) -> None:
+    job_id = finish_job(stack, payload="legacy")
+    assert "prompt" not in stack.client.job(job_id)["result"]
+    assert 'alt="The generated image"' in visitor.get("/submit", job=job_id).text
 
 
 def test_a_form_that_is_sent_twice_makes_one_job(visitor: Visitor) -> None:

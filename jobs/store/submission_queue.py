@@ -118,7 +118,6 @@ class SubmissionQueue:
             self._close_idle_script(keys=[QUEUES, CIRCUITS], args=[QUEUE_PREFIX])
 
     def open_circuits(self) -> list[Circuit]:
-        """The open circuits."""
         with unavailable():
             found = self._redis.hgetall(CIRCUITS)
         return [_circuit(scope.decode(), value.decode()) for scope, value in found.items()]
@@ -126,10 +125,9 @@ class SubmissionQueue:
     def slot_usage(self) -> SlotUsage:
         """Slots in use and lengths of the queues."""
         with unavailable():
-            queues = sorted(queue.decode() for queue in self._redis.smembers(QUEUES))
-            named = sorted(
-                {*self._limits.models, *(queue.removeprefix(QUEUE_PREFIX) for queue in queues)}
-            )
+            queues = [queue.decode() for queue in self._redis.smembers(QUEUES)]
+            queued = {queue.removeprefix(QUEUE_PREFIX) for queue in queues}
+            named = sorted(queued.union(self._limits.models))
             with self._redis.pipeline(transaction=False) as pipe:
                 pipe.zcard(ACTIVE)
                 for model in named:

@@ -81,7 +81,6 @@ def job_id_of(key: str) -> str:
 
 
 def file_number_of(key: str) -> int:
-    """Return the file number in a key."""
     return int(_stem(key).rsplit("-", 2)[1])
 
 
@@ -96,7 +95,6 @@ def sidecar_key(key: str) -> str:
 
 
 def thumbnail_key(key: str) -> str:
-    """Return the key of an object's thumbnail."""
     return f"{_stem(key)}.thumb.webp"
 
 

@@ -258,7 +258,6 @@ class JobStore:
         self.run_if_unchanged(job_id, version, [("ZREM", keys.QUEUE_PREFIX + model, job_id)])
 
     def increment(self, counts: Mapping[str, int]) -> None:
-        """Increment counters."""
         with unavailable(), self._redis.pipeline() as pipe:
             for name, by in counts.items():
                 pipe.hincrby(keys.COUNTERS, name, by)

@@ -18,7 +18,10 @@ ARROWS = {
 # Inside `jobs`, from the lowest: a package imports only packages of its own tier and below.
 # The modules at the root have no tier.
 TIERS = ({"net"}, {"bfl", "storage"}, {"config"}, {"store", "observability"})
-PURE = ("jobs.errors", "jobs.status", "jobs.report", "jobs.job", "jobs.submission")
+PURE = (
+    *("jobs.errors", "jobs.status", "jobs.report", "jobs.record", "jobs.job", "jobs.transitions"),
+    *("jobs.submission", "jobs.notifications", "jobs.thumbnails", "jobs.retention"),
+)
 # Libraries that only these packages may import, so that each can be replaced in one place.
 IMPORTERS = {
     "flask": ("receiver",),

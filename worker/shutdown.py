@@ -31,7 +31,7 @@ class Shutdown:
         self.requested.set()
         _run_later(FINISH_SECONDS, self.release_claims)
         # RQ may wait for Redis before it exits; leases that run out inform the other workers.
-        _run_later(EXIT_SECONDS, lambda: os._exit(0))
+        exit_in_time()
 
     def release_claims(self) -> None:
         """Release all unfinished work to other workers."""
@@ -54,6 +54,11 @@ class Shutdown:
             time.sleep(TICK_SECONDS)
         sentry.flush()
         os._exit(1)
+
+
+def exit_in_time() -> None:
+    """End the process after EXIT_SECONDS, whatever it waits for."""
+    _run_later(EXIT_SECONDS, lambda: os._exit(0))
 
 
 def _run_later(seconds: float, action: Callable[[], None]) -> None:

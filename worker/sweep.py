@@ -16,6 +16,7 @@ from worker import background, recovery, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
 from worker.notifications.dispatcher import Dispatcher, dispatch_due
+from worker.shutdown import exit_in_time
 
 SWEEP_EVERY_SECONDS = 5.0
 INTERVAL_MIN_SECONDS = 0.5
@@ -27,8 +28,13 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     services, stop = startup.start("sweep"), threading.Event()
+
+    def begin_shutdown(*_: object) -> None:
+        stop.set()
+        exit_in_time()  # a step may retry for a minute while Redis is down
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, begin_shutdown)
     notifications, retention = Dispatcher.of(services), RetentionCleanup(services)
     threads = [
         background.start(partial(recovery.delete_left_objects, services), stop, "superseded"),

@@ -6,6 +6,7 @@ import pytest
 
 from tests.harness import Process, Stack, all_jobs, wait_for
 from tests.sandbox import Task
+from worker.sweep import SWEEP_EVERY_SECONDS
 
 EXIT_WITHIN_SECONDS = 30.0
 SIZE_BYTES = 400_000
@@ -90,3 +91,12 @@ def test_a_second_sigterm_loses_nothing(stack: Stack) -> None:
         process.terminate()
     exits(processes)
     finished_after_restart(stack, tasks)
+
+
+@pytest.mark.slow
+def test_a_sweep_that_retries_while_redis_is_down_exits_in_time(stack: Stack) -> None:
+    (sweep,) = stack.installation.sweep
+    stack.installation.redis.kill()
+    time.sleep(SWEEP_EVERY_SECONDS + 1)  # its next step is under way
+    sweep.terminate()
+    assert exits([sweep]) == [0]

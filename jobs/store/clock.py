@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from socket import socket
 from typing import Any
 
 from redis import Redis
@@ -81,5 +82,6 @@ class LoggedRetry(Retry):
             return fail(error, *more)
 
         answer = super().call_with_retry(do, logged, *args, **options)
-        outage.end()
+        if not isinstance(answer, socket):  # a new connection may still be refused every command
+            outage.end()
         return answer

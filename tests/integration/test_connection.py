@@ -1,18 +1,20 @@
 """Connections to Redis: closed and made anew when the server is not the primary."""
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
 from redis.backoff import ConstantBackoff, NoBackoff
+from redis.exceptions import AuthenticationError, WatchError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import WatchError
 from redis.retry import Retry
 
 from jobs.config.settings import load
 from jobs.store.batching import Batching
+from jobs.store.clock import LoggedRetry
 from jobs.store.connection import CONNECTIONS_MAX, NotPrimary, connect
 from tests.harness import RedisServer
 from tests.harness.doctor_output import NEEDED
@@ -102,6 +104,21 @@ def test_a_real_replica_refuses_a_write_within_a_transaction(
         pipe.set("a", 1)
         with pytest.raises(NotPrimary):
             pipe.execute()
+
+
+def test_an_outage_does_not_end_with_a_connection_that_may_do_nothing(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    without_password = f"redis://127.0.0.1:{redis_server.port}/0"
+    for url, expected in (
+        (without_password, pytest.raises(AuthenticationError)),
+        (redis_server.url, nullcontext()),
+    ):
+        with connected(url, LoggedRetry(NoBackoff(), 2)) as client, expected:
+            Batching(client).run(client.register_script("return 1"), [], [])
+    begins, ends = (record.getMessage() for record in caplog.records)
+    assert begins == "Redis is unavailable: AuthenticationError"
+    assert ends.startswith("Redis is available again")
 
 
 def test_the_pool_is_bounded_and_the_url_can_make_it_smaller(redis_server: RedisServer) -> None:

@@ -151,6 +151,19 @@ def test_a_film_has_a_player(visit: Visit) -> None:
     page.wait_for_function("() => document.querySelector('video[controls]').duration > 0")
 
 
+def test_variants_of_a_film_show_their_first_frames(visit: Visit, stack: Stack) -> None:
+    job_id = stack.client.submit("flux-3-video", prompt="waves", mode="t2v")["id"]
+    stack.client.wait_for(job_id, "stored")
+    repeat = stack.client.request("POST", f"/api/jobs/{job_id}/repeats", json={}).json()["id"]
+    stack.client.wait_for(repeat, "stored")
+    page = visit(f"/jobs/{job_id}").page
+    expect(page.locator("#variants video")).to_have_count(2)
+    page.locator("#variants").scroll_into_view_if_needed()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#variants video')].every(film => film.readyState)"
+    )
+
+
 def test_an_admin_replays_and_deletes_and_a_reader_cannot(visit: Visit, stack: Stack) -> None:
     job_id = finish_job(stack, outcome="error")
     reader = visit(f"/jobs/{job_id}", "read").page

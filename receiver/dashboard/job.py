@@ -1,7 +1,6 @@
 """`/jobs/<id>`: one job with its media, next steps, timeline and actions."""
 
 import hashlib
-import json
 import re
 import uuid
 from collections.abc import Mapping
@@ -58,7 +57,7 @@ def make_variants(job_id: str) -> ResponseReturnValue:
         seed = int.from_bytes(hashlib.sha256(f"{key} {n}".encode()).digest()[:4], "big")
         changes = {"input": {"seed": seed}} if models.has_seed(job.model) else {}
         body = repeat_fields(services(), job, changes)
-        submit_as_visitor(body, f"{key}-{n}", json.dumps([body, n]), job.id)
+        submit_as_visitor(body, f"{key}-{n}", job.id)
     return _redirect_to_variants(job.id)
 
 

@@ -84,14 +84,8 @@ def send() -> ResponseReturnValue:
     return redirect(f"/submit?{urlencode(query)}", 303)
 
 
-def submit_as_visitor(
-    body: dict[str, Any], idempotency_key: str, sent: str, repeats: str | None = None
-) -> Job:
-    """Submit a body of the API with the key of the session.
-
-    `sent` is the form as it was sent: the same key with another form is refused.
-    Raises what the API raises.
-    """
+def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str | None) -> Job:
+    """Submit a body of the API with the key of the session. Raises what the API raises."""
     visitor = session.current_visitor()
     assert visitor is not None  # requires_scope made sure of it
     submission = validate(SubmissionBody, body)
@@ -99,7 +93,7 @@ def submit_as_visitor(
     g.api_key = visitor
     key = (f"visitor {visitor.name}", idempotency_key)
     details = Submission(repeats=repeats)
-    return enqueue_once(services(), submission, details, key, sent.encode())
+    return enqueue_once(services(), submission, details, key, json.dumps(body).encode())
 
 
 def _enqueue(fields: Mapping[str, str]) -> Job:
@@ -120,12 +114,8 @@ def _enqueue(fields: Mapping[str, str]) -> Job:
     images = models.place_images(model, _images(fields), more.keys())
     body["input"] = {name: _value(name, text) for name, text in given.items()} | images | more
     original = _original(fields)
-    return submit_as_visitor(
-        body,
-        fields.get(IDEMPOTENCY_FIELD, ""),
-        json.dumps(body),
-        original.id if original else None,
-    )
+    repeats = original.id if original else None
+    return submit_as_visitor(body, fields.get(IDEMPOTENCY_FIELD, ""), repeats)
 
 
 def _original(fields: Mapping[str, str]) -> Job | None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jobs.bfl.submissions import WEBHOOK_FIELDS
+from jobs.bfl.submissions import without_webhook
 from jobs.errors import NotMedia
 from jobs.job import Job
 from jobs.media_references import replace_texts, texts
@@ -45,7 +45,7 @@ class KeptInput:
 
 def of_small(given: Mapping[str, Any]) -> KeptInput | None:
     """The input that needs no objects; None if it does, or is too long."""
-    values = _without_secrets(given)
+    values = without_webhook(given)
     return None if any(_large_texts(values)) else _bounded(values)
 
 
@@ -55,7 +55,7 @@ def store(storage: MediaStorage, job: Job, given: Mapping[str, Any]) -> KeptInpu
     Equal objects are stored once. Their names hold their SHA-256, so that a second worker
     writes the same bytes. Raises StorageError.
     """
-    values = _without_secrets(given)
+    values = without_webhook(given)
     found = {text: _decode(text) for text in _large_texts(values)}
     bodies = list(dict.fromkeys(body for _, body in found.values()))
     if len(bodies) > FILES_MAX:  # before any is searched or hashed
@@ -138,10 +138,6 @@ def _references(values: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
     for text in texts(values):
         if found := _REFERENCE.fullmatch(text):
             yield text, found[1], int(found[2])
-
-
-def _without_secrets(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name not in WEBHOOK_FIELDS}
 
 
 def _large_texts(values: Mapping[str, Any]) -> Iterator[str]:

@@ -64,6 +64,11 @@ def is_bound_to_region(model: str) -> bool:
     return model.endswith(FINETUNED) and not model.startswith(FINETUNED_ANYWHERE)
 
 
+def without_webhook(given: Mapping[str, Any]) -> dict[str, Any]:
+    """An input without the fields of its caller's own webhook."""
+    return {name: value for name, value in given.items() if name not in WEBHOOK_FIELDS}
+
+
 def build_body(given: Mapping[str, Any], webhook: Webhook | None) -> bytes:
     """Encode the caller's input, with our webhook if there is one."""
     fields = dict(zip(WEBHOOK_FIELDS, webhook, strict=True)) if webhook else {}

@@ -109,10 +109,8 @@ def bfl_submit(model: str) -> ResponseReturnValue:
     raw = request_body.read(INPUT_BODY_MAX_BYTES)
     given = strict_json.load_object(raw)
     webhook = validate(WebhookFields, given).client_webhook
-    input_fields = {
-        name: value for name, value in given.items() if name not in bfl_submissions.WEBHOOK_FIELDS
-    }
-    body = validate(SubmissionBody, {"model": model, "input": input_fields})
+    given_input = bfl_submissions.without_webhook(given)
+    body = validate(SubmissionBody, {"model": model, "input": given_input})
     details = Submission(client_webhook=webhook)
     job = _wait_for_acceptance(submissions.enqueue_request(services(), body, details, raw))
     if job.error and job.error.http_status:

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
 from jobs.status import TERMINAL, ReportKind, Source
-from jobs.store.listing import waiting_since
+from jobs.store.listing import longest_wait
 from jobs.store.metrics import (
     LIFE_LEFT,
     NO_SOURCE,
@@ -123,7 +123,7 @@ def _urgency(services: Services) -> Iterator[Metric]:
     yield _gauge(
         "oldest_waiting_rescue_seconds",
         "Age of the oldest rescue that no worker has begun.",
-        max(now - (waiting_since(ready) or now), 0.0),
+        longest_wait(ready, now),
     )
     yield _gauge(
         "urgent_rescue_life_left_seconds",

@@ -150,9 +150,10 @@ def load_records(redis: Any, job_ids: Iterable[str]) -> dict[str, Job | None]:
     return {job_id: codec.decode_if_readable(raw) for job_id, raw in records}
 
 
-def waiting_since(ready: Iterable[Job]) -> float | None:
-    """Since when the oldest rescue has waited that no worker has begun; None when none waits."""
+def longest_wait(ready: Iterable[Job], now: float) -> float:
+    """Seconds that the oldest rescue has waited which no worker has begun; 0 when none waits."""
     waiting = (
         job for job in ready if job.check.work_deadline is not None and not job.check.attempts
     )
-    return min((job.delivery.ready_at for job in waiting if job.delivery.ready_at), default=None)
+    since = (job.delivery.ready_at for job in waiting if job.delivery.ready_at)
+    return max(now - min(since, default=now), 0.0)

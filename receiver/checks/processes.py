@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jobs.store.listing import waiting_since
+from jobs.store.listing import longest_wait
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
 
@@ -36,7 +36,7 @@ def check_rescues(context: Context) -> Iterator[Result]:
     """
     now = context.services.store.now()
     ready = context.services.listing.expiring()
-    waited = now - (waiting_since(ready) or now)
+    waited = longest_wait(ready, now)
     if waited > WAIT_SECONDS:
         why = f"the oldest has waited {waited:.0f} s for a worker"
         yield failed("rescues", why, "Start another worker, or check why the workers are busy.")

@@ -92,6 +92,11 @@ class Settings(
         return api_origin(self.bfl_api_url or "global", self.bfl_sandbox_url)
 
     @property
+    def has_sandbox(self) -> bool:
+        """Whether a sandbox replaces BFL."""
+        return self.bfl_origin == self.bfl_sandbox_url
+
+    @property
     def region(self) -> str | None:
         """The region that BFL_API_URL names; no data of a job leaves it."""
         return region_of(self.bfl_origin.host)
@@ -99,7 +104,7 @@ class Settings(
     @property
     def bfl_reaches_us(self) -> bool:
         """Whether BFL can call us about jobs that we submit; a sandbox can in any case."""
-        return bool(self.public_url) or self.bfl_origin == self.bfl_sandbox_url
+        return bool(self.public_url) or self.has_sandbox
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

@@ -37,7 +37,7 @@ def check_account(context: Context) -> Iterator[Result]:
     if balance.credits is None:
         yield failed(ACCOUNT, balance.reason, _remedy(balance.reason))
         return
-    name = "the sandbox" if _is_sandbox(context.settings) else str(context.bfl.origin)
+    name = "the sandbox" if context.settings.has_sandbox else str(context.bfl.origin)
     if balance.credits > 0:
         yield ok(ACCOUNT, f"{name} accepts the key: {balance.text}")
     else:
@@ -114,11 +114,7 @@ def _is_misdirected(context: Context, model: str) -> bool:
 
 
 def _has_account(settings: Settings) -> bool:
-    return settings.bfl_api_key is not None or _is_sandbox(settings)
-
-
-def _is_sandbox(settings: Settings) -> bool:
-    return settings.bfl_origin == settings.bfl_sandbox_url
+    return settings.bfl_api_key is not None or settings.has_sandbox
 
 
 def _remedy(error: str) -> str:

@@ -73,9 +73,9 @@ def remaining(at: float) -> str:
     return f"in {clock(seconds) if is_clock else duration(seconds)}"
 
 
-def number(value: Any) -> str:
+def number(value: float) -> str:
     """`12,345` or `0.05`."""
-    return f"{value:,.10g}" if isinstance(value, int | float) else str(value)
+    return f"{value:,.10g}"
 
 
 def percent(share: float) -> str:

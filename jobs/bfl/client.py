@@ -1,7 +1,5 @@
 """HTTP client of BFL's API; requests carry the operator's key."""
 
-import time
-from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import NamedTuple
@@ -135,19 +133,7 @@ class BflClient:
 
 def _read(response: requests.Response) -> BflResponse:
     body = response.raw.read(ANSWER_MAX_BYTES, decode_content=False)
-    return BflResponse(
-        response.status_code, _retry_after(response.headers.get("Retry-After")), body
-    )
-
-
-def _retry_after(header: str | None) -> float | None:
-    """Parse both forms of RFC 9110 to seconds; None if the header is missing or malformed."""
-    if not header:
-        return None
-    if header.isascii() and header.isdigit() and len(header) < 10:
-        return min(float(header), RETRY_AFTER_MAX_SECONDS)
-    try:
-        seconds = parsedate_to_datetime(header).timestamp() - time.time()
-    except (ValueError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), RETRY_AFTER_MAX_SECONDS)
+    retry_after = http_client.retry_after(response)
+    if retry_after is not None:
+        retry_after = min(retry_after, RETRY_AFTER_MAX_SECONDS)
+    return BflResponse(response.status_code, retry_after, body)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 from urllib.parse import urljoin
@@ -202,6 +203,17 @@ def get_following_redirects(
                 return
             url = _next_hop(url, response.headers.get("Location", ""), allow)
     raise TransferFailed(f"there are more than {REDIRECTS_MAX} redirects")
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """The seconds of both forms of `Retry-After` (RFC 9110); None if it is missing or malformed."""
+    header = response.headers.get("Retry-After", "")
+    if header.isascii() and header.isdigit():
+        return float(header)
+    try:
+        return max(parsedate_to_datetime(header).timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _next_hop(url: ParsedUrl, location: str, allow: Callable[[str], ParsedUrl]) -> ParsedUrl:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from functools import partial
 
 import pytest
@@ -160,8 +161,10 @@ def test_a_receiver_that_says_it_is_gone_is_not_called_again(stack: Stack, hook:
         assert Parts.over(redis).metrics.totals().counts[Counter.NOTIFICATION_GIVEN_UP] >= 1
 
 
-def test_a_receiver_may_say_when_to_come_again(stack: Stack, hook: Hook) -> None:
-    hook.answers, hook.headers = [503], {"Retry-After": "600"}
+@pytest.mark.parametrize("is_date", [False, True])
+def test_a_receiver_may_say_when_to_come_again(stack: Stack, hook: Hook, *, is_date: bool) -> None:
+    at = formatdate(time.time() + 599, usegmt=True)
+    hook.answers, hook.headers = [503], {"Retry-After": at if is_date else "600"}
     job_id = notified(stack, hook.url)
     wait_for_event(stack, job_id, "notification.retried")
     with stack.installation.redis.client() as redis:

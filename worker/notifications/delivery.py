@@ -79,7 +79,7 @@ def _send(services: Services, job: Job, notification: PendingNotification) -> Ou
                 session, endpoint.url, seconds=ANSWER_SECONDS, headers=headers, body=body
             ) as response,
         ):
-            return _outcome(response.status_code, response.headers.get("Retry-After", ""))
+            return _outcome(response.status_code, http_client.retry_after(response))
     except (TransferFailed, UrlRefused) as error:
         return Outcome(str(error))
 
@@ -124,10 +124,8 @@ def _as_standard_webhook(
     return _JSON | signature, body.encode()
 
 
-def _outcome(status: int, retry_after: str) -> Outcome:
+def _outcome(status: int, retry_after: float | None) -> Outcome:
     """A redirect is a failure; 410 forbids further attempts."""
     if status // 100 == 2:
         return Outcome()
-    # A date instead of seconds is ignored.
-    seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
-    return Outcome(f"it answered {status}", final=status == GONE, retry_after=seconds)
+    return Outcome(f"it answered {status}", final=status == GONE, retry_after=retry_after or 0.0)

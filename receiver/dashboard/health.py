@@ -7,7 +7,6 @@ from flask.typing import ResponseReturnValue
 
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
-from jobs.status import Status
 from receiver.checks.result import Grade
 from receiver.context import app_state
 from receiver.dashboard.access import requires_scope
@@ -44,11 +43,9 @@ def show() -> ResponseReturnValue:
 def _numbers(services: Services) -> dict[str, Any]:
     """The numbers of the installation at one moment; empty while Redis does not answer."""
     try:
-        totals = services.metrics.totals()
         return {
+            "totals": services.metrics.totals(),
             "at": services.store.now(),
-            "totals": totals,
-            "statuses": [(status, totals.jobs[status]) for status in Status],
             "slots": services.submission_queue.slot_usage(),
             "open_circuits": services.submission_queue.open_circuits(),
             "expiring": services.listing.expiring(EXPIRING_MAX),

@@ -3,7 +3,6 @@
 import json
 from operator import attrgetter
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from jobs import inputs
 from jobs.bfl import models
@@ -12,6 +11,7 @@ from jobs.job import Job
 from jobs.services import Services
 from jobs.store.search import Search
 from receiver.api.job_actions import load_job
+from receiver.dashboard.job_card import path_of
 
 RELATED_MAX = 24
 
@@ -49,7 +49,7 @@ def kept_images(services: Services, job_id: str) -> list[KeptImage]:
         return []
     links = services.links_to(job, is_input=True)
     numbers = inputs.file_numbers(job.submission.kept_input or {})
-    return [KeptImage(n, urlsplit(links[n]).path) for n in numbers if n < len(links)]
+    return [KeptImage(n, path_of(links[n])) for n in numbers if n < len(links)]
 
 
 def related_jobs(services: Services, job: Job) -> list[Job]:

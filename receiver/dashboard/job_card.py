@@ -37,14 +37,14 @@ class MediaItem:
     @property
     def src(self) -> str | None:
         """The path of its link, None if it was deleted."""
-        return None if "deleted_at" in self.json else _path(self.json["url"])
+        return None if "deleted_at" in self.json else path_of(self.json["url"])
 
     @property
     def thumbnail(self) -> str | None:
         """The path of its thumbnail, or of the image itself if that is not too large."""
         thumbnail, src = self.json["thumbnail_url"], self.src
         if src and thumbnail:
-            return _path(thumbnail)
+            return path_of(thumbnail)
         is_small = self.json["bytes"] <= UNSCALED_MAX_BYTES
         return src if self.is_image and is_small else None
 
@@ -147,6 +147,6 @@ def _rounded_ttl(now: float, link_ttl: float) -> float:
     return (now + link_ttl) // step * step - now + 0.5
 
 
-def _path(url: str) -> str:
+def path_of(url: str) -> str:
     """The path alone: a visitor may have reached this origin by another name."""
     return urlsplit(url).path

@@ -101,9 +101,7 @@ def problem(status: HTTPStatus, detail: str, **extra: Any) -> Response:
     if request.path.startswith(BFL_PATHS):
         return _bfl_problem(status, detail, **extra)
     body = {"title": status.phrase, "status": int(status), "detail": detail, **extra}
-    response = Response(json.dumps(body), status, mimetype=PROBLEM)
-    response.headers.update(HEADERS.get(status, {}))
-    return response
+    return _response(body, status, PROBLEM)
 
 
 def _bfl_only_path() -> str | None:
@@ -123,6 +121,8 @@ def _bfl_problem(
     if status is HTTPStatus.METHOD_NOT_ALLOWED and (path := _bfl_only_path()):
         detail = bfl_submissions.explain_no_generation(path)
     body = compat.error(compat.validation_errors(errors) or detail, detail)
-    response = Response(json.dumps(body), status, mimetype=JSON)
-    response.headers.update(HEADERS.get(status, {}))
-    return response
+    return _response(body, status, JSON)
+
+
+def _response(body: Mapping[str, Any], status: HTTPStatus, mimetype: str) -> Response:
+    return Response(json.dumps(body), status, HEADERS.get(status), mimetype)

@@ -207,5 +207,6 @@ class _Pace:
 
 
 def _length(header: str | None) -> int | None:
-    plain = header is not None and header.isascii() and header.isdigit()
-    return int(header) if header and plain and len(header) < LENGTH_MAX_DIGITS else None
+    if header and header.isascii() and header.isdigit() and len(header) < LENGTH_MAX_DIGITS:
+        return int(header)
+    return None

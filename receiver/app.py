@@ -34,7 +34,7 @@ def create_app(services: Services | None = None) -> Flask:
         return app
     built = services or _services_from_environment()
     app.url_map.merge_slashes = False  # it would answer with a redirect in HTML
-    app.url_map.converters["model"] = bfl_compat.ModelPath
+    app.url_map.converters["model"] = bfl_compat.ModelConverter
     app.extensions[context.NAME] = context.AppState.build(built)
     app.json = _Json(app)
     for part in PARTS:

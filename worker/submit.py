@@ -62,7 +62,7 @@ def answer_seconds(body: bytes) -> float:
 
 
 def _send(services: Services, claim: Claim, body: bytes) -> None:
-    attempt, fields = Submission(services, claim), strict_json.loads(body)
+    attempt, fields = Attempt(services, claim), strict_json.loads(body)
     _keep_input(services, claim, fields)
     try:
         given = drafts.insert(services, fields)
@@ -96,10 +96,10 @@ def _enqueue_next(services: Services) -> None:
 
 def requeue_unsent(services: Services, claim: Claim, kind: str) -> None:
     """Requeue a job last after an unexpected error before anything was sent."""
-    Submission(services, claim).requeue_last(f"unexpected {kind}, before anything was sent")
+    Attempt(services, claim).requeue_last(f"unexpected {kind}, before anything was sent")
 
 
-class Submission:
+class Attempt:
     """One attempt to submit one job."""
 
     def __init__(self, services: Services, claim: Claim) -> None:

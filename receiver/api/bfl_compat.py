@@ -43,7 +43,7 @@ FIRST_POLL_SECONDS = 0.02
 POLL_BACKOFF = 1.3
 
 
-class ModelPath(PathConverter):
+class ModelConverter(PathConverter):
     """URL converter: every path under /v1 other than BFL's own get_result and credits."""
 
     regex = "(?!(?:get_result|credits)$)[^/].*?"

@@ -114,7 +114,7 @@ def _redirect(media: MediaStorage, file: MediaFile, seconds: int) -> ResponseRet
     url = run_in_thread(media.presign, verb, file.key, valid_seconds)
     if url is None:
         return None
-    _size(media, file)
+    _size(media, file)  # a lost object is 410 here, and not an error page of the bucket
     response = redirect(url, 302)
     # The target expires: a cached redirect would lead to a dead link.
     response.headers["Cache-Control"] = "private, no-store"

@@ -21,6 +21,7 @@ from jobs.errors import (
 )
 from jobs.job import Job
 from jobs.status import Status
+from jobs.store.commit import Change
 from jobs.timeline import EventCode
 from jobs.views import JobView
 from receiver.api.job_actions import delete_job, load_job, replay_job
@@ -64,6 +65,18 @@ def expect_job(job_id: str) -> ResponseReturnValue:
     if not parsing.TASK_ID.fullmatch(job_id):
         raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
     body = Expectation.read()
+    change = _record(job_id, body)
+    assert change.after is not None  # `merge` always returns a job
+    log.info("job %s: announced, %s", change.after.id, change.after.status)
+    if body.input is not None:
+        _keep_input(change.after, body.input)
+    if change.after.status is Status.STORED:
+        _update_sidecar(change.after.id)
+    return views.job_view(services(), change.after), 200 if change.before else 201
+
+
+def _record(job_id: str, body: Expectation) -> Change:
+    """Record a new job, or what the body adds to a known one. Raises WrongStatus, RateLimited."""
     details = body.given()
 
     def merge(job: Job | None, now: float) -> Job:
@@ -76,16 +89,9 @@ def expect_job(job_id: str) -> ResponseReturnValue:
     store = services().store
     known = store.load(job_id)
     try:
-        change = store.update(known.id if known else job_id, merge, new=known is None)
+        return store.update(known.id if known else job_id, merge, new=known is None)
     except NoFreeSlot:
         raise RateLimited(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
-    assert change.after is not None  # `merge` always returns a job
-    log.info("job %s: announced, %s", change.after.id, change.after.status)
-    if body.input is not None:
-        _keep_input(change.after, body.input)
-    if change.after.status is Status.STORED:
-        _update_sidecar(change.after.id)
-    return views.job_view(services(), change.after), 200 if change.before else 201
 
 
 def _announced(job_id: str, now: float, model: str | None) -> Job:

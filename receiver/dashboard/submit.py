@@ -101,7 +101,7 @@ def _enqueue(fields: Mapping[str, str]) -> Job:
     given = {name: fields[name] for name in ("prompt", *models.FIELD_NAMES) if fields.get(name)}
     model, errors = fields.get("model", ""), list(_input_errors(given))
     more = _parsed(fields.get("more", ""), "more", errors)
-    if not {"prompt", drafts.FIELD} & {*given, *more}:
+    if not ({"prompt", drafts.FIELD} & given.keys() or more or _images(fields)):
         errors.append({"field": "prompt", "message": "Describe the picture."})
     metadata = _parsed(fields.get("metadata", ""), "metadata", errors) or METADATA
     body = {"model": model, "input": given, "metadata": metadata}

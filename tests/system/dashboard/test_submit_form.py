@@ -1,6 +1,8 @@
 """Submitting from the dashboard: the API's own path, with a form in front of it."""
 
+import base64
 import re
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,8 +14,11 @@ from receiver.app import create_app
 from tests.harness import KEYS, Stack
 from tests.harness.chromium import Window
 from tests.harness.screenshots.sample_jobs import finish_job
+from tests.sandbox.gradient import gradient
 from tests.system.dashboard.visitor import Visitor, csrf_token, log_in, problems_seen, readable
 
+PICTURE = gradient(3)
+ENCODED = base64.b64encode(PICTURE).decode()
 HOSTILE = "<script>alert(1)</script> & \"a\" 'b'"
 
 
@@ -114,6 +119,19 @@ def test_an_error_is_shown_at_its_field(
     assert found and message in found[1]
     assert 'aria-invalid="true"' in answer.text
     assert 'aria-describedby="' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("more", "files"),
+    [("", [("files", ("blurred.png", PICTURE))]), (f'{{"input_image": "{ENCODED}"}}', [])],
+)
+def test_bfl_decides_whether_an_image_needs_a_prompt(
+    stack: Stack, visitor: Visitor, more: str, files: list[Any]
+) -> None:
+    filled = {"model": "flux-tools/deblur-v1", "idempotency_key": idempotency_key(visitor)}
+    answer = visitor.post("/submit", page="/submit", files=files, more=more, **filled)
+    job = stack.client.wait_for(job_of(answer))
+    assert stack.box.task(job["task_id"]).input == {"input_image": ENCODED}
 
 
 def test_all_errors_are_shown_at_once_and_no_input_is_lost(visitor: Visitor) -> None:

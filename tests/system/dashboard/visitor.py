@@ -30,10 +30,14 @@ class Visitor:
         answer.raise_for_status()
         return readable(answer.text)
 
-    def post(self, path: str, *, page: str = "/health", **fields: str) -> requests.Response:
+    def post(
+        self, path: str, *, page: str = "/health", files: Any = None, **fields: str
+    ) -> requests.Response:
         """A form, with the CSRF token of `page` unless another is given."""
         fields.setdefault("csrf_token", self.token(page))
-        return self.session.post(self.url + path, data=fields, allow_redirects=False, timeout=30)
+        return self.session.post(
+            self.url + path, data=fields, files=files, allow_redirects=False, timeout=30
+        )
 
     def token(self, page: str) -> str:
         return csrf_token(self.get(page).text)

@@ -60,6 +60,7 @@ class InputForm(NamedTuple):
     fields: tuple[InputField, ...]
     images: tuple[str, ...] = ()
     advice: str = ""
+    medium: Literal["image", "video"] = "image"  # of the files that go into `images`
 
 
 _integer = partial(InputField, kind="integer")
@@ -146,7 +147,7 @@ _FORMS = {
         ("input_image",),
         "minutes; a draft can be enhanced later",
     ),
-    "flux-tools/video-edit": InputForm((), ("video",)),
+    "flux-tools/video-edit": InputForm((), ("video",), medium="video"),
 }
 _FINETUNED = (
     InputField("finetune_id"),

@@ -74,30 +74,35 @@ function add(chosen) {
   const mostBytes = Number(byId("images").dataset.mostBytes);
   const problem = byId("images-problem");
   problem.textContent = "";
+  const medium = byId("files").accept.split("/")[0];
   for (const file of chosen) {
-    if (!file.type.startsWith("image/")) {
-      problem.textContent = `${file.name} is no image.`;
+    if (!file.type.startsWith(`${medium}/`)) {
+      problem.textContent = `${file.name} is no ${medium}.`;
       continue;
     }
     if (file.size + chosenBytes() > mostBytes) {
-      problem.textContent = `${file.name} is too large: all images together may have ${mostBytes / 2 ** 20} MiB.`;
+      problem.textContent = `${file.name} is too large: all files together may have ${mostBytes / 2 ** 20} MiB.`;
       continue;
     }
     const item = document.createElement("li");
     item.id = `image-${++count}`;
     files.set(item.id, file);
-    const preview = document.createElement("canvas");
-    preview.setAttribute("role", "img");
-    preview.setAttribute("aria-label", file.name || "Pasted image");
-    draw(preview, file).catch(() => {
-      item.remove();
-      problem.textContent = `${file.name} is left out: it is no image that can be shown.`;
-      number();
-    });
-    item.append(preview);
+    item.append(medium === "image" ? preview(file, item) : file.name);
     byId("image-list").append(item);
   }
   number();
+}
+
+function preview(file, item) {
+  const canvas = document.createElement("canvas");
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", file.name || "Pasted image");
+  draw(canvas, file).catch(() => {
+    item.remove();
+    byId("images-problem").textContent = `${file.name} is left out: it is no image that can be shown.`;
+    number();
+  });
+  return canvas;
 }
 
 const chosenBytes = () => items().reduce((sum, item) => sum + (files.get(item.id)?.size ?? 0), 0);
@@ -151,7 +156,8 @@ async function showModel() {
   const page = parser.parseFromString(await (await fetch(`/submit?${query}`)).text(), "text/html");
   const form = byId("submit-form");
   const typed = new FormData(form);
-  for (const id of ["model-fields", "images-hint", "model-advice"]) byId(id).replaceWith(document.importNode(page.getElementById(id), true));
+  for (const id of ["model-fields", "images-medium", "images-hint", "model-advice"]) byId(id).replaceWith(document.importNode(page.getElementById(id), true));
+  byId("files").accept = page.getElementById("files").accept;
   for (const [name, value] of typed) {
     const field = form.elements[name];
     if (field && typeof value === "string" && byId("model-fields").querySelector(`[name="${CSS.escape(name)}"]`)) field.value = value;

@@ -10,6 +10,7 @@ from requests import Response
 
 from tests.harness import KEYS, Stack
 from tests.harness.chromium import Window
+from tests.sandbox.formats import MP4
 from tests.sandbox.gradient import gradient
 from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
 
@@ -116,6 +117,22 @@ def test_a_draft_is_enhanced_from_the_form_and_again(stack: Stack, window: Windo
     assert problems_seen(window) == []
     enhanced = [task for task in stack.box.tasks() if "draft_cache" in task.input]
     assert [set(task.input) for task in enhanced] == [{"mode", "draft_cache"}] * 2
+
+
+@pytest.mark.browser
+def test_a_video_is_chosen_for_the_model_that_edits_videos(stack: Stack, window: Window) -> None:
+    page = log_in(window, stack.installation.url, "/submit", "submit")
+    page.fill("#model", "flux-tools/video-edit-v1")
+    page.locator("#model").dispatch_event("change")
+    expect(page.locator("#images-medium")).to_have_text("Videos")
+    page.set_input_files("#files", {"name": "a.mp4", "mimeType": "video/mp4", "buffer": MP4})
+    expect(page.locator("#image-list li")).to_contain_text("a.mp4")
+    assert problems_seen(window) == []
+    page.fill("#prompt", "the same in winter")
+    page.click("#submit")
+    page.wait_for_selector("#result video")
+    (task,) = tasks(stack, "the same in winter")
+    assert task["video"] == encoded(MP4)
 
 
 def test_without_a_script_images_and_other_fields_are_sent_too(stack: Stack) -> None:

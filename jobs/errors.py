@@ -204,6 +204,10 @@ class UnreadableRecord(FluxkeepError):
     """A record in Redis cannot be read."""
 
 
+class ReportRefused(FluxkeepError):
+    """The report is not about this job."""
+
+
 class ForeignObject(FluxkeepError):
     """The object in the storage was not written by Fluxkeep."""
 

@@ -1,7 +1,7 @@
 """Apply a report to its job: callbacks, polls and replays all end here."""
 
 from jobs import submission
-from jobs.errors import UnknownJob, WrongStatus
+from jobs.errors import ReportRefused, UnknownJob
 from jobs.job import Job
 from jobs.report import Report
 from jobs.status import Source
@@ -18,7 +18,7 @@ def apply_report(
 
     A callback to the general address has no `job_id`: its job has the id of the task. It creates a
     job for an unknown task, because it proves that the task exists.
-    Raises UnknownJob when the job was deleted, WrongStatus when the report is about a task of
+    Raises UnknownJob when the job was deleted, ReportRefused when the report is about a task of
     another job, StoreUnavailable when nothing was recorded.
     """
     from_callback = report.source is Source.CALLBACK
@@ -52,16 +52,17 @@ def apply_report(
 
 
 def _check_not_a_submission(job: Job | None) -> None:
-    """Refuse a job that Fluxkeep submitted: it has its own secret (I16). Raises WrongStatus."""
+    """Refuse a job that Fluxkeep submitted: it has its own secret (I16). Raises ReportRefused."""
     if job is not None and job.is_submission:
-        raise WrongStatus("the report came to the general address, without this job's own secret")
+        raise ReportRefused("the report came to the general address, without this job's own secret")
 
 
 def _check_task_is_not_taken(store: JobStore, task_id: str, job_id: str) -> None:
-    """Refuse a task of another job (I16): a leaked secret is valid for one job. Raises WrongStatus.
+    """Refuse a task of another job (I16): a leaked secret is valid for one job.
 
     There is no race: a task id is unknown until BFL has answered its submission.
+    Raises ReportRefused.
     """
     named = store.load(task_id)
     if named is not None and named.id != job_id:
-        raise WrongStatus("the report names the task of another job")
+        raise ReportRefused("the report names the task of another job")

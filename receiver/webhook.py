@@ -15,11 +15,11 @@ from jobs.errors import (
     BodyTooLarge,
     InvalidLink,
     InvalidReport,
+    ReportRefused,
     StoreUnavailable,
     TooManyWaiting,
     Unauthorized,
     UnknownJob,
-    WrongStatus,
 )
 from jobs.report import Report
 from jobs.services import Services
@@ -160,7 +160,7 @@ def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAc
         job = ingest.apply_report(services.store, report, services.settings.timeouts, job_id)
     except UnknownJob:
         return {"id": job_id or report.task_id, "status": "forgotten"}
-    except WrongStatus as error:
+    except ReportRefused as error:
         _record_refusal(services, job_id or report.task_id, str(error))
         raise Unauthorized from None
     log.debug("job %s: callback accepted, %s", job.id, job.status)

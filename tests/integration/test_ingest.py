@@ -3,7 +3,7 @@
 import pytest
 
 from jobs import ingest
-from jobs.errors import UnknownJob, WrongStatus
+from jobs.errors import ReportRefused, UnknownJob
 from jobs.job import Job
 from jobs.report import Report
 from jobs.status import ReportKind, Source, Status
@@ -37,7 +37,7 @@ def submitted(store: JobStore) -> Job:
 def test_a_callback_at_the_general_address_changes_no_job_that_fluxkeep_submitted(
     store: JobStore, submitted: Job, kind: ReportKind, named: str
 ) -> None:
-    with pytest.raises(WrongStatus):
+    with pytest.raises(ReportRefused):
         call_back(store, named, kind=kind)
     assert store.load(named) == store.load("own") == submitted
     assert store.load("task", exactly=True) is None
@@ -49,7 +49,7 @@ def test_a_job_is_reached_at_its_own_address_with_its_own_task_only(
     call_back(store, "other")
     before = load(store, "other")
     foreign = Report(task_id="other", kind=ReportKind.PROGRESS, source=Source.CALLBACK)
-    with pytest.raises(WrongStatus):
+    with pytest.raises(ReportRefused):
         ingest.apply_report(store, foreign, TIMEOUTS, submitted.id)
     assert load(store, "own") == submitted and load(store, "other") == before
     report = Report(task_id="task", kind=ReportKind.FAILED, source=Source.CALLBACK)

@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from jobs.errors import StorageError, StoreUnavailable, WrongStatus
+from jobs.errors import ReportRefused, StorageError, StoreUnavailable
 from jobs.job import Job
 from jobs.record import Submission
 from jobs.status import REOPENABLE
@@ -75,7 +75,7 @@ def replayer(world: Any) -> None:
         for job_id in sorted(set(reopenable) - world.replayed):
             world.replayed.add(job_id)
             world.bfl.sent.discard(job_id)  # the operator decides that it may be paid twice
-            with suppress(WrongStatus):
+            with suppress(ReportRefused):
                 _until_done(world, partial(replay_job, wired, job_id))
 
 

@@ -22,6 +22,7 @@ CAUGHT = {
     errors.InvalidSettings,
     errors.UrlRefused,
     errors.UnknownHost,
+    errors.ReportRefused,
     errors.ForeignObject,
     errors.BflUnavailable,
 }

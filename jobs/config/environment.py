@@ -65,11 +65,11 @@ def has_process_manager() -> bool:
 
 
 def _resolved(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    values = {name: value for name, value in environ.items() if value or name in _EMPTY_IS_A_VALUE}
+    values = dict(environ)
     for name in names:
         if path := values.get(f"{name}_FILE"):
             values[name] = _read(f"{name}_FILE", path)
-    return values
+    return {name: value for name, value in values.items() if value or name in _EMPTY_IS_A_VALUE}
 
 
 def _read(name: str, path: str) -> str:

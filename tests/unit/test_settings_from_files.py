@@ -47,7 +47,11 @@ def test_a_file_that_cannot_be_read_names_its_variable(
 def test_an_empty_file_is_no_value(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     path.write_text("\n")
-    assert start_error(SECRET_KEY=None, SECRET_KEY_FILE=str(path)).startswith("SECRET_KEY: ")
+    assert start_error(SECRET_KEY=None, SECRET_KEY_FILE=str(path)) == "SECRET_KEY: is missing"
+    optional = [name.upper() for name in Settings.model_fields if name.upper() not in REQUIRED]
+    forever = {"RETAIN_JOBS_DAYS": ""}
+    empty = {f"{name}_FILE": str(path) for name in optional}
+    assert load({**REQUIRED, **empty}) == load({**REQUIRED, **forever})
 
 
 @pytest.mark.parametrize("name", PROVIDER_SECRET_VARIABLES)

@@ -118,12 +118,14 @@ def file_numbers(values: Mapping[str, Any]) -> list[int]:
     return [n for _, encoding, n in _references(values) if encoding == "input"]
 
 
-def text_of(storage: MediaStorage, job: Job, value: str) -> str:
-    """A text of kept values, read from its object if it is long. Raises StorageError."""
-    for _, encoding, n in _references({"": value}):
-        if encoding == "text":
-            return (read_file(storage, job, n) or b"").decode("utf-8", "replace")
-    return value
+def with_texts(storage: MediaStorage, job: Job, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Kept values with their long texts, empty where they were deleted. Raises StorageError."""
+    found = {
+        reference: (read_file(storage, job, n) or b"").decode("utf-8", "replace")
+        for reference, encoding, n in _references(values)
+        if encoding == "text"
+    }
+    return dict(replace_texts(values, found))
 
 
 def with_links(values: Mapping[str, Any], links: list[str]) -> dict[str, Any]:

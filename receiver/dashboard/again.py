@@ -12,6 +12,7 @@ from jobs.services import Services
 from jobs.store.search import Search
 from receiver.api.job_actions import load_job
 from receiver.dashboard.job_card import path_of
+from receiver.thread_pool import run_in_thread
 
 RELATED_MAX = 24
 
@@ -25,16 +26,16 @@ class KeptImage(NamedTuple):
 
 def fields_of(services: Services, job: Job) -> dict[str, str]:
     """The form as it would have made this job; images are named by `kept_images`."""
-    kept = dict(job.submission.kept_input or {})
+    kept = job.submission.kept_input or {}
     known = {"prompt", *models.FIELD_NAMES}
-    values = {name: value for name, value in kept.items() if not inputs.file_numbers({"": value})}
+    plain = {name: value for name, value in kept.items() if not inputs.file_numbers({"": value})}
+    values = run_in_thread(inputs.with_texts, services.storage, job, plain)
     texts = {name: _text(value) for name, value in values.items() if name in known}
     simple = {name: text for name, text in texts.items() if text is not None}
     more = {name: value for name, value in values.items() if name not in simple}
     return {
         "model": job.model or "",
         **simple,
-        "prompt": inputs.text_of(services.storage, job, str(kept.get("prompt", ""))),
         "more": json.dumps(more, indent=1, ensure_ascii=False) if more else "",
         "metadata": json.dumps(dict(job.metadata), ensure_ascii=False) if job.metadata else "",
         "repeats": job.id,

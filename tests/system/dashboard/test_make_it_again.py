@@ -202,6 +202,15 @@ def test_errors_about_fields_that_the_form_does_not_show_stand_at_other_fields(
     assert "notify_url" in answer.text
 
 
+def test_a_long_text_in_any_field_is_used_again(stack: Stack) -> None:
+    prompt, style = "a fox, " * 400 + "red", "as in a dream, " * 200 + "or not"
+    given = {"model": "flux-2-pro", "input": {"prompt": prompt, "styles": [style]}}
+    job_id = stack.client.request("POST", "/api/jobs", json=given).json()["id"]
+    stack.client.wait_for(job_id)  # the worker keeps such an input
+    page = Visitor(stack.installation.url, "submit").get("/submit", again=job_id).text
+    assert f">{prompt}</textarea>" in page and style in page
+
+
 def test_a_form_may_outlive_the_job_and_the_images_that_filled_it(stack: Stack) -> None:
     answer = sent(stack, prompt="alone", repeats="../../nobody")
     job = stack.client.wait_for(answer.headers["Location"].partition("job=")[2].partition("&")[0])

@@ -93,6 +93,19 @@ def test_a_thumbnail_inside_a_jpeg_is_not_its_end(path: Path) -> None:
     assert not is_complete(path, body[:-2000], "image/jpeg")
 
 
+@pytest.mark.parametrize("kind", ["image/jpeg", "image/png", "image/webp"])
+def test_a_picture_may_be_followed_by_other_bytes(path: Path, kind: str) -> None:
+    assert is_complete(path, FORMATS[kind] + b"\n\0more", kind)
+
+
+def test_the_end_of_a_png_is_a_chunk_and_not_its_name(path: Path) -> None:
+    text = png(8, 8, (b"tEXt", b"IEND" + bytes(100)))
+    at = text.index(b"IEND")
+    assert is_complete(path, text, "image/png")
+    for cut in (at + 8, at + 50):
+        assert not is_complete(path, text[:cut], "image/png")
+
+
 def test_a_film_of_large_boxes_is_complete_at_its_end_only(path: Path) -> None:
     large = (1).to_bytes(4, "big") + b"mdat" + (16 + 1000).to_bytes(8, "big") + bytes(1000)
     film = MP4 + large

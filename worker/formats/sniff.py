@@ -13,7 +13,7 @@ from worker.formats import image, mp4
 
 WINDOW_BYTES = 64 * 1024
 # A hundred times what real files have: bounds the time that a hostile file can take.
-MARKERS_MAX = BOXES_MAX = 200_000
+MARKERS_MAX = CHUNKS_MAX = BOXES_MAX = 200_000
 
 _END_OF_IMAGE = 0xD9
 # The start of a segment: in a scan, FF is followed by 00 (a stuffed byte) or a restart marker.
@@ -78,7 +78,14 @@ def _next_marker(data: mmap, at: int) -> re.Match[bytes] | None:
 
 
 def _png_is_complete(data: mmap) -> bool:
-    return data[-8:-4] == b"IEND"
+    """Walk the chunks: other bytes may follow the last one, or have its name."""
+    at = 8  # after the signature
+    for _ in range(CHUNKS_MAX):
+        kind = data[at + 4 : at + 8]
+        at += 12 + int.from_bytes(data[at : at + 4], "big")  # length, kind and checksum
+        if kind == b"IEND" or at >= len(data):
+            return kind == b"IEND" and at <= len(data)
+    return False
 
 
 def _webp_is_complete(data: mmap) -> bool:

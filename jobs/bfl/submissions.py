@@ -106,7 +106,7 @@ def without_foreign_polling_url(
 
 def missing_task_failure(path: str) -> Failure:
     """Build the failure for a successful response that names no task."""
-    message = f"BFL's answer names no task. {explain_no_generation(path)}"
+    message = f"BFL's answer names no task. Perhaps {explain_no_generation(path)}"
     return Failure(ErrorCode.NO_TASK, message, 400, {"detail": message})
 
 

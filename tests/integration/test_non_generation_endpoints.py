@@ -52,6 +52,7 @@ def test_an_answer_without_a_task_fails_the_job(local_worker: LocalWorker) -> No
     job = local_worker.job("a")
     assert job.status is Status.FAILED and not job.submission.unconfirmed
     assert job.error and job.error.code == "no_task"
+    assert job.error.message.startswith("BFL's answer names no task. Perhaps finetune is no")
     assert "https://api.bfl.ai/v1/finetune" in job.error.message
 
 

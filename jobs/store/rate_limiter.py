@@ -49,7 +49,7 @@ class RateLimiter:
     def record_wrong_key(self, address: str) -> RateStatus:
         """Count an API key that does not exist."""
         with unavailable():
-            wait, _ = self._batching.run(
+            wait = self._batching.run(
                 self._wrong_key, [WRONG_KEYS_PREFIX + address], WRONG_KEYS_MAX
             )
         return RateStatus(float(wait), is_blocked_address=True)

@@ -2,7 +2,7 @@
 --
 -- KEYS  wrong keys of the address
 -- ARGV  quota: requests, seconds
--- Returns {seconds to wait ("0": admitted), 1: it is the address that waits}
+-- Returns seconds to wait ("0": admitted)
 -- Needs shared/gcra.lua
 
-return {take_request(KEYS[1], ARGV[1], ARGV[2]), 1}
+return take_request(KEYS[1], ARGV[1], ARGV[2])

@@ -87,10 +87,11 @@ const nestedIds = (element) => Array.from(liveElements(element), (nested) => nes
 
 function updateChildren(old, element) {
   const existing = new Map([...old.children].map((child) => [child.id, child]));
+  const announcements = [];
   const children = [...element.children].map((child) => {
     const same = existing.get(child.id);
     if (same && renderedHtml.get(same) === comparableHtml(child)) return same;
-    if (!same) queueAnnouncement(child);
+    if (!same) announcements.push(child.dataset.announcement);
     return importLive(child);
   });
   renderedHtml.set(old, comparableHtml(element));
@@ -101,7 +102,7 @@ function updateChildren(old, element) {
     if (child === next) next = next.nextElementSibling;
     else old.insertBefore(child, next);
   }
-  announce();
+  announce(announcements);
 }
 
 function replace(old, element) {
@@ -135,16 +136,9 @@ function comparableHtml(element) {
 }
 
 // Screen readers announce new jobs once.
-let announcements = [];
-
-function queueAnnouncement(child) {
-  if (child.dataset.announcement) announcements.push(child.dataset.announcement);
-}
-
-function announce() {
+function announce(announcements) {
   const text = announcements.length > 3
     ? `${announcements.length} new jobs`
     : announcements.map((one) => `New: ${one}`).join(". ");
   if (text) document.getElementById("announcements").textContent = text;
-  announcements = [];
 }

@@ -100,8 +100,10 @@ def _enqueue(fields: Mapping[str, str]) -> Job:
     """Raises Invalid with every wrong field, and what the API's own submission raises."""
     given = {name: fields[name] for name in ("prompt", *models.FIELD_NAMES) if fields.get(name)}
     model, errors = fields.get("model", ""), list(_input_errors(given))
+    original = _original(fields)
+    images = _images(fields, original)
     more = _parsed(fields.get("more", ""), "more", errors)
-    if not ({"prompt", drafts.FIELD} & given.keys() or more or _images(fields)):
+    if not ({"prompt", drafts.FIELD} & given.keys() or more or images):
         errors.append({"field": "prompt", "message": "Describe the picture."})
     metadata = _parsed(fields.get("metadata", ""), "metadata", errors) or METADATA
     body = {"model": model, "input": given, "metadata": metadata}
@@ -111,9 +113,8 @@ def _enqueue(fields: Mapping[str, str]) -> Job:
         errors = [*error.errors, *errors]
     if errors:
         raise Invalid(errors)
-    images = models.place_images(model, _images(fields), more.keys())
-    body["input"] = {name: _value(name, text) for name, text in given.items()} | images | more
-    original = _original(fields)
+    placed = models.place_images(model, images, more.keys())
+    body["input"] = {name: _value(name, text) for name, text in given.items()} | placed | more
     repeats = original.id if original else None
     return submit_as_visitor(body, fields.get(IDEMPOTENCY_FIELD, ""), repeats)
 
@@ -134,22 +135,20 @@ def _messages(error: Invalid) -> dict[str, str]:
     }
 
 
-def _images(fields: Mapping[str, str]) -> list[str]:
+def _images(fields: Mapping[str, str], original: Job | None) -> list[str]:
     """Images as base64, in the order of the form; raises WrongStatus and StorageError."""
     found = {f"file-{n}": body for n, body in enumerate(forms.files())}
     kept = [name for name in fields if re.fullmatch(KEPT + "[0-9]{1,2}", name)]
-    original = _original(fields) if kept else None
     found |= {name: _kept_image(original, int(name.removeprefix(KEPT))) for name in kept}
     ordered = [name for name in fields.get("order", "").split() if name in found]
-    names = dict.fromkeys((*ordered, *(name for name in kept if name in found), *found))
+    names = dict.fromkeys((*ordered, *kept, *found))
     return [base64.b64encode(found[name]).decode() for name in names]
 
 
 def _kept_image(original: Job | None, n: int) -> bytes:
     """An image of the job that the form repeats. Raises WrongStatus, StorageError."""
-    body = None
-    if original is not None:
-        body = run_in_thread(inputs.read_file, services().storage, original, n)
+    storage = services().storage
+    body = run_in_thread(inputs.read_file, storage, original, n) if original else None
     if body is None:
         raise WrongStatus(_INPUT_DELETED)
     return body

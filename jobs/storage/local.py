@@ -59,6 +59,7 @@ class LocalStorage(MediaStorage):
             try:
                 found = self._path(key).lstat()
             except (FileNotFoundError, NotADirectoryError):
+                self._check_mounted()
                 return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
@@ -94,8 +95,15 @@ class LocalStorage(MediaStorage):
         return self.root / key
 
     def delete(self, key: str) -> None:
-        with translate_errors(), contextlib.suppress(FileNotFoundError):
-            self._path(key).unlink()
+        with translate_errors():
+            try:
+                self._path(key).unlink()
+            except FileNotFoundError:
+                self._check_mounted()
+
+    def _check_mounted(self) -> None:
+        """Raise FileNotFoundError if not only an object is missing but the whole volume."""
+        (self.root / STAGING).stat()
 
     def check(self, size: int) -> None:
         """Remove directories that the check created: its user may differ from the worker's."""

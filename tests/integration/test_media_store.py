@@ -163,6 +163,14 @@ def test_deleting_what_is_not_there_is_fine(store: MediaStorage) -> None:
     assert store.size(KEY) is None
 
 
+def test_no_object_is_missing_while_the_volume_is_not_mounted(directory: LocalStorage) -> None:
+    directory.root.rename(directory.root.with_name("volume"))
+    directory.root.mkdir()
+    for method in (directory.size, directory.delete):
+        with pytest.raises(StorageError):
+            method(KEY)
+
+
 def test_a_storage_that_works_is_checked_without_leaving_anything(store: MediaStorage) -> None:
     store.check(100_000)
     assert staged(store) == [] and list(store.list_objects()) == []

@@ -5,6 +5,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+import requests
 
 from tests.harness import Stack
 from tests.harness.stored_objects import a_file_in_place_of
@@ -43,8 +44,10 @@ def test_a_disk_that_is_full_in_the_middle_of_a_file_leaves_no_partial_one(stack
 
 def test_a_storage_that_is_missing_for_a_while_costs_nothing(stack: Stack) -> None:
     kept = stack.generate()
-    stack.stored(kept)
+    link = stack.stored(kept)["media"][0]["url"]
     with a_file_in_place_of(stack.installation.media):
+        assert requests.get(link, timeout=30).status_code == 503, "not 410: it is there still"
+        assert stack.client.request("DELETE", f"/api/jobs/{kept.id}").status_code == 503
         task = stack.generate()
         stack.retry_reason(task)
     stack.stored(task, STORED_WITHIN_SECONDS)

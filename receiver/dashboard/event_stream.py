@@ -1,9 +1,11 @@
 """Server-Sent Events for open pages: those of the API, authenticated by the session."""
 
-from flask import Blueprint
+from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
 
+from jobs.errors import StoreUnavailable
 from receiver.api import events
+from receiver.context import services
 from receiver.dashboard import session
 
 blueprint = Blueprint("event_stream", __name__)
@@ -14,3 +16,11 @@ blueprint = Blueprint("event_stream", __name__)
 def stream(job_id: str | None) -> ResponseReturnValue:
     """Events of one job or of all; 401 without a session, and the page then reloads itself."""
     return events.stream(job_id) if session.current_visitor() else ("", 401)
+
+
+def begin_page() -> None:
+    """Remember, before a page reads any job, where its stream begins; empty while Redis is down."""
+    try:
+        g.since = str(services().events.end())
+    except StoreUnavailable:
+        g.since = ""

@@ -14,15 +14,18 @@ const parser = new DOMParser();
 let stream = null;
 let timer = null;
 let refreshedAt = 0;
+let since = document.body.dataset.since; // the stream of a new page begins there
 
 // `watched` is "all" or the id of a job.
 export function watch(watched) {
   for (const element of liveElements(document)) rememberHtml(element);
   const open = () => {
     if (document.hidden || stream) return;
-    stream = new EventSource(watched === "all" ? "/live" : `/live/${encodeURIComponent(watched)}`);
+    const path = watched === "all" ? "/live" : `/live/${encodeURIComponent(watched)}`;
+    stream = new EventSource(since ? `${path}?last_event_id=${since}` : path);
     for (const name of ["job", "forgotten", "reset"]) stream.addEventListener(name, refreshSoon);
-    stream.addEventListener("open", refreshSoon); // for what happened since this page was rendered
+    if (!since) stream.addEventListener("open", refreshSoon); // for events that were missed
+    since = "";
     stream.addEventListener("error", onError);
   };
   const close = () => {

@@ -104,8 +104,8 @@ def test_a_job_that_came_before_the_stream_was_open_appears(visit: Visit, stack:
             job_ids.append(start_job(stack, callback="never"))
         route.continue_()
 
-    page.route("**/live", put_job_first)
-    with page.expect_response("**/live"):
+    page.route("**/live?*", put_job_first)
+    with page.expect_response("**/live?*"):
         page.reload()
     expect(card(page, job_ids[0]).locator(".status")).to_have_text("submitted", timeout=5000)
 

@@ -183,17 +183,17 @@ class JobStore:
             found: bytes | None = self._redis.get(keys.INPUT_PREFIX + job_id)
         return found
 
-    def delete(self, job: Job) -> None:
-        """Delete a job in any state, and leave a tombstone (I12)."""
-        self._delete(job, commit.ANY_VERSION, [*commit.deletion(job), *commit.tombstones(job)])
+    def delete(self, job: Job) -> bool:
+        """Delete a job in any state unless its record has changed, and leave a tombstone (I12)."""
+        return self._delete(job, commit.tombstones(job))
 
     def delete_unchanged(self, job: Job, orphans: Iterable[str] = ()) -> bool:
         """Delete a job unless its record has changed; `orphans` are keys of objects that stay."""
-        orphan_commands = [("ZADD", keys.ORPHANS, job.end, key) for key in orphans]
-        return self._delete(job, job.version, [*commit.deletion(job), *orphan_commands])
+        return self._delete(job, [("ZADD", keys.ORPHANS, job.end, key) for key in orphans])
 
-    def _delete(self, job: Job, version: int | str, commands: list[Command]) -> bool:
-        return self.run_if_unchanged(job.id, version, [*commands, events.deletion_event(job.id)])
+    def _delete(self, job: Job, commands: Sequence[Command]) -> bool:
+        every = [*commit.deletion(job), *commands, events.deletion_event(job.id)]
+        return self.run_if_unchanged(job.id, job.version, every)
 
     def is_deleted(self, job_id: str) -> bool:
         """Whether a job was deleted on request, and not lost with Redis."""

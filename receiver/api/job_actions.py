@@ -33,12 +33,23 @@ def replay_job(services: Services, job_id: str) -> Job:
 
 
 def delete_job(services: Services, job: Job) -> None:
-    """Delete a job's media (I11), then its record; after an interruption it can be repeated."""
-    media = services.storage
-    for file in (*job.media, *job.submission.input_files):
-        run_in_thread(media.delete, file.key)
-    services.store.delete(job)
+    """Delete a job's media, then its record; after an interruption it can be repeated.
+
+    Raises UnknownJob when another request deleted it meanwhile.
+    """
+    while not _delete_unchanged(services, job):  # it may have been stored meanwhile
+        job = load_job(services, job.id)
     # A running rescue may have published an object; without the record it cannot commit.
     run_in_thread(
-        media.delete_superseded, job.id, job.created_at, job.check.fencing_token, named=()
+        services.storage.delete_superseded,
+        job.id,
+        job.created_at,
+        job.check.fencing_token,
+        named=(),
     )
+
+
+def _delete_unchanged(services: Services, job: Job) -> bool:
+    for file in (*job.media, *job.submission.input_files):
+        run_in_thread(services.storage.delete, file.key)
+    return services.store.delete(job)

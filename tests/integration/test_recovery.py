@@ -223,7 +223,8 @@ def test_what_a_sidecar_says_is_stored_is_deleted_only_with_its_job(
     worker_env.wired.redis.flushall()
     recovery.delete_superseded(worker_env.wired, job)
     assert worker_env.wired.storage.size(job.media[0].key) is not None
-    worker_env.wired.store.delete(job)
+    worker_env.wired.store.update(job.id, lambda *_: job, new=True)
+    assert worker_env.wired.store.delete(worker_env.job(task))
     recovery.delete_superseded(worker_env.wired, job)
     assert list(worker_env.wired.storage.list_objects()) == []
 

@@ -7,6 +7,7 @@ import pytest
 from jobs.job import Job
 from jobs.report import Role
 from jobs.status import Status
+from receiver.api.job_actions import delete_job
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import WorkerEnvironment
 from worker import rescue, thumbnails
@@ -164,3 +165,16 @@ def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(
     thumbnails.store(worker_env.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     assert [path for path in worker_env.media_root.rglob("*") if path.is_file()] == []
     assert worker_env.wired.due.thumbnails.until(worker_env.wired.store.now(), 1) == ()
+
+
+def test_a_job_that_is_stored_and_searched_for_during_its_deletion_leaves_nothing(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task, wired = worker_env.ready(), worker_env.wired
+    seen = worker_env.job(task)
+    rescue.rescue(wired, worker_env.claim(task))
+    call = {"metadata": {"album": "fog"}, "model": "flux-2-pro"}
+    wired.store.update(seen.id, lambda job, now: job and job.with_details(now, call))
+    delete_job(wired, seen)
+    assert [path for path in worker_env.media_root.rglob("*") if path.is_file()] == []
+    assert wired.redis.keys("fluxkeep:by:*") == wired.redis.keys("fluxkeep:jobs:*") == []

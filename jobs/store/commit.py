@@ -228,7 +228,7 @@ def flat(commands: list[Command]) -> list[Any]:
 
 def deletion(job: Job) -> list[Command]:
     """The commands that delete a record and all keys of its job."""
-    # The indexes may have changed since the record was read, so every possible one is cleared.
+    # In whatever state it is: every index that it may be in is cleared.
     prefixes = (RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX, INPUT_PREFIX)
     return [
         *(("ZREM", key, job.id) for key in every(job)),

@@ -1,7 +1,7 @@
 """`GET /`: the jobs as pictures, newest first."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -65,7 +65,7 @@ def show() -> ResponseReturnValue:
     if job_id := request.args.get(ID_FIELD, "").strip():
         return _redirect_to_job(job_id)
     given = list(request.args.items(multi=True))
-    normalized = [pair for name, value in given for pair in _normalize(name, value.strip())]
+    normalized = _normalize_all(given)
     if normalized != given:
         return redirect(f"/?{urlencode(normalized)}".rstrip("?"), 303)
     query = GalleryQuery.read()
@@ -87,6 +87,13 @@ def show() -> ResponseReturnValue:
 def _redirect_to_job(job_id: str) -> ResponseReturnValue:
     is_id = parsing.TASK_ID.fullmatch(job_id)
     return redirect(url_for("dashboard.job.show", job_id=job_id) if is_id else "/", 303)
+
+
+def _normalize_all(given: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Metadata come last; of those with one name the last: the form repeats what it replaces."""
+    pairs = [pair for name, value in given for pair in _normalize(name, value.strip())]
+    metadata = {name: value for name, value in pairs if name.startswith(f"{METADATA}.")}
+    return [pair for pair in pairs if pair[0] not in metadata] + [*metadata.items()]
 
 
 def _normalize(name: str, value: str) -> Iterator[tuple[str, str]]:

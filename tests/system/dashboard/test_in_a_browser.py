@@ -119,6 +119,11 @@ def test_filters_make_an_address_to_share(visit: Visit, stack: Stack) -> None:
     page.get_by_role("button", name="Show").click()
     expect(page.locator(".cards > li")).to_have_count(1)
     assert urlsplit(page.url).query == "model=flux-2-pro&metadata.user=42"
+    page.get_by_label("Metadata").fill("user=43")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", name="No job matches")).to_be_visible()
+    assert urlsplit(page.url).query == "model=flux-2-pro&metadata.user=43"
+    page.go_back()
     page.get_by_role("link", name="Moderated").click()
     expect(page.get_by_role("heading", name="No job matches")).to_be_visible()
     page.get_by_role("link", name="Clear all").click()

@@ -69,7 +69,7 @@ def expect_job(job_id: str) -> ResponseReturnValue:
     assert change.after is not None  # `merge` always returns a job
     log.info("job %s: announced, %s", change.after.id, change.after.status)
     if body.input is not None:
-        _keep_input(change.after, body.input)
+        keep_input(change.after, body.input)
     if change.after.status is Status.STORED:
         _update_sidecar(change.after.id)
     return views.job_view(services(), change.after), 200 if change.before else 201
@@ -101,13 +101,20 @@ def _announced(job_id: str, now: float, model: str | None) -> Job:
     return job.with_check(announced_by=g.api_key.name).with_submission(key=g.api_key.name)
 
 
-def _keep_input(job: Job, given: Mapping[str, Any]) -> None:
-    """Raises StorageError; the caller repeats the request."""
+def keep_input(job: Job, given: Mapping[str, Any]) -> None:
+    """Keep the input unless the job is deleted meanwhile.
+
+    Raises StorageError; the caller repeats the request.
+    """
     if not services().settings.keep_inputs or job.submission.kept_input is not None:
         return
     kept = run_in_thread(inputs.store, services().storage, job, given)
-    if kept:
-        services().store.update(job.id, lambda job, _now: job and kept.on_record(job))
+    if kept is None:
+        return
+    change = services().store.update(job.id, lambda job, _now: job and kept.on_record(job))
+    if change.after is None:
+        for file in kept.files:
+            run_in_thread(services().storage.delete, file.key)
 
 
 def _update_sidecar(job_id: str) -> None:

@@ -15,7 +15,12 @@ from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, job_id_of, kind_of
 from jobs.storage.providers import BACKGROUND_LIMITS
+from receiver.api.jobs import keep_input
+from receiver.app import create_app
+from tests.harness import RedisServer
+from tests.harness.reports import TIMEOUTS
 from tests.sandbox.gradient import gradient
+from tests.system.submitting.local_worker import built
 
 ENCODED = base64.b64encode(gradient(7)).decode()
 DOT = base64.b64encode(b"GIF89a\x01\x00\x01\x00\x00\x00\x00;").decode()
@@ -102,3 +107,13 @@ def test_superseded_media_are_deleted_and_the_input_is_not(tmp_path: Path) -> No
     job = kept(storage, {"input_image": ENCODED})
     storage.delete_superseded(job.id, job.created_at, 2**60, named=())
     assert [found.key for found in storage.list_objects()] == [job.submission.input_files[0].key]
+
+
+def test_the_input_of_a_job_that_is_deleted_meanwhile_is_not_kept(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    wired = built(redis_server, tmp_path)
+    deleted = Job.expected("deleted", wired.store.now(), TIMEOUTS)
+    with create_app(wired).app_context():
+        keep_input(deleted, {"image": ENCODED})
+    assert list(wired.storage.list_objects()) == []

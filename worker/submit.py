@@ -14,6 +14,7 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.client import AccountStatus, BflResponse
 from jobs.bfl.submissions import Webhook
 from jobs.errors import (
+    ClaimLost,
     ConnectionFailed,
     ErrorCode,
     Invalid,
@@ -63,7 +64,7 @@ def answer_seconds(body: bytes) -> float:
 
 def _send(services: Services, claim: Claim, body: bytes) -> None:
     attempt, fields = Attempt(services, claim), strict_json.loads(body)
-    _keep_input(services, claim, fields)
+    keep_input(services, claim, fields)
     try:
         given = drafts.insert(services, fields)
     except Invalid as error:
@@ -75,7 +76,7 @@ def _send(services: Services, claim: Claim, body: bytes) -> None:
         attempt.send(given)
 
 
-def _keep_input(services: Services, claim: Claim, fields: Mapping[str, Any]) -> None:
+def keep_input(services: Services, claim: Claim, fields: Mapping[str, Any]) -> None:
     """Keep an input with images before it is sent: a refusal may be about one of them."""
     if not services.settings.keep_inputs or claim.job.submission.kept_input is not None:
         return
@@ -84,8 +85,15 @@ def _keep_input(services: Services, claim: Claim, fields: Mapping[str, Any]) -> 
     except StorageError as error:
         log.warning("job %s: its input is not kept: %s", claim.job.id, error)
         return
-    if kept:
+    if kept is None:
+        return
+    try:
         claim.commit(lambda job, _now: kept.on_record(job))
+    except ClaimLost:  # another worker stores the same objects, unless the job was deleted
+        if services.store.load(claim.job.id, exactly=True) is None:
+            for file in kept.files:
+                services.storage.delete(file.key)
+        raise
 
 
 def _enqueue_next(services: Services) -> None:

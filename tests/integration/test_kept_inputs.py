@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs import inputs, submission
+from jobs.errors import ClaimLost
 from jobs.job import Job
 from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
@@ -20,7 +21,8 @@ from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.reports import TIMEOUTS
 from tests.sandbox.gradient import gradient
-from tests.system.submitting.local_worker import built
+from tests.system.submitting.local_worker import LocalWorker, built
+from worker import submit
 
 ENCODED = base64.b64encode(gradient(7)).decode()
 DOT = base64.b64encode(b"GIF89a\x01\x00\x01\x00\x00\x00\x00;").decode()
@@ -116,4 +118,16 @@ def test_the_input_of_a_job_that_is_deleted_meanwhile_is_not_kept(
     deleted = Job.expected("deleted", wired.store.now(), TIMEOUTS)
     with create_app(wired).app_context():
         keep_input(deleted, {"image": ENCODED})
+    assert list(wired.storage.list_objects()) == []
+
+
+def test_the_input_of_a_submission_that_is_deleted_meanwhile_is_not_kept(
+    local_worker: LocalWorker,
+) -> None:
+    wired = local_worker.wired
+    local_worker.post("deleted")
+    claim = local_worker.admit()
+    assert wired.store.delete(claim.job)
+    with pytest.raises(ClaimLost):
+        submit.keep_input(wired, claim, {"image": ENCODED})
     assert list(wired.storage.list_objects()) == []

@@ -100,11 +100,10 @@ def test_a_job_that_came_before_the_stream_was_open_appears(visit: Visit, stack:
     job_ids: list[str] = []
 
     def put_job_first(route: Route) -> None:
-        if not job_ids:
-            job_ids.append(start_job(stack, callback="never"))
+        job_ids.append(start_job(stack, callback="never"))
         route.continue_()
 
-    page.route("**/live?*", put_job_first)
+    page.route("**/live?*", put_job_first, times=1)
     with page.expect_response("**/live?*"):
         page.reload()
     expect(card(page, job_ids[0]).locator(".status")).to_have_text("submitted")
@@ -124,7 +123,6 @@ def test_filters_make_an_address_to_share(visit: Visit, stack: Stack) -> None:
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("heading", name="No job matches")).to_be_visible()
     assert urlsplit(page.url).query == "model=flux-2-pro&metadata.user=43"
-    page.go_back()
     page.get_by_role("link", name="Moderated").click()
     expect(page.get_by_role("heading", name="No job matches")).to_be_visible()
     page.get_by_role("link", name="Clear all").click()
@@ -266,9 +264,7 @@ def test_a_page_that_is_open_says_that_it_is_old(visit: Visit, stack: Stack) -> 
 
 
 def test_a_page_weighs_little_and_does_not_jump(visit: Visit, stack: Stack) -> None:
-    wait_for(
-        "all is drawn", lambda: not stack.awaiting_thumbnails()
-    )  # else pictures come while we look
+    wait_for("all is drawn", lambda: not stack.awaiting_thumbnails())
     window = visit()
     page = window.page
     page.add_init_script(

@@ -6,7 +6,8 @@ redirects to the login without a session. Changes are POST requests from a form 
 
 Styles and scripts are files under static/, linked by `asset(name)`; the Content-Security-Policy
 allows nothing inline and nothing from other hosts. static/live.js updates elements with an id and
-`data-live` when a job changes; a page sets `live` to "all" or to a job's id. `navigation.LINKS` has
+`data-live` when a job changes; a page sets `live` to "all" or to a job's id,
+and its view calls `event_stream.begin_page()` before it reads any job. `navigation.LINKS` has
 the links of the header.
 """
 

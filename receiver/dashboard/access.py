@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs.config.api_keys import Scope
 from jobs.errors import Forbidden
-from receiver.dashboard import csrf, event_stream, forms, session
+from receiver.dashboard import csrf, forms, session
 
 P = ParamSpec("P")
 View = Callable[P, ResponseReturnValue]
@@ -40,7 +40,6 @@ def requires_scope(
             if not visitor.has_scope(scope):
                 raise Forbidden(f"This needs a key with scope {scope}.")
             session.renew()
-            event_stream.begin_page()
             if request.method == "POST":
                 forms.form(form_bytes)
                 csrf.check()

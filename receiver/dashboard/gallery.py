@@ -12,7 +12,7 @@ from jobs.bfl import parsing
 from jobs.status import Source, Status
 from jobs.store.search import Search
 from receiver.context import services
-from receiver.dashboard import start
+from receiver.dashboard import event_stream, start
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.job_card import cards
 from receiver.schemas.formats import format_cursor
@@ -69,6 +69,7 @@ def show() -> ResponseReturnValue:
     if normalized != given:
         return redirect(f"/?{urlencode(normalized)}".rstrip("?"), 303)
     query = GalleryQuery.read()
+    event_stream.begin_page()
     page = services().listing.page(query.search(), query.limit, query.cursor)
     if not (page.jobs or page.last or query.cursor or query.is_filtered):
         return start.page()

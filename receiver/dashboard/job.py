@@ -15,7 +15,7 @@ from jobs.job import Job
 from receiver.api.job_actions import delete_job, load_job, replay_job
 from receiver.api.repeats import repeat_fields
 from receiver.context import services
-from receiver.dashboard import forms, session
+from receiver.dashboard import event_stream, forms, session
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.again import related_jobs
 from receiver.dashboard.job_card import card, cards
@@ -28,6 +28,7 @@ blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
 @requires_scope("read")
 def show(job_id: str) -> ResponseReturnValue:
     """Show a job, by its own id or by BFL's task id."""
+    event_stream.begin_page()
     job = load_job(services(), job_id)
     return render_template(
         "job.html",

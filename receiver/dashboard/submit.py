@@ -29,7 +29,7 @@ from receiver import rate_limits
 from receiver.api.job_actions import load_job
 from receiver.api.submissions import SubmissionBody, enqueue_once
 from receiver.context import services
-from receiver.dashboard import forms, session
+from receiver.dashboard import event_stream, forms, session
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.again import fields_of, kept_images
 from receiver.dashboard.job_card import JobCard, card
@@ -185,6 +185,7 @@ def _value(name: str, text: str) -> Any:
 
 
 def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) -> str:
+    event_stream.begin_page()
     model = fields.get("model") or models.NAMES[0]
     input_form, original = models.input_form(model), fields.get("repeats", "")
     return render_template(

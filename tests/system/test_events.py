@@ -94,6 +94,13 @@ def test_an_ended_job_is_sent_once(client: Client, installation: Installation) -
     assert events_of(installation, "unknown").answer.status_code == 404
 
 
+def assert_end_is_delivered(client: Client, installation: Installation, last_id: str) -> None:
+    fail(client, "job")
+    with events_of(installation, "job", last_id) as again:
+        assert again.ended.wait(50)
+    assert again.statuses("job") == ["failed"]
+
+
 def test_an_end_behind_many_events_of_others_is_delivered(
     client: Client, installation: Installation, redis_server: RedisServer
 ) -> None:
@@ -104,10 +111,7 @@ def test_an_end_behind_many_events_of_others_is_delivered(
         for _ in range(2 * BATCH_MAX):
             pipe.xadd(EVENTS, {"id": "other", "status": "stored"})
         pipe.execute()
-    fail(client, "job")
-    with events_of(installation, "job", watcher.last_id) as again:
-        assert again.ended.wait(50)
-    assert again.statuses("job") == ["failed"]
+    assert_end_is_delivered(client, installation, watcher.last_id)
 
 
 def test_an_end_that_the_process_has_not_yet_been_told_of_is_delivered(
@@ -120,10 +124,7 @@ def test_an_end_that_the_process_has_not_yet_been_told_of_is_delivered(
         for connection in redis.client_list():
             if connection["cmd"] == "xread":  # the listener tries again after half a second
                 redis.client_kill_filter(_id=connection["id"])
-    fail(client, "job")
-    with events_of(installation, "job", watcher.last_id) as again:
-        assert again.ended.wait(50)
-    assert again.statuses("job") == ["failed"]
+    assert_end_is_delivered(client, installation, watcher.last_id)
 
 
 def test_the_stream_of_an_ended_job_ends_after_a_reset(

@@ -4,6 +4,8 @@ from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from receiver.checks.redis import MEMORY
+from receiver.checks.result import Grade, Result
 from receiver.context import app_state
 from receiver.openapi import examples
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
@@ -38,9 +40,13 @@ def is_ready() -> ResponseReturnValue:
     """503 as long as a check fails; each check is `ok` or the reason of its failure."""
     results = app_state().check_results.get()
     ready = all(result.ok for result in results)
-    # Warnings about settings are not public: this endpoint needs no key.
-    checks = {result.name: "ok" if result.ok else result.why for result in results}
+    checks = {result.name: result.why if _is_shown(result) else "ok" for result in results}
     return {"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503
+
+
+def _is_shown(result: Result) -> bool:
+    """Warnings about settings are not public: this endpoint needs no key."""
+    return not result.ok or (result.name == MEMORY and result.grade is Grade.WARNING)
 
 
 @blueprint.get("/metrics")

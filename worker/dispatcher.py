@@ -48,12 +48,13 @@ class Dispatcher:
         self._thumbnail_lock = threading.Lock()
         self._has_rq_job = False
 
-    def drain(self) -> None:
+    def drain(self, *, has_rq_job: bool = True) -> None:
         """Process all waiting jobs, new ones included; return when none is left.
 
-        The calling thread processes no job: it supervises the claims.
+        The calling thread processes no job: it supervises the claims. An RQ job that called this
+        stands for the first claim.
         """
-        self._has_rq_job = True  # the one that called us stands for the first claim
+        self._has_rq_job = has_rq_job
         self._is_drained.clear()
         self._start_thread(first=True)
         while not self._is_drained.wait(TICK_SECONDS):

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 from redis.exceptions import RedisError
-from rq import Queue, SimpleWorker
+from rq import Queue, SimpleWorker, worker_registration
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -46,6 +46,21 @@ class RescueWorker(SimpleWorker):
     @property
     def is_stopping(self) -> bool:
         return self._dispatcher.shutdown.requested.is_set()
+
+    def _install_signal_handlers(self) -> None:
+        """Notice a signal that came before."""
+        super()._install_signal_handlers()  # type: ignore[no-untyped-call]
+        self._stop_requested = self.is_stopping
+
+    def subscribe(self) -> None:
+        """Without RQ's remote commands: when RQ stops on an error, it keeps their connection."""
+
+    def teardown(self) -> None:
+        """Deregister without MULTI and HSET, which a full Redis refuses; what is left expires."""
+        with suppress(RedisError), self.connection.pipeline(transaction=False) as pipe:
+            worker_registration.unregister(self, pipe)
+            pipe.delete(self.key)
+            pipe.execute()
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         super().heartbeat(timeout, pipeline)
@@ -86,6 +101,9 @@ class RescueWorker(SimpleWorker):
             return True
         alive = self._metrics.worker_keys()
         return len(alive) <= 1 or alive[0] != self.key
+
+    def set_shutdown_requested_date(self) -> None:
+        """Nothing reads it, and a signal must not wait for Redis."""
 
     def handle_warm_shutdown_request(self) -> None:
         """SIGTERM or SIGINT: finish, release, exit."""

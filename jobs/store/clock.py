@@ -1,6 +1,7 @@
 """The clock of Redis, by which leases and deadlines are measured, and its outages.
 
-The log has one line when an outage begins, and one when it ends.
+The log has one line when an outage begins, and one when it ends. While Redis answers but refuses
+writes, for example because it is full, the log has one line a minute.
 """
 
 import logging
@@ -11,11 +12,13 @@ from socket import socket
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from jobs.errors import StoreUnavailable
 from jobs.store.durability import NotDurable
+
+REFUSAL_EVERY_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +59,19 @@ def unavailable() -> Iterator[None]:
 class _Outage:
     def __init__(self) -> None:
         self._since: float | None = None
+        self._refusal_logged_at = float("-inf")
 
     def begin(self, error: Exception) -> None:
-        if self._since is None:
+        if isinstance(error, ResponseError):
+            self._log_refusal(error)
+        elif self._since is None:
             self._since = time.monotonic()
             log.warning("Redis is unavailable: %s", type(error).__name__)
+
+    def _log_refusal(self, error: ResponseError) -> None:
+        if time.monotonic() > self._refusal_logged_at + REFUSAL_EVERY_SECONDS:
+            self._refusal_logged_at = time.monotonic()
+            log.warning("Redis refuses a write: %s", type(error).__name__)
 
     def end(self) -> None:
         if self._since is not None:

@@ -26,7 +26,7 @@ from jobs.store.keys import (
 )
 from jobs.store.metrics import ended_counter
 from jobs.store.rq_queue import RqQueue
-from jobs.store.scripts import Command
+from jobs.store.scripts import Command, flat
 
 CLOCK_DIFFERENCE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
@@ -219,11 +219,6 @@ def _ids(job: Job) -> tuple[str, ...]:
 
 def _flat_items(mapping: Mapping[str, float]) -> list[Any]:
     return [len(mapping), *chain.from_iterable(mapping.items())]
-
-
-def flat(commands: list[Command]) -> list[Any]:
-    """Commands as `lua/shared/commands.lua` reads them."""
-    return [len(commands), *(word for one in commands for word in (len(one), *one))]
 
 
 def deletion(job: Job) -> list[Command]:

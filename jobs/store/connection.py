@@ -19,6 +19,7 @@ from redis.sentinel import Sentinel
 from jobs.config.redis_url import RedisUrl, Sentinels
 from jobs.config.settings import Settings
 from jobs.errors import InvalidSettings
+from jobs.store.keys import BARRIER
 
 CONNECTIONS_MAX = 10  # of one process: small hosted plans allow 20 to 40 in all
 CONNECT_SECONDS = 5.0
@@ -114,6 +115,17 @@ def connect(settings: Settings, retry: Retry, timeout_seconds: float) -> Redis:
     if not all(Path(options[name]).is_file() for name in _FILES if options.get(name)):
         raise InvalidSettings("REDIS_URL: names a file that cannot be found")
     return Redis.from_pool(pool)
+
+
+def takes_writes(redis: Redis) -> bool | None:
+    """Whether Redis takes a write that needs memory; None when it does not answer."""
+    try:
+        redis.set(BARRIER, "")
+    except (NotPrimary, ResponseError):
+        return False
+    except RedisError:
+        return None
+    return True
 
 
 def _options(

@@ -71,12 +71,12 @@ class Consistency:
         if job is None:
             return None, []
         expected, sets = indexes.indexes(job), indexes.every(job)
-        with unavailable(), self._redis.pipeline() as pipe:
-            pipe.get(keys.RECORD_PREFIX + job_id)
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
             pipe.get(f"{keys.TASK_PREFIX}{job.task_id}")
             for key in sets:
                 pipe.zscore(key, job_id)
-            raw, owner, *scores = pipe.execute()
+            pipe.get(keys.RECORD_PREFIX + job_id)  # last: its version shows a change meanwhile
+            owner, *scores, raw = pipe.execute()
         current = codec.decode_if_readable(raw) if raw else None
         if current is None or current.version != job.version:  # a process has just written it
             return job, []

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from jobs.errors import InvalidSettings
 from jobs.store.keys import BARRIER
@@ -53,6 +53,8 @@ def check(redis: Any, durability: Durability) -> bool:
             pipe.set(BARRIER, "")
             pipe.execute_command(*durability.command)
             _, answer = pipe.execute()
+    except OutOfMemoryError:  # it can, once there is room: a process may start
+        raise
     except ResponseError as error:
         raise InvalidSettings(f"DURABILITY: {_reason(str(error))}") from None
     return durability.is_reached(answer)

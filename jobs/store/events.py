@@ -108,12 +108,13 @@ class Events:
 
     def after(self, position: EventPosition, most: int = BATCH_MAX) -> EventBatch:
         """The events after a position, oldest first."""
-        with unavailable(), self._redis.pipeline() as pipe:
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            # Read first, so that what is cut off meanwhile cannot be missing unnoticed.
+            pipe.xrange(EVENTS, f"({position}", count=most)
             pipe.xlen(EVENTS)
             pipe.xrange(EVENTS, count=1)
             pipe.xrevrange(EVENTS, count=1)
-            pipe.xrange(EVENTS, f"({position}", count=most)
-            length, oldest, newest, found = pipe.execute()
+            found, length, oldest, newest = pipe.execute()
         events = _read(found)
         # A shorter stream was never cut. An end before the position: Redis lost its data.
         is_cut = length >= EVENTS_MAX and position < _position(oldest[0][0])

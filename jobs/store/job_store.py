@@ -15,7 +15,7 @@ from jobs.store.batching import Batching
 from jobs.store.clock import Clock, unavailable
 from jobs.store.commit import NO_COUNTS, Change, Commit, CommitOptions, Outcome
 from jobs.store.rq_queue import RqQueue
-from jobs.store.scripts import Command
+from jobs.store.scripts import Command, EssentialWrites
 
 RACES_MAX = 100
 SUBMISSION_TRIES = 3  # there are no races for a new job: Redis is too slow for its input
@@ -73,6 +73,7 @@ class JobStore:
         self._run_if_unchanged_script = register(scripts.read("run_if_unchanged"))
         self._due_script = register(scripts.read("due_jobs"))
         self._pending_script = register(scripts.read("pending_work"))
+        self._essential_writes = EssentialWrites(self._redis)
 
     def now(self) -> float:
         """Unix seconds of the Redis clock."""
@@ -172,7 +173,7 @@ class JobStore:
         self, job_id: str, version: int | str, commands: Sequence[Command]
     ) -> bool:
         """Run commands if a record still has this version; 0 means that there is none."""
-        names, arguments = [keys.RECORD_PREFIX + job_id], [version, *commit.flat(list(commands))]
+        names, arguments = [keys.RECORD_PREFIX + job_id], [version, *scripts.flat(commands)]
         script = self._run_if_unchanged_script
         with unavailable():
             return bool(self._batching.commits.run(script, names, arguments))
@@ -235,18 +236,17 @@ class JobStore:
 
     def postpone(self, job_id: str, seconds: float) -> None:
         """Postpone the check of a job, also of an unreadable one, which must not block others."""
-        with unavailable(), self._redis.pipeline() as pipe:
-            pipe.zadd(keys.DUE, {job_id: self.now() + seconds}, xx=True)
-            pipe.zrem(keys.PENDING_RESCUES, job_id)
-            pipe.zrem(keys.PENDING_POLLS, job_id)
-            pipe.execute()
+        with unavailable():
+            self._essential_writes.run(
+                ("ZADD", keys.DUE, "XX", self.now() + seconds, job_id),
+                ("ZREM", keys.PENDING_RESCUES, job_id),
+                ("ZREM", keys.PENDING_POLLS, job_id),
+            )
 
     def remove_due(self, job_id: str) -> None:
         """Remove an id that has no record from all work."""
-        with unavailable(), self._redis.pipeline() as pipe:
-            for key in (keys.DUE, keys.PENDING_RESCUES, keys.PENDING_POLLS):
-                pipe.zrem(key, job_id)
-            pipe.execute()
+        sets = (keys.DUE, keys.PENDING_RESCUES, keys.PENDING_POLLS)
+        self.run_if_unchanged(job_id, 0, [("ZREM", key, job_id) for key in sets])
 
     def remove_queued(
         self, job_id: str, model: str, version: int | str = commit.ANY_VERSION
@@ -258,10 +258,10 @@ class JobStore:
         self.run_if_unchanged(job_id, version, [("ZREM", keys.QUEUE_PREFIX + model, job_id)])
 
     def increment(self, counts: Mapping[str, int]) -> None:
-        with unavailable(), self._redis.pipeline() as pipe:
-            for name, by in counts.items():
-                pipe.hincrby(keys.COUNTERS, name, by)
-            pipe.execute()
+        with unavailable():
+            self._essential_writes.run(
+                *(("HINCRBY", keys.COUNTERS, name, by) for name, by in counts.items())
+            )
 
 
 def _decoded(ids: Iterable[bytes]) -> tuple[str, ...]:

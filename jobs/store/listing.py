@@ -10,7 +10,7 @@ from redis import Redis
 
 from jobs.job import Job
 from jobs.status import Status
-from jobs.store import codec
+from jobs.store import codec, scripts
 from jobs.store.clock import unavailable
 from jobs.store.keys import BY_MODEL, PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX
 from jobs.store.search import Group, Search
@@ -56,6 +56,7 @@ class JobListing:
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis  # its types leave open whether replies are bytes
+        self._read_sets_script = redis.register_script(scripts.read("read_sets"))
 
     def models(self, ending: str) -> list[str]:
         """Models of known jobs with this suffix. The cost follows the number of keys."""
@@ -123,11 +124,15 @@ class JobListing:
             count += limit
 
     def _read(self, group: Group, bounds: tuple[Bound, Bound], count: int) -> list[list[Position]]:
-        with self._redis.pipeline(transaction=len(group) > 1) as pipe:
-            for key in group:
-                pipe.zrevrangebyscore(key, *bounds, 0, count, withscores=True)
-            answers = pipe.execute()
-        return [[Position(at, job_id.decode()) for job_id, at in rows] for rows in answers]
+        # Not MULTI, which a full Redis refuses whatever is in it.
+        answers = self._read_sets_script(keys=group, args=[*bounds, count])
+        return [
+            [
+                Position(float(at), job_id.decode())
+                for job_id, at in zip(rows[::2], rows[1::2], strict=True)
+            ]
+            for rows in answers
+        ]
 
     def expiring(self, limit: int = EXPIRING_READ_MAX) -> list[Job]:
         """Jobs that are `ready`, those whose URLs expire first."""

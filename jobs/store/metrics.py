@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
+from jobs.errors import StoreUnavailable
 from jobs.status import ReportKind, Source, Status
 from jobs.store import keys
 from jobs.store.clock import Clock, unavailable
 from jobs.store.rq_queue import RqQueue
+from jobs.store.scripts import EssentialWrites
 
 TROUBLE_SECONDS = 60
 OVERDUE_SECONDS = 30.0  # six sweeps
@@ -89,11 +91,12 @@ class Metrics:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock
         self._rq_queue = rq_queue
+        self._essential_writes = EssentialWrites(redis)
 
     def totals(self) -> Totals:
         """All counters, jobs by status, and lengths of the queues."""
         now = self._clock.now()
-        with unavailable(), self._redis.pipeline() as pipe:
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
             pipe.hgetall(keys.COUNTERS)
             for state in Status:
                 pipe.zcard(keys.STATUS_PREFIX + state)
@@ -123,7 +126,9 @@ class Metrics:
     def report_problem(self, part: str, reason: str) -> None:
         """Store why a component failed, for readiness; it expires after a minute."""
         with unavailable():
-            self._redis.set(keys.PROBLEM_PREFIX + part, reason, ex=TROUBLE_SECONDS)
+            self._essential_writes.run(
+                ("SET", keys.PROBLEM_PREFIX + part, reason, "EX", TROUBLE_SECONDS)
+            )
 
     def problem(self, part: str) -> str | None:
         with unavailable():
@@ -133,7 +138,7 @@ class Metrics:
     def record_heartbeat(self, process: str) -> None:
         """Store the time as the last heartbeat of a kind of process."""
         with unavailable():
-            self._redis.hset(keys.HEARTBEATS, process, self._clock.now())
+            self._essential_writes.run(("HSET", keys.HEARTBEATS, process, self._clock.now()))
 
     def heartbeat_ages(self) -> dict[str, float]:
         """Seconds since the last heartbeat, by kind of process."""
@@ -145,3 +150,26 @@ class Metrics:
     def ping(self) -> None:
         with unavailable():
             self._redis.ping()
+
+    def write_test_key(self) -> None:
+        """Raises StoreUnavailable also while Redis answers and is full, or takes no writes."""
+        with unavailable():
+            self._redis.set(keys.BARRIER, "")
+
+    def info(self) -> dict[str, Any]:
+        """Answer to INFO; empty where a provider forbids it."""
+        try:
+            with unavailable():
+                return dict(self._redis.info())
+        except StoreUnavailable:
+            return {}
+
+
+def memory_used_ratio(info: Mapping[str, Any]) -> float | None:
+    """Share of maxmemory in use, by the fields of INFO; None without a limit."""
+    limit = info.get("maxmemory")
+    if not limit or "used_memory" not in info:
+        return None
+    # Buffers of the append-only file and of replicas do not count against the limit.
+    used = info["used_memory"] - info.get("mem_not_counted_for_evict", 0)
+    return float(used / limit)

@@ -5,8 +5,11 @@ needs. Replies about jobs begin with the Redis time, by which leases and deadlin
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from redis import Redis
 
 Command = tuple[Any, ...]  # one of Redis, word by word
 
@@ -19,3 +22,22 @@ def read(name: str, **shared: str) -> str:
     text = (_DIRECTORY / f"{name}.lua").read_text()
     needed = re.findall(r"shared/(\w+)\.lua", "".join(_NEEDS.findall(text)))
     return "\n".join([*(shared.get(one) or read(f"shared/{one}") for one in needed), text])
+
+
+def flat(commands: Sequence[Command]) -> list[Any]:
+    """Commands as `lua/shared/commands.lua` reads them."""
+    return [len(commands), *(word for one in commands for word in (len(one), *one))]
+
+
+class EssentialWrites:
+    """Commands in one step that Redis takes although its memory is full.
+
+    For what frees memory in the end, and for what such work needs: it must be bounded.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._script = redis.register_script(read("essential_writes"))
+
+    def run(self, *commands: Command) -> None:
+        """Raises RedisError."""
+        self._script(args=flat(commands))

@@ -70,6 +70,7 @@ class SubmissionQueue:
         self._limits = limits
         self._workers_key = workers_key
         self._threads = threads  # of each worker
+        self._essential_writes = scripts.EssentialWrites(redis)
         self._next_script = redis.register_script(scripts.read("next_submission"))
         self._close_idle_script = redis.register_script(scripts.read("close_idle_circuits"))
 
@@ -98,7 +99,9 @@ class SubmissionQueue:
     def _put(self, circuit: Circuit) -> None:
         rest = json.dumps([circuit.since, circuit.attempts, circuit.reason])
         with unavailable():
-            self._redis.hset(CIRCUITS, circuit.scope, f"{circuit.until:.3f} {rest}")
+            self._essential_writes.run(
+                ("HSET", CIRCUITS, circuit.scope, f"{circuit.until:.3f} {rest}")
+            )
 
     def close_circuits(self, scopes: Sequence[str]) -> None:
         """Close circuits: their probe did not fail for the reason that had opened them."""

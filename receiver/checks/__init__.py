@@ -28,6 +28,7 @@ CHECKS = (
     Check("redis", redis.check, before_start=True),
     Check("durability", redis.check_durability, needs_redis=True, before_start=True),
     Check("storage", storage.check, before_start=True),
+    Check(redis.MEMORY, redis.check_memory, needs_redis=True),
     Check("worker", processes.check_worker, needs_redis=True),
     Check("sweep", processes.check_sweep, needs_redis=True),
     Check("rescues", processes.check_rescues, needs_redis=True),

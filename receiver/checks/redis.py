@@ -1,4 +1,4 @@
-"""Checks of Redis: reachable, writable, private, persistent, without eviction, durable as set."""
+"""Checks of Redis: reachable, private, persistent, without eviction, durable as set, not full."""
 
 import socket
 from collections.abc import Iterator, Mapping
@@ -11,14 +11,18 @@ from jobs.net.ip import is_loopback_host, is_public
 from jobs.store import durability
 from jobs.store.clock import unavailable
 from jobs.store.durability import Durability
+from jobs.store.metrics import Metrics, memory_used_ratio
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
 NAME = "redis"
 DISK = "redis_disk"
+EVICTION = "redis_eviction"
 MEMORY = "redis_memory"
 ACCESS = "redis_access"
 DURABILITY = "durability"
+MEMORY_HIGH = 0.7  # submissions have stopped by then
+MEMORY_FULL = 0.99
 
 _START = "Check that it runs and that REDIS_URL names its host and port."
 _REMEDIES = {
@@ -27,10 +31,10 @@ _REMEDIES = {
     "NoPermissionError": "Allow the user in REDIS_URL every key and command that Fluxkeep uses.",
     "NotPrimary": "REDIS_URL leads to a replica, or to a primary that lacks a replica it needs.",
 }
-_REFUSALS = {
-    "OutOfMemoryError": "Give it more memory. Until then callbacks and submissions are refused.",
-    "ResponseError": "Read its log: its disk may be full. Until then callbacks are refused.",
-}
+_REFUSAL = "ResponseError"
+_FULL = "OutOfMemoryError"
+_READ_LOG = "Read its log: its disk may be full. Until then callbacks are refused."
+_ADD_MEMORY = "Give it more memory, or keep fewer days (RETAIN_JOBS_DAYS)."
 _APPEND_ONLY = "Set appendonly to yes, or choose a plan of your provider that is durable."
 _NO_EVICTION = "Set maxmemory-policy to noeviction."
 _DURABILITY = {
@@ -45,33 +49,29 @@ _NOT_DURABLE = {
 
 
 def check(context: Context) -> Iterator[Result]:
-    """Only failures when Redis does not answer or refuses writes: the rest is unknown."""
+    """Only failures when Redis does not answer or refuses writes: the rest is unknown.
+
+    A full memory is another check's: it must not prevent a release that relieves it.
+    """
+    metrics = context.services.metrics
     try:
-        context.services.metrics.ping()
-        context.services.metrics.report_problem("check", "a test write")  # expires within a minute
+        metrics.write_test_key()
     except StoreUnavailable as error:
-        yield from _unusable(context.services.redis, str(error).removeprefix("Redis: "))
-        return
+        kind = str(error).removeprefix("Redis: ")
+        if kind != _FULL:
+            yield from _unusable(metrics, kind)
+            return
     context.redis_answers = True
-    yield from check_info(_info(context.services.redis))
+    yield from check_info(metrics.info())
     yield from check_access(context.settings)
 
 
-def _unusable(redis: Any, kind: str) -> Iterator[Result]:
-    if kind in _REFUSALS:
-        yield failed(NAME, f"answers, but takes no writes ({kind})", _REFUSALS[kind])
-        yield from (result for result in check_info(_info(redis)) if not result.ok)
+def _unusable(metrics: Metrics, kind: str) -> Iterator[Result]:
+    if kind == _REFUSAL:
+        yield failed(NAME, f"answers, but takes no writes ({kind})", _READ_LOG)
+        yield from (result for result in check_info(metrics.info()) if not result.ok)
     else:
         yield failed(NAME, f"does not answer ({kind})", _REMEDIES.get(kind, _START))
-
-
-def _info(redis: Any) -> dict[str, Any]:
-    """Answer to INFO; empty where a provider forbids it."""
-    try:
-        with unavailable():
-            return dict(redis.info())
-    except StoreUnavailable:
-        return {}
 
 
 def check_info(info: Mapping[str, Any]) -> Iterator[Result]:
@@ -87,7 +87,7 @@ def _server(info: Mapping[str, Any]) -> Result:
     if info.get("redis_mode") == "cluster":
         remedy = "Use a single server, with replicas if you like: scripts use several keys at once."
         return failed(NAME, f"{name} {version} is a cluster", remedy)
-    return ok(NAME, f"{name} {version} answers and takes writes")
+    return ok(NAME, f"{name} {version} answers")
 
 
 def _persistence(info: Mapping[str, Any]) -> Result:
@@ -107,13 +107,25 @@ def _eviction(info: Mapping[str, Any]) -> Result:
     policy, limit = info.get("maxmemory_policy"), info.get("maxmemory")
     if policy is None:
         why = "cannot be known: INFO does not name the maxmemory-policy"
-        return warning(MEMORY, why, "Ask your provider whether maxmemory-policy is noeviction.")
+        return warning(EVICTION, why, "Ask your provider whether maxmemory-policy is noeviction.")
     if policy == "noeviction":
-        return ok(MEMORY, "nothing is evicted when memory runs out")
+        return ok(EVICTION, "nothing is evicted when memory runs out")
     if limit == 0:
         why = f"maxmemory-policy is {policy}, harmless only while there is no maxmemory"
-        return warning(MEMORY, why, _NO_EVICTION)
-    return failed(MEMORY, f"maxmemory-policy is {policy}: jobs will vanish", _NO_EVICTION)
+        return warning(EVICTION, why, _NO_EVICTION)
+    return failed(EVICTION, f"maxmemory-policy is {policy}: jobs will vanish", _NO_EVICTION)
+
+
+def check_memory(context: Context) -> Iterator[Result]:
+    """Warn before Redis is full, and fail when only jobs that it knows go on."""
+    ratio = memory_used_ratio(context.services.metrics.info())
+    why = f"{ratio:.0%} of maxmemory is used" if ratio is not None else "no maxmemory is known"
+    if ratio is None or ratio < MEMORY_HIGH:
+        yield ok(MEMORY, why)
+    elif ratio < MEMORY_FULL:
+        yield warning(MEMORY, f"{why}: no submissions are accepted", _ADD_MEMORY)
+    else:
+        yield failed(MEMORY, f"{why}: callbacks of unknown tasks are refused", _ADD_MEMORY)
 
 
 def check_access(settings: Settings) -> Iterator[Result]:

@@ -18,6 +18,8 @@ HEALTHY = {
     "up": ("redis_up{}", "1x180"),
     "sweep": ('heartbeat_age_seconds{process="sweep"}', "2x180"),
     "workers": ("workers{}", "2x180"),
+    "worker": ('heartbeat_age_seconds{process="worker"}', "5x180"),
+    "memory": ("redis_memory_used_ratio{}", "0.5x180"),
     "waiting": ("waiting_jobs{}", "3x180"),
     "overdue": ("overdue_jobs{}", "0x180"),
     "refuses": ("storage_refuses{}", "0x180"),
@@ -46,7 +48,16 @@ CASES: dict[str, tuple[dict[str, str], set[str]]] = {
     "no rescue waits": ({"urgent": ""}, set()),
     "the sweep falls silent": ({"sweep": "2x170 70+60x10"}, {"SweepSilent"}),
     "there never was a sweep": ({"sweep": ""}, {"SweepSilent"}),
-    "the last worker is gone": ({"workers": "2x170 0x10"}, {"NoWorker"}),
+    "the last worker is gone": (
+        {"workers": "2x170 0x10", "worker": "5x170 70+60x10"},
+        {"NoWorker"},
+    ),
+    "workers that RQ cannot register go on": ({"workers": "2x170 0x10"}, set()),
+    "the memory of Redis fills": ({"memory": "0.5x160 0.75x20"}, {"RedisMemoryHigh"}),
+    "Redis is full": (
+        {"memory": "0.5x160 1x20"},
+        {"RedisMemoryHigh", "RedisFull"},
+    ),
     "Redis is away": ({**NOTHING, "up": "1x170 0x10"}, {"RedisDown"}),
     "nobody answers Prometheus": (NOTHING, {"NotScraped"}),
     "callbacks stop and BFL is polled": (

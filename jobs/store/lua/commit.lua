@@ -48,10 +48,11 @@ for _ = 1, next_number() do  -- I14
   end
 end
 
--- I2: the record is written first; when memory is short, Redis refuses here and nothing is half
--- done.
-redis.call('SET', KEYS[1], record)
+-- I2: Redis refuses a script at its first write or not at all. When memory is short, a new record
+-- is refused here. A known job goes on: it leaves a set first, which needs no memory.
+if not current then redis.call('SET', KEYS[1], record) end
 for _ = 1, next_number() do redis.call('ZREM', next_argument(), job_id) end
+if current then redis.call('SET', KEYS[1], record) end
 for _ = 1, next_number() do
   local set, score = next_argument(), next_argument()
   redis.call('ZADD', set, score, job_id)

@@ -7,6 +7,7 @@
 --       seconds that a probe may take, threads of each worker,
 --       then for each model with a limit: model, slots
 -- Returns {Redis time, job id or false, model, scopes of the circuits to probe}
+-- Needs shared/allow_oom.lua
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
@@ -51,6 +52,7 @@ for _, scope in ipairs({'*', model}) do
   if open_until[scope] then
     table.insert(half_open, scope)
     if ARGV[3] == 'claim' then
+      allow_oom()
       local rest = string.match(redis.call('HGET', KEYS[3], scope), '^[%d.]+(.*)$')
       redis.call('HSET', KEYS[3], scope, string.format('%.3f', now + ARGV[4]) .. rest)
     end

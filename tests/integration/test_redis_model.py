@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from tests.harness import RedisServer
 from tests.simulation.connection import client
@@ -27,6 +27,10 @@ local before = redis.call('GET', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1])
 local set = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
 return {before, set, #set, redis.call('ZCARD', KEYS[2]), tonumber(ARGV[2]) / 2, false}
+"""
+LUA_WRITES = """
+redis.call('ZREM', KEYS[2], ARGV[1])
+return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 """
 
 
@@ -66,6 +70,7 @@ def command(chance: random.Random) -> list[Any]:
             ["ZRANGEBYSCORE", f"z{key}", "-inf", f"({high}", "LIMIT", 0, 2],
             ["ZCOUNT", f"z{key}", low, "+inf"],
             ["EVAL", LUA, 2, f"s{key}", f"z{key}", score, high],
+            ["EVAL", LUA_WRITES, 2, f"h{key}", f"z{key}", member, score],
         ]
     )
 
@@ -73,6 +78,8 @@ def command(chance: random.Random) -> list[Any]:
 def answer(redis: Redis, words: list[Any]) -> Any:
     try:
         found: Any = redis.execute_command(*words)  # type: ignore[no-untyped-call]
+    except OutOfMemoryError:
+        return "OOM"
     except ResponseError as error:
         return str(error).split()[0]
     return sorted(found) if words[0] == "SMEMBERS" else found
@@ -83,11 +90,19 @@ def real(redis_server: RedisServer) -> Redis:
     return Redis.from_url(redis_server.url, protocol=2)
 
 
-def test_random_histories_are_answered_alike(real: Redis) -> None:
+@pytest.mark.parametrize("is_full", [False, True], ids=["with room", "full"])
+def test_random_histories_are_answered_alike(
+    real: Redis, redis_server: RedisServer, *, is_full: bool
+) -> None:
     for seed in range(HISTORIES):
-        chance, model = random.Random(seed), client(RedisModel(1e9))
+        chance, redis_model = random.Random(seed), RedisModel(1e9)
+        model = client(redis_model)
+        redis_server.set_maxmemory(0)
         real.flushall()
-        for _ in range(STEPS):
+        for n in range(STEPS):
+            if is_full and n == STEPS // 2:
+                redis_server.set_maxmemory(1)
+                redis_model.is_full = True
             words = command(chance)
             assert answer(model, words) == answer(real, words), (seed, words)
 

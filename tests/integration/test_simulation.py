@@ -30,6 +30,10 @@ SEEDS = range(6)
 SEEDS_FOR_FLAWS = range(100)
 SECONDS_TO_FIND = 60.0
 
+# Longer than a URL lives, and soon enough that no request or task needs a new record.
+FULL = (2.0, 1500.0)
+FIRST_WRITE = b"if not current then redis.call('SET', KEYS[1], record) end"
+
 MODELS = ("flux-dev", "flux-dev", "flux-2-pro")
 submissions = partial(World, models=MODELS)
 
@@ -52,6 +56,7 @@ SITUATIONS = {
     "submissions and a minute without Redis": partial(
         submissions, Faults(bfl=2, outage=(1.5, 65.0))
     ),
+    "submissions and a full Redis": partial(submissions, Faults(kills=1, bfl=2, full=FULL)),
     "submissions and lost replies": partial(submissions, Faults(bfl=1, lost_replies=4)),
     "submissions and a failover": partial(submissions, Faults(bfl=2, failover_at=2.5)),
     "submissions and replays": partial(submissions, Faults(kills=1, bfl=6, replays=True)),
@@ -133,6 +138,11 @@ PROTECTIONS = {
         "I14",
         partial(submissions, Faults(bfl=2), workers=3),
         Flaws(lua=(CAPACITY_CHECK, b"if false then")),
+    ),
+    "the order of a commit's writes": Protection(
+        "I21",
+        partial(submissions, Faults(full=FULL)),
+        Flaws(lua=(FIRST_WRITE, b"redis.call('SET', KEYS[1], record)")),
     ),
     "the clock check": Protection(
         "I21", SITUATIONS["wrong clocks"], Flaws(lua=(CLOCK_CHECK, b"if next_number() < 0 then"))

@@ -12,6 +12,7 @@ class Faults:
     clocks: int = 0  # of each kind: steps forward, steps back, suspends
     bfl: int = 0  # answers of BFL other than plain acceptance
     outage: tuple[float, float] | None = None  # Redis is away: from, to (seconds after the start)
+    full: tuple[float, float] | None = None  # the memory of Redis is full: from, to
     failover_at: float | None = None  # Redis loses its last second
     lost_replies: int = 0  # scripts that run although their caller sees an error
     storage_errors: int = 0

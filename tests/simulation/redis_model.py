@@ -12,6 +12,11 @@ from tests.simulation.redis_data import ReplyError
 from tests.simulation.sorted_set_commands import SortedSetCommands
 
 
+# Commands that write; a full Redis refuses those of the first line.
+NEED_MEMORY = frozenset({"SET", "HSET", "HINCRBY", "SADD", "RPUSH", "ZADD", "XADD"})
+WRITES = NEED_MEMORY | {"DEL", "EXPIRE", "PERSIST", "HDEL", "SREM", "LPOP", "ZREM"}
+
+
 class Flaws(NamedTuple):
     """Protections taken out on purpose: text replaced in scripts, keys whose writes are lost."""
 
@@ -31,6 +36,8 @@ class RedisModel(SortedSetCommands):
         self.data: dict[bytes, Any] = {}
         self.expiry: dict[bytes, float] = {}
         self.read_only = False
+        self.is_full = False
+        self._has_written = False  # by the command or script that runs
         self._scripts: dict[bytes, Callable[..., Any]] = {}
         self._names: dict[bytes, str] = {}
         self._lua = create_runtime(self._call)
@@ -38,10 +45,12 @@ class RedisModel(SortedSetCommands):
     def execute(self, command: Sequence[bytes]) -> Reply:
         """Run one command of a client. Raises ReplyError."""
         self._purge_expired()
+        self._has_written = False
         return self._run(command)
 
     def _run(self, command: Sequence[bytes]) -> Reply:
         name = command[0].decode().upper()
+        self._refuse_if_full(name)
         handler = getattr(self, f"_{name.lower()}", None)
         if handler is None:
             raise ReplyError(f"ERR unknown command '{name}'")
@@ -49,6 +58,12 @@ class RedisModel(SortedSetCommands):
         if lost and name in ("ZADD", "SET") and command[1].startswith(lost):
             return 0
         return handler(*command[1:])
+
+    def _refuse_if_full(self, name: str) -> None:
+        """A script is refused at its first write or not at all."""
+        if self.is_full and name in NEED_MEMORY and not self._has_written:
+            raise ReplyError("OOM command not allowed when used memory > 'maxmemory'.")
+        self._has_written |= name in WRITES
 
     def describe(self, words: Sequence[bytes]) -> str:
         """A command in short, for a trace; a script by its first line of comment."""

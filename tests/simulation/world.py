@@ -97,6 +97,8 @@ class World:
         since = self.scheduler.now - START
         if self.faults.outage and self.faults.outage[0] <= since < self.faults.outage[1]:
             raise RedisConnectionError("away")
+        full = self.faults.full
+        self.redis.is_full = full is not None and full[0] <= since < full[1]
         self._fail_over(since)
         self._observe()
         self._writer = self.scheduler.current.name

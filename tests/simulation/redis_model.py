@@ -11,7 +11,6 @@ from tests.simulation.lua_runtime import Reply, create_runtime, from_lua
 from tests.simulation.redis_data import ReplyError
 from tests.simulation.sorted_set_commands import SortedSetCommands
 
-
 # Commands that write; a full Redis refuses those of the first line.
 NEED_MEMORY = frozenset({"SET", "HSET", "HINCRBY", "SADD", "RPUSH", "ZADD", "XADD"})
 WRITES = NEED_MEMORY | {"DEL", "EXPIRE", "PERSIST", "HDEL", "SREM", "LPOP", "ZREM"}

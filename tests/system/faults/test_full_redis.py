@@ -1,0 +1,100 @@
+"""Redis is filled to the byte through the API while BFL is away; then only the cause goes."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import Client, Stack, TcpProxy, wait_for
+from tests.harness.hook import Hook
+from tests.harness.notifications import NEW
+from tests.system.submitting.environment import SubmissionEnvironment, stopped_environment
+
+ROOM_BYTES = 300_000
+FILLER = {"text": "x" * 1500}
+FILLERS_MAX = 1000
+IN_A_ROW = 20  # buffers of the server come and go
+JOBS = 6
+DONE_WITHIN_SECONDS = 60.0
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with closing(Hook()) as listening:
+        yield listening
+
+
+@pytest.fixture
+def way_to_bfl(env: SubmissionEnvironment) -> Iterator[TcpProxy]:
+    with TcpProxy(int(env.box.url.rpartition(":")[2])) as proxy:
+        env.box._engine.origin = proxy.url  # noqa: SLF001 - its URLs lead through the proxy
+        env.stack.installation.settings["BFL_SANDBOX_URL"] = proxy.url
+        yield proxy
+
+
+@pytest.fixture
+def env(tmp_path: Path, hook: Hook) -> Iterator[SubmissionEnvironment]:
+    with stopped_environment(tmp_path, NOTIFY_URL=hook.url, NOTIFY_SECRET=NEW) as stopped:
+        yield stopped
+
+
+def fill(stack: Stack) -> None:
+    """Announce jobs until Redis refuses them for good."""
+    redis = stack.installation.redis
+    with redis.client() as client:
+        used: Any = client.info("memory")
+        redis.set_maxmemory(used["used_memory"] + ROOM_BYTES)
+    refused = 0
+    for n in range(FILLERS_MAX):
+        status = stack.client.put_job(f"filler-{n}", metadata=FILLER).status_code
+        assert status in (201, 503)
+        refused = refused + 1 if status == 503 else 0
+        if refused == IN_A_ROW:
+            return
+    raise AssertionError("Redis is never full")
+
+
+def readiness(stack: Stack) -> dict[str, str]:
+    checks: dict[str, str] = stack.client.get("/readyz").json()["checks"]
+    return checks
+
+
+def pending(client: Client, task_id: str) -> int:
+    return client.callback({"id": task_id, "status": "Pending"}).status_code
+
+
+def test_everything_is_done_although_redis_stays_full_and_all_processes_are_restarted(
+    env: SubmissionEnvironment, way_to_bfl: TcpProxy, hook: Hook
+) -> None:
+    stack, installation = env.stack, env.stack.installation
+    installation.start()
+    installation.wait_until_ready(path="/readyz")
+    way_to_bfl.refuse()
+    queued = [env.posted() for _ in range(JOBS)]
+    called = [stack.finished() for _ in range(JOBS)]
+    for task in called:
+        stack.expect(task)
+
+    fill(stack)
+    assert pending(stack.client, "unknown") == 503
+    assert {pending(stack.client, task.id) for task in called} == {200}
+    assert stack.client.jobs(status="queued", limit=200)
+    wait_for("it is named", lambda: "of maxmemory" in readiness(stack)["redis_memory"])
+
+    installation.redis.set_maxmemory(1)  # what is freed from now on makes no room
+    installation.stop()
+    installation.start()
+    way_to_bfl.pass_on()
+    assert {env.box.call_back(task.id).outcome for task in called} == {200}
+    for task in called:
+        stack.stored(task, DONE_WITHIN_SECONDS)
+    for job in queued:
+        env.stored(job, DONE_WITHIN_SECONDS)
+    hook.called(2 * JOBS)
+    assert pending(stack.client, "unknown") == 503
+
+    installation.redis.set_maxmemory(0)
+    assert pending(stack.client, "unknown") == 200
+    wait_for("RQ works again", lambda: "fluxkeep_workers 1.0" in stack.client.get("/metrics").text)

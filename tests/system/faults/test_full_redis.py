@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_everything_is_done_although_redis_stays_full_and_all_processes_are_rest
         stack.expect(task)
 
     fill(stack)
-    assert pending(stack.client, "unknown") == 503
+    wait_for("an unknown task is refused", lambda: pending(stack.client, uuid4().hex) == 503)
     assert {pending(stack.client, task.id) for task in called} == {200}
     assert stack.client.jobs(status="queued", limit=200)
     wait_for("it is named", lambda: "of maxmemory" in readiness(stack)["redis_memory"])
@@ -93,7 +94,7 @@ def test_everything_is_done_although_redis_stays_full_and_all_processes_are_rest
     for job in queued:
         env.stored(job, DONE_WITHIN_SECONDS)
     hook.called(2 * JOBS)
-    assert pending(stack.client, "unknown") == 503
+    assert pending(stack.client, "unknown") == 503, "it is still full"
 
     installation.redis.set_maxmemory(0)
     assert pending(stack.client, "unknown") == 200

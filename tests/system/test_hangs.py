@@ -1,4 +1,4 @@
-"""What no time-out reaches, a hung disk or C code: the process exits and says where it hangs."""
+"""What no time-out reaches, a hung disk, C code or RQ: the process exits and says why."""
 
 import subprocess
 import sys
@@ -65,3 +65,44 @@ def test_a_process_exits_when_c_code_holds_the_interpreter() -> None:
 
 def test_a_process_whose_threads_run_goes_on() -> None:
     assert run("time.sleep", seconds=4).returncode == 0
+
+
+# RQ.
+
+UNABLE_SECONDS = 3
+IMPATIENT_WORKER = f"""
+import sys
+import worker.__main__ as worker
+worker.UNABLE_SECONDS = {UNABLE_SECONDS}
+sys.exit(worker.main())
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_whose_rq_cannot_run_although_redis_takes_writes_exits_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    with stopped_stack(tmp_path) as stack:
+        installation = stack.installation
+        with installation.redis.client() as redis:
+            redis.acl_setuser("default", enabled=True, commands=["-blmove"])
+        installation.commands["worker"] = [sys.executable, "-c", IMPATIENT_WORKER]
+        installation.start("web", "sweep")
+        (worker,) = installation.start("worker")
+        stack.stored(stack.generate())
+        assert worker.wait() == 1
+        assert "RQ cannot run although Redis takes writes, so this process exits" in worker.output()
+
+
+@pytest.mark.slow
+def test_a_worker_waits_for_a_redis_that_refuses_writes(tmp_path: Path) -> None:
+    with stopped_stack(tmp_path) as stack:
+        installation = stack.installation
+        installation.commands["worker"] = [sys.executable, "-c", IMPATIENT_WORKER]
+        installation.start("web", "sweep")
+        installation.redis.set_maxmemory(1)
+        (worker,) = installation.start("worker")
+        wait_for("RQ is tried again and again", lambda: worker.output().count("RQ stopped") > 3)
+        assert worker.alive
+        installation.redis.set_maxmemory(0)
+        stack.stored(stack.generate())

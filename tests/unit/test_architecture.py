@@ -189,3 +189,18 @@ def test_no_file_is_long_or_vaguely_named() -> None:
     long = [path for path in ALL if len((ROOT / path).read_text().splitlines()) > LINES_MAX]
     assert not long
     assert not [path for path in ALL if path.stem in VAGUE]
+
+
+def test_nothing_is_sent_to_redis_within_multi() -> None:
+    """A full Redis refuses reads there too; Valkey, which the tests run on, does not."""
+    calls = [
+        (path, node)
+        for path in PRODUCT
+        for node in _nodes(path)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "pipeline"
+    ]
+    assert calls
+    for path, call in calls:
+        assert [ast.unparse(one) for one in call.keywords] == ["transaction=False"], path

@@ -96,6 +96,8 @@ def test_everything_is_done_although_redis_stays_full_and_all_processes_are_rest
     hook.called(2 * JOBS)
     assert pending(stack.client, "unknown") == 503, "it is still full"
 
+    assert [process.stop() for process in installation.worker] == [0], "it works without RQ"
+    installation.start("worker")
     installation.redis.set_maxmemory(0)
     assert pending(stack.client, "unknown") == 200
     wait_for("RQ works again", lambda: "fluxkeep_workers 1.0" in stack.client.get("/metrics").text)

@@ -118,14 +118,20 @@ def _eviction(info: Mapping[str, Any]) -> Result:
 
 def check_memory(context: Context) -> Iterator[Result]:
     """Warn before Redis is full, and fail when only jobs that it knows go on."""
-    ratio = memory_used_ratio(context.services.metrics.info())
-    why = f"{ratio:.0%} of maxmemory is used" if ratio is not None else "no maxmemory is known"
-    if ratio is None or ratio < MEMORY_HIGH:
-        yield ok(MEMORY, why)
-    elif ratio < MEMORY_FULL:
-        yield warning(MEMORY, f"{why}: no submissions are accepted", _ADD_MEMORY)
-    else:
-        yield failed(MEMORY, f"{why}: callbacks of unknown tasks are refused", _ADD_MEMORY)
+    yield memory_result(context.services.metrics.info())
+
+
+def memory_result(info: Mapping[str, Any]) -> Result:
+    """By the fields of INFO, which a provider may omit."""
+    ratio = memory_used_ratio(info)
+    if ratio is None:
+        return ok(MEMORY, "no maxmemory is known")
+    why = f"{ratio:.0%} of maxmemory is used"
+    if ratio < MEMORY_HIGH:
+        return ok(MEMORY, why)
+    if ratio < MEMORY_FULL:
+        return warning(MEMORY, f"{why}: no submissions are accepted", _ADD_MEMORY)
+    return failed(MEMORY, f"{why}: callbacks of unknown tasks are refused", _ADD_MEMORY)
 
 
 def check_access(settings: Settings) -> Iterator[Result]:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from receiver.checks.result import Grade, Result
 from tests.harness.command_line import CommandResult
 
-REDIS = ["redis", "redis_disk", "redis_memory"]
+REDIS = ["redis", "redis_disk", "redis_eviction"]
 BEFORE_START = ["settings", *REDIS, "durability", "storage"]
 REMOTE = ["bfl", "outgoing", "public_url"]
-PROBES = [*BEFORE_START, "worker", "sweep", "rescues", "submissions", "credits"]
+PROBES = [*BEFORE_START, "redis_memory", "worker", "sweep", "rescues", "submissions", "credits"]
 ALL = [*PROBES, "regions", *REMOTE]
 NEEDED = {
     "WEBHOOK_SECRET": "a-webhook-secret-that-is-long",

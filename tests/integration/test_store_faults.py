@@ -11,18 +11,19 @@ from jobs.config import settings
 from jobs.errors import InvalidSettings, StoreUnavailable, UnreadableRecord
 from jobs.job import Job
 from jobs.services import Services, check_durability
-from jobs.status import ReportKind
+from jobs.status import ReportKind, Status
 from jobs.store.job_store import JobStore
 from jobs.store.keys import DUE, PENDING_RESCUES, RECORD_PREFIX
 from jobs.store.search import Search
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
-from tests.harness.redis_server import RQ_KEYS
 from tests.harness.reports import TIMEOUTS, call_back, load
 from tests.harness.required_settings import SECRETS
 from tests.simulation.connection import client
 from tests.simulation.redis_model import RedisModel
 from worker.sweep import sweep
+
+RQ_JOBS = "rq:job:*"
 
 
 def score(redis: Redis, job_id: str) -> float:
@@ -59,17 +60,14 @@ def test_without_memory_nothing_is_recorded_not_even_in_part(
     assert store.most_urgent() == "job"
 
 
-def test_without_memory_a_known_job_stays_as_it_was(
+def test_without_memory_a_known_job_gets_its_report_and_its_work(
     store: JobStore, redis: Redis, redis_server: RedisServer
 ) -> None:
     call_back(store, "job", kind=ReportKind.PROGRESS)
-    before = redis.get(RECORD_PREFIX + "job")
     redis_server.set_maxmemory(1)
-    with pytest.raises(StoreUnavailable):
-        call_back(store, "job")
-    redis_server.set_maxmemory(0)
-    assert redis.get(RECORD_PREFIX + "job") == before
-    assert redis.zcard(PENDING_RESCUES) == 0 and list(redis.scan_iter(RQ_KEYS)) == []
+    call_back(store, "job")
+    assert store.most_urgent() == "job" and load(store).status is Status.READY
+    assert len(list(redis.scan_iter(RQ_JOBS))) == 1
 
 
 # Broken records.

@@ -175,8 +175,8 @@ def test_a_receiver_that_does_not_verify_is_found_out(shell: CommandLine) -> Non
 def test_without_redis_the_rest_is_still_checked(shell: CommandLine) -> None:
     result = shell.run("doctor", REDIS_URL=f"redis://:{CANARY}@127.0.0.1:{free_port()}/0")
     assert failed(result) == ["redis"]
-    unknown = ["durability", "worker", "sweep", "rescues", "submissions", "credits", "regions"]
-    assert names(result, "warning") == unknown
+    processes = ["worker", "sweep", "rescues", "submissions", "credits", "regions"]
+    assert names(result, "warning") == ["durability", "redis_memory", *processes]
     assert names(result, "ok") == ["settings", "storage", *REMOTE]
     assert CANARY not in result.words
 
@@ -214,14 +214,15 @@ def configured(stack: Stack, **options: Any) -> Iterator[None]:
 def test_a_redis_that_evicts_jobs_fails_also_a_release(stack: Stack, shell: CommandLine) -> None:
     with configured(stack, maxmemory=2**30, maxmemory_policy="allkeys-lru", appendonly="no"):
         result, release = shell.run("doctor"), shell.run("doctor", "--release")
-    assert failed(result) == failed(release) == ["redis_memory"]
+    assert failed(result) == failed(release) == ["redis_eviction"]
     assert names(result, "warning") == ["redis_disk"]
 
 
 def test_a_redis_that_is_full_is_named(stack: Stack, shell: CommandLine) -> None:
     with configured(stack, maxmemory=1):
-        result = shell.run("doctor")
-    assert "redis" in failed(result) and "more memory" in result.words
+        result, release = shell.run("doctor"), shell.run("doctor", "--release")
+    assert failed(result) == ["redis_memory"] and "more memory" in result.words
+    assert failed(release) == [], "the release may be what relieves it"
 
 
 def test_a_replica_is_named(stack: Stack, shell: CommandLine) -> None:
@@ -244,5 +245,5 @@ def test_a_provider_that_forbids_info_causes_warnings_only(
         )
     result = shell.run("doctor", REDIS_URL=f"redis://hosted:{CANARY}@127.0.0.1:{server.port}/0")
     assert failed(result) == []
-    assert names(result, "warning") == ["redis_disk", "redis_memory"]
+    assert names(result, "warning") == ["redis_disk", "redis_eviction"]
     assert result.words.count("cannot be known") == 2 and CANARY not in result.words

@@ -23,7 +23,6 @@ from jobs.store.metrics import (
     Histogram,
     Totals,
     ended_counter,
-    memory_used_ratio,
     report_counter,
 )
 
@@ -166,9 +165,9 @@ def _processes(services: Services) -> Iterator[Metric]:
     beats: Samples = {(process,): age for process, age in ages.items()}
     yield _gauges("heartbeat_age_seconds", text, ("process",), beats)
     yield _gauge("workers", "Worker processes that are alive.", workers)
-    ratio = memory_used_ratio(services.metrics.info())
+    ratio = services.metrics.memory_used_ratio()
     text = "Share of Redis's maxmemory that is in use; 0 without a limit."
-    yield _gauge("redis_memory_used_ratio", text, ratio or 0.0)
+    yield _gauge("redis_memory_used_ratio", text, ratio)
     yield _gauge("storage_refuses", "1 if the storage refused a write this minute.", refuses)
 
 

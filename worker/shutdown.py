@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -26,17 +25,6 @@ class Shutdown:
     def __init__(self, claims: Claims) -> None:
         self.requested = threading.Event()
         self._claims = claims
-
-    def handle_signals(self) -> None:
-        """Begin at SIGTERM or SIGINT, and release all at once when it comes again."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle_signal)
-
-    def _handle_signal(self, *_: object) -> None:
-        if self.requested.is_set():
-            self.release_claims()
-        else:
-            self.begin()
 
     def begin(self) -> None:
         """Start nothing new; work under way has FINISH_SECONDS."""

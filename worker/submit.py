@@ -6,6 +6,7 @@ is unconfirmed until BFL calls back: no generation is paid twice without a timel
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from jobs.errors import (
     Invalid,
     InvalidReport,
     StorageError,
+    StoreUnavailable,
     TransferFailed,
 )
 from jobs.job import Job
@@ -139,7 +141,8 @@ class Attempt:
             and answer.status in CLIENT_ERRORS
             and bfl_submissions.is_webhook_rejected(answer.body)
         ):
-            self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
+            with suppress(StoreUnavailable):  # then the next submission finds it out again
+                self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
             self._has_webhook = False
             answer = self._post_once(bfl_submissions.build_body(given, None))
         return answer

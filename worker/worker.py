@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker, worker_registration
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
 
 from jobs.errors import StorageError, StoreUnavailable
 from jobs.services import Services
@@ -57,6 +58,7 @@ class RescueWorker(SimpleWorker):
 
     def teardown(self) -> None:
         """Deregister without MULTI and HSET, which a full Redis refuses; what is left expires."""
+        self._state = WorkerStatus.BUSY  # no signal may interrupt what comes after RQ's loop
         with suppress(RedisError), self.connection.pipeline(transaction=False) as pipe:
             worker_registration.unregister(self, pipe)
             pipe.delete(self.key)
@@ -64,6 +66,9 @@ class RescueWorker(SimpleWorker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         super().heartbeat(timeout, pipeline)
+        self._record_heartbeat()
+
+    def _record_heartbeat(self) -> None:
         try:
             self._metrics.record_heartbeat("worker")
         except StoreUnavailable:
@@ -77,9 +82,21 @@ class RescueWorker(SimpleWorker):
         self._dispatcher.on_tick = partial(self._maintain, job)
         super().execute_job(job, queue)
 
-    def _maintain(self, job: Job) -> None:
-        """Send heartbeats and run RQ's maintenance while a task runs for long."""
+    def drain(self) -> None:
+        """Process what waits without RQ, whose own writes a full Redis refuses."""
+        self._state = WorkerStatus.BUSY
+        self._install_signal_handlers()
+        self._dispatcher.on_tick = partial(self._maintain, None)
+        self._maintain(None)
+        self._dispatcher.drain(has_rq_job=False)
+
+    def _maintain(self, job: Job | None) -> None:
+        """Send heartbeats and run RQ's maintenance while a task (None: no task) runs for long."""
         if time.monotonic() < self._heartbeat_at:
+            return
+        self._heartbeat_at = time.monotonic() + MONITORING_SECONDS
+        if job is None:
+            self._record_heartbeat()
             return
         try:
             self.maintain_heartbeats(job)
@@ -87,7 +104,6 @@ class RescueWorker(SimpleWorker):
                 self.run_maintenance_tasks()
         except RedisError as error:
             log.warning("heartbeat failed: %s", type(error).__name__)
-        self._heartbeat_at = time.monotonic() + MONITORING_SECONDS
 
     def run_maintenance_tasks(self) -> None:
         """Also delete what dead workers staged on this machine's disk."""

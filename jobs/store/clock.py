@@ -1,7 +1,7 @@
 """The clock of Redis, by which leases and deadlines are measured, and its outages.
 
-The log has one line when an outage begins, and one when it ends. While Redis answers but refuses
-writes, for example because it is full, the log has one line a minute.
+The log has one line when an outage begins, and one when it ends; one a minute while Redis answers
+and refuses writes, for example because it is full.
 """
 
 import logging
@@ -18,7 +18,7 @@ from redis.retry import Retry
 from jobs.errors import StoreUnavailable
 from jobs.store.durability import NotDurable
 
-REFUSAL_EVERY_SECONDS = 60.0
+REFUSAL_LOG_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -59,19 +59,16 @@ def unavailable() -> Iterator[None]:
 class _Outage:
     def __init__(self) -> None:
         self._since: float | None = None
-        self._refusal_logged_at = float("-inf")
+        self._silent_until = 0.0
 
     def begin(self, error: Exception) -> None:
         if isinstance(error, ResponseError):
-            self._log_refusal(error)
+            if time.monotonic() >= self._silent_until:
+                self._silent_until = time.monotonic() + REFUSAL_LOG_SECONDS
+                log.warning("Redis refuses a command: %s", type(error).__name__)
         elif self._since is None:
             self._since = time.monotonic()
             log.warning("Redis is unavailable: %s", type(error).__name__)
-
-    def _log_refusal(self, error: ResponseError) -> None:
-        if time.monotonic() > self._refusal_logged_at + REFUSAL_EVERY_SECONDS:
-            self._refusal_logged_at = time.monotonic()
-            log.warning("Redis refuses a write: %s", type(error).__name__)
 
     def end(self) -> None:
         if self._since is not None:

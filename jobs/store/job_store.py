@@ -15,7 +15,7 @@ from jobs.store.batching import Batching
 from jobs.store.clock import Clock, unavailable
 from jobs.store.commit import NO_COUNTS, Change, Commit, CommitOptions, Outcome
 from jobs.store.rq_queue import RqQueue
-from jobs.store.scripts import Command, EssentialWrites
+from jobs.store.scripts import Command, write_essential
 
 RACES_MAX = 100
 SUBMISSION_TRIES = 3  # there are no races for a new job: Redis is too slow for its input
@@ -73,7 +73,6 @@ class JobStore:
         self._run_if_unchanged_script = register(scripts.read("run_if_unchanged"))
         self._due_script = register(scripts.read("due_jobs"))
         self._pending_script = register(scripts.read("pending_work"))
-        self._essential_writes = EssentialWrites(self._redis)
 
     def now(self) -> float:
         """Unix seconds of the Redis clock."""
@@ -237,7 +236,8 @@ class JobStore:
     def postpone(self, job_id: str, seconds: float) -> None:
         """Postpone the check of a job, also of an unreadable one, which must not block others."""
         with unavailable():
-            self._essential_writes.run(
+            write_essential(
+                self._redis,
                 ("ZADD", keys.DUE, "XX", self.now() + seconds, job_id),
                 ("ZREM", keys.PENDING_RESCUES, job_id),
                 ("ZREM", keys.PENDING_POLLS, job_id),
@@ -259,8 +259,8 @@ class JobStore:
 
     def increment(self, counts: Mapping[str, int]) -> None:
         with unavailable():
-            self._essential_writes.run(
-                *(("HINCRBY", keys.COUNTERS, name, by) for name, by in counts.items())
+            write_essential(
+                self._redis, *(("HINCRBY", keys.COUNTERS, name, by) for name, by in counts.items())
             )
 
 

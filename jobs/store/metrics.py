@@ -1,5 +1,6 @@
 """Metrics of the whole installation, in Redis: counters, histograms, queue lengths, heartbeats."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,7 +13,7 @@ from jobs.status import ReportKind, Source, Status
 from jobs.store import keys
 from jobs.store.clock import Clock, unavailable
 from jobs.store.rq_queue import RqQueue
-from jobs.store.scripts import EssentialWrites
+from jobs.store.scripts import write_essential
 
 TROUBLE_SECONDS = 60
 OVERDUE_SECONDS = 30.0  # six sweeps
@@ -91,7 +92,6 @@ class Metrics:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock
         self._rq_queue = rq_queue
-        self._essential_writes = EssentialWrites(redis)
 
     def totals(self) -> Totals:
         """All counters, jobs by status, and lengths of the queues."""
@@ -126,8 +126,8 @@ class Metrics:
     def report_problem(self, part: str, reason: str) -> None:
         """Store why a component failed, for readiness; it expires after a minute."""
         with unavailable():
-            self._essential_writes.run(
-                ("SET", keys.PROBLEM_PREFIX + part, reason, "EX", TROUBLE_SECONDS)
+            write_essential(
+                self._redis, ("SET", keys.PROBLEM_PREFIX + part, reason, "EX", TROUBLE_SECONDS)
             )
 
     def problem(self, part: str) -> str | None:
@@ -138,7 +138,7 @@ class Metrics:
     def record_heartbeat(self, process: str) -> None:
         """Store the time as the last heartbeat of a kind of process."""
         with unavailable():
-            self._essential_writes.run(("HSET", keys.HEARTBEATS, process, self._clock.now()))
+            write_essential(self._redis, ("HSET", keys.HEARTBEATS, process, self._clock.now()))
 
     def heartbeat_ages(self) -> dict[str, float]:
         """Seconds since the last heartbeat, by kind of process."""
@@ -164,12 +164,9 @@ class Metrics:
         except StoreUnavailable:
             return {}
 
-
-def memory_used_ratio(info: Mapping[str, Any]) -> float | None:
-    """Share of maxmemory in use, by the fields of INFO; None without a limit."""
-    limit = info.get("maxmemory")
-    if not limit or "used_memory" not in info:
-        return None
-    # Buffers of the append-only file and of replicas do not count against the limit.
-    used = info["used_memory"] - info.get("mem_not_counted_for_evict", 0)
-    return float(used / limit)
+    def memory_used_ratio(self) -> float:
+        """Share of maxmemory in use; 0 without a limit, or where a provider forbids INFO."""
+        info = self.info()
+        # Buffers of the append-only file and of replicas do not count against the limit.
+        used = info.get("used_memory", 0) - info.get("mem_not_counted_for_evict", 0)
+        return float(used / (info.get("maxmemory") or math.inf))

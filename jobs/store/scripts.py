@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from redis import Redis
-
 Command = tuple[Any, ...]  # one of Redis, word by word
 
 _DIRECTORY = Path(__file__).parent / "lua"
@@ -29,15 +27,12 @@ def flat(commands: Sequence[Command]) -> list[Any]:
     return [len(commands), *(word for one in commands for word in (len(one), *one))]
 
 
-class EssentialWrites:
-    """Commands in one step that Redis takes although its memory is full.
+_ESSENTIAL_WRITES = read("essential_writes")
 
-    For what frees memory in the end, and for what such work needs: it must be bounded.
+
+def write_essential(redis: Any, *commands: Command) -> None:
+    """Run commands in one step, which Redis takes although its memory is full. Raises RedisError.
+
+    For what frees memory in the end, and for what such work needs: its size must be bounded.
     """
-
-    def __init__(self, redis: Redis) -> None:
-        self._script = redis.register_script(read("essential_writes"))
-
-    def run(self, *commands: Command) -> None:
-        """Raises RedisError."""
-        self._script(args=flat(commands))
+    redis.eval(_ESSENTIAL_WRITES, 0, *flat(commands))

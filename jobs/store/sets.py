@@ -7,7 +7,7 @@ from redis import Redis
 
 from jobs.store import keys
 from jobs.store.clock import unavailable
-from jobs.store.scripts import EssentialWrites
+from jobs.store.scripts import write_essential
 
 
 class DueSet:
@@ -20,7 +20,6 @@ class DueSet:
     def __init__(self, key: str, redis: Redis) -> None:
         self._key = key
         self._redis: Any = redis  # its types leave open whether replies are bytes
-        self._essential_writes = EssentialWrites(redis)
 
     def until(self, at: float, limit: int) -> tuple[str, ...]:
         """The ids that are due by then, the earliest first; the cost follows their number."""
@@ -34,7 +33,7 @@ class DueSet:
             self.remove(name)
             return
         with unavailable():
-            self._essential_writes.run(("ZADD", self._key, at, name))
+            write_essential(self._redis, ("ZADD", self._key, at, name))
 
     def __contains__(self, name: str) -> bool:
         with unavailable():
@@ -74,18 +73,6 @@ class ExpiringSet:
             return bool(self._redis.exists(self._prefix + name))
 
 
-class StrictModels(ExpiringSet):
-    """Models whose input takes no webhook: few, and learned while a submission is under way."""
-
-    def __init__(self, redis: Redis) -> None:
-        super().__init__(keys.STRICT_MODEL_PREFIX, redis)
-        self._essential_writes = EssentialWrites(redis)
-
-    def add(self, name: str, seconds: int) -> bool:
-        with unavailable():
-            self._essential_writes.run(("SET", self._prefix + name, "", "EX", seconds))
-        return True
-
-
 EndedSessions = partial(ExpiringSet, keys.ENDED_SESSION_PREFIX)
+StrictModels = partial(ExpiringSet, keys.STRICT_MODEL_PREFIX)
 UsedLogins = partial(ExpiringSet, keys.USED_LOGIN_PREFIX)

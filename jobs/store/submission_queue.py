@@ -70,7 +70,6 @@ class SubmissionQueue:
         self._limits = limits
         self._workers_key = workers_key
         self._threads = threads  # of each worker
-        self._essential_writes = scripts.EssentialWrites(redis)
         self._next_script = redis.register_script(scripts.read("next_submission"))
         self._close_idle_script = redis.register_script(scripts.read("close_idle_circuits"))
 
@@ -99,8 +98,8 @@ class SubmissionQueue:
     def _put(self, circuit: Circuit) -> None:
         rest = json.dumps([circuit.since, circuit.attempts, circuit.reason])
         with unavailable():
-            self._essential_writes.run(
-                ("HSET", CIRCUITS, circuit.scope, f"{circuit.until:.3f} {rest}")
+            scripts.write_essential(
+                self._redis, ("HSET", CIRCUITS, circuit.scope, f"{circuit.until:.3f} {rest}")
             )
 
     def close_circuits(self, scopes: Sequence[str]) -> None:

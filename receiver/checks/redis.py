@@ -11,7 +11,7 @@ from jobs.net.ip import is_loopback_host, is_public
 from jobs.store import durability
 from jobs.store.clock import unavailable
 from jobs.store.durability import Durability
-from jobs.store.metrics import Metrics, memory_used_ratio
+from jobs.store.metrics import Metrics
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
@@ -118,20 +118,14 @@ def _eviction(info: Mapping[str, Any]) -> Result:
 
 def check_memory(context: Context) -> Iterator[Result]:
     """Warn before Redis is full, and fail when only jobs that it knows go on."""
-    yield memory_result(context.services.metrics.info())
-
-
-def memory_result(info: Mapping[str, Any]) -> Result:
-    """By the fields of INFO, which a provider may omit."""
-    ratio = memory_used_ratio(info)
-    if ratio is None:
-        return ok(MEMORY, "no maxmemory is known")
-    why = f"{ratio:.0%} of maxmemory is used"
+    ratio = context.services.metrics.memory_used_ratio()
+    why = f"{ratio:.0%} of maxmemory is used" if ratio else "no maxmemory is known"
     if ratio < MEMORY_HIGH:
-        return ok(MEMORY, why)
-    if ratio < MEMORY_FULL:
-        return warning(MEMORY, f"{why}: no submissions are accepted", _ADD_MEMORY)
-    return failed(MEMORY, f"{why}: callbacks of unknown tasks are refused", _ADD_MEMORY)
+        yield ok(MEMORY, why)
+    elif ratio < MEMORY_FULL:
+        yield warning(MEMORY, f"{why}: no submissions are accepted", _ADD_MEMORY)
+    else:
+        yield failed(MEMORY, f"{why}: callbacks of unknown tasks are refused", _ADD_MEMORY)
 
 
 def check_access(settings: Settings) -> Iterator[Result]:

@@ -37,7 +37,6 @@ ESSENTIAL: dict[str, Callable[[Services], object]] = {
     "an id without a record": lambda wired: wired.store.remove_due("nobody"),
     "a circuit": lambda wired: wired.submission_queue.open_circuit("*", "no credits", 60.0),
     "a notification": lambda wired: wired.due.notifications.schedule("job", 1.0),
-    "a strict model": lambda wired: wired.strict_models.add("flux-3-image", DAY),
 }
 READS: dict[str, Callable[[Services], object]] = {
     "a list": lambda wired: wired.listing.page(Search(), 50, None).jobs,

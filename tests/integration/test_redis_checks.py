@@ -10,9 +10,12 @@ from jobs.config import settings
 from jobs.services import check_durability
 from receiver.checks import redis as checks
 from receiver.checks.context import Context
-from receiver.checks.result import Result
+from receiver.checks.result import Grade, Result
 from tests.harness import RedisServer, wait_for
 from tests.harness.required_settings import SECRETS
+
+
+BALLAST_BYTES = 20_000_000
 
 
 @pytest.fixture
@@ -52,6 +55,20 @@ def test_a_full_redis_needs_memory_and_can_be_released_to(
     assert "more memory" in result.remedy
     durable = settings.load(SECRETS | {"REDIS_URL": redis_server.url, "DURABILITY": "fsync"})
     check_durability(durable)  # a web process may start
+
+
+@pytest.mark.parametrize(
+    ("share", "grade"),
+    [(0.0, Grade.OK), (0.6, Grade.OK), (0.75, Grade.WARNING), (0.95, Grade.WARNING)],
+)
+def test_memory_is_a_warning_before_it_is_full(
+    context: Context, redis: Redis, redis_server: RedisServer, share: float, grade: Grade
+) -> None:
+    redis.set("ballast", bytes(BALLAST_BYTES))  # beside which buffers do not matter
+    used: Any = redis.info("memory")
+    redis_server.set_maxmemory(int(used["used_memory"] / share) if share else 0)
+    (result,) = checks.check_memory(context)
+    assert result.grade is grade, result.why
 
 
 def test_a_redis_that_is_away_does_not_answer(context: Context, redis_server: RedisServer) -> None:

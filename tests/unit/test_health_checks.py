@@ -67,24 +67,6 @@ def test_an_eviction_policy_without_a_limit_is_only_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "grade"),
-    [
-        ({}, Grade.OK),
-        ({"used_memory": 900, "maxmemory": 0}, Grade.OK),
-        ({"used_memory": 699, "maxmemory": 1000}, Grade.OK),
-        ({"used_memory": 700, "maxmemory": 1000}, Grade.WARNING),
-        ({"used_memory": 989, "maxmemory": 1000}, Grade.WARNING),
-        ({"used_memory": 990, "maxmemory": 1000}, Grade.FAILED),
-        ({"used_memory": 990, "maxmemory": 1000, "mem_not_counted_for_evict": 300}, Grade.OK),
-    ],
-)
-def test_memory_is_a_warning_from_seventy_percent_and_a_failure_when_it_is_full(
-    fields: dict[str, Any], grade: Grade
-) -> None:
-    assert redis.memory_result(fields).grade is grade
-
-
-@pytest.mark.parametrize(
     ("url", "warnings"),
     [
         ("redis://127.0.0.1", []),

@@ -14,7 +14,6 @@ from receiver.checks.result import Grade, Result
 from tests.harness import RedisServer, wait_for
 from tests.harness.required_settings import SECRETS
 
-
 BALLAST_BYTES = 20_000_000
 
 

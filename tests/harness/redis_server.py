@@ -3,6 +3,7 @@
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 
@@ -95,3 +96,18 @@ class RedisServer:
         """In bytes; 1 refuses every write that needs memory, 0 lifts the limit."""
         with self.client() as client:
             client.config_set("maxmemory", size)
+
+    def refuse_writes(self) -> None:
+        """MISCONF for every write, as when its disk is full, until `accept_writes`."""
+        (self.local.directory / "dump.rdb").mkdir(exist_ok=True)  # no snapshot gets this name
+        with self.client() as client:
+            untyped: Any = client
+            client.config_set("stop-writes-on-bgsave-error", "yes")
+            client.config_set("save", "3600 1")
+            if untyped.info()["rdb_last_bgsave_status"] == "ok":
+                client.bgsave()
+            wait_for("a failure", lambda: untyped.info()["rdb_last_bgsave_status"] == "err")
+
+    def accept_writes(self) -> None:
+        with self.client() as client:
+            client.config_set("stop-writes-on-bgsave-error", "no")

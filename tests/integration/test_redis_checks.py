@@ -31,12 +31,7 @@ def only_result(context: Context) -> Result:
 def test_a_redis_that_cannot_write_its_disk_is_not_said_to_be_away(
     context: Context, redis: Redis, redis_server: RedisServer
 ) -> None:
-    untyped: Any = redis
-    (redis_server.local.directory / "dump.rdb").mkdir()  # a file of this name cannot be written
-    redis.config_set("save", "3600 1")
-    redis.set("unsaved", 1)
-    redis.bgsave()
-    wait_for("the failure", lambda: untyped.info()["rdb_last_bgsave_status"] == "err")
+    redis_server.refuse_writes()
     with pytest.raises(ResponseError, match="MISCONF"):
         redis.set("unsaved", 2)
     result = only_result(context)

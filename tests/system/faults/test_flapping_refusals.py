@@ -11,7 +11,7 @@ import requests
 from redis import Redis
 
 from jobs.store.connection import CONNECTIONS_MAX
-from tests.harness import Stack, free_port, wait_for
+from tests.harness import RedisServer, Stack, free_port, wait_for
 from tests.sandbox import Task
 
 pytestmark = pytest.mark.slow
@@ -39,28 +39,19 @@ def setting(name: str, on: object, off: object, *, reconnects: bool = False) -> 
     return Refusal(lambda redis: switch(redis, on), lambda redis: switch(redis, off))
 
 
-def refusals(password: str) -> list[Refusal]:
+def refusals(server: RedisServer) -> list[Refusal]:
     replica = Refusal(
         lambda redis: redis.replicaof("127.0.0.1", free_port()),
         lambda redis: redis.replicaof("NO", "ONE"),
     )
     return [
         setting("maxmemory", 1, 0),  # OOM
-        setting("stop-writes-on-bgsave-error", "yes", "no"),  # MISCONF
+        Refusal(lambda _: server.refuse_writes(), lambda _: server.accept_writes()),  # MISCONF
         setting("min-replicas-to-write", 1, 0),  # NOREPLICAS
         replica,  # READONLY
-        setting("requirepass", "another", password, reconnects=True),  # WRONGPASS
+        setting("requirepass", "another", server.local.password, reconnects=True),  # WRONGPASS
         setting("maxclients", 1, 10_000, reconnects=True),
     ]
-
-
-def let_snapshots_fail(redis: Redis, directory: Path) -> None:
-    untyped: Any = redis
-    redis.config_set("stop-writes-on-bgsave-error", "no")
-    redis.config_set("save", "3600 1")
-    (directory / "dump.rdb").mkdir()  # a file of this name cannot be written
-    redis.bgsave()
-    wait_for("the failure", lambda: untyped.info()["rdb_last_bgsave_status"] == "err")
 
 
 def count(pid: int, what: str) -> int:
@@ -89,12 +80,9 @@ def test_refusals_that_come_and_go_cost_no_connection_thread_or_job(stack: Stack
     stack.stored(stack.generate())
     threads = {pid: count(pid, "task") for pid in pids}
     descriptors = {pid: count(pid, "fd") for pid in pids}
-    local = installation.redis.local
-    with installation.redis.client() as redis:
-        let_snapshots_fail(redis, local.directory)
-        tasks = [
-            task for refusal in refusals(local.password) for task in flap(stack, redis, refusal)
-        ]
+    server = installation.redis
+    with server.client() as redis:
+        tasks = [task for refusal in refusals(server) for task in flap(stack, redis, refusal)]
         for task in tasks:
             stack.stored(task, STORED_WITHIN_SECONDS)
         assert installation.logs("worker").count("RQ stopped") >= LEAST_STOPS

@@ -12,10 +12,12 @@ from types import FrameType
 from typing import Any
 
 import gevent
-from gunicorn import util
+from gunicorn import http, util
 from gunicorn.http import errors, wsgi
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
+
+from deploy.gunicorn_parser import BoundedParser
 
 STATUS: dict[type[Exception], HTTPStatus] = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -23,6 +25,8 @@ STATUS: dict[type[Exception], HTTPStatus] = {
 }
 
 SINGLE_SEND_MAX_BYTES = 64 * 1024
+RECEIVED_MAX_BYTES = 64 * 1024  # at once
+YIELD_BYTES = 8 * 1024  # what gunicorn asks for: probably more is waiting
 SEND_TIMEOUT_SECONDS = 30.0  # without any progress; then the connection is reset
 UNSENT_MAX_BYTES = 128 * 1024  # in the kernel, for each connection
 _NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
@@ -40,6 +44,13 @@ class TimeoutSocket:
             # With megabytes in the kernel's buffer, a slow client would look like a dead one.
             client.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_MAX_BYTES)
         self._client = client
+
+    def recv(self, size: int) -> bytes:
+        """Receive a part, and let others run: gevent does not switch while data wait."""
+        data = self._client.recv(min(size, RECEIVED_MAX_BYTES))
+        if len(data) >= YIELD_BYTES:
+            gevent.sleep(0)
+        return data
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -66,8 +77,9 @@ class SingleSendResponse(wsgi.Response):
         self.sock.sendall(head.encode("latin-1") + arg)
 
 
-# `wsgi.create` has no parameter for it.
+# `wsgi.create` and `get_parser` have no parameters for them.
 wsgi.Response = SingleSendResponse  # type: ignore[misc]
+http.RequestParser = BoundedParser  # type: ignore[misc]
 
 
 class Worker(GeventWorker):

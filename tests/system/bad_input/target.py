@@ -1,6 +1,8 @@
 """Target of hostile input: valid callbacks to it, and the state in its Redis."""
 
 import json
+import threading
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -71,6 +73,26 @@ class TargetServer:
         return {name.decode(): int(number) for name, number in found.items()}
 
     # What must be true whatever was sent.
+
+    @contextmanager
+    def answering_others(self, seconds: float) -> Iterator[None]:
+        """Assert that no request on another connection takes longer meanwhile."""
+        over, slowest = threading.Event(), [0.0]
+
+        def watch() -> None:
+            while not over.is_set():
+                began = time.monotonic()
+                self.exchange(request(method="GET", target="/healthz"))
+                slowest[0] = max(slowest[0], time.monotonic() - began)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+        assert slowest[0] < seconds
 
     def still_serves(self) -> None:
         """Assert that a valid callback is accepted on a new connection."""

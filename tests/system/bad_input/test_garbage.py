@@ -4,10 +4,11 @@ import time
 
 import pytest
 
-from tests.harness.wire import Header, Wire, exchange, request
+from tests.harness.wire import Header, Wire, chunked, exchange, request
 from tests.system.bad_input.target import PROOF, TargetServer, failed, new_id, pending
 
 END_SECONDS = 5.0
+FLOOD_SECONDS, BLOCKS = 20.0, 10_000
 
 NO_REQUEST: dict[str, bytes] = {
     "every byte": bytes(range(256)) * 16,
@@ -40,6 +41,30 @@ def test_http_1_0_is_served_and_the_connection_closed(server: TargetServer) -> N
     assert time.monotonic() - began < END_SECONDS
 
 
+# Bodies that nobody reads.
+
+BODIES: dict[str, tuple[Header, bytes]] = {
+    "of 10 GB": (("Content-Length", "10000000000"), b" " * 1_000_000),
+    "of small chunks": (("Transfer-Encoding", "chunked"), chunked(b" " * 100)[:-5] * 10_000),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("framing", "block"), BODIES.values(), ids=BODIES)
+def test_a_flood_of_a_body_that_nobody_reads_delays_no_other_request(
+    server: TargetServer, framing: Header, block: bytes
+) -> None:
+    """It comes as quickly as the server discards it, and others must have their turns."""
+    head = request([framing], length=None, target="/healthz")
+    until = time.monotonic() + FLOOD_SECONDS
+    with server.answering_others(FLOOD_SECONDS / 2):
+        while time.monotonic() < until:
+            with Wire(server.port) as wire:
+                wire.send(head)
+                for _ in range(BLOCKS):  # until the server hangs up, and then in vain
+                    wire.send(block)
+
+
 # Heads.
 
 HEADS: dict[str, bytes] = {
@@ -49,6 +74,7 @@ HEADS: dict[str, bytes] = {
     "a bare line feed": b"X-A: b\nX-B: c",
     "host twice": b"Host: other.test",
     "a header of 9 KB": b"X-A: " + b"a" * 9000,
+    "33 KB of headers": b"\r\n".join(b"X-%d: " % n + b"a" * 8000 for n in range(5)),
     "101 headers": b"\r\n".join(b"X-%d: a" % n for n in range(101)),
 }
 

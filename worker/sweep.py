@@ -15,6 +15,7 @@ from jobs.store.job_store import Due
 from worker import background, recovery, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
+from worker.notifications import delivery
 from worker.notifications.dispatcher import Dispatcher, dispatch_due
 from worker.shutdown import exit_in_time
 
@@ -35,7 +36,8 @@ def main() -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, begin_shutdown)
-    notifications, retention = Dispatcher.of(services), RetentionCleanup(services)
+    notifications = Dispatcher(partial(delivery.deliver, services))
+    retention = RetentionCleanup(services)
     threads = [
         background.start(partial(recovery.delete_left_objects, services), stop, "superseded"),
         background.start(

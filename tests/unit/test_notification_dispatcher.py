@@ -1,18 +1,24 @@
-"""A slow or dead host delays the notifications of no other host."""
+"""A slow or dead host delays the notifications of no other host, and no key those of another."""
 
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from jobs.record import NotificationTarget
 from tests.harness.patience import wait_for
 from worker.notifications.dispatcher import (
-    HOSTS_MAX,
+    PENDING_MAX,
     PER_HOST_PENDING_MAX,
     PER_HOST_THREADS,
+    THREADS_MAX,
+    Delivery,
     Dispatcher,
 )
+
+APP, OWNER = NotificationTarget.APP, NotificationTarget.OWNER
 
 
 class Receivers:
@@ -39,11 +45,21 @@ def dispatching() -> Iterator[tuple[Dispatcher, Receivers]]:
         dispatcher.close()
 
 
-def submit(dispatcher: Dispatcher, host: str, number: int = 1) -> int:
+def submit(
+    dispatcher: Dispatcher,
+    host: str,
+    number: int = 1,
+    *,
+    key: str = "one",
+    to: NotificationTarget = APP,
+) -> int:
     """How many of so many notifications were accepted."""
-    return sum(
-        dispatcher.submit(host, f"{host}/{n}", NotificationTarget.APP) for n in range(number)
-    )
+    ids = [f"{host}/{key}/{n}" for n in range(number)]
+    return sum(dispatcher.submit(Delivery(job_id, to, key, host)) for job_id in ids)
+
+
+def submit_slow(dispatcher: Dispatcher, hosts: int, number: int, key: str = "one") -> int:
+    return sum(submit(dispatcher, f"slow{n}", number, key=key) for n in range(hosts))
 
 
 def test_a_host_gets_a_few_calls_at_once() -> None:
@@ -53,13 +69,40 @@ def test_a_host_gets_a_few_calls_at_once() -> None:
     assert receivers.calls["slow"] == PER_HOST_THREADS, "what waits is not called at the end"
 
 
-def test_slow_hosts_do_not_delay_others() -> None:
+def test_slow_hosts_do_not_delay_others_of_their_key() -> None:
+    hosts = THREADS_MAX // 2 // PER_HOST_THREADS - 1
     with dispatching() as (dispatcher, receivers):
-        for n in range(HOSTS_MAX - 1):
-            assert submit(dispatcher, f"slow{n}", 10) == 10
+        assert submit_slow(dispatcher, hosts, 10) == 10 * hosts
         assert submit(dispatcher, "quick", 10) == 10
         wait_for("the quick host", lambda: receivers.calls["quick"] == 10)
         assert not receivers.answer.is_set()
+
+
+@pytest.mark.parametrize("keys", [1, 5])
+def test_keys_with_any_number_of_slow_hosts_delay_no_other_key(keys: int) -> None:
+    with dispatching() as (dispatcher, receivers):
+        for n in range(keys):
+            assert submit_slow(dispatcher, 500, 2, f"greedy{n}") >= 2
+        assert submit(dispatcher, "quick", 5, key="other") == 5
+        wait_for("the other key", lambda: receivers.calls["quick"] == 5)
+        assert receivers.calls.total() - 5 < THREADS_MAX and not receivers.answer.is_set()
+
+
+def test_receivers_of_jobs_delay_no_notification_to_the_operator() -> None:
+    with dispatching() as (dispatcher, receivers):
+        for n in range(2 * THREADS_MAX):
+            submit(dispatcher, "slow", PER_HOST_THREADS, key=f"greedy{n}")
+        assert submit(dispatcher, "more", key="greedy") == 1
+        assert submit(dispatcher, "quick", 5, to=OWNER, key="greedy1") == 5
+        wait_for("the operator", lambda: receivers.calls["quick"] == 5)
+        assert receivers.calls["more"] == 0, "there was a place left"
+
+
+def test_a_greedy_key_delays_no_other_at_the_operator() -> None:
+    with dispatching() as (dispatcher, receivers):
+        submit(dispatcher, "slow", 1000, key="greedy", to=OWNER)
+        assert submit(dispatcher, "slow", 1, to=OWNER) == 1
+        wait_for("both", lambda: receivers.calls["slow"] == PER_HOST_THREADS + 1)
 
 
 def test_more_than_one_host_can_take_stays_in_redis() -> None:
@@ -68,11 +111,10 @@ def test_more_than_one_host_can_take_stays_in_redis() -> None:
         assert submit(dispatcher, "quick") == 1
 
 
-def test_more_hosts_than_have_room_stay_in_redis() -> None:
+def test_more_than_one_key_can_take_stays_in_redis() -> None:
     with dispatching() as (dispatcher, _):
-        for n in range(HOSTS_MAX):
-            assert submit(dispatcher, f"slow{n}") == 1
-        assert submit(dispatcher, "another") == 0
+        assert submit_slow(dispatcher, 64, PER_HOST_PENDING_MAX) <= PENDING_MAX // 2
+        assert submit(dispatcher, "quick", key="other") == 1
 
 
 def test_a_pending_notification_is_accepted_and_not_queued_again() -> None:
@@ -80,7 +122,7 @@ def test_a_pending_notification_is_accepted_and_not_queued_again() -> None:
         assert submit(dispatcher, "slow") == submit(dispatcher, "slow") == 1
         wait_for("the call", lambda: receivers.calls["slow"] == 1)
         receivers.answer.set()
-        wait_for("room for it again", lambda: not dispatcher._hosts)  # noqa: SLF001
+        wait_for("room for it again", lambda: not dispatcher._pending)  # noqa: SLF001
     assert receivers.calls["slow"] == 1
 
 
@@ -99,5 +141,5 @@ def test_a_delivery_that_fails_frees_its_place() -> None:
 
     dispatcher = Dispatcher(fail)
     submit(dispatcher, "a", PER_HOST_PENDING_MAX)
-    wait_for("room", lambda: not dispatcher._hosts)  # noqa: SLF001
+    wait_for("room", lambda: not dispatcher._pending)  # noqa: SLF001
     dispatcher.close()

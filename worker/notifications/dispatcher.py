@@ -1,19 +1,18 @@
-"""Dispatcher of due notifications: a small thread pool and a counter for each host.
+"""Dispatcher of due notifications: one pool of threads, its places counted by key and host.
 
-It runs in the sweep process, so a slow receiver occupies no worker. Each host has its own threads,
-so it delays only itself. Pending notifications are in the record: none is lost with the process.
+It runs in the sweep process, so a slow receiver occupies no worker, and no key or host takes more
+places than it leaves to others. Pending notifications are in the record: none is lost with us.
 """
 
 import logging
 import random
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from typing import NamedTuple
 
-from jobs.errors import StoreUnavailable, UnreadableRecord, UrlRefused
+from jobs.errors import FluxkeepError, UnreadableRecord, UrlRefused
 from jobs.job import Job
 from jobs.record import NotificationTarget
 from jobs.services import Services
@@ -21,72 +20,95 @@ from worker.notifications import delivery
 
 POLL_SECONDS = 0.5
 BATCH = 200
-PER_HOST_THREADS = 4
-PER_HOST_PENDING_MAX = 64  # more of one host wait in Redis
-HOSTS_MAX = 64
-# A pending notification is due again in Redis after this time, in case this process dies.
-HELD_SECONDS = 30.0
-# A notification without room is retried after a random time, so that it does not hide later ones.
+# Of each target: a job's own receivers take no place of NOTIFY_URL.
+THREADS_MAX, PER_HOST_THREADS = 128, 4
+PENDING_MAX, PER_HOST_PENDING_MAX = 2048, 64  # more wait in Redis
+# A notification is due again in Redis after a random time between these, in case there is no room
+# for it now or this process dies. So it hides no later ones; the longer it has waited, the longer.
 DEFERRED_SECONDS = (5.0, 60.0)
 
 log = logging.getLogger(__name__)
-Deliver = Callable[[str, NotificationTarget], None]
 
 
-@dataclass(frozen=True, slots=True)
-class HostQueue:
-    """The threads of one host, and the notifications that are queued or under way."""
+class Delivery(NamedTuple):
+    """A due notification, the API key of its job, and its receiver's host."""
 
-    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(PER_HOST_THREADS))
-    pending: set[tuple[str, NotificationTarget]] = field(default_factory=set)
+    job_id: str
+    to: NotificationTarget
+    key: str | None
+    host: str
+
+    @property
+    def shares(self) -> list[tuple[str | None, ...]]:
+        """What its place counts for: its target, key and host."""
+        return [(self.to,), (self.to, self.key), (self.to, self.key, self.host)]
+
+
+class Places:
+    """Places of each target; a key, or a host of it, takes at most as many as it leaves free."""
+
+    def __init__(self, number: int, per_host: int) -> None:
+        self._number, self._per_host = number, per_host
+        self._taken: Counter[tuple[str | None, ...]] = Counter()
+
+    def take(self, one: Delivery) -> bool:
+        taken = [self._taken[share] for share in one.shares]
+        if taken[-1] >= self._per_host or sum(taken) >= self._number:
+            return False
+        self._taken.update(one.shares)
+        return True
+
+    def give_back(self, one: Delivery) -> None:
+        self._taken -= Counter(one.shares)
 
 
 class Dispatcher:
-    """Deliver notifications, at most PER_HOST_THREADS of a host at once."""
+    """Deliver each notification in a thread as soon as it has a place."""
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self, deliver: Callable[[str, NotificationTarget], object]) -> None:
         self._deliver = deliver
-        self._hosts: dict[str, HostQueue] = {}
+        self._queue = Places(PENDING_MAX, PER_HOST_PENDING_MAX)
+        self._pool = Places(THREADS_MAX, PER_HOST_THREADS)
+        self._pending: dict[Delivery, threading.Thread | None] = {}  # None: it waits for a place
         self._lock = threading.Lock()
 
-    @classmethod
-    def of(cls, services: Services) -> "Dispatcher":
-        return cls(partial(_deliver, services))
-
-    def submit(self, host: str, job_id: str, target: NotificationTarget) -> bool:
+    def submit(self, one: Delivery) -> bool:
         """Queue one notification, unless it is queued. False when there is no room for it."""
         with self._lock:
-            queue = self._hosts.get(host)
-            if queue is None and len(self._hosts) >= HOSTS_MAX:
-                return False
-            queue = queue or self._hosts.setdefault(host, HostQueue())
-            if (job_id, target) in queue.pending:
-                return True
-            if len(queue.pending) >= PER_HOST_PENDING_MAX:
-                return False
-            queue.pending.add((job_id, target))
-            queue.pool.submit(self._run, host, queue, job_id, target)
+            if one in self._pending or not self._queue.take(one):
+                return one in self._pending
+            self._pending[one] = None
+            self._start([one])
         return True
 
-    def _run(self, host: str, queue: HostQueue, job_id: str, target: NotificationTarget) -> None:
+    def _start(self, queued: Iterable[Delivery]) -> None:
+        """Start what has a place, the first of them first."""
+        for one in queued:
+            if self._pool.take(one):
+                thread = threading.Thread(target=self._run, args=(one,), daemon=True)
+                self._pending[one] = thread
+                thread.start()
+
+    def _run(self, one: Delivery) -> None:
         try:
-            self._deliver(job_id, target)
-        finally:
-            with self._lock:
-                queue.pending.discard((job_id, target))
-                if not queue.pending and self._hosts.get(host) is queue:
-                    del self._hosts[host]
-                    queue.pool.shutdown(wait=False)
+            self._deliver(one.job_id, one.to)
+        except FluxkeepError as error:
+            log.warning("job %s: %s; the notification is sent again", one.job_id, error)
+        except Exception as error:  # noqa: BLE001 - its text is not logged: it may hold secrets
+            log.error("job %s: unexpected %s", one.job_id, type(error).__name__)  # noqa: TRY400
+        with self._lock:
+            self._pending.pop(one, None)
+            self._queue.give_back(one)
+            self._pool.give_back(one)
+            self._start([one for one, thread in self._pending.items() if thread is None])
 
     def close(self) -> None:
         """Start no delivery, and wait for those under way, which take at most 20 s."""
         with self._lock:
-            queues = list(self._hosts.values())
-            self._hosts.clear()
-        for queue in queues:
-            queue.pool.shutdown(wait=False, cancel_futures=True)
-        for queue in queues:
-            queue.pool.shutdown(wait=True)
+            threads = [thread for thread in self._pending.values() if thread]
+            self._pending.clear()
+        for thread in threads:
+            thread.join()
 
 
 def dispatch_due(services: Services, dispatcher: Dispatcher) -> float:
@@ -98,23 +120,24 @@ def dispatch_due(services: Services, dispatcher: Dispatcher) -> float:
 
 
 def _dispatch(services: Services, dispatcher: Dispatcher, job_id: str) -> None:
-    """Submit the due notifications of a job, and reschedule it in Redis as a fallback."""
+    """Submit the due notifications of a job, and reschedule it in Redis."""
     try:
         job = services.store.load(job_id)
     except UnreadableRecord:
         job = None
     now = services.store.now()
     pending = job.notifications.pending if job else ()
-    due = [one.to for one in pending if one.at <= now]
-    if job is None or not due:
-        next_at = min((one.at for one in pending), default=None)
-        services.due.notifications.schedule(job_id, next_at)
+    first_at = min((one.at for one in pending), default=None)
+    if job is None or first_at is None or first_at > now:
+        services.due.notifications.schedule(job_id, first_at)
         return
-    services.due.notifications.schedule(job_id, now + HELD_SECONDS)
-    accepted = [dispatcher.submit(_host(services, job, to), job_id, to) for to in due]
-    if not all(accepted):
-        wait_seconds = random.uniform(*DEFERRED_SECONDS)  # noqa: S311 - no secret depends on it
-        services.due.notifications.schedule(job_id, now + wait_seconds)
+    least, most = DEFERRED_SECONDS
+    wait_seconds = random.uniform(least, most + now - first_at)  # noqa: S311 - no secret
+    services.due.notifications.schedule(job_id, now + wait_seconds)
+    for one in pending:
+        if one.at <= now:
+            host = _host(services, job, one.to)
+            dispatcher.submit(Delivery(job_id, one.to, job.submission.key, host))
 
 
 def _host(services: Services, job: Job, to: NotificationTarget) -> str:
@@ -122,16 +145,3 @@ def _host(services: Services, job: Job, to: NotificationTarget) -> str:
     with suppress(UrlRefused):
         return delivery.recipient_of(services, job, to).url.origin.host
     return ""
-
-
-def _deliver(services: Services, job_id: str, to: NotificationTarget) -> None:
-    """Log every error: one delivery must not end the others."""
-    try:
-        delivery.deliver(services, job_id, to)
-    except StoreUnavailable as error:
-        log.warning("job %s: %s; the notification is sent again", job_id, error)
-    except UnreadableRecord:
-        log.error("job %s: its record cannot be read", job_id)  # noqa: TRY400 - the trace says no more
-    except Exception as error:  # noqa: BLE001 - it must not end the thread
-        # Its text is not logged: it may hold secrets.
-        log.error("job %s: unexpected %s", job_id, type(error).__name__)  # noqa: TRY400

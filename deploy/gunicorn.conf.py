@@ -46,7 +46,7 @@ bind = f"{f'[{_host}]' if ':' in _host else _host}:{_settings.port}"
 workers = _settings.web_concurrency
 # gevent: a stalled client costs a greenlet instead of a thread (BENCHMARKS.md).
 worker_class = "deploy.gunicorn_worker.Worker"
-worker_connections = 2000  # long polls and event streams take up to 1000 of them
+worker_connections = 2000  # long polls and event streams take up to 1500 of them
 preload_app = True
 # Heartbeats in memory: a slow disk would make workers look dead, a read-only one would fail.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - no secret

@@ -22,6 +22,7 @@ from jobs.store.submission_queue import NextSubmission
 UNREADABLE_POSTPONED_SECONDS = 300.0
 RENEW_EVERY_SECONDS = LEASE_SECONDS / 3
 PROGRESS_SECONDS = 45.0  # the longest silence of a connection, its opening included
+SILENT_SECONDS = 3.0  # then its thread only waits, and another may work
 LEAST_SECONDS = 120.0  # for a poll, a submission, or a rescue whose URL is dead already
 AFTER_EXPIRY_SECONDS = 60.0
 HUNG_SECONDS = 10.0  # after its connections were cut, work that can end has ended
@@ -42,7 +43,7 @@ class Claim:
         self._store = store
         now = time.monotonic()
         self._renew_at = now + RENEW_EVERY_SECONDS
-        self._progress_by = now + PROGRESS_SECONDS
+        self._progress_by, self._silent_at = now + PROGRESS_SECONDS, now + SILENT_SECONDS
         self._ends_by = now + LEAST_SECONDS
         if job.status is Status.READY and job.delivery.expire_at:
             life = job.delivery.expire_at - store.now()
@@ -142,11 +143,12 @@ class Claim:
         """
         if self.is_lost:
             raise ClaimLost
-        self._progress_by = time.monotonic() + PROGRESS_SECONDS
+        now = time.monotonic()
+        self._progress_by, self._silent_at = now + PROGRESS_SECONDS, now + SILENT_SECONDS
 
     def allow_silence(self, seconds: float) -> None:
         """Announce a step that reports no progress and may take this long."""
-        self._progress_by = time.monotonic() + seconds
+        self._progress_by = self._silent_at = time.monotonic() + seconds
         self._ends_by = max(self._ends_by, self._progress_by)
 
     # Supervision, by the thread that checks all claims of the process.
@@ -177,6 +179,10 @@ class Claim:
         self.is_lost = True
         watchdog.abort_transfer(self._thread_id)
 
+    def is_silent(self, now: float) -> bool:
+        """Whether its thread waits for a delivery host that sends nothing."""
+        return now > self._silent_at
+
     def is_hung(self, now: float) -> bool:
         """Whether the work goes on although its connections were cut long ago."""
         return now > min(self._progress_by, self._ends_by) + HUNG_SECONDS
@@ -206,6 +212,10 @@ class Claims:
 
     def all(self) -> list[Claim]:
         return list(self._held.copy())
+
+    def count_silent(self) -> int:
+        now = time.monotonic()
+        return sum(claim.is_silent(now) for claim in self.all())
 
     def check(self) -> list[Claim]:
         """Renew leases of work that makes progress; return the claims whose work hangs."""

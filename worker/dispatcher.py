@@ -23,6 +23,7 @@ HANDLERS: dict[Status, Callable[[Services, Claim], None]] = {
 }
 
 TICK_SECONDS = 0.2
+THREADS_MAX = 100  # WORKER_CONCURRENCY, and those that wait for a silent connection
 ERROR_BACKOFF_SECONDS = 10.0
 RACES_MAX = 20
 CANDIDATES = 4  # processes that race for one job take the next ones instead
@@ -66,9 +67,10 @@ class Dispatcher:
     def _start_thread(self, *, first: bool = False) -> None:
         """Start a thread that looks for work, unless all are busy or the last one has ended."""
         with self._threads_lock:
-            if not (first or self._threads) or len(self._threads) >= self.size:
+            count = len(self._threads)
+            if not (first or count) or count - self.claims.count_silent() >= self.size:
                 return
-            if self.shutdown.requested.is_set() and not first:
+            if (self.shutdown.requested.is_set() and not first) or count >= THREADS_MAX:
                 return
             thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
             self._threads.add(thread)

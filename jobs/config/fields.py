@@ -131,7 +131,8 @@ class ProcessSettings(SettingGroup):
     Redis, on its disk (`fsync`, needs Redis or Valkey 7.2) or on a `replica`. 503 when that is
     not reached within 2 s."""
     worker_concurrency: int = Field(4, ge=1, le=100)
-    """Jobs that one worker process works on at once, each in a thread."""
+    """Jobs that one worker process works on at once, each in a thread; a download that has been
+    silent for 3 s does not count."""
 
 
 class MediaSettings(SettingGroup):

@@ -9,6 +9,7 @@ from jobs.errors import FluxkeepError, TooManyWaiting, UnknownJob
 from jobs.job import Job
 from jobs.store.events import EventPosition
 from receiver.api.job_actions import load_job
+from receiver.auth import current_key_name
 from receiver.context import app_state
 from receiver.feed.sse import EventStream
 from receiver.openapi import examples
@@ -77,7 +78,7 @@ def stream(job_id: str | None, *, until_final: bool = False) -> Response:
     Raises InvalidField, TooManyWaiting, StoreUnavailable, UnknownJob.
     """
     state, position = app_state(), EventsQuery.read().position
-    subscriber = state.broker.subscribe(job_id)
+    subscriber = state.broker.subscribe(job_id, current_key_name())
     try:
         start = position or state.services.events.end()
         # Read again: the stream has every change after `start`.

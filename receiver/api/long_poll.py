@@ -5,6 +5,7 @@ import time
 from jobs.job import Job
 from jobs.services import Services
 from receiver.api.job_actions import load_job
+from receiver.auth import current_key_name
 from receiver.feed.broker import Broker, Subscriber
 from receiver.feed.client_socket import CHECK_SECONDS, ClientSocket
 
@@ -18,7 +19,7 @@ def wait_for_end(services: Services, broker: Broker, job_id: str, seconds: float
     job = load_job(services, job_id)
     if job.status.terminal:
         return job
-    subscriber = broker.subscribe(job.id)
+    subscriber = broker.subscribe(job.id, current_key_name())
     try:
         # Read again: changes before the subscription are in the record, later ones wake us.
         job, waiting = load_job(services, job.id), True

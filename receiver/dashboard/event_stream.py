@@ -15,7 +15,8 @@ blueprint = Blueprint("event_stream", __name__)
 @blueprint.get("/live/<job_id>")
 def stream(job_id: str | None) -> ResponseReturnValue:
     """Events of one job or of all; 401 without a session, and the page then reloads itself."""
-    return events.stream(job_id) if session.current_visitor() else ("", 401)
+    g.api_key = session.current_visitor()
+    return events.stream(job_id) if g.api_key else ("", 401)
 
 
 def begin_page() -> None:

@@ -10,8 +10,9 @@ from operator import attrgetter
 from jobs.errors import StoreUnavailable, TooManyWaiting
 from jobs.store.events import BATCH_MAX, Event, EventBatch, EventPosition, Events
 
-# Of gunicorn's 2000 worker_connections; the rest stays free for other requests.
-SUBSCRIBERS_MAX = 1000
+# Of gunicorn's 2000 worker_connections; the rest stays free for other requests. A key takes at most
+# as many as it leaves to others.
+SUBSCRIBERS_MAX = 1500
 RECENT_MAX = 2000
 ALL_JOBS_BATCH_MAX = 100  # each event of all jobs is sent with its job
 RETRY_SECONDS = 0.5
@@ -20,8 +21,8 @@ RETRY_SECONDS = 0.5
 class Subscriber:
     """Waits for events of one job, or of all jobs (None), without a thread or connection."""
 
-    def __init__(self, job_id: str | None) -> None:
-        self.job_id = job_id
+    def __init__(self, job_id: str | None, key_name: str | None) -> None:
+        self.job_id, self.key_name = job_id, key_name
         self._woken = threading.Event()
 
     def wake(self) -> None:
@@ -59,13 +60,14 @@ class Broker:
 
     # Subscriptions.
 
-    def subscribe(self, job_id: str | None) -> Subscriber:
+    def subscribe(self, job_id: str | None, key_name: str | None) -> Subscriber:
         """Raises TooManyWaiting, StoreUnavailable."""
         with self._lock:
             self._ensure_started()
-            if sum(map(len, self._subscribers.values())) >= SUBSCRIBERS_MAX:
+            all_names = [one.key_name for one in chain(*self._subscribers.values())]
+            if len(all_names) + all_names.count(key_name) >= SUBSCRIBERS_MAX:
                 raise TooManyWaiting
-            subscriber = Subscriber(job_id)
+            subscriber = Subscriber(job_id, key_name)
             self._subscribers[job_id].add(subscriber)
         return subscriber
 

@@ -124,6 +124,22 @@ def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(
     assert worker_env.job(first).status is Status.STORED
 
 
+def test_downloads_that_are_silent_keep_no_other_job_waiting(
+    worker_env: WorkerEnvironment,
+) -> None:
+    dispatcher = Dispatcher(worker_env.wired)
+    hung = [worker_env.ready(hang=12) for _ in range(2 * dispatcher.size)]
+    draining = in_background(dispatcher)
+    wait_for("every thread", lambda: len(dispatcher.claims.all()) == dispatcher.size)
+    task = worker_env.ready()
+    queued(worker_env, "ours")
+    wait_for("the rescue", lambda: worker_env.job(task).status is Status.STORED)
+    wait_for("the submission", lambda: load(worker_env.wired.store, "ours").task_id)
+    assert {worker_env.job(one).status for one in hung} == {Status.READY}
+    draining.join()
+    assert {worker_env.job(one).status for one in hung} == {Status.STORED}
+
+
 def test_one_thread_of_several_is_kept_from_polls_and_submissions(
     worker_env: WorkerEnvironment,
 ) -> None:

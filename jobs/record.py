@@ -137,7 +137,7 @@ class Submission(Evolving):
     megapixels: tuple[float | None, float | None] = (None, None)  # in and out, as BFL bills them
     client_webhook: ClientWebhook | None = None
     request_digest: str | None = None  # of the request with the idempotency key
-    base_url: str | None = None  # our own origin as the caller reaches it
+    base_url: str | None = None  # our own origin as a sandbox reaches it
 
 
 @dataclass(frozen=True, kw_only=True)

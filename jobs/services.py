@@ -58,6 +58,8 @@ class Services:
     ) -> None:
         clock, batching = Clock(redis), Batching(redis, level, pause)
         self.settings = settings
+        # The web process replaces it by the origin of the current request.
+        self.reader_origin: Callable[[], str | None] = lambda: None
         self.redis = redis
         self.rq_queue = RqQueue(redis)
         self.store = JobStore(
@@ -99,12 +101,12 @@ class Services:
         """Raises InvalidSettings when it cannot be used; processes open it when they start."""
         return build_storage(self.settings, self._limits)
 
-    def base_url(self, job: Job) -> str:
-        """Our own origin: PUBLIC_URL, or else the one that the job's caller used.
+    def base_url(self) -> str:
+        """Our own origin: PUBLIC_URL, or else as the reader of this answer reaches us.
 
-        PORT does not tell: platforms give each process its own.
+        Never as another caller did, whose Host header may say anything.
         """
-        return self.settings.public_url or job.submission.base_url or self.settings.base_url
+        return self.settings.public_url or self.reader_origin() or self.settings.base_url
 
     def origin_of(self, job: Job) -> Origin:
         """The BFL host of the region that a job names; a sandbox replaces all of them."""
@@ -122,7 +124,7 @@ class Services:
         is_input: bool = False,
     ) -> list[str]:
         """Links to a job's media, their thumbnails or its input, valid for so many seconds."""
-        base = f"{base_url or self.base_url(job)}/media/"
+        base = f"{base_url or self.base_url()}/media/"
         expires = int(self.store.now() + (seconds or self.settings.link_ttl))
         files = job.submission.input_files if is_input else job.media
         links = (MediaLink(job.id, n, expires, thumbnail, is_input) for n in range(len(files)))

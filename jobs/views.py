@@ -138,7 +138,10 @@ def job_view_with_input(services: Services, job: Job, link_ttl: float | None = N
 
 
 def job_views(
-    services: Services, jobs: Sequence[Job], link_ttl: float | None = None
+    services: Services,
+    jobs: Sequence[Job],
+    link_ttl: float | None = None,
+    base_url: str | None = None,
 ) -> list[JobView]:
     """The views of several jobs; their links live for `link_ttl` seconds."""
     refusals = services.refused_callbacks.latest([job.id for job in jobs]) if jobs else []
@@ -147,17 +150,19 @@ def job_views(
     return [
         base_view(
             job,
-            _media_views(services, job, link_ttl),
+            _media_views(services, job, link_ttl, base_url),
             (*refused, *_open_circuits(job, circuits)),
         )
         for job, refused in zip(jobs, refusals, strict=True)
     ]
 
 
-def _media_views(services: Services, job: Job, link_ttl: float | None) -> list[MediaView]:
-    urls = thumbnail_urls = services.links_to(job, seconds=link_ttl)
+def _media_views(
+    services: Services, job: Job, link_ttl: float | None, base_url: str | None
+) -> list[MediaView]:
+    urls = thumbnail_urls = services.links_to(job, base_url, link_ttl)
     if any(file.thumbnail for file in job.media):
-        thumbnail_urls = services.links_to(job, seconds=link_ttl, thumbnail=True)
+        thumbnail_urls = services.links_to(job, base_url, link_ttl, thumbnail=True)
     return [
         {"url": url, "thumbnail_url": small if file.thumbnail else None, **file_view(file)}
         for url, small, file in zip(urls, thumbnail_urls, job.media, strict=True)

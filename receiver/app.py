@@ -36,6 +36,7 @@ def create_app(services: Services | None = None) -> Flask:
     app.url_map.merge_slashes = False  # it would answer with a redirect in HTML
     app.url_map.converters["model"] = bfl_compat.ModelConverter
     app.extensions[context.NAME] = context.AppState.build(built)
+    built.reader_origin = context.reader_origin
     app.json = _Json(app)
     for part in PARTS:
         app.register_blueprint(part.blueprint)

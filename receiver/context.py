@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Self, cast
 
-from flask import current_app
+from flask import current_app, has_request_context, request
 from prometheus_client import generate_latest
 
+from jobs.errors import UrlRefused
+from jobs.net.urls import parse
 from jobs.services import Services
 from receiver import checks
 from receiver.account import Account
@@ -61,3 +63,11 @@ def app_state() -> AppState:
 
 def services() -> Services:
     return app_state().services
+
+
+def reader_origin() -> str | None:
+    """Our own origin by the Host header of the current request; None without a proper one."""
+    try:
+        return str(parse(request.host_url).origin) if has_request_context() else None
+    except UrlRefused:
+        return None

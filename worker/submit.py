@@ -156,8 +156,9 @@ class Attempt:
     def _webhook(self) -> Webhook | None:
         if not self._has_webhook:
             return None
-        job, tokens = self._claim.job, self._services.tokens
-        url = f"{self._services.base_url(job)}/webhooks/bfl/{tokens.sign(job.id)}"
+        job, tokens, settings = self._claim.job, self._services.tokens, self._services.settings
+        base = settings.public_url or job.submission.base_url or settings.base_url
+        url = f"{base}/webhooks/bfl/{tokens.sign(job.id)}"
         return Webhook(url, tokens.secret(job.id))
 
     def _handle_answer(self, answer: BflResponse) -> None:

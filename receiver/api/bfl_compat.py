@@ -115,7 +115,8 @@ def bfl_submit(model: str) -> ResponseReturnValue:
     job = _wait_for_acceptance(submissions.enqueue_request(services(), body, details, raw))
     if job.error and job.error.http_status:
         return _refusal(job.error, job.error.http_status)
-    return compat.submission(job, base_url())
+    # As the client reaches us: some send their key to no other origin.
+    return compat.submission(job, services().base_url())
 
 
 def _wait_for_acceptance(job: Job) -> Job:
@@ -159,7 +160,7 @@ def bfl_result() -> ResponseReturnValue:
         return _poll_response(compat.pending_task(task_id))
     if job is None:
         return _poll_response(compat.unknown_task(task_id), HTTPStatus.NOT_FOUND)
-    links, waiting = services().links_to(job, base_url()), views.waiting_reasons(services(), job)
+    links, waiting = services().links_to(job), views.waiting_reasons(services(), job)
     return _poll_response(compat.task(job, links, waiting))
 
 
@@ -190,8 +191,3 @@ def bfl_credits() -> ResponseReturnValue:
         text = "BFL refuses the API key of this Fluxkeep"
         return compat.error(text, text), HTTPStatus.BAD_GATEWAY
     return Response(answer.body, answer.status, mimetype="application/json")
-
-
-def base_url() -> str:
-    """The origin that the client uses: some clients send their key to no other origin."""
-    return submissions.base_url(services()) or services().settings.base_url

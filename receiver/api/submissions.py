@@ -8,14 +8,14 @@ import uuid
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from flask import Blueprint, has_request_context, request
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
 from jobs import drafts, inputs, submission, views
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import API_HOSTS, GLOBAL_HOST, region_of
-from jobs.errors import IdempotencyKeyReused, Invalid, InvalidField, QueueFull, UrlRefused
+from jobs.errors import IdempotencyKeyReused, Invalid, InvalidField, QueueFull
 from jobs.job import Job
 from jobs.net.urls import parse
 from jobs.record import Submission
@@ -25,7 +25,7 @@ from jobs.timeline import EventCode
 from jobs.views import JobView
 from receiver import request_body
 from receiver.auth import current_key_name, request_key
-from receiver.context import services
+from receiver.context import reader_origin, services
 from receiver.openapi import examples
 from receiver.schemas.bodies import (
     INPUT_BODY_MAX_BYTES,
@@ -167,23 +167,12 @@ def _with_remarks(services: Services, job: Job, now: float, draft: drafts.Bundle
 
 
 def _callback_base_url(services: Services) -> str | None:
-    """Our origin by the caller's Host header, None where BFL must not call it.
+    """Our origin by the caller's Host header, for a sandbox to call back; else None.
 
     A sandbox calls loopback origins only: a forged Host must not receive secrets.
     """
-    url = base_url(services)
-    is_remote = url and not parse(url).origin.is_loopback
-    return None if services.settings.bfl_reaches_us and is_remote else url
-
-
-def base_url(services: Services) -> str | None:
-    """Our origin by the caller's Host header; None if PUBLIC_URL is set."""
-    if services.settings.public_url or not has_request_context():
-        return None
-    try:
-        return str(parse(request.host_url).origin)
-    except UrlRefused:
-        return None
+    url = reader_origin() if services.settings.has_sandbox else None
+    return url if url and parse(url).origin.is_loopback else None
 
 
 def enqueue_once(

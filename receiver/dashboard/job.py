@@ -37,7 +37,7 @@ def show(job_id: str) -> ResponseReturnValue:
         is_input_complete=inputs.is_complete(job),
         related=cards(services(), related_jobs(services(), job)),
         idempotency_key=str(uuid.uuid4()),
-        curl=f'curl -s {services().base_url(job)}/api/jobs/{job.id} -H "x-key: $FLUXKEEP_KEY"',
+        curl=f'curl -s {services().base_url()}/api/jobs/{job.id} -H "x-key: $FLUXKEEP_KEY"',
     )
 
 

@@ -4,7 +4,6 @@ from flask import Blueprint, Response, redirect, render_template, stream_templat
 from flask.typing import ResponseReturnValue
 
 from receiver import checks
-from receiver.api.bfl_compat import base_url
 from receiver.checks.context import Context
 from receiver.context import services
 from receiver.dashboard.access import requires_scope
@@ -23,7 +22,7 @@ def show() -> ResponseReturnValue:
 def page() -> str:
     """The page, which the gallery also shows while there are no jobs."""
     is_unreachable = not services().settings.bfl_reaches_us
-    return render_template("start.html", base=base_url(), is_unreachable=is_unreachable)
+    return render_template("start.html", base=services().base_url(), is_unreachable=is_unreachable)
 
 
 @blueprint.get("/start/test")

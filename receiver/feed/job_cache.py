@@ -17,36 +17,39 @@ WAIT_SECONDS = 2.0
 
 
 class JobCache:
-    """The latest messages by the position of their event."""
+    """The latest messages by our origin, as their reader reaches us, and by their event."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._lock = threading.Lock()
-        self._cached: dict[EventPosition, str] = {}
+        self._cached: dict[tuple[str, Event], str] = {}
 
-    def messages(self, events: Sequence[Event]) -> str:
+    def messages(self, events: Sequence[Event], base_url: str) -> str:
         """The current job of each event, or that it was deleted. Raises StoreUnavailable."""
         if not self._lock.acquire(timeout=WAIT_SECONDS):
             raise StoreUnavailable("Redis does not answer")
         try:
-            self._render([event for event in events if event.position not in self._cached])
-            found = "".join(self._cached[event.position] for event in events)
+            self._render(
+                [event for event in events if (base_url, event) not in self._cached], base_url
+            )
+            found = "".join(self._cached[base_url, event] for event in events)
             for oldest in [*self._cached][:-CACHED_MAX]:
                 del self._cached[oldest]
             return found
         finally:
             self._lock.release()
 
-    def _render(self, events: Sequence[Event]) -> None:
+    def _render(self, events: Sequence[Event], base_url: str) -> None:
         ids = list(dict.fromkeys(event.job_id for event in events if not event.is_deleted))
         jobs = self._services.listing.load_jobs(ids)
-        rendered = views.job_views(self._services, list(jobs.values()))
+        rendered = views.job_views(self._services, list(jobs.values()), base_url=base_url)
         by_id = dict(zip(jobs, rendered, strict=True))
-        self._cached |= {event.position: _message(event, by_id) for event in events}
+        self._cached |= {(base_url, event): _message(event, by_id) for event in events}
 
-    def first_message(self, job: Job, position: EventPosition) -> str:
+    def first_message(self, job: Job, position: EventPosition, base_url: str) -> str:
         """The job as it is at the beginning of a stream. Raises StoreUnavailable."""
-        return message("job", views.job_view(self._services, job), position)
+        (view,) = views.job_views(self._services, [job], base_url=base_url)
+        return message("job", view, position)
 
 
 def _message(event: Event, jobs: dict[str, JobView]) -> str:

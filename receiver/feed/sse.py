@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.store.events import EventBatch, EventPosition
+from receiver.context import services
 from receiver.feed.broker import Broker, Subscriber
 from receiver.feed.client_socket import CHECK_SECONDS, ClientSocket
 from receiver.feed.job_cache import JobCache, message
@@ -32,6 +33,8 @@ class EventStream:
     position: EventPosition
     job: Job | None
     resumes: bool
+    # Of the request, which ends before the stream.
+    _base_url: str = field(default_factory=lambda: services().base_url())
     _client: ClientSocket = field(default_factory=ClientSocket)
     _has_ended: bool = False
     _sent_at: float = field(default_factory=time.monotonic)
@@ -41,7 +44,7 @@ class EventStream:
         yield f"retry: {RETRY_MILLISECONDS}\nid: {self.position}\n\n".encode()
         if self.job and not self.resumes:
             self._has_ended = self.job.status.terminal
-            yield self.cache.first_message(self.job, self.position).encode()
+            yield self.cache.first_message(self.job, self.position, self._base_url).encode()
         while not self._is_done():
             before = self.position
             if text := self._next_events() or self._heartbeat():
@@ -58,7 +61,7 @@ class EventStream:
         """Empty while Redis is down: the client stays connected and receives the events later."""
         try:
             batch = self.broker.after(self.position, self.subscriber.job_id)
-            text = self.cache.messages(batch.events)
+            text = self.cache.messages(batch.events, self._base_url)
         except StoreUnavailable:
             return ""
         self.position = batch.end

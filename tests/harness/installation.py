@@ -124,8 +124,8 @@ class Installation:
 
     def _start(self, name: str, settings: dict[str, str]) -> Process:
         environment = self._environment(settings)
-        if name == "web":
-            environment.setdefault("PORT", str(self._port()))
+        # One for all, as with `make run`: without PUBLIC_URL it begins the links of notifications.
+        environment.setdefault("PORT", str(self._port() if name == "web" else self.ports[0]))
         return self._run(name, environment)
 
     def _run(self, name: str, environment: dict[str, str]) -> Process:

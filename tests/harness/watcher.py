@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import requests
@@ -21,8 +22,15 @@ class Seen(NamedTuple):
 class Watcher:
     """Reads one stream until it ends. `last_id` is what a browser would resume with."""
 
-    def __init__(self, url: str, key: str, last_id: str | None = None, **query: str) -> None:
-        headers = {"x-key": key, "Accept": "text/event-stream"}
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        last_id: str | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        **query: str,
+    ) -> None:
+        headers = {"x-key": key, "Accept": "text/event-stream", **headers}
         if last_id:
             headers["Last-Event-ID"] = last_id
         self.seen: list[Seen] = []

@@ -95,7 +95,8 @@ class WebSettings(SettingGroup):
 
     public_url: Annotated[str, values.PUBLIC_URL, AfterValidator(values.normalize_url)] = ""
     """Address under which BFL and your apps reach this installation; begins every media link.
-    Without it links begin with `http://127.0.0.1:$PORT`, and BFL is polled."""
+    Without it links begin with the host that their own reader asked, in notifications with
+    `http://127.0.0.1:$PORT`, and BFL is polled."""
     listen_host: IpAddress = "0.0.0.0"  # noqa: S104 - the only one of use in a container
     """Address on which the web process listens."""
     port: int = Field(8000, ge=0, le=PORT_MAX)

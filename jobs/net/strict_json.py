@@ -9,6 +9,7 @@ from jobs.errors import BadRequest, FluxkeepError
 
 DEPTH_MAX = 32
 VALUES_MAX = 100_000  # ten million take half a minute to parse and block every other request
+NUMBER_MAX_CHARS = 512  # a double written out has 309; long ones take quadratic time
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -50,7 +51,15 @@ def _refuse_constant(constant: str) -> None:
     raise ValueError(constant)
 
 
+def _integer(digits: str) -> int:
+    if len(digits) > NUMBER_MAX_CHARS:
+        raise ValueError("too many digits")
+    return int(digits)
+
+
 def _finite(digits: str) -> float:
+    if len(digits) > NUMBER_MAX_CHARS:
+        raise ValueError("too many digits")
     number = float(digits)
     if math.isinf(number):
         raise ValueError(digits)
@@ -65,5 +74,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _STRICT = json.JSONDecoder(
-    parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique
+    parse_constant=_refuse_constant,
+    parse_float=_finite,
+    parse_int=_integer,
+    object_pairs_hook=_unique,
 )

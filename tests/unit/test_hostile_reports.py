@@ -1,5 +1,6 @@
 """Hostile reports are parsed, or refused with the documented error."""
 
+from contextlib import suppress
 from json import dumps
 from typing import Any
 
@@ -8,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobs.bfl import parsing
-from jobs.errors import InvalidReport
+from jobs.errors import BadRequest, InvalidReport
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.report import Report
@@ -17,6 +18,7 @@ from jobs.store import codec
 from jobs.timeouts import Timeouts
 from jobs.transitions import transition
 from jobs.views import base_view
+from tests.unit.test_patterns import grows
 
 TIMEOUTS = Timeouts(60.0, 3600.0)
 SIGNED = "https://delivery.eu2.bfl.ai/a/sample.png?se=2026-08-15T19%3A22%3A20Z&sig=CANARY%2Fx"
@@ -76,9 +78,50 @@ def check_recorded(report: Report | None) -> None:
         assert dumps(base_view(job, []), allow_nan=False).encode()
 
 
-@pytest.mark.parametrize("digits", [100, 1000, 4300])
+@pytest.mark.parametrize("digits", [100, 512])
 def test_a_number_of_many_digits_can_be_put_on_record(digits: int) -> None:
-    check_recorded(read(PLACES["result"].replace("VALUE", "9" * digits).encode()))
+    report = read(PLACES["result"].replace("VALUE", "9" * digits).encode())
+    assert report is not None
+    check_recorded(report)
+
+
+@pytest.mark.parametrize("number", ["9" * 513, "-0." + "9" * 512, "1e-" + "0" * 512, "9" * 10**6])
+def test_a_longer_number_is_refused_before_it_is_made(number: str) -> None:
+    with pytest.raises(BadRequest):
+        strict_json.loads(f'{{"x":[{number}]}}'.encode())
+
+
+WORST = {
+    "integers": ("[", "9" * 512 + ",", "1]"),
+    "fractions": ("[", "0." + "9" * 510 + ",", "1]"),
+    "exponents": ("[", "1e-" + "9" * 509 + ",", "1]"),
+    "one number": ("[", "9", "]"),
+    "escapes": ('["', "\\u0041", '"]'),
+    "backslashes": ('["', "\\\\", '"]'),
+    "surrogate pairs": ('["', "\\ud83d\\ude00", '"]'),
+    "lone surrogates": ('["', "\\ud83d ", '"]'),
+    "empty strings": ("[", '"",', '""]'),
+    "equal names": ("{", '"a":0,', '"a":0}'),
+    "lists": ("", "[", ""),
+    "objects": ("", '{"":', ""),
+    "empty lists": ("[", "[],", "1]"),
+    "spaces": ("[", " ", "1]"),
+    "lines, then an error": ("[", "\n", "x]"),
+    "a string without end": ('["', "a", ""),
+    "a wide letter at the end": ('["', "a", "\U0001f600"),
+}
+
+
+@pytest.mark.parametrize("texts", WORST.values(), ids=WORST)
+def test_json_takes_time_in_proportion_to_its_length(texts: tuple[str, str, str]) -> None:
+    prefix, piece, suffix = texts
+
+    def parse(size: int) -> None:
+        body = (prefix + piece * (size // len(piece)) + suffix).encode()
+        with suppress(BadRequest):
+            strict_json.loads(body)
+
+    assert not grows(parse)
 
 
 # Anything at all.

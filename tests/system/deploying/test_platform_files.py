@@ -227,7 +227,17 @@ def test_what_the_image_copies_is_there_and_is_sent() -> None:
 
 def test_the_image_has_what_gunicorn_imports() -> None:
     named = re.findall(r'"deploy\.(\w+)\.', (DEPLOY / "gunicorn.conf.py").read_text())
-    assert named and {f"deploy/{module}.py" for module in named} <= set(copied())
+    texts = [(ROOT / path).read_text() for path in copied() if path.startswith("deploy/gunicorn")]
+    imported = re.findall(r"^from deploy\.(\w+) import", "\n".join(texts), re.MULTILINE)
+    assert named and {f"deploy/{module}.py" for module in (*named, *imported)} <= set(copied())
+
+
+def test_images_of_others_are_pinned_by_digest() -> None:
+    bases = re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    named = [one["image"] for one in read("compose.yaml")["services"].values()]
+    others = {*bases, *named} - {"fluxkeep"}
+    assert others and not [one for one in others if not re.search("@sha256:[0-9a-f]{64}$", one)]
+    assert len(set(bases)) == 1, "both stages are built on one image"
 
 
 @pytest.fixture(scope="module")

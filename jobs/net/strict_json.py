@@ -9,7 +9,7 @@ from jobs.errors import BadRequest, FluxkeepError
 
 DEPTH_MAX = 32
 VALUES_MAX = 100_000  # ten million take half a minute to parse and block every other request
-NUMBER_MAX_CHARS = 512  # a double written out has 309; long ones take quadratic time
+NUMBER_MAX_CHARS = 128  # long ones take quadratic time, to read and to write
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 

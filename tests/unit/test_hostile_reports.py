@@ -78,23 +78,23 @@ def check_recorded(report: Report | None) -> None:
         assert dumps(base_view(job, []), allow_nan=False).encode()
 
 
-@pytest.mark.parametrize("digits", [100, 512])
+@pytest.mark.parametrize("digits", [100, 128])
 def test_a_number_of_many_digits_can_be_put_on_record(digits: int) -> None:
     report = read(PLACES["result"].replace("VALUE", "9" * digits).encode())
     assert report is not None
     check_recorded(report)
 
 
-@pytest.mark.parametrize("number", ["9" * 513, "-0." + "9" * 512, "1e-" + "0" * 512, "9" * 10**6])
+@pytest.mark.parametrize("number", ["9" * 129, "-0." + "9" * 128, "1e-" + "0" * 128, "9" * 10**6])
 def test_a_longer_number_is_refused_before_it_is_made(number: str) -> None:
     with pytest.raises(BadRequest):
         strict_json.loads(f'{{"x":[{number}]}}'.encode())
 
 
 WORST = {
-    "integers": ("[", "9" * 512 + ",", "1]"),
-    "fractions": ("[", "0." + "9" * 510 + ",", "1]"),
-    "exponents": ("[", "1e-" + "9" * 509 + ",", "1]"),
+    "integers": ("[", "9" * 128 + ",", "1]"),
+    "fractions": ("[", "0." + "9" * 126 + ",", "1]"),
+    "exponents": ("[", "1e-" + "9" * 125 + ",", "1]"),
     "one number": ("[", "9", "]"),
     "escapes": ('["', "\\u0041", '"]'),
     "backslashes": ('["', "\\\\", '"]'),

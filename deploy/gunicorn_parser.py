@@ -55,10 +55,8 @@ def _read_head(unreader: Any) -> bytes:
         is_over = (end if end >= 0 else len(head)) > HEAD_MAX_BYTES
         if is_over and b"\r\n" in head:
             raise LimitRequestHeaders("the headers are too large")
-        # The parser refuses at once a long line, and a line feed alone: such a head may never end.
-        has_feed = head.count(b"\n", searched) > head.count(b"\r\n", max(0, searched - 1))
-        if is_over or has_feed or end >= 0:
-            break
+        if is_over or end >= 0:
+            break  # the parser refuses a line that is too long
     return bytes(head)
 
 

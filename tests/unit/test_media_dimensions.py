@@ -14,6 +14,7 @@ from tests.sandbox.formats import FORMATS, MP4
 from worker.formats import mp4, sniff
 from worker.formats.sniff import Dimensions
 
+READS_MAX = 40_000  # of a box's length, kind and content: some 30 ms
 FTYP = b"\0\0\0\x10ftypisom\0\0\0\0"
 
 
@@ -173,9 +174,9 @@ def test_a_film_of_many_boxes_is_not_scanned_to_its_end(
     for body in (nested(*shape, size), box(b"free") * (size // 8)):
         recheck = _Watched(FTYP + body)
         assert mp4.size(recheck) is None
-        assert recheck.reads < 3 * mp4.BOXES_MAX
+        assert recheck.reads < READS_MAX
         assert mp4.seconds(recheck) is None
-        assert recheck.reads < 2 * 3 * mp4.BOXES_MAX
+        assert recheck.reads < 2 * READS_MAX
 
 
 class _Watched(bytes):

@@ -7,9 +7,10 @@ would parse every format in our process.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from mmap import mmap
 
-BOXES_MAX = 4096  # looked at for one answer, at all levels; a real film has some dozens
+BOXES_MAX = 64  # in each box; a real film has a few
 
 Data = bytes | mmap
 _TO_THE_END, _LARGE = 0, 1  # special lengths of a box
@@ -23,14 +24,6 @@ class Box:
     kind: bytes
     start: int
     end: int
-
-
-@dataclass(slots=True)
-class _Film:
-    """The bytes of a film, and how many more boxes of it are looked at."""
-
-    data: Data
-    boxes_left: int = BOXES_MAX
 
 
 def boxes(data: Data, start: int, end: int) -> Iterator[Box]:
@@ -49,80 +42,77 @@ def boxes(data: Data, start: int, end: int) -> Iterator[Box]:
 
 def size(data: Data) -> tuple[int, int] | None:
     """Display width and height of the first video track, in whole pixels."""
-    film = _Film(data)
-    for movie in _children(film, _file_box(film), b"moov"):
-        for track in _children(film, movie, b"trak"):
-            if _handler(film, track) == b"vide":
-                return _track_size(film, track)
-    return None
+    movie = _child(data, _file_box(data), b"moov")
+    tracks = _children(data, movie, b"trak") if movie else ()
+    video = next((track for track in tracks if _handler(data, track) == b"vide"), None)
+    return _track_size(data, video) if video else None
 
 
 def seconds(data: Data) -> float | None:
     """Duration by the movie header; None for a fragmented film whose header does not say."""
-    film = _Film(data)
-    movie = next(_children(film, _file_box(film), b"moov"), None)
-    header = movie and next(_children(film, movie, b"mvhd"), None)
+    movie = _child(data, _file_box(data), b"moov")
+    header = movie and _child(data, movie, b"mvhd")
     if not movie or not header:
         return None
-    dates = 16 if _version(film, header) == 1 else 8
-    scale = _number(film, header, 4 + dates, 4)
-    duration = _fragmented_duration(film, movie) or _duration(film, header, 8 + dates)
+    dates = 16 if _version(data, header) == 1 else 8
+    scale = _number(data, header, 4 + dates, 4)
+    duration = _fragmented_duration(data, movie) or _duration(data, header, 8 + dates)
     return round(duration / scale, 3) if duration and scale else None
 
 
-def _file_box(film: _Film) -> Box:
-    return Box(b"", 0, len(film.data))
+def _file_box(data: Data) -> Box:
+    return Box(b"", 0, len(data))
 
 
-def _children(film: _Film, parent: Box, kind: bytes) -> Iterator[Box]:
-    for box in boxes(film.data, parent.start, parent.end):
-        film.boxes_left -= 1
-        if film.boxes_left < 0:
-            return
-        if box.kind == kind:
-            yield box
+def _children(data: Data, parent: Box, kind: bytes) -> Iterator[Box]:
+    found = islice(boxes(data, parent.start, parent.end), BOXES_MAX)
+    return (box for box in found if box.kind == kind)
 
 
-def _handler(film: _Film, track: Box) -> bytes:
+def _child(data: Data, parent: Box, kind: bytes) -> Box | None:
+    """The first box of a kind: of most there is one, and to search others would take long."""
+    return next(_children(data, parent, kind), None)
+
+
+def _handler(data: Data, track: Box) -> bytes:
     """The handler type of a track: `vide`, `soun` or another."""
-    for media in _children(film, track, b"mdia"):
-        for handler in _children(film, media, b"hdlr"):
-            return _read(film, handler, 8, 4)
-    return b""
+    media = _child(data, track, b"mdia")
+    handler = media and _child(data, media, b"hdlr")
+    return _read(data, handler, 8, 4) if handler else b""
 
 
-def _track_size(film: _Film, track: Box) -> tuple[int, int] | None:
-    for header in _children(film, track, b"tkhd"):
-        at = 88 if _version(film, header) == 1 else 76
-        width = _number(film, header, at, 4) >> 16  # 16.16 fixed point
-        height = _number(film, header, at + 4, 4) >> 16
-        return (width, height) if width and height else None
-    return None
+def _track_size(data: Data, track: Box) -> tuple[int, int] | None:
+    header = _child(data, track, b"tkhd")
+    if header is None:
+        return None
+    at = 88 if _version(data, header) == 1 else 76
+    width = _number(data, header, at, 4) >> 16  # 16.16 fixed point
+    height = _number(data, header, at + 4, 4) >> 16
+    return (width, height) if width and height else None
 
 
-def _fragmented_duration(film: _Film, movie: Box) -> int | None:
+def _fragmented_duration(data: Data, movie: Box) -> int | None:
     """The duration with all fragments; the movie header leaves them out."""
-    for extends in _children(film, movie, b"mvex"):
-        for header in _children(film, extends, b"mehd"):
-            return _duration(film, header, 4)
-    return None
+    extends = _child(data, movie, b"mvex")
+    header = extends and _child(data, extends, b"mehd")
+    return _duration(data, header, 4) if header else None
 
 
-def _duration(film: _Film, box: Box, at: int) -> int | None:
+def _duration(data: Data, box: Box, at: int) -> int | None:
     """A duration of 64 bits (version 1) or 32; all bits set means unknown."""
-    found = _number(film, box, at, 8 if _version(film, box) == 1 else 4)
+    found = _number(data, box, at, 8 if _version(data, box) == 1 else 4)
     return None if found in _UNKNOWN else found
 
 
-def _version(film: _Film, box: Box) -> int:
-    return _number(film, box, 0, 1)
+def _version(data: Data, box: Box) -> int:
+    return _number(data, box, 0, 1)
 
 
-def _number(film: _Film, box: Box, at: int, length: int) -> int:
-    return int.from_bytes(_read(film, box, at, length), "big")
+def _number(data: Data, box: Box, at: int, length: int) -> int:
+    return int.from_bytes(_read(data, box, at, length), "big")
 
 
-def _read(film: _Film, box: Box, at: int, length: int) -> bytes:
+def _read(data: Data, box: Box, at: int, length: int) -> bytes:
     """A part of a box; empty when the box ends before it does."""
     start = box.start + at
-    return film.data[start : start + length] if start + length <= box.end else b""
+    return data[start : start + length] if start + length <= box.end else b""

@@ -122,7 +122,7 @@ def test_a_pending_notification_is_accepted_and_not_queued_again() -> None:
         assert submit(dispatcher, "slow") == submit(dispatcher, "slow") == 1
         wait_for("the call", lambda: receivers.calls["slow"] == 1)
         receivers.answer.set()
-        wait_for("room for it again", lambda: not dispatcher._pending)  # noqa: SLF001
+        wait_for("room for it again", lambda: not dispatcher._running)  # noqa: SLF001
     assert receivers.calls["slow"] == 1
 
 
@@ -141,5 +141,5 @@ def test_a_delivery_that_fails_frees_its_place() -> None:
 
     dispatcher = Dispatcher(fail)
     submit(dispatcher, "a", PER_HOST_PENDING_MAX)
-    wait_for("room", lambda: not dispatcher._pending)  # noqa: SLF001
+    wait_for("room", lambda: not dispatcher._running)  # noqa: SLF001
     dispatcher.close()

@@ -7,8 +7,7 @@ places than it leaves to others. Pending notifications are in the record: none i
 import logging
 import random
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -38,28 +37,13 @@ class Delivery(NamedTuple):
     key: str | None
     host: str
 
-    @property
-    def shares(self) -> list[tuple[str | None, ...]]:
-        """What its place counts for: its target, key and host."""
-        return [(self.to,), (self.to, self.key), (self.to, self.key, self.host)]
 
-
-class Places:
-    """Places of each target; a key, or a host of it, takes at most as many as it leaves free."""
-
-    def __init__(self, number: int, per_host: int) -> None:
-        self._number, self._per_host = number, per_host
-        self._taken: Counter[tuple[str | None, ...]] = Counter()
-
-    def take(self, one: Delivery) -> bool:
-        taken = [self._taken[share] for share in one.shares]
-        if taken[-1] >= self._per_host or sum(taken) >= self._number:
-            return False
-        self._taken.update(one.shares)
-        return True
-
-    def give_back(self, one: Delivery) -> None:
-        self._taken -= Counter(one.shares)
+def _has_place(one: Delivery, others: Collection[Delivery], most: int, per_host: int) -> bool:
+    """Whether its key, and its host for this key, leave as many places free as they take."""
+    of_target = [other for other in others if other.to is one.to]
+    of_key = [other for other in of_target if other.key == one.key]
+    of_host = sum(other.host == one.host for other in of_key)
+    return of_host < per_host and len(of_target) + len(of_key) + of_host < most
 
 
 class Dispatcher:
@@ -67,27 +51,35 @@ class Dispatcher:
 
     def __init__(self, deliver: Callable[[str, NotificationTarget], object]) -> None:
         self._deliver = deliver
-        self._queue = Places(PENDING_MAX, PER_HOST_PENDING_MAX)
-        self._pool = Places(THREADS_MAX, PER_HOST_THREADS)
-        self._pending: dict[Delivery, threading.Thread | None] = {}  # None: it waits for a place
+        self._queued: list[Delivery] = []
+        self._running: dict[Delivery, threading.Thread] = {}
         self._lock = threading.Lock()
 
     def submit(self, one: Delivery) -> bool:
         """Queue one notification, unless it is queued. False when there is no room for it."""
         with self._lock:
-            if one in self._pending or not self._queue.take(one):
-                return one in self._pending
-            self._pending[one] = None
+            pending = [*self._queued, *self._running]
+            if one in pending:
+                return True
+            if not _has_place(one, pending, PENDING_MAX, PER_HOST_PENDING_MAX):
+                return False
+            self._queued.append(one)
             self._start([one])
         return True
 
-    def _start(self, queued: Iterable[Delivery]) -> None:
+    def _start(self, queued: list[Delivery]) -> None:
         """Start what has a place, the first of them first."""
+        full = set[tuple[object, ...]]()
         for one in queued:
-            if self._pool.take(one):
-                thread = threading.Thread(target=self._run, args=(one,), daemon=True)
-                self._pending[one] = thread
-                thread.start()
+            share = one[1:]
+            if share in full or not _has_place(one, self._running, THREADS_MAX, PER_HOST_THREADS):
+                full.add(share)
+                continue
+            self._queued.remove(one)
+            thread = self._running[one] = threading.Thread(
+                target=self._run, args=(one,), daemon=True
+            )
+            thread.start()
 
     def _run(self, one: Delivery) -> None:
         try:
@@ -97,17 +89,15 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - its text is not logged: it may hold secrets
             log.error("job %s: unexpected %s", one.job_id, type(error).__name__)  # noqa: TRY400
         with self._lock:
-            self._pending.pop(one, None)
-            self._queue.give_back(one)
-            self._pool.give_back(one)
-            self._start([one for one, thread in self._pending.items() if thread is None])
+            del self._running[one]
+            self._start(self._queued.copy())
 
     def close(self) -> None:
         """Start no delivery, and wait for those under way, which take at most 20 s."""
         with self._lock:
-            threads = [thread for thread in self._pending.values() if thread]
-            self._pending.clear()
-        for thread in threads:
+            self._queued.clear()
+            running = list(self._running.values())
+        for thread in running:
             thread.join()
 
 

@@ -76,9 +76,7 @@ class Dispatcher:
                 full.add(share)
                 continue
             self._queued.remove(one)
-            thread = self._running[one] = threading.Thread(
-                target=self._run, args=(one,), daemon=True
-            )
+            thread = self._running[one] = threading.Thread(target=self._run, args=(one,))
             thread.start()
 
     def _run(self, one: Delivery) -> None:

@@ -9,7 +9,8 @@ from jobs.errors import BadRequest, FluxkeepError
 
 DEPTH_MAX = 32
 VALUES_MAX = 100_000  # ten million take half a minute to parse and block every other request
-NUMBER_MAX_CHARS = 128  # long ones take quadratic time, to read and to write
+# Beyond this size of a body: long numbers take quadratic time, to read and to write.
+LARGE_BYTES, NUMBER_MAX_CHARS = 2**20, 128
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -22,7 +23,7 @@ def loads(body: bytes, error: type[FluxkeepError] = BadRequest) -> Any:
             raise error("the body holds too many values")
         # json.loads would also accept UTF-16, UTF-32 and a byte order mark.
         text = body.decode("utf-8")
-        value = _STRICT.decode(text)
+        value = (_STRICT if len(body) <= LARGE_BYTES else _STRICT_LARGE).decode(text)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()  # fails for a lone surrogate
     except (ValueError, RecursionError):
@@ -51,19 +52,17 @@ def _refuse_constant(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > NUMBER_MAX_CHARS:
-        raise ValueError("too many digits")
-    return int(digits)
-
-
 def _finite(digits: str) -> float:
-    if len(digits) > NUMBER_MAX_CHARS:
-        raise ValueError("too many digits")
     number = float(digits)
     if math.isinf(number):
         raise ValueError(digits)
     return number
+
+
+def _short(digits: str) -> str:
+    if len(digits) > NUMBER_MAX_CHARS:
+        raise ValueError("too many digits")
+    return digits
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -73,9 +72,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-_STRICT = json.JSONDecoder(
-    parse_constant=_refuse_constant,
-    parse_float=_finite,
-    parse_int=_integer,
-    object_pairs_hook=_unique,
+_HOOKS: Any = {"parse_constant": _refuse_constant, "object_pairs_hook": _unique}
+_STRICT = json.JSONDecoder(parse_float=_finite, **_HOOKS)
+_STRICT_LARGE = json.JSONDecoder(
+    parse_int=lambda digits: int(_short(digits)),
+    parse_float=lambda digits: _finite(_short(digits)),
+    **_HOOKS,
 )

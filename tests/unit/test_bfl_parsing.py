@@ -235,7 +235,7 @@ def test_the_cost_is_found_where_it_stands(given: Any, read: float | None) -> No
     assert parsed(now_era("Ready", {**RESULT, "cost": given})).cost == read
 
 
-@pytest.mark.parametrize("odd", [True, "3", [3], {"a": 3}])
+@pytest.mark.parametrize("odd", [True, "3", [3], {"a": 3}, 10**400])
 def test_a_number_that_is_none_is_not_taken_for_one(odd: Any) -> None:
     report = parsed(now_era("Pending", cost=odd, progress=odd))
     assert (report.cost, report.progress) == (None, None)

@@ -18,6 +18,7 @@ from jobs.timeouts import Timeouts, poll_time
 LEASE_SECONDS = 30.0
 CRASHES_MAX = 3  # then the job itself is to blame
 RECHECK_SECONDS = 60.0  # restores the RQ job of a waiting job, should it have been lost
+LAST_LOOK_SECONDS = 600.0  # after the deadline, for a worker that looks into the storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ class Job(JobRecord):
         if self.status.terminal:
             return self
         if now >= self.deadline:
-            return self.give_up(now)
+            return self._at_deadline(now)
         if self.is_leased(now):
             return self.with_check(next_check_at=min(self.check.lease_until or now, self.deadline))
         if self.check.work_deadline is not None:  # it keeps its position
@@ -123,6 +124,13 @@ class Job(JobRecord):
         if self.check.lease_until is not None:
             return self._crashed(now)
         return self.enqueue(now)
+
+    def _at_deadline(self, now: float) -> Self:
+        """Give up; but an earlier claim may have published files: a worker looks first (I22)."""
+        if self.check.is_last or not self.check.rescue_attempts:
+            return self.give_up(now)
+        extended = self.evolve(deadline=now + LAST_LOOK_SECONDS)
+        return extended.with_check(is_last=True).recheck(now)
 
     def is_leased(self, now: float) -> bool:
         return self.check.lease_until is not None and self.check.lease_until > now
@@ -240,7 +248,7 @@ class Job(JobRecord):
         return lost.with_event(now, EventCode.JOB_GIVEN_UP)
 
     def _no_final_word(self) -> Failure:
-        if self.check.alive_at is not None and self.deadline == self.check.ends_by:
+        if self.check.alive_at is not None and self.deadline >= (self.check.ends_by or 0.0):
             hours = (self.deadline - self.created_at) / 3600
             message = f"BFL still called it pending when {hours:.3g} hours were over"
             return Failure(ErrorCode.STILL_PENDING, message)

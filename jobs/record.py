@@ -103,6 +103,7 @@ class Check(Evolving):
     polling_url: str | None = None
     announced_by: str | None = None  # the API key that announced it, until BFL has confirmed it
     is_replay: bool = False
+    is_last: bool = False  # the deadline has passed: a worker looks for published files, once
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,14 +58,15 @@ def _apply(job: Job, report: Report, status: Status, now: float, timeouts: Timeo
     if not report.urls:
         return logged.ended(now, status, **_outcome(job, report))
     changes = {"status": status, **_outcome(job, report), **_delivery(job, report, now, timeouts)}
-    return logged.evolve(**changes).enqueue(now, attempts=0, lease_until=None)
+    return logged.evolve(**changes).enqueue(now, attempts=0, lease_until=None, is_last=False)
 
 
 def _extend_deadline(job: Job, now: float, timeouts: Timeouts) -> Job:
     """Restart the grace after a sign of life; I6: the deadline moves up to `ends_by` at most."""
     ends_by = job.check.ends_by or job.created_at + timeouts.give_up_at_most
-    deadline = min(max(job.deadline, now + timeouts.give_up_after), ends_by)
-    alive = job.evolve(deadline=deadline).with_check(alive_at=now, ends_by=ends_by)
+    deadline = max(job.deadline, min(now + timeouts.give_up_after, ends_by))
+    is_last = job.check.is_last and deadline == job.deadline
+    alive = job.evolve(deadline=deadline).with_check(alive_at=now, ends_by=ends_by, is_last=is_last)
     if alive.check.work_deadline is not None or alive.check.lease_until is not None:
         return alive  # a worker polls, now or soon, and sets the next check
     return alive.with_check(next_check_at=poll_time(now, timeouts.grace(job.model), deadline))

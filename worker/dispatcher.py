@@ -12,13 +12,13 @@ from jobs.services import Services
 from jobs.status import Status
 from jobs.store.job_store import PendingWork
 from jobs.timeline import EventCode
-from worker import poll, rescue, submit, thumbnails
+from worker import replay, rescue, submit, thumbnails
 from worker.claim import Claim, Claims
 from worker.shutdown import Shutdown
 
 HANDLERS: dict[Status, Callable[[Services, Claim], None]] = {
     Status.QUEUED: submit.submit_job,
-    Status.SUBMITTED: poll.poll_job,
+    Status.SUBMITTED: replay.recover_or_poll,
     Status.READY: rescue.rescue,
 }
 

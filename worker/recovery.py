@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from jobs import sidecars
-from jobs.errors import StorageError, StoreUnavailable, UnreadableRecord
+from jobs.errors import ForeignObject, StorageError, StoreUnavailable, UnreadableRecord
 from jobs.job import Job
 from jobs.record import MediaFile
 from jobs.services import Services
@@ -24,6 +24,16 @@ def find_files(media: MediaStorage, job: Job) -> dict[int, MediaFile]:
         if file and is_intact(media, file):
             found[file_number_of(key)] = file
     return found
+
+
+def find_stored(media: MediaStorage, job: Job) -> Job | None:
+    """The job as a sidecar describes it that was stored whole, all its files intact; or None."""
+    for key in reversed(_object_keys(media, job)):
+        with suppress(ForeignObject):
+            stored = sidecars.read(media, key)
+            if all(is_intact(media, file) for file in stored.present_media):
+                return stored
+    return None
 
 
 def is_intact(media: MediaStorage, file: MediaFile) -> bool:

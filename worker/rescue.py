@@ -82,7 +82,10 @@ class Rescue:
     def run(self) -> None:
         """Rescue all files and commit the outcome; a failing storage is a reason to try again."""
         try:
-            self._run()
+            if self._claim.job.check.is_last:
+                self._give_up(Job.give_up)
+            else:
+                self._run()
         except StorageError as error:
             self._services.metrics.report_problem("storage", str(error))
             self._back_off(f"storage: {error}")

@@ -76,8 +76,10 @@ class LocalStorage(MediaStorage):
 
     def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
         day, _, name = job_key_prefix(job_id, created_at).rpartition("/")
-        if not self._path(f"{day}/{name}").parent.is_dir():
-            return
+        with translate_errors():
+            if not self._path(f"{day}/{name}").parent.is_dir():
+                self._check_mounted()
+                return
         for found in _files(self.root / day, f"{day}/", ()):
             if kind_of(found.key) and job_id_of(found.key) == job_id:
                 yield found

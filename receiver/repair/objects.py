@@ -12,6 +12,7 @@ from jobs import retention, sidecars, thumbnails
 from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.services import Services
+from jobs.status import REOPENABLE
 from jobs.storage.base import ListedObject
 from jobs.storage.layout import (
     ObjectKind,
@@ -158,6 +159,8 @@ def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterat
     if returned and not _are_media_expired(services, job):
         repair = partial(_mark_found, services, job.id, found.key)
         yield Finding(found.key, "exists, but its record marks it as missing", repair)
+    elif job.status in REOPENABLE and sidecars.is_stored(services.storage, found.key):
+        yield Finding(found.key, f"was stored, but its job is {job.status}: replay the job")
     elif returned or not job.present_media:
         problem = f"belongs to a job that has no media ({job.status})"
         yield Finding(found.key, problem, partial(_delete, services, found.key))

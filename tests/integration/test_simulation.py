@@ -42,6 +42,9 @@ SITUATIONS = {
     "no callback": partial(World, Faults(kills=3, lost_callbacks=True)),
     "a storage that refuses": partial(World, Faults(stalls=1, storage_errors=2, duplicates=1)),
     "a minute without Redis": partial(World, Faults(kills=1, outage=(1.5, 65.0), duplicates=1)),
+    "a deadline while Redis is away": partial(
+        World, Faults(kills=1, stalls=1, outage=(20.0, 1000.0), download_seconds=40.0)
+    ),
     "a failover that loses a second": partial(
         World, Faults(kills=1, failover_at=2.5, duplicates=1)
     ),
@@ -143,6 +146,11 @@ PROTECTIONS = {
         "I21",
         partial(submissions, Faults(full=FULL)),
         Flaws(lua=(FIRST_WRITE, b"redis.call('SET', KEYS[1], record)")),
+    ),
+    "the last look": Protection(
+        "I22",
+        partial(World, Faults(outage=(20.0, 1000.0), download_seconds=40.0)),
+        patch=(jobs.job, "LAST_LOOK_SECONDS", 0.0),
     ),
     "the clock check": Protection(
         "I21", SITUATIONS["wrong clocks"], Flaws(lua=(CLOCK_CHECK, b"if next_number() < 0 then"))

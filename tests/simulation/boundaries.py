@@ -15,6 +15,7 @@ import worker.claim
 import worker.rescue
 from jobs.config import settings
 from jobs.job import Job
+from jobs.storage.layout import job_id_of
 from jobs.store import codec
 from tests.simulation.scheduler import Scheduler
 from worker import download
@@ -33,7 +34,10 @@ class SteppedStorage:
 
         def stepped(*args: Any, **options: Any) -> Any:
             self._world.storage_step(name)
-            return found(*args, **options)
+            answer = found(*args, **options)
+            if name == "publish":
+                self._world.published[job_id_of(args[1])] = self._world.scheduler.now
+            return answer
 
         return stepped
 

@@ -71,6 +71,7 @@ class World:
         self.deleted: set[str] = set()
         self.replayed: set[str] = set()
         self.terminal: dict[str, str] = {}
+        self.published: dict[str, float] = {}  # by job, when its object was
         self.violations: list[str] = []
         self._snapshots: list[tuple[float, Any]] = []
         self._storage_errors = f.storage_errors
@@ -167,7 +168,8 @@ class World:
             self._holders[job.id] = job.check.fencing_token, self._writer
         claimed_at = job.check.fencing_token / 1e6
         died_at = self.scheduler.killed_at.get(holder, 0.0)
-        is_over = self.scheduler.now > died_at + TAKEN_OVER_SECONDS
+        back_at = START + self.faults.outage[1] if self.faults.outage else 0.0
+        is_over = self.scheduler.now > max(died_at, back_at) + TAKEN_OVER_SECONDS
         if job.check.lease_until and died_at >= claimed_at and is_over:
             self.violate(f"I7: {holder} died with job {job.id}, and no worker takes it over")
         ends = job.status in ("stored", "expired") and job.id not in self.terminal
@@ -254,6 +256,8 @@ class World:
                 self.violate(f"I6: job {job_id} is {job.status} in the end")
             elif job.status == "stored":
                 self._check_objects(job)
+            elif self.published.get(job_id, job.end) < job.end - TAKEN_OVER_SECONDS:
+                self.violate(f"I22: job {job_id} is {job.status}, and its media are there")
             elif not self._may_fail(job):
                 self.violate(f"I21: job {job_id} ended as {job.status}: {job.error}")
 

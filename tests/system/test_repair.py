@@ -10,6 +10,7 @@ import pytest
 from jobs import sidecars
 from jobs import thumbnails as thumbnail_steps
 from jobs.job import Job
+from jobs.status import Status
 from jobs.storage.layout import sidecar_key, thumbnail_key
 from jobs.timeline import EventCode
 from tests.harness import Installation
@@ -226,6 +227,16 @@ def test_what_is_left_of_a_job_that_failed_is_removed(archive: Archive, shell: C
         archive.storage.publish(path, left)
     assert "belongs to a job that has no media (failed)" in shell.run("repair").out
     assert archive.objects() == []
+
+
+def test_media_that_a_replay_would_store_are_left(archive: Archive, shell: CommandLine) -> None:
+    job = archive.stored()
+    archive.store.update(
+        job.id, lambda job, _now: job and job.evolve(status=Status.EXPIRED, media=())
+    )
+    found = shell.run("repair")
+    assert found.code == 1 and "its job is expired: replay the job" in found.out
+    assert archive.objects() == sorted([key(job), sidecar_key(key(job))])
 
 
 def test_what_happened_after_the_end_is_no_damage(archive: Archive, shell: CommandLine) -> None:

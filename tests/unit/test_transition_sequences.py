@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.job import Job
+from jobs.job import LAST_LOOK_SECONDS, Job
 from jobs.report import Report
 from jobs.status import ReportKind, Source, Status
 from jobs.transitions import transition
@@ -63,6 +63,13 @@ def walked(walk: Walk) -> list[tuple[float, Job]]:
     return passed
 
 
+def given_up(job: Job, now: float) -> Job:
+    """The job after its deadline, or after the time for a last look (I6, I22)."""
+    after = job.recheck(max(now, job.deadline))
+    assert after.status.terminal or after.deadline - max(now, job.deadline) <= LAST_LOOK_SECONDS
+    return after.recheck(max(now, after.deadline))
+
+
 @settings(max_examples=200)
 @given(WALKS)
 def test_invariants_hold_after_any_sequence_of_steps(walk: Walk) -> None:
@@ -70,7 +77,7 @@ def test_invariants_hold_after_any_sequence_of_steps(walk: Walk) -> None:
     for now, job in passed:
         assert job.check.work_deadline is None or job.check.lease_until is None
         assert bool(job.delivery.urls) is (job.status is Status.READY)
-        assert job.recheck(max(now, job.deadline)).status.terminal
+        assert given_up(job, now).status.terminal
         if job.status.terminal:
             assert job.check.next_check_at is job.check.work_deadline is None
             assert job.check.lease_until is job.delivery.expire_at is None

@@ -1,0 +1,123 @@
+"""Before a job ends as `expired` or `lost`, a worker looks for what an earlier claim published."""
+
+import pytest
+
+from jobs import submission
+from jobs.job import Job
+from jobs.status import Status
+from tests.harness.archive import events
+from tests.harness.reports import call_back
+from tests.harness.stored_objects import a_file_in_place_of
+from tests.harness.worker_environment import WorkerEnvironment
+from tests.sandbox import Task
+from worker.rescue import Rescue
+from worker.sweep import sweep
+
+
+def until_its_deadline(worker_env: WorkerEnvironment, task: Task) -> Job:
+    """The job when Redis is back after the deadline of the job, its lease and its URLs."""
+
+    def later(job: Job | None, now: float) -> Job | None:
+        gone = f"{worker_env.box.url}/gone/sample.jpeg"
+        urls = {"urls": (gone,) * len(job.delivery.urls)} if job else {}
+        past = job and job.evolve(deadline=now - 1).with_check(
+            lease_until=None, next_check_at=now - 1
+        )
+        return past and past.with_delivery(**urls, refreshed=True)
+
+    worker_env.wired.store.update(task.id, later)
+    sweep(worker_env.wired)
+    return worker_env.job(task)
+
+
+def published(worker_env: WorkerEnvironment, task: Task) -> None:
+    """A worker publishes all files; Redis is gone before it can commit."""
+    Rescue(worker_env.wired, worker_env.claim(task)).rescue_files()
+
+
+def replay(worker_env: WorkerEnvironment, task: Task) -> None:
+    timeouts = worker_env.wired.settings.timeouts
+    worker_env.wired.store.update(
+        task.id, lambda job, now: job and submission.reopen(job, now, timeouts)
+    )
+
+
+def assert_stored(worker_env: WorkerEnvironment, task: Task, files: int = 1) -> None:
+    job, media = worker_env.job(task), worker_env.wired.storage
+    assert (job.status, len(job.media)) == (Status.STORED, files), job
+    for n, file in enumerate(job.media):
+        assert b"".join(media.read(file.key)) == worker_env.box.picture(task.id, n)
+    assert "rescue.recovered" in events(job)
+    assert worker_env.downloads(task) == files
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_what_was_published_before_the_deadline_is_stored_after_it(
+    worker_env: WorkerEnvironment, samples: int
+) -> None:
+    task = worker_env.ready(samples=samples)
+    published(worker_env, task)
+    assert until_its_deadline(worker_env, task).status is Status.READY
+    assert worker_env.take(task)
+    assert_stored(worker_env, task, samples)
+
+
+def test_a_job_of_which_nothing_was_published_expires_at_the_last_look(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task = worker_env.ready()
+    worker_env.claim(task)
+    until_its_deadline(worker_env, task)
+    assert worker_env.take(task)
+    assert worker_env.job(task).status is Status.EXPIRED
+    assert worker_env.downloads(task) == 0
+
+
+def test_a_job_that_no_worker_had_expires_at_its_deadline(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.ready()
+    assert until_its_deadline(worker_env, task).status is Status.EXPIRED
+
+
+def test_without_a_storage_the_sweep_ends_the_job_and_a_replay_stores_it_without_bfl(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task = worker_env.ready()
+    published(worker_env, task)
+    until_its_deadline(worker_env, task)
+    polls = worker_env.polls(task)
+    with a_file_in_place_of(worker_env.media_root):
+        assert worker_env.take(task)
+        assert worker_env.job(task).status is Status.READY
+        assert until_its_deadline(worker_env, task).status is Status.EXPIRED
+        replay(worker_env, task)
+        assert worker_env.take(task)
+        assert worker_env.job(task).status is Status.SUBMITTED
+        assert until_its_deadline(worker_env, task).status is Status.SUBMITTED
+    assert worker_env.take(task)
+    assert_stored(worker_env, task)
+    assert worker_env.polls(task) == polls
+
+
+def test_a_replayed_job_of_which_nothing_is_there_is_lost_at_the_last_look(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task = worker_env.ready()
+    worker_env.claim(task)
+    until_its_deadline(worker_env, task)
+    assert worker_env.take(task)
+    worker_env.box.settings.poll_fault = 404
+    replay(worker_env, task)
+    assert worker_env.take(task) and worker_env.polls(task) == 2
+    assert until_its_deadline(worker_env, task).status is Status.SUBMITTED
+    assert worker_env.take(task)
+    assert worker_env.job(task).status is Status.LOST
+
+
+def test_fresh_urls_are_downloaded_even_after_the_deadline(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.ready()
+    url = worker_env.job(task).delivery.urls[0]
+    worker_env.claim(task)
+    until_its_deadline(worker_env, task)
+    call_back(worker_env.wired.store, task.id, url=url, life=3600.0)
+    assert worker_env.take(task)
+    assert worker_env.job(task).status is Status.STORED

@@ -44,6 +44,11 @@ def drop_references(result: Mapping[str, Any], left_out: Sequence[int]) -> dict[
     return dict(replace_texts(result, moved))
 
 
+def references_only(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A result without any text that a person may have given, such as the prompt."""
+    return dict(map_texts(result, lambda text: text if _REFERENCE.fullmatch(text) else None))
+
+
 def with_links(result: Mapping[str, Any], links: Sequence[str]) -> dict[str, Any]:
     """Replace references by links: the result as BFL sent it, with our links."""
     return dict(replace_texts(result, {f"media:{n}": link for n, link in enumerate(links)}))

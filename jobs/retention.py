@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple, Self
 
 from jobs.job import Job
+from jobs.media_references import references_only
 from jobs.record import MediaFile
 from jobs.timeline import EventCode
 
@@ -35,6 +36,12 @@ def media_deleted(job: Job, now: float) -> Job:
     return gone.with_thumbnails(due_at=None).with_event(
         now, EventCode.MEDIA_DELETED, files=len(job.present_media)
     )
+
+
+def input_deleted(job: Job) -> Job:
+    """Drop what people gave: its input, and the texts of the result, which repeats the prompt."""
+    bare = job.with_submission(kept_input=None, input_files=())
+    return bare.evolve(result=references_only(job.result))
 
 
 def media_missing(job: Job, now: float, keys: Collection[str]) -> Job:

@@ -68,11 +68,12 @@ def update(
         if job is None or job.status is not Status.STORED or render(job) == written:
             return
         previous, written = job, render(job)
-        run(partial(_rewrite, media, job, written))
+        run(partial(rewrite, media, job))
 
 
-def _rewrite(media: MediaStorage, job: Job, body: bytes) -> None:
+def rewrite(media: MediaStorage, job: Job) -> None:
     """Write the sidecars, except those of objects that were deleted meanwhile."""
+    body = render(job)
     for file in job.media:
         if media.size(file.key) is not None:
             media.write(layout.sidecar_key(file.key), body)

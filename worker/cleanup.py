@@ -7,9 +7,10 @@ An interrupted deletion is repeated: a record says that its media are deleted on
 import logging
 import time
 
+from jobs import sidecars
 from jobs.errors import StorageError, UnreadableRecord
 from jobs.job import Job
-from jobs.retention import Cutoffs, media_deleted
+from jobs.retention import Cutoffs, input_deleted, media_deleted
 from jobs.services import Services
 from jobs.storage.layout import companion_keys, job_id_of
 
@@ -109,11 +110,12 @@ def _delete_input(services: Services, job: Job) -> None:
 
 
 def _delete_record(services: Services, job: Job) -> bool:
-    """Delete the record; sidecars describe media that outlive it, and their input."""
+    """Delete the input, then the record. The sidecars of media that stay lose the input first."""
     finite = services.settings.retain_media_days is not None
-    left = job.object_keys if finite and job.present_media else []
-    if not job.present_media:
-        _delete_input(services, job)
+    left = [file.key for file in job.present_media] if finite else []
+    _delete_input(services, job)
+    if job.present_media and (bare := input_deleted(job)) != job:
+        sidecars.rewrite(services.storage, bare)
     is_deleted = services.store.delete_unchanged(job, left)
     if is_deleted:
         log.info("job %s: its record was deleted: its retention is over", job.id)

@@ -12,13 +12,13 @@ from jobs.services import Services
 from jobs.status import Status
 from jobs.store.job_store import PendingWork
 from jobs.timeline import EventCode
-from worker import replay, rescue, submit, thumbnails
+from worker import poll, rescue, submit, thumbnails
 from worker.claim import Claim, Claims
 from worker.shutdown import Shutdown
 
 HANDLERS: dict[Status, Callable[[Services, Claim], None]] = {
     Status.QUEUED: submit.submit_job,
-    Status.SUBMITTED: replay.recover_or_poll,
+    Status.SUBMITTED: poll.poll_job,
     Status.READY: rescue.rescue,
 }
 
@@ -163,8 +163,10 @@ class Dispatcher:
 
     def _process(self, claim: Claim) -> None:
         job = claim.job
+        # An earlier claim may have stored a replayed job (I22).
+        looks = job.check.rescue_attempts and (job.check.is_last or not job.check.attempts)
         try:
-            HANDLERS[job.status](self._services, claim)
+            (rescue.rescue if looks else HANDLERS[job.status])(self._services, claim)
         except (ClaimLost, UnknownJob):
             log.info("job %s: another worker has it now, or it was deleted", job.id)
         except StoreUnavailable as error:

@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from jobs.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpired, UrlRefused
 from jobs.net import http_client
-from jobs.net.urls import ParsedUrl
+from jobs.net.urls import Origin, ParsedUrl
 from jobs.report import Role
 from jobs.storage.errors import translate_errors
 from jobs.storage.layout import OPAQUE
@@ -45,6 +46,12 @@ class Limits:
 
     seconds: float
     bytes: int
+
+
+@cache
+def session(sandbox: Origin | None) -> requests.Session:
+    """One session for the process, so that downloads reuse connections."""
+    return http_client.create_session(sandbox)
 
 
 def download(  # noqa: PLR0913 - the limits and hooks of a transfer

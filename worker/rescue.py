@@ -5,10 +5,8 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-
-import requests
+from typing import Any
 
 from jobs import ingest, sidecars, views
 from jobs.errors import (
@@ -25,13 +23,12 @@ from jobs.errors import (
     UrlExpired,
 )
 from jobs.job import Job
-from jobs.net import http_client
-from jobs.net.urls import Origin, ParsedUrl
+from jobs.net.urls import ParsedUrl
 from jobs.record import MediaFile
 from jobs.report import Role
 from jobs.services import Services
 from jobs.status import ReportKind, Status
-from jobs.storage.layout import object_key, sidecar_key
+from jobs.storage.layout import file_number_of, object_key, sidecar_key
 from jobs.store.commit import NO_COUNTS
 from jobs.store.metrics import LIFE_LEFT, TIME_TO_STORED
 from jobs.timeline import EventCode
@@ -81,14 +78,29 @@ class Rescue:
 
     def run(self) -> None:
         """Rescue all files and commit the outcome; a failing storage is a reason to try again."""
+        job = self._claim.job
         try:
-            if self._claim.job.check.is_last:
-                self._give_up(Job.give_up)
-            else:
+            if job.status is Status.READY and not job.check.is_last:
                 self._run()
+            else:
+                self._recover()
         except StorageError as error:
             self._services.metrics.report_problem("storage", str(error))
             self._back_off(f"storage: {error}")
+
+    def _recover(self) -> None:
+        """Store what earlier claims published (I22); else end the job, or poll BFL if replayed."""
+        services, claim = self._services, self._claim
+        claim.allow_silence(STORAGE_SECONDS)
+        if claim.job.status is Status.READY:
+            self._give_up(Job.give_up)
+        elif stored := recovery.find_stored(services.storage, claim.job):
+            files = {file_number_of(file.key): file for file in stored.present_media}
+            self._commit_recovered(Files(files), stored.result)
+        elif claim.job.check.is_last:
+            claim.commit(Job.give_up)
+        else:
+            poll.poll_job(services, claim)
 
     def _run(self) -> None:
         try:
@@ -160,7 +172,7 @@ class Rescue:
         if seconds <= 0:
             raise TransferFailed("there is no time left")
         with self._services.storage.staging(job.id) as path:
-            session = _session(self._services.host_policy.sandbox)
+            session = download.session(self._services.host_policy.sandbox)
             limits = download.Limits(seconds, self._services.settings.max_media_bytes)
             allow = self._services.host_policy.validate_delivery_url
             progress = self._claim.report_progress
@@ -264,10 +276,15 @@ class Rescue:
             return
         missing = set(range(len(job.delivery.urls))) - found.keys()
         left_out = {n: self._files.left_out.get(n, ErrorCode.UNAVAILABLE) for n in sorted(missing)}
-        self._files = Files(found, left_out)
-        self._claim.commit(
-            lambda job, now: job.with_event(now, EventCode.RESCUE_RECOVERED).renewed(now)
-        )
+        self._commit_recovered(Files(found, left_out), job.result)
+
+    def _commit_recovered(self, files: Files, result: Mapping[str, Any]) -> None:
+        def recover(job: Job, now: float) -> Job:
+            job = job.evolve(result=result).renewed(now)
+            return job.with_event(now, EventCode.RESCUE_RECOVERED)
+
+        self._files = files
+        self._claim.commit(recover)
         self._commit_stored(NO_COUNTS)
 
     def _back_off(self, reason: str, retry_after: float | None = None) -> None:
@@ -278,9 +295,3 @@ class Rescue:
 
         log.info("job %s: rescue put off: %s", self._claim.job.id, reason)
         self._claim.commit(back_off)
-
-
-@cache
-def _session(sandbox: Origin | None) -> requests.Session:
-    """One session for the process, so that downloads reuse connections."""
-    return http_client.create_session(sandbox)

@@ -12,7 +12,7 @@ from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store.job_store import Due
-from worker import background, recovery, startup
+from worker import background, erasure, recovery, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
 from worker.notifications import delivery
@@ -47,6 +47,7 @@ def main() -> int:
             at_end=notifications.close,
         ),
         background.start(retention.run_batch, stop, "retention"),
+        background.start(partial(erasure.step, services), stop, "erasures"),
     ]
     background.repeat(partial(sweep, services), stop)
     until = time.monotonic() + JOIN_SECONDS

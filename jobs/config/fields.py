@@ -154,12 +154,13 @@ class MediaSettings(SettingGroup):
     """The most seconds that `?link_ttl=` may ask for."""
     keep_inputs: bool = True
     """`no` forgets the input of a job (prompt, parameters, images) once BFL has it; what BFL
-    repeats of it in the result stays. Otherwise it is deleted with the job's media."""
+    repeats of it in the result stays. Otherwise it is deleted with the job's media or record."""
     retain_media_days: Days = None
     """Days from the end of a job until its media are deleted; fractions count. If not set, they
     stay."""
     retain_jobs_days: Days = 30.0
-    """Days from the end of a job until its record is deleted; `forever` or empty keeps all."""
+    """Days from the end of a job until its record is deleted; `forever` or empty keeps all. What
+    people gave goes with it, the media stay."""
 
 
 class NotificationSettings(SettingGroup):

@@ -80,9 +80,10 @@ class LocalStorage(MediaStorage):
             if not self._path(f"{day}/{name}").parent.is_dir():
                 self._check_mounted()
                 return
-        for found in _files(self.root / day, f"{day}/", ()):
-            if kind_of(found.key) and job_id_of(found.key) == job_id:
-                yield found
+        for found in _files(self.root / day, "", ()):  # not to be read is an error here
+            key = f"{day}/{found.key}"
+            if kind_of(key) and job_id_of(key) == job_id:
+                yield ListedObject(key, found.bytes)
 
     def local_path(self, key: str) -> Path | None:
         return self.root / key if self.size(key) is not None else None

@@ -27,6 +27,12 @@ class DueSet:
             found = self._redis.zrangebyscore(self._key, "-inf", at, 0, limit)
         return tuple(name.decode() for name in found)
 
+    def first(self, limit: int) -> list[tuple[str, float]]:
+        """The ids that are due first, with their times."""
+        with unavailable():
+            found = self._redis.zrange(self._key, 0, limit - 1, withscores=True)
+        return [(name.decode(), at) for name, at in found]
+
     def schedule(self, name: str, at: float | None) -> None:
         """Set the time of one id; None removes it."""
         if at is None:
@@ -54,6 +60,7 @@ class DueSets:
         self.ended_with_media = DueSet(keys.ENDED_MEDIA, redis)
         self.orphans = DueSet(keys.ORPHANS, redis)
         self.superseded = DueSet(keys.SUPERSEDED, redis)
+        self.erasures = DueSet(keys.ERASURES, redis)
 
 
 class ExpiringSet:

@@ -32,6 +32,20 @@ def replay_job(services: Services, job_id: str) -> Job:
     return change.after
 
 
+def delete_or_erase(services: Services, job_id: str) -> bool:
+    """Delete a job; without a record have the sweep search for its objects, and return False.
+
+    Raises UnknownJob for what is no id, QueueFull.
+    """
+    if not parsing.TASK_ID.fullmatch(job_id):
+        raise UnknownJob
+    while (job := services.store.load(job_id)) is None:
+        if services.store.erase(job_id):
+            return False
+    delete_job(services, job)
+    return True
+
+
 def delete_job(services: Services, job: Job) -> None:
     """Delete a job's media, then its record; after an interruption it can be repeated.
 

@@ -12,6 +12,7 @@ from jobs.bfl import parsing
 from jobs.errors import (
     InvalidField,
     NoFreeSlot,
+    QueueFull,
     RateLimited,
     StorageError,
     StoreUnavailable,
@@ -24,7 +25,7 @@ from jobs.status import Status
 from jobs.store.commit import Change
 from jobs.timeline import EventCode
 from jobs.views import JobView
-from receiver.api.job_actions import delete_job, load_job, replay_job
+from receiver.api.job_actions import delete_or_erase, load_job, replay_job
 from receiver.api.long_poll import wait_for_end
 from receiver.context import app_state, services
 from receiver.openapi import examples
@@ -195,10 +196,15 @@ def rescue_job(job_id: str) -> ResponseReturnValue:
     scope="admin",
     summary="Delete a job and its media",
     tag=Tag.JOBS,
-    responses={204: ResponseSpec("The job was deleted.")},
-    errors=(UnknownJob, StorageError),
+    responses={
+        202: ResponseSpec("No record has this id: the storage is searched for its objects."),
+        204: ResponseSpec("The job was deleted."),
+    },
+    errors=(UnknownJob, StorageError, QueueFull),
 )
 def forget_job(job_id: str) -> ResponseReturnValue:
-    """Delete a job and its media for ever."""
-    delete_job(services(), load_job(services(), job_id))
-    return "", 204
+    """Delete a job, its media and its input for ever, also when its record is gone.
+
+    Without a record its own id is needed, and its objects are deleted within minutes or hours.
+    """
+    return "", 204 if delete_or_erase(services(), job_id) else 202

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from jobs.store.job_store import ERASURES_MAX
 from jobs.store.listing import longest_wait
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
@@ -27,6 +28,9 @@ def check_sweep(context: Context) -> Iterator[Result]:
         why = f"{overdue:,} jobs have been due for more than 30 s"
         result = failed("sweep", why, "Start a second sweep process: this one cannot keep up.")
     yield result
+    if erasures := context.services.due.erasures.first(ERASURES_MAX):
+        why = f"the storage is searched for {len(erasures)} jobs that were deleted without a record"
+        yield ok("erasures", why)
 
 
 def check_rescues(context: Context) -> Iterator[Result]:

@@ -1,7 +1,7 @@
-"""`jobs`: list jobs, show one, replay some."""
+"""`jobs`: list jobs, show one, replay or delete some."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -10,17 +10,18 @@ from jobs import views
 from jobs.errors import FluxkeepError
 from jobs.status import Status
 from jobs.store.search import Search
-from receiver.api.job_actions import load_job, replay_job
+from receiver.api.job_actions import delete_or_erase, load_job, replay_job
 from receiver.cli.command import Command, example, plain, sentence, services
 from receiver.schemas.query import PAGE_MAX
 
 LIST_DEFAULT = 20
+DELETED = {True: "deleted", False: "has no record; the storage is searched for its objects"}
 COLUMN_WIDTHS = {"id": 36, "status": 9, "model": 20, "created_at": 24}
 
 
 @click.group(epilog=example("jobs list --status failed"))
 def jobs() -> None:
-    """List jobs, show one, rescue lost ones."""
+    """List jobs, show one, rescue lost ones, delete some."""
 
 
 @jobs.command("list", cls=Command, epilog=example("jobs list --status failed --limit 50"))
@@ -59,10 +60,26 @@ def show(job_id: str) -> None:
 def rescue(job_ids: tuple[str, ...]) -> None:
     """Ask BFL again for jobs that failed, expired or were lost, and store their media."""
     built = services()
+    _for_each(job_ids, lambda job_id: replay_job(built, job_id).status)
+
+
+@jobs.command("delete", cls=Command, epilog=example("jobs delete 5c1f0a2e 77aa01bc"))
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+def delete(job_ids: tuple[str, ...]) -> None:
+    """Delete jobs with their media and inputs, for ever.
+
+    The sweep searches the storage for the objects of a job whose record is gone.
+    """
+    built = services()
+    _for_each(job_ids, lambda job_id: DELETED[delete_or_erase(built, job_id)])
+
+
+def _for_each(job_ids: tuple[str, ...], act: Callable[[str], str]) -> None:
+    """Act on each job and print the result; ends with 1 if one failed."""
     failed = 0
     for job_id in job_ids:
         try:
-            click.echo(f"{job_id}  {replay_job(built, job_id).status}")
+            click.echo(f"{job_id}  {act(job_id)}")
         except FluxkeepError as error:
             click.echo(f"{job_id}  {sentence(error)}", err=True)
             failed += 1

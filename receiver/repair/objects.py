@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 
 from jobs import retention, sidecars, thumbnails
-from jobs.errors import ForeignObject
+from jobs.errors import ForeignObject, UnknownJob
 from jobs.job import Job
 from jobs.services import Services
 from jobs.status import REOPENABLE
@@ -20,16 +20,27 @@ from jobs.storage.layout import (
     job_id_of,
     kind_of,
     possible_object_keys,
+    sidecar_key,
 )
 from receiver.repair import Finding
 
 PAGE_SIZE = 200
+LOST = "has no record"
+WITHOUT_JOB = "is part of an input without a record"
 
 
 def check(services: Services) -> Iterator[Finding]:
     listing = services.storage.list_objects()
+    inputs, lost = list[Finding](), set[str]()
     while page := list(islice(listing, PAGE_SIZE)):
-        yield from _check_page(services, page)
+        for finding in _check_page(services, page):
+            if finding.problem == WITHOUT_JOB:
+                inputs.append(finding)
+                continue
+            if finding.problem == LOST:
+                lost.add(job_id_of(finding.subject))
+            yield finding
+    yield from (one for one in inputs if job_id_of(one.subject) not in lost)
     staging = services.storage.staging_directory
     if abandoned := staging.list_abandoned():
         problem = f"{len(abandoned)} abandoned files"
@@ -60,10 +71,10 @@ def _check(services: Services, found: ListedObject, job: Job | None) -> Iterator
 
 
 def _check_input(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
-    """An object of an input that no record lists; without a record it may belong to media."""
-    is_deleted = job is None and services.store.is_deleted(job_id_of(key))
-    if is_deleted or (job and key not in job.object_keys):
-        yield Finding(key, "is not part of its job's input", partial(_delete, services, key))
+    """An object of an input that no record lists: it never outlives the record."""
+    if job is None or key not in job.object_keys:
+        problem = "is not part of its job's input" if job else WITHOUT_JOB
+        yield Finding(key, problem, partial(_delete, services, key))
 
 
 def _delete(services: Services, key: str) -> bool:
@@ -104,19 +115,30 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     """An object without a record: restore the record unless its retention has ended."""
     if services.storage.size(key) is None or services.store.load(job_id_of(key), exactly=True):
         return  # deleted, or recorded, since it was listed
+    if services.store.is_deleted(job_id_of(key)):
+        yield Finding(key, "belongs to a deleted job", partial(_delete, services, key))
+        return
     try:
         job = sidecars.read(services.storage, key)
     except ForeignObject as error:
         yield Finding(key, f"has no record, and cannot be restored from its sidecar: {error}")
         return
     if not _is_record_expired(services, job):
-        yield Finding(key, "has no record", partial(_restore, services, job))
+        yield Finding(key, LOST, partial(_restore, services, job))
     elif _are_media_expired(services, job):
         problem = "has no record, and its retention has ended"
         yield Finding(key, problem, partial(_delete, services, key))
     elif services.settings.retain_media_days and key not in services.due.orphans:
         problem = "has outlived its record, and its deletion is not scheduled"
         yield Finding(key, problem, partial(_schedule_deletion, services, job, key))
+    elif (bare := retention.input_deleted(job)) != job:
+        problem = "describes an input that has outlived its record"
+        yield Finding(sidecar_key(key), problem, partial(_rewrite, services, bare))
+
+
+def _rewrite(services: Services, job: Job) -> bool:
+    sidecars.rewrite(services.storage, job)
+    return True
 
 
 def _schedule_deletion(services: Services, job: Job, key: str) -> bool:
@@ -140,7 +162,10 @@ def _restore(services: Services, job: Job) -> bool:
         return known or thumbnails.schedule(replace(restored, version=int(now * 1e6)), now)
 
     # Not by `load`, which would find another job that has this id as its task id.
-    return services.store.update(job.id, create, new=True).written
+    try:
+        return services.store.update(job.id, create, new=True, unless_deleted=True).written
+    except UnknownJob:  # deleted since it was listed (I12)
+        return False
 
 
 def _without_foreign_task_id(services: Services, job: Job) -> Job:

@@ -1,0 +1,55 @@
+"""Erasure: delete the objects of jobs that were deleted when they had no record any more.
+
+The names of objects begin with a day, so that every day is searched. Several sweeps may do so at
+once: what one has deleted the other does not find.
+"""
+
+import logging
+import random
+
+from jobs.retention import DAY_SECONDS
+from jobs.services import Services
+from jobs.storage.layout import day_of
+from jobs.store.job_store import ERASURES_MAX
+
+POLL_SECONDS = 5.0
+INTERVAL_SECONDS = 0.05
+DAYS = 50  # of one job, before the next one's turn
+
+log = logging.getLogger(__name__)
+
+
+def step(services: Services) -> float:
+    """Search some days for each job; return the seconds until the next step.
+
+    Raises StorageError, StoreUnavailable and UnreadableRecord: this step ends there.
+    """
+    under_way = services.due.erasures.first(ERASURES_MAX)
+    random.shuffle(under_way)  # a job that fails again and again stops others for a step at most
+    for job_id, day in under_way:
+        _search(services, job_id, day)
+    return INTERVAL_SECONDS if under_way else POLL_SECONDS
+
+
+def _search(services: Services, job_id: str, first: float) -> None:
+    until = min(first + DAYS * DAY_SECONDS, services.store.now() + 2 * DAY_SECONDS)
+    days = range(int(first), int(until), int(DAY_SECONDS))
+    if deleted := sum(_delete_objects(services, job_id, day) for day in days):
+        log.info("job %s: %d objects erased; it had no record", job_id, deleted)
+    if days:
+        services.store.continue_erasure(job_id, days[-1] + DAY_SECONDS)
+    else:
+        services.due.erasures.remove(job_id)
+        log.info("job %s: erased; the whole storage was searched", job_id)
+
+
+def _delete_objects(services: Services, job_id: str, day: float) -> int:
+    """Delete the objects of one day, unless a job that was made anew may have written them."""
+    job = services.store.load(job_id, exactly=True)
+    if job and day_of(job.created_at) == day_of(day):
+        return 0
+    found = list(services.storage.list_job_objects(job_id, day))
+    for each in found:
+        services.storage.delete(each.key)
+        services.due.orphans.remove(each.key)
+    return len(found)

@@ -1,5 +1,6 @@
 """Each secret is replaced by restarts under load: no callback is lost, no link breaks early."""
 
+import uuid
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.harness.invariants import awaiting_thumbnails, check
 from tests.harness.load import Load
 from tests.harness.stack import UNFINISHED, Stack, stopped_stack
 from tests.sandbox import Settings, Task
+from tests.system.dashboard.visitor import Visitor
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +72,45 @@ def test_secrets_are_rotated_as_security_md_describes_it(tmp_path: Path) -> None
         assert_every_callback_is_acknowledged(load)
         assert_every_job_is_stored(stack, load)
         assert_the_old_secret_proves_nothing(stack, load.tasks[0])
+
+
+def test_a_signing_key_is_rotated_in_three_steps_while_old_and_new_processes_serve(
+    tmp_path: Path,
+) -> None:
+    old, new = OLD["SECRET_KEY"], NEW["SECRET_KEY"]
+    with stopped_stack(tmp_path, Settings(max_active=1000)) as stack:
+        installation = stack.installation
+        installation.start("web", n=2)
+        installation.start("worker", "sweep")
+        for keys in (f"{old},{new}", f"{new},{old}", new):
+            installation.settings["SECRET_KEY"] = keys
+            for _ in range(2):  # first one of them has the new list, then all
+                oldest = installation.running["web"].pop(0)
+                oldest.terminate()
+                oldest.wait(30)
+                installation.start("web")
+                for url, other in (installation.urls, installation.urls[::-1]):
+                    assert_both_work_together(stack, url, other)
+            installation.stop("worker")
+            installation.start("worker")
+
+
+def assert_both_work_together(stack: Stack, url: str, other: str) -> None:
+    """Tokens, links, sessions and idempotency keys of one web process are valid at the other."""
+    first, second = (stack.installation.client(url=each) for each in (url, other))
+    body = {"model": "flux-2-pro", "input": {"prompt": "a fox", "sandbox": {"format": "mp4"}}}
+    repeated = {"Idempotency-Key": uuid.uuid4().hex}
+    ids = [
+        client.request("POST", "/api/jobs", json=body, headers=repeated).json()["id"]
+        for client in (first, second)
+    ]
+    assert ids[0] == ids[1], "it would be paid twice"
+    job = first.wait_for(ids[0], "stored")
+    assert job["source"] == "callback"
+    assert second.get(job["media"][0]["url"].replace(url, other)).status_code == 200
+    visitor = Visitor(url)
+    visitor.url = other
+    assert visitor.get("/").status_code == 200
 
 
 def assert_every_callback_is_acknowledged(load: Load) -> None:

@@ -14,12 +14,14 @@ local function write(...)
   if type(reply) == 'table' and reply.err and not reply.err:find('OOM') then redis.call(...) end
 end
 
-local function full_at(key)
-  return math.max(tonumber(redis.call('GET', key) or 0), now)
+local function full_at(key, seconds)
+  local at = tonumber(redis.call('GET', key) or 0)
+  if at > now + 2 * seconds then return now end  -- the clock has been set back
+  return math.max(at, now)
 end
 
 local function seconds_to_wait(key, requests, seconds)
-  return math.max(full_at(key) + seconds / requests - now - seconds, 0)
+  return math.max(full_at(key, seconds) + seconds / requests - now - seconds, 0)
 end
 
 local function as_text(seconds)
@@ -29,7 +31,7 @@ end
 local function take_request(key, requests, seconds)
   local wait = seconds_to_wait(key, requests, seconds)
   if wait > 0 then return as_text(wait) end
-  local full = full_at(key) + seconds / requests
+  local full = full_at(key, seconds) + seconds / requests
   write('SET', key, as_text(full), 'PX', math.ceil((full - now) * 1000))
   return '0'
 end

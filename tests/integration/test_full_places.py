@@ -15,10 +15,10 @@ def test_a_request_that_finds_all_places_taken_gets_503_until_one_is_free(
     local_worker.post("job")
     state: AppState = api.application.extensions[NAME]
     with closing(state.broker) as broker:
-        taken = [broker.subscribe(None) for _ in range(SUBSCRIBERS_MAX)]
+        taken = [broker.subscribe(None, f"key-{n}") for n in range(SUBSCRIBERS_MAX)]
         for path in ("/api/jobs/job?wait=1", "/api/jobs/job/events", "/api/events"):
             answer = api.get(path)
             assert answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0
         broker.unsubscribe(taken.pop())
         assert api.get("/api/jobs/job?wait=1").get_json()["status"] == "queued"
-        broker.subscribe(None)  # the wait has given its place back
+        broker.subscribe(None, "another")  # the wait has given its place back

@@ -12,7 +12,7 @@ from jobs import observability
 from jobs.config import settings
 from jobs.errors import FluxkeepError
 from jobs.services import Services, for_web
-from receiver import cli, context, dashboard, health, media, problem_details, webhook
+from receiver import cli, context, dashboard, health, media, problem_details, state, webhook
 from receiver.accelerator import CallbackAccelerator
 from receiver.api import bfl_compat, costs, events, jobs, repeats, submissions
 from receiver.openapi import document as openapi
@@ -35,7 +35,7 @@ def create_app(services: Services | None = None) -> Flask:
     built = services or _services_from_environment()
     app.url_map.merge_slashes = False  # it would answer with a redirect in HTML
     app.url_map.converters["model"] = bfl_compat.ModelConverter
-    app.extensions[context.NAME] = context.AppState.build(built)
+    app.extensions[context.NAME] = context.Parts(state.build(built))
     built.reader_origin = context.reader_origin
     app.json = _Json(app)
     for part in PARTS:

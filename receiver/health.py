@@ -4,9 +4,11 @@ from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from receiver.checks import ReadinessResults
 from receiver.checks.redis import MEMORY
 from receiver.checks.result import Grade, Result
-from receiver.context import app_state
+from receiver.context import part
+from receiver.metrics import MetricsText
 from receiver.openapi import examples
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.responses import Readiness
@@ -38,7 +40,7 @@ def is_alive() -> ResponseReturnValue:
 )
 def is_ready() -> ResponseReturnValue:
     """503 as long as a check fails; each check is `ok` or the reason of its failure."""
-    results = app_state().check_results.get()
+    results = part(ReadinessResults).get()
     ready = all(result.ok for result in results)
     checks = {result.name: result.why if _is_shown(result) else "ok" for result in results}
     return {"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503
@@ -57,4 +59,4 @@ def _is_shown(result: Result) -> bool:
 )
 def get_metrics() -> Response:
     """Totals of all processes; requests at the same time share one reading of Redis."""
-    return Response(app_state().metrics_text.get(), content_type=CONTENT_TYPE_LATEST)
+    return Response(part(MetricsText).get(), content_type=CONTENT_TYPE_LATEST)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from prometheus_client import generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -25,6 +26,7 @@ from jobs.store.metrics import (
     ended_counter,
     report_counter,
 )
+from receiver.shared_value import SharedValue
 
 REFUSALS = {
     "unauthorized": Counter.CALLBACK_REFUSED,
@@ -193,3 +195,10 @@ def _histogram(totals: Totals, histogram: Histogram, text: str) -> Metric:
     family = HistogramMetricFamily(f"fluxkeep_{histogram.name}_seconds", text)
     family.add_metric((), histogram.buckets(totals.counts), histogram.sum(totals.counts))
     return family
+
+
+class MetricsText(SharedValue[bytes]):
+    """All families in the text format of Prometheus."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(lambda: generate_latest(Families(services)))

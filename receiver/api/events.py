@@ -10,7 +10,9 @@ from jobs.job import Job
 from jobs.store.events import EventPosition
 from receiver.api.job_actions import load_job
 from receiver.auth import current_key_name
-from receiver.context import app_state
+from receiver.context import part, services
+from receiver.feed.broker import Broker
+from receiver.feed.job_cache import JobCache
 from receiver.feed.sse import EventStream
 from receiver.openapi import examples
 from receiver.schemas.endpoint import STREAM, EndpointSpec, ResponseSpec, Tag
@@ -55,7 +57,7 @@ def watch_all() -> ResponseReturnValue:
 def watch_job(job_id: str) -> ResponseReturnValue:
     """Changes of one job until it ends. A 204 after that stops a browser's reconnects."""
     position = EventsQuery.read().position
-    job = load_job(app_state().services, job_id)
+    job = load_job(services(), job_id)
     if position and job.status.terminal and not _has_events_after(position, job):
         return "", 204
     return stream(job.id, until_final=True)
@@ -64,7 +66,7 @@ def watch_job(job_id: str) -> ResponseReturnValue:
 def _has_events_after(position: EventPosition, job: Job) -> bool:
     """Read on past the events of others; from Redis, as the broker may not know the last yet."""
     while True:
-        batch = app_state().services.events.after(position)
+        batch = services().events.after(position)
         if any(event.job_id == job.id for event in batch.events) or not batch.complete:
             return True
         if batch.end == position:
@@ -77,17 +79,17 @@ def stream(job_id: str | None, *, until_final: bool = False) -> Response:
 
     Raises InvalidField, TooManyWaiting, StoreUnavailable, UnknownJob.
     """
-    state, position = app_state(), EventsQuery.read().position
-    subscriber = state.broker.subscribe(job_id, current_key_name())
+    broker, position = part(Broker), EventsQuery.read().position
+    subscriber = broker.subscribe(job_id, current_key_name())
     try:
-        start = position or state.services.events.end()
+        start = position or services().events.end()
         # Read again: the stream has every change after `start`.
-        job = load_job(state.services, job_id) if job_id and until_final else None
+        job = load_job(services(), job_id) if job_id and until_final else None
     except FluxkeepError:
-        state.broker.unsubscribe(subscriber)
+        broker.unsubscribe(subscriber)
         raise
     resumes = position is not None
-    events = EventStream(state.broker, state.job_cache, subscriber, start, job, resumes=resumes)
+    events = EventStream(broker, part(JobCache), subscriber, start, job, resumes=resumes)
     response = Response(iter(events), mimetype=STREAM, headers=HEADERS)
-    response.call_on_close(lambda: state.broker.unsubscribe(subscriber))
+    response.call_on_close(lambda: broker.unsubscribe(subscriber))
     return response

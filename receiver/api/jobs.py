@@ -27,7 +27,8 @@ from jobs.timeline import EventCode
 from jobs.views import JobView
 from receiver.api.job_actions import delete_or_erase, load_job, replay_job
 from receiver.api.long_poll import wait_for_end
-from receiver.context import app_state, services
+from receiver.context import part, services
+from receiver.feed.broker import Broker
 from receiver.openapi import examples
 from receiver.schemas.bodies import Expectation
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
@@ -153,7 +154,7 @@ def get_job(job_id: str) -> ResponseReturnValue:
     view = views.job_view_with_input if g.api_key.has_scope("submit") else views.job_view
     link_seconds = query.link_seconds(services().settings)
     if query.wait:
-        job = wait_for_end(services(), app_state().broker, job_id, query.wait)
+        job = wait_for_end(services(), part(Broker), job_id, query.wait)
     else:
         job = load_job(services(), job_id)
     return view(services(), job, link_seconds)

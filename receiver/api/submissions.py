@@ -35,11 +35,10 @@ from receiver.schemas.bodies import (
     validate_body,
 )
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.formats import IDEMPOTENCY_KEY
 
 IDEMPOTENCY_SECONDS = 86400.0
 REUSES_MAX = 400  # days; a record is deleted before
-
-IDEMPOTENCY_KEY = r"[\x21-\x7e]{1,255}"
 
 IdempotencyKey = tuple[str, str]  # API key (or session), and Idempotency-Key header
 

@@ -8,9 +8,14 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from jobs.errors import InvalidSettings, StoreUnavailable
+from jobs.services import Services
+from receiver.account import Account
 from receiver.checks import bfl, outgoing, processes, public_url, redis, settings, storage
 from receiver.checks.context import Context
 from receiver.checks.result import Result, warning
+from receiver.shared_value import SharedValue
+
+READINESS_MAX_AGE_SECONDS = 1.0
 
 
 class Check(NamedTuple):
@@ -41,6 +46,17 @@ CHECKS = (
 )
 BEFORE_START = tuple(check for check in CHECKS if check.before_start)
 READINESS_CHECKS = tuple(check for check in CHECKS if not check.on_demand)
+
+
+class ReadinessResults(SharedValue[list[Result]]):
+    """Results of the checks that need no key to ask for."""
+
+    def __init__(self, services: Services, account: Account) -> None:
+        super().__init__(lambda: _readiness(services, account), READINESS_MAX_AGE_SECONDS)
+
+
+def _readiness(services: Services, account: Account) -> list[Result]:
+    return list(run(Context(services.settings, services, account), READINESS_CHECKS))
 
 
 def run(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result]:

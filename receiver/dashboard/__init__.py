@@ -45,5 +45,4 @@ def install(app: Flask, services: Services) -> None:
     dashboard.context_processor(navigation.context)
     errors.install(app, headers)
     filters.install(app)
-    health.install(app, services)
     app.register_blueprint(dashboard)

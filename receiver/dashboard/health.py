@@ -1,14 +1,15 @@
 """`GET /health`: the checks, the current numbers, and what jobs cost."""
 
-from typing import Any, cast
+from typing import Any
 
-from flask import Blueprint, Flask, current_app, render_template
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from jobs.errors import StoreUnavailable
 from jobs.services import Services
+from receiver.checks import ReadinessResults
 from receiver.checks.result import Grade
-from receiver.context import app_state
+from receiver.context import part
 from receiver.dashboard.access import requires_scope
 from receiver.shared_value import SharedValue
 
@@ -17,21 +18,21 @@ EXPIRING_MAX = 8
 UNKEPT_MAX = 8
 COST_DAYS = 30
 
-_EXTENSION = "fluxkeep-health-numbers"
-
 blueprint = Blueprint("health", __name__)
 
 
-def install(app: Flask, services: Services) -> None:
-    app.extensions[_EXTENSION] = SharedValue(lambda: _numbers(services), MAX_AGE_SECONDS)
+class Numbers(SharedValue[dict[str, Any]]):
+    """The numbers of the installation at one moment; empty while Redis does not answer."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(lambda: _numbers(services), MAX_AGE_SECONDS)
 
 
 @blueprint.get("/health")
 @requires_scope("read")
 def show() -> ResponseReturnValue:
     """503 without Redis; the page then shows the checks alone."""
-    numbers = cast(SharedValue[dict[str, Any]], current_app.extensions[_EXTENSION]).get()
-    results = app_state().check_results.get()
+    numbers, results = part(Numbers).get(), part(ReadinessResults).get()
     failed = [result for result in results if not result.ok]
     warnings = [result for result in results if result.grade is Grade.WARNING]
     page = render_template(
@@ -41,7 +42,6 @@ def show() -> ResponseReturnValue:
 
 
 def _numbers(services: Services) -> dict[str, Any]:
-    """The numbers of the installation at one moment; empty while Redis does not answer."""
     try:
         return {
             "totals": services.metrics.totals(),

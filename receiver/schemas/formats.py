@@ -14,6 +14,7 @@ from jobs.store.listing import Position
 UNIX_TIME = r"[0-9]{1,11}(\.[0-9]{1,9})?"
 # The creation time as a big-endian double in hex: a first digit above 6 is no time.
 CURSOR = r"[0-6][0-9a-f]{15}[A-Za-z0-9_-]{1,128}"
+IDEMPOTENCY_KEY = r"[\x21-\x7e]{1,255}"
 
 # `fromisoformat` accepts more. A plus that was not escaped arrives in a query as a space.
 _RFC_3339 = re.compile(

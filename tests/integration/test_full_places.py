@@ -4,8 +4,8 @@ from contextlib import closing
 
 from flask.testing import FlaskClient
 
-from receiver.context import NAME, AppState
-from receiver.feed.broker import SUBSCRIBERS_MAX
+from receiver.context import NAME, Parts
+from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
 from tests.system.submitting.local_worker import LocalWorker
 
 
@@ -13,8 +13,8 @@ def test_a_request_that_finds_all_places_taken_gets_503_until_one_is_free(
     api: FlaskClient, local_worker: LocalWorker
 ) -> None:
     local_worker.post("job")
-    state: AppState = api.application.extensions[NAME]
-    with closing(state.broker) as broker:
+    parts: Parts = api.application.extensions[NAME]
+    with closing(parts.get(Broker)) as broker:
         taken = [broker.subscribe(None, f"key-{n}") for n in range(SUBSCRIBERS_MAX)]
         for path in ("/api/jobs/job?wait=1", "/api/jobs/job/events", "/api/events"):
             answer = api.get(path)

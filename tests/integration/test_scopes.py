@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from jobs.config.api_keys import SCOPES, Scope
 from jobs.config.settings import load
 from jobs.services import for_web
+from receiver import context
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.required_settings import SECRETS
@@ -55,7 +56,7 @@ def app(module_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> 
     own = {"API_KEYS": entries, "REDIS_URL": module_redis.url, "MEDIA_URL": media}
     made = create_app(for_web(load(SECRETS | own)))
     yield made
-    made.extensions["fluxkeep"].close()
+    made.extensions[context.NAME].close()
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from jobs.store.keys import HEARTBEATS
+from receiver.checks import READINESS_MAX_AGE_SECONDS
 from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
-from receiver.context import CHECKS_MAX_AGE_SECONDS
 from tests.harness import Installation, Stack, wait_for
 from tests.harness.doctor_output import PROBES
 from tests.harness.parts import Parts
@@ -19,7 +19,7 @@ ANSWER_WITHIN_SECONDS = 15.0
 
 def readiness(installation: Installation) -> requests.Response:
     """The answer to a probe, which has no key, once no result is cached."""
-    time.sleep(CHECKS_MAX_AGE_SECONDS)
+    time.sleep(READINESS_MAX_AGE_SECONDS)
     return requests.get(f"{installation.url}/readyz", timeout=30)
 
 

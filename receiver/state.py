@@ -1,0 +1,22 @@
+"""Builds the services and caches that all views of one process share."""
+
+from collections.abc import Iterator
+
+from jobs.services import Services
+from receiver import checks, metrics
+from receiver.account import Account
+from receiver.dashboard import health
+from receiver.feed.broker import Broker
+from receiver.feed.job_cache import JobCache
+
+
+def build(services: Services) -> Iterator[object]:
+    """The parts of the application, one of each type."""
+    account = Account(services.bfl)
+    yield services
+    yield account
+    yield Broker(services.events)
+    yield JobCache(services)
+    yield checks.ReadinessResults(services, account)
+    yield metrics.MetricsText(services)
+    yield health.Numbers(services)

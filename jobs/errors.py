@@ -142,6 +142,10 @@ class StorageMisconfigured(StorageError):
     """The bucket does not exist, or refuses access."""
 
 
+class StorageFull(StorageError):
+    """The media storage is full."""
+
+
 class TransferFailed(FluxkeepError):
     """The download was cut off, or its bytes do not match its headers."""
 

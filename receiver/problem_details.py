@@ -39,6 +39,7 @@ STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NoFreeSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # its callers handle it
+    errors.StorageFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageMisconfigured: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UnreadableRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

@@ -208,6 +208,10 @@ class UnreadableRecord(FluxkeepError):
     """A record in Redis cannot be read."""
 
 
+class InputLost(FluxkeepError):
+    """The input of this submission is gone from the storage."""
+
+
 class ReportRefused(FluxkeepError):
     """The report is not about this job."""
 

@@ -53,6 +53,7 @@ class DueSets:
         self.ended_with_media = DueSet(keys.ENDED_MEDIA, redis)
         self.orphans = DueSet(keys.ORPHANS, redis)
         self.superseded = DueSet(keys.SUPERSEDED, redis)
+        self.input_notes = DueSet(keys.INPUT_NOTES, redis)
 
 
 class ExpiringSet:

@@ -2,21 +2,20 @@
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from jobs.bfl import models
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.submissions import URL_MAX_CHARS
-from jobs.errors import BodyTooLarge, Invalid, UrlRefused
+from jobs.errors import Invalid, UrlRefused
+from jobs.input_parts import InputPart
+from jobs.media_references import map_leaves
 from jobs.net import strict_json
-from receiver import request_body
 from receiver.context import services
 from receiver.schemas.formats import POLLING_URL, PUBLIC_URL, documented_pattern
 
-BODY_MAX_BYTES = 64 * 1024
-INPUT_BODY_MAX_BYTES = 32 * 2**20  # an input may hold images in base64, up to 20 MB (BFL's docs)
 METADATA_MAX_CHARS = 8192
 MODEL_MAX_CHARS = 200
 
@@ -85,15 +84,6 @@ class Expectation(BaseModel):
         default=None, description="what BFL was given, kept with the job; the first one stays"
     )
 
-    @classmethod
-    def read(cls) -> Self:
-        """Read and validate the request's body, which may be empty. Raises BadRequest, Invalid."""
-        raw = request_body.read(INPUT_BODY_MAX_BYTES)
-        body = validate_body(cls, raw or b"{}")
-        if body.input is None and len(raw) > BODY_MAX_BYTES:
-            raise BodyTooLarge
-        return body
-
     def given(self) -> dict[str, Any]:
         """Only the details that were set."""
         return self.model_dump(exclude_unset=True, exclude_none=True, exclude={"input"})
@@ -105,6 +95,15 @@ Model = TypeVar("Model", bound=BaseModel)
 def validate_body(model: type[Model], raw: bytes) -> Model:
     """Parse and validate a body. Raises BadRequest when it is no JSON object, else Invalid."""
     return validate(model, strict_json.load_object(raw))
+
+
+def validate_with_input(model: type[Model], value: dict[str, Any]) -> Model:
+    """Validate an object whose `input` has parts, which no model knows. Raises Invalid."""
+    given = value.get("input")
+    if not isinstance(given, dict):
+        return validate(model, value)
+    plain = map_leaves(given, lambda leaf: "" if isinstance(leaf, InputPart) else leaf)
+    return validate(model, {**value, "input": plain}).model_copy(update={"input": given})
 
 
 def validate(model: type[Model], value: dict[str, Any]) -> Model:

@@ -62,7 +62,7 @@ def test_a_volume_without_hard_links_gets_a_copy(
     published(store, b"bytes")
     monkeypatch.setattr(os, "link", refuse)
     store.copy(KEY, SAME_DAY)
-    assert read(store, SAME_DAY) == b"bytes" and os.stat(tmp_path / SAME_DAY).st_nlink == 1
+    assert read(store, SAME_DAY) == b"bytes" and (tmp_path / SAME_DAY).stat().st_nlink == 1
 
 
 def test_a_server_that_cannot_copy_gets_the_bytes_again(

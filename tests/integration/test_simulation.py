@@ -131,7 +131,7 @@ PROTECTIONS = {
     ),
     "the capacity check": Protection(
         "I14",
-        partial(submissions, Faults(bfl=2), workers=3),
+        partial(submissions, Faults(bfl=2), workers=4),
         Flaws(lua=(CAPACITY_CHECK, b"if false then")),
     ),
     "the clock check": Protection(

@@ -1,0 +1,63 @@
+"""Store the parts of an input ahead of its record, and delete what the record does not name."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from jobs.errors import QueueFull, StorageError, StoreUnavailable
+from jobs.input_parts import InputPart
+from jobs.record import MediaFile
+from jobs.services import Services
+from jobs.store.commit import Change, input_note
+from receiver.thread_pool import run_in_thread
+from receiver.turns import Turns
+
+UNRECORDED_SECONDS = 3600.0  # then the sweep deletes what no record names
+
+_turns = Turns(4)  # an upload to a bucket buffers a few parts
+
+
+def record(
+    services: Services,
+    job_id: str,
+    objects: Sequence[tuple[InputPart, MediaFile]],
+    write: Callable[[str | None], Change],
+    *,
+    is_new_id: bool,
+) -> Change:
+    """Store objects, then write the record that names them (I22); `write` takes their note.
+
+    Two requests for one job may store equal objects: the one that comes second deletes only what
+    the record does not name. Without a record only objects of a new id, which no other request
+    can have, are deleted at once; the sweep finds the others by their note. Raises StorageError,
+    and what `write` raises.
+    """
+    if not objects:
+        return write(None)
+    files = [file for _, file in objects]
+    note = input_note(job_id, files)
+    services.due.input_notes.schedule(note, services.store.now() + UNRECORDED_SECONDS)
+    try:
+        with _turns.take():
+            run_in_thread(_store, services, objects)
+        change = write(note)
+    except (StorageError, QueueFull):
+        if is_new_id:
+            _delete(services, files, note)
+        raise
+    named = change.after.object_keys if change.after else []
+    if unnamed := [file for file in files if file.key not in named]:
+        _delete(services, unnamed, note)
+    return change
+
+
+def _store(services: Services, objects: Sequence[tuple[InputPart, MediaFile]]) -> None:
+    for part, file in objects:
+        part.store(services.storage, file.key)
+
+
+def _delete(services: Services, files: Sequence[MediaFile], note: str) -> None:
+    """The sweep does it later where it fails."""
+    with suppress(StorageError, StoreUnavailable):
+        for file in files:
+            run_in_thread(services.storage.delete, file.key)
+        services.due.input_notes.remove(note)

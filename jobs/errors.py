@@ -129,6 +129,8 @@ class StoreUnavailable(FluxkeepError):
 class QueueFull(FluxkeepError):
     """The submission queue is full; nothing was recorded. Try again later."""
 
+    code = "queue_full"
+
 
 class NoFreeSlot(FluxkeepError):
     """All concurrency slots at BFL are occupied."""
@@ -144,6 +146,8 @@ class StorageMisconfigured(StorageError):
 
 class StorageFull(StorageError):
     """The media storage is full."""
+
+    code = QueueFull.code
 
 
 class TransferFailed(FluxkeepError):

@@ -112,27 +112,28 @@ def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
     Raises StorageError.
     """
     files = job.submission.input_files
-    if job.submission.kept_input is None or not is_complete(job):
-        return None
-    if any(storage.size(file.key) != file.bytes for file in files):
-        return None
     values = load_values(storage, job)
-    return with_parts(values, files) if _is_complete(values, files) else None
+    if values is None or not _is_complete(values, files):
+        return None
+    is_intact = all(storage.size(file.key) == file.bytes for file in files)
+    return with_parts(values, files) if is_intact else None
 
 
-def load_values(storage: MediaStorage, job: Job) -> dict[str, Any]:
-    """The kept values with their references, read from the storage if they are an object.
+def load_values(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
+    """The kept values with their references, read from the storage if they are an object there.
 
-    Raises StorageError.
+    None if they are not kept any more. Raises StorageError.
     """
-    kept, files = dict(job.submission.kept_input or {}), job.submission.input_files
-    found = [n for _, encoding, n in _references(kept) if encoding == "json"]
-    if not found:
-        return kept
-    if found[0] >= len(files) or files[found[0]].bytes > JSON_MAX_BYTES:
-        raise StorageError("the values of the input are gone")
-    text = b"".join(storage.read(files[found[0]].key, 0, JSON_MAX_BYTES))
-    return strict_json.load_object(text, StorageError)
+    kept, files = job.submission.kept_input, job.submission.input_files
+    if kept is None or not is_complete(job):
+        return None
+    found = (files[n] for _, encoding, n in _references(kept) if encoding == "json")
+    file = next(found, None)
+    if file is None:
+        return dict(kept)
+    if file.bytes > JSON_MAX_BYTES or storage.size(file.key) != file.bytes:
+        return None
+    return strict_json.load_object(b"".join(storage.read(file.key)), StorageError)
 
 
 def with_parts(values: Mapping[str, Any], files: tuple[MediaFile, ...]) -> dict[str, Any]:

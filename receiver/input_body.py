@@ -1,26 +1,27 @@
 """Bodies that hold an input. A large one takes a turn before it is read, and is never in memory."""
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
-from itertools import chain
+from contextlib import ExitStack, contextmanager
 from typing import IO, Any, NamedTuple
 
 from flask import request
 
 from jobs import inputs
+from jobs.errors import TooManyWaiting
 from jobs.net import strict_json
 from receiver import request_body
 from receiver.context import services
 from receiver.long_strings import LongStringCutter
 from receiver.thread_pool import run_in_thread
-from receiver.turns import Turns
 
 SMALL_BYTES = 256 * 1024
-# Beside the input there is little: metadata, names, URLs.
-FURTHER_MAX_BYTES = 64 * 1024
+FURTHER_MAX_BYTES = 64 * 1024  # beside the input: metadata, names, URLs
+TURNS = 8  # large bodies at once in each process; callbacks need none
+TURN_SECONDS = 30.0
 
-_turns = Turns(8)  # callbacks need none
+_turns = threading.BoundedSemaphore(TURNS)
 
 
 class InputBody(NamedTuple):
@@ -38,10 +39,10 @@ def received(default: bytes = b"") -> Iterator[InputBody]:
     Raises BadRequest, BodyTooLarge, Invalid for too many long strings, TooManyWaiting and
     StorageError.
     """
-    limit, size = services().settings.max_input_bytes, 0
-    digest = hashlib.sha256(f"{request.path}\0".encode())
-    with arriving(limit + FURTHER_MAX_BYTES, limit) as (pieces, is_large), staged() as open_file:
-        if not is_large:
+    digest, size = hashlib.sha256(f"{request.path}\0".encode()), 0
+    limit = services().settings.max_input_bytes
+    with arriving(limit + FURTHER_MAX_BYTES) as pieces, staged() as open_file:
+        if _is_small():
             raw = b"".join(pieces)
             digest.update(raw)
             yield InputBody(strict_json.load_object(raw or default), len(raw), digest.hexdigest())
@@ -51,26 +52,32 @@ def received(default: bytes = b"") -> Iterator[InputBody]:
             size += len(piece)
             run_in_thread(digest.update, piece)
             run_in_thread(cutter.feed, piece)
-        yield InputBody(run_in_thread(cutter.finish), size, digest.hexdigest())
+        fields = run_in_thread(cutter.finish) if size else strict_json.load_object(default)
+        yield InputBody(fields, size, digest.hexdigest())
 
 
 @contextmanager
-def arriving(max_bytes: int, limit: int) -> Iterator[tuple[Iterator[bytes], bool]]:
-    """The pieces of the body, and whether it is large and has a turn."""
-    pieces = request_body.pieces(request.environ, max_bytes, inputs.too_large(limit))
-    length, head = request_body.declared_length(request.environ), list[bytes]()
-    if length is None:
-        length = 0
-        for piece in pieces:
-            head.append(piece)
-            length += len(piece)
-            if length > SMALL_BYTES:
-                break
-    is_large = length > SMALL_BYTES
-    with _turns.take() if is_large else nullcontext():
-        if is_large:  # what was left by a process that was killed
-            run_in_thread(services().storage.staging_directory.delete_abandoned)
-        yield chain(head, pieces), is_large
+def arriving(max_bytes: int) -> Iterator[Iterator[bytes]]:
+    """The pieces of the body, once it is its turn. Raises TooManyWaiting, BodyTooLarge."""
+    too_large = inputs.too_large(services().settings.max_input_bytes)
+    pieces = request_body.pieces(request.environ, max_bytes, too_large)
+    if _is_small():
+        yield pieces
+        return
+    if not _turns.acquire(timeout=TURN_SECONDS):
+        raise TooManyWaiting("too many large requests at once: send it again")
+    try:
+        # What a process has left that was killed.
+        run_in_thread(services().storage.staging_directory.delete_abandoned)
+        yield pieces
+    finally:
+        _turns.release()
+
+
+def _is_small() -> bool:
+    """Whether the body says that it is small; a chunked one says nothing."""
+    length = request_body.declared_length(request.environ)
+    return length is not None and length <= SMALL_BYTES
 
 
 @contextmanager

@@ -8,12 +8,9 @@ from jobs.input_parts import InputPart
 from jobs.record import MediaFile
 from jobs.services import Services
 from jobs.store.commit import Change, input_note
-from receiver.thread_pool import run_in_thread
-from receiver.turns import Turns
+from receiver.thread_pool import run_in_storing_thread, run_in_thread
 
 UNRECORDED_SECONDS = 3600.0  # then the sweep deletes what no record names
-
-_turns = Turns(4)  # an upload to a bucket buffers a few parts
 
 
 def record(
@@ -37,8 +34,7 @@ def record(
     note = input_note(job_id, files)
     services.due.input_notes.schedule(note, services.store.now() + UNRECORDED_SECONDS)
     try:
-        with _turns.take():
-            run_in_thread(_store, services, objects)
+        run_in_storing_thread(_store, services, objects)
         change = write(note)
     except (StorageError, QueueFull):
         if is_new_id:

@@ -28,29 +28,25 @@ def read(max_bytes: int) -> bytes:
 
 def read_environ(environ: Mapping[str, Any], max_bytes: int) -> bytes:
     """The raw body of a WSGI request. Raises the same errors as `read`."""
-    length = declared_length(environ)
-    if length is not None and length > max_bytes:
-        raise BodyTooLarge
-    # One byte more than allowed: werkzeug cuts a chunked body at the limit without an error.
-    stream = _stream(environ, length, max_bytes + 1)
-    body = _read_stream(stream, -1 if length is None else length, ARRIVAL_SECONDS)
-    if len(body) > max_bytes:
-        raise BodyTooLarge
-    if length is not None and len(body) != length:
-        raise BadRequest("the body is incomplete")
-    return body
+    return b"".join(pieces(environ, max_bytes))
 
 
-def pieces(environ: Mapping[str, Any], max_bytes: int, too_large: BodyTooLarge) -> Iterator[bytes]:
+def pieces(
+    environ: Mapping[str, Any], max_bytes: int, too_large: BodyTooLarge | None = None
+) -> Iterator[bytes]:
     """The raw body, piece by piece. The time that it may take grows with its length.
 
     Raises `too_large` at once if the declared length is too long. The iterator raises it too, and
     the other errors of `read`.
     """
-    length = declared_length(environ)
+    too_large, length = too_large or BodyTooLarge(), declared_length(environ)
     if length is not None and length > max_bytes:
         raise too_large
-    return _pieces(_stream(environ, length, max_bytes + 1), length, max_bytes, too_large)
+    stream: IO[bytes] = environ["wsgi.input"]
+    if length is None:
+        # One byte more than allowed: werkzeug cuts a chunked body without an error.
+        stream = get_input_stream(dict(environ), max_content_length=max_bytes + 1)
+    return _pieces(stream, length, max_bytes, too_large)
 
 
 def _pieces(
@@ -60,7 +56,11 @@ def _pieces(
     while length is None or arrived < length:
         seconds_max = ARRIVAL_SECONDS + (length or arrived) / BYTES_PER_SECOND_MIN
         began_at = time.monotonic()
-        piece = _read_stream(stream, PIECE_BYTES, max(seconds_max - seconds, 0.0))
+        try:
+            with gevent.Timeout(max(seconds_max - seconds, 0.0), RequestTimeout):
+                piece = bytes(stream.read(min(PIECE_BYTES, (length or max_bytes + 1) - arrived)))
+        except (OSError, ValueError, ParseException, WerkzeugBadRequest):
+            raise BadRequest("the body could not be read") from None
         seconds += time.monotonic() - began_at
         arrived += len(piece)
         if arrived > max_bytes:
@@ -78,18 +78,3 @@ def declared_length(environ: Mapping[str, Any]) -> int | None:
         http_content_length=environ.get("CONTENT_LENGTH"),
         http_transfer_encoding=environ.get("HTTP_TRANSFER_ENCODING"),
     )
-
-
-def _stream(environ: Mapping[str, Any], length: int | None, max_bytes: int) -> IO[bytes]:
-    stream: IO[bytes] = environ["wsgi.input"]
-    if length is None:
-        return get_input_stream(dict(environ), max_content_length=max_bytes)
-    return stream
-
-
-def _read_stream(stream: IO[bytes], size: int, seconds: float) -> bytes:
-    try:
-        with gevent.Timeout(seconds, RequestTimeout):
-            return bytes(stream.read(size))
-    except (OSError, ValueError, ParseException, WerkzeugBadRequest):
-        raise BadRequest("the body could not be read") from None

@@ -7,9 +7,16 @@ from typing import ParamSpec, TypeVar
 from gevent.threadpool import ThreadPool
 
 THREADS = 32
+STORING_THREADS = 4
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def run_in_storing_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As `run_in_thread`, for uploads to a bucket, each of which buffers megabytes."""
+    result: T = _storing_pool().apply(call, args, kwargs)
+    return result
 
 
 def run_in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -27,3 +34,8 @@ def run_in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 def _pool() -> ThreadPool:
     """A pool of our own: gevent's resolves host names, which must not queue behind these calls."""
     return ThreadPool(THREADS)
+
+
+@cache
+def _storing_pool() -> ThreadPool:
+    return ThreadPool(STORING_THREADS)

@@ -5,7 +5,6 @@ import logging
 from jobs.errors import StorageError, UnreadableRecord
 from jobs.job import Job
 from jobs.services import Services
-from jobs.store.commit import REPLAY_SECONDS
 
 POLL_SECONDS = 2.0
 BATCH = 100
@@ -21,35 +20,28 @@ def run_batch(services: Services) -> float:
 
 
 def delete_unrecorded(services: Services, now: float) -> None:
-    """Process the notes that are due at `now`. Raises StoreUnavailable, StorageError."""
+    """Process the notes that are due at `now` (I22). Raises StoreUnavailable, StorageError."""
     for note in services.due.input_notes.until(now, BATCH):
-        job_id, *keys = note.split(" ")
         try:
-            job = services.store.load(job_id, exactly=True)
-            if job and _is_done_with(job, now):
-                job = _forget(services, job)
-            named = job.object_keys if job else []
-            for key in keys:
-                if key not in named:
-                    services.storage.delete(key)
+            _process(services, note)
         except (StorageError, UnreadableRecord):
             services.due.input_notes.schedule(note, now + RETRY_SECONDS)
             raise
         services.due.input_notes.remove(note)
 
 
-def _is_done_with(job: Job, now: float) -> bool:
-    """Whether an input that is to be forgotten is of no use any more."""
-    is_replayable = not job.status.terminal or now < job.end + REPLAY_SECONDS
-    return job.submission.forgets_input and (job.task_id is not None or not is_replayable)
-
-
-def _forget(services: Services, job: Job) -> Job | None:
-    """Delete the objects first: as long as the record names them, it is tried again."""
-    for file in job.submission.input_files:
-        services.storage.delete(file.key)
-    log.info("job %s: its input is forgotten", job.id)
-    return services.store.update(job.id, _without_input).after
+def _process(services: Services, note: str) -> None:
+    job_id, *keys = note.split(" ")
+    job = services.store.load(job_id, exactly=True)
+    is_of_use = job and job.task_id is None and not job.status.terminal  # replayed meanwhile
+    forgets = job and job.submission.forgets_input and not is_of_use
+    named = job.object_keys if job and not forgets else ()
+    for key in keys:
+        if key not in named:
+            services.storage.delete(key)
+    if forgets:  # once its objects are gone: until then it is tried again
+        services.store.update(job_id, _without_input)
+        log.info("job %s: its input is forgotten", job_id)
 
 
 def _without_input(job: Job | None, _now: float) -> Job | None:

@@ -9,7 +9,7 @@ import ipaddress
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
@@ -43,12 +43,8 @@ _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _target: ContextVar[str] = ContextVar("target")
 
 
-class BodyStream(Protocol):
+class BodyStream(Iterable[bytes], Sized, Protocol):
     """A body of known length, which is made while it is sent."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[bytes]: ...
 
 
 Body = bytes | BodyStream

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from jobs import inputs
 from jobs.bfl import models
-from jobs.errors import FluxkeepError, StorageError
+from jobs.errors import FluxkeepError
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store.search import Search
@@ -28,9 +28,10 @@ class KeptImage(NamedTuple):
 def fields_of(services: Services, job: Job) -> dict[str, str]:
     """The form as it would have made this job; images are named by `kept_images`."""
     is_kept = job.submission.public_input is not None
-    kept = run_in_thread(inputs.load_values, services.storage, job) if is_kept else {}
+    kept = run_in_thread(inputs.load_values, services.storage, job) if is_kept else None
     known = {"prompt", *models.FIELD_NAMES}
-    plain = {name: value for name, value in kept.items() if not inputs.file_numbers({"": value})}
+    found = (kept or {}).items()
+    plain = {name: value for name, value in found if not inputs.file_numbers({"": value})}
     values = run_in_thread(inputs.with_texts, services.storage, job, plain, FORM_MAX_BYTES)
     texts = {name: _text(value) for name, value in values.items() if name in known}
     simple = {name: text for name, text in texts.items() if text is not None}
@@ -45,17 +46,14 @@ def fields_of(services: Services, job: Job) -> dict[str, str]:
 
 
 def kept_images(services: Services, job_id: str) -> list[KeptImage]:
-    """The images of a job's input in their order; empty if the job is unknown."""
+    """The images of a job's input in their order; empty if it cannot be read."""
     try:
         job = load_job(services, job_id)
+        values = run_in_thread(inputs.load_values, services.storage, job)
     except FluxkeepError:
         return []
     links = services.links_to(job, is_input=True)
-    try:
-        values = run_in_thread(inputs.load_values, services.storage, job)
-    except StorageError:
-        return []
-    numbers = inputs.file_numbers(values)
+    numbers = inputs.file_numbers(values or {})
     return [KeptImage(n, path_of(links[n])) for n in numbers if n < len(links)]
 
 

@@ -39,9 +39,8 @@ def uploaded() -> Iterator[None]:
 
     Raises BadRequest, BodyTooLarge, TooManyWaiting and StorageError.
     """
-    limit = services().settings.max_input_bytes
     most = largest_upload() + FORM_MAX_BYTES
-    with input_body.arriving(most, limit) as (pieces, _), input_body.staged() as open_file:
+    with input_body.arriving(most) as pieces, input_body.staged() as open_file:
         stream: Any = _Pieces(pieces)
         g.form, uploads = _parse(stream, lambda **_: _StagedFile(open_file()))
         sent = [one.stream for _, found in uploads.lists() for one in found if one.filename]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from jobs import retention, sidecars, thumbnails
+from jobs import request_limits, retention, sidecars, thumbnails
 from jobs.errors import ForeignObject
 from jobs.job import Job
 from jobs.services import Services
@@ -105,6 +105,7 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
         return  # deleted, or recorded, since it was listed
     try:
         job = sidecars.read(services.storage, key)
+        request_limits.check_restored(job, services.settings.max_input_bytes)
     except ForeignObject as error:
         yield Finding(key, f"has no record, and cannot be restored from its sidecar: {error}")
         return

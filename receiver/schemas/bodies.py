@@ -1,6 +1,5 @@
 """JSON request bodies: parsing and validation."""
 
-import json
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
@@ -13,17 +12,14 @@ from jobs.errors import Invalid, UrlRefused
 from jobs.input_parts import InputPart
 from jobs.media_references import map_leaves
 from jobs.net import strict_json
+from jobs.request_limits import (
+    METADATA_MAX_CHARS,
+    MODEL_MAX_CHARS,
+    check_metadata,
+    check_model,
+)
 from receiver.context import services
 from receiver.schemas.formats import POLLING_URL, PUBLIC_URL, documented_pattern
-
-METADATA_MAX_CHARS = 8192
-MODEL_MAX_CHARS = 200
-
-
-def _limit_size(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    if len(json.dumps(value)) > METADATA_MAX_CHARS:
-        raise ValueError(f"may have {METADATA_MAX_CHARS} characters of JSON at most")
-    return value
 
 
 def accepted_by(check: Callable[[HostPolicy, str], object]) -> AfterValidator:
@@ -39,20 +35,14 @@ def accepted_by(check: Callable[[HostPolicy, str], object]) -> AfterValidator:
     return AfterValidator(validate_url)
 
 
-def _check_model(value: str) -> str:
-    if not models.is_model(value):
-        raise ValueError("a path of A-Z a-z 0-9 . _ - segments, as in flux-tools/vto-v2")
-    return value
-
-
 ModelPath = Annotated[
     str,
     Field(max_length=MODEL_MAX_CHARS, examples=list(models.NAMES)),
-    AfterValidator(_check_model),
+    AfterValidator(check_model),
     documented_pattern(models.MODEL),
 ]
 Metadata = Annotated[
-    Annotated[dict[str, JsonValue], AfterValidator(_limit_size)] | None,
+    Annotated[dict[str, JsonValue], AfterValidator(check_metadata)] | None,
     Field(
         description=f"stored with the job; up to {METADATA_MAX_CHARS} characters of JSON",
         examples=[{"user": "42"}],

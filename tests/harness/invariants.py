@@ -265,12 +265,12 @@ def _sidecar(
 
 def _secrets_in_rq(redis: Redis, installation: Installation) -> Iterator[str]:
     for key in redis.scan_iter("rq:*"):
-        kept = _dump(redis, key)
+        kept = dump(redis, key)
         if any(secret in kept for secret in _canaries(installation)):
             yield f"I19: a secret is in {key!r}"
 
 
-def _dump(redis: Redis, key: bytes) -> str:
+def dump(redis: Redis, key: bytes) -> str:
     """Everything under a key, as text."""
     kind = _text(redis.type(key))
     if kind == "hash":

@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import IO, Any
+from typing import IO, Any, AnyStr
 
 from jobs.errors import BadRequest, BodyTooLarge
 from jobs.input_parts import Encoding, InputPart
@@ -25,6 +25,8 @@ PIECE_BYTES = 64 * 1024
 ESCAPES_MAX_CHARS = 12  # two \uXXXX of one character
 
 _IN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+# Up to a string that does not end in this piece.
+_PLAIN = re.compile(rb'(?:[^"]+|"[^"\\]*(?:\\.[^"\\]*)*")*', re.DOTALL)
 # Complete escapes: the first half of a character beyond U+FFFF is none.
 _COMPLETE = re.compile(
     r"[^\\]*(?:\\(?:[^u]|u(?![dD][89abAB])[^\\]{4}|u[dD][89abAB][^\\]{2}\\u[^\\]{4})[^\\]*)*"
@@ -48,13 +50,11 @@ class LongStringCutter:
         self._rest = b""
         while at < len(piece):
             if self._string is None:
-                quote = piece.find(b'"', at)
-                end = quote if quote >= 0 else len(piece)
+                end = _end(_PLAIN, piece, at)
                 self._skeleton += piece[at:end]
-                self._string = bytearray() if quote >= 0 else None
+                self._string = bytearray() if end < len(piece) else None
             else:
-                found = _IN_STRING.match(piece, at)
-                end = found.end() if found else at
+                end = _end(_IN_STRING, piece, at)
                 self._extend_string(piece[at:end])
                 if piece[end : end + 1] == b"\\":  # the last byte: what it escapes comes next
                     self._rest = piece[end:]
@@ -117,14 +117,20 @@ class LongStringCutter:
 _Decoder = Callable[[Iterable[str]], Iterator[bytes]]
 
 
+def _end(pattern: re.Pattern[AnyStr], text: AnyStr, at: int = 0) -> int:
+    """The end of the match of a pattern that always matches."""
+    found = pattern.match(text, at)
+    assert found is not None
+    return found.end()
+
+
 def _unescaped(raw: IO[bytes]) -> Iterator[str]:
     """The text between the quotes of a JSON string. Raises ValueError if it is malformed."""
     raw.seek(0)
     rest = ""
     for text in codecs.iterdecode(iter(partial(raw.read, PIECE_BYTES), b""), "utf-8"):
         rest += text
-        found = _COMPLETE.match(rest)
-        end = found.end() if found else 0
+        end = _end(_COMPLETE, rest)
         if len(rest) > end + ESCAPES_MAX_CHARS:
             raise ValueError("not an escape")
         yield json.loads(f'"{rest[:end]}"')

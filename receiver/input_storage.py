@@ -7,6 +7,8 @@ from jobs.errors import QueueFull, StorageError, StoreUnavailable
 from jobs.input_parts import InputPart
 from jobs.record import MediaFile
 from jobs.services import Services
+from jobs.storage.base import MediaStorage
+from jobs.storage.layout import job_id_of
 from jobs.store.commit import Change, input_note
 from receiver.thread_pool import run_in_storing_thread, run_in_thread
 
@@ -15,8 +17,8 @@ UNRECORDED_SECONDS = 3600.0  # then the sweep deletes what no record names
 
 def record(
     services: Services,
-    job_id: str,
-    objects: Sequence[tuple[InputPart, MediaFile]],
+    parts: Sequence[InputPart],
+    files: Sequence[MediaFile],
     write: Callable[[str | None], Change],
     *,
     is_new_id: bool,
@@ -28,13 +30,12 @@ def record(
     can have, are deleted at once; the sweep finds the others by their note. Raises StorageError,
     and what `write` raises.
     """
-    if not objects:
+    if not files:
         return write(None)
-    files = [file for _, file in objects]
-    note = input_note(job_id, files)
+    note = input_note(job_id_of(files[0].key), files)
     services.due.input_notes.schedule(note, services.store.now() + UNRECORDED_SECONDS)
     try:
-        run_in_storing_thread(_store, services, objects)
+        run_in_storing_thread(_store, services.storage, parts, files)
         change = write(note)
     except (StorageError, QueueFull):
         if is_new_id:
@@ -46,9 +47,9 @@ def record(
     return change
 
 
-def _store(services: Services, objects: Sequence[tuple[InputPart, MediaFile]]) -> None:
-    for part, file in objects:
-        part.store(services.storage, file.key)
+def _store(storage: MediaStorage, parts: Sequence[InputPart], files: Sequence[MediaFile]) -> None:
+    for part, file in zip(parts, files, strict=True):
+        part.store(storage, file.key)
 
 
 def _delete(services: Services, files: Sequence[MediaFile], note: str) -> None:

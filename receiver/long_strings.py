@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import IO, Any, AnyStr
+from typing import IO, Any, AnyStr, cast
 
 from jobs.errors import BadRequest, BodyTooLarge
 from jobs.input_parts import Encoding, InputPart
@@ -38,10 +38,9 @@ class LongStringCutter:
 
     def __init__(self, open_file: Callable[[], IO[bytes]]) -> None:
         self._open_file = open_file
-        self._mark = secrets.token_hex(16)
         self._skeleton = bytearray()
         self._string: bytearray | IO[bytes] | None = None  # the one that has begun
-        self._long: list[IO[bytes]] = []
+        self._long: dict[str, IO[bytes]] = {}  # by placeholder
         self._rest = b""
 
     def feed(self, piece: bytes) -> None:
@@ -59,7 +58,10 @@ class LongStringCutter:
                 if piece[end : end + 1] == b"\\":  # the last byte: what it escapes comes next
                     self._rest = piece[end:]
                 elif end < len(piece):
-                    self._end_string()
+                    is_short = isinstance(self._string, bytearray)
+                    text = self._string if is_short else list(self._long)[-1].encode()
+                    self._skeleton += b'"' + cast(bytes, text) + b'"'
+                    self._string = None
             at = end + 1
         if len(self._skeleton) > JSON_MAX_BYTES:
             raise BodyTooLarge(f"a body may have {JSON_MAX_BYTES} bytes without long texts")
@@ -72,20 +74,10 @@ class LongStringCutter:
             if len(self._long) == FILES_MAX:
                 raise too_many_parts()
             found, self._string = bytes(self._string), self._open_file()
-            self._long.append(self._string)
+            self._long[secrets.token_hex(16)] = self._string
         assert self._string is not None
         with translate_errors():
             self._string.write(found)
-
-    def _end_string(self) -> None:
-        if isinstance(self._string, bytearray):
-            self._skeleton += b'"' + self._string + b'"'
-        else:
-            self._skeleton += f'"{self._placeholder(len(self._long) - 1)}"'.encode()
-        self._string = None
-
-    def _placeholder(self, n: int) -> str:
-        return f"{self._mark}-{n}"
 
     def finish(self) -> dict[str, Any]:
         """The object that has arrived, with parts in place of long strings.
@@ -93,7 +85,7 @@ class LongStringCutter:
         Raises BadRequest, StorageError.
         """
         fields = strict_json.load_object(bytes(self._skeleton))
-        parts = {self._placeholder(n): self._part(raw) for n, raw in enumerate(self._long)}
+        parts = {placeholder: self._part(raw) for placeholder, raw in self._long.items()}
         if sum(text in parts for text in texts(fields)) < len(parts):
             raise BadRequest("a name in the body is too long")
         return dict(replace_texts(fields, parts))

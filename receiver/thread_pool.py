@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 def run_in_storing_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """As `run_in_thread`, for uploads to a bucket, each of which buffers megabytes."""
-    return _apply(_storing_pool(), partial(call, *args, **kwargs))
+    return _apply(_pool(STORING_THREADS), partial(call, *args, **kwargs))
 
 
 def run_in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -25,7 +25,7 @@ def run_in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     one thread that all requests of a gevent process share. Never call Redis in here: its
     connections belong to that thread.
     """
-    return _apply(_pool(), partial(call, *args, **kwargs))
+    return _apply(_pool(THREADS), partial(call, *args, **kwargs))
 
 
 def _apply(pool: ThreadPool, call: Callable[[], T]) -> T:
@@ -44,11 +44,6 @@ def _apply(pool: ThreadPool, call: Callable[[], T]) -> T:
 
 
 @cache
-def _pool() -> ThreadPool:
+def _pool(threads: int) -> ThreadPool:
     """A pool of our own: gevent's resolves host names, which must not queue behind these calls."""
-    return ThreadPool(THREADS)
-
-
-@cache
-def _storing_pool() -> ThreadPool:
-    return ThreadPool(STORING_THREADS)
+    return ThreadPool(threads)

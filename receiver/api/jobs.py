@@ -20,7 +20,6 @@ from jobs.errors import (
     UnknownJob,
     WrongStatus,
 )
-from jobs.inputs import PackedInput
 from jobs.job import Job
 from jobs.status import Status
 from jobs.storage.layout import day_of
@@ -85,46 +84,31 @@ def _record(job_id: str, body: Expectation) -> Change:
     details, store = body.given(), services().store
     known = store.load(job_id)
     own_id, created_at = (known.id, known.created_at) if known else (job_id, store.now())
-    packed = _pack_input(known, body)
-    files = packed.files(own_id, created_at) if packed else ()
+    packed = inputs.pack(body.input or {}, services().settings.max_input_bytes)
+    is_kept = body.input is not None and services().settings.keep_inputs
+    # The first one stays, and Fluxkeep has that of its own submissions.
+    is_stored = is_kept and not (known and known.submission.kept_input is not None)
+    files = packed.files(own_id, created_at) if is_stored else ()
 
     def merge(job: Job | None, now: float) -> Job:
         before = job or _announced(job_id, now, details.get("model")).evolve(created_at=created_at)
-        _check_input(before, body)
+        if before.is_submission and body.input is not None:
+            raise WrongStatus("Fluxkeep submits this job itself: it has its input")
         _check_fixed_fields(before, details)
         after = before.with_details(now, details)
-        if packed is None or after.submission.kept_input is not None:  # the first one stays
+        if not is_stored or after.submission.kept_input is not None:
             return after
         if day_of(after.created_at) != day_of(created_at):  # the names of the objects begin with it
             raise StoreUnavailable("the job was made by somebody else: send it again")
         return after.with_submission(kept_input=packed.values, input_files=files)
 
+    def write(note: str | None) -> Change:
+        return store.update(own_id, merge, new=known is None, input_note=note)
+
     try:
-        return input_storage.record(
-            services(),
-            own_id,
-            list(zip(packed.parts if packed else (), files, strict=True)),
-            lambda note: store.update(own_id, merge, new=known is None, input_note=note),
-            is_new_id=False,
-        )
+        return input_storage.record(services(), packed.parts, files, write, is_new_id=False)
     except NoFreeSlot:
         raise RateLimited(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
-
-
-def _pack_input(known: Job | None, body: Expectation) -> PackedInput | None:
-    """The input of the body; None if it is not to be kept. Raises WrongStatus and its limits."""
-    if body.input is None:
-        return None
-    packed = inputs.pack(body.input, services().settings.max_input_bytes)
-    if known:
-        _check_input(known, body)
-    has_input = known is not None and known.submission.kept_input is not None
-    return None if has_input or not services().settings.keep_inputs else packed
-
-
-def _check_input(job: Job, body: Expectation) -> None:
-    if job.is_submission and body.input is not None:
-        raise WrongStatus("Fluxkeep submits this job itself: it has its input")
 
 
 def _announced(job_id: str, now: float, model: str | None) -> Job:

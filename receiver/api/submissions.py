@@ -26,6 +26,7 @@ from jobs.net.urls import parse
 from jobs.record import Submission
 from jobs.services import Services
 from jobs.signing import idempotent_id
+from jobs.store.commit import Change
 from jobs.timeline import EventCode
 from jobs.views import JobView
 from receiver import input_body, input_storage
@@ -140,13 +141,10 @@ def enqueue(
         # The keys of the objects begin with the day of its creation.
         return _with_remarks(services, new.evolve(created_at=created_at), now, draft)
 
-    change = input_storage.record(
-        services,
-        own_id,
-        list(zip(packed.parts, files, strict=True)),
-        lambda note: services.store.update(own_id, create, new=True, input_note=note),
-        is_new_id=job_id is None,
-    )
+    def write(note: str | None) -> Change:
+        return services.store.update(own_id, create, new=True, input_note=note)
+
+    change = input_storage.record(services, packed.parts, files, write, is_new_id=job_id is None)
     assert change.after is not None  # `create` always returns a job
     if change.written:
         log.info("job %s: queued for %s", own_id, body.model)

@@ -55,17 +55,18 @@ def test_submissions_stop_where_callbacks_still_have_room(
     redis: Redis = local_worker.redis
     redis.set("ballast", bytes(20_000_000))
     used = int(redis.info("memory")["used_memory"])
-    kept = post(api, {"prompt": "before"}, **{"Idempotency-Key": "one"})
+    kept = post(api, {"input_image": PICTURE}, **{"Idempotency-Key": "one"})
+    before = objects(local_worker.wired)
     redis.config_set("maxmemory", used + used // 2)  # more than 60 % is used
     try:
-        for given in ({"prompt": "a"}, {"input_image": PICTURE}):
-            answer = post(api, given)
+        for n, given in enumerate(({"prompt": "a"}, {"input_image": PICTURE})):
+            answer = post(api, given, **{"Idempotency-Key": f"another-{n}"})
             assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_full")
             assert answer.headers["Retry-After"]
-        assert objects(local_worker.wired) == [] and notes(local_worker.wired) == {}
+        assert objects(local_worker.wired) == before and notes(local_worker.wired) == {}
         announced = api.put("/api/jobs/announced", json={"input": {"a": PICTURE}}, headers=KEY)
         assert announced.status_code == 201
-        again = post(api, {"prompt": "before"}, **{"Idempotency-Key": "one"})
+        again = post(api, {"input_image": PICTURE}, **{"Idempotency-Key": "one"})
         assert again.get_json()["id"] == kept.get_json()["id"]
     finally:
         redis.config_set("maxmemory", 0)

@@ -46,6 +46,13 @@ def test_a_copy_outlives_the_object_that_was_copied(store: MediaStorage, key: st
     assert not list(store.staging_directory.path.iterdir())
 
 
+def test_a_directory_shares_the_bytes_of_a_copy(tmp_path: Path) -> None:
+    store = LocalStorage(tmp_path)
+    published(store, b"bytes")
+    store.copy(KEY, SAME_DAY)
+    assert (tmp_path / SAME_DAY).samefile(tmp_path / KEY)
+
+
 def test_an_object_that_is_gone_cannot_be_copied(store: MediaStorage) -> None:
     with pytest.raises(StorageError):
         store.copy(KEY, SAME_DAY)

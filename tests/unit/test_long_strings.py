@@ -135,6 +135,14 @@ def test_a_long_text_that_is_no_json_string_is_refused(
         cut(open_file, b'{"a": "' + text[:at] + bad + text[at:] + b'"}')
 
 
+def test_two_pieces_of_base64_after_one_another_are_text(open_file: OpenFile) -> None:
+    """The padding of the first ends with the first piece."""
+    text = base64.b64encode(bytes(49_151)).decode() + image(300)[1]
+    assert text.index("=") == long_strings.PIECE_BYTES - 1
+    part = cut(open_file, json.dumps({"a": text}).encode())["a"]
+    assert part.encoding == "text" and part.source.read_text() == text
+
+
 def test_a_long_name_is_refused(open_file: OpenFile) -> None:
     with pytest.raises(BadRequest, match="too long"):
         cut(open_file, b'{"' + b"a" * 70_000 + b'": 1}')

@@ -76,8 +76,8 @@ def arriving(max_bytes: int) -> Iterator[Iterator[bytes]]:
 
 def _is_small() -> bool:
     """Whether the body says that it is small; a chunked one says nothing."""
-    length = request_body.declared_length(request.environ)
-    return length is not None and length <= SMALL_BYTES
+    length = request_body.declared_length(request.environ) or 0
+    return length <= SMALL_BYTES and "Transfer-Encoding" not in request.headers
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from jobs.store.keys import (
     COUNTERS,
     INPUT_NOTES,
     INPUT_PREFIX,
+    INPUT_SIZES,
     QUEUES,
     RECORD_PREFIX,
     REFUSED_CALLBACKS_PREFIX,
@@ -154,8 +155,9 @@ class Commit:
             yield "ZREM", INPUT_NOTES, self.options.input_note
         has_task = job.task_id is not None and (before is None or before.task_id is None)
         has_ended = job.status.terminal and not (before and before.status.terminal)
-        if job.submission.input_bytes and (has_task or has_ended):
-            yield "EXPIRE", INPUT_PREFIX + job.id, REPLAY_SECONDS
+        if job.submission.input_bytes and (has_task or has_ended):  # of an earlier version
+            yield "EXPIRE", INPUT_PREFIX + job.id, 0 if has_task else REPLAY_SECONDS
+            yield "HDEL", INPUT_SIZES, job.id
         if not job.submission.forgets_input or job.submission.kept_input is None:
             return
         note = input_note(job.id, job.submission.input_files)

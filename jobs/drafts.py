@@ -4,12 +4,12 @@ So does our own link to a bundle, which a client of BFL's API got with a draft, 
 queue stores the reference. The worker replaces it by a link, or by the bytes, when it submits.
 """
 
-import base64
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jobs.bfl.parsing import TASK_ID
 from jobs.errors import Invalid, InvalidLink
+from jobs.input_parts import InputPart, base64_bytes
 from jobs.job import Job
 from jobs.net.ip import is_internal_host
 from jobs.net.urls import URL_MAX_CHARS, parse
@@ -49,7 +49,7 @@ def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
         return None
     if bundle.file.deleted_at is not None:
         raise _invalid("", "the draft bundle was deleted")
-    if not is_reachable(services) and -(-bundle.file.bytes // 3) * 4 > BASE64_MAX_BYTES:
+    if not is_reachable(services) and base64_bytes(bundle.file.bytes) > BASE64_MAX_BYTES:
         why = "the draft bundle is too large for base64; BFL needs a public PUBLIC_URL to fetch it"
         raise _invalid("", why)
     return bundle
@@ -94,7 +94,7 @@ def _find_by_link(services: Services, link: MediaLink) -> Bundle:
 
 
 def insert(services: Services, given: dict[str, Any]) -> dict[str, Any]:
-    """Replace the reference by a link to the bundle, or by its bytes as base64.
+    """Replace the reference by a link to the bundle, or by its bytes.
 
     Raises Invalid when the bundle is gone, StorageError and StoreUnavailable.
     """
@@ -103,12 +103,12 @@ def insert(services: Services, given: dict[str, Any]) -> dict[str, Any]:
         return given
     if is_reachable(services):
         seconds = max(services.settings.link_ttl, LINK_MIN_SECONDS)
-        inserted = services.links_to(bundle.job, seconds=seconds)[bundle.position]
-    elif services.storage.size(bundle.file.key) is None:
+        return (
+            MODE | given | {FIELD: services.links_to(bundle.job, seconds=seconds)[bundle.position]}
+        )
+    if services.storage.size(bundle.file.key) is None:
         raise _invalid("", "the draft bundle is no longer in the storage")
-    else:
-        inserted = base64.b64encode(b"".join(services.storage.read(bundle.file.key))).decode()
-    return MODE | given | {FIELD: inserted}
+    return MODE | given | {FIELD: InputPart.of_object("input", bundle.file)}
 
 
 def is_reachable(services: Services) -> bool:

@@ -129,6 +129,8 @@ class StoreUnavailable(FluxkeepError):
 class QueueFull(FluxkeepError):
     """The submission queue is full; nothing was recorded. Try again later."""
 
+    code = "queue_full"
+
 
 class NoFreeSlot(FluxkeepError):
     """All concurrency slots at BFL are occupied."""
@@ -140,6 +142,12 @@ class StorageError(FluxkeepError):
 
 class StorageMisconfigured(StorageError):
     """The bucket does not exist, or refuses access."""
+
+
+class StorageFull(StorageError):
+    """The media storage is full."""
+
+    code = QueueFull.code
 
 
 class TransferFailed(FluxkeepError):
@@ -202,6 +210,10 @@ class MediaTooLarge(MediaRefused):
 
 class UnreadableRecord(FluxkeepError):
     """A record in Redis cannot be read."""
+
+
+class InputLost(FluxkeepError):
+    """The input of this submission is gone from the storage."""
 
 
 class ReportRefused(FluxkeepError):

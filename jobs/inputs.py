@@ -1,116 +1,158 @@
-"""Inputs kept with their jobs: values on the record, images and long texts as objects.
+"""Inputs on record: values there, images and long texts as objects in the storage.
 
-In the values `input:<n>` stands for the n-th object as base64, and `text:<n>` for its text.
+In the values `input:<n>` stands for the n-th object as base64, and `text:<n>` for its text. Values
+that are too long are an object, too: then `{"values": "json:<n>"}` is all that is on record.
 """
 
 import base64
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from jobs.bfl.submissions import without_webhook
-from jobs.errors import NotMedia
+from jobs.errors import BadRequest, BodyTooLarge, Invalid, StorageError
+from jobs.input_parts import Encoding, InputPart, parts_in
 from jobs.job import Job
-from jobs.media_references import replace_texts, texts
+from jobs.media_references import map_leaves, replace_texts, texts
+from jobs.net import strict_json
 from jobs.record import MediaFile
 from jobs.report import Role
 from jobs.storage.base import MediaStorage
-from jobs.storage.layout import OPAQUE, input_key
-from jobs.storage.media_types import HEAD_BYTES, content_type
+from jobs.storage.layout import input_key
 
 TEXT_MAX_CHARS = 2048  # a longer text becomes an object
 VALUES_MAX_BYTES = 8192  # of JSON, on the record
+JSON_MAX_BYTES = 4 * 2**20  # of an input without its images and long texts
 FILES_MAX = 32
+DEPTH_MAX = 31  # of lists and objects in one another: a request body adds one
 
-_REFERENCE = re.compile(r"(input|text):([0-9]{1,2})", re.ASCII)
+_REFERENCE = re.compile(r"(input|text|json):([0-9]{1,2})", re.ASCII)
+_VALUES = "values"
 # How PNG, JPEG, WebP and GIF begin as base64: however small, images are no values of a record.
 _IMAGE = re.compile(r"data:image/|iVBORw0KGgo|/9j/|UklGR|R0lGOD", re.ASCII)
-_DATA_URL = re.compile(r"data:[a-z0-9.+/-]{0,64};base64,", re.ASCII | re.IGNORECASE)
+DATA_URL = re.compile(r"data:[a-z0-9.+/-]{0,64};base64,", re.ASCII | re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class KeptInput:
-    """An input without what authenticates callbacks, and its objects."""
+class PackedInput(NamedTuple):
+    """An input as it is kept: values with references, and the parts that they name."""
 
     values: Mapping[str, Any]
-    files: tuple[MediaFile, ...] = ()
+    parts: tuple[InputPart, ...] = ()
 
-    def on_record(self, job: Job) -> Job:
-        return job.with_submission(kept_input=self.values, input_files=self.files)
+    def files(self, job_id: str, created_at: float) -> tuple[MediaFile, ...]:
+        """The objects of the parts. Their names hold their SHA-256: equal bytes have one name."""
+        return tuple(
+            MediaFile(
+                key=input_key(job_id, created_at, part.sha256, part.content_type),
+                content_type=part.content_type,
+                bytes=part.size_bytes,
+                sha256=part.sha256,
+                role=Role.INPUT,
+            )
+            for part in self.parts
+        )
 
 
-def of_small(given: Mapping[str, Any]) -> KeptInput | None:
-    """The input that needs no objects; None if it does, or is too long."""
-    values = without_webhook(given)
-    return None if any(_large_texts(values)) else _bounded(values)
+def pack(given: Mapping[str, Any], max_bytes: int) -> PackedInput:
+    """Divide an input into values and parts. Raises what `check` raises."""
+    plain = without_webhook(given)
+    found = dict.fromkeys(text for text in texts(plain) if _is_long(text))
+    if len(found) > FILES_MAX:  # before any is decoded or hashed
+        raise too_many_parts()
+    long_texts = {text: _part_of(text) for text in found}
+    values: dict[str, Any] = replace_texts(plain, long_texts) if found else plain
+    check(values, max_bytes)
+    parts = {_name(part): part for part in parts_in(values)}
+    numbers = {name: n for n, name in enumerate(parts)}
+
+    def refer(leaf: Any) -> Any:
+        is_part = isinstance(leaf, InputPart)
+        return f"{leaf.encoding}:{numbers[_name(leaf)]}" if is_part else leaf
+
+    kept = map_leaves(values, refer) if parts else values
+    text = _json(kept)
+    if len(text) <= VALUES_MAX_BYTES:
+        return PackedInput(kept, tuple(parts.values()))
+    if len(parts) == FILES_MAX:
+        raise too_many_parts()
+    every = (*parts.values(), InputPart.of_bytes("json", text))
+    return PackedInput({_VALUES: f"json:{len(parts)}"}, every)
 
 
-def store(storage: MediaStorage, job: Job, given: Mapping[str, Any]) -> KeptInput | None:
-    """Store the objects of an input; None if it is too long or has too many.
+def check(values: Mapping[str, Any], max_bytes: int) -> None:
+    """Check the limits of an input with its parts in place.
 
-    Equal objects are stored once. Their names hold their SHA-256, so that a second worker
-    writes the same bytes. Raises StorageError.
+    Raises BadRequest if it is nested too deeply, Invalid if it has too many parts, BodyTooLarge.
     """
-    values = without_webhook(given)
-    found = {text: _decode(text) for text in _large_texts(values)}
-    bodies = list(dict.fromkeys(body for _, body in found.values()))
-    if len(bodies) > FILES_MAX:  # before any is searched or hashed
-        return None
-    files = [_describe(job, body) for body in bodies]
-    references = {text: f"{kind}:{bodies.index(body)}" for text, (kind, body) in found.items()}
-    kept = _bounded(replace_texts(values, references), tuple(files))
-    if kept is None:
-        return None
-    for file, body in zip(files, bodies, strict=True):
-        if storage.size(file.key) != file.bytes:
-            storage.write(file.key, body)
-    return kept
+    if not strict_json.is_shallow(values, DEPTH_MAX):
+        raise BadRequest("the input is nested too deeply")
+    parts = list(parts_in(values))
+    if len({_name(part) for part in parts}) > FILES_MAX:
+        raise too_many_parts()
+    size = len(_json(values))
+    if size > JSON_MAX_BYTES:
+        raise BodyTooLarge(
+            f"an input may have {JSON_MAX_BYTES} bytes of JSON without images and long texts"
+        )
+    if size + sum(part.json_bytes for part in parts) > max_bytes:
+        raise too_large(max_bytes)
 
 
-def _describe(job: Job, body: bytes) -> MediaFile:
-    try:
-        kind = content_type(body[:HEAD_BYTES])
-    except NotMedia:
-        kind = OPAQUE
-    sha256 = hashlib.sha256(body).hexdigest()
-    key = input_key(job.id, job.created_at, sha256, kind)
-    return MediaFile(key=key, content_type=kind, bytes=len(body), sha256=sha256, role=Role.INPUT)
+def too_large(max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(
+        f"an input may have {max_bytes} bytes of JSON (MAX_INPUT_BYTES), images as base64 included"
+    )
 
 
 def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
-    """The input as it was given, `data:` URLs as plain base64; None if it is not kept any more.
+    """The input with its parts, `data:` URLs as plain base64; None if it is not kept any more.
 
     Raises StorageError.
     """
-    kept = job.submission.kept_input
-    if kept is None:
+    files = job.submission.input_files
+    values = load_values(storage, job)
+    if values is None or not _is_complete(values, files):
         return None
-    contents: dict[str, str] = {}
-    for reference, encoding, n in _references(kept):
-        body = read_file(storage, job, n)
-        if body is None:
-            return None
-        plain = body if encoding == "text" else base64.b64encode(body)
-        contents[reference] = plain.decode("utf-8", "replace")
-    return dict(replace_texts(kept, contents))
+    is_intact = all(storage.size(file.key) == file.bytes for file in files)
+    return with_parts(values, files) if is_intact else None
 
 
-def read_file(storage: MediaStorage, job: Job, n: int) -> bytes | None:
-    """The n-th object of a job's input; None if there is none. Raises StorageError."""
-    if n >= len(job.submission.input_files):
+def load_values(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
+    """The kept values with their references, read from the storage if they are an object there.
+
+    None if they are not kept any more. Raises StorageError.
+    """
+    kept, files = job.submission.kept_input, job.submission.input_files
+    if kept is None or not is_complete(job):
         return None
-    key = job.submission.input_files[n].key
-    return None if storage.size(key) is None else b"".join(storage.read(key))
+    found = (files[n] for _, encoding, n in _references(kept) if encoding == "json")
+    file = next(found, None)
+    if file is None:
+        return dict(kept)
+    if file.bytes > JSON_MAX_BYTES or storage.size(file.key) != file.bytes:
+        return None
+    return strict_json.load_object(b"".join(storage.read(file.key)), StorageError)
+
+
+def with_parts(values: Mapping[str, Any], files: tuple[MediaFile, ...]) -> dict[str, Any]:
+    """Kept values with parts in place of their references."""
+    found = {
+        reference: InputPart.of_object(encoding, files[n])
+        for reference, encoding, n in _references(values)
+        if n < len(files)
+    }
+    return dict(replace_texts(values, found))
 
 
 def is_complete(job: Job) -> bool:
     """Whether the objects of the kept input, if there is one, were not deleted with the media."""
-    known = len(job.submission.input_files)
-    return all(n < known for _, _, n in _references(job.submission.kept_input or {}))
+    return _is_complete(job.submission.kept_input or {}, job.submission.input_files)
+
+
+def _is_complete(values: Mapping[str, Any], files: tuple[MediaFile, ...]) -> bool:
+    return all(n < len(files) for _, _, n in _references(values))
 
 
 def file_numbers(values: Mapping[str, Any]) -> list[int]:
@@ -118,13 +160,21 @@ def file_numbers(values: Mapping[str, Any]) -> list[int]:
     return [n for _, encoding, n in _references(values) if encoding == "input"]
 
 
-def with_texts(storage: MediaStorage, job: Job, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Kept values with their long texts, empty where they were deleted. Raises StorageError."""
-    found = {
-        reference: (read_file(storage, job, n) or b"").decode("utf-8", "replace")
-        for reference, encoding, n in _references(values)
-        if encoding == "text"
-    }
+def with_texts(
+    storage: MediaStorage, job: Job, values: Mapping[str, Any], max_bytes: int
+) -> dict[str, Any]:
+    """Kept values with their long texts; empty where one was deleted, or all are too long.
+
+    Raises StorageError.
+    """
+    left, found = max_bytes, dict[str, str]()
+    files = job.submission.input_files
+    for reference, encoding, n in _references(values):
+        if encoding == "text":
+            size = storage.size(files[n].key) if n < len(files) else None
+            left -= size or 0
+            body = b"".join(storage.read(files[n].key)) if size and left >= 0 else b""
+            found[reference] = body.decode("utf-8", "replace")
     return dict(replace_texts(values, found))
 
 
@@ -136,30 +186,40 @@ def with_links(values: Mapping[str, Any], links: list[str]) -> dict[str, Any]:
     return dict(replace_texts(values, found))
 
 
-def _references(values: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+def _references(values: Mapping[str, Any]) -> Iterator[tuple[str, Encoding, int]]:
     for text in texts(values):
         if found := _REFERENCE.fullmatch(text):
-            yield text, found[1], int(found[2])
+            encoding: Any = found[1]
+            yield text, encoding, int(found[2])
 
 
-def _large_texts(values: Mapping[str, Any]) -> Iterator[str]:
-    """Images, long strings, and strings that would be mistaken for references."""
-    for text in texts(values):
-        if len(text) > TEXT_MAX_CHARS or _REFERENCE.fullmatch(text) or _IMAGE.match(text):
-            yield text
+def _is_long(text: str) -> bool:
+    """Whether a string is an image, long, or would be mistaken for a reference."""
+    is_taken = _REFERENCE.fullmatch(text) or _IMAGE.match(text)
+    return len(text) > TEXT_MAX_CHARS or is_taken is not None
 
 
-def _decode(text: str) -> tuple[Literal["input", "text"], bytes]:
-    """The bytes of an object, from base64 if encoding them again gives the same text."""
-    prefix = _DATA_URL.match(text)
+def _part_of(text: str) -> InputPart:
+    """The bytes of base64 if encoding them again gives the same text, else the text."""
+    prefix = DATA_URL.match(text)
     encoded = text[prefix.end() :] if prefix else text
     with suppress(ValueError):
         body = base64.b64decode(encoded, validate=True)
         if base64.b64encode(body).decode() == encoded:
-            return "input", body
-    return "text", text.encode()
+            return InputPart.of_bytes("input", body)
+    return InputPart.of_bytes("text", text.encode())
 
 
-def _bounded(values: Mapping[str, Any], files: tuple[MediaFile, ...] = ()) -> KeptInput | None:
-    size = len(json.dumps(values, ensure_ascii=False).encode())
-    return KeptInput(values, files) if size <= VALUES_MAX_BYTES else None
+def _name(part: InputPart) -> tuple[str, str]:
+    return part.sha256, part.content_type
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
+    """Encode values; a part is an empty string."""
+    return json.dumps(values, ensure_ascii=False, default=lambda _part: "").encode()
+
+
+def too_many_parts() -> Invalid:
+    return Invalid(
+        [{"field": "input", "message": f"may have {FILES_MAX} images and long texts at most"}]
+    )

@@ -7,26 +7,38 @@ from typing import Any
 _REFERENCE = re.compile(r"media:([0-9]{1,3})", re.ASCII)
 
 
+def leaves(value: Any) -> Iterator[Any]:
+    """Everything in a JSON value that is no list and no object."""
+    if isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
 def texts(value: Any) -> Iterator[str]:
     """Every string in a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from texts(item)
+    return (leaf for leaf in leaves(value) if isinstance(leaf, str))
+
+
+def map_leaves(
+    value: Any, change: Callable[[Any], Any], change_name: Callable[[str], str] = str
+) -> Any:
+    """A JSON value with each of its leaves changed, and the names of its members."""
+    if isinstance(value, list | tuple):
+        return [map_leaves(item, change, change_name) for item in value]
+    if isinstance(value, dict):
+        return {change_name(k): map_leaves(v, change, change_name) for k, v in value.items()}
+    return change(value)
 
 
 def map_texts(
     value: Any, change: Callable[[str], Any], change_name: Callable[[str], str] = str
 ) -> Any:
     """A JSON value with each of its strings changed, and the names of its members."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list | tuple):
-        return [map_texts(item, change, change_name) for item in value]
-    if isinstance(value, dict):
-        return {change_name(k): map_texts(v, change, change_name) for k, v in value.items()}
-    return value
+    return map_leaves(
+        value, lambda leaf: change(leaf) if isinstance(leaf, str) else leaf, change_name
+    )
 
 
 def replace_texts(value: Any, replacements: Mapping[str, Any]) -> Any:

@@ -130,15 +130,21 @@ class Submission(Evolving):
     attempts: int = 0
     origin: str | None = None  # the host of BFL that it was sent to
     region: str | None = None  # the region of BFL that the caller named
-    input_bytes: int = 0
     kept_input: Mapping[str, Any] | None = None  # `jobs/inputs.py`
     input_files: tuple[MediaFile, ...] = ()
+    forgets_input: bool = False  # once BFL has the task
+    input_bytes: int = 0  # only of a job that an earlier version queued, with its input in Redis
     repeats: str | None = None  # the job whose input was submitted again
     key: str | None = None  # name of the API key that submitted or announced it
     megapixels: tuple[float | None, float | None] = (None, None)  # in and out, as BFL bills them
     client_webhook: ClientWebhook | None = None
     request_digest: str | None = None  # of the request with the idempotency key
     base_url: str | None = None  # our own origin as a sandbox reaches it
+
+    @property
+    def public_input(self) -> Mapping[str, Any] | None:
+        """The kept input, unless it is only kept until BFL has it."""
+        return None if self.forgets_input else self.kept_input
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,8 +39,8 @@ def render(job: Job) -> bytes:
         "ended_at": rfc3339(job.end),
         "request": job.submission.request_digest,
     }
-    if job.submission.kept_input is not None:
-        document["input"] = job.submission.kept_input
+    if job.submission.public_input is not None:
+        document["input"] = job.submission.public_input
         document["input_files"] = [_sidecar_file(file) for file in job.submission.input_files]
     return to_json(document, indent=2) + b"\n"
 

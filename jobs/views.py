@@ -130,7 +130,7 @@ def job_view(services: Services, job: Job, link_ttl: float | None = None) -> Job
 
 def job_view_with_input(services: Services, job: Job, link_ttl: float | None = None) -> JobView:
     """The view of one job for callers who may submit, with its input if that was kept."""
-    view, kept = job_view(services, job, link_ttl), job.submission.kept_input
+    view, kept = job_view(services, job, link_ttl), job.submission.public_input
     if kept is not None:
         links = services.links_to(job, seconds=link_ttl, is_input=True)
         view["input"] = inputs.with_links(kept, links)

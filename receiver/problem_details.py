@@ -39,6 +39,7 @@ STATUS: dict[type[FluxkeepError], HTTPStatus] = {
     errors.QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NoFreeSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # its callers handle it
+    errors.StorageFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageMisconfigured: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UnreadableRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
@@ -68,12 +69,14 @@ def _product_error(error: FluxkeepError) -> Response:
 
 
 def _fields(error: FluxkeepError) -> dict[str, Any]:
-    """The wrong fields. BFL's error bodies locate only fields of a body, not of a query."""
+    """The wrong fields, or a code. BFL's error bodies locate only fields of a body."""
     under_v1 = request.path.startswith(BFL_PATHS)
     if isinstance(error, errors.Invalid) or (
         isinstance(error, errors.InvalidField) and not under_v1
     ):
         return {"errors": error.errors}
+    if isinstance(error, errors.QueueFull | errors.StorageFull) and not under_v1:
+        return {"code": error.code}
     return {}
 
 

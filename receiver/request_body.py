@@ -1,7 +1,8 @@
 """Read raw request bodies: complete, and bounded in size and time."""
 
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
 
 import gevent
 from flask import request
@@ -13,6 +14,8 @@ from werkzeug.wsgi import get_input_stream
 from jobs.errors import BadRequest, BodyTooLarge, RequestTimeout
 
 ARRIVAL_SECONDS = 20.0  # a slow body must not hold its connection for ever
+BYTES_PER_SECOND_MIN = 250_000  # of a long one, in addition
+PIECE_BYTES = 64 * 1024
 
 
 def read(max_bytes: int) -> bytes:
@@ -25,16 +28,48 @@ def read(max_bytes: int) -> bytes:
 
 def read_environ(environ: Mapping[str, Any], max_bytes: int) -> bytes:
     """The raw body of a WSGI request. Raises the same errors as `read`."""
-    length = declared_length(environ)
+    return b"".join(pieces(environ, max_bytes))
+
+
+def pieces(
+    environ: Mapping[str, Any], max_bytes: int, too_large: BodyTooLarge | None = None
+) -> Iterator[bytes]:
+    """The raw body, piece by piece. The time that it may take grows with its length.
+
+    Raises `too_large` at once if the declared length is too long. The iterator raises it too, and
+    the other errors of `read`.
+    """
+    too_large, length = too_large or BodyTooLarge(), declared_length(environ)
     if length is not None and length > max_bytes:
-        raise BodyTooLarge
-    # One byte more than allowed: werkzeug cuts a chunked body at the limit without an error.
-    body = _read_stream(environ, length, max_bytes + 1)
-    if len(body) > max_bytes:
-        raise BodyTooLarge
-    if length is not None and len(body) != length:
+        raise too_large
+    stream: IO[bytes] = environ["wsgi.input"]
+    if length is None:
+        # One byte more than allowed: werkzeug cuts a chunked body without an error.
+        stream = get_input_stream(dict(environ), max_content_length=max_bytes + 1)
+    return _pieces(stream, length, max_bytes, too_large)
+
+
+def _pieces(
+    stream: IO[bytes], length: int | None, max_bytes: int, too_large: BodyTooLarge
+) -> Iterator[bytes]:
+    arrived, seconds = 0, 0.0
+    while length is None or arrived < length:
+        seconds_max = ARRIVAL_SECONDS + (length or arrived) / BYTES_PER_SECOND_MIN
+        began_at = time.monotonic()
+        try:
+            with gevent.Timeout(max(seconds_max - seconds, 0.0), RequestTimeout):
+                piece = bytes(stream.read(min(PIECE_BYTES, (length or max_bytes + 1) - arrived)))
+        except (OSError, ValueError, ParseException, WerkzeugBadRequest):
+            raise BadRequest("the body could not be read") from None
+        seconds += time.monotonic() - began_at
+        arrived += len(piece)
+        if arrived > max_bytes:
+            raise too_large
+        if not piece:
+            break
+        yield piece
+    if length is not None and arrived != length:
         raise BadRequest("the body is incomplete")
-    return body
 
 
 def declared_length(environ: Mapping[str, Any]) -> int | None:
@@ -43,14 +78,3 @@ def declared_length(environ: Mapping[str, Any]) -> int | None:
         http_content_length=environ.get("CONTENT_LENGTH"),
         http_transfer_encoding=environ.get("HTTP_TRANSFER_ENCODING"),
     )
-
-
-def _read_stream(environ: Mapping[str, Any], length: int | None, max_bytes: int) -> bytes:
-    stream = environ["wsgi.input"]
-    if length is None:
-        stream = get_input_stream(dict(environ), max_content_length=max_bytes)
-    try:
-        with gevent.Timeout(ARRIVAL_SECONDS, RequestTimeout):
-            return bytes(stream.read(-1 if length is None else length))
-    except (OSError, ValueError, ParseException, WerkzeugBadRequest):
-        raise BadRequest("the body could not be read") from None

@@ -5,27 +5,29 @@ is unconfirmed until BFL calls back: no generation is paid twice without a timel
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from jobs import drafts, inputs, submission
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.client import AccountStatus, BflResponse
 from jobs.bfl.submissions import Webhook
 from jobs.errors import (
-    ClaimLost,
     ConnectionFailed,
     ErrorCode,
+    InputLost,
     Invalid,
     InvalidReport,
     StorageError,
     StoreUnavailable,
     TransferFailed,
 )
+from jobs.input_parts import InputPart, JsonBody, opened, parts_in
 from jobs.job import Job
 from jobs.net import strict_json, watchdog
+from jobs.net.http_client import Body
 from jobs.report import Failure, SubmissionReceipt
 from jobs.services import Services
 from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
@@ -34,7 +36,7 @@ from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, Claim
 
 ANSWER_SECONDS = 20.0  # less than a platform waits before SIGKILL
 STRICT_MODEL_SECONDS = 86400  # BFL may change a model
-UPLOAD_BYTES_PER_SECOND = 250_000  # a slow uplink, for inputs with pictures
+BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with pictures
 BACKOFF_MIN_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
 
@@ -43,59 +45,55 @@ ACCEPTED = range(200, 300)
 CLIENT_ERRORS = range(400, 500)
 INTERNAL_ERROR = 500  # may be caused by this job alone; 502 to 504 are outages
 
+Files = Mapping[InputPart, IO[bytes]]
+
 log = logging.getLogger(__name__)
 
 
 def submit_job(services: Services, claim: Claim) -> None:
     """Submit a job that was just admitted to a slot, and record the outcome."""
     watchdog.current.set(None)  # nothing was sent yet
-    body = services.store.submission(claim.job.id)
-    if body is None:
-        services.submission_queue.release_half_open(claim.half_open)
-        _fail(claim, Failure(ErrorCode.INPUT_LOST, "the input of this submission is gone"))
-        return
-    claim.allow_silence(LEAST_SECONDS)  # a draft may have to be read from a bucket
-    _send(services, claim, body)
+    attempt = Attempt(services, claim)
+    try:
+        with _readable_input(services, claim) as (given, files):
+            attempt.send(given, files)
+    except InputLost as error:
+        attempt.refuse_unsent(Failure(ErrorCode.INPUT_LOST, str(error)))
+    except Invalid as error:
+        attempt.refuse_unsent(Failure(ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
+    except StorageError as error:
+        attempt.requeue_last(f"the input cannot be read: {error}")
     _enqueue_next(services)
 
 
-def answer_seconds(body: bytes) -> float:
+def answer_seconds(body: Body) -> float:
     """Timeout of a submission, upload included."""
-    return ANSWER_SECONDS + len(body) / UPLOAD_BYTES_PER_SECOND
+    return ANSWER_SECONDS + len(body) / BYTES_PER_SECOND
 
 
-def _send(services: Services, claim: Claim, body: bytes) -> None:
-    attempt, fields = Attempt(services, claim), strict_json.loads(body)
-    keep_input(services, claim, fields)
-    try:
-        given = drafts.insert(services, fields)
-    except Invalid as error:
-        services.submission_queue.release_half_open(claim.half_open)
-        _fail(claim, Failure(ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
-    except StorageError as error:
-        attempt.requeue_last(f"the draft bundle cannot be read: {error}")
+@contextmanager
+def _readable_input(services: Services, claim: Claim) -> Iterator[tuple[dict[str, Any], Files]]:
+    """The input with its draft inserted, and local files of its parts.
+
+    Raises InputLost, Invalid when the draft is gone, StorageError.
+    """
+    claim.allow_silence(LEAST_SECONDS)  # a bucket may be slow
+    given = drafts.insert(services, _load_input(services, claim.job))
+    size = sum(part.size_bytes for part in parts_in(given))
+    claim.allow_silence(LEAST_SECONDS + size / BYTES_PER_SECOND)
+    with opened(services.storage, given) as files:
+        yield given, files
+
+
+def _load_input(services: Services, job: Job) -> dict[str, Any]:
+    if job.submission.kept_input is None:  # queued by an earlier version, which had it in Redis
+        request = services.store.submission(job.id)
+        given = strict_json.load_object(request) if request else None
     else:
-        attempt.send(given)
-
-
-def keep_input(services: Services, claim: Claim, fields: Mapping[str, Any]) -> None:
-    """Keep an input with images before it is sent: a refusal may be about one of them."""
-    if not services.settings.keep_inputs or claim.job.submission.kept_input is not None:
-        return
-    try:
-        kept = inputs.store(services.storage, claim.job, fields)
-    except StorageError as error:
-        log.warning("job %s: its input is not kept: %s", claim.job.id, error)
-        return
-    if kept is None:
-        return
-    try:
-        claim.commit(lambda job, _now: kept.on_record(job))
-    except ClaimLost:  # another worker stores the same objects, unless the job was deleted
-        if services.store.load(claim.job.id, exactly=True) is None:
-            for file in kept.files:
-                services.storage.delete(file.key)
-        raise
+        given = inputs.load(services.storage, job)
+    if given is None:
+        raise InputLost
+    return given
 
 
 def _enqueue_next(services: Services) -> None:
@@ -122,10 +120,10 @@ class Attempt:
             services.settings.bfl_reaches_us and self._model not in services.strict_models
         )
 
-    def send(self, given: Mapping[str, Any]) -> None:
+    def send(self, given: Mapping[str, Any], files: Files) -> None:
         """POST the input, and record the outcome."""
         try:
-            answer = self._post(given)
+            answer = self._post(given, files)
         except ConnectionFailed as error:
             self._requeue(ALL_MODELS, f"BFL cannot be reached: {error}")
         except TransferFailed as error:
@@ -133,9 +131,9 @@ class Attempt:
         else:
             self._handle_answer(answer)
 
-    def _post(self, given: Mapping[str, Any]) -> BflResponse:
+    def _post(self, given: Mapping[str, Any], files: Files) -> BflResponse:
         """Post the input; once more without the webhook if the model refuses it."""
-        answer = self._post_once(bfl_submissions.build_body(given, self._webhook()))
+        answer = self._post_once(given, files)
         if (
             self._has_webhook
             and answer.status in CLIENT_ERRORS
@@ -144,11 +142,12 @@ class Attempt:
             with suppress(StoreUnavailable):  # then the next submission finds it out again
                 self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
             self._has_webhook = False
-            answer = self._post_once(bfl_submissions.build_body(given, None))
+            answer = self._post_once(given, files)
         return answer
 
-    def _post_once(self, body: bytes) -> BflResponse:
+    def _post_once(self, given: Mapping[str, Any], files: Files) -> BflResponse:
         origin = self._services.origin_of(self._claim.job)
+        body = JsonBody(bfl_submissions.with_webhook(given, self._webhook()), files)
         seconds = answer_seconds(body)
         self._claim.allow_silence(seconds + PROGRESS_SECONDS)
         return self._services.bfl.submit(origin, self._model, body, seconds)
@@ -223,6 +222,10 @@ class Attempt:
         self._claim.commit(
             partial(step, why=reason, timeouts=self._timeouts, has_webhook=self._has_webhook)
         )
+
+    def refuse_unsent(self, failure: Failure) -> None:
+        self._circuits.release_half_open(self._claim.half_open)
+        _fail(self._claim, failure)
 
     def requeue_last(self, reason: str) -> None:
         self._requeue(self._model, reason, last=True)

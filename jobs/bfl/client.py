@@ -12,6 +12,7 @@ from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.models import is_model
 from jobs.errors import BflUnavailable, ConnectionFailed, InvalidReport, TransferFailed, UrlRefused
 from jobs.net import http_client
+from jobs.net.http_client import Body
 from jobs.net.urls import Origin, ParsedUrl
 
 ANSWER_SECONDS = 10.0
@@ -99,7 +100,7 @@ class BflClient:
         is_ample = answer.is_ok and left >= AMPLE_CREDITS
         return AccountStatus.GOOD if is_ample else AccountStatus.UNCLEAR
 
-    def submit(self, origin: Origin, model: str, body: bytes, seconds: float) -> BflResponse:
+    def submit(self, origin: Origin, model: str, body: Body, seconds: float) -> BflResponse:
         """POST a submission to one of BFL's hosts.
 
         Raises ConnectionFailed if nothing was sent, TransferFailed if BFL may have received it.
@@ -112,7 +113,7 @@ class BflClient:
             raise ConnectionFailed(str(error)) from None
 
     def _call(
-        self, address: ParsedUrl, body: bytes | None = None, seconds: float = ANSWER_SECONDS
+        self, address: ParsedUrl, body: Body | None = None, seconds: float = ANSWER_SECONDS
     ) -> BflResponse:
         headers = self._headers(address)
         if body is not None:

@@ -179,7 +179,7 @@ def has_seed(model: str | None) -> bool:
     return _SEED in input_form(model or "").fields
 
 
-def place_images(model: str, images: Sequence[str], taken: Collection[str]) -> dict[str, Any]:
+def place_images(model: str, images: Sequence[Any], taken: Collection[str]) -> dict[str, Any]:
     """Images in the fields of a model, in order; more than it takes go into fields of FLUX.2."""
     names = input_form(model).images
     if names[:1] == ("images",):

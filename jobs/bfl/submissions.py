@@ -69,10 +69,10 @@ def without_webhook(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in WEBHOOK_FIELDS}
 
 
-def build_body(given: Mapping[str, Any], webhook: Webhook | None) -> bytes:
-    """Encode the caller's input, with our webhook if there is one."""
+def with_webhook(given: Mapping[str, Any], webhook: Webhook | None) -> dict[str, Any]:
+    """The caller's input, with our webhook if there is one."""
     fields = dict(zip(WEBHOOK_FIELDS, webhook, strict=True)) if webhook else {}
-    return json.dumps({**given, **fields}, ensure_ascii=False).encode()
+    return {**given, **fields}
 
 
 def parse_accepted(answer: bytes) -> SubmissionReceipt:

@@ -52,8 +52,8 @@ class ConcurrencyLimits:
 class QueueCapacity:
     """Maximum of waiting submissions and unconfirmed jobs: Redis holds them in memory."""
 
-    inputs: int = 10_000
-    bytes: int = 512 * 2**20
+    submissions: int = 10_000
+    memory_share: float = 0.6  # of `maxmemory`: callbacks and workers keep the rest
     unconfirmed: int = 1000  # jobs that one key announced and BFL has never confirmed
 
 

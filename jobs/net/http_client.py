@@ -9,12 +9,12 @@ import ipaddress
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Any
+from typing import Any, Protocol, cast
 from urllib.parse import urljoin
 
 import requests
@@ -41,6 +41,13 @@ HEADER_VALUE = r"([\x21-\x7e\xa1-\xff]([\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa1-\xff]
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
 _target: ContextVar[str] = ContextVar("target")
+
+
+class BodyStream(Iterable[bytes], Sized, Protocol):
+    """A body of known length, which is made while it is sent."""
+
+
+Body = bytes | BodyStream
 
 
 def is_header_value(value: str) -> bool:
@@ -156,7 +163,7 @@ def send_request(
     *,
     seconds: float,
     headers: Mapping[str, str] | None = None,
-    body: bytes | None = None,
+    body: Body | None = None,
 ) -> Iterator[requests.Response]:
     """GET a URL, or POST a body to it; yield the streaming response.
 
@@ -231,12 +238,13 @@ def _next_hop(url: ParsedUrl, location: str, allow: Callable[[str], ParsedUrl]) 
 
 
 def _request(
-    url: ParsedUrl, headers: Mapping[str, Any], body: bytes | None
+    url: ParsedUrl, headers: Mapping[str, Any], body: Body | None
 ) -> requests.PreparedRequest:
     """A request for an adapter: a session would add cookies, redirects and half a millisecond."""
     request = requests.PreparedRequest()
-    request.method, request.url, request.body = "GET" if body is None else "POST", str(url), body
+    request.method, request.url = "GET" if body is None else "POST", str(url)
     request.headers = CaseInsensitiveDict(headers)
     if body is not None:
+        request.body = cast(bytes, body)  # its type lacks what can be iterated
         request.headers["Content-Length"] = str(len(body))
     return request

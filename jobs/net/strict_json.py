@@ -28,7 +28,7 @@ def loads(body: bytes, error: type[FluxkeepError] = BadRequest) -> Any:
             json.dumps(value, ensure_ascii=False).encode()  # fails for a lone surrogate
     except (ValueError, RecursionError):
         raise error("the body is not strict JSON") from None
-    if opened > DEPTH_MAX and not _is_shallow(value, DEPTH_MAX):
+    if opened > DEPTH_MAX and not is_shallow(value, DEPTH_MAX):
         raise error("the body is nested too deeply")
     return value
 
@@ -41,11 +41,12 @@ def load_object(body: bytes, error: type[FluxkeepError] = BadRequest) -> dict[st
     return value
 
 
-def _is_shallow(value: Any, levels: int) -> bool:
+def is_shallow(value: Any, levels: int) -> bool:
+    """Whether no more lists and objects than so many stand in one another."""
     if not isinstance(value, dict | list):
         return True
     children = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(_is_shallow(child, levels - 1) for child in children)
+    return levels > 0 and all(is_shallow(child, levels - 1) for child in children)
 
 
 def _refuse_constant(constant: str) -> None:

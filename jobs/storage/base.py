@@ -72,6 +72,11 @@ class MediaStorage(ABC):
     def delete(self, key: str) -> None:
         """Delete one object; a missing one is not an error."""
 
+    def copy(self, source: str, key: str) -> None:
+        """Copy an object to a key that holds the SHA-256 of its bytes."""
+        with self.local_copy(source) as path:
+            self.publish(path, key)
+
     def local_path(self, key: str) -> Path | None:
         """Return an object's path on the local disk, if it has one."""
         del key

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import obstore
-from obstore.exceptions import GenericError
+from obstore.exceptions import BaseError, GenericError
 
 from jobs.storage.base import ListedObject, MediaStorage, Verb
 from jobs.storage.errors import is_missing_bucket, translate_errors
@@ -51,6 +51,13 @@ class BucketStorage(MediaStorage):
         del durable  # it always is
         with translate_errors():
             obstore.put(self._objects, key, body, attributes=_headers(key), use_multipart=False)
+
+    def copy(self, source: str, key: str) -> None:
+        """Copy within the bucket; over this machine where the server cannot do it."""
+        try:
+            obstore.copy(self._objects, source, key)
+        except (OSError, BaseError):
+            super().copy(source, key)
 
     def size(self, key: str) -> int | None:
         with translate_errors():

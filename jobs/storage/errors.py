@@ -3,6 +3,7 @@
 Messages name no path, host or signature.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
-from jobs.errors import StorageError, StorageMisconfigured
+from jobs.errors import StorageError, StorageFull, StorageMisconfigured
 
 _OS_ERROR = re.compile(r"(?:\(os error |\[Errno )([0-9]+)[)\]]")  # of Rust, of Python
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
@@ -19,6 +20,8 @@ _STATUS = re.compile(r"status code: ([0-9]{3})")
 _METADATA_HOST = "//169.254."
 _NO_SUCH_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _ACCESS_DENIED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_QUOTA_CODES = ("QuotaExceeded", "XMinioStorageFull")  # of Ceph, of MinIO
 
 
 @contextmanager
@@ -27,7 +30,8 @@ def translate_errors() -> Iterator[None]:
     try:
         yield
     except (OSError, BaseError) as error:
-        raise _disk_error(error) or _misconfiguration(error) or _bucket_error(error) from None
+        found = _disk_error(error) or _quota_error(error) or _misconfiguration(error)
+        raise found or _bucket_error(error) from None
 
 
 def is_missing_bucket(error: Exception) -> bool:
@@ -39,7 +43,17 @@ def _disk_error(error: OSError | BaseError) -> StorageError | None:
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _OS_ERROR.search(str(error))):
         number = int(found[1])
-    return None if number is None else StorageError(os.strerror(number))
+    if number is None:
+        return None
+    return (StorageFull if number in _FULL else StorageError)(os.strerror(number))
+
+
+def _quota_error(error: OSError | BaseError) -> StorageError | None:
+    """A bucket without room: some providers answer 507, and Ceph denies access."""
+    status = _STATUS.search(str(error))
+    if (status and status[1] == "507") or any(code in str(error) for code in _QUOTA_CODES):
+        return StorageFull(f"the bucket is full{_provider_code(error)}")
+    return None
 
 
 def _misconfiguration(error: OSError | BaseError) -> StorageMisconfigured | None:

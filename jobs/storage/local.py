@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from jobs.storage.base import ListedObject, MediaStorage
@@ -45,13 +45,27 @@ class LocalStorage(MediaStorage):
             _sync_directories(path, self.root)
 
     def write(self, key: str, body: bytes, *, durable: bool = True) -> None:
+        self._write(key, (body,), durable=durable)
+
+    def _write(self, key: str, chunks: Iterable[bytes], *, durable: bool = True) -> None:
         with translate_errors():
             path = self._path(key)
             with self.staging_directory.open(path.stem) as staged:
-                staged.write(body)
+                staged.writelines(chunks)
                 sync(staged)
                 _rename_into_place(Path(staged.name), path)
             if durable:
+                _sync_directories(path, self.root)
+
+    def copy(self, source: str, key: str) -> None:
+        """Give the file a second name; copy it where that is not possible."""
+        with translate_errors():
+            path = self._path(key)
+            try:
+                os.link(self._path(source), path, follow_symlinks=False)
+            except OSError:  # it exists, is the first of its day, or the volume has no hard links
+                self._write(key, self.read(source))
+            else:
                 _sync_directories(path, self.root)
 
     def size(self, key: str) -> int | None:

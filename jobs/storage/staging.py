@@ -37,7 +37,7 @@ class StagingDirectory:
         """Yield a new file as `file` does, but open."""
         path = self.path / f"{name}.{secrets.token_hex(4)}"
         with translate_errors():
-            file = path.open("xb")
+            file = path.open("x+b")
         with file:
             _lock(file)
             try:

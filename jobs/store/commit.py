@@ -9,17 +9,20 @@ from typing import Any, NamedTuple
 
 from jobs.config.limits import ConcurrencyLimits, QueueCapacity
 from jobs.job import Job
+from jobs.record import MediaFile
 from jobs.status import Status
 from jobs.store import codec, events
 from jobs.store.costs import cost_updates
 from jobs.store.indexes import capacities, every, index_updates, queue_key
 from jobs.store.keys import (
     COUNTERS,
+    INPUT_NOTES,
     INPUT_PREFIX,
     INPUT_SIZES,
     QUEUES,
     RECORD_PREFIX,
     REFUSED_CALLBACKS_PREFIX,
+    STATUS_PREFIX,
     SUPERSEDED,
     TASK_PREFIX,
     TOMBSTONE_PREFIX,
@@ -32,11 +35,10 @@ CLOCK_DIFFERENCE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
 SUBMISSION_LATE_SECONDS = 1.5
 TOMBSTONE_SECONDS = 8 * 86400  # as long as BFL could still call about the job
-# A request that BFL did not take can be sent again for so long.
-REQUEST_TTL_SECONDS = 86400
-LARGE_REQUEST_BYTES = 64 * 1024
-LARGE_REQUEST_TTL_SECONDS = 600  # after a refusal, which a replay would only repeat
+# An input that is to be forgotten, and that BFL did not take, can be sent again for so long.
+REPLAY_SECONDS = 86400
 ANY_VERSION = "any"
+WAITING = STATUS_PREFIX + Status.QUEUED
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -64,12 +66,12 @@ class Change(NamedTuple):
 class CommitOptions(NamedTuple):
     """Writes that accompany a change of a record.
 
-    `counts` are increments of counters, `submission` is the submission request of a new job,
-    `unless_deleted` forbids to make a deleted job anew, `takes_rq_job` removes one RQ job.
+    `counts` are increments of counters, `input_note` is removed because the record names its
+    objects, `unless_deleted` forbids to make a deleted job anew, `takes_rq_job` removes one RQ job.
     """
 
     counts: Mapping[str, int] = NO_COUNTS
-    submission: bytes | None = None
+    input_note: str | None = None
     unless_deleted: bool = False
     takes_rq_job: bool = False
 
@@ -84,7 +86,7 @@ class Commit:
 
     def keys(self) -> list[str]:
         """KEYS of the script."""
-        keys = [RECORD_PREFIX + self.after.id, QUEUES, INPUT_SIZES]
+        keys = [RECORD_PREFIX + self.after.id, QUEUES, WAITING]
         if self.options.unless_deleted and not self.before:
             keys += [TOMBSTONE_PREFIX + name for name in _ids(self.after)]
             keys.append(TASK_PREFIX + self.after.id)  # another job with this task id
@@ -115,11 +117,15 @@ class Commit:
             *self._rq_arguments(rq_queue),
         ]
 
+    @property
+    def is_new_submission(self) -> bool:
+        """Whether this adds a job to the submission queue."""
+        return self.before is None and self.after.submission.is_queued
+
     def _request_limits(self, room: QueueCapacity) -> tuple[float, ...]:
-        request = self.options.submission
-        if request is None:
-            return CLOCK_DIFFERENCE_SECONDS, -1, 0, 0
-        return SUBMISSION_LATE_SECONDS, room.inputs, room.bytes, len(request)
+        if not self.is_new_submission:
+            return CLOCK_DIFFERENCE_SECONDS, -1, 0
+        return SUBMISSION_LATE_SECONDS, room.submissions, room.memory_share
 
     def _commands(self) -> list[Command]:
         counts = {**self.options.counts, **_count_end(self.before, self.after)}
@@ -127,7 +133,7 @@ class Commit:
             *(("HINCRBY", COUNTERS, name, by) for name, by in counts.items()),
             *cost_updates(self.before, self.after),
             *self._task_alias(),
-            *self._request(),
+            *self._input_notes(),
             *self._removed_tombstone(),
             *self._superseded(),
             *events.change_event(self.before, self.after),
@@ -142,30 +148,23 @@ class Commit:
         for task_id in after - before:
             yield "SET", TASK_PREFIX + task_id, self.after.id
 
-    def _request(self) -> Iterable[Command]:
-        """Store the submission request of a new job; drop it when it is not needed any more."""
-        key, request = INPUT_PREFIX + self.after.id, self.options.submission
-        if request is not None:
-            yield "SET", key, request
-            yield "HSET", INPUT_SIZES, self.after.id, len(request)
-        elif self.after.is_submission and self.before:
-            yield from self._request_afterwards(key, self.before)
-
-    def _request_afterwards(self, key: str, before: Job) -> Iterable[Command]:
-        if self.after.task_id and not before.task_id:
-            yield "DEL", key
-            yield "HDEL", INPUT_SIZES, self.after.id
-        elif self.after.status.terminal and not before.status.terminal:
-            yield "EXPIRE", key, self._request_ttl()
-            yield "HDEL", INPUT_SIZES, self.after.id
-        elif self.after.submission.is_queued and before.status.terminal:
-            yield "PERSIST", key
-            yield "HSET", INPUT_SIZES, self.after.id, self.after.submission.input_bytes
-
-    def _request_ttl(self) -> int:
-        is_refused = self.after.error and self.after.error.http_status
-        is_large = self.after.submission.input_bytes > LARGE_REQUEST_BYTES
-        return LARGE_REQUEST_TTL_SECONDS if is_refused and is_large else REQUEST_TTL_SECONDS
+    def _input_notes(self) -> Iterable[Command]:
+        """The record names the objects of a new input; one that is done with is to be forgotten."""
+        job, before = self.after, self.before
+        if self.options.input_note:
+            yield "ZREM", INPUT_NOTES, self.options.input_note
+        has_task = job.task_id is not None and (before is None or before.task_id is None)
+        has_ended = job.status.terminal and not (before and before.status.terminal)
+        if job.submission.input_bytes and (has_task or has_ended):  # of an earlier version
+            yield "EXPIRE", INPUT_PREFIX + job.id, 0 if has_task else REPLAY_SECONDS
+            yield "HDEL", INPUT_SIZES, job.id
+        if not job.submission.forgets_input or job.submission.kept_input is None:
+            return
+        note = input_note(job.id, job.submission.input_files)
+        if has_task:
+            yield "ZADD", INPUT_NOTES, job.updated_at, note
+        elif has_ended and job.task_id is None:
+            yield "ZADD", INPUT_NOTES, job.end + REPLAY_SECONDS, note
 
     def _removed_tombstone(self) -> Iterable[Command]:
         """Remove the tombstone: the caller requested this job again."""
@@ -217,6 +216,11 @@ def _ids(job: Job) -> tuple[str, ...]:
     return (job.id, *aliases(job))
 
 
+def input_note(job_id: str, files: Iterable[MediaFile]) -> str:
+    """The entry in INPUT_NOTES for objects of an input."""
+    return " ".join((job_id, *(file.key for file in files)))
+
+
 def _flat_items(mapping: Mapping[str, float]) -> list[Any]:
     return [len(mapping), *chain.from_iterable(mapping.items())]
 
@@ -228,7 +232,6 @@ def deletion(job: Job) -> list[Command]:
     return [
         *(("ZREM", key, job.id) for key in every(job)),
         *(("DEL", prefix + job.id) for prefix in prefixes),
-        ("HDEL", INPUT_SIZES, job.id),
         *(("DEL", TASK_PREFIX + task_id) for task_id in aliases(job)),
     ]
 

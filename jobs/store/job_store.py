@@ -20,7 +20,7 @@ from jobs.store.scripts import Command, write_essential
 RACES_MAX = 100
 ERASURES_MAX = 100  # under way: each takes a listing for each day
 FIRST_DAY = 1_704_067_200.0  # 2024-01-01: BFL had no API before
-SUBMISSION_TRIES = 3  # there are no races for a new job: Redis is too slow for its input
+SUBMISSION_TRIES = 3  # there are no races for a new job: Redis is too slow
 
 _ERRORS = {
     Outcome.NO_FREE_SLOT: NoFreeSlot,
@@ -73,6 +73,7 @@ class JobStore:
         self._enqueue_script = register(scripts.read("enqueue", rq=rq_queue.lua))
         self._load_script = register(scripts.read("load_job"))
         self._run_if_unchanged_script = register(scripts.read("run_if_unchanged"))
+        self._queue_full_script = register(scripts.read("is_queue_full"))
         self._due_script = register(scripts.read("due_jobs"))
         self._pending_script = register(scripts.read("pending_work"))
 
@@ -106,18 +107,18 @@ class JobStore:
         *,
         counts: Mapping[str, int] = NO_COUNTS,
         new: bool = False,
-        submission: bytes | None = None,
+        input_note: str | None = None,
         unless_deleted: bool = False,
     ) -> Change:
         """Apply a pure step to a job and write the result, again when another writer was first.
 
         A step that returns its own argument writes nothing. With `new` the first try assumes
-        that there is no record, which saves a read. `submission` is the submission request,
-        stored until BFL has it. Raises NoFreeSlot, QueueFull when too many requests wait, and
-        UnknownJob when the step would make a deleted job anew (`unless_deleted`).
+        that there is no record, which saves a read. `input_note` is removed when the job is
+        written. Raises NoFreeSlot, QueueFull for a new submission when too many wait or Redis is
+        too full, and UnknownJob when the step would make a deleted job anew (`unless_deleted`).
         """
         before = None if new else self.load(job_id)
-        return self._update(before, step, CommitOptions(counts, submission, unless_deleted))
+        return self._update(before, step, CommitOptions(counts, input_note, unless_deleted))
 
     def update_from(
         self,
@@ -134,7 +135,7 @@ class JobStore:
         return self._update(known, step, CommitOptions(counts, takes_rq_job=takes_rq_job))
 
     def _update(self, before: Job | None, step: Step, options: CommitOptions) -> Change:
-        for _ in range(RACES_MAX if options.submission is None else SUBMISSION_TRIES):
+        for tries in range(RACES_MAX):
             now = self.now()
             after = step(before, now)
             if after is before or after is None:  # I17: an old report is not written
@@ -149,6 +150,8 @@ class JobStore:
                 return Change(before, planned.after)
             # Another writer was first and its record is the new start, or our clock was wrong.
             before = current
+            if planned.is_new_submission and before is None and tries + 1 >= SUBMISSION_TRIES:
+                break
         raise StoreUnavailable("a record changes faster than it can be written")
 
     def _commit(self, planned: Commit, now: float) -> tuple[bool, Job | None]:
@@ -159,6 +162,14 @@ class JobStore:
         if outcome in _ERRORS:
             raise _ERRORS[outcome]
         return outcome == Outcome.WRITTEN, codec.decode(current) if current else None
+
+    def require_room(self) -> None:
+        """Raises QueueFull where a new submission would: before its objects are stored."""
+        arguments = [self._room.submissions, self._room.memory_share]
+        with unavailable():
+            is_full = self._queue_full_script(keys=[commit.WAITING], args=arguments)
+        if is_full:
+            raise QueueFull
 
     def _confirm(self, job: Job | None) -> None:
         """Wait until a record that was found is durable, before the caller relies on it.
@@ -180,7 +191,7 @@ class JobStore:
             return bool(self._batching.commits.run(script, names, arguments))
 
     def submission(self, job_id: str) -> bytes | None:
-        """The submission request of a job, until BFL has it."""
+        """The request of a job that an earlier version queued."""
         with unavailable():
             found: bytes | None = self._redis.get(keys.INPUT_PREFIX + job_id)
         return found

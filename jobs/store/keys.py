@@ -7,7 +7,7 @@ and times are unix seconds of the Redis clock.
 # Strings
 RECORD_PREFIX = "fluxkeep:job:"  # + job id: its record
 TASK_PREFIX = "fluxkeep:task:"  # + BFL's task id: the id of its job
-INPUT_PREFIX = "fluxkeep:input:"  # + job id: the submission request, until BFL has it
+INPUT_PREFIX = "fluxkeep:input:"  # + job id: its request, written by earlier versions
 TOMBSTONE_PREFIX = "fluxkeep:tombstone:"  # + id of a deleted job or of its task
 STRICT_MODEL_PREFIX = "fluxkeep:strict_model:"  # + model whose input takes no webhook
 PROBLEM_PREFIX = "fluxkeep:problem:"  # + component: why it failed a moment ago
@@ -47,12 +47,15 @@ ORPHANS = "fluxkeep:orphans"  # object keys whose job record is gone
 ERASURES = "fluxkeep:erasures"  # jobs deleted without a record, by the next day to search
 SUPERSEDED = "fluxkeep:superseded"  # jobs of which an earlier worker may have left objects
 
+# Sorted set by the time at which to look: job id and keys of objects of its input, with spaces
+INPUT_NOTES = "fluxkeep:input_notes"  # no record may name them, or their job may be done with them
+
 # Other structures
 UNKEPT = "fluxkeep:unkept"  # sorted set: paid jobs whose media were not kept, by their end
 COSTS_PREFIX = "fluxkeep:costs:"  # + day: hash of 1/10000 credits by model and key
+INPUT_SIZES = "fluxkeep:input_sizes"  # hash: bytes of the requests under INPUT_PREFIX
 QUEUES = "fluxkeep:queues"  # set: keys of the submission queues that are not empty
 CIRCUITS = "fluxkeep:circuits"  # hash: open circuit breakers by model, or "*"
-INPUT_SIZES = "fluxkeep:input_sizes"  # hash: bytes of each waiting submission request
 COUNTERS = "fluxkeep:counters"  # hash
 HEARTBEATS = "fluxkeep:heartbeats"  # hash: time of the last heartbeat by kind of process
 EVENTS = "fluxkeep:events"  # stream: job id and status of each visible change

@@ -1,5 +1,6 @@
 """Sets of ids and names in Redis: by the time at which each is due, and until each expires."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,8 @@ from redis import Redis
 from jobs.store import keys
 from jobs.store.clock import unavailable
 from jobs.store.scripts import write_essential
+
+NOTES_READ_MAX = 100_000
 
 
 class DueSet:
@@ -61,6 +64,12 @@ class DueSets:
         self.orphans = DueSet(keys.ORPHANS, redis)
         self.superseded = DueSet(keys.SUPERSEDED, redis)
         self.erasures = DueSet(keys.ERASURES, redis)
+        self.input_notes = DueSet(keys.INPUT_NOTES, redis)
+
+    def noted_inputs(self) -> frozenset[str]:
+        """Keys of objects of inputs that a record may still come to name."""
+        notes = self.input_notes.until(math.inf, NOTES_READ_MAX)
+        return frozenset(key for note in notes for key in note.split(" ")[1:])
 
 
 class ExpiringSet:

@@ -19,19 +19,19 @@ from jobs.errors import (
     BflUnavailable,
     IdempotencyKeyReused,
     QueueFull,
+    StorageError,
     StoreUnavailable,
 )
 from jobs.job import Job
-from jobs.net import strict_json
 from jobs.net.http_client import HEADER_VALUE
 from jobs.record import ClientWebhook, Submission
 from jobs.report import Failure
-from receiver import request_body
+from receiver import input_body
 from receiver.api import submissions
 from receiver.api.submissions import SubmissionBody
 from receiver.context import services
 from receiver.openapi import examples
-from receiver.schemas.bodies import INPUT_BODY_MAX_BYTES, Url, accepted_by, validate
+from receiver.schemas.bodies import Url, accepted_by, validate, validate_with_input
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.formats import PUBLIC_URL, anchored, documented_pattern
 from receiver.schemas.query import Query, TaskId
@@ -100,19 +100,19 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
         200: ResponseSpec("The task.", compat.BflSubmission, example=examples.BFL_SUBMISSION),
         **REFUSALS,
     },
-    errors=(IdempotencyKeyReused, QueueFull),
+    errors=(IdempotencyKeyReused, QueueFull, StorageError),
 )
 def bfl_submit(model: str) -> ResponseReturnValue:
     """Submit to BFL, and respond as BFL does; a refusal is relayed if it comes at once."""
     if not bfl_submissions.is_generation(model):
         raise BadRequest(bfl_submissions.explain_no_generation(model))
-    raw = request_body.read(INPUT_BODY_MAX_BYTES)
-    given = strict_json.load_object(raw)
-    webhook = validate(WebhookFields, given).client_webhook
-    given_input = bfl_submissions.without_webhook(given)
-    body = validate(SubmissionBody, {"model": model, "input": given_input})
-    details = Submission(client_webhook=webhook)
-    job = _wait_for_acceptance(submissions.enqueue_request(services(), body, details, raw))
+    with input_body.received() as received:
+        webhook = validate(WebhookFields, received.fields).client_webhook
+        given = bfl_submissions.without_webhook(received.fields)
+        body = validate_with_input(SubmissionBody, {"model": model, "input": given})
+        details = Submission(client_webhook=webhook)
+        queued = submissions.enqueue_request(services(), body, details, received.digest)
+    job = _wait_for_acceptance(queued)
     if job.error and job.error.http_status:
         return _refusal(job.error, job.error.http_status)
     # As the client reaches us: some send their key to no other origin.

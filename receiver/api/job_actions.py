@@ -1,6 +1,6 @@
 """Load, replay and delete one job: shared by the API, the dashboard and the command line."""
 
-from jobs import submission
+from jobs import inputs, submission
 from jobs.bfl import parsing
 from jobs.errors import UnknownJob, WrongStatus
 from jobs.job import Job
@@ -20,7 +20,7 @@ def replay_job(services: Services, job_id: str) -> Job:
     """Reopen a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
     timeouts = services.settings.timeouts
     known = load_job(services, job_id)
-    if known.task_id is None and services.store.submission(known.id) is None:
+    if known.task_id is None and not _has_input(services, known):
         raise WrongStatus("BFL never accepted this job, and its input was deleted")
 
     def reopen(job: Job | None, now: float) -> Job | None:
@@ -30,6 +30,12 @@ def replay_job(services: Services, job_id: str) -> Job:
     if not change.written or change.after is None:
         raise WrongStatus("only a job that failed, expired or was lost can be replayed")
     return change.after
+
+
+def _has_input(services: Services, job: Job) -> bool:
+    if job.submission.kept_input is not None:
+        return inputs.is_complete(job)
+    return services.store.submission(job.id) is not None  # queued by an earlier version
 
 
 def delete_or_erase(services: Services, job_id: str) -> bool:

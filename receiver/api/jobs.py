@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from jobs import inputs, sidecars, views
 from jobs.bfl import parsing
 from jobs.errors import (
+    BodyTooLarge,
     InvalidField,
     NoFreeSlot,
     QueueFull,
@@ -22,15 +23,17 @@ from jobs.errors import (
 )
 from jobs.job import Job
 from jobs.status import Status
+from jobs.storage.layout import day_of
 from jobs.store.commit import Change
 from jobs.timeline import EventCode
 from jobs.views import JobView
+from receiver import input_body, input_storage
 from receiver.api.job_actions import delete_or_erase, load_job, replay_job
 from receiver.api.long_poll import wait_for_end
 from receiver.context import part, services
 from receiver.feed.broker import Broker
 from receiver.openapi import examples
-from receiver.schemas.bodies import Expectation
+from receiver.schemas.bodies import Expectation, validate_with_input
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
@@ -66,12 +69,13 @@ def expect_job(job_id: str) -> ResponseReturnValue:
     """Record a job that its caller submitted to BFL. The callback may have come first."""
     if not parsing.TASK_ID.fullmatch(job_id):
         raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
-    body = Expectation.read()
-    change = _record(job_id, body)
+    with input_body.received(default=b"{}") as received:
+        body = validate_with_input(Expectation, received.fields)
+        if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:
+            raise BodyTooLarge
+        change = _record(job_id, body)
     assert change.after is not None  # `merge` always returns a job
     log.info("job %s: announced, %s", change.after.id, change.after.status)
-    if body.input is not None:
-        keep_input(change.after, body.input)
     if change.after.status is Status.STORED:
         _update_sidecar(change.after.id)
     return views.job_view(services(), change.after), 200 if change.before else 201
@@ -79,19 +83,32 @@ def expect_job(job_id: str) -> ResponseReturnValue:
 
 def _record(job_id: str, body: Expectation) -> Change:
     """Record a new job, or what the body adds to a known one. Raises WrongStatus, RateLimited."""
-    details = body.given()
+    details, store = body.given(), services().store
+    known = store.load(job_id)
+    own_id, created_at = (known.id, known.created_at) if known else (job_id, store.now())
+    packed = inputs.pack(body.input or {}, services().settings.max_input_bytes)
+    is_kept = body.input is not None and services().settings.keep_inputs
+    # The first one stays, and Fluxkeep has that of its own submissions.
+    is_stored = is_kept and not (known and known.submission.kept_input is not None)
+    files = packed.files(own_id, created_at) if is_stored else ()
 
     def merge(job: Job | None, now: float) -> Job:
-        known = job or _announced(job_id, now, details.get("model"))
-        if known.is_submission and body.input is not None:
+        before = job or _announced(job_id, now, details.get("model")).evolve(created_at=created_at)
+        if before.is_submission and body.input is not None:
             raise WrongStatus("Fluxkeep submits this job itself: it has its input")
-        _check_fixed_fields(known, details)
-        return known.with_details(now, details)
+        _check_fixed_fields(before, details)
+        after = before.with_details(now, details)
+        if not is_stored or after.submission.kept_input is not None:
+            return after
+        if day_of(after.created_at) != day_of(created_at):  # the names of the objects begin with it
+            raise StoreUnavailable("the job was made by somebody else: send it again")
+        return after.with_submission(kept_input=packed.values, input_files=files)
 
-    store = services().store
-    known = store.load(job_id)
+    def write(note: str | None) -> Change:
+        return store.update(own_id, merge, new=known is None, input_note=note)
+
     try:
-        return store.update(known.id if known else job_id, merge, new=known is None)
+        return input_storage.record(services(), packed.parts, files, write, is_new_id=False)
     except NoFreeSlot:
         raise RateLimited(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
 
@@ -101,22 +118,6 @@ def _announced(job_id: str, now: float, model: str | None) -> Job:
     timeouts = services().settings.timeouts
     job = Job.expected(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_EXPECTED)
     return job.with_check(announced_by=g.api_key.name).with_submission(key=g.api_key.name)
-
-
-def keep_input(job: Job, given: Mapping[str, Any]) -> None:
-    """Keep the input unless the job is deleted meanwhile.
-
-    Raises StorageError; the caller repeats the request.
-    """
-    if not services().settings.keep_inputs or job.submission.kept_input is not None:
-        return
-    kept = run_in_thread(inputs.store, services().storage, job, given)
-    if kept is None:
-        return
-    change = services().store.update(job.id, lambda job, _now: job and kept.on_record(job))
-    if change.after is None:
-        for file in kept.files:
-            run_in_thread(services().storage.delete, file.key)
 
 
 def _update_sidecar(job_id: str) -> None:

@@ -12,19 +12,12 @@ from jobs.job import Job
 from jobs.record import Submission
 from jobs.services import Services
 from jobs.views import JobView
-from receiver import request_body
+from receiver import input_body
 from receiver.api.job_actions import load_job
 from receiver.api.submissions import Region, SubmissionBody, enqueue_request
 from receiver.context import services
 from receiver.openapi import examples
-from receiver.schemas.bodies import (
-    INPUT_BODY_MAX_BYTES,
-    Metadata,
-    ModelPath,
-    NotifyUrl,
-    validate,
-    validate_body,
-)
+from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.thread_pool import run_in_thread
 
@@ -61,17 +54,21 @@ class RepeatBody(BaseModel):
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:
     """Queue a new job with the same model, input, metadata and region, but for what is given."""
-    raw = request_body.read(INPUT_BODY_MAX_BYTES)
-    body = validate_body(RepeatBody, raw or b"{}")
-    original = load_job(services(), job_id)
-    submission = validate(SubmissionBody, repeat_fields(services(), original, body.model_dump()))
-    job = enqueue_request(services(), submission, Submission(repeats=original.id), raw)
+    with input_body.received(default=b"{}") as received:
+        body = validate_with_input(RepeatBody, received.fields)
+        original = load_job(services(), job_id)
+        changes = {**body.model_dump(exclude={"input"}), "input": body.input}
+        fields = repeat_fields(services(), original, changes)
+        submission = validate_with_input(SubmissionBody, fields)
+        details = Submission(repeats=original.id)
+        job = enqueue_request(services(), submission, details, received.digest)
     return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
 
 
 def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict[str, Any]:
     """The fields of a submission that repeats a job. Raises WrongStatus, StorageError."""
-    known = run_in_thread(inputs.load, services.storage, job)
+    is_kept = job.submission.public_input is not None
+    known = run_in_thread(inputs.load, services.storage, job) if is_kept else None
     if known is None:
         raise WrongStatus(NOT_KEPT)
     merged = {**known, **(changes.get("input") or {})}

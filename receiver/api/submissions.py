@@ -1,7 +1,5 @@
 """Submissions: `POST /api/jobs` queues a job for BFL."""
 
-import hashlib
-import json
 import logging
 import re
 import uuid
@@ -15,25 +13,26 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Se
 from jobs import drafts, inputs, submission, views
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import API_HOSTS, GLOBAL_HOST, region_of
-from jobs.errors import IdempotencyKeyReused, Invalid, InvalidField, QueueFull
+from jobs.errors import (
+    IdempotencyKeyReused,
+    Invalid,
+    InvalidField,
+    QueueFull,
+    StorageError,
+)
 from jobs.job import Job
 from jobs.net.urls import parse
 from jobs.record import Submission
 from jobs.services import Services
 from jobs.signing import idempotent_id
+from jobs.store.commit import Change
 from jobs.timeline import EventCode
 from jobs.views import JobView
-from receiver import request_body
+from receiver import input_body, input_storage
 from receiver.auth import current_key_name, request_key
 from receiver.context import reader_origin, services
 from receiver.openapi import examples
-from receiver.schemas.bodies import (
-    INPUT_BODY_MAX_BYTES,
-    Metadata,
-    ModelPath,
-    NotifyUrl,
-    validate_body,
-)
+from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.formats import IDEMPOTENCY_KEY
 
@@ -85,45 +84,51 @@ class SubmissionBody(BaseModel):
     body=SubmissionBody,
     body_example=examples.SUBMISSION,
     responses={202: ResponseSpec("The queued job.", JobView, example=examples.QUEUED)},
-    errors=(IdempotencyKeyReused, QueueFull),
+    errors=(IdempotencyKeyReused, QueueFull, StorageError),
 )
 def submit_job() -> ResponseReturnValue:
     """Queue a job for BFL; a repeated `Idempotency-Key` returns the same job."""
-    raw = request_body.read(INPUT_BODY_MAX_BYTES)
-    body = validate_body(SubmissionBody, raw)
-    job = enqueue_request(services(), body, Submission(), raw)
+    with input_body.received() as received:
+        body = validate_with_input(SubmissionBody, received.fields)
+        job = enqueue_request(services(), body, Submission(), received.digest)
     return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
 
 
 def enqueue_request(
-    services: Services, body: SubmissionBody, details: Submission, raw: bytes
+    services: Services, body: SubmissionBody, details: Submission, digest: str
 ) -> Job:
-    """Queue the job of this request, unless its `Idempotency-Key` already made one."""
+    """Queue the job of this request, unless its `Idempotency-Key` already made one.
+
+    `digest` is that of the request, in hex.
+    """
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return enqueue(services, body, details)
-    return enqueue_once(services, body, details, (request_key(), key), raw)
+    return enqueue_once(services, body, details, (request_key(), key), digest)
 
 
 def enqueue(
     services: Services, body: SubmissionBody, details: Submission, job_id: str | None = None
 ) -> Job:
-    """Record and queue a new job with its input, or return the job with this id.
+    """Store its input, and record and queue a new job, or return the job with this id.
 
-    Raises Invalid for a region that BFL_API_URL excludes and for a missing draft, QueueFull, and
-    StoreUnavailable.
+    Raises Invalid for a region that BFL_API_URL excludes and for a missing draft, what
+    `inputs.check` raises, QueueFull, StorageError and StoreUnavailable.
     """
     _check_region(services, body.region)
     draft = drafts.find(services, body.input)
-    kept = inputs.of_small(body.input) if services.settings.keep_inputs else None
-    own_id = job_id or str(uuid.uuid4())
-    input_json = json.dumps(body.input, ensure_ascii=False).encode()
+    packed = inputs.pack(body.input, services.settings.max_input_bytes)
+    if packed.parts:
+        services.store.require_room()
+    own_id, created_at = job_id or str(uuid.uuid4()), services.store.now()
+    files = packed.files(own_id, created_at)
     details = replace(
         details,
         region=body.region,
         base_url=_callback_base_url(services),
-        input_bytes=len(input_json),
-        kept_input=kept.values if kept else None,
+        kept_input=packed.values,
+        input_files=files,
+        forgets_input=not services.settings.keep_inputs,
         key=current_key_name(),
     )
 
@@ -131,9 +136,13 @@ def enqueue(
         if job:
             return job
         new = submission.create(own_id, body.model, now, details, body.metadata, body.notify_url)
-        return _with_remarks(services, new, now, draft)
+        # The keys of the objects begin with the day of its creation.
+        return _with_remarks(services, new.evolve(created_at=created_at), now, draft)
 
-    change = services.store.update(own_id, create, new=True, submission=input_json)
+    def write(note: str | None) -> Change:
+        return services.store.update(own_id, create, new=True, input_note=note)
+
+    change = input_storage.record(services, packed.parts, files, write, is_new_id=job_id is None)
     assert change.after is not None  # `create` always returns a job
     if change.written:
         log.info("job %s: queued for %s", own_id, body.model)
@@ -175,7 +184,7 @@ def _callback_base_url(services: Services) -> str | None:
 
 
 def enqueue_once(
-    services: Services, body: SubmissionBody, details: Submission, key: IdempotencyKey, raw: bytes
+    services: Services, body: SubmissionBody, details: Submission, key: IdempotencyKey, digest: str
 ) -> Job:
     """Return the job that this key created within a day, or create one.
 
@@ -183,22 +192,23 @@ def enqueue_once(
     """
     if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):
         raise InvalidField("Idempotency-Key", "1 to 255 printable ASCII characters without spaces")
-    digest = hashlib.sha256(f"{request.path}\0".encode())  # under /v1 the path names the model
-    digest.update(raw)
-    details = replace(details, request_digest=digest.hexdigest()[:32])
-    job = enqueue(services, body, details, _idempotent_job_id(services, key))
+    details = replace(details, request_digest=digest[:32])
+    job_id, is_known = _idempotent_job_id(services, key)
+    known = services.store.update(job_id, lambda job, _now: job).after if is_known else None
+    job = known or enqueue(services, body, details, job_id)
     if job.submission.request_digest != details.request_digest:
         raise IdempotencyKeyReused
     return job
 
 
-def _idempotent_job_id(services: Services, key: IdempotencyKey) -> str:
-    """Derive the job's id from the key and its holder: concurrent requests create one job.
+def _idempotent_job_id(services: Services, key: IdempotencyKey) -> tuple[str, bool]:
+    """Derive the job's id from the key and its holder, and whether there is such a job.
 
-    Older SECRET_KEYs are tried, too, to find a job that was created before a rotation.
+    Concurrent requests create one job. Older SECRET_KEYs are tried, too, to find a job that was
+    created before a rotation.
     """
     candidates = [_find_id(services, secret, key) for secret in services.settings.secret_key]
-    return next((job_id for job_id, exists in candidates if exists), candidates[0][0])
+    return next((found for found in candidates if found[1]), candidates[0])
 
 
 def _find_id(services: Services, secret: SecretStr, key: IdempotencyKey) -> tuple[str, bool]:

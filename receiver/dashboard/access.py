@@ -5,6 +5,7 @@ A login leads back to where it was asked for, and to paths of this origin only.
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from typing import ParamSpec
 
@@ -22,9 +23,7 @@ View = Callable[P, ResponseReturnValue]
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}")
 
 
-def requires_scope(
-    scope: Scope, form_bytes: int = forms.FORM_MAX_BYTES
-) -> Callable[[View[P]], View[P]]:
+def requires_scope(scope: Scope, *, uploads: bool = False) -> Callable[[View[P]], View[P]]:
     """Let a view answer only sessions with at least this scope; a POST also needs a CSRF token.
 
     Without a session the visitor is redirected to the login page. Raises Forbidden.
@@ -40,10 +39,12 @@ def requires_scope(
             if not visitor.has_scope(scope):
                 raise Forbidden(f"This needs a key with scope {scope}.")
             session.renew()
-            if request.method == "POST":
-                forms.form(form_bytes)
+            if request.method != "POST":
+                return view(*args, **kwargs)
+            is_upload = uploads and request.mimetype == "multipart/form-data"
+            with forms.uploaded() if is_upload else nullcontext():
                 csrf.check()
-            return view(*args, **kwargs)
+                return view(*args, **kwargs)
 
         return guarded
 

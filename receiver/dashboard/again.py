@@ -11,6 +11,7 @@ from jobs.job import Job
 from jobs.services import Services
 from jobs.store.search import Search
 from receiver.api.job_actions import load_job
+from receiver.dashboard.forms import FORM_MAX_BYTES
 from receiver.dashboard.job_card import path_of
 from receiver.thread_pool import run_in_thread
 
@@ -26,10 +27,12 @@ class KeptImage(NamedTuple):
 
 def fields_of(services: Services, job: Job) -> dict[str, str]:
     """The form as it would have made this job; images are named by `kept_images`."""
-    kept = job.submission.kept_input or {}
+    is_kept = job.submission.public_input is not None
+    kept = run_in_thread(inputs.load_values, services.storage, job) if is_kept else None
     known = {"prompt", *models.FIELD_NAMES}
-    plain = {name: value for name, value in kept.items() if not inputs.file_numbers({"": value})}
-    values = run_in_thread(inputs.with_texts, services.storage, job, plain)
+    found = (kept or {}).items()
+    plain = {name: value for name, value in found if not inputs.file_numbers({"": value})}
+    values = run_in_thread(inputs.with_texts, services.storage, job, plain, FORM_MAX_BYTES)
     texts = {name: _text(value) for name, value in values.items() if name in known}
     simple = {name: text for name, text in texts.items() if text is not None}
     more = {name: value for name, value in values.items() if name not in simple}
@@ -43,13 +46,14 @@ def fields_of(services: Services, job: Job) -> dict[str, str]:
 
 
 def kept_images(services: Services, job_id: str) -> list[KeptImage]:
-    """The images of a job's input in their order; empty if the job is unknown."""
+    """The images of a job's input in their order; empty if it cannot be read."""
     try:
         job = load_job(services, job_id)
+        values = run_in_thread(inputs.load_values, services.storage, job)
     except FluxkeepError:
         return []
     links = services.links_to(job, is_input=True)
-    numbers = inputs.file_numbers(job.submission.kept_input or {})
+    numbers = inputs.file_numbers(values or {})
     return [KeptImage(n, path_of(links[n])) for n in numbers if n < len(links)]
 
 

@@ -1,42 +1,89 @@
 """HTML forms, read like any other body: with a time limit and a size limit."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
-from typing import cast
+from typing import IO, Any, cast
 
 from flask import g, request
+from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from jobs.errors import BadRequest
-from receiver import request_body
+from jobs.input_parts import InputPart
+from jobs.storage.errors import translate_errors
+from receiver import input_body, request_body
+from receiver.context import services
+from receiver.thread_pool import run_in_thread
 
 FORM_MAX_BYTES = 256 * 1024
-UPLOAD_MAX_BYTES = 24 * 2**20  # as base64 it fits into an input
 FIELDS_MAX = 100
 
 
-def form(max_bytes: int = FORM_MAX_BYTES) -> dict[str, str]:
+def form() -> dict[str, str]:
     """The fields of this request, the last of each name. Raises BadRequest."""
     if "form" not in g:
-        g.form, g.files = _read(max_bytes)
+        g.form, _ = _parse(BytesIO(request_body.read(FORM_MAX_BYTES)))
     return cast(dict[str, str], g.form)
 
 
-def files() -> list[bytes]:
-    """The uploaded files in their order."""
-    return cast(list[bytes], g.files)
+def files() -> list[InputPart]:
+    """The uploaded files in their order, inside `uploaded`."""
+    return cast(list[InputPart], g.get("files", []))
 
 
-def _read(max_bytes: int) -> tuple[dict[str, str], list[bytes]]:
-    is_multipart = request.mimetype == "multipart/form-data"
-    raw = request_body.read(max_bytes if is_multipart else FORM_MAX_BYTES)
-    parser = FormDataParser(max_form_memory_size=FORM_MAX_BYTES, max_form_parts=FIELDS_MAX)
+@contextmanager
+def uploaded() -> Iterator[None]:
+    """Read a form whose files are staged until the end.
+
+    Raises BadRequest, BodyTooLarge, TooManyWaiting and StorageError.
+    """
+    most = largest_upload() + FORM_MAX_BYTES
+    with input_body.arriving(most) as pieces, input_body.staged() as open_file:
+        stream: Any = _Pieces(pieces)
+        g.form, uploads = _parse(stream, lambda **_: _StagedFile(open_file()))
+        sent = [one.stream for _, found in uploads.lists() for one in found if one.filename]
+        parts = [run_in_thread(InputPart.of_file, "input", cast(Any, one).file) for one in sent]
+        g.files = [part for part in parts if part.size_bytes]
+        yield
+
+
+def largest_upload() -> int:
+    """Bytes that fit into an input as base64."""
+    return services().settings.max_input_bytes // 4 * 3
+
+
+class _Pieces:
+    """The pieces of a body as werkzeug reads them."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def read(self, _size: int = -1) -> bytes:
+        return next(self._pieces, b"")
+
+
+class _StagedFile:
+    """A file that threads write: a slow disk must not stop the event loop."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+
+    def write(self, data: bytes) -> None:
+        with translate_errors():
+            run_in_thread(self.file.write, data)
+
+    def seek(self, at: int) -> None:
+        self.file.seek(at)
+
+
+def _parse(
+    stream: IO[bytes], open_file: Callable[..., Any] | None = None
+) -> tuple[dict[str, str], MultiDict[str, FileStorage]]:
+    parser = FormDataParser(open_file, FORM_MAX_BYTES, max_form_parts=FIELDS_MAX)
     try:
-        _, fields, uploads = parser.parse(
-            BytesIO(raw), request.mimetype, len(raw), request.mimetype_params
-        )
+        _, fields, uploads = parser.parse(stream, request.mimetype, None, request.mimetype_params)
     except RequestEntityTooLarge:
         raise BadRequest("The form is too large or has too many fields.") from None
-    sent = (one for _, found in uploads.lists() for one in found if one.filename)
-    last = {name: values[-1] for name, values in fields.lists()}
-    return last, [body for one in sent if (body := one.read())]
+    return {name: values[-1] for name, values in fields.lists()}, uploads

@@ -1,6 +1,6 @@
 """`/submit`: a form that submits a generation as `POST /api/jobs` does."""
 
-import base64
+import hashlib
 import json
 import re
 import uuid
@@ -22,6 +22,7 @@ from jobs.errors import (
     UnknownJob,
     WrongStatus,
 )
+from jobs.input_parts import InputPart
 from jobs.job import Job
 from jobs.net import strict_json
 from jobs.record import Submission
@@ -34,7 +35,7 @@ from receiver.dashboard.access import requires_scope
 from receiver.dashboard.again import fields_of, kept_images
 from receiver.dashboard.job_card import JobCard, card
 from receiver.problem_details import STATUS
-from receiver.schemas.bodies import validate
+from receiver.schemas.bodies import validate, validate_with_input
 from receiver.thread_pool import run_in_thread
 
 FIELDS = ("model", "prompt", *models.FIELD_NAMES, "more", "metadata", "repeats")
@@ -65,7 +66,7 @@ def show() -> ResponseReturnValue:
 
 
 @blueprint.post("/submit")
-@requires_scope("submit", form_bytes=forms.UPLOAD_MAX_BYTES)
+@requires_scope("submit", uploads=True)
 def send() -> ResponseReturnValue:
     """Enqueue the job and show the form again, with the job next to it."""
     fields = {name: value.strip() for name, value in forms.form().items()}
@@ -88,12 +89,14 @@ def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str |
     """Submit a body of the API with the key of the session. Raises what the API raises."""
     visitor = session.current_visitor()
     assert visitor is not None  # requires_scope made sure of it
-    submission = validate(SubmissionBody, body)
+    submission = validate_with_input(SubmissionBody, body)
     rate_limits.count_request(visitor.name)
     g.api_key = visitor
     key = (f"visitor {visitor.name}", idempotency_key)
     details = Submission(repeats=repeats)
-    return enqueue_once(services(), submission, details, key, json.dumps(body).encode())
+    request = json.dumps(body, default=lambda part: part.sha256)
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    return enqueue_once(services(), submission, details, key, digest)
 
 
 def _enqueue(fields: Mapping[str, str]) -> Job:
@@ -135,23 +138,23 @@ def _messages(error: Invalid) -> dict[str, str]:
     }
 
 
-def _images(fields: Mapping[str, str], original: Job | None) -> list[str]:
-    """Images as base64, in the order of the form; raises WrongStatus and StorageError."""
-    found = {f"file-{n}": body for n, body in enumerate(forms.files())}
+def _images(fields: Mapping[str, str], original: Job | None) -> list[InputPart]:
+    """Images in the order of the form; raises WrongStatus."""
+    found = {f"file-{n}": part for n, part in enumerate(forms.files())}
     kept = [name for name in fields if re.fullmatch(KEPT + "[0-9]{1,2}", name)]
     found |= {name: _kept_image(original, int(name.removeprefix(KEPT))) for name in kept}
     ordered = [name for name in fields.get("order", "").split() if name in found]
     names = dict.fromkeys((*ordered, *kept, *found))
-    return [base64.b64encode(found[name]).decode() for name in names]
+    return [found[name] for name in names]
 
 
-def _kept_image(original: Job | None, n: int) -> bytes:
+def _kept_image(original: Job | None, n: int) -> InputPart:
     """An image of the job that the form repeats. Raises WrongStatus, StorageError."""
-    storage = services().storage
-    body = run_in_thread(inputs.read_file, storage, original, n) if original else None
-    if body is None:
+    files = original.submission.input_files if original else ()
+    size = run_in_thread(services().storage.size, files[n].key) if n < len(files) else None
+    if size is None or size != files[n].bytes:
         raise WrongStatus(_INPUT_DELETED)
-    return body
+    return InputPart.of_object("input", files[n])
 
 
 def _parsed(text: str, field: str, errors: list[dict[str, str]]) -> dict[str, Any]:
@@ -197,6 +200,7 @@ def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) ->
         input_form=input_form,
         kept=kept_images(services(), original) if original else [],
         job=_submitted_job() if request.method == "GET" else None,
+        most_bytes=forms.largest_upload(),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from jobs import retention, sidecars, thumbnails
+from jobs import request_limits, retention, sidecars, thumbnails
 from jobs.errors import ForeignObject, UnknownJob
 from jobs.job import Job
 from jobs.services import Services
@@ -26,7 +26,6 @@ from receiver.repair import Finding
 
 PAGE_SIZE = 200
 LOST = "has no record"
-WITHOUT_JOB = "is part of an input without a record"
 
 
 def check(services: Services) -> Iterator[Finding]:
@@ -34,13 +33,16 @@ def check(services: Services) -> Iterator[Finding]:
     inputs, lost = list[Finding](), set[str]()
     while page := list(islice(listing, PAGE_SIZE)):
         for finding in _check_page(services, page):
-            if finding.problem == WITHOUT_JOB:
+            if kind_of(finding.subject) is ObjectKind.INPUT:
                 inputs.append(finding)
                 continue
             if finding.problem == LOST:
                 lost.add(job_id_of(finding.subject))
             yield finding
-    yield from (one for one in inputs if job_id_of(one.subject) not in lost)
+    expected = services.due.noted_inputs()  # read last: the record of a request may come now
+    for one in inputs:
+        if job_id_of(one.subject) not in lost and one.subject not in expected:
+            yield one
     staging = services.storage.staging_directory
     if abandoned := staging.list_abandoned():
         problem = f"{len(abandoned)} abandoned files"
@@ -73,7 +75,9 @@ def _check(services: Services, found: ListedObject, job: Job | None) -> Iterator
 def _check_input(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
     """An object of an input that no record lists: it never outlives the record."""
     if job is None or key not in job.object_keys:
-        problem = "is not part of its job's input" if job else WITHOUT_JOB
+        problem = (
+            "is not part of its job's input" if job else "is part of an input without a record"
+        )
         yield Finding(key, problem, partial(_delete, services, key))
 
 
@@ -120,6 +124,7 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
         return
     try:
         job = sidecars.read(services.storage, key)
+        request_limits.check_restored(job, services.settings.max_input_bytes)
     except ForeignObject as error:
         yield Finding(key, f"has no record, and cannot be restored from its sidecar: {error}")
         return

@@ -1,30 +1,25 @@
 """JSON request bodies: parsing and validation."""
 
-import json
 from collections.abc import Callable
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from jobs.bfl import models
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.submissions import URL_MAX_CHARS
-from jobs.errors import BodyTooLarge, Invalid, UrlRefused
+from jobs.errors import Invalid, UrlRefused
+from jobs.input_parts import InputPart
+from jobs.media_references import map_leaves
 from jobs.net import strict_json
-from receiver import request_body
+from jobs.request_limits import (
+    METADATA_MAX_CHARS,
+    MODEL_MAX_CHARS,
+    check_metadata,
+    check_model,
+)
 from receiver.context import services
 from receiver.schemas.formats import POLLING_URL, PUBLIC_URL, documented_pattern
-
-BODY_MAX_BYTES = 64 * 1024
-INPUT_BODY_MAX_BYTES = 32 * 2**20  # an input may hold images in base64, up to 20 MB (BFL's docs)
-METADATA_MAX_CHARS = 8192
-MODEL_MAX_CHARS = 200
-
-
-def _limit_size(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    if len(json.dumps(value)) > METADATA_MAX_CHARS:
-        raise ValueError(f"may have {METADATA_MAX_CHARS} characters of JSON at most")
-    return value
 
 
 def accepted_by(check: Callable[[HostPolicy, str], object]) -> AfterValidator:
@@ -40,20 +35,14 @@ def accepted_by(check: Callable[[HostPolicy, str], object]) -> AfterValidator:
     return AfterValidator(validate_url)
 
 
-def _check_model(value: str) -> str:
-    if not models.is_model(value):
-        raise ValueError("a path of A-Z a-z 0-9 . _ - segments, as in flux-tools/vto-v2")
-    return value
-
-
 ModelPath = Annotated[
     str,
     Field(max_length=MODEL_MAX_CHARS, examples=list(models.NAMES)),
-    AfterValidator(_check_model),
+    AfterValidator(check_model),
     documented_pattern(models.MODEL),
 ]
 Metadata = Annotated[
-    Annotated[dict[str, JsonValue], AfterValidator(_limit_size)] | None,
+    Annotated[dict[str, JsonValue], AfterValidator(check_metadata)] | None,
     Field(
         description=f"stored with the job; up to {METADATA_MAX_CHARS} characters of JSON",
         examples=[{"user": "42"}],
@@ -85,15 +74,6 @@ class Expectation(BaseModel):
         default=None, description="what BFL was given, kept with the job; the first one stays"
     )
 
-    @classmethod
-    def read(cls) -> Self:
-        """Read and validate the request's body, which may be empty. Raises BadRequest, Invalid."""
-        raw = request_body.read(INPUT_BODY_MAX_BYTES)
-        body = validate_body(cls, raw or b"{}")
-        if body.input is None and len(raw) > BODY_MAX_BYTES:
-            raise BodyTooLarge
-        return body
-
     def given(self) -> dict[str, Any]:
         """Only the details that were set."""
         return self.model_dump(exclude_unset=True, exclude_none=True, exclude={"input"})
@@ -105,6 +85,15 @@ Model = TypeVar("Model", bound=BaseModel)
 def validate_body(model: type[Model], raw: bytes) -> Model:
     """Parse and validate a body. Raises BadRequest when it is no JSON object, else Invalid."""
     return validate(model, strict_json.load_object(raw))
+
+
+def validate_with_input(model: type[Model], value: dict[str, Any]) -> Model:
+    """Validate an object whose `input` has parts, which no model knows. Raises Invalid."""
+    given = value.get("input")
+    if not isinstance(given, dict):
+        return validate(model, value)
+    plain = map_leaves(given, lambda leaf: "" if isinstance(leaf, InputPart) else leaf)
+    return validate(model, {**value, "input": plain}).model_copy(update={"input": given})
 
 
 def validate(model: type[Model], value: dict[str, Any]) -> Model:

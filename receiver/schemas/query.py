@@ -18,12 +18,13 @@ from pydantic.fields import FieldInfo
 from jobs.bfl import parsing
 from jobs.config.settings import Settings
 from jobs.errors import InvalidField
+from jobs.request_limits import MODEL_MAX_CHARS
 from jobs.status import Source, Status
 from jobs.store.events import POSITION_FORM, EventPosition
 from jobs.store.listing import Position
 from jobs.store.search import Search
 from receiver.schemas import formats
-from receiver.schemas.bodies import MODEL_MAX_CHARS, field_error
+from receiver.schemas.bodies import field_error
 from receiver.schemas.formats import anchored, documented_pattern, json_schema
 
 NAME_MAX_CHARS = 50

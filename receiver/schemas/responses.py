@@ -55,6 +55,7 @@ class Problem(TypedDict):
     status: int
     detail: str
     errors: NotRequired[list[WrongField]]
+    code: NotRequired[Annotated[str, Field(description="`queue_full`: send it again later")]]
 
 
 class Relayed(TypedDict):

@@ -2,7 +2,7 @@
 
 import argparse
 
-from tests.bench import accept, burst, dyno, growth, polls, rescues, slow_clients
+from tests.bench import accept, burst, dyno, growth, inputs, polls, rescues, slow_clients
 
 BENCHMARKS = {
     "accept": accept.main,
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "rescues": rescues.main,
     "polls": polls.main,
     "dyno": dyno.main,
+    "inputs": inputs.main,
     "growth": growth.main,
 }
 

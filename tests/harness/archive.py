@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
-from jobs import inputs, sidecars
 from jobs import services as wiring
+from jobs import sidecars
 from jobs.config.settings import load
 from jobs.job import Job
 from jobs.record import MediaFile
@@ -16,6 +16,7 @@ from jobs.storage.layout import object_key, sidecar_key
 from jobs.storage.providers import RequestLimits
 from jobs.timeline import EventCode, TimelineEvent
 from jobs.timeouts import Timeouts
+from tests.harness.kept_inputs import with_input
 from tests.harness.redis_server import RedisServer
 from tests.harness.required_settings import SECRETS
 
@@ -46,11 +47,11 @@ class Archive:
     ) -> Job:
         """A job that was stored so many days ago, perhaps with an input that its caller brought."""
         job = self._begun(days_ago, facts)
-        kept = inputs.store(self.storage, job, given) if given else None
+        if given:
+            job = with_input(self.storage, job, given)
         media = tuple(self._published(job, n) for n in range(files))
-        ended = self._ended(
-            job, lambda job, at: (kept.on_record(job) if kept else job).stored(at, media)
-        )
+        details = job.submission
+        ended = self._ended(job, lambda job, at: job.evolve(submission=details).stored(at, media))
         for file in media:
             self.storage.write(sidecar_key(file.key), sidecars.render(ended))
         return ended

@@ -14,14 +14,14 @@ from jobs import sidecars
 from jobs.job import LEASE_SECONDS, Job
 from jobs.record import MediaFile
 from jobs.status import Status
-from jobs.storage.layout import companion_keys, job_id_of
+from jobs.storage.layout import ObjectKind, companion_keys, job_id_of, kind_of
 from jobs.store import codec
 from jobs.store.keys import (
     BY,
     DUE,
     ENDED,
     ENDED_MEDIA,
-    INPUT_PREFIX,
+    INPUT_NOTES,
     NOTIFICATIONS,
     ORPHANS,
     PENDING_POLLS,
@@ -69,7 +69,7 @@ def _looked_at(installation: Installation, idle: bool) -> tuple[list[Job], list[
             *_lines(redis, jobs),
             *_facets(redis, jobs),
             *_names(redis, jobs),
-            *_inputs(redis, jobs),
+            *_inputs(redis, jobs, installation.stored_objects),
             *_secrets_in_rq(redis, installation),
             *_media(installation.stored_objects, jobs, redis, idle=idle),
         ]
@@ -105,7 +105,7 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     awaiting_thumbnails = {job.id for job in jobs if job.thumbnails.due_at}
     yield from _differences("I2: drawings", awaiting_thumbnails, _members(redis, THUMBNAILS))
     ended = {job.id for job in jobs if job.status.terminal}
-    with_media = {job.id for job in jobs if job.present_media}
+    with_media = {job.id for job in jobs if job.id in ended and job.object_keys}
     yield from _differences("I2: ended, with media", with_media, _members(redis, ENDED_MEDIA))
     yield from _differences("I2: ended, without", ended - with_media, _members(redis, ENDED))
     owed = {job.id for job in jobs if job.notifications.pending}
@@ -155,15 +155,27 @@ def _names(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     )
 
 
-def _inputs(redis: Redis, jobs: list[Job]) -> Iterator[str]:
-    """Check that an input is stored until BFL has it, and for a day if it never had it."""
-    known = {job.id: job for job in jobs}
-    for key in redis.scan_iter(f"{INPUT_PREFIX}*"):
-        job = known.get(_text(key).removeprefix(INPUT_PREFIX))
-        if job is None or job.task_id is not None:
-            yield f"I2: {_text(key)} is of no use any more"
-        elif job.status.terminal and redis.ttl(key) < 0:
-            yield f"I2: {_text(key)} is kept for ever"
+def _inputs(redis: Redis, jobs: list[Job], stored_objects: StoredObjects) -> Iterator[str]:
+    """Each object of an input is named by a record or a note, and each that a record names exists.
+
+    An input that shall be forgotten is, once BFL has it.
+    """
+    sizes = {key: size for key, size in stored_objects.sizes().items() if _is_input(key)}
+    named = {file.key: file.bytes for job in jobs for file in job.submission.input_files}
+    noted = {word for note in _members(redis, INPUT_NOTES) for word in note.split(" ")}
+    orphans = _members(redis, ORPHANS)
+    for key in sizes.keys() - named.keys() - noted - orphans:
+        yield f"I23: no record names {key}"
+    for key in named.keys() - noted:
+        if sizes.get(key) != named[key]:
+            yield f"I23: {key} is on record and not there"
+    for job in jobs:
+        if job.submission.forgets_input and job.submission.kept_input and job.task_id:
+            yield f"I23: the input of {job.id} is not forgotten"
+
+
+def _is_input(key: str) -> bool:
+    return kind_of(key) is ObjectKind.INPUT
 
 
 def _members(redis: Redis, key: str) -> set[str]:
@@ -214,6 +226,7 @@ def _media(
             if kept.thumbnail:
                 yield from _object(stored_objects, sizes, kept.thumbnail)
     recorded = {kept.key for job in jobs for kept in job.present_media}
+    recorded |= {key for key in sizes if _is_input(key)}
     recorded |= _members(redis, ORPHANS)
     recorded |= {companion for key in recorded for companion in companion_keys(key)}
     under_way = {job.id for job in jobs if not job.status.terminal} | _members(redis, SUPERSEDED)

@@ -20,7 +20,12 @@ FOREIGN = (
     ("Media", "GOOGLE_…", "none", "Access to a bucket in `gs://`."),
     ("Media", "AZURE_…", "none", "Access to a container in `az://`."),
     ("Media", "AWS_ALLOW_HTTP", "none", "`true` allows a plain http endpoint beyond loopback."),
-    ("Media", "TMPDIR", "the system's", "Where files are staged on their way into a bucket."),
+    (
+        "Media",
+        "TMPDIR",
+        "the system's",
+        "Where files are staged on their way into a bucket, large requests among them.",
+    ),
 )
 OPENING = """\
 <!-- Written by `make docs`. -->

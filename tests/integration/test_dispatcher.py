@@ -8,6 +8,7 @@ import pytest
 
 from jobs import submission
 from jobs.job import Job
+from jobs.record import Submission
 from jobs.status import Status
 from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
 from tests.harness.patience import wait_for
@@ -24,9 +25,10 @@ QUEUE = "rq:queue:fluxkeep"
 
 def queued(worker_env: WorkerEnvironment, job_id: str) -> None:
     def begin(job: Job | None, now: float) -> Job:
-        return job or submission.create(job_id, "flux-2-pro", now)
+        details = Submission(kept_input={"prompt": "a"})
+        return job or submission.create(job_id, "flux-2-pro", now, details)
 
-    worker_env.wired.store.update(job_id, begin, new=True, submission=b'{"prompt": "a"}')
+    worker_env.wired.store.update(job_id, begin, new=True)
 
 
 def at_the_same_score(worker_env: WorkerEnvironment) -> None:

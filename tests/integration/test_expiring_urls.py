@@ -13,7 +13,7 @@ from tests.harness.reports import call_back
 
 
 def enqueue_submission(store: JobStore, job_id: str, model: str) -> None:
-    store.update(job_id, lambda _, now: create(job_id, model, now), submission=b"{}")
+    store.update(job_id, lambda _, now: create(job_id, model, now))
 
 
 def at_risk(redis: Redis, limit: int = 10) -> list[str]:

@@ -47,7 +47,7 @@ def test_what_only_sounds_like_it_is_a_model(model: str) -> None:
 
 def test_an_answer_without_a_task_fails_the_job(local_worker: LocalWorker) -> None:
     """BFL may have more of such paths than anybody knows here."""
-    local_worker.post("a", "finetune", b'{"prompt": "a"}')
+    local_worker.post("a", "finetune", {"prompt": "a"})
     process_one(local_worker.wired)
     job = local_worker.job("a")
     assert job.status is Status.FAILED and not job.submission.unconfirmed

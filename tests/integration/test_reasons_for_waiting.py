@@ -1,6 +1,5 @@
 """While a job waits for an account or an outage, a client of BFL's API is told so in `details`."""
 
-import json
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ def polled(api: FlaskClient, job_id: str) -> Any:
 def test_details_name_the_reason(
     local_worker: LocalWorker, api: FlaskClient, switches: dict[str, Any], reason: str
 ) -> None:
-    local_worker.post("a", given=json.dumps({"prompt": "a", "sandbox": switches}).encode())
+    local_worker.post("a", given={"prompt": "a", "sandbox": switches})
     process_one(local_worker.wired)
     body = polled(api, "a")
     assert body["status"] == "Pending" and reason in body["details"]["Waiting"][0]
@@ -38,7 +37,7 @@ def test_others_of_the_model_wait_for_the_same_reason(
     local_worker: LocalWorker, api: FlaskClient
 ) -> None:
     fault = {"prompt": "a", "sandbox": {"submit_status": 503}}
-    local_worker.post("a", given=json.dumps(fault).encode())
+    local_worker.post("a", given=fault)
     local_worker.post("b")
     process_one(local_worker.wired)
     assert polled(api, "b")["details"] == {"Waiting": ["BFL answered 503"]}

@@ -139,7 +139,7 @@ PROTECTIONS = {
     ),
     "the capacity check": Protection(
         "I14",
-        partial(submissions, Faults(bfl=2), workers=3),
+        partial(submissions, Faults(bfl=2), workers=4),
         Flaws(lua=(CAPACITY_CHECK, b"if false then")),
     ),
     "the order of a commit's writes": Protection(

@@ -12,8 +12,9 @@ from redis import Connection, ConnectionPool, Redis
 from jobs import submission
 from jobs.errors import ClaimLost
 from jobs.job import Job
+from jobs.record import Submission
 from jobs.status import ReportKind, Status
-from jobs.store.commit import REQUEST_TTL_SECONDS
+from jobs.store.commit import REPLAY_SECONDS
 from jobs.store.job_store import JobStore
 from jobs.store.keys import INPUT_PREFIX, RECORD_PREFIX
 from jobs.store.search import Search
@@ -143,19 +144,19 @@ def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: 
     assert [job_id for page in found for job_id in page] == [*newest, "older", "oldest"]
 
 
-def test_a_submission_request_expires_only_once_its_job_has_ended(
+def test_the_request_of_an_earlier_version_expires_only_once_its_job_has_ended(
     store: JobStore, redis_server: RedisServer
 ) -> None:
-    key = INPUT_PREFIX + "own"
+    key, details = INPUT_PREFIX + "own", Submission(input_bytes=2)
     with redis_server.client() as redis:
+        redis.set(key, b"{}")
         store.update(
             "own",
-            lambda job, now: job or submission.create("own", "flux-2-pro", now),
+            lambda job, now: job or submission.create("own", "flux-2-pro", now, details),
             new=True,
-            submission=b"{}",
         )
         store.update("own", lambda job, now: job and job.with_details(now, {"metadata": {"a": 1}}))
         assert (redis.get(key), redis.ttl(key)) == (b"{}", -1)
         check = partial(submission.check, timeouts=TIMEOUTS, has_webhook=True)
         store.update("own", lambda job, _now: job and check(job, job.deadline))
-        assert 0 < int(redis.ttl(key)) <= REQUEST_TTL_SECONDS
+        assert 0 < int(redis.ttl(key)) <= REPLAY_SECONDS

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from jobs.bfl.client import BflClient, BflResponse
 from jobs.errors import ConnectionFailed, TransferFailed, UrlExpired
+from jobs.net.http_client import Body
 from jobs.net.urls import ParsedUrl
 from jobs.services import build_host_policy
 from tests.simulation.boundaries import load_test_settings, sha256
@@ -186,8 +187,9 @@ class SimulatedBflClient(BflClient):
         return self._bfl.poll(url)
 
     def _call(
-        self, address: ParsedUrl, body: bytes | None = None, _seconds: float = 0.0
+        self, address: ParsedUrl, body: Body | None = None, _seconds: float = 0.0
     ) -> BflResponse:
         if body is None:
             return BflResponse(200, None, b'{"credits": 0}')
-        return self._bfl.submit(address.path.removeprefix("/v1/"), body)
+        sent = body if isinstance(body, bytes) else b"".join(body)
+        return self._bfl.submit(address.path.removeprefix("/v1/"), sent)

@@ -35,6 +35,8 @@ class RedisModel(SortedSetCommands):
         self.data: dict[bytes, Any] = {}
         self.expiry: dict[bytes, float] = {}
         self.read_only = False
+        self.used_memory = 1_000_000
+        self.maxmemory: int | None = 0  # None: INFO is forbidden
         self.is_full = False
         self._has_written = False  # by the command or script that runs
         self._scripts: dict[bytes, Callable[..., Any]] = {}
@@ -89,6 +91,12 @@ class RedisModel(SortedSetCommands):
     def _time(self) -> list[bytes]:
         micros = round(self.now * 1e6)
         return [b"%d" % (micros // 1_000_000), b"%d" % (micros % 1_000_000)]
+
+    def _info(self, section: bytes) -> bytes:
+        if section != b"memory" or self.maxmemory is None:
+            raise ReplyError("NOPERM this user has no permissions to run the 'info' command")
+        fields = {"used_memory": self.used_memory, "maxmemory": self.maxmemory}
+        return "\r\n".join(f"{name}:{value}" for name, value in fields.items()).encode()
 
     def _script(self, _load: bytes, source: bytes) -> bytes:
         digest = sha1(source, usedforsecurity=False).hexdigest().encode()

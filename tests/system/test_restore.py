@@ -10,12 +10,13 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import inputs, sidecars
+from jobs import sidecars
 from jobs.errors import ForeignObject
 from jobs.storage.layout import sidecar_key
 from tests.harness import Installation, RedisServer, Stack, wait_for, without_links
 from tests.harness.archive import Archive
 from tests.harness.command_line import CommandLine, CommandResult
+from tests.harness.kept_inputs import sent
 from tests.harness.notifications import NEW
 from tests.harness.stored_objects import StoredInDirectory
 
@@ -71,7 +72,7 @@ def test_a_kept_input_comes_back_with_its_images(archive: Archive, shell: Comman
     shell.run("repair")
     back = archive.job(job)
     assert back and back.submission.kept_input == job.submission.kept_input
-    assert inputs.load(archive.storage, back) == given
+    assert sent(archive.storage, back) == given
     assert shell.run("repair", "--verify-bytes") == CLEAN
 
 

@@ -2,11 +2,11 @@
 --
 -- KEYS  1  job record
 --       2  set of the submission queues that are not empty
---       3  hash of the sizes of waiting submission requests
+--       3  sorted set of the submissions that wait
 --       4, keys that must not exist: tombstones, and another job's task alias
 -- ARGV  expected version ("0": no record), new record, job id,
 --       writer's time, tolerated difference from Redis time in seconds,
---       most waiting requests (-1: this commit adds none), most bytes of them, bytes of the new one,
+--       most waiting submissions (-1: this commit adds none), share of Redis's memory for them,
 --       count, then capacity limits: sorted set, capacity
 --       count, then sorted sets that the job leaves
 --       count, then sorted sets to add the job to, each followed by its score
@@ -15,8 +15,8 @@
 --       1 if the job newly needs a worker, 1 if it gave back its slot, 1 if an RQ job was claimed,
 --       RQ job id, RFC 3339 time (only when a worker is needed or a slot was given back)
 -- Returns {Redis time, outcome, current record or false}; outcome is
---       0 conflict or clock difference, 1 written, 2 no free slot, 3 too many requests, 4 deleted
--- Needs shared/version.lua, shared/commands.lua, shared/rq.lua
+--       0 conflict or clock difference, 1 written, 2 no free slot, 3 queue full, 4 deleted
+-- Needs shared/version.lua, shared/commands.lua, shared/rq.lua, shared/queue.lua
 
 local time = redis.call('TIME')
 local found = redis.call('MGET', KEYS[1], unpack(KEYS, 4))
@@ -34,11 +34,9 @@ local record, job_id = next_argument(), next_argument()
 local difference = time[1] + time[2] / 1e6 - next_number()
 if math.abs(difference) > next_number() then return {time, 0, current} end
 
-local requests_max, bytes_max, bytes = next_number(), next_number(), next_number()
-if requests_max >= 0 then
-  local sizes = redis.call('HVALS', KEYS[3])
-  for _, size in ipairs(sizes) do bytes = bytes + size end
-  if #sizes >= requests_max or bytes > bytes_max then return {time, 3, current} end
+local waiting_max, memory_share = next_number(), next_number()
+if waiting_max >= 0 and is_queue_full(KEYS[3], waiting_max, memory_share) then
+  return {time, 3, current}
 end
 
 for _ = 1, next_number() do  -- I14

@@ -81,7 +81,7 @@ function add(chosen) {
       continue;
     }
     if (file.size + chosenBytes() > mostBytes) {
-      problem.textContent = `${file.name} is too large: all files together may have ${mostBytes / 2 ** 20} MiB.`;
+      problem.textContent = `${file.name} is too large: all files together may have ${Math.floor(mostBytes / 2 ** 20)} MiB.`;
       continue;
     }
     const item = document.createElement("li");

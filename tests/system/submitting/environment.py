@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from jobs.store.keys import ACTIVE, CIRCUITS, INPUT_PREFIX, QUEUE_PREFIX, QUEUES
+from jobs.store.keys import ACTIVE, CIRCUITS, INPUT_NOTES, QUEUE_PREFIX, QUEUES
 from tests.harness import Client, wait_for
 from tests.harness.stack import QUICK_SECONDS, Stack, stopped_stack
 from tests.sandbox import Request, Settings, Task
@@ -92,14 +92,11 @@ class SubmissionEnvironment:
             patterns = (f"{ACTIVE}*", f"{QUEUE_PREFIX}*", QUEUES)
             return [str(key) for pattern in patterns for key in redis.scan_iter(pattern)]
 
-    def inputs(self) -> int:
+    def input_notes(self) -> list[Any]:
+        """Inputs whose objects may have no record, or are to be forgotten."""
         with self.stack.installation.redis.client() as redis:
-            return len(list(redis.scan_iter(f"{INPUT_PREFIX}*")))
-
-    def has_input(self, job: dict[str, Any]) -> bool:
-        """Whether the submission request of a job still waits in Redis."""
-        with self.stack.installation.redis.client() as redis:
-            return bool(redis.exists(INPUT_PREFIX + job["id"]))
+            found: Any = redis.zrange(INPUT_NOTES, 0, -1)
+        return list(found)
 
 
 def events(job: dict[str, Any]) -> list[str]:

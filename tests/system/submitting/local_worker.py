@@ -1,6 +1,7 @@
 """One worker in this process and its submission queue."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ from jobs import services as wiring
 from jobs import submission
 from jobs.config.settings import load
 from jobs.job import Job
+from jobs.record import MediaFile, Submission
 from jobs.services import Services
-from jobs.store.keys import CIRCUITS
+from jobs.store.keys import CIRCUITS, INPUT_PREFIX
 from tests.harness import RedisServer
 from tests.harness.required_settings import SECRETS
 from tests.harness.worker_environment import process_one
@@ -18,7 +20,7 @@ from worker.claim import Claim
 
 BASE = {**SECRETS, "MAX_ACTIVE": "2,small=1", "WORKER_CONCURRENCY": "1"}
 KEY = "bfl-key-canary-71f0"
-INPUT = b'{"prompt": "a", "sandbox": {"callback": "never", "seconds": 0}}'
+INPUT: dict[str, Any] = {"prompt": "a", "sandbox": {"callback": "never", "seconds": 0}}
 
 
 class LocalWorker:
@@ -29,11 +31,30 @@ class LocalWorker:
         self.redis: Any = wired.redis
         self.queue = wired.submission_queue
 
-    def post(self, job_id: str, model: str = "large", given: bytes = INPUT) -> None:
+    def post(self, job_id: str, model: str = "large", given: Mapping[str, Any] = INPUT) -> None:
         def begin(job: Job | None, now: float) -> Job:
-            return job or submission.create(job_id, model, now)
+            return job or submission.create(job_id, model, now, Submission(kept_input=given))
 
-        self.wired.store.update(job_id, begin, new=True, submission=given)
+        self.wired.store.update(job_id, begin, new=True)
+
+    def post_as_earlier(self, job_id: str, request: bytes) -> None:
+        """As a version did it whose queue held the requests themselves."""
+
+        def begin(job: Job | None, now: float) -> Job:
+            details = Submission(input_bytes=len(request))
+            return job or submission.create(job_id, "large", now, details)
+
+        self.redis.set(INPUT_PREFIX + job_id, request)
+        self.wired.store.update(job_id, begin, new=True)
+
+    def lose_input(self, job_id: str) -> None:
+        """The storage has lost the only object of its input."""
+        lost = MediaFile(key="gone", content_type="image/png", bytes=1, sha256="0" * 64)
+
+        def name(job: Job | None, _now: float) -> Job | None:
+            return job and job.with_submission(kept_input={"a": "input:0"}, input_files=(lost,))
+
+        self.wired.store.update(job_id, name)
 
     def work(self, times: int = 1) -> None:
         """One piece of work, or several."""
@@ -81,5 +102,5 @@ def built(redis_server: RedisServer, tmp_path: Path, **more: str) -> Services:
     return wiring.Services(load(BASE | media | more), redis_server.client())
 
 
-def submission_body(**switches: Any) -> bytes:
-    return json.dumps({"prompt": "a", "sandbox": {"callback": "never", **switches}}).encode()
+def submission_body(**switches: Any) -> dict[str, Any]:
+    return {"prompt": "a", "sandbox": {"callback": "never", **switches}}

@@ -8,12 +8,18 @@ from typing import Any
 import pytest
 import requests
 
+from jobs.store import codec
+from tests.harness import wait_for_none
 from tests.sandbox import Task
 from tests.sandbox.gradient import gradient
 from tests.system.submitting.environment import SubmissionEnvironment, running_environment
 
 PICTURE = gradient(3)
 ENCODED = base64.b64encode(PICTURE).decode()
+
+
+def given_objects(env: SubmissionEnvironment, job: dict[str, Any]) -> list[str]:
+    return [key for key in objects(env, job["id"]) if "-input-" in key]
 
 
 def with_picture(env: SubmissionEnvironment) -> dict[str, Any]:
@@ -56,7 +62,7 @@ def test_a_picture_is_kept_beside_the_media_and_served_by_a_link(
     assert [(file["key"], file["role"]) for file in described["input_files"]] == [(key, "input")]
     with env.stack.installation.redis.client() as redis:
         record: Any = redis.get(f"fluxkeep:job:{job['id']}")
-    assert record and len(record) < 4096 and not env.has_input(job)
+    assert record and len(record) < 4096 and env.input_notes() == []
 
 
 def test_the_input_is_deleted_with_its_job(env: SubmissionEnvironment) -> None:
@@ -110,7 +116,11 @@ def test_nothing_is_kept_where_the_operator_says_so(forgetful: SubmissionEnviron
     job = with_picture(forgetful)
     forgetful.stored(job)
     assert "input" not in forgetful.client.job(job["id"])
-    assert not [key for key in objects(forgetful, job["id"]) if "-input-" in key]
+    wait_for_none("its input is deleted", lambda: given_objects(forgetful, job))
+    wait_for_none("and forgotten", forgetful.input_notes)
+    with forgetful.stack.installation.redis.client() as redis:
+        record: Any = redis.get(f"fluxkeep:job:{job['id']}")
+    assert codec.decode(record).submission.kept_input is None
     task = announced(forgetful)
     assert forgetful.client.put_job(task.id, input={"prompt": "mine"}).status_code == 200
     assert "input" not in forgetful.client.job(task.id)

@@ -11,7 +11,7 @@ from jobs.config.settings import load
 from jobs.errors import ConnectionFailed, QueueFull, TransferFailed
 from jobs.job import Job
 from jobs.status import Status
-from jobs.store.keys import INPUT_PREFIX, QUEUE_PREFIX, RECORD_PREFIX
+from jobs.store.keys import QUEUE_PREFIX, RECORD_PREFIX
 from receiver import problem_details
 from tests.harness import RedisServer, TcpProxy
 from tests.harness.tripwire import Tripwire
@@ -100,7 +100,7 @@ def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(
 
 def test_an_input_that_is_gone_fails_the_job(local_worker: LocalWorker) -> None:
     local_worker.post("a")
-    local_worker.redis.delete(f"{INPUT_PREFIX}a")
+    local_worker.lose_input("a")
     local_worker.work()
     failure = local_worker.job("a").error
     assert failure and failure.code == "input_lost" and local_worker.posts() == 0

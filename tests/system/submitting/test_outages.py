@@ -94,7 +94,7 @@ def test_a_probe_without_success_does_not_make_a_short_pause_long(
 def test_a_probe_that_was_never_sent_lets_the_next_one_go(local_worker: LocalWorker) -> None:
     for job_id in "ab":
         local_worker.post(job_id)
-    local_worker.redis.delete("fluxkeep:input:a")
+    local_worker.lose_input("a")
     local_worker.queue.open_circuit(ALL_MODELS, "no", -1.0)
     local_worker.work()
     assert local_worker.job("a").status is Status.FAILED and local_worker.next() == "b"
@@ -109,7 +109,7 @@ def test_the_sweep_closes_a_circuit_that_no_job_could_probe(local_worker: LocalW
 
 
 def test_a_request_that_never_left_is_requeued_last(local_worker: LocalWorker) -> None:
-    local_worker.post("a", given=b"no json")
+    local_worker.post_as_earlier("a", b"no json")
     local_worker.post("b", given=submission_body())
     local_worker.work()
     job = local_worker.job("a")

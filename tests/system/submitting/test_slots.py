@@ -73,7 +73,7 @@ def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(
     assert first_wide < made(three_workers, narrow)[NARROW_MAX + 6].created_at, (
         "others are not held up"
     )
-    assert three_workers.queue_keys() == [] and three_workers.inputs() == 0
+    assert three_workers.queue_keys() == [] and three_workers.input_notes() == []
 
 
 def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(
@@ -97,4 +97,4 @@ def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(
         == len(jobs) + len(hung) + three_workers.box.peak.refused
     )
     assert three_workers.box.peak.peak <= TOTAL_MAX
-    assert three_workers.queue_keys() == [] and three_workers.inputs() == 0
+    assert three_workers.queue_keys() == [] and three_workers.input_notes() == []

@@ -1,0 +1,150 @@
+"""Parts of an input: images and long texts, whose bytes no process holds as a whole."""
+
+import base64
+import codecs
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import IO, Any, Literal, Self, cast
+
+from jobs.errors import NotMedia
+from jobs.media_references import leaves
+from jobs.record import MediaFile
+from jobs.storage.base import MediaStorage
+from jobs.storage.errors import translate_errors
+from jobs.storage.layout import OPAQUE
+from jobs.storage.media_types import HEAD_BYTES, content_type
+from jobs.storage.staging import sync
+
+READ_BYTES = 3 * 64 * 1024  # three bytes are four characters of base64
+
+# What stood in the JSON: base64 of the bytes, their text in UTF-8, or a JSON value.
+Encoding = Literal["input", "text", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class InputPart:
+    """Bytes that stand in an input in place of a string; `source` says where they are.
+
+    They are at hand, in a staged file that is synced, or in the object with this key.
+    """
+
+    encoding: Encoding
+    size_bytes: int
+    sha256: str
+    content_type: str
+    source: bytes | Path | str = field(repr=False)
+
+    @classmethod
+    def of_bytes(cls, encoding: Encoding, body: bytes) -> Self:
+        kind = _content_type(body[:HEAD_BYTES])
+        return cls(encoding, len(body), hashlib.sha256(body).hexdigest(), kind, body)
+
+    @classmethod
+    def of_file(cls, encoding: Encoding, file: IO[bytes]) -> Self:
+        """Sync a staged file and read it. Raises StorageError."""
+        with translate_errors():
+            sync(file)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            kind = _content_type(file.read(HEAD_BYTES))
+            file.seek(0)
+            sha256 = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
+        return cls(encoding, size, sha256, kind, Path(file.name))
+
+    @classmethod
+    def of_object(cls, encoding: Encoding, file: MediaFile) -> Self:
+        return cls(encoding, file.bytes, file.sha256, file.content_type, file.key)
+
+    @property
+    def json_bytes(self) -> int:
+        """The length of the string, without what a text would have to escape."""
+        return base64_bytes(self.size_bytes) if self.encoding == "input" else self.size_bytes
+
+    def store(self, storage: MediaStorage, key: str) -> None:
+        """Store the bytes; a staged file is moved. Raises StorageError."""
+        match self.source:
+            case bytes():
+                storage.write(key, self.source)
+            case Path():
+                storage.publish(self.source, key)
+            case str():
+                storage.copy(self.source, key)
+
+
+def base64_bytes(size: int) -> int:
+    return -(-size // 3) * 4
+
+
+def parts_in(values: Any) -> Iterator[InputPart]:
+    """Every part in the values of an input, each as often as it stands there."""
+    return (leaf for leaf in leaves(values) if isinstance(leaf, InputPart))
+
+
+class JsonBody:
+    """The JSON of values as a stream of known length: files are encoded while they are read."""
+
+    def __init__(self, values: Mapping[str, Any], files: Mapping[InputPart, IO[bytes]]) -> None:
+        self._parts: list[tuple[InputPart, IO[bytes]]] = []
+        mark = secrets.token_hex(16)
+
+        def take(part: InputPart) -> str:
+            self._parts.append((part, files[part]))
+            return mark
+
+        text = json.dumps(values, ensure_ascii=False, default=take)
+        self._texts = text.encode().split(mark.encode())
+        lengths = (_encoded_bytes(*one) for one in self._parts)
+        self._length = sum(map(len, self._texts)) + sum(lengths)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        for text, one in zip_longest(self._texts, self._parts):
+            yield text
+            if one:
+                yield from _encoded(*one)
+
+
+@contextmanager
+def opened(storage: MediaStorage, values: Any) -> Iterator[Mapping[InputPart, IO[bytes]]]:
+    """Local files of all stored parts. Raises StorageError before the first byte is used."""
+    with ExitStack() as stack:
+        files = {}
+        for part in dict.fromkeys(parts_in(values)):
+            path = stack.enter_context(storage.local_copy(str(part.source)))
+            with translate_errors():
+                files[part] = stack.enter_context(path.open("rb"))
+        yield files
+
+
+def _encoded(part: InputPart, file: IO[bytes]) -> Iterator[bytes]:
+    """What stands between the quotes of a JSON string."""
+    file.seek(0)
+    pieces = iter(partial(file.read, READ_BYTES), b"")
+    if part.encoding == "input":
+        yield from map(base64.b64encode, pieces)
+        return
+    for text in codecs.iterdecode(pieces, "utf-8", "replace"):
+        yield json.dumps(text, ensure_ascii=False)[1:-1].encode()
+
+
+def _encoded_bytes(part: InputPart, file: IO[bytes]) -> int:
+    if part.encoding == "input":
+        return base64_bytes(os.fstat(file.fileno()).st_size)
+    return sum(map(len, _encoded(part, file)))
+
+
+def _content_type(head: bytes) -> str:
+    try:
+        return content_type(head)
+    except NotMedia:
+        return OPAQUE

@@ -1,0 +1,44 @@
+"""Limits of what a caller gives: the same at every door, a restored record included."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jobs import inputs
+from jobs.bfl import models
+from jobs.bfl.submissions import without_webhook
+from jobs.errors import BadRequest, ForeignObject, Invalid
+from jobs.job import Job
+
+MODEL_MAX_CHARS = 200
+METADATA_MAX_CHARS = 8192
+
+Metadata = Mapping[str, Any]
+
+
+def check_model(value: str) -> str:
+    """Raises ValueError."""
+    if len(value) > MODEL_MAX_CHARS or not models.is_model(value):
+        raise ValueError("a path of A-Z a-z 0-9 . _ - segments, as in flux-tools/vto-v2")
+    return value
+
+
+def check_metadata(value: Metadata) -> Metadata:
+    """Raises ValueError."""
+    if len(json.dumps(value)) > METADATA_MAX_CHARS:
+        raise ValueError(f"may have {METADATA_MAX_CHARS} characters of JSON at most")
+    return value
+
+
+def check_restored(job: Job, max_input_bytes: int) -> None:
+    """Raises ForeignObject for a record that no request can have made."""
+    kept, files = job.submission.kept_input or {}, job.submission.input_files
+    try:
+        check_model(job.model or "unknown")
+        check_metadata(job.metadata)
+        inputs.check(inputs.with_parts(kept, files), max_input_bytes)
+    except (ValueError, BadRequest) as error:
+        why = error.errors[0]["message"] if isinstance(error, Invalid) else str(error)
+        raise ForeignObject(f"it is beyond the limits of a request: {why}") from None
+    if len(files) > inputs.FILES_MAX or without_webhook(kept) != kept:
+        raise ForeignObject("its input is none that Fluxkeep keeps")

@@ -1,0 +1,11 @@
+-- is_queue_full(waiting, most, share): whether so many submissions wait, or Redis uses more than
+-- this share of `maxmemory`. Without that setting it never does.
+
+local function is_queue_full(waiting, most, share)
+  if redis.call('ZCARD', waiting) >= most then return true end
+  local info = redis.pcall('INFO', 'memory')  -- a provider may forbid it
+  if type(info) ~= 'string' then return false end
+  local used = tonumber(string.match(info, 'used_memory:(%d+)'))
+  local allowed = tonumber(string.match(info, 'maxmemory:(%d+)'))
+  return allowed ~= nil and allowed > 0 and used > allowed * share
+end

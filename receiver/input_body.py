@@ -1,0 +1,88 @@
+"""Bodies that hold an input. A large one takes a turn before it is read, and is never in memory."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import IO, Any, NamedTuple
+
+from flask import request
+
+from jobs import inputs
+from jobs.errors import TooManyWaiting
+from jobs.net import strict_json
+from receiver import request_body
+from receiver.context import services
+from receiver.long_strings import LongStringCutter
+from receiver.thread_pool import run_in_thread
+
+SMALL_BYTES = 256 * 1024
+FURTHER_MAX_BYTES = 64 * 1024  # beside the input: metadata, names, URLs
+TURNS = 8  # large bodies at once in each process; callbacks need none
+TURN_SECONDS = 30.0
+
+_turns = threading.BoundedSemaphore(TURNS)
+
+
+class InputBody(NamedTuple):
+    """A JSON object with parts in place of its long strings, the length and digest of its bytes."""
+
+    fields: dict[str, Any]
+    bytes: int
+    digest: str  # of the path, too: under /v1 it names the model
+
+
+@contextmanager
+def received(default: bytes = b"") -> Iterator[InputBody]:
+    """The body of Flask's request, or a default for an empty one; its staged files last as long.
+
+    Raises BadRequest, BodyTooLarge, Invalid for too many long strings, TooManyWaiting and
+    StorageError.
+    """
+    digest, size = hashlib.sha256(f"{request.path}\0".encode()), 0
+    limit = services().settings.max_input_bytes
+    with arriving(limit + FURTHER_MAX_BYTES) as pieces, staged() as open_file:
+        if _is_small():
+            raw = b"".join(pieces)
+            digest.update(raw)
+            yield InputBody(strict_json.load_object(raw or default), len(raw), digest.hexdigest())
+            return
+        cutter = LongStringCutter(open_file)
+        for piece in pieces:
+            size += len(piece)
+            run_in_thread(digest.update, piece)
+            run_in_thread(cutter.feed, piece)
+        fields = run_in_thread(cutter.finish) if size else strict_json.load_object(default)
+        yield InputBody(fields, size, digest.hexdigest())
+
+
+@contextmanager
+def arriving(max_bytes: int) -> Iterator[Iterator[bytes]]:
+    """The pieces of the body, once it is its turn. Raises TooManyWaiting, BodyTooLarge."""
+    too_large = inputs.too_large(services().settings.max_input_bytes)
+    pieces = request_body.pieces(request.environ, max_bytes, too_large)
+    if _is_small():
+        yield pieces
+        return
+    if not _turns.acquire(timeout=TURN_SECONDS):
+        raise TooManyWaiting("too many large requests at once: send it again")
+    try:
+        # What a process has left that was killed.
+        run_in_thread(services().storage.staging_directory.delete_abandoned)
+        yield pieces
+    finally:
+        _turns.release()
+
+
+def _is_small() -> bool:
+    """Whether the body says that it is small; a chunked one says nothing."""
+    length = request_body.declared_length(request.environ) or 0
+    return length <= SMALL_BYTES and "Transfer-Encoding" not in request.headers
+
+
+@contextmanager
+def staged() -> Iterator[Callable[[], IO[bytes]]]:
+    """A function that opens a staged file; all files are deleted at the end."""
+    storage = services().storage  # not in the threads that open files
+    with ExitStack() as files:
+        yield lambda: files.enter_context(storage.staging_directory.open("upload"))

@@ -1,0 +1,60 @@
+"""Store the parts of an input ahead of its record, and delete what the record does not name."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from jobs.errors import QueueFull, StorageError, StoreUnavailable
+from jobs.input_parts import InputPart
+from jobs.record import MediaFile
+from jobs.services import Services
+from jobs.storage.base import MediaStorage
+from jobs.storage.layout import job_id_of
+from jobs.store.commit import Change, input_note
+from receiver.thread_pool import run_in_storing_thread, run_in_thread
+
+UNRECORDED_SECONDS = 3600.0  # then the sweep deletes what no record names
+
+
+def record(
+    services: Services,
+    parts: Sequence[InputPart],
+    files: Sequence[MediaFile],
+    write: Callable[[str | None], Change],
+    *,
+    is_new_id: bool,
+) -> Change:
+    """Store objects, then write the record that names them (I23); `write` takes their note.
+
+    Two requests for one job may store equal objects: the one that comes second deletes only what
+    the record does not name. Without a record only objects of a new id, which no other request
+    can have, are deleted at once; the sweep finds the others by their note. Raises StorageError,
+    and what `write` raises.
+    """
+    if not files:
+        return write(None)
+    note = input_note(job_id_of(files[0].key), files)
+    services.due.input_notes.schedule(note, services.store.now() + UNRECORDED_SECONDS)
+    try:
+        run_in_storing_thread(_store, services.storage, parts, files)
+        change = write(note)
+    except (StorageError, QueueFull):
+        if is_new_id:
+            _delete(services, files, note)
+        raise
+    named = change.after.object_keys if change.after else []
+    if unnamed := [file for file in files if file.key not in named]:
+        _delete(services, unnamed, note)
+    return change
+
+
+def _store(storage: MediaStorage, parts: Sequence[InputPart], files: Sequence[MediaFile]) -> None:
+    for part, file in zip(parts, files, strict=True):
+        part.store(storage, file.key)
+
+
+def _delete(services: Services, files: Sequence[MediaFile], note: str) -> None:
+    """The sweep does it later where it fails."""
+    with suppress(StorageError, StoreUnavailable):
+        for file in files:
+            run_in_thread(services.storage.delete, file.key)
+        services.due.input_notes.remove(note)

@@ -1,0 +1,33 @@
+"""Inputs stored as web processes store them, for jobs that no request made."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jobs import inputs
+from jobs.input_parts import JsonBody, opened
+from jobs.job import Job
+from jobs.storage.base import MediaStorage
+
+LIMIT_BYTES = 32 * 2**20
+
+
+def with_input(storage: MediaStorage, job: Job, given: Mapping[str, Any]) -> Job:
+    """The job with this input, whose objects are stored."""
+    packed = inputs.pack(given, LIMIT_BYTES)
+    files = packed.files(job.id, job.created_at)
+    for part, file in zip(packed.parts, files, strict=True):
+        part.store(storage, file.key)
+    return job.with_submission(kept_input=packed.values, input_files=files)
+
+
+def sent(storage: MediaStorage, job: Job) -> dict[str, Any]:
+    """The input as a worker sends it to BFL."""
+    values = inputs.load(storage, job)
+    assert values is not None
+    with opened(storage, values) as files:
+        stream = JsonBody(values, files)
+        body = b"".join(stream)
+    assert len(stream) == len(body)
+    found: dict[str, Any] = json.loads(body)
+    return found

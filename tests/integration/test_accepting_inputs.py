@@ -1,0 +1,228 @@
+"""Accepting inputs: full queue and storage, turns, time to arrive; sending what was accepted."""
+
+import base64
+import io
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from jobs import submission
+from jobs.errors import BodyTooLarge, RequestTimeout
+from jobs.job import Job
+from jobs.services import Services
+from jobs.status import Status
+from jobs.store.keys import INPUT_NOTES, INPUT_PREFIX
+from receiver import input_body, request_body
+from receiver.app import create_app
+from tests.harness import RedisServer
+from tests.harness.kept_inputs import with_input
+from tests.harness.raw_server import RawServer
+from tests.sandbox.gradient import gradient
+from tests.system.submitting.local_worker import LocalWorker, built
+
+PICTURE = base64.b64encode(gradient(7)).decode()
+LARGE = base64.b64encode(bytes(400_000)).decode()
+KEY = {"x-key": "admin-key-of-tests"}
+
+
+def post(api: FlaskClient, given: dict[str, Any], **headers: str) -> Any:
+    body = {"model": "flux-2-pro", "input": given}
+    return api.post("/api/jobs", json=body, headers=KEY | headers)
+
+
+def objects(wired: Services) -> list[str]:
+    return [found.key for found in wired.storage.list_objects()]
+
+
+def notes(wired: Services) -> dict[str, float]:
+    found: Any = wired.redis.zrange(INPUT_NOTES, 0, -1, withscores=True)
+    return {note.decode(): at for note, at in found}
+
+
+# Room in Redis.
+
+
+def test_submissions_stop_where_callbacks_still_have_room(
+    api: FlaskClient, local_worker: LocalWorker
+) -> None:
+    redis: Redis = local_worker.redis
+    redis.set("ballast", bytes(20_000_000))
+    used = int(redis.info("memory")["used_memory"])
+    kept = post(api, {"input_image": PICTURE}, **{"Idempotency-Key": "one"})
+    before = objects(local_worker.wired)
+    redis.config_set("maxmemory", used + used // 2)  # more than 60 % is used
+    try:
+        for n, given in enumerate(({"prompt": "a"}, {"input_image": PICTURE})):
+            answer = post(api, given, **{"Idempotency-Key": f"another-{n}"})
+            assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_full")
+            assert answer.headers["Retry-After"]
+        assert objects(local_worker.wired) == before and notes(local_worker.wired) == {}
+        announced = api.put("/api/jobs/announced", json={"input": {"a": PICTURE}}, headers=KEY)
+        assert announced.status_code == 201
+        again = post(api, {"input_image": PICTURE}, **{"Idempotency-Key": "one"})
+        assert again.get_json()["id"] == kept.get_json()["id"]
+    finally:
+        redis.config_set("maxmemory", 0)
+        redis.delete("ballast")
+    assert post(api, {"input_image": PICTURE}).status_code == 202
+
+
+def test_a_queue_that_is_full_only_for_the_record_leaves_nothing(
+    api: FlaskClient, local_worker: LocalWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another submission took the last place while the objects were stored."""
+    monkeypatch.setattr(local_worker.wired.store, "require_room", lambda: None)
+    object.__setattr__(local_worker.wired.store._room, "submissions", 0)  # noqa: SLF001
+    assert post(api, {"input_image": PICTURE}).status_code == 503
+    assert objects(local_worker.wired) == [] and notes(local_worker.wired) == {}
+
+
+# Room in the storage.
+
+
+def test_a_full_storage_is_a_full_queue(
+    redis_server: RedisServer, tmp_path: Path, temporary: Path
+) -> None:
+    """A bucket that answers 507."""
+    assert temporary.exists()
+    server = RawServer()
+    status = b"HTTP/1.1 507 Insufficient Storage\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    def answer_and_close(peer: socket.socket) -> None:
+        peer.sendall(status)
+        peer.shutdown(socket.SHUT_RDWR)
+
+    server.answer = answer_and_close
+    settings = {
+        "MEDIA_URL": "s3://keep/here",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.port}",
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+    }
+    wired = built(redis_server, tmp_path, **settings)
+    answer = post(create_app(wired).test_client(), {"input_image": PICTURE})
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_full")
+    assert answer.headers["Retry-After"] and not wired.redis.exists("fluxkeep:jobs:queued")
+    server.close()
+    wired.redis.close()
+
+
+# Turns, and the time to arrive.
+
+
+def test_large_bodies_take_turns_and_small_ones_need_none(
+    api: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(input_body, "TURN_SECONDS", 0.05)
+    for _ in range(input_body.TURNS):
+        assert input_body._turns.acquire(timeout=1)  # noqa: SLF001
+    try:
+        answer = post(api, {"video": LARGE})
+        assert answer.status_code == 503 and answer.headers["Retry-After"]
+        small = post(api, {"input_image": PICTURE})
+        assert small.status_code == 202
+        path = f"/api/jobs/{small.get_json()['id']}/repeats"
+        assert api.post(path, headers=KEY).status_code == 202
+    finally:
+        for _ in range(input_body.TURNS):
+            input_body._turns.release()  # noqa: SLF001
+    assert [post(api, {"video": LARGE}).status_code for _ in range(input_body.TURNS + 1)] == [
+        202
+    ] * (input_body.TURNS + 1)
+
+
+class SlowStream(io.BytesIO):
+    """Each piece takes a tenth of a second."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        gevent.sleep(0.1)
+        return super().read(size)
+
+
+def arrived(length: int) -> int:
+    environ = {"CONTENT_LENGTH": str(length), "wsgi.input": SlowStream(bytes(length))}
+    return sum(map(len, request_body.pieces(environ, length)))
+
+
+def test_a_longer_body_has_more_time_to_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_body, "ARRIVAL_SECONDS", 0.25)
+    monkeypatch.setattr(request_body, "PIECE_BYTES", 1000)
+    with pytest.raises(RequestTimeout):
+        arrived(6000)
+    monkeypatch.setattr(request_body, "BYTES_PER_SECOND_MIN", 1000)
+    assert arrived(6000) == 6000
+
+
+def test_a_body_of_unknown_length_is_cut_at_the_limit() -> None:
+    environ = {
+        "HTTP_TRANSFER_ENCODING": "chunked",
+        "wsgi.input_terminated": True,
+        "wsgi.input": io.BytesIO(bytes(300_001)),
+    }
+    with pytest.raises(BodyTooLarge):
+        list(request_body.pieces(environ, 300_000))
+    environ["wsgi.input"] = io.BytesIO(bytes(300_000))
+    assert sum(map(len, request_body.pieces(environ, 300_000))) == 300_000
+
+
+# What an earlier version queued.
+
+
+def test_a_request_that_an_earlier_version_queued_is_sent(local_worker: LocalWorker) -> None:
+    given = {"prompt": "a", "input_image": PICTURE, "sandbox": {"callback": "never"}}
+    local_worker.post_as_earlier("a", json.dumps(given).encode())
+    local_worker.work()
+    (task,) = local_worker.box.tasks()
+    assert task.input["input_image"] == PICTURE
+    assert not local_worker.redis.exists(INPUT_PREFIX + "a")
+
+
+def end(job: Job | None, now: float) -> Job | None:
+    return job and job.ended(now, Status.FAILED)
+
+
+def test_a_request_of_an_earlier_version_can_be_replayed(
+    local_worker: LocalWorker, api: FlaskClient
+) -> None:
+    for job_id in ("known", "gone"):
+        local_worker.post_as_earlier(job_id, b'{"prompt": "a"}')
+        local_worker.wired.store.update(job_id, end)
+    local_worker.redis.delete(f"{INPUT_PREFIX}gone")
+    answers = [api.post(f"/api/jobs/{name}/rescues", headers=KEY) for name in ("known", "gone")]
+    assert [answer.status_code for answer in answers] == [202, 409]
+
+
+# What the worker does without the storage.
+
+
+def test_a_storage_that_is_away_requeues_the_job(local_worker: LocalWorker, tmp_path: Path) -> None:
+    created = submission.create("a", "large", local_worker.wired.store.now())
+    given = {"prompt": "a", "input_image": PICTURE, "sandbox": {"callback": "never"}}
+    job = with_input(local_worker.wired.storage, created, given)
+    local_worker.wired.store.update("a", lambda _job, _now: job, new=True)
+    media, aside = tmp_path / "media", tmp_path / "aside"
+    media.rename(aside)
+    local_worker.work()
+    waiting = local_worker.job("a")
+    assert waiting.submission.is_queued and local_worker.posts() == 0
+    assert "input cannot be read" in str(waiting.timeline[-1].detail)
+    aside.rename(media)
+    local_worker.close_circuits()
+    local_worker.work()
+    assert local_worker.job("a").task_id and local_worker.posts() == 1
+
+
+def test_an_input_whose_object_is_not_whole_is_not_sent(local_worker: LocalWorker) -> None:
+    created = submission.create("a", "large", local_worker.wired.store.now())
+    job = with_input(local_worker.wired.storage, created, {"input_image": PICTURE})
+    local_worker.wired.store.update("a", lambda _job, _now: job, new=True)
+    local_worker.wired.storage.write(job.submission.input_files[0].key, b"short")
+    local_worker.work()
+    failure = local_worker.job("a").error
+    assert failure and failure.code == "input_lost" and local_worker.posts() == 0

@@ -1,0 +1,242 @@
+"""The same limits at every door: API, `/v1`, form, repeats, command line, PUT, and a restore."""
+
+import base64
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from jobs.input_parts import InputPart
+from jobs.inputs import DEPTH_MAX, FILES_MAX
+from jobs.media_references import map_texts
+from jobs.request_limits import METADATA_MAX_CHARS, MODEL_MAX_CHARS
+from jobs.storage.layout import input_key, sidecar_key
+from tests.harness import CommandLine
+from tests.harness.archive import Archive
+from tests.system.dashboard.visitor import Visitor, readable
+from tests.system.submitting.environment import SubmissionEnvironment, stopped_environment
+
+LIMIT_BYTES = 100_000
+MODEL = "flux-2-pro"
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
+    """Nobody works: what was accepted waits."""
+    directory = tmp_path_factory.mktemp("limits")
+    with stopped_environment(directory, MAX_INPUT_BYTES=str(LIMIT_BYTES)) as env:
+        env.stack.installation.start("web")
+        yield env
+
+
+Request = Mapping[str, Any]  # of `POST /api/jobs`
+Door = Callable[[SubmissionEnvironment, Request], str]  # returns why it was refused
+
+
+def api(env: SubmissionEnvironment, asked: Request) -> str:
+    answer = env.post(asked)
+    return "" if answer.status_code == 202 else answer.text
+
+
+def drop_in(env: SubmissionEnvironment, asked: Request) -> str:
+    """`POST /v1/<model>`; its webhook is the client's own."""
+    caller = env.stack.installation.client("submit")
+    answer = caller.request("POST", f"/v1/{asked['model']}", json=asked["input"])
+    return "" if answer.status_code == 200 else answer.text
+
+
+def form(env: SubmissionEnvironment, asked: Request) -> str:
+    visitor = Visitor(env.stack.installation.url, "submit")
+    fields = {name: json.dumps(asked.get(name, {})) for name in ("metadata",)}
+    answer = visitor.post(
+        "/submit",
+        page="/submit",
+        files=[("files", ("", b""))],
+        model=asked["model"],
+        more=json.dumps(asked["input"]),
+        idempotency_key=str(uuid.uuid4()),
+        **fields,
+    )
+    return "" if answer.status_code == 303 else readable(answer.text)
+
+
+def repeat(env: SubmissionEnvironment, asked: Request) -> str:
+    """Half of the input comes from the job that is repeated."""
+    names = list(asked["input"])
+    before = {name: asked["input"][name] for name in names[: len(names) // 2]}
+    after = {name: asked["input"][name] for name in names[len(names) // 2 :]}
+    job = env.post({"model": MODEL, "input": before})
+    assert job.status_code == 202, job.text
+    caller = env.stack.installation.client("submit")
+    path = f"/api/jobs/{job.json()['id']}/repeats"
+    answer = caller.request("POST", path, json={**asked, "input": after})
+    return "" if answer.status_code == 202 else answer.text
+
+
+def command(env: SubmissionEnvironment, asked: Request) -> str:
+    pairs = [("--input", f"{name}={json.dumps(value)}") for name, value in asked["input"].items()]
+    named = [("--metadata", f"{name}={value}") for name, value in asked.get("metadata", {}).items()]
+    words = [word for pair in (*pairs, *named) for word in pair]
+    result = CommandLine(env.stack.installation).run("submit", "--model", asked["model"], *words)
+    return "" if result.code == 0 else result.words
+
+
+def announcement(env: SubmissionEnvironment, asked: Request) -> str:
+    caller = env.stack.installation.client("submit")
+    answer = caller.put_job(str(uuid.uuid4()), **asked)
+    return "" if answer.status_code == 201 else answer.text
+
+
+def restored(env: SubmissionEnvironment, asked: Request) -> str:
+    """A sidecar that says so, after a loss of Redis."""
+    return restored_from(env, asked, {})
+
+
+def restored_from(env: SubmissionEnvironment, asked: Request, more: Mapping[str, Any]) -> str:
+    installation = env.stack.installation
+    archive = Archive.over(installation.redis, installation.settings)
+    job = archive.stored(given={"prompt": "a"})
+    key = sidecar_key(job.media[0].key)
+    files: dict[str, dict[str, Any]] = {}
+
+    def keep(text: str) -> str:
+        """As it is kept: an image is an object, whose reference stays."""
+        if not text.startswith("/9j/"):
+            return text
+        part = InputPart.of_bytes("input", base64.b64decode(text))
+        name = input_key(job.id, job.created_at, part.sha256, part.content_type)
+        part.store(archive.storage, name)
+        of_file = {"key": name, "bytes": part.size_bytes, "sha256": part.sha256, "role": "input"}
+        sizes = dict.fromkeys(("width", "height", "duration", "thumbnail"))
+        files[name] = {**sizes, **of_file, "content_type": part.content_type}
+        return f"input:{list(files).index(name)}"
+
+    sidecar = json.loads(b"".join(archive.storage.read(key)))
+    sidecar |= {**asked, "input": map_texts(asked["input"], keep), "input_files": [*files.values()]}
+    sidecar["input"] |= more
+    archive.storage.write(key, json.dumps(sidecar).encode())
+    archive.redis.delete(f"fluxkeep:job:{job.id}")
+    lines = CommandLine(installation).run("repair").out.splitlines()
+    said = [line for line in lines if job.id in line and "cannot be restored" in line]
+    assert (archive.job(job) is None) is bool(said)
+    return "".join(said)
+
+
+DOORS: dict[str, Door] = {
+    "POST /api/jobs": api,
+    "POST /v1": drop_in,
+    "the form": form,
+    "repeats": repeat,
+    "the command line": command,
+    "PUT": announcement,
+    "a restore": restored,
+}
+
+
+def image(size: int, n: int = 0) -> str:
+    return base64.b64encode(b"\xff\xd8\xff" + bytes([n]) * size).decode()
+
+
+def sized(length: int) -> dict[str, Any]:
+    """An input with so many bytes of JSON, most of them images."""
+    given = {"prompt": "", "input_image": image(30_000), "input_image_2": image(30_000, 1), "n": 1}
+    rest = length - len(json.dumps(given))
+    return {**given, "prompt": ("a fox " * rest)[:rest]}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Lists in one another, the input itself being the first level."""
+    value: Any = 1
+    for _ in range(levels - 1):
+        value = [value]
+    return {"prompt": "a fox", "deep": value}
+
+
+def counted(count: int) -> dict[str, Any]:
+    return {f"image_{n}": image(60, n) for n in range(count)}
+
+
+def metadata_of(length: int) -> dict[str, Any]:
+    return {"a": "b" * (length - len('{"a": ""}'))}
+
+
+PLAIN: dict[str, Any] = {"model": MODEL, "input": {"seed": 1, "prompt": "a fox"}}
+# What is accepted, what is not any more, and a word of the refusal.
+LIMITS: dict[str, tuple[Request, Request, str]] = {
+    "bytes": (
+        PLAIN | {"input": sized(LIMIT_BYTES)},
+        PLAIN | {"input": sized(LIMIT_BYTES + 1)},
+        f"{LIMIT_BYTES} bytes of JSON (MAX_INPUT_BYTES)",
+    ),
+    "depth": (
+        PLAIN | {"input": nested(DEPTH_MAX)},
+        PLAIN | {"input": nested(DEPTH_MAX + 1)},
+        "nested too deeply",
+    ),
+    "images": (
+        PLAIN | {"input": counted(FILES_MAX)},
+        PLAIN | {"input": counted(FILES_MAX + 1)},
+        f"{FILES_MAX} images and long texts",
+    ),
+    "metadata": (
+        PLAIN | {"metadata": metadata_of(METADATA_MAX_CHARS)},
+        PLAIN | {"metadata": metadata_of(METADATA_MAX_CHARS + 1)},
+        f"{METADATA_MAX_CHARS} characters",
+    ),
+    "model's length": (
+        PLAIN | {"model": "m" * MODEL_MAX_CHARS},
+        PLAIN | {"model": "m" * (MODEL_MAX_CHARS + 1)},
+        "",
+    ),
+    "model's path": (PLAIN, PLAIN | {"model": "flux 2"}, "segments"),
+}
+ELSEWHERE = {
+    ("POST /v1", "metadata"): "it has none",
+    ("POST /v1", "model's path"): "the path names it",
+    ("the command line", "bytes"): "a word of a command is not so long",
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("limit", LIMITS)
+def test_each_door_has_the_same_limits(env: SubmissionEnvironment, door: str, limit: str) -> None:
+    if (door, limit) in ELSEWHERE:
+        pytest.skip(ELSEWHERE[door, limit])
+    accepted, refused, why = LIMITS[limit]
+    assert DOORS[door](env, accepted) == ""
+    said = DOORS[door](env, refused)
+    assert said and why in said
+
+
+@pytest.mark.parametrize("door", ["POST /api/jobs", "the form", "repeats", "the command line"])
+def test_a_webhook_in_the_input_is_refused(env: SubmissionEnvironment, door: str) -> None:
+    given = {"prompt": "a fox", "webhook_url": "https://app.example"}
+    assert "notify_url" in DOORS[door](env, PLAIN | {"input": given})
+
+
+def test_a_restore_takes_no_webhook(env: SubmissionEnvironment) -> None:
+    assert restored_from(env, PLAIN, {"prompt": "a fox"}) == ""
+    assert restored_from(env, PLAIN, {"webhook_secret": "s"})
+
+
+def test_repeats_of_repeats_do_not_grow_beyond_the_limit(env: SubmissionEnvironment) -> None:
+    caller = env.stack.installation.client("submit")
+    job = env.post(PLAIN).json()
+    answers = []
+    for n in range(4):
+        added = {"input": {f"input_image_{n}": image(24_000, n)}}
+        answers.append(caller.request("POST", f"/api/jobs/{job['id']}/repeats", json=added))
+        job = answers[-1].json() if answers[-1].ok else job
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 413]
+    assert "MAX_INPUT_BYTES" in answers[-1].text
+
+
+def test_a_sidecar_that_names_one_object_again_and_again_costs_nothing(
+    env: SubmissionEnvironment,
+) -> None:
+    """Three hundred references: what they stand for counts, not what they are."""
+    picture = image(30_000)
+    many = {"images": [picture] * 300}
+    assert "MAX_INPUT_BYTES" in restored(env, PLAIN | {"input": many})

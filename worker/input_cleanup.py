@@ -1,0 +1,48 @@
+"""Delete objects of inputs that no record names, and inputs that are to be forgotten."""
+
+import logging
+
+from jobs.errors import StorageError, UnreadableRecord
+from jobs.job import Job
+from jobs.services import Services
+
+POLL_SECONDS = 2.0
+BATCH = 100
+RETRY_SECONDS = 300.0
+
+log = logging.getLogger(__name__)
+
+
+def run_batch(services: Services) -> float:
+    """Process the notes that are due; return the seconds until the next batch."""
+    delete_unrecorded(services, services.store.now())
+    return POLL_SECONDS
+
+
+def delete_unrecorded(services: Services, now: float) -> None:
+    """Process the notes that are due at `now` (I23). Raises StoreUnavailable, StorageError."""
+    for note in services.due.input_notes.until(now, BATCH):
+        try:
+            _process(services, note)
+        except (StorageError, UnreadableRecord):
+            services.due.input_notes.schedule(note, now + RETRY_SECONDS)
+            raise
+        services.due.input_notes.remove(note)
+
+
+def _process(services: Services, note: str) -> None:
+    job_id, *keys = note.split(" ")
+    job = services.store.load(job_id, exactly=True)
+    is_of_use = job and job.task_id is None and not job.status.terminal  # replayed meanwhile
+    forgets = job and job.submission.forgets_input and not is_of_use
+    named = job.object_keys if job and not forgets else ()
+    for key in keys:
+        if key not in named:
+            services.storage.delete(key)
+    if forgets:  # once its objects are gone: until then it is tried again
+        services.store.update(job_id, _without_input)
+        log.info("job %s: its input is forgotten", job_id)
+
+
+def _without_input(job: Job | None, _now: float) -> Job | None:
+    return job and job.with_submission(kept_input=None, input_files=())

@@ -1,7 +1,4 @@
-"""BFL's models: form of a name, typical duration, grace before the first poll, fields for forms.
-
-The list of models grows: an unknown model gets the default duration.
-"""
+"""BFL's models: form of a name, fields for forms. The list grows: BFL decides what exists."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -12,31 +9,10 @@ from typing import Any, Literal, NamedTuple
 _SEGMENT = r"\.*[A-Za-z0-9_-][A-Za-z0-9._-]*"
 MODEL = f"{_SEGMENT}(/{_SEGMENT})*"
 
-GRACE_FACTOR = 6  # long enough that a job with a callback is rarely polled
-GRACE_MIN_SECONDS = 10.0
-TYPICAL_SECONDS = 10.0
-
-# By prefix, most specific first; from BFL's docs and recorded traffic.
-_TYPICAL_SECONDS = {
-    "flux-2-klein": 1.0,
-    "flux-2-max": 20.0,
-    "flux-dev": 2.5,
-    "flux-3-image": 60.0,
-    "flux-3-video": 300.0,
-    "flux-tools/video": 300.0,
-}
-
 
 def is_model(name: str) -> bool:
     """Whether a name is a path of safe segments; BFL decides whether the model exists."""
     return re.fullmatch(MODEL, name) is not None
-
-
-def callback_grace(model: str | None) -> float:
-    """Return the seconds to wait for a callback before the first poll."""
-    known = _TYPICAL_SECONDS.items()
-    found = (seconds for prefix, seconds in known if model and model.startswith(prefix))
-    return max(next(found, TYPICAL_SECONDS) * GRACE_FACTOR, GRACE_MIN_SECONDS)
 
 
 # Fields by model, for forms and help only: a field that is not listed may be sent all the same.

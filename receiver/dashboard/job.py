@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs import inputs
 from jobs.bfl import models
-from jobs.job import Job
+from jobs.domain.job import Job
 from receiver.api.job_actions import delete_job, load_job, replay_job
 from receiver.api.repeats import repeat_fields
 from receiver.context import services

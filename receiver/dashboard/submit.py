@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs import drafts, inputs
 from jobs.bfl import models
-from jobs.errors import (
+from jobs.domain.errors import (
     BadRequest,
     FluxkeepError,
     IdempotencyKeyReused,
@@ -22,10 +22,10 @@ from jobs.errors import (
     UnknownJob,
     WrongStatus,
 )
+from jobs.domain.job import Job
+from jobs.domain.record import Submission
 from jobs.input_parts import InputPart
-from jobs.job import Job
 from jobs.net import strict_json
-from jobs.record import Submission
 from receiver import rate_limits
 from receiver.api.job_actions import load_job
 from receiver.api.submissions import SubmissionBody, enqueue_once

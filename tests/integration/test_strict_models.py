@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jobs.bfl import submissions as bfl_submissions
-from jobs.status import Status
+from jobs.domain.status import Status
 from tests.harness.worker_environment import process_one
 from tests.system.submitting.local_worker import LocalWorker
 

@@ -10,7 +10,8 @@ import random
 from jobs.domain.retention import DAY_SECONDS
 from jobs.services import Services
 from jobs.storage.layout import day_of
-from jobs.store.job_store import ERASURES_MAX
+from jobs.store import erasures
+from jobs.store.erasures import ERASURES_MAX
 
 POLL_SECONDS = 5.0
 INTERVAL_SECONDS = 0.05
@@ -37,7 +38,7 @@ def _search(services: Services, job_id: str, first: float) -> None:
     if deleted := sum(_delete_objects(services, job_id, day) for day in days):
         log.info("job %s: %d objects erased; it had no record", job_id, deleted)
     if days:
-        services.store.continue_erasure(job_id, days[-1] + DAY_SECONDS)
+        erasures.advance(services.store, job_id, days[-1] + DAY_SECONDS)
     else:
         services.due.erasures.remove(job_id)
         log.info("job %s: erased; the whole storage was searched", job_id)

@@ -18,8 +18,6 @@ from jobs.store.rq_queue import RqQueue
 from jobs.store.scripts import Command, write_essential
 
 RACES_MAX = 100
-ERASURES_MAX = 100  # under way: each takes a listing for each day
-FIRST_DAY = 1_704_067_200.0  # 2024-01-01: BFL had no API before
 SUBMISSION_TRIES = 3  # there are no races for a new job: Redis is too slow
 
 _ERRORS = {
@@ -207,28 +205,6 @@ class JobStore:
     def _delete(self, job: Job, commands: Sequence[Command]) -> bool:
         every = [*commit.deletion(job), *commands, events.deletion_event(job.id)]
         return self.run_if_unchanged(job.id, job.version, every)
-
-    def erase(self, job_id: str) -> bool:
-        """Have the sweep search for the objects of a job without a record; False if it has one.
-
-        A tombstone is left (I12). Raises QueueFull; a few more may begin at the same time.
-        """
-        with unavailable():
-            if self._redis.zcard(keys.ERASURES) >= ERASURES_MAX:
-                raise QueueFull(f"{ERASURES_MAX} deletions of jobs without a record are under way")
-        commands: list[Command] = [
-            ("SET", keys.TOMBSTONE_PREFIX + job_id, "", "EX", commit.TOMBSTONE_SECONDS),
-            ("ZADD", keys.ERASURES, "NX", FIRST_DAY, job_id),
-        ]
-        return self.run_if_unchanged(job_id, 0, commands)
-
-    def continue_erasure(self, job_id: str, day: float) -> None:
-        """Set the next day to search, in unix seconds, and renew the tombstone."""
-        commands: list[Command] = [
-            ("ZADD", keys.ERASURES, "XX", day, job_id),
-            ("EXPIRE", keys.TOMBSTONE_PREFIX + job_id, commit.TOMBSTONE_SECONDS),
-        ]
-        self.run_if_unchanged(job_id, commit.ANY_VERSION, commands)
 
     def is_deleted(self, job_id: str) -> bool:
         """Whether a job was deleted on request, and not lost with Redis."""

@@ -6,6 +6,7 @@ from jobs.domain import submission
 from jobs.domain.errors import UnknownJob, WrongStatus
 from jobs.domain.job import Job
 from jobs.services import Services
+from jobs.store import erasures
 from receiver.thread_pool import run_in_thread
 
 
@@ -47,7 +48,7 @@ def delete_or_erase(services: Services, job_id: str) -> bool:
     if not parsing.TASK_ID.fullmatch(job_id):
         raise UnknownJob
     while (job := services.store.load(job_id)) is None:
-        if services.store.erase(job_id):
+        if erasures.begin(services.store, services.due.erasures, job_id):
             return False
     delete_job(services, job)
     return True

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jobs.store.job_store import ERASURES_MAX
+from jobs.store.erasures import ERASURES_MAX
 from jobs.store.listing import longest_wait
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok

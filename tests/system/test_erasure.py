@@ -15,8 +15,8 @@ from jobs.domain.job import Job
 from jobs.domain.status import ReportKind
 from jobs.services import Services
 from jobs.storage.layout import companion_keys, object_key, sidecar_key
-from jobs.store import job_store
-from jobs.store.job_store import ERASURES_MAX
+from jobs.store import erasures
+from jobs.store.erasures import ERASURES_MAX
 from receiver.api.job_actions import delete_or_erase
 from receiver.checks.context import Context
 from receiver.checks.processes import check_sweep
@@ -57,7 +57,7 @@ def archive(opened: Open) -> Archive:
 def first_day(monkeypatch: pytest.MonkeyPatch) -> float:
     """A search begins on this day: a bucket takes milliseconds for each."""
     day = time.time() // DAY_SECONDS * DAY_SECONDS - DAYS * DAY_SECONDS
-    monkeypatch.setattr(job_store, "FIRST_DAY", day)
+    monkeypatch.setattr(erasures, "FIRST_DAY", day)
     return day
 
 

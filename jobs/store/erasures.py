@@ -1,0 +1,33 @@
+"""Deletions of jobs without a record: the sweep searches the storage for their objects."""
+
+from jobs.domain.errors import QueueFull
+from jobs.store import commit, keys
+from jobs.store.job_store import JobStore
+from jobs.store.scripts import Command
+from jobs.store.sets import DueSet
+
+ERASURES_MAX = 100  # under way: each takes a listing for each day
+FIRST_DAY = 1_704_067_200.0  # 2024-01-01: BFL had no API before
+
+
+def begin(store: JobStore, under_way: DueSet, job_id: str) -> bool:
+    """Have the objects of a job without a record searched for; False if it has one.
+
+    A tombstone is left (I12). Raises QueueFull; a few more may begin at the same time.
+    """
+    if len(under_way.first(ERASURES_MAX)) >= ERASURES_MAX:
+        raise QueueFull(f"{ERASURES_MAX} deletions of jobs without a record are under way")
+    commands: list[Command] = [
+        ("SET", keys.TOMBSTONE_PREFIX + job_id, "", "EX", commit.TOMBSTONE_SECONDS),
+        ("ZADD", keys.ERASURES, "NX", FIRST_DAY, job_id),
+    ]
+    return store.run_if_unchanged(job_id, 0, commands)
+
+
+def advance(store: JobStore, job_id: str, day: float) -> None:
+    """Set the next day to search, in unix seconds, and renew the tombstone."""
+    commands: list[Command] = [
+        ("ZADD", keys.ERASURES, "XX", day, job_id),
+        ("EXPIRE", keys.TOMBSTONE_PREFIX + job_id, commit.TOMBSTONE_SECONDS),
+    ]
+    store.run_if_unchanged(job_id, commit.ANY_VERSION, commands)

@@ -56,7 +56,7 @@ class BflSettings(SettingGroup):
         default_factory=ConcurrencyLimits
     )
     """Tasks active at BFL at once, in total and by model. What is not named stays as here."""
-    max_unconfirmed: int = Field(1000, ge=1)
+    max_announced: int = Field(1000, ge=1)
     """Jobs that one key may have announced and that BFL has never confirmed; the next gets
     429."""
     callback_grace: Seconds | None = None

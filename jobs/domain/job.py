@@ -26,7 +26,7 @@ class Job(JobRecord):
     """The record and its steps."""
 
     @classmethod
-    def expected(
+    def awaited(
         cls,
         task_id: str,
         now: float,

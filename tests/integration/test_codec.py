@@ -71,6 +71,7 @@ RECORDS = st.builds(
         Submission, client_webhook=st.none() | st.builds(ClientWebhook, TEXT, st.none() | TEXT)
     ),
 )
+RENAMED_EVENTS = {"job.expected": "job.announced"}
 
 
 @settings(max_examples=40)
@@ -120,7 +121,10 @@ def test_a_record_of_an_earlier_version_is_read_whole(name: str) -> None:
     job = codec.decode(record)
     after = Counter(leaves(document(codec.encode(job, job.version))))
     after -= Counter(["is_submission=True"])
-    assert after == Counter(leaves(document(record)))
+    before = document(record)
+    for event in before["timeline"]:
+        event["event"] = RENAMED_EVENTS.get(event["event"], event["event"])
+    assert after == Counter(leaves(before))
     assert codec.decode(codec.encode(job, job.version)) == job
     assert job.is_submission is (job.id != "task")
 

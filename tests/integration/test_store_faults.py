@@ -159,7 +159,7 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
         lambda parts: parts.store.due(1),
         lambda parts: parts.store.most_urgent(),
         lambda parts: parts.listing.page(Search(), 1, None),
-        lambda parts: parts.store.delete(Job.expected("job", 0.0, TIMEOUTS)),
+        lambda parts: parts.store.delete(Job.awaited("job", 0.0, TIMEOUTS)),
         lambda parts: parts.store.enqueue(["job"]),
         lambda parts: parts.store.postpone("job", 1.0),
         lambda parts: parts.store.increment({"x": 1}),

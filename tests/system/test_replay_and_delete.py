@@ -47,7 +47,7 @@ def test_a_job_that_bfl_did_not_help_is_stored_by_a_replay(
     stack: Stack, end: str, switches: dict[str, Any]
 ) -> None:
     task = stack.generate(**switches)
-    stack.expect(task)
+    stack.announce(task)
     stack.client.wait_for(task.id, end)
     stack.box.settings.poll_fault = None
     assert_replayed(stack, task)
@@ -87,7 +87,7 @@ def test_a_deleted_job_leaves_nothing(stack: Stack) -> None:
         assert left == [f"fluxkeep:tombstone:{task.id}".encode()] and redis.ttl(left[0]) > 0
 
 
-def test_a_late_callback_does_not_bring_a_forgotten_job_back_until_it_is_expected_again(
+def test_a_late_callback_does_not_bring_a_forgotten_job_back_until_it_is_announced_again(
     stack: Stack,
 ) -> None:
     task = stack.generate()
@@ -96,7 +96,7 @@ def test_a_late_callback_does_not_bring_a_forgotten_job_back_until_it_is_expecte
     late = stack.client.callback({"id": task.id, "status": "Ready"})
     assert late.status_code == 200 and late.json() == {"id": task.id, "status": "forgotten"}
     assert stack.client.find(task.id) is None
-    stack.expect(task)
+    stack.announce(task)
     again = stack.client.callback({"id": task.id, "status": "Ready"})
     assert again.status_code == 200 and again.json()["status"] != "forgotten"
     stack.stored(task)

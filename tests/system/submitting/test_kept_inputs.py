@@ -93,7 +93,7 @@ def test_a_caller_may_bring_the_input_of_its_own_submission(env: SubmissionEnvir
 
 def announced(env: SubmissionEnvironment) -> Task:
     task = env.stack.generate()
-    env.stack.expect(task)
+    env.stack.announce(task)
     env.stack.stored(task)
     return task
 

@@ -204,6 +204,6 @@ def rescue_job(job_id: str) -> ResponseReturnValue:
     },
     errors=(UnknownJob, StorageError, QueueFull),
 )
-def forget_job(job_id: str) -> ResponseReturnValue:
+def delete_job(job_id: str) -> ResponseReturnValue:
     """Delete a job, its media and its input for ever; without a record soon, and by its own id."""
     return "", 204 if delete_or_erase(services(), job_id) else 202

@@ -166,7 +166,7 @@ def test_a_late_worker_leaves_its_file_to_the_job_that_is_under_way(
     assert worker_env.downloads(task) == 1
 
 
-def test_a_late_worker_of_a_forgotten_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
+def test_a_late_worker_of_a_deleted_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready()
     claim = worker_env.claim(task)
     worker_env.wired.store.delete(claim.job)

@@ -65,7 +65,7 @@ def test_a_step_that_changes_nothing_writes_nothing(store: JobStore, redis: Redi
     assert redis.get(RECORD_PREFIX + "job") == before
 
 
-def test_a_claim_on_a_forgotten_job_is_not_good_for_its_namesake(store: JobStore) -> None:
+def test_a_claim_on_a_deleted_job_is_not_good_for_its_namesake(store: JobStore) -> None:
     call_back(store, "job")
     old = HeldClaim.acquire(store, "job")
     assert old

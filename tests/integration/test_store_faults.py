@@ -118,11 +118,11 @@ def test_a_due_id_without_a_record_is_cleared_away(wired: Services, redis: Redis
     assert redis.zcard(DUE) == redis.zcard(PENDING_RESCUES) == 0
 
 
-# Forgetting.
+# Deletion.
 
 
 @pytest.mark.parametrize("kind", ReportKind)
-def test_a_forgotten_job_leaves_no_trace(
+def test_a_deleted_job_leaves_no_trace(
     parts: Parts, store: JobStore, redis: Redis, kind: ReportKind
 ) -> None:
     call_back(store, "job", kind=kind)

@@ -85,7 +85,7 @@ def test_all_samples_and_the_draft_cache_are_kept_with_their_roles(stack: Stack)
 # What goes with what.
 
 
-def test_a_forgotten_job_leaves_neither_pictures_nor_thumbnails(stack: Stack) -> None:
+def test_a_deleted_job_leaves_neither_pictures_nor_thumbnails(stack: Stack) -> None:
     task = stack.generate(samples=2, draft_cache=True, **PICTURE)
     link = stack.stored_with_thumbnails(task)["media"][0]["thumbnail_url"]
     assert len([key for key in stack.installation.stored_objects.sizes() if task.id in key]) == 8
